@@ -1,0 +1,70 @@
+"""The only module that asks the time."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol, runtime_checkable
+
+__all__ = ["Deadline", "FixedClock", "IClock", "SystemClock", "unix_milliseconds"]
+
+
+@runtime_checkable
+class IClock(Protocol):
+    """Where the time comes from; hosts and tests may bring their own."""
+
+    def now(self) -> datetime:
+        """Return the present moment, aware, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds from an arbitrary start that never run backwards."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class FixedClock:
+    """A clock that stands still until told to move; for tests and simulations."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now.astimezone(UTC)
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._now.timestamp()
+
+    def advance(self, **span: float) -> datetime:
+        """Move on by `timedelta(**span)` and return the new moment."""
+        self._now += timedelta(**span)
+        return self._now
+
+
+def unix_milliseconds() -> int:
+    """Return milliseconds since 1970, for time-ordered ids."""
+    return time.time_ns() // 1_000_000
+
+
+class Deadline:
+    """A bound on waiting: `passed` turns true after so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    @property
+    def remaining_seconds(self) -> float:
+        """What is left, never below 0."""
+        return max(0.0, self._end - time.monotonic())
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is left."""
+        return self.remaining_seconds == 0

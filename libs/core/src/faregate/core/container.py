@@ -1,0 +1,62 @@
+"""Wiring of what every library stands on."""
+
+from collections.abc import AsyncGenerator
+
+from dependency_injector import containers, providers
+
+from faregate.core.clock import IClock, SystemClock
+from faregate.core.database import Database
+from faregate.core.embedded import EmbeddedServer, default_data_dir
+from faregate.core.heartbeats import Heartbeats
+from faregate.core.interfaces import ITransport
+from faregate.core.message_table import PostgresTransport
+from faregate.core.settings import Settings
+from faregate.core.subjects import Subjects
+
+__all__ = ["CoreContainer", "make_database"]
+
+
+def make_database(settings: Settings) -> Database:
+    """Return the database that `settings` name: a server by URL, or the embedded one."""
+    server = None
+    if settings.database_url is None:
+        server = EmbeddedServer(settings.data_dir or default_data_dir())
+    return Database(
+        settings.database_url,
+        server=server,
+        schema=settings.db_schema,
+        pool_size=settings.db_pool_size,
+        statement_timeout_seconds=settings.db_statement_timeout_seconds,
+        lock_timeout_seconds=settings.db_lock_timeout_seconds,
+    )
+
+
+def make_transport(settings: Settings, database: Database) -> ITransport:
+    """Return the transport that `settings` name: RabbitMQ by URL, or the table `message`."""
+    return PostgresTransport(database)
+
+
+async def running(database: Database, transport: ITransport) -> AsyncGenerator[Database]:
+    """Keep the engines open between start-up and shutdown."""
+    await database.open()
+    await transport.open()
+    try:
+        yield database
+    finally:
+        await transport.close()
+        await database.close()
+
+
+class CoreContainer(containers.DeclarativeContainer):
+    """Needs `settings`; exports `database`, `transport`, `outbox`, `subjects`, `heartbeats`, `clock` and `lifecycle`."""
+
+    settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
+
+    clock: providers.Provider[IClock] = providers.Singleton(SystemClock)
+    database: providers.Provider[Database] = providers.Singleton(make_database, settings)
+    transport: providers.Provider[ITransport] = providers.Singleton(make_transport, settings, database)
+    outbox: providers.Provider[PostgresTransport] = providers.Singleton(PostgresTransport, database)
+    subjects: providers.Provider[Subjects] = providers.Singleton(Subjects, database)
+    heartbeats: providers.Provider[Heartbeats] = providers.Singleton(Heartbeats, database)
+
+    lifecycle: providers.Resource[Database] = providers.Resource(running, database, transport)

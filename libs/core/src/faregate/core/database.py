@@ -1,0 +1,209 @@
+"""One door to PostgreSQL: transactions, statements of our schema, retries, and the raw driver for COPY."""
+
+import asyncio
+import random
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import Any, Literal, Protocol, TypeVar, cast, runtime_checkable
+
+import asyncpg
+from sqlalchemy import TextClause, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+from faregate.core import exact_json
+from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
+from faregate.core.logging import get_logger
+from faregate.core.models import SCHEMA
+
+__all__ = ["Database", "IDatabaseServer", "Sql", "sqlstate"]
+
+T = TypeVar("T")
+log = get_logger(__name__)
+
+RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})
+"""Serialization failure, deadlock victim, lock time-out: the transaction did nothing and may run again."""
+
+_UNAVAILABLE_CLASSES = ("08", "57P", "53")
+_QUALIFIER = re.compile(rf"\b{SCHEMA}\.(?=[a-z_])")
+
+
+@runtime_checkable
+class IDatabaseServer(Protocol):
+    """A database server that must be started before it has an address: the embedded one."""
+
+    async def start(self) -> str:
+        """Start the server unless it runs, and return its URL."""
+        ...
+
+    async def stop(self) -> None:
+        """Let go of the server; the last user out stops it."""
+        ...
+
+
+class Sql:
+    """Turns SQL that names the schema `faregate` into statements for the configured schema."""
+
+    def __init__(self, schema: str = SCHEMA) -> None:
+        self.schema = schema
+        self.statement: Callable[[str], TextClause] = lru_cache(maxsize=None)(self._statement)
+
+    def text(self, sql: str) -> str:
+        """Return `sql` with the configured schema in place of `faregate`."""
+        return sql if self.schema == SCHEMA else _QUALIFIER.sub(f"{self.schema}.", sql)
+
+    def _statement(self, sql: str) -> TextClause:
+        return text(self.text(sql))
+
+
+class Database:
+    """The connection pool of one process.
+
+    Needs an address: `url`, or a `server` that gives one when started. Between `open()` and `close()`, `transaction()`
+    is the only way to a session, so that a commit happens at the edge of a use case and nowhere else.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        server: IDatabaseServer | None = None,
+        schema: str = SCHEMA,
+        pool_size: int = 10,
+        statement_timeout_seconds: float = 15,
+        lock_timeout_seconds: float = 2,
+    ) -> None:
+        self.sql = Sql(schema)
+        self._url = url
+        self._server = server
+        self._pool_size = pool_size
+        self._engine: AsyncEngine | None = None
+        self._session_settings = {
+            "application_name": "faregate",
+            "timezone": "UTC",
+            "jit": "off",
+            "statement_timeout": str(int(statement_timeout_seconds * 1000)),
+            "lock_timeout": str(int(lock_timeout_seconds * 1000)),
+            "idle_in_transaction_session_timeout": str(int(statement_timeout_seconds * 1000)),
+        }
+
+    @property
+    def url(self) -> str:
+        """The address in use, as libpq and asyncpg read it."""
+        if self._url is None:
+            raise ConfigurationError("the database is not open; call `await database.open()` or start the container's lifecycle")
+        return self._url
+
+    async def open(self) -> None:
+        """Start the server if it is ours to start, and make the pool. Safe to repeat."""
+        if self._engine is not None:
+            return
+        if self._url is None:
+            if self._server is None:
+                raise ConfigurationError("FAREGATE_DATABASE_URL is not set and no embedded server was given")
+            self._url = await self._server.start()
+        self._url = self._url.replace("postgresql+asyncpg://", "postgresql://", 1)
+        self._engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=self._connect,
+            pool_size=self._pool_size,
+            max_overflow=0,
+            pool_timeout=30,
+            execution_options={"schema_translate_map": {SCHEMA: self.sql.schema}},
+            json_serializer=lambda value: exact_json.dumps(value).decode(),
+            json_deserializer=exact_json.loads,
+        )
+
+    async def close(self) -> None:
+        """Close all connections and let go of the server. Safe to repeat."""
+        if self._engine is not None:
+            await self._engine.dispose()
+            self._engine = None
+        if self._server is not None:
+            await self._server.stop()
+            self._url = None
+
+    @asynccontextmanager
+    async def transaction(
+        self, *, isolation: Literal["READ COMMITTED", "REPEATABLE READ"] = "READ COMMITTED", read_only: bool = False
+    ) -> AsyncGenerator[AsyncSession]:
+        """Open a transaction; it commits when the block ends and rolls back when the block raises.
+
+        Raises:
+            EngineUnavailableError: the database cannot be reached. If that happened during the commit, the outcome is
+                unknown: repeat the same call, all writes here are safe to repeat.
+        """
+        engine = self._require_engine()
+        if isolation != "READ COMMITTED" or read_only:
+            engine = engine.execution_options(isolation_level=isolation, postgresql_readonly=read_only)
+        try:
+            async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+                await session.connection()
+                yield session
+        except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as error:
+            if is_unavailable(error):
+                raise EngineUnavailableError("the database cannot be reached; try again") from error
+            raise
+
+    async def run(self, work: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = 6) -> T:
+        """Run `work` in a transaction, again after a deadlock, lock time-out or serialization failure.
+
+        `work` must be safe to run several times. The last failure is raised.
+        """
+        for attempt in range(1, attempts + 1):
+            try:
+                async with self.transaction() as session:
+                    return await work(session)
+            except (DBAPIError, RetryTransactionError) as error:
+                retried = isinstance(error, RetryTransactionError) or sqlstate(error) in RETRIED_STATES
+                if not retried or attempt == attempts:
+                    raise
+                log.info("transaction_retried", sqlstate=sqlstate(error), attempt=attempt)
+                await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
+        raise AssertionError("unreachable")
+
+    async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
+        """Return a connection outside the pool, for LISTEN or a long COPY; the caller closes it."""
+        self._require_engine()
+        return await self._connect()
+
+    async def driver(self, session: AsyncSession) -> "asyncpg.Connection[asyncpg.Record]":
+        """Return the driver's connection that `session` holds, for COPY inside its transaction."""
+        connection = await session.connection()
+        raw = await connection.get_raw_connection()
+        return cast("asyncpg.Connection[asyncpg.Record]", raw.driver_connection)
+
+    async def rows(self, session: AsyncSession, sql: str, /, **parameters: Any) -> Sequence[Any]:
+        """Run one statement of our schema and return its rows (empty for none)."""
+        result = await session.execute(self.sql.statement(sql), parameters)
+        return result.all() if result.returns_rows else ()
+
+    async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
+        try:
+            return await asyncpg.connect(self.url, server_settings=self._session_settings, timeout=10)
+        except (OSError, TimeoutError) as error:
+            raise EngineUnavailableError(f"the database does not answer: {error or type(error).__name__}") from error
+
+    def _require_engine(self) -> AsyncEngine:
+        if self._engine is None:
+            raise ConfigurationError("the database is not open; call `await database.open()` or start the container's lifecycle")
+        return self._engine
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """Return the five-character SQLSTATE behind `error`, if there is one."""
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(origin, "sqlstate", None)
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether `error` means that the server is away rather than that the statement was wrong."""
+    if isinstance(error, PoolTimeoutError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        return True
+    state = sqlstate(error)
+    if state is not None:
+        return state.startswith(_UNAVAILABLE_CLASSES)
+    return isinstance(error, ConnectionError | asyncpg.InterfaceError)

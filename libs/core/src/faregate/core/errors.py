@@ -1,0 +1,91 @@
+"""The root of the error family: a code for programs, a sentence for people, facts for both.
+
+Each library derives its own errors from `FaregateError`; the gateway and the worker translate them, each in one table.
+A *refusal* (no credits) is an expected outcome, a *fault* (`retryable`) passes with time, anything else is a defect.
+"""
+
+from typing import Any, ClassVar
+
+__all__ = [
+    "ConfigurationError",
+    "EngineUnavailableError",
+    "FaregateError",
+    "InvalidError",
+    "KeyConflictError",
+    "MalformedError",
+    "MissingExtraError",
+    "NotFoundError",
+    "RetryTransactionError",
+]
+
+
+class FaregateError(Exception):
+    """Something Faregate can name.
+
+    Attributes:
+        code: stable word for programs; each has a page in the docs.
+        retryable: the same call may succeed later, unchanged.
+        detail: one sentence with the values concerned and the fix.
+        param: the request field concerned, if one is.
+        facts: more values that a caller may act on (`balance`, `required`, …).
+    """
+
+    code: ClassVar[str] = "internal"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str, *, param: str | None = None, **facts: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.param = param
+        self.facts: dict[str, Any] = facts
+
+
+class MalformedError(FaregateError):
+    """The bytes are not what they claim to be: no JSON, a duplicate key, too deep."""
+
+    code = "malformed"
+
+
+class InvalidError(FaregateError):
+    """Well-formed, but a value cannot be accepted."""
+
+    code = "invalid"
+
+
+class NotFoundError(FaregateError):
+    """There is no such thing, or not for this caller."""
+
+    code = "not_found"
+
+
+class KeyConflictError(FaregateError):
+    """A key that must be used once came again with another meaning."""
+
+    code = "key_conflict"
+
+
+class EngineUnavailableError(FaregateError):
+    """A needed engine (database, broker) is away; nothing was written."""
+
+    code = "unavailable"
+    retryable = True
+
+
+class RetryTransactionError(FaregateError):
+    """The facts changed between two reads of one transaction; running it again will do."""
+
+    code = "unavailable"
+    retryable = True
+
+
+class ConfigurationError(FaregateError):
+    """A setting is missing or wrong; the text names the variable, the problem and an example."""
+
+    code = "configuration"
+
+
+class MissingExtraError(ConfigurationError):
+    """An optional part is not installed; the text holds the command that installs it."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f'{what} needs an extra: pip install "faregate[{extra}]"', extra=extra)

@@ -1,0 +1,180 @@
+"""JSON in and out without floats: `0.1` is `Decimal("0.1")` on the way in and `0.1` on the way out.
+
+Used wherever JSON carries money. Duplicate keys, NaN, Infinity and nesting beyond the limit are refused, because two
+readers of one such text may disagree about what it says.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from json.encoder import encode_basestring  # pyright: ignore[reportUnknownVariableType]
+from typing import Any, cast
+from uuid import UUID
+
+from faregate.core.errors import MalformedError
+
+__all__ = ["DEPTH_LIMIT", "dumps", "loads", "plain"]
+
+DEPTH_LIMIT = 32
+_NUMBER_LENGTH_LIMIT = 64
+
+
+def loads(data: bytes | str, *, depth_limit: int = DEPTH_LIMIT) -> Any:
+    """Parse one JSON text; numbers with a fraction or an exponent become `Decimal`.
+
+    Raises:
+        MalformedError: not UTF-8, not JSON, a duplicate key, NaN or Infinity, a number of more than 64 digits, too deep.
+    """
+    try:
+        text = data if isinstance(data, str) else data.decode()
+        value = json.loads(
+            text, parse_float=_decimal, parse_int=_integer, parse_constant=_refuse_constant, object_pairs_hook=_unique
+        )
+    except UnicodeDecodeError as error:
+        raise MalformedError(f"not UTF-8 at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise MalformedError(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
+    except RecursionError:
+        raise MalformedError(f"nested deeper than {depth_limit} levels") from None
+    _check_depth(value, depth_limit)
+    if "\\u" in text:
+        _check_text(value)
+    return value
+
+
+def dumps(value: Any) -> bytes:
+    """Write `value` as compact UTF-8 JSON.
+
+    Knows dict, list, tuple, str, bool, None, int, finite float, `Decimal` (plain digits, no exponent, no trailing
+    zeros), aware `datetime` (UTC, `Z`), `UUID`, `Enum` and anything with `model_dump()` (pydantic).
+
+    Raises:
+        TypeError: any other type, or a naive datetime.
+        ValueError: NaN or Infinity.
+    """
+    return _encode(value).encode()
+
+
+def _decimal(digits: str) -> Decimal:
+    if len(digits) > _NUMBER_LENGTH_LIMIT:
+        raise MalformedError(f"a number has more than {_NUMBER_LENGTH_LIMIT} characters")
+    number = Decimal(digits)
+    if number and not -_NUMBER_LENGTH_LIMIT < number.adjusted() < _NUMBER_LENGTH_LIMIT:
+        raise MalformedError(f"the exponent of a number is beyond ±{_NUMBER_LENGTH_LIMIT}")
+    return number
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _NUMBER_LENGTH_LIMIT:
+        raise MalformedError(f"a number has more than {_NUMBER_LENGTH_LIMIT} digits")
+    return int(digits)
+
+
+def _refuse_constant(name: str) -> None:
+    raise MalformedError(f"{name} is not a JSON number")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise MalformedError(f"the key {twice!r} stands twice in one object", param=twice)
+    return found
+
+
+def _check_depth(value: Any, limit: int) -> None:
+    level = [value]
+    for _ in range(limit + 1):
+        level = [child for item in level for child in _children(item)]
+        if not level:
+            return
+    raise MalformedError(f"nested deeper than {limit} levels")
+
+
+def _children(item: Any) -> Sequence[Any]:
+    if isinstance(item, dict):
+        return [child for child in cast("dict[str, Any]", item).values() if isinstance(child, dict | list)]
+    return [child for child in cast("list[Any]", item) if isinstance(child, dict | list)] if isinstance(item, list) else ()
+
+
+def _check_text(value: Any) -> None:
+    """Refuse what UTF-8 or PostgreSQL cannot hold; only an escape can bring it in."""
+    if isinstance(value, str):
+        if "\x00" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise MalformedError("a text holds NUL or half a surrogate pair")
+    elif isinstance(value, dict):
+        for key, item in cast("dict[str, Any]", value).items():
+            _check_text(key)
+            _check_text(item)
+    elif isinstance(value, list):
+        for item in cast("list[Any]", value):
+            _check_text(item)
+
+
+def _encode(value: Any) -> str:
+    write = _WRITERS.get(cast("type[Any]", type(value)))
+    return write(value) if write else _encode_other(value)
+
+
+def _encode_mapping(value: Mapping[str, Any]) -> str:
+    return "{" + ",".join(f"{encode_basestring(key)}:{_encode(item)}" for key, item in value.items()) + "}"
+
+
+def _encode_sequence(value: Sequence[Any]) -> str:
+    return "[" + ",".join(map(_encode, value)) + "]"
+
+
+def plain(value: Decimal) -> str:
+    """Write a finite `Decimal` in plain digits, without exponent or trailing zeros.
+
+    Raises:
+        ValueError: NaN or Infinity.
+    """
+    if not value.is_finite():
+        raise ValueError(f"{value} is not a JSON number")
+    digits = format(value, "f")
+    if "." in digits:
+        digits = digits.rstrip("0").rstrip(".")
+    return "0" if digits == "-0" else digits
+
+
+def _encode_float(value: float) -> str:
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is not a JSON number")
+    return repr(value)
+
+
+def _encode_time(value: datetime) -> str:
+    if value.tzinfo is None:
+        raise TypeError("a naive datetime has no place in JSON; attach a time zone")
+    return '"' + value.astimezone(UTC).isoformat().replace("+00:00", "Z") + '"'
+
+
+def _encode_other(value: Any) -> str:
+    if isinstance(value, Enum):
+        return _encode(value.value)
+    if hasattr(value, "model_dump"):
+        return _encode(value.model_dump())
+    for kind, write in _WRITERS.items():
+        if isinstance(value, kind):
+            return write(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+_WRITERS: dict[type[Any], Callable[[Any], str]] = {
+    str: encode_basestring,
+    bool: lambda value: "true" if value else "false",
+    int: int.__repr__,
+    type(None): lambda _: "null",
+    dict: _encode_mapping,
+    list: _encode_sequence,
+    tuple: _encode_sequence,
+    Decimal: plain,
+    float: _encode_float,
+    datetime: _encode_time,
+    UUID: lambda value: f'"{value}"',
+}

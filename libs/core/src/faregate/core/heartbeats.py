@@ -1,0 +1,52 @@
+"""What running processes say of themselves; above all how far settlement has come.
+
+While settlement is behind, holds must not expire: the credits they set aside are spent already, the message that says so
+only has not been read. So holds are swept up to `settled_until`, not up to now.
+"""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.database import Database
+
+__all__ = ["Heartbeats"]
+
+FORGOTTEN_AFTER = timedelta(days=1)
+"""A worker that said nothing for so long was taken away on purpose; it holds nothing back any longer."""
+
+_REPORT = """
+insert into faregate.heartbeat (instance, role, settled_until, reported_at)
+values (:instance, :role, cast(:settled_until as timestamptz), clock_timestamp())
+on conflict (instance) do update
+set role = excluded.role, settled_until = excluded.settled_until, reported_at = excluded.reported_at
+"""
+
+_SETTLED_UNTIL = """
+select min(settled_until) as settled_until from faregate.heartbeat
+where settled_until is not null and reported_at > clock_timestamp() - cast(:forgotten as interval)
+"""
+
+_FORGET = "delete from faregate.heartbeat where instance = :instance"
+
+
+class Heartbeats:
+    """Writes and reads the table `heartbeat`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def report(self, instance: str, role: str, *, settled_until: datetime | None = None) -> None:
+        """Say that `instance` lives; `settled_until` as `Heartbeat` explains it (None: it settles nothing)."""
+        async with self._database.transaction() as session:
+            await self._database.rows(session, _REPORT, instance=instance, role=role, settled_until=settled_until)
+
+    async def forget(self, instance: str) -> None:
+        """Say that `instance` ended in good order."""
+        async with self._database.transaction() as session:
+            await self._database.rows(session, _FORGET, instance=instance)
+
+    async def settled_until(self, session: AsyncSession) -> datetime | None:
+        """Return the moment up to which all workers have settled; None when no worker ever reported."""
+        (row,) = await self._database.rows(session, _SETTLED_UNTIL, forgotten=FORGOTTEN_AFTER)
+        return row.settled_until

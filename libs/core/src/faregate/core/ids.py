@@ -1,0 +1,42 @@
+"""Ids: UUIDv7 for what we name, one pattern for what callers name."""
+
+import os
+import re
+from uuid import UUID
+
+from faregate.core.clock import unix_milliseconds
+from faregate.core.errors import InvalidError
+
+__all__ = ["EXTERNAL_ID_PATTERN", "ORGANIZATION_PREFIX", "check_external_id", "check_user_id", "new_uuid7", "organization_owner_id"]
+
+EXTERNAL_ID_PATTERN = r"^[A-Za-z0-9._:@-]{1,255}$"
+"""What a caller's id may look like: 24-hex object ids, UUIDs, slugs and e-mail addresses pass."""
+
+ORGANIZATION_PREFIX = "org:"
+_EXTERNAL_ID = re.compile(EXTERNAL_ID_PATTERN)
+
+
+def new_uuid7() -> UUID:
+    """Return a new time-ordered UUID (RFC 9562, version 7)."""
+    bits = (unix_milliseconds() & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10), "big")
+    bits = bits & ~(0xF << 76) | 0x7 << 76
+    return UUID(int=bits & ~(0x3 << 62) | 0x2 << 62)
+
+
+def check_external_id(value: str, *, param: str) -> str:
+    """Return `value` if it may serve as an id, else raise `InvalidError` naming `param`."""
+    if not _EXTERNAL_ID.fullmatch(value):
+        raise InvalidError(f"{param} must be 1 to 255 characters of A-Z a-z 0-9 . _ : @ -", param=param)
+    return value
+
+
+def check_user_id(value: str, *, param: str = "user_id") -> str:
+    """Return `value` if it may name a user; `org:…` is kept for organisations."""
+    if value.startswith(ORGANIZATION_PREFIX):
+        raise InvalidError(f"{param} must not begin with {ORGANIZATION_PREFIX!r}; that names an organisation", param=param)
+    return check_external_id(value, param=param)
+
+
+def organization_owner_id(organization_id: str) -> str:
+    """Return the owner id of an organisation's wallet."""
+    return ORGANIZATION_PREFIX + check_external_id(organization_id, param="organization_id")

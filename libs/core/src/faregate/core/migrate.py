@@ -1,0 +1,80 @@
+"""Bringing the database to the version of this code: by command, at start-up, or beside a host's own migrations."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from faregate.core.database import Database
+from faregate.core.errors import ConfigurationError
+from faregate.core.models import SCHEMA
+
+__all__ = ["current_revision", "head_revision", "run_alembic", "upgrade", "upgrade_on"]
+
+_LOCK = 7_305_201_923_140_001
+"""Two processes that start at the same time must not both migrate."""
+
+
+async def upgrade(database: Database) -> tuple[str | None, str]:
+    """Bring the schema to the newest revision; return the revisions before and after. Safe to repeat, also at once."""
+    before = await current_revision(database)
+    if before != head_revision():
+        await run_alembic(database, "upgrade", "head")
+    return before, head_revision()
+
+
+async def current_revision(database: Database) -> str | None:
+    """Return the revision of the database, or None before the first migration."""
+    await database.open()
+    connection = await database.connect()
+    try:
+        table = f"{database.sql.schema}.alembic_version"
+        if await connection.fetchval("select to_regclass($1)", table) is None:
+            return None
+        return await connection.fetchval(f"select version_num from {table}")  # noqa: S608
+    finally:
+        await connection.close()
+
+
+def head_revision() -> str:
+    """Return the newest revision that this code knows."""
+    from alembic.script import ScriptDirectory
+
+    head = ScriptDirectory(str(Path(__file__).parent / "migrations")).get_current_head()
+    if head is None:
+        raise ConfigurationError("this installation of Faregate holds no migrations; reinstall it")
+    return head
+
+
+async def run_alembic(database: Database, command: str, *arguments: Any, **options: Any) -> None:
+    """Run an Alembic command (`upgrade`, `downgrade`, `check`, …) on our history."""
+    await database.open()
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=database.connect)
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("set statement_timeout = 0"))
+            await connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
+            await connection.commit()
+            await connection.run_sync(_run, database.sql.schema, command, *arguments, **options)
+            await connection.commit()
+    finally:
+        await engine.dispose()
+
+
+def upgrade_on(connection: Connection, *, schema: str = SCHEMA, revision: str = "head") -> None:
+    """Migrate on a host's own (synchronous) connection, in its transaction: call it from the host's `env.py`."""
+    _run(connection, schema, "upgrade", revision)
+
+
+def _run(connection: Connection, schema: str, command: str, *arguments: Any, **options: Any) -> None:
+    from alembic import command as commands
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes |= {"connection": connection, "schema": schema}
+    getattr(commands, command)(config, *arguments, **options)
+
+

@@ -1,0 +1,16 @@
+"""The queues by name (a public contract), and how often a message is tried."""
+
+__all__ = ["PUBLIC_QUEUES", "RETRY_DELAYS_SECONDS", "SETTLE_MULTIMODEL_QUEUE", "SETTLE_QUEUE"]
+
+SETTLE_MULTIMODEL_QUEUE = "credits_process_end_multimodel_queue"
+SETTLE_QUEUE = "credits_process_end_queue"
+FEATURE_LOG_QUEUE = "feature_usage_queue"
+USAGE_EVENTS_QUEUE = "usage_events_queue"
+
+PUBLIC_QUEUES = (SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE, FEATURE_LOG_QUEUE, USAGE_EVENTS_QUEUE)
+
+RETRY_DELAYS_SECONDS = (5, 30, 300, 3600)
+"""How long a message waits before each further attempt; after the last one it is dead-lettered."""
+
+DELIVERY_LIMIT = 20
+"""Deliveries that ended without a decision (the consumer died) before a message is taken for poison."""

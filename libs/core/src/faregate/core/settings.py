@@ -1,0 +1,163 @@
+"""Everything that can be set, typed; the only module that reads the environment."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from faregate.core.errors import ConfigurationError
+
+__all__ = ["PREFIX", "Settings", "load_settings", "variable_name"]
+
+PREFIX = "FAREGATE_"
+
+_PostgresUrl = Annotated[str, Field(pattern=r"^(postgres|postgresql|postgresql\+asyncpg)://")]
+_BrokerUrl = Annotated[str, Field(pattern=r"^amqps?://")]
+_Percent = Annotated[Decimal, Field(ge=0, le=1000)]
+
+
+def _known_as(name: str) -> AliasChoices:
+    """Accept `FAREGATE_<name>` and, as the older documents write it, `<name>`."""
+    return AliasChoices(f"{PREFIX}{name}", name)
+
+
+class Settings(BaseSettings):
+    """The settings of one deployment; each is the variable `FAREGATE_<NAME>` in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True
+    )
+
+    database_url: _PostgresUrl | None = Field(
+        None,
+        description="PostgreSQL to use; without it the embedded server starts by itself",
+        examples=["postgresql://faregate:secret@db.internal/faregate"],
+    )
+    db_schema: str = Field(
+        "faregate",
+        pattern=r"^[a-z_][a-z0-9_]{0,62}$",
+        description="schema that holds all tables; one schema is one tenant",
+        examples=["faregate"],
+    )
+    db_pool_size: int = Field(10, ge=1, le=500, description="connections per process", examples=["10"])
+    db_statement_timeout_seconds: float = Field(
+        15, gt=0, le=3600, description="longest statement before the database ends it", examples=["15"]
+    )
+    db_lock_timeout_seconds: float = Field(
+        2, gt=0, le=600, description="longest wait for a row lock before the transaction is tried again", examples=["2"]
+    )
+    data_dir: Path | None = Field(
+        None,
+        description="where the embedded PostgreSQL keeps its data; by default /var/lib/faregate for root, else ~/.local/share/faregate",
+        examples=["/var/lib/faregate"],
+    )
+    broker_url: _BrokerUrl | None = Field(
+        None,
+        description="RabbitMQ to use; without it messages wait in PostgreSQL",
+        examples=["amqp://guest:guest@localhost:5672/"],
+    )
+    queue_type: Literal["quorum", "classic"] = Field(
+        "quorum", description="kind of RabbitMQ queue to declare", examples=["quorum"]
+    )
+    redis_url: Annotated[str, Field(pattern=r"^(rediss?|unix)://")] | None = Field(
+        None,
+        description="Redis or Valkey for limits and caches shared by several gateways",
+        examples=["redis://localhost:6379/0"],
+    )
+    host: str = Field("127.0.0.1", description="address the gateway listens on", examples=["0.0.0.0"])  # noqa: S104
+    port: int = Field(8080, ge=0, le=65535, description="port the gateway listens on; 0 takes a free one", examples=["8080"])
+    server_api_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="bootstrap server API key with all scopes",
+        examples=["a random text of 16 characters or more"],
+    )
+    credit_price_usd: Annotated[Decimal, Field(gt=0, lt=10**6)] = Field(
+        Decimal("0.01"), description="what one credit costs, in USD", examples=["0.01"]
+    )
+    margin_percent: Annotated[Decimal, Field(ge=-100, le=100_000)] = Field(
+        Decimal(20), description="added to the provider's cost unless feature, model or provider say otherwise", examples=["20"]
+    )
+    credit_quantum: Annotated[Decimal, Field(ge=Decimal("0.000001"), le=1000, decimal_places=6)] = Field(
+        Decimal("0.000001"), description="each priced line is rounded up to a multiple of this", examples=["0.000001"]
+    )
+    initial_credits: Annotated[Decimal, Field(ge=0, lt=10**9, decimal_places=6)] = Field(
+        Decimal(0), description="granted once to each wallet when it is first seen", examples=["10"]
+    )
+    hold_ttl_seconds: int = Field(
+        3600, ge=1, le=86_400, description="how long a hold lasts unless the feature or the call says otherwise", examples=["3600"]
+    )
+    settle_batch_size: int = Field(250, ge=1, le=1000, description="messages settled in one transaction", examples=["250"])
+    batch_size: int = Field(
+        100,
+        ge=1,
+        le=100_000,
+        validation_alias=_known_as("USAGE_BATCH_SIZE"),
+        description="usage events that the buffered recorder writes at once",
+        examples=["100"],
+    )
+    batch_timeout_seconds: float = Field(
+        5,
+        gt=0,
+        le=3600,
+        validation_alias=_known_as("USAGE_BATCH_TIMEOUT"),
+        description="longest time a usage event waits in the buffered recorder",
+        examples=["5"],
+    )
+    alert_warning_percent: _Percent = Field(
+        Decimal(75), validation_alias=_known_as("USAGE_ALERT_WARNING"), description="first quota alert", examples=["75"]
+    )
+    alert_critical_percent: _Percent = Field(
+        Decimal(90), validation_alias=_known_as("USAGE_ALERT_CRITICAL"), description="second quota alert", examples=["90"]
+    )
+    alert_exceeded_percent: _Percent = Field(
+        Decimal(100), validation_alias=_known_as("USAGE_ALERT_EXCEEDED"), description="last quota alert", examples=["100"]
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto writes for people on a terminal and JSON elsewhere", examples=["json"]
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least severe event that is logged", examples=["info"]
+    )
+
+    @field_validator("db_schema")
+    @classmethod
+    def _no_reserved_schema(cls, value: str) -> str:
+        if value.startswith("pg_") or value in {"public", "information_schema"}:
+            raise ValueError("must be a schema of its own, not 'public' or one of PostgreSQL's")
+        return value
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment; `overrides` win over it.
+
+    Raises:
+        ConfigurationError: one line per wrong variable, each with the problem, the meaning and an example; values are
+            not repeated, since they may be secrets.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = [_explain(str(problem["loc"][0]), problem["msg"]) for problem in error.errors(include_input=False)]
+        raise ConfigurationError("\n".join(dict.fromkeys(lines))) from None
+
+
+def variable_name(field: str) -> str:
+    """Return the environment variable that sets `field`."""
+    alias = Settings.model_fields[field].validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else PREFIX + field.upper()
+
+
+def _explain(location: str, problem: str) -> str:
+    field = next((name for name in Settings.model_fields if location in _spellings(name)), location)
+    known = Settings.model_fields[field]
+    example = (known.examples or [""])[0]
+    return f"{variable_name(field)}: {problem} — {known.description}, e.g. {variable_name(field)}={example}"
+
+
+def _spellings(field: str) -> set[str]:
+    alias = Settings.model_fields[field].validation_alias
+    choices = alias.choices if isinstance(alias, AliasChoices) else []
+    return {field, variable_name(field), *map(str, choices)}

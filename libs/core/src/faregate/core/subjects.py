@@ -1,0 +1,80 @@
+"""Subjects: the internal numbers that stand for user ids and organisations in every other table."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.database import Database
+
+__all__ = ["Subject", "Subjects"]
+
+_FIND = """
+select s.subject_id, s.external_id, s.email
+from unnest(cast(:ids as text[])) as wanted (external_id)
+join faregate.subject s using (external_id)
+"""
+
+_ADD = """
+insert into faregate.subject (external_id)
+select wanted.id from unnest(cast(:ids as text[])) as wanted (id) order by wanted.id
+on conflict (external_id) do nothing
+"""
+
+_NAME = "select subject_id, external_id, email from faregate.subject where subject_id = any(cast(:ids as bigint[]))"
+
+_SET_EMAIL = """
+update faregate.subject set email = :email where subject_id = :subject_id and email is distinct from cast(:email as text)
+"""
+
+
+_EMAILS_REMEMBERED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A user (`external_id` as the caller gives it) or an organisation (`org:<id>`)."""
+
+    subject_id: int
+    external_id: str
+    email: str | None
+
+
+class Subjects:
+    """Finds and adds subjects, in the caller's transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._emails: dict[int, str] = {}
+
+    async def find(self, session: AsyncSession, external_ids: Iterable[str]) -> Mapping[str, Subject]:
+        """Return the known ones among `external_ids`."""
+        ids = sorted(set(external_ids))
+        if not ids:
+            return {}
+        rows = await self._database.rows(session, _FIND, ids=ids)
+        return {row.external_id: Subject(row.subject_id, row.external_id, row.email) for row in rows}
+
+    async def ensure(self, session: AsyncSession, external_ids: Iterable[str]) -> Mapping[str, Subject]:
+        """Return all of `external_ids`, adding the unknown ones in a fixed order (concurrent callers cannot deadlock)."""
+        ids = sorted(set(external_ids))
+        found = dict(await self.find(session, ids))
+        missing = [external_id for external_id in ids if external_id not in found]
+        if missing:
+            await self._database.rows(session, _ADD, ids=missing)
+            found |= await self.find(session, missing)
+        return found
+
+    async def named(self, session: AsyncSession, subject_ids: Iterable[int]) -> Mapping[int, Subject]:
+        """Return the subjects with these numbers."""
+        rows = await self._database.rows(session, _NAME, ids=sorted(set(subject_ids)))
+        return {row.subject_id: Subject(row.subject_id, row.external_id, row.email) for row in rows}
+
+    async def remember_email(self, session: AsyncSession, subject_id: int, email: str) -> None:
+        """Store the e-mail address of one subject, unless this process has just done so."""
+        if self._emails.get(subject_id) == email:
+            return
+        await self._database.rows(session, _SET_EMAIL, subject_id=subject_id, email=email)
+        if len(self._emails) >= _EMAILS_REMEMBERED:
+            self._emails.clear()
+        self._emails[subject_id] = email

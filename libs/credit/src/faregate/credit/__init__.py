@@ -1,0 +1,40 @@
+"""Credits: wallets, grants, holds and a ledger that can be proved."""
+
+from faregate.credit.accounts import Account, GrantSource, TransferKind
+from faregate.credit.container import CreditContainer
+from faregate.credit.errors import (
+    AlreadySettledError,
+    CreditError,
+    HoldClosedError,
+    HoldMismatchError,
+    InsufficientCreditsError,
+    UnknownUsageKeyError,
+    UnknownWalletError,
+    UsageKeyConflictError,
+    WalletFrozenError,
+)
+from faregate.credit.granting import GrantSpec
+from faregate.credit.service import CreditService
+from faregate.credit.values import Charge, CreditTransaction, Grant, Wallet
+
+__all__ = [
+    "Account",
+    "AlreadySettledError",
+    "Charge",
+    "CreditContainer",
+    "CreditError",
+    "CreditService",
+    "CreditTransaction",
+    "Grant",
+    "GrantSource",
+    "GrantSpec",
+    "HoldClosedError",
+    "HoldMismatchError",
+    "InsufficientCreditsError",
+    "TransferKind",
+    "UnknownUsageKeyError",
+    "UnknownWalletError",
+    "UsageKeyConflictError",
+    "Wallet",
+    "WalletFrozenError",
+]

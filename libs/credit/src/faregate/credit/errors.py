@@ -1,0 +1,134 @@
+"""Why money does not move."""
+
+from decimal import Decimal
+
+from faregate.core.credits import to_credits
+from faregate.core.errors import FaregateError, KeyConflictError, NotFoundError
+from faregate.core.exact_json import plain
+
+__all__ = [
+    "AlreadySettledError",
+    "CreditError",
+    "HoldClosedError",
+    "HoldMismatchError",
+    "InsufficientCreditsError",
+    "UnknownGrantError",
+    "UnknownTransferError",
+    "UnknownUsageKeyError",
+    "UnknownWalletError",
+    "UsageKeyConflictError",
+    "WalletFrozenError",
+]
+
+
+class CreditError(FaregateError):
+    """The root of this library's errors."""
+
+
+class InsufficientCreditsError(CreditError):
+    """The wallet does not have so much free.
+
+    Attributes:
+        balance: what is free now, in credits.
+        required: what was asked for, in credits.
+    """
+
+    code = "insufficient_credits"
+
+    def __init__(self, *, free_micros: int, required_micros: int) -> None:
+        self.balance: Decimal = to_credits(free_micros)
+        self.required: Decimal = to_credits(required_micros)
+        super().__init__(
+            f"Insufficient credits: {plain(self.balance)} free, {plain(self.required)} needed; top up or ask for less",
+            balance=self.balance,
+            required=self.required,
+        )
+
+
+class WalletFrozenError(CreditError):
+    """The wallet was frozen or closed by an operator."""
+
+    code = "wallet_frozen"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The wallet is {status}; ask the operator to activate it", status=status)
+
+
+class UnknownWalletError(CreditError, NotFoundError):
+    """No wallet has this owner yet."""
+
+    code = "unknown_wallet"
+
+    def __init__(self, owner_id: str) -> None:
+        super().__init__(f"{owner_id!r} has no wallet yet; it appears on first use, or with PUT /api/wallets/{owner_id}")
+
+
+class UnknownUsageKeyError(CreditError, NotFoundError):
+    """No charge has this usage key."""
+
+    code = "unknown_usage_key"
+
+    def __init__(self, usage_key: str) -> None:
+        super().__init__(f"No use is known by the key {usage_key!r}; start one first", param="usage_key")
+
+
+class UnknownGrantError(CreditError, NotFoundError):
+    """The wallet has no such grant."""
+
+    code = "unknown_grant"
+
+    def __init__(self, grant_id: object) -> None:
+        super().__init__(f"No grant {grant_id} in this wallet", param="grant_id")
+
+
+class UnknownTransferError(CreditError, NotFoundError):
+    """The wallet has no such transfer."""
+
+    code = "unknown_transaction"
+
+    def __init__(self, transaction_id: str) -> None:
+        super().__init__(f"No transaction {transaction_id!r}; ids are listed by GET /api/wallets/…/transactions", param="id")
+
+
+class UsageKeyConflictError(CreditError, KeyConflictError):
+    """The usage key was used before, with another meaning."""
+
+    def __init__(self, usage_key: str, detail: str) -> None:
+        super().__init__(f"The usage key {usage_key!r} {detail}", param="usage_key", usage_key=usage_key)
+
+
+class HoldMismatchError(CreditError):
+    """User, feature or organisation are not those that the hold was opened for."""
+
+    code = "hold_mismatch"
+
+    def __init__(self, usage_key: str, param: str) -> None:
+        super().__init__(f"{param} is not the one that {usage_key!r} was started for", param=param, usage_key=usage_key)
+
+
+class AlreadySettledError(CreditError):
+    """The use is settled; nothing but a correction can follow."""
+
+    code = "already_settled"
+
+    def __init__(self, usage_key: str) -> None:
+        super().__init__(f"{usage_key!r} is settled already; only a refund or an adjustment can follow", usage_key=usage_key)
+
+
+class HoldClosedError(CreditError):
+    """The hold was voided or has expired, so it can be neither extended nor used again."""
+
+    code = "hold_closed"
+
+    def __init__(self, usage_key: str, status: str) -> None:
+        super().__init__(f"The hold of {usage_key!r} is {status}; start again with a new usage key", usage_key=usage_key, status=status)
+
+
+class NotRefundableError(CreditError):
+    """The correction is larger than what is left to correct."""
+
+    code = "not_refundable"
+
+    def __init__(self, *, left_micros: int, asked_micros: int) -> None:
+        left, asked = to_credits(left_micros), to_credits(asked_micros)
+        super().__init__(f"Only {plain(left)} of the {plain(asked)} credits asked for are left to refund", param="credits", refundable=left)

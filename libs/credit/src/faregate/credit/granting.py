@@ -1,0 +1,153 @@
+"""Putting grants into a wallet and taking them out again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from faregate.core import exact_json
+from faregate.core.errors import InvalidError, KeyConflictError
+from faregate.core.ids import new_uuid7
+from faregate.credit.accounts import GrantSource
+from faregate.credit.book import Book, GrantState, Renewal, WalletState
+from faregate.credit.errors import UnknownGrantError
+from faregate.credit.maturing import expire_lapsed, post_grant
+from faregate.credit.recurrence import next_renewal, parse_every
+
+__all__ = ["GRANT_PRIORITY", "GrantSpec", "add_grant", "void_grant"]
+
+GRANT_PRIORITY = 50
+"""The priority of a grant that names none; smaller numbers are used first."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantSpec:
+    """A grant to be made, in micro-credits.
+
+    Attributes:
+        key: the same key on one wallet makes one grant, however often it is sent.
+        every: makes it recurring (`"month"`, `"3 days"`); it renews to its amount plus what is left, clamped to
+            `rollover_min` … `rollover_max`.
+        features: the only features that may use it; None for all.
+    """
+
+    amount: int
+    source: GrantSource
+    priority: int = GRANT_PRIORITY
+    effective_at: datetime | None = None
+    expires_at: datetime | None = None
+    features: Sequence[str] | None = None
+    every: str | None = None
+    rollover_min: int = 0
+    rollover_max: int = 0
+    key: str | None = None
+    actor: str | None = None
+    reason: str | None = None
+
+    def meaning_hash(self) -> bytes:
+        """Return the hash of what makes two grants of one key the same."""
+        meaning = [
+            self.amount,
+            self.source,
+            self.priority,
+            self.effective_at,
+            self.expires_at,
+            sorted(self.features) if self.features is not None else None,
+            self.every,
+            self.rollover_min,
+            self.rollover_max,
+        ]
+        return sha256(exact_json.dumps(meaning)).digest()
+
+
+def add_grant(book: Book, wallet: WalletState, spec: GrantSpec) -> tuple[GrantState, bool]:
+    """Make the grant, or return the one made earlier by its key (and True for such a replay).
+
+    A grant whose `effective_at` is to come is scheduled: it counts from that moment on.
+
+    Raises:
+        InvalidError: amount, dates or rollover make no sense.
+        KeyConflictError: the key was used on this wallet for another grant.
+    """
+    _check(spec, book.now)
+    known = next((grant for grant in wallet.grants.values() if spec.key and grant.key == spec.key), None)
+    if known is not None:
+        if known.meaning_hash != spec.meaning_hash():
+            raise KeyConflictError(f"the grant key {spec.key!r} was used for another grant; take a new one", param="key")
+        return known, True
+    grant = _new_grant(book, wallet, spec)
+    wallet.grants[grant.grant_id] = grant
+    book.touch_grant(grant)
+    if grant.effective_at <= book.now:
+        post_grant(book, wallet, grant, grant.amount, at=grant.effective_at)
+    _note_changes(book, wallet, grant)
+    return grant, False
+
+
+def void_grant(book: Book, wallet: WalletState, grant: GrantState | None, *, actor: str, reason: str) -> GrantState:
+    """Take a grant back: what open holds do not protect goes at once, the rest when they close. Safe to repeat."""
+    if grant is None:
+        raise UnknownGrantError("of that id")
+    if grant.voided:
+        return grant
+    grant.voided = True
+    grant.renewal = None
+    grant.expires_at = book.now
+    grant.actor, grant.reason = actor, reason
+    book.touch_grant(grant)
+    expire_lapsed(book, wallet, at=book.now)
+    _note_changes(book, wallet, grant)
+    return grant
+
+
+def _check(spec: GrantSpec, now: datetime) -> None:
+    if spec.amount <= 0:
+        raise InvalidError("credits must be more than 0", param="credits")
+    begins = spec.effective_at or now
+    if spec.expires_at is not None and spec.expires_at <= max(begins, now):
+        raise InvalidError("expires_at must be later than effective_at and now", param="expires_at")
+    if spec.features is not None and not spec.features:
+        raise InvalidError("features must name at least one feature; leave it out for all", param="features")
+    if not 0 <= spec.rollover_min <= spec.rollover_max and spec.every:
+        raise InvalidError("rollover bounds must be 0 <= rollover_min <= rollover_max", param="rollover_min")
+    if spec.every is None and (spec.rollover_min or spec.rollover_max):
+        raise InvalidError("rollover needs `every`: only a recurring grant rolls over", param="every")
+    if spec.every is not None:
+        parse_every(spec.every)
+
+
+def _new_grant(book: Book, wallet: WalletState, spec: GrantSpec) -> GrantState:
+    begins = spec.effective_at or book.now
+    renewal = None
+    if spec.every is not None:
+        first = next_renewal(begins, spec.every, after=max(begins, book.now))
+        renewal = Renewal(spec.every, spec.rollover_min, spec.rollover_max, first)
+    return GrantState(
+        grant_id=new_uuid7(),
+        wallet_id=wallet.wallet_id,
+        source=spec.source,
+        priority=spec.priority,
+        amount=spec.amount,
+        effective_at=begins,
+        created_at=book.now,
+        expires_at=spec.expires_at,
+        features=tuple(sorted(spec.features)) if spec.features is not None else None,
+        renewal=renewal,
+        key=spec.key,
+        actor=spec.actor,
+        reason=spec.reason,
+        meaning_hash=spec.meaning_hash(),
+    )
+
+
+def _note_changes(book: Book, wallet: WalletState, grant: GrantState) -> None:
+    """Have the wallet look again when time changes this grant."""
+    moments = [grant.renewal.next_at] if grant.renewal is not None else []
+    if not grant.active and not grant.voided:
+        moments.append(grant.effective_at)
+    if grant.expires_at is not None and (grant.remaining > 0 or not grant.voided):
+        moments.append(grant.expires_at)
+    if wallet.next_change_at is not None:
+        moments.append(wallet.next_change_at)
+    wallet.next_change_at = min(moments, default=None)
+    book.touch(wallet)

@@ -1,0 +1,190 @@
+"""The tables of the ledger; amounts are integer micro-credits."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, SmallInteger, Text, desc, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlmodel import Field
+
+from faregate.core.models import SCHEMA, TableModel, created_at, moment
+
+__all__ = ["Charge", "CreditGrant", "GrantSlice", "Transfer", "Wallet"]
+
+_HOT: dict[str, Any] = {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.02, "autovacuum_analyze_scale_factor": 0.02}
+
+
+def _micros(default: str | None = "0") -> "Column[Any]":
+    return Column(BigInteger, nullable=False, server_default=text(default) if default else None)
+
+
+def _wallet_id(*, primary_key: bool = False) -> "Column[Any]":
+    """Refer to a wallet. No foreign key on the hot tables: wallets are never deleted, and `verify` looks."""
+    return Column(BigInteger, nullable=False, primary_key=primary_key, autoincrement=False)
+
+
+class Wallet(TableModel, table=True):
+    """One wallet: the lock, the cached counters, and the head of the hash chain. Its id is its owner's subject id."""
+
+    __tablename__ = "wallet"  # pyright: ignore[reportAssignmentType]
+    __table_args__: Any = (
+        CheckConstraint(
+            "credits >= 0 and debits >= 0 and held >= 0 and earmarked >= 0 and debt >= 0 and credit_limit >= 0",
+            name="not_negative",
+        ),
+        CheckConstraint("credits + credit_limit - debits - held - earmarked >= 0", name="never_overspent"),
+        Index("wallet_next_change_idx", "next_change_at", postgresql_where=text("next_change_at is not null")),
+        {"postgresql_with": _HOT},
+    )
+
+    wallet_id: int = Field(
+        sa_column=Column(BigInteger, ForeignKey(f"{SCHEMA}.subject.subject_id"), primary_key=True, autoincrement=False)
+    )
+    credits: int = Field(sa_column=_micros())
+    debits: int = Field(sa_column=_micros())
+    held: int = Field(sa_column=_micros())
+    earmarked: int = Field(sa_column=_micros())
+    debt: int = Field(sa_column=_micros())
+    credit_limit: int = Field(sa_column=_micros())
+    status: int = Field(sa_column=Column(SmallInteger, nullable=False, server_default=text("1")))
+    plan: str | None = Field(sa_column=Column(Text))
+    low_balance: int | None = Field(sa_column=Column(BigInteger))
+    next_change_at: datetime | None = Field(sa_column=moment(nullable=True))
+    last_seq: int = Field(sa_column=_micros())
+    head_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    changed_at: datetime | None = Field(sa_column=moment(nullable=True))
+    created_at: datetime = Field(sa_column=created_at())
+
+
+class CreditGrant(TableModel, table=True):
+    """One grant (a lot of credits)."""
+
+    __tablename__ = "credit_grant"  # pyright: ignore[reportAssignmentType]
+    __table_args__: Any = (
+        CheckConstraint("amount > 0 and remaining >= 0 and held between 0 and remaining", name="amounts"),
+        Index(
+            "credit_grant_live_idx",
+            "wallet_id",
+            "priority",
+            text("expires_at nulls last"),
+            "burn_class",
+            "created_at",
+            "grant_id",
+            postgresql_where=text("remaining > 0"),
+        ),
+        Index(
+            "credit_grant_pending_idx", "wallet_id", postgresql_where=text("not voided and (not active or every is not null)")
+        ),
+        Index("credit_grant_key_idx", "wallet_id", "key", unique=True, postgresql_where=text("key is not null")),
+        Index("credit_grant_wallet_idx", "wallet_id", "created_at"),
+        {"postgresql_with": {"fillfactor": 80}},
+    )
+
+    grant_id: UUID = Field(primary_key=True)
+    wallet_id: int = Field(sa_column=Column(BigInteger, ForeignKey(f"{SCHEMA}.wallet.wallet_id"), nullable=False))
+    source: str = Field(sa_column=Column(Text, nullable=False))
+    burn_class: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    priority: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    amount: int = Field(sa_column=_micros(None))
+    remaining: int = Field(sa_column=_micros())
+    held: int = Field(sa_column=_micros())
+    features: list[str] | None = Field(sa_column=Column(ARRAY(Text)))
+    effective_at: datetime = Field(sa_column=moment())
+    expires_at: datetime | None = Field(sa_column=moment(nullable=True))
+    active: bool = Field(sa_column_kwargs={"server_default": text("false")})
+    voided: bool = Field(sa_column_kwargs={"server_default": text("false")})
+    every: str | None = Field(sa_column=Column(Text))
+    rollover_min: int = Field(sa_column=_micros())
+    rollover_max: int = Field(sa_column=_micros())
+    next_renewal_at: datetime | None = Field(sa_column=moment(nullable=True))
+    key: str | None = Field(sa_column=Column(Text))
+    meaning_hash: bytes | None = Field(sa_column=Column(LargeBinary))
+    actor: str | None = Field(sa_column=Column(Text))
+    reason: str | None = Field(sa_column=Column(Text))
+    created_at: datetime = Field(sa_column=created_at())
+
+
+class Charge(TableModel, table=True):
+    """One use of a feature: the hold, and what became of it. One row per usage key, for ever."""
+
+    __tablename__ = "charge"  # pyright: ignore[reportAssignmentType]
+    __table_args__: Any = (
+        CheckConstraint("status between 0 and 3 and (status = 0) = (closed_at is null)", name="status"),
+        CheckConstraint("hold >= 0 and consumed >= 0 and charged >= 0 and shortfall >= 0", name="not_negative"),
+        Index("charge_open_idx", "wallet_id", "expires_at", postgresql_where=text("status = 0")),
+        Index("charge_subject_idx", "subject_id", desc("created_at")),
+        {"postgresql_with": _HOT},
+    )
+
+    usage_key: str = Field(sa_column=Column(Text, primary_key=True))
+    wallet_id: int = Field(sa_column=_wallet_id())
+    subject_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    organization_id: int | None = Field(sa_column=Column(BigInteger))
+    feature_key: str = Field(sa_column=Column(Text, nullable=False))
+    rule: str = Field(sa_column=Column(Text, nullable=False))
+    status: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    hold: int = Field(sa_column=_micros())
+    hold_grants: dict[str, Any] | None = Field(sa_column=Column(JSONB))
+    expires_at: datetime | None = Field(sa_column=moment(nullable=True))
+    start_hash: bytes | None = Field(sa_column=Column(LargeBinary))
+    meaning_hash: bytes | None = Field(sa_column=Column(LargeBinary))
+    consumed: int = Field(sa_column=_micros())
+    charged: int = Field(sa_column=_micros())
+    shortfall: int = Field(sa_column=_micros())
+    flags: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    first_seq: int | None = Field(sa_column=Column(BigInteger))
+    balance_after: int | None = Field(sa_column=Column(BigInteger))
+    free_after: int | None = Field(sa_column=Column(BigInteger))
+    duration_ms: int | None = Field(sa_column=Column(BigInteger))
+    metadata_: dict[str, Any] | None = Field(sa_column=Column("metadata", JSONB))
+    close_reason: str | None = Field(sa_column=Column(Text))
+    created_at: datetime = Field(sa_column=created_at())
+    closed_at: datetime | None = Field(sa_column=moment(nullable=True))
+    settled_at: datetime | None = Field(sa_column=moment(nullable=True))
+
+
+class Transfer(TableModel, table=True):
+    """One movement of credits. Append-only: triggers refuse update, delete and truncate."""
+
+    __tablename__ = "transfer"  # pyright: ignore[reportAssignmentType]
+    __table_args__: Any = (
+        CheckConstraint("amount > 0 and debit_account <> credit_account", name="moves"),
+        Index("transfer_corrects_idx", "wallet_id", "corrects_seq", postgresql_where=text("corrects_seq is not null")),
+        Index(
+            "transfer_operation_idx",
+            "wallet_id",
+            "operation_key",
+            "kind",
+            unique=True,
+            postgresql_where=text("operation_key is not null"),
+        ),
+    )
+
+    wallet_id: int = Field(sa_column=_wallet_id(primary_key=True))
+    seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    kind: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    debit_account: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    credit_account: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    amount: int = Field(sa_column=_micros(None))
+    balance_after: int = Field(sa_column=_micros(None))
+    corrects_seq: int | None = Field(sa_column=Column(BigInteger))
+    usage_key: str | None = Field(sa_column=Column(Text))
+    operation_key: str | None = Field(sa_column=Column(Text))
+    actor: str | None = Field(sa_column=Column(Text))
+    reason: str | None = Field(sa_column=Column(Text))
+    effective_at: datetime = Field(sa_column=moment())
+    created_at: datetime = Field(sa_column=moment())
+    hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class GrantSlice(TableModel, table=True):
+    """What one transfer put into a grant (positive) or took from it (negative). Append-only."""
+
+    __tablename__ = "grant_slice"  # pyright: ignore[reportAssignmentType]
+    __table_args__: Any = (CheckConstraint("amount <> 0", name="moves"),)
+
+    wallet_id: int = Field(sa_column=_wallet_id(primary_key=True))
+    seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    grant_id: UUID = Field(primary_key=True)
+    amount: int = Field(sa_column=_micros(None))

@@ -1,0 +1,47 @@
+"""When a recurring grant renews: calendar steps from its start, so that the 31st does not drift to the 28th."""
+
+import calendar
+import re
+from datetime import UTC, datetime, timedelta
+
+from faregate.core.errors import InvalidError
+
+__all__ = ["next_renewal", "parse_every"]
+
+_EVERY = re.compile(r"^(?:(\d{1,4}) )?(hour|day|week|month|year)s?$")
+_MONTHS = {"month": 1, "year": 12}
+_SPANS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
+
+
+def parse_every(every: str) -> tuple[int, str]:
+    """Return count and unit of `every`, e.g. `"month"`, `"3 days"`.
+
+    Raises:
+        InvalidError: not of that form, or the count is 0.
+    """
+    match = _EVERY.fullmatch(every)
+    count = int(match[1] or 1) if match else 0
+    if match is None or count == 0:
+        raise InvalidError(f"{every!r} is no interval; write 'day', 'week', 'month', 'year' or e.g. '3 days'", param="every")
+    return count, match[2]
+
+
+def next_renewal(start: datetime, every: str, *, after: datetime) -> datetime:
+    """Return the first renewal later than `after`, in UTC; renewals are `start` plus whole multiples of `every`."""
+    count, unit = parse_every(every)
+    start, after = start.astimezone(UTC), after.astimezone(UTC)
+    if unit in _SPANS:
+        span = _SPANS[unit] * count
+        return start + span * max(1, (after - start) // span + 1)
+    months = count * _MONTHS[unit]
+    passed = (after.year - start.year) * 12 + after.month - start.month
+    step = max(1, passed // months)
+    while (moment := _add_months(start, step * months)) <= after:
+        step += 1
+    return moment
+
+
+def _add_months(moment: datetime, months: int) -> datetime:
+    year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
+    day = min(moment.day, calendar.monthrange(year, month + 1)[1])
+    return moment.replace(year=year, month=month + 1, day=day)

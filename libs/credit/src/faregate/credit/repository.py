@@ -1,0 +1,129 @@
+"""All statements of the ledger: locks wallets into a book, and writes a book back."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.database import Database
+from faregate.credit import statements as sql
+from faregate.credit.book import Book, ChargeState, GrantState, Transfer, WalletState
+from faregate.credit.chain import GENESIS
+from faregate.credit.rows import book_of, charge_of, grant_of, rows_of, take_grants, transfer_of
+
+__all__ = ["LedgerRepository"]
+
+_GRANTS_AT_FIRST = 32
+"""How many grants per wallet a settlement reads; if they do not cover it, all are read."""
+
+
+class LedgerRepository:
+    """Reads and writes wallets, charges, grants and transfers in the caller's transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add_wallets(self, session: AsyncSession, wallet_ids: Iterable[int]) -> list[int]:
+        """Make the missing ones of these wallets; return those that this call made."""
+        rows = await self._database.rows(session, sql.ADD_WALLETS, ids=sorted(wallet_ids), genesis=GENESIS)
+        return [row.wallet_id for row in rows]
+
+    async def lock(self, session: AsyncSession, wallet_ids: Iterable[int], *, now: datetime | None) -> Book:
+        """Lock wallets in ascending order and return the book of them; `now` None takes the database's clock."""
+        ids = sorted(set(wallet_ids))
+        return book_of(await self._database.rows(session, sql.LOCK_WALLETS, ids=ids, now=now))
+
+    async def read(self, session: AsyncSession, wallet_ids: Iterable[int], *, now: datetime | None) -> Book:
+        """Return a book of wallets as they stand, not locked."""
+        return book_of(await self._database.rows(session, sql.READ_WALLETS, ids=sorted(set(wallet_ids)), now=now))
+
+    async def charges(self, session: AsyncSession, usage_keys: Iterable[str]) -> Mapping[str, ChargeState]:
+        """Return the known ones among these uses."""
+        rows = await self._database.rows(session, sql.READ_CHARGES, keys=sorted(set(usage_keys)))
+        return {row.usage_key: charge_of(row) for row in rows}
+
+    async def due_charges(
+        self, session: AsyncSession, wallet_ids: Iterable[int], *, until: datetime
+    ) -> Mapping[str, ChargeState]:
+        """Return, for each wallet, its open charges that end by `until` and the next one after."""
+        rows = await self._database.rows(session, sql.DUE_CHARGES, ids=sorted(wallet_ids), until=until)
+        return {row.usage_key: charge_of(row) for row in rows}
+
+    async def due_wallets(self, session: AsyncSession, *, now: datetime | None, limit: int) -> list[int]:
+        """Return wallets that time has changed, longest overdue first; not locked."""
+        rows = await self._database.rows(session, sql.DUE_WALLETS, now=now, limit=limit)
+        return [row.wallet_id for row in rows]
+
+    async def load_grants(self, session: AsyncSession, book: Book, wallet_ids: Iterable[int]) -> None:
+        """Put all live, scheduled and recurring grants of these wallets into the book."""
+        ids = sorted(wallet_ids)
+        if not ids:
+            return
+        take_grants(book, await self._database.rows(session, sql.ALL_GRANTS, ids=ids))
+        for wallet_id in ids:
+            book.wallets[wallet_id].all_grants = True
+
+    async def load_grants_for(self, session: AsyncSession, book: Book, needs: Mapping[int, int]) -> None:
+        """Put as many grants into the book as are sure to cover `needs` (wallet → amount), in burn order."""
+        wanted = {wallet_id: need for wallet_id, need in needs.items() if not book.wallets[wallet_id].all_grants}
+        if not wanted:
+            return
+        rows = await self._database.rows(session, sql.FIRST_GRANTS, ids=sorted(wanted), limit=_GRANTS_AT_FIRST)
+        take_grants(book, rows)
+        await self.load_grants(session, book, [w for w, need in wanted.items() if not _covered(book.wallets[w], need)])
+
+    async def load_grants_by_key(self, session: AsyncSession, book: Book, keys: Sequence[tuple[int, str]]) -> None:
+        """Put the grants with these keys (wallet, key) into the book, spent ones too."""
+        ids, names = [wallet_id for wallet_id, _ in keys], [key for _, key in keys]
+        take_grants(book, await self._database.rows(session, sql.GRANTS_BY_KEY, ids=ids, keys=names))
+
+    async def load_grants_by_id(self, session: AsyncSession, book: Book, grant_ids: Iterable[UUID]) -> None:
+        """Put these grants into the book, if their wallets are in it."""
+        take_grants(book, await self._database.rows(session, sql.GRANTS_BY_ID, ids=sorted(set(grant_ids))))
+
+    async def grants(
+        self, session: AsyncSession, wallet_id: int, *, live: bool = True, limit: int = 1000
+    ) -> list[GrantState]:
+        """Return a wallet's grants, oldest first; `live` leaves out spent, lapsed and voided ones."""
+        rows = await self._database.rows(session, sql.LIST_GRANTS, wallet_id=wallet_id, live=live, limit=limit)
+        return [grant_of(row) for row in rows]
+
+    async def transfers(
+        self, session: AsyncSession, wallet_id: int, *, before: int | None, limit: int
+    ) -> list[Transfer]:
+        """Return a wallet's transfers, newest first, from just below the number `before`."""
+        rows = await self._database.rows(
+            session, sql.LIST_TRANSFERS, wallet_id=wallet_id, before=before if before is not None else 2**62, limit=limit
+        )
+        return [transfer_of(row) for row in rows]
+
+    async def transfers_of(self, session: AsyncSession, charge: ChargeState) -> list[Transfer]:
+        """Return the transfers of one charge and their corrections, in order."""
+        if charge.first_seq is None:
+            return []
+        rows = await self._database.rows(
+            session,
+            sql.TRANSFERS_OF_CHARGE,
+            wallet_id=charge.wallet_id,
+            first_seq=charge.first_seq,
+            usage_key=charge.usage_key,
+        )
+        return [transfer_of(row) for row in rows]
+
+    async def write(self, session: AsyncSession, book: Book) -> None:
+        """Write what was decided, in one statement."""
+        parts, parameters = rows_of(book)
+        if parts:
+            await self._database.rows(session, _write_statement(parts), **parameters)
+
+
+_write_statement = lru_cache(maxsize=None)(sql.write_statement)
+
+
+def _covered(wallet: WalletState, need: int) -> bool:
+    """Tell whether the grants read so far are all, or enough whatever the feature."""
+    if len(wallet.grants) < _GRANTS_AT_FIRST:
+        return True
+    return not wallet.earmarked and sum(grant.remaining for grant in wallet.grants.values()) >= need

@@ -1,0 +1,280 @@
+"""Between the rows of the database and the states of the book."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from faregate.core import exact_json
+from faregate.core.errors import RetryTransactionError
+from faregate.credit.accounts import Account, GrantSource, TransferKind
+from faregate.credit.book import (
+    Book,
+    ChargeState,
+    ChargeStatus,
+    Flag,
+    GrantSlice,
+    GrantState,
+    Renewal,
+    Transfer,
+    WalletState,
+    WalletStatus,
+)
+
+__all__ = ["book_of", "charge_of", "grant_of", "rows_of", "take_grants", "transfer_of"]
+
+
+def book_of(rows: Sequence[Any]) -> Book:
+    """Return the book of these wallet rows, whose column `now` is the moment of the transaction."""
+    if not rows:
+        raise RetryTransactionError("none of the wallets exists; the transaction that made them was rolled back")
+    return Book(max(row.now for row in rows), (wallet_of(row) for row in rows))
+
+
+def wallet_of(row: Any) -> WalletState:
+    """Return the wallet of one row."""
+    return WalletState(
+        wallet_id=row.wallet_id,
+        credits=row.credits,
+        debits=row.debits,
+        held=row.held,
+        earmarked=row.earmarked,
+        debt=row.debt,
+        credit_limit=row.credit_limit,
+        status=WalletStatus(row.status),
+        plan=row.plan,
+        low_balance=row.low_balance,
+        next_change_at=row.next_change_at,
+        last_seq=row.last_seq,
+        head_hash=row.head_hash,
+        changed_at=row.changed_at,
+    )
+
+
+def charge_of(row: Any) -> ChargeState:
+    """Return the charge of one row."""
+    return ChargeState(
+        usage_key=row.usage_key,
+        wallet_id=row.wallet_id,
+        subject_id=row.subject_id,
+        organization_id=row.organization_id,
+        feature_key=row.feature_key,
+        rule=row.rule,
+        start_hash=row.start_hash,
+        created_at=row.created_at,
+        status=ChargeStatus(row.status),
+        hold=row.hold,
+        hold_grants={UUID(key): value for key, value in (row.hold_grants or {}).items()},
+        expires_at=row.expires_at,
+        closed_at=row.closed_at,
+        close_reason=row.close_reason,
+        settled_at=row.settled_at,
+        meaning_hash=row.meaning_hash,
+        consumed=row.consumed,
+        charged=row.charged,
+        shortfall=row.shortfall,
+        flags=Flag(row.flags),
+        first_seq=row.first_seq,
+        balance_after=row.balance_after,
+        free_after=row.free_after,
+        duration_ms=row.duration_ms,
+        metadata=row.metadata,
+    )
+
+
+def grant_of(row: Any) -> GrantState:
+    """Return the grant of one row."""
+    renewal = None
+    if row.every is not None:
+        renewal = Renewal(row.every, row.rollover_min, row.rollover_max, row.next_renewal_at)
+    return GrantState(
+        grant_id=_uuid(row.grant_id),
+        wallet_id=row.wallet_id,
+        source=GrantSource(row.source),
+        priority=row.priority,
+        amount=row.amount,
+        remaining=row.remaining,
+        held=row.held,
+        features=tuple(row.features) if row.features is not None else None,
+        effective_at=row.effective_at,
+        expires_at=row.expires_at,
+        active=row.active,
+        voided=row.voided,
+        renewal=renewal,
+        key=row.key,
+        meaning_hash=row.meaning_hash,
+        actor=row.actor,
+        reason=row.reason,
+        created_at=row.created_at,
+    )
+
+
+def transfer_of(row: Any) -> Transfer:
+    """Return the transfer of one row."""
+    return Transfer(
+        wallet_id=row.wallet_id,
+        seq=row.seq,
+        kind=TransferKind(row.kind),
+        debit=Account(row.debit_account),
+        credit=Account(row.credit_account),
+        amount=row.amount,
+        balance_after=row.balance_after,
+        usage_key=row.usage_key,
+        corrects_seq=row.corrects_seq,
+        operation_key=row.operation_key,
+        actor=row.actor,
+        reason=row.reason,
+        effective_at=row.effective_at,
+        created_at=row.created_at,
+        hash=row.hash,
+    )
+
+
+def take_grants(book: Book, rows: Iterable[Any]) -> None:
+    """Put grants into the book, unless it knows them already (then its state is newer than the row)."""
+    for row in rows:
+        wallet = book.wallets.get(row.wallet_id)
+        if wallet is not None:
+            wallet.grants.setdefault(_uuid(row.grant_id), grant_of(row))
+
+
+def rows_of(book: Book) -> tuple[str, dict[str, list[Any]]]:
+    """Return which kinds of rows to write (letters of `statements.WRITES`) and the columns of each, as arrays."""
+    tables: dict[str, list[tuple[Any, ...]]] = {
+        "w": [_wallet_row(wallet) for wallet in book.changed_wallets.values()],
+        "c": [_charge_row(charge) for charge in book.changed_charges.values()],
+        "g": [_grant_row(grant) for grant in book.changed_grants.values()],
+        "t": [_transfer_row(transfer) for transfer in book.transfers],
+        "s": [_slice_row(part) for part in book.slices],
+    }
+    parts = "".join(part for part, rows in tables.items() if rows)
+    arrays: dict[str, list[Any]] = {}
+    for part in parts:
+        columns = zip(*tables[part], strict=True)
+        arrays |= {f"{part}_{name}": list(values) for name, values in zip(_COLUMNS[part], columns, strict=True)}
+    return parts, arrays
+
+
+_COLUMNS = {
+    part: names.split()
+    for part, names in {
+        "w": "wallet_id credits debits held earmarked debt credit_limit status plan low_balance next_change_at last_seq "
+        "head_hash changed_at",
+        "c": "usage_key wallet_id subject_id organization_id feature_key rule status hold hold_grants expires_at "
+        "start_hash meaning_hash consumed charged shortfall flags first_seq balance_after free_after duration_ms metadata "
+        "close_reason created_at closed_at settled_at",
+        "g": "grant_id wallet_id source burn_class priority amount remaining held features effective_at expires_at "
+        "active voided every rollover_min rollover_max next_renewal_at key meaning_hash actor reason created_at",
+        "t": "wallet_id seq kind debit credit amount balance_after corrects_seq usage_key operation_key actor reason "
+        "effective_at created_at hash",
+        "s": "wallet_id seq grant_id amount",
+    }.items()
+}
+
+
+def _uuid(value: Any) -> UUID:
+    return UUID(bytes=value.bytes)  # the driver's own UUID class compares equal, but is slower to hash
+
+
+def _json(value: Any) -> str | None:
+    return exact_json.dumps(value).decode() if value else None
+
+
+def _wallet_row(wallet: WalletState) -> tuple[Any, ...]:
+    return (
+        wallet.wallet_id,
+        wallet.credits,
+        wallet.debits,
+        wallet.held,
+        wallet.earmarked,
+        wallet.debt,
+        wallet.credit_limit,
+        int(wallet.status),
+        wallet.plan,
+        wallet.low_balance,
+        wallet.next_change_at,
+        wallet.last_seq,
+        wallet.head_hash,
+        wallet.changed_at,
+    )
+
+
+def _charge_row(charge: ChargeState) -> tuple[Any, ...]:
+    return (
+        charge.usage_key,
+        charge.wallet_id,
+        charge.subject_id,
+        charge.organization_id,
+        charge.feature_key,
+        charge.rule,
+        int(charge.status),
+        charge.hold,
+        _json({str(key): value for key, value in charge.hold_grants.items()}),
+        charge.expires_at,
+        charge.start_hash,
+        charge.meaning_hash,
+        charge.consumed,
+        charge.charged,
+        charge.shortfall,
+        int(charge.flags),
+        charge.first_seq,
+        charge.balance_after,
+        charge.free_after,
+        charge.duration_ms,
+        _json(charge.metadata),
+        charge.close_reason,
+        charge.created_at,
+        charge.closed_at,
+        charge.settled_at,
+    )
+
+
+def _grant_row(grant: GrantState) -> tuple[Any, ...]:
+    renewal = grant.renewal
+    return (
+        grant.grant_id,
+        grant.wallet_id,
+        grant.source.value,
+        grant.burn_class,
+        grant.priority,
+        grant.amount,
+        grant.remaining,
+        grant.held,
+        " ".join(grant.features) if grant.features is not None else None,
+        grant.effective_at,
+        grant.expires_at,
+        grant.active,
+        grant.voided,
+        renewal.every if renewal else None,
+        renewal.rollover_min if renewal else 0,
+        renewal.rollover_max if renewal else 0,
+        renewal.next_at if renewal else None,
+        grant.key,
+        grant.meaning_hash,
+        grant.actor,
+        grant.reason,
+        grant.created_at,
+    )
+
+
+def _transfer_row(transfer: Transfer) -> tuple[Any, ...]:
+    return (
+        transfer.wallet_id,
+        transfer.seq,
+        int(transfer.kind),
+        int(transfer.debit),
+        int(transfer.credit),
+        transfer.amount,
+        transfer.balance_after,
+        transfer.corrects_seq,
+        transfer.usage_key,
+        transfer.operation_key,
+        transfer.actor,
+        transfer.reason,
+        transfer.effective_at,
+        transfer.created_at,
+        transfer.hash,
+    )
+
+
+def _slice_row(part: GrantSlice) -> tuple[Any, ...]:
+    return (part.wallet_id, part.seq, part.grant_id, part.amount)

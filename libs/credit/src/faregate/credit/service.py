@@ -1,0 +1,315 @@
+"""The ledger's front door. Every method works in the caller's transaction and never commits."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.clock import IClock
+from faregate.core.database import Database
+from faregate.core.errors import FaregateError, RetryTransactionError
+from faregate.core.subjects import Subject, Subjects
+from faregate.credit.accounts import GrantSource
+from faregate.credit.book import Book, ChargeState, WalletState
+from faregate.credit.errors import UnknownUsageKeyError, UnknownWalletError
+from faregate.credit.granting import GrantSpec, add_grant
+from faregate.credit.holds import HoldRequest, extend_hold, open_hold, void_hold
+from faregate.credit.interfaces import ISettlementProgress
+from faregate.credit.maturing import mature
+from faregate.credit.repository import LedgerRepository
+from faregate.credit.settlement import Posting, settle
+from faregate.credit.values import (
+    CreditTransaction,
+    Grant,
+    Wallet,
+    grant_view,
+    transaction_view,
+    wallet_view,
+)
+
+__all__ = ["Balance", "CreditService", "Held", "Posted"]
+
+_OWNERS_REMEMBERED = 100_000
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A wallet's counters, in micro-credits, after one decision of a batch."""
+
+    balance: int
+    held: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An open hold, and the wallet after it."""
+
+    charge: ChargeState
+    wallet: Balance
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A settled charge; `replayed` when an earlier call had settled it."""
+
+    charge: ChargeState
+    replayed: bool
+
+
+class CreditService:
+    """Wallets, grants, holds and settlements.
+
+    Args:
+        initial_micros: granted once to each new wallet.
+        clock: replaces the database's clock, which decides otherwise; for simulations.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        subjects: Subjects,
+        progress: ISettlementProgress,
+        *,
+        initial_micros: int = 0,
+        clock: IClock | None = None,
+    ) -> None:
+        self._ledger = LedgerRepository(database)
+        self._subjects = subjects
+        self._progress = progress
+        self._initial_micros = initial_micros
+        self._clock = clock
+        self._owners: dict[str, Subject] = {}
+
+    async def ensure_wallets(self, session: AsyncSession, owner_ids: Iterable[str]) -> Mapping[str, Subject]:
+        """Return the subjects of these owners; those seen for the first time get a wallet and the initial grant."""
+        ids = set(owner_ids)
+        known = {owner_id: subject for owner_id in ids if (subject := self._owners.get(owner_id)) is not None}
+        if len(known) < len(ids):
+            known |= await self._find_or_make(session, ids - known.keys())
+        return known
+
+    async def _find_or_make(self, session: AsyncSession, owner_ids: Iterable[str]) -> Mapping[str, Subject]:
+        subjects = await self._subjects.ensure(session, owner_ids)
+        new = await self._ledger.add_wallets(session, (subject.subject_id for subject in subjects.values()))
+        if new and self._initial_micros:
+            book = await self._lock(session, new)
+            for wallet_id in new:
+                add_grant(book, book.wallets[wallet_id], GrantSpec(self._initial_micros, GrantSource.INITIAL, key="initial"))
+            await self._ledger.write(session, book)
+        if len(self._owners) > _OWNERS_REMEMBERED:
+            self._owners.clear()
+        self._owners.update({k: s for k, s in subjects.items() if s.subject_id not in new})
+        return subjects
+
+    async def find_owners(self, session: AsyncSession, owner_ids: Iterable[str]) -> Mapping[str, Subject]:
+        """Return the known ones among these owners; makes nothing."""
+        ids = set(owner_ids)
+        known = {owner_id: subject for owner_id in ids if (subject := self._owners.get(owner_id)) is not None}
+        return known | dict(await self._subjects.find(session, ids - known.keys()))
+
+    async def authorize(self, session: AsyncSession, requests: Sequence[HoldRequest]) -> list[Held | FaregateError]:
+        """Open holds; each succeeds or is refused by itself, in the order given.
+
+        All wallets must exist. Locks them in ascending order.
+        """
+        book = await self._lock(session, (r.wallet_id for r in requests), keys=[r.usage_key for r in requests])
+        await self._ledger.load_grants(session, book, [w.wallet_id for w in book.wallets.values() if w.earmarked])
+        await self._add_other_payers(session, book)
+        outcomes = [_attempt(lambda request: _held(book, open_hold(book, request)), request) for request in requests]
+        await self._ledger.write(session, book)
+        return outcomes
+
+    async def find_charges(self, session: AsyncSession, usage_keys: Iterable[str]) -> Mapping[str, ChargeState]:
+        """Return the known ones among these uses, as they stand; nothing is locked."""
+        return await self._ledger.charges(session, usage_keys)
+
+    async def get_charge(self, session: AsyncSession, usage_key: str) -> ChargeState:
+        """Return one use, or raise `UnknownUsageKeyError`."""
+        charge = (await self._ledger.charges(session, [usage_key])).get(usage_key)
+        if charge is None:
+            raise UnknownUsageKeyError(usage_key)
+        return charge
+
+    async def post(self, session: AsyncSession, postings: Sequence[Posting]) -> list[Posted | FaregateError]:
+        """Settle uses; each succeeds or is refused by itself, in the order given.
+
+        Raises:
+            RetryTransactionError: a charge has appeared meanwhile with another payer; run the transaction again.
+        """
+        wallet_ids = {posting.wallet_id for posting in postings}
+        book = await self._lock(session, wallet_ids, keys=[posting.usage_key for posting in postings])
+        await self._load_for(session, book, postings)
+        outcomes = [_attempt(lambda posting: Posted(*settle(book, posting)), posting) for posting in postings]
+        await self._ledger.write(session, book)
+        return outcomes
+
+    async def void(self, session: AsyncSession, usage_key: str, *, reason: str | None = None) -> Held:
+        """Close a hold unused; doing it again changes nothing.
+
+        Raises:
+            UnknownUsageKeyError, AlreadySettledError, HoldClosedError (expired).
+        """
+        return await self._on_charge(session, usage_key, lambda book, charge: void_hold(book, charge, reason=reason))
+
+    async def extend(self, session: AsyncSession, usage_key: str, *, ttl_seconds: int) -> Held:
+        """Let an open hold last at least `ttl_seconds` from now.
+
+        Raises:
+            UnknownUsageKeyError, AlreadySettledError, HoldClosedError.
+        """
+        return await self._on_charge(session, usage_key, lambda book, charge: extend_hold(book, charge, ttl_seconds))
+
+    async def grant(self, session: AsyncSession, owner_id: str, spec: GrantSpec) -> tuple[Grant, Wallet, bool]:
+        """Put a grant into a wallet, making the wallet if need be; the same key makes it once (then True)."""
+        subject = (await self.ensure_wallets(session, [owner_id]))[owner_id]
+        book = await self._lock(session, [subject.subject_id])
+        if spec.key is not None:
+            await self._ledger.load_grants_by_key(session, book, [(subject.subject_id, spec.key)])
+        wallet = book.wallets[subject.subject_id]
+        grant, replayed = add_grant(book, wallet, spec)
+        await self._ledger.write(session, book)
+        return grant_view(grant, now=book.now), wallet_view(wallet, owner_id=owner_id, email=subject.email), replayed
+
+    async def wallet(self, session: AsyncSession, owner_id: str) -> Wallet:
+        """Return a wallet as of now, with its live grants.
+
+        Raises:
+            UnknownWalletError: nobody of that id was seen yet.
+        """
+        subject = await self._owner(session, owner_id)
+        book = await self._matured(session, subject.subject_id)
+        grants = await self._ledger.grants(session, subject.subject_id)
+        views = tuple(grant_view(grant, now=book.now) for grant in grants)
+        return wallet_view(book.wallets[subject.subject_id], owner_id=owner_id, email=subject.email, grants=views)
+
+    async def change_wallet(
+        self, session: AsyncSession, owner_id: str, change: Callable[[WalletState], None]
+    ) -> Wallet:
+        """Make the wallet if need be, apply `change` to its limit, plan or status under the lock, and return it."""
+        subject = (await self.ensure_wallets(session, [owner_id]))[owner_id]
+        book = await self._lock(session, [subject.subject_id])
+        wallet = book.wallets[subject.subject_id]
+        change(wallet)
+        book.touch(wallet)
+        await self._ledger.write(session, book)
+        return wallet_view(wallet, owner_id=owner_id, email=subject.email)
+
+    async def transactions(
+        self, session: AsyncSession, owner_id: str, *, before: int | None = None, limit: int = 100
+    ) -> list[CreditTransaction]:
+        """Return a wallet's transactions, newest first, from just below sequence number `before`."""
+        subject = await self._owner(session, owner_id)
+        await self._matured(session, subject.subject_id)
+        transfers = await self._ledger.transfers(session, subject.subject_id, before=before, limit=limit)
+        return [transaction_view(transfer) for transfer in transfers]
+
+    async def transactions_of(self, session: AsyncSession, charge: ChargeState) -> list[CreditTransaction]:
+        """Return what one use moved, corrections included, in order."""
+        return [transaction_view(transfer) for transfer in await self._ledger.transfers_of(session, charge)]
+
+    async def balances(self, session: AsyncSession, wallet_ids: Iterable[int]) -> Mapping[int, Balance]:
+        """Return the counters of wallets as they stand; nothing is locked or matured."""
+        book = await self._ledger.read(session, wallet_ids, now=self._now())
+        return {wallet.wallet_id: _balance(wallet) for wallet in book.wallets.values()}
+
+    async def sweep(self, session: AsyncSession, *, limit: int = 500) -> int:
+        """Mature the wallets that are longest overdue; return how many. Hygiene only: no answer waits for it."""
+        due = await self._ledger.due_wallets(session, now=self._now(), limit=limit)
+        if due:
+            await self._ledger.write(session, await self._lock(session, due))
+        return len(due)
+
+    async def _matured(self, session: AsyncSession, wallet_id: int) -> Book:
+        book = await self._ledger.read(session, [wallet_id], now=self._now())
+        if not _is_due(book.wallets[wallet_id], book.now):
+            return book
+        book = await self._lock(session, [wallet_id])
+        await self._ledger.write(session, book)
+        return book
+
+    async def _lock(self, session: AsyncSession, wallet_ids: Iterable[int], *, keys: Sequence[str] = ()) -> Book:
+        wanted = set(wallet_ids)
+        book = await self._ledger.lock(session, wanted, now=self._now())
+        if len(book.wallets) < len(wanted):
+            self._owners.clear()
+            raise RetryTransactionError("a wallet is gone; the transaction that made it was rolled back")
+        if keys:
+            book.charges.update(await self._ledger.charges(session, keys))
+        due = [wallet.wallet_id for wallet in book.wallets.values() if _is_due(wallet, book.now)]
+        if due:
+            await self._mature(session, book, due)
+        return book
+
+    async def _mature(self, session: AsyncSession, book: Book, wallet_ids: Sequence[int]) -> None:
+        until = min(await self._progress.settled_until(session) or book.now, book.now)
+        await self._ledger.load_grants(session, book, wallet_ids)
+        for key, charge in (await self._ledger.due_charges(session, wallet_ids, until=until)).items():
+            book.charges.setdefault(key, charge)
+        for wallet_id in wallet_ids:
+            charges = [charge for charge in book.charges.values() if charge.wallet_id == wallet_id]
+            mature(book, book.wallets[wallet_id], charges, holds_until=until)
+
+    async def _load_for(self, session: AsyncSession, book: Book, postings: Sequence[Posting]) -> None:
+        """Read the grants that may be touched: enough for what is asked, all where some are restricted."""
+        needs: dict[int, int] = {}
+        for posting in postings:
+            charge = book.charges.get(posting.usage_key)
+            wallet_id = charge.wallet_id if charge else posting.wallet_id
+            if wallet_id not in book.wallets:
+                raise RetryTransactionError(f"the payer of {posting.usage_key!r} is not locked")
+            needs[wallet_id] = needs.get(wallet_id, 0) + posting.chargeable
+        held = {c.wallet_id for c in book.charges.values() if c.hold_grants and c.wallet_id in book.wallets}
+        await self._ledger.load_grants(session, book, held | {w for w in needs if book.wallets[w].earmarked})
+        await self._ledger.load_grants_for(session, book, {w: need for w, need in needs.items() if need})
+
+    async def _add_other_payers(self, session: AsyncSession, book: Book) -> None:
+        """Show the wallets of replayed holds that another payer opened (a membership has changed since); not locked."""
+        others = {charge.wallet_id for charge in book.charges.values()} - book.wallets.keys()
+        if others:
+            book.wallets.update((await self._ledger.read(session, others, now=self._now())).wallets)
+
+    async def _on_charge(
+        self, session: AsyncSession, usage_key: str, change: Callable[[Book, ChargeState], object]
+    ) -> Held:
+        wallet_id = (await self.get_charge(session, usage_key)).wallet_id
+        book = await self._lock(session, [wallet_id], keys=[usage_key])
+        charge = book.charges[usage_key]
+        if charge.hold_grants:
+            await self._ledger.load_grants(session, book, [wallet_id])
+        change(book, charge)
+        await self._ledger.write(session, book)
+        return _held(book, charge)
+
+    async def _owner(self, session: AsyncSession, owner_id: str) -> Subject:
+        subject = (await self._subjects.find(session, [owner_id])).get(owner_id)
+        if subject is None:
+            raise UnknownWalletError(owner_id)
+        return subject
+
+    def _now(self) -> datetime | None:
+        return self._clock.now() if self._clock is not None else None
+
+
+def _attempt(decide: Callable[[Q], A], item: Q) -> A | FaregateError:
+    try:
+        return decide(item)
+    except FaregateError as refusal:
+        return refusal
+
+
+def _held(book: Book, charge: ChargeState) -> Held:
+    return Held(charge, _balance(book.wallets[charge.wallet_id]))
+
+
+def _balance(wallet: WalletState) -> Balance:
+    return Balance(wallet.balance, wallet.held, wallet.free)
+
+
+def _is_due(wallet: WalletState, now: datetime) -> bool:
+    return wallet.next_change_at is not None and wallet.next_change_at <= now

@@ -1,0 +1,206 @@
+"""The SQL of the ledger. Reads force index lookups (LATERAL), writes store whole rows by key (ON CONFLICT), so that no
+plan depends on statistics that a fresh table does not have yet."""
+
+__all__ = ["WRITES"]
+
+ADD_WALLETS = """
+insert into faregate.wallet (wallet_id, head_hash)
+select w.id, :genesis from unnest(cast(:ids as bigint[])) as w (id) order by w.id
+on conflict (wallet_id) do nothing
+returning wallet_id
+"""
+
+LOCK_WALLETS = """
+select w.*, coalesce(cast(:now as timestamptz), clock_timestamp()) as now
+from unnest(cast(:ids as bigint[])) as wanted (id)
+cross join lateral (
+  select wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, plan, low_balance, next_change_at,
+    last_seq, head_hash, changed_at
+  from faregate.wallet where wallet_id = wanted.id for no key update
+) w
+"""
+"""`ids` come sorted, and the nested loop locks in that order."""
+
+READ_WALLETS = """
+select wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, plan, low_balance, next_change_at,
+  last_seq, head_hash, changed_at, coalesce(cast(:now as timestamptz), clock_timestamp()) as now
+from faregate.wallet where wallet_id = any(cast(:ids as bigint[]))
+"""
+
+_CHARGE_COLUMNS = """usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold, hold_grants,
+  expires_at, start_hash, meaning_hash, consumed, charged, shortfall, flags, first_seq, balance_after, free_after,
+  duration_ms, metadata, close_reason, created_at, closed_at, settled_at"""
+
+READ_CHARGES = f"""
+select c.* from unnest(cast(:keys as text[])) as wanted (usage_key)
+cross join lateral (
+  select {_CHARGE_COLUMNS} from faregate.charge where usage_key = wanted.usage_key offset 0
+) c
+"""  # noqa: S608
+
+DUE_CHARGES = f"""
+select c.* from unnest(cast(:ids as bigint[])) as wanted (wallet_id)
+cross join lateral (
+  (select {_CHARGE_COLUMNS} from faregate.charge
+   where wallet_id = wanted.wallet_id and status = 0 and expires_at <= cast(:until as timestamptz)
+   order by expires_at)
+  union all
+  (select {_CHARGE_COLUMNS} from faregate.charge
+   where wallet_id = wanted.wallet_id and status = 0 and expires_at > cast(:until as timestamptz)
+   order by expires_at limit 1)
+) c
+"""  # noqa: S608
+
+_GRANT_COLUMNS = """grant_id, wallet_id, source, priority, amount, remaining, held, features, effective_at, expires_at,
+  active, voided, every, rollover_min, rollover_max, next_renewal_at, key, meaning_hash, actor, reason, created_at"""
+
+FIRST_GRANTS = f"""
+select g.* from unnest(cast(:ids as bigint[])) as wanted (wallet_id)
+cross join lateral (
+  select {_GRANT_COLUMNS} from faregate.credit_grant
+  where wallet_id = wanted.wallet_id and remaining > 0
+  order by wallet_id, priority, expires_at nulls last, burn_class, created_at, grant_id limit :limit
+) g
+"""  # noqa: S608
+
+ALL_GRANTS = f"""
+select g.* from unnest(cast(:ids as bigint[])) as wanted (wallet_id)
+cross join lateral (
+  (select {_GRANT_COLUMNS} from faregate.credit_grant where wallet_id = wanted.wallet_id and remaining > 0)
+  union all
+  (select {_GRANT_COLUMNS} from faregate.credit_grant
+   where wallet_id = wanted.wallet_id and remaining = 0 and not voided and (not active or every is not null))
+) g
+"""  # noqa: S608
+
+GRANTS_BY_ID = f"select {_GRANT_COLUMNS} from faregate.credit_grant where grant_id = any(cast(:ids as uuid[]))"  # noqa: S608
+
+GRANTS_BY_KEY = f"""
+select g.* from unnest(cast(:ids as bigint[]), cast(:keys as text[])) as wanted (wallet_id, key)
+cross join lateral (
+  select {_GRANT_COLUMNS} from faregate.credit_grant where wallet_id = wanted.wallet_id and key = wanted.key offset 0
+) g
+"""  # noqa: S608
+
+LIST_GRANTS = f"""
+select {_GRANT_COLUMNS} from faregate.credit_grant
+where wallet_id = :wallet_id and (not cast(:live as boolean) or (not voided and (remaining > 0 or not active or every is not null)))
+order by created_at, grant_id limit :limit
+"""  # noqa: S608
+
+DUE_WALLETS = """
+select wallet_id from faregate.wallet
+where next_change_at <= coalesce(cast(:now as timestamptz), clock_timestamp()) order by next_change_at limit :limit
+"""
+
+_TRANSFER_COLUMNS = """wallet_id, seq, kind, debit_account, credit_account, amount, balance_after, corrects_seq, usage_key,
+  operation_key, actor, reason, effective_at, created_at, hash"""
+
+LIST_TRANSFERS = f"""
+select {_TRANSFER_COLUMNS} from faregate.transfer
+where wallet_id = :wallet_id and seq < :before order by seq desc limit :limit
+"""  # noqa: S608
+
+TRANSFERS_OF_CHARGE = f"""
+select {_TRANSFER_COLUMNS} from faregate.transfer
+where wallet_id = :wallet_id and seq between :first_seq and :first_seq + 2 and usage_key = :usage_key
+union all
+select {_TRANSFER_COLUMNS} from faregate.transfer
+where wallet_id = :wallet_id and corrects_seq between :first_seq and :first_seq + 2
+  and seq > :first_seq + 2
+order by seq
+"""  # noqa: S608
+
+_WRITE_WALLETS = """
+insert into faregate.wallet as w (wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, plan,
+  low_balance, next_change_at, last_seq, head_hash, changed_at)
+select * from unnest(cast(:w_wallet_id as bigint[]), cast(:w_credits as bigint[]), cast(:w_debits as bigint[]),
+  cast(:w_held as bigint[]), cast(:w_earmarked as bigint[]), cast(:w_debt as bigint[]), cast(:w_credit_limit as bigint[]),
+  cast(:w_status as smallint[]), cast(:w_plan as text[]), cast(:w_low_balance as bigint[]),
+  cast(:w_next_change_at as timestamptz[]), cast(:w_last_seq as bigint[]), cast(:w_head_hash as bytea[]),
+  cast(:w_changed_at as timestamptz[]))
+on conflict (wallet_id) do update set credits = excluded.credits, debits = excluded.debits, held = excluded.held,
+  earmarked = excluded.earmarked, debt = excluded.debt, credit_limit = excluded.credit_limit, status = excluded.status,
+  plan = excluded.plan, low_balance = excluded.low_balance, next_change_at = excluded.next_change_at,
+  last_seq = excluded.last_seq, head_hash = excluded.head_hash, changed_at = excluded.changed_at
+"""
+
+_WRITE_CHARGES = """
+insert into faregate.charge as c (usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold,
+  hold_grants, expires_at, start_hash, meaning_hash, consumed, charged, shortfall, flags, first_seq, balance_after,
+  free_after, duration_ms, metadata, close_reason, created_at, closed_at, settled_at)
+select usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold, hold_grants::jsonb, expires_at,
+  start_hash, meaning_hash, consumed, charged, shortfall, flags, first_seq, balance_after, free_after, duration_ms,
+  metadata::jsonb, close_reason, created_at, closed_at, settled_at
+from unnest(cast(:c_usage_key as text[]), cast(:c_wallet_id as bigint[]), cast(:c_subject_id as bigint[]),
+  cast(:c_organization_id as bigint[]), cast(:c_feature_key as text[]), cast(:c_rule as text[]),
+  cast(:c_status as smallint[]), cast(:c_hold as bigint[]), cast(:c_hold_grants as text[]),
+  cast(:c_expires_at as timestamptz[]), cast(:c_start_hash as bytea[]), cast(:c_meaning_hash as bytea[]),
+  cast(:c_consumed as bigint[]), cast(:c_charged as bigint[]), cast(:c_shortfall as bigint[]), cast(:c_flags as int[]),
+  cast(:c_first_seq as bigint[]), cast(:c_balance_after as bigint[]), cast(:c_free_after as bigint[]),
+  cast(:c_duration_ms as bigint[]), cast(:c_metadata as text[]), cast(:c_close_reason as text[]),
+  cast(:c_created_at as timestamptz[]), cast(:c_closed_at as timestamptz[]), cast(:c_settled_at as timestamptz[]))
+  as n (usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold, hold_grants, expires_at,
+  start_hash, meaning_hash, consumed, charged, shortfall, flags, first_seq, balance_after, free_after, duration_ms,
+  metadata, close_reason, created_at, closed_at, settled_at)
+on conflict (usage_key) do update set status = excluded.status, hold = excluded.hold,
+  hold_grants = excluded.hold_grants, expires_at = excluded.expires_at, meaning_hash = excluded.meaning_hash,
+  consumed = excluded.consumed, charged = excluded.charged, shortfall = excluded.shortfall, flags = excluded.flags,
+  first_seq = excluded.first_seq, balance_after = excluded.balance_after, free_after = excluded.free_after,
+  duration_ms = excluded.duration_ms, metadata = coalesce(excluded.metadata, c.metadata),
+  close_reason = excluded.close_reason, closed_at = excluded.closed_at, settled_at = excluded.settled_at
+"""
+
+_WRITE_GRANTS = """
+insert into faregate.credit_grant as g (grant_id, wallet_id, source, burn_class, priority, amount, remaining, held,
+  features, effective_at, expires_at, active, voided, every, rollover_min, rollover_max, next_renewal_at, key,
+  meaning_hash, actor, reason, created_at)
+select grant_id, wallet_id, source, burn_class, priority, amount, remaining, held, string_to_array(features, ' '),
+  effective_at, expires_at, active, voided, every, rollover_min, rollover_max, next_renewal_at, key, meaning_hash, actor,
+  reason, created_at
+from unnest(cast(:g_grant_id as uuid[]), cast(:g_wallet_id as bigint[]), cast(:g_source as text[]),
+  cast(:g_burn_class as smallint[]), cast(:g_priority as smallint[]), cast(:g_amount as bigint[]),
+  cast(:g_remaining as bigint[]), cast(:g_held as bigint[]), cast(:g_features as text[]),
+  cast(:g_effective_at as timestamptz[]), cast(:g_expires_at as timestamptz[]), cast(:g_active as boolean[]),
+  cast(:g_voided as boolean[]), cast(:g_every as text[]), cast(:g_rollover_min as bigint[]),
+  cast(:g_rollover_max as bigint[]), cast(:g_next_renewal_at as timestamptz[]), cast(:g_key as text[]),
+  cast(:g_meaning_hash as bytea[]), cast(:g_actor as text[]), cast(:g_reason as text[]),
+  cast(:g_created_at as timestamptz[]))
+  as n (grant_id, wallet_id, source, burn_class, priority, amount, remaining, held, features, effective_at, expires_at,
+  active, voided, every, rollover_min, rollover_max, next_renewal_at, key, meaning_hash, actor, reason, created_at)
+on conflict (grant_id) do update set remaining = excluded.remaining, held = excluded.held, active = excluded.active,
+  voided = excluded.voided, expires_at = excluded.expires_at, every = excluded.every,
+  next_renewal_at = excluded.next_renewal_at, actor = excluded.actor, reason = excluded.reason
+"""
+
+_WRITE_TRANSFERS = """
+insert into faregate.transfer (wallet_id, seq, kind, debit_account, credit_account, amount, balance_after, corrects_seq,
+  usage_key, operation_key, actor, reason, effective_at, created_at, hash)
+select * from unnest(cast(:t_wallet_id as bigint[]), cast(:t_seq as bigint[]), cast(:t_kind as smallint[]),
+  cast(:t_debit as smallint[]), cast(:t_credit as smallint[]), cast(:t_amount as bigint[]),
+  cast(:t_balance_after as bigint[]), cast(:t_corrects_seq as bigint[]), cast(:t_usage_key as text[]),
+  cast(:t_operation_key as text[]), cast(:t_actor as text[]), cast(:t_reason as text[]),
+  cast(:t_effective_at as timestamptz[]), cast(:t_created_at as timestamptz[]), cast(:t_hash as bytea[]))
+"""
+
+_WRITE_SLICES = """
+insert into faregate.grant_slice (wallet_id, seq, grant_id, amount)
+select * from unnest(cast(:s_wallet_id as bigint[]), cast(:s_seq as bigint[]), cast(:s_grant_id as uuid[]),
+  cast(:s_amount as bigint[]))
+"""
+
+WRITES = {
+    "w": _WRITE_WALLETS,
+    "c": _WRITE_CHARGES,
+    "g": _WRITE_GRANTS,
+    "t": _WRITE_TRANSFERS,
+    "s": _WRITE_SLICES,
+}
+"""One INSERT per kind of row; `Ledger.write` joins those it needs into one statement."""
+
+
+def write_statement(parts: str) -> str:
+    """Return one statement that writes the kinds of rows named by the letters of `parts`."""
+    *first, last = [WRITES[part] for part in parts]
+    shared = ", ".join(f"p{n} as ({sql})" for n, sql in enumerate(first))
+    return f"with {shared} {last}" if first else last

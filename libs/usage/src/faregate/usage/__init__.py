@@ -1,0 +1,49 @@
+"""The use of features: strategies, prices, charging rules, and the service that ties them to credits."""
+
+from faregate.usage.container import UsageContainer
+from faregate.usage.errors import UnknownFeatureError, UsageError
+from faregate.usage.interfaces import IAccountDirectory, IFeatureStrategy
+from faregate.usage.service import UsageService
+from faregate.usage.values import (
+    Accessible,
+    AccountFacts,
+    ChargingPolicy,
+    Feature,
+    FeatureAccess,
+    FeatureKey,
+    FeatureRef,
+    FeatureUsage,
+    ModelUsage,
+    Price,
+    PricingPolicy,
+    Settled,
+    SettleRequest,
+    StartRequest,
+    Use,
+    UsageLine,
+)
+
+__all__ = [
+    "Accessible",
+    "AccountFacts",
+    "ChargingPolicy",
+    "Feature",
+    "FeatureAccess",
+    "FeatureKey",
+    "FeatureRef",
+    "FeatureUsage",
+    "IAccountDirectory",
+    "IFeatureStrategy",
+    "ModelUsage",
+    "Price",
+    "PricingPolicy",
+    "SettleRequest",
+    "Settled",
+    "StartRequest",
+    "UnknownFeatureError",
+    "UsageContainer",
+    "UsageError",
+    "UsageLine",
+    "UsageService",
+    "Use",
+]

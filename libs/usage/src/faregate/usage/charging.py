@@ -1,0 +1,43 @@
+"""Who pays: individual or organisation, decided from facts when a use starts and frozen on its charge."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from faregate.core.ids import organization_owner_id
+from faregate.usage.values import AccountFacts, ChargingPolicy
+
+__all__ = ["Charging", "Rule", "charging_for"]
+
+
+class Rule(StrEnum):
+    """How a use is charged."""
+
+    INDIVIDUAL = "individual"
+    """The user's wallet pays."""
+    RECORDED = "recorded"
+    """Nobody pays; the price is recorded."""
+    POOLED = "pooled"
+    """The organisation's wallet pays."""
+
+    @property
+    def charges(self) -> bool:
+        """Whether anybody pays."""
+        return self is not Rule.RECORDED
+
+
+@dataclass(frozen=True, slots=True)
+class Charging:
+    """The rule of one use, and whose wallet stands for it (recorded uses are kept on the user's own)."""
+
+    rule: Rule
+    payer_id: str
+    organization_id: str | None
+
+
+def charging_for(facts: AccountFacts) -> Charging:
+    """Return who pays for a user of whom `facts` are known."""
+    if facts.organization_id is None:
+        return Charging(Rule.INDIVIDUAL, facts.user_id, None)
+    if facts.policy is ChargingPolicy.POOLED:
+        return Charging(Rule.POOLED, organization_owner_id(facts.organization_id), facts.organization_id)
+    return Charging(Rule.RECORDED, facts.user_id, facts.organization_id)

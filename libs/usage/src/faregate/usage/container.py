@@ -1,0 +1,73 @@
+"""Wiring of the use of features."""
+
+from dependency_injector import containers, providers
+
+from faregate.core.clock import IClock
+from faregate.core.database import Database
+from faregate.core.subjects import Subjects
+from faregate.credit.service import CreditService
+from faregate.usage.directory import DatabaseDirectory
+from faregate.usage.factory import FeatureFactory
+from faregate.usage.features import FeatureCatalog
+from faregate.usage.interfaces import IAccountDirectory, IFeatureStrategy
+from faregate.usage.pricing import PriceBook
+from faregate.usage.repository import UsageRepository
+from faregate.usage.service import UsageService
+from faregate.usage.settling import Settler
+from faregate.usage.starting import Starter
+from faregate.usage.strategies import (
+    FixedStrategy,
+    FreeStrategy,
+    GenerateQuestionPaperStrategy,
+    TokenPricedStrategy,
+)
+from faregate.usage.values import FeatureKey, PricingPolicy
+
+__all__ = ["UsageContainer"]
+
+
+class UsageContainer(containers.DeclarativeContainer):
+    """Needs `database`, `subjects`, `credit`, `clock`; takes `pricing`, `hold_ttl_seconds`, `allow_unstarted`,
+    `extra_strategies` and `directory`; exports `service`, `catalog`, `factory`, `prices` and `members`.
+    """
+
+    database: providers.Provider[Database] = providers.Dependency(instance_of=Database)
+    subjects: providers.Provider[Subjects] = providers.Dependency(instance_of=Subjects)
+    credit: providers.Provider[CreditService] = providers.Dependency(instance_of=CreditService)
+    clock: providers.Provider[IClock] = providers.Dependency(instance_of=IClock)  # type: ignore[type-abstract]
+    pricing: providers.Provider[PricingPolicy] = providers.Dependency(instance_of=PricingPolicy, default=PricingPolicy())
+    hold_ttl_seconds: providers.Provider[int] = providers.Dependency(instance_of=int, default=3600)
+    allow_unstarted: providers.Provider[bool] = providers.Dependency(instance_of=bool, default=True)
+    extra_strategies: providers.Provider[dict[str, IFeatureStrategy]] = providers.Dependency(
+        instance_of=dict, default=providers.Dict()
+    )
+
+    prices: providers.Provider[PriceBook] = providers.Singleton(PriceBook, pricing)
+    members: providers.Provider[DatabaseDirectory] = providers.Singleton(DatabaseDirectory, database, subjects)
+    directory: providers.Provider[IAccountDirectory] = members
+
+    built_in_strategies: providers.Provider[dict[str, IFeatureStrategy]] = providers.Dict(
+        {
+            "fixed": providers.Singleton(FixedStrategy),
+            "free": providers.Singleton(FreeStrategy),
+            "token_priced": providers.Singleton(TokenPricedStrategy, prices),
+            FeatureKey.GENERATE_QUESTION_PAPER.value: providers.Singleton(GenerateQuestionPaperStrategy),
+        }
+    )
+    factory: providers.Provider[FeatureFactory] = providers.Singleton(
+        FeatureFactory,
+        built_in_strategies,
+        extra_strategies,
+        features=frozenset(key.value for key in FeatureKey),
+    )
+    catalog: providers.Provider[FeatureCatalog] = providers.Singleton(FeatureCatalog, database, factory)
+    repository: providers.Provider[UsageRepository] = providers.Singleton(UsageRepository, database)
+    starter: providers.Provider[Starter] = providers.Singleton(
+        Starter, credit, subjects, directory, factory, clock, hold_ttl_seconds=hold_ttl_seconds
+    )
+    settler: providers.Provider[Settler] = providers.Singleton(
+        Settler, credit, directory, factory, repository, clock, allow_unstarted=allow_unstarted
+    )
+    service: providers.Provider[UsageService] = providers.Singleton(
+        UsageService, database, credit, subjects, catalog, starter, settler, repository
+    )

@@ -1,0 +1,81 @@
+"""The default account directory: memberships and policies from our own tables."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.database import Database
+from faregate.core.ids import ORGANIZATION_PREFIX, organization_owner_id
+from faregate.core.subjects import Subjects
+from faregate.usage.values import AccountFacts, ChargingPolicy
+
+__all__ = ["DatabaseDirectory"]
+
+_FACTS = """
+select coalesce(named.external_id, joined.external_id) as organization, coalesce(o.policy, 'recorded') as policy, w.plan
+from unnest(cast(:users as text[]), cast(:organizations as text[])) with ordinality as wanted (user_id, organization, n)
+left join faregate.subject s on s.external_id = wanted.user_id
+left join faregate.wallet w on w.wallet_id = s.subject_id
+left join faregate.subject named on named.external_id = wanted.organization
+left join faregate.member m on m.subject_id = s.subject_id and wanted.organization is null
+left join faregate.subject joined on joined.subject_id = m.organization_id
+left join faregate.organization o on o.subject_id = coalesce(named.subject_id, joined.subject_id)
+order by wanted.n
+"""
+
+_JOIN = """
+insert into faregate.member (subject_id, organization_id) values (:user, :organization)
+on conflict (subject_id) do update set organization_id = excluded.organization_id
+"""
+
+_LEAVE = "delete from faregate.member where subject_id = :user"
+
+_ADD_ORGANIZATION = """
+insert into faregate.organization (subject_id) values (:organization) on conflict (subject_id) do nothing
+"""
+
+_SET_POLICY = "update faregate.organization set policy = :policy where subject_id = :organization"
+
+
+class DatabaseDirectory:
+    """`IAccountDirectory` on the tables `organization` and `member`."""
+
+    def __init__(self, database: Database, subjects: Subjects) -> None:
+        self._database = database
+        self._subjects = subjects
+
+    async def facts(self, session: AsyncSession, accounts: Sequence[tuple[str, str | None]]) -> Sequence[AccountFacts]:
+        rows = await self._database.rows(
+            session,
+            _FACTS,
+            users=[user_id for user_id, _ in accounts],
+            organizations=[organization_owner_id(named) if named else None for _, named in accounts],
+        )
+        return [
+            AccountFacts(
+                user_id=user_id,
+                organization_id=named or (row.organization or "").removeprefix(ORGANIZATION_PREFIX) or None,
+                policy=ChargingPolicy(row.policy),
+                plan=row.plan,
+            )
+            for (user_id, named), row in zip(accounts, rows, strict=True)
+        ]
+
+    async def join(self, session: AsyncSession, user_id: str, organization_id: str | None) -> None:
+        """Make the user a member of this organisation only, or (None) of none; it counts from the next start on."""
+        owner_id = organization_owner_id(organization_id) if organization_id is not None else None
+        found = await self._subjects.ensure(session, [user_id, *([owner_id] if owner_id else [])])
+        user = found[user_id].subject_id
+        if owner_id is None:
+            await self._database.rows(session, _LEAVE, user=user)
+            return
+        organization = found[owner_id].subject_id
+        await self._database.rows(session, _ADD_ORGANIZATION, organization=organization)
+        await self._database.rows(session, _JOIN, user=user, organization=organization)
+
+    async def set_policy(self, session: AsyncSession, organization_id: str, policy: ChargingPolicy) -> None:
+        """Decide how this organisation's members are charged, from their next start on."""
+        owner_id = organization_owner_id(organization_id)
+        organization = (await self._subjects.ensure(session, [owner_id]))[owner_id].subject_id
+        await self._database.rows(session, _ADD_ORGANIZATION, organization=organization)
+        await self._database.rows(session, _SET_POLICY, organization=organization, policy=policy.value)

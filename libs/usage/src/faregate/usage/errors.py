@@ -1,0 +1,82 @@
+"""Why a feature may not be used, or a use not be priced."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from faregate.core.errors import ConfigurationError, FaregateError, InvalidError, NotFoundError
+
+__all__ = [
+    "FeatureInactiveError",
+    "FeatureNotAllowedError",
+    "StrategyRegistryError",
+    "UnknownFeatureError",
+    "UnknownStrategyError",
+    "UnpricedError",
+    "UsageError",
+]
+
+
+class UsageError(FaregateError):
+    """The root of this library's errors."""
+
+
+class UnknownFeatureError(UsageError, NotFoundError):
+    """No feature has this key or id; the text lists those that are meant perhaps, and those that are known."""
+
+    code = "unknown_feature"
+
+    def __init__(self, name: str, known: Iterable[str], *, param: str = "feature_key") -> None:
+        super().__init__(f"No feature {name!r}.{did_you_mean(name, known)}", param=param)
+
+
+class FeatureInactiveError(UsageError):
+    """The feature is switched off."""
+
+    code = "feature_inactive"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The feature {key!r} is switched off; an operator can activate it", feature_key=key)
+
+
+class FeatureNotAllowedError(UsageError):
+    """The feature's access rule leaves this user out."""
+
+    code = "feature_not_allowed"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The feature {key!r} is not part of this user's plan", feature_key=key)
+
+
+class UnknownStrategyError(UsageError, InvalidError):
+    """A feature names a strategy that nobody registered."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"No strategy {name!r}.{did_you_mean(name, known)}", param="strategy")
+
+
+class StrategyRegistryError(UsageError, ConfigurationError):
+    """What was registered under a name is no strategy."""
+
+    def __init__(self, name: str, found: object) -> None:
+        super().__init__(
+            f"The strategy {name!r} is a {type(found).__name__}, which lacks `check`, `estimate` or `price`; "
+            "register an object that implements IFeatureStrategy"
+        )
+
+
+class UnpricedError(UsageError):
+    """A model has no price, and the feature's policy is to refuse such uses."""
+
+    code = "unpriced"
+
+    def __init__(self, models: Iterable[str]) -> None:
+        names = sorted(set(models))
+        super().__init__(f"No price is known for {', '.join(names)}; set one with `faregate prices set`", models=names)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a hint to append to 'No such …'."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f" Did you mean {' or '.join(repr(item) for item in close)}?" if close else ""
+    return f"{hint} Known: {', '.join(names[:20]) or 'none'}{', …' if len(names) > 20 else ''}"  # noqa: PLR2004

@@ -1,0 +1,86 @@
+"""Features, organisations and the lines of settlements."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, Numeric, SmallInteger, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from faregate.core.models import SCHEMA, TableModel, created_at, moment
+
+__all__ = ["Feature", "Member", "Organization", "UsageLine"]
+
+
+class Feature(TableModel, table=True):
+    """Something sold, as an operator defined it."""
+
+    __tablename__ = "feature"  # pyright: ignore[reportAssignmentType]
+    __table_args__: Any = (CheckConstraint("min_credits >= 0", name="min_credits"),)
+
+    key: str = Field(sa_column=Column(Text, primary_key=True))
+    feature_id: str | None = Field(sa_column=Column(Text, unique=True))
+    name: str = Field(sa_column=Column(Text, nullable=False))
+    min_credits: int = Field(sa_column=Column(BigInteger, nullable=False))
+    strategy: str = Field(sa_column=Column(Text, nullable=False))
+    parameters: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False, server_default=text("'{}'")))
+    access: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False, server_default=text("'{}'")))
+    active: bool = Field(sa_column_kwargs={"server_default": text("true")})
+    hold_ttl_seconds: int | None = Field(sa_column=Column(Integer))
+    hold_limit: int | None = Field(sa_column=Column(BigInteger))
+    margin_percent: Decimal | None = Field(sa_column=Column(Numeric))
+    refuse_unpriced: bool = Field(sa_column_kwargs={"server_default": text("false")})
+    updated_at: datetime = Field(sa_column=created_at())
+
+
+class Organization(TableModel, table=True):
+    """An organisation and what it wants for its members."""
+
+    __tablename__ = "organization"  # pyright: ignore[reportAssignmentType]
+
+    subject_id: int = Field(
+        sa_column=Column(BigInteger, ForeignKey(f"{SCHEMA}.subject.subject_id"), primary_key=True, autoincrement=False)
+    )
+    name: str | None = Field(sa_column=Column(Text))
+    policy: str = Field(sa_column=Column(Text, nullable=False, server_default=text("'recorded'")))
+    created_at: datetime = Field(sa_column=created_at())
+
+
+class Member(TableModel, table=True):
+    """A user's membership: at most one organisation at a time."""
+
+    __tablename__ = "member"  # pyright: ignore[reportAssignmentType]
+    __table_args__: Any = (Index("member_organization_idx", "organization_id"),)
+
+    subject_id: int = Field(
+        sa_column=Column(BigInteger, ForeignKey(f"{SCHEMA}.subject.subject_id"), primary_key=True, autoincrement=False)
+    )
+    organization_id: int = Field(
+        sa_column=Column(BigInteger, ForeignKey(f"{SCHEMA}.organization.subject_id"), nullable=False)
+    )
+    created_at: datetime = Field(sa_column=created_at())
+
+
+class UsageLine(TableModel, table=True):
+    """One model's part of a settlement, with everything its price was made of."""
+
+    __tablename__ = "usage_line"  # pyright: ignore[reportAssignmentType]
+
+    usage_key: str = Field(sa_column=Column(Text, primary_key=True))
+    line_no: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
+    model: str | None = Field(sa_column=Column(Text))
+    provider: str | None = Field(sa_column=Column(Text))
+    tokens: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    quantity: Decimal | None = Field(sa_column=Column(Numeric))
+    unit: str | None = Field(sa_column=Column(Text))
+    service_tier: str | None = Field(sa_column=Column(Text))
+    provider_cost_usd: Decimal | None = Field(sa_column=Column(Numeric))
+    input_cost_usd: Decimal | None = Field(sa_column=Column(Numeric))
+    output_cost_usd: Decimal | None = Field(sa_column=Column(Numeric))
+    margin_percent: Decimal = Field(sa_column=Column(Numeric, nullable=False))
+    credit_price_usd: Decimal = Field(sa_column=Column(Numeric, nullable=False))
+    credits: int = Field(sa_column=Column(BigInteger, nullable=False))
+    price_version: str = Field(sa_column=Column(Text, nullable=False))
+    raw: dict[str, Any] | None = Field(sa_column=Column(JSONB))
+    settled_at: datetime = Field(sa_column=moment())

@@ -1,0 +1,258 @@
+"""The use of features, from start to settlement: the front door, and the owner of the transactions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.coalescer import Coalescer, run_apart
+from faregate.core.credits import to_micros
+from faregate.core.database import RETRIED_STATES, Database, sqlstate
+from faregate.core.errors import EngineUnavailableError, FaregateError, InvalidError, RetryTransactionError
+from faregate.core.ids import check_external_id, check_user_id, new_uuid7, organization_owner_id
+from faregate.core.subjects import Subjects
+from faregate.credit.errors import HoldMismatchError
+from faregate.credit.service import CreditService, Held
+from faregate.credit.values import Charge, CreditTransaction, charge_view
+from faregate.usage.features import FeatureCatalog
+from faregate.usage.repository import UsageRepository
+from faregate.usage.settling import Settler
+from faregate.usage.starting import HOLD_TTL_LIMIT_SECONDS, Starter
+from faregate.usage.values import (
+    Accessible,
+    FeatureRef,
+    FeatureUsage,
+    ModelUsage,
+    Settled,
+    SettleRequest,
+    StartRequest,
+    UsageLine,
+)
+
+__all__ = ["UsageService", "UsageStory"]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageStory:
+    """Everything that is known of one use."""
+
+    user_id: str
+    organization_id: str | None
+    charge: Charge
+    lines: tuple[UsageLine, ...]
+    transactions: tuple[CreditTransaction, ...]
+
+
+class UsageService:
+    """Authorise, settle, void and record uses.
+
+    Concurrent single calls are gathered into batches, so that a crowd on one wallet shares one lock and one commit.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        credit: CreditService,
+        subjects: Subjects,
+        catalog: FeatureCatalog,
+        starter: Starter,
+        settler: Settler,
+        repository: UsageRepository,
+    ) -> None:
+        self._database = database
+        self._credit = credit
+        self._subjects = subjects
+        self._catalog = catalog
+        self._starter = starter
+        self._settler = settler
+        self._repository = repository
+        self._starts: Coalescer[tuple[StartRequest, str], Accessible] = Coalescer(self._start_batch)
+        self._settlements: Coalescer[SettleRequest, Settled] = Coalescer(self.settle_batch)
+
+    async def authorize(self, request: StartRequest) -> Accessible:
+        """Open a hold; commits by itself, so that no wallet is locked while a model thinks.
+
+        The same `usage_key` with the same meaning gives the same hold again.
+
+        Raises:
+            InvalidError: an id or an amount has the wrong form.
+            UnknownFeatureError, FeatureInactiveError, FeatureNotAllowedError, UnpricedError: the feature says no.
+            InsufficientCreditsError, WalletFrozenError: the wallet says no; nothing is stored, so that the same call
+                may pass after a top-up.
+            UsageKeyConflictError, AlreadySettledError, HoldClosedError: the key was used before.
+        """
+        _check_start(request)
+        usage_key = request.usage_key or str(new_uuid7())
+        return await self._starts.submit((request, usage_key), lane_key=request.user_id)
+
+    async def settle(self, request: SettleRequest) -> Settled:
+        """Settle one use; see `settle_batch`. Raises what that returns as an outcome."""
+        return await self._settlements.submit(request, lane_key=request.user_id)
+
+    async def settle_batch(self, requests: Sequence[SettleRequest]) -> list[Settled | Exception]:
+        """Settle many uses in one transaction; each succeeds or is refused by itself, in order.
+
+        Safe to repeat: the same key with the same meaning gives the first result again. An item that makes the whole
+        batch fail is found by halving, and its failure is its outcome; the others settle.
+
+        Raises:
+            EngineUnavailableError: the database is away; nothing is known to be settled, repeat the call.
+        """
+        return await run_apart(requests, self._settle_together, is_passing=_is_passing)
+
+    async def void(self, usage_key: str, *, user_id: str, reason: str | None = None) -> Held:
+        """Close a hold unused. Voiding it again changes nothing.
+
+        Raises:
+            UnknownUsageKeyError, HoldMismatchError (another user's), AlreadySettledError, HoldClosedError (expired).
+        """
+
+        async def work(session: AsyncSession) -> Held:
+            await self._check_user(session, usage_key, user_id)
+            return await self._credit.void(session, usage_key, reason=reason)
+
+        return await self._database.run(work)
+
+    async def extend(self, usage_key: str, *, user_id: str, ttl_seconds: int) -> datetime:
+        """Let an open hold last at least `ttl_seconds` (1 … 86,400) from now; return when it ends.
+
+        Raises:
+            InvalidError, UnknownUsageKeyError, HoldMismatchError, AlreadySettledError, HoldClosedError.
+        """
+        _check_ttl(ttl_seconds)
+
+        async def work(session: AsyncSession) -> datetime:
+            await self._check_user(session, usage_key, user_id)
+            held = await self._credit.extend(session, usage_key, ttl_seconds=ttl_seconds)
+            return held.charge.expires_at or held.charge.created_at
+
+        return await self._database.run(work)
+
+    async def record_usage(
+        self,
+        feature_key: str,
+        user_id: str,
+        *,
+        usage_key: str | None = None,
+        organization_id: str | None = None,
+        usages: Sequence[ModelUsage] = (),
+        metadata: Mapping[str, Any] | None = None,
+        session: AsyncSession | None = None,
+    ) -> FeatureUsage:
+        """Use a feature and charge for it, in one call and one transaction.
+
+        In the caller's `session` (READ COMMITTED) it commits and rolls back with the caller; the caller repeats the
+        whole transaction after a deadlock. The same `usage_key` again returns the first use.
+
+        Raises:
+            InsufficientCreditsError, WalletFrozenError and what the feature says: refused, nothing is written.
+            UsageKeyConflictError: the key was used with another meaning.
+        """
+        request = SettleRequest(
+            usage_key=_usage_key(usage_key),
+            user_id=check_user_id(user_id),
+            feature=FeatureRef(value=feature_key),
+            usages=tuple(usages),
+            organization_id=organization_id,
+            metadata=metadata,
+        )
+        if session is not None:
+            return await self._record(session, request)
+        return await self._database.run(lambda own: self._record(own, request))
+
+    async def usages(
+        self,
+        *,
+        user_id: str | None = None,
+        organization_id: str | None = None,
+        feature_key: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before: tuple[datetime, str] | None = None,
+        limit: int = 100,
+    ) -> list[FeatureUsage]:
+        """Return finished uses, the one started last first; `since` is included, `until` is not."""
+        async with self._database.transaction(read_only=True) as session:
+            return await self._repository.usages(
+                session,
+                user_id=user_id,
+                organization_owner=organization_owner_id(organization_id) if organization_id else None,
+                feature_key=feature_key,
+                since=since,
+                until=until,
+                before=before,
+                limit=limit,
+            )
+
+    async def story(self, usage_key: str) -> UsageStory:
+        """Return hold, outcome, lines and transactions of one use, or raise `UnknownUsageKeyError`."""
+        async with self._database.transaction(read_only=True) as session:
+            charge = await self._credit.get_charge(session, usage_key)
+            names = [charge.subject_id, *([charge.organization_id] if charge.organization_id else [])]
+            subjects = await self._subjects.named(session, names)
+            lines = await self._repository.lines(session, [usage_key])
+            transactions = await self._credit.transactions_of(session, charge)
+        organization = subjects[charge.organization_id].external_id if charge.organization_id else None
+        return UsageStory(
+            user_id=subjects[charge.subject_id].external_id,
+            organization_id=organization.removeprefix("org:") if organization else None,
+            charge=charge_view(charge),
+            lines=lines.get(usage_key, ()),
+            transactions=tuple(transactions),
+        )
+
+    async def _start_batch(self, requests: Sequence[tuple[StartRequest, str]]) -> list[Accessible | Exception]:
+        catalog = await self._catalog.current()
+
+        async def together(items: Sequence[tuple[StartRequest, str]]) -> Sequence[Accessible | Exception]:
+            return await self._database.run(lambda session: self._starter.run(session, catalog, items))
+
+        return await run_apart(requests, together, is_passing=_is_passing)
+
+    async def _settle_together(self, requests: Sequence[SettleRequest]) -> Sequence[Settled | Exception]:
+        catalog = await self._catalog.current()
+        return await self._database.run(lambda session: self._settler.run(session, catalog, requests))
+
+    async def _record(self, session: AsyncSession, request: SettleRequest) -> FeatureUsage:
+        catalog = await self._catalog.current()
+        (outcome,) = await self._settler.run(session, catalog, [request], in_full=True)
+        if isinstance(outcome, FaregateError):
+            raise outcome
+        return (await self._repository.usages_of(session, [request.usage_key]))[0]
+
+    async def _check_user(self, session: AsyncSession, usage_key: str, user_id: str) -> None:
+        charge = await self._credit.get_charge(session, usage_key)
+        subject = (await self._credit.find_owners(session, [user_id])).get(user_id)
+        if subject is None or subject.subject_id != charge.subject_id:
+            raise HoldMismatchError(usage_key, "user_id")
+
+
+def _check_start(request: StartRequest) -> None:
+    check_user_id(request.user_id)
+    if request.usage_key is not None:
+        check_external_id(request.usage_key, param="usage_key")
+    if request.organization_id is not None:
+        check_external_id(request.organization_id, param="organization_id")
+    if request.ttl_seconds is not None:
+        _check_ttl(request.ttl_seconds)
+    if request.estimated_credits is not None and to_micros(request.estimated_credits, param="estimated_credits") < 0:
+        raise InvalidError("estimated_credits must not be negative", param="estimated_credits")
+
+
+def _check_ttl(ttl_seconds: int) -> None:
+    if not 1 <= ttl_seconds <= HOLD_TTL_LIMIT_SECONDS:
+        raise InvalidError(f"ttl_seconds must be 1 to {HOLD_TTL_LIMIT_SECONDS}", param="ttl_seconds")
+
+
+def _usage_key(given: str | None) -> str:
+    return check_external_id(given, param="usage_key") if given is not None else str(new_uuid7())
+
+
+def _is_passing(error: Exception) -> bool:
+    """Tell whether a failed batch fails because of the engine, not because of one of its items."""
+    if isinstance(error, DBAPIError):
+        return sqlstate(error) in RETRIED_STATES
+    return isinstance(error, EngineUnavailableError | RetryTransactionError)

@@ -1,0 +1,189 @@
+"""Settling uses: what did each really cost, and what does its charge become. A batch at a time, in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.clock import IClock
+from faregate.core.credits import to_credits, to_micros
+from faregate.core.errors import FaregateError
+from faregate.core.ids import organization_owner_id
+from faregate.core.subjects import Subject
+from faregate.credit.book import ChargeState, ChargeStatus, Flag
+from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError
+from faregate.credit.service import CreditService, Posted
+from faregate.credit.settlement import ChargeOpening, Posting
+from faregate.usage.charging import Charging, Rule, charging_for
+from faregate.usage.factory import FeatureFactory
+from faregate.usage.features import Catalog, require_access
+from faregate.usage.interfaces import IAccountDirectory
+from faregate.usage.meaning import settle_meaning
+from faregate.usage.repository import UsageRepository
+from faregate.usage.starting import owners_of
+from faregate.usage.values import AccountFacts, Feature, Price, Settled, SettleRequest, Use, UsageLine
+
+__all__ = ["Settler"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Settlement:
+    """One settlement on its way: priced, with the charge that was started for it, or else who would pay."""
+
+    request: SettleRequest
+    feature: Feature
+    price: Price
+    charge: ChargeState | None
+    charging: Charging | None
+
+
+class Settler:
+    """Prices uses and posts them; where there is a charge, it says who pays, never the body."""
+
+    def __init__(
+        self,
+        credit: CreditService,
+        directory: IAccountDirectory,
+        factory: FeatureFactory,
+        repository: UsageRepository,
+        clock: IClock,
+        *,
+        allow_unstarted: bool = True,
+    ) -> None:
+        self._credit = credit
+        self._directory = directory
+        self._factory = factory
+        self._repository = repository
+        self._clock = clock
+        self._allow_unstarted = allow_unstarted
+
+    async def run(
+        self, session: AsyncSession, catalog: Catalog, requests: Sequence[SettleRequest], *, in_full: bool = False
+    ) -> list[Settled | FaregateError]:
+        """Answer each request by itself, in order.
+
+        `in_full` is for direct uses, where nothing was consumed yet: they need the feature's permission, and are refused
+        rather than fall short.
+        """
+        charges = await self._credit.find_charges(session, [request.usage_key for request in requests])
+        facts = await self._facts(session, [request for request in requests if request.usage_key not in charges])
+        started_by = await self._credit.find_owners(session, [r.user_id for r in requests if r.usage_key in charges])
+        prepared: list[_Settlement | FaregateError] = []
+        for request in requests:
+            charge, known = charges.get(request.usage_key), facts.get(request.usage_key)
+            try:
+                if charge is not None:
+                    prepared.append(self._prepare_started(catalog, request, charge, started_by))
+                elif known is not None:
+                    prepared.append(self._prepare_unstarted(catalog, request, known, in_full=in_full))
+            except FaregateError as refusal:
+                prepared.append(refusal)
+        settlements = [item for item in prepared if isinstance(item, _Settlement)]
+        settled = iter(await self._post(session, settlements, in_full=in_full) if settlements else [])
+        return [next(settled) if isinstance(item, _Settlement) else item for item in prepared]
+
+    async def _facts(self, session: AsyncSession, requests: Sequence[SettleRequest]) -> Mapping[str, AccountFacts]:
+        if not requests:
+            return {}
+        facts = await self._directory.facts(session, [(r.user_id, r.organization_id) for r in requests])
+        return {request.usage_key: known for request, known in zip(requests, facts, strict=True)}
+
+    def _prepare_started(
+        self, catalog: Catalog, request: SettleRequest, charge: ChargeState, owners: Mapping[str, Subject]
+    ) -> _Settlement:
+        owner = owners.get(request.user_id)
+        if owner is None or owner.subject_id != charge.subject_id:
+            raise HoldMismatchError(request.usage_key, "user_id")
+        feature = catalog.find(request.feature)
+        if feature.key != charge.feature_key:
+            raise HoldMismatchError(request.usage_key, "feature")
+        if charge.status is ChargeStatus.SETTLED:
+            return _Settlement(request, feature, Price(Decimal(0)), charge, None)
+        use = Use(feature, charge.created_at, request.usages, request.metadata or charge.metadata or {})
+        return _Settlement(request, feature, self._factory.strategy(feature.strategy).price(use), charge, None)
+
+    def _prepare_unstarted(
+        self, catalog: Catalog, request: SettleRequest, facts: AccountFacts, *, in_full: bool
+    ) -> _Settlement:
+        feature = catalog.find(request.feature)
+        if in_full:
+            require_access(feature, facts)
+        elif not self._allow_unstarted:
+            raise UnknownUsageKeyError(request.usage_key)
+        use = Use(feature, self._clock.now(), request.usages, request.metadata or {})
+        price = self._factory.strategy(feature.strategy).price(use)
+        return _Settlement(request, feature, price, None, charging_for(facts))
+
+    async def _post(
+        self, session: AsyncSession, settlements: Sequence[_Settlement], *, in_full: bool
+    ) -> list[Settled | FaregateError]:
+        unstarted = [(item.request.user_id, item.charging) for item in settlements if item.charging is not None]
+        owners = await self._credit.ensure_wallets(session, owners_of(unstarted))
+        postings = [_posting(item, owners, in_full=in_full) for item in settlements]
+        posted = await self._credit.post(session, postings)
+        new = [(s, p) for s, p in zip(settlements, posted, strict=True) if isinstance(p, Posted) and not p.replayed]
+        await self._repository.add_lines(session, [line for s, p in new for line in _numbered(s.price.lines, p.charge)])
+        replayed = [p.charge.usage_key for p in posted if isinstance(p, Posted) and p.replayed]
+        first_lines = await self._repository.lines(session, replayed) if replayed else {}
+        return [
+            _settled(item, outcome, first_lines) if isinstance(outcome, Posted) else outcome
+            for item, outcome in zip(settlements, posted, strict=True)
+        ]
+
+
+def _posting(item: _Settlement, owners: Mapping[str, Subject], *, in_full: bool) -> Posting:
+    request, price = item.request, item.price
+    consumed = to_micros(price.credits)
+    rule = Rule(item.charge.rule) if item.charge else item.charging.rule if item.charging else Rule.RECORDED
+    flags = Flag.UNPRICED if price.unpriced_models else Flag(0)
+    flags |= Flag.KEYLESS if request.keyless else Flag(0)
+    flags |= Flag.INCONSISTENT if any(usage.inconsistent for usage in request.usages) else Flag(0)
+    return Posting(
+        usage_key=request.usage_key,
+        consumed=consumed,
+        chargeable=consumed if rule.charges else 0,
+        meaning_hash=settle_meaning(
+            user_id=request.user_id, feature_key=item.feature.key, usage_key=request.usage_key, usages=request.usages
+        ),
+        flags=flags,
+        started_wallet_id=item.charge.wallet_id if item.charge else None,
+        opening=_opening(item, item.charging, owners) if item.charging else None,
+        in_full=in_full,
+        duration_ms=request.duration_ms,
+        metadata=request.metadata,
+    )
+
+
+def _opening(item: _Settlement, charging: Charging, owners: Mapping[str, Subject]) -> ChargeOpening:
+    named = charging.organization_id
+    return ChargeOpening(
+        wallet_id=owners[charging.payer_id].subject_id,
+        subject_id=owners[item.request.user_id].subject_id,
+        organization_id=owners[organization_owner_id(named)].subject_id if named else None,
+        feature_key=item.feature.key,
+        rule=charging.rule.value,
+    )
+
+
+def _numbered(lines: Sequence[UsageLine], charge: ChargeState) -> list[tuple[str, int, UsageLine, datetime]]:
+    settled_at = charge.settled_at or charge.created_at
+    return [(charge.usage_key, number, line, settled_at) for number, line in enumerate(lines)]
+
+
+def _settled(item: _Settlement, posted: Posted, first_lines: Mapping[str, tuple[UsageLine, ...]]) -> Settled:
+    charge = posted.charge
+    return Settled(
+        usage_key=charge.usage_key,
+        user_id=item.request.user_id,
+        feature_key=charge.feature_key,
+        consumed=to_credits(charge.consumed),
+        charged=to_credits(charge.charged),
+        shortfall=to_credits(charge.shortfall),
+        flags=charge.flags,
+        balance=to_credits(charge.balance_after or 0),
+        free=to_credits(charge.free_after or 0),
+        lines=first_lines.get(charge.usage_key, ()) if posted.replayed else item.price.lines,
+        replayed=posted.replayed,
+    )

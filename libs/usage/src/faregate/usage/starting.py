@@ -1,0 +1,152 @@
+"""Starting uses: who may, who pays, how much is set aside. A batch at a time, in one transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.clock import IClock
+from faregate.core.credits import to_credits, to_micros
+from faregate.core.errors import FaregateError
+from faregate.core.ids import organization_owner_id
+from faregate.core.subjects import Subject, Subjects
+from faregate.credit.holds import HoldRequest
+from faregate.credit.service import CreditService, Held
+from faregate.usage.charging import Charging, charging_for
+from faregate.usage.errors import UnpricedError
+from faregate.usage.factory import FeatureFactory
+from faregate.usage.features import Catalog, require_access
+from faregate.usage.interfaces import IAccountDirectory
+from faregate.usage.meaning import start_meaning
+from faregate.usage.values import Accessible, AccountFacts, Feature, Price, StartRequest, Use
+
+__all__ = ["HOLD_TTL_LIMIT_SECONDS", "Starter", "hold_for", "owners_of"]
+
+HOLD_TTL_LIMIT_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """One start on its way: everything but the wallet's consent."""
+
+    request: StartRequest
+    usage_key: str
+    feature: Feature
+    charging: Charging
+    estimate: Price
+    hold: Decimal
+
+
+class Starter:
+    """Opens holds."""
+
+    def __init__(
+        self,
+        credit: CreditService,
+        subjects: Subjects,
+        directory: IAccountDirectory,
+        factory: FeatureFactory,
+        clock: IClock,
+        *,
+        hold_ttl_seconds: int,
+    ) -> None:
+        self._credit = credit
+        self._subjects = subjects
+        self._directory = directory
+        self._factory = factory
+        self._clock = clock
+        self._hold_ttl_seconds = hold_ttl_seconds
+
+    async def run(
+        self, session: AsyncSession, catalog: Catalog, requests: Sequence[tuple[StartRequest, str]]
+    ) -> list[Accessible | FaregateError]:
+        """Answer each (request, usage key) by itself, in order."""
+        facts = await self._directory.facts(session, [(r.user_id, r.organization_id) for r, _ in requests])
+        now = self._clock.now()
+        starts = [self._prepare(catalog, *pair, known, now) for pair, known in zip(requests, facts, strict=True)]
+        ready = [start for start in starts if isinstance(start, _Start)]
+        opened = iter(await self._open(session, ready) if ready else [])
+        return [_answer(start, next(opened)) if isinstance(start, _Start) else start for start in starts]
+
+    def _prepare(
+        self, catalog: Catalog, request: StartRequest, usage_key: str, facts: AccountFacts, now: datetime
+    ) -> _Start | FaregateError:
+        try:
+            feature = catalog.find(request.feature)
+            require_access(feature, facts)
+            use = Use(feature, now, request.estimated_usages, request.metadata or {})
+            estimate = self._factory.strategy(feature.strategy).estimate(use)
+            if estimate.unpriced_models and feature.refuse_unpriced:
+                raise UnpricedError(estimate.unpriced_models)
+        except FaregateError as refusal:
+            return refusal
+        charging = charging_for(facts)
+        hold = hold_for(feature, charging, estimate.credits, request.estimated_credits)
+        return _Start(request, usage_key, feature, charging, estimate, hold)
+
+    async def _open(self, session: AsyncSession, starts: Sequence[_Start]) -> list[Held | FaregateError]:
+        owners = await self._credit.ensure_wallets(
+            session, owners_of((start.request.user_id, start.charging) for start in starts)
+        )
+        for start in starts:
+            if start.request.user_email:
+                subject = owners[start.request.user_id]
+                await self._subjects.remember_email(session, subject.subject_id, start.request.user_email)
+        return await self._credit.authorize(session, [self._hold_request(start, owners) for start in starts])
+
+    def _hold_request(self, start: _Start, owners: Mapping[str, Subject]) -> HoldRequest:
+        request, charging = start.request, start.charging
+        organization = owners[organization_owner_id(charging.organization_id)] if charging.organization_id else None
+        ttl = request.ttl_seconds or start.feature.hold_ttl_seconds or self._hold_ttl_seconds
+        return HoldRequest(
+            usage_key=start.usage_key,
+            wallet_id=owners[charging.payer_id].subject_id,
+            subject_id=owners[request.user_id].subject_id,
+            organization_id=organization.subject_id if organization else None,
+            feature_key=start.feature.key,
+            rule=charging.rule.value,
+            amount=to_micros(start.hold),
+            ttl_seconds=min(ttl, HOLD_TTL_LIMIT_SECONDS),
+            start_hash=start_meaning(request, feature_key=start.feature.key),
+            metadata=request.metadata,
+        )
+
+
+def hold_for(feature: Feature, charging: Charging, estimate: Decimal, wished: Decimal | None) -> Decimal:
+    """Return the credits to set aside: the largest of minimum, estimate and wish, capped; nothing where nobody pays."""
+    if not charging.rule.charges:
+        return Decimal(0)
+    hold = max(feature.min_credits, estimate, wished or Decimal(0))
+    return min(hold, feature.hold_limit_credits) if feature.hold_limit_credits is not None else hold
+
+
+def owners_of(uses: Iterable[tuple[str, Charging]]) -> set[str]:
+    """Return everyone who needs a subject and a wallet: users, payers, organisations."""
+    owners: set[str] = set()
+    for user_id, charging in uses:
+        owners |= {user_id, charging.payer_id}
+        if charging.organization_id:
+            owners.add(organization_owner_id(charging.organization_id))
+    return owners
+
+
+def _answer(start: _Start, opened: Held | FaregateError) -> Accessible | FaregateError:
+    if isinstance(opened, FaregateError):
+        return opened
+    charge, wallet = opened.charge, opened.wallet
+    if charge.expires_at is None:
+        raise AssertionError("an open hold always ends")
+    return Accessible(
+        user_id=start.request.user_id,
+        usage_key=charge.usage_key,
+        feature_key=charge.feature_key,
+        free=to_credits(wallet.free),
+        balance=to_credits(wallet.balance),
+        held=to_credits(wallet.held),
+        hold=to_credits(charge.hold),
+        expires_at=charge.expires_at,
+        charging=charge.rule,
+        unpriced_models=tuple(start.estimate.unpriced_models),
+    )

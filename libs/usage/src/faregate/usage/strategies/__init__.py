@@ -1,0 +1,7 @@
+"""The pricing strategies that come with the library, by the name that features use."""
+
+from faregate.usage.strategies.fixed import FixedStrategy, GenerateQuestionPaperStrategy
+from faregate.usage.strategies.free import FreeStrategy
+from faregate.usage.strategies.token_priced import TokenPricedStrategy
+
+__all__ = ["FixedStrategy", "FreeStrategy", "GenerateQuestionPaperStrategy", "TokenPricedStrategy"]

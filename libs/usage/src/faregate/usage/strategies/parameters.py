@@ -1,0 +1,28 @@
+"""Checking a feature's parameters against a pydantic model, when the feature is saved."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from faregate.core.errors import InvalidError
+
+__all__ = ["Parameters", "checked"]
+
+P = TypeVar("P", bound="Parameters")
+
+
+class Parameters(BaseModel):
+    """The parameters of one strategy; unknown ones are refused, so that a typing error is not a price."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def checked(kind: type[P], parameters: Mapping[str, Any]) -> P:
+    """Return `parameters` as `kind`, or raise `InvalidError` naming the wrong one."""
+    try:
+        return kind.model_validate(dict(parameters))
+    except ValidationError as error:
+        problem = error.errors(include_input=False)[0]
+        name = ".".join(["parameters", *map(str, problem["loc"])])
+        raise InvalidError(f"{name}: {problem['msg']}", param=name) from None

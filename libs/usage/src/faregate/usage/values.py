@@ -1,0 +1,253 @@
+"""What goes through a use of a feature: who, what, how much, and what came of it. Frozen."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from faregate.credit.book import Flag
+
+__all__ = [
+    "AccountFacts",
+    "Accessible",
+    "ChargingPolicy",
+    "Feature",
+    "FeatureAccess",
+    "FeatureKey",
+    "FeatureRef",
+    "FeatureUsage",
+    "ModelUsage",
+    "Price",
+    "PricingPolicy",
+    "SettleRequest",
+    "Settled",
+    "StartRequest",
+    "Use",
+    "UsageLine",
+]
+
+
+class FeatureKey(StrEnum):
+    """The features that come with the library; hosts may name theirs as they like."""
+
+    GENERATE_QUESTION_PAPER = "GENERATE_QUESTION_PAPER"
+
+
+class ChargingPolicy(StrEnum):
+    """What an organisation wants for its members."""
+
+    RECORDED = "recorded"
+    """Their usage is recorded, nobody is charged."""
+    POOLED = "pooled"
+    """The organisation's wallet pays."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureAccess:
+    """Who may use a feature: everyone, or whoever is named in at least one of the lists."""
+
+    plans: frozenset[str] = frozenset()
+    organizations: frozenset[str] = frozenset()
+    users: frozenset[str] = frozenset()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everyone may."""
+        return not (self.plans or self.organizations or self.users)
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """Something sold.
+
+    Attributes:
+        key: its name (a slug).
+        feature_id: another id that callers may use for it.
+        min_credits: what a wallet must have free to start it.
+        strategy: the name of its pricing strategy, whose `parameters` these are.
+        hold_limit_credits: most that one use sets aside.
+    """
+
+    key: str
+    strategy: str
+    name: str = ""
+    feature_id: str | None = None
+    min_credits: Decimal = Decimal(0)
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    access: FeatureAccess = field(default_factory=FeatureAccess)
+    active: bool = True
+    hold_ttl_seconds: int | None = None
+    hold_limit_credits: Decimal | None = None
+    margin_percent: Decimal | None = None
+    refuse_unpriced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureRef:
+    """How a caller names a feature: by id (looked up as id, then as key), by key (`value`), or both."""
+
+    id: str | None = None
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUsage:
+    """What one model did in one use.
+
+    Attributes:
+        model: as the provider names it; None for a part that no model did (`quantity` of some `unit`).
+        tokens: counts by canonical name (`input_tokens` is the total, cached ones are part of it). Only counts above 0.
+        service_tier: `flex`, `priority`, `batch`, … where prices differ by it.
+        raw: the provider's own usage object, kept for audit.
+        inconsistent: the counts contradict each other; they are kept as they came.
+    """
+
+    model: str | None
+    provider: str | None = None
+    tokens: Mapping[str, int] = field(default_factory=dict[str, int])
+    quantity: Decimal | None = None
+    unit: str | None = None
+    service_tier: str | None = None
+    raw: Any = None
+    inconsistent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PricingPolicy:
+    """From cost to credits, for a whole deployment."""
+
+    credit_price_usd: Decimal = Decimal("0.01")
+    margin_percent: Decimal = Decimal(20)
+    quantum: Decimal = Decimal("0.000001")
+
+
+@dataclass(frozen=True, slots=True)
+class UsageLine:
+    """One priced part of a settlement. An unpriced one has neither cost nor credits, only what was used."""
+
+    usage: ModelUsage
+    provider: str | None
+    provider_cost_usd: Decimal | None
+    input_cost_usd: Decimal | None
+    output_cost_usd: Decimal | None
+    margin_percent: Decimal
+    credit_price_usd: Decimal
+    credits: Decimal
+    price_version: str
+
+    @property
+    def unpriced(self) -> bool:
+        """Whether no price is known."""
+        return self.provider_cost_usd is None
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use of a feature, as a strategy sees it. `at` is when it began: prices are dated."""
+
+    feature: Feature
+    at: datetime
+    usages: Sequence[ModelUsage] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one use costs, in credits, and the lines that make it up (none where the price is not made of lines)."""
+
+    credits: Decimal
+    lines: tuple[UsageLine, ...] = ()
+
+    @property
+    def unpriced_models(self) -> list[str]:
+        """The models without a price."""
+        return [line.usage.model or "?" for line in self.lines if line.unpriced]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """What is known of a user when a use begins; `organization_id` None means an individual."""
+
+    user_id: str
+    organization_id: str | None = None
+    policy: ChargingPolicy = ChargingPolicy.RECORDED
+    plan: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """A wish to begin a use. The same `usage_key` again gives the same hold."""
+
+    user_id: str
+    feature: FeatureRef
+    usage_key: str | None = None
+    organization_id: str | None = None
+    user_email: str | None = None
+    estimated_usages: tuple[ModelUsage, ...] = ()
+    estimated_credits: Decimal | None = None
+    ttl_seconds: int | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accessible:
+    """The answer to a start: go ahead. `held` and `balance` are the payer's, `hold` is this use's."""
+
+    user_id: str
+    usage_key: str
+    feature_key: str
+    free: Decimal
+    balance: Decimal
+    held: Decimal
+    hold: Decimal
+    expires_at: datetime
+    charging: str
+    unpriced_models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SettleRequest:
+    """What one use took. `keyless` when the key was minted for a caller that gave none."""
+
+    usage_key: str
+    user_id: str
+    feature: FeatureRef
+    usages: tuple[ModelUsage, ...] = ()
+    organization_id: str | None = None
+    duration_ms: int | None = None
+    metadata: Mapping[str, Any] | None = None
+    keyless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The result of a settlement; the same for every repetition of it (then `replayed`)."""
+
+    usage_key: str
+    user_id: str
+    feature_key: str
+    consumed: Decimal
+    charged: Decimal
+    shortfall: Decimal
+    flags: Flag
+    balance: Decimal
+    free: Decimal
+    lines: tuple[UsageLine, ...]
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureUsage:
+    """A finished use: `credits_consumed` is its price, `credits_charged` what the payer paid (0 when only recorded)."""
+
+    id: str
+    usage_key: str
+    user_id: str
+    organization_id: str | None
+    feature_key: str
+    credits_consumed: Decimal
+    credits_charged: Decimal
+    metadata: Mapping[str, Any]
+    executed_at: datetime

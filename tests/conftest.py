@@ -1,0 +1,93 @@
+"""Real engines for the tests: one PostgreSQL per run, one cloned database per test."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from faregate.core.database import Database
+from faregate.core.embedded import EmbeddedServer
+from faregate.core.heartbeats import Heartbeats
+from faregate.core.migrate import upgrade
+from faregate.core.subjects import Subjects
+from faregate.credit.service import CreditService
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[EmbeddedServer]:
+    """A PostgreSQL of this test run; on another version's if FAREGATE_TEST_DATABASE_URL names one."""
+    with tempfile.TemporaryDirectory(prefix="fg-test-", ignore_cleanup_errors=True) as directory:
+        server = EmbeddedServer(Path(directory) / "pg", durable=False, options={"max_connections": "400"})
+        server.start_now()
+        yield server
+        server.stop_now()
+
+
+@pytest.fixture(scope="session")
+def server_url(request: pytest.FixtureRequest) -> str:
+    """The address of a server on which databases may be made."""
+    given = os.environ.get("FAREGATE_TEST_DATABASE_URL")
+    if given:
+        return given
+    server: EmbeddedServer = request.getfixturevalue("server")
+    return server.url
+
+
+@pytest.fixture(scope="session")
+async def template(server_url: str) -> str:
+    """A migrated database, to be cloned."""
+    name = f"template_{os.getpid()}"
+    await _execute(server_url, f"create database {name}")
+    database = Database(_address(server_url, name))
+    await upgrade(database)
+    await database.close()
+    return name
+
+
+@pytest.fixture
+async def database_url(server_url: str, template: str) -> AsyncIterator[str]:
+    """The address of a fresh, migrated database."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    await _execute(server_url, f"create database {name} template {template}")
+    yield _address(server_url, name)
+    await _execute(server_url, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncGenerator[Database]:
+    """A fresh, migrated database, open."""
+    database = Database(database_url, pool_size=20)
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def subjects(database: Database) -> Subjects:
+    return Subjects(database)
+
+
+@pytest.fixture
+def credit(database: Database, subjects: Subjects) -> CreditService:
+    """The ledger on the database's own clock, without initial grants."""
+    return CreditService(database, subjects, Heartbeats(database))
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _address(server_url: str, name: str) -> str:
+    base, _, query = server_url.partition("?")
+    return f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
