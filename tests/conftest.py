@@ -1,6 +1,5 @@
 """Real engines for the tests: one PostgreSQL per run, one cloned database per test."""
 
-import asyncio
 import os
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator

@@ -1,6 +1,7 @@
 """Wiring of what every library stands on."""
 
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from dependency_injector import containers, providers
 
@@ -13,7 +14,7 @@ from faregate.core.message_table import PostgresTransport
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
 
-__all__ = ["CoreContainer", "make_database"]
+__all__ = ["CoreContainer", "engines", "make_database"]
 
 
 def make_database(settings: Settings) -> Database:
@@ -45,6 +46,10 @@ async def running(database: Database, transport: ITransport) -> AsyncGenerator[D
     finally:
         await transport.close()
         await database.close()
+
+
+engines = asynccontextmanager(running)
+"""`async with engines(database, transport):` is the lifecycle for who has no container to run it."""
 
 
 class CoreContainer(containers.DeclarativeContainer):

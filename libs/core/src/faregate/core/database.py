@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Literal, Protocol, TypeVar, cast, runtime_checkable
 
 import asyncpg
-from sqlalchemy import TextClause, text
+from sqlalchemy import CursorResult, TextClause, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -94,7 +94,9 @@ class Database:
     def url(self) -> str:
         """The address in use, as libpq and asyncpg read it."""
         if self._url is None:
-            raise ConfigurationError("the database is not open; call `await database.open()` or start the container's lifecycle")
+            raise ConfigurationError(
+                "the database is not open; call `await database.open()` or start the container's lifecycle"
+            )
         return self._url
 
     async def open(self) -> None:
@@ -113,7 +115,7 @@ class Database:
             max_overflow=0,
             pool_timeout=30,
             execution_options={"schema_translate_map": {SCHEMA: self.sql.schema}},
-            json_serializer=lambda value: exact_json.dumps(value).decode(),
+            json_serializer=_json_text,
             json_deserializer=exact_json.loads,
         )
 
@@ -178,7 +180,7 @@ class Database:
 
     async def rows(self, session: AsyncSession, sql: str, /, **parameters: Any) -> Sequence[Any]:
         """Run one statement of our schema and return its rows (empty for none)."""
-        result = await session.execute(self.sql.statement(sql), parameters)
+        result = cast("CursorResult[Any]", await session.execute(self.sql.statement(sql), parameters))
         return result.all() if result.returns_rows else ()
 
     async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
@@ -189,8 +191,14 @@ class Database:
 
     def _require_engine(self) -> AsyncEngine:
         if self._engine is None:
-            raise ConfigurationError("the database is not open; call `await database.open()` or start the container's lifecycle")
+            raise ConfigurationError(
+                "the database is not open; call `await database.open()` or start the container's lifecycle"
+            )
         return self._engine
+
+
+def _json_text(value: object) -> str:
+    return exact_json.dumps(value).decode()
 
 
 def sqlstate(error: BaseException) -> str | None:

@@ -14,11 +14,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from time import sleep
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from faregate.core.clock import Deadline
@@ -83,7 +83,7 @@ class EmbeddedServer:
         self._start_timeout_seconds = start_timeout_seconds
         self._options = {"max_connections": "200", **({} if durable else _NOT_DURABLE), **(options or {})}
         self._user_lock: int | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[Any] | None = None
 
     @property
     def log_file(self) -> Path:
@@ -192,7 +192,7 @@ class EmbeddedServer:
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [str(postgres_program("postgres")), "-D", str(self._cluster), *flags]
         with self.log_file.open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen[Any](
                 command,
                 cwd=self.data_dir,
                 stdin=subprocess.DEVNULL,
@@ -201,8 +201,9 @@ class EmbeddedServer:
                 start_new_session=True,
                 **_as_owner(),
             )
-        self._wait_ready(self._process)
-        log.info("embedded_postgres_started", data_dir=str(self.data_dir), pid=self._process.pid)
+        self._process = process
+        self._wait_ready(process)
+        log.info("embedded_postgres_started", data_dir=str(self.data_dir), pid=process.pid)
 
     def _clear_stale_pid_file(self) -> None:
         """Remove the note of a server that is gone, whose number another program may have by now."""
@@ -216,7 +217,7 @@ class EmbeddedServer:
             sleep(_POLL_SECONDS)
         (self._cluster / "postmaster.pid").unlink(missing_ok=True)
 
-    def _wait_ready(self, process: "subprocess.Popen[bytes]") -> None:
+    def _wait_ready(self, process: "subprocess.Popen[Any]") -> None:
         deadline = Deadline(self._start_timeout_seconds)
         while not deadline.passed:
             if process.poll() is not None:
@@ -244,7 +245,7 @@ def _lock(path: Path, how: int) -> int | None:
 
 
 @contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
+def _exclusive(path: Path) -> Generator[None]:
     handle = _lock(path, fcntl.LOCK_EX)
     try:
         yield
@@ -266,7 +267,7 @@ def _recorded_pid(cluster: Path) -> int | None:
 
 def _status(cluster: Path) -> str:
     lines = _pid_file(cluster)
-    return lines[7].strip() if len(lines) > 7 else ""  # noqa: PLR2004
+    return lines[7].strip() if len(lines) > 7 else ""
 
 
 def _runs_in(pid: int, cluster: Path) -> bool:
@@ -316,7 +317,9 @@ def _make_private(directory: Path) -> None:
     directory.mkdir(exist_ok=True)
     owner = _system_account().pw_uid if os.geteuid() == 0 else os.geteuid()
     if directory.is_symlink() or directory.stat().st_uid not in {owner, os.geteuid()}:
-        raise ConfigurationError(f"{directory} belongs to another user; set FAREGATE_DATA_DIR to a directory of your own")
+        raise ConfigurationError(
+            f"{directory} belongs to another user; set FAREGATE_DATA_DIR to a directory of your own"
+        )
     os.chown(directory, owner, -1)
     directory.chmod(0o700)
 

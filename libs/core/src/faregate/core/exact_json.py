@@ -80,15 +80,15 @@ def _refuse_constant(name: str) -> None:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
         raise MalformedError(f"the key {twice!r} stands twice in one object", param=twice)
     return found
 
 
 def _check_depth(value: Any, limit: int) -> None:
     level = [value]
-    for _ in range(limit + 1):
+    for _ in range(limit):
         level = [child for item in level for child in _children(item)]
         if not level:
             return
@@ -98,7 +98,9 @@ def _check_depth(value: Any, limit: int) -> None:
 def _children(item: Any) -> Sequence[Any]:
     if isinstance(item, dict):
         return [child for child in cast("dict[str, Any]", item).values() if isinstance(child, dict | list)]
-    return [child for child in cast("list[Any]", item) if isinstance(child, dict | list)] if isinstance(item, list) else ()
+    return (
+        [child for child in cast("list[Any]", item) if isinstance(child, dict | list)] if isinstance(item, list) else ()
+    )
 
 
 def _check_text(value: Any) -> None:

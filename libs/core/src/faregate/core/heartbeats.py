@@ -5,6 +5,7 @@ only has not been read. So holds are swept up to `settled_until`, not up to now.
 """
 
 from datetime import datetime, timedelta
+from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -49,4 +50,4 @@ class Heartbeats:
     async def settled_until(self, session: AsyncSession) -> datetime | None:
         """Return the moment up to which all workers have settled; None when no worker ever reported."""
         (row,) = await self._database.rows(session, _SETTLED_UNTIL, forgotten=FORGOTTEN_AFTER)
-        return row.settled_until
+        return cast("datetime | None", row.settled_until)

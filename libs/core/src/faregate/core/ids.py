@@ -7,7 +7,14 @@ from uuid import UUID
 from faregate.core.clock import unix_milliseconds
 from faregate.core.errors import InvalidError
 
-__all__ = ["EXTERNAL_ID_PATTERN", "ORGANIZATION_PREFIX", "check_external_id", "check_user_id", "new_uuid7", "organization_owner_id"]
+__all__ = [
+    "EXTERNAL_ID_PATTERN",
+    "ORGANIZATION_PREFIX",
+    "check_external_id",
+    "check_user_id",
+    "new_uuid7",
+    "organization_owner_id",
+]
 
 EXTERNAL_ID_PATTERN = r"^[A-Za-z0-9._:@-]{1,255}$"
 """What a caller's id may look like: 24-hex object ids, UUIDs, slugs and e-mail addresses pass."""
@@ -33,7 +40,9 @@ def check_external_id(value: str, *, param: str) -> str:
 def check_user_id(value: str, *, param: str = "user_id") -> str:
     """Return `value` if it may name a user; `org:…` is kept for organisations."""
     if value.startswith(ORGANIZATION_PREFIX):
-        raise InvalidError(f"{param} must not begin with {ORGANIZATION_PREFIX!r}; that names an organisation", param=param)
+        raise InvalidError(
+            f"{param} must not begin with {ORGANIZATION_PREFIX!r}; that names an organisation", param=param
+        )
     return check_external_id(value, param=param)
 
 

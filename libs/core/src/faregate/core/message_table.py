@@ -7,7 +7,6 @@ its lease cannot decide about a message that another one holds by now.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -18,7 +17,16 @@ from faregate.core.clock import Deadline
 from faregate.core.database import Database
 from faregate.core.errors import EngineUnavailableError
 from faregate.core.ids import new_uuid7
-from faregate.core.interfaces import Ack, Backlog, DeadLetter, DeadMessage, Decision, Delivery, IConsumer, OutgoingMessage
+from faregate.core.interfaces import (
+    Ack,
+    Backlog,
+    DeadLetter,
+    DeadMessage,
+    Decision,
+    Delivery,
+    IConsumer,
+    OutgoingMessage,
+)
 from faregate.core.logging import get_logger
 from faregate.core.queues import DELIVERY_LIMIT, RETRY_DELAYS_SECONDS
 
@@ -201,7 +209,9 @@ class _PostgresConsumer:
 
     async def decide(self, decisions: Sequence[tuple[Delivery, Decision]]) -> None:
         done = [delivery for delivery, decision in decisions if isinstance(decision, Ack)]
-        dead = [(delivery, _reason(delivery, decision)) for delivery, decision in decisions if _is_dead(delivery, decision)]
+        dead = [
+            (delivery, _reason(delivery, decision)) for delivery, decision in decisions if _is_dead(delivery, decision)
+        ]
         buried = {id(delivery) for delivery, _ in dead}
         later = [d for d, decision in decisions if not isinstance(decision, Ack) and id(d) not in buried]
         async with self._database.transaction() as session:
@@ -228,7 +238,9 @@ class _PostgresConsumer:
 
     async def _claim(self, limit: int) -> Sequence[Delivery]:
         async with self._database.transaction() as session:
-            rows = await self._database.rows(session, _TAKE, queue=self._queue, limit=limit, lease=float(_LEASE_SECONDS))
+            rows = await self._database.rows(
+                session, _TAKE, queue=self._queue, limit=limit, lease=float(_LEASE_SECONDS)
+            )
             poison = [row for row in rows if row.attempt > DELIVERY_LIMIT]
             if poison:
                 await self._database.rows(

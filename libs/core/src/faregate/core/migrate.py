@@ -1,7 +1,7 @@
 """Bringing the database to the version of this code: by command, at start-up, or beside a host's own migrations."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -32,7 +32,7 @@ async def current_revision(database: Database) -> str | None:
         table = f"{database.sql.schema}.alembic_version"
         if await connection.fetchval("select to_regclass($1)", table) is None:
             return None
-        return await connection.fetchval(f"select version_num from {table}")  # noqa: S608
+        return cast("str", await connection.fetchval(f"select version_num from {table}"))  # noqa: S608
     finally:
         await connection.close()
 
@@ -76,5 +76,3 @@ def _run(connection: Connection, schema: str, command: str, *arguments: Any, **o
     config.set_main_option("path_separator", "os")
     config.attributes |= {"connection": connection, "schema": schema}
     getattr(commands, command)(config, *arguments, **options)
-
-

@@ -1,15 +1,28 @@
 """Tables that belong to no feature, and the base of all our tables."""
 
+import re
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, Identity, Index, LargeBinary, MetaData, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import declared_attr
 from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-__all__ = ["SCHEMA", "Heartbeat", "Message", "ScheduledJob", "Subject", "TableModel", "Version", "created_at", "metadata", "moment"]
+__all__ = [
+    "SCHEMA",
+    "Heartbeat",
+    "Message",
+    "ScheduledJob",
+    "Subject",
+    "TableModel",
+    "Version",
+    "created_at",
+    "metadata",
+    "moment",
+]
 
 SCHEMA = "faregate"
 """The schema that SQL in this project names; `Database` puts the configured one in its place."""
@@ -31,6 +44,10 @@ class TableModel(SQLModel):
 
     metadata: ClassVar[MetaData] = metadata  # pyright: ignore[reportIncompatibleVariableOverride]
 
+    @declared_attr.directive
+    def __tablename__(cls) -> str:  # noqa: N805  # pyright: ignore[reportIncompatibleVariableOverride]
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
 
 def moment(*, nullable: bool = False) -> "Column[Any]":
     """Return a `timestamptz` column."""
@@ -48,8 +65,6 @@ class Subject(TableModel, table=True):
     Every other table carries `subject_id`, so that erasing one row here makes a person unrecognisable everywhere.
     """
 
-    __tablename__ = "subject"  # pyright: ignore[reportAssignmentType]
-
     subject_id: int | None = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
     external_id: str = Field(sa_column=Column(Text, nullable=False, unique=True))
     email: str | None = Field(sa_column=Column(Text))
@@ -59,7 +74,6 @@ class Subject(TableModel, table=True):
 class Message(TableModel, table=True):
     """One message of the PostgreSQL queue, which is also the outbox: written in the transaction that it tells about."""
 
-    __tablename__ = "message"  # pyright: ignore[reportAssignmentType]
     __table_args__: Any = (
         Index("message_ready_idx", "queue", "available_at", "message_id", postgresql_where=text("dead_at is null")),
         Index("message_dead_idx", "queue", "message_id", postgresql_where=text("dead_at is not null")),
@@ -80,8 +94,6 @@ class Message(TableModel, table=True):
 class ScheduledJob(TableModel, table=True):
     """When a named job runs next, and who runs it now."""
 
-    __tablename__ = "scheduled_job"  # pyright: ignore[reportAssignmentType]
-
     name: str = Field(sa_column=Column(Text, primary_key=True))
     next_at: datetime = Field(sa_column=moment())
     leased_until: datetime | None = Field(sa_column=moment(nullable=True))
@@ -96,8 +108,6 @@ class Heartbeat(TableModel, table=True):
     `settled_until`: every settlement published before this moment was settled, as far as that worker can see.
     """
 
-    __tablename__ = "heartbeat"  # pyright: ignore[reportAssignmentType]
-
     instance: str = Field(sa_column=Column(Text, primary_key=True))
     role: str = Field(sa_column=Column(Text, nullable=False))
     settled_until: datetime | None = Field(sa_column=moment(nullable=True))
@@ -106,8 +116,6 @@ class Heartbeat(TableModel, table=True):
 
 class Version(TableModel, table=True):
     """How often something that processes keep in memory has changed; they look here instead of being told."""
-
-    __tablename__ = "version"  # pyright: ignore[reportAssignmentType]
 
     name: str = Field(sa_column=Column(Text, primary_key=True))
     version: int = Field(sa_column=Column(BigInteger, nullable=False))

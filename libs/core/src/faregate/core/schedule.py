@@ -91,7 +91,7 @@ class Schedule:
         while not stop.is_set():
             try:
                 await self.run_due()
-            except Exception:  # noqa: BLE001  the database may be away; the loop must outlive that
+            except Exception:
                 log.warning("schedule_interrupted", exc_info=True)
             try:
                 await asyncio.wait_for(stop.wait(), poll_seconds)
@@ -109,9 +109,11 @@ class Schedule:
         error: str | None = None
         try:
             await job.run()
-        except Exception as problem:  # noqa: BLE001  one failing job must not stop the others
+        except Exception as problem:
             log.error("job_failed", job=job.name, exc_info=True)
             error = f"{type(problem).__name__}: {problem}"
         now = self._clock.now()
         async with self._database.transaction() as session:
-            await self._database.rows(session, _FINISH, name=job.name, now=now, next_at=job.next_after(now), error=error)
+            await self._database.rows(
+                session, _FINISH, name=job.name, now=now, next_at=job.next_after(now), error=error
+            )

@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     )
     data_dir: Path | None = Field(
         None,
-        description="where the embedded PostgreSQL keeps its data; by default /var/lib/faregate for root, else ~/.local/share/faregate",
+        description="where the embedded PostgreSQL keeps its data; else /var/lib/faregate (root) or ~/.local/share/faregate",
         examples=["/var/lib/faregate"],
     )
     broker_url: _BrokerUrl | None = Field(
@@ -67,7 +67,9 @@ class Settings(BaseSettings):
         examples=["redis://localhost:6379/0"],
     )
     host: str = Field("127.0.0.1", description="address the gateway listens on", examples=["0.0.0.0"])  # noqa: S104
-    port: int = Field(8080, ge=0, le=65535, description="port the gateway listens on; 0 takes a free one", examples=["8080"])
+    port: int = Field(
+        8080, ge=0, le=65535, description="port the gateway listens on; 0 takes a free one", examples=["8080"]
+    )
     server_api_key: SecretStr | None = Field(
         None,
         min_length=16,
@@ -78,7 +80,9 @@ class Settings(BaseSettings):
         Decimal("0.01"), description="what one credit costs, in USD", examples=["0.01"]
     )
     margin_percent: Annotated[Decimal, Field(ge=-100, le=100_000)] = Field(
-        Decimal(20), description="added to the provider's cost unless feature, model or provider say otherwise", examples=["20"]
+        Decimal(20),
+        description="added to the provider's cost unless feature, model or provider say otherwise",
+        examples=["20"],
     )
     credit_quantum: Annotated[Decimal, Field(ge=Decimal("0.000001"), le=1000, decimal_places=6)] = Field(
         Decimal("0.000001"), description="each priced line is rounded up to a multiple of this", examples=["0.000001"]
@@ -87,9 +91,20 @@ class Settings(BaseSettings):
         Decimal(0), description="granted once to each wallet when it is first seen", examples=["10"]
     )
     hold_ttl_seconds: int = Field(
-        3600, ge=1, le=86_400, description="how long a hold lasts unless the feature or the call says otherwise", examples=["3600"]
+        3600,
+        ge=1,
+        le=86_400,
+        description="how long a hold lasts unless the feature or the call says otherwise",
+        examples=["3600"],
     )
-    settle_batch_size: int = Field(250, ge=1, le=1000, description="messages settled in one transaction", examples=["250"])
+    allow_unstarted: bool = Field(
+        True,
+        description="settle uses that were never started (flagged no_hold) instead of refusing them",
+        examples=["true"],
+    )
+    settle_batch_size: int = Field(
+        250, ge=1, le=1000, description="messages settled in one transaction", examples=["250"]
+    )
     batch_size: int = Field(
         100,
         ge=1,
@@ -110,10 +125,16 @@ class Settings(BaseSettings):
         Decimal(75), validation_alias=_known_as("USAGE_ALERT_WARNING"), description="first quota alert", examples=["75"]
     )
     alert_critical_percent: _Percent = Field(
-        Decimal(90), validation_alias=_known_as("USAGE_ALERT_CRITICAL"), description="second quota alert", examples=["90"]
+        Decimal(90),
+        validation_alias=_known_as("USAGE_ALERT_CRITICAL"),
+        description="second quota alert",
+        examples=["90"],
     )
     alert_exceeded_percent: _Percent = Field(
-        Decimal(100), validation_alias=_known_as("USAGE_ALERT_EXCEEDED"), description="last quota alert", examples=["100"]
+        Decimal(100),
+        validation_alias=_known_as("USAGE_ALERT_EXCEEDED"),
+        description="last quota alert",
+        examples=["100"],
     )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto writes for people on a terminal and JSON elsewhere", examples=["json"]

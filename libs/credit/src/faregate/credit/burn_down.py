@@ -22,7 +22,12 @@ def burn_order(grants: Iterable[GrantState], *, now: datetime) -> list[GrantStat
 
 
 def burn(
-    grants: Iterable[GrantState], amount: int, *, now: datetime, feature: str | None = None, general_limit: int | None = None
+    grants: Iterable[GrantState],
+    amount: int,
+    *,
+    now: datetime,
+    feature: str | None = None,
+    general_limit: int | None = None,
 ) -> tuple[list[tuple[GrantState, int]], int]:
     """Allocate `amount` to grants; nothing is changed.
 

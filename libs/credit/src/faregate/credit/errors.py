@@ -60,7 +60,9 @@ class UnknownWalletError(CreditError, NotFoundError):
     code = "unknown_wallet"
 
     def __init__(self, owner_id: str) -> None:
-        super().__init__(f"{owner_id!r} has no wallet yet; it appears on first use, or with PUT /api/wallets/{owner_id}")
+        super().__init__(
+            f"{owner_id!r} has no wallet yet; it appears on first use, or with PUT /api/wallets/{owner_id}"
+        )
 
 
 class UnknownUsageKeyError(CreditError, NotFoundError):
@@ -87,7 +89,9 @@ class UnknownTransferError(CreditError, NotFoundError):
     code = "unknown_transaction"
 
     def __init__(self, transaction_id: str) -> None:
-        super().__init__(f"No transaction {transaction_id!r}; ids are listed by GET /api/wallets/…/transactions", param="id")
+        super().__init__(
+            f"No transaction {transaction_id!r}; ids are listed by GET /api/wallets/…/transactions", param="id"
+        )
 
 
 class UsageKeyConflictError(CreditError, KeyConflictError):
@@ -112,7 +116,9 @@ class AlreadySettledError(CreditError):
     code = "already_settled"
 
     def __init__(self, usage_key: str) -> None:
-        super().__init__(f"{usage_key!r} is settled already; only a refund or an adjustment can follow", usage_key=usage_key)
+        super().__init__(
+            f"{usage_key!r} is settled already; only a refund or an adjustment can follow", usage_key=usage_key
+        )
 
 
 class HoldClosedError(CreditError):
@@ -121,7 +127,11 @@ class HoldClosedError(CreditError):
     code = "hold_closed"
 
     def __init__(self, usage_key: str, status: str) -> None:
-        super().__init__(f"The hold of {usage_key!r} is {status}; start again with a new usage key", usage_key=usage_key, status=status)
+        super().__init__(
+            f"The hold of {usage_key!r} is {status}; start again with a new usage key",
+            usage_key=usage_key,
+            status=status,
+        )
 
 
 class NotRefundableError(CreditError):
@@ -131,4 +141,8 @@ class NotRefundableError(CreditError):
 
     def __init__(self, *, left_micros: int, asked_micros: int) -> None:
         left, asked = to_credits(left_micros), to_credits(asked_micros)
-        super().__init__(f"Only {plain(left)} of the {plain(asked)} credits asked for are left to refund", param="credits", refundable=left)
+        super().__init__(
+            f"Only {plain(left)} of the {plain(asked)} credits asked for are left to refund",
+            param="credits",
+            refundable=left,
+        )

@@ -73,7 +73,9 @@ def add_grant(book: Book, wallet: WalletState, spec: GrantSpec) -> tuple[GrantSt
     known = next((grant for grant in wallet.grants.values() if spec.key and grant.key == spec.key), None)
     if known is not None:
         if known.meaning_hash != spec.meaning_hash():
-            raise KeyConflictError(f"the grant key {spec.key!r} was used for another grant; take a new one", param="key")
+            raise KeyConflictError(
+                f"the grant key {spec.key!r} was used for another grant; take a new one", param="key"
+            )
         return known, True
     grant = _new_grant(book, wallet, spec)
     wallet.grants[grant.grant_id] = grant

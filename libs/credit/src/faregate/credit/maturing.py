@@ -76,12 +76,15 @@ def next_change(wallet: WalletState, open_charges: Iterable[ChargeState]) -> dat
     return min(moments, default=None)
 
 
-def _steps(
-    book: Book, wallet: WalletState, charges: Iterable[ChargeState], holds_until: datetime
-) -> Iterable[_Step]:
+def _steps(book: Book, wallet: WalletState, charges: Iterable[ChargeState], holds_until: datetime) -> Iterable[_Step]:
     for charge in charges:
         if charge.status is ChargeStatus.OPEN and charge.expires_at is not None and charge.expires_at <= holds_until:
-            yield charge.expires_at, 0, charge.usage_key, partial(book.release, charge, ChargeStatus.EXPIRED, at=charge.expires_at)
+            yield (
+                charge.expires_at,
+                0,
+                charge.usage_key,
+                partial(book.release, charge, ChargeStatus.EXPIRED, at=charge.expires_at),
+            )
     for grant in wallet.grants.values():
         name = str(grant.grant_id)
         if not grant.active and not grant.voided and grant.effective_at <= book.now:

@@ -4,7 +4,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, SmallInteger, Text, desc, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 
@@ -12,7 +23,11 @@ from faregate.core.models import SCHEMA, TableModel, created_at, moment
 
 __all__ = ["Charge", "CreditGrant", "GrantSlice", "Transfer", "Wallet"]
 
-_HOT: dict[str, Any] = {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.02, "autovacuum_analyze_scale_factor": 0.02}
+_HOT: dict[str, Any] = {
+    "fillfactor": 70,
+    "autovacuum_vacuum_scale_factor": 0.02,
+    "autovacuum_analyze_scale_factor": 0.02,
+}
 
 
 def _micros(default: str | None = "0") -> "Column[Any]":
@@ -27,7 +42,6 @@ def _wallet_id(*, primary_key: bool = False) -> "Column[Any]":
 class Wallet(TableModel, table=True):
     """One wallet: the lock, the cached counters, and the head of the hash chain. Its id is its owner's subject id."""
 
-    __tablename__ = "wallet"  # pyright: ignore[reportAssignmentType]
     __table_args__: Any = (
         CheckConstraint(
             "credits >= 0 and debits >= 0 and held >= 0 and earmarked >= 0 and debt >= 0 and credit_limit >= 0",
@@ -60,7 +74,6 @@ class Wallet(TableModel, table=True):
 class CreditGrant(TableModel, table=True):
     """One grant (a lot of credits)."""
 
-    __tablename__ = "credit_grant"  # pyright: ignore[reportAssignmentType]
     __table_args__: Any = (
         CheckConstraint("amount > 0 and remaining >= 0 and held between 0 and remaining", name="amounts"),
         Index(
@@ -74,7 +87,9 @@ class CreditGrant(TableModel, table=True):
             postgresql_where=text("remaining > 0"),
         ),
         Index(
-            "credit_grant_pending_idx", "wallet_id", postgresql_where=text("not voided and (not active or every is not null)")
+            "credit_grant_pending_idx",
+            "wallet_id",
+            postgresql_where=text("not voided and (not active or every is not null)"),
         ),
         Index("credit_grant_key_idx", "wallet_id", "key", unique=True, postgresql_where=text("key is not null")),
         Index("credit_grant_wallet_idx", "wallet_id", "created_at"),
@@ -108,12 +123,11 @@ class CreditGrant(TableModel, table=True):
 class Charge(TableModel, table=True):
     """One use of a feature: the hold, and what became of it. One row per usage key, for ever."""
 
-    __tablename__ = "charge"  # pyright: ignore[reportAssignmentType]
     __table_args__: Any = (
         CheckConstraint("status between 0 and 3 and (status = 0) = (closed_at is null)", name="status"),
         CheckConstraint("hold >= 0 and consumed >= 0 and charged >= 0 and shortfall >= 0", name="not_negative"),
         Index("charge_open_idx", "wallet_id", "expires_at", postgresql_where=text("status = 0")),
-        Index("charge_subject_idx", "subject_id", desc("created_at")),
+        Index("charge_subject_idx", "subject_id", text("created_at desc")),
         {"postgresql_with": _HOT},
     )
 
@@ -147,7 +161,6 @@ class Charge(TableModel, table=True):
 class Transfer(TableModel, table=True):
     """One movement of credits. Append-only: triggers refuse update, delete and truncate."""
 
-    __tablename__ = "transfer"  # pyright: ignore[reportAssignmentType]
     __table_args__: Any = (
         CheckConstraint("amount > 0 and debit_account <> credit_account", name="moves"),
         Index("transfer_corrects_idx", "wallet_id", "corrects_seq", postgresql_where=text("corrects_seq is not null")),
@@ -181,7 +194,6 @@ class Transfer(TableModel, table=True):
 class GrantSlice(TableModel, table=True):
     """What one transfer put into a grant (positive) or took from it (negative). Append-only."""
 
-    __tablename__ = "grant_slice"  # pyright: ignore[reportAssignmentType]
     __table_args__: Any = (CheckConstraint("amount <> 0", name="moves"),)
 
     wallet_id: int = Field(sa_column=_wallet_id(primary_key=True))

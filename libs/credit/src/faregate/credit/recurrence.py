@@ -22,7 +22,9 @@ def parse_every(every: str) -> tuple[int, str]:
     match = _EVERY.fullmatch(every)
     count = int(match[1] or 1) if match else 0
     if match is None or count == 0:
-        raise InvalidError(f"{every!r} is no interval; write 'day', 'week', 'month', 'year' or e.g. '3 days'", param="every")
+        raise InvalidError(
+            f"{every!r} is no interval; write 'day', 'week', 'month', 'year' or e.g. '3 days'", param="every"
+        )
     return count, match[2]
 
 

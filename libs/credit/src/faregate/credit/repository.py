@@ -95,7 +95,11 @@ class LedgerRepository:
     ) -> list[Transfer]:
         """Return a wallet's transfers, newest first, from just below the number `before`."""
         rows = await self._database.rows(
-            session, sql.LIST_TRANSFERS, wallet_id=wallet_id, before=before if before is not None else 2**62, limit=limit
+            session,
+            sql.LIST_TRANSFERS,
+            wallet_id=wallet_id,
+            before=before if before is not None else 2**62,
+            limit=limit,
         )
         return [transfer_of(row) for row in rows]
 

@@ -1,6 +1,6 @@
 """Between the rows of the database and the states of the book."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -63,7 +63,7 @@ def charge_of(row: Any) -> ChargeState:
         created_at=row.created_at,
         status=ChargeStatus(row.status),
         hold=row.hold,
-        hold_grants={UUID(key): value for key, value in (row.hold_grants or {}).items()},
+        hold_grants=_hold_grants(row.hold_grants),
         expires_at=row.expires_at,
         closed_at=row.closed_at,
         close_reason=row.close_reason,
@@ -173,6 +173,10 @@ _COLUMNS = {
 
 def _uuid(value: Any) -> UUID:
     return UUID(bytes=value.bytes)  # the driver's own UUID class compares equal, but is slower to hash
+
+
+def _hold_grants(value: Mapping[str, int] | None) -> dict[UUID, int]:
+    return {UUID(key): amount for key, amount in (value or {}).items()}
 
 
 def _json(value: Any) -> str | None:

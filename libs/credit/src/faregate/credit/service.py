@@ -100,7 +100,9 @@ class CreditService:
         if new and self._initial_micros:
             book = await self._lock(session, new)
             for wallet_id in new:
-                add_grant(book, book.wallets[wallet_id], GrantSpec(self._initial_micros, GrantSource.INITIAL, key="initial"))
+                add_grant(
+                    book, book.wallets[wallet_id], GrantSpec(self._initial_micros, GrantSource.INITIAL, key="initial")
+                )
             await self._ledger.write(session, book)
         if len(self._owners) > _OWNERS_REMEMBERED:
             self._owners.clear()

@@ -111,7 +111,11 @@ def charge_wallet(
     slices, on_limit = burn(
         wallet.grants.values(), chargeable, now=book.now, feature=charge.feature_key, general_limit=max(0, wallet.free)
     )
-    common = {"usage_key": charge.usage_key, "corrects_seq": corrects_seq, "operation_key": operation_key}
+    common: dict[str, Any] = {
+        "usage_key": charge.usage_key,
+        "corrects_seq": corrects_seq,
+        "operation_key": operation_key,
+    }
     if chargeable > on_limit:
         paid = chargeable - on_limit
         book.post(wallet, kind, debit=Account.WALLET, credit=Account.REVENUE, amount=paid, slices=slices, **common)
@@ -165,9 +169,7 @@ def _flags(charge: ChargeState, posting: Posting) -> Flag:
     return flags
 
 
-def _close(
-    charge: ChargeState, posting: Posting, *, charged: int, shortfall: int, flags: Flag, book: Book
-) -> None:
+def _close(charge: ChargeState, posting: Posting, *, charged: int, shortfall: int, flags: Flag, book: Book) -> None:
     wallet = book.wallets[charge.wallet_id]
     charge.status = ChargeStatus.SETTLED
     charge.closed_at = charge.closed_at or book.now

@@ -10,7 +10,16 @@ from faregate.core.credits import to_credits
 from faregate.credit.accounts import Account, TransferKind
 from faregate.credit.book import ChargeState, GrantState, Transfer, WalletState
 
-__all__ = ["Charge", "CreditTransaction", "Grant", "Wallet", "charge_view", "grant_view", "transaction_view", "wallet_view"]
+__all__ = [
+    "Charge",
+    "CreditTransaction",
+    "Grant",
+    "Wallet",
+    "charge_view",
+    "grant_view",
+    "transaction_view",
+    "wallet_view",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from faregate.usage.values import (
     Settled,
     SettleRequest,
     StartRequest,
-    Use,
     UsageLine,
+    Use,
 )
 
 __all__ = [

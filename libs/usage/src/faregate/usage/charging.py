@@ -1,28 +1,11 @@
 """Who pays: individual or organisation, decided from facts when a use starts and frozen on its charge."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from faregate.core.ids import organization_owner_id
-from faregate.usage.values import AccountFacts, ChargingPolicy
+from faregate.usage.values import AccountFacts, ChargingPolicy, Rule
 
-__all__ = ["Charging", "Rule", "charging_for"]
-
-
-class Rule(StrEnum):
-    """How a use is charged."""
-
-    INDIVIDUAL = "individual"
-    """The user's wallet pays."""
-    RECORDED = "recorded"
-    """Nobody pays; the price is recorded."""
-    POOLED = "pooled"
-    """The organisation's wallet pays."""
-
-    @property
-    def charges(self) -> bool:
-        """Whether anybody pays."""
-        return self is not Rule.RECORDED
+__all__ = ["Charging", "charging_for"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dependency_injector import containers, providers
 
 from faregate.core.clock import IClock
 from faregate.core.database import Database
+from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
 from faregate.credit.service import CreditService
 from faregate.usage.directory import DatabaseDirectory
@@ -22,29 +23,35 @@ from faregate.usage.strategies import (
     TokenPricedStrategy,
 )
 from faregate.usage.values import FeatureKey, PricingPolicy
+from faregate.usage.wallets import WalletService
 
 __all__ = ["UsageContainer"]
 
 
+def pricing_policy(settings: Settings) -> PricingPolicy:
+    """Return the deployment's credit price, margin and quantum."""
+    return PricingPolicy(settings.credit_price_usd, settings.margin_percent, settings.credit_quantum)
+
+
 class UsageContainer(containers.DeclarativeContainer):
-    """Needs `database`, `subjects`, `credit`, `clock`; takes `pricing`, `hold_ttl_seconds`, `allow_unstarted`,
-    `extra_strategies` and `directory`; exports `service`, `catalog`, `factory`, `prices` and `members`.
+    """Needs `settings`, `database`, `subjects`, `credit` and `clock`; takes `extra_strategies` and `directory`;
+    exports `service`, `catalog`, `factory`, `prices`, `members` and `wallets`.
     """
 
+    settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
     database: providers.Provider[Database] = providers.Dependency(instance_of=Database)
     subjects: providers.Provider[Subjects] = providers.Dependency(instance_of=Subjects)
     credit: providers.Provider[CreditService] = providers.Dependency(instance_of=CreditService)
-    clock: providers.Provider[IClock] = providers.Dependency(instance_of=IClock)  # type: ignore[type-abstract]
-    pricing: providers.Provider[PricingPolicy] = providers.Dependency(instance_of=PricingPolicy, default=PricingPolicy())
-    hold_ttl_seconds: providers.Provider[int] = providers.Dependency(instance_of=int, default=3600)
-    allow_unstarted: providers.Provider[bool] = providers.Dependency(instance_of=bool, default=True)
+    clock: providers.Provider[IClock] = providers.Dependency(instance_of=IClock)
     extra_strategies: providers.Provider[dict[str, IFeatureStrategy]] = providers.Dependency(
         instance_of=dict, default=providers.Dict()
     )
 
-    prices: providers.Provider[PriceBook] = providers.Singleton(PriceBook, pricing)
+    prices: providers.Provider[PriceBook] = providers.Singleton(PriceBook, providers.Callable(pricing_policy, settings))
     members: providers.Provider[DatabaseDirectory] = providers.Singleton(DatabaseDirectory, database, subjects)
-    directory: providers.Provider[IAccountDirectory] = members
+    directory: providers.Provider[IAccountDirectory] = providers.Dependency(
+        instance_of=IAccountDirectory, default=members
+    )
 
     built_in_strategies: providers.Provider[dict[str, IFeatureStrategy]] = providers.Dict(
         {
@@ -63,11 +70,12 @@ class UsageContainer(containers.DeclarativeContainer):
     catalog: providers.Provider[FeatureCatalog] = providers.Singleton(FeatureCatalog, database, factory)
     repository: providers.Provider[UsageRepository] = providers.Singleton(UsageRepository, database)
     starter: providers.Provider[Starter] = providers.Singleton(
-        Starter, credit, subjects, directory, factory, clock, hold_ttl_seconds=hold_ttl_seconds
+        Starter, credit, subjects, directory, factory, clock, hold_ttl_seconds=settings.provided.hold_ttl_seconds
     )
     settler: providers.Provider[Settler] = providers.Singleton(
-        Settler, credit, directory, factory, repository, clock, allow_unstarted=allow_unstarted
+        Settler, credit, directory, factory, repository, clock, allow_unstarted=settings.provided.allow_unstarted
     )
+    wallets: providers.Provider[WalletService] = providers.Singleton(WalletService, database, credit, subjects, members)
     service: providers.Provider[UsageService] = providers.Singleton(
         UsageService, database, credit, subjects, catalog, starter, settler, repository
     )

@@ -79,4 +79,4 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(repr(item) for item in close)}?" if close else ""
-    return f"{hint} Known: {', '.join(names[:20]) or 'none'}{', …' if len(names) > 20 else ''}"  # noqa: PLR2004
+    return f"{hint} Known: {', '.join(names[:20]) or 'none'}{', …' if len(names) > 20 else ''}"

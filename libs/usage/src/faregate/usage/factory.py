@@ -1,6 +1,7 @@
 """From the name of a strategy to the strategy: the library's own, and whatever the host registered."""
 
 from collections.abc import Mapping
+from typing import cast
 
 from faregate.usage.errors import StrategyRegistryError, UnknownStrategyError
 from faregate.usage.interfaces import IFeatureStrategy
@@ -18,12 +19,16 @@ class FeatureFactory:
     """
 
     def __init__(
-        self, built_in: Mapping[str, IFeatureStrategy], extra: Mapping[str, IFeatureStrategy], *, features: frozenset[str]
+        self,
+        built_in: Mapping[str, IFeatureStrategy],
+        extra: Mapping[str, IFeatureStrategy],
+        *,
+        features: frozenset[str],
     ) -> None:
         self._strategies = {**built_in, **extra}
         self.features = features | extra.keys()
         for name, strategy in self._strategies.items():
-            if not isinstance(strategy, IFeatureStrategy):
+            if not isinstance(cast("object", strategy), IFeatureStrategy):
                 raise StrategyRegistryError(name, strategy)
 
     def strategy(self, name: str) -> IFeatureStrategy:

@@ -35,9 +35,7 @@ class IFeatureStrategy(Protocol):
 class IAccountDirectory(Protocol):
     """Knows which users belong to which organisation, and who wants what."""
 
-    async def facts(
-        self, session: AsyncSession, accounts: Sequence[tuple[str, str | None]]
-    ) -> Sequence[AccountFacts]:
+    async def facts(self, session: AsyncSession, accounts: Sequence[tuple[str, str | None]]) -> Sequence[AccountFacts]:
         """Return the facts on each (user id, organisation id named by the caller or None), in the same order.
 
         Runs in the transaction that opens the holds. An unknown user is an individual.

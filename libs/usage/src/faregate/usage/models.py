@@ -4,7 +4,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, Numeric, SmallInteger, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    Numeric,
+    SmallInteger,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -16,7 +27,6 @@ __all__ = ["Feature", "Member", "Organization", "UsageLine"]
 class Feature(TableModel, table=True):
     """Something sold, as an operator defined it."""
 
-    __tablename__ = "feature"  # pyright: ignore[reportAssignmentType]
     __table_args__: Any = (CheckConstraint("min_credits >= 0", name="min_credits"),)
 
     key: str = Field(sa_column=Column(Text, primary_key=True))
@@ -37,8 +47,6 @@ class Feature(TableModel, table=True):
 class Organization(TableModel, table=True):
     """An organisation and what it wants for its members."""
 
-    __tablename__ = "organization"  # pyright: ignore[reportAssignmentType]
-
     subject_id: int = Field(
         sa_column=Column(BigInteger, ForeignKey(f"{SCHEMA}.subject.subject_id"), primary_key=True, autoincrement=False)
     )
@@ -50,7 +58,6 @@ class Organization(TableModel, table=True):
 class Member(TableModel, table=True):
     """A user's membership: at most one organisation at a time."""
 
-    __tablename__ = "member"  # pyright: ignore[reportAssignmentType]
     __table_args__: Any = (Index("member_organization_idx", "organization_id"),)
 
     subject_id: int = Field(
@@ -64,8 +71,6 @@ class Member(TableModel, table=True):
 
 class UsageLine(TableModel, table=True):
     """One model's part of a settlement, with everything its price was made of."""
-
-    __tablename__ = "usage_line"  # pyright: ignore[reportAssignmentType]
 
     usage_key: str = Field(sa_column=Column(Text, primary_key=True))
     line_no: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))

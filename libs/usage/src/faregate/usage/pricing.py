@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
-
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -26,7 +25,10 @@ class Margins:
 
 
 def credits_for(cost_usd: Decimal, *, margin_percent: Decimal, policy: PricingPolicy) -> Decimal:
-    """Return `cost × (1 + margin) ÷ credit price`, rounded up to a multiple of the quantum; exact but for that rounding."""
+    """Return cost times (1 + margin) divided by the credit price, rounded up to a multiple of the quantum.
+
+    Exact but for that one rounding.
+    """
     price = _EXACT.multiply(cost_usd, _HUNDRED + margin_percent)
     quantum_price = _EXACT.multiply(policy.credit_price_usd * _HUNDRED, policy.quantum)
     quanta = _EXACT.divide_int(price, quantum_price)
@@ -52,7 +54,9 @@ class PriceBook:
         provider = found.provider if found else usage.provider
         margin = self._margin(usage.model, provider, feature_margin)
         priced = found is not None and (found.total > 0 or not usage.tokens)
-        credits = credits_for(found.total, margin_percent=margin, policy=self.policy) if found and priced else Decimal(0)
+        credits = (
+            credits_for(found.total, margin_percent=margin, policy=self.policy) if found and priced else Decimal(0)
+        )
         return UsageLine(
             usage=usage,
             provider=provider,

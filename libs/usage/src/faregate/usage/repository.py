@@ -30,10 +30,11 @@ from unnest(cast(:usage_key as text[]), cast(:line_no as smallint[]), cast(:mode
   output_cost_usd, margin_percent, credit_price_usd, credits, price_version, raw, settled_at)
 """
 
-_COLUMNS = (
-    "usage_key line_no model provider tokens quantity unit service_tier provider_cost_usd input_cost_usd output_cost_usd "
-    "margin_percent credit_price_usd credits price_version raw settled_at"
-).split()
+_COLUMNS = [
+    *("usage_key", "line_no", "model", "provider", "tokens", "quantity", "unit", "service_tier", "provider_cost_usd"),
+    *("input_cost_usd", "output_cost_usd", "margin_percent", "credit_price_usd", "credits", "price_version", "raw"),
+    "settled_at",
+]
 
 _LINES = """
 select l.* from unnest(cast(:keys as text[])) as wanted (usage_key)
@@ -185,5 +186,6 @@ def _usage(row: Any) -> FeatureUsage:
         credits_consumed=to_credits(row.consumed),
         credits_charged=to_credits(row.charged),
         metadata=row.metadata or {},
+        started_at=row.created_at,
         executed_at=row.settled_at,
     )

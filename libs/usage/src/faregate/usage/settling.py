@@ -16,14 +16,14 @@ from faregate.credit.book import ChargeState, ChargeStatus, Flag
 from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError
 from faregate.credit.service import CreditService, Posted
 from faregate.credit.settlement import ChargeOpening, Posting
-from faregate.usage.charging import Charging, Rule, charging_for
+from faregate.usage.charging import Charging, charging_for
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import Catalog, require_access
 from faregate.usage.interfaces import IAccountDirectory
 from faregate.usage.meaning import settle_meaning
 from faregate.usage.repository import UsageRepository
 from faregate.usage.starting import owners_of
-from faregate.usage.values import AccountFacts, Feature, Price, Settled, SettleRequest, Use, UsageLine
+from faregate.usage.values import AccountFacts, Feature, Price, Rule, Settled, SettleRequest, UsageLine, Use
 
 __all__ = ["Settler"]
 

@@ -20,7 +20,7 @@ from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import Catalog, require_access
 from faregate.usage.interfaces import IAccountDirectory
 from faregate.usage.meaning import start_meaning
-from faregate.usage.values import Accessible, AccountFacts, Feature, Price, StartRequest, Use
+from faregate.usage.values import Accessible, AccountFacts, Feature, Price, Rule, StartRequest, Use
 
 __all__ = ["HOLD_TTL_LIMIT_SECONDS", "Starter", "hold_for", "owners_of"]
 
@@ -147,6 +147,6 @@ def _answer(start: _Start, opened: Held | FaregateError) -> Accessible | Faregat
         held=to_credits(wallet.held),
         hold=to_credits(charge.hold),
         expires_at=charge.expires_at,
-        charging=charge.rule,
+        charging=Rule(charge.rule),
         unpriced_models=tuple(start.estimate.unpriced_models),
     )

@@ -10,8 +10,8 @@ from typing import Any
 from faregate.credit.book import Flag
 
 __all__ = [
-    "AccountFacts",
     "Accessible",
+    "AccountFacts",
     "ChargingPolicy",
     "Feature",
     "FeatureAccess",
@@ -21,11 +21,12 @@ __all__ = [
     "ModelUsage",
     "Price",
     "PricingPolicy",
+    "Rule",
     "SettleRequest",
     "Settled",
     "StartRequest",
-    "Use",
     "UsageLine",
+    "Use",
 ]
 
 
@@ -33,6 +34,22 @@ class FeatureKey(StrEnum):
     """The features that come with the library; hosts may name theirs as they like."""
 
     GENERATE_QUESTION_PAPER = "GENERATE_QUESTION_PAPER"
+
+
+class Rule(StrEnum):
+    """How a use is charged."""
+
+    INDIVIDUAL = "individual"
+    """The user's wallet pays."""
+    RECORDED = "recorded"
+    """Nobody pays; the price is recorded."""
+    POOLED = "pooled"
+    """The organisation's wallet pays."""
+
+    @property
+    def charges(self) -> bool:
+        """Whether anybody pays."""
+        return self is not Rule.RECORDED
 
 
 class ChargingPolicy(StrEnum):
@@ -203,7 +220,7 @@ class Accessible:
     held: Decimal
     hold: Decimal
     expires_at: datetime
-    charging: str
+    charging: Rule
     unpriced_models: tuple[str, ...] = ()
 
 
@@ -250,4 +267,5 @@ class FeatureUsage:
     credits_consumed: Decimal
     credits_charged: Decimal
     metadata: Mapping[str, Any]
+    started_at: datetime
     executed_at: datetime

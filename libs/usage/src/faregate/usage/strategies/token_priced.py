@@ -30,5 +30,7 @@ class TokenPricedStrategy:
         return price
 
     def _sum(self, use: Use) -> Price:
-        lines = tuple(self._prices.line(usage, at=use.at, feature_margin=use.feature.margin_percent) for usage in use.usages)
+        lines = tuple(
+            self._prices.line(usage, at=use.at, feature_margin=use.feature.margin_percent) for usage in use.usages
+        )
         return Price(sum((line.credits for line in lines), Decimal(0)), lines)

@@ -1,0 +1,154 @@
+"""`/api/credits-process`: start, settle, extend, void, and the story of one use."""
+
+from decimal import Decimal
+from hashlib import sha256
+
+from faregate.core import exact_json
+from faregate.core.credits import to_credits
+from faregate.core.errors import FaregateError
+from faregate.core.ids import new_uuid7
+from faregate.core.interfaces import ITransport, OutgoingMessage
+from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
+from faregate.credit.errors import (
+    AlreadySettledError,
+    HoldClosedError,
+    HoldMismatchError,
+    InsufficientCreditsError,
+    UnknownUsageKeyError,
+    UsageKeyConflictError,
+    WalletFrozenError,
+)
+from faregate.gateway.auth import Scope
+from faregate.gateway.operation import Call, Controller, Refusal, Reply, operation
+from faregate.gateway.schemas import EndAnswer, ExtendAnswer, ProcessingAnswer, StartAnswer, StoryAnswer, VoidAnswer
+from faregate.gateway.views import end_answer, start_answer, story_answer
+from faregate.usage.bodies import EndBody, EndMultimodelBody, ExtendBody, SettlementBody, StartBody, VoidBody
+from faregate.usage.errors import FeatureInactiveError, FeatureNotAllowedError, UnknownFeatureError, UnpricedError
+from faregate.usage.service import UsageService
+from faregate.usage.wallets import WalletService
+
+__all__ = ["CreditsProcessController"]
+
+_SCOPE = Scope.CREDITS_PROCESS
+_CLOSED = (AlreadySettledError, HoldClosedError)
+
+
+class CreditsProcessController(Controller):
+    """The three phases over HTTP."""
+
+    def __init__(self, usage: UsageService, wallets: WalletService, transport: ITransport) -> None:
+        self._usage = usage
+        self._wallets = wallets
+        self._transport = transport
+
+    @operation(
+        "POST",
+        "/api/credits-process/start",
+        scope=_SCOPE,
+        answer=StartAnswer,
+        errors=(
+            UnknownFeatureError,
+            FeatureInactiveError,
+            FeatureNotAllowedError,
+            UnpricedError,
+            InsufficientCreditsError,
+            WalletFrozenError,
+            UsageKeyConflictError,
+            *_CLOSED,
+        ),
+    )
+    async def start(self, call: Call, body: StartBody) -> StartAnswer:  # noqa: ARG002
+        """Authorise a use and hold its credits."""
+        try:
+            return start_answer(await self._usage.authorize(body.request()))
+        except FaregateError as refusal:
+            raise Refusal(refusal, await self._refusal_data(body.user_id, refusal)) from refusal
+
+    @operation(
+        "POST",
+        "/api/credits-process/end-multimodel",
+        scope=_SCOPE,
+        answer=EndAnswer,
+        errors=(UnknownFeatureError, HoldMismatchError, UsageKeyConflictError),
+    )
+    async def end_multimodel(self, call: Call, body: EndMultimodelBody) -> Reply:
+        """Settle a use by what each model did."""
+        return await self._settle(call, body, SETTLE_MULTIMODEL_QUEUE)
+
+    @operation(
+        "POST",
+        "/api/credits-process/end",
+        scope=_SCOPE,
+        answer=EndAnswer,
+        errors=(UnknownFeatureError, HoldMismatchError, UsageKeyConflictError),
+    )
+    async def end(self, call: Call, body: EndBody) -> Reply:
+        """Settle a use by what its one model did."""
+        return await self._settle(call, body, SETTLE_QUEUE)
+
+    @operation(
+        "POST",
+        "/api/credits-process/extend",
+        scope=_SCOPE,
+        answer=ExtendAnswer,
+        errors=(UnknownUsageKeyError, HoldMismatchError, *_CLOSED),
+    )
+    async def extend(self, call: Call, body: ExtendBody) -> ExtendAnswer:  # noqa: ARG002
+        """Let an open hold last longer."""
+        ends = await self._usage.extend(body.usage_key, user_id=body.user_id, ttl_seconds=body.ttl_seconds)
+        return ExtendAnswer(usage_key=body.usage_key, expires_at=ends)
+
+    @operation(
+        "POST",
+        "/api/credits-process/void",
+        scope=_SCOPE,
+        answer=VoidAnswer,
+        errors=(UnknownUsageKeyError, HoldMismatchError, *_CLOSED),
+    )
+    async def void(self, call: Call, body: VoidBody) -> VoidAnswer:  # noqa: ARG002
+        """Close a hold unused."""
+        voided = await self._usage.void(body.usage_key, user_id=body.user_id, reason=body.reason)
+        return VoidAnswer(
+            user_id=body.user_id,
+            usage_key=body.usage_key,
+            credits=to_credits(voided.wallet.free),
+            balance=to_credits(voided.wallet.balance),
+            message="Voided; nothing was charged",
+        )
+
+    @operation(
+        "GET", "/api/credits-process/{usage_key}", scope=_SCOPE, answer=StoryAnswer, errors=(UnknownUsageKeyError,)
+    )
+    async def story(self, call: Call, usage_key: str) -> StoryAnswer:  # noqa: ARG002
+        """Tell everything about one use."""
+        return story_answer(await self._usage.story(usage_key))
+
+    async def _settle(self, call: Call, body: SettlementBody, queue: str) -> Reply:
+        usage_key, keyless = _usage_key(call, body)
+        if call.prefers_async:
+            return await self._enqueue(body, usage_key, queue)
+        settled = await self._usage.settle(body.request(usage_key, keyless=keyless))
+        return Reply(end_answer(settled))
+
+    async def _enqueue(self, body: SettlementBody, usage_key: str, queue: str) -> Reply:
+        content = body.model_dump(exclude_none=True, exclude_defaults=True) | {"usage_key": usage_key}
+        await self._transport.publish(queue, [OutgoingMessage(exact_json.dumps(content))])
+        answer = ProcessingAnswer(usage_key=usage_key, message="Accepted; it will be settled by the queue")
+        return Reply(answer, message="Accepted", status=202, headers={"preference-applied": "respond-async"})
+
+    async def _refusal_data(self, user_id: str, refusal: FaregateError) -> dict[str, object]:
+        data: dict[str, object] = {"status": "not-accessible", "user_id": user_id}
+        if isinstance(refusal, InsufficientCreditsError):
+            return data | {"credits": refusal.balance, "required": refusal.required}
+        if refusal.retryable:
+            return data | {"credits": Decimal(0)}
+        return data | {"credits": await self._wallets.free(user_id)}
+
+
+def _usage_key(call: Call, body: SettlementBody) -> tuple[str, bool]:
+    """Return the key of a settlement and whether the caller gave none: then its Idempotency-Key makes one."""
+    if body.usage_key is not None:
+        return body.usage_key, False
+    if call.idempotency_key is not None:
+        return f"idem:{call.principal.id}:{sha256(call.idempotency_key.encode()).hexdigest()[:32]}", False
+    return str(new_uuid7()), True

@@ -1,0 +1,67 @@
+"""`/api/features`: what is sold."""
+
+from faregate.core.errors import InvalidError
+from faregate.gateway.auth import Scope
+from faregate.gateway.operation import Call, Controller, Reply, operation
+from faregate.gateway.schemas import FeatureAnswer, FeatureBody
+from faregate.gateway.views import feature_answer
+from faregate.usage.errors import UnknownFeatureError, UnknownStrategyError
+from faregate.usage.features import FeatureCatalog
+from faregate.usage.values import Feature, FeatureAccess
+
+__all__ = ["FeaturesController"]
+
+
+class FeaturesController(Controller):
+    """Features over HTTP."""
+
+    def __init__(self, catalog: FeatureCatalog) -> None:
+        self._catalog = catalog
+
+    @operation("GET", "/api/features", scope=Scope.USAGE_READ, answer=FeatureAnswer)
+    async def list_features(self, call: Call) -> Reply:  # noqa: ARG002
+        """List all features."""
+        features = (await self._catalog.current()).features
+        return Reply([feature_answer(features[key]).model_dump() for key in sorted(features)])
+
+    @operation(
+        "GET", "/api/features/{key}", scope=Scope.USAGE_READ, answer=FeatureAnswer, errors=(UnknownFeatureError,)
+    )
+    async def get_feature(self, call: Call, key: str) -> FeatureAnswer:  # noqa: ARG002
+        """Return one feature, by key or id."""
+        return feature_answer((await self._catalog.current()).get(key))
+
+    @operation(
+        "PUT",
+        "/api/features/{key}",
+        scope=Scope.FEATURES_WRITE,
+        answer=FeatureAnswer,
+        errors=(UnknownStrategyError,),
+    )
+    async def put_feature(self, call: Call, key: str, body: FeatureBody) -> FeatureAnswer:  # noqa: ARG002
+        """Define a feature; it counts from the next start on."""
+        if body.key is not None and body.key != key:
+            raise InvalidError(f"key must be {key!r}, as in the path, or left out", param="key")
+        feature = Feature(
+            key=key,
+            feature_id=body.id,
+            name=body.name,
+            min_credits=body.min_credits,
+            strategy=body.strategy,
+            parameters=body.parameters,
+            access=FeatureAccess(
+                frozenset(body.access.plans), frozenset(body.access.organizations), frozenset(body.access.users)
+            ),
+            active=body.active,
+            hold_ttl_seconds=body.hold_ttl_seconds,
+            hold_limit_credits=body.hold_limit_credits,
+            margin_percent=body.margin_percent,
+            refuse_unpriced=body.refuse_unpriced,
+        )
+        return feature_answer(await self._catalog.save(feature))
+
+    @operation("DELETE", "/api/features/{key}", scope=Scope.FEATURES_WRITE, errors=(UnknownFeatureError,))
+    async def delete_feature(self, call: Call, key: str) -> dict[str, str]:  # noqa: ARG002
+        """Forget a feature's definition."""
+        await self._catalog.delete(key)
+        return {"key": key}

@@ -1,0 +1,67 @@
+"""`/healthz` and `/readyz`: whether the process lives, and whether it can serve."""
+
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+
+from faregate.core.clock import IClock
+from faregate.core.database import Database
+from faregate.core.errors import FaregateError
+from faregate.core.interfaces import ITransport
+from faregate.core.migrate import current_revision, head_revision
+from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
+from faregate.gateway.operation import Call, Controller, Reply, operation
+from faregate.gateway.schemas import CheckAnswer, HealthAnswer, ReadyAnswer
+
+__all__ = ["HealthController"]
+
+
+class HealthController(Controller):
+    """Probes for whoever runs the process."""
+
+    def __init__(self, database: Database, transport: ITransport, clock: IClock) -> None:
+        self._checks: dict[str, Callable[[], Awaitable[str]]] = {
+            "database": lambda: _database(database),
+            "migrations": lambda: _migrations(database),
+            "queue": lambda: _queue(transport),
+        }
+        self._clock = clock
+
+    @operation("GET", "/healthz", scope=None, answer=HealthAnswer)
+    async def healthz(self, call: Call) -> HealthAnswer:  # noqa: ARG002
+        """Say that the process answers."""
+        return HealthAnswer(version=version("faregate"))
+
+    @operation("GET", "/readyz", scope=None, answer=ReadyAnswer)
+    async def readyz(self, call: Call) -> Reply:  # noqa: ARG002
+        """Say whether all that is needed answers, with timings."""
+        checks = [await self._check(name, check) for name, check in self._checks.items()]
+        ready = all(check.ok for check in checks)
+        answer = ReadyAnswer(status="ready" if ready else "not ready", checks=checks)
+        return Reply(answer, message=answer.status.capitalize(), status=200 if ready else 503)
+
+    async def _check(self, name: str, check: Callable[[], Awaitable[str]]) -> CheckAnswer:
+        began = self._clock.monotonic()
+        try:
+            detail, ok = await check(), True
+        except FaregateError as error:
+            detail, ok = error.detail, False
+        duration = round((self._clock.monotonic() - began) * 1000, 2)
+        return CheckAnswer(name=name, ok=ok, duration_ms=duration, detail=detail)
+
+
+async def _database(database: Database) -> str:
+    async with database.transaction(read_only=True) as session:
+        ((found,),) = await database.rows(session, "show server_version")
+    return f"PostgreSQL {found}"
+
+
+async def _migrations(database: Database) -> str:
+    revision = await current_revision(database)
+    if revision != head_revision():
+        raise FaregateError(f"at revision {revision}, {head_revision()} is needed; run `faregate migrate`")
+    return f"revision {revision}"
+
+
+async def _queue(transport: ITransport) -> str:
+    backlog = await transport.backlog(SETTLE_MULTIMODEL_QUEUE)
+    return f"{backlog.depth} settlements waiting"

@@ -1,0 +1,64 @@
+"""`/api/usage`: fixed-price uses in one call, and the list of finished uses."""
+
+from datetime import datetime
+
+from faregate.credit.errors import InsufficientCreditsError, UsageKeyConflictError, WalletFrozenError
+from faregate.gateway.auth import Scope
+from faregate.gateway.operation import Call, Controller, Reply, operation
+from faregate.gateway.schemas import FeatureUsageAnswer, RecordUsageBody, UsageQuery
+from faregate.gateway.views import cursor_of, position_of, usage_answer
+from faregate.usage.errors import FeatureInactiveError, FeatureNotAllowedError, UnknownFeatureError
+from faregate.usage.service import UsageService
+
+__all__ = ["UsageController"]
+
+
+class UsageController(Controller):
+    """Record and list uses."""
+
+    def __init__(self, usage: UsageService) -> None:
+        self._usage = usage
+
+    @operation(
+        "POST",
+        "/api/usage",
+        scope=Scope.USAGE_WRITE,
+        answer=FeatureUsageAnswer,
+        status=201,
+        errors=(
+            UnknownFeatureError,
+            FeatureInactiveError,
+            FeatureNotAllowedError,
+            InsufficientCreditsError,
+            WalletFrozenError,
+            UsageKeyConflictError,
+        ),
+    )
+    async def record(self, call: Call, body: RecordUsageBody) -> FeatureUsageAnswer:  # noqa: ARG002
+        """Use a feature and charge for it, in one call."""
+        usage = await self._usage.record_usage(
+            body.feature_key,
+            body.user_id,
+            usage_key=body.usage_key,
+            organization_id=body.organization_id,
+            usages=[line.usage() for line in body.usages],
+            metadata=body.metadata,
+        )
+        return usage_answer(usage)
+
+    @operation("GET", "/api/usage", scope=Scope.USAGE_READ, answer=FeatureUsageAnswer)
+    async def list_usages(self, call: Call, query: UsageQuery) -> Reply:  # noqa: ARG002
+        """List finished uses, the one started last first."""
+        position = position_of(query.cursor, datetime, str)
+        usages = await self._usage.usages(
+            user_id=query.user_id,
+            organization_id=query.organization_id,
+            feature_key=query.feature_key,
+            since=query.since,
+            until=query.until,
+            before=(position[0], position[1]) if position else None,
+            limit=query.limit,
+        )
+        more = len(usages) == query.limit
+        cursor = cursor_of(usages[-1].started_at, usages[-1].usage_key) if more else None
+        return Reply([usage_answer(usage).model_dump() for usage in usages], meta={"next_cursor": cursor})

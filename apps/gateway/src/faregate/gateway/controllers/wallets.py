@@ -1,0 +1,91 @@
+"""`/api/wallets`: balances, grants and transactions."""
+
+from faregate.core.credits import to_micros
+from faregate.core.errors import KeyConflictError
+from faregate.credit.accounts import GrantSource
+from faregate.credit.errors import UnknownWalletError
+from faregate.credit.granting import GrantSpec
+from faregate.gateway.auth import Scope
+from faregate.gateway.operation import Call, Controller, Reply, operation
+from faregate.gateway.schemas import (
+    GrantBody,
+    GrantedAnswer,
+    PageQuery,
+    TransactionAnswer,
+    WalletAnswer,
+    WalletBody,
+)
+from faregate.gateway.views import cursor_of, grant_answer, position_of, transaction_answer, wallet_answer
+from faregate.usage.wallets import WalletChange, WalletService
+
+__all__ = ["WalletsController"]
+
+
+class WalletsController(Controller):
+    """Wallets over HTTP."""
+
+    def __init__(self, wallets: WalletService) -> None:
+        self._wallets = wallets
+
+    @operation(
+        "GET",
+        "/api/wallets/{owner_id}",
+        scope=Scope.WALLETS_READ,
+        answer=WalletAnswer,
+        errors=(UnknownWalletError,),
+    )
+    async def get_wallet(self, call: Call, owner_id: str) -> WalletAnswer:  # noqa: ARG002
+        """Return a wallet with its live grants."""
+        wallet, organization_id = await self._wallets.get(owner_id)
+        return wallet_answer(wallet, organization_id=organization_id)
+
+    @operation("PUT", "/api/wallets/{owner_id}", scope=Scope.WALLETS_WRITE, answer=WalletAnswer)
+    async def put_wallet(self, call: Call, owner_id: str, body: WalletBody) -> WalletAnswer:  # noqa: ARG002
+        """Make a wallet, or change what is given of it."""
+        wallet, organization_id = await self._wallets.change(
+            owner_id, WalletChange(body.model_dump(exclude_unset=True))
+        )
+        return wallet_answer(wallet, organization_id=organization_id)
+
+    @operation(
+        "POST",
+        "/api/wallets/{owner_id}/grants",
+        scope=Scope.WALLETS_WRITE,
+        answer=GrantedAnswer,
+        status=201,
+        errors=(KeyConflictError,),
+    )
+    async def add_grant(self, call: Call, owner_id: str, body: GrantBody) -> Reply:
+        """Put credits into a wallet."""
+        spec = GrantSpec(
+            amount=to_micros(body.credits),
+            source=GrantSource(body.source),
+            priority=body.priority,
+            effective_at=body.effective_at,
+            expires_at=body.expires_at,
+            features=body.features,
+            every=body.every,
+            rollover_min=to_micros(body.rollover_min, param="rollover_min"),
+            rollover_max=to_micros(body.rollover_max, param="rollover_max"),
+            key=body.key,
+            actor=call.principal.id,
+            reason=body.reason,
+        )
+        grant, wallet, replayed = await self._wallets.grant(owner_id, spec)
+        answer = GrantedAnswer(grant=grant_answer(grant), credits=wallet.free, balance=wallet.balance)
+        return Reply(answer, headers={"idempotency-replayed": "true"} if replayed else {})
+
+    @operation(
+        "GET",
+        "/api/wallets/{owner_id}/transactions",
+        scope=Scope.WALLETS_READ,
+        answer=TransactionAnswer,
+        errors=(UnknownWalletError,),
+    )
+    async def list_transactions(self, call: Call, owner_id: str, query: PageQuery) -> Reply:  # noqa: ARG002
+        """List what moved, newest first."""
+        position = position_of(query.cursor, int)
+        found = await self._wallets.transactions(owner_id, before=position[0] if position else None, limit=query.limit)
+        more = len(found) == query.limit
+        cursor = cursor_of(int(found[-1].id.rpartition("-")[2])) if more else None
+        return Reply([transaction_answer(item).model_dump() for item in found], meta={"next_cursor": cursor})

@@ -1,0 +1,61 @@
+"""The shape of every answer: success, status, message, data, and on failure error."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from faregate.core import exact_json
+from faregate.core.errors import FaregateError
+from faregate.gateway.errors import DOCS_URL, STATUS
+
+__all__ = ["failure", "json_response", "success"]
+
+
+def success(
+    data: Any,
+    *,
+    message: str,
+    status: int = 200,
+    meta: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return an answer that says yes."""
+    content: dict[str, Any] = {"success": True, "status": status, "message": message, "data": data}
+    if meta is not None:
+        content["meta"] = dict(meta)
+    return json_response(content, status=status, headers=headers)
+
+
+def failure(
+    error: FaregateError,
+    *,
+    request_id: str,
+    data: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return an answer that says no; `data.message` is there for clients that look at nothing else."""
+    status = STATUS[error.code]
+    described: dict[str, Any] = {
+        "code": error.code,
+        "detail": error.detail,
+        "type": f"{DOCS_URL}#{error.code}",
+        "request_id": request_id,
+    }
+    if error.param is not None:
+        described["param"] = error.param
+    content = {
+        "success": False,
+        "status": status,
+        "message": error.detail,
+        "data": {**(data or {}), "message": error.detail},
+        "error": {**error.facts, **described},
+    }
+    return json_response(content, status=status, headers=headers)
+
+
+def json_response(content: Any, *, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """Return `content` as exact JSON."""
+    return Response(
+        exact_json.dumps(content), status_code=status, media_type="application/json", headers=dict(headers or {})
+    )

@@ -1,0 +1,91 @@
+"""From error code to HTTP status: the one table. A test walks all error classes and asserts that each has a row."""
+
+from collections.abc import Mapping
+
+from faregate.core.errors import FaregateError
+
+__all__ = ["DOCS_URL", "STATUS", "status_of"]
+
+DOCS_URL = "/docs/errors"
+
+STATUS: Mapping[str, int] = {
+    "malformed": 400,
+    "invalid": 422,
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "scope_missing": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "unsupported_media_type": 415,
+    "too_large": 413,
+    "key_conflict": 409,
+    "unavailable": 503,
+    "configuration": 500,
+    "internal": 500,
+    "insufficient_credits": 402,
+    "wallet_frozen": 403,
+    "unknown_wallet": 404,
+    "unknown_usage_key": 404,
+    "unknown_grant": 404,
+    "unknown_transaction": 404,
+    "hold_mismatch": 409,
+    "already_settled": 409,
+    "hold_closed": 409,
+    "not_refundable": 409,
+    "unknown_feature": 404,
+    "feature_inactive": 403,
+    "feature_not_allowed": 403,
+    "unpriced": 409,
+}
+
+
+def status_of(error: FaregateError) -> int:
+    """Return the HTTP status of an error."""
+    return STATUS[error.code]
+
+
+class UnauthenticatedError(FaregateError):
+    """No credential, or none that is known."""
+
+    code = "unauthenticated"
+
+
+class ScopeMissingError(FaregateError):
+    """The credential is known, but does not include this."""
+
+    code = "scope_missing"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(
+            f"This credential lacks the scope {scope!r}; ask an administrator for one that has it", scope=scope
+        )
+
+
+class TooLargeError(FaregateError):
+    """The body is larger than this call takes."""
+
+    code = "too_large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The body is larger than {limit_bytes} bytes; send it in parts", limit=limit_bytes)
+
+
+class UnsupportedMediaTypeError(FaregateError):
+    """The body is of a kind that this call does not take."""
+
+    code = "unsupported_media_type"
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(f"This call takes {wanted}; set Content-Type accordingly")
+
+
+class RouteNotFoundError(FaregateError):
+    """There is nothing at this path."""
+
+    code = "not_found"
+
+
+class MethodNotAllowedError(FaregateError):
+    """The path exists, but not for this method."""
+
+    code = "method_not_allowed"

@@ -1,0 +1,72 @@
+"""The gateway as an ASGI application, and as a process."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from faregate.core.container import engines
+from faregate.core.settings import Settings, load_settings
+from faregate.gateway.container import GatewayContainer
+from faregate.gateway.envelope import failure
+from faregate.gateway.errors import MethodNotAllowedError, RouteNotFoundError
+from faregate.gateway.middleware import RequestContext
+
+__all__ = ["create_app", "from_environment", "make_server"]
+
+
+def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> Starlette:
+    """Return the application of `container`; with `own_lifecycle` it opens and closes the engines itself."""
+    container.check_dependencies()
+    core = container.core.container
+    return Starlette(
+        routes=container.dispatcher().routes(container.controllers()),
+        middleware=[Middleware(RequestContext, clock=core.clock())],
+        exception_handlers={HTTPException: _http_error},
+        lifespan=_lifespan(container) if own_lifecycle else None,
+    )
+
+
+def from_environment() -> Starlette:
+    """Return the application that the environment's settings describe, for `uvicorn --factory`."""
+    return create_app(GatewayContainer(settings=load_settings()))
+
+
+def make_server(app: Starlette, settings: Settings) -> uvicorn.Server:
+    """Return an HTTP server for `app`; it finishes requests in flight when told to stop."""
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=20,
+        lifespan="auto",
+    )
+    return uvicorn.Server(config)
+
+
+def _lifespan(container: GatewayContainer) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+        core = container.core.container
+        async with engines(core.database(), core.transport()):
+            yield
+
+    return lifespan
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  that is what it is registered for
+    request_id = request.scope["state"]["request_id"]
+    if error.status_code == 405:
+        known = (error.headers or {}).get("Allow", "")
+        answer = MethodNotAllowedError(f"{request.method} is not for this path; allowed: {known}")
+        return failure(answer, request_id=request_id, headers={"allow": known})
+    return failure(RouteNotFoundError(f"There is nothing at {request.url.path}; see /docs"), request_id=request_id)

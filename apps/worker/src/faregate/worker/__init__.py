@@ -1,0 +1,1 @@
+"""The worker: settles what is published, runs what is scheduled."""

@@ -1,0 +1,102 @@
+"""The loop of one queue: take a batch, have it handled, and only then let go of the messages."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+from faregate.core.clock import IClock
+from faregate.core.errors import EngineUnavailableError
+from faregate.core.interfaces import DeadLetter, Decision, Delivery, IConsumer, ITransport, RetryLater
+from faregate.core.logging import get_logger
+
+__all__ = ["Consumer"]
+
+log = get_logger(__name__)
+
+_IDLE_SECONDS = 1.0
+_PAUSE_SECONDS_MAX = 30.0
+
+Handler = Callable[[Sequence[Delivery]], Awaitable[Sequence[tuple[Delivery, Decision]]]]
+
+
+class Consumer:
+    """Consumes one queue until told to stop; outlives the loss of broker and database.
+
+    While the database is away it holds what it has taken and tries again, more and more slowly: no message is handed
+    back for that, so that none is counted as failed.
+    """
+
+    def __init__(self, transport: ITransport, queue: str, handle: Handler, clock: IClock, *, batch_size: int) -> None:
+        self.queue = queue
+        self._transport = transport
+        self._handle = handle
+        self._clock = clock
+        self._batch_size = batch_size
+        self._in_hand: Sequence[Delivery] = ()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until `stop` is set; finishes the batch in hand."""
+        pauses = 0
+        while not stop.is_set():
+            try:
+                await self._consume(stop)
+                pauses = 0
+            except EngineUnavailableError as error:
+                pauses += 1
+                log.warning("consumer_interrupted", queue=self.queue, reason=error.detail)
+                await _pause(stop, pauses)
+
+    async def settled_until(self) -> datetime:
+        """Return the moment before which everything published on this queue has been handled."""
+        now = self._clock.now()
+        backlog = await self._transport.backlog(self.queue)
+        waiting = [delivery.published_at for delivery in self._in_hand if delivery.published_at is not None]
+        return min([now, *waiting, *([backlog.oldest_at] if backlog.oldest_at else [])])
+
+    async def _consume(self, stop: asyncio.Event) -> None:
+        consumer = await self._transport.consume(self.queue)
+        try:
+            while not stop.is_set():
+                self._in_hand = await consumer.take(self._batch_size, wait_seconds=_IDLE_SECONDS)
+                if self._in_hand:
+                    decisions = await self._handled(stop)
+                    if decisions is None:
+                        return
+                    await self._let_go(consumer, decisions)
+        finally:
+            self._in_hand = ()
+            with contextlib.suppress(EngineUnavailableError):
+                await consumer.close()
+
+    async def _handled(self, stop: asyncio.Event) -> Sequence[tuple[Delivery, Decision]] | None:
+        pauses = 0
+        while True:
+            try:
+                return await self._handle(self._in_hand)
+            except EngineUnavailableError as error:
+                pauses += 1
+                log.warning("batch_waits", queue=self.queue, size=len(self._in_hand), reason=error.detail)
+                await _pause(stop, pauses)
+                if stop.is_set():
+                    return None
+
+    async def _let_go(self, consumer: IConsumer, decisions: Sequence[tuple[Delivery, Decision]]) -> None:
+        await consumer.decide(decisions)
+        for delivery, decision in decisions:
+            if isinstance(decision, DeadLetter | RetryLater):
+                log.warning(
+                    "message_not_settled",
+                    queue=self.queue,
+                    message_id=delivery.message_id,
+                    decision=type(decision).__name__,
+                    reason=decision.reason,
+                    attempt=delivery.attempt,
+                )
+
+
+async def _pause(stop: asyncio.Event, times: int) -> None:
+    seconds = min(_PAUSE_SECONDS_MAX, 0.1 * 2**times) * random.uniform(0.5, 1)  # noqa: S311
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

@@ -1,0 +1,76 @@
+"""Composition root of the worker: the only place here that sees all libraries."""
+
+from collections.abc import Sequence
+
+from dependency_injector import containers, providers
+
+from faregate.core.clock import IClock
+from faregate.core.container import CoreContainer
+from faregate.core.interfaces import ITransport
+from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
+from faregate.core.schedule import Job, Schedule
+from faregate.core.settings import Settings
+from faregate.credit.container import CreditContainer
+from faregate.usage.container import UsageContainer
+from faregate.usage.interfaces import IFeatureStrategy
+from faregate.worker.consumer import Consumer
+from faregate.worker.handlers.settlement import SettlementHandler
+from faregate.worker.jobs import make_jobs
+from faregate.worker.worker import Worker
+
+__all__ = ["WorkerContainer"]
+
+
+def make_consumers(
+    transport: ITransport, settlement: SettlementHandler, clock: IClock, batch_size: int
+) -> Sequence[Consumer]:
+    """Return a consumer per queue."""
+    return [
+        Consumer(transport, queue, settlement.handle, clock, batch_size=batch_size)
+        for queue in (SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE)
+    ]
+
+
+class WorkerContainer(containers.DeclarativeContainer):
+    """Needs `settings`; takes `extra_strategies`; exports `worker` and the libraries' containers."""
+
+    settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
+    extra_strategies: providers.Provider[dict[str, IFeatureStrategy]] = providers.Dependency(
+        instance_of=dict, default=providers.Dict()
+    )
+
+    core = providers.Container(CoreContainer, settings=settings)
+    credit = providers.Container(
+        CreditContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        progress=core.container.heartbeats,
+    )
+    usage = providers.Container(
+        UsageContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        credit=credit.container.service,
+        clock=core.container.clock,
+        extra_strategies=extra_strategies,
+    )
+
+    settlement: providers.Provider[SettlementHandler] = providers.Singleton(
+        SettlementHandler, usage.container.service, core.container.transport
+    )
+    consumers: providers.Provider[Sequence[Consumer]] = providers.Singleton(
+        make_consumers,
+        core.container.transport,
+        settlement,
+        core.container.clock,
+        settings.provided.settle_batch_size,
+    )
+    jobs: providers.Provider[Sequence[Job]] = providers.Singleton(
+        make_jobs, core.container.database, credit.container.service
+    )
+    schedule: providers.Provider[Schedule] = providers.Singleton(
+        Schedule, core.container.database, core.container.clock, jobs
+    )
+    worker: providers.Provider[Worker] = providers.Singleton(Worker, consumers, schedule, core.container.heartbeats)

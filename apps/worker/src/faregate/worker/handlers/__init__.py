@@ -1,0 +1,1 @@
+"""From bytes to commands: one module per kind of message."""

@@ -1,0 +1,102 @@
+"""Settlement messages: one object or an array of them becomes settlements; each item has its own outcome."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from faregate.core import exact_json
+from faregate.core.errors import FaregateError, InvalidError
+from faregate.core.ids import new_uuid7
+from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery, ITransport, OutgoingMessage, RetryLater
+from faregate.core.logging import get_logger
+from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
+from faregate.usage.bodies import EndBody, EndMultimodelBody, SettlementBody, bodies_in, validated
+from faregate.usage.service import UsageService
+from faregate.usage.values import Settled, SettleRequest
+
+__all__ = ["SettlementHandler"]
+
+log = get_logger(__name__)
+
+_KINDS: Mapping[str, type[SettlementBody]] = {SETTLE_MULTIMODEL_QUEUE: EndMultimodelBody, SETTLE_QUEUE: EndBody}
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One object of a message: what it asks for, or why that cannot be read."""
+
+    data: Any
+    request: SettleRequest | FaregateError
+
+
+class SettlementHandler:
+    """Decides about settlement messages, a batch at a time.
+
+    An array whose items end differently is taken apart: what failed goes on by itself, so that no item is settled or
+    buried because of its neighbour.
+    """
+
+    def __init__(self, usage: UsageService, transport: ITransport) -> None:
+        self._usage = usage
+        self._transport = transport
+
+    async def handle(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Decision]]:
+        """Settle all messages in as few transactions as possible; return what to do with each.
+
+        Raises:
+            EngineUnavailableError: the database is away; nothing was decided.
+        """
+        messages = [(delivery, _items(delivery)) for delivery in deliveries]
+        requests = [i.request for _, items in messages for i in items if isinstance(i.request, SettleRequest)]
+        outcomes = iter(await self._usage.settle_batch(requests))
+        decisions: list[tuple[Delivery, Decision]] = []
+        for delivery, items in messages:
+            results = [next(outcomes) if isinstance(i.request, SettleRequest) else i.request for i in items]
+            decisions.append((delivery, await self._decide(delivery, items, results)))
+        return decisions
+
+    async def _decide(
+        self, delivery: Delivery, items: Sequence[_Item], results: Sequence[Settled | Exception]
+    ) -> Decision:
+        failed = [(item, result) for item, result in zip(items, results, strict=True) if isinstance(result, Exception)]
+        if not failed:
+            return Ack()
+        if len(items) == 1:
+            return _decision(failed[0][1])
+        await self._transport.publish(
+            delivery.queue, [OutgoingMessage(exact_json.dumps(item.data), {"apart": True}) for item, _ in failed]
+        )
+        log.info("message_taken_apart", items=len(items), failed=len(failed))
+        return Ack()
+
+
+def _items(delivery: Delivery) -> list[_Item]:
+    try:
+        bodies = bodies_in(delivery.body)
+    except FaregateError as error:
+        return [_Item(None, error)]
+    return [_Item(data, _request(delivery, data, number, len(bodies))) for number, data in enumerate(bodies)]
+
+
+def _request(delivery: Delivery, data: Any, number: int, count: int) -> SettleRequest | FaregateError:
+    try:
+        body = validated(_KINDS[delivery.queue], data)
+    except FaregateError as error:
+        return error
+    if body.usage_key is not None:
+        return body.request(body.usage_key)
+    if delivery.message_id is not None:
+        digest = sha256(delivery.message_id.encode()).hexdigest()[:32]
+        return body.request(f"message:{digest}" + (f":{number}" if count > 1 else ""))
+    if delivery.redelivered:
+        return InvalidError("no usage_key and no message_id, and redelivered: it may have been charged before")
+    return body.request(str(new_uuid7()), keyless=True)
+
+
+def _decision(error: Exception) -> Decision:
+    if isinstance(error, FaregateError):
+        reason = f"{error.code}: {error.detail}"
+        return RetryLater(reason) if error.retryable else DeadLetter(reason)
+    log.error("settlement_failed", exc_info=error)
+    return DeadLetter(f"internal: {type(error).__name__}: {error}")

@@ -1,0 +1,30 @@
+"""What the worker does by the clock."""
+
+from collections.abc import Sequence
+
+from faregate.core.database import Database
+from faregate.core.logging import get_logger
+from faregate.core.schedule import Job
+from faregate.credit.service import CreditService
+
+__all__ = ["make_jobs"]
+
+log = get_logger(__name__)
+
+_SWEEP_SIZE = 500
+
+
+def make_jobs(database: Database, credit: CreditService) -> Sequence[Job]:
+    """Return the jobs of a worker."""
+
+    async def sweep_wallets() -> None:
+        """Expire holds and grants, begin and renew grants; hygiene, since no answer waits for it."""
+        swept = 0
+        while count := await database.run(lambda session: credit.sweep(session, limit=_SWEEP_SIZE)):
+            swept += count
+            if count < _SWEEP_SIZE:
+                break
+        if swept:
+            log.info("wallets_swept", wallets=swept)
+
+    return [Job("sweep_wallets", 5.0, sweep_wallets)]

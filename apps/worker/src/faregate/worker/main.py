@@ -1,0 +1,29 @@
+"""The worker as a process."""
+
+import asyncio
+import signal
+
+from faregate.core.container import engines
+from faregate.core.settings import Settings
+from faregate.worker.container import WorkerContainer
+
+__all__ = ["run_worker", "stop_on_signals"]
+
+
+async def run_worker(settings: Settings, stop: asyncio.Event | None = None) -> None:
+    """Work until SIGTERM, SIGINT or `stop`; opens and closes the engines itself."""
+    container = WorkerContainer(settings=settings)
+    container.check_dependencies()
+    core = container.core.container
+    stop = stop if stop is not None else stop_on_signals()
+    async with engines(core.database(), core.transport()):
+        await container.worker().run(stop)
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Return an event that SIGTERM or SIGINT sets."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop

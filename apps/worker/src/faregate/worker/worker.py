@@ -1,0 +1,54 @@
+"""All that one worker process runs, and how it stops."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Sequence
+
+from faregate.core.errors import EngineUnavailableError
+from faregate.core.heartbeats import Heartbeats
+from faregate.core.logging import get_logger
+from faregate.core.schedule import Schedule
+from faregate.worker.consumer import Consumer
+
+__all__ = ["Worker"]
+
+log = get_logger(__name__)
+
+_HEARTBEAT_SECONDS = 2.0
+
+
+class Worker:
+    """Consumers, scheduler and heartbeat, side by side until told to stop."""
+
+    def __init__(self, consumers: Sequence[Consumer], schedule: Schedule, heartbeats: Heartbeats) -> None:
+        self._consumers = consumers
+        self._schedule = schedule
+        self._heartbeats = heartbeats
+        self._instance = f"worker:{socket.gethostname()}:{os.getpid()}"
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then drain: the batch in hand is finished, what was only taken is handed back."""
+        log.info("worker_started", instance=self._instance, queues=[consumer.queue for consumer in self._consumers])
+        async with asyncio.TaskGroup() as tasks:
+            for consumer in self._consumers:
+                tasks.create_task(consumer.run(stop))
+            tasks.create_task(self._schedule.run_until(stop))
+            tasks.create_task(self._beat(stop))
+        log.info("worker_stopped", instance=self._instance)
+
+    async def _beat(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                settled_until = min([await consumer.settled_until() for consumer in self._consumers])
+                await self._heartbeats.report(self._instance, "worker", settled_until=settled_until)
+            except EngineUnavailableError as error:
+                log.warning("heartbeat_missed", reason=error.detail)
+            try:
+                await asyncio.wait_for(stop.wait(), _HEARTBEAT_SECONDS)
+            except TimeoutError:
+                continue
+        try:
+            await self._heartbeats.forget(self._instance)
+        except EngineUnavailableError:
+            log.warning("heartbeat_not_forgotten", instance=self._instance)

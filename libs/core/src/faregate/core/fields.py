@@ -1,0 +1,63 @@
+"""Field types of bodies and answers: strict where a guess could cost money, exact where it is money."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+
+from faregate.core.ids import EXTERNAL_ID_PATTERN
+
+__all__ = [
+    "Body",
+    "Count",
+    "Credits",
+    "ExternalId",
+    "Flag",
+    "JsonObject",
+    "LooseBody",
+    "ModelName",
+    "Moment",
+    "Text",
+    "Usd",
+    "UserId",
+]
+
+
+def _number(value: Any) -> Any:
+    """Accept JSON numbers only: `"5"` and `true` are no amounts."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("must be a number")  # noqa: TRY004  pydantic reports ValueError
+    return Decimal(value)
+
+
+def _time_text(value: Any) -> Any:
+    if not isinstance(value, str | datetime):
+        raise ValueError("must be a time such as 2026-01-31T12:00:00Z")  # noqa: TRY004  pydantic reports ValueError
+    return value
+
+
+ExternalId = Annotated[StrictStr, Field(pattern=EXTERNAL_ID_PATTERN, examples=["ai_chat_v1"])]
+UserId = Annotated[StrictStr, Field(pattern=EXTERNAL_ID_PATTERN, examples=["user-1"])]
+ModelName = Annotated[StrictStr, Field(min_length=1, max_length=255, examples=["gpt-4o"])]
+Text = Annotated[StrictStr, Field(max_length=2000)]
+Flag = StrictBool
+Count = Annotated[StrictInt, Field(ge=0, le=10**9, examples=[1000])]
+Credits = Annotated[
+    Decimal, BeforeValidator(_number), Field(gt=-(10**9), lt=10**9, decimal_places=6, allow_inf_nan=False, examples=[5])
+]
+Usd = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, lt=10**9, decimal_places=12, allow_inf_nan=False)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_time_text)]
+JsonObject = dict[str, Any]
+
+
+class Body(BaseModel):
+    """A request body that refuses unknown fields, so that a typing error is told and not swallowed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class LooseBody(BaseModel):
+    """A request body of the public processes, where existing callers may send fields of their own."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)

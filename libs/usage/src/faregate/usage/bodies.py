@@ -1,0 +1,222 @@
+"""The bodies of the credits process, the same by HTTP and by queue, and what they mean."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, cast
+
+from pydantic import AliasChoices, Field, ValidationError, model_validator
+
+from faregate.core import exact_json
+from faregate.core.errors import InvalidError, MalformedError
+from faregate.core.fields import Count, Credits, ExternalId, JsonObject, LooseBody, ModelName, Text
+from faregate.core.ids import check_user_id
+from faregate.usage.values import FeatureRef, ModelUsage, SettleRequest, StartRequest
+
+__all__ = ["EndBody", "EndMultimodelBody", "ExtendBody", "StartBody", "UsageBody", "VoidBody", "bodies_in", "validated"]
+
+TOKEN_NAMES = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "output_reasoning_tokens",
+    "input_audio_tokens",
+    "output_audio_tokens",
+    "cache_audio_read_tokens",
+    "input_image_tokens",
+    "output_image_tokens",
+)
+"""The counts that a line may carry, by canonical name; `input_tokens` and `output_tokens` are totals."""
+
+LINES_LIMIT = 100
+ITEMS_LIMIT = 1000
+
+
+class UsageBody(LooseBody):
+    """What one model did."""
+
+    ai_model: ModelName
+    provider: ModelName | None = None
+    service_tier: ModelName | None = None
+    input_tokens: Count = 0
+    output_tokens: Count = 0
+    cache_read_tokens: Count = 0
+    cache_write_tokens: Count = 0
+    cache_write_1h_tokens: Count = 0
+    output_reasoning_tokens: Count = 0
+    input_audio_tokens: Count = 0
+    output_audio_tokens: Count = 0
+    cache_audio_read_tokens: Count = 0
+    input_image_tokens: Count = 0
+    output_image_tokens: Count = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_counts(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            names = cast("dict[str, Any]", data)
+            unknown = [name for name in names if name.endswith("tokens") and name not in TOKEN_NAMES]
+            if unknown:
+                raise ValueError(f"unknown count {unknown[0]}; known are {', '.join(TOKEN_NAMES)}")
+        return cast("Any", data)
+
+    def usage(self) -> ModelUsage:
+        """Return the line in its final form: counts above 0 only."""
+        counts = {name: count for name in TOKEN_NAMES if (count := getattr(self, name))}
+        return ModelUsage(
+            model=self.ai_model,
+            provider=self.provider,
+            tokens=counts,
+            service_tier=self.service_tier,
+            inconsistent=counts.get("cache_read_tokens", 0) > counts.get("input_tokens", 0),
+        )
+
+
+class FeatureBody(LooseBody):
+    """Who uses what; the feature by id, by value, or both."""
+
+    user_id: ExternalId
+    feature_endpoint_id: ExternalId | None = None
+    feature_endpoint_value: ExternalId | None = None
+
+    @model_validator(mode="after")
+    def _check_names(self) -> "FeatureBody":
+        if self.feature_endpoint_id is None and self.feature_endpoint_value is None:
+            raise ValueError("feature_endpoint_id or feature_endpoint_value is required")
+        check_user_id(self.user_id)
+        return self
+
+    @property
+    def feature(self) -> FeatureRef:
+        """How the caller names the feature."""
+        return FeatureRef(self.feature_endpoint_id, self.feature_endpoint_value)
+
+
+class StartBody(FeatureBody):
+    """`POST /api/credits-process/start`."""
+
+    user_email: Text | None = None
+    organization_id: ExternalId | None = None
+    usage_key: ExternalId | None = None
+    estimated_usages: Annotated[list[UsageBody], Field(max_length=LINES_LIMIT)] = Field(default_factory=list[UsageBody])
+    estimated_credits: Annotated[Credits, Field(ge=0)] | None = None
+    ttl_seconds: Annotated[Count, Field(ge=1, le=86_400)] | None = None
+    metadata: JsonObject | None = None
+
+    def request(self) -> StartRequest:
+        """Return the wish in its final form."""
+        return StartRequest(
+            user_id=self.user_id,
+            feature=self.feature,
+            usage_key=self.usage_key,
+            organization_id=self.organization_id,
+            user_email=self.user_email,
+            estimated_usages=tuple(body.usage() for body in self.estimated_usages),
+            estimated_credits=self.estimated_credits,
+            ttl_seconds=self.ttl_seconds,
+            metadata=self.metadata,
+        )
+
+
+class SettlementBody(FeatureBody):
+    """What both `end` calls share."""
+
+    usage_key: ExternalId | None = None
+    organization_id: ExternalId | None = None
+    duration: Count | None = Field(None, description="milliseconds")
+    metadata: JsonObject | None = None
+
+    def usage_bodies(self) -> Sequence[UsageBody]:
+        """Return the lines."""
+        raise NotImplementedError
+
+    def request(self, usage_key: str, *, keyless: bool = False) -> SettleRequest:
+        """Return the settlement in its final form, under this key."""
+        return SettleRequest(
+            usage_key=usage_key,
+            user_id=self.user_id,
+            feature=self.feature,
+            usages=tuple(body.usage() for body in self.usage_bodies()),
+            organization_id=self.organization_id,
+            duration_ms=self.duration,
+            metadata=self.metadata,
+            keyless=keyless,
+        )
+
+
+class EndMultimodelBody(SettlementBody):
+    """`POST /api/credits-process/end-multimodel` and `credits_process_end_multimodel_queue`."""
+
+    usages: Annotated[list[UsageBody], Field(max_length=LINES_LIMIT)]
+
+    def usage_bodies(self) -> Sequence[UsageBody]:
+        return self.usages
+
+
+class EndBody(SettlementBody):
+    """`POST /api/credits-process/end` and `credits_process_end_queue`: one model, flat."""
+
+    ai_model: ModelName
+    provider: ModelName | None = None
+    service_tier: ModelName | None = None
+    input_tokens: Count = Field(0, validation_alias=AliasChoices("input_tokens", "input_token"))
+    output_tokens: Count = Field(0, validation_alias=AliasChoices("output_tokens", "output_token"))
+    cache_read_tokens: Count = 0
+    cache_write_tokens: Count = 0
+
+    def usage_bodies(self) -> Sequence[UsageBody]:
+        return [
+            UsageBody(
+                ai_model=self.ai_model,
+                provider=self.provider,
+                service_tier=self.service_tier,
+                input_tokens=self.input_tokens,
+                output_tokens=self.output_tokens,
+                cache_read_tokens=self.cache_read_tokens,
+                cache_write_tokens=self.cache_write_tokens,
+            )
+        ]
+
+
+class VoidBody(LooseBody):
+    """`POST /api/credits-process/void`."""
+
+    usage_key: ExternalId
+    user_id: ExternalId
+    reason: Text | None = None
+
+
+class ExtendBody(LooseBody):
+    """`POST /api/credits-process/extend`."""
+
+    usage_key: ExternalId
+    user_id: ExternalId
+    ttl_seconds: Annotated[Count, Field(ge=1, le=86_400)]
+
+
+def bodies_in(data: bytes) -> list[Any]:
+    """Return the JSON objects of a message: one object, or an array of at most 1,000 of them.
+
+    Raises:
+        MalformedError: not JSON, or neither object nor array.
+        InvalidError: too many items.
+    """
+    value = exact_json.loads(data)
+    if isinstance(value, dict):
+        return [value]
+    if not isinstance(value, list):
+        raise MalformedError("the message must be a JSON object or an array of objects")
+    items = cast("list[Any]", value)
+    if len(items) > ITEMS_LIMIT:
+        raise InvalidError(f"an array may hold {ITEMS_LIMIT} items at most, not {len(items)}")
+    return items
+
+
+def validated(kind: type[SettlementBody], data: Any) -> SettlementBody:
+    """Return `data` as a body of this kind, or raise `InvalidError` naming the first wrong field."""
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        param = ".".join(map(str, problem["loc"])) or "body"
+        raise InvalidError(f"{param}: {problem['msg']}", param=param) from None

@@ -1,0 +1,119 @@
+"""Wallets as operators see them: the ledger's side (limit, status, grants) and the account's (organisation, e-mail)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.credits import to_credits, to_micros
+from faregate.core.database import Database
+from faregate.core.errors import InvalidError
+from faregate.core.ids import ORGANIZATION_PREFIX, check_external_id
+from faregate.core.subjects import Subjects
+from faregate.credit.book import WalletState, WalletStatus
+from faregate.credit.errors import UnknownWalletError
+from faregate.credit.granting import GrantSpec
+from faregate.credit.service import CreditService
+from faregate.credit.values import CreditTransaction, Grant, Wallet
+from faregate.usage.directory import DatabaseDirectory
+
+__all__ = ["WalletChange", "WalletService"]
+
+
+@dataclass(frozen=True, slots=True)
+class WalletChange:
+    """What to change: `email`, `organization_id`, `plan`, `credit_limit`, `low_balance` (in credits), `status`.
+
+    A name that is missing stays as it is; None takes the value away.
+    """
+
+    fields: Mapping[str, Any]
+
+    def apply(self, wallet: WalletState) -> None:
+        """Change the ledger's part of `wallet`."""
+        if "plan" in self.fields:
+            wallet.plan = self.fields["plan"]
+        if "status" in self.fields:
+            wallet.status = WalletStatus[(self.fields["status"] or "active").upper()]
+        if "low_balance" in self.fields:
+            low = self.fields["low_balance"]
+            wallet.low_balance = to_micros(low, param="low_balance") if low is not None else None
+        if "credit_limit" in self.fields:
+            _set_limit(wallet, to_micros(self.fields["credit_limit"] or 0, param="credit_limit"))
+
+
+class WalletService:
+    """Reads and changes wallets; owns its transactions."""
+
+    def __init__(
+        self, database: Database, credit: CreditService, subjects: Subjects, members: DatabaseDirectory
+    ) -> None:
+        self._database = database
+        self._credit = credit
+        self._subjects = subjects
+        self._members = members
+
+    async def get(self, owner_id: str) -> tuple[Wallet, str | None]:
+        """Return a wallet and its owner's organisation, or raise `UnknownWalletError`."""
+
+        async def work(session: AsyncSession) -> tuple[Wallet, str | None]:
+            return await self._credit.wallet(session, owner_id), await self._organization(session, owner_id)
+
+        return await self._database.run(work)
+
+    async def free(self, owner_id: str) -> Decimal:
+        """Return what an owner has free; 0 for one that was never seen."""
+        try:
+            wallet, _ = await self.get(owner_id)
+        except UnknownWalletError:
+            return Decimal(0)
+        return wallet.free
+
+    async def change(self, owner_id: str, change: WalletChange) -> tuple[Wallet, str | None]:
+        """Make the wallet if need be and change what is given.
+
+        Raises:
+            InvalidError: the limit would be below what is used of it, or a field does not fit an organisation.
+        """
+        check_external_id(owner_id, param="owner_id")
+        joins = "organization_id" in change.fields
+        if joins and owner_id.startswith(ORGANIZATION_PREFIX):
+            raise InvalidError("an organisation cannot be a member of another one", param="organization_id")
+
+        async def work(session: AsyncSession) -> tuple[Wallet, str | None]:
+            subject = (await self._credit.ensure_wallets(session, [owner_id]))[owner_id]
+            if change.fields.get("email") is not None:
+                await self._subjects.remember_email(session, subject.subject_id, change.fields["email"])
+            if joins:
+                await self._members.join(session, owner_id, change.fields["organization_id"])
+            await self._credit.change_wallet(session, owner_id, change.apply)
+            return await self._credit.wallet(session, owner_id), await self._organization(session, owner_id)
+
+        return await self._database.run(work)
+
+    async def grant(self, owner_id: str, spec: GrantSpec) -> tuple[Grant, Wallet, bool]:
+        """Put a grant into a wallet, making the wallet if need be; the same key makes it once (then True)."""
+        check_external_id(owner_id, param="owner_id")
+        return await self._database.run(lambda session: self._credit.grant(session, owner_id, spec))
+
+    async def transactions(self, owner_id: str, *, before: int | None, limit: int) -> list[CreditTransaction]:
+        """Return a wallet's transactions, newest first, from just below sequence number `before`."""
+        return await self._database.run(
+            lambda session: self._credit.transactions(session, owner_id, before=before, limit=limit)
+        )
+
+    async def _organization(self, session: AsyncSession, owner_id: str) -> str | None:
+        (facts,) = await self._members.facts(session, [(owner_id, None)])
+        return facts.organization_id
+
+
+def _set_limit(wallet: WalletState, limit: int) -> None:
+    used = limit - wallet.credit_limit + wallet.free
+    if used < 0:
+        raise InvalidError(
+            f"credit_limit must be at least {to_credits(limit - used).normalize():f}: so much of it is owed or held",
+            param="credit_limit",
+        )
+    wallet.credit_limit = limit
