@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from faregate.core.database import Database
@@ -15,6 +14,7 @@ from faregate.core.heartbeats import Heartbeats
 from faregate.core.migrate import upgrade
 from faregate.core.subjects import Subjects
 from faregate.credit.service import CreditService
+from support.servers import address, execute
 
 _numbers = count(1)
 
@@ -43,8 +43,8 @@ def server_url(request: pytest.FixtureRequest) -> str:
 async def template(server_url: str) -> str:
     """A migrated database, to be cloned."""
     name = f"template_{os.getpid()}"
-    await _execute(server_url, f"create database {name}")
-    database = Database(_address(server_url, name))
+    await execute(server_url, f"create database {name}")
+    database = Database(address(server_url, name))
     await upgrade(database)
     await database.close()
     return name
@@ -54,9 +54,9 @@ async def template(server_url: str) -> str:
 async def database_url(server_url: str, template: str) -> AsyncIterator[str]:
     """The address of a fresh, migrated database."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    await _execute(server_url, f"create database {name} template {template}")
-    yield _address(server_url, name)
-    await _execute(server_url, f"drop database {name} with (force)")
+    await execute(server_url, f"create database {name} template {template}")
+    yield address(server_url, name)
+    await execute(server_url, f"drop database {name} with (force)")
 
 
 @pytest.fixture
@@ -79,14 +79,3 @@ def credit(database: Database, subjects: Subjects) -> CreditService:
     return CreditService(database, subjects, Heartbeats(database))
 
 
-async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-def _address(server_url: str, name: str) -> str:
-    base, _, query = server_url.partition("?")
-    return f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")

@@ -17,7 +17,7 @@ from faregate.gateway.envelope import failure
 from faregate.gateway.errors import MethodNotAllowedError, RouteNotFoundError
 from faregate.gateway.middleware import RequestContext
 
-__all__ = ["create_app", "from_environment", "make_server"]
+__all__ = ["create_app", "from_environment", "server_config"]
 
 
 def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> Starlette:
@@ -37,9 +37,9 @@ def from_environment() -> Starlette:
     return create_app(GatewayContainer(settings=load_settings()))
 
 
-def make_server(app: Starlette, settings: Settings) -> uvicorn.Server:
-    """Return an HTTP server for `app`; it finishes requests in flight when told to stop."""
-    config = uvicorn.Config(
+def server_config(app: Starlette, settings: Settings) -> uvicorn.Config:
+    """Return how to serve `app`: requests in flight are finished when the server is told to stop."""
+    return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
@@ -47,9 +47,7 @@ def make_server(app: Starlette, settings: Settings) -> uvicorn.Server:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=20,
-        lifespan="auto",
     )
-    return uvicorn.Server(config)
 
 
 def _lifespan(container: GatewayContainer) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:

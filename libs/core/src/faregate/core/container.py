@@ -8,6 +8,7 @@ from dependency_injector import containers, providers
 from faregate.core.clock import IClock, SystemClock
 from faregate.core.database import Database
 from faregate.core.embedded import EmbeddedServer, default_data_dir
+from faregate.core.errors import ConfigurationError
 from faregate.core.heartbeats import Heartbeats
 from faregate.core.interfaces import ITransport
 from faregate.core.message_table import PostgresTransport
@@ -34,6 +35,8 @@ def make_database(settings: Settings) -> Database:
 
 def make_transport(settings: Settings, database: Database) -> ITransport:
     """Return the transport that `settings` name: RabbitMQ by URL, or the table `message`."""
+    if settings.broker_url is not None:
+        raise ConfigurationError("FAREGATE_BROKER_URL is set, but this version settles from PostgreSQL only; unset it")
     return PostgresTransport(database)
 
 

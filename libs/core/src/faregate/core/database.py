@@ -5,6 +5,7 @@ import random
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, Protocol, TypeVar, cast, runtime_checkable
 
@@ -28,6 +29,8 @@ RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock victim, lock time-out: the transaction did nothing and may run again."""
 
 _UNAVAILABLE_CLASSES = ("08", "57P", "53")
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
+_DRIVER = "faregate_driver"
 _QUALIFIER = re.compile(rf"\b{SCHEMA}\.(?=[a-z_])")
 
 
@@ -44,19 +47,41 @@ class IDatabaseServer(Protocol):
         ...
 
 
+class Row(asyncpg.Record):
+    """A row whose columns are attributes."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL for the configured schema, in both notations: `:name` for SQLAlchemy, `$1` for the driver."""
+
+    clause: TextClause
+    driver_sql: str
+    names: tuple[str, ...]
+
+
 class Sql:
     """Turns SQL that names the schema `faregate` into statements for the configured schema."""
 
     def __init__(self, schema: str = SCHEMA) -> None:
         self.schema = schema
-        self.statement: Callable[[str], TextClause] = lru_cache(maxsize=None)(self._statement)
+        self.statement: Callable[[str], Statement] = lru_cache(maxsize=None)(self._statement)
 
     def text(self, sql: str) -> str:
         """Return `sql` with the configured schema in place of `faregate`."""
         return sql if self.schema == SCHEMA else _QUALIFIER.sub(f"{self.schema}.", sql)
 
-    def _statement(self, sql: str) -> TextClause:
-        return text(self.text(sql))
+    def _statement(self, sql: str) -> Statement:
+        qualified = self.text(sql)
+        names = tuple(dict.fromkeys(_PARAMETER.findall(qualified)))
+        driver_sql = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", qualified)
+        return Statement(text(qualified), driver_sql, names)
 
 
 class Database:
@@ -143,7 +168,6 @@ class Database:
             engine = engine.execution_options(isolation_level=isolation, postgresql_readonly=read_only)
         try:
             async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
-                await session.connection()
                 yield session
         except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as error:
             if is_unavailable(error):
@@ -159,7 +183,7 @@ class Database:
             try:
                 async with self.transaction() as session:
                     return await work(session)
-            except (DBAPIError, RetryTransactionError) as error:
+            except (DBAPIError, asyncpg.PostgresError, RetryTransactionError) as error:
                 retried = isinstance(error, RetryTransactionError) or sqlstate(error) in RETRIED_STATES
                 if not retried or attempt == attempts:
                     raise
@@ -179,9 +203,20 @@ class Database:
         return cast("asyncpg.Connection[asyncpg.Record]", raw.driver_connection)
 
     async def rows(self, session: AsyncSession, sql: str, /, **parameters: Any) -> Sequence[Any]:
-        """Run one statement of our schema and return its rows (empty for none)."""
-        result = cast("CursorResult[Any]", await session.execute(self.sql.statement(sql), parameters))
-        return result.all() if result.returns_rows else ()
+        """Run one statement of our schema and return its rows (empty for none); columns are attributes.
+
+        The first statement of a session goes through SQLAlchemy, which begins the transaction; the others go straight
+        to the driver, which costs a third.
+        """
+        statement = self.sql.statement(sql)
+        driver = session.info.get(_DRIVER)
+        if driver is not None and driver[0] is session.get_transaction():
+            arguments = [parameters[name] for name in statement.names]
+            return cast("Sequence[Any]", await driver[1].fetch(statement.driver_sql, *arguments, record_class=Row))
+        result = cast("CursorResult[Any]", await session.execute(statement.clause, parameters))
+        rows = result.all() if result.returns_rows else ()
+        session.info[_DRIVER] = (session.get_transaction(), await self.driver(session))
+        return rows
 
     async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         try:

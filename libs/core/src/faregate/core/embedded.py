@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -109,6 +110,7 @@ class EmbeddedServer:
             return self.url
         self._prepare_directory()
         with _exclusive(self.data_dir / "start.lock"):
+            self._check_version()
             if not (self._cluster / "PG_VERSION").exists():
                 self._initialise()
             if self.server_pid() is None:
@@ -151,22 +153,26 @@ class EmbeddedServer:
 
     def server_pid(self) -> int | None:
         """Return the process id of the running server of this directory, or None."""
+        if self._process is not None:
+            self._process.poll()  # a child of ours stays a zombie until somebody asks
         pid = _recorded_pid(self._cluster)
         return pid if pid is not None and _runs_in(pid, self._cluster) else None
 
     def _prepare_directory(self) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        other = [path.name for path in self.data_dir.glob("postgres[0-9]*") if path.is_dir() and path != self._cluster]
-        if other and not self._cluster.exists():
-            raise ConfigurationError(
-                f"{self.data_dir} holds {other[0]}, but this version of Faregate runs PostgreSQL {MAJOR_VERSION}; "
-                "restore a backup made by `faregate backup` into a new directory"
-            )
         if os.geteuid() == 0:
             _make_traversable(self.data_dir)
             _make_traversable(postgres_program("postgres"))
         for directory in (self.data_dir, self._socket_dir()):
             _make_private(directory)
+
+    def _check_version(self) -> None:
+        found = sorted(path.name for path in self.data_dir.iterdir() if re.fullmatch(r"postgres\d+", path.name))
+        if found and self._cluster.name not in found:
+            raise ConfigurationError(
+                f"{self.data_dir} holds {found[0]}, but this version of Faregate runs PostgreSQL {MAJOR_VERSION}; "
+                "restore a backup made by `faregate backup` into a new directory"
+            )
 
     def _socket_dir(self) -> Path:
         if len(str(self.data_dir)) <= _SOCKET_PATH_LIMIT - len("/.s.PGSQL.5432"):
@@ -206,16 +212,17 @@ class EmbeddedServer:
         log.info("embedded_postgres_started", data_dir=str(self.data_dir), pid=process.pid)
 
     def _clear_stale_pid_file(self) -> None:
-        """Remove the note of a server that is gone, whose number another program may have by now."""
-        pid = _recorded_pid(self._cluster)
-        if pid is None:
+        """Remove the notes of a server that is gone, whose number another program may have by now."""
+        notes = [self._cluster / "postmaster.pid", self._socket_dir() / ".s.PGSQL.5432.lock"]
+        if not any(note.exists() for note in notes):
             return
         deadline = Deadline(10)
         while any(_runs_in(other, self._cluster) for other in _process_ids()):
             if deadline.passed:
                 raise EngineUnavailableError(f"another PostgreSQL still works in {self._cluster}; stop it first")
             sleep(_POLL_SECONDS)
-        (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+        for note in notes:
+            note.unlink(missing_ok=True)
 
     def _wait_ready(self, process: "subprocess.Popen[Any]") -> None:
         deadline = Deadline(self._start_timeout_seconds)

@@ -13,6 +13,7 @@ _SECRET_WORDS = (
     "password", "passwd", "secret", "token", "api_key", "apikey", "authorization", "cookie", "credential", "private_key", "dsn",
 )  # fmt: skip
 _COUNTS = ("_tokens", "token_count", "tokens")
+_CHATTY = ("alembic", "uvicorn", "aiormq", "httpx2", "httpcore2")
 _HIDDEN = "[hidden]"
 
 
@@ -44,6 +45,8 @@ def configure_logging(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_drop_meta, *render])
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core import exact_json
 from faregate.core.clock import Deadline
+from faregate.core.coalescer import Coalescer
 from faregate.core.database import Database
 from faregate.core.errors import EngineUnavailableError
 from faregate.core.ids import new_uuid7
@@ -36,6 +37,8 @@ log = get_logger(__name__)
 
 _LEASE_SECONDS = 60
 _POLL_SECONDS = 1.0
+_WAKE_SECONDS = 0.01
+"""How long a wake-up gathers company: a consumer that wakes a little later finds a batch instead of one message."""
 
 _PUBLISH = """
 insert into faregate.message (message_id, queue, body, headers)
@@ -115,12 +118,21 @@ class PostgresTransport:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._publishing: Coalescer[tuple[str, Sequence[OutgoingMessage]], None] = Coalescer(self._publish)
+        self._unheard: set[str] = set()
+        self._waking: asyncio.Task[None] | None = None
+        self._waker: asyncpg.Connection[asyncpg.Record] | None = None
 
     async def open(self) -> None:
         await self._database.open()
 
     async def close(self) -> None:
-        """Nothing to let go of: the database is closed by whoever opened it."""
+        """Let go of the connection for wake-ups; the database is closed by whoever opened it."""
+        if self._waking is not None:
+            await self._waking
+        if self._waker is not None:
+            await self._waker.close()
+            self._waker = None
 
     async def add(self, session: AsyncSession, queue: str, messages: Sequence[OutgoingMessage]) -> None:
         if not messages:
@@ -135,14 +147,32 @@ class PostgresTransport:
         )
 
     async def publish(self, queue: str, messages: Sequence[OutgoingMessage]) -> None:
-        async with self._database.transaction() as session:
-            await self.add(session, queue, messages)
-        await self.wake(queue)
+        await self._publishing.submit((queue, messages))
+        self.wake(queue)
 
-    async def wake(self, queue: str) -> None:
-        """Tell waiting consumers that there is something; never inside a transaction that holds money locks."""
+    async def _publish(self, batch: Sequence[tuple[str, Sequence[OutgoingMessage]]]) -> Sequence[None]:
         async with self._database.transaction() as session:
-            await self._database.rows(session, "select pg_notify(:channel, :queue)", channel=self._channel, queue=queue)
+            for queue in {queue for queue, _ in batch}:
+                await self.add(session, queue, [m for name, messages in batch if name == queue for m in messages])
+        return [None] * len(batch)
+
+    def wake(self, queue: str) -> None:
+        """Have waiting consumers told soon that there is something; never inside a transaction that holds locks."""
+        self._unheard.add(queue)
+        if self._waking is None or self._waking.done():
+            self._waking = asyncio.create_task(self._wake())
+
+    async def _wake(self) -> None:
+        """Tell consumers, once for all that came within a moment; who misses it polls."""
+        await asyncio.sleep(_WAKE_SECONDS)
+        queues, self._unheard = self._unheard, set()
+        try:
+            if self._waker is None or self._waker.is_closed():
+                self._waker = await self._database.connect()
+            for queue in queues:
+                await self._waker.execute("select pg_notify($1, $2)", self._channel, queue)
+        except (EngineUnavailableError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as error:
+            log.info("wake_up_lost", queues=sorted(queues), reason=str(error))
 
     async def consume(self, queue: str) -> IConsumer:
         consumer = _PostgresConsumer(self._database, queue, self._channel)
@@ -169,7 +199,7 @@ class PostgresTransport:
         async with self._database.transaction() as session:
             rows = await self._database.rows(session, _REPLAY, ids=list(ids), new_ids=[new_uuid7() for _ in ids])
         for queue in {row.queue for row in rows}:
-            await self.wake(queue)
+            self.wake(queue)
         return len(rows)
 
     async def drop(self, ids: Sequence[str]) -> int:
@@ -250,9 +280,8 @@ class _PostgresConsumer:
                     attempts=[row.attempt for row in poison],
                     reasons=[f"delivered {DELIVERY_LIMIT} times without a decision" for _ in poison],
                 )
-        deliveries = sorted(
-            (self._delivery(row) for row in rows if row.attempt <= DELIVERY_LIMIT), key=lambda d: str(d.message_id)
-        )
+        taken = [self._delivery(row) for row in rows if row.attempt <= DELIVERY_LIMIT]
+        deliveries = tuple(sorted(taken, key=lambda delivery: str(delivery.message_id)))
         self._held.update({str(delivery.message_id): delivery for delivery in deliveries})
         return deliveries
 

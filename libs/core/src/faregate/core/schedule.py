@@ -75,9 +75,12 @@ class Schedule:
         self._database = database
         self._clock = clock
         self._jobs = {job.name: job for job in jobs}
+        self._added = False
 
     async def run_due(self) -> int:
         """Run each due job once; return how many ran. A failing job is logged, noted on its row and tried next time."""
+        if not self._added:
+            await self._add()
         ran = 0
         while (job := await self._claim()) is not None:
             await self._run(job)
@@ -86,8 +89,6 @@ class Schedule:
 
     async def run_until(self, stop: asyncio.Event, *, poll_seconds: float = 1.0) -> None:
         """Run due jobs until `stop` is set."""
-        async with self._database.transaction() as session:
-            await self._database.rows(session, _ADD, names=list(self._jobs), now=self._clock.now())
         while not stop.is_set():
             try:
                 await self.run_due()
@@ -97,6 +98,11 @@ class Schedule:
                 await asyncio.wait_for(stop.wait(), poll_seconds)
             except TimeoutError:
                 continue
+
+    async def _add(self) -> None:
+        async with self._database.transaction() as session:
+            await self._database.rows(session, _ADD, names=list(self._jobs), now=self._clock.now())
+        self._added = True
 
     async def _claim(self) -> Job | None:
         async with self._database.transaction() as session:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.coalescer import Coalescer, run_apart
@@ -253,6 +252,6 @@ def _usage_key(given: str | None) -> str:
 
 def _is_passing(error: Exception) -> bool:
     """Tell whether a failed batch fails because of the engine, not because of one of its items."""
-    if isinstance(error, DBAPIError):
-        return sqlstate(error) in RETRIED_STATES
+    if sqlstate(error) in RETRIED_STATES:
+        return True
     return isinstance(error, EngineUnavailableError | RetryTransactionError)

@@ -1,0 +1,41 @@
+# `make help` lists the targets. All of them work on a machine that has Python 3.11+ and nothing else installed.
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help install demo test check format bench clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(BIN)/.installed ## install everything into .venv, as uv.lock pins it
+
+$(BIN)/.installed: pyproject.toml uv.lock
+	@test -d .venv || $(PYTHON) -m venv .venv
+	@command -v uv >/dev/null 2>&1 || test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.9'
+	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --quiet --frozen --inexact --all-extras --python $(BIN)/python
+	@touch $@
+
+demo: install ## start everything, drive traffic through it, show and prove what came of it (KEEP=1 leaves it running)
+	@$(BIN)/faregate demo $(if $(KEEP),--keep)
+
+test: install ## run all tests on real engines
+	@$(BIN)/pytest -q $(ARGS)
+
+check: install ## formatting, lint, types (mypy and pyright, strict), boundaries
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports --no-cache
+
+format: install ## format the code
+	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
+
+bench: install ## measure, each figure beside its limit
+	@$(BIN)/faregate bench
+
+clean: ## remove what install and the tests made
+	@rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,5 @@
+"""`python -m faregate.cli`."""
+
+from faregate.cli.main import main
+
+main()

@@ -1,0 +1,131 @@
+"""`faregate doctor`: look at everything that is needed, and say how to mend what is broken."""
+
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from faregate.cli.output import Format, console, print_json
+from faregate.core import aio
+from faregate.core.clock import SystemClock
+from faregate.core.container import make_database, make_transport
+from faregate.core.database import Database
+from faregate.core.embedded import default_data_dir
+from faregate.core.errors import FaregateError
+from faregate.core.interfaces import ITransport
+from faregate.core.migrate import current_revision, head_revision
+from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
+from faregate.core.settings import Settings, load_settings
+from faregate.usage.container import pricing_policy
+from faregate.usage.pricing import PriceBook
+from faregate.usage.values import ModelUsage
+
+__all__ = ["doctor"]
+
+_DISK_NEEDED_BYTES = 1024**3
+_SKEW_SECONDS_MAX = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; `fix` says what to do if it is not ok."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+
+
+def doctor(*, output: Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")] = "table") -> int:
+    """Look at everything that is needed; exit 1 if something is broken, with the fix beside it."""
+    findings = aio.run(_look())
+    if output == "json":
+        print_json([{"name": f.name, "ok": f.ok, "detail": f.detail, "fix": f.fix} for f in findings])
+    else:
+        for finding in findings:
+            mark = "[green]ok[/]  " if finding.ok else "[red]bad[/] "
+            console.print(f"{mark}{finding.name:<12}{finding.detail}", highlight=False)
+            if finding.fix and not finding.ok:
+                console.print(f"    fix: {finding.fix}", style="yellow", highlight=False)
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+async def _look() -> list[Finding]:
+    settings = load_settings()
+    findings = [Finding("settings", ok=True, detail="all readable"), _key(settings), _disk(settings)]
+    database = make_database(settings)
+    try:
+        findings.append(await _try("database", _database, database, "start it, or check FAREGATE_DATABASE_URL"))
+        if findings[-1].ok:
+            findings.append(await _try("migrations", _migrations, database, "run `faregate migrate`"))
+            findings.append(await _try("clock", _clock, database, "set up NTP on this machine and the database's"))
+        if findings[-1].ok:
+            transport = make_transport(settings, database)
+            findings.append(await _try("queue", lambda _: _queue(transport), database, "check FAREGATE_BROKER_URL"))
+            await transport.close()
+    finally:
+        await database.close()
+    return [*findings, _prices(settings)]
+
+
+async def _try(name: str, look: Callable[[Database], Awaitable[str]], database: Database, fix: str) -> Finding:
+    try:
+        return Finding(name, ok=True, detail=await look(database))
+    except FaregateError as error:
+        return Finding(name, ok=False, detail=error.detail, fix=fix)
+
+
+def _key(settings: Settings) -> Finding:
+    if settings.server_api_key is not None:
+        return Finding("key", ok=True, detail="FAREGATE_SERVER_API_KEY is set")
+    detail = "no FAREGATE_SERVER_API_KEY; `faregate up` makes one and prints it, `faregate gateway` needs it"
+    return Finding("key", ok=True, detail=detail)
+
+
+def _disk(settings: Settings) -> Finding:
+    directory = settings.data_dir or default_data_dir()
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    detail = f"{free / 1024**3:.1f} GiB free at {existing}"
+    return Finding("disk", free >= _DISK_NEEDED_BYTES, detail, "make room, or set FAREGATE_DATA_DIR to a larger disk")
+
+
+async def _database(database: Database) -> str:
+    await database.open()
+    async with database.transaction(read_only=True) as session:
+        ((number,),) = await database.rows(session, "show server_version_num")
+    if int(number) < 15_00_00:
+        raise FaregateError(f"PostgreSQL {int(number) // 10_000} is too old; 15 or newer is needed")
+    return f"PostgreSQL {int(number) // 10_000}.{int(number) % 10_000}"
+
+
+async def _migrations(database: Database) -> str:
+    revision = await current_revision(database)
+    if revision != head_revision():
+        raise FaregateError(f"the database is at {revision or 'nothing'}, this code needs {head_revision()}")
+    return f"at {revision}"
+
+
+async def _clock(database: Database) -> str:
+    async with database.transaction(read_only=True) as session:
+        ((moment,),) = await database.rows(session, "select clock_timestamp()")
+    skew = abs((SystemClock().now() - moment).total_seconds())
+    if skew > _SKEW_SECONDS_MAX:
+        raise FaregateError(f"this machine and the database disagree by {skew:.1f} s")
+    return f"within {max(skew, 0.01):.2f} s of the database"
+
+
+async def _queue(transport: ITransport) -> str:
+    await transport.open()
+    backlog = await transport.backlog(SETTLE_MULTIMODEL_QUEUE)
+    return f"{backlog.depth} settlements waiting"
+
+
+def _prices(settings: Settings) -> Finding:
+    line = PriceBook(pricing_policy(settings)).line(
+        ModelUsage("gpt-4o", tokens={"input_tokens": 1000}), at=SystemClock().now()
+    )
+    detail = f"{line.price_version}; 1,000 tokens into gpt-4o are {line.credits.normalize():f} credits"
+    return Finding("prices", not line.unpriced, detail, "reinstall genai-prices")

@@ -1,0 +1,35 @@
+"""`faregate gateway` and `faregate worker`: one process each, for deployments of several."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from faregate.cli.serving import Gateway
+from faregate.core import aio
+from faregate.core.logging import configure_logging
+from faregate.core.settings import load_settings
+from faregate.worker.main import run_worker, stop_on_signals
+
+__all__ = ["gateway", "worker"]
+
+
+def gateway(
+    *,
+    host: Annotated[str | None, Parameter(help="Address to listen on.")] = None,
+    port: Annotated[int | None, Parameter(help="Port to listen on; 0 takes a free one.")] = None,
+) -> None:
+    """Serve HTTP until Ctrl-C or SIGTERM."""
+    settings = load_settings(**{k: v for k, v in {"host": host, "port": port}.items() if v is not None})
+    configure_logging(style=settings.log_format, level=settings.log_level)
+
+    async def serve() -> None:
+        await Gateway(settings).serve(stop_on_signals())
+
+    aio.run(serve())
+
+
+def worker() -> None:
+    """Settle what is published and run what is scheduled, until Ctrl-C or SIGTERM."""
+    settings = load_settings()
+    configure_logging(style=settings.log_format, level=settings.log_level)
+    aio.run(run_worker(settings))

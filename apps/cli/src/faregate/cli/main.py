@@ -1,0 +1,48 @@
+"""The commands by name; each is loaded when it is called, so that `faregate --help` needs none of the extras."""
+
+import sys
+from importlib.metadata import version
+
+from faregate.core.errors import ConfigurationError, FaregateError, MissingExtraError
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "up": ("up:up", "Start gateway, worker and database in one process."),
+    "gateway": ("servers:gateway", "Serve HTTP."),
+    "worker": ("servers:worker", "Settle what is published, run what is scheduled."),
+    "demo": ("demo:demo", "Start everything, drive real-looking traffic through it, and show what came of it."),
+    "replay": ("replay:replay", "Run recorded LLM traffic through start, run and settle."),
+    "migrate": ("migrate:migrate", "Bring the database to this version."),
+    "verify": ("verify:verify", "Prove that every balance follows from the transfers."),
+    "doctor": ("doctor:doctor", "Look at everything that is needed, and say how to mend what is broken."),
+}
+
+FAILED, WRONG_USE = 1, 2
+
+
+def main() -> None:
+    """Run one command; exit 0 when all is well, 1 when it is not, 2 when it was called or configured wrongly."""
+    try:
+        from cyclopts import App
+    except ImportError:
+        _complain(MissingExtraError("The command line", "cli"))
+        sys.exit(WRONG_USE)
+    app = App(
+        name="faregate",
+        help="A fare gate for AI features: authorise and hold, run, settle what it really cost.",
+        version=version("faregate"),
+    )
+    for name, (path, help_text) in COMMANDS.items():
+        app.command(f"faregate.cli.commands.{path}", name=name, help=help_text)
+    try:
+        sys.exit(app(result_action="return_value") or 0)
+    except FaregateError as error:
+        _complain(error)
+        sys.exit(WRONG_USE if isinstance(error, ConfigurationError) else FAILED)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _complain(error: FaregateError) -> None:
+    sys.stderr.write(f"faregate: {error.detail}\n")

@@ -1,0 +1,73 @@
+"""A gateway in this process: binds first, so that a taken port is told before anything starts."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Generator
+
+import uvicorn
+
+from faregate.core.errors import ConfigurationError
+from faregate.core.settings import Settings
+from faregate.gateway.container import GatewayContainer
+from faregate.gateway.main import create_app, server_config
+
+__all__ = ["Gateway"]
+
+
+class Gateway:
+    """An HTTP server that stops when an event says so, after finishing the requests in flight."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._socket = _bind(settings.host, settings.port)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        host, port = self._socket.getsockname()[:2]
+        shown = "localhost" if host in {"0.0.0.0", "127.0.0.1", "::"} else host  # noqa: S104
+        return f"http://{shown}:{port}"
+
+    async def serve(self, stop: asyncio.Event, *, on_ready: Callable[[], None] | None = None) -> None:
+        """Serve until `stop` is set."""
+        app = create_app(GatewayContainer(settings=self._settings))
+        server = _Server(server_config(app, self._settings))
+        serving = asyncio.create_task(server.serve(sockets=[self._socket]))
+        watching = asyncio.create_task(_watch(server, stop, on_ready))
+        try:
+            await serving
+        finally:
+            watching.cancel()
+            stop.set()
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to whoever runs it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+async def _watch(server: uvicorn.Server, stop: asyncio.Event, on_ready: Callable[[], None] | None) -> None:
+    while not server.started and not stop.is_set():  # noqa: ASYNC110  uvicorn has no event for it
+        await asyncio.sleep(0.02)
+    if on_ready is not None and server.started:
+        on_ready()
+    await stop.wait()
+    server.should_exit = True
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise ConfigurationError(
+            f"cannot listen on {host}:{port} ({error.strerror}); choose another with --port"
+        ) from None
+    return bound

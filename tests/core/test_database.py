@@ -1,0 +1,184 @@
+"""Transactions commit at the edge, are tried again when that helps, and say when the server is away."""
+
+import asyncio
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from faregate.core.database import Database, Sql, sqlstate
+from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
+from faregate.core.models import metadata
+
+
+@pytest.fixture
+async def table(database: Database) -> Database:
+    async with database.transaction() as session:
+        await session.execute(text("create table public.t (id int primary key, n int not null default 0)"))
+        await session.execute(text("insert into public.t (id) values (1), (2)"))
+    return database
+
+
+async def _numbers(database: Database) -> dict[int, int]:
+    async with database.transaction(read_only=True) as session:
+        return {row.id: row.n for row in await database.rows(session, "select id, n from public.t")}
+
+
+async def test_a_block_that_ends_commits(table: Database):
+    async with table.transaction() as session:
+        await table.rows(session, "update public.t set n = :n where id = 1", n=5)
+
+    assert (await _numbers(table))[1] == 5
+
+
+async def test_a_block_that_raises_rolls_back(table: Database):
+    with pytest.raises(RuntimeError):
+        async with table.transaction() as session:
+            await table.rows(session, "update public.t set n = 5 where id = 1")
+            await table.rows(session, "update public.t set n = 6 where id = 2")
+            raise RuntimeError
+
+    assert await _numbers(table) == {1: 0, 2: 0}
+
+
+async def test_rows_are_the_same_by_both_ways_to_the_driver(database: Database):
+    """The first statement of a transaction goes through SQLAlchemy, the later ones do not."""
+    sql = "select cast(:a as text) as a, cast(:b as int) + :b as b, ':a'::text as c, cast(:j as jsonb) as j"
+    async with database.transaction() as session:
+        first, second = [(await database.rows(session, sql, a="x", b=2, j='{"n": 0.1}'))[0] for _ in range(2)]
+
+    assert (first.a, first.b, first.c, first.j) == (second.a, second.b, second.c, second.j)
+    assert str(second.j["n"]) == "0.1"
+
+
+async def test_a_read_only_transaction_writes_nothing(table: Database):
+    with pytest.raises(DBAPIError) as refused:
+        async with table.transaction(read_only=True) as session:
+            await table.rows(session, "update public.t set n = 5")
+
+    assert sqlstate(refused.value) == "25006"
+
+
+async def test_the_session_has_its_time_outs(database_url: str):
+    database = Database(database_url, statement_timeout_seconds=3, lock_timeout_seconds=0.5)
+    await database.open()
+    async with database.transaction() as session:
+        shown = [
+            (await database.rows(session, f"show {name}"))[0][0]
+            for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "timezone")
+        ]
+    await database.close()
+
+    assert shown == ["3s", "500ms", "3s", "UTC"]
+
+
+async def test_a_deadlock_victim_is_tried_again(table: Database):
+    met = asyncio.Barrier(2)
+    tries = 0
+
+    async def work(session, first: int, second: int) -> None:
+        nonlocal tries
+        tries += 1
+        await table.rows(session, "update public.t set n = n + 1 where id = :id", id=first)
+        if tries <= 2:
+            await met.wait()
+        await table.rows(session, "update public.t set n = n + 1 where id = :id", id=second)
+
+    await asyncio.gather(table.run(lambda s: work(s, 1, 2)), table.run(lambda s: work(s, 2, 1)))
+
+    assert await _numbers(table) == {1: 2, 2: 2}
+    assert tries == 3
+
+
+async def test_a_lock_time_out_is_tried_again_until_the_lock_is_free(database_url: str, table: Database):
+    impatient = Database(database_url, lock_timeout_seconds=0.05)
+    await impatient.open()
+    holder = await asyncpg.connect(database_url)
+    await holder.execute("begin; select 1 from public.t where id = 1 for update")
+
+    async def work(session) -> None:
+        await impatient.rows(session, "select 1")
+        await impatient.rows(session, "update public.t set n = 9 where id = 1")
+
+    trying = asyncio.create_task(impatient.run(work))
+    await asyncio.sleep(0.2)
+    await holder.execute("commit")
+    await trying
+    await holder.close()
+    await impatient.close()
+
+    assert (await _numbers(table))[1] == 9
+
+
+async def test_attempts_are_bounded(database: Database):
+    tries = 0
+
+    async def work(_session) -> None:
+        nonlocal tries
+        tries += 1
+        raise RetryTransactionError("again")
+
+    with pytest.raises(RetryTransactionError):
+        await database.run(work, attempts=3)
+
+    assert tries == 3
+
+
+async def test_a_wrong_statement_is_not_tried_again(database: Database):
+    tries = 0
+
+    async def work(session) -> None:
+        nonlocal tries
+        tries += 1
+        await database.rows(session, "select 1")
+        await database.rows(session, "select nonsense")
+
+    with pytest.raises(asyncpg.PostgresError):
+        await database.run(work)
+
+    assert tries == 1
+
+
+async def test_a_server_that_is_not_there_is_said_to_be_away():
+    database = Database("postgresql://postgres@127.0.0.1:1/none")
+    await database.open()
+
+    with pytest.raises(EngineUnavailableError):
+        async with database.transaction() as session:
+            await database.rows(session, "select 1")
+    await database.close()
+
+
+@pytest.mark.parametrize("statements", [1, 2])
+async def test_a_connection_that_is_lost_is_said_to_be_away_and_replaced(database: Database, database_url: str, statements: int):
+    with pytest.raises(EngineUnavailableError):
+        async with database.transaction() as session:
+            for _ in range(statements):
+                ((pid,),) = await database.rows(session, "select pg_backend_pid()")
+            killer = await asyncpg.connect(database_url)
+            await killer.execute("select pg_terminate_backend($1)", pid)
+            await killer.close()
+            await database.rows(session, "select 1")
+
+    async with database.transaction() as session:
+        assert (await database.rows(session, "select 2"))[0][0] == 2
+
+
+async def test_a_database_that_was_not_opened_says_so():
+    with pytest.raises(ConfigurationError, match="not open"):
+        async with Database("postgresql://x/y").transaction():
+            pass
+
+
+def test_sql_names_our_schema_and_runs_in_the_configured_one():
+    sql = Sql("tenant_a").text("select faregate.wallet.x, 'faregate' from faregate.wallet")
+
+    assert sql == "select tenant_a.wallet.x, 'faregate' from tenant_a.wallet"
+
+
+def test_our_tables_stay_out_of_the_hosts_metadata():
+    from sqlmodel import SQLModel
+
+    assert not [name for name in SQLModel.metadata.tables if name.startswith("faregate")]
+    assert "faregate.wallet" in metadata.tables

@@ -1,0 +1,214 @@
+"""The embedded PostgreSQL starts by itself, survives its users, and is never two."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from faregate.core.embedded import EmbeddedServer, default_data_dir
+from faregate.core.errors import ConfigurationError
+
+USER = """
+import sys, time
+from pathlib import Path
+from faregate.core.embedded import EmbeddedServer
+from faregate.core.logging import configure_logging
+configure_logging()
+server = EmbeddedServer(Path(sys.argv[1]), durable=False)
+server.start_now()
+print(server.server_pid(), flush=True)
+sys.stdin.read()
+server.stop_now()
+print("stopped", flush=True)
+"""
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Path]:
+    """A data directory below one that only we may enter, as /root is."""
+    path = tmp_path / "deep" / "data"
+    yield path
+    EmbeddedServer(path).shut_down(signal.SIGQUIT)
+
+
+@pytest.fixture
+def server(directory: Path) -> EmbeddedServer:
+    return EmbeddedServer(directory, durable=False)
+
+
+def _user(directory: Path) -> tuple["subprocess.Popen[str]", int]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", USER, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    return process, int(process.stdout.readline())
+
+
+def _leave(process: "subprocess.Popen[str]") -> None:
+    process.communicate("", timeout=30)
+
+
+def _ask(server: EmbeddedServer, sql: str) -> str:
+    import asyncio
+
+    import asyncpg
+
+    async def ask() -> str:
+        connection = await asyncpg.connect(server.url)
+        try:
+            return str(await connection.fetchval(sql))
+        finally:
+            await connection.close()
+
+    return asyncio.run(ask())
+
+
+def test_it_starts_answers_and_stops(server: EmbeddedServer):
+    server.start_now()
+    server.start_now()
+    version = _ask(server, "show server_version")
+    pid = server.server_pid()
+    server.stop_now()
+    server.stop_now()
+
+    assert version.startswith("18.")
+    assert pid is not None
+    assert server.server_pid() is None
+
+
+def test_data_outlive_the_server(server: EmbeddedServer):
+    server.start_now()
+    _ask(server, "create table kept as select 42 as n")
+    server.stop_now()
+    server.start_now()
+
+    assert _ask(server, "select n from kept") == "42"
+    server.stop_now()
+
+
+def test_two_users_share_one_server_and_the_last_one_out_stops_it(directory: Path):
+    first, pid = _user(directory)
+    second, same = _user(directory)
+    _leave(first)
+    still = EmbeddedServer(directory).server_pid()
+    _leave(second)
+
+    assert (pid, same, still) == (pid, pid, pid)
+    assert EmbeddedServer(directory).server_pid() is None
+
+
+def test_many_users_at_once_start_one_server(directory: Path):
+    users = [
+        subprocess.Popen(
+            [sys.executable, "-c", USER, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(5)
+    ]
+    pids = {user.stdout.readline().strip() for user in users if user.stdout is not None}
+    for user in users:
+        _leave(user)
+
+    assert len(pids) == 1
+
+
+def test_a_killed_user_leaves_the_server_to_the_next_one(directory: Path):
+    user, pid = _user(directory)
+    user.kill()
+    user.communicate()
+    left_running = EmbeddedServer(directory).server_pid()
+    next_user, found = _user(directory)
+    _leave(next_user)
+
+    assert left_running == found == pid
+    assert EmbeddedServer(directory).server_pid() is None
+
+
+def test_a_killed_server_recovers_at_the_next_start(directory: Path):
+    server = EmbeddedServer(directory)
+    server.start_now()
+    _ask(server, "create table kept as select 42 as n")
+    pid = server.server_pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    server.stop_now()
+    server.start_now()
+
+    assert _ask(server, "select n from kept") == "42"
+    server.stop_now()
+
+
+def test_a_stale_pid_file_whose_number_another_program_has_is_no_obstacle(server: EmbeddedServer, directory: Path):
+    server.start_now()
+    server.stop_now()
+    lines = [str(os.getpid()), str(directory / "postgres18"), "1", "5432", str(directory), "", "", "ready"]
+    (directory / "postgres18" / "postmaster.pid").write_text("\n".join(lines) + "\n")
+
+    server.start_now()
+
+    assert server.server_pid() not in {None, os.getpid()}
+    server.stop_now()
+
+
+def test_an_interrupted_set_up_is_begun_again(server: EmbeddedServer, directory: Path):
+    (directory / "postgres18.new").mkdir(parents=True)
+    (directory / "postgres18.new" / "rubbish").touch()
+
+    server.start_now()
+
+    assert _ask(server, "select 1") == "1"
+    server.stop_now()
+
+
+def test_a_path_too_long_for_a_socket_gets_one_elsewhere(tmp_path: Path):
+    server = EmbeddedServer(tmp_path / ("x" * 60) / ("y" * 60), durable=False)
+    server.start_now()
+
+    assert _ask(server, "select 1") == "1"
+    assert str(tmp_path) not in server.url
+    server.stop_now()
+
+
+def test_nobody_else_can_enter_the_data_directory(server: EmbeddedServer, directory: Path):
+    server.start_now()
+
+    assert directory.stat().st_mode & 0o077 == 0
+    assert _ask(server, "show listen_addresses") == ""
+    server.stop_now()
+
+
+def test_data_of_another_major_version_are_refused_with_the_fix(directory: Path):
+    (directory / "postgres16").mkdir(parents=True)
+
+    with pytest.raises(ConfigurationError, match="holds postgres16.*backup"):
+        EmbeddedServer(directory).start_now()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_normal_user_can_run_it_too():
+    base = Path("/tmp/faregate-nobody-test")
+    shutil.rmtree(base, ignore_errors=True)
+    base.mkdir()
+    shutil.chown(base, "nobody")
+    become = "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534)\nserver = "
+    script = USER.replace("server = ", become, 1).replace("sys.stdin.read()", "")
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(base / "data")], capture_output=True, text=True, check=False, cwd="/"
+    )
+    shutil.rmtree(base, ignore_errors=True)
+
+    assert done.stdout.splitlines()[-1:] == ["stopped"], done.stderr
+
+
+def test_the_default_directory_depends_on_who_runs_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("HOME", "/home/ada")
+
+    assert default_data_dir() == Path("/home/ada/.local/share/faregate")
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert default_data_dir() == Path("/var/lib/faregate")

@@ -1,0 +1,64 @@
+"""What only the PostgreSQL transport promises: outbox in the caller's transaction, leases, fencing."""
+
+import pytest
+
+from faregate.core.database import Database
+from faregate.core.interfaces import Ack, OutgoingMessage
+from faregate.core.message_table import PostgresTransport
+from faregate.core.queues import DELIVERY_LIMIT
+from faregate.core.queues import SETTLE_QUEUE as QUEUE
+
+
+@pytest.fixture
+def transport(database: Database) -> PostgresTransport:
+    return PostgresTransport(database)
+
+
+async def test_an_outbox_message_exists_exactly_if_the_transaction_commits(database: Database, transport: PostgresTransport):
+    with pytest.raises(RuntimeError):
+        async with database.transaction() as session:
+            await transport.add(session, QUEUE, [OutgoingMessage(b"never")])
+            raise RuntimeError
+    async with database.transaction() as session:
+        await transport.add(session, QUEUE, [OutgoingMessage(b"told")])
+
+    consumer = await transport.consume(QUEUE)
+    taken = await consumer.take(10, wait_seconds=1)
+    await consumer.close()
+
+    assert [delivery.body for delivery in taken] == [b"told"]
+
+
+async def test_a_consumer_that_died_loses_its_messages_when_the_lease_ends(
+    database: Database, transport: PostgresTransport, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("faregate.core.message_table._LEASE_SECONDS", 0.3)
+    await transport.publish(QUEUE, [OutgoingMessage(b"x")])
+    dead, alive = await transport.consume(QUEUE), await transport.consume(QUEUE)
+    (first,) = await dead.take(1, wait_seconds=1)
+
+    assert await alive.take(1, wait_seconds=0) == ()
+    (second,) = await alive.take(1, wait_seconds=3)
+    assert (second.attempt, second.redelivered) == (2, True)
+
+    await dead.decide([(first, Ack())])
+    assert (await transport.backlog(QUEUE)).depth == 1, "a consumer without the lease has no say any more"
+    await alive.decide([(second, Ack())])
+    assert (await transport.backlog(QUEUE)).depth == 0
+    await dead.close()
+    await alive.close()
+
+
+async def test_a_message_that_kills_its_consumers_is_dead_after_the_limit(
+    database: Database, transport: PostgresTransport, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("faregate.core.message_table._LEASE_SECONDS", 0)
+    await transport.publish(QUEUE, [OutgoingMessage(b"killer")])
+    consumer = await transport.consume(QUEUE)
+    for _ in range(DELIVERY_LIMIT):
+        assert len(await consumer.take(1, wait_seconds=1)) == 1
+
+    assert await consumer.take(1, wait_seconds=0) == ()
+    (letter,) = [letter async for letter in transport.dead_letters()]
+    assert letter.reason == f"delivered {DELIVERY_LIMIT} times without a decision"
+    await consumer.close()

@@ -1,0 +1,104 @@
+"""One linear history, in our own schema, on every PostgreSQL we promise."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from faregate.core.database import Database
+from faregate.core.migrate import current_revision, head_revision, run_alembic, upgrade, upgrade_on
+from support.servers import address, execute
+
+
+async def _tables(database: Database, schema: str) -> set[str]:
+    sql = "select table_name from information_schema.tables where table_schema = :schema"
+    async with database.transaction() as session:
+        return {row.table_name for row in (await session.execute(text(sql), {"schema": schema})).all()}
+
+
+async def test_models_and_migrations_agree(database: Database):
+    """`alembic check`: autogenerate would find nothing to do."""
+    await run_alembic(database, "check")
+
+
+async def test_upgrading_is_safe_to_repeat(database: Database):
+    assert await upgrade(database) == (head_revision(), head_revision())
+
+
+async def test_the_history_is_one_line():
+    from alembic.script import ScriptDirectory
+
+    import faregate.core.migrate
+
+    scripts = ScriptDirectory(str(Path(faregate.core.migrate.__file__).parent / "migrations"))
+
+    assert len(scripts.get_heads()) == len(scripts.get_bases()) == 1
+    assert [s.revision for s in scripts.walk_revisions() if s.is_branch_point] == []
+
+
+async def test_down_and_up_again_leaves_the_same(database: Database):
+    before = await _tables(database, "faregate")
+    await run_alembic(database, "downgrade", "base")
+    emptied = await _tables(database, "faregate")
+    await upgrade(database)
+
+    assert emptied == {"alembic_version"}
+    assert await _tables(database, "faregate") == before
+
+
+async def test_another_schema_is_another_tenant(database: Database, database_url: str):
+    tenant = Database(database_url, schema="tenant_b")
+    await upgrade(tenant)
+    async with tenant.transaction() as session:
+        await tenant.rows(session, "insert into faregate.subject (external_id) values ('only-b')")
+        in_b = await tenant.rows(session, "select external_id from faregate.subject")
+    async with database.transaction() as session:
+        in_a = await database.rows(session, "select external_id from faregate.subject")
+    await tenant.close()
+
+    assert [row.external_id for row in in_b] == ["only-b"]
+    assert list(in_a) == []
+    assert await _tables(database, "tenant_b") == await _tables(database, "faregate")
+
+
+async def test_many_at_once_migrate_once(server_url: str, template: str, database_url: str):
+    base, _, query = database_url.partition("?")
+    name = base.rpartition("/")[2] + "_many"
+    await execute(server_url, f"create database {name}")
+    databases = [Database(address(server_url, name)) for _ in range(4)]
+    await asyncio.gather(*(upgrade(database) for database in databases))
+    revisions = {await current_revision(database) for database in databases}
+    for database in databases:
+        await database.close()
+    await execute(server_url, f"drop database {name} with (force)")
+
+    assert revisions == {head_revision()}
+
+
+async def test_a_host_runs_it_in_a_transaction_of_its_own(server_url: str, database_url: str):
+    """Beside the host's tables and version table; a rollback leaves nothing."""
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    engine = create_async_engine(database_url.replace("postgresql://", "postgresql+asyncpg://"))
+    async with engine.connect() as connection:
+        await connection.execute(text("create table host_table (id int)"))
+        await connection.run_sync(lambda sync: upgrade_on(sync, schema="beside"))
+        await connection.rollback()
+        gone = (await connection.execute(text("select to_regclass('beside.wallet')"))).scalar()
+        await connection.run_sync(lambda sync: upgrade_on(sync, schema="beside"))
+        await connection.commit()
+        made = (await connection.execute(text("select to_regclass('beside.wallet')"))).scalar()
+    await engine.dispose()
+
+    assert (gone, made) == (None, "beside.wallet")
+
+
+@pytest.mark.parametrize("statement", ["update faregate.transfer set amount = 1", "delete from faregate.transfer", "truncate faregate.transfer", "delete from faregate.grant_slice"])
+async def test_the_ledger_is_append_only_for_everybody(database: Database, statement: str):
+    import asyncpg
+
+    connection = await database.connect()
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="append-only"):
+        await connection.execute(statement)
+    await connection.close()

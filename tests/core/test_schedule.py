@@ -1,0 +1,86 @@
+"""Jobs run when they are due, once each, however many workers there are."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from faregate.core.clock import FixedClock
+from faregate.core.database import Database
+from faregate.core.errors import ConfigurationError
+from faregate.core.schedule import Job, Schedule
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+class Counting:
+    """A job that counts its runs, and fails when told to."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.fails = False
+
+    async def run(self) -> None:
+        self.runs += 1
+        if self.fails:
+            raise RuntimeError("broken")
+
+
+async def test_a_job_runs_when_due_and_then_waits(database: Database):
+    job, clock = Counting(), FixedClock(NOON)
+    schedule = Schedule(database, clock, [Job("count", 60.0, job.run)])
+
+    assert [await schedule.run_due() for _ in range(2)] == [1, 0]
+    clock.advance(seconds=61)
+    assert await schedule.run_due() == 1
+    assert job.runs == 2
+
+
+async def test_many_workers_run_a_job_once(database: Database):
+    job, clock = Counting(), FixedClock(NOON)
+    schedules = [Schedule(database, clock, [Job("count", 60.0, job.run)]) for _ in range(8)]
+
+    await asyncio.gather(*(schedule.run_due() for schedule in schedules))
+
+    assert job.runs == 1
+
+
+async def test_a_failing_job_is_noted_and_tried_at_its_next_time(database: Database):
+    job, clock = Counting(), FixedClock(NOON)
+    job.fails = True
+    schedule = Schedule(database, clock, [Job("count", 60.0, job.run)])
+    await schedule.run_due()
+    async with database.transaction() as session:
+        (row,) = await database.rows(session, "select last_error from faregate.scheduled_job")
+    clock.advance(seconds=61)
+    job.fails = False
+    await schedule.run_due()
+
+    assert row.last_error == "RuntimeError: broken"
+    assert job.runs == 2
+
+
+async def test_a_job_whose_worker_died_is_run_by_another_after_the_lease(database: Database):
+    job, clock = Counting(), FixedClock(NOON)
+    schedule = Schedule(database, clock, [Job("count", 60.0, job.run)])
+    await schedule.run_due()
+    clock.advance(minutes=2)
+    async with database.transaction() as session:
+        await database.rows(session, "update faregate.scheduled_job set leased_until = :until", until=clock.now() + (clock.now() - NOON))
+
+    assert await schedule.run_due() == 0
+    clock.advance(minutes=3)
+    assert await schedule.run_due() == 1
+
+
+def test_a_cron_expression_is_in_utc():
+    async def nothing() -> None: ...
+
+    assert Job("daily", "30 3 * * *", nothing).next_after(NOON) == datetime(2026, 2, 1, 3, 30, tzinfo=UTC)
+
+
+def test_two_jobs_of_one_name_are_a_mistake(database: Database):
+    async def nothing() -> None: ...
+
+    with pytest.raises(ConfigurationError, match="share a name"):
+        Schedule(database, FixedClock(NOON), [Job("a", 1.0, nothing), Job("a", 2.0, nothing)])

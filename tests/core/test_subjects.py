@@ -1,0 +1,96 @@
+"""A subject stands for one owner, however many see it first at the same time; what is kept in memory stays fresh."""
+
+import asyncio
+
+from faregate.core.database import Database
+from faregate.core.heartbeats import Heartbeats
+from faregate.core.subjects import Subjects
+from faregate.core.versions import VersionedCache, raise_version
+
+
+async def test_the_same_owner_is_always_the_same_subject(database: Database, subjects: Subjects):
+    async with database.transaction() as session:
+        first = await subjects.ensure(session, ["ada", "org:acme"])
+    async with database.transaction() as session:
+        second = await subjects.ensure(session, ["org:acme", "ada", "bela"])
+        named = await subjects.named(session, [second["bela"].subject_id])
+
+    assert {key: second[key].subject_id for key in first} == {key: first[key].subject_id for key in first}
+    assert [subject.external_id for subject in named.values()] == ["bela"]
+
+
+async def test_first_sights_at_the_same_time_agree_and_do_not_deadlock(database: Database):
+    names = [f"user-{n}" for n in range(20)]
+
+    async def see(order: list[str]) -> dict[str, int]:
+        async with database.transaction() as session:
+            found = await Subjects(database).ensure(session, order)
+            return {name: found[name].subject_id for name in names}
+
+    seen = await asyncio.gather(*(see(names if n % 2 else names[::-1]) for n in range(10)))
+
+    assert all(ids == seen[0] for ids in seen)
+    assert len(set(seen[0].values())) == 20
+
+
+async def test_an_email_address_is_remembered(database: Database, subjects: Subjects):
+    async with database.transaction() as session:
+        subject = (await subjects.ensure(session, ["ada"]))["ada"]
+        await subjects.remember_email(session, subject.subject_id, "ada@example.com")
+        await subjects.remember_email(session, subject.subject_id, "ada@example.com")
+        found = await subjects.find(session, ["ada"])
+
+    assert found["ada"].email == "ada@example.com"
+
+
+async def test_a_cache_is_loaded_again_when_its_version_was_raised_elsewhere(database: Database, monkeypatch):
+    monkeypatch.setattr("faregate.core.versions._LOOK_AGAIN_SECONDS", 0.05)
+    loads = 0
+
+    async def load(_session) -> int:
+        nonlocal loads
+        loads += 1
+        return loads
+
+    cache: VersionedCache[int] = VersionedCache(database, "things", load)
+    first = [await cache.get() for _ in range(3)]
+    await asyncio.sleep(0.06)
+    unchanged = await cache.get()
+    async with database.transaction() as session:
+        await raise_version(database, session, "things")
+    await asyncio.sleep(0.06)
+
+    assert (first, unchanged, await cache.get()) == ([1, 1, 1], 1, 2)
+
+
+async def test_a_crowd_loads_a_cache_once(database: Database):
+    loads = 0
+
+    async def load(_session) -> int:
+        nonlocal loads
+        loads += 1
+        await asyncio.sleep(0.01)
+        return loads
+
+    cache: VersionedCache[int] = VersionedCache(database, "things", load)
+
+    assert await asyncio.gather(*(cache.get() for _ in range(20))) == [1] * 20
+
+
+async def test_the_slowest_worker_says_how_far_settlement_has_come(database: Database):
+    from datetime import UTC, datetime
+
+    heartbeats = Heartbeats(database)
+    early, late = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    async with database.transaction() as session:
+        nobody = await heartbeats.settled_until(session)
+    await heartbeats.report("a", "worker", settled_until=late)
+    await heartbeats.report("b", "worker", settled_until=early)
+    await heartbeats.report("c", "gateway")
+    async with database.transaction() as session:
+        both = await heartbeats.settled_until(session)
+    await heartbeats.forget("b")
+    async with database.transaction() as session:
+        one = await heartbeats.settled_until(session)
+
+    assert (nobody, both, one) == (None, early, late)

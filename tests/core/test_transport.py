@@ -1,0 +1,204 @@
+"""What every transport promises; each test runs on all of them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from faregate.core.database import Database
+from faregate.core.interfaces import Ack, DeadLetter, Delivery, IConsumer, ITransport, OutgoingMessage, RetryLater
+from faregate.core.message_table import PostgresTransport
+from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
+from faregate.core.queues import SETTLE_QUEUE as OTHER_QUEUE
+
+
+@pytest.fixture(params=["postgresql"])
+async def transport(database: Database) -> AsyncIterator[ITransport]:
+    transport = PostgresTransport(database)
+    await transport.open()
+    yield transport
+    await transport.close()
+
+
+@pytest.fixture
+async def consumer(transport: ITransport) -> AsyncIterator[IConsumer]:
+    consumer = await transport.consume(QUEUE)
+    yield consumer
+    await consumer.close()
+
+
+def _messages(*bodies: str) -> list[OutgoingMessage]:
+    return [OutgoingMessage(body.encode()) for body in bodies]
+
+
+async def _take(consumer: IConsumer, count: int, *, limit: int = 100) -> list[Delivery]:
+    """Take until there are `count` messages, or nothing comes any more."""
+    taken: list[Delivery] = []
+    while len(taken) < count:
+        more = await consumer.take(limit, wait_seconds=3)
+        if not more:
+            break
+        taken += more
+    return taken
+
+
+async def test_what_is_published_is_delivered_once_and_in_order(transport: ITransport, consumer: IConsumer):
+    await transport.publish(QUEUE, _messages("a", "b", "c"))
+
+    taken = await _take(consumer, 3)
+    await consumer.decide([(delivery, Ack()) for delivery in taken])
+
+    assert [delivery.body for delivery in taken] == [b"a", b"b", b"c"]
+    assert [(d.attempt, d.redelivered, d.queue) for d in taken] == [(1, False, QUEUE)] * 3
+    assert await consumer.take(10, wait_seconds=0.2) == ()
+    assert (await transport.backlog(QUEUE)).depth == 0
+
+
+async def test_bytes_that_are_no_text_survive(transport: ITransport, consumer: IConsumer):
+    body = bytes(range(256)) * 100
+    await transport.publish(QUEUE, [OutgoingMessage(body)])
+
+    (delivery,) = await _take(consumer, 1)
+
+    assert delivery.body == body
+
+
+async def test_headers_travel_along(transport: ITransport, consumer: IConsumer):
+    await transport.publish(QUEUE, [OutgoingMessage(b"x", {"apart": True, "name": "n"})])
+
+    (delivery,) = await _take(consumer, 1)
+
+    assert (delivery.headers["apart"], delivery.headers["name"]) == (True, "n")
+
+
+async def test_every_message_has_an_id_of_its_own_and_a_time(transport: ITransport, consumer: IConsumer):
+    await transport.publish(QUEUE, _messages("a", "a"))
+
+    taken = await _take(consumer, 2)
+
+    assert len({delivery.message_id for delivery in taken}) == 2
+    assert all(delivery.published_at is not None for delivery in taken)
+
+
+async def test_queues_do_not_mix(transport: ITransport, consumer: IConsumer):
+    await transport.publish(OTHER_QUEUE, _messages("other"))
+    await transport.publish(QUEUE, _messages("mine"))
+
+    assert [delivery.body for delivery in await _take(consumer, 2)] == [b"mine"]
+
+
+async def test_no_more_than_the_limit_is_taken_at_once(transport: ITransport, consumer: IConsumer):
+    await transport.publish(QUEUE, _messages(*"abcdefg"))
+
+    first = await consumer.take(3, wait_seconds=3)
+
+    assert 1 <= len(first) <= 3
+
+
+async def test_a_waiting_consumer_is_woken_by_a_message(transport: ITransport, consumer: IConsumer):
+    taking = asyncio.create_task(consumer.take(10, wait_seconds=10))
+    await asyncio.sleep(0.3)
+    began = asyncio.get_running_loop().time()
+    await transport.publish(QUEUE, _messages("now"))
+    taken = await taking
+
+    assert [delivery.body for delivery in taken] == [b"now"]
+    assert asyncio.get_running_loop().time() - began < 0.8
+
+
+async def test_two_consumers_share_the_messages_and_none_is_delivered_twice(transport: ITransport):
+    first, second = await transport.consume(QUEUE), await transport.consume(QUEUE)
+    await transport.publish(QUEUE, _messages(*(str(n) for n in range(60))))
+
+    taken: list[bytes] = []
+    for _ in range(40):
+        for consumer in (first, second):
+            batch = await consumer.take(5, wait_seconds=0.2)
+            await consumer.decide([(delivery, Ack()) for delivery in batch])
+            taken += [delivery.body for delivery in batch]
+        if len(taken) >= 60:
+            break
+    await first.close()
+    await second.close()
+
+    assert sorted(taken, key=int) == [str(n).encode() for n in range(60)]
+
+
+async def test_what_was_taken_and_not_decided_comes_again_when_the_consumer_leaves(transport: ITransport):
+    first = await transport.consume(QUEUE)
+    await transport.publish(QUEUE, _messages("a", "b"))
+    taken = await _take(first, 2)
+    await first.decide([(taken[0], Ack())])
+    await first.close()
+
+    second = await transport.consume(QUEUE)
+    again = await _take(second, 1)
+    await second.close()
+
+    assert [delivery.body for delivery in again] == [b"b"]
+
+
+async def test_a_dead_letter_is_kept_with_its_reason_beside_good_neighbours(transport: ITransport, consumer: IConsumer):
+    await transport.publish(QUEUE, _messages("good", "poison", "better"))
+    taken = await _take(consumer, 3)
+    decisions = [(d, DeadLetter("cannot be read") if d.body == b"poison" else Ack()) for d in taken]
+    await consumer.decide(decisions)
+
+    dead = [letter async for letter in transport.dead_letters()]
+
+    assert [(letter.body, letter.queue, letter.reason) for letter in dead] == [(b"poison", QUEUE, "cannot be read")]
+    assert (await transport.backlog(QUEUE)).depth == 0
+
+
+async def test_dead_letters_are_replayed_or_dropped_by_id(transport: ITransport, consumer: IConsumer):
+    await transport.publish(QUEUE, _messages("one", "two"))
+    await consumer.decide([(delivery, DeadLetter("no")) for delivery in await _take(consumer, 2)])
+    first, second = [letter async for letter in transport.dead_letters(queue=QUEUE)]
+
+    assert await transport.replay([first.id]) == 1
+    assert await transport.drop([second.id]) == 1
+    assert await transport.drop([second.id]) == 0
+    assert [delivery.body for delivery in await _take(consumer, 1)] == [first.body]
+    assert [letter async for letter in transport.dead_letters()] == []
+
+
+async def test_a_retried_message_waits_its_delay_and_says_that_it_came_before(
+    transport: ITransport, consumer: IConsumer, monkeypatch: pytest.MonkeyPatch
+):
+    _delays(monkeypatch, (0.4, 0.4))
+    await transport.publish(QUEUE, _messages("later"))
+    (delivery,) = await _take(consumer, 1)
+    await consumer.decide([(delivery, RetryLater("busy"))])
+
+    assert await consumer.take(10, wait_seconds=0.1) == ()
+    (again,) = await _take(consumer, 1)
+    assert (again.body, again.attempt, again.redelivered) == (b"later", 2, True)
+
+
+async def test_past_the_last_delay_a_retried_message_is_dead_with_its_reason(
+    transport: ITransport, consumer: IConsumer, monkeypatch: pytest.MonkeyPatch
+):
+    _delays(monkeypatch, (0.1,))
+    await transport.publish(QUEUE, _messages("hopeless"))
+    for _ in range(2):
+        (delivery,) = await _take(consumer, 1)
+        await consumer.decide([(delivery, RetryLater("busy"))])
+
+    (letter,) = [letter async for letter in transport.dead_letters()]
+
+    assert letter.reason == "busy (after 2 attempts)"
+    assert letter.attempts == 2
+
+
+async def test_the_backlog_tells_depth_and_age(transport: ITransport):
+    assert await transport.backlog(QUEUE) == await transport.backlog(OTHER_QUEUE)
+
+    await transport.publish(QUEUE, _messages("a", "b"))
+    backlog = await transport.backlog(QUEUE)
+
+    assert backlog.depth == 2
+    assert (await transport.backlog(OTHER_QUEUE)).depth == 0
+
+
+def _delays(monkeypatch: pytest.MonkeyPatch, delays: tuple[float, ...]) -> None:
+    monkeypatch.setattr("faregate.core.message_table.RETRY_DELAYS_SECONDS", delays)

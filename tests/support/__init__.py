@@ -1,0 +1,1 @@
+"""What tests share: servers to start, builders, fakes for host seams."""

@@ -1,0 +1,123 @@
+"""The house rules as programs; each failure says which rule and why."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dependency_injector import containers, providers
+
+from faregate.core.errors import FaregateError
+from faregate.core.settings import Settings
+from faregate.gateway.container import GatewayContainer
+from faregate.gateway.errors import STATUS
+from faregate.worker.container import WorkerContainer
+
+ROOT = Path(__file__).parents[1]
+PORTIONS = sorted(path for group in ("libs", "apps") for path in (ROOT / group).iterdir() if path.is_dir())
+SOURCES = sorted(path for portion in PORTIONS for path in portion.rglob("*.py") if "versions" not in path.parts)
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_namespace_directories_hold_no_init():
+    """One stray `src/faregate/__init__.py` would hide every other portion of the namespace."""
+    assert [path for path in ROOT.glob("*/*/src/faregate/__init__.py")] == []
+
+
+def test_every_package_is_typed_and_the_lists_in_pyproject_match_the_folders():
+    """hatchling and mypy expand no globs: a portion that is missing in a list is silently left out."""
+    names = [f"{portion.parent.name}/{portion.name}" for portion in PORTIONS]
+    hatch = PROJECT["tool"]["hatch"]["build"]
+
+    assert sorted(hatch["dev-mode-dirs"]) == [f"{name}/src" for name in sorted(names)]
+    assert sorted(hatch["targets"]["wheel"]["packages"]) == [f"{name}/src/faregate" for name in sorted(names)]
+    assert sorted(PROJECT["tool"]["mypy"]["mypy_path"]) == [*(f"{name}/src" for name in sorted(names)), "tests"]
+    assert sorted(PROJECT["tool"]["importlinter"]["root_packages"]) == [f"faregate.{p.name}" for p in sorted(PORTIONS, key=lambda p: p.name)]
+    assert [p for p in PORTIONS if not (p / "src" / "faregate" / p.name / "py.typed").exists()] == []
+
+
+@pytest.mark.parametrize("container_class", [GatewayContainer, WorkerContainer])
+def test_every_provider_of_the_container_can_be_built(container_class: type[containers.DeclarativeContainer]):
+    """Wiring mistakes are invisible to type checkers; they surface here rather than at the first request."""
+    container = container_class(settings=Settings(database_url="postgresql://nowhere/none"))
+    container.check_dependencies()
+
+    built = [provider() for provider in container.traverse(types=[providers.Singleton, providers.Factory])]
+
+    assert len(built) > 10
+
+
+def _subclasses(kind: type[FaregateError]) -> Iterator[type[FaregateError]]:
+    for sub in kind.__subclasses__():
+        yield sub
+        yield from _subclasses(sub)
+
+
+def test_every_error_has_a_status():
+    """An error without a row would be a 500 to the first caller who meets it."""
+    classes = [kind for kind in _subclasses(FaregateError) if kind.__module__.startswith("faregate.")]
+
+    assert {kind.__name__ for kind in classes if kind.code not in STATUS} == set()
+    assert len(classes) > 20
+
+
+def _calls(path: Path) -> set[str]:
+    """Return dotted names that a module uses, e.g. `time.time`, `os.environ`."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            found.add(f"{node.value.id}.{node.attr}")
+    return found
+
+
+def test_only_the_clock_asks_the_time():
+    """Expiry, renewals and prices are tested by moving a clock; a hidden `now()` would escape it."""
+    forbidden = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns", "time.monotonic", "time.perf_counter"}
+
+    assert {path.name for path in SOURCES if _calls(path) & forbidden} == {"clock.py"}
+
+
+def test_only_the_settings_read_the_environment():
+    """Settings are typed, documented and reported together; a hidden `os.environ` is none of that.
+
+    Two places hand the environment on to a child process.
+    """
+    readers = {path.name for path in SOURCES if _calls(path) & {"os.environ", "os.getenv", "os.environb"}}
+
+    assert readers <= {"embedded.py", "stack.py"}
+
+
+def test_no_float_on_a_money_path():
+    """Money is Decimal or integer; `float(` in these modules would be the beginning of the end."""
+    money = [path for path in SOURCES if "credit" in path.parts or path.name in {"pricing.py", "charging.py", "settling.py", "starting.py"}]
+
+    assert [path.name for path in money if "float" in {n.id for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Name)}] == []
+
+
+def _run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_importing_usage_loads_no_web_and_no_broker_code():
+    """A host that imports the library pays for the library only.
+
+    The fixed dependencies look for optional friends of theirs (starlette, rich); what they find is not counted against us.
+    """
+    heavy = "('uvicorn', 'aiormq', 'pamqp', 'cyclopts', 'httpx2', 'alembic', 'genai_prices')"
+
+    assert _run(f"import faregate.usage, sys; print([m for m in {heavy} if m in sys.modules])") == "[]"
+
+
+def test_importing_usage_is_quick_beside_its_fixed_dependencies():
+    """P8: at most 0.15 s above the fixed dependencies it imports (best of several, both in one run)."""
+    fixed = "dependency_injector.containers, dependency_injector.providers, sqlmodel, sqlalchemy.ext.asyncio, asyncpg, structlog"
+    timed = "import time; began = time.perf_counter(); import {}; print(time.perf_counter() - began)"
+
+    ours = min(float(_run(timed.format(f"{fixed}, faregate.usage"))) for _ in range(4))
+    theirs = min(float(_run(timed.format(fixed))) for _ in range(4))
+
+    assert ours - theirs < 0.15 * max(1.0, theirs / 0.6)  # a machine that imports the fixed ones slowly imports ours slowly too
