@@ -77,5 +77,3 @@ def subjects(database: Database) -> Subjects:
 def credit(database: Database, subjects: Subjects) -> CreditService:
     """The ledger on the database's own clock, without initial grants."""
     return CreditService(database, subjects, Heartbeats(database))
-
-

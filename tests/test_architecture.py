@@ -23,12 +23,12 @@ SOURCES = sorted(path for portion in PORTIONS for path in portion.rglob("*.py") 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-def test_namespace_directories_hold_no_init():
+def test_namespace_directories_hold_no_init() -> None:
     """One stray `src/faregate/__init__.py` would hide every other portion of the namespace."""
-    assert [path for path in ROOT.glob("*/*/src/faregate/__init__.py")] == []
+    assert list(ROOT.glob("*/*/src/faregate/__init__.py")) == []
 
 
-def test_every_package_is_typed_and_the_lists_in_pyproject_match_the_folders():
+def test_every_package_is_typed_and_the_lists_in_pyproject_match_the_folders() -> None:
     """hatchling and mypy expand no globs: a portion that is missing in a list is silently left out."""
     names = [f"{portion.parent.name}/{portion.name}" for portion in PORTIONS]
     hatch = PROJECT["tool"]["hatch"]["build"]
@@ -36,12 +36,14 @@ def test_every_package_is_typed_and_the_lists_in_pyproject_match_the_folders():
     assert sorted(hatch["dev-mode-dirs"]) == [f"{name}/src" for name in sorted(names)]
     assert sorted(hatch["targets"]["wheel"]["packages"]) == [f"{name}/src/faregate" for name in sorted(names)]
     assert sorted(PROJECT["tool"]["mypy"]["mypy_path"]) == [*(f"{name}/src" for name in sorted(names)), "tests"]
-    assert sorted(PROJECT["tool"]["importlinter"]["root_packages"]) == [f"faregate.{p.name}" for p in sorted(PORTIONS, key=lambda p: p.name)]
+    assert sorted(PROJECT["tool"]["importlinter"]["root_packages"]) == [
+        f"faregate.{p.name}" for p in sorted(PORTIONS, key=lambda p: p.name)
+    ]
     assert [p for p in PORTIONS if not (p / "src" / "faregate" / p.name / "py.typed").exists()] == []
 
 
 @pytest.mark.parametrize("container_class", [GatewayContainer, WorkerContainer])
-def test_every_provider_of_the_container_can_be_built(container_class: type[containers.DeclarativeContainer]):
+def test_every_provider_of_the_container_can_be_built(container_class: type[containers.DeclarativeContainer]) -> None:
     """Wiring mistakes are invisible to type checkers; they surface here rather than at the first request."""
     container = container_class(settings=Settings(database_url="postgresql://nowhere/none"))
     container.check_dependencies()
@@ -57,7 +59,7 @@ def _subclasses(kind: type[FaregateError]) -> Iterator[type[FaregateError]]:
         yield from _subclasses(sub)
 
 
-def test_every_error_has_a_status():
+def test_every_error_has_a_status() -> None:
     """An error without a row would be a 500 to the first caller who meets it."""
     classes = [kind for kind in _subclasses(FaregateError) if kind.__module__.startswith("faregate.")]
 
@@ -74,14 +76,23 @@ def _calls(path: Path) -> set[str]:
     return found
 
 
-def test_only_the_clock_asks_the_time():
+def test_only_the_clock_asks_the_time() -> None:
     """Expiry, renewals and prices are tested by moving a clock; a hidden `now()` would escape it."""
-    forbidden = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns", "time.monotonic", "time.perf_counter"}
+    forbidden = {
+        "datetime.now",
+        "datetime.utcnow",
+        "datetime.today",
+        "date.today",
+        "time.time",
+        "time.time_ns",
+        "time.monotonic",
+        "time.perf_counter",
+    }
 
     assert {path.name for path in SOURCES if _calls(path) & forbidden} == {"clock.py"}
 
 
-def test_only_the_settings_read_the_environment():
+def test_only_the_settings_read_the_environment() -> None:
     """Settings are typed, documented and reported together; a hidden `os.environ` is none of that.
 
     Two places hand the environment on to a child process.
@@ -91,18 +102,26 @@ def test_only_the_settings_read_the_environment():
     assert readers <= {"embedded.py", "stack.py"}
 
 
-def test_no_float_on_a_money_path():
+def test_no_float_on_a_money_path() -> None:
     """Money is Decimal or integer; `float(` in these modules would be the beginning of the end."""
-    money = [path for path in SOURCES if "credit" in path.parts or path.name in {"pricing.py", "charging.py", "settling.py", "starting.py"}]
+    money = [
+        path
+        for path in SOURCES
+        if "credit" in path.parts or path.name in {"pricing.py", "charging.py", "settling.py", "starting.py"}
+    ]
 
-    assert [path.name for path in money if "float" in {n.id for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Name)}] == []
+    assert [
+        path.name
+        for path in money
+        if "float" in {n.id for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Name)}
+    ] == []
 
 
 def _run(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_importing_usage_loads_no_web_and_no_broker_code():
+def test_importing_usage_loads_no_web_and_no_broker_code() -> None:
     """A host that imports the library pays for the library only.
 
     The fixed dependencies look for optional friends of theirs (starlette, rich); what they find is not counted against us.
@@ -112,7 +131,7 @@ def test_importing_usage_loads_no_web_and_no_broker_code():
     assert _run(f"import faregate.usage, sys; print([m for m in {heavy} if m in sys.modules])") == "[]"
 
 
-def test_importing_usage_is_quick_beside_its_fixed_dependencies():
+def test_importing_usage_is_quick_beside_its_fixed_dependencies() -> None:
     """P8: at most 0.15 s above the fixed dependencies it imports (best of several, both in one run)."""
     fixed = "dependency_injector.containers, dependency_injector.providers, sqlmodel, sqlalchemy.ext.asyncio, asyncpg, structlog"
     timed = "import time; began = time.perf_counter(); import {}; print(time.perf_counter() - began)"
@@ -120,4 +139,6 @@ def test_importing_usage_is_quick_beside_its_fixed_dependencies():
     ours = min(float(_run(timed.format(f"{fixed}, faregate.usage"))) for _ in range(4))
     theirs = min(float(_run(timed.format(fixed))) for _ in range(4))
 
-    assert ours - theirs < 0.15 * max(1.0, theirs / 0.6)  # a machine that imports the fixed ones slowly imports ours slowly too
+    assert ours - theirs < 0.15 * max(
+        1.0, theirs / 0.6
+    )  # a machine that imports the fixed ones slowly imports ours slowly too

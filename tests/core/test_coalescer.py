@@ -20,7 +20,7 @@ class Doubler:
         return [ValueError(f"no {item}") if item < 0 else item * 2 for item in items]
 
 
-async def test_a_crowd_shares_batches_and_everybody_gets_the_own_answer():
+async def test_a_crowd_shares_batches_and_everybody_gets_the_own_answer() -> None:
     doubler = Doubler()
     coalescer: Coalescer[int, int] = Coalescer(doubler.run, batch_size=50, lanes=1)
 
@@ -30,7 +30,7 @@ async def test_a_crowd_shares_batches_and_everybody_gets_the_own_answer():
     assert [len(batch) for batch in doubler.batches] == [50, 50, 20]
 
 
-async def test_who_comes_alone_does_not_wait_for_company():
+async def test_who_comes_alone_does_not_wait_for_company() -> None:
     doubler = Doubler()
     coalescer: Coalescer[int, int] = Coalescer(doubler.run)
 
@@ -38,7 +38,7 @@ async def test_who_comes_alone_does_not_wait_for_company():
     assert doubler.batches == [[1], [2]]
 
 
-async def test_a_refusal_reaches_only_its_caller():
+async def test_a_refusal_reaches_only_its_caller() -> None:
     coalescer: Coalescer[int, int] = Coalescer(Doubler().run)
 
     answers = await asyncio.gather(*(coalescer.submit(n) for n in (1, -1, 3)), return_exceptions=True)
@@ -46,7 +46,7 @@ async def test_a_refusal_reaches_only_its_caller():
     assert [str(answer) for answer in answers] == ["2", "no -1", "6"]
 
 
-async def test_a_failing_batch_fails_all_its_callers_and_the_next_one_runs():
+async def test_a_failing_batch_fails_all_its_callers_and_the_next_one_runs() -> None:
     calls = 0
 
     async def run(items: Sequence[int]) -> Sequence[int | Exception]:
@@ -63,7 +63,7 @@ async def test_a_failing_batch_fails_all_its_callers_and_the_next_one_runs():
     assert await coalescer.submit(3) == 3
 
 
-async def test_a_caller_that_gives_up_leaves_the_others_alone():
+async def test_a_caller_that_gives_up_leaves_the_others_alone() -> None:
     coalescer: Coalescer[int, int] = Coalescer(Doubler().run, lanes=1)
     impatient = asyncio.create_task(coalescer.submit(1))
     patient = asyncio.create_task(coalescer.submit(2))
@@ -75,7 +75,7 @@ async def test_a_caller_that_gives_up_leaves_the_others_alone():
         await impatient
 
 
-async def test_items_of_one_lane_never_run_at_the_same_time():
+async def test_items_of_one_lane_never_run_at_the_same_time() -> None:
     running = 0
     most = 0
 
@@ -93,7 +93,7 @@ async def test_items_of_one_lane_never_run_at_the_same_time():
     assert most == 1
 
 
-async def test_poison_is_found_by_halving_and_its_neighbours_are_answered():
+async def test_poison_is_found_by_halving_and_its_neighbours_are_answered() -> None:
     async def run(items: Sequence[int]) -> Sequence[int | Exception]:
         if 7 in items:
             raise ValueError("poison")
@@ -105,7 +105,7 @@ async def test_poison_is_found_by_halving_and_its_neighbours_are_answered():
     assert [answer for n, answer in enumerate(answers) if n != 7] == [n * 2 for n in range(20) if n != 7]
 
 
-async def test_a_passing_failure_concerns_no_item_and_is_raised():
+async def test_a_passing_failure_concerns_no_item_and_is_raised() -> None:
     async def run(_items: Sequence[int]) -> Sequence[int | Exception]:
         raise ConnectionError
 

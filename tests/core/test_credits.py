@@ -11,17 +11,17 @@ from faregate.core.errors import InvalidError
 
 
 @given(st.integers(-(10**15) + 1, 10**15 - 1))
-def test_there_and_back_is_the_same(micros: int):
+def test_there_and_back_is_the_same(micros: int) -> None:
     assert to_micros(to_credits(micros)) == micros
 
 
 @pytest.mark.parametrize("amount", ["0.0000001", "1000000000", "-1000000000", "NaN", "Infinity", "1e20"])
-def test_amounts_that_cannot_be_kept_exactly_are_refused_by_name(amount: str):
+def test_amounts_that_cannot_be_kept_exactly_are_refused_by_name(amount: str) -> None:
     with pytest.raises(InvalidError) as refused:
         to_micros(Decimal(amount), param="hold")
 
     assert refused.value.param == "hold"
 
 
-def test_integers_are_whole_credits():
+def test_integers_are_whole_credits() -> None:
     assert to_micros(5) == 5_000_000

@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.database import Database, Sql, sqlstate
 from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
@@ -25,14 +26,14 @@ async def _numbers(database: Database) -> dict[int, int]:
         return {row.id: row.n for row in await database.rows(session, "select id, n from public.t")}
 
 
-async def test_a_block_that_ends_commits(table: Database):
+async def test_a_block_that_ends_commits(table: Database) -> None:
     async with table.transaction() as session:
         await table.rows(session, "update public.t set n = :n where id = 1", n=5)
 
     assert (await _numbers(table))[1] == 5
 
 
-async def test_a_block_that_raises_rolls_back(table: Database):
+async def test_a_block_that_raises_rolls_back(table: Database) -> None:
     with pytest.raises(RuntimeError):
         async with table.transaction() as session:
             await table.rows(session, "update public.t set n = 5 where id = 1")
@@ -42,7 +43,7 @@ async def test_a_block_that_raises_rolls_back(table: Database):
     assert await _numbers(table) == {1: 0, 2: 0}
 
 
-async def test_rows_are_the_same_by_both_ways_to_the_driver(database: Database):
+async def test_rows_are_the_same_by_both_ways_to_the_driver(database: Database) -> None:
     """The first statement of a transaction goes through SQLAlchemy, the later ones do not."""
     sql = "select cast(:a as text) as a, cast(:b as int) + :b as b, ':a'::text as c, cast(:j as jsonb) as j"
     async with database.transaction() as session:
@@ -52,7 +53,7 @@ async def test_rows_are_the_same_by_both_ways_to_the_driver(database: Database):
     assert str(second.j["n"]) == "0.1"
 
 
-async def test_a_read_only_transaction_writes_nothing(table: Database):
+async def test_a_read_only_transaction_writes_nothing(table: Database) -> None:
     with pytest.raises(DBAPIError) as refused:
         async with table.transaction(read_only=True) as session:
             await table.rows(session, "update public.t set n = 5")
@@ -60,7 +61,7 @@ async def test_a_read_only_transaction_writes_nothing(table: Database):
     assert sqlstate(refused.value) == "25006"
 
 
-async def test_the_session_has_its_time_outs(database_url: str):
+async def test_the_session_has_its_time_outs(database_url: str) -> None:
     database = Database(database_url, statement_timeout_seconds=3, lock_timeout_seconds=0.5)
     await database.open()
     async with database.transaction() as session:
@@ -73,11 +74,11 @@ async def test_the_session_has_its_time_outs(database_url: str):
     assert shown == ["3s", "500ms", "3s", "UTC"]
 
 
-async def test_a_deadlock_victim_is_tried_again(table: Database):
+async def test_a_deadlock_victim_is_tried_again(table: Database) -> None:
     met = asyncio.Barrier(2)
     tries = 0
 
-    async def work(session, first: int, second: int) -> None:
+    async def work(session: AsyncSession, first: int, second: int) -> None:
         nonlocal tries
         tries += 1
         await table.rows(session, "update public.t set n = n + 1 where id = :id", id=first)
@@ -91,13 +92,13 @@ async def test_a_deadlock_victim_is_tried_again(table: Database):
     assert tries == 3
 
 
-async def test_a_lock_time_out_is_tried_again_until_the_lock_is_free(database_url: str, table: Database):
+async def test_a_lock_time_out_is_tried_again_until_the_lock_is_free(database_url: str, table: Database) -> None:
     impatient = Database(database_url, lock_timeout_seconds=0.05)
     await impatient.open()
     holder = await asyncpg.connect(database_url)
     await holder.execute("begin; select 1 from public.t where id = 1 for update")
 
-    async def work(session) -> None:
+    async def work(session: AsyncSession) -> None:
         await impatient.rows(session, "select 1")
         await impatient.rows(session, "update public.t set n = 9 where id = 1")
 
@@ -111,10 +112,10 @@ async def test_a_lock_time_out_is_tried_again_until_the_lock_is_free(database_ur
     assert (await _numbers(table))[1] == 9
 
 
-async def test_attempts_are_bounded(database: Database):
+async def test_attempts_are_bounded(database: Database) -> None:
     tries = 0
 
-    async def work(_session) -> None:
+    async def work(_session: AsyncSession) -> None:
         nonlocal tries
         tries += 1
         raise RetryTransactionError("again")
@@ -125,10 +126,10 @@ async def test_attempts_are_bounded(database: Database):
     assert tries == 3
 
 
-async def test_a_wrong_statement_is_not_tried_again(database: Database):
+async def test_a_wrong_statement_is_not_tried_again(database: Database) -> None:
     tries = 0
 
-    async def work(session) -> None:
+    async def work(session: AsyncSession) -> None:
         nonlocal tries
         tries += 1
         await database.rows(session, "select 1")
@@ -140,7 +141,7 @@ async def test_a_wrong_statement_is_not_tried_again(database: Database):
     assert tries == 1
 
 
-async def test_a_server_that_is_not_there_is_said_to_be_away():
+async def test_a_server_that_is_not_there_is_said_to_be_away() -> None:
     database = Database("postgresql://postgres@127.0.0.1:1/none")
     await database.open()
 
@@ -151,11 +152,12 @@ async def test_a_server_that_is_not_there_is_said_to_be_away():
 
 
 @pytest.mark.parametrize("statements", [1, 2])
-async def test_a_connection_that_is_lost_is_said_to_be_away_and_replaced(database: Database, database_url: str, statements: int):
+async def test_a_connection_that_is_lost_is_said_to_be_away_and_replaced(
+    database: Database, database_url: str, statements: int
+) -> None:
     with pytest.raises(EngineUnavailableError):
         async with database.transaction() as session:
-            for _ in range(statements):
-                ((pid,),) = await database.rows(session, "select pg_backend_pid()")
+            pid = [await database.rows(session, "select pg_backend_pid()") for _ in range(statements)][-1][0][0]
             killer = await asyncpg.connect(database_url)
             await killer.execute("select pg_terminate_backend($1)", pid)
             await killer.close()
@@ -165,19 +167,19 @@ async def test_a_connection_that_is_lost_is_said_to_be_away_and_replaced(databas
         assert (await database.rows(session, "select 2"))[0][0] == 2
 
 
-async def test_a_database_that_was_not_opened_says_so():
+async def test_a_database_that_was_not_opened_says_so() -> None:
     with pytest.raises(ConfigurationError, match="not open"):
         async with Database("postgresql://x/y").transaction():
             pass
 
 
-def test_sql_names_our_schema_and_runs_in_the_configured_one():
+def test_sql_names_our_schema_and_runs_in_the_configured_one() -> None:
     sql = Sql("tenant_a").text("select faregate.wallet.x, 'faregate' from faregate.wallet")
 
     assert sql == "select tenant_a.wallet.x, 'faregate' from tenant_a.wallet"
 
 
-def test_our_tables_stay_out_of_the_hosts_metadata():
+def test_our_tables_stay_out_of_the_hosts_metadata() -> None:
     from sqlmodel import SQLModel
 
     assert not [name for name in SQLModel.metadata.tables if name.startswith("faregate")]

@@ -68,7 +68,7 @@ def _ask(server: EmbeddedServer, sql: str) -> str:
     return asyncio.run(ask())
 
 
-def test_it_starts_answers_and_stops(server: EmbeddedServer):
+def test_it_starts_answers_and_stops(server: EmbeddedServer) -> None:
     server.start_now()
     server.start_now()
     version = _ask(server, "show server_version")
@@ -81,7 +81,7 @@ def test_it_starts_answers_and_stops(server: EmbeddedServer):
     assert server.server_pid() is None
 
 
-def test_data_outlive_the_server(server: EmbeddedServer):
+def test_data_outlive_the_server(server: EmbeddedServer) -> None:
     server.start_now()
     _ask(server, "create table kept as select 42 as n")
     server.stop_now()
@@ -91,7 +91,7 @@ def test_data_outlive_the_server(server: EmbeddedServer):
     server.stop_now()
 
 
-def test_two_users_share_one_server_and_the_last_one_out_stops_it(directory: Path):
+def test_two_users_share_one_server_and_the_last_one_out_stops_it(directory: Path) -> None:
     first, pid = _user(directory)
     second, same = _user(directory)
     _leave(first)
@@ -102,7 +102,7 @@ def test_two_users_share_one_server_and_the_last_one_out_stops_it(directory: Pat
     assert EmbeddedServer(directory).server_pid() is None
 
 
-def test_many_users_at_once_start_one_server(directory: Path):
+def test_many_users_at_once_start_one_server(directory: Path) -> None:
     users = [
         subprocess.Popen(
             [sys.executable, "-c", USER, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -116,7 +116,7 @@ def test_many_users_at_once_start_one_server(directory: Path):
     assert len(pids) == 1
 
 
-def test_a_killed_user_leaves_the_server_to_the_next_one(directory: Path):
+def test_a_killed_user_leaves_the_server_to_the_next_one(directory: Path) -> None:
     user, pid = _user(directory)
     user.kill()
     user.communicate()
@@ -128,7 +128,7 @@ def test_a_killed_user_leaves_the_server_to_the_next_one(directory: Path):
     assert EmbeddedServer(directory).server_pid() is None
 
 
-def test_a_killed_server_recovers_at_the_next_start(directory: Path):
+def test_a_killed_server_recovers_at_the_next_start(directory: Path) -> None:
     server = EmbeddedServer(directory)
     server.start_now()
     _ask(server, "create table kept as select 42 as n")
@@ -142,7 +142,9 @@ def test_a_killed_server_recovers_at_the_next_start(directory: Path):
     server.stop_now()
 
 
-def test_a_stale_pid_file_whose_number_another_program_has_is_no_obstacle(server: EmbeddedServer, directory: Path):
+def test_a_stale_pid_file_whose_number_another_program_has_is_no_obstacle(
+    server: EmbeddedServer, directory: Path
+) -> None:
     server.start_now()
     server.stop_now()
     lines = [str(os.getpid()), str(directory / "postgres18"), "1", "5432", str(directory), "", "", "ready"]
@@ -154,7 +156,7 @@ def test_a_stale_pid_file_whose_number_another_program_has_is_no_obstacle(server
     server.stop_now()
 
 
-def test_an_interrupted_set_up_is_begun_again(server: EmbeddedServer, directory: Path):
+def test_an_interrupted_set_up_is_begun_again(server: EmbeddedServer, directory: Path) -> None:
     (directory / "postgres18.new").mkdir(parents=True)
     (directory / "postgres18.new" / "rubbish").touch()
 
@@ -164,7 +166,7 @@ def test_an_interrupted_set_up_is_begun_again(server: EmbeddedServer, directory:
     server.stop_now()
 
 
-def test_a_path_too_long_for_a_socket_gets_one_elsewhere(tmp_path: Path):
+def test_a_path_too_long_for_a_socket_gets_one_elsewhere(tmp_path: Path) -> None:
     server = EmbeddedServer(tmp_path / ("x" * 60) / ("y" * 60), durable=False)
     server.start_now()
 
@@ -173,7 +175,7 @@ def test_a_path_too_long_for_a_socket_gets_one_elsewhere(tmp_path: Path):
     server.stop_now()
 
 
-def test_nobody_else_can_enter_the_data_directory(server: EmbeddedServer, directory: Path):
+def test_nobody_else_can_enter_the_data_directory(server: EmbeddedServer, directory: Path) -> None:
     server.start_now()
 
     assert directory.stat().st_mode & 0o077 == 0
@@ -181,15 +183,15 @@ def test_nobody_else_can_enter_the_data_directory(server: EmbeddedServer, direct
     server.stop_now()
 
 
-def test_data_of_another_major_version_are_refused_with_the_fix(directory: Path):
+def test_data_of_another_major_version_are_refused_with_the_fix(directory: Path) -> None:
     (directory / "postgres16").mkdir(parents=True)
 
-    with pytest.raises(ConfigurationError, match="holds postgres16.*backup"):
+    with pytest.raises(ConfigurationError, match=r"holds postgres16.*backup"):
         EmbeddedServer(directory).start_now()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_normal_user_can_run_it_too():
+def test_a_normal_user_can_run_it_too() -> None:
     base = Path("/tmp/faregate-nobody-test")
     shutil.rmtree(base, ignore_errors=True)
     base.mkdir()
@@ -204,7 +206,7 @@ def test_a_normal_user_can_run_it_too():
     assert done.stdout.splitlines()[-1:] == ["stopped"], done.stderr
 
 
-def test_the_default_directory_depends_on_who_runs_it(monkeypatch: pytest.MonkeyPatch):
+def test_the_default_directory_depends_on_who_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("HOME", "/home/ada")
 

@@ -8,7 +8,7 @@ from faregate.core.errors import InvalidError
 from faregate.core.ids import check_external_id, check_user_id, new_uuid7
 
 
-def test_uuid7_has_its_version_and_grows_with_time():
+def test_uuid7_has_its_version_and_grows_with_time() -> None:
     ids = [new_uuid7() for _ in range(200)]
 
     assert {(i.version, i.variant) for i in ids} == {(7, RFC_4122)}
@@ -17,16 +17,16 @@ def test_uuid7_has_its_version_and_grows_with_time():
 
 
 @pytest.mark.parametrize("value", ["507f1f77bcf86cd799439011", "ai_chat_v1", "ada@example.com", "a:b-c.d", "x" * 255])
-def test_ids_of_all_usual_kinds_pass(value: str):
+def test_ids_of_all_usual_kinds_pass(value: str) -> None:
     assert check_external_id(value, param="id") == value
 
 
 @pytest.mark.parametrize("value", ["", "x" * 256, "a b", "a/b", "ä", "a\n", "'; drop table"])
-def test_odd_ids_are_refused_by_name(value: str):
+def test_odd_ids_are_refused_by_name(value: str) -> None:
     with pytest.raises(InvalidError, match="user_id"):
         check_user_id(value)
 
 
-def test_a_user_cannot_pass_for_an_organisation():
+def test_a_user_cannot_pass_for_an_organisation() -> None:
     with pytest.raises(InvalidError, match="names an organisation"):
         check_user_id("org:acme")

@@ -14,7 +14,9 @@ def transport(database: Database) -> PostgresTransport:
     return PostgresTransport(database)
 
 
-async def test_an_outbox_message_exists_exactly_if_the_transaction_commits(database: Database, transport: PostgresTransport):
+async def test_an_outbox_message_exists_exactly_if_the_transaction_commits(
+    database: Database, transport: PostgresTransport
+) -> None:
     with pytest.raises(RuntimeError):
         async with database.transaction() as session:
             await transport.add(session, QUEUE, [OutgoingMessage(b"never")])
@@ -31,7 +33,7 @@ async def test_an_outbox_message_exists_exactly_if_the_transaction_commits(datab
 
 async def test_a_consumer_that_died_loses_its_messages_when_the_lease_ends(
     database: Database, transport: PostgresTransport, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setattr("faregate.core.message_table._LEASE_SECONDS", 0.3)
     await transport.publish(QUEUE, [OutgoingMessage(b"x")])
     dead, alive = await transport.consume(QUEUE), await transport.consume(QUEUE)
@@ -51,7 +53,7 @@ async def test_a_consumer_that_died_loses_its_messages_when_the_lease_ends(
 
 async def test_a_message_that_kills_its_consumers_is_dead_after_the_limit(
     database: Database, transport: PostgresTransport, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setattr("faregate.core.message_table._LEASE_SECONDS", 0)
     await transport.publish(QUEUE, [OutgoingMessage(b"killer")])
     consumer = await transport.consume(QUEUE)

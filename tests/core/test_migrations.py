@@ -17,16 +17,16 @@ async def _tables(database: Database, schema: str) -> set[str]:
         return {row.table_name for row in (await session.execute(text(sql), {"schema": schema})).all()}
 
 
-async def test_models_and_migrations_agree(database: Database):
+async def test_models_and_migrations_agree(database: Database) -> None:
     """`alembic check`: autogenerate would find nothing to do."""
     await run_alembic(database, "check")
 
 
-async def test_upgrading_is_safe_to_repeat(database: Database):
+async def test_upgrading_is_safe_to_repeat(database: Database) -> None:
     assert await upgrade(database) == (head_revision(), head_revision())
 
 
-async def test_the_history_is_one_line():
+async def test_the_history_is_one_line() -> None:
     from alembic.script import ScriptDirectory
 
     import faregate.core.migrate
@@ -37,7 +37,7 @@ async def test_the_history_is_one_line():
     assert [s.revision for s in scripts.walk_revisions() if s.is_branch_point] == []
 
 
-async def test_down_and_up_again_leaves_the_same(database: Database):
+async def test_down_and_up_again_leaves_the_same(database: Database) -> None:
     before = await _tables(database, "faregate")
     await run_alembic(database, "downgrade", "base")
     emptied = await _tables(database, "faregate")
@@ -47,7 +47,7 @@ async def test_down_and_up_again_leaves_the_same(database: Database):
     assert await _tables(database, "faregate") == before
 
 
-async def test_another_schema_is_another_tenant(database: Database, database_url: str):
+async def test_another_schema_is_another_tenant(database: Database, database_url: str) -> None:
     tenant = Database(database_url, schema="tenant_b")
     await upgrade(tenant)
     async with tenant.transaction() as session:
@@ -62,8 +62,8 @@ async def test_another_schema_is_another_tenant(database: Database, database_url
     assert await _tables(database, "tenant_b") == await _tables(database, "faregate")
 
 
-async def test_many_at_once_migrate_once(server_url: str, template: str, database_url: str):
-    base, _, query = database_url.partition("?")
+async def test_many_at_once_migrate_once(server_url: str, template: str, database_url: str) -> None:
+    base, _, _ = database_url.partition("?")
     name = base.rpartition("/")[2] + "_many"
     await execute(server_url, f"create database {name}")
     databases = [Database(address(server_url, name)) for _ in range(4)]
@@ -76,7 +76,7 @@ async def test_many_at_once_migrate_once(server_url: str, template: str, databas
     assert revisions == {head_revision()}
 
 
-async def test_a_host_runs_it_in_a_transaction_of_its_own(server_url: str, database_url: str):
+async def test_a_host_runs_it_in_a_transaction_of_its_own(server_url: str, database_url: str) -> None:
     """Beside the host's tables and version table; a rollback leaves nothing."""
     from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -94,8 +94,16 @@ async def test_a_host_runs_it_in_a_transaction_of_its_own(server_url: str, datab
     assert (gone, made) == (None, "beside.wallet")
 
 
-@pytest.mark.parametrize("statement", ["update faregate.transfer set amount = 1", "delete from faregate.transfer", "truncate faregate.transfer", "delete from faregate.grant_slice"])
-async def test_the_ledger_is_append_only_for_everybody(database: Database, statement: str):
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update faregate.transfer set amount = 1",
+        "delete from faregate.transfer",
+        "truncate faregate.transfer",
+        "delete from faregate.grant_slice",
+    ],
+)
+async def test_the_ledger_is_append_only_for_everybody(database: Database, statement: str) -> None:
     import asyncpg
 
     connection = await database.connect()

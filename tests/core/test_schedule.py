@@ -26,7 +26,7 @@ class Counting:
             raise RuntimeError("broken")
 
 
-async def test_a_job_runs_when_due_and_then_waits(database: Database):
+async def test_a_job_runs_when_due_and_then_waits(database: Database) -> None:
     job, clock = Counting(), FixedClock(NOON)
     schedule = Schedule(database, clock, [Job("count", 60.0, job.run)])
 
@@ -36,7 +36,7 @@ async def test_a_job_runs_when_due_and_then_waits(database: Database):
     assert job.runs == 2
 
 
-async def test_many_workers_run_a_job_once(database: Database):
+async def test_many_workers_run_a_job_once(database: Database) -> None:
     job, clock = Counting(), FixedClock(NOON)
     schedules = [Schedule(database, clock, [Job("count", 60.0, job.run)]) for _ in range(8)]
 
@@ -45,7 +45,7 @@ async def test_many_workers_run_a_job_once(database: Database):
     assert job.runs == 1
 
 
-async def test_a_failing_job_is_noted_and_tried_at_its_next_time(database: Database):
+async def test_a_failing_job_is_noted_and_tried_at_its_next_time(database: Database) -> None:
     job, clock = Counting(), FixedClock(NOON)
     job.fails = True
     schedule = Schedule(database, clock, [Job("count", 60.0, job.run)])
@@ -60,26 +60,28 @@ async def test_a_failing_job_is_noted_and_tried_at_its_next_time(database: Datab
     assert job.runs == 2
 
 
-async def test_a_job_whose_worker_died_is_run_by_another_after_the_lease(database: Database):
+async def test_a_job_whose_worker_died_is_run_by_another_after_the_lease(database: Database) -> None:
     job, clock = Counting(), FixedClock(NOON)
     schedule = Schedule(database, clock, [Job("count", 60.0, job.run)])
     await schedule.run_due()
     clock.advance(minutes=2)
     async with database.transaction() as session:
-        await database.rows(session, "update faregate.scheduled_job set leased_until = :until", until=clock.now() + (clock.now() - NOON))
+        await database.rows(
+            session, "update faregate.scheduled_job set leased_until = :until", until=clock.now() + (clock.now() - NOON)
+        )
 
     assert await schedule.run_due() == 0
     clock.advance(minutes=3)
     assert await schedule.run_due() == 1
 
 
-def test_a_cron_expression_is_in_utc():
+def test_a_cron_expression_is_in_utc() -> None:
     async def nothing() -> None: ...
 
     assert Job("daily", "30 3 * * *", nothing).next_after(NOON) == datetime(2026, 2, 1, 3, 30, tzinfo=UTC)
 
 
-def test_two_jobs_of_one_name_are_a_mistake(database: Database):
+def test_two_jobs_of_one_name_are_a_mistake(database: Database) -> None:
     async def nothing() -> None: ...
 
     with pytest.raises(ConfigurationError, match="share a name"):

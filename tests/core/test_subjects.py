@@ -2,13 +2,16 @@
 
 import asyncio
 
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from faregate.core.database import Database
 from faregate.core.heartbeats import Heartbeats
 from faregate.core.subjects import Subjects
 from faregate.core.versions import VersionedCache, raise_version
 
 
-async def test_the_same_owner_is_always_the_same_subject(database: Database, subjects: Subjects):
+async def test_the_same_owner_is_always_the_same_subject(database: Database, subjects: Subjects) -> None:
     async with database.transaction() as session:
         first = await subjects.ensure(session, ["ada", "org:acme"])
     async with database.transaction() as session:
@@ -19,7 +22,7 @@ async def test_the_same_owner_is_always_the_same_subject(database: Database, sub
     assert [subject.external_id for subject in named.values()] == ["bela"]
 
 
-async def test_first_sights_at_the_same_time_agree_and_do_not_deadlock(database: Database):
+async def test_first_sights_at_the_same_time_agree_and_do_not_deadlock(database: Database) -> None:
     names = [f"user-{n}" for n in range(20)]
 
     async def see(order: list[str]) -> dict[str, int]:
@@ -33,7 +36,7 @@ async def test_first_sights_at_the_same_time_agree_and_do_not_deadlock(database:
     assert len(set(seen[0].values())) == 20
 
 
-async def test_an_email_address_is_remembered(database: Database, subjects: Subjects):
+async def test_an_email_address_is_remembered(database: Database, subjects: Subjects) -> None:
     async with database.transaction() as session:
         subject = (await subjects.ensure(session, ["ada"]))["ada"]
         await subjects.remember_email(session, subject.subject_id, "ada@example.com")
@@ -43,11 +46,13 @@ async def test_an_email_address_is_remembered(database: Database, subjects: Subj
     assert found["ada"].email == "ada@example.com"
 
 
-async def test_a_cache_is_loaded_again_when_its_version_was_raised_elsewhere(database: Database, monkeypatch):
+async def test_a_cache_is_loaded_again_when_its_version_was_raised_elsewhere(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("faregate.core.versions._LOOK_AGAIN_SECONDS", 0.05)
     loads = 0
 
-    async def load(_session) -> int:
+    async def load(_session: AsyncSession) -> int:
         nonlocal loads
         loads += 1
         return loads
@@ -63,10 +68,10 @@ async def test_a_cache_is_loaded_again_when_its_version_was_raised_elsewhere(dat
     assert (first, unchanged, await cache.get()) == ([1, 1, 1], 1, 2)
 
 
-async def test_a_crowd_loads_a_cache_once(database: Database):
+async def test_a_crowd_loads_a_cache_once(database: Database) -> None:
     loads = 0
 
-    async def load(_session) -> int:
+    async def load(_session: AsyncSession) -> int:
         nonlocal loads
         loads += 1
         await asyncio.sleep(0.01)
@@ -77,7 +82,7 @@ async def test_a_crowd_loads_a_cache_once(database: Database):
     assert await asyncio.gather(*(cache.get() for _ in range(20))) == [1] * 20
 
 
-async def test_the_slowest_worker_says_how_far_settlement_has_come(database: Database):
+async def test_the_slowest_worker_says_how_far_settlement_has_come(database: Database) -> None:
     from datetime import UTC, datetime
 
     heartbeats = Heartbeats(database)

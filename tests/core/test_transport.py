@@ -42,7 +42,7 @@ async def _take(consumer: IConsumer, count: int, *, limit: int = 100) -> list[De
     return taken
 
 
-async def test_what_is_published_is_delivered_once_and_in_order(transport: ITransport, consumer: IConsumer):
+async def test_what_is_published_is_delivered_once_and_in_order(transport: ITransport, consumer: IConsumer) -> None:
     await transport.publish(QUEUE, _messages("a", "b", "c"))
 
     taken = await _take(consumer, 3)
@@ -54,7 +54,7 @@ async def test_what_is_published_is_delivered_once_and_in_order(transport: ITran
     assert (await transport.backlog(QUEUE)).depth == 0
 
 
-async def test_bytes_that_are_no_text_survive(transport: ITransport, consumer: IConsumer):
+async def test_bytes_that_are_no_text_survive(transport: ITransport, consumer: IConsumer) -> None:
     body = bytes(range(256)) * 100
     await transport.publish(QUEUE, [OutgoingMessage(body)])
 
@@ -63,7 +63,7 @@ async def test_bytes_that_are_no_text_survive(transport: ITransport, consumer: I
     assert delivery.body == body
 
 
-async def test_headers_travel_along(transport: ITransport, consumer: IConsumer):
+async def test_headers_travel_along(transport: ITransport, consumer: IConsumer) -> None:
     await transport.publish(QUEUE, [OutgoingMessage(b"x", {"apart": True, "name": "n"})])
 
     (delivery,) = await _take(consumer, 1)
@@ -71,7 +71,7 @@ async def test_headers_travel_along(transport: ITransport, consumer: IConsumer):
     assert (delivery.headers["apart"], delivery.headers["name"]) == (True, "n")
 
 
-async def test_every_message_has_an_id_of_its_own_and_a_time(transport: ITransport, consumer: IConsumer):
+async def test_every_message_has_an_id_of_its_own_and_a_time(transport: ITransport, consumer: IConsumer) -> None:
     await transport.publish(QUEUE, _messages("a", "a"))
 
     taken = await _take(consumer, 2)
@@ -80,14 +80,14 @@ async def test_every_message_has_an_id_of_its_own_and_a_time(transport: ITranspo
     assert all(delivery.published_at is not None for delivery in taken)
 
 
-async def test_queues_do_not_mix(transport: ITransport, consumer: IConsumer):
+async def test_queues_do_not_mix(transport: ITransport, consumer: IConsumer) -> None:
     await transport.publish(OTHER_QUEUE, _messages("other"))
     await transport.publish(QUEUE, _messages("mine"))
 
     assert [delivery.body for delivery in await _take(consumer, 2)] == [b"mine"]
 
 
-async def test_no_more_than_the_limit_is_taken_at_once(transport: ITransport, consumer: IConsumer):
+async def test_no_more_than_the_limit_is_taken_at_once(transport: ITransport, consumer: IConsumer) -> None:
     await transport.publish(QUEUE, _messages(*"abcdefg"))
 
     first = await consumer.take(3, wait_seconds=3)
@@ -95,7 +95,7 @@ async def test_no_more_than_the_limit_is_taken_at_once(transport: ITransport, co
     assert 1 <= len(first) <= 3
 
 
-async def test_a_waiting_consumer_is_woken_by_a_message(transport: ITransport, consumer: IConsumer):
+async def test_a_waiting_consumer_is_woken_by_a_message(transport: ITransport, consumer: IConsumer) -> None:
     taking = asyncio.create_task(consumer.take(10, wait_seconds=10))
     await asyncio.sleep(0.3)
     began = asyncio.get_running_loop().time()
@@ -106,7 +106,7 @@ async def test_a_waiting_consumer_is_woken_by_a_message(transport: ITransport, c
     assert asyncio.get_running_loop().time() - began < 0.8
 
 
-async def test_two_consumers_share_the_messages_and_none_is_delivered_twice(transport: ITransport):
+async def test_two_consumers_share_the_messages_and_none_is_delivered_twice(transport: ITransport) -> None:
     first, second = await transport.consume(QUEUE), await transport.consume(QUEUE)
     await transport.publish(QUEUE, _messages(*(str(n) for n in range(60))))
 
@@ -124,7 +124,7 @@ async def test_two_consumers_share_the_messages_and_none_is_delivered_twice(tran
     assert sorted(taken, key=int) == [str(n).encode() for n in range(60)]
 
 
-async def test_what_was_taken_and_not_decided_comes_again_when_the_consumer_leaves(transport: ITransport):
+async def test_what_was_taken_and_not_decided_comes_again_when_the_consumer_leaves(transport: ITransport) -> None:
     first = await transport.consume(QUEUE)
     await transport.publish(QUEUE, _messages("a", "b"))
     taken = await _take(first, 2)
@@ -138,7 +138,9 @@ async def test_what_was_taken_and_not_decided_comes_again_when_the_consumer_leav
     assert [delivery.body for delivery in again] == [b"b"]
 
 
-async def test_a_dead_letter_is_kept_with_its_reason_beside_good_neighbours(transport: ITransport, consumer: IConsumer):
+async def test_a_dead_letter_is_kept_with_its_reason_beside_good_neighbours(
+    transport: ITransport, consumer: IConsumer
+) -> None:
     await transport.publish(QUEUE, _messages("good", "poison", "better"))
     taken = await _take(consumer, 3)
     decisions = [(d, DeadLetter("cannot be read") if d.body == b"poison" else Ack()) for d in taken]
@@ -150,7 +152,7 @@ async def test_a_dead_letter_is_kept_with_its_reason_beside_good_neighbours(tran
     assert (await transport.backlog(QUEUE)).depth == 0
 
 
-async def test_dead_letters_are_replayed_or_dropped_by_id(transport: ITransport, consumer: IConsumer):
+async def test_dead_letters_are_replayed_or_dropped_by_id(transport: ITransport, consumer: IConsumer) -> None:
     await transport.publish(QUEUE, _messages("one", "two"))
     await consumer.decide([(delivery, DeadLetter("no")) for delivery in await _take(consumer, 2)])
     first, second = [letter async for letter in transport.dead_letters(queue=QUEUE)]
@@ -164,7 +166,7 @@ async def test_dead_letters_are_replayed_or_dropped_by_id(transport: ITransport,
 
 async def test_a_retried_message_waits_its_delay_and_says_that_it_came_before(
     transport: ITransport, consumer: IConsumer, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     _delays(monkeypatch, (0.4, 0.4))
     await transport.publish(QUEUE, _messages("later"))
     (delivery,) = await _take(consumer, 1)
@@ -177,7 +179,7 @@ async def test_a_retried_message_waits_its_delay_and_says_that_it_came_before(
 
 async def test_past_the_last_delay_a_retried_message_is_dead_with_its_reason(
     transport: ITransport, consumer: IConsumer, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     _delays(monkeypatch, (0.1,))
     await transport.publish(QUEUE, _messages("hopeless"))
     for _ in range(2):
@@ -190,7 +192,7 @@ async def test_past_the_last_delay_a_retried_message_is_dead_with_its_reason(
     assert letter.attempts == 2
 
 
-async def test_the_backlog_tells_depth_and_age(transport: ITransport):
+async def test_the_backlog_tells_depth_and_age(transport: ITransport) -> None:
     assert await transport.backlog(QUEUE) == await transport.backlog(OTHER_QUEUE)
 
     await transport.publish(QUEUE, _messages("a", "b"))

@@ -171,8 +171,8 @@ class UsageQuery(PageQuery):
     user_id: str | None = None
     organization_id: str | None = None
     feature_key: str | None = None
-    since: Moment | None = Field(None, alias="from")
-    until: Moment | None = Field(None, alias="to")
+    since: Moment | None = Field(default=None, alias="from")
+    until: Moment | None = Field(default=None, alias="to")
 
 
 class GrantAnswer(Answer):
@@ -233,10 +233,12 @@ class GrantBody(Body):
     effective_at: Moment | None = None
     expires_at: Moment | None = None
     features: list[ExternalId] | None = None
-    every: Text | None = Field(None, description="makes it recurring: 'day', 'week', 'month', 'year', '3 days' …")
+    every: Text | None = Field(
+        default=None, description="makes it recurring: 'day', 'week', 'month', 'year', '3 days' …"
+    )
     rollover_min: Annotated[Credits, Field(ge=0)] = Decimal(0)
     rollover_max: Annotated[Credits, Field(ge=0)] = Decimal(0)
-    key: ExternalId | None = Field(None, description="the same key on one wallet makes one grant")
+    key: ExternalId | None = Field(default=None, description="the same key on one wallet makes one grant")
     reason: Text | None = None
 
 

@@ -31,82 +31,88 @@ class Settings(BaseSettings):
     )
 
     database_url: _PostgresUrl | None = Field(
-        None,
+        default=None,
         description="PostgreSQL to use; without it the embedded server starts by itself",
         examples=["postgresql://faregate:secret@db.internal/faregate"],
     )
     db_schema: str = Field(
-        "faregate",
+        default="faregate",
         pattern=r"^[a-z_][a-z0-9_]{0,62}$",
         description="schema that holds all tables; one schema is one tenant",
         examples=["faregate"],
     )
-    db_pool_size: int = Field(10, ge=1, le=500, description="connections per process", examples=["10"])
+    db_pool_size: int = Field(default=10, ge=1, le=500, description="connections per process", examples=["10"])
     db_statement_timeout_seconds: float = Field(
-        15, gt=0, le=3600, description="longest statement before the database ends it", examples=["15"]
+        default=15, gt=0, le=3600, description="longest statement before the database ends it", examples=["15"]
     )
     db_lock_timeout_seconds: float = Field(
-        2, gt=0, le=600, description="longest wait for a row lock before the transaction is tried again", examples=["2"]
+        default=2,
+        gt=0,
+        le=600,
+        description="longest wait for a row lock before the transaction is tried again",
+        examples=["2"],
     )
     data_dir: Path | None = Field(
-        None,
+        default=None,
         description="where the embedded PostgreSQL keeps its data; else /var/lib/faregate (root) or ~/.local/share/faregate",
         examples=["/var/lib/faregate"],
     )
     broker_url: _BrokerUrl | None = Field(
-        None,
+        default=None,
         description="RabbitMQ to use; without it messages wait in PostgreSQL",
         examples=["amqp://guest:guest@localhost:5672/"],
     )
     queue_type: Literal["quorum", "classic"] = Field(
-        "quorum", description="kind of RabbitMQ queue to declare", examples=["quorum"]
+        default="quorum", description="kind of RabbitMQ queue to declare", examples=["quorum"]
     )
     redis_url: Annotated[str, Field(pattern=r"^(rediss?|unix)://")] | None = Field(
-        None,
+        default=None,
         description="Redis or Valkey for limits and caches shared by several gateways",
         examples=["redis://localhost:6379/0"],
     )
-    host: str = Field("127.0.0.1", description="address the gateway listens on", examples=["0.0.0.0"])  # noqa: S104
+    host: str = Field(default="127.0.0.1", description="address the gateway listens on", examples=["0.0.0.0"])  # noqa: S104
     port: int = Field(
-        8080, ge=0, le=65535, description="port the gateway listens on; 0 takes a free one", examples=["8080"]
+        default=8080, ge=0, le=65535, description="port the gateway listens on; 0 takes a free one", examples=["8080"]
     )
     server_api_key: SecretStr | None = Field(
-        None,
+        default=None,
         min_length=16,
         description="bootstrap server API key with all scopes",
         examples=["a random text of 16 characters or more"],
     )
     credit_price_usd: Annotated[Decimal, Field(gt=0, lt=10**6)] = Field(
-        Decimal("0.01"), description="what one credit costs, in USD", examples=["0.01"]
+        default=Decimal("0.01"), description="what one credit costs, in USD", examples=["0.01"]
     )
     margin_percent: Annotated[Decimal, Field(ge=-100, le=100_000)] = Field(
-        Decimal(20),
+        default=Decimal(20),
         description="added to the provider's cost unless feature, model or provider say otherwise",
         examples=["20"],
     )
     credit_quantum: Annotated[Decimal, Field(ge=Decimal("0.000001"), le=1000, decimal_places=6)] = Field(
-        Decimal("0.000001"), description="each priced line is rounded up to a multiple of this", examples=["0.000001"]
+        default=Decimal("0.000001"),
+        description="each priced line is rounded up to a multiple of this",
+        examples=["0.000001"],
     )
     initial_credits: Annotated[Decimal, Field(ge=0, lt=10**9, decimal_places=6)] = Field(
-        Decimal(0), description="granted once to each wallet when it is first seen", examples=["10"]
+        default=Decimal(0), description="granted once to each wallet when it is first seen", examples=["10"]
     )
     hold_ttl_seconds: int = Field(
-        3600,
+        default=3600,
         ge=1,
         le=86_400,
         description="how long a hold lasts unless the feature or the call says otherwise",
         examples=["3600"],
     )
     allow_unstarted: bool = Field(
-        True,
+        default=True,
         description="settle uses that were never started (flagged no_hold) instead of refusing them",
         examples=["true"],
     )
     settle_batch_size: int = Field(
-        250, ge=1, le=1000, description="messages settled in one transaction", examples=["250"]
+        default=250, ge=1, le=1000, description="messages settled in one transaction", examples=["250"]
     )
     batch_size: int = Field(
-        100,
+        default=100,
         ge=1,
         le=100_000,
         validation_alias=_known_as("USAGE_BATCH_SIZE"),
@@ -114,7 +120,7 @@ class Settings(BaseSettings):
         examples=["100"],
     )
     batch_timeout_seconds: float = Field(
-        5,
+        default=5,
         gt=0,
         le=3600,
         validation_alias=_known_as("USAGE_BATCH_TIMEOUT"),
@@ -122,25 +128,28 @@ class Settings(BaseSettings):
         examples=["5"],
     )
     alert_warning_percent: _Percent = Field(
-        Decimal(75), validation_alias=_known_as("USAGE_ALERT_WARNING"), description="first quota alert", examples=["75"]
+        default=Decimal(75),
+        validation_alias=_known_as("USAGE_ALERT_WARNING"),
+        description="first quota alert",
+        examples=["75"],
     )
     alert_critical_percent: _Percent = Field(
-        Decimal(90),
+        default=Decimal(90),
         validation_alias=_known_as("USAGE_ALERT_CRITICAL"),
         description="second quota alert",
         examples=["90"],
     )
     alert_exceeded_percent: _Percent = Field(
-        Decimal(100),
+        default=Decimal(100),
         validation_alias=_known_as("USAGE_ALERT_EXCEEDED"),
         description="last quota alert",
         examples=["100"],
     )
     log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="auto writes for people on a terminal and JSON elsewhere", examples=["json"]
+        default="auto", description="auto writes for people on a terminal and JSON elsewhere", examples=["json"]
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="least severe event that is logged", examples=["info"]
+        default="info", description="least severe event that is logged", examples=["info"]
     )
 
     @field_validator("db_schema")

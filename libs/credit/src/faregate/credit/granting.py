@@ -10,7 +10,6 @@ from faregate.core.errors import InvalidError, KeyConflictError
 from faregate.core.ids import new_uuid7
 from faregate.credit.accounts import GrantSource
 from faregate.credit.book import Book, GrantState, Renewal, WalletState
-from faregate.credit.errors import UnknownGrantError
 from faregate.credit.maturing import expire_lapsed, post_grant
 from faregate.credit.recurrence import next_renewal, parse_every
 
@@ -86,10 +85,8 @@ def add_grant(book: Book, wallet: WalletState, spec: GrantSpec) -> tuple[GrantSt
     return grant, False
 
 
-def void_grant(book: Book, wallet: WalletState, grant: GrantState | None, *, actor: str, reason: str) -> GrantState:
+def void_grant(book: Book, wallet: WalletState, grant: GrantState, *, actor: str, reason: str) -> GrantState:
     """Take a grant back: what open holds do not protect goes at once, the rest when they close. Safe to repeat."""
-    if grant is None:
-        raise UnknownGrantError("of that id")
     if grant.voided:
         return grant
     grant.voided = True

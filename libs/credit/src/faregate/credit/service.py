@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,8 +14,8 @@ from faregate.core.errors import FaregateError, RetryTransactionError
 from faregate.core.subjects import Subject, Subjects
 from faregate.credit.accounts import GrantSource
 from faregate.credit.book import Book, ChargeState, WalletState
-from faregate.credit.errors import UnknownUsageKeyError, UnknownWalletError
-from faregate.credit.granting import GrantSpec, add_grant
+from faregate.credit.errors import UnknownGrantError, UnknownUsageKeyError, UnknownWalletError
+from faregate.credit.granting import GrantSpec, add_grant, void_grant
 from faregate.credit.holds import HoldRequest, extend_hold, open_hold, void_hold
 from faregate.credit.interfaces import ISettlementProgress
 from faregate.credit.maturing import mature
@@ -177,6 +178,24 @@ class CreditService:
         grant, replayed = add_grant(book, wallet, spec)
         await self._ledger.write(session, book)
         return grant_view(grant, now=book.now), wallet_view(wallet, owner_id=owner_id, email=subject.email), replayed
+
+    async def void_grant(
+        self, session: AsyncSession, owner_id: str, grant_id: UUID, *, actor: str, reason: str
+    ) -> tuple[Grant, Wallet]:
+        """Take a grant back: at once what no open hold protects, the rest when the holds close. Safe to repeat.
+
+        Raises:
+            UnknownWalletError, UnknownGrantError.
+        """
+        subject = await self._owner(session, owner_id)
+        book = await self._lock(session, [subject.subject_id])
+        await self._ledger.load_grants_by_id(session, book, [grant_id])
+        wallet = book.wallets[subject.subject_id]
+        if grant_id not in wallet.grants:
+            raise UnknownGrantError(grant_id)
+        grant = void_grant(book, wallet, wallet.grants[grant_id], actor=actor, reason=reason)
+        await self._ledger.write(session, book)
+        return grant_view(grant, now=book.now), wallet_view(wallet, owner_id=owner_id, email=subject.email)
 
     async def wallet(self, session: AsyncSession, owner_id: str) -> Wallet:
         """Return a wallet as of now, with its live grants.

@@ -123,7 +123,7 @@ class SettlementBody(FeatureBody):
 
     usage_key: ExternalId | None = None
     organization_id: ExternalId | None = None
-    duration: Count | None = Field(None, description="milliseconds")
+    duration: Count | None = Field(default=None, description="milliseconds")
     metadata: JsonObject | None = None
 
     def usage_bodies(self) -> Sequence[UsageBody]:
@@ -159,8 +159,8 @@ class EndBody(SettlementBody):
     ai_model: ModelName
     provider: ModelName | None = None
     service_tier: ModelName | None = None
-    input_tokens: Count = Field(0, validation_alias=AliasChoices("input_tokens", "input_token"))
-    output_tokens: Count = Field(0, validation_alias=AliasChoices("output_tokens", "output_token"))
+    input_tokens: Count = Field(default=0, validation_alias=AliasChoices("input_tokens", "input_token"))
+    output_tokens: Count = Field(default=0, validation_alias=AliasChoices("output_tokens", "output_token"))
     cache_read_tokens: Count = 0
     cache_write_tokens: Count = 0
 

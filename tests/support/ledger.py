@@ -1,0 +1,228 @@
+"""One wallet to drive in tests, purely or through the database, by the same calls: amounts in credits, time by hand."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from faregate.core.clock import FixedClock
+from faregate.core.credits import to_credits, to_micros
+from faregate.core.database import Database
+from faregate.core.errors import FaregateError
+from faregate.core.heartbeats import Heartbeats
+from faregate.core.subjects import Subjects
+from faregate.credit.accounts import GrantSource
+from faregate.credit.book import Book, ChargeState, GrantState, WalletState
+from faregate.credit.granting import GrantSpec, add_grant, void_grant
+from faregate.credit.holds import HoldRequest, extend_hold, open_hold, void_hold
+from faregate.credit.maturing import mature
+from faregate.credit.repository import LedgerRepository
+from faregate.credit.service import CreditService, Held, Posted
+from faregate.credit.settlement import ChargeOpening, Posting, settle
+
+__all__ = ["START", "DatabaseLedger", "Ledger", "PureLedger"]
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+T = TypeVar("T")
+Amount = Decimal | int | str
+
+
+def micros(amount: Amount) -> int:
+    return to_micros(Decimal(amount))
+
+
+class Ledger(ABC):
+    """A wallet under test, and its clock."""
+
+    def __init__(self) -> None:
+        self.clock = FixedClock(START)
+        self.names: dict[str, str] = {}
+
+    async def grant(self, name: str, credits: Amount, **spec: Any) -> None:
+        """Put a grant called `name` into the wallet."""
+        spec.setdefault("source", GrantSource.PURCHASE)
+        for bound in ("rollover_min", "rollover_max"):
+            spec[bound] = micros(spec.get(bound, 0))
+        await self.add(GrantSpec(micros(credits), key=name, **spec))
+
+    async def hold(self, key: str, credits: Amount, *, ttl: int = 3600, feature: str = "f") -> ChargeState:
+        """Open a hold."""
+        return await self.open(key, micros(credits), ttl, feature)
+
+    async def settle(self, key: str, credits: Amount, *, feature: str = "f", in_full: bool = False) -> ChargeState:
+        """Settle a use, started or not."""
+        amount = micros(credits)
+        return await self.post(key, amount, feature, in_full)
+
+    async def use(self, credits: Amount, *, key: str | None = None, feature: str = "f") -> ChargeState:
+        """Use without a hold; what is not covered is shortfall."""
+        self.names[f"use-{len(self.names)}"] = ""
+        return await self.settle(key or f"use-{len(self.names)}", credits, feature=feature)
+
+    @abstractmethod
+    async def add(self, spec: GrantSpec) -> None: ...
+    @abstractmethod
+    async def open(self, key: str, amount: int, ttl: int, feature: str) -> ChargeState: ...
+    @abstractmethod
+    async def post(self, key: str, amount: int, feature: str, in_full: bool) -> ChargeState: ...
+    @abstractmethod
+    async def void(self, key: str) -> ChargeState: ...
+    @abstractmethod
+    async def extend(self, key: str, ttl: int) -> datetime: ...
+    @abstractmethod
+    async def void_grant(self, name: str) -> None: ...
+    @abstractmethod
+    async def set_limit(self, credits: Amount) -> None: ...
+    @abstractmethod
+    async def state(self) -> tuple[WalletState, list[GrantState]]:
+        """Return the wallet as of now, and all its grants."""
+
+    async def balance(self) -> Decimal:
+        return to_credits((await self.state())[0].balance).normalize()
+
+    async def free(self) -> Decimal:
+        return to_credits((await self.state())[0].free).normalize()
+
+    async def left(self) -> dict[str, Decimal]:
+        """Return what is left of each grant, by name."""
+        return {str(grant.key): to_credits(grant.remaining).normalize() for grant in (await self.state())[1]}
+
+
+class PureLedger(Ledger):
+    """The rules alone: a book without a database."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wallet = WalletState(1, all_grants=True)
+        self.charges: dict[str, ChargeState] = {}
+        self.transfers: list[Any] = []
+
+    async def add(self, spec: GrantSpec) -> None:
+        self._decide(lambda book: add_grant(book, self.wallet, spec))
+
+    async def open(self, key: str, amount: int, ttl: int, feature: str) -> ChargeState:
+        request = HoldRequest(key, 1, 1, None, feature, "individual", amount, ttl, f"{amount}{ttl}{feature}".encode())
+        return self._decide(lambda book: open_hold(book, request))
+
+    async def post(self, key: str, amount: int, feature: str, in_full: bool) -> ChargeState:
+        posting = Posting(
+            key,
+            amount,
+            amount,
+            f"{amount}".encode(),
+            opening=ChargeOpening(1, 1, None, feature, "individual"),
+            in_full=in_full,
+        )
+        return self._decide(lambda book: settle(book, posting)[0])
+
+    async def void(self, key: str) -> ChargeState:
+        return self._decide(lambda book: void_hold(book, book.charges[key], reason=None))
+
+    async def extend(self, key: str, ttl: int) -> datetime:
+        return self._decide(lambda book: extend_hold(book, book.charges[key], ttl))
+
+    async def void_grant(self, name: str) -> None:
+        grant = next(grant for grant in self.wallet.grants.values() if grant.key == name)
+        self._decide(lambda book: void_grant(book, self.wallet, grant, actor="test", reason="test"))
+
+    async def set_limit(self, credits: Amount) -> None:
+        self.wallet.credit_limit = micros(credits)
+
+    async def state(self) -> tuple[WalletState, list[GrantState]]:
+        self._decide(lambda _: None)
+        return self.wallet, list(self.wallet.grants.values())
+
+    def _decide(self, decide: Callable[[Book], T]) -> T:
+        book = Book(self.clock.now(), [self.wallet])
+        book.charges = self.charges
+        if self.wallet.next_change_at is not None and self.wallet.next_change_at <= book.now:
+            mature(book, self.wallet, self.charges.values(), holds_until=book.now)
+        try:
+            return decide(book)
+        finally:
+            self.transfers += book.transfers
+            check_invariants(self.wallet, self.charges.values())
+
+
+class DatabaseLedger(Ledger):
+    """The same wallet in PostgreSQL, through the service."""
+
+    OWNER = "owner"
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        self.database = database
+        subjects = Subjects(database)
+        self.service = CreditService(database, subjects, Heartbeats(database), clock=self.clock)
+        self.repository = LedgerRepository(database)
+
+    async def add(self, spec: GrantSpec) -> None:
+        await self.database.run(lambda session: self.service.grant(session, self.OWNER, spec))
+
+    async def open(self, key: str, amount: int, ttl: int, feature: str) -> ChargeState:
+        wallet_id = await self._wallet_id()
+        request = HoldRequest(
+            key, wallet_id, wallet_id, None, feature, "individual", amount, ttl, f"{amount}{ttl}{feature}".encode()
+        )
+        (outcome,) = await self.database.run(lambda session: self.service.authorize(session, [request]))
+        return _charge(outcome)
+
+    async def post(self, key: str, amount: int, feature: str, in_full: bool) -> ChargeState:
+        wallet_id = await self._wallet_id()
+        opening = ChargeOpening(wallet_id, wallet_id, None, feature, "individual")
+        posting = Posting(key, amount, amount, f"{amount}".encode(), opening=opening, in_full=in_full)
+        (outcome,) = await self.database.run(lambda session: self.service.post(session, [posting]))
+        return _charge(outcome)
+
+    async def void(self, key: str) -> ChargeState:
+        return (await self.database.run(lambda session: self.service.void(session, key))).charge
+
+    async def extend(self, key: str, ttl: int) -> datetime:
+        held = await self.database.run(lambda session: self.service.extend(session, key, ttl_seconds=ttl))
+        assert held.charge.expires_at is not None
+        return held.charge.expires_at
+
+    async def void_grant(self, name: str) -> None:
+        grant = next(grant for grant in (await self.state())[1] if grant.key == name)
+        await self.database.run(
+            lambda session: self.service.void_grant(session, self.OWNER, grant.grant_id, actor="test", reason="test")
+        )
+
+    async def set_limit(self, credits: Amount) -> None:
+        def change(wallet: WalletState) -> None:
+            wallet.credit_limit = micros(credits)
+
+        await self.database.run(lambda session: self.service.change_wallet(session, self.OWNER, change))
+
+    async def state(self) -> tuple[WalletState, list[GrantState]]:
+        wallet_id = await self._wallet_id()
+        await self.database.run(lambda session: self.service.wallet(session, self.OWNER))
+        async with self.database.transaction(read_only=True) as session:
+            book = await self.repository.read(session, [wallet_id], now=self.clock.now())
+            grants = await self.repository.grants(session, wallet_id, live=False)
+        return book.wallets[wallet_id], grants
+
+    async def _wallet_id(self) -> int:
+        owners = await self.database.run(lambda session: self.service.ensure_wallets(session, [self.OWNER]))
+        return owners[self.OWNER].subject_id
+
+
+def check_invariants(wallet: WalletState, charges: Iterable[ChargeState]) -> None:
+    """Assert what must hold after every step, whatever it was."""
+    held = sum(charge.hold for charge in charges if charge.status == 0)
+    remaining = sum(grant.remaining for grant in wallet.grants.values())
+    restricted = sum(grant.remaining - grant.held for grant in wallet.grants.values() if grant.features is not None)
+    assert wallet.held == held, "held is the sum of open holds"
+    assert wallet.balance == remaining - wallet.debt, "balance is what grants hold less the debt"
+    assert wallet.earmarked == restricted, "earmarked is what restricted grants keep beyond their holds"
+    assert wallet.free >= 0, "never overspent"
+    assert 0 <= wallet.debt <= wallet.credit_limit, "the debt stays within the limit"
+    assert all(0 <= grant.held <= grant.remaining for grant in wallet.grants.values())
+    assert min(wallet.credits, wallet.debits, wallet.held) >= 0
+
+
+def _charge(outcome: Held | Posted | FaregateError) -> ChargeState:
+    if isinstance(outcome, FaregateError):
+        raise outcome
+    return outcome.charge
