@@ -224,7 +224,7 @@ def position_of(cursor: str | None, *kinds: type[Any]) -> Sequence[Any] | None:
     if cursor is None:
         return None
     try:
-        values = exact_json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        values = exact_json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
         return [
             datetime.fromisoformat(value) if kind is datetime else kind(value)
             for kind, value in zip(kinds, values, strict=True)

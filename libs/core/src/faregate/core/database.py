@@ -222,7 +222,7 @@ class Database:
         try:
             return await asyncpg.connect(self.url, server_settings=self._session_settings, timeout=10)
         except (OSError, TimeoutError) as error:
-            raise EngineUnavailableError(f"the database does not answer: {error or type(error).__name__}") from error
+            raise EngineUnavailableError("the database does not answer; try again") from error
 
     def _require_engine(self) -> AsyncEngine:
         if self._engine is None:

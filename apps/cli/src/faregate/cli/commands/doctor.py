@@ -74,7 +74,8 @@ async def _try(name: str, look: Callable[[Database], Awaitable[str]], database: 
     try:
         return Finding(name, ok=True, detail=await look(database))
     except FaregateError as error:
-        return Finding(name, ok=False, detail=error.detail, fix=fix)
+        cause = f" ({error.__cause__})" if error.__cause__ is not None else ""
+        return Finding(name, ok=False, detail=error.detail + cause, fix=fix)
 
 
 def _key(settings: Settings) -> Finding:

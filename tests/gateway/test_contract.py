@@ -1,0 +1,130 @@
+"""The envelope, the codes and the guards that all calls share."""
+
+import pytest
+
+from support.apps import KEY, Gateway
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"x-server-api-key": ""}, {"x-server-api-key": "wrong-wrong-wrong-wrong"}, {"x-server-api-key": KEY + "x"}],
+)
+async def test_without_a_known_key_nothing_is_told(gateway: Gateway, headers: dict[str, str]) -> None:
+    refused = await gateway.call("GET", "/api/wallets/ada", headers=headers)
+
+    assert (refused.status, refused.error["code"]) == (401, "unauthenticated")
+    assert KEY not in str(refused.body)
+
+
+async def test_the_key_is_accepted_as_bearer_token_too(gateway: Gateway) -> None:
+    headers = {"x-server-api-key": "", "authorization": f"Bearer {KEY}"}
+
+    assert (await gateway.call("GET", "/api/features", headers=headers)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "code"),
+    [
+        (b"{", {}, 400, "malformed"),
+        (b'{"user_id":"a","user_id":"b"}', {}, 400, "malformed"),
+        (b"NaN", {}, 400, "malformed"),
+        (b"\xff\xfe", {}, 400, "malformed"),
+        (b"[" * 100, {}, 400, "malformed"),
+        (b"{}", {"content-type": "text/plain"}, 415, "unsupported_media_type"),
+        (b'{"metadata":"' + b"x" * 1_100_000 + b'"}', {}, 413, "too_large"),
+        (b"[]", {}, 422, "invalid"),
+        (b"null", {}, 422, "invalid"),
+        (b"{}", {}, 422, "invalid"),
+    ],
+)
+async def test_bad_bodies_are_told_apart(
+    gateway: Gateway, body: bytes, headers: dict[str, str], status: int, code: str
+) -> None:
+    refused = await gateway.call("POST", "/api/credits-process/start", body, headers=headers)
+
+    assert (refused.status, refused.error["code"]) == (status, code)
+
+
+async def test_every_wrong_field_is_named_and_no_value_is_repeated(gateway: Gateway) -> None:
+    body = {
+        "user_id": "canary value",
+        "feature_endpoint_id": 7,
+        "usages": [{"ai_model": "m", "input_tokens": -1}, {"ai_model": "m", "output_tokens": True}],
+    }
+    refused = await gateway.post("/api/credits-process/end-multimodel", body)
+
+    assert [field["param"] for field in refused.error["fields"]] == [
+        "user_id",
+        "feature_endpoint_id",
+        "usages.0.input_tokens",
+        "usages.1.output_tokens",
+    ]
+    assert "canary" not in str(refused.body)
+
+
+@pytest.mark.parametrize("tokens", [-1, 1.5, "5", True, None, 10**10])
+async def test_token_counts_are_whole_numbers_from_zero(gateway: Gateway, tokens: object) -> None:
+    body = {"user_id": "a", "feature_endpoint_value": "f", "usages": [{"ai_model": "m", "input_tokens": tokens}]}
+
+    assert (await gateway.post("/api/credits-process/end-multimodel", body)).status == 422
+
+
+async def test_a_misspelt_token_count_is_refused_not_swallowed(gateway: Gateway) -> None:
+    body = {"user_id": "a", "feature_endpoint_value": "f", "usages": [{"ai_model": "m", "cached_tokens": 5}]}
+    refused = await gateway.post("/api/credits-process/end-multimodel", body)
+
+    assert refused.status == 422
+    assert "unknown count cached_tokens" in refused.error["detail"]
+
+
+async def test_an_unknown_path_and_a_wrong_method_have_the_envelope_too(gateway: Gateway) -> None:
+    nowhere = await gateway.get("/api/nowhere")
+    wrong = await gateway.call("DELETE", "/api/wallets/ada")
+
+    assert (nowhere.status, nowhere.error["code"]) == (404, "not_found")
+    assert (wrong.status, wrong.error["code"]) == (405, "method_not_allowed")
+    assert set(wrong.headers["allow"].split(", ")) == {"GET", "HEAD", "PUT"}
+
+
+async def test_the_request_id_is_accepted_or_made_and_returned(gateway: Gateway) -> None:
+    given = await gateway.call("GET", "/api/nowhere", headers={"x-request-id": "mine-1"})
+    odd = await gateway.call("GET", "/api/nowhere", headers={"x-request-id": "not an id!"})
+
+    assert given.headers["x-request-id"] == given.error["request_id"] == "mine-1"
+    assert odd.headers["x-request-id"] not in {"", "not an id!"}
+
+
+async def test_the_probes_need_no_key(gateway: Gateway) -> None:
+    health = await gateway.call("GET", "/healthz", headers={"x-server-api-key": ""})
+    ready = await gateway.call("GET", "/readyz", headers={"x-server-api-key": ""})
+
+    assert (health.status, health.data["status"]) == (200, "ok")
+    assert (ready.status, ready.data["status"]) == (200, "ready")
+    assert {check["name"] for check in ready.data["checks"]} == {"database", "migrations", "queue"}
+
+
+async def test_without_a_database_calls_answer_503_and_readiness_says_why(gateway: Gateway) -> None:
+    await gateway.get("/api/features")
+    database = gateway.database
+    await database.close()
+    database._url = "postgresql://postgres@127.0.0.1:1/none"
+    await database.open()
+
+    refused = await gateway.start("ada", "GENERATE_QUESTION_PAPER")
+    ready = await gateway.get("/readyz")
+
+    assert (refused.status, refused.error["code"]) == (503, "unavailable")
+    assert "127.0.0.1" not in refused.error["detail"]
+    assert ready.status == 503
+    assert [check["name"] for check in ready.data["checks"] if not check["ok"]] == ["database", "migrations", "queue"]
+
+
+async def test_a_defect_is_a_500_without_its_insides(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("select secret from table")
+
+    monkeypatch.setattr(gateway.container.usage.container.catalog(), "current", broken)
+    refused = await gateway.get("/api/features")
+
+    assert (refused.status, refused.error["code"]) == (500, "internal")
+    assert "secret" not in str(refused.body)

@@ -1,0 +1,348 @@
+"""The three phases over HTTP, by the wire contract."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from support.apps import Gateway, open_gateway, settings_for
+
+USAGE = {"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}
+"""Costs 0.0035 USD, so 0.42 credits at 0.01 USD a credit and 20 % margin."""
+
+
+@pytest.fixture(autouse=True)
+async def _features(gateway: Gateway) -> None:
+    await gateway.feature("ai_chat_v1", min_credits=2)
+    await gateway.grant("ada", 10)
+
+
+async def test_start_holds_and_end_settles(gateway: Gateway) -> None:
+    started = await gateway.start("ada", "ai_chat_v1")
+    ended = await gateway.end("ada", "ai_chat_v1", usage_key=started.data["usage_key"], usages=[USAGE])
+
+    assert started.status == 200
+    assert started.body["success"] is True
+    assert {
+        name: started.data[name] for name in ("status", "user_id", "credits", "balance", "held", "hold", "charging")
+    } == {
+        "status": "accessible",
+        "user_id": "ada",
+        "credits": 8,
+        "balance": 10,
+        "held": 2,
+        "hold": 2,
+        "charging": "individual",
+    }
+    assert ended.status == 200
+    assert {name: ended.data[name] for name in ("status", "credits", "balance", "charged", "shortfall", "flags")} == {
+        "status": "returnable",
+        "credits": Decimal("9.58"),
+        "balance": Decimal("9.58"),
+        "charged": Decimal("0.42"),
+        "shortfall": 0,
+        "flags": [],
+    }
+    (line,) = ended.data["details"]
+    assert (line["provider_cost_usd"], line["margin_percent"], line["credits"]) == (
+        Decimal("0.0035"),
+        20,
+        Decimal("0.42"),
+    )
+
+
+async def test_a_refused_start_says_why_where_existing_clients_look(gateway: Gateway) -> None:
+    refused = await gateway.start("bela", "ai_chat_v1")
+
+    assert refused.status == refused.body["status"] == 402
+    assert refused.body["success"] is False
+    assert (refused.data["status"], refused.data["user_id"], refused.data["credits"], refused.data["required"]) == (
+        "not-accessible",
+        "bela",
+        0,
+        2,
+    )
+    assert (
+        refused.data["message"]
+        == refused.body["message"]
+        == "Insufficient credits: 0 free, 2 needed; top up or ask for less"
+    )
+    assert (refused.error["code"], refused.error["balance"], refused.error["required"]) == (
+        "insufficient_credits",
+        0,
+        2,
+    )
+
+
+async def test_a_refused_start_passes_with_the_same_key_after_a_top_up(gateway: Gateway) -> None:
+    refused = await gateway.start("bela", "ai_chat_v1", usage_key="K")
+    await gateway.grant("bela", 5)
+    accepted = await gateway.start("bela", "ai_chat_v1", usage_key="K")
+
+    assert (refused.status, accepted.status, accepted.data["usage_key"]) == (402, 200, "K")
+
+
+async def test_the_same_start_again_is_the_same_hold_and_another_one_conflicts(gateway: Gateway) -> None:
+    first = await gateway.start("ada", "ai_chat_v1", usage_key="K", metadata={"a": 1})
+    again = await gateway.start("ada", "ai_chat_v1", usage_key="K", metadata={"a": 2})
+    other = await gateway.start("ada", "ai_chat_v1", usage_key="K", estimated_credits=5)
+
+    assert (again.status, again.data["expires_at"], again.data["credits"]) == (200, first.data["expires_at"], 8)
+    assert (other.status, other.error["code"], other.data["credits"]) == (409, "key_conflict", 8)
+
+
+async def test_settling_again_gives_the_first_result_and_other_usage_conflicts(gateway: Gateway) -> None:
+    key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
+    first = await gateway.end("ada", "ai_chat_v1", usage_key=key, usages=[USAGE])
+    again = await gateway.end("ada", "ai_chat_v1", usage_key=key, usages=[USAGE], duration=99, metadata={"x": 1})
+    other = await gateway.end("ada", "ai_chat_v1", usage_key=key, usages=[USAGE, USAGE])
+
+    assert {**again.data, "message": ""} == {**first.data, "message": ""}
+    assert (other.status, other.error["code"]) == (409, "key_conflict")
+
+
+async def test_end_and_end_multimodel_mean_the_same(gateway: Gateway) -> None:
+    key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
+    flat = {"user_id": "ada", "feature_endpoint_id": "ai_chat_v1", "usage_key": key, "ai_model": "gpt-4o"}
+    first = await gateway.post("/api/credits-process/end", {**flat, "input_token": 1000, "output_token": 100})
+    again = await gateway.end("ada", "ai_chat_v1", usage_key=key, usages=[USAGE])
+
+    assert first.data["charged"] == Decimal("0.42")
+    assert again.data["message"].startswith("Settled before")
+
+
+async def test_several_models_are_rounded_up_each(gateway: Gateway) -> None:
+    small = {"ai_model": "gpt-4o-mini", "input_tokens": 1, "output_tokens": 0}
+    ended = await gateway.end("ada", "ai_chat_v1", usages=[USAGE, small, small])
+
+    assert [line["credits"] for line in ended.data["details"]] == [
+        Decimal("0.42"),
+        Decimal("0.000018"),
+        Decimal("0.000018"),
+    ]
+    assert ended.data["charged"] == Decimal("0.420036")
+
+
+async def test_a_settlement_without_a_start_is_settled_and_flagged(gateway: Gateway) -> None:
+    ended = await gateway.end("ada", "ai_chat_v1", usage_key="never-started", usages=[USAGE])
+
+    assert (ended.status, ended.data["flags"], ended.data["charged"]) == (200, ["no_hold"], Decimal("0.42"))
+
+
+async def test_a_deployment_may_forbid_settling_what_was_never_started(database_url: str) -> None:
+    async with open_gateway(settings_for(database_url, allow_unstarted=False)) as strict:
+        refused = await strict.end("ada", "ai_chat_v1", usage_key="never-started", usages=[USAGE])
+
+    assert (refused.status, refused.error["code"]) == (404, "unknown_usage_key")
+
+
+async def test_without_a_key_one_is_minted_and_the_settlement_flagged(gateway: Gateway) -> None:
+    ended = await gateway.end("ada", "ai_chat_v1", usages=[USAGE])
+
+    assert ended.data["usage_key"]
+    assert ended.data["flags"] == ["no_hold", "keyless"]
+
+
+async def test_an_idempotency_key_stands_in_for_the_usage_key(gateway: Gateway) -> None:
+    first, again = [
+        await gateway.end("ada", "ai_chat_v1", usages=[USAGE], headers={"Idempotency-Key": "mine"}) for _ in range(2)
+    ]
+
+    assert first.data["usage_key"] == again.data["usage_key"]
+    assert again.data["balance"] == Decimal("9.58")
+
+
+async def test_what_hold_and_balance_do_not_cover_is_shortfall(gateway: Gateway) -> None:
+    key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
+    ended = await gateway.end("ada", "ai_chat_v1", usage_key=key, usages=[{**USAGE, "input_tokens": 100_000}])
+
+    assert (ended.data["charged"], ended.data["shortfall"], ended.data["balance"]) == (10, Decimal("20.12"), 0)
+    assert ended.data["flags"] == ["over_hold", "shortfall"]
+
+
+async def test_a_zero_usage_settlement_gives_the_hold_back(gateway: Gateway) -> None:
+    key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
+    ended = await gateway.end("ada", "ai_chat_v1", usage_key=key, usages=[])
+
+    assert (ended.data["charged"], ended.data["credits"]) == (0, 10)
+
+
+async def test_another_user_or_feature_than_started_is_a_mismatch(gateway: Gateway) -> None:
+    await gateway.feature("other")
+    key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
+    user = await gateway.end("bela", "ai_chat_v1", usage_key=key, usages=[USAGE])
+    feature = await gateway.end("ada", "other", usage_key=key, usages=[USAGE])
+
+    assert [(a.status, a.error["code"], a.error["param"]) for a in (user, feature)] == [
+        (409, "hold_mismatch", "user_id"),
+        (409, "hold_mismatch", "feature"),
+    ]
+    assert (await gateway.get("/api/wallets/ada")).data["held"] == 2
+
+
+async def test_a_void_closes_unused_and_a_late_settlement_still_counts(gateway: Gateway) -> None:
+    key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
+    voided = [
+        await gateway.post("/api/credits-process/void", {"usage_key": key, "user_id": "ada", "reason": "gave up"})
+        for _ in range(2)
+    ]
+    late = await gateway.end("ada", "ai_chat_v1", usage_key=key, usages=[USAGE])
+    after = await gateway.post("/api/credits-process/void", {"usage_key": key, "user_id": "ada"})
+
+    assert [(a.status, a.data["status"], a.data["credits"]) for a in voided] == [(200, "voided", 10)] * 2
+    assert (late.data["flags"], late.data["charged"]) == (["late"], Decimal("0.42"))
+    assert (after.status, after.error["code"]) == (409, "already_settled")
+
+
+async def test_extending_moves_the_end(gateway: Gateway) -> None:
+    started = await gateway.start("ada", "ai_chat_v1", ttl_seconds=60)
+    body = {"usage_key": started.data["usage_key"], "user_id": "ada", "ttl_seconds": 7200}
+    extended = await gateway.post("/api/credits-process/extend", body)
+
+    assert extended.data["expires_at"] > started.data["expires_at"]
+    assert (await gateway.post("/api/credits-process/extend", {**body, "ttl_seconds": 0})).status == 422
+
+
+async def test_the_story_of_one_use_holds_everything(gateway: Gateway) -> None:
+    key = (await gateway.start("ada", "ai_chat_v1", metadata={"page": 3})).data["usage_key"]
+    await gateway.end("ada", "ai_chat_v1", usage_key=key, usages=[USAGE], duration=1234)
+    story = (await gateway.get(f"/api/credits-process/{key}")).data
+
+    assert (story["status"], story["hold"], story["credits_charged"]) == ("settled", 2, Decimal("0.42"))
+    assert (story["duration_ms"], story["metadata"]) == (1234, {"page": 3})
+    assert [line["ai_model"] for line in story["details"]] == ["gpt-4o"]
+    assert [(t["kind"], t["amount"]) for t in story["transactions"]] == [("charge", Decimal("-0.42"))]
+    unknown = await gateway.get("/api/credits-process/nobody")
+    assert (unknown.status, unknown.error["code"]) == (404, "unknown_usage_key")
+
+
+async def test_an_unknown_model_is_parked_never_free(gateway: Gateway) -> None:
+    key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
+    ended = await gateway.end("ada", "ai_chat_v1", usage_key=key, usages=[{**USAGE, "ai_model": "nobody/knows-this"}])
+
+    assert (ended.data["charged"], ended.data["flags"]) == (2, ["unpriced"]), "the feature's minimum at least"
+    assert [(line["unpriced"], line["provider_cost_usd"]) for line in ended.data["details"]] == [(True, None)]
+
+
+async def test_estimates_size_the_hold_and_tell_what_has_no_price(gateway: Gateway) -> None:
+    sized = await gateway.start("ada", "ai_chat_v1", estimated_usages=[{**USAGE, "input_tokens": 10_000}])
+    unpriced = await gateway.start("ada", "ai_chat_v1", estimated_usages=[{**USAGE, "ai_model": "unheard-of"}])
+
+    assert (sized.data["hold"], sized.data["unpriced"]) == (Decimal("3.12"), [])
+    assert unpriced.data["unpriced"] == ["unheard-of"]
+
+
+async def test_a_feature_may_refuse_models_without_a_price(gateway: Gateway) -> None:
+    await gateway.feature("strict", refuse_unpriced=True)
+    refused = await gateway.start("ada", "strict", estimated_usages=[{**USAGE, "ai_model": "unheard-of"}])
+
+    assert (refused.status, refused.error["code"], refused.error["models"]) == (409, "unpriced", ["unheard-of"])
+
+
+async def test_a_hold_is_capped(gateway: Gateway) -> None:
+    await gateway.feature("capped", hold_limit_credits=1)
+    started = await gateway.start("ada", "capped", estimated_credits=9)
+
+    assert started.data["hold"] == 1
+
+
+async def test_an_unknown_feature_lists_what_was_meant_perhaps(gateway: Gateway) -> None:
+    refused = await gateway.start("ada", "ai_chat_v2")
+
+    assert (refused.status, refused.error["code"]) == (404, "unknown_feature")
+    assert "Did you mean 'ai_chat_v1'?" in refused.error["detail"]
+    assert refused.data["credits"] == 10
+
+
+async def test_features_are_named_by_id_or_slug_or_both(gateway: Gateway) -> None:
+    await gateway.feature("painter", id="507f1f77bcf86cd799439011")
+    names = [
+        {"feature_endpoint_id": "507f1f77bcf86cd799439011"},
+        {"feature_endpoint_id": "painter"},
+        {"feature_endpoint_value": "painter"},
+        {"feature_endpoint_id": "507f1f77bcf86cd799439011", "feature_endpoint_value": "painter"},
+    ]
+    answers = [await gateway.post("/api/credits-process/start", {"user_id": "ada", **name}) for name in names]
+    torn = {"feature_endpoint_id": "painter", "feature_endpoint_value": "ai_chat_v1"}
+    both = await gateway.post("/api/credits-process/start", {"user_id": "ada", **torn})
+    none = await gateway.post("/api/credits-process/start", {"user_id": "ada"})
+
+    assert [(a.status, a.data["feature_key"]) for a in answers] == [(200, "painter")] * 4
+    assert (both.status, both.error["code"]) == (422, "invalid")
+    assert (none.status, none.error["code"]) == (422, "invalid")
+
+
+async def test_access_rules_and_switched_off_features_refuse(gateway: Gateway) -> None:
+    await gateway.feature("vip", access={"users": ["ada"], "plans": ["gold"]})
+    await gateway.feature("off", active=False)
+    await gateway.grant("bela", 10)
+    await gateway.grant("carl", 10)
+    await gateway.put("/api/wallets/carl", {"plan": "gold"})
+
+    answers = [await gateway.start(user, "vip") for user in ("ada", "bela", "carl")]
+    off = await gateway.start("ada", "off")
+
+    assert [a.status for a in answers] == [200, 403, 200]
+    assert answers[1].error["code"] == "feature_not_allowed"
+    assert (off.status, off.error["code"]) == (403, "feature_inactive")
+
+
+async def test_a_frozen_wallet_starts_nothing_but_settles_what_runs(gateway: Gateway) -> None:
+    key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
+    await gateway.put("/api/wallets/ada", {"status": "frozen"})
+    refused = await gateway.start("ada", "ai_chat_v1")
+    ended = await gateway.end("ada", "ai_chat_v1", usage_key=key, usages=[USAGE])
+
+    assert (refused.status, refused.error["code"]) == (403, "wallet_frozen")
+    assert ended.data["charged"] == Decimal("0.42")
+
+
+async def test_members_of_an_organisation_are_recorded_not_charged(gateway: Gateway) -> None:
+    await gateway.put("/api/wallets/kim", {"organization_id": "acme"})
+    started = await gateway.start("kim", "ai_chat_v1")
+    ended = await gateway.end("kim", "ai_chat_v1", usage_key=started.data["usage_key"], usages=[USAGE])
+    listed = (await gateway.get("/api/usage?organization_id=acme")).data
+
+    assert (started.status, started.data["charging"], started.data["hold"]) == (200, "recorded", 0)
+    assert (ended.data["charged"], ended.data["consumed"], ended.data["shortfall"]) == (0, Decimal("0.42"), 0)
+    assert [(u["credits_consumed"], u["credits_charged"]) for u in listed] == [(Decimal("0.42"), 0)]
+
+
+async def test_a_membership_change_counts_from_the_next_start(gateway: Gateway) -> None:
+    before = await gateway.start("ada", "ai_chat_v1")
+    await gateway.put("/api/wallets/ada", {"organization_id": "acme"})
+    after = await gateway.start("ada", "ai_chat_v1")
+    ended = await gateway.end("ada", "ai_chat_v1", usage_key=before.data["usage_key"], usages=[USAGE])
+
+    assert (before.data["charging"], after.data["charging"]) == ("individual", "recorded")
+    assert ended.data["charged"] == Decimal("0.42")
+
+
+async def test_prefer_respond_async_puts_the_settlement_on_the_queue(gateway: Gateway) -> None:
+    key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
+    accepted = await gateway.end(
+        "ada", "ai_chat_v1", usage_key=key, usages=[USAGE], headers={"Prefer": "respond-async"}
+    )
+    transport = gateway.container.core.container.transport()
+
+    assert (accepted.status, accepted.data["status"], accepted.data["usage_key"]) == (202, "processing", key)
+    assert (await transport.backlog("credits_process_end_multimodel_queue")).depth == 1
+
+
+async def test_simultaneous_starts_never_overspend(gateway: Gateway) -> None:
+    """600 credits, five holds of 500 at once: exactly one is accepted."""
+    await gateway.grant("rich", 600)
+    await gateway.feature("big", min_credits=500)
+
+    answers = await asyncio.gather(*(gateway.start("rich", "big") for _ in range(5)))
+
+    assert sorted(answer.status for answer in answers) == [200, 402, 402, 402, 402]
+
+
+async def test_the_initial_grant_comes_once_however_many_see_the_user_first(database_url: str) -> None:
+    async with open_gateway(settings_for(database_url, initial_credits=10)) as generous:
+        answers = await asyncio.gather(*(generous.start(f"new-{n % 2}", "ai_chat_v1") for n in range(10)))
+        wallets = [(await generous.get(f"/api/wallets/new-{n}")).data for n in range(2)]
+
+    assert {answer.status for answer in answers} == {200}
+    assert [(wallet["balance"], wallet["held"]) for wallet in wallets] == [(10, 10), (10, 10)]

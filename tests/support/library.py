@@ -1,0 +1,41 @@
+"""The libraries as a host holds them."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from faregate.core.container import CoreContainer
+from faregate.core.credits import to_micros
+from faregate.core.database import Database
+from faregate.credit.accounts import GrantSource
+from faregate.credit.container import CreditContainer
+from faregate.credit.granting import GrantSpec
+from faregate.usage.container import UsageContainer
+from faregate.usage.service import UsageService
+from faregate.usage.values import Feature
+
+__all__ = ["Library"]
+
+
+@dataclass(frozen=True)
+class Library:
+    core: CoreContainer
+    credit: CreditContainer
+    usage: UsageContainer
+
+    @property
+    def database(self) -> Database:
+        return self.core.database()
+
+    @property
+    def service(self) -> UsageService:
+        return self.usage.service()
+
+    async def grant(self, owner_id: str, credits: int | str) -> None:
+        spec = GrantSpec(to_micros(Decimal(credits)), GrantSource.PURCHASE)
+        await self.usage.wallets().grant(owner_id, spec)
+
+    async def balance(self, owner_id: str) -> Decimal:
+        return (await self.usage.wallets().get(owner_id))[0].balance
+
+    async def feature(self, feature: Feature) -> None:
+        await self.usage.catalog().save(feature)

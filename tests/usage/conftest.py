@@ -1,0 +1,41 @@
+"""The usage library composed as a host composes it, on a database of its own."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from faregate.core.container import CoreContainer, engines
+from faregate.core.settings import Settings, load_settings
+from faregate.credit.container import CreditContainer
+from faregate.usage.container import UsageContainer
+from faregate.usage.interfaces import IFeatureStrategy
+from support.library import Library
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return load_settings(database_url=database_url)
+
+
+@pytest.fixture
+def extra_strategies() -> dict[str, IFeatureStrategy]:
+    """What the host registers; tests override it."""
+    return {}
+
+
+@pytest.fixture
+async def library(settings: Settings, extra_strategies: dict[str, IFeatureStrategy]) -> AsyncIterator[Library]:
+    core = CoreContainer(settings=settings)
+    credit = CreditContainer(
+        settings=settings, database=core.database, subjects=core.subjects, progress=core.heartbeats
+    )
+    usage = UsageContainer(
+        settings=settings,
+        database=core.database,
+        subjects=core.subjects,
+        credit=credit.service,
+        clock=core.clock,
+        extra_strategies=extra_strategies,
+    )
+    async with engines(core.database(), core.transport()):
+        yield Library(core, credit, usage)

@@ -1,0 +1,198 @@
+"""What is published is settled: once, in batches, whatever stands beside it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from faregate.core import exact_json
+from faregate.core.interfaces import DeadMessage, ITransport, OutgoingMessage
+from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
+from faregate.core.settings import Settings
+from support.apps import Gateway, open_gateway, running_worker, settings_for
+
+LINE = {"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}
+COST = Decimal("0.42")
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return settings_for(database_url)
+
+
+@pytest.fixture
+async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    async with open_gateway(settings) as gateway:
+        await gateway.feature("chat", min_credits=1)
+        await gateway.grant("ada", 100)
+        yield gateway
+
+
+@pytest.fixture
+def transport(gateway: Gateway) -> ITransport:
+    return gateway.container.core.container.transport()
+
+
+def _body(key: str | None = None, **more: Any) -> dict[str, Any]:
+    named = {"usage_key": key} if key else {}
+    return {"user_id": "ada", "feature_endpoint_id": "chat", "usages": [LINE], **named, **more}
+
+
+async def _publish(transport: ITransport, *bodies: Any, queue: str = SETTLE_MULTIMODEL_QUEUE) -> None:
+    encoded = [body if isinstance(body, bytes) else exact_json.dumps(body) for body in bodies]
+    await transport.publish(queue, [OutgoingMessage(body) for body in encoded])
+
+
+async def _drain(transport: ITransport, settings: Settings) -> list[DeadMessage]:
+    """Run a worker until both queues are empty; return what it could not settle."""
+    async with running_worker(settings):
+        for _ in range(200):
+            depths = [(await transport.backlog(queue)).depth for queue in (SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE)]
+            if sum(depths) == 0:
+                break
+            await asyncio.sleep(0.05)
+    return [letter async for letter in transport.dead_letters()]
+
+
+async def test_a_published_settlement_is_settled(gateway: Gateway, transport: ITransport, settings: Settings) -> None:
+    key = (await gateway.start("ada", "chat")).data["usage_key"]
+    await _publish(transport, _body(key))
+    dead = await _drain(transport, settings)
+    story = (await gateway.get(f"/api/credits-process/{key}")).data
+
+    assert dead == []
+    assert (story["status"], story["credits_charged"], story["flags"]) == ("settled", COST, [])
+    assert (await gateway.get("/api/wallets/ada")).data["held"] == 0
+
+
+async def test_both_queues_take_their_bodies(gateway: Gateway, transport: ITransport, settings: Settings) -> None:
+    flat = {
+        "user_id": "ada",
+        "feature_endpoint_id": "chat",
+        "usage_key": "flat",
+        "ai_model": "gpt-4o",
+        "input_tokens": 1000,
+    }
+    await _publish(transport, flat, queue=SETTLE_QUEUE)
+    await _publish(transport, _body("multi"))
+
+    assert await _drain(transport, settings) == []
+    assert (await gateway.get("/api/wallets/ada")).data["balance"] == 100 - COST - Decimal("0.3")
+
+
+async def test_a_message_may_be_an_array(gateway: Gateway, transport: ITransport, settings: Settings) -> None:
+    await _publish(transport, [_body(f"k{n}") for n in range(20)])
+
+    assert await _drain(transport, settings) == []
+    assert (await gateway.get("/api/wallets/ada")).data["balance"] == 100 - 20 * COST
+
+
+async def test_the_same_message_again_is_charged_once(
+    gateway: Gateway, transport: ITransport, settings: Settings
+) -> None:
+    await _publish(transport, *[_body("K", duration=n) for n in range(5)])
+
+    assert await _drain(transport, settings) == []
+    assert (await gateway.get("/api/wallets/ada")).data["balance"] == 100 - COST
+
+
+POISON = [
+    (b"not json", "malformed"),
+    (b"\xff\xfe\x00", "malformed"),
+    (b"5", "malformed"),
+    (b"[1]", "invalid"),
+    (b"[" * 500, "malformed"),
+    (exact_json.dumps(_body("x", usages="many")), "invalid"),
+    (exact_json.dumps(_body("x", usages=[{**LINE, "input_tokens": 10**10}])), "invalid"),
+    (exact_json.dumps(_body("x", usages=[{**LINE, "input_tokens": -1}])), "invalid"),
+    (exact_json.dumps(_body("x", user_id="org:acme")), "invalid"),
+    (exact_json.dumps(_body("x", feature_endpoint_id="unheard-of")), "unknown_feature"),
+    (b'{"user_id":"ada","user_id":"bela"}', "malformed"),
+    (exact_json.dumps([_body()] * 1001), "invalid"),
+]
+
+
+async def test_poison_is_set_aside_with_its_reason_and_its_neighbours_settle(
+    gateway: Gateway, transport: ITransport, settings: Settings
+) -> None:
+    messages: list[Any] = []
+    for number, (body, _) in enumerate(POISON):
+        messages += [_body(f"good-{number}"), body]
+    await _publish(transport, *messages)
+    dead = await _drain(transport, settings)
+
+    assert (await gateway.get("/api/wallets/ada")).data["balance"] == 100 - len(POISON) * COST
+    reasons = {letter.body: letter.reason.partition(":")[0] for letter in dead}
+    assert reasons == dict(POISON)
+
+
+async def test_a_bad_item_in_an_array_is_set_aside_alone(
+    gateway: Gateway, transport: ITransport, settings: Settings
+) -> None:
+    await _publish(transport, [_body("a"), {"user_id": "ada"}, _body("b")])
+    dead = await _drain(transport, settings)
+
+    assert [exact_json.loads(letter.body) for letter in dead] == [{"user_id": "ada"}]
+    assert (await gateway.get("/api/wallets/ada")).data["balance"] == 100 - 2 * COST
+
+
+async def test_a_conflicting_settlement_is_set_aside(
+    gateway: Gateway, transport: ITransport, settings: Settings
+) -> None:
+    await _publish(transport, _body("K"), _body("K", usages=[LINE, LINE]))
+    (letter,) = await _drain(transport, settings)
+
+    assert letter.reason.startswith("key_conflict")
+    assert (await gateway.get("/api/wallets/ada")).data["balance"] == 100 - COST
+
+
+async def test_a_keyless_message_is_charged_once_by_its_message_id(
+    gateway: Gateway, transport: ITransport, settings: Settings
+) -> None:
+    await _publish(transport, _body(), [_body(), _body()])
+
+    assert await _drain(transport, settings) == []
+    assert (await gateway.get("/api/wallets/ada")).data["balance"] == 100 - 3 * COST
+
+
+async def test_a_thousand_messages_are_settled_in_batches(
+    gateway: Gateway, transport: ITransport, settings: Settings
+) -> None:
+    await gateway.grant("ada", 1000)
+    await _publish(transport, *[_body(f"k{n}") for n in range(1000)])
+
+    assert await _drain(transport, settings) == []
+    assert (await gateway.get("/api/wallets/ada")).data["balance"] == 1100 - 1000 * COST
+
+
+async def test_expired_holds_are_swept_without_anybody_asking(gateway: Gateway, settings: Settings) -> None:
+    started = await gateway.start("ada", "chat", ttl_seconds=1, estimated_credits=50)
+    async with running_worker(settings):
+        for _ in range(100):
+            async with gateway.database.transaction() as session:
+                (row,) = await gateway.database.rows(session, "select held from faregate.wallet limit 1")
+            if row.held == 0:
+                break
+            await asyncio.sleep(0.1)
+
+    assert started.data["hold"] == 50
+    assert row.held == 0
+
+
+async def test_holds_wait_while_settlement_is_behind(gateway: Gateway, transport: ITransport) -> None:
+    """A backlog must not free credits that are spent: the message that says so has only not been read yet."""
+    from datetime import timedelta
+
+    heartbeats = gateway.container.core.container.heartbeats()
+    clock = gateway.container.core.container.clock()
+    await heartbeats.report("slow worker", "worker", settled_until=clock.now() - timedelta(minutes=1))
+    key = (await gateway.start("ada", "chat", ttl_seconds=1, estimated_credits=50)).data["usage_key"]
+    await asyncio.sleep(1.2)
+    behind = (await gateway.get("/api/wallets/ada")).data["held"]
+    settled = await gateway.end("ada", "chat", usage_key=key, usages=[LINE])
+    await heartbeats.forget("slow worker")
+
+    assert behind == 50
+    assert settled.data["flags"] == []
