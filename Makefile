@@ -13,7 +13,7 @@ help: ## show this list
 install: $(BIN)/.installed ## install everything into .venv, as uv.lock pins it
 
 $(BIN)/.installed: pyproject.toml uv.lock
-	@test -d .venv || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/pip || test -x $(BIN)/uv || $(PYTHON) -m venv .venv
 	@command -v uv >/dev/null 2>&1 || test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.9'
 	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --quiet --frozen --inexact --all-extras --python $(BIN)/python
 	@touch $@

@@ -132,13 +132,13 @@ def test_importing_usage_loads_no_web_and_no_broker_code() -> None:
 
 
 def test_importing_usage_is_quick_beside_its_fixed_dependencies() -> None:
-    """P8: at most 0.15 s above the fixed dependencies it imports (best of several, both in one run)."""
+    """P8: at most 0.15 s above the fixed dependencies it imports (processor time, best of several, taken in turn)."""
     fixed = "dependency_injector.containers, dependency_injector.providers, sqlmodel, sqlalchemy.ext.asyncio, asyncpg, structlog"
-    timed = "import time; began = time.perf_counter(); import {}; print(time.perf_counter() - began)"
+    timed = "import time; began = time.process_time(); import {}; print(time.process_time() - began)"
 
-    ours = min(float(_run(timed.format(f"{fixed}, faregate.usage"))) for _ in range(4))
-    theirs = min(float(_run(timed.format(fixed))) for _ in range(4))
+    pairs = [(_run(timed.format(f"{fixed}, faregate.usage")), _run(timed.format(fixed))) for _ in range(5)]
+    ours, theirs = (min(map(float, column)) for column in zip(*pairs, strict=True))
 
-    assert ours - theirs < 0.15 * max(
-        1.0, theirs / 0.6
-    )  # a machine that imports the fixed ones slowly imports ours slowly too
+    assert ours - theirs <= 0.15 * max(1.0, theirs / 0.6), (
+        "the allowance is meant for a machine that needs 0.6 s for them"
+    )

@@ -1,6 +1,7 @@
 """Wallets, grants, transactions, features and finished uses over HTTP."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -99,7 +100,8 @@ async def test_transactions_are_paged_newest_first_and_add_up(gateway: Gateway) 
     await gateway.grant("ada", 100)
     for _ in range(4):
         await gateway.post("/api/usage", {"user_id": "ada", "feature_key": PAPER})
-    pages, cursor = [], ""
+    pages: list[Any] = []
+    cursor: str | None = ""
     while cursor is not None:
         page = await gateway.get(f"/api/wallets/ada/transactions?limit=2{cursor and '&cursor=' + cursor}")
         pages.append(page.data)

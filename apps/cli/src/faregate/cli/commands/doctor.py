@@ -59,9 +59,9 @@ async def _look() -> list[Finding]:
     try:
         findings.append(await _try("database", _database, database, "start it, or check FAREGATE_DATABASE_URL"))
         if findings[-1].ok:
-            findings.append(await _try("migrations", _migrations, database, "run `faregate migrate`"))
             findings.append(await _try("clock", _clock, database, "set up NTP on this machine and the database's"))
-        if findings[-1].ok:
+            findings.append(await _try("migrations", _migrations, database, "run `faregate migrate`"))
+        if findings[-1].name == "migrations" and findings[-1].ok:
             transport = make_transport(settings, database)
             findings.append(await _try("queue", lambda _: _queue(transport), database, "check FAREGATE_BROKER_URL"))
             await transport.close()

@@ -1,0 +1,246 @@
+"""The commands as an operator types them: what they print, how they exit, how they stop."""
+
+import asyncio
+import signal
+import socket
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from faregate.cli.rides import open_client
+from faregate.cli.stack import Stack, private_stack
+from faregate.core import exact_json
+from faregate.core.embedded import EmbeddedServer
+from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
+from support.processes import run_command, start_command
+
+TRIPS = "TIMESTAMP,ContextTokens,GeneratedTokens\n" + "".join(
+    f"2023-11-16 18:17:{second:02d}.9799600,{100 + 37 * second % 4000},{1 + second % 50}\n" for second in range(60)
+)
+
+
+@pytest.fixture
+async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
+    async with private_stack(tmp_path / "data") as stack:
+        yield stack
+
+
+async def test_up_serves_and_a_signal_stops_it_cleanly_with_its_database(tmp_path: Path) -> None:
+    async with private_stack(tmp_path / "data") as stack:
+        async with open_client(stack.url, stack.key) as client:
+            status, ready = await client.call("GET", "/readyz")
+            told = (stack.data_dir / "up.log").read_text()
+        stack.process.send_signal(signal.SIGINT)
+        code = await asyncio.wait_for(stack.process.wait(), 20)
+
+    assert (status, ready["data"]["status"], code) == (200, "ready", 0)
+    assert stack.url in told
+    assert stack.key in told
+    assert EmbeddedServer(stack.data_dir).server_pid() is None
+
+
+async def test_the_key_of_up_is_kept_for_the_next_time_and_for_nobody_else(tmp_path: Path) -> None:
+    async with private_stack(tmp_path / "data") as first:
+        pass
+    async with private_stack(tmp_path / "data") as second:
+        pass
+
+    assert first.key == second.key
+    assert stat.S_IMODE((tmp_path / "data" / "server_api_key").stat().st_mode) == 0o600
+
+
+async def test_a_taken_port_is_told_with_the_fix(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = await run_command("up", "--port", port, "--data-dir", str(tmp_path / "data"))
+
+    assert done.code == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in done.err
+    assert "--port" in done.err
+    assert "Traceback" not in done.err
+
+
+async def test_wrong_settings_exit_2_and_name_the_variables() -> None:
+    done = await run_command("migrate", FAREGATE_PORT="no", FAREGATE_DATABASE_URL="mysql://x")
+
+    assert done.code == 2
+    assert {"FAREGATE_PORT", "FAREGATE_DATABASE_URL"} <= {
+        line.split(":")[0].removeprefix("faregate ") for line in done.err.replace("faregate: ", "").splitlines()
+    }
+
+
+async def test_a_database_that_is_away_exits_1_without_a_traceback() -> None:
+    done = await run_command("verify", FAREGATE_DATABASE_URL="postgresql://postgres@127.0.0.1:1/none")
+
+    assert (done.code, "Traceback" in done.err) == (1, False)
+    assert "does not answer" in done.err
+
+
+async def test_help_lists_every_command_with_its_purpose() -> None:
+    done = await run_command("--help")
+
+    assert done.code == 0
+    for name in ("up", "worker", "gateway", "demo", "replay", "migrate", "verify", "doctor"):
+        assert f" {name} " in done.out
+
+
+async def test_migrate_brings_a_new_database_up_and_says_so(server_url: str) -> None:
+    from support.servers import address, execute
+
+    await execute(server_url, "create database test_migrate_command")
+    url = address(server_url, "test_migrate_command")
+    first = await run_command("migrate", FAREGATE_DATABASE_URL=url)
+    again = await run_command("migrate", FAREGATE_DATABASE_URL=url)
+    await execute(server_url, "drop database test_migrate_command with (force)")
+
+    assert "migrated from nothing to" in first.out
+    assert "already" in again.out
+
+
+async def test_doctor_tells_what_is_broken_and_how_to_mend_it(server_url: str, database_url: str) -> None:
+    from support.servers import address, execute
+
+    await execute(server_url, "create database test_doctor_command")
+    fine = await run_command("doctor", "-o", "json", FAREGATE_DATABASE_URL=database_url)
+    empty = await run_command("doctor", FAREGATE_DATABASE_URL=address(server_url, "test_doctor_command"))
+    away = await run_command("doctor", "-o", "json", FAREGATE_DATABASE_URL="postgresql://postgres@127.0.0.1:1/none")
+    await execute(server_url, "drop database test_doctor_command with (force)")
+
+    assert fine.code == 0
+    assert {check["name"]: check["ok"] for check in exact_json.loads(fine.out)} == dict.fromkeys(
+        ["settings", "key", "disk", "database", "migrations", "clock", "queue", "prices"], True
+    )
+    assert empty.code == 1
+    assert "run `faregate migrate`" in empty.out
+    assert [c["fix"] for c in exact_json.loads(away.out) if not c["ok"]] == ["start it, or check FAREGATE_DATABASE_URL"]
+
+
+async def test_verify_is_clean_and_finds_an_edited_balance(stack: Stack) -> None:
+    async with open_client(stack.url, stack.key) as client:
+        await client.must("POST", "/api/wallets/ada/grants", {"credits": 100, "source": "purchase"})
+        await client.must("POST", "/api/usage", {"user_id": "ada", "feature_key": "GENERATE_QUESTION_PAPER"})
+    place = {"FAREGATE_DATA_DIR": str(stack.data_dir)}
+    clean = await run_command("verify", "-o", "json", **place)
+    connection = await asyncpg.connect(EmbeddedServer(stack.data_dir).url)
+    await connection.execute("update faregate.wallet set debits = debits - 1")
+    await connection.close()
+    drifted = await run_command("verify", **place)
+    counted = await run_command("verify", "-o", "json", **place)
+
+    assert clean.code == 0
+    assert {**exact_json.loads(clean.out), "drifts": []} == {
+        "wallets": 1,
+        "charges": 1,
+        "transfers": 2,
+        "drifts": [],
+        "clean": True,
+    }
+    assert drifted.code == counted.code == 1
+    assert "debits" in drifted.out
+    assert {(d["check"], d["stored"], d["derived"]) for d in exact_json.loads(counted.out)["drifts"]} >= {
+        ("debits", 4_999_999, 5_000_000)
+    }
+
+
+async def test_settling_by_queue_and_by_http_costs_the_same_to_the_micro_credit(stack: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "trips.csv"
+    file.write_text(TRIPS)
+    common = ("replay", str(file), "--url", stack.url, "--key", stack.key, "-o", "json", "--users", "5")
+    by_queue = exact_json.loads((await run_command(*common, "--settle", "queue")).out)
+    by_http = exact_json.loads((await run_command(*common, "--settle", "http", "--run", "by-http")).out)
+    again = exact_json.loads((await run_command(*common, "--settle", "http", "--run", "by-http")).out)
+    verified = await run_command("verify", FAREGATE_DATA_DIR=str(stack.data_dir))
+
+    sums = [
+        {name: value for name, value in run.items() if name not in {"run", "settle"}}
+        for run in (by_queue, by_http, again)
+    ]
+    assert sums[0] == sums[1] == sums[2]
+    assert sums[0]["rides"] == 60
+    assert sums[0]["credits_charged"] > 0
+    assert verified.code == 0
+
+
+async def test_a_killed_worker_costs_nobody_anything(tmp_path: Path) -> None:
+    """`kill -9` in the middle of settling, and a restart: every ride is charged, once."""
+    async with private_stack(tmp_path / "data", arguments=["--without-worker"]) as stack:
+        place = {"FAREGATE_DATA_DIR": str(stack.data_dir), "FAREGATE_SETTLE_BATCH_SIZE": "5"}
+        async with open_client(stack.url, stack.key) as client:
+            await client.must("PUT", "/api/features/chat", {"strategy": "token_priced"})
+            await client.must("POST", "/api/wallets/ada/grants", {"credits": 1000, "source": "purchase"})
+            usages = [{"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}]
+            for number in range(300):
+                body = {"user_id": "ada", "feature_endpoint_id": "chat", "usage_key": f"k{number}", "usages": usages}
+                await client.call(
+                    "POST", "/api/credits-process/end-multimodel", body, headers={"prefer": "respond-async"}
+                )
+            worker = await start_command("worker", **place)
+            while (await _waiting(stack)) > 250:
+                await asyncio.sleep(0.01)
+            worker.kill()
+            await worker.communicate()
+            left = await _waiting(stack)
+            connection = await asyncpg.connect(EmbeddedServer(stack.data_dir).url)
+            await connection.execute("update faregate.message set available_at = now()")
+            await connection.close()
+            second = await start_command("worker", **place)
+            while await _waiting(stack):
+                await asyncio.sleep(0.05)
+            second.terminate()
+            await second.communicate()
+            wallet = await client.must("GET", "/api/wallets/ada")
+        verified = await run_command("verify", **place)
+
+    assert left > 0
+    assert wallet["balance"] == 1000 - 300 * exact_json.loads("0.42")
+    assert second.returncode == 0
+    assert verified.code == 0
+
+
+async def _waiting(stack: Stack) -> int:
+    connection = await asyncpg.connect(EmbeddedServer(stack.data_dir).url)
+    try:
+        return await connection.fetchval(
+            "select count(*) from faregate.message where queue = $1 and dead_at is null", SETTLE_MULTIMODEL_QUEUE
+        )
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("a,b\n1,2\n", "lacks the column 'timestamp'"),
+        ("TIMESTAMP,ContextTokens,GeneratedTokens\n", "holds no requests"),
+        ("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03,many,1\n", "line 2"),
+    ],
+)
+async def test_a_file_that_cannot_be_replayed_is_told_by_line(tmp_path: Path, content: str, problem: str) -> None:
+    file = tmp_path / "trips.csv"
+    file.write_text(content)
+    done = await run_command("replay", str(file), "--url", "http://127.0.0.1:1")
+
+    assert done.code == 1
+    assert problem in done.err
+
+
+async def test_the_demo_shows_everything_and_proves_it() -> None:
+    done = await run_command("demo", "--requests", "60", "--papers", "16")
+
+    assert done.code == 0, done.err
+    for shown in (
+        "provider cost",
+        "margin",
+        "Question papers",
+        "otto",
+        "acme-school",
+        "verified",
+        "p99",
+        "What to try next",
+    ):
+        assert shown in done.out, shown
