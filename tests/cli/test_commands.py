@@ -205,9 +205,8 @@ async def test_a_killed_worker_costs_nobody_anything(tmp_path: Path) -> None:
 async def _waiting(stack: Stack) -> int:
     connection = await asyncpg.connect(EmbeddedServer(stack.data_dir).url)
     try:
-        return await connection.fetchval(
-            "select count(*) from faregate.message where queue = $1 and dead_at is null", SETTLE_MULTIMODEL_QUEUE
-        )
+        sql = "select count(*) from faregate.message where queue = $1 and dead_at is null"
+        return int(await connection.fetchval(sql, SETTLE_MULTIMODEL_QUEUE))
     finally:
         await connection.close()
 

@@ -1,0 +1,53 @@
+"""The oldest PostgreSQL we promise is Debian 12's: what touches SQL runs there too."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from faregate.core import embedded
+from faregate.core.embedded import EmbeddedServer
+
+PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+ROOT = Path(__file__).parents[1]
+SUITES = [
+    "tests/core/test_migrations.py",
+    "tests/core/test_message_table.py",
+    "tests/core/test_transport.py",
+    "tests/core/test_subjects.py",
+    "tests/credit",
+    "tests/usage",
+    "tests/worker/test_settlement.py",
+]
+
+
+@pytest.fixture
+def server_15(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedServer]:
+    """Debian's own server, run the way ours is."""
+    if not PROGRAMS.exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail("PostgreSQL 15 is missing; `apt-get install postgresql-15`")
+        pytest.skip("PostgreSQL 15 is not installed; `apt-get install postgresql-15`")
+    monkeypatch.setattr(embedded, "MAJOR_VERSION", 15)
+    monkeypatch.setattr(embedded, "postgres_program", PROGRAMS.joinpath)
+    server = EmbeddedServer(tmp_path / "pg", durable=False)
+    server.start_now()
+    yield server
+    server.stop_now()
+
+
+def test_everything_that_touches_sql_runs_on_postgresql_15(server_15: EmbeddedServer) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider", *SUITES],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "FAREGATE_TEST_DATABASE_URL": server_15.url},
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert " passed" in done.stdout
