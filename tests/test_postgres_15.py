@@ -10,6 +10,7 @@ import pytest
 
 from faregate.core import embedded
 from faregate.core.embedded import EmbeddedServer
+from support.servers import require_program
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 ROOT = Path(__file__).parents[1]
@@ -27,10 +28,7 @@ SUITES = [
 @pytest.fixture
 def server_15(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedServer]:
     """Debian's own server, run the way ours is."""
-    if not PROGRAMS.exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail("PostgreSQL 15 is missing; `apt-get install postgresql-15`")
-        pytest.skip("PostgreSQL 15 is not installed; `apt-get install postgresql-15`")
+    require_program(PROGRAMS / "postgres", package="postgresql-15")
     monkeypatch.setattr(embedded, "MAJOR_VERSION", 15)
     monkeypatch.setattr(embedded, "postgres_program", PROGRAMS.joinpath)
     server = EmbeddedServer(tmp_path / "pg", durable=False)

@@ -10,6 +10,7 @@ import pytest
 
 from faregate.cli.stack import private_stack
 from faregate.core import exact_json
+from support.servers import require_program
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -31,6 +32,7 @@ def test_the_library_block_runs(tmp_path: Path) -> None:
 
 
 async def test_the_curl_block_runs(tmp_path: Path) -> None:
+    require_program("curl", package="curl")
     (block,) = _blocks("bash")
     async with private_stack(tmp_path / "data") as stack:
         environment = {**os.environ, "URL": stack.url, "KEY": stack.key}

@@ -1,8 +1,23 @@
 """Real servers for the tests, and the small statements that make databases on them."""
 
-import asyncpg
+import os
+import shutil
+from pathlib import Path
 
-__all__ = ["address", "execute"]
+import asyncpg
+import pytest
+
+__all__ = ["address", "execute", "require_program"]
+
+
+def require_program(program: str | Path, *, package: str) -> None:
+    """Skip the test if a program of Debian's is missing; in CI (CI=true) a missing one is a failure."""
+    if shutil.which(str(program)) is not None:
+        return
+    problem = f"{program} is missing; `apt-get install {package}`"
+    if os.environ.get("CI") == "true":
+        pytest.fail(problem)
+    pytest.skip(problem)
 
 
 async def execute(url: str, statement: str) -> None:
