@@ -18,16 +18,39 @@ COMMANDS = {
     "doctor": ("doctor:doctor", "Look at everything that is needed, and say how to mend what is broken."),
 }
 
+EXTRAS = {
+    "cyclopts": "cli",
+    "rich": "cli",
+    "httpx2": "cli",
+    "starlette": "gateway",
+    "uvicorn": "gateway",
+    "aiormq": "worker",
+    "pamqp": "worker",
+}
+"""The optional part of the distribution that brings each module."""
+
 FAILED, WRONG_USE = 1, 2
 
 
 def main() -> None:
     """Run one command; exit 0 when all is well, 1 when it is not, 2 when it was called or configured wrongly."""
     try:
-        from cyclopts import App
-    except ImportError:
-        _complain(MissingExtraError("The command line", "cli"))
+        sys.exit(_run())
+    except FaregateError as error:
+        _complain(error)
+        sys.exit(WRONG_USE if isinstance(error, ConfigurationError) else FAILED)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        _complain(MissingExtraError(f"This command (it uses {error.name})", EXTRAS[error.name]))
         sys.exit(WRONG_USE)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _run() -> int:
+    from cyclopts import App
+
     app = App(
         name="faregate",
         help="A fare gate for AI features: authorise and hold, run, settle what it really cost.",
@@ -35,13 +58,7 @@ def main() -> None:
     )
     for name, (path, help_text) in COMMANDS.items():
         app.command(f"faregate.cli.commands.{path}", name=name, help=help_text)
-    try:
-        sys.exit(app(result_action="return_value") or 0)
-    except FaregateError as error:
-        _complain(error)
-        sys.exit(WRONG_USE if isinstance(error, ConfigurationError) else FAILED)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    return app(result_action="return_value") or 0
 
 
 def _complain(error: FaregateError) -> None:

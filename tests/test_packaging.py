@@ -1,0 +1,63 @@
+"""What is built can be installed and used without this checkout, and says what it lacks."""
+
+import os
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from support.environments import build_wheel, fresh_environment
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture(scope="module")
+def bare_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the library and none of its extras."""
+    return fresh_environment(tmp_path_factory.mktemp("bare") / "venv", str(wheel))
+
+
+def _run(python: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    kept = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **environment}
+    return subprocess.run([str(python), *arguments], capture_output=True, text=True, env=kept, cwd="/", check=False)
+
+
+def test_the_wheel_holds_every_portion_typed_and_the_migrations(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+
+    for portion in ("core", "credit", "usage", "gateway", "worker", "cli"):
+        assert f"faregate/{portion}/py.typed" in names
+    assert "faregate/core/migrations/versions/0001_first_tables.py" in names
+    assert "faregate/core/migrations/script.py.mako" in names
+    assert "faregate/__init__.py" not in names
+    assert [name for name in names if name.startswith(("tests/", "libs/"))] == []
+
+
+def test_the_library_imports_without_any_extra(bare_python: Path) -> None:
+    done = _run(bare_python, "-c", "import faregate.core, faregate.credit, faregate.usage; print('fine')")
+
+    assert (done.stdout, done.stderr) == ("fine\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fix"),
+    [
+        (["-m", "faregate.cli", "--help"], 'pip install "faregate[cli]"'),
+        (
+            [
+                "-c",
+                "from pathlib import Path; from faregate.core.embedded import EmbeddedServer as E; E(Path('/tmp/fg-no-extra')).start_now()",
+            ],
+            'pip install "faregate[embedded]"',
+        ),
+    ],
+)
+def test_a_missing_extra_names_the_install_command(bare_python: Path, arguments: list[str], fix: str) -> None:
+    done = _run(bare_python, *arguments)
+
+    assert done.returncode != 0
+    assert fix in done.stderr
