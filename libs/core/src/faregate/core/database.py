@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from faregate.core import exact_json
 from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
 from faregate.core.logging import get_logger
-from faregate.core.models import SCHEMA
+from faregate.core.schema import SCHEMA
 
 __all__ = ["Database", "IDatabaseServer", "Sql", "sqlstate"]
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from faregate.core.database import Database
 from faregate.core.errors import ConfigurationError
-from faregate.core.models import SCHEMA
+from faregate.core.schema import SCHEMA
 
 __all__ = ["current_revision", "head_revision", "run_alembic", "upgrade", "upgrade_on"]
 

@@ -11,8 +11,9 @@ from sqlalchemy.orm import declared_attr
 from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
 
+from faregate.core.schema import SCHEMA
+
 __all__ = [
-    "SCHEMA",
     "Heartbeat",
     "Message",
     "ScheduledJob",
@@ -23,9 +24,6 @@ __all__ = [
     "metadata",
     "moment",
 ]
-
-SCHEMA = "faregate"
-"""The schema that SQL in this project names; `Database` puts the configured one in its place."""
 
 metadata = MetaData(
     schema=SCHEMA,

@@ -19,7 +19,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from faregate.core.models import SCHEMA, TableModel, created_at, moment
+from faregate.core.models import TableModel, created_at, moment
+from faregate.core.schema import SCHEMA
 
 __all__ = ["Feature", "Member", "Organization", "UsageLine"]
 

@@ -6,7 +6,8 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection, text
 
-from faregate.core.models import SCHEMA, metadata
+from faregate.core.models import metadata
+from faregate.core.schema import SCHEMA
 
 MODEL_MODULES = ("faregate.core.models", "faregate.credit.models", "faregate.usage.models")
 """Named, not imported: the platform has no import of a feature library."""
