@@ -20,8 +20,17 @@ from faregate.credit.errors import (
 )
 from faregate.gateway.auth import Scope
 from faregate.gateway.operation import Call, Controller, Refusal, Reply, operation
-from faregate.gateway.schemas import EndAnswer, ExtendAnswer, ProcessingAnswer, StartAnswer, StoryAnswer, VoidAnswer
-from faregate.gateway.views import end_answer, start_answer, story_answer
+from faregate.gateway.schemas.credits_process import (
+    EndAnswer,
+    ExtendAnswer,
+    ProcessingAnswer,
+    StartAnswer,
+    StoryAnswer,
+    VoidAnswer,
+    end_answer,
+    start_answer,
+    story_answer,
+)
 from faregate.usage.bodies import EndBody, EndMultimodelBody, ExtendBody, SettlementBody, StartBody, VoidBody
 from faregate.usage.errors import FeatureInactiveError, FeatureNotAllowedError, UnknownFeatureError, UnpricedError
 from faregate.usage.service import UsageService

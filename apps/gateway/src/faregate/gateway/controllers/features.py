@@ -3,8 +3,7 @@
 from faregate.core.errors import InvalidError
 from faregate.gateway.auth import Scope
 from faregate.gateway.operation import Call, Controller, Reply, operation
-from faregate.gateway.schemas import FeatureAnswer, FeatureBody
-from faregate.gateway.views import feature_answer
+from faregate.gateway.schemas.features import FeatureAnswer, FeatureBody, feature_answer
 from faregate.usage.errors import UnknownFeatureError, UnknownStrategyError
 from faregate.usage.features import FeatureCatalog
 from faregate.usage.values import Feature, FeatureAccess

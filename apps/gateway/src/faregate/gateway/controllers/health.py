@@ -10,7 +10,7 @@ from faregate.core.interfaces import ITransport
 from faregate.core.migrate import current_revision, head_revision
 from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
 from faregate.gateway.operation import Call, Controller, Reply, operation
-from faregate.gateway.schemas import CheckAnswer, HealthAnswer, ReadyAnswer
+from faregate.gateway.schemas.health import CheckAnswer, HealthAnswer, ReadyAnswer
 
 __all__ = ["HealthController"]
 

@@ -5,8 +5,8 @@ from datetime import datetime
 from faregate.credit.errors import InsufficientCreditsError, UsageKeyConflictError, WalletFrozenError
 from faregate.gateway.auth import Scope
 from faregate.gateway.operation import Call, Controller, Reply, operation
-from faregate.gateway.schemas import FeatureUsageAnswer, RecordUsageBody, UsageQuery
-from faregate.gateway.views import cursor_of, position_of, usage_answer
+from faregate.gateway.schemas.base import cursor_of, position_of
+from faregate.gateway.schemas.usage import FeatureUsageAnswer, RecordUsageBody, UsageQuery, usage_answer
 from faregate.usage.errors import FeatureInactiveError, FeatureNotAllowedError, UnknownFeatureError
 from faregate.usage.service import UsageService
 

@@ -7,15 +7,17 @@ from faregate.credit.errors import UnknownWalletError
 from faregate.credit.granting import GrantSpec
 from faregate.gateway.auth import Scope
 from faregate.gateway.operation import Call, Controller, Reply, operation
-from faregate.gateway.schemas import (
+from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
+from faregate.gateway.schemas.wallets import (
     GrantBody,
     GrantedAnswer,
-    PageQuery,
     TransactionAnswer,
     WalletAnswer,
     WalletBody,
+    grant_answer,
+    transaction_answer,
+    wallet_answer,
 )
-from faregate.gateway.views import cursor_of, grant_answer, position_of, transaction_answer, wallet_answer
 from faregate.usage.wallets import WalletChange, WalletService
 
 __all__ = ["WalletsController"]

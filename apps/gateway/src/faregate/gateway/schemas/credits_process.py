@@ -1,0 +1,206 @@
+"""Bodies and answers of the three phases."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from faregate.gateway.schemas.base import Answer
+from faregate.gateway.schemas.wallets import TransactionAnswer, transaction_answer
+from faregate.usage.service import UsageStory
+from faregate.usage.values import Accessible, Rule, Settled, UsageLine
+
+__all__ = [
+    "EndAnswer",
+    "ExtendAnswer",
+    "LineAnswer",
+    "ProcessingAnswer",
+    "StartAnswer",
+    "StoryAnswer",
+    "VoidAnswer",
+    "end_answer",
+    "line_answer",
+    "start_answer",
+    "story_answer",
+]
+
+
+class StartAnswer(Answer):
+    """Go ahead. `credits` is what is free, `balance` includes what is held, `hold` is this use's part of it."""
+
+    status: Literal["accessible"] = "accessible"
+    user_id: str
+    usage_key: str
+    feature_key: str
+    credits: Decimal
+    balance: Decimal
+    held: Decimal
+    hold: Decimal
+    expires_at: datetime
+    charging: Rule
+    unpriced: list[str]
+    message: str
+
+
+class LineAnswer(Answer):
+    """One priced line; an unpriced one has neither cost nor credits."""
+
+    ai_model: str | None
+    provider: str | None
+    input_tokens: int
+    output_tokens: int
+    tokens: Mapping[str, Any]
+    provider_cost_usd: Decimal | None
+    margin_percent: Decimal
+    credit_price_usd: Decimal
+    credits: Decimal
+    price_version: str
+    unpriced: bool
+
+
+class EndAnswer(Answer):
+    """What the use cost."""
+
+    status: Literal["returnable"] = "returnable"
+    user_id: str
+    usage_key: str
+    feature_key: str
+    credits: Decimal
+    balance: Decimal
+    consumed: Decimal
+    charged: Decimal
+    shortfall: Decimal
+    flags: list[str]
+    details: list[LineAnswer]
+    message: str
+
+
+class ProcessingAnswer(Answer):
+    """Accepted; the queue settles it."""
+
+    status: Literal["processing"] = "processing"
+    usage_key: str
+    message: str
+
+
+class VoidAnswer(Answer):
+    """The hold is closed, nothing was charged."""
+
+    status: Literal["voided"] = "voided"
+    user_id: str
+    usage_key: str
+    credits: Decimal
+    balance: Decimal
+    message: str
+
+
+class ExtendAnswer(Answer):
+    """When the hold ends now."""
+
+    usage_key: str
+    expires_at: datetime
+
+
+class StoryAnswer(Answer):
+    """Everything that is known of one use."""
+
+    usage_key: str
+    user_id: str
+    organization_id: str | None
+    feature_key: str
+    charging: str
+    status: str
+    hold: Decimal
+    expires_at: datetime | None
+    credits_consumed: Decimal
+    credits_charged: Decimal
+    shortfall: Decimal
+    flags: list[str]
+    reason: str | None
+    duration_ms: int | None
+    metadata: Mapping[str, Any] | None
+    details: list[LineAnswer]
+    transactions: list[TransactionAnswer]
+    created_at: datetime
+    closed_at: datetime | None
+    settled_at: datetime | None
+
+
+def start_answer(accessible: Accessible) -> StartAnswer:
+    """Return the answer to a start that was accepted."""
+    return StartAnswer(
+        user_id=accessible.user_id,
+        usage_key=accessible.usage_key,
+        feature_key=accessible.feature_key,
+        credits=accessible.free,
+        balance=accessible.balance,
+        held=accessible.held,
+        hold=accessible.hold,
+        expires_at=accessible.expires_at,
+        charging=accessible.charging,
+        unpriced=list(accessible.unpriced_models),
+        message="Go ahead; settle with this usage_key",
+    )
+
+
+def end_answer(settled: Settled) -> EndAnswer:
+    """Return the answer to a settlement."""
+    message = "Settled" if not settled.replayed else "Settled before; this is the first result again"
+    return EndAnswer(
+        user_id=settled.user_id,
+        usage_key=settled.usage_key,
+        feature_key=settled.feature_key,
+        credits=settled.free,
+        balance=settled.balance,
+        consumed=settled.consumed,
+        charged=settled.charged,
+        shortfall=settled.shortfall,
+        flags=settled.flags.words,
+        details=[line_answer(line) for line in settled.lines],
+        message=message,
+    )
+
+
+def line_answer(line: UsageLine) -> LineAnswer:
+    """Return one line."""
+    tokens = line.usage.tokens
+    return LineAnswer(
+        ai_model=line.usage.model,
+        provider=line.provider,
+        input_tokens=tokens.get("input_tokens", 0),
+        output_tokens=tokens.get("output_tokens", 0),
+        tokens=tokens,
+        provider_cost_usd=line.provider_cost_usd,
+        margin_percent=line.margin_percent,
+        credit_price_usd=line.credit_price_usd,
+        credits=line.credits,
+        price_version=line.price_version,
+        unpriced=line.unpriced,
+    )
+
+
+def story_answer(story: UsageStory) -> StoryAnswer:
+    """Return the whole story of one use."""
+    charge = story.charge
+    return StoryAnswer(
+        usage_key=charge.usage_key,
+        user_id=story.user_id,
+        organization_id=story.organization_id,
+        feature_key=charge.feature_key,
+        charging=charge.rule,
+        status=charge.status,
+        hold=charge.hold,
+        expires_at=charge.expires_at,
+        credits_consumed=charge.credits_consumed,
+        credits_charged=charge.credits_charged,
+        shortfall=charge.shortfall,
+        flags=list(charge.flags),
+        reason=charge.reason,
+        duration_ms=charge.duration_ms,
+        metadata=charge.metadata,
+        details=[line_answer(line) for line in story.lines],
+        transactions=[transaction_answer(transaction) for transaction in story.transactions],
+        created_at=charge.created_at,
+        closed_at=charge.closed_at,
+        settled_at=charge.settled_at,
+    )

@@ -1,0 +1,65 @@
+"""Bodies and answers of `/api/usage`."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from faregate.core.fields import Body, ExternalId, JsonObject, Moment
+from faregate.gateway.schemas.base import Answer, PageQuery
+from faregate.usage.bodies import LINES_LIMIT, UsageBody
+from faregate.usage.values import FeatureUsage
+
+__all__ = ["FeatureUsageAnswer", "RecordUsageBody", "UsageQuery", "usage_answer"]
+
+
+class RecordUsageBody(Body):
+    """`POST /api/usage`."""
+
+    feature_key: ExternalId
+    user_id: ExternalId
+    organization_id: ExternalId | None = None
+    usage_key: ExternalId | None = None
+    usages: Annotated[list[UsageBody], Field(max_length=LINES_LIMIT)] = Field(default_factory=list[UsageBody])
+    metadata: JsonObject | None = None
+
+
+class FeatureUsageAnswer(Answer):
+    """A finished use."""
+
+    id: str
+    usage_key: str
+    user_id: str
+    organization_id: str | None
+    feature_key: str
+    credits_consumed: Decimal
+    credits_charged: Decimal
+    metadata: Mapping[str, Any]
+    executed_at: datetime
+
+
+class UsageQuery(PageQuery):
+    """Which finished uses; `from` is included, `to` is not."""
+
+    user_id: str | None = None
+    organization_id: str | None = None
+    feature_key: str | None = None
+    since: Moment | None = Field(default=None, alias="from")
+    until: Moment | None = Field(default=None, alias="to")
+
+
+def usage_answer(usage: FeatureUsage) -> FeatureUsageAnswer:
+    """Return one finished use."""
+    return FeatureUsageAnswer(
+        id=usage.id,
+        usage_key=usage.usage_key,
+        user_id=usage.user_id,
+        organization_id=usage.organization_id,
+        feature_key=usage.feature_key,
+        credits_consumed=usage.credits_consumed,
+        credits_charged=usage.credits_charged,
+        metadata=usage.metadata,
+        executed_at=usage.executed_at,
+    )

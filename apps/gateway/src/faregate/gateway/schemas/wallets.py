@@ -1,0 +1,167 @@
+"""Bodies and answers of `/api/wallets`."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from faregate.core.fields import Body, Count, Credits, ExternalId, Moment, Text
+from faregate.credit.values import CreditTransaction, Grant, Wallet
+from faregate.gateway.schemas.base import Answer
+
+__all__ = [
+    "GrantAnswer",
+    "GrantBody",
+    "GrantedAnswer",
+    "TransactionAnswer",
+    "WalletAnswer",
+    "WalletBody",
+    "grant_answer",
+    "transaction_answer",
+    "wallet_answer",
+]
+
+
+class TransactionAnswer(Answer):
+    """One movement: `amount` is signed, `balance` is the one after it."""
+
+    id: str
+    kind: str
+    amount: Decimal
+    balance: Decimal
+    usage_key: str | None
+    corrects: str | None
+    reason: str | None
+    actor: str | None
+    executed_at: datetime
+
+
+class GrantAnswer(Answer):
+    """One grant."""
+
+    id: str
+    credits: Decimal
+    remaining: Decimal
+    source: str
+    priority: int
+    status: str
+    effective_at: datetime
+    expires_at: datetime | None
+    features: list[str] | None
+    every: str | None
+    renews_at: datetime | None
+    key: str | None
+    reason: str | None
+    actor: str | None
+    created_at: datetime
+
+
+class WalletAnswer(Answer):
+    """A wallet. `credits` is what is free: balance + credit_limit - held - earmarked."""
+
+    owner_id: str
+    email: str | None
+    organization_id: str | None
+    credits: Decimal
+    balance: Decimal
+    held: Decimal
+    earmarked: Decimal
+    credit_limit: Decimal
+    debt: Decimal
+    status: str
+    plan: str | None
+    low_balance: Decimal | None
+    grants: list[GrantAnswer]
+
+
+class WalletBody(Body):
+    """`PUT /api/wallets/{owner_id}`: what is left out stays as it is, null takes it away."""
+
+    email: Text | None = None
+    organization_id: ExternalId | None = None
+    plan: ExternalId | None = None
+    credit_limit: Annotated[Credits, Field(ge=0)] | None = None
+    low_balance: Annotated[Credits, Field(ge=0)] | None = None
+    status: Literal["active", "frozen", "closed"] | None = None
+
+
+class GrantBody(Body):
+    """`POST /api/wallets/{owner_id}/grants`."""
+
+    credits: Annotated[Credits, Field(gt=0)]
+    source: Literal["purchase", "bonus", "initial", "refund", "plan", "opening"]
+    priority: Annotated[Count, Field(ge=0, le=1000)] = 50
+    effective_at: Moment | None = None
+    expires_at: Moment | None = None
+    features: list[ExternalId] | None = None
+    every: Text | None = Field(
+        default=None, description="makes it recurring: 'day', 'week', 'month', 'year', '3 days' …"
+    )
+    rollover_min: Annotated[Credits, Field(ge=0)] = Decimal(0)
+    rollover_max: Annotated[Credits, Field(ge=0)] = Decimal(0)
+    key: ExternalId | None = Field(default=None, description="the same key on one wallet makes one grant")
+    reason: Text | None = None
+
+
+class GrantedAnswer(Answer):
+    """The grant, and the wallet after it."""
+
+    grant: GrantAnswer
+    credits: Decimal
+    balance: Decimal
+
+
+def transaction_answer(transaction: CreditTransaction) -> TransactionAnswer:
+    """Return one transaction."""
+    return TransactionAnswer(
+        id=transaction.id,
+        kind=transaction.kind,
+        amount=transaction.amount,
+        balance=transaction.balance,
+        usage_key=transaction.usage_key,
+        corrects=transaction.corrects,
+        reason=transaction.reason,
+        actor=transaction.actor,
+        executed_at=transaction.executed_at,
+    )
+
+
+def grant_answer(grant: Grant) -> GrantAnswer:
+    """Return one grant."""
+    return GrantAnswer(
+        id=grant.id,
+        credits=grant.credits,
+        remaining=grant.remaining,
+        source=grant.source,
+        priority=grant.priority,
+        status=grant.status,
+        effective_at=grant.effective_at,
+        expires_at=grant.expires_at,
+        features=list(grant.features) if grant.features is not None else None,
+        every=grant.every,
+        renews_at=grant.renews_at,
+        key=grant.key,
+        reason=grant.reason,
+        actor=grant.actor,
+        created_at=grant.created_at,
+    )
+
+
+def wallet_answer(wallet: Wallet, *, organization_id: str | None) -> WalletAnswer:
+    """Return a wallet with its grants."""
+    return WalletAnswer(
+        owner_id=wallet.owner_id,
+        email=wallet.email,
+        organization_id=organization_id,
+        credits=wallet.free,
+        balance=wallet.balance,
+        held=wallet.held,
+        earmarked=wallet.earmarked,
+        credit_limit=wallet.credit_limit,
+        debt=wallet.debt,
+        status=wallet.status,
+        plan=wallet.plan,
+        low_balance=wallet.low_balance,
+        grants=[grant_answer(grant) for grant in wallet.grants],
+    )
