@@ -10,10 +10,10 @@ import pytest
 
 from faregate.core.database import Database
 from faregate.core.embedded import EmbeddedServer
-from faregate.core.heartbeats import Heartbeats
 from faregate.core.migrate import upgrade
 from faregate.core.subjects import Subjects
 from faregate.credit.service import CreditService
+from support.ledger import make_credit
 from support.servers import address, execute
 
 _numbers = count(1)
@@ -74,6 +74,6 @@ def subjects(database: Database) -> Subjects:
 
 
 @pytest.fixture
-def credit(database: Database, subjects: Subjects) -> CreditService:
+def credit(database: Database) -> CreditService:
     """The ledger on the database's own clock, without initial grants."""
-    return CreditService(database, subjects, Heartbeats(database))
+    return make_credit(database).service

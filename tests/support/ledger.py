@@ -2,26 +2,34 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from faregate.core.clock import FixedClock
+from faregate.core.clock import FixedClock, IClock
 from faregate.core.credits import to_credits, to_micros
 from faregate.core.database import Database
 from faregate.core.errors import FaregateError
 from faregate.core.heartbeats import Heartbeats
+from faregate.core.message_table import PostgresTransport
 from faregate.core.subjects import Subjects
+from faregate.credit.accounting import AccountingService
 from faregate.credit.accounts import GrantSource
 from faregate.credit.book import Book, ChargeState, GrantState, WalletState
+from faregate.credit.correcting import CorrectionService
 from faregate.credit.granting import GrantSpec, add_grant, void_grant
 from faregate.credit.holds import HoldRequest, extend_hold, open_hold, void_hold
+from faregate.credit.interfaces import ITopUpProvider
+from faregate.credit.limiting import LimitService
+from faregate.credit.locking import Locker
 from faregate.credit.maturing import mature
 from faregate.credit.repository import LedgerRepository
 from faregate.credit.service import CreditService, Held, Posted
 from faregate.credit.settlement import ChargeOpening, Posting, settle
+from faregate.credit.topping_up import OnAccountProvider, TopUpService
 
-__all__ = ["START", "DatabaseLedger", "Ledger", "PureLedger"]
+__all__ = ["START", "Credit", "DatabaseLedger", "Ledger", "PureLedger", "make_credit", "micros"]
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 T = TypeVar("T")
@@ -30,6 +38,38 @@ Amount = Decimal | int | str
 
 def micros(amount: Amount) -> int:
     return to_micros(Decimal(amount))
+
+
+@dataclass(frozen=True)
+class Credit:
+    """The services of the ledger, composed by hand."""
+
+    repository: LedgerRepository
+    service: CreditService
+    corrections: CorrectionService
+    accounting: AccountingService
+    limits: LimitService
+    top_ups: TopUpService
+
+
+def make_credit(
+    database: Database,
+    *,
+    clock: IClock | None = None,
+    initial_micros: int = 0,
+    provider: ITopUpProvider | None = None,
+) -> Credit:
+    """Compose the ledger on `database`; without a `clock` the database's decides."""
+    repository, subjects = LedgerRepository(database), Subjects(database)
+    locker = Locker(database, repository, Heartbeats(database), PostgresTransport(database), clock=clock)
+    return Credit(
+        repository,
+        CreditService(repository, locker, subjects, initial_micros=initial_micros),
+        CorrectionService(repository, locker, subjects),
+        AccountingService(database, locker),
+        LimitService(database, repository, locker),
+        TopUpService(database, repository, locker, subjects, provider or OnAccountProvider()),
+    )
 
 
 class Ledger(ABC):
@@ -153,9 +193,11 @@ class DatabaseLedger(Ledger):
     def __init__(self, database: Database) -> None:
         super().__init__()
         self.database = database
-        subjects = Subjects(database)
-        self.service = CreditService(database, subjects, Heartbeats(database), clock=self.clock)
-        self.repository = LedgerRepository(database)
+        credit = make_credit(database, clock=self.clock)
+        self.service = credit.service
+        self.corrections = credit.corrections
+        self.accounting = credit.accounting
+        self.repository = credit.repository
 
     async def add(self, spec: GrantSpec) -> None:
         await self.database.run(lambda session: self.service.grant(session, self.OWNER, spec))

@@ -27,7 +27,7 @@ def extra_strategies() -> dict[str, IFeatureStrategy]:
 async def library(settings: Settings, extra_strategies: dict[str, IFeatureStrategy]) -> AsyncIterator[Library]:
     core = CoreContainer(settings=settings)
     credit = CreditContainer(
-        settings=settings, database=core.database, subjects=core.subjects, progress=core.heartbeats
+        settings=settings, database=core.database, subjects=core.subjects, outbox=core.outbox, progress=core.heartbeats
     )
     usage = UsageContainer(
         settings=settings,

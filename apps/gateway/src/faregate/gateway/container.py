@@ -38,6 +38,7 @@ class GatewayContainer(containers.DeclarativeContainer):
         settings=settings,
         database=core.container.database,
         subjects=core.container.subjects,
+        outbox=core.container.outbox,
         progress=core.container.heartbeats,
     )
     usage = providers.Container(

@@ -32,6 +32,8 @@ STATUS: Mapping[str, int] = {
     "already_settled": 409,
     "hold_closed": 409,
     "not_refundable": 409,
+    "member_limit": 402,
+    "payment_declined": 402,
     "unknown_feature": 404,
     "feature_inactive": 403,
     "feature_not_allowed": 403,

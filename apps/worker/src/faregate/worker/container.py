@@ -45,6 +45,7 @@ class WorkerContainer(containers.DeclarativeContainer):
         settings=settings,
         database=core.container.database,
         subjects=core.container.subjects,
+        outbox=core.container.outbox,
         progress=core.container.heartbeats,
     )
     usage = providers.Container(

@@ -15,6 +15,7 @@ __all__ = [
     "Decision",
     "Delivery",
     "IConsumer",
+    "IOutbox",
     "ITransport",
     "OutgoingMessage",
     "RetryLater",

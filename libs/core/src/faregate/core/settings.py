@@ -96,6 +96,11 @@ class Settings(BaseSettings):
     initial_credits: Annotated[Decimal, Field(ge=0, lt=10**9, decimal_places=6)] = Field(
         default=Decimal(0), description="granted once to each wallet when it is first seen", examples=["10"]
     )
+    top_up_provider: Literal["none", "on_account"] = Field(
+        default="none",
+        description="who pays automatic top-ups: nobody, or on account (credits now, an invoice later)",
+        examples=["on_account"],
+    )
     hold_ttl_seconds: int = Field(
         default=3600,
         ge=1,

@@ -75,7 +75,7 @@ FLOWS: dict[TransferKind, tuple[frozenset[Account], frozenset[Account]]] = {
     TransferKind.GRANT: (_ORIGINS, frozenset({Account.WALLET})),
     TransferKind.CHARGE: (frozenset({Account.WALLET}), frozenset({Account.REVENUE})),
     TransferKind.LIMIT_CHARGE: (frozenset({Account.WALLET}), frozenset({Account.REVENUE})),
-    TransferKind.SHORTFALL: (frozenset({Account.SHORTFALL}), frozenset({Account.REVENUE})),
+    TransferKind.SHORTFALL: (frozenset({Account.SHORTFALL}), frozenset({Account.REVENUE, Account.PURCHASES})),
     TransferKind.EXPIRY: (frozenset({Account.WALLET}), frozenset({Account.BREAKAGE})),
     TransferKind.GRANT_VOID: (frozenset({Account.WALLET}), _ORIGINS),
     TransferKind.REFUND: (frozenset({Account.REVENUE}), frozenset({Account.WALLET})),

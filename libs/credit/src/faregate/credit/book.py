@@ -13,6 +13,7 @@ from uuid import UUID
 
 from faregate.credit.accounts import Account, GrantSource, TransferKind, burn_class
 from faregate.credit.chain import GENESIS, link
+from faregate.credit.limits import LimitState, Period
 
 __all__ = [
     "Book",
@@ -21,7 +22,9 @@ __all__ = [
     "Flag",
     "GrantSlice",
     "GrantState",
+    "Note",
     "Renewal",
+    "TopUpOrder",
     "Transfer",
     "WalletState",
     "WalletStatus",
@@ -143,6 +146,10 @@ class WalletState:
     changed_at: datetime | None = None
     low_balance: int | None = None
     plan: str | None = None
+    top_up_below: int | None = None
+    top_up_amount: int | None = None
+    top_up_order: UUID | None = None
+    top_up_not_before: datetime | None = None
     grants: dict[UUID, GrantState] = field(default_factory=dict[UUID, GrantState])
     all_grants: bool = False
     """Whether `grants` holds all that is live, scheduled or recurring, or only as many as were needed."""
@@ -193,6 +200,35 @@ class ChargeState:
     free_after: int | None = None
     duration_ms: int | None = None
     metadata: Mapping[str, Any] | None = None
+    limit_scopes: tuple[str, ...] = ()
+    warned: tuple[str, ...] = ()
+    """The scopes whose soft limit this start has passed; told once, not stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopUpOrder:
+    """An order of `amount` micro-credits for a wallet, to be paid by a payment provider."""
+
+    order_id: UUID
+    wallet_id: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a transfer belongs to, and on whose word it was posted.
+
+    `operation_key` makes a correction happen once; `corrects_seq` is the transfer that it corrects.
+    """
+
+    usage_key: str | None = None
+    corrects_seq: int | None = None
+    operation_key: str | None = None
+    actor: str | None = None
+    reason: str | None = None
+
+
+_NO_NOTE = Note()
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +272,10 @@ class Book:
         self.changed_wallets: dict[int, WalletState] = {}
         self.changed_charges: dict[str, ChargeState] = {}
         self.changed_grants: dict[UUID, GrantState] = {}
+        self.limits: dict[tuple[str, Period], LimitState] = {}
+        self.changed_limits: dict[tuple[str, Period], LimitState] = {}
         self.transfers: list[Transfer] = []
+        self.top_ups: list[TopUpOrder] = []
         self.slices: list[GrantSlice] = []
 
     def post(
@@ -249,11 +288,7 @@ class Book:
         amount: int,
         slices: Iterable[tuple[GrantState, int]] = (),
         at: datetime | None = None,
-        usage_key: str | None = None,
-        corrects_seq: int | None = None,
-        operation_key: str | None = None,
-        actor: str | None = None,
-        reason: str | None = None,
+        note: Note = _NO_NOTE,
     ) -> Transfer:
         """Append one transfer, move the wallet's counters, and move `slices` in and out of grants.
 
@@ -280,10 +315,10 @@ class Book:
             credit=credit,
             amount=amount,
             balance_after=wallet.balance,
-            corrects_seq=corrects_seq,
+            corrects_seq=note.corrects_seq,
             effective_at=moment,
             created_at=self.now,
-            texts=(usage_key, operation_key, actor, reason),
+            texts=(note.usage_key, note.operation_key, note.actor, note.reason),
         )
         transfer = Transfer(
             wallet.wallet_id,
@@ -293,11 +328,11 @@ class Book:
             credit,
             amount,
             wallet.balance,
-            usage_key,
-            corrects_seq,
-            operation_key,
-            actor,
-            reason,
+            note.usage_key,
+            note.corrects_seq,
+            note.operation_key,
+            note.actor,
+            note.reason,
             moment,
             self.now,
             wallet.head_hash,
@@ -314,10 +349,23 @@ class Book:
             wallet.grants[grant_id].held -= amount
             wallet.earmarked += amount
             self.touch_grant(wallet.grants[grant_id])
+        self.count_limits(charge, held=-charge.hold)
         charge.status = status
         charge.closed_at = at
         self.touch(wallet)
         self.touch_charge(charge)
+
+    def limits_of(self, scopes: Iterable[str]) -> list[LimitState]:
+        """Return the limits of these scopes, of all periods."""
+        wanted = set(scopes)
+        return [limit for limit in self.limits.values() if limit.scope in wanted]
+
+    def count_limits(self, charge: ChargeState, *, held: int = 0, spent: int = 0) -> None:
+        """Count what a charge holds or has spent against its limits."""
+        for limit in self.limits_of(charge.limit_scopes) if charge.limit_scopes else ():
+            limit.held = max(0, limit.held + held)
+            limit.spent += spent
+            self.changed_limits[limit.scope, limit.period] = limit
 
     def touch(self, wallet: WalletState) -> None:
         """Note that `wallet` must be written."""

@@ -5,10 +5,19 @@ from dependency_injector import containers, providers
 from faregate.core.clock import IClock
 from faregate.core.credits import to_micros
 from faregate.core.database import Database
+from faregate.core.interfaces import IOutbox
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
-from faregate.credit.interfaces import ISettlementProgress
+from faregate.credit.accounting import AccountingService
+from faregate.credit.correcting import CorrectionService
+from faregate.credit.importing import OpeningImport
+from faregate.credit.interfaces import ISettlementProgress, ITopUpProvider
+from faregate.credit.limiting import LimitService
+from faregate.credit.locking import Locker
+from faregate.credit.repository import LedgerRepository
 from faregate.credit.service import CreditService
+from faregate.credit.topping_up import NoProvider, OnAccountProvider, TopUpService
+from faregate.credit.verify import Verifier
 
 __all__ = ["CreditContainer"]
 
@@ -18,8 +27,14 @@ def initial_micros(settings: Settings) -> int:
     return to_micros(settings.initial_credits)
 
 
+def configured_provider(settings: Settings) -> ITopUpProvider:
+    """Return the payment provider that the settings name; a host gives its own instead."""
+    return OnAccountProvider() if settings.top_up_provider == "on_account" else NoProvider()
+
+
 class CreditContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `subjects` and `progress`; exports `service`.
+    """Needs `settings`, `database`, `subjects`, `outbox` and `progress`; takes `top_up_provider` and `clock`; exports
+    `service`, `corrections`, `accounting`, `limits`, `top_ups`, `openings` and `verifier`.
 
     `clock` is for simulations; left alone, the database's clock decides.
     """
@@ -27,14 +42,27 @@ class CreditContainer(containers.DeclarativeContainer):
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
     database: providers.Provider[Database] = providers.Dependency(instance_of=Database)
     subjects: providers.Provider[Subjects] = providers.Dependency(instance_of=Subjects)
+    outbox: providers.Provider[IOutbox] = providers.Dependency(instance_of=IOutbox)
     progress: providers.Provider[ISettlementProgress] = providers.Dependency(instance_of=ISettlementProgress)
+    top_up_provider: providers.Provider[ITopUpProvider] = providers.Dependency(
+        instance_of=ITopUpProvider, default=providers.Callable(configured_provider, settings)
+    )
     clock: providers.Provider[IClock | None] = providers.Object(None)
 
-    service: providers.Provider[CreditService] = providers.Singleton(
-        CreditService,
-        database,
-        subjects,
-        progress,
-        initial_micros=providers.Callable(initial_micros, settings),
-        clock=clock,
+    repository: providers.Provider[LedgerRepository] = providers.Singleton(LedgerRepository, database)
+    locker: providers.Provider[Locker] = providers.Singleton(
+        Locker, database, repository, progress, outbox, clock=clock
     )
+    service: providers.Provider[CreditService] = providers.Singleton(
+        CreditService, repository, locker, subjects, initial_micros=providers.Callable(initial_micros, settings)
+    )
+    corrections: providers.Provider[CorrectionService] = providers.Singleton(
+        CorrectionService, repository, locker, subjects
+    )
+    accounting: providers.Provider[AccountingService] = providers.Singleton(AccountingService, database, locker)
+    limits: providers.Provider[LimitService] = providers.Singleton(LimitService, database, repository, locker)
+    top_ups: providers.Provider[TopUpService] = providers.Singleton(
+        TopUpService, database, repository, locker, subjects, top_up_provider
+    )
+    openings: providers.Provider[OpeningImport] = providers.Singleton(OpeningImport, database, service)
+    verifier: providers.Provider[Verifier] = providers.Singleton(Verifier, database)

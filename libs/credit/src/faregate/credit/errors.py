@@ -12,6 +12,9 @@ __all__ = [
     "HoldClosedError",
     "HoldMismatchError",
     "InsufficientCreditsError",
+    "NotRefundableError",
+    "PaymentDeclinedError",
+    "SpendingLimitError",
     "UnknownGrantError",
     "UnknownTransferError",
     "UnknownUsageKeyError",
@@ -132,6 +135,38 @@ class HoldClosedError(CreditError):
             usage_key=usage_key,
             status=status,
         )
+
+
+class SpendingLimitError(CreditError):
+    """A member, user or key has spent what it may in this period.
+
+    Attributes:
+        balance: what is left of the limit, in credits.
+        required: what was asked for, in credits.
+    """
+
+    code = "member_limit"
+
+    def __init__(self, *, scope: str, period: str, limit_micros: int, used_micros: int, required_micros: int) -> None:
+        limit, used = to_credits(limit_micros), to_credits(used_micros)
+        self.balance: Decimal = to_credits(max(0, limit_micros - used_micros))
+        self.required: Decimal = to_credits(required_micros)
+        span = "in total" if period == "total" else f"per {period}"
+        super().__init__(
+            f"The {scope} limit of {plain(limit)} credits {span} is reached: {plain(used)} used, "
+            f"{plain(self.required)} needed; raise the limit or wait for the next period",
+            limit=limit,
+            used=used,
+            required=self.required,
+            period=period,
+            limited=scope,
+        )
+
+
+class PaymentDeclinedError(CreditError):
+    """The payment provider did not pay a top-up order."""
+
+    code = "payment_declined"
 
 
 class NotRefundableError(CreditError):

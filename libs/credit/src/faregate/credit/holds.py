@@ -13,6 +13,7 @@ from faregate.credit.errors import (
     UsageKeyConflictError,
     WalletFrozenError,
 )
+from faregate.credit.limits import check_limits
 from faregate.credit.maturing import expire_lapsed
 
 __all__ = ["HoldRequest", "extend_hold", "open_hold", "require_active", "void_hold"]
@@ -35,6 +36,7 @@ class HoldRequest:
     ttl_seconds: int
     start_hash: bytes
     metadata: Mapping[str, Any] | None = None
+    limit_scopes: tuple[str, ...] = ()
 
 
 def open_hold(book: Book, request: HoldRequest) -> ChargeState:
@@ -43,7 +45,7 @@ def open_hold(book: Book, request: HoldRequest) -> ChargeState:
     Raises:
         UsageKeyConflictError: the key was started with another meaning.
         AlreadySettledError, HoldClosedError: the same call, but its hold is closed by now.
-        WalletFrozenError, InsufficientCreditsError: refused; nothing is kept, so that the same call may pass later.
+        WalletFrozenError, InsufficientCreditsError, SpendingLimitError: refused; nothing is kept, so the call may pass later.
     """
     known = book.charges.get(request.usage_key)
     if known is not None:
@@ -53,6 +55,7 @@ def open_hold(book: Book, request: HoldRequest) -> ChargeState:
     free = wallet.free_for(request.feature_key)
     if request.amount > free:
         raise InsufficientCreditsError(free_micros=free, required_micros=request.amount)
+    warned = check_limits(book.limits_of(request.limit_scopes), request.amount)
     charge = ChargeState(
         usage_key=request.usage_key,
         wallet_id=request.wallet_id,
@@ -65,8 +68,11 @@ def open_hold(book: Book, request: HoldRequest) -> ChargeState:
         hold=request.amount,
         expires_at=book.now + timedelta(seconds=request.ttl_seconds),
         metadata=request.metadata,
+        limit_scopes=request.limit_scopes,
+        warned=tuple(warned),
     )
     _reserve(book, wallet, charge)
+    book.count_limits(charge, held=charge.hold)
     book.touch_charge(charge)
     return charge
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 
 from faregate.credit.accounts import GRANT_ORIGINS, Account, TransferKind
-from faregate.credit.book import Book, ChargeState, ChargeStatus, GrantState, WalletState
+from faregate.credit.book import Book, ChargeState, ChargeStatus, GrantState, Note, WalletState
 from faregate.credit.recurrence import next_renewal
 
 __all__ = ["expire_lapsed", "mature", "next_change", "post_grant"]
@@ -34,7 +34,11 @@ def mature(book: Book, wallet: WalletState, open_charges: Iterable[ChargeState],
 
 
 def post_grant(book: Book, wallet: WalletState, grant: GrantState, amount: int, *, at: datetime) -> None:
-    """Put `amount` into `grant`; what the credit limit has paid is repaid from it first, unless it is restricted."""
+    """Put `amount` into `grant`; what the credit limit has paid is repaid from it first, unless it is restricted.
+
+    The first time, the grant's key becomes the transfer's operation key.
+    """
+    key = None if grant.active else grant.key
     repaid = 0 if grant.features is not None else min(wallet.debt, amount)
     wallet.debt -= repaid
     grant.active = True
@@ -47,8 +51,7 @@ def post_grant(book: Book, wallet: WalletState, grant: GrantState, amount: int, 
         amount=amount,
         slices=[(grant, amount - repaid)],
         at=at,
-        actor=grant.actor,
-        reason=grant.reason,
+        note=Note(operation_key=key, actor=grant.actor, reason=grant.reason),
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     LargeBinary,
     SmallInteger,
     Text,
+    Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -22,7 +23,7 @@ from sqlmodel import Field
 from faregate.core.models import TableModel, created_at, moment
 from faregate.core.schema import SCHEMA
 
-__all__ = ["Charge", "CreditGrant", "GrantSlice", "Transfer", "Wallet"]
+__all__ = ["Charge", "CreditGrant", "GrantSlice", "SpendLimit", "TopUp", "Transfer", "Wallet"]
 
 _HOT: dict[str, Any] = {
     "fillfactor": 70,
@@ -65,6 +66,10 @@ class Wallet(TableModel, table=True):
     status: int = Field(sa_column=Column(SmallInteger, nullable=False, server_default=text("1")))
     plan: str | None = Field(sa_column=Column(Text))
     low_balance: int | None = Field(sa_column=Column(BigInteger))
+    top_up_below: int | None = Field(sa_column=Column(BigInteger))
+    top_up_amount: int | None = Field(sa_column=Column(BigInteger))
+    top_up_order: UUID | None = Field(sa_column=Column(Uuid))
+    top_up_not_before: datetime | None = Field(sa_column=moment(nullable=True))
     next_change_at: datetime | None = Field(sa_column=moment(nullable=True))
     last_seq: int = Field(sa_column=_micros())
     head_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
@@ -154,6 +159,7 @@ class Charge(TableModel, table=True):
     duration_ms: int | None = Field(sa_column=Column(BigInteger))
     metadata_: dict[str, Any] | None = Field(sa_column=Column("metadata", JSONB))
     close_reason: str | None = Field(sa_column=Column(Text))
+    limit_scopes: list[str] | None = Field(sa_column=Column(ARRAY(Text)))
     created_at: datetime = Field(sa_column=created_at())
     closed_at: datetime | None = Field(sa_column=moment(nullable=True))
     settled_at: datetime | None = Field(sa_column=moment(nullable=True))
@@ -164,6 +170,7 @@ class Transfer(TableModel, table=True):
 
     __table_args__: Any = (
         CheckConstraint("amount > 0 and debit_account <> credit_account", name="moves"),
+        Index("transfer_effective_idx", "effective_at", postgresql_using="brin"),
         Index("transfer_corrects_idx", "wallet_id", "corrects_seq", postgresql_where=text("corrects_seq is not null")),
         Index(
             "transfer_operation_idx",
@@ -201,3 +208,38 @@ class GrantSlice(TableModel, table=True):
     seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     grant_id: UUID = Field(primary_key=True)
     amount: int = Field(sa_column=_micros(None))
+
+
+class SpendLimit(TableModel, table=True):
+    """How much a scope (`member:<organisation>:<user>`, `user:<subject>`, `key:<id>`) may spend in a period."""
+
+    __table_args__: Any = (
+        CheckConstraint("soft >= 0 and hard >= 0 and spent >= 0 and held >= 0", name="not_negative"),
+        {"postgresql_with": {"fillfactor": 70}},
+    )
+
+    scope: str = Field(sa_column=Column(Text, primary_key=True))
+    period: str = Field(sa_column=Column(Text, primary_key=True))
+    soft: int | None = Field(sa_column=Column(BigInteger))
+    hard: int | None = Field(sa_column=Column(BigInteger))
+    started_at: datetime = Field(sa_column=moment())
+    spent: int = Field(sa_column=_micros())
+    held: int = Field(sa_column=_micros())
+
+
+class TopUp(TableModel, table=True):
+    """An automatic top-up order and how it ended: requested, paid or declined."""
+
+    __table_args__: Any = (
+        Index("top_up_open_idx", "created_at", postgresql_where=text("status = 'requested'")),
+        Index("top_up_wallet_idx", "wallet_id", "created_at"),
+    )
+
+    order_id: UUID = Field(primary_key=True)
+    wallet_id: int = Field(sa_column=_wallet_id())
+    amount: int = Field(sa_column=_micros(None))
+    status: str = Field(sa_column=Column(Text, nullable=False, server_default=text("'requested'")))
+    reference: str | None = Field(sa_column=Column(Text))
+    detail: str | None = Field(sa_column=Column(Text))
+    created_at: datetime = Field(sa_column=created_at())
+    closed_at: datetime | None = Field(sa_column=moment(nullable=True))

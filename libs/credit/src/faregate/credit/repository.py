@@ -9,9 +9,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.database import Database
 from faregate.credit import statements as sql
-from faregate.credit.book import Book, ChargeState, GrantState, Transfer, WalletState
+from faregate.credit.book import Book, ChargeState, GrantSlice, GrantState, Transfer, WalletState
 from faregate.credit.chain import GENESIS
-from faregate.credit.rows import book_of, charge_of, grant_of, rows_of, take_grants, transfer_of
+from faregate.credit.limits import EVERY_MEMBER, LimitState, Period
+from faregate.credit.rows import (
+    book_of,
+    charge_of,
+    grant_of,
+    limit_of,
+    rows_of,
+    slice_of,
+    take_grants,
+    transfer_of,
+)
 
 __all__ = ["LedgerRepository"]
 
@@ -115,6 +125,55 @@ class LedgerRepository:
             usage_key=charge.usage_key,
         )
         return [transfer_of(row) for row in rows]
+
+    async def transfer(self, session: AsyncSession, wallet_id: int, seq: int) -> Transfer | None:
+        """Return one transfer."""
+        rows = await self._database.rows(session, sql.TRANSFER, wallet_id=wallet_id, seq=seq)
+        return transfer_of(rows[0]) if rows else None
+
+    async def corrections(self, session: AsyncSession, wallet_id: int, seq: int) -> list[Transfer]:
+        """Return the transfers that correct this one, in order."""
+        rows = await self._database.rows(session, sql.CORRECTIONS, wallet_id=wallet_id, seq=seq)
+        return [transfer_of(row) for row in rows]
+
+    async def operation(self, session: AsyncSession, wallet_id: int, key: str) -> list[Transfer]:
+        """Return the transfers of one operation key, in order."""
+        rows = await self._database.rows(session, sql.OPERATION, wallet_id=wallet_id, key=key)
+        return [transfer_of(row) for row in rows]
+
+    async def slices(self, session: AsyncSession, wallet_id: int, seqs: Iterable[int]) -> list[GrantSlice]:
+        """Return what these transfers put into grants and took from them."""
+        rows = await self._database.rows(session, sql.SLICES, wallet_id=wallet_id, seqs=list(seqs))
+        return [slice_of(row) for row in rows]
+
+    async def lock_limits(self, session: AsyncSession, book: Book, scopes: Iterable[str]) -> None:
+        """Lock the spending limits of these scopes, after the wallets, in a fixed order, and put them into the book."""
+        wanted = sorted(set(scopes))
+        if not wanted:
+            return
+        members = [scope for scope in wanted if scope.startswith("member:")]
+        if members:
+            templates = [f"{scope.rpartition(':')[0]}:{EVERY_MEMBER}" for scope in members]
+            await self._database.rows(session, sql.ADD_LIMITS, scopes=members, templates=templates)
+        for row in await self._database.rows(session, sql.LOCK_LIMITS, scopes=wanted):
+            limit = limit_of(row)
+            limit.roll(book.now)
+            book.limits[limit.scope, limit.period] = limit
+
+    async def limit_kinds(self, session: AsyncSession) -> frozenset[str]:
+        """Return which kinds of scopes have limits at all."""
+        return frozenset(row.kind for row in await self._database.rows(session, sql.LIMIT_KINDS))
+
+    async def limits(
+        self, session: AsyncSession, *, scopes: Iterable[str] = (), prefix: str | None = None
+    ) -> list[LimitState]:
+        """Return limits as they stand, by exact scope or by what their scope begins with (at most 1,000)."""
+        rows = await self._database.rows(session, sql.LIST_LIMITS, scopes=list(scopes), prefix=prefix)
+        return [limit_of(row) for row in rows]
+
+    async def drop_limit(self, session: AsyncSession, scope: str, period: Period) -> bool:
+        """Forget a limit; tell whether there was one."""
+        return bool(await self._database.rows(session, sql.DROP_LIMIT, scope=scope, period=period.value))
 
     async def write(self, session: AsyncSession, book: Book) -> None:
         """Write what was decided, in one statement."""

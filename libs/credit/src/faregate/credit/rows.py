@@ -19,8 +19,9 @@ from faregate.credit.book import (
     WalletState,
     WalletStatus,
 )
+from faregate.credit.limits import LimitState, Period
 
-__all__ = ["book_of", "charge_of", "grant_of", "rows_of", "take_grants", "transfer_of"]
+__all__ = ["book_of", "charge_of", "grant_of", "limit_of", "rows_of", "slice_of", "take_grants", "transfer_of"]
 
 
 def book_of(rows: Sequence[Any]) -> Book:
@@ -43,6 +44,10 @@ def wallet_of(row: Any) -> WalletState:
         status=WalletStatus(row.status),
         plan=row.plan,
         low_balance=row.low_balance,
+        top_up_below=row.top_up_below,
+        top_up_amount=row.top_up_amount,
+        top_up_order=row.top_up_order,
+        top_up_not_before=row.top_up_not_before,
         next_change_at=row.next_change_at,
         last_seq=row.last_seq,
         head_hash=row.head_hash,
@@ -78,6 +83,7 @@ def charge_of(row: Any) -> ChargeState:
         free_after=row.free_after,
         duration_ms=row.duration_ms,
         metadata=row.metadata,
+        limit_scopes=tuple(row.limit_scopes or ()),
     )
 
 
@@ -145,6 +151,8 @@ def rows_of(book: Book) -> tuple[str, dict[str, list[Any]]]:
         "g": [_grant_row(grant) for grant in book.changed_grants.values()],
         "t": [_transfer_row(transfer) for transfer in book.transfers],
         "s": [_slice_row(part) for part in book.slices],
+        "l": [_limit_row(limit) for limit in book.changed_limits.values()],
+        "o": [(order.order_id, order.wallet_id, order.amount) for order in book.top_ups],
     }
     parts = "".join(part for part, rows in tables.items() if rows)
     arrays: dict[str, list[Any]] = {}
@@ -157,16 +165,18 @@ def rows_of(book: Book) -> tuple[str, dict[str, list[Any]]]:
 _COLUMNS = {
     part: names.split()
     for part, names in {
-        "w": "wallet_id credits debits held earmarked debt credit_limit status plan low_balance next_change_at last_seq "
-        "head_hash changed_at",
+        "w": "wallet_id credits debits held earmarked debt credit_limit status plan low_balance top_up_below "
+        "top_up_amount top_up_order top_up_not_before next_change_at last_seq head_hash changed_at",
         "c": "usage_key wallet_id subject_id organization_id feature_key rule status hold hold_grants expires_at "
         "start_hash meaning_hash consumed charged shortfall flags first_seq balance_after free_after duration_ms metadata "
-        "close_reason created_at closed_at settled_at",
+        "close_reason created_at closed_at settled_at limit_scopes",
         "g": "grant_id wallet_id source burn_class priority amount remaining held features effective_at expires_at "
         "active voided every rollover_min rollover_max next_renewal_at key meaning_hash actor reason created_at",
         "t": "wallet_id seq kind debit credit amount balance_after corrects_seq usage_key operation_key actor reason "
         "effective_at created_at hash",
         "s": "wallet_id seq grant_id amount",
+        "l": "scope period soft hard started_at spent held",
+        "o": "order_id wallet_id amount",
     }.items()
 }
 
@@ -195,6 +205,10 @@ def _wallet_row(wallet: WalletState) -> tuple[Any, ...]:
         int(wallet.status),
         wallet.plan,
         wallet.low_balance,
+        wallet.top_up_below,
+        wallet.top_up_amount,
+        wallet.top_up_order,
+        wallet.top_up_not_before,
         wallet.next_change_at,
         wallet.last_seq,
         wallet.head_hash,
@@ -229,6 +243,7 @@ def _charge_row(charge: ChargeState) -> tuple[Any, ...]:
         charge.created_at,
         charge.closed_at,
         charge.settled_at,
+        " ".join(charge.limit_scopes) or None,
     )
 
 
@@ -282,3 +297,17 @@ def _transfer_row(transfer: Transfer) -> tuple[Any, ...]:
 
 def _slice_row(part: GrantSlice) -> tuple[Any, ...]:
     return (part.wallet_id, part.seq, part.grant_id, part.amount)
+
+
+def limit_of(row: Any) -> LimitState:
+    """Return the limit of one row."""
+    return LimitState(row.scope, Period(row.period), row.soft, row.hard, row.started_at, row.spent, row.held)
+
+
+def slice_of(row: Any) -> GrantSlice:
+    """Return the grant slice of one row."""
+    return GrantSlice(row.wallet_id, row.seq, _uuid(row.grant_id), row.amount)
+
+
+def _limit_row(limit: LimitState) -> tuple[Any, ...]:
+    return (limit.scope, limit.period.value, limit.soft, limit.hard, limit.started_at, limit.spent, limit.held)

@@ -1,15 +1,12 @@
-"""The ledger's front door. Every method works in the caller's transaction and never commits."""
+"""Wallets, grants, holds and settlements. Every method works in the caller's transaction and never commits."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.clock import IClock
-from faregate.core.database import Database
 from faregate.core.errors import FaregateError, RetryTransactionError
 from faregate.core.subjects import Subject, Subjects
 from faregate.credit.accounts import GrantSource
@@ -17,18 +14,10 @@ from faregate.credit.book import Book, ChargeState, WalletState
 from faregate.credit.errors import UnknownGrantError, UnknownUsageKeyError, UnknownWalletError
 from faregate.credit.granting import GrantSpec, add_grant, void_grant
 from faregate.credit.holds import HoldRequest, extend_hold, open_hold, void_hold
-from faregate.credit.interfaces import ISettlementProgress
-from faregate.credit.maturing import mature
+from faregate.credit.locking import Locker
 from faregate.credit.repository import LedgerRepository
 from faregate.credit.settlement import Posting, settle
-from faregate.credit.values import (
-    CreditTransaction,
-    Grant,
-    Wallet,
-    grant_view,
-    transaction_view,
-    wallet_view,
-)
+from faregate.credit.values import CreditTransaction, Grant, Wallet, grant_view, transaction_view, wallet_view
 
 __all__ = ["Balance", "CreditService", "Held", "Posted"]
 
@@ -64,27 +53,19 @@ class Posted:
 
 
 class CreditService:
-    """Wallets, grants, holds and settlements.
+    """The ledger's front door.
 
     Args:
         initial_micros: granted once to each new wallet.
-        clock: replaces the database's clock, which decides otherwise; for simulations.
     """
 
     def __init__(
-        self,
-        database: Database,
-        subjects: Subjects,
-        progress: ISettlementProgress,
-        *,
-        initial_micros: int = 0,
-        clock: IClock | None = None,
+        self, repository: LedgerRepository, locker: Locker, subjects: Subjects, *, initial_micros: int = 0
     ) -> None:
-        self._ledger = LedgerRepository(database)
+        self._ledger = repository
+        self._locker = locker
         self._subjects = subjects
-        self._progress = progress
         self._initial_micros = initial_micros
-        self._clock = clock
         self._owners: dict[str, Subject] = {}
 
     async def ensure_wallets(self, session: AsyncSession, owner_ids: Iterable[str]) -> Mapping[str, Subject]:
@@ -95,37 +76,28 @@ class CreditService:
             known |= await self._find_or_make(session, ids - known.keys())
         return known
 
-    async def _find_or_make(self, session: AsyncSession, owner_ids: Iterable[str]) -> Mapping[str, Subject]:
-        subjects = await self._subjects.ensure(session, owner_ids)
-        new = await self._ledger.add_wallets(session, (subject.subject_id for subject in subjects.values()))
-        if new and self._initial_micros:
-            book = await self._lock(session, new)
-            for wallet_id in new:
-                add_grant(
-                    book, book.wallets[wallet_id], GrantSpec(self._initial_micros, GrantSource.INITIAL, key="initial")
-                )
-            await self._ledger.write(session, book)
-        if len(self._owners) > _OWNERS_REMEMBERED:
-            self._owners.clear()
-        self._owners.update({k: s for k, s in subjects.items() if s.subject_id not in new})
-        return subjects
-
     async def find_owners(self, session: AsyncSession, owner_ids: Iterable[str]) -> Mapping[str, Subject]:
         """Return the known ones among these owners; makes nothing."""
         ids = set(owner_ids)
         known = {owner_id: subject for owner_id in ids if (subject := self._owners.get(owner_id)) is not None}
         return known | dict(await self._subjects.find(session, ids - known.keys()))
 
-    async def authorize(self, session: AsyncSession, requests: Sequence[HoldRequest]) -> list[Held | FaregateError]:
-        """Open holds; each succeeds or is refused by itself, in the order given.
+    async def get_owner(self, session: AsyncSession, owner_id: str) -> Subject:
+        """Return the subject of one owner, or raise `UnknownWalletError`."""
+        subject = (await self._subjects.find(session, [owner_id])).get(owner_id)
+        if subject is None:
+            raise UnknownWalletError(owner_id)
+        return subject
 
-        All wallets must exist. Locks them in ascending order.
-        """
-        book = await self._lock(session, (r.wallet_id for r in requests), keys=[r.usage_key for r in requests])
+    async def authorize(self, session: AsyncSession, requests: Sequence[HoldRequest]) -> list[Held | FaregateError]:
+        """Open holds; each succeeds or is refused by itself, in the order given. All wallets must exist."""
+        scopes = [scope for request in requests for scope in request.limit_scopes]
+        keys = [request.usage_key for request in requests]
+        book = await self._lock(session, (r.wallet_id for r in requests), keys=keys, scopes=scopes)
         await self._ledger.load_grants(session, book, [w.wallet_id for w in book.wallets.values() if w.earmarked])
         await self._add_other_payers(session, book)
         outcomes = [_attempt(lambda request: _held(book, open_hold(book, request)), request) for request in requests]
-        await self._ledger.write(session, book)
+        await self._locker.write(session, book)
         return outcomes
 
     async def find_charges(self, session: AsyncSession, usage_keys: Iterable[str]) -> Mapping[str, ChargeState]:
@@ -146,11 +118,17 @@ class CreditService:
             RetryTransactionError: a charge has appeared meanwhile with another payer; run the transaction again.
         """
         wallet_ids = {posting.wallet_id for posting in postings}
-        book = await self._lock(session, wallet_ids, keys=[posting.usage_key for posting in postings])
+        scopes = [scope for posting in postings if posting.opening for scope in posting.opening.limit_scopes]
+        keys = [posting.usage_key for posting in postings]
+        book = await self._lock(session, wallet_ids, keys=keys, scopes=scopes)
         await self._load_for(session, book, postings)
         outcomes = [_attempt(lambda posting: Posted(*settle(book, posting)), posting) for posting in postings]
-        await self._ledger.write(session, book)
+        await self._locker.write(session, book)
         return outcomes
+
+    async def known_scopes(self, wanted: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
+        """Return of each sequence of limit scopes those that may have a limit; costs nothing while there is none."""
+        return await self._locker.known_scopes(wanted)
 
     async def void(self, session: AsyncSession, usage_key: str, *, reason: str | None = None) -> Held:
         """Close a hold unused; doing it again changes nothing.
@@ -176,7 +154,7 @@ class CreditService:
             await self._ledger.load_grants_by_key(session, book, [(subject.subject_id, spec.key)])
         wallet = book.wallets[subject.subject_id]
         grant, replayed = add_grant(book, wallet, spec)
-        await self._ledger.write(session, book)
+        await self._locker.write(session, book)
         return grant_view(grant, now=book.now), wallet_view(wallet, owner_id=owner_id, email=subject.email), replayed
 
     async def void_grant(
@@ -187,14 +165,14 @@ class CreditService:
         Raises:
             UnknownWalletError, UnknownGrantError.
         """
-        subject = await self._owner(session, owner_id)
+        subject = await self.get_owner(session, owner_id)
         book = await self._lock(session, [subject.subject_id])
         await self._ledger.load_grants_by_id(session, book, [grant_id])
         wallet = book.wallets[subject.subject_id]
         if grant_id not in wallet.grants:
             raise UnknownGrantError(grant_id)
         grant = void_grant(book, wallet, wallet.grants[grant_id], actor=actor, reason=reason)
-        await self._ledger.write(session, book)
+        await self._locker.write(session, book)
         return grant_view(grant, now=book.now), wallet_view(wallet, owner_id=owner_id, email=subject.email)
 
     async def wallet(self, session: AsyncSession, owner_id: str) -> Wallet:
@@ -203,8 +181,8 @@ class CreditService:
         Raises:
             UnknownWalletError: nobody of that id was seen yet.
         """
-        subject = await self._owner(session, owner_id)
-        book = await self._matured(session, subject.subject_id)
+        subject = await self.get_owner(session, owner_id)
+        book = await self._locker.matured(session, subject.subject_id)
         grants = await self._ledger.grants(session, subject.subject_id)
         views = tuple(grant_view(grant, now=book.now) for grant in grants)
         return wallet_view(book.wallets[subject.subject_id], owner_id=owner_id, email=subject.email, grants=views)
@@ -218,63 +196,67 @@ class CreditService:
         wallet = book.wallets[subject.subject_id]
         change(wallet)
         book.touch(wallet)
-        await self._ledger.write(session, book)
+        await self._locker.write(session, book)
         return wallet_view(wallet, owner_id=owner_id, email=subject.email)
 
     async def transactions(
         self, session: AsyncSession, owner_id: str, *, before: int | None = None, limit: int = 100
     ) -> list[CreditTransaction]:
-        """Return a wallet's transactions, newest first, from just below sequence number `before`."""
-        subject = await self._owner(session, owner_id)
-        await self._matured(session, subject.subject_id)
+        """Return a wallet's transactions, newest first, from just below sequence number `before`.
+
+        Numbers are given under the wallet's lock, so a list read page by page stays exact while rows arrive.
+        """
+        subject = await self.get_owner(session, owner_id)
+        await self._locker.matured(session, subject.subject_id)
         transfers = await self._ledger.transfers(session, subject.subject_id, before=before, limit=limit)
-        return [transaction_view(transfer) for transfer in transfers]
+        keys = [transfer.usage_key for transfer in transfers if transfer.usage_key is not None]
+        charges: Mapping[str, ChargeState] = await self._ledger.charges(session, keys) if keys else {}
+        return [transaction_view(transfer, charges) for transfer in transfers]
 
     async def transactions_of(self, session: AsyncSession, charge: ChargeState) -> list[CreditTransaction]:
         """Return what one use moved, corrections included, in order."""
-        return [transaction_view(transfer) for transfer in await self._ledger.transfers_of(session, charge)]
+        transfers = await self._ledger.transfers_of(session, charge)
+        return [transaction_view(transfer, {charge.usage_key: charge}) for transfer in transfers]
 
     async def balances(self, session: AsyncSession, wallet_ids: Iterable[int]) -> Mapping[int, Balance]:
         """Return the counters of wallets as they stand; nothing is locked or matured."""
-        book = await self._ledger.read(session, wallet_ids, now=self._now())
+        book = await self._ledger.read(session, wallet_ids, now=self._locker.now())
         return {wallet.wallet_id: _balance(wallet) for wallet in book.wallets.values()}
 
     async def sweep(self, session: AsyncSession, *, limit: int = 500) -> int:
         """Mature the wallets that are longest overdue; return how many. Hygiene only: no answer waits for it."""
-        due = await self._ledger.due_wallets(session, now=self._now(), limit=limit)
+        due = await self._ledger.due_wallets(session, now=self._locker.now(), limit=limit)
         if due:
-            await self._ledger.write(session, await self._lock(session, due))
+            await self._locker.write(session, await self._lock(session, due))
         return len(due)
 
-    async def _matured(self, session: AsyncSession, wallet_id: int) -> Book:
-        book = await self._ledger.read(session, [wallet_id], now=self._now())
-        if not _is_due(book.wallets[wallet_id], book.now):
-            return book
-        book = await self._lock(session, [wallet_id])
-        await self._ledger.write(session, book)
-        return book
-
-    async def _lock(self, session: AsyncSession, wallet_ids: Iterable[int], *, keys: Sequence[str] = ()) -> Book:
-        wanted = set(wallet_ids)
-        book = await self._ledger.lock(session, wanted, now=self._now())
-        if len(book.wallets) < len(wanted):
+    async def _find_or_make(self, session: AsyncSession, owner_ids: Iterable[str]) -> Mapping[str, Subject]:
+        subjects = await self._subjects.ensure(session, owner_ids)
+        new = await self._ledger.add_wallets(session, (subject.subject_id for subject in subjects.values()))
+        if new and self._initial_micros:
+            book = await self._lock(session, new)
+            for wallet_id in new:
+                spec = GrantSpec(self._initial_micros, GrantSource.INITIAL, key="initial")
+                add_grant(book, book.wallets[wallet_id], spec)
+            await self._locker.write(session, book)
+        if len(self._owners) > _OWNERS_REMEMBERED:
             self._owners.clear()
-            raise RetryTransactionError("a wallet is gone; the transaction that made it was rolled back")
-        if keys:
-            book.charges.update(await self._ledger.charges(session, keys))
-        due = [wallet.wallet_id for wallet in book.wallets.values() if _is_due(wallet, book.now)]
-        if due:
-            await self._mature(session, book, due)
-        return book
+        self._owners.update({k: s for k, s in subjects.items() if s.subject_id not in new})
+        return subjects
 
-    async def _mature(self, session: AsyncSession, book: Book, wallet_ids: Sequence[int]) -> None:
-        until = min(await self._progress.settled_until(session) or book.now, book.now)
-        await self._ledger.load_grants(session, book, wallet_ids)
-        for key, charge in (await self._ledger.due_charges(session, wallet_ids, until=until)).items():
-            book.charges.setdefault(key, charge)
-        for wallet_id in wallet_ids:
-            charges = [charge for charge in book.charges.values() if charge.wallet_id == wallet_id]
-            mature(book, book.wallets[wallet_id], charges, holds_until=until)
+    async def _lock(
+        self,
+        session: AsyncSession,
+        wallet_ids: Iterable[int],
+        *,
+        keys: Sequence[str] = (),
+        scopes: Iterable[str] = (),
+    ) -> Book:
+        try:
+            return await self._locker.lock(session, wallet_ids, keys=keys, scopes=scopes)
+        except RetryTransactionError:
+            self._owners.clear()
+            raise
 
     async def _load_for(self, session: AsyncSession, book: Book, postings: Sequence[Posting]) -> None:
         """Read the grants that may be touched: enough for what is asked, all where some are restricted."""
@@ -293,7 +275,7 @@ class CreditService:
         """Show the wallets of replayed holds that another payer opened (a membership has changed since); not locked."""
         others = {charge.wallet_id for charge in book.charges.values()} - book.wallets.keys()
         if others:
-            book.wallets.update((await self._ledger.read(session, others, now=self._now())).wallets)
+            book.wallets.update((await self._ledger.read(session, others, now=self._locker.now())).wallets)
 
     async def _on_charge(
         self, session: AsyncSession, usage_key: str, change: Callable[[Book, ChargeState], object]
@@ -304,17 +286,8 @@ class CreditService:
         if charge.hold_grants:
             await self._ledger.load_grants(session, book, [wallet_id])
         change(book, charge)
-        await self._ledger.write(session, book)
+        await self._locker.write(session, book)
         return _held(book, charge)
-
-    async def _owner(self, session: AsyncSession, owner_id: str) -> Subject:
-        subject = (await self._subjects.find(session, [owner_id])).get(owner_id)
-        if subject is None:
-            raise UnknownWalletError(owner_id)
-        return subject
-
-    def _now(self) -> datetime | None:
-        return self._clock.now() if self._clock is not None else None
 
 
 def _attempt(decide: Callable[[Q], A], item: Q) -> A | FaregateError:
@@ -330,7 +303,3 @@ def _held(book: Book, charge: ChargeState) -> Held:
 
 def _balance(wallet: WalletState) -> Balance:
     return Balance(wallet.balance, wallet.held, wallet.free)
-
-
-def _is_due(wallet: WalletState, now: datetime) -> bool:
-    return wallet.next_change_at is not None and wallet.next_change_at <= now

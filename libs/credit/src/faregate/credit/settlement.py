@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from faregate.credit.accounts import Account, TransferKind
-from faregate.credit.book import Book, ChargeState, ChargeStatus, Flag, WalletState
+from faregate.credit.book import Book, ChargeState, ChargeStatus, Flag, Note, WalletState
 from faregate.credit.burn_down import burn
 from faregate.credit.errors import InsufficientCreditsError, UsageKeyConflictError
 from faregate.credit.holds import require_active
+from faregate.credit.limits import check_limits
 from faregate.credit.maturing import expire_lapsed
 
 __all__ = ["ChargeOpening", "Posting", "charge_wallet", "settle"]
@@ -24,6 +25,7 @@ class ChargeOpening:
     feature_key: str
     rule: str
     metadata: Mapping[str, Any] | None = None
+    limit_scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def settle(book: Book, posting: Posting) -> tuple[ChargeState, bool]:
 
     Raises:
         UsageKeyConflictError: the key is settled with another meaning.
-        WalletFrozenError, InsufficientCreditsError: `in_full`, and it cannot be; nothing is changed.
+        WalletFrozenError, InsufficientCreditsError, SpendingLimitError: `in_full`, and it cannot be; nothing is changed.
     """
     charge = book.charges.get(posting.usage_key)
     if charge is not None and charge.status is ChargeStatus.SETTLED:
@@ -79,13 +81,14 @@ def settle(book: Book, posting: Posting) -> tuple[ChargeState, bool]:
     if charge is None:
         charge = _unstarted(book, posting)
     if posting.in_full:
-        _require_cover(book.wallets[charge.wallet_id], charge, posting.chargeable)
+        _require_cover(book, charge, posting.chargeable)
     flags = posting.flags | _flags(charge, posting)
     if charge.status is ChargeStatus.OPEN:
         book.release(charge, ChargeStatus.SETTLED, at=book.now)
     wallet = book.wallets[charge.wallet_id]
     charge.first_seq = wallet.last_seq + 1 if posting.chargeable else None
     charged, shortfall = charge_wallet(book, wallet, posting.chargeable, charge=charge)
+    book.count_limits(charge, spent=charged)
     expire_lapsed(book, wallet, at=book.now)
     _close(charge, posting, charged=charged, shortfall=shortfall, flags=flags, book=book)
     return charge, False
@@ -98,8 +101,7 @@ def charge_wallet(
     *,
     charge: ChargeState,
     kind: TransferKind = TransferKind.CHARGE,
-    corrects_seq: int | None = None,
-    operation_key: str | None = None,
+    note: Note | None = None,
 ) -> tuple[int, int]:
     """Take `amount` for `charge`: from grants, then from the credit limit, and note what nothing covers.
 
@@ -111,34 +113,29 @@ def charge_wallet(
     slices, on_limit = burn(
         wallet.grants.values(), chargeable, now=book.now, feature=charge.feature_key, general_limit=max(0, wallet.free)
     )
-    common: dict[str, Any] = {
-        "usage_key": charge.usage_key,
-        "corrects_seq": corrects_seq,
-        "operation_key": operation_key,
-    }
+    said = note or Note(usage_key=charge.usage_key)
     if chargeable > on_limit:
         paid = chargeable - on_limit
-        book.post(wallet, kind, debit=Account.WALLET, credit=Account.REVENUE, amount=paid, slices=slices, **common)
+        book.post(wallet, kind, debit=Account.WALLET, credit=Account.REVENUE, amount=paid, slices=slices, note=said)
     if on_limit:
         wallet.debt += on_limit
-        _post_plain(book, wallet, TransferKind.LIMIT_CHARGE, Account.WALLET, on_limit, common)
+        limit = TransferKind.LIMIT_CHARGE
+        book.post(wallet, limit, debit=Account.WALLET, credit=Account.REVENUE, amount=on_limit, note=said)
     if shortfall:
-        _post_plain(book, wallet, TransferKind.SHORTFALL, Account.SHORTFALL, shortfall, common)
+        lost = TransferKind.SHORTFALL
+        book.post(wallet, lost, debit=Account.SHORTFALL, credit=Account.REVENUE, amount=shortfall, note=said)
     return chargeable, shortfall
 
 
-def _require_cover(wallet: WalletState, charge: ChargeState, amount: int) -> None:
+def _require_cover(book: Book, charge: ChargeState, amount: int) -> None:
+    wallet = book.wallets[charge.wallet_id]
     require_active(wallet)
     held = charge.hold if charge.status is ChargeStatus.OPEN else 0
     free = wallet.free_for(charge.feature_key) + held
     if amount > free:
         raise InsufficientCreditsError(free_micros=free, required_micros=amount)
-
-
-def _post_plain(
-    book: Book, wallet: WalletState, kind: TransferKind, debit: Account, amount: int, common: Mapping[str, Any]
-) -> None:
-    book.post(wallet, kind, debit=debit, credit=Account.REVENUE, amount=amount, **common)
+    if charge.status is not ChargeStatus.OPEN:
+        check_limits(book.limits_of(charge.limit_scopes), amount)
 
 
 def _unstarted(book: Book, posting: Posting) -> ChargeState:
@@ -157,6 +154,7 @@ def _unstarted(book: Book, posting: Posting) -> ChargeState:
         status=ChargeStatus.SETTLED,
         metadata=opening.metadata,
         flags=Flag.NO_HOLD,
+        limit_scopes=opening.limit_scopes,
     )
 
 

@@ -14,22 +14,23 @@ LOCK_WALLETS = """
 select w.*, coalesce(cast(:now as timestamptz), clock_timestamp()) as now
 from unnest(cast(:ids as bigint[])) as wanted (id)
 cross join lateral (
-  select wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, plan, low_balance, next_change_at,
-    last_seq, head_hash, changed_at
+  select wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, plan, low_balance, top_up_below,
+    top_up_amount, top_up_order, top_up_not_before, next_change_at, last_seq, head_hash, changed_at
   from faregate.wallet where wallet_id = wanted.id for no key update
 ) w
 """
 """`ids` come sorted, and the nested loop locks in that order."""
 
 READ_WALLETS = """
-select wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, plan, low_balance, next_change_at,
-  last_seq, head_hash, changed_at, coalesce(cast(:now as timestamptz), clock_timestamp()) as now
+select wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, plan, low_balance, top_up_below,
+  top_up_amount, top_up_order, top_up_not_before, next_change_at, last_seq, head_hash, changed_at,
+  coalesce(cast(:now as timestamptz), clock_timestamp()) as now
 from faregate.wallet where wallet_id = any(cast(:ids as bigint[]))
 """
 
 _CHARGE_COLUMNS = """usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold, hold_grants,
   expires_at, start_hash, meaning_hash, consumed, charged, shortfall, flags, first_seq, balance_after, free_after,
-  duration_ms, metadata, close_reason, created_at, closed_at, settled_at"""
+  duration_ms, metadata, close_reason, created_at, closed_at, settled_at, limit_scopes"""
 
 READ_CHARGES = f"""
 select c.* from unnest(cast(:keys as text[])) as wanted (usage_key)
@@ -88,6 +89,34 @@ where wallet_id = :wallet_id and (not cast(:live as boolean) or (not voided and 
 order by created_at, grant_id limit :limit
 """  # noqa: S608
 
+ADD_LIMITS = """
+insert into faregate.spend_limit (scope, period, soft, hard, started_at)
+select wanted.scope, t.period, t.soft, t.hard, t.started_at
+from unnest(cast(:scopes as text[]), cast(:templates as text[])) as wanted (scope, template)
+join faregate.spend_limit t on t.scope = wanted.template
+order by wanted.scope, t.period
+on conflict (scope, period) do nothing
+"""
+"""Gives each member of a pool without a limit of the own a copy of everybody's."""
+
+LOCK_LIMITS = """
+select l.* from unnest(cast(:scopes as text[])) as wanted (scope)
+cross join lateral (
+  select scope, period, soft, hard, started_at, spent, held from faregate.spend_limit
+  where scope = wanted.scope order by period for no key update
+) l
+"""
+
+LIMIT_KINDS = "select distinct split_part(scope, ':', 1) as kind from faregate.spend_limit"
+
+LIST_LIMITS = """
+select scope, period, soft, hard, started_at, spent, held from faregate.spend_limit
+where scope = any(cast(:scopes as text[])) or (cast(:prefix as text) is not null and starts_with(scope, :prefix))
+order by scope, period limit 1000
+"""
+
+DROP_LIMIT = "delete from faregate.spend_limit where scope = :scope and period = :period returning scope"
+
 DUE_WALLETS = """
 select wallet_id from faregate.wallet
 where next_change_at <= coalesce(cast(:now as timestamptz), clock_timestamp()) order by next_change_at limit :limit
@@ -101,6 +130,24 @@ select {_TRANSFER_COLUMNS} from faregate.transfer
 where wallet_id = :wallet_id and seq < :before order by seq desc limit :limit
 """  # noqa: S608
 
+TRANSFER = f"""
+select {_TRANSFER_COLUMNS} from faregate.transfer where wallet_id = :wallet_id and seq = :seq
+"""  # noqa: S608
+
+CORRECTIONS = f"""
+select {_TRANSFER_COLUMNS} from faregate.transfer where wallet_id = :wallet_id and corrects_seq = :seq order by seq
+"""  # noqa: S608
+
+OPERATION = f"""
+select {_TRANSFER_COLUMNS} from faregate.transfer
+where wallet_id = :wallet_id and operation_key = cast(:key as text) order by seq
+"""  # noqa: S608
+
+SLICES = """
+select wallet_id, seq, grant_id, amount from faregate.grant_slice
+where wallet_id = :wallet_id and seq = any(cast(:seqs as bigint[])) order by seq, grant_id
+"""
+
 TRANSFERS_OF_CHARGE = f"""
 select {_TRANSFER_COLUMNS} from faregate.transfer
 where wallet_id = :wallet_id and seq between :first_seq and :first_seq + 2 and usage_key = :usage_key
@@ -113,25 +160,30 @@ order by seq
 
 _WRITE_WALLETS = """
 insert into faregate.wallet as w (wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, plan,
-  low_balance, next_change_at, last_seq, head_hash, changed_at)
+  low_balance, top_up_below, top_up_amount, top_up_order, top_up_not_before, next_change_at, last_seq, head_hash,
+  changed_at)
 select * from unnest(cast(:w_wallet_id as bigint[]), cast(:w_credits as bigint[]), cast(:w_debits as bigint[]),
   cast(:w_held as bigint[]), cast(:w_earmarked as bigint[]), cast(:w_debt as bigint[]), cast(:w_credit_limit as bigint[]),
   cast(:w_status as smallint[]), cast(:w_plan as text[]), cast(:w_low_balance as bigint[]),
-  cast(:w_next_change_at as timestamptz[]), cast(:w_last_seq as bigint[]), cast(:w_head_hash as bytea[]),
+  cast(:w_top_up_below as bigint[]), cast(:w_top_up_amount as bigint[]), cast(:w_top_up_order as uuid[]),
+  cast(:w_top_up_not_before as timestamptz[]), cast(:w_next_change_at as timestamptz[]),
+  cast(:w_last_seq as bigint[]), cast(:w_head_hash as bytea[]),
   cast(:w_changed_at as timestamptz[]))
 on conflict (wallet_id) do update set credits = excluded.credits, debits = excluded.debits, held = excluded.held,
   earmarked = excluded.earmarked, debt = excluded.debt, credit_limit = excluded.credit_limit, status = excluded.status,
-  plan = excluded.plan, low_balance = excluded.low_balance, next_change_at = excluded.next_change_at,
+  plan = excluded.plan, low_balance = excluded.low_balance,
+  top_up_below = excluded.top_up_below, top_up_amount = excluded.top_up_amount, top_up_order = excluded.top_up_order,
+  top_up_not_before = excluded.top_up_not_before, next_change_at = excluded.next_change_at,
   last_seq = excluded.last_seq, head_hash = excluded.head_hash, changed_at = excluded.changed_at
 """
 
 _WRITE_CHARGES = """
 insert into faregate.charge as c (usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold,
   hold_grants, expires_at, start_hash, meaning_hash, consumed, charged, shortfall, flags, first_seq, balance_after,
-  free_after, duration_ms, metadata, close_reason, created_at, closed_at, settled_at)
+  free_after, duration_ms, metadata, close_reason, created_at, closed_at, settled_at, limit_scopes)
 select usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold, hold_grants::jsonb, expires_at,
   start_hash, meaning_hash, consumed, charged, shortfall, flags, first_seq, balance_after, free_after, duration_ms,
-  metadata::jsonb, close_reason, created_at, closed_at, settled_at
+  metadata::jsonb, close_reason, created_at, closed_at, settled_at, string_to_array(limit_scopes, ' ')
 from unnest(cast(:c_usage_key as text[]), cast(:c_wallet_id as bigint[]), cast(:c_subject_id as bigint[]),
   cast(:c_organization_id as bigint[]), cast(:c_feature_key as text[]), cast(:c_rule as text[]),
   cast(:c_status as smallint[]), cast(:c_hold as bigint[]), cast(:c_hold_grants as text[]),
@@ -139,10 +191,11 @@ from unnest(cast(:c_usage_key as text[]), cast(:c_wallet_id as bigint[]), cast(:
   cast(:c_consumed as bigint[]), cast(:c_charged as bigint[]), cast(:c_shortfall as bigint[]), cast(:c_flags as int[]),
   cast(:c_first_seq as bigint[]), cast(:c_balance_after as bigint[]), cast(:c_free_after as bigint[]),
   cast(:c_duration_ms as bigint[]), cast(:c_metadata as text[]), cast(:c_close_reason as text[]),
-  cast(:c_created_at as timestamptz[]), cast(:c_closed_at as timestamptz[]), cast(:c_settled_at as timestamptz[]))
+  cast(:c_created_at as timestamptz[]), cast(:c_closed_at as timestamptz[]), cast(:c_settled_at as timestamptz[]),
+  cast(:c_limit_scopes as text[]))
   as n (usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold, hold_grants, expires_at,
   start_hash, meaning_hash, consumed, charged, shortfall, flags, first_seq, balance_after, free_after, duration_ms,
-  metadata, close_reason, created_at, closed_at, settled_at)
+  metadata, close_reason, created_at, closed_at, settled_at, limit_scopes)
 on conflict (usage_key) do update set status = excluded.status, hold = excluded.hold,
   hold_grants = excluded.hold_grants, expires_at = excluded.expires_at, meaning_hash = excluded.meaning_hash,
   consumed = excluded.consumed, charged = excluded.charged, shortfall = excluded.shortfall, flags = excluded.flags,
@@ -189,12 +242,27 @@ select * from unnest(cast(:s_wallet_id as bigint[]), cast(:s_seq as bigint[]), c
   cast(:s_amount as bigint[]))
 """
 
+_WRITE_LIMITS = """
+insert into faregate.spend_limit as l (scope, period, soft, hard, started_at, spent, held)
+select * from unnest(cast(:l_scope as text[]), cast(:l_period as text[]), cast(:l_soft as bigint[]),
+  cast(:l_hard as bigint[]), cast(:l_started_at as timestamptz[]), cast(:l_spent as bigint[]), cast(:l_held as bigint[]))
+on conflict (scope, period) do update set soft = excluded.soft, hard = excluded.hard, started_at = excluded.started_at,
+  spent = excluded.spent, held = excluded.held
+"""
+
+_WRITE_TOP_UPS = """
+insert into faregate.top_up (order_id, wallet_id, amount)
+select * from unnest(cast(:o_order_id as uuid[]), cast(:o_wallet_id as bigint[]), cast(:o_amount as bigint[]))
+"""
+
 WRITES = {
     "w": _WRITE_WALLETS,
     "c": _WRITE_CHARGES,
     "g": _WRITE_GRANTS,
     "t": _WRITE_TRANSFERS,
     "s": _WRITE_SLICES,
+    "l": _WRITE_LIMITS,
+    "o": _WRITE_TOP_UPS,
 }
 """One INSERT per kind of row; `Ledger.write` joins those it needs into one statement."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from faregate.core.credits import to_credits
 from faregate.credit.accounts import Account, TransferKind
 from faregate.credit.book import ChargeState, GrantState, Transfer, WalletState
+from faregate.credit.errors import UnknownTransferError
 
 __all__ = [
     "Charge",
@@ -37,6 +38,8 @@ class Wallet:
     status: str
     plan: str | None
     low_balance: Decimal | None
+    top_up_below: Decimal | None
+    top_up_credits: Decimal | None
     grants: tuple["Grant", ...] = ()
 
 
@@ -70,6 +73,7 @@ class CreditTransaction:
     amount: Decimal
     balance: Decimal
     usage_key: str | None
+    feature_key: str | None
     corrects: str | None
     reason: str | None
     actor: str | None
@@ -113,7 +117,9 @@ def wallet_view(
         debt=to_credits(wallet.debt),
         status=wallet.status.name.lower(),
         plan=wallet.plan,
-        low_balance=to_credits(wallet.low_balance) if wallet.low_balance is not None else None,
+        low_balance=_optional(wallet.low_balance),
+        top_up_below=_optional(wallet.top_up_below),
+        top_up_credits=_optional(wallet.top_up_amount),
         grants=grants,
     )
 
@@ -139,14 +145,16 @@ def grant_view(grant: GrantState, *, now: datetime) -> Grant:
     )
 
 
-def transaction_view(transfer: Transfer) -> CreditTransaction:
-    """Return `transfer` as its owner sees it."""
+def transaction_view(transfer: Transfer, charges: Mapping[str, ChargeState]) -> CreditTransaction:
+    """Return `transfer` as its owner sees it; `charges` tell the feature of those that belong to a use."""
+    charge = charges.get(transfer.usage_key) if transfer.usage_key is not None else None
     return CreditTransaction(
         id=transaction_id(transfer.wallet_id, transfer.seq),
         kind=_transaction_kind(transfer),
         amount=to_credits(_change(transfer)),
         balance=to_credits(transfer.balance_after),
         usage_key=transfer.usage_key,
+        feature_key=charge.feature_key if charge is not None else None,
         corrects=transaction_id(transfer.wallet_id, transfer.corrects_seq) if transfer.corrects_seq else None,
         reason=transfer.reason,
         actor=transfer.actor,
@@ -179,6 +187,22 @@ def charge_view(charge: ChargeState) -> Charge:
 def transaction_id(wallet_id: int, seq: int) -> str:
     """Return the public id of a transfer."""
     return f"{wallet_id}-{seq}"
+
+
+def transfer_position(transaction: str) -> tuple[int, int]:
+    """Return wallet and number of a public transaction id.
+
+    Raises:
+        UnknownTransferError: it is none.
+    """
+    wallet_id, _, seq = transaction.partition("-")
+    if not (wallet_id.isdecimal() and seq.isdecimal() and len(transaction) < 40):
+        raise UnknownTransferError(transaction)
+    return int(wallet_id), int(seq)
+
+
+def _optional(micros: int | None) -> Decimal | None:
+    return to_credits(micros) if micros is not None else None
 
 
 def _change(transfer: Transfer) -> int:

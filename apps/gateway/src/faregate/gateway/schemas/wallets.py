@@ -31,6 +31,7 @@ class TransactionAnswer(Answer):
     amount: Decimal
     balance: Decimal
     usage_key: str | None
+    feature_key: str | None
     corrects: str | None
     reason: str | None
     actor: str | None
@@ -120,6 +121,7 @@ def transaction_answer(transaction: CreditTransaction) -> TransactionAnswer:
         amount=transaction.amount,
         balance=transaction.balance,
         usage_key=transaction.usage_key,
+        feature_key=transaction.feature_key,
         corrects=transaction.corrects,
         reason=transaction.reason,
         actor=transaction.actor,

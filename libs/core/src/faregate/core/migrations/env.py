@@ -21,7 +21,7 @@ def migrate(connection: Connection) -> None:
     schema = context.config.attributes.get("schema", SCHEMA)
     connection.execute(text(f'create schema if not exists "{schema}"'))
     context.configure(
-        connection=connection.execution_options(schema_translate_map={SCHEMA: schema}),
+        connection=connection,
         target_metadata=metadata,
         version_table="alembic_version",
         version_table_schema=schema,

@@ -9,15 +9,14 @@ revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
-
 TABLES = ("transfer", "grant_slice")
 
 
 def upgrade() -> None:
-    schema = context.config.attributes["schema"]
+    SCHEMA = context.config.attributes["schema"]
     op.execute(
         f"""
-        create function {schema}.refuse_change() returns trigger language plpgsql as $$
+        create function {SCHEMA}.refuse_change() returns trigger language plpgsql as $$
         begin
           raise exception '% is append-only; post a correcting transfer instead', tg_table_name using errcode = '23000';
         end $$
@@ -26,14 +25,14 @@ def upgrade() -> None:
     for table in TABLES:
         op.execute(
             f"""
-            create trigger {table}_append_only before update or delete or truncate on {schema}.{table}
-            for each statement execute function {schema}.refuse_change()
+            create trigger {table}_append_only before update or delete or truncate on {SCHEMA}.{table}
+            for each statement execute function {SCHEMA}.refuse_change()
             """
         )
 
 
 def downgrade() -> None:
-    schema = context.config.attributes["schema"]
+    SCHEMA = context.config.attributes["schema"]
     for table in TABLES:
-        op.execute(f"drop trigger {table}_append_only on {schema}.{table}")
-    op.execute(f"drop function {schema}.refuse_change()")
+        op.execute(f"drop trigger {table}_append_only on {SCHEMA}.{table}")
+    op.execute(f"drop function {SCHEMA}.refuse_change()")

@@ -1,0 +1,138 @@
+"""Corrections by people: refunds, adjustments, charge-backs. Each names who and why, and happens once per key."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.errors import InvalidError, KeyConflictError
+from faregate.core.subjects import Subjects
+from faregate.credit.accounts import Account
+from faregate.credit.book import Book, Note, Transfer
+from faregate.credit.corrections import adjust, charge_back, refund
+from faregate.credit.errors import UnknownTransferError, UnknownWalletError
+from faregate.credit.locking import Locker
+from faregate.credit.repository import LedgerRepository
+from faregate.credit.values import CreditTransaction, transaction_view, transfer_position
+
+__all__ = ["CorrectionService"]
+
+
+class CorrectionService:
+    """Puts right what was posted. Works in the caller's transaction and never commits.
+
+    `note` must name an actor and a reason; with an `operation_key` the same call again returns the first result.
+    """
+
+    def __init__(self, repository: LedgerRepository, locker: Locker, subjects: Subjects) -> None:
+        self._ledger = repository
+        self._locker = locker
+        self._subjects = subjects
+
+    async def refund(
+        self, session: AsyncSession, transaction_id: str, *, amount: int | None, note: Note
+    ) -> CreditTransaction:
+        """Give back a charge, wholly (None) or in part, to the grants that paid it.
+
+        Raises:
+            UnknownTransferError, InvalidError: no such charge.
+            NotRefundableError: more than is left of it after earlier refunds.
+            KeyConflictError: the operation key was used for something else.
+        """
+        _require_words(note)
+        wallet_id, original, book = await self._open(session, transaction_id)
+        done = await self._done(session, wallet_id, note)
+        if done:
+            _require_same(done, corrects_seq=original.seq, amount=amount)
+            return await self._view(session, done[0])
+        refunds = [t for t in await self._ledger.corrections(session, wallet_id, original.seq) if _is_refund(t)]
+        slices = await self._ledger.slices(session, wallet_id, [original.seq])
+        given = await self._ledger.slices(session, wallet_id, [transfer.seq for transfer in refunds])
+        await self._ledger.load_grants_by_id(session, book, (part.grant_id for part in slices))
+        posted = refund(
+            book,
+            book.wallets[wallet_id],
+            original,
+            amount=amount,
+            slices=slices,
+            refunds=refunds,
+            refund_slices=given,
+            note=note,
+        )
+        await self._locker.write(session, book)
+        return await self._view(session, posted)
+
+    async def charge_back(self, session: AsyncSession, transaction_id: str, *, note: Note) -> list[CreditTransaction]:
+        """Undo a purchase whose payment was reversed; doing it again changes nothing.
+
+        Raises:
+            UnknownTransferError, InvalidError: no such purchase.
+        """
+        _require_words(note)
+        wallet_id, original, book = await self._open(session, transaction_id)
+        earlier = await self._ledger.corrections(session, wallet_id, original.seq)
+        filled = await self._ledger.slices(session, wallet_id, [original.seq])
+        await self._ledger.load_grants(session, book, [wallet_id])
+        grants = [part.grant_id for part in filled]
+        posted = charge_back(book, book.wallets[wallet_id], original, grants=grants, earlier=earlier, note=note)
+        await self._locker.write(session, book)
+        return [await self._view(session, transfer) for transfer in posted]
+
+    async def adjust(self, session: AsyncSession, owner_id: str, *, amount: int, note: Note) -> CreditTransaction:
+        """Correct a balance by hand, up or down.
+
+        Raises:
+            UnknownWalletError: nobody of that id was seen yet.
+            InvalidError: 0 is no adjustment.
+            InsufficientCreditsError: down by more than is free.
+            KeyConflictError: the operation key was used for something else.
+        """
+        _require_words(note)
+        subject = (await self._subjects.find(session, [owner_id])).get(owner_id)
+        if subject is None:
+            raise UnknownWalletError(owner_id)
+        book = await self._locker.lock(session, [subject.subject_id])
+        wallet = book.wallets[subject.subject_id]
+        done = await self._done(session, wallet.wallet_id, note)
+        if done:
+            _require_same(done, corrects_seq=None, amount=abs(amount))
+            return await self._view(session, done[0])
+        await self._ledger.load_grants(session, book, [wallet.wallet_id])
+        posted = adjust(book, wallet, amount, note=note)
+        await self._locker.write(session, book)
+        return await self._view(session, posted)
+
+    async def _open(self, session: AsyncSession, transaction_id: str) -> tuple[int, Transfer, Book]:
+        wallet_id, seq = transfer_position(transaction_id)
+        original = await self._ledger.transfer(session, wallet_id, seq)
+        if original is None:
+            raise UnknownTransferError(transaction_id)
+        return wallet_id, original, await self._locker.lock(session, [wallet_id])
+
+    async def _done(self, session: AsyncSession, wallet_id: int, note: Note) -> list[Transfer]:
+        if note.operation_key is None:
+            return []
+        return await self._ledger.operation(session, wallet_id, note.operation_key)
+
+    async def _view(self, session: AsyncSession, transfer: Transfer) -> CreditTransaction:
+        keys = [transfer.usage_key] if transfer.usage_key is not None else []
+        return transaction_view(transfer, await self._ledger.charges(session, keys) if keys else {})
+
+
+def _require_words(note: Note) -> None:
+    if not (note.reason or "").strip():
+        raise InvalidError("reason is required: say why, for whoever reads the ledger later", param="reason")
+    if not note.actor:
+        raise InvalidError("actor is required: say who corrects", param="actor")
+
+
+def _require_same(done: Sequence[Transfer], *, corrects_seq: int | None, amount: int | None) -> None:
+    first = done[0]
+    if first.corrects_seq != corrects_seq or (amount is not None and first.amount != amount):
+        raise KeyConflictError(
+            f"the operation key {first.operation_key!r} was used for another correction; take a new one",
+            param="operation_key",
+        )
+
+
+def _is_refund(transfer: Transfer) -> bool:
+    return transfer.debit is Account.REVENUE and transfer.credit is Account.WALLET

@@ -1,0 +1,100 @@
+"""Spending limits: how much a member of a pool, a user or an API key may spend in a period, whoever pays.
+
+A limit is checked in the same step that holds, under a lock taken after the wallets. What runs already is settled
+whatever it costs, so that a limit can be overshot by what a use cost beyond its hold; the next start is refused.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from faregate.credit.errors import SpendingLimitError
+
+__all__ = [
+    "EVERY_MEMBER",
+    "LimitState",
+    "Period",
+    "check_limits",
+    "key_scope",
+    "member_scope",
+    "period_start",
+    "user_scope",
+]
+
+EVERY_MEMBER = "*"
+
+
+class Period(StrEnum):
+    """How long a limit counts before it begins anew; in UTC, weeks begin on Monday."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    TOTAL = "total"
+
+
+@dataclass(slots=True)
+class LimitState:
+    """One limit under its lock, in micro-credits. `soft` only warns, `hard` refuses; None for no such bound."""
+
+    scope: str
+    period: Period
+    soft: int | None
+    hard: int | None
+    started_at: datetime
+    spent: int = 0
+    held: int = 0
+
+    def roll(self, now: datetime) -> None:
+        """Begin anew if the period has passed; open holds count on, they are spent in the period that settles them."""
+        started = period_start(self.period, now)
+        if started > self.started_at:
+            self.started_at, self.spent = started, 0
+
+
+def check_limits(limits: Iterable[LimitState], amount: int) -> list[str]:
+    """Return the scopes whose soft bound `amount` more would pass.
+
+    Raises:
+        SpendingLimitError: a hard bound would be passed. Spending exactly up to it is allowed, but not from it.
+    """
+    warned: list[str] = []
+    for limit in limits:
+        used = limit.spent + limit.held
+        if limit.hard is not None and (used + amount > limit.hard or used >= limit.hard):
+            raise SpendingLimitError(
+                scope=limit.scope.partition(":")[0],
+                period=limit.period.value,
+                limit_micros=limit.hard,
+                used_micros=used,
+                required_micros=amount,
+            )
+        if limit.soft is not None and used + amount > limit.soft:
+            warned.append(limit.scope)
+    return warned
+
+
+def period_start(period: Period, now: datetime) -> datetime:
+    """Return when the period that holds `now` (in UTC) began."""
+    day = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if period is Period.DAY:
+        return day
+    if period is Period.WEEK:
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if period is Period.MONTH else day.replace(year=1970, month=1, day=1)
+
+
+def member_scope(organization: int, member: int | str = EVERY_MEMBER) -> str:
+    """Return the scope of one member of a pool, or of every member without a limit of the own."""
+    return f"member:{organization}:{member}"
+
+
+def user_scope(user: int) -> str:
+    """Return the scope of one user, whoever pays."""
+    return f"user:{user}"
+
+
+def key_scope(key_id: str) -> str:
+    """Return the scope of one API key: what is spent by the calls made with it."""
+    return f"key:{key_id}"
