@@ -41,7 +41,7 @@ async def test_what_is_granted_is_shown_corrected_and_stated(desk: Desk) -> None
     assert added.out.startswith("granted: 20 credits")
     assert again.out.startswith("granted before: 20 credits")
     assert "eve" in down.out
-    assert [(t["kind"], t["amount"], t["actor"]) for t in moved][0] == ("adjustment", Decimal("-2.5"), "eve")
+    assert (moved[0]["kind"], moved[0]["amount"], moved[0]["actor"]) == ("adjustment", Decimal("-2.5"), "eve")
     assert (wallet["balance"], len(wallet["grants"])) == (Decimal("17.5"), 1)
     assert (stated["granted"]["purchase"], stated["adjusted"], stated["closing"]) == (
         20,

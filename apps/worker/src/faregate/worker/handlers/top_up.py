@@ -37,7 +37,7 @@ class TopUpHandler:
             await self._top_ups.fulfil(order_id)
         except EngineUnavailableError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever a provider of the host raises: ask again later
             log.warning("top_up_waits", order_id=str(order_id), reason=str(error))
             return RetryLater(f"{type(error).__name__}: {error}")
         return Ack()
