@@ -13,6 +13,7 @@ from faregate.gateway.controllers.usage import UsageController
 from faregate.gateway.controllers.wallets import WalletsController
 from faregate.gateway.dispatch import Dispatcher
 from faregate.gateway.operation import Controller
+from faregate.gateway.unit_of_work import UnitOfWork
 from faregate.usage.container import UsageContainer
 from faregate.usage.interfaces import IFeatureStrategy
 
@@ -52,7 +53,10 @@ class GatewayContainer(containers.DeclarativeContainer):
     )
 
     authenticator: providers.Provider[IAuthenticator] = providers.Singleton(bootstrap_key, settings)
-    dispatcher: providers.Provider[Dispatcher] = providers.Singleton(Dispatcher, authenticator)
+    work: providers.Provider[UnitOfWork] = providers.Singleton(
+        UnitOfWork, core.container.database, core.container.idempotency, core.container.audit
+    )
+    dispatcher: providers.Provider[Dispatcher] = providers.Singleton(Dispatcher, authenticator, work)
 
     credits_process_controller: providers.Provider[CreditsProcessController] = providers.Singleton(
         CreditsProcessController, usage.container.service, usage.container.wallets, core.container.transport

@@ -9,7 +9,7 @@ from faregate.core import exact_json
 from faregate.core.errors import FaregateError
 from faregate.gateway.errors import DOCS_URL, STATUS
 
-__all__ = ["failure", "json_response", "success"]
+__all__ = ["failure", "json_bytes_response", "json_response", "success"]
 
 
 def success(
@@ -56,6 +56,9 @@ def failure(
 
 def json_response(content: Any, *, status: int, headers: Mapping[str, str] | None = None) -> Response:
     """Return `content` as exact JSON."""
-    return Response(
-        exact_json.dumps(content), status_code=status, media_type="application/json", headers=dict(headers or {})
-    )
+    return json_bytes_response(exact_json.dumps(content), status, headers)
+
+
+def json_bytes_response(body: bytes, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """Return JSON that is written already."""
+    return Response(body, status_code=status, media_type="application/json", headers=dict(headers or {}))
