@@ -2,7 +2,12 @@
 
 from datetime import datetime
 
-from faregate.credit.errors import InsufficientCreditsError, UsageKeyConflictError, WalletFrozenError
+from faregate.credit.errors import (
+    InsufficientCreditsError,
+    SpendingLimitError,
+    UsageKeyConflictError,
+    WalletFrozenError,
+)
 from faregate.gateway.auth import Scope
 from faregate.gateway.operation import Call, Controller, Page, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
@@ -30,11 +35,12 @@ class UsageController(Controller):
             FeatureInactiveError,
             FeatureNotAllowedError,
             InsufficientCreditsError,
+            SpendingLimitError,
             WalletFrozenError,
             UsageKeyConflictError,
         ),
     )
-    async def record(self, call: Call, body: RecordUsageBody) -> FeatureUsageAnswer:  # noqa: ARG002
+    async def record(self, call: Call, body: RecordUsageBody) -> FeatureUsageAnswer:
         """Use a feature and charge for it, in one call."""
         usage = await self._usage.record_usage(
             body.feature_key,
@@ -43,6 +49,7 @@ class UsageController(Controller):
             organization_id=body.organization_id,
             usages=[line.usage() for line in body.usages],
             metadata=body.metadata,
+            spender=call.principal.id,
         )
         return usage_answer(usage)
 
