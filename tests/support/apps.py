@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
+from starlette.applications import Starlette
 
 from faregate.core import exact_json
 from faregate.core.database import Database
@@ -40,8 +41,9 @@ class Answer:
 class Gateway:
     """Calls a gateway in this process, with a key that may do everything."""
 
-    def __init__(self, container: GatewayContainer, http: httpx2.AsyncClient) -> None:
+    def __init__(self, container: GatewayContainer, app: Starlette, http: httpx2.AsyncClient) -> None:
         self.container = container
+        self.app = app
         self._http = http
 
     @property
@@ -101,7 +103,7 @@ async def open_gateway(settings: Settings, **options: Any) -> AsyncGenerator[Gat
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=transport, base_url="http://gateway") as http,
     ):
-        yield Gateway(container, http)
+        yield Gateway(container, app, http)
 
 
 @asynccontextmanager

@@ -78,7 +78,9 @@ class Dispatcher:
     async def _principal(self, operation: Operation, request: Request) -> Principal:
         if not operation.guarded:
             return _ANYBODY
-        principal = await self._authenticator.authenticate(request.headers)
+        principal = await self._authenticator.authenticate(
+            request.headers, address=request.client.host if request.client else None
+        )
         principal.enter(operation.scope, own=operation.own)
         return principal
 

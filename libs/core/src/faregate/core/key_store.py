@@ -215,6 +215,8 @@ class KeyStore:
 
     async def flush(self) -> None:
         """Write down when keys were last used."""
+        if self._noting is not None and self._noting is not asyncio.current_task():
+            await self._noting
         used, self._used = self._used, {}
         if used:
             ids = sorted(used)

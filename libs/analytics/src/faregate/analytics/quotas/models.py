@@ -58,9 +58,7 @@ class QuotaAlert(TableModel, table=True):
     )
 
     alert_id: UUID = Field(primary_key=True)
-    quota_id: UUID = Field(
-        sa_column=Column(ForeignKey(f"{SCHEMA}.quota.quota_id", ondelete="CASCADE"), nullable=False)
-    )
+    quota_id: UUID = Field(sa_column=Column(ForeignKey(f"{SCHEMA}.quota.quota_id", ondelete="CASCADE"), nullable=False))
     revision: int = Field(sa_column=Column(Integer, nullable=False))
     period_start: datetime = Field(sa_column=moment())
     period_end: datetime = Field(sa_column=moment())

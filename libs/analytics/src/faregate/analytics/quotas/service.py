@@ -1,6 +1,6 @@
 """Quotas: set them, see how they stand, fire what is due."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -151,11 +151,7 @@ class QuotaService:
 
     async def _check(self, session: AsyncSession, after: UUID | None) -> tuple[Sequence[Quota], Sequence[Alert]]:
         quotas = await self._repository.active(session, after=after, limit=_CHECKED_AT_ONCE)
-        reached = [
-            (status, level)
-            for status in await self.statuses(session, quotas)
-            for level in self._levels(status)
-        ]
+        reached = [(status, level) for status in await self.statuses(session, quotas) for level in self._levels(status)]
         if not reached:
             return quotas, ()
         alerts = await self._history.fire(session, reached, now=self._clock.now(), channels=self._channels)
