@@ -51,15 +51,23 @@ class Gateway:
         return self.container.core.container.database()
 
     async def call(
-        self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        raw: bool = False,
     ) -> Answer:
+        """Call; `raw`: the answer may be something else than JSON, and is not read."""
         sent = {"x-server-api-key": KEY, **(headers or {})}
         content: bytes | None = None
         if body is not None:
             content = body if isinstance(body, bytes) else exact_json.dumps(body)
             sent = {"content-type": "application/json", **sent}
         response = await self._http.request(method, path, content=content, headers=sent)
-        return Answer(response.status_code, exact_json.loads(response.content), response.headers)
+        answer = {} if raw else exact_json.loads(response.content)
+        return Answer(response.status_code, answer, response.headers)
 
     async def get(self, path: str) -> Answer:
         return await self.call("GET", path)

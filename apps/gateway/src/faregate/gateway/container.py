@@ -8,6 +8,7 @@ from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
 from faregate.gateway.auth import IAuthenticator
 from faregate.gateway.controllers.audit import AuditController
+from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
@@ -87,6 +88,9 @@ class GatewayContainer(containers.DeclarativeContainer):
     wallets_controller: providers.Provider[WalletsController] = providers.Singleton(
         WalletsController, usage.container.wallets
     )
+    bookkeeping_controller: providers.Provider[BookkeepingController] = providers.Singleton(
+        BookkeepingController, credit.container.bookkeeping
+    )
     features_controller: providers.Provider[FeaturesController] = providers.Singleton(
         FeaturesController, usage.container.catalog
     )
@@ -105,4 +109,5 @@ class GatewayContainer(containers.DeclarativeContainer):
         health_controller,
         keys_controller,
         audit_controller,
+        bookkeeping_controller,
     )

@@ -51,7 +51,8 @@ def failure(
         "data": {**(data or {}), "message": error.detail},
         "error": {**error.facts, **described},
     }
-    return json_response(content, status=status, headers=headers)
+    challenge = {"www-authenticate": 'Bearer realm="faregate"'} if status == 401 else {}
+    return json_response(content, status=status, headers={**challenge, **(headers or {})})
 
 
 def json_response(content: Any, *, status: int, headers: Mapping[str, str] | None = None) -> Response:

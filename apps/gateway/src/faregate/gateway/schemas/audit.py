@@ -45,4 +45,4 @@ class AuditAnswer(Answer):
 
 def audit_answer(entry: AuditEntry) -> AuditAnswer:
     """Return one deed."""
-    return AuditAnswer(**{**asdict(entry), "id": str(entry.id)})
+    return AuditAnswer.model_validate({**asdict(entry), "id": str(entry.id)})
