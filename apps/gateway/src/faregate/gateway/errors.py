@@ -38,6 +38,9 @@ STATUS: Mapping[str, int] = {
     "feature_inactive": 403,
     "feature_not_allowed": 403,
     "unpriced": 409,
+    "unknown_key": 404,
+    "too_many_keys": 409,
+    "rate_limited": 429,
     "quota_exceeded": 402,
 }
 
