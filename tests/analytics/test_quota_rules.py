@@ -18,8 +18,8 @@ ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Asia/Kathm
 moments = st.datetimes(datetime(2001, 1, 1), datetime(2099, 1, 1), timezones=st.just(UTC))
 
 
-def utc(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc, arg-type]  # pyright: ignore
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
+    return datetime(year, month, day, hour, minute, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,9 @@ def test_any_use_of_a_limit_of_0_exceeds_it_and_none_does_not() -> None:
     assert percent_used(Decimal(5), Decimal(0)) is None
 
 
-@given(limit=st.decimals("0.000001", 10**12, places=6), percent=st.sampled_from([Decimal(75), Decimal(90), Decimal(100)]))
+@given(
+    limit=st.decimals("0.000001", 10**12, places=6), percent=st.sampled_from([Decimal(75), Decimal(90), Decimal(100)])
+)
 def test_levels_are_exact_at_the_edge_for_any_limit(limit: Decimal, percent: Decimal) -> None:
     """75 % of a third is still 75 %: no rounding lets an alert slip."""
     edge, grain = limit * percent / 100, Decimal("0.00000001")
@@ -146,7 +148,9 @@ def test_too_early_or_too_late_nothing_is_predicted(now: datetime) -> None:
     limit=st.decimals(0, 10**9, places=2),
     hours=st.integers(37, 719),
 )
-def test_predictions_are_ordered_and_inside_the_period(used: Decimal, share: Decimal, limit: Decimal, hours: int) -> None:
+def test_predictions_are_ordered_and_inside_the_period(
+    used: Decimal, share: Decimal, limit: Decimal, hours: int
+) -> None:
     now = MARCH.start + timedelta(hours=hours)
     found = predict(MARCH, now, used=used, recent=used * share, limit=limit)
 

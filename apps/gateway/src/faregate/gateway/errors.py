@@ -52,6 +52,12 @@ class UnauthenticatedError(FaregateError):
     code = "unauthenticated"
 
 
+class ForbiddenError(FaregateError):
+    """The credential is known, but this is not for it."""
+
+    code = "forbidden"
+
+
 class ScopeMissingError(FaregateError):
     """The credential is known, but does not include this."""
 

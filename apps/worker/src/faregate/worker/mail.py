@@ -1,6 +1,5 @@
 """E-mail over SMTP."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -55,7 +54,7 @@ class Mailer:
         message = _message(mail, self._sender)
         try:
             refused, _ = await send(message, recipients=list(mail.to), timeout=_TIMEOUT_SECONDS, **self._options)
-        except (SMTPException, OSError, asyncio.TimeoutError) as error:
+        except (TimeoutError, SMTPException, OSError) as error:
             raise EngineUnavailableError(f"the mail server did not take the mail: {error}") from error
         if refused:
             raise EngineUnavailableError(f"the mail server refused the recipients {', '.join(sorted(refused))}")

@@ -94,9 +94,9 @@ class Locker:
         if book.top_ups:
             await self._outbox.add(session, TOP_UP_QUEUE, [order_message(order) for order in book.top_ups])
 
-    async def known_scopes(self, wanted: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
-        """Return of each sequence of scopes those whose kind has limits at all (without any, nothing is looked up)."""
-        kinds = await self.limit_kinds.get()
+    def known_scopes(self, wanted: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
+        """Return of each sequence of scopes those whose kind has limits at all, as `limit_kinds` was last seen."""
+        kinds = self.limit_kinds.last
         return [tuple(s for s in scopes if s.partition(":")[0] in kinds) if kinds else () for scopes in wanted]
 
     async def _load_due(self, session: AsyncSession, book: Book, wallet_ids: Sequence[int]) -> datetime:

@@ -126,9 +126,13 @@ class CreditService:
         await self._locker.write(session, book)
         return outcomes
 
-    async def known_scopes(self, wanted: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
+    async def look_up_limits(self) -> None:
+        """See which kinds of spending limits there are; call it before the transaction (it uses its own connection)."""
+        await self._locker.limit_kinds.get()
+
+    def known_scopes(self, wanted: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
         """Return of each sequence of limit scopes those that may have a limit; costs nothing while there is none."""
-        return await self._locker.known_scopes(wanted)
+        return self._locker.known_scopes(wanted)
 
     async def void(self, session: AsyncSession, usage_key: str, *, reason: str | None = None) -> Held:
         """Close a hold unused; doing it again changes nothing.

@@ -22,6 +22,7 @@ from faregate.usage.features import Catalog, require_access
 from faregate.usage.interfaces import IAccountDirectory
 from faregate.usage.meaning import settle_meaning
 from faregate.usage.repository import UsageRepository
+from faregate.usage.spending import scopes_of
 from faregate.usage.starting import owners_of
 from faregate.usage.values import AccountFacts, Feature, Price, Rule, Settled, SettleRequest, UsageLine, Use
 
@@ -121,7 +122,10 @@ class Settler:
     ) -> list[Settled | FaregateError]:
         unstarted = [(item.request.user_id, item.charging) for item in settlements if item.charging is not None]
         owners = await self._credit.ensure_wallets(session, owners_of(unstarted))
-        postings = [_posting(item, owners, in_full=in_full) for item in settlements]
+        scopes = self._credit.known_scopes(_scopes(item, owners) for item in settlements)
+        postings = [
+            _posting(item, owners, limits, in_full=in_full) for item, limits in zip(settlements, scopes, strict=True)
+        ]
         posted = await self._credit.post(session, postings)
         new = [(s, p) for s, p in zip(settlements, posted, strict=True) if isinstance(p, Posted) and not p.replayed]
         await self._repository.add_lines(session, [line for s, p in new for line in _numbered(s.price.lines, p.charge)])
@@ -133,7 +137,16 @@ class Settler:
         ]
 
 
-def _posting(item: _Settlement, owners: Mapping[str, Subject], *, in_full: bool) -> Posting:
+def _scopes(item: _Settlement, owners: Mapping[str, Subject]) -> tuple[str, ...]:
+    """Return the limits of a use that was never started; those of a started one were frozen on its charge."""
+    if item.charging is None:
+        return ()
+    return scopes_of(item.request.user_id, item.charging, owners, spender=item.request.spender)
+
+
+def _posting(
+    item: _Settlement, owners: Mapping[str, Subject], limit_scopes: tuple[str, ...], *, in_full: bool
+) -> Posting:
     request, price = item.request, item.price
     consumed = to_micros(price.credits)
     rule = Rule(item.charge.rule) if item.charge else item.charging.rule if item.charging else Rule.RECORDED
@@ -149,14 +162,16 @@ def _posting(item: _Settlement, owners: Mapping[str, Subject], *, in_full: bool)
         ),
         flags=flags,
         started_wallet_id=item.charge.wallet_id if item.charge else None,
-        opening=_opening(item, item.charging, owners) if item.charging else None,
+        opening=_opening(item, item.charging, owners, limit_scopes) if item.charging else None,
         in_full=in_full,
         duration_ms=request.duration_ms,
         metadata=request.metadata,
     )
 
 
-def _opening(item: _Settlement, charging: Charging, owners: Mapping[str, Subject]) -> ChargeOpening:
+def _opening(
+    item: _Settlement, charging: Charging, owners: Mapping[str, Subject], limit_scopes: tuple[str, ...]
+) -> ChargeOpening:
     named = charging.organization_id
     return ChargeOpening(
         wallet_id=owners[charging.payer_id].subject_id,
@@ -164,6 +179,7 @@ def _opening(item: _Settlement, charging: Charging, owners: Mapping[str, Subject
         organization_id=owners[organization_owner_id(named)].subject_id if named else None,
         feature_key=item.feature.key,
         rule=charging.rule.value,
+        limit_scopes=limit_scopes,
     )
 
 

@@ -20,6 +20,7 @@ from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import Catalog, require_access
 from faregate.usage.interfaces import IAccountDirectory
 from faregate.usage.meaning import start_meaning
+from faregate.usage.spending import limits_passed, scopes_of
 from faregate.usage.values import Accessible, AccountFacts, Feature, Price, Rule, StartRequest, Use
 
 __all__ = ["HOLD_TTL_LIMIT_SECONDS", "Starter", "hold_for", "owners_of"]
@@ -94,9 +95,13 @@ class Starter:
             if start.request.user_email:
                 subject = owners[start.request.user_id]
                 await self._subjects.remember_email(session, subject.subject_id, start.request.user_email)
-        return await self._credit.authorize(session, [self._hold_request(start, owners) for start in starts])
+        scopes = self._credit.known_scopes(
+            scopes_of(start.request.user_id, start.charging, owners, spender=start.request.spender) for start in starts
+        )
+        requests = [self._hold_request(start, owners, limits) for start, limits in zip(starts, scopes, strict=True)]
+        return await self._credit.authorize(session, requests)
 
-    def _hold_request(self, start: _Start, owners: Mapping[str, Subject]) -> HoldRequest:
+    def _hold_request(self, start: _Start, owners: Mapping[str, Subject], limit_scopes: tuple[str, ...]) -> HoldRequest:
         request, charging = start.request, start.charging
         organization = owners[organization_owner_id(charging.organization_id)] if charging.organization_id else None
         ttl = request.ttl_seconds or start.feature.hold_ttl_seconds or self._hold_ttl_seconds
@@ -111,6 +116,7 @@ class Starter:
             ttl_seconds=min(ttl, HOLD_TTL_LIMIT_SECONDS),
             start_hash=start_meaning(request, feature_key=start.feature.key),
             metadata=request.metadata,
+            limit_scopes=limit_scopes,
         )
 
 
@@ -149,4 +155,5 @@ def _answer(start: _Start, opened: Held | FaregateError) -> Accessible | Faregat
         expires_at=charge.expires_at,
         charging=Rule(charge.rule),
         unpriced_models=tuple(start.estimate.unpriced_models),
+        limits_passed=limits_passed(charge.warned),
     )

@@ -22,5 +22,7 @@ class EmailChannel:
         to = sorted({*self._recipients, *alert.emails})
         if not to:
             return
-        text = f"{sentence(alert)}\n\nQuota {alert.quota_id}, alert {alert.id}, {alert.fired_at:%Y-%m-%d %H:%M:%S} UTC\n"
+        text = (
+            f"{sentence(alert)}\n\nQuota {alert.quota_id}, alert {alert.id}, {alert.fired_at:%Y-%m-%d %H:%M:%S} UTC\n"
+        )
         await self._mailer.send(Mail(to, headline(alert), text, message_id=f"alert-{alert.id}@faregate"))

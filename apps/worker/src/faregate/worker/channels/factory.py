@@ -31,7 +31,9 @@ def make_channels(settings: Settings, clock: IClock) -> Sequence[IAlertChannel]:
         raise ConfigurationError("FAREGATE_ALERT_EMAILS is set, but no mail server: set FAREGATE_SMTP_URL, too")
     if settings.alert_webhook_url is not None:
         if settings.alert_webhook_secret is None:
-            raise ConfigurationError("FAREGATE_ALERT_WEBHOOK_URL needs FAREGATE_ALERT_WEBHOOK_SECRET (whsec_…) beside it")
+            raise ConfigurationError(
+                "FAREGATE_ALERT_WEBHOOK_URL needs FAREGATE_ALERT_WEBHOOK_SECRET (whsec_…) beside it"
+            )
         channels.append(WebhookChannel(settings.alert_webhook_url, _secret(settings.alert_webhook_secret), clock))
     if settings.alert_slack_url is not None:
         channels.append(SlackChannel(settings.alert_slack_url))

@@ -99,14 +99,22 @@ class AlertHistory:
         self._database = database
 
     async def fire(
-        self, session: AsyncSession, reached: Sequence[tuple[QuotaStatus, Level]], *, now: datetime, channels: Sequence[str]
+        self,
+        session: AsyncSession,
+        reached: Sequence[tuple[QuotaStatus, Level]],
+        *,
+        now: datetime,
+        channels: Sequence[str],
     ) -> Sequence[Alert]:
         """Store those of `reached` that are new in their period, and queue the most urgent new one of each quota.
 
         Returns:
             The alerts that are to be delivered. Of several callers at once, one gets each.
         """
-        top = {status.quota.id: max(level.rank for s, level in reached if s.quota.id == status.quota.id) for status, _ in reached}
+        top = {
+            status.quota.id: max(level.rank for s, level in reached if s.quota.id == status.quota.id)
+            for status, _ in reached
+        }
         rows = await self._database.rows(
             session,
             _FIRE,
@@ -140,7 +148,14 @@ class AlertHistory:
         await self._database.rows(session, _DONE, alert_id=alert_id, channel=channel, now=now)
 
     async def missed(
-        self, session: AsyncSession, alert_id: UUID, channel: str, *, error: str, again_at: datetime | None, now: datetime
+        self,
+        session: AsyncSession,
+        alert_id: UUID,
+        channel: str,
+        *,
+        error: str,
+        again_at: datetime | None,
+        now: datetime,
     ) -> None:
         """Note that a channel did not take an alert; without `again_at` it has failed for good."""
         await self._database.rows(

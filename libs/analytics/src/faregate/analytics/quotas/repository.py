@@ -1,7 +1,6 @@
 """All SQL about quotas."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -50,7 +49,9 @@ where (cast(:owner_id as text) is null or coalesce(s.external_id, '*') = :owner_
 order by q.quota_id limit :limit
 """
 
-_ACTIVE = f"{_FROM} where q.active and (cast(:after as uuid) is null or q.quota_id > :after) order by q.quota_id limit :limit"
+_ACTIVE = (
+    f"{_FROM} where q.active and (cast(:after as uuid) is null or q.quota_id > :after) order by q.quota_id limit :limit"
+)
 
 _HARD = f"{_FROM} where q.active and q.hard"
 
