@@ -80,11 +80,16 @@ class Locker:
 
     async def matured(self, session: AsyncSession, wallet_id: int) -> Book:
         """Return the book of one wallet as of now, locked (and what time has changed written) only if need be."""
-        book = await self._repository.read(session, [wallet_id], now=self.now())
-        if not is_due(book.wallets[wallet_id], book.now):
-            return book
-        book = await self.lock(session, [wallet_id])
-        await self.write(session, book)
+        return await self.all_matured(session, [wallet_id])
+
+    async def all_matured(self, session: AsyncSession, wallet_ids: Sequence[int]) -> Book:
+        """Return the book of these wallets as of now; those that time has changed are locked and written first."""
+        book = await self._repository.read(session, wallet_ids, now=self.now())
+        due = [wallet.wallet_id for wallet in book.wallets.values() if is_due(wallet, book.now)]
+        if due:
+            changed = await self.lock(session, due)
+            await self.write(session, changed)
+            book.wallets.update(changed.wallets)
         return book
 
     async def write(self, session: AsyncSession, book: Book) -> None:

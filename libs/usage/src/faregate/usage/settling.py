@@ -19,7 +19,7 @@ from faregate.credit.settlement import ChargeOpening, Posting
 from faregate.usage.charging import Charging, charging_for
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import Catalog, require_access
-from faregate.usage.interfaces import IAccountDirectory
+from faregate.usage.interfaces import IAccountDirectory, IQuotaGate, QuotaUse
 from faregate.usage.meaning import settle_meaning
 from faregate.usage.repository import UsageRepository
 from faregate.usage.spending import scopes_of
@@ -50,6 +50,7 @@ class Settler:
         factory: FeatureFactory,
         repository: UsageRepository,
         clock: IClock,
+        quotas: IQuotaGate,
         *,
         allow_unstarted: bool = True,
     ) -> None:
@@ -58,6 +59,7 @@ class Settler:
         self._factory = factory
         self._repository = repository
         self._clock = clock
+        self._quotas = quotas
         self._allow_unstarted = allow_unstarted
 
     async def run(
@@ -81,6 +83,8 @@ class Settler:
                     prepared.append(self._prepare_unstarted(catalog, request, known, in_full=in_full))
             except FaregateError as refusal:
                 prepared.append(refusal)
+        if in_full:
+            prepared = await self._within_quota(session, prepared)
         settlements = [item for item in prepared if isinstance(item, _Settlement)]
         settled = iter(await self._post(session, settlements, in_full=in_full) if settlements else [])
         return [next(settled) if isinstance(item, _Settlement) else item for item in prepared]
@@ -117,6 +121,19 @@ class Settler:
         price = self._factory.strategy(feature.strategy).price(use)
         return _Settlement(request, feature, price, None, charging_for(facts))
 
+    async def _within_quota(
+        self, session: AsyncSession, prepared: Sequence[_Settlement | FaregateError]
+    ) -> list[_Settlement | FaregateError]:
+        """Refuse direct uses beyond a hard quota; what was started has passed it then."""
+        new = [item for item in prepared if isinstance(item, _Settlement) and item.charging is not None]
+        if not new:
+            return list(prepared)
+        refusals = await self._quotas.check(session, [_quota_use(item) for item in new])
+        refused = {item.request.usage_key: no for item, no in zip(new, refusals, strict=True) if no is not None}
+        return [
+            refused.get(item.request.usage_key, item) if isinstance(item, _Settlement) else item for item in prepared
+        ]
+
     async def _post(
         self, session: AsyncSession, settlements: Sequence[_Settlement], *, in_full: bool
     ) -> list[Settled | FaregateError]:
@@ -135,6 +152,12 @@ class Settler:
             _settled(item, outcome, first_lines) if isinstance(outcome, Posted) else outcome
             for item, outcome in zip(settlements, posted, strict=True)
         ]
+
+
+def _quota_use(item: _Settlement) -> QuotaUse:
+    organization_id = item.charging.organization_id if item.charging else None
+    request = item.request
+    return QuotaUse(request.user_id, organization_id, item.feature.key, item.price.credits, request.usages)
 
 
 def _scopes(item: _Settlement, owners: Mapping[str, Subject]) -> tuple[str, ...]:

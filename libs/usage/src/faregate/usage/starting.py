@@ -18,7 +18,7 @@ from faregate.usage.charging import Charging, charging_for
 from faregate.usage.errors import UnpricedError
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import Catalog, require_access
-from faregate.usage.interfaces import IAccountDirectory
+from faregate.usage.interfaces import IAccountDirectory, IQuotaGate, QuotaUse
 from faregate.usage.meaning import start_meaning
 from faregate.usage.spending import limits_passed, scopes_of
 from faregate.usage.values import Accessible, AccountFacts, Feature, Price, Rule, StartRequest, Use
@@ -50,6 +50,7 @@ class Starter:
         directory: IAccountDirectory,
         factory: FeatureFactory,
         clock: IClock,
+        quotas: IQuotaGate,
         *,
         hold_ttl_seconds: int,
     ) -> None:
@@ -58,6 +59,7 @@ class Starter:
         self._directory = directory
         self._factory = factory
         self._clock = clock
+        self._quotas = quotas
         self._hold_ttl_seconds = hold_ttl_seconds
 
     async def run(
@@ -67,6 +69,7 @@ class Starter:
         facts = await self._directory.facts(session, [(r.user_id, r.organization_id) for r, _ in requests])
         now = self._clock.now()
         starts = [self._prepare(catalog, *pair, known, now) for pair, known in zip(requests, facts, strict=True)]
+        starts = await self._within_quota(session, starts)
         ready = [start for start in starts if isinstance(start, _Start)]
         opened = iter(await self._open(session, ready) if ready else [])
         return [_answer(start, next(opened)) if isinstance(start, _Start) else start for start in starts]
@@ -86,6 +89,13 @@ class Starter:
         charging = charging_for(facts)
         hold = hold_for(feature, charging, estimate.credits, request.estimated_credits)
         return _Start(request, usage_key, feature, charging, estimate, hold)
+
+    async def _within_quota(
+        self, session: AsyncSession, starts: Sequence[_Start | FaregateError]
+    ) -> list[_Start | FaregateError]:
+        ready = [start for start in starts if isinstance(start, _Start)]
+        refusals = iter(await self._quotas.check(session, [_quota_use(start) for start in ready]) if ready else [])
+        return [(next(refusals) or start) if isinstance(start, _Start) else start for start in starts]
 
     async def _open(self, session: AsyncSession, starts: Sequence[_Start]) -> list[Held | FaregateError]:
         owners = await self._credit.ensure_wallets(
@@ -118,6 +128,14 @@ class Starter:
             metadata=request.metadata,
             limit_scopes=limit_scopes,
         )
+
+
+def _quota_use(start: _Start) -> QuotaUse:
+    request, charging = start.request, start.charging
+    expected = max(start.estimate.credits, request.estimated_credits or Decimal(0))
+    return QuotaUse(
+        request.user_id, charging.organization_id, start.feature.key, expected, tuple(request.estimated_usages)
+    )
 
 
 def hold_for(feature: Feature, charging: Charging, estimate: Decimal, wished: Decimal | None) -> Decimal:

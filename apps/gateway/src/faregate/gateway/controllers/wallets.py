@@ -50,9 +50,7 @@ class WalletsController(Controller):
     @operation("PUT", "/api/wallets/{owner_id}", scope=Scope.WALLETS_WRITE, answer=WalletAnswer)
     async def put_wallet(self, call: Call, owner_id: str, body: WalletBody) -> WalletAnswer:  # noqa: ARG002
         """Make a wallet, or change what is given of it."""
-        wallet, organization_id = await self._wallets.change(
-            owner_id, WalletChange(body.model_dump(exclude_unset=True))
-        )
+        wallet, organization_id = await self._wallets.change(owner_id, WalletChange(body.fields()))
         return wallet_answer(wallet, organization_id=organization_id)
 
     @operation(
