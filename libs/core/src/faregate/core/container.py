@@ -5,12 +5,15 @@ from contextlib import asynccontextmanager
 
 from dependency_injector import containers, providers
 
+from faregate.core.audit import AuditLog
 from faregate.core.clock import IClock, SystemClock
 from faregate.core.database import Database
 from faregate.core.embedded import EmbeddedServer, default_data_dir
 from faregate.core.errors import MissingExtraError
 from faregate.core.heartbeats import Heartbeats
+from faregate.core.idempotency import IdempotencyStore
 from faregate.core.interfaces import ITransport
+from faregate.core.key_store import KeyStore
 from faregate.core.message_table import PostgresTransport
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
@@ -45,6 +48,11 @@ def make_transport(settings: Settings, database: Database, clock: IClock | None 
     return RabbitTransport(settings.broker_url, queue_type=settings.queue_type, prefetch=prefetch, clock=clock)
 
 
+def make_key_store(settings: Settings, database: Database, clock: IClock) -> KeyStore:
+    """Return the API keys of this deployment."""
+    return KeyStore(database, clock, settings.key_pepper.get_secret_value())
+
+
 async def running(database: Database, transport: ITransport) -> AsyncGenerator[Database]:
     """Keep the engines open between start-up and shutdown."""
     await database.open()
@@ -61,7 +69,9 @@ engines = asynccontextmanager(running)
 
 
 class CoreContainer(containers.DeclarativeContainer):
-    """Needs `settings`; exports `database`, `transport`, `outbox`, `subjects`, `heartbeats`, `clock` and `lifecycle`."""
+    """Needs `settings`; exports `database`, `transport`, `outbox`, `subjects`, `heartbeats`, `idempotency`, `audit`,
+    `keys`, `clock` and `lifecycle`.
+    """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
 
@@ -71,5 +81,8 @@ class CoreContainer(containers.DeclarativeContainer):
     outbox: providers.Provider[PostgresTransport] = providers.Singleton(PostgresTransport, database)
     subjects: providers.Provider[Subjects] = providers.Singleton(Subjects, database)
     heartbeats: providers.Provider[Heartbeats] = providers.Singleton(Heartbeats, database)
+    idempotency: providers.Provider[IdempotencyStore] = providers.Singleton(IdempotencyStore, database)
+    audit: providers.Provider[AuditLog] = providers.Singleton(AuditLog, database, subjects)
+    keys: providers.Provider[KeyStore] = providers.Singleton(make_key_store, settings, database, clock)
 
     lifecycle: providers.Resource[Database] = providers.Resource(running, database, transport)
