@@ -38,6 +38,7 @@ STATUS: Mapping[str, int] = {
     "feature_inactive": 403,
     "feature_not_allowed": 403,
     "unpriced": 409,
+    "archive_damaged": 409,
 }
 
 

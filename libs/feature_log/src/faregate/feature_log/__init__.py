@@ -1,0 +1,1 @@
+"""Feature logs: the redacted record of every request to a feature."""
