@@ -5,8 +5,11 @@ from dependency_injector import containers, providers
 from faregate.core.container import CoreContainer
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
+from faregate.feature_log.container import FeatureLogContainer
 from faregate.gateway.auth import BootstrapKey, IAuthenticator
+from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
+from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.usage import UsageController
@@ -51,6 +54,15 @@ class GatewayContainer(containers.DeclarativeContainer):
         extra_strategies=extra_strategies,
     )
 
+    feature_log = providers.Container(
+        FeatureLogContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+        names=usage.container.catalog,
+    )
+
     authenticator: providers.Provider[IAuthenticator] = providers.Singleton(bootstrap_key, settings)
     dispatcher: providers.Provider[Dispatcher] = providers.Singleton(Dispatcher, authenticator)
 
@@ -63,12 +75,27 @@ class GatewayContainer(containers.DeclarativeContainer):
     wallets_controller: providers.Provider[WalletsController] = providers.Singleton(
         WalletsController, usage.container.wallets
     )
+    bookkeeping_controller: providers.Provider[BookkeepingController] = providers.Singleton(
+        BookkeepingController, credit.container.bookkeeping
+    )
     features_controller: providers.Provider[FeaturesController] = providers.Singleton(
         FeaturesController, usage.container.catalog
+    )
+    feature_logs_controller: providers.Provider[FeatureLogsController] = providers.Singleton(
+        FeatureLogsController,
+        feature_log.container.service,
+        core.container.transport,
+        feature_log.container.redactor,
     )
     health_controller: providers.Provider[HealthController] = providers.Singleton(
         HealthController, core.container.database, core.container.transport, core.container.clock
     )
     controllers: providers.Provider[list[Controller]] = providers.List(
-        credits_process_controller, usage_controller, wallets_controller, features_controller, health_controller
+        credits_process_controller,
+        usage_controller,
+        wallets_controller,
+        bookkeeping_controller,
+        features_controller,
+        feature_logs_controller,
+        health_controller,
     )

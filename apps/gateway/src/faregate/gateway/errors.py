@@ -39,6 +39,9 @@ STATUS: Mapping[str, int] = {
     "feature_not_allowed": 403,
     "unpriced": 409,
     "archive_damaged": 409,
+    "unknown_log": 404,
+    "log_sealed": 409,
+    "quota_exceeded": 402,
 }
 
 
@@ -51,6 +54,12 @@ class UnauthenticatedError(FaregateError):
     """No credential, or none that is known."""
 
     code = "unauthenticated"
+
+
+class ForbiddenError(FaregateError):
+    """The credential is known, but this is not for it."""
+
+    code = "forbidden"
 
 
 class ScopeMissingError(FaregateError):

@@ -28,8 +28,18 @@ class Consumer:
     back for that, so that none is counted as failed.
     """
 
-    def __init__(self, transport: ITransport, queue: str, handle: Handler, clock: IClock, *, batch_size: int) -> None:
+    def __init__(
+        self,
+        transport: ITransport,
+        queue: str,
+        handle: Handler,
+        clock: IClock,
+        *,
+        batch_size: int,
+        settles: bool = True,
+    ) -> None:
         self.queue = queue
+        self.settles = settles
         self._transport = transport
         self._handle = handle
         self._clock = clock
