@@ -41,6 +41,11 @@ STATUS: Mapping[str, int] = {
     "archive_damaged": 409,
     "unknown_log": 404,
     "log_sealed": 409,
+    "unknown_key": 404,
+    "too_many_keys": 409,
+    "rate_limited": 429,
+    "unknown_event": 404,
+    "already_corrected": 409,
     "quota_exceeded": 402,
 }
 

@@ -26,6 +26,8 @@ class Consumer:
 
     While the database is away it holds what it has taken and tries again, more and more slowly: no message is handed
     back for that, so that none is counted as failed.
+
+    `settles` tells whether holds must wait for what lies on this queue.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class Consumer:
         clock: IClock,
         *,
         batch_size: int,
-        settles: bool = True,
+        settles: bool = False,
     ) -> None:
         self.queue = queue
         self.settles = settles

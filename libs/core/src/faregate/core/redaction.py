@@ -172,7 +172,8 @@ class _Walk:
         try:
             if isinstance(value, Mapping):
                 return self._mapping(cast("Mapping[Any, Any]", value), secret)
-            return self._sequence(list(cast("Iterable[Any]", value)), secret)
+            items: list[Any] = list(value)
+            return self._sequence(items, secret)
         finally:
             self._path.discard(id(value))
 
