@@ -6,10 +6,12 @@ from faregate.core.container import CoreContainer
 from faregate.core.key_store import KeyStore
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
+from faregate.feature_log.container import FeatureLogContainer
 from faregate.gateway.auth import IAuthenticator
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
+from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.keys import KeysController
@@ -71,6 +73,15 @@ class GatewayContainer(containers.DeclarativeContainer):
         extra_strategies=extra_strategies,
     )
 
+    feature_log = providers.Container(
+        FeatureLogContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+        names=usage.container.catalog,
+    )
+
     authenticator: providers.Provider[IAuthenticator] = providers.Singleton(
         make_authenticator, settings, core.container.keys
     )
@@ -94,6 +105,12 @@ class GatewayContainer(containers.DeclarativeContainer):
     features_controller: providers.Provider[FeaturesController] = providers.Singleton(
         FeaturesController, usage.container.catalog
     )
+    feature_logs_controller: providers.Provider[FeatureLogsController] = providers.Singleton(
+        FeatureLogsController,
+        feature_log.container.service,
+        core.container.transport,
+        feature_log.container.redactor,
+    )
     health_controller: providers.Provider[HealthController] = providers.Singleton(
         HealthController, core.container.database, core.container.transport, core.container.clock
     )
@@ -106,6 +123,7 @@ class GatewayContainer(containers.DeclarativeContainer):
         usage_controller,
         wallets_controller,
         features_controller,
+        feature_logs_controller,
         health_controller,
         keys_controller,
         audit_controller,
