@@ -128,3 +128,33 @@ async def test_a_defect_is_a_500_without_its_insides(gateway: Gateway, monkeypat
 
     assert (refused.status, refused.error["code"]) == (500, "internal")
     assert "secret" not in str(refused.body)
+
+
+async def test_a_query_parameter_that_nobody_reads_is_refused(gateway: Gateway) -> None:
+    misspelt = await gateway.get("/api/usage?user=ada")
+    twice = await gateway.get("/api/usage?limit=1&limit=2")
+    nul = await gateway.get("/api/usage?user_id=a%00b")
+    none = await gateway.get("/api/features?limit=5")
+
+    assert [(a.status, a.error["param"]) for a in (misspelt, twice, nul, none)] == [
+        (422, "user"),
+        (422, "limit"),
+        (400, "user_id"),
+        (422, "limit"),
+    ]
+
+
+@pytest.mark.parametrize("path", ["/api/wallets/a%00b", "/api/wallets/a%20b", "/api/credits-process/%F0%9F%98%80"])
+async def test_an_id_in_the_path_is_held_to_the_pattern(gateway: Gateway, path: str) -> None:
+    assert (await gateway.get(path)).status == 422
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json; charset=utf-16", ""])
+async def test_a_body_of_another_kind_is_refused(gateway: Gateway, kind: str) -> None:
+    refused = await gateway.call("POST", "/api/usage", b"{}", headers={"content-type": kind})
+
+    assert (refused.status, refused.error["code"]) == (415, "unsupported_media_type")
+
+
+async def test_lists_say_where_they_go_on(gateway: Gateway) -> None:
+    assert (await gateway.get("/api/features")).body["meta"] == {"next_cursor": None}

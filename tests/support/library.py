@@ -37,5 +37,8 @@ class Library:
     async def balance(self, owner_id: str) -> Decimal:
         return (await self.usage.wallets().get(owner_id))[0].balance
 
+    async def free(self, owner_id: str) -> Decimal:
+        return (await self.usage.wallets().get(owner_id))[0].free
+
     async def feature(self, feature: Feature) -> None:
         await self.usage.catalog().save(feature)

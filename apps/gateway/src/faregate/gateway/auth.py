@@ -7,7 +7,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Protocol, runtime_checkable
 
-from faregate.gateway.errors import ScopeMissingError, UnauthenticatedError
+from faregate.gateway.errors import ForbiddenError, ScopeMissingError, UnauthenticatedError
 
 __all__ = ["ALL_SCOPES", "BootstrapKey", "IAuthenticator", "Principal", "Scope", "bearer_token"]
 
@@ -37,15 +37,31 @@ ALL_SCOPES = frozenset(Scope)
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls, as far as the credential proves it. `id` names the credential in audits and keeps its keys apart."""
+    """Who calls, as far as the credential proves it. `id` names the credential in audits and keeps its keys apart.
+
+    Attributes:
+        user_id: the person, where the credential is a person's.
+    """
 
     id: str
     scopes: frozenset[Scope]
+    user_id: str | None = None
 
-    def require(self, scope: Scope) -> None:
-        """Raise `ScopeMissingError` unless the credential has this scope."""
-        if scope not in self.scopes:
-            raise ScopeMissingError(scope.value)
+    def may(self, scope: Scope | None) -> bool:
+        """Tell whether the credential has this scope."""
+        return scope is not None and scope in self.scopes
+
+    def enter(self, scope: Scope | None, *, own: str | None = None) -> None:
+        """Raise unless the credential has this scope, or is a person's and the call is for people's own data.
+
+        Raises:
+            ScopeMissingError, ForbiddenError.
+        """
+        if self.may(scope) or (own is not None and self.user_id is not None):
+            return
+        if scope is None:
+            raise ForbiddenError("This call is for people; send a user's token as Authorization: Bearer …")
+        raise ScopeMissingError(scope.value)
 
 
 @runtime_checkable

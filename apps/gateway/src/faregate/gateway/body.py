@@ -1,59 +1,113 @@
 """Reading request bodies: bounded while they stream, exact, validated."""
 
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from types import UnionType
+from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.requests import Request
 
 from faregate.core import exact_json
 from faregate.core.errors import FaregateError, InvalidError
 from faregate.gateway.errors import TooLargeError, UnsupportedMediaTypeError
+from faregate.gateway.operation import BODY_LIMIT_BYTES, JSON, Operation
 
-__all__ = ["BODY_LIMIT_BYTES", "invalid", "read_bytes", "read_json", "validate"]
+__all__ = ["BODY_LIMIT_BYTES", "RawBody", "invalid", "read_body", "validate"]
 
-BODY_LIMIT_BYTES = 1024 * 1024
+ITEMS_LIMIT = 1000
 
 M = TypeVar("M", bound=BaseModel)
 
 
-async def read_bytes(request: Request, *, limit: int = BODY_LIMIT_BYTES) -> bytes:
-    """Return the body; stops reading at the limit, whatever Content-Length said."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise TooLargeError(limit)
-        chunks.append(chunk)
-    return b"".join(chunks)
+@dataclass(frozen=True, slots=True)
+class RawBody:
+    """A body as it comes, for calls that read streams or several kinds: its media type, and its bytes, bounded."""
+
+    request: Request
+    media_type: str
+    limit_bytes: int
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Read on; stops with `TooLargeError` at the limit, whatever Content-Length said."""
+        size = 0
+        async for chunk in self.request.stream():
+            size += len(chunk)
+            if size > self.limit_bytes:
+                raise TooLargeError(self.limit_bytes)
+            yield chunk
+
+    async def bytes(self) -> bytes:
+        """Return all of it."""
+        return b"".join([chunk async for chunk in self.chunks()])
+
+    async def json(self) -> Any:
+        """Return all of it as exact JSON."""
+        return exact_json.loads(await self.bytes())
 
 
-async def read_json(request: Request, *, limit: int = BODY_LIMIT_BYTES) -> Any:
-    """Return the body as exact JSON.
+async def read_body(operation: Operation, request: Request) -> Any:
+    """Return the body as `operation.body` wants it.
 
     Raises:
-        UnsupportedMediaTypeError, TooLargeError, MalformedError.
+        UnsupportedMediaTypeError, TooLargeError, MalformedError, InvalidError.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
-        raise UnsupportedMediaTypeError("application/json")
-    return exact_json.loads(await read_bytes(request, limit=limit))
+    consumes: Mapping[str, Any] = operation.consumes or {}
+    raw = RawBody(request, _media_type(request, consumes), operation.body_limit_bytes)
+    if operation.body is RawBody:
+        return raw
+    return validate(operation.body, await raw.json())
 
 
-def validate(kind: type[M], data: Any) -> M:
-    """Return `data` as `kind`, or raise `InvalidError` listing each wrong field; values are not repeated."""
+def validate(kind: Any, data: Any) -> Any:
+    """Return `data` as `kind`, or raise `InvalidError` listing each wrong field; values are not repeated.
+
+    `kind` is a model, a list of models, or either of both (`Model | list[Model]`).
+    """
+    wanted = _alternative(kind, data)
+    if isinstance(data, list) and len(cast("list[Any]", data)) > ITEMS_LIMIT:
+        raise InvalidError(f"an array of more than {ITEMS_LIMIT} items; send it in parts")
     try:
-        return kind.model_validate(data)
+        return TypeAdapter(wanted).validate_python(data) if get_origin(wanted) else wanted.model_validate(data)
     except ValidationError as error:
         raise invalid(error) from None
 
 
-def invalid(error: ValidationError) -> FaregateError:
-    """Return what a validation error means to the caller."""
+def invalid(error: ValidationError, *, param: str | None = None) -> FaregateError:
+    """Return what a validation error means to the caller; `param` names a value that has no fields of its own."""
     fields = [
-        {"param": ".".join(map(str, problem["loc"])) or "body", "detail": problem["msg"].removeprefix("Value error, ")}
+        {
+            "param": ".".join(map(str, problem["loc"])) or param or "body",
+            "detail": problem["msg"].removeprefix("Value error, "),
+        }
         for problem in error.errors(include_input=False, include_url=False, include_context=False)
     ]
     first = fields[0]
     more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
     return InvalidError(f"{first['param']}: {first['detail']}{more}", param=first["param"], fields=fields)
+
+
+def _alternative(kind: Any, data: Any) -> Any:
+    """Return the half of `Model | list[Model]` that `data` looks like, so that a complaint is about that one."""
+    if get_origin(kind) not in {Union, UnionType}:
+        return kind
+    return next(
+        (choice for choice in get_args(kind) if (get_origin(choice) is list) == isinstance(data, list)),
+        get_args(kind)[0],
+    )
+
+
+def _media_type(request: Request, consumes: Mapping[str, Any]) -> str:
+    """Return the media type of the body among `consumes`; `application/…+json` passes for JSON, any charset but UTF-8 does not."""
+    kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    kind = kind.strip()
+    charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
+    if charset not in {"", "utf-8", "utf8", "us-ascii"}:
+        raise UnsupportedMediaTypeError(f"{kind}; charset=utf-8")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaTypeError("a body without Content-Encoding")
+    if kind in consumes:
+        return kind
+    if kind.endswith("+json") and JSON in consumes:
+        return JSON
+    raise UnsupportedMediaTypeError(" or ".join(consumes))

@@ -6,6 +6,7 @@ from faregate.core.container import CoreContainer
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
 from faregate.gateway.auth import BootstrapKey, IAuthenticator
+from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
@@ -63,6 +64,9 @@ class GatewayContainer(containers.DeclarativeContainer):
     wallets_controller: providers.Provider[WalletsController] = providers.Singleton(
         WalletsController, usage.container.wallets
     )
+    bookkeeping_controller: providers.Provider[BookkeepingController] = providers.Singleton(
+        BookkeepingController, credit.container.bookkeeping
+    )
     features_controller: providers.Provider[FeaturesController] = providers.Singleton(
         FeaturesController, usage.container.catalog
     )
@@ -70,5 +74,10 @@ class GatewayContainer(containers.DeclarativeContainer):
         HealthController, core.container.database, core.container.transport, core.container.clock
     )
     controllers: providers.Provider[list[Controller]] = providers.List(
-        credits_process_controller, usage_controller, wallets_controller, features_controller, health_controller
+        credits_process_controller,
+        usage_controller,
+        wallets_controller,
+        bookkeeping_controller,
+        features_controller,
+        health_controller,
     )

@@ -3,16 +3,15 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from faregate.core.errors import FaregateError
+from faregate.gateway.arguments import arguments_of
 from faregate.gateway.auth import IAuthenticator, Principal
-from faregate.gateway.body import read_json, validate
 from faregate.gateway.envelope import failure, success
-from faregate.gateway.operation import Call, Controller, Operation, Refusal, Reply, operations_of
+from faregate.gateway.operation import Call, Controller, Operation, Page, Refusal, Reply, operations_of
 
 __all__ = ["Dispatcher"]
 
@@ -28,19 +27,23 @@ class Dispatcher:
         self._authenticator = authenticator
 
     def routes(self, controllers: Iterable[Controller]) -> list[Route]:
-        """Return a route per path; it knows all methods of the path, so that a wrong one is told the right ones."""
+        """Return a route per path; it knows all methods of the path, so that a wrong one is told the right ones.
+
+        Paths without parameters come first, so that `/me` is not taken for an id.
+        """
         paths: dict[str, dict[str, Endpoint]] = {}
         for controller in controllers:
             for operation, method in operations_of(controller):
                 paths.setdefault(operation.path, {})[operation.method] = self._endpoint(operation, method)
-        return [Route(path, _by_method(methods), methods=list(methods)) for path, methods in paths.items()]
+        ordered = sorted(paths.items(), key=lambda item: [part.startswith("{") for part in item[0].split("/")])
+        return [Route(path, _by_method(methods), methods=list(methods)) for path, methods in ordered]
 
     def _endpoint(self, operation: Operation, method: Callable[..., Awaitable[Any]]) -> Endpoint:
         async def endpoint(request: Request) -> Response:
             request_id = request.scope["state"]["request_id"]
             try:
                 principal = await self._principal(operation, request)
-                arguments = await _arguments(operation, request)
+                arguments = await arguments_of(operation, request, principal)
                 return _response(operation, await method(Call(request, principal, request_id), **arguments))
             except Refusal as refusal:
                 return failure(refusal.error, request_id=request_id, data=refusal.data)
@@ -50,10 +53,10 @@ class Dispatcher:
         return endpoint
 
     async def _principal(self, operation: Operation, request: Request) -> Principal:
-        if operation.scope is None:
+        if not operation.guarded:
             return _ANYBODY
         principal = await self._authenticator.authenticate(request.headers)
-        principal.require(operation.scope)
+        principal.enter(operation.scope, own=operation.own)
         return principal
 
 
@@ -64,22 +67,22 @@ def _by_method(methods: Mapping[str, Endpoint]) -> Endpoint:
     return endpoint
 
 
-async def _arguments(operation: Operation, request: Request) -> dict[str, Any]:
-    arguments: dict[str, Any] = dict(request.path_params)
-    if operation.query is not None:
-        arguments["query"] = validate(operation.query, dict(request.query_params))
-    if operation.body is not None:
-        arguments["body"] = validate(operation.body, await read_json(request))
-    return arguments
-
-
 def _response(operation: Operation, answer: Any) -> Response:
     if isinstance(answer, Response):
         return answer
     reply = answer if isinstance(answer, Reply) else Reply(answer)
-    data = reply.data.model_dump() if isinstance(reply.data, BaseModel) else reply.data
+    if isinstance(reply.data, Page):
+        reply = Reply(
+            list(reply.data.items),
+            message=reply.message,
+            status=reply.status,
+            meta={"next_cursor": reply.data.next_cursor, **(reply.meta or {})},
+            headers=reply.headers,
+        )
+    elif operation.paged and reply.meta is None:
+        reply = Reply(reply.data, reply.message, reply.status, {"next_cursor": None}, reply.headers)
     return success(
-        data,
+        reply.data,
         message=reply.message or str(getattr(reply.data, "message", "OK")),
         status=reply.status or operation.status,
         meta=reply.meta,

@@ -38,6 +38,7 @@ STATUS: Mapping[str, int] = {
     "feature_inactive": 403,
     "feature_not_allowed": 403,
     "unpriced": 409,
+    "quota_exceeded": 402,
 }
 
 
@@ -50,6 +51,12 @@ class UnauthenticatedError(FaregateError):
     """No credential, or none that is known."""
 
     code = "unauthenticated"
+
+
+class ForbiddenError(FaregateError):
+    """The credential is known, but this is not for it."""
+
+    code = "forbidden"
 
 
 class ScopeMissingError(FaregateError):

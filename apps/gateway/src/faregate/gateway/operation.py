@@ -1,43 +1,69 @@
 """What one HTTP call is: declared once beside its method, used for routing, guarding, validating and documenting."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 from starlette.requests import Request
 
 from faregate.core.errors import FaregateError
+from faregate.core.fields import ExternalId
 from faregate.gateway.auth import Principal, Scope
 
-__all__ = ["Call", "Controller", "Operation", "Refusal", "Reply", "operation", "operations_of"]
+__all__ = ["JSON", "Call", "Controller", "Operation", "Page", "Refusal", "Reply", "operation", "operations_of"]
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
+
+JSON = "application/json"
+BODY_LIMIT_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One HTTP call.
+    """One HTTP call; `operation` explains the parts that a controller declares.
 
     Attributes:
-        scope: what the credential must include; None for calls that anybody may make.
-        body, query: the models that validate them, taken from the method's annotations.
-        answer: the model of `data` in the envelope.
+        path_parameters: the type of each, in the order of the path.
+        body, query: the types that validate them, taken from the method's annotations.
+        consumes: the schema of the body by media type; None where there is no body.
     """
 
     method: str
     path: str
     name: str
     summary: str
-    scope: Scope | None
-    answer: type[BaseModel] | None
-    status: int
-    body: type[BaseModel] | None
-    query: type[BaseModel] | None
-    path_parameters: tuple[str, ...]
-    errors: tuple[type[FaregateError], ...]
+    description: str
     tag: str
+    scope: Scope | None
+    own: str | None
+    answer: Any
+    status: int
+    produces: tuple[str, ...]
+    body: Any
+    consumes: Mapping[str, Any] | None
+    body_limit_bytes: int
+    query: type[BaseModel] | None
+    path_parameters: Mapping[str, Any]
+    errors: tuple[type[FaregateError], ...]
+    idempotent: bool
+    concurrency: int | None
+
+    @property
+    def paged(self) -> bool:
+        """Whether it answers a list, with `meta.next_cursor`."""
+        return get_origin(self.answer) is list
+
+    @property
+    def guarded(self) -> bool:
+        """Whether a credential is needed."""
+        return self.scope is not None or self.own is not None
+
+    @property
+    def id(self) -> str:
+        """A name that no other operation has."""
+        return f"{self.tag}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +84,23 @@ class Call:
         """Whether the caller asked for `Prefer: respond-async`."""
         return "respond-async" in self.request.headers.get("prefer", "")
 
+    @property
+    def accept(self) -> str:
+        """The media types that the caller would like, as it wrote them."""
+        return self.request.headers.get("accept", "*/*")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list: models or mappings, and the cursor of the next page, None on the last one."""
+
+    items: Sequence[Any]
+    next_cursor: str | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a controller answers; a bare model or mapping is short for `Reply(data)`."""
+    """What a controller answers; a bare model, mapping or `Page` is short for it."""
 
     data: Any
     message: str | None = None
@@ -88,36 +127,63 @@ def operation(
     path: str,
     *,
     scope: Scope | None,
-    answer: type[BaseModel] | None = None,
+    own: str | None = None,
+    answer: Any = None,
     status: int = 200,
+    produces: tuple[str, ...] = (),
+    consumes: Mapping[str, Any] | None = None,
+    body_limit_bytes: int = BODY_LIMIT_BYTES,
     errors: tuple[type[FaregateError], ...] = (),
+    idempotent: bool | None = None,
+    concurrency: int | None = None,
 ) -> Callable[[F], F]:
     """Declare a controller's method as the answer to `method path`.
 
-    Its parameters after `call` are the path's by name, then optionally `body` and `query`, each annotated with the
-    pydantic model that validates it. The first line of its docstring is the summary.
+    Its parameters after `call` are the path's by name (a plain `str` is held to the pattern of ids; annotate otherwise
+    for another form), then optionally `query` (a model) and `body` (a model, `Model | list[Model]`, or `RawBody` for
+    streams). The first line of its docstring is the summary, the rest the description.
+
+    Args:
+        scope: what the credential must include; None for calls that anybody may make. The roles of people are sets of
+            scopes (`auth.ROLE_SCOPES`), so that nothing about roles is declared here.
+        own: lets people of role `user` in, for their own data only: the path parameter or query field that names the
+            user. In the path another name than theirs is answered 404; in the query it is filled in, or refused.
+            `"me"`: no parameter at all, the method itself asks `call.principal.user_id`; servers are not let in.
+        answer: the model of `data`; `list[Model]` for a list with `meta.next_cursor` (return a `Page`).
+        produces: media types of a download or stream, which has no envelope (return a Starlette response).
+        consumes: schema by media type, where the body may be something else than JSON of `body`.
+        body_limit_bytes: bodies beyond it are refused while they stream.
+        errors: what this call may refuse beside the errors of every call; documented, and checked in tests.
+        idempotent: honour `Idempotency-Key`: the answer is stored in the transaction that the call makes. True for
+            every POST that answers 201, unless said otherwise.
+        concurrency: how many of it one process serves at a time; more are told to come again (429).
     """
 
     def declare(function: F) -> F:
-        hints = get_type_hints(function)
-        tag = path.split("/")[2] if path.startswith("/api/") else "operations"
-        declared = Operation(
+        hints = get_type_hints(function, include_extras=True)
+        summary, _, description = (inspect.getdoc(function) or "").partition("\n")
+        body = hints.get("body")
+        function.__operation__ = Operation(  # type: ignore[attr-defined]
             method=method,
             path=path,
             name=function.__name__,
-            summary=(inspect.getdoc(function) or "").partition("\n")[0].rstrip("."),
+            summary=summary.rstrip("."),
+            description=description.strip(),
+            tag=path.split("/")[2] if path.startswith("/api/") else "operations",
             scope=scope,
+            own=own,
             answer=answer,
             status=status,
-            body=hints.get("body"),
+            produces=produces,
+            body=body,
+            consumes=consumes or ({JSON: body} if body is not None else None),
+            body_limit_bytes=body_limit_bytes,
             query=hints.get("query"),
-            path_parameters=tuple(
-                part.strip("{}").partition(":")[0] for part in path.split("/") if part.startswith("{")
-            ),
+            path_parameters={name: ExternalId if hints[name] is str else hints[name] for name in _names(path)},
             errors=errors,
-            tag=tag,
+            idempotent=(method == "POST" and status == 201) if idempotent is None else idempotent,
+            concurrency=concurrency,
         )
-        function.__operation__ = declared  # type: ignore[attr-defined]
         return function
 
     return declare
@@ -127,3 +193,12 @@ def operations_of(controller: Controller) -> list[tuple[Operation, Callable[...,
     """Return the operations of a controller with their bound methods, in the order of the source."""
     methods = [getattr(controller, name) for name in vars(type(controller))]
     return [(method.__operation__, method) for method in methods if hasattr(method, "__operation__")]
+
+
+def item_type(answer: Any) -> Any:
+    """Return the model of one item of `list[Model]`, or the model itself."""
+    return get_args(answer)[0] if get_origin(answer) is list else answer
+
+
+def _names(path: str) -> list[str]:
+    return [part.strip("{}").partition(":")[0] for part in path.split("/") if part.startswith("{")]

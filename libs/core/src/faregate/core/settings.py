@@ -14,6 +14,7 @@ __all__ = ["PREFIX", "Settings", "load_settings", "variable_name"]
 PREFIX = "FAREGATE_"
 
 _PostgresUrl = Annotated[str, Field(pattern=r"^(postgres|postgresql|postgresql\+asyncpg)://")]
+_HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
 _BrokerUrl = Annotated[str, Field(pattern=r"^amqps?://")]
 _Percent = Annotated[Decimal, Field(ge=0, le=1000)]
 
@@ -149,6 +150,43 @@ class Settings(BaseSettings):
         validation_alias=_known_as("USAGE_ALERT_EXCEEDED"),
         description="last quota alert",
         examples=["100"],
+    )
+    alert_log_file: Path | None = Field(
+        default=None,
+        description="file that quota alerts are appended to, one JSON line each, beside the log on stderr",
+        examples=["/var/log/faregate/alerts.log"],
+    )
+    alert_emails: str = Field(
+        default="",
+        pattern=r"^$|^\s*[^@\s,]+@[^@\s,]+(\s*,\s*[^@\s,]+@[^@\s,]+)*\s*$",
+        description="who is told of quota alerts by e-mail, separated by commas; needs FAREGATE_SMTP_URL",
+        examples=["ops@example.com, finance@example.com"],
+    )
+    alert_webhook_url: _HttpUrl | None = Field(
+        default=None,
+        description="where quota alerts are posted, signed by Standard Webhooks",
+        examples=["https://ops.example.com/hooks/faregate"],
+    )
+    alert_webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="signs what is posted to FAREGATE_ALERT_WEBHOOK_URL",
+        examples=["whsec_ and the base64 of 24 to 64 random bytes"],
+    )
+    alert_slack_url: _HttpUrl | None = Field(
+        default=None,
+        description="incoming webhook of Slack, Mattermost or another that reads Slack's messages",
+        examples=["https://hooks.slack.com/services/T000/B000/XXXX"],
+    )
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description="mail server: smtp:// (STARTTLS where it offers it; ?starttls=required or never) or smtps://",
+        examples=["smtp://user:secret@mail.example.com:587"],
+    )
+    mail_from: str = Field(
+        default="Faregate <faregate@localhost>",
+        pattern=r"^[^\r\n]+@[^\r\n]+$",
+        description="sender of e-mails",
+        examples=["Faregate <billing@example.com>"],
     )
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="auto writes for people on a terminal and JSON elsewhere", examples=["json"]

@@ -58,6 +58,11 @@ class VersionedCache(Generic[T]):
                 self._fresh = Deadline(_LOOK_AGAIN_SECONDS)
             return self._held[0]
 
+    @property
+    def last(self) -> T | None:
+        """The value as it was last seen, for those who hold a connection already; None before the first `get`."""
+        return self._held[0] if self._held is not None else None
+
     def forget(self) -> None:
         """Look again at the next `get`: for the process that has just made a change itself."""
         self._held = None

@@ -9,6 +9,7 @@ from faregate.core.interfaces import IOutbox
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
 from faregate.credit.accounting import AccountingService
+from faregate.credit.bookkeeping import Bookkeeping
 from faregate.credit.correcting import CorrectionService
 from faregate.credit.importing import OpeningImport
 from faregate.credit.interfaces import ISettlementProgress, ITopUpProvider
@@ -34,7 +35,7 @@ def configured_provider(settings: Settings) -> ITopUpProvider:
 
 class CreditContainer(containers.DeclarativeContainer):
     """Needs `settings`, `database`, `subjects`, `outbox` and `progress`; takes `top_up_provider` and `clock`; exports
-    `service`, `corrections`, `accounting`, `limits`, `top_ups`, `openings` and `verifier`.
+    `service`, `bookkeeping`, `corrections`, `accounting`, `limits`, `top_ups`, `openings` and `verifier`.
 
     `clock` is for simulations; left alone, the database's clock decides.
     """
@@ -63,6 +64,9 @@ class CreditContainer(containers.DeclarativeContainer):
     limits: providers.Provider[LimitService] = providers.Singleton(LimitService, database, repository, locker)
     top_ups: providers.Provider[TopUpService] = providers.Singleton(
         TopUpService, database, repository, locker, subjects, top_up_provider
+    )
+    bookkeeping: providers.Provider[Bookkeeping] = providers.Singleton(
+        Bookkeeping, database, service, corrections, accounting, limits
     )
     openings: providers.Provider[OpeningImport] = providers.Singleton(OpeningImport, database, service)
     verifier: providers.Provider[Verifier] = providers.Singleton(Verifier, database)

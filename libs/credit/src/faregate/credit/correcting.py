@@ -14,7 +14,7 @@ from faregate.credit.locking import Locker
 from faregate.credit.repository import LedgerRepository
 from faregate.credit.values import CreditTransaction, transaction_view, transfer_position
 
-__all__ = ["CorrectionService"]
+__all__ = ["CorrectionService", "required_words"]
 
 
 class CorrectionService:
@@ -38,7 +38,7 @@ class CorrectionService:
             NotRefundableError: more than is left of it after earlier refunds.
             KeyConflictError: the operation key was used for something else.
         """
-        _require_words(note)
+        required_words(note)
         wallet_id, original, book = await self._open(session, transaction_id)
         done = await self._done(session, wallet_id, note)
         if done:
@@ -67,7 +67,7 @@ class CorrectionService:
         Raises:
             UnknownTransferError, InvalidError: no such purchase.
         """
-        _require_words(note)
+        required_words(note)
         wallet_id, original, book = await self._open(session, transaction_id)
         earlier = await self._ledger.corrections(session, wallet_id, original.seq)
         filled = await self._ledger.slices(session, wallet_id, [original.seq])
@@ -86,7 +86,7 @@ class CorrectionService:
             InsufficientCreditsError: down by more than is free.
             KeyConflictError: the operation key was used for something else.
         """
-        _require_words(note)
+        required_words(note)
         subject = (await self._subjects.find(session, [owner_id])).get(owner_id)
         if subject is None:
             raise UnknownWalletError(owner_id)
@@ -118,11 +118,13 @@ class CorrectionService:
         return transaction_view(transfer, await self._ledger.charges(session, keys) if keys else {})
 
 
-def _require_words(note: Note) -> None:
+def required_words(note: Note) -> tuple[str, str]:
+    """Return actor and reason of a correction, or raise `InvalidError`: nobody corrects without saying who and why."""
     if not (note.reason or "").strip():
         raise InvalidError("reason is required: say why, for whoever reads the ledger later", param="reason")
     if not note.actor:
         raise InvalidError("actor is required: say who corrects", param="actor")
+    return note.actor, str(note.reason)
 
 
 def _require_same(done: Sequence[Transfer], *, corrects_seq: int | None, amount: int | None) -> None:

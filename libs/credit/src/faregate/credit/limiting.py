@@ -63,6 +63,16 @@ class LimitService:
         self._locker.limit_kinds.forget()
         return _view(limit)
 
+    async def set_all(
+        self, session: AsyncSession, scope: str, bounds: Iterable[tuple[Period, int | None, int | None]]
+    ) -> None:
+        """Set the limits of these periods; a period with neither soft nor hard bound loses its limit."""
+        for period, soft, hard in bounds:
+            if soft is None and hard is None:
+                await self.drop(session, scope, period)
+            else:
+                await self.set(session, scope, period, soft=soft, hard=hard)
+
     async def drop(self, session: AsyncSession, scope: str, period: Period) -> bool:
         """Forget a limit; tell whether there was one."""
         return await self._ledger.drop_limit(session, scope, period)

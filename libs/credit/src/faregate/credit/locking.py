@@ -80,11 +80,16 @@ class Locker:
 
     async def matured(self, session: AsyncSession, wallet_id: int) -> Book:
         """Return the book of one wallet as of now, locked (and what time has changed written) only if need be."""
-        book = await self._repository.read(session, [wallet_id], now=self.now())
-        if not is_due(book.wallets[wallet_id], book.now):
-            return book
-        book = await self.lock(session, [wallet_id])
-        await self.write(session, book)
+        return await self.all_matured(session, [wallet_id])
+
+    async def all_matured(self, session: AsyncSession, wallet_ids: Sequence[int]) -> Book:
+        """Return the book of these wallets as of now; those that time has changed are locked and written first."""
+        book = await self._repository.read(session, wallet_ids, now=self.now())
+        due = [wallet.wallet_id for wallet in book.wallets.values() if is_due(wallet, book.now)]
+        if due:
+            changed = await self.lock(session, due)
+            await self.write(session, changed)
+            book.wallets.update(changed.wallets)
         return book
 
     async def write(self, session: AsyncSession, book: Book) -> None:
@@ -94,9 +99,9 @@ class Locker:
         if book.top_ups:
             await self._outbox.add(session, TOP_UP_QUEUE, [order_message(order) for order in book.top_ups])
 
-    async def known_scopes(self, wanted: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
-        """Return of each sequence of scopes those whose kind has limits at all (without any, nothing is looked up)."""
-        kinds = await self.limit_kinds.get()
+    def known_scopes(self, wanted: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
+        """Return of each sequence of scopes those whose kind has limits at all, as `limit_kinds` was last seen."""
+        kinds = self.limit_kinds.last
         return [tuple(s for s in scopes if s.partition(":")[0] in kinds) if kinds else () for scopes in wanted]
 
     async def _load_due(self, session: AsyncSession, book: Book, wallet_ids: Sequence[int]) -> datetime:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.database import Database
+from faregate.core.subjects import Subject
 from faregate.credit import statements as sql
 from faregate.credit.book import Book, ChargeState, GrantSlice, GrantState, Transfer, WalletState
 from faregate.credit.chain import GENESIS
@@ -145,6 +146,13 @@ class LedgerRepository:
         """Return what these transfers put into grants and took from them."""
         rows = await self._database.rows(session, sql.SLICES, wallet_id=wallet_id, seqs=list(seqs))
         return [slice_of(row) for row in rows]
+
+    async def list_wallets(
+        self, session: AsyncSession, *, prefix: str | None, after: str | None, limit: int
+    ) -> list[Subject]:
+        """Return owners of wallets in order of their ids, from just behind `after`."""
+        rows = await self._database.rows(session, sql.LIST_WALLETS, prefix=prefix, after=after, limit=limit)
+        return [Subject(row.wallet_id, row.external_id, row.email) for row in rows]
 
     async def lock_limits(self, session: AsyncSession, book: Book, scopes: Iterable[str]) -> None:
         """Lock the spending limits of these scopes, after the wallets, in a fixed order, and put them into the book."""

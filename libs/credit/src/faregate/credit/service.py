@@ -126,9 +126,13 @@ class CreditService:
         await self._locker.write(session, book)
         return outcomes
 
-    async def known_scopes(self, wanted: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
+    async def look_up_limits(self) -> None:
+        """See which kinds of spending limits there are; call it before the transaction (it uses its own connection)."""
+        await self._locker.limit_kinds.get()
+
+    def known_scopes(self, wanted: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
         """Return of each sequence of limit scopes those that may have a limit; costs nothing while there is none."""
-        return await self._locker.known_scopes(wanted)
+        return self._locker.known_scopes(wanted)
 
     async def void(self, session: AsyncSession, usage_key: str, *, reason: str | None = None) -> Held:
         """Close a hold unused; doing it again changes nothing.
@@ -186,6 +190,24 @@ class CreditService:
         grants = await self._ledger.grants(session, subject.subject_id)
         views = tuple(grant_view(grant, now=book.now) for grant in grants)
         return wallet_view(book.wallets[subject.subject_id], owner_id=owner_id, email=subject.email, grants=views)
+
+    async def wallets(
+        self, session: AsyncSession, *, prefix: str | None = None, after: str | None = None, limit: int = 100
+    ) -> list[Wallet]:
+        """Return wallets as of now without their grants, in order of their owners' ids, from just behind `after`."""
+        owners = await self._ledger.list_wallets(session, prefix=prefix, after=after, limit=limit)
+        book = await self._locker.all_matured(session, [owner.subject_id for owner in owners])
+        return [
+            wallet_view(book.wallets[owner.subject_id], owner_id=owner.external_id, email=owner.email)
+            for owner in owners
+        ]
+
+    async def grants(self, session: AsyncSession, owner_id: str) -> list[Grant]:
+        """Return all grants of a wallet, spent and lapsed ones included, oldest first."""
+        subject = await self.get_owner(session, owner_id)
+        book = await self._locker.matured(session, subject.subject_id)
+        found = await self._ledger.grants(session, subject.subject_id, live=False)
+        return [grant_view(grant, now=book.now) for grant in found]
 
     async def change_wallet(
         self, session: AsyncSession, owner_id: str, change: Callable[[WalletState], None]

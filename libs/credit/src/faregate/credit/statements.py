@@ -28,6 +28,14 @@ select wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, 
 from faregate.wallet where wallet_id = any(cast(:ids as bigint[]))
 """
 
+LIST_WALLETS = """
+select s.external_id, s.email, w.wallet_id
+from faregate.subject s join faregate.wallet w on w.wallet_id = s.subject_id
+where (cast(:after as text) is null or s.external_id > :after)
+  and (cast(:prefix as text) is null or starts_with(s.external_id, :prefix))
+order by s.external_id limit :limit
+"""
+
 _CHARGE_COLUMNS = """usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold, hold_grants,
   expires_at, start_hash, meaning_hash, consumed, charged, shortfall, flags, first_seq, balance_after, free_after,
   duration_ms, metadata, close_reason, created_at, closed_at, settled_at, limit_scopes"""

@@ -103,8 +103,8 @@ class StartBody(FeatureBody):
     ttl_seconds: Annotated[Count, Field(ge=1, le=86_400)] | None = None
     metadata: JsonObject | None = None
 
-    def request(self) -> StartRequest:
-        """Return the wish in its final form."""
+    def request(self, *, spender: str | None = None) -> StartRequest:
+        """Return the wish in its final form, asked for with the API key `spender`."""
         return StartRequest(
             user_id=self.user_id,
             feature=self.feature,
@@ -115,6 +115,7 @@ class StartBody(FeatureBody):
             estimated_credits=self.estimated_credits,
             ttl_seconds=self.ttl_seconds,
             metadata=self.metadata,
+            spender=spender,
         )
 
 
@@ -130,7 +131,7 @@ class SettlementBody(FeatureBody):
         """Return the lines."""
         raise NotImplementedError
 
-    def request(self, usage_key: str, *, keyless: bool = False) -> SettleRequest:
+    def request(self, usage_key: str, *, keyless: bool = False, spender: str | None = None) -> SettleRequest:
         """Return the settlement in its final form, under this key."""
         return SettleRequest(
             usage_key=usage_key,
@@ -141,6 +142,7 @@ class SettlementBody(FeatureBody):
             duration_ms=self.duration,
             metadata=self.metadata,
             keyless=keyless,
+            spender=spender,
         )
 
 

@@ -10,7 +10,7 @@ from faregate.credit.service import CreditService
 from faregate.usage.directory import DatabaseDirectory
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import FeatureCatalog
-from faregate.usage.interfaces import IAccountDirectory, IFeatureStrategy
+from faregate.usage.interfaces import IAccountDirectory, IFeatureStrategy, IQuotaGate, NoQuotas
 from faregate.usage.pricing import PriceBook
 from faregate.usage.repository import UsageRepository
 from faregate.usage.service import UsageService
@@ -34,8 +34,8 @@ def pricing_policy(settings: Settings) -> PricingPolicy:
 
 
 class UsageContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `subjects`, `credit` and `clock`; takes `extra_strategies` and `directory`;
-    exports `service`, `catalog`, `factory`, `prices`, `members` and `wallets`.
+    """Needs `settings`, `database`, `subjects`, `credit` and `clock`; takes `extra_strategies`, `directory`
+    and `quotas`; exports `service`, `catalog`, `factory`, `prices`, `members` and `wallets`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -51,6 +51,9 @@ class UsageContainer(containers.DeclarativeContainer):
     members: providers.Provider[DatabaseDirectory] = providers.Singleton(DatabaseDirectory, database, subjects)
     directory: providers.Provider[IAccountDirectory] = providers.Dependency(
         instance_of=IAccountDirectory, default=members
+    )
+    quotas: providers.Provider[IQuotaGate] = providers.Dependency(
+        instance_of=IQuotaGate, default=providers.Singleton(NoQuotas)
     )
 
     built_in_strategies: providers.Provider[dict[str, IFeatureStrategy]] = providers.Dict(
@@ -70,10 +73,24 @@ class UsageContainer(containers.DeclarativeContainer):
     catalog: providers.Provider[FeatureCatalog] = providers.Singleton(FeatureCatalog, database, factory)
     repository: providers.Provider[UsageRepository] = providers.Singleton(UsageRepository, database)
     starter: providers.Provider[Starter] = providers.Singleton(
-        Starter, credit, subjects, directory, factory, clock, hold_ttl_seconds=settings.provided.hold_ttl_seconds
+        Starter,
+        credit,
+        subjects,
+        directory,
+        factory,
+        clock,
+        quotas,
+        hold_ttl_seconds=settings.provided.hold_ttl_seconds,
     )
     settler: providers.Provider[Settler] = providers.Singleton(
-        Settler, credit, directory, factory, repository, clock, allow_unstarted=settings.provided.allow_unstarted
+        Settler,
+        credit,
+        directory,
+        factory,
+        repository,
+        clock,
+        quotas,
+        allow_unstarted=settings.provided.allow_unstarted,
     )
     wallets: providers.Provider[WalletService] = providers.Singleton(WalletService, database, credit, subjects, members)
     service: providers.Provider[UsageService] = providers.Singleton(

@@ -1,6 +1,7 @@
 """Why a feature may not be used, or a use not be priced."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from difflib import get_close_matches
 
 from faregate.core.errors import ConfigurationError, FaregateError, InvalidError, NotFoundError
@@ -8,6 +9,7 @@ from faregate.core.errors import ConfigurationError, FaregateError, InvalidError
 __all__ = [
     "FeatureInactiveError",
     "FeatureNotAllowedError",
+    "QuotaExceededError",
     "StrategyRegistryError",
     "UnknownFeatureError",
     "UnknownStrategyError",
@@ -45,6 +47,27 @@ class FeatureNotAllowedError(UsageError):
 
     def __init__(self, key: str) -> None:
         super().__init__(f"The feature {key!r} is not part of this user's plan", feature_key=key)
+
+
+class QuotaExceededError(UsageError):
+    """A hard quota leaves no room for this use.
+
+    Args:
+        used, limit: in the quota's own unit.
+        resets_at: when its period ends, as ISO 8601; None for never.
+    """
+
+    code = "quota_exceeded"
+
+    def __init__(self, quota: str, *, used: Decimal, limit: Decimal, resets_at: str | None = None) -> None:
+        until = f"; it begins anew at {resets_at}" if resets_at else ""
+        super().__init__(
+            f"The quota {quota!r} is used up: {used:f} of {limit:f}{until}",
+            quota=quota,
+            used=used,
+            limit=limit,
+            resets_at=resets_at,
+        )
 
 
 class UnknownStrategyError(UsageError, InvalidError):

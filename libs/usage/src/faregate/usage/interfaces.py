@@ -1,13 +1,16 @@
-"""The seams that a host may fill: pricing strategies and the account directory."""
+"""The seams that a host, or an upper library, may fill: strategies, the account directory, quotas and history."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.usage.values import AccountFacts, Price, Use
+from faregate.core.errors import FaregateError
+from faregate.usage.values import AccountFacts, ModelUsage, Price, Use
 
-__all__ = ["IAccountDirectory", "IFeatureStrategy"]
+__all__ = ["IAccountDirectory", "IFeatureStrategy", "IHoldHistory", "IQuotaGate", "NoHistory", "NoQuotas", "QuotaUse"]
 
 
 @runtime_checkable
@@ -41,3 +44,57 @@ class IAccountDirectory(Protocol):
         Runs in the transaction that opens the holds. An unknown user is an individual.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaUse:
+    """A use that wants to begin: who, what, and how much it is expected to take (`credits`, and the caller's estimates)."""
+
+    user_id: str
+    organization_id: str | None
+    feature_key: str
+    credits: Decimal
+    usages: Sequence[ModelUsage] = ()
+
+
+@runtime_checkable
+class IQuotaGate(Protocol):
+    """Refuses uses whose hard quota is used up; asked before a hold opens and before a direct use is charged."""
+
+    async def check(self, session: AsyncSession, uses: Sequence[QuotaUse]) -> Sequence[FaregateError | None]:
+        """Return for each use, in order, None or why it may not begin (`QuotaExceededError`).
+
+        Runs in the transaction that opens the holds, before any wallet is locked; it must not write. A repeated start of
+        a key that already holds is asked about again, so an answer may differ from the first one only if the quota has
+        changed; settlements of what has begun are never asked about.
+        """
+        ...
+
+
+class NoQuotas:
+    """The default `IQuotaGate`: no quotas."""
+
+    async def check(self, session: AsyncSession, uses: Sequence[QuotaUse]) -> Sequence[FaregateError | None]:  # noqa: ARG002
+        return [None] * len(uses)
+
+
+@runtime_checkable
+class IHoldHistory(Protocol):
+    """Knows what uses of a feature have cost, for features whose holds are sized by a percentile of their own history."""
+
+    async def percentiles(
+        self, session: AsyncSession, wanted: Sequence[tuple[str, Decimal]]
+    ) -> Sequence[Decimal | None]:
+        """Return for each (feature key, percentile 0 … 100), in order, the credits, or None for too little history."""
+        ...
+
+
+class NoHistory:
+    """The default `IHoldHistory`: nothing is known, so that holds are sized by minimum and estimate."""
+
+    async def percentiles(
+        self,
+        session: AsyncSession,  # noqa: ARG002
+        wanted: Sequence[tuple[str, Decimal]],
+    ) -> Sequence[Decimal | None]:
+        return [None] * len(wanted)

@@ -16,7 +16,7 @@ from faregate.core.subjects import Subjects
 from faregate.credit.errors import HoldMismatchError
 from faregate.credit.service import CreditService, Held
 from faregate.credit.values import Charge, CreditTransaction, charge_view
-from faregate.usage.features import FeatureCatalog
+from faregate.usage.features import Catalog, FeatureCatalog
 from faregate.usage.repository import UsageRepository
 from faregate.usage.settling import Settler
 from faregate.usage.starting import HOLD_TTL_LIMIT_SECONDS, Starter
@@ -139,6 +139,7 @@ class UsageService:
         organization_id: str | None = None,
         usages: Sequence[ModelUsage] = (),
         metadata: Mapping[str, Any] | None = None,
+        spender: str | None = None,
         session: AsyncSession | None = None,
     ) -> FeatureUsage:
         """Use a feature and charge for it, in one call and one transaction.
@@ -157,10 +158,12 @@ class UsageService:
             usages=tuple(usages),
             organization_id=organization_id,
             metadata=metadata,
+            spender=spender,
         )
+        catalog = await self._rules()
         if session is not None:
-            return await self._record(session, request)
-        return await self._database.run(lambda own: self._record(own, request))
+            return await self._record(session, catalog, request)
+        return await self._database.run(lambda own: self._record(own, catalog, request))
 
     async def usages(
         self,
@@ -204,7 +207,7 @@ class UsageService:
         )
 
     async def _start_batch(self, requests: Sequence[tuple[StartRequest, str]]) -> list[Accessible | Exception]:
-        catalog = await self._catalog.current()
+        catalog = await self._rules()
 
         async def together(items: Sequence[tuple[StartRequest, str]]) -> Sequence[Accessible | Exception]:
             return await self._database.run(lambda session: self._starter.run(session, catalog, items))
@@ -212,11 +215,15 @@ class UsageService:
         return await run_apart(requests, together, is_passing=_is_passing)
 
     async def _settle_together(self, requests: Sequence[SettleRequest]) -> Sequence[Settled | Exception]:
-        catalog = await self._catalog.current()
+        catalog = await self._rules()
         return await self._database.run(lambda session: self._settler.run(session, catalog, requests))
 
-    async def _record(self, session: AsyncSession, request: SettleRequest) -> FeatureUsage:
-        catalog = await self._catalog.current()
+    async def _rules(self) -> Catalog:
+        """Return the catalog; also looks up which limits there are. Both before a transaction takes a connection."""
+        await self._credit.look_up_limits()
+        return await self._catalog.current()
+
+    async def _record(self, session: AsyncSession, catalog: Catalog, request: SettleRequest) -> FeatureUsage:
         (outcome,) = await self._settler.run(session, catalog, [request], in_full=True)
         if isinstance(outcome, FaregateError):
             raise outcome

@@ -19,9 +19,10 @@ from faregate.credit.settlement import ChargeOpening, Posting
 from faregate.usage.charging import Charging, charging_for
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import Catalog, require_access
-from faregate.usage.interfaces import IAccountDirectory
+from faregate.usage.interfaces import IAccountDirectory, IQuotaGate, QuotaUse
 from faregate.usage.meaning import settle_meaning
 from faregate.usage.repository import UsageRepository
+from faregate.usage.spending import scopes_of
 from faregate.usage.starting import owners_of
 from faregate.usage.values import AccountFacts, Feature, Price, Rule, Settled, SettleRequest, UsageLine, Use
 
@@ -49,6 +50,7 @@ class Settler:
         factory: FeatureFactory,
         repository: UsageRepository,
         clock: IClock,
+        quotas: IQuotaGate,
         *,
         allow_unstarted: bool = True,
     ) -> None:
@@ -57,6 +59,7 @@ class Settler:
         self._factory = factory
         self._repository = repository
         self._clock = clock
+        self._quotas = quotas
         self._allow_unstarted = allow_unstarted
 
     async def run(
@@ -80,6 +83,8 @@ class Settler:
                     prepared.append(self._prepare_unstarted(catalog, request, known, in_full=in_full))
             except FaregateError as refusal:
                 prepared.append(refusal)
+        if in_full:
+            prepared = await self._within_quota(session, prepared)
         settlements = [item for item in prepared if isinstance(item, _Settlement)]
         settled = iter(await self._post(session, settlements, in_full=in_full) if settlements else [])
         return [next(settled) if isinstance(item, _Settlement) else item for item in prepared]
@@ -116,12 +121,28 @@ class Settler:
         price = self._factory.strategy(feature.strategy).price(use)
         return _Settlement(request, feature, price, None, charging_for(facts))
 
+    async def _within_quota(
+        self, session: AsyncSession, prepared: Sequence[_Settlement | FaregateError]
+    ) -> list[_Settlement | FaregateError]:
+        """Refuse direct uses beyond a hard quota; what was started has passed it then."""
+        new = [item for item in prepared if isinstance(item, _Settlement) and item.charging is not None]
+        if not new:
+            return list(prepared)
+        refusals = await self._quotas.check(session, [_quota_use(item) for item in new])
+        refused = {item.request.usage_key: no for item, no in zip(new, refusals, strict=True) if no is not None}
+        return [
+            refused.get(item.request.usage_key, item) if isinstance(item, _Settlement) else item for item in prepared
+        ]
+
     async def _post(
         self, session: AsyncSession, settlements: Sequence[_Settlement], *, in_full: bool
     ) -> list[Settled | FaregateError]:
         unstarted = [(item.request.user_id, item.charging) for item in settlements if item.charging is not None]
         owners = await self._credit.ensure_wallets(session, owners_of(unstarted))
-        postings = [_posting(item, owners, in_full=in_full) for item in settlements]
+        scopes = self._credit.known_scopes(_scopes(item, owners) for item in settlements)
+        postings = [
+            _posting(item, owners, limits, in_full=in_full) for item, limits in zip(settlements, scopes, strict=True)
+        ]
         posted = await self._credit.post(session, postings)
         new = [(s, p) for s, p in zip(settlements, posted, strict=True) if isinstance(p, Posted) and not p.replayed]
         await self._repository.add_lines(session, [line for s, p in new for line in _numbered(s.price.lines, p.charge)])
@@ -133,7 +154,22 @@ class Settler:
         ]
 
 
-def _posting(item: _Settlement, owners: Mapping[str, Subject], *, in_full: bool) -> Posting:
+def _quota_use(item: _Settlement) -> QuotaUse:
+    organization_id = item.charging.organization_id if item.charging else None
+    request = item.request
+    return QuotaUse(request.user_id, organization_id, item.feature.key, item.price.credits, request.usages)
+
+
+def _scopes(item: _Settlement, owners: Mapping[str, Subject]) -> tuple[str, ...]:
+    """Return the limits of a use that was never started; those of a started one were frozen on its charge."""
+    if item.charging is None:
+        return ()
+    return scopes_of(item.request.user_id, item.charging, owners, spender=item.request.spender)
+
+
+def _posting(
+    item: _Settlement, owners: Mapping[str, Subject], limit_scopes: tuple[str, ...], *, in_full: bool
+) -> Posting:
     request, price = item.request, item.price
     consumed = to_micros(price.credits)
     rule = Rule(item.charge.rule) if item.charge else item.charging.rule if item.charging else Rule.RECORDED
@@ -149,14 +185,16 @@ def _posting(item: _Settlement, owners: Mapping[str, Subject], *, in_full: bool)
         ),
         flags=flags,
         started_wallet_id=item.charge.wallet_id if item.charge else None,
-        opening=_opening(item, item.charging, owners) if item.charging else None,
+        opening=_opening(item, item.charging, owners, limit_scopes) if item.charging else None,
         in_full=in_full,
         duration_ms=request.duration_ms,
         metadata=request.metadata,
     )
 
 
-def _opening(item: _Settlement, charging: Charging, owners: Mapping[str, Subject]) -> ChargeOpening:
+def _opening(
+    item: _Settlement, charging: Charging, owners: Mapping[str, Subject], limit_scopes: tuple[str, ...]
+) -> ChargeOpening:
     named = charging.organization_id
     return ChargeOpening(
         wallet_id=owners[charging.payer_id].subject_id,
@@ -164,6 +202,7 @@ def _opening(item: _Settlement, charging: Charging, owners: Mapping[str, Subject
         organization_id=owners[organization_owner_id(named)].subject_id if named else None,
         feature_key=item.feature.key,
         rule=charging.rule.value,
+        limit_scopes=limit_scopes,
     )
 
 

@@ -18,8 +18,9 @@ from faregate.usage.charging import Charging, charging_for
 from faregate.usage.errors import UnpricedError
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import Catalog, require_access
-from faregate.usage.interfaces import IAccountDirectory
+from faregate.usage.interfaces import IAccountDirectory, IQuotaGate, QuotaUse
 from faregate.usage.meaning import start_meaning
+from faregate.usage.spending import limits_passed, scopes_of
 from faregate.usage.values import Accessible, AccountFacts, Feature, Price, Rule, StartRequest, Use
 
 __all__ = ["HOLD_TTL_LIMIT_SECONDS", "Starter", "hold_for", "owners_of"]
@@ -49,6 +50,7 @@ class Starter:
         directory: IAccountDirectory,
         factory: FeatureFactory,
         clock: IClock,
+        quotas: IQuotaGate,
         *,
         hold_ttl_seconds: int,
     ) -> None:
@@ -57,6 +59,7 @@ class Starter:
         self._directory = directory
         self._factory = factory
         self._clock = clock
+        self._quotas = quotas
         self._hold_ttl_seconds = hold_ttl_seconds
 
     async def run(
@@ -66,6 +69,7 @@ class Starter:
         facts = await self._directory.facts(session, [(r.user_id, r.organization_id) for r, _ in requests])
         now = self._clock.now()
         starts = [self._prepare(catalog, *pair, known, now) for pair, known in zip(requests, facts, strict=True)]
+        starts = await self._within_quota(session, starts)
         ready = [start for start in starts if isinstance(start, _Start)]
         opened = iter(await self._open(session, ready) if ready else [])
         return [_answer(start, next(opened)) if isinstance(start, _Start) else start for start in starts]
@@ -86,6 +90,13 @@ class Starter:
         hold = hold_for(feature, charging, estimate.credits, request.estimated_credits)
         return _Start(request, usage_key, feature, charging, estimate, hold)
 
+    async def _within_quota(
+        self, session: AsyncSession, starts: Sequence[_Start | FaregateError]
+    ) -> list[_Start | FaregateError]:
+        ready = [start for start in starts if isinstance(start, _Start)]
+        refusals = iter(await self._quotas.check(session, [_quota_use(start) for start in ready]) if ready else [])
+        return [(next(refusals) or start) if isinstance(start, _Start) else start for start in starts]
+
     async def _open(self, session: AsyncSession, starts: Sequence[_Start]) -> list[Held | FaregateError]:
         owners = await self._credit.ensure_wallets(
             session, owners_of((start.request.user_id, start.charging) for start in starts)
@@ -94,9 +105,13 @@ class Starter:
             if start.request.user_email:
                 subject = owners[start.request.user_id]
                 await self._subjects.remember_email(session, subject.subject_id, start.request.user_email)
-        return await self._credit.authorize(session, [self._hold_request(start, owners) for start in starts])
+        scopes = self._credit.known_scopes(
+            scopes_of(start.request.user_id, start.charging, owners, spender=start.request.spender) for start in starts
+        )
+        requests = [self._hold_request(start, owners, limits) for start, limits in zip(starts, scopes, strict=True)]
+        return await self._credit.authorize(session, requests)
 
-    def _hold_request(self, start: _Start, owners: Mapping[str, Subject]) -> HoldRequest:
+    def _hold_request(self, start: _Start, owners: Mapping[str, Subject], limit_scopes: tuple[str, ...]) -> HoldRequest:
         request, charging = start.request, start.charging
         organization = owners[organization_owner_id(charging.organization_id)] if charging.organization_id else None
         ttl = request.ttl_seconds or start.feature.hold_ttl_seconds or self._hold_ttl_seconds
@@ -111,7 +126,16 @@ class Starter:
             ttl_seconds=min(ttl, HOLD_TTL_LIMIT_SECONDS),
             start_hash=start_meaning(request, feature_key=start.feature.key),
             metadata=request.metadata,
+            limit_scopes=limit_scopes,
         )
+
+
+def _quota_use(start: _Start) -> QuotaUse:
+    request, charging = start.request, start.charging
+    expected = max(start.estimate.credits, request.estimated_credits or Decimal(0))
+    return QuotaUse(
+        request.user_id, charging.organization_id, start.feature.key, expected, tuple(request.estimated_usages)
+    )
 
 
 def hold_for(feature: Feature, charging: Charging, estimate: Decimal, wished: Decimal | None) -> Decimal:
@@ -149,4 +173,5 @@ def _answer(start: _Start, opened: Held | FaregateError) -> Accessible | Faregat
         expires_at=charge.expires_at,
         charging=Rule(charge.rule),
         unpriced_models=tuple(start.estimate.unpriced_models),
+        limits_passed=limits_passed(charge.warned),
     )

@@ -206,11 +206,15 @@ class StartRequest:
     estimated_credits: Decimal | None = None
     ttl_seconds: int | None = None
     metadata: Mapping[str, Any] | None = None
+    spender: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Accessible:
-    """The answer to a start: go ahead. `held` and `balance` are the payer's, `hold` is this use's."""
+    """The answer to a start: go ahead. `held` and `balance` are the payer's, `hold` is this use's.
+
+    `limits_passed` names the kinds of soft spending limits (`member`, `user`, `key`) that this use goes beyond.
+    """
 
     user_id: str
     usage_key: str
@@ -222,11 +226,15 @@ class Accessible:
     expires_at: datetime
     charging: Rule
     unpriced_models: tuple[str, ...] = ()
+    limits_passed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SettleRequest:
-    """What one use took. `keyless` when the key was minted for a caller that gave none."""
+    """What one use took. `keyless` when the key was minted for a caller that gave none.
+
+    `spender` is the id of the API key that asks, here and on a start: its spending limits count.
+    """
 
     usage_key: str
     user_id: str
@@ -236,6 +244,7 @@ class SettleRequest:
     duration_ms: int | None = None
     metadata: Mapping[str, Any] | None = None
     keyless: bool = False
+    spender: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Wallets as operators see them: the ledger's side (limit, status, grants) and the account's (organisation, e-mail)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -24,9 +24,10 @@ __all__ = ["WalletChange", "WalletService"]
 
 @dataclass(frozen=True, slots=True)
 class WalletChange:
-    """What to change: `email`, `organization_id`, `plan`, `credit_limit`, `low_balance` (in credits), `status`.
+    """What to change: `email`, `organization_id`, `plan`, `credit_limit`, `low_balance` (in credits), `status`, `top_up`.
 
-    A name that is missing stays as it is; None takes the value away.
+    A name that is missing stays as it is; None takes the value away. `top_up` is (below, credits): whenever the balance
+    falls below the first, the second is ordered.
     """
 
     fields: Mapping[str, Any]
@@ -40,6 +41,8 @@ class WalletChange:
         if "low_balance" in self.fields:
             low = self.fields["low_balance"]
             wallet.low_balance = to_micros(low, param="low_balance") if low is not None else None
+        if "top_up" in self.fields:
+            _set_top_up(wallet, self.fields["top_up"])
         if "credit_limit" in self.fields:
             _set_limit(wallet, to_micros(self.fields["credit_limit"] or 0, param="credit_limit"))
 
@@ -93,12 +96,22 @@ class WalletService:
 
         return await self._database.run(work)
 
+    async def list(self, *, prefix: str | None = None, after: str | None = None, limit: int = 100) -> Sequence[Wallet]:
+        """Return wallets without their grants, in order of their owners' ids, from just behind `after`."""
+        return await self._database.run(
+            lambda session: self._credit.wallets(session, prefix=prefix, after=after, limit=limit)
+        )
+
+    async def grants(self, owner_id: str) -> Sequence[Grant]:
+        """Return all grants of a wallet, spent and lapsed ones included, oldest first (at most 1,000)."""
+        return await self._database.run(lambda session: self._credit.grants(session, owner_id))
+
     async def grant(self, owner_id: str, spec: GrantSpec) -> tuple[Grant, Wallet, bool]:
         """Put a grant into a wallet, making the wallet if need be; the same key makes it once (then True)."""
         check_external_id(owner_id, param="owner_id")
         return await self._database.run(lambda session: self._credit.grant(session, owner_id, spec))
 
-    async def transactions(self, owner_id: str, *, before: int | None, limit: int) -> list[CreditTransaction]:
+    async def transactions(self, owner_id: str, *, before: int | None, limit: int) -> Sequence[CreditTransaction]:
         """Return a wallet's transactions, newest first, from just below sequence number `before`."""
         return await self._database.run(
             lambda session: self._credit.transactions(session, owner_id, before=before, limit=limit)
@@ -107,6 +120,16 @@ class WalletService:
     async def _organization(self, session: AsyncSession, owner_id: str) -> str | None:
         (facts,) = await self._members.facts(session, [(owner_id, None)])
         return facts.organization_id
+
+
+def _set_top_up(wallet: WalletState, rule: tuple[Decimal, Decimal] | None) -> None:
+    if rule is None:
+        wallet.top_up_below = wallet.top_up_amount = None
+        return
+    below, credits = to_micros(rule[0], param="top_up.below"), to_micros(rule[1], param="top_up.credits")
+    if credits <= 0:
+        raise InvalidError("top_up.credits must be more than 0", param="top_up.credits")
+    wallet.top_up_below, wallet.top_up_amount = below, credits
 
 
 def _set_limit(wallet: WalletState, limit: int) -> None:

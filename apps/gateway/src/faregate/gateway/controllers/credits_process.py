@@ -14,6 +14,7 @@ from faregate.credit.errors import (
     HoldClosedError,
     HoldMismatchError,
     InsufficientCreditsError,
+    SpendingLimitError,
     UnknownUsageKeyError,
     UsageKeyConflictError,
     WalletFrozenError,
@@ -61,15 +62,16 @@ class CreditsProcessController(Controller):
             FeatureNotAllowedError,
             UnpricedError,
             InsufficientCreditsError,
+            SpendingLimitError,
             WalletFrozenError,
             UsageKeyConflictError,
             *_CLOSED,
         ),
     )
-    async def start(self, call: Call, body: StartBody) -> StartAnswer:  # noqa: ARG002
+    async def start(self, call: Call, body: StartBody) -> StartAnswer:
         """Authorise a use and hold its credits."""
         try:
-            return start_answer(await self._usage.authorize(body.request()))
+            return start_answer(await self._usage.authorize(body.request(spender=call.principal.id)))
         except FaregateError as refusal:
             raise Refusal(refusal, await self._refusal_data(body.user_id, refusal)) from refusal
 
@@ -136,7 +138,7 @@ class CreditsProcessController(Controller):
         usage_key, keyless = _usage_key(call, body)
         if call.prefers_async:
             return await self._enqueue(body, usage_key, queue)
-        settled = await self._usage.settle(body.request(usage_key, keyless=keyless))
+        settled = await self._usage.settle(body.request(usage_key, keyless=keyless, spender=call.principal.id))
         return Reply(end_answer(settled))
 
     async def _enqueue(self, body: SettlementBody, usage_key: str, queue: str) -> Reply:
@@ -147,7 +149,7 @@ class CreditsProcessController(Controller):
 
     async def _refusal_data(self, user_id: str, refusal: FaregateError) -> dict[str, object]:
         data: dict[str, object] = {"status": "not-accessible", "user_id": user_id}
-        if isinstance(refusal, InsufficientCreditsError):
+        if isinstance(refusal, InsufficientCreditsError | SpendingLimitError):
             return data | {"credits": refusal.balance, "required": refusal.required}
         if refusal.retryable:
             return data | {"credits": Decimal(0)}

@@ -2,8 +2,8 @@
 
 from faregate.core.errors import InvalidError
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Reply, operation
-from faregate.gateway.schemas.features import FeatureAnswer, FeatureBody, feature_answer
+from faregate.gateway.operation import Call, Controller, Page, operation
+from faregate.gateway.schemas.features import DeletedAnswer, FeatureAnswer, FeatureBody, feature_answer
 from faregate.usage.errors import UnknownFeatureError, UnknownStrategyError
 from faregate.usage.features import FeatureCatalog
 from faregate.usage.values import Feature, FeatureAccess
@@ -17,11 +17,11 @@ class FeaturesController(Controller):
     def __init__(self, catalog: FeatureCatalog) -> None:
         self._catalog = catalog
 
-    @operation("GET", "/api/features", scope=Scope.USAGE_READ, answer=FeatureAnswer)
-    async def list_features(self, call: Call) -> Reply:  # noqa: ARG002
+    @operation("GET", "/api/features", scope=Scope.USAGE_READ, answer=list[FeatureAnswer])
+    async def list_features(self, call: Call) -> Page:  # noqa: ARG002
         """List all features."""
         features = (await self._catalog.current()).features
-        return Reply([feature_answer(features[key]).model_dump() for key in sorted(features)])
+        return Page([feature_answer(features[key]) for key in sorted(features)])
 
     @operation(
         "GET", "/api/features/{key}", scope=Scope.USAGE_READ, answer=FeatureAnswer, errors=(UnknownFeatureError,)
@@ -59,8 +59,10 @@ class FeaturesController(Controller):
         )
         return feature_answer(await self._catalog.save(feature))
 
-    @operation("DELETE", "/api/features/{key}", scope=Scope.FEATURES_WRITE, errors=(UnknownFeatureError,))
-    async def delete_feature(self, call: Call, key: str) -> dict[str, str]:  # noqa: ARG002
+    @operation(
+        "DELETE", "/api/features/{key}", scope=Scope.FEATURES_WRITE, answer=DeletedAnswer, errors=(UnknownFeatureError,)
+    )
+    async def delete_feature(self, call: Call, key: str) -> DeletedAnswer:  # noqa: ARG002
         """Forget a feature's definition."""
         await self._catalog.delete(key)
-        return {"key": key}
+        return DeletedAnswer(key=key)

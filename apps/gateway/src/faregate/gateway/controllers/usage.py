@@ -2,9 +2,14 @@
 
 from datetime import datetime
 
-from faregate.credit.errors import InsufficientCreditsError, UsageKeyConflictError, WalletFrozenError
+from faregate.credit.errors import (
+    InsufficientCreditsError,
+    SpendingLimitError,
+    UsageKeyConflictError,
+    WalletFrozenError,
+)
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Reply, operation
+from faregate.gateway.operation import Call, Controller, Page, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.usage import FeatureUsageAnswer, RecordUsageBody, UsageQuery, usage_answer
 from faregate.usage.errors import FeatureInactiveError, FeatureNotAllowedError, UnknownFeatureError
@@ -30,11 +35,12 @@ class UsageController(Controller):
             FeatureInactiveError,
             FeatureNotAllowedError,
             InsufficientCreditsError,
+            SpendingLimitError,
             WalletFrozenError,
             UsageKeyConflictError,
         ),
     )
-    async def record(self, call: Call, body: RecordUsageBody) -> FeatureUsageAnswer:  # noqa: ARG002
+    async def record(self, call: Call, body: RecordUsageBody) -> FeatureUsageAnswer:
         """Use a feature and charge for it, in one call."""
         usage = await self._usage.record_usage(
             body.feature_key,
@@ -43,11 +49,12 @@ class UsageController(Controller):
             organization_id=body.organization_id,
             usages=[line.usage() for line in body.usages],
             metadata=body.metadata,
+            spender=call.principal.id,
         )
         return usage_answer(usage)
 
-    @operation("GET", "/api/usage", scope=Scope.USAGE_READ, answer=FeatureUsageAnswer)
-    async def list_usages(self, call: Call, query: UsageQuery) -> Reply:  # noqa: ARG002
+    @operation("GET", "/api/usage", scope=Scope.USAGE_READ, own="user_id", answer=list[FeatureUsageAnswer])
+    async def list_usages(self, call: Call, query: UsageQuery) -> Page:  # noqa: ARG002
         """List finished uses, the one started last first."""
         position = position_of(query.cursor, datetime, str)
         usages = await self._usage.usages(
@@ -61,4 +68,4 @@ class UsageController(Controller):
         )
         more = len(usages) == query.limit
         cursor = cursor_of(usages[-1].started_at, usages[-1].usage_key) if more else None
-        return Reply([usage_answer(usage).model_dump() for usage in usages], meta={"next_cursor": cursor})
+        return Page([usage_answer(usage) for usage in usages], cursor)

@@ -6,7 +6,7 @@ from faregate.credit.accounts import GrantSource
 from faregate.credit.errors import UnknownWalletError
 from faregate.credit.granting import GrantSpec
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Reply, operation
+from faregate.gateway.operation import Call, Controller, Page, Reply, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
 from faregate.gateway.schemas.wallets import (
     GrantBody,
@@ -33,6 +33,7 @@ class WalletsController(Controller):
         "GET",
         "/api/wallets/{owner_id}",
         scope=Scope.WALLETS_READ,
+        own="owner_id",
         answer=WalletAnswer,
         errors=(UnknownWalletError,),
     )
@@ -41,12 +42,15 @@ class WalletsController(Controller):
         wallet, organization_id = await self._wallets.get(owner_id)
         return wallet_answer(wallet, organization_id=organization_id)
 
+    @operation("GET", "/api/wallets/me", scope=None, own="me", answer=WalletAnswer, errors=(UnknownWalletError,))
+    async def get_own_wallet(self, call: Call) -> WalletAnswer:
+        """Return the caller's own wallet."""
+        return await self.get_wallet(call, str(call.principal.user_id))
+
     @operation("PUT", "/api/wallets/{owner_id}", scope=Scope.WALLETS_WRITE, answer=WalletAnswer)
     async def put_wallet(self, call: Call, owner_id: str, body: WalletBody) -> WalletAnswer:  # noqa: ARG002
         """Make a wallet, or change what is given of it."""
-        wallet, organization_id = await self._wallets.change(
-            owner_id, WalletChange(body.model_dump(exclude_unset=True))
-        )
+        wallet, organization_id = await self._wallets.change(owner_id, WalletChange(body.fields()))
         return wallet_answer(wallet, organization_id=organization_id)
 
     @operation(
@@ -81,13 +85,14 @@ class WalletsController(Controller):
         "GET",
         "/api/wallets/{owner_id}/transactions",
         scope=Scope.WALLETS_READ,
-        answer=TransactionAnswer,
+        own="owner_id",
+        answer=list[TransactionAnswer],
         errors=(UnknownWalletError,),
     )
-    async def list_transactions(self, call: Call, owner_id: str, query: PageQuery) -> Reply:  # noqa: ARG002
+    async def list_transactions(self, call: Call, owner_id: str, query: PageQuery) -> Page:  # noqa: ARG002
         """List what moved, newest first."""
         position = position_of(query.cursor, int)
         found = await self._wallets.transactions(owner_id, before=position[0] if position else None, limit=query.limit)
         more = len(found) == query.limit
         cursor = cursor_of(int(found[-1].id.rpartition("-")[2])) if more else None
-        return Reply([transaction_answer(item).model_dump() for item in found], meta={"next_cursor": cursor})
+        return Page([transaction_answer(item) for item in found], cursor)

@@ -39,6 +39,7 @@ class StartAnswer(Answer):
     expires_at: datetime
     charging: Rule
     unpriced: list[str]
+    limits_passed: list[str]
     message: str
 
 
@@ -139,6 +140,7 @@ def start_answer(accessible: Accessible) -> StartAnswer:
         expires_at=accessible.expires_at,
         charging=accessible.charging,
         unpriced=list(accessible.unpriced_models),
+        limits_passed=list(accessible.limits_passed),
         message="Go ahead; settle with this usage_key",
     )
 

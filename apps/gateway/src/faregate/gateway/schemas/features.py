@@ -10,7 +10,7 @@ from faregate.core.fields import Body, Count, Credits, ExternalId, Flag, JsonObj
 from faregate.gateway.schemas.base import Answer
 from faregate.usage.values import Feature
 
-__all__ = ["AccessBody", "FeatureAnswer", "FeatureBody", "feature_answer"]
+__all__ = ["AccessBody", "DeletedAnswer", "FeatureAnswer", "FeatureBody", "feature_answer"]
 
 
 class AccessBody(Body):
@@ -53,6 +53,12 @@ class FeatureAnswer(Answer):
     hold_limit_credits: Decimal | None
     margin_percent: Decimal | None
     refuse_unpriced: bool
+
+
+class DeletedAnswer(Answer):
+    """The feature that is no more."""
+
+    key: str
 
 
 def feature_answer(feature: Feature) -> FeatureAnswer:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -58,6 +58,13 @@ class GrantAnswer(Answer):
     created_at: datetime
 
 
+class TopUpAnswer(Answer):
+    """When the balance falls below `below`, `credits` are ordered."""
+
+    below: Decimal
+    credits: Decimal
+
+
 class WalletAnswer(Answer):
     """A wallet. `credits` is what is free: balance + credit_limit - held - earmarked."""
 
@@ -73,7 +80,15 @@ class WalletAnswer(Answer):
     status: str
     plan: str | None
     low_balance: Decimal | None
+    top_up: TopUpAnswer | None
     grants: list[GrantAnswer]
+
+
+class TopUpBody(Body):
+    """Automatic top-up: when the balance falls below `below`, order `credits`."""
+
+    below: Annotated[Credits, Field(ge=0)]
+    credits: Annotated[Credits, Field(gt=0)]
 
 
 class WalletBody(Body):
@@ -85,6 +100,14 @@ class WalletBody(Body):
     credit_limit: Annotated[Credits, Field(ge=0)] | None = None
     low_balance: Annotated[Credits, Field(ge=0)] | None = None
     status: Literal["active", "frozen", "closed"] | None = None
+    top_up: TopUpBody | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return what is given, as `WalletChange` takes it."""
+        given = self.model_dump(exclude_unset=True)
+        if self.top_up is not None:
+            given["top_up"] = (self.top_up.below, self.top_up.credits)
+        return given
 
 
 class GrantBody(Body):
@@ -165,5 +188,12 @@ def wallet_answer(wallet: Wallet, *, organization_id: str | None) -> WalletAnswe
         status=wallet.status,
         plan=wallet.plan,
         low_balance=wallet.low_balance,
+        top_up=_top_up(wallet),
         grants=[grant_answer(grant) for grant in wallet.grants],
     )
+
+
+def _top_up(wallet: Wallet) -> TopUpAnswer | None:
+    if wallet.top_up_below is None or wallet.top_up_credits is None:
+        return None
+    return TopUpAnswer(below=wallet.top_up_below, credits=wallet.top_up_credits)

@@ -1,0 +1,165 @@
+"""What finance and support do: refunds, adjustments, charge-backs, voided grants, statements, spending limits."""
+
+from hashlib import sha256
+from uuid import UUID
+
+from faregate.core.credits import to_micros
+from faregate.core.errors import KeyConflictError
+from faregate.credit.book import Note
+from faregate.credit.bookkeeping import Bookkeeping
+from faregate.credit.errors import (
+    InsufficientCreditsError,
+    NotRefundableError,
+    UnknownGrantError,
+    UnknownTransferError,
+    UnknownWalletError,
+)
+from faregate.gateway.auth import Scope
+from faregate.gateway.operation import Call, Controller, Reply, operation
+from faregate.gateway.schemas.bookkeeping import (
+    AdjustmentBody,
+    BalanceAnswer,
+    BalanceQuery,
+    ChargebackBody,
+    DigestAnswer,
+    LimitAnswer,
+    LimitsBody,
+    RefundBody,
+    StatementAnswer,
+    StatementQuery,
+    VoidGrantBody,
+    limit_answer,
+    statement_answer,
+)
+from faregate.gateway.schemas.wallets import (
+    GrantedAnswer,
+    TransactionAnswer,
+    grant_answer,
+    transaction_answer,
+)
+
+__all__ = ["BookkeepingController"]
+
+
+class BookkeepingController(Controller):
+    """The desk of finance and support over HTTP."""
+
+    def __init__(self, books: Bookkeeping) -> None:
+        self._books = books
+
+    @operation(
+        "POST",
+        "/api/wallets/{owner_id}/adjustments",
+        scope=Scope.WALLETS_WRITE,
+        answer=TransactionAnswer,
+        status=201,
+        errors=(UnknownWalletError, InsufficientCreditsError, KeyConflictError),
+    )
+    async def adjust(self, call: Call, owner_id: str, body: AdjustmentBody) -> TransactionAnswer:
+        """Correct a balance by hand, up or down."""
+        note = _note(call, body.reason, body.key)
+        return transaction_answer(await self._books.adjust(owner_id, amount=to_micros(body.credits), note=note))
+
+    @operation(
+        "POST",
+        "/api/transactions/{transaction_id}/refund",
+        scope=Scope.WALLETS_WRITE,
+        answer=TransactionAnswer,
+        status=201,
+        errors=(UnknownTransferError, NotRefundableError, KeyConflictError),
+    )
+    async def refund(self, call: Call, transaction_id: str, body: RefundBody) -> TransactionAnswer:
+        """Give back a charge, wholly or in part."""
+        amount = to_micros(body.credits) if body.credits is not None else None
+        note = _note(call, body.reason, body.key)
+        return transaction_answer(await self._books.refund(transaction_id, amount=amount, note=note))
+
+    @operation(
+        "POST",
+        "/api/transactions/{transaction_id}/chargeback",
+        scope=Scope.WALLETS_WRITE,
+        answer=list[TransactionAnswer],
+        status=201,
+        errors=(UnknownTransferError,),
+    )
+    async def charge_back(self, call: Call, transaction_id: str, body: ChargebackBody) -> Reply:
+        """Undo a purchase whose payment was reversed."""
+        posted = await self._books.charge_back(transaction_id, note=_note(call, body.reason, None))
+        return Reply([transaction_answer(transaction) for transaction in posted])
+
+    @operation(
+        "POST",
+        "/api/wallets/{owner_id}/grants/{grant_id}/void",
+        scope=Scope.WALLETS_WRITE,
+        answer=GrantedAnswer,
+        errors=(UnknownWalletError, UnknownGrantError),
+    )
+    async def void_grant(self, call: Call, owner_id: str, grant_id: str, body: VoidGrantBody) -> GrantedAnswer:
+        """Take a grant back: at once what no open hold protects, the rest when the holds close."""
+        note = _note(call, body.reason, None)
+        grant, wallet = await self._books.void_grant(owner_id, _grant_id(grant_id), note=note)
+        return GrantedAnswer(grant=grant_answer(grant), credits=wallet.free, balance=wallet.balance)
+
+    @operation(
+        "GET",
+        "/api/wallets/{owner_id}/statement",
+        scope=Scope.WALLETS_READ,
+        answer=StatementAnswer,
+        errors=(UnknownWalletError,),
+    )
+    async def statement(self, call: Call, owner_id: str, query: StatementQuery) -> StatementAnswer:  # noqa: ARG002
+        """Return the statement of a wallet for a period."""
+        return statement_answer(owner_id, await self._books.statement(owner_id, since=query.since, until=query.until))
+
+    @operation(
+        "GET",
+        "/api/wallets/{owner_id}/balance",
+        scope=Scope.WALLETS_READ,
+        answer=BalanceAnswer,
+        errors=(UnknownWalletError,),
+    )
+    async def balance_at(self, call: Call, owner_id: str, query: BalanceQuery) -> BalanceAnswer:  # noqa: ARG002
+        """Return what a balance was at a moment."""
+        return BalanceAnswer(owner_id=owner_id, at=query.at, balance=await self._books.balance_at(owner_id, query.at))
+
+    @operation(
+        "GET",
+        "/api/wallets/{owner_id}/limits",
+        scope=Scope.WALLETS_READ,
+        answer=list[LimitAnswer],
+        errors=(UnknownWalletError,),
+    )
+    async def get_limits(self, call: Call, owner_id: str) -> Reply:  # noqa: ARG002
+        """Return what a user may spend, and has spent, by period."""
+        return Reply([limit_answer(limit) for limit in await self._books.user_limits(owner_id)])
+
+    @operation("PUT", "/api/wallets/{owner_id}/limits", scope=Scope.WALLETS_WRITE, answer=list[LimitAnswer])
+    async def put_limits(self, call: Call, owner_id: str, body: LimitsBody) -> Reply:  # noqa: ARG002
+        """Set what a user may spend, whoever pays."""
+        limits = await self._books.set_user_limits(owner_id, [limit.bounds() for limit in body.limits])
+        return Reply([limit_answer(limit) for limit in limits])
+
+    @operation("GET", "/api/ledger/statement", scope=Scope.WALLETS_READ, answer=StatementAnswer)
+    async def statement_of_all(self, call: Call, query: StatementQuery) -> StatementAnswer:  # noqa: ARG002
+        """Return the statement of all wallets together: revenue, deferred revenue and breakage."""
+        return statement_answer(None, await self._books.statement(None, since=query.since, until=query.until))
+
+    @operation("GET", "/api/ledger/digest", scope=Scope.OPS_READ, answer=DigestAnswer)
+    async def digest(self, call: Call) -> DigestAnswer:  # noqa: ARG002
+        """Return one hash over the heads of all wallets' chains."""
+        found = await self._books.digest()
+        return DigestAnswer(wallets=found.wallets, transfers=found.transfers, digest=found.digest)
+
+
+def _note(call: Call, reason: str, key: str | None) -> Note:
+    """Return who corrects and why; what makes it happen once is the body's key, else the caller's Idempotency-Key."""
+    if key is None and call.idempotency_key is not None:
+        key = f"idem:{call.principal.id}:{sha256(call.idempotency_key.encode()).hexdigest()[:32]}"
+    return Note(operation_key=key, actor=call.principal.id, reason=reason)
+
+
+def _grant_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise UnknownGrantError(text) from None

@@ -1,0 +1,28 @@
+"""Alerts by e-mail."""
+
+from collections.abc import Sequence
+
+from faregate.analytics.quotas.values import Alert
+from faregate.analytics.quotas.wording import headline, sentence
+from faregate.worker.mail import Mail, Mailer
+
+__all__ = ["EmailChannel"]
+
+
+class EmailChannel:
+    """Mails each alert to the deployment's recipients and to those of the quota; to nobody, if there are none."""
+
+    name = "email"
+
+    def __init__(self, mailer: Mailer, recipients: Sequence[str]) -> None:
+        self._mailer = mailer
+        self._recipients = recipients
+
+    async def deliver(self, alert: Alert) -> None:
+        to = sorted({*self._recipients, *alert.emails})
+        if not to:
+            return
+        text = (
+            f"{sentence(alert)}\n\nQuota {alert.quota_id}, alert {alert.id}, {alert.fired_at:%Y-%m-%d %H:%M:%S} UTC\n"
+        )
+        await self._mailer.send(Mail(to, headline(alert), text, message_id=f"alert-{alert.id}@faregate"))

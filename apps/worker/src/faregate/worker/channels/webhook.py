@@ -1,0 +1,64 @@
+"""Alerts by HTTP: to a program, signed, and to a chat room."""
+
+from collections.abc import Mapping
+
+from faregate.analytics.quotas.errors import DeliveryError
+from faregate.analytics.quotas.levels import Level
+from faregate.analytics.quotas.values import Alert
+from faregate.analytics.quotas.wording import body_of, sentence
+from faregate.core import exact_json, webhook_signing
+from faregate.core.clock import IClock
+
+__all__ = ["SlackChannel", "WebhookChannel"]
+
+_TIMEOUT_SECONDS = 10
+_MARKS = {Level.EXCEEDED: ":red_circle:", Level.CRITICAL: ":large_orange_circle:", Level.WARNING: ":warning:"}
+_NOTICE = ":hourglass_flowing_sand:"
+
+
+class WebhookChannel:
+    """Posts the event `usage.alert`, signed by Standard Webhooks; the alert's id is the message's."""
+
+    name = "webhook"
+
+    def __init__(self, url: str, secret: str, clock: IClock) -> None:
+        self._url = url
+        self._secret = webhook_signing.check_secret(secret, param="FAREGATE_ALERT_WEBHOOK_SECRET")
+        self._clock = clock
+
+    async def deliver(self, alert: Alert) -> None:
+        body = exact_json.dumps(body_of(alert))
+        headers = webhook_signing.signed_headers(
+            [self._secret], message_id=f"alert_{alert.id}", at=self._clock.now(), body=body
+        )
+        await _post(self._url, body, headers)
+
+
+class SlackChannel:
+    """Posts one line as Slack's incoming webhooks read it; Mattermost, Discord (`/slack`) and others do, too."""
+
+    name = "slack"
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def deliver(self, alert: Alert) -> None:
+        text = f"{_MARKS.get(alert.level, _NOTICE)} {_escaped(sentence(alert))}"
+        await _post(self._url, exact_json.dumps({"text": text}), {})
+
+
+async def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    import httpx2
+
+    try:
+        async with httpx2.AsyncClient(timeout=_TIMEOUT_SECONDS, follow_redirects=False) as client:
+            answer = await client.post(url, content=body, headers={"content-type": "application/json", **headers})
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise DeliveryError(f"the receiver does not answer: {type(error).__name__}") from error
+    if not 200 <= answer.status_code < 300:
+        raise DeliveryError(f"the receiver answered {answer.status_code}")
+
+
+def _escaped(text: str) -> str:
+    """Return `text` without what Slack would read as a link or a mention."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,49 @@
+"""Alerts as lines of the log: on stderr with all others, and in a file of their own."""
+
+import asyncio
+from pathlib import Path
+
+from faregate.analytics.quotas.errors import DeliveryError
+from faregate.analytics.quotas.levels import Level
+from faregate.analytics.quotas.values import Alert
+from faregate.analytics.quotas.wording import body_of, headline, sentence
+from faregate.core import exact_json
+from faregate.core.logging import get_logger
+
+__all__ = ["FileChannel", "LogChannel"]
+
+log = get_logger(__name__)
+
+
+class LogChannel:
+    """Writes each alert to the process's log, which goes to stderr."""
+
+    name = "log"
+
+    async def deliver(self, alert: Alert) -> None:
+        write = log.error if alert.level is Level.EXCEEDED else log.warning
+        write("quota_alert", alert=str(alert.id), owner=alert.owner_id, message=headline(alert))
+
+
+class FileChannel:
+    """Appends each alert to a file as one JSON line.
+
+    Opened anew for each line, so that a rotated file is let go of; one write per line, so that processes do not mix.
+    """
+
+    name = "file"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def deliver(self, alert: Alert) -> None:
+        line = exact_json.dumps({"message": sentence(alert), **body_of(alert)}) + b"\n"
+        try:
+            await asyncio.to_thread(self._append, line)
+        except OSError as error:
+            raise DeliveryError(f"{self._path} cannot be written: {error.strerror}") from error
+
+    def _append(self, line: bytes) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("ab", buffering=0) as file:
+            file.write(line)

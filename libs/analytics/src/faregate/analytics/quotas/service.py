@@ -1,0 +1,210 @@
+"""Quotas: set them, see how they stand, fire what is due."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.analytics.quotas.errors import UnknownQuotaError
+from faregate.analytics.quotas.history import AlertHistory
+from faregate.analytics.quotas.interfaces import IAlertPublisher, IUsageTotals
+from faregate.analytics.quotas.levels import Level, Thresholds, levels_reached, percent_used
+from faregate.analytics.quotas.periods import Window, check_timezone, window_at
+from faregate.analytics.quotas.prediction import predict, recent_start
+from faregate.analytics.quotas.repository import QuotaRepository
+from faregate.analytics.quotas.values import (
+    EVERYBODY,
+    Alert,
+    AlertFilter,
+    Quota,
+    QuotaSpec,
+    QuotaStatus,
+    UsageQuestion,
+)
+from faregate.core.clock import IClock
+from faregate.core.database import Database
+from faregate.core.errors import InvalidError
+from faregate.core.ids import ORGANIZATION_PREFIX, check_external_id, check_user_id
+from faregate.core.subjects import Subjects
+from faregate.core.versions import raise_version
+
+__all__ = ["HARD_QUOTAS", "QuotaService"]
+
+HARD_QUOTAS = "hard_quotas"
+"""The version under which processes keep the hard quotas in memory."""
+
+_CHECKED_AT_ONCE = 500
+_LEAST_PREDICTED_PERCENT = 25
+
+
+class QuotaService:
+    """The only orchestrator of quotas; opens its own transactions.
+
+    `channels` are the names of those that alerts are delivered by; a process that fires alerts names all of them.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        subjects: Subjects,
+        repository: QuotaRepository,
+        history: AlertHistory,
+        totals: IUsageTotals,
+        clock: IClock,
+        *,
+        thresholds: Thresholds,
+        channels: Sequence[str] = (),
+        publisher: IAlertPublisher | None = None,
+    ) -> None:
+        self._database = database
+        self._subjects = subjects
+        self._repository = repository
+        self._history = history
+        self._totals = totals
+        self._clock = clock
+        self._thresholds = thresholds
+        self._channels = channels
+        self._publisher = publisher
+
+    async def put(self, spec: QuotaSpec) -> Quota:
+        """Set the quota of an owner for a meter and a period. The same again changes nothing.
+
+        Another limit, time zone or thresholds begin a new revision, whose alerts may fire again in this period.
+
+        Raises:
+            InvalidError: a field makes no sense; `param` names it.
+        """
+        check_spec(spec)
+
+        async def work(session: AsyncSession) -> Quota:
+            subject_id = None
+            if spec.owner_id != EVERYBODY:
+                subject_id = (await self._subjects.ensure(session, [spec.owner_id]))[spec.owner_id].subject_id
+            quota_id = await self._repository.put(session, spec, subject_id=subject_id, now=self._clock.now())
+            await raise_version(self._database, session, HARD_QUOTAS)
+            return await self._require(session, quota_id)
+
+        return await self._database.run(work)
+
+    async def get(self, quota_id: UUID) -> Quota:
+        """Return one quota, or raise `UnknownQuotaError`."""
+        async with self._database.transaction(read_only=True) as session:
+            return await self._require(session, quota_id)
+
+    async def quotas(
+        self, *, owner_id: str | None = None, after: UUID | None = None, limit: int = 100
+    ) -> Sequence[Quota]:
+        """Return quotas in the order they were made; go on with the last id as `after`."""
+        async with self._database.transaction(read_only=True) as session:
+            return await self._repository.matching(session, owner_id=owner_id, after=after, limit=limit)
+
+    async def remove(self, quota_id: UUID) -> None:
+        """Forget a quota and the history of its alerts, or raise `UnknownQuotaError`."""
+        async with self._database.transaction() as session:
+            if not await self._repository.remove(session, quota_id):
+                raise UnknownQuotaError(quota_id)
+            await raise_version(self._database, session, HARD_QUOTAS)
+
+    async def status(self, quota_id: UUID) -> QuotaStatus:
+        """Return how one quota stands now, with all use that is committed."""
+        async with self._database.transaction(read_only=True) as session:
+            (status,) = await self.statuses(session, [await self._require(session, quota_id)])
+            return status
+
+    async def statuses(self, session: AsyncSession, quotas: Sequence[Quota]) -> Sequence[QuotaStatus]:
+        """Return how `quotas` stand now, in order."""
+        now = self._clock.now()
+        windows = [window_at(quota.spec.period, now, quota.spec.timezone) for quota in quotas]
+        whole = [question(quota, window) for quota, window in zip(quotas, windows, strict=True)]
+        recent = [
+            question(quota, Window(recent_start(window, now), window.end))
+            for quota, window in zip(quotas, windows, strict=True)
+        ]
+        answers = await self._totals.totals(session, [*whole, *recent])
+        halves = zip(answers[: len(quotas)], answers[len(quotas) :], strict=True)
+        return [
+            self._status(quota, window, now, used, late)
+            for quota, window, (used, late) in zip(quotas, windows, halves, strict=True)
+        ]
+
+    async def check(self) -> Sequence[Alert]:
+        """Look at every active quota and fire what it has reached; safe to run anywhere, any number of times.
+
+        Each level fires once per quota, revision and period. Where a quota passes several levels at once, all stand in
+        the history and the most urgent one is delivered.
+        """
+        fired: list[Alert] = []
+        after: UUID | None = None
+        while True:
+            quotas, alerts = await self._database.run(lambda session, after=after: self._check(session, after))
+            fired += alerts
+            if len(quotas) < _CHECKED_AT_ONCE:
+                return fired
+            after = quotas[-1].id
+
+    async def alerts(self, wanted: AlertFilter) -> Sequence[Alert]:
+        """Return the history of alerts, the latest first."""
+        async with self._database.transaction(read_only=True) as session:
+            return await self._history.matching(session, wanted)
+
+    async def _check(self, session: AsyncSession, after: UUID | None) -> tuple[Sequence[Quota], Sequence[Alert]]:
+        quotas = await self._repository.active(session, after=after, limit=_CHECKED_AT_ONCE)
+        reached = [(status, level) for status in await self.statuses(session, quotas) for level in self._levels(status)]
+        if not reached:
+            return quotas, ()
+        alerts = await self._history.fire(session, reached, now=self._clock.now(), channels=self._channels)
+        if alerts and self._publisher is not None:
+            await self._publisher.publish(session, alerts)
+        return quotas, alerts
+
+    def _levels(self, status: QuotaStatus) -> tuple[Level, ...]:
+        reached = levels_reached(status.used, status.quota.spec.limit, self._thresholds_of(status.quota))
+        if reached or status.prediction is None or status.prediction.runs_out_at is None:
+            return reached
+        early = status.percent is not None and status.percent < _LEAST_PREDICTED_PERCENT
+        return () if early else (Level.PREDICTED,)
+
+    def _status(self, quota: Quota, window: Window, now: datetime, used: Decimal, recent: Decimal) -> QuotaStatus:
+        limit = quota.spec.limit
+        reached = levels_reached(used, limit, self._thresholds_of(quota))
+        return QuotaStatus(
+            quota=quota,
+            at=now,
+            window=window,
+            used=used,
+            remaining=max(limit - used, Decimal(0)),
+            percent=percent_used(used, limit),
+            level=reached[-1] if reached else None,
+            prediction=predict(window, now, used=used, recent=recent, limit=limit),
+        )
+
+    def _thresholds_of(self, quota: Quota) -> Thresholds:
+        return quota.spec.thresholds or self._thresholds
+
+    async def _require(self, session: AsyncSession, quota_id: UUID) -> Quota:
+        quota = await self._repository.find(session, quota_id)
+        if quota is None:
+            raise UnknownQuotaError(quota_id)
+        return quota
+
+
+def question(quota: Quota, window: Window) -> UsageQuestion:
+    """Return what to ask about `quota` over `window`."""
+    organization = quota.spec.owner_id.startswith(ORGANIZATION_PREFIX)
+    return UsageQuestion(quota.subject_id, organization, quota.spec.meter, window.start, window.end)
+
+
+def check_spec(spec: QuotaSpec) -> None:
+    """Raise `InvalidError` unless `spec` makes sense."""
+    if spec.owner_id.startswith(ORGANIZATION_PREFIX):
+        check_external_id(spec.owner_id.removeprefix(ORGANIZATION_PREFIX), param="owner_id")
+    elif spec.owner_id != EVERYBODY:
+        check_user_id(spec.owner_id, param="owner_id")
+    if not spec.limit.is_finite() or not 0 <= spec.limit < 10**18:
+        raise InvalidError("limit must be a number from 0 to below 10^18", param="limit")
+    check_timezone(spec.timezone)
+    for address in spec.emails:
+        if "@" not in address or any(character.isspace() for character in address):
+            raise InvalidError("emails must be addresses such as ops@example.com", param="emails")

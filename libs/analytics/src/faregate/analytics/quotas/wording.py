@@ -1,0 +1,62 @@
+"""What an alert says: a sentence for people, a body for programs. Pure."""
+
+from decimal import Decimal
+from typing import Any
+
+from faregate.analytics.quotas.levels import Level
+from faregate.analytics.quotas.values import EVERYBODY, Alert
+
+__all__ = ["body_of", "headline", "sentence"]
+
+
+def headline(alert: Alert) -> str:
+    """Return one line: the level in capitals first, so that it can be searched for."""
+    owner = "everybody" if alert.owner_id == EVERYBODY else alert.owner_id
+    share = "" if alert.percent is None else f" ({plain(alert.percent)} %)"
+    use = f"{owner} has used {plain(alert.used)} of {plain(alert.limit)} {alert.meter} this {alert.period}{share}"
+    return f"{alert.level.upper()}: {use}"
+
+
+def sentence(alert: Alert) -> str:
+    """Return the headline and what follows from it."""
+    return f"{headline(alert)}. {_consequence(alert)}"
+
+
+def body_of(alert: Alert) -> dict[str, Any]:
+    """Return the event `usage.alert` as webhooks carry it; amounts are exact JSON numbers."""
+    return {
+        "type": "usage.alert",
+        "timestamp": alert.fired_at,
+        "data": {
+            "id": str(alert.id),
+            "quota_id": str(alert.quota_id),
+            "owner_id": alert.owner_id,
+            "meter": alert.meter,
+            "period": alert.period.value,
+            "period_start": alert.period_start,
+            "period_end": alert.period_end,
+            "level": alert.level.value,
+            "percent": alert.percent,
+            "used": alert.used,
+            "limit": alert.limit,
+            "hard": alert.hard,
+            "runs_out_at": alert.runs_out_at,
+            "message": sentence(alert),
+        },
+    }
+
+
+def plain(value: Decimal) -> str:
+    """Return a number for people: thousands separated, no trailing zeros."""
+    whole, _, fraction = f"{value:,f}".partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{whole}.{fraction}" if fraction else whole
+
+
+def _consequence(alert: Alert) -> str:
+    ends = f"The {alert.period} ends on {alert.period_end:%A, %d %B %Y, %H:%M} UTC."
+    if alert.level is Level.EXCEEDED:
+        return f"{'New uses are refused until then' if alert.hard else 'Nothing is refused'}. {ends}"
+    if alert.runs_out_at is None:
+        return ends
+    return f"At this rate it is gone on {alert.runs_out_at:%A, %d %B %Y, %H:%M} UTC. {ends}"

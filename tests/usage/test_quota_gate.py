@@ -1,0 +1,59 @@
+"""A hard quota is asked before a use begins, never when it is settled."""
+
+from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
+
+import pytest
+from dependency_injector import providers
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.errors import FaregateError
+from faregate.usage.errors import QuotaExceededError
+from faregate.usage.interfaces import QuotaUse
+from faregate.usage.values import FeatureRef, SettleRequest, StartRequest
+from support.library import Library
+
+PAPER = "GENERATE_QUESTION_PAPER"
+
+
+class Gate:
+    """Lets only `allowed` pass, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.allowed = {"ada"}
+        self.asked: list[QuotaUse] = []
+
+    async def check(self, session: AsyncSession, uses: Sequence[QuotaUse]) -> Sequence[FaregateError | None]:  # noqa: ARG002
+        self.asked += uses
+        full = QuotaExceededError("daily papers", used=Decimal(3), limit=Decimal(3), resets_at="2026-11-22T00:00:00Z")
+        return [None if use.user_id in self.allowed else full for use in uses]
+
+
+@pytest.fixture
+async def gate(library: Library) -> AsyncIterator[Gate]:
+    gate = Gate()
+    with library.usage.quotas.override(providers.Object(gate)):
+        yield gate
+
+
+async def test_a_start_beyond_a_hard_quota_is_refused_and_holds_nothing(library: Library, gate: Gate) -> None:
+    await library.grant("eve", 20)
+    with pytest.raises(QuotaExceededError, match="'daily papers' is used up: 3 of 3; it begins anew at 2026-11-22"):
+        await library.service.authorize(StartRequest("eve", FeatureRef(value=PAPER)))
+    await library.grant("ada", 20)
+    await library.service.authorize(StartRequest("ada", FeatureRef(value=PAPER)))
+
+    assert await library.free("eve") == 20
+    assert [(use.user_id, use.feature_key, use.credits) for use in gate.asked] == [("eve", PAPER, 5), ("ada", PAPER, 5)]
+
+
+async def test_a_direct_use_beyond_it_is_refused_but_a_settlement_never(library: Library, gate: Gate) -> None:
+    await library.grant("ada", 20)
+    started = await library.service.authorize(StartRequest("ada", FeatureRef(value=PAPER)))
+    gate.allowed.clear()
+    with pytest.raises(QuotaExceededError):
+        await library.service.record_usage(PAPER, "ada")
+    settled = await library.service.settle(SettleRequest(started.usage_key, "ada", FeatureRef(value=PAPER)))
+
+    assert settled.charged == 5
+    assert await library.balance("ada") == 15
