@@ -73,6 +73,24 @@ class ScopeMissingError(FaregateError):
         )
 
 
+class RateLimitedError(FaregateError):
+    """Too many requests of this credential, or too many of this kind at once."""
+
+    code = "rate_limited"
+    retryable = True
+
+    def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
+        super().__init__(detail, retry_after_seconds=retry_after_seconds)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class NotReadyError(FaregateError):
+    """Something that this process needs does not answer; `data.checks` says what."""
+
+    code = "unavailable"
+    retryable = True
+
+
 class TooLargeError(FaregateError):
     """The body is larger than this call takes."""
 

@@ -1,0 +1,43 @@
+"""Example bodies, put together from the fields' own examples, so that each of them is accepted."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+__all__ = ["example_of"]
+
+_BY_FORMAT = {"date-time": "2026-01-31T12:00:00Z", "date": "2026-01-31", "uuid": "01a1fd69-8c38-7000-99a6-7c0f0159533d"}
+
+
+def example_of(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Any:
+    """Return a value of this schema: its own example, or one of its required fields and those that have an example."""
+    if "examples" in schema:
+        return schema["examples"][0]
+    for word in ("const", "default"):
+        if word in schema:
+            return schema[word]
+    if "$ref" in schema:
+        return example_of(definitions[str(schema["$ref"]).rpartition("/")[2]], definitions)
+    if "enum" in schema:
+        return schema["enum"][0]
+    for word in ("anyOf", "oneOf", "allOf"):
+        if word in schema:
+            return example_of(schema[word][0], definitions)
+    return _by_type(schema, definitions)
+
+
+def _by_type(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Any:
+    kind = schema.get("type")
+    if kind == "object":
+        required = schema.get("required", [])
+        properties = cast("dict[str, Any]", schema.get("properties", {}))
+        return {name: example_of(properties[name], definitions) for name in properties if name in required}
+    if kind == "array":
+        return [example_of(schema["items"], definitions)] if schema.get("minItems", 1) and "items" in schema else []
+    if kind in {"integer", "number"}:
+        lowest = schema.get("minimum", schema.get("exclusiveMinimum", 0))
+        return max(1, lowest)
+    if kind == "boolean":
+        return True
+    if kind == "string":
+        return _BY_FORMAT.get(str(schema.get("format")), "text"[: schema.get("maxLength", 4)])
+    return None
