@@ -8,7 +8,6 @@ from openapi_spec_validator import validate
 
 from faregate.core import exact_json
 from faregate.gateway.errors import STATUS
-from faregate.gateway.openapi.examples import example_of
 from faregate.gateway.openapi.operations import errors_of
 from faregate.gateway.operation import Operation, operations_of
 from support.apps import Gateway
@@ -73,6 +72,7 @@ async def test_examples_are_accepted_and_answers_are_as_described(gateway: Gatew
     for user in ("user-1", "someone"):
         await gateway.grant(user, 1000)
     await gateway.feature("ai_chat_v1", strategy="fixed", parameters={"credits": 1})
+    problems: list[str] = []
     for path, calls in found["paths"].items():
         for method, described in calls.items():
             body = described.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
@@ -80,7 +80,7 @@ async def test_examples_are_accepted_and_answers_are_as_described(gateway: Gatew
                 continue
             address = re.sub(r"{\w+}", "someone", path)
             query = "&".join(
-                f"{p['name']}={example_of(p['schema'], found['components']['schemas'])}"
+                f"{p['name']}={p['example']}"
                 for p in described["parameters"]
                 if p["in"] == "query" and p["required"]
             )
@@ -89,8 +89,11 @@ async def test_examples_are_accepted_and_answers_are_as_described(gateway: Gatew
                 content=exact_json.dumps(body) if body is not None else None,
                 headers={"x-server-api-key": gateway.key, "content-type": "application/json"},
             )  # fmt: skip
-            assert answer.status_code not in {400, 401, 403, 415, 422, 500}, f"{method} {path}: {answer.text[:300]}"
+            if described.get("x-own-data") != "me" and answer.status_code in {400, 401, 403, 415, 422, 500}:
+                problems.append(f"{method} {path}: {answer.text[:300]}")
             conforms(found, described, answer)
+
+    assert not problems, "\n".join(problems)
 
 
 async def test_every_code_has_a_page(gateway: Gateway) -> None:

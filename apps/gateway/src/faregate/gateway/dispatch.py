@@ -73,7 +73,11 @@ class Dispatcher:
         if read is None:
             return None
         named = {name: arguments[name] for name in operation.path_parameters}
-        return lambda: read(call, **named)
+
+        async def look() -> Any:
+            return _content(await read(call, **named))
+
+        return look
 
     async def _principal(self, operation: Operation, request: Request) -> Principal:
         if not operation.guarded:
@@ -90,6 +94,11 @@ def _by_method(methods: Mapping[str, Endpoint]) -> Endpoint:
         return await methods["GET" if request.method == "HEAD" else request.method](request)
 
     return endpoint
+
+
+def _content(answer: Any) -> Any:
+    data = answer.data if isinstance(answer, Reply) else answer
+    return list(data.items) if isinstance(data, Page) else data
 
 
 def _response(operation: Operation, answer: Any) -> Response:

@@ -99,7 +99,8 @@ def _query(operation: Operation, schemas: Schemas) -> Iterable[dict[str, Any]]:
     model = schemas.resolved(operation.query, "validation")
     required = model.get("required", [])
     for name, schema in model.get("properties", {}).items():
-        yield {"name": name, "in": "query", "required": name in required, "schema": _without_null(schema)}
+        parameter = {"name": name, "in": "query", "required": name in required, "schema": _without_null(schema)}
+        yield parameter | ({"example": example_of(schema, schemas.definitions, name)} if name in required else {})
 
 
 def _headers(operation: Operation) -> list[dict[str, Any]]:
