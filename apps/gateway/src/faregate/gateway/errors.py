@@ -41,6 +41,8 @@ STATUS: Mapping[str, int] = {
     "unknown_key": 404,
     "too_many_keys": 409,
     "rate_limited": 429,
+    "unknown_event": 404,
+    "already_corrected": 409,
     "quota_exceeded": 402,
 }
 

@@ -9,7 +9,7 @@ from faregate.core.audit import AuditLog
 from faregate.core.clock import IClock, SystemClock
 from faregate.core.database import Database
 from faregate.core.embedded import EmbeddedServer, default_data_dir
-from faregate.core.errors import ConfigurationError
+from faregate.core.errors import MissingExtraError
 from faregate.core.heartbeats import Heartbeats
 from faregate.core.idempotency import IdempotencyStore
 from faregate.core.interfaces import ITransport
@@ -36,11 +36,16 @@ def make_database(settings: Settings) -> Database:
     )
 
 
-def make_transport(settings: Settings, database: Database) -> ITransport:
+def make_transport(settings: Settings, database: Database, clock: IClock | None = None) -> ITransport:
     """Return the transport that `settings` name: RabbitMQ by URL, or the table `message`."""
-    if settings.broker_url is not None:
-        raise ConfigurationError("FAREGATE_BROKER_URL is set, but this version settles from PostgreSQL only; unset it")
-    return PostgresTransport(database)
+    if settings.broker_url is None:
+        return PostgresTransport(database)
+    try:
+        from faregate.core.rabbitmq.transport import RabbitTransport
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("FAREGATE_BROKER_URL", "rabbitmq") from error
+    prefetch = 2 * settings.settle_batch_size
+    return RabbitTransport(settings.broker_url, queue_type=settings.queue_type, prefetch=prefetch, clock=clock)
 
 
 def make_key_store(settings: Settings, database: Database, clock: IClock) -> KeyStore:
@@ -72,7 +77,7 @@ class CoreContainer(containers.DeclarativeContainer):
 
     clock: providers.Provider[IClock] = providers.Singleton(SystemClock)
     database: providers.Provider[Database] = providers.Singleton(make_database, settings)
-    transport: providers.Provider[ITransport] = providers.Singleton(make_transport, settings, database)
+    transport: providers.Provider[ITransport] = providers.Singleton(make_transport, settings, database, clock)
     outbox: providers.Provider[PostgresTransport] = providers.Singleton(PostgresTransport, database)
     subjects: providers.Provider[Subjects] = providers.Singleton(Subjects, database)
     heartbeats: providers.Provider[Heartbeats] = providers.Singleton(Heartbeats, database)
