@@ -21,6 +21,7 @@ _FIXES: Mapping[str, str] = {
     "too_large": "Send it in parts; `error.limit` is the limit in bytes.",
     "key_conflict": "Take a new key for a new request; repeat a request with exactly the same body.",
     "rate_limited": "Wait `Retry-After` seconds. Spread calls, or ask for a higher limit.",
+    "request_timeout": "Send the body faster, or in parts.",
     "unavailable": "Repeat the same call after a moment (`Retry-After`); all writes are safe to repeat.",
     "configuration": "An operator must mend the setting that the log names; `faregate doctor` finds it.",
     "internal": "A defect of ours: tell us the `request_id`. It is safe to repeat the call.",

@@ -41,6 +41,7 @@ STATUS: Mapping[str, int] = {
     "unknown_key": 404,
     "too_many_keys": 409,
     "rate_limited": 429,
+    "request_timeout": 408,
     "unknown_event": 404,
     "already_corrected": 409,
     "quota_exceeded": 402,
@@ -84,6 +85,15 @@ class RateLimitedError(FaregateError):
     def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
         super().__init__(detail, retry_after_seconds=retry_after_seconds)
         self.retry_after_seconds = retry_after_seconds
+
+
+class RequestTimeoutError(FaregateError):
+    """The body came too slowly."""
+
+    code = "request_timeout"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"The body did not arrive within {seconds:g} seconds; send it faster, or in parts")
 
 
 class NotReadyError(FaregateError):

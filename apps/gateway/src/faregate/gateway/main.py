@@ -18,6 +18,7 @@ from faregate.gateway.errors import MethodNotAllowedError, RouteNotFoundError
 from faregate.gateway.middleware import RequestContext
 from faregate.gateway.openapi.pages import documentation_routes
 from faregate.gateway.operation import Controller, Operation, operations_of
+from faregate.gateway.protocol import BoundedProtocol
 
 __all__ = ["create_app", "from_environment", "server_config"]
 
@@ -50,6 +51,7 @@ def server_config(app: Starlette, settings: Settings) -> uvicorn.Config:
         app,
         host=settings.host,
         port=settings.port,
+        http=BoundedProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

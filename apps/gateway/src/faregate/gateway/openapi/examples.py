@@ -34,16 +34,12 @@ def example_of(schema: Mapping[str, Any], definitions: Mapping[str, Any], name: 
     """Return a value of this schema for a field of this name: its own example, or one of its required fields."""
     if name in _BY_NAME:
         return _BY_NAME[name]
-    if "examples" in schema:
-        return schema["examples"][0]
-    for word in ("const", "default"):
+    for word in ("examples", "const", "default", "enum"):
         if word in schema:
-            return schema[word]
+            return schema[word][0] if word in {"examples", "enum"} else schema[word]
     if "$ref" in schema:
         name = str(schema["$ref"]).rpartition("/")[2]
         return _BY_MODEL.get(name) or example_of(definitions[name], definitions)
-    if "enum" in schema:
-        return schema["enum"][0]
     for word in ("anyOf", "oneOf", "allOf"):
         if word in schema:
             return example_of(schema[word][0], definitions)
@@ -55,11 +51,7 @@ def _by_type(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Any:
     if kind == "object":
         required = schema.get("required", [])
         properties = cast("dict[str, Any]", schema.get("properties", {}))
-        return {
-            name: example_of(properties[name], definitions, name)
-            for name in properties
-            if name in required
-        }
+        return {name: example_of(properties[name], definitions, name) for name in properties if name in required}
     if kind == "array":
         return [example_of(schema["items"], definitions)] if schema.get("minItems", 1) and "items" in schema else []
     if kind in {"integer", "number"}:

@@ -10,6 +10,7 @@ from faregate.gateway.errors import (
     STATUS,
     ForbiddenError,
     RateLimitedError,
+    RequestTimeoutError,
     RouteNotFoundError,
     ScopeMissingError,
     TooLargeError,
@@ -40,6 +41,7 @@ _REASONS = {
     402: "not enough credits",
     403: "not permitted",
     404: "there is no such thing",
+    408: "too slow",
     409: "conflict",
     413: "too large",
     415: "media type",
@@ -77,7 +79,7 @@ def errors_of(operation: Operation) -> set[type[FaregateError]]:
     if operation.guarded:
         found |= {UnauthenticatedError, ScopeMissingError, ForbiddenError, RateLimitedError, InvalidError}
     if operation.body is not None:
-        found |= {TooLargeError, UnsupportedMediaTypeError, InvalidError}
+        found |= {RequestTimeoutError, TooLargeError, UnsupportedMediaTypeError, InvalidError}
     if operation.own is not None:
         found |= {RouteNotFoundError}
     if operation.path_parameters or operation.query is not None:
