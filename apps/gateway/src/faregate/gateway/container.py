@@ -21,6 +21,7 @@ from faregate.gateway.credentials import Authenticator
 from faregate.gateway.dispatch import Dispatcher
 from faregate.gateway.jwks import KeySet
 from faregate.gateway.operation import Controller
+from faregate.gateway.rate_limits import RateLimiter, limit_rules
 from faregate.gateway.tokens import SecretSource, TokenRules, Tokens
 from faregate.gateway.unit_of_work import UnitOfWork
 from faregate.usage.container import UsageContainer
@@ -88,7 +89,10 @@ class GatewayContainer(containers.DeclarativeContainer):
     work: providers.Provider[UnitOfWork] = providers.Singleton(
         UnitOfWork, core.container.database, core.container.idempotency, core.container.audit
     )
-    dispatcher: providers.Provider[Dispatcher] = providers.Singleton(Dispatcher, authenticator, work)
+    limiter: providers.Provider[RateLimiter] = providers.Singleton(
+        RateLimiter, providers.Callable(limit_rules, settings), core.container.clock, settings.provided.redis_url
+    )
+    dispatcher: providers.Provider[Dispatcher] = providers.Singleton(Dispatcher, authenticator, limiter, work)
 
     credits_process_controller: providers.Provider[CreditsProcessController] = providers.Singleton(
         CreditsProcessController, usage.container.service, usage.container.wallets, core.container.transport
