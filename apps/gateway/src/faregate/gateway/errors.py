@@ -39,6 +39,8 @@ STATUS: Mapping[str, int] = {
     "feature_not_allowed": 403,
     "unpriced": 409,
     "quota_exceeded": 402,
+    "unknown_plan": 404,
+    "unknown_price": 404,
 }
 
 

@@ -7,10 +7,18 @@ from faregate.core.database import Database
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
 from faregate.credit.service import CreditService
+from faregate.usage.definitions import DefinitionRepository
 from faregate.usage.directory import DatabaseDirectory
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import FeatureCatalog
-from faregate.usage.interfaces import IAccountDirectory, IFeatureStrategy, IQuotaGate, NoQuotas
+from faregate.usage.interfaces import (
+    IAccountDirectory,
+    IFeatureStrategy,
+    IHoldHistory,
+    IQuotaGate,
+    NoHistory,
+    NoQuotas,
+)
 from faregate.usage.pricing import PriceBook
 from faregate.usage.repository import UsageRepository
 from faregate.usage.service import UsageService
@@ -34,8 +42,8 @@ def pricing_policy(settings: Settings) -> PricingPolicy:
 
 
 class UsageContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `subjects`, `credit` and `clock`; takes `extra_strategies`, `directory`
-    and `quotas`; exports `service`, `catalog`, `factory`, `prices`, `members` and `wallets`.
+    """Needs `settings`, `database`, `subjects`, `credit` and `clock`; takes `extra_strategies`, `directory`,
+    `quotas` and `history`; exports `service`, `catalog`, `factory`, `prices`, `members` and `wallets`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -55,6 +63,9 @@ class UsageContainer(containers.DeclarativeContainer):
     quotas: providers.Provider[IQuotaGate] = providers.Dependency(
         instance_of=IQuotaGate, default=providers.Singleton(NoQuotas)
     )
+    history: providers.Provider[IHoldHistory] = providers.Dependency(
+        instance_of=IHoldHistory, default=providers.Singleton(NoHistory)
+    )
 
     built_in_strategies: providers.Provider[dict[str, IFeatureStrategy]] = providers.Dict(
         {
@@ -70,7 +81,8 @@ class UsageContainer(containers.DeclarativeContainer):
         extra_strategies,
         features=frozenset(key.value for key in FeatureKey),
     )
-    catalog: providers.Provider[FeatureCatalog] = providers.Singleton(FeatureCatalog, database, factory)
+    definitions: providers.Provider[DefinitionRepository] = providers.Singleton(DefinitionRepository, database)
+    catalog: providers.Provider[FeatureCatalog] = providers.Singleton(FeatureCatalog, database, factory, definitions)
     repository: providers.Provider[UsageRepository] = providers.Singleton(UsageRepository, database)
     starter: providers.Provider[Starter] = providers.Singleton(
         Starter,
@@ -80,6 +92,7 @@ class UsageContainer(containers.DeclarativeContainer):
         factory,
         clock,
         quotas,
+        history,
         hold_ttl_seconds=settings.provided.hold_ttl_seconds,
     )
     settler: providers.Provider[Settler] = providers.Singleton(
