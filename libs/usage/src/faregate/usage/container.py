@@ -19,6 +19,8 @@ from faregate.usage.interfaces import (
     NoHistory,
     NoQuotas,
 )
+from faregate.usage.price_repository import PriceRepository
+from faregate.usage.prices import PriceService
 from faregate.usage.pricing import PriceBook
 from faregate.usage.repository import UsageRepository
 from faregate.usage.service import UsageService
@@ -84,6 +86,7 @@ class UsageContainer(containers.DeclarativeContainer):
     definitions: providers.Provider[DefinitionRepository] = providers.Singleton(DefinitionRepository, database)
     catalog: providers.Provider[FeatureCatalog] = providers.Singleton(FeatureCatalog, database, factory, definitions)
     repository: providers.Provider[UsageRepository] = providers.Singleton(UsageRepository, database)
+    price_repository: providers.Provider[PriceRepository] = providers.Singleton(PriceRepository, database)
     starter: providers.Provider[Starter] = providers.Singleton(
         Starter,
         credit,
@@ -106,6 +109,9 @@ class UsageContainer(containers.DeclarativeContainer):
         allow_unstarted=settings.provided.allow_unstarted,
     )
     wallets: providers.Provider[WalletService] = providers.Singleton(WalletService, database, credit, subjects, members)
+    price_service: providers.Provider[PriceService] = providers.Singleton(
+        PriceService, database, prices, price_repository, definitions, clock
+    )
     service: providers.Provider[UsageService] = providers.Singleton(
-        UsageService, database, credit, subjects, catalog, starter, settler, repository
+        UsageService, database, credit, subjects, catalog, price_service, starter, settler, repository
     )
