@@ -170,10 +170,18 @@ async def test_a_message_that_finds_no_queue_raises_and_its_neighbours_are_store
 
 async def test_the_queues_are_there_before_anybody_publishes(broker_url: str, transport: RabbitTransport) -> None:
     """Quorum queues, four delays, and dead letters that the broker hands over at least once."""
-    safe = {"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish", "x-dead-letter-exchange": ""}
+    safe: dict[str, Any] = {
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+        "x-dead-letter-exchange": "",
+    }
     async with plain_channel(broker_url) as channel:
         for queue in PUBLIC_QUEUES:
-            arguments = {"x-queue-type": "quorum", "x-delivery-limit": 200, "x-dead-letter-routing-key": DEAD_QUEUE}
+            arguments: dict[str, Any] = {
+                "x-queue-type": "quorum",
+                "x-delivery-limit": 200,
+                "x-dead-letter-routing-key": DEAD_QUEUE,
+            }
             await channel.queue_declare(queue, durable=True, arguments={**arguments, **safe})
         for seconds in (5, 30, 300, 3600):
             arguments = {"x-queue-type": "quorum", "x-message-ttl": seconds * 1000, **safe}
