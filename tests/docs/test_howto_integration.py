@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -34,7 +35,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         yield stack
 
 
-def _printed(stack: Stack, title: str, **environment: str) -> list[str]:
+def _printed(stack: Stack, title: str, **environment: Any) -> list[str]:
     return SERVICE.block("python", title=title).run(URL=stack.url, KEY=stack.key, **environment).splitlines()
 
 
