@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from faregate.core.database import Database
 from faregate.core.embedded import EmbeddedServer
@@ -19,6 +20,9 @@ from support.rabbitmq import RabbitServer, delete_queues, require_rabbitmq
 from support.servers import address, execute
 
 _numbers = count(1)
+
+settings.register_profile("long")
+"""`--hypothesis-profile=long`: the state machines of the ledger run their thousands of examples (`make prove`)."""
 
 
 @pytest.fixture(scope="session")
