@@ -1,5 +1,6 @@
 """The blocks of the pages about other services and about the host's own transaction do what the pages say."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -59,6 +60,19 @@ async def test_the_phases_one_by_one(stack: Stack) -> None:
 
 async def test_an_outage_policy_can_be_declared(stack: Stack) -> None:
     assert _printed(stack, "outage.py") == []
+
+
+async def test_logs(stack: Stack) -> None:
+    assert _printed(stack, "logs.py") == ["0 dropped"]
+    headers = {"x-server-api-key": stack.key}
+    async with httpx2.AsyncClient(base_url=stack.url, headers=headers) as http:
+        for _ in range(100):
+            found = (await http.get("/api/feature-usage-logs", params={"user_id": "ada"})).json()["data"]
+            if len(found) == 2:
+                break
+            await asyncio.sleep(0.1)
+
+    assert [log["method"] for log in found] == ["POST", "POST"]
 
 
 def test_a_hosts_own_tests(tmp_path: Path) -> None:
