@@ -48,6 +48,8 @@ STATUS: Mapping[str, int] = {
     "unknown_event": 404,
     "already_corrected": 409,
     "quota_exceeded": 402,
+    "unknown_plan": 404,
+    "unknown_price": 404,
 }
 
 
