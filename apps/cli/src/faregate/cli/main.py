@@ -15,6 +15,7 @@ COMMANDS = {
     "replay": ("replay:replay", "Run recorded LLM traffic through start, run and settle."),
     "migrate": ("migrate:migrate", "Bring the database to this version."),
     "verify": ("verify:verify", "Prove that every balance follows from the transfers."),
+    "bench": ("bench:app", "Measure what must hold under load."),
     "doctor": ("doctor:doctor", "Look at everything that is needed, and say how to mend what is broken."),
 }
 
