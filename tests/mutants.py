@@ -191,6 +191,14 @@ MUTANTS = [
         "sent_again",
     ),
     Mutant(
+        "a hold reserves in the order of rows",
+        f"{CREDIT}/holds.py",
+        "for grant in burn_order(wallet.grants.values(), now=book.now) if wallet.earmarked else ():",
+        "for grant in wallet.grants.values() if wallet.earmarked else ():",
+        FOUND,
+        "order_not",
+    ),
+    Mutant(
         "hashes do not chain",
         f"{CREDIT}/chain.py",
         "sha256(previous + numbers",

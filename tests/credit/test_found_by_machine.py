@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from faregate.credit.accounts import GrantSource, TransferKind
-from support.driving import PureDriver, PutGrant, Refund, Settle
+from support.driving import Hold, PureDriver, PutGrant, Refund, Settle
 from support.ledger import START, PureLedger
 
 
@@ -36,3 +36,15 @@ def test_what_is_refunded_to_a_grant_lapses_on_time(look_between: bool) -> None:
     grant = next(grant for grant in driver.wallet.grants.values() if grant.key == "G")
     assert grant.remaining == 0
     assert driver.transfers[-1].kind is TransferKind.EXPIRY
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_hold_reserves_restricted_grants_in_burn_order_not_in_that_of_rows(turned: bool) -> None:
+    driver = PureDriver()
+    driver.apply(PutGrant("lasting", 5, GrantSource.BONUS, features=("images",)))
+    driver.apply(PutGrant("lapsing", 5, GrantSource.BONUS, features=("images",), expires_at=START + timedelta(hours=1)))
+    if turned:
+        driver.wallet.grants = dict(reversed(driver.wallet.grants.items()))
+    driver.apply(Hold("K", 7, 60, "images"))
+
+    assert {grant.key: grant.held for grant in driver.wallet.grants.values()} == {"lapsing": 5, "lasting": 2}
