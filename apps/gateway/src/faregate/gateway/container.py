@@ -17,6 +17,7 @@ from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.keys import KeysController
 from faregate.gateway.controllers.usage import UsageController
 from faregate.gateway.controllers.wallets import WalletsController
+from faregate.gateway.controllers.webhooks import WebhooksController
 from faregate.gateway.credentials import Authenticator
 from faregate.gateway.dispatch import Dispatcher
 from faregate.gateway.jwks import KeySet
@@ -62,6 +63,7 @@ class GatewayContainer(containers.DeclarativeContainer):
         database=core.container.database,
         subjects=core.container.subjects,
         outbox=core.container.outbox,
+        announcer=core.container.announcer,
         progress=core.container.heartbeats,
     )
     usage = providers.Container(
@@ -121,6 +123,9 @@ class GatewayContainer(containers.DeclarativeContainer):
     keys_controller: providers.Provider[KeysController] = providers.Singleton(
         KeysController, core.container.database, core.container.keys, credit.container.limits, core.container.clock
     )
+    webhooks_controller: providers.Provider[WebhooksController] = providers.Singleton(
+        WebhooksController, core.container.database, core.container.webhooks
+    )
     audit_controller: providers.Provider[AuditController] = providers.Singleton(AuditController, core.container.audit)
     controllers: providers.Provider[list[Controller]] = providers.List(
         credits_process_controller,
@@ -131,5 +136,6 @@ class GatewayContainer(containers.DeclarativeContainer):
         health_controller,
         keys_controller,
         audit_controller,
+        webhooks_controller,
         bookkeeping_controller,
     )

@@ -21,6 +21,7 @@ from faregate.worker.handlers.relay import RelayHandler
 from faregate.worker.handlers.settlement import SettlementHandler
 from faregate.worker.handlers.top_up import TopUpHandler
 from faregate.worker.jobs import make_jobs
+from faregate.worker.webhooks import WebhookDeliverer
 from faregate.worker.worker import Worker
 
 __all__ = ["WorkerContainer"]
@@ -70,6 +71,7 @@ class WorkerContainer(containers.DeclarativeContainer):
         database=core.container.database,
         subjects=core.container.subjects,
         outbox=core.container.outbox,
+        announcer=core.container.announcer,
         progress=core.container.heartbeats,
     )
     usage = providers.Container(
@@ -115,4 +117,9 @@ class WorkerContainer(containers.DeclarativeContainer):
     schedule: providers.Provider[Schedule] = providers.Singleton(
         Schedule, core.container.database, core.container.clock, jobs
     )
-    worker: providers.Provider[Worker] = providers.Singleton(Worker, consumers, schedule, core.container.heartbeats)
+    deliverer: providers.Provider[WebhookDeliverer] = providers.Singleton(
+        WebhookDeliverer, core.container.database, core.container.egress, core.container.clock
+    )
+    worker: providers.Provider[Worker] = providers.Singleton(
+        Worker, consumers, schedule, core.container.heartbeats, loops=providers.List(deliverer)
+    )
