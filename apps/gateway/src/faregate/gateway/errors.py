@@ -38,6 +38,8 @@ STATUS: Mapping[str, int] = {
     "feature_inactive": 403,
     "feature_not_allowed": 403,
     "unpriced": 409,
+    "unknown_event": 404,
+    "already_corrected": 409,
     "quota_exceeded": 402,
 }
 

@@ -133,6 +133,23 @@ class Settings(BaseSettings):
         description="longest time a usage event waits in the buffered recorder",
         examples=["5"],
     )
+    late_event_days: float = Field(
+        default=35, gt=0, le=3650, description="how far back the time of a usage event may lie", examples=["35"]
+    )
+    future_event_seconds: float = Field(
+        default=300,
+        ge=0,
+        le=86_400,
+        description="how far ahead of our clock the time of a usage event may lie",
+        examples=["300"],
+    )
+    dedupe_days: float = Field(
+        default=40,
+        ge=35,
+        le=3650,
+        description="how long the ids of usage events are remembered; keep it above FAREGATE_LATE_EVENT_DAYS",
+        examples=["40"],
+    )
     alert_warning_percent: _Percent = Field(
         default=Decimal(75),
         validation_alias=_known_as("USAGE_ALERT_WARNING"),

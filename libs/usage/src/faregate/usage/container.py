@@ -4,16 +4,21 @@ from dependency_injector import containers, providers
 
 from faregate.core.clock import IClock
 from faregate.core.database import Database
+from faregate.core.partitions import Partitions
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
 from faregate.credit.service import CreditService
 from faregate.usage.directory import DatabaseDirectory
+from faregate.usage.event_history import EventHistory
+from faregate.usage.event_repository import EventRepository
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import FeatureCatalog
 from faregate.usage.interfaces import IAccountDirectory, IFeatureStrategy, IQuotaGate, NoQuotas
 from faregate.usage.pricing import PriceBook
+from faregate.usage.recording import UsageRecorder
 from faregate.usage.repository import UsageRepository
 from faregate.usage.service import UsageService
+from faregate.usage.settled_events import SettledEvents
 from faregate.usage.settling import Settler
 from faregate.usage.starting import Starter
 from faregate.usage.strategies import (
@@ -35,7 +40,8 @@ def pricing_policy(settings: Settings) -> PricingPolicy:
 
 class UsageContainer(containers.DeclarativeContainer):
     """Needs `settings`, `database`, `subjects`, `credit` and `clock`; takes `extra_strategies`, `directory`
-    and `quotas`; exports `service`, `catalog`, `factory`, `prices`, `members` and `wallets`.
+    and `quotas`; exports `service`, `catalog`, `factory`, `prices`, `members`, `wallets`, `recorder`, `history`
+    and `partitions`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -72,6 +78,22 @@ class UsageContainer(containers.DeclarativeContainer):
     )
     catalog: providers.Provider[FeatureCatalog] = providers.Singleton(FeatureCatalog, database, factory)
     repository: providers.Provider[UsageRepository] = providers.Singleton(UsageRepository, database)
+    events: providers.Provider[EventRepository] = providers.Singleton(EventRepository, database)
+    partitions: providers.Provider[Partitions] = providers.Singleton(Partitions, database, "usage_event")
+    recorder: providers.Provider[UsageRecorder] = providers.Singleton(
+        UsageRecorder,
+        database,
+        subjects,
+        events,
+        partitions,
+        clock,
+        late_days=settings.provided.late_event_days,
+        future_seconds=settings.provided.future_event_seconds,
+    )
+    history: providers.Provider[EventHistory] = providers.Singleton(
+        EventHistory, database, subjects, events, partitions, recorder
+    )
+    settled_events: providers.Provider[SettledEvents] = providers.Singleton(SettledEvents, database, partitions, clock)
     starter: providers.Provider[Starter] = providers.Singleton(
         Starter,
         credit,
@@ -90,6 +112,7 @@ class UsageContainer(containers.DeclarativeContainer):
         repository,
         clock,
         quotas,
+        settled_events,
         allow_unstarted=settings.provided.allow_unstarted,
     )
     wallets: providers.Provider[WalletService] = providers.Singleton(WalletService, database, credit, subjects, members)

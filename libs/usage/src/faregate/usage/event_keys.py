@@ -19,9 +19,9 @@ Identity = tuple[UUID, tuple[UUID, ...]]
 
 
 def _uuid_type() -> Callable[[bytes], UUID]:
-    from asyncpg.pgproto.pgproto import UUID as DriverUUID  # takes bytes, and is four times as fast
+    from asyncpg.pgproto import pgproto
 
-    return cast("Callable[[bytes], UUID]", DriverUUID)
+    return cast("Callable[[bytes], UUID]", pgproto.UUID)  # takes bytes, and is four times as fast
 
 
 _uuid = _uuid_type()

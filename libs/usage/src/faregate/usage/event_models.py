@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Numeric, SmallInteger, Text, Uuid, text
@@ -31,7 +31,7 @@ def _text() -> "Column[Any]":
 class UsageEvent(TableModel, table=True):
     """One metered fact: the table that analytics reads. Append-only and partitioned by month of `time`.
 
-    A correction adds a row that takes the first one back (`sign` −1, counts negated), and a replacement one more, so
+    A correction adds a row that takes the first one back (`sign` -1, counts negated), and a replacement one more, so
     that sums over all rows are right at any moment. `tx` is the transaction that wrote the row: roll-ups go by it, not
     by time, since transactions do not commit in the order in which they began. `credits` and `charged` are
     micro-credits, `cost` is in 10⁻¹² USD.
@@ -43,7 +43,7 @@ class UsageEvent(TableModel, table=True):
         Index("usage_event_tx_idx", "tx", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
         {"postgresql_partition_by": "RANGE (time)"},
     )
-    __mapper_args__: Any = {"primary_key": ["time", "event_key", "version", "sign"]}
+    __mapper_args__: ClassVar[dict[str, Any]] = {"primary_key": ["time", "event_key", "version", "sign"]}
 
     time: datetime = Field(sa_column=moment())
     tx: int = Field(sa_column=Column(BigInteger, nullable=False, server_default=_TRANSACTION))

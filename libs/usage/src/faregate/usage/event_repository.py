@@ -138,7 +138,9 @@ class EventRepository:
         """Note a correction; return False if that version was corrected before."""
         return bool(await self._database.rows(session, _CORRECT, **correction))
 
-    async def take_back(self, session: AsyncSession, *, key: UUID, version: int, subject_id: int, time: datetime) -> None:
+    async def take_back(
+        self, session: AsyncSession, *, key: UUID, version: int, subject_id: int, time: datetime
+    ) -> None:
         """Append the row that undoes one version of an event."""
         await self._database.rows(session, _TAKE_BACK, key=key, version=version, subject_id=subject_id, time=time)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -13,7 +13,18 @@ from faregate.core.ids import ORGANIZATION_PREFIX
 from faregate.usage.event_keys import identity_of
 from faregate.usage.events import UsageEvent
 
-__all__ = ["COLUMNS", "KEY", "PICO", "SUBJECT", "TIME", "Prepared", "TimeBounds", "check_user_ids", "prepare"]
+__all__ = [
+    "COLUMNS",
+    "KEY",
+    "PICO",
+    "SUBJECT",
+    "TIME",
+    "Prepared",
+    "TimeBounds",
+    "check_user_ids",
+    "pico_usd",
+    "prepare",
+]
 
 PICO = 10**12
 """Costs are stored in 10⁻¹² USD."""
@@ -60,7 +71,7 @@ def prepare(event: UsageEvent, subjects: Mapping[str, int], bounds: TimeBounds, 
     """
     meter, time, organization, status = event.meter, event.time, event.organization_id, event.status
     kind = _KINDS[event.kind] if event.kind is not None else (0 if meter is None else 2)
-    if (kind == 2) != (meter is not None):  # noqa: PLR2004
+    if (kind == 2) != (meter is not None):
         raise InvalidError("an event names a meter exactly if its kind is 'meter'", param="meter")
     if time is None:
         time = bounds.now
@@ -82,7 +93,7 @@ def prepare(event: UsageEvent, subjects: Mapping[str, int], bounds: TimeBounds, 
         meter,
         _quantity(event),
         1 if kind == 0 else 0,
-        1 if kind < 2 and event.model is not None else 0,  # noqa: PLR2004
+        1 if kind < 2 and event.model is not None else 0,
         event.input_tokens,
         event.output_tokens,
         credits,
@@ -100,6 +111,11 @@ def prepare(event: UsageEvent, subjects: Mapping[str, int], bounds: TimeBounds, 
     return row, identity[1]
 
 
+def pico_usd(cost_usd: Decimal | None) -> int | None:
+    """Return a cost in 10⁻¹² USD, rounded to the nearest; None stays None."""
+    return None if cost_usd is None else int((cost_usd * PICO).to_integral_value(ROUND_HALF_EVEN))
+
+
 def check_user_ids(event: UsageEvent) -> None:
     """Raise `InvalidError` if the event names an organisation as its user."""
     if event.user_id.startswith(ORGANIZATION_PREFIX):
@@ -113,7 +129,9 @@ def _missing_service() -> NoReturn:
 def _time_error(time: datetime, bounds: TimeBounds) -> InvalidError:
     side = "late" if time < bounds.earliest else "early"
     limit = bounds.earliest if time < bounds.earliest else bounds.latest
-    return InvalidError(f"time is too {side}; accepted now is what happened {_word(side)} {limit:%Y-%m-%dT%H:%M:%SZ}", param="time")
+    return InvalidError(
+        f"time is too {side}; accepted now is what happened {_word(side)} {limit:%Y-%m-%dT%H:%M:%SZ}", param="time"
+    )
 
 
 def _word(side: str) -> str:
@@ -129,7 +147,7 @@ def _quantity(event: UsageEvent) -> Decimal | int | None:
     if quantity is None:
         return 1
     if not -_QUANTITY_LIMIT < quantity < _QUANTITY_LIMIT:
-        raise InvalidError("quantity must be between −10¹² and 10¹²", param="quantity")
+        raise InvalidError("quantity must be between -10¹² and 10¹²", param="quantity")
     if not isinstance(quantity, int) and quantity * 10**9 % 1:
         raise InvalidError("quantity has more than 9 decimal places", param="quantity")
     return quantity
@@ -143,7 +161,7 @@ def _credits(credits: Decimal | int | None) -> int:
     if micros != scaled:
         raise InvalidError("credits has more than 6 decimal places", param="credits")
     if not -_CREDITS_LIMIT < micros < _CREDITS_LIMIT:
-        raise InvalidError("credits must be between −10⁹ and 10⁹", param="credits")
+        raise InvalidError("credits must be between -10⁹ and 10⁹", param="credits")
     return micros
 
 

@@ -1,7 +1,6 @@
 """Metered facts as callers report them: one event of a kind, validated where it is made."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum
 from typing import Annotated, Any, Literal

@@ -46,9 +46,7 @@ class IngestReport:
     def plus(self, other: "IngestReport", offset: int = 0) -> "IngestReport":
         """Return the sum of two reports; the items of `other` began at `offset`."""
         moved = tuple(Rejected(item.index + offset, item.error) for item in other.rejected)
-        return IngestReport(
-            self.accepted + other.accepted, self.duplicates + other.duplicates, self.rejected + moved
-        )
+        return IngestReport(self.accepted + other.accepted, self.duplicates + other.duplicates, self.rejected + moved)
 
 
 class UsageRecorder:
@@ -93,7 +91,7 @@ class UsageRecorder:
             EngineUnavailableError: the database is away; repeat the call, events with an id are safe to repeat.
         """
         if session is not None:
-            return await self._record(session, items)
+            return await self._record(session, items, await self._parsed(items))
         return await self.record_stream(_chunks(items))
 
     async def record_stream(self, chunks: AsyncIterator[Sequence[EventLike]]) -> IngestReport:
@@ -121,10 +119,21 @@ class UsageRecorder:
         return total
 
     async def _record_alone(self, items: Sequence[EventLike]) -> IngestReport:
-        return await self._database.run(lambda session: self._record(session, items))
+        events = await self._parsed(items)
+        return await self._database.run(lambda session: self._record(session, items, events))
 
-    async def _record(self, session: AsyncSession, items: Sequence[EventLike]) -> IngestReport:
-        events = parse_events(items)
+    async def _parsed(self, items: Sequence[EventLike]) -> Sequence[UsageEvent | InvalidError]:
+        """Return the events, and see to it that there is a place for them, before a transaction begins."""
+        events, bounds = parse_events(items), self.bounds
+        times = [event.time for event in events if isinstance(event, UsageEvent) and event.time is not None]
+        first, last = min(times, default=bounds.now), max(times, default=bounds.now)
+        first, last = min(max(first, bounds.earliest), bounds.now), max(min(last, bounds.latest), bounds.now)
+        await self._partitions.ensure(months_between(Month.of(first), Month.of(last)))
+        return events
+
+    async def _record(
+        self, session: AsyncSession, items: Sequence[EventLike], events: Sequence[UsageEvent | InvalidError]
+    ) -> IngestReport:
         subjects = await self._subject_ids(session, events)
         prepared, rejected = self._prepared(events, subjects)
         if rejected:
@@ -149,8 +158,6 @@ class UsageRecorder:
         return prepared, rejected
 
     async def _write(self, session: AsyncSession, prepared: Sequence[Prepared]) -> int:
-        times = [row[TIME] for row, _ in prepared]
-        await self._partitions.ensure(months_between(Month.of(min(times)), Month.of(max(times))))
         fresh, claims = _first_of_each(prepared)
         if claims and not await self._repository.claim_all(session, claims):
             new = await self._repository.claim_new(session, claims)
