@@ -17,6 +17,7 @@ from faregate.credit.errors import HoldMismatchError
 from faregate.credit.service import CreditService, Held
 from faregate.credit.values import Charge, CreditTransaction, charge_view
 from faregate.usage.features import Catalog, FeatureCatalog
+from faregate.usage.prices import PriceService
 from faregate.usage.repository import UsageRepository
 from faregate.usage.settling import Settler
 from faregate.usage.starting import HOLD_TTL_LIMIT_SECONDS, Starter
@@ -57,6 +58,7 @@ class UsageService:
         credit: CreditService,
         subjects: Subjects,
         catalog: FeatureCatalog,
+        prices: PriceService,
         starter: Starter,
         settler: Settler,
         repository: UsageRepository,
@@ -65,6 +67,7 @@ class UsageService:
         self._credit = credit
         self._subjects = subjects
         self._catalog = catalog
+        self._prices = prices
         self._starter = starter
         self._settler = settler
         self._repository = repository
@@ -219,7 +222,11 @@ class UsageService:
         return await self._database.run(lambda session: self._settler.run(session, catalog, requests))
 
     async def _rules(self) -> Catalog:
-        """Return the catalog; also looks up which limits there are. Both before a transaction takes a connection."""
+        """Return the catalogue; also looks up prices and which limits there are.
+
+        All of them before a transaction takes a connection, and mostly from memory.
+        """
+        await self._prices.refresh()
         await self._credit.look_up_limits()
         return await self._catalog.current()
 
