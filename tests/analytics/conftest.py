@@ -47,8 +47,6 @@ async def lab(settings: Settings) -> AsyncIterator[Lab]:
     usage = UsageContainer(
         settings=settings, database=core.database, subjects=core.subjects, credit=credit.service, clock=core.clock
     )
-    analytics = AnalyticsContainer(
-        settings=settings, database=core.database, subjects=core.subjects, clock=core.clock
-    )
+    analytics = AnalyticsContainer(settings=settings, database=core.database, subjects=core.subjects, clock=core.clock)
     async with engines(core.database(), core.transport()):
         yield Lab(core.database(), Library(core, credit, usage), analytics)

@@ -48,7 +48,9 @@ class Rest:
     from_tx: int
     open_txs: tuple[int, ...]
 
-    condition: ClassVar[str] = "(e.tx >= :from_tx or e.tx = any(cast(:open_txs as bigint[])) or e.time < :rest_start or e.time >= :rest_end)"
+    condition: ClassVar[str] = (
+        "(e.tx >= :from_tx or e.tx = any(cast(:open_txs as bigint[])) or e.time < :rest_start or e.time >= :rest_end)"
+    )
 
     @property
     def parameters(self) -> dict[str, Any]:
