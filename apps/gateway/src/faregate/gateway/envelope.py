@@ -9,7 +9,7 @@ from faregate.core import exact_json
 from faregate.core.errors import FaregateError
 from faregate.gateway.errors import DOCS_URL, STATUS
 
-__all__ = ["failure", "json_response", "success"]
+__all__ = ["failure", "json_bytes_response", "json_response", "success"]
 
 
 def success(
@@ -51,11 +51,15 @@ def failure(
         "data": {**(data or {}), "message": error.detail},
         "error": {**error.facts, **described},
     }
-    return json_response(content, status=status, headers=headers)
+    challenge = {"www-authenticate": 'Bearer realm="faregate"'} if status == 401 else {}
+    return json_response(content, status=status, headers={**challenge, **(headers or {})})
 
 
 def json_response(content: Any, *, status: int, headers: Mapping[str, str] | None = None) -> Response:
     """Return `content` as exact JSON."""
-    return Response(
-        exact_json.dumps(content), status_code=status, media_type="application/json", headers=dict(headers or {})
-    )
+    return json_bytes_response(exact_json.dumps(content), status, headers)
+
+
+def json_bytes_response(body: bytes, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """Return JSON that is written already."""
+    return Response(body, status_code=status, media_type="application/json", headers=dict(headers or {}))

@@ -48,6 +48,7 @@ class Operation:
     path_parameters: Mapping[str, Any]
     errors: tuple[type[FaregateError], ...]
     idempotent: bool
+    shown_once: tuple[str, ...]
     concurrency: int | None
 
     @property
@@ -135,6 +136,7 @@ def operation(
     body_limit_bytes: int = BODY_LIMIT_BYTES,
     errors: tuple[type[FaregateError], ...] = (),
     idempotent: bool | None = None,
+    shown_once: tuple[str, ...] = (),
     concurrency: int | None = None,
 ) -> Callable[[F], F]:
     """Declare a controller's method as the answer to `method path`.
@@ -156,6 +158,7 @@ def operation(
         errors: what this call may refuse beside the errors of every call; documented, and checked in tests.
         idempotent: honour `Idempotency-Key`: the answer is stored in the transaction that the call makes. True for
             every POST that answers 201, unless said otherwise.
+        shown_once: fields of `data` that hold secrets: a replayed answer has null there.
         concurrency: how many of it one process serves at a time; more are told to come again (429).
     """
 
@@ -182,6 +185,7 @@ def operation(
             path_parameters={name: ExternalId if hints[name] is str else hints[name] for name in _names(path)},
             errors=errors,
             idempotent=(method == "POST" and status == 201) if idempotent is None else idempotent,
+            shown_once=shown_once,
             concurrency=concurrency,
         )
         return function

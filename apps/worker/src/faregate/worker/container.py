@@ -11,23 +11,35 @@ from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
 from faregate.core.schedule import Job, Schedule
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
+from faregate.credit.locking import TOP_UP_QUEUE
 from faregate.usage.container import UsageContainer
 from faregate.usage.interfaces import IFeatureStrategy
 from faregate.worker.consumer import Consumer
 from faregate.worker.handlers.settlement import SettlementHandler
+from faregate.worker.handlers.top_up import TopUpHandler
 from faregate.worker.jobs import make_jobs
 from faregate.worker.worker import Worker
 
 __all__ = ["WorkerContainer"]
 
+_TOP_UPS_AT_ONCE = 10
+
 
 def make_consumers(
-    transport: ITransport, settlement: SettlementHandler, clock: IClock, batch_size: int
+    transport: ITransport,
+    outbox: ITransport,
+    settlement: SettlementHandler,
+    top_ups: TopUpHandler,
+    clock: IClock,
+    batch_size: int,
 ) -> Sequence[Consumer]:
-    """Return a consumer per queue."""
+    """Return a consumer per queue: the public ones of the transport, and what the ledger asks for in its outbox."""
     return [
-        Consumer(transport, queue, settlement.handle, clock, batch_size=batch_size)
-        for queue in (SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE)
+        *(
+            Consumer(transport, queue, settlement.handle, clock, batch_size=batch_size, settles=True)
+            for queue in (SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE)
+        ),
+        Consumer(outbox, TOP_UP_QUEUE, top_ups.handle, clock, batch_size=_TOP_UPS_AT_ONCE),
     ]
 
 
@@ -61,10 +73,13 @@ class WorkerContainer(containers.DeclarativeContainer):
     settlement: providers.Provider[SettlementHandler] = providers.Singleton(
         SettlementHandler, usage.container.service, core.container.transport
     )
+    top_ups: providers.Provider[TopUpHandler] = providers.Singleton(TopUpHandler, credit.container.top_ups)
     consumers: providers.Provider[Sequence[Consumer]] = providers.Singleton(
         make_consumers,
         core.container.transport,
+        core.container.outbox,
         settlement,
+        top_ups,
         core.container.clock,
         settings.provided.settle_batch_size,
     )

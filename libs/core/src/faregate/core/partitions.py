@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -94,7 +95,7 @@ class Partitions:
         """
         missing = sorted(set(months) - self._known)
         for month in missing:
-            await self._database.run(lambda session, month=month: self._make(session, month))
+            await self._database.run(partial(self._make, month=month))
             self._known.add(month)
 
     async def attached(self, session: AsyncSession) -> Sequence[Month]:

@@ -81,6 +81,34 @@ class Settings(BaseSettings):
         description="bootstrap server API key with all scopes",
         examples=["a random text of 16 characters or more"],
     )
+    key_pepper: SecretStr = Field(
+        default=SecretStr("faregate"),
+        min_length=8,
+        description="hashed into every stored API key; another one makes all keys unknown",
+        examples=["a random text of 32 characters"],
+    )
+    jwt_secret: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="secret that signs people's tokens (HS256); or set FAREGATE_JWKS_URL",
+        examples=["a random text of 32 characters or more"],
+    )
+    jwks_url: Annotated[str, Field(pattern=r"^https?://")] | None = Field(
+        default=None,
+        description="where the public keys of people's tokens are",
+        examples=["https://login.example.com/.well-known/jwks.json"],
+    )
+    jwt_algorithms: Annotated[
+        list[Literal["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]], Field(min_length=1)
+    ] = Field(
+        default=["RS256", "ES256"],
+        description="signatures that are accepted with FAREGATE_JWKS_URL, as a JSON array; the token's header decides nothing",
+        examples=['["RS256"]'],
+    )
+    jwt_issuer: str | None = Field(
+        default=None, description="`iss` that tokens must have", examples=["https://login.example.com/"]
+    )
+    jwt_audience: str | None = Field(default=None, description="`aud` that tokens must have", examples=["faregate"])
     credit_price_usd: Annotated[Decimal, Field(gt=0, lt=10**6)] = Field(
         default=Decimal("0.01"), description="what one credit costs, in USD", examples=["0.01"]
     )

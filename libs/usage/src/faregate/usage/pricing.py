@@ -1,27 +1,19 @@
-"""From tokens to credits: provider prices (genai-prices, overridable), margin, credit price, rounding."""
+"""From tokens to credits: the price in force, margin, credit price, rounding. One line at a time."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
-from functools import cache
-from importlib.metadata import version
-from typing import Any
 
-from faregate.usage.values import ModelUsage, PricingPolicy, UsageLine
+from faregate.usage.price_list import Margins, PriceList
+from faregate.usage.rates import Cost
+from faregate.usage.snapshot import Snapshot
+from faregate.usage.values import UNPRICED, ModelUsage, PricingPolicy, UsageLine
 
 __all__ = ["Margins", "PriceBook", "credits_for"]
 
 _HUNDRED = Decimal(100)
+_NOTHING = Decimal(0)
 _EXACT = Context(prec=100, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
-
-
-@dataclass(frozen=True, slots=True)
-class Margins:
-    """Margins in percent by model and by provider; an explicit 0 counts."""
-
-    models: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
-    providers: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
 
 
 def credits_for(cost_usd: Decimal, *, margin_percent: Decimal, policy: PricingPolicy) -> Decimal:
@@ -29,92 +21,96 @@ def credits_for(cost_usd: Decimal, *, margin_percent: Decimal, policy: PricingPo
 
     Exact but for that one rounding.
     """
-    price = _EXACT.multiply(cost_usd, _HUNDRED + margin_percent)
-    quantum_price = _EXACT.multiply(policy.credit_price_usd * _HUNDRED, policy.quantum)
+    price = _EXACT.multiply(cost_usd, _EXACT.add(_HUNDRED, margin_percent))
+    quantum_price = _EXACT.multiply(_EXACT.multiply(policy.credit_price_usd, _HUNDRED), policy.quantum)
     quanta = _EXACT.divide_int(price, quantum_price)
     if _EXACT.multiply(quanta, quantum_price) < price:
         quanta += 1
     return _EXACT.multiply(quanta, policy.quantum)
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one line costs by which price; `cost` None when nothing says so."""
+
+    provider: str | None
+    cost: Cost | None
+    version: str
+
+
 class PriceBook:
     """Prices one line at a time; a line's price does not depend on its neighbours.
 
-    The data of genai-prices are loaded at the first line, not at import.
+    The operators' price list wins over the published prices. The data of genai-prices are loaded at the first line.
     """
 
     def __init__(self, policy: PricingPolicy, *, margins: Margins | None = None) -> None:
         self.policy = policy
-        self._margins = margins or Margins()
-        self._snapshot: Any = None
+        self.snapshot = Snapshot()
+        self.price_list = PriceList(margins=margins)
 
-    def line(self, usage: ModelUsage, *, at: datetime, feature_margin: Decimal | None = None) -> UsageLine:
-        """Return `usage` priced as of `at`; an unknown model, or a price of zero for tokens used, is unpriced."""
-        found = self._provider_price(usage, at)
-        provider = found.provider if found else usage.provider
-        margin = self._margin(usage.model, provider, feature_margin)
-        priced = found is not None and (found.total > 0 or not usage.tokens)
-        credits = (
-            credits_for(found.total, margin_percent=margin, policy=self.policy) if found and priced else Decimal(0)
-        )
+    def line(
+        self,
+        usage: ModelUsage,
+        *,
+        at: datetime,
+        feature_margin: Decimal | None = None,
+        default_margin: Decimal | None = None,
+        by_parts: bool = False,
+    ) -> UsageLine:
+        """Return `usage` priced as of `at`.
+
+        Unpriced is: an unknown model, a count that its prices do not cover, counts that contradict each other (unless
+        `by_parts`), or a published price of zero for something used. A zero that an operator has set is a price.
+        """
+        found = self._cost(usage, at, by_parts=by_parts)
+        margin = self._margin(usage.model, found.provider, feature_margin, default_margin)
+        cost = found.cost
+        credits = credits_for(cost.total, margin_percent=margin, policy=self.policy) if cost is not None else _NOTHING
+        return self._line(usage, found, margin, credits)
+
+    def cost_line(self, usage: ModelUsage, *, at: datetime) -> UsageLine:
+        """Return `usage` with what it costs us, and 0 credits: for features whose price is not made of their lines."""
+        found = self._cost(usage, at)
+        if found.cost is None:
+            found = _Found(found.provider, None, "included")
+        return self._line(usage, found, Decimal(-100), _NOTHING)
+
+    def _line(self, usage: ModelUsage, found: _Found, margin: Decimal, credits: Decimal) -> UsageLine:
+        cost = found.cost
         return UsageLine(
             usage=usage,
-            provider=provider,
-            provider_cost_usd=found.total if found and priced else None,
-            input_cost_usd=found.input if found and priced else None,
-            output_cost_usd=found.output if found and priced else None,
+            provider=found.provider,
+            provider_cost_usd=cost.total if cost is not None else None,
+            input_cost_usd=cost.input if cost is not None else None,
+            output_cost_usd=cost.output if cost is not None else None,
             margin_percent=margin,
             credit_price_usd=self.policy.credit_price_usd,
             credits=credits,
-            price_version=found.version if found and priced else "unpriced",
+            price_version=found.version,
         )
 
-    def _margin(self, model: str | None, provider: str | None, feature_margin: Decimal | None) -> Decimal:
-        for margin in (
-            feature_margin,
-            self._margins.models.get(model or ""),
-            self._margins.providers.get(provider or ""),
-        ):
-            if margin is not None:
-                return margin
-        return self.policy.margin_percent
+    def _margin(
+        self, model: str | None, provider: str | None, feature: Decimal | None, default: Decimal | None
+    ) -> Decimal:
+        if feature is not None:
+            return feature
+        found = self.price_list.margins.find(model, provider)
+        if found is not None:
+            return found
+        return default if default is not None else self.policy.margin_percent
 
-    def _provider_price(self, usage: ModelUsage, at: datetime) -> "_ProviderPrice | None":
-        if usage.model is None:
-            return None
-        snapshot = self._data()
-        context = {"service_tier": usage.service_tier} if usage.service_tier else None
-        try:
-            found = snapshot.calc(_provider_usage(usage.tokens), usage.model, usage.provider, None, at, context)
-        except (LookupError, ValueError):
-            return None
-        return _ProviderPrice(
-            found.provider.id, found.total_price, found.input_price, found.output_price, _data_version()
-        )
-
-    def _data(self) -> Any:
-        if self._snapshot is None:
-            from genai_prices.data_snapshot import get_snapshot
-
-            self._snapshot = get_snapshot()
-        return self._snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class _ProviderPrice:
-    provider: str
-    total: Decimal
-    input: Decimal
-    output: Decimal
-    version: str
-
-
-def _provider_usage(tokens: Mapping[str, int]) -> Any:
-    from genai_prices import Usage
-
-    return Usage(**tokens)
-
-
-@cache
-def _data_version() -> str:
-    return f"genai-prices {version('genai-prices')}"
+    def _cost(self, usage: ModelUsage, at: datetime, *, by_parts: bool = False) -> _Found:
+        model, tier = usage.model, usage.service_tier
+        if model is None:
+            return _Found(usage.provider, None, UNPRICED)
+        published = self.snapshot.find(model, provider=usage.provider, service_tier=tier, at=at)
+        provider = published.provider if published is not None else usage.provider
+        override = self.price_list.override(model, provider=provider, service_tier=tier, at=at)
+        if override is not None:
+            cost = override.card.cost(usage.tokens, by_parts=by_parts)
+            return _Found(provider or override.provider, cost, override.version if cost is not None else UNPRICED)
+        cost = published.card.cost(usage.tokens, by_parts=by_parts) if published is not None else None
+        if published is None or cost is None or (not cost.total and usage.tokens):
+            return _Found(provider, None, UNPRICED)
+        return _Found(provider, cost, published.version)

@@ -10,6 +10,7 @@ from typing import Any
 from faregate.credit.book import Flag
 
 __all__ = [
+    "UNPRICED",
     "Accessible",
     "AccountFacts",
     "ChargingPolicy",
@@ -28,6 +29,10 @@ __all__ = [
     "UsageLine",
     "Use",
 ]
+
+
+UNPRICED = "unpriced"
+"""The price version of a line that no price is known for; it is parked until one is."""
 
 
 class FeatureKey(StrEnum):
@@ -157,7 +162,7 @@ class UsageLine:
     @property
     def unpriced(self) -> bool:
         """Whether no price is known."""
-        return self.provider_cost_usd is None
+        return self.price_version == UNPRICED
 
 
 @dataclass(frozen=True, slots=True)

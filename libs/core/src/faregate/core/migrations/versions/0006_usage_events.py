@@ -1,14 +1,14 @@
 """Usage events: facts, claims on their identities, corrections, rejections, meters
 
-Revision: 0004, after 0003.
+Revision: 0006, after 0005.
 """
 
 import sqlalchemy as sa
 import sqlmodel
 from alembic import context, op
 from sqlalchemy.dialects import postgresql
-revision = '0004'
-down_revision = '0003'
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 

@@ -1,14 +1,14 @@
 """Quotas and alerts
 
-Revision: 0005, after 0004.
+Revision: 0007, after 0006.
 """
 
 import sqlalchemy as sa
 import sqlmodel
 from alembic import context, op
 from sqlalchemy.dialects import postgresql
-revision = '0005'
-down_revision = '0004'
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 

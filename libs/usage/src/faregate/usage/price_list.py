@@ -1,0 +1,88 @@
+"""What operators decide about prices: overrides of provider prices, each with its dates, and margins. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from faregate.usage.rates import RateCard
+
+__all__ = ["Margins", "Override", "PriceList"]
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """Margins in percent by model and by provider; an explicit 0 counts."""
+
+    models: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
+    providers: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
+
+    def find(self, model: str | None, provider: str | None) -> Decimal | None:
+        """Return the model's margin, else the provider's."""
+        found = self.models.get((model or "").lower())
+        return found if found is not None else self.providers.get((provider or "").lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Prices of one model that replace the published ones from `effective_from` to `effective_to` (excluded).
+
+    Attributes:
+        number: counts overrides; the newest one in force wins.
+        provider, service_tier: None for any; one that names them wins over one that does not.
+        prices: by their genai-prices name (`input_mtok` …): USD, or `{"base": …, "tiers": [{"start": …, "price": …}]}`.
+    """
+
+    number: int
+    model: str
+    provider: str | None
+    service_tier: str | None
+    effective_from: datetime
+    effective_to: datetime | None
+    prices: Mapping[str, Any]
+    card: RateCard = field(repr=False, compare=False)
+    actor: str | None = None
+    note: str | None = None
+    created_at: datetime | None = None
+    withdrawn_at: datetime | None = None
+
+    @property
+    def version(self) -> str:
+        """How the lines that it has priced name it."""
+        return f"override {self.number}"
+
+    def in_force(self, at: datetime) -> bool:
+        """Tell whether it counts at that moment."""
+        if self.withdrawn_at is not None or at < self.effective_from:
+            return False
+        return self.effective_to is None or at < self.effective_to
+
+
+class PriceList:
+    """Overrides and margins at one moment of editing."""
+
+    def __init__(self, overrides: Iterable[Override] = (), margins: Margins | None = None) -> None:
+        self.margins = margins or Margins()
+        self.overrides = tuple(overrides)
+        self._by_model: dict[str, list[Override]] = {}
+        for override in self.overrides:
+            if override.withdrawn_at is None:
+                self._by_model.setdefault(override.model, []).append(override)
+
+    def override(self, model: str, *, provider: str | None, service_tier: str | None, at: datetime) -> Override | None:
+        """Return the override in force; `provider` is the one named or inferred."""
+        found = self._by_model.get(model.lower())
+        if not found:
+            return None
+        owner, tier = (provider or "").lower(), (service_tier or "").lower()
+        fitting = [
+            item
+            for item in found
+            if item.in_force(at) and item.provider in {None, owner} and item.service_tier in {None, tier}
+        ]
+        return max(fitting, key=_precedence, default=None)
+
+
+def _precedence(override: Override) -> tuple[bool, bool, int]:
+    return override.provider is not None, override.service_tier is not None, override.number

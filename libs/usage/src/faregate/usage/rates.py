@@ -1,0 +1,135 @@
+"""The price list of one model at one moment, and what counts of tokens cost by it. Pure; exact to 28 digits."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+
+__all__ = ["Cost", "Rate", "RateCard", "are_inconsistent"]
+
+_CONTEXT = Context(prec=28, rounding=ROUND_HALF_EVEN)
+"""Our own context: the host may have changed the thread's. 28 digits are exact for all that is priced per million."""
+
+_NOTHING = Decimal(0)
+
+_PARTS: Mapping[str, Sequence[str]] = {
+    "input_tokens": ("cache_read_tokens", "cache_write_tokens"),
+    "cache_write_tokens": ("cache_write_5m_tokens", "cache_write_1h_tokens"),
+    "cache_read_tokens": ("cache_text_read_tokens", "cache_audio_read_tokens", "cache_image_read_tokens"),
+}
+_OUTPUT_PARTS = ("output_reasoning_tokens", "output_audio_tokens", "output_image_tokens")
+_INPUT_PARTS = ("input_audio_tokens", "input_image_tokens", "input_tool_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What `per` units of one count cost, in USD.
+
+    Attributes:
+        count: the name of the count, such as `cache_read_tokens`.
+        direction: "input", "output" or "" for neither.
+        tiers: (start, price), ascending: more than `start` input tokens raise the whole line to that price.
+        parts: positions in the card of the rates whose counts are part of this one, and priced there.
+        includes: the names of counts that are part of this one and have no price of their own.
+        minimum: the least that is billed of what is used at all.
+    """
+
+    count: str
+    direction: str
+    per: int
+    price: Decimal
+    tiers: tuple[tuple[int, Decimal], ...] = ()
+    parts: tuple[int, ...] = ()
+    includes: frozenset[str] = frozenset()
+    minimum: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """In USD; `total` may exceed `input` plus `output` by what is neither (searches, requests)."""
+
+    total: Decimal
+    input: Decimal
+    output: Decimal
+
+
+class RateCard:
+    """Rates in an order in which parts come before what they are part of.
+
+    Args:
+        covered: the counts that some rate prices, by itself or as part of another count.
+        order: positions of the rates in the order in which costs are summed.
+    """
+
+    __slots__ = ("_input_parts", "_names", "_order", "_tiered", "covered", "rates")
+
+    def __init__(self, rates: Sequence[Rate], *, covered: frozenset[str], order: Sequence[int] | None = None) -> None:
+        self.rates = tuple(rates)
+        self.covered = covered
+        self._names = frozenset(rate.count for rate in rates)
+        self._order = tuple(order if order is not None else range(len(rates)))
+        self._tiered = any(rate.tiers for rate in rates)
+        self._input_parts = [
+            n for n, rate in enumerate(rates) if rate.direction == "input" and rate.count.endswith("_tokens")
+        ]
+
+    def cost(self, counts: Mapping[str, int], *, by_parts: bool = False) -> Cost | None:
+        """Return what these counts cost, or None if one of them has no price here or they contradict each other.
+
+        Args:
+            by_parts: price contradicting counts all the same: a total below the sum of its parts counts as the sum.
+        """
+        if not counts.keys() <= self.covered:
+            return None
+        leaves = self._leaves(counts, by_parts=by_parts)
+        if leaves is None:
+            return None
+        size = self._input_size(counts, leaves) if self._tiered else 0
+        total = input_cost = output_cost = _NOTHING
+        for position in self._order:
+            count = leaves[position]
+            if not count:
+                continue
+            rate = self.rates[position]
+            price = _tier_price(rate, size) if rate.tiers else rate.price
+            amount = _CONTEXT.divide(_CONTEXT.multiply(price, count), rate.per)
+            total = _CONTEXT.add(total, amount)
+            if rate.direction == "input":
+                input_cost = _CONTEXT.add(input_cost, amount)
+            elif rate.direction == "output":
+                output_cost = _CONTEXT.add(output_cost, amount)
+        return Cost(total, input_cost, output_cost)
+
+    def _leaves(self, counts: Mapping[str, int], *, by_parts: bool) -> list[int] | None:
+        """Return what is left of each count when its parts, priced by themselves, are taken away; None if less than 0."""
+        leaves: list[int] = []
+        unnamed = counts.keys() - self._names
+        for rate in self.rates:
+            whole = 1 if rate.count == "requests" else counts.get(rate.count, 0)
+            named = max([whole, *(counts[name] for name in unnamed & rate.includes)]) if unnamed else whole
+            count = named - sum([leaves[part] for part in rate.parts])
+            if not by_parts and (named > whole or count < 0):
+                return None
+            leaves.append(max(count, rate.minimum) if count > 0 else 0)
+        return leaves
+
+    def _input_size(self, counts: Mapping[str, int], leaves: Sequence[int]) -> int:
+        return max(counts.get("input_tokens", 0), sum(leaves[n] for n in self._input_parts))
+
+
+def are_inconsistent(counts: Mapping[str, int]) -> bool:
+    """Tell whether parts exceed their total: more cached than read, more reasoning than written."""
+    get = counts.get
+    for total, parts in _PARTS.items():
+        if sum(get(part, 0) for part in parts) > get(total, 0):
+            return True
+    if any(get(part, 0) > get("output_tokens", 0) for part in _OUTPUT_PARTS):
+        return True
+    return any(get(part, 0) > get("input_tokens", 0) for part in _INPUT_PARTS)
+
+
+def _tier_price(rate: Rate, size: int) -> Decimal:
+    price = rate.price
+    for start, tier_price in rate.tiers:
+        if size > start:
+            price = tier_price
+    return price

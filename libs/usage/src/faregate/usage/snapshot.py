@@ -1,0 +1,209 @@
+"""The providers' published prices: the pinned genai-prices data, looked up once per model and compiled to rate cards."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from importlib.metadata import version
+from typing import Any
+
+from faregate.core.errors import InvalidError
+from faregate.usage.rates import Rate, RateCard
+
+__all__ = ["Published", "Snapshot", "check_price_names", "compile_card"]
+
+_REMEMBERED = 10_000
+"""Model names come from callers: what is remembered of them is bounded."""
+
+_VENDORS = ("openai", "anthropic", "google", "mistral", "cohere", "voyageai")
+_BILLED_SECONDS_MIN = {("groq", "whisper-large-v3"): 10, ("groq", "whisper-large-v3-turbo"): 10}
+_BEDROCK = re.compile(r"(?:[a-z]{2,6}\.)?(?:amazon|anthropic|meta|mistral|cohere|ai21|deepseek|openai|qwen|writer)\.")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A model's rate card in force at some moment, and whose it is."""
+
+    provider: str
+    model: str
+    card: RateCard
+    version: str
+
+
+class Snapshot:
+    """Finds published prices; loads genai-prices at the first call, not at import. Nothing is ever downloaded."""
+
+    def __init__(self) -> None:
+        self._data: Any = None
+        self._version = ""
+        self._schedules: dict[tuple[str, str | None, str | None], _Schedule | None] = {}
+
+    def find(self, model: str, *, provider: str | None, service_tier: str | None, at: datetime) -> Published | None:
+        """Return the prices of a model as of `at`, or None; the provider is inferred where it is not given."""
+        key = (model, provider, service_tier)
+        try:
+            schedule = self._schedules[key]
+        except KeyError:
+            schedule = self._remember(key)
+        return schedule.at(at) if schedule is not None else None
+
+    def models(self) -> Iterable[tuple[str, str]]:
+        """Return (provider, model) of everything published."""
+        self._load()
+        return [(provider.id, model.id) for provider in self._data.providers for model in provider.models]
+
+    @property
+    def version(self) -> str:
+        """The version of the data, as it is stored on each line."""
+        self._load()
+        return self._version
+
+    def _remember(self, key: tuple[str, str | None, str | None]) -> "_Schedule | None":
+        if len(self._schedules) >= _REMEMBERED:
+            self._schedules.clear()
+            self._data = None
+        self._load()
+        model, provider, service_tier = key
+        found = _lookup(self._data, model, provider)
+        schedule = _Schedule(*found, _context(service_tier), self._version) if found is not None else None
+        self._schedules[key] = schedule
+        return schedule
+
+    def _load(self) -> None:
+        if self._data is not None:
+            return
+        from genai_prices.data import providers
+        from genai_prices.data_snapshot import DataSnapshot
+
+        self._data = DataSnapshot(providers=providers, from_auto_update=False)
+        self._version = f"genai-prices {version('genai-prices')}"
+
+
+class _Schedule:
+    """All prices of one model in one request context; a card is compiled for each set of conditions that comes up."""
+
+    def __init__(self, provider: Any, model: Any, context: Mapping[str, str] | None, data_version: str) -> None:
+        self._provider = provider
+        self._model = model
+        own = any(model is candidate for candidate in provider.models)
+        self._context = context if own else None
+        self._conditions = [item.constraint for item in _conditional(model) if item.constraint is not None]
+        self._cards: dict[tuple[bool, ...], Published] = {}
+        self._version = data_version
+
+    def at(self, moment: datetime) -> Published:
+        conditions = self._conditions
+        state = tuple([condition.active(moment) for condition in conditions]) if conditions else ()
+        found = self._cards.get(state)
+        if found is None:
+            prices = self._model.get_prices(moment.astimezone(UTC), self._context)
+            named = {name: value for name, value in prices.__dict__.items() if value is not None}
+            least = _BILLED_SECONDS_MIN.get((self._provider.id, self._model.id), 0)
+            card = compile_card(named, seconds_min=least)
+            found = self._cards[state] = Published(self._provider.id, self._model.id, card, self._version)
+        return found
+
+
+def compile_card(prices: Mapping[str, Any], *, seconds_min: int = 0) -> RateCard:
+    """Return the card for prices by their genai-prices name (`input_mtok` …), each a Decimal or a `TieredPrices`."""
+    registry = _registry()
+    units = {name: registry.unit_for_price_key(name) for name in prices}
+    names = sorted(prices, key=lambda name: (-len(units[name].dimensions), units[name].usage_key))
+    positions = {name: n for n, name in enumerate(names)}
+    rates = [_rate(units[name], prices[name], units, positions) for name in names]
+    if seconds_min:
+        rates = [replace(rate, minimum=seconds_min) if rate.count.endswith("seconds") else rate for rate in rates]
+    covered = frozenset(
+        key for key, unit in registry.units.items() if any(_is_part(priced, unit) for priced in units.values())
+    )
+    return RateCard(rates, covered=covered, order=[positions[name] for name in prices])
+
+
+def check_price_names(names: Iterable[str]) -> None:
+    """Raise `InvalidError` unless these prices make a complete card: a part's price needs the price of the whole."""
+    from genai_prices.validation import validate_model_price
+
+    try:
+        validate_model_price(set(names), _registry())
+    except ValueError as error:
+        raise InvalidError(f"prices: {error}", param="prices") from None
+
+
+def _rate(unit: Any, price: Any, units: Mapping[str, Any], positions: Mapping[str, int]) -> Rate:
+    parts = [positions[n] for n, other in units.items() if other is not unit and _is_part(unit, other)]
+    priced = {other.usage_key for other in units.values()}
+    includes = frozenset(k for k, u in _registry().units.items() if k not in priced and _is_part(unit, u))
+    base = price if isinstance(price, Decimal) else price.base
+    tiers = () if isinstance(price, Decimal) else tuple((tier.start, tier.price) for tier in price.tiers)
+    return Rate(
+        unit.usage_key, unit.dimensions.get("direction", ""), unit.per, base, tiers, tuple(sorted(parts)), includes
+    )
+
+
+def _is_part(whole: Any, part: Any) -> bool:
+    return bool(whole.dimensions.items() <= part.dimensions.items())
+
+
+def _registry() -> Any:
+    from genai_prices.units import _get_registry  # pyright: ignore[reportPrivateUsage]
+
+    return _get_registry()
+
+
+def _conditional(model: Any) -> list[Any]:
+    from genai_prices.types import ModelPrice
+
+    dated: list[Any] = [] if isinstance(model.prices, ModelPrice) else list(model.prices)
+    return [*dated, *(model.price_variants or ())]
+
+
+def _context(service_tier: str | None) -> dict[str, str] | None:
+    """Return the request context for a tier: batches and fast modes have their own words there."""
+    if service_tier is None:
+        return None
+    tier = service_tier.lower()
+    context = {"service_tier": tier}
+    if tier == "batch":
+        context["processing"] = "batch"
+    if tier == "fast":
+        context["speed"] = "fast"
+    return context
+
+
+def _lookup(data: Any, model: str, provider: str | None) -> tuple[Any, Any] | None:
+    for name, owner in _spellings(model, provider):
+        try:
+            found: tuple[Any, Any] = data.find_provider_model(name, None, owner, None)
+        except LookupError:
+            continue
+        return found
+    return _by_exact_id(data, model) if provider is None else None
+
+
+def _spellings(model: str, provider: str | None) -> Iterable[tuple[str, str | None]]:
+    """Return how a model may be looked up: as it is, then by the prefixes that gateways and frameworks put before it."""
+    yield model, provider
+    name = model.lower()
+    if provider is not None:
+        prefix, slash, rest = name.partition("/")
+        if slash and prefix in provider.lower():
+            yield rest, provider
+        return
+    if "/" in name:
+        yield name, "litellm"
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix.replace("-", "").isalpha():
+        yield rest, prefix
+    if _BEDROCK.match(name):
+        yield name, "aws"
+
+
+def _by_exact_id(data: Any, model: str) -> tuple[Any, Any] | None:
+    name = model.lower()
+    for provider in data.providers:
+        if provider.id in _VENDORS:
+            for known in provider.models:
+                if known.id == name:
+                    return provider, known
+    return None
