@@ -48,9 +48,13 @@ class Rest:
     from_tx: int
     open_txs: tuple[int, ...]
 
+<<<<<<< HEAD
     condition: ClassVar[str] = (
         "(e.tx >= :from_tx or e.tx = any(cast(:open_txs as bigint[])) or e.time < :rest_start or e.time >= :rest_end)"
     )
+=======
+    condition: ClassVar[str] = "(e.tx >= :from_tx or e.tx = any(cast(:open_txs as bigint[])) or e.time < :rest_start or e.time >= :rest_end)"
+>>>>>>> main
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -84,7 +84,13 @@ class AnalyticsService:
     async def _breakdown(self, session: AsyncSession, question: Question, by: str) -> list[Breakdown]:
         dimensions = ("model", "provider") if by == "model" else (by,)
         found = await self._facts.measures(session, question, dimensions)
+<<<<<<< HEAD
+        names: Mapping[Any, str] = (
+            await self._organizations(session, found) if by == "organization" else dict[Any, str]()
+        )
+=======
         names = await self._organizations(session, found) if by == "organization" else {}
+>>>>>>> main
         parts = [
             Breakdown(names.get(key[0], key[0]), measures, key[1] if by == "model" else None)
             for key, measures in found.items()
