@@ -24,13 +24,9 @@ def periods_of(span: TimeRange, unit: Unit) -> list[datetime]:
     periods: list[datetime] = []
     while period < span.end:
         if len(periods) == PERIODS_LIMIT:
-<<<<<<< HEAD
             raise InvalidError(
                 f"more than {PERIODS_LIMIT} periods; ask for a shorter range or a longer unit", param="groupBy"
             )
-=======
-            raise InvalidError(f"more than {PERIODS_LIMIT} periods; ask for a shorter range or a longer unit", param="groupBy")
->>>>>>> main
         periods.append(period)
         period = _next(period, unit, zone)
     return periods

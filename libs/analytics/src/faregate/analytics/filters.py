@@ -34,15 +34,12 @@ class Filters:
     organization_id: str | None = None
     country: str | None = None
     device: str | None = None
+    meter: str | None = None
     status: str | None = None
 
     def __post_init__(self) -> None:
         status = self.status
-<<<<<<< HEAD
         if status is not None and status not in {"success", "error"} and not (status.isdecimal() and len(status) == 3):
-=======
-        if status is not None and status not in {"success", "error"} and not (status.isdecimal() and len(status) == 3):  # noqa: PLR2004
->>>>>>> main
             raise InvalidError("status must be 'success', 'error' or a code such as 429", param="status")
 
     @property
@@ -69,13 +66,9 @@ def zone_of(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, KeyError):
-<<<<<<< HEAD
         raise InvalidError(
             f"timezone {name!r} is not known; use a name such as Europe/Berlin", param="timezone"
         ) from None
-=======
-        raise InvalidError(f"timezone {name!r} is not known; use a name such as Europe/Berlin", param="timezone") from None
->>>>>>> main
 
 
 def time_range(start: str | None, end: str | None, timezone: str, *, now: datetime) -> TimeRange:
@@ -106,13 +99,9 @@ def _moment(text: str, zone: ZoneInfo, param: str) -> datetime:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
-<<<<<<< HEAD
         raise InvalidError(
             f"{param} must be a date or a time, such as 2026-01-31 or 2026-01-31T12:00:00Z", param=param
         ) from None
-=======
-        raise InvalidError(f"{param} must be a date or a time, such as 2026-01-31 or 2026-01-31T12:00:00Z", param=param) from None
->>>>>>> main
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
