@@ -38,12 +38,9 @@ STATUS: Mapping[str, int] = {
     "feature_inactive": 403,
     "feature_not_allowed": 403,
     "unpriced": 409,
-<<<<<<< HEAD
-=======
     "unknown_key": 404,
     "too_many_keys": 409,
     "rate_limited": 429,
->>>>>>> main
     "unknown_event": 404,
     "already_corrected": 409,
     "quota_exceeded": 402,

@@ -14,6 +14,7 @@ MODEL_MODULES = (
     "faregate.credit.models",
     "faregate.usage.models",
     "faregate.usage.event_models",
+    "faregate.analytics.models",
     "faregate.analytics.quotas.models",
 )
 """Named, not imported: the platform has no import of a feature library."""
