@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.quotas.container import QuotasContainer
+from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.core.clock import IClock
 from faregate.core.container import CoreContainer
 from faregate.core.interfaces import ITransport
@@ -14,6 +16,7 @@ from faregate.credit.container import CreditContainer
 from faregate.credit.locking import TOP_UP_QUEUE
 from faregate.usage.container import UsageContainer
 from faregate.usage.interfaces import IFeatureStrategy
+from faregate.worker.channels.factory import make_channels
 from faregate.worker.consumer import Consumer
 from faregate.worker.handlers.settlement import SettlementHandler
 from faregate.worker.handlers.top_up import TopUpHandler
@@ -60,6 +63,17 @@ class WorkerContainer(containers.DeclarativeContainer):
         outbox=core.container.outbox,
         progress=core.container.heartbeats,
     )
+    channels: providers.Provider[Sequence[IAlertChannel]] = providers.Singleton(
+        make_channels, settings, core.container.clock
+    )
+    quotas = providers.Container(
+        QuotasContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+        channels=channels,
+    )
     usage = providers.Container(
         UsageContainer,
         settings=settings,
@@ -68,6 +82,7 @@ class WorkerContainer(containers.DeclarativeContainer):
         credit=credit.container.service,
         clock=core.container.clock,
         extra_strategies=extra_strategies,
+        quotas=quotas.container.gate,
     )
 
     settlement: providers.Provider[SettlementHandler] = providers.Singleton(
@@ -84,7 +99,11 @@ class WorkerContainer(containers.DeclarativeContainer):
         settings.provided.settle_batch_size,
     )
     jobs: providers.Provider[Sequence[Job]] = providers.Singleton(
-        make_jobs, core.container.database, credit.container.service
+        make_jobs,
+        core.container.database,
+        credit.container.service,
+        quotas.container.service,
+        quotas.container.deliverer,
     )
     schedule: providers.Provider[Schedule] = providers.Singleton(
         Schedule, core.container.database, core.container.clock, jobs

@@ -64,10 +64,12 @@ class ExportService:
     async def _chunks(
         self, selection: Selection, kind: Format, metadata: Mapping[str, Any], *, safe: bool
     ) -> AsyncGenerator[bytes]:
-        async with ExportSource.open(self._database, selection) as source:
-            async with aclosing(await _open(source, selection, kind, metadata, safe=safe)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+        async with (
+            ExportSource.open(self._database, selection) as source,
+            aclosing(await _open(source, selection, kind, metadata, safe=safe)) as chunks,
+        ):
+            async for chunk in chunks:
+                yield chunk
 
 
 async def _open(

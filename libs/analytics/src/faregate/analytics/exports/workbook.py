@@ -106,8 +106,6 @@ def _fits(value: Decimal | int) -> bool:
 
 
 def _text(kind: Kind, value: Any) -> str:
-    if kind is Kind.JSON:
-        text = exact_json.dumps(value).decode()
-    else:
-        text = f"{value:f}" if isinstance(value, Decimal) else str(value)
+    plain = f"{value:f}" if isinstance(value, Decimal) else str(value)
+    text = exact_json.dumps(value).decode() if kind is Kind.JSON else plain
     return text if len(text) <= _CELL_LIMIT else text[: _CELL_LIMIT - 1] + "…"
