@@ -112,7 +112,7 @@ async def test_an_export_is_a_named_file_of_its_kind(gateway: Gateway, kind: str
 
     assert made.status_code == 200
     assert made.headers["content-type"].startswith(media_type)
-    assert f'filename="usage-events_2026-01-01_2030-01-01_' in made.headers["content-disposition"]
+    assert 'filename="usage-events_2026-01-01_2030-01-01_' in made.headers["content-disposition"]
     assert made.headers["content-disposition"].endswith(f'.{kind}"')
     assert len(made.content) > 100
 
