@@ -8,11 +8,13 @@ from faregate.core.container import CoreContainer
 from faregate.core.key_store import KeyStore
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
+from faregate.feature_log.container import FeatureLogContainer
 from faregate.gateway.auth import IAuthenticator
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
 from faregate.gateway.controllers.exports import ExportsController
+from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.keys import KeysController
@@ -23,6 +25,7 @@ from faregate.gateway.credentials import Authenticator
 from faregate.gateway.dispatch import Dispatcher
 from faregate.gateway.jwks import KeySet
 from faregate.gateway.operation import Controller
+from faregate.gateway.rate_limits import RateLimiter, limit_rules
 from faregate.gateway.tokens import SecretSource, TokenRules, Tokens
 from faregate.gateway.unit_of_work import UnitOfWork
 from faregate.usage.container import UsageContainer
@@ -86,13 +89,25 @@ class GatewayContainer(containers.DeclarativeContainer):
         quotas=quotas.container.gate,
     )
 
+    feature_log = providers.Container(
+        FeatureLogContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+        names=usage.container.catalog,
+    )
+
     authenticator: providers.Provider[IAuthenticator] = providers.Singleton(
         make_authenticator, settings, core.container.keys
     )
     work: providers.Provider[UnitOfWork] = providers.Singleton(
         UnitOfWork, core.container.database, core.container.idempotency, core.container.audit
     )
-    dispatcher: providers.Provider[Dispatcher] = providers.Singleton(Dispatcher, authenticator, work)
+    limiter: providers.Provider[RateLimiter] = providers.Singleton(
+        RateLimiter, providers.Callable(limit_rules, settings), core.container.clock, settings.provided.redis_url
+    )
+    dispatcher: providers.Provider[Dispatcher] = providers.Singleton(Dispatcher, authenticator, limiter, work)
 
     credits_process_controller: providers.Provider[CreditsProcessController] = providers.Singleton(
         CreditsProcessController, usage.container.service, usage.container.wallets, core.container.transport
@@ -108,6 +123,12 @@ class GatewayContainer(containers.DeclarativeContainer):
     )
     features_controller: providers.Provider[FeaturesController] = providers.Singleton(
         FeaturesController, usage.container.catalog
+    )
+    feature_logs_controller: providers.Provider[FeatureLogsController] = providers.Singleton(
+        FeatureLogsController,
+        feature_log.container.service,
+        core.container.transport,
+        feature_log.container.redactor,
     )
     health_controller: providers.Provider[HealthController] = providers.Singleton(
         HealthController, core.container.database, core.container.transport, core.container.clock
@@ -127,6 +148,7 @@ class GatewayContainer(containers.DeclarativeContainer):
         usage_controller,
         wallets_controller,
         features_controller,
+        feature_logs_controller,
         health_controller,
         keys_controller,
         audit_controller,

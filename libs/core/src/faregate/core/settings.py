@@ -109,6 +109,37 @@ class Settings(BaseSettings):
         default=None, description="`iss` that tokens must have", examples=["https://login.example.com/"]
     )
     jwt_audience: str | None = Field(default=None, description="`aud` that tokens must have", examples=["faregate"])
+    rate_limit_key: int = Field(
+        default=120000,
+        ge=0,
+        le=10**9,
+        description="requests per minute of one server key; 0 for no limit",
+        examples=["120000"],
+    )
+    rate_limit_admin: int = Field(
+        default=6000,
+        ge=0,
+        le=10**9,
+        description="requests per minute of one person who is an admin; 0 for no limit",
+        examples=["6000"],
+    )
+    rate_limit_analyst: int = Field(
+        default=1200,
+        ge=0,
+        le=10**9,
+        description="requests per minute of one analyst; 0 for no limit",
+        examples=["1200"],
+    )
+    rate_limit_user: int = Field(
+        default=600, ge=0, le=10**9, description="requests per minute of one user; 0 for no limit", examples=["600"]
+    )
+    rate_limit_refused: int = Field(
+        default=300,
+        ge=0,
+        le=10**9,
+        description="wrong credentials per minute from one network address; 0 for no limit",
+        examples=["300"],
+    )
     credit_price_usd: Annotated[Decimal, Field(gt=0, lt=10**6)] = Field(
         default=Decimal("0.01"), description="what one credit costs, in USD", examples=["0.01"]
     )
@@ -195,6 +226,28 @@ class Settings(BaseSettings):
         validation_alias=_known_as("USAGE_ALERT_EXCEEDED"),
         description="last quota alert",
         examples=["100"],
+    )
+    log_keys: SecretStr | None = Field(
+        default=None,
+        description="keys that encrypt bodies and e-mails of feature logs, id:base64 of 32 bytes, the one in use first",
+        examples=["2026-11:" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="],
+    )
+    log_retention_days: int = Field(
+        default=400,
+        ge=1,
+        le=36_500,
+        description="how long feature logs are kept, unless a feature says otherwise",
+        examples=["400"],
+    )
+    log_archive_dir: Path | None = Field(
+        default=None,
+        description="where months of feature logs are archived before they are dropped; without it nothing is dropped",
+        examples=["/var/lib/faregate/archive"],
+    )
+    log_emails: Literal["redact", "keep"] = Field(
+        default="redact",
+        description="what becomes of e-mail addresses inside bodies of feature logs",
+        examples=["redact"],
     )
     alert_log_file: Path | None = Field(
         default=None,

@@ -1,6 +1,6 @@
 """The catalogue of features: what operators defined in the database, over what the code brings along."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -70,6 +70,11 @@ class Catalog:
         """Return the feature of that key (or id), active or not, or raise `UnknownFeatureError`."""
         return self._lookup(key, "feature_key")
 
+    def names_of(self, feature_id: str | None, key: str | None) -> tuple[str | None, str | None]:
+        """Return id and key of the feature that has this key, or this id; as given, where none has."""
+        found = self.features.get(key or "") or self._by_id.get(feature_id or "") or self.features.get(feature_id or "")
+        return (found.feature_id or feature_id, found.key) if found is not None else (feature_id, key)
+
     def _lookup(self, name: str, param: str) -> Feature:
         found = self._by_id.get(name) or self.features.get(name)
         if found is None:
@@ -88,6 +93,13 @@ class FeatureCatalog:
     async def current(self) -> Catalog:
         """Return the catalogue."""
         return await self._cache.get()
+
+    async def complete_names(
+        self, names: Sequence[tuple[str | None, str | None]]
+    ) -> Sequence[tuple[str | None, str | None]]:
+        """Return each pair of id and key as the catalogue has it; unknown ones as they are."""
+        catalog = await self.current()
+        return [catalog.names_of(*pair) for pair in names]
 
     async def save(self, feature: Feature) -> Feature:
         """Check and store a feature; from the commit on it counts for every start, within a second everywhere.

@@ -13,6 +13,7 @@ MODEL_MODULES = (
     "faregate.core.models",
     "faregate.credit.models",
     "faregate.usage.models",
+    "faregate.feature_log.models",
     "faregate.usage.event_models",
     "faregate.analytics.models",
     "faregate.analytics.quotas.models",
