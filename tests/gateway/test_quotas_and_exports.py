@@ -38,7 +38,7 @@ async def ride(gateway: Gateway, key: str) -> int:
 
 
 async def export(gateway: Gateway, query: str) -> httpx2.Response:
-    return await gateway._http.request("GET", f"/api/analytics/export?{query}", headers={"x-server-api-key": KEY})
+    return await gateway.http.request("GET", f"/api/analytics/export?{query}", headers={"x-server-api-key": KEY})
 
 
 async def test_a_quota_is_set_read_watched_and_removed(gateway: Gateway) -> None:
