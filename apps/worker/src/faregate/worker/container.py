@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.quotas.container import QuotasContainer
+from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.core.clock import IClock
 from faregate.core.container import CoreContainer
 from faregate.core.interfaces import ITransport
@@ -15,6 +17,7 @@ from faregate.credit.locking import TOP_UP_QUEUE
 from faregate.feature_log.container import FeatureLogContainer
 from faregate.usage.container import UsageContainer
 from faregate.usage.interfaces import IFeatureStrategy
+from faregate.worker.channels.factory import make_channels
 from faregate.worker.consumer import Consumer
 from faregate.worker.handlers.feature_logs import FeatureLogHandler
 from faregate.worker.handlers.relay import RelayHandler
@@ -74,6 +77,17 @@ class WorkerContainer(containers.DeclarativeContainer):
         announcer=core.container.announcer,
         progress=core.container.heartbeats,
     )
+    channels: providers.Provider[Sequence[IAlertChannel]] = providers.Singleton(
+        make_channels, settings, core.container.clock
+    )
+    quotas = providers.Container(
+        QuotasContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+        channels=channels,
+    )
     usage = providers.Container(
         UsageContainer,
         settings=settings,
@@ -82,6 +96,7 @@ class WorkerContainer(containers.DeclarativeContainer):
         credit=credit.container.service,
         clock=core.container.clock,
         extra_strategies=extra_strategies,
+        quotas=quotas.container.gate,
     )
 
     feature_log = providers.Container(
@@ -112,7 +127,11 @@ class WorkerContainer(containers.DeclarativeContainer):
         settings.provided.broker_url,
     )
     jobs: providers.Provider[Sequence[Job]] = providers.Singleton(
-        make_jobs, core.container.database, credit.container.service
+        make_jobs,
+        core.container.database,
+        credit.container.service,
+        quotas.container.service,
+        quotas.container.deliverer,
     )
     schedule: providers.Provider[Schedule] = providers.Singleton(
         Schedule, core.container.database, core.container.clock, jobs
