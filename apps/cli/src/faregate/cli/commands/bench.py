@@ -24,6 +24,8 @@ from faregate.core.migrate import upgrade
 __all__ = ["app"]
 
 app = App(name="bench", help="Measure what must hold under load, on a private PostgreSQL that is thrown away.")
+for _name in ("settle", "start", "hot_wallet"):
+    app.command(f"faregate.cli.commands.bench_process:{_name}", name=_name.replace("_", "-"))
 
 _VERIFY_SECONDS = 10
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
