@@ -225,8 +225,8 @@ MUTANTS = [
     Mutant(
         "verify believes the holds",
         f"{CREDIT}/proof_wallets.py",
-        '"d.held <> d.all_held"',
-        '"d.held is null"',
+        'Check("held", "d.held <> d.all_held"',
+        'Check("held", "d.held is null"',
         VERIFY,
         "tamperings",
     ),
