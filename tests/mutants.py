@@ -140,7 +140,7 @@ MUTANTS = [
         "        grant.priority,\n",
         "        0,\n",
         SCENARIOS,
-        "test_1_ and pure",
+        "test_14 and pure",
     ),
     Mutant(
         "expiry does not count",
