@@ -101,7 +101,7 @@ class WorkerContainer(containers.DeclarativeContainer):
         settings.provided.settle_batch_size,
     )
     jobs: providers.Provider[Sequence[Job]] = providers.Singleton(
-        make_jobs, core.container.database, credit.container.service
+        make_jobs, core.container.database, credit.container.service, feature_log.container.retention
     )
     schedule: providers.Provider[Schedule] = providers.Singleton(
         Schedule, core.container.database, core.container.clock, jobs

@@ -6,6 +6,7 @@ from faregate.core.database import Database
 from faregate.core.logging import get_logger
 from faregate.core.schedule import Job
 from faregate.credit.service import CreditService
+from faregate.feature_log.retention import LogRetention
 
 __all__ = ["make_jobs"]
 
@@ -14,7 +15,7 @@ log = get_logger(__name__)
 _SWEEP_SIZE = 500
 
 
-def make_jobs(database: Database, credit: CreditService) -> Sequence[Job]:
+def make_jobs(database: Database, credit: CreditService, log_retention: LogRetention) -> Sequence[Job]:
     """Return the jobs of a worker."""
 
     async def sweep_wallets() -> None:
@@ -27,4 +28,7 @@ def make_jobs(database: Database, credit: CreditService) -> Sequence[Job]:
         if swept:
             log.info("wallets_swept", wallets=swept)
 
-    return [Job("sweep_wallets", 5.0, sweep_wallets)]
+    return [
+        Job("sweep_wallets", 5.0, sweep_wallets),
+        Job("keep_feature_logs", 3600.0, log_retention.sweep),
+    ]

@@ -114,7 +114,7 @@ class _Walk:
             return self._number(value)
         if isinstance(value, Mapping | list | tuple | set | frozenset):
             return self._guarded(cast("Any", value), secret)
-        return f"[{cast('type[Any]', type(value)).__name__}]"
+        return REDACTED if secret else f"[{cast('type[Any]', type(value)).__name__}]"
 
     def text(self, text: str) -> str:
         """Return what of a text may be kept: JSON inside is walked, long ones are cut after redaction."""
@@ -161,13 +161,13 @@ class _Walk:
         if isinstance(value, int) and value > 10**12:
             return "[redacted:card]" if value < 10**19 and is_card_number(str(value)) else value
         finite = value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
-        return value if finite else str(value)
+        return value if finite else None
 
     def _guarded(self, value: Any, secret: Secrecy) -> Any:
         if len(self._path) >= _DEPTH_LIMIT:
-            return TOO_DEEP
+            return REDACTED if secret else TOO_DEEP
         if id(value) in self._path:
-            return CIRCULAR
+            return REDACTED if secret else CIRCULAR
         self._path.add(id(value))
         try:
             if isinstance(value, Mapping):

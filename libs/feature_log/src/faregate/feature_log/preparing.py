@@ -58,7 +58,7 @@ class Preparer:
         digest, expires_at = self._digest(entry, texts, now)
         email = email_text(entry.user_email) if entry.user_email else None
         seal = self._sealer.seal
-        template = endpoint_template(endpoint)
+        template = endpoint_template(endpoint, entry.user_id)
         return PreparedLog(
             log_id=log_id,
             logged_at=at,
