@@ -22,7 +22,7 @@ class Line(httpx2.AsyncBaseTransport):
     """
 
     def __init__(self, gateway: Gateway) -> None:
-        self._inner = gateway._http._transport
+        self._inner = gateway.http._transport
         self.cut = False
         self.failures: list[str | int] = []
         self.paths: list[str] = []

@@ -59,7 +59,7 @@ SECRET_NAMES = [
         "database_url",
         "webhook_url",
         "signature",
-        "ｐａｓｓｗｏｒｄ",
+        "\uff50\uff41\uff53\uff53word",
     ),
     *("authToken", "bearer", "ssn", "passphrase", "signing_key", "recovery_codes"),
 ]

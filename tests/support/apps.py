@@ -44,7 +44,8 @@ class Gateway:
     def __init__(self, container: GatewayContainer, app: Starlette, http: httpx2.AsyncClient) -> None:
         self.container = container
         self.app = app
-        self._http = http
+        self.http = http
+        self.key = KEY
 
     @property
     def database(self) -> Database:
@@ -65,7 +66,7 @@ class Gateway:
         if body is not None:
             content = body if isinstance(body, bytes) else exact_json.dumps(body)
             sent = {"content-type": "application/json", **sent}
-        response = await self._http.request(method, path, content=content, headers=sent)
+        response = await self.http.request(method, path, content=content, headers=sent)
         answer = {} if raw else exact_json.loads(response.content)
         return Answer(response.status_code, answer, response.headers)
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "replay": ("replay:replay", "Run recorded LLM traffic through start, run and settle."),
     "migrate": ("migrate:migrate", "Bring the database to this version."),
     "verify": ("verify:verify", "Prove that every balance follows from the transfers."),
+    "bench": ("bench:app", "Measure what must hold under load."),
     "wallets": ("wallets:wallets", "Look at wallets and change them."),
     "grants": ("grants:grants", "Put credits into wallets, list and void what was put in."),
     "transactions": ("bookkeeping:transactions", "List what moved in a wallet."),
@@ -24,6 +25,8 @@ COMMANDS = {
     "statement": ("bookkeeping:statement", "Print what happened to one wallet, or to all, in a period."),
     "import": ("bookkeeping:import_openings", "Bring opening balances from a CSV file."),
     "digest": ("bookkeeping:digest", "Print one hash that anchors the whole ledger."),
+    "logs": ("logs:logs", "Find feature logs, delete, archive and restore them, rotate their keys."),
+    "privacy": ("privacy:privacy", "Show everything that is held on a user; erase what names them."),
     "doctor": ("doctor:doctor", "Look at everything that is needed, and say how to mend what is broken."),
 }
 

@@ -2,6 +2,8 @@
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.exports.service import ExportService
+from faregate.analytics.quotas.container import QuotasContainer
 from faregate.core.container import CoreContainer
 from faregate.core.key_store import KeyStore
 from faregate.core.personal_data import CORE_ERASURES, CORE_EXPORTS, SqlPersonalData
@@ -14,17 +16,21 @@ from faregate.gateway.auth import IAuthenticator
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
+from faregate.gateway.controllers.exports import ExportsController
 from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.keys import KeysController
 from faregate.gateway.controllers.privacy import PrivacyController
+from faregate.gateway.controllers.quotas import QuotasController
 from faregate.gateway.controllers.usage import UsageController
 from faregate.gateway.controllers.wallets import WalletsController
+from faregate.gateway.controllers.webhooks import WebhooksController
 from faregate.gateway.credentials import Authenticator
 from faregate.gateway.dispatch import Dispatcher
 from faregate.gateway.jwks import KeySet
 from faregate.gateway.operation import Controller
+from faregate.gateway.rate_limits import RateLimiter, limit_rules
 from faregate.gateway.tokens import SecretSource, TokenRules, Tokens
 from faregate.gateway.unit_of_work import UnitOfWork
 from faregate.usage.container import UsageContainer
@@ -66,7 +72,18 @@ class GatewayContainer(containers.DeclarativeContainer):
         database=core.container.database,
         subjects=core.container.subjects,
         outbox=core.container.outbox,
+        announcer=core.container.announcer,
         progress=core.container.heartbeats,
+    )
+    quotas = providers.Container(
+        QuotasContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+    )
+    exports: providers.Provider[ExportService] = providers.Singleton(
+        ExportService, core.container.database, core.container.clock
     )
     usage = providers.Container(
         UsageContainer,
@@ -76,6 +93,7 @@ class GatewayContainer(containers.DeclarativeContainer):
         credit=credit.container.service,
         clock=core.container.clock,
         extra_strategies=extra_strategies,
+        quotas=quotas.container.gate,
     )
 
     feature_log = providers.Container(
@@ -93,7 +111,10 @@ class GatewayContainer(containers.DeclarativeContainer):
     work: providers.Provider[UnitOfWork] = providers.Singleton(
         UnitOfWork, core.container.database, core.container.idempotency, core.container.audit
     )
-    dispatcher: providers.Provider[Dispatcher] = providers.Singleton(Dispatcher, authenticator, work)
+    limiter: providers.Provider[RateLimiter] = providers.Singleton(
+        RateLimiter, providers.Callable(limit_rules, settings), core.container.clock, settings.provided.redis_url
+    )
+    dispatcher: providers.Provider[Dispatcher] = providers.Singleton(Dispatcher, authenticator, limiter, work)
 
     credits_process_controller: providers.Provider[CreditsProcessController] = providers.Singleton(
         CreditsProcessController, usage.container.service, usage.container.wallets, core.container.transport
@@ -135,7 +156,16 @@ class GatewayContainer(containers.DeclarativeContainer):
     keys_controller: providers.Provider[KeysController] = providers.Singleton(
         KeysController, core.container.database, core.container.keys, credit.container.limits, core.container.clock
     )
+    webhooks_controller: providers.Provider[WebhooksController] = providers.Singleton(
+        WebhooksController, core.container.database, core.container.webhooks
+    )
     audit_controller: providers.Provider[AuditController] = providers.Singleton(AuditController, core.container.audit)
+    quotas_controller: providers.Provider[QuotasController] = providers.Singleton(
+        QuotasController, quotas.container.service
+    )
+    exports_controller: providers.Provider[ExportsController] = providers.Singleton(
+        ExportsController, exports, core.container.clock
+    )
     controllers: providers.Provider[list[Controller]] = providers.List(
         credits_process_controller,
         usage_controller,
@@ -146,5 +176,8 @@ class GatewayContainer(containers.DeclarativeContainer):
         health_controller,
         keys_controller,
         audit_controller,
+        webhooks_controller,
         bookkeeping_controller,
+        quotas_controller,
+        exports_controller,
     )

@@ -21,7 +21,7 @@ def success(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return an answer that says yes."""
-    content: dict[str, Any] = {"success": True, "status": status, "message": message, "data": data}
+    content: dict[str, Any] = {"success": status < 400, "status": status, "message": message, "data": data}
     if meta is not None:
         content["meta"] = dict(meta)
     return json_response(content, status=status, headers=headers)
@@ -51,8 +51,15 @@ def failure(
         "data": {**(data or {}), "message": error.detail},
         "error": {**error.facts, **described},
     }
-    challenge = {"www-authenticate": 'Bearer realm="faregate"'} if status == 401 else {}
-    return json_response(content, status=status, headers={**challenge, **(headers or {})})
+    return json_response(content, status=status, headers={**_standard_headers(error, status), **(headers or {})})
+
+
+def _standard_headers(error: FaregateError, status: int) -> dict[str, str]:
+    if status == 401:
+        return {"www-authenticate": 'Bearer realm="faregate"'}
+    if status in {429, 503}:
+        return {"retry-after": str(error.facts.get("retry_after_seconds", 1))}
+    return {}
 
 
 def json_response(content: Any, *, status: int, headers: Mapping[str, str] | None = None) -> Response:

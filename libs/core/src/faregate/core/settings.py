@@ -109,6 +109,42 @@ class Settings(BaseSettings):
         default=None, description="`iss` that tokens must have", examples=["https://login.example.com/"]
     )
     jwt_audience: str | None = Field(default=None, description="`aud` that tokens must have", examples=["faregate"])
+    rate_limit_key: int = Field(
+        default=120000,
+        ge=0,
+        le=10**9,
+        description="requests per minute of one server key; 0 for no limit",
+        examples=["120000"],
+    )
+    rate_limit_admin: int = Field(
+        default=6000,
+        ge=0,
+        le=10**9,
+        description="requests per minute of one person who is an admin; 0 for no limit",
+        examples=["6000"],
+    )
+    rate_limit_analyst: int = Field(
+        default=1200,
+        ge=0,
+        le=10**9,
+        description="requests per minute of one analyst; 0 for no limit",
+        examples=["1200"],
+    )
+    rate_limit_user: int = Field(
+        default=600, ge=0, le=10**9, description="requests per minute of one user; 0 for no limit", examples=["600"]
+    )
+    rate_limit_refused: int = Field(
+        default=300,
+        ge=0,
+        le=10**9,
+        description="wrong credentials per minute from one network address; 0 for no limit",
+        examples=["300"],
+    )
+    webhook_allow_private: bool = Field(
+        default=False,
+        description="let webhooks go to http, to any port and to private networks; only where all who add them are trusted",
+        examples=["true"],
+    )
     credit_price_usd: Annotated[Decimal, Field(gt=0, lt=10**6)] = Field(
         default=Decimal("0.01"), description="what one credit costs, in USD", examples=["0.01"]
     )

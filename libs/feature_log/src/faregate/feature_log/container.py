@@ -5,6 +5,7 @@ from datetime import timedelta
 from dependency_injector import containers, providers
 
 from faregate.core.archives import Archives
+from faregate.core.audit import AuditLog
 from faregate.core.clock import IClock
 from faregate.core.database import Database
 from faregate.core.partitions import Partitions
@@ -61,6 +62,7 @@ class FeatureLogContainer(containers.DeclarativeContainer):
         instance_of=IRedactor, default=providers.Singleton(make_redactor, settings)
     )
 
+    audit: providers.Provider[AuditLog] = providers.Singleton(AuditLog, database, subjects)
     sealer: providers.Provider[Sealer] = providers.Singleton(make_sealer, settings)
     preparer: providers.Provider[Preparer] = providers.Singleton(make_preparer, settings, redactor, sealer)
     partitions: providers.Provider[Partitions] = providers.Singleton(Partitions, database, "feature_log")
@@ -95,4 +97,5 @@ class FeatureLogContainer(containers.DeclarativeContainer):
         repository,
         search,
         sealer,
+        audit,
     )

@@ -82,6 +82,7 @@ class CreditsProcessController(Controller):
         "/api/credits-process/end-multimodel",
         scope=_SCOPE,
         answer=EndAnswer,
+        also={202: ProcessingAnswer},
         errors=(UnknownFeatureError, HoldMismatchError, UsageKeyConflictError),
     )
     async def end_multimodel(self, call: Call, body: EndMultimodelBody) -> Reply:
@@ -93,6 +94,7 @@ class CreditsProcessController(Controller):
         "/api/credits-process/end",
         scope=_SCOPE,
         answer=EndAnswer,
+        also={202: ProcessingAnswer},
         errors=(UnknownFeatureError, HoldMismatchError, UsageKeyConflictError),
     )
     async def end(self, call: Call, body: EndBody) -> Reply:
