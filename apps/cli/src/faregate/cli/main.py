@@ -26,6 +26,8 @@ COMMANDS = {
     "import": ("bookkeeping:import_openings", "Bring opening balances from a CSV file."),
     "digest": ("bookkeeping:digest", "Print one hash that anchors the whole ledger."),
     "dlq": ("dlq:dlq", "Read, replay and drop messages that could not be handled."),
+    "logs": ("logs:logs", "Find feature logs, delete, archive and restore them, rotate their keys."),
+    "privacy": ("privacy:privacy", "Show everything that is held on a user; erase what names them."),
     "doctor": ("doctor:doctor", "Look at everything that is needed, and say how to mend what is broken."),
 }
 

@@ -6,9 +6,12 @@ from faregate.analytics.exports.service import ExportService
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.core.container import CoreContainer
 from faregate.core.key_store import KeyStore
+from faregate.core.personal_data import CORE_ERASURES, CORE_EXPORTS, SqlPersonalData
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
+from faregate.credit.personal_data import CREDIT_ERASURES, CREDIT_EXPORTS
 from faregate.feature_log.container import FeatureLogContainer
+from faregate.feature_log.privacy import PrivacyService
 from faregate.gateway.auth import IAuthenticator
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
@@ -19,6 +22,7 @@ from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.keys import KeysController
+from faregate.gateway.controllers.privacy import PrivacyController
 from faregate.gateway.controllers.quotas import QuotasController
 from faregate.gateway.controllers.usage import UsageController
 from faregate.gateway.controllers.wallets import WalletsController
@@ -32,6 +36,7 @@ from faregate.gateway.tokens import SecretSource, TokenRules, Tokens
 from faregate.gateway.unit_of_work import UnitOfWork
 from faregate.usage.container import UsageContainer
 from faregate.usage.interfaces import IFeatureStrategy
+from faregate.usage.personal_data import USAGE_ERASURES, USAGE_EXPORTS
 
 __all__ = ["GatewayContainer"]
 
@@ -130,6 +135,19 @@ class GatewayContainer(containers.DeclarativeContainer):
     features_controller: providers.Provider[FeaturesController] = providers.Singleton(
         FeaturesController, usage.container.catalog
     )
+    privacy: providers.Provider[PrivacyService] = providers.Singleton(
+        PrivacyService,
+        core.container.database,
+        core.container.subjects,
+        core.container.audit,
+        providers.List(
+            feature_log.container.personal_data,
+            providers.Singleton(SqlPersonalData, core.container.database, USAGE_EXPORTS, USAGE_ERASURES),
+            providers.Singleton(SqlPersonalData, core.container.database, CREDIT_EXPORTS, CREDIT_ERASURES),
+            providers.Singleton(SqlPersonalData, core.container.database, CORE_EXPORTS, CORE_ERASURES),
+        ),
+    )
+    privacy_controller: providers.Provider[PrivacyController] = providers.Singleton(PrivacyController, privacy)
     feature_logs_controller: providers.Provider[FeatureLogsController] = providers.Singleton(
         FeatureLogsController,
         feature_log.container.service,
@@ -158,6 +176,7 @@ class GatewayContainer(containers.DeclarativeContainer):
         wallets_controller,
         features_controller,
         feature_logs_controller,
+        privacy_controller,
         health_controller,
         keys_controller,
         audit_controller,

@@ -132,6 +132,7 @@ class WorkerContainer(containers.DeclarativeContainer):
         credit.container.service,
         quotas.container.service,
         quotas.container.deliverer,
+        feature_log.container.retention,
     )
     schedule: providers.Provider[Schedule] = providers.Singleton(
         Schedule, core.container.database, core.container.clock, jobs

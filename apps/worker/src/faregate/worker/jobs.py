@@ -8,6 +8,7 @@ from faregate.core.database import Database
 from faregate.core.logging import get_logger
 from faregate.core.schedule import Job
 from faregate.credit.service import CreditService
+from faregate.feature_log.retention import LogRetention
 
 __all__ = ["make_jobs"]
 
@@ -18,7 +19,11 @@ _WATCH_QUOTAS_SECONDS = 30.0
 
 
 def make_jobs(
-    database: Database, credit: CreditService, quotas: QuotaService, deliverer: AlertDeliverer
+    database: Database,
+    credit: CreditService,
+    quotas: QuotaService,
+    deliverer: AlertDeliverer,
+    log_retention: LogRetention,
 ) -> Sequence[Job]:
     """Return the jobs of a worker."""
 
@@ -42,4 +47,5 @@ def make_jobs(
     return [
         Job("sweep_wallets", 5.0, sweep_wallets),
         Job("watch_quotas", _WATCH_QUOTAS_SECONDS, watch_quotas),
+        Job("keep_feature_logs", 3600.0, log_retention.sweep),
     ]

@@ -27,6 +27,11 @@ app = App(name="bench", help="Measure what must hold under load, on a private Po
 for _name in ("settle", "start", "hot_wallet"):
     app.command(f"faregate.cli.commands.bench_process:{_name}", name=_name.replace("_", "-"))
 
+app.command("faregate.cli.commands.bench_logs:redaction", help="Time the redaction of secrets, and fuzz it.")
+app.command(
+    "faregate.cli.commands.bench_logs:logs", help="Feature logs: ingest beside raw COPY, search over a million."
+)
+
 _VERIFY_SECONDS = 10
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 _Output = Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")]
