@@ -2,12 +2,14 @@
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.container import AnalyticsContainer
 from faregate.core.container import CoreContainer
 from faregate.core.key_store import KeyStore
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
 from faregate.feature_log.container import FeatureLogContainer
 from faregate.gateway.auth import IAuthenticator
+from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
@@ -16,6 +18,7 @@ from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.keys import KeysController
 from faregate.gateway.controllers.usage import UsageController
+from faregate.gateway.controllers.usage_events import UsageEventsController
 from faregate.gateway.controllers.wallets import WalletsController
 from faregate.gateway.credentials import Authenticator
 from faregate.gateway.dispatch import Dispatcher
@@ -83,6 +86,14 @@ class GatewayContainer(containers.DeclarativeContainer):
         names=usage.container.catalog,
     )
 
+    analytics = providers.Container(
+        AnalyticsContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+    )
+
     authenticator: providers.Provider[IAuthenticator] = providers.Singleton(
         make_authenticator, settings, core.container.keys
     )
@@ -122,6 +133,16 @@ class GatewayContainer(containers.DeclarativeContainer):
         KeysController, core.container.database, core.container.keys, credit.container.limits, core.container.clock
     )
     audit_controller: providers.Provider[AuditController] = providers.Singleton(AuditController, core.container.audit)
+    usage_events_controller: providers.Provider[UsageEventsController] = providers.Singleton(
+        UsageEventsController, usage.container.recorder, usage.container.history
+    )
+    analytics_controller: providers.Provider[AnalyticsController] = providers.Singleton(
+        AnalyticsController,
+        analytics.container.service,
+        analytics.container.patterns,
+        core.container.clock,
+        settings.provided.credit_price_usd,
+    )
     controllers: providers.Provider[list[Controller]] = providers.List(
         credits_process_controller,
         usage_controller,
@@ -132,4 +153,6 @@ class GatewayContainer(containers.DeclarativeContainer):
         keys_controller,
         audit_controller,
         bookkeeping_controller,
+        usage_events_controller,
+        analytics_controller,
     )

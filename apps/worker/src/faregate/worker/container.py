@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.container import AnalyticsContainer
 from faregate.core.clock import IClock
 from faregate.core.container import CoreContainer
 from faregate.core.interfaces import ITransport
-from faregate.core.queues import FEATURE_LOG_QUEUE, SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
+from faregate.core.queues import FEATURE_LOG_QUEUE, SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE, USAGE_EVENTS_QUEUE
 from faregate.core.schedule import Job, Schedule
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
@@ -19,6 +20,7 @@ from faregate.worker.consumer import Consumer
 from faregate.worker.handlers.feature_logs import FeatureLogHandler
 from faregate.worker.handlers.settlement import SettlementHandler
 from faregate.worker.handlers.top_up import TopUpHandler
+from faregate.worker.handlers.usage_events import UsageEventHandler
 from faregate.worker.jobs import make_jobs
 from faregate.worker.worker import Worker
 
@@ -33,6 +35,7 @@ def make_consumers(
     settlement: SettlementHandler,
     top_ups: TopUpHandler,
     logs: FeatureLogHandler,
+    events: UsageEventHandler,
     clock: IClock,
     batch_size: int,
 ) -> Sequence[Consumer]:
@@ -44,6 +47,7 @@ def make_consumers(
         ),
         Consumer(outbox, TOP_UP_QUEUE, top_ups.handle, clock, batch_size=_TOP_UPS_AT_ONCE),
         Consumer(transport, FEATURE_LOG_QUEUE, logs.handle, clock, batch_size=batch_size),
+        Consumer(transport, USAGE_EVENTS_QUEUE, events.handle, clock, batch_size=batch_size),
     ]
 
 
@@ -83,11 +87,22 @@ class WorkerContainer(containers.DeclarativeContainer):
         names=usage.container.catalog,
     )
 
+    analytics = providers.Container(
+        AnalyticsContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+    )
+
     feature_logs: providers.Provider[FeatureLogHandler] = providers.Singleton(
         FeatureLogHandler, feature_log.container.service, core.container.transport, feature_log.container.redactor
     )
     settlement: providers.Provider[SettlementHandler] = providers.Singleton(
         SettlementHandler, usage.container.service, core.container.transport
+    )
+    usage_events: providers.Provider[UsageEventHandler] = providers.Singleton(
+        UsageEventHandler, usage.container.recorder, core.container.transport
     )
     top_ups: providers.Provider[TopUpHandler] = providers.Singleton(TopUpHandler, credit.container.top_ups)
     consumers: providers.Provider[Sequence[Consumer]] = providers.Singleton(
@@ -97,11 +112,16 @@ class WorkerContainer(containers.DeclarativeContainer):
         settlement,
         top_ups,
         feature_logs,
+        usage_events,
         core.container.clock,
         settings.provided.settle_batch_size,
     )
     jobs: providers.Provider[Sequence[Job]] = providers.Singleton(
-        make_jobs, core.container.database, credit.container.service
+        make_jobs,
+        core.container.database,
+        credit.container.service,
+        usage.container.upkeep,
+        analytics.container.roller,
     )
     schedule: providers.Provider[Schedule] = providers.Singleton(
         Schedule, core.container.database, core.container.clock, jobs

@@ -12,6 +12,7 @@ from faregate.usage.definitions import DefinitionRepository
 from faregate.usage.directory import DatabaseDirectory
 from faregate.usage.event_history import EventHistory
 from faregate.usage.event_repository import EventRepository
+from faregate.usage.event_upkeep import EventUpkeep
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import FeatureCatalog
 from faregate.usage.interfaces import (
@@ -106,6 +107,9 @@ class UsageContainer(containers.DeclarativeContainer):
     )
     history: providers.Provider[EventHistory] = providers.Singleton(
         EventHistory, database, subjects, events, partitions, recorder
+    )
+    upkeep: providers.Provider[EventUpkeep] = providers.Singleton(
+        EventUpkeep, database, events, partitions, clock, dedupe_days=settings.provided.dedupe_days
     )
     settled_events: providers.Provider[SettledEvents] = providers.Singleton(SettledEvents, database, partitions, clock)
     price_repository: providers.Provider[PriceRepository] = providers.Singleton(PriceRepository, database)
