@@ -21,7 +21,14 @@ async def send(gateway: Gateway, body: Any, kind: str = "application/json") -> d
 
 
 async def test_one_event_an_array_lines_and_cloud_events(gateway: Gateway) -> None:
-    cloud = {"specversion": "1.0", "id": "c1", "source": "/app", "type": "chat", "subject": "bob", "data": {"credits": 1}}
+    cloud = {
+        "specversion": "1.0",
+        "id": "c1",
+        "source": "/app",
+        "type": "chat",
+        "subject": "bob",
+        "data": {"credits": 1},
+    }
     lines = b"\n".join([*(exact_json.dumps(event(n)) for n in range(3, 9)), b"", b"{broken", b'{"user_id":"anna"}'])
 
     assert await send(gateway, event(1)) == {"accepted": 1, "duplicates": 0, "rejected": []}
@@ -59,7 +66,11 @@ async def test_a_settlement_is_in_the_next_answer(gateway: Gateway) -> None:
     await gateway.feature("ai_chat")
     await gateway.start("anna", "ai_chat", usage_key="k1")
     end = await gateway.end(
-        "anna", "ai_chat", usage_key="k1", duration=1500, usages=[{"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}]
+        "anna",
+        "ai_chat",
+        usage_key="k1",
+        duration=1500,
+        usages=[{"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}],
     )
 
     dashboard = (await gateway.get("/api/analytics/dashboard?groupBy=day")).data
@@ -96,6 +107,10 @@ async def test_statistics_of_a_meter_are_exact(gateway: Gateway) -> None:
 
 
 async def test_a_wrong_question_names_the_field(gateway: Gateway) -> None:
-    for query, param in [("startDate=yesterday", "startDate"), ("timezone=Mars", "timezone"), ("status=fine", "status")]:
+    for query, param in [
+        ("startDate=yesterday", "startDate"),
+        ("timezone=Mars", "timezone"),
+        ("status=fine", "status"),
+    ]:
         answer = await gateway.get(f"/api/analytics/metrics?{query}")
         assert (answer.status, answer.error["param"]) == (422, param)

@@ -24,12 +24,16 @@ async def test_messages_count_once_and_bad_items_go_on_alone(database_url: str) 
     good = {"user_id": "anna", "service": "chat"}
     bad = {"user_id": "anna", "service": "chat", "status": 1}
 
-    first = await handler.handle([delivery([good, {**good, "id": "x"}]), delivery([good, bad], "m2"), delivery(bad, "m3")])
-    again = await handler.handle([
-        delivery([good, {**good, "id": "x"}], redelivered=True),
-        delivery(good, None),
-        delivery(good, None, redelivered=True),
-    ])
+    first = await handler.handle(
+        [delivery([good, {**good, "id": "x"}]), delivery([good, bad], "m2"), delivery(bad, "m3")]
+    )
+    again = await handler.handle(
+        [
+            delivery([good, {**good, "id": "x"}], redelivered=True),
+            delivery(good, None),
+            delivery(good, None, redelivered=True),
+        ]
+    )
     async with core.database().transaction() as session:
         counted = await core.database().rows(session, "select sum(requests) as n from faregate.usage_event")
     backlog = await core.transport().backlog(USAGE_EVENTS_QUEUE)

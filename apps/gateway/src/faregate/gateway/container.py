@@ -3,6 +3,8 @@
 from dependency_injector import containers, providers
 
 from faregate.analytics.container import AnalyticsContainer
+from faregate.analytics.exports.service import ExportService
+from faregate.analytics.quotas.container import QuotasContainer
 from faregate.core.container import CoreContainer
 from faregate.core.key_store import KeyStore
 from faregate.core.settings import Settings
@@ -13,13 +15,16 @@ from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
+from faregate.gateway.controllers.exports import ExportsController
 from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.keys import KeysController
+from faregate.gateway.controllers.quotas import QuotasController
 from faregate.gateway.controllers.usage import UsageController
 from faregate.gateway.controllers.usage_events import UsageEventsController
 from faregate.gateway.controllers.wallets import WalletsController
+from faregate.gateway.controllers.webhooks import WebhooksController
 from faregate.gateway.credentials import Authenticator
 from faregate.gateway.dispatch import Dispatcher
 from faregate.gateway.jwks import KeySet
@@ -65,7 +70,18 @@ class GatewayContainer(containers.DeclarativeContainer):
         database=core.container.database,
         subjects=core.container.subjects,
         outbox=core.container.outbox,
+        announcer=core.container.announcer,
         progress=core.container.heartbeats,
+    )
+    quotas = providers.Container(
+        QuotasContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+    )
+    exports: providers.Provider[ExportService] = providers.Singleton(
+        ExportService, core.container.database, core.container.clock
     )
     usage = providers.Container(
         UsageContainer,
@@ -75,6 +91,7 @@ class GatewayContainer(containers.DeclarativeContainer):
         credit=credit.container.service,
         clock=core.container.clock,
         extra_strategies=extra_strategies,
+        quotas=quotas.container.gate,
     )
 
     feature_log = providers.Container(
@@ -132,6 +149,9 @@ class GatewayContainer(containers.DeclarativeContainer):
     keys_controller: providers.Provider[KeysController] = providers.Singleton(
         KeysController, core.container.database, core.container.keys, credit.container.limits, core.container.clock
     )
+    webhooks_controller: providers.Provider[WebhooksController] = providers.Singleton(
+        WebhooksController, core.container.database, core.container.webhooks
+    )
     audit_controller: providers.Provider[AuditController] = providers.Singleton(AuditController, core.container.audit)
     usage_events_controller: providers.Provider[UsageEventsController] = providers.Singleton(
         UsageEventsController, usage.container.recorder, usage.container.history
@@ -143,6 +163,12 @@ class GatewayContainer(containers.DeclarativeContainer):
         core.container.clock,
         settings.provided.credit_price_usd,
     )
+    quotas_controller: providers.Provider[QuotasController] = providers.Singleton(
+        QuotasController, quotas.container.service
+    )
+    exports_controller: providers.Provider[ExportsController] = providers.Singleton(
+        ExportsController, exports, core.container.clock
+    )
     controllers: providers.Provider[list[Controller]] = providers.List(
         credits_process_controller,
         usage_controller,
@@ -152,7 +178,10 @@ class GatewayContainer(containers.DeclarativeContainer):
         health_controller,
         keys_controller,
         audit_controller,
+        webhooks_controller,
         bookkeeping_controller,
         usage_events_controller,
         analytics_controller,
+        quotas_controller,
+        exports_controller,
     )

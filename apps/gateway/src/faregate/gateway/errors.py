@@ -43,6 +43,8 @@ STATUS: Mapping[str, int] = {
     "log_sealed": 409,
     "unknown_key": 404,
     "too_many_keys": 409,
+    "unknown_webhook": 404,
+    "unsafe_url": 422,
     "rate_limited": 429,
     "request_timeout": 408,
     "unknown_event": 404,

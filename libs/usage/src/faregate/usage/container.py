@@ -28,6 +28,7 @@ from faregate.usage.prices import PriceService
 from faregate.usage.pricing import PriceBook
 from faregate.usage.recording import UsageRecorder
 from faregate.usage.repository import UsageRepository
+from faregate.usage.repricing import Repricer
 from faregate.usage.service import UsageService
 from faregate.usage.settled_events import SettledEvents
 from faregate.usage.settling import Settler
@@ -36,7 +37,11 @@ from faregate.usage.strategies import (
     FixedStrategy,
     FreeStrategy,
     GenerateQuestionPaperStrategy,
+    GraduatedStrategy,
+    PackageStrategy,
+    PerUnitStrategy,
     TokenPricedStrategy,
+    VolumeStrategy,
 )
 from faregate.usage.values import FeatureKey, PricingPolicy
 from faregate.usage.wallets import WalletService
@@ -78,10 +83,14 @@ class UsageContainer(containers.DeclarativeContainer):
 
     built_in_strategies: providers.Provider[dict[str, IFeatureStrategy]] = providers.Dict(
         {
-            "fixed": providers.Singleton(FixedStrategy),
-            "free": providers.Singleton(FreeStrategy),
+            "fixed": providers.Singleton(FixedStrategy, prices),
+            "free": providers.Singleton(FreeStrategy, prices),
+            "graduated": providers.Singleton(GraduatedStrategy, prices),
+            "package": providers.Singleton(PackageStrategy, prices),
+            "per_unit": providers.Singleton(PerUnitStrategy, prices),
             "token_priced": providers.Singleton(TokenPricedStrategy, prices),
-            FeatureKey.GENERATE_QUESTION_PAPER.value: providers.Singleton(GenerateQuestionPaperStrategy),
+            "volume": providers.Singleton(VolumeStrategy, prices),
+            FeatureKey.GENERATE_QUESTION_PAPER.value: providers.Singleton(GenerateQuestionPaperStrategy, prices),
         }
     )
     factory: providers.Provider[FeatureFactory] = providers.Singleton(
@@ -138,6 +147,9 @@ class UsageContainer(containers.DeclarativeContainer):
     wallets: providers.Provider[WalletService] = providers.Singleton(WalletService, database, credit, subjects, members)
     price_service: providers.Provider[PriceService] = providers.Singleton(
         PriceService, database, prices, price_repository, definitions, clock
+    )
+    repricer: providers.Provider[Repricer] = providers.Singleton(
+        Repricer, database, catalog, factory, price_service, prices, price_repository, repository, credit
     )
     service: providers.Provider[UsageService] = providers.Singleton(
         UsageService, database, credit, subjects, catalog, price_service, starter, settler, repository

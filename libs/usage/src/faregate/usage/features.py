@@ -70,6 +70,10 @@ class Catalog:
             return retired
         return self.find(ref)
 
+    def settled_feature(self, key: str) -> Feature:
+        """Return the feature of a settled use, deleted or not; one that nobody knows any more is priced by its tokens."""
+        return self.features.get(key) or self._retired.get(key) or Feature(key=key, strategy="token_priced")
+
     def get(self, key: str) -> Feature:
         """Return the feature of that key (or id), active or not, or raise `UnknownFeatureError`."""
         return self._lookup(key, "feature_key")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -162,6 +163,42 @@ class UsageService:
             organization_id=organization_id,
             metadata=metadata,
             spender=spender,
+        )
+        catalog = await self._rules()
+        if session is not None:
+            return await self._record(session, catalog, request)
+        return await self._database.run(lambda own: self._record(own, catalog, request))
+
+    async def debit(
+        self,
+        owner_id: str,
+        service: str,
+        credits: Decimal,
+        *,
+        usage_key: str | None = None,
+        organization_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        session: AsyncSession | None = None,
+    ) -> FeatureUsage:
+        """Charge an amount for a `service`, which need be no feature; who pays is decided as for any use.
+
+        In the caller's `session` as with `record_usage`. The same `usage_key` again returns the first debit.
+
+        Raises:
+            InvalidError: the amount is negative, finer than 0.000001 or too large.
+            InsufficientCreditsError, WalletFrozenError: refused, nothing is written.
+            UsageKeyConflictError: the key was used with another meaning.
+        """
+        if to_micros(credits) < 0:
+            raise InvalidError("credits must not be negative", param="credits")
+        request = SettleRequest(
+            usage_key=_usage_key(usage_key),
+            user_id=check_external_id(owner_id, param="owner_id"),
+            feature=FeatureRef(value=check_external_id(service, param="service")),
+            usages=(ModelUsage(None, quantity=credits, unit="credits"),),
+            organization_id=organization_id,
+            metadata=metadata,
+            amount=credits,
         )
         catalog = await self._rules()
         if session is not None:

@@ -265,7 +265,9 @@ class Accessible:
 
 @dataclass(frozen=True, slots=True)
 class SettleRequest:
-    """What one use took. `keyless` when the key was minted for a caller that gave none.
+    """What one use took; `amount` is for a plain debit, which no strategy prices.
+
+    `keyless` when the key was minted for a caller that gave none.
 
     `spender` is the id of the API key that asks, here and on a start: its spending limits count.
     """
@@ -278,6 +280,7 @@ class SettleRequest:
     duration_ms: int | None = None
     metadata: Mapping[str, Any] | None = None
     keyless: bool = False
+    amount: Decimal | None = None
     spender: str | None = None
 
 
