@@ -9,6 +9,7 @@ from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
 from faregate.credit.service import CreditService
 from faregate.usage.definitions import DefinitionRepository
+from faregate.usage.buffering import BufferedRecorder
 from faregate.usage.directory import DatabaseDirectory
 from faregate.usage.event_history import EventHistory
 from faregate.usage.event_repository import EventRepository
@@ -116,6 +117,12 @@ class UsageContainer(containers.DeclarativeContainer):
     )
     history: providers.Provider[EventHistory] = providers.Singleton(
         EventHistory, database, subjects, events, partitions, recorder
+    )
+    buffered: providers.Provider[BufferedRecorder] = providers.Factory(
+        BufferedRecorder,
+        recorder,
+        batch_size=settings.provided.batch_size,
+        batch_timeout_seconds=settings.provided.batch_timeout_seconds,
     )
     upkeep: providers.Provider[EventUpkeep] = providers.Singleton(
         EventUpkeep, database, events, partitions, clock, dedupe_days=settings.provided.dedupe_days

@@ -111,9 +111,12 @@ class UsageRecorder:
                     return
                 reports.append((offset, await self._record_alone(chunk)))
 
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(_LANES):
-                tasks.create_task(lane())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(_LANES):
+                    tasks.create_task(lane())
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
         total = IngestReport()
         for offset, report in sorted(reports, key=lambda pair: pair[0]):
             total = total.plus(report, offset)
