@@ -83,6 +83,13 @@ class GatewayContainer(containers.DeclarativeContainer):
     exports: providers.Provider[ExportService] = providers.Singleton(
         ExportService, core.container.database, core.container.clock
     )
+    analytics = providers.Container(
+        AnalyticsContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+    )
     usage = providers.Container(
         UsageContainer,
         settings=settings,
@@ -90,6 +97,7 @@ class GatewayContainer(containers.DeclarativeContainer):
         subjects=core.container.subjects,
         credit=credit.container.service,
         clock=core.container.clock,
+        hold_history=analytics.container.hold_history,
         extra_strategies=extra_strategies,
         quotas=quotas.container.gate,
     )
@@ -101,14 +109,6 @@ class GatewayContainer(containers.DeclarativeContainer):
         subjects=core.container.subjects,
         clock=core.container.clock,
         names=usage.container.catalog,
-    )
-
-    analytics = providers.Container(
-        AnalyticsContainer,
-        settings=settings,
-        database=core.container.database,
-        subjects=core.container.subjects,
-        clock=core.container.clock,
     )
 
     authenticator: providers.Provider[IAuthenticator] = providers.Singleton(

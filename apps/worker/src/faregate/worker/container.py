@@ -98,6 +98,13 @@ class WorkerContainer(containers.DeclarativeContainer):
         clock=core.container.clock,
         channels=channels,
     )
+    analytics = providers.Container(
+        AnalyticsContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+    )
     usage = providers.Container(
         UsageContainer,
         settings=settings,
@@ -105,6 +112,7 @@ class WorkerContainer(containers.DeclarativeContainer):
         subjects=core.container.subjects,
         credit=credit.container.service,
         clock=core.container.clock,
+        hold_history=analytics.container.hold_history,
         extra_strategies=extra_strategies,
         quotas=quotas.container.gate,
     )
@@ -116,14 +124,6 @@ class WorkerContainer(containers.DeclarativeContainer):
         subjects=core.container.subjects,
         clock=core.container.clock,
         names=usage.container.catalog,
-    )
-
-    analytics = providers.Container(
-        AnalyticsContainer,
-        settings=settings,
-        database=core.container.database,
-        subjects=core.container.subjects,
-        clock=core.container.clock,
     )
 
     feature_logs: providers.Provider[FeatureLogHandler] = providers.Singleton(

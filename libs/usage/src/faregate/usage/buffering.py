@@ -146,4 +146,3 @@ class BufferedRecorder:
 
 def _named(event: UsageEvent) -> UsageEvent:
     return event.model_copy(update={"id": str(new_uuid7()), "source": event.source or _SOURCE})
-

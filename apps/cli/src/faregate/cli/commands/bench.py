@@ -67,7 +67,7 @@ async def _contention(attempts: int, connections: int, wallets: tuple[int, ...],
     with Progress(*_COLUMNS, console=errors, transient=True, disable=not errors.is_terminal) as progress:
         for number in wallets:
             task = progress.add_task(f"{number:,} wallets", total=each)
-            async with _private_database(connections + 4) as database:
+            async with private_database(connections + 4) as database:
                 played = await contend(
                     database,
                     wallets=number,
@@ -77,7 +77,7 @@ async def _contention(attempts: int, connections: int, wallets: tuple[int, ...],
                     on_progress=lambda done, task=task: progress.update(task, completed=done),
                 )
             rounds.append(played)
-    async with _private_database(connections + 4) as database:
+    async with private_database(connections + 4) as database:
         bound = max(2, attempts // 100)
         naive = await contend_naively(database, bound=bound, attempts=bound * 4, connections=connections)
     return rounds, naive
@@ -85,7 +85,7 @@ async def _contention(attempts: int, connections: int, wallets: tuple[int, ...],
 
 async def _verification(transfers: int, wallets: int) -> int:
     clock = SystemClock()
-    async with _private_database(10) as database:
+    async with private_database(10) as database:
         with Progress(*_COLUMNS, console=errors, transient=True, disable=not errors.is_terminal) as progress:
             task = progress.add_task("filling", total=transfers)
             await fill(
@@ -106,7 +106,7 @@ async def _verification(transfers: int, wallets: int) -> int:
 
 
 @asynccontextmanager
-async def _private_database(connections: int) -> AsyncGenerator[Database]:
+async def private_database(connections: int) -> AsyncGenerator[Database]:
     with tempfile.TemporaryDirectory(prefix="faregate-bench-", ignore_cleanup_errors=True) as directory:
         Path(directory).chmod(0o755)
         server = EmbeddedServer(
