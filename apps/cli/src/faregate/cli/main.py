@@ -25,6 +25,7 @@ COMMANDS = {
     "statement": ("bookkeeping:statement", "Print what happened to one wallet, or to all, in a period."),
     "import": ("bookkeeping:import_openings", "Bring opening balances from a CSV file."),
     "digest": ("bookkeeping:digest", "Print one hash that anchors the whole ledger."),
+    "dlq": ("dlq:dlq", "Read, replay and drop messages that could not be handled."),
     "doctor": ("doctor:doctor", "Look at everything that is needed, and say how to mend what is broken."),
 }
 

@@ -15,6 +15,7 @@ from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
+from faregate.gateway.controllers.dead_letters import DeadLettersController
 from faregate.gateway.controllers.exports import ExportsController
 from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
@@ -131,6 +132,9 @@ class GatewayContainer(containers.DeclarativeContainer):
     wallets_controller: providers.Provider[WalletsController] = providers.Singleton(
         WalletsController, usage.container.wallets
     )
+    dead_letters_controller: providers.Provider[DeadLettersController] = providers.Singleton(
+        DeadLettersController, core.container.dead_letters
+    )
     bookkeeping_controller: providers.Provider[BookkeepingController] = providers.Singleton(
         BookkeepingController, credit.container.bookkeeping
     )
@@ -182,6 +186,7 @@ class GatewayContainer(containers.DeclarativeContainer):
         bookkeeping_controller,
         usage_events_controller,
         analytics_controller,
+        dead_letters_controller,
         quotas_controller,
         exports_controller,
     )

@@ -41,6 +41,7 @@ STATUS: Mapping[str, int] = {
     "archive_damaged": 409,
     "unknown_log": 404,
     "log_sealed": 409,
+    "unknown_dead_letter": 404,
     "unknown_key": 404,
     "too_many_keys": 409,
     "unknown_webhook": 404,

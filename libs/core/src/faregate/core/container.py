@@ -8,6 +8,7 @@ from dependency_injector import containers, providers
 from faregate.core.audit import AuditLog
 from faregate.core.clock import IClock, SystemClock
 from faregate.core.database import Database
+from faregate.core.dead_letters import DeadLetterDesk
 from faregate.core.egress import Egress
 from faregate.core.embedded import EmbeddedServer, default_data_dir
 from faregate.core.errors import MissingExtraError
@@ -72,8 +73,8 @@ engines = asynccontextmanager(running)
 
 
 class CoreContainer(containers.DeclarativeContainer):
-    """Needs `settings`; exports `database`, `transport`, `outbox`, `subjects`, `heartbeats`, `idempotency`, `audit`,
-    `keys`, `egress`, `announcer`, `webhooks`, `clock` and `lifecycle`.
+    """Needs `settings`; exports `database`, `transport`, `outbox`, `dead_letters`, `subjects`, `heartbeats`, `idempotency`,
+    `audit`, `keys`, `egress`, `announcer`, `webhooks`, `clock` and `lifecycle`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -82,6 +83,7 @@ class CoreContainer(containers.DeclarativeContainer):
     database: providers.Provider[Database] = providers.Singleton(make_database, settings)
     transport: providers.Provider[ITransport] = providers.Singleton(make_transport, settings, database, clock)
     outbox: providers.Provider[PostgresTransport] = providers.Singleton(PostgresTransport, database)
+    dead_letters: providers.Provider[DeadLetterDesk] = providers.Singleton(DeadLetterDesk, transport, outbox)
     subjects: providers.Provider[Subjects] = providers.Singleton(Subjects, database)
     heartbeats: providers.Provider[Heartbeats] = providers.Singleton(Heartbeats, database)
     idempotency: providers.Provider[IdempotencyStore] = providers.Singleton(IdempotencyStore, database)

@@ -8,7 +8,12 @@ from typing import Any
 
 __all__ = ["make_events"]
 
-_MODELS = [("gpt-4o", "openai"), ("gpt-4o-mini", "openai"), ("claude-sonnet-4", "anthropic"), ("gemini-2.5-flash", "google")]
+_MODELS = [
+    ("gpt-4o", "openai"),
+    ("gpt-4o-mini", "openai"),
+    ("claude-sonnet-4", "anthropic"),
+    ("gemini-2.5-flash", "google"),
+]
 _SERVICES = ["chat", "search", "summary", "translation", "images"]
 _COUNTRIES = ["US", "DE", "IN", "BR", "GB", "FR", "JP", "CA"]
 _DEVICES = ["desktop", "mobile", "tablet", "server"]
@@ -16,7 +21,9 @@ _METERS = ["api", "storage", "bandwidth", "compute"]
 _CHUNK = 10_000
 
 
-def make_events(count: int, *, now: datetime, days: int = 30, users: int = 5_000, seed: int = 7) -> Iterator[list[dict[str, Any]]]:
+def make_events(
+    count: int, *, now: datetime, days: int = 30, users: int = 5_000, seed: int = 7
+) -> Iterator[list[dict[str, Any]]]:
     """Make `count` events over `days` before `now`, in order of time, 10,000 at a time: of ten, four are requests, four
     are lines and two are meters.
     """
@@ -36,7 +43,11 @@ def _event(random: Random, number: int, time: datetime, users: int) -> dict[str,
     share = number % 10
     if share >= 8:  # noqa: PLR2004
         return {**event, "meter": _METERS[number % 4], "quantity": random.randrange(1, 100)}
-    event |= {"service": _SERVICES[service], "feature_key": f"feature-{service * 2 + number % 2}", "usage_key": f"k{number // 2}"}
+    event |= {
+        "service": _SERVICES[service],
+        "feature_key": f"feature-{service * 2 + number % 2}",
+        "usage_key": f"k{number // 2}",
+    }
     latency = int(random.lognormvariate(6.5, 0.8))
     if share % 2:
         model, provider = _MODELS[random.randrange(4)]

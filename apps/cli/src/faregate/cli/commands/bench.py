@@ -21,9 +21,11 @@ from faregate.core.database import Database
 from faregate.core.embedded import EmbeddedServer
 from faregate.core.migrate import upgrade
 
-__all__ = ["app"]
+__all__ = ["app", "private_database"]
 
 app = App(name="bench", help="Measure what must hold under load, on a private PostgreSQL that is thrown away.")
+app.command("faregate.cli.commands.bench_usage:ingest", help="Usage events: taken in beside raw COPY.")
+app.command("faregate.cli.commands.bench_usage:queries", help="Analytics: the dashboard's questions over a month.")
 
 _VERIFY_SECONDS = 10
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -108,7 +108,9 @@ async def _copy_seconds(database: Database) -> float:
         await connection.execute("set statement_timeout = 0")
         rows = io.BytesIO()
         await connection.copy_from_query("select * from faregate.usage_event", output=rows, format="csv")
-        await connection.execute("create table raw_copy (like faregate.usage_event including all) partition by range (time)")
+        await connection.execute(
+            "create table raw_copy (like faregate.usage_event including all) partition by range (time)"
+        )
         await connection.execute("create table raw_copy_1 partition of raw_copy default")
         rows.seek(0)
         began = _CLOCK.monotonic()
@@ -137,7 +139,9 @@ async def _queries(count: int, rounds: int) -> dict[str, Any]:
         await connection.execute("vacuum analyze")
         await connection.close()
         raw = RawRepository(database)
-        analytics = AnalyticsService(database, FactReader(raw, RollupRepository(database), Subjects(database)), Subjects(database))
+        analytics = AnalyticsService(
+            database, FactReader(raw, RollupRepository(database), Subjects(database)), Subjects(database)
+        )
         took = {name: await _timed(ask, rounds, limit) for name, (ask, limit) in _questions(analytics).items()}
         return {"events": count, "roll_up_seconds": round(rolled, 1), "questions": took}
 
