@@ -2,6 +2,7 @@
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.container import AnalyticsContainer
 from faregate.analytics.exports.service import ExportService
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.core.container import CoreContainer
@@ -13,6 +14,7 @@ from faregate.credit.personal_data import CREDIT_ERASURES, CREDIT_EXPORTS
 from faregate.feature_log.container import FeatureLogContainer
 from faregate.feature_log.privacy import PrivacyService
 from faregate.gateway.auth import IAuthenticator
+from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
@@ -25,6 +27,7 @@ from faregate.gateway.controllers.keys import KeysController
 from faregate.gateway.controllers.privacy import PrivacyController
 from faregate.gateway.controllers.quotas import QuotasController
 from faregate.gateway.controllers.usage import UsageController
+from faregate.gateway.controllers.usage_events import UsageEventsController
 from faregate.gateway.controllers.wallets import WalletsController
 from faregate.gateway.controllers.webhooks import WebhooksController
 from faregate.gateway.credentials import Authenticator
@@ -86,6 +89,13 @@ class GatewayContainer(containers.DeclarativeContainer):
     exports: providers.Provider[ExportService] = providers.Singleton(
         ExportService, core.container.database, core.container.clock
     )
+    analytics = providers.Container(
+        AnalyticsContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+    )
     usage = providers.Container(
         UsageContainer,
         settings=settings,
@@ -93,6 +103,7 @@ class GatewayContainer(containers.DeclarativeContainer):
         subjects=core.container.subjects,
         credit=credit.container.service,
         clock=core.container.clock,
+        hold_history=analytics.container.hold_history,
         extra_strategies=extra_strategies,
         quotas=quotas.container.gate,
     )
@@ -164,6 +175,16 @@ class GatewayContainer(containers.DeclarativeContainer):
         WebhooksController, core.container.database, core.container.webhooks
     )
     audit_controller: providers.Provider[AuditController] = providers.Singleton(AuditController, core.container.audit)
+    usage_events_controller: providers.Provider[UsageEventsController] = providers.Singleton(
+        UsageEventsController, usage.container.recorder, usage.container.history
+    )
+    analytics_controller: providers.Provider[AnalyticsController] = providers.Singleton(
+        AnalyticsController,
+        analytics.container.service,
+        analytics.container.patterns,
+        core.container.clock,
+        settings.provided.credit_price_usd,
+    )
     quotas_controller: providers.Provider[QuotasController] = providers.Singleton(
         QuotasController, quotas.container.service
     )
@@ -182,6 +203,8 @@ class GatewayContainer(containers.DeclarativeContainer):
         audit_controller,
         webhooks_controller,
         bookkeeping_controller,
+        usage_events_controller,
+        analytics_controller,
         dead_letters_controller,
         quotas_controller,
         exports_controller,

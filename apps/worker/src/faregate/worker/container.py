@@ -4,12 +4,19 @@ from collections.abc import Sequence
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.container import AnalyticsContainer
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.core.clock import IClock
 from faregate.core.container import CoreContainer
 from faregate.core.interfaces import ITransport
-from faregate.core.queues import FEATURE_LOG_QUEUE, PUBLIC_QUEUES, SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
+from faregate.core.queues import (
+    FEATURE_LOG_QUEUE,
+    PUBLIC_QUEUES,
+    SETTLE_MULTIMODEL_QUEUE,
+    SETTLE_QUEUE,
+    USAGE_EVENTS_QUEUE,
+)
 from faregate.core.schedule import Job, Schedule
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
@@ -23,6 +30,7 @@ from faregate.worker.handlers.feature_logs import FeatureLogHandler
 from faregate.worker.handlers.relay import RelayHandler
 from faregate.worker.handlers.settlement import SettlementHandler
 from faregate.worker.handlers.top_up import TopUpHandler
+from faregate.worker.handlers.usage_events import UsageEventHandler
 from faregate.worker.jobs import make_jobs
 from faregate.worker.webhooks import WebhookDeliverer
 from faregate.worker.worker import Worker
@@ -38,6 +46,7 @@ def make_consumers(
     settlement: SettlementHandler,
     top_ups: TopUpHandler,
     logs: FeatureLogHandler,
+    events: UsageEventHandler,
     clock: IClock,
     batch_size: int,
     broker_url: str | None,
@@ -56,6 +65,7 @@ def make_consumers(
         *(Consumer(outbox, queue, relay.handle, clock, batch_size=batch_size, settles=True) for queue in relayed),
         Consumer(outbox, TOP_UP_QUEUE, top_ups.handle, clock, batch_size=_TOP_UPS_AT_ONCE),
         Consumer(transport, FEATURE_LOG_QUEUE, logs.handle, clock, batch_size=batch_size),
+        Consumer(transport, USAGE_EVENTS_QUEUE, events.handle, clock, batch_size=batch_size),
     ]
 
 
@@ -88,6 +98,13 @@ class WorkerContainer(containers.DeclarativeContainer):
         clock=core.container.clock,
         channels=channels,
     )
+    analytics = providers.Container(
+        AnalyticsContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+    )
     usage = providers.Container(
         UsageContainer,
         settings=settings,
@@ -95,6 +112,7 @@ class WorkerContainer(containers.DeclarativeContainer):
         subjects=core.container.subjects,
         credit=credit.container.service,
         clock=core.container.clock,
+        hold_history=analytics.container.hold_history,
         extra_strategies=extra_strategies,
         quotas=quotas.container.gate,
     )
@@ -114,6 +132,9 @@ class WorkerContainer(containers.DeclarativeContainer):
     settlement: providers.Provider[SettlementHandler] = providers.Singleton(
         SettlementHandler, usage.container.service, core.container.transport
     )
+    usage_events: providers.Provider[UsageEventHandler] = providers.Singleton(
+        UsageEventHandler, usage.container.recorder, core.container.transport
+    )
     top_ups: providers.Provider[TopUpHandler] = providers.Singleton(TopUpHandler, credit.container.top_ups)
     consumers: providers.Provider[Sequence[Consumer]] = providers.Singleton(
         make_consumers,
@@ -122,6 +143,7 @@ class WorkerContainer(containers.DeclarativeContainer):
         settlement,
         top_ups,
         feature_logs,
+        usage_events,
         core.container.clock,
         settings.provided.settle_batch_size,
         settings.provided.broker_url,
@@ -130,6 +152,8 @@ class WorkerContainer(containers.DeclarativeContainer):
         make_jobs,
         core.container.database,
         credit.container.service,
+        usage.container.upkeep,
+        analytics.container.roller,
         quotas.container.service,
         quotas.container.deliverer,
         feature_log.container.retention,

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 from faregate.analytics.quotas.delivering import AlertDeliverer
 from faregate.analytics.quotas.service import QuotaService
+from faregate.analytics.rolling import Roller
 from faregate.core.database import Database
 from faregate.core.logging import get_logger
 from faregate.core.schedule import Job
 from faregate.credit.service import CreditService
 from faregate.feature_log.retention import LogRetention
+from faregate.usage.event_upkeep import EventUpkeep
 
 __all__ = ["make_jobs"]
 
@@ -21,6 +23,8 @@ _WATCH_QUOTAS_SECONDS = 30.0
 def make_jobs(
     database: Database,
     credit: CreditService,
+    upkeep: EventUpkeep,
+    roller: Roller,
     quotas: QuotaService,
     deliverer: AlertDeliverer,
     log_retention: LogRetention,
@@ -46,6 +50,9 @@ def make_jobs(
 
     return [
         Job("sweep_wallets", 5.0, sweep_wallets),
+        Job("roll_up_usage", 5.0, roller.run),
+        Job("make_event_partitions", "17 3 * * *", upkeep.make_partitions),
+        Job("forget_event_keys", "47 3 * * *", upkeep.forget),
         Job("watch_quotas", _WATCH_QUOTAS_SECONDS, watch_quotas),
         Job("keep_feature_logs", 3600.0, log_retention.sweep),
     ]

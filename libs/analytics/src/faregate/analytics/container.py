@@ -3,6 +3,8 @@
 from dependency_injector import containers, providers
 
 from faregate.analytics.facts import FactReader
+from faregate.analytics.hold_history import HoldHistory
+from faregate.analytics.patterns import Patterns
 from faregate.analytics.raw_repository import RawRepository
 from faregate.analytics.rolling import Roller
 from faregate.analytics.rollup_repository import RollupRepository
@@ -17,7 +19,7 @@ __all__ = ["AnalyticsContainer"]
 
 
 class AnalyticsContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `subjects` and `clock`; exports `service` and `roller`."""
+    """Needs `settings`, `database`, `subjects` and `clock`; exports `service`, `patterns`, `roller` and `hold_history`."""
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
     database: providers.Provider[Database] = providers.Dependency(instance_of=Database)
@@ -30,3 +32,7 @@ class AnalyticsContainer(containers.DeclarativeContainer):
     partitions: providers.Provider[Partitions] = providers.Singleton(Partitions, database, "usage_event")
     roller: providers.Provider[Roller] = providers.Singleton(Roller, database, partitions)
     service: providers.Provider[AnalyticsService] = providers.Singleton(AnalyticsService, database, facts, subjects)
+    patterns: providers.Provider[Patterns] = providers.Singleton(
+        Patterns, service, raw, database, credit_price_usd=settings.provided.credit_price_usd
+    )
+    hold_history: providers.Provider[HoldHistory] = providers.Singleton(HoldHistory, database, clock)

@@ -80,6 +80,15 @@ class RawRepository:
         rows = await self._rows(session, sql, question, rest)
         return {row.value: row.number for row in rows}
 
+    async def quantities(self, session: AsyncSession, question: Question) -> dict[Decimal, int]:
+        """Return how many events named which quantity; what was taken back is not counted."""
+        sql = f"""
+        select e.quantity * e.sign as value, sum(e.sign)::bigint as number from faregate.usage_event e
+        where {conditions(question.filters)} and e.quantity is not null group by 1
+        """  # noqa: S608
+        rows = await self._rows(session, sql, question, None)
+        return {Decimal(row.value): row.number for row in rows if row.number > 0}
+
     async def active(
         self, session: AsyncSession, question: Question, unit: str | None = None, rest: Rest | None = None
     ) -> dict[datetime | None, dict[int, int]]:

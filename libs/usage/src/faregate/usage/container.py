@@ -9,9 +9,11 @@ from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
 from faregate.credit.service import CreditService
 from faregate.usage.definitions import DefinitionRepository
+from faregate.usage.buffering import BufferedRecorder
 from faregate.usage.directory import DatabaseDirectory
 from faregate.usage.event_history import EventHistory
 from faregate.usage.event_repository import EventRepository
+from faregate.usage.event_upkeep import EventUpkeep
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import FeatureCatalog
 from faregate.usage.interfaces import (
@@ -115,6 +117,15 @@ class UsageContainer(containers.DeclarativeContainer):
     )
     history: providers.Provider[EventHistory] = providers.Singleton(
         EventHistory, database, subjects, events, partitions, recorder
+    )
+    buffered: providers.Provider[BufferedRecorder] = providers.Factory(
+        BufferedRecorder,
+        recorder,
+        batch_size=settings.provided.batch_size,
+        batch_timeout_seconds=settings.provided.batch_timeout_seconds,
+    )
+    upkeep: providers.Provider[EventUpkeep] = providers.Singleton(
+        EventUpkeep, database, events, partitions, clock, dedupe_days=settings.provided.dedupe_days
     )
     settled_events: providers.Provider[SettledEvents] = providers.Singleton(SettledEvents, database, partitions, clock)
     price_repository: providers.Provider[PriceRepository] = providers.Singleton(PriceRepository, database)

@@ -21,7 +21,7 @@ from faregate.core.database import Database
 from faregate.core.embedded import EmbeddedServer
 from faregate.core.migrate import upgrade
 
-__all__ = ["app"]
+__all__ = ["app", "private_database"]
 
 app = App(name="bench", help="Measure what must hold under load, on a private PostgreSQL that is thrown away.")
 for _name in ("settle", "start", "hot_wallet"):
@@ -31,6 +31,8 @@ app.command("faregate.cli.commands.bench_logs:redaction", help="Time the redacti
 app.command(
     "faregate.cli.commands.bench_logs:logs", help="Feature logs: ingest beside raw COPY, search over a million."
 )
+app.command("faregate.cli.commands.bench_usage:ingest", help="Usage events: taken in beside raw COPY.")
+app.command("faregate.cli.commands.bench_usage:queries", help="Analytics: the dashboard's questions over a month.")
 
 _VERIFY_SECONDS = 10
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -74,7 +76,7 @@ async def _contention(attempts: int, connections: int, wallets: tuple[int, ...],
     with Progress(*_COLUMNS, console=errors, transient=True, disable=not errors.is_terminal) as progress:
         for number in wallets:
             task = progress.add_task(f"{number:,} wallets", total=each)
-            async with _private_database(connections + 4) as database:
+            async with private_database(connections + 4) as database:
                 played = await contend(
                     database,
                     wallets=number,
@@ -84,7 +86,7 @@ async def _contention(attempts: int, connections: int, wallets: tuple[int, ...],
                     on_progress=_teller(progress, task),
                 )
             rounds.append(played)
-    async with _private_database(connections + 4) as database:
+    async with private_database(connections + 4) as database:
         bound = max(2, attempts // 100)
         naive = await contend_naively(database, bound=bound, attempts=bound * 4, connections=connections)
     return rounds, naive
@@ -92,7 +94,7 @@ async def _contention(attempts: int, connections: int, wallets: tuple[int, ...],
 
 async def _verification(transfers: int, wallets: int) -> int:
     clock = SystemClock()
-    async with _private_database(10) as database:
+    async with private_database(10) as database:
         with Progress(*_COLUMNS, console=errors, transient=True, disable=not errors.is_terminal) as progress:
             task = progress.add_task("filling", total=transfers)
             await fill(
@@ -117,7 +119,7 @@ def _teller(progress: Progress, task: TaskID) -> Callable[[int], None]:
 
 
 @asynccontextmanager
-async def _private_database(connections: int) -> AsyncGenerator[Database]:
+async def private_database(connections: int) -> AsyncGenerator[Database]:
     with tempfile.TemporaryDirectory(prefix="faregate-bench-", ignore_cleanup_errors=True) as directory:
         Path(directory).chmod(0o755)
         server = EmbeddedServer(

@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from faregate.cli.benches.logs import fill, fuzz, measure_ingest, measure_redaction, measure_search
-from faregate.cli.commands.bench import _private_database  # pyright: ignore[reportPrivateUsage]
+from faregate.cli.commands.bench import private_database
 from faregate.cli.output import console, print_table
 from faregate.core import aio
 from faregate.core.clock import SystemClock
@@ -48,7 +48,7 @@ def logs(
 
 
 async def _logs(ingest: int, batch: int, stored: int, queries: int) -> int:
-    async with _private_database(10) as database:
+    async with private_database(10) as database:
         container = FeatureLogContainer(
             settings=load_settings(), database=database, subjects=Subjects(database), clock=SystemClock()
         )
