@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.container import AnalyticsContainer
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.core.clock import IClock
@@ -67,6 +68,13 @@ class WorkerContainer(containers.DeclarativeContainer):
         outbox=core.container.outbox,
         progress=core.container.heartbeats,
     )
+    analytics = providers.Container(
+        AnalyticsContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+    )
     channels: providers.Provider[Sequence[IAlertChannel]] = providers.Singleton(
         make_channels, settings, core.container.clock
     )
@@ -121,6 +129,8 @@ class WorkerContainer(containers.DeclarativeContainer):
         credit.container.service,
         quotas.container.service,
         quotas.container.deliverer,
+        analytics.container.roller,
+        analytics.container.archive,
     )
     schedule: providers.Provider[Schedule] = providers.Singleton(
         Schedule, core.container.database, core.container.clock, jobs

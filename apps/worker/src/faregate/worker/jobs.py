@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from faregate.analytics.archiving import EventArchive
 from faregate.analytics.quotas.delivering import AlertDeliverer
 from faregate.analytics.quotas.service import QuotaService
+from faregate.analytics.rolling import Roller
 from faregate.core.database import Database
 from faregate.core.logging import get_logger
 from faregate.core.schedule import Job
@@ -15,10 +17,16 @@ log = get_logger(__name__)
 
 _SWEEP_SIZE = 500
 _WATCH_QUOTAS_SECONDS = 30.0
+_ROLL_UP_SECONDS = 5.0
 
 
 def make_jobs(
-    database: Database, credit: CreditService, quotas: QuotaService, deliverer: AlertDeliverer
+    database: Database,
+    credit: CreditService,
+    quotas: QuotaService,
+    deliverer: AlertDeliverer,
+    roller: Roller,
+    archive: EventArchive,
 ) -> Sequence[Job]:
     """Return the jobs of a worker."""
 
@@ -39,7 +47,14 @@ def make_jobs(
         if fired or delivered:
             log.info("quotas_watched", fired=len(fired), delivered=delivered)
 
+    async def archive_events() -> None:
+        """Archive months of usage events whose time is over, where there is a place for archives."""
+        if archive.configured:
+            await archive.archive()
+
     return [
+        Job("roll_up", _ROLL_UP_SECONDS, roller.run),
+        Job("archive_events", "17 3 * * *", archive_events),
         Job("sweep_wallets", 5.0, sweep_wallets),
         Job("watch_quotas", _WATCH_QUOTAS_SECONDS, watch_quotas),
     ]
