@@ -75,8 +75,8 @@ async def test_a_damaged_archive_is_not_loaded(lab: Any, archive: EventArchive, 
 
 async def test_an_archive_is_never_overwritten_by_what_came_later(lab: Any, archive: EventArchive) -> None:
     await archive.archive()
-    await lab.recorder.record([{"user_id": "late", "service": "chat", "time": NOW}])
     await Partitions(lab.database, "usage_event").ensure([Month.of(NOW)])
+    await lab.recorder.record([{"user_id": "late", "service": "chat", "time": NOW}])
     with pytest.raises(InvalidError, match="archived"):
         await archive.archive()
 

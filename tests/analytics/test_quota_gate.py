@@ -52,7 +52,7 @@ async def ride(library: Library, user: str, key: str) -> None:
             user_id=user,
             feature=FeatureRef("chat", "chat"),
             usage_key=key,
-            usages=[ModelUsage("gpt-4o", tokens={"input_tokens": 100, "output_tokens": 50})],
+            usages=(ModelUsage("gpt-4o", tokens={"input_tokens": 100, "output_tokens": 50}),),
         )
     )
 
@@ -85,7 +85,7 @@ async def test_what_has_begun_may_settle_though_the_quota_is_used_up_meanwhile(
             user_id="ada",
             feature=FeatureRef("chat", "chat"),
             usage_key="begun",
-            usages=[ModelUsage("gpt-4o", tokens={"input_tokens": 1000})],
+            usages=(ModelUsage("gpt-4o", tokens={"input_tokens": 1000}),),
         )
     )
 

@@ -24,6 +24,9 @@ COMMANDS = {
     "statement": ("bookkeeping:statement", "Print what happened to one wallet, or to all, in a period."),
     "import": ("bookkeeping:import_openings", "Bring opening balances from a CSV file."),
     "digest": ("bookkeeping:digest", "Print one hash that anchors the whole ledger."),
+    "usage": ("usage:usage", "Record what was used, ask about it, export and archive it."),
+    "quotas": ("quotas:quotas", "Set limits on use, and see how they stand."),
+    "alerts": ("quotas:alerts", "Check quotas now, and read what was told."),
     "doctor": ("doctor:doctor", "Look at everything that is needed, and say how to mend what is broken."),
 }
 
@@ -35,6 +38,7 @@ EXTRAS = {
     "uvicorn": "gateway",
     "aiormq": "worker",
     "pamqp": "worker",
+    "aiosmtplib": "worker",
 }
 """The optional part of the distribution that brings each module."""
 

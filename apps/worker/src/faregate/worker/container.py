@@ -24,6 +24,7 @@ from faregate.worker.handlers.feature_logs import FeatureLogHandler
 from faregate.worker.handlers.settlement import SettlementHandler
 from faregate.worker.handlers.top_up import TopUpHandler
 from faregate.worker.jobs import make_jobs
+from faregate.worker.metering import metering_jobs
 from faregate.worker.worker import Worker
 
 __all__ = ["WorkerContainer"]
@@ -123,14 +124,18 @@ class WorkerContainer(containers.DeclarativeContainer):
         core.container.clock,
         settings.provided.settle_batch_size,
     )
-    jobs: providers.Provider[Sequence[Job]] = providers.Singleton(
-        make_jobs,
-        core.container.database,
-        credit.container.service,
+    metering: providers.Provider[Sequence[Job]] = providers.Singleton(
+        metering_jobs,
         quotas.container.service,
         quotas.container.deliverer,
         analytics.container.roller,
         analytics.container.archive,
+    )
+    jobs: providers.Provider[Sequence[Job]] = providers.Singleton(
+        make_jobs,
+        core.container.database,
+        credit.container.service,
+        metering,
     )
     schedule: providers.Provider[Schedule] = providers.Singleton(
         Schedule, core.container.database, core.container.clock, jobs

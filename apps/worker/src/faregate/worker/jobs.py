@@ -2,10 +2,6 @@
 
 from collections.abc import Sequence
 
-from faregate.analytics.archiving import EventArchive
-from faregate.analytics.quotas.delivering import AlertDeliverer
-from faregate.analytics.quotas.service import QuotaService
-from faregate.analytics.rolling import Roller
 from faregate.core.database import Database
 from faregate.core.logging import get_logger
 from faregate.core.schedule import Job
@@ -16,18 +12,9 @@ __all__ = ["make_jobs"]
 log = get_logger(__name__)
 
 _SWEEP_SIZE = 500
-_WATCH_QUOTAS_SECONDS = 30.0
-_ROLL_UP_SECONDS = 5.0
 
 
-def make_jobs(
-    database: Database,
-    credit: CreditService,
-    quotas: QuotaService,
-    deliverer: AlertDeliverer,
-    roller: Roller,
-    archive: EventArchive,
-) -> Sequence[Job]:
+def make_jobs(database: Database, credit: CreditService, more: Sequence[Job]) -> Sequence[Job]:
     """Return the jobs of a worker."""
 
     async def sweep_wallets() -> None:
@@ -40,21 +27,4 @@ def make_jobs(
         if swept:
             log.info("wallets_swept", wallets=swept)
 
-    async def watch_quotas() -> None:
-        """Fire the alerts that are due, and deliver what waits."""
-        fired = await quotas.check()
-        delivered = await deliverer.deliver_due()
-        if fired or delivered:
-            log.info("quotas_watched", fired=len(fired), delivered=delivered)
-
-    async def archive_events() -> None:
-        """Archive months of usage events whose time is over, where there is a place for archives."""
-        if archive.configured:
-            await archive.archive()
-
-    return [
-        Job("roll_up", _ROLL_UP_SECONDS, roller.run),
-        Job("archive_events", "17 3 * * *", archive_events),
-        Job("sweep_wallets", 5.0, sweep_wallets),
-        Job("watch_quotas", _WATCH_QUOTAS_SECONDS, watch_quotas),
-    ]
+    return [Job("sweep_wallets", 5.0, sweep_wallets), *more]
