@@ -7,8 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-
 from client.conftest import Line
+
 from faregate.client import Accepted, CreditsClient, ModelUsage, Retry, SyncCreditsClient
 from faregate.client.broker import SETTLE_MULTIMODEL_QUEUE, Broker
 from faregate.client.errors import Unavailable

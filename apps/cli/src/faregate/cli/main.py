@@ -15,6 +15,7 @@ COMMANDS = {
     "replay": ("replay:replay", "Run recorded LLM traffic through start, run and settle."),
     "migrate": ("migrate:migrate", "Bring the database to this version."),
     "verify": ("verify:verify", "Prove that every balance follows from the transfers."),
+    "bench": ("bench:app", "Measure what must hold under load."),
     "wallets": ("wallets:wallets", "Look at wallets and change them."),
     "grants": ("grants:grants", "Put credits into wallets, list and void what was put in."),
     "transactions": ("bookkeeping:transactions", "List what moved in a wallet."),
@@ -27,6 +28,7 @@ COMMANDS = {
     "usage": ("usage:usage", "Record what was used, ask about it, export and archive it."),
     "quotas": ("quotas:quotas", "Set limits on use, and see how they stand."),
     "alerts": ("quotas:alerts", "Check quotas now, and read what was told."),
+    "dlq": ("dlq:dlq", "Read, replay and drop messages that could not be handled."),
     "doctor": ("doctor:doctor", "Look at everything that is needed, and say how to mend what is broken."),
 }
 

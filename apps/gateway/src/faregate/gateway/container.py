@@ -13,6 +13,7 @@ from faregate.gateway.auth import IAuthenticator
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
+from faregate.gateway.controllers.dead_letters import DeadLettersController
 from faregate.gateway.controllers.exports import ExportsController
 from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
@@ -21,6 +22,7 @@ from faregate.gateway.controllers.keys import KeysController
 from faregate.gateway.controllers.quotas import QuotasController
 from faregate.gateway.controllers.usage import UsageController
 from faregate.gateway.controllers.wallets import WalletsController
+from faregate.gateway.controllers.webhooks import WebhooksController
 from faregate.gateway.credentials import Authenticator
 from faregate.gateway.dispatch import Dispatcher
 from faregate.gateway.jwks import KeySet
@@ -66,6 +68,7 @@ class GatewayContainer(containers.DeclarativeContainer):
         database=core.container.database,
         subjects=core.container.subjects,
         outbox=core.container.outbox,
+        announcer=core.container.announcer,
         progress=core.container.heartbeats,
     )
     quotas = providers.Container(
@@ -122,6 +125,9 @@ class GatewayContainer(containers.DeclarativeContainer):
     wallets_controller: providers.Provider[WalletsController] = providers.Singleton(
         WalletsController, usage.container.wallets
     )
+    dead_letters_controller: providers.Provider[DeadLettersController] = providers.Singleton(
+        DeadLettersController, core.container.dead_letters
+    )
     bookkeeping_controller: providers.Provider[BookkeepingController] = providers.Singleton(
         BookkeepingController, credit.container.bookkeeping
     )
@@ -140,6 +146,9 @@ class GatewayContainer(containers.DeclarativeContainer):
     keys_controller: providers.Provider[KeysController] = providers.Singleton(
         KeysController, core.container.database, core.container.keys, credit.container.limits, core.container.clock
     )
+    webhooks_controller: providers.Provider[WebhooksController] = providers.Singleton(
+        WebhooksController, core.container.database, core.container.webhooks
+    )
     audit_controller: providers.Provider[AuditController] = providers.Singleton(AuditController, core.container.audit)
     quotas_controller: providers.Provider[QuotasController] = providers.Singleton(
         QuotasController, quotas.container.service
@@ -156,7 +165,9 @@ class GatewayContainer(containers.DeclarativeContainer):
         health_controller,
         keys_controller,
         audit_controller,
+        webhooks_controller,
         bookkeeping_controller,
+        dead_letters_controller,
         quotas_controller,
         exports_controller,
     )

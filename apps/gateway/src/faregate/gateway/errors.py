@@ -41,13 +41,18 @@ STATUS: Mapping[str, int] = {
     "archive_damaged": 409,
     "unknown_log": 404,
     "log_sealed": 409,
+    "unknown_dead_letter": 404,
     "unknown_key": 404,
     "too_many_keys": 409,
+    "unknown_webhook": 404,
+    "unsafe_url": 422,
     "rate_limited": 429,
     "request_timeout": 408,
     "unknown_event": 404,
     "already_corrected": 409,
     "quota_exceeded": 402,
+    "unknown_plan": 404,
+    "unknown_price": 404,
 }
 
 

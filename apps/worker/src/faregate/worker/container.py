@@ -10,7 +10,7 @@ from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.core.clock import IClock
 from faregate.core.container import CoreContainer
 from faregate.core.interfaces import ITransport
-from faregate.core.queues import FEATURE_LOG_QUEUE, SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
+from faregate.core.queues import FEATURE_LOG_QUEUE, PUBLIC_QUEUES, SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
 from faregate.core.schedule import Job, Schedule
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
@@ -21,10 +21,12 @@ from faregate.usage.interfaces import IFeatureStrategy
 from faregate.worker.channels.factory import make_channels
 from faregate.worker.consumer import Consumer
 from faregate.worker.handlers.feature_logs import FeatureLogHandler
+from faregate.worker.handlers.relay import RelayHandler
 from faregate.worker.handlers.settlement import SettlementHandler
 from faregate.worker.handlers.top_up import TopUpHandler
 from faregate.worker.jobs import make_jobs
 from faregate.worker.metering import metering_jobs
+from faregate.worker.webhooks import WebhookDeliverer
 from faregate.worker.worker import Worker
 
 __all__ = ["WorkerContainer"]
@@ -40,13 +42,20 @@ def make_consumers(
     logs: FeatureLogHandler,
     clock: IClock,
     batch_size: int,
+    broker_url: str | None,
 ) -> Sequence[Consumer]:
-    """Return a consumer per queue: the public ones of the transport, and what the ledger asks for in its outbox."""
+    """Return a consumer per queue: the public ones of the transport, and what the ledger asks for in its outbox.
+
+    With a broker, what lies in the outbox for a public queue is relayed to it.
+    """
+    relay = RelayHandler(transport)
+    relayed = PUBLIC_QUEUES if broker_url is not None else ()
     return [
         *(
             Consumer(transport, queue, settlement.handle, clock, batch_size=batch_size, settles=True)
             for queue in (SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE)
         ),
+        *(Consumer(outbox, queue, relay.handle, clock, batch_size=batch_size, settles=True) for queue in relayed),
         Consumer(outbox, TOP_UP_QUEUE, top_ups.handle, clock, batch_size=_TOP_UPS_AT_ONCE),
         Consumer(transport, FEATURE_LOG_QUEUE, logs.handle, clock, batch_size=batch_size),
     ]
@@ -67,6 +76,7 @@ class WorkerContainer(containers.DeclarativeContainer):
         database=core.container.database,
         subjects=core.container.subjects,
         outbox=core.container.outbox,
+        announcer=core.container.announcer,
         progress=core.container.heartbeats,
     )
     analytics = providers.Container(
@@ -123,6 +133,7 @@ class WorkerContainer(containers.DeclarativeContainer):
         feature_logs,
         core.container.clock,
         settings.provided.settle_batch_size,
+        settings.provided.broker_url,
     )
     metering: providers.Provider[Sequence[Job]] = providers.Singleton(
         metering_jobs,
@@ -140,4 +151,9 @@ class WorkerContainer(containers.DeclarativeContainer):
     schedule: providers.Provider[Schedule] = providers.Singleton(
         Schedule, core.container.database, core.container.clock, jobs
     )
-    worker: providers.Provider[Worker] = providers.Singleton(Worker, consumers, schedule, core.container.heartbeats)
+    deliverer: providers.Provider[WebhookDeliverer] = providers.Singleton(
+        WebhookDeliverer, core.container.database, core.container.egress, core.container.clock
+    )
+    worker: providers.Provider[Worker] = providers.Singleton(
+        Worker, consumers, schedule, core.container.heartbeats, loops=providers.List(deliverer)
+    )

@@ -59,7 +59,7 @@ class FactReader:
         else:
             kept = await self._rollups.cells(session, coverage, question.filters, by)
         if alone is not None and alone[0] is Dimension.ORGANIZATION and by:
-            kept = {(int(key[0]) if key[0] is not None else None,): sums for key, sums in kept.items()}  # type: ignore[misc]
+            kept = {(key[0] and int(key[0]),): sums for key, sums in kept.items()}
         rest = await self._raw.measures(session, question, by, await self._rest(session, coverage))
         return _standing(_united(kept, rest))
 
@@ -70,9 +70,7 @@ class FactReader:
         if alone is None or coverage is None:
             return await self._raw.series(session, question, unit)
         dimension, value = alone
-        kept = await self._rollups.series(
-            session, coverage, dimension, value or "", unit, question.range.timezone
-        )
+        kept = await self._rollups.series(session, coverage, dimension, value or "", unit, question.range.timezone)
         rest = await self._raw.series(session, question, unit, await self._rest(session, coverage))
         return _united(kept, rest)
 
@@ -112,9 +110,7 @@ class FactReader:
         rest = await self._raw.active(session, question, unit, await self._rest(session, coverage))
         if any(facts <= 0 for users in rest.values() for facts in users.values()):
             return _counted(await self._raw.active(session, question, unit))  # a correction that is not rolled up yet
-        kept = await self._rollups.active(
-            session, coverage, alone[0], alone[1] or "", unit, question.range.timezone
-        )
+        kept = await self._rollups.active(session, coverage, alone[0], alone[1] or "", unit, question.range.timezone)
         for period, users in rest.items():
             chunks = kept.setdefault(period, {})
             for subject_id in users:

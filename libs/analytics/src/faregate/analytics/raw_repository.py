@@ -22,7 +22,7 @@ from faregate.core.database import Database
 
 __all__ = ["RawRepository", "measures_of"]
 
-Group = tuple[str | None, ...]
+Group = tuple[Any, ...]
 
 
 class RawRepository:
@@ -103,9 +103,9 @@ class RawRepository:
 
 def measures_of(row: Any) -> Measures:
     """Return the sums of a row that has a column for each."""
-    return Measures(*(int(getattr(row, name)) for name in MEASURES[:-1]), Decimal(row.quantity))
+    counts = {name: int(getattr(row, name)) for name in MEASURES if name != "quantity"}
+    return Measures(**counts, quantity=Decimal(row.quantity))
 
 
 def _group_by(count: int) -> str:
     return f"group by {', '.join(map(str, range(1, count + 1)))}" if count else ""
-

@@ -16,7 +16,7 @@ from faregate.core.database import Database
 from faregate.core.logging import get_logger
 from faregate.core.partitions import Partitions
 
-__all__ = ["Roller", "Rolled"]
+__all__ = ["Rolled", "Roller"]
 
 log = get_logger(__name__)
 

@@ -27,7 +27,9 @@ group by e.tx order by e.tx
 
 _STATUS = "case when e.status >= 400 then 'error' when e.status is not null then 'success' end"
 
-_BIN = f"case when e.latency_ms <= 0 then {ZERO_BIN} else ceil(ln(e.latency_ms::float8) / ln({GAMMA!r}::float8))::int end"
+_BIN = (
+    f"case when e.latency_ms <= 0 then {ZERO_BIN} else ceil(ln(e.latency_ms::float8) / ln({GAMMA!r}::float8))::int end"
+)
 
 _DIMENSIONS = """
 (values (0, '', '', b.requests), (1, b.service, '', b.requests), (2, b.model, coalesce(b.provider, ''), b.calls),

@@ -50,7 +50,7 @@ class RollupRepository:
         given = {} if value is None else {"value": value}
         rows = await self._database.rows(session, sql, dimension=int(dimension), **_pieces(coverage), **given)
         if value is not None:
-            return {(): measures_of(row) for row in rows if row.facts is not None}
+            return {(): measures_of(rows[0])} if rows[0].facts is not None else {}
         return {_key(row, dimension): measures_of(row) for row in rows}
 
     async def series(
@@ -112,16 +112,14 @@ class RollupRepository:
         models = about_models(filters, *by)
         keys = "".join(f"c.{name} as key_{number}, " for number, name in enumerate(by))
         where = [_cube_condition(name) for name in filters.given]
-        where += ["c.model is not null"] if "model" in by else []
+        where += [f"c.{name} is not null" for name in by if name in {"model", "meter"}]
         group = f"group by {', '.join(map(str, range(1, len(by) + 1)))}" if by else ""
         sql = f"""
         select {keys} {_cube_sums(models=models)} from faregate.usage_cube c
         where c.day >= cast(:first as date) and c.day < cast(:last as date) {"".join(f" and {part}" for part in where)} {group}
         """  # noqa: S608
         given = parameters_of(filters)
-        rows = await self._database.rows(
-            session, sql, first=coverage.start.date(), last=coverage.end.date(), **given
-        )
+        rows = await self._database.rows(session, sql, first=coverage.start.date(), last=coverage.end.date(), **given)
         return {tuple(getattr(row, f"key_{n}") for n in range(len(by))): measures_of(row) for row in rows if row.facts}
 
     async def users(
@@ -194,5 +192,4 @@ def _key(row: Any, dimension: Dimension) -> Group:
 
 def _bits(users: Any) -> int:
     """Return a bit string as an integer whose bit i is the subject with remainder i."""
-    return users.to_int("little") if users is not None else 0  # type: ignore[no-any-return]
-
+    return int(users.to_int("little")) if users is not None else 0

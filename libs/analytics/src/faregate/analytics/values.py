@@ -14,7 +14,8 @@ _PICO = Decimal("0.000000000001")
 class Measures:
     """Sums over facts; everything else is derived from them. Credits are micro-credits, cost is in 10⁻¹² USD.
 
-    `facts` counts all of them, `quantity` adds up what meters counted; `requests` counts uses, or, where a question is about models, calls of models; errors and latencies go with it.
+    `facts` counts all of them, `quantity` adds up what meters counted (it means something for one meter). `requests`
+    counts uses, or, where a question is about models, calls of models; errors and latencies go with it.
     """
 
     facts: int = 0

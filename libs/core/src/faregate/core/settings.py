@@ -140,6 +140,11 @@ class Settings(BaseSettings):
         description="wrong credentials per minute from one network address; 0 for no limit",
         examples=["300"],
     )
+    webhook_allow_private: bool = Field(
+        default=False,
+        description="let webhooks go to http, to any port and to private networks; only where all who add them are trusted",
+        examples=["true"],
+    )
     credit_price_usd: Annotated[Decimal, Field(gt=0, lt=10**6)] = Field(
         default=Decimal("0.01"), description="what one credit costs, in USD", examples=["0.01"]
     )

@@ -1,14 +1,14 @@
 """Roll-ups of usage events
 
-Revision: 0009, after 0008.
+Revision: 0010, after 0009.
 """
 
 import sqlalchemy as sa
 import sqlmodel
 from alembic import context, op
 from sqlalchemy.dialects import postgresql
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
