@@ -96,6 +96,7 @@ class WorkerContainer(containers.DeclarativeContainer):
         subjects=core.container.subjects,
         clock=core.container.clock,
         channels=channels,
+        announcer=core.container.announcer,
     )
     usage = providers.Container(
         UsageContainer,
