@@ -29,6 +29,7 @@ COMMANDS = {
     "quotas": ("quotas:quotas", "Set limits on use, and see how they stand."),
     "alerts": ("quotas:alerts", "Check quotas now, and read what was told."),
     "dlq": ("dlq:dlq", "Read, replay and drop messages that could not be handled."),
+    "tour": ("tour:tour", "Show what Faregate does, by doing it on a private database."),
     "doctor": ("doctor:doctor", "Look at everything that is needed, and say how to mend what is broken."),
 }
 

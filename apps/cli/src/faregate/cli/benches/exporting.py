@@ -14,7 +14,7 @@ from faregate.core.clock import SystemClock
 from faregate.core.database import Database
 from faregate.core.embedded import postgres_program
 from faregate.core.errors import ConfigurationError
-from faregate.core.partitions import Partitions, Month
+from faregate.core.partitions import Month, Partitions
 
 __all__ = ["Measured", "fill_events", "measure_export", "psql_seconds"]
 
@@ -51,7 +51,7 @@ async def fill_events(database: Database, rows: int) -> Question:
     """Write `rows` events, one per second, and return the question that is about all of them."""
     start = datetime(2026, 3, 1, tzinfo=UTC)
     end = start + timedelta(seconds=rows + 1)
-    months = [Month.of(start + timedelta(days=days)) for days in range(0, (end - start).days + 2)]
+    months = [Month.of(start + timedelta(days=days)) for days in range((end - start).days + 2)]
     await Partitions(database, "usage_event").ensure(sorted(set(months)))
     async with database.transaction() as session:
         await database.rows(session, _SUBJECTS, users=_USERS)
@@ -68,9 +68,12 @@ async def fill_events(database: Database, rows: int) -> Question:
 
 async def psql_seconds(database: Database) -> float:
     """Return what `psql` needs to COPY the whole table to nowhere."""
-    clock, statement = SystemClock(), database.sql.text("copy (select * from faregate.usage_event) to stdout csv header")
+    clock, statement = (
+        SystemClock(),
+        database.sql.text("copy (select * from faregate.usage_event) to stdout csv header"),
+    )
     began = clock.monotonic()
-    with Path("/dev/null").open("wb") as nowhere:
+    with Path("/dev/null").open("wb") as nowhere:  # noqa: ASYNC230  it never blocks
         process = await asyncio.create_subprocess_exec(_psql(), database.url, "-qc", statement, stdout=nowhere)
         if await process.wait() != 0:
             raise ConfigurationError("psql failed; its message stands above")
@@ -81,7 +84,7 @@ async def measure_export(database: Database, question: Question, kind: Format) -
     """Export everything to nowhere; memory is what the process grew by at its highest."""
     clock = SystemClock()
     before, began, size = _peak_mib(), clock.monotonic(), 0
-    with Path("/dev/null").open("wb") as nowhere:
+    with Path("/dev/null").open("wb") as nowhere:  # noqa: ASYNC230  it never blocks
         async with aclosing(ExportService(database, clock).events(question, kind).chunks) as chunks:
             async for chunk in chunks:
                 size += nowhere.write(chunk)

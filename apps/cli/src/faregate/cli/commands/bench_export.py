@@ -45,9 +45,7 @@ def export(
 async def _measure(rows: int, kinds: list[Format], rounds: int) -> tuple[float, list[Measured]]:
     with tempfile.TemporaryDirectory(prefix="faregate-bench-", ignore_cleanup_errors=True) as directory:
         Path(directory).chmod(0o755)
-        database = Database(
-            server=EmbeddedServer(Path(directory) / "pg", durable=False), statement_timeout_seconds=600
-        )
+        database = Database(server=EmbeddedServer(Path(directory) / "pg", durable=False), statement_timeout_seconds=600)
         await upgrade(database)
         try:
             question = await fill_events(database, rows)
@@ -76,7 +74,14 @@ def _show(rows: int, psql: float, found: list[Measured], *, passed: bool) -> Non
     columns = ["", "seconds", "times psql", "rows/s", "MB", "memory +MiB"]
     lines = [("psql COPY TO (csv)", psql, 1.0, round(rows / psql), None, None)]
     made = [
-        (one.format.value, one.seconds, one.seconds / psql, round(rows / one.seconds), one.size_bytes / 1e6, one.memory_growth_mib)
+        (
+            one.format.value,
+            one.seconds,
+            one.seconds / psql,
+            round(rows / one.seconds),
+            one.size_bytes / 1e6,
+            one.memory_growth_mib,
+        )
         for one in found
     ]
     print_table(f"Export of {rows:,} events", columns, [*lines, *made])
