@@ -25,9 +25,13 @@ COMMANDS = {
     "statement": ("bookkeeping:statement", "Print what happened to one wallet, or to all, in a period."),
     "import": ("bookkeeping:import_openings", "Bring opening balances from a CSV file."),
     "digest": ("bookkeeping:digest", "Print one hash that anchors the whole ledger."),
+    "usage": ("usage:usage", "Record what was used, ask about it, export and archive it."),
+    "quotas": ("quotas:quotas", "Set limits on use, and see how they stand."),
+    "alerts": ("quotas:alerts", "Check quotas now, and read what was told."),
     "dlq": ("dlq:dlq", "Read, replay and drop messages that could not be handled."),
     "logs": ("logs:logs", "Find feature logs, delete, archive and restore them, rotate their keys."),
     "privacy": ("privacy:privacy", "Show everything that is held on a user; erase what names them."),
+    "tour": ("tour:tour", "Show what Faregate does, by doing it on a private database."),
     "doctor": ("doctor:doctor", "Look at everything that is needed, and say how to mend what is broken."),
 }
 
@@ -39,6 +43,7 @@ EXTRAS = {
     "uvicorn": "gateway",
     "aiormq": "worker",
     "pamqp": "worker",
+    "aiosmtplib": "worker",
 }
 """The optional part of the distribution that brings each module."""
 

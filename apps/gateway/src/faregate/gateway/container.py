@@ -3,7 +3,6 @@
 from dependency_injector import containers, providers
 
 from faregate.analytics.container import AnalyticsContainer
-from faregate.analytics.exports.service import ExportService
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.core.container import CoreContainer
 from faregate.core.key_store import KeyStore
@@ -85,9 +84,6 @@ class GatewayContainer(containers.DeclarativeContainer):
         database=core.container.database,
         subjects=core.container.subjects,
         clock=core.container.clock,
-    )
-    exports: providers.Provider[ExportService] = providers.Singleton(
-        ExportService, core.container.database, core.container.clock
     )
     analytics = providers.Container(
         AnalyticsContainer,
@@ -189,7 +185,7 @@ class GatewayContainer(containers.DeclarativeContainer):
         QuotasController, quotas.container.service
     )
     exports_controller: providers.Provider[ExportsController] = providers.Singleton(
-        ExportsController, exports, core.container.clock
+        ExportsController, analytics.container.exports, core.container.clock
     )
     controllers: providers.Provider[list[Controller]] = providers.List(
         credits_process_controller,

@@ -254,6 +254,18 @@ class Settings(BaseSettings):
         description="what becomes of e-mail addresses inside bodies of feature logs",
         examples=["redact"],
     )
+    usage_archive_dir: Path | None = Field(
+        default=None,
+        description="where months of usage events are archived before they are dropped; without it nothing is dropped",
+        examples=["/var/lib/faregate/archive"],
+    )
+    usage_retention_days: int = Field(
+        default=400,
+        ge=1,
+        le=36_500,
+        description="how long usage events stay in the database; sums of them stay for ever",
+        examples=["400"],
+    )
     alert_log_file: Path | None = Field(
         default=None,
         description="file that quota alerts are appended to, one JSON line each, beside the log on stderr",

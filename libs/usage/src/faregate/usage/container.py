@@ -8,8 +8,8 @@ from faregate.core.partitions import Partitions
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
 from faregate.credit.service import CreditService
-from faregate.usage.definitions import DefinitionRepository
 from faregate.usage.buffering import BufferedRecorder
+from faregate.usage.definitions import DefinitionRepository
 from faregate.usage.directory import DatabaseDirectory
 from faregate.usage.event_history import EventHistory
 from faregate.usage.event_repository import EventRepository

@@ -33,6 +33,7 @@ app.command(
 )
 app.command("faregate.cli.commands.bench_usage:ingest", help="Usage events: taken in beside raw COPY.")
 app.command("faregate.cli.commands.bench_usage:queries", help="Analytics: the dashboard's questions over a month.")
+app.command("faregate.cli.commands.bench_export:export", name="export")
 
 _VERIFY_SECONDS = 10
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
