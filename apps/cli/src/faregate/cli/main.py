@@ -24,6 +24,10 @@ COMMANDS = {
     "statement": ("bookkeeping:statement", "Print what happened to one wallet, or to all, in a period."),
     "import": ("bookkeeping:import_openings", "Bring opening balances from a CSV file."),
     "digest": ("bookkeeping:digest", "Print one hash that anchors the whole ledger."),
+    "keys": ("keys:keys", "Make, list, rotate and revoke server API keys."),
+    "audit": ("audit:audit", "Search who did what."),
+    "backup": ("backup:backup", "Write the whole database into one file."),
+    "restore": ("backup:restore", "Put a backup back, and prove its balances."),
     "doctor": ("doctor:doctor", "Look at everything that is needed, and say how to mend what is broken."),
 }
 
@@ -33,6 +37,9 @@ EXTRAS = {
     "httpx2": "cli",
     "starlette": "gateway",
     "uvicorn": "gateway",
+    "jwt": "gateway",
+    "limits": "gateway",
+    "prometheus_client": "gateway",
     "aiormq": "worker",
     "pamqp": "worker",
 }
