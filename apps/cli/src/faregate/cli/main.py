@@ -32,6 +32,10 @@ COMMANDS = {
     "logs": ("logs:logs", "Find feature logs, delete, archive and restore them, rotate their keys."),
     "privacy": ("privacy:privacy", "Show everything that is held on a user; erase what names them."),
     "tour": ("tour:tour", "Show what Faregate does, by doing it on a private database."),
+    "keys": ("keys:keys", "Make, list, rotate and revoke server API keys."),
+    "audit": ("audit:audit", "Search who did what."),
+    "backup": ("backup:backup", "Write the whole database into one file."),
+    "restore": ("backup:restore", "Put a backup back, and prove its balances."),
     "doctor": ("doctor:doctor", "Look at everything that is needed, and say how to mend what is broken."),
 }
 
@@ -41,6 +45,9 @@ EXTRAS = {
     "httpx2": "cli",
     "starlette": "gateway",
     "uvicorn": "gateway",
+    "jwt": "gateway",
+    "limits": "gateway",
+    "prometheus_client": "gateway",
     "aiormq": "worker",
     "pamqp": "worker",
     "aiosmtplib": "worker",

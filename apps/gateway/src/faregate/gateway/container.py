@@ -32,6 +32,7 @@ from faregate.gateway.controllers.webhooks import WebhooksController
 from faregate.gateway.credentials import Authenticator
 from faregate.gateway.dispatch import Dispatcher
 from faregate.gateway.jwks import KeySet
+from faregate.gateway.metrics import Metrics
 from faregate.gateway.operation import Controller
 from faregate.gateway.rate_limits import RateLimiter, limit_rules
 from faregate.gateway.tokens import SecretSource, TokenRules, Tokens
@@ -161,8 +162,9 @@ class GatewayContainer(containers.DeclarativeContainer):
         core.container.transport,
         feature_log.container.redactor,
     )
+    metrics: providers.Provider[Metrics] = providers.Singleton(Metrics, core.container.transport, limiter)
     health_controller: providers.Provider[HealthController] = providers.Singleton(
-        HealthController, core.container.database, core.container.transport, core.container.clock
+        HealthController, core.container.database, core.container.transport, core.container.clock, metrics
     )
     keys_controller: providers.Provider[KeysController] = providers.Singleton(
         KeysController, core.container.database, core.container.keys, credit.container.limits, core.container.clock
