@@ -7,16 +7,28 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from faregate.core.database import Database
 from faregate.core.embedded import EmbeddedServer
 from faregate.core.migrate import upgrade
 from faregate.core.subjects import Subjects
 from faregate.credit.service import CreditService
+from support.environments import build_wheel
 from support.ledger import make_credit
+from support.rabbitmq import RabbitServer, delete_queues, require_rabbitmq
 from support.servers import address, execute
 
 _numbers = count(1)
+
+settings.register_profile("long")
+"""`--hypothesis-profile=long`: the state machines of the ledger run their thousands of examples (`make prove`)."""
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is built of this checkout, once per run."""
+    return build_wheel(tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="session")
@@ -77,3 +89,22 @@ def subjects(database: Database) -> Subjects:
 def credit(database: Database) -> CreditService:
     """The ledger on the database's own clock, without initial grants."""
     return make_credit(database).service
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitServer]:
+    """A RabbitMQ of this test run, started by the first test that needs it."""
+    require_rabbitmq()
+    server = RabbitServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+async def broker_url(rabbitmq_server: RabbitServer) -> str:
+    """The address of a RabbitMQ without any of our queues."""
+    await delete_queues(rabbitmq_server.url)
+    return rabbitmq_server.url

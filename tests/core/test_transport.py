@@ -1,20 +1,37 @@
 """What every transport promises; each test runs on all of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from faregate.core.database import Database
 from faregate.core.interfaces import Ack, DeadLetter, Delivery, IConsumer, ITransport, OutgoingMessage, RetryLater
 from faregate.core.message_table import PostgresTransport
+from faregate.core.queues import RETRY_DELAYS_SECONDS
 from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
 from faregate.core.queues import SETTLE_QUEUE as OTHER_QUEUE
+from faregate.core.rabbitmq.topology import QueueType
+from faregate.core.rabbitmq.transport import RabbitTransport
 
 
-@pytest.fixture(params=["postgresql"])
-async def transport(database: Database) -> AsyncIterator[ITransport]:
-    transport = PostgresTransport(database)
+@pytest.fixture
+def delays(request: pytest.FixtureRequest) -> Sequence[float]:
+    """Seconds before each further attempt; a test gives others by parametrising."""
+    return getattr(request, "param", RETRY_DELAYS_SECONDS)
+
+
+@pytest.fixture(params=["postgresql", "rabbitmq", "rabbitmq-classic"])
+def closed_transport(request: pytest.FixtureRequest, delays: Sequence[float]) -> ITransport:
+    if request.param == "postgresql":
+        return PostgresTransport(request.getfixturevalue("database"), retry_delays_seconds=delays)
+    queue_type: QueueType = "classic" if request.param.endswith("classic") else "quorum"
+    url = request.getfixturevalue("broker_url")
+    return RabbitTransport(url, queue_type=queue_type, retry_delays_seconds=delays)
+
+
+@pytest.fixture
+async def transport(closed_transport: ITransport) -> AsyncIterator[ITransport]:
+    transport = closed_transport
     await transport.open()
     yield transport
     await transport.close()
@@ -164,10 +181,10 @@ async def test_dead_letters_are_replayed_or_dropped_by_id(transport: ITransport,
     assert [letter async for letter in transport.dead_letters()] == []
 
 
+@pytest.mark.parametrize("delays", [(0.4, 0.4)], indirect=True)
 async def test_a_retried_message_waits_its_delay_and_says_that_it_came_before(
-    transport: ITransport, consumer: IConsumer, monkeypatch: pytest.MonkeyPatch
+    transport: ITransport, consumer: IConsumer
 ) -> None:
-    _delays(monkeypatch, (0.4, 0.4))
     await transport.publish(QUEUE, _messages("later"))
     (delivery,) = await _take(consumer, 1)
     await consumer.decide([(delivery, RetryLater("busy"))])
@@ -177,10 +194,10 @@ async def test_a_retried_message_waits_its_delay_and_says_that_it_came_before(
     assert (again.body, again.attempt, again.redelivered) == (b"later", 2, True)
 
 
+@pytest.mark.parametrize("delays", [(0.1,)], indirect=True)
 async def test_past_the_last_delay_a_retried_message_is_dead_with_its_reason(
-    transport: ITransport, consumer: IConsumer, monkeypatch: pytest.MonkeyPatch
+    transport: ITransport, consumer: IConsumer
 ) -> None:
-    _delays(monkeypatch, (0.1,))
     await transport.publish(QUEUE, _messages("hopeless"))
     for _ in range(2):
         (delivery,) = await _take(consumer, 1)
@@ -200,7 +217,3 @@ async def test_the_backlog_tells_depth_and_age(transport: ITransport) -> None:
 
     assert backlog.depth == 2
     assert (await transport.backlog(OTHER_QUEUE)).depth == 0
-
-
-def _delays(monkeypatch: pytest.MonkeyPatch, delays: tuple[float, ...]) -> None:
-    monkeypatch.setattr("faregate.core.message_table.RETRY_DELAYS_SECONDS", delays)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
+from starlette.applications import Starlette
 
 from faregate.core import exact_json
 from faregate.core.database import Database
@@ -40,24 +41,34 @@ class Answer:
 class Gateway:
     """Calls a gateway in this process, with a key that may do everything."""
 
-    def __init__(self, container: GatewayContainer, http: httpx2.AsyncClient) -> None:
+    def __init__(self, container: GatewayContainer, app: Starlette, http: httpx2.AsyncClient) -> None:
         self.container = container
-        self._http = http
+        self.app = app
+        self.http = http
+        self.key = KEY
 
     @property
     def database(self) -> Database:
         return self.container.core.container.database()
 
     async def call(
-        self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        raw: bool = False,
     ) -> Answer:
+        """Call; `raw`: the answer may be something else than JSON, and is not read."""
         sent = {"x-server-api-key": KEY, **(headers or {})}
         content: bytes | None = None
         if body is not None:
             content = body if isinstance(body, bytes) else exact_json.dumps(body)
             sent = {"content-type": "application/json", **sent}
-        response = await self._http.request(method, path, content=content, headers=sent)
-        return Answer(response.status_code, exact_json.loads(response.content), response.headers)
+        response = await self.http.request(method, path, content=content, headers=sent)
+        answer = {} if raw else exact_json.loads(response.content)
+        return Answer(response.status_code, answer, response.headers)
 
     async def get(self, path: str) -> Answer:
         return await self.call("GET", path)
@@ -101,7 +112,7 @@ async def open_gateway(settings: Settings, **options: Any) -> AsyncGenerator[Gat
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=transport, base_url="http://gateway") as http,
     ):
-        yield Gateway(container, http)
+        yield Gateway(container, app, http)
 
 
 @asynccontextmanager

@@ -188,7 +188,7 @@ class PureLedger(Ledger):
 class DatabaseLedger(Ledger):
     """The same wallet in PostgreSQL, through the service."""
 
-    OWNER = "owner"
+    OWNER: str = "owner"
 
     def __init__(self, database: Database) -> None:
         super().__init__()

@@ -15,6 +15,15 @@ COMMANDS = {
     "replay": ("replay:replay", "Run recorded LLM traffic through start, run and settle."),
     "migrate": ("migrate:migrate", "Bring the database to this version."),
     "verify": ("verify:verify", "Prove that every balance follows from the transfers."),
+    "wallets": ("wallets:wallets", "Look at wallets and change them."),
+    "grants": ("grants:grants", "Put credits into wallets, list and void what was put in."),
+    "transactions": ("bookkeeping:transactions", "List what moved in a wallet."),
+    "refund": ("bookkeeping:refund", "Give back a charge, wholly or in part."),
+    "adjust": ("bookkeeping:adjust", "Correct a balance by hand."),
+    "chargeback": ("bookkeeping:charge_back", "Undo a purchase whose payment was reversed."),
+    "statement": ("bookkeeping:statement", "Print what happened to one wallet, or to all, in a period."),
+    "import": ("bookkeeping:import_openings", "Bring opening balances from a CSV file."),
+    "digest": ("bookkeeping:digest", "Print one hash that anchors the whole ledger."),
     "doctor": ("doctor:doctor", "Look at everything that is needed, and say how to mend what is broken."),
 }
 

@@ -1,15 +1,22 @@
 """Who calls: from headers to a principal with scopes."""
 
-import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import sha256
 from typing import Protocol, runtime_checkable
 
-from faregate.gateway.errors import ForbiddenError, ScopeMissingError, UnauthenticatedError
+from faregate.gateway.errors import ForbiddenError, ScopeMissingError
 
-__all__ = ["ALL_SCOPES", "BootstrapKey", "IAuthenticator", "Principal", "Scope", "bearer_token"]
+__all__ = [
+    "ALL_SCOPES",
+    "ROLE_SCOPES",
+    "IAuthenticator",
+    "Principal",
+    "Role",
+    "Scope",
+    "bearer_token",
+    "person",
+]
 
 
 class Scope(StrEnum):
@@ -35,17 +42,37 @@ class Scope(StrEnum):
 ALL_SCOPES = frozenset(Scope)
 
 
+class Role(StrEnum):
+    """What a person is."""
+
+    ADMIN = "admin"
+    ANALYST = "analyst"
+    USER = "user"
+
+
+ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
+    Role.ADMIN: ALL_SCOPES,
+    Role.ANALYST: frozenset({Scope.USAGE_READ, Scope.WALLETS_READ, Scope.ANALYTICS_READ, Scope.OPS_READ}),
+    Role.USER: frozenset(),
+}
+"""What people may do, by role. Users have no scope: they are let in where a call is for their own data (`own=`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who calls, as far as the credential proves it. `id` names the credential in audits and keeps its keys apart.
 
     Attributes:
-        user_id: the person, where the credential is a person's.
+        user_id, organization_id: the person and where it belongs, where the credential is a person's.
+        key_id: the API key, where it is one of the database's.
     """
 
     id: str
     scopes: frozenset[Scope]
     user_id: str | None = None
+    organization_id: str | None = None
+    roles: frozenset[Role] = frozenset()
+    key_id: str | None = None
 
     def may(self, scope: Scope | None) -> bool:
         """Tell whether the credential has this scope."""
@@ -64,31 +91,20 @@ class Principal:
         raise ScopeMissingError(scope.value)
 
 
+def person(user_id: str, roles: Iterable[Role], *, organization_id: str | None = None) -> Principal:
+    """Return a person with these roles."""
+    held = frozenset(roles) or frozenset({Role.USER})
+    scopes = frozenset[Scope]().union(*(ROLE_SCOPES[role] for role in held))
+    return Principal(f"user:{user_id}", scopes, user_id, organization_id, held)
+
+
 @runtime_checkable
 class IAuthenticator(Protocol):
     """Proves who calls."""
 
-    async def authenticate(self, headers: Mapping[str, str]) -> Principal:
-        """Return who sent these headers, or raise `UnauthenticatedError`."""
+    async def authenticate(self, headers: Mapping[str, str], *, address: str | None) -> Principal:
+        """Return who sent these headers from this network address, or raise `UnauthenticatedError`."""
         ...
-
-
-class BootstrapKey:
-    """The one server API key of `FAREGATE_SERVER_API_KEY`, with all scopes."""
-
-    def __init__(self, key: str | None) -> None:
-        self._digest = sha256(key.encode()).digest() if key else None
-
-    async def authenticate(self, headers: Mapping[str, str]) -> Principal:
-        given = headers.get("x-server-api-key") or bearer_token(headers)
-        if not given:
-            raise UnauthenticatedError("Send a server API key as x-server-api-key, or as Authorization: Bearer …")
-        digest = sha256(given.encode()).digest()
-        if not hmac.compare_digest(digest, self._digest or bytes(32)) or self._digest is None:
-            raise UnauthenticatedError(
-                "This server API key is not known; check it for missing characters, or ask for a new one"
-            )
-        return Principal("bootstrap", ALL_SCOPES)
 
 
 def bearer_token(headers: Mapping[str, str]) -> str | None:

@@ -1,5 +1,6 @@
 """Reading request bodies: bounded while they stream, exact, validated."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from types import UnionType
@@ -10,12 +11,14 @@ from starlette.requests import Request
 
 from faregate.core import exact_json
 from faregate.core.errors import FaregateError, InvalidError
-from faregate.gateway.errors import TooLargeError, UnsupportedMediaTypeError
+from faregate.gateway.errors import RequestTimeoutError, TooLargeError, UnsupportedMediaTypeError
 from faregate.gateway.operation import BODY_LIMIT_BYTES, JSON, Operation
 
 __all__ = ["BODY_LIMIT_BYTES", "RawBody", "invalid", "read_body", "validate"]
 
 ITEMS_LIMIT = 1000
+_CHUNK_SECONDS = 15.0
+_BODY_SECONDS = 60.0
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -31,7 +34,14 @@ class RawBody:
     async def chunks(self) -> AsyncIterator[bytes]:
         """Read on; stops with `TooLargeError` at the limit, whatever Content-Length said."""
         size = 0
-        async for chunk in self.request.stream():
+        stream = self.request.stream()
+        while True:
+            try:
+                chunk = await asyncio.wait_for(anext(stream, None), _CHUNK_SECONDS)
+            except TimeoutError:
+                raise RequestTimeoutError(_CHUNK_SECONDS) from None
+            if chunk is None:
+                return
             size += len(chunk)
             if size > self.limit_bytes:
                 raise TooLargeError(self.limit_bytes)
@@ -39,7 +49,11 @@ class RawBody:
 
     async def bytes(self) -> bytes:
         """Return all of it."""
-        return b"".join([chunk async for chunk in self.chunks()])
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                return b"".join([chunk async for chunk in self.chunks()])
+        except TimeoutError:
+            raise RequestTimeoutError(_BODY_SECONDS) from None
 
     async def json(self) -> Any:
         """Return all of it as exact JSON."""

@@ -3,26 +3,48 @@
 from dependency_injector import containers, providers
 
 from faregate.core.container import CoreContainer
+from faregate.core.key_store import KeyStore
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
-from faregate.gateway.auth import BootstrapKey, IAuthenticator
+from faregate.feature_log.container import FeatureLogContainer
+from faregate.gateway.auth import IAuthenticator
+from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
+from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
+from faregate.gateway.controllers.keys import KeysController
 from faregate.gateway.controllers.usage import UsageController
 from faregate.gateway.controllers.wallets import WalletsController
+from faregate.gateway.credentials import Authenticator
 from faregate.gateway.dispatch import Dispatcher
+from faregate.gateway.jwks import KeySet
 from faregate.gateway.operation import Controller
+from faregate.gateway.rate_limits import RateLimiter, limit_rules
+from faregate.gateway.tokens import SecretSource, TokenRules, Tokens
+from faregate.gateway.unit_of_work import UnitOfWork
 from faregate.usage.container import UsageContainer
 from faregate.usage.interfaces import IFeatureStrategy
 
 __all__ = ["GatewayContainer"]
 
 
-def bootstrap_key(settings: Settings) -> BootstrapKey:
-    """Return the authenticator of the one key that the settings hold."""
-    return BootstrapKey(settings.server_api_key.get_secret_value() if settings.server_api_key else None)
+def make_authenticator(settings: Settings, keys: KeyStore) -> Authenticator:
+    """Return who proves who calls, as the settings say."""
+    key = settings.server_api_key.get_secret_value() if settings.server_api_key else None
+    return Authenticator(key, keys, make_tokens(settings))
+
+
+def make_tokens(settings: Settings) -> Tokens | None:
+    """Return who proves people's tokens; None where the settings know no people."""
+    if settings.jwks_url is not None:
+        rules = TokenRules(settings.jwt_algorithms, settings.jwt_issuer, settings.jwt_audience)
+        return Tokens(KeySet(settings.jwks_url), rules)
+    if settings.jwt_secret is not None:
+        rules = TokenRules(["HS256"], settings.jwt_issuer, settings.jwt_audience)
+        return Tokens(SecretSource(settings.jwt_secret.get_secret_value()), rules)
+    return None
 
 
 class GatewayContainer(containers.DeclarativeContainer):
@@ -52,8 +74,25 @@ class GatewayContainer(containers.DeclarativeContainer):
         extra_strategies=extra_strategies,
     )
 
-    authenticator: providers.Provider[IAuthenticator] = providers.Singleton(bootstrap_key, settings)
-    dispatcher: providers.Provider[Dispatcher] = providers.Singleton(Dispatcher, authenticator)
+    feature_log = providers.Container(
+        FeatureLogContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+        names=usage.container.catalog,
+    )
+
+    authenticator: providers.Provider[IAuthenticator] = providers.Singleton(
+        make_authenticator, settings, core.container.keys
+    )
+    work: providers.Provider[UnitOfWork] = providers.Singleton(
+        UnitOfWork, core.container.database, core.container.idempotency, core.container.audit
+    )
+    limiter: providers.Provider[RateLimiter] = providers.Singleton(
+        RateLimiter, providers.Callable(limit_rules, settings), core.container.clock, settings.provided.redis_url
+    )
+    dispatcher: providers.Provider[Dispatcher] = providers.Singleton(Dispatcher, authenticator, limiter, work)
 
     credits_process_controller: providers.Provider[CreditsProcessController] = providers.Singleton(
         CreditsProcessController, usage.container.service, usage.container.wallets, core.container.transport
@@ -70,14 +109,27 @@ class GatewayContainer(containers.DeclarativeContainer):
     features_controller: providers.Provider[FeaturesController] = providers.Singleton(
         FeaturesController, usage.container.catalog
     )
+    feature_logs_controller: providers.Provider[FeatureLogsController] = providers.Singleton(
+        FeatureLogsController,
+        feature_log.container.service,
+        core.container.transport,
+        feature_log.container.redactor,
+    )
     health_controller: providers.Provider[HealthController] = providers.Singleton(
         HealthController, core.container.database, core.container.transport, core.container.clock
     )
+    keys_controller: providers.Provider[KeysController] = providers.Singleton(
+        KeysController, core.container.database, core.container.keys, credit.container.limits, core.container.clock
+    )
+    audit_controller: providers.Provider[AuditController] = providers.Singleton(AuditController, core.container.audit)
     controllers: providers.Provider[list[Controller]] = providers.List(
         credits_process_controller,
         usage_controller,
         wallets_controller,
-        bookkeeping_controller,
         features_controller,
+        feature_logs_controller,
         health_controller,
+        keys_controller,
+        audit_controller,
+        bookkeeping_controller,
     )

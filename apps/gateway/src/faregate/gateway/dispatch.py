@@ -9,13 +9,18 @@ from starlette.routing import Route
 
 from faregate.core.errors import FaregateError
 from faregate.gateway.arguments import arguments_of
+from faregate.gateway.auditing import Auditor
 from faregate.gateway.auth import IAuthenticator, Principal
 from faregate.gateway.envelope import failure, success
+from faregate.gateway.errors import UnauthenticatedError
 from faregate.gateway.operation import Call, Controller, Operation, Page, Refusal, Reply, operations_of
+from faregate.gateway.rate_limits import RateLimiter
+from faregate.gateway.unit_of_work import UnitOfWork
 
 __all__ = ["Dispatcher"]
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+Method = Callable[..., Awaitable[Any]]
 
 _ANYBODY = Principal("anybody", frozenset())
 
@@ -23,8 +28,11 @@ _ANYBODY = Principal("anybody", frozenset())
 class Dispatcher:
     """Makes routes of controllers."""
 
-    def __init__(self, authenticator: IAuthenticator) -> None:
+    def __init__(self, authenticator: IAuthenticator, limits: RateLimiter, work: UnitOfWork) -> None:
         self._authenticator = authenticator
+        self._limits = limits
+        self._work = work
+        self._reads: dict[str, Method] = {}
 
     def routes(self, controllers: Iterable[Controller]) -> list[Route]:
         """Return a route per path; it knows all methods of the path, so that a wrong one is told the right ones.
@@ -34,17 +42,17 @@ class Dispatcher:
         paths: dict[str, dict[str, Endpoint]] = {}
         for controller in controllers:
             for operation, method in operations_of(controller):
+                if operation.method == "GET" and operation.query is None:
+                    self._reads[operation.path] = method
                 paths.setdefault(operation.path, {})[operation.method] = self._endpoint(operation, method)
         ordered = sorted(paths.items(), key=lambda item: [part.startswith("{") for part in item[0].split("/")])
         return [Route(path, _by_method(methods), methods=list(methods)) for path, methods in ordered]
 
-    def _endpoint(self, operation: Operation, method: Callable[..., Awaitable[Any]]) -> Endpoint:
+    def _endpoint(self, operation: Operation, method: Method) -> Endpoint:
         async def endpoint(request: Request) -> Response:
             request_id = request.scope["state"]["request_id"]
             try:
-                principal = await self._principal(operation, request)
-                arguments = await arguments_of(operation, request, principal)
-                return _response(operation, await method(Call(request, principal, request_id), **arguments))
+                return await self._serve(operation, method, request, request_id)
             except Refusal as refusal:
                 return failure(refusal.error, request_id=request_id, data=refusal.data)
             except FaregateError as error:
@@ -52,10 +60,45 @@ class Dispatcher:
 
         return endpoint
 
+    async def _serve(self, operation: Operation, method: Method, request: Request, request_id: str) -> Response:
+        principal = await self._principal(operation, request)
+        left = await self._limits.take(principal, operation) if operation.guarded else {}
+        with self._limits.slot(operation):
+            arguments = await arguments_of(operation, request, principal)
+            call = Call(request, principal, request_id)
+
+            async def answer() -> Response:
+                return _response(operation, await method(call, **arguments))
+
+            auditor = Auditor(operation, principal, arguments, self._look(operation, call, arguments))
+            response = await self._work.run(operation, call, arguments, answer, auditor)
+        response.headers.update(left)
+        return response
+
+    def _look(
+        self, operation: Operation, call: Call, arguments: Mapping[str, Any]
+    ) -> Callable[[], Awaitable[Any]] | None:
+        """Return how to read what `operation` is about to change."""
+        read = self._reads.get(operation.path) if operation.method in {"PUT", "PATCH", "DELETE"} else None
+        if read is None:
+            return None
+        named = {name: arguments[name] for name in operation.path_parameters}
+
+        async def look() -> Any:
+            return _content(await read(call, **named))
+
+        return look
+
     async def _principal(self, operation: Operation, request: Request) -> Principal:
         if not operation.guarded:
             return _ANYBODY
-        principal = await self._authenticator.authenticate(request.headers)
+        address = request.client.host if request.client else None
+        try:
+            principal = await self._authenticator.authenticate(request.headers, address=address)
+        except UnauthenticatedError:
+            await self._limits.refuse(address)
+            raise
+        request.scope["state"]["principal"] = principal.id
         principal.enter(operation.scope, own=operation.own)
         return principal
 
@@ -65,6 +108,11 @@ def _by_method(methods: Mapping[str, Endpoint]) -> Endpoint:
         return await methods["GET" if request.method == "HEAD" else request.method](request)
 
     return endpoint
+
+
+def _content(answer: Any) -> Any:
+    data = answer.data if isinstance(answer, Reply) else answer
+    return list(data.items) if isinstance(data, Page) else data
 
 
 def _response(operation: Operation, answer: Any) -> Response:

@@ -9,7 +9,7 @@ from faregate.core import exact_json
 from faregate.core.errors import FaregateError
 from faregate.gateway.errors import DOCS_URL, STATUS
 
-__all__ = ["failure", "json_response", "success"]
+__all__ = ["failure", "json_bytes_response", "json_response", "success"]
 
 
 def success(
@@ -21,7 +21,7 @@ def success(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return an answer that says yes."""
-    content: dict[str, Any] = {"success": True, "status": status, "message": message, "data": data}
+    content: dict[str, Any] = {"success": status < 400, "status": status, "message": message, "data": data}
     if meta is not None:
         content["meta"] = dict(meta)
     return json_response(content, status=status, headers=headers)
@@ -51,11 +51,22 @@ def failure(
         "data": {**(data or {}), "message": error.detail},
         "error": {**error.facts, **described},
     }
-    return json_response(content, status=status, headers=headers)
+    return json_response(content, status=status, headers={**_standard_headers(error, status), **(headers or {})})
+
+
+def _standard_headers(error: FaregateError, status: int) -> dict[str, str]:
+    if status == 401:
+        return {"www-authenticate": 'Bearer realm="faregate"'}
+    if status in {429, 503}:
+        return {"retry-after": str(error.facts.get("retry_after_seconds", 1))}
+    return {}
 
 
 def json_response(content: Any, *, status: int, headers: Mapping[str, str] | None = None) -> Response:
     """Return `content` as exact JSON."""
-    return Response(
-        exact_json.dumps(content), status_code=status, media_type="application/json", headers=dict(headers or {})
-    )
+    return json_bytes_response(exact_json.dumps(content), status, headers)
+
+
+def json_bytes_response(body: bytes, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """Return JSON that is written already."""
+    return Response(body, status_code=status, media_type="application/json", headers=dict(headers or {}))

@@ -38,6 +38,15 @@ STATUS: Mapping[str, int] = {
     "feature_inactive": 403,
     "feature_not_allowed": 403,
     "unpriced": 409,
+    "archive_damaged": 409,
+    "unknown_log": 404,
+    "log_sealed": 409,
+    "unknown_key": 404,
+    "too_many_keys": 409,
+    "rate_limited": 429,
+    "request_timeout": 408,
+    "unknown_event": 404,
+    "already_corrected": 409,
     "quota_exceeded": 402,
     "unknown_plan": 404,
     "unknown_price": 404,
@@ -70,6 +79,33 @@ class ScopeMissingError(FaregateError):
         super().__init__(
             f"This credential lacks the scope {scope!r}; ask an administrator for one that has it", scope=scope
         )
+
+
+class RateLimitedError(FaregateError):
+    """Too many requests of this credential, or too many of this kind at once."""
+
+    code = "rate_limited"
+    retryable = True
+
+    def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
+        super().__init__(detail, retry_after_seconds=retry_after_seconds)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RequestTimeoutError(FaregateError):
+    """The body came too slowly."""
+
+    code = "request_timeout"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"The body did not arrive within {seconds:g} seconds; send it faster, or in parts")
+
+
+class NotReadyError(FaregateError):
+    """Something that this process needs does not answer; `data.checks` says what."""
+
+    code = "unavailable"
+    retryable = True
 
 
 class TooLargeError(FaregateError):

@@ -1,6 +1,6 @@
 """The gateway as an ASGI application, and as a process."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import uvicorn
@@ -16,6 +16,9 @@ from faregate.gateway.container import GatewayContainer
 from faregate.gateway.envelope import failure
 from faregate.gateway.errors import MethodNotAllowedError, RouteNotFoundError
 from faregate.gateway.middleware import RequestContext
+from faregate.gateway.openapi.pages import documentation_routes
+from faregate.gateway.operation import Controller, Operation, operations_of
+from faregate.gateway.protocol import BoundedProtocol
 
 __all__ = ["create_app", "from_environment", "server_config"]
 
@@ -24,12 +27,17 @@ def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> St
     """Return the application of `container`; with `own_lifecycle` it opens and closes the engines itself."""
     container.check_dependencies()
     core = container.core.container
+    controllers = container.controllers()
     return Starlette(
-        routes=container.dispatcher().routes(container.controllers()),
+        routes=[*container.dispatcher().routes(controllers), *documentation_routes(_operations(controllers))],
         middleware=[Middleware(RequestContext, clock=core.clock())],
         exception_handlers={HTTPException: _http_error},
         lifespan=_lifespan(container) if own_lifecycle else None,
     )
+
+
+def _operations(controllers: Sequence[Controller]) -> list[Operation]:
+    return [declared for controller in controllers for declared, _ in operations_of(controller)]
 
 
 def from_environment() -> Starlette:
@@ -43,6 +51,7 @@ def server_config(app: Starlette, settings: Settings) -> uvicorn.Config:
         app,
         host=settings.host,
         port=settings.port,
+        http=BoundedProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -40,6 +40,7 @@ class Operation:
     own: str | None
     answer: Any
     status: int
+    also: Mapping[int, Any]
     produces: tuple[str, ...]
     body: Any
     consumes: Mapping[str, Any] | None
@@ -48,7 +49,9 @@ class Operation:
     path_parameters: Mapping[str, Any]
     errors: tuple[type[FaregateError], ...]
     idempotent: bool
+    shown_once: tuple[str, ...]
     concurrency: int | None
+    links: Mapping[str, Any]
 
     @property
     def paged(self) -> bool:
@@ -130,12 +133,15 @@ def operation(
     own: str | None = None,
     answer: Any = None,
     status: int = 200,
+    also: Mapping[int, Any] | None = None,
     produces: tuple[str, ...] = (),
     consumes: Mapping[str, Any] | None = None,
     body_limit_bytes: int = BODY_LIMIT_BYTES,
     errors: tuple[type[FaregateError], ...] = (),
     idempotent: bool | None = None,
+    shown_once: tuple[str, ...] = (),
     concurrency: int | None = None,
+    links: Mapping[str, Any] | None = None,
 ) -> Callable[[F], F]:
     """Declare a controller's method as the answer to `method path`.
 
@@ -150,13 +156,16 @@ def operation(
             user. In the path another name than theirs is answered 404; in the query it is filled in, or refused.
             `"me"`: no parameter at all, the method itself asks `call.principal.user_id`; servers are not let in.
         answer: the model of `data`; `list[Model]` for a list with `meta.next_cursor` (return a `Page`).
+        also: models of `data` by other statuses that a `Reply` may have.
         produces: media types of a download or stream, which has no envelope (return a Starlette response).
         consumes: schema by media type, where the body may be something else than JSON of `body`.
         body_limit_bytes: bodies beyond it are refused while they stream.
         errors: what this call may refuse beside the errors of every call; documented, and checked in tests.
         idempotent: honour `Idempotency-Key`: the answer is stored in the transaction that the call makes. True for
             every POST that answers 201, unless said otherwise.
+        shown_once: fields of `data` that hold secrets: a replayed answer has null there.
         concurrency: how many of it one process serves at a time; more are told to come again (429).
+        links: OpenAPI links from the answer to other calls.
     """
 
     def declare(function: F) -> F:
@@ -174,6 +183,7 @@ def operation(
             own=own,
             answer=answer,
             status=status,
+            also=also or {},
             produces=produces,
             body=body,
             consumes=consumes or ({JSON: body} if body is not None else None),
@@ -182,7 +192,9 @@ def operation(
             path_parameters={name: ExternalId if hints[name] is str else hints[name] for name in _names(path)},
             errors=errors,
             idempotent=(method == "POST" and status == 201) if idempotent is None else idempotent,
+            shown_once=shown_once,
             concurrency=concurrency,
+            links=links or {},
         )
         return function
 

@@ -26,10 +26,22 @@ class Consumer:
 
     While the database is away it holds what it has taken and tries again, more and more slowly: no message is handed
     back for that, so that none is counted as failed.
+
+    `settles` tells whether holds must wait for what lies on this queue.
     """
 
-    def __init__(self, transport: ITransport, queue: str, handle: Handler, clock: IClock, *, batch_size: int) -> None:
+    def __init__(
+        self,
+        transport: ITransport,
+        queue: str,
+        handle: Handler,
+        clock: IClock,
+        *,
+        batch_size: int,
+        settles: bool = False,
+    ) -> None:
         self.queue = queue
+        self.settles = settles
         self._transport = transport
         self._handle = handle
         self._clock = clock

@@ -7,27 +7,43 @@ from dependency_injector import containers, providers
 from faregate.core.clock import IClock
 from faregate.core.container import CoreContainer
 from faregate.core.interfaces import ITransport
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
+from faregate.core.queues import FEATURE_LOG_QUEUE, SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
 from faregate.core.schedule import Job, Schedule
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
+from faregate.credit.locking import TOP_UP_QUEUE
+from faregate.feature_log.container import FeatureLogContainer
 from faregate.usage.container import UsageContainer
 from faregate.usage.interfaces import IFeatureStrategy
 from faregate.worker.consumer import Consumer
+from faregate.worker.handlers.feature_logs import FeatureLogHandler
 from faregate.worker.handlers.settlement import SettlementHandler
+from faregate.worker.handlers.top_up import TopUpHandler
 from faregate.worker.jobs import make_jobs
 from faregate.worker.worker import Worker
 
 __all__ = ["WorkerContainer"]
 
+_TOP_UPS_AT_ONCE = 10
+
 
 def make_consumers(
-    transport: ITransport, settlement: SettlementHandler, clock: IClock, batch_size: int
+    transport: ITransport,
+    outbox: ITransport,
+    settlement: SettlementHandler,
+    top_ups: TopUpHandler,
+    logs: FeatureLogHandler,
+    clock: IClock,
+    batch_size: int,
 ) -> Sequence[Consumer]:
-    """Return a consumer per queue."""
+    """Return a consumer per queue: the public ones of the transport, and what the ledger asks for in its outbox."""
     return [
-        Consumer(transport, queue, settlement.handle, clock, batch_size=batch_size)
-        for queue in (SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE)
+        *(
+            Consumer(transport, queue, settlement.handle, clock, batch_size=batch_size, settles=True)
+            for queue in (SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE)
+        ),
+        Consumer(outbox, TOP_UP_QUEUE, top_ups.handle, clock, batch_size=_TOP_UPS_AT_ONCE),
+        Consumer(transport, FEATURE_LOG_QUEUE, logs.handle, clock, batch_size=batch_size),
     ]
 
 
@@ -58,13 +74,29 @@ class WorkerContainer(containers.DeclarativeContainer):
         extra_strategies=extra_strategies,
     )
 
+    feature_log = providers.Container(
+        FeatureLogContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+        names=usage.container.catalog,
+    )
+
+    feature_logs: providers.Provider[FeatureLogHandler] = providers.Singleton(
+        FeatureLogHandler, feature_log.container.service, core.container.transport, feature_log.container.redactor
+    )
     settlement: providers.Provider[SettlementHandler] = providers.Singleton(
         SettlementHandler, usage.container.service, core.container.transport
     )
+    top_ups: providers.Provider[TopUpHandler] = providers.Singleton(TopUpHandler, credit.container.top_ups)
     consumers: providers.Provider[Sequence[Consumer]] = providers.Singleton(
         make_consumers,
         core.container.transport,
+        core.container.outbox,
         settlement,
+        top_ups,
+        feature_logs,
         core.container.clock,
         settings.provided.settle_batch_size,
     )

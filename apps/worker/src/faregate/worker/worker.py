@@ -40,7 +40,8 @@ class Worker:
     async def _beat(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
-                settled_until = min([await consumer.settled_until() for consumer in self._consumers])
+                settling = [consumer for consumer in self._consumers if consumer.settles]
+                settled_until = min([await consumer.settled_until() for consumer in settling])
                 await self._heartbeats.report(self._instance, "worker", settled_until=settled_until)
             except EngineUnavailableError as error:
                 log.warning("heartbeat_missed", reason=error.detail)

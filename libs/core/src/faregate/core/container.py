@@ -5,12 +5,15 @@ from contextlib import asynccontextmanager
 
 from dependency_injector import containers, providers
 
+from faregate.core.audit import AuditLog
 from faregate.core.clock import IClock, SystemClock
 from faregate.core.database import Database
 from faregate.core.embedded import EmbeddedServer, default_data_dir
-from faregate.core.errors import ConfigurationError
+from faregate.core.errors import MissingExtraError
 from faregate.core.heartbeats import Heartbeats
+from faregate.core.idempotency import IdempotencyStore
 from faregate.core.interfaces import ITransport
+from faregate.core.key_store import KeyStore
 from faregate.core.message_table import PostgresTransport
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
@@ -33,11 +36,21 @@ def make_database(settings: Settings) -> Database:
     )
 
 
-def make_transport(settings: Settings, database: Database) -> ITransport:
+def make_transport(settings: Settings, database: Database, clock: IClock | None = None) -> ITransport:
     """Return the transport that `settings` name: RabbitMQ by URL, or the table `message`."""
-    if settings.broker_url is not None:
-        raise ConfigurationError("FAREGATE_BROKER_URL is set, but this version settles from PostgreSQL only; unset it")
-    return PostgresTransport(database)
+    if settings.broker_url is None:
+        return PostgresTransport(database)
+    try:
+        from faregate.core.rabbitmq.transport import RabbitTransport
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("FAREGATE_BROKER_URL", "rabbitmq") from error
+    prefetch = 2 * settings.settle_batch_size
+    return RabbitTransport(settings.broker_url, queue_type=settings.queue_type, prefetch=prefetch, clock=clock)
+
+
+def make_key_store(settings: Settings, database: Database, clock: IClock) -> KeyStore:
+    """Return the API keys of this deployment."""
+    return KeyStore(database, clock, settings.key_pepper.get_secret_value())
 
 
 async def running(database: Database, transport: ITransport) -> AsyncGenerator[Database]:
@@ -56,15 +69,20 @@ engines = asynccontextmanager(running)
 
 
 class CoreContainer(containers.DeclarativeContainer):
-    """Needs `settings`; exports `database`, `transport`, `outbox`, `subjects`, `heartbeats`, `clock` and `lifecycle`."""
+    """Needs `settings`; exports `database`, `transport`, `outbox`, `subjects`, `heartbeats`, `idempotency`, `audit`,
+    `keys`, `clock` and `lifecycle`.
+    """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
 
     clock: providers.Provider[IClock] = providers.Singleton(SystemClock)
     database: providers.Provider[Database] = providers.Singleton(make_database, settings)
-    transport: providers.Provider[ITransport] = providers.Singleton(make_transport, settings, database)
+    transport: providers.Provider[ITransport] = providers.Singleton(make_transport, settings, database, clock)
     outbox: providers.Provider[PostgresTransport] = providers.Singleton(PostgresTransport, database)
     subjects: providers.Provider[Subjects] = providers.Singleton(Subjects, database)
     heartbeats: providers.Provider[Heartbeats] = providers.Singleton(Heartbeats, database)
+    idempotency: providers.Provider[IdempotencyStore] = providers.Singleton(IdempotencyStore, database)
+    audit: providers.Provider[AuditLog] = providers.Singleton(AuditLog, database, subjects)
+    keys: providers.Provider[KeyStore] = providers.Singleton(make_key_store, settings, database, clock)
 
     lifecycle: providers.Resource[Database] = providers.Resource(running, database, transport)

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 
 from faregate.core import exact_json
 from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
+from faregate.core.joining import joined, joining
 from faregate.core.logging import get_logger
 from faregate.core.schema import SCHEMA
 
@@ -164,6 +165,11 @@ class Database:
                 unknown: repeat the same call, all writes here are safe to repeat.
         """
         engine = self._require_engine()
+        surrounding = joined(self) if isolation == "READ COMMITTED" else None
+        if surrounding is not None:
+            with surrounding.part() as session:
+                yield session
+            return
         if isolation != "READ COMMITTED" or read_only:
             engine = engine.execution_options(isolation_level=isolation, postgresql_readonly=read_only)
         try:
@@ -177,8 +183,10 @@ class Database:
     async def run(self, work: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = 6) -> T:
         """Run `work` in a transaction, again after a deadlock, lock time-out or serialization failure.
 
-        `work` must be safe to run several times. The last failure is raised.
+        `work` must be safe to run several times. The last failure is raised. Within `run_joined` it runs once: what
+        failed is then the surrounding transaction, which runs again as a whole.
         """
+        attempts = 1 if joined(self) is not None else attempts
         for attempt in range(1, attempts + 1):
             try:
                 async with self.transaction() as session:
@@ -190,6 +198,26 @@ class Database:
                 log.info("transaction_retried", sqlstate=sqlstate(error), attempt=attempt)
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
         raise AssertionError("unreachable")
+
+    async def run_joined(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """Run `work` as `run` does; transactions that it opens in the same task join this one, and commit with it.
+
+        A failure within a joined transaction is raised at the end even if `work` made something else of it.
+        """
+        after_commit: list[Callable[[], None]] = []
+
+        async def together(session: AsyncSession) -> T:
+            with joining(self, session) as surrounding:
+                result = await work(session)
+            if surrounding.failure is not None:
+                raise surrounding.failure
+            after_commit[:] = surrounding.after_commit
+            return result
+
+        result = await self.run(together)
+        for call in after_commit:
+            call()
+        return result
 
     async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         """Return a connection outside the pool, for LISTEN or a long COPY; the caller closes it."""

@@ -116,8 +116,9 @@ delete from faregate.message where dead_at is not null and message_id = any(cast
 class PostgresTransport:
     """`ITransport` and `IOutbox` on the table `message`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS) -> None:
         self._database = database
+        self._delays = retry_delays_seconds
         self._publishing: Coalescer[tuple[str, Sequence[OutgoingMessage]], None] = Coalescer(self._publish)
         self._unheard: set[str] = set()
         self._waking: asyncio.Task[None] | None = None
@@ -175,7 +176,7 @@ class PostgresTransport:
             log.info("wake_up_lost", queues=sorted(queues), reason=str(error))
 
     async def consume(self, queue: str) -> IConsumer:
-        consumer = _PostgresConsumer(self._database, queue, self._channel)
+        consumer = _PostgresConsumer(self._database, queue, self._channel, self._delays)
         await consumer.listen()
         return consumer
 
@@ -214,10 +215,11 @@ class PostgresTransport:
 class _PostgresConsumer:
     """`IConsumer` on the table `message`."""
 
-    def __init__(self, database: Database, queue: str, channel: str) -> None:
+    def __init__(self, database: Database, queue: str, channel: str, delays: Sequence[float]) -> None:
         self._database = database
         self._queue = queue
         self._channel = channel
+        self._delays = delays
         self._awake = asyncio.Event()
         self._listener: asyncpg.Connection[asyncpg.Record] | None = None
         self._held: dict[str, Delivery] = {}
@@ -240,7 +242,9 @@ class _PostgresConsumer:
     async def decide(self, decisions: Sequence[tuple[Delivery, Decision]]) -> None:
         done = [delivery for delivery, decision in decisions if isinstance(decision, Ack)]
         dead = [
-            (delivery, _reason(delivery, decision)) for delivery, decision in decisions if _is_dead(delivery, decision)
+            (delivery, _reason(delivery, decision))
+            for delivery, decision in decisions
+            if self._is_dead(delivery, decision)
         ]
         buried = {id(delivery) for delivery, _ in dead}
         later = [d for d, decision in decisions if not isinstance(decision, Ack) and id(d) not in buried]
@@ -248,7 +252,7 @@ class _PostgresConsumer:
             if done:
                 await self._database.rows(session, _ACK, **_tokens(done))
             if later:
-                delays = [float(RETRY_DELAYS_SECONDS[delivery.attempt - 1]) for delivery in later]
+                delays = [float(self._delays[delivery.attempt - 1]) for delivery in later]
                 await self._database.rows(session, _RETRY, **_tokens(later), delays=delays)
             if dead:
                 reasons = [reason for _, reason in dead]
@@ -304,6 +308,11 @@ class _PostgresConsumer:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._awake.wait(), seconds)
 
+    def _is_dead(self, delivery: Delivery, decision: Decision) -> bool:
+        if isinstance(decision, Ack):
+            return False
+        return isinstance(decision, DeadLetter) or delivery.attempt > len(self._delays)
+
     def _hear(self, _connection: Any, _pid: int, _channel: str, queue: object) -> None:
         if queue == self._queue:
             self._awake.set()
@@ -311,12 +320,6 @@ class _PostgresConsumer:
 
 def _tokens(deliveries: Sequence[Delivery]) -> dict[str, list[Any]]:
     return {"ids": [d.token[0] for d in deliveries], "attempts": [d.token[1] for d in deliveries]}
-
-
-def _is_dead(delivery: Delivery, decision: Decision) -> bool:
-    if isinstance(decision, Ack):
-        return False
-    return isinstance(decision, DeadLetter) or delivery.attempt > len(RETRY_DELAYS_SECONDS)
 
 
 def _reason(delivery: Delivery, decision: Decision) -> str:

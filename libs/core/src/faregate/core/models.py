@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Identity, Index, LargeBinary, MetaData, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, Column, Identity, Index, Integer, LargeBinary, MetaData, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, INET, JSONB
 from sqlalchemy.orm import declared_attr
 from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
@@ -14,12 +14,17 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 from faregate.core.schema import SCHEMA
 
 __all__ = [
+    "ApiKey",
+    "AuditEntry",
     "Heartbeat",
+    "IdempotentAnswer",
     "Message",
     "ScheduledJob",
     "Subject",
     "TableModel",
     "Version",
+    "WebhookDelivery",
+    "WebhookEndpoint",
     "created_at",
     "metadata",
     "moment",
@@ -117,3 +122,101 @@ class Version(TableModel, table=True):
 
     name: str = Field(sa_column=Column(Text, primary_key=True))
     version: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class ApiKey(TableModel, table=True):
+    """A server's credential. The secret itself is stored nowhere: only its keyed hash.
+
+    `client` is the first key of a line of rotations; at most two keys of one client live at the same time.
+    """
+
+    __table_args__: Any = (Index("api_key_client_idx", "client"),)
+
+    key_id: str = Field(sa_column=Column(Text, primary_key=True))
+    client: str = Field(sa_column=Column(Text, nullable=False))
+    name: str = Field(sa_column=Column(Text, nullable=False))
+    environment: str = Field(sa_column=Column(Text, nullable=False))
+    secret_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    scopes: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    allowed_ips: list[str] | None = Field(sa_column=Column(ARRAY(Text)))
+    created_by: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime = Field(sa_column=created_at())
+    expires_at: datetime | None = Field(sa_column=moment(nullable=True))
+    revoked_at: datetime | None = Field(sa_column=moment(nullable=True))
+    last_used_at: datetime | None = Field(sa_column=moment(nullable=True))
+
+
+class IdempotentAnswer(TableModel, table=True):
+    """What one credential was answered for one `Idempotency-Key`, written in the transaction that did it."""
+
+    __table_args__: Any = (Index("idempotent_answer_created_idx", "created_at", postgresql_using="brin"),)
+
+    credential: str = Field(sa_column=Column(Text, primary_key=True))
+    key: str = Field(sa_column=Column(Text, primary_key=True))
+    request_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    status: int = Field(sa_column=Column(Integer, nullable=False))
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    created_at: datetime = Field(sa_column=created_at())
+
+
+class AuditEntry(TableModel, table=True):
+    """Who did what to whom, when and from where. Append-only; people stand in it as subjects.
+
+    `before_hash` and `after_hash` are SHA-256 of the thing as it was answered before and after; null for not there.
+    """
+
+    __table_args__: Any = (
+        Index("audit_entry_subject_idx", "subject_id", "entry_id"),
+        Index("audit_entry_actor_idx", "actor", "entry_id"),
+    )
+
+    entry_id: UUID = Field(primary_key=True)
+    actor: str = Field(sa_column=Column(Text, nullable=False))
+    actor_subject_id: int | None = Field(sa_column=Column(BigInteger))
+    action: str = Field(sa_column=Column(Text, nullable=False))
+    subject_id: int | None = Field(sa_column=Column(BigInteger))
+    target: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    status: int = Field(sa_column=Column(Integer, nullable=False))
+    before_hash: bytes | None = Field(sa_column=Column(LargeBinary))
+    after_hash: bytes | None = Field(sa_column=Column(LargeBinary))
+    address: str | None = Field(sa_column=Column(INET))
+    request_id: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime = Field(sa_column=created_at())
+
+
+class WebhookEndpoint(TableModel, table=True):
+    """Where events are sent. Disabled by hand, by a 410, or after days of failures."""
+
+    endpoint_id: UUID = Field(primary_key=True)
+    url: str = Field(sa_column=Column(Text, nullable=False))
+    events: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    secret: str = Field(sa_column=Column(Text, nullable=False))
+    previous_secret: str | None = Field(sa_column=Column(Text))
+    previous_until: datetime | None = Field(sa_column=moment(nullable=True))
+    description: str | None = Field(sa_column=Column(Text))
+    created_by: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime = Field(sa_column=created_at())
+    failing_since: datetime | None = Field(sa_column=moment(nullable=True))
+    disabled_at: datetime | None = Field(sa_column=moment(nullable=True))
+    disabled_reason: str | None = Field(sa_column=Column(Text))
+
+
+class WebhookDelivery(TableModel, table=True):
+    """One event on its way to one endpoint, and how each attempt went (`history`)."""
+
+    __table_args__: Any = (
+        Index("webhook_delivery_due_idx", "due_at", postgresql_where=text("due_at is not null")),
+        Index("webhook_delivery_endpoint_idx", "endpoint_id", "delivery_id"),
+        UniqueConstraint("endpoint_id", "event_id"),
+    )
+
+    delivery_id: UUID = Field(primary_key=True)
+    endpoint_id: UUID = Field(nullable=False)
+    event_id: str = Field(sa_column=Column(Text, nullable=False))
+    event_type: str = Field(sa_column=Column(Text, nullable=False))
+    payload: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    status: str = Field(sa_column=Column(Text, nullable=False, server_default=text("'pending'")))
+    attempts: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    due_at: datetime | None = Field(sa_column=moment(nullable=True))
+    history: list[Any] = Field(sa_column=Column(JSONB, nullable=False, server_default=text("'[]'")))
+    created_at: datetime = Field(sa_column=created_at())

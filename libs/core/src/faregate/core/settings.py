@@ -81,6 +81,65 @@ class Settings(BaseSettings):
         description="bootstrap server API key with all scopes",
         examples=["a random text of 16 characters or more"],
     )
+    key_pepper: SecretStr = Field(
+        default=SecretStr("faregate"),
+        min_length=8,
+        description="hashed into every stored API key; another one makes all keys unknown",
+        examples=["a random text of 32 characters"],
+    )
+    jwt_secret: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="secret that signs people's tokens (HS256); or set FAREGATE_JWKS_URL",
+        examples=["a random text of 32 characters or more"],
+    )
+    jwks_url: Annotated[str, Field(pattern=r"^https?://")] | None = Field(
+        default=None,
+        description="where the public keys of people's tokens are",
+        examples=["https://login.example.com/.well-known/jwks.json"],
+    )
+    jwt_algorithms: Annotated[
+        list[Literal["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]], Field(min_length=1)
+    ] = Field(
+        default=["RS256", "ES256"],
+        description="signatures that are accepted with FAREGATE_JWKS_URL, as a JSON array; the token's header decides nothing",
+        examples=['["RS256"]'],
+    )
+    jwt_issuer: str | None = Field(
+        default=None, description="`iss` that tokens must have", examples=["https://login.example.com/"]
+    )
+    jwt_audience: str | None = Field(default=None, description="`aud` that tokens must have", examples=["faregate"])
+    rate_limit_key: int = Field(
+        default=120000,
+        ge=0,
+        le=10**9,
+        description="requests per minute of one server key; 0 for no limit",
+        examples=["120000"],
+    )
+    rate_limit_admin: int = Field(
+        default=6000,
+        ge=0,
+        le=10**9,
+        description="requests per minute of one person who is an admin; 0 for no limit",
+        examples=["6000"],
+    )
+    rate_limit_analyst: int = Field(
+        default=1200,
+        ge=0,
+        le=10**9,
+        description="requests per minute of one analyst; 0 for no limit",
+        examples=["1200"],
+    )
+    rate_limit_user: int = Field(
+        default=600, ge=0, le=10**9, description="requests per minute of one user; 0 for no limit", examples=["600"]
+    )
+    rate_limit_refused: int = Field(
+        default=300,
+        ge=0,
+        le=10**9,
+        description="wrong credentials per minute from one network address; 0 for no limit",
+        examples=["300"],
+    )
     credit_price_usd: Annotated[Decimal, Field(gt=0, lt=10**6)] = Field(
         default=Decimal("0.01"), description="what one credit costs, in USD", examples=["0.01"]
     )
@@ -133,6 +192,23 @@ class Settings(BaseSettings):
         description="longest time a usage event waits in the buffered recorder",
         examples=["5"],
     )
+    late_event_days: float = Field(
+        default=35, gt=0, le=3650, description="how far back the time of a usage event may lie", examples=["35"]
+    )
+    future_event_seconds: float = Field(
+        default=300,
+        ge=0,
+        le=86_400,
+        description="how far ahead of our clock the time of a usage event may lie",
+        examples=["300"],
+    )
+    dedupe_days: float = Field(
+        default=40,
+        ge=35,
+        le=3650,
+        description="how long the ids of usage events are remembered; keep it above FAREGATE_LATE_EVENT_DAYS",
+        examples=["40"],
+    )
     alert_warning_percent: _Percent = Field(
         default=Decimal(75),
         validation_alias=_known_as("USAGE_ALERT_WARNING"),
@@ -150,6 +226,28 @@ class Settings(BaseSettings):
         validation_alias=_known_as("USAGE_ALERT_EXCEEDED"),
         description="last quota alert",
         examples=["100"],
+    )
+    log_keys: SecretStr | None = Field(
+        default=None,
+        description="keys that encrypt bodies and e-mails of feature logs, id:base64 of 32 bytes, the one in use first",
+        examples=["2026-11:" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="],
+    )
+    log_retention_days: int = Field(
+        default=400,
+        ge=1,
+        le=36_500,
+        description="how long feature logs are kept, unless a feature says otherwise",
+        examples=["400"],
+    )
+    log_archive_dir: Path | None = Field(
+        default=None,
+        description="where months of feature logs are archived before they are dropped; without it nothing is dropped",
+        examples=["/var/lib/faregate/archive"],
+    )
+    log_emails: Literal["redact", "keep"] = Field(
+        default="redact",
+        description="what becomes of e-mail addresses inside bodies of feature logs",
+        examples=["redact"],
     )
     alert_log_file: Path | None = Field(
         default=None,

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.clock import Deadline
 from faregate.core.database import Database
+from faregate.core.joining import apart, joined
 
 __all__ = ["VersionedCache", "raise_version"]
 
@@ -47,7 +48,13 @@ class VersionedCache(Generic[T]):
         self._lock = asyncio.Lock()
 
     async def get(self) -> T:
-        """Return the value; loads it when it has changed."""
+        """Return the value; loads it when it has changed.
+
+        Within a surrounding transaction that changed it, it is loaded there and not kept.
+        """
+        surrounding = joined(self._database)
+        if surrounding is not None and self._name in surrounding.changed:
+            return await self._load(surrounding.session)
         if self._held is not None and not self._fresh.passed:
             return self._held[0]
         if self._held is not None and self._lock.locked():
@@ -66,12 +73,25 @@ class VersionedCache(Generic[T]):
     def forget(self) -> None:
         """Look again at the next `get`: for the process that has just made a change itself."""
         self._held = None
+        surrounding = joined(self._database)
+        if surrounding is not None:
+            surrounding.after_commit.append(self._forget)
+
+    def _forget(self) -> None:
+        self._held = None
 
     async def changed(self, session: AsyncSession) -> None:
         """Note in `session` that the value has changed; call `forget` after the commit."""
+        surrounding = joined(self._database)
+        if surrounding is not None:
+            surrounding.changed.add(self._name)
         await raise_version(self._database, session, self._name)
 
     async def _refresh(self) -> tuple[T, int]:
+        with apart():
+            return await self._look()
+
+    async def _look(self) -> tuple[T, int]:
         async with self._database.transaction(read_only=True) as session:
             rows = await self._database.rows(session, _READ, name=self._name)
             version = rows[0].version if rows else 0

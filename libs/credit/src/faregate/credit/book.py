@@ -304,8 +304,7 @@ class Book:
             wallet.credits += amount
         if debit is Account.WALLET:
             wallet.debits += amount
-        for grant, change in slices:
-            self._move(wallet, grant, change)
+        moved = [(grant.grant_id, change) for grant, change in slices if self._move(wallet, grant, change)]
         wallet.head_hash = link(
             wallet.head_hash,
             wallet_id=wallet.wallet_id,
@@ -319,6 +318,7 @@ class Book:
             effective_at=moment,
             created_at=self.now,
             texts=(note.usage_key, note.operation_key, note.actor, note.reason),
+            slices=moved,
         )
         transfer = Transfer(
             wallet.wallet_id,
@@ -380,14 +380,18 @@ class Book:
         """Note that `grant` must be written."""
         self.changed_grants[grant.grant_id] = grant
 
-    def _move(self, wallet: WalletState, grant: GrantState, change: int) -> None:
+    def _move(self, wallet: WalletState, grant: GrantState, change: int) -> bool:
+        """Put `change` into a grant, whose expiry the wallet must not miss; tell whether there was anything to move."""
         self.touch_grant(grant)
         if change == 0:
-            return
+            return False
         grant.remaining += change
         if grant.features is not None:
             wallet.earmarked += change
         self.slices.append(GrantSlice(wallet.wallet_id, wallet.last_seq, grant.grant_id, change))
+        if change > 0 and grant.expires_at is not None:
+            wallet.next_change_at = min(grant.expires_at, wallet.next_change_at or grant.expires_at)
+        return True
 
 
 def _earmarked_for(grant: GrantState, feature: str | None) -> bool:

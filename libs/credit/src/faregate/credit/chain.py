@@ -1,24 +1,27 @@
-"""The hash chain of one wallet: each transfer's hash covers its fields and the hash before it.
+"""The hash chain of one wallet: each transfer's hash covers its fields, its grant slices, and the hash before it.
 
 Every field is written with its length (a NULL as length -1), so that no two rows read the same. `verify` computes the
-same bytes in SQL; `tests/credit/test_chain.py` holds the two together.
+same bytes in SQL (`proof_chain.LINK`); `tests/credit/test_chain.py` holds the two together.
 """
 
 import struct
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from uuid import UUID
 
 from faregate.credit.accounts import Account, TransferKind
 
-__all__ = ["GENESIS", "epoch_microseconds", "link"]
+__all__ = ["GENESIS", "link", "microseconds"]
 
 GENESIS = bytes(32)
 """What stands before a wallet's first transfer."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _NUMBERS = struct.Struct(">qqhhhqqqqq")
 _LENGTH = struct.Struct(">i")
+_AMOUNT = struct.Struct(">q")
 
 
 def link(
@@ -35,8 +38,14 @@ def link(
     effective_at: datetime,
     created_at: datetime,
     texts: tuple[str | None, ...],
+    slices: Iterable[tuple[UUID, int]] = (),
 ) -> bytes:
-    """Return the hash of one transfer; `texts` are usage key, operation key, actor and reason, in this order."""
+    """Return the hash of one transfer.
+
+    Args:
+        texts: usage key, operation key, actor and reason, in this order.
+        slices: what the transfer put into grants and took from them, in any order.
+    """
     numbers = _NUMBERS.pack(
         wallet_id,
         seq,
@@ -46,14 +55,15 @@ def link(
         amount,
         balance_after,
         corrects_seq or 0,
-        epoch_microseconds(effective_at),
-        epoch_microseconds(created_at),
+        microseconds(effective_at),
+        microseconds(created_at),
     )
-    return sha256(previous + numbers + b"".join(map(_framed, texts))).digest()
+    parts = b"".join(grant.bytes + _AMOUNT.pack(change) for grant, change in sorted(slices))
+    return sha256(previous + numbers + b"".join(map(_framed, texts)) + _LENGTH.pack(len(parts)) + parts).digest()
 
 
-def epoch_microseconds(moment: datetime) -> int:
-    """Return microseconds since 1970, exactly."""
+def microseconds(moment: datetime) -> int:
+    """Return microseconds since 2000, exactly: what PostgreSQL stores and sends."""
     return (moment - _EPOCH) // _MICROSECOND
 
 

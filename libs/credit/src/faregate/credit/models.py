@@ -23,7 +23,7 @@ from sqlmodel import Field
 from faregate.core.models import TableModel, created_at, moment
 from faregate.core.schema import SCHEMA
 
-__all__ = ["Charge", "CreditGrant", "GrantSlice", "SpendLimit", "TopUp", "Transfer", "Wallet"]
+__all__ = ["Charge", "CreditGrant", "GrantSlice", "SpendLimit", "TopUp", "Transfer", "VerifiedHead", "Wallet"]
 
 _HOT: dict[str, Any] = {
     "fillfactor": 70,
@@ -243,3 +243,16 @@ class TopUp(TableModel, table=True):
     detail: str | None = Field(sa_column=Column(Text))
     created_at: datetime = Field(sa_column=created_at())
     closed_at: datetime | None = Field(sa_column=moment(nullable=True))
+
+
+class VerifiedHead(TableModel, table=True):
+    """Up to where a wallet's chain was verified, and what followed from it there: where the next incremental run begins."""
+
+    wallet_id: int = Field(sa_column=_wallet_id(primary_key=True))
+    seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+    hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    credits: int = Field(sa_column=_micros(None))
+    debits: int = Field(sa_column=_micros(None))
+    remaining: int = Field(sa_column=_micros(None))
+    grants: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    verified_at: datetime = Field(sa_column=created_at())

@@ -4,11 +4,14 @@ from dependency_injector import containers, providers
 
 from faregate.core.clock import IClock
 from faregate.core.database import Database
+from faregate.core.partitions import Partitions
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
 from faregate.credit.service import CreditService
 from faregate.usage.definitions import DefinitionRepository
 from faregate.usage.directory import DatabaseDirectory
+from faregate.usage.event_history import EventHistory
+from faregate.usage.event_repository import EventRepository
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import FeatureCatalog
 from faregate.usage.interfaces import (
@@ -22,9 +25,11 @@ from faregate.usage.interfaces import (
 from faregate.usage.price_repository import PriceRepository
 from faregate.usage.prices import PriceService
 from faregate.usage.pricing import PriceBook
+from faregate.usage.recording import UsageRecorder
 from faregate.usage.repository import UsageRepository
 from faregate.usage.repricing import Repricer
 from faregate.usage.service import UsageService
+from faregate.usage.settled_events import SettledEvents
 from faregate.usage.settling import Settler
 from faregate.usage.starting import Starter
 from faregate.usage.strategies import (
@@ -50,7 +55,8 @@ def pricing_policy(settings: Settings) -> PricingPolicy:
 
 class UsageContainer(containers.DeclarativeContainer):
     """Needs `settings`, `database`, `subjects`, `credit` and `clock`; takes `extra_strategies`, `directory`,
-    `quotas` and `history`; exports `service`, `catalog`, `factory`, `prices`, `members` and `wallets`.
+    `quotas` and `hold_history`; exports `service`, `catalog`, `factory`, `prices`, `price_service`, `repricer`,
+    `members`, `organizations`, `wallets`, `recorder`, `history` and `partitions`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -70,7 +76,7 @@ class UsageContainer(containers.DeclarativeContainer):
     quotas: providers.Provider[IQuotaGate] = providers.Dependency(
         instance_of=IQuotaGate, default=providers.Singleton(NoQuotas)
     )
-    history: providers.Provider[IHoldHistory] = providers.Dependency(
+    hold_history: providers.Provider[IHoldHistory] = providers.Dependency(
         instance_of=IHoldHistory, default=providers.Singleton(NoHistory)
     )
 
@@ -96,6 +102,22 @@ class UsageContainer(containers.DeclarativeContainer):
     catalog: providers.Provider[FeatureCatalog] = providers.Singleton(FeatureCatalog, database, factory, definitions)
     repository: providers.Provider[UsageRepository] = providers.Singleton(UsageRepository, database)
     price_repository: providers.Provider[PriceRepository] = providers.Singleton(PriceRepository, database)
+    events: providers.Provider[EventRepository] = providers.Singleton(EventRepository, database)
+    partitions: providers.Provider[Partitions] = providers.Singleton(Partitions, database, "usage_event")
+    recorder: providers.Provider[UsageRecorder] = providers.Singleton(
+        UsageRecorder,
+        database,
+        subjects,
+        events,
+        partitions,
+        clock,
+        late_days=settings.provided.late_event_days,
+        future_seconds=settings.provided.future_event_seconds,
+    )
+    history: providers.Provider[EventHistory] = providers.Singleton(
+        EventHistory, database, subjects, events, partitions, recorder
+    )
+    settled_events: providers.Provider[SettledEvents] = providers.Singleton(SettledEvents, database, partitions, clock)
     starter: providers.Provider[Starter] = providers.Singleton(
         Starter,
         credit,
@@ -104,7 +126,7 @@ class UsageContainer(containers.DeclarativeContainer):
         factory,
         clock,
         quotas,
-        history,
+        hold_history,
         hold_ttl_seconds=settings.provided.hold_ttl_seconds,
     )
     settler: providers.Provider[Settler] = providers.Singleton(
@@ -115,6 +137,7 @@ class UsageContainer(containers.DeclarativeContainer):
         repository,
         clock,
         quotas,
+        settled_events,
         allow_unstarted=settings.provided.allow_unstarted,
     )
     wallets: providers.Provider[WalletService] = providers.Singleton(WalletService, database, credit, subjects, members)

@@ -7,10 +7,12 @@ from difflib import get_close_matches
 from faregate.core.errors import ConfigurationError, FaregateError, InvalidError, NotFoundError
 
 __all__ = [
+    "AlreadyCorrectedError",
     "FeatureInactiveError",
     "FeatureNotAllowedError",
     "QuotaExceededError",
     "StrategyRegistryError",
+    "UnknownEventError",
     "UnknownFeatureError",
     "UnknownPlanError",
     "UnknownPriceError",
@@ -120,3 +122,24 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     close = get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(repr(item) for item in close)}?" if close else ""
     return f"{hint} Known: {', '.join(names[:20]) or 'none'}{', …' if len(names) > 20 else ''}"
+
+
+class UnknownEventError(UsageError, NotFoundError):
+    """No event with this source and id was received within the dedupe window."""
+
+    code = "unknown_event"
+
+    def __init__(self, source: str | None, external_id: str) -> None:
+        super().__init__(
+            f"No event {external_id!r} of source {source or ''!r} was received; check both, they are compared exactly",
+            param="id",
+        )
+
+
+class AlreadyCorrectedError(UsageError):
+    """The event was voided, or is being corrected by somebody else."""
+
+    code = "already_corrected"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The event {name!r} was corrected already; ask for its fate, and send a new event if need be")

@@ -1,6 +1,6 @@
 """The catalogue of features and plans: what operators defined in the database, over what the code brings along."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -86,6 +86,11 @@ class Catalog:
         """Return the feature on the terms of a plan."""
         return on_plan(feature, self.plan(key))
 
+    def names_of(self, feature_id: str | None, key: str | None) -> tuple[str | None, str | None]:
+        """Return id and key of the feature that has this key, or this id; as given, where none has."""
+        found = self.features.get(key or "") or self._by_id.get(feature_id or "") or self.features.get(feature_id or "")
+        return (found.feature_id or feature_id, found.key) if found is not None else (feature_id, key)
+
     def _lookup(self, name: str, param: str) -> Feature:
         found = self._by_id.get(name) or self.features.get(name)
         if found is None:
@@ -105,6 +110,13 @@ class FeatureCatalog:
     async def current(self) -> Catalog:
         """Return the catalogue."""
         return await self._cache.get()
+
+    async def complete_names(
+        self, names: Sequence[tuple[str | None, str | None]]
+    ) -> Sequence[tuple[str | None, str | None]]:
+        """Return each pair of id and key as the catalogue has it; unknown ones as they are."""
+        catalog = await self.current()
+        return [catalog.names_of(*pair) for pair in names]
 
     def check(self, feature: Feature) -> Feature:
         """Return a feature with its strategy's parameters in their final form.

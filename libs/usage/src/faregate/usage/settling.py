@@ -22,6 +22,7 @@ from faregate.usage.features import Catalog, require_access
 from faregate.usage.interfaces import IAccountDirectory, IQuotaGate, QuotaUse
 from faregate.usage.meaning import settle_meaning
 from faregate.usage.repository import UsageRepository
+from faregate.usage.settled_events import SettledEvents
 from faregate.usage.spending import scopes_of
 from faregate.usage.starting import owners_of
 from faregate.usage.values import AccountFacts, Feature, Price, Rule, Settled, SettleRequest, UsageLine, Use
@@ -51,6 +52,7 @@ class Settler:
         repository: UsageRepository,
         clock: IClock,
         quotas: IQuotaGate,
+        events: SettledEvents,
         *,
         allow_unstarted: bool = True,
     ) -> None:
@@ -60,7 +62,12 @@ class Settler:
         self._repository = repository
         self._clock = clock
         self._quotas = quotas
+        self._events = events
         self._allow_unstarted = allow_unstarted
+
+    async def ready(self) -> None:
+        """See to it that there is a place for what is settled now; call it before the transaction."""
+        await self._events.ready()
 
     async def run(
         self, session: AsyncSession, catalog: Catalog, requests: Sequence[SettleRequest], *, in_full: bool = False
@@ -159,6 +166,7 @@ class Settler:
         posted = await self._credit.post(session, postings)
         new = [(s, p) for s, p in zip(settlements, posted, strict=True) if isinstance(p, Posted) and not p.replayed]
         await self._repository.add_lines(session, [line for s, p in new for line in _numbered(s.price.lines, p.charge)])
+        await self._events.add(session, [(p.charge, s.price.lines) for s, p in new])
         replayed = [p.charge.usage_key for p in posted if isinstance(p, Posted) and p.replayed]
         first_lines = await self._repository.lines(session, replayed) if replayed else {}
         return [

@@ -70,6 +70,8 @@ class CreditsProcessController(Controller):
     )
     async def start(self, call: Call, body: StartBody) -> StartAnswer:
         """Authorise a use and hold its credits."""
+        if body.usage_key is None and call.idempotency_key is not None:
+            body = body.model_copy(update={"usage_key": _derived_key(call, call.idempotency_key)})
         try:
             return start_answer(await self._usage.authorize(body.request(spender=call.principal.id)))
         except FaregateError as refusal:
@@ -80,6 +82,7 @@ class CreditsProcessController(Controller):
         "/api/credits-process/end-multimodel",
         scope=_SCOPE,
         answer=EndAnswer,
+        also={202: ProcessingAnswer},
         errors=(UnknownFeatureError, HoldMismatchError, UsageKeyConflictError),
     )
     async def end_multimodel(self, call: Call, body: EndMultimodelBody) -> Reply:
@@ -91,6 +94,7 @@ class CreditsProcessController(Controller):
         "/api/credits-process/end",
         scope=_SCOPE,
         answer=EndAnswer,
+        also={202: ProcessingAnswer},
         errors=(UnknownFeatureError, HoldMismatchError, UsageKeyConflictError),
     )
     async def end(self, call: Call, body: EndBody) -> Reply:
@@ -161,5 +165,9 @@ def _usage_key(call: Call, body: SettlementBody) -> tuple[str, bool]:
     if body.usage_key is not None:
         return body.usage_key, False
     if call.idempotency_key is not None:
-        return f"idem:{call.principal.id}:{sha256(call.idempotency_key.encode()).hexdigest()[:32]}", False
+        return _derived_key(call, call.idempotency_key), False
     return str(new_uuid7()), True
+
+
+def _derived_key(call: Call, idempotency_key: str) -> str:
+    return f"idem:{sha256(f'{call.principal.id} {idempotency_key}'.encode()).hexdigest()[:40]}"

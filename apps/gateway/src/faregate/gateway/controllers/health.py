@@ -9,7 +9,8 @@ from faregate.core.errors import FaregateError
 from faregate.core.interfaces import ITransport
 from faregate.core.migrate import current_revision, head_revision
 from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
-from faregate.gateway.operation import Call, Controller, Reply, operation
+from faregate.gateway.errors import NotReadyError
+from faregate.gateway.operation import Call, Controller, Refusal, Reply, operation
 from faregate.gateway.schemas.health import CheckAnswer, HealthAnswer, ReadyAnswer
 
 __all__ = ["HealthController"]
@@ -37,7 +38,10 @@ class HealthController(Controller):
         checks = [await self._check(name, check) for name, check in self._checks.items()]
         ready = all(check.ok for check in checks)
         answer = ReadyAnswer(status="ready" if ready else "not ready", checks=checks)
-        return Reply(answer, message=answer.status.capitalize(), status=200 if ready else 503)
+        if not ready:
+            missing = ", ".join(check.name for check in checks if not check.ok)
+            raise Refusal(NotReadyError(f"Not ready: {missing}"), answer.model_dump())
+        return Reply(answer, message="Ready")
 
     async def _check(self, name: str, check: Callable[[], Awaitable[str]]) -> CheckAnswer:
         began = self._clock.monotonic()

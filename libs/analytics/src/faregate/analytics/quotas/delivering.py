@@ -58,7 +58,7 @@ class AlertDeliverer:
     async def _deliver(self, alert: Alert, channel: str, attempt: int) -> bool:
         try:
             await self._channels[channel].deliver(alert)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever a channel raises is noted as its failure
             await self._missed(alert, channel, attempt, error)
             return False
         async with self._database.transaction() as session:

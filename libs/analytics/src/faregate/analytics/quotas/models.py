@@ -45,8 +45,8 @@ class Quota(TableModel, table=True):
     emails: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'")))
     active: bool = Field(sa_column_kwargs={"server_default": text("true")})
     revision: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("1")))
-    created_at: datetime = Field(sa_column=created_at())
     updated_at: datetime = Field(sa_column=created_at())
+    created_at: datetime = Field(sa_column=created_at())
 
 
 class QuotaAlert(TableModel, table=True):

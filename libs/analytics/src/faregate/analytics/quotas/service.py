@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -138,7 +139,7 @@ class QuotaService:
         fired: list[Alert] = []
         after: UUID | None = None
         while True:
-            quotas, alerts = await self._database.run(lambda session, after=after: self._check(session, after))
+            quotas, alerts = await self._database.run(partial(self._check, after))
             fired += alerts
             if len(quotas) < _CHECKED_AT_ONCE:
                 return fired
@@ -149,7 +150,7 @@ class QuotaService:
         async with self._database.transaction(read_only=True) as session:
             return await self._history.matching(session, wanted)
 
-    async def _check(self, session: AsyncSession, after: UUID | None) -> tuple[Sequence[Quota], Sequence[Alert]]:
+    async def _check(self, after: UUID | None, session: AsyncSession) -> tuple[Sequence[Quota], Sequence[Alert]]:
         quotas = await self._repository.active(session, after=after, limit=_CHECKED_AT_ONCE)
         reached = [(status, level) for status in await self.statuses(session, quotas) for level in self._levels(status)]
         if not reached:

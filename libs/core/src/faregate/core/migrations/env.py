@@ -9,7 +9,14 @@ from sqlalchemy import Connection, text
 from faregate.core.models import metadata
 from faregate.core.schema import SCHEMA
 
-MODEL_MODULES = ("faregate.core.models", "faregate.credit.models", "faregate.usage.models")
+MODEL_MODULES = (
+    "faregate.core.models",
+    "faregate.credit.models",
+    "faregate.usage.models",
+    "faregate.feature_log.models",
+    "faregate.usage.event_models",
+    "faregate.analytics.quotas.models",
+)
 """Named, not imported: the platform has no import of a feature library."""
 
 for name in MODEL_MODULES:

@@ -1,14 +1,14 @@
 """Plans, prices, definitions
 
-Revision: 0004, after 0003.
+Revision: 0009, after 0008.
 """
 
 import sqlalchemy as sa
 import sqlmodel
 from alembic import context, op
 from sqlalchemy.dialects import postgresql
-revision = '0004'
-down_revision = '0003'
+revision = '0009'
+down_revision = '0008'
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,1 @@
+"""What `faregate bench` measures."""

@@ -1,0 +1,165 @@
+"""Corrections and statements: `faregate transactions`, `refund`, `adjust`, `chargeback`, `statement`, `import`, `digest`."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from faregate.cli.library import actor as actor_of
+from faregate.cli.library import with_library
+from faregate.cli.options import Actor, Limit, Output, Reason, micros_of, moment_of
+from faregate.cli.output import console, number, print_json, print_table
+from faregate.core.errors import InvalidError
+from faregate.credit.accounting import Statement
+from faregate.credit.book import Note
+from faregate.credit.importing import read_openings
+from faregate.credit.values import CreditTransaction
+from faregate.worker.container import WorkerContainer
+
+__all__ = ["adjust", "charge_back", "digest", "import_openings", "refund", "statement", "transactions"]
+
+Key = Annotated[str | None, Parameter(help="The same key makes it once, however often the command is repeated.")]
+
+
+def transactions(
+    owner: str,
+    *,
+    before: Annotated[int | None, Parameter(help="Only those below this number (the part of the id behind -).")] = None,
+    limit: Limit = 50,
+    output: Output = "table",
+) -> None:
+    """List what moved in a wallet, newest first."""
+    found = with_library(lambda lib: lib.usage.container.wallets().transactions(owner, before=before, limit=limit))
+    if output == "json":
+        print_json([asdict(transaction) for transaction in found])
+    else:
+        _show(f"Transactions of {owner}", found)
+
+
+def refund(
+    transaction: Annotated[str, Parameter(help="Its id, as `faregate transactions` shows it.")],
+    *,
+    reason: Reason,
+    credits: Annotated[str | None, Parameter(help="Only so much; else all that is left of it.")] = None,
+    key: Key = None,
+    actor: Actor = None,
+) -> None:
+    """Give back a charge, wholly or in part, to the grants that paid it."""
+    amount, note = micros_of(credits) if credits is not None else None, _note(actor, reason, key)
+    done = with_library(lambda lib: lib.credit.container.bookkeeping().refund(transaction, amount=amount, note=note))
+    _show("Refunded", [done])
+
+
+def adjust(
+    owner: str,
+    credits: Annotated[str, Parameter(help="Up, or with a minus down.", allow_leading_hyphen=True)],
+    *,
+    reason: Reason,
+    key: Key = None,
+    actor: Actor = None,
+) -> None:
+    """Correct a balance by hand."""
+    amount, note = micros_of(credits), _note(actor, reason, key)
+    done = with_library(lambda lib: lib.credit.container.bookkeeping().adjust(owner, amount=amount, note=note))
+    _show("Adjusted", [done])
+
+
+def charge_back(transaction: str, *, reason: Reason, actor: Actor = None) -> None:
+    """Undo a purchase whose payment was reversed; what was used of it already is our loss."""
+    note = _note(actor, reason, None)
+    _show(
+        "Charged back", with_library(lambda lib: lib.credit.container.bookkeeping().charge_back(transaction, note=note))
+    )
+
+
+def statement(
+    owner: Annotated[str | None, Parameter(help="Left out: all wallets together.")] = None,
+    *,
+    since: Annotated[str, Parameter(name="--from", help="Date or time, included.")],
+    until: Annotated[str, Parameter(name="--to", help="Date or time, not included.")],
+    output: Output = "table",
+) -> None:
+    """Print what happened in a period: opening, granted, used, expired, refunded, closing."""
+    first, last = moment_of(since, param="from"), moment_of(until, param="to")
+
+    async def work(lib: WorkerContainer) -> Statement:
+        return await lib.credit.container.bookkeeping().statement(owner, since=first, until=last)
+
+    found = with_library(work)
+    if output == "json":
+        print_json({"owner_id": owner, **asdict(found)})
+    else:
+        _show_statement(owner, found)
+
+
+def import_openings(
+    file: Annotated[Path, Parameter(help="CSV: owner_id, credits, perhaps expires_at.")],
+    *,
+    run: Annotated[str | None, Parameter(help="Name of the import, else the file's; it counts once per owner.")] = None,
+    actor: Actor = None,
+) -> None:
+    """Bring balances from elsewhere: one grant of source opening for each line. Safe to repeat."""
+    if not file.is_file():
+        raise InvalidError(f"{file} is no file")
+    with file.open(newline="", encoding="utf-8-sig") as lines:
+        openings = read_openings(lines, run=run or file.stem)
+    who = actor_of(actor)
+    granted = with_library(lambda lib: lib.credit.container.openings().run(openings, actor=who))
+    console.print(f"{granted:,} of {len(openings):,} opening balances granted; the others had been before")
+
+
+def digest(*, output: Output = "table") -> None:
+    """Print one hash over all wallets' chains; kept elsewhere, it anchors the ledger up to now."""
+    found = with_library(lambda lib: lib.credit.container.bookkeeping().digest())
+    if output == "json":
+        print_json(asdict(found))
+    else:
+        console.print(f"{found.digest}  {found.wallets:,} wallets, {found.transfers:,} transfers", soft_wrap=True)
+
+
+def _note(actor: str | None, reason: str, key: str | None) -> Note:
+    return Note(operation_key=key, actor=actor_of(actor), reason=reason)
+
+
+def _show(title: str, found: Sequence[CreditTransaction]) -> None:
+    columns = ["id", "time", "kind", "credits", "balance", "feature", "usage key", "reason", "actor"]
+    rows = [
+        (
+            t.id,
+            t.executed_at.isoformat(" ", "seconds"),
+            t.kind,
+            t.amount,
+            t.balance,
+            t.feature_key,
+            t.usage_key,
+            t.reason,
+            t.actor,
+        )
+        for t in found
+    ]
+    print_table(title, columns, rows)
+
+
+def _show_statement(owner: str | None, found: Statement) -> None:
+    signed = [
+        ("opening", found.opening),
+        *((f"+ granted ({name})", amount) for name, amount in found.granted.items()),
+        ("- used", found.used),
+        ("- expired", found.expired),
+        ("- voided", found.voided),
+        ("+ refunded", found.refunded),
+        ("+ adjusted", found.adjusted),
+        ("- charged back", found.charged_back),
+        ("= closing", found.closing),
+    ]
+    print_table(f"Statement of {owner or 'all wallets'}, {found.since} to {found.until}", ["", "credits"], signed)
+    beside = [
+        ("used on the credit limit", found.used_on_limit),
+        ("shortfall (our loss)", found.shortfall),
+        ("paid for and not yet used, opening", found.deferred_opening),
+        ("paid for and not yet used, closing", found.deferred_closing),
+        ("paid for and lapsed (breakage)", found.breakage_paid),
+    ]
+    print_table("Beside it", ["", "credits"], [(name, number(amount)) for name, amount in beside])

@@ -1,0 +1,31 @@
+"""The libraries on the database that the settings name, for commands that work without a gateway."""
+
+import getpass
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from faregate.core import aio
+from faregate.core.container import engines
+from faregate.core.settings import load_settings
+from faregate.worker.container import WorkerContainer
+
+__all__ = ["actor", "with_library"]
+
+T = TypeVar("T")
+
+
+def with_library(work: Callable[[WorkerContainer], Awaitable[T]]) -> T:
+    """Run `work` with the libraries, on the database and the queue that the settings name, and return its result."""
+
+    async def run() -> T:
+        container = WorkerContainer(settings=load_settings())
+        core = container.core.container
+        async with engines(core.database(), core.transport()):
+            return await work(container)
+
+    return aio.run(run())
+
+
+def actor(given: str | None) -> str:
+    """Return who acts: the name given, else the login name of whoever types."""
+    return given or f"cli:{getpass.getuser()}"

@@ -1,0 +1,35 @@
+"""Options and values that several commands share."""
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from faregate.cli.output import Format
+from faregate.core.credits import to_micros
+from faregate.core.errors import InvalidError
+
+__all__ = ["Actor", "Limit", "Output", "Reason", "micros_of", "moment_of"]
+
+Output = Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")]
+Reason = Annotated[str, Parameter(help="Why, for whoever reads the ledger later.")]
+Actor = Annotated[str | None, Parameter(help="On whose word; else your login name.")]
+Limit = Annotated[int, Parameter(help="How many at most.")]
+
+
+def micros_of(text: str, *, param: str = "credits") -> int:
+    """Return an amount of credits as typed, in micro-credits, or raise `InvalidError`."""
+    try:
+        return to_micros(Decimal(text), param=param)
+    except InvalidOperation:
+        raise InvalidError(f"{param} {text!r} is no number", param=param) from None
+
+
+def moment_of(text: str, *, param: str) -> datetime:
+    """Return a moment as typed: an ISO 8601 date or time; without an offset it is UTC. Raises `InvalidError`."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidError(f"{param} {text!r} is no date or time such as 2026-01-31", param=param) from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -1,0 +1,119 @@
+"""What of a call goes into the audit log: every administrative and money action, and staff's reads of personal data."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from hashlib import sha256
+from typing import Any, cast
+
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from faregate.core import exact_json
+from faregate.core.audit import Deed
+from faregate.core.errors import NotFoundError
+from faregate.core.joining import apart
+from faregate.gateway.auth import Principal, Scope
+from faregate.gateway.operation import Call, Operation
+
+__all__ = ["Auditor"]
+
+_DAILY_WORK = frozenset({Scope.CREDITS_PROCESS, Scope.USAGE_WRITE, Scope.LOGS_WRITE, None})
+"""Scopes of what products do all day: the ledger and the logs themselves say who did that."""
+
+_PERSONAL = frozenset({Scope.USAGE_READ, Scope.WALLETS_READ, Scope.LOGS_READ, Scope.ANALYTICS_READ})
+_OWNERS = ("owner_id", "user_id", "userId")
+
+_Look = Callable[[], Awaitable[Any]]
+
+
+class Auditor:
+    """Decides about one call, and describes it.
+
+    Args:
+        look: reads the thing that a PUT or DELETE is about to change (the GET of the same path), where there is one.
+    """
+
+    def __init__(
+        self, operation: Operation, principal: Principal, arguments: Mapping[str, Any], look: _Look | None
+    ) -> None:
+        self._operation = operation
+        self._arguments = arguments
+        self._look = look
+        self._before: bytes | None = None
+        changes = operation.method != "GET"
+        self.writes = changes and operation.scope not in _DAILY_WORK
+        self.reads = not changes and principal.user_id is not None and self._reads_of_others(principal)
+
+    async def look_before(self) -> None:
+        """Remember the thing as it is before the call."""
+        if self._look is None:
+            return
+        try:
+            with apart():
+                self._before = _hash(await self._look())
+        except NotFoundError:
+            self._before = None
+
+    def deed(self, call: Call, response: Response) -> Deed:
+        """Return what the call did."""
+        after = _data(response) if self.writes and self._operation.method != "DELETE" else None
+        principal, request = call.principal, call.request
+        return Deed(
+            actor="user" if principal.user_id is not None else principal.id,
+            actor_user_id=principal.user_id,
+            action=self._operation.id,
+            owner_id=self._owner(),
+            target=self._target(),
+            status=response.status_code,
+            before_hash=self._before,
+            after_hash=_hash(after) if after is not None else None,
+            address=request.client.host if request.client is not None else None,
+            request_id=call.request_id,
+        )
+
+    def without_secrets(self, body: bytes) -> bytes:
+        """Return an answer as it may be kept: what is shown once is not in it."""
+        if not self._operation.shown_once:
+            return body
+        content = exact_json.loads(body)
+        content["data"] |= dict.fromkeys(self._operation.shown_once)
+        return exact_json.dumps(content)
+
+    def _reads_of_others(self, principal: Principal) -> bool:
+        if self._operation.scope not in _PERSONAL or not principal.may(self._operation.scope):
+            return False
+        return self._owner() not in {None, principal.user_id}
+
+    def _owner(self) -> str | None:
+        places = (self._arguments, _fields(self._arguments.get("query")), _fields(self._arguments.get("body")))
+        for place in places:
+            found = next((place[name] for name in _OWNERS if place.get(name)), None)
+            if found is not None:
+                return str(found)
+        organization = next((place["organization_id"] for place in places if place.get("organization_id")), None)
+        return f"org:{organization}" if organization else None
+
+    def _target(self) -> dict[str, Any]:
+        names = [name for name in self._operation.path_parameters if name not in (*_OWNERS, "organization_id")]
+        return {name: str(self._arguments[name]) for name in names}
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    return dict(value) if isinstance(value, BaseModel) else {}
+
+
+def _data(response: Response) -> Any:
+    return exact_json.loads(bytes(response.body))["data"] if response.media_type == "application/json" else None
+
+
+def _hash(value: Any) -> bytes:
+    return sha256(exact_json.dumps(_sorted(value))).digest()
+
+
+def _sorted(value: Any) -> Any:
+    """Return JSON in an order of its own, so that equal things have equal hashes."""
+    if hasattr(value, "model_dump"):
+        value = value.model_dump()
+    if isinstance(value, Mapping):
+        fields = cast("Mapping[str, Any]", value)
+        return {key: _sorted(fields[key]) for key in sorted(fields)}
+    return [_sorted(item) for item in cast("list[Any]", value)] if isinstance(value, list | tuple) else value

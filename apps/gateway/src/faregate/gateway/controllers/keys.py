@@ -1,0 +1,138 @@
+"""`/api/keys`: servers' credentials."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.clock import IClock
+from faregate.core.credits import to_micros
+from faregate.core.database import Database
+from faregate.core.errors import InvalidError, KeyConflictError
+from faregate.core.key_store import ApiKey, KeySpec, KeyStore, TooManyKeysError, UnknownKeyError
+from faregate.core.keys import Key
+from faregate.credit.limiting import LimitService, SpendingLimit
+from faregate.credit.limits import Period, key_scope
+from faregate.gateway.auth import Principal, Scope
+from faregate.gateway.errors import ForbiddenError
+from faregate.gateway.operation import Call, Controller, Page, Reply, operation
+from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
+from faregate.gateway.schemas.keys import KeyAnswer, KeyBody, NewKeyAnswer, RotateBody, SpendCapBody, key_answer
+
+__all__ = ["KeysController"]
+
+_SCOPE = Scope.KEYS_ADMIN
+
+
+class KeysController(Controller):
+    """API keys over HTTP."""
+
+    def __init__(self, database: Database, keys: KeyStore, limits: LimitService, clock: IClock) -> None:
+        self._database = database
+        self._keys = keys
+        self._limits = limits
+        self._clock = clock
+
+    @operation(
+        "POST",
+        "/api/keys",
+        scope=_SCOPE,
+        answer=NewKeyAnswer,
+        status=201,
+        shown_once=("key",),
+        errors=(ForbiddenError,),
+    )
+    async def create_key(self, call: Call, body: KeyBody) -> Reply:
+        """Make a key.
+
+        The answer holds it in full, this one time. It cannot have scopes that the caller has not.
+        """
+        _check_scopes(call.principal, body.scopes)
+        if body.expires_at is not None and body.expires_at <= self._clock.now():
+            raise InvalidError("expires_at must lie ahead", param="expires_at")
+        spec = KeySpec(body.name, body.scopes, body.environment, body.expires_at, body.allowed_ips)
+
+        async def work(session: AsyncSession) -> tuple[ApiKey, Key, list[SpendingLimit]]:
+            made, key = await self._keys.create(session, spec, created_by=call.principal.id)
+            return made, key, await self._set_cap(session, made.key_id, body.spend_cap)
+
+        return self._new(*await self._database.run(work))
+
+    @operation(
+        "POST",
+        "/api/keys/{key_id}/rotate",
+        scope=_SCOPE,
+        answer=NewKeyAnswer,
+        status=201,
+        shown_once=("key",),
+        errors=(UnknownKeyError, TooManyKeysError, KeyConflictError, ForbiddenError),
+    )
+    async def rotate_key(self, call: Call, key_id: str, body: RotateBody) -> Reply:
+        """Make the successor of a key, with the same scopes and caps.
+
+        The old key lives on for `overlap_seconds`; at most two keys of one client live at the same time.
+        """
+        overlap = timedelta(seconds=body.overlap_seconds)
+
+        async def work(session: AsyncSession) -> tuple[ApiKey, Key, list[SpendingLimit]]:
+            old = await self._keys.get(session, key_id)
+            _check_scopes(call.principal, old.scopes)
+            made, key = await self._keys.rotate(session, key_id, overlap=overlap, created_by=call.principal.id)
+            for cap in await self._limits.list(session, scopes=[_cap_scope(key_id)]):
+                if cap.hard is not None:
+                    again = SpendCapBody.model_validate({"credits": cap.hard, "period": cap.period})
+                    await self._set_cap(session, made.key_id, again)
+            return made, key, await self._limits.list(session, scopes=[_cap_scope(made.key_id)])
+
+        return self._new(*await self._database.run(work))
+
+    @operation("GET", "/api/keys", scope=_SCOPE, answer=list[KeyAnswer])
+    async def list_keys(self, call: Call, query: PageQuery) -> Page:  # noqa: ARG002
+        """List keys, live or not, newest first."""
+        position = position_of(query.cursor, datetime, str)
+        before = (position[0], position[1]) if position else None
+        async with self._database.transaction(read_only=True) as session:
+            found = await self._keys.list(session, before=before, limit=query.limit)
+            caps = await self._limits.list(session, scopes=[_cap_scope(key.key_id) for key in found]) if found else []
+        cursor = cursor_of(found[-1].created_at, found[-1].key_id) if len(found) == query.limit else None
+        return Page([key_answer(key, [c for c in caps if c.scope == _cap_scope(key.key_id)]) for key in found], cursor)
+
+    @operation("GET", "/api/keys/{key_id}", scope=_SCOPE, answer=KeyAnswer, errors=(UnknownKeyError,))
+    async def get_key(self, call: Call, key_id: str) -> KeyAnswer:  # noqa: ARG002
+        """Return one key, without its secret."""
+        async with self._database.transaction(read_only=True) as session:
+            key = await self._keys.get(session, key_id)
+            return key_answer(key, await self._limits.list(session, scopes=[_cap_scope(key_id)]))
+
+    @operation("DELETE", "/api/keys/{key_id}", scope=_SCOPE, answer=KeyAnswer, errors=(UnknownKeyError,))
+    async def revoke_key(self, call: Call, key_id: str) -> KeyAnswer:  # noqa: ARG002
+        """Revoke a key; every process refuses it within a second."""
+        revoked = await self._database.run(lambda session: self._keys.revoke(session, key_id))
+        self._keys.forget()
+        return key_answer(revoked, [])
+
+    async def _set_cap(self, session: AsyncSession, key_id: str, cap: SpendCapBody | None) -> list[SpendingLimit]:
+        if cap is None:
+            return []
+        hard = to_micros(cap.credits, param="spend_cap.credits")
+        return [await self._limits.set(session, _cap_scope(key_id), Period(cap.period), soft=None, hard=hard)]
+
+    def _new(self, made: ApiKey, key: Key, caps: list[SpendingLimit]) -> Reply:
+        self._keys.forget()
+        answer = NewKeyAnswer(**dict(key_answer(made, caps)), key=str(key))
+        return Reply(answer, message="Keep it safe: it is not shown again")
+
+
+def _cap_scope(key_id: str) -> str:
+    """Return the scope that counts what a key spends; calls are spent by their principal."""
+    return key_scope(f"key:{key_id}")
+
+
+def _check_scopes(principal: Principal, wanted: Iterable[str]) -> None:
+    known = {scope.value for scope in Scope}
+    unknown = sorted(set(wanted) - known)
+    if unknown:
+        raise InvalidError(f"scopes: there is no scope {unknown[0]!r}", param="scopes")
+    missing = sorted(set(wanted) - {scope.value for scope in principal.scopes})
+    if missing:
+        raise ForbiddenError(f"You cannot give away {missing[0]!r}, which you do not have", param="scopes")

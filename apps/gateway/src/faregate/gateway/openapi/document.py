@@ -1,0 +1,71 @@
+"""The document as a whole."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from faregate.gateway.auth import Scope
+from faregate.gateway.body import RawBody
+from faregate.gateway.openapi.numbers import Mode, Schemas
+from faregate.gateway.openapi.operations import describe
+from faregate.gateway.operation import Operation
+
+__all__ = ["build_document"]
+
+_ABOUT = """Credits for AI features: authorise, run, settle what it really cost.
+
+Credits and money are JSON numbers with their exact decimal digits: read them as decimals. Every answer has the same
+envelope (`success`, `status`, `message`, `data`, on failure `error`), every error a code from a closed list with a page
+of its own (`error.type`). Creating calls honour `Idempotency-Key`: the same key with the same body gets the same answer."""
+
+_ERROR = {
+    "type": "object",
+    "description": "why not; `code` is from a closed list, further fields are facts to act on",
+    "required": ["code", "detail", "type", "request_id"],
+    "properties": {
+        "code": {"type": "string"},
+        "detail": {"type": "string", "description": "one sentence for people: what is wrong, and the fix"},
+        "type": {"type": "string", "description": "the page about this code"},
+        "param": {"type": "string", "description": "the field concerned"},
+        "request_id": {"type": "string"},
+    },
+}
+
+_SCHEMES = {
+    "serverKey": {"type": "apiKey", "in": "header", "name": "x-server-api-key", "description": "a server's key, fg_…"},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "a server's key, or a user's JSON Web Token"},
+}
+
+
+def build_document(operations: Sequence[Operation], *, version: str) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of these operations."""
+    schemas = Schemas(list(_kinds(operations)))
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        path = operation.path.replace(":path}", "}")
+        paths.setdefault(path, {})[operation.method.lower()] = describe(operation, schemas)
+    return {
+        "openapi": "3.1.1",
+        "info": {"title": "Faregate", "version": version, "description": _ABOUT, "license": {"name": "Apache-2.0"}},
+        "servers": [{"url": "/"}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
+        "paths": paths,
+        "components": {
+            "schemas": {**schemas.definitions, "Error": _ERROR},
+            "securitySchemes": _SCHEMES,
+        },
+        "x-scopes": [scope.value for scope in Scope],
+    }
+
+
+def _kinds(operations: Sequence[Operation]) -> Iterable[tuple[Any, Mode]]:
+    seen: set[tuple[str, Mode]] = set()
+    for operation in operations:
+        bodies = [kind for kind in (operation.consumes or {}).values() if kind is not RawBody]
+        read: tuple[Any, ...] = (*bodies, *operation.path_parameters.values(), operation.query)
+        written: tuple[Any, ...] = (operation.answer, *operation.also.values())
+        modes: tuple[tuple[Mode, tuple[Any, ...]], ...] = (("validation", read), ("serialization", written))
+        for mode, kinds in modes:
+            for kind in kinds:
+                if kind is not None and (repr(kind), mode) not in seen:
+                    seen.add((repr(kind), mode))
+                    yield kind, mode

@@ -1,0 +1,193 @@
+"""One operation in the document: parameters, body, answers, errors, who may call it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from faregate.core.errors import EngineUnavailableError, FaregateError, InvalidError, KeyConflictError, MalformedError
+from faregate.core.ids import EXTERNAL_ID_PATTERN
+from faregate.gateway.body import RawBody
+from faregate.gateway.errors import (
+    STATUS,
+    ForbiddenError,
+    RateLimitedError,
+    RequestTimeoutError,
+    RouteNotFoundError,
+    ScopeMissingError,
+    TooLargeError,
+    UnauthenticatedError,
+    UnsupportedMediaTypeError,
+)
+from faregate.gateway.openapi.examples import example_of
+from faregate.gateway.openapi.numbers import Schemas
+from faregate.gateway.operation import JSON, Operation
+
+__all__ = ["describe", "errors_of"]
+
+_REQUEST_ID = {
+    "name": "x-request-id",
+    "in": "header",
+    "description": "your own id of this request; it comes back, and stands in our log",
+    "schema": {"type": "string", "pattern": EXTERNAL_ID_PATTERN},
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "the same key with the same request gets the same answer, for 35 days",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
+_REASONS = {
+    400: "malformed",
+    401: "no credential, or none that is known",
+    402: "not enough credits",
+    403: "not permitted",
+    404: "there is no such thing",
+    408: "too slow",
+    409: "conflict",
+    413: "too large",
+    415: "media type",
+    422: "well-formed, but invalid",
+    429: "too many requests",
+    500: "a defect of ours",
+    503: "a needed engine is away",
+}
+
+
+def describe(operation: Operation, schemas: Schemas) -> dict[str, Any]:
+    """Return the operation object."""
+    described: dict[str, Any] = {
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "parameters": [*_path(operation, schemas), *_query(operation, schemas), *_headers(operation)],
+        "responses": {**_answers(operation, schemas), **_failures(operation)},
+        "security": [{"serverKey": []}, {"bearer": []}] if operation.guarded else [],
+    }
+    if operation.description:
+        described["description"] = operation.description
+    if operation.scope is not None:
+        described["x-scope"] = operation.scope.value
+    if operation.own is not None:
+        described["x-own-data"] = operation.own
+    if operation.body is not None:
+        described["requestBody"] = {"required": True, "content": _contents(operation, schemas)}
+    return described
+
+
+def errors_of(operation: Operation) -> set[type[FaregateError]]:
+    """Return everything that a call may refuse."""
+    found: set[type[FaregateError]] = {FaregateError, EngineUnavailableError, MalformedError, *operation.errors}
+    if operation.guarded:
+        found |= {UnauthenticatedError, ScopeMissingError, ForbiddenError, RateLimitedError, InvalidError}
+    if operation.body is not None:
+        found |= {RequestTimeoutError, TooLargeError, UnsupportedMediaTypeError, InvalidError}
+    if operation.own is not None:
+        found |= {RouteNotFoundError}
+    if operation.path_parameters or operation.query is not None:
+        found |= {InvalidError}
+    if operation.idempotent:
+        found |= {KeyConflictError}
+    return found
+
+
+def _path(operation: Operation, schemas: Schemas) -> Iterable[dict[str, Any]]:
+    for name, kind in operation.path_parameters.items():
+        schema = schemas.of(kind, "validation")
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query(operation: Operation, schemas: Schemas) -> Iterable[dict[str, Any]]:
+    if operation.query is None:
+        return
+    model = schemas.resolved(operation.query, "validation")
+    required = model.get("required", [])
+    for name, schema in model.get("properties", {}).items():
+        parameter = {"name": name, "in": "query", "required": name in required, "schema": _without_null(schema)}
+        yield parameter | ({"example": example_of(schema, schemas.definitions, name)} if name in required else {})
+
+
+def _headers(operation: Operation) -> list[dict[str, Any]]:
+    return [_REQUEST_ID, *([_IDEMPOTENCY_KEY] if operation.idempotent else [])]
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter that may be left out: it cannot be null there."""
+    kept = {key: value for key, value in schema.items() if not (key == "default" and value is None)}
+    choices = [choice for choice in schema.get("anyOf", []) if choice.get("type") != "null"]
+    if not choices:
+        return kept
+    del kept["anyOf"]
+    return {**choices[0], **kept} if len(choices) == 1 else {"anyOf": choices, **kept}
+
+
+def _contents(operation: Operation, schemas: Schemas) -> dict[str, Any]:
+    contents: dict[str, Any] = {}
+    for media_type, kind in (operation.consumes or {}).items():
+        if kind is None or kind is RawBody:
+            contents[media_type] = {"schema": {"type": "string", "contentMediaType": media_type}}
+            continue
+        contents[media_type] = {
+            "schema": schemas.of(kind, "validation"),
+            "example": example_of(schemas.of(kind, "validation"), schemas.definitions),
+        }
+    return contents
+
+
+def _answers(operation: Operation, schemas: Schemas) -> dict[str, Any]:
+    if operation.produces:
+        content = {kind: {"schema": {"type": "string"}} for kind in operation.produces}
+        return {str(operation.status): {"description": operation.summary, "content": content}}
+    answers = {operation.status: operation.answer, **operation.also}
+    return {
+        str(status): {
+            "description": operation.summary,
+            "content": {JSON: {"schema": _envelope(operation, status, kind, schemas)}},
+            **({"links": operation.links} if operation.links and status == operation.status else {}),
+        }
+        for status, kind in answers.items()
+    }
+
+
+def _envelope(operation: Operation, status: int, kind: Any, schemas: Schemas) -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        "success": {"const": True},
+        "status": {"const": status},
+        "message": {"type": "string"},
+        "data": schemas.of(kind, "serialization") if kind is not None else {},
+    }
+    if operation.paged:
+        cursor = {"type": ["string", "null"], "description": "send it as `cursor` for the next page; null on the last"}
+        properties["meta"] = {"type": "object", "required": ["next_cursor"], "properties": {"next_cursor": cursor}}
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _failures(operation: Operation) -> dict[str, Any]:
+    codes: dict[int, set[str]] = {}
+    for error in errors_of(operation):
+        codes.setdefault(STATUS[error.code], set()).add(error.code)
+    return {
+        str(status): {
+            "description": f"{_REASONS[status]}: {', '.join(sorted(named))}",
+            "content": {JSON: {"schema": _failure(status, sorted(named))}},
+            **({"headers": _RETRY} if status == 429 else {}),
+        }
+        for status, named in sorted(codes.items())
+    }
+
+
+_RETRY = {"Retry-After": {"description": "seconds to wait", "schema": {"type": "integer", "minimum": 1}}}
+
+
+def _failure(status: int, codes: list[str]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["success", "status", "message", "data", "error"],
+        "properties": {
+            "success": {"const": False},
+            "status": {"const": status},
+            "message": {"type": "string"},
+            "data": {"type": "object", "required": ["message"], "properties": {"message": {"type": "string"}}},
+            "error": {
+                "allOf": [{"$ref": "#/components/schemas/Error"}, {"properties": {"code": {"enum": codes}}}],
+            },
+        },
+    }

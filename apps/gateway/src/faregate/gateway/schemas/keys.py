@@ -1,0 +1,93 @@
+"""Bodies and answers of `/api/keys`."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictInt
+
+from faregate.core.fields import Body, Credits, Moment, Text
+from faregate.core.key_store import ApiKey
+from faregate.credit.limiting import SpendingLimit
+from faregate.gateway.auth import Scope
+from faregate.gateway.schemas.base import Answer
+
+__all__ = ["KeyAnswer", "KeyBody", "NewKeyAnswer", "RotateBody", "SpendCapBody", "key_answer"]
+
+
+class SpendCapBody(Body):
+    """How much may be spent by calls made with the key."""
+
+    credits: Annotated[Credits, Field(gt=0)]
+    period: Literal["day", "week", "month", "total"] = "month"
+
+
+class KeyBody(Body):
+    """`POST /api/keys`."""
+
+    name: Annotated[Text, Field(min_length=1, max_length=200, examples=["billing service"])]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=50, examples=[["credits:process", "wallets:read"]])]
+    environment: Literal["live", "test"] = "live"
+    expires_at: Moment | None = None
+    allowed_ips: Annotated[list[Text], Field(min_length=1, max_length=100, examples=[["203.0.113.0/24"]])] | None = (
+        Field(default=None, description="addresses and networks it may be used from; left out: from everywhere")
+    )
+    spend_cap: SpendCapBody | None = None
+
+
+class RotateBody(Body):
+    """`POST /api/keys/{key_id}/rotate`."""
+
+    overlap_seconds: Annotated[StrictInt, Field(ge=0, le=30 * 86_400)] = Field(
+        default=86_400, description="how long the old key lives on beside the new one"
+    )
+
+
+class SpendCapAnswer(Answer):
+    """A cap and what is used of it."""
+
+    credits: Decimal | None
+    period: str
+    spent: Decimal
+    held: Decimal
+
+
+class KeyAnswer(Answer):
+    """A key without its secret. `client` is the first key of a line of rotations."""
+
+    key_id: str
+    client: str
+    name: str
+    environment: str
+    scopes: list[str]
+    allowed_ips: list[str] | None
+    spend_caps: list[SpendCapAnswer]
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+class NewKeyAnswer(KeyAnswer):
+    """A new key, in full for this one time; null where the answer is replayed."""
+
+    key: str | None = Field(examples=["fg_live_4fQZk2vN8sLx_…"])
+
+
+def key_answer(key: ApiKey, caps: list[SpendingLimit]) -> KeyAnswer:
+    """Return a key without its secret."""
+    return KeyAnswer(
+        key_id=key.key_id,
+        client=key.client,
+        name=key.name,
+        environment=key.environment,
+        scopes=list(key.scopes),
+        allowed_ips=list(key.allowed_ips) if key.allowed_ips is not None else None,
+        spend_caps=[SpendCapAnswer(credits=c.hard, period=c.period, spent=c.spent, held=c.held) for c in caps],
+        created_by=key.created_by,
+        created_at=key.created_at,
+        expires_at=key.expires_at,
+        revoked_at=key.revoked_at,
+        last_used_at=key.last_used_at,
+    )

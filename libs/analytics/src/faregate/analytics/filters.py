@@ -1,0 +1,107 @@
+"""Which facts a question is about: a half-open range of time, and filters that must all hold."""
+
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from faregate.core.errors import InvalidError
+from faregate.core.ids import ORGANIZATION_PREFIX
+
+__all__ = ["DEFAULT_DAYS", "Filters", "Question", "TimeRange", "time_range", "zone_of"]
+
+DEFAULT_DAYS = 30
+_LONGEST = timedelta(days=3660)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """From `start` (included) to `end` (not included); `timezone` is where days, weeks and months begin."""
+
+    start: datetime
+    end: datetime
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What facts must be; None means any. `status` is `success`, `error` or a code such as `429`."""
+
+    service: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    feature: str | None = None
+    user_id: str | None = None
+    organization_id: str | None = None
+    country: str | None = None
+    device: str | None = None
+    status: str | None = None
+
+    def __post_init__(self) -> None:
+        status = self.status
+        if status is not None and status not in {"success", "error"} and not (status.isdecimal() and len(status) == 3):
+            raise InvalidError("status must be 'success', 'error' or a code such as 429", param="status")
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The filters that are set, by name."""
+        return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
+
+    @property
+    def organization_owner(self) -> str | None:
+        """The owner id of the organisation."""
+        return ORGANIZATION_PREFIX + self.organization_id if self.organization_id is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked about."""
+
+    range: TimeRange
+    filters: Filters = Filters()
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Return a time zone by its IANA name, or raise `InvalidError`."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise InvalidError(
+            f"timezone {name!r} is not known; use a name such as Europe/Berlin", param="timezone"
+        ) from None
+
+
+def time_range(start: str | None, end: str | None, timezone: str, *, now: datetime) -> TimeRange:
+    """Return the range that two texts name, each a date (its midnight in `timezone`) or a time with or without offset.
+
+    Without an end it lasts to the coming midnight, without a start it begins 30 days before its end.
+
+    Raises:
+        InvalidError: not a date or time, not a time zone, empty, or longer than ten years.
+    """
+    zone = zone_of(timezone)
+    last = _moment(end, zone, "endDate") if end else _midnight(now.astimezone(zone).date() + timedelta(days=1), zone)
+    if start:
+        first = _moment(start, zone, "startDate")
+    else:
+        first = _midnight((last.astimezone(zone) - timedelta(days=DEFAULT_DAYS)).date(), zone)
+    if not first < last:
+        raise InvalidError("startDate must be before endDate, which is not included itself", param="startDate")
+    if last - first > _LONGEST:
+        raise InvalidError("the range must not be longer than ten years", param="startDate")
+    return TimeRange(first, last, timezone)
+
+
+def _moment(text: str, zone: ZoneInfo, param: str) -> datetime:
+    try:
+        if len(text) == len("2026-01-31"):
+            return _midnight(date.fromisoformat(text), zone)
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidError(
+            f"{param} must be a date or a time, such as 2026-01-31 or 2026-01-31T12:00:00Z", param=param
+        ) from None
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC)

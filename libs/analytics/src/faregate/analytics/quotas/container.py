@@ -1,0 +1,68 @@
+"""Wiring of quotas and alerts."""
+
+from collections.abc import Sequence
+
+from dependency_injector import containers, providers
+
+from faregate.analytics.quotas.delivering import AlertDeliverer
+from faregate.analytics.quotas.history import AlertHistory
+from faregate.analytics.quotas.interfaces import IAlertChannel, IUsageTotals
+from faregate.analytics.quotas.levels import Thresholds
+from faregate.analytics.quotas.repository import QuotaRepository
+from faregate.analytics.quotas.service import QuotaService
+from faregate.core.clock import IClock
+from faregate.core.database import Database
+from faregate.core.errors import ConfigurationError, InvalidError
+from faregate.core.settings import Settings
+from faregate.core.subjects import Subjects
+
+__all__ = ["QuotasContainer"]
+
+
+def thresholds_of(settings: Settings) -> Thresholds:
+    """Return the deployment's alert thresholds."""
+    try:
+        return Thresholds(
+            settings.alert_warning_percent, settings.alert_critical_percent, settings.alert_exceeded_percent
+        )
+    except InvalidError as error:
+        raise ConfigurationError(
+            "FAREGATE_ALERT_WARNING_PERCENT, _CRITICAL_PERCENT and _EXCEEDED_PERCENT: " + error.detail
+        ) from error
+
+
+def names_of(channels: Sequence[IAlertChannel]) -> Sequence[str]:
+    """Return what the history calls `channels`."""
+    return [channel.name for channel in channels]
+
+
+class QuotasContainer(containers.DeclarativeContainer):
+    """Needs `settings`, `database`, `subjects`, `totals` and `clock`; takes `channels`, where alerts are delivered;
+    exports `service` and `deliverer`.
+    """
+
+    settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
+    database: providers.Provider[Database] = providers.Dependency(instance_of=Database)
+    subjects: providers.Provider[Subjects] = providers.Dependency(instance_of=Subjects)
+    totals: providers.Provider[IUsageTotals] = providers.Dependency(instance_of=IUsageTotals)
+    clock: providers.Provider[IClock] = providers.Dependency(instance_of=IClock)
+    channels: providers.Provider[Sequence[IAlertChannel]] = providers.Dependency(
+        instance_of=list, default=providers.List()
+    )
+
+    repository: providers.Provider[QuotaRepository] = providers.Singleton(QuotaRepository, database)
+    history: providers.Provider[AlertHistory] = providers.Singleton(AlertHistory, database)
+    service: providers.Provider[QuotaService] = providers.Singleton(
+        QuotaService,
+        database,
+        subjects,
+        repository,
+        history,
+        totals,
+        clock,
+        thresholds=providers.Callable(thresholds_of, settings),
+        channels=providers.Callable(names_of, channels),
+    )
+    deliverer: providers.Provider[AlertDeliverer] = providers.Singleton(
+        AlertDeliverer, database, history, channels, clock
+    )

@@ -1,0 +1,112 @@
+"""All statements on raw facts."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.analytics.filters import Question
+from faregate.analytics.raw_facts import (
+    DIMENSIONS,
+    MEASURES,
+    Rest,
+    about_models,
+    conditions,
+    measures_sql,
+    parameters,
+)
+from faregate.analytics.values import Measures
+from faregate.core.database import Database
+
+__all__ = ["RawRepository", "measures_of"]
+
+Group = tuple[str | None, ...]
+
+
+class RawRepository:
+    """Adds up facts of a question; with a `rest`, only those that prepared sums do not hold."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def measures(
+        self, session: AsyncSession, question: Question, by: Sequence[str] = (), rest: Rest | None = None
+    ) -> dict[Group, Measures]:
+        """Return the sums by the values of the dimensions `by`."""
+        models = about_models(question.filters, *by)
+        keys = "".join(f"{DIMENSIONS[name]} as key_{number}, " for number, name in enumerate(by))
+        only = " and e.calls <> 0" if "model" in by else ""
+        sql = f"""
+        select {keys} {measures_sql(models=models)} from faregate.usage_event e
+        where {conditions(question.filters, rest)}{only} {_group_by(len(by))}
+        """  # noqa: S608
+        rows = await self._rows(session, sql, question, rest)
+        return {tuple(getattr(row, f"key_{number}") for number in range(len(by))): measures_of(row) for row in rows}
+
+    async def series(
+        self, session: AsyncSession, question: Question, unit: str, rest: Rest | None = None
+    ) -> dict[datetime, Measures]:
+        """Return the sums by period (`hour`, `day`, `week`, `month`) of the question's time zone."""
+        sql = f"""
+        select date_trunc('{unit}', e.time, :timezone) as period, {measures_sql(models=about_models(question.filters))}
+        from faregate.usage_event e where {conditions(question.filters, rest)} group by 1
+        """  # noqa: S608
+        rows = await self._rows(session, sql, question, rest, timezone=question.range.timezone)
+        return {row.period: measures_of(row) for row in rows}
+
+    async def users(
+        self, session: AsyncSession, question: Question, rest: Rest | None = None
+    ) -> dict[int, tuple[Measures, datetime]]:
+        """Return the sums and the last activity of each subject that was active."""
+        sql = f"""
+        select e.subject_id, max(e.time) filter (where e.sign > 0) as last_at,
+          {measures_sql(models=about_models(question.filters))}
+        from faregate.usage_event e where {conditions(question.filters, rest)} group by 1
+        """  # noqa: S608
+        rows = await self._rows(session, sql, question, rest)
+        return {row.subject_id: (measures_of(row), row.last_at) for row in rows if row.last_at is not None}
+
+    async def latencies(self, session: AsyncSession, question: Question, rest: Rest | None = None) -> dict[int, int]:
+        """Return how many timed requests took how many milliseconds."""
+        weight = "e.calls" if about_models(question.filters) else "e.requests"
+        sql = f"""
+        select e.latency_ms as value, sum({weight})::bigint as number from faregate.usage_event e
+        where {conditions(question.filters, rest)} and e.latency_ms is not null and {weight} <> 0 group by 1
+        """  # noqa: S608
+        rows = await self._rows(session, sql, question, rest)
+        return {row.value: row.number for row in rows}
+
+    async def active(
+        self, session: AsyncSession, question: Question, unit: str | None = None, rest: Rest | None = None
+    ) -> dict[datetime | None, dict[int, int]]:
+        """Return, by period or for the whole range, how many facts of each subject stand (corrections taken off)."""
+        period = f"date_trunc('{unit}', e.time, :timezone)" if unit else "null::timestamptz"
+        sql = f"""
+        select {period} as period, e.subject_id, sum(e.sign)::bigint as facts from faregate.usage_event e
+        where {conditions(question.filters, rest)} group by 1, 2
+        """  # noqa: S608
+        zone = {"timezone": question.range.timezone} if unit else {}
+        found: dict[datetime | None, dict[int, int]] = {}
+        for row in await self._rows(session, sql, question, rest, **zone):
+            found.setdefault(row.period, {})[row.subject_id] = row.facts
+        return found
+
+    async def _rows(
+        self, session: AsyncSession, sql: str, question: Question, rest: Rest | None, **more: Any
+    ) -> Sequence[Any]:
+        return await self._database.rows(session, sql, **parameters(question, rest), **more)
+
+
+def measures_of(row: Any) -> Measures:
+    """Return the sums of a row that has a column for each."""
+    return Measures(*(int(getattr(row, name)) for name in MEASURES))
+
+
+def _group_by(count: int) -> str:
+    return f"group by {', '.join(map(str, range(1, count + 1)))}" if count else ""
+
+
+def without_nothing(found: Mapping[Group, Measures]) -> dict[Group, Measures]:
+    """Return the groups in which anything is left after corrections."""
+    return {key: measures for key, measures in found.items() if any(measures.sums)}

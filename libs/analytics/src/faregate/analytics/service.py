@@ -1,0 +1,122 @@
+"""The questions that people ask of their usage."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.analytics.calendar import Unit, periods_of
+from faregate.analytics.facts import FactReader
+from faregate.analytics.filters import Filters, Question
+from faregate.analytics.values import Breakdown, Measures, Metrics, Point, TopUser
+from faregate.core.database import Database
+from faregate.core.ids import ORGANIZATION_PREFIX
+from faregate.core.subjects import Subjects
+
+__all__ = ["AnalyticsService", "Dashboard", "TopBy"]
+
+TopBy = Literal["credits", "requests", "tokens", "cost"]
+_PERCENTS = (50, 95, 99)
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """Everything that the first page shows, of one moment."""
+
+    metrics: Metrics
+    services: Sequence[Breakdown]
+    models: Sequence[Breakdown]
+    series: Sequence[Point]
+    users: Sequence[TopUser]
+
+
+class AnalyticsService:
+    """Answers from all facts that are committed, in one snapshot per answer. Opens its own, read-only transactions."""
+
+    def __init__(self, database: Database, facts: FactReader, subjects: Subjects) -> None:
+        self._database = database
+        self._facts = facts
+        self._subjects = subjects
+
+    async def metrics(self, question: Question, *, exact: bool = False) -> Metrics:
+        """Return the totals; percentiles are at most 1 % off, or `exact` on demand."""
+        async with self._snapshot() as session:
+            return await self._metrics(session, question, exact=exact)
+
+    async def breakdown(self, question: Question, by: str, *, limit: int | None = None) -> Sequence[Breakdown]:
+        """Return the parts of a dimension: `service`, `model`, `provider`, `feature`, `organization`, `country`, `device`
+        or `status`; the one with most credits first. Models come with their provider.
+        """
+        async with self._snapshot() as session:
+            return (await self._breakdown(session, question, by))[:limit]
+
+    async def series(self, question: Question, unit: Unit) -> Sequence[Point]:
+        """Return a point for each hour, day, week (from Monday) or month of the range, empty ones too."""
+        async with self._snapshot() as session:
+            return await self._series(session, question, unit)
+
+    async def top_users(self, question: Question, *, by: TopBy = "credits", limit: int = 10) -> Sequence[TopUser]:
+        """Return the users with the most credits, requests, tokens or cost, the first one first."""
+        async with self._snapshot() as session:
+            return await self._top_users(session, question, by, limit)
+
+    async def dashboard(self, question: Question, *, unit: Unit = "day", users: int = 10) -> Dashboard:
+        """Return metrics, services, models, series and top users of one moment."""
+        async with self._snapshot() as session:
+            return Dashboard(
+                await self._metrics(session, question, exact=False),
+                await self._breakdown(session, question, "service"),
+                await self._breakdown(session, question, "model"),
+                await self._series(session, question, unit),
+                await self._top_users(session, question, "credits", users),
+            )
+
+    def _snapshot(self) -> Any:
+        return self._database.transaction(isolation="REPEATABLE READ", read_only=True)
+
+    async def _metrics(self, session: AsyncSession, question: Question, *, exact: bool) -> Metrics:
+        found = await self._facts.measures(session, question)
+        p50, p95, p99 = await self._facts.percentiles(session, question, _PERCENTS, exact=exact)
+        unique = await self._facts.unique_users(session, question)
+        return Metrics(found.get((), Measures()), unique.get(None, 0), p50, p95, p99)
+
+    async def _breakdown(self, session: AsyncSession, question: Question, by: str) -> list[Breakdown]:
+        dimensions = ("model", "provider") if by == "model" else (by,)
+        found = await self._facts.measures(session, question, dimensions)
+        names = await self._organizations(session, found) if by == "organization" else {}
+        parts = [
+            Breakdown(names.get(key[0], key[0]), measures, key[1] if by == "model" else None)
+            for key, measures in found.items()
+        ]
+        return sorted(parts, key=_size, reverse=True)
+
+    async def _organizations(self, session: AsyncSession, found: Mapping[Any, Measures]) -> Mapping[Any, str]:
+        named = await self._subjects.named(session, [key[0] for key in found if key[0] is not None])
+        return {number: subject.external_id.removeprefix(ORGANIZATION_PREFIX) for number, subject in named.items()}
+
+    async def _series(self, session: AsyncSession, question: Question, unit: Unit) -> list[Point]:
+        periods = periods_of(question.range, unit)
+        found = await self._facts.series(session, question, unit)
+        unique = await self._facts.unique_users(session, question, unit)
+        return [Point(period, found.get(period, Measures()), unique.get(period, 0)) for period in periods]
+
+    async def _top_users(self, session: AsyncSession, question: Question, by: TopBy, limit: int) -> list[TopUser]:
+        found = await self._facts.users(session, question)
+        order = sorted(found, key=lambda subject_id: (-_amount(found[subject_id][0], by), subject_id))[:limit]
+        named = await self._subjects.named(session, order)
+        return [TopUser(named[n].external_id, named[n].email, *found[n]) for n in order]
+
+
+def _amount(measures: Measures, by: TopBy) -> int:
+    return getattr(measures, by)  # type: ignore[no-any-return]
+
+
+def _size(part: Breakdown) -> tuple[int, int, str]:
+    return part.measures.credits, part.measures.requests, part.value or ""
+
+
+def own(question: Question, user_id: str) -> Question:
+    """Return the same question about one user alone."""
+    filters: Filters = replace(question.filters, user_id=user_id)
+    return replace(question, filters=filters)

@@ -1,0 +1,37 @@
+"""Percentiles of counted values, exact or from a sketch. Pure.
+
+The sketch has bins whose bounds grow by 2 %: a value stands for its bin by the bin's middle, which is at most 1 % away.
+Bins of two sketches are added; a value that was taken back is subtracted from its bin, so that nothing is lost.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from math import ceil
+
+__all__ = ["GAMMA", "RELATIVE_ERROR", "bin_value", "percentile"]
+
+RELATIVE_ERROR = 0.01
+GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
+"""The growth of the bins (DDSketch): bin i holds what is above GAMMA^(i-1), up to GAMMA^i. Bin -1 holds 0."""
+
+ZERO_BIN = -1
+
+
+def bin_value(number: int) -> Decimal:
+    """Return the value that stands for bin `number`: at most 1 % off from any value in it."""
+    if number == ZERO_BIN:
+        return Decimal(0)
+    return Decimal(2 * GAMMA**number / (GAMMA + 1)).quantize(Decimal("0.001"))
+
+
+def percentile(counts: Mapping[int, int], percent: int) -> int | None:
+    """Return the smallest value that at least `percent` % of all are not above (nearest rank); None if there is none."""
+    total = sum(counts.values())
+    if total <= 0:
+        return None
+    rank, seen = max(1, ceil(total * percent / 100)), 0
+    for value in sorted(counts):
+        seen += counts[value]
+        if seen >= rank:
+            return value
+    return None

@@ -1,0 +1,131 @@
+"""The answers of analytics. Amounts are exact; times between requests and answers are milliseconds; rates are 0 … 1."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+__all__ = ["Breakdown", "Freshness", "Measures", "Metrics", "Point", "TopUser"]
+
+_CREDIT = Decimal("0.000001")
+_PICO = Decimal("0.000000000001")
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Sums over facts; everything else is derived from them. Credits are micro-credits, cost is in 10⁻¹² USD.
+
+    `requests` counts uses, or, where a question is about models, calls of models; errors and latencies go with it.
+    """
+
+    requests: int = 0
+    errors: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    credits: int = 0
+    charged: int = 0
+    cost: int = 0
+    latency_sum: int = 0
+    latency_count: int = 0
+
+    def __add__(self, other: "Measures") -> "Measures":
+        return Measures(*(a + b for a, b in zip(self.sums, other.sums, strict=True)))
+
+    @property
+    def sums(self) -> tuple[int, ...]:
+        """All sums, in the order of the fields."""
+        return (
+            *(self.requests, self.errors, self.input_tokens, self.output_tokens, self.credits, self.charged),
+            *(self.cost, self.latency_sum, self.latency_count),
+        )
+
+    @property
+    def tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def total_credits(self) -> Decimal:
+        """What the use was worth, in credits, whether anybody paid or not."""
+        return (self.credits * _CREDIT).quantize(_CREDIT)
+
+    @property
+    def charged_credits(self) -> Decimal:
+        """What was really charged, in credits."""
+        return (self.charged * _CREDIT).quantize(_CREDIT)
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """What the providers took."""
+        return self.cost * _PICO
+
+    @property
+    def average_latency_ms(self) -> Decimal | None:
+        """The mean, to the microsecond; None where nothing was timed."""
+        return _ratio(self.latency_sum, self.latency_count, "0.001")
+
+    @property
+    def error_rate(self) -> Decimal:
+        """The part of the requests that failed."""
+        return _ratio(self.errors, self.requests, "0.000001") or Decimal(0)
+
+    @property
+    def cost_per_request_usd(self) -> Decimal | None:
+        """Provider cost over requests; None where there was no request."""
+        return _ratio(self.cost, self.requests * 10**12, "0.000000000001")
+
+    def margin_credits(self, credit_price_usd: Decimal) -> Decimal:
+        """Charged credits less the provider cost at what a credit costs, to the micro-credit."""
+        return (self.charged_credits - self.cost_usd / credit_price_usd).quantize(_CREDIT)
+
+
+def _ratio(part: int, whole: int, quantum: str) -> Decimal | None:
+    return (Decimal(part) / Decimal(whole)).quantize(Decimal(quantum)) if whole else None
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """The totals of a question. Percentiles are of the requests that were timed."""
+
+    measures: Measures
+    unique_users: int
+    p50_ms: Decimal | None
+    p95_ms: Decimal | None
+    p99_ms: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """The part of one value (a service, a model, …); `value` is None for facts that name none."""
+
+    value: str | None
+    measures: Measures
+    provider: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One period of a series."""
+
+    period: datetime
+    measures: Measures
+    unique_users: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopUser:
+    """What one user used."""
+
+    user_id: str
+    email: str | None
+    measures: Measures
+    last_activity: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How far the answers reach: always to now; `rolled_up_to` is how far they are prepared, `waiting` how many facts
+    are added up on the way.
+    """
+
+    rolled_up_to: datetime | None
+    waiting: int

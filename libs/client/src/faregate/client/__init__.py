@@ -1,0 +1,56 @@
+"""The client for services that do not import the library: authorise, run, settle, log, over HTTP or AMQP."""
+
+from faregate.client.client import CreditsClient
+from faregate.client.errors import (
+    AccessRefused,
+    CreditsError,
+    HoldClosed,
+    InsufficientCredits,
+    InvalidCall,
+    KeyConflict,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+    UnknownFeature,
+    UnknownUsageKey,
+)
+from faregate.client.fakes import FakeCredits, SyncFakeCredits
+from faregate.client.feature_logger import FeatureLogger
+from faregate.client.outage import CLOSED, Outage
+from faregate.client.retrying import Retry
+from faregate.client.ride import Ride, current_ride
+from faregate.client.sync import SyncCreditsClient, SyncFeatureLogger
+from faregate.client.values import Accepted, Authorization, FeatureUsage, ModelUsage, Settlement, Voided
+from faregate.client.wrapping import wrap
+
+__all__ = [
+    "CLOSED",
+    "Accepted",
+    "AccessRefused",
+    "Authorization",
+    "CreditsClient",
+    "CreditsError",
+    "FakeCredits",
+    "FeatureLogger",
+    "FeatureUsage",
+    "HoldClosed",
+    "InsufficientCredits",
+    "InvalidCall",
+    "KeyConflict",
+    "ModelUsage",
+    "Outage",
+    "RateLimited",
+    "Retry",
+    "Ride",
+    "Settlement",
+    "SyncCreditsClient",
+    "SyncFakeCredits",
+    "SyncFeatureLogger",
+    "Unauthenticated",
+    "Unavailable",
+    "UnknownFeature",
+    "UnknownUsageKey",
+    "Voided",
+    "current_ride",
+    "wrap",
+]

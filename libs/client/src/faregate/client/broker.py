@@ -1,0 +1,87 @@
+"""Publishing to the public queues by AMQP; aiormq is loaded only when a broker is given."""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from faregate.client.errors import Unavailable
+
+if TYPE_CHECKING:
+    from aiormq.abc import AbstractChannel, AbstractConnection
+
+__all__ = ["SETTLE_MULTIMODEL_QUEUE", "USAGE_LOG_QUEUE", "Broker"]
+
+log = logging.getLogger("faregate.client")
+
+SETTLE_MULTIMODEL_QUEUE = "credits_process_end_multimodel_queue"
+USAGE_LOG_QUEUE = "feature_usage_queue"
+
+
+class Broker:
+    """One connection and channel, made when first needed and again after any trouble.
+
+    It never declares a queue: their arguments belong to gateway and worker. Messages are persistent, mandatory and
+    confirmed: `publish` returns when the broker has stored the message.
+    """
+
+    def __init__(self, url: str, *, timeout_seconds: float) -> None:
+        self._url = url
+        self._timeout_seconds = timeout_seconds
+        self._lock = asyncio.Lock()
+        self._connection: AbstractConnection | None = None
+        self._channel: AbstractChannel | None = None
+
+    async def publish(self, queue: str, body: bytes, *, correlation_id: str | None = None) -> None:
+        """Put one message on a queue.
+
+        Raises:
+            Unavailable: it is not known to be stored; publish it again, readers know the usage key.
+        """
+        from aiormq.exceptions import AMQPError
+        from pamqp.commands import Basic
+
+        properties = Basic.Properties(
+            content_type="application/json", delivery_mode=2, message_id=uuid4().hex, correlation_id=correlation_id
+        )
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                channel = await self._open_channel()
+                await channel.basic_publish(body, routing_key=queue, properties=properties, mandatory=True)
+        except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
+            await self._trouble(error)
+        except asyncio.CancelledError as error:
+            # a connection that is lost surfaces as a cancellation of what waits for it
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            await self._trouble(error)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        connection, self._connection, self._channel = self._connection, None, None
+        if connection is not None:
+            await _closed(connection)
+
+    async def _open_channel(self) -> "AbstractChannel":
+        async with self._lock:
+            if self._channel is not None and not self._channel.is_closed:
+                return self._channel
+            import aiormq
+
+            await self.aclose()
+            self._connection = await aiormq.connect(self._url)
+            self._channel = await self._connection.channel(publisher_confirms=True)
+            return self._channel
+
+    async def _trouble(self, error: BaseException) -> Any:
+        await self.aclose()
+        raise Unavailable(f"the broker did not confirm: {error!r}", code="unavailable") from error
+
+
+async def _closed(connection: "AbstractConnection") -> None:
+    try:
+        async with asyncio.timeout(2):
+            await connection.close()
+    except Exception as error:  # noqa: BLE001  it is given up anyway
+        log.debug("closing the broker's connection: %r", error)

@@ -1,0 +1,187 @@
+"""The three phases from a remote host: authorise, run, settle."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+import httpx2
+
+from faregate.client.broker import Broker
+from faregate.client.delivery import Delivery
+from faregate.client.errors import InvalidCall
+from faregate.client.http import Call, GatewayConnection
+from faregate.client.ids import new_usage_key
+from faregate.client.outage import CLOSED, DebtBook, Outage
+from faregate.client.retrying import Retry
+from faregate.client.ride import Charge, RideRequest
+from faregate.client.spool import Spool
+from faregate.client.till import SettleVia, Till
+from faregate.client.values import Accepted, Authorization, FeatureUsage, Settlement, Voided, feature_usage_in
+from faregate.client.wire import (
+    USAGE_PATH,
+    RecordOptions,
+    SettleOptions,
+    StartOptions,
+    record_body,
+    settlement_body,
+)
+from faregate.client.wrapping import user_of, wrap_sdk
+
+__all__ = ["CreditsClient", "start_request"]
+
+C = TypeVar("C")
+
+
+class CreditsClient:
+    """Speaks to one gateway; make one per process and close it (`async with CreditsClient(…) as credits`).
+
+    All calls are safe to repeat and are repeated by themselves, within the bounds of `retry`. Fork before the first call.
+
+    Args:
+        base_url: where the gateway is, e.g. `https://credits.example.com`.
+        api_key: a server key with the scope `credits:process` (`usage:write` for `record_usage`, `logs:write` for logs).
+        broker_url: `amqp(s)://…`; with it, `settle_via_queue` publishes (needs `pip install aiormq`).
+        spool_dir: where settlements wait while the gateway is away; None keeps them in memory.
+        outage: what features do while the gateway is away, by name; `CLOSED` unless named.
+        settle_via: how rides settle: "api" answers with the new balance, "queue" does not make the host wait.
+            By default "queue" with a broker and "api" without.
+        timeout_seconds: bound on one attempt; `retry.total_seconds` bounds a call with all its repetitions.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        *,
+        broker_url: str | None = None,
+        spool_dir: Path | None = None,
+        outage: Mapping[str, Outage] | None = None,
+        default_outage: Outage = CLOSED,
+        settle_via: SettleVia | None = None,
+        timeout_seconds: float = 10,
+        retry: Retry | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        if not base_url.startswith(("http://", "https://")):
+            raise InvalidCall(f"base_url must begin with http:// or https://, not {base_url[:20]!r}", param="base_url")
+        self._gateway = GatewayConnection(
+            base_url, api_key, timeout_seconds=timeout_seconds, retry=retry or Retry(), transport=transport
+        )
+        broker = Broker(broker_url, timeout_seconds=timeout_seconds) if broker_url else None
+        spool = Spool(spool_dir)
+        owed = [(entry.body["usage_key"], entry.feature, entry.debt) for entry in spool.waiting() if entry.debt]
+        self._debts = DebtBook(outage or {}, owed, default=default_outage)
+        self._delivery = Delivery(self._gateway, broker, spool, self._debts, pause_seconds=1.0)
+        self._till = Till(self._gateway, self._delivery, self._debts, settle_via or ("queue" if broker_url else "api"))
+
+    async def __aenter__(self) -> Self:
+        self._delivery.wake()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self, *, patience_seconds: float = 5) -> None:
+        """Send what waits, for at most `patience_seconds`; the rest stays in the spool. Close all connections."""
+        await self._delivery.aclose(patience_seconds=patience_seconds)
+        await self._gateway.aclose()
+
+    async def authorize(self, feature: str, *, user_id: str, **options: Unpack[StartOptions]) -> Authorization:
+        """Phase I: may this user use this feature? Holds the credits; `void` or settle it afterwards.
+
+        Raises:
+            InsufficientCredits, AccessRefused, UnknownFeature: a hard stop; do not run the feature.
+            Unavailable: nobody answered, and the feature's outage policy is closed or its debt is at its limit.
+        """
+        return await self._till.tap_in(start_request(feature, user_id, options))
+
+    async def settle_via_api(
+        self, feature: str, *, user_id: str, usage_key: str, **options: Unpack[SettleOptions]
+    ) -> Settlement:
+        """Phase III, method B: settle now and learn what it cost.
+
+        Raises:
+            CreditsError: refused; `Unavailable`: unknown whether settled, repeat it or `settle_via_queue`.
+        """
+        return await self._till.settle_now(settlement_body(feature, user_id, usage_key, options))
+
+    async def settle_via_queue(
+        self, feature: str, *, user_id: str, usage_key: str, **options: Unpack[SettleOptions]
+    ) -> Accepted:
+        """Phase III, method A: hand the settlement over and go on.
+
+        To the broker if there is one; else, or if it does not take it, to the gateway's own queue
+        (`Prefer: respond-async`); while that is away, too, to the spool.
+
+        Raises:
+            CreditsError: the gateway refuses the body.
+        """
+        return await self._till.settle_later(feature, settlement_body(feature, user_id, usage_key, options))
+
+    async def void(self, usage_key: str, *, user_id: str, reason: str | None = None) -> Voided:
+        """Close a hold unused. Voiding it again changes nothing.
+
+        Raises:
+            UnknownUsageKey, HoldClosed, KeyConflict (another user's), Unavailable.
+        """
+        return await self._till.void(usage_key, user_id, reason)
+
+    async def extend(self, usage_key: str, *, user_id: str, ttl_seconds: int) -> datetime:
+        """Let an open hold last at least `ttl_seconds` from now; return when it ends.
+
+        Raises:
+            UnknownUsageKey, HoldClosed, KeyConflict (another user's), Unavailable.
+        """
+        return await self._till.extend(usage_key, user_id, ttl_seconds)
+
+    async def record_usage(self, feature: str, *, user_id: str, **options: Unpack[RecordOptions]) -> FeatureUsage:
+        """Use a feature and pay for it in one call. To repeat it yourself, give the same `usage_key`.
+
+        Raises:
+            InsufficientCredits, AccessRefused, UnknownFeature, KeyConflict, Unavailable.
+        """
+        body = record_body(feature, user_id, options)
+        return feature_usage_in(await self._gateway.post(Call(USAGE_PATH, body)))
+
+    def charge(self, feature: str, *, user_id: str, **options: Unpack[StartOptions]) -> Charge:
+        """Authorise, run a block, settle what it used: `async with credits.charge("ai_chat_v1", user_id=…) as ride:`."""
+        return Charge(self._till, start_request(feature, user_id, options))
+
+    def wrap(
+        self,
+        client: C,
+        feature: str,
+        *,
+        user_id: str | Callable[[Mapping[str, Any]], str] = user_of,
+        **options: Unpack[StartOptions],
+    ) -> C:
+        """Return a copy of an async OpenAI or Anthropic client; each call of a model is charged as a ride of its own.
+
+        `user_id` may be a function of the request's body; by default the user that the request names pays. Within a
+        `charge` block, that ride observes the call instead.
+        """
+
+        def charger(body: Mapping[str, Any]) -> Charge:
+            payer = user_id if isinstance(user_id, str) else user_id(body)
+            return self.charge(feature, user_id=payer, **options)
+
+        return wrap_sdk(client, charger)
+
+    async def drain(self) -> bool:
+        """Send what waits in the spool now; tell whether it is empty. It is also sent by itself in the background."""
+        return await self._delivery.drain()
+
+    def debt(self, feature: str) -> Decimal:
+        """Return what a feature's outage policy let pass and what is not settled yet."""
+        return self._debts.total(feature)
+
+
+def start_request(feature: str, user_id: str, options: StartOptions) -> RideRequest:
+    """Return the wish to begin a use, under a key of its own."""
+    given: Any = {"usage_key": new_usage_key(), **options}
+    return RideRequest(feature, user_id, **given)

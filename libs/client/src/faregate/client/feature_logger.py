@@ -1,0 +1,166 @@
+"""The black-box record of a feature's requests. It never breaks, blocks or slows the host."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+
+from faregate.client import exact_json
+from faregate.client.broker import Broker
+from faregate.client.clock import now
+from faregate.client.delivery import Delivery
+from faregate.client.errors import CreditsError, Unavailable
+from faregate.client.http import Call, GatewayConnection
+from faregate.client.ids import new_usage_key
+from faregate.client.outage import DebtBook
+from faregate.client.retrying import Retry
+from faregate.client.spool import Entry, Spool, SpoolFullError
+from faregate.client.wire import LOG_PATH
+
+__all__ = ["FeatureLogger"]
+
+log = logging.getLogger("faregate.client")
+
+_BATCH = 100
+_BATCH_BYTES = 768 * 1024
+_RECORD_BYTES = 512 * 1024
+
+
+class FeatureLogger:
+    """Sends feature usage logs; make one per process and close it (`async with FeatureLogger(…) as logger`).
+
+    Each record gets an `id` and a `time` unless it has them, so that a repetition counts once.
+
+    Args:
+        broker_url: with it, `dispatch_to_queue` publishes; without it, it posts in the background.
+        spool_dir: where records wait while nobody takes them; None keeps them in memory.
+        buffer_size: most records that wait to be sent; a further one is dropped, counted in `dropped`, and told.
+        spool_limit_bytes: most that waits in the spool; beyond, records are dropped.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        *,
+        broker_url: str | None = None,
+        spool_dir: Path | None = None,
+        buffer_size: int = 1000,
+        spool_limit_bytes: int = 16 * 1024 * 1024,
+        timeout_seconds: float = 10,
+        retry: Retry | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.dropped = 0
+        """How many records were lost."""
+        self._gateway = GatewayConnection(
+            base_url, api_key, timeout_seconds=timeout_seconds, retry=retry or Retry(attempts=2), transport=transport
+        )
+        broker = Broker(broker_url, timeout_seconds=timeout_seconds) if broker_url else None
+        spool = Spool(spool_dir, limit_bytes=spool_limit_bytes)
+        self._delivery = Delivery(self._gateway, broker, spool, DebtBook({}), pause_seconds=1.0)
+        self._buffer: deque[tuple[int, dict[str, Any]]] = deque()
+        self._buffer_size = buffer_size
+        self._sender: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._delivery.wake()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self, *, patience_seconds: float = 5) -> None:
+        """Send what waits, for at most about `patience_seconds`; the rest stays in the spool."""
+        if self._sender is not None:
+            await asyncio.wait({self._sender}, timeout=patience_seconds)
+            self._sender.cancel()
+        for _, record in self._buffer:
+            self._keep([record])
+        await self._delivery.aclose(patience_seconds=patience_seconds)
+        await self._gateway.aclose()
+
+    def dispatch_to_queue(self, record: Mapping[str, Any]) -> bool:
+        """Method A: take the record and return at once; tell whether it was taken. Never raises."""
+        sized = self._checked(record)
+        if sized is None:
+            return False
+        if len(self._buffer) >= self._buffer_size:
+            self._drop("the buffer is full")
+            return False
+        self._buffer.append(sized)
+        if self._sender is None or self._sender.done():
+            self._sender = asyncio.create_task(self._send_all())
+        return True
+
+    async def dispatch_to_api(self, record: Mapping[str, Any]) -> str | None:
+        """Method B: send the record now; return its id at the gateway, or None if that failed. Never raises.
+
+        While the gateway is away the record goes to the spool, and None is returned.
+        """
+        sized = self._checked(record)
+        if sized is None:
+            return None
+        try:
+            data = await self._gateway.post(Call(LOG_PATH, sized[1]))
+            return str(data.get("id"))
+        except Unavailable as error:
+            log.warning("a feature log is sent later: %s", error)
+            self._keep([sized[1]])
+        except CreditsError as error:
+            self._drop(f"the gateway refuses it: {error}")
+        return None
+
+    def _checked(self, record: Mapping[str, Any]) -> tuple[int, dict[str, Any]] | None:
+        try:
+            whole = {"id": new_usage_key(), "time": now(), **record}
+            size = len(exact_json.dumps(whole))
+        except (TypeError, ValueError, RecursionError) as error:
+            self._drop(f"it has no JSON form: {error}")
+            return None
+        if size > _RECORD_BYTES:
+            self._drop(f"it has {size} bytes, more than {_RECORD_BYTES}")
+            return None
+        return size, whole
+
+    async def _send_all(self) -> None:
+        while self._buffer:
+            await self._send(self._batch())
+
+    async def _send(self, records: list[dict[str, Any]]) -> None:
+        try:
+            await self._delivery.send(Entry(LOG_PATH, records))
+        except CreditsError as error:
+            self._drop(f"the gateway refuses it: {error}", len(records))
+        except SpoolFullError as error:
+            self._drop(f"the spool is full: {error}", len(records))
+        except Exception as error:
+            log.exception("feature logs cannot be sent")
+            self._drop(f"it cannot be sent: {error!r}", len(records))
+
+    def _batch(self) -> list[dict[str, Any]]:
+        records: list[dict[str, Any]] = []
+        size = 0
+        while self._buffer and len(records) < _BATCH and (not records or size + self._buffer[0][0] <= _BATCH_BYTES):
+            taken, record = self._buffer.popleft()
+            size += taken
+            records.append(record)
+        return records
+
+    def _keep(self, records: list[dict[str, Any]]) -> None:
+        try:
+            self._delivery.keep(Entry(LOG_PATH, records))
+        except (SpoolFullError, OSError) as error:
+            self._drop(f"the spool does not take it: {error}", len(records))
+
+    def _drop(self, reason: str, number: int = 1) -> None:
+        before, self.dropped = self.dropped, self.dropped + number
+        if before == 0 or before // 1000 != self.dropped // 1000:
+            log.warning("a feature log is dropped, %d in all: %s", self.dropped, reason)

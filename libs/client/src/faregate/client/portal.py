@@ -1,0 +1,75 @@
+"""An event loop in a thread of its own, for callers that have none."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
+from typing import Any, TypeVar
+
+__all__ = ["Portal"]
+
+T = TypeVar("T")
+
+
+class Portal:
+    """Runs coroutines for threads that wait for them. Starts at the first call, and again after a fork."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
+
+    @property
+    def started_here(self) -> bool:
+        """Whether the loop runs, and in this process rather than in the one that forked it."""
+        return self._loop is not None and self._process == os.getpid()
+
+    def call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run `work` on the loop and return its result. If this thread is interrupted, the work is cancelled."""
+        future = asyncio.run_coroutine_threadsafe(work(), self._running_loop())
+        return _result(future)
+
+    def call_soon(self, work: Callable[[], T]) -> T:
+        """Run a plain function on the loop and return its result."""
+
+        async def whole() -> T:
+            return work()
+
+        return self.call(whole)
+
+    def close(self) -> None:
+        """Stop the loop."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None and self._process == os.getpid():
+            loop.call_soon_threadsafe(loop.stop)
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or self._process != os.getpid():
+                self._loop = asyncio.new_event_loop()
+                self._process = os.getpid()
+                threading.Thread(target=_run, args=[self._loop], name="faregate-client", daemon=True).start()
+            return self._loop
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+def _result(future: "Future[T]") -> T:
+    try:
+        return future.result()
+    except BaseException:
+        if not future.done():
+            future.cancel()
+            with suppress(CancelledError, Exception):
+                future.result(timeout=5)
+        raise

@@ -1,0 +1,242 @@
+"""One use of a feature as a block of code: tap in, ride, tap out."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
+
+from faregate.client.clock import monotonic_seconds
+from faregate.client.errors import CreditsError
+from faregate.client.observer import Observer
+from faregate.client.values import Accepted, Authorization, ModelUsage, Settlement, Voided
+
+__all__ = ["Charge", "Estimate", "Ride", "RideRequest", "current_ride"]
+
+T = TypeVar("T")
+log = logging.getLogger("faregate.client")
+
+Estimate = Decimal | int | Sequence[ModelUsage] | None
+"""Credits, or what the models will do."""
+
+Outcome = Settlement | Accepted | Voided
+
+current_ride: ContextVar["Ride | None"] = ContextVar("faregate_ride", default=None)
+"""The ride whose block is running; what `wrap` made tells it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RideRequest:
+    """What is to be authorised."""
+
+    feature: str
+    user_id: str
+    usage_key: str
+    estimate: Estimate = None
+    organization_id: str | None = None
+    user_email: str | None = None
+    ttl_seconds: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def estimated_usages(self) -> Sequence[ModelUsage]:
+        """The estimate, if it is one of models."""
+        return self.estimate if isinstance(self.estimate, Sequence) else ()
+
+    @property
+    def estimated_credits(self) -> Decimal | None:
+        """The estimate, if it is one of credits."""
+        return Decimal(self.estimate) if isinstance(self.estimate, Decimal | int) else None
+
+
+class ITill(Protocol):
+    """What a ride needs of the client."""
+
+    async def tap_in(self, request: RideRequest) -> Authorization: ...
+
+    async def tap_out(
+        self, ride: "Ride", usages: Sequence[ModelUsage], metadata: Mapping[str, Any], duration_ms: int
+    ) -> Settlement | Accepted: ...
+
+    async def turn_back(self, ride: "Ride", reason: str) -> Voided: ...
+
+    async def keep_open(self, ride: "Ride") -> None: ...
+
+
+class Ride:
+    """A use that is authorised and runs.
+
+    Attributes:
+        outcome: after the block, what came of it: a `Settlement`, `Accepted` (a queue or the spool has it), or `Voided`.
+        metadata: goes along with the settlement; add to it what you like.
+    """
+
+    def __init__(self, request: RideRequest, authorization: Authorization) -> None:
+        self.request = request
+        self.authorization = authorization
+        self.metadata: dict[str, Any] = dict(request.metadata)
+        self.outcome: Outcome | None = None
+        self._observer = Observer()
+        self._watched: list[Observer] = []
+        self._void_reason: str | None = None
+        self._began = monotonic_seconds()
+
+    @property
+    def feature(self) -> str:
+        """The feature that is used."""
+        return self.request.feature
+
+    @property
+    def user_id(self) -> str:
+        """Who uses it."""
+        return self.request.user_id
+
+    @property
+    def usage_key(self) -> str:
+        """The id of this use, for your own logs."""
+        return self.authorization.usage_key
+
+    def observe(self, reply: T, *, model: str | None = None) -> T:
+        """Take note of what a provider's reply, or one chunk of its stream, says it used; return it.
+
+        Several replies of several models add up. The same reply twice counts once.
+        """
+        self._observer.see(reply, model=model)
+        return reply
+
+    def add(self, model: str, *, input_tokens: int = 0, output_tokens: int = 0, **more: int) -> None:
+        """Take note of a use that you counted yourself; `more` are further counts by their wire names."""
+        self._observer.add(ModelUsage(model, input_tokens, output_tokens, more=more))
+
+    async def watch(self, stream: Any) -> AsyncIterator[Any]:
+        """Pass an async stream on, observing each chunk: `async for chunk in ride.watch(stream)`."""
+        observer = self.watcher()
+        async for chunk in stream:
+            observer.see(chunk)
+            yield chunk
+
+    def watch_sync(self, stream: Any) -> Iterator[Any]:
+        """Pass a stream on, observing each chunk: `for chunk in ride.watch_sync(stream)`."""
+        observer = self.watcher()
+        for chunk in stream:
+            observer.see(chunk)
+            yield chunk
+
+    def watcher(self) -> Observer:
+        """Return an observer of one stream, whose sightings count for this ride."""
+        observer = Observer()
+        self._watched.append(observer)
+        return observer
+
+    def void(self, reason: str = "voided") -> None:
+        """Ask for no charge: at the end of the block the hold is closed unused, whatever was observed."""
+        self._void_reason = reason
+
+    def tally(self, failure: BaseException | None) -> "Tally":
+        """Return what is to be done at the end of the block, given how it ended."""
+        for watched in self._watched:
+            self._observer.take(watched)
+        self._watched.clear()
+        if self._void_reason is not None:
+            return Tally(void_reason=self._void_reason)
+        if failure is not None and self._observer.empty:
+            return Tally(void_reason=type(failure).__name__)
+        usages, estimated = self._observer.usages(self.request.estimated_usages)
+        facts: dict[str, Any] = {"usage_estimated": True} if estimated else {}
+        if failure is not None:
+            facts["error"] = type(failure).__name__
+        return Tally(usages, {**self.metadata, **facts}, round((monotonic_seconds() - self._began) * 1000))
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The end of a ride: void, or settle these lines."""
+
+    usages: Sequence[ModelUsage] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    duration_ms: int = 0
+    void_reason: str | None = None
+
+
+class Charge:
+    """`async with credits.charge(…) as ride:` — authorises on entry; on exit settles what was observed, or voids.
+
+    * The block ends well: what was observed is settled; nothing observed settles a fixed price.
+    * The block raises: nothing observed voids; otherwise what was used until then is settled.
+    * The task is cancelled: the same, and the settlement itself is shielded from the cancellation.
+    * The gateway is lost: the settlement goes to the broker or the local spool and is sent later.
+    """
+
+    def __init__(self, till: ITill, request: RideRequest) -> None:
+        self._till = till
+        self._request = request
+        self._ride: Ride | None = None
+        self._token: Token[Ride | None] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Ride:
+        ride = await self.open()
+        self._token = current_ride.set(ride)
+        return ride
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            current_ride.reset(self._token)
+        await self.finish(failure)
+
+    async def open(self) -> Ride:
+        """Authorise; the caller sees to it that `finish` is called."""
+        authorization = await self._till.tap_in(self._request)
+        self._ride = Ride(self._request, authorization)
+        if authorization.expires_at is not None:
+            self._keeper = asyncio.create_task(self._till.keep_open(self._ride))
+        return self._ride
+
+    async def finish(self, failure: BaseException | None = None) -> None:
+        """Settle or void. A failure of that is raised only if the block itself did not fail."""
+        ride = self._ride
+        if ride is None or ride.outcome is not None:
+            return
+        if self._keeper is not None:
+            self._keeper.cancel()
+        try:
+            ride.outcome = await unbroken(lambda: self._close(ride, ride.tally(failure)))
+        except CreditsError as error:
+            log.error("%s of %s was not settled: %s", ride.usage_key, ride.user_id, error)  # noqa: TRY400  one line
+            if failure is None:
+                raise
+            failure.add_note(f"and the ride {ride.usage_key} was not settled: {error}")
+
+    async def _close(self, ride: Ride, tally: Tally) -> Outcome:
+        if tally.void_reason is not None:
+            return await self._till.turn_back(ride, tally.void_reason)
+        return await self._till.tap_out(ride, tally.usages, tally.metadata, tally.duration_ms)
+
+
+_UNBROKEN: set[asyncio.Task[Any]] = set()
+"""A loop keeps weak references only."""
+
+
+async def unbroken(work: Callable[[], Awaitable[T]]) -> T:
+    """Do `work` to its end even if this task is cancelled meanwhile; then the cancellation goes on."""
+
+    async def whole() -> T:
+        return await work()
+
+    task = asyncio.create_task(whole())
+    _UNBROKEN.add(task)
+    task.add_done_callback(_UNBROKEN.discard)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if task.cancelled():
+            raise
+        await asyncio.wait({task})
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("a settlement failed while its task was cancelled: %r", task.exception())
+        raise

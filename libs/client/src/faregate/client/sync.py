@@ -1,0 +1,187 @@
+"""The same client for code without an event loop: same names, same arguments, same answers.
+
+Each object runs its async twin on a loop in a background thread, so that heartbeats, retries from the spool and the
+sending of logs go on while the host is busy. It may be used from many threads at once.
+"""
+
+import atexit
+import os
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Generic, Protocol, Self, TypeVar, Unpack
+
+from faregate.client.client import CreditsClient
+from faregate.client.feature_logger import FeatureLogger
+from faregate.client.portal import Portal
+from faregate.client.ride import Charge, Ride, current_ride
+from faregate.client.values import Accepted, Authorization, FeatureUsage, Settlement, Voided
+from faregate.client.wire import RecordOptions, SettleOptions, StartOptions
+from faregate.client.wrapping import user_of, wrap_sdk
+
+__all__ = ["SyncCharge", "SyncCreditsClient", "SyncFeatureLogger"]
+
+C = TypeVar("C")
+T = TypeVar("T")
+Twin = TypeVar("Twin", bound="_Closable")
+
+
+class _Closable(Protocol):
+    async def aclose(self, *, patience_seconds: float) -> None: ...
+
+
+class _Facade(Generic[Twin]):
+    """Makes the async twin on its loop at the first call; anew in a forked process."""
+
+    def __init__(self, make: Callable[[], Twin]) -> None:
+        self._make: Callable[[], Twin] = make
+        self._portal = Portal()
+        self._twin_or_none: Twin | None = None
+        self._process = 0
+        atexit.register(self._at_exit)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self, *, patience_seconds: float = 5) -> None:
+        """Send what waits, for at most about `patience_seconds`, and close.
+
+        A process that ends without it spools what waits, but sends nothing more.
+        """
+        atexit.unregister(self._at_exit)
+        twin = self._twin_or_none
+        if twin is not None and self._portal.started_here:
+            self._portal.call(lambda: twin.aclose(patience_seconds=patience_seconds))
+        self._twin_or_none = None
+        self._portal.close()
+
+    def _at_exit(self) -> None:
+        self.close(patience_seconds=0)
+
+    def _call(self, work: "Callable[[Twin], Coroutine[Any, Any, T]]") -> T:
+        twin = self._twin
+        return self._portal.call(lambda: work(twin))
+
+    @property
+    def _twin(self) -> Twin:
+        if self._twin_or_none is None or self._process != os.getpid():
+            self._process = os.getpid()
+            self._twin_or_none = self._portal.call_soon(self._make)
+        return self._twin_or_none
+
+
+class SyncCharge:
+    """`with credits.charge(…) as ride:`; see `Charge`."""
+
+    def __init__(self, portal: Portal, charge: Charge) -> None:
+        self._portal = portal
+        self._charge = charge
+
+    def __enter__(self) -> Ride:
+        ride = self.open()
+        self._token = current_ride.set(ride)
+        return ride
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        current_ride.reset(self._token)
+        self.finish(failure)
+
+    def open(self) -> Ride:
+        """Authorise; the caller sees to it that `finish` is called."""
+        return self._portal.call(self._charge.open)
+
+    def finish(self, failure: BaseException | None = None) -> None:
+        """Settle or void."""
+        self._portal.call(lambda: self._charge.finish(failure))
+
+
+class SyncCreditsClient(_Facade[CreditsClient]):
+    """See `CreditsClient`: takes the same arguments, has the same methods."""
+
+    def __init__(self, base_url: str, api_key: str, **options: Any) -> None:
+        super().__init__(lambda: CreditsClient(base_url, api_key, **options))
+
+    def authorize(self, feature: str, *, user_id: str, **options: Unpack[StartOptions]) -> Authorization:
+        """See `CreditsClient.authorize`."""
+        return self._call(lambda twin: twin.authorize(feature, user_id=user_id, **options))
+
+    def settle_via_api(
+        self, feature: str, *, user_id: str, usage_key: str, **options: Unpack[SettleOptions]
+    ) -> Settlement:
+        """See `CreditsClient.settle_via_api`."""
+        return self._call(lambda twin: twin.settle_via_api(feature, user_id=user_id, usage_key=usage_key, **options))
+
+    def settle_via_queue(
+        self, feature: str, *, user_id: str, usage_key: str, **options: Unpack[SettleOptions]
+    ) -> Accepted:
+        """See `CreditsClient.settle_via_queue`."""
+        return self._call(lambda twin: twin.settle_via_queue(feature, user_id=user_id, usage_key=usage_key, **options))
+
+    def void(self, usage_key: str, *, user_id: str, reason: str | None = None) -> Voided:
+        """See `CreditsClient.void`."""
+        return self._call(lambda twin: twin.void(usage_key, user_id=user_id, reason=reason))
+
+    def extend(self, usage_key: str, *, user_id: str, ttl_seconds: int) -> datetime:
+        """See `CreditsClient.extend`."""
+        return self._call(lambda twin: twin.extend(usage_key, user_id=user_id, ttl_seconds=ttl_seconds))
+
+    def record_usage(self, feature: str, *, user_id: str, **options: Unpack[RecordOptions]) -> FeatureUsage:
+        """See `CreditsClient.record_usage`."""
+        return self._call(lambda twin: twin.record_usage(feature, user_id=user_id, **options))
+
+    def charge(self, feature: str, *, user_id: str, **options: Unpack[StartOptions]) -> SyncCharge:
+        """See `CreditsClient.charge`."""
+        return SyncCharge(self._portal, self._twin.charge(feature, user_id=user_id, **options))
+
+    def wrap(
+        self,
+        client: C,
+        feature: str,
+        *,
+        user_id: str | Callable[[Mapping[str, Any]], str] = user_of,
+        **options: Unpack[StartOptions],
+    ) -> C:
+        """See `CreditsClient.wrap`; takes a sync client of an SDK."""
+
+        def charger(body: Mapping[str, Any]) -> SyncCharge:
+            payer = user_id if isinstance(user_id, str) else user_id(body)
+            return self.charge(feature, user_id=payer, **options)
+
+        return wrap_sdk(client, charger)
+
+    def drain(self) -> bool:
+        """See `CreditsClient.drain`."""
+        return self._call(lambda twin: twin.drain())
+
+    def debt(self, feature: str) -> Decimal:
+        """See `CreditsClient.debt`."""
+        return self._twin.debt(feature)
+
+
+class SyncFeatureLogger(_Facade[FeatureLogger]):
+    """See `FeatureLogger`: takes the same arguments, has the same methods."""
+
+    def __init__(self, base_url: str, api_key: str, **options: Any) -> None:
+        super().__init__(lambda: FeatureLogger(base_url, api_key, **options))
+
+    @property
+    def dropped(self) -> int:
+        """How many records were lost."""
+        return self._twin.dropped
+
+    def dispatch_to_queue(self, record: Mapping[str, Any]) -> bool:
+        """See `FeatureLogger.dispatch_to_queue`."""
+        twin = self._twin
+        return self._portal.call_soon(lambda: twin.dispatch_to_queue(record))
+
+    def dispatch_to_api(self, record: Mapping[str, Any]) -> str | None:
+        """See `FeatureLogger.dispatch_to_api`."""
+        return self._call(lambda twin: twin.dispatch_to_api(record))

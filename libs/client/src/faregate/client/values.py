@@ -1,0 +1,162 @@
+"""What goes to the gateway and comes back. Frozen; credits are `Decimal`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+__all__ = [
+    "Accepted",
+    "Authorization",
+    "FeatureUsage",
+    "ModelUsage",
+    "Settlement",
+    "Voided",
+    "authorization_in",
+    "feature_usage_in",
+    "settlement_in",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUsage:
+    """What one model did in one use.
+
+    Attributes:
+        input_tokens: all of them; cached ones are part of it, `more` says how many (`cache_read_tokens`).
+        more: further counts by their wire names (`cache_read_tokens`, `cache_write_tokens`, `output_reasoning_tokens`, …).
+    """
+
+    model: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    provider: str | None = None
+    service_tier: str | None = None
+    more: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    def wire(self) -> dict[str, Any]:
+        """Return the line as the gateway reads it."""
+        named = {"provider": self.provider, "service_tier": self.service_tier}
+        return {
+            "ai_model": self.model,
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            **{name: value for name, value in named.items() if value is not None},
+            **{name: count for name, count in self.more.items() if count},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """Go ahead, and settle with this `usage_key`.
+
+    Attributes:
+        credits: what is free now; None on debt.
+        expires_at: when the hold ends by itself; None on debt.
+        on_debt: the gateway was away and the feature's outage policy let the use pass without a hold.
+    """
+
+    user_id: str
+    feature: str
+    usage_key: str
+    credits: Decimal | None = None
+    balance: Decimal | None = None
+    hold: Decimal = Decimal(0)
+    expires_at: datetime | None = None
+    charging: str = "individual"
+    unpriced: tuple[str, ...] = ()
+    on_debt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a use cost. `flags` of `late, no_hold, over_hold, shortfall, unpriced, keyless`."""
+
+    user_id: str
+    usage_key: str
+    credits: Decimal
+    balance: Decimal
+    charged: Decimal
+    consumed: Decimal
+    shortfall: Decimal
+    flags: tuple[str, ...]
+    details: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The settlement will happen; `by` says who keeps it until then: the broker, the gateway or the local spool."""
+
+    usage_key: str
+    by: Literal["broker", "gateway", "spool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Voided:
+    """Nothing was charged; `credits` are free now. None if nobody answered: then the hold ends by itself."""
+
+    user_id: str
+    usage_key: str
+    credits: Decimal | None = None
+    balance: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureUsage:
+    """A finished use: `credits_consumed` is its price, `credits_charged` what the payer paid."""
+
+    id: str
+    usage_key: str
+    user_id: str
+    organization_id: str | None
+    feature_key: str
+    credits_consumed: Decimal
+    credits_charged: Decimal
+    metadata: Mapping[str, Any]
+    executed_at: datetime
+
+
+def authorization_in(data: Mapping[str, Any], *, feature: str) -> Authorization:
+    """Read the answer to a start."""
+    return Authorization(
+        user_id=data["user_id"],
+        feature=feature,
+        usage_key=data["usage_key"],
+        credits=Decimal(data["credits"]),
+        balance=Decimal(data["balance"]),
+        hold=Decimal(data.get("hold", 0)),
+        expires_at=datetime.fromisoformat(data["expires_at"]),
+        charging=data["charging"],
+        unpriced=tuple(data.get("unpriced", ())),
+    )
+
+
+def settlement_in(data: Mapping[str, Any]) -> Settlement:
+    """Read the answer to a settlement."""
+    return Settlement(
+        user_id=data["user_id"],
+        usage_key=data["usage_key"],
+        credits=Decimal(data["credits"]),
+        balance=Decimal(data["balance"]),
+        charged=Decimal(data["charged"]),
+        consumed=Decimal(data.get("consumed", data["charged"])),
+        shortfall=Decimal(data["shortfall"]),
+        flags=tuple(data["flags"]),
+        details=tuple(data["details"]),
+    )
+
+
+def feature_usage_in(data: Mapping[str, Any]) -> FeatureUsage:
+    """Read a finished use."""
+    return FeatureUsage(
+        id=data["id"],
+        usage_key=data["usage_key"],
+        user_id=data["user_id"],
+        organization_id=data["organization_id"],
+        feature_key=data["feature_key"],
+        credits_consumed=Decimal(data["credits_consumed"]),
+        credits_charged=Decimal(data["credits_charged"]),
+        metadata=data["metadata"],
+        executed_at=datetime.fromisoformat(data["executed_at"]),
+    )

@@ -1,0 +1,291 @@
+"""API keys in the database, and in memory: a lookup costs nothing, a revocation reaches every process within a second."""
+
+import asyncio
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.clock import Deadline, IClock
+from faregate.core.database import Database
+from faregate.core.errors import EngineUnavailableError, FaregateError, InvalidError, KeyConflictError, NotFoundError
+from faregate.core.keys import Key, hash_secret, new_key, parse_key
+from faregate.core.versions import VersionedCache
+
+__all__ = ["ApiKey", "KeySpec", "KeyStore", "TooManyKeysError", "UnknownKeyError"]
+
+_NOTE_USE_SECONDS = 5.0
+
+_LIVE = """
+select * from faregate.api_key
+where revoked_at is null and (expires_at is null or expires_at > clock_timestamp())
+"""
+
+_LIST = """
+select * from faregate.api_key
+where (cast(:before as timestamptz) is null or (created_at, key_id) < (:before, cast(:before_id as text)))
+order by created_at desc, key_id desc limit :limit
+"""
+
+_GET = "select * from faregate.api_key where key_id = :key_id"
+
+_SIBLINGS = """
+select count(*) as live from faregate.api_key where client = :client and revoked_at is null
+  and (expires_at is null or expires_at > clock_timestamp())
+"""
+
+_ADD = """
+insert into faregate.api_key
+  (key_id, client, name, environment, secret_hash, scopes, allowed_ips, created_by, expires_at)
+values (:key_id, :client, :name, :environment, :secret_hash, cast(:scopes as text[]), cast(:allowed_ips as text[]),
+  :created_by, cast(:expires_at as timestamptz))
+returning *
+"""
+
+_REVOKE = """
+update faregate.api_key set revoked_at = coalesce(revoked_at, clock_timestamp()) where key_id = :key_id
+returning *
+"""
+
+_EXPIRE = """
+update faregate.api_key set expires_at = least(expires_at, clock_timestamp() + cast(:overlap as interval))
+where key_id = :key_id and revoked_at is null
+"""
+
+_LOCK = "select key_id from faregate.api_key where key_id = :client for update"
+
+_USED = """
+update faregate.api_key k set last_used_at = greatest(k.last_used_at, u.used_at)
+from unnest(cast(:ids as text[]), cast(:moments as timestamptz[])) as u (key_id, used_at)
+where k.key_id = u.key_id
+"""
+
+
+class UnknownKeyError(NotFoundError):
+    """There is no API key of this id."""
+
+    code = "unknown_key"
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"There is no API key {key_id!r}; GET /api/keys lists them", param="key_id")
+
+
+class TooManyKeysError(FaregateError):
+    """Two keys of one client live already."""
+
+    code = "too_many_keys"
+
+    def __init__(self) -> None:
+        super().__init__("Two keys of this client live already; revoke the older one first")
+
+
+@dataclass(frozen=True, slots=True)
+class KeySpec:
+    """What a new key may do. `allowed_ips`: addresses or networks; None for from everywhere."""
+
+    name: str
+    scopes: Sequence[str]
+    environment: str = "live"
+    expires_at: datetime | None = None
+    allowed_ips: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key without its secret."""
+
+    key_id: str
+    client: str
+    name: str
+    environment: str
+    scopes: tuple[str, ...]
+    allowed_ips: tuple[str, ...] | None
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+    def admits(self, address: str | None) -> bool:
+        """Tell whether a call from `address` may use it."""
+        if self.allowed_ips is None:
+            return True
+        if address is None:
+            return False
+        try:
+            caller = ip_address(address)
+        except ValueError:
+            return False
+        caller = getattr(caller, "ipv4_mapped", None) or caller
+        return any(caller in ip_network(network) for network in self.allowed_ips)
+
+
+class KeyStore:
+    """Makes, finds and ends API keys.
+
+    Args:
+        pepper: hashed into every stored key; another one makes all keys unknown.
+    """
+
+    def __init__(self, database: Database, clock: IClock, pepper: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._pepper = pepper
+        self._live: VersionedCache[Mapping[str, tuple[ApiKey, bytes]]] = VersionedCache(
+            database, "api_keys", self._load
+        )
+        self._used: dict[str, datetime] = {}
+        self._note_again = Deadline(0)
+        self._noting: asyncio.Task[None] | None = None
+
+    async def check(self, text: str) -> ApiKey | None:
+        """Return the live key that `text` is; None for no key, an unknown, expired or revoked one.
+
+        Known and unknown ids take the same path, so that the time it takes tells nothing.
+        """
+        key = parse_key(text)
+        if key is None:
+            return None
+        found = (await self._live.get()).get(key.key_id)
+        stored = found[1] if found is not None else bytes(32)
+        matches = hmac.compare_digest(hash_secret(self._pepper, key), stored)
+        if found is None or not matches or _is_past(found[0].expires_at, self._clock.now()):
+            return None
+        self._note_use(key.key_id)
+        return found[0]
+
+    async def create(self, session: AsyncSession, spec: KeySpec, *, created_by: str) -> tuple[ApiKey, Key]:
+        """Make a key of a new client; the full key is in no other answer, ever."""
+        return await self._add(session, spec, created_by, client=None)
+
+    async def rotate(
+        self, session: AsyncSession, key_id: str, *, overlap: timedelta, created_by: str
+    ) -> tuple[ApiKey, Key]:
+        """Make the successor of a key; the old one lives on for `overlap`.
+
+        Raises:
+            UnknownKeyError, KeyConflictError (it lives no longer), TooManyKeysError.
+        """
+        old = await self.get(session, key_id)
+        await self._database.rows(session, _LOCK, client=old.client)
+        old = await self.get(session, key_id)
+        if old.revoked_at is not None or _is_past(old.expires_at, self._clock.now()):
+            raise KeyConflictError("this key lives no longer; make a new one", param="key_id")
+        ((live,),) = await self._database.rows(session, _SIBLINGS, client=old.client)
+        if live > 1:
+            raise TooManyKeysError
+        await self._database.rows(session, _EXPIRE, key_id=key_id, overlap=overlap)
+        spec = KeySpec(old.name, old.scopes, old.environment, old.expires_at, old.allowed_ips)
+        return await self._add(session, spec, created_by, client=old.client)
+
+    async def revoke(self, session: AsyncSession, key_id: str) -> ApiKey:
+        """End a key; every process refuses it within a second of the commit. Safe to repeat.
+
+        Raises:
+            UnknownKeyError.
+        """
+        rows = await self._database.rows(session, _REVOKE, key_id=key_id)
+        if not rows:
+            raise UnknownKeyError(key_id)
+        await self._live.changed(session)
+        return _api_key(rows[0])
+
+    async def get(self, session: AsyncSession, key_id: str) -> ApiKey:
+        """Return a key, live or not, or raise `UnknownKeyError`."""
+        rows = await self._database.rows(session, _GET, key_id=key_id)
+        if not rows:
+            raise UnknownKeyError(key_id)
+        return _api_key(rows[0])
+
+    async def list(
+        self, session: AsyncSession, *, before: tuple[datetime, str] | None = None, limit: int = 100
+    ) -> list[ApiKey]:
+        """Return keys, live or not, newest first."""
+        moment, key_id = before or (None, None)
+        rows = await self._database.rows(session, _LIST, before=moment, before_id=key_id, limit=limit)
+        return [_api_key(row) for row in rows]
+
+    def forget(self) -> None:
+        """Look again at the next check: for the process that has just changed a key itself, after the commit."""
+        self._live.forget()
+
+    async def flush(self) -> None:
+        """Write down when keys were last used."""
+        if self._noting is not None and self._noting is not asyncio.current_task():
+            await self._noting
+        used, self._used = self._used, {}
+        if used:
+            ids = sorted(used)
+            async with self._database.transaction() as session:
+                await self._database.rows(session, _USED, ids=ids, moments=[used[key_id] for key_id in ids])
+
+    async def _add(
+        self, session: AsyncSession, spec: KeySpec, created_by: str, client: str | None
+    ) -> tuple[ApiKey, Key]:
+        key = new_key(spec.environment)
+        rows = await self._database.rows(
+            session,
+            _ADD,
+            key_id=key.key_id,
+            client=client or key.key_id,
+            name=spec.name,
+            environment=spec.environment,
+            secret_hash=hash_secret(self._pepper, key),
+            scopes=sorted(set(spec.scopes)),
+            allowed_ips=_networks(spec.allowed_ips),
+            created_by=created_by,
+            expires_at=spec.expires_at,
+        )
+        await self._live.changed(session)
+        return _api_key(rows[0]), key
+
+    async def _load(self, session: AsyncSession) -> Mapping[str, tuple[ApiKey, bytes]]:
+        rows = await self._database.rows(session, _LIVE)
+        return {row.key_id: (_api_key(row), bytes(row.secret_hash)) for row in rows}
+
+    def _note_use(self, key_id: str) -> None:
+        self._used[key_id] = self._clock.now()
+        if self._note_again.passed:
+            self._note_again = Deadline(_NOTE_USE_SECONDS)
+            self._noting = asyncio.create_task(self._note())
+
+    async def _note(self) -> None:
+        try:
+            await self.flush()
+        except EngineUnavailableError:
+            return  # a missing "last used" is no reason to fail
+
+
+def _networks(given: Sequence[str] | None) -> list[str] | None:
+    if given is None:
+        return None
+    try:
+        return [str(ip_network(network)) for network in given]
+    except ValueError:
+        raise InvalidError(
+            "allowed_ips holds addresses and networks such as 203.0.113.0/24", param="allowed_ips"
+        ) from None
+
+
+def _is_past(moment: datetime | None, now: datetime) -> bool:
+    return moment is not None and moment <= now
+
+
+def _api_key(row: Any) -> ApiKey:
+    return ApiKey(
+        key_id=row.key_id,
+        client=row.client,
+        name=row.name,
+        environment=row.environment,
+        scopes=tuple(row.scopes),
+        allowed_ips=tuple(row.allowed_ips) if row.allowed_ips is not None else None,
+        created_by=row.created_by,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        last_used_at=row.last_used_at,
+    )

@@ -1,0 +1,213 @@
+"""Taking in metered facts: validated, each counted once, written by COPY."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.clock import IClock
+from faregate.core.database import Database
+from faregate.core.errors import InvalidError
+from faregate.core.ids import ORGANIZATION_PREFIX
+from faregate.core.partitions import Month, Partitions, months_between
+from faregate.core.subjects import Subjects
+from faregate.usage.event_keys import event_key
+from faregate.usage.event_repository import Claim, EventRepository
+from faregate.usage.event_rows import KEY, SUBJECT, TIME, Prepared, TimeBounds, check_user_ids, prepare
+from faregate.usage.events import UsageEvent, parse_events
+
+__all__ = ["IngestReport", "Rejected", "UsageRecorder"]
+
+BATCH_SIZE = 10_000
+_LANES = 2
+
+EventLike = UsageEvent | Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An item that was not accepted: where it stood in the call, and why."""
+
+    index: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What became of the items of a call. A duplicate is no error: it counted before, and does not count again."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: tuple[Rejected, ...] = ()
+
+    def plus(self, other: "IngestReport", offset: int = 0) -> "IngestReport":
+        """Return the sum of two reports; the items of `other` began at `offset`."""
+        moved = tuple(Rejected(item.index + offset, item.error) for item in other.rejected)
+        return IngestReport(self.accepted + other.accepted, self.duplicates + other.duplicates, self.rejected + moved)
+
+
+class UsageRecorder:
+    """Records usage events.
+
+    Args:
+        late_days: how far back an event's time may lie; with the claims kept for longer, nothing counts twice.
+        future_seconds: how far ahead of our clock it may lie.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        subjects: Subjects,
+        repository: EventRepository,
+        partitions: Partitions,
+        clock: IClock,
+        *,
+        late_days: float = 35,
+        future_seconds: float = 300,
+    ) -> None:
+        self._database = database
+        self._subjects = subjects
+        self._repository = repository
+        self._partitions = partitions
+        self._clock = clock
+        self._late_days = late_days
+        self._future_seconds = future_seconds
+
+    @property
+    def bounds(self) -> TimeBounds:
+        """The times that are accepted now."""
+        return TimeBounds.around(self._clock.now(), late_days=self._late_days, future_seconds=self._future_seconds)
+
+    async def record(self, items: Sequence[EventLike], *, session: AsyncSession | None = None) -> IngestReport:
+        """Record events; a bad one never sinks its neighbours, a repeated `(source, id)` never counts twice.
+
+        Without `session` each 10,000 items are a transaction of their own, two of them at a time. In the caller's
+        `session` (READ COMMITTED) they commit and roll back with the caller.
+
+        Raises:
+            EngineUnavailableError: the database is away; repeat the call, events with an id are safe to repeat.
+        """
+        if session is not None:
+            return await self._record(session, items, await self._parsed(items))
+        return await self.record_stream(_chunks(items))
+
+    async def record_stream(self, chunks: AsyncIterator[Sequence[EventLike]]) -> IngestReport:
+        """Record chunk after chunk as they come, two at a time; each is a transaction of its own."""
+        reports: list[tuple[int, IngestReport]] = []
+        taken, lock = 0, asyncio.Lock()
+
+        async def lane() -> None:
+            nonlocal taken
+            while True:
+                async with lock:
+                    chunk = await anext(chunks, None)
+                    offset = taken
+                    taken += len(chunk or ())
+                if chunk is None:
+                    return
+                reports.append((offset, await self._record_alone(chunk)))
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(_LANES):
+                tasks.create_task(lane())
+        total = IngestReport()
+        for offset, report in sorted(reports, key=lambda pair: pair[0]):
+            total = total.plus(report, offset)
+        return total
+
+    async def _record_alone(self, items: Sequence[EventLike]) -> IngestReport:
+        events = await self._parsed(items)
+        return await self._database.run(lambda session: self._record(session, items, events))
+
+    async def _parsed(self, items: Sequence[EventLike]) -> Sequence[UsageEvent | InvalidError]:
+        """Return the events, and see to it that there is a place for them, before a transaction begins."""
+        events, bounds = parse_events(items), self.bounds
+        times = [event.time for event in events if isinstance(event, UsageEvent) and event.time is not None]
+        first, last = min(times, default=bounds.now), max(times, default=bounds.now)
+        first, last = min(max(first, bounds.earliest), bounds.now), max(min(last, bounds.latest), bounds.now)
+        await self._partitions.ensure(months_between(Month.of(first), Month.of(last)))
+        return events
+
+    async def _record(
+        self, session: AsyncSession, items: Sequence[EventLike], events: Sequence[UsageEvent | InvalidError]
+    ) -> IngestReport:
+        subjects = await self._subject_ids(session, events)
+        prepared, rejected = self._prepared(events, subjects)
+        if rejected:
+            await self._remember(session, items, rejected)
+        accepted = await self._write(session, prepared) if prepared else 0
+        return IngestReport(accepted, len(prepared) - accepted, tuple(rejected))
+
+    def _prepared(
+        self, events: Sequence[UsageEvent | InvalidError], subjects: Mapping[str, int]
+    ) -> tuple[list[Prepared], list[Rejected]]:
+        bounds = self.bounds
+        prepared: list[Prepared] = []
+        rejected: list[Rejected] = []
+        for index, event in enumerate(events):
+            try:
+                if isinstance(event, InvalidError):
+                    raise event
+                check_user_ids(event)
+                prepared.append(prepare(event, subjects, bounds))
+            except InvalidError as error:
+                rejected.append(Rejected(index, error.detail))
+        return prepared, rejected
+
+    async def _write(self, session: AsyncSession, prepared: Sequence[Prepared]) -> int:
+        fresh, claims = _first_of_each(prepared)
+        if claims and not await self._repository.claim_all(session, claims):
+            new = await self._repository.claim_new(session, claims)
+            fresh = [item for item in fresh if new.issuperset(item[1])]
+        await self._repository.add(session, [row for row, _ in fresh])
+        return len(fresh)
+
+    async def _subject_ids(
+        self, session: AsyncSession, events: Iterable[UsageEvent | InvalidError]
+    ) -> Mapping[str, int]:
+        good = [event for event in events if isinstance(event, UsageEvent)]
+        names = {event.user_id for event in good}
+        names.update(ORGANIZATION_PREFIX + e.organization_id for e in good if e.organization_id is not None)
+        found = await self._subjects.ensure(session, names)
+        return {name: subject.subject_id for name, subject in found.items()}
+
+    async def _remember(self, session: AsyncSession, items: Sequence[EventLike], rejected: Sequence[Rejected]) -> None:
+        reasons: dict[UUID, str] = {}
+        for item in rejected:
+            source, external_id = _name(items[item.index])
+            if external_id is not None:
+                reasons[event_key(source, external_id)] = item.error[:1000]
+        if reasons:
+            await self._repository.reject(session, reasons)
+
+
+def _first_of_each(prepared: Sequence[Prepared]) -> tuple[Sequence[Prepared], list[Claim]]:
+    """Return the events without repetitions among themselves, and their claims in order."""
+    seen: dict[UUID, Claim] = {}
+    repeated: set[int] = set()
+    for number, (row, claims) in enumerate(prepared):
+        for key in claims:
+            if key in seen:
+                repeated.add(number)
+            else:
+                seen[key] = (key, row[KEY], row[SUBJECT], row[TIME])
+    fresh = [item for number, item in enumerate(prepared) if number not in repeated] if repeated else prepared
+    return fresh, sorted(seen.values(), key=_by_bytes)
+
+
+def _by_bytes(claim: Claim) -> bytes:
+    return claim[0].bytes
+
+
+def _name(item: EventLike) -> tuple[str | None, str | None]:
+    given: Mapping[str, Any] = {"source": item.source, "id": item.id} if isinstance(item, UsageEvent) else item
+    source, external_id = given.get("source"), given.get("id")
+    return (source if isinstance(source, str) else None), (external_id if isinstance(external_id, str) else None)
+
+
+async def _chunks(items: Sequence[EventLike]) -> AsyncIterator[Sequence[EventLike]]:
+    for start in range(0, len(items), BATCH_SIZE):
+        yield items[start : start + BATCH_SIZE]

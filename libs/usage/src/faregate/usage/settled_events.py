@@ -1,0 +1,114 @@
+"""What a settlement adds to the metered facts: one request, and a line for each model, in the settlement's transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.clock import IClock
+from faregate.core.credits import to_micros
+from faregate.core.database import Database
+from faregate.core.partitions import Month, Partitions
+from faregate.credit.book import ChargeState
+from faregate.usage.event_keys import LINE_SOURCE, USE_SOURCE, line_key, use_key
+from faregate.usage.event_rows import pico_usd
+from faregate.usage.values import UsageLine
+
+__all__ = ["SettledEvents"]
+
+_COLUMNS = {
+    "claim": "uuid",
+    "event_key": "uuid",
+    "time": "timestamptz",
+    "kind": "smallint",
+    "subject_id": "bigint",
+    "organization_id": "bigint",
+    "service": "text",
+    "feature_key": "text",
+    "usage_key": "text",
+    "model": "text",
+    "provider": "text",
+    "requests": "smallint",
+    "calls": "smallint",
+    "input_tokens": "bigint",
+    "output_tokens": "bigint",
+    "credits": "bigint",
+    "charged": "bigint",
+    "cost": "bigint",
+    "latency_ms": "integer",
+    "status": "smallint",
+    "source": "text",
+    "external_id": "text",
+}
+_STORED = ", ".join(name for name in _COLUMNS if name != "claim")
+
+_ADD = f"""
+with n as materialized (
+  select * from unnest({", ".join(f"cast(:{name} as {kind}[])" for name, kind in _COLUMNS.items())})
+  as n ({", ".join(_COLUMNS)})
+), claimed as (
+  insert into faregate.usage_event_key (key, event_key, subject_id, time)
+  select claim, event_key, subject_id, time from n where claim is not null order by claim
+  on conflict (key) do nothing returning key
+)
+insert into faregate.usage_event ({_STORED})
+select {_STORED} from n
+where claim is null or claim in (select key from claimed)
+"""  # noqa: S608
+
+_OK = 200
+_LATENCY_LIMIT = 2**31 - 1
+
+
+class SettledEvents:
+    """Writes the facts of settlements; a use that somebody else has reported as a request is not counted again."""
+
+    def __init__(self, database: Database, partitions: Partitions, clock: IClock) -> None:
+        self._database = database
+        self._partitions = partitions
+        self._clock = clock
+
+    async def ready(self) -> None:
+        """See to it that there is a place for what is settled now; call it before the transaction."""
+        month = Month.of(self._clock.now())
+        await self._partitions.ensure([month, month.after(1)])
+
+    async def add(self, session: AsyncSession, settlements: Sequence[tuple[ChargeState, Sequence[UsageLine]]]) -> None:
+        """Append the facts of these settlements, in their transaction."""
+        if not settlements:
+            return
+        rows = [row for charge, lines in settlements for row in _rows(charge, lines)]
+        arrays = {name: list(values) for name, values in zip(_COLUMNS, zip(*rows, strict=True), strict=True)}
+        await self._database.rows(session, _ADD, **arrays)
+
+
+def _rows(charge: ChargeState, lines: Sequence[UsageLine]) -> list[tuple[Any, ...]]:
+    at = charge.settled_at or charge.created_at
+    latency_ms = min(charge.duration_ms, _LATENCY_LIMIT) if charge.duration_ms is not None else None
+    key = use_key(charge.usage_key)
+    in_lines = sum(to_micros(line.credits) for line in lines)
+    request = (
+        *(key, key, at, 0, charge.subject_id, charge.organization_id, _service(charge), charge.feature_key),
+        *(charge.usage_key, None, None, 1, 0, 0, 0, charge.consumed - in_lines, charge.charged, None, latency_ms, _OK),
+        *(USE_SOURCE, charge.usage_key),
+    )
+    return [request, *(_line_row(charge, at, latency_ms, number, line) for number, line in enumerate(lines))]
+
+
+def _line_row(
+    charge: ChargeState, at: datetime, latency_ms: int | None, number: int, line: UsageLine
+) -> tuple[Any, ...]:
+    tokens, model = line.usage.tokens, line.usage.model
+    return (
+        *(None, line_key(charge.usage_key, number), at, 1, charge.subject_id, charge.organization_id),
+        *(_service(charge), charge.feature_key, charge.usage_key, model, line.provider, 0, 0 if model is None else 1),
+        *(tokens.get("input_tokens", 0), tokens.get("output_tokens", 0), to_micros(line.credits), 0),
+        *(pico_usd(line.provider_cost_usd), latency_ms, _OK, LINE_SOURCE, f"{charge.usage_key}/{number}"),
+    )
+
+
+def _service(charge: ChargeState) -> str:
+    """Return what the use's metadata calls its service, or else the feature."""
+    named = (charge.metadata or {}).get("service")
+    return named if isinstance(named, str) and named else charge.feature_key

@@ -1,0 +1,52 @@
+"""The analytics library beside the usage library, on a database of its own."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from faregate.analytics.container import AnalyticsContainer
+from faregate.analytics.service import AnalyticsService
+from faregate.core.container import CoreContainer, engines
+from faregate.core.database import Database
+from faregate.core.settings import Settings, load_settings
+from faregate.credit.container import CreditContainer
+from faregate.usage.container import UsageContainer
+from faregate.usage.recording import UsageRecorder
+from support.library import Library
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Everything that a test of analytics takes in its hands."""
+
+    database: Database
+    library: Library
+    analytics: AnalyticsContainer
+
+    @property
+    def recorder(self) -> UsageRecorder:
+        return self.library.usage.recorder()
+
+    @property
+    def service(self) -> AnalyticsService:
+        return self.analytics.service()
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return load_settings(database_url=database_url)
+
+
+@pytest.fixture
+async def lab(settings: Settings) -> AsyncIterator[Lab]:
+    core = CoreContainer(settings=settings)
+    credit = CreditContainer(
+        settings=settings, database=core.database, subjects=core.subjects, outbox=core.outbox, progress=core.heartbeats
+    )
+    usage = UsageContainer(
+        settings=settings, database=core.database, subjects=core.subjects, credit=credit.service, clock=core.clock
+    )
+    analytics = AnalyticsContainer(settings=settings, database=core.database, subjects=core.subjects, clock=core.clock)
+    async with engines(core.database(), core.transport()):
+        yield Lab(core.database(), Library(core, credit, usage), analytics)

@@ -1,0 +1,230 @@
+"""`credits.charge(…)`: what is observed is settled, however the block ends."""
+
+import asyncio
+import logging
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from client.conftest import Line
+
+from faregate.client import CreditsClient, ModelUsage, Retry, Settlement, Unavailable, Voided, current_ride
+from faregate.client.values import Accepted
+from support.apps import KEY, Gateway
+
+OPENAI = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "model": "gpt-4o",
+    "usage": {"prompt_tokens": 1000, "completion_tokens": 100},
+}
+ANTHROPIC = {
+    "id": "msg_1",
+    "type": "message",
+    "model": "claude-sonnet-4-5",
+    "usage": {"input_tokens": 10, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0, "output_tokens": 10},
+}
+
+
+async def test_several_models_are_settled_together(credits: CreditsClient, gateway: Gateway) -> None:
+    async with credits.charge("ai_chat_v1", user_id="ada", metadata={"page": 1}) as ride:
+        assert current_ride.get() is ride
+        ride.observe(OPENAI)
+        ride.observe(OPENAI)  # the same reply, seen twice
+        ride.observe(ANTHROPIC)
+        ride.add("gpt-4o-mini", input_tokens=100, output_tokens=10)
+
+    assert isinstance(ride.outcome, Settlement)
+    assert [line["ai_model"] for line in ride.outcome.details] == ["gpt-4o-mini", "gpt-4o", "claude-sonnet-4-5"]
+    story = (await gateway.get(f"/api/credits-process/{ride.usage_key}")).data
+    assert story["status"] == "settled"
+    assert story["metadata"] == {"page": 1}
+    assert story["duration_ms"] is not None
+    assert current_ride.get() is None
+
+
+async def test_an_exception_that_used_nothing_voids(credits: CreditsClient, gateway: Gateway) -> None:
+    with pytest.raises(RuntimeError, match="model"):
+        async with credits.charge("ai_chat_v1", user_id="ada") as ride:
+            raise RuntimeError("the model is down")
+
+    assert isinstance(ride.outcome, Voided)
+    assert (await gateway.get("/api/wallets/ada")).data["credits"] == 10
+    assert (await gateway.get(f"/api/credits-process/{ride.usage_key}")).data["reason"] == "RuntimeError"
+
+
+async def test_an_exception_after_a_reply_settles_what_was_used(credits: CreditsClient, gateway: Gateway) -> None:
+    with pytest.raises(KeyError):
+        async with credits.charge("ai_chat_v1", user_id="ada") as ride:
+            ride.observe(OPENAI)
+            raise KeyError("our own mistake")
+
+    assert isinstance(ride.outcome, Settlement)
+    assert ride.outcome.charged == Decimal("0.42")
+    assert (await gateway.get(f"/api/credits-process/{ride.usage_key}")).data["metadata"] == {"error": "KeyError"}
+
+
+async def test_a_fixed_price_needs_no_observation(credits: CreditsClient) -> None:
+    async with credits.charge("paper", user_id="ada") as ride:
+        pass
+
+    assert isinstance(ride.outcome, Settlement)
+    assert ride.outcome.charged == 5
+
+
+async def test_void_on_request(credits: CreditsClient) -> None:
+    async with credits.charge("paper", user_id="ada") as ride:
+        ride.void("from the cache")
+
+    assert isinstance(ride.outcome, Voided)
+    assert ride.outcome.credits == 10
+
+
+async def test_a_refusal_does_not_enter_the_block(credits: CreditsClient) -> None:
+    entered = False
+    with pytest.raises(Exception, match=r"credits"):
+        async with credits.charge("ai_chat_v1", user_id="bob"):
+            entered = True
+
+    assert not entered
+
+
+async def test_a_cancelled_request_still_settles(credits: CreditsClient, gateway: Gateway) -> None:
+    """The reader closes the page while the reply is written: what was used is paid."""
+    riding = asyncio.Event()
+    keys: list[str] = []
+
+    async def request() -> None:
+        async with credits.charge("ai_chat_v1", user_id="ada") as ride:
+            keys.append(ride.usage_key)
+            ride.observe(OPENAI)
+            riding.set()
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(request())
+    await riding.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert (await gateway.get(f"/api/credits-process/{keys[0]}")).data["credits_charged"] == Decimal("0.42")
+
+
+async def test_a_cancellation_in_the_middle_of_the_settlement_does_not_break_it(
+    credits: CreditsClient, gateway: Gateway
+) -> None:
+    keys: list[str] = []
+
+    async def request() -> None:
+        async with credits.charge("ai_chat_v1", user_id="ada") as ride:
+            keys.append(ride.usage_key)
+            ride.observe(OPENAI)
+            asyncio.get_running_loop().call_later(0.001, task.cancel)
+
+    task = asyncio.create_task(request())
+    await asyncio.wait({task})
+
+    assert (await gateway.get(f"/api/credits-process/{keys[0]}")).data["status"] == "settled"
+
+
+async def test_a_gateway_lost_during_the_ride_gets_the_settlement_later(
+    credits: CreditsClient, gateway: Gateway, line: Line
+) -> None:
+    async with credits.charge("ai_chat_v1", user_id="ada") as ride:
+        ride.observe(OPENAI)
+        line.cut = True
+    assert ride.outcome == Accepted(ride.usage_key, "spool")
+
+    line.cut = False
+    await asyncio.sleep(0.1)
+    assert await credits.drain()
+    assert line.paths.count("/api/credits-process/end-multimodel") > 1
+
+
+async def test_what_is_spooled_survives_the_process(
+    line: Line, quick: Retry, gateway: Gateway, tmp_path: Path, database_url: str
+) -> None:
+    from client.test_credits_client import _settled
+
+    from support.apps import running_worker, settings_for
+
+    first = CreditsClient("http://gateway", KEY, transport=line, retry=quick, spool_dir=tmp_path / "s")
+    async with first.charge("ai_chat_v1", user_id="ada") as ride:
+        ride.observe(OPENAI)
+        line.cut = True
+    await first.aclose(patience_seconds=0)  # as good as a crash: the file is on disk since the ride's end
+
+    line.cut = False
+    async with CreditsClient("http://gateway", KEY, transport=line, retry=quick, spool_dir=tmp_path / "s") as second:
+        assert await second.drain()
+    async with running_worker(settings_for(database_url)):
+        await _settled(gateway, ride.usage_key)
+    assert (await gateway.get("/api/wallets/ada")).data["balance"] == Decimal("9.58")
+    assert list((tmp_path / "s").glob("*.spool")) == []
+
+
+async def test_an_open_feature_runs_on_a_bounded_debt_and_a_closed_one_does_not(
+    credits: CreditsClient, line: Line, gateway: Gateway
+) -> None:
+    line.cut = True
+    with pytest.raises(Unavailable):
+        async with credits.charge("paper", user_id="ada"):
+            pass
+    for _ in range(3):
+        async with credits.charge("ai_chat_v1", user_id="ada") as ride:
+            ride.observe({**OPENAI, "id": ride.usage_key})
+        assert ride.authorization.on_debt
+    assert credits.debt("ai_chat_v1") == 3
+    with pytest.raises(Unavailable):
+        async with credits.charge("ai_chat_v1", user_id="ada"):
+            pass
+
+    line.cut = False
+    await asyncio.sleep(0.1)
+    assert await credits.drain()
+    assert credits.debt("ai_chat_v1") == 0
+
+
+async def test_the_hold_of_a_long_ride_is_kept_open(credits: CreditsClient, line: Line) -> None:
+    async with credits.charge("ai_chat_v1", user_id="ada", ttl_seconds=1) as ride:
+        await asyncio.sleep(1.3)
+        ride.observe(OPENAI)
+
+    assert line.calls("/extend") >= 1
+    assert isinstance(ride.outcome, Settlement)
+    assert ride.outcome.flags == ()
+
+
+async def test_a_stream_that_breaks_off_is_settled_by_what_came(credits: CreditsClient, gateway: Gateway) -> None:
+    """No usage came: the estimated input and one output token per piece, and the settlement says so."""
+
+    async def stream() -> Any:
+        for _ in range(7):
+            yield {
+                "id": "c-1",
+                "object": "chat.completion.chunk",
+                "model": "gpt-4o",
+                "choices": [{"delta": {"content": "la"}}],
+            }
+        raise ConnectionError("gone")
+
+    estimate = [ModelUsage("gpt-4o", input_tokens=500, output_tokens=400)]
+    with pytest.raises(ConnectionError):
+        async with credits.charge("ai_chat_v1", user_id="ada", estimate=estimate) as ride:
+            async for _ in ride.watch(stream()):
+                pass
+
+    assert isinstance(ride.outcome, Settlement)
+    assert [(line["input_tokens"], line["output_tokens"]) for line in ride.outcome.details] == [(500, 7)]
+    story = (await gateway.get(f"/api/credits-process/{ride.usage_key}")).data
+    assert story["metadata"] == {"usage_estimated": True, "error": "ConnectionError"}
+
+
+async def test_a_settlement_that_is_refused_is_told(credits: CreditsClient, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR), pytest.raises(Exception, match=r"settled|key"):
+        async with credits.charge("ai_chat_v1", user_id="ada") as ride:
+            ride.observe(OPENAI)
+            await credits.settle_via_api("ai_chat_v1", user_id="ada", usage_key=ride.usage_key, usages=[])
+
+    assert ride.usage_key in caplog.text

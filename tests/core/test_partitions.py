@@ -1,0 +1,150 @@
+"""Monthly partitions and their archives, on a table of the test's own."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from faregate.core.archives import ArchiveError, Archives
+from faregate.core.clock import FixedClock
+from faregate.core.database import Database
+from faregate.core.errors import InvalidError, NotFoundError
+from faregate.core.partitions import Month, Partitions, months_between
+
+OCTOBER, NOVEMBER = Month(2026, 10), Month(2026, 11)
+LATER = datetime(2027, 1, 1, tzinfo=UTC)
+
+ODD_TEXTS = ["plain", "", None, 'quoted "twice"', "two\nlines", "tab\tand,comma", "\\N", "\\.", "grün ☂", "a\r\nb"]
+
+
+@pytest.fixture
+async def partitions(database: Database) -> Partitions:
+    async with database.transaction() as session:
+        await database.rows(
+            session,
+            "create table faregate.fact (fact_id int, at timestamptz, note text, data bytea, primary key (at, fact_id))"
+            " partition by range (at)",
+        )
+    return Partitions(database, "fact")
+
+
+@pytest.fixture
+def archives(database: Database, partitions: Partitions, tmp_path: Path) -> Archives:
+    return Archives(database, partitions, tmp_path / "archive", FixedClock(datetime(2026, 12, 1, tzinfo=UTC)))
+
+
+async def _fill(database: Database, month: Month) -> None:
+    async with database.transaction() as session:
+        await database.rows(
+            session,
+            "insert into faregate.fact select n, cast(:start as timestamptz), note, cast(note as bytea)"
+            " from unnest(cast(:notes as text[])) with ordinality as t (note, n)",
+            start=month.start,
+            notes=[note and note.replace("\\", "/") for note in ODD_TEXTS],
+        )
+
+
+async def _rows(database: Database) -> list[tuple[object, ...]]:
+    async with database.transaction() as session:
+        return [tuple(row) for row in await database.rows(session, "select * from faregate.fact order by at, fact_id")]
+
+
+def test_months_know_their_bounds_and_neighbours() -> None:
+    december = Month.parse("2026-12")
+
+    assert (december.start, december.end) == (datetime(2026, 12, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+    assert months_between(OCTOBER, december.after(1)) == [OCTOBER, NOVEMBER, december, Month(2027, 1)]
+    assert Month.of(datetime.fromisoformat("2026-12-01T00:30:00+05:30")) == NOVEMBER
+    assert str(Month(2027, 1).after(-3)) == "2026-10"
+
+
+@pytest.mark.parametrize("text", ["2026", "2026-13", "2026-00", "0000-01", "11/2026", ""])
+def test_what_is_no_month_is_refused(text: str) -> None:
+    with pytest.raises(InvalidError, match="2026-11"):
+        Month.parse(text)
+
+
+async def test_partitions_are_made_once_by_many_at_once(database: Database, partitions: Partitions) -> None:
+    others = [Partitions(database, "fact") for _ in range(4)]
+    await asyncio.gather(*(other.ensure([OCTOBER, NOVEMBER]) for other in [partitions, *others]))
+    async with database.transaction() as session:
+        assert list(await partitions.attached(session)) == [OCTOBER, NOVEMBER]
+        assert list(await partitions.detached(session)) == []
+
+
+async def test_a_month_goes_into_an_archive_and_comes_back_the_same(
+    database: Database, partitions: Partitions, archives: Archives
+) -> None:
+    await partitions.ensure([OCTOBER, NOVEMBER])
+    await _fill(database, OCTOBER)
+    await _fill(database, NOVEMBER)
+    before = await _rows(database)
+    manifest = await archives.retire(OCTOBER)
+    left = await _rows(database)
+    await archives.restore(OCTOBER, until=LATER)
+
+    assert (manifest.rows, manifest.columns) == (len(ODD_TEXTS), ["fact_id", "at", "note", "data"])
+    assert len(left) == len(before) - len(ODD_TEXTS)
+    assert await _rows(database) == before
+    assert [m.restored_until for m in archives.manifests()] == [LATER]
+    with pytest.raises(InvalidError, match="holds rows already"):
+        await archives.restore(OCTOBER, until=LATER)
+    with pytest.raises(NotFoundError):
+        await archives.restore(Month(2020, 1), until=LATER)
+
+
+async def test_a_month_that_was_only_taken_off_is_found_and_archived_later(
+    database: Database, partitions: Partitions, archives: Archives
+) -> None:
+    """A crash between taking off and dropping loses nothing."""
+    await partitions.ensure([OCTOBER])
+    await _fill(database, OCTOBER)
+    async with database.transaction() as session:
+        await partitions.detach(session, OCTOBER)
+    async with database.transaction() as session:
+        assert list(await partitions.detached(session)) == [OCTOBER]
+
+    assert (await archives.retire(OCTOBER)).rows == len(ODD_TEXTS)
+    async with database.transaction() as session:
+        assert list(await partitions.detached(session)) == []
+
+
+async def test_a_damaged_archive_is_told_and_nothing_is_dropped_or_loaded(
+    database: Database, partitions: Partitions, archives: Archives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await partitions.ensure([OCTOBER])
+    await _fill(database, OCTOBER)
+    monkeypatch.setattr("faregate.core.archives._content", lambda _path: (0, "other"))
+    with pytest.raises(ArchiveError, match="0 rows instead of"):
+        await archives.retire(OCTOBER)
+    monkeypatch.undo()
+    async with database.transaction() as session:
+        kept = list(await partitions.detached(session))
+    await archives.retire(OCTOBER)
+    file = next(archives.directory.glob("*.csv.gz"))
+    file.write_bytes(file.read_bytes()[:-1])
+
+    assert kept == [OCTOBER]
+    with pytest.raises(ArchiveError, match="not what its manifest says"):
+        await archives.restore(OCTOBER, until=LATER)
+
+
+async def test_an_archive_can_be_amended_and_proves_itself_again(
+    database: Database, partitions: Partitions, archives: Archives
+) -> None:
+    """What a person asked to be erased is erased from archives too; all other rows stay as they were."""
+    await partitions.ensure([OCTOBER])
+    await _fill(database, OCTOBER)
+    before = await _rows(database)
+    first = await archives.retire(OCTOBER)
+    statement = "update {rows} set note = null where fact_id = :number returning fact_id"
+    untouched = await archives.amend(OCTOBER, statement, number=99)
+    same = archives.manifest(OCTOBER)
+    changed = await archives.amend(OCTOBER, statement, number=1)
+    await archives.restore(OCTOBER, until=LATER)
+
+    assert (untouched, same, changed) == (0, first, 1)
+    assert sorted(await _rows(database), key=str) == sorted(
+        [(1, *before[0][1:2], None, *before[0][3:]), *before[1:]], key=str
+    )

@@ -1,0 +1,150 @@
+"""`verify` is clean on whatever really happened, and finds whatever did not."""
+
+import asyncpg
+import pytest
+
+from faregate.core.database import Database
+from faregate.credit.ranges import Range, split
+from faregate.credit.verify import Drift, Verifier
+from support.busy import BusyLedger
+from support.ledger import DatabaseLedger
+from support.tampering import Case, cases
+
+MOST = 2**63 - 1
+
+
+@pytest.fixture
+async def busy(database: Database) -> BusyLedger:
+    ledger = BusyLedger(database)
+    await ledger.live()
+    return ledger
+
+
+async def test_all_that_can_happen_is_proved_and_200_tamperings_are_each_found(busy: BusyLedger) -> None:
+    """Edits, deletions, insertions and reorderings behind the ledger's back, its triggers switched off."""
+    done: list[str] = []
+    useless: list[str] = []
+    missed: list[str] = []
+    verifier = Verifier(busy.database)
+    async with busy.database.transaction() as session:
+        clean = await verifier.look(session)
+        await busy.database.rows(session, "select set_config('session_replication_role', 'replica', true)")
+        driver = await busy.database.driver(session)
+        for case in cases():
+            savepoint = driver.transaction()
+            await savepoint.start()
+            try:
+                if problem := await _tamper(driver, case):
+                    useless.append(problem)
+                elif not await verifier.look(session):
+                    missed.append(case.name)
+                done.append(case.name)
+            finally:
+                await savepoint.rollback()
+        after = await verifier.look(session)
+
+    assert useless == []
+    assert missed == []
+    assert (clean, after) == ((), ())
+    assert len(set(done)) >= 200
+
+
+async def _tamper(driver: "asyncpg.Connection[asyncpg.Record]", case: Case) -> str | None:
+    """Do it; return why it is no case if a constraint refuses it or nothing is hit."""
+    try:
+        status = await driver.execute(case.sql)
+    except asyncpg.PostgresError as error:
+        return f"{case.name}: {error}"
+    return f"{case.name} hits nothing" if status.endswith(" 0") else None
+
+
+async def test_the_first_divergence_is_named(busy: BusyLedger) -> None:
+    async with busy.database.transaction() as session:
+        await busy.database.rows(session, "select set_config('session_replication_role', 'replica', true)")
+        for seq in (9, 6):
+            sql = f"update faregate.transfer set amount = amount + 1 where wallet_id = 1 and seq = {seq}"
+            await busy.database.rows(session, sql)
+    found = await Verifier(busy.database).verify(remember=True)
+    first = found.drifts[0]
+
+    assert (first.wallet_id, first.seq, first.item) == (1, 6, "a0")
+    assert Drift(1, 6, "a0", "balance_after", 168_000_000, 167_999_999) in found.drifts
+    assert await busy.rows("select * from faregate.verified_head") == [], "what is not clean is not remembered"
+
+
+async def test_an_incremental_run_begins_where_the_last_clean_one_ended(busy: BusyLedger) -> None:
+    """It finds what was done to anything new, to counters and to the verified heads; older rows it takes on trust."""
+    verifier = Verifier(busy.database)
+    assert (await verifier.verify(remember=True)).drifts == ()
+    bob = busy.ledgers["bob"]
+    await bob.settle("after", 2)
+    await bob.grant("new", 3, features=["images"])
+    await bob.hold("new hold", 4, feature="images", ttl=80_000)
+    clean = await verifier.verify(since_heads=True)
+    edits = {
+        "old": "update faregate.transfer set reason = 'x' where wallet_id = 2 and seq = 3",
+        "head": "update faregate.transfer set hash = sha256(hash) where wallet_id = 2 and seq = 15",
+        "new": "update faregate.transfer set reason = 'x' where wallet_id = 2 and seq = 16",
+        "slice": "update faregate.grant_slice set amount = amount - 1 where wallet_id = 2 and seq = 16",
+        "grant": "update faregate.credit_grant set remaining = remaining + 1 where wallet_id = 1 and key = 'later'",
+        "charge": "update faregate.charge set charged = charged - 1 where usage_key = 'after'",
+        "counter": "update faregate.wallet set debits = debits - 1 where wallet_id = 1",
+        "tail": "delete from faregate.transfer where wallet_id = 2 and seq = 17",
+    }
+    found: dict[str, bool] = {}
+    async with busy.database.transaction() as session:
+        await busy.database.rows(session, "select set_config('session_replication_role', 'replica', true)")
+        driver = await busy.database.driver(session)
+        for name, sql in edits.items():
+            savepoint = driver.transaction()
+            await savepoint.start()
+            await driver.execute(sql)
+            found[name] = bool(await verifier.look(session, since_heads=True))
+            await savepoint.rollback()
+
+    assert clean.drifts == ()
+    assert found == {name: name != "old" for name in edits}
+
+
+async def test_a_whole_history_written_anew_is_found_by_the_heads_that_were_remembered(database: Database) -> None:
+    """Who recomputes every hash and counter deceives a full run; not an earlier run's heads (nor a digest kept elsewhere)."""
+    ledger = DatabaseLedger(database)
+    await ledger.grant("G", 10)
+    await ledger.settle("K", 1)
+    verifier = Verifier(database)
+    await verifier.verify(remember=True)
+    async with database.transaction() as session:
+        await database.rows(session, "select set_config('session_replication_role', 'replica', true)")
+        for sql in (
+            "update faregate.transfer set reason = 'for something else' where seq = 2",
+            "update faregate.transfer set hash = decode(repeat('ab', 32), 'hex') where seq = 2",
+            "update faregate.wallet set head_hash = decode(repeat('ab', 32), 'hex')",
+        ):
+            await database.rows(session, sql)
+    found = await verifier.verify(since_heads=True)
+
+    assert {(drift.wallet_id, drift.seq) for drift in found.drifts} >= {(1, 2)}
+
+
+async def test_progress_is_told_to_the_end(busy: BusyLedger) -> None:
+    told: list[tuple[int, int]] = []
+    await Verifier(busy.database).verify(on_progress=lambda done, total: told.append((done, total)))
+
+    assert told[-1][0] == told[-1][1] == len(told)
+
+
+async def test_a_ledger_is_proved_in_whatever_pieces(busy: BusyLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("faregate.credit.ranges._SIZE", 4)
+    sizes = [tuple(row) for row in await busy.rows("select wallet_id, last_seq from faregate.wallet")]
+
+    assert len(split(sizes, size=4)) > 10
+    assert (await Verifier(busy.database).verify()).drifts == ()
+
+
+def test_ranges_cover_every_transfer_once() -> None:
+    ranges = split([(1, 3), (2, 12), (5, 1), (9, 4)], size=5)
+
+    assert [(r.first, r.first_seq) for r in ranges[1:]] == [(r.last, r.last_seq) for r in ranges[:-1]]
+    assert ranges[0].first == -MOST - 1
+    assert (ranges[-1].last, ranges[-1].last_seq) == (MOST, MOST)
+    assert ranges[1:3] == [Range(2, 2, 2, 7), Range(2, 7, 2, 12)]

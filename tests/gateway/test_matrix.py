@@ -1,0 +1,107 @@
+"""Who may call what: every route of the gateway with every scope and every role, generated from what is served."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from faregate.gateway.auth import ALL_SCOPES, ROLE_SCOPES, Role, Scope
+from faregate.gateway.operation import Operation, operations_of
+from support.apps import Answer, Gateway, open_gateway, settings_for
+from support.people import SECRET, bearer
+
+
+@pytest.fixture
+async def gateway(database_url: str) -> AsyncIterator[Gateway]:
+    async with open_gateway(settings_for(database_url, jwt_secret=SECRET, rate_limit_per_minute=0)) as gateway:
+        yield gateway
+
+
+def operations(gateway: Gateway) -> list[Operation]:
+    return [found for controller in gateway.container.controllers() for found, _ in operations_of(controller)]
+
+
+def address(operation: Operation, **values: str) -> str:
+    return re.sub(r"{(\w+)(:\w+)?}", lambda match: values.get(match[1], "someone"), operation.path)
+
+
+async def call(gateway: Gateway, operation: Operation, headers: dict[str, str], **values: str) -> Answer:
+    """Call without a body: whoever is let in is told that it is missing, and nothing happens."""
+    return await gateway.call(operation.method, address(operation, **values), headers=headers, raw=True)
+
+
+def reasons(operation: Operation, answer: Answer) -> str:
+    return f"{operation.method} {operation.path} -> {answer.status}"
+
+
+async def test_without_a_credential_every_guarded_call_is_401(gateway: Gateway) -> None:
+    guarded = [operation for operation in operations(gateway) if operation.guarded]
+    for headers in ({"x-server-api-key": ""}, {"x-server-api-key": "fg_live_no"}, {**bearer(secret="y" * 32)}):
+        for operation in guarded:
+            answer = await call(gateway, operation, headers)
+            assert answer.status == 401, reasons(operation, answer)
+            assert "www-authenticate" in answer.headers
+
+    open_ones = {operation.path for operation in operations(gateway)} - {operation.path for operation in guarded}
+    assert open_ones <= {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/{path:path}", "/dashboard"}
+
+
+async def test_a_key_passes_exactly_where_its_scope_is_asked_for(gateway: Gateway) -> None:
+    """Each route with a key of each single scope: 403 unless it is the route's own."""
+    keys: dict[Scope, Any] = {}
+    for scope in Scope:
+        made = await gateway.post("/api/keys", {"name": scope.value, "scopes": [scope.value]})
+        keys[scope] = {"x-server-api-key": made.data["key"]}
+    for operation in operations(gateway):
+        for scope, headers in keys.items() if operation.guarded else ():
+            answer = await call(gateway, operation, headers)
+            let_in = answer.status not in {401, 403}
+            assert let_in == (scope is operation.scope), f"{scope} {reasons(operation, answer)}"
+
+
+@pytest.mark.parametrize("role", [*Role, None])
+async def test_a_role_passes_where_its_scopes_do_and_for_own_data(gateway: Gateway, role: Role | None) -> None:
+    held = ROLE_SCOPES[role] if role else frozenset[Scope]()
+    headers = bearer("ada", role=role.value if role else "emperor")
+    for operation in operations(gateway):
+        if not operation.guarded:
+            continue
+        expected = operation.scope in held or operation.own is not None
+        answer = await call(gateway, operation, headers, **({operation.own: "ada"} if operation.own else {}))
+        assert (answer.status not in {401, 403}) == expected, f"{role} {reasons(operation, answer)}"
+
+
+async def test_users_see_their_own_data_only(gateway: Gateway) -> None:
+    """Another's id in the path is 404, as if there were none; in the query it is refused, and filled in when left out."""
+    headers = bearer("ada", role="user")
+    owned = [operation for operation in operations(gateway) if operation.own not in {None, "me"}]
+    for operation in owned:
+        if operation.own in operation.path_parameters:
+            answer = await call(gateway, operation, headers, **{str(operation.own): "bela"})
+            assert answer.status == 404, reasons(operation, answer)
+        else:
+            other = await gateway.call("GET", f"{address(operation)}?{operation.own}=bela", headers=headers, raw=True)
+            assert other.status == 403, reasons(operation, other)
+
+    assert owned
+
+
+async def test_two_users_never_meet(gateway: Gateway) -> None:
+    for user in ("ada", "bela"):
+        await gateway.grant(user, 20)
+        await gateway.feature("paper", strategy="fixed", parameters={"credits": 1})
+        await gateway.post("/api/usage", {"user_id": user, "feature_key": "paper"})
+    mine = await gateway.call("GET", "/api/usage", headers=bearer("ada"))
+    wallet = await gateway.call("GET", "/api/wallets/me", headers=bearer("ada"))
+    path = await gateway.call("GET", "/api/wallets/ada/transactions", headers=bearer("ada"))
+
+    assert {usage["user_id"] for usage in mine.data} == {"ada"}
+    assert (wallet.data["owner_id"], wallet.data["balance"], path.status) == ("ada", 19, 200)
+
+
+def test_roles_are_what_the_documents_say() -> None:
+    assert ROLE_SCOPES[Role.ADMIN] == ALL_SCOPES
+    assert all(scope.value.endswith(":read") for scope in ROLE_SCOPES[Role.ANALYST])
+    assert Scope.LOGS_READ not in ROLE_SCOPES[Role.ANALYST]
+    assert ROLE_SCOPES[Role.USER] == frozenset()

@@ -1,0 +1,155 @@
+"""People's tokens: pinned signatures, pinned issuer and audience, and keys that are fetched seldom and never lost."""
+
+import base64
+import hmac
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import jwt
+import jwt.warnings
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from faregate.core.errors import EngineUnavailableError
+from faregate.gateway.errors import UnauthenticatedError
+from faregate.gateway.jwks import KeySet
+from faregate.gateway.tokens import SecretSource, TokenRules, Tokens
+from support.people import SECRET, Provider, running_provider, token
+
+ISSUER, AUDIENCE = "https://login.example.com/", "faregate"
+CLAIMS: dict[str, Any] = {"iss": ISSUER, "aud": AUDIENCE}
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    async with running_provider() as provider:
+        provider.add("one")
+        yield provider
+
+
+def claims(**more: Any) -> dict[str, Any]:
+    return CLAIMS | more
+
+
+def tokens(provider: Provider, **options: Any) -> Tokens:
+    return Tokens(KeySet(provider.url, **options), TokenRules(["RS256"], ISSUER, AUDIENCE))
+
+
+SHARED = Tokens(SecretSource(SECRET), TokenRules(["HS256"], ISSUER, AUDIENCE))
+
+
+async def refused(tokens: Tokens, text: str) -> bool:
+    try:
+        await tokens.principal(text)
+    except UnauthenticatedError:
+        return True
+    return False
+
+
+def unsigned(**claims: Any) -> str:
+    def part(value: Any) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+    content = {"sub": "ada", "exp": int(time.time()) + 600, **CLAIMS, **claims}
+    return f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(content)}."
+
+
+async def test_claims_become_a_person() -> None:
+    found = await SHARED.principal(token("ada", role="analyst", org="acme", **CLAIMS))
+    several = await SHARED.principal(token("ada", roles=["user", "admin", "emperor"], **CLAIMS))
+
+    assert (found.user_id, found.organization_id, {r.value for r in found.roles}) == ("ada", "acme", {"analyst"})
+    assert {role.value for role in several.roles} == {"user", "admin"}
+    assert {r.value for r in (await SHARED.principal(token("ada", **CLAIMS))).roles} == {"user"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(token("ada", **claims(exp=int(time.time()) - 60)), id="expired"),
+        pytest.param(token("ada", exp=None, **CLAIMS), id="never expires"),
+        pytest.param(token("ada", nbf=int(time.time()) + 300, **CLAIMS), id="not yet"),
+        pytest.param(token("ada", **claims(iss="https://evil.example.com/")), id="issuer"),
+        pytest.param(token("ada", aud=AUDIENCE), id="no issuer"),
+        pytest.param(token("ada", iss=ISSUER), id="no audience"),
+        pytest.param(token("ada", **claims(aud=["other", "another"])), id="audience list"),
+        pytest.param(token("ada", secret="another-secret-of-32-characters-!", **CLAIMS), id="secret"),
+        pytest.param(token("org:acme", **CLAIMS), id="an organisation"),
+        pytest.param(token("a b", **CLAIMS), id="no id"),
+        pytest.param(token("ada", algorithm="HS512", secret=SECRET * 2, **CLAIMS), id="algorithm"),
+        pytest.param(unsigned(role="admin"), id="none"),
+        pytest.param("x" * 1_000_000, id="1 MB"),
+        pytest.param("a.b.c", id="nonsense"),
+        pytest.param("", id="empty"),
+    ],
+)
+async def test_a_token_that_is_not_ours_is_refused(text: str) -> None:
+    assert await refused(SHARED, text)
+
+
+async def test_one_of_several_audiences_is_enough() -> None:
+    assert (await SHARED.principal(token("ada", iss=ISSUER, aud=["other", AUDIENCE]))).user_id == "ada"
+
+
+async def test_published_keys_verify_and_rotate(provider: Provider) -> None:
+    known = tokens(provider, cool_down_seconds=0)
+    first = await known.principal(provider.token("one", **CLAIMS))
+    provider.add("two")
+    second = await known.principal(provider.token("two", **CLAIMS))
+
+    assert (first.user_id, second.user_id, provider.fetches) == ("ada", "ada", 2)
+
+
+async def test_the_public_key_is_no_shared_secret(provider: Provider) -> None:
+    """The old confusion: HS256 with the published key as its secret."""
+    public = provider.keys["one"].public_key()
+    pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    head = base64.urlsafe_b64encode(b'{"alg":"HS256","kid":"one"}').decode().rstrip("=")
+    body = jwt.encode({"sub": "ada", "exp": time.time() + 60, **CLAIMS}, SECRET).split(".")[1]
+    signed = hmac.digest(pem, f"{head}.{body}".encode(), "sha256")
+    forged = f"{head}.{body}.{base64.urlsafe_b64encode(signed).decode().rstrip('=')}"
+
+    assert await refused(tokens(provider), forged)
+
+
+async def test_ten_thousand_made_up_key_ids_cost_one_fetch(provider: Provider) -> None:
+    known = tokens(provider)
+    made_up = provider.token("one", **CLAIMS).split(".")
+    for number in range(10_000):
+        head = base64.urlsafe_b64encode(json.dumps({"alg": "RS256", "kid": f"../{number}"}).encode()).decode()
+        assert await refused(known, ".".join([head.rstrip("="), *made_up[1:]]))
+
+    assert provider.fetches == 1
+
+
+async def test_known_keys_outlive_the_identity_provider(provider: Provider) -> None:
+    known = tokens(provider, cool_down_seconds=0, refresh_seconds=0)
+    await known.principal(provider.token("one", **CLAIMS))
+    provider.up = False
+    for _ in range(5):
+        assert (await known.principal(provider.token("one", **CLAIMS))).user_id == "ada"
+    provider.up, provider.published = True, []
+    assert (await known.principal(provider.token("one", **CLAIMS))).user_id == "ada"
+
+
+async def test_without_ever_a_key_the_answer_is_not_401(provider: Provider) -> None:
+    provider.up = False
+    with pytest.raises(EngineUnavailableError):
+        await tokens(provider).principal(provider.token("one", **CLAIMS))
+
+
+async def test_of_two_keys_with_one_id_the_first_counts_and_weak_ones_never(provider: Provider) -> None:
+    provider.add("weak", bits=1024)
+    original = provider.keys["one"]
+    provider.add("one")
+    known = tokens(provider)
+    usurper = provider.token("one", **CLAIMS)
+    provider.keys["one"] = original
+
+    assert (await known.principal(provider.token("one", **CLAIMS))).user_id == "ada"
+    assert await refused(known, usurper)
+    with pytest.warns(jwt.warnings.InsecureKeyLengthWarning):
+        weak = provider.token("weak", **CLAIMS)
+    assert await refused(known, weak)

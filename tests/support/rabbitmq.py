@@ -1,0 +1,161 @@
+"""A real RabbitMQ for the tests: Debian's package on private ports, with a private directory and a private epmd."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import aiormq
+from aiormq.abc import ChannelFrame
+from aiormq.exceptions import AMQPError
+from pamqp.body import ContentBody
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
+
+from faregate.core.queues import PUBLIC_QUEUES, RETRY_DELAYS_SECONDS
+from faregate.core.rabbitmq.topology import DEAD_QUEUE, retry_queue
+from support.servers import require_program
+
+__all__ = ["RabbitServer", "delete_queues", "publish_nameless", "require_rabbitmq"]
+
+SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+"""The real one: /usr/sbin/rabbitmq-server insists on being root or the user rabbitmq, and then becomes the latter."""
+
+
+def require_rabbitmq() -> None:
+    """Skip, or fail in CI, where the package is not installed."""
+    require_program(SERVER, package="rabbitmq-server")
+    require_program("epmd", package="rabbitmq-server")
+
+
+class RabbitServer:
+    """One node; `start` and `stop` may be repeated on the same data."""
+
+    def __init__(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="fg-rabbitmq-"))
+        self.port, self._distribution_port, self._epmd_port = _free_port(), _free_port(), _free_port()
+        self._server: subprocess.Popen[bytes] | None = None
+        self._epmd: subprocess.Popen[bytes] | None = None
+        self._configure()
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/"
+
+    def start(self, timeout_seconds: float = 90) -> None:
+        """Start the node and wait until it answers."""
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        if self._epmd is None:
+            command = ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
+            self._epmd = subprocess.Popen(command, env=self._environment, **quiet)  # type: ignore[call-overload]
+        with (self.directory / "out").open("ab") as output:
+            self._server = subprocess.Popen(
+                [str(SERVER)], env=self._environment, stdout=output, stderr=output, start_new_session=True
+            )
+        end = time.monotonic() + timeout_seconds
+        while not self._answers():
+            if self._server.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"RabbitMQ did not start:\n{(self.directory / 'out').read_text()[-4000:]}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Stop the node in good order; its data stay."""
+        if self._server is None:
+            return
+        self._server.send_signal(signal.SIGTERM)
+        try:
+            self._server.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._server = None
+
+    def kill(self) -> None:
+        """End the node as a power failure does."""
+        assert self._server is not None
+        os.killpg(self._server.pid, signal.SIGKILL)
+        self._server.wait(10)
+        self._server = None
+
+    def freeze(self) -> None:
+        """Stop it in mid-motion: connections stay, nothing answers."""
+        assert self._server is not None
+        os.killpg(self._server.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._server is not None
+        os.killpg(self._server.pid, signal.SIGCONT)
+
+    def remove(self) -> None:
+        """Stop everything and remove the data."""
+        self.stop()
+        if self._epmd is not None:
+            self._epmd.terminate()
+            self._epmd.wait(10)
+            self._epmd = None
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _configure(self) -> None:
+        (self.directory / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self.port}\nloopback_users = none\nlog.console = false\n"
+            "disk_free_limit.absolute = 50MB\nvm_memory_high_watermark.absolute = 512MB\n"
+        )
+        (self.directory / "enabled_plugins").write_text("[].\n")
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.directory),
+            "LANG": "C.UTF-8",
+            "USER": pwd.getpwuid(os.getuid()).pw_name,
+            "RABBITMQ_NODENAME": f"faregate{self.port}@localhost",
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_CONFIG_FILE": str(self.directory / "rabbitmq"),
+            "RABBITMQ_MNESIA_BASE": str(self.directory / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(self.directory / "log"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.directory / "enabled_plugins"),
+            "RABBITMQ_DIST_PORT": str(self._distribution_port),
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}",
+        }
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.5) as probe:
+            probe.sendall(b"AMQP\x00\x00\x09\x01")
+            return probe.recv(1) != b""
+        return False
+
+
+async def delete_queues(url: str, *more: str) -> None:
+    """Remove all queues of Faregate, whatever they hold."""
+    connection = await aiormq.connect(url)
+    try:
+        channel = await connection.channel()
+        retries = [retry_queue(delay) for delay in RETRY_DELAYS_SECONDS]
+        for name in [*PUBLIC_QUEUES, DEAD_QUEUE, *retries, *more]:
+            with contextlib.suppress(AMQPError):
+                await channel.queue_delete(name)
+    finally:
+        await connection.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def publish_nameless(url: str, queue: str, body: bytes) -> None:
+    """Publish as the simplest of clients does: no properties at all (aiormq itself always adds a message id)."""
+    connection = await aiormq.connect(url)
+    try:
+        channel = await connection.channel(publisher_confirms=False)
+        frames = [Basic.Publish(routing_key=queue), ContentHeader(body_size=len(body)), ContentBody(body)]
+        await connection.write_queue.put(ChannelFrame.marshall(channel_number=channel.number, frames=frames))
+        await channel.queue_declare(queue, passive=True)  # answered after the publish
+    finally:
+        await connection.close()
