@@ -24,6 +24,10 @@ COMMANDS = {
     "statement": ("bookkeeping:statement", "Print what happened to one wallet, or to all, in a period."),
     "import": ("bookkeeping:import_openings", "Bring opening balances from a CSV file."),
     "digest": ("bookkeeping:digest", "Print one hash that anchors the whole ledger."),
+    "features": ("features:features", "Look at what is sold, and define it from a file."),
+    "plans": ("plans:plans", "Look at plans, and define them from a file."),
+    "prices": ("prices:prices", "Look at prices, set them, quote, and price what was parked."),
+    "organizations": ("organizations:organizations", "Decide how organisations pay, and who belongs to them."),
     "doctor": ("doctor:doctor", "Look at everything that is needed, and say how to mend what is broken."),
 }
 

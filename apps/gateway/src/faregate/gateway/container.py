@@ -15,6 +15,9 @@ from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.keys import KeysController
+from faregate.gateway.controllers.organizations import OrganizationsController
+from faregate.gateway.controllers.plans import PlansController
+from faregate.gateway.controllers.prices import PricesController
 from faregate.gateway.controllers.usage import UsageController
 from faregate.gateway.controllers.wallets import WalletsController
 from faregate.gateway.credentials import Authenticator
@@ -109,6 +112,15 @@ class GatewayContainer(containers.DeclarativeContainer):
     features_controller: providers.Provider[FeaturesController] = providers.Singleton(
         FeaturesController, usage.container.catalog
     )
+    plans_controller: providers.Provider[PlansController] = providers.Singleton(
+        PlansController, usage.container.catalog
+    )
+    prices_controller: providers.Provider[PricesController] = providers.Singleton(
+        PricesController, usage.container.price_service
+    )
+    organizations_controller: providers.Provider[OrganizationsController] = providers.Singleton(
+        OrganizationsController, usage.container.organizations
+    )
     feature_logs_controller: providers.Provider[FeatureLogsController] = providers.Singleton(
         FeatureLogsController,
         feature_log.container.service,
@@ -127,6 +139,9 @@ class GatewayContainer(containers.DeclarativeContainer):
         usage_controller,
         wallets_controller,
         features_controller,
+        plans_controller,
+        prices_controller,
+        organizations_controller,
         feature_logs_controller,
         health_controller,
         keys_controller,

@@ -22,6 +22,7 @@ from faregate.usage.interfaces import (
     NoHistory,
     NoQuotas,
 )
+from faregate.usage.organizations import OrganizationService
 from faregate.usage.price_repository import PriceRepository
 from faregate.usage.prices import PriceService
 from faregate.usage.pricing import PriceBook
@@ -140,7 +141,10 @@ class UsageContainer(containers.DeclarativeContainer):
         settled_events,
         allow_unstarted=settings.provided.allow_unstarted,
     )
-    wallets: providers.Provider[WalletService] = providers.Singleton(WalletService, database, credit, subjects, members)
+    wallets: providers.Provider[WalletService] = providers.Singleton(
+        WalletService, database, credit, subjects, members, catalog
+    )
+    organizations: providers.Provider[OrganizationService] = providers.Singleton(OrganizationService, database, members)
     price_service: providers.Provider[PriceService] = providers.Singleton(
         PriceService, database, prices, price_repository, definitions, clock
     )
