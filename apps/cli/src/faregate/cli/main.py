@@ -36,6 +36,10 @@ COMMANDS = {
     "audit": ("audit:audit", "Search who did what."),
     "backup": ("backup:backup", "Write the whole database into one file."),
     "restore": ("backup:restore", "Put a backup back, and prove its balances."),
+    "features": ("features:features", "Look at what is sold, and define it from a file."),
+    "plans": ("plans:plans", "Look at plans, and define them from a file."),
+    "prices": ("prices:prices", "Look at prices, set them, quote, and price what was parked."),
+    "organizations": ("organizations:organizations", "Decide how organisations pay, and who belongs to them."),
     "doctor": ("doctor:doctor", "Look at everything that is needed, and say how to mend what is broken."),
 }
 

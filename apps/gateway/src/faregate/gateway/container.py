@@ -23,6 +23,9 @@ from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.keys import KeysController
+from faregate.gateway.controllers.organizations import OrganizationsController
+from faregate.gateway.controllers.plans import PlansController
+from faregate.gateway.controllers.prices import PricesController
 from faregate.gateway.controllers.privacy import PrivacyController
 from faregate.gateway.controllers.quotas import QuotasController
 from faregate.gateway.controllers.usage import UsageController
@@ -156,6 +159,15 @@ class GatewayContainer(containers.DeclarativeContainer):
         ),
     )
     privacy_controller: providers.Provider[PrivacyController] = providers.Singleton(PrivacyController, privacy)
+    plans_controller: providers.Provider[PlansController] = providers.Singleton(
+        PlansController, usage.container.catalog
+    )
+    prices_controller: providers.Provider[PricesController] = providers.Singleton(
+        PricesController, usage.container.price_service
+    )
+    organizations_controller: providers.Provider[OrganizationsController] = providers.Singleton(
+        OrganizationsController, usage.container.organizations
+    )
     feature_logs_controller: providers.Provider[FeatureLogsController] = providers.Singleton(
         FeatureLogsController,
         feature_log.container.service,
@@ -194,6 +206,9 @@ class GatewayContainer(containers.DeclarativeContainer):
         usage_controller,
         wallets_controller,
         features_controller,
+        plans_controller,
+        prices_controller,
+        organizations_controller,
         feature_logs_controller,
         privacy_controller,
         health_controller,
