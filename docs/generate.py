@@ -42,17 +42,26 @@ def settings_page() -> str:
 
 def http_page(operations: Sequence[Operation]) -> str:
     """Return all calls with what they need; bodies and answers are in `/openapi.json` and `/docs`."""
-    lines = [(REFERENCE / "http.head.md").read_text().rstrip(), "", "## Roles", "", "| role | scopes |", "| --- | --- |"]
+    lines = [
+        (REFERENCE / "http.head.md").read_text().rstrip(),
+        "",
+        "## Roles",
+        "",
+        "| role | scopes |",
+        "| --- | --- |",
+    ]
     for role, scopes in ROLE_SCOPES.items():
-        named = "all" if len(scopes) > 10 else ", ".join(f"`{scope}`" for scope in sorted(scopes)) or "none: own data only"
+        named = (
+            "all" if len(scopes) > 10 else ", ".join(f"`{scope}`" for scope in sorted(scopes)) or "none: own data only"
+        )
         lines.append(f"| `{role}` | {named} |")
     lines += ["", "## Calls", "", "`key` in the last column: honours `Idempotency-Key`."]
     for tag in sorted({operation.tag for operation in operations}):
         lines += ["", f"### {tag}", "", "| call | what | scope | users | |", "| --- | --- | --- | --- | --- |"]
         for operation in operations:
             if operation.tag == tag:
-                scope = f"`{operation.scope}`" if operation.scope else "–"
-                own = "own data" if operation.own else "–"
+                scope = f"`{operation.scope}`" if operation.scope else "-"
+                own = "own data" if operation.own else "-"
                 key = "key" if operation.idempotent else ""
                 call = f"`{operation.method} {operation.path}`"
                 lines.append(f"| {call} | {operation.summary} | {scope} | {own} | {key} |")

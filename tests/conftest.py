@@ -7,17 +7,28 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from faregate.core.database import Database
 from faregate.core.embedded import EmbeddedServer
 from faregate.core.migrate import upgrade
 from faregate.core.subjects import Subjects
 from faregate.credit.service import CreditService
+from support.environments import build_wheel
 from support.ledger import make_credit
 from support.rabbitmq import RabbitServer, delete_queues, require_rabbitmq
 from support.servers import address, execute
 
 _numbers = count(1)
+
+settings.register_profile("long")
+"""`--hypothesis-profile=long`: the state machines of the ledger run their thousands of examples (`make prove`)."""
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is built of this checkout, once per run."""
+    return build_wheel(tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.environments import build_wheel, fresh_environment
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel(tmp_path_factory.mktemp("dist"))
+from support.environments import fresh_environment
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +36,16 @@ def test_the_library_imports_without_any_extra(bare_python: Path) -> None:
     done = _run(bare_python, "-c", "import faregate.core, faregate.credit, faregate.usage; print('fine')")
 
     assert (done.stdout, done.stderr) == ("fine\n", "")
+
+
+def test_the_client_needs_nothing_but_httpx2(wheel: Path, tmp_path: Path) -> None:
+    """A remote host without a database installs it by `pip install --no-deps faregate httpx2`."""
+    python = fresh_environment(tmp_path / "venv", "httpx2")
+    code = "import faregate.client, sys; print(sorted({name.partition('.')[0] for name in sys.modules} & {'sqlalchemy', 'pydantic', 'aiormq'}))"
+    zipfile.ZipFile(wheel).extractall(tmp_path / "faregate")
+    done = _run(python, "-c", code, PYTHONPATH=str(tmp_path / "faregate"))
+
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 @pytest.mark.parametrize(

@@ -31,10 +31,17 @@ FACTS = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-async def filled(lab: Lab) -> Lab:
-    report = await lab.recorder.record(FACTS)
+@pytest.fixture(params=["raw", "half rolled up", "rolled up"])
+async def filled(request: pytest.FixtureRequest, lab: Lab) -> Lab:
+    """The facts, in every state of preparation: the answers are the same."""
+    half = 0 if request.param == "raw" else 4
+    await lab.recorder.record(FACTS[:half])
+    if half:
+        await lab.analytics.roller().run()
+    report = await lab.recorder.record(FACTS[half:])
     assert report.rejected == ()
+    if request.param == "rolled up":
+        await lab.analytics.roller().run()
     return lab
 
 
@@ -79,7 +86,7 @@ async def test_breakdowns_and_filters(filled: Lab) -> None:
     failed = await filled.service.metrics(Question(RANGE, Filters(status="error", country=None)))
     nobody = await filled.service.metrics(Question(RANGE, Filters(user_id="nobody")))
 
-    assert [(s.value, s.measures.requests) for s in services] == [("search", 2), ("chat", 1)]
+    assert [(s.value, s.measures.requests) for s in services] == [("search", 2), ("chat", 1), ("storage", 0)]
     assert {c.value: c.measures.requests for c in countries} == {"DE": 1, None: 0}
     assert acme.measures.total_credits == 1
     assert organizations[0].value in {None, "acme"}
@@ -93,7 +100,7 @@ async def test_a_series_has_every_period_of_the_callers_day(filled: Lab) -> None
     hours = await filled.service.series(Question(RANGE), "hour")
 
     assert [(p.measures.requests, p.unique_users) for p in utc] == [(1, 1), (2, 2), (0, 0)]
-    assert [p.period for p in india][0] == DAY - timedelta(hours=5, minutes=30)
+    assert india[0].period == DAY - timedelta(hours=5, minutes=30)
     assert [p.measures.requests for p in india] == [1, 1, 1, 0]
     assert len(hours) == 72
 

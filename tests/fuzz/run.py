@@ -29,7 +29,7 @@ def fuzz(stack: Stack, directory: Path, *, examples: int, more: tuple[str, ...] 
     ]  # fmt: skip
     with subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
         assert run.stdout is not None
-        said = [line for line in run.stdout if print(line, end="") is None]  # noqa: T201
+        said = [line for line in run.stdout if print(line, end="") is None]
     found = re.search(r"([\d,]+) generated", "".join(said))
     return run.returncode, int(found[1].replace(",", "")) if found else 0
 
@@ -39,7 +39,7 @@ async def main(examples: int) -> int:
         directory = Path(name)
         async with private_stack(directory / "data", environment=ENVIRONMENT) as stack:
             code, cases = await asyncio.to_thread(fuzz, stack, directory, examples=examples)
-    print(f"{cases:,} cases, {'nothing found' if code == 0 else 'see above'}")  # noqa: T201
+    print(f"{cases:,} cases, {'nothing found' if code == 0 else 'see above'}")
     return code
 
 

@@ -12,8 +12,8 @@ import pytest
 from faregate.core.clock import SystemClock
 from faregate.gateway.rate_limits import LimitRules, RateLimiter
 from support.apps import KEY, Gateway, open_gateway, settings_for
-from support.people import SECRET, bearer
 from support.gateways import free_port, listening, start_gateway
+from support.people import SECRET, bearer
 from support.processes import run_command
 from support.servers import require_program
 

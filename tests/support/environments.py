@@ -4,9 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
-__all__ = ["build_wheel", "fresh_environment"]
+__all__ = ["build_wheel", "fresh_environment", "same_versions"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,6 +31,14 @@ def fresh_environment(directory: Path, *requirements: str) -> Path:
         _run(sys.executable, "-m", "venv", str(directory))
         _run(str(python), "-m", "pip", "install", "--quiet", *requirements)
     return python
+
+
+def same_versions(directory: Path) -> Path:
+    """Write a constraints file with the versions of this environment, so that a fresh one holds no surprises."""
+    path = directory / "constraints.txt"
+    here = {found.metadata["Name"]: found.version for found in distributions() if found.metadata["Name"] != "faregate"}
+    path.write_text("".join(f"{name}=={version}\n" for name, version in sorted(here.items())))
+    return path
 
 
 def _run(*command: str) -> None:

@@ -11,7 +11,9 @@ from support.processes import start_command
 __all__ = ["free_port", "listening", "start_gateway"]
 
 
-async def start_gateway(database_url: str, *arguments: str, **environment: str) -> tuple[asyncio.subprocess.Process, str]:
+async def start_gateway(
+    database_url: str, *arguments: str, **environment: str
+) -> tuple[asyncio.subprocess.Process, str]:
     port = free_port()
     process = await start_command(
         "gateway", "--port", str(port), *arguments,

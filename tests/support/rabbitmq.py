@@ -10,15 +10,20 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import aiormq
+from aiormq.abc import ChannelFrame
 from aiormq.exceptions import AMQPError
+from pamqp.body import ContentBody
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
 
 from faregate.core.queues import PUBLIC_QUEUES, RETRY_DELAYS_SECONDS
 from faregate.core.rabbitmq.topology import DEAD_QUEUE, retry_queue
 from support.servers import require_program
 
-__all__ = ["RabbitServer", "delete_queues", "require_rabbitmq"]
+__all__ = ["RabbitServer", "delete_queues", "publish_nameless", "require_rabbitmq"]
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """The real one: /usr/sbin/rabbitmq-server insists on being root or the user rabbitmq, and then becomes the latter."""
@@ -143,3 +148,15 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+async def publish_nameless(url: str, queue: str, body: bytes) -> None:
+    """Publish as the simplest of clients does: no properties at all (aiormq itself always adds a message id)."""
+    connection = await aiormq.connect(url)
+    try:
+        channel = await connection.channel(publisher_confirms=False)
+        frames: list[Any] = [Basic.Publish(routing_key=queue), ContentHeader(body_size=len(body)), ContentBody(body)]
+        await connection.write_queue.put(ChannelFrame.marshall(channel_number=channel.number, frames=frames))
+        await channel.queue_declare(queue, passive=True)  # answered after the publish
+    finally:
+        await connection.close()

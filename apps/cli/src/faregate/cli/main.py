@@ -15,6 +15,7 @@ COMMANDS = {
     "replay": ("replay:replay", "Run recorded LLM traffic through start, run and settle."),
     "migrate": ("migrate:migrate", "Bring the database to this version."),
     "verify": ("verify:verify", "Prove that every balance follows from the transfers."),
+    "bench": ("bench:app", "Measure what must hold under load."),
     "wallets": ("wallets:wallets", "Look at wallets and change them."),
     "grants": ("grants:grants", "Put credits into wallets, list and void what was put in."),
     "transactions": ("bookkeeping:transactions", "List what moved in a wallet."),

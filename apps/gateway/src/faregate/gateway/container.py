@@ -2,17 +2,23 @@
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.exports.service import ExportService
+from faregate.analytics.quotas.container import QuotasContainer
 from faregate.core.container import CoreContainer
 from faregate.core.key_store import KeyStore
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
+from faregate.feature_log.container import FeatureLogContainer
 from faregate.gateway.auth import IAuthenticator
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
+from faregate.gateway.controllers.exports import ExportsController
+from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.keys import KeysController
+from faregate.gateway.controllers.quotas import QuotasController
 from faregate.gateway.controllers.usage import UsageController
 from faregate.gateway.controllers.wallets import WalletsController
 from faregate.gateway.controllers.webhooks import WebhooksController
@@ -65,6 +71,16 @@ class GatewayContainer(containers.DeclarativeContainer):
         announcer=core.container.announcer,
         progress=core.container.heartbeats,
     )
+    quotas = providers.Container(
+        QuotasContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+    )
+    exports: providers.Provider[ExportService] = providers.Singleton(
+        ExportService, core.container.database, core.container.clock
+    )
     usage = providers.Container(
         UsageContainer,
         settings=settings,
@@ -73,6 +89,16 @@ class GatewayContainer(containers.DeclarativeContainer):
         credit=credit.container.service,
         clock=core.container.clock,
         extra_strategies=extra_strategies,
+        quotas=quotas.container.gate,
+    )
+
+    feature_log = providers.Container(
+        FeatureLogContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+        names=usage.container.catalog,
     )
 
     authenticator: providers.Provider[IAuthenticator] = providers.Singleton(
@@ -102,6 +128,12 @@ class GatewayContainer(containers.DeclarativeContainer):
         FeaturesController, usage.container.catalog
     )
     metrics: providers.Provider[Metrics] = providers.Singleton(Metrics, core.container.transport, limiter)
+    feature_logs_controller: providers.Provider[FeatureLogsController] = providers.Singleton(
+        FeatureLogsController,
+        feature_log.container.service,
+        core.container.transport,
+        feature_log.container.redactor,
+    )
     health_controller: providers.Provider[HealthController] = providers.Singleton(
         HealthController, core.container.database, core.container.transport, core.container.clock, metrics
     )
@@ -112,14 +144,23 @@ class GatewayContainer(containers.DeclarativeContainer):
         WebhooksController, core.container.database, core.container.webhooks
     )
     audit_controller: providers.Provider[AuditController] = providers.Singleton(AuditController, core.container.audit)
+    quotas_controller: providers.Provider[QuotasController] = providers.Singleton(
+        QuotasController, quotas.container.service
+    )
+    exports_controller: providers.Provider[ExportsController] = providers.Singleton(
+        ExportsController, exports, core.container.clock
+    )
     controllers: providers.Provider[list[Controller]] = providers.List(
         credits_process_controller,
         usage_controller,
         wallets_controller,
         features_controller,
+        feature_logs_controller,
         health_controller,
         keys_controller,
         audit_controller,
         webhooks_controller,
         bookkeeping_controller,
+        quotas_controller,
+        exports_controller,
     )

@@ -38,6 +38,9 @@ STATUS: Mapping[str, int] = {
     "feature_inactive": 403,
     "feature_not_allowed": 403,
     "unpriced": 409,
+    "archive_damaged": 409,
+    "unknown_log": 404,
+    "log_sealed": 409,
     "unknown_key": 404,
     "too_many_keys": 409,
     "unknown_webhook": 404,
@@ -47,6 +50,8 @@ STATUS: Mapping[str, int] = {
     "unknown_event": 404,
     "already_corrected": 409,
     "quota_exceeded": 402,
+    "unknown_plan": 404,
+    "unknown_price": 404,
 }
 
 

@@ -4,17 +4,23 @@ from collections.abc import Sequence
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.quotas.container import QuotasContainer
+from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.core.clock import IClock
 from faregate.core.container import CoreContainer
 from faregate.core.interfaces import ITransport
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
+from faregate.core.queues import FEATURE_LOG_QUEUE, PUBLIC_QUEUES, SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
 from faregate.core.schedule import Job, Schedule
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
 from faregate.credit.locking import TOP_UP_QUEUE
+from faregate.feature_log.container import FeatureLogContainer
 from faregate.usage.container import UsageContainer
 from faregate.usage.interfaces import IFeatureStrategy
+from faregate.worker.channels.factory import make_channels
 from faregate.worker.consumer import Consumer
+from faregate.worker.handlers.feature_logs import FeatureLogHandler
+from faregate.worker.handlers.relay import RelayHandler
 from faregate.worker.handlers.settlement import SettlementHandler
 from faregate.worker.handlers.top_up import TopUpHandler
 from faregate.worker.jobs import make_jobs
@@ -31,16 +37,25 @@ def make_consumers(
     outbox: ITransport,
     settlement: SettlementHandler,
     top_ups: TopUpHandler,
+    logs: FeatureLogHandler,
     clock: IClock,
     batch_size: int,
+    broker_url: str | None,
 ) -> Sequence[Consumer]:
-    """Return a consumer per queue: the public ones of the transport, and what the ledger asks for in its outbox."""
+    """Return a consumer per queue: the public ones of the transport, and what the ledger asks for in its outbox.
+
+    With a broker, what lies in the outbox for a public queue is relayed to it.
+    """
+    relay = RelayHandler(transport)
+    relayed = PUBLIC_QUEUES if broker_url is not None else ()
     return [
         *(
             Consumer(transport, queue, settlement.handle, clock, batch_size=batch_size, settles=True)
             for queue in (SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE)
         ),
+        *(Consumer(outbox, queue, relay.handle, clock, batch_size=batch_size, settles=True) for queue in relayed),
         Consumer(outbox, TOP_UP_QUEUE, top_ups.handle, clock, batch_size=_TOP_UPS_AT_ONCE),
+        Consumer(transport, FEATURE_LOG_QUEUE, logs.handle, clock, batch_size=batch_size),
     ]
 
 
@@ -62,6 +77,17 @@ class WorkerContainer(containers.DeclarativeContainer):
         announcer=core.container.announcer,
         progress=core.container.heartbeats,
     )
+    channels: providers.Provider[Sequence[IAlertChannel]] = providers.Singleton(
+        make_channels, settings, core.container.clock
+    )
+    quotas = providers.Container(
+        QuotasContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+        channels=channels,
+    )
     usage = providers.Container(
         UsageContainer,
         settings=settings,
@@ -70,8 +96,21 @@ class WorkerContainer(containers.DeclarativeContainer):
         credit=credit.container.service,
         clock=core.container.clock,
         extra_strategies=extra_strategies,
+        quotas=quotas.container.gate,
     )
 
+    feature_log = providers.Container(
+        FeatureLogContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+        names=usage.container.catalog,
+    )
+
+    feature_logs: providers.Provider[FeatureLogHandler] = providers.Singleton(
+        FeatureLogHandler, feature_log.container.service, core.container.transport, feature_log.container.redactor
+    )
     settlement: providers.Provider[SettlementHandler] = providers.Singleton(
         SettlementHandler, usage.container.service, core.container.transport
     )
@@ -82,11 +121,17 @@ class WorkerContainer(containers.DeclarativeContainer):
         core.container.outbox,
         settlement,
         top_ups,
+        feature_logs,
         core.container.clock,
         settings.provided.settle_batch_size,
+        settings.provided.broker_url,
     )
     jobs: providers.Provider[Sequence[Job]] = providers.Singleton(
-        make_jobs, core.container.database, credit.container.service
+        make_jobs,
+        core.container.database,
+        credit.container.service,
+        quotas.container.service,
+        quotas.container.deliverer,
     )
     schedule: providers.Provider[Schedule] = providers.Singleton(
         Schedule, core.container.database, core.container.clock, jobs

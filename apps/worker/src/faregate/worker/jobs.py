@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from faregate.analytics.quotas.delivering import AlertDeliverer
+from faregate.analytics.quotas.service import QuotaService
 from faregate.core.database import Database
 from faregate.core.logging import get_logger
 from faregate.core.schedule import Job
@@ -12,9 +14,12 @@ __all__ = ["make_jobs"]
 log = get_logger(__name__)
 
 _SWEEP_SIZE = 500
+_WATCH_QUOTAS_SECONDS = 30.0
 
 
-def make_jobs(database: Database, credit: CreditService) -> Sequence[Job]:
+def make_jobs(
+    database: Database, credit: CreditService, quotas: QuotaService, deliverer: AlertDeliverer
+) -> Sequence[Job]:
     """Return the jobs of a worker."""
 
     async def sweep_wallets() -> None:
@@ -27,4 +32,14 @@ def make_jobs(database: Database, credit: CreditService) -> Sequence[Job]:
         if swept:
             log.info("wallets_swept", wallets=swept)
 
-    return [Job("sweep_wallets", 5.0, sweep_wallets)]
+    async def watch_quotas() -> None:
+        """Fire the alerts that are due, and deliver what waits."""
+        fired = await quotas.check()
+        delivered = await deliverer.deliver_due()
+        if fired or delivered:
+            log.info("quotas_watched", fired=len(fired), delivered=delivered)
+
+    return [
+        Job("sweep_wallets", 5.0, sweep_wallets),
+        Job("watch_quotas", _WATCH_QUOTAS_SECONDS, watch_quotas),
+    ]

@@ -6,9 +6,9 @@ Bins of two sketches are added; a value that was taken back is subtracted from i
 
 from collections.abc import Mapping
 from decimal import Decimal
-from math import ceil
+from math import ceil, log
 
-__all__ = ["GAMMA", "RELATIVE_ERROR", "bin_value", "percentile"]
+__all__ = ["GAMMA", "RELATIVE_ERROR", "ZERO_BIN", "bin_of", "bin_value", "percentile"]
 
 RELATIVE_ERROR = 0.01
 GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
@@ -35,3 +35,8 @@ def percentile(counts: Mapping[int, int], percent: int) -> int | None:
         if seen >= rank:
             return value
     return None
+
+
+def bin_of(value: int) -> int:
+    """Return the bin that holds `value`."""
+    return ZERO_BIN if value <= 0 else ceil(log(value) / log(GAMMA))

@@ -38,7 +38,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:")
 
 def _time_text(value: Any) -> Any:
     if not isinstance(value, datetime) and not (isinstance(value, str) and _TIME.match(value)):
-        raise ValueError("must be a time such as 2026-01-31T12:00:00Z")  # noqa: TRY004  pydantic reports ValueError
+        raise ValueError("must be a time such as 2026-01-31T12:00:00Z")
     return value
 
 

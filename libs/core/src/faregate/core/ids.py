@@ -2,6 +2,7 @@
 
 import os
 import re
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from uuid import UUID
 
@@ -15,6 +16,8 @@ __all__ = [
     "check_user_id",
     "new_uuid7",
     "organization_owner_id",
+    "uuid7_at",
+    "uuid7_span",
 ]
 
 EXTERNAL_ID_PATTERN = r"^[A-Za-z0-9._:@-]{1,255}$"
@@ -22,6 +25,9 @@ EXTERNAL_ID_PATTERN = r"^[A-Za-z0-9._:@-]{1,255}$"
 
 ORGANIZATION_PREFIX = "org:"
 _EXTERNAL_ID = re.compile(EXTERNAL_ID_PATTERN)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MILLISECOND = 253_402_300_799_000
+"""The last second of the year 9999, the end of Python's calendar."""
 
 
 class _Tick:
@@ -45,6 +51,19 @@ def new_uuid7() -> UUID:
     tick = _TICK.next()
     tail = int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1)
     return UUID(int=(tick >> 12) << 80 | 0x7 << 76 | (tick & 0xFFF) << 64 | 0x2 << 62 | tail)
+
+
+def uuid7_at(moment: datetime) -> UUID:
+    """Return a new UUID of version 7 for something that happened at `moment`: the id tells when."""
+    tail = int.from_bytes(os.urandom(10), "big")
+    milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | (tail >> 66 & 0xFFF) << 64 | 0x2 << 62 | tail & ((1 << 62) - 1))
+
+
+def uuid7_span(value: UUID) -> tuple[datetime, datetime]:
+    """Return the millisecond that a UUID of version 7 tells: from (included) and to (not included)."""
+    since = _EPOCH + timedelta(milliseconds=min(value.int >> 80, _LAST_MILLISECOND))
+    return since, since + timedelta(milliseconds=1)
 
 
 def check_external_id(value: str, *, param: str) -> str:

@@ -1,5 +1,7 @@
 """Bringing the database to the version of this code: by command, at start-up, or beside a host's own migrations."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -64,7 +66,21 @@ async def run_alembic(database: Database, command: str, *arguments: Any, **optio
 
 def upgrade_on(connection: Connection, *, schema: str = SCHEMA, revision: str = "head") -> None:
     """Migrate on a host's own (synchronous) connection, in its transaction: call it from the host's `env.py`."""
-    _run(connection, schema, "upgrade", revision)
+    with _surroundings_kept():
+        _run(connection, schema, "upgrade", revision)
+
+
+@contextmanager
+def _surroundings_kept() -> Generator[None]:
+    """Give `alembic.context` back to the host's `env.py`: Alembic takes it away at the end of an inner run."""
+    from alembic import context
+
+    outer = getattr(context, "_proxy", None)
+    try:
+        yield
+    finally:
+        if outer is not None:
+            outer._install_proxy()  # noqa: SLF001  Alembic has no public way to nest
 
 
 def _run(connection: Connection, schema: str, command: str, *arguments: Any, **options: Any) -> None:

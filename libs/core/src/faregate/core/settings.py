@@ -240,6 +240,28 @@ class Settings(BaseSettings):
         description="last quota alert",
         examples=["100"],
     )
+    log_keys: SecretStr | None = Field(
+        default=None,
+        description="keys that encrypt bodies and e-mails of feature logs, id:base64 of 32 bytes, the one in use first",
+        examples=["2026-11:" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="],
+    )
+    log_retention_days: int = Field(
+        default=400,
+        ge=1,
+        le=36_500,
+        description="how long feature logs are kept, unless a feature says otherwise",
+        examples=["400"],
+    )
+    log_archive_dir: Path | None = Field(
+        default=None,
+        description="where months of feature logs are archived before they are dropped; without it nothing is dropped",
+        examples=["/var/lib/faregate/archive"],
+    )
+    log_emails: Literal["redact", "keep"] = Field(
+        default="redact",
+        description="what becomes of e-mail addresses inside bodies of feature logs",
+        examples=["redact"],
+    )
     alert_log_file: Path | None = Field(
         default=None,
         description="file that quota alerts are appended to, one JSON line each, beside the log on stderr",

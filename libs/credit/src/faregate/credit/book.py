@@ -382,7 +382,7 @@ class Book:
         self.changed_grants[grant.grant_id] = grant
 
     def _move(self, wallet: WalletState, grant: GrantState, change: int) -> bool:
-        """Put `change` into a grant; tell whether there was anything to move."""
+        """Put `change` into a grant, whose expiry the wallet must not miss; tell whether there was anything to move."""
         self.touch_grant(grant)
         if change == 0:
             return False
@@ -390,6 +390,8 @@ class Book:
         if grant.features is not None:
             wallet.earmarked += change
         self.slices.append(GrantSlice(wallet.wallet_id, wallet.last_seq, grant.grant_id, change))
+        if change > 0 and grant.expires_at is not None:
+            wallet.next_change_at = min(grant.expires_at, wallet.next_change_at or grant.expires_at)
         return True
 
 

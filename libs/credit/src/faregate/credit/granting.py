@@ -68,7 +68,6 @@ def add_grant(book: Book, wallet: WalletState, spec: GrantSpec) -> tuple[GrantSt
         InvalidError: amount, dates or rollover make no sense.
         KeyConflictError: the key was used on this wallet for another grant.
     """
-    _check(spec, book.now)
     known = next((grant for grant in wallet.grants.values() if spec.key and grant.key == spec.key), None)
     if known is not None:
         if known.meaning_hash != spec.meaning_hash():
@@ -76,6 +75,7 @@ def add_grant(book: Book, wallet: WalletState, spec: GrantSpec) -> tuple[GrantSt
                 f"the grant key {spec.key!r} was used for another grant; take a new one", param="key"
             )
         return known, True
+    _check(spec, book.now)
     grant = _new_grant(book, wallet, spec)
     wallet.grants[grant.grant_id] = grant
     book.touch_grant(grant)

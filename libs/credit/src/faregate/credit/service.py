@@ -16,6 +16,7 @@ from faregate.credit.granting import GrantSpec, add_grant, void_grant
 from faregate.credit.holds import HoldRequest, extend_hold, open_hold, void_hold
 from faregate.credit.locking import Locker
 from faregate.credit.repository import LedgerRepository
+from faregate.credit.repricing import RepricingService
 from faregate.credit.settlement import Posting, settle
 from faregate.credit.values import CreditTransaction, Grant, Wallet, grant_view, transaction_view, wallet_view
 
@@ -133,6 +134,11 @@ class CreditService:
     def known_scopes(self, wanted: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
         """Return of each sequence of limit scopes those that may have a limit; costs nothing while there is none."""
         return self._locker.known_scopes(wanted)
+
+    @property
+    def repricing(self) -> RepricingService:
+        """What charges afterwards for lines that had no price when they were settled."""
+        return RepricingService(self._ledger, self._locker)
 
     async def void(self, session: AsyncSession, usage_key: str, *, reason: str | None = None) -> Held:
         """Close a hold unused; doing it again changes nothing.

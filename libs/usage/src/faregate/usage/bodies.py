@@ -9,6 +9,8 @@ from faregate.core import exact_json
 from faregate.core.errors import InvalidError, MalformedError
 from faregate.core.fields import Count, Credits, ExternalId, JsonObject, LooseBody, ModelName, Text
 from faregate.core.ids import check_user_id
+from faregate.usage.native import native_usage
+from faregate.usage.rates import are_inconsistent
 from faregate.usage.values import FeatureRef, ModelUsage, SettleRequest, StartRequest
 
 __all__ = ["EndBody", "EndMultimodelBody", "ExtendBody", "StartBody", "UsageBody", "VoidBody", "bodies_in", "validated"]
@@ -18,6 +20,7 @@ TOKEN_NAMES = (
     "output_tokens",
     "cache_read_tokens",
     "cache_write_tokens",
+    "cache_write_5m_tokens",
     "cache_write_1h_tokens",
     "output_reasoning_tokens",
     "input_audio_tokens",
@@ -25,6 +28,14 @@ TOKEN_NAMES = (
     "cache_audio_read_tokens",
     "input_image_tokens",
     "output_image_tokens",
+    "input_video_tokens",
+    "input_tool_tokens",
+    "audio_seconds",
+    "input_characters",
+    "input_document_pages",
+    "web_searches",
+    "code_executions",
+    "rerank_searches",
 )
 """The counts that a line may carry, by canonical name; `input_tokens` and `output_tokens` are totals."""
 
@@ -33,15 +44,25 @@ ITEMS_LIMIT = 1000
 
 
 class UsageBody(LooseBody):
-    """What one model did."""
+    """What one model did: by its counts, by what the provider reported (`usage`), or as a `quantity` of some `unit`."""
 
-    ai_model: ModelName
+    ai_model: ModelName | None = None
     provider: ModelName | None = None
     service_tier: ModelName | None = None
+    usage: JsonObject | None = Field(
+        default=None,
+        description="the provider's usage object, or its whole response, as it came (OpenAI, Anthropic, Gemini, Bedrock, "
+        "LiteLLM, LangChain, pydantic-ai, OpenTelemetry)",
+    )
+    quantity: Annotated[Credits, Field(ge=0)] | None = Field(
+        default=None, description="of `unit`, for features that sell it"
+    )
+    unit: Annotated[Text, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", examples=["images"])] | None = None
     input_tokens: Count = 0
     output_tokens: Count = 0
     cache_read_tokens: Count = 0
     cache_write_tokens: Count = 0
+    cache_write_5m_tokens: Count = 0
     cache_write_1h_tokens: Count = 0
     output_reasoning_tokens: Count = 0
     input_audio_tokens: Count = 0
@@ -49,6 +70,14 @@ class UsageBody(LooseBody):
     cache_audio_read_tokens: Count = 0
     input_image_tokens: Count = 0
     output_image_tokens: Count = 0
+    input_video_tokens: Count = 0
+    input_tool_tokens: Count = 0
+    audio_seconds: Count = 0
+    input_characters: Count = 0
+    input_document_pages: Count = 0
+    web_searches: Count = 0
+    code_executions: Count = 0
+    rerank_searches: Count = 0
 
     @model_validator(mode="before")
     @classmethod
@@ -60,16 +89,43 @@ class UsageBody(LooseBody):
                 raise ValueError(f"unknown count {unknown[0]}; known are {', '.join(TOKEN_NAMES)}")
         return cast("Any", data)
 
-    def usage(self) -> ModelUsage:
+    @model_validator(mode="after")
+    def _check_one_form(self) -> "UsageBody":
+        if self.ai_model is None and self.unit is None and self.usage is None:
+            raise ValueError("ai_model is required (or unit and quantity, or a usage that names the model)")
+        if (self.unit is None) is not (self.quantity is None):
+            raise ValueError("quantity and unit belong together")
+        if self.usage is not None and (self.unit is not None or self._counts()):
+            raise ValueError("give usage as the provider reported it, or counts, not both")
+        if self.usage is not None:
+            self._native()
+        return self
+
+    def usage_line(self) -> ModelUsage:
         """Return the line in its final form: counts above 0 only."""
-        counts = {name: count for name in TOKEN_NAMES if (count := getattr(self, name))}
+        if self.usage is not None:
+            return self._native()
+        counts = self._counts()
         return ModelUsage(
             model=self.ai_model,
             provider=self.provider,
             tokens=counts,
+            quantity=self.quantity,
+            unit=self.unit,
             service_tier=self.service_tier,
-            inconsistent=counts.get("cache_read_tokens", 0) > counts.get("input_tokens", 0),
+            inconsistent=are_inconsistent(counts),
         )
+
+    def _counts(self) -> dict[str, int]:
+        return {name: count for name in TOKEN_NAMES if (count := getattr(self, name))}
+
+    def _native(self) -> ModelUsage:
+        try:
+            return native_usage(
+                self.usage or {}, model=self.ai_model, provider=self.provider, service_tier=self.service_tier
+            )
+        except InvalidError as error:
+            raise ValueError(error.detail) from None
 
 
 class FeatureBody(LooseBody):
@@ -111,7 +167,7 @@ class StartBody(FeatureBody):
             usage_key=self.usage_key,
             organization_id=self.organization_id,
             user_email=self.user_email,
-            estimated_usages=tuple(body.usage() for body in self.estimated_usages),
+            estimated_usages=tuple(body.usage_line() for body in self.estimated_usages),
             estimated_credits=self.estimated_credits,
             ttl_seconds=self.ttl_seconds,
             metadata=self.metadata,
@@ -137,7 +193,7 @@ class SettlementBody(FeatureBody):
             usage_key=usage_key,
             user_id=self.user_id,
             feature=self.feature,
-            usages=tuple(body.usage() for body in self.usage_bodies()),
+            usages=tuple(body.usage_line() for body in self.usage_bodies()),
             organization_id=self.organization_id,
             duration_ms=self.duration,
             metadata=self.metadata,
@@ -158,26 +214,33 @@ class EndMultimodelBody(SettlementBody):
 class EndBody(SettlementBody):
     """`POST /api/credits-process/end` and `credits_process_end_queue`: one model, flat."""
 
-    ai_model: ModelName
+    ai_model: ModelName | None = None
     provider: ModelName | None = None
     service_tier: ModelName | None = None
+    usage: JsonObject | None = None
     input_tokens: Count = Field(default=0, validation_alias=AliasChoices("input_tokens", "input_token"))
     output_tokens: Count = Field(default=0, validation_alias=AliasChoices("output_tokens", "output_token"))
     cache_read_tokens: Count = 0
     cache_write_tokens: Count = 0
+    output_reasoning_tokens: Count = 0
+
+    @model_validator(mode="after")
+    def _check_line(self) -> "EndBody":
+        self.usage_bodies()
+        return self
 
     def usage_bodies(self) -> Sequence[UsageBody]:
-        return [
-            UsageBody(
-                ai_model=self.ai_model,
-                provider=self.provider,
-                service_tier=self.service_tier,
-                input_tokens=self.input_tokens,
-                output_tokens=self.output_tokens,
-                cache_read_tokens=self.cache_read_tokens,
-                cache_write_tokens=self.cache_write_tokens,
-            )
-        ]
+        line = {name: value for name in _FLAT if (value := getattr(self, name))}
+        try:
+            return [UsageBody.model_validate(line)]
+        except ValidationError as error:
+            raise ValueError(error.errors(include_input=False)[0]["msg"]) from None
+
+
+_FLAT = (
+    *("ai_model", "provider", "service_tier", "usage", "input_tokens", "output_tokens"),
+    *("cache_read_tokens", "cache_write_tokens", "output_reasoning_tokens"),
+)
 
 
 class VoidBody(LooseBody):

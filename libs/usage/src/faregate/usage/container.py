@@ -8,15 +8,26 @@ from faregate.core.partitions import Partitions
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
 from faregate.credit.service import CreditService
+from faregate.usage.definitions import DefinitionRepository
 from faregate.usage.directory import DatabaseDirectory
 from faregate.usage.event_history import EventHistory
 from faregate.usage.event_repository import EventRepository
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import FeatureCatalog
-from faregate.usage.interfaces import IAccountDirectory, IFeatureStrategy, IQuotaGate, NoQuotas
+from faregate.usage.interfaces import (
+    IAccountDirectory,
+    IFeatureStrategy,
+    IHoldHistory,
+    IQuotaGate,
+    NoHistory,
+    NoQuotas,
+)
+from faregate.usage.price_repository import PriceRepository
+from faregate.usage.prices import PriceService
 from faregate.usage.pricing import PriceBook
 from faregate.usage.recording import UsageRecorder
 from faregate.usage.repository import UsageRepository
+from faregate.usage.repricing import Repricer
 from faregate.usage.service import UsageService
 from faregate.usage.settled_events import SettledEvents
 from faregate.usage.settling import Settler
@@ -25,7 +36,11 @@ from faregate.usage.strategies import (
     FixedStrategy,
     FreeStrategy,
     GenerateQuestionPaperStrategy,
+    GraduatedStrategy,
+    PackageStrategy,
+    PerUnitStrategy,
     TokenPricedStrategy,
+    VolumeStrategy,
 )
 from faregate.usage.values import FeatureKey, PricingPolicy
 from faregate.usage.wallets import WalletService
@@ -39,8 +54,8 @@ def pricing_policy(settings: Settings) -> PricingPolicy:
 
 
 class UsageContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `subjects`, `credit` and `clock`; takes `extra_strategies`, `directory`
-    and `quotas`; exports `service`, `catalog`, `factory`, `prices`, `members`, `wallets`, `recorder`, `history`
+    """Needs `settings`, `database`, `subjects`, `credit` and `clock`; takes `extra_strategies`, `directory`, `quotas`
+    and `hold_history`; exports `service`, `catalog`, `factory`, `prices`, `members`, `wallets`, `recorder`, `history`
     and `partitions`.
     """
 
@@ -61,13 +76,20 @@ class UsageContainer(containers.DeclarativeContainer):
     quotas: providers.Provider[IQuotaGate] = providers.Dependency(
         instance_of=IQuotaGate, default=providers.Singleton(NoQuotas)
     )
+    hold_history: providers.Provider[IHoldHistory] = providers.Dependency(
+        instance_of=IHoldHistory, default=providers.Singleton(NoHistory)
+    )
 
     built_in_strategies: providers.Provider[dict[str, IFeatureStrategy]] = providers.Dict(
         {
-            "fixed": providers.Singleton(FixedStrategy),
-            "free": providers.Singleton(FreeStrategy),
+            "fixed": providers.Singleton(FixedStrategy, prices),
+            "free": providers.Singleton(FreeStrategy, prices),
+            "graduated": providers.Singleton(GraduatedStrategy, prices),
+            "package": providers.Singleton(PackageStrategy, prices),
+            "per_unit": providers.Singleton(PerUnitStrategy, prices),
             "token_priced": providers.Singleton(TokenPricedStrategy, prices),
-            FeatureKey.GENERATE_QUESTION_PAPER.value: providers.Singleton(GenerateQuestionPaperStrategy),
+            "volume": providers.Singleton(VolumeStrategy, prices),
+            FeatureKey.GENERATE_QUESTION_PAPER.value: providers.Singleton(GenerateQuestionPaperStrategy, prices),
         }
     )
     factory: providers.Provider[FeatureFactory] = providers.Singleton(
@@ -76,7 +98,8 @@ class UsageContainer(containers.DeclarativeContainer):
         extra_strategies,
         features=frozenset(key.value for key in FeatureKey),
     )
-    catalog: providers.Provider[FeatureCatalog] = providers.Singleton(FeatureCatalog, database, factory)
+    definitions: providers.Provider[DefinitionRepository] = providers.Singleton(DefinitionRepository, database)
+    catalog: providers.Provider[FeatureCatalog] = providers.Singleton(FeatureCatalog, database, factory, definitions)
     repository: providers.Provider[UsageRepository] = providers.Singleton(UsageRepository, database)
     events: providers.Provider[EventRepository] = providers.Singleton(EventRepository, database)
     partitions: providers.Provider[Partitions] = providers.Singleton(Partitions, database, "usage_event")
@@ -94,6 +117,7 @@ class UsageContainer(containers.DeclarativeContainer):
         EventHistory, database, subjects, events, partitions, recorder
     )
     settled_events: providers.Provider[SettledEvents] = providers.Singleton(SettledEvents, database, partitions, clock)
+    price_repository: providers.Provider[PriceRepository] = providers.Singleton(PriceRepository, database)
     starter: providers.Provider[Starter] = providers.Singleton(
         Starter,
         credit,
@@ -102,6 +126,7 @@ class UsageContainer(containers.DeclarativeContainer):
         factory,
         clock,
         quotas,
+        hold_history,
         hold_ttl_seconds=settings.provided.hold_ttl_seconds,
     )
     settler: providers.Provider[Settler] = providers.Singleton(
@@ -116,6 +141,12 @@ class UsageContainer(containers.DeclarativeContainer):
         allow_unstarted=settings.provided.allow_unstarted,
     )
     wallets: providers.Provider[WalletService] = providers.Singleton(WalletService, database, credit, subjects, members)
+    price_service: providers.Provider[PriceService] = providers.Singleton(
+        PriceService, database, prices, price_repository, definitions, clock
+    )
+    repricer: providers.Provider[Repricer] = providers.Singleton(
+        Repricer, database, catalog, factory, price_service, prices, price_repository, repository, credit
+    )
     service: providers.Provider[UsageService] = providers.Singleton(
-        UsageService, database, credit, subjects, catalog, starter, settler, repository
+        UsageService, database, credit, subjects, catalog, price_service, starter, settler, repository
     )

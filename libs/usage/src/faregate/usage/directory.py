@@ -12,7 +12,8 @@ from faregate.usage.values import AccountFacts, ChargingPolicy
 __all__ = ["DatabaseDirectory"]
 
 _FACTS = """
-select coalesce(named.external_id, joined.external_id) as organization, coalesce(o.policy, 'recorded') as policy, w.plan
+select coalesce(named.external_id, joined.external_id) as organization, coalesce(o.policy, 'recorded') as policy,
+  coalesce(w.plan, ow.plan) as plan
 from unnest(cast(:users as text[]), cast(:organizations as text[])) with ordinality as wanted (user_id, organization, n)
 left join faregate.subject s on s.external_id = wanted.user_id
 left join faregate.wallet w on w.wallet_id = s.subject_id
@@ -20,6 +21,7 @@ left join faregate.subject named on named.external_id = wanted.organization
 left join faregate.member m on m.subject_id = s.subject_id and wanted.organization is null
 left join faregate.subject joined on joined.subject_id = m.organization_id
 left join faregate.organization o on o.subject_id = coalesce(named.subject_id, joined.subject_id)
+left join faregate.wallet ow on ow.wallet_id = o.subject_id
 order by wanted.n
 """
 

@@ -14,6 +14,8 @@ __all__ = [
     "StrategyRegistryError",
     "UnknownEventError",
     "UnknownFeatureError",
+    "UnknownPlanError",
+    "UnknownPriceError",
     "UnknownStrategyError",
     "UnpricedError",
     "UsageError",
@@ -31,6 +33,21 @@ class UnknownFeatureError(UsageError, NotFoundError):
 
     def __init__(self, name: str, known: Iterable[str], *, param: str = "feature_key") -> None:
         super().__init__(f"No feature {name!r}.{did_you_mean(name, known)}", param=param)
+
+
+class UnknownPlanError(UsageError, NotFoundError):
+    """No plan has this key."""
+
+    code = "unknown_plan"
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"No plan {name!r}.{did_you_mean(name, known)}", param="key")
+
+
+class UnknownPriceError(UsageError, NotFoundError):
+    """Nobody knows a price for this model, or there is no such override."""
+
+    code = "unknown_price"
 
 
 class FeatureInactiveError(UsageError):

@@ -1,49 +1,46 @@
-"""The catalogue of features: what operators defined in the database, over what the code brings along."""
+"""The catalogue of features and plans: what operators defined in the database, over what the code brings along."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core import exact_json
-from faregate.core.credits import to_credits, to_micros
 from faregate.core.database import Database
 from faregate.core.errors import InvalidError
 from faregate.core.ids import check_external_id
 from faregate.core.versions import VersionedCache
-from faregate.usage.errors import FeatureInactiveError, FeatureNotAllowedError, UnknownFeatureError
+from faregate.usage.definitions import Definition, DefinitionRepository
+from faregate.usage.documents import FeatureDocument, feature_content, read_document
+from faregate.usage.errors import FeatureInactiveError, FeatureNotAllowedError, UnknownFeatureError, UnknownPlanError
 from faregate.usage.factory import FeatureFactory
-from faregate.usage.values import AccountFacts, Feature, FeatureAccess, FeatureRef
+from faregate.usage.plans import NO_PLAN, Plan, check_plan, on_plan
+from faregate.usage.values import AccountFacts, Feature, FeatureRef, HoldSizing
 
 __all__ = ["Catalog", "FeatureCatalog", "require_access"]
 
-_LOAD = """
-select key, feature_id, name, min_credits, strategy, parameters, access, active, hold_ttl_seconds, hold_limit,
-  margin_percent, refuse_unpriced
-from faregate.feature
-"""
-
-_SAVE = """
-insert into faregate.feature (key, feature_id, name, min_credits, strategy, parameters, access, active, hold_ttl_seconds,
-  hold_limit, margin_percent, refuse_unpriced)
-values (:key, cast(:feature_id as text), :name, :min_credits, :strategy, cast(:parameters as jsonb),
-  cast(:access as jsonb), :active, cast(:hold_ttl_seconds as int), cast(:hold_limit as bigint),
-  cast(:margin_percent as numeric), :refuse_unpriced)
-on conflict (key) do update set feature_id = excluded.feature_id, name = excluded.name,
-  min_credits = excluded.min_credits, strategy = excluded.strategy, parameters = excluded.parameters,
-  access = excluded.access, active = excluded.active, hold_ttl_seconds = excluded.hold_ttl_seconds,
-  hold_limit = excluded.hold_limit, margin_percent = excluded.margin_percent,
-  refuse_unpriced = excluded.refuse_unpriced, updated_at = now()
-"""
-
-_DELETE = "delete from faregate.feature where key = :key returning key"
-
 
 class Catalog:
-    """All features at one moment, found by key or id. Pure."""
+    """All features and plans at one moment, found by key or id. Pure.
 
-    def __init__(self, features: Mapping[str, Feature]) -> None:
+    `retired` are features that operators have deleted: they cannot be started, but what has begun is settled by them.
+    """
+
+    def __init__(
+        self,
+        features: Mapping[str, Feature],
+        *,
+        plans: Mapping[str, Plan] | None = None,
+        retired: Mapping[str, Feature] | None = None,
+    ) -> None:
         self.features = features
+        self.plans = plans or {}
+        self.plans_change_prices = any(plan.changes_prices for plan in self.plans.values())
+        self.sized_by_history = [
+            (feature.key, feature.hold_percentile)
+            for feature in features.values()
+            if feature.hold_sizing is HoldSizing.PERCENTILE and feature.hold_percentile is not None
+        ]
+        self._retired = retired or {}
         self._by_id = {feature.feature_id: feature for feature in features.values() if feature.feature_id is not None}
 
     def find(self, ref: FeatureRef) -> Feature:
@@ -66,9 +63,33 @@ class Catalog:
             )
         return by_id or by_value or self._lookup("", "feature_endpoint_value")
 
+    def find_started(self, ref: FeatureRef, started_key: str) -> Feature:
+        """Return the feature meant, for a use of `started_key` that has begun: also when it was deleted meanwhile."""
+        retired = self._retired.get(started_key)
+        if retired is not None and started_key not in self.features and (ref.value or ref.id) == started_key:
+            return retired
+        return self.find(ref)
+
+    def settled_feature(self, key: str) -> Feature:
+        """Return the feature of a settled use, deleted or not; one that nobody knows any more is priced by its tokens."""
+        return self.features.get(key) or self._retired.get(key) or Feature(key=key, strategy="token_priced")
+
     def get(self, key: str) -> Feature:
         """Return the feature of that key (or id), active or not, or raise `UnknownFeatureError`."""
         return self._lookup(key, "feature_key")
+
+    def names_of(self, feature_id: str | None, key: str | None) -> tuple[str | None, str | None]:
+        """Return id and key of the feature that has this key, or this id; as given, where none has."""
+        found = self.features.get(key or "") or self._by_id.get(feature_id or "") or self.features.get(feature_id or "")
+        return (found.feature_id or feature_id, found.key) if found is not None else (feature_id, key)
+
+    def plan(self, key: str | None) -> Plan:
+        """Return the plan of that key; an undefined one (or None) includes nothing and changes nothing."""
+        return self.plans.get(key or "", NO_PLAN)
+
+    def on_plan(self, feature: Feature, key: str | None) -> Feature:
+        """Return the feature on the terms of a plan."""
+        return on_plan(feature, self.plan(key))
 
     def _lookup(self, name: str, param: str) -> Feature:
         found = self._by_id.get(name) or self.features.get(name)
@@ -80,64 +101,122 @@ class Catalog:
 class FeatureCatalog:
     """Reads and changes the catalogue; reads come from memory and are at most half a second old."""
 
-    def __init__(self, database: Database, factory: FeatureFactory) -> None:
+    def __init__(self, database: Database, factory: FeatureFactory, repository: DefinitionRepository) -> None:
         self._database = database
         self._factory = factory
+        self._repository = repository
         self._cache: VersionedCache[Catalog] = VersionedCache(database, "features", self._load)
 
     async def current(self) -> Catalog:
         """Return the catalogue."""
         return await self._cache.get()
 
-    async def save(self, feature: Feature) -> Feature:
-        """Check and store a feature; from the commit on it counts for every start, within a second everywhere.
+    async def complete_names(
+        self, names: Sequence[tuple[str | None, str | None]]
+    ) -> Sequence[tuple[str | None, str | None]]:
+        """Return each pair of id and key as the catalogue has it; unknown ones as they are."""
+        catalog = await self.current()
+        return [catalog.names_of(*pair) for pair in names]
+
+    def check(self, feature: Feature) -> Feature:
+        """Return a feature with its strategy's parameters in their final form.
 
         Raises:
             InvalidError: a field, or a parameter of the strategy, makes no sense.
         """
         check_external_id(feature.key, param="key")
+        if feature.feature_id is not None:
+            check_external_id(feature.feature_id, param="id")
+        read_document(FeatureDocument, feature_content(feature), name=f"feature {feature.key}")
         parameters = self._factory.strategy(feature.strategy).check(feature.parameters)
-        async with self._database.transaction() as session:
-            await self._check_id(session, feature)
-            await self._database.rows(session, _SAVE, **_columns(feature, parameters))
-            await self._cache.changed(session)
-        self._cache.forget()
+        return replace(feature, name=feature.name or _title(feature.key), parameters=parameters)
+
+    async def save(self, feature: Feature, *, actor: str | None = None) -> Feature:
+        """Check and store a feature; from the commit on it counts for every start, within a second everywhere.
+
+        Raises:
+            InvalidError: a field, or a parameter of the strategy, makes no sense.
+        """
+        await self.save_all([feature], [], actor=actor)
         return (await self.current()).get(feature.key)
 
-    async def delete(self, key: str) -> None:
+    async def save_plan(self, plan: Plan, *, actor: str | None = None) -> Plan:
+        """Check and store a plan; it counts for every start at once, its grants for those who subscribe from now on.
+
+        Raises:
+            InvalidError: it names a feature that does not exist, or a grant that makes no sense.
+        """
+        await self.save_all([], [plan], actor=actor)
+        return (await self.current()).plan(plan.key)
+
+    async def save_all(self, features: Iterable[Feature], plans: Iterable[Plan], *, actor: str | None = None) -> None:
+        """Check and store features, then plans, all or none of them."""
+        checked = [self.check(feature) for feature in features]
+        async with self._database.transaction() as session:
+            for feature in checked:
+                await self._check_id(session, feature)
+                await self._repository.save_feature(session, feature, actor=actor)
+            known = (await self._load(session)).features
+            for plan in plans:
+                check_external_id(plan.key, param="key")
+                check_plan(plan, known)
+                await self._repository.save_plan(session, plan, actor=actor)
+            await self._cache.changed(session)
+        self._cache.forget()
+
+    async def delete(self, key: str, *, actor: str | None = None) -> None:
         """Forget an operator's definition; one that the code brings along is then in force again.
 
         Raises:
             UnknownFeatureError: there is none.
         """
         async with self._database.transaction() as session:
-            if not await self._database.rows(session, _DELETE, key=key):
+            if not await self._repository.retire_feature(session, key, actor=actor):
                 raise UnknownFeatureError(key, (await self.current()).features)
             await self._cache.changed(session)
         self._cache.forget()
 
+    async def delete_plan(self, key: str, *, actor: str | None = None) -> None:
+        """Forget a plan; whoever is on it keeps the grants already made.
+
+        Raises:
+            UnknownPlanError: there is none.
+        """
+        async with self._database.transaction() as session:
+            if not await self._repository.delete_plan(session, key, actor=actor):
+                raise UnknownPlanError(key, (await self.current()).plans)
+            await self._cache.changed(session)
+        self._cache.forget()
+
+    async def history(self, kind: str, key: str) -> list[Definition]:
+        """Return the versions of one feature or plan (`kind`), newest first (at most 100)."""
+        async with self._database.transaction(read_only=True) as session:
+            return list(await self._repository.history(session, kind, key))
+
     async def _check_id(self, session: AsyncSession, feature: Feature) -> None:
         if feature.feature_id is None:
             return
-        check_external_id(feature.feature_id, param="id")
-        taken = "select key from faregate.feature where feature_id = :id and key <> :key"
-        rows = await self._database.rows(session, taken, id=feature.feature_id, key=feature.key)
-        if rows:
-            raise InvalidError(f"id {feature.feature_id!r} belongs to the feature {rows[0].key!r}", param="id")
+        owner = await self._repository.id_owner(session, feature)
+        if owner is not None:
+            raise InvalidError(f"id {feature.feature_id!r} belongs to the feature {owner!r}", param="id")
 
     async def _load(self, session: AsyncSession) -> Catalog:
-        features = {name: Feature(key=name, strategy=name, name=_title(name)) for name in self._factory.features}
-        for row in await self._database.rows(session, _LOAD):
-            features[row.key] = _feature(row)
-        return Catalog(features)
+        built_in = {name: Feature(key=name, strategy=name, name=_title(name)) for name in self._factory.features}
+        live, retired = await self._repository.features(session)
+        plans = await self._repository.plans(session)
+        return Catalog(
+            built_in | {feature.key: feature for feature in live},
+            plans={plan.key: plan for plan in plans},
+            retired={feature.key: feature for feature in retired},
+        )
 
 
-def require_access(feature: Feature, facts: AccountFacts) -> None:
-    """Raise unless the feature is active and its access rule lets this user in."""
+def require_access(feature: Feature, facts: AccountFacts, plan: Plan = NO_PLAN) -> None:
+    """Raise unless the feature is active and its access rule, or the user's plan, lets this user in."""
     if not feature.active:
         raise FeatureInactiveError(feature.key)
     access = feature.access
-    if access.is_open or facts.user_id in access.users:
+    if access.is_open or facts.user_id in access.users or feature.key in plan.features:
         return
     if facts.plan in access.plans or facts.organization_id in access.organizations:
         return
@@ -146,44 +225,3 @@ def require_access(feature: Feature, facts: AccountFacts) -> None:
 
 def _title(name: str) -> str:
     return name.replace("_", " ").replace("-", " ").capitalize()
-
-
-def _feature(row: Any) -> Feature:
-    access = {kind: frozenset(names) for kind, names in row.access.items()}
-    return Feature(
-        key=row.key,
-        feature_id=row.feature_id,
-        name=row.name,
-        min_credits=to_credits(row.min_credits),
-        strategy=row.strategy,
-        parameters=row.parameters,
-        access=FeatureAccess(**access),
-        active=row.active,
-        hold_ttl_seconds=row.hold_ttl_seconds,
-        hold_limit_credits=to_credits(row.hold_limit) if row.hold_limit is not None else None,
-        margin_percent=row.margin_percent,
-        refuse_unpriced=row.refuse_unpriced,
-    )
-
-
-def _columns(feature: Feature, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    access = {
-        "plans": sorted(feature.access.plans),
-        "organizations": sorted(feature.access.organizations),
-        "users": sorted(feature.access.users),
-    }
-    limit = feature.hold_limit_credits
-    return {
-        "key": feature.key,
-        "feature_id": feature.feature_id,
-        "name": feature.name or _title(feature.key),
-        "min_credits": to_micros(feature.min_credits, param="min_credits"),
-        "strategy": feature.strategy,
-        "parameters": exact_json.dumps(dict(parameters)).decode(),
-        "access": exact_json.dumps(access).decode(),
-        "active": feature.active,
-        "hold_ttl_seconds": feature.hold_ttl_seconds,
-        "hold_limit": to_micros(limit, param="hold_limit_credits") if limit is not None else None,
-        "margin_percent": feature.margin_percent,
-        "refuse_unpriced": feature.refuse_unpriced,
-    }

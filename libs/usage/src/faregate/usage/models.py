@@ -1,4 +1,4 @@
-"""Features, organisations and the lines of settlements."""
+"""Features, plans, prices, organisations and the lines of settlements."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -9,6 +9,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     Numeric,
@@ -22,7 +23,7 @@ from sqlmodel import Field
 from faregate.core.models import TableModel, created_at, moment
 from faregate.core.schema import SCHEMA
 
-__all__ = ["Feature", "Member", "Organization", "UsageLine"]
+__all__ = ["Definition", "Feature", "Margin", "Member", "Organization", "Plan", "PriceOverride", "UsageLine"]
 
 
 class Feature(TableModel, table=True):
@@ -42,7 +43,64 @@ class Feature(TableModel, table=True):
     hold_limit: int | None = Field(sa_column=Column(BigInteger))
     margin_percent: Decimal | None = Field(sa_column=Column(Numeric))
     refuse_unpriced: bool = Field(sa_column_kwargs={"server_default": text("false")})
+    outage_policy: str = Field(sa_column=Column(Text, nullable=False, server_default=text("'closed'")))
+    outage_limit: int | None = Field(sa_column=Column(BigInteger))
+    hold_sizing: str = Field(sa_column=Column(Text, nullable=False, server_default=text("'estimate'")))
+    hold_credits: int | None = Field(sa_column=Column(BigInteger))
+    hold_percentile: Decimal | None = Field(sa_column=Column(Numeric))
     updated_at: datetime = Field(sa_column=created_at())
+    retired_at: datetime | None = Field(sa_column=moment(nullable=True))
+
+
+class Plan(TableModel, table=True):
+    """What subscribers of one plan get: features, their terms, and credits that come again and again."""
+
+    key: str = Field(sa_column=Column(Text, primary_key=True))
+    name: str = Field(sa_column=Column(Text, nullable=False))
+    margin_percent: Decimal | None = Field(sa_column=Column(Numeric))
+    features: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False, server_default=text("'{}'")))
+    grants: list[Any] = Field(sa_column=Column(JSONB, nullable=False, server_default=text("'[]'")))
+    updated_at: datetime = Field(sa_column=created_at())
+
+
+class PriceOverride(TableModel, table=True):
+    """An operator's price of one model for some time; never changed, only withdrawn."""
+
+    __table_args__: Any = (
+        CheckConstraint("effective_to > effective_from", name="in_order"),
+        Index("price_override_model_idx", "model"),
+    )
+
+    number: int | None = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    model: str = Field(sa_column=Column(Text, nullable=False))
+    provider: str | None = Field(sa_column=Column(Text))
+    service_tier: str | None = Field(sa_column=Column(Text))
+    effective_from: datetime = Field(sa_column=moment())
+    effective_to: datetime | None = Field(sa_column=moment(nullable=True))
+    prices: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    actor: str | None = Field(sa_column=Column(Text))
+    note: str | None = Field(sa_column=Column(Text))
+    created_at: datetime = Field(sa_column=created_at())
+    withdrawn_at: datetime | None = Field(sa_column=moment(nullable=True))
+
+
+class Margin(TableModel, table=True):
+    """The margin on one model or provider; `scope` is "model" or "provider"."""
+
+    scope: str = Field(sa_column=Column(Text, primary_key=True))
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    percent: Decimal = Field(sa_column=Column(Numeric, nullable=False))
+
+
+class Definition(TableModel, table=True):
+    """Every version of everything that operators define: who made it what, and when. `content` is null for a removal."""
+
+    kind: str = Field(sa_column=Column(Text, primary_key=True))
+    key: str = Field(sa_column=Column(Text, primary_key=True))
+    version: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    content: dict[str, Any] | None = Field(sa_column=Column(JSONB))
+    actor: str | None = Field(sa_column=Column(Text))
+    created_at: datetime = Field(sa_column=created_at())
 
 
 class Organization(TableModel, table=True):
@@ -73,6 +131,10 @@ class Member(TableModel, table=True):
 class UsageLine(TableModel, table=True):
     """One model's part of a settlement, with everything its price was made of."""
 
+    __table_args__: Any = (
+        Index("usage_line_unpriced_idx", "usage_key", postgresql_where=text("price_version = 'unpriced'")),
+    )
+
     usage_key: str = Field(sa_column=Column(Text, primary_key=True))
     line_no: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
     model: str | None = Field(sa_column=Column(Text))
@@ -90,3 +152,4 @@ class UsageLine(TableModel, table=True):
     price_version: str = Field(sa_column=Column(Text, nullable=False))
     raw: dict[str, Any] | None = Field(sa_column=Column(JSONB))
     settled_at: datetime = Field(sa_column=moment())
+    repriced_at: datetime | None = Field(sa_column=moment(nullable=True))

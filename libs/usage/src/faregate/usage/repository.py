@@ -10,6 +10,7 @@ from faregate.core import exact_json
 from faregate.core.credits import to_credits, to_micros
 from faregate.core.database import Database
 from faregate.core.ids import ORGANIZATION_PREFIX
+from faregate.usage.rates import are_inconsistent
 from faregate.usage.values import FeatureUsage, ModelUsage, UsageLine
 
 __all__ = ["UsageRepository"]
@@ -40,6 +41,13 @@ _LINES = """
 select l.* from unnest(cast(:keys as text[])) as wanted (usage_key)
 cross join lateral (select * from faregate.usage_line where usage_key = wanted.usage_key offset 0) l
 order by l.usage_key, l.line_no
+"""
+
+_PRICE_LINE = """
+update faregate.usage_line set provider = :provider, provider_cost_usd = :cost, input_cost_usd = :input,
+  output_cost_usd = :output, margin_percent = :margin, credit_price_usd = :credit_price, credits = :credits,
+  price_version = :version, repriced_at = now()
+where usage_key = :usage_key and line_no = :number and price_version = 'unpriced'
 """
 
 _USAGE_COLUMNS = """
@@ -97,6 +105,23 @@ class UsageRepository:
         for row in await self._database.rows(session, _LINES, keys=list(usage_keys)):
             found[row.usage_key] = (*found.get(row.usage_key, ()), _line(row))
         return found
+
+    async def price_line(self, session: AsyncSession, usage_key: str, number: int, line: UsageLine) -> None:
+        """Give an unpriced line its price; one that has a price keeps it."""
+        await self._database.rows(
+            session,
+            _PRICE_LINE,
+            usage_key=usage_key,
+            number=number,
+            provider=line.provider,
+            cost=line.provider_cost_usd,
+            input=line.input_cost_usd,
+            output=line.output_cost_usd,
+            margin=line.margin_percent,
+            credit_price=line.credit_price_usd,
+            credits=to_micros(line.credits),
+            version=line.price_version,
+        )
 
     async def usages_of(self, session: AsyncSession, usage_keys: Sequence[str]) -> list[FeatureUsage]:
         """Return these finished uses."""
@@ -162,6 +187,7 @@ def _line(row: Any) -> UsageLine:
         unit=row.unit,
         service_tier=row.service_tier,
         raw=row.raw,
+        inconsistent=are_inconsistent(row.tokens),
     )
     return UsageLine(
         usage=usage,

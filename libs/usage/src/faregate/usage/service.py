@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,6 +18,7 @@ from faregate.credit.errors import HoldMismatchError
 from faregate.credit.service import CreditService, Held
 from faregate.credit.values import Charge, CreditTransaction, charge_view
 from faregate.usage.features import Catalog, FeatureCatalog
+from faregate.usage.prices import PriceService
 from faregate.usage.repository import UsageRepository
 from faregate.usage.settling import Settler
 from faregate.usage.starting import HOLD_TTL_LIMIT_SECONDS, Starter
@@ -57,6 +59,7 @@ class UsageService:
         credit: CreditService,
         subjects: Subjects,
         catalog: FeatureCatalog,
+        prices: PriceService,
         starter: Starter,
         settler: Settler,
         repository: UsageRepository,
@@ -65,6 +68,7 @@ class UsageService:
         self._credit = credit
         self._subjects = subjects
         self._catalog = catalog
+        self._prices = prices
         self._starter = starter
         self._settler = settler
         self._repository = repository
@@ -165,6 +169,42 @@ class UsageService:
             return await self._record(session, catalog, request)
         return await self._database.run(lambda own: self._record(own, catalog, request))
 
+    async def debit(
+        self,
+        owner_id: str,
+        service: str,
+        credits: Decimal,
+        *,
+        usage_key: str | None = None,
+        organization_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        session: AsyncSession | None = None,
+    ) -> FeatureUsage:
+        """Charge an amount for a `service`, which need be no feature; who pays is decided as for any use.
+
+        In the caller's `session` as with `record_usage`. The same `usage_key` again returns the first debit.
+
+        Raises:
+            InvalidError: the amount is negative, finer than 0.000001 or too large.
+            InsufficientCreditsError, WalletFrozenError: refused, nothing is written.
+            UsageKeyConflictError: the key was used with another meaning.
+        """
+        if to_micros(credits) < 0:
+            raise InvalidError("credits must not be negative", param="credits")
+        request = SettleRequest(
+            usage_key=_usage_key(usage_key),
+            user_id=check_external_id(owner_id, param="owner_id"),
+            feature=FeatureRef(value=check_external_id(service, param="service")),
+            usages=(ModelUsage(None, quantity=credits, unit="credits"),),
+            organization_id=organization_id,
+            metadata=metadata,
+            amount=credits,
+        )
+        catalog = await self._rules()
+        if session is not None:
+            return await self._record(session, catalog, request)
+        return await self._database.run(lambda own: self._record(own, catalog, request))
+
     async def usages(
         self,
         *,
@@ -219,7 +259,11 @@ class UsageService:
         return await self._database.run(lambda session: self._settler.run(session, catalog, requests))
 
     async def _rules(self) -> Catalog:
-        """Return the catalog; also looks up which limits there are. Both before a transaction takes a connection."""
+        """Return the catalogue; also looks up prices and which limits there are.
+
+        All of them before a transaction takes a connection, and mostly from memory.
+        """
+        await self._prices.refresh()
         await self._credit.look_up_limits()
         return await self._catalog.current()
 

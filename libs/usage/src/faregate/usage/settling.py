@@ -79,13 +79,16 @@ class Settler:
         """
         charges = await self._credit.find_charges(session, [request.usage_key for request in requests])
         facts = await self._facts(session, [request for request in requests if request.usage_key not in charges])
-        started_by = await self._credit.find_owners(session, [r.user_id for r in requests if r.usage_key in charges])
+        started = [request for request in requests if request.usage_key in charges]
+        started_by = await self._credit.find_owners(session, [request.user_id for request in started])
+        if catalog.plans_change_prices:
+            facts = {**facts, **await self._facts(session, started)}
         prepared: list[_Settlement | FaregateError] = []
         for request in requests:
             charge, known = charges.get(request.usage_key), facts.get(request.usage_key)
             try:
                 if charge is not None:
-                    prepared.append(self._prepare_started(catalog, request, charge, started_by))
+                    prepared.append(self._prepare_started(catalog, request, charge, started_by, known))
                 elif known is not None:
                     prepared.append(self._prepare_unstarted(catalog, request, known, in_full=in_full))
             except FaregateError as refusal:
@@ -103,30 +106,40 @@ class Settler:
         return {request.usage_key: known for request, known in zip(requests, facts, strict=True)}
 
     def _prepare_started(
-        self, catalog: Catalog, request: SettleRequest, charge: ChargeState, owners: Mapping[str, Subject]
+        self,
+        catalog: Catalog,
+        request: SettleRequest,
+        charge: ChargeState,
+        owners: Mapping[str, Subject],
+        facts: AccountFacts | None,
     ) -> _Settlement:
         owner = owners.get(request.user_id)
         if owner is None or owner.subject_id != charge.subject_id:
             raise HoldMismatchError(request.usage_key, "user_id")
-        feature = catalog.find(request.feature)
+        feature = _debited(request) or catalog.find_started(request.feature, charge.feature_key)
         if feature.key != charge.feature_key:
             raise HoldMismatchError(request.usage_key, "feature")
         if charge.status is ChargeStatus.SETTLED:
             return _Settlement(request, feature, Price(Decimal(0)), charge, None)
+        feature = catalog.on_plan(feature, facts.plan if facts else None)
         use = Use(feature, charge.created_at, request.usages, request.metadata or charge.metadata or {})
-        return _Settlement(request, feature, self._factory.strategy(feature.strategy).price(use), charge, None)
+        return _Settlement(request, feature, self._price(use, request), charge, None)
 
     def _prepare_unstarted(
         self, catalog: Catalog, request: SettleRequest, facts: AccountFacts, *, in_full: bool
     ) -> _Settlement:
-        feature = catalog.find(request.feature)
+        feature = _debited(request) or catalog.on_plan(catalog.find(request.feature), facts.plan)
         if in_full:
-            require_access(feature, facts)
+            require_access(feature, facts, catalog.plan(facts.plan))
         elif not self._allow_unstarted:
             raise UnknownUsageKeyError(request.usage_key)
         use = Use(feature, self._clock.now(), request.usages, request.metadata or {})
-        price = self._factory.strategy(feature.strategy).price(use)
-        return _Settlement(request, feature, price, None, charging_for(facts))
+        return _Settlement(request, feature, self._price(use, request), None, charging_for(facts))
+
+    def _price(self, use: Use, request: SettleRequest) -> Price:
+        if request.amount is not None:
+            return Price(request.amount)
+        return self._factory.strategy(use.feature.strategy).price(use)
 
     async def _within_quota(
         self, session: AsyncSession, prepared: Sequence[_Settlement | FaregateError]
@@ -160,6 +173,11 @@ class Settler:
             _settled(item, outcome, first_lines) if isinstance(outcome, Posted) else outcome
             for item, outcome in zip(settlements, posted, strict=True)
         ]
+
+
+def _debited(request: SettleRequest) -> Feature | None:
+    """Return what stands for the feature in a plain debit: its service, open to everyone."""
+    return Feature(key=request.feature.value or "", strategy="") if request.amount is not None else None
 
 
 def _quota_use(item: _Settlement) -> QuotaUse:

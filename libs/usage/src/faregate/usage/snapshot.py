@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 from faregate.core.errors import InvalidError
 from faregate.usage.rates import Rate, RateCard
 
-__all__ = ["Published", "Snapshot", "check_price_names", "compile_card"]
+__all__ = ["Published", "Snapshot", "card_of", "card_prices", "compile_card"]
 
 _REMEMBERED = 10_000
 """Model names come from callers: what is remembered of them is bounded."""
@@ -120,14 +120,40 @@ def compile_card(prices: Mapping[str, Any], *, seconds_min: int = 0) -> RateCard
     return RateCard(rates, covered=covered, order=[positions[name] for name in prices])
 
 
-def check_price_names(names: Iterable[str]) -> None:
-    """Raise `InvalidError` unless these prices make a complete card: a part's price needs the price of the whole."""
+def card_of(prices: Mapping[str, Any]) -> RateCard:
+    """Return the card for prices as operators write them: USD, or `{"base": …, "tiers": [{"start": …, "price": …}]}`.
+
+    Raises:
+        InvalidError: a name is unknown, or a part has a price (cached input, say) and the whole has none.
+    """
+    from genai_prices.types import Tier, TieredPrices
     from genai_prices.validation import validate_model_price
 
     try:
-        validate_model_price(set(names), _registry())
+        validate_model_price(set(prices), _registry())
     except ValueError as error:
         raise InvalidError(f"prices: {error}", param="prices") from None
+    compiled: dict[str, Any] = {}
+    for name, price in prices.items():
+        if isinstance(price, Mapping):
+            written = cast("Mapping[str, Any]", price)
+            tiers = [Tier(int(tier["start"]), Decimal(tier["price"])) for tier in written["tiers"]]
+            compiled[name] = TieredPrices(Decimal(written["base"]), tiers)
+        else:
+            compiled[name] = Decimal(price)
+    return compile_card(compiled)
+
+
+def card_prices(card: RateCard) -> dict[str, Any]:
+    """Return a card as operators write it."""
+    names = {unit.usage_key: unit.price_key for unit in _registry().units.values()}
+    return {names[rate.count]: _written(rate) for rate in card.rates}
+
+
+def _written(rate: Rate) -> Any:
+    if not rate.tiers:
+        return rate.price
+    return {"base": rate.price, "tiers": [{"start": start, "price": price} for start, price in rate.tiers]}
 
 
 def _rate(unit: Any, price: Any, units: Mapping[str, Any], positions: Mapping[str, int]) -> Rate:

@@ -18,12 +18,13 @@ from faregate.usage.charging import Charging, charging_for
 from faregate.usage.errors import UnpricedError
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import Catalog, require_access
-from faregate.usage.interfaces import IAccountDirectory, IQuotaGate, QuotaUse
+from faregate.usage.hold_sizing import hold_for
+from faregate.usage.interfaces import IAccountDirectory, IHoldHistory, IQuotaGate, QuotaUse
 from faregate.usage.meaning import start_meaning
 from faregate.usage.spending import limits_passed, scopes_of
 from faregate.usage.values import Accessible, AccountFacts, Feature, Price, Rule, StartRequest, Use
 
-__all__ = ["HOLD_TTL_LIMIT_SECONDS", "Starter", "hold_for", "owners_of"]
+__all__ = ["HOLD_TTL_LIMIT_SECONDS", "Starter", "owners_of"]
 
 HOLD_TTL_LIMIT_SECONDS = 86_400
 
@@ -51,6 +52,7 @@ class Starter:
         factory: FeatureFactory,
         clock: IClock,
         quotas: IQuotaGate,
+        history: IHoldHistory,
         *,
         hold_ttl_seconds: int,
     ) -> None:
@@ -60,6 +62,7 @@ class Starter:
         self._factory = factory
         self._clock = clock
         self._quotas = quotas
+        self._history = history
         self._hold_ttl_seconds = hold_ttl_seconds
 
     async def run(
@@ -67,19 +70,34 @@ class Starter:
     ) -> list[Accessible | FaregateError]:
         """Answer each (request, usage key) by itself, in order."""
         facts = await self._directory.facts(session, [(r.user_id, r.organization_id) for r, _ in requests])
+        past = await self._past(session, catalog)
         now = self._clock.now()
-        starts = [self._prepare(catalog, *pair, known, now) for pair, known in zip(requests, facts, strict=True)]
+        starts = [self._prepare(catalog, *pair, known, now, past) for pair, known in zip(requests, facts, strict=True)]
         starts = await self._within_quota(session, starts)
         ready = [start for start in starts if isinstance(start, _Start)]
         opened = iter(await self._open(session, ready) if ready else [])
         return [_answer(start, next(opened)) if isinstance(start, _Start) else start for start in starts]
 
+    async def _past(self, session: AsyncSession, catalog: Catalog) -> Mapping[str, Decimal | None]:
+        """Return what uses have cost, of those features whose holds are sized by it."""
+        wanted = catalog.sized_by_history
+        if not wanted:
+            return {}
+        found = await self._history.percentiles(session, wanted)
+        return {key: credits for (key, _), credits in zip(wanted, found, strict=True)}
+
     def _prepare(
-        self, catalog: Catalog, request: StartRequest, usage_key: str, facts: AccountFacts, now: datetime
+        self,
+        catalog: Catalog,
+        request: StartRequest,
+        usage_key: str,
+        facts: AccountFacts,
+        now: datetime,
+        past: Mapping[str, Decimal | None],
     ) -> _Start | FaregateError:
         try:
-            feature = catalog.find(request.feature)
-            require_access(feature, facts)
+            feature = catalog.on_plan(catalog.find(request.feature), facts.plan)
+            require_access(feature, facts, catalog.plan(facts.plan))
             use = Use(feature, now, request.estimated_usages, request.metadata or {})
             estimate = self._factory.strategy(feature.strategy).estimate(use)
             if estimate.unpriced_models and feature.refuse_unpriced:
@@ -87,7 +105,8 @@ class Starter:
         except FaregateError as refusal:
             return refusal
         charging = charging_for(facts)
-        hold = hold_for(feature, charging, estimate.credits, request.estimated_credits)
+        history = past.get(feature.key)
+        hold = hold_for(feature, charging, estimate.credits, request.estimated_credits, history=history)
         return _Start(request, usage_key, feature, charging, estimate, hold)
 
     async def _within_quota(
@@ -136,14 +155,6 @@ def _quota_use(start: _Start) -> QuotaUse:
     return QuotaUse(
         request.user_id, charging.organization_id, start.feature.key, expected, tuple(request.estimated_usages)
     )
-
-
-def hold_for(feature: Feature, charging: Charging, estimate: Decimal, wished: Decimal | None) -> Decimal:
-    """Return the credits to set aside: the largest of minimum, estimate and wish, capped; nothing where nobody pays."""
-    if not charging.rule.charges:
-        return Decimal(0)
-    hold = max(feature.min_credits, estimate, wished or Decimal(0))
-    return min(hold, feature.hold_limit_credits) if feature.hold_limit_credits is not None else hold
 
 
 def owners_of(uses: Iterable[tuple[str, Charging]]) -> set[str]:

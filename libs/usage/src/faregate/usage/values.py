@@ -19,7 +19,9 @@ __all__ = [
     "FeatureKey",
     "FeatureRef",
     "FeatureUsage",
+    "HoldSizing",
     "ModelUsage",
+    "OutagePolicy",
     "Price",
     "PricingPolicy",
     "Rule",
@@ -66,6 +68,26 @@ class ChargingPolicy(StrEnum):
     """The organisation's wallet pays."""
 
 
+class HoldSizing(StrEnum):
+    """How much a start sets aside; never less than the feature's minimum, never more than its hold limit."""
+
+    ESTIMATE = "estimate"
+    """What the caller expects, priced."""
+    FIXED = "fixed"
+    """Always `hold_credits`."""
+    PERCENTILE = "percentile"
+    """The `hold_percentile` of what its uses have cost, as soon as there is history; until then the estimate."""
+
+
+class OutagePolicy(StrEnum):
+    """What a client does while Faregate cannot be reached."""
+
+    CLOSED = "closed"
+    """Refuse."""
+    OPEN = "open"
+    """Let uses pass up to `outage_limit_credits`, and settle them afterwards."""
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureAccess:
     """Who may use a feature: everyone, or whoever is named in at least one of the lists."""
@@ -90,6 +112,7 @@ class Feature:
         min_credits: what a wallet must have free to start it.
         strategy: the name of its pricing strategy, whose `parameters` these are.
         hold_limit_credits: most that one use sets aside.
+        default_margin_percent: what the user's plan puts in the place of the deployment's margin.
     """
 
     key: str
@@ -104,6 +127,12 @@ class Feature:
     hold_limit_credits: Decimal | None = None
     margin_percent: Decimal | None = None
     refuse_unpriced: bool = False
+    outage_policy: OutagePolicy = OutagePolicy.CLOSED
+    outage_limit_credits: Decimal | None = None
+    hold_sizing: HoldSizing = HoldSizing.ESTIMATE
+    hold_credits: Decimal | None = None
+    hold_percentile: Decimal | None = None
+    default_margin_percent: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +265,9 @@ class Accessible:
 
 @dataclass(frozen=True, slots=True)
 class SettleRequest:
-    """What one use took. `keyless` when the key was minted for a caller that gave none.
+    """What one use took; `amount` is for a plain debit, which no strategy prices.
+
+    `keyless` when the key was minted for a caller that gave none.
 
     `spender` is the id of the API key that asks, here and on a start: its spending limits count.
     """
@@ -249,6 +280,7 @@ class SettleRequest:
     duration_ms: int | None = None
     metadata: Mapping[str, Any] | None = None
     keyless: bool = False
+    amount: Decimal | None = None
     spender: str | None = None
 
 

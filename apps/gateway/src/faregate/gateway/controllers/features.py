@@ -3,10 +3,10 @@
 from faregate.core.errors import InvalidError
 from faregate.gateway.auth import Scope
 from faregate.gateway.operation import Call, Controller, Page, operation
-from faregate.gateway.schemas.features import DeletedAnswer, FeatureAnswer, FeatureBody, feature_answer
+from faregate.gateway.schemas.features import DeletedAnswer, FeatureAnswer, feature_answer
+from faregate.usage.documents import FeatureDocument
 from faregate.usage.errors import UnknownFeatureError, UnknownStrategyError
 from faregate.usage.features import FeatureCatalog
-from faregate.usage.values import Feature, FeatureAccess
 
 __all__ = ["FeaturesController"]
 
@@ -37,32 +37,16 @@ class FeaturesController(Controller):
         answer=FeatureAnswer,
         errors=(UnknownStrategyError,),
     )
-    async def put_feature(self, call: Call, key: str, body: FeatureBody) -> FeatureAnswer:  # noqa: ARG002
+    async def put_feature(self, call: Call, key: str, body: FeatureDocument) -> FeatureAnswer:
         """Define a feature; it counts from the next start on."""
         if body.key is not None and body.key != key:
             raise InvalidError(f"key must be {key!r}, as in the path, or left out", param="key")
-        feature = Feature(
-            key=key,
-            feature_id=body.id,
-            name=body.name,
-            min_credits=body.min_credits,
-            strategy=body.strategy,
-            parameters=body.parameters,
-            access=FeatureAccess(
-                frozenset(body.access.plans), frozenset(body.access.organizations), frozenset(body.access.users)
-            ),
-            active=body.active,
-            hold_ttl_seconds=body.hold_ttl_seconds,
-            hold_limit_credits=body.hold_limit_credits,
-            margin_percent=body.margin_percent,
-            refuse_unpriced=body.refuse_unpriced,
-        )
-        return feature_answer(await self._catalog.save(feature))
+        return feature_answer(await self._catalog.save(body.feature(key), actor=call.principal.id))
 
     @operation(
         "DELETE", "/api/features/{key}", scope=Scope.FEATURES_WRITE, answer=DeletedAnswer, errors=(UnknownFeatureError,)
     )
-    async def delete_feature(self, call: Call, key: str) -> DeletedAnswer:  # noqa: ARG002
+    async def delete_feature(self, call: Call, key: str) -> DeletedAnswer:
         """Forget a feature's definition."""
-        await self._catalog.delete(key)
+        await self._catalog.delete(key, actor=call.principal.id)
         return DeletedAnswer(key=key)

@@ -47,7 +47,7 @@ class UsageController(Controller):
             body.user_id,
             usage_key=body.usage_key,
             organization_id=body.organization_id,
-            usages=[line.usage() for line in body.usages],
+            usages=[line.usage_line() for line in body.usages],
             metadata=body.metadata,
             spender=call.principal.id,
         )

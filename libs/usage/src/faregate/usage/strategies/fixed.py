@@ -1,12 +1,11 @@
-"""The same number of credits for each use."""
+"""The same number of credits for each use, whatever models it needed; those are recorded at their cost."""
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
-from faregate.usage.strategies.parameters import Parameters, checked
+from faregate.usage.pricing import PriceBook
+from faregate.usage.strategies.parameters import Amount, Parameters, checked
 from faregate.usage.values import Price, Use
 
 __all__ = ["FixedStrategy", "GenerateQuestionPaperStrategy"]
@@ -15,11 +14,14 @@ __all__ = ["FixedStrategy", "GenerateQuestionPaperStrategy"]
 class FixedParameters(Parameters):
     """`credits`: what one use costs."""
 
-    credits: Annotated[Decimal, Field(ge=0, lt=10**9, decimal_places=6)]
+    credits: Amount
 
 
 class FixedStrategy:
     """Each use costs the feature's parameter `credits`."""
+
+    def __init__(self, prices: PriceBook) -> None:
+        self._prices = prices
 
     def check(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         return checked(FixedParameters, parameters).model_dump()
@@ -28,7 +30,8 @@ class FixedStrategy:
         return self.price(use)
 
     def price(self, use: Use) -> Price:
-        return Price(Decimal(use.feature.parameters["credits"]))
+        lines = tuple(self._prices.cost_line(usage, at=use.at) for usage in use.usages)
+        return Price(Decimal(use.feature.parameters["credits"]), lines)
 
 
 class GenerateQuestionPaperStrategy:
@@ -36,11 +39,14 @@ class GenerateQuestionPaperStrategy:
 
     CREDITS = Decimal(5)
 
+    def __init__(self, prices: PriceBook) -> None:
+        self._prices = prices
+
     def check(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         return checked(Parameters, parameters).model_dump()
 
     def estimate(self, use: Use) -> Price:
         return self.price(use)
 
-    def price(self, use: Use) -> Price:  # noqa: ARG002  a fixed price looks at nothing
-        return Price(self.CREDITS)
+    def price(self, use: Use) -> Price:
+        return Price(self.CREDITS, tuple(self._prices.cost_line(usage, at=use.at) for usage in use.usages))

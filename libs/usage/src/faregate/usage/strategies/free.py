@@ -1,9 +1,10 @@
-"""Nothing, but recorded."""
+"""Nothing, but recorded at its cost."""
 
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from faregate.usage.pricing import PriceBook
 from faregate.usage.strategies.parameters import Parameters, checked
 from faregate.usage.values import Price, Use
 
@@ -13,11 +14,14 @@ __all__ = ["FreeStrategy"]
 class FreeStrategy:
     """Each use costs nothing."""
 
+    def __init__(self, prices: PriceBook) -> None:
+        self._prices = prices
+
     def check(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         return checked(Parameters, parameters).model_dump()
 
     def estimate(self, use: Use) -> Price:
         return self.price(use)
 
-    def price(self, use: Use) -> Price:  # noqa: ARG002
-        return Price(Decimal(0))
+    def price(self, use: Use) -> Price:
+        return Price(Decimal(0), tuple(self._prices.cost_line(usage, at=use.at) for usage in use.usages))

@@ -1,13 +1,17 @@
 """Checking a feature's parameters against a pydantic model, when the feature is saved."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from faregate.core.errors import InvalidError
 
-__all__ = ["Parameters", "checked"]
+__all__ = ["Amount", "Parameters", "UnitName", "checked"]
+
+Amount = Annotated[Decimal, Field(ge=0, lt=10**9, decimal_places=6)]
+UnitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", examples=["images"])]
 
 P = TypeVar("P", bound="Parameters")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from faregate.usage.pricing import PriceBook
 from faregate.usage.strategies.parameters import Parameters, checked
-from faregate.usage.values import Price, Use
+from faregate.usage.values import ModelUsage, Price, UsageLine, Use
 
 __all__ = ["TokenPricedStrategy"]
 
@@ -30,7 +30,11 @@ class TokenPricedStrategy:
         return price
 
     def _sum(self, use: Use) -> Price:
-        lines = tuple(
-            self._prices.line(usage, at=use.at, feature_margin=use.feature.margin_percent) for usage in use.usages
-        )
+        lines = tuple(self._line(use, usage) for usage in use.usages)
         return Price(sum((line.credits for line in lines), Decimal(0)), lines)
+
+    def _line(self, use: Use, usage: ModelUsage) -> UsageLine:
+        feature = use.feature
+        return self._prices.line(
+            usage, at=use.at, feature_margin=feature.margin_percent, default_margin=feature.default_margin_percent
+        )

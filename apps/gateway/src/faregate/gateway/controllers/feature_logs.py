@@ -1,0 +1,171 @@
+"""`/api/feature-usage-logs`: record requests to features, find them again, delete them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, cast
+from uuid import UUID
+
+from faregate.core import exact_json
+from faregate.core.errors import FaregateError, InvalidError, MalformedError
+from faregate.core.interfaces import ITransport, OutgoingMessage
+from faregate.core.queues import FEATURE_LOG_QUEUE
+from faregate.core.redaction import IRedactor
+from faregate.feature_log.bodies import ITEMS_LIMIT, FeatureLogBody, entry_of, redacted_item
+from faregate.feature_log.errors import LogSealedError, UnknownLogError
+from faregate.feature_log.service import FeatureLogService
+from faregate.feature_log.values import LogEntry, Recorded
+from faregate.gateway.auth import Scope
+from faregate.gateway.body import RawBody
+from faregate.gateway.operation import JSON, Call, Controller, Page, Refusal, Reply, operation
+from faregate.gateway.schemas.base import cursor_of, position_of
+from faregate.gateway.schemas.feature_logs import (
+    BulkBody,
+    DeletedAnswer,
+    LogAnswer,
+    LogDetailAnswer,
+    LoggedAnswer,
+    LogQuery,
+    LogsAnswer,
+    detail_answer,
+    log_answer,
+    rejection,
+)
+
+__all__ = ["FeatureLogsController"]
+
+_PATH = "/api/feature-usage-logs"
+
+
+class FeatureLogsController(Controller):
+    """Feature logs over HTTP."""
+
+    def __init__(self, logs: FeatureLogService, transport: ITransport, redactor: IRedactor) -> None:
+        self._logs = logs
+        self._transport = transport
+        self._redactor = redactor
+
+    @operation(
+        "POST",
+        _PATH,
+        scope=Scope.LOGS_WRITE,
+        answer=LoggedAnswer | LogsAnswer,
+        status=201,
+        consumes={JSON: FeatureLogBody | list[FeatureLogBody]},
+        idempotent=False,
+    )
+    async def record(self, call: Call, body: RawBody) -> Reply:
+        """Record one request to a feature, or an array of them.
+
+        Secrets are taken out before anything is stored. Items of an array are refused one by one. A resend with the same
+        `id` (or `Idempotency-Key`), or within 24 hours the same content, is stored once. `Prefer: respond-async` puts
+        the redacted body on the queue `feature_usage_queue` and answers 202.
+        """
+        content = await body.json()
+        items = _items(content)
+        entries = [_entry(item, call, index) for index, item in enumerate(items)]
+        if call.prefers_async:
+            return await self._enqueue(items, entries)
+        valid = [entry for entry in entries if isinstance(entry, LogEntry)]
+        stored = iter(await self._logs.record(valid) if valid else ())
+        outcomes = [next(stored) if isinstance(entry, LogEntry) else entry for entry in entries]
+        return _one(outcomes[0]) if isinstance(content, dict) else _many(outcomes)
+
+    @operation("GET", _PATH, scope=Scope.LOGS_READ, answer=list[LogAnswer])
+    async def list_logs(self, call: Call, query: LogQuery) -> Page:  # noqa: ARG002
+        """List logs, newest first, without bodies."""
+        position = position_of(query.cursor, datetime, UUID)
+        before = (position[0], position[1]) if position else None
+        page = await self._logs.find(query.filter(), before=before, limit=query.limit)
+        return Page([log_answer(log) for log in page.logs], cursor_of(*page.next) if page.next else None)
+
+    @operation(
+        "GET",
+        _PATH + "/{log_id}",
+        scope=Scope.LOGS_READ,
+        answer=LogDetailAnswer,
+        errors=(UnknownLogError, LogSealedError),
+    )
+    async def get_log(self, call: Call, log_id: UUID) -> LogDetailAnswer:  # noqa: ARG002
+        """Return one log with its redacted bodies."""
+        return detail_answer(await self._logs.get(log_id))
+
+    @operation("DELETE", _PATH + "/{log_id}", scope=Scope.OPS_WRITE, answer=DeletedAnswer, errors=(UnknownLogError,))
+    async def hide_log(self, call: Call, log_id: UUID) -> DeletedAnswer:
+        """Hide one log: it is no longer listed, and goes with its month."""
+        return _deleted(await self._logs.hide([log_id], actor=call.principal.id), log_id)
+
+    @operation(
+        "DELETE", _PATH + "/{log_id}/permanent", scope=Scope.OPS_WRITE, answer=DeletedAnswer, errors=(UnknownLogError,)
+    )
+    async def delete_log(self, call: Call, log_id: UUID) -> DeletedAnswer:  # noqa: ARG002
+        """Remove one log for ever."""
+        return _deleted(await self._logs.delete([log_id]), log_id)
+
+    @operation("DELETE", _PATH + "/bulk", scope=Scope.OPS_WRITE, answer=DeletedAnswer)
+    async def delete_many(self, call: Call, body: BulkBody) -> DeletedAnswer:
+        """Hide many logs, or remove them for ever; the answer names those that were there."""
+        if body.permanent:
+            return DeletedAnswer(deleted=await self._logs.delete(body.ids))
+        return DeletedAnswer(deleted=await self._logs.hide(body.ids, actor=call.principal.id))
+
+    async def _enqueue(self, items: Sequence[Any], entries: Sequence[LogEntry | FaregateError]) -> Reply:
+        bodies = [
+            redacted_item(self._redactor, {**item, "id": entry.id}, valid=True)
+            for item, entry in zip(items, entries, strict=True)
+            if isinstance(entry, LogEntry)
+        ]
+        if bodies:
+            await self._transport.publish(FEATURE_LOG_QUEUE, [OutgoingMessage(exact_json.dumps(bodies))])
+        rejected = [rejection(index, error) for index, error in enumerate(entries) if isinstance(error, FaregateError)]
+        answer = LogsAnswer(accepted=len(bodies), duplicates=0, rejected=rejected)
+        return Reply(answer, message="Accepted", status=202, headers={"preference-applied": "respond-async"})
+
+
+def _items(content: Any) -> list[Any]:
+    if isinstance(content, dict):
+        return [content]
+    if not isinstance(content, list):
+        raise MalformedError("the body must be a JSON object or an array of objects")
+    items = cast("list[Any]", content)
+    if not 1 <= len(items) <= ITEMS_LIMIT:
+        raise InvalidError(f"an array holds 1 to {ITEMS_LIMIT} items, not {len(items)}")
+    return items
+
+
+def _entry(item: Any, call: Call, index: int) -> LogEntry | FaregateError:
+    """Return an item as an entry; without an id of its own, the call's `Idempotency-Key` makes one."""
+    try:
+        entry = entry_of(item)
+    except FaregateError as error:
+        return error
+    if entry.id is not None or call.idempotency_key is None:
+        return entry
+    key = sha256(f"{call.principal.id}\0{call.idempotency_key}".encode()).hexdigest()[:32]
+    return replace(entry, id=f"call:{key}:{index}")
+
+
+def _one(outcome: Recorded | FaregateError) -> Reply:
+    if isinstance(outcome, FaregateError):
+        raise outcome
+    return Reply(LoggedAnswer(id=outcome.id, duplicate=outcome.duplicate), message="Logged")
+
+
+def _many(outcomes: Sequence[Recorded | FaregateError]) -> Reply:
+    stored = [outcome for outcome in outcomes if isinstance(outcome, Recorded)]
+    answer = LogsAnswer(
+        accepted=len(stored),
+        duplicates=sum(outcome.duplicate for outcome in stored),
+        rejected=[rejection(index, o) for index, o in enumerate(outcomes) if isinstance(o, FaregateError)],
+        ids=[outcome.id for outcome in stored],
+    )
+    if not stored:
+        raise Refusal(InvalidError("No item could be stored; `rejected` says why for each"), answer.model_dump())
+    return Reply(answer, message="Logged")
+
+
+def _deleted(ids: Sequence[UUID], wanted: UUID) -> DeletedAnswer:
+    if not ids:
+        raise UnknownLogError(wanted)
+    return DeletedAnswer(deleted=ids)

@@ -1,0 +1,163 @@
+"""Bodies and answers of `/api/feature-usage-logs`."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from faregate.core.errors import FaregateError
+from faregate.core.fields import Body, Moment
+from faregate.feature_log.values import FeatureLog, LogFilter
+from faregate.gateway.schemas.base import Answer, PageQuery
+
+__all__ = [
+    "BulkBody",
+    "DeletedAnswer",
+    "LogAnswer",
+    "LogDetailAnswer",
+    "LogQuery",
+    "LoggedAnswer",
+    "LogsAnswer",
+    "detail_answer",
+    "log_answer",
+    "rejection",
+]
+
+
+class LoggedAnswer(Answer):
+    """One stored log; `duplicate`: it had been there before."""
+
+    id: UUID
+    duplicate: bool = False
+
+
+class Rejection(Answer):
+    """One item that was not stored, and why."""
+
+    index: int
+    error: Mapping[str, Any]
+
+
+class LogsAnswer(Answer):
+    """What became of an array; `ids` in the order of the accepted items."""
+
+    accepted: int
+    duplicates: int
+    rejected: Sequence[Rejection]
+    ids: Sequence[UUID] = ()
+
+
+class LogAnswer(Answer):
+    """One log as lists show it: without bodies."""
+
+    id: UUID
+    logged_at: datetime
+    user_id: str
+    user_email: str | None
+    feature_endpoint_id: str | None
+    feature_endpoint_value: str | None
+    usage_key: str | None
+    method: str
+    code: int
+    status: str
+    endpoint: str | None
+    type: str | None
+    duration_ms: int | None
+    deleted_at: datetime | None
+    deleted_by: str | None
+
+
+class LogDetailAnswer(LogAnswer):
+    """One log with its bodies, redacted as they are kept."""
+
+    payload: Any
+    response: Any
+    params: Any
+    query: Any
+
+
+class DeletedAnswer(Answer):
+    """Which logs were deleted."""
+
+    deleted: Sequence[UUID]
+
+
+class BulkBody(Body):
+    """`DELETE /api/feature-usage-logs/bulk`; `permanent` removes them for ever."""
+
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=1000)]
+    permanent: bool = False
+
+
+class LogQuery(PageQuery):
+    """Which logs; `from` is included, `to` is not; `q` is looked for in feature, endpoint, type and status."""
+
+    user_id: str | None = None
+    user_email: str | None = None
+    feature: str | None = Field(default=None, description="key or id")
+    usage_key: str | None = None
+    status: Literal["success", "failed"] | None = None
+    code: Annotated[int, Field(ge=100, le=599)] | None = None
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] | None = None
+    since: Moment | None = Field(default=None, alias="from")
+    until: Moment | None = Field(default=None, alias="to")
+    q: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    body: Annotated[str, Field(min_length=3, max_length=200)] | None = Field(
+        default=None, description="text in the bodies; only where they are not encrypted, and without an index"
+    )
+    deleted: bool = False
+
+    def filter(self) -> LogFilter:
+        """Return the filter."""
+        return LogFilter(
+            user_id=self.user_id,
+            user_email=self.user_email,
+            feature=self.feature,
+            usage_key=self.usage_key,
+            status=self.status,
+            code=self.code,
+            method=self.method,
+            since=self.since,
+            until=self.until,
+            text=self.q,
+            body_text=self.body,
+            deleted=self.deleted,
+        )
+
+
+def log_answer(log: FeatureLog) -> LogAnswer:
+    """Return one log without bodies."""
+    return LogAnswer(**_facts(log))
+
+
+def detail_answer(log: FeatureLog) -> LogDetailAnswer:
+    """Return one log with bodies."""
+    return LogDetailAnswer(**_facts(log), **log.bodies)
+
+
+def rejection(index: int, error: FaregateError) -> Rejection:
+    """Return why an item was not stored; its values are not repeated."""
+    described = {"code": error.code, "detail": error.detail, "param": error.param, **error.facts}
+    return Rejection(index=index, error={name: value for name, value in described.items() if value is not None})
+
+
+def _facts(log: FeatureLog) -> dict[str, Any]:
+    return {
+        "id": log.id,
+        "logged_at": log.logged_at,
+        "user_id": log.user_id,
+        "user_email": log.user_email,
+        "feature_endpoint_id": log.feature.id,
+        "feature_endpoint_value": log.feature.value,
+        "usage_key": log.usage_key,
+        "method": log.method,
+        "code": log.code,
+        "status": log.status,
+        "endpoint": log.endpoint,
+        "type": log.type,
+        "duration_ms": log.duration_ms,
+        "deleted_at": log.deleted_at,
+        "deleted_by": log.deleted_by,
+    }

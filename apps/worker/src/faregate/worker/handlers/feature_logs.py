@@ -1,0 +1,93 @@
+"""Feature log messages: one object or an array of them becomes logs; what cannot be stored is set aside redacted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from faregate.core import exact_json
+from faregate.core.errors import FaregateError
+from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery, ITransport, OutgoingMessage, RetryLater
+from faregate.core.logging import get_logger
+from faregate.core.redaction import IRedactor
+from faregate.feature_log.bodies import entry_of, redacted_item
+from faregate.feature_log.service import FeatureLogService
+from faregate.feature_log.values import LogEntry, Recorded
+from faregate.usage.bodies import bodies_in
+
+__all__ = ["FeatureLogHandler"]
+
+log = get_logger(__name__)
+
+_REDACTED = "redacted"
+"""The header of what was published by this handler: it may be kept as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One object of a message: an entry, or why it is none."""
+
+    data: Any
+    entry: LogEntry | FaregateError
+
+
+class FeatureLogHandler:
+    """Decides about feature log messages, a batch at a time.
+
+    A message that cannot be stored may hold secrets, so it is not kept as it came: a redacted copy goes through the
+    queue instead, and is the one that ends among the dead letters.
+    """
+
+    def __init__(self, logs: FeatureLogService, transport: ITransport, redactor: IRedactor) -> None:
+        self._logs = logs
+        self._transport = transport
+        self._redactor = redactor
+
+    async def handle(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Decision]]:
+        """Store all entries in one transaction; return what to do with each message.
+
+        Raises:
+            EngineUnavailableError: the database is away; nothing was decided.
+        """
+        messages = [(delivery, _items(delivery)) for delivery in deliveries]
+        entries = [item.entry for _, items in messages for item in items if isinstance(item.entry, LogEntry)]
+        outcomes = iter(await self._logs.record(entries) if entries else ())
+        decisions: list[tuple[Delivery, Decision]] = []
+        for delivery, items in messages:
+            results = [next(outcomes) if isinstance(item.entry, LogEntry) else item.entry for item in items]
+            decisions.append((delivery, await self._decide(delivery, items, results)))
+        return decisions
+
+    async def _decide(
+        self, delivery: Delivery, items: Sequence[_Item], results: Sequence[Recorded | FaregateError]
+    ) -> Decision:
+        failed = [(item, result) for item, result in zip(items, results, strict=True) if isinstance(result, Exception)]
+        if not failed:
+            return Ack()
+        if delivery.headers.get(_REDACTED) and len(items) == 1:
+            error = failed[0][1]
+            reason = self._redactor.text(f"{error.code}: {error.detail}")
+            return RetryLater(reason) if error.retryable else DeadLetter(reason)
+        copies = [OutgoingMessage(self._copy(delivery, item), {_REDACTED: True}) for item, _ in failed]
+        await self._transport.publish(delivery.queue, copies)
+        log.info("feature_logs_set_aside", items=len(items), failed=len(failed))
+        return Ack()
+
+    def _copy(self, delivery: Delivery, item: _Item) -> bytes:
+        if item.data is None:
+            return self._redactor.text(delivery.body.decode(errors="replace")).encode()
+        return exact_json.dumps(redacted_item(self._redactor, item.data, valid=isinstance(item.entry, LogEntry)))
+
+
+def _items(delivery: Delivery) -> list[_Item]:
+    try:
+        bodies = bodies_in(delivery.body)
+    except FaregateError as error:
+        return [_Item(None, error)]
+    return [_Item(data, _entry(data)) for data in bodies]
+
+
+def _entry(data: Any) -> LogEntry | FaregateError:
+    try:
+        return entry_of(data)
+    except FaregateError as error:
+        return error

@@ -1,0 +1,1 @@
+"""A translation bureau: its own application, with Faregate inside."""

@@ -1,0 +1,229 @@
+"""What of a record may be kept: secrets are replaced, sizes bounded, whatever cannot be understood is left out.
+
+Works on JSON-like values of any shape and never raises. Phone numbers, names and secrets without a telling name or look
+are not found: what must not be kept at all must not be sent.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Protocol, cast, runtime_checkable
+
+from faregate.core.secret_names import Secrecy, secrecy_of
+from faregate.core.secret_values import REDACTED, Look, SecretPattern, built_in_patterns, is_card_number
+
+__all__ = ["REDACTED", "IRedactor", "Redactor", "looks_like_credential"]
+
+TOO_DEEP = "[too deep]"
+CIRCULAR = "[circular]"
+UNREADABLE = "[unreadable]"
+
+_DEPTH_LIMIT = 32
+_TEXT_LIMIT = 16_384
+_ITEMS_LIMIT = 2_000
+_MARGIN = 1_024
+_SHORTEST_SECRET = 5
+_SHORTEST_CREDENTIAL = 12
+_NESTED_DEPTH = 4
+_JSON_STARTS = frozenset('{[" \n\r\t\ufeff')
+
+Patterns = tuple[SecretPattern, ...]
+
+
+@runtime_checkable
+class IRedactor(Protocol):
+    """Decides what of a record may be kept; must not raise, and must change nothing when applied again."""
+
+    def value(self, value: Any) -> Any:
+        """Return a JSON-like copy of `value` that may be kept."""
+        ...
+
+    def text(self, text: str) -> str:
+        """Return what of a text may be kept."""
+        ...
+
+
+class Redactor:
+    """Redacts by names (at any depth, in headers, query strings and JSON inside strings) and by the looks of values.
+
+    `extra_patterns` add kinds of values; `secrecy` replaces the rule for names.
+    """
+
+    def __init__(
+        self,
+        *,
+        with_emails: bool = True,
+        extra_patterns: Iterable[SecretPattern] = (),
+        secrecy: Callable[[str], Secrecy] = secrecy_of,
+        text_limit: int = _TEXT_LIMIT,
+    ) -> None:
+        self._extra = tuple(extra_patterns)
+        self._with_emails = with_emails
+        self._secrecy = secrecy
+        self._text_limit = text_limit
+
+    @property
+    def patterns(self) -> Patterns:
+        """All kinds of values that are replaced."""
+        return (*self._extra, *built_in_patterns(with_emails=self._with_emails))
+
+    def value(self, value: Any) -> Any:
+        try:
+            return _Walk(self._secrecy, self._hinted(value), self._text_limit).value(value)
+        except Exception:  # noqa: BLE001  whatever a host's object does when looked at, its request goes on
+            return UNREADABLE
+
+    def text(self, text: str) -> str:
+        try:
+            return _Walk(self._secrecy, self.patterns, self._text_limit).text(text)
+        except Exception:  # noqa: BLE001  as above
+            return UNREADABLE
+
+    def _hinted(self, value: Any) -> Patterns:
+        """Return the patterns that are worth trying anywhere in `value`: one look at all of it instead of many."""
+        try:
+            text = json.dumps(value, ensure_ascii=False, skipkeys=True, default=_nothing)
+        except (ValueError, RecursionError, TypeError):
+            return self.patterns
+        look = Look(text)
+        return tuple(pattern for pattern in self.patterns if pattern.hinted(look))
+
+
+class _Walk:
+    """One pass over one value."""
+
+    def __init__(self, secrecy: Callable[[str], Secrecy], patterns: Patterns, text_limit: int) -> None:
+        self._secrecy = secrecy
+        self._patterns = patterns
+        self._text_limit = text_limit
+        self._path: set[int] = set()
+        self._nested = 0
+
+    def value(self, value: Any, *, secret: Secrecy = Secrecy.OPEN) -> Any:
+        """Return a copy that may be kept; under a `secret` name texts (or everything) are replaced."""
+        if isinstance(value, str):
+            if not secret and len(value) < _SHORTEST_SECRET:
+                return value
+            return self._text_under(value, secret) if secret else self.text(value)
+        if value is None or isinstance(value, bool):
+            return value
+        if secret is Secrecy.ALL:
+            return REDACTED
+        if isinstance(value, int | float | Decimal):
+            return self._number(value)
+        if isinstance(value, Mapping | list | tuple | set | frozenset):
+            return self._guarded(cast("Any", value), secret)
+        return f"[{cast('type[Any]', type(value)).__name__}]"
+
+    def text(self, text: str) -> str:
+        """Return what of a text may be kept: JSON inside is walked, long ones are cut after redaction."""
+        kept = text if len(text) <= self._text_limit else text[: self._text_limit + _MARGIN]
+        if len(kept) >= _SHORTEST_SECRET:
+            kept = self._redacted(kept)
+        if len(text) <= self._text_limit:
+            return kept
+        return f"{kept[: self._text_limit]}… [{len(text)} characters]" if not text.endswith(" characters]") else kept
+
+    def _redacted(self, text: str) -> str:
+        if text[0] in _JSON_STARTS and text.lstrip()[:1] in {"{", "[", '"'}:
+            inner = self._json_inside(text)
+            if inner is not None:
+                return inner
+        if not self._patterns:
+            return text
+        look = Look(text)
+        for pattern in self._patterns:
+            if not pattern.hints or pattern.hinted(look):
+                text = pattern.expression.sub(pattern.replacement, text)
+        return text
+
+    def _json_inside(self, text: str) -> str | None:
+        if self._nested >= _NESTED_DEPTH:
+            return None
+        try:
+            content = json.loads(text, parse_float=Decimal)
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(content, dict | list | str):
+            return None
+        self._nested += 1
+        kept = self.value(content)
+        self._nested -= 1
+        return text if kept == content else json.dumps(kept, ensure_ascii=False, default=str)
+
+    def _text_under(self, text: str, secret: Secrecy) -> str:
+        if not text or (secret is Secrecy.TEXT and len(text) <= 9 and text.isdigit()):
+            return text
+        return REDACTED
+
+    def _number(self, value: float | Decimal) -> Any:
+        if isinstance(value, int) and value > 10**12:
+            return "[redacted:card]" if value < 10**19 and is_card_number(str(value)) else value
+        finite = value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
+        return value if finite else str(value)
+
+    def _guarded(self, value: Any, secret: Secrecy) -> Any:
+        if len(self._path) >= _DEPTH_LIMIT:
+            return TOO_DEEP
+        if id(value) in self._path:
+            return CIRCULAR
+        self._path.add(id(value))
+        try:
+            if isinstance(value, Mapping):
+                return self._mapping(cast("Mapping[Any, Any]", value), secret)
+            items: list[Any] = list(value)
+            return self._sequence(items, secret)
+        finally:
+            self._path.discard(id(value))
+
+    def _mapping(self, mapping: Mapping[Any, Any], secret: Secrecy) -> dict[str, Any]:
+        named = self._named_pair(mapping)
+        kept: dict[str, Any] = {}
+        for number, (key, item) in enumerate(mapping.items()):
+            if number >= _ITEMS_LIMIT:
+                kept["…"] = f"[{len(mapping)} entries]"
+                break
+            name = key if isinstance(key, str) else _key_text(key)
+            own = self._secrecy(name)
+            if name == named:
+                own = Secrecy.ALL
+            kept[self._key(name)] = self.value(item, secret=max(secret, own))
+        return kept
+
+    def _sequence(self, items: list[Any], secret: Secrecy) -> list[Any]:
+        if len(items) == 2 and isinstance(items[0], str) and self._secrecy(items[0]) is not Secrecy.OPEN:
+            return [items[0], self.value(items[1], secret=self._secrecy(items[0]))]  # a header as a pair
+        kept = [self.value(item, secret=secret) for item in items[:_ITEMS_LIMIT]]
+        return kept if len(items) <= _ITEMS_LIMIT else [*kept, f"[{len(items)} items]"]
+
+    def _named_pair(self, mapping: Mapping[Any, Any]) -> str | None:
+        """`{"name": "authorization", "value": "…"}`: return the key behind which the value stands."""
+        if len(mapping) > 6 or "value" not in mapping:
+            return None
+        for key in ("name", "key", "header", "field", "param"):
+            name = mapping.get(key)
+            if isinstance(name, str) and self._secrecy(name) is not Secrecy.OPEN:
+                return "value"
+        return None
+
+    def _key(self, name: str) -> str:
+        """A key can be a secret itself: `{"sk-…": 1}`."""
+        return name if len(name) < 12 and "@" not in name else self.text(name)
+
+
+def looks_like_credential(text: str | None) -> bool:
+    """Tell whether a text that should be a name is a token or a key: what nobody's id looks like."""
+    if text is None or len(text) < _SHORTEST_CREDENTIAL:
+        return False
+    patterns = [pattern for pattern in built_in_patterns() if pattern.name in {"pem", "jwt", "bearer", "key"}]
+    look = Look(text)
+    return any(pattern.hinted(look) and pattern.expression.search(text) is not None for pattern in patterns)
+
+
+def _key_text(key: Any) -> str:
+    return str(key) if isinstance(key, int | float | bool) or key is None else f"[{type(key).__name__}]"
+
+
+def _nothing(_value: Any) -> str:
+    return ""

@@ -1,0 +1,112 @@
+"""The body of a feature log, the same by HTTP and by queue."""
+
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BeforeValidator, Field, StrictInt, StrictStr, ValidationError, model_validator
+
+from faregate.core.errors import InvalidError
+from faregate.core.fields import Count, ExternalId, JsonObject, LooseBody, Moment
+from faregate.core.ids import check_user_id
+from faregate.core.redaction import IRedactor, looks_like_credential
+from faregate.feature_log.values import BODY_COLUMNS, FeatureNames, LogEntry
+
+__all__ = ["ITEMS_LIMIT", "FeatureLogBody", "entry_of", "redacted_item"]
+
+ITEMS_LIMIT = 1000
+
+
+_NAMES = ("user_id", "user_email", "usage_key", "feature_endpoint_id", "feature_endpoint_value", "id")
+"""What must be kept as it is, so that the log is found again."""
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+class FeatureLogBody(LooseBody):
+    """`POST /api/feature-usage-logs` and `feature_usage_queue`: one finished request to a feature."""
+
+    feature_endpoint_id: ExternalId | None = None
+    feature_endpoint_value: ExternalId | None = None
+    user_id: ExternalId
+    user_email: Annotated[StrictStr, Field(max_length=320)] | None = None
+    usage_key: ExternalId | None = None
+    method: Annotated[Literal["GET", "POST", "PUT", "PATCH", "DELETE"], BeforeValidator(_upper)]
+    payload: JsonObject | None = None
+    response: JsonObject | None = None
+    params: JsonObject | None = None
+    query: JsonObject | None = None
+    code: Annotated[StrictInt, Field(ge=100, le=599)]
+    status: Literal["success", "failed"]
+    endpoint: Annotated[StrictStr, Field(max_length=2000)] | None = None
+    type: Annotated[StrictStr, Field(max_length=200)] | None = None
+    duration_ms: Count | None = None
+    id: Annotated[StrictStr, Field(min_length=1, max_length=255)] | None = None
+    time: Moment | None = None
+
+    @model_validator(mode="after")
+    def _check_names(self) -> "FeatureLogBody":
+        if self.feature_endpoint_id is None and self.feature_endpoint_value is None:
+            raise ValueError("feature_endpoint_id or feature_endpoint_value is required")
+        check_user_id(self.user_id)
+        for name in _NAMES:
+            if looks_like_credential(getattr(self, name)):
+                raise ValueError(f"{name} looks like a credential; send the name, never a secret")
+        return self
+
+    def entry(self) -> LogEntry:
+        """Return the log in its final form."""
+        return LogEntry(
+            user_id=self.user_id,
+            feature=FeatureNames(self.feature_endpoint_id, self.feature_endpoint_value),
+            method=self.method,
+            code=self.code,
+            status=self.status,
+            user_email=self.user_email,
+            usage_key=self.usage_key,
+            payload=self.payload,
+            response=self.response,
+            params=self.params,
+            query=self.query,
+            endpoint=self.endpoint,
+            type=self.type,
+            duration_ms=self.duration_ms,
+            id=self.id,
+            time=self.time,
+        )
+
+
+def entry_of(data: Any) -> LogEntry:
+    """Return one object of a body as an entry.
+
+    Raises:
+        InvalidError: with the first wrong field as `param` and all of them as `fields`; values are not repeated.
+    """
+    try:
+        return FeatureLogBody.model_validate(data).entry()
+    except ValidationError as error:
+        fields = [
+            {"param": ".".join(map(str, problem["loc"])) or "body", "detail": _reason(problem["msg"])}
+            for problem in error.errors(include_input=False, include_url=False, include_context=False)
+        ]
+        raise InvalidError(
+            f"{fields[0]['param']}: {fields[0]['detail']}", param=fields[0]["param"], fields=fields
+        ) from None
+
+
+def redacted_item(redactor: IRedactor, item: Any, *, valid: bool) -> Any:
+    """Return one object of a body as it may wait in a queue or among dead letters: redacted, unknown fields left out.
+
+    The names of a `valid` one stay as they are; of another one nothing is taken on trust.
+    """
+    if not isinstance(item, dict):
+        return redactor.value(item)
+    fields = cast("dict[str, Any]", item)
+    kept = {name: value for name, value in fields.items() if name in FeatureLogBody.model_fields}
+    redacted = redactor.value(kept)
+    trusted = [name for name in kept if name not in {*BODY_COLUMNS, "endpoint", "type"}] if valid else []
+    return {**redacted, **{name: kept[name] for name in trusted}}
+
+
+def _reason(message: str) -> str:
+    return message.removeprefix("Value error, ")

@@ -1,0 +1,73 @@
+"""Wiring of feature logs."""
+
+from datetime import timedelta
+
+from dependency_injector import containers, providers
+
+from faregate.core.clock import IClock
+from faregate.core.database import Database
+from faregate.core.partitions import Partitions
+from faregate.core.redaction import IRedactor, Redactor
+from faregate.core.settings import Settings
+from faregate.core.subjects import Subjects
+from faregate.feature_log.interfaces import IFeatureNames, NamesAsGiven
+from faregate.feature_log.preparing import Preparer
+from faregate.feature_log.repository import LogRepository
+from faregate.feature_log.routes import Routes
+from faregate.feature_log.sealing import Sealer, parse_keys
+from faregate.feature_log.searching import LogSearch
+from faregate.feature_log.service import FeatureLogService
+
+__all__ = ["FeatureLogContainer"]
+
+
+def make_redactor(settings: Settings) -> Redactor:
+    """Return the redactor that the settings ask for."""
+    return Redactor(with_emails=settings.log_emails == "redact")
+
+
+def make_sealer(settings: Settings) -> Sealer:
+    """Return the sealer with the keys of the settings, or the one that seals nothing."""
+    return Sealer(parse_keys(settings.log_keys.get_secret_value() if settings.log_keys else None))
+
+
+def make_preparer(settings: Settings, redactor: IRedactor, sealer: Sealer) -> Preparer:
+    """Return what decides about entries."""
+    return Preparer(redactor, sealer, retention=timedelta(days=settings.log_retention_days))
+
+
+class FeatureLogContainer(containers.DeclarativeContainer):
+    """Needs `settings`, `database`, `subjects` and `clock`; takes `names` (a catalogue) and `redactor`;
+    exports `service`.
+    """
+
+    settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
+    database: providers.Provider[Database] = providers.Dependency(instance_of=Database)
+    subjects: providers.Provider[Subjects] = providers.Dependency(instance_of=Subjects)
+    clock: providers.Provider[IClock] = providers.Dependency(instance_of=IClock)
+    names: providers.Provider[IFeatureNames] = providers.Dependency(
+        instance_of=IFeatureNames, default=providers.Singleton(NamesAsGiven)
+    )
+    redactor: providers.Provider[IRedactor] = providers.Dependency(
+        instance_of=IRedactor, default=providers.Singleton(make_redactor, settings)
+    )
+
+    sealer: providers.Provider[Sealer] = providers.Singleton(make_sealer, settings)
+    preparer: providers.Provider[Preparer] = providers.Singleton(make_preparer, settings, redactor, sealer)
+    partitions: providers.Provider[Partitions] = providers.Singleton(Partitions, database, "feature_log")
+    routes: providers.Provider[Routes] = providers.Singleton(Routes, database)
+    repository: providers.Provider[LogRepository] = providers.Singleton(LogRepository, database)
+    search: providers.Provider[LogSearch] = providers.Singleton(LogSearch, database, routes, sealer)
+    service: providers.Provider[FeatureLogService] = providers.Singleton(
+        FeatureLogService,
+        database,
+        subjects,
+        clock,
+        names,
+        preparer,
+        partitions,
+        routes,
+        repository,
+        search,
+        sealer,
+    )

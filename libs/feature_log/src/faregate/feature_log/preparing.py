@@ -1,0 +1,118 @@
+"""From an entry to the row that is kept: redacted first, then digested, then sealed. No database here."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+from faregate.core.errors import FaregateError, InvalidError
+from faregate.core.ids import uuid7_at
+from faregate.core.redaction import IRedactor
+from faregate.feature_log.routes import endpoint_template
+from faregate.feature_log.sealing import Sealer, email_text
+from faregate.feature_log.values import BODY_COLUMNS, FeatureNames, LogEntry, Route
+
+__all__ = ["PreparedLog", "Preparer", "json_text"]
+
+_BODY_LIMIT_BYTES = 65_536
+_ID_WINDOW = timedelta(days=400)
+_BODY_WINDOW = timedelta(hours=24)
+_AHEAD = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedLog:
+    """A row of `feature_log` but for the numbers of subject and route; `digest` is what makes a resend known."""
+
+    log_id: UUID
+    logged_at: datetime
+    digest: UUID
+    digest_expires_at: datetime
+    user_id: str
+    route: Route
+    cells: tuple[Any, ...]
+    """code, failed, method, duration_ms, usage_key, endpoint, email_index, key_id, email, payload, response, params, query"""
+
+
+class Preparer:
+    """Decides what of an entry is kept."""
+
+    def __init__(self, redactor: IRedactor, sealer: Sealer, *, retention: timedelta) -> None:
+        self._redactor = redactor
+        self._sealer = sealer
+        self._retention = retention
+
+    def prepare(self, entry: LogEntry, names: FeatureNames, now: datetime) -> PreparedLog | FaregateError:
+        """Return the row, or why the entry cannot be kept."""
+        at = entry.time or now
+        if not now - self._retention <= at <= now + _AHEAD:
+            days = self._retention.days
+            return InvalidError(f"time: must lie within the last {days} days, and not ahead of now", param="time")
+        log_id = uuid7_at(at)
+        texts = [self._body(getattr(entry, column)) for column in BODY_COLUMNS]
+        endpoint = self._redactor.text(entry.endpoint or "")
+        digest, expires_at = self._digest(entry, texts, now)
+        email = email_text(entry.user_email) if entry.user_email else None
+        seal = self._sealer.seal
+        template = endpoint_template(endpoint)
+        return PreparedLog(
+            log_id=log_id,
+            logged_at=at,
+            digest=digest,
+            digest_expires_at=expires_at,
+            user_id=entry.user_id,
+            route=Route(names.value or names.id or "", names.id or "", template, self._redactor.text(entry.type or "")),
+            cells=(
+                entry.code,
+                entry.status == "failed",
+                entry.method,
+                entry.duration_ms,
+                entry.usage_key,
+                endpoint if endpoint != template else None,
+                self._sealer.index(email) if email else None,
+                self._sealer.key_id,
+                seal("email", log_id, email.encode() if email else None),
+                *(seal(column, log_id, text) for column, text in zip(BODY_COLUMNS, texts, strict=True)),
+            ),
+        )
+
+    def _body(self, body: Any) -> bytes | None:
+        if body is None:
+            return None
+        text = json_text(self._redactor.value(body))
+        if len(text) > _BODY_LIMIT_BYTES:
+            return json_text({"[too large]": f"{len(text)} bytes", "keys": sorted(body)[:100]})
+        return text
+
+    def _digest(self, entry: LogEntry, texts: Sequence[bytes | None], now: datetime) -> tuple[UUID, datetime]:
+        """By the caller's id, else by what is kept; of redacted texts, so that the digest tells nothing of a secret."""
+        if entry.id is not None:
+            return UUID(bytes=blake2b(b"id\0" + entry.id.encode(), digest_size=16).digest()), now + _ID_WINDOW
+        facts = (
+            *(entry.user_id, entry.user_email, entry.feature.id, entry.feature.value, entry.usage_key, entry.method),
+            *(entry.code, entry.status, entry.endpoint, entry.type, entry.duration_ms, entry.time),
+        )
+        hasher = blake2b(repr(facts).encode(), digest_size=16)
+        for text in texts:
+            hasher.update(b"\0-" if text is None else b"\0+" + text)
+        return UUID(bytes=hasher.digest()), now + _BODY_WINDOW
+
+
+def json_text(value: Any) -> bytes:
+    """Return JSON with the digits of numbers as they came."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=_number, separators=(",", ":")).encode(errors="replace")
+    except (ValueError, TypeError, RecursionError):
+        return b'"[unreadable]"'
+
+
+def _number(value: Any) -> Any:
+    """A decimal as the float that prints the same digits, or as text where none does."""
+    if isinstance(value, Decimal):
+        short = float(value)
+        return short if Decimal(repr(short)) == value else str(value)
+    return f"[{type(value).__name__}]"

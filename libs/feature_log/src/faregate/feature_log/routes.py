@@ -1,0 +1,97 @@
+"""Routes: the few combinations of feature, endpoint and type that many logs share, kept in memory."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.database import Database
+from faregate.feature_log.values import Route
+
+__all__ = ["Routes", "endpoint_template"]
+
+_REMEMBERED = 50_000
+_PLAIN_SEGMENT = re.compile(
+    r"(?=[^A-Za-z]*[A-Za-z])(?!(?:\D*\d){4})[A-Za-z0-9_.-]{1,40}|\{\w{1,40}\}|:[A-Za-z]\w{0,39}"
+)
+"""A part of a path that is no id: it has a letter, three digits at most, and is not long."""
+
+_FIND = """
+select r.route_id, r.feature_key, r.feature_id, r.endpoint, r.type
+from unnest(cast(:feature_key as text[]), cast(:feature_id as text[]), cast(:endpoint as text[]), cast(:type as text[]))
+  as w (feature_key, feature_id, endpoint, type)
+join faregate.feature_log_route r using (feature_key, feature_id, endpoint, type)
+"""
+
+_ADD = """
+insert into faregate.feature_log_route (feature_key, feature_id, endpoint, type)
+select w.feature_key, w.feature_id, w.endpoint, w.type
+from unnest(cast(:feature_key as text[]), cast(:feature_id as text[]), cast(:endpoint as text[]), cast(:type as text[]))
+  as w (feature_key, feature_id, endpoint, type)
+order by 1, 2, 3, 4
+on conflict do nothing
+"""
+
+_MATCHING = """
+select route_id from faregate.feature_log_route
+where (cast(:feature as text) is null or feature_key = :feature or feature_id = :feature)
+  and (cast(:pattern as text) is null
+       or concat_ws(' ', feature_key, feature_id, endpoint, type) ilike :pattern)
+"""
+
+
+class Routes:
+    """Finds and adds routes, in transactions of the caller."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[Route, int] = {}
+
+    def missing(self, routes: Iterable[Route]) -> set[Route]:
+        """Return those that this process does not know yet."""
+        return {route for route in routes if route not in self._known}
+
+    async def ensure(self, session: AsyncSession, routes: Iterable[Route]) -> Mapping[Route, int]:
+        """Return the numbers of all `routes`, adding the unknown ones in a fixed order. Remember them after the commit."""
+        wanted = _columns(sorted(routes, key=_order))
+        await self._database.rows(session, _ADD, **wanted)
+        rows = await self._database.rows(session, _FIND, **wanted)
+        return {Route(row.feature_key, row.feature_id, row.endpoint, row.type): row.route_id for row in rows}
+
+    def remember(self, numbers: Mapping[Route, int]) -> None:
+        """Keep numbers that are committed."""
+        if len(self._known) + len(numbers) > _REMEMBERED:
+            self._known.clear()
+        self._known.update(numbers)
+
+    def number(self, route: Route) -> int:
+        """Return the number of a known route."""
+        return self._known[route]
+
+    async def matching(self, session: AsyncSession, *, feature: str | None, text: str | None) -> list[int]:
+        """Return the routes of a feature (by key or id) that contain `text`, case aside."""
+        pattern = None
+        if text is not None:
+            pattern = "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"
+        rows = await self._database.rows(session, _MATCHING, feature=feature, pattern=pattern)
+        return [row.route_id for row in rows]
+
+
+def endpoint_template(endpoint: str) -> str:
+    """Return an endpoint without query, and with `{id}` for each part that looks like one."""
+    scheme, found, rest = endpoint.partition("://")
+    path = (rest if found else endpoint).partition("?")[0].partition("#")[0]
+    parts = [part if not part or _PLAIN_SEGMENT.fullmatch(part) else "{id}" for part in path.split("/")]
+    return (scheme + found if found else "") + "/".join(parts)[:300]
+
+
+def _columns(routes: Iterable[Route]) -> dict[str, list[Any]]:
+    kept = list(routes)
+    return {
+        name: [getattr(route, name) for route in kept] for name in ("feature_key", "feature_id", "endpoint", "type")
+    }
+
+
+def _order(route: Route) -> tuple[str, ...]:
+    return (route.feature_key, route.feature_id, route.endpoint, route.type)

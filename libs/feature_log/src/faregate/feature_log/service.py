@@ -1,0 +1,186 @@
+"""Feature logs: record, find, show, delete."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.clock import IClock
+from faregate.core.database import Database
+from faregate.core.errors import FaregateError
+from faregate.core.partitions import Month, Partitions
+from faregate.core.subjects import Subjects
+from faregate.feature_log.errors import UnknownLogError
+from faregate.feature_log.interfaces import IFeatureNames
+from faregate.feature_log.preparing import PreparedLog, Preparer
+from faregate.feature_log.repository import LogRepository
+from faregate.feature_log.routes import Routes
+from faregate.feature_log.sealing import Sealer
+from faregate.feature_log.searching import LogSearch
+from faregate.feature_log.values import (
+    BODY_COLUMNS,
+    FeatureLog,
+    FeatureNames,
+    LogEntry,
+    LogFilter,
+    LogPage,
+    Recorded,
+    Route,
+)
+
+__all__ = ["FeatureLogService"]
+
+
+class FeatureLogService:
+    """Records what requests to features were and how they ended; both methods (queue and HTTP) come here."""
+
+    def __init__(
+        self,
+        database: Database,
+        subjects: Subjects,
+        clock: IClock,
+        names: IFeatureNames,
+        preparer: Preparer,
+        partitions: Partitions,
+        routes: Routes,
+        repository: LogRepository,
+        search: LogSearch,
+        sealer: Sealer,
+    ) -> None:
+        self._database = database
+        self._subjects = subjects
+        self._clock = clock
+        self._names = names
+        self._preparer = preparer
+        self._partitions = partitions
+        self._routes = routes
+        self._repository = repository
+        self._search = search
+        self._sealer = sealer
+
+    async def record(self, entries: Sequence[LogEntry]) -> Sequence[Recorded | FaregateError]:
+        """Store entries, redacted, in one transaction; return what became of each, in their order.
+
+        Safe to repeat: an entry with the same `id`, or within 24 hours the same content, is stored once.
+
+        Raises:
+            EngineUnavailableError: the database is away; nothing was stored.
+        """
+        now = self._clock.now()
+        names = await self._names.complete_names([(entry.feature.id, entry.feature.value) for entry in entries])
+        pairs = zip(entries, names, strict=True)
+        prepared = [self._preparer.prepare(entry, FeatureNames(*name), now) for entry, name in pairs]
+        first: dict[UUID, PreparedLog] = {}
+        for log in prepared:
+            if isinstance(log, PreparedLog):
+                first.setdefault(log.digest, log)
+        owners = await self._store(list(first.values()), now)
+        told: set[UUID] = set()
+        return [_recorded(log, owners, told) for log in prepared]
+
+    async def get(self, log_id: UUID) -> FeatureLog:
+        """Return one log with its bodies, also one that was hidden.
+
+        Raises:
+            UnknownLogError: there is none.
+            LogSealedError: it cannot be opened.
+        """
+        async with self._database.transaction(read_only=True) as session:
+            row = await self._repository.one(session, log_id)
+        if row is None:
+            raise UnknownLogError(log_id)
+        return self._log(row, with_bodies=True)
+
+    async def find(
+        self, wanted: LogFilter, *, before: tuple[datetime, UUID] | None = None, limit: int = 100
+    ) -> LogPage:
+        """Return logs without bodies, newest first; `before` continues after a page's `next`."""
+        async with self._database.transaction(read_only=True) as session:
+            rows = await self._search.find(session, wanted, before=before, limit=limit + 1)
+        logs = [self._log(row, with_bodies=False) for row in rows[:limit]]
+        more = len(rows) > limit
+        return LogPage(logs, (logs[-1].logged_at, logs[-1].id) if more else None)
+
+    async def of_usage(self, usage_key: str) -> Sequence[FeatureLog]:
+        """Return all logs of one use of a feature, newest first, without bodies: what a story of the use tells."""
+        return (await self.find(LogFilter(usage_key=usage_key), limit=100)).logs
+
+    async def hide(self, ids: Sequence[UUID], *, actor: str) -> Sequence[UUID]:
+        """Delete softly: the logs are no longer found, and gone with their month. Return which were there."""
+        async with self._database.transaction() as session:
+            return await self._repository.soft_delete(session, ids, actor=actor, now=self._clock.now()) if ids else []
+
+    async def delete(self, ids: Sequence[UUID]) -> Sequence[UUID]:
+        """Delete for ever; return which were there."""
+        async with self._database.transaction() as session:
+            return await self._repository.delete(session, ids) if ids else []
+
+    async def _store(self, logs: Sequence[PreparedLog], now: datetime) -> Mapping[UUID, UUID]:
+        if not logs:
+            return {}
+        await self._partitions.ensure({Month.of(log.logged_at) for log in logs})
+        await self._learn({log.route for log in logs})
+        return await self._database.run(lambda session: self._write(session, logs, now))
+
+    async def _learn(self, routes: set[Route]) -> None:
+        missing = self._routes.missing(routes)
+        if missing:
+            self._routes.remember(await self._database.run(lambda session: self._routes.ensure(session, missing)))
+
+    async def _write(self, session: AsyncSession, logs: Sequence[PreparedLog], now: datetime) -> Mapping[UUID, UUID]:
+        owners = await self._repository.claim(session, logs, now)
+        new = [log for log in logs if owners[log.digest] == log.log_id]
+        if new:
+            subjects = await self._subjects.ensure(session, {log.user_id for log in new})
+            await self._repository.add(
+                session,
+                [
+                    (
+                        log.logged_at,
+                        log.log_id,
+                        subjects[log.user_id].subject_id,
+                        self._routes.number(log.route),
+                        *log.cells,
+                    )
+                    for log in new
+                ],
+            )
+        return owners
+
+    def _log(self, row: Any, *, with_bodies: bool) -> FeatureLog:
+        email = self._sealer.open("email", row.log_id, row.key_id, row.email)
+        return FeatureLog(
+            id=row.log_id,
+            logged_at=row.logged_at,
+            user_id=row.user_id,
+            user_email=email.decode() if email is not None else None,
+            feature=FeatureNames(row.feature_id, row.feature_key),
+            usage_key=row.usage_key,
+            method=row.method,
+            code=row.code,
+            status="failed" if row.failed else "success",
+            endpoint=row.endpoint,
+            type=row.type,
+            duration_ms=row.duration_ms,
+            deleted_at=row.deleted_at,
+            deleted_by=row.deleted_by,
+            bodies={name: self._body(row, name) for name in BODY_COLUMNS} if with_bodies else {},
+        )
+
+    def _body(self, row: Any, column: str) -> Any:
+        text = self._sealer.open(column, row.log_id, row.key_id, cast("bytes | None", getattr(row, column)))
+        return None if text is None else json.loads(text)
+
+
+def _recorded(
+    log: PreparedLog | FaregateError, owners: Mapping[UUID, UUID], told: set[UUID]
+) -> Recorded | FaregateError:
+    if isinstance(log, FaregateError):
+        return log
+    owner = owners[log.digest]
+    duplicate = owner != log.log_id or owner in told
+    told.add(owner)
+    return Recorded(owner, duplicate)

@@ -1,0 +1,112 @@
+"""Method A over a real RabbitMQ: published, confirmed, settled once; and what happens without it."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from client.conftest import Line
+
+from faregate.client import Accepted, CreditsClient, ModelUsage, Retry, SyncCreditsClient
+from faregate.client.broker import SETTLE_MULTIMODEL_QUEUE, Broker
+from faregate.client.errors import Unavailable
+from support.apps import KEY, Gateway, open_gateway, running_worker, settings_for
+
+GPT = ModelUsage("gpt-4o", 1000, 100)
+
+
+@pytest.fixture
+async def gateway(database_url: str, broker_url: str) -> AsyncIterator[Gateway]:
+    """A gateway and a worker on RabbitMQ."""
+    settings = settings_for(database_url, broker_url=broker_url)
+    async with open_gateway(settings) as gateway, running_worker(settings):
+        await gateway.feature("ai_chat_v1", min_credits=2)
+        await gateway.grant("ada", 10)
+        yield gateway
+
+
+@pytest.fixture
+def line(gateway: Gateway) -> Line:
+    return Line(gateway)
+
+
+async def _balance(gateway: Gateway, wanted: str) -> Decimal:
+    balance = Decimal(-1)
+    for _ in range(200):
+        balance = (await gateway.get("/api/wallets/ada")).data["balance"]
+        if balance == Decimal(wanted):
+            break
+        await asyncio.sleep(0.05)
+    return balance
+
+
+async def test_a_ride_is_settled_by_the_broker_while_the_gateway_is_away(
+    gateway: Gateway, line: Line, quick: Retry, broker_url: str
+) -> None:
+    async with CreditsClient("http://gateway", KEY, broker_url=broker_url, transport=line, retry=quick) as credits:
+        async with credits.charge("ai_chat_v1", user_id="ada") as ride:
+            ride.add("gpt-4o", input_tokens=1000, output_tokens=100)
+            line.cut = True
+        again = await credits.settle_via_queue("ai_chat_v1", user_id="ada", usage_key=ride.usage_key, usages=[GPT])
+
+    assert ride.outcome == Accepted(ride.usage_key, "broker") == again
+    assert await _balance(gateway, "9.58") == Decimal("9.58")
+
+
+def _dead_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+async def test_a_dead_broker_falls_back_to_the_gateway_and_then_to_the_spool(
+    gateway: Gateway, line: Line, quick: Retry, tmp_path: Path
+) -> None:
+    nobody = f"amqp://guest:guest@127.0.0.1:{_dead_port()}/"
+    async with CreditsClient(
+        "http://gateway", KEY, broker_url=nobody, transport=line, retry=quick, spool_dir=tmp_path
+    ) as credits:
+        go = await credits.authorize("ai_chat_v1", user_id="ada")
+        first = await credits.settle_via_queue("ai_chat_v1", user_id="ada", usage_key=go.usage_key, usages=[GPT])
+        line.cut = True
+        second = await credits.settle_via_queue("ai_chat_v1", user_id="ada", usage_key="k", usages=[GPT])
+        line.cut = False
+
+    assert (first.by, second.by) == ("gateway", "spool")
+    assert await _balance(gateway, "9.16") == Decimal("9.16")
+
+
+async def test_a_message_that_no_queue_takes_is_not_called_published(broker_url: str) -> None:
+    """Without `mandatory`, RabbitMQ confirms such a message and drops it."""
+    broker = Broker(broker_url, timeout_seconds=5)
+    with pytest.raises(Unavailable):
+        await broker.publish("nothing", b"{}")
+    await broker.aclose()
+
+
+async def test_a_broker_that_comes_back_is_used_again(gateway: Gateway, broker_url: str) -> None:
+    broker = Broker(broker_url, timeout_seconds=5)
+    await broker.publish(SETTLE_MULTIMODEL_QUEUE, b"{}")
+    assert broker._connection is not None
+    await broker._connection.close()
+
+    published = 0
+    for _ in range(3):
+        try:
+            await broker.publish(SETTLE_MULTIMODEL_QUEUE, b"{}")
+            published += 1
+        except Unavailable:
+            pass
+    await broker.aclose()
+    assert published >= 2
+
+
+async def test_the_sync_client_publishes_too(gateway: Gateway, broker_url: str) -> None:
+    def settle() -> Accepted:
+        with SyncCreditsClient("http://nowhere.invalid", KEY, broker_url=broker_url) as credits:
+            return credits.settle_via_queue("ai_chat_v1", user_id="ada", usage_key="k", usages=[GPT])
+
+    assert (await asyncio.to_thread(settle)).by == "broker"
+    assert await _balance(gateway, "9.58") == Decimal("9.58")

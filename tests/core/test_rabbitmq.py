@@ -1,0 +1,352 @@
+"""What only the RabbitMQ transport promises: it survives what brokers do, and lives with what others made."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import aiormq
+import pytest
+from aiormq.exceptions import ChannelPreconditionFailed
+from structlog.testing import capture_logs
+
+from faregate.core.errors import EngineUnavailableError
+from faregate.core.interfaces import Ack, Backlog, DeadLetter, Delivery, IConsumer, OutgoingMessage, RetryLater
+from faregate.core.queues import PUBLIC_QUEUES
+from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
+from faregate.core.rabbitmq.topology import DEAD_QUEUE, retry_queue
+from faregate.core.rabbitmq.transport import RabbitTransport
+from support.rabbitmq import RabbitServer, publish_nameless
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+async def transport(broker_url: str) -> AsyncIterator[RabbitTransport]:
+    async with opened(broker_url) as transport:
+        yield transport
+
+
+@asynccontextmanager
+async def opened(url: str, **options: Any) -> AsyncGenerator[RabbitTransport]:
+    transport = RabbitTransport(url, **options)
+    await transport.open()
+    try:
+        yield transport
+    finally:
+        await transport.close()
+
+
+@asynccontextmanager
+async def consuming(transport: RabbitTransport, queue: str = QUEUE) -> AsyncGenerator[IConsumer]:
+    consumer = await transport.consume(queue)
+    try:
+        yield consumer
+    finally:
+        await consumer.close()
+
+
+@asynccontextmanager
+async def plain_channel(url: str) -> AsyncGenerator[aiormq.abc.AbstractChannel]:
+    """A channel of somebody else."""
+    connection = await aiormq.connect(url)
+    try:
+        yield await connection.channel()
+    finally:
+        await connection.close()
+
+
+def _messages(*bodies: str) -> list[OutgoingMessage]:
+    return [OutgoingMessage(body.encode()) for body in bodies]
+
+
+async def _take(consumer: IConsumer, count: int) -> list[Delivery]:
+    taken: list[Delivery] = []
+    while len(taken) < count:
+        more = await consumer.take(100, wait_seconds=5)
+        assert more, f"{len(taken)} of {count} messages came"
+        taken += more
+    return taken
+
+
+async def _once_it_answers(ask: Callable[[], Awaitable[T]]) -> T:
+    """A node that has just started refuses for a moment: its quorum queues have no leader yet."""
+    async with asyncio.timeout(40):
+        while True:
+            try:
+                return await ask()
+            except EngineUnavailableError:
+                await asyncio.sleep(0.5)
+
+
+async def _until_lost(consumer: IConsumer, seconds: float) -> EngineUnavailableError:
+    """Take until the consumer says that it is lost."""
+    async with asyncio.timeout(seconds):
+        while True:
+            try:
+                await consumer.take(10, wait_seconds=1)
+            except EngineUnavailableError as error:
+                return error
+
+
+async def test_a_restart_of_the_broker_loses_nothing_that_was_confirmed(
+    rabbitmq_server: RabbitServer, transport: RabbitTransport
+) -> None:
+    """Confirmed messages survive, undecided ones come again, a publisher that was connected goes on by itself."""
+    await transport.publish(QUEUE, _messages(*"abc"))
+    first = await transport.consume(QUEUE)
+    taken = await _take(first, 3)
+
+    await asyncio.to_thread(rabbitmq_server.stop)
+    with pytest.raises(EngineUnavailableError, match="RabbitMQ"):
+        await transport.publish(QUEUE, _messages("nobody there"))
+    with pytest.raises(EngineUnavailableError, match="connecting to"):
+        await transport.consume(QUEUE)
+    await _until_lost(first, 5)
+    with pytest.raises(EngineUnavailableError):
+        await first.decide([(delivery, Ack()) for delivery in taken])
+    await first.close()
+    await asyncio.to_thread(rabbitmq_server.start)
+
+    await _once_it_answers(lambda: transport.publish(QUEUE, _messages("d")))
+    second = await _once_it_answers(lambda: transport.consume(QUEUE))
+    again = await _take(second, 4)
+    await second.decide([(delivery, Ack()) for delivery in again])
+    with pytest.raises(EngineUnavailableError, match="they come again"):
+        await second.decide([(taken[0], Ack())])
+    await second.close()
+    assert {delivery.body for delivery in again} == {b"a", b"b", b"c", b"d"}
+    assert (await transport.backlog(QUEUE)).depth == 0
+
+
+async def test_a_frozen_broker_is_noticed_and_left(
+    rabbitmq_server: RabbitServer, broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a heartbeat of 1 s a dead peer is noticed within (1 + 1) x 3 s, the default of 10 s takes 33 s."""
+    monkeypatch.setattr("faregate.core.rabbitmq.publisher.RPC_SECONDS", 1)
+    async with opened(f"{broker_url}?heartbeat=1") as transport:
+        await transport.publish(QUEUE, _messages("a"))
+        consumer = await transport.consume(QUEUE)
+        await _take(consumer, 1)
+        rabbitmq_server.freeze()
+        try:
+            with pytest.raises(EngineUnavailableError, match="not confirmed"):
+                await transport.publish(QUEUE, _messages("b"))
+            await _until_lost(consumer, 9)
+            await consumer.close()
+        finally:
+            rabbitmq_server.thaw()
+        await transport.publish(QUEUE, _messages("c"))
+        async with consuming(transport) as another:
+            bodies = {delivery.body for delivery in await _take(another, 2)}
+
+    assert {b"a", b"c"} <= bodies <= {b"a", b"b", b"c"}
+
+
+async def test_a_cancelled_consumer_says_so_and_the_next_one_finds_a_queue(
+    broker_url: str, transport: RabbitTransport
+) -> None:
+    """The broker cancels consumers when a queue is deleted or its leader moves; the channel stays open, in silence."""
+    async with consuming(transport) as consumer:
+        async with plain_channel(broker_url) as channel:
+            await channel.queue_delete(QUEUE)
+        error = await _until_lost(consumer, 5)
+    assert "cancelled" in error.detail
+
+    async with consuming(transport) as another:
+        await transport.publish(QUEUE, _messages("after"))
+        assert [delivery.body for delivery in await _take(another, 1)] == [b"after"]
+
+
+async def test_a_publisher_never_meets_a_missing_queue(broker_url: str, transport: RabbitTransport) -> None:
+    async with plain_channel(broker_url) as channel:
+        for queue in PUBLIC_QUEUES:
+            await channel.queue_delete(queue)
+    await transport.publish(QUEUE, _messages("kept"))
+
+    assert (await transport.backlog(QUEUE)).depth == 1
+    assert [(await transport.backlog(queue)).depth for queue in PUBLIC_QUEUES] == [1, 0, 0, 0]
+
+
+async def test_a_message_that_finds_no_queue_raises_and_its_neighbours_are_stored(transport: RabbitTransport) -> None:
+    """Without `mandatory` the broker confirms and forgets it; with one message id for two, their outcomes swap."""
+    good = [transport.publish(QUEUE, _messages(str(number))) for number in range(20)]
+    lost = [transport.publish("no_such_queue", _messages("lost")) for _ in range(5)]
+    outcomes = await asyncio.gather(*good, *lost, return_exceptions=True)
+
+    assert outcomes[:20] == [None] * 20
+    assert [type(outcome) for outcome in outcomes[20:]] == [EngineUnavailableError] * 5
+    assert "no such queue" in str(outcomes[-1])
+    assert (await transport.backlog(QUEUE)).depth == 20
+
+
+async def test_the_queues_are_there_before_anybody_publishes(broker_url: str, transport: RabbitTransport) -> None:
+    """Quorum queues, four delays, and dead letters that the broker hands over at least once."""
+    safe: dict[str, Any] = {
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+        "x-dead-letter-exchange": "",
+    }
+    async with plain_channel(broker_url) as channel:
+        for queue in PUBLIC_QUEUES:
+            arguments: dict[str, Any] = {
+                "x-queue-type": "quorum",
+                "x-delivery-limit": 200,
+                "x-dead-letter-routing-key": DEAD_QUEUE,
+            }
+            await channel.queue_declare(queue, durable=True, arguments={**arguments, **safe})
+        for seconds in (5, 30, 300, 3600):
+            arguments = {"x-queue-type": "quorum", "x-message-ttl": seconds * 1000, **safe}
+            await channel.queue_declare(retry_queue(seconds), durable=True, arguments=arguments)
+
+
+async def test_the_classic_type_is_what_a_plain_durable_assertion_expects(broker_url: str) -> None:
+    async with opened(broker_url, queue_type="classic") as transport, plain_channel(broker_url) as channel:
+        for queue in PUBLIC_QUEUES:
+            await channel.queue_declare(queue, durable=True)
+        assert (await transport.backlog(QUEUE)).depth == 0
+
+
+async def test_a_queue_that_exists_with_other_arguments_is_used_as_it_is_and_told(broker_url: str) -> None:
+    async with plain_channel(broker_url) as channel:
+        await channel.queue_declare(QUEUE, durable=True, arguments={"x-max-priority": 3})
+        await channel.basic_publish(b"theirs", routing_key=QUEUE)
+
+    with capture_logs() as logs:
+        async with opened(broker_url) as transport, consuming(transport) as consumer:
+            await transport.publish(QUEUE, _messages("ours"))
+            bodies = [delivery.body for delivery in await _take(consumer, 2)]
+
+    told = [entry for entry in logs if entry["event"] == "queue_differs"]
+    assert bodies == [b"theirs", b"ours"]
+    assert [entry["queue"] for entry in told] == [QUEUE], "once per process, not per connection"
+    assert "inequivalent arg" in told[0]["reason"]
+    async with plain_channel(broker_url) as channel:
+        with pytest.raises(ChannelPreconditionFailed):
+            await channel.queue_declare(QUEUE, durable=True)
+
+
+async def test_an_acknowledgement_never_covers_what_is_undecided(transport: RabbitTransport) -> None:
+    await transport.publish(QUEUE, _messages(*"abcde"))
+    async with consuming(transport) as consumer:
+        a, b, _c, d, _e = await _take(consumer, 5)
+        await consumer.decide([(b, Ack()), (a, Ack()), (d, Ack())])
+
+    async with consuming(transport) as another:
+        again = await _take(another, 2)
+    assert [(delivery.body, delivery.redelivered, delivery.attempt) for delivery in again] == [
+        (b"c", True, 1),
+        (b"e", True, 1),
+    ]
+
+
+async def test_a_message_of_somebody_else_needs_nothing_but_a_body(broker_url: str, transport: RabbitTransport) -> None:
+    await publish_nameless(broker_url, QUEUE, b"plain")
+    async with consuming(transport) as consumer:
+        (delivery,) = await _take(consumer, 1)
+
+    assert (delivery.body, delivery.message_id, delivery.published_at) == (b"plain", None, None)
+    assert (delivery.attempt, delivery.redelivered, delivery.headers) == (1, False, {})
+
+
+@pytest.mark.parametrize("headers", [{"x-attempt": "many"}, {"x-attempt": -1}, {"x-attempt": True}])
+async def test_what_a_stranger_writes_into_our_headers_does_no_harm(
+    broker_url: str, transport: RabbitTransport, headers: dict[str, Any]
+) -> None:
+    async with plain_channel(broker_url) as channel:
+        properties = aiormq.spec.Basic.Properties(headers=headers)
+        await channel.basic_publish(b"x", routing_key=QUEUE, properties=properties)
+    async with consuming(transport) as consumer:
+        (delivery,) = await _take(consumer, 1)
+
+    assert delivery.attempt == 1
+
+
+async def test_a_message_keeps_its_name_through_retry_burial_and_replay(broker_url: str) -> None:
+    """Who has no usage key is charged once by that name."""
+    async with opened(broker_url, retry_delays_seconds=(0.2,)) as transport, consuming(transport) as consumer:
+        await publish_nameless(broker_url, QUEUE, b"x")
+        names: list[str | None] = []
+        decisions: Sequence[Any] = (RetryLater("busy"), DeadLetter("no"), Ack())
+        for decision in decisions:
+            (delivery,) = await _take(consumer, 1)
+            names.append(delivery.message_id)
+            await consumer.decide([(delivery, decision)])
+            letters = [letter async for letter in transport.dead_letters()]
+            await transport.replay([letter.id for letter in letters])
+
+    assert names[0] is None
+    assert names[1] is not None
+    assert names[1] == names[2]
+
+
+async def test_a_message_that_kills_its_consumers_is_set_aside_by_the_broker(
+    broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("faregate.core.rabbitmq.topology.DELIVERY_LIMIT", 2)
+    async with opened(broker_url) as transport:
+        await transport.publish(QUEUE, _messages("killer"))
+        for _ in range(3):
+            async with consuming(transport) as consumer:
+                await _take(consumer, 1)
+        letters: list[Any] = []
+        async with asyncio.timeout(10):
+            while not letters:
+                letters = [letter async for letter in transport.dead_letters(queue=QUEUE)]
+
+        assert letters[0].reason == "delivered too often without a decision"
+        assert abs(letters[0].dead_at - datetime.now(UTC)) < timedelta(minutes=1)
+        assert await transport.replay([letters[0].id]) == 1
+        assert (await transport.backlog(QUEUE)).depth == 1
+
+
+async def test_reading_dead_letters_leaves_them_and_their_order(transport: RabbitTransport) -> None:
+    async with consuming(transport) as consumer:
+        await transport.publish(QUEUE, _messages(*"abcde"))
+        await consumer.decide(
+            [(delivery, DeadLetter(f"no {delivery.body!r}")) for delivery in await _take(consumer, 5)]
+        )
+
+    first = [letter async for letter in transport.dead_letters()]
+    second = [letter async for letter in transport.dead_letters()]
+    assert [letter.body for letter in first] == [b"a", b"b", b"c", b"d", b"e"]
+    assert first == second
+    assert [letter async for letter in transport.dead_letters(queue="another")] == []
+
+
+async def test_the_age_of_a_backlog_is_a_bound_that_errs_towards_older(
+    broker_url: str, transport: RabbitTransport
+) -> None:
+    """RabbitMQ does not tell it. What is held is known; what waits is younger than what came before it."""
+    await transport.publish(QUEUE, _messages("before"))
+    async with opened(broker_url) as fresh:
+        assert await fresh.backlog(QUEUE) == Backlog(1, None), "nothing is known of its past"
+
+        async with consuming(fresh) as consumer:
+            (delivery,) = await _take(consumer, 1)
+            held = await fresh.backlog(QUEUE)
+            await consumer.decide([(delivery, Ack())])
+        assert held == Backlog(1, delivery.published_at)
+
+        assert await fresh.backlog(QUEUE) == Backlog(0, None)
+        empty_at = datetime.now(UTC)
+        await transport.publish(QUEUE, _messages("after"))
+        waiting = await fresh.backlog(QUEUE)
+        assert waiting.depth == 1
+        assert waiting.oldest_at is not None
+        assert waiting.oldest_at <= empty_at
+
+
+async def test_a_thousand_at_once_are_confirmed(transport: RabbitTransport) -> None:
+    await transport.publish(QUEUE, _messages(*map(str, range(1000))))
+
+    assert (await transport.backlog(QUEUE)).depth == 1000
+
+
+async def test_an_address_that_lets_nobody_in_is_told(broker_url: str) -> None:
+    wrong = broker_url.replace("guest:guest", "guest:secret")
+    with pytest.raises(EngineUnavailableError, match="connecting to") as caught:
+        await RabbitTransport(wrong).open()
+
+    assert "secret" not in caught.value.detail
