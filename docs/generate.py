@@ -60,8 +60,8 @@ def http_page(operations: Sequence[Operation]) -> str:
         lines += ["", f"### {tag}", "", "| call | what | scope | users | |", "| --- | --- | --- | --- | --- |"]
         for operation in operations:
             if operation.tag == tag:
-                scope = f"`{operation.scope}`" if operation.scope else "–"
-                own = "own data" if operation.own else "–"
+                scope = f"`{operation.scope}`" if operation.scope else "-"
+                own = "own data" if operation.own else "-"
                 key = "key" if operation.idempotent else ""
                 call = f"`{operation.method} {operation.path}`"
                 lines.append(f"| {call} | {operation.summary} | {scope} | {own} | {key} |")
