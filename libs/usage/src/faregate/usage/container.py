@@ -8,8 +8,8 @@ from faregate.core.partitions import Partitions
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
 from faregate.credit.service import CreditService
-from faregate.usage.definitions import DefinitionRepository
 from faregate.usage.buffering import BufferedRecorder
+from faregate.usage.definitions import DefinitionRepository
 from faregate.usage.directory import DatabaseDirectory
 from faregate.usage.event_history import EventHistory
 from faregate.usage.event_repository import EventRepository
@@ -24,6 +24,7 @@ from faregate.usage.interfaces import (
     NoHistory,
     NoQuotas,
 )
+from faregate.usage.meter_catalog import MeterCatalog
 from faregate.usage.price_repository import PriceRepository
 from faregate.usage.prices import PriceService
 from faregate.usage.pricing import PriceBook
@@ -118,6 +119,7 @@ class UsageContainer(containers.DeclarativeContainer):
     history: providers.Provider[EventHistory] = providers.Singleton(
         EventHistory, database, subjects, events, partitions, recorder
     )
+    meters: providers.Provider[MeterCatalog] = providers.Singleton(MeterCatalog, database)
     buffered: providers.Provider[BufferedRecorder] = providers.Factory(
         BufferedRecorder,
         recorder,

@@ -41,7 +41,7 @@ def _event(random: Random, number: int, time: datetime, users: int) -> dict[str,
         "id": f"e{number}", "source": "bench", "user_id": f"user-{int(random.random() ** 2 * users)}", "time": time,
     }  # fmt: skip
     share = number % 10
-    if share >= 8:  # noqa: PLR2004
+    if share >= 8:
         return {**event, "meter": _METERS[number % 4], "quantity": random.randrange(1, 100)}
     event |= {
         "service": _SERVICES[service],
@@ -58,6 +58,6 @@ def _event(random: Random, number: int, time: datetime, users: int) -> dict[str,
             "credits": cost * 120, "cost_usd": cost, "latency_ms": latency, "status": 200,
         }  # fmt: skip
     return event | {
-        "latency_ms": latency, "status": 500 if random.random() < 0.02 else 200, "country": random.choice(_COUNTRIES),  # noqa: PLR2004
+        "latency_ms": latency, "status": 500 if random.random() < 0.02 else 200, "country": random.choice(_COUNTRIES),
         "device": random.choice(_DEVICES),
     }  # fmt: skip
