@@ -42,7 +42,7 @@ class MeterCatalog:
             )
         if meter.unit_price_usd is not None and meter.unit_price_usd < 0:
             raise InvalidError("unit_price_usd must not be negative", param="unit_price_usd")
-        values = {"name": meter.name, "unit": meter.unit, "aggregation": meter.aggregation}
+        values: dict[str, Any] = {"name": meter.name, "unit": meter.unit, "aggregation": meter.aggregation}
         values |= {"unit_price_usd": meter.unit_price_usd, "description": meter.description}
         async with self._database.transaction() as session:
             await self._database.rows(session, _PUT, **values)
