@@ -82,6 +82,12 @@ class Patterns:
         median, p95, p99 = (percentile(counts, percent) for percent in (50, 95, 99))
         return MeterStats(meter, number, total, average, median, p95, p99)
 
+    async def meter_value(self, question: Question, meter: str, aggregation: str = "sum") -> Decimal:
+        """Return the value of a meter in the range: its `sum`, `count`, `max`, `unique` users or `latest` quantity."""
+        asked = replace(question, filters=replace(question.filters, meter=meter))
+        async with self._database.transaction(read_only=True) as session:
+            return await self._raw.meter_value(session, asked, aggregation)
+
     async def trends(self, question: Question, *, amount: Amount = "requests") -> Sequence[Trend]:
         """Return each day beside the day before and the same weekday before; the days before the range are looked up."""
         earlier = replace(question, range=replace(question.range, start=question.range.start - timedelta(days=8)))

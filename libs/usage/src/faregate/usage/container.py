@@ -24,6 +24,7 @@ from faregate.usage.interfaces import (
     NoHistory,
     NoQuotas,
 )
+from faregate.usage.meter_catalog import MeterCatalog
 from faregate.usage.organizations import OrganizationService
 from faregate.usage.price_repository import PriceRepository
 from faregate.usage.prices import PriceService
@@ -119,6 +120,7 @@ class UsageContainer(containers.DeclarativeContainer):
     history: providers.Provider[EventHistory] = providers.Singleton(
         EventHistory, database, subjects, events, partitions, recorder
     )
+    meters: providers.Provider[MeterCatalog] = providers.Singleton(MeterCatalog, database)
     buffered: providers.Provider[BufferedRecorder] = providers.Factory(
         BufferedRecorder,
         recorder,

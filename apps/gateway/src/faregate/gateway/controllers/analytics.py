@@ -10,23 +10,25 @@ from faregate.gateway.auth import Scope
 from faregate.gateway.operation import Call, Controller, Reply, operation
 from faregate.gateway.schemas import analytics as shapes
 from faregate.gateway.schemas.analytics import (
-    AnalyticsQuery,
     DashboardAnswer,
-    DistributionQuery,
-    MeterQuery,
     MetricsAnswer,
-    MetricsQuery,
     ModelAnswer,
     PartAnswer,
-    PeaksQuery,
     PointAnswer,
     ReturnAnswer,
-    SeriesQuery,
     ServiceAnswer,
     StatsAnswer,
     TopUserAnswer,
-    TopUsersQuery,
     TrendAnswer,
+)
+from faregate.gateway.schemas.analytics_query import (
+    AnalyticsQuery,
+    DistributionQuery,
+    MeterQuery,
+    MetricsQuery,
+    PeaksQuery,
+    SeriesQuery,
+    TopUsersQuery,
     TrendsQuery,
 )
 
