@@ -9,8 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from faregate.cli.benches.ground import machine, private_ground
 from faregate.cli.benches.hot_wallet import HotWallet, storm
-from faregate.cli.benches.settling import Settlements, measure_settlements
-from faregate.cli.benches.starting import Starts, measure_starts
+from faregate.cli.benches.settle_rate import Settlements, measure_settlements
+from faregate.cli.benches.start_rate import Starts, measure_starts
 from faregate.cli.options import Output
 from faregate.cli.output import errors, print_json, print_table
 from faregate.core import aio
