@@ -42,7 +42,7 @@ def log(user: str, text: str, number: int, **more: Any) -> dict[str, Any]:
 
 
 async def live(gateway: Gateway, user: str, email: str, text: str) -> None:
-    await gateway.feature("chat", access={"users": [ID, "bela"]})
+    await gateway.feature("chat")
     await gateway.put(f"/api/wallets/{user}", {"email": email, "organization_id": "acme"})
     await gateway.put(f"/api/wallets/{user}", {"organization_id": None})
     await gateway.grant(user, 100, reason="welcome")

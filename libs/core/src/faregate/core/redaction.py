@@ -167,18 +167,19 @@ class _Walk:
         return value if finite else None
 
     def _guarded(self, value: Any, secret: Secrecy) -> Any:
+        own = id(value)
         if len(self._path) >= _DEPTH_LIMIT:
             return REDACTED if secret else TOO_DEEP
-        if id(value) in self._path:
+        if own in self._path:
             return REDACTED if secret else CIRCULAR
-        self._path.add(id(value))
+        self._path.add(own)
         try:
             if isinstance(value, Mapping):
                 return self._mapping(cast("Mapping[Any, Any]", value), secret)
             items: list[Any] = list(value)
             return self._sequence(items, secret)
         finally:
-            self._path.discard(id(value))
+            self._path.discard(own)
 
     def _mapping(self, mapping: Mapping[Any, Any], secret: Secrecy) -> dict[str, Any]:
         named = self._named_pair(mapping)
