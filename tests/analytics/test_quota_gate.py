@@ -10,6 +10,7 @@ from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.quotas.levels import Level
 from faregate.analytics.quotas.periods import Period
 from faregate.analytics.quotas.service import QuotaService
+from faregate.core import exact_json
 from faregate.core.clock import SystemClock
 from faregate.core.container import CoreContainer
 from faregate.core.database import Database
@@ -21,6 +22,10 @@ from support.library import Library
 from support.quotas import spec
 
 NOW = SystemClock().now()
+ENDPOINT = """
+insert into faregate.webhook_endpoint (endpoint_id, url, events, secret, created_by)
+values (gen_random_uuid(), 'https://x.example', array['usage.alert'], 'whsec_x', 'test')
+"""
 
 
 @pytest.fixture
@@ -52,7 +57,7 @@ async def ride(library: Library, user: str, key: str) -> None:
             user_id=user,
             feature=FeatureRef("chat", "chat"),
             usage_key=key,
-            usages=[ModelUsage("gpt-4o", tokens={"input_tokens": 100, "output_tokens": 50})],
+            usages=(ModelUsage("gpt-4o", tokens={"input_tokens": 100, "output_tokens": 50}),),
         )
     )
 
@@ -85,7 +90,7 @@ async def test_what_has_begun_may_settle_though_the_quota_is_used_up_meanwhile(
             user_id="ada",
             feature=FeatureRef("chat", "chat"),
             usage_key="begun",
-            usages=[ModelUsage("gpt-4o", tokens={"input_tokens": 1000})],
+            usages=(ModelUsage("gpt-4o", tokens={"input_tokens": 1000}),),
         )
     )
 
@@ -132,3 +137,28 @@ async def test_totals_count_each_measure_for_each_kind_of_owner(lab: Any) -> Non
         2, 17, Decimal("3.5"), 0,
     ]  # fmt: skip
     assert [await used("*", name) for name in ("requests", "storage", "nothing")] == [2, Decimal("2.5"), 0]
+
+
+async def test_subscribers_of_usage_alert_are_told_by_webhook(lab: Any) -> None:
+    """One delivery per alert and endpoint, written in the transaction that fires; nothing personal waits in it."""
+    core = lab.library.core
+    quotas = QuotasContainer(
+        settings=core.settings(),
+        database=lab.database,
+        subjects=core.subjects,
+        clock=core.clock,
+        announcer=core.announcer,
+    ).service()
+    async with lab.database.transaction() as session:
+        await lab.database.rows(session, ENDPOINT)
+    await quotas.put(spec(10, owner_id="ada", meter="storage"))
+    await lab.recorder.record([{"user_id": "ada", "meter": "storage", "quantity": 8}])
+    await quotas.check()
+    await quotas.check()
+
+    async with lab.database.transaction() as session:
+        rows = await lab.database.rows(session, "select event_type, payload from faregate.webhook_delivery")
+    ((kind, payload),) = [(row.event_type, exact_json.loads(row.payload)) for row in rows]
+    assert (kind, payload["data"]["level"], payload["data"]["used"]) == ("usage.alert", "warning", 8)
+    assert list(payload["people"]) == ["owner_id"]
+    assert b"ada" not in rows[0].payload

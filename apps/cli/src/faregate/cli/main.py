@@ -25,7 +25,21 @@ COMMANDS = {
     "statement": ("bookkeeping:statement", "Print what happened to one wallet, or to all, in a period."),
     "import": ("bookkeeping:import_openings", "Bring opening balances from a CSV file."),
     "digest": ("bookkeeping:digest", "Print one hash that anchors the whole ledger."),
+    "usage": ("usage:usage", "Record what was used, ask about it, export and archive it."),
+    "quotas": ("quotas:quotas", "Set limits on use, and see how they stand."),
+    "alerts": ("quotas:alerts", "Check quotas now, and read what was told."),
     "dlq": ("dlq:dlq", "Read, replay and drop messages that could not be handled."),
+    "logs": ("logs:logs", "Find feature logs, delete, archive and restore them, rotate their keys."),
+    "privacy": ("privacy:privacy", "Show everything that is held on a user; erase what names them."),
+    "tour": ("tour:tour", "Show what Faregate does, by doing it on a private database."),
+    "keys": ("keys:keys", "Make, list, rotate and revoke server API keys."),
+    "audit": ("audit:audit", "Search who did what."),
+    "backup": ("backup:backup", "Write the whole database into one file."),
+    "restore": ("backup:restore", "Put a backup back, and prove its balances."),
+    "features": ("features:features", "Look at what is sold, and define it from a file."),
+    "plans": ("plans:plans", "Look at plans, and define them from a file."),
+    "prices": ("prices:prices", "Look at prices, set them, quote, and price what was parked."),
+    "organizations": ("organizations:organizations", "Decide how organisations pay, and who belongs to them."),
     "doctor": ("doctor:doctor", "Look at everything that is needed, and say how to mend what is broken."),
 }
 
@@ -35,8 +49,12 @@ EXTRAS = {
     "httpx2": "cli",
     "starlette": "gateway",
     "uvicorn": "gateway",
+    "jwt": "gateway",
+    "limits": "gateway",
+    "prometheus_client": "gateway",
     "aiormq": "worker",
     "pamqp": "worker",
+    "aiosmtplib": "worker",
 }
 """The optional part of the distribution that brings each module."""
 

@@ -32,6 +32,7 @@ from faregate.worker.handlers.settlement import SettlementHandler
 from faregate.worker.handlers.top_up import TopUpHandler
 from faregate.worker.handlers.usage_events import UsageEventHandler
 from faregate.worker.jobs import make_jobs
+from faregate.worker.metering import metering_jobs
 from faregate.worker.webhooks import WebhookDeliverer
 from faregate.worker.worker import Worker
 
@@ -87,6 +88,13 @@ class WorkerContainer(containers.DeclarativeContainer):
         announcer=core.container.announcer,
         progress=core.container.heartbeats,
     )
+    analytics = providers.Container(
+        AnalyticsContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+    )
     channels: providers.Provider[Sequence[IAlertChannel]] = providers.Singleton(
         make_channels, settings, core.container.clock
     )
@@ -97,13 +105,7 @@ class WorkerContainer(containers.DeclarativeContainer):
         subjects=core.container.subjects,
         clock=core.container.clock,
         channels=channels,
-    )
-    analytics = providers.Container(
-        AnalyticsContainer,
-        settings=settings,
-        database=core.container.database,
-        subjects=core.container.subjects,
-        clock=core.container.clock,
+        announcer=core.container.announcer,
     )
     usage = providers.Container(
         UsageContainer,
@@ -148,14 +150,20 @@ class WorkerContainer(containers.DeclarativeContainer):
         settings.provided.settle_batch_size,
         settings.provided.broker_url,
     )
+    metering: providers.Provider[Sequence[Job]] = providers.Singleton(
+        metering_jobs,
+        quotas.container.service,
+        quotas.container.deliverer,
+        analytics.container.roller,
+        analytics.container.archive,
+    )
     jobs: providers.Provider[Sequence[Job]] = providers.Singleton(
         make_jobs,
         core.container.database,
         credit.container.service,
         usage.container.upkeep,
-        analytics.container.roller,
-        quotas.container.service,
-        quotas.container.deliverer,
+        feature_log.container.retention,
+        metering,
     )
     schedule: providers.Provider[Schedule] = providers.Singleton(
         Schedule, core.container.database, core.container.clock, jobs

@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 
-from faregate.analytics.quotas.delivering import AlertDeliverer
-from faregate.analytics.quotas.service import QuotaService
-from faregate.analytics.rolling import Roller
 from faregate.core.database import Database
 from faregate.core.logging import get_logger
 from faregate.core.schedule import Job
 from faregate.credit.service import CreditService
+from faregate.feature_log.retention import LogRetention
 from faregate.usage.event_upkeep import EventUpkeep
 
 __all__ = ["make_jobs"]
@@ -16,16 +14,14 @@ __all__ = ["make_jobs"]
 log = get_logger(__name__)
 
 _SWEEP_SIZE = 500
-_WATCH_QUOTAS_SECONDS = 30.0
 
 
 def make_jobs(
     database: Database,
     credit: CreditService,
     upkeep: EventUpkeep,
-    roller: Roller,
-    quotas: QuotaService,
-    deliverer: AlertDeliverer,
+    log_retention: LogRetention,
+    metering: Sequence[Job],
 ) -> Sequence[Job]:
     """Return the jobs of a worker."""
 
@@ -39,17 +35,10 @@ def make_jobs(
         if swept:
             log.info("wallets_swept", wallets=swept)
 
-    async def watch_quotas() -> None:
-        """Fire the alerts that are due, and deliver what waits."""
-        fired = await quotas.check()
-        delivered = await deliverer.deliver_due()
-        if fired or delivered:
-            log.info("quotas_watched", fired=len(fired), delivered=delivered)
-
     return [
         Job("sweep_wallets", 5.0, sweep_wallets),
-        Job("roll_up_usage", 5.0, roller.run),
         Job("make_event_partitions", "17 3 * * *", upkeep.make_partitions),
         Job("forget_event_keys", "47 3 * * *", upkeep.forget),
-        Job("watch_quotas", _WATCH_QUOTAS_SECONDS, watch_quotas),
+        Job("keep_feature_logs", 3600.0, log_retention.sweep),
+        *metering,
     ]

@@ -2,8 +2,12 @@
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.archiving import EventArchive
+from faregate.analytics.exports.service import ExportService
 from faregate.analytics.facts import FactReader
 from faregate.analytics.hold_history import HoldHistory
+from faregate.analytics.meters.repository import MeterRepository
+from faregate.analytics.meters.service import MeterService
 from faregate.analytics.patterns import Patterns
 from faregate.analytics.raw_repository import RawRepository
 from faregate.analytics.rolling import Roller
@@ -19,7 +23,9 @@ __all__ = ["AnalyticsContainer"]
 
 
 class AnalyticsContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `subjects` and `clock`; exports `service`, `patterns`, `roller` and `hold_history`."""
+    """Needs `settings`, `database`, `subjects` and `clock`; exports `service`, `patterns`, `roller`, `hold_history`,
+    `archive`, `meters` and `exports`.
+    """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
     database: providers.Provider[Database] = providers.Dependency(instance_of=Database)
@@ -31,6 +37,20 @@ class AnalyticsContainer(containers.DeclarativeContainer):
     facts: providers.Provider[FactReader] = providers.Singleton(FactReader, raw, rollups, subjects)
     partitions: providers.Provider[Partitions] = providers.Singleton(Partitions, database, "usage_event")
     roller: providers.Provider[Roller] = providers.Singleton(Roller, database, partitions)
+    archive: providers.Provider[EventArchive] = providers.Singleton(
+        EventArchive,
+        database,
+        partitions,
+        roller,
+        clock,
+        directory=settings.provided.usage_archive_dir,
+        keep_days=settings.provided.usage_retention_days,
+        late_days=settings.provided.late_event_days,
+    )
+    meters: providers.Provider[MeterService] = providers.Singleton(
+        MeterService, database, providers.Singleton(MeterRepository, database)
+    )
+    exports: providers.Provider[ExportService] = providers.Singleton(ExportService, database, clock)
     service: providers.Provider[AnalyticsService] = providers.Singleton(AnalyticsService, database, facts, subjects)
     patterns: providers.Provider[Patterns] = providers.Singleton(
         Patterns, service, raw, database, credit_price_usd=settings.provided.credit_price_usd

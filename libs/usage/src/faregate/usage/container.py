@@ -25,6 +25,7 @@ from faregate.usage.interfaces import (
     NoQuotas,
 )
 from faregate.usage.meter_catalog import MeterCatalog
+from faregate.usage.organizations import OrganizationService
 from faregate.usage.price_repository import PriceRepository
 from faregate.usage.prices import PriceService
 from faregate.usage.pricing import PriceBook
@@ -58,8 +59,8 @@ def pricing_policy(settings: Settings) -> PricingPolicy:
 
 class UsageContainer(containers.DeclarativeContainer):
     """Needs `settings`, `database`, `subjects`, `credit` and `clock`; takes `extra_strategies`, `directory`, `quotas`
-    and `hold_history`; exports `service`, `catalog`, `factory`, `prices`, `members`, `wallets`, `recorder`, `history`
-    and `partitions`.
+    and `hold_history`; exports `service`, `catalog`, `factory`, `prices`, `price_service`, `repricer`, `members`,
+    `organizations`, `wallets`, `recorder`, `history` and `partitions`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -153,7 +154,10 @@ class UsageContainer(containers.DeclarativeContainer):
         settled_events,
         allow_unstarted=settings.provided.allow_unstarted,
     )
-    wallets: providers.Provider[WalletService] = providers.Singleton(WalletService, database, credit, subjects, members)
+    wallets: providers.Provider[WalletService] = providers.Singleton(
+        WalletService, database, credit, subjects, members, catalog
+    )
+    organizations: providers.Provider[OrganizationService] = providers.Singleton(OrganizationService, database, members)
     price_service: providers.Provider[PriceService] = providers.Singleton(
         PriceService, database, prices, price_repository, definitions, clock
     )

@@ -1,14 +1,14 @@
 """`faregate bench`: what must hold under load, measured on a private database."""
 
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from faregate.cli.benches.contention import Round, contend
 from faregate.cli.benches.filling import fill
@@ -24,8 +24,16 @@ from faregate.core.migrate import upgrade
 __all__ = ["app", "private_database"]
 
 app = App(name="bench", help="Measure what must hold under load, on a private PostgreSQL that is thrown away.")
+for _name in ("settle", "start", "hot_wallet"):
+    app.command(f"faregate.cli.commands.bench_process:{_name}", name=_name.replace("_", "-"))
+
+app.command("faregate.cli.commands.bench_logs:redaction", help="Time the redaction of secrets, and fuzz it.")
+app.command(
+    "faregate.cli.commands.bench_logs:logs", help="Feature logs: ingest beside raw COPY, search over a million."
+)
 app.command("faregate.cli.commands.bench_usage:ingest", help="Usage events: taken in beside raw COPY.")
 app.command("faregate.cli.commands.bench_usage:queries", help="Analytics: the dashboard's questions over a month.")
+app.command("faregate.cli.commands.bench_export:export", name="export")
 
 _VERIFY_SECONDS = 10
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -76,7 +84,7 @@ async def _contention(attempts: int, connections: int, wallets: tuple[int, ...],
                     attempts=each,
                     connections=connections,
                     seed=seed,
-                    on_progress=lambda done, task=task: progress.update(task, completed=done),
+                    on_progress=_teller(progress, task),
                 )
             rounds.append(played)
     async with private_database(connections + 4) as database:
@@ -94,7 +102,7 @@ async def _verification(transfers: int, wallets: int) -> int:
                 database,
                 transfers=transfers,
                 wallets=wallets,
-                on_progress=lambda done: progress.update(task, completed=done),
+                on_progress=_teller(progress, task),
             )
         took: list[float] = []
         for since_heads in (False, True):
@@ -105,6 +113,10 @@ async def _verification(transfers: int, wallets: int) -> int:
     limit = _VERIFY_SECONDS * transfers / 1_000_000
     console.print(f"full: {took[0]:.2f} s (limit {limit:.2f} s); incremental, nothing new: {took[1]:.2f} s")
     return 0 if took[0] <= limit and not found.drifts else 1
+
+
+def _teller(progress: Progress, task: TaskID) -> Callable[[int], None]:
+    return lambda done: progress.update(task, completed=done)
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """What can be exported, as SQL: columns, where they come from, and what they add up to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +84,7 @@ class Selection:
         """Return the statement that yields the totals in one row."""
         return f"select {', '.join(f'{sql} as {name}' for name, sql in self.totals.items())} {self.body}"
 
-    def _list(self, expression: Any) -> str:
+    def _list(self, expression: Callable[[Column], str]) -> str:
         return ", ".join(f"{expression(column)} as {column.name}" for column in self.columns)
 
 

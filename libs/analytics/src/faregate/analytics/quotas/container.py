@@ -15,6 +15,7 @@ from faregate.analytics.quotas.totals import FactTotals
 from faregate.core.clock import IClock
 from faregate.core.database import Database
 from faregate.core.errors import ConfigurationError, InvalidError
+from faregate.core.events import IAnnouncer, Silence
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
 
@@ -39,7 +40,7 @@ def names_of(channels: Sequence[IAlertChannel]) -> Sequence[str]:
 
 
 class QuotasContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `subjects` and `clock`; takes `channels`, where alerts are delivered, and `totals`;
+    """Needs `settings`, `database`, `subjects` and `clock`; takes `channels`, where alerts are delivered, `announcer` and `totals`;
     exports `service`, `gate` and `deliverer`.
     """
 
@@ -49,6 +50,9 @@ class QuotasContainer(containers.DeclarativeContainer):
     clock: providers.Provider[IClock] = providers.Dependency(instance_of=IClock)
     channels: providers.Provider[Sequence[IAlertChannel]] = providers.Dependency(
         instance_of=Sequence, default=providers.List()
+    )
+    announcer: providers.Provider[IAnnouncer] = providers.Dependency(
+        instance_of=IAnnouncer, default=providers.Singleton(Silence)
     )
     totals: providers.Provider[IUsageTotals] = providers.Dependency(
         instance_of=IUsageTotals, default=providers.Singleton(FactTotals, database)
@@ -66,6 +70,7 @@ class QuotasContainer(containers.DeclarativeContainer):
         clock,
         thresholds=providers.Callable(thresholds_of, settings),
         channels=providers.Callable(names_of, channels),
+        announcer=announcer,
     )
     gate: providers.Provider[QuotaGate] = providers.Singleton(QuotaGate, database, repository, totals, clock)
     deliverer: providers.Provider[AlertDeliverer] = providers.Singleton(
