@@ -93,7 +93,10 @@ async def test_a_voided_grant_is_gone_but_for_what_a_hold_protects(gateway: Gate
     voided = await gateway.post(path, {"reason": "given in error"})
     await gateway.post("/api/credits-process/void", {"usage_key": "k", "user_id": "ada"})
 
+    newest = (await gateway.get("/api/wallets/ada/transactions")).data[0]
+
     assert (voided.data["grant"]["status"], voided.data["balance"], voided.data["credits"]) == ("voided", 6, 0)
+    assert (newest["kind"], newest["amount"], newest["reason"]) == ("grant_void", -6, "given in error")
     assert (await gateway.get("/api/wallets/ada")).data["balance"] == 0
 
 
