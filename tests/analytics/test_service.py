@@ -31,10 +31,17 @@ FACTS = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-async def filled(lab: Lab) -> Lab:
-    report = await lab.recorder.record(FACTS)
+@pytest.fixture(params=["raw", "half rolled up", "rolled up"])
+async def filled(request: pytest.FixtureRequest, lab: Lab) -> Lab:
+    """The facts, in every state of preparation: the answers are the same."""
+    half = 0 if request.param == "raw" else 4
+    await lab.recorder.record(FACTS[:half])
+    if half:
+        await lab.analytics.roller().run()
+    report = await lab.recorder.record(FACTS[half:])
     assert report.rejected == ()
+    if request.param == "rolled up":
+        await lab.analytics.roller().run()
     return lab
 
 
@@ -79,7 +86,7 @@ async def test_breakdowns_and_filters(filled: Lab) -> None:
     failed = await filled.service.metrics(Question(RANGE, Filters(status="error", country=None)))
     nobody = await filled.service.metrics(Question(RANGE, Filters(user_id="nobody")))
 
-    assert [(s.value, s.measures.requests) for s in services] == [("search", 2), ("chat", 1)]
+    assert [(s.value, s.measures.requests) for s in services] == [("search", 2), ("chat", 1), ("storage", 0)]
     assert {c.value: c.measures.requests for c in countries} == {"DE": 1, None: 0}
     assert acme.measures.total_credits == 1
     assert organizations[0].value in {None, "acme"}
@@ -93,7 +100,7 @@ async def test_a_series_has_every_period_of_the_callers_day(filled: Lab) -> None
     hours = await filled.service.series(Question(RANGE), "hour")
 
     assert [(p.measures.requests, p.unique_users) for p in utc] == [(1, 1), (2, 2), (0, 0)]
-    assert [p.period for p in india][0] == DAY - timedelta(hours=5, minutes=30)
+    assert india[0].period == DAY - timedelta(hours=5, minutes=30)
     assert [p.measures.requests for p in india] == [1, 1, 1, 0]
     assert len(hours) == 72
 
@@ -118,3 +125,17 @@ def test_ranges_are_half_open_and_begin_at_the_callers_midnight() -> None:
     for start, end, zone in [("x", None, "UTC"), ("2026-04-02", "2026-04-01", "UTC"), (None, None, "Mars/Base")]:
         with pytest.raises(InvalidError):
             time_range(start, end, zone, now=now)
+
+
+async def test_holds_are_sized_by_what_uses_have_cost(lab: Lab) -> None:
+    """A percentile of the feature's own uses, once there are 20; lines and requests of one use are one cost."""
+    now, history = datetime.now(UTC), lab.analytics.hold_history()
+    few = [fact("anna", 1, feature_key="few", usage_key=f"f{n}", credits=9) | {"time": now} for n in range(19)]
+    many = [fact("anna", 1, feature_key="f", usage_key=f"k{n}", credits=n) | {"time": now} for n in range(1, 101)]
+    lines = [event | {"kind": "line", "model": "m", "credits": 1} for event in many]
+    await lab.recorder.record([*few, *many, *lines])
+
+    async with lab.database.transaction() as session:
+        found = await history.percentiles(session, [("f", Decimal(95)), ("few", Decimal(95)), ("f", Decimal(50))])
+
+    assert found == [96, None, 51]

@@ -77,7 +77,22 @@ async def test_the_guides_utilities_run_against_gateway_and_broker(
     assert "nothing" in said["unknown"]
     assert said["wrong settlement"]["status"] == 422
     assert "required" in said["wrong settlement"]["data"]["message"]
+    assert said["log by queue"] is True
+    assert said["log by API"]["status"] == 201
+    logs = await _logs(gateway, 2)
+    assert {log["endpoint"] for log in logs} == {"/by-queue", "/by-api"}
+    assert {log["usage_key"] for log in logs} == {said["authorize"]["usage_key"]}
     assert await _balance(gateway, Decimal("9.16")) == Decimal("9.16")  # two uses of 0.42, by either method
+
+
+async def _logs(gateway: Gateway, wanted: int) -> list[dict[str, Any]]:
+    logs: list[dict[str, Any]] = []
+    for _ in range(200):
+        logs = (await gateway.get("/api/feature-usage-logs?user_id=ada")).data
+        if len(logs) == wanted:
+            break
+        await asyncio.sleep(0.05)
+    return logs
 
 
 async def _balance(gateway: Gateway, wanted: Decimal) -> Decimal:

@@ -74,6 +74,8 @@ async def test_a_wrong_key_or_address_is_told(line: Line, quick: Retry) -> None:
             await wrong.authorize("ai_chat_v1", user_id="ada")
     with pytest.raises(InvalidCall, match="http://"):
         CreditsClient("gateway:8080", KEY)
+    with pytest.raises(InvalidCall, match="api_key"):
+        CreditsClient("http://gateway", "fg_…")
 
 
 @pytest.mark.parametrize("failure", ["lost", "unanswered", 503, 429])

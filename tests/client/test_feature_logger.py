@@ -4,12 +4,14 @@ import asyncio
 import logging
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
 from faregate.client import FeatureLogger, Retry
 from faregate.client.fake_gateway import FakeGateway, one_credit
+from support.apps import KEY, Gateway, open_gateway, running_worker, settings_for
 
 RECORD = {"feature_endpoint_id": "chat", "user_id": "ada", "method": "POST", "code": 200, "status": "success"}
 
@@ -91,3 +93,32 @@ async def test_a_bounded_spool_drops_rather_than_fills_the_disk(gateway: FakeGat
 
     assert logger.dropped > 0
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 1000
+
+
+async def test_at_a_real_gateway_records_are_stored_once_and_wrong_ones_are_counted(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings_for(database_url)
+    async with open_gateway(settings) as gateway, running_worker(settings):
+        logger = FeatureLogger("http://gateway", KEY, transport=httpx2.ASGITransport(gateway.app))
+        assert await logger.dispatch_to_api({**RECORD, "id": "one"}) is not None
+        assert await logger.dispatch_to_api({**RECORD, "id": "one"}) is not None
+        assert await logger.dispatch_to_api({**RECORD, "code": "wrong"}) is None
+        logger.dispatch_to_queue({**RECORD, "endpoint": "/queued"})
+        logger.dispatch_to_queue({**RECORD, "status": "perhaps"})
+        await logger.aclose()
+        found = await _logs(gateway, 2)
+
+    assert {log["endpoint"] for log in found} == {None, "/queued"}
+    assert logger.dropped == 2
+    assert "refuses it" in caplog.text
+
+
+async def _logs(gateway: Gateway, wanted: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for _ in range(200):
+        found = (await gateway.get("/api/feature-usage-logs?user_id=ada")).data
+        if len(found) == wanted:
+            break
+        await asyncio.sleep(0.05)
+    return found

@@ -228,3 +228,29 @@ async def test_a_settlement_that_is_refused_is_told(credits: CreditsClient, capl
             await credits.settle_via_api("ai_chat_v1", user_id="ada", usage_key=ride.usage_key, usages=[])
 
     assert ride.usage_key in caplog.text
+
+
+async def test_what_the_gateway_refuses_after_an_outage_is_set_aside_and_holds_nothing_up(
+    credits: CreditsClient, line: Line, gateway: Gateway, tmp_path: Path
+) -> None:
+    line.cut = True
+    wrong = await credits.settle_via_queue("ai_chat_v1", user_id="not an id", usage_key="wrong")
+    right = await credits.settle_via_queue("ai_chat_v1", user_id="ada", usage_key="right")
+    assert (wrong.by, right.by) == ("spool", "spool")
+
+    line.cut = False
+    await asyncio.sleep(0.1)
+    assert await credits.drain()
+    refused = (tmp_path / "spool" / "refused.jsonl").read_text().splitlines()
+    assert [("wrong" in text, "user_id" in text) for text in refused] == [(True, True)]
+
+
+async def test_a_block_may_be_left_in_another_context(credits: CreditsClient) -> None:
+    """So do dependencies that yield, in some frameworks."""
+    charge = credits.charge("ai_chat_v1", user_id="ada")
+    ride = await asyncio.create_task(charge.__aenter__())
+    ride.observe(OPENAI)
+    await charge.__aexit__(None, None, None)
+
+    assert isinstance(ride.outcome, Settlement)
+    assert ride.outcome.charged == Decimal("0.42")

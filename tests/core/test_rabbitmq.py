@@ -1,10 +1,10 @@
 """What only the RabbitMQ transport promises: it survives what brokers do, and lives with what others made."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import aiormq
 import pytest
@@ -18,6 +18,8 @@ from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
 from faregate.core.rabbitmq.topology import DEAD_QUEUE, retry_queue
 from faregate.core.rabbitmq.transport import RabbitTransport
 from support.rabbitmq import RabbitServer, publish_nameless
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -68,6 +70,16 @@ async def _take(consumer: IConsumer, count: int) -> list[Delivery]:
     return taken
 
 
+async def _once_it_answers(ask: Callable[[], Awaitable[T]]) -> T:
+    """A node that has just started refuses for a moment: its quorum queues have no leader yet."""
+    async with asyncio.timeout(40):
+        while True:
+            try:
+                return await ask()
+            except EngineUnavailableError:
+                await asyncio.sleep(0.5)
+
+
 async def _until_lost(consumer: IConsumer, seconds: float) -> EngineUnavailableError:
     """Take until the consumer says that it is lost."""
     async with asyncio.timeout(seconds):
@@ -78,7 +90,7 @@ async def _until_lost(consumer: IConsumer, seconds: float) -> EngineUnavailableE
                 return error
 
 
-async def test_a_crash_of_the_broker_loses_nothing_that_was_confirmed(
+async def test_a_restart_of_the_broker_loses_nothing_that_was_confirmed(
     rabbitmq_server: RabbitServer, transport: RabbitTransport
 ) -> None:
     """Confirmed messages survive, undecided ones come again, a publisher that was connected goes on by itself."""
@@ -86,31 +98,32 @@ async def test_a_crash_of_the_broker_loses_nothing_that_was_confirmed(
     first = await transport.consume(QUEUE)
     taken = await _take(first, 3)
 
-    rabbitmq_server.kill()
+    await asyncio.to_thread(rabbitmq_server.stop)
     with pytest.raises(EngineUnavailableError, match="RabbitMQ"):
         await transport.publish(QUEUE, _messages("nobody there"))
-    with pytest.raises(EngineUnavailableError, match="connecting to 127.0.0.1"):
+    with pytest.raises(EngineUnavailableError, match="connecting to"):
         await transport.consume(QUEUE)
     await _until_lost(first, 5)
     with pytest.raises(EngineUnavailableError):
         await first.decide([(delivery, Ack()) for delivery in taken])
     await first.close()
-    rabbitmq_server.start()
+    await asyncio.to_thread(rabbitmq_server.start)
 
-    await transport.publish(QUEUE, _messages("d"))
-    async with consuming(transport) as second:
-        again = await _take(second, 4)
-        await second.decide([(delivery, Ack()) for delivery in again])
-        with pytest.raises(EngineUnavailableError, match="they come again"):
-            await second.decide([(taken[0], Ack())])
-    assert sorted(delivery.body for delivery in again) == [b"a", b"b", b"c", b"d"]
+    await _once_it_answers(lambda: transport.publish(QUEUE, _messages("d")))
+    second = await _once_it_answers(lambda: transport.consume(QUEUE))
+    again = await _take(second, 4)
+    await second.decide([(delivery, Ack()) for delivery in again])
+    with pytest.raises(EngineUnavailableError, match="they come again"):
+        await second.decide([(taken[0], Ack())])
+    await second.close()
+    assert {delivery.body for delivery in again} == {b"a", b"b", b"c", b"d"}
     assert (await transport.backlog(QUEUE)).depth == 0
 
 
 async def test_a_frozen_broker_is_noticed_and_left(
     rabbitmq_server: RabbitServer, broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a heartbeat of 1 s a dead peer is noticed within 3 × (1 + 1) s, the default of 10 s takes 33 s."""
+    """With a heartbeat of 1 s a dead peer is noticed within (1 + 1) x 3 s, the default of 10 s takes 33 s."""
     monkeypatch.setattr("faregate.core.rabbitmq.publisher.RPC_SECONDS", 1)
     async with opened(f"{broker_url}?heartbeat=1") as transport:
         await transport.publish(QUEUE, _messages("a"))
@@ -170,10 +183,18 @@ async def test_a_message_that_finds_no_queue_raises_and_its_neighbours_are_store
 
 async def test_the_queues_are_there_before_anybody_publishes(broker_url: str, transport: RabbitTransport) -> None:
     """Quorum queues, four delays, and dead letters that the broker hands over at least once."""
-    safe = {"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish", "x-dead-letter-exchange": ""}
+    safe: dict[str, Any] = {
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+        "x-dead-letter-exchange": "",
+    }
     async with plain_channel(broker_url) as channel:
         for queue in PUBLIC_QUEUES:
-            arguments = {"x-queue-type": "quorum", "x-delivery-limit": 200, "x-dead-letter-routing-key": DEAD_QUEUE}
+            arguments: dict[str, Any] = {
+                "x-queue-type": "quorum",
+                "x-delivery-limit": 200,
+                "x-dead-letter-routing-key": DEAD_QUEUE,
+            }
             await channel.queue_declare(queue, durable=True, arguments={**arguments, **safe})
         for seconds in (5, 30, 300, 3600):
             arguments = {"x-queue-type": "quorum", "x-message-ttl": seconds * 1000, **safe}
@@ -306,7 +327,7 @@ async def test_the_age_of_a_backlog_is_a_bound_that_errs_towards_older(
             (delivery,) = await _take(consumer, 1)
             held = await fresh.backlog(QUEUE)
             await consumer.decide([(delivery, Ack())])
-        assert held == Backlog(0, delivery.published_at)
+        assert held == Backlog(1, delivery.published_at)
 
         assert await fresh.backlog(QUEUE) == Backlog(0, None)
         empty_at = datetime.now(UTC)
@@ -325,7 +346,7 @@ async def test_a_thousand_at_once_are_confirmed(transport: RabbitTransport) -> N
 
 async def test_an_address_that_lets_nobody_in_is_told(broker_url: str) -> None:
     wrong = broker_url.replace("guest:guest", "guest:secret")
-    with pytest.raises(EngineUnavailableError, match="connecting to 127.0.0.1") as caught:
+    with pytest.raises(EngineUnavailableError, match="connecting to") as caught:
         await RabbitTransport(wrong).open()
 
     assert "secret" not in caught.value.detail

@@ -249,7 +249,7 @@ class Books(RuleBasedStateMachine):
 
     @invariant()
     def time_is_noticed(self) -> None:
-        """The wallet looks again no later than the next thing that time will do; and what lapsed is gone unless held."""
+        """The wallet looks again no later than the next thing that time will do; what lapsed is gone unless a hold or a debt needs it."""
         wallet, charges = self.pure.wallet, self.pure.charges.values()
         due = next_change(wallet, charges)
         assert due is None or (wallet.next_change_at is not None and wallet.next_change_at <= due)
@@ -257,7 +257,7 @@ class Books(RuleBasedStateMachine):
         now = self.pure.clock.now()
         assert all(not _expired(charge, now) for charge in charges)
         lapsed = sum(g.remaining for g in wallet.grants.values() if g.active and g.lapsed(now))
-        assert lapsed <= wallet.held
+        assert lapsed <= wallet.held + wallet.debt
 
     @invariant()
     def burning_is_in_order(self) -> None:

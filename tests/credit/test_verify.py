@@ -4,6 +4,8 @@ import asyncpg
 import pytest
 
 from faregate.core.database import Database
+from faregate.credit.holds import HoldRequest
+from faregate.credit.limits import Period
 from faregate.credit.ranges import Range, split
 from faregate.credit.verify import Drift, Verifier
 from support.busy import BusyLedger
@@ -148,3 +150,18 @@ def test_ranges_cover_every_transfer_once() -> None:
     assert ranges[0].first == -MOST - 1
     assert (ranges[-1].last, ranges[-1].last_seq) == (MOST, MOST)
     assert ranges[1:3] == [Range(2, 2, 2, 7), Range(2, 7, 2, 12)]
+
+
+async def test_a_limit_set_while_something_is_held_counts_it(busy: BusyLedger) -> None:
+    """Another limit of the same kind has put the scope on the charge before."""
+    limits = busy.credit.limits
+    scope, other = "user:3", "user:4"
+    request = HoldRequest("early", 4, 4, None, "f", "individual", 1_000_000, 80_000, b"", None, (scope, other))
+    await busy.database.run(lambda session: busy.credit.service.authorize(session, [request]))
+    await busy.database.run(lambda session: limits.set(session, scope, Period.DAY, soft=None, hard=5_000_000))
+    held = await busy.rows("select held from faregate.spend_limit where scope = 'user:3'")
+    clean = await Verifier(busy.database).verify()
+    await busy.ledgers["dora"].void("early")
+
+    assert [row.held for row in held] == [1_000_000]
+    assert clean.drifts == (await Verifier(busy.database).verify()).drifts == ()

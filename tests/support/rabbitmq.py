@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import aiormq
 from aiormq.abc import ChannelFrame
@@ -154,7 +155,7 @@ async def publish_nameless(url: str, queue: str, body: bytes) -> None:
     connection = await aiormq.connect(url)
     try:
         channel = await connection.channel(publisher_confirms=False)
-        frames = [Basic.Publish(routing_key=queue), ContentHeader(body_size=len(body)), ContentBody(body)]
+        frames: list[Any] = [Basic.Publish(routing_key=queue), ContentHeader(body_size=len(body)), ContentBody(body)]
         await connection.write_queue.put(ChannelFrame.marshall(channel_number=channel.number, frames=frames))
         await channel.queue_declare(queue, passive=True)  # answered after the publish
     finally:

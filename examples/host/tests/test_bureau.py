@@ -5,10 +5,12 @@ from decimal import Decimal
 import httpx2
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
 from bureau.container import BureauContainer
-from faregate.credit import GrantSource, GrantSpec
+from bureau.models import Translation
+from faregate.credit import GrantSource, GrantSpec, InsufficientCreditsError
 from faregate.usage import UnknownFeatureError
 
 
@@ -60,6 +62,28 @@ async def test_a_user_without_credits_gets_no_translation(bureau: BureauContaine
 
     assert (refused.status_code, refused.json()["required"]) == (402, 2.5)
     assert (await http.get("/translations", headers={"x-user": "cleo"})).json() == []
+
+
+async def test_a_refusal_in_a_savepoint_leaves_the_bureaus_transaction_whole(bureau: BureauContainer) -> None:
+    usage, note = bureau.usage.container.service(), Translation(user_id="eve", title="A note", language="de", pages=0)
+    async with AsyncSession(bureau.engine()) as session, session.begin():
+        session.add(note)
+        await session.flush()
+        with pytest.raises(InsufficientCreditsError):
+            async with session.begin_nested():
+                await usage.record_usage("translate", "eve", metadata={"pages": 3}, session=session)
+
+    assert [order.title for order in await bureau.translations().orders("eve")] == ["A note"]
+
+
+async def test_a_double_click_charges_once(bureau: BureauContainer) -> None:
+    await _grant(bureau, "fay", 10)
+    usage = bureau.usage.container.service()
+    for _ in range(2):
+        async with AsyncSession(bureau.engine()) as session, session.begin():
+            await usage.record_usage("translate", "fay", usage_key="click-1", metadata={"pages": 2}, session=session)
+
+    assert await _free(bureau, "fay") == Decimal("7.5")
 
 
 async def test_the_tables_do_not_mix(bureau: BureauContainer) -> None:

@@ -2,15 +2,23 @@
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.container import AnalyticsContainer
+from faregate.analytics.quotas.container import QuotasContainer
 from faregate.core.container import CoreContainer
 from faregate.core.key_store import KeyStore
+from faregate.core.personal_data import CORE_ERASURES, CORE_EXPORTS, SqlPersonalData
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
+from faregate.credit.personal_data import CREDIT_ERASURES, CREDIT_EXPORTS
 from faregate.feature_log.container import FeatureLogContainer
+from faregate.feature_log.privacy import PrivacyService
 from faregate.gateway.auth import IAuthenticator
+from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
+from faregate.gateway.controllers.dead_letters import DeadLettersController
+from faregate.gateway.controllers.exports import ExportsController
 from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
@@ -18,17 +26,23 @@ from faregate.gateway.controllers.keys import KeysController
 from faregate.gateway.controllers.organizations import OrganizationsController
 from faregate.gateway.controllers.plans import PlansController
 from faregate.gateway.controllers.prices import PricesController
+from faregate.gateway.controllers.privacy import PrivacyController
+from faregate.gateway.controllers.quotas import QuotasController
 from faregate.gateway.controllers.usage import UsageController
+from faregate.gateway.controllers.usage_events import UsageEventsController
 from faregate.gateway.controllers.wallets import WalletsController
+from faregate.gateway.controllers.webhooks import WebhooksController
 from faregate.gateway.credentials import Authenticator
 from faregate.gateway.dispatch import Dispatcher
 from faregate.gateway.jwks import KeySet
+from faregate.gateway.metrics import Metrics
 from faregate.gateway.operation import Controller
 from faregate.gateway.rate_limits import RateLimiter, limit_rules
 from faregate.gateway.tokens import SecretSource, TokenRules, Tokens
 from faregate.gateway.unit_of_work import UnitOfWork
 from faregate.usage.container import UsageContainer
 from faregate.usage.interfaces import IFeatureStrategy
+from faregate.usage.personal_data import USAGE_ERASURES, USAGE_EXPORTS
 
 __all__ = ["GatewayContainer"]
 
@@ -65,7 +79,22 @@ class GatewayContainer(containers.DeclarativeContainer):
         database=core.container.database,
         subjects=core.container.subjects,
         outbox=core.container.outbox,
+        announcer=core.container.announcer,
         progress=core.container.heartbeats,
+    )
+    quotas = providers.Container(
+        QuotasContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+    )
+    analytics = providers.Container(
+        AnalyticsContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
     )
     usage = providers.Container(
         UsageContainer,
@@ -74,7 +103,9 @@ class GatewayContainer(containers.DeclarativeContainer):
         subjects=core.container.subjects,
         credit=credit.container.service,
         clock=core.container.clock,
+        hold_history=analytics.container.hold_history,
         extra_strategies=extra_strategies,
+        quotas=quotas.container.gate,
     )
 
     feature_log = providers.Container(
@@ -106,12 +137,28 @@ class GatewayContainer(containers.DeclarativeContainer):
     wallets_controller: providers.Provider[WalletsController] = providers.Singleton(
         WalletsController, usage.container.wallets
     )
+    dead_letters_controller: providers.Provider[DeadLettersController] = providers.Singleton(
+        DeadLettersController, core.container.dead_letters
+    )
     bookkeeping_controller: providers.Provider[BookkeepingController] = providers.Singleton(
         BookkeepingController, credit.container.bookkeeping
     )
     features_controller: providers.Provider[FeaturesController] = providers.Singleton(
         FeaturesController, usage.container.catalog
     )
+    privacy: providers.Provider[PrivacyService] = providers.Singleton(
+        PrivacyService,
+        core.container.database,
+        core.container.subjects,
+        core.container.audit,
+        providers.List(
+            feature_log.container.personal_data,
+            providers.Singleton(SqlPersonalData, core.container.database, USAGE_EXPORTS, USAGE_ERASURES),
+            providers.Singleton(SqlPersonalData, core.container.database, CREDIT_EXPORTS, CREDIT_ERASURES),
+            providers.Singleton(SqlPersonalData, core.container.database, CORE_EXPORTS, CORE_ERASURES),
+        ),
+    )
+    privacy_controller: providers.Provider[PrivacyController] = providers.Singleton(PrivacyController, privacy)
     plans_controller: providers.Provider[PlansController] = providers.Singleton(
         PlansController, usage.container.catalog
     )
@@ -127,13 +174,33 @@ class GatewayContainer(containers.DeclarativeContainer):
         core.container.transport,
         feature_log.container.redactor,
     )
+    metrics: providers.Provider[Metrics] = providers.Singleton(Metrics, core.container.transport, limiter)
     health_controller: providers.Provider[HealthController] = providers.Singleton(
-        HealthController, core.container.database, core.container.transport, core.container.clock
+        HealthController, core.container.database, core.container.transport, core.container.clock, metrics
     )
     keys_controller: providers.Provider[KeysController] = providers.Singleton(
         KeysController, core.container.database, core.container.keys, credit.container.limits, core.container.clock
     )
+    webhooks_controller: providers.Provider[WebhooksController] = providers.Singleton(
+        WebhooksController, core.container.database, core.container.webhooks
+    )
     audit_controller: providers.Provider[AuditController] = providers.Singleton(AuditController, core.container.audit)
+    usage_events_controller: providers.Provider[UsageEventsController] = providers.Singleton(
+        UsageEventsController, usage.container.recorder, usage.container.history
+    )
+    analytics_controller: providers.Provider[AnalyticsController] = providers.Singleton(
+        AnalyticsController,
+        analytics.container.service,
+        analytics.container.patterns,
+        core.container.clock,
+        settings.provided.credit_price_usd,
+    )
+    quotas_controller: providers.Provider[QuotasController] = providers.Singleton(
+        QuotasController, quotas.container.service
+    )
+    exports_controller: providers.Provider[ExportsController] = providers.Singleton(
+        ExportsController, analytics.container.exports, core.container.clock
+    )
     controllers: providers.Provider[list[Controller]] = providers.List(
         credits_process_controller,
         usage_controller,
@@ -143,8 +210,15 @@ class GatewayContainer(containers.DeclarativeContainer):
         prices_controller,
         organizations_controller,
         feature_logs_controller,
+        privacy_controller,
         health_controller,
         keys_controller,
         audit_controller,
+        webhooks_controller,
         bookkeeping_controller,
+        usage_events_controller,
+        analytics_controller,
+        dead_letters_controller,
+        quotas_controller,
+        exports_controller,
     )

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from faregate.core.clock import IClock
 from faregate.core.errors import EngineUnavailableError
@@ -17,6 +17,8 @@ log = get_logger(__name__)
 
 _IDLE_SECONDS = 1.0
 _PAUSE_SECONDS_MAX = 30.0
+_UNKNOWN = datetime.fromtimestamp(0, UTC)
+"""Something waits, since nobody knows when: no hold may expire on the strength of that."""
 
 Handler = Callable[[Sequence[Delivery]], Awaitable[Sequence[tuple[Delivery, Decision]]]]
 
@@ -47,23 +49,24 @@ class Consumer:
         self._clock = clock
         self._batch_size = batch_size
         self._in_hand: Sequence[Delivery] = ()
+        self._interruptions = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set; finishes the batch in hand."""
-        pauses = 0
         while not stop.is_set():
             try:
                 await self._consume(stop)
-                pauses = 0
             except EngineUnavailableError as error:
-                pauses += 1
+                self._interruptions += 1
                 log.warning("consumer_interrupted", queue=self.queue, reason=error.detail)
-                await _pause(stop, pauses)
+                await _pause(stop, self._interruptions)
 
     async def settled_until(self) -> datetime:
         """Return the moment before which everything published on this queue has been handled."""
         now = self._clock.now()
         backlog = await self._transport.backlog(self.queue)
+        if backlog.depth and backlog.oldest_at is None:
+            return _UNKNOWN
         waiting = [delivery.published_at for delivery in self._in_hand if delivery.published_at is not None]
         return min([now, *waiting, *([backlog.oldest_at] if backlog.oldest_at else [])])
 
@@ -72,6 +75,7 @@ class Consumer:
         try:
             while not stop.is_set():
                 self._in_hand = await consumer.take(self._batch_size, wait_seconds=_IDLE_SECONDS)
+                self._interruptions = 0
                 if self._in_hand:
                     decisions = await self._handled(stop)
                     if decisions is None:
@@ -109,6 +113,6 @@ class Consumer:
 
 
 async def _pause(stop: asyncio.Event, times: int) -> None:
-    seconds = min(_PAUSE_SECONDS_MAX, 0.1 * 2**times) * random.uniform(0.5, 1)  # noqa: S311
+    seconds = min(_PAUSE_SECONDS_MAX, 0.1 * 2 ** min(times, 10)) * random.uniform(0.5, 1)  # noqa: S311
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)

@@ -4,10 +4,19 @@ from collections.abc import Sequence
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.container import AnalyticsContainer
+from faregate.analytics.quotas.container import QuotasContainer
+from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.core.clock import IClock
 from faregate.core.container import CoreContainer
 from faregate.core.interfaces import ITransport
-from faregate.core.queues import FEATURE_LOG_QUEUE, SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
+from faregate.core.queues import (
+    FEATURE_LOG_QUEUE,
+    PUBLIC_QUEUES,
+    SETTLE_MULTIMODEL_QUEUE,
+    SETTLE_QUEUE,
+    USAGE_EVENTS_QUEUE,
+)
 from faregate.core.schedule import Job, Schedule
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
@@ -15,11 +24,16 @@ from faregate.credit.locking import TOP_UP_QUEUE
 from faregate.feature_log.container import FeatureLogContainer
 from faregate.usage.container import UsageContainer
 from faregate.usage.interfaces import IFeatureStrategy
+from faregate.worker.channels.factory import make_channels
 from faregate.worker.consumer import Consumer
 from faregate.worker.handlers.feature_logs import FeatureLogHandler
+from faregate.worker.handlers.relay import RelayHandler
 from faregate.worker.handlers.settlement import SettlementHandler
 from faregate.worker.handlers.top_up import TopUpHandler
+from faregate.worker.handlers.usage_events import UsageEventHandler
 from faregate.worker.jobs import make_jobs
+from faregate.worker.metering import metering_jobs
+from faregate.worker.webhooks import WebhookDeliverer
 from faregate.worker.worker import Worker
 
 __all__ = ["WorkerContainer"]
@@ -33,17 +47,26 @@ def make_consumers(
     settlement: SettlementHandler,
     top_ups: TopUpHandler,
     logs: FeatureLogHandler,
+    events: UsageEventHandler,
     clock: IClock,
     batch_size: int,
+    broker_url: str | None,
 ) -> Sequence[Consumer]:
-    """Return a consumer per queue: the public ones of the transport, and what the ledger asks for in its outbox."""
+    """Return a consumer per queue: the public ones of the transport, and what the ledger asks for in its outbox.
+
+    With a broker, what lies in the outbox for a public queue is relayed to it.
+    """
+    relay = RelayHandler(transport)
+    relayed = PUBLIC_QUEUES if broker_url is not None else ()
     return [
         *(
             Consumer(transport, queue, settlement.handle, clock, batch_size=batch_size, settles=True)
             for queue in (SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE)
         ),
+        *(Consumer(outbox, queue, relay.handle, clock, batch_size=batch_size, settles=True) for queue in relayed),
         Consumer(outbox, TOP_UP_QUEUE, top_ups.handle, clock, batch_size=_TOP_UPS_AT_ONCE),
         Consumer(transport, FEATURE_LOG_QUEUE, logs.handle, clock, batch_size=batch_size),
+        Consumer(transport, USAGE_EVENTS_QUEUE, events.handle, clock, batch_size=batch_size),
     ]
 
 
@@ -62,7 +85,27 @@ class WorkerContainer(containers.DeclarativeContainer):
         database=core.container.database,
         subjects=core.container.subjects,
         outbox=core.container.outbox,
+        announcer=core.container.announcer,
         progress=core.container.heartbeats,
+    )
+    analytics = providers.Container(
+        AnalyticsContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+    )
+    channels: providers.Provider[Sequence[IAlertChannel]] = providers.Singleton(
+        make_channels, settings, core.container.clock
+    )
+    quotas = providers.Container(
+        QuotasContainer,
+        settings=settings,
+        database=core.container.database,
+        subjects=core.container.subjects,
+        clock=core.container.clock,
+        channels=channels,
+        announcer=core.container.announcer,
     )
     usage = providers.Container(
         UsageContainer,
@@ -71,7 +114,9 @@ class WorkerContainer(containers.DeclarativeContainer):
         subjects=core.container.subjects,
         credit=credit.container.service,
         clock=core.container.clock,
+        hold_history=analytics.container.hold_history,
         extra_strategies=extra_strategies,
+        quotas=quotas.container.gate,
     )
 
     feature_log = providers.Container(
@@ -89,6 +134,9 @@ class WorkerContainer(containers.DeclarativeContainer):
     settlement: providers.Provider[SettlementHandler] = providers.Singleton(
         SettlementHandler, usage.container.service, core.container.transport
     )
+    usage_events: providers.Provider[UsageEventHandler] = providers.Singleton(
+        UsageEventHandler, usage.container.recorder, core.container.transport
+    )
     top_ups: providers.Provider[TopUpHandler] = providers.Singleton(TopUpHandler, credit.container.top_ups)
     consumers: providers.Provider[Sequence[Consumer]] = providers.Singleton(
         make_consumers,
@@ -97,13 +145,32 @@ class WorkerContainer(containers.DeclarativeContainer):
         settlement,
         top_ups,
         feature_logs,
+        usage_events,
         core.container.clock,
         settings.provided.settle_batch_size,
+        settings.provided.broker_url,
+    )
+    metering: providers.Provider[Sequence[Job]] = providers.Singleton(
+        metering_jobs,
+        quotas.container.service,
+        quotas.container.deliverer,
+        analytics.container.roller,
+        analytics.container.archive,
     )
     jobs: providers.Provider[Sequence[Job]] = providers.Singleton(
-        make_jobs, core.container.database, credit.container.service
+        make_jobs,
+        core.container.database,
+        credit.container.service,
+        usage.container.upkeep,
+        feature_log.container.retention,
+        metering,
     )
     schedule: providers.Provider[Schedule] = providers.Singleton(
         Schedule, core.container.database, core.container.clock, jobs
     )
-    worker: providers.Provider[Worker] = providers.Singleton(Worker, consumers, schedule, core.container.heartbeats)
+    deliverer: providers.Provider[WebhookDeliverer] = providers.Singleton(
+        WebhookDeliverer, core.container.database, core.container.egress, core.container.clock
+    )
+    worker: providers.Provider[Worker] = providers.Singleton(
+        Worker, consumers, schedule, core.container.heartbeats, loops=providers.List(deliverer)
+    )

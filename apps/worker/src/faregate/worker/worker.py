@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Sequence
+from typing import Protocol
 
 from faregate.core.errors import EngineUnavailableError
 from faregate.core.heartbeats import Heartbeats
@@ -18,13 +19,24 @@ log = get_logger(__name__)
 _HEARTBEAT_SECONDS = 2.0
 
 
+class ILoop(Protocol):
+    """Works until told to stop."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; outlives the loss of the engines."""
+        ...
+
+
 class Worker:
     """Consumers, scheduler and heartbeat, side by side until told to stop."""
 
-    def __init__(self, consumers: Sequence[Consumer], schedule: Schedule, heartbeats: Heartbeats) -> None:
+    def __init__(
+        self, consumers: Sequence[Consumer], schedule: Schedule, heartbeats: Heartbeats, *, loops: Sequence[ILoop] = ()
+    ) -> None:
         self._consumers = consumers
         self._schedule = schedule
         self._heartbeats = heartbeats
+        self._loops = loops
         self._instance = f"worker:{socket.gethostname()}:{os.getpid()}"
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -33,6 +45,8 @@ class Worker:
         async with asyncio.TaskGroup() as tasks:
             for consumer in self._consumers:
                 tasks.create_task(consumer.run(stop))
+            for loop in self._loops:
+                tasks.create_task(loop.run(stop))
             tasks.create_task(self._schedule.run_until(stop))
             tasks.create_task(self._beat(stop))
         log.info("worker_stopped", instance=self._instance)

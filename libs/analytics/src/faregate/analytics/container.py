@@ -2,11 +2,20 @@
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.archiving import EventArchive
+from faregate.analytics.exports.service import ExportService
 from faregate.analytics.facts import FactReader
+from faregate.analytics.hold_history import HoldHistory
+from faregate.analytics.meters.repository import MeterRepository
+from faregate.analytics.meters.service import MeterService
+from faregate.analytics.patterns import Patterns
 from faregate.analytics.raw_repository import RawRepository
+from faregate.analytics.rolling import Roller
+from faregate.analytics.rollup_repository import RollupRepository
 from faregate.analytics.service import AnalyticsService
 from faregate.core.clock import IClock
 from faregate.core.database import Database
+from faregate.core.partitions import Partitions
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
 
@@ -14,7 +23,9 @@ __all__ = ["AnalyticsContainer"]
 
 
 class AnalyticsContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `subjects` and `clock`; exports `service`."""
+    """Needs `settings`, `database`, `subjects` and `clock`; exports `service`, `patterns`, `roller`, `hold_history`,
+    `archive`, `meters` and `exports`.
+    """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
     database: providers.Provider[Database] = providers.Dependency(instance_of=Database)
@@ -22,5 +33,26 @@ class AnalyticsContainer(containers.DeclarativeContainer):
     clock: providers.Provider[IClock] = providers.Dependency(instance_of=IClock)
 
     raw: providers.Provider[RawRepository] = providers.Singleton(RawRepository, database)
-    facts: providers.Provider[FactReader] = providers.Singleton(FactReader, raw)
+    rollups: providers.Provider[RollupRepository] = providers.Singleton(RollupRepository, database)
+    facts: providers.Provider[FactReader] = providers.Singleton(FactReader, raw, rollups, subjects)
+    partitions: providers.Provider[Partitions] = providers.Singleton(Partitions, database, "usage_event")
+    roller: providers.Provider[Roller] = providers.Singleton(Roller, database, partitions)
+    archive: providers.Provider[EventArchive] = providers.Singleton(
+        EventArchive,
+        database,
+        partitions,
+        roller,
+        clock,
+        directory=settings.provided.usage_archive_dir,
+        keep_days=settings.provided.usage_retention_days,
+        late_days=settings.provided.late_event_days,
+    )
+    meters: providers.Provider[MeterService] = providers.Singleton(
+        MeterService, database, providers.Singleton(MeterRepository, database)
+    )
+    exports: providers.Provider[ExportService] = providers.Singleton(ExportService, database, clock)
     service: providers.Provider[AnalyticsService] = providers.Singleton(AnalyticsService, database, facts, subjects)
+    patterns: providers.Provider[Patterns] = providers.Singleton(
+        Patterns, service, raw, database, credit_price_usd=settings.provided.credit_price_usd
+    )
+    hold_history: providers.Provider[HoldHistory] = providers.Singleton(HoldHistory, database, clock)

@@ -1,54 +1,165 @@
-"""Answers to questions about facts, from what is prepared where there is such, and from the raw facts for the rest."""
+"""Answers to questions about facts: from the sums where they are kept, and from the facts themselves for the rest."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.analytics.calendar import Unit, periods_of
+from faregate.analytics.coverage import Coverage, cover, grain_for
+from faregate.analytics.dimensions import DIMENSION_OF, Dimension, Grain
 from faregate.analytics.filters import Question
-from faregate.analytics.raw_repository import RawRepository
-from faregate.analytics.statistics import percentile
-from faregate.analytics.values import Measures
+from faregate.analytics.models import CHUNK_BITS
+from faregate.analytics.raw_facts import Rest
+from faregate.analytics.raw_repository import Group, RawRepository
+from faregate.analytics.rollup_repository import RollupRepository
+from faregate.analytics.statistics import bin_of, bin_value, percentile
+from faregate.analytics.values import Freshness, Measures
+from faregate.core.ids import organization_owner_id
+from faregate.core.subjects import Subjects
 
 __all__ = ["FactReader", "Group"]
 
-Group = tuple[str | None, ...]
+K = TypeVar("K")
+
+_ALL = (Grain.QUARTER, Grain.HOUR, Grain.DAY, Grain.MONTH)
+_FROM_HOUR = _ALL[1:]
+_DAYS = (Grain.DAY,)
+_WORDS = {"success", "error"}
 
 
 class FactReader:
-    """Reads in the caller's transaction, which is REPEATABLE READ: all parts of an answer are of one moment."""
+    """Reads in the caller's transaction, which is REPEATABLE READ: all parts of an answer are of one moment.
 
-    def __init__(self, raw: RawRepository) -> None:
+    Sums are kept for each dimension alone (any number of periods, percentiles, users), for all combinations by day, and
+    for users by day; what they do not cover is read from the facts, which is exact and slower.
+    """
+
+    def __init__(self, raw: RawRepository, rollups: RollupRepository, subjects: Subjects) -> None:
         self._raw = raw
+        self._rollups = rollups
+        self._subjects = subjects
+
+    async def freshness(self, session: AsyncSession) -> Freshness:
+        """Return how far the sums reach."""
+        return Freshness((await self._rollups.state(session)).rolled_at)
 
     async def measures(
         self, session: AsyncSession, question: Question, by: Sequence[str] = ()
     ) -> Mapping[Group, Measures]:
         """Return the sums by the values of the dimensions `by`; groups of which nothing is left do not appear."""
-        found = await self._raw.measures(session, question, by)
-        return {key: measures for key, measures in found.items() if any(measures.sums)}
+        alone = await self._alone(session, question, by)
+        coverage = cover(question.range, _ALL if alone else _DAYS)
+        if coverage is None or (alone is None and not _in_cells(question)):
+            return _standing(await self._raw.measures(session, question, by))
+        if alone is not None:
+            kept = await self._rollups.totals(session, coverage, *alone)
+        else:
+            kept = await self._rollups.cells(session, coverage, question.filters, by)
+        if alone is not None and alone[0] is Dimension.ORGANIZATION and by:
+            kept = {(key[0] and int(key[0]),): sums for key, sums in kept.items()}
+        rest = await self._raw.measures(session, question, by, await self._rest(session, coverage))
+        return _standing(_united(kept, rest))
 
-    async def series(self, session: AsyncSession, question: Question, unit: str) -> Mapping[datetime, Measures]:
+    async def series(self, session: AsyncSession, question: Question, unit: Unit) -> Mapping[datetime, Measures]:
         """Return the sums by period in the question's time zone; empty periods do not appear."""
-        return await self._raw.series(session, question, unit)
+        alone = await self._alone(session, question)
+        coverage = _series_coverage(question, unit, _ALL) if alone else None
+        if alone is None or coverage is None:
+            return await self._raw.series(session, question, unit)
+        dimension, value = alone
+        kept = await self._rollups.series(session, coverage, dimension, value or "", unit, question.range.timezone)
+        rest = await self._raw.series(session, question, unit, await self._rest(session, coverage))
+        return _united(kept, rest)
 
-    async def users(self, session: AsyncSession, question: Question) -> Mapping[int, tuple[Measures, datetime]]:
-        """Return the sums and the last activity of each subject."""
-        return await self._raw.users(session, question)
+    async def users(
+        self, session: AsyncSession, question: Question, order: str, limit: int
+    ) -> list[tuple[int, Measures, datetime]]:
+        """Return the users with the most of `order`, a sum or an expression over sums: their sums and last activity."""
+        coverage = cover(question.range, _DAYS)
+        if coverage is None or set(question.filters.given) - {"service"}:
+            return await self._raw.users(session, question, order, limit)
+        rest = await self._rest(session, coverage)
+        return await self._rollups.users(session, question, coverage, rest, order, limit)
 
     async def percentiles(
         self, session: AsyncSession, question: Question, percents: Sequence[int], *, exact: bool = False
     ) -> list[Decimal | None]:
         """Return percentiles of the latencies in milliseconds: at most 1 % off, or exact on demand."""
-        del exact
-        counts = await self._raw.latencies(session, question)
-        found = [percentile(counts, percent) for percent in percents]
-        return [Decimal(value) if value is not None else None for value in found]
+        alone, coverage = await self._alone(session, question), cover(question.range, _ALL)
+        if exact or alone is None or coverage is None:
+            counts = await self._raw.latencies(session, question)
+            exactly = [percentile(counts, percent) for percent in percents]
+            return [Decimal(value) if value is not None else None for value in exactly]
+        bins = dict(await self._rollups.sketch(session, coverage, alone[0], alone[1] or ""))
+        for value, count in (await self._raw.latencies(session, question, await self._rest(session, coverage))).items():
+            bins[bin_of(value)] = bins.get(bin_of(value), 0) + count
+        nearly = [percentile(bins, percent) for percent in percents]
+        return [bin_value(number) if number is not None else None for number in nearly]
 
     async def unique_users(
-        self, session: AsyncSession, question: Question, unit: str | None = None
+        self, session: AsyncSession, question: Question, unit: Unit | None = None
     ) -> Mapping[datetime | None, int]:
         """Return how many users were active, exactly: by period, or under None in the whole range."""
-        found = await self._raw.active(session, question, unit)
-        return {period: sum(1 for facts in users.values() if facts > 0) for period, users in found.items()}
+        alone = await self._alone(session, question)
+        coverage = cover(question.range, _FROM_HOUR) if unit is None else _series_coverage(question, unit, _FROM_HOUR)
+        if alone is None or coverage is None:
+            return _counted(await self._raw.active(session, question, unit))
+        rest = await self._raw.active(session, question, unit, await self._rest(session, coverage))
+        if any(facts <= 0 for users in rest.values() for facts in users.values()):
+            return _counted(await self._raw.active(session, question, unit))  # a correction that is not rolled up yet
+        kept = await self._rollups.active(session, coverage, alone[0], alone[1] or "", unit, question.range.timezone)
+        for period, users in rest.items():
+            chunks = kept.setdefault(period, {})
+            for subject_id in users:
+                chunk, bit = divmod(subject_id, CHUNK_BITS)
+                chunks[chunk] = chunks.get(chunk, 0) | 1 << bit
+        return {period: sum(bits.bit_count() for bits in chunks.values()) for period, chunks in kept.items()}
+
+    async def _alone(
+        self, session: AsyncSession, question: Question, by: Sequence[str] = ()
+    ) -> tuple[Dimension, str | None] | None:
+        """Return the one dimension that a question is about, and its value (None for all values)."""
+        given = question.filters.given
+        if not given and len(by) <= 1:
+            return (DIMENSION_OF[by[0]], None) if by else (Dimension.TOTAL, "")
+        if not given and tuple(by) == ("model", "provider"):
+            return Dimension.MODEL, None
+        if len(given) != 1 or by or not _in_cells(question):
+            return None
+        ((name, value),) = given.items()
+        if name == "organization_id":
+            owner = organization_owner_id(value)
+            found = (await self._subjects.find(session, [owner])).get(owner)
+            value = str(found.subject_id) if found else "0"
+        return DIMENSION_OF[name], value.upper() if name == "country" else value
+
+    async def _rest(self, session: AsyncSession, coverage: Coverage) -> Rest:
+        state = await self._rollups.state(session)
+        return Rest(coverage.start, coverage.end, state.from_tx, tuple(state.open_txs))
+
+
+def _in_cells(question: Question) -> bool:
+    """Tell whether sums are kept under the filters at all."""
+    filters = question.filters
+    return filters.user_id is None and (filters.status is None or filters.status in _WORDS)
+
+
+def _series_coverage(question: Question, unit: Unit, grains: Sequence[Grain]) -> Coverage | None:
+    """Return buckets of one grain, none of which is in two periods."""
+    grain = grain_for(periods_of(question.range, unit)[1:], unit, grains)
+    return cover(question.range, (grain,)) if grain is not None else None
+
+
+def _united(kept: Mapping[K, Measures], rest: Mapping[K, Measures]) -> dict[K, Measures]:
+    return {key: kept.get(key, Measures()) + rest.get(key, Measures()) for key in {*kept, *rest}}
+
+
+def _standing(found: Mapping[Group, Measures]) -> dict[Group, Measures]:
+    return {key: measures for key, measures in found.items() if not measures.empty}
+
+
+def _counted(found: Mapping[datetime | None, Mapping[int, int]]) -> dict[datetime | None, int]:
+    return {period: sum(1 for facts in users.values() if facts > 0) for period, users in found.items()}

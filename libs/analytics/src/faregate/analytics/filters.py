@@ -34,6 +34,7 @@ class Filters:
     organization_id: str | None = None
     country: str | None = None
     device: str | None = None
+    meter: str | None = None
     status: str | None = None
 
     def __post_init__(self) -> None:

@@ -16,13 +16,14 @@ DIMENSIONS = {
     "organization": "e.organization_id",
     "country": "e.country",
     "device": "e.device",
+    "meter": "e.meter",
     "status": "case when e.status >= 400 then 'error' when e.status is not null then 'success' end",
 }
 """What facts can be grouped by, as an expression over `usage_event e`."""
 
 MEASURES = (
-    *("requests", "errors", "input_tokens", "output_tokens", "credits", "charged", "cost", "latency_sum"),
-    "latency_count",
+    *("facts", "requests", "errors", "input_tokens", "output_tokens", "credits", "charged", "cost", "latency_sum"),
+    *("latency_count", "quantity"),
 )
 
 _CONDITIONS = {
@@ -34,6 +35,7 @@ _CONDITIONS = {
     "organization_id": "e.organization_id = (select subject_id from faregate.subject where external_id = :organization_id)",
     "country": "e.country = :country",
     "device": "e.device = :device",
+    "meter": "e.meter = :meter",
 }
 
 
@@ -78,6 +80,7 @@ def measures_sql(*, models: bool) -> str:
     """Return the sums over `usage_event e`, in the order of `MEASURES`."""
     weight = "e.calls" if models else "e.requests"
     return f"""
+    coalesce(sum(e.sign), 0)::bigint as facts, coalesce(sum(e.quantity), 0) as quantity,
     coalesce(sum({weight}), 0)::bigint as requests,
     coalesce(sum({weight}) filter (where e.status >= 400), 0)::bigint as errors,
     coalesce(sum(e.input_tokens), 0)::bigint as input_tokens, coalesce(sum(e.output_tokens), 0)::bigint as output_tokens,

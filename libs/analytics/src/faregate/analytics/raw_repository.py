@@ -1,7 +1,8 @@
 """All statements on raw facts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,7 +22,7 @@ from faregate.core.database import Database
 
 __all__ = ["RawRepository", "measures_of"]
 
-Group = tuple[str | None, ...]
+Group = tuple[Any, ...]
 
 
 class RawRepository:
@@ -36,7 +37,7 @@ class RawRepository:
         """Return the sums by the values of the dimensions `by`."""
         models = about_models(question.filters, *by)
         keys = "".join(f"{DIMENSIONS[name]} as key_{number}, " for number, name in enumerate(by))
-        only = " and e.calls <> 0" if "model" in by else ""
+        only = "".join(f" and e.{name} is not null" for name in by if name in {"model", "meter"})
         sql = f"""
         select {keys} {measures_sql(models=models)} from faregate.usage_event e
         where {conditions(question.filters, rest)}{only} {_group_by(len(by))}
@@ -56,16 +57,18 @@ class RawRepository:
         return {row.period: measures_of(row) for row in rows}
 
     async def users(
-        self, session: AsyncSession, question: Question, rest: Rest | None = None
-    ) -> dict[int, tuple[Measures, datetime]]:
-        """Return the sums and the last activity of each subject that was active."""
+        self, session: AsyncSession, question: Question, order: str, limit: int
+    ) -> list[tuple[int, Measures, datetime]]:
+        """Return the users with the most of `order`, a sum or an expression over sums: their sums and last activity."""
         sql = f"""
-        select e.subject_id, max(e.time) filter (where e.sign > 0) as last_at,
-          {measures_sql(models=about_models(question.filters))}
-        from faregate.usage_event e where {conditions(question.filters, rest)} group by 1
+        select * from (
+          select e.subject_id, max(e.time) filter (where e.sign > 0) as last_at,
+            {measures_sql(models=about_models(question.filters))}
+          from faregate.usage_event e where {conditions(question.filters)} group by 1
+        ) s where facts <> 0 order by {order} desc, subject_id limit :limit
         """  # noqa: S608
-        rows = await self._rows(session, sql, question, rest)
-        return {row.subject_id: (measures_of(row), row.last_at) for row in rows if row.last_at is not None}
+        rows = await self._rows(session, sql, question, None, limit=limit)
+        return [(row.subject_id, measures_of(row), row.last_at) for row in rows]
 
     async def latencies(self, session: AsyncSession, question: Question, rest: Rest | None = None) -> dict[int, int]:
         """Return how many timed requests took how many milliseconds."""
@@ -76,6 +79,15 @@ class RawRepository:
         """  # noqa: S608
         rows = await self._rows(session, sql, question, rest)
         return {row.value: row.number for row in rows}
+
+    async def quantities(self, session: AsyncSession, question: Question) -> dict[Decimal, int]:
+        """Return how many events named which quantity; what was taken back is not counted."""
+        sql = f"""
+        select e.quantity * e.sign as value, sum(e.sign)::bigint as number from faregate.usage_event e
+        where {conditions(question.filters)} and e.quantity is not null group by 1
+        """  # noqa: S608
+        rows = await self._rows(session, sql, question, None)
+        return {Decimal(row.value): row.number for row in rows if row.number > 0}
 
     async def active(
         self, session: AsyncSession, question: Question, unit: str | None = None, rest: Rest | None = None
@@ -100,13 +112,9 @@ class RawRepository:
 
 def measures_of(row: Any) -> Measures:
     """Return the sums of a row that has a column for each."""
-    return Measures(*(int(getattr(row, name)) for name in MEASURES))
+    counts = {name: int(getattr(row, name)) for name in MEASURES if name != "quantity"}
+    return Measures(**counts, quantity=Decimal(row.quantity))
 
 
 def _group_by(count: int) -> str:
     return f"group by {', '.join(map(str, range(1, count + 1)))}" if count else ""
-
-
-def without_nothing(found: Mapping[Group, Measures]) -> dict[Group, Measures]:
-    """Return the groups in which anything is left after corrections."""
-    return {key: measures for key, measures in found.items() if any(measures.sums)}

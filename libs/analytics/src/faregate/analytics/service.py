@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.analytics.calendar import Unit, periods_of
 from faregate.analytics.facts import FactReader
 from faregate.analytics.filters import Filters, Question
-from faregate.analytics.values import Breakdown, Measures, Metrics, Point, TopUser
+from faregate.analytics.values import Breakdown, Freshness, Measures, Metrics, Point, TopUser
 from faregate.core.database import Database
 from faregate.core.ids import ORGANIZATION_PREFIX
 from faregate.core.subjects import Subjects
@@ -17,6 +17,7 @@ from faregate.core.subjects import Subjects
 __all__ = ["AnalyticsService", "Dashboard", "TopBy"]
 
 TopBy = Literal["credits", "requests", "tokens", "cost"]
+_ORDERS = {"credits": "credits", "requests": "requests", "tokens": "input_tokens + output_tokens", "cost": "cost"}
 _PERCENTS = (50, 95, 99)
 
 
@@ -29,6 +30,7 @@ class Dashboard:
     models: Sequence[Breakdown]
     series: Sequence[Point]
     users: Sequence[TopUser]
+    freshness: Freshness
 
 
 class AnalyticsService:
@@ -70,6 +72,7 @@ class AnalyticsService:
                 await self._breakdown(session, question, "model"),
                 await self._series(session, question, unit),
                 await self._top_users(session, question, "credits", users),
+                await self._facts.freshness(session),
             )
 
     def _snapshot(self) -> Any:
@@ -84,7 +87,9 @@ class AnalyticsService:
     async def _breakdown(self, session: AsyncSession, question: Question, by: str) -> list[Breakdown]:
         dimensions = ("model", "provider") if by == "model" else (by,)
         found = await self._facts.measures(session, question, dimensions)
-        names = await self._organizations(session, found) if by == "organization" else {}
+        names: Mapping[Any, str] = (
+            await self._organizations(session, found) if by == "organization" else dict[Any, str]()
+        )
         parts = [
             Breakdown(names.get(key[0], key[0]), measures, key[1] if by == "model" else None)
             for key, measures in found.items()
@@ -102,14 +107,9 @@ class AnalyticsService:
         return [Point(period, found.get(period, Measures()), unique.get(period, 0)) for period in periods]
 
     async def _top_users(self, session: AsyncSession, question: Question, by: TopBy, limit: int) -> list[TopUser]:
-        found = await self._facts.users(session, question)
-        order = sorted(found, key=lambda subject_id: (-_amount(found[subject_id][0], by), subject_id))[:limit]
-        named = await self._subjects.named(session, order)
-        return [TopUser(named[n].external_id, named[n].email, *found[n]) for n in order]
-
-
-def _amount(measures: Measures, by: TopBy) -> int:
-    return getattr(measures, by)  # type: ignore[no-any-return]
+        found = await self._facts.users(session, question, _ORDERS[by], limit)
+        named = await self._subjects.named(session, [subject_id for subject_id, _, _ in found])
+        return [TopUser(named[n].external_id, named[n].email, measures, at) for n, measures, at in found]
 
 
 def _size(part: Breakdown) -> tuple[int, int, str]:

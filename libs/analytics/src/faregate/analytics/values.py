@@ -1,6 +1,6 @@
 """The answers of analytics. Amounts are exact; times between requests and answers are milliseconds; rates are 0 … 1."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 
@@ -14,9 +14,11 @@ _PICO = Decimal("0.000000000001")
 class Measures:
     """Sums over facts; everything else is derived from them. Credits are micro-credits, cost is in 10⁻¹² USD.
 
-    `requests` counts uses, or, where a question is about models, calls of models; errors and latencies go with it.
+    `facts` counts all of them, `quantity` adds up what meters counted (it means something for one meter). `requests`
+    counts uses, or, where a question is about models, calls of models; errors and latencies go with it.
     """
 
+    facts: int = 0
     requests: int = 0
     errors: int = 0
     input_tokens: int = 0
@@ -26,17 +28,15 @@ class Measures:
     cost: int = 0
     latency_sum: int = 0
     latency_count: int = 0
+    quantity: Decimal = Decimal(0)
 
     def __add__(self, other: "Measures") -> "Measures":
-        return Measures(*(a + b for a, b in zip(self.sums, other.sums, strict=True)))
+        return Measures(*(getattr(self, name) + getattr(other, name) for name in _NAMES))
 
     @property
-    def sums(self) -> tuple[int, ...]:
-        """All sums, in the order of the fields."""
-        return (
-            *(self.requests, self.errors, self.input_tokens, self.output_tokens, self.credits, self.charged),
-            *(self.cost, self.latency_sum, self.latency_count),
-        )
+    def empty(self) -> bool:
+        """Whether no fact stands, corrections taken off."""
+        return self.facts == 0
 
     @property
     def tokens(self) -> int:
@@ -76,6 +76,9 @@ class Measures:
     def margin_credits(self, credit_price_usd: Decimal) -> Decimal:
         """Charged credits less the provider cost at what a credit costs, to the micro-credit."""
         return (self.charged_credits - self.cost_usd / credit_price_usd).quantize(_CREDIT)
+
+
+_NAMES = tuple(field.name for field in fields(Measures))
 
 
 def _ratio(part: int, whole: int, quantum: str) -> Decimal | None:
@@ -123,9 +126,6 @@ class TopUser:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How far the answers reach: always to now; `rolled_up_to` is how far they are prepared, `waiting` how many facts
-    are added up on the way.
-    """
+    """Answers always reach to now; `rolled_up_at` is when sums were last made, what came later is added on the way."""
 
-    rolled_up_to: datetime | None
-    waiting: int
+    rolled_up_at: datetime | None

@@ -11,7 +11,6 @@ import httpx2
 
 from faregate.client.broker import Broker
 from faregate.client.delivery import Delivery
-from faregate.client.errors import InvalidCall
 from faregate.client.http import Call, GatewayConnection
 from faregate.client.ids import new_usage_key
 from faregate.client.outage import CLOSED, DebtBook, Outage
@@ -65,8 +64,6 @@ class CreditsClient:
         retry: Retry | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        if not base_url.startswith(("http://", "https://")):
-            raise InvalidCall(f"base_url must begin with http:// or https://, not {base_url[:20]!r}", param="base_url")
         self._gateway = GatewayConnection(
             base_url, api_key, timeout_seconds=timeout_seconds, retry=retry or Retry(), transport=transport
         )

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 from faregate.client import exact_json
 from faregate.client.broker import SETTLE_MULTIMODEL_QUEUE, USAGE_LOG_QUEUE, Broker
@@ -30,13 +31,21 @@ class Delivery:
     """
 
     def __init__(
-        self, gateway: GatewayConnection, broker: Broker | None, spool: Spool, debts: DebtBook, *, pause_seconds: float
+        self,
+        gateway: GatewayConnection,
+        broker: Broker | None,
+        spool: Spool,
+        debts: DebtBook,
+        *,
+        pause_seconds: float,
+        on_answer: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
         self._gateway = gateway
         self._broker = broker
         self._spool = spool
         self._debts = debts
         self._pause_seconds = pause_seconds
+        self._on_answer = on_answer
         self._drainer: asyncio.Task[None] | None = None
         self._draining = asyncio.Lock()
 
@@ -105,7 +114,9 @@ class Delivery:
                 log.warning("the broker does not take %s, the gateway is asked: %s", entry.path, error)
             else:
                 return "broker"
-        await self._gateway.post(Call(entry.path, entry.body, {"prefer": "respond-async"}))
+        data = await self._gateway.post(Call(entry.path, entry.body, {"prefer": "respond-async"}))
+        if self._on_answer is not None:
+            self._on_answer(data)
         return "gateway"
 
     async def _deliver(self, segment: Segment) -> bool:

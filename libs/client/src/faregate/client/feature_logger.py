@@ -63,7 +63,7 @@ class FeatureLogger:
         )
         broker = Broker(broker_url, timeout_seconds=timeout_seconds) if broker_url else None
         spool = Spool(spool_dir, limit_bytes=spool_limit_bytes)
-        self._delivery = Delivery(self._gateway, broker, spool, DebtBook({}), pause_seconds=1.0)
+        self._delivery = Delivery(self._gateway, broker, spool, DebtBook({}), pause_seconds=1.0, on_answer=self._look)
         self._buffer: deque[tuple[int, dict[str, Any]]] = deque()
         self._buffer_size = buffer_size
         self._sender: asyncio.Task[None] | None = None
@@ -153,6 +153,12 @@ class FeatureLogger:
             size += taken
             records.append(record)
         return records
+
+    def _look(self, data: Mapping[str, Any]) -> None:
+        """Count what the gateway takes no part of: a wrong record does not sink its neighbours."""
+        rejected: Any = data.get("rejected") or ()
+        if rejected:
+            self._drop(f"the gateway refuses it: {rejected[0]}", len(rejected))
 
     def _keep(self, records: list[dict[str, Any]]) -> None:
         try:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 
 from faregate.client import exact_json
-from faregate.client.errors import CreditsError, Unavailable, error_of
+from faregate.client.errors import CreditsError, InvalidCall, Unavailable, error_of
 from faregate.client.retrying import RETRIED_STATUSES, Breaker, Retry
 
 __all__ = ["Call", "GatewayConnection"]
@@ -36,6 +36,10 @@ class GatewayConnection:
         retry: Retry,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
+        if not base_url.startswith(("http://", "https://")):
+            raise InvalidCall(f"base_url must begin with http:// or https://, not {base_url[:20]!r}", param="base_url")
+        if not (api_key.isascii() and api_key.isprintable() and api_key.strip()):
+            raise InvalidCall("api_key must be the key as it was shown: fg_ and ASCII characters", param="api_key")
         self._retry = retry
         self._breaker = Breaker()
         self._http = httpx2.AsyncClient(

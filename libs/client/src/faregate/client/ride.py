@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -14,7 +15,7 @@ from faregate.client.errors import CreditsError
 from faregate.client.observer import Observer
 from faregate.client.values import Accepted, Authorization, ModelUsage, Settlement, Voided
 
-__all__ = ["Charge", "Estimate", "Ride", "RideRequest", "current_ride"]
+__all__ = ["Charge", "Estimate", "Ride", "RideRequest", "current_ride", "leave"]
 
 T = TypeVar("T")
 log = logging.getLogger("faregate.client")
@@ -186,7 +187,7 @@ class Charge:
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._token is not None:
-            current_ride.reset(self._token)
+            leave(self._token)
         await self.finish(failure)
 
     async def open(self) -> Ride:
@@ -216,6 +217,16 @@ class Charge:
         if tally.void_reason is not None:
             return await self._till.turn_back(ride, tally.void_reason)
         return await self._till.tap_out(ride, tally.usages, tally.metadata, tally.duration_ms)
+
+
+def leave(token: Token[Ride | None]) -> None:
+    """Make the ride before this one current again.
+
+    Frameworks may leave a block in another context than they entered it (dependencies that yield); there is nothing to
+    restore there, and the settlement must not fail for it.
+    """
+    with suppress(ValueError):
+        current_ride.reset(token)
 
 
 _UNBROKEN: set[asyncio.Task[Any]] = set()

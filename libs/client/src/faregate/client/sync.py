@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar, Unpack
 from faregate.client.client import CreditsClient
 from faregate.client.feature_logger import FeatureLogger
 from faregate.client.portal import Portal
-from faregate.client.ride import Charge, Ride, current_ride
+from faregate.client.ride import Charge, Ride, current_ride, leave
 from faregate.client.values import Accepted, Authorization, FeatureUsage, Settlement, Voided
 from faregate.client.wire import RecordOptions, SettleOptions, StartOptions
 from faregate.client.wrapping import user_of, wrap_sdk
@@ -91,7 +91,7 @@ class SyncCharge:
     def __exit__(
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> None:
-        current_ride.reset(self._token)
+        leave(self._token)
         self.finish(failure)
 
     def open(self) -> Ride:

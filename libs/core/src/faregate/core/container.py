@@ -8,8 +8,11 @@ from dependency_injector import containers, providers
 from faregate.core.audit import AuditLog
 from faregate.core.clock import IClock, SystemClock
 from faregate.core.database import Database
+from faregate.core.dead_letters import DeadLetterDesk
+from faregate.core.egress import Egress
 from faregate.core.embedded import EmbeddedServer, default_data_dir
 from faregate.core.errors import MissingExtraError
+from faregate.core.events import Announcer
 from faregate.core.heartbeats import Heartbeats
 from faregate.core.idempotency import IdempotencyStore
 from faregate.core.interfaces import ITransport
@@ -17,6 +20,7 @@ from faregate.core.key_store import KeyStore
 from faregate.core.message_table import PostgresTransport
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
+from faregate.core.webhooks import WebhookStore
 
 __all__ = ["CoreContainer", "engines", "make_database"]
 
@@ -69,8 +73,8 @@ engines = asynccontextmanager(running)
 
 
 class CoreContainer(containers.DeclarativeContainer):
-    """Needs `settings`; exports `database`, `transport`, `outbox`, `subjects`, `heartbeats`, `idempotency`, `audit`,
-    `keys`, `clock` and `lifecycle`.
+    """Needs `settings`; exports `database`, `transport`, `outbox`, `dead_letters`, `subjects`, `heartbeats`, `idempotency`,
+    `audit`, `keys`, `egress`, `announcer`, `webhooks`, `clock` and `lifecycle`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -79,10 +83,16 @@ class CoreContainer(containers.DeclarativeContainer):
     database: providers.Provider[Database] = providers.Singleton(make_database, settings)
     transport: providers.Provider[ITransport] = providers.Singleton(make_transport, settings, database, clock)
     outbox: providers.Provider[PostgresTransport] = providers.Singleton(PostgresTransport, database)
+    dead_letters: providers.Provider[DeadLetterDesk] = providers.Singleton(DeadLetterDesk, transport, outbox)
     subjects: providers.Provider[Subjects] = providers.Singleton(Subjects, database)
     heartbeats: providers.Provider[Heartbeats] = providers.Singleton(Heartbeats, database)
     idempotency: providers.Provider[IdempotencyStore] = providers.Singleton(IdempotencyStore, database)
     audit: providers.Provider[AuditLog] = providers.Singleton(AuditLog, database, subjects)
+    egress: providers.Provider[Egress] = providers.Singleton(
+        Egress, allow_private=settings.provided.webhook_allow_private
+    )
+    announcer: providers.Provider[Announcer] = providers.Singleton(Announcer, database)
+    webhooks: providers.Provider[WebhookStore] = providers.Singleton(WebhookStore, database, egress)
     keys: providers.Provider[KeyStore] = providers.Singleton(make_key_store, settings, database, clock)
 
     lifecycle: providers.Resource[Database] = providers.Resource(running, database, transport)

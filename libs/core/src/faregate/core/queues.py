@@ -1,6 +1,6 @@
 """The queues by name (a public contract), and how often a message is tried."""
 
-__all__ = ["PUBLIC_QUEUES", "RETRY_DELAYS_SECONDS", "SETTLE_MULTIMODEL_QUEUE", "SETTLE_QUEUE"]
+__all__ = ["MESSAGE_ID_HEADER", "PUBLIC_QUEUES", "RETRY_DELAYS_SECONDS", "SETTLE_MULTIMODEL_QUEUE", "SETTLE_QUEUE"]
 
 SETTLE_MULTIMODEL_QUEUE = "credits_process_end_multimodel_queue"
 SETTLE_QUEUE = "credits_process_end_queue"
@@ -14,3 +14,6 @@ RETRY_DELAYS_SECONDS = (5, 30, 300, 3600)
 
 DELIVERY_LIMIT = 20
 """Deliveries that ended without a decision (the consumer died) before a message is taken for poison."""
+
+MESSAGE_ID_HEADER = "x-message-id"
+"""Names a message through all its copies and transports, where the transport's own id names one copy."""

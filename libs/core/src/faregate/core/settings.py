@@ -140,6 +140,19 @@ class Settings(BaseSettings):
         description="wrong credentials per minute from one network address; 0 for no limit",
         examples=["300"],
     )
+    otel_endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = Field(
+        default=None,
+        description="OpenTelemetry collector (OTLP over HTTP) that the gateway's traces go to; needs the extra otel",
+        examples=["http://localhost:4318"],
+    )
+    access_log: bool = Field(
+        default=False, description="log every request with route, status, duration and credential", examples=["true"]
+    )
+    webhook_allow_private: bool = Field(
+        default=False,
+        description="let webhooks go to http, to any port and to private networks; only where all who add them are trusted",
+        examples=["true"],
+    )
     credit_price_usd: Annotated[Decimal, Field(gt=0, lt=10**6)] = Field(
         default=Decimal("0.01"), description="what one credit costs, in USD", examples=["0.01"]
     )
@@ -248,6 +261,18 @@ class Settings(BaseSettings):
         default="redact",
         description="what becomes of e-mail addresses inside bodies of feature logs",
         examples=["redact"],
+    )
+    usage_archive_dir: Path | None = Field(
+        default=None,
+        description="where months of usage events are archived before they are dropped; without it nothing is dropped",
+        examples=["/var/lib/faregate/archive"],
+    )
+    usage_retention_days: int = Field(
+        default=400,
+        ge=1,
+        le=36_500,
+        description="how long usage events stay in the database; sums of them stay for ever",
+        examples=["400"],
     )
     alert_log_file: Path | None = Field(
         default=None,

@@ -268,6 +268,7 @@ class Book:
     def __init__(self, now: datetime, wallets: Iterable[WalletState] = ()) -> None:
         self.now = now
         self.wallets = {wallet.wallet_id: wallet for wallet in wallets}
+        self.free_before: dict[int, int] = {}
         self.charges: dict[str, ChargeState] = {}
         self.changed_wallets: dict[int, WalletState] = {}
         self.changed_charges: dict[str, ChargeState] = {}

@@ -5,6 +5,7 @@ from dependency_injector import containers, providers
 from faregate.core.clock import IClock
 from faregate.core.credits import to_micros
 from faregate.core.database import Database
+from faregate.core.events import IAnnouncer, Silence
 from faregate.core.interfaces import IOutbox
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
@@ -34,7 +35,8 @@ def configured_provider(settings: Settings) -> ITopUpProvider:
 
 
 class CreditContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `subjects`, `outbox` and `progress`; takes `top_up_provider` and `clock`; exports
+    """Needs `settings`, `database`, `subjects`, `outbox` and `progress`; takes `top_up_provider`, `announcer`
+    and `clock`; exports
     `service`, `bookkeeping`, `corrections`, `accounting`, `limits`, `top_ups`, `openings` and `verifier`.
 
     `clock` is for simulations; left alone, the database's clock decides.
@@ -48,11 +50,14 @@ class CreditContainer(containers.DeclarativeContainer):
     top_up_provider: providers.Provider[ITopUpProvider] = providers.Dependency(
         instance_of=ITopUpProvider, default=providers.Callable(configured_provider, settings)
     )
+    announcer: providers.Provider[IAnnouncer] = providers.Dependency(
+        instance_of=IAnnouncer, default=providers.Singleton(Silence)
+    )
     clock: providers.Provider[IClock | None] = providers.Object(None)
 
     repository: providers.Provider[LedgerRepository] = providers.Singleton(LedgerRepository, database)
     locker: providers.Provider[Locker] = providers.Singleton(
-        Locker, database, repository, progress, outbox, clock=clock
+        Locker, database, repository, progress, outbox, clock=clock, announcer=announcer
     )
     service: providers.Provider[CreditService] = providers.Singleton(
         CreditService, repository, locker, subjects, initial_micros=providers.Callable(initial_micros, settings)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from faregate.credit.book import Book, ChargeState, ChargeStatus, WalletState, WalletStatus
+from faregate.credit.burn_down import burn_order
 from faregate.credit.errors import (
     AlreadySettledError,
     HoldClosedError,
@@ -105,11 +106,11 @@ def require_active(wallet: WalletState) -> None:
 
 
 def _reserve(book: Book, wallet: WalletState, charge: ChargeState) -> None:
-    """Set the hold aside: first from grants that only this feature may use, the rest from what is free."""
+    """Set the hold aside: first from grants that only this feature may use, in burn order, the rest from what is free."""
     wallet.held += charge.hold
     left = charge.hold
-    for grant in wallet.grants.values() if wallet.earmarked else ():
-        if grant.features is None or not grant.usable_for(charge.feature_key) or not grant.active:
+    for grant in burn_order(wallet.grants.values(), now=book.now) if wallet.earmarked else ():
+        if grant.features is None or not grant.usable_for(charge.feature_key):
             continue
         take = min(left, grant.remaining - grant.held)
         if take > 0:

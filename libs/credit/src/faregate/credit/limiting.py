@@ -44,7 +44,7 @@ class LimitService:
     async def set(
         self, session: AsyncSession, scope: str, period: Period, *, soft: int | None, hard: int | None
     ) -> SpendingLimit:
-        """Set both bounds (in micro-credits; None for no such bound); what is spent already counts on.
+        """Set both bounds (in micro-credits; None for no such bound); what is spent and held already counts on.
 
         Raises:
             InvalidError: both are missing, one is negative, or the soft one is above the hard one.
@@ -57,6 +57,7 @@ class LimitService:
         if limit is None:
             limit = LimitState(scope, period, soft, hard, period_start(period, now))
         limit.soft, limit.hard = soft, hard
+        limit.held = await self._ledger.held_by(session, scope)
         book.changed_limits[scope, period] = limit
         await self._ledger.write(session, book)
         await raise_version(self._database, session, LIMITS_VERSION)

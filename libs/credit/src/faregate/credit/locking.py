@@ -8,8 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.clock import IClock
 from faregate.core.database import Database
 from faregate.core.errors import RetryTransactionError
+from faregate.core.events import IAnnouncer, Silence
 from faregate.core.interfaces import IOutbox
 from faregate.core.versions import VersionedCache
+from faregate.credit.announcing import events_of
 from faregate.credit.book import Book, WalletState
 from faregate.credit.interfaces import ISettlementProgress
 from faregate.credit.maturing import mature
@@ -37,11 +39,13 @@ class Locker:
         outbox: IOutbox,
         *,
         clock: IClock | None = None,
+        announcer: IAnnouncer | None = None,
     ) -> None:
         self._repository = repository
         self._progress = progress
         self._outbox = outbox
         self._clock = clock
+        self._announcer = announcer or Silence()
         self.limit_kinds: VersionedCache[frozenset[str]] = VersionedCache(
             database, LIMITS_VERSION, repository.limit_kinds
         )
@@ -67,6 +71,7 @@ class Locker:
         book = await self._repository.lock(session, wanted, now=self.now())
         if len(book.wallets) < len(wanted):
             raise RetryTransactionError("a wallet is gone; the transaction that made it was rolled back")
+        book.free_before = {wallet.wallet_id: wallet.free for wallet in book.wallets.values()}
         if keys:
             book.charges.update(await self._repository.charges(session, keys))
         due = [wallet.wallet_id for wallet in book.wallets.values() if is_due(wallet, book.now)]
@@ -96,6 +101,7 @@ class Locker:
         """Write what was decided, with the top-up orders that follow from it."""
         order_top_ups(book)
         await self._repository.write(session, book)
+        await self._announcer.announce(session, events_of(book, book.free_before))
         if book.top_ups:
             await self._outbox.add(session, TOP_UP_QUEUE, [order_message(order) for order in book.top_ups])
 

@@ -168,6 +168,11 @@ class LedgerRepository:
             limit.roll(book.now)
             book.limits[limit.scope, limit.period] = limit
 
+    async def held_by(self, session: AsyncSession, scope: str) -> int:
+        """Return what open charges hold that count against this scope."""
+        ((held,),) = await self._database.rows(session, sql.HELD_BY_SCOPE, scope=scope)
+        return int(held)
+
     async def limit_kinds(self, session: AsyncSession) -> frozenset[str]:
         """Return which kinds of scopes have limits at all."""
         return frozenset(row.kind for row in await self._database.rows(session, sql.LIMIT_KINDS))

@@ -98,10 +98,12 @@ order by created_at, grant_id limit :limit
 """  # noqa: S608
 
 ADD_LIMITS = """
-insert into faregate.spend_limit (scope, period, soft, hard, started_at)
-select wanted.scope, t.period, t.soft, t.hard, t.started_at
+insert into faregate.spend_limit (scope, period, soft, hard, started_at, held)
+select wanted.scope, t.period, t.soft, t.hard, t.started_at, coalesce((
+  select sum(c.hold) from faregate.charge c where c.status = 0 and c.limit_scopes @> array[wanted.scope]), 0)
 from unnest(cast(:scopes as text[]), cast(:templates as text[])) as wanted (scope, template)
 join faregate.spend_limit t on t.scope = wanted.template
+where not exists (select from faregate.spend_limit l where l.scope = wanted.scope and l.period = t.period)
 order by wanted.scope, t.period
 on conflict (scope, period) do nothing
 """
@@ -113,6 +115,11 @@ cross join lateral (
   select scope, period, soft, hard, started_at, spent, held from faregate.spend_limit
   where scope = wanted.scope order by period for no key update
 ) l
+"""
+
+HELD_BY_SCOPE = """
+select coalesce(sum(hold), 0)::bigint as held from faregate.charge
+where status = 0 and limit_scopes @> array[cast(:scope as text)]
 """
 
 LIMIT_KINDS = "select distinct split_part(scope, ':', 1) as kind from faregate.spend_limit"

@@ -8,10 +8,12 @@ from faregate.core.partitions import Partitions
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
 from faregate.credit.service import CreditService
+from faregate.usage.buffering import BufferedRecorder
 from faregate.usage.definitions import DefinitionRepository
 from faregate.usage.directory import DatabaseDirectory
 from faregate.usage.event_history import EventHistory
 from faregate.usage.event_repository import EventRepository
+from faregate.usage.event_upkeep import EventUpkeep
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import FeatureCatalog
 from faregate.usage.interfaces import (
@@ -55,9 +57,9 @@ def pricing_policy(settings: Settings) -> PricingPolicy:
 
 
 class UsageContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `subjects`, `credit` and `clock`; takes `extra_strategies`, `directory`,
-    `quotas` and `hold_history`; exports `service`, `catalog`, `factory`, `prices`, `price_service`, `repricer`,
-    `members`, `organizations`, `wallets`, `recorder`, `history` and `partitions`.
+    """Needs `settings`, `database`, `subjects`, `credit` and `clock`; takes `extra_strategies`, `directory`, `quotas`
+    and `hold_history`; exports `service`, `catalog`, `factory`, `prices`, `price_service`, `repricer`, `members`,
+    `organizations`, `wallets`, `recorder`, `history` and `partitions`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -102,7 +104,6 @@ class UsageContainer(containers.DeclarativeContainer):
     definitions: providers.Provider[DefinitionRepository] = providers.Singleton(DefinitionRepository, database)
     catalog: providers.Provider[FeatureCatalog] = providers.Singleton(FeatureCatalog, database, factory, definitions)
     repository: providers.Provider[UsageRepository] = providers.Singleton(UsageRepository, database)
-    price_repository: providers.Provider[PriceRepository] = providers.Singleton(PriceRepository, database)
     events: providers.Provider[EventRepository] = providers.Singleton(EventRepository, database)
     partitions: providers.Provider[Partitions] = providers.Singleton(Partitions, database, "usage_event")
     recorder: providers.Provider[UsageRecorder] = providers.Singleton(
@@ -118,7 +119,17 @@ class UsageContainer(containers.DeclarativeContainer):
     history: providers.Provider[EventHistory] = providers.Singleton(
         EventHistory, database, subjects, events, partitions, recorder
     )
+    buffered: providers.Provider[BufferedRecorder] = providers.Factory(
+        BufferedRecorder,
+        recorder,
+        batch_size=settings.provided.batch_size,
+        batch_timeout_seconds=settings.provided.batch_timeout_seconds,
+    )
+    upkeep: providers.Provider[EventUpkeep] = providers.Singleton(
+        EventUpkeep, database, events, partitions, clock, dedupe_days=settings.provided.dedupe_days
+    )
     settled_events: providers.Provider[SettledEvents] = providers.Singleton(SettledEvents, database, partitions, clock)
+    price_repository: providers.Provider[PriceRepository] = providers.Singleton(PriceRepository, database)
     starter: providers.Provider[Starter] = providers.Singleton(
         Starter,
         credit,

@@ -76,15 +76,17 @@ class UsageEvent(Body):
 _EVENTS: TypeAdapter[list[UsageEvent]] = TypeAdapter(list[UsageEvent])
 
 
-def parse_events(items: Sequence[UsageEvent | Mapping[str, Any]]) -> list[UsageEvent | InvalidError]:
-    """Validate `items`; each becomes an event or the reason why it is none, in order."""
+def parse_events(items: Sequence[UsageEvent | Mapping[str, Any] | InvalidError]) -> list[UsageEvent | InvalidError]:
+    """Validate `items`; each becomes an event or the reason why it is none, in order. Errors stay as they are."""
+    problems = {number: item.detail for number, item in enumerate(items) if isinstance(item, InvalidError)}
     try:
-        return list(_EVENTS.validate_python(items))
+        if not problems:
+            return list(_EVENTS.validate_python(items))
+        _EVENTS.validate_python([{} if number in problems else item for number, item in enumerate(items)])
     except ValidationError as error:
-        problems: dict[int, str] = {}
         for problem in error.errors(include_input=False, include_url=False, include_context=False):
             where = problem["loc"]
-            name = ".".join(map(str, where[1:])) or "event"
+            name = str(where[1]) if len(where) > 1 else "event"
             text = f"{name}: {problem['msg'].removeprefix('Value error, ')}"
             problems.setdefault(int(where[0]) if where else 0, text)
     good = iter(_EVENTS.validate_python([item for number, item in enumerate(items) if number not in problems]))

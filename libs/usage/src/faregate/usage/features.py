@@ -78,6 +78,11 @@ class Catalog:
         """Return the feature of that key (or id), active or not, or raise `UnknownFeatureError`."""
         return self._lookup(key, "feature_key")
 
+    def names_of(self, feature_id: str | None, key: str | None) -> tuple[str | None, str | None]:
+        """Return id and key of the feature that has this key, or this id; as given, where none has."""
+        found = self.features.get(key or "") or self._by_id.get(feature_id or "") or self.features.get(feature_id or "")
+        return (found.feature_id or feature_id, found.key) if found is not None else (feature_id, key)
+
     def plan(self, key: str | None) -> Plan:
         """Return the plan of that key; an undefined one (or None) includes nothing and changes nothing."""
         return self.plans.get(key or "", NO_PLAN)
@@ -85,11 +90,6 @@ class Catalog:
     def on_plan(self, feature: Feature, key: str | None) -> Feature:
         """Return the feature on the terms of a plan."""
         return on_plan(feature, self.plan(key))
-
-    def names_of(self, feature_id: str | None, key: str | None) -> tuple[str | None, str | None]:
-        """Return id and key of the feature that has this key, or this id; as given, where none has."""
-        found = self.features.get(key or "") or self._by_id.get(feature_id or "") or self.features.get(feature_id or "")
-        return (found.feature_id or feature_id, found.key) if found is not None else (feature_id, key)
 
     def _lookup(self, name: str, param: str) -> Feature:
         found = self._by_id.get(name) or self.features.get(name)

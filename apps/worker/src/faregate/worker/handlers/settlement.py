@@ -64,11 +64,17 @@ class SettlementHandler:
             return Ack()
         if len(items) == 1:
             return _decision(failed[0][1])
-        await self._transport.publish(
-            delivery.queue, [OutgoingMessage(exact_json.dumps(item.data), {"apart": True}) for item, _ in failed]
-        )
+        apart = [OutgoingMessage(exact_json.dumps(_named(item)), {"apart": True}) for item, _ in failed]
+        await self._transport.publish(delivery.queue, apart)
         log.info("message_taken_apart", items=len(items), failed=len(failed))
         return Ack()
+
+
+def _named(item: _Item) -> Any:
+    """Return the object with the key it has in its array, so that the array coming again charges nothing twice."""
+    if not isinstance(item.request, SettleRequest) or item.data.get("usage_key") is not None:
+        return item.data
+    return {**item.data, "usage_key": item.request.usage_key}
 
 
 def _items(delivery: Delivery) -> list[_Item]:

@@ -5,14 +5,17 @@ from collections.abc import Sequence
 from dependency_injector import containers, providers
 
 from faregate.analytics.quotas.delivering import AlertDeliverer
+from faregate.analytics.quotas.gate import QuotaGate
 from faregate.analytics.quotas.history import AlertHistory
 from faregate.analytics.quotas.interfaces import IAlertChannel, IUsageTotals
 from faregate.analytics.quotas.levels import Thresholds
 from faregate.analytics.quotas.repository import QuotaRepository
 from faregate.analytics.quotas.service import QuotaService
+from faregate.analytics.quotas.totals import FactTotals
 from faregate.core.clock import IClock
 from faregate.core.database import Database
 from faregate.core.errors import ConfigurationError, InvalidError
+from faregate.core.events import IAnnouncer, Silence
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
 
@@ -37,17 +40,22 @@ def names_of(channels: Sequence[IAlertChannel]) -> Sequence[str]:
 
 
 class QuotasContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `subjects`, `totals` and `clock`; takes `channels`, where alerts are delivered;
-    exports `service` and `deliverer`.
+    """Needs `settings`, `database`, `subjects` and `clock`; takes `channels`, where alerts are delivered, `announcer` and `totals`;
+    exports `service`, `gate` and `deliverer`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
     database: providers.Provider[Database] = providers.Dependency(instance_of=Database)
     subjects: providers.Provider[Subjects] = providers.Dependency(instance_of=Subjects)
-    totals: providers.Provider[IUsageTotals] = providers.Dependency(instance_of=IUsageTotals)
     clock: providers.Provider[IClock] = providers.Dependency(instance_of=IClock)
     channels: providers.Provider[Sequence[IAlertChannel]] = providers.Dependency(
-        instance_of=list, default=providers.List()
+        instance_of=Sequence, default=providers.List()
+    )
+    announcer: providers.Provider[IAnnouncer] = providers.Dependency(
+        instance_of=IAnnouncer, default=providers.Singleton(Silence)
+    )
+    totals: providers.Provider[IUsageTotals] = providers.Dependency(
+        instance_of=IUsageTotals, default=providers.Singleton(FactTotals, database)
     )
 
     repository: providers.Provider[QuotaRepository] = providers.Singleton(QuotaRepository, database)
@@ -62,7 +70,9 @@ class QuotasContainer(containers.DeclarativeContainer):
         clock,
         thresholds=providers.Callable(thresholds_of, settings),
         channels=providers.Callable(names_of, channels),
+        announcer=announcer,
     )
+    gate: providers.Provider[QuotaGate] = providers.Singleton(QuotaGate, database, repository, totals, clock)
     deliverer: providers.Provider[AlertDeliverer] = providers.Singleton(
         AlertDeliverer, database, history, channels, clock
     )

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.quotas.values import Alert, UsageQuestion
 
-__all__ = ["IAlertChannel", "IAlertPublisher", "IUsageTotals"]
+__all__ = ["IAlertChannel", "IUsageTotals"]
 
 
 @runtime_checkable
@@ -33,13 +33,4 @@ class IAlertChannel(Protocol):
         Raises:
             DeliveryError: nobody was told; it is tried again.
         """
-        ...
-
-
-@runtime_checkable
-class IAlertPublisher(Protocol):
-    """Tells subscribers of the deployment's own webhooks."""
-
-    async def publish(self, session: AsyncSession, alerts: Sequence[Alert]) -> None:
-        """Note in `session` that these alerts are to be sent; they are exactly if it commits."""
         ...

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.quotas.errors import UnknownQuotaError
 from faregate.analytics.quotas.history import AlertHistory
-from faregate.analytics.quotas.interfaces import IAlertPublisher, IUsageTotals
+from faregate.analytics.quotas.interfaces import IUsageTotals
 from faregate.analytics.quotas.levels import Level, Thresholds, levels_reached, percent_used
 from faregate.analytics.quotas.periods import Window, check_timezone, window_at
 from faregate.analytics.quotas.prediction import predict, recent_start
@@ -24,9 +24,11 @@ from faregate.analytics.quotas.values import (
     QuotaStatus,
     UsageQuestion,
 )
+from faregate.analytics.quotas.wording import body_of
 from faregate.core.clock import IClock
 from faregate.core.database import Database
 from faregate.core.errors import InvalidError
+from faregate.core.events import Event, EventType, IAnnouncer
 from faregate.core.ids import ORGANIZATION_PREFIX, check_external_id, check_user_id
 from faregate.core.subjects import Subjects
 from faregate.core.versions import raise_version
@@ -57,7 +59,7 @@ class QuotaService:
         *,
         thresholds: Thresholds,
         channels: Sequence[str] = (),
-        publisher: IAlertPublisher | None = None,
+        announcer: IAnnouncer | None = None,
     ) -> None:
         self._database = database
         self._subjects = subjects
@@ -67,7 +69,7 @@ class QuotaService:
         self._clock = clock
         self._thresholds = thresholds
         self._channels = channels
-        self._publisher = publisher
+        self._announcer = announcer
 
     async def put(self, spec: QuotaSpec) -> Quota:
         """Set the quota of an owner for a meter and a period. The same again changes nothing.
@@ -156,8 +158,9 @@ class QuotaService:
         if not reached:
             return quotas, ()
         alerts = await self._history.fire(session, reached, now=self._clock.now(), channels=self._channels)
-        if alerts and self._publisher is not None:
-            await self._publisher.publish(session, alerts)
+        if alerts and self._announcer is not None:
+            owners = {quota.id: quota.subject_id for quota in quotas}
+            await self._announcer.announce(session, [_event(alert, owners[alert.quota_id]) for alert in alerts])
         return quotas, alerts
 
     def _levels(self, status: QuotaStatus) -> tuple[Level, ...]:
@@ -189,6 +192,13 @@ class QuotaService:
         if quota is None:
             raise UnknownQuotaError(quota_id)
         return quota
+
+
+def _event(alert: Alert, subject_id: int | None) -> Event:
+    """Return what subscribers of `usage.alert` are told; the owner is named when it is sent."""
+    personal = {"owner_id", "message"} if subject_id is not None else set[str]()
+    data = {name: value for name, value in body_of(alert)["data"].items() if name not in personal}
+    return Event(EventType.USAGE_ALERT, data, {"owner_id": subject_id} if subject_id is not None else {})
 
 
 def question(quota: Quota, window: Window) -> UsageQuestion:

@@ -15,6 +15,7 @@ MODEL_MODULES = (
     "faregate.usage.models",
     "faregate.feature_log.models",
     "faregate.usage.event_models",
+    "faregate.analytics.models",
     "faregate.analytics.quotas.models",
 )
 """Named, not imported: the platform has no import of a feature library."""

@@ -11,12 +11,13 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from pamqp.commands import Basic
 
 from faregate.core.interfaces import DeadMessage, Delivery
+from faregate.core.queues import MESSAGE_ID_HEADER
 
 __all__ = ["Envelope", "attempt_of", "dead_letter_of", "delivery_of", "retry_headers"]
 
 ATTEMPT = "x-attempt"
-MESSAGE_ID = "x-message-id"
-"""Names a message through all its attempts; the AMQP `message_id` names one publish, and is never used twice."""
+MESSAGE_ID = MESSAGE_ID_HEADER
+"""The AMQP `message_id` names one publish, and is never used twice."""
 QUEUE, REASON, DEAD_AT = "x-queue", "x-reason", "x-dead-at"
 _OURS = frozenset({ATTEMPT, MESSAGE_ID, QUEUE, REASON, DEAD_AT})
 

@@ -21,6 +21,9 @@ log = get_logger(__name__)
 _WINDOW = 256
 """Unconfirmed publishes at a time."""
 
+_PAUSES_SECONDS = (0.1, 1.0)
+"""How long to wait before each further try."""
+
 
 class Publisher:
     """Publishes from any number of tasks; connects when there is something to publish."""
@@ -45,14 +48,17 @@ class Publisher:
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
         """Return once all are stored.
 
-        What a lost connection leaves in doubt is published once more, and so is what found no queue, after the queues
-        have been looked at.
+        What a lost connection leaves in doubt is published again, and so is what the broker refused (a quorum queue
+        without a leader does, for a moment) or what found no queue, after the queues have been looked at.
 
         Raises:
             EngineUnavailableError: not all are known to be stored.
         """
         failed = await self._publish(envelopes)
-        if failed and all(_worth_repeating(error) for _, error in failed):
+        for pause in _PAUSES_SECONDS:
+            if not failed or not all(_worth_repeating(error) for _, error in failed):
+                break
+            await asyncio.sleep(pause)
             failed = await self._publish([envelope for envelope, _ in failed])
         if failed:
             envelope, error = failed[0]
@@ -102,8 +108,8 @@ class Publisher:
 
 
 def _worth_repeating(error: BaseException) -> bool:
-    """Whether a second try is likely to do better: not after a time-out, nor when the broker said no."""
-    return isinstance(error, PublishError) or not isinstance(error, TimeoutError | DeliveryError)
+    """Whether another try is likely to do better: not when the broker says nothing at all."""
+    return not isinstance(error, TimeoutError)
 
 
 def _unavailable(envelope: Envelope, error: BaseException, count: int) -> EngineUnavailableError:

@@ -71,6 +71,7 @@ class Topology:
             async with broker_errors(f"looking for queue {spec.name}"):
                 if not await _exists(connection, spec.name):
                     await _declare(connection, spec)
+                    log.info("queue_declared", queue=spec.name, arguments=dict(spec.arguments))
                     self._compared.add(spec.name)
                 elif spec.name not in self._compared:
                     await _compare(connection, spec)
@@ -116,7 +117,6 @@ async def _declare(connection: aiormq.Connection, spec: QueueSpec) -> None:
         await channel.exchange_declare(spec.name, exchange_type="fanout", durable=True, timeout=RPC_SECONDS)
         await channel.queue_bind(spec.name, spec.name, timeout=RPC_SECONDS)
     await channel.close()
-    log.info("queue_declared", queue=spec.name, arguments=dict(spec.arguments))
 
 
 async def _compare(connection: aiormq.Connection, spec: QueueSpec) -> None:

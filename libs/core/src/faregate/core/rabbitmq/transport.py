@@ -77,23 +77,23 @@ class RabbitTransport:
         return consumer
 
     async def backlog(self, queue: str) -> Backlog:
-        """Return what waits in `queue`; messages on their way to a consumer are not counted in `depth`.
+        """Return what waits in `queue` or is undecided in this process; what other consumers hold is not known here.
 
         RabbitMQ does not tell the age of what waits, and a peek would mark it as redelivered. But a queue is first in,
         first out: what waits is younger than what was received last, and than the last time the queue was seen empty.
         """
         asked_at = self._clock.now()
-        depth = await self._depth(queue)
+        waiting = await self._waiting(queue)
         mine = [consumer for consumer in self._consumers if consumer.queue == queue]
         held = [delivery.published_at for consumer in mine for delivery in consumer.undecided]
-        if depth == 0 and not held:
+        if waiting == 0 and not held:
             self._empty_at[queue] = asked_at
             return Backlog(0, None)
         marks = [self._empty_at.get(queue), *(consumer.newest_at for consumer in mine)]
         younger_than = max((mark for mark in marks if mark is not None), default=None)
-        bounds = [at or self._empty_at.get(queue) for at in held] + ([younger_than] if depth else [])
+        bounds = [at or self._empty_at.get(queue) for at in held] + ([younger_than] if waiting else [])
         known = [at for at in bounds if at is not None]
-        return Backlog(depth, min(known) if len(known) == len(bounds) else None)
+        return Backlog(waiting + len(held), min(known) if len(known) == len(bounds) else None)
 
     def dead_letters(self, *, queue: str | None = None) -> AsyncIterator[DeadMessage]:
         return self._dead.read(queue)
@@ -104,7 +104,7 @@ class RabbitTransport:
     async def drop(self, ids: Sequence[str]) -> int:
         return await self._dead.drop(ids)
 
-    async def _depth(self, queue: str) -> int:
+    async def _waiting(self, queue: str) -> int:
         async with self._asking_lock:
             try:
                 if self._asking is None or self._asking.lost:

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 import sqlmodel
 from alembic import context, op
 from sqlalchemy.dialects import postgresql
-revision = '0009'
-down_revision = '0008'
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,142 @@
+"""`faregate quotas` and `faregate alerts`: limits, how they stand, what was told."""
+
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+from uuid import UUID
+
+from cyclopts import App, Parameter
+
+from faregate.analytics.quotas.levels import Level
+from faregate.analytics.quotas.periods import Period
+from faregate.analytics.quotas.values import Alert, AlertFilter, QuotaSpec, QuotaStatus
+from faregate.cli.library import with_library
+from faregate.cli.options import moment_of
+from faregate.cli.output import console
+from faregate.cli.plots import bar
+from faregate.cli.questions import Shape, tell
+from faregate.core.errors import InvalidError
+from faregate.worker.container import WorkerContainer
+
+__all__ = ["alerts", "quotas"]
+
+quotas = App(name="quotas", help="Set limits on use, and see how they stand.")
+alerts = App(name="alerts", help="Check quotas now, and read what was told.")
+
+_Owner = Annotated[str, Parameter(help="A user id, org:<id>, or * for everybody together.")]
+_HUNDRED = Decimal(100)
+
+
+@quotas.command(name="set")
+def set_quota(
+    owner: _Owner,
+    meter: Annotated[str, Parameter(help="A meter such as api, or requests, tokens, credits, cost_usd.")],
+    limit: str,
+    *,
+    period: Period = Period.MONTH,
+    hard: Annotated[bool, Parameter(help="Refuse to start uses once it is used up.")] = False,
+    timezone: str = "UTC",
+    email: Annotated[list[str] | None, Parameter(help="Who is told beside those whom the settings name.")] = None,
+) -> None:
+    """Set the quota of an owner for a meter and a period; the same again changes nothing."""
+    try:
+        amount = Decimal(limit)
+    except InvalidOperation:
+        raise InvalidError(f"limit {limit!r} is no number", param="limit") from None
+    wanted = QuotaSpec(owner, meter, period, amount, hard=hard, timezone=timezone, emails=tuple(email or ()))
+    made = with_library(lambda lib: lib.quotas.container.service().put(wanted))
+    console.print(f"{made.id}: {owner} may use {limit} {meter} per {period}{', hard' if hard else ''}")
+
+
+@quotas.command
+def status(owner: _Owner | None = None, *, output: Shape = "table") -> None:
+    """Show how quotas stand, and when they will run out at the present pace."""
+
+    async def work(lib: WorkerContainer) -> list[QuotaStatus]:
+        service = lib.quotas.container.service()
+        return [await service.status(quota.id) for quota in await service.quotas(owner_id=owner, limit=1000)]
+
+    found = with_library(work)
+    columns = ["id", "owner", "meter", "period", "used", "limit", "percent", "level", "runs out"]
+    rows = [_row(status) for status in found]
+    if output == "table":
+        columns.append("")
+        shares = [min(status.percent or _HUNDRED, _HUNDRED) for status in found]
+        rows = [[*row, bar(share, _HUNDRED, width=16)] for row, share in zip(rows, shares, strict=True)]
+    tell(output, "Quotas", columns, rows)
+
+
+@quotas.command
+def remove(quota_id: UUID) -> None:
+    """Forget a quota and its alerts."""
+    with_library(lambda lib: lib.quotas.container.service().remove(quota_id))
+    console.print(f"{quota_id} is gone")
+
+
+@alerts.command
+def check(*, output: Shape = "table") -> None:
+    """Fire what is due and deliver it by every channel that the settings name; the log goes to stderr."""
+
+    async def work(lib: WorkerContainer) -> list[Alert]:
+        service = lib.quotas.container.service()
+        fired = {alert.id for alert in await service.check()}
+        await lib.quotas.container.deliverer().deliver_due()
+        return [alert for alert in await service.alerts(AlertFilter(limit=1000)) if alert.id in fired]
+
+    _tell(output, "Fired now", with_library(work))
+
+
+@alerts.command(name="list")
+def list_alerts(
+    *,
+    owner: _Owner | None = None,
+    meter: str | None = None,
+    level: Level | None = None,
+    since: Annotated[str | None, Parameter(name="--from", help="Only from this day or moment on.")] = None,
+    limit: int = 100,
+    output: Shape = "table",
+) -> None:
+    """Show the alerts that were fired, the latest first, and how they were delivered."""
+    wanted = AlertFilter(
+        owner_id=owner,
+        meter=meter,
+        level=level,
+        since=moment_of(since, param="from") if since else None,
+        limit=limit,
+    )
+    _tell(output, "Alerts", with_library(lambda lib: lib.quotas.container.service().alerts(wanted)))
+
+
+def _row(status: QuotaStatus) -> list[object]:
+    spec, expected = status.quota.spec, status.prediction
+    gone = expected.runs_out_at if expected else None
+    return [
+        str(status.quota.id),
+        spec.owner_id,
+        spec.meter,
+        spec.period.value,
+        status.used,
+        spec.limit,
+        status.percent,
+        status.level.value if status.level else None,
+        f"{gone:%a %Y-%m-%d %H:%M}" if gone else None,
+    ]
+
+
+def _tell(output: Shape, title: str, found: Sequence[Alert]) -> None:
+    columns = ["fired at", "level", "owner", "meter", "period", "used", "limit", "percent", "delivered"]
+    rows = [
+        [
+            f"{alert.fired_at:%Y-%m-%d %H:%M:%S}",
+            alert.level.value,
+            alert.owner_id,
+            alert.meter,
+            alert.period.value,
+            alert.used,
+            alert.limit,
+            alert.percent,
+            "passed over" if alert.superseded else ", ".join(f"{d.channel}: {d.status}" for d in alert.deliveries),
+        ]
+        for alert in found
+    ]
+    tell(output, title, columns, rows)

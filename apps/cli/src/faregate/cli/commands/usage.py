@@ -1,0 +1,217 @@
+"""`faregate usage`: record, ask, export, archive."""
+
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from faregate.analytics.exports.formats import Format
+from faregate.analytics.exports.service import Export
+from faregate.analytics.meters.service import PeakUnit
+from faregate.cli.library import with_library
+from faregate.cli.output import console, errors, print_json, print_table
+from faregate.cli.plots import bar, sparkline
+from faregate.cli.questions import About, Shape, tell
+from faregate.core import exact_json
+from faregate.core.clock import SystemClock
+from faregate.core.errors import InvalidError
+from faregate.worker.container import WorkerContainer
+
+__all__ = ["usage"]
+
+usage = App(name="usage", help="Record what was used, ask about it, export and archive it.")
+
+_ABOUT = About()
+_BATCH_LINES = 10_000
+_Meter = Annotated[str, Parameter(help="A meter such as api or storage, or requests, tokens, credits, cost_usd.")]
+
+
+@usage.command
+def record(
+    meter: str | None = None,
+    quantity: str = "1",
+    *,
+    user: Annotated[str | None, Parameter(help="Who used it.")] = None,
+    organization: Annotated[str | None, Parameter(help="For which organisation.")] = None,
+    event_id: Annotated[str | None, Parameter(name="--id", help="The same id never counts twice.")] = None,
+    metadata: Annotated[str | None, Parameter(help="A JSON object.")] = None,
+    file: Annotated[
+        Path | None,
+        Parameter(allow_leading_hyphen=True, help="Events as NDJSON instead, one per line; - for standard input."),
+    ] = None,
+) -> int:
+    """Record one quantity of a meter, or many events from a file; exit 1 if one was rejected."""
+    if file is None:
+        return _record([_event(meter, quantity, user, organization, event_id, metadata)])
+    text = sys.stdin.read() if str(file) == "-" else file.read_text()
+    return _record([exact_json.loads(line) for line in text.splitlines() if line.strip()])
+
+
+@usage.command
+def stats(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = "table") -> None:
+    """Count, sum, average, median, p95 and p99 of single events."""
+    found = with_library(lambda lib: lib.analytics.container.meters().stats(meter, about.question()))
+    facts = asdict(found)
+    if output == "json":
+        print_json({"meter": meter, **facts})
+        return
+    tell(output, f"{meter}, per event", ["statistic", "value"], list(facts.items()))
+
+
+@usage.command
+def trends(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = "table") -> None:
+    """Each day beside the day before and the same day of the week before."""
+    points = with_library(lambda lib: lib.analytics.container.meters().trends(meter, about.question()))
+    rows = [(p.day.date().isoformat(), p.total, p.day_over_day_percent, p.week_over_week_percent) for p in points]
+    tell(output, f"{meter} per day", ["day", "total", "day over day %", "week over week %"], rows)
+    if output == "table":
+        console.print(f"{meter} {sparkline([point.total for point in points])}")
+
+
+@usage.command
+def peaks(
+    meter: _Meter = "requests",
+    *,
+    by: Annotated[PeakUnit, Parameter(help="hour, day, week or month")] = "hour",
+    limit: Annotated[int, Parameter(help="How many.")] = 10,
+    about: About = _ABOUT,
+    output: Shape = "table",
+) -> None:
+    """The hours, days, weeks or months of most use."""
+    question = about.question()
+    found = with_library(lambda lib: lib.analytics.container.meters().peaks(meter, question, unit=by, limit=limit))
+    if output != "table":
+        tell(output, "", ["period", "total", "events"], [(p.period, p.total, p.events) for p in found])
+        return
+    most = max((peak.total for peak in found), default=0)
+    rows = [(p.period.strftime("%Y-%m-%d %H:%M"), p.total, p.events, bar(p.total, most)) for p in found]  # type: ignore[arg-type]
+    print_table(f"Peaks of {meter} by {by} (UTC)", ["from", "total", "events", ""], rows)
+
+
+@usage.command
+def export(
+    kind: Format = Format.CSV,
+    path: Annotated[
+        Path | None,
+        Parameter(
+            allow_leading_hyphen=True, help="File or directory; - for standard output; else here, named by dates."
+        ),
+    ] = (None),
+    *,
+    raw: Annotated[
+        bool, Parameter(help="Leave text as it is, also what a spreadsheet would run as a formula.")
+    ] = False,
+    about: About = _ABOUT,
+) -> None:
+    """Write usage events as csv, json, ndjson, xlsx or parquet."""
+
+    async def work(lib: WorkerContainer) -> None:
+        made = lib.analytics.container.exports().events(about.question(), kind, safe=not raw)
+        await _write(made, path)
+
+    with_library(work)
+
+
+@usage.command
+def archive(
+    keep_days: Annotated[
+        int | None, Parameter(help="Archive months older than this; else FAREGATE_USAGE_RETENTION_DAYS.")
+    ] = None,
+    *,
+    output: Shape = "table",
+) -> None:
+    """Archive months whose time is over, prove each archive, then drop the month from the database."""
+    found = with_library(lambda lib: lib.analytics.container.archive().archive(keep_days=keep_days))
+    tell(
+        output, "Archived", ["month", "rows", "bytes", "sha256"], [(m.month, m.rows, m.bytes, m.sha256) for m in found]
+    )
+
+
+@usage.command
+def restore(
+    month: Annotated[str, Parameter(help="Such as 2026-01.")],
+    *,
+    days: Annotated[int, Parameter(help="How long it stays before it is archived again.")] = 30,
+) -> None:
+    """Load an archived month back; what it holds is not counted again."""
+    found = with_library(lambda lib: lib.analytics.container.archive().restore(month, days=days))
+    console.print(f"{found.month}: {found.rows:,} events are back until {found.restored_until:%Y-%m-%d}")
+
+
+@usage.command
+def rollup(
+    *, rebuild: Annotated[bool, Parameter(help="Make all sums anew from the events that are in the database.")] = False
+) -> None:
+    """Add new events to the sums that answers are read from; the worker does so all the time."""
+
+    async def work(lib: WorkerContainer) -> int:
+        roller = lib.analytics.container.roller()
+        return await (roller.rebuild() if rebuild else roller.run())
+
+    console.print(f"{with_library(work):,} events added to the sums")
+
+
+def _event(
+    meter: str | None,
+    quantity: str,
+    user: str | None,
+    organization: str | None,
+    event_id: str | None,
+    metadata: str | None,
+) -> dict[str, Any]:
+    if meter is None or user is None:
+        raise InvalidError("name a meter and --user, as in `faregate usage record api 5 --user ada`; or give --file")
+    given = {
+        "meter": meter,
+        "quantity": exact_json.loads(quantity),
+        "user_id": user,
+        "organization_id": organization,
+        "id": event_id,
+        "source": "cli" if event_id else None,
+        "metadata": exact_json.loads(metadata) if metadata else None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _record(events: list[dict[str, Any]]) -> int:
+    async def chunks() -> AsyncGenerator[list[dict[str, Any]]]:
+        for first in range(0, len(events), _BATCH_LINES):
+            yield events[first : first + _BATCH_LINES]
+
+    clock = SystemClock()
+    began = clock.monotonic()
+    report = with_library(lambda lib: lib.usage.container.recorder().record_stream(chunks()))
+    seconds = clock.monotonic() - began
+    console.print(
+        f"{report.accepted:,} recorded, {report.duplicates:,} known before, {len(report.rejected):,} rejected"
+    )
+    if report.accepted > _BATCH_LINES:
+        console.print(f"{report.accepted / seconds:,.0f} per second")
+    for item in report.rejected[:20]:
+        errors.print(f"item {item.index}: {item.error}")
+    return 1 if report.rejected else 0
+
+
+async def _write(made: Export, path: Path | None) -> None:
+    if path is not None and str(path) == "-":
+        await _pour(made, sys.stdout.buffer)
+        return
+    target = path / made.name if path is not None and path.is_dir() else path or Path(made.name)
+    unfinished = target.with_name(target.name + ".part")
+    try:
+        with unfinished.open("wb") as file:
+            await _pour(made, file)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    errors.print(f"{target} ({target.stat().st_size:,} bytes)")
+
+
+async def _pour(made: Export, file: Any) -> None:
+    async with aclosing(made.chunks) as chunks:
+        async for chunk in chunks:
+            file.write(chunk)

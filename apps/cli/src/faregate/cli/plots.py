@@ -1,0 +1,26 @@
+"""Small plots for terminals: a line of blocks, and bars."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+__all__ = ["bar", "sparkline"]
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def sparkline(values: Sequence[Decimal]) -> str:
+    """Return one block per value, from the least to the most; negative ones count as 0."""
+    most = max(values, default=Decimal(0))
+    if most <= 0:
+        return _BLOCKS[0] * len(values)
+    top = len(_BLOCKS) - 1
+    return "".join(_BLOCKS[int(max(value, Decimal(0)) * top / most)] for value in values)
+
+
+def bar(value: Decimal, most: Decimal, *, width: int = 24) -> str:
+    """Return a bar of at most `width` characters, to an eighth of one; a value above 0 is never invisible."""
+    if most <= 0 or value <= 0:
+        return ""
+    eighths = max(1, int(min(value, most) * width * 8 / most))
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()

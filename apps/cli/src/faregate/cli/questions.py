@@ -1,0 +1,67 @@
+"""What analytics is asked about, as options of commands; and answers as table, JSON or CSV."""
+
+import csv
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from faregate.analytics.exports.guarding import harmless
+from faregate.analytics.filters import Filters, Question, time_range
+from faregate.cli.output import print_json, print_table
+from faregate.core.clock import SystemClock
+
+__all__ = ["About", "Shape", "tell"]
+
+Shape = Annotated[Literal["table", "json", "csv"], Parameter(name=["--output", "-o"], help="table, json or csv")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class About:
+    """Which facts."""
+
+    start: Annotated[str | None, Parameter(name="--from", help="First day or moment; else 30 days before the end.")] = (
+        None
+    )
+    end: Annotated[str | None, Parameter(name="--to", help="Day or moment before which it ends; else tonight.")] = None
+    timezone: Annotated[str, Parameter(help="Where days begin, such as Europe/Berlin.")] = "UTC"
+    user: Annotated[str | None, Parameter(help="Only this user.")] = None
+    organization: Annotated[str | None, Parameter(help="Only this organisation.")] = None
+    service: Annotated[str | None, Parameter(help="Only this service.")] = None
+    model: Annotated[str | None, Parameter(help="Only this model.")] = None
+    feature: Annotated[str | None, Parameter(help="Only this feature.")] = None
+
+    def question(self) -> Question:
+        """Return what is asked about."""
+        span = time_range(self.start, self.end, self.timezone, now=SystemClock().now())
+        filters = Filters(
+            service=self.service,
+            model=self.model,
+            feature=self.feature,
+            user_id=self.user,
+            organization_id=self.organization,
+        )
+        return Question(span, filters)
+
+
+def tell(shape: str, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], **more: Any) -> None:
+    """Print rows in the shape that was asked for; `more` stands beside them in JSON only."""
+    kept = [list(row) for row in rows]
+    if shape == "json":
+        objects: Sequence[Mapping[str, Any]] = [dict(zip(columns, row, strict=True)) for row in kept]
+        print_json({**more, "rows": objects} if more else objects)
+    elif shape == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([[_cell(value) for value in row] for row in kept])
+    else:
+        print_table(title, columns, kept)
+
+
+def _cell(value: Any) -> Any:
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return harmless(value) if isinstance(value, str) else value

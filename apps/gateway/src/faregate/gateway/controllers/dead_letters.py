@@ -1,0 +1,51 @@
+"""`/api/dead-letters`: what could not be handled, for an operator to read, replay or drop."""
+
+from faregate.core.dead_letters import DeadLetterDesk, UnknownDeadLetterError
+from faregate.gateway.auth import Scope
+from faregate.gateway.operation import Call, Controller, Page, operation
+from faregate.gateway.schemas.dead_letters import (
+    DeadLetterAnswer,
+    DeadLettersBody,
+    DeadLettersQuery,
+    DoneAnswer,
+    letter_answer,
+)
+
+__all__ = ["DeadLettersController"]
+
+
+class DeadLettersController(Controller):
+    """Dead letters over HTTP."""
+
+    def __init__(self, letters: DeadLetterDesk) -> None:
+        self._letters = letters
+
+    @operation("GET", "/api/dead-letters", scope=Scope.OPS_READ, answer=list[DeadLetterAnswer])
+    async def list_letters(self, call: Call, query: DeadLettersQuery) -> Page:  # noqa: ARG002
+        """List dead letters, oldest first."""
+        found = await self._letters.read(queue=query.queue, limit=query.limit)
+        return Page([letter_answer(letter) for letter in found])
+
+    @operation(
+        "GET",
+        "/api/dead-letters/{letter_id}",
+        scope=Scope.OPS_READ,
+        answer=DeadLetterAnswer,
+        errors=(UnknownDeadLetterError,),
+    )
+    async def get_letter(self, call: Call, letter_id: str) -> DeadLetterAnswer:  # noqa: ARG002
+        """Return one dead letter."""
+        return letter_answer(await self._letters.get(letter_id))
+
+    @operation("POST", "/api/dead-letters/replay", scope=Scope.OPS_WRITE, answer=DoneAnswer)
+    async def replay(self, call: Call, body: DeadLettersBody) -> DoneAnswer:  # noqa: ARG002
+        """Put dead letters back on their queues as new messages."""
+        return DoneAnswer(count=await self._letters.replay(await self._ids(body)))
+
+    @operation("POST", "/api/dead-letters/drop", scope=Scope.OPS_WRITE, answer=DoneAnswer)
+    async def drop(self, call: Call, body: DeadLettersBody) -> DoneAnswer:  # noqa: ARG002
+        """Forget dead letters for ever."""
+        return DoneAnswer(count=await self._letters.drop(await self._ids(body)))
+
+    async def _ids(self, body: DeadLettersBody) -> list[str]:
+        return body.ids if body.ids is not None else await self._letters.ids(body.queue)

@@ -1,0 +1,89 @@
+"""`/api/quotas` and `/api/alerts`: limits, how they stand, and what was told about them."""
+
+from uuid import UUID
+
+from faregate.analytics.quotas.errors import UnknownQuotaError
+from faregate.analytics.quotas.service import QuotaService
+from faregate.analytics.quotas.values import AlertFilter
+from faregate.gateway.auth import Scope
+from faregate.gateway.operation import Call, Controller, Page, operation
+from faregate.gateway.schemas.base import cursor_of, position_of
+from faregate.gateway.schemas.quotas import (
+    AlertAnswer,
+    AlertsQuery,
+    QuotaAnswer,
+    QuotaBody,
+    QuotasQuery,
+    QuotaStatusAnswer,
+    alert_answer,
+    quota_answer,
+    status_answer,
+)
+
+__all__ = ["QuotasController"]
+
+
+class QuotasController(Controller):
+    """Set quotas, see how they stand, read the alerts."""
+
+    def __init__(self, quotas: QuotaService) -> None:
+        self._quotas = quotas
+
+    @operation("GET", "/api/quotas", scope=Scope.USAGE_READ, own="owner_id", answer=list[QuotaAnswer])
+    async def list_quotas(self, call: Call, query: QuotasQuery) -> Page:  # noqa: ARG002
+        """List quotas in the order they were made."""
+        position = position_of(query.cursor, UUID)
+        found = await self._quotas.quotas(
+            owner_id=query.owner_id, after=position[0] if position else None, limit=query.limit
+        )
+        cursor = cursor_of(found[-1].id) if len(found) == query.limit else None
+        return Page([quota_answer(quota) for quota in found], cursor)
+
+    @operation("PUT", "/api/quotas", scope=Scope.QUOTAS_WRITE, answer=QuotaAnswer)
+    async def put_quota(self, call: Call, body: QuotaBody) -> QuotaAnswer:  # noqa: ARG002
+        """Set the quota of an owner for a meter and a period.
+
+        The same again changes nothing; another limit begins its alerts anew. A hard quota refuses to start uses once it
+        is used up (`quota_exceeded`), any other one only tells.
+        """
+        return quota_answer(await self._quotas.put(body.spec()))
+
+    @operation("GET", "/api/quotas/{quota_id}", scope=Scope.USAGE_READ, answer=QuotaAnswer, errors=(UnknownQuotaError,))
+    async def get_quota(self, call: Call, quota_id: UUID) -> QuotaAnswer:  # noqa: ARG002
+        """Return one quota."""
+        return quota_answer(await self._quotas.get(quota_id))
+
+    @operation("DELETE", "/api/quotas/{quota_id}", scope=Scope.QUOTAS_WRITE, errors=(UnknownQuotaError,))
+    async def delete_quota(self, call: Call, quota_id: UUID) -> dict[str, str]:  # noqa: ARG002
+        """Forget a quota and its alerts."""
+        await self._quotas.remove(quota_id)
+        return {"id": str(quota_id)}
+
+    @operation(
+        "GET",
+        "/api/quotas/{quota_id}/status",
+        scope=Scope.USAGE_READ,
+        answer=QuotaStatusAnswer,
+        errors=(UnknownQuotaError,),
+    )
+    async def quota_status(self, call: Call, quota_id: UUID) -> QuotaStatusAnswer:  # noqa: ARG002
+        """Return the use so far, and when the quota will run out at the present pace."""
+        return status_answer(await self._quotas.status(quota_id))
+
+    @operation("GET", "/api/alerts", scope=Scope.USAGE_READ, own="owner_id", answer=list[AlertAnswer])
+    async def list_alerts(self, call: Call, query: AlertsQuery) -> Page:  # noqa: ARG002
+        """List the alerts that were fired, the latest first, with how they were delivered."""
+        position = position_of(query.cursor, UUID)
+        wanted = AlertFilter(
+            owner_id=query.owner_id,
+            quota_id=query.quota_id,
+            meter=query.meter,
+            level=query.level,
+            since=query.since,
+            until=query.until,
+            limit=query.limit,
+            before=position[0] if position else None,
+        )
+        found = await self._quotas.alerts(wanted)
+        cursor = cursor_of(found[-1].id) if len(found) == query.limit else None
+        return Page([alert_answer(alert) for alert in found], cursor)

@@ -1,0 +1,119 @@
+"""`/api/webhooks`: who is told of what."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from faregate.core.database import Database
+from faregate.core.egress import UnsafeUrlError
+from faregate.core.webhooks import EndpointSpec, UnknownWebhookError, WebhookStore
+from faregate.gateway.auth import Scope
+from faregate.gateway.operation import Call, Controller, Page, operation
+from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
+from faregate.gateway.schemas.webhooks import (
+    DeliveriesQuery,
+    DeliveryAnswer,
+    NewWebhookAnswer,
+    ReplayAnswer,
+    ReplayBody,
+    RotateSecretBody,
+    WebhookAnswer,
+    WebhookBody,
+    WebhookChangeBody,
+    delivery_answer,
+    new_webhook_answer,
+    webhook_answer,
+)
+
+__all__ = ["WebhooksController"]
+
+_SCOPE = Scope.WEBHOOKS_ADMIN
+_UNKNOWN = (UnknownWebhookError,)
+
+
+class WebhooksController(Controller):
+    """Webhook endpoints over HTTP."""
+
+    def __init__(self, database: Database, webhooks: WebhookStore) -> None:
+        self._database = database
+        self._webhooks = webhooks
+
+    @operation(
+        "POST",
+        "/api/webhooks",
+        scope=_SCOPE,
+        answer=NewWebhookAnswer,
+        status=201,
+        shown_once=("secret",),
+        errors=(UnsafeUrlError,),
+    )
+    async def create_webhook(self, call: Call, body: WebhookBody) -> NewWebhookAnswer:
+        """Have events sent to an address, signed by Standard Webhooks; the answer holds the secret, this one time."""
+        spec = EndpointSpec(body.url, body.events, body.description, body.secret)
+        return new_webhook_answer(
+            await self._database.run(lambda s: self._webhooks.create(s, spec, created_by=call.principal.id))
+        )
+
+    @operation("GET", "/api/webhooks", scope=_SCOPE, answer=list[WebhookAnswer])
+    async def list_webhooks(self, call: Call, query: PageQuery) -> Page:  # noqa: ARG002
+        """List endpoints, newest first."""
+        position = position_of(query.cursor, UUID)
+        async with self._database.transaction(read_only=True) as session:
+            found = await self._webhooks.endpoints(session, before=position[0] if position else None, limit=query.limit)
+        cursor = cursor_of(found[-1].id) if len(found) == query.limit else None
+        return Page([webhook_answer(endpoint) for endpoint in found], cursor)
+
+    @operation("GET", "/api/webhooks/{id}", scope=_SCOPE, answer=WebhookAnswer, errors=_UNKNOWN)
+    async def get_webhook(self, call: Call, id: UUID) -> WebhookAnswer:  # noqa: ARG002, A002  the wire's name
+        """Return one endpoint."""
+        async with self._database.transaction(read_only=True) as session:
+            return webhook_answer(await self._webhooks.get(session, id))
+
+    @operation(
+        "PUT", "/api/webhooks/{id}", scope=_SCOPE, answer=WebhookAnswer, errors=(UnknownWebhookError, UnsafeUrlError)
+    )
+    async def put_webhook(self, call: Call, id: UUID, body: WebhookChangeBody) -> WebhookAnswer:  # noqa: ARG002, A002
+        """Change an endpoint; `enabled` brings a disabled one back, or switches it off."""
+        spec = EndpointSpec(body.url, body.events, body.description)
+        return webhook_answer(
+            await self._database.run(lambda s: self._webhooks.change(s, id, spec, enabled=body.enabled))
+        )
+
+    @operation("DELETE", "/api/webhooks/{id}", scope=_SCOPE, answer=WebhookAnswer, errors=_UNKNOWN)
+    async def delete_webhook(self, call: Call, id: UUID) -> WebhookAnswer:  # noqa: ARG002, A002
+        """Forget an endpoint and what was on its way to it."""
+        return webhook_answer(await self._database.run(lambda s: self._webhooks.delete(s, id)))
+
+    @operation(
+        "POST",
+        "/api/webhooks/{id}/rotate",
+        scope=_SCOPE,
+        answer=NewWebhookAnswer,
+        status=201,
+        shown_once=("secret",),
+        errors=_UNKNOWN,
+    )
+    async def rotate_secret(self, call: Call, id: UUID, body: RotateSecretBody) -> NewWebhookAnswer:  # noqa: ARG002, A002
+        """Give a new secret; for `overlap_seconds` messages are signed with both."""
+        overlap = timedelta(seconds=body.overlap_seconds)
+        return new_webhook_answer(await self._database.run(lambda s: self._webhooks.rotate(s, id, overlap=overlap)))
+
+    @operation("GET", "/api/webhooks/{id}/deliveries", scope=_SCOPE, answer=list[DeliveryAnswer], errors=_UNKNOWN)
+    async def list_deliveries(self, call: Call, id: UUID, query: DeliveriesQuery) -> Page:  # noqa: ARG002, A002
+        """List what was sent, newest first, with every attempt."""
+        position = position_of(query.cursor, datetime, UUID)
+        async with self._database.transaction(read_only=True) as session:
+            found = await self._webhooks.deliveries(
+                session,
+                id,
+                status=query.status,
+                before=(position[0], position[1]) if position else None,
+                limit=query.limit,
+            )
+        cursor = cursor_of(found[-1].created_at, str(found[-1].id)) if len(found) == query.limit else None
+        return Page([delivery_answer(delivery) for delivery in found], cursor)
+
+    @operation("POST", "/api/webhooks/{id}/replay", scope=_SCOPE, answer=ReplayAnswer, status=202, errors=_UNKNOWN)
+    async def replay(self, call: Call, id: UUID, body: ReplayBody) -> ReplayAnswer:  # noqa: ARG002, A002
+        """Send deliveries again."""
+        count = await self._database.run(lambda s: self._webhooks.replay(s, id, ids=body.ids, since=body.since))
+        return ReplayAnswer(replayed=count)

@@ -1,0 +1,218 @@
+"""Bodies and answers of `/api/quotas` and `/api/alerts`."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+from pydantic import BeforeValidator, Field
+
+from faregate.analytics.quotas.levels import Level, Thresholds
+from faregate.analytics.quotas.periods import Period
+from faregate.analytics.quotas.values import Alert, Quota, QuotaSpec, QuotaStatus
+from faregate.core.fields import Body, Flag, Moment, Text
+from faregate.gateway.schemas.base import Answer, PageQuery
+
+__all__ = [
+    "AlertAnswer",
+    "AlertsQuery",
+    "QuotaAnswer",
+    "QuotaBody",
+    "QuotaStatusAnswer",
+    "QuotasQuery",
+    "alert_answer",
+    "quota_answer",
+    "status_answer",
+]
+
+A = TypeVar("A", bound=Answer)
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("must be a number")  # noqa: TRY004  pydantic reports ValueError
+    return Decimal(value)
+
+
+_Limit = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, lt=10**15, decimal_places=9, examples=[10_000])]
+_Percent = Annotated[Decimal, BeforeValidator(_number), Field(gt=0, le=1000, decimal_places=2, examples=[75])]
+_Owner = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9._:@-]{1,255})$", examples=["user-1", "org:acme", "*"])]
+
+
+class ThresholdsBody(Body):
+    """The percentages at which each level begins."""
+
+    warning: _Percent = Decimal(75)
+    critical: _Percent = Decimal(90)
+    exceeded: _Percent = Decimal(100)
+
+
+class QuotaBody(Body):
+    """`PUT /api/quotas`: the quota of one owner for one meter and period."""
+
+    owner_id: _Owner
+    meter: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/@ -]{1,100}$", examples=["api", "tokens"])]
+    period: Period
+    limit: _Limit
+    hard: Flag = False
+    timezone: Annotated[str, Field(max_length=64, examples=["Europe/Berlin"])] = "UTC"
+    thresholds: ThresholdsBody | None = None
+    emails: Annotated[list[Annotated[Text, Field(max_length=254)]], Field(max_length=20)] = Field(
+        default_factory=list[str]
+    )
+    active: Flag = True
+
+    def spec(self) -> QuotaSpec:
+        """Return what is asked for."""
+        given = self.thresholds
+        return QuotaSpec(
+            owner_id=self.owner_id,
+            meter=self.meter,
+            period=self.period,
+            limit=self.limit,
+            hard=self.hard,
+            timezone=self.timezone,
+            thresholds=Thresholds(given.warning, given.critical, given.exceeded) if given else None,
+            emails=tuple(self.emails),
+            active=self.active,
+        )
+
+
+class QuotasQuery(PageQuery):
+    """Which quotas."""
+
+    owner_id: str | None = None
+
+
+class AlertsQuery(PageQuery):
+    """Which alerts; `from` is included, `to` is not."""
+
+    owner_id: str | None = None
+    quota_id: UUID | None = None
+    meter: str | None = None
+    level: Level | None = None
+    since: Moment | None = Field(default=None, alias="from")
+    until: Moment | None = Field(default=None, alias="to")
+
+
+class ThresholdsAnswer(Answer):
+    """The percentages at which each level begins."""
+
+    warning: Decimal
+    critical: Decimal
+    exceeded: Decimal
+
+
+class QuotaAnswer(Answer):
+    """One quota."""
+
+    id: UUID
+    owner_id: str
+    meter: str
+    period: Period
+    limit: Decimal
+    hard: bool
+    timezone: str
+    thresholds: ThresholdsAnswer | None
+    emails: list[str]
+    active: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class PredictionAnswer(Answer):
+    """What is to be expected at the present pace."""
+
+    projected: Decimal
+    per_day: Decimal
+    runs_out_at: datetime | None
+    earliest_at: datetime | None
+    latest_at: datetime | None
+
+
+class QuotaStatusAnswer(Answer):
+    """How a quota stands."""
+
+    quota: QuotaAnswer
+    at: datetime
+    period_start: datetime
+    period_end: datetime
+    used: Decimal
+    remaining: Decimal
+    percent: Decimal | None
+    level: Level | None
+    prediction: PredictionAnswer | None
+
+
+class DeliveryAnswer(Answer):
+    """How one channel took an alert."""
+
+    channel: str
+    status: str
+    attempts: int
+    delivered_at: datetime | None
+    last_error: str | None
+
+
+class AlertAnswer(Answer):
+    """One alert of the history."""
+
+    id: UUID
+    quota_id: UUID
+    owner_id: str
+    meter: str
+    period: Period
+    period_start: datetime
+    period_end: datetime
+    level: Level
+    percent: Decimal | None
+    used: Decimal
+    limit: Decimal
+    superseded: bool
+    runs_out_at: datetime | None
+    fired_at: datetime
+    deliveries: list[DeliveryAnswer]
+
+
+def quota_answer(quota: Quota) -> QuotaAnswer:
+    """Return one quota."""
+    spec = quota.spec
+    given = spec.thresholds
+    return QuotaAnswer(
+        id=quota.id,
+        owner_id=spec.owner_id,
+        meter=spec.meter,
+        period=spec.period,
+        limit=spec.limit,
+        hard=spec.hard,
+        timezone=spec.timezone,
+        thresholds=_read(ThresholdsAnswer, given) if given else None,
+        emails=list(spec.emails),
+        active=spec.active,
+        created_at=quota.created_at,
+        updated_at=quota.updated_at,
+    )
+
+
+def status_answer(status: QuotaStatus) -> QuotaStatusAnswer:
+    """Return how one quota stands."""
+    return QuotaStatusAnswer(
+        quota=quota_answer(status.quota),
+        at=status.at,
+        period_start=status.window.start,
+        period_end=status.window.end,
+        used=status.used,
+        remaining=status.remaining,
+        percent=status.percent,
+        level=status.level,
+        prediction=_read(PredictionAnswer, status.prediction) if status.prediction else None,
+    )
+
+
+def alert_answer(alert: Alert) -> AlertAnswer:
+    """Return one alert."""
+    return _read(AlertAnswer, alert)
+
+
+def _read(kind: type[A], value: object) -> A:
+    return kind.model_validate(value, from_attributes=True)

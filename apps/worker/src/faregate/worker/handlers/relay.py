@@ -1,0 +1,33 @@
+"""What lies in the outbox for a public queue goes on to the broker."""
+
+from collections.abc import Sequence
+
+from faregate.core.interfaces import Ack, Decision, Delivery, ITransport, OutgoingMessage
+from faregate.core.queues import MESSAGE_ID_HEADER
+
+__all__ = ["RelayHandler"]
+
+
+class RelayHandler:
+    """Publishes messages that were written in a transaction, or were left in PostgreSQL before there was a broker.
+
+    Each keeps its name, so that one which is relayed twice is still charged once.
+    """
+
+    def __init__(self, transport: ITransport) -> None:
+        self._transport = transport
+
+    async def handle(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Decision]]:
+        """Publish all; they are gone from the outbox only when the broker has confirmed them.
+
+        Raises:
+            EngineUnavailableError: the broker is away; nothing was decided.
+        """
+        for queue in dict.fromkeys(delivery.queue for delivery in deliveries):
+            messages = [_message(delivery) for delivery in deliveries if delivery.queue == queue]
+            await self._transport.publish(queue, messages)
+        return [(delivery, Ack()) for delivery in deliveries]
+
+
+def _message(delivery: Delivery) -> OutgoingMessage:
+    return OutgoingMessage(delivery.body, {MESSAGE_ID_HEADER: delivery.message_id, **delivery.headers})

@@ -1,0 +1,41 @@
+"""What the worker does for metering by the clock: sums, quotas, archives."""
+
+from collections.abc import Sequence
+
+from faregate.analytics.archiving import EventArchive
+from faregate.analytics.quotas.delivering import AlertDeliverer
+from faregate.analytics.quotas.service import QuotaService
+from faregate.analytics.rolling import Roller
+from faregate.core.logging import get_logger
+from faregate.core.schedule import Job
+
+__all__ = ["metering_jobs"]
+
+log = get_logger(__name__)
+
+_WATCH_QUOTAS_SECONDS = 30.0
+_ROLL_UP_SECONDS = 5.0
+
+
+def metering_jobs(
+    quotas: QuotaService, deliverer: AlertDeliverer, roller: Roller, archive: EventArchive
+) -> Sequence[Job]:
+    """Return the jobs of metering."""
+
+    async def watch_quotas() -> None:
+        """Fire the alerts that are due, and deliver what waits."""
+        fired = await quotas.check()
+        delivered = await deliverer.deliver_due()
+        if fired or delivered:
+            log.info("quotas_watched", fired=len(fired), delivered=delivered)
+
+    async def archive_events() -> None:
+        """Archive months of usage events whose time is over, where there is a place for archives."""
+        if archive.configured:
+            await archive.archive()
+
+    return [
+        Job("roll_up", _ROLL_UP_SECONDS, roller.run),
+        Job("watch_quotas", _WATCH_QUOTAS_SECONDS, watch_quotas),
+        Job("archive_events", "27 3 * * *", archive_events),
+    ]

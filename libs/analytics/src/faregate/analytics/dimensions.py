@@ -1,0 +1,63 @@
+"""The dimensions that sums are kept by, and the grains of time. Pure."""
+
+from datetime import datetime, timedelta
+from enum import IntEnum
+
+__all__ = ["DIMENSION_OF", "Dimension", "Grain", "floor_to", "next_after"]
+
+
+class Dimension(IntEnum):
+    """What facts are summed by, as the database holds it."""
+
+    TOTAL = 0
+    SERVICE = 1
+    MODEL = 2
+    PROVIDER = 3
+    FEATURE = 4
+    ORGANIZATION = 5
+    COUNTRY = 6
+    DEVICE = 7
+    STATUS = 8
+    METER = 9
+
+
+DIMENSION_OF = {
+    "service": Dimension.SERVICE,
+    "model": Dimension.MODEL,
+    "provider": Dimension.PROVIDER,
+    "feature": Dimension.FEATURE,
+    "organization": Dimension.ORGANIZATION,
+    "organization_id": Dimension.ORGANIZATION,
+    "country": Dimension.COUNTRY,
+    "device": Dimension.DEVICE,
+    "status": Dimension.STATUS,
+    "meter": Dimension.METER,
+}
+"""By the name of a filter or a breakdown."""
+
+
+class Grain(IntEnum):
+    """How long a bucket lasts. Buckets begin at whole quarter-hours, hours, days and months of UTC."""
+
+    QUARTER = 0
+    HOUR = 1
+    DAY = 2
+    MONTH = 3
+
+
+def floor_to(grain: Grain, moment: datetime) -> datetime:
+    """Return the beginning of the bucket that holds `moment` (UTC)."""
+    if grain is Grain.QUARTER:
+        return moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0)
+    hour = moment.replace(minute=0, second=0, microsecond=0)
+    if grain is Grain.HOUR:
+        return hour
+    day = hour.replace(hour=0)
+    return day if grain is Grain.DAY else day.replace(day=1)
+
+
+def next_after(grain: Grain, start: datetime) -> datetime:
+    """Return the beginning of the bucket after the one that begins at `start`."""
+    if grain is Grain.MONTH:
+        return (start + timedelta(days=31)).replace(day=1)
+    return start + {Grain.QUARTER: timedelta(minutes=15), Grain.HOUR: timedelta(hours=1)}.get(grain, timedelta(days=1))

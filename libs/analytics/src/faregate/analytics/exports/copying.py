@@ -1,0 +1,121 @@
+"""Rows out of PostgreSQL: as bytes that it has formatted itself, or in batches. One connection, one snapshot, no buffer."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from faregate.analytics.exports.selection import Selection
+from faregate.core import exact_json
+from faregate.core.database import Database, Statement
+
+__all__ = ["ExportSource"]
+
+_CHUNKS_AHEAD = 4
+_CHUNK_BYTES = 128 * 1024
+_BATCH_ROWS = 5_000
+
+
+class ExportSource:
+    """Reads one selection, any number of times, from one snapshot of the database."""
+
+    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]", selection: Selection, sql: Any) -> None:
+        self._connection = connection
+        self._selection = selection
+        self._sql = sql
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, database: Database, selection: Selection) -> AsyncGenerator["ExportSource"]:
+        """Open a connection of its own; whoever leaves early leaves no query behind.
+
+        A connection in the middle of a COPY cannot be closed politely: it is cut, and the server ends the query.
+        """
+        connection = await database.connect()
+        done = False
+        try:
+            await connection.execute("set statement_timeout = 0; set idle_in_transaction_session_timeout = '10min'")
+            await connection.set_type_codec(
+                "jsonb", encoder=_json_text, decoder=exact_json.loads, schema="pg_catalog", format="text"
+            )
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                yield cls(connection, selection, database.sql)
+            done = True
+        finally:
+            if done:
+                await connection.close()
+            else:
+                connection.terminate()
+
+    async def summary(self) -> Mapping[str, Any]:
+        """Return the totals over all rows."""
+        statement, arguments = self._prepared(self._selection.summary_sql())
+        return dict(await self._connection.fetchrow(statement.driver_sql, *arguments) or {})
+
+    async def count(self) -> int:
+        """Return how many rows there are."""
+        statement, arguments = self._prepared(f"select count(*) {self._selection.body}")
+        return await self._connection.fetchval(statement.driver_sql, *arguments) or 0
+
+    async def batches(self) -> AsyncIterator[Sequence[Sequence[Any]]]:
+        """Yield the rows, values as they are, in batches."""
+        statement, arguments = self._prepared(self._selection.rows_sql())
+        cursor = await self._connection.cursor(statement.driver_sql, *arguments)
+        while batch := await cursor.fetch(_BATCH_ROWS):
+            yield [tuple(row) for row in batch]
+
+    def csv(self, *, safe: bool) -> AsyncGenerator[bytes]:
+        """Yield CSV with a heading."""
+        return self._copy(self._selection.cells_sql(safe=safe), format="csv", header=True)
+
+    def objects(self) -> AsyncGenerator[bytes]:
+        """Yield one JSON object per line.
+
+        COPY knows no raw format; JSON text holds no control characters, so that CSV with two of them for delimiter and
+        quote leaves it as it is.
+        """
+        return self._copy(self._selection.objects_sql(), format="csv", delimiter="\x02", quote="\x01")
+
+    async def _copy(self, sql: str, **options: Any) -> AsyncGenerator[bytes]:
+        statement, arguments = self._prepared(sql)
+        chunks: asyncio.Queue[bytes | None] = asyncio.Queue(_CHUNKS_AHEAD)
+        gathered = bytearray()
+
+        async def take(data: bytes) -> None:
+            gathered.extend(data)
+            if len(gathered) >= _CHUNK_BYTES:
+                await chunks.put(bytes(gathered))
+                gathered.clear()
+
+        async def copy() -> None:
+            try:
+                await self._connection.copy_from_query(
+                    statement.driver_sql, *arguments, output=take, timeout=None, **options
+                )
+                await chunks.put(bytes(gathered))
+            finally:
+                await chunks.put(None)
+
+        copying = asyncio.create_task(copy())
+        try:
+            while (chunk := await chunks.get()) is not None:
+                if chunk:
+                    yield chunk
+            await copying
+        finally:
+            if not copying.done():
+                self._connection.terminate()
+                copying.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await copying
+
+    def _prepared(self, sql: str) -> tuple[Statement, Sequence[Any]]:
+        statement: Statement = self._sql.statement(sql)
+        return statement, [self._selection.parameters[name] for name in statement.names]
+
+
+def _json_text(value: object) -> str:
+    return exact_json.dumps(value).decode()

@@ -1,0 +1,98 @@
+"""What can be exported, as SQL: columns, where they come from, and what they add up to."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from faregate.analytics.exports.columns import Column, Kind
+from faregate.analytics.exports.guarding import guarded_sql
+from faregate.analytics.filters import Question
+from faregate.analytics.raw_facts import conditions, parameters
+
+__all__ = ["EVENT_COLUMNS", "Selection", "events_selection"]
+
+EVENT_COLUMNS = (
+    Column("time", Kind.MOMENT, "e.time"),
+    Column("kind", Kind.TEXT, "(array['request', 'line', 'meter'])[e.kind + 1]", guarded=False),
+    Column("user_id", Kind.TEXT, "s.external_id"),
+    Column("organization_id", Kind.TEXT, "substr(o.external_id, 5)"),
+    Column("service", Kind.TEXT, "e.service"),
+    Column("feature_key", Kind.TEXT, "e.feature_key"),
+    Column("usage_key", Kind.TEXT, "e.usage_key"),
+    Column("model", Kind.TEXT, "e.model"),
+    Column("provider", Kind.TEXT, "e.provider"),
+    Column("meter", Kind.TEXT, "e.meter"),
+    Column("quantity", Kind.QUANTITY, "e.quantity"),
+    Column("input_tokens", Kind.INTEGER, "e.input_tokens"),
+    Column("output_tokens", Kind.INTEGER, "e.output_tokens"),
+    Column("credits", Kind.CREDITS, "e.credits * 0.000001"),
+    Column("credits_charged", Kind.CREDITS, "e.charged * 0.000001"),
+    Column("cost_usd", Kind.USD, "e.cost * 0.000000000001"),
+    Column("latency_ms", Kind.INTEGER, "e.latency_ms"),
+    Column("status", Kind.INTEGER, "e.status"),
+    Column("country", Kind.TEXT, "e.country", guarded=False),
+    Column("device", Kind.TEXT, "e.device", guarded=False),
+    Column("source", Kind.TEXT, "nullif(e.source, '')"),
+    Column("id", Kind.TEXT, "e.external_id"),
+    Column("tags", Kind.JSON, "e.tags", guarded=False),
+    Column("metadata", Kind.JSON, "e.metadata", guarded=False),
+)
+
+_EVENTS = """
+from faregate.usage_event e
+join faregate.subject s on s.subject_id = e.subject_id
+left join faregate.subject o on o.subject_id = e.organization_id
+where {where} and e.sign > 0 and not exists (
+  select from faregate.usage_correction c where c.event_key = e.event_key and c.version = e.version
+)
+"""
+
+_EVENT_SUMMARY = {
+    "rows": "count(*)",
+    "requests": "coalesce(sum(e.requests), 0)::bigint",
+    "input_tokens": "coalesce(sum(e.input_tokens), 0)::bigint",
+    "output_tokens": "coalesce(sum(e.output_tokens), 0)::bigint",
+    "credits": "coalesce(sum(e.credits), 0) * 0.000001",
+    "credits_charged": "coalesce(sum(e.charged), 0) * 0.000001",
+    "cost_usd": "coalesce(sum(e.cost), 0) * 0.000000000001",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Rows of a query: `body` is everything from `from` on, `totals` are what they add up to."""
+
+    what: str
+    columns: Sequence[Column]
+    body: str
+    parameters: Mapping[str, Any]
+    totals: Mapping[str, str]
+
+    def rows_sql(self) -> str:
+        """Return the statement that yields values as they are."""
+        return f"select {self._list(lambda column: column.sql)} {self.body}"
+
+    def cells_sql(self, *, safe: bool) -> str:
+        """Return the statement that yields CSV cells; with `safe` none of them is a formula."""
+        return f"select {self._list(lambda column: _cell(column, safe=safe))} {self.body}"
+
+    def objects_sql(self) -> str:
+        """Return the statement that yields each row as one JSON object."""
+        return f"select row_to_json(r) from ({self.rows_sql()}) r"  # noqa: S608
+
+    def summary_sql(self) -> str:
+        """Return the statement that yields the totals in one row."""
+        return f"select {', '.join(f'{sql} as {name}' for name, sql in self.totals.items())} {self.body}"
+
+    def _list(self, expression: Callable[[Column], str]) -> str:
+        return ", ".join(f"{expression(column)} as {column.name}" for column in self.columns)
+
+
+def events_selection(question: Question) -> Selection:
+    """Return the events that stand (no corrected version) and answer to `question`, in the order of their arrival."""
+    body = _EVENTS.format(where=conditions(question.filters))
+    return Selection("events", EVENT_COLUMNS, body, parameters(question), _EVENT_SUMMARY)
+
+
+def _cell(column: Column, *, safe: bool) -> str:
+    return guarded_sql(column.sql) if safe and column.guarded and column.kind is Kind.TEXT else column.sql

@@ -1,0 +1,104 @@
+"""Exports: what is asked for becomes a named file that streams."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from faregate.analytics.exports.copying import ExportSource
+from faregate.analytics.exports.files import FileWriter, IFileFormat
+from faregate.analytics.exports.formats import XLSX_ROW_LIMIT, Format, file_name
+from faregate.analytics.exports.interfaces import Rows
+from faregate.analytics.exports.parquet import ParquetFormat
+from faregate.analytics.exports.selection import Selection, events_selection
+from faregate.analytics.exports.texts import json_head, json_tail
+from faregate.analytics.exports.workbook import WorkbookFormat
+from faregate.analytics.filters import Question
+from faregate.core.clock import IClock
+from faregate.core.database import Database
+from faregate.core.errors import InvalidError
+
+__all__ = ["Export", "ExportService"]
+
+_FILES: Mapping[Format, Callable[[], IFileFormat]] = {Format.XLSX: WorkbookFormat, Format.PARQUET: ParquetFormat}
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A file that begins to be made when it is read; close `chunks` to leave early."""
+
+    name: str
+    format: Format
+    chunks: AsyncGenerator[bytes]
+
+
+class ExportService:
+    """Streams exports from a snapshot of the database, each over a connection of its own."""
+
+    def __init__(self, database: Database, clock: IClock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def events(self, question: Question, kind: Format, *, safe: bool = True) -> Export:
+        """Return the events that answer to `question`, in order of arrival.
+
+        With `safe`, CSV cells that a spreadsheet would run as formulas get an apostrophe in front; the other formats
+        need none. Amounts are exact in all of them.
+
+        Raises, when the first chunk is read:
+            InvalidError: more rows than XLSX holds.
+            MissingExtraError: the libraries for XLSX or Parquet are not installed.
+        """
+        selection, now = events_selection(question), self._clock.now()
+        name = file_name("events", kind, start=question.range.start, end=question.range.end, now=now)
+        metadata = {
+            "what": selection.what,
+            "start": question.range.start,
+            "end": question.range.end,
+            "timezone": question.range.timezone,
+            "filters": question.filters.given,
+            "exported_at": now,
+        }
+        return Export(name, kind, self._chunks(selection, kind, metadata, safe=safe))
+
+    async def _chunks(
+        self, selection: Selection, kind: Format, metadata: Mapping[str, Any], *, safe: bool
+    ) -> AsyncGenerator[bytes]:
+        async with (
+            ExportSource.open(self._database, selection) as source,
+            aclosing(await _open(source, selection, kind, metadata, safe=safe)) as chunks,
+        ):
+            async for chunk in chunks:
+                yield chunk
+
+
+async def _open(
+    source: ExportSource, selection: Selection, kind: Format, metadata: Mapping[str, Any], *, safe: bool
+) -> AsyncGenerator[bytes]:
+    if kind in _FILES:
+        return FileWriter(_FILES[kind]()).write(await _rows(source, selection, kind, metadata))
+    if kind is Format.JSON:
+        return _json(source, metadata)
+    return source.csv(safe=safe) if kind is Format.CSV else source.objects()
+
+
+async def _rows(source: ExportSource, selection: Selection, kind: Format, metadata: Mapping[str, Any]) -> Rows:
+    summary = await source.summary()
+    if kind is Format.XLSX and summary["rows"] > XLSX_ROW_LIMIT:
+        raise InvalidError(
+            f"XLSX holds {XLSX_ROW_LIMIT:,} rows at most and these are {summary['rows']:,}; "
+            "narrow the dates, or export as csv or parquet",
+            param="format",
+        )
+    return Rows(selection.columns, source.batches(), metadata, summary)
+
+
+async def _json(source: ExportSource, metadata: Mapping[str, Any]) -> AsyncGenerator[bytes]:
+    yield json_head(metadata, await source.summary()) + b"\n"
+    held = b""
+    async with aclosing(source.objects()) as chunks:
+        async for chunk in chunks:
+            whole = held + chunk
+            yield whole[:-1].replace(b"\n", b",\n")
+            held = whole[-1:]
+    yield json_tail()

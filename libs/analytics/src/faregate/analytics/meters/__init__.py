@@ -1,0 +1,1 @@
+"""Statistics, trends and peaks of one meter or measure."""

@@ -1,0 +1,143 @@
+"""Sums over usage events, kept up to date so that questions need not read the events themselves."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, Date, Index, Numeric, SmallInteger, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import ARRAY, BIT
+from sqlmodel import Field
+
+from faregate.core.models import TableModel, moment
+
+__all__ = ["CHUNK_BITS", "RollupState", "UsageActive", "UsageCube", "UsageRollup", "UsageUserDay"]
+
+CHUNK_BITS = 2048
+_OFTEN_UPDATED: dict[str, Any] = {"fillfactor": 80, "autovacuum_vacuum_scale_factor": 0.05}
+
+
+def _sum() -> "Column[Any]":
+    return Column(BigInteger, nullable=False, server_default=text("0"))
+
+
+def _key_text() -> "Column[Any]":
+    return Column(Text, primary_key=True)
+
+
+def _key_number() -> "Column[Any]":
+    return Column(SmallInteger, primary_key=True, autoincrement=False)
+
+
+class RollupState(TableModel, table=True):
+    """How far the sums reach: they hold the facts of all transactions before `from_tx` but `open_txs`, which were not
+    finished then. One row.
+    """
+
+    state_id: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
+    from_tx: int = Field(sa_column=Column(BigInteger, nullable=False))
+    open_txs: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False))
+    rolled_at: datetime | None = Field(sa_column=moment(nullable=True))
+    facts: int = Field(sa_column=_sum())
+
+
+class UsageRollup(TableModel, table=True):
+    """Sums by quarter-hour, hour, day and month (`grain` 0 to 3) for each value of each dimension alone.
+
+    An empty `value` stands for facts that name none; `detail` is the provider of a model. `bins` and `counts` are the
+    sketch of the latencies.
+    """
+
+    __table_args__: Any = (
+        Index("usage_rollup_bucket_idx", "dimension", "grain", "bucket"),
+        {"postgresql_with": _OFTEN_UPDATED},
+    )
+
+    dimension: int = Field(sa_column=_key_number())
+    value: str = Field(sa_column=_key_text())
+    detail: str = Field(sa_column=_key_text())
+    grain: int = Field(sa_column=_key_number())
+    bucket: datetime = Field(sa_column=Column(moment().type, primary_key=True))
+    facts: int = Field(sa_column=_sum())
+    requests: int = Field(sa_column=_sum())
+    errors: int = Field(sa_column=_sum())
+    input_tokens: int = Field(sa_column=_sum())
+    output_tokens: int = Field(sa_column=_sum())
+    credits: int = Field(sa_column=_sum())
+    charged: int = Field(sa_column=_sum())
+    cost: Decimal = Field(sa_column=Column(Numeric, nullable=False, server_default=text("0")))
+    latency_sum: int = Field(sa_column=_sum())
+    latency_count: int = Field(sa_column=_sum())
+    quantity: Decimal = Field(sa_column=Column(Numeric, nullable=False, server_default=text("0")))
+    bins: list[int] = Field(sa_column=Column(ARRAY(SmallInteger), nullable=False, server_default=text("'{}'")))
+    counts: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False, server_default=text("'{}'")))
+
+
+class UsageActive(TableModel, table=True):
+    """Who was active, by hour, day and month (`grain` 1 to 3): a bit for each subject, exact and quickly united.
+
+    `chunk` is the subject's number over 2,048, the bit its remainder.
+    """
+
+    __table_args__: Any = ({"postgresql_with": _OFTEN_UPDATED},)
+
+    dimension: int = Field(sa_column=_key_number())
+    value: str = Field(sa_column=_key_text())
+    grain: int = Field(sa_column=_key_number())
+    bucket: datetime = Field(sa_column=Column(moment().type, primary_key=True))
+    chunk: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    users: Any = Field(sa_column=Column(BIT(CHUNK_BITS), nullable=False))
+
+
+class UsageCube(TableModel, table=True):
+    """Sums by day for each combination of values: for questions with filters. Calls of models beside requests."""
+
+    __table_args__: Any = ({"postgresql_with": _OFTEN_UPDATED},)
+
+    day: date = Field(sa_column=Column(Date, primary_key=True))
+    cell: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    service: str = Field(sa_column=Column(Text, nullable=False))
+    model: str | None = Field(sa_column=Column(Text))
+    provider: str | None = Field(sa_column=Column(Text))
+    feature: str | None = Field(sa_column=Column(Text))
+    organization: int | None = Field(sa_column=Column(BigInteger))
+    country: str | None = Field(sa_column=Column(Text))
+    device: str | None = Field(sa_column=Column(Text))
+    status: str | None = Field(sa_column=Column(Text))
+    meter: str | None = Field(sa_column=Column(Text))
+    facts: int = Field(sa_column=_sum())
+    requests: int = Field(sa_column=_sum())
+    errors: int = Field(sa_column=_sum())
+    calls: int = Field(sa_column=_sum())
+    call_errors: int = Field(sa_column=_sum())
+    input_tokens: int = Field(sa_column=_sum())
+    output_tokens: int = Field(sa_column=_sum())
+    credits: int = Field(sa_column=_sum())
+    charged: int = Field(sa_column=_sum())
+    cost: Decimal = Field(sa_column=Column(Numeric, nullable=False, server_default=text("0")))
+    latency_sum: int = Field(sa_column=_sum())
+    latency_count: int = Field(sa_column=_sum())
+    call_latency_sum: int = Field(sa_column=_sum())
+    call_latency_count: int = Field(sa_column=_sum())
+    quantity: Decimal = Field(sa_column=Column(Numeric, nullable=False, server_default=text("0")))
+
+
+class UsageUserDay(TableModel, table=True):
+    """Sums by day for each user: over all (an empty `service`), and by service."""
+
+    __table_args__: Any = ({"postgresql_with": _OFTEN_UPDATED},)
+
+    service: str = Field(sa_column=_key_text())
+    day: date = Field(sa_column=Column(Date, primary_key=True))
+    subject_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    last_at: datetime | None = Field(sa_column=moment(nullable=True))
+    facts: int = Field(sa_column=_sum())
+    requests: int = Field(sa_column=_sum())
+    errors: int = Field(sa_column=_sum())
+    input_tokens: int = Field(sa_column=_sum())
+    output_tokens: int = Field(sa_column=_sum())
+    credits: int = Field(sa_column=_sum())
+    charged: int = Field(sa_column=_sum())
+    cost: Decimal = Field(sa_column=Column(Numeric, nullable=False, server_default=text("0")))
+    latency_sum: int = Field(sa_column=_sum())
+    latency_count: int = Field(sa_column=_sum())

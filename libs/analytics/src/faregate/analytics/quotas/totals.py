@@ -1,0 +1,81 @@
+"""What was used, added up for quotas from the facts: every committed use is in it."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.analytics.quotas.values import UsageQuestion
+from faregate.core.database import Database
+
+__all__ = ["BUILT_IN_MEASURES", "FactTotals"]
+
+BUILT_IN_MEASURES = {
+    "requests": "sum(e.requests)",
+    "tokens": "sum(e.input_tokens + e.output_tokens)",
+    "credits": "sum(e.credits) * 0.000001",
+    "cost_usd": "sum(e.cost) * 0.000000000001",
+}
+"""What every use is measured in, meters aside; as SQL over `usage_event e`."""
+
+_METER = """
+case coalesce((select m.aggregation from faregate.usage_meter m where m.name = ask.meter), 'sum')
+  when 'count' then sum(e.sign)
+  when 'max' then max(e.quantity) filter (where e.sign > 0 and not exists (
+    select from faregate.usage_correction c where c.event_key = e.event_key and c.version = e.version
+  ))
+  else sum(e.quantity)
+end
+"""
+
+_OWNERS = {
+    "user": "e.subject_id = ask.subject_id",
+    "organization": "e.organization_id = ask.subject_id",
+    "everybody": "true",
+}
+
+_SQL = """
+select ask.number, coalesce(t.total, 0)::numeric as total
+from unnest(
+  cast(:numbers as int[]), cast(:subject_ids as bigint[]), cast(:meters as text[]), cast(:starts as timestamptz[]),
+  cast(:ends as timestamptz[])
+) as ask (number, subject_id, meter, start_at, end_at)
+cross join lateral (
+  select {measure} as total from faregate.usage_event e
+  where {owner} and e.time >= ask.start_at and e.time < ask.end_at {meter}
+) t
+"""
+
+
+class FactTotals:
+    """An `IUsageTotals` over the usage events: one statement per kind of owner and measure."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def totals(self, session: AsyncSession, questions: Sequence[UsageQuestion]) -> Sequence[Decimal]:
+        """Answer each question, in order."""
+        groups: dict[str, list[int]] = {}
+        for number, question in enumerate(questions):
+            groups.setdefault(_statement(question), []).append(number)
+        answers = [Decimal(0)] * len(questions)
+        for sql, numbers in groups.items():
+            rows = await self._database.rows(
+                session,
+                sql,
+                numbers=numbers,
+                subject_ids=[questions[number].subject_id for number in numbers],
+                meters=[questions[number].meter for number in numbers],
+                starts=[questions[number].start for number in numbers],
+                ends=[questions[number].end for number in numbers],
+            )
+            for row in rows:
+                answers[row.number] = row.total
+        return answers
+
+
+def _statement(question: UsageQuestion) -> str:
+    owner = "everybody" if question.subject_id is None else "organization" if question.organization else "user"
+    measure = BUILT_IN_MEASURES.get(question.meter)
+    only = "" if measure else "and e.meter = ask.meter"
+    return _SQL.format(measure=measure or _METER, owner=_OWNERS[owner], meter=only)

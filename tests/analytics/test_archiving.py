@@ -1,0 +1,97 @@
+"""Old months go into a proven archive and come back; what was counted stays counted, once."""
+
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faregate.analytics.archiving import EventArchive
+from faregate.analytics.filters import Question, TimeRange
+from faregate.core.archives import ArchiveError
+from faregate.core.clock import FixedClock, SystemClock
+from faregate.core.errors import ConfigurationError, InvalidError
+from faregate.core.partitions import Month, Partitions
+
+NOW = SystemClock().now()
+RANGE = Question(
+    TimeRange((NOW - timedelta(days=60)).replace(hour=0, minute=0, second=0, microsecond=0), NOW + timedelta(days=1))
+)
+
+
+@pytest.fixture
+async def archive(lab: Any, tmp_path: Path) -> EventArchive:
+    events = [
+        {"id": str(n), "user_id": f"u{n % 3}", "service": "chat", "credits": Decimal("0.1") * n, "latency_ms": n, "time": NOW - timedelta(hours=n)}
+        for n in range(1, 400)
+    ]  # fmt: skip
+    await lab.recorder.record(events)
+    return made(lab, tmp_path)
+
+
+def made(lab: Any, directory: Path | None, *, ahead_days: int = 100) -> EventArchive:
+    analytics = lab.analytics
+    return EventArchive(
+        lab.database,
+        analytics.partitions(),
+        analytics.roller(),
+        FixedClock(SystemClock().now() + timedelta(days=ahead_days)),
+        directory=directory,
+        keep_days=40,
+        late_days=35,
+    )
+
+
+async def rows(lab: Any) -> int:
+    async with lab.database.transaction() as session:
+        return int((await lab.database.rows(session, "select count(*) as n from faregate.usage_event"))[0].n)
+
+
+async def test_months_are_archived_dropped_and_restored_and_sums_stay(lab: Any, archive: EventArchive) -> None:
+    before = await lab.service.metrics(RANGE)
+    manifests = await archive.archive()
+    assert (await rows(lab), sum(manifest.rows for manifest in manifests)) == (0, 399)
+    assert await archive.archive() == []
+
+    for manifest in archive.manifests():
+        await archive.restore(manifest.month)
+    await lab.analytics.roller().run()
+    after = await lab.service.metrics(RANGE)
+    assert await rows(lab) == 399
+    assert (after.measures, after.unique_users) == (before.measures, before.unique_users)
+    assert await archive.due() == []
+
+
+async def test_a_damaged_archive_is_not_loaded(lab: Any, archive: EventArchive, tmp_path: Path) -> None:
+    manifest = (await archive.archive())[0]
+    (file,) = tmp_path.glob(f"*{manifest.month.replace('-', 'm')}.csv.gz")
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(ArchiveError):
+        await archive.restore(manifest.month)
+
+    assert await rows(lab) == 0
+
+
+async def test_an_archive_is_never_overwritten_by_what_came_later(lab: Any, archive: EventArchive) -> None:
+    await archive.archive()
+    await Partitions(lab.database, "usage_event").ensure([Month.of(NOW)])
+    await lab.recorder.record([{"user_id": "late", "service": "chat", "time": NOW}])
+    with pytest.raises(InvalidError, match="archived"):
+        await archive.archive()
+
+
+async def test_young_months_are_left_alone(lab: Any, archive: EventArchive, tmp_path: Path) -> None:
+    young = made(lab, tmp_path, ahead_days=0)
+    with pytest.raises(InvalidError, match="late"):
+        await young.archive(keep_days=30)
+
+    assert (await young.archive(), await rows(lab)) == ([], 399)
+
+
+async def test_without_a_place_nothing_is_dropped(lab: Any, archive: EventArchive) -> None:
+    nowhere = made(lab, None)
+    with pytest.raises(ConfigurationError, match="FAREGATE_USAGE_ARCHIVE_DIR"):
+        await nowhere.archive()
+
+    assert (nowhere.configured, await rows(lab)) == (False, 399)

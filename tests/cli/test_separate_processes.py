@@ -1,0 +1,144 @@
+"""Gateway and worker as processes of their own, on one PostgreSQL and one RabbitMQ: the same money as in one process.
+
+The short form rides 200 generated requests. FAREGATE_TEST_REPLAY_FILE names a recorded file to ride instead.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faregate.cli.rides import Client, open_client
+from faregate.core import exact_json
+from faregate.core.interfaces import OutgoingMessage
+from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
+from faregate.core.rabbitmq.transport import RabbitTransport
+from support.apps import KEY
+from support.processes import run_command, start_command
+
+MONEY = ("rides", "input_tokens", "output_tokens", "provider_cost_usd", "credits_consumed", "credits_charged")
+
+LONG = os.environ.get("FAREGATE_TEST_REPLAY_FILE")
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    if LONG:
+        return Path(LONG)
+    dice = random.Random(7)
+    lines = [f"2023-11-16 18:17:{n % 60:02d}.97,{dice.randint(1, 4000)},{dice.randint(1, 500)}\n" for n in range(200)]
+    path = tmp_path / "recorded.csv"
+    path.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n" + "".join(lines))
+    return path
+
+
+@pytest.fixture
+def environment(database_url: str, broker_url: str) -> dict[str, str]:
+    return {
+        "FAREGATE_DATABASE_URL": database_url,
+        "FAREGATE_BROKER_URL": broker_url,
+        "FAREGATE_SERVER_API_KEY": KEY,
+        "FAREGATE_SETTLE_BATCH_SIZE": "20",
+    }
+
+
+@pytest.fixture
+async def gateway(environment: dict[str, str]) -> AsyncIterator[str]:
+    """The address of a gateway process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    url = f"http://127.0.0.1:{port}"
+    async with _process("gateway", "--port", port, **environment):
+        async with open_client(url, KEY) as client, asyncio.timeout(60):
+            while (await client.call("GET", "/readyz"))[0] != 200:
+                await asyncio.sleep(0.1)
+        yield url
+
+
+@asynccontextmanager
+async def _process(*arguments: str, **environment: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+    process = await start_command(*arguments, **environment)
+    draining = asyncio.create_task(process.communicate())
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(30):
+            await draining
+
+
+async def _replay(recording: Path, *arguments: str, **environment: str) -> dict[str, Any]:
+    done = await run_command("replay", str(recording), "-o", "json", *arguments, **environment)
+    assert done.code == 0, done.err
+    told: dict[str, Any] = exact_json.loads(done.out.encode())
+    return {name: told[name] for name in MONEY}
+
+
+async def _settled(client: Client, usage_key: str) -> bool:
+    _, story = await client.call("GET", f"/api/credits-process/{usage_key}")
+    return bool(story["success"] and story["data"]["status"] == "settled")
+
+
+async def test_a_replay_through_rabbitmq_costs_the_same_though_its_worker_is_killed(
+    recording: Path, gateway: str, environment: dict[str, str], broker_url: str, tmp_path: Path
+) -> None:
+    """The judge of the short form settles in the HTTP calls; that of the long form is `faregate replay` by itself."""
+    middle = recording.read_text().count("\n") // 2
+    riding = asyncio.create_task(_replay(recording, "--url", gateway, "--run", "split", **environment))
+    async with open_client(gateway, KEY) as client, _process("worker", **environment) as doomed:
+        while not await _settled(client, f"split:{middle}"):
+            await asyncio.sleep(0.02)
+        assert not riding.done()
+        doomed.kill()
+        await doomed.wait()
+    async with _process("worker", **environment):
+        split = await riding
+
+    if LONG:
+        expected = await _replay(recording, "--data-dir", str(tmp_path / "embedded"))
+    else:
+        expected = await _replay(recording, "--url", gateway, "--run", "http", "--settle", "http", **environment)
+    verified = await run_command("verify", **environment)
+    transport = RabbitTransport(broker_url)
+    left = (await transport.backlog(SETTLE_MULTIMODEL_QUEUE)).depth
+    dead = [letter async for letter in transport.dead_letters()]
+    await transport.close()
+
+    print(split)
+    assert split == expected
+    assert (verified.code, left, dead) == (0, 0, []), verified.err
+
+
+async def test_up_settles_from_the_broker_that_it_is_given(environment: dict[str, str], tmp_path: Path) -> None:
+    ready = tmp_path / "up.json"
+    broker = environment.pop("FAREGATE_BROKER_URL")
+    options = ("--port", "0", "--ready-file", str(ready), "--broker", broker)
+    async with _process("up", *options, **environment) as process:
+        async with asyncio.timeout(60):
+            while not ready.exists():
+                assert process.returncode is None
+                await asyncio.sleep(0.05)
+        url = exact_json.loads(ready.read_bytes())["url"]
+        async with open_client(url, KEY) as client:
+            await client.must("PUT", "/api/features/chat", {"strategy": "token_priced", "min_credits": 1})
+            await client.must("POST", "/api/wallets/ada/grants", {"credits": 5, "source": "purchase"})
+            transport = RabbitTransport(broker)
+            usage = {"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}
+            body = {"user_id": "ada", "feature_endpoint_id": "chat", "usage_key": "k", "usages": [usage]}
+            await transport.publish(SETTLE_MULTIMODEL_QUEUE, [OutgoingMessage(exact_json.dumps(body))])
+            await transport.close()
+            async with asyncio.timeout(20):
+                while not (await client.call("GET", "/api/credits-process/k"))[1]["success"]:
+                    await asyncio.sleep(0.1)
+            wallet = await client.must("GET", "/api/wallets/ada")
+
+    assert wallet["balance"] == exact_json.loads("4.58")

@@ -1,0 +1,26 @@
+"""R2 in short: many connections on few wallets grant exactly what can be paid (`faregate bench contention` is the long form)."""
+
+import pytest
+
+from faregate.cli.benches.contention import contend
+from faregate.cli.benches.naive import contend_naively
+from faregate.core.database import Database
+
+
+@pytest.mark.parametrize("wallets", [1, 10])
+async def test_the_bound_is_exact_whatever_happens_at_once(database: Database, wallets: int) -> None:
+    """Starts, settlements, voids, expiries, refunds and repetitions; free is sampled all along; nothing deadlocks."""
+    played = await contend(database, wallets=wallets, attempts=4000, connections=16, seed=1)
+
+    assert played.attempts >= 4000
+    assert (played.granted, played.exact) == (played.bound, True)
+    assert played.lowest_free_micros >= 0
+    assert (played.deadlocks, played.drifts) == (0, 0)
+    assert {"started", "settled", "settled again", "voided", "refunded", "refused: insufficient_credits"} <= set(
+        played.counts
+    )
+
+
+async def test_reading_before_writing_overspends(database: Database) -> None:
+    """The control: a balance that is read, decided upon and written grants more than can be paid."""
+    assert await contend_naively(database, bound=20, attempts=400, connections=16) > 20

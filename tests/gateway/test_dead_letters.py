@@ -1,0 +1,60 @@
+"""Dead letters over HTTP and by command: read, replayed once mended, dropped."""
+
+import asyncio
+
+from faregate.core import exact_json
+from faregate.core.interfaces import OutgoingMessage
+from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
+from support.apps import Gateway, running_worker, settings_for
+from support.processes import run_command
+
+
+async def buried(gateway: Gateway, database_url: str, *features: str) -> list[dict[str, object]]:
+    """Have settlements of unknown features end as dead letters."""
+    transport = gateway.container.core.container.transport()
+    bodies = [{"user_id": "ada", "feature_endpoint_value": name, "usage_key": name, "usages": []} for name in features]
+    await transport.publish(SETTLE_MULTIMODEL_QUEUE, [OutgoingMessage(exact_json.dumps(body)) for body in bodies])
+    async with running_worker(settings_for(database_url)), asyncio.timeout(10):
+        while len(found := (await gateway.get("/api/dead-letters")).data) < len(features):
+            await asyncio.sleep(0.05)
+    return list(found)
+
+
+async def test_a_dead_letter_is_read_mended_and_replayed(gateway: Gateway, database_url: str) -> None:
+    (letter,) = await buried(gateway, database_url, "chat")
+    await gateway.feature("chat", min_credits=0)
+    one = await gateway.get(f"/api/dead-letters/{letter['id']}")
+    replayed = await gateway.post("/api/dead-letters/replay", {"ids": [letter["id"]]})
+    async with running_worker(settings_for(database_url)), asyncio.timeout(10):
+        while (await gateway.get("/api/credits-process/chat")).status != 200:
+            await asyncio.sleep(0.05)
+
+    assert "unknown_feature" in str(letter["reason"])
+    assert (one.data["queue"], one.data["body"]["usage_key"]) == (SETTLE_MULTIMODEL_QUEUE, "chat")
+    assert replayed.data["count"] == 1
+    assert (await gateway.get("/api/dead-letters")).data == []
+
+
+async def test_all_of_a_queue_are_dropped_and_an_unknown_one_is_told(gateway: Gateway, database_url: str) -> None:
+    await buried(gateway, database_url, "chat", "draw")
+    wrong = await gateway.post("/api/dead-letters/drop", {})
+    gone = await gateway.post("/api/dead-letters/drop", {"queue": SETTLE_MULTIMODEL_QUEUE})
+    unknown = await gateway.get("/api/dead-letters/01a1fd76-48c0-7000-9819-84c565890778")
+
+    assert (wrong.status, gone.data["count"]) == (422, 2)
+    assert (unknown.status, unknown.error["code"]) == (404, "unknown_dead_letter")
+
+
+async def test_the_commands_list_show_replay_and_drop(gateway: Gateway, database_url: str) -> None:
+    first, second = [str(letter["id"]) for letter in await buried(gateway, database_url, "chat", "draw")]
+    url = {"FAREGATE_DATABASE_URL": database_url}
+    listed = await run_command("dlq", "list", "-o", "json", **url)
+    shown = await run_command("dlq", "show", first, **url)
+    replayed = await run_command("dlq", "replay", first, **url)
+    dropped = await run_command("dlq", "drop", "--all", **url)
+    vague = await run_command("dlq", "drop", **url)
+
+    assert [letter["id"] for letter in exact_json.loads(listed.out.encode())] == [first, second]
+    assert '"usage_key":"chat"' in shown.out
+    assert (replayed.out, dropped.out) == ("1 put back on their queues\n", "1 dropped\n")
+    assert (vague.code, "--all" in vague.err) == (1, True)

@@ -1,0 +1,142 @@
+"""Quotas, alerts and exports over HTTP."""
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import httpx2
+import pytest
+
+from faregate.core import exact_json
+from faregate.core.settings import Settings
+from support.apps import KEY, Gateway, open_gateway, settings_for
+
+QUOTA = {"owner_id": "ada", "meter": "requests", "period": "month", "limit": 4}
+LINE = {"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return settings_for(database_url)
+
+
+@pytest.fixture
+async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    async with open_gateway(settings) as gateway:
+        await gateway.feature("chat", min_credits=1)
+        await gateway.grant("ada", 100)
+        yield gateway
+
+
+async def ride(gateway: Gateway, key: str) -> int:
+    start = await gateway.call(
+        "POST", "/api/credits-process/start", {"user_id": "ada", "feature_endpoint_id": "chat", "usage_key": key}
+    )
+    if start.status == 200:
+        end = {"user_id": "ada", "feature_endpoint_id": "chat", "usage_key": key, "usages": [LINE]}
+        assert (await gateway.call("POST", "/api/credits-process/end-multimodel", end)).status == 200
+    return start.status
+
+
+async def export(gateway: Gateway, query: str) -> httpx2.Response:
+    return await gateway.http.request("GET", f"/api/analytics/export?{query}", headers={"x-server-api-key": KEY})
+
+
+async def test_a_quota_is_set_read_watched_and_removed(gateway: Gateway) -> None:
+    put = await gateway.call("PUT", "/api/quotas", {**QUOTA, "thresholds": {"warning": 50}})
+    assert put.status == 200
+    path = f"/api/quotas/{put.data['id']}"
+    for number in range(3):
+        assert await ride(gateway, f"k{number}") == 200
+
+    status = (await gateway.call("GET", f"{path}/status")).data
+    assert (status["used"], status["remaining"], status["percent"], status["level"]) == (3, 1, 75, "warning")
+    assert (await gateway.call("GET", path)).data == (await gateway.call("GET", "/api/quotas?owner_id=ada")).data[0]
+    await gateway.container.quotas.container.service().check()
+    (alert,) = (await gateway.call("GET", "/api/alerts?level=warning")).data
+    assert (alert["owner_id"], alert["used"], alert["limit"]) == ("ada", 3, 4)
+
+    assert (await gateway.call("DELETE", path)).status == 200
+    assert (await gateway.call("GET", f"{path}/status")).status == 404
+
+
+async def test_a_hard_quota_is_402_quota_exceeded_with_the_numbers(gateway: Gateway) -> None:
+    await gateway.call("PUT", "/api/quotas", {**QUOTA, "limit": 1, "hard": True})
+    await ride(gateway, "k1")
+    refused = await gateway.call(
+        "POST", "/api/credits-process/start", {"user_id": "ada", "feature_endpoint_id": "chat"}
+    )
+
+    assert (refused.status, refused.error["code"]) == (402, "quota_exceeded")
+    assert (refused.error["used"], refused.error["limit"]) == (1, 1)
+    assert refused.data["status"] == "not-accessible"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"limit": -1},
+        {"limit": "4"},
+        {"period": "decade"},
+        {"timezone": "Mars"},
+        {"owner_id": "a b"},
+        {"thresholds": {"warning": 95}},
+        {"more": 1},
+    ],
+)
+async def test_a_quota_that_makes_no_sense_is_422(gateway: Gateway, wrong: dict[str, object]) -> None:
+    assert (await gateway.call("PUT", "/api/quotas", {**QUOTA, **wrong})).status == 422
+
+
+async def test_lists_of_quotas_are_paged(gateway: Gateway) -> None:
+    for meter in ("a", "b", "c"):
+        await gateway.call("PUT", "/api/quotas", {**QUOTA, "meter": meter})
+    first = await gateway.call("GET", "/api/quotas?limit=2")
+    rest = await gateway.call("GET", f"/api/quotas?limit=2&cursor={first.body['meta']['next_cursor']}")
+
+    assert [quota["meter"] for quota in [*first.data, *rest.data]] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "media_type"),
+    [
+        ("csv", "text/csv"),
+        ("json", "application/json"),
+        ("ndjson", "application/x-ndjson"),
+        ("xlsx", "application/vnd.openxml"),
+        ("parquet", "application/vnd.apache.parquet"),
+    ],
+)
+async def test_an_export_is_a_named_file_of_its_kind(gateway: Gateway, kind: str, media_type: str) -> None:
+    await ride(gateway, "k1")
+    made = await export(gateway, f"format={kind}&startDate=2026-01-01&endDate=2030-01-01")
+
+    assert made.status_code == 200
+    assert made.headers["content-type"].startswith(media_type)
+    assert 'filename="usage-events_2026-01-01_2030-01-01_' in made.headers["content-disposition"]
+    assert made.headers["content-disposition"].endswith(f'.{kind}"')
+    assert len(made.content) > 100
+
+
+async def test_an_export_answers_to_the_filters_with_exact_amounts(gateway: Gateway) -> None:
+    await ride(gateway, "k1")
+    whole = exact_json.loads((await export(gateway, "format=json&userId=ada&service=chat")).content)
+    nobody = exact_json.loads((await export(gateway, "format=json&userId=eve")).content)
+
+    assert whole["summary"]["credits"] == sum(row["credits"] for row in whole["rows"]) == Decimal("0.42")
+    assert whole["metadata"]["filters"]["user_id"] == "ada"
+    assert nobody["rows"] == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["format=doc", "startDate=yesterday", "timezone=Mars", "status=odd", "startDate=2026-02-02&endDate=2026-01-01"],
+)
+async def test_a_question_that_makes_no_sense_is_422_and_no_file(gateway: Gateway, wrong: str) -> None:
+    made = await export(gateway, wrong)
+
+    assert made.status_code == 422
+    assert made.headers["content-type"].startswith("application/json")
+
+
+async def test_exports_need_the_scope(gateway: Gateway) -> None:
+    assert (await gateway.call("GET", "/api/analytics/export", headers={"x-server-api-key": "fg_wrong"})).status == 401

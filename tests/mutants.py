@@ -1,0 +1,304 @@
+"""Does a test notice? Each mutant breaks one rule of the ledger in a copy of the code, and a named test must fail.
+
+`make mutants` runs them all; `python tests/mutants.py NAME …` only those whose name holds one of the words.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+CREDIT = "libs/credit/src/faregate/credit"
+MIGRATIONS = "libs/core/src/faregate/core/migrations/versions"
+SCENARIOS = "tests/credit/test_scenarios.py"
+CONTENTION = "tests/credit/test_contention.py"
+CHAIN = "tests/credit/test_chain.py"
+VERIFY = "tests/credit/test_verify.py"
+CONSTRAINTS = "tests/credit/test_constraints.py"
+FOUND = "tests/credit/test_found_by_machine.py"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change, and the test (file, `-k` expression) that must not survive it."""
+
+    name: str
+    file: str
+    text: str
+    replacement: str
+    killer: str
+    only: str
+
+
+MUTANTS = [
+    Mutant(
+        "locks in any order",
+        f"{CREDIT}/repository.py",
+        "ids = sorted(set(wallet_ids))\n        return book_of(await self._database.rows(session, sql.LOCK_WALLETS",
+        "ids = __import__('random').sample(sorted(set(wallet_ids)), len(set(wallet_ids)))\n"
+        "        return book_of(await self._database.rows(session, sql.LOCK_WALLETS",
+        CONTENTION,
+        "bound and 10",
+    ),
+    Mutant(
+        "no lock",
+        f"{CREDIT}/statements.py",
+        "from faregate.wallet where wallet_id = wanted.id for no key update",
+        "from faregate.wallet where wallet_id = wanted.id",
+        CONTENTION,
+        "bound and not 10",
+    ),
+    Mutant(
+        "no guard before a hold",
+        f"{CREDIT}/holds.py",
+        "if request.amount > free:",
+        "if request.amount > 2 * free:",
+        SCENARIOS,
+        "test_32 and pure",
+    ),
+    Mutant(
+        "a hold of all that is free is refused",
+        f"{CREDIT}/holds.py",
+        "if request.amount > free:",
+        "if request.amount >= free:",
+        SCENARIOS,
+        "not_stored and pure",
+    ),
+    Mutant(
+        "no CHECK against overspending",
+        f"{MIGRATIONS}/0001_first_tables.py",
+        "credits + credit_limit - debits - held - earmarked >= 0",
+        "credits + credit_limit - debits - held - earmarked >= -1000000000000",
+        CONSTRAINTS,
+        "never_overspent",
+    ),
+    Mutant(
+        "history can be edited",
+        f"{MIGRATIONS}/0002_append_only.py",
+        "before update or delete or truncate",
+        "before truncate",
+        CONSTRAINTS,
+        "append",
+    ),
+    Mutant(
+        "no dedupe of settlements",
+        f"{CREDIT}/settlement.py",
+        "if charge is not None and charge.status is ChargeStatus.SETTLED:",
+        "if charge is not None and charge.status is None:",
+        SCENARIOS,
+        "test_31 and pure",
+    ),
+    Mutant(
+        "other usage under the same key passes as a replay",
+        f"{CREDIT}/settlement.py",
+        "if charge.meaning_hash != posting.meaning_hash:",
+        "if charge.meaning_hash is None:",
+        SCENARIOS,
+        "test_31 and pure",
+    ),
+    Mutant(
+        "no dedupe of starts",
+        f"{CREDIT}/holds.py",
+        "    if known is not None:\n        return _replayed",
+        "    if known is None and request is None:\n        return _replayed",
+        SCENARIOS,
+        "test_27 and pure",
+    ),
+    Mutant(
+        "no dedupe of grants",
+        f"{CREDIT}/granting.py",
+        "if spec.key and grant.key == spec.key), None)",
+        "if grant is None), None)",
+        SCENARIOS,
+        "test_45 and pure",
+    ),
+    Mutant(
+        "a settlement goes below zero",
+        f"{CREDIT}/settlement.py",
+        "chargeable = min(amount, max(0, wallet.free_for(charge.feature_key)))",
+        "chargeable = amount",
+        SCENARIOS,
+        "test_4_ and pure",
+    ),
+    Mutant(
+        "a closed hold stays held",
+        f"{CREDIT}/book.py",
+        "wallet.held -= charge.hold",
+        "wallet.held -= 0",
+        SCENARIOS,
+        "test_22 and pure",
+    ),
+    Mutant(
+        "priority does not count",
+        f"{CREDIT}/burn_down.py",
+        "        grant.priority,\n",
+        "        0,\n",
+        SCENARIOS,
+        "test_14 and pure",
+    ),
+    Mutant(
+        "expiry does not count",
+        f"{CREDIT}/burn_down.py",
+        "        grant.expires_at or _NEVER,\n",
+        "        _NEVER,\n",
+        SCENARIOS,
+        "test_2_ and pure",
+    ),
+    Mutant(
+        "paid for before given",
+        f"{CREDIT}/accounts.py",
+        "return 1 if source in _PAID else 0",
+        "return 0 if source in _PAID else 1",
+        SCENARIOS,
+        "test_41 and pure",
+    ),
+    Mutant(
+        "expiry takes what is held",
+        f"{CREDIT}/maturing.py",
+        "amount = unheld if grant.features is not None else min(unheld, _unheld_general(wallet))",
+        "amount = unheld",
+        SCENARIOS,
+        "protects_expires and pure",
+    ),
+    Mutant(
+        "a late settlement is not told",
+        f"{CREDIT}/settlement.py",
+        "flags |= Flag.LATE",
+        "flags |= Flag(0)",
+        SCENARIOS,
+        "test_26 and pure",
+    ),
+    Mutant(
+        "a refunded grant's expiry is forgotten",
+        f"{CREDIT}/book.py",
+        "if change > 0 and grant.expires_at is not None:",
+        "if change > 0 and grant.expires_at is None:",
+        FOUND,
+        "lapses_on_time",
+    ),
+    Mutant(
+        "a grant cannot be sent again after its expiry",
+        f"{CREDIT}/granting.py",
+        "    known = next(",
+        "    _check(spec, book.now)\n    known = next(",
+        FOUND,
+        "sent_again",
+    ),
+    Mutant(
+        "a hold reserves in the order of rows",
+        f"{CREDIT}/holds.py",
+        "for grant in burn_order(wallet.grants.values(), now=book.now) if wallet.earmarked else ():",
+        "for grant in wallet.grants.values() if wallet.earmarked else ():",
+        FOUND,
+        "order_not",
+    ),
+    Mutant(
+        "hashes do not chain",
+        f"{CREDIT}/chain.py",
+        "sha256(previous + numbers",
+        "sha256(numbers",
+        CHAIN,
+        "link_the_same",
+    ),
+    Mutant(
+        "texts are hashed without their lengths",
+        f"{CREDIT}/chain.py",
+        "return _LENGTH.pack(len(data)) + data",
+        "return data",
+        CHAIN,
+        "neighbour",
+    ),
+    Mutant(
+        "verify believes the hashes",
+        f"{CREDIT}/proof_chain.py",
+        '"t.hash <> t.derived_hash"',
+        '"t.hash is null"',
+        VERIFY,
+        "tamperings",
+    ),
+    Mutant(
+        "verify believes the holds",
+        f"{CREDIT}/proof_wallets.py",
+        'Check("held", "d.held <> d.all_held"',
+        'Check("held", "d.held is null"',
+        VERIFY,
+        "tamperings",
+    ),
+    Mutant(
+        "credits are rounded down",
+        "libs/usage/src/faregate/usage/pricing.py",
+        "quanta += 1",
+        "quanta += 0",
+        "tests/usage/test_pricing.py",
+        "rounding",
+    ),
+]
+
+
+def run(mutants: list[Mutant]) -> int:
+    """Prove that all killers pass on the code as it is, then that each fails on its mutant; return the exit code."""
+    with tempfile.TemporaryDirectory(prefix="faregate-mutants-") as directory:
+        copy = Path(directory)
+        for part in ("libs", "apps"):
+            shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+        survivors = [mutant.name for mutant in mutants if not _killed(mutant, copy)]
+    print(f"{len(mutants) - len(survivors)} of {len(mutants)} mutants killed")
+    for name in survivors:
+        print(f"SURVIVED: {name}")
+    return 1 if survivors else 0
+
+
+_SOUND: dict[tuple[str, str], int] = {}
+"""How each killer came out on the code as it is: it must pass there, or its failing says nothing."""
+
+
+def _killed(mutant: Mutant, copy: Path) -> bool:
+    file = copy / mutant.file
+    before = file.read_text()
+    if before.count(mutant.text) != 1:
+        print(
+            f"  {mutant.name}: the text stands {before.count(mutant.text)} times in {mutant.file}; it must stand once"
+        )
+        return False
+    began = time.monotonic()
+    killer = (mutant.killer, mutant.only)
+    sound = _SOUND[killer] = _SOUND[killer] if killer in _SOUND else _test(mutant, copy)
+    file.write_text(before.replace(mutant.text, mutant.replacement))
+    try:
+        broken = _test(mutant, copy)
+    finally:
+        file.write_text(before)
+    killed = (sound, broken) == (0, 1)
+    verdict = "killed" if killed else f"NOT KILLED (exit {sound} on the sound code, {broken} on the mutant)"
+    print(f"  {mutant.name:52} {verdict}, {time.monotonic() - began:.1f} s", flush=True)
+    return killed
+
+
+def _test(mutant: Mutant, copy: Path) -> int:
+    paths = sorted(str(path) for part in ("libs", "apps") for path in (copy / part).glob("*/src"))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", mutant.killer, "-k", mutant.only]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False).returncode
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="run only mutants whose name holds one of these")
+    parser.add_argument("--list", action="store_true", help="only say which there are, and what must kill them")
+    given = parser.parse_args()
+    chosen = [m for m in MUTANTS if not given.names or any(name in m.name for name in given.names)]
+    if given.list:
+        for mutant in chosen:
+            print(f"{mutant.name:52} {mutant.killer} -k '{mutant.only}'")
+        return 0
+    return run(chosen)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

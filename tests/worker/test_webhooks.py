@@ -1,0 +1,222 @@
+"""Webhooks from the ledger to a receiver: exactly what happened, signed, tried again, logged, replayed, switched off."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+from standardwebhooks import Webhook
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from faregate.core.clock import SystemClock
+from faregate.core.egress import Egress
+from faregate.worker.webhooks import RETRY_DELAYS, WebhookDeliverer
+from support.apps import Gateway, open_gateway, settings_for
+from support.serving import serving
+
+
+class Receiver:
+    """A receiver that answers as told, and keeps what it got."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.answers: list[int] = []
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        self.elsewhere = 0
+
+    async def hook(self, request: Request) -> Response:
+        self.got.append((dict(request.headers), await request.body()))
+        status = self.answers.pop(0) if self.answers else 204
+        return (
+            RedirectResponse("/elsewhere", status) if status in {301, 302, 307, 308} else Response(status_code=status)
+        )
+
+    async def trap(self, _request: Request) -> Response:
+        self.elsewhere += 1
+        return Response()
+
+
+@asynccontextmanager
+async def receiving() -> AsyncGenerator[Receiver]:
+    receiver = Receiver()
+    app = Starlette(routes=[Route("/hook", receiver.hook, methods=["POST"]), Route("/elsewhere", receiver.trap)])
+    async with serving(uvicorn.Config(app, port=0, log_config=None)) as url:
+        receiver.url = f"{url}/hook"
+        yield receiver
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+async def gateway(database_url: str) -> AsyncIterator[Gateway]:
+    async with open_gateway(settings_for(database_url, webhook_allow_private=True)) as gateway:
+        yield gateway
+
+
+async def listen(gateway: Gateway, receiver: Receiver, *events: str) -> Any:
+    answer = await gateway.post("/api/webhooks", {"url": receiver.url, "events": list(events)})
+    assert answer.status == 201, answer.body
+    return answer.data
+
+
+def deliverer(gateway: Gateway, *, allow_private: bool = True) -> WebhookDeliverer:
+    return WebhookDeliverer(gateway.database, Egress(allow_private=allow_private), SystemClock())
+
+
+async def make_due(gateway: Gateway) -> None:
+    async with gateway.database.transaction() as session:
+        await gateway.database.rows(
+            session, "update faregate.webhook_delivery set due_at = now() where due_at is not null"
+        )
+
+
+async def low(gateway: Gateway) -> None:
+    """Make `credits.low` happen once."""
+    await gateway.put("/api/wallets/ada", {"low_balance": 5})
+    await gateway.grant("ada", 10)
+    await gateway.post("/api/usage", {"user_id": "ada", "feature_key": "GENERATE_QUESTION_PAPER"})
+
+
+async def test_events_tell_what_happened_and_verify_with_the_official_library(
+    gateway: Gateway, receiver: Receiver
+) -> None:
+    made = await listen(gateway, receiver, "credits.low", "credits.exhausted", "settlement.completed")
+    await low(gateway)
+    await gateway.post("/api/usage", {"user_id": "ada", "feature_key": "GENERATE_QUESTION_PAPER"})
+    assert await deliverer(gateway).deliver_due() == 4
+
+    found = [Webhook(made["secret"]).verify(body, headers) for headers, body in receiver.got]
+    assert sorted(event["type"] for event in found) == [
+        "credits.exhausted",
+        "credits.low",
+        "settlement.completed",
+        "settlement.completed",
+    ]
+    (event,) = [event for event in found if event["type"] == "credits.low"]
+    assert event["data"] == {"owner_id": "ada", "credits": 5, "balance": 5, "low_balance": 5}
+    assert {headers["webhook-id"] for headers, _ in receiver.got} != {None}
+    assert await deliverer(gateway).deliver_due() == 0
+
+
+async def test_holds_shortfalls_and_missing_prices_are_told(gateway: Gateway, receiver: Receiver) -> None:
+    await listen(gateway, receiver, "hold.expired", "settlement.shortfall", "price.missing")
+    await gateway.feature("chat", min_credits=1)
+    await gateway.grant("ada", 3)
+    await gateway.start("ada", "chat", ttl_seconds=1)
+    await asyncio.sleep(1.1)
+    await gateway.get("/api/wallets/ada")
+    await gateway.end("ada", "chat", usages=[{"ai_model": "gpt-4o", "input_tokens": 10_000_000}])
+    await gateway.end("ada", "chat", usages=[{"ai_model": "unheard-of", "input_tokens": 5}])
+    await deliverer(gateway).deliver_due()
+
+    kinds = {body.split(b'"')[3].decode() for _, body in receiver.got}
+    assert kinds == {"hold.expired", "settlement.shortfall", "price.missing"}
+
+
+async def test_what_is_rolled_back_is_not_told(gateway: Gateway, receiver: Receiver) -> None:
+    await listen(gateway, receiver, "settlement.completed")
+    await gateway.post("/api/usage", {"user_id": "poor", "feature_key": "GENERATE_QUESTION_PAPER"})
+
+    assert await deliverer(gateway).deliver_due() == 0
+
+
+async def test_a_failing_receiver_is_tried_again_by_the_table_and_every_attempt_is_logged(
+    gateway: Gateway, receiver: Receiver
+) -> None:
+    made = await listen(gateway, receiver, "credits.low")
+    await low(gateway)
+    receiver.answers = [500, 302, 503]
+    for _ in range(4):
+        await make_due(gateway)
+        await deliverer(gateway).deliver_due()
+    (delivery,) = (await gateway.get(f"/api/webhooks/{made['id']}/deliveries")).data
+
+    assert (delivery["status"], delivery["attempts"], receiver.elsewhere) == ("delivered", 4, 0)
+    assert [attempt["status"] for attempt in delivery["history"]] == [204, 503, 302, 500]
+    assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 1
+
+
+async def test_after_the_last_attempt_it_has_failed_and_can_be_replayed(gateway: Gateway, receiver: Receiver) -> None:
+    made = await listen(gateway, receiver, "credits.low")
+    await low(gateway)
+    receiver.answers = [500] * (len(RETRY_DELAYS) + 1)
+    for _ in range(len(RETRY_DELAYS) + 3):
+        await make_due(gateway)
+        await deliverer(gateway).deliver_due()
+    path = f"/api/webhooks/{made['id']}"
+    (failed,) = (await gateway.get(f"{path}/deliveries?status=failed")).data
+    replayed = await gateway.post(f"{path}/replay", {"ids": [failed["id"]]})
+    await deliverer(gateway).deliver_due()
+    (delivered,) = (await gateway.get(f"{path}/deliveries")).data
+
+    assert (failed["attempts"], replayed.data["replayed"]) == (len(RETRY_DELAYS) + 1, 1)
+    assert delivered["status"] == "delivered"
+
+
+async def test_a_receiver_that_is_gone_is_switched_off_and_comes_back_by_hand(
+    gateway: Gateway, receiver: Receiver
+) -> None:
+    made = await listen(gateway, receiver, "credits.low")
+    await low(gateway)
+    receiver.answers = [410]
+    await deliverer(gateway).deliver_due()
+    path = f"/api/webhooks/{made['id']}"
+    off = (await gateway.get(path)).data
+    on = await gateway.put(path, {"url": receiver.url, "events": ["credits.low"]})
+
+    assert "410" in off["disabled_reason"]
+    assert (on.data["disabled_at"], on.data["disabled_reason"]) == (None, None)
+
+
+async def test_days_of_failures_switch_it_off(gateway: Gateway, receiver: Receiver) -> None:
+    made = await listen(gateway, receiver, "credits.low")
+    await low(gateway)
+    async with gateway.database.transaction() as session:
+        await gateway.database.rows(
+            session, "update faregate.webhook_endpoint set failing_since = now() - interval '6 days'"
+        )
+    receiver.answers = [500]
+    await deliverer(gateway).deliver_due()
+
+    assert (await gateway.get(f"/api/webhooks/{made['id']}")).data["disabled_at"] is not None
+
+
+async def test_during_a_rotation_both_secrets_verify(gateway: Gateway, receiver: Receiver) -> None:
+    made = await listen(gateway, receiver, "credits.low")
+    new = (await gateway.post(f"/api/webhooks/{made['id']}/rotate", {"overlap_seconds": 60})).data
+    await low(gateway)
+    await deliverer(gateway).deliver_due()
+    ((headers, body),) = receiver.got
+
+    for secret in (made["secret"], new["secret"]):
+        assert Webhook(secret).verify(body, headers)["type"] == "credits.low"
+
+
+async def test_an_endpoint_that_leads_inside_meanwhile_is_not_called(gateway: Gateway, receiver: Receiver) -> None:
+    made = await listen(gateway, receiver, "credits.low")
+    await low(gateway)
+    await deliverer(gateway, allow_private=False).deliver_due()
+    (delivery,) = (await gateway.get(f"/api/webhooks/{made['id']}/deliveries")).data
+
+    assert receiver.got == []
+    assert delivery["status"] == "pending"
+    assert "https" in delivery["history"][0]["error"]
+
+
+async def test_two_workers_send_each_once(gateway: Gateway, receiver: Receiver) -> None:
+    await listen(gateway, receiver, "settlement.completed")
+    await gateway.grant("ada", 100)
+    for _ in range(12):
+        await gateway.post("/api/usage", {"user_id": "ada", "feature_key": "GENERATE_QUESTION_PAPER"})
+    sent = await asyncio.gather(*(deliverer(gateway).deliver_due() for _ in range(3)))
+
+    assert (sum(sent), len(receiver.got)) == (12, 12)
