@@ -5,7 +5,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test prove mutants check format bench clean
+.PHONY: help install demo test prove mutants check fuzz docs format bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -37,6 +37,12 @@ check: install ## formatting, lint, types (mypy and pyright, strict), boundaries
 	@$(BIN)/mypy
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports --no-cache
+
+fuzz: install ## schemathesis over the whole HTTP contract: more than 50,000 cases (EXAMPLES=1200 per call)
+	@$(BIN)/python tests/fuzz/run.py $(or $(EXAMPLES),1200)
+
+docs: install ## write the generated pages of docs/reference
+	@$(BIN)/python docs/generate.py
 
 format: install ## format the code
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .

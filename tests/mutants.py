@@ -60,7 +60,7 @@ MUTANTS = [
         "if request.amount > free:",
         "if request.amount > 2 * free:",
         SCENARIOS,
-        "test_32",
+        "test_32 and pure",
     ),
     Mutant(
         "a hold of all that is free is refused",
@@ -68,7 +68,7 @@ MUTANTS = [
         "if request.amount > free:",
         "if request.amount >= free:",
         SCENARIOS,
-        "not_stored",
+        "not_stored and pure",
     ),
     Mutant(
         "no CHECK against overspending",
@@ -92,7 +92,7 @@ MUTANTS = [
         "if charge is not None and charge.status is ChargeStatus.SETTLED:",
         "if charge is not None and charge.status is None:",
         SCENARIOS,
-        "test_31",
+        "test_31 and pure",
     ),
     Mutant(
         "other usage under the same key passes as a replay",
@@ -100,7 +100,7 @@ MUTANTS = [
         "if charge.meaning_hash != posting.meaning_hash:",
         "if charge.meaning_hash is None:",
         SCENARIOS,
-        "test_31",
+        "test_31 and pure",
     ),
     Mutant(
         "no dedupe of starts",
@@ -108,7 +108,7 @@ MUTANTS = [
         "    if known is not None:\n        return _replayed",
         "    if known is None and request is None:\n        return _replayed",
         SCENARIOS,
-        "test_27",
+        "test_27 and pure",
     ),
     Mutant(
         "no dedupe of grants",
@@ -116,7 +116,7 @@ MUTANTS = [
         "if spec.key and grant.key == spec.key), None)",
         "if grant is None), None)",
         SCENARIOS,
-        "test_45",
+        "test_45 and pure",
     ),
     Mutant(
         "a settlement goes below zero",
@@ -124,7 +124,7 @@ MUTANTS = [
         "chargeable = min(amount, max(0, wallet.free_for(charge.feature_key)))",
         "chargeable = amount",
         SCENARIOS,
-        "test_4_",
+        "test_4_ and pure",
     ),
     Mutant(
         "a closed hold stays held",
@@ -132,7 +132,7 @@ MUTANTS = [
         "wallet.held -= charge.hold",
         "wallet.held -= 0",
         SCENARIOS,
-        "test_22",
+        "test_22 and pure",
     ),
     Mutant(
         "priority does not count",
@@ -140,7 +140,7 @@ MUTANTS = [
         "        grant.priority,\n",
         "        0,\n",
         SCENARIOS,
-        "test_1_",
+        "test_14 and pure",
     ),
     Mutant(
         "expiry does not count",
@@ -148,7 +148,7 @@ MUTANTS = [
         "        grant.expires_at or _NEVER,\n",
         "        _NEVER,\n",
         SCENARIOS,
-        "test_2_",
+        "test_2_ and pure",
     ),
     Mutant(
         "paid for before given",
@@ -156,7 +156,7 @@ MUTANTS = [
         "return 1 if source in _PAID else 0",
         "return 0 if source in _PAID else 1",
         SCENARIOS,
-        "test_41",
+        "test_41 and pure",
     ),
     Mutant(
         "expiry takes what is held",
@@ -164,7 +164,7 @@ MUTANTS = [
         "amount = unheld if grant.features is not None else min(unheld, _unheld_general(wallet))",
         "amount = unheld",
         SCENARIOS,
-        "protects_expires",
+        "protects_expires and pure",
     ),
     Mutant(
         "a late settlement is not told",
@@ -172,7 +172,7 @@ MUTANTS = [
         "flags |= Flag.LATE",
         "flags |= Flag(0)",
         SCENARIOS,
-        "test_26",
+        "test_26 and pure",
     ),
     Mutant(
         "a refunded grant's expiry is forgotten",
@@ -225,8 +225,8 @@ MUTANTS = [
     Mutant(
         "verify believes the holds",
         f"{CREDIT}/proof_wallets.py",
-        '"d.held <> d.all_held"',
-        '"d.held is null"',
+        'Check("held", "d.held <> d.all_held"',
+        'Check("held", "d.held is null"',
         VERIFY,
         "tamperings",
     ),

@@ -125,3 +125,17 @@ def test_ranges_are_half_open_and_begin_at_the_callers_midnight() -> None:
     for start, end, zone in [("x", None, "UTC"), ("2026-04-02", "2026-04-01", "UTC"), (None, None, "Mars/Base")]:
         with pytest.raises(InvalidError):
             time_range(start, end, zone, now=now)
+
+
+async def test_holds_are_sized_by_what_uses_have_cost(lab: Lab) -> None:
+    """A percentile of the feature's own uses, once there are 20; lines and requests of one use are one cost."""
+    now, history = datetime.now(UTC), lab.analytics.hold_history()
+    few = [fact("anna", 1, feature_key="few", usage_key=f"f{n}", credits=9) | {"time": now} for n in range(19)]
+    many = [fact("anna", 1, feature_key="f", usage_key=f"k{n}", credits=n) | {"time": now} for n in range(1, 101)]
+    lines = [event | {"kind": "line", "model": "m", "credits": 1} for event in many]
+    await lab.recorder.record([*few, *many, *lines])
+
+    async with lab.database.transaction() as session:
+        found = await history.percentiles(session, [("f", Decimal(95)), ("few", Decimal(95)), ("f", Decimal(50))])
+
+    assert found == [96, None, 51]

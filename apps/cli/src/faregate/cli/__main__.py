@@ -2,4 +2,5 @@
 
 from faregate.cli.main import main
 
-main()
+if __name__ == "__main__":  # gateway processes that are spawned import this, and must not start over
+    main()

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import socket
+import tempfile
 from collections.abc import Callable, Generator
 
 import uvicorn
@@ -12,7 +14,7 @@ from faregate.core.settings import Settings
 from faregate.gateway.container import GatewayContainer
 from faregate.gateway.main import create_app, server_config
 
-__all__ = ["Gateway"]
+__all__ = ["Gateway", "serve_together"]
 
 
 class Gateway:
@@ -40,6 +42,25 @@ class Gateway:
         finally:
             watching.cancel()
             stop.set()
+
+
+def serve_together(settings: Settings, workers: int) -> None:
+    """Serve with several processes on one port; their metrics are added up."""
+    with tempfile.TemporaryDirectory(prefix="faregate-metrics-") as directory:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
+        uvicorn.run(
+            "faregate.gateway.main:from_environment",
+            factory=True,
+            workers=workers,
+            host=settings.host,
+            port=settings.port,
+            http="faregate.gateway.protocol:BoundedProtocol",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=20,
+            timeout_worker_healthcheck=60,  # a slow start on a busy machine is no hang
+        )
 
 
 class _Server(uvicorn.Server):

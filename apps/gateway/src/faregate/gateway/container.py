@@ -6,10 +6,14 @@ from faregate.analytics.container import AnalyticsContainer
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.core.container import CoreContainer
 from faregate.core.key_store import KeyStore
+from faregate.core.personal_data import CORE_ERASURES, CORE_EXPORTS, SqlPersonalData
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
+from faregate.credit.personal_data import CREDIT_ERASURES, CREDIT_EXPORTS
 from faregate.feature_log.container import FeatureLogContainer
+from faregate.feature_log.privacy import PrivacyService
 from faregate.gateway.auth import IAuthenticator
+from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
@@ -19,19 +23,26 @@ from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.keys import KeysController
+from faregate.gateway.controllers.organizations import OrganizationsController
+from faregate.gateway.controllers.plans import PlansController
+from faregate.gateway.controllers.prices import PricesController
+from faregate.gateway.controllers.privacy import PrivacyController
 from faregate.gateway.controllers.quotas import QuotasController
 from faregate.gateway.controllers.usage import UsageController
+from faregate.gateway.controllers.usage_events import UsageEventsController
 from faregate.gateway.controllers.wallets import WalletsController
 from faregate.gateway.controllers.webhooks import WebhooksController
 from faregate.gateway.credentials import Authenticator
 from faregate.gateway.dispatch import Dispatcher
 from faregate.gateway.jwks import KeySet
+from faregate.gateway.metrics import Metrics
 from faregate.gateway.operation import Controller
 from faregate.gateway.rate_limits import RateLimiter, limit_rules
 from faregate.gateway.tokens import SecretSource, TokenRules, Tokens
 from faregate.gateway.unit_of_work import UnitOfWork
 from faregate.usage.container import UsageContainer
 from faregate.usage.interfaces import IFeatureStrategy
+from faregate.usage.personal_data import USAGE_ERASURES, USAGE_EXPORTS
 
 __all__ = ["GatewayContainer"]
 
@@ -92,6 +103,7 @@ class GatewayContainer(containers.DeclarativeContainer):
         subjects=core.container.subjects,
         credit=credit.container.service,
         clock=core.container.clock,
+        hold_history=analytics.container.hold_history,
         extra_strategies=extra_strategies,
         quotas=quotas.container.gate,
     )
@@ -134,14 +146,37 @@ class GatewayContainer(containers.DeclarativeContainer):
     features_controller: providers.Provider[FeaturesController] = providers.Singleton(
         FeaturesController, usage.container.catalog
     )
+    privacy: providers.Provider[PrivacyService] = providers.Singleton(
+        PrivacyService,
+        core.container.database,
+        core.container.subjects,
+        core.container.audit,
+        providers.List(
+            feature_log.container.personal_data,
+            providers.Singleton(SqlPersonalData, core.container.database, USAGE_EXPORTS, USAGE_ERASURES),
+            providers.Singleton(SqlPersonalData, core.container.database, CREDIT_EXPORTS, CREDIT_ERASURES),
+            providers.Singleton(SqlPersonalData, core.container.database, CORE_EXPORTS, CORE_ERASURES),
+        ),
+    )
+    privacy_controller: providers.Provider[PrivacyController] = providers.Singleton(PrivacyController, privacy)
+    plans_controller: providers.Provider[PlansController] = providers.Singleton(
+        PlansController, usage.container.catalog
+    )
+    prices_controller: providers.Provider[PricesController] = providers.Singleton(
+        PricesController, usage.container.price_service
+    )
+    organizations_controller: providers.Provider[OrganizationsController] = providers.Singleton(
+        OrganizationsController, usage.container.organizations
+    )
     feature_logs_controller: providers.Provider[FeatureLogsController] = providers.Singleton(
         FeatureLogsController,
         feature_log.container.service,
         core.container.transport,
         feature_log.container.redactor,
     )
+    metrics: providers.Provider[Metrics] = providers.Singleton(Metrics, core.container.transport, limiter)
     health_controller: providers.Provider[HealthController] = providers.Singleton(
-        HealthController, core.container.database, core.container.transport, core.container.clock
+        HealthController, core.container.database, core.container.transport, core.container.clock, metrics
     )
     keys_controller: providers.Provider[KeysController] = providers.Singleton(
         KeysController, core.container.database, core.container.keys, credit.container.limits, core.container.clock
@@ -150,6 +185,16 @@ class GatewayContainer(containers.DeclarativeContainer):
         WebhooksController, core.container.database, core.container.webhooks
     )
     audit_controller: providers.Provider[AuditController] = providers.Singleton(AuditController, core.container.audit)
+    usage_events_controller: providers.Provider[UsageEventsController] = providers.Singleton(
+        UsageEventsController, usage.container.recorder, usage.container.history
+    )
+    analytics_controller: providers.Provider[AnalyticsController] = providers.Singleton(
+        AnalyticsController,
+        analytics.container.service,
+        analytics.container.patterns,
+        core.container.clock,
+        settings.provided.credit_price_usd,
+    )
     quotas_controller: providers.Provider[QuotasController] = providers.Singleton(
         QuotasController, quotas.container.service
     )
@@ -161,12 +206,18 @@ class GatewayContainer(containers.DeclarativeContainer):
         usage_controller,
         wallets_controller,
         features_controller,
+        plans_controller,
+        prices_controller,
+        organizations_controller,
         feature_logs_controller,
+        privacy_controller,
         health_controller,
         keys_controller,
         audit_controller,
         webhooks_controller,
         bookkeeping_controller,
+        usage_events_controller,
+        analytics_controller,
         dead_letters_controller,
         quotas_controller,
         exports_controller,

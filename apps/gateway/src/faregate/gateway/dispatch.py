@@ -52,17 +52,20 @@ class Dispatcher:
         async def endpoint(request: Request) -> Response:
             request_id = request.scope["state"]["request_id"]
             try:
-                return await self._serve(operation, method, request, request_id)
+                response = await self._serve(operation, method, request, request_id)
             except Refusal as refusal:
-                return failure(refusal.error, request_id=request_id, data=refusal.data)
+                response = failure(refusal.error, request_id=request_id, data=refusal.data)
             except FaregateError as error:
-                return failure(error, request_id=request_id)
+                response = failure(error, request_id=request_id)
+            response.headers.update(request.scope["state"].get("left", {}))
+            return response
 
         return endpoint
 
     async def _serve(self, operation: Operation, method: Method, request: Request, request_id: str) -> Response:
         principal = await self._principal(operation, request)
-        left = await self._limits.take(principal, operation) if operation.guarded else {}
+        if operation.guarded:
+            request.scope["state"]["left"] = await self._limits.take(principal, operation)
         with self._limits.slot(operation):
             arguments = await arguments_of(operation, request, principal)
             call = Call(request, principal, request_id)
@@ -71,9 +74,7 @@ class Dispatcher:
                 return _response(operation, await method(call, **arguments))
 
             auditor = Auditor(operation, principal, arguments, self._look(operation, call, arguments))
-            response = await self._work.run(operation, call, arguments, answer, auditor)
-        response.headers.update(left)
-        return response
+            return await self._work.run(operation, call, arguments, answer, auditor)
 
     def _look(
         self, operation: Operation, call: Call, arguments: Mapping[str, Any]

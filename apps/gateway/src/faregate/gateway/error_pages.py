@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 
 from faregate.core.errors import FaregateError
 from faregate.gateway.errors import STATUS
@@ -23,6 +24,7 @@ _FIXES: Mapping[str, str] = {
     "rate_limited": "Wait `Retry-After` seconds. Spread calls, or ask for a higher limit.",
     "request_timeout": "Send the body faster, or in parts.",
     "unavailable": "Repeat the same call after a moment (`Retry-After`); all writes are safe to repeat.",
+    "archive_damaged": "Restore from another copy; the file is not what its manifest says.",
     "configuration": "An operator must mend the setting that the log names; `faregate doctor` finds it.",
     "internal": "A defect of ours: tell us the `request_id`. It is safe to repeat the call.",
     "insufficient_credits": "Top up (`error.balance`, `error.required`) and repeat with the same usage key, or ask for less.",
@@ -84,7 +86,20 @@ def markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
+_MODULES = (
+    "faregate.analytics.quotas.errors",
+    "faregate.core.archives",
+    "faregate.core.key_store",
+    "faregate.core.webhooks",
+    "faregate.credit.errors",
+    "faregate.feature_log.errors",
+    "faregate.usage.errors",
+)
+
+
 def _errors() -> Iterator[type[FaregateError]]:
+    for module in _MODULES:
+        import_module(module)
     found = [FaregateError]
     while found:
         error = found.pop(0)

@@ -19,6 +19,7 @@ from faregate.gateway.middleware import RequestContext
 from faregate.gateway.openapi.pages import documentation_routes
 from faregate.gateway.operation import Controller, Operation, operations_of
 from faregate.gateway.protocol import BoundedProtocol
+from faregate.gateway.tracing import tracing
 
 __all__ = ["create_app", "from_environment", "server_config"]
 
@@ -27,10 +28,14 @@ def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> St
     """Return the application of `container`; with `own_lifecycle` it opens and closes the engines itself."""
     container.check_dependencies()
     core = container.core.container
+    settings = container.settings()
     controllers = container.controllers()
     return Starlette(
         routes=[*container.dispatcher().routes(controllers), *documentation_routes(_operations(controllers))],
-        middleware=[Middleware(RequestContext, clock=core.clock())],
+        middleware=[
+            *tracing(settings),
+            Middleware(RequestContext, clock=core.clock(), metrics=container.metrics(), access_log=settings.access_log),
+        ],
         exception_handlers={HTTPException: _http_error},
         lifespan=_lifespan(container) if own_lifecycle else None,
     )

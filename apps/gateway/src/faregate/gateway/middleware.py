@@ -11,6 +11,7 @@ from faregate.core.errors import EngineUnavailableError, FaregateError
 from faregate.core.ids import EXTERNAL_ID_PATTERN, new_uuid7
 from faregate.core.logging import get_logger
 from faregate.gateway.envelope import failure
+from faregate.gateway.metrics import Metrics
 
 __all__ = ["RequestContext"]
 
@@ -22,9 +23,11 @@ _REQUEST_ID = re.compile(EXTERNAL_ID_PATTERN)
 class RequestContext:
     """Gives each request an id (the caller's `x-request-id` if it is one) and logs how it ended."""
 
-    def __init__(self, app: ASGIApp, clock: IClock) -> None:
+    def __init__(self, app: ASGIApp, clock: IClock, metrics: Metrics, *, access_log: bool) -> None:
         self._app = app
         self._clock = clock
+        self._metrics = metrics
+        self._log = log.info if access_log else log.debug
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -38,6 +41,7 @@ class RequestContext:
     async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         began = self._clock.monotonic()
         status = 0
+        self._metrics.begin()
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -58,8 +62,21 @@ class RequestContext:
             )
             await failure(answer, request_id=request_id)(scope, receive, send_with_id)
         finally:
-            duration = round((self._clock.monotonic() - began) * 1000, 2)
-            log.debug("request", method=scope["method"], path=scope["path"], status=status, duration_ms=duration)
+            self._finish(scope, status, self._clock.monotonic() - began)
+
+    def _finish(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count and log; a client that left before its answer counts as 499."""
+        route = getattr(scope.get("route"), "path", "unknown")
+        self._metrics.end(scope["method"] if route != "unknown" else "any", route, status or 499, seconds)
+        self._log(
+            "request",
+            method=scope["method"],
+            route=route,
+            status=status or 499,
+            duration_ms=round(seconds * 1000, 2),
+            caller=scope["state"].get("principal"),
+            address=scope["client"][0] if scope.get("client") else None,
+        )
 
 
 def _request_id(headers: Headers) -> str:

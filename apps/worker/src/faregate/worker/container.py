@@ -10,7 +10,13 @@ from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.core.clock import IClock
 from faregate.core.container import CoreContainer
 from faregate.core.interfaces import ITransport
-from faregate.core.queues import FEATURE_LOG_QUEUE, PUBLIC_QUEUES, SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
+from faregate.core.queues import (
+    FEATURE_LOG_QUEUE,
+    PUBLIC_QUEUES,
+    SETTLE_MULTIMODEL_QUEUE,
+    SETTLE_QUEUE,
+    USAGE_EVENTS_QUEUE,
+)
 from faregate.core.schedule import Job, Schedule
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
@@ -24,6 +30,7 @@ from faregate.worker.handlers.feature_logs import FeatureLogHandler
 from faregate.worker.handlers.relay import RelayHandler
 from faregate.worker.handlers.settlement import SettlementHandler
 from faregate.worker.handlers.top_up import TopUpHandler
+from faregate.worker.handlers.usage_events import UsageEventHandler
 from faregate.worker.jobs import make_jobs
 from faregate.worker.metering import metering_jobs
 from faregate.worker.webhooks import WebhookDeliverer
@@ -40,6 +47,7 @@ def make_consumers(
     settlement: SettlementHandler,
     top_ups: TopUpHandler,
     logs: FeatureLogHandler,
+    events: UsageEventHandler,
     clock: IClock,
     batch_size: int,
     broker_url: str | None,
@@ -58,6 +66,7 @@ def make_consumers(
         *(Consumer(outbox, queue, relay.handle, clock, batch_size=batch_size, settles=True) for queue in relayed),
         Consumer(outbox, TOP_UP_QUEUE, top_ups.handle, clock, batch_size=_TOP_UPS_AT_ONCE),
         Consumer(transport, FEATURE_LOG_QUEUE, logs.handle, clock, batch_size=batch_size),
+        Consumer(transport, USAGE_EVENTS_QUEUE, events.handle, clock, batch_size=batch_size),
     ]
 
 
@@ -105,6 +114,7 @@ class WorkerContainer(containers.DeclarativeContainer):
         subjects=core.container.subjects,
         credit=credit.container.service,
         clock=core.container.clock,
+        hold_history=analytics.container.hold_history,
         extra_strategies=extra_strategies,
         quotas=quotas.container.gate,
     )
@@ -124,6 +134,9 @@ class WorkerContainer(containers.DeclarativeContainer):
     settlement: providers.Provider[SettlementHandler] = providers.Singleton(
         SettlementHandler, usage.container.service, core.container.transport
     )
+    usage_events: providers.Provider[UsageEventHandler] = providers.Singleton(
+        UsageEventHandler, usage.container.recorder, core.container.transport
+    )
     top_ups: providers.Provider[TopUpHandler] = providers.Singleton(TopUpHandler, credit.container.top_ups)
     consumers: providers.Provider[Sequence[Consumer]] = providers.Singleton(
         make_consumers,
@@ -132,6 +145,7 @@ class WorkerContainer(containers.DeclarativeContainer):
         settlement,
         top_ups,
         feature_logs,
+        usage_events,
         core.container.clock,
         settings.provided.settle_batch_size,
         settings.provided.broker_url,
@@ -147,6 +161,8 @@ class WorkerContainer(containers.DeclarativeContainer):
         make_jobs,
         core.container.database,
         credit.container.service,
+        usage.container.upkeep,
+        feature_log.container.retention,
         metering,
     )
     schedule: providers.Provider[Schedule] = providers.Singleton(

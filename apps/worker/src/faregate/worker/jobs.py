@@ -6,6 +6,8 @@ from faregate.core.database import Database
 from faregate.core.logging import get_logger
 from faregate.core.schedule import Job
 from faregate.credit.service import CreditService
+from faregate.feature_log.retention import LogRetention
+from faregate.usage.event_upkeep import EventUpkeep
 
 __all__ = ["make_jobs"]
 
@@ -14,7 +16,13 @@ log = get_logger(__name__)
 _SWEEP_SIZE = 500
 
 
-def make_jobs(database: Database, credit: CreditService, more: Sequence[Job]) -> Sequence[Job]:
+def make_jobs(
+    database: Database,
+    credit: CreditService,
+    upkeep: EventUpkeep,
+    log_retention: LogRetention,
+    metering: Sequence[Job],
+) -> Sequence[Job]:
     """Return the jobs of a worker."""
 
     async def sweep_wallets() -> None:
@@ -27,4 +35,10 @@ def make_jobs(database: Database, credit: CreditService, more: Sequence[Job]) ->
         if swept:
             log.info("wallets_swept", wallets=swept)
 
-    return [Job("sweep_wallets", 5.0, sweep_wallets), *more]
+    return [
+        Job("sweep_wallets", 5.0, sweep_wallets),
+        Job("make_event_partitions", "17 3 * * *", upkeep.make_partitions),
+        Job("forget_event_keys", "47 3 * * *", upkeep.forget),
+        Job("keep_feature_logs", 3600.0, log_retention.sweep),
+        *metering,
+    ]

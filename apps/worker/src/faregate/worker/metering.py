@@ -37,5 +37,5 @@ def metering_jobs(
     return [
         Job("roll_up", _ROLL_UP_SECONDS, roller.run),
         Job("watch_quotas", _WATCH_QUOTAS_SECONDS, watch_quotas),
-        Job("archive_events", "17 3 * * *", archive_events),
+        Job("archive_events", "27 3 * * *", archive_events),
     ]

@@ -5,8 +5,10 @@ from dependency_injector import containers, providers
 from faregate.analytics.archiving import EventArchive
 from faregate.analytics.exports.service import ExportService
 from faregate.analytics.facts import FactReader
+from faregate.analytics.hold_history import HoldHistory
 from faregate.analytics.meters.repository import MeterRepository
 from faregate.analytics.meters.service import MeterService
+from faregate.analytics.patterns import Patterns
 from faregate.analytics.raw_repository import RawRepository
 from faregate.analytics.rolling import Roller
 from faregate.analytics.rollup_repository import RollupRepository
@@ -21,7 +23,9 @@ __all__ = ["AnalyticsContainer"]
 
 
 class AnalyticsContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `subjects` and `clock`; exports `service`, `roller`, `archive`, `meters` and `exports`."""
+    """Needs `settings`, `database`, `subjects` and `clock`; exports `service`, `patterns`, `roller`, `hold_history`,
+    `archive`, `meters` and `exports`.
+    """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
     database: providers.Provider[Database] = providers.Dependency(instance_of=Database)
@@ -48,3 +52,7 @@ class AnalyticsContainer(containers.DeclarativeContainer):
     )
     exports: providers.Provider[ExportService] = providers.Singleton(ExportService, database, clock)
     service: providers.Provider[AnalyticsService] = providers.Singleton(AnalyticsService, database, facts, subjects)
+    patterns: providers.Provider[Patterns] = providers.Singleton(
+        Patterns, service, raw, database, credit_price_usd=settings.provided.credit_price_usd
+    )
+    hold_history: providers.Provider[HoldHistory] = providers.Singleton(HoldHistory, database, clock)

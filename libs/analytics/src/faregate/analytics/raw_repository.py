@@ -80,6 +80,33 @@ class RawRepository:
         rows = await self._rows(session, sql, question, rest)
         return {row.value: row.number for row in rows}
 
+    async def quantities(self, session: AsyncSession, question: Question) -> dict[Decimal, int]:
+        """Return how many events named which quantity; what was taken back is not counted."""
+        sql = f"""
+        select e.quantity * e.sign as value, sum(e.sign)::bigint as number from faregate.usage_event e
+        where {conditions(question.filters)} and e.quantity is not null group by 1
+        """  # noqa: S608
+        rows = await self._rows(session, sql, question, None)
+        return {Decimal(row.value): row.number for row in rows if row.number > 0}
+
+    async def meter_value(self, session: AsyncSession, question: Question, aggregation: str) -> Decimal:
+        """Return a meter's value by `aggregation`: `sum`, `count`, `max`, `unique` (users) or `latest`; 0 for nothing."""
+        value = {
+            "sum": "sum(value)",
+            "count": "count(*)",
+            "max": "max(value)",
+            "unique": "count(distinct subject_id)",
+            "latest": "(array_agg(value order by time desc))[1]",
+        }[aggregation]
+        sql = f"""
+        select coalesce({value}, 0) as value from (
+          select e.subject_id, e.time, max(e.quantity) filter (where e.sign > 0) as value from faregate.usage_event e
+          where {conditions(question.filters)} and e.quantity is not null
+          group by e.event_key, e.version, e.subject_id, e.time having sum(e.sign) > 0
+        ) standing
+        """  # noqa: S608
+        return Decimal((await self._rows(session, sql, question, None))[0].value)
+
     async def active(
         self, session: AsyncSession, question: Question, unit: str | None = None, rest: Rest | None = None
     ) -> dict[datetime | None, dict[int, int]]:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.analytics.calendar import Unit, periods_of
 from faregate.analytics.facts import FactReader
 from faregate.analytics.filters import Filters, Question
-from faregate.analytics.values import Breakdown, Measures, Metrics, Point, TopUser
+from faregate.analytics.values import Breakdown, Freshness, Measures, Metrics, Point, TopUser
 from faregate.core.database import Database
 from faregate.core.ids import ORGANIZATION_PREFIX
 from faregate.core.subjects import Subjects
@@ -30,6 +30,7 @@ class Dashboard:
     models: Sequence[Breakdown]
     series: Sequence[Point]
     users: Sequence[TopUser]
+    freshness: Freshness
 
 
 class AnalyticsService:
@@ -71,6 +72,7 @@ class AnalyticsService:
                 await self._breakdown(session, question, "model"),
                 await self._series(session, question, unit),
                 await self._top_users(session, question, "credits", users),
+                await self._facts.freshness(session),
             )
 
     def _snapshot(self) -> Any:

@@ -7,8 +7,11 @@ Bins of two sketches are added; a value that was taken back is subtracted from i
 from collections.abc import Mapping
 from decimal import Decimal
 from math import ceil, log
+from typing import TypeVar
 
 __all__ = ["GAMMA", "RELATIVE_ERROR", "ZERO_BIN", "bin_of", "bin_value", "percentile"]
+
+V = TypeVar("V", int, Decimal)
 
 RELATIVE_ERROR = 0.01
 GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
@@ -24,7 +27,7 @@ def bin_value(number: int) -> Decimal:
     return Decimal(2 * GAMMA**number / (GAMMA + 1)).quantize(Decimal("0.001"))
 
 
-def percentile(counts: Mapping[int, int], percent: int) -> int | None:
+def percentile(counts: Mapping[V, int], percent: int) -> V | None:
     """Return the smallest value that at least `percent` % of all are not above (nearest rank); None if there is none."""
     total = sum(counts.values())
     if total <= 0:

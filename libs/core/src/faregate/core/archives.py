@@ -153,6 +153,7 @@ class Archives:
         target, unfinished = self._path(month, "csv.gz"), self._path(month, "csv.gz.new")
         connection = driver or await self._database.connect()
         source = self._database.sql.text(f"{schema}.{table}") if schema else table
+        await connection.execute("set statement_timeout = 0" if driver is None else "set local statement_timeout = 0")
         try:
             columns, rows, content = await _copy_out(connection, source, unfinished)
         finally:
@@ -175,6 +176,7 @@ class Archives:
     async def _load(
         self, session: AsyncSession, table: str, manifest: Manifest, *, schema: str | None = "faregate"
     ) -> None:
+        await self._database.rows(session, "set local statement_timeout = 0")
         driver = await self._database.driver(session)
         with closing(gzip.open(self._path(Month.parse(manifest.month), "csv.gz"))) as file:
             done = await driver.copy_to_table(

@@ -1,5 +1,6 @@
 """Field types of bodies and answers: strict where a guess could cost money, exact where it is money."""
 
+import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -31,9 +32,13 @@ def _number(value: Any) -> Any:
     return Decimal(value)
 
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:")
+"""A number in quotes is no time, whatever a lenient parser makes of it."""
+
+
 def _time_text(value: Any) -> Any:
-    if not isinstance(value, str | datetime):
-        raise ValueError("must be a time such as 2026-01-31T12:00:00Z")  # noqa: TRY004  pydantic reports ValueError
+    if not isinstance(value, datetime) and not (isinstance(value, str) and _TIME.match(value)):
+        raise ValueError("must be a time such as 2026-01-31T12:00:00Z")
     return value
 
 

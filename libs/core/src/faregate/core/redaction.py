@@ -6,8 +6,10 @@ are not found: what must not be kept at all must not be sent.
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Protocol, cast, runtime_checkable
 
 from faregate.core.secret_names import Secrecy, secrecy_of
@@ -26,6 +28,7 @@ _MARGIN = 1_024
 _SHORTEST_SECRET = 5
 _SHORTEST_CREDENTIAL = 12
 _NESTED_DEPTH = 4
+_NAME = re.compile(r"[A-Za-z][\w .-]{0,63}")
 _JSON_STARTS = frozenset('{[" \n\r\t\ufeff')
 
 Patterns = tuple[SecretPattern, ...]
@@ -114,7 +117,7 @@ class _Walk:
             return self._number(value)
         if isinstance(value, Mapping | list | tuple | set | frozenset):
             return self._guarded(cast("Any", value), secret)
-        return f"[{cast('type[Any]', type(value)).__name__}]"
+        return REDACTED if secret else f"[{cast('type[Any]', type(value)).__name__}]"
 
     def text(self, text: str) -> str:
         """Return what of a text may be kept: JSON inside is walked, long ones are cut after redaction."""
@@ -161,13 +164,13 @@ class _Walk:
         if isinstance(value, int) and value > 10**12:
             return "[redacted:card]" if value < 10**19 and is_card_number(str(value)) else value
         finite = value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
-        return value if finite else str(value)
+        return value if finite else None
 
     def _guarded(self, value: Any, secret: Secrecy) -> Any:
         if len(self._path) >= _DEPTH_LIMIT:
-            return TOO_DEEP
+            return REDACTED if secret else TOO_DEEP
         if id(value) in self._path:
-            return CIRCULAR
+            return REDACTED if secret else CIRCULAR
         self._path.add(id(value))
         try:
             if isinstance(value, Mapping):
@@ -192,8 +195,9 @@ class _Walk:
         return kept
 
     def _sequence(self, items: list[Any], secret: Secrecy) -> list[Any]:
-        if len(items) == 2 and isinstance(items[0], str) and self._secrecy(items[0]) is not Secrecy.OPEN:
-            return [items[0], self.value(items[1], secret=self._secrecy(items[0]))]  # a header as a pair
+        if len(items) == 2 and isinstance(items[0], str) and _NAME.fullmatch(items[0]) and self._secrecy(items[0]):
+            # a header as a pair; what only looks like its name is redacted like any text
+            return [self.text(items[0]), self.value(items[1], secret=max(secret, self._secrecy(items[0])))]
         kept = [self.value(item, secret=secret) for item in items[:_ITEMS_LIMIT]]
         return kept if len(items) <= _ITEMS_LIMIT else [*kept, f"[{len(items)} items]"]
 
@@ -212,6 +216,7 @@ class _Walk:
         return name if len(name) < 12 and "@" not in name else self.text(name)
 
 
+@lru_cache(maxsize=20_000)
 def looks_like_credential(text: str | None) -> bool:
     """Tell whether a text that should be a name is a token or a key: what nobody's id looks like."""
     if text is None or len(text) < _SHORTEST_CREDENTIAL:

@@ -140,6 +140,14 @@ class Settings(BaseSettings):
         description="wrong credentials per minute from one network address; 0 for no limit",
         examples=["300"],
     )
+    otel_endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = Field(
+        default=None,
+        description="OpenTelemetry collector (OTLP over HTTP) that the gateway's traces go to; needs the extra otel",
+        examples=["http://localhost:4318"],
+    )
+    access_log: bool = Field(
+        default=False, description="log every request with route, status, duration and credential", examples=["true"]
+    )
     webhook_allow_private: bool = Field(
         default=False,
         description="let webhooks go to http, to any port and to private networks; only where all who add them are trusted",

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 from dependency_injector import containers, providers
 
+from faregate.core.archives import Archives
+from faregate.core.audit import AuditLog
 from faregate.core.clock import IClock
 from faregate.core.database import Database
 from faregate.core.partitions import Partitions
@@ -11,8 +13,11 @@ from faregate.core.redaction import IRedactor, Redactor
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
 from faregate.feature_log.interfaces import IFeatureNames, NamesAsGiven
+from faregate.feature_log.personal_data import LogPersonalData
 from faregate.feature_log.preparing import Preparer
 from faregate.feature_log.repository import LogRepository
+from faregate.feature_log.retention import LogRetention
+from faregate.feature_log.rotation import LogRotation
 from faregate.feature_log.routes import Routes
 from faregate.feature_log.sealing import Sealer, parse_keys
 from faregate.feature_log.searching import LogSearch
@@ -36,9 +41,14 @@ def make_preparer(settings: Settings, redactor: IRedactor, sealer: Sealer) -> Pr
     return Preparer(redactor, sealer, retention=timedelta(days=settings.log_retention_days))
 
 
+def make_archives(settings: Settings, database: Database, partitions: Partitions, clock: IClock) -> Archives | None:
+    """Return the archives in the directory of the settings, if they name one."""
+    return Archives(database, partitions, settings.log_archive_dir, clock) if settings.log_archive_dir else None
+
+
 class FeatureLogContainer(containers.DeclarativeContainer):
     """Needs `settings`, `database`, `subjects` and `clock`; takes `names` (a catalogue) and `redactor`;
-    exports `service`.
+    exports `service`, `retention`, `rotation`, `personal_data` and `redactor`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -52,12 +62,29 @@ class FeatureLogContainer(containers.DeclarativeContainer):
         instance_of=IRedactor, default=providers.Singleton(make_redactor, settings)
     )
 
+    audit: providers.Provider[AuditLog] = providers.Singleton(AuditLog, database, subjects)
     sealer: providers.Provider[Sealer] = providers.Singleton(make_sealer, settings)
     preparer: providers.Provider[Preparer] = providers.Singleton(make_preparer, settings, redactor, sealer)
     partitions: providers.Provider[Partitions] = providers.Singleton(Partitions, database, "feature_log")
     routes: providers.Provider[Routes] = providers.Singleton(Routes, database)
     repository: providers.Provider[LogRepository] = providers.Singleton(LogRepository, database)
     search: providers.Provider[LogSearch] = providers.Singleton(LogSearch, database, routes, sealer)
+    archives: providers.Provider[Archives | None] = providers.Singleton(
+        make_archives, settings, database, partitions, clock
+    )
+    retention: providers.Provider[LogRetention] = providers.Singleton(
+        LogRetention,
+        database,
+        clock,
+        partitions,
+        repository,
+        archives,
+        default_days=settings.provided.log_retention_days,
+    )
+    rotation: providers.Provider[LogRotation] = providers.Singleton(LogRotation, database, sealer)
+    personal_data: providers.Provider[LogPersonalData] = providers.Singleton(
+        LogPersonalData, database, sealer, archives
+    )
     service: providers.Provider[FeatureLogService] = providers.Singleton(
         FeatureLogService,
         database,
@@ -70,4 +97,5 @@ class FeatureLogContainer(containers.DeclarativeContainer):
         repository,
         search,
         sealer,
+        audit,
     )

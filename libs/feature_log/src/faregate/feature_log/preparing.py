@@ -21,6 +21,7 @@ __all__ = ["PreparedLog", "Preparer", "json_text"]
 _BODY_LIMIT_BYTES = 65_536
 _ID_WINDOW = timedelta(days=400)
 _BODY_WINDOW = timedelta(hours=24)
+_REDACTED = (*BODY_COLUMNS, "endpoint", "type")
 _AHEAD = timedelta(hours=24)
 
 
@@ -53,19 +54,20 @@ class Preparer:
             days = self._retention.days
             return InvalidError(f"time: must lie within the last {days} days, and not ahead of now", param="time")
         log_id = uuid7_at(at)
-        texts = [self._body(getattr(entry, column)) for column in BODY_COLUMNS]
-        endpoint = self._redactor.text(entry.endpoint or "")
+        kept = self._redactor.value({name: getattr(entry, name) for name in _REDACTED})
+        texts = [_body(kept[column]) for column in BODY_COLUMNS]
+        endpoint = kept["endpoint"] or ""
         digest, expires_at = self._digest(entry, texts, now)
         email = email_text(entry.user_email) if entry.user_email else None
         seal = self._sealer.seal
-        template = endpoint_template(endpoint)
+        template = endpoint_template(endpoint, entry.user_id)
         return PreparedLog(
             log_id=log_id,
             logged_at=at,
             digest=digest,
             digest_expires_at=expires_at,
             user_id=entry.user_id,
-            route=Route(names.value or names.id or "", names.id or "", template, self._redactor.text(entry.type or "")),
+            route=Route(names.value or names.id or "", names.id or "", template, kept["type"] or ""),
             cells=(
                 entry.code,
                 entry.status == "failed",
@@ -80,14 +82,6 @@ class Preparer:
             ),
         )
 
-    def _body(self, body: Any) -> bytes | None:
-        if body is None:
-            return None
-        text = json_text(self._redactor.value(body))
-        if len(text) > _BODY_LIMIT_BYTES:
-            return json_text({"[too large]": f"{len(text)} bytes", "keys": sorted(body)[:100]})
-        return text
-
     def _digest(self, entry: LogEntry, texts: Sequence[bytes | None], now: datetime) -> tuple[UUID, datetime]:
         """By the caller's id, else by what is kept; of redacted texts, so that the digest tells nothing of a secret."""
         if entry.id is not None:
@@ -100,6 +94,15 @@ class Preparer:
         for text in texts:
             hasher.update(b"\0-" if text is None else b"\0+" + text)
         return UUID(bytes=hasher.digest()), now + _BODY_WINDOW
+
+
+def _body(body: Any) -> bytes | None:
+    if body is None:
+        return None
+    text = json_text(body)
+    if len(text) > _BODY_LIMIT_BYTES:
+        return json_text({"[too large]": f"{len(text)} bytes", "keys": sorted(body)[:100]})
+    return text
 
 
 def json_text(value: Any) -> bytes:

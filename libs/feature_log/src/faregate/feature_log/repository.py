@@ -11,7 +11,7 @@ from faregate.core.database import Database
 from faregate.core.ids import uuid7_span
 from faregate.feature_log.preparing import PreparedLog
 
-__all__ = ["COLUMNS", "FIELDS", "NAMES", "LogRepository"]
+__all__ = ["BODIES", "COLUMNS", "FIELDS", "NAMES", "LogRepository"]
 
 COLUMNS = (
     *(
@@ -57,7 +57,7 @@ coalesce(l.endpoint, nullif(r.endpoint, '')) as endpoint, nullif(r.type, '') as 
 l.duration_ms, l.usage_key, l.deleted_at, l.deleted_by, l.key_id, l.email
 """
 
-_BODIES = "l.payload, l.response, l.params, l.query"
+BODIES = "l.payload, l.response, l.params, l.query"
 
 NAMES = """
 join faregate.subject s on s.subject_id = l.subject_id
@@ -65,7 +65,7 @@ join faregate.feature_log_route r on r.route_id = l.route_id
 """
 
 _ONE = f"""
-select {FIELDS}, {_BODIES} from faregate.feature_log l {NAMES}
+select {FIELDS}, {BODIES} from faregate.feature_log l {NAMES}
 where l.log_id = :log_id and l.logged_at >= :since and l.logged_at < :until
 """  # noqa: S608
 

@@ -78,12 +78,17 @@ class Routes:
         return [row.route_id for row in rows]
 
 
-def endpoint_template(endpoint: str) -> str:
-    """Return an endpoint without query, and with `{id}` for each part that looks like one."""
+def endpoint_template(endpoint: str, user_id: str) -> str:
+    """Return an endpoint without query, with `{user}` for the user and `{id}` for each part that looks like an id."""
     scheme, found, rest = endpoint.partition("://")
     path = (rest if found else endpoint).partition("?")[0].partition("#")[0]
-    parts = [part if not part or _PLAIN_SEGMENT.fullmatch(part) else "{id}" for part in path.split("/")]
-    return (scheme + found if found else "") + "/".join(parts)[:300]
+    return (scheme + found if found else "") + "/".join(_segment(part, user_id) for part in path.split("/"))[:300]
+
+
+def _segment(part: str, user_id: str) -> str:
+    if part == user_id:
+        return "{user}"
+    return part if not part or _PLAIN_SEGMENT.fullmatch(part) else "{id}"
 
 
 def _columns(routes: Iterable[Route]) -> dict[str, list[Any]]:

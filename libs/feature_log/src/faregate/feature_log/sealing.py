@@ -91,7 +91,7 @@ class Sealer:
 
         try:
             return bytes(cipher.decrypt(stored[:_NONCE_BYTES], stored[_NONCE_BYTES:], _bound_to(column, row_id)))
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise LogSealedError(f"{column} of feature log {row_id} is not what was sealed for it") from None
 
     def indexes(self, email: str) -> list[bytes]:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.core.audit import AuditLog, Deed
 from faregate.core.clock import IClock
 from faregate.core.database import Database
 from faregate.core.errors import FaregateError
@@ -49,6 +50,7 @@ class FeatureLogService:
         repository: LogRepository,
         search: LogSearch,
         sealer: Sealer,
+        audit: AuditLog,
     ) -> None:
         self._database = database
         self._subjects = subjects
@@ -60,6 +62,7 @@ class FeatureLogService:
         self._repository = repository
         self._search = search
         self._sealer = sealer
+        self._audit = audit
 
     async def record(self, entries: Sequence[LogEntry]) -> Sequence[Recorded | FaregateError]:
         """Store entries, redacted, in one transaction; return what became of each, in their order.
@@ -110,13 +113,26 @@ class FeatureLogService:
 
     async def hide(self, ids: Sequence[UUID], *, actor: str) -> Sequence[UUID]:
         """Delete softly: the logs are no longer found, and gone with their month. Return which were there."""
+        if not ids:
+            return []
         async with self._database.transaction() as session:
-            return await self._repository.soft_delete(session, ids, actor=actor, now=self._clock.now()) if ids else []
+            gone = await self._repository.soft_delete(session, ids, actor=actor, now=self._clock.now())
+            await self._note(session, "feature_logs.hidden", gone, actor)
+        return gone
 
-    async def delete(self, ids: Sequence[UUID]) -> Sequence[UUID]:
-        """Delete for ever; return which were there."""
+    async def delete(self, ids: Sequence[UUID], *, actor: str) -> Sequence[UUID]:
+        """Delete for ever; return which were there. The audit log keeps their ids and who did it."""
+        if not ids:
+            return []
         async with self._database.transaction() as session:
-            return await self._repository.delete(session, ids) if ids else []
+            gone = await self._repository.delete(session, ids)
+            await self._note(session, "feature_logs.deleted", gone, actor)
+        return gone
+
+    async def _note(self, session: AsyncSession, action: str, ids: Sequence[UUID], actor: str) -> None:
+        if ids:
+            deed = Deed(actor, action, status=200, request_id="", target={"log_ids": list(ids)})
+            await self._audit.add(session, deed)
 
     async def _store(self, logs: Sequence[PreparedLog], now: datetime) -> Mapping[UUID, UUID]:
         if not logs:

@@ -8,10 +8,12 @@ from faregate.core.partitions import Partitions
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
 from faregate.credit.service import CreditService
+from faregate.usage.buffering import BufferedRecorder
 from faregate.usage.definitions import DefinitionRepository
 from faregate.usage.directory import DatabaseDirectory
 from faregate.usage.event_history import EventHistory
 from faregate.usage.event_repository import EventRepository
+from faregate.usage.event_upkeep import EventUpkeep
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import FeatureCatalog
 from faregate.usage.interfaces import (
@@ -22,6 +24,8 @@ from faregate.usage.interfaces import (
     NoHistory,
     NoQuotas,
 )
+from faregate.usage.meter_catalog import MeterCatalog
+from faregate.usage.organizations import OrganizationService
 from faregate.usage.price_repository import PriceRepository
 from faregate.usage.prices import PriceService
 from faregate.usage.pricing import PriceBook
@@ -55,8 +59,8 @@ def pricing_policy(settings: Settings) -> PricingPolicy:
 
 class UsageContainer(containers.DeclarativeContainer):
     """Needs `settings`, `database`, `subjects`, `credit` and `clock`; takes `extra_strategies`, `directory`, `quotas`
-    and `hold_history`; exports `service`, `catalog`, `factory`, `prices`, `members`, `wallets`, `recorder`, `history`
-    and `partitions`.
+    and `hold_history`; exports `service`, `catalog`, `factory`, `prices`, `price_service`, `repricer`, `members`,
+    `organizations`, `wallets`, `recorder`, `history` and `partitions`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -116,6 +120,16 @@ class UsageContainer(containers.DeclarativeContainer):
     history: providers.Provider[EventHistory] = providers.Singleton(
         EventHistory, database, subjects, events, partitions, recorder
     )
+    meters: providers.Provider[MeterCatalog] = providers.Singleton(MeterCatalog, database)
+    buffered: providers.Provider[BufferedRecorder] = providers.Factory(
+        BufferedRecorder,
+        recorder,
+        batch_size=settings.provided.batch_size,
+        batch_timeout_seconds=settings.provided.batch_timeout_seconds,
+    )
+    upkeep: providers.Provider[EventUpkeep] = providers.Singleton(
+        EventUpkeep, database, events, partitions, clock, dedupe_days=settings.provided.dedupe_days
+    )
     settled_events: providers.Provider[SettledEvents] = providers.Singleton(SettledEvents, database, partitions, clock)
     price_repository: providers.Provider[PriceRepository] = providers.Singleton(PriceRepository, database)
     starter: providers.Provider[Starter] = providers.Singleton(
@@ -140,7 +154,10 @@ class UsageContainer(containers.DeclarativeContainer):
         settled_events,
         allow_unstarted=settings.provided.allow_unstarted,
     )
-    wallets: providers.Provider[WalletService] = providers.Singleton(WalletService, database, credit, subjects, members)
+    wallets: providers.Provider[WalletService] = providers.Singleton(
+        WalletService, database, credit, subjects, members, catalog
+    )
+    organizations: providers.Provider[OrganizationService] = providers.Singleton(OrganizationService, database, members)
     price_service: providers.Provider[PriceService] = providers.Singleton(
         PriceService, database, prices, price_repository, definitions, clock
     )

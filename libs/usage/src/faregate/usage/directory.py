@@ -39,6 +39,22 @@ insert into faregate.organization (subject_id) values (:organization) on conflic
 _SET_POLICY = "update faregate.organization set policy = :policy where subject_id = :organization"
 
 
+_POLICY = """
+select o.policy from faregate.organization o join faregate.subject s using (subject_id) where s.external_id = :owner_id
+"""
+
+_MEMBERS = """
+select u.external_id from faregate.member m join faregate.subject u using (subject_id)
+join faregate.subject o on o.subject_id = m.organization_id
+where o.external_id = :owner_id order by u.external_id limit 1000
+"""
+
+_ORGANIZATIONS = """
+select s.external_id, o.policy from faregate.organization o join faregate.subject s using (subject_id)
+where s.external_id > :after order by s.external_id limit :limit
+"""
+
+
 class DatabaseDirectory:
     """`IAccountDirectory` on the tables `organization` and `member`."""
 
@@ -81,3 +97,25 @@ class DatabaseDirectory:
         organization = (await self._subjects.ensure(session, [owner_id]))[owner_id].subject_id
         await self._database.rows(session, _ADD_ORGANIZATION, organization=organization)
         await self._database.rows(session, _SET_POLICY, organization=organization, policy=policy.value)
+
+    async def add(self, session: AsyncSession, organization_id: str) -> None:
+        """Make an organisation unless there is one of that id."""
+        owner_id = organization_owner_id(organization_id)
+        organization = (await self._subjects.ensure(session, [owner_id]))[owner_id].subject_id
+        await self._database.rows(session, _ADD_ORGANIZATION, organization=organization)
+
+    async def policy(self, session: AsyncSession, organization_id: str) -> ChargingPolicy | None:
+        """Return how an organisation's members are charged; None if there is no such organisation."""
+        rows = await self._database.rows(session, _POLICY, owner_id=organization_owner_id(organization_id))
+        return ChargingPolicy(rows[0].policy) if rows else None
+
+    async def members(self, session: AsyncSession, organization_id: str) -> list[str]:
+        """Return the members' user ids, in order (at most 1,000)."""
+        rows = await self._database.rows(session, _MEMBERS, owner_id=organization_owner_id(organization_id))
+        return [row.external_id for row in rows]
+
+    async def organizations(self, session: AsyncSession, *, after: str, limit: int) -> list[tuple[str, ChargingPolicy]]:
+        """Return (id, policy), in order of the ids, from just behind `after`."""
+        start = organization_owner_id(after) if after else ORGANIZATION_PREFIX
+        rows = await self._database.rows(session, _ORGANIZATIONS, after=start, limit=limit)
+        return [(row.external_id.removeprefix(ORGANIZATION_PREFIX), ChargingPolicy(row.policy)) for row in rows]

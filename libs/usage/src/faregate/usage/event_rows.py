@@ -12,6 +12,7 @@ from faregate.core.errors import InvalidError
 from faregate.core.ids import ORGANIZATION_PREFIX
 from faregate.usage.event_keys import identity_of
 from faregate.usage.events import UsageEvent
+from faregate.usage.meters import BUILT_IN, Meter, in_unit_of
 
 __all__ = [
     "COLUMNS",
@@ -145,12 +146,21 @@ def _quantity(event: UsageEvent) -> Decimal | int | None:
             raise InvalidError("quantity needs a meter; name it, e.g. 'api'", param="quantity")
         return None
     if quantity is None:
-        return 1
+        quantity = 1
+    if event.unit is not None:
+        quantity = in_unit_of(_meter(event.meter), Decimal(quantity), event.unit)
     if not -_QUANTITY_LIMIT < quantity < _QUANTITY_LIMIT:
         raise InvalidError("quantity must be between -10¹² and 10¹²", param="quantity")
     if not isinstance(quantity, int) and quantity * 10**9 % 1:
         raise InvalidError("quantity has more than 9 decimal places", param="quantity")
     return quantity
+
+
+def _meter(name: str) -> Meter:
+    meter = BUILT_IN.get(name)
+    if meter is None:
+        raise InvalidError(f"{name} has one unit only; leave out `unit`", param="unit")
+    return meter
 
 
 def _credits(credits: Decimal | int | None) -> int:

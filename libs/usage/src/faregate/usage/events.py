@@ -10,11 +10,10 @@ from pydantic import AwareDatetime, Field, StrictInt, StrictStr, TypeAdapter, Va
 from faregate.core.errors import InvalidError
 from faregate.core.fields import Body, Count, ExternalId, JsonObject, ModelName
 
-__all__ = ["BUILT_IN_METERS", "Device", "EventKind", "KindName", "UsageEvent", "parse_events"]
+__all__ = ["Device", "EventKind", "KindName", "UsageEvent", "parse_events"]
 
 Device = Literal["desktop", "mobile", "tablet", "bot", "server", "other"]
 KindName = Literal["request", "line", "meter"]
-BUILT_IN_METERS = frozenset({"api", "storage", "bandwidth", "compute", "database", "functions"})
 
 
 class EventKind(IntEnum):
@@ -41,7 +40,7 @@ class UsageEvent(Body):
         kind: `request` (one per use), `line` (what one model did in a use) or `meter` (a quantity). Without it an event
             with a meter is a `meter`, any other one a `request`.
         service: what was used; for a meter it may be left out and is then the meter's name.
-        quantity: how much of the meter, 1 if left out.
+        quantity: how much of the meter, 1 if left out; in the meter's unit, or in another `unit` that it converts from.
         usage_key: the use that the event belongs to; a use counts as one request, however many report it.
         credits, cost_usd: what it was sold for and what the provider took, exactly.
         latency_ms: milliseconds. status: 100 … 599, or `success` (200) or `failed` (500).
@@ -56,6 +55,7 @@ class UsageEvent(Body):
     organization_id: ExternalId | None = None
     meter: Word | None = None
     quantity: Number | None = None
+    unit: Word | None = None
     feature_key: ExternalId | None = None
     usage_key: ExternalId | None = None
     model: ModelName | None = None
@@ -76,15 +76,17 @@ class UsageEvent(Body):
 _EVENTS: TypeAdapter[list[UsageEvent]] = TypeAdapter(list[UsageEvent])
 
 
-def parse_events(items: Sequence[UsageEvent | Mapping[str, Any]]) -> list[UsageEvent | InvalidError]:
-    """Validate `items`; each becomes an event or the reason why it is none, in order."""
+def parse_events(items: Sequence[UsageEvent | Mapping[str, Any] | InvalidError]) -> list[UsageEvent | InvalidError]:
+    """Validate `items`; each becomes an event or the reason why it is none, in order. Errors stay as they are."""
+    problems = {number: item.detail for number, item in enumerate(items) if isinstance(item, InvalidError)}
     try:
-        return list(_EVENTS.validate_python(items))
+        if not problems:
+            return list(_EVENTS.validate_python(items))
+        _EVENTS.validate_python([{} if number in problems else item for number, item in enumerate(items)])
     except ValidationError as error:
-        problems: dict[int, str] = {}
         for problem in error.errors(include_input=False, include_url=False, include_context=False):
             where = problem["loc"]
-            name = ".".join(map(str, where[1:])) or "event"
+            name = str(where[1]) if len(where) > 1 else "event"
             text = f"{name}: {problem['msg'].removeprefix('Value error, ')}"
             problems.setdefault(int(where[0]) if where else 0, text)
     good = iter(_EVENTS.validate_python([item for number, item in enumerate(items) if number not in problems]))

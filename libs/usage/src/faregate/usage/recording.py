@@ -19,12 +19,13 @@ from faregate.usage.event_repository import Claim, EventRepository
 from faregate.usage.event_rows import KEY, SUBJECT, TIME, Prepared, TimeBounds, check_user_ids, prepare
 from faregate.usage.events import UsageEvent, parse_events
 
-__all__ = ["IngestReport", "Rejected", "UsageRecorder"]
+__all__ = ["BATCH_SIZE", "EventLike", "IngestReport", "Rejected", "UsageRecorder"]
 
 BATCH_SIZE = 10_000
 _LANES = 2
 
-EventLike = UsageEvent | Mapping[str, Any]
+EventLike = UsageEvent | Mapping[str, Any] | InvalidError
+"""An event, its fields, or why something that came was none: that is reported beside the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +111,12 @@ class UsageRecorder:
                     return
                 reports.append((offset, await self._record_alone(chunk)))
 
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(_LANES):
-                tasks.create_task(lane())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(_LANES):
+                    tasks.create_task(lane())
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
         total = IngestReport()
         for offset, report in sorted(reports, key=lambda pair: pair[0]):
             total = total.plus(report, offset)
@@ -203,6 +207,8 @@ def _by_bytes(claim: Claim) -> bytes:
 
 
 def _name(item: EventLike) -> tuple[str | None, str | None]:
+    if isinstance(item, InvalidError):
+        return None, None
     given: Mapping[str, Any] = {"source": item.source, "id": item.id} if isinstance(item, UsageEvent) else item
     source, external_id = given.get("source"), given.get("id")
     return (source if isinstance(source, str) else None), (external_id if isinstance(external_id, str) else None)

@@ -178,6 +178,7 @@ class UsageService:
         usage_key: str | None = None,
         organization_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        spender: str | None = None,
         session: AsyncSession | None = None,
     ) -> FeatureUsage:
         """Charge an amount for a `service`, which need be no feature; who pays is decided as for any use.
@@ -199,6 +200,7 @@ class UsageService:
             organization_id=organization_id,
             metadata=metadata,
             amount=credits,
+            spender=spender,
         )
         catalog = await self._rules()
         if session is not None:

@@ -213,8 +213,8 @@ class Price:
 
     @property
     def unpriced_models(self) -> list[str]:
-        """The models without a price."""
-        return [line.usage.model or "?" for line in self.lines if line.unpriced]
+        """The models (or units) without a price."""
+        return [line.usage.model or line.usage.unit or "?" for line in self.lines if line.unpriced]
 
 
 @dataclass(frozen=True, slots=True)

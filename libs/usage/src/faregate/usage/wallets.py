@@ -1,16 +1,17 @@
 """Wallets as operators see them: the ledger's side (limit, status, grants) and the account's (organisation, e-mail)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.credits import to_credits, to_micros
 from faregate.core.database import Database
 from faregate.core.errors import InvalidError
-from faregate.core.ids import ORGANIZATION_PREFIX, check_external_id
+from faregate.core.ids import ORGANIZATION_PREFIX, check_external_id, new_uuid7
 from faregate.core.subjects import Subjects
 from faregate.credit.book import WalletState, WalletStatus
 from faregate.credit.errors import UnknownWalletError
@@ -18,6 +19,8 @@ from faregate.credit.granting import GrantSpec
 from faregate.credit.service import CreditService
 from faregate.credit.values import CreditTransaction, Grant, Wallet
 from faregate.usage.directory import DatabaseDirectory
+from faregate.usage.features import FeatureCatalog
+from faregate.usage.plans import Plan, grant_specs, is_plan_grant
 
 __all__ = ["WalletChange", "WalletService"]
 
@@ -51,12 +54,18 @@ class WalletService:
     """Reads and changes wallets; owns its transactions."""
 
     def __init__(
-        self, database: Database, credit: CreditService, subjects: Subjects, members: DatabaseDirectory
+        self,
+        database: Database,
+        credit: CreditService,
+        subjects: Subjects,
+        members: DatabaseDirectory,
+        catalog: FeatureCatalog,
     ) -> None:
         self._database = database
         self._credit = credit
         self._subjects = subjects
         self._members = members
+        self._catalog = catalog
 
     async def get(self, owner_id: str) -> tuple[Wallet, str | None]:
         """Return a wallet and its owner's organisation, or raise `UnknownWalletError`."""
@@ -77,6 +86,8 @@ class WalletService:
     async def change(self, owner_id: str, change: WalletChange) -> tuple[Wallet, str | None]:
         """Make the wallet if need be and change what is given.
 
+        Another plan takes back what is left of the old plan's grants, and gives the new one's.
+
         Raises:
             InvalidError: the limit would be below what is used of it, or a field does not fit an organisation.
         """
@@ -84,6 +95,7 @@ class WalletService:
         joins = "organization_id" in change.fields
         if joins and owner_id.startswith(ORGANIZATION_PREFIX):
             raise InvalidError("an organisation cannot be a member of another one", param="organization_id")
+        catalog = await self._catalog.current()
 
         async def work(session: AsyncSession) -> tuple[Wallet, str | None]:
             subject = (await self._credit.ensure_wallets(session, [owner_id]))[owner_id]
@@ -91,10 +103,27 @@ class WalletService:
                 await self._subjects.remember_email(session, subject.subject_id, change.fields["email"])
             if joins:
                 await self._members.join(session, owner_id, change.fields["organization_id"])
-            await self._credit.change_wallet(session, owner_id, change.apply)
+            plans: list[str | None] = []
+
+            def apply(wallet: WalletState) -> None:
+                plans.append(wallet.plan)
+                change.apply(wallet)
+                plans.append(wallet.plan)
+
+            await self._credit.change_wallet(session, owner_id, apply)
+            if plans[0] != plans[1]:
+                await self._subscribe(session, owner_id, catalog.plan(plans[1]))
             return await self._credit.wallet(session, owner_id), await self._organization(session, owner_id)
 
         return await self._database.run(work)
+
+    async def _subscribe(self, session: AsyncSession, owner_id: str, plan: Plan) -> None:
+        for grant in await self._credit.grants(session, owner_id):
+            if is_plan_grant(grant.key) and grant.status in {"active", "scheduled", "spent"}:
+                await self._credit.void_grant(session, owner_id, UUID(grant.id), actor="plans", reason="another plan")
+        subscription = new_uuid7()
+        for spec in grant_specs(plan, actor="plans"):
+            await self._credit.grant(session, owner_id, replace(spec, key=f"{spec.key}:{subscription}"))
 
     async def list(self, *, prefix: str | None = None, after: str | None = None, limit: int = 100) -> Sequence[Wallet]:
         """Return wallets without their grants, in order of their owners' ids, from just behind `after`."""

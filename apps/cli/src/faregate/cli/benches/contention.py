@@ -5,6 +5,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import TypeVar
 
@@ -255,14 +256,15 @@ async def _prepare(
     repository, subjects = LedgerRepository(database), Subjects(database)
     locker = Locker(database, repository, Heartbeats(database), PostgresTransport(database))
     credit = CreditService(repository, locker, subjects)
-    ids: list[int] = []
-    for number in range(wallets):
-        owner, spec = f"contender-{number}", GrantSpec(bound * PRICE + _REMAINDER, GrantSource.PURCHASE)
-        await database.run(lambda session, owner=owner, spec=spec: credit.grant(session, owner, spec))
-        found = await database.run(lambda session, owner=owner: credit.ensure_wallets(session, [owner]))
-        ids.append(found[owner].subject_id)
+    ids = [await _wallet(database, credit, f"contender-{number}", bound) for number in range(wallets)]
     corrections = CorrectionService(repository, locker, subjects)
     return _Field(database, credit, corrections, ids, attempts, on_progress)
+
+
+async def _wallet(database: Database, credit: CreditService, owner: str, bound: int) -> int:
+    spec = GrantSpec(bound * PRICE + _REMAINDER, GrantSource.PURCHASE)
+    await database.run(lambda session: credit.grant(session, owner, spec))
+    return (await database.run(lambda session: credit.ensure_wallets(session, [owner])))[owner].subject_id
 
 
 def _request(arena: _Field, chance: random.Random, ttl_seconds: int, wallet_id: int | None = None) -> HoldRequest:
@@ -277,9 +279,7 @@ async def _drain(arena: _Field) -> None:
     left = list(arena.wallet_ids)
     while left:
         requests = [_request(arena, chance, 3600, wallet_id) for wallet_id in left[:_BATCH] for _ in range(_BATCH)]
-        outcomes = await arena.database.run(
-            lambda session, requests=requests: arena.credit.authorize(session, requests)
-        )
+        outcomes = await arena.database.run(partial(arena.credit.authorize, requests=requests))
         refused = {r.wallet_id for r, o in zip(requests, outcomes, strict=True) if isinstance(o, FaregateError)}
         arena.tell("started at the end", sum(not isinstance(outcome, FaregateError) for outcome in outcomes))
         left = [wallet_id for wallet_id in left if wallet_id not in refused]

@@ -1,14 +1,14 @@
 """`faregate bench`: what must hold under load, measured on a private database."""
 
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from faregate.cli.benches.contention import Round, contend
 from faregate.cli.benches.filling import fill
@@ -21,9 +21,18 @@ from faregate.core.database import Database
 from faregate.core.embedded import EmbeddedServer
 from faregate.core.migrate import upgrade
 
-__all__ = ["app"]
+__all__ = ["app", "private_database"]
 
 app = App(name="bench", help="Measure what must hold under load, on a private PostgreSQL that is thrown away.")
+for _name in ("settle", "start", "hot_wallet"):
+    app.command(f"faregate.cli.commands.bench_process:{_name}", name=_name.replace("_", "-"))
+
+app.command("faregate.cli.commands.bench_logs:redaction", help="Time the redaction of secrets, and fuzz it.")
+app.command(
+    "faregate.cli.commands.bench_logs:logs", help="Feature logs: ingest beside raw COPY, search over a million."
+)
+app.command("faregate.cli.commands.bench_usage:ingest", help="Usage events: taken in beside raw COPY.")
+app.command("faregate.cli.commands.bench_usage:queries", help="Analytics: the dashboard's questions over a month.")
 app.command("faregate.cli.commands.bench_export:export", name="export")
 
 _VERIFY_SECONDS = 10
@@ -68,17 +77,17 @@ async def _contention(attempts: int, connections: int, wallets: tuple[int, ...],
     with Progress(*_COLUMNS, console=errors, transient=True, disable=not errors.is_terminal) as progress:
         for number in wallets:
             task = progress.add_task(f"{number:,} wallets", total=each)
-            async with _private_database(connections + 4) as database:
+            async with private_database(connections + 4) as database:
                 played = await contend(
                     database,
                     wallets=number,
                     attempts=each,
                     connections=connections,
                     seed=seed,
-                    on_progress=lambda done, task=task: progress.update(task, completed=done),
+                    on_progress=_teller(progress, task),
                 )
             rounds.append(played)
-    async with _private_database(connections + 4) as database:
+    async with private_database(connections + 4) as database:
         bound = max(2, attempts // 100)
         naive = await contend_naively(database, bound=bound, attempts=bound * 4, connections=connections)
     return rounds, naive
@@ -86,14 +95,14 @@ async def _contention(attempts: int, connections: int, wallets: tuple[int, ...],
 
 async def _verification(transfers: int, wallets: int) -> int:
     clock = SystemClock()
-    async with _private_database(10) as database:
+    async with private_database(10) as database:
         with Progress(*_COLUMNS, console=errors, transient=True, disable=not errors.is_terminal) as progress:
             task = progress.add_task("filling", total=transfers)
             await fill(
                 database,
                 transfers=transfers,
                 wallets=wallets,
-                on_progress=lambda done: progress.update(task, completed=done),
+                on_progress=_teller(progress, task),
             )
         took: list[float] = []
         for since_heads in (False, True):
@@ -106,8 +115,12 @@ async def _verification(transfers: int, wallets: int) -> int:
     return 0 if took[0] <= limit and not found.drifts else 1
 
 
+def _teller(progress: Progress, task: TaskID) -> Callable[[int], None]:
+    return lambda done: progress.update(task, completed=done)
+
+
 @asynccontextmanager
-async def _private_database(connections: int) -> AsyncGenerator[Database]:
+async def private_database(connections: int) -> AsyncGenerator[Database]:
     with tempfile.TemporaryDirectory(prefix="faregate-bench-", ignore_cleanup_errors=True) as directory:
         Path(directory).chmod(0o755)
         server = EmbeddedServer(

@@ -2,11 +2,11 @@
 
 import shutil
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from faregate.cli.commands.findings import Finding, look_at_redis, look_at_security
 from faregate.cli.output import Format, console, print_json
 from faregate.core import aio
 from faregate.core.clock import SystemClock
@@ -26,16 +26,6 @@ __all__ = ["doctor"]
 
 _DISK_NEEDED_BYTES = 1024**3
 _SKEW_SECONDS_MAX = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at; `fix` says what to do if it is not ok."""
-
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
 
 
 def doctor(*, output: Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")] = "table") -> int:
@@ -67,7 +57,7 @@ async def _look() -> list[Finding]:
             await transport.close()
     finally:
         await database.close()
-    return [*findings, _prices(settings)]
+    return [*findings, _prices(settings), *look_at_security(settings), *await look_at_redis(settings)]
 
 
 async def _try(name: str, look: Callable[[Database], Awaitable[str]], database: Database, fix: str) -> Finding:

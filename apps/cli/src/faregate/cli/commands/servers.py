@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from faregate.cli.serving import Gateway
+from faregate.cli.serving import Gateway, serve_together
 from faregate.core import aio
 from faregate.core.logging import configure_logging
 from faregate.core.settings import load_settings
@@ -17,10 +17,17 @@ def gateway(
     *,
     host: Annotated[str | None, Parameter(help="Address to listen on.")] = None,
     port: Annotated[int | None, Parameter(help="Port to listen on; 0 takes a free one.")] = None,
+    workers: Annotated[
+        int, Parameter(help="Processes that share the port; limits count per process without Redis.")
+    ] = 1,
 ) -> None:
     """Serve HTTP until Ctrl-C or SIGTERM."""
     settings = load_settings(**{k: v for k, v in {"host": host, "port": port}.items() if v is not None})
     configure_logging(style=settings.log_format, level=settings.log_level)
+
+    if workers > 1:
+        serve_together(settings, workers)
+        return
 
     async def serve() -> None:
         await Gateway(settings).serve(stop_on_signals())

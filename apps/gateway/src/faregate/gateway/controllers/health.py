@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
+from starlette.responses import Response
+
 from faregate.core.clock import IClock
 from faregate.core.database import Database
 from faregate.core.errors import FaregateError
@@ -10,22 +12,26 @@ from faregate.core.interfaces import ITransport
 from faregate.core.migrate import current_revision, head_revision
 from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
 from faregate.gateway.errors import NotReadyError
+from faregate.gateway.metrics import Metrics
 from faregate.gateway.operation import Call, Controller, Refusal, Reply, operation
 from faregate.gateway.schemas.health import CheckAnswer, HealthAnswer, ReadyAnswer
 
 __all__ = ["HealthController"]
 
+_PROMETHEUS = "text/plain"
+
 
 class HealthController(Controller):
     """Probes for whoever runs the process."""
 
-    def __init__(self, database: Database, transport: ITransport, clock: IClock) -> None:
+    def __init__(self, database: Database, transport: ITransport, clock: IClock, metrics: Metrics) -> None:
         self._checks: dict[str, Callable[[], Awaitable[str]]] = {
             "database": lambda: _database(database),
             "migrations": lambda: _migrations(database),
             "queue": lambda: _queue(transport),
         }
         self._clock = clock
+        self._metrics = metrics
 
     @operation("GET", "/healthz", scope=None, answer=HealthAnswer)
     async def healthz(self, call: Call) -> HealthAnswer:  # noqa: ARG002
@@ -42,6 +48,11 @@ class HealthController(Controller):
             missing = ", ".join(check.name for check in checks if not check.ok)
             raise Refusal(NotReadyError(f"Not ready: {missing}"), answer.model_dump())
         return Reply(answer, message="Ready")
+
+    @operation("GET", "/metrics", scope=None, produces=(_PROMETHEUS,))
+    async def metrics(self, call: Call) -> Response:  # noqa: ARG002
+        """Count requests, refusals and what waits, for Prometheus."""
+        return Response(await self._metrics.text(), media_type=_PROMETHEUS)
 
     async def _check(self, name: str, check: Callable[[], Awaitable[str]]) -> CheckAnswer:
         began = self._clock.monotonic()

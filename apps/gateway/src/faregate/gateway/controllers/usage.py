@@ -11,6 +11,7 @@ from faregate.credit.errors import (
 from faregate.gateway.auth import Scope
 from faregate.gateway.operation import Call, Controller, Page, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
+from faregate.gateway.schemas.prices import DebitBody
 from faregate.gateway.schemas.usage import FeatureUsageAnswer, RecordUsageBody, UsageQuery, usage_answer
 from faregate.usage.errors import FeatureInactiveError, FeatureNotAllowedError, UnknownFeatureError
 from faregate.usage.service import UsageService
@@ -48,6 +49,27 @@ class UsageController(Controller):
             usage_key=body.usage_key,
             organization_id=body.organization_id,
             usages=[line.usage_line() for line in body.usages],
+            metadata=body.metadata,
+            spender=call.principal.id,
+        )
+        return usage_answer(usage)
+
+    @operation(
+        "POST",
+        "/api/wallets/{owner_id}/debits",
+        scope=Scope.WALLETS_WRITE,
+        answer=FeatureUsageAnswer,
+        status=201,
+        errors=(InsufficientCreditsError, SpendingLimitError, WalletFrozenError, UsageKeyConflictError),
+    )
+    async def debit(self, call: Call, owner_id: str, body: DebitBody) -> FeatureUsageAnswer:
+        """Track and charge an amount for a service."""
+        usage = await self._usage.debit(
+            owner_id,
+            body.service,
+            body.credits,
+            usage_key=body.usage_key or call.idempotency_key,
+            organization_id=body.organization_id,
             metadata=body.metadata,
             spender=call.principal.id,
         )

@@ -26,8 +26,8 @@ __all__ = ["describe", "errors_of"]
 _REQUEST_ID = {
     "name": "x-request-id",
     "in": "header",
-    "description": "your own id of this request; it comes back, and stands in our log",
-    "schema": {"type": "string", "pattern": EXTERNAL_ID_PATTERN},
+    "description": f"your own id of this request ({EXTERNAL_ID_PATTERN}), else one is made; it comes back, and is logged",
+    "schema": {"type": "string"},
 }
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
@@ -134,7 +134,8 @@ def _contents(operation: Operation, schemas: Schemas) -> dict[str, Any]:
 
 def _answers(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     if operation.produces:
-        content = {kind: {"schema": {"type": "string"}} for kind in operation.produces}
+        kinds = [kind.partition(";")[0] for kind in operation.produces]
+        content = {kind: {"schema": {"type": "string"}} for kind in kinds}
         return {str(operation.status): {"description": operation.summary, "content": content}}
     answers = {operation.status: operation.answer, **operation.also}
     return {

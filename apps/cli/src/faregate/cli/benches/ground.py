@@ -1,0 +1,140 @@
+"""A private, durable Faregate to measure: its own PostgreSQL with fsync on, funded wallets, and the machine's name."""
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from importlib.metadata import version
+from pathlib import Path
+
+from faregate.core.container import engines
+from faregate.core.embedded import EmbeddedServer, postgres_program
+from faregate.core.errors import InvalidError
+from faregate.core.migrate import upgrade
+from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
+from faregate.core.settings import Settings, load_settings
+from faregate.credit.importing import OpeningBalance
+from faregate.usage.service import UsageService
+from faregate.usage.values import Feature, FeatureRef
+from faregate.worker.container import WorkerContainer
+
+__all__ = ["FEATURE", "KEY", "MODEL", "Ground", "machine", "private_ground", "user"]
+
+FEATURE = FeatureRef(value="bench")
+MODEL = "gpt-4o-mini"
+KEY = "fg_bench_0123456789abcdef"
+
+_FUNDS_MICROS = 10**12
+_FSYNC_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a benchmark works on."""
+
+    settings: Settings
+    library: WorkerContainer
+    server: EmbeddedServer
+
+    @property
+    def usage(self) -> UsageService:
+        """The library in this process."""
+        return self.library.usage.container.service()
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment of processes that work on the same ground."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("FAREGATE_")}
+        broker = {"FAREGATE_BROKER_URL": self.settings.broker_url} if self.settings.broker_url else {}
+        return {
+            **kept,
+            **broker,
+            "FAREGATE_DATA_DIR": str(self.settings.data_dir),
+            "FAREGATE_SERVER_API_KEY": KEY,
+            "FAREGATE_LOG_LEVEL": "warning",
+            "FAREGATE_RATE_LIMIT_KEY": "0",
+        }
+
+    def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        """Start `faregate …` on this ground."""
+        return subprocess.Popen([sys.executable, "-m", "faregate.cli", *arguments], env=dict(self.environment))
+
+
+@asynccontextmanager
+async def private_ground(*, wallets: int, broker_url: str | None = None) -> AsyncGenerator[Ground]:
+    """Make a database with `wallets` funded wallets (`user(0)` …) and the feature `bench`; remove all of it at the end.
+
+    Raises:
+        InvalidError: the settlement queue of `broker_url` is not empty; benchmarks do not mix with real messages.
+    """
+    with tempfile.TemporaryDirectory(prefix="faregate-bench-", ignore_cleanup_errors=True) as directory:
+        Path(directory).chmod(0o755)
+        settings = load_settings(
+            database_url=None,
+            broker_url=broker_url,
+            data_dir=Path(directory),
+            db_pool_size=20,
+            db_statement_timeout_seconds=60,
+        )
+        server = EmbeddedServer(Path(directory), options={"track_commit_timestamp": "on"})
+        await server.start()
+        library = WorkerContainer(settings=settings)
+        core = library.core.container
+        async with engines(core.database(), core.transport()):
+            await upgrade(core.database())
+            if (await core.transport().backlog(SETTLE_MULTIMODEL_QUEUE)).depth:
+                raise InvalidError(f"{SETTLE_MULTIMODEL_QUEUE} is not empty; give the benchmark a broker of its own")
+            await _furnish(library, wallets)
+            yield Ground(settings, library, server)
+
+
+def user(number: int) -> str:
+    """Return the id of a funded user."""
+    return f"bench-{number}"
+
+
+def machine(ground: Ground) -> Mapping[str, str]:
+    """Return what the figures were measured on, `pg_test_fsync` included."""
+    cpu = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.processor(),
+    )
+    return {
+        "cpu": f"{os.cpu_count()} x {cpu}",
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "postgresql": subprocess.run(
+            [postgres_program("postgres"), "--version"], capture_output=True, text=True, check=True
+        ).stdout.split()[-1],
+        "faregate": version("faregate"),
+        "fsync": _fsync(ground),
+    }
+
+
+def _fsync(ground: Ground) -> str:
+    """Return how often a second this disk can be written through, as PostgreSQL does it."""
+    with tempfile.TemporaryDirectory(dir=ground.settings.data_dir) as directory:
+        said = subprocess.run(
+            [postgres_program("pg_test_fsync"), "-s", str(_FSYNC_SECONDS), "-f", f"{directory}/probe"],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+    found = [line.split() for line in said.splitlines() if line.strip().startswith("fdatasync")]
+    return f"{float(found[0][1]):,.0f} fdatasync/s" if found else "unknown"
+
+
+async def _furnish(library: WorkerContainer, wallets: int) -> None:
+    feature = Feature(key="bench", name="Bench", min_credits=Decimal("0.01"), strategy="token_priced")
+    await library.usage.container.catalog().save(feature)
+    openings = [OpeningBalance(user(number), _FUNDS_MICROS, None, "bench") for number in range(wallets)]
+    await library.credit.container.openings().run(openings, actor="bench")

@@ -1,0 +1,102 @@
+"""Load over HTTP: `wrk` for how much goes through, and calls at a steady rate for how long each waits."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from faregate.core.clock import SystemClock
+from faregate.core.errors import ConfigurationError, FaregateError
+
+__all__ = ["Waits", "steady", "throughput"]
+
+_SCRIPT = """
+local n = 0
+request = function()
+  n = n + 1
+  return wrk.format("POST", "{path}", {headers}, '{{"user_id":"bench-' .. (math.random(0, {users} - 1)) .. '"{more}}}')
+end
+response = function(status) if status ~= 200 then wrk.thread:stop() end end
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long calls at a steady rate took, from the moment each was due, in milliseconds."""
+
+    rate: float
+    p50_ms: float
+    p99_ms: float
+
+
+def throughput(url: str, *, users: int, more: str, headers: Mapping[str, str], seconds: int, connections: int) -> float:
+    """Return how many POSTs a second `url` answers with 200; `more` follows the user in the body."""
+    program = shutil.which("wrk")
+    if program is None:
+        raise ConfigurationError("the benchmark needs wrk; install it with `apt-get install wrk`")
+    said = "{" + ", ".join(f'["{name}"] = "{value}"' for name, value in headers.items()) + "}"
+    with tempfile.TemporaryDirectory() as directory:
+        script = Path(directory) / "start.lua"
+        script.write_text(_SCRIPT.format(path=urlsplit(url).path, headers=said, users=users, more=more))
+        done = subprocess.run(
+            [program, "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    found = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
+    if found is None or "Non-2xx" in done.stdout:
+        raise FaregateError(f"wrk did not measure {url}:\n{done.stdout}{done.stderr}")
+    return float(found[1])
+
+
+async def steady(
+    url: str, *, users: int, more: str, headers: Mapping[str, str], rate: int, seconds: int, connections: int = 32
+) -> Waits:
+    """Send `rate` POSTs a second for `seconds`, whether or not the earlier ones are answered, and time each."""
+    clock = SystemClock()
+    due: asyncio.Queue[tuple[float, bytes] | None] = asyncio.Queue()
+    waits: list[float] = []
+    senders = [asyncio.create_task(_send(url, due, waits, clock)) for _ in range(connections)]
+    began = clock.monotonic()
+    for number in range(rate * seconds):
+        moment = began + number / rate
+        await asyncio.sleep(max(0.0, moment - clock.monotonic()))
+        due.put_nowait((moment, _post(url, f'{{"user_id":"bench-{number * 7919 % users}"{more}}}', headers)))
+    for _ in senders:
+        due.put_nowait(None)
+    await asyncio.gather(*senders)
+    waits.sort()
+    took = clock.monotonic() - began
+    return Waits(len(waits) / took, 1000 * waits[len(waits) // 2], 1000 * waits[int(len(waits) * 0.99)])
+
+
+async def _send(
+    url: str, due: "asyncio.Queue[tuple[float, bytes] | None]", waits: list[float], clock: SystemClock
+) -> None:
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    try:
+        while (item := await due.get()) is not None:
+            moment, request = item
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            found = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+            await reader.readexactly(int(found[1]) if found else 0)
+            if b" 200 " not in head.split(b"\r\n", 1)[0]:
+                raise FaregateError(f"{url} answered {head.splitlines()[0].decode()}")
+            waits.append(clock.monotonic() - moment)
+    finally:
+        writer.close()
+
+
+def _post(url: str, body: str, headers: Mapping[str, str]) -> bytes:
+    parts = urlsplit(url)
+    lines = [f"POST {parts.path} HTTP/1.1", f"host: {parts.netloc}", f"content-length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()

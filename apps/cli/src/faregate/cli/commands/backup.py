@@ -1,0 +1,100 @@
+"""`faregate backup` and `faregate restore`: the whole database in one file, and back."""
+
+import asyncio
+import os
+from asyncio.subprocess import PIPE
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from cyclopts import Parameter
+
+from faregate.cli.commands.verify import run_verify
+from faregate.cli.output import console
+from faregate.core import aio
+from faregate.core.container import make_database
+from faregate.core.database import Database
+from faregate.core.embedded import postgres_program
+from faregate.core.errors import ConfigurationError, FaregateError
+from faregate.core.settings import Settings, load_settings
+
+__all__ = ["backup", "restore"]
+
+
+def backup(file: Annotated[Path, Parameter(help="Where to write it; must not exist.")]) -> None:
+    """Write all tables into one compressed file, as of one moment, while everything runs."""
+    if file.exists():
+        raise ConfigurationError(f"{file} exists; choose another name")
+    settings = load_settings()
+    unfinished = file.with_name(file.name + ".unfinished")
+
+    async def dump() -> None:
+        database = make_database(settings)
+        await database.open()
+        try:
+            options = ["--format=custom", f"--schema={settings.db_schema}", f"--file={unfinished}"]
+            await _run("pg_dump", *options, url=database.url)
+            await _run("pg_restore", "--list", str(unfinished))
+        finally:
+            await database.close()
+
+    aio.run(dump())
+    unfinished.rename(file)
+    console.print(f"{file}: {file.stat().st_size / 1024**2:.1f} MiB", highlight=False)
+
+
+def restore(
+    file: Annotated[Path, Parameter(help="What `faregate backup` wrote.")],
+    *,
+    replace: Annotated[bool, Parameter(help="Drop what the database holds now.", negative="")] = False,
+) -> int:
+    """Put a backup into the database, all or nothing, and prove that its balances are right."""
+    if not file.exists():
+        raise ConfigurationError(f"{file} does not exist")
+    settings = load_settings()
+    aio.run(_restore(settings, file, replace=replace))
+    found = aio.run(run_verify(settings))
+    console.print(f"restored {found.wallets:,} wallets, {found.transfers:,} transfers; {len(found.drifts)} drifts")
+    return 1 if found.drifts else 0
+
+
+async def _restore(settings: Settings, file: Path, *, replace: bool) -> None:
+    database = make_database(settings)
+    await database.open()
+    try:
+        if await _holds_something(database, settings.db_schema):
+            if not replace:
+                raise ConfigurationError(
+                    f"the database holds the schema {settings.db_schema!r} already; --replace drops it first"
+                )
+            connection = await database.connect()
+            await connection.execute(f'drop schema "{settings.db_schema}" cascade')
+            await connection.close()
+        await _run("pg_restore", "--single-transaction", "--no-owner", str(file), url=database.url)
+    finally:
+        await database.close()
+
+
+async def _holds_something(database: Database, schema: str) -> bool:
+    connection = await database.connect()
+    try:
+        return bool(await connection.fetchval("select 1 from pg_namespace where nspname = $1", schema))
+    finally:
+        await connection.close()
+
+
+async def _run(program: str, *arguments: str, url: str | None = None) -> None:
+    """Run one of PostgreSQL's programs; a password travels in the environment, where no list of processes shows it."""
+    environment = dict(os.environ)
+    if url is not None:
+        parts = urlsplit(url)
+        if parts.password is not None:
+            environment["PGPASSWORD"] = unquote(parts.password)
+            parts = parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@", 1))
+        arguments = (f"--dbname={urlunsplit(parts)}", *arguments)
+    done = await asyncio.create_subprocess_exec(
+        str(postgres_program(program)), *arguments, stdout=PIPE, stderr=PIPE, env=environment
+    )
+    _, said = await done.communicate()
+    if done.returncode:
+        raise FaregateError(f"{program} failed: {said.decode(errors='replace').strip()[-500:]}")

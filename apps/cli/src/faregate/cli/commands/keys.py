@@ -1,0 +1,109 @@
+"""`faregate keys`: server API keys, on the machine that has the database."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Annotated, TypeVar
+
+from cyclopts import App, Parameter
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.cli.output import Format, console, print_json, print_table
+from faregate.core import aio
+from faregate.core.clock import SystemClock
+from faregate.core.container import make_database, make_key_store
+from faregate.core.errors import InvalidError
+from faregate.core.key_store import ApiKey, KeySpec, KeyStore
+from faregate.core.settings import load_settings
+from faregate.gateway.auth import Scope
+
+__all__ = ["keys"]
+
+T = TypeVar("T")
+_ACTOR = "cli"
+_Output = Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")]
+
+keys = App(name="keys", help="Make, list, rotate and revoke server API keys.")
+
+
+@keys.command
+def create(
+    name: Annotated[str, Parameter(help="Who will use it.")],
+    *,
+    scope: Annotated[list[str], Parameter(help="What it may do; give it several times.", negative="")],
+    environment: Annotated[str, Parameter(help="live or test")] = "live",
+    days: Annotated[int | None, Parameter(help="How long it lives; without it, until it is revoked.")] = None,
+    allowed_ip: Annotated[list[str] | None, Parameter(help="Address or network it is good from.", negative="")] = None,
+    output: _Output = "table",
+) -> None:
+    """Make a key and print it, this one time."""
+    unknown = sorted(set(scope) - {known.value for known in Scope})
+    if unknown:
+        raise InvalidError(f"there is no scope {unknown[0]!r}; known: {', '.join(known.value for known in Scope)}")
+    if environment not in {"live", "test"}:
+        raise InvalidError("environment must be live or test")
+    expires_at = SystemClock().now() + timedelta(days=days) if days is not None else None
+    spec = KeySpec(name, scope, environment, expires_at, allowed_ip)
+    made, key = _with(lambda store, session: store.create(session, spec, created_by=_ACTOR))
+    _show_new(made, str(key), output)
+
+
+@keys.command
+def rotate(
+    key_id: str,
+    *,
+    overlap_hours: Annotated[float, Parameter(help="How long the old key lives on.")] = 24,
+    output: _Output = "table",
+) -> None:
+    """Make the successor of a key; both live for a while."""
+    overlap = timedelta(hours=overlap_hours)
+    made, key = _with(lambda store, session: store.rotate(session, key_id, overlap=overlap, created_by=_ACTOR))
+    _show_new(made, str(key), output)
+
+
+@keys.command
+def revoke(key_id: str) -> None:
+    """End a key; every process refuses it within a second."""
+    revoked = _with(lambda store, session: store.revoke(session, key_id))
+    console.print(f"revoked {revoked.key_id} ({revoked.name})", highlight=False)
+
+
+@keys.command(name="list")
+def list_keys(*, output: _Output = "table") -> None:
+    """List keys, newest first."""
+    found = _with(lambda store, session: store.list(session, limit=1000))
+    if output == "json":
+        print_json([_fields(key) for key in found])
+        return
+    rows = [(k.key_id, k.name, " ".join(k.scopes), _state(k), k.last_used_at, k.expires_at) for k in found]
+    print_table("Server API keys", ["id", "name", "scopes", "state", "last used", "expires"], rows)
+
+
+def _with(work: Callable[[KeyStore, AsyncSession], Awaitable[T]]) -> T:
+    async def run() -> T:
+        settings = load_settings()
+        database = make_database(settings)
+        await database.open()
+        try:
+            store = make_key_store(settings, database, SystemClock())
+            return await database.run(lambda session: work(store, session))
+        finally:
+            await database.close()
+
+    return aio.run(run())
+
+
+def _show_new(made: ApiKey, key: str, output: Format) -> None:
+    if output == "json":
+        print_json({**_fields(made), "key": key})
+        return
+    console.print(f"{key}\n\nKeep it safe: it is not shown again. Id {made.key_id}.", highlight=False)
+
+
+def _fields(key: ApiKey) -> dict[str, object]:
+    return {name: getattr(key, name) for name in ApiKey.__slots__}
+
+
+def _state(key: ApiKey) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    return "expired" if key.expires_at is not None and key.expires_at <= SystemClock().now() else "live"

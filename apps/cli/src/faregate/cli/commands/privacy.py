@@ -1,0 +1,63 @@
+"""`faregate privacy`: show and erase what is held on one person."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from cyclopts import App, Parameter
+
+from faregate.cli.library import actor
+from faregate.cli.options import Actor
+from faregate.cli.output import console, print_table
+from faregate.core import aio, exact_json
+from faregate.core.container import engines
+from faregate.core.errors import ConfigurationError
+from faregate.core.settings import load_settings
+from faregate.feature_log.privacy import PrivacyService
+from faregate.gateway.container import GatewayContainer
+
+__all__ = ["privacy"]
+
+T = TypeVar("T")
+
+privacy = App(name="privacy", help="Show everything that is held on a user; erase what names them.")
+
+
+@privacy.command
+def export(user: str, file: Annotated[Path, Parameter(help="Where to write; one JSON object a line.")]) -> None:
+    """Write everything that is held on a user, one record a line with its kind."""
+
+    async def write(service: PrivacyService) -> int:
+        count = 0
+        with file.open("wb") as target:
+            async for kind, record in service.export(user):
+                target.write(exact_json.dumps({"kind": kind, **record}) + b"\n")
+                count += 1
+        return count
+
+    console.print(f"{_with_privacy(write):,} records written to {file}")
+
+
+@privacy.command
+def erase(
+    user: str,
+    *,
+    yes: Annotated[bool, Parameter(help="Do it; there is no way back.", negative="")] = False,
+    by: Actor = None,
+) -> None:
+    """Erase what names a user: row, bodies of logs, archives, metadata, messages. Sums and counts stay."""
+    if not yes:
+        raise ConfigurationError("erasing cannot be undone; export first, then repeat with --yes")
+    who = actor(by)
+    erased = _with_privacy(lambda service: service.erase(user, actor=who))
+    print_table("Erased", ["kind", "rows"], [(kind, rows) for kind, rows in erased.items() if rows])
+
+
+def _with_privacy(work: Callable[[PrivacyService], Awaitable[T]]) -> T:
+    async def run() -> T:
+        container = GatewayContainer(settings=load_settings())
+        core = container.core.container
+        async with engines(core.database(), core.transport()):
+            return await work(container.privacy())
+
+    return aio.run(run())

@@ -1,0 +1,53 @@
+"""`/api/organizations`: how members are charged, and who they are."""
+
+from faregate.core.errors import NotFoundError
+from faregate.gateway.auth import Scope
+from faregate.gateway.operation import Call, Controller, Page, operation
+from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
+from faregate.gateway.schemas.prices import OrganizationAnswer, OrganizationBody
+from faregate.usage.organizations import Organization, OrganizationService
+from faregate.usage.values import ChargingPolicy
+
+__all__ = ["OrganizationsController"]
+
+
+class OrganizationsController(Controller):
+    """Organisations over HTTP."""
+
+    def __init__(self, organizations: OrganizationService) -> None:
+        self._organizations = organizations
+
+    @operation("GET", "/api/organizations", scope=Scope.WALLETS_READ, answer=list[OrganizationAnswer])
+    async def list_organizations(self, call: Call, query: PageQuery) -> Page:  # noqa: ARG002
+        """List organisations, without their members."""
+        position = position_of(query.cursor, str)
+        found = await self._organizations.list(after=position[0] if position else "", limit=query.limit)
+        more = len(found) == query.limit
+        return Page([_answer(item) for item in found], cursor_of(found[-1].organization_id) if more else None)
+
+    @operation(
+        "GET",
+        "/api/organizations/{organization_id}",
+        scope=Scope.WALLETS_READ,
+        answer=OrganizationAnswer,
+        errors=(NotFoundError,),
+    )
+    async def get_organization(self, call: Call, organization_id: str) -> OrganizationAnswer:  # noqa: ARG002
+        """Return an organisation with its members."""
+        return _answer(await self._organizations.get(organization_id))
+
+    @operation("PUT", "/api/organizations/{organization_id}", scope=Scope.WALLETS_WRITE, answer=OrganizationAnswer)
+    async def put_organization(self, call: Call, organization_id: str, body: OrganizationBody) -> OrganizationAnswer:  # noqa: ARG002
+        """Make an organisation, or change its policy and members."""
+        policy = ChargingPolicy(body.policy) if body.policy is not None else None
+        return _answer(
+            await self._organizations.change(organization_id, policy=policy, join=body.join, leave=body.leave)
+        )
+
+
+def _answer(organization: Organization) -> OrganizationAnswer:
+    return OrganizationAnswer(
+        organization_id=organization.organization_id,
+        policy=organization.policy.value,
+        members=list(organization.members),
+    )

@@ -1,0 +1,63 @@
+"""`/api/prices`: what is in force, what would this cost, and what operators set."""
+
+from faregate.core.errors import InvalidError
+from faregate.gateway.auth import Scope
+from faregate.gateway.operation import Call, Controller, Page, operation
+from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
+from faregate.gateway.schemas.prices import (
+    OverrideAnswer,
+    PriceAnswer,
+    PriceQuery,
+    QuoteAnswer,
+    QuoteBody,
+    override_answer,
+    price_answer,
+    quote_answer,
+)
+from faregate.usage.documents import PriceDocument
+from faregate.usage.errors import UnknownPriceError
+from faregate.usage.prices import PriceService
+
+__all__ = ["PricesController"]
+
+
+class PricesController(Controller):
+    """Prices over HTTP."""
+
+    def __init__(self, prices: PriceService) -> None:
+        self._prices = prices
+
+    @operation("GET", "/api/prices", scope=Scope.USAGE_READ, answer=list[OverrideAnswer])
+    async def list_overrides(self, call: Call, query: PageQuery) -> Page:  # noqa: ARG002
+        """List the overrides of prices, the oldest first, withdrawn ones included."""
+        position = position_of(query.cursor, int)
+        start = position[0] if position else 0
+        found = [item for item in await self._prices.overrides() if item.number > start]
+        page = found[: query.limit]
+        more = len(found) > len(page)
+        return Page([override_answer(item) for item in page], cursor_of(page[-1].number) if more else None)
+
+    @operation("POST", "/api/prices/quote", scope=Scope.USAGE_READ, answer=QuoteAnswer)
+    async def quote(self, call: Call, body: QuoteBody) -> QuoteAnswer:  # noqa: ARG002
+        """Tell what a use would cost; nothing is charged or stored."""
+        return quote_answer(await self._prices.quote(body.usage_line(), at=body.at))
+
+    @operation(
+        "GET", "/api/prices/{model:path}", scope=Scope.USAGE_READ, answer=PriceAnswer, errors=(UnknownPriceError,)
+    )
+    async def get_price(self, call: Call, model: str, query: PriceQuery) -> PriceAnswer:  # noqa: ARG002
+        """Return the price of a model in force, and its overrides."""
+        found = await self._prices.effective(
+            model, provider=query.provider, service_tier=query.service_tier, at=query.at
+        )
+        return price_answer(found)
+
+    @operation("PUT", "/api/prices/{model:path}", scope=Scope.PRICES_WRITE, answer=PriceAnswer)
+    async def put_price(self, call: Call, model: str, body: PriceDocument) -> PriceAnswer:
+        """Override the prices of a model, set its margin, or both."""
+        if len(model) > 255:
+            raise InvalidError("model must have at most 255 characters", param="model")
+        added = await self._prices.set(model, body, actor=call.principal.id)
+        at = added.effective_from if added is not None else None
+        found = await self._prices.effective(model, provider=body.provider, service_tier=body.service_tier, at=at)
+        return price_answer(found)

@@ -1,0 +1,43 @@
+"""`/api/privacy`: what is held on one person, and its erasure."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from faregate.feature_log.errors import LogSealedError
+from faregate.feature_log.privacy import PrivacyService, UnknownPersonError
+from faregate.gateway.auth import Scope
+from faregate.gateway.operation import Call, Controller, operation
+from faregate.gateway.schemas.privacy import EraseBody, ErasedAnswer, ExportAnswer, ExportQuery
+
+__all__ = ["PrivacyController"]
+
+
+class PrivacyController(Controller):
+    """Privacy over HTTP."""
+
+    def __init__(self, privacy: PrivacyService) -> None:
+        self._privacy = privacy
+
+    @operation("POST", "/api/privacy/erase", scope=Scope.OPS_WRITE, answer=ErasedAnswer, errors=(UnknownPersonError,))
+    async def erase(self, call: Call, body: EraseBody) -> ErasedAnswer:
+        """Erase what names a user; sums and counts stay.
+
+        The user's row, the bodies of their logs (archives included), metadata and messages go. Stop their traffic first.
+        """
+        actor, request_id = call.principal.id, call.request_id
+        return ErasedAnswer(erased=await self._privacy.erase(body.erased_name, actor=actor, request_id=request_id))
+
+    @operation(
+        "GET",
+        "/api/privacy/export",
+        scope=Scope.OPS_READ,
+        answer=ExportAnswer,
+        errors=(UnknownPersonError, LogSealedError),
+    )
+    async def export(self, call: Call, query: ExportQuery) -> ExportAnswer:  # noqa: ARG002
+        """Return everything that is held on a user."""
+        records: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        async for kind, record in self._privacy.export(query.user_id):
+            records[kind].append(record)
+        return ExportAnswer(user_id=query.user_id, records=records)

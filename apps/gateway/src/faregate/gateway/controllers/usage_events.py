@@ -1,0 +1,79 @@
+"""`/api/usage-events`: metered facts, what became of them, and their corrections."""
+
+from faregate.core.errors import InvalidError
+from faregate.gateway.auth import Scope
+from faregate.gateway.body import ITEMS_LIMIT, RawBody
+from faregate.gateway.operation import JSON, Call, Controller, operation
+from faregate.gateway.schemas.usage_events import (
+    CorrectionBody,
+    FateAnswer,
+    FateQuery,
+    IngestAnswer,
+    fate_answer,
+    ingest_answer,
+)
+from faregate.usage.errors import AlreadyCorrectedError, UnknownEventError
+from faregate.usage.event_bodies import CLOUD_EVENT, CLOUD_EVENTS, NDJSON, events_in_lines, events_of
+from faregate.usage.event_history import EventHistory
+from faregate.usage.events import UsageEvent
+from faregate.usage.recording import UsageRecorder
+
+__all__ = ["UsageEventsController"]
+
+_CLOUD = dict[str, object]
+_BODY_LIMIT_BYTES = 64 * 1024 * 1024
+_JSON_LIMIT_BYTES = 1024 * 1024
+
+
+class UsageEventsController(Controller):
+    """Record usage events, ask for the fate of one, correct one."""
+
+    def __init__(self, recorder: UsageRecorder, history: EventHistory) -> None:
+        self._recorder = recorder
+        self._history = history
+
+    @operation(
+        "POST",
+        "/api/usage-events",
+        scope=Scope.USAGE_WRITE,
+        answer=IngestAnswer,
+        status=202,
+        consumes={
+            JSON: UsageEvent | list[UsageEvent],
+            NDJSON: UsageEvent,
+            CLOUD_EVENT: _CLOUD,
+            CLOUD_EVENTS: list[_CLOUD],
+        },
+        body_limit_bytes=_BODY_LIMIT_BYTES,
+    )
+    async def record_events(self, call: Call, body: RawBody) -> IngestAnswer:  # noqa: ARG002
+        """Record one event, an array, lines of JSON or CloudEvents.
+
+        The same `(source, id)` never counts twice; a bad item never sinks its neighbours.
+        """
+        if body.media_type == NDJSON:
+            return ingest_answer(await self._recorder.record_stream(events_in_lines(body.chunks())))
+        bounded = RawBody(body.request, body.media_type, _JSON_LIMIT_BYTES)
+        items = events_of(await bounded.json(), cloud_events=body.media_type in {CLOUD_EVENT, CLOUD_EVENTS})
+        if len(items) > ITEMS_LIMIT:
+            raise InvalidError(f"an array of more than {ITEMS_LIMIT} items; send it in parts, or as {NDJSON}")
+        return ingest_answer(await self._recorder.record(items))
+
+    @operation("GET", "/api/usage-events/fate", scope=Scope.USAGE_READ, answer=FateAnswer, errors=(UnknownEventError,))
+    async def fate(self, call: Call, query: FateQuery) -> FateAnswer:  # noqa: ARG002
+        """Say what became of an event: counted and where, corrected, or rejected and why."""
+        return fate_answer(await self._history.fate(query.source, query.id))
+
+    @operation(
+        "POST",
+        "/api/usage-events/corrections",
+        scope=Scope.USAGE_WRITE,
+        answer=FateAnswer,
+        errors=(UnknownEventError, AlreadyCorrectedError),
+    )
+    async def correct(self, call: Call, body: CorrectionBody) -> FateAnswer:
+        """Take an event back, or let another count in its place; repeating the same correction changes nothing."""
+        told = {"reason": body.reason, "actor": call.principal.id}
+        if body.event is None:
+            return fate_answer(await self._history.void(body.source, body.id, **told))
+        return fate_answer(await self._history.replace(body.source, body.id, body.event, **told))

@@ -1,0 +1,83 @@
+"""What is counted about requests, for Prometheus. Routes are templates: no id of anybody becomes a label."""
+
+import os
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from faregate.core.errors import FaregateError
+from faregate.core.interfaces import ITransport
+from faregate.core.queues import PUBLIC_QUEUES
+from faregate.gateway.rate_limits import RateLimiter
+
+__all__ = ["Metrics"]
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """The metrics of one process, or, where several share `PROMETHEUS_MULTIPROC_DIR`, of all of them."""
+
+    def __init__(self, transport: ITransport, limiter: RateLimiter) -> None:
+        self._transport = transport
+        self._registry = CollectorRegistry()
+        labels = ("method", "route")
+        self._requests = Counter(
+            "faregate_http_requests", "Requests answered", (*labels, "status"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "faregate_http_request_seconds", "Time to answer", labels, registry=self._registry, buckets=_BUCKETS
+        )
+        self._running = Gauge(
+            "faregate_http_requests_running",
+            "Requests in flight",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        self._registry.register(_Limits(limiter))
+
+    def begin(self) -> None:
+        """Count a request that begins."""
+        self._running.inc()
+
+    def end(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request that ends."""
+        self._running.dec()
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    async def text(self) -> bytes:
+        """Return everything in Prometheus' text format, with what waits in the queues."""
+        registry = self._registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry) + await self._queues()
+
+    async def _queues(self) -> bytes:
+        found = CollectorRegistry()
+        depth = Gauge("faregate_queue_messages", "Messages that wait", ("queue",), registry=found)
+        for queue in PUBLIC_QUEUES:
+            try:
+                depth.labels(queue).set((await self._transport.backlog(queue)).depth)
+            except FaregateError:
+                continue  # the engine is away; /readyz says so
+        return generate_latest(found)
+
+
+class _Limits(Collector):
+    """What the rate limiter counted by itself."""
+
+    def __init__(self, limiter: RateLimiter) -> None:
+        self._limiter = limiter
+
+    def collect(self) -> Iterator[Metric]:
+        refused = CounterMetricFamily("faregate_rate_limited", "Requests refused by a rate or concurrency limit")
+        refused.add_metric([], self._limiter.refused)
+        yield refused
+        uncounted = GaugeMetricFamily("faregate_rate_limit_uncounted", "Reads let pass while Redis was away")
+        uncounted.add_metric([], self._limiter.uncounted)
+        yield uncounted

@@ -1,0 +1,274 @@
+"""Answers of `/api/analytics`, in the names of the wire contract."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from faregate.analytics.patterns import FeatureReturn, MeterStats, Trend
+from faregate.analytics.values import Breakdown, Measures, Metrics, Point, TopUser
+from faregate.gateway.schemas.base import Answer
+
+__all__ = [
+    "DashboardAnswer",
+    "FreshnessAnswer",
+    "MetricsAnswer",
+    "ModelAnswer",
+    "PartAnswer",
+    "PointAnswer",
+    "ReturnAnswer",
+    "ServiceAnswer",
+    "StatsAnswer",
+    "TopUserAnswer",
+    "TrendAnswer",
+    "metrics_answer",
+    "model_answer",
+    "part_answer",
+    "point_answer",
+    "return_answer",
+    "service_answer",
+    "stats_answer",
+    "top_user_answer",
+    "trend_answer",
+]
+
+
+class MetricsAnswer(Answer):
+    """The totals. Response times are milliseconds, rates 0 … 1."""
+
+    totalRequests: int  # noqa: N815
+    totalTokens: int  # noqa: N815
+    totalCredits: Decimal  # noqa: N815
+    averageResponseTime: Decimal | None  # noqa: N815
+    p50ResponseTime: Decimal | None  # noqa: N815
+    p95ResponseTime: Decimal | None  # noqa: N815
+    p99ResponseTime: Decimal | None  # noqa: N815
+    errorRate: Decimal  # noqa: N815
+    costPerRequest: Decimal | None  # noqa: N815
+    providerCostUsd: Decimal  # noqa: N815
+    chargedCredits: Decimal  # noqa: N815
+    marginCredits: Decimal  # noqa: N815
+    uniqueUsers: int  # noqa: N815
+
+
+class ServiceAnswer(Answer):
+    """One service."""
+
+    service: str
+    requests: int
+    tokens: int
+    credits: Decimal
+    averageResponseTime: Decimal | None  # noqa: N815
+    errorRate: Decimal  # noqa: N815
+
+
+class ModelAnswer(Answer):
+    """One model of one provider; `requests` counts its calls, `margin` is credits less provider cost, in USD."""
+
+    model: str
+    provider: str | None
+    requests: int
+    inputTokens: int  # noqa: N815
+    outputTokens: int  # noqa: N815
+    tokens: int
+    credits: Decimal
+    providerCostUsd: Decimal  # noqa: N815
+    margin: Decimal
+    averageResponseTime: Decimal | None  # noqa: N815
+    errorRate: Decimal  # noqa: N815
+
+
+class PointAnswer(Answer):
+    """One period; it begins at `period`."""
+
+    period: datetime
+    requests: int
+    tokens: int
+    credits: Decimal
+    uniqueUsers: int  # noqa: N815
+    errors: int
+
+
+class TopUserAnswer(Answer):
+    """One user."""
+
+    userId: str  # noqa: N815
+    email: str | None
+    totalRequests: int  # noqa: N815
+    totalTokens: int  # noqa: N815
+    totalCredits: Decimal  # noqa: N815
+    lastActivity: datetime  # noqa: N815
+
+
+class FreshnessAnswer(Answer):
+    """Answers reach to now; sums were last made at `rolledUpAt`."""
+
+    rolledUpAt: datetime | None  # noqa: N815
+
+
+class DashboardAnswer(Answer):
+    """The first page, of one moment."""
+
+    overview: MetricsAnswer
+    services: Sequence[ServiceAnswer]
+    models: Sequence[ModelAnswer]
+    timeSeries: Sequence[PointAnswer]  # noqa: N815
+    topUsers: Sequence[TopUserAnswer]  # noqa: N815
+    freshness: FreshnessAnswer
+
+
+class StatsAnswer(Answer):
+    """Statistics of a meter's quantities."""
+
+    meter: str
+    count: int
+    sum: Decimal
+    average: Decimal | None
+    median: Decimal | None
+    p95: Decimal | None
+    p99: Decimal | None
+
+
+class TrendAnswer(Answer):
+    """One day; changes are fractions against the day and the week before."""
+
+    period: datetime
+    amount: Decimal
+    change: Decimal | None
+    weekChange: Decimal | None  # noqa: N815
+
+
+class PartAnswer(Answer):
+    """One value of a dimension; `value` is null for facts that name none."""
+
+    value: str | int | None
+    requests: int
+    tokens: int
+    credits: Decimal
+    quantity: Decimal
+    errorRate: Decimal  # noqa: N815
+
+
+class ReturnAnswer(Answer):
+    """What a feature brought; `returnRate` is the margin over the cost."""
+
+    feature: str | None
+    requests: int
+    chargedCredits: Decimal  # noqa: N815
+    providerCostUsd: Decimal  # noqa: N815
+    marginCredits: Decimal  # noqa: N815
+    returnRate: Decimal | None  # noqa: N815
+
+
+def metrics_answer(metrics: Metrics, credit_price_usd: Decimal) -> MetricsAnswer:
+    """Return the totals."""
+    sums = metrics.measures
+    return MetricsAnswer(
+        totalRequests=sums.requests,
+        totalTokens=sums.tokens,
+        totalCredits=sums.total_credits,
+        averageResponseTime=sums.average_latency_ms,
+        p50ResponseTime=metrics.p50_ms,
+        p95ResponseTime=metrics.p95_ms,
+        p99ResponseTime=metrics.p99_ms,
+        errorRate=sums.error_rate,
+        costPerRequest=sums.cost_per_request_usd,
+        providerCostUsd=sums.cost_usd,
+        chargedCredits=sums.charged_credits,
+        marginCredits=sums.margin_credits(credit_price_usd),
+        uniqueUsers=metrics.unique_users,
+    )
+
+
+def service_answer(part: Breakdown) -> ServiceAnswer:
+    """Return one service."""
+    sums = part.measures
+    return ServiceAnswer(
+        service=part.value or "",
+        requests=sums.requests,
+        tokens=sums.tokens,
+        credits=sums.total_credits,
+        averageResponseTime=sums.average_latency_ms,
+        errorRate=sums.error_rate,
+    )
+
+
+def model_answer(part: Breakdown, credit_price_usd: Decimal) -> ModelAnswer:
+    """Return one model."""
+    sums = part.measures
+    return ModelAnswer(
+        model=part.value or "",
+        provider=part.provider,
+        requests=sums.requests,
+        inputTokens=sums.input_tokens,
+        outputTokens=sums.output_tokens,
+        tokens=sums.tokens,
+        credits=sums.total_credits,
+        providerCostUsd=sums.cost_usd,
+        margin=sums.total_credits * credit_price_usd - sums.cost_usd,
+        averageResponseTime=sums.average_latency_ms,
+        errorRate=sums.error_rate,
+    )
+
+
+def point_answer(point: Point) -> PointAnswer:
+    """Return one period."""
+    sums = point.measures
+    return PointAnswer(
+        period=point.period,
+        requests=sums.requests,
+        tokens=sums.tokens,
+        credits=sums.total_credits,
+        uniqueUsers=point.unique_users,
+        errors=sums.errors,
+    )
+
+
+def top_user_answer(user: TopUser) -> TopUserAnswer:
+    """Return one user."""
+    sums = user.measures
+    return TopUserAnswer(
+        userId=user.user_id,
+        email=user.email,
+        totalRequests=sums.requests,
+        totalTokens=sums.tokens,
+        totalCredits=sums.total_credits,
+        lastActivity=user.last_activity,
+    )
+
+
+def part_answer(value: str | int | None, sums: Measures) -> PartAnswer:
+    """Return one value of a dimension."""
+    return PartAnswer(
+        value=value,
+        requests=sums.requests,
+        tokens=sums.tokens,
+        credits=sums.total_credits,
+        quantity=sums.quantity,
+        errorRate=sums.error_rate,
+    )
+
+
+def stats_answer(stats: MeterStats) -> StatsAnswer:
+    """Return the statistics of a meter."""
+    return StatsAnswer(
+        meter=stats.meter, count=stats.count, sum=stats.sum, average=stats.average, median=stats.median,
+        p95=stats.p95, p99=stats.p99,
+    )  # fmt: skip
+
+
+def trend_answer(trend: Trend) -> TrendAnswer:
+    """Return one day beside the days before."""
+    return TrendAnswer(period=trend.period, amount=trend.amount, change=trend.change, weekChange=trend.week_change)
+
+
+def return_answer(item: FeatureReturn) -> ReturnAnswer:
+    """Return what one feature brought."""
+    sums = item.measures
+    return ReturnAnswer(
+        feature=item.feature,
+        requests=sums.requests,
+        chargedCredits=sums.charged_credits,
+        providerCostUsd=sums.cost_usd,
+        marginCredits=item.margin_credits,
+        returnRate=item.return_rate,
+    )

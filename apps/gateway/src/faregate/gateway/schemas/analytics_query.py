@@ -1,0 +1,101 @@
+"""Questions of `/api/analytics`, in the names of the wire contract."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from faregate.analytics.filters import Filters, Question, time_range
+from faregate.core.fields import LooseBody
+
+__all__ = [
+    "AnalyticsQuery",
+    "DistributionQuery",
+    "MeterQuery",
+    "MetricsQuery",
+    "PeaksQuery",
+    "SeriesQuery",
+    "TopUsersQuery",
+    "TrendsQuery",
+]
+
+Amount = Literal["requests", "credits", "tokens", "cost", "quantity"]
+_Text = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class AnalyticsQuery(LooseBody):
+    """Which facts: from `startDate` (included) to `endDate` (not), each a date or a time, and filters that must all hold."""
+
+    startDate: Annotated[str, Field(max_length=40)] | None = None  # noqa: N815
+    endDate: Annotated[str, Field(max_length=40)] | None = None  # noqa: N815
+    timezone: Annotated[str, Field(max_length=64)] = "UTC"
+    service: _Text | None = None
+    model: _Text | None = None
+    provider: _Text | None = None
+    userId: _Text | None = None  # noqa: N815
+    feature: _Text | None = None
+    organizationId: _Text | None = None  # noqa: N815
+    country: _Text | None = None
+    device: _Text | None = None
+    meter: _Text | None = None
+    status: _Text | None = None
+
+    def question(self, *, now: datetime, user_id: str | None = None) -> Question:
+        """Return what is asked; about one user alone if `user_id` names one."""
+        filters = Filters(
+            self.service,
+            self.model,
+            self.provider,
+            self.feature,
+            user_id or self.userId,
+            self.organizationId,
+            self.country,
+            self.device,
+            self.meter,
+            self.status,
+        )
+        return Question(time_range(self.startDate, self.endDate, self.timezone, now=now), filters)
+
+
+class MetricsQuery(AnalyticsQuery):
+    """`exact`: percentiles from the facts themselves instead of at most 1 % off."""
+
+    exact: bool = False
+
+
+class SeriesQuery(AnalyticsQuery):
+    """In which periods."""
+
+    groupBy: Literal["hour", "day", "week", "month"] = "day"  # noqa: N815
+
+
+class TopUsersQuery(AnalyticsQuery):
+    """How many users, the ones with the most of what."""
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 10
+    by: Literal["credits", "requests", "tokens", "cost"] = "credits"
+
+
+class MeterQuery(AnalyticsQuery):
+    """Statistics of which meter."""
+
+    meter: _Text
+
+
+class TrendsQuery(AnalyticsQuery):
+    """The trend of what."""
+
+    of: Amount = "requests"
+
+
+class PeaksQuery(TrendsQuery):
+    """Peaks of what, in which periods, and how many."""
+
+    groupBy: Literal["hour", "day", "week", "month"] = "hour"  # noqa: N815
+    limit: Annotated[int, Field(ge=1, le=100)] = 10
+
+
+class DistributionQuery(AnalyticsQuery):
+    """Over what."""
+
+    by: Literal["country", "device", "hour", "provider", "feature", "organization", "status", "meter"] = "country"

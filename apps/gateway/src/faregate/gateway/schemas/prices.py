@@ -1,0 +1,166 @@
+"""Bodies and answers of `/api/prices`, `/api/plans` and `/api/organizations`."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from faregate.core.fields import Body, Credits, ExternalId, JsonObject, LooseBody, ModelName, Moment
+from faregate.gateway.schemas.base import Answer
+from faregate.usage.bodies import UsageBody
+from faregate.usage.documents import plan_content
+from faregate.usage.plans import Plan
+from faregate.usage.price_list import Override
+from faregate.usage.prices import EffectivePrice
+from faregate.usage.values import UsageLine
+
+__all__ = [
+    "DebitBody",
+    "OrganizationAnswer",
+    "OrganizationBody",
+    "OverrideAnswer",
+    "PlanAnswer",
+    "PriceAnswer",
+    "PriceQuery",
+    "QuoteAnswer",
+    "QuoteBody",
+    "override_answer",
+    "plan_answer",
+    "price_answer",
+    "quote_answer",
+]
+
+
+class QuoteBody(UsageBody):
+    """`POST /api/prices/quote`: what would this cost, at a moment."""
+
+    at: Moment | None = Field(default=None, description="as of when; else now")
+
+
+class QuoteAnswer(Answer):
+    """What it would cost; amounts are null for an unpriced model."""
+
+    model: str | None
+    provider: str | None
+    provider_cost_usd: Decimal | None
+    input_cost_usd: Decimal | None
+    output_cost_usd: Decimal | None
+    credits: Decimal | None
+    margin_percent: Decimal
+    credit_price_usd: Decimal
+    price_version: str
+    unpriced: bool
+    inconsistent: bool
+
+
+class PriceQuery(LooseBody):
+    """Which price of a model."""
+
+    provider: ModelName | None = None
+    service_tier: ModelName | None = None
+    at: Moment | None = None
+
+
+class OverrideAnswer(Answer):
+    """An operator's price of one model for some time."""
+
+    number: int
+    model: str
+    provider: str | None
+    service_tier: str | None
+    effective_from: datetime
+    effective_to: datetime | None
+    prices: Mapping[str, Any]
+    note: str | None
+    actor: str | None
+    created_at: datetime | None
+    withdrawn_at: datetime | None
+
+
+class PriceAnswer(Answer):
+    """The price in force, and every override of the model."""
+
+    model: str
+    provider: str | None
+    prices: Mapping[str, Any]
+    price_version: str
+    margin_percent: Decimal
+    overrides: list[OverrideAnswer]
+
+
+class PlanAnswer(Answer):
+    """One plan."""
+
+    key: str
+    name: str
+    margin_percent: Decimal | None
+    features: Mapping[str, Any]
+    grants: list[Any]
+
+
+class OrganizationBody(Body):
+    """`PUT /api/organizations/{organization_id}`: what is left out stays as it is."""
+
+    policy: Literal["recorded", "pooled"] | None = None
+    join: Annotated[list[ExternalId], Field(max_length=1000)] = Field(default_factory=list)
+    leave: Annotated[list[ExternalId], Field(max_length=1000)] = Field(default_factory=list)
+
+
+class OrganizationAnswer(Answer):
+    """An organisation: how its members are charged, and who they are (at most 1,000)."""
+
+    organization_id: str
+    policy: str
+    members: list[str]
+
+
+class DebitBody(Body):
+    """`POST /api/wallets/{owner_id}/debits`: track and charge an amount."""
+
+    credits: Annotated[Credits, Field(ge=0)]
+    service: ExternalId
+    usage_key: ExternalId | None = None
+    organization_id: ExternalId | None = None
+    metadata: JsonObject | None = None
+
+
+def quote_answer(line: UsageLine) -> QuoteAnswer:
+    """Return what a line would cost."""
+    return QuoteAnswer(
+        model=line.usage.model,
+        provider=line.provider,
+        provider_cost_usd=line.provider_cost_usd,
+        input_cost_usd=line.input_cost_usd,
+        output_cost_usd=line.output_cost_usd,
+        credits=None if line.unpriced else line.credits,
+        margin_percent=line.margin_percent,
+        credit_price_usd=line.credit_price_usd,
+        price_version=line.price_version,
+        unpriced=line.unpriced,
+        inconsistent=line.usage.inconsistent,
+    )
+
+
+def override_answer(override: Override) -> OverrideAnswer:
+    """Return one override."""
+    names = OverrideAnswer.model_fields
+    return OverrideAnswer(**{name: getattr(override, name) for name in names})
+
+
+def price_answer(price: EffectivePrice) -> PriceAnswer:
+    """Return the price in force."""
+    return PriceAnswer(
+        model=price.model,
+        provider=price.provider,
+        prices=price.prices,
+        price_version=price.price_version,
+        margin_percent=price.margin_percent,
+        overrides=[override_answer(item) for item in price.overrides],
+    )
+
+
+def plan_answer(plan: Plan) -> PlanAnswer:
+    """Return one plan."""
+    return PlanAnswer(**plan_content(plan))

@@ -1,0 +1,100 @@
+"""Bodies and answers of `/api/usage-events`."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StrictStr, model_validator
+
+from faregate.core.fields import Body, JsonObject, LooseBody, Text
+from faregate.gateway.schemas.base import Answer
+from faregate.usage.event_history import EventFate
+from faregate.usage.recording import IngestReport
+
+__all__ = ["CorrectionBody", "FateAnswer", "FateQuery", "IngestAnswer", "fate_answer", "ingest_answer"]
+
+Name = Annotated[StrictStr, Field(min_length=1, max_length=512)]
+
+
+class RejectedAnswer(Answer):
+    """An item that was not accepted."""
+
+    index: int
+    error: str
+
+
+class IngestAnswer(Answer):
+    """What became of the items; a duplicate counted before, and does not count again."""
+
+    accepted: int
+    duplicates: int
+    rejected: Sequence[RejectedAnswer]
+
+
+class FateQuery(LooseBody):
+    """Which event: by the source and id that it was sent with."""
+
+    id: Name
+    source: Annotated[StrictStr, Field(max_length=512)] = ""
+
+
+class CorrectionBody(Body):
+    """A correction: `void` counts the event no more, `replace` counts `event` in its place."""
+
+    id: Name
+    source: Annotated[StrictStr, Field(max_length=512)] = ""
+    action: Literal["void", "replace"]
+    event: JsonObject | None = None
+    reason: Text | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "CorrectionBody":
+        if (self.action == "replace") != (self.event is not None):
+            raise ValueError("event is needed to replace one, and only then")
+        return self
+
+
+class CorrectionAnswer(Answer):
+    """What was done to an event."""
+
+    action: str
+    reason: str | None
+    actor: str | None
+    at: datetime
+
+
+class FateAnswer(Answer):
+    """What became of an event: `counted`, `duplicate`, `corrected`, `voided` or `rejected`."""
+
+    source: str
+    id: str
+    status: str
+    received_at: datetime | None
+    counted_at: datetime | None
+    counted_in: Mapping[str, datetime] | None
+    event: Mapping[str, Any] | None
+    reason: str | None
+    corrections: Sequence[CorrectionAnswer]
+
+
+def ingest_answer(report: IngestReport) -> IngestAnswer:
+    """Return what became of a call's items."""
+    rejected = [RejectedAnswer(index=item.index, error=item.error) for item in report.rejected]
+    return IngestAnswer(accepted=report.accepted, duplicates=report.duplicates, rejected=rejected)
+
+
+def fate_answer(fate: EventFate) -> FateAnswer:
+    """Return what became of one event."""
+    return FateAnswer(
+        source=fate.source,
+        id=fate.id,
+        status=fate.status,
+        received_at=fate.received_at,
+        counted_at=fate.counted_at,
+        counted_in=fate.counted_in,
+        event=fate.event,
+        reason=fate.reason,
+        corrections=[
+            CorrectionAnswer(action=c.action, reason=c.reason, actor=c.actor, at=c.at) for c in fate.corrections
+        ],
+    )

@@ -1,0 +1,90 @@
+"""Usage event messages: one object or an array of them; what is accepted counts, the rest is set aside by itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from faregate.core import exact_json
+from faregate.core.errors import FaregateError
+from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery, ITransport, OutgoingMessage
+from faregate.core.logging import get_logger
+from faregate.usage.bodies import bodies_in
+from faregate.usage.event_bodies import events_of
+from faregate.usage.recording import EventLike, UsageRecorder
+
+__all__ = ["UsageEventHandler"]
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """One message on its way: its items as they came and as events, or why it cannot be taken."""
+
+    delivery: Delivery
+    bodies: Sequence[Any]
+    events: Sequence[EventLike]
+    refusal: str | None = None
+
+
+class UsageEventHandler:
+    """Decides about usage event messages, a batch at a time.
+
+    Items without an id are named by their message; where that has no id either, the first delivery counts, and a
+    redelivered one goes to a person: it is never counted twice.
+    """
+
+    def __init__(self, recorder: UsageRecorder, transport: ITransport) -> None:
+        self._recorder = recorder
+        self._transport = transport
+
+    async def handle(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Decision]]:
+        """Record all events in as few transactions as possible; return what to do with each message.
+
+        Raises:
+            EngineUnavailableError: the database is away; nothing was decided.
+        """
+        messages = [_read(delivery) for delivery in deliveries]
+        events = [event for message in messages for event in message.events]
+        report = await self._recorder.record(events)
+        errors = {item.index: item.error for item in report.rejected}
+        decisions: list[tuple[Delivery, Decision]] = []
+        first = 0
+        for message in messages:
+            count = len(message.events)
+            failed = {n: errors[first + n] for n in range(count) if first + n in errors}
+            decisions.append((message.delivery, await self._decide(message, failed)))
+            first += count
+        return decisions
+
+    async def _decide(self, message: _Message, failed: dict[int, str]) -> Decision:
+        if message.refusal is not None:
+            return DeadLetter(message.refusal)
+        if not failed:
+            return Ack()
+        if len(message.bodies) == 1:
+            return DeadLetter(f"invalid: {failed[0]}")
+        apart = [OutgoingMessage(exact_json.dumps(message.bodies[number]), {"apart": True}) for number in failed]
+        await self._transport.publish(message.delivery.queue, apart)
+        log.info("message_taken_apart", items=len(message.bodies), failed=len(failed))
+        return Ack()
+
+
+def _read(delivery: Delivery) -> _Message:
+    try:
+        bodies = bodies_in(delivery.body)
+    except FaregateError as error:
+        return _Message(delivery, (), (), f"{error.code}: {error.detail}")
+    events = events_of(bodies)
+    if delivery.message_id is not None:
+        named = [_named(event, delivery, number) for number, event in enumerate(events)]
+        return _Message(delivery, bodies, named)
+    if delivery.redelivered and any(isinstance(event, dict) and "id" not in event for event in events):
+        return _Message(delivery, bodies, (), "redelivered without a message_id or ids: it may have been counted")
+    return _Message(delivery, bodies, events)
+
+
+def _named(event: EventLike, delivery: Delivery, number: int) -> EventLike:
+    if not isinstance(event, dict) or event.get("id") is not None:
+        return event
+    return {**event, "source": f"queue:{delivery.queue}", "id": f"{delivery.message_id}/{number}"}

@@ -1,0 +1,73 @@
+"""Write the pages of docs/reference that are generated from the code: `make docs`; a test keeps them up to date."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from faregate.core.settings import Settings, load_settings, variable_name
+from faregate.gateway.auth import ROLE_SCOPES
+from faregate.gateway.container import GatewayContainer
+from faregate.gateway.error_pages import markdown
+from faregate.gateway.operation import Operation, operations_of
+
+REFERENCE = Path(__file__).parent / "reference"
+
+
+def pages() -> dict[Path, str]:
+    """Return the generated pages by file."""
+    container = GatewayContainer(settings=load_settings(database_url="postgresql://nowhere/none"))
+    operations = [declared for controller in container.controllers() for declared, _ in operations_of(controller)]
+    return {
+        REFERENCE / "errors.md": markdown(),
+        REFERENCE / "settings.md": settings_page(),
+        REFERENCE / "http.md": http_page(operations),
+    }
+
+
+def settings_page() -> str:
+    """Return all settings."""
+    lines = [
+        "# Settings",
+        "",
+        "Environment variables; an empty one counts as not set. A wrong value is told at start, with an example.",
+        "",
+        "| variable | default | meaning | example |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None or "Secret" in type(field.default).__name__ else f"`{field.default}`"
+        example = f"`{field.examples[0]}`" if field.examples else ""
+        lines.append(f"| `{variable_name(name)}` | {default} | {field.description} | {example} |".replace("  ", " "))
+    return "\n".join(lines) + "\n"
+
+
+def http_page(operations: Sequence[Operation]) -> str:
+    """Return all calls with what they need; bodies and answers are in `/openapi.json` and `/docs`."""
+    lines = [
+        (REFERENCE / "http.head.md").read_text().rstrip(),
+        "",
+        "## Roles",
+        "",
+        "| role | scopes |",
+        "| --- | --- |",
+    ]
+    for role, scopes in ROLE_SCOPES.items():
+        named = (
+            "all" if len(scopes) > 10 else ", ".join(f"`{scope}`" for scope in sorted(scopes)) or "none: own data only"
+        )
+        lines.append(f"| `{role}` | {named} |")
+    lines += ["", "## Calls", "", "`key` in the last column: honours `Idempotency-Key`."]
+    for tag in sorted({operation.tag for operation in operations}):
+        lines += ["", f"### {tag}", "", "| call | what | scope | users | |", "| --- | --- | --- | --- | --- |"]
+        for operation in operations:
+            if operation.tag == tag:
+                scope = f"`{operation.scope}`" if operation.scope else "-"
+                own = "own data" if operation.own else "-"
+                key = "key" if operation.idempotent else ""
+                call = f"`{operation.method} {operation.path}`"
+                lines.append(f"| {call} | {operation.summary} | {scope} | {own} | {key} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    for file, text in pages().items():
+        file.write_text(text)

@@ -1,0 +1,106 @@
+"""What is held on one person: the seam by which every library shows it, and erases it.
+
+Facts carry the subject's number, never the user id, so that erasing the subject's row makes a person unrecognisable
+everywhere. What remains are texts in which the person may be named; each library knows its own.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.database import Database
+
+__all__ = ["CORE_ERASURES", "CORE_EXPORTS", "IPersonalData", "Person", "SqlPersonalData"]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whom it is about; `tombstone` replaces the user id."""
+
+    subject_id: int
+    user_id: str
+    email: str | None
+    tombstone: str
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """What statements may name: `:subject`, `:user_id`, `:email`, `:tombstone`, and `:quoted`, the names as JSON has them."""
+        names = [name for name in (self.user_id, self.email) if name]
+        return {
+            "subject": self.subject_id,
+            "user_id": self.user_id,
+            "email": self.email or self.user_id,
+            "tombstone": self.tombstone,
+            "quoted": [f'"{name}"'.encode() for name in names],
+        }
+
+
+@runtime_checkable
+class IPersonalData(Protocol):
+    """One library's part of what is held on a person."""
+
+    def export(self, session: AsyncSession, person: Person) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
+        """Read everything, as kind and record."""
+        ...
+
+    async def erase(self, session: AsyncSession, person: Person) -> Mapping[str, int]:
+        """Erase what names the person, in the caller's transaction; sums and counts stay. Return rows changed by kind."""
+        ...
+
+
+class SqlPersonalData:
+    """`IPersonalData` by statements: `exports` return one JSON text a row, `erasures` a row for each row they changed."""
+
+    def __init__(self, database: Database, exports: Mapping[str, str], erasures: Mapping[str, str]) -> None:
+        self._database = database
+        self._exports = exports
+        self._erasures = erasures
+
+    async def export(self, session: AsyncSession, person: Person) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
+        from faregate.core import exact_json
+
+        for kind, sql in self._exports.items():
+            for row in await self._database.rows(session, sql, **self._parameters(sql, person)):
+                yield kind, exact_json.loads(row[0])
+
+    async def erase(self, session: AsyncSession, person: Person) -> Mapping[str, int]:
+        return {
+            kind: len(await self._database.rows(session, sql, **self._parameters(sql, person)))
+            for kind, sql in self._erasures.items()
+        }
+
+    def _parameters(self, sql: str, person: Person) -> dict[str, Any]:
+        return {name: person.parameters[name] for name in self._database.sql.statement(sql).names}
+
+
+CORE_EXPORTS = {
+    "subject": """
+    select to_json(t)::text from (
+      select external_id as user_id, email, created_at from faregate.subject where subject_id = :subject) t
+    """,
+    "audit_entry": """
+    select to_json(t)::text from (
+      select entry_id, action, status, host(address) as address, created_at, actor_subject_id = :subject as as_actor
+      from faregate.audit_entry where subject_id = :subject or actor_subject_id = :subject order by entry_id) t
+    """,
+}
+
+
+def _delete_named(table: str, column: str) -> str:
+    """Return the statement that deletes rows in whose bytes the person is named as JSON names things."""
+    named = f"exists (select from unnest(cast(:quoted as bytea[])) as q (name) where position(q.name in {column}) > 0)"
+    return f"delete from faregate.{table} where {named} returning 1"  # noqa: S608
+
+
+CORE_ERASURES = {
+    "message": _delete_named("message", "body"),
+    "idempotent_answer": _delete_named("idempotent_answer", "body"),
+    "webhook_delivery": _delete_named("webhook_delivery", "payload"),
+    "api_key": "update faregate.api_key set created_by = :tombstone where created_by = :user_id returning 1",
+    "subject": """
+    update faregate.subject set external_id = :tombstone, email = null where subject_id = :subject returning 1
+    """,
+}
+"""Messages, stored answers and deliveries are working copies: those that name the person go. The subject comes last."""

@@ -1,0 +1,78 @@
+"""What feature logs hold on a person: rows, and archived months."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.archives import Archives
+from faregate.core.database import Database
+from faregate.core.partitions import Month
+from faregate.core.personal_data import Person
+from faregate.feature_log.repository import BODIES, FIELDS, NAMES
+from faregate.feature_log.sealing import Sealer
+from faregate.feature_log.values import BODY_COLUMNS
+
+__all__ = ["LogPersonalData"]
+
+_PAGE = 200
+
+_EXPORT = f"""
+select {FIELDS}, {BODIES} from faregate.feature_log l {NAMES}
+where l.subject_id = :subject and (l.logged_at, l.log_id) > (cast(:after_at as timestamptz), cast(:after_id as uuid))
+order by l.logged_at, l.log_id limit {_PAGE}
+"""  # noqa: S608
+
+_EMPTY = """
+set payload = null, response = null, params = null, query = null, email = null, email_index = null, endpoint = null,
+  key_id = null
+"""
+
+_ERASE = f"update faregate.feature_log {_EMPTY} where subject_id = :subject returning 1"
+
+_ERASE_ARCHIVED = f"update {{rows}} {_EMPTY} where subject_id = :subject returning 1"
+
+
+class LogPersonalData:
+    """`IPersonalData` of `feature_log`: the fact that something was done stays, what and by whom goes."""
+
+    def __init__(self, database: Database, sealer: Sealer, archives: Archives | None) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._archives = archives
+
+    async def export(self, session: AsyncSession, person: Person) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
+        after: dict[str, Any] = {"after_at": Month(1970, 1).start, "after_id": "00000000-0000-0000-0000-000000000000"}
+        while rows := await self._database.rows(session, _EXPORT, subject=person.subject_id, **after):
+            for row in rows:
+                yield "feature_log", self._record(row)
+            after = {"after_at": rows[-1].logged_at, "after_id": rows[-1].log_id}
+
+    async def erase(self, session: AsyncSession, person: Person) -> Mapping[str, int]:
+        rows = len(await self._database.rows(session, _ERASE, subject=person.subject_id))
+        archived = 0
+        if self._archives is not None:
+            for manifest in self._archives.manifests():
+                month = Month.parse(manifest.month)
+                archived += await self._archives.amend(month, _ERASE_ARCHIVED, subject=person.subject_id)
+        return {"feature_log": rows, "feature_log_archived": archived}
+
+    def _record(self, row: Any) -> Mapping[str, Any]:
+        def opened(column: str) -> bytes | None:
+            return self._sealer.open(column, row.log_id, row.key_id, getattr(row, column))
+
+        email = opened("email")
+        bodies = {column: opened(column) for column in BODY_COLUMNS}
+        return {
+            "id": row.log_id,
+            "logged_at": row.logged_at,
+            "feature": row.feature_key,
+            "endpoint": row.endpoint,
+            "method": row.method,
+            "code": row.code,
+            "usage_key": row.usage_key,
+            "duration_ms": row.duration_ms,
+            "user_email": email.decode() if email else None,
+            **{column: None if text is None else json.loads(text) for column, text in bodies.items()},
+        }

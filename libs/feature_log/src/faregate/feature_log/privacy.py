@@ -1,0 +1,76 @@
+"""Privacy: show one person everything that is held on them, and erase it while all sums stay."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.audit import AuditLog, Deed
+from faregate.core.database import Database
+from faregate.core.errors import NotFoundError
+from faregate.core.ids import check_user_id, new_uuid7
+from faregate.core.personal_data import IPersonalData, Person
+from faregate.core.subjects import Subjects
+
+__all__ = ["PrivacyService", "UnknownPersonError"]
+
+ERASED_PREFIX = "erased:"
+
+
+class UnknownPersonError(NotFoundError):
+    """Nothing is held on such a user."""
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__(f"Nothing is held on a user {user_id!r}", param="user_id")
+
+
+class PrivacyService:
+    """Asks every library for its part (`parts`, the subject's own row last)."""
+
+    def __init__(self, database: Database, subjects: Subjects, audit: AuditLog, parts: Sequence[IPersonalData]) -> None:
+        self._database = database
+        self._subjects = subjects
+        self._audit = audit
+        self._parts = parts
+
+    async def export(self, user_id: str) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
+        """Read everything that is held on a user, as kind and record, from one moment.
+
+        Raises:
+            UnknownPersonError: nothing is.
+        """
+        async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+            person = await self._person(session, user_id)
+            for part in self._parts:
+                async for kind, record in part.export(session, person):
+                    yield kind, record
+
+    async def erase(self, user_id: str, *, actor: str, request_id: str = "") -> Mapping[str, int]:
+        """Erase what names a user, in one transaction; return changed rows by kind.
+
+        Wallet, transfers and counts stay under a number that nobody is behind any longer. A log that is still on its way
+        makes a new, unrelated user: stop the user's traffic first.
+
+        Raises:
+            UnknownPersonError: nothing is held on such a user.
+        """
+
+        async def work(session: AsyncSession) -> Mapping[str, int]:
+            person = await self._person(session, user_id)
+            await self._database.rows(session, "set local statement_timeout = 0")
+            changed: dict[str, int] = {}
+            for part in self._parts:
+                changed |= await part.erase(session, person)
+            target = {"subject_id": person.subject_id, "rows": sum(changed.values())}
+            deed = Deed(actor=actor, action="privacy.erased", status=200, request_id=request_id, target=target)
+            await self._audit.add(session, deed)
+            return changed
+
+        return await self._database.run(work)
+
+    async def _person(self, session: AsyncSession, user_id: str) -> Person:
+        found = await self._subjects.find(session, [check_user_id(user_id)])
+        if user_id not in found or user_id.startswith(ERASED_PREFIX):
+            raise UnknownPersonError(user_id)
+        subject = found[user_id]
+        return Person(subject.subject_id, user_id, subject.email, f"{ERASED_PREFIX}{new_uuid7()}")

@@ -1,0 +1,137 @@
+"""How long logs are kept: months are made ahead of time, archived when their time is over, and only then dropped.
+
+The longest retention decides about months. A feature that keeps its logs for less has them deleted day by day, without
+an archive: a short retention is a wish to forget.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.archives import Archives, Manifest
+from faregate.core.clock import IClock
+from faregate.core.database import Database
+from faregate.core.errors import ConfigurationError, InvalidError
+from faregate.core.ids import check_external_id
+from faregate.core.logging import get_logger
+from faregate.core.partitions import Month, Partitions, months_between
+from faregate.feature_log.repository import LogRepository
+
+__all__ = ["LogRetention"]
+
+log = get_logger(__name__)
+
+_MONTHS_AHEAD = 2
+_CHUNK = 5_000
+_DAYS_MAX = 36_500
+_RESTORED_FOR = timedelta(days=30)
+
+_SET = """
+insert into faregate.feature_log_retention (feature_key, days) values (:feature_key, :days)
+on conflict (feature_key) do update set days = excluded.days, updated_at = now()
+"""
+
+_DELETE_OVERDUE = """
+delete from faregate.feature_log l using (
+  select l.logged_at, l.log_id from faregate.feature_log l
+  where l.route_id = any(array(select route_id from faregate.feature_log_route where feature_key = :feature_key))
+    and l.logged_at < cast(:until as timestamptz)
+  limit :limit
+) overdue
+where l.logged_at = overdue.logged_at and l.log_id = overdue.log_id and l.logged_at < :until
+returning 1
+"""
+
+
+class LogRetention:
+    """Keeps the table as long as it should be kept; run by the worker every hour."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: IClock,
+        partitions: Partitions,
+        repository: LogRepository,
+        archives: Archives | None,
+        *,
+        default_days: int,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._partitions = partitions
+        self._repository = repository
+        self._archives = archives
+        self._default_days = default_days
+
+    async def set_days(self, feature_key: str, days: int | None) -> None:
+        """Keep the logs of one feature for so many days; None goes back to the setting."""
+        check_external_id(feature_key, param="feature_key")
+        if days is not None and not 1 <= days <= _DAYS_MAX:
+            raise InvalidError(f"days must be 1 to {_DAYS_MAX}", param="days")
+        async with self._database.transaction() as session:
+            if days is None:
+                sql = "delete from faregate.feature_log_retention where feature_key = :feature_key"
+                await self._database.rows(session, sql, feature_key=feature_key)
+            else:
+                await self._database.rows(session, _SET, feature_key=feature_key, days=days)
+
+    async def days(self) -> Mapping[str, int]:
+        """Return how long features keep their logs, where that differs from the setting."""
+        async with self._database.transaction(read_only=True) as session:
+            return await self._days(session)
+
+    async def sweep(self) -> None:
+        """Make months ahead, delete what is overdue, archive and drop whole months, forget digests. Safe to repeat."""
+        now = self._clock.now()
+        await self._partitions.ensure(months_between(Month.of(now), Month.of(now).after(_MONTHS_AHEAD)))
+        kept = await self.days()
+        for feature_key, days in kept.items():
+            if days < self._default_days:
+                await self._delete_overdue(feature_key, now - timedelta(days=days))
+        if self._archives is not None:
+            await self._retire(now - timedelta(days=max([self._default_days, *kept.values()])), now)
+        while await self._database.run(lambda s: self._repository.forget_keys(s, now, limit=_CHUNK)) == _CHUNK:
+            continue
+
+    async def archive(self, month: Month) -> Manifest:
+        """Archive one month now, and drop it."""
+        return await self._archive_store().retire(month)
+
+    async def restore(self, month: Month) -> Manifest:
+        """Bring an archived month back; it stays for 30 days."""
+        return await self._archive_store().restore(month, until=self._clock.now() + _RESTORED_FOR)
+
+    async def _retire(self, until: datetime, now: datetime) -> None:
+        archives = self._archive_store()
+        async with self._database.transaction(read_only=True) as session:
+            months = {*await self._partitions.attached(session), *await self._partitions.detached(session)}
+        for month in sorted(month for month in months if month.end <= until):
+            manifest = archives.manifest(month)
+            if manifest is None or manifest.restored_until is None or manifest.restored_until <= now:
+                await archives.retire(month)
+
+    async def _delete_overdue(self, feature_key: str, until: datetime) -> None:
+        while True:
+            async with self._database.transaction() as session:
+                gone = len(
+                    await self._database.rows(
+                        session, _DELETE_OVERDUE, feature_key=feature_key, until=until, limit=_CHUNK
+                    )
+                )
+            if gone:
+                log.info("feature_logs_overdue_deleted", feature_key=feature_key, logs=gone)
+            if gone < _CHUNK:
+                return
+
+    async def _days(self, session: AsyncSession) -> Mapping[str, int]:
+        rows = await self._database.rows(session, "select feature_key, days from faregate.feature_log_retention")
+        return {row.feature_key: row.days for row in rows}
+
+    def _archive_store(self) -> Archives:
+        if self._archives is None:
+            raise ConfigurationError(
+                "FAREGATE_LOG_ARCHIVE_DIR is not set — where months of feature logs are archived, "
+                "e.g. FAREGATE_LOG_ARCHIVE_DIR=/var/lib/faregate/archive"
+            )
+        return self._archives

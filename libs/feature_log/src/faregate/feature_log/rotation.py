@@ -1,0 +1,83 @@
+"""Key rotation: seal again, under the key in use, what older keys (or none) hold; in small steps, while the system runs."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.database import Database
+from faregate.core.partitions import Month
+from faregate.feature_log.sealing import Sealer
+from faregate.feature_log.values import BODY_COLUMNS
+
+__all__ = ["LogRotation"]
+
+_CHUNK = 500
+_SEALED = ("email", *BODY_COLUMNS)
+
+_NEXT = """
+select log_id, logged_at, key_id, email, payload, response, params, query from faregate.feature_log
+where (logged_at, log_id) > (cast(:after_at as timestamptz), cast(:after_id as uuid))
+  and key_id is distinct from cast(:key_id as text)
+order by logged_at, log_id limit :limit for update
+"""
+
+_STORE = """
+update faregate.feature_log l
+set key_id = :key_id, email_index = n.email_index, email = n.email, payload = n.payload, response = n.response,
+  params = n.params, query = n.query
+from unnest(cast(:log_id as uuid[]), cast(:logged_at as timestamptz[]), cast(:email_index as bytea[]),
+  cast(:email as bytea[]), cast(:payload as bytea[]), cast(:response as bytea[]), cast(:params as bytea[]),
+  cast(:query as bytea[]))
+  as n (log_id, logged_at, email_index, email, payload, response, params, query)
+where l.logged_at = n.logged_at and l.log_id = n.log_id and l.logged_at >= :first and l.logged_at <= :last
+"""
+
+
+class LogRotation:
+    """Seals logs again. Writers seal with the key in use already, so that one pass is enough."""
+
+    def __init__(self, database: Database, sealer: Sealer) -> None:
+        self._database = database
+        self._sealer = sealer
+
+    async def rotate(self, *, on_progress: Callable[[int], None] = lambda _: None) -> int:
+        """Seal all logs under the key in use; return how many were sealed again. May be stopped and started again.
+
+        Raises:
+            LogSealedError: the key of a log is not in the ring any longer; what was done before stays.
+        """
+        place: tuple[Any, Any] | None = (Month(1970, 1).start, UUID(int=0))
+        done = 0
+        while place is not None:
+            count, place = await self._database.run(partial(self._step, after=place))
+            done += count
+            on_progress(done)
+        return done
+
+    async def _step(self, session: AsyncSession, after: tuple[Any, Any]) -> tuple[int, tuple[Any, Any] | None]:
+        rows = await self._database.rows(
+            session, _NEXT, after_at=after[0], after_id=after[1], key_id=self._sealer.key_id, limit=_CHUNK
+        )
+        if not rows:
+            return 0, None
+        sealed = [self._sealed(row) for row in rows]
+        await self._database.rows(
+            session,
+            _STORE,
+            key_id=self._sealer.key_id,
+            log_id=[row.log_id for row in rows],
+            logged_at=[row.logged_at for row in rows],
+            first=rows[0].logged_at,
+            last=rows[-1].logged_at,
+            **{name: [cells[name] for cells in sealed] for name in ("email_index", *_SEALED)},
+        )
+        return len(rows), (rows[-1].logged_at, rows[-1].log_id)
+
+    def _sealed(self, row: Any) -> dict[str, bytes | None]:
+        plain = {name: self._sealer.open(name, row.log_id, row.key_id, getattr(row, name)) for name in _SEALED}
+        email = plain["email"]
+        cells = {name: self._sealer.seal(name, row.log_id, text) for name, text in plain.items()}
+        return {**cells, "email_index": self._sealer.index(email.decode()) if email is not None else None}

@@ -1,0 +1,66 @@
+"""The meters of a deployment: the built-in ones, and what was declared beside them or in their place."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from faregate.core.database import Database
+from faregate.core.errors import InvalidError, NotFoundError
+from faregate.usage.meters import BUILT_IN, Aggregation, Meter
+
+__all__ = ["MeterCatalog"]
+
+_ALL = "select name, unit, aggregation, unit_price_usd, description from faregate.usage_meter"
+
+_PUT = """
+insert into faregate.usage_meter (name, unit, aggregation, unit_price_usd, description)
+values (:name, :unit, :aggregation, cast(:unit_price_usd as numeric), cast(:description as text))
+on conflict (name) do update set unit = excluded.unit, aggregation = excluded.aggregation,
+  unit_price_usd = excluded.unit_price_usd, description = excluded.description, updated_at = now()
+"""
+
+_AGGREGATIONS: tuple[Aggregation, ...] = ("sum", "count", "max", "unique", "latest")
+
+
+class MeterCatalog:
+    """Declares and finds meters. An event may name a meter that nobody declared: its quantities are then summed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def declare(self, meter: Meter) -> None:
+        """Declare a meter, or change one; its quantities so far are read by the new declaration.
+
+        Raises:
+            InvalidError: an unknown aggregation, another unit for a built-in meter, or a price below 0.
+        """
+        if meter.aggregation not in _AGGREGATIONS:
+            raise InvalidError(f"aggregation must be one of {', '.join(_AGGREGATIONS)}", param="aggregation")
+        built_in = BUILT_IN.get(meter.name)
+        if built_in is not None and meter.unit != built_in.unit:
+            raise InvalidError(
+                f"{meter.name} is measured in {built_in.unit}; declare a meter of your own", param="unit"
+            )
+        if meter.unit_price_usd is not None and meter.unit_price_usd < 0:
+            raise InvalidError("unit_price_usd must not be negative", param="unit_price_usd")
+        values: dict[str, Any] = {"name": meter.name, "unit": meter.unit, "aggregation": meter.aggregation}
+        values |= {"unit_price_usd": meter.unit_price_usd, "description": meter.description}
+        async with self._database.transaction() as session:
+            await self._database.rows(session, _PUT, **values)
+
+    async def all(self) -> Mapping[str, Meter]:
+        """Return all meters by name."""
+        async with self._database.transaction(read_only=True) as session:
+            rows = await self._database.rows(session, _ALL)
+        return {**BUILT_IN, **{row.name: _meter(row) for row in rows}}
+
+    async def get(self, name: str) -> Meter:
+        """Return one meter, or raise `NotFoundError`."""
+        meters = await self.all()
+        if name not in meters:
+            raise NotFoundError(f"No meter {name!r}; known are {', '.join(sorted(meters))}", param="meter")
+        return meters[name]
+
+
+def _meter(row: Any) -> Meter:
+    factors = BUILT_IN[row.name].factors if row.name in BUILT_IN else dict[str, Any]()
+    return Meter(row.name, row.unit, row.aggregation, row.unit_price_usd, factors, row.description or "")

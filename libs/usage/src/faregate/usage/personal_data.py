@@ -1,0 +1,44 @@
+"""What is held on a person about the use of features: lines, events, memberships. Numbers stay, texts go."""
+
+__all__ = ["USAGE_ERASURES", "USAGE_EXPORTS"]
+
+USAGE_EXPORTS = {
+    "usage_line": """
+    select to_json(t)::text from (
+      select l.usage_key, l.line_no, l.model, l.provider, l.tokens, l.provider_cost_usd, l.credits / 1000000.0 as credits, l.raw,
+        l.settled_at
+      from faregate.charge c join faregate.usage_line l using (usage_key) where c.subject_id = :subject
+      order by l.settled_at, l.usage_key, l.line_no) t
+    """,
+    "usage_event": """
+    select to_json(t)::text from (select e.* from faregate.usage_event e where e.subject_id = :subject order by e.time) t
+    """,
+    "membership": """
+    select to_json(t)::text from (
+      select o.external_id as organization, m.created_at
+      from faregate.member m join faregate.subject o on o.subject_id = m.organization_id where m.subject_id = :subject) t
+    """,
+}
+
+USAGE_ERASURES = {
+    "usage_line": """
+    update faregate.usage_line l set raw = null from faregate.charge c
+    where c.usage_key = l.usage_key and c.subject_id = :subject and l.raw is not null returning 1
+    """,
+    "usage_event": """
+    update faregate.usage_event set metadata = null, tags = null
+    where subject_id = :subject and (metadata is not null or tags is not null) returning 1
+    """,
+    "usage_event_id": """
+    update faregate.usage_event set external_id = null
+    where subject_id = :subject and (position(:user_id in external_id) > 0 or position(:email in external_id) > 0) returning 1
+    """,
+    "usage_correction": """
+    update faregate.usage_correction set reason = null where subject_id = :subject and reason is not null returning 1
+    """,
+    "membership": "delete from faregate.member where subject_id = :subject returning 1",
+    "feature_access": """
+    update faregate.feature set access = jsonb_set(access, '{users}', (access->'users') - :user_id)
+    where access->'users' @> to_jsonb(cast(:user_id as text)) returning 1
+    """,
+}

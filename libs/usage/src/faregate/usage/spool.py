@@ -1,0 +1,50 @@
+"""Events on the local disk while the database is away: lines of JSON, flushed before anybody is told they are safe."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from faregate.core import exact_json
+from faregate.usage.events import UsageEvent
+
+__all__ = ["Spool"]
+
+_LINES_AT_ONCE = 1_000
+
+
+class Spool:
+    """One file of one process; what an earlier process left is found by its name."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._file = directory / f"usage-events-{os.getpid()}.ndjson"
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not any(self._files())
+
+    def add(self, events: Sequence[UsageEvent]) -> None:
+        """Append events; they are on the disk when this returns."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with self._file.open("ab") as file:
+            for event in events:
+                file.write(exact_json.dumps(event.model_dump(exclude_none=True)) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def batches(self) -> Iterator[tuple[Path, list[UsageEvent]]]:
+        """Read what waits, file by file; `forget` each file once all of its batches are recorded."""
+        for path in list(self._files()):
+            lines = [line for line in path.read_bytes().split(b"\n") if line]
+            whole = [line for line in lines if line.endswith(b"}")]  # a crash may have cut the last one short
+            for start in range(0, len(whole), _LINES_AT_ONCE):
+                chunk = whole[start : start + _LINES_AT_ONCE]
+                yield path, [UsageEvent.model_validate(exact_json.loads(line)) for line in chunk]
+
+    def forget(self, path: Path) -> None:
+        """Remove a file that is recorded."""
+        path.unlink(missing_ok=True)
+
+    def _files(self) -> Iterator[Path]:
+        yield from sorted(self._directory.glob("usage-events-*.ndjson"))

@@ -1,0 +1,59 @@
+"""Meters: units convert exactly, and each aggregation reads the same facts its own way."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from analytics.conftest import Lab
+
+from faregate.analytics.filters import Question, TimeRange
+from faregate.core.errors import InvalidError, NotFoundError
+from faregate.usage.meters import BUILT_IN, Meter, in_unit_of
+
+NOW = datetime.now(UTC)
+EVERYTHING = Question(TimeRange(NOW - timedelta(days=1), NOW + timedelta(days=1)))
+
+
+def test_units_convert_exactly() -> None:
+    assert in_unit_of(BUILT_IN["bandwidth"], Decimal(1500), "MB") == Decimal("1.5")
+    assert in_unit_of(BUILT_IN["storage"], Decimal(2), "GB-month") == 1460
+    assert in_unit_of(BUILT_IN["compute"], Decimal("0.5"), "CPU-hour") == 1800
+    assert BUILT_IN["api"].price(Decimal(10_000)) == 1
+    with pytest.raises(InvalidError, match="GB-hour"):
+        in_unit_of(BUILT_IN["storage"], Decimal(1), "miles")
+
+
+async def test_events_may_come_in_other_units(lab: Lab) -> None:
+    report = await lab.recorder.record(
+        [
+            {"user_id": "anna", "meter": "bandwidth", "quantity": 1500, "unit": "MB"},
+            {"user_id": "anna", "meter": "bandwidth", "quantity": 2},
+            {"user_id": "anna", "meter": "bandwidth", "quantity": 2, "unit": "miles"},
+        ]
+    )
+
+    assert (report.accepted, len(report.rejected)) == (2, 1)
+    assert (await lab.analytics.patterns().stats(EVERYTHING, "bandwidth")).sum == Decimal("3.5")
+
+
+async def test_a_custom_meter_is_read_as_it_is_declared(lab: Lab) -> None:
+    catalog, patterns = lab.library.usage.meters(), lab.analytics.patterns()
+    await catalog.declare(Meter("seats", "seat", "max", Decimal(5)))
+    seats = [("anna", 3), ("bob", 9), ("anna", 4), ("carl", 100)]
+    await lab.recorder.record([
+        {"id": user + str(n), "source": "s", "user_id": user, "meter": "seats", "quantity": n,
+         "time": NOW - timedelta(minutes=10 - place)}
+        for place, (user, n) in enumerate(seats)
+    ])  # fmt: skip
+    await lab.library.usage.history().void("s", "carl100")
+
+    values = {
+        how: await patterns.meter_value(EVERYTHING, "seats", how) for how in ("sum", "count", "max", "unique", "latest")
+    }
+
+    assert (await catalog.get("seats")).aggregation == "max"
+    assert values == {"sum": 16, "count": 3, "max": 9, "unique": 2, "latest": 4}
+    with pytest.raises(NotFoundError):
+        await catalog.get("nothing")
+    with pytest.raises(InvalidError):
+        await catalog.declare(Meter("storage", "TB"))

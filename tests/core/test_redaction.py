@@ -1,0 +1,300 @@
+"""What may be kept of a record: no secret, wherever it hides; all that is none."""
+
+import json
+import re
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from faregate.core.redaction import REDACTED, Redactor, looks_like_credential
+from faregate.core.secret_names import Secrecy, secrecy_of
+from faregate.core.secret_values import SecretPattern
+
+redactor = Redactor()
+
+SECRET_NAMES = [
+    *(
+        "password",
+        "Password",
+        "user_password",
+        "passwd",
+        "pwd",
+        "pass",
+        "token",
+        "access_token",
+        "refreshToken",
+        "id-token",
+    ),
+    *("X-API-Key", "apiKey", "api key", "API_KEY", "client_secret", "SECRET", "Authorization", "Proxy-Authorization"),
+    *(
+        "cookie",
+        "Set-Cookie",
+        "session",
+        "sessionId",
+        "session_id",
+        "JSESSIONID",
+        "PHPSESSID",
+        "private_key",
+        "credentials",
+    ),
+    *(
+        "x-server-api-key",
+        "aws_secret_access_key",
+        "accessKeyId",
+        "csrf_token",
+        "X-XSRF-TOKEN",
+        "otp",
+        "pin",
+        "cvv",
+        "jwt",
+    ),
+    *(
+        "card_number",
+        "iban",
+        "connection_string",
+        "SENTRY_DSN",
+        "database_url",
+        "webhook_url",
+        "signature",
+        "\uff50\uff41\uff53\uff53word",
+    ),
+    *("authToken", "bearer", "ssn", "passphrase", "signing_key", "recovery_codes"),
+]
+OPEN_NAMES = [
+    *(
+        "max_tokens",
+        "tokens",
+        "total_tokens",
+        "input_tokens",
+        "outputTokens",
+        "token_count",
+        "prompt_tokens",
+        "tokenizer",
+    ),
+    *(
+        "author",
+        "authority",
+        "usage_key",
+        "key",
+        "feature_key",
+        "compass",
+        "passenger",
+        "pinned",
+        "spinner",
+        "keyboard",
+    ),
+    *("design", "assignee", "sequence", "panel", "japan", "country", "model", "status", "session_count", "token_type"),
+]
+SECRETS = [
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+    "sk-proj-abcdefghijklmnopqrstuvwxyz012345",
+    "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+    "sk-ant-api03-abcdefghijklmnop-qrstuv",
+    "AKIAIOSFODNN7EXAMPLE",
+    "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+    "github_pat_11ABCDEFG0abcdefghijkl_mnop",
+    "glpat-abcdefghij0123456789",
+    "xoxb-123456789012-abcdefghijkl",
+    "AIzaSyA-abcdefghijklmnopqrstuvwxyz01234",
+    "ya29.a0AfH6SMBabcdefghijkl",
+    "hf_abcdefghijklmnopqrstuvwxyz",
+    "npm_abcdefghijklmnopqrstuvwxyz0123456789",
+    "fg_test_0123456789abcdef",
+    "fg_boot_Zm9vYmFyYmF6cXV4",
+    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "4111 1111 1111 1111",
+    "5500-0000-0000-0004",
+    "378282246310005",
+    "DE89 3704 0044 0532 0130 00",
+    "GB82WEST12345698765432",
+    "ada.lovelace+test@example.co.uk",
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nabc\n-----END RSA PRIVATE KEY-----",
+    "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA",
+]
+CONTAINERS = [
+    *("{}", "text before {} and after", "url=https://example.com/x?a=1&b={}", '{{"inner": "{}"}}', '[1, "{}"]'),
+    *('"{{\\"deep\\": \\"{}\\"}}"', "a,b,{},c", "<xml>{}</xml>", "line one\n{}\nline three", "({})"),
+]  # fmt: skip
+
+
+def text_of(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
+def test_what_stands_behind_a_secret_name_is_replaced_at_any_depth(name: str) -> None:
+    kept = redactor.value({"a": [{"b": {name: "hunter2-canary", "other": 1}}]})
+
+    assert "hunter2" not in text_of(kept)
+    assert kept["a"][0]["b"]["other"] == 1
+
+
+@pytest.mark.parametrize("name", OPEN_NAMES)
+def test_counts_and_harmless_names_survive(name: str) -> None:
+    body = {name: 1000, "list": [{name: 7}]}
+
+    assert redactor.value(body) == body
+    if secrecy_of(name) is Secrecy.OPEN:
+        assert redactor.value({name: "plain words"}) == {name: "plain words"}
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_a_secret_is_known_by_its_looks_wherever_it_stands(secret: str, container: str) -> None:
+    written = secret.replace("\n", "\\n") if container.startswith(("{{", "[", '"')) else secret
+    text = container.format(written)
+    kept = text_of(redactor.value({"note": text, "list": [text]}))
+    fragments = [
+        part for part in re.split(r"[\s\\n]+", secret) if len(part) >= 10 and "BEGIN" not in part and "KEY" not in part
+    ]
+
+    assert secret not in kept
+    assert [part for part in fragments if part in kept] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Authorization: Bearer abcdef123456", "Authorization: [redacted]"),
+        ("Authorization: Basic dXNlcjpwYXNz", "Authorization: [redacted]"),
+        ("send Bearer abcdef123456 with it", "send Bearer [redacted] with it"),
+        ("Basic information about it", "Basic information about it"),
+        ("use Basic dXNlcjpwYXNzd29yZA== here", "use Basic [redacted] here"),
+        ("Cookie: a=b; sid=c", "Cookie: [redacted]"),
+        ("https://user:pa55@host/x", "https://[redacted]@host/x"),
+        ("postgresql://app:s3cret@db:5432/x?sslmode=require", "postgresql://[redacted]@db:5432/x?sslmode=require"),
+        ("/x?api_key=abc&page=2&token=def#top", "/x?api_key=[redacted]&page=2&token=[redacted]"),
+        ("/x?password%3Dabc&page=2", "/x?password%3D[redacted]&page=2"),
+        ("max_tokens=1000&n=1", "max_tokens=1000&n=1"),
+        ("password: 'two words', next", "password: '[redacted]', next"),
+        ('err {"password": "a \\" b", "n": 1}', 'err {"password": "[redacted]", "n": 1}'),
+        ('log: {\\"secret\\": \\"x y\\", \\"n\\": 1}', 'log: {\\"secret\\": \\"[redacted]\\", \\"n\\": 1}'),
+        ("The password is long. It was 1700000000000 ms.", "The password is long. It was 1700000000000 ms."),
+        ("id 507f1f77bcf86cd799439011, 550e8400-e29b-41d4-a716-446655440000", None),
+        ("card 4111111111111112 fails the check", None),
+        ("5 @ 3 EUR, see @home", None),
+    ],
+)
+def test_texts(text: str, kept: str | None) -> None:
+    assert redactor.text(text) == (text if kept is None else kept)
+
+
+def test_headers_cookies_pairs_and_numbers() -> None:
+    body = {
+        "headers": [["Authorization", "Bearer abc"], ["accept", "*/*"], {"name": "Cookie", "value": "a=b"}],
+        "pan": 4111111111111111,
+        "pin": 1234,
+        "number": 4111111111111111,
+        "has_password": True,
+        "password": None,
+        "usage": {"completion_tokens_details": {"reasoning_tokens": 5}},
+        "sk-abcdefghijklmnopqrstuv": 1,
+    }
+    kept = redactor.value(body)
+
+    assert kept["headers"] == [["Authorization", REDACTED], ["accept", "*/*"], {"name": "Cookie", "value": REDACTED}]
+    assert (kept["pan"], kept["pin"], kept["number"]) == (REDACTED, REDACTED, "[redacted:card]")
+    assert (kept["has_password"], kept["password"]) == (True, None)
+    assert kept["usage"] == body["usage"]
+    assert "sk-abcdef" not in text_of(kept)
+
+
+def test_e_mails_by_policy() -> None:
+    text = "write to ada@example.com"
+
+    assert Redactor(with_emails=False).text(text) == text
+    assert redactor.text(text) == "write to [redacted:email]"
+
+
+def test_a_host_adds_patterns_and_names() -> None:
+    own = SecretPattern("case", ("case-",), re.compile(r"CASE-\d+"), "[case]")
+
+    def secrecy(name: str) -> Secrecy:
+        return Secrecy.ALL if name == "diagnosis" else secrecy_of(name)
+
+    kept = Redactor(extra_patterns=[own], secrecy=secrecy).value({"note": "see CASE-77", "diagnosis": "x", "pwd": "y"})
+
+    assert kept == {"note": "see [case]", "diagnosis": REDACTED, "pwd": REDACTED}
+
+
+def test_sizes_depth_and_cycles_are_bounded() -> None:
+    cyclic: dict[str, Any] = {"a": 1}
+    cyclic["self"] = [cyclic]
+    deep: Any = "x"
+    for _ in range(500):
+        deep = [deep]
+    long = redactor.value({"t": "a b " * 100_000, "l": list(range(100_000)), "m": {str(n): n for n in range(10_000)}})
+
+    assert redactor.value(cyclic) == {"a": 1, "self": ["[circular]"]}
+    assert "[too deep]" in text_of(redactor.value(deep))
+    assert len(long["t"]) < 17_000
+    assert len(long["l"]) <= 2_001
+    assert len(long["m"]) <= 2_001
+    assert "sk-" not in redactor.text("x" * 16_380 + " sk-abcdefghijklmnopqrstuvwxyz")
+
+
+class Hostile:
+    """An object that answers every question with an exception."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("canary-in-error")
+
+    __repr__ = __str__
+
+    def __hash__(self) -> int:
+        return 1
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("canary-in-error")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Hostile(), [Hostile()], {"a": Hostile()}, {Hostile(): 1}, b"bytes", {1, 2}, float("nan"), Decimal("NaN"), object],
+)
+def test_it_never_raises_and_writes_json(value: Any) -> None:
+    json.dumps(redactor.value({"x": value}), default=str)
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.decimals()
+    | st.text()
+    | st.binary()
+    | st.sampled_from(SECRETS),
+    lambda inner: (
+        st.lists(inner, max_size=5)
+        | st.dictionaries(st.text(max_size=12) | st.sampled_from(SECRET_NAMES + OPEN_NAMES), inner, max_size=5)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(json_values)
+def test_any_value_is_redacted_without_an_error_and_redacting_again_changes_nothing(value: Any) -> None:
+    """`faregate bench redaction --fuzz` tries more."""
+    once = redactor.value(value)
+    kept = text_of(once)
+
+    assert text_of(redactor.value(once)) == kept
+    assert [secret for secret in SECRETS[:18] if secret in kept] == []
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet="ab:= \"'\\{}[]@/.?&%-_0123456789\npasswordtokeny", max_size=400))
+def test_any_text_is_redacted_without_an_error(text: str) -> None:
+    assert isinstance(redactor.text(text), str)
+
+
+def test_names_are_told_from_credentials() -> None:
+    assert [text for text in SECRETS[:4] if not looks_like_credential(text)] == []
+    assert not any(
+        map(looks_like_credential, ["507f1f77bcf86cd799439011", "ada@example.com", "4111111111111111", "k-1", None])
+    )

@@ -1,0 +1,98 @@
+"""Months are made ahead, archived before they are dropped, and come back; features may keep their logs for less."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from faregate.core.clock import FixedClock
+from faregate.core.database import Database
+from faregate.core.errors import ConfigurationError, FaregateError
+from faregate.core.partitions import Month
+from faregate.core.settings import load_settings
+from faregate.core.subjects import Subjects
+from faregate.feature_log.container import FeatureLogContainer
+from faregate.feature_log.values import FeatureNames, LogEntry, LogFilter
+
+
+@pytest.fixture
+def container(database: Database, subjects: Subjects, clock: FixedClock, tmp_path: Path) -> FeatureLogContainer:
+    settings = load_settings(database_url=database.url, log_retention_days=60, log_archive_dir=tmp_path)
+    return FeatureLogContainer(settings=settings, database=database, subjects=subjects, clock=clock)
+
+
+async def record(container: FeatureLogContainer, feature: str, *times: datetime) -> None:
+    entries = [LogEntry("ada", FeatureNames(None, feature), "GET", 200, "success", time=time) for time in times]
+    assert not [o for o in await container.service().record(entries) if isinstance(o, FaregateError)]
+
+
+async def count(container: FeatureLogContainer, feature: str | None = None) -> int:
+    return len((await container.service().find(LogFilter(feature=feature), limit=1000)).logs)
+
+
+async def test_months_are_there_before_they_begin(container: FeatureLogContainer, database: Database) -> None:
+    await container.retention().sweep()
+    async with database.transaction() as session:
+        months = await container.partitions().attached(session)
+
+    assert list(map(str, months)) == ["2026-11", "2026-12", "2027-01"]
+
+
+async def test_a_month_is_archived_dropped_and_restored_for_a_while(
+    container: FeatureLogContainer, clock: FixedClock
+) -> None:
+    days = [datetime(2026, month, day, 8, tzinfo=UTC) for month in (10, 11) for day in range(1, 21)]
+    await record(container, "chat", *days)
+    await container.retention().sweep()
+    kept = await count(container)
+    clock.advance(days=45)
+    await container.retention().sweep()
+    await container.retention().sweep()
+    dropped = await count(container)
+    manifest = await container.retention().restore(Month(2026, 10))
+    await container.retention().sweep()
+    restored = await count(container)
+    clock.advance(days=31)
+    await container.retention().sweep()
+
+    assert (kept, dropped, restored, manifest.rows) == (40, 20, 40, 20)
+    assert await count(container) == 0
+
+
+async def test_a_feature_may_keep_its_logs_for_less_or_for_longer(
+    container: FeatureLogContainer, clock: FixedClock
+) -> None:
+    now = clock.now()
+    await record(container, "short", *(now - timedelta(days=n) for n in range(20)))
+    await record(container, "other", *(now - timedelta(days=n) for n in range(20)))
+    await container.retention().set_days("short", 7)
+    await container.retention().sweep()
+    await container.retention().set_days("long", 1000)
+    clock.advance(days=200)
+    await container.retention().sweep()
+
+    assert (await count(container, "short"), await count(container, "other")) == (0, 20)
+    await container.retention().set_days("long", None)
+    assert await container.retention().days() == {"short": 7}
+
+
+async def test_without_an_archive_nothing_is_dropped(database: Database, subjects: Subjects, clock: FixedClock) -> None:
+    settings = load_settings(database_url=database.url, log_retention_days=60)
+    container = FeatureLogContainer(settings=settings, database=database, subjects=subjects, clock=clock)
+    await record(container, "chat", clock.now())
+    clock.advance(days=500)
+    await container.retention().sweep()
+
+    assert await count(container) == 1
+    with pytest.raises(ConfigurationError, match="FAREGATE_LOG_ARCHIVE_DIR"):
+        await container.retention().archive(Month(2026, 11))
+
+
+async def test_digests_are_forgotten_when_their_time_is_over(
+    container: FeatureLogContainer, clock: FixedClock, database: Database
+) -> None:
+    await record(container, "chat", clock.now())
+    clock.advance(hours=25)
+    await container.retention().sweep()
+    async with database.transaction() as session:
+        assert list(await database.rows(session, "select 1 from faregate.feature_log_key")) == []

@@ -1,0 +1,178 @@
+"""Hand-made abuse on a real socket: refused early, others served meanwhile, memory within +64 MB."""
+
+import asyncio
+import gzip
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from faregate.gateway import body as reading
+from support.apps import KEY, Gateway
+from support.gateways import start_gateway
+
+PATH = "/api/wallets/ada/grants"
+HEAD = f"POST {PATH} HTTP/1.1\r\nhost: x\r\nx-server-api-key: {KEY}\r\ncontent-type: application/json\r\n"
+
+
+@dataclass
+class Served:
+    """A gateway in a process of its own."""
+
+    url: str
+    pid: int
+
+    @property
+    def memory_mb(self) -> float:
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+    def start_measuring(self) -> float:
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+        return self.memory_mb
+
+    async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", httpx2.URL(self.url).port, limit=1 << 20)
+
+    async def healthy(self) -> bool:
+        async with httpx2.AsyncClient() as http:
+            return (await http.get(f"{self.url}/readyz", timeout=10)).status_code == 200
+
+
+@pytest.fixture
+async def served(database_url: str) -> AsyncIterator[Served]:
+    process, url = await start_gateway(database_url)
+    yield Served(url, process.pid)
+    process.send_signal(signal.SIGTERM)
+    await process.wait()
+
+
+async def pour(writer: asyncio.StreamWriter, chunk: bytes, times: int) -> int:
+    """Write until the other side hangs up; return how often that went well."""
+    for sent in range(times):
+        try:
+            writer.write(chunk)
+            await writer.drain()
+        except (ConnectionError, OSError):
+            return sent
+    return times
+
+
+async def test_floods_are_refused_and_memory_stays(served: Served) -> None:
+    """A 10 GB chunked body, 100 MB of headers, one header of 100 MB, and 300 slow bodies at once."""
+    assert await served.healthy()
+    before = served.start_measuring()
+
+    reader, writer = await served.open()
+    writer.write(f"{HEAD}transfer-encoding: chunked\r\n\r\n".encode())
+    piece = b"10000\r\n" + b" " * 65536 + b"\r\n"
+    poured = asyncio.create_task(pour(writer, piece, 10 * 1024**3 // 65536))
+    answer = await asyncio.wait_for(reader.read(4096), 20)
+    writer.close()
+    sent = await asyncio.wait_for(poured, 20)
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert sent < 1600, "it went on reading far beyond the limit"
+
+    for chunk in (b"x-flood: " + b"y" * 1000 + b"\r\n", b"z" * 65536):
+        reader, writer = await served.open()
+        writer.write(b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-big: ")
+        sent = await pour(writer, chunk, 100 * 1024**2 // len(chunk))
+        writer.close()
+        assert sent * len(chunk) < 32 * 1024**2, "it went on reading headers"
+
+    slow = [await served.open() for _ in range(300)]
+    for _, writer in slow:
+        writer.write(f"{HEAD}content-length: 1000\r\n\r\n{{".encode())
+    assert await served.healthy()
+    for _, writer in slow:
+        writer.close()
+
+    assert served.memory_mb - before < 64
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        pytest.param(b"[" * 100_000 + b"]" * 100_000, {}, 400, id="depth"),
+        pytest.param(b'{"a":' * 100_000, {}, 400, id="depth of objects"),
+        pytest.param(b'{"credits": 1, "credits": 2}', {}, 400, id="duplicate key"),
+        pytest.param(b'{"credits": NaN}', {}, 400, id="NaN"),
+        pytest.param(b'{"credits": ' + b"9" * 500_000 + b"}", {}, 400, id="digits"),
+        pytest.param(b'{"credits": 1e999999999}', {}, 422, id="exponent"),
+        pytest.param(b"\xff\xfe{}", {}, 400, id="not UTF-8"),
+        pytest.param('{"reason": "ä"}'.encode("utf-16"), {}, 400, id="UTF-16"),
+        pytest.param(b'{"reason": "\\u0000"}', {}, 400, id="NUL"),
+        pytest.param(b'{"reason": "\\ud800"}', {}, 400, id="half a pair"),
+        pytest.param(b"", {}, 400, id="empty"),
+        pytest.param(b"{}", {"content-type": "application/json; charset=latin-1"}, 415, id="charset"),
+        pytest.param(b"a=b", {"content-type": "application/x-www-form-urlencoded"}, 415, id="form"),
+        pytest.param(gzip.compress(b" " * 10_000_000), {"content-encoding": "gzip"}, 415, id="gzip bomb"),
+        pytest.param(b" " * (1024 * 1024 + 1), {}, 413, id="too large"),
+        pytest.param(b"[" + b"{}," * 1001 + b"{}]", {}, 422, id="items"),
+    ],
+)
+async def test_a_body_made_to_break_something_is_refused(
+    gateway: Gateway, content: bytes, headers: dict[str, str], status: int
+) -> None:
+    refused = await gateway.call("POST", PATH, content, headers=headers)
+
+    assert (refused.status, refused.body["success"]) == (status, False)
+    assert (await gateway.get("/api/wallets/ada")).status == 404
+
+
+async def test_a_body_that_comes_too_slowly_is_given_up(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_CHUNK_SECONDS", 0.05)
+
+    async def drip() -> AsyncIterator[bytes]:
+        yield b'{"credits":'
+        await asyncio.sleep(0.5)
+        yield b"5}"
+
+    async def receive() -> dict[str, object]:
+        try:
+            return {"type": "http.request", "body": await anext(dripping), "more_body": True}
+        except StopAsyncIteration:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+    dripping = drip()
+    sent: list[dict[str, object]] = []
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    headers = [(b"x-server-api-key", KEY.encode()), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": PATH, "headers": headers, "query_string": b"", "client": None}
+    await gateway.app(scope, receive, send)  # type: ignore[arg-type]
+
+    assert sent[0]["status"] == 408
+
+
+async def test_nothing_internal_is_told_whatever_breaks(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faults on each dependency: no SQL, no path, no stack, no address in any answer."""
+    from faregate.core.database import Database
+
+    faults = [
+        OSError("/var/lib/secret: permission denied"),
+        RuntimeError('Traceback (most recent call last): File "/usr/lib/secret.py"'),
+        ValueError("select secret from faregate.wallet where password = 'hunter2' at 10.1.2.3:5432"),
+    ]
+    calls = [("GET", "/api/wallets/ada", None), ("GET", "/api/usage", None), ("GET", "/api/keys", None),
+             ("POST", PATH, {"credits": 1, "source": "bonus"}), ("GET", "/api/audit", None),
+             ("PUT", "/api/wallets/ada", {"plan": "x"}), ("GET", "/readyz", None)]  # fmt: skip
+    for fault in faults:
+
+        async def broken(*_: object, _fault: Exception = fault, **__: object) -> None:
+            raise _fault
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Database, "rows", broken)
+            for method, path, content in calls:
+                answer = await gateway.call(method, path, content)
+                assert answer.status >= 500
+                told = str(answer.body).lower()
+                assert not any(
+                    word in told for word in ("secret", "hunter2", "traceback", "10.1.2.3", "select ", "/usr", "/var")
+                )

@@ -1,0 +1,116 @@
+"""Usage events in all forms over HTTP, and analytics in the names of the wire contract."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from faregate.core import exact_json
+from support.apps import Gateway
+
+
+def event(number: int, **more: Any) -> dict[str, Any]:
+    return {"id": f"e{number}", "source": "test", "user_id": "anna", "service": "chat", **more}
+
+
+async def send(gateway: Gateway, body: Any, kind: str = "application/json") -> dict[str, Any]:
+    answer = await gateway.call("POST", "/api/usage-events", body, headers={"content-type": kind})
+    assert answer.status == 202, answer.body
+    data: dict[str, Any] = answer.data
+    return data
+
+
+async def test_one_event_an_array_lines_and_cloud_events(gateway: Gateway) -> None:
+    cloud = {
+        "specversion": "1.0",
+        "id": "c1",
+        "source": "/app",
+        "type": "chat",
+        "subject": "bob",
+        "data": {"credits": 1},
+    }
+    lines = b"\n".join([*(exact_json.dumps(event(n)) for n in range(3, 9)), b"", b"{broken", b'{"user_id":"anna"}'])
+
+    assert await send(gateway, event(1)) == {"accepted": 1, "duplicates": 0, "rejected": []}
+    assert (await send(gateway, [event(1), event(2), event(9, status=1)]))["accepted"] == 1
+    in_lines = await send(gateway, lines, "application/x-ndjson")
+    assert (in_lines["accepted"], [item["index"] for item in in_lines["rejected"]]) == (6, [6, 7])
+    assert (await send(gateway, cloud, "application/cloudevents+json"))["accepted"] == 1
+    assert (await send(gateway, [cloud, {**cloud, "id": "c2"}], "application/cloudevents-batch+json")) == {
+        "accepted": 1,
+        "duplicates": 1,
+        "rejected": [],
+    }
+    metrics = (await gateway.get("/api/analytics/metrics")).data
+    assert (metrics["totalRequests"], metrics["totalCredits"], metrics["uniqueUsers"]) == (10, 2, 2)
+
+
+async def test_fate_and_corrections(gateway: Gateway) -> None:
+    await send(gateway, [event(1, credits=Decimal("0.25")), event(2, status=1)])
+
+    fate = await gateway.get("/api/usage-events/fate?source=test&id=e1")
+    rejected = await gateway.get("/api/usage-events/fate?source=test&id=e2")
+    voided = await gateway.post("/api/usage-events/corrections", {"source": "test", "id": "e1", "action": "void"})
+    unknown = await gateway.get("/api/usage-events/fate?source=test&id=e3")
+    wrong = await gateway.post("/api/usage-events/corrections", {"source": "test", "id": "e1", "action": "replace"})
+
+    assert (fate.data["status"], fate.data["event"]["credits"]) == ("counted", Decimal("0.25"))
+    assert rejected.data["status"] == "rejected"
+    assert (voided.data["status"], voided.data["corrections"][0]["action"]) == ("voided", "voided")
+    assert (unknown.status, unknown.error["code"]) == (404, "unknown_event")
+    assert wrong.status == 422
+
+
+async def test_a_settlement_is_in_the_next_answer(gateway: Gateway) -> None:
+    await gateway.grant("anna", 100)
+    await gateway.feature("ai_chat")
+    await gateway.start("anna", "ai_chat", usage_key="k1")
+    end = await gateway.end(
+        "anna",
+        "ai_chat",
+        usage_key="k1",
+        duration=1500,
+        usages=[{"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}],
+    )
+
+    dashboard = (await gateway.get("/api/analytics/dashboard?groupBy=day")).data
+    models = (await gateway.get("/api/analytics/models")).data
+    profit = (await gateway.get("/api/analytics/profitability")).data
+
+    overview = dashboard["overview"]
+    assert (overview["totalRequests"], overview["totalTokens"]) == (1, 1100)
+    assert overview["totalCredits"] == overview["chargedCredits"] == end.data["charged"]
+    assert overview["averageResponseTime"] == 1500
+    assert (models[0]["model"], models[0]["provider"], models[0]["requests"]) == ("gpt-4o", "openai", 1)
+    assert dashboard["topUsers"][0]["userId"] == "anna"
+    assert sum(point["requests"] for point in dashboard["timeSeries"]) == 1
+    assert profit[0]["feature"] == "ai_chat"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["services", "models", "timeseries?groupBy=week", "users/top?by=cost&limit=5", "stats?meter=api", "trends?of=credits",
+     "peaks?groupBy=day", "distribution?by=hour", "distribution?by=country", "profitability", "dashboard"],
+)  # fmt: skip
+async def test_every_question_has_an_answer_also_when_nothing_happened(gateway: Gateway, path: str) -> None:
+    assert (await gateway.get(f"/api/analytics/{path}")).status == 200
+
+
+async def test_statistics_of_a_meter_are_exact(gateway: Gateway) -> None:
+    await send(gateway, [{"user_id": "anna", "meter": "storage", "quantity": n} for n in range(1, 101)])
+
+    stats = (await gateway.get("/api/analytics/stats?meter=storage")).data
+
+    assert stats == {
+        "meter": "storage", "count": 100, "sum": 5050, "average": Decimal("50.5"), "median": 50, "p95": 95, "p99": 99,
+    }  # fmt: skip
+
+
+async def test_a_wrong_question_names_the_field(gateway: Gateway) -> None:
+    for query, param in [
+        ("startDate=yesterday", "startDate"),
+        ("timezone=Mars", "timezone"),
+        ("status=fine", "status"),
+    ]:
+        answer = await gateway.get(f"/api/analytics/metrics?{query}")
+        assert (answer.status, answer.error["param"]) == (422, param)

@@ -1,0 +1,185 @@
+"""Usage as providers and frameworks report it, read as it comes."""
+
+from typing import Any
+
+import pytest
+from genai_prices.data_snapshot import get_snapshot
+
+from faregate.core.errors import InvalidError
+from faregate.usage.native import native_usage
+
+OPENAI_CHAT = {
+    "model": "gpt-4o",
+    "service_tier": "flex",
+    "choices": [{"message": {"content": "secret"}}],
+    "usage": {
+        "prompt_tokens": 1000,
+        "completion_tokens": 300,
+        "total_tokens": 1300,
+        "prompt_tokens_details": {"cached_tokens": 800, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 200},
+    },
+}
+OPENAI_RESPONSES = {
+    "object": "response",
+    "model": "gpt-5",
+    "usage": {
+        "input_tokens": 1000,
+        "input_tokens_details": {"cached_tokens": 800},
+        "output_tokens": 300,
+        "output_tokens_details": {"reasoning_tokens": 200},
+    },
+}
+ANTHROPIC = {
+    "model": "claude-sonnet-4-5",
+    "usage": {
+        "input_tokens": 10,
+        "cache_creation_input_tokens": 50,
+        "cache_read_input_tokens": 100,
+        "cache_creation": {"ephemeral_5m_input_tokens": 30, "ephemeral_1h_input_tokens": 20},
+        "output_tokens": 7,
+        "server_tool_use": {"web_search_requests": 2},
+        "service_tier": "standard",
+    },
+}
+GEMINI = {
+    "modelVersion": "gemini-2.5-pro",
+    "usageMetadata": {
+        "promptTokenCount": 1000,
+        "candidatesTokenCount": 100,
+        "thoughtsTokenCount": 200,
+        "cachedContentTokenCount": 600,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 900}, {"modality": "AUDIO", "tokenCount": 100}],
+    },
+}
+BEDROCK = {"usage": {"inputTokens": 10, "outputTokens": 7, "cacheReadInputTokens": 100, "cacheWriteInputTokens": 50}}
+LITELLM = {
+    "model": "claude-sonnet-4-5",
+    "custom_llm_provider": "anthropic",
+    "response_cost": 0,
+    "usage": {
+        "prompt_tokens": 160,
+        "completion_tokens": 7,
+        "prompt_tokens_details": {"cached_tokens": 100},
+        "cache_read_input_tokens": 100,
+        "cache_creation_input_tokens": 50,
+    },
+}
+LANGCHAIN = {
+    "response_metadata": {"model_name": "gpt-4o"},
+    "usage_metadata": {
+        "input_tokens": 1000,
+        "output_tokens": 300,
+        "total_tokens": 1300,
+        "input_token_details": {"cache_read": 800, "cache_creation": 50},
+        "output_token_details": {"reasoning": 200},
+    },
+}
+PYDANTIC_AI = {
+    "input_tokens": 1000,
+    "output_tokens": 300,
+    "cache_read_tokens": 800,
+    "details": {"reasoning_tokens": 200},
+}
+OTEL_NEW = {
+    "gen_ai.provider.name": "openai",
+    "gen_ai.response.model": "gpt-4o",
+    "gen_ai.usage.input_tokens": 1000,
+    "gen_ai.usage.output_tokens": 300,
+    "gen_ai.usage.cache_read.input_tokens": 800,
+    "gen_ai.usage.cache_write.input_tokens": 50,
+}
+OTEL_OLD = {
+    "gen_ai.system": "openai",
+    "gen_ai.request.model": "gpt-4o",
+    "gen_ai.usage.prompt_tokens": 1000,
+    "gen_ai.usage.completion_tokens": 300,
+    "gen_ai.usage.cache_creation.input_tokens": 50,
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "read", "written", "cached", "made", "reasoning"),
+    [
+        (OPENAI_CHAT, 1000, 300, 800, None, 200),
+        (OPENAI_CHAT["usage"], 1000, 300, 800, None, 200),
+        (OPENAI_RESPONSES, 1000, 300, 800, None, 200),
+        (ANTHROPIC, 160, 7, 100, 50, None),
+        (ANTHROPIC["usage"], 160, 7, 100, 50, None),
+        (GEMINI, 1000, 300, 600, None, 200),
+        (BEDROCK, 160, 7, 100, 50, None),
+        (LITELLM, 160, 7, 100, 50, None),
+        (LANGCHAIN, 1000, 300, 800, 50, 200),
+        (PYDANTIC_AI, 1000, 300, 800, None, 200),
+        (OTEL_NEW, 1000, 300, 800, 50, None),
+        (OTEL_OLD, 1000, 300, None, 50, None),
+    ],
+)
+def test_every_form_becomes_totals_with_parts(
+    body: Any, read: int, written: int, cached: int | None, made: int | None, reasoning: int | None
+) -> None:
+    tokens = native_usage(body, model="gpt-4o").tokens
+    get = tokens.get
+
+    assert (get("input_tokens"), get("output_tokens")) == (read, written)
+    assert (get("cache_read_tokens"), get("cache_write_tokens")) == (cached, made)
+    assert get("output_reasoning_tokens") == reasoning
+
+
+@pytest.mark.parametrize(
+    ("body", "provider", "flavour"),
+    [
+        (OPENAI_CHAT, "openai", "chat"),
+        (OPENAI_RESPONSES, "openai", "responses"),
+        (ANTHROPIC, "anthropic", "default"),
+        (GEMINI, "google", "default"),
+    ],
+)
+def test_genai_prices_reads_the_same_totals_and_parts(body: Any, provider: str, flavour: str) -> None:
+    theirs = get_snapshot().extract_usage(body, provider_id=provider, api_flavor=flavour).usage._reported_values()
+    ours = native_usage(body).tokens
+    left_out = {"input_text_tokens", "cache_write_5m_tokens"}
+
+    assert ours == {name: count for name, count in theirs.items() if count and name not in left_out}
+
+
+def test_model_provider_and_tier_are_read_and_the_caller_wins() -> None:
+    found = native_usage(OPENAI_CHAT)
+    telling = native_usage(OTEL_NEW)
+    named = native_usage(ANTHROPIC, model="mine", provider="aws", service_tier="batch")
+
+    assert (found.model, found.service_tier) == ("gpt-4o", "flex")
+    assert (telling.model, telling.provider) == ("gpt-4o", "openai")
+    assert (named.model, named.provider, named.service_tier) == ("mine", "aws", "batch")
+    assert native_usage(GEMINI).model == "gemini-2.5-pro"
+    assert native_usage(LANGCHAIN).model == "gpt-4o"
+
+
+def test_what_is_kept_for_audit_is_usage_and_nothing_that_was_said() -> None:
+    payload = {"model": "m", "prompt_tokens": 1, "completion_tokens": 2, "messages": ["secret"], "id": "secret"}
+
+    assert native_usage(payload).raw == {"prompt_tokens": 1, "completion_tokens": 2}
+
+
+def test_counts_that_contradict_each_other_are_kept_and_flagged() -> None:
+    found = native_usage(
+        {"model": "gpt-4o", "usage": {"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 9}}}
+    )
+
+    assert found.inconsistent
+    assert found.tokens == {"input_tokens": 5, "cache_read_tokens": 9}
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ({"model": "m"}, "no token counts of a known form"),
+        ({"usage": {"prompt_tokens": 1}}, "ai_model is required"),
+        ({"model": "m", "usage": {"prompt_tokens": -1}}, "must be a whole number"),
+        ({"model": "m", "usage": {"prompt_tokens": "5"}}, "must be a whole number"),
+        ({"model": "m", "usage": {"prompt_tokens": True}}, "must be a whole number"),
+    ],
+)
+def test_what_is_no_usage_is_refused(body: Any, problem: str) -> None:
+    with pytest.raises(InvalidError, match=problem):
+        native_usage(body)
