@@ -104,6 +104,18 @@ def rabbitmq_server() -> Iterator[RabbitServer]:
 
 
 @pytest.fixture
+def fragile_rabbitmq() -> Iterator[RabbitServer]:
+    """A RabbitMQ of this one test, which may stop, freeze and break it: what it leaves behind meets nobody else."""
+    require_rabbitmq()
+    server = RabbitServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
 async def broker_url(rabbitmq_server: RabbitServer) -> str:
     """The address of a RabbitMQ without any of our queues."""
     await delete_queues(rabbitmq_server.url)
