@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from faregate.core.database import Database
@@ -101,6 +102,15 @@ def rabbitmq_server() -> Iterator[RabbitServer]:
         yield server
     finally:
         server.remove()
+
+
+@pytest.fixture(autouse=True)
+def _logs_go_nowhere_afterwards() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    """A test that sets up logging writes to its own captured streams, which are closed when it is over."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+        logging.basicConfig(handlers=[logging.NullHandler()], force=True)
 
 
 @pytest.fixture

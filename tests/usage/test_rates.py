@@ -38,9 +38,9 @@ MODELS = [named for named in ours.models() if _is_known(*named)]
 DIRECTED_SECONDS = {"input_audio_seconds", "output_audio_seconds"}
 """Parts of `audio_seconds` that no provider reports without it; by themselves they are parked as contradictory."""
 
-counts = st.dictionaries(st.sampled_from([name for name in COUNTS if name not in DIRECTED_SECONDS]), st.integers(1, 400_000), max_size=6).map(
-    lambda drawn: {**drawn, "input_tokens": drawn.get("input_tokens", 0) + 200_000}
-)
+counts = st.dictionaries(
+    st.sampled_from([name for name in COUNTS if name not in DIRECTED_SECONDS]), st.integers(1, 400_000), max_size=6
+).map(lambda drawn: {**drawn, "input_tokens": drawn.get("input_tokens", 0) + 200_000})
 moments = st.datetimes(datetime(2023, 1, 1), datetime(2027, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC))
 tiers = st.sampled_from([None, "flex", "priority", "batch", "fast", "unheard-of"])
 
