@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from faregate.core.credits import to_micros
-from faregate.core.fields import Body, Credits, ExternalId, LooseBody, Moment, Text
+from faregate.core.fields import Body, Credits, ExternalId, LooseBody, Moment, Note
 from faregate.credit.accounting import Statement
 from faregate.credit.bookkeeping import LimitBounds
 from faregate.credit.limiting import SpendingLimit
@@ -35,7 +35,7 @@ __all__ = [
     "statement_answer",
 ]
 
-Reason = Annotated[Text, Field(min_length=1)]
+Reason = Annotated[Note, Field(min_length=1)]
 Key = Annotated[ExternalId | None, Field(description="the same key makes one correction; else the Idempotency-Key")]
 
 
