@@ -26,6 +26,7 @@ K = TypeVar("K")
 
 _ALL = (Grain.QUARTER, Grain.HOUR, Grain.DAY, Grain.MONTH)
 _FROM_HOUR = _ALL[1:]
+_FROM_DAY = _ALL[2:]
 _DAYS = (Grain.DAY,)
 _WORDS = {"success", "error"}
 
@@ -88,7 +89,9 @@ class FactReader:
         self, session: AsyncSession, question: Question, percents: Sequence[int], *, exact: bool = False
     ) -> list[Decimal | None]:
         """Return percentiles of the latencies in milliseconds: at most 1 % off, or exact on demand."""
-        alone, coverage = await self._alone(session, question), cover(question.range, _ALL)
+        alone = await self._alone(session, question)
+        total = alone is not None and alone[0] is Dimension.TOTAL
+        coverage = cover(question.range, _FROM_HOUR if total else _FROM_DAY)  # no finer sketches are kept
         if exact or alone is None or coverage is None:
             counts = await self._raw.latencies(session, question)
             exactly = [percentile(counts, percent) for percent in percents]
