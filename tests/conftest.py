@@ -1,5 +1,6 @@
 """Real engines for the tests: one PostgreSQL per run, one cloned database per test."""
 
+import logging
 import os
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
