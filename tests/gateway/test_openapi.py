@@ -85,7 +85,7 @@ async def test_examples_are_accepted_and_answers_are_as_described(gateway: Gatew
                 p["name"]: str(UUID(int=7)) if p["schema"].get("format") == "uuid" else "someone"
                 for p in described["parameters"]
             }
-            address = re.sub(r"{(\w+)}", lambda match, ids=ids: ids[match[1]], path)
+            address = path.format_map(ids)
             query = "&".join(
                 f"{p['name']}={p['example']}" for p in described["parameters"] if p["in"] == "query" and p["required"]
             )

@@ -10,7 +10,7 @@ import pytest
 
 from faregate.core import exact_json
 from faregate.core.errors import EngineUnavailableError
-from faregate.core.interfaces import OutgoingMessage
+from faregate.core.interfaces import ITransport, OutgoingMessage
 from faregate.core.message_table import PostgresTransport
 from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
 from faregate.core.rabbitmq.transport import RabbitTransport
@@ -67,7 +67,7 @@ async def _reasons(transport: RabbitTransport, count: int) -> list[str]:
     return reasons
 
 
-async def _publish_until_stored(transport: RabbitTransport, messages: list[OutgoingMessage]) -> None:
+async def _publish_until_stored(transport: ITransport, messages: list[OutgoingMessage]) -> None:
     """What every publisher owes: not known to be stored means once more."""
     async with asyncio.timeout(40):
         while True:
