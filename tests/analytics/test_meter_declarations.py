@@ -7,6 +7,7 @@ import pytest
 from analytics.conftest import Lab
 
 from faregate.analytics.filters import Question, TimeRange
+from faregate.analytics.patterns import counted_as
 from faregate.core.errors import InvalidError, NotFoundError
 from faregate.usage.meters import BUILT_IN, Meter, in_unit_of
 
@@ -33,7 +34,8 @@ async def test_events_may_come_in_other_units(lab: Lab) -> None:
     )
 
     assert (report.accepted, len(report.rejected)) == (2, 1)
-    assert (await lab.analytics.patterns().stats(EVERYTHING, "bandwidth")).sum == Decimal("3.5")
+    question, amount = counted_as("bandwidth", EVERYTHING)
+    assert (await lab.analytics.patterns().stats(question, amount=amount)).total == Decimal("3.5")
 
 
 async def test_a_custom_meter_is_read_as_it_is_declared(lab: Lab) -> None:

@@ -33,6 +33,7 @@ async def test_what_is_recorded_is_asked_about_and_exported(desk: Desk, tmp_path
     one = await desk.type("usage", "record", "api", "4", "--user", "=ada@x", "--id", "k")
     bad = await desk.type("usage", "record", "api", "4", "--user", "ada", "--id", "k2")
     many = await desk.type("usage", "record", "--file", str(lines))
+    rebuilt = await desk.type("usage", "rollup", "--rebuild")
     stats = exact_json.loads((await desk.type("usage", "stats", "api", "-o", "json")).out.encode())
     peaks = list(csv.reader(io.StringIO((await desk.type("usage", "peaks", "api", "-o", "csv")).out)))
     trends = await desk.type("usage", "trends", "api")
@@ -40,11 +41,12 @@ async def test_what_is_recorded_is_asked_about_and_exported(desk: Desk, tmp_path
 
     assert (one.code, bad.code, many.code) == (1, 0, 1)
     assert "1 recorded, 0 known before, 1 rejected" in many.out
+    assert "2 events added to the sums" in rebuilt.out
     assert (stats["count"], stats["total"]) == (2, Decimal("6.5"))
     assert (peaks[0], peaks[1][1:]) == (["period", "total", "events"], ["6.5", "2"])
     assert "█" in trends.out
     (file,) = tmp_path.glob("usage-events_*.csv")
-    assert (exported.code, len(list(csv.DictReader(file.open())))) == (0, 2)
+    assert (exported.code, len(list(csv.DictReader(io.StringIO(file.read_text()))))) == (0, 2)
 
 
 async def test_an_export_to_standard_output_is_the_file_alone(desk: Desk) -> None:

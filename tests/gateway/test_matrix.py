@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from faregate.core import exact_json
 from faregate.gateway.auth import ALL_SCOPES, ROLE_SCOPES, Role, Scope
 from faregate.gateway.operation import Operation, operations_of
 from support.apps import Answer, Gateway, open_gateway, settings_for
@@ -98,6 +99,28 @@ async def test_two_users_never_meet(gateway: Gateway) -> None:
 
     assert {usage["user_id"] for usage in mine.data} == {"ada"}
     assert (wallet.data["owner_id"], wallet.data["balance"], path.status) == ("ada", 19, 200)
+
+
+@pytest.mark.parametrize("query", ["", "?userId=bela", "?user_id=bela", "?organizationId=acme", "?service=secret"])
+async def test_my_usage_never_shows_what_another_user_did(gateway: Gateway, query: str) -> None:
+    """Neither by default nor asked for, in no part of the answer: bela's service, model, tokens and credits are not there."""
+    bela = {"user_id": "bela", "service": "secret", "model": "m-secret", "input_tokens": 777, "credits": 5}
+    events = [bela | {"organization_id": "acme"}, {"user_id": "ada", "service": "chat", "credits": 1}]
+    sent = await gateway.post("/api/usage-events", events)
+    await gateway.container.analytics.container.roller().run()
+
+    answer = await gateway.call("GET", f"/api/analytics/my-usage{query}", headers=bearer("ada", role="user"))
+
+    shown = exact_json.dumps(answer.data if answer.status == 200 else answer.error).decode()
+    assert "m-secret" not in shown
+    assert "777" not in shown
+    assert (sent.data["accepted"], answer.status in {200, 403, 422}) == (2, True)
+    if not query:
+        assert (answer.data["overview"]["totalRequests"], answer.data["overview"]["totalCredits"]) == (1, 1)
+        assert [user["userId"] for user in answer.data["topUsers"]] == ["ada"]
+    elif answer.status == 200:
+        assert answer.data["overview"]["totalRequests"] <= 1
+        assert {user["userId"] for user in answer.data["topUsers"]} <= {"ada"}
 
 
 def test_roles_are_what_the_documents_say() -> None:

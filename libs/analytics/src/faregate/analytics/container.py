@@ -6,8 +6,6 @@ from faregate.analytics.archiving import EventArchive
 from faregate.analytics.exports.service import ExportService
 from faregate.analytics.facts import FactReader
 from faregate.analytics.hold_history import HoldHistory
-from faregate.analytics.meters.repository import MeterRepository
-from faregate.analytics.meters.service import MeterService
 from faregate.analytics.patterns import Patterns
 from faregate.analytics.raw_repository import RawRepository
 from faregate.analytics.rolling import Roller
@@ -24,7 +22,7 @@ __all__ = ["AnalyticsContainer"]
 
 class AnalyticsContainer(containers.DeclarativeContainer):
     """Needs `settings`, `database`, `subjects` and `clock`; exports `service`, `patterns`, `roller`, `hold_history`,
-    `archive`, `meters` and `exports`.
+    `archive` and `exports`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -46,9 +44,6 @@ class AnalyticsContainer(containers.DeclarativeContainer):
         directory=settings.provided.usage_archive_dir,
         keep_days=settings.provided.usage_retention_days,
         late_days=settings.provided.late_event_days,
-    )
-    meters: providers.Provider[MeterService] = providers.Singleton(
-        MeterService, database, providers.Singleton(MeterRepository, database)
     )
     exports: providers.Provider[ExportService] = providers.Singleton(ExportService, database, clock)
     service: providers.Provider[AnalyticsService] = providers.Singleton(AnalyticsService, database, facts, subjects)

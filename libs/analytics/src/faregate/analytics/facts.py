@@ -1,6 +1,6 @@
 """Answers to questions about facts: from the sums where they are kept, and from the facts themselves for the rest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
@@ -26,6 +26,7 @@ K = TypeVar("K")
 
 _ALL = (Grain.QUARTER, Grain.HOUR, Grain.DAY, Grain.MONTH)
 _FROM_HOUR = _ALL[1:]
+_FROM_DAY = _ALL[2:]
 _DAYS = (Grain.DAY,)
 _WORDS = {"success", "error"}
 
@@ -88,7 +89,9 @@ class FactReader:
         self, session: AsyncSession, question: Question, percents: Sequence[int], *, exact: bool = False
     ) -> list[Decimal | None]:
         """Return percentiles of the latencies in milliseconds: at most 1 % off, or exact on demand."""
-        alone, coverage = await self._alone(session, question), cover(question.range, _ALL)
+        alone = await self._alone(session, question)
+        total = alone is not None and alone[0] is Dimension.TOTAL
+        coverage = cover(question.range, _FROM_HOUR if total else _FROM_DAY)  # no finer sketches are kept
         if exact or alone is None or coverage is None:
             counts = await self._raw.latencies(session, question)
             exactly = [percentile(counts, percent) for percent in percents]
@@ -110,13 +113,18 @@ class FactReader:
         rest = await self._raw.active(session, question, unit, await self._rest(session, coverage))
         if any(facts <= 0 for users in rest.values() for facts in users.values()):
             return _counted(await self._raw.active(session, question, unit))  # a correction that is not rolled up yet
-        kept = await self._rollups.active(session, coverage, alone[0], alone[1] or "", unit, question.range.timezone)
-        for period, users in rest.items():
-            chunks = kept.setdefault(period, {})
-            for subject_id in users:
-                chunk, bit = divmod(subject_id, CHUNK_BITS)
-                chunks[chunk] = chunks.get(chunk, 0) | 1 << bit
-        return {period: sum(bits.bit_count() for bits in chunks.values()) for period, chunks in kept.items()}
+        dimension, value = alone[0], alone[1] or ""
+        if unit is None:
+            whole = await self._rollups.active(session, coverage, dimension, value)
+            return {None: _bits_with(whole, rest.get(None, {}))}
+        zone = question.range.timezone
+        found = await self._rollups.active_counts(session, coverage, dimension, value, unit, zone)
+        counts: dict[datetime | None, int] = dict(found.items())
+        periods = [period for period in rest if period is not None]
+        if periods:
+            kept = await self._rollups.active_in(session, coverage, dimension, value, unit, zone, periods)
+            counts |= {period: _bits_with(kept.get(period, {}), rest[period]) for period in periods}
+        return counts
 
     async def _alone(
         self, session: AsyncSession, question: Question, by: Sequence[str] = ()
@@ -163,3 +171,12 @@ def _standing(found: Mapping[Group, Measures]) -> dict[Group, Measures]:
 
 def _counted(found: Mapping[datetime | None, Mapping[int, int]]) -> dict[datetime | None, int]:
     return {period: sum(1 for facts in users.values() if facts > 0) for period, users in found.items()}
+
+
+def _bits_with(kept: Mapping[int, int], also: Iterable[int]) -> int:
+    """Return how many subjects are in the chunks `kept` or among `also`."""
+    chunks = dict(kept)
+    for subject_id in also:
+        chunk, bit = divmod(subject_id, CHUNK_BITS)
+        chunks[chunk] = chunks.get(chunk, 0) | 1 << bit
+    return sum(bits.bit_count() for bits in chunks.values())

@@ -45,7 +45,7 @@ class UsageRollup(TableModel, table=True):
     """Sums by quarter-hour, hour, day and month (`grain` 0 to 3) for each value of each dimension alone.
 
     An empty `value` stands for facts that name none; `detail` is the provider of a model. `bins` and `counts` are the
-    sketch of the latencies.
+    sketch of the latencies, in no order: of days and months, and of the hours of all facts together.
     """
 
     __table_args__: Any = (

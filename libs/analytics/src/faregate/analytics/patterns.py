@@ -4,33 +4,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, cast
 from zoneinfo import ZoneInfo
 
-from faregate.analytics.calendar import Unit
+from faregate.analytics.calendar import Unit, periods_of
 from faregate.analytics.filters import Question
 from faregate.analytics.raw_repository import RawRepository
 from faregate.analytics.service import AnalyticsService
-from faregate.analytics.statistics import percentile
 from faregate.analytics.values import Measures, Point
 from faregate.core.database import Database
 
-__all__ = ["Amount", "FeatureReturn", "HourOfDay", "MeterStats", "Patterns", "Trend", "amount_of"]
+__all__ = ["Amount", "FeatureReturn", "HourOfDay", "Patterns", "Stats", "Trend", "amount_of", "counted_as"]
 
 Amount = Literal["requests", "credits", "tokens", "cost", "quantity"]
+_MEASURES = {"requests", "credits", "tokens", "cost"}
 
 
 @dataclass(frozen=True, slots=True)
-class MeterStats:
-    """Statistics of the quantities that events of a meter named, exact."""
+class Stats:
+    """Statistics over single events, exact. Median and percentiles are values that occurred (the nearest rank)."""
 
-    meter: str
     count: int
-    sum: Decimal
+    total: Decimal
     average: Decimal | None
+    least: Decimal | None
     median: Decimal | None
     p95: Decimal | None
     p99: Decimal | None
+    most: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +73,13 @@ class Patterns:
         self._database = database
         self._credit_price_usd = credit_price_usd
 
-    async def stats(self, question: Question, meter: str) -> MeterStats:
-        """Return count, sum, average and percentiles (nearest rank) of a meter's quantities."""
-        asked = replace(question, filters=replace(question.filters, meter=meter))
+    async def stats(self, question: Question, *, amount: Amount = "quantity") -> Stats:
+        """Return the statistics of what single events counted; a meter's quantities if the question names one."""
         async with self._database.transaction(read_only=True) as session:
-            counts = await self._raw.quantities(session, asked)
-        total, number = sum((q * n for q, n in counts.items()), Decimal(0)), sum(counts.values())
-        average = (total / number).quantize(Decimal("0.000001")) if number > 0 else None
-        median, p95, p99 = (percentile(counts, percent) for percent in (50, 95, 99))
-        return MeterStats(meter, number, total, average, median, p95, p99)
+            row = await self._raw.statistics(session, question, amount)
+        average = round(row.average, 6) if row.average is not None else None
+        median, p95, p99 = row.ranks or (None, None, None)
+        return Stats(row.count, row.total, average, row.least, median, p95, p99, row.most)
 
     async def meter_value(self, question: Question, meter: str, aggregation: str = "sum") -> Decimal:
         """Return the value of a meter in the range: its `sum`, `count`, `max`, `unique` users or `latest` quantity."""
@@ -89,14 +88,15 @@ class Patterns:
             return await self._raw.meter_value(session, asked, aggregation)
 
     async def trends(self, question: Question, *, amount: Amount = "requests") -> Sequence[Trend]:
-        """Return each day beside the day before and the same weekday before; the days before the range are looked up."""
+        """Return each day that the range touches, as a whole, beside the day before and the same weekday before."""
+        first = periods_of(question.range, "day")[0]
         earlier = replace(question, range=replace(question.range, start=question.range.start - timedelta(days=8)))
         points = await self._analytics.series(earlier, "day")
         amounts = [amount_of(point.measures, amount) for point in points]
         return [
             Trend(point.period, amounts[n], _change(amounts, n, 1), _change(amounts, n, 7))
             for n, point in enumerate(points)
-            if point.period >= question.range.start
+            if point.period >= first
         ]
 
     async def peaks(
@@ -124,6 +124,13 @@ class Patterns:
     def _return(self, feature: str | None, measures: Measures) -> FeatureReturn:
         margin, cost = measures.margin_credits(self._credit_price_usd), measures.cost_usd / self._credit_price_usd
         return FeatureReturn(feature, measures, margin, (margin / cost).quantize(Decimal("0.0001")) if cost else None)
+
+
+def counted_as(name: str, question: Question) -> tuple[Question, Amount]:
+    """Return what to ask about `name`: `requests`, `tokens`, `credits`, `cost`, or the quantities of a meter of that name."""
+    if name in _MEASURES:
+        return question, cast("Amount", name)
+    return replace(question, filters=replace(question.filters, meter=name)), "quantity"
 
 
 def amount_of(measures: Measures, amount: Amount) -> Decimal:

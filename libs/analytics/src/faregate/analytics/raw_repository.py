@@ -24,6 +24,15 @@ __all__ = ["RawRepository", "measures_of"]
 
 Group = tuple[Any, ...]
 
+_AMOUNTS = {
+    "requests": ("e.requests::numeric", "e.requests <> 0"),
+    "tokens": ("(e.input_tokens + e.output_tokens)::numeric", "e.calls <> 0 or e.input_tokens + e.output_tokens <> 0"),
+    "credits": ("e.credits * 0.000001", "e.credits <> 0"),
+    "cost": ("e.cost * 0.000000000001", "e.cost is not null"),
+    "quantity": ("e.quantity", "e.quantity is not null"),
+}
+"""What one event counted, in its unit, and which events counted any."""
+
 
 class RawRepository:
     """Adds up facts of a question; with a `rest`, only those that prepared sums do not hold."""
@@ -80,14 +89,21 @@ class RawRepository:
         rows = await self._rows(session, sql, question, rest)
         return {row.value: row.number for row in rows}
 
-    async def quantities(self, session: AsyncSession, question: Question) -> dict[Decimal, int]:
-        """Return how many events named which quantity; what was taken back is not counted."""
+    async def statistics(self, session: AsyncSession, question: Question, amount: str) -> Any:
+        """Return `count`, `total`, `average`, `least`, `most` and `ranks` (median, p95, p99; nearest rank) of what single
+        events counted, exactly; what was taken back or replaced is not among them.
+        """
+        value, only = _AMOUNTS[amount]
         sql = f"""
-        select e.quantity * e.sign as value, sum(e.sign)::bigint as number from faregate.usage_event e
-        where {conditions(question.filters)} and e.quantity is not null group by 1
+        select count(*) as count, coalesce(sum(value), 0) as total, avg(value) as average, min(value) as least,
+          max(value) as most, percentile_disc(array[0.5, 0.95, 0.99]) within group (order by value) as ranks
+        from (
+          select {value} as value from faregate.usage_event e
+          where {conditions(question.filters)} and ({only}) and e.sign > 0 and not exists (
+            select from faregate.usage_correction c where c.event_key = e.event_key and c.version = e.version)
+        ) standing
         """  # noqa: S608
-        rows = await self._rows(session, sql, question, None)
-        return {Decimal(row.value): row.number for row in rows if row.number > 0}
+        return (await self._rows(session, sql, question, None))[0]
 
     async def meter_value(self, session: AsyncSession, question: Question, aggregation: str) -> Decimal:
         """Return a meter's value by `aggregation`: `sum`, `count`, `max`, `unique` (users) or `latest`; 0 for nothing."""

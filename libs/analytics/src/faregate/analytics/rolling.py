@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.analytics.rolling_sql import ADD, ADOPT, CLEAR, REPAIR_ACTIVE, STATE, WAITING
+from faregate.analytics.rolling_sql import ADD, ADOPT, CLEAR, PREPARE, REPAIR_ACTIVE, STATE, WAITING
 from faregate.core.database import Database
 from faregate.core.logging import get_logger
 from faregate.core.partitions import Partitions
@@ -67,7 +67,7 @@ class Roller:
         return await self.run()
 
     async def _run(self, session: AsyncSession) -> Rolled:
-        await self._database.rows(session, "set local statement_timeout = 0")
+        await self._database.rows(session, PREPARE)
         await self._database.rows(session, "select 1 from faregate.rollup_state where state_id = 1 for update")
         state = (await self._database.rows(session, STATE))[0]
         if state.from_tx > state.snapshot_max:

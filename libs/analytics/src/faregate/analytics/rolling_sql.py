@@ -3,13 +3,19 @@
 from faregate.analytics.models import CHUNK_BITS
 from faregate.analytics.statistics import GAMMA, ZERO_BIN
 
-__all__ = ["ADD", "ADOPT", "CLEAR", "REPAIR_ACTIVE", "STATE", "WAITING"]
+__all__ = ["ADD", "ADOPT", "CLEAR", "PREPARE", "REPAIR_ACTIVE", "STATE", "WAITING"]
 
 _NEW = """
 (e.tx >= :from_tx or e.tx = any(cast(:open_txs as bigint[])))
 and e.tx < :next_tx and not e.tx = any(cast(:next_open as bigint[]))
 """
 """What the old snapshot did not see and the new one does; statements of one run see more, so that they are told."""
+
+PREPARE = """
+select set_config('statement_timeout', '0', true), set_config('work_mem', '64MB', true), set_config('jit', 'off', true),
+  set_config('enable_mergejoin', 'off', true)
+"""
+"""Room to add up a batch in memory; and no plan that is good only for the few rows that are expected of a batch."""
 
 STATE = """
 select from_tx, open_txs, rolled_at, facts,
@@ -32,107 +38,155 @@ _BIN = (
 )
 
 _DIMENSIONS = """
-(values (0, '', '', b.requests), (1, b.service, '', b.requests), (2, b.model, coalesce(b.provider, ''), b.calls),
-  (3, coalesce(b.provider, ''), '', b.calls), (4, coalesce(b.feature, ''), '', b.requests),
-  (5, coalesce(b.organization::text, ''), '', b.requests), (6, coalesce(b.country, ''), '', b.requests),
-  (7, coalesce(b.device, ''), '', b.requests), (8, coalesce(b.status, ''), '', b.requests), (9, b.meter, '', b.requests))
-  as d (dimension, value, detail, weight)
+(values (0, ''), (1, b.service), (2, b.model), (3, coalesce(b.provider, '')), (4, coalesce(b.feature, '')),
+  (5, coalesce(b.organization::text, '')), (6, coalesce(b.country, '')), (7, coalesce(b.device, '')),
+  (8, coalesce(b.status, '')), (9, b.meter)) as d (dimension, value)
 """
-"""One row for each dimension of a fact; what counts as a request of a model or provider is a call."""
+"""One row for each dimension of a fact."""
+
+_NAMES = ("service", "model", "provider", "feature", "organization", "country", "device", "status", "meter")
+_KEYS = ", ".join(_NAMES)
+_DIMENSION = f"""
+case grouping({_KEYS}) when 511 then 0 when 255 then 1 when 319 then 2 when 383 then 2 when 447 then 3 when 479 then 4
+  when 495 then 5 when 503 then 6 when 507 then 7 when 509 then 8 else 9 end
+"""
+"""The dimension that a grouping set is about: of the nine names, in order, each that it leaves out is a bit."""
+
+_VALUE = f"coalesce({_KEYS}, '')"
+_DETAIL = "case when grouping(model) = 0 then coalesce(provider, '') else '' end"
+_NAMED = "(grouping(model) = 1 or model is not null) and (grouping(meter) = 1 or meter is not null)"
+"""A fact without a model or a meter is in no part of these; one without a country is in the part that has none."""
+
+
+def _each_dimension(*also: str, model: str = "model, provider") -> str:
+    """Return the grouping sets of every dimension alone beside the columns `also`: all of them take one pass."""
+    alone = ("", *(f", {model if name == 'model' else name}" for name in _NAMES))
+    sets = (f"({', '.join(also)}{names})" for names in alone)
+    return f"grouping sets ({', '.join(sets)})"
+
 
 _SUMS = (
     *("facts", "requests", "errors", "input_tokens", "output_tokens", "credits", "charged", "cost", "latency_sum"),
     *("latency_count", "quantity"),
 )
-_CUBE_SUMS = (*_SUMS, "calls", "call_errors", "call_latency_sum", "call_latency_count")
+_CALLS = ("calls", "call_errors", "call_latency_sum", "call_latency_count")
+_CUBE_SUMS = (*_SUMS, *_CALLS)
 _USER_SUMS = tuple(name for name in _SUMS if name != "quantity")
+_CALL_OF = dict(zip(("requests", "errors", "latency_sum", "latency_count"), _CALLS, strict=True))
+
+_SUM_OF = {
+    "facts": "sum(sign)",
+    "errors": "coalesce(sum(requests) filter (where status = 'error'), 0)",
+    "cost": "coalesce(sum(cost), 0)",
+    "quantity": "coalesce(sum(quantity), 0)",
+    "latency_sum": "coalesce(sum(latency_ms * requests), 0)",
+    "latency_count": "coalesce(sum(requests) filter (where latency_ms is not null), 0)",
+    "call_errors": "coalesce(sum(calls) filter (where status = 'error'), 0)",
+    "call_latency_sum": "coalesce(sum(latency_ms * calls), 0)",
+    "call_latency_count": "coalesce(sum(calls) filter (where latency_ms is not null), 0)",
+    **{name: f"sum({name})::bigint" for name in ("input_tokens", "output_tokens", "credits", "charged")},
+}
+
+
+def _summed(names: tuple[str, ...]) -> str:
+    """Return sums over the facts of a batch."""
+    return ", ".join(f"{_SUM_OF.get(name, f'sum({name})')} as {name}" for name in names)
+
+
+def _united(names: tuple[str, ...]) -> str:
+    """Return sums over sums, which stay of the type that is stored."""
+    return ", ".join(f"sum({name}){'' if name in {'cost', 'quantity'} else '::bigint'} as {name}" for name in names)
+
+
+def _by_dimension(names: tuple[str, ...]) -> str:
+    """Return the sums of a dimension: what counts as a request of a model or provider is a call."""
+    called = "case when dimension in (2, 3) then {call} else {name} end as {name}"
+    return ", ".join(called.format(call=_CALL_OF[name], name=name) if name in _CALL_OF else name for name in names)
 
 
 def _added(table: str, names: tuple[str, ...]) -> str:
     return ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in names)
 
 
-def _sums(names: tuple[str, ...]) -> str:
-    return ", ".join(f"sum({name}) as {name}" for name in names)
-
-
-_GRAINS = """
-(values (0, m.quarter), (1, date_trunc('hour', m.quarter, 'UTC')), (2, date_trunc('day', m.quarter, 'UTC')),
-  (3, date_trunc('month', m.quarter, 'UTC'))) as g (grain, bucket)
-"""
+_PART = "dimension, value, detail"
 
 ADD = f"""
 with batch as materialized (
-  select e.time, date_bin('15 minutes', e.time, timestamptz '2000-01-01 00:00+00') as quarter, e.sign, e.subject_id,
-    e.service, e.model, e.provider, e.feature_key as feature, e.organization_id as organization, e.country, e.device,
-    {_STATUS} as status, e.meter, e.requests, e.calls, e.input_tokens, e.output_tokens, e.credits, e.charged,
-    coalesce(e.cost, 0) as cost, e.latency_ms::bigint as latency_ms, coalesce(e.quantity, 0) as quantity, {_BIN} as bin
+  select e.time, date_bin('15 minutes', e.time, timestamptz '2000-01-01 00:00+00') as quarter,
+    date_trunc('hour', e.time, 'UTC') as hour, (e.time at time zone 'UTC')::date as day, e.sign, e.subject_id,
+    e.service, e.model, e.provider, e.feature_key as feature, e.organization_id::text as organization, e.country,
+    e.device, {_STATUS} as status, e.meter, e.requests, e.calls, e.input_tokens, e.output_tokens, e.credits, e.charged,
+    e.cost, e.latency_ms, e.quantity, {_BIN} as bin
   from faregate.usage_event e where {_NEW}
-), marks as materialized (
-  select d.dimension, d.value, d.detail, b.quarter, b.bin,
-    sum(b.sign) as facts, sum(d.weight) as requests, coalesce(sum(d.weight) filter (where b.status = 'error'), 0) as errors,
-    sum(b.input_tokens) as input_tokens, sum(b.output_tokens) as output_tokens, sum(b.credits) as credits,
-    sum(b.charged) as charged, sum(b.cost) as cost, coalesce(sum(b.latency_ms * d.weight), 0) as latency_sum,
-    coalesce(sum(d.weight) filter (where b.latency_ms is not null), 0) as latency_count, sum(b.quantity) as quantity
-  from batch b cross join lateral {_DIMENSIONS} where d.value is not null
-  group by 1, 2, 3, 4, 5
-), binned as materialized (
-  select m.dimension, m.value, m.detail, g.grain, g.bucket, m.bin, {_sums(_SUMS)}
-  from marks m cross join lateral {_GRAINS} group by 1, 2, 3, 4, 5, 6
+), quarters as materialized (
+  select {_PART}, quarter as bucket, {_by_dimension(_SUMS)} from (
+    select {_DIMENSION} as dimension, {_VALUE} as value, {_DETAIL} as detail, quarter, {_summed(_CUBE_SUMS)}
+    from batch group by {_each_dimension("quarter")} having {_NAMED}
+  ) q
+), hours as materialized (
+  select {_PART}, date_trunc('hour', bucket, 'UTC') as bucket, {_united(_SUMS)} from quarters group by 1, 2, 3, 4
+), days as materialized (
+  select {_PART}, date_trunc('day', bucket, 'UTC') as bucket, {_united(_SUMS)} from hours group by 1, 2, 3, 4
+), months as (
+  select {_PART}, date_trunc('month', bucket, 'UTC') as bucket, {_united(_SUMS)} from days group by 1, 2, 3, 4
+), day_bins as materialized (
+  select {_PART}, day::timestamp at time zone 'UTC' as bucket, bin,
+    case when dimension in (2, 3) then calls else requests end as count
+  from (
+    select {_DIMENSION} as dimension, {_VALUE} as value, {_DETAIL} as detail, day, bin, sum(requests) as requests,
+      sum(calls) as calls
+    from batch where bin is not null group by {_each_dimension("day", "bin")} having {_NAMED}
+  ) q
+), bins as (
+  select 0 as dimension, '' as value, '' as detail, 1 as grain, hour as bucket, bin, sum(requests) as count
+  from batch where bin is not null group by hour, bin
+  union all select {_PART}, 2, bucket, bin, count from day_bins
+  union all select {_PART}, 3, date_trunc('month', bucket, 'UTC'), bin, sum(count)::bigint from day_bins
+  group by 1, 2, 3, 5, 6
+), sketches as materialized (
+  select {_PART}, grain, bucket, array_agg(bin) as bins, array_agg(count) as counts
+  from bins where count <> 0 group by 1, 2, 3, 4, 5
 ), rolled as (
-  insert into faregate.usage_rollup as r (dimension, value, detail, grain, bucket, {", ".join(_SUMS)}, bins, counts)
-  select dimension, value, detail, grain, bucket, {_sums(_SUMS)},
-    coalesce(array_agg(bin order by bin) filter (where latency_count <> 0), '{{}}'),
-    coalesce(array_agg(latency_count order by bin) filter (where latency_count <> 0), '{{}}')
-  from binned group by 1, 2, 3, 4, 5
-  on conflict (dimension, value, detail, grain, bucket) do update set {_added("r", _SUMS)}, (bins, counts) = (
-    select coalesce(array_agg(n.bin order by n.bin), '{{}}'), coalesce(array_agg(n.count order by n.bin), '{{}}') from (
+  insert into faregate.usage_rollup as r ({_PART}, grain, bucket, {", ".join(_SUMS)}, bins, counts)
+  select {_PART}, grain, bucket, {", ".join(_SUMS)}, coalesce(bins, '{{}}'), coalesce(counts, '{{}}') from (
+    select 0 as grain, * from quarters union all select 1, * from hours union all select 2, * from days
+    union all select 3, * from months
+  ) s left join sketches using ({_PART}, grain, bucket)
+  on conflict ({_PART}, grain, bucket) do update set {_added("r", _SUMS)}, (bins, counts) = (
+    select coalesce(array_agg(n.bin), '{{}}'), coalesce(array_agg(n.count), '{{}}') from (
       select s.bin, sum(s.count)::bigint as count from (
         select unnest(r.bins) as bin, unnest(r.counts) as count
         union all select unnest(excluded.bins), unnest(excluded.counts)) s
       group by s.bin having sum(s.count) <> 0) n)
-), seen as materialized (
-  select d.dimension, d.value, date_trunc('hour', b.quarter, 'UTC') as hour, b.subject_id
-  from batch b cross join lateral {_DIMENSIONS} where d.value is not null and b.sign > 0 group by 1, 2, 3, 4
-), hours as materialized (
-  select dimension, value, hour, subject_id / {CHUNK_BITS} as chunk,
-    bit_or(set_bit(0::bit({CHUNK_BITS}), (subject_id % {CHUNK_BITS})::int, 1)) as users
-  from seen group by 1, 2, 3, 4
+), active_hours as materialized (
+  select {_DIMENSION} as dimension, {_VALUE} as value, hour as bucket, chunk, bit_or(mask) as users
+  from (
+    select {_KEYS}, hour, subject_id / {CHUNK_BITS} as chunk,
+      set_bit(0::bit({CHUNK_BITS}), (subject_id % {CHUNK_BITS})::int, 1) as mask
+    from batch where sign > 0
+  ) b group by {_each_dimension("hour", "chunk", model="model")} having {_NAMED}
+), active_days as materialized (
+  select dimension, value, date_trunc('day', bucket, 'UTC') as bucket, chunk, bit_or(users) as users
+  from active_hours group by 1, 2, 3, 4
 ), activated as (
   insert into faregate.usage_active as a (dimension, value, grain, bucket, chunk, users)
-  select h.dimension, h.value, g.grain, g.bucket, h.chunk, bit_or(h.users)
-  from hours h cross join lateral (values (1, h.hour), (2, date_trunc('day', h.hour, 'UTC')),
-    (3, date_trunc('month', h.hour, 'UTC'))) as g (grain, bucket)
-  group by 1, 2, 3, 4, 5
+  select dimension, value, 1, bucket, chunk, users from active_hours
+  union all select dimension, value, 2, bucket, chunk, users from active_days
+  union all select dimension, value, 3, date_trunc('month', bucket, 'UTC'), chunk, bit_or(users)
+  from active_days group by 1, 2, 4, 5
   on conflict (dimension, value, grain, bucket, chunk) do update set users = a.users | excluded.users
 ), cubed as (
-  insert into faregate.usage_cube as c (day, cell, service, model, provider, feature, organization, country, device,
-    status, meter, {", ".join(_CUBE_SUMS)})
+  insert into faregate.usage_cube as c (day, cell, {_KEYS}, {", ".join(_CUBE_SUMS)})
   select day, md5(concat_ws(e'\\x1f', service, coalesce(model, e'\\x1e'), coalesce(provider, e'\\x1e'),
-      coalesce(feature, e'\\x1e'), coalesce(organization::text, e'\\x1e'), coalesce(country, e'\\x1e'),
+      coalesce(feature, e'\\x1e'), coalesce(organization, e'\\x1e'), coalesce(country, e'\\x1e'),
       coalesce(device, e'\\x1e'), coalesce(status, e'\\x1e'), coalesce(meter, e'\\x1e')))::uuid,
-    service, model, provider, feature, organization, country, device, status, meter, {", ".join(_CUBE_SUMS)}
-  from (
-    select (b.quarter at time zone 'UTC')::date as day, b.service, b.model, b.provider, b.feature, b.organization,
-      b.country, b.device, b.status, b.meter,
-      sum(b.sign) as facts, sum(b.requests) as requests,
-      coalesce(sum(b.requests) filter (where b.status = 'error'), 0) as errors, sum(b.input_tokens) as input_tokens,
-      sum(b.output_tokens) as output_tokens, sum(b.credits) as credits, sum(b.charged) as charged, sum(b.cost) as cost,
-      coalesce(sum(b.latency_ms * b.requests), 0) as latency_sum,
-      coalesce(sum(b.requests) filter (where b.latency_ms is not null), 0) as latency_count, sum(b.quantity) as quantity,
-      sum(b.calls) as calls, coalesce(sum(b.calls) filter (where b.status = 'error'), 0) as call_errors,
-      coalesce(sum(b.latency_ms * b.calls), 0) as call_latency_sum,
-      coalesce(sum(b.calls) filter (where b.latency_ms is not null), 0) as call_latency_count
-    from batch b group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
-  ) q
+    {_KEYS.replace("organization", "organization::bigint")}, {", ".join(_CUBE_SUMS)}
+  from (select day, {_KEYS}, {_summed(_CUBE_SUMS)} from batch group by day, {_KEYS}) q
   on conflict (day, cell) do update set {_added("c", _CUBE_SUMS)}
 ), personal as (
   insert into faregate.usage_user_day as u (service, day, subject_id, last_at, {", ".join(_USER_SUMS)})
-  select s.service, (b.quarter at time zone 'UTC')::date, b.subject_id, max(b.time) filter (where b.sign > 0),
-    sum(b.sign), sum(b.requests), coalesce(sum(b.requests) filter (where b.status = 'error'), 0), sum(b.input_tokens),
-    sum(b.output_tokens), sum(b.credits), sum(b.charged), sum(b.cost), coalesce(sum(b.latency_ms * b.requests), 0),
-    coalesce(sum(b.requests) filter (where b.latency_ms is not null), 0)
-  from batch b cross join lateral (values (''), (b.service)) s (service) group by 1, 2, 3
+  select coalesce(service, ''), day, subject_id, max(time) filter (where sign > 0), {_summed(_USER_SUMS)}
+  from batch group by grouping sets ((day, subject_id), (service, day, subject_id))
   on conflict (service, day, subject_id) do update
     set last_at = greatest(u.last_at, excluded.last_at), {_added("u", _USER_SUMS)}
 )

@@ -20,6 +20,12 @@ _PIECES = """
 unnest(cast(:grains as smallint[]), cast(:starts as timestamptz[]), cast(:ends as timestamptz[])) as p (grain, "from", "to")
 """
 
+_ACTIVE = f"""
+select {{period}} as period, r.chunk, bit_or(r.users) as users from {_PIECES}
+join faregate.usage_active r on r.grain = p.grain and r.bucket >= p."from" and r.bucket < p."to"
+where r.dimension = :dimension and r.value = :value {{only}} group by 1, 2
+"""  # noqa: S608
+
 _SUMS = ", ".join(f"sum(r.{name}) as {name}" for name in MEASURES)
 
 _STATE = "select from_tx, open_txs, rolled_at, facts from faregate.rollup_state where state_id = 1"
@@ -81,29 +87,41 @@ class RollupRepository:
         return {row.bin: row.number for row in rows}
 
     async def active(
+        self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str
+    ) -> dict[int, int]:
+        """Return who was active in the whole coverage: for each chunk the bits of its subjects."""
+        sql = _ACTIVE.format(period="null::timestamptz", only="")
+        rows = await self._database.rows(session, sql, dimension=int(dimension), value=value, **_pieces(coverage))
+        return {row.chunk: _bits(row.users) for row in rows}
+
+    async def active_in(
         self,
         session: AsyncSession,
         coverage: Coverage,
         dimension: Dimension,
         value: str,
-        unit: str | None,
+        unit: str,
         timezone: str,
-    ) -> dict[datetime | None, dict[int, int]]:
-        """Return who was active, by period or in the whole coverage: for each chunk the bits of its subjects."""
-        period = f"date_trunc('{unit}', r.bucket, :timezone)" if unit else "null::timestamptz"
-        sql = f"""
-        select {period} as period, r.chunk, bit_or(r.users) as users from {_PIECES}
-        join faregate.usage_active r on r.grain = p.grain and r.bucket >= p."from" and r.bucket < p."to"
-        where r.dimension = :dimension and r.value = :value group by 1, 2
-        """  # noqa: S608
-        zone = {"timezone": timezone} if unit else {}
-        rows = await self._database.rows(
-            session, sql, dimension=int(dimension), value=value, **_pieces(coverage), **zone
-        )
-        found: dict[datetime | None, dict[int, int]] = {}
-        for row in rows:
+        periods: Sequence[datetime],
+    ) -> dict[datetime, dict[int, int]]:
+        """Return who was active in each of `periods`: for each chunk the bits of its subjects."""
+        period = f"date_trunc('{unit}', r.bucket, :timezone)"
+        sql = _ACTIVE.format(period=period, only=f"and {period} = any(cast(:periods as timestamptz[]))")
+        given = {"dimension": int(dimension), "value": value, "timezone": timezone, "periods": list(periods)}
+        found: dict[datetime, dict[int, int]] = {}
+        for row in await self._database.rows(session, sql, **given, **_pieces(coverage)):
             found.setdefault(row.period, {})[row.chunk] = _bits(row.users)
         return found
+
+    async def active_counts(
+        self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str, unit: str, timezone: str
+    ) -> dict[datetime, int]:
+        """Return how many users were active in each period."""
+        active = _ACTIVE.format(period=f"date_trunc('{unit}', r.bucket, :timezone)", only="")
+        sql = f"select period, sum(bit_count(users))::bigint as number from ({active}) a group by 1"  # noqa: S608
+        given = {"dimension": int(dimension), "value": value, "timezone": timezone}
+        rows = await self._database.rows(session, sql, **given, **_pieces(coverage))
+        return {row.period: row.number for row in rows}
 
     async def cells(
         self, session: AsyncSession, coverage: Coverage, filters: Filters, by: Sequence[str]
@@ -127,18 +145,23 @@ class RollupRepository:
     ) -> list[tuple[int, Measures, datetime]]:
         """Return the users with the most of `order` (an expression over sums), with those of the rest."""
         names = ", ".join(_USER_SUMS)
+        days = "service = :in_service and day >= cast(:first as date) and day < cast(:last as date)"
         sql = f"""
+        with of_rest as materialized (
+          select e.subject_id, max(e.time) filter (where e.sign > 0) as last_at, {measures_sql(models=False)}
+          from faregate.usage_event e where {conditions(question.filters, rest)} group by 1
+        ), ranked as materialized (
+          select subject_id from (
+            select subject_id, facts, {order} as amount from faregate.usage_user_day where {days}
+            union all select subject_id, facts, {order} from of_rest
+          ) s group by 1 having sum(facts) <> 0 order by sum(amount) desc, subject_id limit :limit
+        )
         select * from (select subject_id, max(last_at) as last_at, 0 as quantity,
           {", ".join(f"sum({name}) as {name}" for name in _USER_SUMS)}
         from (
-          select subject_id, last_at, {names} from faregate.usage_user_day
-          where service = :in_service and day >= cast(:first as date) and day < cast(:last as date)
-          union all
-          select subject_id, last_at, {names} from (
-            select e.subject_id, max(e.time) filter (where e.sign > 0) as last_at, {measures_sql(models=False)}
-            from faregate.usage_event e where {conditions(question.filters, rest)} group by 1
-          ) of_rest
-        ) s group by subject_id) t where facts <> 0 order by {order} desc, subject_id limit :limit
+          select subject_id, last_at, {names} from faregate.usage_user_day join ranked using (subject_id) where {days}
+          union all select subject_id, last_at, {names} from of_rest join ranked using (subject_id)
+        ) s group by subject_id) t order by {order} desc, subject_id
         """  # noqa: S608
         rows = await self._database.rows(
             session,

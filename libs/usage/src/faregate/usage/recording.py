@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.clock import IClock
+from faregate.core.collecting import collection_paused
 from faregate.core.database import Database
 from faregate.core.errors import InvalidError
 from faregate.core.ids import ORGANIZATION_PREFIX
@@ -128,7 +129,8 @@ class UsageRecorder:
 
     async def _parsed(self, items: Sequence[EventLike]) -> Sequence[UsageEvent | InvalidError]:
         """Return the events, and see to it that there is a place for them, before a transaction begins."""
-        events, bounds = parse_events(items), self.bounds
+        with collection_paused():
+            events, bounds = parse_events(items), self.bounds
         times = [event.time for event in events if isinstance(event, UsageEvent) and event.time is not None]
         first, last = min(times, default=bounds.now), max(times, default=bounds.now)
         first, last = min(max(first, bounds.earliest), bounds.now), max(min(last, bounds.latest), bounds.now)
@@ -139,10 +141,12 @@ class UsageRecorder:
         self, session: AsyncSession, items: Sequence[EventLike], events: Sequence[UsageEvent | InvalidError]
     ) -> IngestReport:
         subjects = await self._subject_ids(session, events)
-        prepared, rejected = self._prepared(events, subjects)
+        with collection_paused():
+            prepared, rejected = self._prepared(events, subjects)
+            fresh, claims = _first_of_each(prepared)
         if rejected:
             await self._remember(session, items, rejected)
-        accepted = await self._write(session, prepared) if prepared else 0
+        accepted = await self._write(session, fresh, claims) if prepared else 0
         return IngestReport(accepted, len(prepared) - accepted, tuple(rejected))
 
     def _prepared(
@@ -161,8 +165,7 @@ class UsageRecorder:
                 rejected.append(Rejected(index, error.detail))
         return prepared, rejected
 
-    async def _write(self, session: AsyncSession, prepared: Sequence[Prepared]) -> int:
-        fresh, claims = _first_of_each(prepared)
+    async def _write(self, session: AsyncSession, fresh: Sequence[Prepared], claims: Sequence[Claim]) -> int:
         if claims and not await self._repository.claim_all(session, claims):
             new = await self._repository.claim_new(session, claims)
             fresh = [item for item in fresh if new.issuperset(item[1])]

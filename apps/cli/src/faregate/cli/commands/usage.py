@@ -4,14 +4,17 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
 
+from faregate.analytics.calendar import Unit
 from faregate.analytics.exports.formats import Format
 from faregate.analytics.exports.service import Export
-from faregate.analytics.meters.service import PeakUnit
+from faregate.analytics.patterns import amount_of, counted_as
 from faregate.cli.library import with_library
 from faregate.cli.output import console, errors, print_json, print_table
 from faregate.cli.plots import bar, sparkline
@@ -27,7 +30,7 @@ usage = App(name="usage", help="Record what was used, ask about it, export and a
 
 _ABOUT = About()
 _BATCH_LINES = 10_000
-_Meter = Annotated[str, Parameter(help="A meter such as api or storage, or requests, tokens, credits, cost_usd.")]
+_Meter = Annotated[str, Parameter(help="A meter such as api or storage, or requests, tokens, credits, cost (USD).")]
 
 
 @usage.command
@@ -54,7 +57,8 @@ def record(
 @usage.command
 def stats(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = "table") -> None:
     """Count, sum, average, median, p95 and p99 of single events."""
-    found = with_library(lambda lib: lib.analytics.container.meters().stats(meter, about.question()))
+    question, amount = counted_as(meter, about.question())
+    found = with_library(lambda lib: lib.analytics.container.patterns().stats(question, amount=amount))
     facts = asdict(found)
     if output == "json":
         print_json({"meter": meter, **facts})
@@ -65,30 +69,38 @@ def stats(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = 
 @usage.command
 def trends(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = "table") -> None:
     """Each day beside the day before and the same day of the week before."""
-    points = with_library(lambda lib: lib.analytics.container.meters().trends(meter, about.question()))
-    rows = [(p.day.date().isoformat(), p.total, p.day_over_day_percent, p.week_over_week_percent) for p in points]
+    question, amount = counted_as(meter, about.question())
+    points = with_library(lambda lib: lib.analytics.container.patterns().trends(question, amount=amount))
+    zone = ZoneInfo(about.timezone)
+    rows = [
+        (p.period.astimezone(zone).date().isoformat(), p.amount, _percent(p.change), _percent(p.week_change))
+        for p in points
+    ]
     tell(output, f"{meter} per day", ["day", "total", "day over day %", "week over week %"], rows)
     if output == "table":
-        console.print(f"{meter} {sparkline([point.total for point in points])}")
+        console.print(f"{meter} {sparkline([point.amount for point in points])}")
 
 
 @usage.command
 def peaks(
     meter: _Meter = "requests",
     *,
-    by: Annotated[PeakUnit, Parameter(help="hour, day, week or month")] = "hour",
+    by: Annotated[Unit, Parameter(help="hour, day, week or month")] = "hour",
     limit: Annotated[int, Parameter(help="How many.")] = 10,
     about: About = _ABOUT,
     output: Shape = "table",
 ) -> None:
     """The hours, days, weeks or months of most use."""
-    question = about.question()
-    found = with_library(lambda lib: lib.analytics.container.meters().peaks(meter, question, unit=by, limit=limit))
+    question, amount = counted_as(meter, about.question())
+    points = with_library(
+        lambda lib: lib.analytics.container.patterns().peaks(question, unit=by, amount=amount, limit=limit)
+    )
+    found = [(point.period, amount_of(point.measures, amount), point.measures.facts) for point in points]
     if output != "table":
-        tell(output, "", ["period", "total", "events"], [(p.period, p.total, p.events) for p in found])
+        tell(output, "", ["period", "total", "events"], found)
         return
-    most = max((peak.total for peak in found), default=0)
-    rows = [(p.period.strftime("%Y-%m-%d %H:%M"), p.total, p.events, bar(p.total, most)) for p in found]  # type: ignore[arg-type]
+    most = max((total for _, total, _ in found), default=Decimal(0))
+    rows = [(f"{at:%Y-%m-%d %H:%M}", total, events, bar(total, most)) for at, total, events in found]
     print_table(f"Peaks of {meter} by {by} (UTC)", ["from", "total", "events", ""], rows)
 
 
@@ -153,6 +165,10 @@ def rollup(
         return await (roller.rebuild() if rebuild else roller.run())
 
     console.print(f"{with_library(work):,} events added to the sums")
+
+
+def _percent(change: Decimal | None) -> Decimal | None:
+    return None if change is None else (change * 100).quantize(Decimal("0.1"))
 
 
 def _event(

@@ -11,6 +11,7 @@ from typing import Any
 from faregate.analytics.archiving import EventArchive
 from faregate.analytics.exports.formats import Format
 from faregate.analytics.filters import Filters, Question, TimeRange
+from faregate.analytics.patterns import amount_of, counted_as
 from faregate.analytics.quotas.levels import Level
 from faregate.analytics.quotas.periods import Period
 from faregate.analytics.quotas.values import AlertFilter, QuotaSpec
@@ -85,17 +86,17 @@ async def high_volume(stage: Stage) -> Facts:
 async def aggregation(stage: Stage) -> Facts:
     """Quarter hours, hours, days and months, kept incrementally; a new event is in the next answer all the same."""
     rolled = await stage.lib.analytics.container.roller().run()
-    meters, question = stage.lib.analytics.container.meters(), stage.last_days(3)
-    before = (await meters.stats("api", question)).total
+    patterns, (api, _) = stage.lib.analytics.container.patterns(), counted_as("api", stage.last_days(3))
+    before = (await patterns.stats(api)).total
     await stage.record([_use("ada", "api", 5, stage.now)])
-    after = (await meters.stats("api", question)).total
+    after = (await patterns.stats(api)).total
     return {"rolled_up": rolled, "before": before, "after": after}
 
 
 async def reporting(stage: Stage) -> Facts:
     """What each meter adds up to."""
-    meters, question = stage.lib.analytics.container.meters(), stage.last_days(3)
-    return {meter: (await meters.stats(meter, question)).total for meter in _METERS}
+    patterns, question = stage.lib.analytics.container.patterns(), stage.last_days(3)
+    return {meter: (await patterns.stats(counted_as(meter, question)[0])).total for meter in _METERS}
 
 
 async def alerting(stage: Stage) -> Facts:
@@ -133,17 +134,18 @@ async def statistics(stage: Stage) -> Facts:
         for n in range(1, 101)
     ]
     await stage.record(events)
-    meters, question = stage.lib.analytics.container.meters(), stage.last_days(12, user_id="eve")
-    stats = await meters.stats("compute", question)
-    trend = await meters.trends("compute", question)
-    peak = (await meters.peaks("compute", question, unit="day", limit=1))[0]
+    patterns = stage.lib.analytics.container.patterns()
+    question, amount = counted_as("compute", stage.last_days(12, user_id="eve"))
+    stats = await patterns.stats(question)
+    trend = await patterns.trends(question, amount=amount)
+    peak = (await patterns.peaks(question, unit="day", amount=amount, limit=1))[0]
     return {
         "average": stats.average,
         "median": stats.median,
         "p95": stats.p95,
         "p99": stats.p99,
         "days": len(trend),
-        "peak": peak.total,
+        "peak": amount_of(peak.measures, amount),
     }
 
 
@@ -172,9 +174,10 @@ async def storage_billing(stage: Stage) -> Facts:
         for hour in range(20)
     ]
     await stage.record(events)
-    meters, bills = stage.lib.analytics.container.meters(), dict[str, Any]()
+    patterns, bills = stage.lib.analytics.container.patterns(), dict[str, Any]()
     for customer in ("north", "south", "west"):
-        used = (await meters.stats("gb_hours", stage.last_days(3, user_id=customer))).total
+        question, _ = counted_as("gb_hours", stage.last_days(3, user_id=customer))
+        used = (await patterns.stats(question)).total
         bills[customer] = (used / _HOURS_PER_MONTH * _STORAGE_PRICE_USD).quantize(Decimal("0.000001"))
     return {"usd": bills}
 
@@ -194,7 +197,7 @@ async def maintenance(stage: Stage) -> Facts:
     question = stage.last_days(3, service="checkout")
     before = (await analytics.service().metrics(question)).measures.requests
     archived = await archive.archive()
-    left = (await analytics.meters().stats("api", stage.last_days(3))).count
+    left = (await analytics.patterns().stats(counted_as("api", stage.last_days(3))[0])).count
     for manifest in archived:
         await archive.restore(manifest.month)
     after = (await analytics.service().metrics(question)).measures.requests

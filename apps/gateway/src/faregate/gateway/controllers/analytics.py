@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from faregate.analytics.patterns import Patterns
+from faregate.analytics.patterns import Patterns, counted_as
 from faregate.analytics.service import AnalyticsService
 from faregate.core.clock import IClock
 from faregate.core.errors import InvalidError
@@ -94,8 +94,8 @@ class AnalyticsController(Controller):
     @operation("GET", "/api/analytics/stats", scope=_READ, answer=StatsAnswer, errors=_INVALID)
     async def stats(self, call: Call, query: MeterQuery) -> StatsAnswer:  # noqa: ARG002
         """Return count, sum, average, median, p95 and p99 of a meter, exactly."""
-        question = query.question(now=self._clock.now())
-        return shapes.stats_answer(await self._patterns.stats(question, query.meter))
+        question, amount = counted_as(query.meter, query.question(now=self._clock.now()))
+        return shapes.stats_answer(query.meter, await self._patterns.stats(question, amount=amount))
 
     @operation("GET", "/api/analytics/trends", scope=_READ, answer=list[TrendAnswer], errors=_INVALID)
     async def trends(self, call: Call, query: TrendsQuery) -> Reply:  # noqa: ARG002

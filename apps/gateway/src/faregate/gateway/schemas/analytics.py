@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from faregate.analytics.patterns import FeatureReturn, MeterStats, Trend
+from faregate.analytics.patterns import FeatureReturn, Stats, Trend
 from faregate.analytics.values import Breakdown, Measures, Metrics, Point, TopUser
 from faregate.gateway.schemas.base import Answer
 
@@ -248,10 +248,10 @@ def part_answer(value: str | int | None, sums: Measures) -> PartAnswer:
     )
 
 
-def stats_answer(stats: MeterStats) -> StatsAnswer:
+def stats_answer(meter: str, stats: Stats) -> StatsAnswer:
     """Return the statistics of a meter."""
     return StatsAnswer(
-        meter=stats.meter, count=stats.count, sum=stats.sum, average=stats.average, median=stats.median,
+        meter=meter, count=stats.count, sum=stats.total, average=stats.average, median=stats.median,
         p95=stats.p95, p99=stats.p99,
     )  # fmt: skip
 

@@ -24,11 +24,14 @@ __all__ = [
     "LimitAnswer",
     "LimitBody",
     "LimitsBody",
+    "MemberLimitAnswer",
+    "MemberLimitsBody",
     "RefundBody",
     "StatementAnswer",
     "StatementQuery",
     "VoidGrantBody",
     "limit_answer",
+    "member_limit_answer",
     "statement_answer",
 ]
 
@@ -139,6 +142,12 @@ class LimitsBody(Body):
     limits: Annotated[list[LimitBody], Field(min_length=1, max_length=4)]
 
 
+class MemberLimitsBody(LimitsBody):
+    """The limits of one member of a pool; without `member`, of every member that has none of the own."""
+
+    member: ExternalId | None = None
+
+
 class LimitAnswer(Answer):
     """A limit and what is used of it in the period that began at `since`."""
 
@@ -148,6 +157,17 @@ class LimitAnswer(Answer):
     spent: Decimal
     held: Decimal
     since: datetime
+
+
+class MemberLimitAnswer(LimitAnswer):
+    """A limit of one member of a pool; `member` null: of every member that has none of the own."""
+
+    member: str | None
+
+
+def member_limit_answer(member: str | None, limit: SpendingLimit) -> MemberLimitAnswer:
+    """Return one limit of a member."""
+    return MemberLimitAnswer(member=member, **limit_answer(limit).model_dump())
 
 
 def limit_answer(limit: SpendingLimit) -> LimitAnswer:

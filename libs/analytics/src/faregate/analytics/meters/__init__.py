@@ -1,1 +1,0 @@
-"""Statistics, trends and peaks of one meter or measure."""
