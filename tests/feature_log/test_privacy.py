@@ -58,6 +58,17 @@ async def live(gateway: Gateway, user: str, email: str, text: str) -> None:
         "/api/usage", {"user_id": user, "feature_key": "GENERATE_QUESTION_PAPER"}, idempotency_key=f"k-{user}"
     )
     await gateway.post(LOGS, log(user, text, 1, id="waiting"), prefer="respond-async")
+    await gateway.feature(f"only-{text}"[:9], access={"users": [user, "carla"]})
+    await gateway.feature(f"only-{text}"[:9], access={"users": [user, "carla", "dora"]})
+    for owner in (user, "*"):
+        quota = {
+            "owner_id": owner,
+            "meter": "credits",
+            "period": "month",
+            "limit": 10,
+            "emails": [email, "ops@example.com"],
+        }
+        assert (await gateway.put("/api/quotas", quota)).status == 200
 
 
 def dump(url: str) -> str:
@@ -119,6 +130,11 @@ async def test_after_erasure_a_full_dump_holds_no_trace_and_the_books_are_the_sa
     assert await sums(gateway) == before
     assert not (await Verifier(gateway.database).verify()).drifts
     assert (await gateway.get(f"/api/wallets/{ID}")).status == 404
+    noted = [deed for deed in (await gateway.get("/api/audit?limit=1000")).data if deed["action"].startswith("privacy")]
+    assert [deed["action"] for deed in noted] == ["privacy.erase"]
+    assert noted[0]["target"]["rows"] == sum(erased.data["erased"].values())
+    assert "carla" in text
+    assert "ops@example.com" in text
     assert (await gateway.get("/api/wallets/bela")).data["balance"] < Decimal(100)
     assert (await gateway.post("/api/privacy/erase", {"user_id": ID})).status == 404
     assert (await retention.restore(Month(2026, 10))).rows == 12

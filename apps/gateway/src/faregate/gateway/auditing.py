@@ -62,7 +62,7 @@ class Auditor:
             actor_user_id=principal.user_id,
             action=self._operation.id,
             owner_id=self._owner(),
-            target=self._target(),
+            target={**self._target(), **call.noted},
             status=response.status_code,
             before_hash=self._before,
             after_hash=_hash(after) if after is not None else None,

@@ -71,11 +71,16 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request on its way through a controller."""
+    """One request on its way through a controller.
+
+    Attributes:
+        noted: what the controller adds to the target of the call's audit entry.
+    """
 
     request: Request
     principal: Principal
     request_id: str
+    noted: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def idempotency_key(self) -> str | None:

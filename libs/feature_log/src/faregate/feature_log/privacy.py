@@ -1,6 +1,7 @@
 """Privacy: show one person everything that is held on them, and erase it while all sums stay."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,7 +13,7 @@ from faregate.core.ids import check_user_id, new_uuid7
 from faregate.core.personal_data import IPersonalData, Person
 from faregate.core.subjects import Subjects
 
-__all__ = ["PrivacyService", "UnknownPersonError"]
+__all__ = ["Erased", "PrivacyService", "UnknownPersonError"]
 
 ERASED_PREFIX = "erased:"
 
@@ -22,6 +23,19 @@ class UnknownPersonError(NotFoundError):
 
     def __init__(self, user_id: str) -> None:
         super().__init__(f"Nothing is held on a user {user_id!r}", param="user_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """Whose data was erased, by the number that nobody is behind any longer, and how many rows changed, by kind."""
+
+    subject_id: int
+    rows: Mapping[str, int]
+
+    @property
+    def target(self) -> Mapping[str, int]:
+        """What the audit log says of it."""
+        return {"subject_id": self.subject_id, "rows": sum(self.rows.values())}
 
 
 class PrivacyService:
@@ -45,8 +59,8 @@ class PrivacyService:
                 async for kind, record in part.export(session, person):
                     yield kind, record
 
-    async def erase(self, user_id: str, *, actor: str, request_id: str = "") -> Mapping[str, int]:
-        """Erase what names a user, in one transaction; return changed rows by kind.
+    async def erase(self, user_id: str, *, actor: str | None = None) -> Erased:
+        """Erase what names a user, in one transaction, and note that `actor` did it (None: the caller notes it itself).
 
         Wallet, transfers and counts stay under a number that nobody is behind any longer. A log that is still on its way
         makes a new, unrelated user: stop the user's traffic first.
@@ -55,16 +69,16 @@ class PrivacyService:
             UnknownPersonError: nothing is held on such a user.
         """
 
-        async def work(session: AsyncSession) -> Mapping[str, int]:
+        async def work(session: AsyncSession) -> Erased:
             person = await self._person(session, user_id)
             await self._database.rows(session, "set local statement_timeout = 0")
             changed: dict[str, int] = {}
             for part in self._parts:
                 changed |= await part.erase(session, person)
-            target = {"subject_id": person.subject_id, "rows": sum(changed.values())}
-            deed = Deed(actor=actor, action="privacy.erased", status=200, request_id=request_id, target=target)
-            await self._audit.add(session, deed)
-            return changed
+            erased = Erased(person.subject_id, changed)
+            if actor is not None:
+                await self._audit.add(session, Deed(actor, "privacy.erase", 200, request_id="", target=erased.target))
+            return erased
 
         return await self._database.run(work)
 

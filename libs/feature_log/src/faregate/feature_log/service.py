@@ -113,22 +113,27 @@ class FeatureLogService:
             rows = await self._search.find(session, LogFilter(usage_key=usage_key), before=None, limit=100)
         return [self._log(row, with_bodies=False, with_email=False) for row in rows]
 
-    async def hide(self, ids: Sequence[UUID], *, actor: str) -> Sequence[UUID]:
-        """Delete softly: the logs are no longer found, and gone with their month. Return which were there."""
+    async def hide(self, ids: Sequence[UUID], *, actor: str, noted: bool = False) -> Sequence[UUID]:
+        """Delete softly: the logs are no longer found, and gone with their month. Return which were there.
+
+        `noted`: the caller writes the audit entry.
+        """
         if not ids:
             return []
         async with self._database.transaction() as session:
             gone = await self._repository.soft_delete(session, ids, actor=actor, now=self._clock.now())
-            await self._note(session, "feature_logs.hidden", gone, actor)
+            if not noted:
+                await self._note(session, "feature_logs.hide", gone, actor)
         return gone
 
-    async def delete(self, ids: Sequence[UUID], *, actor: str) -> Sequence[UUID]:
-        """Delete for ever; return which were there. The audit log keeps their ids and who did it."""
+    async def delete(self, ids: Sequence[UUID], *, actor: str, noted: bool = False) -> Sequence[UUID]:
+        """Delete for ever; return which were there. The audit log keeps their ids and who did it (`noted`: as in `hide`)."""
         if not ids:
             return []
         async with self._database.transaction() as session:
             gone = await self._repository.delete(session, ids)
-            await self._note(session, "feature_logs.deleted", gone, actor)
+            if not noted:
+                await self._note(session, "feature_logs.delete", gone, actor)
         return gone
 
     async def _note(self, session: AsyncSession, action: str, ids: Sequence[UUID], actor: str) -> None:

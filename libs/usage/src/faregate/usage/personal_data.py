@@ -41,4 +41,11 @@ USAGE_ERASURES = {
     update faregate.feature set access = jsonb_set(access, '{users}', (access->'users') - :user_id)
     where access->'users' @> to_jsonb(cast(:user_id as text)) returning 1
     """,
+    "definition": """
+    update faregate.definition set content = jsonb_set(content, '{access,users}', (content->'access'->'users') - :user_id)
+    where content->'access'->'users' @> to_jsonb(cast(:user_id as text)) returning 1
+    """,
+    "definition_actor": "update faregate.definition set actor = :tombstone where actor = :user_id returning 1",
+    "price_actor": "update faregate.price_override set actor = :tombstone where actor = :user_id returning 1",
+    "correction_actor": "update faregate.usage_correction set actor = :tombstone where actor = :user_id returning 1",
 }

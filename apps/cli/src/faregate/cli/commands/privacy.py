@@ -49,7 +49,7 @@ def erase(
     if not yes:
         raise ConfigurationError("erasing cannot be undone; export first, then repeat with --yes")
     who = actor(by)
-    erased = _with_privacy(lambda service: service.erase(user, actor=who))
+    erased = _with_privacy(lambda service: service.erase(user, actor=who)).rows
     print_table("Erased", ["kind", "rows"], [(kind, rows) for kind, rows in erased.items() if rows])
 
 

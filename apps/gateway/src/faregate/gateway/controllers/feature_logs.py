@@ -99,21 +99,22 @@ class FeatureLogsController(Controller):
     @operation("DELETE", _PATH + "/{log_id}", scope=Scope.OPS_WRITE, answer=DeletedAnswer, errors=(UnknownLogError,))
     async def hide_log(self, call: Call, log_id: UUID) -> DeletedAnswer:
         """Hide one log: it is no longer listed, and goes with its month."""
-        return _deleted(await self._logs.hide([log_id], actor=call.principal.id), log_id)
+        return _deleted(await self._logs.hide([log_id], actor=call.principal.id, noted=True), log_id)
 
     @operation(
         "DELETE", _PATH + "/{log_id}/permanent", scope=Scope.OPS_WRITE, answer=DeletedAnswer, errors=(UnknownLogError,)
     )
     async def delete_log(self, call: Call, log_id: UUID) -> DeletedAnswer:
         """Remove one log for ever."""
-        return _deleted(await self._logs.delete([log_id], actor=call.principal.id), log_id)
+        return _deleted(await self._logs.delete([log_id], actor=call.principal.id, noted=True), log_id)
 
     @operation("DELETE", _PATH + "/bulk", scope=Scope.OPS_WRITE, answer=DeletedAnswer)
     async def delete_many(self, call: Call, body: BulkBody) -> DeletedAnswer:
         """Hide many logs, or remove them for ever; the answer names those that were there."""
-        if body.permanent:
-            return DeletedAnswer(deleted=await self._logs.delete(body.ids, actor=call.principal.id))
-        return DeletedAnswer(deleted=await self._logs.hide(body.ids, actor=call.principal.id))
+        delete = self._logs.delete if body.permanent else self._logs.hide
+        deleted = await delete(body.ids, actor=call.principal.id, noted=True)
+        call.noted.update(log_ids=[str(log_id) for log_id in deleted], permanent=body.permanent)
+        return DeletedAnswer(deleted=deleted)
 
     async def _enqueue(self, items: Sequence[Any], entries: Sequence[LogEntry | FaregateError]) -> Reply:
         bodies = [

@@ -25,8 +25,9 @@ class PrivacyController(Controller):
 
         The user's row, the bodies of their logs (archives included), metadata and messages go. Stop their traffic first.
         """
-        actor, request_id = call.principal.id, call.request_id
-        return ErasedAnswer(erased=await self._privacy.erase(body.erased_name, actor=actor, request_id=request_id))
+        erased = await self._privacy.erase(body.erased_name)
+        call.noted.update(erased.target)
+        return ErasedAnswer(erased=erased.rows)
 
     @operation(
         "GET",
