@@ -65,6 +65,16 @@ class Subjects:
             found |= await self.find(session, missing)
         return found
 
+    async def numbers(self, session: AsyncSession, external_ids: Iterable[str]) -> Mapping[str, int]:
+        """Return the number of each of `external_ids`, adding the unknown ones as `ensure` does; for bulk."""
+        ids = list(set(external_ids))
+        rows = await self._database.rows(session, _FIND, ids=ids) if ids else []
+        numbers: dict[str, int] = {name: number for number, name, _ in rows}
+        if len(numbers) < len(ids):
+            missing = await self.ensure(session, [name for name in ids if name not in numbers])
+            numbers |= {name: subject.subject_id for name, subject in missing.items()}
+        return numbers
+
     async def named(self, session: AsyncSession, subject_ids: Iterable[int]) -> Mapping[int, Subject]:
         """Return the subjects with these numbers."""
         rows = await self._database.rows(session, _NAME, ids=sorted(set(subject_ids)))
