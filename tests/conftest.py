@@ -1,5 +1,6 @@
 """Real engines for the tests: one PostgreSQL per run, one cloned database per test."""
 
+import logging
 import os
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -7,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from faregate.core.database import Database
@@ -94,6 +96,27 @@ def credit(database: Database) -> CreditService:
 @pytest.fixture(scope="session")
 def rabbitmq_server() -> Iterator[RabbitServer]:
     """A RabbitMQ of this test run, started by the first test that needs it."""
+    require_rabbitmq()
+    server = RabbitServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(autouse=True)
+def _logs_go_nowhere_afterwards() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    """A test that sets up logging writes to its own captured streams, which are closed when it is over."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+        logging.basicConfig(handlers=[logging.NullHandler()], force=True)
+
+
+@pytest.fixture
+def fragile_rabbitmq() -> Iterator[RabbitServer]:
+    """A RabbitMQ of this one test, which may stop, freeze and break it: what it leaves behind meets nobody else."""
     require_rabbitmq()
     server = RabbitServer()
     try:

@@ -28,6 +28,12 @@ async def transport(broker_url: str) -> AsyncIterator[RabbitTransport]:
         yield transport
 
 
+@pytest.fixture
+async def fragile_transport(fragile_rabbitmq: RabbitServer) -> AsyncIterator[RabbitTransport]:
+    async with opened(fragile_rabbitmq.url) as transport:
+        yield transport
+
+
 @asynccontextmanager
 async def opened(url: str, **options: Any) -> AsyncGenerator[RabbitTransport]:
     transport = RabbitTransport(url, **options)
@@ -91,9 +97,10 @@ async def _until_lost(consumer: IConsumer, seconds: float) -> EngineUnavailableE
 
 
 async def test_a_restart_of_the_broker_loses_nothing_that_was_confirmed(
-    rabbitmq_server: RabbitServer, transport: RabbitTransport
+    fragile_rabbitmq: RabbitServer, fragile_transport: RabbitTransport
 ) -> None:
     """Confirmed messages survive, undecided ones come again, a publisher that was connected goes on by itself."""
+    rabbitmq_server, transport = fragile_rabbitmq, fragile_transport
     await transport.publish(QUEUE, _messages(*"abc"))
     first = await transport.consume(QUEUE)
     taken = await _take(first, 3)
@@ -121,11 +128,12 @@ async def test_a_restart_of_the_broker_loses_nothing_that_was_confirmed(
 
 
 async def test_a_frozen_broker_is_noticed_and_left(
-    rabbitmq_server: RabbitServer, broker_url: str, monkeypatch: pytest.MonkeyPatch
+    fragile_rabbitmq: RabbitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a heartbeat of 1 s a dead peer is noticed within (1 + 1) x 3 s, the default of 10 s takes 33 s."""
     monkeypatch.setattr("faregate.core.rabbitmq.publisher.RPC_SECONDS", 1)
-    async with opened(f"{broker_url}?heartbeat=1") as transport:
+    rabbitmq_server = fragile_rabbitmq
+    async with opened(f"{rabbitmq_server.url}?heartbeat=1") as transport:
         await transport.publish(QUEUE, _messages("a"))
         consumer = await transport.consume(QUEUE)
         await _take(consumer, 1)

@@ -298,3 +298,24 @@ def test_names_are_told_from_credentials() -> None:
     assert not any(
         map(looks_like_credential, ["507f1f77bcf86cd799439011", "ada@example.com", "4111111111111111", "k-1", None])
     )
+
+
+def test_a_card_number_behind_a_name_that_may_be_a_count_is_redacted_once_and_for_all() -> None:
+    """Redacting again must change nothing, also where the number stands in JSON inside a text."""
+    for value in ({"TOKEN": 4111111111111111}, '{"TOKEN": 4111111111111111}'):
+        once = Redactor().value(value)
+        assert Redactor().value(once) == once
+        assert "4111" not in str(once)
+
+
+def test_the_glance_and_the_thorough_walk_give_the_same_answer() -> None:
+    """A record that is plain at a glance must be exactly what the thorough walk makes of it."""
+    plain = {
+        "a": [1, None, True, {"password": "x", "max_tokens": 7, "token": "t", "session": "12"}],
+        "text": "two words",
+    }
+    spoilt = {**plain, "note": "key=value; token=abcdef", "a_rather_long_name": "x"}
+    for record in (plain, spoilt):
+        glanced = Redactor().value(record)
+        thorough = Redactor().value({**record, "json": '{"a":1}'})
+        assert glanced == {name: item for name, item in thorough.items() if name != "json"}

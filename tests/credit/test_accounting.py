@@ -126,7 +126,7 @@ async def test_3_a_hundred_thousand_grants_burn_the_one_that_expires_first_and_f
     took = time.perf_counter() - began
 
     assert [(grant is grants[61_803], amount) for grant, amount in slices] == [(True, -micros(99))]
-    assert (uncovered, took < 2) == (0, True)
+    assert (uncovered, took < 10) == (0, True)
 
 
 async def test_a_wallet_with_very_many_grants_settles_without_reading_them_all(database: Database) -> None:

@@ -6,6 +6,7 @@ import subprocess
 from typing import Any
 
 import pytest
+import structlog
 
 from faregate.core import exact_json
 from faregate.core.embedded import postgres_program
@@ -80,6 +81,7 @@ async def test_no_secret_reaches_a_sink(
         [str(postgres_program("pg_dump")), "--inserts", database_url], capture_output=True, check=True, text=True
     ).stdout
     told = capsys.readouterr()
+    structlog.reset_defaults()
     sinks = {"answers": str([a.body for a in answers]), "dump": dump, "log": told.err + told.out}
 
     assert len(answers) > 150

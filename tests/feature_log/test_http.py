@@ -194,3 +194,28 @@ async def test_respond_async_puts_the_redacted_body_on_the_queue(gateway: Gatewa
     assert [row.queue for row in rows] == [FEATURE_LOG_QUEUE]
     assert b"hunter2" not in rows[0].body
     assert b"[redacted]" in rows[0].body
+
+
+async def test_a_log_and_the_use_behind_it_tell_of_each_other(gateway: Gateway) -> None:
+    """The detail view joins hold, lines, transactions and events by `usage_key`; the story of the use names its logs."""
+    await gateway.feature("chat")
+    await gateway.grant("ada", 100)
+    key = (await gateway.start("ada", "chat")).data["usage_key"]
+    line = {"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}
+    settled = await gateway.end("ada", "chat", usage_key=key, usages=[line])
+    common = {"feature_endpoint_id": None, "feature_endpoint_value": "chat", "usage_key": key, "payload": {"a": 1}}
+    stored = await gateway.post(PATH, body(**common, user_id="ada", user_email="ada@example.com"))
+    strange = await gateway.post(PATH, body(**common, user_id="bela"))
+    log = (await gateway.get(f"{PATH}/{stored.data['id']}")).data
+    told = (await gateway.get(f"/api/credits-process/{key}")).data
+
+    assert (log["use"]["status"], log["use"]["credits_charged"]) == ("settled", settled.data["charged"])
+    assert [(item["ai_model"], item["input_tokens"]) for item in log["use"]["details"]] == [("gpt-4o", 1000)]
+    assert sum(transaction["amount"] for transaction in log["use"]["transactions"]) == -settled.data["charged"]
+    assert [event["kind"] for event in log["events"]] == ["request", "line"]
+    assert {name: told[name] for name in log["use"]} == log["use"]
+    assert (told["events"], len(told["feature_logs"])) == (log["events"], 2)
+    assert stored.data["id"] in {item["id"] for item in told["feature_logs"]}
+    assert "ada@example.com" not in str(told)
+    other = (await gateway.get(f"{PATH}/{strange.data['id']}")).data
+    assert (other["use"], other["events"]) == (None, [])

@@ -93,7 +93,10 @@ async def test_a_voided_grant_is_gone_but_for_what_a_hold_protects(gateway: Gate
     voided = await gateway.post(path, {"reason": "given in error"})
     await gateway.post("/api/credits-process/void", {"usage_key": "k", "user_id": "ada"})
 
+    newest = (await gateway.get("/api/wallets/ada/transactions")).data[0]
+
     assert (voided.data["grant"]["status"], voided.data["balance"], voided.data["credits"]) == ("voided", 6, 0)
+    assert (newest["kind"], newest["amount"], newest["reason"]) == ("grant_void", -6, "given in error")
     assert (await gateway.get("/api/wallets/ada")).data["balance"] == 0
 
 
@@ -150,3 +153,19 @@ async def test_a_limit_is_taken_away_by_naming_neither_bound(gateway: Gateway) -
 
     assert gone.data == []
     assert wrong.status == 422
+
+
+async def test_members_of_a_pool_have_limits_of_their_own_or_the_common_one(gateway: Gateway) -> None:
+    await gateway.put("/api/organizations/acme", {"policy": "pooled", "join": ["ann", "ben"]})
+    await gateway.grant("org:acme", 100)
+    await gateway.feature("chat", min_credits=0)
+    path = "/api/organizations/acme/limits"
+    await gateway.put(path, {"limits": [{"period": "month", "hard": 20}]})
+    limits = (await gateway.put(path, {"member": "ben", "limits": [{"period": "month", "hard": 50}]})).data
+    answers = [await gateway.start(who, "chat", estimated_credits=30) for who in ("ann", "ben")]
+    shown = {limit["member"]: (limit["hard"], limit["held"]) for limit in (await gateway.get(path)).data}
+
+    assert {(limit["member"], limit["hard"]) for limit in limits} == {(None, 20), ("ben", 50)}
+    assert [answer.status for answer in answers] == [402, 200]
+    assert answers[0].error["code"] == "member_limit"
+    assert (shown["ben"], shown[None]) == ((50, 30), (20, 0))

@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from uuid import UUID
 
 import pytest
 from openapi_spec_validator import validate
@@ -80,7 +81,11 @@ async def test_examples_are_accepted_and_answers_are_as_described(gateway: Gatew
             body = described.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
             if described.get("requestBody") and body is None:
                 continue
-            address = re.sub(r"{\w+}", "someone", path)
+            ids = {
+                p["name"]: str(UUID(int=7)) if p["schema"].get("format") == "uuid" else "someone"
+                for p in described["parameters"]
+            }
+            address = re.sub(r"{(\w+)}", lambda match, ids=ids: ids[match[1]], path)
             query = "&".join(
                 f"{p['name']}={p['example']}" for p in described["parameters"] if p["in"] == "query" and p["required"]
             )

@@ -84,11 +84,12 @@ def test_a_unit_that_nobody_priced_is_parked_at_the_minimum_never_free() -> None
 
 
 def test_models_in_a_feature_with_a_price_of_its_own_are_recorded_at_their_cost() -> None:
-    for strategy, parameters in [
+    cases: list[tuple[IFeatureStrategy, dict[str, Any]]] = [
         (FixedStrategy(BOOK), {"credits": 5}),
         (FreeStrategy(BOOK), {}),
         (PerUnitStrategy(BOOK), PER_UNIT),
-    ]:
+    ]
+    for strategy, parameters in cases:
         price = _price(strategy, parameters, GPT)
         (line,) = price.lines
         assert (line.provider_cost_usd, line.credits, line.unpriced) == (D("0.0035"), 0, False)

@@ -145,17 +145,19 @@ async def test_what_lies_in_the_outbox_is_relayed_once_by_name(
     assert await _spent(gateway) == 2 * COST
 
 
-async def test_a_worker_outlives_a_restart_of_its_broker(
-    gateway: Gateway, transport: RabbitTransport, settings: Settings, rabbitmq_server: RabbitServer
-) -> None:
-    async with running_worker(settings):
+async def test_a_worker_outlives_a_restart_of_its_broker(database_url: str, fragile_rabbitmq: RabbitServer) -> None:
+    settings = settings_for(database_url, broker_url=fragile_rabbitmq.url)
+    async with open_gateway(settings) as gateway, running_worker(settings):
+        await gateway.feature("chat", min_credits=1)
+        await gateway.grant("ada", 100)
+        transport = gateway.container.core.container.transport()
         await transport.publish(QUEUE, [OutgoingMessage(_body(f"before-{n}")) for n in range(50)])
-        await asyncio.to_thread(rabbitmq_server.stop)
-        await asyncio.to_thread(rabbitmq_server.start)
+        await asyncio.to_thread(fragile_rabbitmq.stop)
+        await asyncio.to_thread(fragile_rabbitmq.start)
         await _publish_until_stored(transport, [OutgoingMessage(_body(f"after-{n}")) for n in range(50)])
         await _until_spent(gateway, 100 * COST, seconds=60)
 
-    assert await _spent(gateway) == 100 * COST
+        assert await _spent(gateway) == 100 * COST
 
 
 async def test_an_end_call_that_need_not_be_waited_for_goes_to_the_broker(

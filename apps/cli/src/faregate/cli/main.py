@@ -87,7 +87,7 @@ def _run() -> int:
     )
     for name, (path, help_text) in COMMANDS.items():
         app.command(f"faregate.cli.commands.{path}", name=name, help=help_text)
-    return app(result_action="return_value") or 0
+    return app(sys.argv[1:], result_action="return_value") or 0
 
 
 def _complain(error: FaregateError) -> None:

@@ -4,6 +4,7 @@ from dependency_injector import containers, providers
 
 from faregate.analytics.container import AnalyticsContainer
 from faregate.analytics.quotas.container import QuotasContainer
+from faregate.analytics.story import Storyteller
 from faregate.core.container import CoreContainer
 from faregate.core.key_store import KeyStore
 from faregate.core.personal_data import CORE_ERASURES, CORE_EXPORTS, SqlPersonalData
@@ -117,6 +118,13 @@ class GatewayContainer(containers.DeclarativeContainer):
         names=usage.container.catalog,
     )
 
+    stories: providers.Provider[Storyteller] = providers.Singleton(
+        Storyteller,
+        core.container.database,
+        core.container.clock,
+        usage.container.service,
+        feature_log.container.service,
+    )
     authenticator: providers.Provider[IAuthenticator] = providers.Singleton(
         make_authenticator, settings, core.container.keys
     )
@@ -129,7 +137,7 @@ class GatewayContainer(containers.DeclarativeContainer):
     dispatcher: providers.Provider[Dispatcher] = providers.Singleton(Dispatcher, authenticator, limiter, work)
 
     credits_process_controller: providers.Provider[CreditsProcessController] = providers.Singleton(
-        CreditsProcessController, usage.container.service, usage.container.wallets, core.container.transport
+        CreditsProcessController, usage.container.service, usage.container.wallets, core.container.transport, stories
     )
     usage_controller: providers.Provider[UsageController] = providers.Singleton(
         UsageController, usage.container.service
@@ -173,6 +181,7 @@ class GatewayContainer(containers.DeclarativeContainer):
         feature_log.container.service,
         core.container.transport,
         feature_log.container.redactor,
+        stories,
     )
     metrics: providers.Provider[Metrics] = providers.Singleton(Metrics, core.container.transport, limiter)
     health_controller: providers.Provider[HealthController] = providers.Singleton(

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from faregate.core import exact_json
 from faregate.core.errors import FaregateError
+from faregate.core.free_fields import clean_text, clean_value
 from faregate.gateway.errors import DOCS_URL, STATUS
 
 __all__ = ["failure", "json_bytes_response", "json_response", "success"]
@@ -35,10 +36,10 @@ def failure(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return an answer that says no; `data.message` is there for clients that look at nothing else."""
-    status = STATUS[error.code]
+    status, detail = STATUS[error.code], clean_text(error.detail)
     described: dict[str, Any] = {
         "code": error.code,
-        "detail": error.detail,
+        "detail": detail,
         "type": f"{DOCS_URL}#{error.code}",
         "request_id": request_id,
     }
@@ -47,9 +48,9 @@ def failure(
     content = {
         "success": False,
         "status": status,
-        "message": error.detail,
-        "data": {**(data or {}), "message": error.detail},
-        "error": {**error.facts, **described},
+        "message": detail,
+        "data": {**clean_value(dict(data or {})), "message": detail},
+        "error": {**clean_value(error.facts), **described},
     }
     return json_response(content, status=status, headers={**_standard_headers(error, status), **(headers or {})})
 

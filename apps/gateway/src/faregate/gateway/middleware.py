@@ -8,6 +8,7 @@ from structlog.contextvars import bound_contextvars
 
 from faregate.core.clock import IClock
 from faregate.core.errors import EngineUnavailableError, FaregateError
+from faregate.core.free_fields import is_credential
 from faregate.core.ids import EXTERNAL_ID_PATTERN, new_uuid7
 from faregate.core.logging import get_logger
 from faregate.gateway.envelope import failure
@@ -81,4 +82,4 @@ class RequestContext:
 
 def _request_id(headers: Headers) -> str:
     given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else str(new_uuid7())
+    return given if _REQUEST_ID.fullmatch(given) and not is_credential(given) else str(new_uuid7())

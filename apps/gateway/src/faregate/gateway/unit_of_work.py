@@ -13,6 +13,7 @@ from faregate.core import exact_json
 from faregate.core.audit import AuditLog
 from faregate.core.database import Database
 from faregate.core.errors import EngineUnavailableError, InvalidError
+from faregate.core.free_fields import is_credential
 from faregate.core.idempotency import IdempotencyStore, StoredAnswer
 from faregate.gateway.auditing import Auditor
 from faregate.gateway.envelope import json_bytes_response
@@ -98,6 +99,8 @@ def _checked(key: str) -> str:
         raise InvalidError(
             "Idempotency-Key must be 1 to 255 visible ASCII characters; a UUID is a good one", param="Idempotency-Key"
         )
+    if is_credential(key):
+        raise InvalidError("Idempotency-Key looks like a credential; send a UUID", param="Idempotency-Key")
     return key
 
 

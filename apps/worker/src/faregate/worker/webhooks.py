@@ -106,10 +106,12 @@ class WebhookDeliverer:
         """Send what is due, at most a batch; return how many were tried."""
         async with self._database.transaction() as session:
             due = await self._database.rows(session, _CLAIM, lease=_LEASE, limit=_BATCH)
-            bodies = [exact_json.loads(bytes(row.payload)) for row in due]
-            people = {number for body in bodies for number in body["people"].values()}
-            rows = await self._database.rows(session, _NAMES, ids=sorted(people)) if people else []
-        names = {row.subject_id: row.external_id for row in rows}
+            bodies: list[Any] = [exact_json.loads(bytes(row.payload)) for row in due]
+            people: set[int] = {number for body in bodies for number in body["people"].values()}
+            rows: Sequence[Any] = ()
+            if people:
+                rows = await self._database.rows(session, _NAMES, ids=sorted(people))
+        names: dict[int, str] = {row.subject_id: row.external_id for row in rows}
         if due:
             sent = await asyncio.gather(
                 *(self._send(row, _content(row, body, names)) for row, body in zip(due, bodies, strict=True))
@@ -172,7 +174,7 @@ class WebhookDeliverer:
 
     def _decide(self, outcome: _Outcome) -> tuple[str, datetime | None]:
         """Return the status of a delivery now, and when to try again."""
-        attempt = outcome.delivery.attempts
+        attempt: int = outcome.delivery.attempts
         if outcome.ok:
             return "delivered", None
         if outcome.status == 410 or outcome.delivery.disabled or attempt >= len(RETRY_DELAYS):

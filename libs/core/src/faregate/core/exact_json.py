@@ -39,7 +39,8 @@ def loads(data: bytes | str, *, depth_limit: int = DEPTH_LIMIT) -> Any:
         raise MalformedError(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
     except RecursionError:
         raise MalformedError(f"nested deeper than {depth_limit} levels") from None
-    _check_depth(value, depth_limit)
+    if text.count("{") + text.count("[") > depth_limit:  # fewer brackets than levels make no such depth
+        _check_depth(value, depth_limit)
     if "\\u" in text:
         _check_text(value)
     return value

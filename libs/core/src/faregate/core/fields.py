@@ -5,8 +5,19 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+)
 
+from faregate.core.free_fields import clean_metadata, clean_text, name_checked
 from faregate.core.ids import EXTERNAL_ID_PATTERN
 
 __all__ = [
@@ -17,8 +28,10 @@ __all__ = [
     "Flag",
     "JsonObject",
     "LooseBody",
+    "Metadata",
     "ModelName",
     "Moment",
+    "Note",
     "Text",
     "Usd",
     "UserId",
@@ -42,10 +55,13 @@ def _time_text(value: Any) -> Any:
     return value
 
 
-ExternalId = Annotated[StrictStr, Field(pattern=EXTERNAL_ID_PATTERN, examples=["ai_chat_v1"])]
-UserId = Annotated[StrictStr, Field(pattern=EXTERNAL_ID_PATTERN, examples=["user-1"])]
-ModelName = Annotated[StrictStr, Field(min_length=1, max_length=255, examples=["gpt-4o"])]
+_Checked = AfterValidator(name_checked)
+ExternalId = Annotated[StrictStr, Field(pattern=EXTERNAL_ID_PATTERN, examples=["ai_chat_v1"]), _Checked]
+UserId = Annotated[StrictStr, Field(pattern=EXTERNAL_ID_PATTERN, examples=["user-1"]), _Checked]
+ModelName = Annotated[StrictStr, Field(min_length=1, max_length=255, examples=["gpt-4o"]), _Checked]
 Text = Annotated[StrictStr, Field(max_length=2000)]
+Note = Annotated[StrictStr, Field(max_length=2000), AfterValidator(clean_text)]
+"""A text for people: secrets are taken out."""
 Flag = StrictBool
 Count = Annotated[StrictInt, Field(ge=0, le=10**9, examples=[1000])]
 Credits = Annotated[
@@ -54,6 +70,8 @@ Credits = Annotated[
 Usd = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, lt=10**9, decimal_places=12, allow_inf_nan=False)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_time_text)]
 JsonObject = dict[str, Any]
+Metadata = Annotated[dict[str, Any], AfterValidator(clean_metadata)]
+"""What callers note on a use: secrets are taken out, numbers stay."""
 
 
 class Body(BaseModel):

@@ -7,6 +7,8 @@ from typing import Any, Literal, cast
 
 import structlog
 
+from faregate.core.free_fields import clean_text
+
 __all__ = ["configure_logging", "get_logger", "hide_secrets"]
 
 _SECRET_WORDS = (
@@ -15,6 +17,7 @@ _SECRET_WORDS = (
 _COUNTS = ("_tokens", "token_count", "tokens")
 _CHATTY = ("alembic", "uvicorn", "aiormq", "httpx2", "httpcore2")
 _HIDDEN = "[hidden]"
+_HARMLESS_LENGTH = 11
 
 
 def configure_logging(
@@ -55,7 +58,7 @@ def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
 
 
 def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace the value of every key that sounds like a secret, at any depth; token counts stay."""
+    """Replace every value whose key sounds like a secret or that looks like one, at any depth; token counts stay."""
     return {key: _hide(key, value) for key, value in event.items()}
 
 
@@ -66,7 +69,7 @@ def _hide(key: str, value: Any) -> Any:
         return {inner: _hide(str(inner), item) for inner, item in cast("dict[Any, Any]", value).items()}
     if isinstance(value, list | tuple):
         return [_hide("", item) for item in cast("list[Any]", value)]
-    return value
+    return clean_text(value) if isinstance(value, str) and len(value) > _HARMLESS_LENGTH else value
 
 
 def _is_secret(key: str) -> bool:

@@ -9,13 +9,14 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any, Protocol, cast, runtime_checkable
 
+from faregate.core.plain_records import CARD_FROM, JSON_STARTS, SHORTEST_SECRET, Glance, NotPlainError, text_under
 from faregate.core.secret_names import Secrecy, secrecy_of
 from faregate.core.secret_values import REDACTED, Look, SecretPattern, built_in_patterns, is_card_number
 
-__all__ = ["REDACTED", "IRedactor", "Redactor", "looks_like_credential"]
+__all__ = ["REDACTED", "IRedactor", "Redactor", "holds_credential", "looks_like_credential"]
 
 TOO_DEEP = "[too deep]"
 CIRCULAR = "[circular]"
@@ -25,11 +26,10 @@ _DEPTH_LIMIT = 32
 _TEXT_LIMIT = 16_384
 _ITEMS_LIMIT = 2_000
 _MARGIN = 1_024
-_SHORTEST_SECRET = 5
 _SHORTEST_CREDENTIAL = 12
 _NESTED_DEPTH = 4
+_NAME_LIMIT = 64
 _NAME = re.compile(r"[A-Za-z][\w .-]{0,63}")
-_JSON_STARTS = frozenset('{[" \n\r\t\ufeff')
 
 Patterns = tuple[SecretPattern, ...]
 
@@ -65,13 +65,20 @@ class Redactor:
         self._with_emails = with_emails
         self._secrecy = secrecy
         self._text_limit = text_limit
+        self._secrecy_of_plain = lru_cache(maxsize=8_192)(self._judge_name)
 
-    @property
+    @cached_property
     def patterns(self) -> Patterns:
         """All kinds of values that are replaced."""
         return (*self._extra, *built_in_patterns(with_emails=self._with_emails))
 
     def value(self, value: Any) -> Any:
+        try:
+            return self._at_a_glance(value)
+        except NotPlainError:
+            pass
+        except Exception:  # noqa: BLE001  as below
+            return UNREADABLE
         try:
             return _Walk(self._secrecy, self._hinted(value), self._text_limit).value(value)
         except Exception:  # noqa: BLE001  whatever a host's object does when looked at, its request goes on
@@ -82,6 +89,21 @@ class Redactor:
             return _Walk(self._secrecy, self.patterns, self._text_limit).text(text)
         except Exception:  # noqa: BLE001  as above
             return UNREADABLE
+
+    def _at_a_glance(self, value: Any) -> Any:
+        """Return the copy of a record whose texts are all clean; most are."""
+        glance = Glance(self._secrecy_of_plain, self._text_limit)
+        kept = glance.value(value)
+        look = Look("\n".join(glance.texts))
+        if any(pattern.hinted(look) for pattern in self.patterns):
+            raise NotPlainError
+        return kept
+
+    def _judge_name(self, name: str) -> Secrecy:
+        """Return what a name says about its value; the answers are remembered, because names come again and again."""
+        if len(name) > _NAME_LIMIT or self.text(name) != name:
+            raise NotPlainError
+        return self._secrecy(name)
 
     def _hinted(self, value: Any) -> Patterns:
         """Return the patterns that are worth trying anywhere in `value`: one look at all of it instead of many."""
@@ -106,15 +128,16 @@ class _Walk:
     def value(self, value: Any, *, secret: Secrecy = Secrecy.OPEN) -> Any:
         """Return a copy that may be kept; under a `secret` name texts (or everything) are replaced."""
         if isinstance(value, str):
-            if not secret and len(value) < _SHORTEST_SECRET:
+            if not secret and len(value) < SHORTEST_SECRET:
                 return value
-            return self._text_under(value, secret) if secret else self.text(value)
+            return text_under(value, secret) if secret else self.text(value)
         if value is None or isinstance(value, bool):
             return value
         if secret is Secrecy.ALL:
             return REDACTED
         if isinstance(value, int | float | Decimal):
-            return self._number(value)
+            kept = self._number(value)
+            return REDACTED if secret and isinstance(kept, str) else kept
         if isinstance(value, Mapping | list | tuple | set | frozenset):
             return self._guarded(cast("Any", value), secret)
         return REDACTED if secret else f"[{cast('type[Any]', type(value)).__name__}]"
@@ -122,14 +145,14 @@ class _Walk:
     def text(self, text: str) -> str:
         """Return what of a text may be kept: JSON inside is walked, long ones are cut after redaction."""
         kept = text if len(text) <= self._text_limit else text[: self._text_limit + _MARGIN]
-        if len(kept) >= _SHORTEST_SECRET:
+        if len(kept) >= SHORTEST_SECRET:
             kept = self._redacted(kept)
         if len(text) <= self._text_limit:
             return kept
         return f"{kept[: self._text_limit]}… [{len(text)} characters]" if not text.endswith(" characters]") else kept
 
     def _redacted(self, text: str) -> str:
-        if text[0] in _JSON_STARTS and text.lstrip()[:1] in {"{", "[", '"'}:
+        if text[0] in JSON_STARTS and text.lstrip()[:1] in {"{", "[", '"'}:
             inner = self._json_inside(text)
             if inner is not None:
                 return inner
@@ -155,13 +178,8 @@ class _Walk:
         self._nested -= 1
         return text if kept == content else json.dumps(kept, ensure_ascii=False, default=str)
 
-    def _text_under(self, text: str, secret: Secrecy) -> str:
-        if not text or (secret is Secrecy.TEXT and len(text) <= 9 and text.isdigit()):
-            return text
-        return REDACTED
-
     def _number(self, value: float | Decimal) -> Any:
-        if isinstance(value, int) and value > 10**12:
+        if isinstance(value, int) and value > CARD_FROM:
             return "[redacted:card]" if value < 10**19 and is_card_number(str(value)) else value
         finite = value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
         return value if finite else None
@@ -222,9 +240,18 @@ def looks_like_credential(text: str | None) -> bool:
     """Tell whether a text that should be a name is a token or a key: what nobody's id looks like."""
     if text is None or len(text) < _SHORTEST_CREDENTIAL:
         return False
-    patterns = [pattern for pattern in built_in_patterns() if pattern.name in {"pem", "jwt", "bearer", "key"}]
+    return holds_credential(text)
+
+
+def holds_credential(text: str) -> bool:
+    """Tell whether there is a token or a key in a text."""
     look = Look(text)
-    return any(pattern.hinted(look) and pattern.expression.search(text) is not None for pattern in patterns)
+    return any(pattern.hinted(look) and pattern.expression.search(text) is not None for pattern in _credentials())
+
+
+@cache
+def _credentials() -> Patterns:
+    return tuple(pattern for pattern in built_in_patterns() if pattern.name in {"pem", "jwt", "bearer", "key"})
 
 
 def _key_text(key: Any) -> str:

@@ -43,19 +43,27 @@ class SecretPattern:
         """Tell whether it is worth trying on a text."""
         if not self.hints:
             return (self.look or self.expression).search(look.text) is not None
-        text = look.words if self.unbroken else look.lowered
-        return (not self.also or _any_of(self.also, text)) and _any_of(self.hints, text)
+        if self.also and not _any_of(self.also, look.lowered):
+            return False
+        return _any_of(self.hints, look.words if self.unbroken else look.lowered)
 
 
 class Look:
-    """A text as the hints want it: as it is, in lower case, and its long words only."""
+    """A text as the hints want it: as it is, in lower case, and (made when first asked for) its long words only."""
 
-    __slots__ = ("lowered", "text", "words")
+    __slots__ = ("_words", "lowered", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.lowered = text.lower()
-        self.words = " ".join([word for word in self.lowered.split() if len(word) >= _LONG_WORD])
+        self._words: str | None = None
+
+    @property
+    def words(self) -> str:
+        """Its words of 12 characters or more, in lower case."""
+        if self._words is None:
+            self._words = " ".join([word for word in self.lowered.split() if len(word) >= _LONG_WORD])
+        return self._words
 
 
 _LONG_WORD = 12

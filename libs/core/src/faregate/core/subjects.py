@@ -15,6 +15,10 @@ from unnest(cast(:ids as text[])) as wanted (external_id)
 join faregate.subject s using (external_id)
 """
 
+_NUMBERS = """
+select s.subject_id, s.external_id from faregate.subject s where s.external_id = any(cast(:ids as text[]))
+"""
+
 _ADD = """
 insert into faregate.subject (external_id)
 select wanted.id from unnest(cast(:ids as text[])) as wanted (id) order by wanted.id
@@ -66,14 +70,12 @@ class Subjects:
         return found
 
     async def numbers(self, session: AsyncSession, external_ids: Iterable[str]) -> Mapping[str, int]:
-        """Return the number of each of `external_ids`, adding the unknown ones as `ensure` does; for bulk."""
-        ids = list(set(external_ids))
-        rows = await self._database.rows(session, _FIND, ids=ids) if ids else []
-        numbers: dict[str, int] = {name: number for number, name, _ in rows}
-        if len(numbers) < len(ids):
-            missing = await self.ensure(session, [name for name in ids if name not in numbers])
-            numbers |= {name: subject.subject_id for name, subject in missing.items()}
-        return numbers
+        """Return the numbers of all of `external_ids`, adding the unknown ones: `ensure` for many at once."""
+        ids = sorted(set(external_ids))
+        found = {row.external_id: row.subject_id for row in await self._database.rows(session, _NUMBERS, ids=ids)}
+        missing = [external_id for external_id in ids if external_id not in found]
+        added = await self.ensure(session, missing) if missing else {}
+        return {**found, **{name: subject.subject_id for name, subject in added.items()}}
 
     async def named(self, session: AsyncSession, subject_ids: Iterable[int]) -> Mapping[int, Subject]:
         """Return the subjects with these numbers."""

@@ -8,18 +8,23 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.database import Database
+from faregate.core.ids import organization_owner_id
+from faregate.core.subjects import Subjects
 from faregate.credit.accounting import AccountingService, Digest, Statement
 from faregate.credit.book import Note
 from faregate.credit.correcting import CorrectionService, required_words
 from faregate.credit.limiting import LimitService, SpendingLimit
-from faregate.credit.limits import Period, user_scope
+from faregate.credit.limits import EVERY_MEMBER, Period, member_scope, user_scope
 from faregate.credit.service import CreditService
 from faregate.credit.values import CreditTransaction, Grant, Wallet
 
-__all__ = ["Bookkeeping", "LimitBounds"]
+__all__ = ["Bookkeeping", "LimitBounds", "MemberLimit"]
 
 LimitBounds = tuple[Period, int | None, int | None]
 """A period with its soft and its hard bound in micro-credits; both None removes the limit."""
+
+MemberLimit = tuple[str | None, SpendingLimit]
+"""Whose limit (None: every member without one of the own), and the limit."""
 
 
 class Bookkeeping:
@@ -32,12 +37,14 @@ class Bookkeeping:
         corrections: CorrectionService,
         accounting: AccountingService,
         limits: LimitService,
+        subjects: Subjects,
     ) -> None:
         self._database = database
         self._credit = credit
         self._corrections = corrections
         self._accounting = accounting
         self._limits = limits
+        self._subjects = subjects
 
     async def refund(self, transaction_id: str, *, amount: int | None, note: Note) -> CreditTransaction:
         """Give back a charge, wholly (None) or in part; see `CorrectionService.refund`."""
@@ -97,6 +104,30 @@ class Bookkeeping:
 
         return await self._database.run(work)
 
+    async def set_member_limits(
+        self, organization_id: str, member: str | None, bounds: Iterable[LimitBounds]
+    ) -> Sequence[MemberLimit]:
+        """Set what a member of a pool may spend, or (None) every member without a limit of the own; return all limits."""
+        wanted, pool = list(bounds), organization_owner_id(organization_id)
+
+        async def work(session: AsyncSession) -> Sequence[MemberLimit]:
+            owners = await self._credit.ensure_wallets(session, [pool, *([member] if member is not None else [])])
+            who = owners[member].subject_id if member is not None else EVERY_MEMBER
+            await self._limits.set_all(session, member_scope(owners[pool].subject_id, who), wanted)
+            return await self._member_limits(session, owners[pool].subject_id)
+
+        return await self._database.run(work)
+
+    async def member_limits(self, organization_id: str) -> Sequence[MemberLimit]:
+        """Return what the members of a pool may spend, and have spent; none for a pool that nobody has seen."""
+
+        async def work(session: AsyncSession) -> Sequence[MemberLimit]:
+            pool = organization_owner_id(organization_id)
+            found = (await self._credit.find_owners(session, [pool])).get(pool)
+            return await self._member_limits(session, found.subject_id) if found is not None else []
+
+        return await self._database.run(work)
+
     async def user_limits(self, user_id: str) -> Sequence[SpendingLimit]:
         """Return what a user may spend, and has spent, by period."""
 
@@ -105,3 +136,12 @@ class Bookkeeping:
             return await self._limits.list(session, scopes=[scope])
 
         return await self._database.run(work)
+
+    async def _member_limits(self, session: AsyncSession, pool: int) -> Sequence[MemberLimit]:
+        limits = await self._limits.list(session, prefix=member_scope(pool, ""))
+        ids = {limit.scope: limit.scope.rpartition(":")[2] for limit in limits}
+        named = await self._subjects.named(session, [int(who) for who in ids.values() if who != EVERY_MEMBER])
+        return [
+            (None if ids[limit.scope] == EVERY_MEMBER else named[int(ids[limit.scope])].external_id, limit)
+            for limit in limits
+        ]

@@ -71,7 +71,7 @@ class CreditContainer(containers.DeclarativeContainer):
         TopUpService, database, repository, locker, subjects, top_up_provider
     )
     bookkeeping: providers.Provider[Bookkeeping] = providers.Singleton(
-        Bookkeeping, database, service, corrections, accounting, limits
+        Bookkeeping, database, service, corrections, accounting, limits, subjects
     )
     openings: providers.Provider[OpeningImport] = providers.Singleton(OpeningImport, database, service)
     verifier: providers.Provider[Verifier] = providers.Singleton(Verifier, database)

@@ -135,10 +135,12 @@ def _lapsable(wallet: WalletState, grant: GrantState) -> int:
 
 
 def _lapse(book: Book, wallet: WalletState, grant: GrantState, amount: int, *, at: datetime) -> None:
-    kind, account = TransferKind.EXPIRY, Account.BREAKAGE
+    kind, account, note = TransferKind.EXPIRY, Account.BREAKAGE, Note()
     if grant.voided:
         kind, account = TransferKind.GRANT_VOID, GRANT_ORIGINS[grant.source]
-    book.post(wallet, kind, debit=Account.WALLET, credit=account, amount=amount, slices=[(grant, -amount)], at=at)
+        note = Note(actor=grant.actor, reason=grant.reason)
+    slices = [(grant, -amount)]
+    book.post(wallet, kind, debit=Account.WALLET, credit=account, amount=amount, slices=slices, note=note, at=at)
 
 
 def _unheld_general(wallet: WalletState) -> int:

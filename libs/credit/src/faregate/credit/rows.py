@@ -6,6 +6,7 @@ from uuid import UUID
 
 from faregate.core import exact_json
 from faregate.core.errors import RetryTransactionError
+from faregate.core.free_fields import clean_metadata, clean_text
 from faregate.credit.accounts import Account, GrantSource, TransferKind
 from faregate.credit.book import (
     Book,
@@ -238,8 +239,8 @@ def _charge_row(charge: ChargeState) -> tuple[Any, ...]:
         charge.balance_after,
         charge.free_after,
         charge.duration_ms,
-        _json(charge.metadata),
-        charge.close_reason,
+        _json(clean_metadata(charge.metadata)) if charge.metadata else None,
+        clean_text(charge.close_reason) if charge.close_reason else None,
         charge.created_at,
         charge.closed_at,
         charge.settled_at,

@@ -118,6 +118,8 @@ class CreditService:
         Raises:
             RetryTransactionError: a charge has appeared meanwhile with another payer; run the transaction again.
         """
+        if not postings:
+            return []
         wallet_ids = {posting.wallet_id for posting in postings}
         scopes = [scope for posting in postings if posting.opening for scope in posting.opening.limit_scopes]
         keys = [posting.usage_key for posting in postings]

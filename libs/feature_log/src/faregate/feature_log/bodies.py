@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, StrictInt, StrictStr, ValidationErr
 from faregate.core.errors import InvalidError
 from faregate.core.fields import Count, ExternalId, JsonObject, LooseBody, Moment
 from faregate.core.ids import check_user_id
-from faregate.core.redaction import IRedactor, looks_like_credential
+from faregate.core.redaction import IRedactor, holds_credential, looks_like_credential
 from faregate.feature_log.values import BODY_COLUMNS, FeatureNames, LogEntry
 
 __all__ = ["ITEMS_LIMIT", "FeatureLogBody", "entry_of", "redacted_item"]
@@ -49,10 +49,14 @@ class FeatureLogBody(LooseBody):
         if self.feature_endpoint_id is None and self.feature_endpoint_value is None:
             raise ValueError("feature_endpoint_id or feature_endpoint_value is required")
         check_user_id(self.user_id)
+        if holds_credential("\n".join([name for field in _NAMES if (name := getattr(self, field)) is not None])):
+            self._refuse_credential()
+        return self
+
+    def _refuse_credential(self) -> None:
         for name in _NAMES:
             if looks_like_credential(getattr(self, name)):
                 raise ValueError(f"{name} looks like a credential; send the name, never a secret")
-        return self
 
     def entry(self) -> LogEntry:
         """Return the log in its final form."""

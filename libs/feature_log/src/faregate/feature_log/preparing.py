@@ -108,7 +108,7 @@ def _body(body: Any) -> bytes | None:
 def json_text(value: Any) -> bytes:
     """Return JSON with the digits of numbers as they came."""
     try:
-        return json.dumps(value, ensure_ascii=False, default=_number, separators=(",", ":")).encode(errors="replace")
+        return _ENCODER.encode(value).encode(errors="replace")
     except (ValueError, TypeError, RecursionError):
         return b'"[unreadable]"'
 
@@ -119,3 +119,6 @@ def _number(value: Any) -> Any:
         short = float(value)
         return short if Decimal(repr(short)) == value else str(value)
     return f"[{type(value).__name__}]"
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=_number, separators=(",", ":"))

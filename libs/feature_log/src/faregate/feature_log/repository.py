@@ -30,6 +30,7 @@ COLUMNS = (
 )
 
 _CLAIM = """
+with taken as (
 insert into faregate.feature_log_key (digest, log_id, expires_at)
 select n.digest, n.log_id, n.expires_at
 from unnest(cast(:digests as uuid[]), cast(:log_ids as uuid[]), cast(:expires as timestamptz[]))
@@ -37,7 +38,9 @@ from unnest(cast(:digests as uuid[]), cast(:log_ids as uuid[]), cast(:expires as
 order by n.digest
 on conflict (digest) do update set log_id = excluded.log_id, expires_at = excluded.expires_at
 where feature_log_key.expires_at <= cast(:now as timestamptz)
-returning digest
+returning 1
+)
+select count(*) as count from taken
 """
 
 _CLAIMED = """
@@ -104,7 +107,7 @@ class LogRepository:
             now=now,
         )
         owners = {log.digest: log.log_id for log in logs}
-        if len(taken) < len(logs):
+        if taken[0].count < len(logs):
             rows = await self._database.rows(session, _CLAIMED, digests=digests)
             owners |= {row.digest: row.log_id for row in rows}
         return owners

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -88,6 +89,11 @@ def endpoint_template(endpoint: str, user_id: str) -> str:
 def _segment(part: str, user_id: str) -> str:
     if part == user_id:
         return "{user}"
+    return _template_segment(part)
+
+
+@lru_cache(maxsize=10_000)
+def _template_segment(part: str) -> str:
     return part if not part or _PLAIN_SEGMENT.fullmatch(part) else "{id}"
 
 

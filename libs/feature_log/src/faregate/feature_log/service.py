@@ -108,8 +108,10 @@ class FeatureLogService:
         return LogPage(logs, (logs[-1].logged_at, logs[-1].id) if more else None)
 
     async def of_usage(self, usage_key: str) -> Sequence[FeatureLog]:
-        """Return all logs of one use of a feature, newest first, without bodies: what a story of the use tells."""
-        return (await self.find(LogFilter(usage_key=usage_key), limit=100)).logs
+        """Return all logs of one use of a feature, newest first, without bodies and e-mail: what a story of the use tells."""
+        async with self._database.transaction(read_only=True) as session:
+            rows = await self._search.find(session, LogFilter(usage_key=usage_key), before=None, limit=100)
+        return [self._log(row, with_bodies=False, with_email=False) for row in rows]
 
     async def hide(self, ids: Sequence[UUID], *, actor: str) -> Sequence[UUID]:
         """Delete softly: the logs are no longer found, and gone with their month. Return which were there."""
@@ -150,14 +152,14 @@ class FeatureLogService:
         owners = await self._repository.claim(session, logs, now)
         new = [log for log in logs if owners[log.digest] == log.log_id]
         if new:
-            subjects = await self._subjects.ensure(session, {log.user_id for log in new})
+            subjects = await self._subjects.numbers(session, {log.user_id for log in new})
             await self._repository.add(
                 session,
                 [
                     (
                         log.logged_at,
                         log.log_id,
-                        subjects[log.user_id].subject_id,
+                        subjects[log.user_id],
                         self._routes.number(log.route),
                         *log.cells,
                     )
@@ -166,8 +168,8 @@ class FeatureLogService:
             )
         return owners
 
-    def _log(self, row: Any, *, with_bodies: bool) -> FeatureLog:
-        email = self._sealer.open("email", row.log_id, row.key_id, row.email)
+    def _log(self, row: Any, *, with_bodies: bool, with_email: bool = True) -> FeatureLog:
+        email = self._sealer.open("email", row.log_id, row.key_id, row.email) if with_email else None
         return FeatureLog(
             id=row.log_id,
             logged_at=row.logged_at,

@@ -7,7 +7,7 @@ from pydantic import AliasChoices, Field, ValidationError, model_validator
 
 from faregate.core import exact_json
 from faregate.core.errors import InvalidError, MalformedError
-from faregate.core.fields import Count, Credits, ExternalId, JsonObject, LooseBody, ModelName, Text
+from faregate.core.fields import Count, Credits, ExternalId, JsonObject, LooseBody, Metadata, ModelName, Note, Text
 from faregate.core.ids import check_user_id
 from faregate.usage.native import native_usage
 from faregate.usage.rates import are_inconsistent
@@ -151,13 +151,13 @@ class FeatureBody(LooseBody):
 class StartBody(FeatureBody):
     """`POST /api/credits-process/start`."""
 
-    user_email: Text | None = None
+    user_email: Note | None = None
     organization_id: ExternalId | None = None
     usage_key: ExternalId | None = None
     estimated_usages: Annotated[list[UsageBody], Field(max_length=LINES_LIMIT)] = Field(default_factory=list[UsageBody])
     estimated_credits: Annotated[Credits, Field(ge=0)] | None = None
     ttl_seconds: Annotated[Count, Field(ge=1, le=86_400)] | None = None
-    metadata: JsonObject | None = None
+    metadata: Metadata | None = None
 
     def request(self, *, spender: str | None = None) -> StartRequest:
         """Return the wish in its final form, asked for with the API key `spender`."""
@@ -181,7 +181,7 @@ class SettlementBody(FeatureBody):
     usage_key: ExternalId | None = None
     organization_id: ExternalId | None = None
     duration: Count | None = Field(default=None, description="milliseconds")
-    metadata: JsonObject | None = None
+    metadata: Metadata | None = None
 
     def usage_bodies(self) -> Sequence[UsageBody]:
         """Return the lines."""
@@ -248,7 +248,7 @@ class VoidBody(LooseBody):
 
     usage_key: ExternalId
     user_id: ExternalId
-    reason: Text | None = None
+    reason: Note | None = None
 
 
 class ExtendBody(LooseBody):

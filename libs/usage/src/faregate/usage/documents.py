@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from faregate.core.errors import InvalidError
-from faregate.core.fields import Body, Count, Credits, ExternalId, Flag, JsonObject, ModelName, Moment, Text, Usd
+from faregate.core.fields import Body, Count, Credits, ExternalId, Flag, JsonObject, ModelName, Moment, Note, Text, Usd
 from faregate.usage.plans import Plan, PlanGrant, Terms
 from faregate.usage.values import Feature, FeatureAccess, HoldSizing, OutagePolicy
 
@@ -40,7 +40,7 @@ class FeatureDocument(Body):
 
     key: ExternalId | None = None
     id: ExternalId | None = None
-    name: Text = ""
+    name: Note = ""
     min_credits: Annotated[Credits, Field(ge=0)] = Decimal(0)
     strategy: ExternalId
     parameters: JsonObject = Field(default_factory=dict)
@@ -102,7 +102,7 @@ class PlanDocument(Body):
     """A plan's whole definition."""
 
     key: ExternalId | None = None
-    name: Text = ""
+    name: Note = ""
     margin_percent: Percent | None = None
     features: dict[ExternalId, TermsDocument] = Field(default_factory=dict)
     grants: Annotated[list[PlanGrantDocument], Field(max_length=20)] = Field(default_factory=list[PlanGrantDocument])
@@ -138,7 +138,7 @@ class PriceDocument(Body):
         default=None, examples=[{"input_mtok": 2.5, "output_mtok": 10}]
     )
     margin_percent: Percent | None = Field(default=None, description="null takes the model's margin away")
-    note: Text | None = None
+    note: Note | None = None
 
     @property
     def sets_margin(self) -> bool:

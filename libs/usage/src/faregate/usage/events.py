@@ -5,10 +5,11 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field, StrictInt, StrictStr, TypeAdapter, ValidationError
+from pydantic import AfterValidator, AwareDatetime, Field, StrictInt, StrictStr, TypeAdapter, ValidationError
 
 from faregate.core.errors import InvalidError
-from faregate.core.fields import Body, Count, ExternalId, JsonObject, ModelName
+from faregate.core.fields import Body, Count, ExternalId, Metadata, ModelName
+from faregate.core.free_fields import name_checked
 
 __all__ = ["Device", "EventKind", "KindName", "UsageEvent", "parse_events"]
 
@@ -24,8 +25,10 @@ class EventKind(IntEnum):
     METER = 2
 
 
-Word = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._:/@ -]{1,100}$", examples=["chat"])]
-Label = Annotated[StrictStr, Field(min_length=1, max_length=512, pattern=r"^[^\x00]+$")]
+Word = Annotated[
+    StrictStr, Field(pattern=r"^[A-Za-z0-9._:/@ -]{1,100}$", examples=["chat"]), AfterValidator(name_checked)
+]
+Label = Annotated[StrictStr, Field(min_length=1, max_length=512, pattern=r"^[^\x00]+$"), AfterValidator(name_checked)]
 _Exact = Annotated[Decimal, Field(strict=True, allow_inf_nan=False)]
 Status = Annotated[StrictInt, Field(ge=100, le=599)] | Literal["success", "ok", "failed", "error"]
 Milliseconds = Annotated[StrictInt, Field(ge=0, le=2**31 - 1)]
@@ -69,7 +72,7 @@ class UsageEvent(Body):
     country: Annotated[StrictStr, Field(pattern="^[A-Za-z]{2}$", examples=["DE"])] | None = None
     device: Device | None = None
     tags: Annotated[list[Label], Field(max_length=50)] | None = None
-    metadata: JsonObject | None = None
+    metadata: Metadata | None = None
     time: AwareDatetime | None = None
 
 

@@ -11,6 +11,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any, cast
 
 from faregate.core.errors import InvalidError
+from faregate.core.free_fields import clean_value
 from faregate.usage.rates import are_inconsistent
 from faregate.usage.values import ModelUsage
 
@@ -59,7 +60,7 @@ def native_usage(
         provider=provider or _text(body, "gen_ai.provider.name", "gen_ai.system", "custom_llm_provider"),
         tokens=counts.values,
         service_tier=service_tier or _tier(body, usage),
-        raw=_kept(usage),
+        raw=clean_value(_kept(usage)),
         inconsistent=are_inconsistent(counts.values),
     )
 

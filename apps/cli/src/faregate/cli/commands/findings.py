@@ -1,6 +1,7 @@
 """What `faregate doctor` looks at beside the engines: how the gateway is guarded, and Redis."""
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 from faregate.core.settings import Settings
 
@@ -31,7 +32,7 @@ async def look_at_redis(settings: Settings) -> list[Finding]:
         from redis.exceptions import RedisError
     except ImportError:
         return [Finding("redis", ok=False, detail="redis is not installed", fix='pip install "faregate[redis]"')]
-    client = Redis.from_url(settings.redis_url, socket_connect_timeout=3, socket_timeout=3)
+    client: Any = cast("Any", Redis).from_url(settings.redis_url, socket_connect_timeout=3, socket_timeout=3)
     try:
         await client.ping()
     except (RedisError, OSError) as error:

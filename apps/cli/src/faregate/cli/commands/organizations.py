@@ -1,12 +1,14 @@
 """`faregate organizations`: how organisations pay, and who belongs to them."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from faregate.cli.library import with_library
-from faregate.cli.options import Limit, Output
+from faregate.cli.options import Limit, Output, micros_of
 from faregate.cli.output import print_json, print_table
+from faregate.credit.limits import Period
 from faregate.usage.organizations import Organization
 from faregate.usage.values import ChargingPolicy
 
@@ -44,6 +46,31 @@ def set_organization(
         )
     )
     _print([changed], output)
+
+
+@organizations.command
+def limit(
+    organization_id: str,
+    period: Annotated[Period | None, Parameter(help="Left out: show the limits.")] = None,
+    *,
+    member: Annotated[str | None, Parameter(help="Whose; left out: every member that has none of the own.")] = None,
+    soft: Annotated[str | None, Parameter(help="Beyond it a start says so.")] = None,
+    hard: Annotated[str | None, Parameter(help="Beyond it a start is refused.")] = None,
+    output: Output = "table",
+) -> None:
+    """Show or set what members may spend of the pool in a period; neither soft nor hard removes the limit."""
+    if period is not None:
+        bounds = [(period, micros_of(soft) if soft else None, micros_of(hard) if hard else None)]
+        found = with_library(
+            lambda lib: lib.credit.container.bookkeeping().set_member_limits(organization_id, member, bounds)
+        )
+    else:
+        found = with_library(lambda lib: lib.credit.container.bookkeeping().member_limits(organization_id))
+    if output == "json":
+        print_json([{"member": who, **asdict(limit)} for who, limit in found])
+        return
+    rows = [(who or "every member", one.period, one.soft, one.hard, one.spent, one.held) for who, one in found]
+    print_table(f"Limits of {organization_id}", ["member", "period", "soft", "hard", "spent", "held"], rows)
 
 
 def _print(found: list[Organization], output: str) -> None:

@@ -1,12 +1,13 @@
 """What finance and support do: refunds, adjustments, charge-backs, voided grants, statements, spending limits."""
 
+from collections.abc import Sequence
 from hashlib import sha256
 from uuid import UUID
 
 from faregate.core.credits import to_micros
 from faregate.core.errors import KeyConflictError
 from faregate.credit.book import Note
-from faregate.credit.bookkeeping import Bookkeeping
+from faregate.credit.bookkeeping import Bookkeeping, MemberLimit
 from faregate.credit.errors import (
     InsufficientCreditsError,
     NotRefundableError,
@@ -24,11 +25,14 @@ from faregate.gateway.schemas.bookkeeping import (
     DigestAnswer,
     LimitAnswer,
     LimitsBody,
+    MemberLimitAnswer,
+    MemberLimitsBody,
     RefundBody,
     StatementAnswer,
     StatementQuery,
     VoidGrantBody,
     limit_answer,
+    member_limit_answer,
     statement_answer,
 )
 from faregate.gateway.schemas.wallets import (
@@ -139,6 +143,27 @@ class BookkeepingController(Controller):
         limits = await self._books.set_user_limits(owner_id, [limit.bounds() for limit in body.limits])
         return Reply([limit_answer(limit) for limit in limits])
 
+    @operation(
+        "GET",
+        "/api/organizations/{organization_id}/limits",
+        scope=Scope.WALLETS_READ,
+        answer=list[MemberLimitAnswer],
+    )
+    async def get_member_limits(self, call: Call, organization_id: str) -> Reply:  # noqa: ARG002
+        """Return what the members of a pool may spend, and have spent, by period."""
+        return _limits(await self._books.member_limits(organization_id))
+
+    @operation(
+        "PUT",
+        "/api/organizations/{organization_id}/limits",
+        scope=Scope.WALLETS_WRITE,
+        answer=list[MemberLimitAnswer],
+    )
+    async def put_member_limits(self, call: Call, organization_id: str, body: MemberLimitsBody) -> Reply:  # noqa: ARG002
+        """Set what one member of a pool may spend, or every member that has no limit of the own."""
+        bounds = [limit.bounds() for limit in body.limits]
+        return _limits(await self._books.set_member_limits(organization_id, body.member, bounds))
+
     @operation("GET", "/api/ledger/statement", scope=Scope.WALLETS_READ, answer=StatementAnswer)
     async def statement_of_all(self, call: Call, query: StatementQuery) -> StatementAnswer:  # noqa: ARG002
         """Return the statement of all wallets together: revenue, deferred revenue and breakage."""
@@ -149,6 +174,10 @@ class BookkeepingController(Controller):
         """Return one hash over the heads of all wallets' chains."""
         found = await self._books.digest()
         return DigestAnswer(wallets=found.wallets, transfers=found.transfers, digest=found.digest)
+
+
+def _limits(found: Sequence[MemberLimit]) -> Reply:
+    return Reply([member_limit_answer(member, limit) for member, limit in found])
 
 
 def _note(call: Call, reason: str, key: str | None) -> Note:

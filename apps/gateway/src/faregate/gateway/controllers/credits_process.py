@@ -3,6 +3,7 @@
 from decimal import Decimal
 from hashlib import sha256
 
+from faregate.analytics.story import Storyteller
 from faregate.core import exact_json
 from faregate.core.credits import to_credits
 from faregate.core.errors import FaregateError
@@ -26,12 +27,11 @@ from faregate.gateway.schemas.credits_process import (
     ExtendAnswer,
     ProcessingAnswer,
     StartAnswer,
-    StoryAnswer,
     VoidAnswer,
     end_answer,
     start_answer,
-    story_answer,
 )
+from faregate.gateway.schemas.story import StoryAnswer, story_answer
 from faregate.usage.bodies import EndBody, EndMultimodelBody, ExtendBody, SettlementBody, StartBody, VoidBody
 from faregate.usage.errors import FeatureInactiveError, FeatureNotAllowedError, UnknownFeatureError, UnpricedError
 from faregate.usage.service import UsageService
@@ -46,7 +46,10 @@ _CLOSED = (AlreadySettledError, HoldClosedError)
 class CreditsProcessController(Controller):
     """The three phases over HTTP."""
 
-    def __init__(self, usage: UsageService, wallets: WalletService, transport: ITransport) -> None:
+    def __init__(
+        self, usage: UsageService, wallets: WalletService, transport: ITransport, stories: Storyteller
+    ) -> None:
+        self._stories = stories
         self._usage = usage
         self._wallets = wallets
         self._transport = transport
@@ -135,8 +138,9 @@ class CreditsProcessController(Controller):
         "GET", "/api/credits-process/{usage_key}", scope=_SCOPE, answer=StoryAnswer, errors=(UnknownUsageKeyError,)
     )
     async def story(self, call: Call, usage_key: str) -> StoryAnswer:  # noqa: ARG002
-        """Tell everything about one use."""
-        return story_answer(await self._usage.story(usage_key))
+        """Tell everything about one use: hold, outcome, lines, transactions, usage events and feature logs."""
+        use, story = await self._stories.tell(usage_key)
+        return story_answer(story, use)
 
     async def _settle(self, call: Call, body: SettlementBody, queue: str) -> Reply:
         usage_key, keyless = _usage_key(call, body)

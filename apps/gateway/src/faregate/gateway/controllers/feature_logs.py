@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any, cast
 from uuid import UUID
 
+from faregate.analytics.story import Storyteller
 from faregate.core import exact_json
 from faregate.core.errors import FaregateError, InvalidError, MalformedError
 from faregate.core.interfaces import ITransport, OutgoingMessage
@@ -41,7 +42,10 @@ _PATH = "/api/feature-usage-logs"
 class FeatureLogsController(Controller):
     """Feature logs over HTTP."""
 
-    def __init__(self, logs: FeatureLogService, transport: ITransport, redactor: IRedactor) -> None:
+    def __init__(
+        self, logs: FeatureLogService, transport: ITransport, redactor: IRedactor, stories: Storyteller
+    ) -> None:
+        self._stories = stories
         self._logs = logs
         self._transport = transport
         self._redactor = redactor
@@ -88,8 +92,9 @@ class FeatureLogsController(Controller):
         errors=(UnknownLogError, LogSealedError),
     )
     async def get_log(self, call: Call, log_id: UUID) -> LogDetailAnswer:  # noqa: ARG002
-        """Return one log with its redacted bodies."""
-        return detail_answer(await self._logs.get(log_id))
+        """Return one log with its redacted bodies, the use behind it (hold, lines, transactions) and that use's events."""
+        log = await self._logs.get(log_id)
+        return detail_answer(log, *await self._stories.behind(log))
 
     @operation("DELETE", _PATH + "/{log_id}", scope=Scope.OPS_WRITE, answer=DeletedAnswer, errors=(UnknownLogError,))
     async def hide_log(self, call: Call, log_id: UUID) -> DeletedAnswer:

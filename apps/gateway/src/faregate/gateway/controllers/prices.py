@@ -1,6 +1,6 @@
 """`/api/prices`: what is in force, what would this cost, and what operators set."""
 
-from faregate.core.errors import InvalidError
+from faregate.core.fields import ModelName
 from faregate.gateway.auth import Scope
 from faregate.gateway.operation import Call, Controller, Page, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
@@ -45,7 +45,7 @@ class PricesController(Controller):
     @operation(
         "GET", "/api/prices/{model:path}", scope=Scope.USAGE_READ, answer=PriceAnswer, errors=(UnknownPriceError,)
     )
-    async def get_price(self, call: Call, model: str, query: PriceQuery) -> PriceAnswer:  # noqa: ARG002
+    async def get_price(self, call: Call, model: ModelName, query: PriceQuery) -> PriceAnswer:  # noqa: ARG002
         """Return the price of a model in force, and its overrides."""
         found = await self._prices.effective(
             model, provider=query.provider, service_tier=query.service_tier, at=query.at
@@ -53,10 +53,8 @@ class PricesController(Controller):
         return price_answer(found)
 
     @operation("PUT", "/api/prices/{model:path}", scope=Scope.PRICES_WRITE, answer=PriceAnswer)
-    async def put_price(self, call: Call, model: str, body: PriceDocument) -> PriceAnswer:
+    async def put_price(self, call: Call, model: ModelName, body: PriceDocument) -> PriceAnswer:
         """Override the prices of a model, set its margin, or both."""
-        if len(model) > 255:
-            raise InvalidError("model must have at most 255 characters", param="model")
         added = await self._prices.set(model, body, actor=call.principal.id)
         at = added.effective_from if added is not None else None
         found = await self._prices.effective(model, provider=body.provider, service_tier=body.service_tier, at=at)

@@ -24,7 +24,9 @@ _USE: dict[str, Any] = {"user_id": "user-1", "feature_endpoint_value": "ai_chat_
 _BY_MODEL: Mapping[str, dict[str, Any]] = {
     "StartBody": {**_USE, "estimated_usages": _USAGES},
     "EndMultimodelBody": {**_USE, "usages": _USAGES},
-    "FeatureBody": {"name": "AI chat", "strategy": "token_priced", "min_credits": 1},
+    "FeatureDocument": {"name": "AI chat", "strategy": "token_priced", "min_credits": 1},
+    "ReplayBody": {"since": "2026-01-31T12:00:00Z"},
+    "FeatureLogBody": {**_USE, "method": "POST", "code": 200, "status": "success"},
     "EndBody": {**_USE, **_USAGES[0]},
 }
 """Bodies whose fields depend on each other."""
@@ -39,7 +41,7 @@ def example_of(schema: Mapping[str, Any], definitions: Mapping[str, Any], name: 
             return schema[word][0] if word in {"examples", "enum"} else schema[word]
     if "$ref" in schema:
         name = str(schema["$ref"]).rpartition("/")[2]
-        return _BY_MODEL.get(name) or example_of(definitions[name], definitions)
+        return _BY_MODEL.get(name.rpartition("__")[2]) or example_of(definitions[name], definitions)
     for word in ("anyOf", "oneOf", "allOf"):
         if word in schema:
             return example_of(schema[word][0], definitions)

@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from faregate.analytics.filters import Filters, Question, time_range
 from faregate.core.fields import LooseBody
+from faregate.core.free_fields import name_checked
 
 __all__ = [
     "AnalyticsQuery",
@@ -20,7 +21,7 @@ __all__ = [
 ]
 
 Amount = Literal["requests", "credits", "tokens", "cost", "quantity"]
-_Text = Annotated[str, Field(min_length=1, max_length=255)]
+_Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(name_checked)]
 
 
 class AnalyticsQuery(LooseBody):

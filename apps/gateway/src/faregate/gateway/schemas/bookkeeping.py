@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from faregate.core.credits import to_micros
-from faregate.core.fields import Body, Credits, ExternalId, LooseBody, Moment, Text
+from faregate.core.fields import Body, Credits, ExternalId, LooseBody, Moment, Note
 from faregate.credit.accounting import Statement
 from faregate.credit.bookkeeping import LimitBounds
 from faregate.credit.limiting import SpendingLimit
@@ -24,15 +24,18 @@ __all__ = [
     "LimitAnswer",
     "LimitBody",
     "LimitsBody",
+    "MemberLimitAnswer",
+    "MemberLimitsBody",
     "RefundBody",
     "StatementAnswer",
     "StatementQuery",
     "VoidGrantBody",
     "limit_answer",
+    "member_limit_answer",
     "statement_answer",
 ]
 
-Reason = Annotated[Text, Field(min_length=1)]
+Reason = Annotated[Note, Field(min_length=1)]
 Key = Annotated[ExternalId | None, Field(description="the same key makes one correction; else the Idempotency-Key")]
 
 
@@ -139,6 +142,12 @@ class LimitsBody(Body):
     limits: Annotated[list[LimitBody], Field(min_length=1, max_length=4)]
 
 
+class MemberLimitsBody(LimitsBody):
+    """The limits of one member of a pool; without `member`, of every member that has none of the own."""
+
+    member: ExternalId | None = None
+
+
 class LimitAnswer(Answer):
     """A limit and what is used of it in the period that began at `since`."""
 
@@ -148,6 +157,17 @@ class LimitAnswer(Answer):
     spent: Decimal
     held: Decimal
     since: datetime
+
+
+class MemberLimitAnswer(LimitAnswer):
+    """A limit of one member of a pool; `member` null: of every member that has none of the own."""
+
+    member: str | None
+
+
+def member_limit_answer(member: str | None, limit: SpendingLimit) -> MemberLimitAnswer:
+    """Return one limit of a member."""
+    return MemberLimitAnswer(member=member, **limit_answer(limit).model_dump())
 
 
 def limit_answer(limit: SpendingLimit) -> LimitAnswer:

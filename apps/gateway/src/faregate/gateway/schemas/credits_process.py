@@ -6,8 +6,6 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from faregate.gateway.schemas.base import Answer
-from faregate.gateway.schemas.wallets import TransactionAnswer, transaction_answer
-from faregate.usage.service import UsageStory
 from faregate.usage.values import Accessible, Rule, Settled, UsageLine
 
 __all__ = [
@@ -16,12 +14,10 @@ __all__ = [
     "LineAnswer",
     "ProcessingAnswer",
     "StartAnswer",
-    "StoryAnswer",
     "VoidAnswer",
     "end_answer",
     "line_answer",
     "start_answer",
-    "story_answer",
 ]
 
 
@@ -102,31 +98,6 @@ class ExtendAnswer(Answer):
     expires_at: datetime
 
 
-class StoryAnswer(Answer):
-    """Everything that is known of one use."""
-
-    usage_key: str
-    user_id: str
-    organization_id: str | None
-    feature_key: str
-    charging: str
-    status: str
-    hold: Decimal
-    expires_at: datetime | None
-    credits_consumed: Decimal
-    credits_charged: Decimal
-    shortfall: Decimal
-    flags: list[str]
-    reason: str | None
-    duration_ms: int | None
-    metadata: Mapping[str, Any] | None
-    details: list[LineAnswer]
-    transactions: list[TransactionAnswer]
-    created_at: datetime
-    closed_at: datetime | None
-    settled_at: datetime | None
-
-
 def start_answer(accessible: Accessible) -> StartAnswer:
     """Return the answer to a start that was accepted."""
     return StartAnswer(
@@ -178,31 +149,4 @@ def line_answer(line: UsageLine) -> LineAnswer:
         credits=line.credits,
         price_version=line.price_version,
         unpriced=line.unpriced,
-    )
-
-
-def story_answer(story: UsageStory) -> StoryAnswer:
-    """Return the whole story of one use."""
-    charge = story.charge
-    return StoryAnswer(
-        usage_key=charge.usage_key,
-        user_id=story.user_id,
-        organization_id=story.organization_id,
-        feature_key=charge.feature_key,
-        charging=charge.rule,
-        status=charge.status,
-        hold=charge.hold,
-        expires_at=charge.expires_at,
-        credits_consumed=charge.credits_consumed,
-        credits_charged=charge.credits_charged,
-        shortfall=charge.shortfall,
-        flags=list(charge.flags),
-        reason=charge.reason,
-        duration_ms=charge.duration_ms,
-        metadata=charge.metadata,
-        details=[line_answer(line) for line in story.lines],
-        transactions=[transaction_answer(transaction) for transaction in story.transactions],
-        created_at=charge.created_at,
-        closed_at=charge.closed_at,
-        settled_at=charge.settled_at,
     )

@@ -7,10 +7,13 @@ from uuid import UUID
 
 from pydantic import Field
 
+from faregate.analytics.story import Story
 from faregate.core.errors import FaregateError
 from faregate.core.fields import Body, Moment
 from faregate.feature_log.values import FeatureLog, LogFilter
 from faregate.gateway.schemas.base import Answer, PageQuery
+from faregate.gateway.schemas.story import EventAnswer, UseAnswer, event_answer, use_answer
+from faregate.usage.service import UsageStory
 
 __all__ = [
     "BulkBody",
@@ -70,12 +73,14 @@ class LogAnswer(Answer):
 
 
 class LogDetailAnswer(LogAnswer):
-    """One log with its bodies, redacted as they are kept."""
+    """One log with its bodies, redacted as they are kept; `use` is what the use of that `usage_key` cost, if known."""
 
     payload: Any
     response: Any
     params: Any
     query: Any
+    use: UseAnswer | None
+    events: list[EventAnswer]
 
 
 class DeletedAnswer(Answer):
@@ -132,9 +137,10 @@ def log_answer(log: FeatureLog) -> LogAnswer:
     return LogAnswer(**_facts(log))
 
 
-def detail_answer(log: FeatureLog) -> LogDetailAnswer:
-    """Return one log with bodies."""
-    return LogDetailAnswer(**_facts(log), **log.bodies)
+def detail_answer(log: FeatureLog, use: UsageStory | None, story: Story) -> LogDetailAnswer:
+    """Return one log with bodies and what is behind it."""
+    events = [event_answer(event) for event in story.events]
+    return LogDetailAnswer(**_facts(log), **log.bodies, use=use_answer(use) if use else None, events=events)
 
 
 def rejection(index: int, error: FaregateError) -> Rejection:

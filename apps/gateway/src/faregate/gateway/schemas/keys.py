@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt
 
-from faregate.core.fields import Body, Credits, Moment, Text
+from faregate.core.fields import Body, Credits, Moment, Note, Text
 from faregate.core.key_store import ApiKey
 from faregate.credit.limiting import SpendingLimit
 from faregate.gateway.auth import Scope
@@ -25,7 +25,7 @@ class SpendCapBody(Body):
 class KeyBody(Body):
     """`POST /api/keys`."""
 
-    name: Annotated[Text, Field(min_length=1, max_length=200, examples=["billing service"])]
+    name: Annotated[Note, Field(min_length=1, max_length=200, examples=["billing service"])]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=50, examples=[["credits:process", "wallets:read"]])]
     environment: Literal["live", "test"] = "live"
     expires_at: Moment | None = None

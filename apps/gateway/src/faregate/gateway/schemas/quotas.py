@@ -5,12 +5,13 @@ from decimal import Decimal
 from typing import Annotated, TypeVar
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from faregate.analytics.quotas.levels import Level, Thresholds
 from faregate.analytics.quotas.periods import Period
 from faregate.analytics.quotas.values import Alert, Quota, QuotaSpec, QuotaStatus
 from faregate.core.fields import Body, Flag, Moment, Text
+from faregate.core.free_fields import name_checked
 from faregate.gateway.schemas.base import Answer, PageQuery
 
 __all__ = [
@@ -36,7 +37,11 @@ def _number(value: object) -> object:
 
 _Limit = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, lt=10**15, decimal_places=9, examples=[10_000])]
 _Percent = Annotated[Decimal, BeforeValidator(_number), Field(gt=0, le=1000, decimal_places=2, examples=[75])]
-_Owner = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9._:@-]{1,255})$", examples=["user-1", "org:acme", "*"])]
+_Owner = Annotated[
+    str,
+    Field(pattern=r"^(\*|[A-Za-z0-9._:@-]{1,255})$", examples=["user-1", "org:acme", "*"]),
+    AfterValidator(name_checked),
+]
 
 
 class ThresholdsBody(Body):
@@ -51,7 +56,9 @@ class QuotaBody(Body):
     """`PUT /api/quotas`: the quota of one owner for one meter and period."""
 
     owner_id: _Owner
-    meter: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/@ -]{1,100}$", examples=["api", "tokens"])]
+    meter: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9._:/@ -]{1,100}$", examples=["api", "tokens"]), AfterValidator(name_checked)
+    ]
     period: Period
     limit: _Limit
     hard: Flag = False

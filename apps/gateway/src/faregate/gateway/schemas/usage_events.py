@@ -4,16 +4,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictStr, model_validator
+from pydantic import AfterValidator, Field, StrictStr, model_validator
 
-from faregate.core.fields import Body, JsonObject, LooseBody, Text
+from faregate.core.fields import Body, JsonObject, LooseBody, Note
+from faregate.core.free_fields import name_checked
 from faregate.gateway.schemas.base import Answer
 from faregate.usage.event_history import EventFate
 from faregate.usage.recording import IngestReport
 
 __all__ = ["CorrectionBody", "FateAnswer", "FateQuery", "IngestAnswer", "fate_answer", "ingest_answer"]
 
-Name = Annotated[StrictStr, Field(min_length=1, max_length=512)]
+Name = Annotated[StrictStr, Field(min_length=1, max_length=512), AfterValidator(name_checked)]
 
 
 class RejectedAnswer(Answer):
@@ -35,17 +36,17 @@ class FateQuery(LooseBody):
     """Which event: by the source and id that it was sent with."""
 
     id: Name
-    source: Annotated[StrictStr, Field(max_length=512)] = ""
+    source: Annotated[StrictStr, Field(max_length=512), AfterValidator(name_checked)] = ""
 
 
 class CorrectionBody(Body):
     """A correction: `void` counts the event no more, `replace` counts `event` in its place."""
 
     id: Name
-    source: Annotated[StrictStr, Field(max_length=512)] = ""
+    source: Annotated[StrictStr, Field(max_length=512), AfterValidator(name_checked)] = ""
     action: Literal["void", "replace"]
     event: JsonObject | None = None
-    reason: Text | None = None
+    reason: Note | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> "CorrectionBody":

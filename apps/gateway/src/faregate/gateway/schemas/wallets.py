@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from faregate.core.fields import Body, Count, Credits, ExternalId, Moment, Text
+from faregate.core.fields import Body, Count, Credits, ExternalId, Moment, Note, Text
 from faregate.credit.values import CreditTransaction, Grant, Wallet
 from faregate.gateway.schemas.base import Answer
 
@@ -94,7 +94,7 @@ class TopUpBody(Body):
 class WalletBody(Body):
     """`PUT /api/wallets/{owner_id}`: what is left out stays as it is, null takes it away."""
 
-    email: Text | None = None
+    email: Note | None = None
     organization_id: ExternalId | None = None
     plan: ExternalId | None = None
     credit_limit: Annotated[Credits, Field(ge=0)] | None = None
@@ -125,7 +125,7 @@ class GrantBody(Body):
     rollover_min: Annotated[Credits, Field(ge=0)] = Decimal(0)
     rollover_max: Annotated[Credits, Field(ge=0)] = Decimal(0)
     key: ExternalId | None = Field(default=None, description="the same key on one wallet makes one grant")
-    reason: Text | None = None
+    reason: Note | None = None
 
 
 class GrantedAnswer(Answer):

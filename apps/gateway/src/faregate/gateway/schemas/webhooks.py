@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, StrictInt
 
 from faregate.core.events import EventType
-from faregate.core.fields import Body, Flag, Moment, Text
+from faregate.core.fields import Body, Flag, Moment, Note, Text
 from faregate.core.webhooks import Delivery, Endpoint
 from faregate.gateway.schemas.base import Answer, PageQuery
 
@@ -35,7 +35,7 @@ class WebhookBody(Body):
 
     url: _Url
     events: _Events
-    description: Text | None = None
+    description: Note | None = None
     secret: Annotated[Text, Field(description="whsec_ and the base64 of 24 to 64 bytes")] | None = None
 
 
@@ -44,7 +44,7 @@ class WebhookChangeBody(Body):
 
     url: _Url
     events: _Events
-    description: Text | None = None
+    description: Note | None = None
     enabled: Flag = True
 
 

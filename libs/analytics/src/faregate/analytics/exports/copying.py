@@ -83,6 +83,7 @@ class ExportSource:
         statement, arguments = self._prepared(sql)
         chunks: asyncio.Queue[bytes | None] = asyncio.Queue(_CHUNKS_AHEAD)
         gathered = bytearray()
+        left = asyncio.Event()
 
         async def take(data: bytes) -> None:
             gathered.extend(data)
@@ -97,7 +98,8 @@ class ExportSource:
                 )
                 await chunks.put(bytes(gathered))
             finally:
-                await chunks.put(None)
+                if not left.is_set():
+                    await chunks.put(None)
 
         copying = asyncio.create_task(copy())
         try:
@@ -106,6 +108,7 @@ class ExportSource:
                     yield chunk
             await copying
         finally:
+            left.set()  # nobody takes another chunk: waiting for room would be for ever
             if not copying.done():
                 self._connection.terminate()
                 copying.cancel()

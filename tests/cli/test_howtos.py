@@ -1,0 +1,22 @@
+"""The pages on features and prices do what they say."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.docs import Page
+
+PAGES = ["docs/howto/add-a-feature.md", "docs/howto/price-a-model.md", "docs/explanation/charging-rules.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_the_blocks_run(page: str, database_url: str, tmp_path: Path) -> None:
+    here = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+    for block in Page.of(page).blocks():
+        if block.title is not None:
+            block.save(tmp_path)
+        if block.language in {"bash", "python"}:
+            run = asyncio.to_thread(block.run, cwd=tmp_path, timeout=600, FAREGATE_DATABASE_URL=database_url, PATH=here)
+            assert await run

@@ -1,0 +1,59 @@
+"""Features, plans, prices and organisations as an operator types them."""
+
+from pathlib import Path
+
+import pytest
+
+from faregate.core import exact_json
+from support.processes import run_command
+
+FILE = """
+[[features]]
+key = "chat"
+strategy = "token_priced"
+min_credits = 0.5
+
+[[plans]]
+key = "pro"
+features.chat.margin_percent = 5
+grants = [{ credits = 50, every = "month" }]
+"""
+
+
+async def test_a_file_is_shown_before_it_is_applied(database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "offer.toml"
+    file.write_text(FILE)
+    shown = await run_command("features", "apply", str(file), FAREGATE_DATABASE_URL=database_url)
+    applied = await run_command("features", "apply", str(file), "--yes", FAREGATE_DATABASE_URL=database_url)
+    again = await run_command("features", "apply", str(file), FAREGATE_DATABASE_URL=database_url)
+    plans = await run_command("plans", "apply", str(file), "--yes", FAREGATE_DATABASE_URL=database_url)
+
+    assert (shown.code, applied.code, plans.code) == (0, 0, 0), shown.err + applied.err + plans.err
+    assert "token_priced" in shown.out
+    assert "not applied" in shown.out
+    assert "nothing differs" in again.out
+    assert "1 plans applied" in plans.out
+
+
+async def test_a_price_is_set_quoted_and_withdrawn(database_url: str) -> None:
+    set_ = await run_command(
+        "prices", "set", "our-model", "input_mtok=2.5", "--margin", "0", FAREGATE_DATABASE_URL=database_url
+    )
+    quoted = await run_command(
+        "prices", "quote", "our-model", "input_tokens=1000", "-o", "json", FAREGATE_DATABASE_URL=database_url
+    )
+    unknown = await run_command("prices", "quote", "nobody-knows", "input_tokens=1", FAREGATE_DATABASE_URL=database_url)
+    checked = await run_command("prices", "check", FAREGATE_DATABASE_URL=database_url)
+
+    assert "override 1 for our-model" in set_.out, set_.err
+    assert exact_json.loads(quoted.out.encode())["credits"] == exact_json.loads("0.25")
+    assert (unknown.code, checked.code) == (1, 0)
+
+
+@pytest.mark.parametrize(("text", "problem"), [("x = 1", "features is missing"), ("[[features]]", "a key of its own")])
+async def test_a_wrong_file_is_told_by_its_place(database_url: str, tmp_path: Path, text: str, problem: str) -> None:
+    file = tmp_path / "offer.toml"
+    file.write_text(text)
+    done = await run_command("features", "apply", str(file), FAREGATE_DATABASE_URL=database_url)
+
+    assert (done.code, problem in done.err) == (1, True), done.err
