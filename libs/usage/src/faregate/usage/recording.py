@@ -178,8 +178,7 @@ class UsageRecorder:
         good = [event for event in events if isinstance(event, UsageEvent)]
         names = {event.user_id for event in good}
         names.update(ORGANIZATION_PREFIX + e.organization_id for e in good if e.organization_id is not None)
-        found = await self._subjects.ensure(session, names)
-        return {name: subject.subject_id for name, subject in found.items()}
+        return await self._subjects.numbers(session, names)
 
     async def _remember(self, session: AsyncSession, items: Sequence[EventLike], rejected: Sequence[Rejected]) -> None:
         reasons: dict[UUID, str] = {}
