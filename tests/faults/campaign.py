@@ -25,7 +25,7 @@ from faults.disasters import Disasters
 from faults.engines import Engines
 from faults.judge import Judge, read_books
 from faults.nursery import Life, Nursery
-from faults.strikes import GATEWAY_STRIKES, PUBLISHER_STRIKES, WORKER_STRIKES, Strike
+from faults.strikes import CONTROL_STRIKES, GATEWAY_STRIKES, PUBLISHER_STRIKES, WORKER_STRIKES, Strike
 from faults.traffic import FEATURE, Traffic
 from support.servers import execute
 
@@ -139,7 +139,7 @@ class Campaign:
         return each and self._progress >= 1 and self._traffic.counts["messages"] >= self._plan.messages
 
     async def _fault_phase(self) -> None:
-        strikes = _cycle(WORKER_STRIKES, self._random)
+        strikes = _cycle(WORKER_STRIKES if self._plan.control is None else CONTROL_STRIKES, self._random)
         tasks = [asyncio.create_task(self._keep("worker", strikes)) for _ in range(self._plan.workers)]
         tasks.append(asyncio.create_task(self._keep("gateway", _cycle(GATEWAY_STRIKES, self._random))))
         tasks.append(asyncio.create_task(self._feed(_cycle(PUBLISHER_STRIKES, self._random))))

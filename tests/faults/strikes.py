@@ -10,7 +10,15 @@ from typing import Any, Literal
 
 import asyncpg
 
-__all__ = ["GATEWAY_STRIKES", "PUBLISHER_STRIKES", "WORKER_STRIKES", "Strike", "Striker", "track_connections"]
+__all__ = [
+    "CONTROL_STRIKES",
+    "GATEWAY_STRIKES",
+    "PUBLISHER_STRIKES",
+    "WORKER_STRIKES",
+    "Strike",
+    "Striker",
+    "track_connections",
+]
 
 How = Literal["at once", "in flight", "backend"]
 
@@ -47,6 +55,8 @@ WORKER_STRIKES = (
     Strike("beating"),
     Strike("sweeping"),
 )
+CONTROL_STRIKES = (Strike("taken"), Strike("priced"), Strike("written"), Strike("committed"), Strike("handled"))
+"""Where a worker that is broken on purpose must lose or double."""
 PUBLISHER_STRIKES = (Strike("publishing", "in flight"), Strike("published"))
 GATEWAY_STRIKES = (Strike("written"), Strike("committed"), Strike("publishing", "in flight"), Strike("published"))
 
