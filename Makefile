@@ -5,7 +5,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test prove mutants check fuzz docs format bench clean
+.PHONY: help install demo test prove chaos mutants check fuzz docs format bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ test: install ## run all tests on real engines
 prove: install ## the long form of the ledger's state machines (about half an hour), and of contention
 	@$(BIN)/pytest -q -s tests/credit/test_state_machine.py --hypothesis-profile=long
 	@$(BIN)/faregate bench contention
+
+chaos: install ## settle while everything dies (two minutes; ARGS='--form full' for 1,000 crashes)
+	@$(BIN)/faregate chaos $(ARGS)
 
 mutants: install ## break each rule of the ledger in turn: a named test must notice
 	@$(BIN)/python tests/mutants.py

@@ -49,6 +49,10 @@ class RabbitServer:
     def url(self) -> str:
         return f"amqp://guest:guest@127.0.0.1:{self.port}/"
 
+    @property
+    def running(self) -> bool:
+        return self._server is not None and self._server.poll() is None
+
     def start(self, timeout_seconds: float = 90) -> None:
         """Start the node and wait until it answers."""
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

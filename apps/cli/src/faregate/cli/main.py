@@ -16,6 +16,7 @@ COMMANDS = {
     "migrate": ("migrate:migrate", "Bring the database to this version."),
     "verify": ("verify:verify", "Prove that every balance follows from the transfers."),
     "bench": ("bench:app", "Measure what must hold under load."),
+    "chaos": ("chaos:chaos", "Settle while everything dies, and have the result judged (from a checkout)."),
     "wallets": ("wallets:wallets", "Look at wallets and change them."),
     "grants": ("grants:grants", "Put credits into wallets, list and void what was put in."),
     "transactions": ("bookkeeping:transactions", "List what moved in a wallet."),

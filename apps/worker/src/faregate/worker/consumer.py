@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from faregate.core.clock import IClock
 from faregate.core.errors import EngineUnavailableError
+from faregate.core.failpoints import failpoint
 from faregate.core.interfaces import DeadLetter, Decision, Delivery, IConsumer, ITransport, RetryLater
 from faregate.core.logging import get_logger
 
@@ -77,9 +78,11 @@ class Consumer:
                 self._in_hand = await consumer.take(self._batch_size, wait_seconds=_IDLE_SECONDS)
                 self._interruptions = 0
                 if self._in_hand:
+                    failpoint("taken")
                     decisions = await self._handled(stop)
                     if decisions is None:
                         return
+                    failpoint("handled")
                     await self._let_go(consumer, decisions)
         finally:
             self._in_hand = ()

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from faregate.core.database import Database
+from faregate.core.failpoints import failpoint
 from faregate.core.logging import get_logger
 from faregate.core.schedule import Job
 from faregate.credit.service import CreditService
@@ -26,14 +29,7 @@ def make_jobs(
     """Return the jobs of a worker."""
 
     async def sweep_wallets() -> None:
-        """Expire holds and grants, begin and renew grants; hygiene, since no answer waits for it."""
-        swept = 0
-        while count := await database.run(lambda session: credit.sweep(session, limit=_SWEEP_SIZE)):
-            swept += count
-            if count < _SWEEP_SIZE:
-                break
-        if swept:
-            log.info("wallets_swept", wallets=swept)
+        await _sweep_wallets(database, credit)
 
     return [
         Job("sweep_wallets", 5.0, sweep_wallets),
@@ -42,3 +38,21 @@ def make_jobs(
         Job("keep_feature_logs", 3600.0, log_retention.sweep),
         *metering,
     ]
+
+
+async def _sweep_wallets(database: Database, credit: CreditService) -> None:
+    """Expire holds and grants, begin and renew grants; hygiene, since no answer waits for it."""
+
+    async def sweep(session: AsyncSession) -> int:
+        count = await credit.sweep(session, limit=_SWEEP_SIZE)
+        if count:
+            failpoint("sweeping")
+        return count
+
+    swept = 0
+    while count := await database.run(sweep):
+        swept += count
+        if count < _SWEEP_SIZE:
+            break
+    if swept:
+        log.info("wallets_swept", wallets=swept)

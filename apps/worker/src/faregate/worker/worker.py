@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from faregate.core.errors import EngineUnavailableError
+from faregate.core.failpoints import failpoint
 from faregate.core.heartbeats import Heartbeats
 from faregate.core.logging import get_logger
 from faregate.core.schedule import Schedule
@@ -56,6 +57,7 @@ class Worker:
             try:
                 settling = [consumer for consumer in self._consumers if consumer.settles]
                 settled_until = min([await consumer.settled_until() for consumer in settling])
+                failpoint("beating")
                 await self._heartbeats.report(self._instance, "worker", settled_until=settled_until)
             except EngineUnavailableError as error:
                 log.warning("heartbeat_missed", reason=error.detail)

@@ -16,6 +16,11 @@ __all__ = ["Heartbeats"]
 FORGOTTEN_AFTER = timedelta(days=1)
 """A worker that said nothing for so long was taken away on purpose; it holds nothing back any longer."""
 
+OUTLIVED_AFTER = timedelta(minutes=1)
+"""A worker that fell silent so long before another one spoke is dead: by then its messages are back in the queue, where
+the living see them (a lease ends after 60 s, RabbitMQ misses a peer after 30 s). Without this, each crash would keep all
+holds open for a day."""
+
 _REPORT = """
 insert into faregate.heartbeat (instance, role, settled_until, reported_at)
 values (:instance, :role, cast(:settled_until as timestamptz), clock_timestamp())
@@ -24,8 +29,10 @@ set role = excluded.role, settled_until = excluded.settled_until, reported_at = 
 """
 
 _SETTLED_UNTIL = """
-select min(settled_until) as settled_until from faregate.heartbeat
-where settled_until is not null and reported_at > clock_timestamp() - cast(:forgotten as interval)
+select min(h.settled_until) as settled_until
+from faregate.heartbeat h, (select max(reported_at) as at from faregate.heartbeat where settled_until is not null) latest
+where h.settled_until is not null and h.reported_at > clock_timestamp() - cast(:forgotten as interval)
+  and h.reported_at > latest.at - cast(:outlived as interval)
 """
 
 _FORGET = "delete from faregate.heartbeat where instance = :instance"
@@ -48,6 +55,9 @@ class Heartbeats:
             await self._database.rows(session, _FORGET, instance=instance)
 
     async def settled_until(self, session: AsyncSession) -> datetime | None:
-        """Return the moment up to which all workers have settled; None when no worker ever reported."""
-        (row,) = await self._database.rows(session, _SETTLED_UNTIL, forgotten=FORGOTTEN_AFTER)
+        """Return the moment up to which all living workers have settled; None when no worker ever reported.
+
+        When all of them are silent, the last ones to speak count, for a day.
+        """
+        (row,) = await self._database.rows(session, _SETTLED_UNTIL, forgotten=FORGOTTEN_AFTER, outlived=OUTLIVED_AFTER)
         return cast("datetime | None", row.settled_until)

@@ -12,6 +12,7 @@ from faregate.core.coalescer import Coalescer, run_apart
 from faregate.core.credits import to_micros
 from faregate.core.database import RETRIED_STATES, Database, sqlstate
 from faregate.core.errors import EngineUnavailableError, FaregateError, InvalidError, RetryTransactionError
+from faregate.core.failpoints import failpoint
 from faregate.core.ids import check_external_id, check_user_id, new_uuid7, organization_owner_id
 from faregate.core.subjects import Subjects
 from faregate.credit.errors import HoldMismatchError
@@ -258,7 +259,15 @@ class UsageService:
 
     async def _settle_together(self, requests: Sequence[SettleRequest]) -> Sequence[Settled | Exception]:
         catalog = await self._rules()
-        return await self._database.run(lambda session: self._settler.run(session, catalog, requests))
+
+        async def work(session: AsyncSession) -> Sequence[Settled | FaregateError]:
+            outcomes = await self._settler.run(session, catalog, requests)
+            failpoint("written")
+            return outcomes
+
+        settled = await self._database.run(work)
+        failpoint("committed")
+        return settled
 
     async def _rules(self) -> Catalog:
         """Return the catalogue; also looks up prices and which limits there are.

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.clock import IClock
 from faregate.core.credits import to_credits, to_micros
 from faregate.core.errors import FaregateError
+from faregate.core.failpoints import failpoint
 from faregate.core.ids import organization_owner_id
 from faregate.core.subjects import Subject
 from faregate.credit.book import ChargeState, ChargeStatus, Flag
@@ -157,6 +158,7 @@ class Settler:
     async def _post(
         self, session: AsyncSession, settlements: Sequence[_Settlement], *, in_full: bool
     ) -> list[Settled | FaregateError]:
+        failpoint("priced")
         unstarted = [(item.request.user_id, item.charging) for item in settlements if item.charging is not None]
         owners = await self._credit.ensure_wallets(session, owners_of(unstarted))
         scopes = self._credit.known_scopes(_scopes(item, owners) for item in settlements)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from faregate.core.failpoints import failpoint
 from faregate.core.interfaces import Ack, Decision, Delivery, ITransport, OutgoingMessage
 from faregate.core.queues import MESSAGE_ID_HEADER
 
@@ -26,6 +27,7 @@ class RelayHandler:
         for queue in dict.fromkeys(delivery.queue for delivery in deliveries):
             messages = [_message(delivery) for delivery in deliveries if delivery.queue == queue]
             await self._transport.publish(queue, messages)
+        failpoint("relayed")
         return [(delivery, Ack()) for delivery in deliveries]
 
 

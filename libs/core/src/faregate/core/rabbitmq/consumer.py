@@ -16,6 +16,7 @@ from aiormq.abc import DeliveredMessage
 
 from faregate.core.clock import IClock
 from faregate.core.errors import EngineUnavailableError
+from faregate.core.failpoints import failpoint
 from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery
 from faregate.core.rabbitmq.connection import RPC_SECONDS, Link, broker_errors
 from faregate.core.rabbitmq.envelope import Envelope, dead_headers, delivery_of, retry_headers
@@ -78,6 +79,7 @@ class RabbitConsumer:
         copies = [self._copy(delivery, decision) for delivery, decision in decisions if not isinstance(decision, Ack)]
         if copies:
             await self._publisher.publish(copies)
+            failpoint("copied")
         self._check()
         async with broker_errors("acknowledging"):
             await self._acknowledge([delivery.token[1] for delivery, _ in decisions])
@@ -96,11 +98,13 @@ class RabbitConsumer:
             self._undecided.pop(tag, None)
         floor = next(iter(self._undecided), None)
         covered = [tag for tag in tags if floor is None or tag < floor]
+        failpoint("acknowledging")
         async with asyncio.timeout(RPC_SECONDS):
             if covered:
                 await self._link.channel.basic_ack(max(covered), multiple=True)
             for tag in set(tags).difference(covered):
                 await self._link.channel.basic_ack(tag)
+        failpoint("acknowledged")
 
     def _copy(self, delivery: Delivery, decision: Decision) -> Envelope:
         tried_enough = delivery.attempt > len(self._delays)

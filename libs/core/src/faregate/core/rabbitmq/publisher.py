@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiormq.exceptions import DeliveryError, PublishError
 
 from faregate.core.errors import EngineUnavailableError
+from faregate.core.failpoints import failpoint
 from faregate.core.logging import get_logger
 from faregate.core.rabbitmq.connection import RPC_SECONDS, Link
 from faregate.core.rabbitmq.envelope import Envelope
@@ -66,7 +67,9 @@ class Publisher:
 
     async def _publish(self, envelopes: Sequence[Envelope]) -> list[tuple[Envelope, BaseException]]:
         link = await self._linked()
+        failpoint("publishing")
         outcomes = await asyncio.gather(*(self._send(link, envelope) for envelope in envelopes), return_exceptions=True)
+        failpoint("published")
         failed = [(e, outcome) for e, outcome in zip(envelopes, outcomes, strict=True) if outcome is not None]
         if any(isinstance(error, PublishError) for _, error in failed):
             await self._topology.establish(link.connection)

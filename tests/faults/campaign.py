@@ -1,0 +1,371 @@
+"""A campaign: set up, the fault phase, the heal phase with its deadline, the verdict."""
+
+import asyncio
+import random
+import signal
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from aiormq.exceptions import AMQPError
+
+from faregate.core.container import engines as opened
+from faregate.core.credits import to_micros
+from faregate.core.migrate import upgrade
+from faregate.core.settings import load_settings
+from faregate.credit.accounts import GrantSource
+from faregate.credit.granting import GrantSpec
+from faregate.credit.verify import Verifier
+from faregate.usage.values import Feature
+from faregate.worker.container import WorkerContainer
+from faults.disasters import Disasters
+from faults.engines import Engines
+from faults.judge import Judge, read_books
+from faults.nursery import Life, Nursery
+from faults.strikes import CONTROL_STRIKES, GATEWAY_STRIKES, PUBLISHER_STRIKES, WORKER_STRIKES, Strike
+from faults.traffic import FEATURE, Traffic
+from support.servers import execute
+
+__all__ = ["Campaign", "Outcome", "Plan"]
+
+_CHUNKS_AT_ONCE = 4
+_BACKLOG = 1500
+_PATIENCE_SECONDS = {"worker": 12.0, "publisher": 90.0, "gateway": 30.0}
+_PASSAGES_MOST = {"worker": 3, "publisher": 6, "gateway": 12}
+_SWEEP_NOW = "update faregate.scheduled_job set leased_until = null, next_at = now() where name = 'sweep_wallets'"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of what; all randomness follows from `seed`.
+
+    Attributes:
+        each: least number of strikes at each failpoint of a worker.
+        hurry: what dead workers have left behind (leases, heartbeats) ends at once instead of after a minute.
+        control: how to break the workers, so that the judge has something to find.
+    """
+
+    seed: int
+    messages: int
+    crashes: int
+    each: int = 0
+    workers: int = 3
+    postgres_crashes: int = 0
+    broker_kills: int = 0
+    mishaps: int = 0
+    fault_seconds: float = 3600
+    heal_seconds: float = 240
+    hurry: bool = False
+    control: str | None = None
+    name: str = "chaos"
+
+
+@dataclass
+class Outcome:
+    """What happened, and whether all is as it must be."""
+
+    plan: Plan
+    counts: dict[str, int]
+    strikes: dict[str, int]
+    disasters: dict[str, int]
+    crashes: int
+    seconds: dict[str, float]
+    faults: dict[str, int]
+    examples: dict[str, list[str]]
+    found: dict[str, int] = field(default_factory=dict[str, int])
+    versions: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def clean(self) -> bool:
+        return not self.faults
+
+
+class Campaign:
+    """Runs one plan on running engines."""
+
+    def __init__(self, plan: Plan, engines: Engines, *, say: Callable[[str], None]) -> None:
+        self._plan = plan
+        self._engines = engines
+        self._say = say
+        self._random = random.Random(plan.seed)
+        self._traffic = Traffic(plan.seed)
+        self._nursery = Nursery(engines.directory / f"{plan.name}.log")
+        self._disasters = Disasters(plan.seed, engines, self._nursery)
+        self._unstored: deque[int] = deque()
+        self._made: set[int] = set()
+        self._stored: set[int] = set()
+        self._port = 0
+        self._struck_crashes = 0
+
+    async def run(self) -> Outcome:
+        await self._set_up()
+        began = time.monotonic()
+        try:
+            await self._fault_phase()
+            healing = time.monotonic()
+            problems = await self._heal_phase()
+        finally:
+            await self._nursery.close()
+        healed = time.monotonic()
+        outcome = await self._verdict(problems)
+        outcome.seconds = {"faults": healing - began, "healing": healed - healing}
+        return outcome
+
+    async def _set_up(self) -> None:
+        await self._engines.new_database(self._plan.name)
+        container = WorkerContainer(settings=load_settings(**self._engines.settings()))
+        core = container.core.container
+        async with opened(core.database(), core.transport()):
+            await upgrade(core.database())
+            usage = container.usage.container
+            await usage.catalog().save(Feature(FEATURE, "token_priced", min_credits=Decimal(0)))
+            for user, micros in self._traffic.expected.granted.items():
+                credits = Decimal(micros) / 1_000_000
+                await usage.wallets().grant(user, GrantSpec(to_micros(credits), GrantSource.PURCHASE))
+        self._port = _free_port()
+        await self._nursery.open()
+
+    @property
+    def _progress(self) -> float:
+        return self._struck_crashes / max(1, self._plan.crashes)
+
+    @property
+    def _enough(self) -> bool:
+        struck = self._nursery.strikes
+        each = all(struck[f"worker: {strike.name}"] >= self._plan.each for strike in WORKER_STRIKES)
+        return each and self._progress >= 1 and self._traffic.counts["messages"] >= self._plan.messages
+
+    async def _fault_phase(self) -> None:
+        strikes = _cycle(WORKER_STRIKES if self._plan.control is None else CONTROL_STRIKES, self._random)
+        tasks = [asyncio.create_task(self._keep("worker", strikes)) for _ in range(self._plan.workers)]
+        tasks.append(asyncio.create_task(self._keep("gateway", _cycle(GATEWAY_STRIKES, self._random))))
+        tasks.append(asyncio.create_task(self._feed(_cycle(PUBLISHER_STRIKES, self._random))))
+        plan = self._plan
+        tasks.append(asyncio.create_task(self._disasters.strike(plan, lambda: self._progress)))
+        tasks.append(asyncio.create_task(self._sweep()))
+        ends_at = time.monotonic() + plan.fault_seconds
+        told_at = 0.0
+        while not self._enough and time.monotonic() < ends_at:
+            for task in tasks:
+                if task.done() and task.exception() is not None:
+                    raise task.exception() or AssertionError
+            if time.monotonic() - told_at > 10:
+                told_at = time.monotonic()
+                self._tell()
+            await asyncio.sleep(0.1)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._disasters.mend()
+        await self._end_all(signal.SIGKILL)
+
+    def _tell(self) -> None:
+        counts, struck = self._traffic.counts, self._nursery.strikes
+        least = min(struck[f"worker: {strike.name}"] for strike in WORKER_STRIKES)
+        self._say(
+            f"{self._struck_crashes:,} crashes (least at a point: {least}), {counts['messages']:,} messages made, "
+            f"{len(self._made - self._stored)} chunks not stored, {dict(self._disasters.counts)}"
+        )
+
+    async def _keep(self, kind: str, strikes: Callable[[], Strike]) -> None:
+        """See to it that there is always one of a kind, each with its own fate."""
+        while True:
+            strike = strikes()
+            beyond = kind == "worker" and self._random.random() < 0.4
+            await self._live(kind, strike, beyond_proxies=beyond)
+
+    async def _live(self, kind: str, strike: Strike | None, *, beyond_proxies: bool = False, **more: Any) -> Life:
+        settings = {**self._engines.settings(beyond_proxies=beyond_proxies), "settle_batch_size": 100}
+        if kind == "gateway":
+            settings["port"] = self._port
+        order = {"kind": kind, "settings": settings, "seed": self._random.getrandbits(32), **more}
+        if strike is not None:
+            order |= {"point": strike.point, "how": strike.how, "nth": self._nth(kind, strike)}
+        if kind == "worker":
+            order["control"] = self._plan.control
+        life = self._nursery.bear(order)
+        patience = 4.0 if strike is not None and strike.how == "backend" else _PATIENCE_SECONDS[kind]
+        try:
+            await asyncio.wait_for(life.ended.wait(), patience)
+        except TimeoutError:
+            life.send(signal.SIGCONT)
+            life.send(signal.SIGKILL)
+            await life.ended.wait()
+        self._struck_crashes += bool(life.strikes) and not life.told_to_end
+        return life
+
+    def _nth(self, kind: str, strike: Strike) -> int:
+        if strike.point in {"beating", "sweeping", "copied", "relayed"}:
+            return 1
+        return self._random.randint(1, _PASSAGES_MOST[kind])
+
+    async def _feed(self, strikes: Callable[[], Strike]) -> None:
+        """Publish at the pace of the crashes, again and again what is not known to be stored."""
+        while True:
+            await self._make()
+            batch = [self._unstored.popleft() for _ in range(min(_CHUNKS_AT_ONCE, len(self._unstored)))]
+            if not batch:
+                await asyncio.sleep(0.05)
+                continue
+            paths = [(number, str(self._engines.directory / f"chunk-{number}.json")) for number in batch]
+            gateway = f"http://127.0.0.1:{self._port}"
+            strike = strikes() if self._random.random() < 0.8 else None
+            life = await self._live("publisher", strike, chunks=paths, gateway=gateway)
+            for number in batch:
+                if number in life.stored:
+                    self._stored.add(number)
+                else:
+                    self._unstored.append(number)
+            if life.code and life.code > 0:
+                await asyncio.sleep(0.5)
+
+    async def _make(self) -> None:
+        """Make more while little waits: the crashes have something to hit, and none hits the same messages for ever."""
+        if len(self._unstored) >= _CHUNKS_AT_ONCE or await self._waiting() > _BACKLOG:
+            return
+        for _ in range(_CHUNKS_AT_ONCE - len(self._unstored)):
+            chunk = self._traffic.chunk()
+            (self._engines.directory / f"chunk-{chunk.number}.json").write_text(chunk.dump())
+            self._made.add(chunk.number)
+            self._unstored.append(chunk.number)
+
+    async def _waiting(self) -> int:
+        try:
+            return await self._engines.waiting()
+        except (AMQPError, OSError, asyncio.CancelledError):
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            return 0
+
+    async def _sweep(self) -> None:
+        """Have the sweep run every second, also after its worker died, for whom others would wait ten minutes."""
+        while True:
+            await asyncio.sleep(1)
+            try:
+                await execute(self._engines.database_url, _SWEEP_NOW)
+            except Exception:  # noqa: BLE001, S112  the database is down, as it should be now and then
+                continue
+
+    async def _heal_phase(self) -> list[str]:
+        """No more faults: everything must be settled, set aside or expired in time."""
+        await execute(self._engines.database_url, _SWEEP_NOW)
+        if self._plan.hurry:
+            await execute(self._engines.database_url, "update faregate.message set available_at = now()")
+            await execute(self._engines.database_url, "delete from faregate.heartbeat")
+        order = {"kind": "worker", "control": self._plan.control, "settings": self._engines.settings()}
+        workers = [self._nursery.bear({**order, "seed": n}) for n in range(2)]
+        gateway_order = {"kind": "gateway", "settings": {**self._engines.settings(), "port": self._port}, "seed": 9}
+        workers.append(self._nursery.bear(gateway_order))
+        problems = []
+        try:
+            async with asyncio.timeout(self._plan.heal_seconds):
+                await self._store_the_rest()
+                while left := await self._unfinished():
+                    self._say(f"healing: {left}")
+                    await asyncio.sleep(2)
+        except TimeoutError:
+            problems.append(f"after {self._plan.heal_seconds:.0f} s not finished: {await self._unfinished()}")
+        await self._end_all(signal.SIGTERM)
+        problems += [f"{w.order['kind']} ended with {w.code} when told to stop" for w in workers if w.code != 0]
+        return problems + self._nursery.failures
+
+    async def _store_the_rest(self) -> None:
+        while left := self._made - self._stored:
+            number = min(left)
+            path = str(self._engines.directory / f"chunk-{number}.json")
+            gateway = f"http://127.0.0.1:{self._port}"
+            life = await self._live("publisher", None, chunks=[(number, path)], gateway=gateway)
+            self._stored |= life.stored
+            if number not in life.stored:
+                await asyncio.sleep(0.5)
+
+    async def _unfinished(self) -> dict[str, int]:
+        """Return what is left to do."""
+        import asyncpg
+
+        connection = await asyncpg.connect(self._engines.database_url)
+        try:
+            left = {
+                "outbox": await connection.fetchval(
+                    "select count(*) from faregate.message where dead_at is null and queue like 'credits_process%'"
+                ),
+                "overdue holds": await connection.fetchval(
+                    "select count(*) from faregate.charge where status = 0 and expires_at < now() and usage_key = any($1)",
+                    list(self._traffic.expected.abandoned),
+                ),
+            }
+        finally:
+            await connection.close()
+        left["broker"] = await self._engines.waiting()
+        return {what: count for what, count in left.items() if count}
+
+    async def _end_all(self, how: signal.Signals) -> None:
+        lives = list(self._nursery.lives.values())
+        for life in lives:
+            life.send(signal.SIGCONT)
+            life.send(how)
+        try:
+            async with asyncio.timeout(30):
+                await asyncio.gather(*(life.ended.wait() for life in lives))
+        except TimeoutError:
+            for life in lives:
+                life.send(signal.SIGKILL)
+            await asyncio.gather(*(life.ended.wait() for life in lives))
+
+    async def _verdict(self, problems: Sequence[str]) -> Outcome:
+        books = await read_books(self._engines.database_url)
+        dead = await self._engines.dead_letters()
+        books.dead += dead
+        books.waiting += await self._engines.waiting()
+        judge = Judge(self._traffic.expected, books)
+        judge.judge()
+        faults, examples = Counter(judge.faults), dict(judge.examples)
+        container = WorkerContainer(settings=load_settings(**self._engines.settings()))
+        database = container.core.container.database()
+        await database.open()
+        found = await Verifier(database).verify()
+        await database.close()
+        for kind, said in (("drifts that verify found", map(str, found.drifts)), ("problems", problems)):
+            texts = list(said)
+            if texts:
+                faults[kind], examples[kind] = len(texts), texts[:5]
+        return Outcome(
+            self._plan,
+            {**self._traffic.counts, "keys": len(self._traffic.expected.uses)},
+            dict(sorted(self._nursery.strikes.items())),
+            dict(self._disasters.counts),
+            self._struck_crashes,
+            {},
+            dict(faults),
+            examples,
+            {
+                "wallets": found.wallets,
+                "charges": found.charges,
+                "transfers": found.transfers,
+                "dead letters": len(dead),
+            },
+        )
+
+
+def _cycle(strikes: Sequence[Strike], rng: random.Random) -> Callable[[], Strike]:
+    """Return what hands out all strikes in turn, in another order each time."""
+    waiting: list[Strike] = []
+
+    def draw() -> Strike:
+        if not waiting:
+            waiting.extend(strikes)
+            rng.shuffle(waiting)
+        return waiting.pop()
+
+    return draw
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,99 @@
+"""What a forked process does with its life: work, serve, or publish."""
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from faregate.cli.serving import Gateway
+from faregate.core.container import engines
+from faregate.core.errors import FaregateError
+from faregate.core.interfaces import ITransport, OutgoingMessage
+from faregate.core.settings import Settings, load_settings
+from faregate.usage.service import UsageService
+from faregate.usage.values import FeatureRef, StartRequest
+from faregate.worker.container import WorkerContainer
+from faregate.worker.main import run_worker, stop_on_signals
+from faults.traffic import FEATURE, Chunk
+
+__all__ = ["KEY", "feed", "serve", "work"]
+
+KEY = "fg_chaos_0123456789abcdef"
+_PATIENCE_SECONDS = 60
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+def _settings(order: dict[str, Any]) -> Settings:
+    return load_settings(server_api_key=KEY, **order["settings"])
+
+
+async def work(order: dict[str, Any], _tell: Tell) -> None:
+    """Be a worker until told to stop: the very one that `faregate worker` runs."""
+    await run_worker(_settings(order))
+
+
+async def serve(order: dict[str, Any], _tell: Tell) -> None:
+    """Be a gateway until told to stop."""
+    await Gateway(_settings(order)).serve(stop_on_signals())
+
+
+async def feed(order: dict[str, Any], tell: Tell) -> None:
+    """Publish chunks, and tell of each that is known to be stored; whoever sent us has the others published again."""
+    container = WorkerContainer(settings=_settings(order))
+    core = container.core.container
+    async with (
+        engines(core.database(), core.transport()),
+        httpx2.AsyncClient(base_url=order["gateway"], timeout=20) as http,
+    ):
+        for number, path in order["chunks"]:
+            chunk = Chunk.load(number, Path(path).read_text())
+            await _start(container.usage.container.service(), chunk)
+            await _publish(core.transport(), chunk.broker)
+            await _publish(core.outbox(), chunk.outbox)
+            await _call(http, chunk)
+            tell({"stored": number})
+
+
+async def _start(service: UsageService, chunk: Chunk) -> None:
+    """Open the holds; a key that is settled or expired by now, since its chunk comes again, has had its hold."""
+
+    async def start(key: str, user: str, ttl_seconds: int) -> None:
+        request = StartRequest(
+            user, FeatureRef(value=FEATURE), key, estimated_credits=Decimal(1), ttl_seconds=ttl_seconds
+        )
+        try:
+            await service.authorize(request)
+        except FaregateError as error:
+            if error.code not in {"already_settled", "hold_closed", "key_conflict"}:
+                raise
+
+    await asyncio.gather(*(start(*each) for each in chunk.starts))
+
+
+async def _publish(transport: ITransport, messages: list[tuple[str, bytes]]) -> None:
+    for queue in sorted({queue for queue, _ in messages}):
+        await transport.publish(queue, [OutgoingMessage(body) for name, body in messages if name == queue])
+
+
+async def _call(http: httpx2.AsyncClient, chunk: Chunk) -> None:
+    """Settle by HTTP, at once or by way of the queue."""
+    for asynchronous, body in chunk.gateway:
+        headers = {"x-server-api-key": KEY, **({"prefer": "respond-async"} if asynchronous else {})}
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while not await _settled(http, body, headers):
+                await asyncio.sleep(0.2)
+
+
+async def _settled(http: httpx2.AsyncClient, body: dict[str, Any], headers: dict[str, str]) -> bool:
+    """Call once; what fails for the engine's sake may be sent again."""
+    try:
+        answer = await http.post("/api/credits-process/end-multimodel", json=body, headers=headers)
+    except httpx2.TransportError:
+        return False
+    if answer.status_code not in {200, 202, 500, 503}:
+        raise RuntimeError(f"{answer.status_code}: {answer.text[:300]}")
+    return answer.status_code < 500

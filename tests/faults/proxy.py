@@ -1,0 +1,75 @@
+"""A relay between a process and its server that can fall silent, in both directions or in one, and cut what it carries."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+__all__ = ["Proxy"]
+
+Opened = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Proxy:
+    """Listens on a port (or a Unix socket) and carries every connection to where `connect` leads."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Opened]]) -> None:
+        self._connect = connect
+        self._flowing = {"there": asyncio.Event(), "back": asyncio.Event()}
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+        self.port = 0
+        self.thaw()
+
+    async def listen(self, path: Path | None = None) -> None:
+        if path is not None:
+            self._server = await asyncio.start_unix_server(self._carry, path)
+            path.chmod(0o777)
+            return
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        self.thaw()
+        if self._server is not None:
+            self._server.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """End all connections without a word."""
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    def freeze(self, *ways: str) -> None:
+        """Carry nothing any more; connections stay."""
+        for way in ways or ("there", "back"):
+            self._flowing[way].clear()
+
+    def thaw(self) -> None:
+        for flowing in self._flowing.values():
+            flowing.set()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there_reader, there_writer = await self._connect()
+        except OSError:
+            writer.transport.abort()
+            return
+        self._writers |= {writer, there_writer}
+        try:
+            await asyncio.gather(
+                self._pump(reader, there_writer, self._flowing["there"]),
+                self._pump(there_reader, writer, self._flowing["back"]),
+            )
+        finally:
+            for each in (writer, there_writer):
+                self._writers.discard(each)
+                each.transport.abort()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flowing: asyncio.Event) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while data := await reader.read(65536):
+                await flowing.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.transport.abort()

@@ -1,0 +1,104 @@
+"""A process that has imported everything and forks a life whenever it is told to: a start costs milliseconds.
+
+Orders come by standard input, a JSON object a line; what happens is told on standard output in the same way.
+"""
+
+import ctypes
+import gc
+import json
+import os
+import random
+import select
+import signal
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from faregate.core import aio
+from faregate.core.failpoints import arm
+from faregate.core.logging import configure_logging
+from faults import controls
+from faults.lives import feed, serve, work
+from faults.strikes import Strike, Striker, track_connections
+
+__all__ = ["main"]
+
+KINDS: dict[str, Callable[[dict[str, Any], Callable[[dict[str, Any]], None]], Awaitable[None]]] = {
+    "worker": work,
+    "publisher": feed,
+    "gateway": serve,
+}
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Fork until standard input ends."""
+    report = os.dup(1)
+    os.dup2(2, 1)  # whatever a life prints goes to the log
+    gc.collect()
+    gc.freeze()
+    lives: dict[int, int] = {}
+    _tell(report, {"ready": os.getpid()})
+    pending = b""
+    while True:
+        if select.select([0], [], [], 0.01)[0]:
+            read = os.read(0, 65536)
+            if not read:
+                return
+            *orders, pending = (pending + read).split(b"\n")
+            for order in map(json.loads, orders):
+                lives[_fork(order, report)] = order["life"]
+        _reap(lives, report)
+
+
+def _fork(order: dict[str, Any], report: int) -> int:
+    pid = os.fork()
+    if pid:
+        _tell(report, {"life": order["life"], "pid": pid})
+        return pid
+    code = 1
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        _live(order, report)
+        code = 0
+    except BaseException as error:  # noqa: BLE001  a life must never come back from here
+        traceback.print_exc()
+        _tell(report, {"life": order["life"], "error": f"{type(error).__name__}: {error}"[:500]})
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _live(order: dict[str, Any], report: int) -> None:
+    random.seed(order["seed"])
+    configure_logging(style="json", level="error")
+    track_connections()
+    controls.apply(order.get("control"))
+
+    def tell(more: dict[str, Any]) -> None:
+        _tell(report, {"life": order["life"], **more})
+
+    if order.get("point"):
+        strike = Strike(order["point"], order["how"])
+        rng = random.Random(order["seed"])
+        arm([strike.point], Striker(strike, order["nth"], rng, lambda name: tell({"struck": name})))
+    aio.run(KINDS[order["kind"]](order, tell))  # type: ignore[arg-type]
+
+
+def _reap(lives: dict[int, int], report: int) -> None:
+    while lives:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        _tell(report, {"life": lives.pop(pid), "ended": os.waitstatus_to_exitcode(status)})
+
+
+def _tell(report: int, message: dict[str, Any]) -> None:
+    os.write(report, json.dumps(message).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()
