@@ -54,7 +54,8 @@ def bodies(document: Mapping[str, Any], described: Mapping[str, Any]) -> Iterato
 
 def requests(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Any, Mapping[str, str]]]:
     """Return method, path, body and headers of all calls to make."""
-    told = dict.fromkeys(("x-request-id", "idempotency-key", "user-agent", "x-forwarded-for", "traceparent"), TOKEN)
+    names = ["x-request-id", "idempotency-key", "user-agent", "x-forwarded-for", "traceparent"]
+    told: dict[str, str] = dict.fromkeys(names, TOKEN)
     for path, calls in document["paths"].items():
         address = re.sub(r"{\w+}", "someone", path)
         for method, described in calls.items():

@@ -72,10 +72,13 @@ class Subjects:
     async def numbers(self, session: AsyncSession, external_ids: Iterable[str]) -> Mapping[str, int]:
         """Return the numbers of all of `external_ids`, adding the unknown ones: `ensure` for many at once."""
         ids = sorted(set(external_ids))
-        found = {row.external_id: row.subject_id for row in await self._database.rows(session, _NUMBERS, ids=ids)}
+        found: dict[str, int] = {
+            row.external_id: row.subject_id for row in await self._database.rows(session, _NUMBERS, ids=ids)
+        }
         missing = [external_id for external_id in ids if external_id not in found]
-        added = await self.ensure(session, missing) if missing else {}
-        return {**found, **{name: subject.subject_id for name, subject in added.items()}}
+        if missing:
+            found |= {name: subject.subject_id for name, subject in (await self.ensure(session, missing)).items()}
+        return found
 
     async def named(self, session: AsyncSession, subject_ids: Iterable[int]) -> Mapping[int, Subject]:
         """Return the subjects with these numbers."""
