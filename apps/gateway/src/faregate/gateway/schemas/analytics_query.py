@@ -80,7 +80,7 @@ class TopUsersQuery(AnalyticsQuery):
 class MeterQuery(AnalyticsQuery):
     """Statistics of which meter."""
 
-    meter: _Text
+    meter: _Text  # pyright: ignore[reportGeneralTypeIssues, reportIncompatibleVariableOverride]  # here it is required
 
 
 class TrendsQuery(AnalyticsQuery):
