@@ -19,8 +19,16 @@ SUITES = [
     "tests/core/test_message_table.py",
     "tests/core/test_transport.py",
     "tests/core/test_subjects.py",
-    "tests/credit",
-    "tests/usage",
+    "tests/credit/test_scenarios.py",
+    "tests/credit/test_verify.py",
+    "tests/credit/test_accounting.py",
+    "tests/credit/test_top_ups.py",
+    "tests/usage/test_service.py",
+    "tests/usage/test_pools.py",
+    "tests/usage/test_recording.py",
+    "tests/usage/test_prices.py",
+    "tests/analytics/test_service.py",
+    "tests/feature_log/test_http.py",
     "tests/worker/test_settlement.py",
 ]
 

@@ -53,6 +53,8 @@ async def served(database_url: str) -> AsyncIterator[Served]:
 async def pour(writer: asyncio.StreamWriter, chunk: bytes, times: int) -> int:
     """Write until the other side hangs up; return how often that went well."""
     for sent in range(times):
+        if writer.transport.is_closing():
+            return sent
         try:
             writer.write(chunk)
             await writer.drain()
@@ -101,7 +103,7 @@ async def test_floods_are_refused_and_memory_stays(served: Served) -> None:
         pytest.param(b'{"credits": 1, "credits": 2}', {}, 400, id="duplicate key"),
         pytest.param(b'{"credits": NaN}', {}, 400, id="NaN"),
         pytest.param(b'{"credits": ' + b"9" * 500_000 + b"}", {}, 400, id="digits"),
-        pytest.param(b'{"credits": 1e999999999}', {}, 422, id="exponent"),
+        pytest.param(b'{"credits": 1e999999999}', {}, 400, id="exponent"),
         pytest.param(b"\xff\xfe{}", {}, 400, id="not UTF-8"),
         pytest.param('{"reason": "ä"}'.encode("utf-16"), {}, 400, id="UTF-16"),
         pytest.param(b'{"reason": "\\u0000"}', {}, 400, id="NUL"),

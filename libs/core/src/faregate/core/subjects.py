@@ -77,7 +77,8 @@ class Subjects:
         }
         missing = [external_id for external_id in ids if external_id not in found]
         if missing:
-            found |= {name: subject.subject_id for name, subject in (await self.ensure(session, missing)).items()}
+            added = await self.ensure(session, missing)
+            found.update((name, subject.subject_id) for name, subject in added.items())
         return found
 
     async def named(self, session: AsyncSession, subject_ids: Iterable[int]) -> Mapping[int, Subject]:

@@ -6,7 +6,7 @@ import resource
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, timedelta
 from statistics import median
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from cyclopts import Parameter
 
@@ -195,7 +195,7 @@ def _show(found: dict[str, Any], output: Format) -> None:
         return
     for name, value in found.items():
         if isinstance(value, dict) and name == "questions":
-            for question, took in value.items():
+            for question, took in cast("dict[str, dict[str, float]]", value).items():
                 console.print(f"  {question:32} {took['ms']:8.1f} ms   limit {took['limit_ms']:g} ms")
         else:
             console.print(f"{name}: {value}")

@@ -28,6 +28,9 @@ _BY_MODEL: Mapping[str, dict[str, Any]] = {
     "ReplayBody": {"since": "2026-01-31T12:00:00Z"},
     "FeatureLogBody": {**_USE, "method": "POST", "code": 200, "status": "success"},
     "EndBody": {**_USE, **_USAGES[0]},
+    "QuoteBody": _USAGES[0],
+    "PriceDocument": {"margin_percent": 25},
+    "DeadLettersBody": {"queue": "credits_process_end_queue"},
 }
 """Bodies whose fields depend on each other."""
 
