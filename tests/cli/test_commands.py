@@ -113,7 +113,7 @@ async def test_doctor_tells_what_is_broken_and_how_to_mend_it(server_url: str, d
 
     assert fine.code == 0
     assert {check["name"]: check["ok"] for check in exact_json.loads(fine.out)} == dict.fromkeys(
-        ["settings", "key", "disk", "database", "migrations", "clock", "queue", "prices"], True
+        ["settings", "key", "tokens", "disk", "database", "migrations", "clock", "queue", "webhooks", "prices"], True
     )
     assert empty.code == 1
     assert "run `faregate migrate`" in empty.out

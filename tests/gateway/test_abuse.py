@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
@@ -24,6 +24,7 @@ class Served:
 
     url: str
     pid: int
+    opened: list[asyncio.StreamWriter] = field(default_factory=list)
 
     @property
     def memory_mb(self) -> float:
@@ -35,7 +36,9 @@ class Served:
         return self.memory_mb
 
     async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("127.0.0.1", httpx2.URL(self.url).port, limit=1 << 20)
+        opened = await asyncio.open_connection("127.0.0.1", httpx2.URL(self.url).port, limit=1 << 20)
+        self.opened.append(opened[1])
+        return opened
 
     async def healthy(self) -> bool:
         async with httpx2.AsyncClient() as http:
@@ -45,7 +48,11 @@ class Served:
 @pytest.fixture
 async def served(database_url: str) -> AsyncIterator[Served]:
     process, url = await start_gateway(database_url)
-    yield Served(url, process.pid)
+    served = Served(url, process.pid)
+    yield served
+    for writer in served.opened:
+        writer.transport.abort()
+    await asyncio.sleep(0)
     process.send_signal(signal.SIGTERM)
     await process.wait()
 

@@ -169,3 +169,15 @@ async def test_members_of_a_pool_have_limits_of_their_own_or_the_common_one(gate
     assert [answer.status for answer in answers] == [402, 200]
     assert answers[0].error["code"] == "member_limit"
     assert (shown["ben"], shown[None]) == ((50, 30), (20, 0))
+
+
+async def test_who_is_known_from_elsewhere_only_has_no_wallet_yet(gateway: Gateway) -> None:
+    """Feature logs and events number their users too; that makes nobody a wallet."""
+    log = {"feature_endpoint_value": "f", "user_id": "zoe", "method": "GET", "code": 200, "status": "success"}
+    logged = await gateway.post("/api/feature-usage-logs", log)
+    shown = await gateway.get("/api/wallets/zoe")
+    adjusted = await gateway.post("/api/wallets/zoe/adjustments", {"credits": 1, "reason": "r"})
+    made = await gateway.put("/api/wallets/zoe", {})
+
+    assert [answer.status for answer in (logged, shown, adjusted, made)] == [201, 404, 404, 200]
+    assert shown.error["code"] == "unknown_wallet"

@@ -70,7 +70,7 @@ async def test_claims_become_a_person() -> None:
     [
         pytest.param(token("ada", **claims(exp=int(time.time()) - 60)), id="expired"),
         pytest.param(token("ada", exp=None, **CLAIMS), id="never expires"),
-        pytest.param(token("ada", nbf=int(time.time()) + 300, **CLAIMS), id="not yet"),
+        pytest.param(token("ada", nbf=int(time.time()) + 86_400, **CLAIMS), id="not yet"),
         pytest.param(token("ada", **claims(iss="https://evil.example.com/")), id="issuer"),
         pytest.param(token("ada", aud=AUDIENCE), id="no issuer"),
         pytest.param(token("ada", iss=ISSUER), id="no audience"),

@@ -88,7 +88,7 @@ class CorrectionService:
         """
         required_words(note)
         subject = (await self._subjects.find(session, [owner_id])).get(owner_id)
-        if subject is None:
+        if subject is None or not await self._ledger.has_wallet(session, subject.subject_id):
             raise UnknownWalletError(owner_id)
         book = await self._locker.lock(session, [subject.subject_id])
         wallet = book.wallets[subject.subject_id]

@@ -147,6 +147,10 @@ class LedgerRepository:
         rows = await self._database.rows(session, sql.SLICES, wallet_id=wallet_id, seqs=list(seqs))
         return [slice_of(row) for row in rows]
 
+    async def has_wallet(self, session: AsyncSession, wallet_id: int) -> bool:
+        """Tell whether a subject has a wallet: one that only logs or events have named has none."""
+        return bool(await self._database.rows(session, sql.HAS_WALLET, wallet_id=wallet_id))
+
     async def list_wallets(
         self, session: AsyncSession, *, prefix: str | None, after: str | None, limit: int
     ) -> list[Subject]:

@@ -86,7 +86,7 @@ class CreditService:
     async def get_owner(self, session: AsyncSession, owner_id: str) -> Subject:
         """Return the subject of one owner, or raise `UnknownWalletError`."""
         subject = (await self._subjects.find(session, [owner_id])).get(owner_id)
-        if subject is None:
+        if subject is None or not await self._ledger.has_wallet(session, subject.subject_id):
             raise UnknownWalletError(owner_id)
         return subject
 

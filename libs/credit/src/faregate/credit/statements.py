@@ -28,6 +28,8 @@ select wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, 
 from faregate.wallet where wallet_id = any(cast(:ids as bigint[]))
 """
 
+HAS_WALLET = "select 1 as found from faregate.wallet where wallet_id = :wallet_id"
+
 LIST_WALLETS = """
 select s.external_id, s.email, w.wallet_id
 from faregate.subject s join faregate.wallet w on w.wallet_id = s.subject_id
