@@ -51,7 +51,8 @@ async def served(database_url: str) -> AsyncIterator[Served]:
     served = Served(url, process.pid)
     yield served
     for writer in served.opened:
-        writer.transport.abort()
+        if not writer.transport.is_closing():
+            writer.transport.abort()
     await asyncio.sleep(0)
     process.send_signal(signal.SIGTERM)
     await process.wait()

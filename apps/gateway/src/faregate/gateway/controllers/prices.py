@@ -52,7 +52,9 @@ class PricesController(Controller):
         )
         return price_answer(found)
 
-    @operation("PUT", "/api/prices/{model:path}", scope=Scope.PRICES_WRITE, answer=PriceAnswer)
+    @operation(
+        "PUT", "/api/prices/{model:path}", scope=Scope.PRICES_WRITE, answer=PriceAnswer, errors=(UnknownPriceError,)
+    )
     async def put_price(self, call: Call, model: ModelName, body: PriceDocument) -> PriceAnswer:
         """Override the prices of a model, set its margin, or both."""
         added = await self._prices.set(model, body, actor=call.principal.id)
