@@ -9,7 +9,7 @@ from faregate.cli.stack import private_stack
 
 
 async def test_no_case_breaks_the_contract(tmp_path: Path) -> None:
-    more = ("--phases", "examples,fuzzing,stateful", "--max-time", "12")
+    more = ("--phases", "examples,fuzzing,stateful", "--max-time", "12", "--generation-deterministic")
     async with private_stack(tmp_path / "data", environment=ENVIRONMENT) as stack:
         code, cases = await asyncio.to_thread(fuzz, stack, tmp_path, examples=3, more=more)
 

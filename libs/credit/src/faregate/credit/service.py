@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.core.clock import Deadline
 from faregate.core.errors import FaregateError, RetryTransactionError
 from faregate.core.subjects import Subject, Subjects
 from faregate.credit.accounts import GrantSource
@@ -23,6 +24,8 @@ from faregate.credit.values import CreditTransaction, Grant, Wallet, grant_view,
 __all__ = ["Balance", "CreditService", "Held", "Posted"]
 
 _OWNERS_REMEMBERED = 100_000
+_OWNERS_REMEMBERED_SECONDS = 1.0
+"""Who is erased gets another number when seen again; every process knows within this time."""
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -68,11 +71,12 @@ class CreditService:
         self._subjects = subjects
         self._initial_micros = initial_micros
         self._owners: dict[str, Subject] = {}
+        self._owners_fresh = Deadline(_OWNERS_REMEMBERED_SECONDS)
 
     async def ensure_wallets(self, session: AsyncSession, owner_ids: Iterable[str]) -> Mapping[str, Subject]:
         """Return the subjects of these owners; those seen for the first time get a wallet and the initial grant."""
         ids = set(owner_ids)
-        known = {owner_id: subject for owner_id in ids if (subject := self._owners.get(owner_id)) is not None}
+        known = self._remembered(ids)
         if len(known) < len(ids):
             known |= await self._find_or_make(session, ids - known.keys())
         return known
@@ -80,7 +84,7 @@ class CreditService:
     async def find_owners(self, session: AsyncSession, owner_ids: Iterable[str]) -> Mapping[str, Subject]:
         """Return the known ones among these owners; makes nothing."""
         ids = set(owner_ids)
-        known = {owner_id: subject for owner_id in ids if (subject := self._owners.get(owner_id)) is not None}
+        known = self._remembered(ids)
         return known | dict(await self._subjects.find(session, ids - known.keys()))
 
     async def get_owner(self, session: AsyncSession, owner_id: str) -> Subject:
@@ -259,6 +263,12 @@ class CreditService:
         if due:
             await self._locker.write(session, await self._lock(session, due))
         return len(due)
+
+    def _remembered(self, owner_ids: Iterable[str]) -> dict[str, Subject]:
+        if self._owners_fresh.passed:
+            self._owners.clear()
+            self._owners_fresh = Deadline(_OWNERS_REMEMBERED_SECONDS)
+        return {owner_id: subject for owner_id in owner_ids if (subject := self._owners.get(owner_id)) is not None}
 
     async def _find_or_make(self, session: AsyncSession, owner_ids: Iterable[str]) -> Mapping[str, Subject]:
         subjects = await self._subjects.ensure(session, owner_ids)
