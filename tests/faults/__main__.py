@@ -14,7 +14,15 @@ from faults.engines import Engines
 from faults.report import as_json, as_markdown
 
 FORMS: dict[str, dict[str, Any]] = {
-    "short": {"messages": 8000, "crashes": 80, "postgres_crashes": 2, "broker_kills": 1, "mishaps": 6, "hurry": True},
+    "short": {
+        "messages": 8000,
+        "crashes": 80,
+        "postgres_crashes": 2,
+        "broker_kills": 1,
+        "mishaps": 6,
+        "hurry": True,
+        "fault_seconds": 120,
+    },
     "full": {
         "messages": 200_000,
         "crashes": 1000,
@@ -47,8 +55,9 @@ async def _campaigns(arguments: argparse.Namespace, engines: Engines) -> bool:
     for number, control in enumerate([] if arguments.no_controls else sorted(CONTROLS)):
         plan = Plan(
             seed=arguments.seed,
-            messages=1200,
-            crashes=25,
+            messages=1600,
+            crashes=10,
+            fault_seconds=60,
             control=control,
             name=f"control{number}",
             hurry=True,

@@ -136,12 +136,16 @@ class Campaign:
     def _enough(self) -> bool:
         struck = self._nursery.strikes
         each = all(struck[f"worker: {strike.name}"] >= self._plan.each for strike in WORKER_STRIKES)
-        return each and self._progress >= 1 and self._traffic.counts["messages"] >= self._plan.messages
+        fed = self._traffic.counts["messages"] >= self._plan.messages
+        if self._plan.control is not None:  # what is lost must not come again because its publisher was interrupted
+            fed = fed and self._made == self._stored
+        return each and fed and self._progress >= 1
 
     async def _fault_phase(self) -> None:
         strikes = _cycle(WORKER_STRIKES if self._plan.control is None else CONTROL_STRIKES, self._random)
         tasks = [asyncio.create_task(self._keep("worker", strikes)) for _ in range(self._plan.workers)]
-        tasks.append(asyncio.create_task(self._keep("gateway", _cycle(GATEWAY_STRIKES, self._random))))
+        fates = _cycle(GATEWAY_STRIKES, self._random) if self._plan.control is None else lambda: None
+        tasks.append(asyncio.create_task(self._keep("gateway", fates)))
         tasks.append(asyncio.create_task(self._feed(_cycle(PUBLISHER_STRIKES, self._random))))
         plan = self._plan
         tasks.append(asyncio.create_task(self._disasters.strike(plan, lambda: self._progress)))
@@ -170,7 +174,7 @@ class Campaign:
             f"{len(self._made - self._stored)} chunks not stored, {dict(self._disasters.counts)}"
         )
 
-    async def _keep(self, kind: str, strikes: Callable[[], Strike]) -> None:
+    async def _keep(self, kind: str, strikes: Callable[[], Strike | None]) -> None:
         """See to it that there is always one of a kind, each with its own fate."""
         while True:
             strike = strikes()
@@ -212,7 +216,8 @@ class Campaign:
                 continue
             paths = [(number, str(self._engines.directory / f"chunk-{number}.json")) for number in batch]
             gateway = f"http://127.0.0.1:{self._port}"
-            strike = strikes() if self._random.random() < 0.8 else None
+            struck = self._plan.control is None and self._random.random() < 0.8  # what is published again is not lost
+            strike = strikes() if struck else None
             life = await self._live("publisher", strike, chunks=paths, gateway=gateway)
             for number in batch:
                 if number in life.stored:
@@ -224,6 +229,8 @@ class Campaign:
 
     async def _make(self) -> None:
         """Make more while little waits: the crashes have something to hit, and none hits the same messages for ever."""
+        if self._plan.control is not None and self._traffic.counts["messages"] >= self._plan.messages:
+            return
         if len(self._unstored) >= _CHUNKS_AT_ONCE or await self._waiting() > _BACKLOG:
             return
         for _ in range(_CHUNKS_AT_ONCE - len(self._unstored)):
@@ -347,6 +354,7 @@ class Campaign:
                 "transfers": found.transfers,
                 "dead letters": len(dead),
             },
+            await self._engines.versions(),
         )
 
 

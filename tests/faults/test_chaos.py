@@ -8,6 +8,7 @@ import pytest
 
 from faregate.core.failpoints import POINTS, arm
 from faults.campaign import Campaign, Plan
+from faults.controls import CONTROLS
 from faults.engines import Engines
 from faults.strikes import GATEWAY_STRIKES, PUBLISHER_STRIKES, WORKER_STRIKES
 from support.rabbitmq import require_rabbitmq
@@ -26,10 +27,12 @@ async def engines() -> AsyncIterator[Engines]:
             await engines.close()
 
 
-@pytest.mark.parametrize("control", ["without dedupe"])
+@pytest.mark.parametrize("control", sorted(CONTROLS))
 async def test_a_worker_that_is_broken_on_purpose_is_caught(engines: Engines, control: str) -> None:
     name = f"control_{control.split(maxsplit=1)[0]}"
-    plan = Plan(seed=4, messages=400, crashes=10, control=control, hurry=True, heal_seconds=60, name=name)
+    plan = Plan(
+        seed=4, messages=1600, crashes=10, fault_seconds=90, control=control, hurry=True, heal_seconds=60, name=name
+    )
     outcome = await Campaign(plan, engines, say=print).run()
 
     assert {"keys lost", "charges that nobody asked for"} & outcome.faults.keys()
