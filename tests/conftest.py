@@ -23,6 +23,12 @@ from support.servers import address, execute
 
 _numbers = count(1)
 
+
+# structlog's own default draws each traceback with its local variables, which takes a second apiece
+_renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _renderer])
+_plain = structlog.get_config()
+
 settings.register_profile("long")
 """`--hypothesis-profile=long`: the state machines of the ledger run their thousands of examples (`make prove`)."""
 
@@ -109,8 +115,8 @@ def rabbitmq_server() -> Iterator[RabbitServer]:
 def _logs_go_nowhere_afterwards() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
     """A test that sets up logging writes to its own captured streams, which are closed when it is over."""
     yield
-    if structlog.is_configured():
-        structlog.reset_defaults()
+    if structlog.get_config() != _plain:
+        structlog.configure(**_plain)
         logging.basicConfig(handlers=[logging.NullHandler()], force=True)
 
 
