@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import shutil
 import signal
 import sys
 import tempfile
@@ -69,6 +70,7 @@ async def _campaigns(arguments: argparse.Namespace, engines: Engines) -> bool:
     text = as_markdown(outcome, outcomes)
     print(text)
     if arguments.report:
+        shutil.copy(engines.directory / "chaos.log", Path(arguments.report).with_suffix(".log"))
         Path(arguments.report).with_suffix(".md").write_text(text)
         Path(arguments.report).with_suffix(".json").write_text(as_json(outcome, outcomes))
     return outcome.clean and not any(control.clean for control in outcomes)

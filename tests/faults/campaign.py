@@ -185,7 +185,7 @@ class Campaign:
         settings = {**self._engines.settings(beyond_proxies=beyond_proxies), "settle_batch_size": 100}
         if kind == "gateway":
             settings["port"] = self._port
-        order = {"kind": kind, "settings": settings, "seed": self._random.getrandbits(32), **more}
+        order = {"kind": kind, "settings": settings, "seed": self._random.getrandbits(32), "faults": True, **more}
         if strike is not None:
             order |= {"point": strike.point, "how": strike.how, "nth": self._nth(kind, strike)}
         if kind == "worker":
@@ -299,8 +299,8 @@ class Campaign:
                 "outbox": await connection.fetchval(
                     "select count(*) from faregate.message where dead_at is null and queue like 'credits_process%'"
                 ),
-                "overdue holds": await connection.fetchval(
-                    "select count(*) from faregate.charge where status = 0 and expires_at < now() and usage_key = any($1)",
+                "open holds that nobody settles": await connection.fetchval(
+                    "select count(*) from faregate.charge where status = 0 and usage_key = any($1)",
                     list(self._traffic.expected.abandoned),
                 ),
             }
@@ -343,7 +343,7 @@ class Campaign:
             self._plan,
             {**self._traffic.counts, "keys": len(self._traffic.expected.uses)},
             dict(sorted(self._nursery.strikes.items())),
-            dict(self._disasters.counts),
+            {**self._disasters.counts, "starts given up for want of an engine": self._nursery.refused},
             self._struck_crashes,
             {},
             dict(faults),

@@ -13,6 +13,11 @@ from typing import Any
 __all__ = ["Life", "Nursery"]
 
 
+_NO_ENGINE = ("EngineUnavailableError", "SystemExit: 3")
+"""How worker and gateway end that find no engine when they start, for their supervisor to start them again; one that has
+started outlasts the loss, and would end with an `ExceptionGroup`."""
+
+
 class Life:
     """One forked process; `ended` is set with its exit code (negative: the signal that ended it)."""
 
@@ -41,6 +46,7 @@ class Nursery:
     def __init__(self, log: Path) -> None:
         self.strikes: Counter[str] = Counter()
         self.crashes = 0
+        self.refused = 0
         self.failures: list[str] = []
         self.lives: dict[int, Life] = {}
         self._log = log
@@ -106,6 +112,8 @@ class Nursery:
             self.strikes[f"{life.order['kind']}: {name}"] += 1
         if code < 0:
             self.crashes += 1
+        elif code > 0 and life.order.get("faults") and life.error.startswith(_NO_ENGINE):
+            self.refused += 1
         elif code > 0 and life.order["kind"] != "publisher":
             self.failures.append(f"{life.order['kind']} {life.number} ended by itself with {code}: {life.error}")
         life.ended.set()

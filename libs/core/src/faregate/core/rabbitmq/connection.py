@@ -49,7 +49,7 @@ async def broker_errors(what: str) -> AsyncGenerator[None]:
         raise EngineUnavailableError(f"RabbitMQ: {what}: the connection was lost") from error
     except TimeoutError as error:
         raise EngineUnavailableError(f"RabbitMQ: {what}: no answer within {RPC_SECONDS} s") from error
-    except (AMQPError, OSError, EOFError, RuntimeError) as error:
+    except (AMQPError, OSError, EOFError, RuntimeError, StopAsyncIteration) as error:  # the last: it hung up on us
         raise EngineUnavailableError(f"RabbitMQ: {what}: {_sentence(error)}") from error
 
 
