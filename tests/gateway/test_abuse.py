@@ -5,12 +5,18 @@ import gzip
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
+from faregate.core.database import Database
+from faregate.core.key_store import KeyStore
+from faregate.core.keys import new_key
+from faregate.core.message_table import PostgresTransport
 from faregate.gateway import body as reading
-from support.apps import KEY, Gateway
+from faregate.gateway.rate_limits import RateLimiter
+from support.apps import KEY, Answer, Gateway
 from support.gateways import start_gateway
 
 PATH = "/api/wallets/ada/grants"
@@ -159,29 +165,66 @@ async def test_a_body_that_comes_too_slowly_is_given_up(gateway: Gateway, monkey
     assert sent[0]["status"] == 408
 
 
-async def test_nothing_internal_is_told_whatever_breaks(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+FAULTS = [
+    OSError("/var/lib/secret: permission denied"),
+    ConnectionRefusedError(111, "Connect call failed ('10.1.2.3', 5672)"),
+    RuntimeError('Traceback (most recent call last): File "/usr/lib/secret.py"'),
+    ValueError("select secret from faregate.wallet where password = 'hunter2' at 10.1.2.3:5432"),
+]
+INTERNAL = ("secret", "hunter2", "traceback", "10.1.2.3", "select ", "/usr", "/var", "errno", "5672")
+GRANT = {"credits": 1, "source": "bonus"}
+END = {"user_id": "ada", "usage_key": "k1", "feature_endpoint_value": "chat", "ai_model": "gpt-4o", "input_tokens": 1,
+       "output_tokens": 1}  # fmt: skip
+LOG = {"user_id": "ada", "feature_endpoint_value": "chat", "method": "POST", "code": 200, "status": "success"}
+
+
+def told(answer: Answer) -> str:
+    """Return an answer as text, but for the request's id."""
+    return str(answer.body).lower().replace(str(answer.error.get("request_id", "")), "")
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+@pytest.mark.parametrize(
+    ("broken", "calls", "statuses"),
+    [
+        pytest.param(
+            (Database, "rows"),
+            [("GET", "/api/wallets/ada", None), ("GET", "/api/usage", None), ("GET", "/api/keys", None),
+             ("POST", PATH, GRANT), ("GET", "/api/audit", None), ("PUT", "/api/wallets/ada", {"plan": "x"}),
+             ("POST", "/api/credits-process/end", END), ("GET", "/api/analytics/dashboard", None),
+             ("POST", "/api/usage-events", {"user_id": "ada", "service": "chat"}), ("GET", "/readyz", None)],
+            {500, 503},
+            id="database",
+        ),
+        pytest.param(
+            (PostgresTransport, "publish"),
+            [("POST", "/api/credits-process/end", END), ("POST", "/api/feature-usage-logs", LOG)],
+            {500, 503},
+            id="broker",
+        ),
+        pytest.param((PostgresTransport, "backlog"), [("GET", "/readyz", None)], {500, 503}, id="queues"),
+        pytest.param((RateLimiter, "take"), [("GET", "/api/usage", None)], {500, 503}, id="limits"),
+        pytest.param((KeyStore, "check"), [("GET", "/api/usage", None)], {500, 503}, id="keys"),
+    ],
+)  # fmt: skip
+async def test_nothing_internal_is_told_whatever_breaks(
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
+    broken: tuple[type, str],
+    calls: list[tuple[str, str, Any]],
+    statuses: set[int],
+) -> None:
     """Faults on each dependency: no SQL, no path, no stack, no address in any answer."""
-    from faregate.core.database import Database
 
-    faults = [
-        OSError("/var/lib/secret: permission denied"),
-        RuntimeError('Traceback (most recent call last): File "/usr/lib/secret.py"'),
-        ValueError("select secret from faregate.wallet where password = 'hunter2' at 10.1.2.3:5432"),
-    ]
-    calls = [("GET", "/api/wallets/ada", None), ("GET", "/api/usage", None), ("GET", "/api/keys", None),
-             ("POST", PATH, {"credits": 1, "source": "bonus"}), ("GET", "/api/audit", None),
-             ("PUT", "/api/wallets/ada", {"plan": "x"}), ("GET", "/readyz", None)]  # fmt: skip
-    for fault in faults:
+    async def fail(*_: object, **__: object) -> None:
+        raise fault
 
-        async def broken(*_: object, _fault: Exception = fault, **__: object) -> None:
-            raise _fault
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Database, "rows", broken)
-            for method, path, content in calls:
-                answer = await gateway.call(method, path, content)
-                assert answer.status >= 500
-                told = str(answer.body).lower()
-                assert not any(
-                    word in told for word in ("secret", "hunter2", "traceback", "10.1.2.3", "select ", "/usr", "/var")
-                )
+    monkeypatch.setattr(*broken, fail)
+    for method, path, content in calls:
+        headers = {"prefer": "respond-async"} if method == "POST" else {}
+        if broken[0] is KeyStore:
+            headers["x-server-api-key"] = str(new_key("live"))
+        answer = await gateway.call(method, path, content, headers=headers)
+        assert answer.status in statuses, (path, answer.body)
+        assert not [word for word in INTERNAL if word in told(answer)], answer.body
