@@ -4,6 +4,7 @@ Usage: python tests/fuzz/run.py [examples per operation]. Ends with the number o
 """
 
 import asyncio
+import os
 import re
 import subprocess
 import sys
@@ -24,10 +25,13 @@ def fuzz(stack: Stack, directory: Path, *, examples: int, more: tuple[str, ...] 
     command = [
         str(Path(sys.executable).with_name("schemathesis")), "run", f"{stack.url}/openapi.json",
         "-H", f"x-server-api-key: {stack.key}", "--checks", CHECKS, "--max-examples", str(examples),
-        "--continue-on-failure", "--workers", "2",
+        "--continue-on-failure",
         "--request-timeout", "20", "--no-color", "--suppress-health-check", "all", "--warnings", "off", *more,
     ]  # fmt: skip
-    with subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+    environment = {**os.environ, "SCHEMATHESIS_HOOKS": str(Path(__file__).with_name("hooks.py"))}
+    with subprocess.Popen(
+        command, cwd=directory, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as run:
         assert run.stdout is not None
         said = [line for line in run.stdout if print(line, end="") is None]
     found = re.search(r"([\d,]+) generated", "".join(said))

@@ -158,3 +158,11 @@ async def test_a_body_of_another_kind_is_refused(gateway: Gateway, kind: str) ->
 
 async def test_lists_say_where_they_go_on(gateway: Gateway) -> None:
     assert (await gateway.get("/api/features")).body["meta"] == {"next_cursor": None}
+
+
+async def test_a_word_in_a_path_is_never_taken_for_an_id(gateway: Gateway) -> None:
+    """`/bulk` and `/me` answer their own methods only, and say which those are."""
+    for method, path, allowed in (("GET", "/api/feature-usage-logs/bulk", "DELETE"), ("PUT", "/api/wallets/me", "GET")):
+        answer = await gateway.call(method, path, {} if method == "PUT" else None)
+        assert (answer.status, answer.error["code"]) == (405, "method_not_allowed")
+        assert allowed in answer.headers["allow"]

@@ -58,3 +58,10 @@ async def test_the_commands_list_show_replay_and_drop(gateway: Gateway, database
     assert '"usage_key":"chat"' in shown.out
     assert (replayed.out, dropped.out) == ("1 put back on their queues\n", "1 dropped\n")
     assert (vague.code, "--all" in vague.err) == (1, True)
+
+
+async def test_ids_that_can_be_nobodys_are_of_no_letter(gateway: Gateway) -> None:
+    """Names that are no UUIDs, and the same one again and again."""
+    for call in ("replay", "drop"):
+        answer = await gateway.post(f"/api/dead-letters/{call}", {"ids": ["nobody", "nobody", "0" * 32]})
+        assert (answer.status, answer.data["count"]) == (200, 0), answer.body

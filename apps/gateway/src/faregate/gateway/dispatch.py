@@ -5,7 +5,8 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from faregate.core.errors import FaregateError
 from faregate.gateway.answers import AnswerCache
@@ -24,6 +25,14 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 Method = Callable[..., Awaitable[Any]]
 
 _ANYBODY = Principal("anybody", frozenset())
+
+
+class _Route(Route):
+    """A path belongs to the first route that fits it, whatever the method: `/me` is no id, not even for another method."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child = super().matches(scope)
+        return (Match.FULL if match is Match.PARTIAL else match), child
 
 
 class Dispatcher:
@@ -50,7 +59,7 @@ class Dispatcher:
                     self._reads[operation.path] = method
                 paths.setdefault(operation.path, {})[operation.method] = self._endpoint(operation, method, controller)
         ordered = sorted(paths.items(), key=lambda item: [part.startswith("{") for part in item[0].split("/")])
-        return [Route(path, _by_method(methods), methods=list(methods)) for path, methods in ordered]
+        return [_Route(path, _by_method(methods), methods=list(methods)) for path, methods in ordered]
 
     def _endpoint(self, operation: Operation, method: Method, controller: Controller) -> Endpoint:
         async def endpoint(request: Request) -> Response:

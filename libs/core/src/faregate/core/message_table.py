@@ -6,8 +6,10 @@ its lease cannot decide about a message that another one holds by now.
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -36,6 +38,7 @@ __all__ = ["PostgresTransport"]
 log = get_logger(__name__)
 
 _LEASE_SECONDS = 60
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _POLL_SECONDS = 1.0
 _WAKE_SECONDS = 0.01
 """How long a wake-up gathers company: a consumer that wakes a little later finds a batch instead of one message."""
@@ -198,18 +201,23 @@ class PostgresTransport:
 
     async def replay(self, ids: Sequence[str]) -> int:
         async with self._database.transaction() as session:
-            rows = await self._database.rows(session, _REPLAY, ids=list(ids), new_ids=[new_uuid7() for _ in ids])
+            rows = await self._database.rows(session, _REPLAY, ids=_known(ids), new_ids=[new_uuid7() for _ in ids])
         for queue in {row.queue for row in rows}:
             self.wake(queue)
         return len(rows)
 
     async def drop(self, ids: Sequence[str]) -> int:
         async with self._database.transaction() as session:
-            return len(await self._database.rows(session, _DROP, ids=list(ids)))
+            return len(await self._database.rows(session, _DROP, ids=_known(ids)))
 
     @property
     def _channel(self) -> str:
         return f"faregate_{self._database.sql.schema}"
+
+
+def _known(ids: Sequence[str]) -> list[UUID]:
+    """Return those of `ids` that can be ours, each once."""
+    return [UUID(name) for name in dict.fromkeys(ids) if _UUID.fullmatch(name)]
 
 
 class _PostgresConsumer:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from faregate.credit.errors import (
+    HoldMismatchError,
     InsufficientCreditsError,
     SpendingLimitError,
     UsageKeyConflictError,
@@ -39,6 +40,7 @@ class UsageController(Controller):
             SpendingLimitError,
             WalletFrozenError,
             UsageKeyConflictError,
+            HoldMismatchError,
         ),
     )
     async def record(self, call: Call, body: RecordUsageBody) -> FeatureUsageAnswer:
@@ -60,7 +62,13 @@ class UsageController(Controller):
         scope=Scope.WALLETS_WRITE,
         answer=FeatureUsageAnswer,
         status=201,
-        errors=(InsufficientCreditsError, SpendingLimitError, WalletFrozenError, UsageKeyConflictError),
+        errors=(
+            InsufficientCreditsError,
+            SpendingLimitError,
+            WalletFrozenError,
+            UsageKeyConflictError,
+            HoldMismatchError,
+        ),
     )
     async def debit(self, call: Call, owner_id: str, body: DebitBody) -> FeatureUsageAnswer:
         """Track and charge an amount for a service."""

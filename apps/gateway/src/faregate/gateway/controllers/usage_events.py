@@ -1,5 +1,9 @@
 """`/api/usage-events`: metered facts, what became of them, and their corrections."""
 
+from typing import Annotated, Any
+
+from pydantic import Field
+
 from faregate.core.errors import InvalidError
 from faregate.gateway.auth import Scope
 from faregate.gateway.body import ITEMS_LIMIT, RawBody
@@ -21,6 +25,13 @@ from faregate.usage.recording import UsageRecorder
 __all__ = ["UsageEventsController"]
 
 _CLOUD = dict[str, object]
+_CLOUD_EVENTS = Annotated[
+    list[Any],
+    Field(
+        examples=[[{"specversion": "1.0", "id": "1", "source": "/app", "type": "chat", "subject": "ada", "data": {}}]]
+    ),
+]
+_FORMS = {CLOUD_EVENT: (dict, "an object"), CLOUD_EVENTS: (list, "an array")}
 _BODY_LIMIT_BYTES = 64 * 1024 * 1024
 _JSON_LIMIT_BYTES = 1024 * 1024
 
@@ -42,7 +53,7 @@ class UsageEventsController(Controller):
             JSON: UsageEvent | list[UsageEvent],
             NDJSON: UsageEvent,
             CLOUD_EVENT: _CLOUD,
-            CLOUD_EVENTS: list[_CLOUD],
+            CLOUD_EVENTS: _CLOUD_EVENTS,
         },
         body_limit_bytes=_BODY_LIMIT_BYTES,
     )
@@ -54,7 +65,10 @@ class UsageEventsController(Controller):
         if body.media_type == NDJSON:
             return ingest_answer(await self._recorder.record_stream(events_in_lines(body.chunks())))
         bounded = RawBody(body.request, body.media_type, _JSON_LIMIT_BYTES)
-        items = events_of(await bounded.json(), cloud_events=body.media_type in {CLOUD_EVENT, CLOUD_EVENTS})
+        found = await bounded.json()
+        if body.media_type in _FORMS and not isinstance(found, _FORMS[body.media_type][0]):
+            raise InvalidError(f"{body.media_type} must be {_FORMS[body.media_type][1]}")
+        items = events_of(found, cloud_events=body.media_type in _FORMS)
         if len(items) > ITEMS_LIMIT:
             raise InvalidError(f"an array of more than {ITEMS_LIMIT} items; send it in parts, or as {NDJSON}")
         return ingest_answer(await self._recorder.record(items))

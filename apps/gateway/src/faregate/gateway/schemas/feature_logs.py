@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from faregate.analytics.story import Story
 from faregate.core.errors import FaregateError
@@ -93,7 +93,7 @@ class BulkBody(Body):
     """`DELETE /api/feature-usage-logs/bulk`; `permanent` removes them for ever."""
 
     ids: Annotated[list[UUID], Field(min_length=1, max_length=1000)]
-    permanent: bool = False
+    permanent: StrictBool = False
 
 
 class LogQuery(PageQuery):
