@@ -26,12 +26,14 @@ FORMS: dict[str, dict[str, Any]] = {
     },
     "full": {
         "messages": 200_000,
-        "crashes": 1000,
+        "crashes": 1100,
         "each": 50,
         "postgres_crashes": 50,
         "broker_kills": 10,
         "mishaps": 60,
         "workers": 4,
+        "chunk_size": 1200,
+        "fault_seconds": 2100,
     },
 }
 
@@ -80,7 +82,17 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-NUMBERS = ("messages", "crashes", "each", "workers", "postgres_crashes", "broker_kills", "mishaps", "fault_seconds")
+NUMBERS = (
+    "messages",
+    "crashes",
+    "each",
+    "workers",
+    "postgres_crashes",
+    "broker_kills",
+    "mishaps",
+    "chunk_size",
+    "fault_seconds",
+)
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ from aiormq.exceptions import AMQPError
 
 from faregate.core.container import engines as opened
 from faregate.core.credits import to_micros
+from faregate.core.failpoints import POINTS
 from faregate.core.migrate import upgrade
 from faregate.core.settings import load_settings
 from faregate.credit.accounts import GrantSource
@@ -32,7 +33,7 @@ from support.servers import execute
 __all__ = ["Campaign", "Outcome", "Plan"]
 
 _CHUNKS_AT_ONCE = 4
-_BACKLOG = 1500
+_BACKLOG_CHUNKS = 4
 _PATIENCE_SECONDS = {"worker": 12.0, "publisher": 90.0, "gateway": 30.0}
 _PASSAGES_MOST = {"worker": 3, "publisher": 6, "gateway": 12}
 _SWEEP_NOW = "update faregate.scheduled_job set leased_until = null, next_at = now() where name = 'sweep_wallets'"
@@ -43,7 +44,8 @@ class Plan:
     """How much of what; all randomness follows from `seed`.
 
     Attributes:
-        each: least number of strikes at each failpoint of a worker.
+        each: least number of strikes at each failpoint, and of each kind of strike at workers.
+        chunk_size: messages that one publisher sends at a time; the larger, the faster they come.
         hurry: what dead workers have left behind (leases, heartbeats) ends at once instead of after a minute.
         control: how to break the workers, so that the judge has something to find.
     """
@@ -52,6 +54,7 @@ class Plan:
     messages: int
     crashes: int
     each: int = 0
+    chunk_size: int = 400
     workers: int = 3
     postgres_crashes: int = 0
     broker_kills: int = 0
@@ -91,7 +94,7 @@ class Campaign:
         self._engines = engines
         self._say = say
         self._random = random.Random(plan.seed)
-        self._traffic = Traffic(plan.seed)
+        self._traffic = Traffic(plan.seed, chunk_size=plan.chunk_size)
         self._nursery = Nursery(engines.directory / f"{plan.name}.log")
         self._disasters = Disasters(plan.seed, engines, self._nursery)
         self._unstored: deque[int] = deque()
@@ -134,12 +137,18 @@ class Campaign:
 
     @property
     def _enough(self) -> bool:
-        struck = self._nursery.strikes
-        each = all(struck[f"worker: {strike.name}"] >= self._plan.each for strike in WORKER_STRIKES)
         fed = self._traffic.counts["messages"] >= self._plan.messages
         if self._plan.control is not None:  # what is lost must not come again because its publisher was interrupted
             fed = fed and self._made == self._stored
-        return each and fed and self._progress >= 1
+        return self._least >= self._plan.each and fed and self._progress >= 1
+
+    @property
+    def _least(self) -> int:
+        """Count strikes where there were fewest: at a failpoint, or of a kind of strike at workers."""
+        struck, points = self._nursery.strikes, Counter[str]()
+        for name, count in struck.items():
+            points[name.partition(": ")[2].partition(",")[0]] += count
+        return min(*(struck[f"worker: {strike.name}"] for strike in WORKER_STRIKES), *(points[p] for p in POINTS))
 
     async def _fault_phase(self) -> None:
         strikes = _cycle(WORKER_STRIKES if self._plan.control is None else CONTROL_STRIKES, self._random)
@@ -167,10 +176,9 @@ class Campaign:
         await self._end_all(signal.SIGKILL)
 
     def _tell(self) -> None:
-        counts, struck = self._traffic.counts, self._nursery.strikes
-        least = min(struck[f"worker: {strike.name}"] for strike in WORKER_STRIKES)
+        counts = self._traffic.counts
         self._say(
-            f"{self._struck_crashes:,} crashes (least at a point: {least}), {counts['messages']:,} messages made, "
+            f"{self._struck_crashes:,} crashes (least at a point: {self._least}), {counts['messages']:,} messages made, "
             f"{len(self._made - self._stored)} chunks not stored, {dict(self._disasters.counts)}"
         )
 
@@ -231,7 +239,7 @@ class Campaign:
         """Make more while little waits: the crashes have something to hit, and none hits the same messages for ever."""
         if self._plan.control is not None and self._traffic.counts["messages"] >= self._plan.messages:
             return
-        if len(self._unstored) >= _CHUNKS_AT_ONCE or await self._waiting() > _BACKLOG:
+        if len(self._unstored) >= _CHUNKS_AT_ONCE or await self._waiting() > _BACKLOG_CHUNKS * self._plan.chunk_size:
             return
         for _ in range(_CHUNKS_AT_ONCE - len(self._unstored)):
             chunk = self._traffic.chunk()
