@@ -250,7 +250,7 @@ class Campaign:
     async def _waiting(self) -> int:
         try:
             return await self._engines.waiting()
-        except (AMQPError, OSError, asyncio.CancelledError):
+        except (AMQPError, OSError, EOFError, RuntimeError, StopAsyncIteration, asyncio.CancelledError):
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
             return 0
