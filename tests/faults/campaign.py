@@ -13,7 +13,6 @@ from typing import Any
 from aiormq.exceptions import AMQPError
 
 from faregate.core.container import engines as opened
-from faregate.core.credits import to_micros
 from faregate.core.failpoints import POINTS
 from faregate.core.migrate import upgrade
 from faregate.core.settings import load_settings
@@ -55,6 +54,7 @@ class Plan:
     crashes: int
     each: int = 0
     chunk_size: int = 400
+    batch_size: int = 100
     workers: int = 3
     postgres_crashes: int = 0
     broker_kills: int = 0
@@ -125,9 +125,10 @@ class Campaign:
             await upgrade(core.database())
             usage = container.usage.container
             await usage.catalog().save(Feature(FEATURE, "token_priced", min_credits=Decimal(0)))
-            for user, micros in self._traffic.expected.granted.items():
-                credits = Decimal(micros) / 1_000_000
-                await usage.wallets().grant(user, GrantSpec(to_micros(credits), GrantSource.PURCHASE))
+            granted, wallets = self._traffic.expected.granted, usage.wallets()
+            await asyncio.gather(
+                *(wallets.grant(user, GrantSpec(micros, GrantSource.PURCHASE)) for user, micros in granted.items())
+            )
         self._port = _free_port()
         await self._nursery.open()
 
@@ -190,7 +191,7 @@ class Campaign:
             await self._live(kind, strike, beyond_proxies=beyond)
 
     async def _live(self, kind: str, strike: Strike | None, *, beyond_proxies: bool = False, **more: Any) -> Life:
-        settings = {**self._engines.settings(beyond_proxies=beyond_proxies), "settle_batch_size": 100}
+        settings = {**self._engines.settings(beyond_proxies=beyond_proxies), "settle_batch_size": self._plan.batch_size}
         if kind == "gateway":
             settings["port"] = self._port
         order = {"kind": kind, "settings": settings, "seed": self._random.getrandbits(32), "faults": True, **more}

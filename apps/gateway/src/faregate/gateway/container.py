@@ -137,8 +137,16 @@ class GatewayContainer(containers.DeclarativeContainer):
     )
     dispatcher: providers.Provider[Dispatcher] = providers.Singleton(Dispatcher, authenticator, limiter, work)
 
+    metrics: providers.Provider[Metrics] = providers.Singleton(
+        Metrics, limiter, providers.List(core.container.figures, credit.container.figures)
+    )
     credits_process_controller: providers.Provider[CreditsProcessController] = providers.Singleton(
-        CreditsProcessController, usage.container.service, usage.container.wallets, core.container.transport, stories
+        CreditsProcessController,
+        usage.container.service,
+        usage.container.wallets,
+        core.container.transport,
+        stories,
+        metrics,
     )
     usage_controller: providers.Provider[UsageController] = providers.Singleton(
         UsageController, usage.container.service
@@ -185,7 +193,6 @@ class GatewayContainer(containers.DeclarativeContainer):
         feature_log.container.redactor,
         stories,
     )
-    metrics: providers.Provider[Metrics] = providers.Singleton(Metrics, core.container.transport, limiter)
     health_controller: providers.Provider[HealthController] = providers.Singleton(
         HealthController, core.container.database, core.container.transport, core.container.clock, metrics
     )
