@@ -31,9 +31,10 @@ FORMS: dict[str, dict[str, Any]] = {
         "postgres_crashes": 30,
         "broker_kills": 6,
         "mishaps": 36,
-        "workers": 3,
+        "workers": 4,
+        "calm_workers": 1,
         "chunk_size": 2500,
-        "batch_size": 250,
+        "batch_size": 25,
         "fault_seconds": 2100,
     },
 }

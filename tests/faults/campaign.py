@@ -33,7 +33,9 @@ __all__ = ["Campaign", "Outcome", "Plan"]
 
 _CHUNKS_AT_ONCE = 4
 _BACKLOG_CHUNKS = 4
-_PATIENCE_SECONDS = {"worker": 12.0, "publisher": 90.0, "gateway": 30.0}
+_PATIENCE_SECONDS = {"worker": 20.0, "publisher": 90.0, "gateway": 30.0}
+_CALM_SECONDS = 30.0
+_CALM_BATCH_SIZE = 250
 _PASSAGES_MOST = {"worker": 3, "publisher": 6, "gateway": 12}
 _SWEEP_NOW = "update faregate.scheduled_job set leased_until = null, next_at = now() where name = 'sweep_wallets'"
 
@@ -46,6 +48,9 @@ class Plan:
         each: least number of strikes at each failpoint, and of each kind of strike at workers.
         chunk_size: messages that one publisher sends at a time; the larger, the faster they come.
         hurry: what dead workers have left behind (leases, heartbeats) ends at once instead of after a minute.
+        batch_size: messages that a worker settles at a time who will be struck; small ones are struck sooner.
+        calm_workers: workers beside the others that are not struck before they have worked for a while, in large batches:
+            they see to it that messages do not pile up between the crashes.
         control: how to break the workers, so that the judge has something to find.
     """
 
@@ -55,6 +60,7 @@ class Plan:
     each: int = 0
     chunk_size: int = 400
     batch_size: int = 100
+    calm_workers: int = 0
     workers: int = 3
     postgres_crashes: int = 0
     broker_kills: int = 0
@@ -154,6 +160,7 @@ class Campaign:
     async def _fault_phase(self) -> None:
         strikes = _cycle(WORKER_STRIKES if self._plan.control is None else CONTROL_STRIKES, self._random)
         tasks = [asyncio.create_task(self._keep("worker", strikes)) for _ in range(self._plan.workers)]
+        tasks += [asyncio.create_task(self._keep("worker", lambda: None)) for _ in range(self._plan.calm_workers)]
         fates = _cycle(GATEWAY_STRIKES, self._random) if self._plan.control is None else lambda: None
         tasks.append(asyncio.create_task(self._keep("gateway", fates)))
         tasks.append(asyncio.create_task(self._feed(_cycle(PUBLISHER_STRIKES, self._random))))
@@ -191,7 +198,9 @@ class Campaign:
             await self._live(kind, strike, beyond_proxies=beyond)
 
     async def _live(self, kind: str, strike: Strike | None, *, beyond_proxies: bool = False, **more: Any) -> Life:
-        settings = {**self._engines.settings(beyond_proxies=beyond_proxies), "settle_batch_size": self._plan.batch_size}
+        calm = kind == "worker" and strike is None and self._plan.calm_workers > 0
+        size = _CALM_BATCH_SIZE if calm else self._plan.batch_size
+        settings = {**self._engines.settings(beyond_proxies=beyond_proxies), "settle_batch_size": size}
         if kind == "gateway":
             settings["port"] = self._port
         order = {"kind": kind, "settings": settings, "seed": self._random.getrandbits(32), "faults": True, **more}
@@ -201,6 +210,7 @@ class Campaign:
             order["control"] = self._plan.control
         life = self._nursery.bear(order)
         patience = 4.0 if strike is not None and strike.how == "backend" else _PATIENCE_SECONDS[kind]
+        patience = _CALM_SECONDS if calm else patience
         try:
             await asyncio.wait_for(life.ended.wait(), patience)
         except TimeoutError:
