@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from faregate.core.exposition import exposed
 from faregate.core.figures import IFigures
+from faregate.core.lookups import Lookups
 from faregate.gateway.rate_limits import RateLimiter
 from faregate.usage.values import Settled
 
@@ -21,7 +22,7 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 class Metrics:
     """The metrics of one process, or, where several share `PROMETHEUS_MULTIPROC_DIR`, of all of them."""
 
-    def __init__(self, limiter: RateLimiter, sources: Sequence[IFigures] = ()) -> None:
+    def __init__(self, limiter: RateLimiter, lookups: Lookups, sources: Sequence[IFigures] = ()) -> None:
         self._sources = sources
         self._registry = CollectorRegistry()
         labels = ("method", "route")
@@ -40,7 +41,14 @@ class Metrics:
         self._settlements = Counter("faregate_settlements", "Settlements", ("outcome",), registry=self._registry)
         self._shortfalls = Counter("faregate_shortfalls", "Settlements not covered", registry=self._registry)
         self._missing = Counter("faregate_shortfall_credits", "Credits that nothing covered", registry=self._registry)
+        self._lookups = Counter(
+            "faregate_cache_lookups",
+            "Questions that memory answered (hit) or the database (miss)",
+            ("cache", "result"),
+            registry=self._registry,
+        )
         self._registry.register(_Limits(limiter))
+        lookups.listen(self._look)
 
     def begin(self) -> None:
         """Count a request that begins."""
@@ -58,6 +66,9 @@ class Metrics:
         if settled.shortfall and not settled.replayed:
             self._shortfalls.inc()
             self._missing.inc(float(settled.shortfall))
+
+    def _look(self, name: str, hit: bool) -> None:
+        self._lookups.labels(name, "hit" if hit else "miss").inc()
 
     async def text(self) -> bytes:
         """Return everything in Prometheus' text format, with what waits in the queues."""
