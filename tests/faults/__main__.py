@@ -28,10 +28,14 @@ FORMS: dict[str, dict[str, Any]] = {
         "messages": 200_000,
         "crashes": 1000,
         "each": 50,
-        "postgres_crashes": 50,
-        "broker_kills": 10,
-        "mishaps": 60,
+        "postgres_crashes": 30,
+        "broker_kills": 6,
+        "mishaps": 36,
         "workers": 4,
+        "calm_workers": 1,
+        "chunk_size": 2500,
+        "batch_size": 25,
+        "fault_seconds": 2100,
     },
 }
 
@@ -80,7 +84,17 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-NUMBERS = ("messages", "crashes", "each", "workers", "postgres_crashes", "broker_kills", "mishaps", "fault_seconds")
+NUMBERS = (
+    "messages",
+    "crashes",
+    "each",
+    "workers",
+    "postgres_crashes",
+    "broker_kills",
+    "mishaps",
+    "chunk_size",
+    "fault_seconds",
+)
 
 
 def main() -> int:

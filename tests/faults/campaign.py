@@ -13,7 +13,7 @@ from typing import Any
 from aiormq.exceptions import AMQPError
 
 from faregate.core.container import engines as opened
-from faregate.core.credits import to_micros
+from faregate.core.failpoints import POINTS
 from faregate.core.migrate import upgrade
 from faregate.core.settings import load_settings
 from faregate.credit.accounts import GrantSource
@@ -32,8 +32,10 @@ from support.servers import execute
 __all__ = ["Campaign", "Outcome", "Plan"]
 
 _CHUNKS_AT_ONCE = 4
-_BACKLOG = 1500
-_PATIENCE_SECONDS = {"worker": 12.0, "publisher": 90.0, "gateway": 30.0}
+_BACKLOG_CHUNKS = 4
+_PATIENCE_SECONDS = {"worker": 20.0, "publisher": 90.0, "gateway": 30.0}
+_CALM_SECONDS = 30.0
+_CALM_BATCH_SIZE = 250
 _PASSAGES_MOST = {"worker": 3, "publisher": 6, "gateway": 12}
 _SWEEP_NOW = "update faregate.scheduled_job set leased_until = null, next_at = now() where name = 'sweep_wallets'"
 
@@ -43,8 +45,12 @@ class Plan:
     """How much of what; all randomness follows from `seed`.
 
     Attributes:
-        each: least number of strikes at each failpoint of a worker.
+        each: least number of strikes at each failpoint, and of each kind of strike at workers.
+        chunk_size: messages that one publisher sends at a time; the larger, the faster they come.
         hurry: what dead workers have left behind (leases, heartbeats) ends at once instead of after a minute.
+        batch_size: messages that a worker settles at a time who will be struck; small ones are struck sooner.
+        calm_workers: workers beside the others that are not struck before they have worked for a while, in large batches:
+            they see to it that messages do not pile up between the crashes.
         control: how to break the workers, so that the judge has something to find.
     """
 
@@ -52,6 +58,9 @@ class Plan:
     messages: int
     crashes: int
     each: int = 0
+    chunk_size: int = 400
+    batch_size: int = 100
+    calm_workers: int = 0
     workers: int = 3
     postgres_crashes: int = 0
     broker_kills: int = 0
@@ -91,7 +100,7 @@ class Campaign:
         self._engines = engines
         self._say = say
         self._random = random.Random(plan.seed)
-        self._traffic = Traffic(plan.seed)
+        self._traffic = Traffic(plan.seed, chunk_size=plan.chunk_size)
         self._nursery = Nursery(engines.directory / f"{plan.name}.log")
         self._disasters = Disasters(plan.seed, engines, self._nursery)
         self._unstored: deque[int] = deque()
@@ -122,9 +131,10 @@ class Campaign:
             await upgrade(core.database())
             usage = container.usage.container
             await usage.catalog().save(Feature(FEATURE, "token_priced", min_credits=Decimal(0)))
-            for user, micros in self._traffic.expected.granted.items():
-                credits = Decimal(micros) / 1_000_000
-                await usage.wallets().grant(user, GrantSpec(to_micros(credits), GrantSource.PURCHASE))
+            granted, wallets = self._traffic.expected.granted, usage.wallets()
+            await asyncio.gather(
+                *(wallets.grant(user, GrantSpec(micros, GrantSource.PURCHASE)) for user, micros in granted.items())
+            )
         self._port = _free_port()
         await self._nursery.open()
 
@@ -134,16 +144,23 @@ class Campaign:
 
     @property
     def _enough(self) -> bool:
-        struck = self._nursery.strikes
-        each = all(struck[f"worker: {strike.name}"] >= self._plan.each for strike in WORKER_STRIKES)
         fed = self._traffic.counts["messages"] >= self._plan.messages
         if self._plan.control is not None:  # what is lost must not come again because its publisher was interrupted
             fed = fed and self._made == self._stored
-        return each and fed and self._progress >= 1
+        return self._least >= self._plan.each and fed and self._progress >= 1
+
+    @property
+    def _least(self) -> int:
+        """Count strikes where there were fewest: at a failpoint, or of a kind of strike at workers."""
+        struck, points = self._nursery.strikes, Counter[str]()
+        for name, count in struck.items():
+            points[name.partition(": ")[2].partition(",")[0]] += count
+        return min(*(struck[f"worker: {strike.name}"] for strike in WORKER_STRIKES), *(points[p] for p in POINTS))
 
     async def _fault_phase(self) -> None:
         strikes = _cycle(WORKER_STRIKES if self._plan.control is None else CONTROL_STRIKES, self._random)
         tasks = [asyncio.create_task(self._keep("worker", strikes)) for _ in range(self._plan.workers)]
+        tasks += [asyncio.create_task(self._keep("worker", lambda: None)) for _ in range(self._plan.calm_workers)]
         fates = _cycle(GATEWAY_STRIKES, self._random) if self._plan.control is None else lambda: None
         tasks.append(asyncio.create_task(self._keep("gateway", fates)))
         tasks.append(asyncio.create_task(self._feed(_cycle(PUBLISHER_STRIKES, self._random))))
@@ -167,10 +184,9 @@ class Campaign:
         await self._end_all(signal.SIGKILL)
 
     def _tell(self) -> None:
-        counts, struck = self._traffic.counts, self._nursery.strikes
-        least = min(struck[f"worker: {strike.name}"] for strike in WORKER_STRIKES)
+        counts = self._traffic.counts
         self._say(
-            f"{self._struck_crashes:,} crashes (least at a point: {least}), {counts['messages']:,} messages made, "
+            f"{self._struck_crashes:,} crashes (least at a point: {self._least}), {counts['messages']:,} messages made, "
             f"{len(self._made - self._stored)} chunks not stored, {dict(self._disasters.counts)}"
         )
 
@@ -182,7 +198,9 @@ class Campaign:
             await self._live(kind, strike, beyond_proxies=beyond)
 
     async def _live(self, kind: str, strike: Strike | None, *, beyond_proxies: bool = False, **more: Any) -> Life:
-        settings = {**self._engines.settings(beyond_proxies=beyond_proxies), "settle_batch_size": 100}
+        calm = kind == "worker" and strike is None and self._plan.calm_workers > 0
+        size = _CALM_BATCH_SIZE if calm else self._plan.batch_size
+        settings = {**self._engines.settings(beyond_proxies=beyond_proxies), "settle_batch_size": size}
         if kind == "gateway":
             settings["port"] = self._port
         order = {"kind": kind, "settings": settings, "seed": self._random.getrandbits(32), "faults": True, **more}
@@ -192,6 +210,7 @@ class Campaign:
             order["control"] = self._plan.control
         life = self._nursery.bear(order)
         patience = 4.0 if strike is not None and strike.how == "backend" else _PATIENCE_SECONDS[kind]
+        patience = _CALM_SECONDS if calm else patience
         try:
             await asyncio.wait_for(life.ended.wait(), patience)
         except TimeoutError:
@@ -231,7 +250,7 @@ class Campaign:
         """Make more while little waits: the crashes have something to hit, and none hits the same messages for ever."""
         if self._plan.control is not None and self._traffic.counts["messages"] >= self._plan.messages:
             return
-        if len(self._unstored) >= _CHUNKS_AT_ONCE or await self._waiting() > _BACKLOG:
+        if len(self._unstored) >= _CHUNKS_AT_ONCE or await self._waiting() > _BACKLOG_CHUNKS * self._plan.chunk_size:
             return
         for _ in range(_CHUNKS_AT_ONCE - len(self._unstored)):
             chunk = self._traffic.chunk()
@@ -242,7 +261,7 @@ class Campaign:
     async def _waiting(self) -> int:
         try:
             return await self._engines.waiting()
-        except (AMQPError, OSError, asyncio.CancelledError):
+        except (AMQPError, OSError, EOFError, RuntimeError, StopAsyncIteration, asyncio.CancelledError):
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
             return 0

@@ -31,7 +31,7 @@ async def engines() -> AsyncIterator[Engines]:
 async def test_a_worker_that_is_broken_on_purpose_is_caught(engines: Engines, control: str) -> None:
     name = f"control_{control.split(maxsplit=1)[0]}"
     plan = Plan(
-        seed=4, messages=1600, crashes=10, fault_seconds=90, control=control, hurry=True, heal_seconds=60, name=name
+        seed=4, messages=800, crashes=5, fault_seconds=60, control=control, hurry=True, heal_seconds=60, name=name
     )
     outcome = await Campaign(plan, engines, say=print).run()
 

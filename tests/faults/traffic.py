@@ -17,7 +17,10 @@ MULTIMODEL_QUEUE, FLAT_QUEUE = "credits_process_end_multimodel_queue", "credits_
 IN_MICROS, OUT_MICROS = 300, 1200
 RICH_MICROS, POOR_MICROS = 100_000_000_000_000, 5_000_000
 
-RICH, POOR = 90, 10
+_STARTS, _CALLS = (0.3, 300), (0.03, 20)
+"""How many uses of a chunk have a hold, and come by HTTP: a share, but no more than so many, for both take long."""
+
+RICH, POOR = 450, 50
 """How many wallets never run dry, and how many do. The latter get no holds, so that what each pays in the end does not
 depend on the order of things."""
 
@@ -119,7 +122,7 @@ class Traffic:
     def _add_use(self, chunk: Chunk) -> None:
         body = self._use(chunk)
         draw = self._random.random()
-        if draw < 0.03:
+        if draw < self._share(_CALLS):
             chunk.gateway.append((self._random.random() < 0.5, body))
             return
         flat = self._random.random() < 0.2
@@ -127,7 +130,7 @@ class Traffic:
             line = body.pop("usages")[0]
             body |= line
         message = (FLAT_QUEUE if flat else MULTIMODEL_QUEUE, _json(body))
-        (chunk.outbox if draw < 0.13 else chunk.broker).append(message)
+        (chunk.outbox if draw > 0.9 else chunk.broker).append(message)
         if self._random.random() < 0.1:
             self._again = [*self._again[-2000:], message]
 
@@ -135,10 +138,14 @@ class Traffic:
         key, user = self._named(rich=self._random.random() < 0.95)
         body, micros = self._body(key, user)
         self.expected.uses[key] = (user, (micros,))
-        if chunk is not None and user.startswith("rich") and self._random.random() < 0.3:
+        if chunk is not None and user.startswith("rich") and self._random.random() < self._share(_STARTS):
             self.counts["started"] += 1
             chunk.starts.append((key, user, self._short_ttl if self._random.random() < 0.2 else 3600))
         return body
+
+    def _share(self, bounds: tuple[float, int]) -> float:
+        share, most = bounds
+        return min(share, most / self._chunk_size)
 
     def _contended(self) -> list[tuple[str, bytes]]:
         """Two bodies for one key: whichever comes first is settled, the other one is set aside."""

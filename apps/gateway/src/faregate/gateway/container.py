@@ -141,8 +141,19 @@ class GatewayContainer(containers.DeclarativeContainer):
     )
     dispatcher: providers.Provider[Dispatcher] = providers.Singleton(Dispatcher, authenticator, limiter, work, answers)
 
+    metrics: providers.Provider[Metrics] = providers.Singleton(
+        Metrics,
+        limiter,
+        core.container.database.provided.lookups,
+        providers.List(core.container.figures, credit.container.figures),
+    )
     credits_process_controller: providers.Provider[CreditsProcessController] = providers.Singleton(
-        CreditsProcessController, usage.container.service, usage.container.wallets, core.container.transport, stories
+        CreditsProcessController,
+        usage.container.service,
+        usage.container.wallets,
+        core.container.transport,
+        stories,
+        metrics,
     )
     usage_controller: providers.Provider[UsageController] = providers.Singleton(
         UsageController, usage.container.service
@@ -188,9 +199,6 @@ class GatewayContainer(containers.DeclarativeContainer):
         core.container.transport,
         feature_log.container.redactor,
         stories,
-    )
-    metrics: providers.Provider[Metrics] = providers.Singleton(
-        Metrics, core.container.transport, limiter, core.container.database.provided.lookups
     )
     health_controller: providers.Provider[HealthController] = providers.Singleton(
         HealthController, core.container.database, core.container.transport, core.container.clock, metrics

@@ -1,18 +1,18 @@
 """What is counted about requests, for Prometheus. Routes are templates: no id of anybody becomes a label."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from faregate.core.errors import FaregateError
-from faregate.core.interfaces import ITransport
+from faregate.core.exposition import exposed
+from faregate.core.figures import IFigures
 from faregate.core.lookups import Lookups
-from faregate.core.queues import PUBLIC_QUEUES
 from faregate.gateway.rate_limits import RateLimiter
+from faregate.usage.values import Settled
 
 __all__ = ["Metrics"]
 
@@ -22,8 +22,8 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 class Metrics:
     """The metrics of one process, or, where several share `PROMETHEUS_MULTIPROC_DIR`, of all of them."""
 
-    def __init__(self, transport: ITransport, limiter: RateLimiter, lookups: Lookups) -> None:
-        self._transport = transport
+    def __init__(self, limiter: RateLimiter, lookups: Lookups, sources: Sequence[IFigures] = ()) -> None:
+        self._sources = sources
         self._registry = CollectorRegistry()
         labels = ("method", "route")
         self._requests = Counter(
@@ -38,6 +38,9 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="livesum",
         )
+        self._settlements = Counter("faregate_settlements", "Settlements", ("outcome",), registry=self._registry)
+        self._shortfalls = Counter("faregate_shortfalls", "Settlements not covered", registry=self._registry)
+        self._missing = Counter("faregate_shortfall_credits", "Credits that nothing covered", registry=self._registry)
         self._lookups = Counter(
             "faregate_cache_lookups",
             "Questions that memory answered (hit) or the database (miss)",
@@ -57,6 +60,13 @@ class Metrics:
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
 
+    def settled(self, settled: Settled) -> None:
+        """Count a settlement that was answered; refusals are counted by their status."""
+        self._settlements.labels("repeated" if settled.replayed else "settled").inc()
+        if settled.shortfall and not settled.replayed:
+            self._shortfalls.inc()
+            self._missing.inc(float(settled.shortfall))
+
     def _look(self, name: str, hit: bool) -> None:
         self._lookups.labels(name, "hit" if hit else "miss").inc()
 
@@ -66,17 +76,7 @@ class Metrics:
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry) + await self._queues()
-
-    async def _queues(self) -> bytes:
-        found = CollectorRegistry()
-        depth = Gauge("faregate_queue_messages", "Messages that wait", ("queue",), registry=found)
-        for queue in PUBLIC_QUEUES:
-            try:
-                depth.labels(queue).set((await self._transport.backlog(queue)).depth)
-            except FaregateError:
-                continue  # the engine is away; /readyz says so
-        return generate_latest(found)
+        return generate_latest(registry) + await exposed(self._sources)
 
 
 class _Limits(Collector):

@@ -11,6 +11,7 @@ from faregate.core.errors import EngineUnavailableError
 from faregate.core.failpoints import failpoint
 from faregate.core.interfaces import DeadLetter, Decision, Delivery, IConsumer, ITransport, RetryLater
 from faregate.core.logging import get_logger
+from faregate.worker.metrics import WorkerMetrics
 
 __all__ = ["Consumer"]
 
@@ -30,7 +31,7 @@ class Consumer:
     While the database is away it holds what it has taken and tries again, more and more slowly: no message is handed
     back for that, so that none is counted as failed.
 
-    `settles` tells whether holds must wait for what lies on this queue.
+    `settles` tells whether holds must wait for what lies on this queue; `problem` says why it stands still, if it does.
     """
 
     def __init__(
@@ -41,14 +42,17 @@ class Consumer:
         clock: IClock,
         *,
         batch_size: int,
+        metrics: WorkerMetrics,
         settles: bool = False,
     ) -> None:
         self.queue = queue
         self.settles = settles
+        self.problem: str | None = None
         self._transport = transport
         self._handle = handle
         self._clock = clock
         self._batch_size = batch_size
+        self._metrics = metrics
         self._in_hand: Sequence[Delivery] = ()
         self._interruptions = 0
 
@@ -59,6 +63,7 @@ class Consumer:
                 await self._consume(stop)
             except EngineUnavailableError as error:
                 self._interruptions += 1
+                self._note_problem(error)
                 log.warning("consumer_interrupted", queue=self.queue, reason=error.detail)
                 await _pause(stop, self._interruptions)
 
@@ -76,14 +81,16 @@ class Consumer:
         try:
             while not stop.is_set():
                 self._in_hand = await consumer.take(self._batch_size, wait_seconds=_IDLE_SECONDS)
-                self._interruptions = 0
+                self._interruptions, self.problem = 0, None
                 if self._in_hand:
                     failpoint("taken")
+                    began = self._clock.monotonic()
                     decisions = await self._handled(stop)
                     if decisions is None:
                         return
                     failpoint("handled")
                     await self._let_go(consumer, decisions)
+                    self._metrics.handled(self.queue, decisions, self._clock.monotonic() - began)
         finally:
             self._in_hand = ()
             with contextlib.suppress(EngineUnavailableError):
@@ -96,10 +103,15 @@ class Consumer:
                 return await self._handle(self._in_hand)
             except EngineUnavailableError as error:
                 pauses += 1
+                self._note_problem(error)
                 log.warning("batch_waits", queue=self.queue, size=len(self._in_hand), reason=error.detail)
                 await _pause(stop, pauses)
                 if stop.is_set():
                     return None
+
+    def _note_problem(self, error: EngineUnavailableError) -> None:
+        self.problem = error.detail
+        self._metrics.interrupted(self.queue)
 
     async def _let_go(self, consumer: IConsumer, decisions: Sequence[tuple[Delivery, Decision]]) -> None:
         await consumer.decide(decisions)

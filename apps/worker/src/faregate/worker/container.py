@@ -9,6 +9,8 @@ from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.core.clock import IClock
 from faregate.core.container import CoreContainer
+from faregate.core.database import Database
+from faregate.core.heartbeats import Heartbeats
 from faregate.core.interfaces import ITransport
 from faregate.core.queues import (
     FEATURE_LOG_QUEUE,
@@ -33,8 +35,9 @@ from faregate.worker.handlers.top_up import TopUpHandler
 from faregate.worker.handlers.usage_events import UsageEventHandler
 from faregate.worker.jobs import make_jobs
 from faregate.worker.metering import metering_jobs
+from faregate.worker.metrics import WorkerMetrics
 from faregate.worker.webhooks import WebhookDeliverer
-from faregate.worker.worker import Worker
+from faregate.worker.worker import ILoop, Worker
 
 __all__ = ["WorkerContainer"]
 
@@ -49,6 +52,7 @@ def make_consumers(
     logs: FeatureLogHandler,
     events: UsageEventHandler,
     clock: IClock,
+    metrics: WorkerMetrics,
     batch_size: int,
     broker_url: str | None,
 ) -> Sequence[Consumer]:
@@ -60,14 +64,39 @@ def make_consumers(
     relayed = PUBLIC_QUEUES if broker_url is not None else ()
     return [
         *(
-            Consumer(transport, queue, settlement.handle, clock, batch_size=batch_size, settles=True)
+            Consumer(transport, queue, settlement.handle, clock, metrics=metrics, batch_size=batch_size, settles=True)
             for queue in (SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE)
         ),
-        *(Consumer(outbox, queue, relay.handle, clock, batch_size=batch_size, settles=True) for queue in relayed),
-        Consumer(outbox, TOP_UP_QUEUE, top_ups.handle, clock, batch_size=_TOP_UPS_AT_ONCE),
-        Consumer(transport, FEATURE_LOG_QUEUE, logs.handle, clock, batch_size=batch_size),
-        Consumer(transport, USAGE_EVENTS_QUEUE, events.handle, clock, batch_size=batch_size),
+        *(
+            Consumer(outbox, queue, relay.handle, clock, metrics=metrics, batch_size=batch_size, settles=True)
+            for queue in relayed
+        ),
+        Consumer(outbox, TOP_UP_QUEUE, top_ups.handle, clock, metrics=metrics, batch_size=_TOP_UPS_AT_ONCE),
+        Consumer(transport, FEATURE_LOG_QUEUE, logs.handle, clock, metrics=metrics, batch_size=batch_size),
+        Consumer(transport, USAGE_EVENTS_QUEUE, events.handle, clock, metrics=metrics, batch_size=batch_size),
     ]
+
+
+def make_probes(
+    settings: Settings, database: Database, consumers: Sequence[Consumer], metrics: WorkerMetrics, clock: IClock
+) -> Sequence[ILoop]:
+    """Return the server of health and metrics if the settings give it a port, else nothing."""
+    if settings.worker_port is None:
+        return []
+    from faregate.worker.probes import Probes
+
+    return [Probes(settings.host, settings.worker_port, database, consumers, metrics, clock)]
+
+
+def make_worker(
+    consumers: Sequence[Consumer],
+    schedule: Schedule,
+    heartbeats: Heartbeats,
+    deliverer: WebhookDeliverer,
+    probes: Sequence[ILoop],
+) -> Worker:
+    """Return all that one worker process runs."""
+    return Worker(consumers, schedule, heartbeats, loops=[deliverer, *probes])
 
 
 class WorkerContainer(containers.DeclarativeContainer):
@@ -131,8 +160,11 @@ class WorkerContainer(containers.DeclarativeContainer):
     feature_logs: providers.Provider[FeatureLogHandler] = providers.Singleton(
         FeatureLogHandler, feature_log.container.service, core.container.transport, feature_log.container.redactor
     )
+    metrics: providers.Provider[WorkerMetrics] = providers.Singleton(
+        WorkerMetrics, providers.List(core.container.figures, credit.container.figures)
+    )
     settlement: providers.Provider[SettlementHandler] = providers.Singleton(
-        SettlementHandler, usage.container.service, core.container.transport
+        SettlementHandler, usage.container.service, core.container.transport, metrics
     )
     usage_events: providers.Provider[UsageEventHandler] = providers.Singleton(
         UsageEventHandler, usage.container.recorder, core.container.transport
@@ -147,6 +179,7 @@ class WorkerContainer(containers.DeclarativeContainer):
         feature_logs,
         usage_events,
         core.container.clock,
+        metrics,
         settings.provided.settle_batch_size,
         settings.provided.broker_url,
     )
@@ -171,6 +204,9 @@ class WorkerContainer(containers.DeclarativeContainer):
     deliverer: providers.Provider[WebhookDeliverer] = providers.Singleton(
         WebhookDeliverer, core.container.database, core.container.egress, core.container.clock
     )
+    probes: providers.Provider[Sequence[ILoop]] = providers.Singleton(
+        make_probes, settings, core.container.database, consumers, metrics, core.container.clock
+    )
     worker: providers.Provider[Worker] = providers.Singleton(
-        Worker, consumers, schedule, core.container.heartbeats, loops=providers.List(deliverer)
+        make_worker, consumers, schedule, core.container.heartbeats, deliverer, probes
     )

@@ -13,7 +13,7 @@ from faregate.core.logging import get_logger
 from faregate.core.schedule import Schedule
 from faregate.worker.consumer import Consumer
 
-__all__ = ["Worker"]
+__all__ = ["ILoop", "Worker"]
 
 log = get_logger(__name__)
 

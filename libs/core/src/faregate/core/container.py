@@ -13,6 +13,7 @@ from faregate.core.egress import Egress
 from faregate.core.embedded import EmbeddedServer, default_data_dir
 from faregate.core.errors import MissingExtraError
 from faregate.core.events import Announcer
+from faregate.core.figures import QueueFigures
 from faregate.core.heartbeats import Heartbeats
 from faregate.core.idempotency import IdempotencyStore
 from faregate.core.interfaces import ITransport
@@ -73,8 +74,8 @@ engines = asynccontextmanager(running)
 
 
 class CoreContainer(containers.DeclarativeContainer):
-    """Needs `settings`; exports `database`, `transport`, `outbox`, `dead_letters`, `subjects`, `heartbeats`, `idempotency`,
-    `audit`, `keys`, `egress`, `announcer`, `webhooks`, `clock` and `lifecycle`.
+    """Needs `settings`; exports `database`, `transport`, `outbox`, `dead_letters`, `subjects`, `heartbeats`, `figures`,
+    `idempotency`, `audit`, `keys`, `egress`, `announcer`, `webhooks`, `clock` and `lifecycle`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -86,6 +87,9 @@ class CoreContainer(containers.DeclarativeContainer):
     dead_letters: providers.Provider[DeadLetterDesk] = providers.Singleton(DeadLetterDesk, transport, outbox)
     subjects: providers.Provider[Subjects] = providers.Singleton(Subjects, database)
     heartbeats: providers.Provider[Heartbeats] = providers.Singleton(Heartbeats, database)
+    figures: providers.Provider[QueueFigures] = providers.Singleton(
+        QueueFigures, transport, outbox, dead_letters, heartbeats, clock
+    )
     idempotency: providers.Provider[IdempotencyStore] = providers.Singleton(IdempotencyStore, database)
     audit: providers.Provider[AuditLog] = providers.Singleton(AuditLog, database, subjects)
     egress: providers.Provider[Egress] = providers.Singleton(

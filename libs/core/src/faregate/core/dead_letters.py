@@ -46,6 +46,10 @@ class DeadLetterDesk:
         """Return the ids of all dead letters of one queue, or of all."""
         return [letter.id async for letter in self._all(queue)]
 
+    async def count(self) -> int:
+        """Return how many dead letters there are."""
+        return sum([await store.count_dead() for store in self._stores])
+
     async def replay(self, ids: Sequence[str]) -> int:
         """Put these back on their queues as new messages; return how many there were."""
         return sum([await store.replay(ids) for store in self._stores])

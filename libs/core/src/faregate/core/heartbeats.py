@@ -4,6 +4,7 @@ While settlement is behind, holds must not expire: the credits they set aside ar
 only has not been read. So holds are swept up to `settled_until`, not up to now.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.database import Database
 
-__all__ = ["Heartbeats"]
+__all__ = ["Heartbeats", "Progress"]
 
 FORGOTTEN_AFTER = timedelta(days=1)
 """A worker that said nothing for so long was taken away on purpose; it holds nothing back any longer."""
@@ -35,7 +36,19 @@ where h.settled_until is not null and h.reported_at > clock_timestamp() - cast(:
   and h.reported_at > latest.at - cast(:outlived as interval)
 """
 
+_ALIVE = (
+    "select count(*) as workers from faregate.heartbeat where reported_at > clock_timestamp() - interval '15 seconds'"
+)
+
 _FORGET = "delete from faregate.heartbeat where instance = :instance"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many workers speak, and up to when they have settled (None: none ever spoke)."""
+
+    workers: int
+    settled_until: datetime | None
 
 
 class Heartbeats:
@@ -61,3 +74,9 @@ class Heartbeats:
         """
         (row,) = await self._database.rows(session, _SETTLED_UNTIL, forgotten=FORGOTTEN_AFTER, outlived=OUTLIVED_AFTER)
         return cast("datetime | None", row.settled_until)
+
+    async def progress(self) -> Progress:
+        """Return what the workers say of themselves now."""
+        async with self._database.transaction(read_only=True) as session:
+            (row,) = await self._database.rows(session, _ALIVE)
+            return Progress(row.workers, await self.settled_until(session))

@@ -149,6 +149,10 @@ class ITransport(Protocol):
         """Read the dead letters, oldest first; they stay."""
         ...
 
+    async def count_dead(self) -> int:
+        """Return how many dead letters there are."""
+        ...
+
     async def replay(self, ids: Sequence[str]) -> int:
         """Put these dead letters back on their queues as new messages; return how many there were."""
         ...

@@ -93,6 +93,8 @@ _BACKLOG = """
 select count(*) as depth, min(created_at) as oldest_at from faregate.message where queue = :queue and dead_at is null
 """
 
+_COUNT_DEAD = "select count(*) as dead from faregate.message where dead_at is not null"
+
 _LIST_DEAD = """
 select message_id, queue, dead_reason, attempt, body, dead_at from faregate.message
 where dead_at is not null and (cast(:queue as text) is null or queue = :queue) and message_id > :after
@@ -198,6 +200,11 @@ class PostgresTransport:
             if not rows:
                 return
             after = str(rows[-1].message_id)
+
+    async def count_dead(self) -> int:
+        async with self._database.transaction(read_only=True) as session:
+            (row,) = await self._database.rows(session, _COUNT_DEAD)
+        return int(row.dead)
 
     async def replay(self, ids: Sequence[str]) -> int:
         async with self._database.transaction() as session:

@@ -82,6 +82,13 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8080, ge=0, le=65535, description="port the gateway listens on; 0 takes a free one", examples=["8080"]
     )
+    worker_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="port on which a worker answers /healthz, /readyz and /metrics; it has none unless this is set",
+        examples=["8081"],
+    )
     server_api_key: SecretStr | None = Field(
         default=None,
         min_length=16,

@@ -12,6 +12,7 @@ from faregate.core.subjects import Subjects
 from faregate.credit.accounting import AccountingService
 from faregate.credit.bookkeeping import Bookkeeping
 from faregate.credit.correcting import CorrectionService
+from faregate.credit.figures import LedgerFigures
 from faregate.credit.importing import OpeningImport
 from faregate.credit.interfaces import ISettlementProgress, ITopUpProvider
 from faregate.credit.limiting import LimitService
@@ -37,7 +38,7 @@ def configured_provider(settings: Settings) -> ITopUpProvider:
 class CreditContainer(containers.DeclarativeContainer):
     """Needs `settings`, `database`, `subjects`, `outbox` and `progress`; takes `top_up_provider`, `announcer`
     and `clock`; exports
-    `service`, `bookkeeping`, `corrections`, `accounting`, `limits`, `top_ups`, `openings` and `verifier`.
+    `service`, `bookkeeping`, `corrections`, `accounting`, `limits`, `top_ups`, `openings`, `figures` and `verifier`.
 
     `clock` is for simulations; left alone, the database's clock decides.
     """
@@ -74,4 +75,5 @@ class CreditContainer(containers.DeclarativeContainer):
         Bookkeeping, database, service, corrections, accounting, limits, subjects
     )
     openings: providers.Provider[OpeningImport] = providers.Singleton(OpeningImport, database, service)
+    figures: providers.Provider[LedgerFigures] = providers.Singleton(LedgerFigures, database)
     verifier: providers.Provider[Verifier] = providers.Singleton(Verifier, database)

@@ -4,7 +4,7 @@ import asyncio
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,16 +93,28 @@ class Settlements:
 
 
 async def measure_settlements(
-    ground: Ground, *, wallets: int, messages: int, workers: int, on_progress: Callable[[str, int], None]
+    ground: Ground,
+    *,
+    wallets: int,
+    messages: int,
+    workers: int,
+    on_progress: Callable[[str, int], None],
+    clients: Sequence[int] = _CLIENTS,
+    seconds: int = _PGBENCH_SECONDS,
 ) -> Settlements:
-    """Settle `messages` from a pre-filled queue, then the same writes by pgbench; then publish at half the rate."""
+    """Settle `messages` from a pre-filled queue, then the same writes by pgbench; then publish at half the rate.
+
+    Args:
+        clients: numbers of pgbench's clients to try; the best one counts.
+        seconds: length of each of these, and of the half load.
+    """
     await _start(ground, "use", wallets, messages, lambda done: on_progress("starting uses", done))
     await _start(ground, "one", wallets, messages, lambda done: on_progress("starting uses for pgbench", done))
     await _publish(ground, wallets, messages)
     ours = await _settle(ground, messages, workers, lambda done: on_progress("settling", done))
-    one_by_one, clients = await _one_by_one(ground, messages)
-    p99 = await _half_load(ground, wallets, ours / 2, workers)
-    return Settlements(messages, workers, ours, one_by_one, clients, p99)
+    one_by_one, best = await _one_by_one(ground, messages, clients, seconds)
+    p99 = await _half_load(ground, wallets, ours / 2, workers, seconds)
+    return Settlements(messages, workers, ours, one_by_one, best, p99)
 
 
 async def _start(ground: Ground, prefix: str, wallets: int, messages: int, on_progress: Callable[[int], None]) -> None:
@@ -132,7 +144,7 @@ async def _settle(ground: Ground, messages: int, workers: int, on_progress: Call
         began, at_first, done = 0.0, 0, 0
         async with asyncio.timeout(_WAIT_SECONDS):
             while done < messages:
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.25)
                 done = await _settled(ground, "use")
                 on_progress(done)
                 if done and not began:
@@ -152,10 +164,9 @@ async def _settled(ground: Ground, prefix: str) -> int:
     return int(row.n)
 
 
-async def _half_load(ground: Ground, wallets: int, rate: float, workers: int) -> float:
+async def _half_load(ground: Ground, wallets: int, rate: float, workers: int, seconds: int) -> float:
     """Publish at `rate` for some seconds; return p99 of publish to settled, in milliseconds, by the times of the commits."""
-    seconds, burst = 10, max(1, int(rate / 50))
-    count = int(rate * seconds)
+    burst, count = max(1, int(rate / 50)), int(rate * seconds)
     await _start(ground, "half", wallets, count, lambda _: None)
     transport = ground.library.core.container.transport()
     clock, sent = SystemClock(), dict[str, float]()
@@ -189,22 +200,22 @@ async def _p99(ground: Ground, sent: dict[str, float]) -> float:
     return 1000 * float(waits[int(len(waits) * 0.99)])
 
 
-async def _one_by_one(ground: Ground, messages: int) -> tuple[float, int]:
+async def _one_by_one(ground: Ground, messages: int, clients: Sequence[int], seconds: int) -> tuple[float, int]:
     """Return the best rate of pgbench and its number of clients; no message is settled twice."""
     database = ground.library.core.container.database()
     async with database.transaction() as session:
         await database.rows(session, f"create sequence public.bench_message maxvalue {messages}")
-    found = [(await asyncio.to_thread(_pgbench, ground, clients), clients) for clients in _CLIENTS]
+    found = [(await asyncio.to_thread(_pgbench, ground, number, seconds), number) for number in clients]
     return max(found)
 
 
-def _pgbench(ground: Ground, clients: int) -> float:
+def _pgbench(ground: Ground, clients: int, seconds: int) -> float:
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "one_message.sql"
         file.write_text(_ONE_MESSAGE)
         done = subprocess.run(
             [
-                *(postgres_program("pgbench"), "-n", "-M", "prepared", "-f", str(file), "-T", str(_PGBENCH_SECONDS)),
+                *(postgres_program("pgbench"), "-n", "-M", "prepared", "-f", str(file), "-T", str(seconds)),
                 *("-c", str(clients), "-j", "2", ground.server.url),
             ],
             capture_output=True,

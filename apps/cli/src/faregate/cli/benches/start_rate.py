@@ -19,7 +19,7 @@ __all__ = ["Starts", "measure_starts"]
 
 _START = "/api/credits-process/start"
 _HEADERS = {"x-server-api-key": KEY, "content-type": "application/json"}
-_READY_SECONDS = 30
+_READY_SECONDS = 90
 
 _BARE_TABLE = """
 create table if not exists bare_wallet (

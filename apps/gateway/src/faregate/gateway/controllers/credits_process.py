@@ -21,6 +21,7 @@ from faregate.credit.errors import (
     WalletFrozenError,
 )
 from faregate.gateway.auth import Scope
+from faregate.gateway.metrics import Metrics
 from faregate.gateway.operation import Call, Controller, Refusal, Reply, operation
 from faregate.gateway.schemas.credits_process import (
     EndAnswer,
@@ -47,8 +48,14 @@ class CreditsProcessController(Controller):
     """The three phases over HTTP."""
 
     def __init__(
-        self, usage: UsageService, wallets: WalletService, transport: ITransport, stories: Storyteller
+        self,
+        usage: UsageService,
+        wallets: WalletService,
+        transport: ITransport,
+        stories: Storyteller,
+        metrics: Metrics,
     ) -> None:
+        self._metrics = metrics
         self._stories = stories
         self._usage = usage
         self._wallets = wallets
@@ -147,6 +154,7 @@ class CreditsProcessController(Controller):
         if call.prefers_async:
             return await self._enqueue(body, usage_key, queue)
         settled = await self._usage.settle(body.request(usage_key, keyless=keyless, spender=call.principal.id))
+        self._metrics.settled(settled)
         return Reply(end_answer(settled))
 
     async def _enqueue(self, body: SettlementBody, usage_key: str, queue: str) -> Reply:

@@ -1,16 +1,16 @@
 """`/healthz` and `/readyz`: whether the process lives, and whether it can serve."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from importlib.metadata import version
 
 from starlette.responses import Response
 
 from faregate.core.clock import IClock
 from faregate.core.database import Database
-from faregate.core.errors import FaregateError
 from faregate.core.interfaces import ITransport
-from faregate.core.migrate import current_revision, head_revision
 from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
+from faregate.core.readiness import check_all, check_database, check_migrations
 from faregate.gateway.errors import NotReadyError
 from faregate.gateway.metrics import Metrics
 from faregate.gateway.operation import Call, Controller, Refusal, Reply, operation
@@ -26,8 +26,8 @@ class HealthController(Controller):
 
     def __init__(self, database: Database, transport: ITransport, clock: IClock, metrics: Metrics) -> None:
         self._checks: dict[str, Callable[[], Awaitable[str]]] = {
-            "database": lambda: _database(database),
-            "migrations": lambda: _migrations(database),
+            "database": lambda: check_database(database),
+            "migrations": lambda: check_migrations(database),
             "queue": lambda: _queue(transport),
         }
         self._clock = clock
@@ -41,7 +41,7 @@ class HealthController(Controller):
     @operation("GET", "/readyz", scope=None, answer=ReadyAnswer)
     async def readyz(self, call: Call) -> Reply:  # noqa: ARG002
         """Say whether all that is needed answers, with timings."""
-        checks = [await self._check(name, check) for name, check in self._checks.items()]
+        checks = [CheckAnswer(**asdict(check)) for check in await check_all(self._checks, self._clock)]
         ready = all(check.ok for check in checks)
         answer = ReadyAnswer(status="ready" if ready else "not ready", checks=checks)
         if not ready:
@@ -53,28 +53,6 @@ class HealthController(Controller):
     async def metrics(self, call: Call) -> Response:  # noqa: ARG002
         """Count requests, refusals and what waits, for Prometheus."""
         return Response(await self._metrics.text(), media_type=_PROMETHEUS)
-
-    async def _check(self, name: str, check: Callable[[], Awaitable[str]]) -> CheckAnswer:
-        began = self._clock.monotonic()
-        try:
-            detail, ok = await check(), True
-        except FaregateError as error:
-            detail, ok = error.detail, False
-        duration = round((self._clock.monotonic() - began) * 1000, 2)
-        return CheckAnswer(name=name, ok=ok, duration_ms=duration, detail=detail)
-
-
-async def _database(database: Database) -> str:
-    async with database.transaction(read_only=True) as session:
-        ((found,),) = await database.rows(session, "show server_version")
-    return f"PostgreSQL {found}"
-
-
-async def _migrations(database: Database) -> str:
-    revision = await current_revision(database)
-    if revision != head_revision():
-        raise FaregateError(f"at revision {revision}, {head_revision()} is needed; run `faregate migrate`")
-    return f"revision {revision}"
 
 
 async def _queue(transport: ITransport) -> str:

@@ -14,6 +14,7 @@ from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
 from faregate.usage.bodies import EndBody, EndMultimodelBody, SettlementBody, bodies_in, validated
 from faregate.usage.service import UsageService
 from faregate.usage.values import Settled, SettleRequest
+from faregate.worker.metrics import WorkerMetrics
 
 __all__ = ["SettlementHandler"]
 
@@ -37,8 +38,9 @@ class SettlementHandler:
     buried because of its neighbour.
     """
 
-    def __init__(self, usage: UsageService, transport: ITransport) -> None:
+    def __init__(self, usage: UsageService, transport: ITransport, metrics: WorkerMetrics) -> None:
         self._usage = usage
+        self._metrics = metrics
         self._transport = transport
 
     async def handle(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Decision]]:
@@ -49,7 +51,9 @@ class SettlementHandler:
         """
         messages = [(delivery, _items(delivery)) for delivery in deliveries]
         requests = [i.request for _, items in messages for i in items if isinstance(i.request, SettleRequest)]
-        outcomes = iter(await self._usage.settle_batch(requests))
+        settled = await self._usage.settle_batch(requests)
+        self._metrics.settled(settled)
+        outcomes = iter(settled)
         decisions: list[tuple[Delivery, Decision]] = []
         for delivery, items in messages:
             results = [next(outcomes) if isinstance(i.request, SettleRequest) else i.request for i in items]

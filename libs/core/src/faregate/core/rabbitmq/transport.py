@@ -14,7 +14,7 @@ from faregate.core.rabbitmq.consumer import RabbitConsumer
 from faregate.core.rabbitmq.dead_letters import DeadLetters
 from faregate.core.rabbitmq.envelope import MESSAGE_ID, Envelope
 from faregate.core.rabbitmq.publisher import Publisher
-from faregate.core.rabbitmq.topology import QueueType, Topology
+from faregate.core.rabbitmq.topology import DEAD_QUEUE, QueueType, Topology
 
 __all__ = ["RabbitTransport"]
 
@@ -97,6 +97,9 @@ class RabbitTransport:
 
     def dead_letters(self, *, queue: str | None = None) -> AsyncIterator[DeadMessage]:
         return self._dead.read(queue)
+
+    async def count_dead(self) -> int:
+        return await self._waiting(DEAD_QUEUE)
 
     async def replay(self, ids: Sequence[str]) -> int:
         return await self._dead.replay(ids)

@@ -1,0 +1,64 @@
+"""What one worker counts, for Prometheus."""
+
+from collections.abc import Iterable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+from faregate.core.errors import FaregateError
+from faregate.core.exposition import exposed
+from faregate.core.figures import IFigures
+from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery, RetryLater
+from faregate.usage.values import Settled
+
+__all__ = ["WorkerMetrics"]
+
+_SIZES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_DECISIONS = {Ack: "acknowledged", RetryLater: "retried", DeadLetter: "dead"}
+
+
+class WorkerMetrics:
+    """Counts batches, decisions and settlements of this process; `text` adds what is read when someone asks."""
+
+    def __init__(self, sources: Sequence[IFigures] = ()) -> None:
+        self._sources = sources
+        self._registry = CollectorRegistry()
+        by_queue = {"labelnames": ("queue",), "registry": self._registry}
+        self._sizes = Histogram("faregate_batch_messages", "Messages in a batch", buckets=_SIZES, **by_queue)  # type: ignore[arg-type]
+        self._seconds = Histogram("faregate_batch_seconds", "Time to handle a batch", buckets=_SECONDS, **by_queue)  # type: ignore[arg-type]
+        self._interruptions = Counter("faregate_interruptions", "Times an engine was away", **by_queue)  # type: ignore[arg-type]
+        self._messages = Counter(
+            "faregate_messages", "Messages decided upon", ("queue", "decision"), registry=self._registry
+        )
+        self._settlements = Counter("faregate_settlements", "Settlements", ("outcome",), registry=self._registry)
+        self._shortfalls = Counter("faregate_shortfalls", "Settlements not covered", registry=self._registry)
+        self._missing = Counter("faregate_shortfall_credits", "Credits that nothing covered", registry=self._registry)
+
+    def handled(self, queue: str, decisions: Sequence[tuple[Delivery, Decision]], seconds: float) -> None:
+        """Count a batch that was handled and let go."""
+        self._sizes.labels(queue).observe(len(decisions))
+        self._seconds.labels(queue).observe(seconds)
+        for _, decision in decisions:
+            self._messages.labels(queue, _DECISIONS[type(decision)]).inc()
+
+    def interrupted(self, queue: str) -> None:
+        """Count that broker or database was away."""
+        self._interruptions.labels(queue).inc()
+
+    def settled(self, outcomes: Iterable[Settled | Exception]) -> None:
+        """Count what came of settlements."""
+        for outcome in outcomes:
+            self._settlements.labels(_outcome(outcome)).inc()
+            if isinstance(outcome, Settled) and not outcome.replayed and outcome.shortfall:
+                self._shortfalls.inc()
+                self._missing.inc(float(outcome.shortfall))
+
+    async def text(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self._registry) + await exposed(self._sources)
+
+
+def _outcome(outcome: Settled | Exception) -> str:
+    if isinstance(outcome, Settled):
+        return "repeated" if outcome.replayed else "settled"
+    return "refused" if isinstance(outcome, FaregateError) else "failed"

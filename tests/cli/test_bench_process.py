@@ -1,0 +1,56 @@
+"""The benchmarks of the credits process in short: that they measure both sides and overspend nothing; no figure is promised."""
+
+from collections.abc import AsyncGenerator
+from decimal import Decimal
+
+import pytest
+
+from faregate.cli.benches.ground import Ground, machine, private_ground
+from faregate.cli.benches.hot_wallet import storm
+from faregate.cli.benches.settle_rate import measure_settlements
+from faregate.cli.benches.start_rate import measure_starts
+from faregate.credit.verify import Verifier
+from support.servers import require_program
+
+WALLETS = 50
+
+
+@pytest.fixture(scope="module")
+async def ground() -> AsyncGenerator[Ground]:
+    async with private_ground(wallets=WALLETS) as ground:
+        yield ground
+
+
+async def test_the_hot_wallet_settles_all_pairs_by_library_and_by_queue(ground: Ground) -> None:
+    found = await storm(ground, pairs=200, concurrency=50, on_progress=lambda _: None)
+    (wallet, _) = await ground.library.usage.container.wallets().get("bench-0")
+
+    assert found.by_library > 0
+    assert found.by_queue > 0
+    assert wallet.held == 0
+    assert wallet.balance == 10**6 - 401 * Decimal("0.0252")  # 200 of each kind, and one to warm up
+
+
+async def test_settlements_are_measured_beside_one_transaction_for_each(ground: Ground) -> None:
+    found = await measure_settlements(
+        ground, wallets=WALLETS, messages=3000, workers=1, on_progress=lambda *_: None, clients=(4,), seconds=1
+    )
+
+    assert found.ratio == found.ours / found.one_by_one
+    assert found.half_load_p99_ms > 0
+    assert (await Verifier(ground.library.core.container.database()).verify()).wallets == WALLETS
+
+
+async def test_starts_are_measured_beside_a_bare_endpoint(ground: Ground) -> None:
+    require_program("wrk", package="wrk")
+    found = await measure_starts(ground, users=WALLETS, seconds=1, connections=4, rate=50, processes=1)
+
+    assert found.ratio == found.ours / found.bare
+    assert found.at_rate.p99_ms >= found.at_rate.p50_ms > 0
+
+
+def test_what_it_was_measured_on_is_told(ground: Ground) -> None:
+    told = machine(ground)
+
+    assert {"cpu", "system", "python", "postgresql", "faregate", "fsync"} == told.keys()
+    assert told["fsync"].endswith("fdatasync/s")

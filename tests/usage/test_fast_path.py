@@ -1,0 +1,108 @@
+"""The way of a start and of a settlement through the database: short, the same for a crowd, and fresh in every process."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from faregate.usage.documents import PriceDocument
+from faregate.usage.errors import FeatureInactiveError
+from faregate.usage.plans import Plan
+from faregate.usage.values import Feature, FeatureRef, ModelUsage, SettleRequest, StartRequest
+from faregate.usage.wallets import WalletChange
+from support.library import Library
+from support.recording import recorded_library
+
+CHAT = FeatureRef(value="chat")
+LINE = ModelUsage("gpt-4o", tokens={"input_tokens": 1000, "output_tokens": 100})
+
+
+def _chat(**more: object) -> Feature:
+    return Feature("chat", "token_priced", min_credits=Decimal(1), **more)  # type: ignore[arg-type]
+
+
+async def _start(library: Library, key: str, user: str = "ada") -> None:
+    await library.service.authorize(StartRequest(user, CHAT, key, estimated_credits=Decimal("0.1")))
+
+
+async def _settle(library: Library, key: str, user: str = "ada") -> Decimal:
+    return (await library.service.settle(SettleRequest(key, user, CHAT, (LINE,)))).charged
+
+
+async def test_a_start_takes_four_statements_and_a_settlement_seven(database_url: str) -> None:
+    """Each is a round trip. What is in memory is not asked for, and nothing is told by NOTIFY within the transaction.
+
+    The fewest of some uses count: now and then a cache looks whether it is still right.
+    """
+    starting, settling = list[list[str]](), list[list[str]]()
+    async with recorded_library(database_url) as (library, database):
+        await library.feature(_chat())
+        await library.grant("ada", 100)
+        for number in range(6):
+            database.forget()
+            await _start(library, f"use-{number}")
+            starting.append(list(database.statements))
+            database.forget()
+            await _settle(library, f"use-{number}")
+            settling.append(list(database.statements))
+
+    assert min(map(len, starting)) <= 4, min(starting, key=len)
+    assert min(map(len, settling)) <= 7, min(settling, key=len)
+    assert not [sql for each in starting + settling for sql in each if "notify" in sql.lower()]
+
+
+async def test_a_crowd_on_one_wallet_has_one_transaction_to_start_and_one_to_settle_at_a_time(
+    database_url: str,
+) -> None:
+    """However many call, no more statements of one process wait for a hot wallet; a pool of many users has two of each."""
+    async with recorded_library(database_url) as (library, database):
+        await library.feature(_chat())
+        await library.grant("ada", 1000)
+        await _start(library, "warm")
+        database.forget()
+
+        async def pair(number: int) -> None:
+            await _start(library, f"use-{number}")
+            await _settle(library, f"use-{number}")
+
+        await asyncio.gather(*(pair(number) for number in range(300)))
+        at_once, statements = database.at_once_most, len(database.statements)
+
+    assert at_once <= 2
+    assert statements < 300, "a crowd shares transactions"
+
+
+@pytest.mark.parametrize("what", ["feature", "price", "plan"])
+async def test_a_change_counts_in_another_process_within_a_second(database_url: str, what: str) -> None:
+    async with recorded_library(database_url) as (here, _), recorded_library(database_url) as (there, _):
+        await here.feature(_chat())
+        await here.grant("ada", 1000)
+        await here.usage.wallets().change("ada", WalletChange({"plan": "pro"}))
+        await _start(there, "before")
+        before = await _settle(there, "before")
+        changed: dict[str, Callable[[], Awaitable[object]]] = {
+            "feature": lambda: here.feature(_chat(active=False)),
+            "price": lambda: here.usage.price_service().set("gpt-4o", _price(), actor="ops"),
+            "plan": lambda: here.usage.catalog().save_plan(Plan("pro", margin_percent=Decimal(0))),
+        }
+        await changed[what]()
+        began, number = time.monotonic(), 0
+        while not await _noticed(there, what, f"after-{number}", before):
+            assert time.monotonic() - began < 1
+            number += 1
+            await asyncio.sleep(0.02)
+
+
+def _price() -> PriceDocument:
+    return PriceDocument(prices={"input_mtok": Decimal(1)}, effective_from=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+async def _noticed(library: Library, what: str, key: str, before: Decimal) -> bool:
+    try:
+        await _start(library, key)
+    except FeatureInactiveError:
+        return what == "feature"
+    return await _settle(library, key) != before

@@ -1,0 +1,158 @@
+"""What an operator sees of a worker: health, readiness that names what is wrong, and metrics for Prometheus."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import httpx2
+import pytest
+from faults.proxy import Proxy
+
+from faregate.core import exact_json
+from faregate.core.errors import ConfigurationError
+from faregate.core.interfaces import OutgoingMessage
+from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
+from faregate.core.settings import Settings
+from faregate.worker.container import WorkerContainer
+from support.apps import Gateway, open_gateway, running_worker, settings_for
+from support.gateways import free_port
+from support.rabbitmq import RabbitServer
+
+LINE = {"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}
+COST = Decimal("0.42")
+
+
+async def _eventually(look: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(20):
+        while not await look():
+            await asyncio.sleep(0.05)
+
+
+async def _get(http: httpx2.AsyncClient, path: str) -> httpx2.Response:
+    """Ask as soon as the worker listens."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return await http.get(path)
+            except httpx2.TransportError:
+                await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def _working(settings: Settings) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with (
+        running_worker(settings),
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{settings.worker_port}") as http,
+    ):
+        await _get(http, "/healthz")
+        yield http
+
+
+async def _publish(gateway: Gateway, *bodies: object) -> None:
+    messages = [OutgoingMessage(exact_json.dumps(body)) for body in bodies]
+    await gateway.container.core.container.transport().publish(SETTLE_MULTIMODEL_QUEUE, messages)
+
+
+def _value(text: str, sample: str) -> float | None:
+    found = re.search(rf"^{re.escape(sample)} (\S+)$", text, re.MULTILINE)
+    return float(found[1]) if found else None
+
+
+async def test_a_worker_counts_what_it_settles_sets_aside_and_what_is_not_covered(database_url: str) -> None:
+    settings = settings_for(database_url, worker_port=free_port())
+    body = {"user_id": "ada", "feature_endpoint_id": "chat", "usages": [LINE]}
+    async with open_gateway(settings) as gateway:
+        await gateway.feature("chat", min_credits=0)
+        await gateway.grant("ada", 1)
+        await gateway.start("ada", "chat", estimated_credits=Decimal("0.5"))
+        keys = [{**body, "usage_key": f"use-{number}"} for number in (1, 2, 2, 3)]
+        await _publish(gateway, *keys, {"user_id": "ada", "usages": "many"})
+        async with _working(settings) as http:
+
+            async def settled() -> bool:
+                return _value((await http.get("/metrics")).text, f"faregate_queue_messages{{{queue}}}") == 0
+
+            queue = f'queue="{SETTLE_MULTIMODEL_QUEUE}"'
+            await _eventually(settled)
+            text, ready = (await http.get("/metrics")).text, await http.get("/readyz")
+        seen = (await gateway.http.get("/metrics")).text
+
+    assert _value(text, 'faregate_settlements_total{outcome="settled"}') == 3
+    assert _value(text, 'faregate_settlements_total{outcome="repeated"}') == 1
+    assert _value(text, f'faregate_messages_total{{decision="acknowledged",{queue}}}') == 4
+    assert _value(text, f'faregate_messages_total{{decision="dead",{queue}}}') == 1
+    assert _value(text, f"faregate_batch_messages_sum{{{queue}}}") == 5
+    assert (_value(text, f"faregate_batch_seconds_sum{{{queue}}}") or 0) > 0
+    # 0.5 of the one credit is held for a use that is not over; three uses at 0.42 ask for 1.26
+    assert _value(text, "faregate_shortfalls_total") == 2
+    assert _value(text, "faregate_shortfall_credits_total") == pytest.approx(0.76)
+    for told in (text, seen):
+        assert _value(told, "faregate_dead_letters") == 1
+        assert _value(told, "faregate_open_holds") == 1
+        assert _value(told, "faregate_open_hold_credits") == 0.5
+        assert _value(told, f"faregate_queue_oldest_seconds{{{queue}}}") == 0
+    assert _value(text, "faregate_workers") == 1
+    assert (_value(text, "faregate_settlement_lag_seconds") or 0) < 15
+    assert "ada" not in text
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+
+
+async def test_the_age_of_what_nobody_reads_grows(database_url: str) -> None:
+    async with open_gateway(settings_for(database_url)) as gateway:
+        await _publish(gateway, {"user_id": "ada"})
+        await asyncio.sleep(0.2)
+        text = (await gateway.http.get("/metrics")).text
+
+    queue = f'queue="{SETTLE_MULTIMODEL_QUEUE}"'
+    assert 0.2 <= (_value(text, f"faregate_queue_oldest_seconds{{{queue}}}") or 0) < 15
+    assert _value(text, "faregate_workers") == 0
+    assert "faregate_settlement_lag_seconds" not in text
+
+
+async def test_readyz_names_the_broker_that_is_away(
+    database_url: str, rabbitmq_server: RabbitServer, broker_url: str
+) -> None:
+    proxy = Proxy(lambda: asyncio.open_connection("127.0.0.1", rabbitmq_server.port))
+    await proxy.listen()
+    beyond = broker_url.replace(str(rabbitmq_server.port), str(proxy.port))
+    async with _working(settings_for(database_url, broker_url=beyond, worker_port=free_port())) as http:
+
+        async def ready() -> bool:
+            return (await http.get("/readyz")).status_code == 200
+
+        async def not_ready() -> bool:
+            return not await ready()
+
+        await _eventually(ready)
+        dead = _value((await http.get("/metrics")).text, "faregate_dead_letters")
+        await proxy.close()
+        await _eventually(not_ready)
+        answer = (await http.get("/readyz")).json()
+        text = (await http.get("/metrics")).text
+
+    checks = {check["name"]: check for check in answer["checks"]}
+    assert dead == 0
+    assert (checks["database"]["ok"], checks["consumers"]["ok"]) == (True, False)
+    assert SETTLE_MULTIMODEL_QUEUE in checks["consumers"]["detail"]
+    assert (_value(text, f'faregate_interruptions_total{{queue="{SETTLE_MULTIMODEL_QUEUE}"}}') or 0) >= 1
+    assert _value(text, "faregate_workers") == 1
+    assert "faregate_dead_letters " not in text
+
+
+async def test_a_port_that_is_taken_is_told_with_the_setting(database_url: str) -> None:
+    async with open_gateway(settings_for(database_url)):
+        pass
+    server = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    container = WorkerContainer(settings=settings_for(database_url, worker_port=port))
+    try:
+        with pytest.raises(ConfigurationError, match=f"FAREGATE_WORKER_PORT: cannot listen on 127.0.0.1:{port}"):
+            container.probes()
+    finally:
+        server.close()
+
+
+def test_a_worker_without_a_port_listens_nowhere(database_url: str) -> None:
+    assert WorkerContainer(settings=settings_for(database_url)).probes() == []
