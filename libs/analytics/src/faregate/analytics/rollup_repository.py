@@ -1,20 +1,21 @@
 """All statements that read the sums. Each takes one coverage: the buckets that answer."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.coverage import Coverage
 from faregate.analytics.dimensions import Dimension
-from faregate.analytics.filters import Filters, Question
-from faregate.analytics.raw_facts import MEASURES, Rest, about_models, conditions, measures_sql, parameters
+from faregate.analytics.filters import Question
+from faregate.analytics.raw_facts import MEASURES, Rest, conditions, measures_sql, parameters
 from faregate.analytics.raw_repository import Group, measures_of
 from faregate.analytics.values import Measures
 from faregate.core.database import Database
 
-__all__ = ["RollupRepository"]
+__all__ = ["RollupRepository", "State", "bits_of"]
 
 _PIECES = """
 unnest(cast(:grains as smallint[]), cast(:starts as timestamptz[]), cast(:ends as timestamptz[])) as p (grain, "from", "to")
@@ -26,11 +27,31 @@ join faregate.usage_active r on r.grain = p.grain and r.bucket >= p."from" and r
 where r.dimension = :dimension and r.value = :value {{only}} group by 1, 2
 """  # noqa: S608
 
-_SUMS = ", ".join(f"sum(r.{name}) as {name}" for name in MEASURES)
+_SUMS = ", ".join(f"sum(r.{name}){'' if name in {'cost', 'quantity'} else '::bigint'} as {name}" for name in MEASURES)
 
-_STATE = "select from_tx, open_txs, rolled_at, facts from faregate.rollup_state where state_id = 1"
+_STATE = """
+select from_tx, open_txs, rolled_at, facts, set_config('plan_cache_mode', 'force_custom_plan', true)
+from faregate.rollup_state where state_id = 1
+"""
+"""What is asked differs too much for one plan: the range and the tail may be next to nothing or everything."""
+
+_TAIL = """
+select exists (
+  select 1 from faregate.usage_event e where e.tx >= :from_tx or e.tx = any(cast(:open_txs as bigint[]))) as tail
+"""
+_VIEW = "faregate_sums"
 
 _USER_SUMS = tuple(name for name in MEASURES if name != "quantity")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far the sums reach, and whether there is a `tail` of facts that they do not hold."""
+
+    from_tx: int
+    open_txs: tuple[int, ...]
+    rolled_at: datetime | None
+    tail: bool
 
 
 class RollupRepository:
@@ -39,9 +60,17 @@ class RollupRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def state(self, session: AsyncSession) -> Any:
-        """Return how far the sums reach."""
-        return (await self._database.rows(session, _STATE))[0]
+    async def state(self, session: AsyncSession) -> State:
+        """Return how far the sums reach; it is looked up once in a transaction, which sees one snapshot."""
+        known = session.info.get(_VIEW)
+        if known is not None and known[0] is session.get_transaction():
+            return cast("State", known[1])
+        row = (await self._database.rows(session, _STATE))[0]
+        open_txs = tuple(row.open_txs)
+        (tail,) = await self._database.rows(session, _TAIL, from_tx=row.from_tx, open_txs=list(open_txs))
+        state = State(row.from_tx, open_txs, row.rolled_at, tail.tail)
+        session.info[_VIEW] = (session.get_transaction(), state)
+        return state
 
     async def totals(
         self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str | None
@@ -92,7 +121,7 @@ class RollupRepository:
         """Return who was active in the whole coverage: for each chunk the bits of its subjects."""
         sql = _ACTIVE.format(period="null::timestamptz", only="")
         rows = await self._database.rows(session, sql, dimension=int(dimension), value=value, **_pieces(coverage))
-        return {row.chunk: _bits(row.users) for row in rows}
+        return {row.chunk: bits_of(row.users) for row in rows}
 
     async def active_in(
         self,
@@ -110,7 +139,7 @@ class RollupRepository:
         given = {"dimension": int(dimension), "value": value, "timezone": timezone, "periods": list(periods)}
         found: dict[datetime, dict[int, int]] = {}
         for row in await self._database.rows(session, sql, **given, **_pieces(coverage)):
-            found.setdefault(row.period, {})[row.chunk] = _bits(row.users)
+            found.setdefault(row.period, {})[row.chunk] = bits_of(row.users)
         return found
 
     async def active_counts(
@@ -123,43 +152,29 @@ class RollupRepository:
         rows = await self._database.rows(session, sql, **given, **_pieces(coverage))
         return {row.period: row.number for row in rows}
 
-    async def cells(
-        self, session: AsyncSession, coverage: Coverage, filters: Filters, by: Sequence[str]
-    ) -> dict[Group, Measures]:
-        """Return the sums by the values of `by`, with any filters but those on users and status codes; whole days."""
-        models = about_models(filters, *by)
-        keys = "".join(f"c.{name} as key_{number}, " for number, name in enumerate(by))
-        where = [_cube_condition(name) for name in filters.given]
-        where += [f"c.{name} is not null" for name in by if name in {"model", "meter"}]
-        group = f"group by {', '.join(map(str, range(1, len(by) + 1)))}" if by else ""
-        sql = f"""
-        select {keys} {_cube_sums(models=models)} from faregate.usage_cube c
-        where c.day >= cast(:first as date) and c.day < cast(:last as date) {"".join(f" and {part}" for part in where)} {group}
-        """  # noqa: S608
-        given = parameters_of(filters)
-        rows = await self._database.rows(session, sql, first=coverage.start.date(), last=coverage.end.date(), **given)
-        return {tuple(getattr(row, f"key_{n}") for n in range(len(by))): measures_of(row) for row in rows if row.facts}
-
     async def users(
         self, session: AsyncSession, question: Question, coverage: Coverage, rest: Rest, order: str, limit: int
     ) -> list[tuple[int, Measures, datetime]]:
         """Return the users with the most of `order` (an expression over sums), with those of the rest."""
         names = ", ".join(_USER_SUMS)
-        days = "service = :in_service and day >= cast(:first as date) and day < cast(:last as date)"
+        kept = f"""
+        from {_PIECES} join faregate.usage_user u
+        on u.grain = p.grain and u.bucket >= p."from"::date and u.bucket < p."to"::date where u.service = :in_service
+        """
         sql = f"""
         with of_rest as materialized (
           select e.subject_id, max(e.time) filter (where e.sign > 0) as last_at, {measures_sql(models=False)}
           from faregate.usage_event e where {conditions(question.filters, rest)} group by 1
         ), ranked as materialized (
           select subject_id from (
-            select subject_id, facts, {order} as amount from faregate.usage_user_day where {days}
+            select subject_id, facts, {order} as amount {kept}
             union all select subject_id, facts, {order} from of_rest
           ) s group by 1 having sum(facts) <> 0 order by sum(amount) desc, subject_id limit :limit
         )
         select * from (select subject_id, max(last_at) as last_at, 0 as quantity,
           {", ".join(f"sum({name}) as {name}" for name in _USER_SUMS)}
         from (
-          select subject_id, last_at, {names} from faregate.usage_user_day join ranked using (subject_id) where {days}
+          select subject_id, last_at, {names} {kept} and u.subject_id = any(array(select subject_id from ranked))
           union all select subject_id, last_at, {names} from of_rest join ranked using (subject_id)
         ) s group by subject_id) t order by {order} desc, subject_id
         """  # noqa: S608
@@ -167,35 +182,11 @@ class RollupRepository:
             session,
             sql,
             in_service=question.filters.service or "",
-            first=coverage.start.date(),
-            last=coverage.end.date(),
             limit=limit,
+            **_pieces(coverage),
             **parameters(question, rest),
         )
         return [(row.subject_id, measures_of(row), row.last_at) for row in rows]
-
-
-def parameters_of(filters: Filters) -> dict[str, Any]:
-    """Return the values of the conditions on cells."""
-    values: dict[str, Any] = dict(filters.given)
-    if filters.organization_owner is not None:
-        values["organization_id"] = filters.organization_owner
-    if filters.country is not None:
-        values["country"] = filters.country.upper()
-    return values
-
-
-def _cube_condition(name: str) -> str:
-    if name == "organization_id":
-        return "c.organization = (select subject_id from faregate.subject where external_id = :organization_id)"
-    return f"c.{name} = :{name}"
-
-
-def _cube_sums(*, models: bool) -> str:
-    names = {"requests": "calls", "errors": "call_errors"} if models else {}
-    if models:
-        names |= {"latency_sum": "call_latency_sum", "latency_count": "call_latency_count"}
-    return ", ".join(f"coalesce(sum(c.{names.get(name, name)}), 0) as {name}" for name in MEASURES)
 
 
 def _pieces(coverage: Coverage) -> dict[str, Any]:
@@ -213,6 +204,6 @@ def _key(row: Any, dimension: Dimension) -> Group:
     return (row.value or None,)
 
 
-def _bits(users: Any) -> int:
+def bits_of(users: Any) -> int:
     """Return a bit string as an integer whose bit i is the subject with remainder i."""
     return int(users.to_int("little")) if users is not None else 0
