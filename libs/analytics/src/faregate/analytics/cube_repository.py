@@ -35,7 +35,11 @@ class CubeRepository:
         where {_cells(filters)}{only} {group}
         """  # noqa: S608
         rows = await self._rows(session, sql, coverage, filters)
-        return {tuple(getattr(row, f"key_{n}") for n in range(len(by))): measures_of(row) for row in rows if row.facts}
+        return {
+            tuple(getattr(row, f"key_{n}") for n in range(len(by))): measures_of(row, len(by))
+            for row in rows
+            if row.facts
+        }
 
     async def series(
         self, session: AsyncSession, coverage: Coverage, filters: Filters, unit: str, timezone: str
@@ -46,7 +50,7 @@ class CubeRepository:
         where {_cells(filters)} group by 1
         """  # noqa: S608
         rows = await self._rows(session, sql, coverage, filters, timezone=timezone)
-        return {row.period: measures_of(row) for row in rows}
+        return {row.period: measures_of(row, 1) for row in rows}
 
     async def sketch(self, session: AsyncSession, coverage: Coverage, filters: Filters) -> dict[int, int]:
         """Return how many timed requests fell into each bin."""

@@ -92,14 +92,15 @@ def measures_sql(*, models: bool) -> str:
     """Return the sums over `usage_event e`, in the order of `MEASURES`."""
     weight = "e.calls" if models else "e.requests"
     return f"""
-    coalesce(sum(e.sign), 0)::bigint as facts, coalesce(sum(e.quantity), 0) as quantity,
+    coalesce(sum(e.sign), 0)::bigint as facts,
     coalesce(sum({weight}), 0)::bigint as requests,
     coalesce(sum({weight}) filter (where e.status >= 400), 0)::bigint as errors,
     coalesce(sum(e.input_tokens), 0)::bigint as input_tokens, coalesce(sum(e.output_tokens), 0)::bigint as output_tokens,
     coalesce(sum(e.credits), 0)::bigint as credits, coalesce(sum(e.charged), 0)::bigint as charged,
     coalesce(sum(e.cost), 0)::numeric as cost,
     coalesce(sum(e.latency_ms::bigint * {weight}), 0)::bigint as latency_sum,
-    coalesce(sum({weight}) filter (where e.latency_ms is not null), 0)::bigint as latency_count
+    coalesce(sum({weight}) filter (where e.latency_ms is not null), 0)::bigint as latency_count,
+    coalesce(sum(e.quantity), 0) as quantity
     """
 
 

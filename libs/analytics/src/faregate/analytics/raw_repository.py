@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from operator import attrgetter
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -53,7 +52,9 @@ class RawRepository:
         where {conditions(question.filters, rest)}{only} {_group_by(len(by))}
         """  # noqa: S608
         rows = await self._rows(session, sql, question, rest)
-        return {tuple(getattr(row, f"key_{number}") for number in range(len(by))): measures_of(row) for row in rows}
+        return {
+            tuple(getattr(row, f"key_{number}") for number in range(len(by))): measures_of(row, len(by)) for row in rows
+        }
 
     async def series(
         self, session: AsyncSession, question: Question, unit: str, rest: Rest | None = None
@@ -64,7 +65,7 @@ class RawRepository:
         from faregate.usage_event e where {conditions(question.filters, rest)} group by 1
         """  # noqa: S608
         rows = await self._rows(session, sql, question, rest, timezone=question.range.timezone)
-        return {row.period: measures_of(row) for row in rows}
+        return {row.period: measures_of(row, 1) for row in rows}
 
     async def overview(self, session: AsyncSession, question: Question) -> tuple[Measures, dict[int, int], int]:
         """Return sums, latencies and the number of active users in one pass."""
@@ -85,7 +86,7 @@ class RawRepository:
         from e
         """  # noqa: S608
         (row,) = await self._rows(session, sql, question, None)
-        return measures_of(row), dict(zip(row.latencies, row.numbers, strict=True)), row.active
+        return measures_of(row, 0), dict(zip(row.latencies, row.numbers, strict=True)), row.active
 
     async def points(
         self, session: AsyncSession, question: Question, unit: str
@@ -101,7 +102,7 @@ class RawRepository:
         ) s group by 1
         """  # noqa: S608
         rows = await self._rows(session, sql, question, None, timezone=question.range.timezone)
-        return {row.period: (measures_of(row), row.active) for row in rows}
+        return {row.period: (measures_of(row, 1), row.active) for row in rows}
 
     async def users(
         self, session: AsyncSession, question: Question, order: str, limit: int
@@ -115,7 +116,7 @@ class RawRepository:
         ) s where facts <> 0 order by {order} desc, subject_id limit :limit
         """  # noqa: S608
         rows = await self._rows(session, sql, question, None, limit=limit)
-        return [(row.subject_id, measures_of(row), row.last_at) for row in rows]
+        return [(row.subject_id, measures_of(row, 2), row.last_at) for row in rows]
 
     async def latencies(self, session: AsyncSession, question: Question, rest: Rest | None = None) -> dict[int, int]:
         """Return how many timed requests took how many milliseconds."""
@@ -182,13 +183,13 @@ class RawRepository:
         return await self._database.rows(session, sql, **parameters(question, rest), **more)
 
 
-_SUMS = attrgetter(*MEASURES)
+def measures_of(row: Any, first: int) -> Measures:
+    """Return the sums of a row that has a column for each, in their order, from column `first` on."""
+    *counts, quantity = row[first : first + _COUNT]
+    return Measures.of([*map(int, counts), Decimal(quantity)])
 
 
-def measures_of(row: Any) -> Measures:
-    """Return the sums of a row that has a column for each."""
-    *counts, quantity = _SUMS(row)
-    return Measures(**dict(zip(MEASURES[:-1], map(int, counts), strict=True)), quantity=Decimal(quantity))
+_COUNT = len(MEASURES)
 
 
 def _group_by(count: int) -> str:

@@ -17,14 +17,23 @@ from faregate.core.database import Database
 
 __all__ = ["RollupRepository", "State", "bits_of"]
 
-_PIECES = """
-unnest(cast(:grains as smallint[]), cast(:starts as timestamptz[]), cast(:ends as timestamptz[])) as p (grain, "from", "to")
-"""
+
+def _buckets(table: str, only: str, bucket: str = "timestamptz") -> str:
+    """Return rows `r` of the buckets of a coverage, piece by piece: no plan may look through all buckets instead."""
+    return f"""
+    unnest(cast(:grains as smallint[]), cast(:starts as timestamptz[]), cast(:ends as timestamptz[]))
+      as p (grain, "from", "to")
+    cross join lateral (
+      select * from faregate.{table} b where {only} and b.grain = p.grain
+        and b.bucket >= cast(p."from" as {bucket}) and b.bucket < cast(p."to" as {bucket}) offset 0) r
+    """  # noqa: S608
+
+
+_OF_VALUE = "b.dimension = :dimension and b.value = :value"
 
 _ACTIVE = f"""
-select {{period}} as period, r.chunk, bit_or(r.users) as users from {_PIECES}
-join faregate.usage_active r on r.grain = p.grain and r.bucket >= p."from" and r.bucket < p."to"
-where r.dimension = :dimension and r.value = :value {{only}} group by 1, 2
+select {{period}} as period, r.chunk, bit_or(r.users) as users from {_buckets("usage_active", _OF_VALUE)}
+where {{only}} group by 1, 2
 """  # noqa: S608
 
 _SUMS = ", ".join(f"sum(r.{name}){'' if name in {'cost', 'quantity'} else '::bigint'} as {name}" for name in MEASURES)
@@ -78,39 +87,34 @@ class RollupRepository:
         """Return the sums of each value of `dimension`, or of one `value` of it; models come with their provider."""
         keys = "" if value is not None else "r.value, r.detail, " if dimension is Dimension.MODEL else "r.value, "
         sql = f"""
-        select {keys} {_SUMS} from {_PIECES}
-        join faregate.usage_rollup r on r.grain = p.grain and r.bucket >= p."from" and r.bucket < p."to"
-        where r.dimension = :dimension {f"group by {keys.rstrip(', ')}" if keys else "and r.value = :value"}
+        select {keys} {_SUMS} from {_buckets("usage_rollup", _OF_VALUE if value is not None else "b.dimension = :dimension")}
+        {f"group by {keys.rstrip(', ')}" if keys else ""}
         """  # noqa: S608
         given = {} if value is None else {"value": value}
         rows = await self._database.rows(session, sql, dimension=int(dimension), **_pieces(coverage), **given)
         if value is not None:
-            return {(): measures_of(rows[0])} if rows[0].facts is not None else {}
-        return {_key(row, dimension): measures_of(row) for row in rows}
+            return {(): measures_of(rows[0], 0)} if rows[0].facts is not None else {}
+        return {_key(row, dimension): measures_of(row, keys.count(",")) for row in rows}
 
     async def series(
         self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str, unit: str, timezone: str
     ) -> dict[datetime, Measures]:
         """Return the sums of one value by period."""
         sql = f"""
-        select date_trunc('{unit}', r.bucket, :timezone) as period, {_SUMS} from {_PIECES}
-        join faregate.usage_rollup r on r.grain = p.grain and r.bucket >= p."from" and r.bucket < p."to"
-        where r.dimension = :dimension and r.value = :value group by 1
+        select date_trunc('{unit}', r.bucket, :timezone) as period, {_SUMS} from {_buckets("usage_rollup", _OF_VALUE)} group by 1
         """  # noqa: S608
         rows = await self._database.rows(
             session, sql, dimension=int(dimension), value=value, timezone=timezone, **_pieces(coverage)
         )
-        return {row.period: measures_of(row) for row in rows}
+        return {row.period: measures_of(row, 1) for row in rows}
 
     async def sketch(
         self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str
     ) -> dict[int, int]:
         """Return how many timed requests fell into each bin."""
         sql = f"""
-        select s.bin, sum(s.count)::bigint as number from {_PIECES}
-        join faregate.usage_rollup r on r.grain = p.grain and r.bucket >= p."from" and r.bucket < p."to"
-        cross join lateral unnest(r.bins, r.counts) as s (bin, count)
-        where r.dimension = :dimension and r.value = :value group by 1
+        select s.bin, sum(s.count)::bigint as number from {_buckets("usage_rollup", _OF_VALUE)}
+        cross join lateral unnest(r.bins, r.counts) as s (bin, count) group by 1
         """  # noqa: S608
         rows = await self._database.rows(session, sql, dimension=int(dimension), value=value, **_pieces(coverage))
         return {row.bin: row.number for row in rows}
@@ -119,7 +123,7 @@ class RollupRepository:
         self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str
     ) -> dict[int, int]:
         """Return who was active in the whole coverage: for each chunk the bits of its subjects."""
-        sql = _ACTIVE.format(period="null::timestamptz", only="")
+        sql = _ACTIVE.format(period="null::timestamptz", only="true")
         rows = await self._database.rows(session, sql, dimension=int(dimension), value=value, **_pieces(coverage))
         return {row.chunk: bits_of(row.users) for row in rows}
 
@@ -135,7 +139,7 @@ class RollupRepository:
     ) -> dict[datetime, dict[int, int]]:
         """Return who was active in each of `periods`: for each chunk the bits of its subjects."""
         period = f"date_trunc('{unit}', r.bucket, :timezone)"
-        sql = _ACTIVE.format(period=period, only=f"and {period} = any(cast(:periods as timestamptz[]))")
+        sql = _ACTIVE.format(period=period, only=f"{period} = any(cast(:periods as timestamptz[]))")
         given = {"dimension": int(dimension), "value": value, "timezone": timezone, "periods": list(periods)}
         found: dict[datetime, dict[int, int]] = {}
         for row in await self._database.rows(session, sql, **given, **_pieces(coverage)):
@@ -146,7 +150,7 @@ class RollupRepository:
         self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str, unit: str, timezone: str
     ) -> dict[datetime, int]:
         """Return how many users were active in each period."""
-        active = _ACTIVE.format(period=f"date_trunc('{unit}', r.bucket, :timezone)", only="")
+        active = _ACTIVE.format(period=f"date_trunc('{unit}', r.bucket, :timezone)", only="true")
         sql = f"select period, sum(bit_count(users))::bigint as number from ({active}) a group by 1"  # noqa: S608
         given = {"dimension": int(dimension), "value": value, "timezone": timezone}
         rows = await self._database.rows(session, sql, **given, **_pieces(coverage))
@@ -157,24 +161,24 @@ class RollupRepository:
     ) -> list[tuple[int, Measures, datetime]]:
         """Return the users with the most of `order` (an expression over sums), with those of the rest."""
         names = ", ".join(_USER_SUMS)
-        kept = f"""
-        from {_PIECES} join faregate.usage_user u
-        on u.grain = p.grain and u.bucket >= p."from"::date and u.bucket < p."to"::date where u.service = :in_service
-        """
+        kept = _buckets("usage_user", "b.service = :in_service", "date")
+        of_ranked = _buckets(
+            "usage_user", "b.service = :in_service and b.subject_id = any(array(table ranked))", "date"
+        )
         sql = f"""
         with of_rest as materialized (
           select e.subject_id, max(e.time) filter (where e.sign > 0) as last_at, {measures_sql(models=False)}
           from faregate.usage_event e where {conditions(question.filters, rest)} group by 1
         ), ranked as materialized (
           select subject_id from (
-            select subject_id, facts, {order} as amount {kept}
+            select subject_id, facts, {order} as amount from {kept}
             union all select subject_id, facts, {order} from of_rest
           ) s group by 1 having sum(facts) <> 0 order by sum(amount) desc, subject_id limit :limit
         )
-        select * from (select subject_id, max(last_at) as last_at, 0 as quantity,
-          {", ".join(f"sum({name}) as {name}" for name in _USER_SUMS)}
+        select * from (select subject_id, max(last_at) as last_at,
+          {", ".join(f"sum({name}) as {name}" for name in _USER_SUMS)}, 0 as quantity
         from (
-          select subject_id, last_at, {names} {kept} and u.subject_id = any(array(select subject_id from ranked))
+          select subject_id, last_at, {names} from {of_ranked}
           union all select subject_id, last_at, {names} from of_rest join ranked using (subject_id)
         ) s group by subject_id) t order by {order} desc, subject_id
         """  # noqa: S608
@@ -186,7 +190,7 @@ class RollupRepository:
             **_pieces(coverage),
             **parameters(question, rest),
         )
-        return [(row.subject_id, measures_of(row), row.last_at) for row in rows]
+        return [(row.subject_id, measures_of(row, 2), row.last_at) for row in rows]
 
 
 def _pieces(coverage: Coverage) -> dict[str, Any]:
