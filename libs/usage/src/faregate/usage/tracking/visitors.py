@@ -75,7 +75,7 @@ def country_reader(
 def _file_reader(file: Path) -> Callable[[str], str | None]:
     if find_spec("maxminddb") is None:
         raise MissingExtraError("Reading countries from a file", "tracking")
-    import maxminddb
+    import maxminddb  # noqa: PLC0415  an optional part
 
     database: Any = maxminddb.open_database(file)  # pyright: ignore[reportUnknownMemberType]
 
@@ -86,26 +86,5 @@ def _file_reader(file: Path) -> Callable[[str], str | None]:
         except ValueError:
             return None  # the address of a Unix socket or a test client
         return (found.get("country") or found.get("registered_country") or {}).get("iso_code")
-
-    return look_up(address) if look_up is not None and address is not None else None
-
-    return country
-
-
-def _file_reader(file: Path) -> Callable[[str], str | None]:
-    if find_spec("maxminddb") is None:
-        raise MissingExtraError("Reading countries from a file", "tracking")
-    import maxminddb
-
-    database: Any = maxminddb.open_database(file)  # pyright: ignore[reportUnknownMemberType]
-
-    @lru_cache(maxsize=4096)
-    def look_up(address: str) -> str | None:
-        try:
-            found: dict[str, Any] | None = database.get(address)
-        except ValueError:
-            return None  # the address of a Unix socket or a test client
-        code = ((found or {}).get("country") or (found or {}).get("registered_country") or {}).get("iso_code")
-        return code if isinstance(code, str) else None
 
     return look_up
