@@ -63,6 +63,10 @@ class FactReader:
         near = await self.percentiles(session, question, percents)
         return found.get((), Measures()), unique.get(None, 0), near
 
+    async def version(self, session: AsyncSession) -> str | None:
+        """Return the version of all facts: facts are only ever added, so that their number tells."""
+        return await self._rollups.version(session)
+
     async def measures(
         self, session: AsyncSession, question: Question, by: Sequence[str] = ()
     ) -> Mapping[Group, Measures]:

@@ -14,6 +14,7 @@ from faregate.analytics.raw_facts import MEASURES, Rest, conditions, measures_sq
 from faregate.analytics.raw_repository import Group, measures_of
 from faregate.analytics.values import Measures
 from faregate.core.database import Database
+from faregate.core.personal_data import ERASURES_VERSION
 
 __all__ = ["RollupRepository", "State", "bits_of"]
 
@@ -50,6 +51,18 @@ select exists (
 """
 _VIEW = "faregate_sums"
 
+_COUNTED = 10_000
+
+_VERSION = f"""
+select concat_ws('/', s.xmin, v.version, waiting.facts) as version, waiting.facts
+from faregate.rollup_state s
+left join faregate.version v on v.name = '{ERASURES_VERSION}'
+cross join lateral (select count(*) as facts from (
+  select from faregate.usage_event e where e.tx >= s.from_tx or e.tx = any(s.open_txs) limit {_COUNTED}
+) e) waiting
+where s.state_id = 1
+"""  # noqa: S608
+
 _USER_SUMS = tuple(name for name in MEASURES if name != "quantity")
 
 
@@ -80,6 +93,11 @@ class RollupRepository:
         state = State(row.from_tx, open_txs, row.rolled_at, tail.tail)
         session.info[_VIEW] = (session.get_transaction(), state)
         return state
+
+    async def version(self, session: AsyncSession) -> str | None:
+        """Return the version of the sums, with the number of facts that are not in them; None from 10,000 of those on."""
+        row = (await self._database.rows(session, _VERSION))[0]
+        return row.version if row.facts < _COUNTED else None
 
     async def totals(
         self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str | None

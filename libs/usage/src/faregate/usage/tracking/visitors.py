@@ -75,7 +75,7 @@ def country_reader(
 def _file_reader(file: Path) -> Callable[[str], str | None]:
     if find_spec("maxminddb") is None:
         raise MissingExtraError("Reading countries from a file", "tracking")
-    import maxminddb  # noqa: PLC0415  an optional part
+    import maxminddb
 
     database: Any = maxminddb.open_database(file)  # pyright: ignore[reportUnknownMemberType]
 
