@@ -21,7 +21,7 @@ from faregate.analytics.statistics import percentile
 from faregate.analytics.values import Measures
 
 NOW = datetime.now(UTC)
-TABLES = "usage_event, usage_event_key, usage_correction, usage_rollup, usage_active, usage_cube, usage_user_day"
+TABLES = "usage_event, usage_event_key, usage_correction, usage_rollup, usage_active, usage_cube, usage_cube_active, usage_user"
 STEPS = (
     "insert",
     "insert",
@@ -158,6 +158,7 @@ RANGES = [
     TimeRange(NOW - timedelta(days=3, minutes=7), NOW + timedelta(minutes=1)),
     TimeRange(DAY - timedelta(days=2, hours=5, minutes=30), DAY, "Asia/Kolkata"),
     TimeRange(DAY - timedelta(days=33), DAY + timedelta(hours=1), "America/New_York"),
+    TimeRange(DAY - timedelta(days=31, minutes=15), NOW + timedelta(minutes=1), "Asia/Kathmandu"),
 ]
 FILTERS = [
     Filters(),
@@ -167,6 +168,7 @@ FILTERS = [
     ]),
     Filters(service="chat", country="IN"),
     Filters(model="m2", status="success"),
+    Filters(service="search", organization_id="acme", device="mobile"),
 ]  # fmt: skip
 BY: list[tuple[str, ...]] = [
     (), ("service",), ("model", "provider"), ("provider",), ("feature",), ("organization",), ("country",), ("device",),
@@ -191,10 +193,18 @@ async def check(lab: Lab, questions: list[Question]) -> None:
                 seen = {k: m for k, m in (await facts.series(session, question, unit)).items() if not m.empty}
                 points = {k: m for k, m in (await raw.series(session, question, unit)).items() if not m.empty}
                 assert seen == points, (question, unit)
+                shown = {
+                    k: p for k, p in (await facts.points(session, question, unit)).items() if not p[0].empty or p[1]
+                }
+                full = {k: p for k, p in (await raw.points(session, question, unit)).items() if not p[0].empty or p[1]}
+                assert shown == full, (question, unit)
             for order in ("credits", "input_tokens + output_tokens"):
                 top = await facts.users(session, question, order, 3)
                 assert _sums(top) == _sums(await raw.users(session, question, order, 3)), question
-            for period in (None, "day", "hour"):
+            totals, number, _ = await facts.overview(session, question, [50])
+            every, _, standing = await raw.overview(session, question)
+            assert (totals, number) == (every, standing), question
+            for period in (None, "day", "hour", "week"):
                 counted = await facts.unique_users(session, question, period)
                 active = await raw.active(session, question, period)
                 there = {k: n for k, users in active.items() if (n := sum(f > 0 for f in users.values()))}

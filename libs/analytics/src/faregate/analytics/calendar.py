@@ -1,6 +1,7 @@
 """Periods of a range in a time zone: hours, days, weeks and months that begin where people's clocks say so. Pure."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,8 @@ Unit = Literal["hour", "day", "week", "month"]
 PERIODS_LIMIT = 10_000
 
 
-def periods_of(span: TimeRange, unit: Unit) -> list[datetime]:
+@lru_cache(maxsize=64)
+def periods_of(span: TimeRange, unit: Unit) -> tuple[datetime, ...]:
     """Return the beginnings (UTC) of all periods that `span` touches, in order.
 
     Raises:
@@ -29,7 +31,7 @@ def periods_of(span: TimeRange, unit: Unit) -> list[datetime]:
             )
         periods.append(period)
         period = _next(period, unit, zone)
-    return periods
+    return tuple(periods)
 
 
 def _first(moment: datetime, unit: Unit, zone: ZoneInfo) -> datetime:

@@ -3,6 +3,7 @@
 from dependency_injector import containers, providers
 
 from faregate.analytics.archiving import EventArchive
+from faregate.analytics.cube_repository import CubeRepository
 from faregate.analytics.exports.service import ExportService
 from faregate.analytics.facts import FactReader
 from faregate.analytics.hold_history import HoldHistory
@@ -32,7 +33,8 @@ class AnalyticsContainer(containers.DeclarativeContainer):
 
     raw: providers.Provider[RawRepository] = providers.Singleton(RawRepository, database)
     rollups: providers.Provider[RollupRepository] = providers.Singleton(RollupRepository, database)
-    facts: providers.Provider[FactReader] = providers.Singleton(FactReader, raw, rollups, subjects)
+    cube: providers.Provider[CubeRepository] = providers.Singleton(CubeRepository, database)
+    facts: providers.Provider[FactReader] = providers.Singleton(FactReader, raw, rollups, cube, subjects)
     partitions: providers.Provider[Partitions] = providers.Singleton(Partitions, database, "usage_event")
     roller: providers.Provider[Roller] = providers.Singleton(Roller, database, partitions)
     archive: providers.Provider[EventArchive] = providers.Singleton(

@@ -37,12 +37,16 @@ DIMENSION_OF = {
 
 
 class Grain(IntEnum):
-    """How long a bucket lasts. Buckets begin at whole quarter-hours, hours, days and months of UTC."""
+    """How long a bucket lasts. Buckets begin at whole quarter-hours, hours, days, months and weeks (from Monday) of UTC.
+
+    The numbers are names, not an order: a month is not made of weeks.
+    """
 
     QUARTER = 0
     HOUR = 1
     DAY = 2
     MONTH = 3
+    WEEK = 4
 
 
 def floor_to(grain: Grain, moment: datetime) -> datetime:
@@ -53,6 +57,8 @@ def floor_to(grain: Grain, moment: datetime) -> datetime:
     if grain is Grain.HOUR:
         return hour
     day = hour.replace(hour=0)
+    if grain is Grain.WEEK:
+        return day - timedelta(days=day.weekday())
     return day if grain is Grain.DAY else day.replace(day=1)
 
 
@@ -60,4 +66,12 @@ def next_after(grain: Grain, start: datetime) -> datetime:
     """Return the beginning of the bucket after the one that begins at `start`."""
     if grain is Grain.MONTH:
         return (start + timedelta(days=31)).replace(day=1)
-    return start + {Grain.QUARTER: timedelta(minutes=15), Grain.HOUR: timedelta(hours=1)}.get(grain, timedelta(days=1))
+    return start + _LENGTHS[grain]
+
+
+_LENGTHS = {
+    Grain.QUARTER: timedelta(minutes=15),
+    Grain.HOUR: timedelta(hours=1),
+    Grain.DAY: timedelta(days=1),
+    Grain.WEEK: timedelta(days=7),
+}

@@ -7,8 +7,9 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.analytics.calendar import Unit, periods_of
-from faregate.analytics.coverage import Coverage, cover, grain_for
+from faregate.analytics.calendar import Unit
+from faregate.analytics.coverage import Coverage, cover, cover_periods
+from faregate.analytics.cube_repository import CubeRepository
 from faregate.analytics.dimensions import DIMENSION_OF, Dimension, Grain
 from faregate.analytics.filters import Question
 from faregate.analytics.models import CHUNK_BITS
@@ -28,6 +29,7 @@ _ALL = (Grain.QUARTER, Grain.HOUR, Grain.DAY, Grain.MONTH)
 _FROM_HOUR = _ALL[1:]
 _FROM_DAY = _ALL[2:]
 _DAYS = (Grain.DAY,)
+_OF_USERS = (Grain.DAY, Grain.WEEK, Grain.MONTH)
 _WORDS = {"success", "error"}
 
 
@@ -38,14 +40,28 @@ class FactReader:
     for users by day; what they do not cover is read from the facts, which is exact and slower.
     """
 
-    def __init__(self, raw: RawRepository, rollups: RollupRepository, subjects: Subjects) -> None:
+    def __init__(self, raw: RawRepository, rollups: RollupRepository, cube: CubeRepository, subjects: Subjects) -> None:
         self._raw = raw
         self._rollups = rollups
+        self._cube = cube
         self._subjects = subjects
 
     async def freshness(self, session: AsyncSession) -> Freshness:
         """Return how far the sums reach."""
         return Freshness((await self._rollups.state(session)).rolled_at)
+
+    async def overview(
+        self, session: AsyncSession, question: Question, percents: Sequence[int], *, exact: bool = False
+    ) -> tuple[Measures, int, list[Decimal | None]]:
+        """Return sums, unique users and percentiles of the latencies (at most 1 % off, or `exact` on demand)."""
+        if exact or not _in_cells(question) or cover(question.range, _DAYS) is None:
+            await self._rollups.state(session)
+            measures, counts, active = await self._raw.overview(session, question)
+            return measures, active, _exactly(counts, percents)
+        found = await self.measures(session, question)
+        unique = await self.unique_users(session, question)
+        near = await self.percentiles(session, question, percents)
+        return found.get((), Measures()), unique.get(None, 0), near
 
     async def version(self, session: AsyncSession) -> str | None:
         """Return the version of all facts: facts are only ever added, so that their number tells."""
@@ -59,34 +75,50 @@ class FactReader:
         coverage = cover(question.range, _ALL if alone else _DAYS)
         if coverage is None or (alone is None and not _in_cells(question)):
             return _standing(await self._raw.measures(session, question, by))
+        rest = await self._rest(session, question, coverage)
         if alone is not None:
             kept = await self._rollups.totals(session, coverage, *alone)
         else:
-            kept = await self._rollups.cells(session, coverage, question.filters, by)
+            kept = await self._cube.cells(session, coverage, question.filters, by)
         if alone is not None and alone[0] is Dimension.ORGANIZATION and by:
             kept = {(key[0] and int(key[0]),): sums for key, sums in kept.items()}
-        rest = await self._raw.measures(session, question, by, await self._rest(session, coverage))
-        return _standing(_united(kept, rest))
+        return _standing(kept if rest.empty else _united(kept, await self._raw.measures(session, question, by, rest)))
+
+    async def points(
+        self, session: AsyncSession, question: Question, unit: Unit
+    ) -> Mapping[datetime, tuple[Measures, int]]:
+        """Return sums and unique users by period in the question's time zone; empty periods do not appear."""
+        alone = await self._alone(session, question)
+        if self._series_coverage(question, unit, alone) is None:
+            return await self._raw.points(session, question, unit)
+        found = await self.series(session, question, unit)
+        unique = await self.unique_users(session, question, unit)
+        return {
+            period: (found.get(period, Measures()), unique.get(period, 0)) for period in {*found, *unique} if period
+        }
 
     async def series(self, session: AsyncSession, question: Question, unit: Unit) -> Mapping[datetime, Measures]:
         """Return the sums by period in the question's time zone; empty periods do not appear."""
         alone = await self._alone(session, question)
-        coverage = _series_coverage(question, unit, _ALL) if alone else None
-        if alone is None or coverage is None:
+        coverage = self._series_coverage(question, unit, alone)
+        if coverage is None:
             return await self._raw.series(session, question, unit)
-        dimension, value = alone
-        kept = await self._rollups.series(session, coverage, dimension, value or "", unit, question.range.timezone)
-        rest = await self._raw.series(session, question, unit, await self._rest(session, coverage))
-        return _united(kept, rest)
+        rest, zone = await self._rest(session, question, coverage), question.range.timezone
+        if alone is None:
+            kept = await self._cube.series(session, coverage, question.filters, unit, zone)
+        else:
+            kept = await self._rollups.series(session, coverage, alone[0], alone[1] or "", unit, zone)
+        return kept if rest.empty else _united(kept, await self._raw.series(session, question, unit, rest))
 
     async def users(
         self, session: AsyncSession, question: Question, order: str, limit: int
     ) -> list[tuple[int, Measures, datetime]]:
         """Return the users with the most of `order`, a sum or an expression over sums: their sums and last activity."""
-        coverage = cover(question.range, _DAYS)
+        coverage = cover(question.range, _OF_USERS)
         if coverage is None or set(question.filters.given) - {"service"}:
+            await self._rollups.state(session)
             return await self._raw.users(session, question, order, limit)
-        rest = await self._rest(session, coverage)
+        rest = await self._rest(session, question, coverage)
         return await self._rollups.users(session, question, coverage, rest, order, limit)
 
     async def percentiles(
@@ -95,13 +127,16 @@ class FactReader:
         """Return percentiles of the latencies in milliseconds: at most 1 % off, or exact on demand."""
         alone = await self._alone(session, question)
         total = alone is not None and alone[0] is Dimension.TOTAL
-        coverage = cover(question.range, _FROM_HOUR if total else _FROM_DAY)  # no finer sketches are kept
-        if exact or alone is None or coverage is None:
-            counts = await self._raw.latencies(session, question)
-            exactly = [percentile(counts, percent) for percent in percents]
-            return [Decimal(value) if value is not None else None for value in exactly]
-        bins = dict(await self._rollups.sketch(session, coverage, alone[0], alone[1] or ""))
-        for value, count in (await self._raw.latencies(session, question, await self._rest(session, coverage))).items():
+        coverage = cover(question.range, _FROM_HOUR if total else _FROM_DAY if alone else _DAYS)
+        if exact or coverage is None or (alone is None and not _in_cells(question)):
+            return _exactly(await self._raw.latencies(session, question), percents)
+        rest = await self._rest(session, question, coverage)
+        if alone is None:
+            bins = await self._cube.sketch(session, coverage, question.filters)
+        else:
+            bins = await self._rollups.sketch(session, coverage, alone[0], alone[1] or "")
+        counts = {} if rest.empty else await self._raw.latencies(session, question, rest)
+        for value, count in counts.items():
             bins[bin_of(value)] = bins.get(bin_of(value), 0) + count
         nearly = [percentile(bins, percent) for percent in percents]
         return [bin_value(number) if number is not None else None for number in nearly]
@@ -111,29 +146,44 @@ class FactReader:
     ) -> Mapping[datetime | None, int]:
         """Return how many users were active, exactly: by period, or under None in the whole range."""
         alone = await self._alone(session, question)
-        coverage = cover(question.range, _FROM_HOUR) if unit is None else _series_coverage(question, unit, _FROM_HOUR)
-        if alone is None or coverage is None:
+        coverage = self._series_coverage(question, unit, alone)
+        if coverage is None:
             return _counted(await self._raw.active(session, question, unit))
-        rest = await self._raw.active(session, question, unit, await self._rest(session, coverage))
-        if any(facts <= 0 for users in rest.values() for facts in users.values()):
+        rest = await self._rest(session, question, coverage)
+        late = {} if rest.empty else await self._raw.active(session, question, unit, rest)
+        if any(facts <= 0 for users in late.values() for facts in users.values()):
             return _counted(await self._raw.active(session, question, unit))  # a correction that is not rolled up yet
+        if alone is None:
+            bits = await self._cube.active(session, coverage, question.filters, unit, question.range.timezone)
+            return {period: _bits_with(bits.get(period, {}), late.get(period, ())) for period in {*bits, *late}}
         dimension, value = alone[0], alone[1] or ""
         if unit is None:
-            whole = await self._rollups.active(session, coverage, dimension, value)
-            return {None: _bits_with(whole, rest.get(None, {}))}
+            return {
+                None: _bits_with(await self._rollups.active(session, coverage, dimension, value), late.get(None, ()))
+            }
         zone = question.range.timezone
         found = await self._rollups.active_counts(session, coverage, dimension, value, unit, zone)
         counts: dict[datetime | None, int] = dict(found.items())
-        periods = [period for period in rest if period is not None]
+        periods = [period for period in late if period is not None]
         if periods:
             kept = await self._rollups.active_in(session, coverage, dimension, value, unit, zone, periods)
-            counts |= {period: _bits_with(kept.get(period, {}), rest[period]) for period in periods}
+            counts |= {period: _bits_with(kept.get(period, {}), late[period]) for period in periods}
         return counts
+
+    def _series_coverage(
+        self, question: Question, unit: Unit | None, alone: tuple[Dimension, str | None] | None
+    ) -> Coverage | None:
+        """Return the buckets that answer, none of which is in two periods; None if only the facts can."""
+        if alone is None and not _in_cells(question):
+            return None
+        grains = _ALL if alone is not None else _DAYS
+        return cover(question.range, grains) if unit is None else cover_periods(question.range, unit, grains)
 
     async def _alone(
         self, session: AsyncSession, question: Question, by: Sequence[str] = ()
     ) -> tuple[Dimension, str | None] | None:
         """Return the one dimension that a question is about, and its value (None for all values)."""
+        await self._rollups.state(session)  # which also sets how the session plans
         given = question.filters.given
         if not given and len(by) <= 1:
             return (DIMENSION_OF[by[0]], None) if by else (Dimension.TOTAL, "")
@@ -148,21 +198,17 @@ class FactReader:
             value = str(found.subject_id) if found else "0"
         return DIMENSION_OF[name], value.upper() if name == "country" else value
 
-    async def _rest(self, session: AsyncSession, coverage: Coverage) -> Rest:
-        state = await self._rollups.state(session)
-        return Rest(coverage.start, coverage.end, state.from_tx, tuple(state.open_txs))
+    async def _rest(self, session: AsyncSession, question: Question, coverage: Coverage) -> Rest:
+        state, span = await self._rollups.state(session), question.range
+        start = coverage.start if span.start < coverage.start else None
+        end = coverage.end if coverage.end < span.end else None
+        return Rest(start, end, state.tail, state.from_tx, state.open_txs)
 
 
 def _in_cells(question: Question) -> bool:
     """Tell whether sums are kept under the filters at all."""
     filters = question.filters
     return filters.user_id is None and (filters.status is None or filters.status in _WORDS)
-
-
-def _series_coverage(question: Question, unit: Unit, grains: Sequence[Grain]) -> Coverage | None:
-    """Return buckets of one grain, none of which is in two periods."""
-    grain = grain_for(periods_of(question.range, unit)[1:], unit, grains)
-    return cover(question.range, (grain,)) if grain is not None else None
 
 
 def _united(kept: Mapping[K, Measures], rest: Mapping[K, Measures]) -> dict[K, Measures]:
@@ -175,6 +221,11 @@ def _standing(found: Mapping[Group, Measures]) -> dict[Group, Measures]:
 
 def _counted(found: Mapping[datetime | None, Mapping[int, int]]) -> dict[datetime | None, int]:
     return {period: sum(1 for facts in users.values() if facts > 0) for period, users in found.items()}
+
+
+def _exactly(counts: Mapping[int, int], percents: Sequence[int]) -> list[Decimal | None]:
+    found = [percentile(counts, percent) for percent in percents]
+    return [Decimal(value) if value is not None else None for value in found]
 
 
 def _bits_with(kept: Mapping[int, int], also: Iterable[int]) -> int:

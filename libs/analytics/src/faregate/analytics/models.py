@@ -11,7 +11,7 @@ from sqlmodel import Field
 
 from faregate.core.models import TableModel, moment
 
-__all__ = ["CHUNK_BITS", "RollupState", "UsageActive", "UsageCube", "UsageRollup", "UsageUserDay"]
+__all__ = ["CHUNK_BITS", "RollupState", "UsageActive", "UsageCube", "UsageCubeActive", "UsageRollup", "UsageUser"]
 
 CHUNK_BITS = 2048
 _OFTEN_UPDATED: dict[str, Any] = {"fillfactor": 80, "autovacuum_vacuum_scale_factor": 0.05}
@@ -74,7 +74,7 @@ class UsageRollup(TableModel, table=True):
 
 
 class UsageActive(TableModel, table=True):
-    """Who was active, by hour, day and month (`grain` 1 to 3): a bit for each subject, exact and quickly united.
+    """Who was active, by quarter-hour, hour, day and month (`grain` 0 to 3): a bit for each subject, exact and quickly united.
 
     `chunk` is the subject's number over 2,048, the bit its remainder.
     """
@@ -90,7 +90,10 @@ class UsageActive(TableModel, table=True):
 
 
 class UsageCube(TableModel, table=True):
-    """Sums by day for each combination of values: for questions with filters. Calls of models beside requests."""
+    """Sums by day for each combination of values: for questions with filters. Calls of models beside requests.
+
+    `bins`, `counts` and `call_counts` are the sketch of the latencies, of requests and of calls.
+    """
 
     __table_args__: Any = ({"postgresql_with": _OFTEN_UPDATED},)
 
@@ -120,15 +123,30 @@ class UsageCube(TableModel, table=True):
     call_latency_sum: int = Field(sa_column=_sum())
     call_latency_count: int = Field(sa_column=_sum())
     quantity: Decimal = Field(sa_column=Column(Numeric, nullable=False, server_default=text("0")))
+    bins: list[int] = Field(sa_column=Column(ARRAY(SmallInteger), nullable=False, server_default=text("'{}'")))
+    counts: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False, server_default=text("'{}'")))
+    call_counts: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False, server_default=text("'{}'")))
 
 
-class UsageUserDay(TableModel, table=True):
-    """Sums by day for each user: over all (an empty `service`), and by service."""
+class UsageCubeActive(TableModel, table=True):
+    """Who was active in a cell of the cube, as in `UsageActive`."""
+
+    __table_args__: Any = ({"postgresql_with": _OFTEN_UPDATED},)
+
+    day: date = Field(sa_column=Column(Date, primary_key=True))
+    cell: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    chunk: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    users: Any = Field(sa_column=Column(BIT(CHUNK_BITS), nullable=False))
+
+
+class UsageUser(TableModel, table=True):
+    """Sums by day, month and week (`grain` 2 to 4) for each user: over all (an empty `service`), and by service."""
 
     __table_args__: Any = ({"postgresql_with": _OFTEN_UPDATED},)
 
     service: str = Field(sa_column=_key_text())
-    day: date = Field(sa_column=Column(Date, primary_key=True))
+    grain: int = Field(sa_column=_key_number())
+    bucket: date = Field(sa_column=Column(Date, primary_key=True))
     subject_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     last_at: datetime | None = Field(sa_column=moment(nullable=True))
     facts: int = Field(sa_column=_sum())

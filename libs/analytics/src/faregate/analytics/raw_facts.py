@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from faregate.analytics.filters import Filters, Question
 
@@ -41,24 +41,36 @@ _CONDITIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """The facts that prepared sums do not hold: outside of `start` … `end`, or written by a transaction that was not
-    finished when they were made: one from `from_tx` on, or one of `open_txs`.
+    """The facts that prepared sums do not hold: before `start` or from `end` on (None where the range begins or ends
+    with them), or written by a transaction that was not finished when they were made: one from `from_tx` on, or one of
+    `open_txs`; there are none of the latter without a `tail`.
     """
 
-    start: datetime
-    end: datetime
+    start: datetime | None
+    end: datetime | None
+    tail: bool
     from_tx: int
     open_txs: tuple[int, ...]
 
-    condition: ClassVar[str] = (
-        "(e.tx >= :from_tx or e.tx = any(cast(:open_txs as bigint[])) or e.time < :rest_start or e.time >= :rest_end)"
-    )
+    @property
+    def empty(self) -> bool:
+        """Whether the sums hold everything."""
+        return self.start is None and self.end is None and not self.tail
+
+    @property
+    def condition(self) -> str:
+        """What is true of the rest alone."""
+        parts = ["e.time < :rest_start"] if self.start is not None else []
+        parts += ["e.time >= :rest_end"] if self.end is not None else []
+        parts += ["e.tx >= :from_tx", "e.tx = any(cast(:open_txs as bigint[]))"] if self.tail else []
+        return f"({' or '.join(parts)})" if parts else "false"
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The values of `condition`."""
-        open_txs = list(self.open_txs)
-        return {"from_tx": self.from_tx, "open_txs": open_txs, "rest_start": self.start, "rest_end": self.end}
+        times = {"rest_start": self.start, "rest_end": self.end}
+        given = {name: time for name, time in times.items() if time is not None}
+        return given | ({"from_tx": self.from_tx, "open_txs": list(self.open_txs)} if self.tail else {})
 
 
 def about_models(filters: Filters, *group: str) -> bool:
@@ -80,14 +92,15 @@ def measures_sql(*, models: bool) -> str:
     """Return the sums over `usage_event e`, in the order of `MEASURES`."""
     weight = "e.calls" if models else "e.requests"
     return f"""
-    coalesce(sum(e.sign), 0)::bigint as facts, coalesce(sum(e.quantity), 0) as quantity,
+    coalesce(sum(e.sign), 0)::bigint as facts,
     coalesce(sum({weight}), 0)::bigint as requests,
     coalesce(sum({weight}) filter (where e.status >= 400), 0)::bigint as errors,
     coalesce(sum(e.input_tokens), 0)::bigint as input_tokens, coalesce(sum(e.output_tokens), 0)::bigint as output_tokens,
     coalesce(sum(e.credits), 0)::bigint as credits, coalesce(sum(e.charged), 0)::bigint as charged,
     coalesce(sum(e.cost), 0)::numeric as cost,
     coalesce(sum(e.latency_ms::bigint * {weight}), 0)::bigint as latency_sum,
-    coalesce(sum({weight}) filter (where e.latency_ms is not null), 0)::bigint as latency_count
+    coalesce(sum({weight}) filter (where e.latency_ms is not null), 0)::bigint as latency_count,
+    coalesce(sum(e.quantity), 0) as quantity
     """
 
 

@@ -52,7 +52,9 @@ class RawRepository:
         where {conditions(question.filters, rest)}{only} {_group_by(len(by))}
         """  # noqa: S608
         rows = await self._rows(session, sql, question, rest)
-        return {tuple(getattr(row, f"key_{number}") for number in range(len(by))): measures_of(row) for row in rows}
+        return {
+            tuple(getattr(row, f"key_{number}") for number in range(len(by))): measures_of(row, len(by)) for row in rows
+        }
 
     async def series(
         self, session: AsyncSession, question: Question, unit: str, rest: Rest | None = None
@@ -63,7 +65,44 @@ class RawRepository:
         from faregate.usage_event e where {conditions(question.filters, rest)} group by 1
         """  # noqa: S608
         rows = await self._rows(session, sql, question, rest, timezone=question.range.timezone)
-        return {row.period: measures_of(row) for row in rows}
+        return {row.period: measures_of(row, 1) for row in rows}
+
+    async def overview(self, session: AsyncSession, question: Question) -> tuple[Measures, dict[int, int], int]:
+        """Return sums, latencies and the number of active users in one pass."""
+        models = about_models(question.filters)
+        weight = "calls" if models else "requests"
+        sql = f"""
+        with e as materialized (
+          select e.subject_id, e.sign, e.quantity, e.requests, e.calls, e.input_tokens, e.output_tokens, e.credits,
+            e.charged, e.cost, e.latency_ms, e.status
+          from faregate.usage_event e where {conditions(question.filters)}
+        ), latencies as (
+          select latency_ms, sum({weight})::bigint as number from e where latency_ms is not null and {weight} <> 0 group by 1
+        )
+        select {measures_sql(models=models)},
+          (select count(*) from (select 1 from e group by subject_id having sum(sign) > 0) a) as active,
+          array(select latency_ms from latencies order by 1) as latencies,
+          array(select number from latencies order by latency_ms) as numbers
+        from e
+        """  # noqa: S608
+        (row,) = await self._rows(session, sql, question, None)
+        return measures_of(row, 0), dict(zip(row.latencies, row.numbers, strict=True)), row.active
+
+    async def points(
+        self, session: AsyncSession, question: Question, unit: str
+    ) -> dict[datetime, tuple[Measures, int]]:
+        """Return sums and the number of active users by period, in one pass."""
+        sql = f"""
+        select period, {", ".join(f"sum({name}) as {name}" for name in MEASURES)},
+          count(*) filter (where facts > 0) as active
+        from (
+          select date_trunc('{unit}', e.time, :timezone) as period, e.subject_id,
+            {measures_sql(models=about_models(question.filters))}
+          from faregate.usage_event e where {conditions(question.filters)} group by 1, 2
+        ) s group by 1
+        """  # noqa: S608
+        rows = await self._rows(session, sql, question, None, timezone=question.range.timezone)
+        return {row.period: (measures_of(row, 1), row.active) for row in rows}
 
     async def users(
         self, session: AsyncSession, question: Question, order: str, limit: int
@@ -77,7 +116,7 @@ class RawRepository:
         ) s where facts <> 0 order by {order} desc, subject_id limit :limit
         """  # noqa: S608
         rows = await self._rows(session, sql, question, None, limit=limit)
-        return [(row.subject_id, measures_of(row), row.last_at) for row in rows]
+        return [(row.subject_id, measures_of(row, 2), row.last_at) for row in rows]
 
     async def latencies(self, session: AsyncSession, question: Question, rest: Rest | None = None) -> dict[int, int]:
         """Return how many timed requests took how many milliseconds."""
@@ -144,10 +183,13 @@ class RawRepository:
         return await self._database.rows(session, sql, **parameters(question, rest), **more)
 
 
-def measures_of(row: Any) -> Measures:
-    """Return the sums of a row that has a column for each."""
-    counts = {name: int(getattr(row, name)) for name in MEASURES if name != "quantity"}
-    return Measures(**counts, quantity=Decimal(row.quantity))
+def measures_of(row: Any, first: int) -> Measures:
+    """Return the sums of a row that has a column for each, in their order, from column `first` on."""
+    *counts, quantity = row[first : first + _COUNT]
+    return Measures.of([*map(int, counts), Decimal(quantity)])
+
+
+_COUNT = len(MEASURES)
 
 
 def _group_by(count: int) -> str:

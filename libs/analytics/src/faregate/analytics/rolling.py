@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.analytics.rolling_sql import ADD, ADOPT, CLEAR, PREPARE, REPAIR_ACTIVE, STATE, WAITING
+from faregate.analytics.rolling_repair import CLEAR, REPAIR
+from faregate.analytics.rolling_sql import ADD, ADOPT, PREPARE, STATE, WAITING
 from faregate.core.database import Database
 from faregate.core.logging import get_logger
 from faregate.core.partitions import Partitions
@@ -101,7 +102,8 @@ class Roller:
         }
         row = (await self._database.rows(session, ADD, **span))[0]
         if row.taken_back:
-            await self._database.rows(session, REPAIR_ACTIVE, **span)
+            for statement in REPAIR:
+                await self._database.rows(session, statement, **span)
         return Rolled(row.added, more=row.added >= self._batch_facts)
 
     async def _clear(self, session: AsyncSession) -> None:

@@ -3,9 +3,9 @@
 from faregate.analytics.models import CHUNK_BITS
 from faregate.analytics.statistics import GAMMA, ZERO_BIN
 
-__all__ = ["ADD", "ADOPT", "CLEAR", "PREPARE", "REPAIR_ACTIVE", "STATE", "WAITING"]
+__all__ = ["ADD", "ADOPT", "CELL", "MASK", "NEW", "PREPARE", "STATE", "STATUS", "USER_SUMS", "WAITING", "united"]
 
-_NEW = """
+NEW = """
 (e.tx >= :from_tx or e.tx = any(cast(:open_txs as bigint[])))
 and e.tx < :next_tx and not e.tx = any(cast(:next_open as bigint[]))
 """
@@ -31,18 +31,11 @@ where e.tx >= :from_tx or e.tx = any(cast(:open_txs as bigint[]))
 group by e.tx order by e.tx
 """
 
-_STATUS = "case when e.status >= 400 then 'error' when e.status is not null then 'success' end"
+STATUS = "case when e.status >= 400 then 'error' when e.status is not null then 'success' end"
 
 _BIN = (
     f"case when e.latency_ms <= 0 then {ZERO_BIN} else ceil(ln(e.latency_ms::float8) / ln({GAMMA!r}::float8))::int end"
 )
-
-_DIMENSIONS = """
-(values (0, ''), (1, b.service), (2, b.model), (3, coalesce(b.provider, '')), (4, coalesce(b.feature, '')),
-  (5, coalesce(b.organization::text, '')), (6, coalesce(b.country, '')), (7, coalesce(b.device, '')),
-  (8, coalesce(b.status, '')), (9, b.meter)) as d (dimension, value)
-"""
-"""One row for each dimension of a fact."""
 
 _NAMES = ("service", "model", "provider", "feature", "organization", "country", "device", "status", "meter")
 _KEYS = ", ".join(_NAMES)
@@ -71,7 +64,7 @@ _SUMS = (
 )
 _CALLS = ("calls", "call_errors", "call_latency_sum", "call_latency_count")
 _CUBE_SUMS = (*_SUMS, *_CALLS)
-_USER_SUMS = tuple(name for name in _SUMS if name != "quantity")
+USER_SUMS = tuple(name for name in _SUMS if name != "quantity")
 _CALL_OF = dict(zip(("requests", "errors", "latency_sum", "latency_count"), _CALLS, strict=True))
 
 _SUM_OF = {
@@ -93,7 +86,7 @@ def _summed(names: tuple[str, ...]) -> str:
     return ", ".join(f"{_SUM_OF.get(name, f'sum({name})')} as {name}" for name in names)
 
 
-def _united(names: tuple[str, ...]) -> str:
+def united(names: tuple[str, ...]) -> str:
     """Return sums over sums, which stay of the type that is stored."""
     return ", ".join(f"sum({name}){'' if name in {'cost', 'quantity'} else '::bigint'} as {name}" for name in names)
 
@@ -110,25 +103,34 @@ def _added(table: str, names: tuple[str, ...]) -> str:
 
 _PART = "dimension, value, detail"
 
+CELL = f"""
+md5(concat_ws(e'\\x1f', e.service, coalesce(e.model, e'\\x1e'), coalesce(e.provider, e'\\x1e'),
+  coalesce(e.feature_key, e'\\x1e'), coalesce(e.organization_id::text, e'\\x1e'), coalesce(e.country, e'\\x1e'),
+  coalesce(e.device, e'\\x1e'), coalesce({STATUS}, e'\\x1e'), coalesce(e.meter, e'\\x1e')))::uuid
+"""
+"""The name of a combination of values."""
+
+MASK = f"set_bit(0::bit({CHUNK_BITS}), (subject_id % {CHUNK_BITS})::int, 1)"
+
 ADD = f"""
 with batch as materialized (
   select e.time, date_bin('15 minutes', e.time, timestamptz '2000-01-01 00:00+00') as quarter,
     date_trunc('hour', e.time, 'UTC') as hour, (e.time at time zone 'UTC')::date as day, e.sign, e.subject_id,
     e.service, e.model, e.provider, e.feature_key as feature, e.organization_id::text as organization, e.country,
-    e.device, {_STATUS} as status, e.meter, e.requests, e.calls, e.input_tokens, e.output_tokens, e.credits, e.charged,
-    e.cost, e.latency_ms, e.quantity, {_BIN} as bin
-  from faregate.usage_event e where {_NEW}
+    e.device, {STATUS} as status, e.meter, e.requests, e.calls, e.input_tokens, e.output_tokens, e.credits, e.charged,
+    e.cost, e.latency_ms, e.quantity, {_BIN} as bin, {CELL} as cell
+  from faregate.usage_event e where {NEW}
 ), quarters as materialized (
   select {_PART}, quarter as bucket, {_by_dimension(_SUMS)} from (
     select {_DIMENSION} as dimension, {_VALUE} as value, {_DETAIL} as detail, quarter, {_summed(_CUBE_SUMS)}
     from batch group by {_each_dimension("quarter")} having {_NAMED}
   ) q
 ), hours as materialized (
-  select {_PART}, date_trunc('hour', bucket, 'UTC') as bucket, {_united(_SUMS)} from quarters group by 1, 2, 3, 4
+  select {_PART}, date_trunc('hour', bucket, 'UTC') as bucket, {united(_SUMS)} from quarters group by 1, 2, 3, 4
 ), days as materialized (
-  select {_PART}, date_trunc('day', bucket, 'UTC') as bucket, {_united(_SUMS)} from hours group by 1, 2, 3, 4
+  select {_PART}, date_trunc('day', bucket, 'UTC') as bucket, {united(_SUMS)} from hours group by 1, 2, 3, 4
 ), months as (
-  select {_PART}, date_trunc('month', bucket, 'UTC') as bucket, {_united(_SUMS)} from days group by 1, 2, 3, 4
+  select {_PART}, date_trunc('month', bucket, 'UTC') as bucket, {united(_SUMS)} from days group by 1, 2, 3, 4
 ), day_bins as materialized (
   select {_PART}, day::timestamp at time zone 'UTC' as bucket, bin,
     case when dimension in (2, 3) then calls else requests end as count
@@ -158,37 +160,62 @@ with batch as materialized (
         select unnest(r.bins) as bin, unnest(r.counts) as count
         union all select unnest(excluded.bins), unnest(excluded.counts)) s
       group by s.bin having sum(s.count) <> 0) n)
+), active_quarters as materialized (
+  select {_DIMENSION} as dimension, {_VALUE} as value, quarter as bucket, chunk, bit_or(mask) as users
+  from (select {_KEYS}, quarter, subject_id / {CHUNK_BITS} as chunk, {MASK} as mask from batch where sign > 0) b
+  group by {_each_dimension("quarter", "chunk", model="model")} having {_NAMED}
 ), active_hours as materialized (
-  select {_DIMENSION} as dimension, {_VALUE} as value, hour as bucket, chunk, bit_or(mask) as users
-  from (
-    select {_KEYS}, hour, subject_id / {CHUNK_BITS} as chunk,
-      set_bit(0::bit({CHUNK_BITS}), (subject_id % {CHUNK_BITS})::int, 1) as mask
-    from batch where sign > 0
-  ) b group by {_each_dimension("hour", "chunk", model="model")} having {_NAMED}
+  select dimension, value, date_trunc('hour', bucket, 'UTC') as bucket, chunk, bit_or(users) as users
+  from active_quarters group by 1, 2, 3, 4
 ), active_days as materialized (
   select dimension, value, date_trunc('day', bucket, 'UTC') as bucket, chunk, bit_or(users) as users
   from active_hours group by 1, 2, 3, 4
 ), activated as (
   insert into faregate.usage_active as a (dimension, value, grain, bucket, chunk, users)
-  select dimension, value, 1, bucket, chunk, users from active_hours
+  select dimension, value, 0, bucket, chunk, users from active_quarters
+  union all select dimension, value, 1, bucket, chunk, users from active_hours
   union all select dimension, value, 2, bucket, chunk, users from active_days
   union all select dimension, value, 3, date_trunc('month', bucket, 'UTC'), chunk, bit_or(users)
   from active_days group by 1, 2, 4, 5
   on conflict (dimension, value, grain, bucket, chunk) do update set users = a.users | excluded.users
+), cell_sketches as (
+  select day, cell, array_agg(bin) as bins, array_agg(count) as counts, array_agg(call_count) as call_counts from (
+    select day, cell, bin, sum(requests) as count, sum(calls) as call_count from batch where bin is not null
+    group by 1, 2, 3) b
+  where count <> 0 or call_count <> 0 group by 1, 2
 ), cubed as (
-  insert into faregate.usage_cube as c (day, cell, {_KEYS}, {", ".join(_CUBE_SUMS)})
-  select day, md5(concat_ws(e'\\x1f', service, coalesce(model, e'\\x1e'), coalesce(provider, e'\\x1e'),
-      coalesce(feature, e'\\x1e'), coalesce(organization, e'\\x1e'), coalesce(country, e'\\x1e'),
-      coalesce(device, e'\\x1e'), coalesce(status, e'\\x1e'), coalesce(meter, e'\\x1e')))::uuid,
-    {_KEYS.replace("organization", "organization::bigint")}, {", ".join(_CUBE_SUMS)}
-  from (select day, {_KEYS}, {_summed(_CUBE_SUMS)} from batch group by day, {_KEYS}) q
-  on conflict (day, cell) do update set {_added("c", _CUBE_SUMS)}
-), personal as (
-  insert into faregate.usage_user_day as u (service, day, subject_id, last_at, {", ".join(_USER_SUMS)})
-  select coalesce(service, ''), day, subject_id, max(time) filter (where sign > 0), {_summed(_USER_SUMS)}
+  insert into faregate.usage_cube as c (day, cell, {_KEYS}, {", ".join(_CUBE_SUMS)}, bins, counts, call_counts)
+  select day, cell, {_KEYS.replace("organization", "organization::bigint")}, {", ".join(_CUBE_SUMS)},
+    coalesce(bins, '{{}}'), coalesce(counts, '{{}}'), coalesce(call_counts, '{{}}')
+  from (select day, cell, {_KEYS}, {_summed(_CUBE_SUMS)} from batch group by day, cell, {_KEYS}) q
+  left join cell_sketches using (day, cell)
+  on conflict (day, cell) do update set {_added("c", _CUBE_SUMS)}, (bins, counts, call_counts) = (
+    select coalesce(array_agg(n.bin), '{{}}'), coalesce(array_agg(n.count), '{{}}'),
+      coalesce(array_agg(n.call_count), '{{}}')
+    from (
+      select s.bin, sum(s.count)::bigint as count, sum(s.call_count)::bigint as call_count from (
+        select unnest(c.bins) as bin, unnest(c.counts) as count, unnest(c.call_counts) as call_count
+        union all select unnest(excluded.bins), unnest(excluded.counts), unnest(excluded.call_counts)) s
+      group by s.bin having sum(s.count) <> 0 or sum(s.call_count) <> 0) n)
+), cell_activated as (
+  insert into faregate.usage_cube_active as a (day, cell, chunk, users)
+  select day, cell, chunk, bit_or(mask)
+  from (select day, cell, subject_id / {CHUNK_BITS} as chunk, {MASK} as mask from batch where sign > 0) b
+  group by 1, 2, 3
+  on conflict (day, cell, chunk) do update set users = a.users | excluded.users
+), user_days as materialized (
+  select coalesce(service, '') as service, day, subject_id, max(time) filter (where sign > 0) as last_at,
+    {_summed(USER_SUMS)}
   from batch group by grouping sets ((day, subject_id), (service, day, subject_id))
-  on conflict (service, day, subject_id) do update
-    set last_at = greatest(u.last_at, excluded.last_at), {_added("u", _USER_SUMS)}
+), personal as (
+  insert into faregate.usage_user as u (service, grain, bucket, subject_id, last_at, {", ".join(USER_SUMS)})
+  select service, 2, day, subject_id, last_at, {", ".join(USER_SUMS)} from user_days
+  union all select service, 3, date_trunc('month', day)::date, subject_id, max(last_at), {united(USER_SUMS)}
+  from user_days group by 1, 3, 4
+  union all select service, 4, date_trunc('week', day)::date, subject_id, max(last_at), {united(USER_SUMS)}
+  from user_days group by 1, 3, 4
+  on conflict (service, grain, bucket, subject_id) do update
+    set last_at = greatest(u.last_at, excluded.last_at), {_added("u", USER_SUMS)}
 )
 update faregate.rollup_state
 set from_tx = :next_tx, open_txs = cast(:next_open as bigint[]), rolled_at = now(),
@@ -197,45 +224,4 @@ where state_id = 1
 returning (select count(*) from batch) as added, (select count(*) from batch where sign < 0) as taken_back
 """  # noqa: S608
 
-REPAIR_ACTIVE = f"""
-with gone as (
-  select distinct e.subject_id, d.dimension, d.value, g.grain, g.bucket, g.until
-  from faregate.usage_event e
-  cross join lateral (select e.requests, e.calls, e.service, e.model, e.provider, e.feature_key as feature,
-    e.organization_id as organization, e.country, e.device, {_STATUS} as status, e.meter) b
-  cross join lateral {_DIMENSIONS}
-  cross join lateral (values
-    (1, date_trunc('hour', e.time, 'UTC'), date_trunc('hour', e.time, 'UTC') + interval '1 hour'),
-    (2, date_trunc('day', e.time, 'UTC'), date_trunc('day', e.time, 'UTC') + interval '1 day'),
-    (3, date_trunc('month', e.time, 'UTC'), date_trunc('month', e.time, 'UTC') + interval '1 month'))
-    as g (grain, bucket, until)
-  where e.sign < 0 and d.value is not null and {_NEW}
-), dead as (
-  select gone.* from gone where not exists (
-    select 1 from faregate.usage_event e
-    where e.subject_id = gone.subject_id and e.time >= gone.bucket and e.time < gone.until
-      and (e.tx < :next_tx and not e.tx = any(cast(:next_open as bigint[])))
-      and case gone.dimension when 0 then '' when 1 then e.service when 2 then e.model
-        when 3 then coalesce(e.provider, '') when 4 then coalesce(e.feature_key, '')
-        when 5 then coalesce(e.organization_id::text, '') when 6 then coalesce(e.country, '')
-        when 7 then coalesce(e.device, '') when 8 then coalesce({_STATUS}, '') when 9 then e.meter end = gone.value
-    having sum(e.sign) > 0)
-)
-update faregate.usage_active a set users = a.users & ~m.mask
-from (
-  select dimension, value, grain, bucket, subject_id / {CHUNK_BITS} as chunk,
-    bit_or(set_bit(0::bit({CHUNK_BITS}), (subject_id % {CHUNK_BITS})::int, 1)) as mask
-  from dead group by 1, 2, 3, 4, 5
-) m
-where a.dimension = m.dimension and a.value = m.value and a.grain = m.grain and a.bucket = m.bucket and a.chunk = m.chunk
-"""  # noqa: S608
-
 ADOPT = "update faregate.usage_event set tx = 0 where tx >= :snapshot_max"
-
-CLEAR = (
-    "delete from faregate.usage_rollup where bucket >= :since",
-    "delete from faregate.usage_active where bucket >= :since",
-    "delete from faregate.usage_cube where day >= cast(:since as timestamptz)",
-    "delete from faregate.usage_user_day where day >= cast(:since as timestamptz)",
-    "update faregate.rollup_state set from_tx = 0, open_txs = '{}', facts = 0 where state_id = 1",
-)

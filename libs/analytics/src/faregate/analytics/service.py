@@ -84,10 +84,8 @@ class AnalyticsService:
         return self._database.transaction(isolation="REPEATABLE READ", read_only=True)
 
     async def _metrics(self, session: AsyncSession, question: Question, *, exact: bool) -> Metrics:
-        found = await self._facts.measures(session, question)
-        p50, p95, p99 = await self._facts.percentiles(session, question, _PERCENTS, exact=exact)
-        unique = await self._facts.unique_users(session, question)
-        return Metrics(found.get((), Measures()), unique.get(None, 0), p50, p95, p99)
+        measures, unique, (p50, p95, p99) = await self._facts.overview(session, question, _PERCENTS, exact=exact)
+        return Metrics(measures, unique, p50, p95, p99)
 
     async def _breakdown(self, session: AsyncSession, question: Question, by: str) -> list[Breakdown]:
         dimensions = ("model", "provider") if by == "model" else (by,)
@@ -106,10 +104,9 @@ class AnalyticsService:
         return {number: subject.external_id.removeprefix(ORGANIZATION_PREFIX) for number, subject in named.items()}
 
     async def _series(self, session: AsyncSession, question: Question, unit: Unit) -> list[Point]:
-        periods = periods_of(question.range, unit)
-        found = await self._facts.series(session, question, unit)
-        unique = await self._facts.unique_users(session, question, unit)
-        return [Point(period, found.get(period, Measures()), unique.get(period, 0)) for period in periods]
+        found = await self._facts.points(session, question, unit)
+        nothing = (Measures(), 0)
+        return [Point(period, *found.get(period, nothing)) for period in periods_of(question.range, unit)]
 
     async def _top_users(self, session: AsyncSession, question: Question, by: TopBy, limit: int) -> list[TopUser]:
         found = await self._facts.users(session, question, _ORDERS[by], limit)

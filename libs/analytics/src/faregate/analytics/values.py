@@ -1,8 +1,10 @@
 """The answers of analytics. Amounts are exact; times between requests and answers are milliseconds; rates are 0 … 1."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 __all__ = ["Breakdown", "Freshness", "Measures", "Metrics", "Point", "TopUser"]
 
@@ -32,6 +34,11 @@ class Measures:
 
     def __add__(self, other: "Measures") -> "Measures":
         return Measures(*(getattr(self, name) + getattr(other, name) for name in _NAMES))
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> "Measures":
+        """Return the sums in the order of the fields."""
+        return cls(*values)
 
     @property
     def empty(self) -> bool:

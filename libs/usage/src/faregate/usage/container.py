@@ -31,6 +31,7 @@ from faregate.usage.prices import PriceService
 from faregate.usage.pricing import PriceBook
 from faregate.usage.recording import UsageRecorder
 from faregate.usage.repository import UsageRepository
+from faregate.usage.repriced_events import RepricedEvents
 from faregate.usage.repricing import Repricer
 from faregate.usage.service import UsageService
 from faregate.usage.settled_events import SettledEvents
@@ -162,7 +163,16 @@ class UsageContainer(containers.DeclarativeContainer):
         PriceService, database, prices, price_repository, definitions, clock
     )
     repricer: providers.Provider[Repricer] = providers.Singleton(
-        Repricer, database, catalog, factory, price_service, prices, price_repository, repository, credit
+        Repricer,
+        database,
+        catalog,
+        factory,
+        price_service,
+        prices,
+        price_repository,
+        repository,
+        credit,
+        providers.Singleton(RepricedEvents, database),
     )
     service: providers.Provider[UsageService] = providers.Singleton(
         UsageService, database, credit, subjects, catalog, price_service, starter, settler, repository

@@ -16,6 +16,7 @@ from faregate.usage.price_repository import ParkedLine, PriceRepository
 from faregate.usage.prices import PriceService
 from faregate.usage.pricing import PriceBook
 from faregate.usage.repository import UsageRepository
+from faregate.usage.repriced_events import Change, RepricedEvents
 from faregate.usage.values import Feature, Rule, UsageLine, Use
 
 __all__ = ["Repriced", "Repricer"]
@@ -46,6 +47,7 @@ class Repricer:
         parked: PriceRepository,
         usages: UsageRepository,
         credit: CreditService,
+        events: RepricedEvents,
     ) -> None:
         self._database = database
         self._catalog = catalog
@@ -55,6 +57,7 @@ class Repricer:
         self._parked = parked
         self._usages = usages
         self._ledger = credit.repricing
+        self._events = events
 
     async def parked(
         self, *, model: str | None = None, usage_key: str | None = None, after: str = "", limit: int = _PAGE
@@ -94,20 +97,20 @@ class Repricer:
             book, charge = await self._ledger.lock(session, usage_key)
             lines = list((await self._usages.lines(session, [usage_key])).get(usage_key, ()))
             feature = catalog.settled_feature(charge.feature_key)
-            charged, count = 0, 0
+            changes: list[Change] = []
             for number, line in enumerate(lines):
                 priced = self._price(feature, line, charge, by_parts=by_parts) if line.unpriced else None
                 if priced is None:
                     continue
                 lines[number] = priced
-                charged += self._charge(book, charge, feature, lines, number, actor=actor)
+                changes.append(self._change(book, charge, feature, lines, number, actor=actor))
                 await self._usages.price_line(session, usage_key, number, priced)
-                count += 1
             waiting = sum(line.unpriced for line in lines)
-            if count and not waiting:
+            if changes and not waiting:
                 self._ledger.close(book, charge)
             await self._ledger.write(session, book)
-            return Repriced(usage_key, count, to_credits(charged), waiting)
+            await self._events.change(session, charge, changes, actor=actor)
+            return Repriced(usage_key, len(changes), to_credits(sum(c.charged for c in changes)), waiting)
 
         return await self._database.run(work)
 
@@ -122,7 +125,7 @@ class Repricer:
         same = [item for item in found if (item.usage.model, item.usage.unit) == (usage.model, usage.unit)]
         return replace(same[0], usage=line.usage) if same and not same[0].unpriced else None
 
-    def _charge(
+    def _change(
         self,
         book: Book,
         charge: ChargeState,
@@ -131,8 +134,8 @@ class Repricer:
         number: int,
         *,
         actor: str | None,
-    ) -> int:
-        """Charge what the use costs by now beyond what it was priced at; return what was charged, in micro-credits."""
+    ) -> Change:
+        """Charge what the use costs by now beyond what it was priced at."""
         total = sum((line.credits for line in lines), Decimal(0))
         if any(line.unpriced for line in lines):
             total = max(total, feature.min_credits)
@@ -145,6 +148,7 @@ class Repricer:
             actor=actor,
             reason=f"line {number} priced by {version}",
         )
-        return self._ledger.add(
+        charged = self._ledger.add(
             book, charge, consumed=more, chargeable=more if Rule(charge.rule).charges else 0, note=note
         )
+        return Change(number, lines[number], to_micros(lines[number].credits), more, charged)

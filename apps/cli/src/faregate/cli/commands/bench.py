@@ -120,11 +120,11 @@ def _teller(progress: Progress, task: TaskID) -> Callable[[int], None]:
 
 
 @asynccontextmanager
-async def private_database(connections: int) -> AsyncGenerator[Database]:
+async def private_database(connections: int, **options: str) -> AsyncGenerator[Database]:
     with tempfile.TemporaryDirectory(prefix="faregate-bench-", ignore_cleanup_errors=True) as directory:
         Path(directory).chmod(0o755)
         server = EmbeddedServer(
-            Path(directory) / "pg", durable=False, options={"max_connections": str(connections + 20)}
+            Path(directory) / "pg", durable=False, options={"max_connections": str(connections + 20), **options}
         )
         database = Database(
             server=server, pool_size=connections, statement_timeout_seconds=300, lock_timeout_seconds=60

@@ -1,33 +1,22 @@
 """`faregate bench ingest | queries`: usage events beside raw COPY, and the dashboard's questions over them."""
 
-import gc
 import io
-import resource
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import UTC, timedelta
-from statistics import median
-from typing import Annotated, Any, cast
+from dataclasses import asdict
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from faregate.analytics.facts import FactReader
-from faregate.analytics.filters import Filters, Question, TimeRange
-from faregate.analytics.raw_repository import RawRepository
-from faregate.analytics.rolling import Roller
-from faregate.analytics.rollup_repository import RollupRepository
-from faregate.analytics.service import AnalyticsService
+from faregate.cli.benches.asking import ask_all
 from faregate.cli.benches.events import make_events
+from faregate.cli.benches.metering import fill, memory_mib, recorder_of, roll_up
 from faregate.cli.commands.bench import private_database
-from faregate.cli.output import Format, console, print_json
+from faregate.cli.output import Format, console, print_json, print_table
 from faregate.core import aio
 from faregate.core.clock import SystemClock
 from faregate.core.database import Database
-from faregate.core.partitions import Partitions
-from faregate.core.subjects import Subjects
 from faregate.usage.buffering import BufferedRecorder
-from faregate.usage.event_repository import EventRepository
 from faregate.usage.events import UsageEvent
-from faregate.usage.recording import EventLike, IngestReport, UsageRecorder
+from faregate.usage.recording import UsageRecorder
 
 __all__ = ["ingest", "queries"]
 
@@ -47,28 +36,51 @@ def ingest(
 
 def queries(
     *,
-    events: Annotated[int, Parameter(help="Events of 30 days.")] = 1_000_000,
-    rounds: Annotated[int, Parameter(help="How often each question is asked.")] = 7,
+    events: Annotated[int, Parameter(help="Events of 30 days; 10000000 is the other size of the promise.")] = 1_000_000,
+    rounds: Annotated[int, Parameter(help="How often each question is asked; the median counts.")] = 7,
     output: _Output = "table",
 ) -> int:
-    """P5: the dashboard's questions over 30 days, without cache, beside the same asked of the raw facts."""
+    """P5: the dashboard's questions over 30 days, without cache; beside some, the same asked of the raw facts. Exit 1
+    beyond the targets.
+    """
     found = aio.run(_queries(events, rounds))
-    passed = all(took["ms"] <= took["limit_ms"] for took in found["questions"].values())
-    _show({**found, "passed": passed}, output)
+    passed = all(took["ms"] <= took["limit_ms"] for took in found["questions"])
+    if output == "json":
+        print_json({**found, "passed": passed})
+    else:
+        _show_questions({**found, "passed": passed})
     return 0 if passed else 1
 
 
-def _recorder(database: Database) -> UsageRecorder:
-    partitions = Partitions(database, "usage_event")
-    return UsageRecorder(database, Subjects(database), EventRepository(database), partitions, _CLOCK)
+async def _queries(count: int, rounds: int) -> dict[str, Any]:
+    async with private_database(10, shared_buffers="1GB") as database:
+        _, filled, _ = await fill(database, count)
+        rolled = await roll_up(database)
+        asked = await ask_all(database, rounds)
+    return {
+        "events": count,
+        "fill_seconds": round(filled, 1),
+        "roll_up_seconds": round(rolled, 1),
+        "roll_up_facts_per_second": round(count / rolled),
+        "questions": [asdict(one) | {"limit_ms": one.limit_ms} for one in asked],
+        "memory_mib": memory_mib(),
+    }
+
+
+def _show_questions(found: dict[str, Any]) -> None:
+    columns = ["question", "ms", "most ms", "limit ms", "raw facts ms"]
+    rows = [(q["name"], q["ms"], q["most_ms"], q["limit_ms"], q["raw_ms"]) for q in found["questions"]]
+    print_table(f"Questions over {found['events']:,} events of 30 days", columns, rows)
+    for name in ("fill_seconds", "roll_up_seconds", "roll_up_facts_per_second", "memory_mib", "passed"):
+        console.print(f"{name}: {found[name]}")
 
 
 async def _ingest(count: int) -> dict[str, Any]:
     async with private_database(10) as database:
-        report, seconds, cpu = await _fill(database, count)
+        report, seconds, cpu = await fill(database, count)
         copied = await _copy_seconds(database)
-        again = await _recorder(database).record(next(make_events(count, now=_CLOCK.now())))
-        buffered = _buffered_us(_recorder(database))
+        again = await recorder_of(database).record(next(make_events(count, now=_CLOCK.now())))
+        buffered = _buffered_us(recorder_of(database))
     return {
         "events": report.accepted,
         "events_per_second": round(count / seconds),
@@ -81,35 +93,8 @@ async def _ingest(count: int) -> dict[str, Any]:
         },
         "resent": {"accepted": again.accepted, "duplicates": again.duplicates},
         "buffered_us": round(buffered, 2),
-        "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "memory_mib": memory_mib(),
     }
-
-
-async def _fill(database: Database, count: int) -> tuple[IngestReport, float, float]:
-    """Take in `count` events, and return seconds and processor seconds; those spent on making them up do not count."""
-    making = making_cpu = 0.0
-
-    async def chunks() -> AsyncIterator[Sequence[EventLike]]:
-        nonlocal making, making_cpu
-        source = make_events(count, now=_CLOCK.now())
-        while True:
-            began, cpu = _CLOCK.monotonic(), _cpu_seconds()
-            chunk = next(source, None)
-            making += _CLOCK.monotonic() - began
-            making_cpu += _cpu_seconds() - cpu
-            if chunk is None:
-                return
-            yield chunk
-
-    gc.collect()
-    began, cpu = _CLOCK.monotonic(), _cpu_seconds()
-    report = await _recorder(database).record_stream(chunks())
-    return report, _CLOCK.monotonic() - began - making, _cpu_seconds() - cpu - making_cpu
-
-
-def _cpu_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 async def _copy_seconds(database: Database) -> float:
@@ -139,63 +124,9 @@ def _buffered_us(recorder: UsageRecorder) -> float:
     return (_CLOCK.monotonic() - began) * 100
 
 
-async def _queries(count: int, rounds: int) -> dict[str, Any]:
-    async with private_database(10) as database:
-        await _fill(database, count)
-        began = _CLOCK.monotonic()
-        await Roller(database, Partitions(database, "usage_event")).run()
-        rolled = _CLOCK.monotonic() - began
-        connection = await database.connect()
-        await connection.execute("set statement_timeout = 0")
-        await connection.execute("vacuum analyze")
-        await connection.close()
-        raw = RawRepository(database)
-        analytics = AnalyticsService(
-            database, FactReader(raw, RollupRepository(database), Subjects(database)), Subjects(database)
-        )
-        took = {name: await _timed(ask, rounds, limit) for name, (ask, limit) in _questions(analytics).items()}
-        return {"events": count, "roll_up_seconds": round(rolled, 1), "questions": took}
-
-
-def _questions(analytics: AnalyticsService) -> dict[str, tuple[Callable[[], Awaitable[object]], float]]:
-    end = _CLOCK.now().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    span = TimeRange(end - timedelta(days=30), end)
-    every, chat = Question(span), Question(span, Filters(service="chat"))
-    two = Question(span, Filters(service="chat", country="DE"))
-    india = Question(TimeRange(span.start, span.end, "Asia/Kolkata"))
-    return {
-        "metrics": (lambda: analytics.metrics(every), 30),
-        "metrics, one service": (lambda: analytics.metrics(chat), 30),
-        "services": (lambda: analytics.breakdown(every, "service"), 30),
-        "models": (lambda: analytics.breakdown(every, "model"), 30),
-        "models, one service": (lambda: analytics.breakdown(chat, "model"), 30),
-        "series by day": (lambda: analytics.series(every, "day"), 30),
-        "series by day in India": (lambda: analytics.series(india, "day"), 300),
-        "series by hour, one service": (lambda: analytics.series(chat, "hour"), 30),
-        "top users": (lambda: analytics.top_users(every), 60),
-        "top users, one service": (lambda: analytics.top_users(chat), 60),
-        "one user": (lambda: analytics.metrics(Question(span, Filters(user_id="user-1"))), 30),
-        "services, two filters": (lambda: analytics.breakdown(two, "service"), 300),
-        "metrics, two filters": (lambda: analytics.metrics(two), 300),
-    }
-
-
-async def _timed(ask: Callable[[], Awaitable[object]], rounds: int, limit_ms: float) -> dict[str, float]:
-    took: list[float] = []
-    for _ in range(rounds):
-        began = _CLOCK.monotonic()
-        await ask()
-        took.append((_CLOCK.monotonic() - began) * 1000)
-    return {"ms": round(median(took), 1), "limit_ms": limit_ms}
-
-
 def _show(found: dict[str, Any], output: Format) -> None:
     if output == "json":
         print_json(found)
         return
     for name, value in found.items():
-        if isinstance(value, dict) and name == "questions":
-            for question, took in cast("dict[str, dict[str, float]]", value).items():
-                console.print(f"  {question:32} {took['ms']:8.1f} ms   limit {took['limit_ms']:g} ms")
-        else:
-            console.print(f"{name}: {value}")
+        console.print(f"{name}: {value}")

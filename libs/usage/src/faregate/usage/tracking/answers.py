@@ -1,0 +1,105 @@
+"""What an answer says was used, read beside the stream: nothing is held back, and little is kept."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+from faregate.core import exact_json
+from faregate.core.errors import FaregateError
+from faregate.usage.native import native_usage
+
+__all__ = ["AnswerReader", "reader_for"]
+
+_TELLS = re.compile(rb'"usage(?:Metadata|_metadata)?"\s*:\s*\{|(?:_tokens|TokenCount|Tokens)"\s*:')
+"""How every form of usage looks that is known; most events of a stream have none, and are not parsed."""
+
+_COUNTS = ("input_tokens", "output_tokens")
+
+
+class AnswerReader:
+    """Takes the parts of a provider's answer as they pass, JSON or server-sent events, in bounded memory.
+
+    An answer of JSON that is longer than `limit_bytes`, or an event that is, is not read.
+
+    Attributes:
+        model, provider: who answered, as far as the answer says.
+        tokens: input and output; of a stream the highest counts, since providers repeat and complete them.
+    """
+
+    def __init__(self, *, events: bool, limit_bytes: int) -> None:
+        self._events = events
+        self._limit_bytes = limit_bytes
+        self._kept = bytearray()
+        self._skipping = False
+        self.model: str | None = None
+        self.provider: str | None = None
+        self.tokens: dict[str, int] = {}
+
+    def take(self, part: bytes) -> None:
+        """Look at the next part."""
+        if self._events:
+            self._take_lines(part)
+        elif not self._skipping:
+            self._keep(part)
+
+    def end(self) -> None:
+        """Read what is left."""
+        if self._events:
+            self._take_lines(b"\n")
+        elif not self._skipping:
+            self._read(bytes(self._kept))
+        self._kept.clear()
+
+    def _keep(self, part: bytes) -> None:
+        if len(self._kept) + len(part) > self._limit_bytes:
+            self._kept.clear()
+            self._skipping = True
+        else:
+            self._kept += part
+
+    def _take_lines(self, part: bytes) -> None:
+        *lines, rest = part.split(b"\n")
+        for line in lines:
+            if not self._skipping:
+                self._keep(line)
+            if not self._skipping and self._kept.startswith(b"data:"):
+                self._read(bytes(self._kept[5:]))
+            self._kept.clear()
+            self._skipping = False
+        if not self._skipping:
+            self._keep(rest)
+
+    def _read(self, text: bytes) -> None:
+        if _TELLS.search(text) is None:
+            return
+        try:
+            body = exact_json.loads(text)
+            if isinstance(body, Mapping):
+                self._add(cast("Mapping[str, Any]", body))
+        except FaregateError:
+            return  # an answer of somebody else
+
+    def _add(self, body: Mapping[str, Any]) -> None:
+        usage = native_usage(_completed(body), model=self.model)
+        self.model, self.provider = usage.model, usage.provider or self.provider
+        for name in _COUNTS:
+            self.tokens[name] = max(self.tokens.get(name, 0), usage.tokens.get(name, 0))
+
+
+def _completed(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the body of an event; Anthropic's streams end with the output alone, of a use that began before."""
+    usage = body.get("usage")
+    if isinstance(usage, Mapping) and "output_tokens" in usage and "input_tokens" not in usage:
+        return {**body, "usage": {"input_tokens": 0, **cast("Mapping[str, Any]", usage)}}
+    return body
+
+
+def reader_for(headers: Mapping[bytes, bytes], *, limit_bytes: int) -> AnswerReader | None:
+    """Return a reader if an answer with these headers can be one of a provider; compressed ones are not looked into."""
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    events = kind == b"text/event-stream"
+    if limit_bytes <= 0 or headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        return None
+    if not events and kind != b"application/json" and not kind.endswith(b"+json"):
+        return None
+    return AnswerReader(events=events, limit_bytes=limit_bytes)
