@@ -259,6 +259,65 @@ def test_it_never_raises_and_writes_json(value: Any) -> None:
     json.dumps(redactor.value({"x": value}), default=str)
 
 
+PIECES = [
+    *(
+        "sk",
+        "-",
+        "_",
+        "=",
+        ":",
+        " ",
+        "\n",
+        '"',
+        "'",
+        "@",
+        "%40",
+        "//",
+        "/",
+        ".",
+        "a",
+        "Z",
+        "\u017f",
+        "\u0131",
+        "\u0130",
+    ),
+    *(
+        "api",
+        "KEY",
+        "k\u0131",
+        "token",
+        "Bearer ",
+        "basic ",
+        "dTpw",
+        "eyJ",
+        "AKIA",
+        "hooks.slack.com/services/",
+        "DE89",
+    ),
+    *(
+        "370400440532013000",
+        "4111111111111111",
+        "4111 1111",
+        "\u0664\u0661",
+        "user:pw",
+        "passw",
+        "ord",
+        "max_",
+        "x" * 12,
+    ),
+    *("cook\u0131e", "\u017fe\u017f\u017fion", "\ud800", "GB82WEST12345698765432", "ada@example.com", "0123456789ab"),
+]
+
+
+@settings(max_examples=800, deadline=None)
+@given(st.lists(st.sampled_from(PIECES + SECRETS), max_size=8).map("".join) | st.text(max_size=60))
+def test_what_is_not_worth_trying_would_change_nothing(text: str) -> None:
+    hints = redactor.hints
+    skipped = [pattern for pattern in hints.patterns if pattern not in hints.worth_trying(text)]
+
+    assert [pattern.name for pattern in skipped if pattern.expression.sub(pattern.replacement, text) != text] == []
+
+
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -319,3 +378,12 @@ def test_the_glance_and_the_thorough_walk_give_the_same_answer() -> None:
         glanced = Redactor().value(record)
         thorough = Redactor().value({**record, "json": '{"a":1}'})
         assert glanced == {name: item for name, item in thorough.items() if name != "json"}
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(json_values)
+def test_any_value_is_kept_at_a_glance_as_the_thorough_walk_keeps_it(value: Any) -> None:
+    glanced = redactor.value({"record": value})
+    thorough = redactor.value({"record": value, "json": '{"a":1}'})  # JSON in a text asks for the walk
+
+    assert text_of(glanced["record"]) == text_of(thorough["record"])

@@ -42,6 +42,8 @@ from faregate.worker.worker import ILoop, Worker
 __all__ = ["WorkerContainer"]
 
 _TOP_UPS_AT_ONCE = 10
+_BATCHES_AT_ONCE = 2
+"""Of logs and events, whose order does not matter: while the database writes one batch, the next one is prepared."""
 
 
 def make_consumers(
@@ -72,8 +74,11 @@ def make_consumers(
             for queue in relayed
         ),
         Consumer(outbox, TOP_UP_QUEUE, top_ups.handle, clock, metrics=metrics, batch_size=_TOP_UPS_AT_ONCE),
-        Consumer(transport, FEATURE_LOG_QUEUE, logs.handle, clock, metrics=metrics, batch_size=batch_size),
-        Consumer(transport, USAGE_EVENTS_QUEUE, events.handle, clock, metrics=metrics, batch_size=batch_size),
+        *(
+            Consumer(transport, queue, handle, clock, metrics=metrics, batch_size=batch_size)
+            for queue, handle in ((FEATURE_LOG_QUEUE, logs.handle), (USAGE_EVENTS_QUEUE, events.handle))
+            for _ in range(_BATCHES_AT_ONCE)
+        ),
     ]
 
 

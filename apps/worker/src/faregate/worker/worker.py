@@ -42,7 +42,8 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain: the batch in hand is finished, what was only taken is handed back."""
-        log.info("worker_started", instance=self._instance, queues=[consumer.queue for consumer in self._consumers])
+        queues = list(dict.fromkeys(consumer.queue for consumer in self._consumers))
+        log.info("worker_started", instance=self._instance, queues=queues)
         async with asyncio.TaskGroup() as tasks:
             for consumer in self._consumers:
                 tasks.create_task(consumer.run(stop))

@@ -30,9 +30,7 @@ def loads(data: bytes | str, *, depth_limit: int = DEPTH_LIMIT) -> Any:
     """
     try:
         text = data if isinstance(data, str) else data.decode()
-        value = json.loads(
-            text, parse_float=_decimal, parse_int=_integer, parse_constant=_refuse_constant, object_pairs_hook=_unique
-        )
+        value = _read(text)
     except UnicodeDecodeError as error:
         raise MalformedError(f"not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -167,6 +165,10 @@ def _encode_other(value: Any) -> str:
             return write(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
+
+_read = json.JSONDecoder(
+    parse_float=_decimal, parse_int=_integer, parse_constant=_refuse_constant, object_pairs_hook=_unique
+).decode
 
 _WRITERS: dict[type[Any], Callable[[Any], str]] = {
     str: encode_basestring,

@@ -2,8 +2,10 @@
 
 import os
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from threading import Lock
+from typing import cast
 from uuid import UUID
 
 from faregate.core.clock import unix_milliseconds
@@ -18,6 +20,7 @@ __all__ = [
     "organization_owner_id",
     "uuid7_at",
     "uuid7_span",
+    "uuid_of",
 ]
 
 EXTERNAL_ID_PATTERN = r"^[A-Za-z0-9._:@-]{1,255}$"
@@ -26,8 +29,19 @@ EXTERNAL_ID_PATTERN = r"^[A-Za-z0-9._:@-]{1,255}$"
 ORGANIZATION_PREFIX = "org:"
 _EXTERNAL_ID = re.compile(EXTERNAL_ID_PATTERN)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 _LAST_MILLISECOND = 253_402_300_799_000
 """The last second of the year 9999, the end of Python's calendar."""
+
+
+def _uuid_type() -> Callable[[bytes], UUID]:
+    from asyncpg.pgproto import pgproto
+
+    return cast("Callable[[bytes], UUID]", pgproto.UUID)
+
+
+uuid_of = _uuid_type()
+"""Makes a UUID of 16 bytes as the driver does: equal to the standard one, and ten times as fast."""
 
 
 class _Tick:
@@ -55,9 +69,10 @@ def new_uuid7() -> UUID:
 
 def uuid7_at(moment: datetime) -> UUID:
     """Return a new UUID of version 7 for something that happened at `moment`: the id tells when."""
-    tail = int.from_bytes(os.urandom(10), "big")
-    milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
-    return UUID(int=milliseconds << 80 | 0x7 << 76 | (tail >> 66 & 0xFFF) << 64 | 0x2 << 62 | tail & ((1 << 62) - 1))
+    milliseconds = (moment - _EPOCH) // _MILLISECOND
+    tail = os.urandom(10)
+    versions = bytes((0x70 | tail[0] & 0xF, tail[1], 0x80 | tail[2] & 0x3F))
+    return uuid_of(milliseconds.to_bytes(6, "big") + versions + tail[3:])
 
 
 def uuid7_span(value: UUID) -> tuple[datetime, datetime]:

@@ -47,12 +47,12 @@ class Glance:
         kind = cast("type[Any]", type(value))
         if kind is str:
             return self._text(value)
-        if value is None or kind is bool:
-            return value
         if kind is dict:
             return self._mapping(value, depth)
         if kind is list:
             return self._sequence(value, depth)
+        if value is None or kind is bool:
+            return value
         return _number(value, kind)
 
     def _text(self, text: str) -> str:
@@ -71,7 +71,10 @@ class Glance:
             if type(name) is not str:
                 raise NotPlainError
             secret = self._secrecy(name)
-            kept[name] = _under(item, secret) if secret else self.value(item, depth + 1)
+            if secret:
+                kept[name] = _under(item, secret)
+            else:
+                kept[name] = self._text(item) if type(item) is str else self.value(item, depth + 1)
         return kept
 
     def _sequence(self, items: list[Any], depth: int) -> list[Any]:

@@ -13,8 +13,9 @@ from functools import cache, cached_property, lru_cache
 from typing import Any, Protocol, cast, runtime_checkable
 
 from faregate.core.plain_records import CARD_FROM, JSON_STARTS, SHORTEST_SECRET, Glance, NotPlainError, text_under
+from faregate.core.secret_hints import Hints
 from faregate.core.secret_names import Secrecy, secrecy_of
-from faregate.core.secret_values import REDACTED, Look, SecretPattern, built_in_patterns, is_card_number
+from faregate.core.secret_values import REDACTED, SecretPattern, built_in_patterns, is_card_number
 
 __all__ = ["REDACTED", "IRedactor", "Redactor", "holds_credential", "looks_like_credential"]
 
@@ -30,8 +31,6 @@ _SHORTEST_CREDENTIAL = 12
 _NESTED_DEPTH = 4
 _NAME_LIMIT = 64
 _NAME = re.compile(r"[A-Za-z][\w .-]{0,63}")
-
-Patterns = tuple[SecretPattern, ...]
 
 
 @runtime_checkable
@@ -68,9 +67,9 @@ class Redactor:
         self._secrecy_of_plain = lru_cache(maxsize=8_192)(self._judge_name)
 
     @cached_property
-    def patterns(self) -> Patterns:
-        """All kinds of values that are replaced."""
-        return (*self._extra, *built_in_patterns(with_emails=self._with_emails))
+    def hints(self) -> Hints:
+        """Know all kinds of values that are replaced."""
+        return Hints((*self._extra, *built_in_patterns(with_emails=self._with_emails)))
 
     def value(self, value: Any) -> Any:
         try:
@@ -80,13 +79,13 @@ class Redactor:
         except Exception:  # noqa: BLE001  as below
             return UNREADABLE
         try:
-            return _Walk(self._secrecy, self._hinted(value), self._text_limit).value(value)
+            return _Walk(self._secrecy, self.hints, self._text_limit).value(value)
         except Exception:  # noqa: BLE001  whatever a host's object does when looked at, its request goes on
             return UNREADABLE
 
     def text(self, text: str) -> str:
         try:
-            return _Walk(self._secrecy, self.patterns, self._text_limit).text(text)
+            return _Walk(self._secrecy, self.hints, self._text_limit).text(text)
         except Exception:  # noqa: BLE001  as above
             return UNREADABLE
 
@@ -94,8 +93,7 @@ class Redactor:
         """Return the copy of a record whose texts are all clean; most are."""
         glance = Glance(self._secrecy_of_plain, self._text_limit)
         kept = glance.value(value)
-        look = Look("\n".join(glance.texts))
-        if any(pattern.hinted(look) for pattern in self.patterns):
+        if self.hints.worth_trying("\n".join(glance.texts)):
             raise NotPlainError
         return kept
 
@@ -105,22 +103,13 @@ class Redactor:
             raise NotPlainError
         return self._secrecy(name)
 
-    def _hinted(self, value: Any) -> Patterns:
-        """Return the patterns that are worth trying anywhere in `value`: one look at all of it instead of many."""
-        try:
-            text = json.dumps(value, ensure_ascii=False, skipkeys=True, default=_nothing)
-        except (ValueError, RecursionError, TypeError):
-            return self.patterns
-        look = Look(text)
-        return tuple(pattern for pattern in self.patterns if pattern.hinted(look))
-
 
 class _Walk:
     """One pass over one value."""
 
-    def __init__(self, secrecy: Callable[[str], Secrecy], patterns: Patterns, text_limit: int) -> None:
+    def __init__(self, secrecy: Callable[[str], Secrecy], hints: Hints, text_limit: int) -> None:
         self._secrecy = secrecy
-        self._patterns = patterns
+        self._hints = hints
         self._text_limit = text_limit
         self._path: set[int] = set()
         self._nested = 0
@@ -156,12 +145,8 @@ class _Walk:
             inner = self._json_inside(text)
             if inner is not None:
                 return inner
-        if not self._patterns:
-            return text
-        look = Look(text)
-        for pattern in self._patterns:
-            if not pattern.hints or pattern.hinted(look):
-                text = pattern.expression.sub(pattern.replacement, text)
+        for pattern in self._hints.worth_trying(text):
+            text = pattern.expression.sub(pattern.replacement, text)
         return text
 
     def _json_inside(self, text: str) -> str | None:
@@ -245,18 +230,13 @@ def looks_like_credential(text: str | None) -> bool:
 
 def holds_credential(text: str) -> bool:
     """Tell whether there is a token or a key in a text."""
-    look = Look(text)
-    return any(pattern.hinted(look) and pattern.expression.search(text) is not None for pattern in _credentials())
+    return any(pattern.expression.search(text) for pattern in _credentials().worth_trying(text))
 
 
 @cache
-def _credentials() -> Patterns:
-    return tuple(pattern for pattern in built_in_patterns() if pattern.name in {"pem", "jwt", "bearer", "key"})
+def _credentials() -> Hints:
+    return Hints([pattern for pattern in built_in_patterns() if pattern.name in {"pem", "jwt", "bearer", "key"}])
 
 
 def _key_text(key: Any) -> str:
     return str(key) if isinstance(key, int | float | bool) or key is None else f"[{type(key).__name__}]"
-
-
-def _nothing(_value: Any) -> str:
-    return ""

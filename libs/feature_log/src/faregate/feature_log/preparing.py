@@ -9,8 +9,10 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from faregate.core.errors import FaregateError, InvalidError
-from faregate.core.ids import uuid7_at
+from faregate.core.ids import uuid7_at, uuid_of
 from faregate.core.redaction import IRedactor
 from faregate.feature_log.routes import endpoint_template
 from faregate.feature_log.sealing import Sealer, email_text
@@ -85,7 +87,7 @@ class Preparer:
     def _digest(self, entry: LogEntry, texts: Sequence[bytes | None], now: datetime) -> tuple[UUID, datetime]:
         """By the caller's id, else by what is kept; of redacted texts, so that the digest tells nothing of a secret."""
         if entry.id is not None:
-            return UUID(bytes=blake2b(b"id\0" + entry.id.encode(), digest_size=16).digest()), now + _ID_WINDOW
+            return uuid_of(blake2b(b"id\0" + entry.id.encode(), digest_size=16).digest()), now + _ID_WINDOW
         facts = (
             *(entry.user_id, entry.user_email, entry.feature.id, entry.feature.value, entry.usage_key, entry.method),
             *(entry.code, entry.status, entry.endpoint, entry.type, entry.duration_ms, entry.time),
@@ -93,7 +95,7 @@ class Preparer:
         hasher = blake2b(repr(facts).encode(), digest_size=16)
         for text in texts:
             hasher.update(b"\0-" if text is None else b"\0+" + text)
-        return UUID(bytes=hasher.digest()), now + _BODY_WINDOW
+        return uuid_of(hasher.digest()), now + _BODY_WINDOW
 
 
 def _body(body: Any) -> bytes | None:
@@ -107,6 +109,10 @@ def _body(body: Any) -> bytes | None:
 
 def json_text(value: Any) -> bytes:
     """Return JSON with the digits of numbers as they came."""
+    try:
+        return orjson.dumps(value, default=_number)
+    except TypeError:  # an integer of more than 64 bits, half a surrogate pair
+        pass
     try:
         return _ENCODER.encode(value).encode(errors="replace")
     except (ValueError, TypeError, RecursionError):

@@ -83,13 +83,11 @@ def endpoint_template(endpoint: str, user_id: str) -> str:
     """Return an endpoint without query, with `{user}` for the user and `{id}` for each part that looks like an id."""
     scheme, found, rest = endpoint.partition("://")
     path = (rest if found else endpoint).partition("?")[0].partition("#")[0]
-    return (scheme + found if found else "") + "/".join(_segment(part, user_id) for part in path.split("/"))[:300]
+    return (scheme + found if found else "") + _path(path, user_id)[:300]
 
 
-def _segment(part: str, user_id: str) -> str:
-    if part == user_id:
-        return "{user}"
-    return _template_segment(part)
+def _path(path: str, user_id: str) -> str:
+    return "/".join(["{user}" if part == user_id else _template_segment(part) for part in path.split("/")])
 
 
 @lru_cache(maxsize=10_000)

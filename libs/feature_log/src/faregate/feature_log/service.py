@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.audit import AuditLog, Deed
 from faregate.core.clock import IClock
+from faregate.core.collecting import collection_paused
 from faregate.core.database import Database
 from faregate.core.errors import FaregateError
 from faregate.core.partitions import Month, Partitions
@@ -75,7 +76,8 @@ class FeatureLogService:
         now = self._clock.now()
         names = await self._names.complete_names([(entry.feature.id, entry.feature.value) for entry in entries])
         pairs = zip(entries, names, strict=True)
-        prepared = [self._preparer.prepare(entry, FeatureNames(*name), now) for entry, name in pairs]
+        with collection_paused():
+            prepared = [self._preparer.prepare(entry, FeatureNames(*name), now) for entry, name in pairs]
         first: dict[UUID, PreparedLog] = {}
         for log in prepared:
             if isinstance(log, PreparedLog):
@@ -144,7 +146,7 @@ class FeatureLogService:
     async def _store(self, logs: Sequence[PreparedLog], now: datetime) -> Mapping[UUID, UUID]:
         if not logs:
             return {}
-        await self._partitions.ensure({Month.of(log.logged_at) for log in logs})
+        await self._partitions.ensure({Month.of(moment) for moment in {log.logged_at for log in logs}})
         await self._learn({log.route for log in logs})
         return await self._database.run(lambda session: self._write(session, logs, now))
 

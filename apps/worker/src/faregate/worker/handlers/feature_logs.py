@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faregate.core import exact_json
+from faregate.core.collecting import collection_paused
 from faregate.core.errors import FaregateError
 from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery, ITransport, OutgoingMessage, RetryLater
 from faregate.core.logging import get_logger
@@ -48,7 +49,8 @@ class FeatureLogHandler:
         Raises:
             EngineUnavailableError: the database is away; nothing was decided.
         """
-        messages = [(delivery, _items(delivery)) for delivery in deliveries]
+        with collection_paused():
+            messages = [(delivery, _items(delivery)) for delivery in deliveries]
         entries = [item.entry for _, items in messages for item in items if isinstance(item.entry, LogEntry)]
         outcomes = iter(await self._logs.record(entries) if entries else ())
         decisions: list[tuple[Delivery, Decision]] = []
