@@ -33,6 +33,21 @@ settings.register_profile("long")
 """`--hypothesis-profile=long`: the state machines of the ledger run their thousands of examples (`make prove`)."""
 
 
+_LONGEST = (
+    "test_postgres_15.py",
+    "test_chaos.py",
+    "test_howtos.py",
+    "test_metering_commands.py",
+    "test_bookkeeping.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest begin first, so that two processes end together."""
+    order = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
+
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What is built of this checkout, once per run."""

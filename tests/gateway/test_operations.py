@@ -12,10 +12,10 @@ import pytest
 from faregate.core.clock import SystemClock
 from faregate.gateway.rate_limits import LimitRules, RateLimiter
 from support.apps import KEY, Gateway, open_gateway, settings_for
-from support.gateways import free_port, listening, start_gateway
+from support.gateways import start_gateway
 from support.people import SECRET, bearer
 from support.processes import run_command
-from support.servers import require_program
+from support.redis import redis_server
 
 
 async def test_metrics_count_by_route_and_name_nobody(gateway: Gateway) -> None:
@@ -52,21 +52,14 @@ async def test_guessing_credentials_is_slowed_down(database_url: str) -> None:
 
 
 async def test_limits_are_shared_through_redis_and_fail_open_for_reads(tmp_path: Path) -> None:
-    require_program("redis-server", package="redis-server")
-    port = free_port()
-    redis = await asyncio.create_subprocess_exec(
-        "redis-server", "--port", str(port), "--save", "", "--dir", str(tmp_path), stdout=asyncio.subprocess.DEVNULL
-    )
     rules = LimitRules(key=4, admin=4, analyst=4, user=4, refused=4)
-    one, two = (RateLimiter(rules, SystemClock(), f"redis://127.0.0.1:{port}/0") for _ in range(2))
-    try:
-        await listening(port)
+    async with redis_server(tmp_path) as redis:
+        one, two = (RateLimiter(rules, SystemClock(), redis.url) for _ in range(2))
         shared = [await allowed(limiter, reading=False) for limiter in (one, two, one, two, one)]
-    finally:
-        redis.send_signal(signal.SIGTERM)
-        await redis.wait()
     reads = [await allowed(one, reading=True) for _ in range(9)]
     writes = [await allowed(one, reading=False) for _ in range(5)]
+    for limiter in (one, two):
+        await limiter.close()
 
     assert shared == [True] * 4 + [False]
     assert (reads, writes) == ([True] * 9, [True] * 4 + [False])

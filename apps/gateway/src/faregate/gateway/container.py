@@ -14,6 +14,7 @@ from faregate.credit.container import CreditContainer
 from faregate.credit.personal_data import CREDIT_ERASURES, CREDIT_EXPORTS
 from faregate.feature_log.container import FeatureLogContainer
 from faregate.feature_log.privacy import PrivacyService
+from faregate.gateway.answers import AnswerCache
 from faregate.gateway.auth import IAuthenticator
 from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
@@ -135,7 +136,10 @@ class GatewayContainer(containers.DeclarativeContainer):
     limiter: providers.Provider[RateLimiter] = providers.Singleton(
         RateLimiter, providers.Callable(limit_rules, settings), core.container.clock, settings.provided.redis_url
     )
-    dispatcher: providers.Provider[Dispatcher] = providers.Singleton(Dispatcher, authenticator, limiter, work)
+    answers: providers.Provider[AnswerCache] = providers.Singleton(
+        AnswerCache, core.container.database, settings.provided.kept_answers, settings.provided.redis_url
+    )
+    dispatcher: providers.Provider[Dispatcher] = providers.Singleton(Dispatcher, authenticator, limiter, work, answers)
 
     credits_process_controller: providers.Provider[CreditsProcessController] = providers.Singleton(
         CreditsProcessController, usage.container.service, usage.container.wallets, core.container.transport, stories
@@ -185,7 +189,9 @@ class GatewayContainer(containers.DeclarativeContainer):
         feature_log.container.redactor,
         stories,
     )
-    metrics: providers.Provider[Metrics] = providers.Singleton(Metrics, core.container.transport, limiter)
+    metrics: providers.Provider[Metrics] = providers.Singleton(
+        Metrics, core.container.transport, limiter, core.container.database.provided.lookups
+    )
     health_controller: providers.Provider[HealthController] = providers.Singleton(
         HealthController, core.container.database, core.container.transport, core.container.clock, metrics
     )

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from faregate.core.errors import FaregateError
+from faregate.gateway.answers import AnswerCache
 from faregate.gateway.arguments import arguments_of
 from faregate.gateway.auditing import Auditor
 from faregate.gateway.auth import IAuthenticator, Principal
@@ -28,10 +29,13 @@ _ANYBODY = Principal("anybody", frozenset())
 class Dispatcher:
     """Makes routes of controllers."""
 
-    def __init__(self, authenticator: IAuthenticator, limits: RateLimiter, work: UnitOfWork) -> None:
+    def __init__(
+        self, authenticator: IAuthenticator, limits: RateLimiter, work: UnitOfWork, answers: AnswerCache
+    ) -> None:
         self._authenticator = authenticator
         self._limits = limits
         self._work = work
+        self._answers = answers
         self._reads: dict[str, Method] = {}
 
     def routes(self, controllers: Iterable[Controller]) -> list[Route]:
@@ -44,15 +48,15 @@ class Dispatcher:
             for operation, method in operations_of(controller):
                 if operation.method == "GET" and operation.query is None:
                     self._reads[operation.path] = method
-                paths.setdefault(operation.path, {})[operation.method] = self._endpoint(operation, method)
+                paths.setdefault(operation.path, {})[operation.method] = self._endpoint(operation, method, controller)
         ordered = sorted(paths.items(), key=lambda item: [part.startswith("{") for part in item[0].split("/")])
         return [Route(path, _by_method(methods), methods=list(methods)) for path, methods in ordered]
 
-    def _endpoint(self, operation: Operation, method: Method) -> Endpoint:
+    def _endpoint(self, operation: Operation, method: Method, controller: Controller) -> Endpoint:
         async def endpoint(request: Request) -> Response:
             request_id = request.scope["state"]["request_id"]
             try:
-                response = await self._serve(operation, method, request, request_id)
+                response = await self._serve(operation, method, controller, request)
             except Refusal as refusal:
                 response = failure(refusal.error, request_id=request_id, data=refusal.data)
             except FaregateError as error:
@@ -62,16 +66,22 @@ class Dispatcher:
 
         return endpoint
 
-    async def _serve(self, operation: Operation, method: Method, request: Request, request_id: str) -> Response:
+    async def _serve(self, operation: Operation, method: Method, controller: Controller, request: Request) -> Response:
         principal = await self._principal(operation, request)
         if operation.guarded:
             request.scope["state"]["left"] = await self._limits.take(principal, operation)
         with self._limits.slot(operation):
             arguments = await arguments_of(operation, request, principal)
-            call = Call(request, principal, request_id)
+            call = Call(request, principal, request.scope["state"]["request_id"])
+
+            async def make() -> Response:
+                return _response(operation, await method(call, **arguments))
 
             async def answer() -> Response:
-                return _response(operation, await method(call, **arguments))
+                if operation.kept is None:
+                    return await make()
+                version = await controller.version(arguments, principal.user_id)
+                return await self._answers.answer(operation.kept, _question(operation, call), version, make)
 
             auditor = Auditor(operation, principal, arguments, self._look(operation, call, arguments))
             return await self._work.run(operation, call, arguments, answer, auditor)
@@ -102,6 +112,12 @@ class Dispatcher:
         request.scope["state"]["principal"] = principal.id
         principal.enter(operation.scope, own=operation.own)
         return principal
+
+
+def _question(operation: Operation, call: Call) -> str:
+    asked = sorted(call.request.query_params.multi_items())
+    asker = call.principal.user_id if operation.own is not None else None
+    return repr((operation.id, call.request.url.path, asked, asker))
 
 
 def _by_method(methods: Mapping[str, Endpoint]) -> Endpoint:

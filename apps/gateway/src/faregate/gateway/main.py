@@ -69,7 +69,11 @@ def _lifespan(container: GatewayContainer) -> Callable[[Starlette], AbstractAsyn
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         core = container.core.container
         async with engines(core.database(), core.transport()):
-            yield
+            try:
+                yield
+            finally:
+                await container.answers().close()
+                await container.limiter().close()
 
     return lifespan
 

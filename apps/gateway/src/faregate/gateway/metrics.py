@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from faregate.core.errors import FaregateError
 from faregate.core.interfaces import ITransport
+from faregate.core.lookups import Lookups
 from faregate.core.queues import PUBLIC_QUEUES
 from faregate.gateway.rate_limits import RateLimiter
 
@@ -21,7 +22,7 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 class Metrics:
     """The metrics of one process, or, where several share `PROMETHEUS_MULTIPROC_DIR`, of all of them."""
 
-    def __init__(self, transport: ITransport, limiter: RateLimiter) -> None:
+    def __init__(self, transport: ITransport, limiter: RateLimiter, lookups: Lookups) -> None:
         self._transport = transport
         self._registry = CollectorRegistry()
         labels = ("method", "route")
@@ -37,7 +38,14 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="livesum",
         )
+        self._lookups = Counter(
+            "faregate_cache_lookups",
+            "Questions that memory answered (hit) or the database (miss)",
+            ("cache", "result"),
+            registry=self._registry,
+        )
         self._registry.register(_Limits(limiter))
+        lookups.listen(self._look)
 
     def begin(self) -> None:
         """Count a request that begins."""
@@ -48,6 +56,9 @@ class Metrics:
         self._running.dec()
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
+
+    def _look(self, name: str, hit: bool) -> None:
+        self._lookups.labels(name, "hit" if hit else "miss").inc()
 
     async def text(self) -> bytes:
         """Return everything in Prometheus' text format, with what waits in the queues."""

@@ -51,6 +51,7 @@ class Operation:
     idempotent: bool
     shown_once: tuple[str, ...]
     concurrency: int | None
+    kept: str | None
     links: Mapping[str, Any]
 
     @property
@@ -129,6 +130,10 @@ class Refusal(Exception):  # noqa: N818  it carries an error, it is none
 class Controller:
     """Answers the operations declared on its methods."""
 
+    async def version(self, arguments: Mapping[str, Any], user_id: str | None) -> str | None:  # noqa: ARG002
+        """Return the version of what an answer that may be `kept` is made from; None when it must not be kept."""
+        return None
+
 
 def operation(
     method: str,
@@ -146,6 +151,7 @@ def operation(
     idempotent: bool | None = None,
     shown_once: tuple[str, ...] = (),
     concurrency: int | None = None,
+    kept: str | None = None,
     links: Mapping[str, Any] | None = None,
 ) -> Callable[[F], F]:
     """Declare a controller's method as the answer to `method path`.
@@ -170,6 +176,7 @@ def operation(
             every POST that answers 201, unless said otherwise.
         shown_once: fields of `data` that hold secrets: a replayed answer has null there.
         concurrency: how many of it one process serves at a time; more are told to come again (429).
+        kept: the cache for its answers; the controller's `version` tells what they are made from.
         links: OpenAPI links from the answer to other calls.
     """
 
@@ -199,6 +206,7 @@ def operation(
             idempotent=(method == "POST" and status == 201) if idempotent is None else idempotent,
             shown_once=shown_once,
             concurrency=concurrency,
+            kept=kept,
             links=links or {},
         )
         return function

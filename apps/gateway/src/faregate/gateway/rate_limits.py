@@ -89,6 +89,11 @@ class RateLimiter:
         """
         await self._count(f"refused:{address}", self._rules.refused, reading=False)
 
+    async def close(self) -> None:
+        """Let go of Redis."""
+        if self._shared is not None:
+            await self._shared.storage.bridge.storage.aclose()
+
     @contextmanager
     def slot(self, operation: Operation) -> Generator[None]:
         """Hold one of the slots of a heavy call, of which a process has few.

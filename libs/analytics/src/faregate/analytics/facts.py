@@ -47,6 +47,10 @@ class FactReader:
         """Return how far the sums reach."""
         return Freshness((await self._rollups.state(session)).rolled_at)
 
+    async def version(self, session: AsyncSession) -> str | None:
+        """Return the version of all facts: facts are only ever added, so that their number tells."""
+        return await self._rollups.version(session)
+
     async def measures(
         self, session: AsyncSession, question: Question, by: Sequence[str] = ()
     ) -> Mapping[Group, Measures]:

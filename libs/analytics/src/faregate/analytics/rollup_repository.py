@@ -13,6 +13,7 @@ from faregate.analytics.raw_facts import MEASURES, Rest, about_models, condition
 from faregate.analytics.raw_repository import Group, measures_of
 from faregate.analytics.values import Measures
 from faregate.core.database import Database
+from faregate.core.personal_data import ERASURES_VERSION
 
 __all__ = ["RollupRepository"]
 
@@ -30,6 +31,18 @@ _SUMS = ", ".join(f"sum(r.{name}) as {name}" for name in MEASURES)
 
 _STATE = "select from_tx, open_txs, rolled_at, facts from faregate.rollup_state where state_id = 1"
 
+_COUNTED = 10_000
+
+_VERSION = f"""
+select concat_ws('/', s.xmin, v.version, waiting.facts) as version, waiting.facts
+from faregate.rollup_state s
+left join faregate.version v on v.name = '{ERASURES_VERSION}'
+cross join lateral (select count(*) as facts from (
+  select from faregate.usage_event e where e.tx >= s.from_tx or e.tx = any(s.open_txs) limit {_COUNTED}
+) e) waiting
+where s.state_id = 1
+"""  # noqa: S608
+
 _USER_SUMS = tuple(name for name in MEASURES if name != "quantity")
 
 
@@ -42,6 +55,11 @@ class RollupRepository:
     async def state(self, session: AsyncSession) -> Any:
         """Return how far the sums reach."""
         return (await self._database.rows(session, _STATE))[0]
+
+    async def version(self, session: AsyncSession) -> str | None:
+        """Return the version of the sums, with the number of facts that are not in them; None from 10,000 of those on."""
+        row = (await self._database.rows(session, _VERSION))[0]
+        return row.version if row.facts < _COUNTED else None
 
     async def totals(
         self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str | None

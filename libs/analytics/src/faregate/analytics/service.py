@@ -41,6 +41,11 @@ class AnalyticsService:
         self._facts = facts
         self._subjects = subjects
 
+    async def version(self) -> str | None:
+        """Return a text that is another one after each change of the facts; None while too much is not rolled up."""
+        async with self._snapshot() as session:
+            return await self._facts.version(session)
+
     async def metrics(self, question: Question, *, exact: bool = False) -> Metrics:
         """Return the totals; percentiles are at most 1 % off, or `exact` on demand."""
         async with self._snapshot() as session:

@@ -19,6 +19,7 @@ from faregate.core import exact_json
 from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
 from faregate.core.joining import joined, joining
 from faregate.core.logging import get_logger
+from faregate.core.lookups import Lookups
 from faregate.core.schema import SCHEMA
 
 __all__ = ["Database", "IDatabaseServer", "Sql", "sqlstate"]
@@ -103,6 +104,7 @@ class Database:
         lock_timeout_seconds: float = 2,
     ) -> None:
         self.sql = Sql(schema)
+        self.lookups = Lookups()
         self._url = url
         self._server = server
         self._pool_size = pool_size

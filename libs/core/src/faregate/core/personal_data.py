@@ -12,7 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.database import Database
 
-__all__ = ["CORE_ERASURES", "CORE_EXPORTS", "IPersonalData", "Person", "SqlPersonalData"]
+__all__ = ["CORE_ERASURES", "CORE_EXPORTS", "ERASURES_VERSION", "IPersonalData", "Person", "SqlPersonalData"]
+
+ERASURES_VERSION = "erasures"
+"""What answers that name people are kept under: each erasure raises it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,13 @@ class Settings(BaseSettings):
     queue_type: Literal["quorum", "classic"] = Field(
         default="quorum", description="kind of RabbitMQ queue to declare", examples=["quorum"]
     )
+    kept_answers: int = Field(
+        default=1000,
+        ge=0,
+        le=1_000_000,
+        description="answers about wallets and analytics that the gateway keeps in memory (in Redis: any number); 0 keeps none",
+        examples=["1000"],
+    )
     redis_url: Annotated[str, Field(pattern=r"^(rediss?|unix)://")] | None = Field(
         default=None,
         description="Redis or Valkey for limits and caches shared by several gateways",

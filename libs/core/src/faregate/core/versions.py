@@ -55,13 +55,14 @@ class VersionedCache(Generic[T]):
         surrounding = joined(self._database)
         if surrounding is not None and self._name in surrounding.changed:
             return await self._load(surrounding.session)
-        if self._held is not None and not self._fresh.passed:
-            return self._held[0]
-        if self._held is not None and self._lock.locked():
+        if self._held is not None and (not self._fresh.passed or self._lock.locked()):
+            self._database.lookups.count(self._name, hit=True)
             return self._held[0]
         async with self._lock:
             if self._held is None or self._fresh.passed:
+                held = self._held
                 self._held = await self._refresh()
+                self._database.lookups.count(self._name, hit=self._held is held)
                 self._fresh = Deadline(_LOOK_AGAIN_SECONDS)
             return self._held[0]
 

@@ -191,6 +191,11 @@ class CreditService:
         await self._locker.write(session, book)
         return grant_view(grant, now=book.now), wallet_view(wallet, owner_id=owner_id, email=subject.email)
 
+    @property
+    def simulated(self) -> bool:
+        """Whether the moments are not the database's own."""
+        return self._locker.now() is not None
+
     async def wallet(self, session: AsyncSession, owner_id: str) -> Wallet:
         """Return a wallet as of now, with its live grants.
 

@@ -10,8 +10,9 @@ from faregate.core.audit import AuditLog, Deed
 from faregate.core.database import Database
 from faregate.core.errors import NotFoundError
 from faregate.core.ids import check_user_id, new_uuid7
-from faregate.core.personal_data import IPersonalData, Person
+from faregate.core.personal_data import ERASURES_VERSION, IPersonalData, Person
 from faregate.core.subjects import Subjects
+from faregate.core.versions import raise_version
 
 __all__ = ["Erased", "PrivacyService", "UnknownPersonError"]
 
@@ -75,6 +76,7 @@ class PrivacyService:
             changed: dict[str, int] = {}
             for part in self._parts:
                 changed |= await part.erase(session, person)
+            await raise_version(self._database, session, ERASURES_VERSION)
             erased = Erased(person.subject_id, changed)
             if actor is not None:
                 await self._audit.add(session, Deed(actor, "privacy.erase", 200, request_id="", target=erased.target))

@@ -25,6 +25,17 @@ left join faregate.wallet ow on ow.wallet_id = o.subject_id
 order by wanted.n
 """
 
+# Each of these rows is written by whatever changes the wallet, and `xmin` names the last transaction that did.
+_VERSION = """
+select concat_ws('/', s.subject_id, s.xmin, w.xmin, m.xmin, (
+  select string_agg(concat(g.grant_id, ':', g.xmin), ',' order by g.grant_id) from faregate.credit_grant g
+  where g.wallet_id = w.wallet_id and not g.voided and (g.remaining > 0 or not g.active or g.every is not null)
+)) as version
+from faregate.subject s join faregate.wallet w on w.wallet_id = s.subject_id
+left join faregate.member m on m.subject_id = s.subject_id
+where s.external_id = :owner_id and (w.next_change_at is null or w.next_change_at > clock_timestamp())
+"""
+
 _JOIN = """
 insert into faregate.member (subject_id, organization_id) values (:user, :organization)
 on conflict (subject_id) do update set organization_id = excluded.organization_id
@@ -78,6 +89,11 @@ class DatabaseDirectory:
             )
             for (user_id, named), row in zip(accounts, rows, strict=True)
         ]
+
+    async def version(self, session: AsyncSession, owner_id: str) -> str | None:
+        """Return the version of an owner's wallet and membership; None if there is none, or a change of it is due."""
+        rows = await self._database.rows(session, _VERSION, owner_id=owner_id)
+        return rows[0].version if rows else None
 
     async def join(self, session: AsyncSession, user_id: str, organization_id: str | None) -> None:
         """Make the user a member of this organisation only, or (None) of none; it counts from the next start on."""

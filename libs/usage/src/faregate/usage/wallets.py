@@ -75,6 +75,12 @@ class WalletService:
 
         return await self._database.run(work)
 
+    async def version(self, owner_id: str) -> str | None:
+        """Return a text that is another one after each change of what `get` returns; None when time has changed it."""
+        if self._credit.simulated:
+            return None
+        return await self._database.run(lambda session: self._members.version(session, owner_id))
+
     async def free(self, owner_id: str) -> Decimal:
         """Return what an owner has free; 0 for one that was never seen."""
         try:

@@ -1,6 +1,8 @@
 """`/api/analytics`: what usage adds up to."""
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 from faregate.analytics.patterns import Patterns, counted_as
 from faregate.analytics.service import AnalyticsService
@@ -36,6 +38,7 @@ __all__ = ["AnalyticsController"]
 
 _READ = Scope.ANALYTICS_READ
 _INVALID = (InvalidError,)
+_KEPT = "analytics"
 
 
 class AnalyticsController(Controller):
@@ -49,68 +52,74 @@ class AnalyticsController(Controller):
         self._clock = clock
         self._credit_price_usd = credit_price_usd
 
-    @operation("GET", "/api/analytics/metrics", scope=_READ, answer=MetricsAnswer, errors=_INVALID)
+    async def version(self, arguments: Mapping[str, Any], user_id: str | None) -> str | None:  # noqa: ARG002
+        """Return the version of all facts."""
+        return await self._analytics.version()
+
+    @operation("GET", "/api/analytics/metrics", scope=_READ, answer=MetricsAnswer, errors=_INVALID, kept=_KEPT)
     async def metrics(self, call: Call, query: MetricsQuery) -> MetricsAnswer:  # noqa: ARG002
         """Return the totals."""
         question = query.question(now=self._clock.now())
         metrics = await self._analytics.metrics(question, exact=query.exact)
         return shapes.metrics_answer(metrics, self._credit_price_usd)
 
-    @operation("GET", "/api/analytics/services", scope=_READ, answer=list[ServiceAnswer], errors=_INVALID)
+    @operation("GET", "/api/analytics/services", scope=_READ, answer=list[ServiceAnswer], errors=_INVALID, kept=_KEPT)
     async def services(self, call: Call, query: AnalyticsQuery) -> Reply:  # noqa: ARG002
         """Return usage by service, the one with most credits first."""
         parts = await self._analytics.breakdown(query.question(now=self._clock.now()), "service")
         return Reply([shapes.service_answer(part).model_dump() for part in parts])
 
-    @operation("GET", "/api/analytics/models", scope=_READ, answer=list[ModelAnswer], errors=_INVALID)
+    @operation("GET", "/api/analytics/models", scope=_READ, answer=list[ModelAnswer], errors=_INVALID, kept=_KEPT)
     async def models(self, call: Call, query: AnalyticsQuery) -> Reply:  # noqa: ARG002
         """Return usage by model and provider, the one with most credits first."""
         parts = await self._analytics.breakdown(query.question(now=self._clock.now()), "model")
         return Reply([shapes.model_answer(part, self._credit_price_usd).model_dump() for part in parts])
 
-    @operation("GET", "/api/analytics/timeseries", scope=_READ, answer=list[PointAnswer], errors=_INVALID)
+    @operation("GET", "/api/analytics/timeseries", scope=_READ, answer=list[PointAnswer], errors=_INVALID, kept=_KEPT)
     async def timeseries(self, call: Call, query: SeriesQuery) -> Reply:  # noqa: ARG002
         """Return usage by hour, day, week or month of the caller's time zone, empty periods too."""
         points = await self._analytics.series(query.question(now=self._clock.now()), query.groupBy)
         return Reply([shapes.point_answer(point).model_dump() for point in points])
 
-    @operation("GET", "/api/analytics/users/top", scope=_READ, answer=list[TopUserAnswer], errors=_INVALID)
+    @operation("GET", "/api/analytics/users/top", scope=_READ, answer=list[TopUserAnswer], errors=_INVALID, kept=_KEPT)
     async def top_users(self, call: Call, query: TopUsersQuery) -> Reply:  # noqa: ARG002
         """Return the users with the most credits, requests, tokens or cost."""
         question = query.question(now=self._clock.now())
         users = await self._analytics.top_users(question, by=query.by, limit=query.limit)
         return Reply([shapes.top_user_answer(user).model_dump() for user in users])
 
-    @operation("GET", "/api/analytics/dashboard", scope=_READ, answer=DashboardAnswer, errors=_INVALID)
+    @operation("GET", "/api/analytics/dashboard", scope=_READ, answer=DashboardAnswer, errors=_INVALID, kept=_KEPT)
     async def dashboard(self, call: Call, query: SeriesQuery) -> DashboardAnswer:  # noqa: ARG002
         """Return totals, services, models, series and top users of one moment."""
         return await self._dashboard(query, None)
 
-    @operation("GET", "/api/analytics/my-usage", scope=None, own="me", answer=DashboardAnswer, errors=_INVALID)
+    @operation(
+        "GET", "/api/analytics/my-usage", scope=None, own="me", answer=DashboardAnswer, errors=_INVALID, kept=_KEPT
+    )
     async def my_usage(self, call: Call, query: SeriesQuery) -> DashboardAnswer:
         """Return the caller's own usage, and nobody else's."""
         return await self._dashboard(query, call.principal.user_id)
 
-    @operation("GET", "/api/analytics/stats", scope=_READ, answer=StatsAnswer, errors=_INVALID)
+    @operation("GET", "/api/analytics/stats", scope=_READ, answer=StatsAnswer, errors=_INVALID, kept=_KEPT)
     async def stats(self, call: Call, query: MeterQuery) -> StatsAnswer:  # noqa: ARG002
         """Return count, sum, average, median, p95 and p99 of a meter, exactly."""
         question, amount = counted_as(query.meter, query.question(now=self._clock.now()))
         return shapes.stats_answer(query.meter, await self._patterns.stats(question, amount=amount))
 
-    @operation("GET", "/api/analytics/trends", scope=_READ, answer=list[TrendAnswer], errors=_INVALID)
+    @operation("GET", "/api/analytics/trends", scope=_READ, answer=list[TrendAnswer], errors=_INVALID, kept=_KEPT)
     async def trends(self, call: Call, query: TrendsQuery) -> Reply:  # noqa: ARG002
         """Return each day against the day before and the week before."""
         trends = await self._patterns.trends(query.question(now=self._clock.now()), amount=query.of)
         return Reply([shapes.trend_answer(trend).model_dump() for trend in trends])
 
-    @operation("GET", "/api/analytics/peaks", scope=_READ, answer=list[PointAnswer], errors=_INVALID)
+    @operation("GET", "/api/analytics/peaks", scope=_READ, answer=list[PointAnswer], errors=_INVALID, kept=_KEPT)
     async def peaks(self, call: Call, query: PeaksQuery) -> Reply:  # noqa: ARG002
         """Return the periods with the most, the highest first."""
         question = query.question(now=self._clock.now())
         points = await self._patterns.peaks(question, unit=query.groupBy, amount=query.of, limit=query.limit)
         return Reply([shapes.point_answer(point).model_dump() for point in points])
 
-    @operation("GET", "/api/analytics/distribution", scope=_READ, answer=list[PartAnswer], errors=_INVALID)
+    @operation("GET", "/api/analytics/distribution", scope=_READ, answer=list[PartAnswer], errors=_INVALID, kept=_KEPT)
     async def distribution(self, call: Call, query: DistributionQuery) -> Reply:  # noqa: ARG002
         """Return usage over countries, devices, hours of the day, or another dimension."""
         question = query.question(now=self._clock.now())
@@ -120,7 +129,9 @@ class AnalyticsController(Controller):
         parts = await self._analytics.breakdown(question, query.by)
         return Reply([shapes.part_answer(part.value, part.measures).model_dump() for part in parts])
 
-    @operation("GET", "/api/analytics/profitability", scope=_READ, answer=list[ReturnAnswer], errors=_INVALID)
+    @operation(
+        "GET", "/api/analytics/profitability", scope=_READ, answer=list[ReturnAnswer], errors=_INVALID, kept=_KEPT
+    )
     async def profitability(self, call: Call, query: AnalyticsQuery) -> Reply:  # noqa: ARG002
         """Return what each feature charged less what its providers took."""
         found = await self._patterns.profitability(query.question(now=self._clock.now()))

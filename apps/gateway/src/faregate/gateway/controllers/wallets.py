@@ -1,5 +1,8 @@
 """`/api/wallets`: balances, grants and transactions."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from faregate.core.credits import to_micros
 from faregate.core.errors import KeyConflictError
 from faregate.credit.accounts import GrantSource
@@ -29,6 +32,10 @@ class WalletsController(Controller):
     def __init__(self, wallets: WalletService) -> None:
         self._wallets = wallets
 
+    async def version(self, arguments: Mapping[str, Any], user_id: str | None) -> str | None:
+        """Return the version of the wallet."""
+        return await self._wallets.version(str(arguments.get("owner_id") or user_id))
+
     @operation(
         "GET",
         "/api/wallets/{owner_id}",
@@ -36,13 +43,22 @@ class WalletsController(Controller):
         own="owner_id",
         answer=WalletAnswer,
         errors=(UnknownWalletError,),
+        kept="wallets",
     )
     async def get_wallet(self, call: Call, owner_id: str) -> WalletAnswer:  # noqa: ARG002
         """Return a wallet with its live grants."""
         wallet, organization_id = await self._wallets.get(owner_id)
         return wallet_answer(wallet, organization_id=organization_id)
 
-    @operation("GET", "/api/wallets/me", scope=None, own="me", answer=WalletAnswer, errors=(UnknownWalletError,))
+    @operation(
+        "GET",
+        "/api/wallets/me",
+        scope=None,
+        own="me",
+        answer=WalletAnswer,
+        errors=(UnknownWalletError,),
+        kept="wallets",
+    )
     async def get_own_wallet(self, call: Call) -> WalletAnswer:
         """Return the caller's own wallet."""
         return await self.get_wallet(call, str(call.principal.user_id))

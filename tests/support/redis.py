@@ -1,0 +1,51 @@
+"""A Redis of one test, on a free port, that can be taken away and brought back."""
+
+import asyncio
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from support.gateways import free_port, listening
+from support.servers import require_program
+
+__all__ = ["RedisServer", "redis_server"]
+
+
+class RedisServer:
+    """Keeps nothing between `stop` and `start`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._port = free_port()
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self._port}/0"
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            "redis-server", "--port", str(self._port), "--save", "", "--dir", str(self._directory),
+            stdout=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        await listening(self._port)
+
+    async def stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        await self._process.wait()
+        self._process = None
+
+
+@asynccontextmanager
+async def redis_server(directory: Path) -> AsyncGenerator[RedisServer]:
+    """Run a Redis within the block."""
+    require_program("redis-server", package="redis-server")
+    server = RedisServer(directory)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
