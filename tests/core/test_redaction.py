@@ -305,7 +305,15 @@ PIECES = [
         "max_",
         "x" * 12,
     ),
-    *("cook\u0131e", "\u017fe\u017f\u017fion", "\ud800", "GB82WEST12345698765432", "ada@example.com", "0123456789ab"),
+    *(
+        "cook\u0131e: abcdef",
+        "\u017fe\u017f\u017fion=abcdef",
+        "4222222222222",
+        "\ud800",
+        "GB82WEST12345698765432",
+        "ada@example.com",
+        "0123456789ab",
+    ),
 ]
 
 

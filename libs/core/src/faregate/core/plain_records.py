@@ -66,11 +66,12 @@ class Glance:
         named = "value" in mapping and len(mapping) <= _PAIR_ENTRIES
         if depth >= _DEPTH_LIMIT or len(mapping) > _ENTRIES_LIMIT or named:
             raise NotPlainError
+        secrecy = self._secrecy
         kept: dict[str, Any] = {}
         for name, item in mapping.items():
             if type(name) is not str:
                 raise NotPlainError
-            secret = self._secrecy(name)
+            secret = secrecy(name)
             if secret:
                 kept[name] = _under(item, secret)
             else:

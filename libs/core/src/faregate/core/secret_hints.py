@@ -31,12 +31,11 @@ class Hints:
         lowered = text.lower() if text.isascii() else _lowered(text)
         matches = self._find(lowered)
         shape = text.encode().translate(_SHAPES) if text.isascii() else None
-        worth = {id(pattern) for pattern in self._unhinted if _has_shape(pattern, text, shape)}
+        worth = [pattern for pattern in self._unhinted if _has_shape(pattern, text, shape)]
         if not matches and not worth:
             return ()
         found = {self._words[number] for number, _, _ in matches}
-        worth.update(id(pattern) for pattern in self.patterns if _is_hinted(pattern, found, lowered))
-        return [pattern for pattern in self.patterns if id(pattern) in worth]
+        return [pattern for pattern in self.patterns if pattern in worth or _is_hinted(pattern, found, lowered)]
 
     def _find(self, lowered: str) -> Sequence[tuple[int, int, int]]:
         try:

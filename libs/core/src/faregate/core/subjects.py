@@ -72,9 +72,7 @@ class Subjects:
     async def numbers(self, session: AsyncSession, external_ids: Iterable[str]) -> Mapping[str, int]:
         """Return the numbers of all of `external_ids`, adding the unknown ones: `ensure` for many at once."""
         ids = sorted(set(external_ids))
-        found: dict[str, int] = {
-            row.external_id: row.subject_id for row in await self._database.rows(session, _NUMBERS, ids=ids)
-        }
+        found: dict[str, int] = {name: number for number, name in await self._database.rows(session, _NUMBERS, ids=ids)}
         missing = [external_id for external_id in ids if external_id not in found]
         if missing:
             added = await self.ensure(session, missing)

@@ -1,12 +1,13 @@
 """The body of a feature log, the same by HTTP and by queue."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field, StrictInt, StrictStr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, StrictInt, StrictStr, ValidationError
 
 from faregate.core.errors import InvalidError
-from faregate.core.fields import Count, ExternalId, JsonObject, LooseBody, Moment
-from faregate.core.ids import check_user_id
+from faregate.core.fields import Count, JsonObject, LooseBody, Moment
+from faregate.core.ids import EXTERNAL_ID_PATTERN, ORGANIZATION_PREFIX, check_user_id
 from faregate.core.redaction import IRedactor, holds_credential, looks_like_credential
 from faregate.feature_log.values import BODY_COLUMNS, FeatureNames, LogEntry
 
@@ -23,14 +24,18 @@ def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
+_Name = Annotated[StrictStr, Field(pattern=EXTERNAL_ID_PATTERN, examples=["ai_chat_v1"])]
+"""An `ExternalId`; all names of a body are looked at for credentials at once."""
+
+
 class FeatureLogBody(LooseBody):
     """`POST /api/feature-usage-logs` and `feature_usage_queue`: one finished request to a feature."""
 
-    feature_endpoint_id: ExternalId | None = None
-    feature_endpoint_value: ExternalId | None = None
-    user_id: ExternalId
+    feature_endpoint_id: _Name | None = None
+    feature_endpoint_value: _Name | None = None
+    user_id: _Name
     user_email: Annotated[StrictStr, Field(max_length=320)] | None = None
-    usage_key: ExternalId | None = None
+    usage_key: _Name | None = None
     method: Annotated[Literal["GET", "POST", "PUT", "PATCH", "DELETE"], BeforeValidator(_upper)]
     payload: JsonObject | None = None
     response: JsonObject | None = None
@@ -44,22 +49,14 @@ class FeatureLogBody(LooseBody):
     id: Annotated[StrictStr, Field(min_length=1, max_length=255)] | None = None
     time: Moment | None = None
 
-    @model_validator(mode="after")
-    def _check_names(self) -> "FeatureLogBody":
+    def entry(self) -> LogEntry:
+        """Return the log in its final form, or raise `InvalidError` for names that must not be kept."""
         if self.feature_endpoint_id is None and self.feature_endpoint_value is None:
-            raise ValueError("feature_endpoint_id or feature_endpoint_value is required")
-        check_user_id(self.user_id)
+            raise _refusal([("body", "feature_endpoint_id or feature_endpoint_value is required")])
+        if self.user_id.startswith(ORGANIZATION_PREFIX):
+            check_user_id(self.user_id)
         if holds_credential("\n".join([name for field in _NAMES if (name := getattr(self, field)) is not None])):
             self._refuse_credential()
-        return self
-
-    def _refuse_credential(self) -> None:
-        for name in _NAMES:
-            if looks_like_credential(getattr(self, name)):
-                raise ValueError(f"{name} looks like a credential; send the name, never a secret")
-
-    def entry(self) -> LogEntry:
-        """Return the log in its final form."""
         return LogEntry(
             user_id=self.user_id,
             feature=FeatureNames(self.feature_endpoint_id, self.feature_endpoint_value),
@@ -79,6 +76,11 @@ class FeatureLogBody(LooseBody):
             time=self.time,
         )
 
+    def _refuse_credential(self) -> None:
+        for name in _NAMES:
+            if looks_like_credential(getattr(self, name)):
+                raise _refusal([(name, "looks like a credential; send the name, never a secret")])
+
 
 def entry_of(data: Any) -> LogEntry:
     """Return one object of a body as an entry.
@@ -89,12 +91,11 @@ def entry_of(data: Any) -> LogEntry:
     try:
         return FeatureLogBody.model_validate(data).entry()
     except ValidationError as error:
-        fields = [
-            {"param": ".".join(map(str, problem["loc"])) or "body", "detail": _reason(problem["msg"])}
-            for problem in error.errors(include_input=False, include_url=False, include_context=False)
-        ]
-        raise InvalidError(
-            f"{fields[0]['param']}: {fields[0]['detail']}", param=fields[0]["param"], fields=fields
+        raise _refusal(
+            [
+                (".".join(map(str, problem["loc"])) or "body", _reason(problem["msg"]))
+                for problem in error.errors(include_input=False, include_url=False, include_context=False)
+            ]
         ) from None
 
 
@@ -110,6 +111,12 @@ def redacted_item(redactor: IRedactor, item: Any, *, valid: bool) -> Any:
     redacted = redactor.value(kept)
     trusted = [name for name in kept if name not in {*BODY_COLUMNS, "endpoint", "type"}] if valid else []
     return {**redacted, **{name: kept[name] for name in trusted}}
+
+
+def _refusal(problems: Sequence[tuple[str, str]]) -> InvalidError:
+    param, detail = problems[0]
+    fields = [{"param": param, "detail": detail} for param, detail in problems]
+    return InvalidError(f"{param}: {detail}", param=param, fields=fields)
 
 
 def _reason(message: str) -> str:
