@@ -29,4 +29,4 @@ def _set(registry: CollectorRegistry, gauges: dict[str, Gauge], figure: Figure) 
     if gauge is None:
         gauge = Gauge(figure.name, figure.description, tuple(figure.labels), registry=registry)
         gauges[figure.name] = gauge
-    (gauge.labels(*figure.labels.values()) if figure.labels else gauge).set(figure.value)
+    (gauge.labels(*figure.labels.values()) if figure.labels else gauge).set(float(figure.value))

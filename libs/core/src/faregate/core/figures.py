@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from math import inf
 from typing import Protocol
 
@@ -25,7 +26,7 @@ class Figure:
 
     name: str
     description: str
-    value: float
+    value: float | Decimal
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
 
 

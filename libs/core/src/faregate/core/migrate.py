@@ -56,7 +56,9 @@ async def run_alembic(database: Database, command: str, *arguments: Any, **optio
     try:
         async with engine.connect() as connection:
             await connection.execute(text("set statement_timeout = 0"))
+            await connection.execute(text("set lock_timeout = 0"))  # another process may migrate just now: wait for it
             await connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
+            await connection.execute(text("reset lock_timeout"))
             await connection.commit()
             await connection.run_sync(_run, database.sql.schema, command, *arguments, **options)
             await connection.commit()

@@ -27,6 +27,6 @@ class LedgerFigures:
             (holds,) = await self._database.rows(session, _HOLDS)
         return [
             Figure("faregate_open_holds", "Holds that are open", holds.open),
-            Figure("faregate_open_hold_credits", "Credits that open holds set aside", float(to_credits(holds.held))),
+            Figure("faregate_open_hold_credits", "Credits that open holds set aside", to_credits(holds.held)),
             Figure("faregate_lapsed_holds", "Open holds beyond their time: not swept yet, or held back", holds.lapsed),
         ]
