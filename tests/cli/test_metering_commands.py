@@ -123,3 +123,13 @@ def test_plots_grow_with_their_values() -> None:
     assert sparkline([Decimal(0)]) == "▁"
     assert [bar(Decimal(n), Decimal(10), width=10) for n in (0, 5, 10, 20)] == ["", "█████", "█" * 10, "█" * 10]
     assert bar(Decimal("0.001"), Decimal(10)) != ""
+
+
+async def test_the_queries_bench_asks_every_question_and_says_what_it_took() -> None:
+    done = await run_command("bench", "queries", "--events", "3000", "--rounds", "1", "-o", "json")
+    found = exact_json.loads(done.out.splitlines()[-1].encode())
+
+    assert {one["limit_ms"] for one in found["questions"]} == {30, 60, 300}
+    assert all(0 < one["ms"] <= one["most_ms"] for one in found["questions"])
+    assert found["passed"] is (done.code == 0)
+    assert found["memory_mib"] > 0
