@@ -83,14 +83,23 @@ async def private_ground(*, wallets: int, broker_url: str | None = None) -> Asyn
         )
         server = EmbeddedServer(Path(directory), options={"track_commit_timestamp": "on"})
         await server.start()
-        library = WorkerContainer(settings=settings)
-        core = library.core.container
-        async with engines(core.database(), core.transport()):
-            await upgrade(core.database())
-            if (await core.transport().backlog(SETTLE_MULTIMODEL_QUEUE)).depth:
-                raise InvalidError(f"{SETTLE_MULTIMODEL_QUEUE} is not empty; give the benchmark a broker of its own")
-            await _furnish(library, wallets)
-            yield Ground(settings, library, server)
+        try:
+            async with _furnished(settings, wallets) as library:
+                yield Ground(settings, library, server)
+        finally:
+            await server.stop()
+
+
+@asynccontextmanager
+async def _furnished(settings: Settings, wallets: int) -> AsyncGenerator[WorkerContainer]:
+    library = WorkerContainer(settings=settings)
+    core = library.core.container
+    async with engines(core.database(), core.transport()):
+        await upgrade(core.database())
+        if (await core.transport().backlog(SETTLE_MULTIMODEL_QUEUE)).depth:
+            raise InvalidError(f"{SETTLE_MULTIMODEL_QUEUE} is not empty; give the benchmark a broker of its own")
+        await _furnish(library, wallets)
+        yield library
 
 
 def user(number: int) -> str:
