@@ -91,6 +91,8 @@ class RabbitServer:
         """Stop it in mid-motion: connections stay, nothing answers."""
         assert self._server is not None
         os.killpg(self._server.pid, signal.SIGSTOP)
+        while not all(state == "T" for state in _states(self._server.pid)):
+            time.sleep(0.01)  # a thread that runs on another processor stops when it next comes to the kernel
 
     def thaw(self) -> None:
         assert self._server is not None
@@ -164,3 +166,14 @@ async def publish_nameless(url: str, queue: str, body: bytes) -> None:
         await channel.queue_declare(queue, passive=True)  # answered after the publish
     finally:
         await connection.close()
+
+
+def _states(group: int) -> list[str]:
+    """Return the states of all threads of a process group."""
+    found: list[str] = []
+    for stat in Path("/proc").glob("[0-9]*/task/*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, pgrp = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(pgrp) == group:
+                found.append(state)
+    return found

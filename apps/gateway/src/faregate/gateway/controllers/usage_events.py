@@ -25,6 +25,9 @@ from faregate.usage.recording import UsageRecorder
 __all__ = ["UsageEventsController"]
 
 _CLOUD = dict[str, object]
+_LINE = Annotated[Any, Field(examples=[{"id": "1", "source": "/app", "user_id": "ada", "service": "chat"}])]
+"""Each line is looked at by itself: one that is no event is refused with its number, and its neighbours count."""
+
 _CLOUD_EVENTS = Annotated[
     list[Any],
     Field(
@@ -51,7 +54,7 @@ class UsageEventsController(Controller):
         status=202,
         consumes={
             JSON: UsageEvent | list[UsageEvent],
-            NDJSON: UsageEvent,
+            NDJSON: _LINE,
             CLOUD_EVENT: _CLOUD,
             CLOUD_EVENTS: _CLOUD_EVENTS,
         },

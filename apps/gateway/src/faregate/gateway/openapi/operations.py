@@ -135,7 +135,7 @@ def _contents(operation: Operation, schemas: Schemas) -> dict[str, Any]:
 def _answers(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     if operation.produces:
         kinds = [kind.partition(";")[0] for kind in operation.produces]
-        content = {kind: {"schema": {"type": "string"}} for kind in kinds}
+        content = {kind: {"schema": {} if kind == JSON else {"type": "string"}} for kind in kinds}
         return {str(operation.status): {"description": operation.summary, "content": content}}
     answers = {operation.status: operation.answer, **operation.also}
     return {
