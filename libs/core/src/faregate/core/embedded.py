@@ -16,7 +16,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from time import sleep
@@ -36,6 +36,7 @@ SYSTEM_USER = "faregate-pg"
 
 _SOCKET_PATH_LIMIT = 100
 _POLL_SECONDS = 0.03
+_REAP_SECONDS = 10
 
 
 def default_data_dir() -> Path:
@@ -134,8 +135,11 @@ class EmbeddedServer:
     def shut_down(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server whoever uses it: SIGINT ends sessions and checkpoints, SIGQUIT is a crash."""
         pid = self.server_pid()
-        if pid is None:
-            return
+        if pid is not None:
+            self._end(pid, how)
+        self._reap()
+
+    def _end(self, pid: int, how: signal.Signals) -> None:
         os.kill(pid, how)
         if not self._wait_gone(pid, 30):
             os.kill(pid, signal.SIGQUIT)
@@ -157,6 +161,12 @@ class EmbeddedServer:
             self._process.poll()  # a child of ours stays a zombie until somebody asks
         pid = _recorded_pid(self._cluster)
         return pid if pid is not None and _runs_in(pid, self._cluster) else None
+
+    def _reap(self) -> None:
+        """Take leave of the process we started, which has ended or is about to: a killed one dies in steps."""
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_REAP_SECONDS)
 
     def _prepare_directory(self) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)
@@ -193,6 +203,7 @@ class EmbeddedServer:
         unfinished.rename(self._cluster)
 
     def _launch(self) -> None:
+        self._reap()
         self._clear_stale_pid_file()
         settings = {**self._options, "listen_addresses": "", "unix_socket_directories": str(self._socket_dir())}
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
