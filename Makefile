@@ -3,6 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 
+# The tests start hundreds of processes: where the environment forbids Python to keep what it compiled, each would compile
+# everything again, which takes seconds.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 
 .PHONY: help install demo test prove chaos mutants check fuzz docs format bench clean
@@ -15,7 +19,7 @@ install: $(BIN)/.installed ## install everything into .venv, as uv.lock pins it
 $(BIN)/.installed: pyproject.toml uv.lock
 	@test -x $(BIN)/pip || test -x $(BIN)/uv || $(PYTHON) -m venv .venv
 	@command -v uv >/dev/null 2>&1 || test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.9'
-	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --quiet --frozen --inexact --all-extras --python $(BIN)/python
+	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --quiet --frozen --inexact --compile-bytecode --all-extras --python $(BIN)/python
 	@touch $@
 
 demo: install ## start everything, drive traffic through it, show and prove what came of it (KEEP=1 leaves it running)
