@@ -34,11 +34,15 @@ settings.register_profile("long")
 
 
 _LONGEST = (
-    "test_postgres_15.py",
-    "test_chaos.py",
-    "test_howtos.py",
+    "test_commands.py",
     "test_metering_commands.py",
+    "test_postgres_15.py",
+    "test_howtos.py",
     "test_bookkeeping.py",
+    "test_operations.py",
+    "test_separate_processes.py",
+    "test_bench_process.py",
+    "test_chaos.py",
 )
 
 
