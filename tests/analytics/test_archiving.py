@@ -1,5 +1,6 @@
 """Old months go into a proven archive and come back; what was counted stays counted, once."""
 
+import os
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -61,6 +62,21 @@ async def test_months_are_archived_dropped_and_restored_and_sums_stay(lab: Any, 
     assert await rows(lab) == 399
     assert (after.measures, after.unique_users) == (before.measures, before.unique_users)
     assert await archive.due() == []
+
+
+async def test_what_a_crash_left_unfinished_is_removed_by_a_later_run(lab: Any, tmp_path: Path) -> None:
+    archive = made(lab, tmp_path, ahead_days=0)
+    old = [tmp_path / f"usage_event_y2026m01.{ending}" for ending in ("csv.gz.new", "json.new")]
+    young, other = tmp_path / "usage_event_y2026m02.csv.gz.new", tmp_path / "notes.json.new"
+    for path in (*old, young, other):
+        path.write_bytes(b"half")
+    long_ago = (NOW - timedelta(days=2)).timestamp()
+    for path in (*old, other):
+        os.utime(path, (long_ago, long_ago))
+
+    await archive.archive()
+
+    assert sorted(tmp_path.iterdir()) == sorted([young, other])
 
 
 async def test_a_damaged_archive_is_not_loaded(lab: Any, archive: EventArchive, tmp_path: Path) -> None:

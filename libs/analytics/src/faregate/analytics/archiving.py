@@ -66,12 +66,14 @@ class EventArchive:
         return sorted(m for m in months if m.end <= limit and not _is_back(archives.manifest(m), now))
 
     async def archive(self, *, keep_days: int | None = None) -> Sequence[Manifest]:
-        """Archive every month whose time is over and drop it once its archive is proven. Safe to repeat after a crash.
+        """Archive every month whose time is over and drop it once its archive is proven. Safe to repeat after a crash:
+        unfinished files of a day ago and older are removed.
 
         Raises:
             ArchiveError: what is on the disk is not what the database sent; that month was not dropped.
         """
         months = await self.due(keep_days=keep_days)
+        self._archives().clean()
         if months:
             await self._roller.run()
         return [await self._retire(month) for month in months]

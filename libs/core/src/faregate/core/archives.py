@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from io import TextIOWrapper
 from pathlib import Path
@@ -77,6 +77,19 @@ class Archives:
         """Return the manifest of one month, if it was archived."""
         path = self._path(month, "json")
         return _manifest(path) if path.exists() else None
+
+    def clean(self, *, older_than: timedelta = timedelta(days=1)) -> Sequence[Path]:
+        """Remove unfinished files that a crash left; those younger than `older_than` may be another process's work."""
+        limit = (self._clock.now() - older_than).timestamp()
+        unfinished = [
+            path
+            for ending in ("csv.gz.new", "json.new")
+            for path in sorted(self.directory.glob(f"{self._partitions.table}_y????m??.{ending}"))
+        ]
+        old = [path for path in unfinished if path.stat().st_mtime < limit]
+        for path in old:
+            path.unlink(missing_ok=True)
+        return old
 
     async def retire(self, month: Month) -> Manifest:
         """Archive a month and drop it once the archive has been read back and found equal. Safe to repeat.
