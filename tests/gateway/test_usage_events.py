@@ -45,6 +45,33 @@ async def test_one_event_an_array_lines_and_cloud_events(gateway: Gateway) -> No
     assert (metrics["totalRequests"], metrics["totalCredits"], metrics["uniqueUsers"]) == (10, 2, 2)
 
 
+_NAMELESS = {"user_id": "anna", "service": "chat"}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "number"),
+    [
+        (_NAMELESS, "application/json", 1),
+        ([_NAMELESS, {**_NAMELESS, "source": "app"}, {**_NAMELESS, "id": None}], "application/json", 3),
+        (b"\n".join([exact_json.dumps(_NAMELESS)] * 5_003), "application/x-ndjson", 5_003),
+    ],
+)
+async def test_events_without_an_id_count_once_under_one_idempotency_key(
+    gateway: Gateway, body: Any, kind: str, number: int
+) -> None:
+    async def sent(key: str) -> dict[str, Any]:
+        headers = {"content-type": kind, "idempotency-key": key}
+        data: dict[str, Any] = (await gateway.call("POST", "/api/usage-events", body, headers=headers)).data
+        return data
+
+    first, again, other = await sent("one"), await sent("one"), await sent("two")
+
+    assert (first["accepted"], first["duplicates"]) == (number, 0)
+    assert (again["accepted"], again["duplicates"]) == (0, number)
+    assert other["accepted"] == number
+    assert (await gateway.get("/api/analytics/metrics")).data["totalRequests"] == 2 * number
+
+
 async def test_fate_and_corrections(gateway: Gateway) -> None:
     await send(gateway, [event(1, credits=Decimal("0.25")), event(2, status=1)])
 

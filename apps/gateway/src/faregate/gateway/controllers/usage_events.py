@@ -1,5 +1,7 @@
 """`/api/usage-events`: metered facts, what became of them, and their corrections."""
 
+from collections.abc import AsyncIterator, Mapping, Sequence
+from hashlib import sha256
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -20,7 +22,7 @@ from faregate.usage.errors import AlreadyCorrectedError, UnknownEventError
 from faregate.usage.event_bodies import CLOUD_EVENT, CLOUD_EVENTS, NDJSON, events_in_lines, events_of
 from faregate.usage.event_history import EventHistory
 from faregate.usage.events import UsageEvent
-from faregate.usage.recording import UsageRecorder
+from faregate.usage.recording import EventLike, UsageRecorder
 
 __all__ = ["UsageEventsController"]
 
@@ -60,13 +62,15 @@ class UsageEventsController(Controller):
         },
         body_limit_bytes=_BODY_LIMIT_BYTES,
     )
-    async def record_events(self, call: Call, body: RawBody) -> IngestAnswer:  # noqa: ARG002
+    async def record_events(self, call: Call, body: RawBody) -> IngestAnswer:
         """Record one event, an array, lines of JSON or CloudEvents.
 
-        The same `(source, id)` never counts twice; a bad item never sinks its neighbours.
+        The same `(source, id)` never counts twice; a bad item never sinks its neighbours. Events without an id are
+        named by the `Idempotency-Key` and their place in the body: resent under the same key, they are duplicates.
         """
         if body.media_type == NDJSON:
-            return ingest_answer(await self._recorder.record_stream(events_in_lines(body.chunks())))
+            lines = _named_chunks(events_in_lines(body.chunks()), call)
+            return ingest_answer(await self._recorder.record_stream(lines))
         bounded = RawBody(body.request, body.media_type, _JSON_LIMIT_BYTES)
         found = await bounded.json()
         if body.media_type in _FORMS and not isinstance(found, _FORMS[body.media_type][0]):
@@ -74,7 +78,7 @@ class UsageEventsController(Controller):
         items = events_of(found, cloud_events=body.media_type in _FORMS)
         if len(items) > ITEMS_LIMIT:
             raise InvalidError(f"an array of more than {ITEMS_LIMIT} items; send it in parts, or as {NDJSON}")
-        return ingest_answer(await self._recorder.record(items))
+        return ingest_answer(await self._recorder.record(_named(items, _prefix(call))))
 
     @operation("GET", "/api/usage-events/fate", scope=Scope.USAGE_READ, answer=FateAnswer, errors=(UnknownEventError,))
     async def fate(self, call: Call, query: FateQuery) -> FateAnswer:  # noqa: ARG002
@@ -94,3 +98,28 @@ class UsageEventsController(Controller):
         if body.event is None:
             return fate_answer(await self._history.void(body.source, body.id, **told))
         return fate_answer(await self._history.replace(body.source, body.id, body.event, **told))
+
+
+def _prefix(call: Call) -> str | None:
+    """Return how the ids begin that this call gives to events without one; None without an `Idempotency-Key`."""
+    if call.idempotency_key is None:
+        return None
+    key = f"{call.principal.id}\0{call.idempotency_key}"
+    return f"call:{sha256(key.encode()).hexdigest()[:32]}"
+
+
+def _named(items: Sequence[EventLike], prefix: str | None, offset: int = 0) -> Sequence[EventLike]:
+    """Give each event without an id one of its place in the body; the first of `items` stands at `offset`."""
+    if prefix is None:
+        return items
+    return [
+        {**item, "id": f"{prefix}:{place}"} if isinstance(item, Mapping) and item.get("id") is None else item
+        for place, item in enumerate(items, offset)
+    ]
+
+
+async def _named_chunks(chunks: AsyncIterator[Sequence[EventLike]], call: Call) -> AsyncIterator[Sequence[EventLike]]:
+    prefix, offset = _prefix(call), 0
+    async for chunk in chunks:
+        yield _named(chunk, prefix, offset)
+        offset += len(chunk)
