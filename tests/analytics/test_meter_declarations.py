@@ -7,7 +7,10 @@ import pytest
 from analytics.conftest import Lab
 
 from faregate.analytics.filters import Question, TimeRange
+from faregate.analytics.meter_totals import MeterTotal
 from faregate.analytics.patterns import counted_as
+from faregate.analytics.quotas.totals import FactTotals
+from faregate.analytics.quotas.values import UsageQuestion
 from faregate.core.errors import InvalidError, NotFoundError
 from faregate.usage.meters import BUILT_IN, Meter, in_unit_of
 
@@ -39,8 +42,7 @@ async def test_events_may_come_in_other_units(lab: Lab) -> None:
 
 
 async def test_a_custom_meter_is_read_as_it_is_declared(lab: Lab) -> None:
-    catalog, patterns = lab.library.usage.meters(), lab.analytics.patterns()
-    await catalog.declare(Meter("seats", "seat", "max", Decimal(5)))
+    catalog = lab.library.usage.meters()
     seats = [("anna", 3), ("bob", 9), ("anna", 4), ("carl", 100)]
     await lab.recorder.record([
         {"id": user + str(n), "source": "s", "user_id": user, "meter": "seats", "quantity": n,
@@ -49,13 +51,35 @@ async def test_a_custom_meter_is_read_as_it_is_declared(lab: Lab) -> None:
     ])  # fmt: skip
     await lab.library.usage.history().void("s", "carl100")
 
-    values = {
-        how: await patterns.meter_value(EVERYTHING, "seats", how) for how in ("sum", "count", "max", "unique", "latest")
-    }
+    totals, quotas = lab.analytics.meter_totals(), FactTotals(lab.database)
+    asked = UsageQuestion(None, False, "seats", NOW - timedelta(days=1), NOW + timedelta(days=1))
+    values: dict[str, Decimal] = {}
+    limited: dict[str, Decimal] = {}
+    for how in ("sum", "count", "max", "unique", "latest"):
+        await catalog.declare(Meter("seats", "seat", how, Decimal(5)))
+        values[how] = await totals.value(EVERYTHING, "seats")
+        async with lab.database.transaction() as session:
+            (limited[how],) = await quotas.totals(session, [asked])
 
-    assert (await catalog.get("seats")).aggregation == "max"
-    assert values == {"sum": 16, "count": 3, "max": 9, "unique": 2, "latest": 4}
+    assert values == limited == {"sum": 16, "count": 3, "max": 9, "unique": 2, "latest": 4}
     with pytest.raises(NotFoundError):
         await catalog.get("nothing")
     with pytest.raises(InvalidError):
         await catalog.declare(Meter("storage", "TB"))
+
+
+async def test_totals_cost_the_value_as_declared_times_the_price_of_a_unit_exactly(lab: Lab) -> None:
+    await lab.library.usage.meters().declare(Meter("seats", "seat", "max", Decimal("4.99")))
+    await lab.recorder.record([
+        {"user_id": user, "meter": meter, "quantity": quantity}
+        for user, meter, quantity in [
+            ("anna", "seats", 3), ("bob", "seats", 9), ("anna", "bandwidth", Decimal("1.1")),
+            ("bob", "bandwidth", Decimal("2.2")), ("anna", "smiles", 7),
+        ]
+    ])  # fmt: skip
+
+    assert await lab.analytics.meter_totals().totals(EVERYTHING) == [
+        MeterTotal("bandwidth", "GB", "sum", 2, Decimal("3.3"), Decimal("0.09"), Decimal("0.297")),
+        MeterTotal("seats", "seat", "max", 2, Decimal(9), Decimal("4.99"), Decimal("44.91")),
+        MeterTotal("smiles", None, "sum", 1, Decimal(7), None, None),
+    ]

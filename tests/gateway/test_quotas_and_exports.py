@@ -140,3 +140,19 @@ async def test_a_question_that_makes_no_sense_is_422_and_no_file(gateway: Gatewa
 
 async def test_exports_need_the_scope(gateway: Gateway) -> None:
     assert (await gateway.call("GET", "/api/analytics/export", headers={"x-server-api-key": "fg_wrong"})).status == 401
+
+
+async def test_a_meter_is_declared_over_http_and_read_with_its_cost(gateway: Gateway) -> None:
+    declared = await gateway.call(
+        "PUT", "/api/meters/seats", {"unit": "seat", "aggregation": "max", "unit_price_usd": Decimal("4.99")}
+    )
+    for quantity in (3, 9, 4):
+        await gateway.post("/api/usage-events", {"user_id": "ada", "meter": "seats", "quantity": quantity})
+    (read,) = (await gateway.get("/api/analytics/meters")).data
+
+    assert declared.status == 200
+    assert (await gateway.get("/api/meters/seats")).data == declared.data
+    assert {"seats", "storage"} <= {meter["name"] for meter in (await gateway.get("/api/meters")).data}
+    assert (read["meter"], read["value"], read["events"], read["costUsd"]) == ("seats", 9, 3, Decimal("44.91"))
+    assert (await gateway.get("/api/meters/nothing")).status == 404
+    assert (await gateway.call("PUT", "/api/meters/storage", {"unit": "TB"})).status == 422

@@ -1,5 +1,6 @@
 """Usage events in all forms over HTTP, and analytics in the names of the wire contract."""
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -121,6 +122,31 @@ async def test_a_settlement_is_in_the_next_answer(gateway: Gateway) -> None:
 )  # fmt: skip
 async def test_every_question_has_an_answer_also_when_nothing_happened(gateway: Gateway, path: str) -> None:
     assert (await gateway.get(f"/api/analytics/{path}")).status == 200
+
+
+async def test_requests_per_user_by_day_and_by_month(gateway: Gateway) -> None:
+    """Every user of every period, from the sums and from what is not in them yet."""
+    last = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    days = [last - timedelta(days=1), last]
+    counts = {("anna", 0): 3, ("bob", 0): 1, ("anna", 1): 2}
+    await send(gateway, [
+        {"user_id": user, "service": "chat", "time": days[day].isoformat()}
+        for (user, day), count in counts.items() for _ in range(count)
+    ])  # fmt: skip
+    span = f"startDate={days[0].date()}&endDate={(last + timedelta(days=1)).date()}"
+    path = f"/api/analytics/users/periods?{span}"
+    by_day = (await gateway.get(path)).data
+    await gateway.container.analytics.container.roller().run()
+    by_month = (await gateway.get(f"{path}&groupBy=month")).data
+    too_many = await gateway.get("/api/analytics/users/periods?startDate=2020-01-01&endDate=2026-01-01")
+
+    assert [(row["period"][:10], row["userId"], row["totalRequests"]) for row in by_day] == [
+        (days[day].date().isoformat(), user, count) for (user, day), count in counts.items()
+    ]
+    assert by_day == (await gateway.get(path)).data
+    totals = {user: sum(row["totalRequests"] for row in by_month if row["userId"] == user) for user in ("anna", "bob")}
+    assert totals == {"anna": 5, "bob": 1}
+    assert (too_many.status, too_many.error["param"]) == (422, "startDate")
 
 
 async def test_statistics_of_a_meter_are_exact(gateway: Gateway) -> None:

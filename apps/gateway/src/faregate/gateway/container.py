@@ -26,6 +26,7 @@ from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.keys import KeysController
+from faregate.gateway.controllers.meters import MetersController
 from faregate.gateway.controllers.organizations import OrganizationsController
 from faregate.gateway.controllers.plans import PlansController
 from faregate.gateway.controllers.prices import PricesController
@@ -217,11 +218,15 @@ class GatewayContainer(containers.DeclarativeContainer):
         AnalyticsController,
         analytics.container.service,
         analytics.container.patterns,
+        analytics.container.user_periods,
         core.container.clock,
         settings.provided.credit_price_usd,
     )
     quotas_controller: providers.Provider[QuotasController] = providers.Singleton(
         QuotasController, quotas.container.service
+    )
+    meters_controller: providers.Provider[MetersController] = providers.Singleton(
+        MetersController, usage.container.meters, analytics.container.meter_totals, core.container.clock
     )
     exports_controller: providers.Provider[ExportsController] = providers.Singleton(
         ExportsController, analytics.container.exports, core.container.clock
@@ -245,5 +250,6 @@ class GatewayContainer(containers.DeclarativeContainer):
         analytics_controller,
         dead_letters_controller,
         quotas_controller,
+        meters_controller,
         exports_controller,
     )

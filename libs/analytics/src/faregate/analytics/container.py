@@ -7,23 +7,26 @@ from faregate.analytics.cube_repository import CubeRepository
 from faregate.analytics.exports.service import ExportService
 from faregate.analytics.facts import FactReader
 from faregate.analytics.hold_history import HoldHistory
+from faregate.analytics.meter_totals import MeterTotals
 from faregate.analytics.patterns import Patterns
 from faregate.analytics.raw_repository import RawRepository
 from faregate.analytics.rolling import Roller
 from faregate.analytics.rollup_repository import RollupRepository
 from faregate.analytics.service import AnalyticsService
+from faregate.analytics.user_periods import UserPeriods
 from faregate.core.clock import IClock
 from faregate.core.database import Database
 from faregate.core.partitions import Partitions
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
+from faregate.usage.meter_catalog import MeterCatalog
 
 __all__ = ["AnalyticsContainer"]
 
 
 class AnalyticsContainer(containers.DeclarativeContainer):
     """Needs `settings`, `database`, `subjects` and `clock`; exports `service`, `patterns`, `roller`, `hold_history`,
-    `archive` and `exports`.
+    `meter_totals`, `user_periods`, `archive` and `exports`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -52,4 +55,7 @@ class AnalyticsContainer(containers.DeclarativeContainer):
     patterns: providers.Provider[Patterns] = providers.Singleton(
         Patterns, service, raw, database, credit_price_usd=settings.provided.credit_price_usd
     )
+    meters: providers.Provider[MeterCatalog] = providers.Singleton(MeterCatalog, database)
+    meter_totals: providers.Provider[MeterTotals] = providers.Singleton(MeterTotals, service, patterns, meters)
+    user_periods: providers.Provider[UserPeriods] = providers.Singleton(UserPeriods, service)
     hold_history: providers.Provider[HoldHistory] = providers.Singleton(HoldHistory, database, clock)

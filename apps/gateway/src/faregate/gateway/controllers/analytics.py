@@ -6,6 +6,7 @@ from typing import Any
 
 from faregate.analytics.patterns import Patterns, counted_as
 from faregate.analytics.service import AnalyticsService
+from faregate.analytics.user_periods import UserPeriods
 from faregate.core.clock import IClock
 from faregate.core.errors import InvalidError
 from faregate.gateway.auth import Scope
@@ -22,6 +23,7 @@ from faregate.gateway.schemas.analytics import (
     StatsAnswer,
     TopUserAnswer,
     TrendAnswer,
+    UserPeriodAnswer,
 )
 from faregate.gateway.schemas.analytics_query import (
     AnalyticsQuery,
@@ -32,6 +34,7 @@ from faregate.gateway.schemas.analytics_query import (
     SeriesQuery,
     TopUsersQuery,
     TrendsQuery,
+    UserPeriodsQuery,
 )
 
 __all__ = ["AnalyticsController"]
@@ -45,9 +48,15 @@ class AnalyticsController(Controller):
     """Totals, breakdowns, series, rankings and patterns over HTTP."""
 
     def __init__(
-        self, analytics: AnalyticsService, patterns: Patterns, clock: IClock, credit_price_usd: Decimal
+        self,
+        analytics: AnalyticsService,
+        patterns: Patterns,
+        user_periods: UserPeriods,
+        clock: IClock,
+        credit_price_usd: Decimal,
     ) -> None:
         self._analytics = analytics
+        self._user_periods = user_periods
         self._patterns = patterns
         self._clock = clock
         self._credit_price_usd = credit_price_usd
@@ -87,6 +96,15 @@ class AnalyticsController(Controller):
         question = query.question(now=self._clock.now())
         users = await self._analytics.top_users(question, by=query.by, limit=query.limit)
         return Reply([shapes.top_user_answer(user).model_dump() for user in users])
+
+    @operation(
+        "GET", "/api/analytics/users/periods", scope=_READ, answer=list[UserPeriodAnswer], errors=_INVALID, kept=_KEPT
+    )
+    async def user_periods(self, call: Call, query: UserPeriodsQuery) -> Reply:  # noqa: ARG002
+        """Return what each user used in each day, week or month; at most 100 periods at once."""
+        question = query.question(now=self._clock.now())
+        found = await self._user_periods.users(question, query.groupBy, by=query.by, limit=query.limit)
+        return Reply([shapes.user_period_answer(item).model_dump() for item in found])
 
     @operation("GET", "/api/analytics/dashboard", scope=_READ, answer=DashboardAnswer, errors=_INVALID, kept=_KEPT)
     async def dashboard(self, call: Call, query: SeriesQuery) -> DashboardAnswer:  # noqa: ARG002

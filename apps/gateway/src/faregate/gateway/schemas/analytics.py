@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from faregate.analytics.patterns import FeatureReturn, Stats, Trend
+from faregate.analytics.user_periods import UserPeriod
 from faregate.analytics.values import Breakdown, Measures, Metrics, Point, TopUser
 from faregate.gateway.schemas.base import Answer
 
@@ -20,6 +21,7 @@ __all__ = [
     "StatsAnswer",
     "TopUserAnswer",
     "TrendAnswer",
+    "UserPeriodAnswer",
     "metrics_answer",
     "model_answer",
     "part_answer",
@@ -29,6 +31,7 @@ __all__ = [
     "stats_answer",
     "top_user_answer",
     "trend_answer",
+    "user_period_answer",
 ]
 
 
@@ -97,6 +100,12 @@ class TopUserAnswer(Answer):
     totalTokens: int  # noqa: N815
     totalCredits: Decimal  # noqa: N815
     lastActivity: datetime  # noqa: N815
+
+
+class UserPeriodAnswer(TopUserAnswer):
+    """What one user used in one period."""
+
+    period: datetime
 
 
 class FreshnessAnswer(Answer):
@@ -221,6 +230,11 @@ def point_answer(point: Point) -> PointAnswer:
         uniqueUsers=point.unique_users,
         errors=sums.errors,
     )
+
+
+def user_period_answer(found: UserPeriod) -> UserPeriodAnswer:
+    """Return what one user used in one period."""
+    return UserPeriodAnswer(period=found.period, **top_user_answer(found.user).model_dump())
 
 
 def top_user_answer(user: TopUser) -> TopUserAnswer:

@@ -18,6 +18,7 @@ __all__ = [
     "SeriesQuery",
     "TopUsersQuery",
     "TrendsQuery",
+    "UserPeriodsQuery",
 ]
 
 Amount = Literal["requests", "credits", "tokens", "cost", "quantity"]
@@ -75,6 +76,14 @@ class TopUsersQuery(AnalyticsQuery):
 
     limit: Annotated[int, Field(ge=1, le=100)] = 10
     by: Literal["credits", "requests", "tokens", "cost"] = "credits"
+
+
+class UserPeriodsQuery(TopUsersQuery):
+    """In which periods, and how many users in each, the ones with the most of what."""
+
+    groupBy: Literal["day", "week", "month"] = "day"  # noqa: N815
+    limit: Annotated[int, Field(ge=1, le=100)] = 100
+    by: Literal["credits", "requests", "tokens", "cost"] = "requests"
 
 
 class MeterQuery(AnalyticsQuery):

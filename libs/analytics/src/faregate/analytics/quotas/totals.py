@@ -18,12 +18,17 @@ BUILT_IN_MEASURES = {
 }
 """What every use is measured in, meters aside; as SQL over `usage_event e`."""
 
-_METER = """
-case coalesce((select m.aggregation from faregate.usage_meter m where m.name = ask.meter), 'sum')
-  when 'count' then sum(e.sign)
-  when 'max' then max(e.quantity) filter (where e.sign > 0 and not exists (
+_STANDING = """e.sign > 0 and e.quantity is not null and not exists (
     select from faregate.usage_correction c where c.event_key = e.event_key and c.version = e.version
-  ))
+  )"""
+
+_METER = f"""
+case coalesce(m.aggregation, 'sum')
+  when 'count' then sum(e.sign)
+  when 'max' then max(e.quantity) filter (where m.aggregation = 'max' and {_STANDING})
+  when 'unique' then count(distinct e.subject_id) filter (where m.aggregation = 'unique' and {_STANDING})
+  when 'latest' then
+    (array_agg(e.quantity order by e.time desc) filter (where m.aggregation = 'latest' and {_STANDING}))[1]
   else sum(e.quantity)
 end
 """
@@ -40,6 +45,7 @@ from unnest(
   cast(:numbers as int[]), cast(:subject_ids as bigint[]), cast(:meters as text[]), cast(:starts as timestamptz[]),
   cast(:ends as timestamptz[])
 ) as ask (number, subject_id, meter, start_at, end_at)
+left join faregate.usage_meter m on m.name = ask.meter
 cross join lateral (
   select {measure} as total from faregate.usage_event e
   where {owner} and e.time >= ask.start_at and e.time < ask.end_at {meter}

@@ -1,0 +1,60 @@
+"""`/api/meters`: what is metered and how it is read; `/api/analytics/meters`: what each meter read and costs."""
+
+from faregate.analytics.meter_totals import MeterTotals
+from faregate.core.clock import IClock
+from faregate.core.errors import InvalidError, NotFoundError
+from faregate.gateway.auth import Scope
+from faregate.gateway.operation import Call, Controller, Reply, operation
+from faregate.gateway.schemas.analytics_query import AnalyticsQuery
+from faregate.gateway.schemas.meters import (
+    MeterAnswer,
+    MeterBody,
+    MeterName,
+    MeterTotalAnswer,
+    meter_answer,
+    meter_total_answer,
+)
+from faregate.usage.meter_catalog import MeterCatalog
+
+__all__ = ["MetersController"]
+
+
+class MetersController(Controller):
+    """Declare meters, and read them all."""
+
+    def __init__(self, meters: MeterCatalog, totals: MeterTotals, clock: IClock) -> None:
+        self._meters = meters
+        self._totals = totals
+        self._clock = clock
+
+    @operation("GET", "/api/meters", scope=Scope.USAGE_READ, answer=list[MeterAnswer])
+    async def list_meters(self, call: Call) -> Reply:  # noqa: ARG002
+        """List the meters, built in and declared, by name."""
+        meters = await self._meters.all()
+        return Reply([meter_answer(meters[name]).model_dump() for name in sorted(meters)])
+
+    @operation("GET", "/api/meters/{name:path}", scope=Scope.USAGE_READ, answer=MeterAnswer, errors=(NotFoundError,))
+    async def get_meter(self, call: Call, name: MeterName) -> MeterAnswer:  # noqa: ARG002
+        """Return one meter."""
+        return meter_answer(await self._meters.get(name))
+
+    @operation("PUT", "/api/meters/{name:path}", scope=Scope.QUOTAS_WRITE, answer=MeterAnswer, errors=(InvalidError,))
+    async def put_meter(self, call: Call, name: MeterName, body: MeterBody) -> MeterAnswer:  # noqa: ARG002
+        """Declare a meter, or change one: its unit, how it is read, and what a unit costs.
+
+        What was recorded before is read by the new declaration. A built-in meter keeps its unit.
+        """
+        await self._meters.declare(body.meter(name))
+        return meter_answer(await self._meters.get(name))
+
+    @operation(
+        "GET",
+        "/api/analytics/meters",
+        scope=Scope.ANALYTICS_READ,
+        answer=list[MeterTotalAnswer],
+        errors=(InvalidError,),
+    )
+    async def meter_totals(self, call: Call, query: AnalyticsQuery) -> Reply:  # noqa: ARG002
+        """Return what each meter read, as it is declared, and what that costs at the price of its unit."""
+        totals = await self._totals.totals(query.question(now=self._clock.now()))
+        return Reply([meter_total_answer(total).model_dump() for total in totals])

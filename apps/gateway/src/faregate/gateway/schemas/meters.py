@@ -1,0 +1,88 @@
+"""Bodies and answers of `/api/meters` and `/api/analytics/meters`."""
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from faregate.analytics.meter_totals import MeterTotal
+from faregate.core.fields import Body, Text
+from faregate.core.free_fields import name_checked
+from faregate.gateway.schemas.base import Answer
+from faregate.usage.meters import Aggregation, Meter
+
+__all__ = ["MeterAnswer", "MeterBody", "MeterName", "MeterTotalAnswer", "meter_answer", "meter_total_answer"]
+
+MeterName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9._:/@ -]{1,100}$", examples=["seats"]), AfterValidator(name_checked)
+]
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("must be a number")  # noqa: TRY004  pydantic reports ValueError
+    return Decimal(value)
+
+
+_Price = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, lt=10**9, decimal_places=12, examples=[5])]
+
+
+class MeterBody(Body):
+    """`PUT /api/meters/{name}`: what the meter counts and costs."""
+
+    unit: Annotated[Text, Field(min_length=1, max_length=50, examples=["seat"])]
+    aggregation: Aggregation = "sum"
+    unit_price_usd: _Price | None = None
+    description: Annotated[Text, Field(max_length=500)] = ""
+
+    def meter(self, name: str) -> Meter:
+        """Return what is declared."""
+        return Meter(name, self.unit, self.aggregation, self.unit_price_usd, description=self.description)
+
+
+class MeterAnswer(Answer):
+    """One meter; `units` are what events may come in beside its own `unit`."""
+
+    name: str
+    unit: str
+    aggregation: Aggregation
+    unit_price_usd: Decimal | None
+    units: list[str]
+    description: str
+
+
+class MeterTotalAnswer(Answer):
+    """What one meter read and costs; without a declaration there is no unit, and without a price no cost."""
+
+    meter: str
+    unit: str | None
+    aggregation: Aggregation
+    events: int
+    value: Decimal
+    unitPriceUsd: Decimal | None  # noqa: N815
+    costUsd: Decimal | None  # noqa: N815
+
+
+def meter_answer(meter: Meter) -> MeterAnswer:
+    """Return one meter."""
+    return MeterAnswer(
+        name=meter.name,
+        unit=meter.unit,
+        aggregation=meter.aggregation,
+        unit_price_usd=meter.unit_price_usd,
+        units=list(meter.factors),
+        description=meter.description,
+    )
+
+
+def meter_total_answer(total: MeterTotal) -> MeterTotalAnswer:
+    """Return what one meter read and costs."""
+    return MeterTotalAnswer(
+        meter=total.meter,
+        unit=total.unit,
+        aggregation=total.aggregation,
+        events=total.events,
+        value=total.value,
+        unitPriceUsd=total.unit_price_usd,
+        costUsd=total.cost_usd,
+    )
