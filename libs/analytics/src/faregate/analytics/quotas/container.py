@@ -29,9 +29,7 @@ def thresholds_of(settings: Settings) -> Thresholds:
             settings.alert_warning_percent, settings.alert_critical_percent, settings.alert_exceeded_percent
         )
     except InvalidError as error:
-        raise ConfigurationError(
-            "FAREGATE_ALERT_WARNING_PERCENT, _CRITICAL_PERCENT and _EXCEEDED_PERCENT: " + error.detail
-        ) from error
+        raise ConfigurationError("FAREGATE_USAGE_ALERT_WARNING, _CRITICAL and _EXCEEDED: " + error.detail) from error
 
 
 def names_of(channels: Sequence[IAlertChannel]) -> Sequence[str]:
