@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -77,6 +78,45 @@ async def test_a_quota_is_set_checked_told_on_stderr_and_listed(desk: Desk, tmp_
         "critical": "passed over",
         "warning": "passed over",
     }
+
+
+async def test_a_meter_is_declared_listed_and_costs_what_it_was_declared_to(desk: Desk) -> None:
+    declared = await desk.type("usage", "meters", "declare", "seats", "seat", "--aggregation", "max", "--price", "4.99")
+    for quantity in ("9", "4"):
+        await desk.type("usage", "record", "seats", quantity, "--user", "ada")
+    listed = list(csv.DictReader(io.StringIO((await desk.type("usage", "meters", "list", "-o", "csv")).out)))
+    totals = list(csv.DictReader(io.StringIO((await desk.type("usage", "totals", "-o", "csv")).out)))
+
+    assert declared.code == 0, declared.err
+    assert {"name": "seats", "unit": "seat", "aggregation": "max"}.items() <= next(
+        meter for meter in listed if meter["name"] == "seats"
+    ).items()
+    assert [(t["meter"], t["value"], t["cost (USD)"]) for t in totals] == [("seats", "9", "44.91")]
+
+
+async def test_a_removed_quota_is_gone(desk: Desk) -> None:
+    await desk.type("quotas", "set", "ada", "api", "10")
+    (quota,) = exact_json.loads((await desk.type("quotas", "status", "-o", "json")).out.encode())
+    removed = await desk.type("quotas", "remove", quota["id"])
+    again = await desk.type("quotas", "remove", quota["id"])
+
+    assert (removed.code, again.code) == (0, 1)
+    assert exact_json.loads((await desk.type("quotas", "status", "-o", "json")).out.encode()) == []
+
+
+async def test_a_month_is_archived_and_restored(desk: Desk, tmp_path: Path) -> None:
+    place = {"FAREGATE_USAGE_ARCHIVE_DIR": str(tmp_path), "FAREGATE_LATE_EVENT_DAYS": "400"}
+    at = (datetime.now(UTC) - timedelta(days=120)).isoformat()
+    event = {"user_id": "ada", "meter": "api", "quantity": 4, "time": at}
+    lines = tmp_path / "events.ndjson"
+    lines.write_bytes(exact_json.dumps(event))
+    recorded = await desk.type("usage", "record", "--file", str(lines), **place)
+    archived = await desk.type("usage", "archive", "-o", "json", FAREGATE_USAGE_ARCHIVE_DIR=str(tmp_path))
+    (manifest,) = [month for month in exact_json.loads(archived.out.encode()) if month["rows"]]
+    restored = await desk.type("usage", "restore", manifest["month"], FAREGATE_USAGE_ARCHIVE_DIR=str(tmp_path))
+
+    assert recorded.code == 0, recorded.err
+    assert f"{manifest['month']}: 1 events are back" in restored.out
 
 
 async def test_archiving_needs_a_place(desk: Desk) -> None:

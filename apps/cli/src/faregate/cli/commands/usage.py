@@ -15,6 +15,7 @@ from faregate.analytics.calendar import Unit
 from faregate.analytics.exports.formats import Format
 from faregate.analytics.exports.service import Export
 from faregate.analytics.patterns import amount_of, counted_as
+from faregate.cli.commands.meters import meters
 from faregate.cli.library import with_library
 from faregate.cli.output import console, errors, print_json, print_table
 from faregate.cli.plots import bar, sparkline
@@ -27,6 +28,7 @@ from faregate.worker.container import WorkerContainer
 __all__ = ["usage"]
 
 usage = App(name="usage", help="Record what was used, ask about it, export and archive it.")
+usage.command(meters)
 
 _ABOUT = About()
 _BATCH_LINES = 10_000
@@ -102,6 +104,15 @@ def peaks(
     most = max((total for _, total, _ in found), default=Decimal(0))
     rows = [(f"{at:%Y-%m-%d %H:%M}", total, events, bar(total, most)) for at, total, events in found]
     print_table(f"Peaks of {meter} by {by} (UTC)", ["from", "total", "events", ""], rows)
+
+
+@usage.command
+def totals(*, about: About = _ABOUT, output: Shape = "table") -> None:
+    """What each meter read, as it is declared, and what that costs at the price of its unit."""
+    found = with_library(lambda lib: lib.analytics.container.meter_totals().totals(about.question()))
+    columns = ["meter", "value", "unit", "read as", "events", "unit price (USD)", "cost (USD)"]
+    rows = [(t.meter, t.value, t.unit, t.aggregation, t.events, t.unit_price_usd, t.cost_usd) for t in found]
+    tell(output, "Usage by meter", columns, rows)
 
 
 @usage.command

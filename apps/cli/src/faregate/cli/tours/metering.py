@@ -16,6 +16,7 @@ from faregate.analytics.quotas.levels import Level
 from faregate.analytics.quotas.periods import Period
 from faregate.analytics.quotas.values import AlertFilter, QuotaSpec
 from faregate.core.clock import FixedClock
+from faregate.usage.meters import Meter
 from faregate.worker.container import WorkerContainer
 
 __all__ = ["SCENARIOS", "Scenario", "Stage"]
@@ -167,18 +168,24 @@ async def api_monitoring(stage: Stage) -> Facts:
 
 
 async def storage_billing(stage: Stage) -> Facts:
-    """Gigabyte-hours of three customers become gigabyte-months, and an amount."""
+    """A meter is declared with its price; gigabyte-hours of three customers become gigabyte-months, and an amount."""
+    meter = Meter("kept", "GB-month", unit_price_usd=_STORAGE_PRICE_USD, description="data kept, by size and time")
+    await stage.lib.usage.container.meters().declare(meter)
     events = [
-        {"user_id": customer, "meter": "gb_hours", "quantity": gigabytes, "time": stage.now - timedelta(hours=hour)}
-        for customer, gigabytes in (("north", 73), ("south", Decimal("7.3")), ("west", 0))
+        {
+            "user_id": customer,
+            "meter": "kept",
+            "quantity": gigabytes / _HOURS_PER_MONTH,
+            "time": stage.now - timedelta(hours=hour),
+        }
+        for customer, gigabytes in (("north", Decimal(73)), ("south", Decimal("7.3")), ("west", Decimal(0)))
         for hour in range(20)
     ]
     await stage.record(events)
-    patterns, bills = stage.lib.analytics.container.patterns(), dict[str, Any]()
+    totals, bills = stage.lib.analytics.container.meter_totals(), dict[str, Any]()
     for customer in ("north", "south", "west"):
-        question, _ = counted_as("gb_hours", stage.last_days(3, user_id=customer))
-        used = (await patterns.stats(question)).total
-        bills[customer] = (used / _HOURS_PER_MONTH * _STORAGE_PRICE_USD).quantize(Decimal("0.000001"))
+        found = {total.meter: total for total in await totals.totals(stage.last_days(3, user_id=customer))}
+        bills[customer] = found["kept"].cost_usd
     return {"usd": bills}
 
 

@@ -1,0 +1,49 @@
+"""`faregate usage meters`: what is metered, how it is read, and what a unit costs."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from faregate.cli.library import with_library
+from faregate.cli.output import console
+from faregate.cli.questions import Shape, tell
+from faregate.core.errors import InvalidError
+from faregate.usage.meters import Aggregation, Meter
+
+__all__ = ["meters"]
+
+meters = App(name="meters", help="Declare meters, and list them.")
+
+
+@meters.command(name="list")
+def list_meters(*, output: Shape = "table") -> None:
+    """List the meters, built in and declared."""
+    found = with_library(lambda lib: lib.usage.container.meters().all())
+    rows = [
+        (meter.name, meter.unit, meter.aggregation, meter.unit_price_usd, meter.description)
+        for _, meter in sorted(found.items())
+    ]
+    tell(output, "Meters", ["name", "unit", "aggregation", "unit price (USD)", "description"], rows)
+
+
+@meters.command
+def declare(
+    name: str,
+    unit: Annotated[str, Parameter(help="What one of it is, such as seat or GB.")],
+    *,
+    aggregation: Annotated[Aggregation, Parameter(help="How quantities make the meter's value.")] = "sum",
+    price: Annotated[str | None, Parameter(help="What one unit costs in USD.")] = None,
+    description: str = "",
+) -> None:
+    """Declare a meter, or change one; what was recorded before is read by the new declaration."""
+    meter = Meter(name, unit, aggregation, _price(price), description=description)
+    with_library(lambda lib: lib.usage.container.meters().declare(meter))
+    console.print(f"{name}: {aggregation} of {unit}" + (f", {price} USD each" if price else ""))
+
+
+def _price(text: str | None) -> Decimal | None:
+    try:
+        return None if text is None else Decimal(text)
+    except InvalidOperation:
+        raise InvalidError(f"price {text!r} is no number", param="price") from None
