@@ -1,13 +1,15 @@
 """Usage events by queue: counted once, whatever is delivered again."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 from faregate.core import exact_json
-from faregate.core.interfaces import Ack, DeadLetter, Delivery
+from faregate.core.interfaces import Ack, DeadLetter, DeadMessage, Delivery, OutgoingMessage
 from faregate.core.queues import USAGE_EVENTS_QUEUE
 from faregate.core.settings import Settings, load_settings
 from faregate.worker.container import WorkerContainer
+from support.apps import open_gateway, running_worker, settings_for
 
 
 def delivery(body: Any, message_id: str | None = "m1", *, redelivered: bool = False) -> Delivery:
@@ -44,3 +46,30 @@ async def test_messages_count_once_and_bad_items_go_on_alone(database_url: str) 
     assert [type(decision) for _, decision in again] == [Ack, Ack, DeadLetter]
     assert counted[0].n == 4
     assert backlog.depth == 1, "the bad item of the array stands alone now"
+
+
+async def test_what_is_published_is_counted_by_a_worker_once(database_url: str) -> None:
+    await _counted_by_a_worker(settings_for(database_url))
+
+
+async def test_what_is_published_to_rabbitmq_is_counted_by_a_worker_once(database_url: str, broker_url: str) -> None:
+    await _counted_by_a_worker(settings_for(database_url, broker_url=broker_url))
+
+
+async def _counted_by_a_worker(settings: Settings) -> None:
+    """Publish one event, an array that repeats it, and a message that is no event; the worker's consumer does the rest."""
+    named = {"user_id": "anna", "service": "chat", "id": "e1", "source": "test"}
+    bodies: list[Any] = [named, [named, {"user_id": "bob", "service": "chat"}], {"user_id": "anna"}]
+    async with open_gateway(settings) as gateway:
+        transport = gateway.container.core.container.transport()
+        await transport.publish(USAGE_EVENTS_QUEUE, [OutgoingMessage(exact_json.dumps(body)) for body in bodies])
+        letters: list[DeadMessage] = []
+        metrics: dict[str, Any] = {}
+        async with running_worker(settings), asyncio.timeout(30):
+            while not letters or metrics["totalRequests"] < 2:
+                await asyncio.sleep(0.1)
+                letters = [letter async for letter in transport.dead_letters()]
+                metrics = (await gateway.get("/api/analytics/metrics")).data
+
+    assert (metrics["totalRequests"], metrics["uniqueUsers"]) == (2, 2)
+    assert [letter.queue for letter in letters] == [USAGE_EVENTS_QUEUE]
