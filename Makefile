@@ -28,8 +28,9 @@ demo: install ## start everything, drive traffic through it, show and prove what
 test: install ## run all tests on real engines
 	@$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-prove: install ## the long form of the ledger's state machines (about half an hour), and of contention
+prove: install ## the long form of the ledger's state machines (about half an hour), of the analytics' interleavings, and of contention
 	@$(BIN)/pytest -q -s tests/credit/test_state_machine.py --hypothesis-profile=long
+	@$(BIN)/pytest -q tests/analytics/test_interleavings.py --hypothesis-profile=long
 	@$(BIN)/faregate bench contention
 
 chaos: install ## settle while everything dies (two minutes; ARGS='--form full' for 1,000 crashes)

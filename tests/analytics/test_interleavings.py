@@ -217,10 +217,14 @@ async def check(lab: Lab, questions: list[Question]) -> None:
                 assert one is None or other is None or abs(one - other) <= Decimal(other) / 100 + Decimal("0.001")
 
 
+_LONG = settings.get_current_profile_name() == "long"
+
+
 @settings(
-    max_examples=8,
+    max_examples=60 if _LONG else 8,
     deadline=None,
-    derandomize=True,
+    derandomize=not _LONG,
+    print_blob=True,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
