@@ -111,7 +111,9 @@ async def test_a_month_is_archived_and_restored(desk: Desk, tmp_path: Path) -> N
     lines = tmp_path / "events.ndjson"
     lines.write_bytes(exact_json.dumps(event))
     recorded = await desk.type("usage", "record", "--file", str(lines), **place)
-    archived = await desk.type("usage", "archive", "-o", "json", FAREGATE_USAGE_ARCHIVE_DIR=str(tmp_path))
+    archived = await desk.type(
+        "usage", "archive", "--keep-days", "40", "-o", "json", FAREGATE_USAGE_ARCHIVE_DIR=str(tmp_path)
+    )
     (manifest,) = [month for month in exact_json.loads(archived.out.encode()) if month["rows"]]
     restored = await desk.type("usage", "restore", manifest["month"], FAREGATE_USAGE_ARCHIVE_DIR=str(tmp_path))
 
