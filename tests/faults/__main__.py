@@ -35,7 +35,7 @@ FORMS: dict[str, dict[str, Any]] = {
         "calm_workers": 1,
         "chunk_size": 2500,
         "batch_size": 25,
-        "fault_seconds": 2100,
+        "fault_seconds": 3600,
     },
 }
 
