@@ -16,6 +16,7 @@ from faregate.credit.chain import GENESIS, link
 from faregate.credit.limits import LimitState, Period
 
 __all__ = [
+    "NO_FLAGS",
     "Book",
     "ChargeState",
     "ChargeStatus",
@@ -70,6 +71,9 @@ class Flag(IntFlag):
     def words(self) -> list[str]:
         """The flags as the wire names them, in a fixed order."""
         return [str(flag.name).lower() for flag in Flag if flag in self]
+
+
+NO_FLAGS = Flag(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +198,7 @@ class ChargeState:
     consumed: int = 0
     charged: int = 0
     shortfall: int = 0
-    flags: Flag = Flag(0)
+    flags: Flag = NO_FLAGS
     first_seq: int | None = None
     balance_after: int | None = None
     free_after: int | None = None

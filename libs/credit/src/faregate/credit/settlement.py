@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faregate.credit.accounts import Account, TransferKind
-from faregate.credit.book import Book, ChargeState, ChargeStatus, Flag, Note, WalletState
+from faregate.credit.book import NO_FLAGS, Book, ChargeState, ChargeStatus, Flag, Note, WalletState
 from faregate.credit.burn_down import burn
 from faregate.credit.errors import InsufficientCreditsError, UsageKeyConflictError
 from faregate.credit.holds import require_active
@@ -46,7 +46,7 @@ class Posting:
     consumed: int
     chargeable: int
     meaning_hash: bytes
-    flags: Flag = Flag(0)
+    flags: Flag = NO_FLAGS
     started_wallet_id: int | None = None
     opening: ChargeOpening | None = None
     in_full: bool = False
@@ -82,7 +82,7 @@ def settle(book: Book, posting: Posting) -> tuple[ChargeState, bool]:
         charge = _unstarted(book, posting)
     if posting.in_full:
         _require_cover(book, charge, posting.chargeable)
-    flags = posting.flags | _flags(charge, posting)
+    flags = _flags(charge, posting)
     if charge.status is ChargeStatus.OPEN:
         book.release(charge, ChargeStatus.SETTLED, at=book.now)
     wallet = book.wallets[charge.wallet_id]
@@ -159,7 +159,9 @@ def _unstarted(book: Book, posting: Posting) -> ChargeState:
 
 
 def _flags(charge: ChargeState, posting: Posting) -> Flag:
-    flags = charge.flags & Flag.NO_HOLD
+    flags = posting.flags
+    if charge.flags:
+        flags |= charge.flags & Flag.NO_HOLD
     if charge.status in {ChargeStatus.VOIDED, ChargeStatus.EXPIRED}:
         flags |= Flag.LATE
     if charge.status is ChargeStatus.OPEN and posting.chargeable > charge.hold:
@@ -176,7 +178,7 @@ def _close(charge: ChargeState, posting: Posting, *, charged: int, shortfall: in
     charge.consumed = posting.consumed
     charge.charged = charged
     charge.shortfall = shortfall
-    charge.flags = flags | (Flag.SHORTFALL if shortfall else Flag(0))
+    charge.flags = flags | Flag.SHORTFALL if shortfall else flags
     charge.balance_after = wallet.balance
     charge.free_after = wallet.free
     charge.duration_ms = posting.duration_ms

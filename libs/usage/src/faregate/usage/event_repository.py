@@ -94,7 +94,7 @@ class EventRepository:
         driver = await self._database.driver(session)
         await driver.execute("savepoint claims")
         try:
-            await self._copy(driver, "usage_event_key", _CLAIM_COLUMNS, claims)
+            await self._database.copy(session, "usage_event_key", _CLAIM_COLUMNS, claims)
         except asyncpg.UniqueViolationError:
             await driver.execute("rollback to savepoint claims")
             return False
@@ -110,7 +110,7 @@ class EventRepository:
 
     async def add(self, session: AsyncSession, rows: Iterable[tuple[Any, ...]]) -> None:
         """Append rows (in the order of `COLUMNS`) by COPY."""
-        await self._copy(await self._database.driver(session), "usage_event", COLUMNS, rows)
+        await self._database.copy(session, "usage_event", COLUMNS, rows)
 
     async def reject(self, session: AsyncSession, reasons: Mapping[UUID, str]) -> None:
         """Remember why these were not accepted."""
@@ -148,8 +148,3 @@ class EventRepository:
         """Forget claims and rejections that arrived before a moment."""
         await self._database.rows(session, _FORGET_KEYS, before=before)
         await self._database.rows(session, _FORGET_REJECTIONS, before=before)
-
-    async def _copy(self, driver: Any, table: str, columns: Sequence[str], records: Iterable[tuple[Any, ...]]) -> None:
-        await driver.copy_records_to_table(
-            table, schema_name=self._database.sql.schema, columns=columns, records=records
-        )

@@ -15,7 +15,7 @@ from faregate.core.errors import EngineUnavailableError, FaregateError, InvalidE
 from faregate.core.failpoints import failpoint
 from faregate.core.ids import check_external_id, check_user_id, new_uuid7, organization_owner_id
 from faregate.core.subjects import Subjects
-from faregate.credit.errors import HoldMismatchError
+from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError
 from faregate.credit.service import CreditService, Held
 from faregate.credit.values import Charge, CreditTransaction, charge_view
 from faregate.usage.features import Catalog, FeatureCatalog
@@ -285,9 +285,10 @@ class UsageService:
         return (await self._repository.usages_of(session, [request.usage_key]))[0]
 
     async def _check_user(self, session: AsyncSession, usage_key: str, user_id: str) -> None:
-        charge = await self._credit.get_charge(session, usage_key)
-        subject = (await self._credit.find_owners(session, [user_id])).get(user_id)
-        if subject is None or subject.subject_id != charge.subject_id:
+        started = (await self._credit.find_started(session, [usage_key])).get(usage_key)
+        if started is None:
+            raise UnknownUsageKeyError(usage_key)
+        if started.user_id != user_id:
             raise HoldMismatchError(usage_key, "user_id")
 
 
