@@ -74,7 +74,7 @@ class Engines:
 
     async def kill_broker(self) -> None:
         await asyncio.to_thread(self.broker.kill)
-        await asyncio.to_thread(self.broker.start, 300)  # a busy machine needs its time
+        await asyncio.to_thread(self.broker.start)
 
     async def hold_wallets(self, seconds: float) -> None:
         """Be the stranger who keeps rows locked."""
