@@ -23,7 +23,7 @@ from faregate.usage.service import UsageService
 from faregate.usage.values import Feature, FeatureRef
 from faregate.worker.container import WorkerContainer
 
-__all__ = ["FEATURE", "KEY", "MODEL", "Ground", "machine", "private_ground", "user"]
+__all__ = ["FEATURE", "KEY", "MODEL", "Ground", "broker_versions", "machine", "private_ground", "user"]
 
 FEATURE = FeatureRef(value="bench")
 MODEL = "gpt-4o-mini"
@@ -60,9 +60,10 @@ class Ground:
             "FAREGATE_RATE_LIMIT_KEY": "0",
         }
 
-    def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
+    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[bytes]":
         """Start `faregate …` on this ground."""
-        return subprocess.Popen([sys.executable, "-m", "faregate.cli", *arguments], env=dict(self.environment))
+        command = [sys.executable, "-m", "faregate.cli", *arguments]
+        return subprocess.Popen(command, env={**self.environment, **environment})
 
 
 @asynccontextmanager
@@ -127,6 +128,20 @@ def machine(ground: Ground) -> Mapping[str, str]:
         "faregate": version("faregate"),
         "fsync": _fsync(ground),
     }
+
+
+async def broker_versions(ground: Ground) -> Mapping[str, str]:
+    """Return the versions of RabbitMQ and of its client; nothing if the queue is PostgreSQL's."""
+    if ground.settings.broker_url is None:
+        return {}
+    import aiormq
+
+    connection = await aiormq.connect(ground.settings.broker_url)
+    try:
+        told = connection.server_properties["version"]
+    finally:
+        await connection.close()
+    return {"rabbitmq": told.decode() if isinstance(told, bytes) else str(told), "aiormq": version("aiormq")}
 
 
 def _fsync(ground: Ground) -> str:
