@@ -15,8 +15,8 @@ from faregate.core.heartbeats import Heartbeats
 from faregate.core.message_table import PostgresTransport
 from faregate.core.subjects import Subjects
 from faregate.credit.accounting import AccountingService
-from faregate.credit.accounts import GrantSource
-from faregate.credit.book import Book, ChargeState, GrantState, WalletState
+from faregate.credit.accounts import GrantSource, TransferKind
+from faregate.credit.book import Book, ChargeState, GrantSlice, GrantState, Transfer, WalletState, WalletStatus
 from faregate.credit.correcting import CorrectionService
 from faregate.credit.granting import GrantSpec, add_grant, void_grant
 from faregate.credit.holds import HoldRequest, extend_hold, open_hold, void_hold
@@ -115,8 +115,14 @@ class Ledger(ABC):
     @abstractmethod
     async def set_limit(self, credits: Amount) -> None: ...
     @abstractmethod
+    async def set_status(self, status: WalletStatus) -> None: ...
+    @abstractmethod
     async def state(self) -> tuple[WalletState, list[GrantState]]:
         """Return the wallet as of now, and all its grants."""
+
+    @abstractmethod
+    async def moved(self) -> list[Transfer]:
+        """Return all transfers of the wallet as of now, in order."""
 
     async def balance(self) -> Decimal:
         return to_credits((await self.state())[0].balance).normalize()
@@ -136,7 +142,8 @@ class PureLedger(Ledger):
         super().__init__()
         self.wallet = WalletState(1, all_grants=True)
         self.charges: dict[str, ChargeState] = {}
-        self.transfers: list[Any] = []
+        self.transfers: list[Transfer] = []
+        self.slices: list[GrantSlice] = []
 
     async def add(self, spec: GrantSpec) -> None:
         self._decide(lambda book: add_grant(book, self.wallet, spec))
@@ -164,14 +171,34 @@ class PureLedger(Ledger):
 
     async def void_grant(self, name: str) -> None:
         grant = next(grant for grant in self.wallet.grants.values() if grant.key == name)
-        self._decide(lambda book: void_grant(book, self.wallet, grant, actor="test", reason="test"))
+        filled_by = max(
+            (
+                part.seq
+                for part in self.slices
+                if part.grant_id == grant.grant_id and self.transfers[part.seq - 1].kind is TransferKind.GRANT
+            ),
+            default=None,
+        )
+        self._decide(
+            lambda book: void_grant(book, self.wallet, grant, actor="test", reason="test", filled_by=filled_by)
+        )
 
     async def set_limit(self, credits: Amount) -> None:
         self.wallet.credit_limit = micros(credits)
 
+    async def set_status(self, status: WalletStatus) -> None:
+        def change(_: Book) -> None:
+            self.wallet.status = status
+
+        self._decide(change)
+
     async def state(self) -> tuple[WalletState, list[GrantState]]:
         self._decide(lambda _: None)
         return self.wallet, list(self.wallet.grants.values())
+
+    async def moved(self) -> list[Transfer]:
+        await self.state()
+        return self.transfers
 
     def _decide(self, decide: Callable[[Book], T]) -> T:
         book = Book(self.clock.now(), [self.wallet])
@@ -182,6 +209,7 @@ class PureLedger(Ledger):
             return decide(book)
         finally:
             self.transfers += book.transfers
+            self.slices += book.slices
             check_invariants(self.wallet, self.charges.values())
 
 
@@ -237,6 +265,12 @@ class DatabaseLedger(Ledger):
 
         await self.database.run(lambda session: self.service.change_wallet(session, self.OWNER, change))
 
+    async def set_status(self, status: WalletStatus) -> None:
+        def change(wallet: WalletState) -> None:
+            wallet.status = status
+
+        await self.database.run(lambda session: self.service.change_wallet(session, self.OWNER, change))
+
     async def state(self) -> tuple[WalletState, list[GrantState]]:
         wallet_id = await self._wallet_id()
         await self.database.run(lambda session: self.service.wallet(session, self.OWNER))
@@ -244,6 +278,12 @@ class DatabaseLedger(Ledger):
             book = await self.repository.read(session, [wallet_id], now=self.clock.now())
             grants = await self.repository.grants(session, wallet_id, live=False)
         return book.wallets[wallet_id], grants
+
+    async def moved(self) -> list[Transfer]:
+        wallet, _ = await self.state()
+        async with self.database.transaction(read_only=True) as session:
+            found = await self.repository.transfers(session, wallet.wallet_id, before=None, limit=1000)
+        return found[::-1]
 
     async def _wallet_id(self) -> int:
         owners = await self.database.run(lambda session: self.service.ensure_wallets(session, [self.OWNER]))

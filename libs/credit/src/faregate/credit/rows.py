@@ -15,6 +15,7 @@ from faregate.credit.book import (
     Flag,
     GrantSlice,
     GrantState,
+    Note,
     Renewal,
     Transfer,
     WalletState,
@@ -111,6 +112,7 @@ def grant_of(row: Any) -> GrantState:
         meaning_hash=row.meaning_hash,
         actor=row.actor,
         reason=row.reason,
+        void_note=Note(**row.void_note) if row.void_note is not None else None,
         created_at=row.created_at,
     )
 
@@ -172,7 +174,7 @@ _COLUMNS = {
         "start_hash meaning_hash consumed charged shortfall flags first_seq balance_after free_after duration_ms metadata "
         "close_reason created_at closed_at settled_at limit_scopes",
         "g": "grant_id wallet_id source burn_class priority amount remaining held features effective_at expires_at "
-        "active voided every rollover_min rollover_max next_renewal_at key meaning_hash actor reason created_at",
+        "active voided every rollover_min rollover_max next_renewal_at key meaning_hash actor reason void_note created_at",
         "t": "wallet_id seq kind debit credit amount balance_after corrects_seq usage_key operation_key actor reason "
         "effective_at created_at hash",
         "s": "wallet_id seq grant_id amount",
@@ -272,8 +274,13 @@ def _grant_row(grant: GrantState) -> tuple[Any, ...]:
         grant.meaning_hash,
         grant.actor,
         grant.reason,
+        _void_note(grant.void_note),
         grant.created_at,
     )
+
+
+def _void_note(note: Note | None) -> str | None:
+    return _json({name: getattr(note, name) for name in ("corrects_seq", "actor", "reason")}) if note else None
 
 
 def _transfer_row(transfer: Transfer) -> tuple[Any, ...]:

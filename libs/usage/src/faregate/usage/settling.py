@@ -217,6 +217,8 @@ def _posting(
         in_full=in_full,
         duration_ms=request.duration_ms,
         metadata=request.metadata,
+        actor=request.actor,
+        reason=request.reason,
     )
 
 
