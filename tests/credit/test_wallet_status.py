@@ -13,12 +13,17 @@ ACTIVE, FROZEN, CLOSED = WalletStatus
 
 
 @pytest.fixture(params=["pure", "database"])
-async def ledger(request: pytest.FixtureRequest) -> Ledger:
+def ledger(request: pytest.FixtureRequest) -> Ledger:
+    if request.param == "pure":
+        return PureLedger()
+    return DatabaseLedger(request.getfixturevalue("database"))
+
+
+@pytest.fixture(autouse=True)
+async def running(ledger: Ledger) -> None:
     """A wallet of 20, of which 5 are held."""
-    ledger = PureLedger() if request.param == "pure" else DatabaseLedger(request.getfixturevalue("database"))
     await ledger.grant("G", 20)
     await ledger.hold("running", 5)
-    return ledger
 
 
 @pytest.mark.parametrize(("status", "refusal"), [(FROZEN, WalletFrozenError), (CLOSED, WalletClosedError)])
