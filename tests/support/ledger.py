@@ -22,12 +22,14 @@ from faregate.credit.granting import GrantSpec, add_grant, void_grant
 from faregate.credit.holds import HoldRequest, extend_hold, open_hold, void_hold
 from faregate.credit.interfaces import ITopUpProvider
 from faregate.credit.limiting import LimitService
+from faregate.credit.limits import LimitState, Period, period_start
 from faregate.credit.locking import Locker
 from faregate.credit.maturing import mature
 from faregate.credit.repository import LedgerRepository
 from faregate.credit.service import CreditService, Held, Posted
 from faregate.credit.settlement import ChargeOpening, Posting, settle
 from faregate.credit.topping_up import OnAccountProvider, TopUpService
+from faregate.credit.values import transaction_view
 
 __all__ = ["START", "Credit", "DatabaseLedger", "Ledger", "PureLedger", "make_credit", "micros"]
 
@@ -86,9 +88,11 @@ class Ledger(ABC):
             spec[bound] = micros(spec.get(bound, 0))
         await self.add(GrantSpec(micros(credits), key=name, **spec))
 
-    async def hold(self, key: str, credits: Amount, *, ttl: int = 3600, feature: str = "f") -> ChargeState:
-        """Open a hold."""
-        return await self.open(key, micros(credits), ttl, feature)
+    async def hold(
+        self, key: str, credits: Amount, *, ttl: int = 3600, feature: str = "f", scopes: tuple[str, ...] = ()
+    ) -> ChargeState:
+        """Open a hold, within the spending limits of `scopes`."""
+        return await self.open(key, micros(credits), ttl, feature, scopes)
 
     async def settle(self, key: str, credits: Amount, *, feature: str = "f", in_full: bool = False) -> ChargeState:
         """Settle a use, started or not."""
@@ -103,7 +107,9 @@ class Ledger(ABC):
     @abstractmethod
     async def add(self, spec: GrantSpec) -> None: ...
     @abstractmethod
-    async def open(self, key: str, amount: int, ttl: int, feature: str) -> ChargeState: ...
+    async def open(
+        self, key: str, amount: int, ttl: int, feature: str, scopes: tuple[str, ...] = ()
+    ) -> ChargeState: ...
     @abstractmethod
     async def post(self, key: str, amount: int, feature: str, in_full: bool) -> ChargeState: ...
     @abstractmethod
@@ -115,6 +121,10 @@ class Ledger(ABC):
     @abstractmethod
     async def set_limit(self, credits: Amount) -> None: ...
     @abstractmethod
+    async def set_hard_limit(self, scope: str, credits: Amount) -> None:
+        """Limit what a scope may spend in a month."""
+
+    @abstractmethod
     async def set_status(self, status: WalletStatus) -> None: ...
     @abstractmethod
     async def state(self) -> tuple[WalletState, list[GrantState]]:
@@ -123,6 +133,10 @@ class Ledger(ABC):
     @abstractmethod
     async def moved(self) -> list[Transfer]:
         """Return all transfers of the wallet as of now, in order."""
+
+    async def listed(self) -> list[Decimal]:
+        """Return the signed amounts of all transactions as the owner sees them, newest first."""
+        return [transaction_view(transfer, {}).amount for transfer in reversed(await self.moved())]
 
     async def balance(self) -> Decimal:
         return to_credits((await self.state())[0].balance).normalize()
@@ -144,12 +158,14 @@ class PureLedger(Ledger):
         self.charges: dict[str, ChargeState] = {}
         self.transfers: list[Transfer] = []
         self.slices: list[GrantSlice] = []
+        self.limits: dict[tuple[str, Period], LimitState] = {}
 
     async def add(self, spec: GrantSpec) -> None:
         self._decide(lambda book: add_grant(book, self.wallet, spec))
 
-    async def open(self, key: str, amount: int, ttl: int, feature: str) -> ChargeState:
-        request = HoldRequest(key, 1, 1, None, feature, "individual", amount, ttl, f"{amount}{ttl}{feature}".encode())
+    async def open(self, key: str, amount: int, ttl: int, feature: str, scopes: tuple[str, ...] = ()) -> ChargeState:
+        meaning = f"{amount}{ttl}{feature}".encode()
+        request = HoldRequest(key, 1, 1, None, feature, "individual", amount, ttl, meaning, None, scopes)
         return self._decide(lambda book: open_hold(book, request))
 
     async def post(self, key: str, amount: int, feature: str, in_full: bool) -> ChargeState:
@@ -186,6 +202,10 @@ class PureLedger(Ledger):
     async def set_limit(self, credits: Amount) -> None:
         self.wallet.credit_limit = micros(credits)
 
+    async def set_hard_limit(self, scope: str, credits: Amount) -> None:
+        began = period_start(Period.MONTH, self.clock.now())
+        self.limits[scope, Period.MONTH] = LimitState(scope, Period.MONTH, None, micros(credits), began)
+
     async def set_status(self, status: WalletStatus) -> None:
         def change(_: Book) -> None:
             self.wallet.status = status
@@ -203,6 +223,7 @@ class PureLedger(Ledger):
     def _decide(self, decide: Callable[[Book], T]) -> T:
         book = Book(self.clock.now(), [self.wallet])
         book.charges = self.charges
+        book.limits = self.limits
         if self.wallet.next_change_at is not None and self.wallet.next_change_at <= book.now:
             mature(book, self.wallet, self.charges.values(), holds_until=book.now)
         try:
@@ -226,14 +247,16 @@ class DatabaseLedger(Ledger):
         self.corrections = credit.corrections
         self.accounting = credit.accounting
         self.repository = credit.repository
+        self.limits = credit.limits
 
     async def add(self, spec: GrantSpec) -> None:
         await self.database.run(lambda session: self.service.grant(session, self.OWNER, spec))
 
-    async def open(self, key: str, amount: int, ttl: int, feature: str) -> ChargeState:
+    async def open(self, key: str, amount: int, ttl: int, feature: str, scopes: tuple[str, ...] = ()) -> ChargeState:
         wallet_id = await self._wallet_id()
+        meaning = f"{amount}{ttl}{feature}".encode()
         request = HoldRequest(
-            key, wallet_id, wallet_id, None, feature, "individual", amount, ttl, f"{amount}{ttl}{feature}".encode()
+            key, wallet_id, wallet_id, None, feature, "individual", amount, ttl, meaning, None, scopes
         )
         (outcome,) = await self.database.run(lambda session: self.service.authorize(session, [request]))
         return _charge(outcome)
@@ -264,6 +287,10 @@ class DatabaseLedger(Ledger):
             wallet.credit_limit = micros(credits)
 
         await self.database.run(lambda session: self.service.change_wallet(session, self.OWNER, change))
+
+    async def set_hard_limit(self, scope: str, credits: Amount) -> None:
+        hard = micros(credits)
+        await self.database.run(lambda s: self.limits.set(s, scope, Period.MONTH, soft=None, hard=hard))
 
     async def set_status(self, status: WalletStatus) -> None:
         def change(wallet: WalletState) -> None:
