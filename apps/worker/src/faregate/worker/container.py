@@ -200,6 +200,7 @@ class WorkerContainer(containers.DeclarativeContainer):
         make_jobs,
         core.container.database,
         credit.container.service,
+        core.container.idempotency,
         usage.container.upkeep,
         feature_log.container.retention,
         metering,

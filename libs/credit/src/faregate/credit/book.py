@@ -33,11 +33,13 @@ __all__ = [
 
 
 class WalletStatus(IntEnum):
-    """Whether a wallet may open new holds."""
+    """What a wallet may begin. What was begun is settled and corrected whatever the status; any may follow any other."""
 
     ACTIVE = 1
     FROZEN = 2
+    """Starts nothing, and orders no top-ups."""
     CLOSED = 3
+    """Takes no grants and no renewals either, until it is reopened."""
 
 
 class ChargeStatus(IntEnum):
@@ -91,7 +93,8 @@ class GrantState:
     """One grant.
 
     `held` is what open holds have set aside of a grant that is restricted to `features`; general grants are covered by
-    the wallet's own `held`. `active` turns true when `effective_at` has come and the amount was posted.
+    the wallet's own `held`. `active` turns true when `effective_at` has come and the amount was posted. `void_note` tells
+    who took it back and why, and which transfer had filled it: what a hold protects is taken later, in the same name.
     """
 
     grant_id: UUID
@@ -111,6 +114,7 @@ class GrantState:
     key: str | None = None
     actor: str | None = None
     reason: str | None = None
+    void_note: "Note | None" = None
     meaning_hash: bytes | None = None
 
     def usable_for(self, feature: str | None) -> bool:

@@ -165,6 +165,11 @@ class LedgerRepository:
         rows = await self._database.rows(session, sql.SLICES, wallet_id=wallet_id, seqs=list(seqs))
         return [slice_of(row) for row in rows]
 
+    async def filled_by(self, session: AsyncSession, wallet_id: int, grant_id: UUID) -> int | None:
+        """Return the number of the transfer that filled a grant, the last one where it was renewed."""
+        rows = await self._database.rows(session, sql.FILLED_BY, wallet_id=wallet_id, grant_id=grant_id)
+        return rows[0].seq if rows else None
+
     async def has_wallet(self, session: AsyncSession, wallet_id: int) -> bool:
         """Tell whether a subject has a wallet: one that only logs or events have named has none."""
         return bool(await self._database.rows(session, sql.HAS_WALLET, wallet_id=wallet_id))

@@ -16,6 +16,7 @@ from faregate.credit.book import (
     Flag,
     GrantSlice,
     GrantState,
+    Note,
     Renewal,
     Transfer,
     WalletState,
@@ -115,7 +116,8 @@ def charge_of(row: Any) -> ChargeState:
 def grant_of(row: Any) -> GrantState:
     """Return the grant of one row of `statements.GRANT_COLUMNS`."""
     grant_id, wallet_id, source, priority, amount, remaining, held, features, effective_at, expires_at, *rest = row
-    active, voided, every, rollover_min, rollover_max, next_at, key, meaning_hash, actor, reason, created_at = rest
+    active, voided, every, rollover_min, rollover_max, next_at, key, meaning_hash, actor, reason, *end = rest
+    void_note, created_at = end
     return GrantState(
         grant_id=_uuid(grant_id),
         wallet_id=wallet_id,
@@ -134,6 +136,7 @@ def grant_of(row: Any) -> GrantState:
         meaning_hash=meaning_hash,
         actor=actor,
         reason=reason,
+        void_note=Note(**void_note) if void_note is not None else None,
         created_at=created_at,
     )
 
@@ -200,7 +203,7 @@ COLUMNS = {
         "start_hash meaning_hash consumed charged shortfall flags first_seq balance_after free_after duration_ms metadata "
         "close_reason created_at closed_at settled_at limit_scopes",
         "g": "grant_id wallet_id source burn_class priority amount remaining held features effective_at expires_at "
-        "active voided every rollover_min rollover_max next_renewal_at key meaning_hash actor reason created_at",
+        "active voided every rollover_min rollover_max next_renewal_at key meaning_hash actor reason void_note created_at",
         "t": "wallet_id seq kind debit_account credit_account amount balance_after corrects_seq usage_key operation_key "
         "actor reason effective_at created_at hash",
         "s": "wallet_id seq grant_id amount",
@@ -318,8 +321,13 @@ def _grant_row(grant: GrantState) -> tuple[Any, ...]:
         grant.meaning_hash,
         grant.actor,
         grant.reason,
+        _void_note(grant.void_note),
         grant.created_at,
     )
+
+
+def _void_note(note: Note | None) -> str | None:
+    return _json({name: getattr(note, name) for name in ("corrects_seq", "actor", "reason")}) if note else None
 
 
 def _transfer_row(transfer: Transfer) -> tuple[Any, ...]:

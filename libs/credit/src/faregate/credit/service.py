@@ -200,7 +200,8 @@ class CreditService:
         wallet = book.wallets[subject.subject_id]
         if grant_id not in wallet.grants:
             raise UnknownGrantError(grant_id)
-        grant = void_grant(book, wallet, wallet.grants[grant_id], actor=actor, reason=reason)
+        filled_by = await self._ledger.filled_by(session, subject.subject_id, grant_id)
+        grant = void_grant(book, wallet, wallet.grants[grant_id], actor=actor, reason=reason, filled_by=filled_by)
         await self._locker.write(session, book)
         return grant_view(grant, now=book.now), wallet_view(wallet, owner_id=owner_id, email=subject.email)
 

@@ -80,7 +80,8 @@ cross join lateral (
 """  # noqa: S608
 
 GRANT_COLUMNS = """grant_id, wallet_id, source, priority, amount, remaining, held, features, effective_at, expires_at,
-  active, voided, every, rollover_min, rollover_max, next_renewal_at, key, meaning_hash, actor, reason, created_at"""
+  active, voided, every, rollover_min, rollover_max, next_renewal_at, key, meaning_hash, actor, reason, void_note,
+  created_at"""
 
 FIRST_GRANTS = f"""
 select g.* from unnest(cast(:ids as bigint[])) as wanted (wallet_id)
@@ -182,13 +183,20 @@ select wallet_id, seq, grant_id, amount from faregate.grant_slice
 where wallet_id = :wallet_id and seq = any(cast(:seqs as bigint[])) order by seq, grant_id
 """
 
+FILLED_BY = """
+select t.seq from faregate.grant_slice s join faregate.transfer t on t.wallet_id = s.wallet_id and t.seq = s.seq
+where s.wallet_id = :wallet_id and s.grant_id = :grant_id and s.amount > 0 and t.kind in (1, 7)
+order by t.kind, case when t.kind = 1 then -t.seq else t.seq end limit 1
+"""
+"""The last grant or renewal; a grant that a refund has made has none, but its refund."""
+
 TRANSFERS_OF_CHARGE = f"""
 select {_TRANSFER_COLUMNS} from faregate.transfer
 where wallet_id = :wallet_id and seq between :first_seq and :first_seq + 2 and usage_key = :usage_key
 union all
 select {_TRANSFER_COLUMNS} from faregate.transfer
 where wallet_id = :wallet_id and corrects_seq between :first_seq and :first_seq + 2
-  and seq > :first_seq + 2
+  and seq > :first_seq + 2 and usage_key = :usage_key
 order by seq
 """  # noqa: S608
 
@@ -258,10 +266,10 @@ on conflict (usage_key) do update set status = excluded.status, hold = excluded.
 _WRITE_GRANTS = """
 insert into faregate.credit_grant as g (grant_id, wallet_id, source, burn_class, priority, amount, remaining, held,
   features, effective_at, expires_at, active, voided, every, rollover_min, rollover_max, next_renewal_at, key,
-  meaning_hash, actor, reason, created_at)
+  meaning_hash, actor, reason, void_note, created_at)
 select grant_id, wallet_id, source, burn_class, priority, amount, remaining, held, string_to_array(features, ' '),
   effective_at, expires_at, active, voided, every, rollover_min, rollover_max, next_renewal_at, key, meaning_hash, actor,
-  reason, created_at
+  reason, void_note::jsonb, created_at
 from unnest(cast(:g_grant_id as uuid[]), cast(:g_wallet_id as bigint[]), cast(:g_source as text[]),
   cast(:g_burn_class as smallint[]), cast(:g_priority as smallint[]), cast(:g_amount as bigint[]),
   cast(:g_remaining as bigint[]), cast(:g_held as bigint[]), cast(:g_features as text[]),
@@ -269,12 +277,12 @@ from unnest(cast(:g_grant_id as uuid[]), cast(:g_wallet_id as bigint[]), cast(:g
   cast(:g_voided as boolean[]), cast(:g_every as text[]), cast(:g_rollover_min as bigint[]),
   cast(:g_rollover_max as bigint[]), cast(:g_next_renewal_at as timestamptz[]), cast(:g_key as text[]),
   cast(:g_meaning_hash as bytea[]), cast(:g_actor as text[]), cast(:g_reason as text[]),
-  cast(:g_created_at as timestamptz[]))
+  cast(:g_void_note as text[]), cast(:g_created_at as timestamptz[]))
   as n (grant_id, wallet_id, source, burn_class, priority, amount, remaining, held, features, effective_at, expires_at,
-  active, voided, every, rollover_min, rollover_max, next_renewal_at, key, meaning_hash, actor, reason, created_at)
+  active, voided, every, rollover_min, rollover_max, next_renewal_at, key, meaning_hash, actor, reason, void_note, created_at)
 on conflict (grant_id) do update set remaining = excluded.remaining, held = excluded.held, active = excluded.active,
   voided = excluded.voided, expires_at = excluded.expires_at, every = excluded.every,
-  next_renewal_at = excluded.next_renewal_at, actor = excluded.actor, reason = excluded.reason
+  next_renewal_at = excluded.next_renewal_at, void_note = excluded.void_note
 """
 
 _WRITE_TRANSFERS = """

@@ -209,6 +209,8 @@ def _posting(
         in_full=in_full,
         duration_ms=request.duration_ms,
         metadata=request.metadata,
+        actor=request.actor,
+        reason=request.reason,
     )
 
 
