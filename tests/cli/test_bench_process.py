@@ -1,11 +1,14 @@
 """The benchmarks of the credits process in short: that they measure both sides and overspend nothing; no figure is promised."""
 
+import re
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from decimal import Decimal
+from importlib.metadata import version
 
 import pytest
 
-from faregate.cli.benches.ground import Ground, machine, private_ground
+from faregate.cli.benches.ground import Ground, broker_versions, machine, private_ground
 from faregate.cli.benches.hot_wallet import storm
 from faregate.cli.benches.settle_rate import measure_settlements
 from faregate.cli.benches.start_rate import measure_starts
@@ -54,3 +57,12 @@ def test_what_it_was_measured_on_is_told(ground: Ground) -> None:
 
     assert {"cpu", "system", "python", "postgresql", "faregate", "fsync"} == told.keys()
     assert told["fsync"].endswith("fdatasync/s")
+
+
+async def test_the_broker_it_was_measured_on_is_told(ground: Ground, broker_url: str) -> None:
+    beside = replace(ground, settings=ground.settings.model_copy(update={"broker_url": broker_url}))
+    told = await broker_versions(beside)
+
+    assert await broker_versions(ground) == {}
+    assert re.fullmatch(r"\d+\.\d+\.\d+\S*", told["rabbitmq"])
+    assert told["aiormq"] == version("aiormq")

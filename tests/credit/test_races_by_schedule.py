@@ -248,7 +248,7 @@ async def _found(stage: Stage, key: str, user: str) -> tuple[str, Decimal, Decim
     caller = stage.callers[0]
     caller.database.prepare(None)
     wallet = (await caller.usage.wallets().get(user))[0]
-    if key not in await caller.database.run(lambda session: caller.credit.service().find_charges(session, [key])):
+    if key not in await caller.database.run(lambda session: caller.credit.service().find_started(session, [key])):
         return "unknown", wallet.balance, wallet.held, 0
     story = await caller.service.story(key)
     charge, kinds = story.charge, [transaction.kind for transaction in story.transactions]

@@ -3,15 +3,23 @@
 Each runs on the rules alone and again through PostgreSQL.
 """
 
+import asyncio
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
+from faregate.core.database import Database
 from faregate.core.errors import KeyConflictError
 from faregate.credit.accounts import GrantSource
 from faregate.credit.book import ChargeStatus, Flag
-from faregate.credit.errors import AlreadySettledError, InsufficientCreditsError, UsageKeyConflictError
+from faregate.credit.errors import (
+    AlreadySettledError,
+    InsufficientCreditsError,
+    SpendingLimitError,
+    UsageKeyConflictError,
+)
+from faregate.credit.limits import member_scope
 from support.ledger import START, DatabaseLedger, Ledger, PureLedger
 
 BONUS, PURCHASE = GrantSource.BONUS, GrantSource.PURCHASE
@@ -22,6 +30,16 @@ def ledger(request: pytest.FixtureRequest) -> Ledger:
     if request.param == "pure":
         return PureLedger()
     return DatabaseLedger(request.getfixturevalue("database"))
+
+
+@pytest.fixture
+def another(ledger: Ledger) -> Ledger:
+    """A second wallet beside the first, in the same database if there is one."""
+    if not isinstance(ledger, DatabaseLedger):
+        return PureLedger()
+    other = DatabaseLedger(ledger.database)
+    other.OWNER = "another owner"
+    return other
 
 
 async def test_1_lower_priority_numbers_burn_first(ledger: Ledger) -> None:
@@ -136,6 +154,7 @@ async def test_16_expired_credit_is_gone_and_accounted_for(ledger: Ledger) -> No
     ledger.clock.advance(days=5)
 
     assert (before, used, await ledger.balance()) == (10, 6, 0)
+    assert await ledger.listed() == [-6, -4, 10]
 
 
 async def test_17_the_earlier_lot_is_used_up_first(ledger: Ledger) -> None:
@@ -153,6 +172,14 @@ async def test_19_a_grant_key_makes_one_grant(ledger: Ledger) -> None:
         await ledger.grant("G", 200)
 
     assert await ledger.balance() == 100
+
+
+async def test_19b_on_another_wallet_the_key_makes_a_second_grant(ledger: Ledger, another: Ledger) -> None:
+    for wallet in (ledger, another):
+        await wallet.grant("G", 100)
+    await another.use(30)
+
+    assert (await ledger.balance(), await another.balance()) == (100, 70)
 
 
 async def test_40_what_was_given_burns_before_what_was_bought(ledger: Ledger) -> None:
@@ -213,7 +240,37 @@ async def test_24_an_expiry_gives_back_once(ledger: Ledger) -> None:
     await ledger.hold("K", 8, ttl=60)
     ledger.clock.advance(seconds=60)
 
-    assert [await ledger.free() for _ in range(2)] == [12, 12]
+    assert await asyncio.gather(ledger.free(), ledger.free()) == [12, 12]
+
+
+async def test_24b_two_expiries_that_wait_for_the_same_wallet_give_back_once(database: Database) -> None:
+    """Both have seen that the hold is due before either has the lock: whoever comes second finds it expired."""
+    ledger = DatabaseLedger(database)
+    await ledger.grant("G", 15)
+    await ledger.use(3)
+    await ledger.hold("K", 8, ttl=60)
+    ledger.clock.advance(seconds=60)
+    async with database.transaction() as session:
+        await database.rows(session, "select wallet_id from faregate.wallet for update")
+        expiries = [asyncio.create_task(database.run(ledger.service.sweep)) for _ in range(2)]
+        await until_waiting(database, 2)
+    swept = await asyncio.gather(*expiries)
+
+    assert swept == [1, 1]
+    assert (await ledger.free(), await ledger.listed()) == (12, [-3, 15])
+
+
+async def until_waiting(database: Database, number: int) -> None:
+    """Wait until so many transactions of this database stand before a lock."""
+    waiting = (
+        "select count(*) as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(30):
+        while True:
+            async with database.transaction(read_only=True) as session:
+                if (await database.rows(session, waiting))[0].n >= number:
+                    return
+            await asyncio.sleep(0.02)
 
 
 async def test_25_the_clock_of_a_settled_hold_does_nothing(ledger: Ledger) -> None:
@@ -272,6 +329,34 @@ async def test_32_a_hold_must_fit_and_a_settled_one_cannot_be_voided(ledger: Led
 
     assert (refused.value.balance, refused.value.required) == (30, 50)
     assert await ledger.free() == 10
+
+
+async def test_35_what_two_members_put_into_a_pool_is_used_by_all_until_it_is_empty(ledger: Ledger) -> None:
+    for member in ("ann", "ben"):
+        await ledger.grant(member, 500)
+    await ledger.hold("ann 1", 300)
+    await ledger.settle("ann 1", 300)
+    after_first = await ledger.balance()
+    await ledger.hold("others", 700)
+    await ledger.settle("others", 700)
+    with pytest.raises(InsufficientCreditsError):
+        await ledger.hold("next", 1)
+
+    assert (after_first, await ledger.balance()) == (700, 0)
+
+
+async def test_36_a_member_at_the_hard_limit_is_refused_and_the_others_go_on(ledger: Ledger) -> None:
+    ann, ben = member_scope(7, 1), member_scope(7, 2)
+    await ledger.grant("pool", 1000)
+    await ledger.set_hard_limit(ann, 100)
+    await ledger.hold("ann 1", 100, scopes=(ann,))
+    await ledger.settle("ann 1", 100)
+    with pytest.raises(SpendingLimitError) as refused:
+        await ledger.hold("ann 2", 1, scopes=(ann,))
+    await ledger.hold("ben 1", 200, scopes=(ben,))
+
+    assert (refused.value.code, refused.value.balance, refused.value.required) == ("member_limit", 0, 1)
+    assert (await ledger.balance(), await ledger.free()) == (900, 700)
 
 
 async def test_42_a_direct_use_is_covered_or_nothing_is_written(ledger: Ledger) -> None:

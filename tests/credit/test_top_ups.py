@@ -9,7 +9,7 @@ from faregate.core.credits import to_credits
 from faregate.core.database import Database
 from faregate.core.errors import EngineUnavailableError
 from faregate.credit.accounts import GrantSource
-from faregate.credit.book import WalletState
+from faregate.credit.book import WalletState, WalletStatus
 from faregate.credit.errors import PaymentDeclinedError
 from faregate.credit.granting import GrantSpec
 from faregate.credit.interfaces import Payment, PaymentOrder
@@ -52,6 +52,13 @@ async def use(database: Database, credit: Credit, wallet_id: int, key: str, amou
     opening = ChargeOpening(wallet_id, wallet_id, None, "f", "individual")
     posting = Posting(key, micros(amount), micros(amount), key.encode(), opening=opening)
     await database.run(lambda session: credit.service.post(session, [posting]))
+
+
+async def set_status(database: Database, credit: Credit, status: WalletStatus) -> None:
+    def change(wallet: WalletState) -> None:
+        wallet.status = status
+
+    await database.run(lambda session: credit.service.change_wallet(session, "ada", change))
 
 
 async def orders(database: Database) -> list[UUID]:
@@ -97,6 +104,19 @@ async def test_a_declined_order_is_closed_and_the_next_waits_an_hour(database: D
     await use(database, credit, wallet_id, "use-2", 10)
 
     assert (await orders(database), await balance(database, credit)) == ([order], to_credits(micros(30)))
+
+
+async def test_only_an_active_wallet_orders_but_what_was_ordered_is_still_paid_and_granted(database: Database) -> None:
+    till = Till()
+    credit, wallet_id = await prepared(database, till)
+    await use(database, credit, wallet_id, "use-1", 60)
+    for status in (WalletStatus.FROZEN, WalletStatus.CLOSED):
+        await set_status(database, credit, status)
+        for order in await orders(database):
+            await credit.top_ups.fulfil(order)
+        await use(database, credit, wallet_id, f"use-{status}", 50)
+
+    assert (len(await orders(database)), len(till.paid), await balance(database, credit)) == (1, 1, 40)
 
 
 async def test_a_paid_order_makes_room_for_the_next(database: Database) -> None:

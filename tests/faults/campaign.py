@@ -6,7 +6,6 @@ import signal
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -25,11 +24,12 @@ from faults.disasters import Disasters
 from faults.engines import Engines
 from faults.judge import Judge, read_books
 from faults.nursery import Life, Nursery
+from faults.plans import Outcome, Plan, Target
 from faults.strikes import CONTROL_STRIKES, GATEWAY_STRIKES, PUBLISHER_STRIKES, WORKER_STRIKES, Strike
 from faults.traffic import FEATURE, Traffic
 from support.servers import execute
 
-__all__ = ["Campaign", "Outcome", "Plan"]
+__all__ = ["Campaign"]
 
 _CHUNKS_AT_ONCE = 4
 _BACKLOG_CHUNKS = 4
@@ -38,58 +38,6 @@ _CALM_SECONDS = 30.0
 _CALM_BATCH_SIZE = 250
 _PASSAGES_MOST = {"worker": 3, "publisher": 6, "gateway": 12}
 _SWEEP_NOW = "update faregate.scheduled_job set leased_until = null, next_at = now() where name = 'sweep_wallets'"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much of what; all randomness follows from `seed`.
-
-    Attributes:
-        each: least number of strikes at each failpoint, and of each kind of strike at workers.
-        chunk_size: messages that one publisher sends at a time; the larger, the faster they come.
-        hurry: what dead workers have left behind (leases, heartbeats) ends at once instead of after a minute.
-        batch_size: messages that a worker settles at a time who will be struck; small ones are struck sooner.
-        calm_workers: workers beside the others that are not struck before they have worked for a while, in large batches:
-            they see to it that messages do not pile up between the crashes.
-        control: how to break the workers, so that the judge has something to find.
-    """
-
-    seed: int
-    messages: int
-    crashes: int
-    each: int = 0
-    chunk_size: int = 400
-    batch_size: int = 100
-    calm_workers: int = 0
-    workers: int = 3
-    postgres_crashes: int = 0
-    broker_kills: int = 0
-    mishaps: int = 0
-    fault_seconds: float = 3600
-    heal_seconds: float = 240
-    hurry: bool = False
-    control: str | None = None
-    name: str = "chaos"
-
-
-@dataclass
-class Outcome:
-    """What happened, and whether all is as it must be."""
-
-    plan: Plan
-    counts: dict[str, int]
-    strikes: dict[str, int]
-    disasters: dict[str, int]
-    crashes: int
-    seconds: dict[str, float]
-    faults: dict[str, int]
-    examples: dict[str, list[str]]
-    found: dict[str, int] = field(default_factory=dict[str, int])
-    versions: dict[str, str] = field(default_factory=dict[str, str])
-
-    @property
-    def clean(self) -> bool:
-        return not self.faults
 
 
 class Campaign:
@@ -144,10 +92,21 @@ class Campaign:
 
     @property
     def _enough(self) -> bool:
-        fed = self._traffic.counts["messages"] >= self._plan.messages
+        reached = not any(target.missed for target in self._targets().values())
         if self._plan.control is not None:  # what is lost must not come again because its publisher was interrupted
-            fed = fed and self._made == self._stored
-        return self._least >= self._plan.each and fed and self._progress >= 1
+            return reached and self._made == self._stored
+        return reached
+
+    def _targets(self) -> dict[str, Target]:
+        plan, disasters = self._plan, self._disasters
+        return {
+            "messages": Target(plan.messages, self._traffic.counts["messages"]),
+            "processes killed at failpoints": Target(plan.crashes, self._struck_crashes),
+            "strikes at the point struck least": Target(plan.each, self._least),
+            "crashes of PostgreSQL": Target(plan.postgres_crashes, disasters.counts["PostgreSQL crashed"]),
+            "kills of RabbitMQ": Target(plan.broker_kills, disasters.counts["RabbitMQ killed"]),
+            "mishaps of network, peers and locks": Target(plan.mishaps, disasters.mishaps),
+        }
 
     @property
     def _least(self) -> int:
@@ -354,12 +313,14 @@ class Campaign:
         await database.open()
         found = await Verifier(database).verify()
         await database.close()
-        for kind, said in (("drifts that verify found", map(str, found.drifts)), ("problems", problems)):
-            texts = list(said)
+        drifts = [str(drift) for drift in found.drifts]
+        told = {"drifts that verify found": drifts, "problems": list(problems)}
+        for kind, texts in told.items():
             if texts:
                 faults[kind], examples[kind] = len(texts), texts[:5]
         return Outcome(
             self._plan,
+            self._targets(),
             {**self._traffic.counts, "keys": len(self._traffic.expected.uses)},
             dict(sorted(self._nursery.strikes.items())),
             {**self._disasters.counts, "starts given up for want of an engine": self._nursery.refused},

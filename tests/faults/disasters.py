@@ -5,13 +5,10 @@ import random
 import signal
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from faults.engines import Engines
 from faults.nursery import Nursery
-
-if TYPE_CHECKING:
-    from faults.campaign import Plan
+from faults.plans import Plan
 
 __all__ = ["Disasters"]
 
@@ -33,7 +30,12 @@ class Disasters:
             "wallets locked by a stranger for 1 to 8 s": self._hold_wallets,
         }
 
-    async def strike(self, plan: "Plan", progress: Callable[[], float]) -> None:
+    @property
+    def mishaps(self) -> int:
+        """How many there were that no server had to be started again for."""
+        return sum(self.counts[name] for name in self._mishaps)
+
+    async def strike(self, plan: Plan, progress: Callable[[], float]) -> None:
         """Let each disaster of the plan happen when its stage is reached."""
         names = ["PostgreSQL crashed"] * plan.postgres_crashes + ["RabbitMQ killed"] * plan.broker_kills
         kinds = list(self._mishaps)

@@ -31,7 +31,7 @@ class Engines:
         self.broker = RabbitServer()
         self.broker_proxy = Proxy(lambda: asyncio.open_connection("127.0.0.1", self.broker.port))
         self.postgres_proxy = Proxy(lambda: asyncio.open_unix_connection(self._socket))
-        self._servers = [self._server()]
+        self.postgres = self._server()
         self._name = "postgres"
 
     async def open(self) -> None:
@@ -44,12 +44,7 @@ class Engines:
         await self.broker_proxy.close()
         await self.postgres_proxy.close()
         await asyncio.to_thread(self.broker.remove)
-        for server in reversed(self._servers):
-            await asyncio.to_thread(server.stop_now)
-
-    @property
-    def postgres(self) -> EmbeddedServer:
-        return self._servers[-1]
+        await asyncio.to_thread(self.postgres.stop_now)
 
     @property
     def database_url(self) -> str:
@@ -73,12 +68,13 @@ class Engines:
     async def crash_postgres(self) -> None:
         """Stop it as a power failure does, and start it again: it recovers from its log."""
         await asyncio.to_thread(self.postgres.shut_down, signal.SIGQUIT)
-        self._servers.append(self._server())
+        await asyncio.to_thread(self.postgres.stop_now)
+        self.postgres = self._server()
         await asyncio.to_thread(self.postgres.start_now)
 
     async def kill_broker(self) -> None:
         await asyncio.to_thread(self.broker.kill)
-        await asyncio.to_thread(self.broker.start, 300)  # a busy machine needs its time
+        await asyncio.to_thread(self.broker.start)
 
     async def hold_wallets(self, seconds: float) -> None:
         """Be the stranger who keeps rows locked."""

@@ -17,6 +17,7 @@ from faregate.usage.service import UsageService
 from faregate.usage.values import FeatureRef, StartRequest
 from faregate.worker.container import WorkerContainer
 from faregate.worker.main import run_worker, stop_on_signals
+from faults.counting import count_deliveries
 from faults.traffic import FEATURE, Chunk
 
 __all__ = ["KEY", "feed", "serve", "work"]
@@ -31,9 +32,11 @@ def _settings(order: dict[str, Any]) -> Settings:
     return load_settings(server_api_key=KEY, **order["settings"])
 
 
-async def work(order: dict[str, Any], _tell: Tell) -> None:
-    """Be a worker until told to stop: the very one that `faregate worker` runs."""
+async def work(order: dict[str, Any], tell: Tell) -> None:
+    """Be a worker until told to stop: the very one that `faregate worker` runs. Tells at its end what it is to count."""
+    counts = count_deliveries(order["counted"]) if "counted" in order else {}
     await run_worker(_settings(order))
+    tell({"counts": counts})
 
 
 async def serve(order: dict[str, Any], _tell: Tell) -> None:

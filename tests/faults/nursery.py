@@ -29,6 +29,7 @@ class Life:
         self.error = ""
         self.stored: set[int] = set()
         self.strikes: list[str] = []
+        self.counts = Counter[str]()
         self.told_to_end = False
         self.ended = asyncio.Event()
 
@@ -100,6 +101,8 @@ class Nursery:
                 life.stored.add(message["stored"])
             if "struck" in message:
                 life.strikes.append(message["struck"])
+            if "counts" in message:
+                life.counts.update(message["counts"])
             if "error" in message:
                 life.error = message["error"]
             if "ended" in message:

@@ -1,11 +1,14 @@
-"""A relay between a process and its server that can fall silent, in both directions or in one, and cut what it carries."""
+"""A relay between a process and its server that can fall silent, in both directions or in one, cut what it carries, and
+refuse."""
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import tempfile
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
-__all__ = ["Proxy"]
+__all__ = ["Proxy", "before_postgres"]
 
 Opened = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -18,6 +21,7 @@ class Proxy:
         self._flowing = {"there": asyncio.Event(), "back": asyncio.Event()}
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
+        self._refuses = False
         self.port = 0
         self.thaw()
 
@@ -40,6 +44,14 @@ class Proxy:
         for writer in list(self._writers):
             writer.transport.abort()
 
+    def refuse(self) -> None:
+        """End all connections, and let nobody in until `admit`."""
+        self._refuses = True
+        self.cut()
+
+    def admit(self) -> None:
+        self._refuses = False
+
     def freeze(self, *ways: str) -> None:
         """Carry nothing any more; connections stay."""
         for way in ways or ("there", "back"):
@@ -50,6 +62,9 @@ class Proxy:
             flowing.set()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._refuses:
+            writer.transport.abort()
+            return
         try:
             there_reader, there_writer = await self._connect()
         except OSError:
@@ -73,3 +88,25 @@ class Proxy:
                 writer.write(data)
                 await writer.drain()
         writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def before_postgres(url: str) -> AsyncGenerator[tuple[Proxy, str]]:
+    """Put a proxy before the PostgreSQL at `url`; yield it, and the address that leads through it."""
+    parts = urlsplit(url)
+    (host,) = parse_qs(parts.query).get("host", [parts.hostname or "localhost"])
+    port = parts.port or 5432
+    with tempfile.TemporaryDirectory(prefix="fg-proxy-") as directory:
+        socket = f".s.PGSQL.{port}"
+        if host.startswith("/"):
+            proxy = Proxy(lambda: asyncio.open_unix_connection(f"{host}/{socket}"))
+            await proxy.listen(Path(directory) / socket)
+            beyond = url.replace(host, directory)
+        else:
+            proxy = Proxy(lambda: asyncio.open_connection(host, port))
+            await proxy.listen()
+            beyond = url.replace(f"{host}:{port}", f"127.0.0.1:{proxy.port}")
+        try:
+            yield proxy, beyond
+        finally:
+            await proxy.close()

@@ -1,5 +1,6 @@
-"""The judge of `faregate chaos` is not blind: a small campaign on servers of its own, with a worker that must be caught."""
+"""`faregate chaos` in small: what dies is settled all the same, and the judge is not blind to a worker that must be caught."""
 
+import json
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from faregate.core.failpoints import POINTS, arm
-from faults.campaign import Campaign, Plan
+from faults.campaign import Campaign
 from faults.controls import CONTROLS
 from faults.engines import Engines
+from faults.plans import Outcome, Plan, Target
+from faults.report import as_markdown
 from faults.strikes import GATEWAY_STRIKES, PUBLISHER_STRIKES, WORKER_STRIKES
+from support.processes import run_command
 from support.rabbitmq import require_rabbitmq
 
 
@@ -25,6 +29,46 @@ async def engines() -> AsyncIterator[Engines]:
             yield engines
         finally:
             await engines.close()
+
+
+async def test_all_is_settled_once_while_everything_dies(engines: Engines) -> None:
+    """The short form of `faregate chaos` in shorter: each kind of strike twice, and disasters among them."""
+    plan = Plan(
+        seed=7, messages=2400, crashes=26, postgres_crashes=1, broker_kills=1, mishaps=2, fault_seconds=180, hurry=True
+    )
+    outcome = await Campaign(plan, engines, say=print).run()
+
+    assert outcome.clean, (outcome.faults, outcome.examples, outcome.missed)
+    assert {what: each.wanted for what, each in outcome.targets.items() if each.wanted} == {
+        "messages": 2400,
+        "processes killed at failpoints": 26,
+        "crashes of PostgreSQL": 1,
+        "kills of RabbitMQ": 1,
+        "mishaps of network, peers and locks": 2,
+    }
+
+
+def test_a_campaign_that_runs_out_of_time_is_not_clean() -> None:
+    targets = {"messages": Target(200_000, 200_400), "processes killed at failpoints": Target(1000, 940)}
+    plan = Plan(seed=7, messages=200_000, crashes=1000)
+    outcome = Outcome(plan, targets, {"messages": 200_400, "keys": 1}, {}, {}, 940, {"faults": 1, "healing": 1}, {}, {})
+    report = as_markdown(outcome, [])
+
+    assert not outcome.clean
+    assert "**NOT CLEAN**" in report
+    assert "| processes killed at failpoints | 1,000 | 940 |" in report
+    assert "| targets not reached | 1 |" in report
+
+
+async def test_the_command_runs_a_campaign_and_writes_its_report(tmp_path: Path) -> None:
+    require_rabbitmq()
+    done = await run_command("chaos", "--form", "smallest", "--seed", "3", "--report", str(tmp_path / "smallest"))
+    run = json.loads((tmp_path / "smallest.json").read_text())["run"]
+
+    assert done.code == 0, done.out + done.err
+    assert "**Clean**" in done.out
+    assert run["targets"]["messages"]["reached"] == run["counts"]["messages"] >= 400
+    assert (tmp_path / "smallest.md").read_text() in done.out
 
 
 @pytest.mark.parametrize("control", sorted(CONTROLS))

@@ -87,16 +87,20 @@ async def test_a_charge_back_takes_what_is_left_and_books_the_rest_as_loss(gatew
 
 async def test_a_voided_grant_is_gone_but_for_what_a_hold_protects(gateway: Gateway) -> None:
     await gateway.feature("chat", min_credits=6)
-    granted = await gateway.post("/api/wallets/ada/grants", {"credits": 10, "source": "bonus"})
+    welcome = {"credits": 10, "source": "bonus", "reason": "welcome"}
+    granted = await gateway.post("/api/wallets/ada/grants", welcome)
+    filling = (await gateway.get("/api/wallets/ada/transactions")).data[0]["id"]
     await gateway.start("ada", "chat", usage_key="k")
     path = f"/api/wallets/ada/grants/{granted.data['grant']['id']}/void"
     voided = await gateway.post(path, {"reason": "given in error"})
     await gateway.post("/api/credits-process/void", {"usage_key": "k", "user_id": "ada"})
 
-    newest = (await gateway.get("/api/wallets/ada/transactions")).data[0]
+    grant, voids = voided.data["grant"], (await gateway.get("/api/wallets/ada/transactions")).data[:2]
 
-    assert (voided.data["grant"]["status"], voided.data["balance"], voided.data["credits"]) == ("voided", 6, 0)
-    assert (newest["kind"], newest["amount"], newest["reason"]) == ("grant_void", -6, "given in error")
+    assert (grant["status"], voided.data["balance"], voided.data["credits"]) == ("voided", 6, 0)
+    assert (grant["reason"], grant["void_reason"], grant["voided_by"]) == ("welcome", "given in error", "bootstrap")
+    assert [(t["kind"], t["amount"]) for t in voids] == [("grant_void", -6), ("grant_void", -4)]
+    assert {(t["corrects"], t["reason"]) for t in voids} == {(filling, "given in error")}
     assert (await gateway.get("/api/wallets/ada")).data["balance"] == 0
 
 

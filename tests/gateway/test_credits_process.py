@@ -297,6 +297,33 @@ async def test_a_frozen_wallet_starts_nothing_but_settles_what_runs(gateway: Gat
     assert ended.data["charged"] == Decimal("0.42")
 
 
+@pytest.mark.parametrize("status", ["frozen", "closed"])
+async def test_a_wallet_that_is_not_active_refuses_direct_uses_and_debits(gateway: Gateway, status: str) -> None:
+    await gateway.grant("ada", 20)
+    await gateway.put("/api/wallets/ada", {"status": status})
+    used = await gateway.post("/api/usage", {"user_id": "ada", "feature_key": "GENERATE_QUESTION_PAPER"})
+    debited = await gateway.post("/api/wallets/ada/debits", {"credits": 1, "service": "support"})
+    started = await gateway.start("ada", "ai_chat_v1")
+
+    assert [(a.status, a.error["code"]) for a in (used, debited, started)] == [(403, f"wallet_{status}")] * 3
+
+
+async def test_a_closed_wallet_takes_no_credits_until_it_is_reopened(gateway: Gateway) -> None:
+    key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
+    await gateway.put("/api/wallets/ada", {"status": "closed"})
+    grant = {"credits": 5, "source": "bonus"}
+    granted = await gateway.post("/api/wallets/ada/grants", grant)
+    raised = await gateway.post("/api/wallets/ada/adjustments", {"credits": 5, "reason": "goodwill"})
+    lowered = await gateway.post("/api/wallets/ada/adjustments", {"credits": -1, "reason": "paid out"})
+    ended = await gateway.end("ada", "ai_chat_v1", usage_key=key, usages=[USAGE])
+    await gateway.put("/api/wallets/ada", {"status": "active"})
+    again = await gateway.post("/api/wallets/ada/grants", grant)
+
+    assert [(a.status, a.error["code"]) for a in (granted, raised)] == [(403, "wallet_closed")] * 2
+    assert "status to active" in granted.error["detail"]
+    assert (lowered.status, ended.data["charged"], again.status) == (201, Decimal("0.42"), 201)
+
+
 async def test_members_of_an_organisation_are_recorded_not_charged(gateway: Gateway) -> None:
     await gateway.put("/api/wallets/kim", {"organization_id": "acme"})
     started = await gateway.start("kim", "ai_chat_v1")

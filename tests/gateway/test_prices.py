@@ -115,3 +115,15 @@ async def test_48_a_debit_with_a_key_is_charged_once(gateway: Gateway) -> None:
     assert (await gateway.get("/api/wallets/ada")).data["balance"] == 150
     assert (await gateway.get("/api/usage?user_id=ada")).data[0]["feature_key"] == "support"
     assert (await gateway.post("/api/wallets/ada/debits", {**body, "usage_key": "L", "credits": 151})).status == 402
+
+
+async def test_a_debit_says_who_took_it_and_why(gateway: Gateway) -> None:
+    await gateway.grant("ada", 20)
+    await gateway.post("/api/wallets/ada/debits", {"credits": 5, "service": "support", "reason": "an hour by phone"})
+    await gateway.post("/api/wallets/ada/debits", {"credits": 4, "service": "printing"})
+    shown = (await gateway.get("/api/wallets/ada/transactions")).data[:2]
+
+    assert [(t["amount"], t["actor"], t["reason"]) for t in shown] == [
+        (-4, "bootstrap", "printing"),
+        (-5, "bootstrap", "an hour by phone"),
+    ]

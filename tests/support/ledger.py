@@ -15,19 +15,21 @@ from faregate.core.heartbeats import Heartbeats
 from faregate.core.message_table import PostgresTransport
 from faregate.core.subjects import Subjects
 from faregate.credit.accounting import AccountingService
-from faregate.credit.accounts import GrantSource
-from faregate.credit.book import Book, ChargeState, GrantState, WalletState
+from faregate.credit.accounts import GrantSource, TransferKind
+from faregate.credit.book import Book, ChargeState, GrantSlice, GrantState, Transfer, WalletState, WalletStatus
 from faregate.credit.correcting import CorrectionService
 from faregate.credit.granting import GrantSpec, add_grant, void_grant
 from faregate.credit.holds import HoldRequest, extend_hold, open_hold, void_hold
 from faregate.credit.interfaces import ITopUpProvider
 from faregate.credit.limiting import LimitService
+from faregate.credit.limits import LimitState, Period, period_start
 from faregate.credit.locking import Locker
 from faregate.credit.maturing import mature
 from faregate.credit.repository import LedgerRepository
 from faregate.credit.service import CreditService, Held, Posted
 from faregate.credit.settlement import ChargeOpening, Posting, settle
 from faregate.credit.topping_up import OnAccountProvider, TopUpService
+from faregate.credit.values import transaction_view
 
 __all__ = ["START", "Credit", "DatabaseLedger", "Ledger", "PureLedger", "make_credit", "micros"]
 
@@ -86,9 +88,11 @@ class Ledger(ABC):
             spec[bound] = micros(spec.get(bound, 0))
         await self.add(GrantSpec(micros(credits), key=name, **spec))
 
-    async def hold(self, key: str, credits: Amount, *, ttl: int = 3600, feature: str = "f") -> ChargeState:
-        """Open a hold."""
-        return await self.open(key, micros(credits), ttl, feature)
+    async def hold(
+        self, key: str, credits: Amount, *, ttl: int = 3600, feature: str = "f", scopes: tuple[str, ...] = ()
+    ) -> ChargeState:
+        """Open a hold, within the spending limits of `scopes`."""
+        return await self.open(key, micros(credits), ttl, feature, scopes)
 
     async def settle(self, key: str, credits: Amount, *, feature: str = "f", in_full: bool = False) -> ChargeState:
         """Settle a use, started or not."""
@@ -103,7 +107,9 @@ class Ledger(ABC):
     @abstractmethod
     async def add(self, spec: GrantSpec) -> None: ...
     @abstractmethod
-    async def open(self, key: str, amount: int, ttl: int, feature: str) -> ChargeState: ...
+    async def open(
+        self, key: str, amount: int, ttl: int, feature: str, scopes: tuple[str, ...] = ()
+    ) -> ChargeState: ...
     @abstractmethod
     async def post(self, key: str, amount: int, feature: str, in_full: bool) -> ChargeState: ...
     @abstractmethod
@@ -115,8 +121,22 @@ class Ledger(ABC):
     @abstractmethod
     async def set_limit(self, credits: Amount) -> None: ...
     @abstractmethod
+    async def set_hard_limit(self, scope: str, credits: Amount) -> None:
+        """Limit what a scope may spend in a month."""
+
+    @abstractmethod
+    async def set_status(self, status: WalletStatus) -> None: ...
+    @abstractmethod
     async def state(self) -> tuple[WalletState, list[GrantState]]:
         """Return the wallet as of now, and all its grants."""
+
+    @abstractmethod
+    async def moved(self) -> list[Transfer]:
+        """Return all transfers of the wallet as of now, in order."""
+
+    async def listed(self) -> list[Decimal]:
+        """Return the signed amounts of all transactions as the owner sees them, newest first."""
+        return [transaction_view(transfer, {}).amount for transfer in reversed(await self.moved())]
 
     async def balance(self) -> Decimal:
         return to_credits((await self.state())[0].balance).normalize()
@@ -136,13 +156,16 @@ class PureLedger(Ledger):
         super().__init__()
         self.wallet = WalletState(1, all_grants=True)
         self.charges: dict[str, ChargeState] = {}
-        self.transfers: list[Any] = []
+        self.transfers: list[Transfer] = []
+        self.slices: list[GrantSlice] = []
+        self.limits: dict[tuple[str, Period], LimitState] = {}
 
     async def add(self, spec: GrantSpec) -> None:
         self._decide(lambda book: add_grant(book, self.wallet, spec))
 
-    async def open(self, key: str, amount: int, ttl: int, feature: str) -> ChargeState:
-        request = HoldRequest(key, 1, 1, None, feature, "individual", amount, ttl, f"{amount}{ttl}{feature}".encode())
+    async def open(self, key: str, amount: int, ttl: int, feature: str, scopes: tuple[str, ...] = ()) -> ChargeState:
+        meaning = f"{amount}{ttl}{feature}".encode()
+        request = HoldRequest(key, 1, 1, None, feature, "individual", amount, ttl, meaning, None, scopes)
         return self._decide(lambda book: open_hold(book, request))
 
     async def post(self, key: str, amount: int, feature: str, in_full: bool) -> ChargeState:
@@ -164,24 +187,50 @@ class PureLedger(Ledger):
 
     async def void_grant(self, name: str) -> None:
         grant = next(grant for grant in self.wallet.grants.values() if grant.key == name)
-        self._decide(lambda book: void_grant(book, self.wallet, grant, actor="test", reason="test"))
+        filled_by = max(
+            (
+                part.seq
+                for part in self.slices
+                if part.grant_id == grant.grant_id and self.transfers[part.seq - 1].kind is TransferKind.GRANT
+            ),
+            default=None,
+        )
+        self._decide(
+            lambda book: void_grant(book, self.wallet, grant, actor="test", reason="test", filled_by=filled_by)
+        )
 
     async def set_limit(self, credits: Amount) -> None:
         self.wallet.credit_limit = micros(credits)
+
+    async def set_hard_limit(self, scope: str, credits: Amount) -> None:
+        began = period_start(Period.MONTH, self.clock.now())
+        self.limits[scope, Period.MONTH] = LimitState(scope, Period.MONTH, None, micros(credits), began)
+
+    async def set_status(self, status: WalletStatus) -> None:
+        def change(_: Book) -> None:
+            self.wallet.status = status
+
+        self._decide(change)
 
     async def state(self) -> tuple[WalletState, list[GrantState]]:
         self._decide(lambda _: None)
         return self.wallet, list(self.wallet.grants.values())
 
+    async def moved(self) -> list[Transfer]:
+        await self.state()
+        return self.transfers
+
     def _decide(self, decide: Callable[[Book], T]) -> T:
         book = Book(self.clock.now(), [self.wallet])
         book.charges = self.charges
+        book.limits = self.limits
         if self.wallet.next_change_at is not None and self.wallet.next_change_at <= book.now:
             mature(book, self.wallet, self.charges.values(), holds_until=book.now)
         try:
             return decide(book)
         finally:
             self.transfers += book.transfers
+            self.slices += book.slices
             check_invariants(self.wallet, self.charges.values())
 
 
@@ -198,14 +247,16 @@ class DatabaseLedger(Ledger):
         self.corrections = credit.corrections
         self.accounting = credit.accounting
         self.repository = credit.repository
+        self.limits = credit.limits
 
     async def add(self, spec: GrantSpec) -> None:
         await self.database.run(lambda session: self.service.grant(session, self.OWNER, spec))
 
-    async def open(self, key: str, amount: int, ttl: int, feature: str) -> ChargeState:
+    async def open(self, key: str, amount: int, ttl: int, feature: str, scopes: tuple[str, ...] = ()) -> ChargeState:
         wallet_id = await self._wallet_id()
+        meaning = f"{amount}{ttl}{feature}".encode()
         request = HoldRequest(
-            key, wallet_id, wallet_id, None, feature, "individual", amount, ttl, f"{amount}{ttl}{feature}".encode()
+            key, wallet_id, wallet_id, None, feature, "individual", amount, ttl, meaning, None, scopes
         )
         (outcome,) = await self.database.run(lambda session: self.service.authorize(session, [request]))
         return _charge(outcome)
@@ -237,6 +288,16 @@ class DatabaseLedger(Ledger):
 
         await self.database.run(lambda session: self.service.change_wallet(session, self.OWNER, change))
 
+    async def set_hard_limit(self, scope: str, credits: Amount) -> None:
+        hard = micros(credits)
+        await self.database.run(lambda s: self.limits.set(s, scope, Period.MONTH, soft=None, hard=hard))
+
+    async def set_status(self, status: WalletStatus) -> None:
+        def change(wallet: WalletState) -> None:
+            wallet.status = status
+
+        await self.database.run(lambda session: self.service.change_wallet(session, self.OWNER, change))
+
     async def state(self) -> tuple[WalletState, list[GrantState]]:
         wallet_id = await self._wallet_id()
         await self.database.run(lambda session: self.service.wallet(session, self.OWNER))
@@ -244,6 +305,12 @@ class DatabaseLedger(Ledger):
             book = await self.repository.read(session, [wallet_id], now=self.clock.now())
             grants = await self.repository.grants(session, wallet_id, live=False)
         return book.wallets[wallet_id], grants
+
+    async def moved(self) -> list[Transfer]:
+        wallet, _ = await self.state()
+        async with self.database.transaction(read_only=True) as session:
+            found = await self.repository.transfers(session, wallet.wallet_id, before=None, limit=1000)
+        return found[::-1]
 
     async def _wallet_id(self) -> int:
         owners = await self.database.run(lambda session: self.service.ensure_wallets(session, [self.OWNER]))

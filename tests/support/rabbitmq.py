@@ -53,8 +53,8 @@ class RabbitServer:
     def running(self) -> bool:
         return self._server is not None and self._server.poll() is None
 
-    def start(self, timeout_seconds: float = 90) -> None:
-        """Start the node and wait until it answers."""
+    def start(self, timeout_seconds: float = 300) -> None:
+        """Start the node and wait until it answers; a busy machine needs its time."""
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         if self._epmd is None:
             command = ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]

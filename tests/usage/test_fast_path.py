@@ -8,10 +8,11 @@ from decimal import Decimal
 
 import pytest
 
+from faregate.core.database import Database
 from faregate.usage.documents import PriceDocument
 from faregate.usage.errors import FeatureInactiveError
 from faregate.usage.plans import Plan
-from faregate.usage.values import Feature, FeatureRef, ModelUsage, SettleRequest, StartRequest
+from faregate.usage.values import Feature, FeatureRef, ModelUsage, Settled, SettleRequest, StartRequest
 from faregate.usage.wallets import WalletChange
 from support.library import Library
 from support.recording import recorded_library
@@ -73,6 +74,46 @@ async def test_a_crowd_on_one_wallet_has_one_transaction_to_start_and_one_to_set
 
     assert at_once <= 2
     assert statements < 300, "a crowd shares transactions"
+
+
+async def test_a_batch_that_is_copied_writes_what_single_settlements_write(database_url: str) -> None:
+    """Started and unstarted uses, one of them twice in the batch and one settled before; then the ledger is proved."""
+    async with recorded_library(database_url) as (library, database):
+        await library.feature(_chat())
+        for user in ("alone", "together"):
+            await library.grant(user, 1000)
+            for number in range(25):
+                await _start(library, f"{user}-{number}", user)
+        requests = [SettleRequest(f"together-{n}", "together", CHAT, (LINE,)) for n in (*range(30), 7)]
+        for number in range(30):
+            await _settle(library, f"alone-{number}", "alone")
+        await library.service.settle(requests[3])
+        settled = await library.service.settle_batch(requests)
+        written = [await _written(database, user) for user in ("alone", "together")]
+        proof = await library.credit.verifier().verify()
+
+    assert [item.replayed for item in settled if isinstance(item, Settled)] == [n in {3, 30} for n in range(31)]
+    assert sorted(written[0]) == sorted(written[1])
+    assert len(written[0]) == 30 * (1 + 1 + 1 + 2)
+    assert proof.drifts == ()
+
+
+async def _written(database: Database, user: str) -> list[tuple[object, ...]]:
+    """Return what settlements have written for a user, without what tells one use from another."""
+    sql = """
+    with c as (select * from faregate.charge join faregate.subject s using (subject_id) where s.external_id = :user)
+    select 'transfer', t.kind, t.debit_account, t.credit_account, t.amount, t.actor, null from faregate.transfer t
+      join c using (usage_key)
+    union all
+    select 'slice', 0, 0, 0, g.amount, null, null from c join faregate.transfer t using (usage_key)
+      join faregate.grant_slice g on g.wallet_id = t.wallet_id and g.seq = t.seq
+    union all
+    select 'line', l.line_no, 0, 0, l.credits, l.model, l.tokens::text from c join faregate.usage_line l using (usage_key)
+    union all
+    select 'event', e.kind, e.requests, e.calls, e.credits, e.model, e.source from c join faregate.usage_event e using (usage_key)
+    """
+    async with database.transaction(read_only=True) as session:
+        return [tuple(map(str, row)) for row in await database.rows(session, sql, user=user)]
 
 
 @pytest.mark.parametrize("what", ["feature", "price", "plan"])

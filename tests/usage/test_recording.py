@@ -1,7 +1,7 @@
 """Taking in usage events: each counts once, a bad one sinks nobody."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -177,3 +177,45 @@ async def test_events_without_an_id_always_count(library: Library, recorder: Usa
     assert (await recorder.record([nameless])).accepted == 1
     with pytest.raises(InvalidError):
         await library.usage.history().replace("x", "y", {"user_id": "anna", "colour": 1})
+
+
+async def test_every_value_is_stored_as_it_was_said(library: Library, recorder: UsageRecorder) -> None:
+    """Rows are made in PostgreSQL's binary form; what it reads there is what was meant."""
+    said = ["0", "5", "-7", "9999", "10000", "1.50", "-0.000000001", "123456789012.123456789", "20000.0001"]
+    time = datetime.now(timezone(timedelta(hours=5, minutes=30))).replace(microsecond=123457) - timedelta(days=1)
+    meters = [event(n, meter="api", quantity=Decimal(digits)) for n, digits in enumerate(said)]
+    full = event(
+        99, time=time, organization_id="acme", country="de", device="mobile", tags=["ü", "b"], metadata={"n": Decimal("1.5")},
+        cost_usd=Decimal("0.000000000001"), credits=Decimal("999999999.999999"), status="failed", latency_ms=2**31 - 1,
+    )  # fmt: skip
+
+    report = await recorder.record([*meters, full])
+
+    assert report.accepted == len(said) + 1
+    async with library.database.transaction() as session:
+        rows = await library.database.rows(
+            session, "select quantity::text from faregate.usage_event where meter is not null order by external_id"
+        )
+        (row,) = await library.database.rows(session, "select * from faregate.usage_event where external_id = 'e99'")
+    assert [found.quantity for found in rows] == said
+    assert (row.time, row.country, row.device, row.status) == (time, "DE", "mobile", 500)
+    assert (row.cost, row.credits, row.latency_ms) == (1, 10**15 - 1, 2**31 - 1)
+    assert (row.tags, row.metadata) == (["ü", "b"], {"n": Decimal("1.5")})
+
+
+async def test_a_credential_in_place_of_a_name_is_refused(recorder: UsageRecorder) -> None:
+    secret = "sk-" + "a1" * 12
+    found: list[dict[str, Any]] = [
+        {"model": secret},
+        {"id": f"x {secret}"},
+        {"tags": ["fine", secret]},
+        {"usage_key": "eyJhbGciOiJIUzI1NiJ9." + "a" * 9},
+    ]
+    long = [event(n, usage_key=f"a-long-but-harmless-key-{n}") for n in range(3)]
+
+    report = await recorder.record([*long, *(event(10 + n, **fields) for n, fields in enumerate(found))])
+
+    assert report.accepted == 3
+    assert [item.error.split(":")[0] for item in report.rejected] == ["model", "id", "tags", "usage_key"]
+    with pytest.raises(ValueError, match="model: looks like a credential"):
+        UsageEvent(user_id="anna", service="chat", model=secret)

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from decimal import Decimal
 
 import httpx2
@@ -15,6 +16,9 @@ from faregate.core.errors import ConfigurationError
 from faregate.core.interfaces import OutgoingMessage
 from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
 from faregate.core.settings import Settings
+from faregate.credit.interfaces import Payment
+from faregate.credit.locking import TOP_UP_QUEUE
+from faregate.credit.topping_up import OnAccountProvider
 from faregate.worker.container import WorkerContainer
 from support.apps import Gateway, open_gateway, running_worker, settings_for
 from support.gateways import free_port
@@ -97,6 +101,52 @@ async def test_a_worker_counts_what_it_settles_sets_aside_and_what_is_not_covere
     assert (_value(text, "faregate_settlement_lag_seconds") or 0) < 15
     assert "ada" not in text
     assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+
+
+async def test_what_is_tried_again_later_is_counted(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A payment provider that does not answer: nothing is settled by it, and nothing lost."""
+
+    async def unanswered(_self: object, _order: object) -> Payment:
+        raise ConnectionError("no answer")
+
+    monkeypatch.setattr(OnAccountProvider, "pay", unanswered)
+    settings = settings_for(database_url, top_up_provider="on_account", worker_port=free_port())
+    async with open_gateway(settings) as gateway:
+        await gateway.grant("ada", 10)
+        await gateway.put("/api/wallets/ada", {"top_up": {"below": 8, "credits": 50}})
+        await gateway.post("/api/usage", {"user_id": "ada", "feature_key": "GENERATE_QUESTION_PAPER"})
+        async with _working(settings) as http:
+
+            async def retried() -> bool:
+                text = (await http.get("/metrics")).text
+                return _value(text, f'faregate_messages_total{{decision="retried",queue="{TOP_UP_QUEUE}"}}') == 1
+
+            await _eventually(retried)
+            text = (await http.get("/metrics")).text
+
+    assert _value(text, "faregate_dead_letters") == 0
+
+
+async def test_holds_that_outlast_their_time_are_counted_while_settlement_is_behind(database_url: str) -> None:
+    settings = settings_for(database_url, worker_port=free_port())
+    async with open_gateway(settings) as gateway:
+        core = gateway.container.core.container
+        late = core.clock().now() - timedelta(minutes=1)
+        await core.heartbeats().report("slow worker", "worker", settled_until=late)
+        await gateway.feature("chat", min_credits=0)
+        await gateway.grant("ada", 1)
+        await gateway.start("ada", "chat", estimated_credits=Decimal("0.5"), ttl_seconds=1)
+        await gateway.start("ada", "chat", estimated_credits=Decimal("0.25"))
+        async with _working(settings) as http:
+
+            async def lapsed() -> bool:
+                return _value((await http.get("/metrics")).text, "faregate_lapsed_holds") == 1
+
+            await _eventually(lapsed)
+        seen = (await gateway.http.get("/metrics")).text
+
+    assert _value(seen, "faregate_lapsed_holds") == 1
+    assert _value(seen, "faregate_open_holds") == 2
 
 
 async def test_the_age_of_what_nobody_reads_grows(database_url: str) -> None:

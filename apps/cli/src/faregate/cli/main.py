@@ -20,6 +20,7 @@ COMMANDS = {
     "wallets": ("wallets:wallets", "Look at wallets and change them."),
     "grants": ("grants:grants", "Put credits into wallets, list and void what was put in."),
     "transactions": ("bookkeeping:transactions", "List what moved in a wallet."),
+    "debit": ("bookkeeping:debit", "Charge an amount for a service."),
     "refund": ("bookkeeping:refund", "Give back a charge, wholly or in part."),
     "adjust": ("bookkeeping:adjust", "Correct a balance by hand."),
     "chargeback": ("bookkeeping:charge_back", "Undo a purchase whose payment was reversed."),

@@ -24,6 +24,7 @@ STATUS: Mapping[str, int] = {
     "internal": 500,
     "insufficient_credits": 402,
     "wallet_frozen": 403,
+    "wallet_closed": 403,
     "unknown_wallet": 404,
     "unknown_usage_key": 404,
     "unknown_grant": 404,

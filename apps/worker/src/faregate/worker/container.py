@@ -43,7 +43,7 @@ __all__ = ["WorkerContainer"]
 
 _TOP_UPS_AT_ONCE = 10
 _BATCHES_AT_ONCE = 2
-"""Of logs and events, whose order does not matter: while the database writes one batch, the next one is prepared."""
+"""While the database writes one batch, the next one is prepared; the order of messages does not matter."""
 
 
 def make_consumers(
@@ -68,6 +68,7 @@ def make_consumers(
         *(
             Consumer(transport, queue, settlement.handle, clock, metrics=metrics, batch_size=batch_size, settles=True)
             for queue in (SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE)
+            for _ in range(_BATCHES_AT_ONCE)
         ),
         *(
             Consumer(outbox, queue, relay.handle, clock, metrics=metrics, batch_size=batch_size, settles=True)
@@ -199,6 +200,7 @@ class WorkerContainer(containers.DeclarativeContainer):
         make_jobs,
         core.container.database,
         credit.container.service,
+        core.container.idempotency,
         usage.container.upkeep,
         feature_log.container.retention,
         metering,

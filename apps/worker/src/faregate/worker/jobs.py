@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.database import Database
 from faregate.core.failpoints import failpoint
+from faregate.core.idempotency import IdempotencyStore
 from faregate.core.logging import get_logger
 from faregate.core.schedule import Job
 from faregate.credit.service import CreditService
@@ -17,11 +18,13 @@ __all__ = ["make_jobs"]
 log = get_logger(__name__)
 
 _SWEEP_SIZE = 500
+_ANSWERS_AT_ONCE = 5000
 
 
 def make_jobs(
     database: Database,
     credit: CreditService,
+    answers: IdempotencyStore,
     upkeep: EventUpkeep,
     log_retention: LogRetention,
     metering: Sequence[Job],
@@ -31,8 +34,12 @@ def make_jobs(
     async def sweep_wallets() -> None:
         await _sweep_wallets(database, credit)
 
+    async def forget_answers() -> None:
+        await _forget_answers(answers)
+
     return [
         Job("sweep_wallets", 5.0, sweep_wallets),
+        Job("forget_answers", "7 4 * * *", forget_answers),
         Job("make_event_partitions", "17 3 * * *", upkeep.make_partitions),
         Job("forget_event_keys", "47 3 * * *", upkeep.forget),
         Job("keep_feature_logs", 3600.0, log_retention.sweep),
@@ -56,3 +63,12 @@ async def _sweep_wallets(database: Database, credit: CreditService) -> None:
             break
     if swept:
         log.info("wallets_swept", wallets=swept)
+
+
+async def _forget_answers(answers: IdempotencyStore) -> None:
+    """Delete what was answered for `Idempotency-Key`s longer ago than they are kept, a batch per transaction."""
+    forgotten = 0
+    while count := await answers.forget_old(limit=_ANSWERS_AT_ONCE):
+        forgotten += count
+    if forgotten:
+        log.info("answers_forgotten", answers=forgotten)

@@ -1,6 +1,7 @@
 """What one worker counts, for Prometheus."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter as Tally
+from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
@@ -38,17 +39,18 @@ class WorkerMetrics:
         """Count a batch that was handled and let go."""
         self._sizes.labels(queue).observe(len(decisions))
         self._seconds.labels(queue).observe(seconds)
-        for _, decision in decisions:
-            self._messages.labels(queue, _DECISIONS[type(decision)]).inc()
+        for decision, count in Tally(_DECISIONS[type(decision)] for _, decision in decisions).items():
+            self._messages.labels(queue, decision).inc(count)
 
     def interrupted(self, queue: str) -> None:
         """Count that broker or database was away."""
         self._interruptions.labels(queue).inc()
 
-    def settled(self, outcomes: Iterable[Settled | Exception]) -> None:
+    def settled(self, outcomes: Sequence[Settled | Exception]) -> None:
         """Count what came of settlements."""
+        for name, count in Tally(map(_outcome, outcomes)).items():
+            self._settlements.labels(name).inc(count)
         for outcome in outcomes:
-            self._settlements.labels(_outcome(outcome)).inc()
             if isinstance(outcome, Settled) and not outcome.replayed and outcome.shortfall:
                 self._shortfalls.inc()
                 self._missing.inc(float(outcome.shortfall))

@@ -67,7 +67,7 @@ class InsufficientCredits(CreditsError):
 
 
 class AccessRefused(CreditsError):
-    """This user, plan or credential may not do this, or the wallet is frozen."""
+    """This user, plan or credential may not do this, or the wallet is frozen or closed."""
 
 
 class UnknownFeature(CreditsError):

@@ -4,7 +4,20 @@ import gc
 from collections.abc import Generator
 from contextlib import contextmanager
 
-__all__ = ["collection_paused"]
+__all__ = ["collect_seldom", "collection_paused"]
+
+_SELDOM = (50_000, 10, 10)
+"""New objects in hand before the collector looks at them: more than a batch of settlements makes."""
+
+
+def collect_seldom() -> None:
+    """Spare a process of ours the cyclic collector: what is loaded by now is never looked at again, the rest seldom.
+
+    Not for a host's process, whose garbage is its own affair.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_SELDOM)
 
 
 @contextmanager

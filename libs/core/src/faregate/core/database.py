@@ -3,7 +3,7 @@
 import asyncio
 import random
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,13 +22,16 @@ from faregate.core.logging import get_logger
 from faregate.core.lookups import Lookups
 from faregate.core.schema import SCHEMA
 
-__all__ = ["Database", "IDatabaseServer", "Sql", "sqlstate"]
+__all__ = ["COPIED_FROM", "Database", "IDatabaseServer", "Sql", "sqlstate"]
 
 T = TypeVar("T")
 log = get_logger(__name__)
 
 RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock victim, lock time-out: the transaction did nothing and may run again."""
+
+COPIED_FROM = 20
+"""How many rows are worth a COPY."""
 
 _UNAVAILABLE_CLASSES = ("08", "57P", "53")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
@@ -247,6 +250,16 @@ class Database:
         rows = result.all() if result.returns_rows else ()
         session.info[_DRIVER] = (session.get_transaction(), await self.driver(session))
         return rows
+
+    async def copy(
+        self, session: AsyncSession, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
+    ) -> None:
+        """Append rows to a table of our schema by COPY; the session must have run a statement, which begins it.
+
+        Cheaper than INSERT from about `COPIED_FROM` rows, for which the round trip more is nothing.
+        """
+        driver = await self.driver(session)
+        await driver.copy_records_to_table(table, schema_name=self.sql.schema, columns=list(columns), records=rows)
 
     async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         try:

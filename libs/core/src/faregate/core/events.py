@@ -1,7 +1,7 @@
 """What others may want to know: events, written in the transaction that they tell about, a row for each who listens."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
@@ -42,6 +42,9 @@ class EventType(StrEnum):
     PRICE_MISSING = "price.missing"
 
 
+_ALL_TYPES = frozenset(kind.value for kind in EventType)
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened.
@@ -59,15 +62,18 @@ class Event:
 class IAnnouncer(Protocol):
     """Tells whoever listens."""
 
-    async def announce(self, session: AsyncSession, events: Sequence[Event]) -> None:
-        """Write what is to be told, so that it is told exactly if the transaction commits."""
+    async def announce(self, session: AsyncSession, events: Iterable[Event]) -> None:
+        """Write what is to be told, so that it is told exactly if the transaction commits.
+
+        Where nobody listens, `events` is not even looked at.
+        """
         ...
 
 
 class Silence:
     """Nobody listens: for hosts without webhooks."""
 
-    async def announce(self, session: AsyncSession, events: Sequence[Event]) -> None:
+    async def announce(self, session: AsyncSession, events: Iterable[Event]) -> None:
         """Tell nobody."""
 
 
@@ -80,8 +86,9 @@ class Announcer:
         self._known = Deadline(0)
         self._looking: asyncio.Task[None] | None = None
 
-    async def announce(self, session: AsyncSession, events: Sequence[Event]) -> None:
-        wanted = [event for event in events if self._may_be_wanted(event)]
+    async def announce(self, session: AsyncSession, events: Iterable[Event]) -> None:
+        types = self._wanted_types()
+        wanted = [event for event in events if event.type.value in types] if types else ()
         if not wanted:
             return
         await self._database.rows(
@@ -92,13 +99,13 @@ class Announcer:
             payloads=[exact_json.dumps({"data": event.data, "people": event.people}) for event in wanted],
         )
 
-    def _may_be_wanted(self, event: Event) -> bool:
-        """Tell whether somebody listens, as far as is known; what was looked at too long ago counts as not known."""
+    def _wanted_types(self) -> Collection[str]:
+        """Return what somebody may listen to; what was looked at too long ago counts as not known, which is all."""
         if self._known.passed:
             if self._looking is None or self._looking.done():
                 self._looking = asyncio.create_task(self._look())
-            return True
-        return event.type.value in (self._subscribed.last or ())
+            return _ALL_TYPES
+        return self._subscribed.last or ()
 
     async def _look(self) -> None:
         try:

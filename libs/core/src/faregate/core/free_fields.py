@@ -5,7 +5,7 @@ strategy's parameters) does not come this way.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Any, cast
@@ -15,7 +15,17 @@ from faregate.core.redaction import Redactor
 from faregate.core.secret_names import Secrecy, secrecy_of
 from faregate.core.secret_values import built_in_patterns
 
-__all__ = ["clean_metadata", "clean_text", "clean_value", "is_credential", "name_checked"]
+__all__ = [
+    "CREDENTIAL",
+    "clean_metadata",
+    "clean_text",
+    "clean_value",
+    "credentials_in",
+    "is_credential",
+    "name_checked",
+]
+
+CREDENTIAL = "looks like a credential; send the name, never a secret"
 
 _TEXT_LIMIT = 1_000_000
 _SHORTEST_CREDENTIAL = 12
@@ -55,8 +65,17 @@ def is_credential(name: str) -> bool:
 def name_checked(name: str) -> str:
     """Return a name, or raise `ValueError` for a credential in its place; names cannot be redacted, they are looked up."""
     if is_credential(name):
-        raise ValueError("looks like a credential; send the name, never a secret")
+        raise ValueError(CREDENTIAL)
     return name
+
+
+def credentials_in(names: Iterable[str]) -> set[str]:
+    """Return those of `names` that are credentials: one look at all together, since hardly ever there is one."""
+    long = [name for name in names if len(name) >= _SHORTEST_CREDENTIAL]
+    words = "\n".join(" ".join(long).split())
+    if "bearer" not in words.casefold() and not _word_is_credential().search(words):
+        return set()
+    return {name for name in long if is_credential(name)}
 
 
 def _as_json(value: Any) -> Any:
@@ -91,3 +110,8 @@ def _by_look() -> Redactor:
 @cache
 def _key_expression() -> re.Pattern[str]:
     return next(pattern.expression for pattern in built_in_patterns() if pattern.name == "key")
+
+
+@cache
+def _word_is_credential() -> re.Pattern[str]:
+    return re.compile(rf"(?m)^(?:{_TOKEN.pattern}|{_key_expression().pattern})")

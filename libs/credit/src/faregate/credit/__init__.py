@@ -11,6 +11,7 @@ from faregate.credit.errors import (
     UnknownUsageKeyError,
     UnknownWalletError,
     UsageKeyConflictError,
+    WalletClosedError,
     WalletFrozenError,
 )
 from faregate.credit.granting import GrantSpec
@@ -36,5 +37,6 @@ __all__ = [
     "UnknownWalletError",
     "UsageKeyConflictError",
     "Wallet",
+    "WalletClosedError",
     "WalletFrozenError",
 ]

@@ -1,6 +1,6 @@
 """What of a written book others may want to know: low and exhausted wallets, expired holds, settlements."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from faregate.core.credits import to_credits
 from faregate.core.events import Event, EventType
@@ -9,15 +9,13 @@ from faregate.credit.book import Book, ChargeState, ChargeStatus, Flag, WalletSt
 __all__ = ["events_of"]
 
 
-def events_of(book: Book, free_before: Mapping[int, int]) -> list[Event]:
-    """Return what happened in `book`, whose wallets had so much free before."""
-    found: list[Event] = []
+def events_of(book: Book, free_before: Mapping[int, int]) -> Iterator[Event]:
+    """Tell what happened in `book`, whose wallets had so much free before."""
     for wallet in book.changed_wallets.values():
-        found += _wallet_events(wallet, free_before.get(wallet.wallet_id, wallet.free))
+        yield from _wallet_events(wallet, free_before.get(wallet.wallet_id, wallet.free))
     for charge in book.changed_charges.values():
         if charge.status is not ChargeStatus.SETTLED or charge.settled_at == book.now:
-            found += _charge_events(charge)
-    return found
+            yield from _charge_events(charge)
 
 
 def _wallet_events(wallet: WalletState, before: int) -> list[Event]:

@@ -16,6 +16,7 @@ from faregate.credit.chain import GENESIS, link
 from faregate.credit.limits import LimitState, Period
 
 __all__ = [
+    "NO_FLAGS",
     "Book",
     "ChargeState",
     "ChargeStatus",
@@ -32,11 +33,13 @@ __all__ = [
 
 
 class WalletStatus(IntEnum):
-    """Whether a wallet may open new holds."""
+    """What a wallet may begin. What was begun is settled and corrected whatever the status; any may follow any other."""
 
     ACTIVE = 1
     FROZEN = 2
+    """Starts nothing, and orders no top-ups."""
     CLOSED = 3
+    """Takes no grants and no renewals either, until it is reopened."""
 
 
 class ChargeStatus(IntEnum):
@@ -72,6 +75,9 @@ class Flag(IntFlag):
         return [str(flag.name).lower() for flag in Flag if flag in self]
 
 
+NO_FLAGS = Flag(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Renewal:
     """How a recurring grant renews: to its amount plus what is left, clamped to the rollover bounds."""
@@ -87,7 +93,8 @@ class GrantState:
     """One grant.
 
     `held` is what open holds have set aside of a grant that is restricted to `features`; general grants are covered by
-    the wallet's own `held`. `active` turns true when `effective_at` has come and the amount was posted.
+    the wallet's own `held`. `active` turns true when `effective_at` has come and the amount was posted. `void_note` tells
+    who took it back and why, and which transfer had filled it: what a hold protects is taken later, in the same name.
     """
 
     grant_id: UUID
@@ -107,6 +114,7 @@ class GrantState:
     key: str | None = None
     actor: str | None = None
     reason: str | None = None
+    void_note: "Note | None" = None
     meaning_hash: bytes | None = None
 
     def usable_for(self, feature: str | None) -> bool:
@@ -194,7 +202,7 @@ class ChargeState:
     consumed: int = 0
     charged: int = 0
     shortfall: int = 0
-    flags: Flag = Flag(0)
+    flags: Flag = NO_FLAGS
     first_seq: int | None = None
     balance_after: int | None = None
     free_after: int | None = None

@@ -1,14 +1,19 @@
 """Corrections by people: refunds, adjustments, charge-backs. Each names who and why, and happens once per key."""
 
-from collections.abc import Sequence
-
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.errors import InvalidError, KeyConflictError
 from faregate.core.subjects import Subjects
-from faregate.credit.accounts import Account
+from faregate.credit.accounts import TransferKind
 from faregate.credit.book import Book, Note, Transfer
-from faregate.credit.corrections import adjust, charge_back, refund
+from faregate.credit.corrections import (
+    adjust,
+    charge_back,
+    is_adjustment,
+    is_charge_back_of,
+    is_refund_of,
+    refund,
+)
 from faregate.credit.errors import UnknownTransferError, UnknownWalletError
 from faregate.credit.locking import Locker
 from faregate.credit.repository import LedgerRepository
@@ -40,11 +45,12 @@ class CorrectionService:
         """
         required_words(note)
         wallet_id, original, book = await self._open(session, transaction_id)
+        corrections = await self._ledger.corrections(session, wallet_id, original.seq)
         done = await self._done(session, wallet_id, note)
-        if done:
-            _require_same(done, corrects_seq=original.seq, amount=amount)
-            return await self._view(session, done[0])
-        refunds = [t for t in await self._ledger.corrections(session, wallet_id, original.seq) if _is_refund(t)]
+        if done is not None:
+            _require_same(done, is_refund_of(done, original, amount=amount, corrections=corrections))
+            return await self._view(session, done)
+        refunds = [transfer for transfer in corrections if transfer.kind is TransferKind.REFUND]
         slices = await self._ledger.slices(session, wallet_id, [original.seq])
         given = await self._ledger.slices(session, wallet_id, [transfer.seq for transfer in refunds])
         await self._ledger.load_grants_by_id(session, book, (part.grant_id for part in slices))
@@ -66,9 +72,13 @@ class CorrectionService:
 
         Raises:
             UnknownTransferError, InvalidError: no such purchase.
+            KeyConflictError: the operation key was used for something else.
         """
         required_words(note)
         wallet_id, original, book = await self._open(session, transaction_id)
+        done = await self._done(session, wallet_id, note)
+        if done is not None:
+            _require_same(done, is_charge_back_of(done, original))
         earlier = await self._ledger.corrections(session, wallet_id, original.seq)
         filled = await self._ledger.slices(session, wallet_id, [original.seq])
         await self._ledger.load_grants(session, book, [wallet_id])
@@ -93,10 +103,12 @@ class CorrectionService:
         book = await self._locker.lock(session, [subject.subject_id])
         wallet = book.wallets[subject.subject_id]
         done = await self._done(session, wallet.wallet_id, note)
-        if done:
-            _require_same(done, corrects_seq=None, amount=abs(amount))
-            return await self._view(session, done[0])
+        if done is not None:
+            _require_same(done, is_adjustment(done, amount))
+            return await self._view(session, done)
         await self._ledger.load_grants(session, book, [wallet.wallet_id])
+        if note.operation_key is not None:
+            await self._ledger.load_grants_by_key(session, book, [(wallet.wallet_id, note.operation_key)])
         posted = adjust(book, wallet, amount, note=note)
         await self._locker.write(session, book)
         return await self._view(session, posted)
@@ -108,10 +120,11 @@ class CorrectionService:
             raise UnknownTransferError(transaction_id)
         return wallet_id, original, await self._locker.lock(session, [wallet_id])
 
-    async def _done(self, session: AsyncSession, wallet_id: int, note: Note) -> list[Transfer]:
+    async def _done(self, session: AsyncSession, wallet_id: int, note: Note) -> Transfer | None:
+        """Return the first transfer of the operation key, if it was used before."""
         if note.operation_key is None:
-            return []
-        return await self._ledger.operation(session, wallet_id, note.operation_key)
+            return None
+        return next(iter(await self._ledger.operation(session, wallet_id, note.operation_key)), None)
 
     async def _view(self, session: AsyncSession, transfer: Transfer) -> CreditTransaction:
         keys = [transfer.usage_key] if transfer.usage_key is not None else []
@@ -127,14 +140,9 @@ def required_words(note: Note) -> tuple[str, str]:
     return note.actor, str(note.reason)
 
 
-def _require_same(done: Sequence[Transfer], *, corrects_seq: int | None, amount: int | None) -> None:
-    first = done[0]
-    if first.corrects_seq != corrects_seq or (amount is not None and first.amount != amount):
+def _require_same(done: Transfer, same: bool) -> None:
+    if not same:
         raise KeyConflictError(
-            f"the operation key {first.operation_key!r} was used for another correction; take a new one",
+            f"the operation key {done.operation_key!r} was used for another correction; take a new one",
             param="operation_key",
         )
-
-
-def _is_refund(transfer: Transfer) -> bool:
-    return transfer.debit is Account.REVENUE and transfer.credit is Account.WALLET

@@ -12,10 +12,20 @@ from faregate.credit.burn_down import burn
 from faregate.credit.errors import InsufficientCreditsError, NotRefundableError
 from faregate.credit.granting import GRANT_PRIORITY, GrantSpec, add_grant
 
-__all__ = ["REFUNDABLE", "adjust", "charge_back", "refund"]
+__all__ = [
+    "REFUNDABLE",
+    "adjust",
+    "charge_back",
+    "is_adjustment",
+    "is_charge_back_of",
+    "is_refund_of",
+    "refund",
+]
 
 REFUNDABLE = frozenset({TransferKind.CHARGE, TransferKind.LIMIT_CHARGE, TransferKind.REPRICE})
 """The kinds of transfers that took credits for a use."""
+
+_LOST = frozenset({TransferKind.CHARGEBACK, TransferKind.SHORTFALL})
 
 
 def refund(
@@ -97,15 +107,17 @@ def charge_back(
     The wallet never goes below its credit limit: what was used already is posted as shortfall against purchases.
 
     Args:
-        grants: the grants that the purchase filled; `earlier`: charge-backs of it posted before (then it is done).
+        grants: the grants that the purchase filled; `earlier`: corrections of it posted before; if a charge-back is among
+            them, it is done.
 
     Raises:
         InvalidError: the transfer is no purchase.
     """
     if original.kind is not TransferKind.GRANT or original.debit is not Account.PURCHASES:
         raise InvalidError("only a purchase can be charged back", param="id")
-    if earlier:
-        return list(earlier)
+    done = [transfer for transfer in earlier if is_charge_back_of(transfer, original)]
+    if done:
+        return done
     takable = min(original.amount, max(0, wallet.free - wallet.credit_limit))
     said = replace(note, corrects_seq=original.seq)
     posted: list[Transfer] = []
@@ -118,6 +130,34 @@ def charge_back(
             book.post(wallet, kind, debit=Account.SHORTFALL, credit=Account.PURCHASES, amount=lost, note=said)
         )
     return posted
+
+
+def is_refund_of(
+    transfer: Transfer, original: Transfer, *, amount: int | None, corrections: Iterable[Transfer]
+) -> bool:
+    """Tell whether `transfer` is what `refund` of `original` has posted; `amount` None is all that was left then.
+
+    Args:
+        corrections: all corrections of the original; they tell what `transfer` has left of it.
+    """
+    if transfer.kind is not TransferKind.REFUND or transfer.corrects_seq != original.seq:
+        return False
+    if amount is not None:
+        return transfer.amount == amount
+    refunds = [one for one in corrections if one.kind is TransferKind.REFUND and one.seq <= transfer.seq]
+    return sum(one.amount for one in refunds) == original.amount
+
+
+def is_adjustment(transfer: Transfer, amount: int) -> bool:
+    """Tell whether `transfer` is what `adjust` by this signed amount has posted."""
+    if amount > 0:
+        return (transfer.kind, transfer.debit, transfer.amount) == (TransferKind.GRANT, Account.ADJUSTMENT, amount)
+    return (transfer.kind, transfer.amount) == (TransferKind.ADJUSTMENT, -amount)
+
+
+def is_charge_back_of(transfer: Transfer, original: Transfer) -> bool:
+    """Tell whether `transfer` is one that `charge_back` of `original` has posted."""
+    return transfer.corrects_seq == original.seq and transfer.credit is Account.PURCHASES and transfer.kind in _LOST
 
 
 def _take(

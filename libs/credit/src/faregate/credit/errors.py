@@ -20,6 +20,7 @@ __all__ = [
     "UnknownUsageKeyError",
     "UnknownWalletError",
     "UsageKeyConflictError",
+    "WalletClosedError",
     "WalletFrozenError",
 ]
 
@@ -49,12 +50,24 @@ class InsufficientCreditsError(CreditError):
 
 
 class WalletFrozenError(CreditError):
-    """The wallet was frozen or closed by an operator."""
+    """The wallet was frozen by an operator: it starts nothing."""
 
     code = "wallet_frozen"
 
-    def __init__(self, status: str) -> None:
-        super().__init__(f"The wallet is {status}; ask the operator to activate it", status=status)
+    def __init__(self) -> None:
+        super().__init__("The wallet is frozen; ask the operator to activate it", status="frozen")
+
+
+class WalletClosedError(CreditError):
+    """The wallet was closed by an operator: it starts nothing and takes no grants."""
+
+    code = "wallet_closed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The wallet is closed: it starts nothing and takes no credits; to reopen it, set its status to active",
+            status="closed",
+        )
 
 
 class UnknownWalletError(CreditError, NotFoundError):

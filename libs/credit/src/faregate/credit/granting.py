@@ -8,8 +8,9 @@ from hashlib import sha256
 from faregate.core import exact_json
 from faregate.core.errors import InvalidError, KeyConflictError
 from faregate.core.ids import new_uuid7
-from faregate.credit.accounts import GrantSource
-from faregate.credit.book import Book, GrantState, Renewal, WalletState
+from faregate.credit.accounts import GrantSource, TransferKind
+from faregate.credit.book import Book, GrantState, Note, Renewal, WalletState, WalletStatus
+from faregate.credit.errors import WalletClosedError
 from faregate.credit.maturing import expire_lapsed, post_grant
 from faregate.credit.recurrence import next_renewal, parse_every
 
@@ -59,12 +60,16 @@ class GrantSpec:
         return sha256(exact_json.dumps(meaning)).digest()
 
 
-def add_grant(book: Book, wallet: WalletState, spec: GrantSpec) -> tuple[GrantState, bool]:
+def add_grant(book: Book, wallet: WalletState, spec: GrantSpec, *, paid_for: bool = False) -> tuple[GrantState, bool]:
     """Make the grant, or return the one made earlier by its key (and True for such a replay).
 
     A grant whose `effective_at` is to come is scheduled: it counts from that moment on.
 
+    Args:
+        paid_for: an order that was paid already; even a closed wallet takes it.
+
     Raises:
+        WalletClosedError: it takes nothing until it is reopened.
         InvalidError: amount, dates or rollover make no sense.
         KeyConflictError: the key was used on this wallet for another grant.
     """
@@ -75,6 +80,8 @@ def add_grant(book: Book, wallet: WalletState, spec: GrantSpec) -> tuple[GrantSt
                 f"the grant key {spec.key!r} was used for another grant; take a new one", param="key"
             )
         return known, True
+    if wallet.status is WalletStatus.CLOSED and not paid_for:
+        raise WalletClosedError
     _check(spec, book.now)
     grant = _new_grant(book, wallet, spec)
     wallet.grants[grant.grant_id] = grant
@@ -85,18 +92,31 @@ def add_grant(book: Book, wallet: WalletState, spec: GrantSpec) -> tuple[GrantSt
     return grant, False
 
 
-def void_grant(book: Book, wallet: WalletState, grant: GrantState, *, actor: str, reason: str) -> GrantState:
-    """Take a grant back: what open holds do not protect goes at once, the rest when they close. Safe to repeat."""
+def void_grant(
+    book: Book, wallet: WalletState, grant: GrantState, *, actor: str, reason: str, filled_by: int | None = None
+) -> GrantState:
+    """Take a grant back: what open holds do not protect goes at once, the rest when they close. Safe to repeat.
+
+    Args:
+        filled_by: the transfer that filled the grant, which is corrected; unless this book has filled it anew since.
+    """
     if grant.voided:
         return grant
     grant.voided = True
     grant.renewal = None
     grant.expires_at = book.now
-    grant.actor, grant.reason = actor, reason
+    grant.void_note = Note(corrects_seq=_filled_by(book, grant) or filled_by, actor=actor, reason=reason)
     book.touch_grant(grant)
     expire_lapsed(book, wallet, at=book.now)
     _note_changes(book, wallet, grant)
     return grant
+
+
+def _filled_by(book: Book, grant: GrantState) -> int | None:
+    """Return the last transfer of this book that filled the grant: what time has renewed is not written yet."""
+    fillings = {t.seq for t in book.transfers if t.wallet_id == grant.wallet_id and t.kind is TransferKind.GRANT}
+    filled = (s.seq for s in book.slices if s.grant_id == grant.grant_id and s.amount > 0 and s.seq in fillings)
+    return max(filled, default=None)
 
 
 def _check(spec: GrantSpec, now: datetime) -> None:

@@ -12,6 +12,7 @@ from faregate.credit.errors import (
     HoldClosedError,
     InsufficientCreditsError,
     UsageKeyConflictError,
+    WalletClosedError,
     WalletFrozenError,
 )
 from faregate.credit.limits import check_limits
@@ -46,7 +47,8 @@ def open_hold(book: Book, request: HoldRequest) -> ChargeState:
     Raises:
         UsageKeyConflictError: the key was started with another meaning.
         AlreadySettledError, HoldClosedError: the same call, but its hold is closed by now.
-        WalletFrozenError, InsufficientCreditsError, SpendingLimitError: refused; nothing is kept, so the call may pass later.
+        WalletFrozenError, WalletClosedError, InsufficientCreditsError, SpendingLimitError: refused; nothing is kept, so
+            that the call may pass later.
     """
     known = book.charges.get(request.usage_key)
     if known is not None:
@@ -100,9 +102,11 @@ def void_hold(book: Book, charge: ChargeState, *, reason: str | None) -> ChargeS
 
 
 def require_active(wallet: WalletState) -> None:
-    """Raise `WalletFrozenError` unless new holds and debits are allowed."""
-    if wallet.status is not WalletStatus.ACTIVE:
-        raise WalletFrozenError(wallet.status.name.lower())
+    """Raise `WalletFrozenError` or `WalletClosedError` unless new holds and debits are allowed."""
+    if wallet.status is WalletStatus.FROZEN:
+        raise WalletFrozenError
+    if wallet.status is WalletStatus.CLOSED:
+        raise WalletClosedError
 
 
 def _reserve(book: Book, wallet: WalletState, charge: ChargeState) -> None:

@@ -1,6 +1,6 @@
 """Opening and closing the book: every money operation locks its wallets here, finds them as of now, and writes here."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,7 +12,7 @@ from faregate.core.events import IAnnouncer, Silence
 from faregate.core.interfaces import IOutbox
 from faregate.core.versions import VersionedCache
 from faregate.credit.announcing import events_of
-from faregate.credit.book import Book, WalletState
+from faregate.credit.book import Book, ChargeState, WalletState
 from faregate.credit.interfaces import ISettlementProgress
 from faregate.credit.maturing import mature
 from faregate.credit.repository import LedgerRepository
@@ -60,9 +60,12 @@ class Locker:
         wallet_ids: Iterable[int],
         *,
         keys: Sequence[str] = (),
+        seen: Mapping[str, ChargeState] | None = None,
         scopes: Iterable[str] = (),
     ) -> Book:
         """Return the book of these wallets as of now, with the charges of `keys` and the limits of `scopes`.
+
+        Charges that the caller has `seen` in this transaction are read again only if they have changed since.
 
         Raises:
             RetryTransactionError: a wallet does not exist (any more); run the transaction again.
@@ -73,7 +76,7 @@ class Locker:
             raise RetryTransactionError("a wallet is gone; the transaction that made it was rolled back")
         book.free_before = {wallet.wallet_id: wallet.free for wallet in book.wallets.values()}
         if keys:
-            book.charges.update(await self._repository.charges(session, keys))
+            book.charges.update(await self._repository.charges_again(session, keys, seen or {}))
         due = [wallet.wallet_id for wallet in book.wallets.values() if is_due(wallet, book.now)]
         until = await self._load_due(session, book, due) if due else book.now
         limited = {scope for charge in book.charges.values() for scope in charge.limit_scopes}

@@ -10,10 +10,12 @@ from datetime import datetime
 from functools import partial
 
 from faregate.credit.accounts import GRANT_ORIGINS, Account, TransferKind
-from faregate.credit.book import Book, ChargeState, ChargeStatus, GrantState, Note, WalletState
+from faregate.credit.book import Book, ChargeState, ChargeStatus, GrantState, Note, WalletState, WalletStatus
 from faregate.credit.recurrence import next_renewal
 
 __all__ = ["expire_lapsed", "mature", "next_change", "post_grant"]
+
+_CLOSED = Note(actor="faregate", reason="the wallet was closed when the grant would have begun")
 
 _Step = tuple[datetime, int, str, Callable[[], None]]
 
@@ -112,11 +114,19 @@ def _ended(grant: GrantState, moment: datetime) -> bool:
 
 
 def _begin(book: Book, wallet: WalletState, grant: GrantState) -> None:
+    """Let a scheduled grant begin; what would begin in a closed wallet is void."""
+    if wallet.status is WalletStatus.CLOSED:
+        grant.voided, grant.void_note, grant.renewal = True, _CLOSED, None
+        book.touch_grant(grant)
+        return
     post_grant(book, wallet, grant, grant.amount, at=grant.effective_at)
 
 
 def _renew(book: Book, wallet: WalletState, grant: GrantState, moment: datetime) -> None:
-    """Bring a recurring grant to its amount plus the clamped rest; an open hold may keep more of the rest than that."""
+    """Bring a recurring grant to its amount plus the clamped rest; an open hold may keep more of the rest than that.
+
+    In a closed wallet what is left lapses as at any renewal, and nothing is added.
+    """
     renewal = grant.renewal
     if renewal is None or grant.voided:
         return
@@ -124,7 +134,8 @@ def _renew(book: Book, wallet: WalletState, grant: GrantState, moment: datetime)
     lapsing = min(max(0, grant.remaining - kept), max(0, _lapsable(wallet, grant)))
     if lapsing > 0:
         _lapse(book, wallet, grant, lapsing, at=moment)
-    post_grant(book, wallet, grant, grant.amount + max(0, kept - grant.remaining), at=moment)
+    if wallet.status is not WalletStatus.CLOSED:
+        post_grant(book, wallet, grant, grant.amount + max(0, kept - grant.remaining), at=moment)
     grant.renewal = replace(renewal, next_at=next_renewal(grant.effective_at, renewal.every, after=moment))
     book.touch_grant(grant)
 
@@ -138,7 +149,7 @@ def _lapse(book: Book, wallet: WalletState, grant: GrantState, amount: int, *, a
     kind, account, note = TransferKind.EXPIRY, Account.BREAKAGE, Note()
     if grant.voided:
         kind, account = TransferKind.GRANT_VOID, GRANT_ORIGINS[grant.source]
-        note = Note(actor=grant.actor, reason=grant.reason)
+        note = grant.void_note or Note()
     slices = [(grant, -amount)]
     book.post(wallet, kind, debit=Account.WALLET, credit=account, amount=amount, slices=slices, note=note, at=at)
 

@@ -123,6 +123,7 @@ class CreditGrant(TableModel, table=True):
     meaning_hash: bytes | None = Field(sa_column=Column(LargeBinary))
     actor: str | None = Field(sa_column=Column(Text))
     reason: str | None = Field(sa_column=Column(Text))
+    void_note: dict[str, Any] | None = Field(sa_column=Column(JSONB))
     created_at: datetime = Field(sa_column=created_at())
 
 

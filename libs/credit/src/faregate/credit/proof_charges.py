@@ -63,10 +63,14 @@ left join faregate.wallet w on w.wallet_id = d.wallet_id
 order by d.wallet_id, seq limit 100
 """
 
+_SAME_GRANT = """select from faregate.grant_slice taken
+  join faregate.grant_slice filled on filled.wallet_id = taken.wallet_id and filled.grant_id = taken.grant_id
+  where taken.wallet_id = g.wallet_id and taken.seq = g.seq and filled.seq = g.corrects_seq and filled.amount > 0"""
+
 CORRECTIONS = f"""
 with given as (
   select wallet_id, corrects_seq, kind, sum(amount) as amount, max(seq) as seq, min(usage_key) as usage_key
-  from faregate.transfer where corrects_seq is not null and kind in (4, 7, 9)
+  from faregate.transfer where corrects_seq is not null and kind in (4, 6, 7, 9)
   group by wallet_id, corrects_seq, kind
 )
 select g.wallet_id, g.seq, 'of ' || g.corrects_seq as item, c.check_name, c.stored, c.derived
@@ -82,12 +86,18 @@ left join faregate.transfer o on o.wallet_id = g.wallet_id and o.seq = g.correct
         ),
         Check("refund amount", "g.kind = 7 and g.amount > o.amount", "g.amount", "'at most ' || o.amount"),
         Check(
+            "grant void",
+            f"g.kind = 6 and not exists ({_SAME_GRANT})",
+            "'of transfer ' || g.corrects_seq",
+            "'of the grant'",
+        ),
+        Check(
             "charge-back",
-            "g.kind <> 7 and (o.seq is null or o.kind <> 1 or o.debit_account <> 6)",
+            "g.kind in (4, 9) and (o.seq is null or o.kind <> 1 or o.debit_account <> 6)",
             "'of transfer ' || g.corrects_seq",
             "'of a purchase'",
         ),
-        Check("charge-back amount", "g.kind <> 7 and g.amount > o.amount", "g.amount", "'at most ' || o.amount"),
+        Check("charge-back amount", "g.kind in (4, 9) and g.amount > o.amount", "g.amount", "'at most ' || o.amount"),
     )
 }
 order by g.wallet_id, g.seq limit 100

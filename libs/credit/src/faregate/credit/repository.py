@@ -3,17 +3,20 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.database import Database
+from faregate.core.database import COPIED_FROM, Database
 from faregate.core.subjects import Subject
 from faregate.credit import statements as sql
-from faregate.credit.book import Book, ChargeState, GrantSlice, GrantState, Transfer, WalletState
+from faregate.credit.book import Book, ChargeState, ChargeStatus, GrantSlice, GrantState, Transfer, WalletState
 from faregate.credit.chain import GENESIS
 from faregate.credit.limits import EVERY_MEMBER, LimitState, Period
 from faregate.credit.rows import (
+    COLUMNS,
+    arrays_of,
     book_of,
     charge_of,
     grant_of,
@@ -53,14 +56,29 @@ class LedgerRepository:
     async def charges(self, session: AsyncSession, usage_keys: Iterable[str]) -> Mapping[str, ChargeState]:
         """Return the known ones among these uses."""
         rows = await self._database.rows(session, sql.READ_CHARGES, keys=sorted(set(usage_keys)))
-        return {row.usage_key: charge_of(row) for row in rows}
+        return _by_key(rows)
+
+    async def started(self, session: AsyncSession, usage_keys: Iterable[str]) -> list[tuple[ChargeState, str]]:
+        """Return the known ones among these uses, each with the id of its user."""
+        rows = await self._database.rows(session, sql.READ_STARTED, keys=sorted(set(usage_keys)))
+        return [(charge_of(columns), user_id) for *columns, user_id in rows]
+
+    async def charges_again(
+        self, session: AsyncSession, usage_keys: Iterable[str], seen: Mapping[str, ChargeState]
+    ) -> Mapping[str, ChargeState]:
+        """Return the known ones among these uses; those in `seen`, which was read before the lock, if unchanged since."""
+        keys = sorted(set(usage_keys))
+        opened = {key: seen[key] for key in keys if key in seen and seen[key].status is ChargeStatus.OPEN}
+        ends = [opened[key].expires_at if key in opened else None for key in keys]
+        rows = await self._database.rows(session, sql.READ_CHANGED_CHARGES, keys=keys, ends=ends)
+        return {**opened, **_by_key(rows)}
 
     async def due_charges(
         self, session: AsyncSession, wallet_ids: Iterable[int], *, until: datetime
     ) -> Mapping[str, ChargeState]:
         """Return, for each wallet, its open charges that end by `until` and the next one after."""
         rows = await self._database.rows(session, sql.DUE_CHARGES, ids=sorted(wallet_ids), until=until)
-        return {row.usage_key: charge_of(row) for row in rows}
+        return _by_key(rows)
 
     async def due_wallets(self, session: AsyncSession, *, now: datetime | None, limit: int) -> list[int]:
         """Return wallets that time has changed, longest overdue first; not locked."""
@@ -147,6 +165,11 @@ class LedgerRepository:
         rows = await self._database.rows(session, sql.SLICES, wallet_id=wallet_id, seqs=list(seqs))
         return [slice_of(row) for row in rows]
 
+    async def filled_by(self, session: AsyncSession, wallet_id: int, grant_id: UUID) -> int | None:
+        """Return the number of the transfer that filled a grant, the last one where it was renewed."""
+        rows = await self._database.rows(session, sql.FILLED_BY, wallet_id=wallet_id, grant_id=grant_id)
+        return rows[0].seq if rows else None
+
     async def has_wallet(self, session: AsyncSession, wallet_id: int) -> bool:
         """Tell whether a subject has a wallet: one that only logs or events have named has none."""
         return bool(await self._database.rows(session, sql.HAS_WALLET, wallet_id=wallet_id))
@@ -193,13 +216,22 @@ class LedgerRepository:
         return bool(await self._database.rows(session, sql.DROP_LIMIT, scope=scope, period=period.value))
 
     async def write(self, session: AsyncSession, book: Book) -> None:
-        """Write what was decided, in one statement."""
-        parts, parameters = rows_of(book)
-        if parts:
-            await self._database.rows(session, _write_statement(parts), **parameters)
+        """Write what was decided: in one statement, but for many transfers, which are copied."""
+        tables = rows_of(book)
+        copied = {part: tables.pop(part) for part in sql.COPIES if len(tables.get(part, ())) >= COPIED_FROM}
+        if tables:
+            arrays = {name: values for part, rows in tables.items() for name, values in arrays_of(part, rows).items()}
+            await self._database.rows(session, _write_statement("".join(tables)), **arrays)
+        for part, rows in copied.items():
+            await self._database.copy(session, sql.COPIES[part], COLUMNS[part], rows)
 
 
 _write_statement = lru_cache(maxsize=None)(sql.write_statement)
+
+
+def _by_key(rows: Iterable[Any]) -> dict[str, ChargeState]:
+    charges = map(charge_of, rows)
+    return {charge.usage_key: charge for charge in charges}
 
 
 def _covered(wallet: WalletState, need: int) -> bool:

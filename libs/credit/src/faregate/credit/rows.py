@@ -9,12 +9,14 @@ from faregate.core.errors import RetryTransactionError
 from faregate.core.free_fields import clean_metadata, clean_text
 from faregate.credit.accounts import Account, GrantSource, TransferKind
 from faregate.credit.book import (
+    NO_FLAGS,
     Book,
     ChargeState,
     ChargeStatus,
     Flag,
     GrantSlice,
     GrantState,
+    Note,
     Renewal,
     Transfer,
     WalletState,
@@ -22,7 +24,23 @@ from faregate.credit.book import (
 )
 from faregate.credit.limits import LimitState, Period
 
-__all__ = ["book_of", "charge_of", "grant_of", "limit_of", "rows_of", "slice_of", "take_grants", "transfer_of"]
+__all__ = [
+    "COLUMNS",
+    "arrays_of",
+    "book_of",
+    "charge_of",
+    "grant_of",
+    "limit_of",
+    "rows_of",
+    "slice_of",
+    "take_grants",
+    "transfer_of",
+]
+
+
+_WALLET_STATUSES = {int(status): status for status in WalletStatus}
+_CHARGE_STATUSES = {int(status): status for status in ChargeStatus}
+_GRANT_SOURCES = {source.value: source for source in GrantSource}
 
 
 def book_of(rows: Sequence[Any]) -> Book:
@@ -33,85 +51,93 @@ def book_of(rows: Sequence[Any]) -> Book:
 
 
 def wallet_of(row: Any) -> WalletState:
-    """Return the wallet of one row."""
+    """Return the wallet of one row of `statements.WALLET_COLUMNS`, and the moment behind them."""
+    wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, plan, low_balance, *rest = row
+    top_up_below, top_up_amount, top_up_order, top_up_not_before, next_change_at, last_seq, head_hash, changed_at, _ = (
+        rest
+    )
     return WalletState(
-        wallet_id=row.wallet_id,
-        credits=row.credits,
-        debits=row.debits,
-        held=row.held,
-        earmarked=row.earmarked,
-        debt=row.debt,
-        credit_limit=row.credit_limit,
-        status=WalletStatus(row.status),
-        plan=row.plan,
-        low_balance=row.low_balance,
-        top_up_below=row.top_up_below,
-        top_up_amount=row.top_up_amount,
-        top_up_order=row.top_up_order,
-        top_up_not_before=row.top_up_not_before,
-        next_change_at=row.next_change_at,
-        last_seq=row.last_seq,
-        head_hash=row.head_hash,
-        changed_at=row.changed_at,
+        wallet_id=wallet_id,
+        credits=credits,
+        debits=debits,
+        held=held,
+        earmarked=earmarked,
+        debt=debt,
+        credit_limit=credit_limit,
+        status=_WALLET_STATUSES[status],
+        plan=plan,
+        low_balance=low_balance,
+        top_up_below=top_up_below,
+        top_up_amount=top_up_amount,
+        top_up_order=top_up_order,
+        top_up_not_before=top_up_not_before,
+        next_change_at=next_change_at,
+        last_seq=last_seq,
+        head_hash=head_hash,
+        changed_at=changed_at,
     )
 
 
 def charge_of(row: Any) -> ChargeState:
-    """Return the charge of one row."""
+    """Return the charge of one row of `statements.CHARGE_COLUMNS`."""
+    usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold, hold_grants, *outcome = row
+    expires_at, start_hash, meaning_hash, consumed, charged, shortfall, flags, first_seq, *rest = outcome
+    balance_after, free_after, duration_ms, metadata, close_reason, created_at, closed_at, settled_at, scopes = rest
     return ChargeState(
-        usage_key=row.usage_key,
-        wallet_id=row.wallet_id,
-        subject_id=row.subject_id,
-        organization_id=row.organization_id,
-        feature_key=row.feature_key,
-        rule=row.rule,
-        start_hash=row.start_hash,
-        created_at=row.created_at,
-        status=ChargeStatus(row.status),
-        hold=row.hold,
-        hold_grants=_hold_grants(row.hold_grants),
-        expires_at=row.expires_at,
-        closed_at=row.closed_at,
-        close_reason=row.close_reason,
-        settled_at=row.settled_at,
-        meaning_hash=row.meaning_hash,
-        consumed=row.consumed,
-        charged=row.charged,
-        shortfall=row.shortfall,
-        flags=Flag(row.flags),
-        first_seq=row.first_seq,
-        balance_after=row.balance_after,
-        free_after=row.free_after,
-        duration_ms=row.duration_ms,
-        metadata=row.metadata,
-        limit_scopes=tuple(row.limit_scopes or ()),
+        usage_key=usage_key,
+        wallet_id=wallet_id,
+        subject_id=subject_id,
+        organization_id=organization_id,
+        feature_key=feature_key,
+        rule=rule,
+        start_hash=start_hash,
+        created_at=created_at,
+        status=_CHARGE_STATUSES[status],
+        hold=hold,
+        hold_grants=_hold_grants(hold_grants) if hold_grants else {},
+        expires_at=expires_at,
+        closed_at=closed_at,
+        close_reason=close_reason,
+        settled_at=settled_at,
+        meaning_hash=meaning_hash,
+        consumed=consumed,
+        charged=charged,
+        shortfall=shortfall,
+        flags=Flag(flags) if flags else NO_FLAGS,
+        first_seq=first_seq,
+        balance_after=balance_after,
+        free_after=free_after,
+        duration_ms=duration_ms,
+        metadata=metadata,
+        limit_scopes=tuple(scopes) if scopes else (),
     )
 
 
 def grant_of(row: Any) -> GrantState:
-    """Return the grant of one row."""
-    renewal = None
-    if row.every is not None:
-        renewal = Renewal(row.every, row.rollover_min, row.rollover_max, row.next_renewal_at)
+    """Return the grant of one row of `statements.GRANT_COLUMNS`."""
+    grant_id, wallet_id, source, priority, amount, remaining, held, features, effective_at, expires_at, *rest = row
+    active, voided, every, rollover_min, rollover_max, next_at, key, meaning_hash, actor, reason, *end = rest
+    void_note, created_at = end
     return GrantState(
-        grant_id=_uuid(row.grant_id),
-        wallet_id=row.wallet_id,
-        source=GrantSource(row.source),
-        priority=row.priority,
-        amount=row.amount,
-        remaining=row.remaining,
-        held=row.held,
-        features=tuple(row.features) if row.features is not None else None,
-        effective_at=row.effective_at,
-        expires_at=row.expires_at,
-        active=row.active,
-        voided=row.voided,
-        renewal=renewal,
-        key=row.key,
-        meaning_hash=row.meaning_hash,
-        actor=row.actor,
-        reason=row.reason,
-        created_at=row.created_at,
+        grant_id=_uuid(grant_id),
+        wallet_id=wallet_id,
+        source=_GRANT_SOURCES[source],
+        priority=priority,
+        amount=amount,
+        remaining=remaining,
+        held=held,
+        features=tuple(features) if features is not None else None,
+        effective_at=effective_at,
+        expires_at=expires_at,
+        active=active,
+        voided=voided,
+        renewal=Renewal(every, rollover_min, rollover_max, next_at) if every is not None else None,
+        key=key,
+        meaning_hash=meaning_hash,
+        actor=actor,
+        reason=reason,
+        void_note=Note(**void_note) if void_note is not None else None,
+        created_at=created_at,
     )
 
 
@@ -139,42 +165,47 @@ def transfer_of(row: Any) -> Transfer:
 def take_grants(book: Book, rows: Iterable[Any]) -> None:
     """Put grants into the book, unless it knows them already (then its state is newer than the row)."""
     for row in rows:
-        wallet = book.wallets.get(row.wallet_id)
-        if wallet is not None:
-            wallet.grants.setdefault(_uuid(row.grant_id), grant_of(row))
+        grant = grant_of(row)
+        if grant.wallet_id in book.wallets:
+            book.wallets[grant.wallet_id].grants.setdefault(grant.grant_id, grant)
 
 
-def rows_of(book: Book) -> tuple[str, dict[str, list[Any]]]:
-    """Return which kinds of rows to write (letters of `statements.WRITES`) and the columns of each, as arrays."""
+def rows_of(book: Book) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the rows to write by their kind (letters of `statements.WRITES`), in the order of `COLUMNS`."""
+    charges = book.changed_charges.values()
     tables: dict[str, list[tuple[Any, ...]]] = {
         "w": [_wallet_row(wallet) for wallet in book.changed_wallets.values()],
-        "c": [_charge_row(charge) for charge in book.changed_charges.values()],
+        "h": [_hold_row(charge) for charge in charges if charge.status is ChargeStatus.OPEN],
+        "c": [_charge_row(charge) for charge in charges if charge.status is not ChargeStatus.OPEN],
         "g": [_grant_row(grant) for grant in book.changed_grants.values()],
         "t": [_transfer_row(transfer) for transfer in book.transfers],
         "s": [_slice_row(part) for part in book.slices],
         "l": [_limit_row(limit) for limit in book.changed_limits.values()],
         "o": [(order.order_id, order.wallet_id, order.amount) for order in book.top_ups],
     }
-    parts = "".join(part for part, rows in tables.items() if rows)
-    arrays: dict[str, list[Any]] = {}
-    for part in parts:
-        columns = zip(*tables[part], strict=True)
-        arrays |= {f"{part}_{name}": list(values) for name, values in zip(_COLUMNS[part], columns, strict=True)}
-    return parts, arrays
+    return {part: rows for part, rows in tables.items() if rows}
 
 
-_COLUMNS = {
+def arrays_of(part: str, rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
+    """Return the rows of one kind as the parameters of its statement: an array per column."""
+    columns = zip(*rows, strict=True)
+    return {f"{part}_{name}": list(values) for name, values in zip(COLUMNS[part], columns, strict=True)}
+
+
+COLUMNS = {
     part: names.split()
     for part, names in {
         "w": "wallet_id credits debits held earmarked debt credit_limit status plan low_balance top_up_below "
         "top_up_amount top_up_order top_up_not_before next_change_at last_seq head_hash changed_at",
+        "h": "usage_key wallet_id subject_id organization_id feature_key rule hold hold_grants expires_at start_hash "
+        "metadata created_at limit_scopes",
         "c": "usage_key wallet_id subject_id organization_id feature_key rule status hold hold_grants expires_at "
         "start_hash meaning_hash consumed charged shortfall flags first_seq balance_after free_after duration_ms metadata "
         "close_reason created_at closed_at settled_at limit_scopes",
         "g": "grant_id wallet_id source burn_class priority amount remaining held features effective_at expires_at "
-        "active voided every rollover_min rollover_max next_renewal_at key meaning_hash actor reason created_at",
-        "t": "wallet_id seq kind debit credit amount balance_after corrects_seq usage_key operation_key actor reason "
-        "effective_at created_at hash",
+        "active voided every rollover_min rollover_max next_renewal_at key meaning_hash actor reason void_note created_at",
+        "t": "wallet_id seq kind debit_account credit_account amount balance_after corrects_seq usage_key operation_key "
+        "actor reason effective_at created_at hash",
         "s": "wallet_id seq grant_id amount",
         "l": "scope period soft hard started_at spent held",
         "o": "order_id wallet_id amount",
@@ -186,12 +217,12 @@ def _uuid(value: Any) -> UUID:
     return UUID(bytes=value.bytes)  # the driver's own UUID class compares equal, but is slower to hash
 
 
-def _hold_grants(value: Mapping[str, int] | None) -> dict[UUID, int]:
-    return {UUID(key): amount for key, amount in (value or {}).items()}
+def _hold_grants(value: Mapping[str, int]) -> dict[UUID, int]:
+    return {UUID(key): amount for key, amount in value.items()}
 
 
-def _json(value: Any) -> str | None:
-    return exact_json.dumps(value).decode() if value else None
+def _json(value: Any) -> str:
+    return exact_json.dumps(value).decode()
 
 
 def _wallet_row(wallet: WalletState) -> tuple[Any, ...]:
@@ -217,6 +248,24 @@ def _wallet_row(wallet: WalletState) -> tuple[Any, ...]:
     )
 
 
+def _hold_row(charge: ChargeState) -> tuple[Any, ...]:
+    return (
+        charge.usage_key,
+        charge.wallet_id,
+        charge.subject_id,
+        charge.organization_id,
+        charge.feature_key,
+        charge.rule,
+        charge.hold,
+        _json({str(key): value for key, value in charge.hold_grants.items()}) if charge.hold_grants else None,
+        charge.expires_at,
+        charge.start_hash,
+        _json(clean_metadata(charge.metadata)) if charge.metadata else None,
+        charge.created_at,
+        " ".join(charge.limit_scopes) or None,
+    )
+
+
 def _charge_row(charge: ChargeState) -> tuple[Any, ...]:
     return (
         charge.usage_key,
@@ -227,7 +276,7 @@ def _charge_row(charge: ChargeState) -> tuple[Any, ...]:
         charge.rule,
         int(charge.status),
         charge.hold,
-        _json({str(key): value for key, value in charge.hold_grants.items()}),
+        _json({str(key): value for key, value in charge.hold_grants.items()}) if charge.hold_grants else None,
         charge.expires_at,
         charge.start_hash,
         charge.meaning_hash,
@@ -272,8 +321,13 @@ def _grant_row(grant: GrantState) -> tuple[Any, ...]:
         grant.meaning_hash,
         grant.actor,
         grant.reason,
+        _void_note(grant.void_note),
         grant.created_at,
     )
+
+
+def _void_note(note: Note | None) -> str | None:
+    return _json({name: getattr(note, name) for name in ("corrects_seq", "actor", "reason")}) if note else None
 
 
 def _transfer_row(transfer: Transfer) -> tuple[Any, ...]:

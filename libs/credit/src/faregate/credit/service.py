@@ -21,7 +21,7 @@ from faregate.credit.repricing import RepricingService
 from faregate.credit.settlement import Posting, settle
 from faregate.credit.values import CreditTransaction, Grant, Wallet, grant_view, transaction_view, wallet_view
 
-__all__ = ["Balance", "CreditService", "Held", "Posted"]
+__all__ = ["Balance", "CreditService", "Held", "Posted", "Started"]
 
 _OWNERS_REMEMBERED = 100_000
 _OWNERS_REMEMBERED_SECONDS = 1.0
@@ -38,6 +38,14 @@ class Balance:
     balance: int
     held: int
     free: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A charge as it stands, and whose use it is."""
+
+    charge: ChargeState
+    user_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +113,10 @@ class CreditService:
         await self._locker.write(session, book)
         return outcomes
 
-    async def find_charges(self, session: AsyncSession, usage_keys: Iterable[str]) -> Mapping[str, ChargeState]:
+    async def find_started(self, session: AsyncSession, usage_keys: Iterable[str]) -> Mapping[str, Started]:
         """Return the known ones among these uses, as they stand; nothing is locked."""
-        return await self._ledger.charges(session, usage_keys)
+        found = await self._ledger.started(session, usage_keys)
+        return {charge.usage_key: Started(charge, user_id) for charge, user_id in found}
 
     async def get_charge(self, session: AsyncSession, usage_key: str) -> ChargeState:
         """Return one use, or raise `UnknownUsageKeyError`."""
@@ -116,8 +125,12 @@ class CreditService:
             raise UnknownUsageKeyError(usage_key)
         return charge
 
-    async def post(self, session: AsyncSession, postings: Sequence[Posting]) -> list[Posted | FaregateError]:
+    async def post(
+        self, session: AsyncSession, postings: Sequence[Posting], *, seen: Mapping[str, ChargeState] | None = None
+    ) -> list[Posted | FaregateError]:
         """Settle uses; each succeeds or is refused by itself, in the order given.
+
+        `seen` are charges that `find_started` has returned in this transaction; they are not to be used afterwards.
 
         Raises:
             RetryTransactionError: a charge has appeared meanwhile with another payer; run the transaction again.
@@ -127,7 +140,7 @@ class CreditService:
         wallet_ids = {posting.wallet_id for posting in postings}
         scopes = [scope for posting in postings if posting.opening for scope in posting.opening.limit_scopes]
         keys = [posting.usage_key for posting in postings]
-        book = await self._lock(session, wallet_ids, keys=keys, scopes=scopes)
+        book = await self._lock(session, wallet_ids, keys=keys, seen=seen, scopes=scopes)
         await self._load_for(session, book, postings)
         outcomes = [_attempt(lambda posting: Posted(*settle(book, posting)), posting) for posting in postings]
         await self._locker.write(session, book)
@@ -187,7 +200,8 @@ class CreditService:
         wallet = book.wallets[subject.subject_id]
         if grant_id not in wallet.grants:
             raise UnknownGrantError(grant_id)
-        grant = void_grant(book, wallet, wallet.grants[grant_id], actor=actor, reason=reason)
+        filled_by = await self._ledger.filled_by(session, subject.subject_id, grant_id)
+        grant = void_grant(book, wallet, wallet.grants[grant_id], actor=actor, reason=reason, filled_by=filled_by)
         await self._locker.write(session, book)
         return grant_view(grant, now=book.now), wallet_view(wallet, owner_id=owner_id, email=subject.email)
 
@@ -295,10 +309,11 @@ class CreditService:
         wallet_ids: Iterable[int],
         *,
         keys: Sequence[str] = (),
+        seen: Mapping[str, ChargeState] | None = None,
         scopes: Iterable[str] = (),
     ) -> Book:
         try:
-            return await self._locker.lock(session, wallet_ids, keys=keys, scopes=scopes)
+            return await self._locker.lock(session, wallet_ids, keys=keys, seen=seen, scopes=scopes)
         except RetryTransactionError:
             self._owners.clear()
             raise

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faregate.credit.accounts import Account, TransferKind
-from faregate.credit.book import Book, ChargeState, ChargeStatus, Flag, Note, WalletState
+from faregate.credit.book import NO_FLAGS, Book, ChargeState, ChargeStatus, Flag, Note, WalletState
 from faregate.credit.burn_down import burn
 from faregate.credit.errors import InsufficientCreditsError, UsageKeyConflictError
 from faregate.credit.holds import require_active
@@ -40,18 +40,21 @@ class Posting:
         started_wallet_id: the payer, where the caller has seen the charge.
         opening: makes the charge when the key is unknown.
         in_full: refuse rather than fall short (a direct use or debit, where nothing was consumed yet).
+        actor, reason: on whose word an amount is debited, and why; a use needs neither.
     """
 
     usage_key: str
     consumed: int
     chargeable: int
     meaning_hash: bytes
-    flags: Flag = Flag(0)
+    flags: Flag = NO_FLAGS
     started_wallet_id: int | None = None
     opening: ChargeOpening | None = None
     in_full: bool = False
     duration_ms: int | None = None
     metadata: Mapping[str, Any] | None = None
+    actor: str | None = None
+    reason: str | None = None
 
     @property
     def wallet_id(self) -> int:
@@ -71,7 +74,8 @@ def settle(book: Book, posting: Posting) -> tuple[ChargeState, bool]:
 
     Raises:
         UsageKeyConflictError: the key is settled with another meaning.
-        WalletFrozenError, InsufficientCreditsError, SpendingLimitError: `in_full`, and it cannot be; nothing is changed.
+        WalletFrozenError, WalletClosedError, InsufficientCreditsError, SpendingLimitError: `in_full`, and it cannot be;
+            nothing is changed.
     """
     charge = book.charges.get(posting.usage_key)
     if charge is not None and charge.status is ChargeStatus.SETTLED:
@@ -82,12 +86,13 @@ def settle(book: Book, posting: Posting) -> tuple[ChargeState, bool]:
         charge = _unstarted(book, posting)
     if posting.in_full:
         _require_cover(book, charge, posting.chargeable)
-    flags = posting.flags | _flags(charge, posting)
+    flags = _flags(charge, posting)
     if charge.status is ChargeStatus.OPEN:
         book.release(charge, ChargeStatus.SETTLED, at=book.now)
     wallet = book.wallets[charge.wallet_id]
     charge.first_seq = wallet.last_seq + 1 if posting.chargeable else None
-    charged, shortfall = charge_wallet(book, wallet, posting.chargeable, charge=charge)
+    note = Note(posting.usage_key, actor=posting.actor, reason=posting.reason)
+    charged, shortfall = charge_wallet(book, wallet, posting.chargeable, charge=charge, note=note)
     book.count_limits(charge, spent=charged)
     expire_lapsed(book, wallet, at=book.now)
     _close(charge, posting, charged=charged, shortfall=shortfall, flags=flags, book=book)
@@ -101,7 +106,7 @@ def charge_wallet(
     *,
     charge: ChargeState,
     kind: TransferKind = TransferKind.CHARGE,
-    note: Note | None = None,
+    note: Note,
 ) -> tuple[int, int]:
     """Take `amount` for `charge`: from grants, then from the credit limit, and note what nothing covers.
 
@@ -113,17 +118,16 @@ def charge_wallet(
     slices, on_limit = burn(
         wallet.grants.values(), chargeable, now=book.now, feature=charge.feature_key, general_limit=max(0, wallet.free)
     )
-    said = note or Note(usage_key=charge.usage_key)
     if chargeable > on_limit:
         paid = chargeable - on_limit
-        book.post(wallet, kind, debit=Account.WALLET, credit=Account.REVENUE, amount=paid, slices=slices, note=said)
+        book.post(wallet, kind, debit=Account.WALLET, credit=Account.REVENUE, amount=paid, slices=slices, note=note)
     if on_limit:
         wallet.debt += on_limit
         limit = TransferKind.LIMIT_CHARGE
-        book.post(wallet, limit, debit=Account.WALLET, credit=Account.REVENUE, amount=on_limit, note=said)
+        book.post(wallet, limit, debit=Account.WALLET, credit=Account.REVENUE, amount=on_limit, note=note)
     if shortfall:
         lost = TransferKind.SHORTFALL
-        book.post(wallet, lost, debit=Account.SHORTFALL, credit=Account.REVENUE, amount=shortfall, note=said)
+        book.post(wallet, lost, debit=Account.SHORTFALL, credit=Account.REVENUE, amount=shortfall, note=note)
     return chargeable, shortfall
 
 
@@ -159,7 +163,9 @@ def _unstarted(book: Book, posting: Posting) -> ChargeState:
 
 
 def _flags(charge: ChargeState, posting: Posting) -> Flag:
-    flags = charge.flags & Flag.NO_HOLD
+    flags = posting.flags
+    if charge.flags:
+        flags |= charge.flags & Flag.NO_HOLD
     if charge.status in {ChargeStatus.VOIDED, ChargeStatus.EXPIRED}:
         flags |= Flag.LATE
     if charge.status is ChargeStatus.OPEN and posting.chargeable > charge.hold:
@@ -176,7 +182,7 @@ def _close(charge: ChargeState, posting: Posting, *, charged: int, shortfall: in
     charge.consumed = posting.consumed
     charge.charged = charged
     charge.shortfall = shortfall
-    charge.flags = flags | (Flag.SHORTFALL if shortfall else Flag(0))
+    charge.flags = flags | Flag.SHORTFALL if shortfall else flags
     charge.balance_after = wallet.balance
     charge.free_after = wallet.free
     charge.duration_ms = posting.duration_ms

@@ -1,7 +1,7 @@
 """The SQL of the ledger. Reads force index lookups (LATERAL), writes store whole rows by key (ON CONFLICT), so that no
 plan depends on statistics that a fresh table does not have yet."""
 
-__all__ = ["WRITES"]
+__all__ = ["COPIES", "WRITES"]
 
 ADD_WALLETS = """
 insert into faregate.wallet (wallet_id, head_hash)
@@ -10,23 +10,23 @@ on conflict (wallet_id) do nothing
 returning wallet_id
 """
 
-LOCK_WALLETS = """
+WALLET_COLUMNS = """wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, plan, low_balance, top_up_below,
+  top_up_amount, top_up_order, top_up_not_before, next_change_at, last_seq, head_hash, changed_at"""
+
+LOCK_WALLETS = f"""
 select w.*, coalesce(cast(:now as timestamptz), clock_timestamp()) as now
 from unnest(cast(:ids as bigint[])) as wanted (id)
 cross join lateral (
-  select wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, plan, low_balance, top_up_below,
-    top_up_amount, top_up_order, top_up_not_before, next_change_at, last_seq, head_hash, changed_at
+  select {WALLET_COLUMNS}
   from faregate.wallet where wallet_id = wanted.id for no key update
 ) w
-"""
+"""  # noqa: S608
 """`ids` come sorted, and the nested loop locks in that order."""
 
-READ_WALLETS = """
-select wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, plan, low_balance, top_up_below,
-  top_up_amount, top_up_order, top_up_not_before, next_change_at, last_seq, head_hash, changed_at,
-  coalesce(cast(:now as timestamptz), clock_timestamp()) as now
+READ_WALLETS = f"""
+select {WALLET_COLUMNS}, coalesce(cast(:now as timestamptz), clock_timestamp()) as now
 from faregate.wallet where wallet_id = any(cast(:ids as bigint[]))
-"""
+"""  # noqa: S608
 
 HAS_WALLET = "select 1 as found from faregate.wallet where wallet_id = :wallet_id"
 
@@ -38,37 +38,55 @@ where (cast(:after as text) is null or s.external_id > :after)
 order by s.external_id limit :limit
 """
 
-_CHARGE_COLUMNS = """usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold, hold_grants,
+CHARGE_COLUMNS = """usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold, hold_grants,
   expires_at, start_hash, meaning_hash, consumed, charged, shortfall, flags, first_seq, balance_after, free_after,
   duration_ms, metadata, close_reason, created_at, closed_at, settled_at, limit_scopes"""
 
 READ_CHARGES = f"""
 select c.* from unnest(cast(:keys as text[])) as wanted (usage_key)
 cross join lateral (
-  select {_CHARGE_COLUMNS} from faregate.charge where usage_key = wanted.usage_key offset 0
+  select {CHARGE_COLUMNS} from faregate.charge where usage_key = wanted.usage_key offset 0
 ) c
 """  # noqa: S608
+
+READ_STARTED = f"""
+select c.*, s.external_id from unnest(cast(:keys as text[])) as wanted (usage_key)
+cross join lateral (
+  select {CHARGE_COLUMNS} from faregate.charge where usage_key = wanted.usage_key offset 0
+) c
+cross join lateral (select external_id from faregate.subject where subject_id = c.subject_id offset 0) s
+"""  # noqa: S608
+
+READ_CHANGED_CHARGES = f"""
+select c.* from unnest(cast(:keys as text[]), cast(:ends as timestamptz[])) as seen (usage_key, expires_at)
+cross join lateral (
+  select {CHARGE_COLUMNS} from faregate.charge
+  where usage_key = seen.usage_key and (status <> 0 or expires_at is distinct from seen.expires_at) offset 0
+) c
+"""  # noqa: S608
+"""What has changed since it was seen: of an open charge only its end can, until it closes; `ends` is null for the others."""
 
 DUE_CHARGES = f"""
 select c.* from unnest(cast(:ids as bigint[])) as wanted (wallet_id)
 cross join lateral (
-  (select {_CHARGE_COLUMNS} from faregate.charge
+  (select {CHARGE_COLUMNS} from faregate.charge
    where wallet_id = wanted.wallet_id and status = 0 and expires_at <= cast(:until as timestamptz)
    order by expires_at)
   union all
-  (select {_CHARGE_COLUMNS} from faregate.charge
+  (select {CHARGE_COLUMNS} from faregate.charge
    where wallet_id = wanted.wallet_id and status = 0 and expires_at > cast(:until as timestamptz)
    order by expires_at limit 1)
 ) c
 """  # noqa: S608
 
-_GRANT_COLUMNS = """grant_id, wallet_id, source, priority, amount, remaining, held, features, effective_at, expires_at,
-  active, voided, every, rollover_min, rollover_max, next_renewal_at, key, meaning_hash, actor, reason, created_at"""
+GRANT_COLUMNS = """grant_id, wallet_id, source, priority, amount, remaining, held, features, effective_at, expires_at,
+  active, voided, every, rollover_min, rollover_max, next_renewal_at, key, meaning_hash, actor, reason, void_note,
+  created_at"""
 
 FIRST_GRANTS = f"""
 select g.* from unnest(cast(:ids as bigint[])) as wanted (wallet_id)
 cross join lateral (
-  select {_GRANT_COLUMNS} from faregate.credit_grant
+  select {GRANT_COLUMNS} from faregate.credit_grant
   where wallet_id = wanted.wallet_id and remaining > 0
   order by wallet_id, priority, expires_at nulls last, burn_class, created_at, grant_id limit :limit
 ) g
@@ -77,24 +95,24 @@ cross join lateral (
 ALL_GRANTS = f"""
 select g.* from unnest(cast(:ids as bigint[])) as wanted (wallet_id)
 cross join lateral (
-  (select {_GRANT_COLUMNS} from faregate.credit_grant where wallet_id = wanted.wallet_id and remaining > 0)
+  (select {GRANT_COLUMNS} from faregate.credit_grant where wallet_id = wanted.wallet_id and remaining > 0)
   union all
-  (select {_GRANT_COLUMNS} from faregate.credit_grant
+  (select {GRANT_COLUMNS} from faregate.credit_grant
    where wallet_id = wanted.wallet_id and remaining = 0 and not voided and (not active or every is not null))
 ) g
 """  # noqa: S608
 
-GRANTS_BY_ID = f"select {_GRANT_COLUMNS} from faregate.credit_grant where grant_id = any(cast(:ids as uuid[]))"  # noqa: S608
+GRANTS_BY_ID = f"select {GRANT_COLUMNS} from faregate.credit_grant where grant_id = any(cast(:ids as uuid[]))"  # noqa: S608
 
 GRANTS_BY_KEY = f"""
 select g.* from unnest(cast(:ids as bigint[]), cast(:keys as text[])) as wanted (wallet_id, key)
 cross join lateral (
-  select {_GRANT_COLUMNS} from faregate.credit_grant where wallet_id = wanted.wallet_id and key = wanted.key offset 0
+  select {GRANT_COLUMNS} from faregate.credit_grant where wallet_id = wanted.wallet_id and key = wanted.key offset 0
 ) g
 """  # noqa: S608
 
 LIST_GRANTS = f"""
-select {_GRANT_COLUMNS} from faregate.credit_grant
+select {GRANT_COLUMNS} from faregate.credit_grant
 where wallet_id = :wallet_id and (not cast(:live as boolean) or (not voided and (remaining > 0 or not active or every is not null)))
 order by created_at, grant_id limit :limit
 """  # noqa: S608
@@ -165,13 +183,20 @@ select wallet_id, seq, grant_id, amount from faregate.grant_slice
 where wallet_id = :wallet_id and seq = any(cast(:seqs as bigint[])) order by seq, grant_id
 """
 
+FILLED_BY = """
+select t.seq from faregate.grant_slice s join faregate.transfer t on t.wallet_id = s.wallet_id and t.seq = s.seq
+where s.wallet_id = :wallet_id and s.grant_id = :grant_id and s.amount > 0 and t.kind in (1, 7)
+order by t.kind, case when t.kind = 1 then -t.seq else t.seq end limit 1
+"""
+"""The last grant or renewal; a grant that a refund has made has none, but its refund."""
+
 TRANSFERS_OF_CHARGE = f"""
 select {_TRANSFER_COLUMNS} from faregate.transfer
 where wallet_id = :wallet_id and seq between :first_seq and :first_seq + 2 and usage_key = :usage_key
 union all
 select {_TRANSFER_COLUMNS} from faregate.transfer
 where wallet_id = :wallet_id and corrects_seq between :first_seq and :first_seq + 2
-  and seq > :first_seq + 2
+  and seq > :first_seq + 2 and usage_key = :usage_key
 order by seq
 """  # noqa: S608
 
@@ -221,13 +246,30 @@ on conflict (usage_key) do update set status = excluded.status, hold = excluded.
   close_reason = excluded.close_reason, closed_at = excluded.closed_at, settled_at = excluded.settled_at
 """
 
+_WRITE_HOLDS = """
+insert into faregate.charge as c (usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold,
+  hold_grants, expires_at, start_hash, metadata, created_at, limit_scopes)
+select usage_key, wallet_id, subject_id, organization_id, feature_key, rule, 0, hold, hold_grants::jsonb, expires_at,
+  start_hash, metadata::jsonb, created_at, string_to_array(limit_scopes, ' ')
+from unnest(cast(:h_usage_key as text[]), cast(:h_wallet_id as bigint[]), cast(:h_subject_id as bigint[]),
+  cast(:h_organization_id as bigint[]), cast(:h_feature_key as text[]), cast(:h_rule as text[]), cast(:h_hold as bigint[]),
+  cast(:h_hold_grants as text[]), cast(:h_expires_at as timestamptz[]), cast(:h_start_hash as bytea[]),
+  cast(:h_metadata as text[]), cast(:h_created_at as timestamptz[]), cast(:h_limit_scopes as text[]))
+  as n (usage_key, wallet_id, subject_id, organization_id, feature_key, rule, hold, hold_grants, expires_at, start_hash,
+  metadata, created_at, limit_scopes)
+on conflict (usage_key) do update set status = excluded.status, hold = excluded.hold,
+  hold_grants = excluded.hold_grants, expires_at = excluded.expires_at,
+  metadata = coalesce(excluded.metadata, c.metadata)
+"""
+"""Open charges have no outcome: half of the columns."""
+
 _WRITE_GRANTS = """
 insert into faregate.credit_grant as g (grant_id, wallet_id, source, burn_class, priority, amount, remaining, held,
   features, effective_at, expires_at, active, voided, every, rollover_min, rollover_max, next_renewal_at, key,
-  meaning_hash, actor, reason, created_at)
+  meaning_hash, actor, reason, void_note, created_at)
 select grant_id, wallet_id, source, burn_class, priority, amount, remaining, held, string_to_array(features, ' '),
   effective_at, expires_at, active, voided, every, rollover_min, rollover_max, next_renewal_at, key, meaning_hash, actor,
-  reason, created_at
+  reason, void_note::jsonb, created_at
 from unnest(cast(:g_grant_id as uuid[]), cast(:g_wallet_id as bigint[]), cast(:g_source as text[]),
   cast(:g_burn_class as smallint[]), cast(:g_priority as smallint[]), cast(:g_amount as bigint[]),
   cast(:g_remaining as bigint[]), cast(:g_held as bigint[]), cast(:g_features as text[]),
@@ -235,19 +277,19 @@ from unnest(cast(:g_grant_id as uuid[]), cast(:g_wallet_id as bigint[]), cast(:g
   cast(:g_voided as boolean[]), cast(:g_every as text[]), cast(:g_rollover_min as bigint[]),
   cast(:g_rollover_max as bigint[]), cast(:g_next_renewal_at as timestamptz[]), cast(:g_key as text[]),
   cast(:g_meaning_hash as bytea[]), cast(:g_actor as text[]), cast(:g_reason as text[]),
-  cast(:g_created_at as timestamptz[]))
+  cast(:g_void_note as text[]), cast(:g_created_at as timestamptz[]))
   as n (grant_id, wallet_id, source, burn_class, priority, amount, remaining, held, features, effective_at, expires_at,
-  active, voided, every, rollover_min, rollover_max, next_renewal_at, key, meaning_hash, actor, reason, created_at)
+  active, voided, every, rollover_min, rollover_max, next_renewal_at, key, meaning_hash, actor, reason, void_note, created_at)
 on conflict (grant_id) do update set remaining = excluded.remaining, held = excluded.held, active = excluded.active,
   voided = excluded.voided, expires_at = excluded.expires_at, every = excluded.every,
-  next_renewal_at = excluded.next_renewal_at, actor = excluded.actor, reason = excluded.reason
+  next_renewal_at = excluded.next_renewal_at, void_note = excluded.void_note
 """
 
 _WRITE_TRANSFERS = """
 insert into faregate.transfer (wallet_id, seq, kind, debit_account, credit_account, amount, balance_after, corrects_seq,
   usage_key, operation_key, actor, reason, effective_at, created_at, hash)
 select * from unnest(cast(:t_wallet_id as bigint[]), cast(:t_seq as bigint[]), cast(:t_kind as smallint[]),
-  cast(:t_debit as smallint[]), cast(:t_credit as smallint[]), cast(:t_amount as bigint[]),
+  cast(:t_debit_account as smallint[]), cast(:t_credit_account as smallint[]), cast(:t_amount as bigint[]),
   cast(:t_balance_after as bigint[]), cast(:t_corrects_seq as bigint[]), cast(:t_usage_key as text[]),
   cast(:t_operation_key as text[]), cast(:t_actor as text[]), cast(:t_reason as text[]),
   cast(:t_effective_at as timestamptz[]), cast(:t_created_at as timestamptz[]), cast(:t_hash as bytea[]))
@@ -274,6 +316,7 @@ select * from unnest(cast(:o_order_id as uuid[]), cast(:o_wallet_id as bigint[])
 
 WRITES = {
     "w": _WRITE_WALLETS,
+    "h": _WRITE_HOLDS,
     "c": _WRITE_CHARGES,
     "g": _WRITE_GRANTS,
     "t": _WRITE_TRANSFERS,
@@ -281,7 +324,10 @@ WRITES = {
     "l": _WRITE_LIMITS,
     "o": _WRITE_TOP_UPS,
 }
-"""One INSERT per kind of row; `Ledger.write` joins those it needs into one statement."""
+"""One INSERT per kind of row; `LedgerRepository.write` joins those it needs into one statement."""
+
+COPIES = {"t": "transfer", "s": "grant_slice"}
+"""The tables that only grow: many rows at a time are copied into them, which costs both sides a fraction."""
 
 
 def write_statement(parts: str) -> str:

@@ -6,7 +6,7 @@ from uuid import UUID
 from faregate.core import exact_json
 from faregate.core.ids import new_uuid7
 from faregate.core.interfaces import OutgoingMessage
-from faregate.credit.book import Book, TopUpOrder, WalletState
+from faregate.credit.book import Book, TopUpOrder, WalletState, WalletStatus
 
 __all__ = ["TopUpRule", "close_order", "order_message", "order_top_ups"]
 
@@ -20,7 +20,7 @@ class TopUpRule:
 
 
 def order_top_ups(book: Book) -> None:
-    """Place an order for each changed wallet that needs one; a wallet has at most one order under way."""
+    """Place an order for each changed active wallet that needs one; a wallet has at most one order under way."""
     for wallet in book.changed_wallets.values():
         if _needs(book, wallet):
             wallet.top_up_order = new_uuid7()
@@ -39,7 +39,7 @@ def order_message(order: TopUpOrder) -> OutgoingMessage:
 
 
 def _needs(book: Book, wallet: WalletState) -> bool:
-    if wallet.top_up_below is None or wallet.top_up_order is not None:
+    if wallet.status is not WalletStatus.ACTIVE or wallet.top_up_below is None or wallet.top_up_order is not None:
         return False
     if wallet.top_up_not_before is not None and wallet.top_up_not_before > book.now:
         return False

@@ -102,7 +102,7 @@ class TopUpService:
         await self._ledger.load_grants_by_key(session, book, [(wallet_id, key)])
         reason = f"automatic top-up, payment {payment.reference}"
         spec = GrantSpec(amount, GrantSource.PURCHASE, key=key, actor="top-up", reason=reason)
-        add_grant(book, wallet, spec)
+        add_grant(book, wallet, spec, paid_for=True)
         close_order(wallet, order_id)
         book.touch(wallet)
         await self._close(session, order_id, "paid", reference=payment.reference)

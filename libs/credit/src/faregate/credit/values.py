@@ -61,6 +61,8 @@ class Grant:
     key: str | None
     reason: str | None
     actor: str | None
+    voided_by: str | None
+    void_reason: str | None
     created_at: datetime
 
 
@@ -141,6 +143,8 @@ def grant_view(grant: GrantState, *, now: datetime) -> Grant:
         key=grant.key,
         reason=grant.reason,
         actor=grant.actor,
+        voided_by=grant.void_note.actor if grant.void_note else None,
+        void_reason=grant.void_note.reason if grant.void_note else None,
         created_at=grant.created_at,
     )
 

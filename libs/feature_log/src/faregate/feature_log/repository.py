@@ -114,9 +114,7 @@ class LogRepository:
 
     async def add(self, session: AsyncSession, rows: Sequence[tuple[Any, ...]]) -> None:
         """Store rows of `COLUMNS`, as the driver's bulk copy."""
-        driver = await self._database.driver(session)
-        schema = self._database.sql.schema
-        await driver.copy_records_to_table("feature_log", schema_name=schema, columns=list(COLUMNS), records=rows)
+        await self._database.copy(session, "feature_log", COLUMNS, rows)
 
     async def one(self, session: AsyncSession, log_id: UUID) -> Any | None:
         """Return one log with its bodies."""

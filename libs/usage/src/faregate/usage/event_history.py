@@ -18,7 +18,7 @@ from faregate.core.subjects import Subjects
 from faregate.usage.errors import AlreadyCorrectedError, UnknownEventError
 from faregate.usage.event_keys import event_key
 from faregate.usage.event_repository import EventRepository
-from faregate.usage.event_rows import KEY, SUBJECT, TIME, TimeBounds, check_user_ids, prepare
+from faregate.usage.event_rows import RowMaker, TimeBounds
 from faregate.usage.events import UsageEvent, parse_events
 from faregate.usage.recording import UsageRecorder
 
@@ -122,10 +122,10 @@ class EventHistory:
         Raises:
             UnknownEventError, InvalidError, AlreadyCorrectedError (it was voided).
         """
-        (parsed,) = parse_events([event])
-        if isinstance(parsed, InvalidError):
-            raise parsed
-        check_user_ids(parsed)
+        (fields,) = parse_events([event])
+        if isinstance(fields, InvalidError):
+            raise fields
+        parsed = event if isinstance(event, UsageEvent) else UsageEvent(**fields)
         await self._correct(source, external_id, parsed, reason, actor)
         return await self.fate(source, external_id)
 
@@ -160,15 +160,15 @@ class EventHistory:
         if earlier and not earlier[-1].replaced:
             raise AlreadyCorrectedError(str(last.external_id or last.usage_key or key))
         replacement = await self._replacement(session, last, event, key) if event is not None else None
-        where = (replacement[SUBJECT], replacement[TIME]) if replacement else (last.subject_id, last.time)
+        where = replacement or last
         noted = await self._repository.correct(
             session,
             key=key,
             version=last.version,
             replaced=replacement is not None,
             meaning=meaning,
-            subject_id=where[0],
-            time=where[1],
+            subject_id=where.subject_id,
+            time=where.time,
             reason=reason,
             actor=actor,
         )
@@ -178,18 +178,27 @@ class EventHistory:
             session, key=key, version=last.version, subject_id=last.subject_id, time=last.time
         )
         if replacement is not None:
-            await self._repository.add(session, [replacement])
+            await self._repository.add(session, [replacement.row])
 
-    async def _replacement(self, session: AsyncSession, last: Any, event: UsageEvent, key: UUID) -> tuple[Any, ...]:
+    async def _replacement(self, session: AsyncSession, last: Any, event: UsageEvent, key: UUID) -> "_Replacement":
         names = {event.user_id}
         if event.organization_id is not None:
             names.add(ORGANIZATION_PREFIX + event.organization_id)
         subjects = {name: s.subject_id for name, s in (await self._subjects.ensure(session, names)).items()}
-        latest = self._recorder.bounds.latest
-        bounds = TimeBounds(last.time, min(last.time, event.time or last.time), latest)
-        kept = {"id": last.external_id, "source": last.source or None}
-        row, _ = prepare(event.model_copy(update=kept), subjects, bounds, version=last.version + 1)
-        return (*row[:KEY], key, *row[KEY + 1 :])
+        time = event.time or last.time
+        bounds = TimeBounds(last.time, min(last.time, time), self._recorder.bounds.latest)
+        fields = {**vars(event), "id": last.external_id, "source": last.source or None}
+        row, _ = RowMaker(subjects, bounds).prepare(fields, version=last.version + 1, key=key.bytes)
+        return _Replacement(row, subjects[event.user_id], time)
+
+
+@dataclass(frozen=True, slots=True)
+class _Replacement:
+    """The row of the next version of an event, and where it is found."""
+
+    row: bytes
+    subject_id: int
+    time: datetime
 
 
 def _meaning(event: UsageEvent | None) -> UUID:

@@ -2,30 +2,43 @@
 
 import os
 from hashlib import blake2b
-from typing import cast
 from uuid import UUID
 
 from faregate.core.ids import uuid_of
-from faregate.usage.events import UsageEvent
 
-__all__ = ["LINE_SOURCE", "USE_SOURCE", "Identity", "event_key", "identity_of", "line_key", "use_key", "void_key"]
+__all__ = [
+    "LINE_SOURCE",
+    "USE_SOURCE",
+    "Identity",
+    "event_hash",
+    "event_key",
+    "identity_of",
+    "line_key",
+    "use_key",
+    "void_key",
+]
 
 USE_SOURCE = "faregate:use"
 """The source under which a use counts as one request, whoever reports it; its id is the usage key."""
 LINE_SOURCE = "faregate:line"
 
-Identity = tuple[UUID, tuple[UUID, ...]]
-"""The key of an event, and the claims that must all be new for it to count."""
+Identity = tuple[bytes, tuple[bytes, ...]]
+"""The key of an event, and the claims that must all be new for it to count; 16 bytes each."""
 
 
 _EMPTY = blake2b(digest_size=16)
 
 
-def event_key(source: str | None, external_id: str) -> UUID:
-    """Return the key of the event that `source` calls `external_id`."""
+def event_hash(source: str | None, external_id: str) -> bytes:
+    """Return the 16 bytes of the key of the event that `source` calls `external_id`."""
     digest = _EMPTY.copy()  # cheaper than a new one
     digest.update(f"{source or ''}\0{external_id}".encode())
-    return uuid_of(digest.digest())
+    return digest.digest()
+
+
+def event_key(source: str | None, external_id: str) -> UUID:
+    """Return the key of the event that `source` calls `external_id`."""
+    return uuid_of(event_hash(source, external_id))
 
 
 def use_key(usage_key: str) -> UUID:
@@ -43,13 +56,16 @@ def void_key(key: UUID, version: int) -> UUID:
     return event_key(f"faregate:void:{version}", str(key))
 
 
-def identity_of(event: UsageEvent, kind: int) -> Identity:
-    """Return the key of `event` and its claims; one without id or use has a random key and claims nothing."""
-    counts_use = kind == 0 and event.usage_key is not None
-    if event.id is None:
-        if not counts_use:
-            return uuid_of(os.urandom(16)), ()
-        key = use_key(cast("str", event.usage_key))
+def identity_of(source: str | None, external_id: str | None, usage_key: str | None) -> Identity:
+    """Return the key of an event and its claims; one without id or use has a random key and claims nothing.
+
+    Args:
+        usage_key: the use of which the event is the one request; None for any other event.
+    """
+    if external_id is None:
+        if usage_key is None:
+            return os.urandom(16), ()
+        key = event_hash(USE_SOURCE, usage_key)
         return key, (key,)
-    key = event_key(event.source, event.id)
-    return key, (key, use_key(cast("str", event.usage_key))) if counts_use else (key,)
+    key = event_hash(source, external_id)
+    return key, (key,) if usage_key is None else (key, event_hash(USE_SOURCE, usage_key))

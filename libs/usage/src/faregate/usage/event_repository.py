@@ -1,6 +1,6 @@
 """All statements on usage events, the claims on their identities, and rejections."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,14 +9,10 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.database import Database
-from faregate.usage.event_rows import COLUMNS
+from faregate.usage.event_format import copy_body
+from faregate.usage.event_rows import CLAIM_COLUMNS, COLUMNS, claim_of
 
-__all__ = ["Claim", "EventRepository"]
-
-Claim = tuple[UUID, UUID, int, datetime]
-"""A claim: its key, the key of the event, the subject and the time under which the event is found."""
-
-_CLAIM_COLUMNS = ("key", "event_key", "subject_id", "time")
+__all__ = ["EventRepository"]
 
 _CLAIM = """
 insert into faregate.usage_event_key (key, event_key, subject_id, time)
@@ -60,11 +56,11 @@ _REJECTION = "select reason, rejected_at from faregate.usage_rejection where key
 
 _CLAIMED = "select event_key, subject_id, time, received_at from faregate.usage_event_key where key = :key"
 
+_COUNTED = frozenset({"quantity", "requests", "calls", "input_tokens", "output_tokens", "credits", "charged", "cost"})
+
 _TAKE_BACK = f"""
 insert into faregate.usage_event (sign, {", ".join(COLUMNS)})
-select -1, version, time, event_key, kind, subject_id, organization_id, service,
-  feature_key, usage_key, model, provider, meter, -quantity, -requests, -calls, -input_tokens, -output_tokens, -credits,
-  -charged, -cost, latency_ms, status, country, device, source, external_id, tags, metadata
+select -1, {", ".join(f"-{name}" if name in _COUNTED else name for name in COLUMNS)}
 from faregate.usage_event
 where subject_id = :subject_id and time = :time and event_key = :key and version = :version and sign = 1
 """  # noqa: S608
@@ -86,30 +82,35 @@ class EventRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def claim_all(self, session: AsyncSession, claims: Sequence[Claim]) -> bool:
-        """Store all claims by COPY; return False, with nothing stored, if one of them is not new.
+    async def claim_all(self, session: AsyncSession, claims: Sequence[bytes]) -> bool:
+        """Store all claims (rows of `CLAIM_COLUMNS`) by COPY; return False, with nothing stored, if one of them is not new.
 
         The claims must be sorted and free of repetition: concurrent writers then wait for each other, never in a circle.
         """
         driver = await self._database.driver(session)
         await driver.execute("savepoint claims")
         try:
-            await self._copy(driver, "usage_event_key", _CLAIM_COLUMNS, claims)
+            await self._copy(driver, "usage_event_key", CLAIM_COLUMNS, claims)
         except asyncpg.UniqueViolationError:
             await driver.execute("rollback to savepoint claims")
             return False
         return True
 
-    async def claim_new(self, session: AsyncSession, claims: Sequence[Claim]) -> set[UUID]:
+    async def claim_new(self, session: AsyncSession, claims: Sequence[bytes]) -> set[bytes]:
         """Store the claims that are new; return their keys."""
-        keys, event_keys, subject_ids, times = (list(values) for values in zip(*claims, strict=True))
+        found = [claim_of(row) for row in claims]
         rows = await self._database.rows(
-            session, _CLAIM, keys=keys, event_keys=event_keys, subject_ids=subject_ids, times=times
+            session,
+            _CLAIM,
+            keys=[claim.key for claim in found],
+            event_keys=[claim.event_key for claim in found],
+            subject_ids=[claim.subject_id for claim in found],
+            times=[claim.time for claim in found],
         )
-        return {row.key for row in rows}
+        return {row.key.bytes for row in rows}
 
-    async def add(self, session: AsyncSession, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Append rows (in the order of `COLUMNS`) by COPY."""
+    async def add(self, session: AsyncSession, rows: Iterable[bytes]) -> None:
+        """Append rows (of `COLUMNS`) by COPY."""
         await self._copy(await self._database.driver(session), "usage_event", COLUMNS, rows)
 
     async def reject(self, session: AsyncSession, reasons: Mapping[UUID, str]) -> None:
@@ -149,7 +150,11 @@ class EventRepository:
         await self._database.rows(session, _FORGET_KEYS, before=before)
         await self._database.rows(session, _FORGET_REJECTIONS, before=before)
 
-    async def _copy(self, driver: Any, table: str, columns: Sequence[str], records: Iterable[tuple[Any, ...]]) -> None:
-        await driver.copy_records_to_table(
-            table, schema_name=self._database.sql.schema, columns=columns, records=records
+    async def _copy(self, driver: Any, table: str, columns: Sequence[str], rows: Iterable[bytes]) -> None:
+        await driver.copy_to_table(
+            table, schema_name=self._database.sql.schema, columns=columns, source=_body(rows), format="binary"
         )
+
+
+async def _body(rows: Iterable[bytes]) -> AsyncIterator[bytes]:
+    yield copy_body(rows)

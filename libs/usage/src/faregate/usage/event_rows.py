@@ -4,37 +4,50 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any, NoReturn
+from struct import Struct
+from typing import Any, cast
 from uuid import UUID
 
 from faregate.core import exact_json
 from faregate.core.errors import InvalidError
-from faregate.core.ids import ORGANIZATION_PREFIX
+from faregate.core.ids import ORGANIZATION_PREFIX, uuid_of
+from faregate.usage.event_format import NULL, big, integer, jsonb, micros, moment_of, numeric, small, text
 from faregate.usage.event_keys import identity_of
-from faregate.usage.events import UsageEvent
+from faregate.usage.events import EventFields
 from faregate.usage.meters import BUILT_IN, Meter, in_unit_of
 
 __all__ = [
+    "CLAIM_COLUMNS",
     "COLUMNS",
-    "KEY",
     "PICO",
-    "SUBJECT",
-    "TIME",
+    "Claim",
     "Prepared",
+    "RowMaker",
     "TimeBounds",
-    "check_user_ids",
+    "claim_key",
+    "claim_of",
     "pico_usd",
-    "prepare",
 ]
 
 PICO = 10**12
 """Costs are stored in 10⁻¹² USD."""
 
 COLUMNS = (
-    *("version", "time", "event_key", "kind", "subject_id", "organization_id", "service"),
-    *("feature_key", "usage_key", "model", "provider", "meter", "quantity", "requests", "calls", "input_tokens"),
-    *("output_tokens", "credits", "charged", "cost", "latency_ms", "status", "country", "device", "source"),
-    *("external_id", "tags", "metadata"),
+    *("version", "time", "event_key", "subject_id", "input_tokens", "output_tokens", "credits", "charged"),
+    *(
+        "kind",
+        "requests",
+        "calls",
+        "service",
+        "feature_key",
+        "model",
+        "provider",
+        "meter",
+        "country",
+        "device",
+        "source",
+    ),
+    *("usage_key", "external_id", "organization_id", "cost", "latency_ms", "status", "quantity", "tags", "metadata"),
 )
 
 _KINDS = {"request": 0, "line": 1, "meter": 2}
@@ -58,73 +71,128 @@ class TimeBounds:
         return cls(now, now - timedelta(days=late_days), now + timedelta(seconds=future_seconds))
 
 
-Prepared = tuple[tuple[Any, ...], tuple[UUID, ...]]
-"""The row of an event in the order of `COLUMNS`, and the claims that must all be new for it to count."""
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim on an identity: its key, and the event under which it is found."""
 
-TIME, KEY, SUBJECT = (COLUMNS.index(name) for name in ("time", "event_key", "subject_id"))
+    key: UUID
+    event_key: UUID
+    subject_id: int
+    time: datetime
 
 
-def prepare(event: UsageEvent, subjects: Mapping[str, int], bounds: TimeBounds, *, version: int = 0) -> Prepared:
-    """Return the row and the claims of `event`.
+CLAIM_COLUMNS = ("key", "event_key", "subject_id", "time")
 
-    Raises:
-        InvalidError: it contradicts itself, or is too late or too early.
+_CLAIM = Struct("!hi16si16siqiq")
+_FIXED = Struct("!hihiqi16siqiqiqiqiq").pack
+_SHAPE = ("kind", "meter", "service", "feature_key", "model", "provider", "country", "device", "source")
+_WIDTH = len(COLUMNS)
+_RARE = ("quantity", "unit", "tags", "metadata")
+_NO_RARE = NULL * 3
+
+Prepared = tuple[bytes, tuple[bytes, ...]]
+"""The row of an event in the order of `COLUMNS`, and the rows of the claims that must all be new for it to count; both
+as COPY reads them. Rows of claims sort like their keys."""
+
+
+def claim_key(row: bytes) -> bytes:
+    """Return the key in the row of a claim."""
+    return row[6:22]
+
+
+def claim_of(row: bytes) -> Claim:
+    """Return what the row of a claim says."""
+    _, _, key, _, event, _, subject_id, _, time = _CLAIM.unpack(row)
+    return Claim(uuid_of(key), uuid_of(event), subject_id, moment_of(time))
+
+
+class RowMaker:
+    """Makes the rows of many events; what they have in common is checked and written once.
+
+    Args:
+        subjects: the numbers of all users, and of organisations behind their prefix.
     """
-    meter, time, organization, status = event.meter, event.time, event.organization_id, event.status
-    kind = _KINDS[event.kind] if event.kind is not None else (0 if meter is None else 2)
-    if (kind == 2) != (meter is not None):
-        raise InvalidError("an event names a meter exactly if its kind is 'meter'", param="meter")
-    if time is None:
-        time = bounds.now
-    elif not bounds.earliest <= time <= bounds.latest:
-        raise _time_error(time, bounds)
-    credits, identity = _credits(event.credits), identity_of(event, kind)
-    row = (
-        version,
-        time,
-        identity[0],
-        kind,
-        subjects[event.user_id],
-        subjects[ORGANIZATION_PREFIX + organization] if organization is not None else None,
-        event.service or meter or event.feature_key or _missing_service(),
-        event.feature_key,
-        event.usage_key,
-        event.model,
-        event.provider,
-        meter,
-        _quantity(event),
-        1 if kind == 0 else 0,
-        1 if kind < 2 and event.model is not None else 0,
-        event.input_tokens,
-        event.output_tokens,
-        credits,
-        credits,
-        _cost(event.cost_usd),
-        event.latency_ms,
-        _STATUSES[status] if isinstance(status, str) else status,
-        event.country.upper() if event.country is not None else None,
-        event.device,
-        event.source or "",
-        event.id,
-        exact_json.dumps(event.tags).decode() if event.tags else None,
-        exact_json.dumps(event.metadata).decode() if event.metadata else None,
+
+    def __init__(self, subjects: Mapping[str, int], bounds: TimeBounds) -> None:
+        self._subjects = subjects
+        self._bounds = bounds
+        self._earliest, self._latest, self._now = (micros(at) for at in (bounds.earliest, bounds.latest, bounds.now))
+        self._shapes: dict[tuple[Any, ...], tuple[bool, bytes]] = {}
+
+    def prepare(self, event: EventFields, *, version: int = 0, key: bytes | None = None) -> Prepared:
+        """Return the row and the claims of an event; `key` is another one than its own identity.
+
+        Raises:
+            InvalidError: it contradicts itself, or is too late or too early.
+        """
+        get = event.get
+        shape = tuple(map(get, _SHAPE))
+        counts_use, common = self._shapes.get(shape) or self._shape(shape)
+        at, user_id, usage_key, external_id = get("time"), event["user_id"], get("usage_key"), get("id")
+        time = self._now if at is None else micros(at)
+        if not self._earliest <= time <= self._latest:
+            raise _time_error(cast("datetime", at), self._bounds)
+        if user_id.startswith(ORGANIZATION_PREFIX):
+            raise InvalidError("user_id must not begin with 'org:'; that names an organisation", param="user_id")
+        identity, claims = identity_of(shape[-1], external_id, usage_key if counts_use else None)
+        subject, credits, status = self._subjects[user_id], _credits(get("credits")), get("status")
+        organization = get("organization_id")
+        fixed = _FIXED(
+            _WIDTH, 2, version, 8, time, 16, key or identity, 8, subject, 8, get("input_tokens", 0),
+            8, get("output_tokens", 0), 8, credits, 8, credits,
+        )  # fmt: skip
+        row = (
+            fixed,
+            common,
+            text(usage_key),
+            text(external_id),
+            NULL if organization is None else big(self._subjects[ORGANIZATION_PREFIX + organization]),
+            big(_cost(get("cost_usd"))),
+            integer(get("latency_ms")),
+            small(_STATUSES[status] if isinstance(status, str) else status),
+            _NO_RARE if shape[1] is None and event.keys().isdisjoint(_RARE) else _rare(event),
+        )
+        return b"".join(row), tuple([_CLAIM.pack(4, 16, one, 16, identity, 8, subject, 8, time) for one in claims])
+
+    def _shape(self, shape: tuple[Any, ...]) -> tuple[bool, bytes]:
+        """Return whether events of this shape are requests, and the part of their rows that is the same in all."""
+        said, meter, service, feature_key, model, provider, country, device, source = shape
+        kind = _KINDS[said] if said is not None else (0 if meter is None else 2)
+        if (kind == 2) != (meter is not None):
+            raise InvalidError("an event names a meter exactly if its kind is 'meter'", param="meter")
+        service = service or meter or feature_key
+        if not service:
+            raise InvalidError("service is needed: what was used, e.g. 'chat'", param="service")
+        counts = (kind, 1 if kind == 0 else 0, 1 if kind < 2 and model is not None else 0)
+        names = (
+            service,
+            feature_key,
+            model,
+            provider,
+            meter,
+            country.upper() if country else None,
+            device,
+            source or "",
+        )
+        made = kind == 0, b"".join((*map(small, counts), *map(text, names)))
+        self._shapes[shape] = made
+        return made
+
+
+def _rare(event: EventFields) -> bytes:
+    tags, metadata = event.get("tags"), event.get("metadata")
+    return b"".join(
+        (
+            numeric(_quantity(event)),
+            jsonb(exact_json.dumps(tags) if tags else None),
+            jsonb(exact_json.dumps(metadata) if metadata else None),
+        )
     )
-    return row, identity[1]
 
 
 def pico_usd(cost_usd: Decimal | None) -> int | None:
     """Return a cost in 10⁻¹² USD, rounded to the nearest; None stays None."""
     return None if cost_usd is None else int((cost_usd * PICO).to_integral_value(ROUND_HALF_EVEN))
-
-
-def check_user_ids(event: UsageEvent) -> None:
-    """Raise `InvalidError` if the event names an organisation as its user."""
-    if event.user_id.startswith(ORGANIZATION_PREFIX):
-        raise InvalidError("user_id must not begin with 'org:'; that names an organisation", param="user_id")
-
-
-def _missing_service() -> NoReturn:
-    raise InvalidError("service is needed: what was used, e.g. 'chat'", param="service")
 
 
 def _time_error(time: datetime, bounds: TimeBounds) -> InvalidError:
@@ -139,19 +207,19 @@ def _word(side: str) -> str:
     return "from" if side == "late" else "until"
 
 
-def _quantity(event: UsageEvent) -> Decimal | int | None:
-    quantity = event.quantity
-    if event.meter is None:
+def _quantity(event: EventFields) -> Decimal | int | None:
+    quantity, meter, unit = event.get("quantity"), event.get("meter"), event.get("unit")
+    if meter is None:
         if quantity is not None:
             raise InvalidError("quantity needs a meter; name it, e.g. 'api'", param="quantity")
         return None
     if quantity is None:
         quantity = 1
-    if event.unit is not None:
-        quantity = in_unit_of(_meter(event.meter), Decimal(quantity), event.unit)
+    if unit is not None:
+        quantity = in_unit_of(_meter(meter), Decimal(quantity), unit)
     if not -_QUANTITY_LIMIT < quantity < _QUANTITY_LIMIT:
         raise InvalidError("quantity must be between -10¹² and 10¹²", param="quantity")
-    if not isinstance(quantity, int) and quantity * 10**9 % 1:
+    if 10**9 % quantity.as_integer_ratio()[1]:
         raise InvalidError("quantity has more than 9 decimal places", param="quantity")
     return quantity
 
@@ -166,9 +234,9 @@ def _meter(name: str) -> Meter:
 def _credits(credits: Decimal | int | None) -> int:
     if credits is None:
         return 0
-    scaled = credits * 1_000_000
-    micros = int(scaled)
-    if micros != scaled:
+    over, under = credits.as_integer_ratio()
+    micros, rest = divmod(over * 1_000_000, under)
+    if rest:
         raise InvalidError("credits has more than 6 decimal places", param="credits")
     if not -_CREDITS_LIMIT < micros < _CREDITS_LIMIT:
         raise InvalidError("credits must be between -10⁹ and 10⁹", param="credits")
@@ -178,9 +246,9 @@ def _credits(credits: Decimal | int | None) -> int:
 def _cost(cost_usd: Decimal | int | None) -> int | None:
     if cost_usd is None:
         return None
-    scaled = cost_usd * PICO
-    cost = int(scaled)
-    if cost != scaled:
+    over, under = cost_usd.as_integer_ratio()
+    cost, rest = divmod(over * PICO, under)
+    if rest:
         raise InvalidError("cost_usd has more than 12 decimal places", param="cost_usd")
     if not 0 <= cost < _COST_LIMIT:
         raise InvalidError("cost_usd must be from 0 to 10⁶", param="cost_usd")

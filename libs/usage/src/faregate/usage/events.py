@@ -3,15 +3,27 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import IntEnum
-from typing import Annotated, Any, Literal
+from types import GenericAlias
+from typing import Annotated, Any, Literal, NotRequired, Required, Self
 
-from pydantic import AfterValidator, AwareDatetime, Field, StrictInt, StrictStr, TypeAdapter, ValidationError
+from pydantic import (
+    AwareDatetime,
+    Field,
+    StrictInt,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+    with_config,
+)
+from typing_extensions import TypedDict
 
 from faregate.core.errors import InvalidError
-from faregate.core.fields import Body, Count, ExternalId, Metadata, ModelName
-from faregate.core.free_fields import name_checked
+from faregate.core.fields import Body, Count, Metadata
+from faregate.core.free_fields import CREDENTIAL, credentials_in
+from faregate.core.ids import EXTERNAL_ID_PATTERN
 
-__all__ = ["Device", "EventKind", "KindName", "UsageEvent", "parse_events"]
+__all__ = ["Device", "EventFields", "EventKind", "KindName", "UsageEvent", "parse_events"]
 
 Device = Literal["desktop", "mobile", "tablet", "bot", "server", "other"]
 KindName = Literal["request", "line", "meter"]
@@ -25,10 +37,10 @@ class EventKind(IntEnum):
     METER = 2
 
 
-Word = Annotated[
-    StrictStr, Field(pattern=r"^[A-Za-z0-9._:/@ -]{1,100}$", examples=["chat"]), AfterValidator(name_checked)
-]
-Label = Annotated[StrictStr, Field(min_length=1, max_length=512, pattern=r"^[^\x00]+$"), AfterValidator(name_checked)]
+_ExternalId = Annotated[StrictStr, Field(pattern=EXTERNAL_ID_PATTERN, examples=["ai_chat_v1"])]
+_ModelName = Annotated[StrictStr, Field(min_length=1, max_length=255, examples=["gpt-4o"])]
+Word = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._:/@ -]{1,100}$", examples=["chat"])]
+Label = Annotated[StrictStr, Field(min_length=1, max_length=512, pattern=r"^[^\x00]+$")]
 _Exact = Annotated[Decimal, Field(strict=True, allow_inf_nan=False)]
 Status = Annotated[StrictInt, Field(ge=100, le=599)] | Literal["success", "ok", "failed", "error"]
 Milliseconds = Annotated[StrictInt, Field(ge=0, le=2**31 - 1)]
@@ -50,19 +62,19 @@ class UsageEvent(Body):
         time: when it happened; the time of arrival if left out.
     """
 
-    user_id: ExternalId
+    user_id: _ExternalId
     service: Word | None = None
     id: Label | None = None
     source: Label | None = None
     kind: KindName | None = None
-    organization_id: ExternalId | None = None
+    organization_id: _ExternalId | None = None
     meter: Word | None = None
     quantity: Number | None = None
     unit: Word | None = None
-    feature_key: ExternalId | None = None
-    usage_key: ExternalId | None = None
-    model: ModelName | None = None
-    provider: ModelName | None = None
+    feature_key: _ExternalId | None = None
+    usage_key: _ExternalId | None = None
+    model: _ModelName | None = None
+    provider: _ModelName | None = None
     input_tokens: Count = 0
     output_tokens: Count = 0
     credits: Number | None = None
@@ -75,22 +87,77 @@ class UsageEvent(Body):
     metadata: Metadata | None = None
     time: AwareDatetime | None = None
 
+    @model_validator(mode="after")
+    def _names_are_no_credentials(self) -> Self:
+        """Look at all names at once, as `parse_events` looks at those of all events."""
+        credentials = credentials_in({name for name in (*map(vars(self).get, _NAMES), *(self.tags or ())) if name})
+        refusal = _refusal(vars(self), credentials) if credentials else None
+        if refusal is not None:
+            raise ValueError(refusal.detail)
+        return self
 
-_EVENTS: TypeAdapter[list[UsageEvent]] = TypeAdapter(list[UsageEvent])
+
+EventFields = Mapping[str, Any]
+"""The fields of an event after validation; one that is not there is None (or 0, for tokens)."""
+
+_NAMES = (
+    *("user_id", "service", "id", "source", "organization_id", "meter", "unit", "feature_key", "usage_key", "model"),
+    "provider",
+)
 
 
-def parse_events(items: Sequence[UsageEvent | Mapping[str, Any] | InvalidError]) -> list[UsageEvent | InvalidError]:
-    """Validate `items`; each becomes an event or the reason why it is none, in order. Errors stay as they are."""
-    problems = {number: item.detail for number, item in enumerate(items) if isinstance(item, InvalidError)}
+def _fields() -> TypeAdapter[list[EventFields]]:
+    """Return what validates like `UsageEvent` but leaves dicts: half the time is making the objects."""
+    fields = {
+        name: Required[field.rebuild_annotation()] if field.is_required() else NotRequired[field.rebuild_annotation()]
+        for name, field in UsageEvent.model_fields.items()
+    }
+    make: Any = TypedDict
+    kind: Any = with_config(extra="forbid")(make("UsageEvent", fields))
+    form: Any = GenericAlias(list, (kind,))
+    return TypeAdapter(form)
+
+
+_EVENTS = _fields()
+
+
+def parse_events(items: Sequence[UsageEvent | EventFields | InvalidError]) -> list[EventFields | InvalidError]:
+    """Validate `items`; each becomes its fields or the reason why it is no event, in order. Errors stay as they are."""
+    parsed: list[EventFields | InvalidError] = [vars(item) if isinstance(item, UsageEvent) else item for item in items]
+    places = [number for number, item in enumerate(items) if not isinstance(item, UsageEvent | InvalidError)]
+    for number, found in zip(places, _validated([parsed[number] for number in places]), strict=True):
+        parsed[number] = found
+    return parsed
+
+
+def _validated(items: Sequence[Any]) -> list[EventFields | InvalidError]:
+    problems: dict[int, str] = {}
     try:
-        if not problems:
-            return list(_EVENTS.validate_python(items))
-        _EVENTS.validate_python([{} if number in problems else item for number, item in enumerate(items)])
+        events = _EVENTS.validate_python(items)
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False, include_context=False):
             where = problem["loc"]
             name = str(where[1]) if len(where) > 1 else "event"
-            text = f"{name}: {problem['msg'].removeprefix('Value error, ')}"
-            problems.setdefault(int(where[0]) if where else 0, text)
-    good = iter(_EVENTS.validate_python([item for number, item in enumerate(items) if number not in problems]))
-    return [InvalidError(problems[number]) if number in problems else next(good) for number in range(len(items))]
+            problems.setdefault(
+                int(where[0]) if where else 0, f"{name}: {problem['msg'].removeprefix('Value error, ')}"
+            )
+        events = _EVENTS.validate_python([item for number, item in enumerate(items) if number not in problems])
+    checked = iter(_without_credentials(events))
+    return [InvalidError(problems[n]) if n in problems else next(checked) for n in range(len(items))]
+
+
+def _without_credentials(events: list[EventFields]) -> Sequence[EventFields | InvalidError]:
+    names: set[Any] = {tag for event in events for tag in event.get("tags") or ()}
+    for event in events:
+        names.update(map(event.get, _NAMES))
+    names.discard(None)
+    credentials = credentials_in(names)
+    return [_refusal(event, credentials) or event for event in events] if credentials else events
+
+
+def _refusal(event: EventFields, credentials: set[str]) -> InvalidError | None:
+    tags = (("tags", tag) for tag in event.get("tags") or ())
+    for field, name in (*((field, event.get(field)) for field in _NAMES), *tags):
+        if name in credentials:
+            return InvalidError(f"{field}: {CREDENTIAL}")
+    return None

@@ -10,6 +10,7 @@ _CONTEXT = Context(prec=28, rounding=ROUND_HALF_EVEN)
 """Our own context: the host may have changed the thread's. 28 digits are exact for all that is priced per million."""
 
 _NOTHING = Decimal(0)
+_TOTALS = frozenset({"input_tokens", "output_tokens"})
 
 _PARTS: Mapping[str, Sequence[str]] = {
     "input_tokens": ("cache_read_tokens", "cache_write_tokens"),
@@ -118,6 +119,8 @@ class RateCard:
 
 def are_inconsistent(counts: Mapping[str, int]) -> bool:
     """Tell whether parts exceed their total: more cached than read, more reasoning than written."""
+    if counts.keys() <= _TOTALS:
+        return False
     get = counts.get
     for total, parts in _PARTS.items():
         if sum(get(part, 0) for part in parts) > get(total, 0):

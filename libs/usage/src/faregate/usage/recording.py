@@ -16,9 +16,9 @@ from faregate.core.ids import ORGANIZATION_PREFIX
 from faregate.core.partitions import Month, Partitions, months_between
 from faregate.core.subjects import Subjects
 from faregate.usage.event_keys import event_key
-from faregate.usage.event_repository import Claim, EventRepository
-from faregate.usage.event_rows import KEY, SUBJECT, TIME, Prepared, TimeBounds, check_user_ids, prepare
-from faregate.usage.events import UsageEvent, parse_events
+from faregate.usage.event_repository import EventRepository
+from faregate.usage.event_rows import Prepared, RowMaker, TimeBounds, claim_key
+from faregate.usage.events import EventFields, UsageEvent, parse_events
 
 __all__ = ["BATCH_SIZE", "EventLike", "IngestReport", "Rejected", "UsageRecorder"]
 
@@ -127,18 +127,18 @@ class UsageRecorder:
         events = await self._parsed(items)
         return await self._database.run(lambda session: self._record(session, items, events))
 
-    async def _parsed(self, items: Sequence[EventLike]) -> Sequence[UsageEvent | InvalidError]:
+    async def _parsed(self, items: Sequence[EventLike]) -> Sequence[EventFields | InvalidError]:
         """Return the events, and see to it that there is a place for them, before a transaction begins."""
         with collection_paused():
             events, bounds = parse_events(items), self.bounds
-        times = [event.time for event in events if isinstance(event, UsageEvent) and event.time is not None]
+        times = [time for event in events if not isinstance(event, InvalidError) and (time := event.get("time"))]
         first, last = min(times, default=bounds.now), max(times, default=bounds.now)
         first, last = min(max(first, bounds.earliest), bounds.now), max(min(last, bounds.latest), bounds.now)
         await self._partitions.ensure(months_between(Month.of(first), Month.of(last)))
         return events
 
     async def _record(
-        self, session: AsyncSession, items: Sequence[EventLike], events: Sequence[UsageEvent | InvalidError]
+        self, session: AsyncSession, items: Sequence[EventLike], events: Sequence[EventFields | InvalidError]
     ) -> IngestReport:
         subjects = await self._subject_ids(session, events)
         with collection_paused():
@@ -150,34 +150,34 @@ class UsageRecorder:
         return IngestReport(accepted, len(prepared) - accepted, tuple(rejected))
 
     def _prepared(
-        self, events: Sequence[UsageEvent | InvalidError], subjects: Mapping[str, int]
+        self, events: Sequence[EventFields | InvalidError], subjects: Mapping[str, int]
     ) -> tuple[list[Prepared], list[Rejected]]:
-        bounds = self.bounds
+        maker = RowMaker(subjects, self.bounds)
         prepared: list[Prepared] = []
         rejected: list[Rejected] = []
         for index, event in enumerate(events):
             try:
                 if isinstance(event, InvalidError):
                     raise event
-                check_user_ids(event)
-                prepared.append(prepare(event, subjects, bounds))
+                prepared.append(maker.prepare(event))
             except InvalidError as error:
                 rejected.append(Rejected(index, error.detail))
         return prepared, rejected
 
-    async def _write(self, session: AsyncSession, fresh: Sequence[Prepared], claims: Sequence[Claim]) -> int:
+    async def _write(self, session: AsyncSession, fresh: Sequence[Prepared], claims: Sequence[bytes]) -> int:
         if claims and not await self._repository.claim_all(session, claims):
             new = await self._repository.claim_new(session, claims)
-            fresh = [item for item in fresh if new.issuperset(item[1])]
+            fresh = [item for item in fresh if new.issuperset(map(claim_key, item[1]))]
         await self._repository.add(session, [row for row, _ in fresh])
         return len(fresh)
 
     async def _subject_ids(
-        self, session: AsyncSession, events: Iterable[UsageEvent | InvalidError]
+        self, session: AsyncSession, events: Iterable[EventFields | InvalidError]
     ) -> Mapping[str, int]:
-        good = [event for event in events if isinstance(event, UsageEvent)]
-        names = {event.user_id for event in good}
-        names.update(ORGANIZATION_PREFIX + e.organization_id for e in good if e.organization_id is not None)
+        good = [event for event in events if not isinstance(event, InvalidError)]
+        names = {event["user_id"] for event in good}
+        organizations = {event.get("organization_id") for event in good} - {None}
+        names.update(f"{ORGANIZATION_PREFIX}{organization}" for organization in organizations)
         return await self._subjects.numbers(session, names)
 
     async def _remember(self, session: AsyncSession, items: Sequence[EventLike], rejected: Sequence[Rejected]) -> None:
@@ -190,22 +190,16 @@ class UsageRecorder:
             await self._repository.reject(session, reasons)
 
 
-def _first_of_each(prepared: Sequence[Prepared]) -> tuple[Sequence[Prepared], list[Claim]]:
+def _first_of_each(prepared: Sequence[Prepared]) -> tuple[Sequence[Prepared], list[bytes]]:
     """Return the events without repetitions among themselves, and their claims in order."""
-    seen: dict[UUID, Claim] = {}
+    seen: dict[bytes, bytes] = {}
     repeated: set[int] = set()
-    for number, (row, claims) in enumerate(prepared):
-        for key in claims:
-            if key in seen:
+    for number, (_, claims) in enumerate(prepared):
+        for claim in claims:
+            if seen.setdefault(claim_key(claim), claim) is not claim:
                 repeated.add(number)
-            else:
-                seen[key] = (key, row[KEY], row[SUBJECT], row[TIME])
     fresh = [item for number, item in enumerate(prepared) if number not in repeated] if repeated else prepared
-    return fresh, sorted(seen.values(), key=_by_bytes)
-
-
-def _by_bytes(claim: Claim) -> bytes:
-    return claim[0].bytes
+    return fresh, sorted(seen.values())
 
 
 def _name(item: EventLike) -> tuple[str | None, str | None]:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core import exact_json
 from faregate.core.credits import to_credits, to_micros
-from faregate.core.database import Database
+from faregate.core.database import COPIED_FROM, Database
 from faregate.core.ids import ORGANIZATION_PREFIX
 from faregate.usage.rates import are_inconsistent
 from faregate.usage.values import FeatureUsage, ModelUsage, UsageLine
@@ -95,8 +95,11 @@ class UsageRepository:
         """Append lines, given as (usage key, number, line, settled at)."""
         if not lines:
             return
-        columns = zip(*(_line_row(*line) for line in lines), strict=True)
-        arrays = {name: list(values) for name, values in zip(_COLUMNS, columns, strict=True)}
+        rows = [_line_row(*line) for line in lines]
+        if len(rows) >= COPIED_FROM:
+            await self._database.copy(session, "usage_line", _COLUMNS, rows)
+            return
+        arrays = {name: list(values) for name, values in zip(_COLUMNS, zip(*rows, strict=True), strict=True)}
         await self._database.rows(session, _ADD_LINES, **arrays)
 
     async def lines(self, session: AsyncSession, usage_keys: Sequence[str]) -> dict[str, tuple[UsageLine, ...]]:

@@ -13,9 +13,10 @@ from faregate.core.credits import to_micros
 from faregate.core.database import RETRIED_STATES, Database, sqlstate
 from faregate.core.errors import EngineUnavailableError, FaregateError, InvalidError, RetryTransactionError
 from faregate.core.failpoints import failpoint
+from faregate.core.free_fields import clean_text
 from faregate.core.ids import check_external_id, check_user_id, new_uuid7, organization_owner_id
 from faregate.core.subjects import Subjects
-from faregate.credit.errors import HoldMismatchError
+from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError
 from faregate.credit.service import CreditService, Held
 from faregate.credit.values import Charge, CreditTransaction, charge_view
 from faregate.usage.features import Catalog, FeatureCatalog
@@ -84,8 +85,8 @@ class UsageService:
         Raises:
             InvalidError: an id or an amount has the wrong form.
             UnknownFeatureError, FeatureInactiveError, FeatureNotAllowedError, UnpricedError: the feature says no.
-            InsufficientCreditsError, WalletFrozenError: the wallet says no; nothing is stored, so that the same call
-                may pass after a top-up.
+            InsufficientCreditsError, WalletFrozenError, WalletClosedError: the wallet says no; nothing is stored, so
+                that the same call may pass after a top-up.
             UsageKeyConflictError, AlreadySettledError, HoldClosedError: the key was used before.
         """
         _check_start(request)
@@ -153,7 +154,8 @@ class UsageService:
         whole transaction after a deadlock. The same `usage_key` again returns the first use.
 
         Raises:
-            InsufficientCreditsError, WalletFrozenError and what the feature says: refused, nothing is written.
+            InsufficientCreditsError, WalletFrozenError, WalletClosedError and what the feature says: refused, nothing
+                is written.
             UsageKeyConflictError: the key was used with another meaning.
         """
         request = SettleRequest(
@@ -179,16 +181,19 @@ class UsageService:
         usage_key: str | None = None,
         organization_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        actor: str | None = None,
+        reason: str | None = None,
         spender: str | None = None,
         session: AsyncSession | None = None,
     ) -> FeatureUsage:
         """Charge an amount for a `service`, which need be no feature; who pays is decided as for any use.
 
-        In the caller's `session` as with `record_usage`. The same `usage_key` again returns the first debit.
+        In the caller's `session` as with `record_usage`. The same `usage_key` again returns the first debit. The
+        transaction names `actor` (else the `spender`, else the service) and `reason` (else the service).
 
         Raises:
             InvalidError: the amount is negative, finer than 0.000001 or too large.
-            InsufficientCreditsError, WalletFrozenError: refused, nothing is written.
+            InsufficientCreditsError, WalletFrozenError, WalletClosedError: refused, nothing is written.
             UsageKeyConflictError: the key was used with another meaning.
         """
         if to_micros(credits) < 0:
@@ -201,6 +206,8 @@ class UsageService:
             organization_id=organization_id,
             metadata=metadata,
             amount=credits,
+            actor=actor or spender or service,
+            reason=clean_text(reason or "").strip() or service,
             spender=spender,
         )
         catalog = await self._rules()
@@ -285,9 +292,10 @@ class UsageService:
         return (await self._repository.usages_of(session, [request.usage_key]))[0]
 
     async def _check_user(self, session: AsyncSession, usage_key: str, user_id: str) -> None:
-        charge = await self._credit.get_charge(session, usage_key)
-        subject = (await self._credit.find_owners(session, [user_id])).get(user_id)
-        if subject is None or subject.subject_id != charge.subject_id:
+        started = (await self._credit.find_started(session, [usage_key])).get(usage_key)
+        if started is None:
+            raise UnknownUsageKeyError(usage_key)
+        if started.user_id != user_id:
             raise HoldMismatchError(usage_key, "user_id")
 
 

@@ -1,6 +1,6 @@
 """What a settlement adds to the metered facts: one request, and a line for each model, in the settlement's transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.clock import IClock
 from faregate.core.credits import to_micros
-from faregate.core.database import Database
+from faregate.core.database import COPIED_FROM, Database
 from faregate.core.partitions import Month, Partitions
 from faregate.credit.book import ChargeState
 from faregate.usage.event_keys import LINE_SOURCE, USE_SOURCE, line_key, use_key
@@ -20,9 +20,9 @@ __all__ = ["SettledEvents"]
 _COLUMNS = {
     "claim": "uuid",
     "event_key": "uuid",
+    "subject_id": "bigint",
     "time": "timestamptz",
     "kind": "smallint",
-    "subject_id": "bigint",
     "organization_id": "bigint",
     "service": "text",
     "feature_key": "text",
@@ -41,7 +41,8 @@ _COLUMNS = {
     "source": "text",
     "external_id": "text",
 }
-_STORED = ", ".join(name for name in _COLUMNS if name != "claim")
+_CLAIM_COLUMNS = list(_COLUMNS)[:4]
+_STORED = [name for name in _COLUMNS if name != "claim"]
 
 _ADD = f"""
 with n as materialized (
@@ -52,10 +53,17 @@ with n as materialized (
   select claim, event_key, subject_id, time from n where claim is not null order by claim
   on conflict (key) do nothing returning key
 )
-insert into faregate.usage_event ({_STORED})
-select {_STORED} from n
+insert into faregate.usage_event ({", ".join(_STORED)})
+select {", ".join(_STORED)} from n
 where claim is null or claim in (select key from claimed)
 """  # noqa: S608
+
+_CLAIM = """
+insert into faregate.usage_event_key (key, event_key, subject_id, time)
+select * from unnest(cast(:claim as uuid[]), cast(:event_key as uuid[]), cast(:subject_id as bigint[]),
+  cast(:time as timestamptz[]))
+on conflict (key) do nothing returning key
+"""
 
 _OK = 200
 _LATENCY_LIMIT = 2**31 - 1
@@ -79,8 +87,17 @@ class SettledEvents:
         if not settlements:
             return
         rows = [row for charge, lines in settlements for row in _rows(charge, lines)]
-        arrays = {name: list(values) for name, values in zip(_COLUMNS, zip(*rows, strict=True), strict=True)}
-        await self._database.rows(session, _ADD, **arrays)
+        if len(rows) < COPIED_FROM:
+            await self._database.rows(session, _ADD, **_arrays(_COLUMNS, rows))
+            return
+        claims = sorted(row[: len(_CLAIM_COLUMNS)] for row in rows if row[0] is not None)
+        claimed = {row.key for row in await self._database.rows(session, _CLAIM, **_arrays(_CLAIM_COLUMNS, claims))}
+        new = [row[1:] for row in rows if row[0] is None or row[0] in claimed]
+        await self._database.copy(session, "usage_event", _STORED, new)
+
+
+def _arrays(columns: Iterable[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
+    return {name: list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
 
 
 def _rows(charge: ChargeState, lines: Sequence[UsageLine]) -> list[tuple[Any, ...]]:
@@ -89,7 +106,7 @@ def _rows(charge: ChargeState, lines: Sequence[UsageLine]) -> list[tuple[Any, ..
     key = use_key(charge.usage_key)
     in_lines = sum(to_micros(line.credits) for line in lines)
     request = (
-        *(key, key, at, 0, charge.subject_id, charge.organization_id, _service(charge), charge.feature_key),
+        *(key, key, charge.subject_id, at, 0, charge.organization_id, _service(charge), charge.feature_key),
         *(charge.usage_key, None, None, 1, 0, 0, 0, charge.consumed - in_lines, charge.charged, None, latency_ms, _OK),
         *(USE_SOURCE, charge.usage_key),
     )
@@ -101,7 +118,7 @@ def _line_row(
 ) -> tuple[Any, ...]:
     tokens, model = line.usage.tokens, line.usage.model
     return (
-        *(None, line_key(charge.usage_key, number), at, 1, charge.subject_id, charge.organization_id),
+        *(None, line_key(charge.usage_key, number), charge.subject_id, at, 1, charge.organization_id),
         *(_service(charge), charge.feature_key, charge.usage_key, model, line.provider, 0, 0 if model is None else 1),
         *(tokens.get("input_tokens", 0), tokens.get("output_tokens", 0), to_micros(line.credits), 0),
         *(pico_usd(line.provider_cost_usd), latency_ms, _OK, LINE_SOURCE, f"{charge.usage_key}/{number}"),

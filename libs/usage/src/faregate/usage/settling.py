@@ -13,9 +13,9 @@ from faregate.core.errors import FaregateError
 from faregate.core.failpoints import failpoint
 from faregate.core.ids import organization_owner_id
 from faregate.core.subjects import Subject
-from faregate.credit.book import ChargeState, ChargeStatus, Flag
+from faregate.credit.book import NO_FLAGS, ChargeState, ChargeStatus, Flag
 from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError
-from faregate.credit.service import CreditService, Posted
+from faregate.credit.service import CreditService, Posted, Started
 from faregate.credit.settlement import ChargeOpening, Posting
 from faregate.usage.charging import Charging, charging_for
 from faregate.usage.factory import FeatureFactory
@@ -78,20 +78,19 @@ class Settler:
         `in_full` is for direct uses, where nothing was consumed yet: they need the feature's permission, and are refused
         rather than fall short.
         """
-        charges = await self._credit.find_charges(session, [request.usage_key for request in requests])
-        facts = await self._facts(session, [request for request in requests if request.usage_key not in charges])
-        started = [request for request in requests if request.usage_key in charges]
-        started_by = await self._credit.find_owners(session, [request.user_id for request in started])
+        started = await self._credit.find_started(session, [request.usage_key for request in requests])
+        facts = await self._facts(session, [request for request in requests if request.usage_key not in started])
         if catalog.plans_change_prices:
-            facts = {**facts, **await self._facts(session, started)}
+            known = [request for request in requests if request.usage_key in started]
+            facts = {**facts, **await self._facts(session, known)}
         prepared: list[_Settlement | FaregateError] = []
         for request in requests:
-            charge, known = charges.get(request.usage_key), facts.get(request.usage_key)
+            use, account = started.get(request.usage_key), facts.get(request.usage_key)
             try:
-                if charge is not None:
-                    prepared.append(self._prepare_started(catalog, request, charge, started_by, known))
-                elif known is not None:
-                    prepared.append(self._prepare_unstarted(catalog, request, known, in_full=in_full))
+                if use is not None:
+                    prepared.append(self._prepare_started(catalog, request, use, account))
+                elif account is not None:
+                    prepared.append(self._prepare_unstarted(catalog, request, account, in_full=in_full))
             except FaregateError as refusal:
                 prepared.append(refusal)
         if in_full:
@@ -107,15 +106,10 @@ class Settler:
         return {request.usage_key: known for request, known in zip(requests, facts, strict=True)}
 
     def _prepare_started(
-        self,
-        catalog: Catalog,
-        request: SettleRequest,
-        charge: ChargeState,
-        owners: Mapping[str, Subject],
-        facts: AccountFacts | None,
+        self, catalog: Catalog, request: SettleRequest, started: Started, facts: AccountFacts | None
     ) -> _Settlement:
-        owner = owners.get(request.user_id)
-        if owner is None or owner.subject_id != charge.subject_id:
+        charge = started.charge
+        if started.user_id != request.user_id:
             raise HoldMismatchError(request.usage_key, "user_id")
         feature = _debited(request) or catalog.find_started(request.feature, charge.feature_key)
         if feature.key != charge.feature_key:
@@ -159,13 +153,14 @@ class Settler:
         self, session: AsyncSession, settlements: Sequence[_Settlement], *, in_full: bool
     ) -> list[Settled | FaregateError]:
         failpoint("priced")
+        seen = {item.charge.usage_key: item.charge for item in settlements if item.charge is not None}
         unstarted = [(item.request.user_id, item.charging) for item in settlements if item.charging is not None]
         owners = await self._credit.ensure_wallets(session, owners_of(unstarted))
         scopes = self._credit.known_scopes(_scopes(item, owners) for item in settlements)
         postings = [
             _posting(item, owners, limits, in_full=in_full) for item, limits in zip(settlements, scopes, strict=True)
         ]
-        posted = await self._credit.post(session, postings)
+        posted = await self._credit.post(session, postings, seen=seen)
         new = [(s, p) for s, p in zip(settlements, posted, strict=True) if isinstance(p, Posted) and not p.replayed]
         await self._repository.add_lines(session, [line for s, p in new for line in _numbered(s.price.lines, p.charge)])
         await self._events.add(session, [(p.charge, s.price.lines) for s, p in new])
@@ -201,9 +196,6 @@ def _posting(
     request, price = item.request, item.price
     consumed = to_micros(price.credits)
     rule = Rule(item.charge.rule) if item.charge else item.charging.rule if item.charging else Rule.RECORDED
-    flags = Flag.UNPRICED if price.unpriced_models else Flag(0)
-    flags |= Flag.KEYLESS if request.keyless else Flag(0)
-    flags |= Flag.INCONSISTENT if any(usage.inconsistent for usage in request.usages) else Flag(0)
     return Posting(
         usage_key=request.usage_key,
         consumed=consumed,
@@ -211,13 +203,26 @@ def _posting(
         meaning_hash=settle_meaning(
             user_id=request.user_id, feature_key=item.feature.key, usage_key=request.usage_key, usages=request.usages
         ),
-        flags=flags,
+        flags=_flags(request, price),
         started_wallet_id=item.charge.wallet_id if item.charge else None,
         opening=_opening(item, item.charging, owners, limit_scopes) if item.charging else None,
         in_full=in_full,
         duration_ms=request.duration_ms,
         metadata=request.metadata,
+        actor=request.actor,
+        reason=request.reason,
     )
+
+
+def _flags(request: SettleRequest, price: Price) -> Flag:
+    flags = NO_FLAGS
+    if price.unpriced_models:
+        flags |= Flag.UNPRICED
+    if request.keyless:
+        flags |= Flag.KEYLESS
+    if any(usage.inconsistent for usage in request.usages):
+        flags |= Flag.INCONSISTENT
+    return flags
 
 
 def _opening(

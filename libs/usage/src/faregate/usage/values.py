@@ -269,6 +269,8 @@ class SettleRequest:
 
     `keyless` when the key was minted for a caller that gave none.
 
+    `actor` and `reason` say on whose word a plain debit is made, and why.
+
     `spender` is the id of the API key that asks, here and on a start: its spending limits count.
     """
 
@@ -281,6 +283,8 @@ class SettleRequest:
     metadata: Mapping[str, Any] | None = None
     keyless: bool = False
     amount: Decimal | None = None
+    actor: str | None = None
+    reason: str | None = None
     spender: str | None = None
 
 

@@ -1,7 +1,9 @@
 """A private, durable Faregate to measure: its own PostgreSQL with fsync on, funded wallets, and the machine's name."""
 
+import asyncio
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from faregate.core.container import engines
 from faregate.core.embedded import EmbeddedServer, postgres_program
@@ -23,7 +26,7 @@ from faregate.usage.service import UsageService
 from faregate.usage.values import Feature, FeatureRef
 from faregate.worker.container import WorkerContainer
 
-__all__ = ["FEATURE", "KEY", "MODEL", "Ground", "machine", "private_ground", "user"]
+__all__ = ["FEATURE", "KEY", "MODEL", "Ground", "broker_versions", "machine", "private_ground", "user"]
 
 FEATURE = FeatureRef(value="bench")
 MODEL = "gpt-4o-mini"
@@ -31,6 +34,8 @@ KEY = "fg_bench_0123456789abcdef"
 
 _FUNDS_MICROS = 10**12
 _FSYNC_SECONDS = 1
+_VERSION = re.compile(rb"\x07versionS.{4}([\w.+-]+)", re.DOTALL)
+"""In the first frame of a broker, after the length of what follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +65,10 @@ class Ground:
             "FAREGATE_RATE_LIMIT_KEY": "0",
         }
 
-    def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
+    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[bytes]":
         """Start `faregate …` on this ground."""
-        return subprocess.Popen([sys.executable, "-m", "faregate.cli", *arguments], env=dict(self.environment))
+        command = [sys.executable, "-m", "faregate.cli", *arguments]
+        return subprocess.Popen(command, env={**self.environment, **environment})
 
 
 @asynccontextmanager
@@ -127,6 +133,26 @@ def machine(ground: Ground) -> Mapping[str, str]:
         "faregate": version("faregate"),
         "fsync": _fsync(ground),
     }
+
+
+async def broker_versions(ground: Ground) -> Mapping[str, str]:
+    """Return the versions of RabbitMQ and of its client; nothing if the queue is PostgreSQL's."""
+    if ground.settings.broker_url is None:
+        return {}
+    return {"rabbitmq": await _broker_version(ground.settings.broker_url), "aiormq": version("aiormq")}
+
+
+async def _broker_version(url: str) -> str:
+    """Return what the broker says of itself before anybody has logged in."""
+    parts = urlsplit(url)
+    tls = parts.scheme == "amqps"
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port or (5671 if tls else 5672), ssl=tls)
+    try:
+        writer.write(b"AMQP\x00\x00\x09\x01")
+        found = _VERSION.search(await reader.read(4096))
+    finally:
+        writer.close()
+    return found[1].decode() if found else "unknown"
 
 
 def _fsync(ground: Ground) -> str:

@@ -2,11 +2,14 @@
 
 import asyncio
 import re
+import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 from faregate.cli.benches.ground import FEATURE, Ground, user
 from faregate.cli.benches.hot_wallet import settle_body
@@ -25,6 +28,9 @@ _START_CHUNK = 1_000
 _WAIT_SECONDS = 600
 _PUBLISH_CHUNK = 500
 
+_ACKNOWLEDGED = re.compile(
+    rf'^faregate_messages_total{{decision="acknowledged",queue="{SETTLE_MULTIMODEL_QUEUE}"}} (\S+)$', re.MULTILINE
+)
 _COMMITTED = """
 select usage_key, pg_xact_commit_timestamp(xmin) as committed_at from faregate.charge
 where usage_key = any(cast(:keys as text[]))
@@ -77,9 +83,12 @@ commit;
 
 @dataclass(frozen=True, slots=True)
 class Settlements:
-    """Messages a second: ours by the worker, and the same writes one per transaction by pgbench."""
+    """Messages a second: ours from the queue to committed and acknowledged, and the same writes one per transaction by
+    pgbench.
+    """
 
     messages: int
+    wallets: int
     workers: int
     ours: float
     one_by_one: float
@@ -114,7 +123,7 @@ async def measure_settlements(
     ours = await _settle(ground, messages, workers, lambda done: on_progress("settling", done))
     one_by_one, best = await _one_by_one(ground, messages, clients, seconds)
     p99 = await _half_load(ground, wallets, ours / 2, workers, seconds)
-    return Settlements(messages, workers, ours, one_by_one, best, p99)
+    return Settlements(messages, wallets, workers, ours, one_by_one, best, p99)
 
 
 async def _start(ground: Ground, prefix: str, wallets: int, messages: int, on_progress: Callable[[int], None]) -> None:
@@ -137,24 +146,58 @@ async def _publish(ground: Ground, wallets: int, messages: int) -> None:
 
 
 async def _settle(ground: Ground, messages: int, workers: int, on_progress: Callable[[int], None]) -> float:
-    """Return messages a second, from the first settled one to the last, so that starting a process does not count."""
+    """Return messages a second, from the first settled one to the last acknowledged: a process's start does not count."""
     clock = SystemClock()
-    processes = [ground.start("worker") for _ in range(workers)]
+    began, at_first, done = 0.0, 0, 0
+    async with _working(ground, workers) as acknowledged, asyncio.timeout(_WAIT_SECONDS):
+        while done < messages:
+            await asyncio.sleep(0.25)
+            done = await _settled(ground, "use")
+            on_progress(done)
+            if done and not began:
+                began, at_first = clock.monotonic(), done
+        while await acknowledged() < messages:
+            await asyncio.sleep(0.02)
+        took = clock.monotonic() - began
+    await _check_empty(ground)
+    return (messages - at_first) / took
+
+
+@asynccontextmanager
+async def _working(ground: Ground, workers: int) -> AsyncGenerator[Callable[[], Awaitable[int]]]:
+    """Run worker processes; yield what tells how many messages they have acknowledged so far."""
+    ports = [_free_port() for _ in range(workers)]
+    processes = [ground.start("worker", FAREGATE_WORKER_PORT=str(port)) for port in ports]
+
+    async def acknowledged() -> int:
+        return sum(await asyncio.gather(*(asyncio.to_thread(_acknowledged_by, port) for port in ports)))
+
     try:
-        began, at_first, done = 0.0, 0, 0
-        async with asyncio.timeout(_WAIT_SECONDS):
-            while done < messages:
-                await asyncio.sleep(0.25)
-                done = await _settled(ground, "use")
-                on_progress(done)
-                if done and not began:
-                    began, at_first = clock.monotonic(), done
-        return (messages - at_first) / (clock.monotonic() - began)
+        yield acknowledged
     finally:
         for process in processes:
             process.terminate()
         for process in processes:
-            process.wait(60)
+            await asyncio.to_thread(process.wait, 60)
+
+
+def _acknowledged_by(port: int) -> int:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+        found = _ACKNOWLEDGED.search(answer.read().decode())
+    return int(float(found[1])) if found else 0
+
+
+async def _check_empty(ground: Ground) -> None:
+    """Nothing may be left once the workers are gone, who give back what they hold: neither ready nor unacknowledged."""
+    left = (await ground.library.core.container.transport().backlog(SETTLE_MULTIMODEL_QUEUE)).depth
+    if left:
+        raise FaregateError(f"{left:,} messages were settled and not acknowledged")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 async def _settled(ground: Ground, prefix: str) -> int:
@@ -170,8 +213,7 @@ async def _half_load(ground: Ground, wallets: int, rate: float, workers: int, se
     await _start(ground, "half", wallets, count, lambda _: None)
     transport = ground.library.core.container.transport()
     clock, sent = SystemClock(), dict[str, float]()
-    processes = [ground.start("worker") for _ in range(workers)]
-    try:
+    async with _working(ground, workers):
         await asyncio.sleep(5)
         began, offset = clock.monotonic(), clock.now().timestamp() - clock.monotonic()
         for first in range(0, count, burst):
@@ -184,11 +226,6 @@ async def _half_load(ground: Ground, wallets: int, rate: float, workers: int, se
         async with asyncio.timeout(_WAIT_SECONDS):
             while await _settled(ground, "half") < count:
                 await asyncio.sleep(0.2)
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait(60)
     return await _p99(ground, sent)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from faregate.cli.benches.ground import machine, private_ground
+from faregate.cli.benches.ground import broker_versions, machine, private_ground
 from faregate.cli.benches.hot_wallet import HotWallet, storm
 from faregate.cli.benches.settle_rate import Settlements, measure_settlements
 from faregate.cli.benches.start_rate import Starts, measure_starts
@@ -43,17 +43,18 @@ def settle(
                 workers=workers,
                 on_progress=lambda what, done: tell(what, done, messages),
             )
-            return found, machine(ground)
+            return found, {**machine(ground), **await broker_versions(ground)}
 
     found, on = aio.run(run())
     rows = [
-        ("settlements", found.ours, 5_000, "/s"),
+        ("settlements, committed and acknowledged", found.ours, 5_000, "/s"),
         (f"beside pgbench, {found.clients} clients: {found.one_by_one:,.0f} /s", found.ratio, 1.25, "x"),
     ]
     within = [("publish to committed at half load, p99", found.half_load_p99_ms, 250, "ms")]
     queue = "RabbitMQ" if broker else "PostgreSQL"
     title = f"P1: {messages:,} settlements, {wallets:,} wallets, {queue}, {workers} worker(s)"
-    return _tell(title, rows, within, on, output)
+    counts = {"messages": messages, "wallets": wallets, "workers": workers, "clients of pgbench": found.clients}
+    return _tell(title, rows, within, on, output, counts=counts)
 
 
 def start(
@@ -96,7 +97,7 @@ def hot_wallet(
             found = await storm(
                 ground, pairs=pairs, concurrency=concurrency, on_progress=lambda done: tell("by library", done, pairs)
             )
-            return found, machine(ground)
+            return found, {**machine(ground), **await broker_versions(ground)}
 
     found, on = aio.run(run())
     rows = [
@@ -119,7 +120,15 @@ async def _progress() -> AsyncGenerator[Callable[[str, int, int], None]]:
         yield tell
 
 
-def _tell(title: str, at_least: Sequence[Row], at_most: Sequence[Row], on: Mapping[str, str], output: str) -> int:
+def _tell(
+    title: str,
+    at_least: Sequence[Row],
+    at_most: Sequence[Row],
+    on: Mapping[str, str],
+    output: str,
+    *,
+    counts: Mapping[str, int] | None = None,
+) -> int:
     """Print figures beside their targets; return 1 unless all are reached."""
     judged: list[dict[str, Any]] = [
         *(
@@ -129,10 +138,9 @@ def _tell(title: str, at_least: Sequence[Row], at_most: Sequence[Row], on: Mappi
         *({"what": w, "measured": round(v, 2), "target": f"<= {t:,} {u}", "reached": v <= t} for w, v, t, u in at_most),
     ]
     if output == "json":
-        print_json(
-            {"title": title, "figures": [{**row, "measured": str(row["measured"])} for row in judged], "machine": on}
-        )
+        figures = [{**row, "measured": str(row["measured"])} for row in judged]
+        print_json({"title": title, "figures": figures, "counts": counts or {}, "machine": on})
     else:
         print_table(title, ["what", "measured", "target", "reached"], [tuple(row.values()) for row in judged])
-        print_table("Measured on", ["", "value"], list(on.items()))
+        print_table("Measured on", ["", "value"], [*(counts or {}).items(), *on.items()])
     return 0 if all(row["reached"] for row in judged) else 1

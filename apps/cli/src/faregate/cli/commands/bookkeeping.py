@@ -1,4 +1,7 @@
-"""Corrections and statements: `faregate transactions`, `refund`, `adjust`, `chargeback`, `statement`, `import`, `digest`."""
+"""Corrections and statements.
+
+`faregate transactions`, `debit`, `refund`, `adjust`, `chargeback`, `statement`, `import` and `digest`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,15 +13,17 @@ from cyclopts import Parameter
 from faregate.cli.library import actor as actor_of
 from faregate.cli.library import with_library
 from faregate.cli.options import Actor, Limit, Output, Reason, micros_of, moment_of
-from faregate.cli.output import console, number, print_json, print_table
+from faregate.cli.output import Format, console, number, print_json, print_table
+from faregate.core.credits import to_credits
 from faregate.core.errors import InvalidError
 from faregate.credit.accounting import Statement
 from faregate.credit.book import Note
 from faregate.credit.importing import read_openings
 from faregate.credit.values import CreditTransaction
+from faregate.usage.values import FeatureUsage
 from faregate.worker.container import WorkerContainer
 
-__all__ = ["adjust", "charge_back", "digest", "import_openings", "refund", "statement", "transactions"]
+__all__ = ["adjust", "charge_back", "debit", "digest", "import_openings", "refund", "statement", "transactions"]
 
 Key = Annotated[str | None, Parameter(help="The same key makes it once, however often the command is repeated.")]
 
@@ -45,11 +50,12 @@ def refund(
     credits: Annotated[str | None, Parameter(help="Only so much; else all that is left of it.")] = None,
     key: Key = None,
     actor: Actor = None,
+    output: Output = "table",
 ) -> None:
     """Give back a charge, wholly or in part, to the grants that paid it."""
     amount, note = micros_of(credits) if credits is not None else None, _note(actor, reason, key)
     done = with_library(lambda lib: lib.credit.container.bookkeeping().refund(transaction, amount=amount, note=note))
-    _show("Refunded", [done])
+    _tell("Refunded", done, output)
 
 
 def adjust(
@@ -59,19 +65,56 @@ def adjust(
     reason: Reason,
     key: Key = None,
     actor: Actor = None,
+    output: Output = "table",
 ) -> None:
     """Correct a balance by hand."""
     amount, note = micros_of(credits), _note(actor, reason, key)
     done = with_library(lambda lib: lib.credit.container.bookkeeping().adjust(owner, amount=amount, note=note))
-    _show("Adjusted", [done])
+    _tell("Adjusted", done, output)
 
 
-def charge_back(transaction: str, *, reason: Reason, actor: Actor = None) -> None:
+def debit(
+    owner: str,
+    credits: Annotated[str, Parameter(help="How much.")],
+    *,
+    service: Annotated[str, Parameter(help="What it is for; it need be no feature.")],
+    reason: Annotated[str | None, Parameter(help="Why, for whoever reads the ledger; else the service.")] = None,
+    key: Annotated[str | None, Parameter(help="Its usage key: the same key debits once.")] = None,
+    organization: Annotated[str | None, Parameter(help="For which organisation.")] = None,
+    actor: Actor = None,
+    output: Output = "table",
+) -> None:
+    """Charge an amount for a service, and record it like any use."""
+    amount, who = to_credits(micros_of(credits)), actor_of(actor)
+
+    async def work(lib: WorkerContainer) -> FeatureUsage:
+        return await lib.usage.container.service().debit(
+            owner, service, amount, usage_key=key, organization_id=organization, actor=who, reason=reason
+        )
+
+    done = with_library(work)
+    if output == "json":
+        print_json(asdict(done))
+        return
+    charged = f"{number(done.credits_charged)} of {number(done.credits_consumed)} credits charged"
+    console.print(f"{charged} to {owner} for {service}; usage key {done.usage_key}", highlight=False, soft_wrap=True)
+
+
+def charge_back(
+    transaction: Annotated[str, Parameter(help="Of the purchase, as `faregate transactions` shows it.")],
+    *,
+    reason: Reason,
+    key: Key = None,
+    actor: Actor = None,
+    output: Output = "table",
+) -> None:
     """Undo a purchase whose payment was reversed; what was used of it already is our loss."""
-    note = _note(actor, reason, None)
-    _show(
-        "Charged back", with_library(lambda lib: lib.credit.container.bookkeeping().charge_back(transaction, note=note))
-    )
+    note = _note(actor, reason, key)
+    done = with_library(lambda lib: lib.credit.container.bookkeeping().charge_back(transaction, note=note))
+    if output == "json":
+        print_json([asdict(transaction) for transaction in done])
+    else:
+        _show("Charged back", done)
 
 
 def statement(
@@ -99,6 +142,7 @@ def import_openings(
     *,
     run: Annotated[str | None, Parameter(help="Name of the import, else the file's; it counts once per owner.")] = None,
     actor: Actor = None,
+    output: Output = "table",
 ) -> None:
     """Bring balances from elsewhere: one grant of source opening for each line. Safe to repeat."""
     if not file.is_file():
@@ -107,6 +151,9 @@ def import_openings(
         openings = read_openings(lines, run=run or file.stem)
     who = actor_of(actor)
     granted = with_library(lambda lib: lib.credit.container.openings().run(openings, actor=who))
+    if output == "json":
+        print_json({"lines": len(openings), "granted": granted})
+        return
     console.print(f"{granted:,} of {len(openings):,} opening balances granted; the others had been before")
 
 
@@ -121,6 +168,13 @@ def digest(*, output: Output = "table") -> None:
 
 def _note(actor: str | None, reason: str, key: str | None) -> Note:
     return Note(operation_key=key, actor=actor_of(actor), reason=reason)
+
+
+def _tell(title: str, done: CreditTransaction, output: Format) -> None:
+    if output == "json":
+        print_json(asdict(done))
+    else:
+        _show(title, [done])
 
 
 def _show(title: str, found: Sequence[CreditTransaction]) -> None:

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from faregate.cli.library import actor as actor_of
 from faregate.cli.library import with_library
 from faregate.cli.options import Actor, Output, Reason, micros_of, moment_of
-from faregate.cli.output import console, number, print_json, print_table
+from faregate.cli.output import Format, console, number, print_json, print_table
 from faregate.core.errors import InvalidError
 from faregate.credit.accounts import GrantSource
 from faregate.credit.book import Note
@@ -33,8 +33,11 @@ def add(
     expires_at: str | None = None,
     features: Annotated[list[str] | None, Parameter(help="Only for these features.")] = None,
     every: Annotated[str | None, Parameter(help="Makes it recurring: day, week, month, '3 days' …")] = None,
+    rollover_min: Annotated[str, Parameter(help="A renewal begins with at least so much beyond its credits.")] = "0",
+    rollover_max: Annotated[str, Parameter(help="A renewal keeps at most so much of what is left.")] = "0",
     reason: str | None = None,
     actor: Actor = None,
+    output: Output = "table",
 ) -> None:
     """Put credits into a wallet."""
     spec = GrantSpec(
@@ -46,11 +49,13 @@ def add(
         expires_at=moment_of(expires_at, param="expires_at") if expires_at else None,
         features=features,
         every=every,
+        rollover_min=micros_of(rollover_min, param="rollover_min"),
+        rollover_max=micros_of(rollover_max, param="rollover_max"),
         reason=reason,
         actor=actor_of(actor),
     )
     grant, wallet, replayed = with_library(lambda lib: lib.usage.container.wallets().grant(owner, spec))
-    _say(grant, wallet, "granted before" if replayed else "granted")
+    _say(grant, wallet, "granted before" if replayed else "granted", output)
 
 
 @grants.command(name="list")
@@ -68,17 +73,21 @@ def list_grants(owner: str, *, output: Output = "table") -> None:
 
 
 @grants.command
-def void(owner: str, grant_id: str, *, reason: Reason, actor: Actor = None) -> None:
+def void(owner: str, grant_id: str, *, reason: Reason, actor: Actor = None, output: Output = "table") -> None:
     """Take a grant back: at once what no open hold protects, the rest when the holds close."""
     try:
         wanted = UUID(grant_id)
     except ValueError:
         raise InvalidError(f"{grant_id!r} is no grant id; `faregate grants list` shows them") from None
     note = Note(actor=actor_of(actor), reason=reason)
-    _say(*with_library(lambda lib: lib.credit.container.bookkeeping().void_grant(owner, wanted, note=note)), "voided")
+    grant, wallet = with_library(lambda lib: lib.credit.container.bookkeeping().void_grant(owner, wanted, note=note))
+    _say(grant, wallet, "voided", output)
 
 
-def _say(grant: Grant, wallet: Wallet, done: str) -> None:
+def _say(grant: Grant, wallet: Wallet, done: str, output: Format) -> None:
+    if output == "json":
+        print_json({"done": done, "grant": asdict(grant), "free": wallet.free, "balance": wallet.balance})
+        return
     console.print(
         f"{done}: {number(grant.credits)} credits ({grant.source}, {grant.id}); "
         f"{wallet.owner_id} has {number(wallet.free)} free, balance {number(wallet.balance)}"

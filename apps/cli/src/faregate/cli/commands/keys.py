@@ -1,20 +1,28 @@
 """`faregate keys`: server API keys, on the machine that has the database."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, TypeVar
 
 from cyclopts import App, Parameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.cli.library import with_library
+from faregate.cli.options import micros_of
 from faregate.cli.output import Format, console, print_json, print_table
 from faregate.core import aio
 from faregate.core.clock import SystemClock
 from faregate.core.container import make_database, make_key_store
 from faregate.core.errors import InvalidError
 from faregate.core.key_store import ApiKey, KeySpec, KeyStore
+from faregate.core.keys import Key
 from faregate.core.settings import load_settings
+from faregate.credit.limiting import SpendingLimit
+from faregate.credit.limits import Period
 from faregate.gateway.auth import Scope
+from faregate.gateway.key_caps import cap_scope, copy_caps
+from faregate.worker.container import WorkerContainer
 
 __all__ = ["keys"]
 
@@ -54,10 +62,42 @@ def rotate(
     overlap_hours: Annotated[float, Parameter(help="How long the old key lives on.")] = 24,
     output: _Output = "table",
 ) -> None:
-    """Make the successor of a key; both live for a while."""
+    """Make the successor of a key, with the same caps; both live for a while."""
     overlap = timedelta(hours=overlap_hours)
-    made, key = _with(lambda store, session: store.rotate(session, key_id, overlap=overlap, created_by=_ACTOR))
+
+    async def work(lib: WorkerContainer, session: AsyncSession) -> tuple[ApiKey, Key]:
+        keys = lib.core.container.keys()
+        made, key = await keys.rotate(session, key_id, overlap=overlap, created_by=_ACTOR)
+        await copy_caps(lib.credit.container.limits(), session, key_id, made.key_id)
+        return made, key
+
+    made, key = _with_limits(work)
     _show_new(made, str(key), output)
+
+
+@keys.command
+def cap(
+    key_id: str,
+    period: Annotated[Period | None, Parameter(help="Left out: show the caps.")] = None,
+    credits: Annotated[str | None, Parameter(help="At most so much in a period; left out: no cap.")] = None,
+    *,
+    output: _Output = "table",
+) -> None:
+    """Show or set what may be spent by calls made with a key."""
+    bounds = [(period, None, micros_of(credits) if credits is not None else None)] if period is not None else []
+
+    async def work(lib: WorkerContainer, session: AsyncSession) -> list[SpendingLimit]:
+        await lib.core.container.keys().get(session, key_id)
+        limits = lib.credit.container.limits()
+        await limits.set_all(session, cap_scope(key_id), bounds)
+        return await limits.list(session, scopes=[cap_scope(key_id)])
+
+    found = _with_limits(work)
+    if output == "json":
+        print_json([asdict(one) for one in found])
+        return
+    rows = [(one.period, one.hard, one.spent, one.held, one.since) for one in found]
+    print_table(f"Spend caps of {key_id}", ["period", "credits", "spent", "held", "since"], rows)
 
 
 @keys.command
@@ -90,6 +130,10 @@ def _with(work: Callable[[KeyStore, AsyncSession], Awaitable[T]]) -> T:
             await database.close()
 
     return aio.run(run())
+
+
+def _with_limits(work: Callable[[WorkerContainer, AsyncSession], Awaitable[T]]) -> T:
+    return with_library(lambda lib: lib.core.container.database().run(lambda session: work(lib, session)))
 
 
 def _show_new(made: ApiKey, key: str, output: Format) -> None:

@@ -6,6 +6,7 @@ from cyclopts import Parameter
 
 from faregate.cli.serving import Gateway, serve_together
 from faregate.core import aio
+from faregate.core.collecting import collect_seldom
 from faregate.core.logging import configure_logging
 from faregate.core.settings import load_settings
 from faregate.worker.main import run_worker, stop_on_signals
@@ -39,4 +40,5 @@ def worker() -> None:
     """Settle what is published and run what is scheduled, until Ctrl-C or SIGTERM."""
     settings = load_settings()
     configure_logging(style=settings.log_format, level=settings.log_level)
+    collect_seldom()
     aio.run(run_worker(settings))

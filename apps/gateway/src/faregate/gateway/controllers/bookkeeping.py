@@ -14,6 +14,7 @@ from faregate.credit.errors import (
     UnknownGrantError,
     UnknownTransferError,
     UnknownWalletError,
+    WalletClosedError,
 )
 from faregate.gateway.auth import Scope
 from faregate.gateway.operation import Call, Controller, Reply, operation
@@ -57,7 +58,7 @@ class BookkeepingController(Controller):
         scope=Scope.WALLETS_WRITE,
         answer=TransactionAnswer,
         status=201,
-        errors=(UnknownWalletError, InsufficientCreditsError, KeyConflictError),
+        errors=(UnknownWalletError, InsufficientCreditsError, WalletClosedError, KeyConflictError),
     )
     async def adjust(self, call: Call, owner_id: str, body: AdjustmentBody) -> TransactionAnswer:
         """Correct a balance by hand, up or down."""
@@ -84,11 +85,11 @@ class BookkeepingController(Controller):
         scope=Scope.WALLETS_WRITE,
         answer=list[TransactionAnswer],
         status=201,
-        errors=(UnknownTransferError,),
+        errors=(UnknownTransferError, KeyConflictError),
     )
     async def charge_back(self, call: Call, transaction_id: str, body: ChargebackBody) -> Reply:
         """Undo a purchase whose payment was reversed."""
-        posted = await self._books.charge_back(transaction_id, note=_note(call, body.reason, None))
+        posted = await self._books.charge_back(transaction_id, note=_note(call, body.reason, body.key))
         return Reply([transaction_answer(transaction) for transaction in posted])
 
     @operation(

@@ -18,6 +18,7 @@ from faregate.credit.errors import (
     SpendingLimitError,
     UnknownUsageKeyError,
     UsageKeyConflictError,
+    WalletClosedError,
     WalletFrozenError,
 )
 from faregate.gateway.auth import Scope
@@ -73,6 +74,7 @@ class CreditsProcessController(Controller):
             UnpricedError,
             InsufficientCreditsError,
             SpendingLimitError,
+            WalletClosedError,
             WalletFrozenError,
             UsageKeyConflictError,
             *_CLOSED,

@@ -12,9 +12,10 @@ from faregate.core.errors import InvalidError, KeyConflictError
 from faregate.core.key_store import ApiKey, KeySpec, KeyStore, TooManyKeysError, UnknownKeyError
 from faregate.core.keys import Key
 from faregate.credit.limiting import LimitService, SpendingLimit
-from faregate.credit.limits import Period, key_scope
+from faregate.credit.limits import Period
 from faregate.gateway.auth import Principal, Scope
 from faregate.gateway.errors import ForbiddenError
+from faregate.gateway.key_caps import cap_scope, copy_caps
 from faregate.gateway.operation import Call, Controller, Page, Reply, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
 from faregate.gateway.schemas.keys import KeyAnswer, KeyBody, NewKeyAnswer, RotateBody, SpendCapBody, key_answer
@@ -78,11 +79,8 @@ class KeysController(Controller):
             old = await self._keys.get(session, key_id)
             _check_scopes(call.principal, old.scopes)
             made, key = await self._keys.rotate(session, key_id, overlap=overlap, created_by=call.principal.id)
-            for cap in await self._limits.list(session, scopes=[_cap_scope(key_id)]):
-                if cap.hard is not None:
-                    again = SpendCapBody.model_validate({"credits": cap.hard, "period": cap.period})
-                    await self._set_cap(session, made.key_id, again)
-            return made, key, await self._limits.list(session, scopes=[_cap_scope(made.key_id)])
+            await copy_caps(self._limits, session, key_id, made.key_id)
+            return made, key, await self._limits.list(session, scopes=[cap_scope(made.key_id)])
 
         return self._new(*await self._database.run(work))
 
@@ -93,16 +91,16 @@ class KeysController(Controller):
         before = (position[0], position[1]) if position else None
         async with self._database.transaction(read_only=True) as session:
             found = await self._keys.list(session, before=before, limit=query.limit)
-            caps = await self._limits.list(session, scopes=[_cap_scope(key.key_id) for key in found]) if found else []
+            caps = await self._limits.list(session, scopes=[cap_scope(key.key_id) for key in found]) if found else []
         cursor = cursor_of(found[-1].created_at, found[-1].key_id) if len(found) == query.limit else None
-        return Page([key_answer(key, [c for c in caps if c.scope == _cap_scope(key.key_id)]) for key in found], cursor)
+        return Page([key_answer(key, [c for c in caps if c.scope == cap_scope(key.key_id)]) for key in found], cursor)
 
     @operation("GET", "/api/keys/{key_id}", scope=_SCOPE, answer=KeyAnswer, errors=(UnknownKeyError,))
     async def get_key(self, call: Call, key_id: str) -> KeyAnswer:  # noqa: ARG002
         """Return one key, without its secret."""
         async with self._database.transaction(read_only=True) as session:
             key = await self._keys.get(session, key_id)
-            return key_answer(key, await self._limits.list(session, scopes=[_cap_scope(key_id)]))
+            return key_answer(key, await self._limits.list(session, scopes=[cap_scope(key_id)]))
 
     @operation("DELETE", "/api/keys/{key_id}", scope=_SCOPE, answer=KeyAnswer, errors=(UnknownKeyError,))
     async def revoke_key(self, call: Call, key_id: str) -> KeyAnswer:  # noqa: ARG002
@@ -115,17 +113,12 @@ class KeysController(Controller):
         if cap is None:
             return []
         hard = to_micros(cap.credits, param="spend_cap.credits")
-        return [await self._limits.set(session, _cap_scope(key_id), Period(cap.period), soft=None, hard=hard)]
+        return [await self._limits.set(session, cap_scope(key_id), Period(cap.period), soft=None, hard=hard)]
 
     def _new(self, made: ApiKey, key: Key, caps: list[SpendingLimit]) -> Reply:
         self._keys.forget()
         answer = NewKeyAnswer(**dict(key_answer(made, caps)), key=str(key))
         return Reply(answer, message="Keep it safe: it is not shown again")
-
-
-def _cap_scope(key_id: str) -> str:
-    """Return the scope that counts what a key spends; calls are spent by their principal."""
-    return key_scope(f"key:{key_id}")
 
 
 def _check_scopes(principal: Principal, wanted: Iterable[str]) -> None:

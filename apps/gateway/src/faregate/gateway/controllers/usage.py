@@ -7,6 +7,7 @@ from faregate.credit.errors import (
     InsufficientCreditsError,
     SpendingLimitError,
     UsageKeyConflictError,
+    WalletClosedError,
     WalletFrozenError,
 )
 from faregate.gateway.auth import Scope
@@ -38,6 +39,7 @@ class UsageController(Controller):
             FeatureNotAllowedError,
             InsufficientCreditsError,
             SpendingLimitError,
+            WalletClosedError,
             WalletFrozenError,
             UsageKeyConflictError,
             HoldMismatchError,
@@ -65,6 +67,7 @@ class UsageController(Controller):
         errors=(
             InsufficientCreditsError,
             SpendingLimitError,
+            WalletClosedError,
             WalletFrozenError,
             UsageKeyConflictError,
             HoldMismatchError,
@@ -79,6 +82,8 @@ class UsageController(Controller):
             usage_key=body.usage_key or call.idempotency_key,
             organization_id=body.organization_id,
             metadata=body.metadata,
+            actor=call.principal.id,
+            reason=body.reason,
             spender=call.principal.id,
         )
         return usage_answer(usage)

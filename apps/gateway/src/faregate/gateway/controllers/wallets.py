@@ -6,7 +6,7 @@ from typing import Any
 from faregate.core.credits import to_micros
 from faregate.core.errors import KeyConflictError
 from faregate.credit.accounts import GrantSource
-from faregate.credit.errors import UnknownWalletError
+from faregate.credit.errors import UnknownWalletError, WalletClosedError
 from faregate.credit.granting import GrantSpec
 from faregate.gateway.auth import Scope
 from faregate.gateway.operation import Call, Controller, Page, Reply, operation
@@ -63,7 +63,13 @@ class WalletsController(Controller):
         """Return the caller's own wallet."""
         return await self.get_wallet(call, str(call.principal.user_id))
 
-    @operation("PUT", "/api/wallets/{owner_id}", scope=Scope.WALLETS_WRITE, answer=WalletAnswer)
+    @operation(
+        "PUT",
+        "/api/wallets/{owner_id}",
+        scope=Scope.WALLETS_WRITE,
+        answer=WalletAnswer,
+        errors=(WalletClosedError,),
+    )
     async def put_wallet(self, call: Call, owner_id: str, body: WalletBody) -> WalletAnswer:  # noqa: ARG002
         """Make a wallet, or change what is given of it."""
         wallet, organization_id = await self._wallets.change(owner_id, WalletChange(body.fields()))
@@ -75,7 +81,7 @@ class WalletsController(Controller):
         scope=Scope.WALLETS_WRITE,
         answer=GrantedAnswer,
         status=201,
-        errors=(KeyConflictError,),
+        errors=(KeyConflictError, WalletClosedError),
     )
     async def add_grant(self, call: Call, owner_id: str, body: GrantBody) -> Reply:
         """Put credits into a wallet."""

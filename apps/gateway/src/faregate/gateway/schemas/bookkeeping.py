@@ -59,6 +59,7 @@ class ChargebackBody(Body):
     """Undo a purchase whose payment was reversed."""
 
     reason: Reason
+    key: Key = None
 
 
 class VoidGrantBody(Body):

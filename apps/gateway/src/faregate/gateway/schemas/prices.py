@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from faregate.core.fields import Body, Credits, ExternalId, LooseBody, Metadata, ModelName, Moment
+from faregate.core.fields import Body, Credits, ExternalId, LooseBody, Metadata, ModelName, Moment, Note
 from faregate.gateway.schemas.base import Answer
 from faregate.usage.bodies import UsageBody
 from faregate.usage.documents import plan_content
@@ -123,6 +123,7 @@ class DebitBody(Body):
     service: ExternalId
     usage_key: ExternalId | None = None
     organization_id: ExternalId | None = None
+    reason: Note | None = Field(default=None, description="why, for whoever reads the ledger; else the service")
     metadata: Metadata | None = None
 
 

@@ -55,6 +55,8 @@ class GrantAnswer(Answer):
     key: str | None
     reason: str | None
     actor: str | None
+    voided_by: str | None
+    void_reason: str | None
     created_at: datetime
 
 
@@ -169,6 +171,8 @@ def grant_answer(grant: Grant) -> GrantAnswer:
         key=grant.key,
         reason=grant.reason,
         actor=grant.actor,
+        voided_by=grant.voided_by,
+        void_reason=grant.void_reason,
         created_at=grant.created_at,
     )
 

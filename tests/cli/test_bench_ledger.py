@@ -1,0 +1,25 @@
+"""The benchmarks of the ledger in short: they run, judge themselves, and say so by their exit code."""
+
+from faregate.core import exact_json
+from support.processes import run_command
+
+
+async def test_verify_is_timed_in_full_and_incrementally() -> None:
+    done = await run_command("bench", "verify", "--transfers", "500", "--wallets", "10")
+
+    assert done.code == 0, done.err
+    assert "full: " in done.out
+    assert "incremental, nothing new" in done.out
+
+
+async def test_contention_grants_the_exact_bound_where_the_naive_way_overspends() -> None:
+    short = ("--attempts", "1000", "--connections", "8", "--wallets", "1", "10", "-o", "json")
+    done = await run_command("bench", "contention", *short)
+    told = exact_json.loads(done.out.encode())
+
+    assert (done.code, told["passed"]) == (0, True), done.err
+    assert [(played["wallets"], played["granted"] == played["bound"]) for played in told["rounds"]] == [
+        (1, True),
+        (10, True),
+    ]
+    assert told["naive"]["granted"] > told["naive"]["bound"]

@@ -1,0 +1,113 @@
+"""Grants taken back: each void names who took it and the transfer that it corrects; who granted it stays known."""
+
+from datetime import timedelta
+
+import pytest
+
+from faregate.core.database import Database
+from faregate.credit.accounts import Account, TransferKind
+from faregate.credit.book import Note, Transfer
+from faregate.credit.verify import Verifier
+from support.ledger import START, DatabaseLedger, Ledger, PureLedger, micros
+
+NOTE = Note(actor="bank", reason="dispute 77")
+
+
+@pytest.fixture(params=["pure", "database"])
+def ledger(request: pytest.FixtureRequest) -> Ledger:
+    if request.param == "pure":
+        return PureLedger()
+    return DatabaseLedger(request.getfixturevalue("database"))
+
+
+async def voids(ledger: Ledger) -> list[Transfer]:
+    return [transfer for transfer in await ledger.moved() if transfer.kind is TransferKind.GRANT_VOID]
+
+
+async def test_a_void_points_at_the_transfer_that_filled_the_grant_at_once_and_later(ledger: Ledger) -> None:
+    """What an open hold protects is taken when it closes, in the name of whoever voided the grant."""
+    await ledger.grant("other", 1)
+    await ledger.grant("G", 10, actor="ada", reason="welcome")
+    await ledger.hold("K", 5)
+    await ledger.void_grant("G")
+    await ledger.void("K")
+    voided = next(grant for grant in (await ledger.state())[1] if grant.key == "G")
+
+    assert [(t.amount, t.corrects_seq, t.actor, t.reason) for t in await voids(ledger)] == [
+        (micros(6), 2, "test", "test"),
+        (micros(4), 2, "test", "test"),
+    ]
+    assert (voided.actor, voided.reason) == ("ada", "welcome")
+
+
+async def test_of_a_renewed_grant_the_last_renewal_is_corrected_also_one_that_is_due_now(ledger: Ledger) -> None:
+    await ledger.grant("G", 10, every="day")
+    ledger.clock.advance(days=1)
+    await ledger.balance()
+    ledger.clock.advance(days=1)
+    await ledger.void_grant("G")
+    moved = await ledger.moved()
+    renewals = [transfer.seq for transfer in moved if transfer.kind is TransferKind.GRANT]
+
+    assert (len(renewals), [t.corrects_seq for t in await voids(ledger)]) == (3, [renewals[-1]])
+
+
+async def test_a_scheduled_grant_that_is_voided_moves_nothing_and_remembers_who(ledger: Ledger) -> None:
+    await ledger.grant("G", 10, effective_at=START + timedelta(days=1), actor="ada")
+    await ledger.void_grant("G")
+    ledger.clock.advance(days=2)
+    (grant,) = (await ledger.state())[1]
+
+    assert await ledger.moved() == []
+    assert (grant.actor, grant.void_note) == ("ada", Note(actor="test", reason="test"))
+
+
+@pytest.fixture
+def stored(database: Database) -> DatabaseLedger:
+    return DatabaseLedger(database)
+
+
+async def test_a_charge_back_of_a_voided_purchase_is_no_repetition_of_the_void(stored: DatabaseLedger) -> None:
+    await stored.grant("G", 10)
+    await stored.use(4)
+    await stored.void_grant("G")
+    wallet, _ = await stored.state()
+    posted = await stored.database.run(
+        lambda session: stored.corrections.charge_back(session, f"{wallet.wallet_id}-1", note=NOTE)
+    )
+
+    assert [(t.kind, t.corrects) for t in posted] == [("shortfall", f"{wallet.wallet_id}-1")]
+    assert await proved(stored) == ()
+
+
+async def test_a_grant_that_a_refund_made_is_voided_as_of_that_refund(stored: DatabaseLedger) -> None:
+    await stored.grant("G", 10, expires_at=START + timedelta(days=1))
+    await stored.use(10)
+    stored.clock.advance(days=2)
+    wallet, _ = await stored.state()
+    await stored.database.run(
+        lambda session: stored.corrections.refund(session, f"{wallet.wallet_id}-2", amount=None, note=NOTE)
+    )
+    made = next(grant for grant in (await stored.state())[1] if grant.source == "refund")
+    await stored.database.run(
+        lambda s: stored.service.void_grant(s, stored.OWNER, made.grant_id, actor="eve", reason="twice")
+    )
+    (void,) = await voids(stored)
+
+    assert (void.corrects_seq, void.credit, void.actor) == (3, Account.REVENUE, "eve")
+    assert await proved(stored) == ()
+
+
+async def test_the_story_of_a_use_leaves_out_corrections_of_what_came_right_after_it(stored: DatabaseLedger) -> None:
+    await stored.grant("G", 10)
+    charge = await stored.use(4)
+    await stored.grant("later", 5)
+    await stored.void_grant("later")
+    told = await stored.database.run(lambda session: stored.service.transactions_of(session, charge))
+
+    assert [transaction.kind for transaction in told] == ["charge"]
+
+
+async def proved(ledger: DatabaseLedger) -> object:
+    async with ledger.database.transaction() as session:
+        return await Verifier(ledger.database).look(session)

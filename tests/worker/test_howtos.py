@@ -1,0 +1,64 @@
+"""docs/howto/operate-the-worker.md and secure-a-deployment.md do what they say."""
+
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+
+from faregate.core import exact_json
+from faregate.core.interfaces import OutgoingMessage
+from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
+from support.apps import open_gateway, running_worker, settings_for
+from support.docs import Page
+from support.gateways import free_port
+from support.servers import require_program
+
+OPERATE = Page.of("docs/howto/operate-the-worker.md")
+SECURE = Page.of("docs/howto/secure-a-deployment.md")
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+async def test_a_worker_is_started_asked_cleared_of_dead_letters_and_stopped(database_url: str) -> None:
+    require_program("curl", package="curl")
+    settings = settings_for(database_url)
+    async with open_gateway(settings) as gateway:
+        transport = gateway.container.core.container.transport()
+        await transport.publish(SETTLE_MULTIMODEL_QUEUE, [OutgoingMessage(b'{"usage_key": "poison"}')])
+        async with running_worker(settings), asyncio.timeout(30):
+            while not await transport.count_dead():
+                await asyncio.sleep(0.05)
+    run = OPERATE.joined("bash").run
+    printed = await asyncio.to_thread(
+        run, timeout=300, PATH=PATH, PORT=str(free_port()), FAREGATE_DATABASE_URL=database_url
+    )
+
+    assert '"status":"ready"' in printed.replace(" ", "")
+    assert "faregate_workers 1.0" in printed
+    assert '"usage_key": "poison"' in printed
+    assert "1 put back on their queues" in printed
+
+
+async def test_every_metric_that_the_page_names_is_told(database_url: str, broker_url: str) -> None:
+    """In the tables and in the alerts; the shorthand of the page stands for a name that is there."""
+    settings = settings_for(database_url, broker_url=broker_url)
+    async with open_gateway(settings), running_worker(settings) as worker:
+        text = (await worker.metrics().text()).decode()
+    told = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
+    named = set(re.findall(r"faregate_[a-z_]+", OPERATE.text))
+
+    assert named - told == set()
+
+
+async def test_a_key_is_made_with_few_scopes_and_rotated(database_url: str) -> None:
+    (pattern,) = re.findall(r"`(fg_\S+)`", SECURE.text)
+    printed = await asyncio.to_thread(
+        SECURE.joined("bash").run, timeout=120, PATH=PATH, FAREGATE_DATABASE_URL=database_url
+    )
+    first, second = [found.group() for found in re.finditer(pattern, printed)]
+
+    assert first != second
+    async with open_gateway(settings_for(database_url)) as gateway:
+        keys = (await gateway.get("/api/keys")).data
+    assert [key["scopes"] for key in keys] == [["credits:process"]] * 2
+    assert exact_json.dumps(keys).count(b"203.0.113.0/24") == 2
