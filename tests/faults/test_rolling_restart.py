@@ -26,7 +26,7 @@ from support.gateways import free_port, listening
 
 REPLACEMENTS = int(os.environ.get("FAREGATE_TEST_REPLACEMENTS", "10"))
 BATCH = 20
-PREFETCHED = 2 * BATCH
+PREFETCHED = 2 * 2 * BATCH  # two consumers, each with two batches on their way
 USERS = 20
 LINE = {"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}
 COST_MICROS = 420_000

@@ -4,6 +4,7 @@ import sys
 from importlib.metadata import version
 
 from faregate.core.errors import ConfigurationError, FaregateError, MissingExtraError
+from faregate.core.logging import configure_logging
 
 __all__ = ["main"]
 
@@ -82,6 +83,7 @@ def main() -> None:
 def _run() -> int:
     from cyclopts import App
 
+    configure_logging(level="warning")  # standard output is the answer's alone; servers say more
     app = App(
         name="faregate",
         help="A fare gate for AI features: authorise and hold, run, settle what it really cost.",
