@@ -102,6 +102,17 @@ async def test_migrate_brings_a_new_database_up_and_says_so(server_url: str) -> 
     assert "already" in again.out
 
 
+async def test_a_database_that_is_not_migrated_is_told_with_the_fix(server_url: str) -> None:
+    from support.servers import address, execute
+
+    await execute(server_url, "create database test_unmigrated")
+    done = await run_command("grants", "add", "ada", "5", FAREGATE_DATABASE_URL=address(server_url, "test_unmigrated"))
+    await execute(server_url, "drop database test_unmigrated with (force)")
+
+    assert (done.code, "Traceback" in done.err) == (1, False)
+    assert "run `faregate migrate`" in done.err
+
+
 async def test_doctor_tells_what_is_broken_and_how_to_mend_it(server_url: str, database_url: str) -> None:
     from support.servers import address, execute
 

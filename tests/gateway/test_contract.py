@@ -66,7 +66,11 @@ async def test_every_wrong_field_is_named_and_no_value_is_repeated(gateway: Gate
 async def test_token_counts_are_whole_numbers_from_zero(gateway: Gateway, tokens: object) -> None:
     body = {"user_id": "a", "feature_endpoint_value": "f", "usages": [{"ai_model": "m", "input_tokens": tokens}]}
 
-    assert (await gateway.post("/api/credits-process/end-multimodel", body)).status == 422
+    refused = await gateway.post("/api/credits-process/end-multimodel", body)
+
+    assert refused.status == 422
+    assert refused.error["detail"].startswith("usages.0.input_tokens is wrong: ")
+    assert "[redacted]" not in str(refused.body)
 
 
 async def test_a_misspelt_token_count_is_refused_not_swallowed(gateway: Gateway) -> None:

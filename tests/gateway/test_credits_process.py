@@ -287,6 +287,25 @@ async def test_access_rules_and_switched_off_features_refuse(gateway: Gateway) -
     assert (off.status, off.error["code"]) == (403, "feature_inactive")
 
 
+@pytest.mark.parametrize("change", ["deleted", "given another id"])
+async def test_what_has_begun_by_id_is_settled_whatever_becomes_of_the_feature(gateway: Gateway, change: str) -> None:
+    await gateway.feature("painter", id="507f1f77bcf86cd799439011", strategy="fixed", parameters={"credits": 2})
+    named = {"user_id": "ada", "feature_endpoint_id": "507f1f77bcf86cd799439011"}
+    key = (await gateway.post("/api/credits-process/start", named)).data["usage_key"]
+    if change == "deleted":
+        await gateway.call("DELETE", "/api/features/painter")
+    else:
+        await gateway.feature("painter", id="607f1f77bcf86cd799439011", strategy="fixed", parameters={"credits": 2})
+
+    ended = await gateway.post("/api/credits-process/end-multimodel", {**named, "usage_key": key, "usages": []})
+    other = await gateway.post("/api/credits-process/start", {"user_id": "ada", "feature_endpoint_id": "ai_chat_v1"})
+    mixed = {**named, "feature_endpoint_id": "ai_chat_v1", "usage_key": key, "usages": []}
+
+    assert (ended.status, ended.data["charged"]) == (200, 2)
+    assert other.status == 200
+    assert (await gateway.post("/api/credits-process/end-multimodel", mixed)).error["code"] == "hold_mismatch"
+
+
 async def test_a_frozen_wallet_starts_nothing_but_settles_what_runs(gateway: Gateway) -> None:
     key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
     await gateway.put("/api/wallets/ada", {"status": "frozen"})

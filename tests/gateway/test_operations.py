@@ -176,6 +176,19 @@ async def test_a_backup_comes_back_and_is_proved(gateway: Gateway, database_url:
     assert (await gateway.get("/api/wallets/ada")).data["balance"] == 12
 
 
+async def test_a_damaged_backup_changes_nothing(gateway: Gateway, database_url: str, tmp_path: Path) -> None:
+    await gateway.grant("ada", 12)
+    file, environment = tmp_path / "all.backup", {"FAREGATE_DATABASE_URL": database_url}
+    await run_command("backup", str(file), **environment)
+    file.write_bytes(file.read_bytes()[:-2_000])
+    failed = await run_command("restore", str(file), "--replace", **environment)
+    verified = await run_command("verify", **environment)
+
+    assert (failed.code, verified.code) == (1, 0), failed
+    assert "pg_restore failed" in failed.err
+    assert (await gateway.get("/api/wallets/ada")).data["balance"] == 12
+
+
 async def test_keys_and_audit_by_command(gateway: Gateway, database_url: str) -> None:
     environment = {"FAREGATE_DATABASE_URL": database_url}
     made = json.loads(

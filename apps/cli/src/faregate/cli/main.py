@@ -3,6 +3,7 @@
 import sys
 from importlib.metadata import version
 
+from faregate.core.database import sqlstate
 from faregate.core.errors import ConfigurationError, FaregateError, MissingExtraError
 from faregate.core.logging import configure_logging
 
@@ -62,6 +63,8 @@ EXTRAS = {
 """The optional part of the distribution that brings each module."""
 
 FAILED, WRONG_USE = 1, 2
+UNMIGRATED = {"42P01", "42703", "3F000"}
+"""No such table, column or schema."""
 
 
 def main() -> None:
@@ -78,6 +81,11 @@ def main() -> None:
         sys.exit(WRONG_USE)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if sqlstate(error) not in UNMIGRATED:
+            raise
+        _complain(FaregateError("the database is not at this version of Faregate; run `faregate migrate`"))
+        sys.exit(FAILED)
 
 
 def _run() -> int:

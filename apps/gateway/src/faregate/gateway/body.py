@@ -98,7 +98,8 @@ def invalid(error: ValidationError, *, param: str | None = None) -> FaregateErro
     ]
     first = fields[0]
     more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
-    return InvalidError(f"{first['param']}: {first['detail']}{more}", param=first["param"], fields=fields)
+    # no colon behind the name: `input_tokens: Input …` reads like a secret, and secrets are taken out of answers
+    return InvalidError(f"{first['param']} is wrong: {first['detail']}{more}", param=first["param"], fields=fields)
 
 
 def _alternative(kind: Any, data: Any) -> Any:

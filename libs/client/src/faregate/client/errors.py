@@ -13,6 +13,7 @@ __all__ = [
     "InsufficientCredits",
     "InvalidCall",
     "KeyConflict",
+    "QuotaExceeded",
     "RateLimited",
     "Unauthenticated",
     "Unavailable",
@@ -70,6 +71,10 @@ class AccessRefused(CreditsError):
     """This user, plan or credential may not do this, or the wallet is frozen or closed."""
 
 
+class QuotaExceeded(CreditsError):
+    """A hard quota leaves no room for this use, whatever is in the wallet; `facts` say `used`, `limit` and `resets_at`."""
+
+
 class UnknownFeature(CreditsError):
     """No feature has this id or key."""
 
@@ -105,6 +110,7 @@ class Unavailable(CreditsError):
 _BY_CODE: Mapping[str, type[CreditsError]] = {
     "insufficient_credits": InsufficientCredits,
     "member_limit": InsufficientCredits,
+    "quota_exceeded": QuotaExceeded,
     "unknown_feature": UnknownFeature,
     "unknown_usage_key": UnknownUsageKey,
     "already_settled": HoldClosed,

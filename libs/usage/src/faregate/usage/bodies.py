@@ -284,4 +284,4 @@ def validated(kind: type[SettlementBody], data: Any) -> SettlementBody:
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
         param = ".".join(map(str, problem["loc"])) or "body"
-        raise InvalidError(f"{param}: {problem['msg']}", param=param) from None
+        raise InvalidError(f"{param} is wrong: {problem['msg']}", param=param) from None

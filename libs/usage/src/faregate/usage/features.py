@@ -64,11 +64,21 @@ class Catalog:
         return by_id or by_value or self._lookup("", "feature_endpoint_value")
 
     def find_started(self, ref: FeatureRef, started_key: str) -> Feature:
-        """Return the feature meant, for a use of `started_key` that has begun: also when it was deleted meanwhile."""
-        retired = self._retired.get(started_key)
-        if retired is not None and started_key not in self.features and (ref.value or ref.id) == started_key:
-            return retired
-        return self.find(ref)
+        """Return the feature of a use that has begun as `started_key`, or the other one that `ref` means.
+
+        What has begun is settled: deleting the feature meanwhile, or giving it another id, changes nothing. An id that means
+        nothing (any more) is no other feature.
+
+        Raises:
+            UnknownFeatureError: `ref.value` is the key of no feature and not that of the use.
+            InvalidError: neither id nor value is given, or they mean two features.
+        """
+        by_id = self._by_id.get(ref.id or "") or self.features.get(ref.id or "")
+        if ref.value not in {None, started_key} or (ref.id is None and ref.value is None):
+            return self.find(ref)
+        if by_id is not None and by_id.key != started_key:
+            return self.find(ref)
+        return self.settled_feature(started_key)
 
     def settled_feature(self, key: str) -> Feature:
         """Return the feature of a settled use, deleted or not; one that nobody knows any more is priced by its tokens."""

@@ -59,20 +59,48 @@ def restore(
 
 
 async def _restore(settings: Settings, file: Path, *, replace: bool) -> None:
-    database = make_database(settings)
+    database, schema = make_database(settings), settings.db_schema
     await database.open()
     try:
-        if await _holds_something(database, settings.db_schema):
-            if not replace:
-                raise ConfigurationError(
-                    f"the database holds the schema {settings.db_schema!r} already; --replace drops it first"
-                )
-            connection = await database.connect()
-            await connection.execute(f'drop schema "{settings.db_schema}" cascade')
-            await connection.close()
-        await _run("pg_restore", "--single-transaction", "--no-owner", str(file), url=database.url)
+        if not await _holds_something(database, schema):
+            await _read(file, database.url)
+            return
+        if not replace:
+            raise ConfigurationError(
+                f"the database holds the schema {schema!r} already; --replace puts the backup there"
+            )
+        await _replace(file, database, schema)
     finally:
         await database.close()
+
+
+async def _replace(file: Path, database: Database, schema: str) -> None:
+    """Set what is there aside until the backup is in; a backup that cannot be read changes nothing."""
+    aside = f"{schema}_aside"
+    if await _holds_something(database, aside):
+        raise ConfigurationError(
+            f"an interrupted restore left its data in the schema {aside!r}; look, and rename or drop it"
+        )
+    await _execute(database, f'alter schema "{schema}" rename to "{aside}"')
+    try:
+        await _read(file, database.url)
+    except BaseException:
+        await _execute(database, f'alter schema "{aside}" rename to "{schema}"')
+        raise
+    await _execute(database, f'drop schema "{aside}" cascade')
+
+
+async def _read(file: Path, url: str) -> None:
+    await _run("pg_restore", "--single-transaction", "--no-owner", "--exit-on-error", str(file), url=url)
+
+
+async def _execute(database: Database, sql: str) -> None:
+    connection = await database.connect()
+    try:
+        await connection.execute("set statement_timeout = 0")
+        await connection.execute(sql)
+    finally:
+        await connection.close()
 
 
 async def _holds_something(database: Database, schema: str) -> bool:
