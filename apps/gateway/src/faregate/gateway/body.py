@@ -37,7 +37,8 @@ class RawBody:
         stream = self.request.stream()
         while True:
             try:
-                chunk = await asyncio.wait_for(anext(stream, None), _CHUNK_SECONDS)
+                async with asyncio.timeout(_CHUNK_SECONDS):
+                    chunk = await anext(stream, None)
             except TimeoutError:
                 raise RequestTimeoutError(_CHUNK_SECONDS) from None
             if chunk is None:

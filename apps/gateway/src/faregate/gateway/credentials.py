@@ -37,8 +37,8 @@ class Authenticator:
         self._tokens = tokens
 
     async def authenticate(self, headers: Mapping[str, str], *, address: str | None) -> Principal:
-        server_key, bearer = headers.get("x-server-api-key"), bearer_token(headers)
-        given = server_key or bearer
+        server_key = headers.get("x-server-api-key")
+        given = server_key or bearer_token(headers)
         if not given:
             raise UnauthenticatedError(f"No credential; {_HOW}")
         if self._is_bootstrap(given):

@@ -5,8 +5,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
-from starlette.types import Scope
+from starlette.routing import BaseRoute
 
 from faregate.core.errors import FaregateError
 from faregate.gateway.answers import AnswerCache
@@ -17,22 +16,14 @@ from faregate.gateway.envelope import failure, success
 from faregate.gateway.errors import UnauthenticatedError
 from faregate.gateway.operation import Call, Controller, Operation, Page, Refusal, Reply, operations_of
 from faregate.gateway.rate_limits import RateLimiter
+from faregate.gateway.routing import Endpoint, routes_of
 from faregate.gateway.unit_of_work import UnitOfWork
 
 __all__ = ["Dispatcher"]
 
-Endpoint = Callable[[Request], Awaitable[Response]]
 Method = Callable[..., Awaitable[Any]]
 
 _ANYBODY = Principal("anybody", frozenset())
-
-
-class _Route(Route):
-    """A path belongs to the first route that fits it, whatever the method: `/me` is no id, not even for another method."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        match, child = super().matches(scope)
-        return (Match.FULL if match is Match.PARTIAL else match), child
 
 
 class Dispatcher:
@@ -47,19 +38,15 @@ class Dispatcher:
         self._answers = answers
         self._reads: dict[str, Method] = {}
 
-    def routes(self, controllers: Iterable[Controller]) -> list[Route]:
-        """Return a route per path; it knows all methods of the path, so that a wrong one is told the right ones.
-
-        Paths without parameters come first, so that `/me` is not taken for an id.
-        """
+    def routes(self, controllers: Iterable[Controller]) -> list[BaseRoute]:
+        """Return the routes to all operations of the controllers."""
         paths: dict[str, dict[str, Endpoint]] = {}
         for controller in controllers:
             for operation, method in operations_of(controller):
                 if operation.method == "GET" and operation.query is None:
                     self._reads[operation.path] = method
                 paths.setdefault(operation.path, {})[operation.method] = self._endpoint(operation, method, controller)
-        ordered = sorted(paths.items(), key=lambda item: [part.startswith("{") for part in item[0].split("/")])
-        return [_Route(path, _by_method(methods), methods=list(methods)) for path, methods in ordered]
+        return routes_of(paths)
 
     def _endpoint(self, operation: Operation, method: Method, controller: Controller) -> Endpoint:
         async def endpoint(request: Request) -> Response:
@@ -70,7 +57,8 @@ class Dispatcher:
                 response = failure(refusal.error, request_id=request_id, data=refusal.data)
             except FaregateError as error:
                 response = failure(error, request_id=request_id)
-            response.headers.update(request.scope["state"].get("left", {}))
+            if left := request.scope["state"].get("left"):
+                response.headers.update(left)
             return response
 
         return endpoint
@@ -127,13 +115,6 @@ def _question(operation: Operation, call: Call) -> str:
     asked = sorted(call.request.query_params.multi_items())
     asker = call.principal.user_id if operation.own is not None else None
     return repr((operation.id, call.request.url.path, asked, asker))
-
-
-def _by_method(methods: Mapping[str, Endpoint]) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        return await methods["GET" if request.method == "HEAD" else request.method](request)
-
-    return endpoint
 
 
 def _content(answer: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -47,6 +48,7 @@ class Metrics:
             ("cache", "result"),
             registry=self._registry,
         )
+        self._of_route = lru_cache(maxsize=None)(self._find_of_route)
         self._registry.register(_Limits(limiter))
         lookups.listen(self._look)
 
@@ -57,8 +59,9 @@ class Metrics:
     def end(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that ends."""
         self._running.dec()
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(method, route).observe(seconds)
+        counted, timed = self._of_route(method, route, status)
+        counted.inc()
+        timed.observe(seconds)
 
     def settled(self, settled: Settled) -> None:
         """Count a settlement that was answered; refusals are counted by their status."""
@@ -66,6 +69,9 @@ class Metrics:
         if settled.shortfall and not settled.replayed:
             self._shortfalls.inc()
             self._missing.inc(float(settled.shortfall))
+
+    def _find_of_route(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        return self._requests.labels(method, route, str(status)), self._seconds.labels(method, route)
 
     def _look(self, name: str, hit: bool) -> None:
         self._lookups.labels(name, "hit" if hit else "miss").inc()

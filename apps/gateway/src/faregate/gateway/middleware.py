@@ -4,7 +4,7 @@ import re
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from faregate.core.clock import IClock
 from faregate.core.errors import EngineUnavailableError, FaregateError
@@ -36,8 +36,11 @@ class RequestContext:
             return
         request_id = _request_id(Headers(scope=scope))
         scope.setdefault("state", {})["request_id"] = request_id
-        with bound_contextvars(request_id=request_id):
+        bound = bind_contextvars(request_id=request_id)
+        try:
             await self._serve(scope, receive, send, request_id)
+        finally:
+            reset_contextvars(**bound)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         began = self._clock.monotonic()

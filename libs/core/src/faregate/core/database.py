@@ -112,6 +112,7 @@ class Database:
         self._server = server
         self._pool_size = pool_size
         self._engine: AsyncEngine | None = None
+        self._variants: dict[tuple[str, bool], AsyncEngine] = {}
         self._session_settings = {
             "application_name": "faregate",
             "timezone": "UTC",
@@ -155,6 +156,7 @@ class Database:
         if self._engine is not None:
             await self._engine.dispose()
             self._engine = None
+            self._variants.clear()
         if self._server is not None:
             await self._server.stop()
             self._url = None
@@ -176,7 +178,7 @@ class Database:
                 yield session
             return
         if isolation != "READ COMMITTED" or read_only:
-            engine = engine.execution_options(isolation_level=isolation, postgresql_readonly=read_only)
+            engine = self._variant(isolation, read_only)
         try:
             async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
                 yield session
@@ -266,6 +268,15 @@ class Database:
             return await asyncpg.connect(self.url, server_settings=self._session_settings, timeout=10)
         except (OSError, TimeoutError) as error:
             raise EngineUnavailableError("the database does not answer; try again") from error
+
+    def _variant(self, isolation: str, read_only: bool) -> AsyncEngine:
+        """Return the engine with transactions of another kind; it shares the pool, and making it costs a round trip's time."""
+        kind = isolation, read_only
+        if kind not in self._variants:
+            self._variants[kind] = self._require_engine().execution_options(
+                isolation_level=isolation, postgresql_readonly=read_only
+            )
+        return self._variants[kind]
 
     def _require_engine(self) -> AsyncEngine:
         if self._engine is None:

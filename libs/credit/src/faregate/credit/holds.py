@@ -26,6 +26,7 @@ class HoldRequest:
     """A wish to set `amount` micro-credits aside for one use; the identifying part is frozen on the charge.
 
     `start_hash` is the meaning of the call: the same key with the same hash is a replay, with another one a conflict.
+    `is_new`: the key was made for this very request, so that nobody can have used it before.
     """
 
     usage_key: str
@@ -39,6 +40,7 @@ class HoldRequest:
     start_hash: bytes
     metadata: Mapping[str, Any] | None = None
     limit_scopes: tuple[str, ...] = ()
+    is_new: bool = False
 
 
 def open_hold(book: Book, request: HoldRequest) -> ChargeState:

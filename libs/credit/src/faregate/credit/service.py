@@ -105,7 +105,7 @@ class CreditService:
     async def authorize(self, session: AsyncSession, requests: Sequence[HoldRequest]) -> list[Held | FaregateError]:
         """Open holds; each succeeds or is refused by itself, in the order given. All wallets must exist."""
         scopes = [scope for request in requests for scope in request.limit_scopes]
-        keys = [request.usage_key for request in requests]
+        keys = [request.usage_key for request in requests if not request.is_new]
         book = await self._lock(session, (r.wallet_id for r in requests), keys=keys, scopes=scopes)
         await self._ledger.load_grants(session, book, [w.wallet_id for w in book.wallets.values() if w.earmarked])
         await self._add_other_payers(session, book)

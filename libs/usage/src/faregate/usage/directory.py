@@ -1,19 +1,21 @@
 """The default account directory: memberships and policies from our own tables."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.database import Database
 from faregate.core.ids import ORGANIZATION_PREFIX, organization_owner_id
-from faregate.core.subjects import Subjects
+from faregate.core.subjects import Subject, Subjects
 from faregate.usage.values import AccountFacts, ChargingPolicy
 
 __all__ = ["DatabaseDirectory"]
 
 _FACTS = """
 select coalesce(named.external_id, joined.external_id) as organization, coalesce(o.policy, 'recorded') as policy,
-  coalesce(w.plan, ow.plan) as plan
+  coalesce(w.plan, ow.plan) as plan, w.wallet_id as user_wallet, s.email as user_email,
+  ow.wallet_id as organization_wallet, coalesce(named.email, joined.email) as organization_email
 from unnest(cast(:users as text[]), cast(:organizations as text[])) with ordinality as wanted (user_id, organization, n)
 left join faregate.subject s on s.external_id = wanted.user_id
 left join faregate.wallet w on w.wallet_id = s.subject_id
@@ -80,15 +82,7 @@ class DatabaseDirectory:
             users=[user_id for user_id, _ in accounts],
             organizations=[organization_owner_id(named) if named else None for _, named in accounts],
         )
-        return [
-            AccountFacts(
-                user_id=user_id,
-                organization_id=named or (row.organization or "").removeprefix(ORGANIZATION_PREFIX) or None,
-                policy=ChargingPolicy(row.policy),
-                plan=row.plan,
-            )
-            for (user_id, named), row in zip(accounts, rows, strict=True)
-        ]
+        return [_facts(user_id, named, row) for (user_id, named), row in zip(accounts, rows, strict=True)]
 
     async def version(self, session: AsyncSession, owner_id: str) -> str | None:
         """Return the version of an owner's wallet and membership; None if there is none, or a change of it is due."""
@@ -135,3 +129,18 @@ class DatabaseDirectory:
         start = organization_owner_id(after) if after else ORGANIZATION_PREFIX
         rows = await self._database.rows(session, _ORGANIZATIONS, after=start, limit=limit)
         return [(row.external_id.removeprefix(ORGANIZATION_PREFIX), ChargingPolicy(row.policy)) for row in rows]
+
+
+def _facts(user_id: str, named: str | None, row: Any) -> AccountFacts:
+    owners: list[Subject] = []
+    if row.user_wallet is not None:
+        owners.append(Subject(row.user_wallet, user_id, row.user_email))
+    if row.organization_wallet is not None:
+        owners.append(Subject(row.organization_wallet, row.organization, row.organization_email))
+    return AccountFacts(
+        user_id=user_id,
+        organization_id=named or (row.organization or "").removeprefix(ORGANIZATION_PREFIX) or None,
+        policy=ChargingPolicy(row.policy),
+        plan=row.plan,
+        owners=tuple(owners),
+    )

@@ -75,7 +75,8 @@ class Starter:
         starts = [self._prepare(catalog, *pair, known, now, past) for pair, known in zip(requests, facts, strict=True)]
         starts = await self._within_quota(session, starts)
         ready = [start for start in starts if isinstance(start, _Start)]
-        opened = iter(await self._open(session, ready) if ready else [])
+        known = {subject.external_id: subject for each in facts for subject in each.owners}
+        opened = iter(await self._open(session, ready, known) if ready else [])
         return [_answer(start, next(opened)) if isinstance(start, _Start) else start for start in starts]
 
     async def _past(self, session: AsyncSession, catalog: Catalog) -> Mapping[str, Decimal | None]:
@@ -116,10 +117,11 @@ class Starter:
         refusals = iter(await self._quotas.check(session, [_quota_use(start) for start in ready]) if ready else [])
         return [(next(refusals) or start) if isinstance(start, _Start) else start for start in starts]
 
-    async def _open(self, session: AsyncSession, starts: Sequence[_Start]) -> list[Held | FaregateError]:
-        owners = await self._credit.ensure_wallets(
-            session, owners_of((start.request.user_id, start.charging) for start in starts)
-        )
+    async def _open(
+        self, session: AsyncSession, starts: Sequence[_Start], known: Mapping[str, Subject]
+    ) -> list[Held | FaregateError]:
+        wanted = owners_of((start.request.user_id, start.charging) for start in starts)
+        owners = {**known, **await self._credit.ensure_wallets(session, wanted - known.keys())}
         for start in starts:
             if start.request.user_email:
                 subject = owners[start.request.user_id]
@@ -146,6 +148,7 @@ class Starter:
             start_hash=start_meaning(request, feature_key=start.feature.key),
             metadata=request.metadata,
             limit_scopes=limit_scopes,
+            is_new=request.usage_key is None,
         )
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from faregate.core.subjects import Subject
 from faregate.credit.book import Flag
 
 __all__ = [
@@ -219,12 +220,18 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class AccountFacts:
-    """What is known of a user when a use begins; `organization_id` None means an individual."""
+    """What is known of a user when a use begins; `organization_id` None means an individual.
+
+    Attributes:
+        owners: the user and the organisation, as far as it was seen on the way that they have wallets; those that are
+            not here are looked up, or made.
+    """
 
     user_id: str
     organization_id: str | None = None
     policy: ChargingPolicy = ChargingPolicy.RECORDED
     plan: str | None = None
+    owners: tuple[Subject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
