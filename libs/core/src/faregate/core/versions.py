@@ -6,15 +6,12 @@ that a change reaches every process within a second, with no message to lose.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Generic, TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.clock import Deadline
 from faregate.core.database import Database
-from faregate.core.errors import ConfigurationError, EngineUnavailableError
 from faregate.core.joining import apart, joined
 
 __all__ = ["VersionedCache", "raise_version"]
@@ -22,7 +19,6 @@ __all__ = ["VersionedCache", "raise_version"]
 T = TypeVar("T")
 
 _LOOK_AGAIN_SECONDS = 0.5
-_LOOK_AHEAD_SECONDS = 0.25
 
 _READ = "select version from faregate.version where name = :name"
 
@@ -40,8 +36,7 @@ async def raise_version(database: Database, session: AsyncSession, name: str) ->
 class VersionedCache(Generic[T]):
     """One value in memory, as fresh as its version; `load` reads it whole.
 
-    `get` costs nothing while the last look is less than half a second old. Whoever asks in the second half of that time
-    has the next look begun beside it, so that nobody waits for one where there is traffic.
+    `get` costs nothing while the last look is less than half a second old.
     """
 
     def __init__(self, database: Database, name: str, load: Callable[[AsyncSession], Awaitable[T]]) -> None:
@@ -50,9 +45,7 @@ class VersionedCache(Generic[T]):
         self._load = load
         self._held: tuple[T, int] | None = None
         self._fresh = Deadline(0)
-        self._forgotten = 0
         self._lock = asyncio.Lock()
-        self._ahead: asyncio.Task[None] | None = None
 
     async def get(self) -> T:
         """Return the value; loads it when it has changed.
@@ -64,16 +57,14 @@ class VersionedCache(Generic[T]):
             return await self._load(surrounding.session)
         if self._held is not None and (not self._fresh.passed or self._lock.locked()):
             self._database.lookups.count(self._name, hit=True)
-            if self._fresh.remaining_seconds < _LOOK_AHEAD_SECONDS and (self._ahead is None or self._ahead.done()):
-                self._ahead = asyncio.create_task(self._look_ahead())
             return self._held[0]
         async with self._lock:
-            if self._held is not None and not self._fresh.passed:
-                return self._held[0]
-            held = self._held
-            found = await self._renew()
-            self._database.lookups.count(self._name, hit=found is held)
-            return found[0]
+            if self._held is None or self._fresh.passed:
+                held = self._held
+                self._held = await self._refresh()
+                self._database.lookups.count(self._name, hit=self._held is held)
+                self._fresh = Deadline(_LOOK_AGAIN_SECONDS)
+            return self._held[0]
 
     @property
     def last(self) -> T | None:
@@ -82,14 +73,13 @@ class VersionedCache(Generic[T]):
 
     def forget(self) -> None:
         """Look again at the next `get`: for the process that has just made a change itself."""
-        self._forget()
+        self._held = None
         surrounding = joined(self._database)
         if surrounding is not None:
             surrounding.after_commit.append(self._forget)
 
     def _forget(self) -> None:
         self._held = None
-        self._forgotten += 1
 
     async def changed(self, session: AsyncSession) -> None:
         """Note in `session` that the value has changed; call `forget` after the commit."""
@@ -97,20 +87,6 @@ class VersionedCache(Generic[T]):
         if surrounding is not None:
             surrounding.changed.add(self._name)
         await raise_version(self._database, session, self._name)
-
-    async def _look_ahead(self) -> None:
-        """Look before anybody has to wait for it; where that fails, the next one to ask looks, and is told."""
-        async with self._lock:
-            with suppress(EngineUnavailableError, ConfigurationError, SQLAlchemyError):
-                await self._renew()
-
-    async def _renew(self) -> tuple[T, int]:
-        """Look, and keep what is found unless somebody has had it forgotten meanwhile."""
-        forgotten = self._forgotten
-        found = await self._refresh()
-        if forgotten == self._forgotten:
-            self._held, self._fresh = found, Deadline(_LOOK_AGAIN_SECONDS)
-        return found
 
     async def _refresh(self) -> tuple[T, int]:
         with apart():
