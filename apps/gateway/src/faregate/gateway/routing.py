@@ -40,7 +40,9 @@ class _Shortcut(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         route = self._routes.get(scope["path"])
-        match, child = route.matches(scope) if route is not None else (Match.NONE, {})
+        if route is None:
+            return Match.NONE, {}
+        match, child = route.matches(scope)
         return match, {**child, "route": route}
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
