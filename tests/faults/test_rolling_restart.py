@@ -26,7 +26,7 @@ from support.gateways import free_port, listening
 
 REPLACEMENTS = int(os.environ.get("FAREGATE_TEST_REPLACEMENTS", "10"))
 BATCH = 20
-PREFETCHED = 2 * 2 * BATCH  # two consumers, each with two batches on their way
+PREFETCHED = 2 * BATCH
 USERS = 20
 LINE = {"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}
 COST_MICROS = 420_000
@@ -133,7 +133,7 @@ class Traffic:
         urls = [f"http://127.0.0.1:{port}/api/credits-process/{call}" for port in self._ports]
         try:
             return await http.post(urls[0], content=content, headers=headers)
-        except httpx2.ConnectError:
+        except (httpx2.ConnectError, httpx2.ReadError):  # refused, or reset while it waited to be accepted
             self.counts["turned to the other gateway"] += 1
             return await http.post(urls[1], content=content, headers=headers)
 

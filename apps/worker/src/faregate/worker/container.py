@@ -68,7 +68,6 @@ def make_consumers(
         *(
             Consumer(transport, queue, settlement.handle, clock, metrics=metrics, batch_size=batch_size, settles=True)
             for queue in (SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE)
-            for _ in range(_BATCHES_AT_ONCE)
         ),
         *(
             Consumer(outbox, queue, relay.handle, clock, metrics=metrics, batch_size=batch_size, settles=True)

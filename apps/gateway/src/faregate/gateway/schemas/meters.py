@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from faregate.analytics.meter_totals import MeterTotal
-from faregate.core.fields import Body, Text
+from faregate.core.fields import Body, Note, Text
 from faregate.core.free_fields import name_checked
 from faregate.gateway.schemas.base import Answer
 from faregate.usage.meters import Aggregation, Meter
@@ -30,10 +30,10 @@ _Price = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, lt=10**9, deci
 class MeterBody(Body):
     """`PUT /api/meters/{name}`: what the meter counts and costs."""
 
-    unit: Annotated[Text, Field(min_length=1, max_length=50, examples=["seat"])]
+    unit: Annotated[Text, Field(min_length=1, max_length=50, examples=["seat"]), AfterValidator(name_checked)]
     aggregation: Aggregation = "sum"
     unit_price_usd: _Price | None = None
-    description: Annotated[Text, Field(max_length=500)] = ""
+    description: Annotated[Note, Field(max_length=500)] = ""
 
     def meter(self, name: str) -> Meter:
         """Return what is declared."""
