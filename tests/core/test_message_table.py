@@ -1,5 +1,8 @@
 """What only the PostgreSQL transport promises: outbox in the caller's transaction, leases, fencing."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from faregate.core.database import Database
@@ -29,6 +32,31 @@ async def test_an_outbox_message_exists_exactly_if_the_transaction_commits(
     await consumer.close()
 
     assert [delivery.body for delivery in taken] == [b"told"]
+
+
+class CutDatabase(Database):
+    """Its connections for wake-ups are cut before anything is asked of them, as when the server stops at that moment."""
+
+    async def connect(self) -> Any:
+        connection = await super().connect()
+        connection.terminate()
+        return connection
+
+
+async def test_a_consumer_whose_connection_for_wake_ups_is_cut_polls(
+    database_url: str, transport: PostgresTransport
+) -> None:
+    database = CutDatabase(database_url)
+    await database.open()
+    consumer = await PostgresTransport(database).consume(QUEUE)
+    taking = asyncio.create_task(consumer.take(1, wait_seconds=30))
+    await asyncio.sleep(0)
+    await transport.publish(QUEUE, [OutgoingMessage(b"heard of by asking")])
+    (delivery,) = await taking
+    await consumer.close()
+    await database.close()
+
+    assert delivery.body == b"heard of by asking"
 
 
 async def test_a_consumer_that_died_loses_its_messages_when_the_lease_ends(

@@ -66,10 +66,16 @@ def _fork(order: dict[str, Any], report: int) -> int:
         code = 0
     except BaseException as error:  # noqa: BLE001  a life must never come back from here
         traceback.print_exc()
-        _tell(report, {"life": order["life"], "error": f"{type(error).__name__}: {error}"[:500]})
+        _tell(report, {"life": order["life"], "error": _told(error)[:500]})
     finally:
         sys.stderr.flush()
         os._exit(code)
+
+
+def _told(error: BaseException) -> str:
+    """Return an error in a line, a group with what is in it: the number alone explains nothing."""
+    parts = [_told(part) for part in error.exceptions] if isinstance(error, BaseExceptionGroup) else []
+    return f"{type(error).__name__}: {error}" + (f" [{'; '.join(parts)}]" if parts else "")
 
 
 def _live(order: dict[str, Any], report: int) -> None:

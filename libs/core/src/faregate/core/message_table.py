@@ -118,6 +118,10 @@ delete from faregate.message where dead_at is not null and message_id = any(cast
 """
 
 
+_LOST = (EngineUnavailableError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError)
+"""How a connection of our own ends that is there for wake-ups only; polling goes on without it."""
+
+
 class PostgresTransport:
     """`ITransport` and `IOutbox` on the table `message`."""
 
@@ -177,7 +181,7 @@ class PostgresTransport:
                 self._waker = await self._database.connect()
             for queue in queues:
                 await self._waker.execute("select pg_notify($1, $2)", self._channel, queue)
-        except (EngineUnavailableError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as error:
+        except _LOST as error:
             log.info("wake_up_lost", queues=sorted(queues), reason=str(error))
 
     async def consume(self, queue: str) -> IConsumer:
@@ -241,7 +245,7 @@ class _PostgresConsumer:
 
     async def listen(self) -> None:
         """Hear wake-ups on a connection of our own; without one, polling does."""
-        with contextlib.suppress(EngineUnavailableError, asyncpg.PostgresError):
+        with contextlib.suppress(*_LOST):
             self._listener = await self._database.connect()
             await self._listener.add_listener(self._channel, self._hear)
 
