@@ -11,7 +11,9 @@ from faregate.analytics.meter_totals import MeterTotal
 from faregate.analytics.patterns import counted_as
 from faregate.analytics.quotas.totals import FactTotals
 from faregate.analytics.quotas.values import UsageQuestion
+from faregate.core.database import Database
 from faregate.core.errors import InvalidError, NotFoundError
+from faregate.usage.meter_catalog import MeterCatalog
 from faregate.usage.meters import BUILT_IN, Meter, in_unit_of
 
 NOW = datetime.now(UTC)
@@ -83,3 +85,21 @@ async def test_totals_cost_the_value_as_declared_times_the_price_of_a_unit_exact
         MeterTotal("seats", "seat", "max", 2, Decimal(9), Decimal("4.99"), Decimal("44.91")),
         MeterTotal("smiles", None, "sum", 1, Decimal(7), None, None),
     ]
+
+
+@pytest.mark.parametrize(
+    "meter",
+    [
+        Meter("no\nname", "seat"),
+        Meter("", "seat"),
+        Meter("seats", "seat", unit_price_usd=Decimal("NaN")),
+        Meter("seats", "seat", unit_price_usd=Decimal("Infinity")),
+        Meter("seats", "seat", unit_price_usd=Decimal(-1)),
+    ],
+)
+async def test_a_declaration_that_nobody_can_use_is_refused(database: Database, meter: Meter) -> None:
+    meters = MeterCatalog(database)
+
+    with pytest.raises(InvalidError):
+        await meters.declare(meter)
+    assert (await meters.all()).keys() == BUILT_IN.keys()

@@ -102,3 +102,17 @@ async def test_old_answers_are_forgotten_after_36_days_and_not_before(gateway: G
         )
 
     assert (kept, await store.forget_old(), await store.forget_old()) == (0, 2, 0)
+
+
+async def test_a_debit_under_a_key_is_one_of_its_caller_whatever_the_key_looks_like(gateway: Gateway) -> None:
+    """Two services may count their orders alike, and need not know what a usage key may look like."""
+    debit = {"credits": 5, "service": "support"}
+    await gateway.grant("ada", 20)
+    await gateway.grant("bela", 20)
+    shop = (await gateway.post("/api/keys", {"name": "shop", "scopes": ["wallets:write"]})).data["key"]
+    mine = [await gateway.post("/api/wallets/ada/debits", debit, idempotency_key="order/1") for _ in range(2)]
+    theirs = {"x-server-api-key": shop, "idempotency-key": "order/1"}
+    other = await gateway.call("POST", "/api/wallets/bela/debits", debit, headers=theirs)
+
+    assert [answer.status for answer in (*mine, other)] == [201, 201, 201], other.body
+    assert [(await gateway.get(f"/api/wallets/{who}")).data["balance"] for who in ("ada", "bela")] == [15, 15]

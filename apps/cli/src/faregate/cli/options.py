@@ -10,7 +10,7 @@ from faregate.cli.output import Format
 from faregate.core.credits import to_micros
 from faregate.core.errors import InvalidError
 
-__all__ = ["Actor", "Limit", "Output", "Reason", "micros_of", "moment_of"]
+__all__ = ["Actor", "Limit", "Output", "Reason", "decimal_of", "micros_of", "moment_of"]
 
 Output = Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")]
 Reason = Annotated[str, Parameter(help="Why, for whoever reads the ledger later.")]
@@ -20,10 +20,18 @@ Limit = Annotated[int, Parameter(help="How many at most.")]
 
 def micros_of(text: str, *, param: str = "credits") -> int:
     """Return an amount of credits as typed, in micro-credits, or raise `InvalidError`."""
+    return to_micros(decimal_of(text, param=param), param=param)
+
+
+def decimal_of(text: str, *, param: str) -> Decimal:
+    """Return a number as typed, or raise `InvalidError`: for NaN and infinity, too."""
     try:
-        return to_micros(Decimal(text), param=param)
+        number = Decimal(text)
     except InvalidOperation:
-        raise InvalidError(f"{param} {text!r} is no number", param=param) from None
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise InvalidError(f"{param} {text!r} is no number", param=param)
+    return number
 
 
 def moment_of(text: str, *, param: str) -> datetime:

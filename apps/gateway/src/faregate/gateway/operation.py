@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
@@ -87,6 +88,14 @@ class Call:
     def idempotency_key(self) -> str | None:
         """The caller's `Idempotency-Key`."""
         return self.request.headers.get("idempotency-key")
+
+    @property
+    def derived_key(self) -> str | None:
+        """A key for what the call makes, the same for each resend: of the credential and its `Idempotency-Key`."""
+        if self.idempotency_key is None:
+            return None
+        digest = sha256(f"{self.principal.id}\0{self.idempotency_key}".encode()).hexdigest()
+        return f"idem:{digest[:40]}"
 
     @property
     def prefers_async(self) -> bool:

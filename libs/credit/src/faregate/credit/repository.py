@@ -14,18 +14,8 @@ from faregate.credit import statements as sql
 from faregate.credit.book import Book, ChargeState, ChargeStatus, GrantSlice, GrantState, Transfer, WalletState
 from faregate.credit.chain import GENESIS
 from faregate.credit.limits import EVERY_MEMBER, LimitState, Period
-from faregate.credit.rows import (
-    COLUMNS,
-    arrays_of,
-    book_of,
-    charge_of,
-    grant_of,
-    limit_of,
-    rows_of,
-    slice_of,
-    take_grants,
-    transfer_of,
-)
+from faregate.credit.rows import book_of, charge_of, grant_of, limit_of, slice_of, take_grants, transfer_of
+from faregate.credit.writing import COLUMNS, arrays_of, rows_of
 
 __all__ = ["LedgerRepository"]
 

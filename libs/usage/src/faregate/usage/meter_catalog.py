@@ -1,5 +1,6 @@
 """The meters of a deployment: the built-in ones, and what was declared beside them or in their place."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ on conflict (name) do update set unit = excluded.unit, aggregation = excluded.ag
   unit_price_usd = excluded.unit_price_usd, description = excluded.description, updated_at = now()
 """
 
+_NAME = re.compile(r"[A-Za-z0-9._:/@ -]{1,100}")
 _AGGREGATIONS: tuple[Aggregation, ...] = ("sum", "count", "max", "unique", "latest")
 
 
@@ -31,7 +33,8 @@ class MeterCatalog:
         """Declare a meter, or change one; its quantities so far are read by the new declaration.
 
         Raises:
-            InvalidError: an unknown aggregation, another unit for a built-in meter, or a price below 0.
+            InvalidError: a name that events cannot give, an unknown aggregation, another unit for a built-in meter, or a
+                price that is no number from 0.
         """
         if meter.aggregation not in _AGGREGATIONS:
             raise InvalidError(f"aggregation must be one of {', '.join(_AGGREGATIONS)}", param="aggregation")
@@ -40,8 +43,10 @@ class MeterCatalog:
             raise InvalidError(
                 f"{meter.name} is measured in {built_in.unit}; declare a meter of your own", param="unit"
             )
-        if meter.unit_price_usd is not None and meter.unit_price_usd < 0:
-            raise InvalidError("unit_price_usd must not be negative", param="unit_price_usd")
+        if not _NAME.fullmatch(meter.name):
+            raise InvalidError("a meter's name is 1 to 100 of A-Z a-z 0-9 . _ : / @ - and spaces", param="name")
+        if meter.unit_price_usd is not None and not (meter.unit_price_usd.is_finite() and meter.unit_price_usd >= 0):
+            raise InvalidError("unit_price_usd must be a number from 0", param="unit_price_usd")
         values: dict[str, Any] = {"name": meter.name, "unit": meter.unit, "aggregation": meter.aggregation}
         values |= {"unit_price_usd": meter.unit_price_usd, "description": meter.description}
         async with self._database.transaction() as session:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import platform
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,7 @@ from faregate.usage.service import UsageService
 from faregate.usage.values import Feature, FeatureRef
 from faregate.worker.container import WorkerContainer
 
-__all__ = ["FEATURE", "KEY", "MODEL", "Ground", "broker_versions", "machine", "private_ground", "user"]
+__all__ = ["FEATURE", "KEY", "MODEL", "Ground", "broker_versions", "free_port", "machine", "private_ground", "user"]
 
 FEATURE = FeatureRef(value="bench")
 MODEL = "gpt-4o-mini"
@@ -106,6 +107,13 @@ async def _furnished(settings: Settings, wallets: int) -> AsyncGenerator[WorkerC
             raise InvalidError(f"{SETTLE_MULTIMODEL_QUEUE} is not empty; give the benchmark a broker of its own")
         await _furnish(library, wallets)
         yield library
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody uses now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def user(number: int) -> str:

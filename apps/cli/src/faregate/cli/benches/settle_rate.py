@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
-from faregate.cli.benches.ground import FEATURE, Ground, user
+from faregate.cli.benches.ground import FEATURE, Ground, free_port, user
 from faregate.cli.benches.hot_wallet import settle_body
 from faregate.core.clock import SystemClock
 from faregate.core.embedded import postgres_program
@@ -166,7 +165,7 @@ async def _settle(ground: Ground, messages: int, workers: int, on_progress: Call
 @asynccontextmanager
 async def _working(ground: Ground, workers: int) -> AsyncGenerator[Callable[[], Awaitable[int]]]:
     """Run worker processes; yield what tells how many messages they have acknowledged so far."""
-    ports = [_free_port() for _ in range(workers)]
+    ports = [free_port() for _ in range(workers)]
     processes = [ground.start("worker", FAREGATE_WORKER_PORT=str(port)) for port in ports]
 
     async def acknowledged() -> int:
@@ -192,12 +191,6 @@ async def _check_empty(ground: Ground) -> None:
     left = (await ground.library.core.container.transport().backlog(SETTLE_MULTIMODEL_QUEUE)).depth
     if left:
         raise FaregateError(f"{left:,} messages were settled and not acknowledged")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def _settled(ground: Ground, prefix: str) -> int:

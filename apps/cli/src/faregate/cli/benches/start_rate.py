@@ -1,7 +1,6 @@
 """P2: `start` over HTTP beside a bare Starlette and asyncpg endpoint that does one conditional UPDATE."""
 
 import asyncio
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from faregate.cli.benches.ground import FEATURE, KEY, Ground
+from faregate.cli.benches.ground import FEATURE, KEY, Ground, free_port
 from faregate.cli.benches.http_load import Waits, steady, throughput
 from faregate.core.clock import Deadline
 from faregate.core.errors import EngineUnavailableError
@@ -68,7 +67,7 @@ def _load(url: str, users: int, more: str, seconds: int, connections: int) -> fl
 
 @asynccontextmanager
 async def _serving(ground: Ground, module: str, *arguments: str, workers: int) -> AsyncGenerator[str]:
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", module, *arguments, str(port), "--workers", str(workers)]
     process = subprocess.Popen(command, env=dict(ground.environment))
     try:
@@ -91,10 +90,3 @@ async def _listening(process: "subprocess.Popen[bytes]", port: int) -> None:
         else:
             writer.close()
             return
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port

@@ -1,14 +1,13 @@
 """`faregate usage meters`: what is metered, how it is read, and what a unit costs."""
 
-from decimal import Decimal, InvalidOperation
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from faregate.cli.library import with_library
+from faregate.cli.options import decimal_of
 from faregate.cli.output import console
 from faregate.cli.questions import Shape, tell
-from faregate.core.errors import InvalidError
 from faregate.usage.meters import Aggregation, Meter
 
 __all__ = ["meters"]
@@ -37,13 +36,7 @@ def declare(
     description: str = "",
 ) -> None:
     """Declare a meter, or change one; what was recorded before is read by the new declaration."""
-    meter = Meter(name, unit, aggregation, _price(price), description=description)
+    price_usd = decimal_of(price, param="price") if price is not None else None
+    meter = Meter(name, unit, aggregation, price_usd, description=description)
     with_library(lambda lib: lib.usage.container.meters().declare(meter))
     console.print(f"{name}: {aggregation} of {unit}" + (f", {price} USD each" if price else ""))
-
-
-def _price(text: str | None) -> Decimal | None:
-    try:
-        return None if text is None else Decimal(text)
-    except InvalidOperation:
-        raise InvalidError(f"price {text!r} is no number", param="price") from None

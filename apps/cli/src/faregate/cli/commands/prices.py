@@ -1,14 +1,14 @@
 """`faregate prices`: what models cost, and what operators set instead."""
 
 from dataclasses import asdict
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from faregate.cli.library import actor as actor_of
 from faregate.cli.library import with_library
-from faregate.cli.options import Actor, Output, moment_of
+from faregate.cli.options import Actor, Output, decimal_of, moment_of
 from faregate.cli.output import console, print_json, print_table
 from faregate.core.errors import InvalidError
 from faregate.usage.documents import PriceDocument, read_document
@@ -72,7 +72,7 @@ def set_price(
     if price:
         fields["prices"] = dict(_pair(item) for item in price)
     if margin is not None:
-        fields["margin_percent"] = None if margin == "none" else _decimal(margin, "margin")
+        fields["margin_percent"] = None if margin == "none" else decimal_of(margin, param="margin")
     for name, value in (("effective_from", effective_from), ("effective_to", effective_to)):
         if value is not None:
             fields[name] = moment_of(value, param=name)
@@ -158,11 +158,4 @@ def _pair(text: str) -> tuple[str, Decimal]:
     name, equals, value = text.partition("=")
     if not equals:
         raise InvalidError(f"{text!r} is no name=value", param="price")
-    return name, _decimal(value, name)
-
-
-def _decimal(text: str, param: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise InvalidError(f"{param}: {text!r} is no number", param=param) from None
+    return name, decimal_of(value, param=name)

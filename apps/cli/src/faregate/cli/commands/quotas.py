@@ -1,7 +1,7 @@
 """`faregate quotas` and `faregate alerts`: limits, how they stand, what was told."""
 
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
@@ -11,11 +11,10 @@ from faregate.analytics.quotas.levels import Level
 from faregate.analytics.quotas.periods import Period
 from faregate.analytics.quotas.values import Alert, AlertFilter, QuotaSpec, QuotaStatus
 from faregate.cli.library import with_library
-from faregate.cli.options import moment_of
+from faregate.cli.options import decimal_of, moment_of
 from faregate.cli.output import console
 from faregate.cli.plots import bar
 from faregate.cli.questions import Shape, tell
-from faregate.core.errors import InvalidError
 from faregate.worker.container import WorkerContainer
 
 __all__ = ["alerts", "quotas"]
@@ -39,10 +38,7 @@ def set_quota(
     email: Annotated[list[str] | None, Parameter(help="Who is told beside those whom the settings name.")] = None,
 ) -> None:
     """Set the quota of an owner for a meter and a period; the same again changes nothing."""
-    try:
-        amount = Decimal(limit)
-    except InvalidOperation:
-        raise InvalidError(f"limit {limit!r} is no number", param="limit") from None
+    amount = decimal_of(limit, param="limit")
     wanted = QuotaSpec(owner, meter, period, amount, hard=hard, timezone=timezone, emails=tuple(email or ()))
     made = with_library(lambda lib: lib.quotas.container.service().put(wanted))
     console.print(f"{made.id}: {owner} may use {limit} {meter} per {period}{', hard' if hard else ''}")

@@ -1,7 +1,6 @@
 """What finance and support do: refunds, adjustments, charge-backs, voided grants, statements, spending limits."""
 
 from collections.abc import Sequence
-from hashlib import sha256
 from uuid import UUID
 
 from faregate.core.credits import to_micros
@@ -183,9 +182,7 @@ def _limits(found: Sequence[MemberLimit]) -> Reply:
 
 def _note(call: Call, reason: str, key: str | None) -> Note:
     """Return who corrects and why; what makes it happen once is the body's key, else the caller's Idempotency-Key."""
-    if key is None and call.idempotency_key is not None:
-        key = f"idem:{call.principal.id}:{sha256(call.idempotency_key.encode()).hexdigest()[:32]}"
-    return Note(operation_key=key, actor=call.principal.id, reason=reason)
+    return Note(operation_key=key or call.derived_key, actor=call.principal.id, reason=reason)
 
 
 def _grant_id(text: str) -> UUID:

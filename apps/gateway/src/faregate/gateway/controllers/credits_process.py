@@ -1,7 +1,6 @@
 """`/api/credits-process`: start, settle, extend, void, and the story of one use."""
 
 from decimal import Decimal
-from hashlib import sha256
 
 from faregate.analytics.story import Storyteller
 from faregate.core import exact_json
@@ -82,8 +81,8 @@ class CreditsProcessController(Controller):
     )
     async def start(self, call: Call, body: StartBody) -> StartAnswer:
         """Authorise a use and hold its credits."""
-        if body.usage_key is None and call.idempotency_key is not None:
-            body = body.model_copy(update={"usage_key": _derived_key(call, call.idempotency_key)})
+        if body.usage_key is None and call.derived_key is not None:
+            body = body.model_copy(update={"usage_key": call.derived_key})
         try:
             return start_answer(await self._usage.authorize(body.request(spender=call.principal.id)))
         except FaregateError as refusal:
@@ -178,10 +177,6 @@ def _usage_key(call: Call, body: SettlementBody) -> tuple[str, bool]:
     """Return the key of a settlement and whether the caller gave none: then its Idempotency-Key makes one."""
     if body.usage_key is not None:
         return body.usage_key, False
-    if call.idempotency_key is not None:
-        return _derived_key(call, call.idempotency_key), False
+    if call.derived_key is not None:
+        return call.derived_key, False
     return str(new_uuid7()), True
-
-
-def _derived_key(call: Call, idempotency_key: str) -> str:
-    return f"idem:{sha256(f'{call.principal.id} {idempotency_key}'.encode()).hexdigest()[:40]}"

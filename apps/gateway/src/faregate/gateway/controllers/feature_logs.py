@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, cast
 from uuid import UUID
 
@@ -146,10 +145,9 @@ def _entry(item: Any, call: Call, index: int) -> LogEntry | FaregateError:
         entry = entry_of(item)
     except FaregateError as error:
         return error
-    if entry.id is not None or call.idempotency_key is None:
+    if entry.id is not None or call.derived_key is None:
         return entry
-    key = sha256(f"{call.principal.id}\0{call.idempotency_key}".encode()).hexdigest()[:32]
-    return replace(entry, id=f"call:{key}:{index}")
+    return replace(entry, id=f"{call.derived_key}:{index}")
 
 
 def _one(outcome: Recorded | FaregateError) -> Reply:

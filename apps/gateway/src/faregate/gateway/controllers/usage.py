@@ -79,7 +79,7 @@ class UsageController(Controller):
             owner_id,
             body.service,
             body.credits,
-            usage_key=body.usage_key or call.idempotency_key,
+            usage_key=body.usage_key or call.derived_key,
             organization_id=body.organization_id,
             metadata=body.metadata,
             actor=call.principal.id,

@@ -1,7 +1,6 @@
 """`/api/usage-events`: metered facts, what became of them, and their corrections."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from hashlib import sha256
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -69,7 +68,7 @@ class UsageEventsController(Controller):
         named by the `Idempotency-Key` and their place in the body: resent under the same key, they are duplicates.
         """
         if body.media_type == NDJSON:
-            lines = _named_chunks(events_in_lines(body.chunks()), call)
+            lines = _named_chunks(events_in_lines(body.chunks()), call.derived_key)
             return ingest_answer(await self._recorder.record_stream(lines))
         bounded = RawBody(body.request, body.media_type, _JSON_LIMIT_BYTES)
         found = await bounded.json()
@@ -78,7 +77,7 @@ class UsageEventsController(Controller):
         items = events_of(found, cloud_events=body.media_type in _FORMS)
         if len(items) > ITEMS_LIMIT:
             raise InvalidError(f"an array of more than {ITEMS_LIMIT} items; send it in parts, or as {NDJSON}")
-        return ingest_answer(await self._recorder.record(_named(items, _prefix(call))))
+        return ingest_answer(await self._recorder.record(_named(items, call.derived_key)))
 
     @operation("GET", "/api/usage-events/fate", scope=Scope.USAGE_READ, answer=FateAnswer, errors=(UnknownEventError,))
     async def fate(self, call: Call, query: FateQuery) -> FateAnswer:  # noqa: ARG002
@@ -100,26 +99,20 @@ class UsageEventsController(Controller):
         return fate_answer(await self._history.replace(body.source, body.id, body.event, **told))
 
 
-def _prefix(call: Call) -> str | None:
-    """Return how the ids begin that this call gives to events without one; None without an `Idempotency-Key`."""
-    if call.idempotency_key is None:
-        return None
-    key = f"{call.principal.id}\0{call.idempotency_key}"
-    return f"call:{sha256(key.encode()).hexdigest()[:32]}"
-
-
-def _named(items: Sequence[EventLike], prefix: str | None, offset: int = 0) -> Sequence[EventLike]:
+def _named(items: Sequence[EventLike], key: str | None, offset: int = 0) -> Sequence[EventLike]:
     """Give each event without an id one of its place in the body; the first of `items` stands at `offset`."""
-    if prefix is None:
+    if key is None:
         return items
     return [
-        {**item, "id": f"{prefix}:{place}"} if isinstance(item, Mapping) and item.get("id") is None else item
+        {**item, "id": f"{key}:{place}"} if isinstance(item, Mapping) and item.get("id") is None else item
         for place, item in enumerate(items, offset)
     ]
 
 
-async def _named_chunks(chunks: AsyncIterator[Sequence[EventLike]], call: Call) -> AsyncIterator[Sequence[EventLike]]:
-    prefix, offset = _prefix(call), 0
+async def _named_chunks(
+    chunks: AsyncIterator[Sequence[EventLike]], key: str | None
+) -> AsyncIterator[Sequence[EventLike]]:
+    offset = 0
     async for chunk in chunks:
-        yield _named(chunk, prefix, offset)
+        yield _named(chunk, key, offset)
         offset += len(chunk)

@@ -3,10 +3,10 @@
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from faregate.analytics.meter_totals import MeterTotal
-from faregate.core.fields import Body, Note, Text
+from faregate.core.fields import Body, Note, Text, Usd
 from faregate.core.free_fields import name_checked
 from faregate.gateway.schemas.base import Answer
 from faregate.usage.meters import Aggregation, Meter
@@ -18,21 +18,12 @@ MeterName = Annotated[
 ]
 
 
-def _number(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise ValueError("must be a number")  # noqa: TRY004  pydantic reports ValueError
-    return Decimal(value)
-
-
-_Price = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, lt=10**9, decimal_places=12, examples=[5])]
-
-
 class MeterBody(Body):
     """`PUT /api/meters/{name}`: what the meter counts and costs."""
 
     unit: Annotated[Text, Field(min_length=1, max_length=50, examples=["seat"]), AfterValidator(name_checked)]
     aggregation: Aggregation = "sum"
-    unit_price_usd: _Price | None = None
+    unit_price_usd: Usd | None = None
     description: Annotated[Note, Field(max_length=500)] = ""
 
     def meter(self, name: str) -> Meter:
