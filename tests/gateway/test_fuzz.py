@@ -3,7 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from fuzz.run import ENVIRONMENT, fuzz
+import pytest
+from fuzz.run import ENVIRONMENT, Fuzzed, fuzz
 
 from faregate.cli.stack import private_stack
 
@@ -11,7 +12,22 @@ from faregate.cli.stack import private_stack
 async def test_no_case_breaks_the_contract(tmp_path: Path) -> None:
     more = ("--phases", "examples,fuzzing,stateful", "--max-time", "12", "--generation-deterministic")
     async with private_stack(tmp_path / "data", environment=ENVIRONMENT) as stack:
-        code, cases = await asyncio.to_thread(fuzz, stack, tmp_path, examples=3, more=more)
+        fuzzed = await asyncio.to_thread(fuzz, stack, tmp_path, examples=3, more=more)
 
-    assert code == 0
-    assert cases > 50
+    assert (fuzzed.code, fuzzed.findings) == (0, 0)
+    assert fuzzed.cases > 50
+
+
+@pytest.mark.parametrize(
+    ("run", "verdict"),
+    [
+        (Fuzzed(code=0, cases=50_000, calls=97, findings=0, seed=1, seconds=9), 0),
+        (Fuzzed(code=0, cases=49_999, calls=97, findings=0, seed=1, seconds=9), 1),
+        (Fuzzed(code=1, cases=50_000, calls=97, findings=1, seed=1, seconds=9), 1),
+        (Fuzzed(code=1, cases=0, calls=0, findings=0, seed=0, seconds=0), 1),
+    ],
+)
+def test_the_long_form_fails_for_what_it_finds_and_for_being_short(run: Fuzzed, verdict: int) -> None:
+    assert run.verdict(cases_min=50_000) == verdict
+    assert f"{run.cases:,} cases" in run.summary(cases_min=50_000)
+    assert ("fewer than" in run.summary(cases_min=50_000)) == (run.cases < 50_000)

@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import pytest
@@ -13,7 +14,7 @@ from faregate.gateway.errors import STATUS
 from faregate.gateway.openapi.operations import errors_of
 from faregate.gateway.operation import Operation, operations_of
 from support.apps import Gateway
-from support.conformance import conforms
+from support.conformance import conforms, is_valid
 
 
 def operations(gateway: Gateway) -> list[Operation]:
@@ -96,9 +97,95 @@ async def test_examples_are_accepted_and_answers_are_as_described(gateway: Gatew
             )  # fmt: skip
             if described.get("x-own-data") != "me" and answer.status_code in {400, 401, 403, 415, 422, 500}:
                 problems.append(f"{method} {path}: {answer.text[:300]}")
+            if '"rejected":[{' in answer.text:
+                problems.append(f"{method} {path}: {answer.text[:300]}")
             conforms(found, described, answer)
 
     assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize("path", ["/api/usage-events", "/api/feature-usage-logs"])
+async def test_what_is_taken_item_by_item_is_documented_as_any_item(gateway: Gateway, path: str) -> None:
+    """An array is answered 2xx when some items are nothing that could be stored: the document must allow them."""
+    found = await document(gateway)
+    content = found["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+    strangers: tuple[Any, ...] = (5, None, "text", [], {}, {"user_id": 5})
+    for stranger in strangers:
+        body = [stranger, content["example"]]
+        answer = await gateway.post(path, body)
+
+        assert answer.status in {201, 202}
+        assert len(answer.data["rejected"]) == 1
+        assert is_valid(found, content["schema"], body), stranger
+
+
+async def test_links_name_calls_and_parameters_that_exist(gateway: Gateway) -> None:
+    known = {operation.id: operation for operation in operations(gateway)}
+    for source in known.values():
+        for name, link in source.links.items():
+            target = known.get(link["operationId"])
+            assert target is not None, f"{source.id}: {name}"
+            fields = target.query.model_fields if target.query else {}
+            taken = {f"path.{p}" for p in target.path_parameters} | {f"query.{f.alias or n}" for n, f in fields.items()}
+            assert set(link.get("parameters", {})) <= taken, f"{source.id}: {name}"
+            assert target.body is not None or "requestBody" not in link, f"{source.id}: {name}"
+
+
+async def test_every_call_about_one_thing_is_linked_from_the_call_that_makes_or_lists_it(gateway: Gateway) -> None:
+    """So that whoever follows the document, a fuzzer among them, gets to each call with an id that exists."""
+    all_ = operations(gateway)
+    linked = {link["operationId"] for operation in all_ for link in operation.links.values()}
+    named_by_caller = {operation.id for operation in all_ if operation.method == "PUT" and operation.path_parameters}
+    missing = {o.id for o in all_ if o.path_parameters and o.path.startswith("/api/")} - linked - named_by_caller
+
+    assert missing == set()
+
+
+async def test_links_lead_somewhere(gateway: Gateway) -> None:
+    """From each example's answer, each link that only reads is followed, and finds what it is about."""
+    found = await document(gateway)
+    await gateway.grant("user-1", 1000)
+    await gateway.feature("ai_chat_v1", strategy="fixed", parameters={"credits": 1})
+    calls = {call["operationId"]: (path, call) for path, methods in found["paths"].items() for call in methods.values()}
+    reads = {o.id for o in operations(gateway) if o.method == "GET"}
+    followed = 0
+    for source in operations(gateway):
+        path, described = calls[source.id]
+        body = described.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
+        links = [link for link in source.links.values() if link["operationId"] in reads]
+        if source.method == "GET" or not links:
+            continue
+        names = {p["name"]: "user-1" for p in described["parameters"] if p["in"] == "path"}
+        answer = await gateway.call(source.method, path.format_map(names), body)
+        for link in links:
+            if answer.status != source.status:
+                continue
+            values = {
+                name.partition(".")[2]: _resolved(expression, names, body, answer.data)
+                for name, expression in link["parameters"].items()
+            }
+            target, of = calls[link["operationId"]]
+            wanted = [p for p in of["parameters"] if p["in"] == "query"]
+            query = {
+                p["name"]: values.get(p["name"], p.get("example"))
+                for p in wanted
+                if p["required"] or p["name"] in values
+            }
+            got = await gateway.get(target.format_map(values) + ("?" + urlencode(query) if query else ""))
+            assert got.status == 200, f"{source.id} to {link['operationId']}: {got.body}"
+            followed += 1
+
+    assert followed > 20
+
+
+def _resolved(expression: str, names: dict[str, str], body: Any, data: Any) -> Any:
+    if expression.startswith("$request.path."):
+        return names[expression.removeprefix("$request.path.")]
+    place, _, pointer = expression.partition("#/")
+    found: Any = body if place == "$request.body" else {"data": data}
+    for step in pointer.split("/"):
+        found = found[int(step) if step.isdigit() else step]
+    return found
 
 
 async def test_every_code_has_a_page(gateway: Gateway) -> None:

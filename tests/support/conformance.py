@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-__all__ = ["conforms"]
+__all__ = ["conforms", "is_valid"]
 
 
 def conforms(document: Any, described: Any, answer: httpx2.Response) -> None:
@@ -18,11 +18,19 @@ def conforms(document: Any, described: Any, answer: httpx2.Response) -> None:
     kind = answer.headers["content-type"].partition(";")[0]
     assert kind in promised["content"], f"{name} is {kind}"
     if kind == "application/json":
-        resource = Resource.from_contents(document, default_specification=DRAFT202012)
-        registry: Registry[Any] = Registry().with_resource("urn:document", resource)
-        schema = _absolute(promised["content"][kind]["schema"])
-        problems = [e.message for e in Draft202012Validator(schema, registry=registry).iter_errors(answer.json())]
+        problems = _problems(document, promised["content"][kind]["schema"], answer.json())
         assert not problems, f"{name}: {problems[0]}"
+
+
+def is_valid(document: Any, schema: Any, value: Any) -> bool:
+    """Tell whether a schema of the document allows this value."""
+    return not _problems(document, schema, value)
+
+
+def _problems(document: Any, schema: Any, value: Any) -> list[str]:
+    resource = Resource.from_contents(document, default_specification=DRAFT202012)
+    registry: Registry[Any] = Registry().with_resource("urn:document", resource)
+    return [e.message for e in Draft202012Validator(_absolute(schema), registry=registry).iter_errors(value)]
 
 
 def _absolute(schema: Any) -> Any:

@@ -13,7 +13,7 @@ from faregate.core.errors import FaregateError
 from faregate.core.fields import ExternalId
 from faregate.gateway.auth import Principal, Scope
 
-__all__ = ["JSON", "Call", "Controller", "Operation", "Page", "Refusal", "Reply", "operation", "operations_of"]
+__all__ = ["JSON", "Call", "Controller", "Operation", "Page", "Refusal", "Reply", "link", "operation", "operations_of"]
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 
@@ -186,7 +186,7 @@ def operation(
         shown_once: fields of `data` that hold secrets: a replayed answer has null there.
         concurrency: how many of it one process serves at a time; more are told to come again (429).
         kept: the cache for its answers; the controller's `version` tells what they are made from.
-        links: OpenAPI links from the answer to other calls.
+        links: OpenAPI links from the answer to other calls, by name (`link` makes them).
     """
 
     def declare(function: F) -> F:
@@ -223,6 +223,29 @@ def operation(
     return declare
 
 
+def link(
+    target: str,
+    *,
+    path: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+    body: Mapping[str, str] | None = None,
+) -> Mapping[str, Any]:
+    """Return an OpenAPI link to the operation `target` (its id): which values of this call go where in that one.
+
+    A value is `$request.…` as OpenAPI writes it, or the place of a field in `data` of the answer: `usage_key`, `grant/id`.
+    """
+    parameters = {
+        **{f"path.{name}": _expression(value) for name, value in (path or {}).items()},
+        **{f"query.{name}": _expression(value) for name, value in (query or {}).items()},
+    }
+    sent = {name: _expression(value) for name, value in (body or {}).items()}
+    return {
+        "operationId": target,
+        **({"parameters": parameters} if parameters else {}),
+        **({"requestBody": sent} if sent else {}),
+    }
+
+
 def operations_of(controller: Controller) -> list[tuple[Operation, Callable[..., Awaitable[Any]]]]:
     """Return the operations of a controller with their bound methods, in the order of the source."""
     methods = [getattr(controller, name) for name in vars(type(controller))]
@@ -232,6 +255,10 @@ def operations_of(controller: Controller) -> list[tuple[Operation, Callable[...,
 def item_type(answer: Any) -> Any:
     """Return the model of one item of `list[Model]`, or the model itself."""
     return get_args(answer)[0] if get_origin(answer) is list else answer
+
+
+def _expression(value: str) -> str:
+    return value if value.startswith("$") else f"$response.body#/data/{value}"
 
 
 def _names(path: str) -> list[str]:

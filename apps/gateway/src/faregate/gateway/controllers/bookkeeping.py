@@ -16,7 +16,7 @@ from faregate.credit.errors import (
     WalletClosedError,
 )
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Reply, operation
+from faregate.gateway.operation import Call, Controller, Reply, link, operation
 from faregate.gateway.schemas.bookkeeping import (
     AdjustmentBody,
     BalanceAnswer,
@@ -137,7 +137,13 @@ class BookkeepingController(Controller):
         """Return what a user may spend, and has spent, by period."""
         return Reply([limit_answer(limit) for limit in await self._books.user_limits(owner_id)])
 
-    @operation("PUT", "/api/wallets/{owner_id}/limits", scope=Scope.WALLETS_WRITE, answer=list[LimitAnswer])
+    @operation(
+        "PUT",
+        "/api/wallets/{owner_id}/limits",
+        scope=Scope.WALLETS_WRITE,
+        answer=list[LimitAnswer],
+        links={"read": link("wallets.get_limits", path={"owner_id": "$request.path.owner_id"})},
+    )
     async def put_limits(self, call: Call, owner_id: str, body: LimitsBody) -> Reply:  # noqa: ARG002
         """Set what a user may spend, whoever pays."""
         limits = await self._books.set_user_limits(owner_id, [limit.bounds() for limit in body.limits])
@@ -158,6 +164,9 @@ class BookkeepingController(Controller):
         "/api/organizations/{organization_id}/limits",
         scope=Scope.WALLETS_WRITE,
         answer=list[MemberLimitAnswer],
+        links={
+            "read": link("organizations.get_member_limits", path={"organization_id": "$request.path.organization_id"})
+        },
     )
     async def put_member_limits(self, call: Call, organization_id: str, body: MemberLimitsBody) -> Reply:  # noqa: ARG002
         """Set what one member of a pool may spend, or every member that has no limit of the own."""

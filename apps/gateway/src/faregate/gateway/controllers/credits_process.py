@@ -22,7 +22,7 @@ from faregate.credit.errors import (
 )
 from faregate.gateway.auth import Scope
 from faregate.gateway.metrics import Metrics
-from faregate.gateway.operation import Call, Controller, Refusal, Reply, operation
+from faregate.gateway.operation import Call, Controller, Refusal, Reply, link, operation
 from faregate.gateway.schemas.credits_process import (
     EndAnswer,
     ExtendAnswer,
@@ -42,6 +42,9 @@ __all__ = ["CreditsProcessController"]
 
 _SCOPE = Scope.CREDITS_PROCESS
 _CLOSED = (AlreadySettledError, HoldClosedError)
+_USE = {"usage_key": "usage_key", "user_id": "user_id"}
+_SAME_FEATURE = {name: f"$request.body#/{name}" for name in ("feature_endpoint_id", "feature_endpoint_value")}
+_STORY = link("credits-process.story", path={"usage_key": "usage_key"})
 
 
 class CreditsProcessController(Controller):
@@ -78,6 +81,13 @@ class CreditsProcessController(Controller):
             UsageKeyConflictError,
             *_CLOSED,
         ),
+        links={
+            "settle": link("credits-process.end_multimodel", body={**_USE, **_SAME_FEATURE}),
+            "settleOneModel": link("credits-process.end", body={**_USE, **_SAME_FEATURE}),
+            "extend": link("credits-process.extend", body=_USE),
+            "cancel": link("credits-process.void", body=_USE),
+            "status": _STORY,
+        },
     )
     async def start(self, call: Call, body: StartBody) -> StartAnswer:
         """Authorise a use and hold its credits."""
@@ -95,6 +105,7 @@ class CreditsProcessController(Controller):
         answer=EndAnswer,
         also={202: ProcessingAnswer},
         errors=(UnknownFeatureError, HoldMismatchError, UsageKeyConflictError),
+        links={"status": _STORY},
     )
     async def end_multimodel(self, call: Call, body: EndMultimodelBody) -> Reply:
         """Settle a use by what each model did."""
@@ -107,6 +118,7 @@ class CreditsProcessController(Controller):
         answer=EndAnswer,
         also={202: ProcessingAnswer},
         errors=(UnknownFeatureError, HoldMismatchError, UsageKeyConflictError),
+        links={"status": _STORY},
     )
     async def end(self, call: Call, body: EndBody) -> Reply:
         """Settle a use by what its one model did."""

@@ -2,7 +2,7 @@
 
 from faregate.core.dead_letters import DeadLetterDesk, UnknownDeadLetterError
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, operation
+from faregate.gateway.operation import Call, Controller, Page, link, operation
 from faregate.gateway.schemas.dead_letters import (
     DeadLetterAnswer,
     DeadLettersBody,
@@ -20,7 +20,13 @@ class DeadLettersController(Controller):
     def __init__(self, letters: DeadLetterDesk) -> None:
         self._letters = letters
 
-    @operation("GET", "/api/dead-letters", scope=Scope.OPS_READ, answer=list[DeadLetterAnswer])
+    @operation(
+        "GET",
+        "/api/dead-letters",
+        scope=Scope.OPS_READ,
+        answer=list[DeadLetterAnswer],
+        links={"read": link("dead-letters.get_letter", path={"letter_id": "0/id"})},
+    )
     async def list_letters(self, call: Call, query: DeadLettersQuery) -> Page:  # noqa: ARG002
         """List dead letters, oldest first."""
         found = await self._letters.read(queue=query.queue, limit=query.limit)

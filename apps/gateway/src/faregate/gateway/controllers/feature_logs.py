@@ -18,7 +18,7 @@ from faregate.feature_log.service import FeatureLogService
 from faregate.feature_log.values import LogEntry, Recorded
 from faregate.gateway.auth import Scope
 from faregate.gateway.body import RawBody
-from faregate.gateway.operation import JSON, Call, Controller, Page, Refusal, Reply, operation
+from faregate.gateway.operation import JSON, Call, Controller, Page, Refusal, Reply, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.feature_logs import (
     BulkBody,
@@ -55,8 +55,13 @@ class FeatureLogsController(Controller):
         scope=Scope.LOGS_WRITE,
         answer=LoggedAnswer | LogsAnswer,
         status=201,
-        consumes={JSON: FeatureLogBody | list[FeatureLogBody]},
+        consumes={JSON: FeatureLogBody | list[FeatureLogBody | Any]},
         idempotent=False,
+        links={
+            "read": link("feature-usage-logs.get_log", path={"log_id": "id"}),
+            "hide": link("feature-usage-logs.hide_log", path={"log_id": "id"}),
+            "delete": link("feature-usage-logs.delete_log", path={"log_id": "id"}),
+        },
     )
     async def record(self, call: Call, body: RawBody) -> Reply:
         """Record one request to a feature, or an array of them.
@@ -75,7 +80,13 @@ class FeatureLogsController(Controller):
         outcomes = [next(stored) if isinstance(entry, LogEntry) else entry for entry in entries]
         return _one(outcomes[0]) if isinstance(content, dict) else _many(outcomes)
 
-    @operation("GET", _PATH, scope=Scope.LOGS_READ, answer=list[LogAnswer])
+    @operation(
+        "GET",
+        _PATH,
+        scope=Scope.LOGS_READ,
+        answer=list[LogAnswer],
+        links={"read": link("feature-usage-logs.get_log", path={"log_id": "0/id"})},
+    )
     async def list_logs(self, call: Call, query: LogQuery) -> Page:  # noqa: ARG002
         """List logs, newest first, without bodies."""
         position = position_of(query.cursor, datetime, UUID)

@@ -2,7 +2,7 @@
 
 from faregate.core.errors import InvalidError
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, operation
+from faregate.gateway.operation import Call, Controller, Page, link, operation
 from faregate.gateway.schemas.features import DeletedAnswer, FeatureAnswer, feature_answer
 from faregate.usage.documents import FeatureDocument
 from faregate.usage.errors import UnknownFeatureError, UnknownStrategyError
@@ -36,6 +36,12 @@ class FeaturesController(Controller):
         scope=Scope.FEATURES_WRITE,
         answer=FeatureAnswer,
         errors=(UnknownStrategyError,),
+        links={
+            "read": link("features.get_feature", path={"key": "key"}),
+            "delete": link("features.delete_feature", path={"key": "key"}),
+            "start": link("credits-process.start", body={"feature_endpoint_value": "key"}),
+            "record": link("usage.record", body={"feature_key": "key"}),
+        },
     )
     async def put_feature(self, call: Call, key: str, body: FeatureDocument) -> FeatureAnswer:
         """Define a feature; it counts from the next start on."""

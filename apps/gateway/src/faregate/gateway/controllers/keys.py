@@ -16,13 +16,19 @@ from faregate.credit.limits import Period
 from faregate.gateway.auth import Principal, Scope
 from faregate.gateway.errors import ForbiddenError
 from faregate.gateway.key_caps import cap_scope, copy_caps
-from faregate.gateway.operation import Call, Controller, Page, Reply, operation
+from faregate.gateway.operation import Call, Controller, Page, Reply, link, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
 from faregate.gateway.schemas.keys import KeyAnswer, KeyBody, NewKeyAnswer, RotateBody, SpendCapBody, key_answer
 
 __all__ = ["KeysController"]
 
 _SCOPE = Scope.KEYS_ADMIN
+_KEY = {"key_id": "key_id"}
+_OF_NEW_KEY = {
+    "read": link("keys.get_key", path=_KEY),
+    "rotate": link("keys.rotate_key", path=_KEY),
+    "revoke": link("keys.revoke_key", path=_KEY),
+}
 
 
 class KeysController(Controller):
@@ -42,6 +48,7 @@ class KeysController(Controller):
         status=201,
         shown_once=("key",),
         errors=(ForbiddenError,),
+        links=_OF_NEW_KEY,
     )
     async def create_key(self, call: Call, body: KeyBody) -> Reply:
         """Make a key.
@@ -67,6 +74,7 @@ class KeysController(Controller):
         status=201,
         shown_once=("key",),
         errors=(UnknownKeyError, TooManyKeysError, KeyConflictError, ForbiddenError),
+        links=_OF_NEW_KEY,
     )
     async def rotate_key(self, call: Call, key_id: str, body: RotateBody) -> Reply:
         """Make the successor of a key, with the same scopes and caps.
@@ -84,7 +92,13 @@ class KeysController(Controller):
 
         return self._new(*await self._database.run(work))
 
-    @operation("GET", "/api/keys", scope=_SCOPE, answer=list[KeyAnswer])
+    @operation(
+        "GET",
+        "/api/keys",
+        scope=_SCOPE,
+        answer=list[KeyAnswer],
+        links={"read": link("keys.get_key", path={"key_id": "0/key_id"})},
+    )
     async def list_keys(self, call: Call, query: PageQuery) -> Page:  # noqa: ARG002
         """List keys, live or not, newest first."""
         position = position_of(query.cursor, datetime, str)

@@ -4,7 +4,7 @@ from faregate.analytics.meter_totals import MeterTotals
 from faregate.core.clock import IClock
 from faregate.core.errors import InvalidError, NotFoundError
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Reply, operation
+from faregate.gateway.operation import Call, Controller, Reply, link, operation
 from faregate.gateway.schemas.analytics_query import AnalyticsQuery
 from faregate.gateway.schemas.meters import (
     MeterAnswer,
@@ -38,7 +38,14 @@ class MetersController(Controller):
         """Return one meter."""
         return meter_answer(await self._meters.get(name))
 
-    @operation("PUT", "/api/meters/{name:path}", scope=Scope.QUOTAS_WRITE, answer=MeterAnswer, errors=(InvalidError,))
+    @operation(
+        "PUT",
+        "/api/meters/{name:path}",
+        scope=Scope.QUOTAS_WRITE,
+        answer=MeterAnswer,
+        errors=(InvalidError,),
+        links={"read": link("meters.get_meter", path={"name": "name"})},
+    )
     async def put_meter(self, call: Call, name: MeterName, body: MeterBody) -> MeterAnswer:  # noqa: ARG002
         """Declare a meter, or change one: its unit, how it is read, and what a unit costs.
 

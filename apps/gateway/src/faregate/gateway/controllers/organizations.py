@@ -2,7 +2,7 @@
 
 from faregate.core.errors import NotFoundError
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, operation
+from faregate.gateway.operation import Call, Controller, Page, link, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
 from faregate.gateway.schemas.prices import OrganizationAnswer, OrganizationBody
 from faregate.usage.organizations import Organization, OrganizationService
@@ -36,7 +36,16 @@ class OrganizationsController(Controller):
         """Return an organisation with its members."""
         return _answer(await self._organizations.get(organization_id))
 
-    @operation("PUT", "/api/organizations/{organization_id}", scope=Scope.WALLETS_WRITE, answer=OrganizationAnswer)
+    @operation(
+        "PUT",
+        "/api/organizations/{organization_id}",
+        scope=Scope.WALLETS_WRITE,
+        answer=OrganizationAnswer,
+        links={
+            "read": link("organizations.get_organization", path={"organization_id": "organization_id"}),
+            "limits": link("organizations.put_member_limits", path={"organization_id": "organization_id"}),
+        },
+    )
     async def put_organization(self, call: Call, organization_id: str, body: OrganizationBody) -> OrganizationAnswer:  # noqa: ARG002
         """Make an organisation, or change its policy and members."""
         policy = ChargingPolicy(body.policy) if body.policy is not None else None

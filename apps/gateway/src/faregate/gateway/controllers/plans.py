@@ -2,7 +2,7 @@
 
 from faregate.core.errors import InvalidError
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, operation
+from faregate.gateway.operation import Call, Controller, Page, link, operation
 from faregate.gateway.schemas.features import DeletedAnswer
 from faregate.gateway.schemas.prices import PlanAnswer, plan_answer
 from faregate.usage.documents import PlanDocument
@@ -32,7 +32,17 @@ class PlansController(Controller):
             raise UnknownPlanError(key, plans)
         return plan_answer(plans[key])
 
-    @operation("PUT", "/api/plans/{key}", scope=Scope.FEATURES_WRITE, answer=PlanAnswer)
+    @operation(
+        "PUT",
+        "/api/plans/{key}",
+        scope=Scope.FEATURES_WRITE,
+        answer=PlanAnswer,
+        links={
+            "read": link("plans.get_plan", path={"key": "key"}),
+            "delete": link("plans.delete_plan", path={"key": "key"}),
+            "subscribe": link("wallets.put_wallet", body={"plan": "key"}),
+        },
+    )
     async def put_plan(self, call: Call, key: str, body: PlanDocument) -> PlanAnswer:
         """Define a plan; its terms count from the next start on, its grants for new subscribers."""
         if body.key is not None and body.key != key:

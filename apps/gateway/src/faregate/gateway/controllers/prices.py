@@ -2,7 +2,7 @@
 
 from faregate.core.fields import ModelName
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, operation
+from faregate.gateway.operation import Call, Controller, Page, link, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
 from faregate.gateway.schemas.prices import (
     OverrideAnswer,
@@ -53,7 +53,15 @@ class PricesController(Controller):
         return price_answer(found)
 
     @operation(
-        "PUT", "/api/prices/{model:path}", scope=Scope.PRICES_WRITE, answer=PriceAnswer, errors=(UnknownPriceError,)
+        "PUT",
+        "/api/prices/{model:path}",
+        scope=Scope.PRICES_WRITE,
+        answer=PriceAnswer,
+        errors=(UnknownPriceError,),
+        links={
+            "read": link("prices.get_price", path={"model": "model"}),
+            "quote": link("prices.quote", body={"ai_model": "model"}),
+        },
     )
     async def put_price(self, call: Call, model: ModelName, body: PriceDocument) -> PriceAnswer:
         """Override the prices of a model, set its margin, or both."""

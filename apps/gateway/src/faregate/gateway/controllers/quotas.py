@@ -6,7 +6,7 @@ from faregate.analytics.quotas.errors import UnknownQuotaError
 from faregate.analytics.quotas.service import QuotaService
 from faregate.analytics.quotas.values import AlertFilter
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, operation
+from faregate.gateway.operation import Call, Controller, Page, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.quotas import (
     AlertAnswer,
@@ -39,7 +39,17 @@ class QuotasController(Controller):
         cursor = cursor_of(found[-1].id) if len(found) == query.limit else None
         return Page([quota_answer(quota) for quota in found], cursor)
 
-    @operation("PUT", "/api/quotas", scope=Scope.QUOTAS_WRITE, answer=QuotaAnswer)
+    @operation(
+        "PUT",
+        "/api/quotas",
+        scope=Scope.QUOTAS_WRITE,
+        answer=QuotaAnswer,
+        links={
+            "read": link("quotas.get_quota", path={"quota_id": "id"}),
+            "status": link("quotas.quota_status", path={"quota_id": "id"}),
+            "delete": link("quotas.delete_quota", path={"quota_id": "id"}),
+        },
+    )
     async def put_quota(self, call: Call, body: QuotaBody) -> QuotaAnswer:  # noqa: ARG002
         """Set the quota of an owner for a meter and a period.
 

@@ -11,7 +11,7 @@ from faregate.credit.errors import (
     WalletFrozenError,
 )
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, operation
+from faregate.gateway.operation import Call, Controller, Page, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.prices import DebitBody
 from faregate.gateway.schemas.usage import FeatureUsageAnswer, RecordUsageBody, UsageQuery, usage_answer
@@ -44,6 +44,7 @@ class UsageController(Controller):
             UsageKeyConflictError,
             HoldMismatchError,
         ),
+        links={"status": link("credits-process.story", path={"usage_key": "usage_key"})},
     )
     async def record(self, call: Call, body: RecordUsageBody) -> FeatureUsageAnswer:
         """Use a feature and charge for it, in one call."""
@@ -72,6 +73,7 @@ class UsageController(Controller):
             UsageKeyConflictError,
             HoldMismatchError,
         ),
+        links={"status": link("credits-process.story", path={"usage_key": "usage_key"})},
     )
     async def debit(self, call: Call, owner_id: str, body: DebitBody) -> FeatureUsageAnswer:
         """Track and charge an amount for a service."""
@@ -88,7 +90,14 @@ class UsageController(Controller):
         )
         return usage_answer(usage)
 
-    @operation("GET", "/api/usage", scope=Scope.USAGE_READ, own="user_id", answer=list[FeatureUsageAnswer])
+    @operation(
+        "GET",
+        "/api/usage",
+        scope=Scope.USAGE_READ,
+        own="user_id",
+        answer=list[FeatureUsageAnswer],
+        links={"status": link("credits-process.story", path={"usage_key": "0/usage_key"})},
+    )
     async def list_usages(self, call: Call, query: UsageQuery) -> Page:  # noqa: ARG002
         """List finished uses, the one started last first."""
         position = position_of(query.cursor, datetime, str)

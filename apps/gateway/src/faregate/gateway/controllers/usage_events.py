@@ -8,7 +8,7 @@ from pydantic import Field
 from faregate.core.errors import InvalidError
 from faregate.gateway.auth import Scope
 from faregate.gateway.body import ITEMS_LIMIT, RawBody
-from faregate.gateway.operation import JSON, Call, Controller, operation
+from faregate.gateway.operation import JSON, Call, Controller, link, operation
 from faregate.gateway.schemas.usage_events import (
     CorrectionBody,
     FateAnswer,
@@ -36,6 +36,7 @@ _CLOUD_EVENTS = Annotated[
     ),
 ]
 _FORMS = {CLOUD_EVENT: (dict, "an object"), CLOUD_EVENTS: (list, "an array")}
+_EVENT = {"source": "$request.body#/source", "id": "$request.body#/id"}
 _BODY_LIMIT_BYTES = 64 * 1024 * 1024
 _JSON_LIMIT_BYTES = 1024 * 1024
 
@@ -54,12 +55,16 @@ class UsageEventsController(Controller):
         answer=IngestAnswer,
         status=202,
         consumes={
-            JSON: UsageEvent | list[UsageEvent],
+            JSON: UsageEvent | list[UsageEvent | Any],
             NDJSON: _LINE,
             CLOUD_EVENT: _CLOUD,
             CLOUD_EVENTS: _CLOUD_EVENTS,
         },
         body_limit_bytes=_BODY_LIMIT_BYTES,
+        links={
+            "fate": link("usage-events.fate", query=_EVENT),
+            "correct": link("usage-events.correct", body=_EVENT),
+        },
     )
     async def record_events(self, call: Call, body: RawBody) -> IngestAnswer:
         """Record one event, an array, lines of JSON or CloudEvents.
@@ -90,6 +95,7 @@ class UsageEventsController(Controller):
         scope=Scope.USAGE_WRITE,
         answer=FateAnswer,
         errors=(UnknownEventError, AlreadyCorrectedError),
+        links={"fate": link("usage-events.fate", query=_EVENT)},
     )
     async def correct(self, call: Call, body: CorrectionBody) -> FateAnswer:
         """Take an event back, or let another count in its place; repeating the same correction changes nothing."""

@@ -9,7 +9,7 @@ from faregate.credit.accounts import GrantSource
 from faregate.credit.errors import UnknownWalletError, WalletClosedError
 from faregate.credit.granting import GrantSpec
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, Reply, operation
+from faregate.gateway.operation import Call, Controller, Page, Reply, link, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
 from faregate.gateway.schemas.wallets import (
     GrantBody,
@@ -24,6 +24,9 @@ from faregate.gateway.schemas.wallets import (
 from faregate.usage.wallets import WalletChange, WalletService
 
 __all__ = ["WalletsController"]
+
+_OWNER = {"owner_id": "owner_id"}
+_SAME_OWNER = {"owner_id": "$request.path.owner_id"}
 
 
 class WalletsController(Controller):
@@ -69,6 +72,16 @@ class WalletsController(Controller):
         scope=Scope.WALLETS_WRITE,
         answer=WalletAnswer,
         errors=(WalletClosedError,),
+        links={
+            "read": link("wallets.get_wallet", path=_OWNER),
+            "grant": link("wallets.add_grant", path=_OWNER),
+            "adjust": link("wallets.adjust", path=_OWNER),
+            "debit": link("wallets.debit", path=_OWNER),
+            "transactions": link("wallets.list_transactions", path=_OWNER),
+            "statement": link("wallets.statement", path=_OWNER),
+            "balanceThen": link("wallets.balance_at", path=_OWNER),
+            "limits": link("wallets.put_limits", path=_OWNER),
+        },
     )
     async def put_wallet(self, call: Call, owner_id: str, body: WalletBody) -> WalletAnswer:  # noqa: ARG002
         """Make a wallet, or change what is given of it."""
@@ -82,6 +95,11 @@ class WalletsController(Controller):
         answer=GrantedAnswer,
         status=201,
         errors=(KeyConflictError, WalletClosedError),
+        links={
+            "read": link("wallets.get_wallet", path=_SAME_OWNER),
+            "void": link("wallets.void_grant", path={**_SAME_OWNER, "grant_id": "grant/id"}),
+            "transactions": link("wallets.list_transactions", path=_SAME_OWNER),
+        },
     )
     async def add_grant(self, call: Call, owner_id: str, body: GrantBody) -> Reply:
         """Put credits into a wallet."""
@@ -110,6 +128,10 @@ class WalletsController(Controller):
         own="owner_id",
         answer=list[TransactionAnswer],
         errors=(UnknownWalletError,),
+        links={
+            "refund": link("transactions.refund", path={"transaction_id": "0/id"}),
+            "chargeBack": link("transactions.charge_back", path={"transaction_id": "0/id"}),
+        },
     )
     async def list_transactions(self, call: Call, owner_id: str, query: PageQuery) -> Page:  # noqa: ARG002
         """List what moved, newest first."""

@@ -7,7 +7,7 @@ from faregate.core.database import Database
 from faregate.core.egress import UnsafeUrlError
 from faregate.core.webhooks import EndpointSpec, UnknownWebhookError, WebhookStore
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, operation
+from faregate.gateway.operation import Call, Controller, Page, link, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
 from faregate.gateway.schemas.webhooks import (
     DeliveriesQuery,
@@ -27,6 +27,7 @@ from faregate.gateway.schemas.webhooks import (
 __all__ = ["WebhooksController"]
 
 _SCOPE = Scope.WEBHOOKS_ADMIN
+_ID = {"id": "id"}
 _UNKNOWN = (UnknownWebhookError,)
 
 
@@ -45,6 +46,14 @@ class WebhooksController(Controller):
         status=201,
         shown_once=("secret",),
         errors=(UnsafeUrlError,),
+        links={
+            "read": link("webhooks.get_webhook", path=_ID),
+            "change": link("webhooks.put_webhook", path=_ID),
+            "rotate": link("webhooks.rotate_secret", path=_ID),
+            "deliveries": link("webhooks.list_deliveries", path=_ID),
+            "replay": link("webhooks.replay", path=_ID),
+            "delete": link("webhooks.delete_webhook", path=_ID),
+        },
     )
     async def create_webhook(self, call: Call, body: WebhookBody) -> NewWebhookAnswer:
         """Have events sent to an address, signed by Standard Webhooks; the answer holds the secret, this one time."""
@@ -53,7 +62,13 @@ class WebhooksController(Controller):
             await self._database.run(lambda s: self._webhooks.create(s, spec, created_by=call.principal.id))
         )
 
-    @operation("GET", "/api/webhooks", scope=_SCOPE, answer=list[WebhookAnswer])
+    @operation(
+        "GET",
+        "/api/webhooks",
+        scope=_SCOPE,
+        answer=list[WebhookAnswer],
+        links={"deliveries": link("webhooks.list_deliveries", path={"id": "0/id"})},
+    )
     async def list_webhooks(self, call: Call, query: PageQuery) -> Page:  # noqa: ARG002
         """List endpoints, newest first."""
         position = position_of(query.cursor, UUID)

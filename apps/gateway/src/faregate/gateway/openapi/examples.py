@@ -27,6 +27,7 @@ _BY_MODEL: Mapping[str, dict[str, Any]] = {
     "FeatureDocument": {"name": "AI chat", "strategy": "token_priced", "min_credits": 1},
     "ReplayBody": {"since": "2026-01-31T12:00:00Z"},
     "FeatureLogBody": {**_USE, "method": "POST", "code": 200, "status": "success"},
+    "UsageEvent": {"id": "event-1", "source": "/app", "user_id": "user-1", "service": "chat", "input_tokens": 1200},
     "EndBody": {**_USE, **_USAGES[0]},
     "QuoteBody": _USAGES[0],
     "PriceDocument": {"margin_percent": 25},
