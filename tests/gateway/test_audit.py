@@ -7,6 +7,9 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from faregate.core.audit import AuditLog
+from faregate.gateway.auditing import Auditor
+from faregate.gateway.auth import Role, person
+from faregate.gateway.operation import Operation, operations_of
 from support.apps import Gateway, open_gateway, settings_for
 from support.people import SECRET, bearer
 
@@ -15,6 +18,44 @@ from support.people import SECRET, bearer
 async def gateway(database_url: str) -> AsyncIterator[Gateway]:
     async with open_gateway(settings_for(database_url, jwt_secret=SECRET)) as gateway:
         yield gateway
+
+
+UNNOTED_CHANGES = {
+    "credits-process.start": "the charge, with its key, is kept for ever",
+    "credits-process.end": "the ledger keeps what was settled, and for whom",
+    "credits-process.end_multimodel": "the ledger keeps what was settled, and for whom",
+    "credits-process.extend": "a hold that lasts longer moves nothing",
+    "credits-process.void": "the charge keeps that it was voided, and why",
+    "usage.record": "the ledger keeps what was charged, and for what",
+    "usage-events.record_events": "events keep their own fate; corrections of them are noted",
+    "feature-usage-logs.record": "the logs themselves",
+    "prices.quote": "it changes nothing",
+}
+UNNOTED_READS = {
+    **dict.fromkeys(("operations.healthz", "operations.readyz", "operations.metrics"), "for machines, about none"),
+    **dict.fromkeys(("wallets.get_own_wallet", "analytics.my_usage"), "one's own data"),
+    **dict.fromkeys(
+        (
+            "features.list_features",
+            "features.get_feature",
+            "plans.list_plans",
+            "plans.get_plan",
+            "prices.list_overrides",
+            "prices.get_price",
+            "meters.list_meters",
+            "meters.get_meter",
+        ),
+        "definitions, about nobody",
+    ),
+    **dict.fromkeys(("keys.list_keys", "keys.get_key"), "servers' credentials without their secrets"),
+    **dict.fromkeys(("webhooks.list_webhooks", "webhooks.get_webhook", "webhooks.list_deliveries"), "addresses"),
+    **dict.fromkeys(("ledger.statement_of_all", "ledger.digest"), "sums of all wallets together"),
+    "organizations.list_organizations": "ids and policies, without members",
+    "usage-events.fate": "one event, by a name that only its sender knows",
+    "quotas.get_quota": "a limit, by its id",
+    "quotas.quota_status": "a limit and how it stands, by its id",
+    "audit.search": "it would note itself for ever",
+}
 
 
 async def entries(gateway: Gateway, query: str = "") -> Any:
@@ -67,6 +108,90 @@ async def test_staff_reading_somebody_is_noted_and_people_reading_themselves_are
     found = await entries(gateway, "?action=wallets.get_wallet")
     assert [(e["actor_user_id"], e["owner_id"]) for e in found] == [("ann", "ada"), ("root", "ada")]
     assert len(await entries(gateway, "?action=usage.*&actor_user_id=root")) == 1
+
+
+def operations(gateway: Gateway) -> list[Operation]:
+    return [found for controller in gateway.container.controllers() for found, _ in operations_of(controller)]
+
+
+def auditor(operation: Operation, **arguments: object) -> Auditor:
+    return Auditor(operation, person("root", [Role.ADMIN]), arguments, None)
+
+
+async def test_every_call_that_changes_something_is_noted_or_has_a_reason(gateway: Gateway) -> None:
+    changing = [operation for operation in operations(gateway) if operation.method != "GET"]
+
+    assert {o.id for o in changing if not auditor(o).writes} == set(UNNOTED_CHANGES)
+    assert len(changing) > 40
+
+
+async def test_every_read_by_staff_of_what_people_did_is_noted_or_has_a_reason(gateway: Gateway) -> None:
+    """Whoever is named by the path or the query, and nobody where the answer is about people anyway."""
+    reads = [operation for operation in operations(gateway) if operation.method == "GET"]
+    unnoted: set[str] = set()
+    for operation in reads:
+        names = {*operation.path_parameters, *(operation.query.model_fields if operation.query else ())}
+        named = next((name for name in ("owner_id", "user_id", "userId") if name in names), None)
+        if not auditor(operation, **({named: "ada"} if named else {})).reads:
+            unnoted.add(operation.id)
+
+    assert unnoted == set(UNNOTED_READS)
+
+
+PERSONAL = [
+    "/api/privacy/export?user_id=ada",
+    "/api/feature-usage-logs",
+    "/api/feature-usage-logs/{log}",
+    "/api/credits-process/use-1",
+    "/api/usage",
+    "/api/usage?user_id=ada",
+    "/api/analytics/users/top",
+    "/api/analytics/users/periods",
+    "/api/analytics/dashboard",
+    "/api/analytics/metrics?userId=ada",
+    "/api/dead-letters",
+    "/api/organizations/acme",
+]
+
+
+@pytest.mark.parametrize("path", PERSONAL)
+async def test_an_administrator_looking_at_people_is_noted(gateway: Gateway, path: str) -> None:
+    await gateway.feature("chat", strategy="free")
+    await gateway.put("/api/organizations/acme", {"join": ["eve"]})
+    await gateway.start("ada", "chat", usage_key="use-1")
+    log = {"user_id": "ada", "feature_endpoint_value": "chat", "method": "POST", "code": 200, "status": "success"}
+    logged = (await gateway.post("/api/feature-usage-logs", log)).data["id"]
+    headers = {**bearer("root", role="admin"), "x-request-id": "look-1"}
+    answer = await gateway.call("GET", path.format(log=logged), headers=headers)
+    found = await entries(gateway, "?request_id=look-1")
+
+    assert answer.status == 200, answer.body
+    assert [entry["actor_user_id"] for entry in found] == ["root"]
+    about_one = any(part in path for part in ("=ada", "{log}", "use-1"))
+    assert found[0]["owner_id"] == ("ada" if about_one else "org:acme" if "acme" in path else None)
+
+
+async def test_a_key_that_administers_is_noted_too_and_a_server_at_its_daily_work_is_not(gateway: Gateway) -> None:
+    await gateway.grant("ada", 1)
+    for path in ("/api/privacy/export?user_id=ada", "/api/usage?user_id=ada", "/api/wallets/ada"):
+        assert (await gateway.call("GET", path)).status == 200
+
+    assert [e["action"] for e in await entries(gateway) if e["action"] != "wallets.add_grant"] == ["privacy.export"]
+
+
+async def test_a_correction_of_an_event_is_noted_and_a_quote_is_not(gateway: Gateway) -> None:
+    event = {"id": "1", "source": "/app", "user_id": "ada", "service": "chat"}
+    await gateway.post("/api/usage-events", event)
+    voided = {"source": "/app", "id": "1", "action": "void", "reason": "sent twice"}
+    done = await gateway.post("/api/usage-events/corrections", voided)
+    await gateway.post("/api/prices/quote", {"ai_model": "gpt-4o", "input_tokens": 1})
+    (entry,) = await entries(gateway)
+
+    assert done.status == 200
+    assert (entry["action"], entry["target"]) == (
+        "usage-events.correct",
+        {"source": "/app", "id": "1", "correction": "void"},
+    )
 
 
 async def test_no_deed_without_its_entry(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:

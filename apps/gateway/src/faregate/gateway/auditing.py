@@ -12,7 +12,7 @@ from faregate.core.audit import Deed
 from faregate.core.errors import NotFoundError
 from faregate.core.joining import apart
 from faregate.gateway.auth import Principal, Scope
-from faregate.gateway.operation import Call, Operation
+from faregate.gateway.operation import Audit, Call, Operation
 
 __all__ = ["Auditor"]
 
@@ -20,6 +20,9 @@ _DAILY_WORK = frozenset({Scope.CREDITS_PROCESS, Scope.USAGE_WRITE, Scope.LOGS_WR
 """Scopes of what products do all day: the ledger and the logs themselves say who did that."""
 
 _PERSONAL = frozenset({Scope.USAGE_READ, Scope.WALLETS_READ, Scope.LOGS_READ, Scope.ANALYTICS_READ})
+_STAFF_ONLY = frozenset({Scope.LOGS_READ, Scope.OPS_READ})
+"""Scopes that only who administers holds: reads of people's data are noted for keys, too."""
+
 _OWNERS = ("owner_id", "user_id", "userId")
 
 _Look = Callable[[], Awaitable[Any]]
@@ -39,9 +42,8 @@ class Auditor:
         self._arguments = arguments
         self._look = look
         self._before: bytes | None = None
-        changes = operation.method != "GET"
-        self.writes = changes and operation.scope not in _DAILY_WORK
-        self.reads = not changes and principal.user_id is not None and self._reads_of_others(principal)
+        self.writes = _is_deed(operation)
+        self.reads = operation.method == "GET" and self._reads_of_others(principal)
 
     async def look_before(self) -> None:
         """Remember the thing as it is before the call."""
@@ -61,7 +63,7 @@ class Auditor:
             actor="user" if principal.user_id is not None else principal.id,
             actor_user_id=principal.user_id,
             action=self._operation.id,
-            owner_id=self._owner(),
+            owner_id=self._owner() or self._owner_in(response),
             target={**self._target(), **call.noted},
             status=response.status_code,
             before_hash=self._before,
@@ -79,9 +81,17 @@ class Auditor:
         return exact_json.dumps(content)
 
     def _reads_of_others(self, principal: Principal) -> bool:
-        if self._operation.scope not in _PERSONAL or not principal.may(self._operation.scope):
+        scope, named = self._operation.scope, self._owner()
+        if scope is None or not principal.may(scope) or (named is not None and named == principal.user_id):
             return False
-        return self._owner() not in {None, principal.user_id}
+        if self._operation.audit is Audit.PERSONAL:
+            return principal.user_id is not None or scope in _STAFF_ONLY
+        return principal.user_id is not None and scope in _PERSONAL and named is not None
+
+    def _owner_in(self, response: Response) -> str | None:
+        """Return whom an answer is about, where the request did not say it: one log, one use."""
+        found = _data(response) if self.reads else None
+        return cast("dict[str, Any]", found).get("user_id") if isinstance(found, dict) else None
 
     def _owner(self) -> str | None:
         places = (self._arguments, _fields(self._arguments.get("query")), _fields(self._arguments.get("body")))
@@ -95,6 +105,12 @@ class Auditor:
     def _target(self) -> dict[str, Any]:
         names = [name for name in self._operation.path_parameters if name not in (*_OWNERS, "organization_id")]
         return {name: str(self._arguments[name]) for name in names}
+
+
+def _is_deed(operation: Operation) -> bool:
+    if operation.audit is not Audit.BY_SCOPE:
+        return operation.audit is Audit.DEED
+    return operation.method != "GET" and operation.scope not in _DAILY_WORK
 
 
 def _fields(value: Any) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from hashlib import sha256
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -13,12 +14,40 @@ from faregate.core.errors import FaregateError
 from faregate.core.fields import ExternalId
 from faregate.gateway.auth import Principal, Scope
 
-__all__ = ["JSON", "Call", "Controller", "Operation", "Page", "Refusal", "Reply", "link", "operation", "operations_of"]
+__all__ = [
+    "JSON",
+    "Audit",
+    "Call",
+    "Controller",
+    "Operation",
+    "Page",
+    "Refusal",
+    "Reply",
+    "link",
+    "operation",
+    "operations_of",
+]
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 
 JSON = "application/json"
 BODY_LIMIT_BYTES = 1024 * 1024
+
+
+class Audit(Enum):
+    """Whether a call is noted in the audit log."""
+
+    BY_SCOPE = "by scope"
+    """Changes are, unless their scope is what products do all day; staff's reads are, where they name somebody else."""
+
+    DEED = "deed"
+    """A change that always is, whatever its scope."""
+
+    PERSONAL = "personal"
+    """Its answer is about people, also where the request names nobody: staff's reads are."""
+
+    NEVER = "never"
+    """It changes nothing, whatever its method."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +83,7 @@ class Operation:
     concurrency: int | None
     kept: str | None
     links: Mapping[str, Any]
+    audit: Audit
 
     @property
     def paged(self) -> bool:
@@ -162,6 +192,7 @@ def operation(
     concurrency: int | None = None,
     kept: str | None = None,
     links: Mapping[str, Any] | None = None,
+    audit: Audit = Audit.BY_SCOPE,
 ) -> Callable[[F], F]:
     """Declare a controller's method as the answer to `method path`.
 
@@ -187,6 +218,7 @@ def operation(
         concurrency: how many of it one process serves at a time; more are told to come again (429).
         kept: the cache for its answers; the controller's `version` tells what they are made from.
         links: OpenAPI links from the answer to other calls, by name (`link` makes them).
+        audit: whether the call is noted in the audit log.
     """
 
     def declare(function: F) -> F:
@@ -217,6 +249,7 @@ def operation(
             concurrency=concurrency,
             kept=kept,
             links=links or {},
+            audit=audit,
         )
         return function
 

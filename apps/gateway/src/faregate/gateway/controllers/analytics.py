@@ -10,7 +10,7 @@ from faregate.analytics.user_periods import UserPeriods
 from faregate.core.clock import IClock
 from faregate.core.errors import InvalidError
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Reply, operation
+from faregate.gateway.operation import Audit, Call, Controller, Reply, operation
 from faregate.gateway.schemas import analytics as shapes
 from faregate.gateway.schemas.analytics import (
     DashboardAnswer,
@@ -90,7 +90,15 @@ class AnalyticsController(Controller):
         points = await self._analytics.series(query.question(now=self._clock.now()), query.groupBy)
         return Reply([shapes.point_answer(point).model_dump() for point in points])
 
-    @operation("GET", "/api/analytics/users/top", scope=_READ, answer=list[TopUserAnswer], errors=_INVALID, kept=_KEPT)
+    @operation(
+        "GET",
+        "/api/analytics/users/top",
+        scope=_READ,
+        answer=list[TopUserAnswer],
+        errors=_INVALID,
+        kept=_KEPT,
+        audit=Audit.PERSONAL,
+    )
     async def top_users(self, call: Call, query: TopUsersQuery) -> Reply:  # noqa: ARG002
         """Return the users with the most credits, requests, tokens or cost."""
         question = query.question(now=self._clock.now())
@@ -98,7 +106,13 @@ class AnalyticsController(Controller):
         return Reply([shapes.top_user_answer(user).model_dump() for user in users])
 
     @operation(
-        "GET", "/api/analytics/users/periods", scope=_READ, answer=list[UserPeriodAnswer], errors=_INVALID, kept=_KEPT
+        "GET",
+        "/api/analytics/users/periods",
+        scope=_READ,
+        answer=list[UserPeriodAnswer],
+        errors=_INVALID,
+        kept=_KEPT,
+        audit=Audit.PERSONAL,
     )
     async def user_periods(self, call: Call, query: UserPeriodsQuery) -> Reply:  # noqa: ARG002
         """Return what each user used in each day, week or month; at most 100 periods at once."""
@@ -106,7 +120,15 @@ class AnalyticsController(Controller):
         found = await self._user_periods.users(question, query.groupBy, by=query.by, limit=query.limit)
         return Reply([shapes.user_period_answer(item).model_dump() for item in found])
 
-    @operation("GET", "/api/analytics/dashboard", scope=_READ, answer=DashboardAnswer, errors=_INVALID, kept=_KEPT)
+    @operation(
+        "GET",
+        "/api/analytics/dashboard",
+        scope=_READ,
+        answer=DashboardAnswer,
+        errors=_INVALID,
+        kept=_KEPT,
+        audit=Audit.PERSONAL,
+    )
     async def dashboard(self, call: Call, query: SeriesQuery) -> DashboardAnswer:  # noqa: ARG002
         """Return totals, services, models, series and top users of one moment."""
         return await self._dashboard(query, None)

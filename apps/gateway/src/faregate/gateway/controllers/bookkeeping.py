@@ -16,7 +16,7 @@ from faregate.credit.errors import (
     WalletClosedError,
 )
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Reply, link, operation
+from faregate.gateway.operation import Audit, Call, Controller, Reply, link, operation
 from faregate.gateway.schemas.bookkeeping import (
     AdjustmentBody,
     BalanceAnswer,
@@ -154,6 +154,7 @@ class BookkeepingController(Controller):
         "/api/organizations/{organization_id}/limits",
         scope=Scope.WALLETS_READ,
         answer=list[MemberLimitAnswer],
+        audit=Audit.PERSONAL,
     )
     async def get_member_limits(self, call: Call, organization_id: str) -> Reply:  # noqa: ARG002
         """Return what the members of a pool may spend, and have spent, by period."""

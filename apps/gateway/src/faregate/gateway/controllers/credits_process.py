@@ -22,7 +22,7 @@ from faregate.credit.errors import (
 )
 from faregate.gateway.auth import Scope
 from faregate.gateway.metrics import Metrics
-from faregate.gateway.operation import Call, Controller, Refusal, Reply, link, operation
+from faregate.gateway.operation import Audit, Call, Controller, Refusal, Reply, link, operation
 from faregate.gateway.schemas.credits_process import (
     EndAnswer,
     ExtendAnswer,
@@ -155,7 +155,12 @@ class CreditsProcessController(Controller):
         )
 
     @operation(
-        "GET", "/api/credits-process/{usage_key}", scope=_SCOPE, answer=StoryAnswer, errors=(UnknownUsageKeyError,)
+        "GET",
+        "/api/credits-process/{usage_key}",
+        scope=_SCOPE,
+        answer=StoryAnswer,
+        errors=(UnknownUsageKeyError,),
+        audit=Audit.PERSONAL,
     )
     async def story(self, call: Call, usage_key: str) -> StoryAnswer:  # noqa: ARG002
         """Tell everything about one use: hold, outcome, lines, transactions, usage events and feature logs."""

@@ -2,7 +2,7 @@
 
 from faregate.core.dead_letters import DeadLetterDesk, UnknownDeadLetterError
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, link, operation
+from faregate.gateway.operation import Audit, Call, Controller, Page, link, operation
 from faregate.gateway.schemas.dead_letters import (
     DeadLetterAnswer,
     DeadLettersBody,
@@ -26,6 +26,7 @@ class DeadLettersController(Controller):
         scope=Scope.OPS_READ,
         answer=list[DeadLetterAnswer],
         links={"read": link("dead-letters.get_letter", path={"letter_id": "0/id"})},
+        audit=Audit.PERSONAL,
     )
     async def list_letters(self, call: Call, query: DeadLettersQuery) -> Page:  # noqa: ARG002
         """List dead letters, oldest first."""
@@ -38,6 +39,7 @@ class DeadLettersController(Controller):
         scope=Scope.OPS_READ,
         answer=DeadLetterAnswer,
         errors=(UnknownDeadLetterError,),
+        audit=Audit.PERSONAL,
     )
     async def get_letter(self, call: Call, letter_id: str) -> DeadLetterAnswer:  # noqa: ARG002
         """Return one dead letter."""

@@ -9,7 +9,7 @@ from faregate.analytics.exports.service import ExportService
 from faregate.core.clock import IClock
 from faregate.core.errors import MissingExtraError
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, operation
+from faregate.gateway.operation import Audit, Call, Controller, operation
 from faregate.gateway.schemas.exports import ExportQuery
 
 __all__ = ["ExportsController"]
@@ -31,6 +31,7 @@ class ExportsController(Controller):
         produces=tuple(kind.media_type for kind in Format),
         errors=(MissingExtraError,),
         concurrency=_AT_ONCE,
+        audit=Audit.PERSONAL,
     )
     async def export(self, call: Call, query: ExportQuery) -> StreamingResponse:  # noqa: ARG002
         """Download usage events as csv, json, ndjson, xlsx or parquet.

@@ -18,7 +18,7 @@ from faregate.feature_log.service import FeatureLogService
 from faregate.feature_log.values import LogEntry, Recorded
 from faregate.gateway.auth import Scope
 from faregate.gateway.body import RawBody
-from faregate.gateway.operation import JSON, Call, Controller, Page, Refusal, Reply, link, operation
+from faregate.gateway.operation import JSON, Audit, Call, Controller, Page, Refusal, Reply, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.feature_logs import (
     BulkBody,
@@ -86,6 +86,7 @@ class FeatureLogsController(Controller):
         scope=Scope.LOGS_READ,
         answer=list[LogAnswer],
         links={"read": link("feature-usage-logs.get_log", path={"log_id": "0/id"})},
+        audit=Audit.PERSONAL,
     )
     async def list_logs(self, call: Call, query: LogQuery) -> Page:  # noqa: ARG002
         """List logs, newest first, without bodies."""
@@ -100,6 +101,7 @@ class FeatureLogsController(Controller):
         scope=Scope.LOGS_READ,
         answer=LogDetailAnswer,
         errors=(UnknownLogError, LogSealedError),
+        audit=Audit.PERSONAL,
     )
     async def get_log(self, call: Call, log_id: UUID) -> LogDetailAnswer:  # noqa: ARG002
         """Return one log with its redacted bodies, the use behind it (hold, lines, transactions) and that use's events."""

@@ -2,7 +2,7 @@
 
 from faregate.core.errors import NotFoundError
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, link, operation
+from faregate.gateway.operation import Audit, Call, Controller, Page, link, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
 from faregate.gateway.schemas.prices import OrganizationAnswer, OrganizationBody
 from faregate.usage.organizations import Organization, OrganizationService
@@ -31,6 +31,7 @@ class OrganizationsController(Controller):
         scope=Scope.WALLETS_READ,
         answer=OrganizationAnswer,
         errors=(NotFoundError,),
+        audit=Audit.PERSONAL,
     )
     async def get_organization(self, call: Call, organization_id: str) -> OrganizationAnswer:  # noqa: ARG002
         """Return an organisation with its members."""

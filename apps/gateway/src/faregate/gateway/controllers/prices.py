@@ -2,7 +2,7 @@
 
 from faregate.core.fields import ModelName
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, link, operation
+from faregate.gateway.operation import Audit, Call, Controller, Page, link, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
 from faregate.gateway.schemas.prices import (
     OverrideAnswer,
@@ -37,7 +37,13 @@ class PricesController(Controller):
         more = len(found) > len(page)
         return Page([override_answer(item) for item in page], cursor_of(page[-1].number) if more else None)
 
-    @operation("POST", "/api/prices/quote", scope=Scope.USAGE_READ, answer=QuoteAnswer)
+    @operation(
+        "POST",
+        "/api/prices/quote",
+        scope=Scope.USAGE_READ,
+        answer=QuoteAnswer,
+        audit=Audit.NEVER,
+    )
     async def quote(self, call: Call, body: QuoteBody) -> QuoteAnswer:  # noqa: ARG002
         """Tell what a use would cost; nothing is charged or stored."""
         return quote_answer(await self._prices.quote(body.usage_line(), at=body.at))

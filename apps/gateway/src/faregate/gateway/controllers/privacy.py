@@ -7,7 +7,7 @@ from typing import Any
 from faregate.feature_log.errors import LogSealedError
 from faregate.feature_log.privacy import PrivacyService, UnknownPersonError
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, operation
+from faregate.gateway.operation import Audit, Call, Controller, operation
 from faregate.gateway.schemas.privacy import EraseBody, ErasedAnswer, ExportAnswer, ExportQuery
 
 __all__ = ["PrivacyController"]
@@ -35,6 +35,7 @@ class PrivacyController(Controller):
         scope=Scope.OPS_READ,
         answer=ExportAnswer,
         errors=(UnknownPersonError, LogSealedError),
+        audit=Audit.PERSONAL,
     )
     async def export(self, call: Call, query: ExportQuery) -> ExportAnswer:  # noqa: ARG002
         """Return everything that is held on a user."""

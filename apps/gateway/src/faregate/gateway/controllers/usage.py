@@ -11,7 +11,7 @@ from faregate.credit.errors import (
     WalletFrozenError,
 )
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, link, operation
+from faregate.gateway.operation import Audit, Call, Controller, Page, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.prices import DebitBody
 from faregate.gateway.schemas.usage import FeatureUsageAnswer, RecordUsageBody, UsageQuery, usage_answer
@@ -97,6 +97,7 @@ class UsageController(Controller):
         own="user_id",
         answer=list[FeatureUsageAnswer],
         links={"status": link("credits-process.story", path={"usage_key": "0/usage_key"})},
+        audit=Audit.PERSONAL,
     )
     async def list_usages(self, call: Call, query: UsageQuery) -> Page:  # noqa: ARG002
         """List finished uses, the one started last first."""

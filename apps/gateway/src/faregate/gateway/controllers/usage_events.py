@@ -8,7 +8,7 @@ from pydantic import Field
 from faregate.core.errors import InvalidError
 from faregate.gateway.auth import Scope
 from faregate.gateway.body import ITEMS_LIMIT, RawBody
-from faregate.gateway.operation import JSON, Call, Controller, link, operation
+from faregate.gateway.operation import JSON, Audit, Call, Controller, link, operation
 from faregate.gateway.schemas.usage_events import (
     CorrectionBody,
     FateAnswer,
@@ -96,9 +96,11 @@ class UsageEventsController(Controller):
         answer=FateAnswer,
         errors=(UnknownEventError, AlreadyCorrectedError),
         links={"fate": link("usage-events.fate", query=_EVENT)},
+        audit=Audit.DEED,
     )
     async def correct(self, call: Call, body: CorrectionBody) -> FateAnswer:
         """Take an event back, or let another count in its place; repeating the same correction changes nothing."""
+        call.noted.update(source=body.source, id=body.id, correction=body.action)
         told = {"reason": body.reason, "actor": call.principal.id}
         if body.event is None:
             return fate_answer(await self._history.void(body.source, body.id, **told))
