@@ -55,7 +55,7 @@ class UsageEventsController(Controller):
         answer=IngestAnswer,
         status=202,
         consumes={
-            JSON: UsageEvent | list[UsageEvent | Any],
+            JSON: UsageEvent | list[UsageEvent | Any] | Any,
             NDJSON: _LINE,
             CLOUD_EVENT: _CLOUD,
             CLOUD_EVENTS: _CLOUD_EVENTS,
