@@ -4,6 +4,7 @@ import getpass
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from faregate.cli.auditing import in_audit
 from faregate.core import aio
 from faregate.core.container import engines
 from faregate.core.settings import load_settings
@@ -15,13 +16,16 @@ T = TypeVar("T")
 
 
 def with_library(work: Callable[[WorkerContainer], Awaitable[T]]) -> T:
-    """Run `work` with the libraries, on the database and the queue that the settings name, and return its result."""
+    """Run `work` with the libraries, on the database and the queue that the settings name, and return its result.
+
+    A command that is `audited` is noted with it.
+    """
 
     async def run() -> T:
         container = WorkerContainer(settings=load_settings())
         core = container.core.container
         async with engines(core.database(), core.transport()):
-            return await work(container)
+            return await in_audit(core.database(), core.audit(), lambda: work(container), library=container)
 
     return aio.run(run())
 

@@ -2,12 +2,16 @@
 
 import sys
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from faregate.core.database import sqlstate
 from faregate.core.errors import ConfigurationError, FaregateError, MissingExtraError
 from faregate.core.logging import configure_logging
 
-__all__ = ["main"]
+if TYPE_CHECKING:
+    from cyclopts import App
+
+__all__ = ["command_line", "main"]
 
 COMMANDS = {
     "up": ("up:up", "Start gateway, worker and database in one process."),
@@ -89,9 +93,14 @@ def main() -> None:
 
 
 def _run() -> int:
+    configure_logging(level="warning")  # standard output is the answer's alone; servers say more
+    return command_line()(sys.argv[1:], result_action="return_value") or 0
+
+
+def command_line() -> "App":
+    """Return all commands; none is loaded yet."""
     from cyclopts import App
 
-    configure_logging(level="warning")  # standard output is the answer's alone; servers say more
     app = App(
         name="faregate",
         help="A fare gate for AI features: authorise and hold, run, settle what it really cost.",
@@ -99,7 +108,7 @@ def _run() -> int:
     )
     for name, (path, help_text) in COMMANDS.items():
         app.command(f"faregate.cli.commands.{path}", name=name, help=help_text)
-    return app(sys.argv[1:], result_action="return_value") or 0
+    return app
 
 
 def _complain(error: FaregateError) -> None:

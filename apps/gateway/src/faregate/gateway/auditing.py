@@ -1,14 +1,13 @@
 """What of a call goes into the audit log: every administrative and money action, and staff's reads of personal data."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from hashlib import sha256
 from typing import Any, cast
 
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from faregate.core import exact_json
-from faregate.core.audit import Deed
+from faregate.core.audit import Deed, fingerprint
 from faregate.core.errors import NotFoundError
 from faregate.core.joining import apart
 from faregate.gateway.auth import Principal, Scope
@@ -51,7 +50,7 @@ class Auditor:
             return
         try:
             with apart():
-                self._before = _hash(await self._look())
+                self._before = fingerprint(await self._look())
         except NotFoundError:
             self._before = None
 
@@ -67,7 +66,7 @@ class Auditor:
             target={**self._target(), **call.noted},
             status=response.status_code,
             before_hash=self._before,
-            after_hash=_hash(after) if after is not None else None,
+            after_hash=fingerprint(after) if after is not None else None,
             address=request.client.host if request.client is not None else None,
             request_id=call.request_id,
         )
@@ -119,17 +118,3 @@ def _fields(value: Any) -> Mapping[str, Any]:
 
 def _data(response: Response) -> Any:
     return exact_json.loads(bytes(response.body))["data"] if response.media_type == "application/json" else None
-
-
-def _hash(value: Any) -> bytes:
-    return sha256(exact_json.dumps(_sorted(value))).digest()
-
-
-def _sorted(value: Any) -> Any:
-    """Return JSON in an order of its own, so that equal things have equal hashes."""
-    if hasattr(value, "model_dump"):
-        value = value.model_dump()
-    if isinstance(value, Mapping):
-        fields = cast("Mapping[str, Any]", value)
-        return {key: _sorted(fields[key]) for key in sorted(fields)}
-    return [_sorted(item) for item in cast("list[Any]", value)] if isinstance(value, list | tuple) else value

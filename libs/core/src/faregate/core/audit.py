@@ -1,9 +1,10 @@
 """The audit log: who did what to whom, when, from where. Written in the transaction of the deed, never changed."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
-from typing import Any
+from hashlib import sha256
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,7 +15,7 @@ from faregate.core.errors import InvalidError
 from faregate.core.ids import new_uuid7
 from faregate.core.subjects import Subjects
 
-__all__ = ["AuditEntry", "AuditFilter", "AuditLog", "Deed"]
+__all__ = ["AuditEntry", "AuditFilter", "AuditLog", "Deed", "fingerprint"]
 
 _ADD = """
 insert into faregate.audit_entry
@@ -148,6 +149,24 @@ class AuditLog:
             for entry in page:
                 yield entry
             before = page[-1].id
+
+
+def fingerprint(value: Any) -> bytes:
+    """Return the SHA-256 of a value, model or mapping, whatever the order of its fields: equal things have equal ones."""
+    return sha256(exact_json.dumps(_sorted(value))).digest()
+
+
+def _sorted(value: Any) -> Any:
+    if hasattr(value, "model_dump"):
+        value = value.model_dump()
+    elif is_dataclass(value) and not isinstance(value, type):
+        value = {each.name: getattr(value, each.name) for each in fields(value)}
+    if isinstance(value, Mapping):
+        known = cast("Mapping[Any, Any]", value)
+        return {str(key): _sorted(known[key]) for key in sorted(known, key=str)}
+    if isinstance(value, set | frozenset):
+        return sorted(str(item) for item in cast("set[Any]", value))
+    return [_sorted(item) for item in cast("list[Any]", value)] if isinstance(value, list | tuple) else value
 
 
 def _pattern(action: str | None) -> str | None:

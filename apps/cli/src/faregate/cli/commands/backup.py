@@ -9,18 +9,22 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from cyclopts import Parameter
 
+from faregate.cli.auditing import audited, in_audit
 from faregate.cli.commands.verify import run_verify
 from faregate.cli.output import console
 from faregate.core import aio
+from faregate.core.audit import AuditLog
 from faregate.core.container import make_database
 from faregate.core.database import Database
 from faregate.core.embedded import postgres_program
 from faregate.core.errors import ConfigurationError, FaregateError
 from faregate.core.settings import Settings, load_settings
+from faregate.core.subjects import Subjects
 
 __all__ = ["backup", "restore"]
 
 
+@audited("database.backup", target=("file",), apart=True)
 def backup(file: Annotated[Path, Parameter(help="Where to write it; must not exist.")]) -> None:
     """Write all tables into one compressed file, as of one moment, while everything runs."""
     if file.exists():
@@ -35,6 +39,7 @@ def backup(file: Annotated[Path, Parameter(help="Where to write it; must not exi
             options = ["--format=custom", f"--schema={settings.db_schema}", f"--file={unfinished}"]
             await _run("pg_dump", *options, url=database.url)
             await _run("pg_restore", "--list", str(unfinished))
+            await _note(database)
         finally:
             await database.close()
 
@@ -43,6 +48,7 @@ def backup(file: Annotated[Path, Parameter(help="Where to write it; must not exi
     console.print(f"{file}: {file.stat().st_size / 1024**2:.1f} MiB", highlight=False)
 
 
+@audited("database.restore", target=("file", "replace"), apart=True)
 def restore(
     file: Annotated[Path, Parameter(help="What `faregate backup` wrote.")],
     *,
@@ -54,6 +60,7 @@ def restore(
     settings = load_settings()
     aio.run(_restore(settings, file, replace=replace))
     found = aio.run(run_verify(settings))
+    aio.run(_note_restored(settings))
     console.print(f"restored {found.wallets:,} wallets, {found.transfers:,} transfers; {len(found.drifts)} drifts")
     return 1 if found.drifts else 0
 
@@ -72,6 +79,23 @@ async def _restore(settings: Settings, file: Path, *, replace: bool) -> None:
         await _replace(file, database, schema)
     finally:
         await database.close()
+
+
+async def _note_restored(settings: Settings) -> None:
+    database = make_database(settings)
+    await database.open()
+    try:
+        await _note(database)
+    finally:
+        await database.close()
+
+
+async def _note(database: Database) -> None:
+    """Write the entry of the running command; what it did was done by programs of PostgreSQL."""
+
+    async def done() -> None: ...
+
+    await in_audit(database, AuditLog(database, Subjects(database)), done)
 
 
 async def _replace(file: Path, database: Database, schema: str) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from faregate.cli.auditing import audited
 from faregate.cli.library import actor as actor_of
 from faregate.cli.library import with_library
 from faregate.cli.options import Actor, Limit, Output, Reason, micros_of, moment_of
@@ -28,6 +29,7 @@ __all__ = ["adjust", "charge_back", "debit", "digest", "import_openings", "refun
 Key = Annotated[str | None, Parameter(help="The same key makes it once, however often the command is repeated.")]
 
 
+@audited("wallets.list_transactions", owner="owner", apart=True)
 def transactions(
     owner: str,
     *,
@@ -43,6 +45,7 @@ def transactions(
         _show(f"Transactions of {owner}", found)
 
 
+@audited("transactions.refund", target=("transaction",))
 def refund(
     transaction: Annotated[str, Parameter(help="Its id, as `faregate transactions` shows it.")],
     *,
@@ -58,6 +61,7 @@ def refund(
     _tell("Refunded", done, output)
 
 
+@audited("wallets.adjust", owner="owner")
 def adjust(
     owner: str,
     credits: Annotated[str, Parameter(help="Up, or with a minus down.", allow_leading_hyphen=True)],
@@ -73,6 +77,7 @@ def adjust(
     _tell("Adjusted", done, output)
 
 
+@audited("wallets.debit", owner="owner")
 def debit(
     owner: str,
     credits: Annotated[str, Parameter(help="How much.")],
@@ -100,6 +105,7 @@ def debit(
     console.print(f"{charged} to {owner} for {service}; usage key {done.usage_key}", highlight=False, soft_wrap=True)
 
 
+@audited("transactions.charge_back", target=("transaction",))
 def charge_back(
     transaction: Annotated[str, Parameter(help="Of the purchase, as `faregate transactions` shows it.")],
     *,
@@ -117,6 +123,7 @@ def charge_back(
         _show("Charged back", done)
 
 
+@audited("wallets.statement", owner="owner", apart=True)
 def statement(
     owner: Annotated[str | None, Parameter(help="Left out: all wallets together.")] = None,
     *,
@@ -137,6 +144,7 @@ def statement(
         _show_statement(owner, found)
 
 
+@audited("openings.import", target=("file", "run"), apart=True)
 def import_openings(
     file: Annotated[Path, Parameter(help="CSV: owner_id, credits, perhaps expires_at.")],
     *,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from faregate.cli.auditing import audited
 from faregate.cli.library import with_library
 from faregate.cli.options import Limit, Output
 from faregate.cli.output import console, print_json, print_table
@@ -22,6 +23,7 @@ _All = Annotated[bool, Parameter(name="--all", negative="", help="Of all queues.
 
 
 @dlq.command(name="list")
+@audited("dead-letters.list_letters", target=("queue",), apart=True)
 def list_letters(*, queue: _Queue = None, limit: Limit = 50, output: Output = "table") -> None:
     """List dead letters, oldest first."""
     found = with_library(lambda lib: lib.core.container.dead_letters().read(queue=queue, limit=limit))
@@ -36,6 +38,7 @@ def list_letters(*, queue: _Queue = None, limit: Limit = 50, output: Output = "t
 
 
 @dlq.command
+@audited("dead-letters.get_letter", target=("letter_id",), apart=True)
 def show(letter_id: str) -> None:
     """Show one dead letter whole."""
     letter = with_library(lambda lib: lib.core.container.dead_letters().get(letter_id))
@@ -50,6 +53,7 @@ def show(letter_id: str) -> None:
 
 
 @dlq.command
+@audited("dead-letters.replay", target=("letter_ids", "queue", "every"))
 def replay(*letter_ids: str, queue: _Queue = None, every: _All = False) -> None:
     """Put dead letters back on their queues as new messages: these ids, all of one --queue, or --all."""
     count = with_library(_chosen(letter_ids, queue, every, lambda desk, ids: desk.replay(ids)))
@@ -57,6 +61,7 @@ def replay(*letter_ids: str, queue: _Queue = None, every: _All = False) -> None:
 
 
 @dlq.command
+@audited("dead-letters.drop", target=("letter_ids", "queue", "every"))
 def drop(*letter_ids: str, queue: _Queue = None, every: _All = False) -> None:
     """Forget dead letters for ever: these ids, all of one --queue, or --all."""
     count = with_library(_chosen(letter_ids, queue, every, lambda desk, ids: desk.drop(ids)))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from faregate.cli.auditing import audited, note
 from faregate.cli.definition_files import changes_between, entries_in, show_changes
 from faregate.cli.library import actor as actor_of
 from faregate.cli.library import with_library
@@ -45,6 +46,7 @@ def show(key: str, *, versions: bool = False) -> None:
 
 
 @features.command
+@audited("features.apply", when="yes")
 def apply(
     file: Path,
     *,
@@ -66,6 +68,7 @@ def apply(
         ]
         show_changes([change for changes in differing for change in changes], output=output)
         if yes:
+            note(before=[known[key] for key in sorted(entries) if key in known], after=checked, keys=sorted(entries))
             await catalog.save_all(checked, [], actor=actor_of(actor))
 
     with_library(work)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from cyclopts import App, Parameter
 
+from faregate.cli.auditing import audited
 from faregate.cli.library import actor as actor_of
 from faregate.cli.library import with_library
 from faregate.cli.options import Actor, Output, Reason, micros_of, moment_of
@@ -22,6 +23,7 @@ grants = App(name="grants", help="Put credits into wallets, list and void what w
 
 
 @grants.command
+@audited("wallets.add_grant", owner="owner")
 def add(
     owner: str,
     credits: str,
@@ -59,6 +61,7 @@ def add(
 
 
 @grants.command(name="list")
+@audited("wallets.get_wallet", owner="owner", apart=True)
 def list_grants(owner: str, *, output: Output = "table") -> None:
     """List all grants of a wallet, spent and lapsed ones included, oldest first."""
     found = with_library(lambda lib: lib.usage.container.wallets().grants(owner))
@@ -73,6 +76,7 @@ def list_grants(owner: str, *, output: Output = "table") -> None:
 
 
 @grants.command
+@audited("wallets.void_grant", owner="owner", target=("grant_id",))
 def void(owner: str, grant_id: str, *, reason: Reason, actor: Actor = None, output: Output = "table") -> None:
     """Take a grant back: at once what no open hold protects, the rest when the holds close."""
     try:

@@ -8,16 +8,19 @@ from typing import Annotated, TypeVar
 from cyclopts import App, Parameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.cli.auditing import audited, in_audit, note
 from faregate.cli.library import with_library
 from faregate.cli.options import micros_of
 from faregate.cli.output import Format, console, print_json, print_table
 from faregate.core import aio
+from faregate.core.audit import AuditLog
 from faregate.core.clock import SystemClock
 from faregate.core.container import make_database, make_key_store
 from faregate.core.errors import InvalidError
 from faregate.core.key_store import ApiKey, KeySpec, KeyStore
 from faregate.core.keys import Key
 from faregate.core.settings import load_settings
+from faregate.core.subjects import Subjects
 from faregate.credit.limiting import SpendingLimit
 from faregate.credit.limits import Period
 from faregate.gateway.auth import Scope
@@ -34,6 +37,7 @@ keys = App(name="keys", help="Make, list, rotate and revoke server API keys.")
 
 
 @keys.command
+@audited("keys.create_key")
 def create(
     name: Annotated[str, Parameter(help="Who will use it.")],
     *,
@@ -51,11 +55,18 @@ def create(
         raise InvalidError("environment must be live or test")
     expires_at = SystemClock().now() + timedelta(days=days) if days is not None else None
     spec = KeySpec(name, scope, environment, expires_at, allowed_ip)
-    made, key = _with(lambda store, session: store.create(session, spec, created_by=_ACTOR))
+
+    async def work(store: KeyStore, session: AsyncSession) -> tuple[ApiKey, Key]:
+        made, key = await store.create(session, spec, created_by=_ACTOR)
+        note(after=made, new_key_id=made.key_id)
+        return made, key
+
+    made, key = _with(work)
     _show_new(made, str(key), output)
 
 
 @keys.command
+@audited("keys.rotate_key", target=("key_id",))
 def rotate(
     key_id: str,
     *,
@@ -68,6 +79,7 @@ def rotate(
     async def work(lib: WorkerContainer, session: AsyncSession) -> tuple[ApiKey, Key]:
         keys = lib.core.container.keys()
         made, key = await keys.rotate(session, key_id, overlap=overlap, created_by=_ACTOR)
+        note(after=made, new_key_id=made.key_id)
         await copy_caps(lib.credit.container.limits(), session, key_id, made.key_id)
         return made, key
 
@@ -76,6 +88,7 @@ def rotate(
 
 
 @keys.command
+@audited("keys.put_caps", target=("key_id",), when="period")
 def cap(
     key_id: str,
     period: Annotated[Period | None, Parameter(help="Left out: show the caps.")] = None,
@@ -101,6 +114,7 @@ def cap(
 
 
 @keys.command
+@audited("keys.revoke_key", target=("key_id",))
 def revoke(key_id: str) -> None:
     """End a key; every process refuses it within a second."""
     revoked = _with(lambda store, session: store.revoke(session, key_id))
@@ -125,7 +139,8 @@ def _with(work: Callable[[KeyStore, AsyncSession], Awaitable[T]]) -> T:
         await database.open()
         try:
             store = make_key_store(settings, database, SystemClock())
-            return await database.run(lambda session: work(store, session))
+            audit = AuditLog(database, Subjects(database))
+            return await in_audit(database, audit, lambda: database.run(lambda session: work(store, session)))
         finally:
             await database.close()
 

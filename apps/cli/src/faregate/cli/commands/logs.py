@@ -7,6 +7,7 @@ from uuid import UUID
 
 from cyclopts import App, Parameter
 
+from faregate.cli.auditing import audited
 from faregate.cli.library import actor, with_library
 from faregate.cli.options import Actor, Limit, Output, moment_of
 from faregate.cli.output import console, errors, print_json, print_table
@@ -22,6 +23,7 @@ logs.command(retention)
 
 
 @logs.command
+@audited("feature-usage-logs.list_logs", apart=True)
 def search(
     *,
     user: Annotated[str | None, Parameter(help="Of this user.")] = None,
@@ -71,12 +73,14 @@ def search(
 
 
 @logs.command
+@audited("feature-usage-logs.get_log", target=("log_id",), apart=True)
 def show(log_id: UUID) -> None:
     """Print one log with its redacted bodies, as JSON."""
     print_json(_record(with_library(lambda lib: lib.feature_log.container.service().get(log_id))))
 
 
 @logs.command
+@audited("feature-usage-logs.delete_many", target=("ids", "permanent"))
 def delete(
     ids: Annotated[list[UUID], Parameter(help="Which logs.")],
     *,
@@ -87,9 +91,9 @@ def delete(
     who = actor(by)
     gone = with_library(
         lambda lib: (
-            lib.feature_log.container.service().delete(ids, actor=who)
+            lib.feature_log.container.service().delete(ids, actor=who, noted=True)
             if permanent
-            else lib.feature_log.container.service().hide(ids, actor=who)
+            else lib.feature_log.container.service().hide(ids, actor=who, noted=True)
         )
     )
     console.print(f"{len(gone)} of {len(ids)} logs {'removed' if permanent else 'hidden'}")
@@ -107,6 +111,7 @@ def show_retention(*, output: Output = "table") -> None:
 
 
 @retention.command(name="set")
+@audited("feature-usage-logs.set_retention", target=("feature", "days"))
 def set_retention(feature: str, days: int) -> None:
     """Keep the logs of one feature for so many days; 0 goes back to the setting."""
     with_library(lambda lib: lib.feature_log.container.retention().set_days(feature, days or None))
@@ -114,6 +119,7 @@ def set_retention(feature: str, days: int) -> None:
 
 
 @logs.command
+@audited("feature-usage-logs.archive", target=("month",), apart=True)
 def archive(month: Annotated[str, Parameter(help="As 2026-01.")]) -> None:
     """Archive one month, read the archive back, and drop the month."""
     parsed = Month.parse(month)
@@ -121,6 +127,7 @@ def archive(month: Annotated[str, Parameter(help="As 2026-01.")]) -> None:
 
 
 @logs.command
+@audited("feature-usage-logs.restore", target=("month",), apart=True)
 def restore(month: Annotated[str, Parameter(help="As 2026-01.")]) -> None:
     """Bring an archived month back; it stays for 30 days."""
     parsed = Month.parse(month)
@@ -128,6 +135,7 @@ def restore(month: Annotated[str, Parameter(help="As 2026-01.")]) -> None:
 
 
 @logs.command(name="rotate-keys")
+@audited("feature-usage-logs.rotate_keys", apart=True)
 def rotate_keys() -> None:
     """Seal all logs under the first key of FAREGATE_LOG_KEYS; may run beside everything else, and be repeated."""
 

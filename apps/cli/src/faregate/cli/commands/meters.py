@@ -1,18 +1,25 @@
 """`faregate usage meters`: what is metered, how it is read, and what a unit costs."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from faregate.cli.auditing import audited
 from faregate.cli.library import with_library
 from faregate.cli.options import decimal_of
 from faregate.cli.output import console
 from faregate.cli.questions import Shape, tell
 from faregate.usage.meters import Aggregation, Meter
+from faregate.worker.container import WorkerContainer
 
 __all__ = ["meters"]
 
 meters = App(name="meters", help="Declare meters, and list them.")
+
+
+async def _meter(lib: WorkerContainer, asked: Mapping[str, Any]) -> object:
+    return await lib.usage.container.meters().get(asked["name"])
 
 
 @meters.command(name="list")
@@ -27,6 +34,7 @@ def list_meters(*, output: Shape = "table") -> None:
 
 
 @meters.command
+@audited("meters.put_meter", target=("name",), look=_meter)
 def declare(
     name: str,
     unit: Annotated[str, Parameter(help="What one of it is, such as seat or GB.")],

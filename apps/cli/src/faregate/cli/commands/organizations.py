@@ -1,20 +1,31 @@
 """`faregate organizations`: how organisations pay, and who belongs to them."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from faregate.cli.auditing import audited
 from faregate.cli.library import with_library
 from faregate.cli.options import Limit, Output, micros_of
 from faregate.cli.output import print_json, print_table
 from faregate.credit.limits import Period
 from faregate.usage.organizations import Organization
 from faregate.usage.values import ChargingPolicy
+from faregate.worker.container import WorkerContainer
 
 __all__ = ["organizations"]
 
 organizations = App(name="organizations", help="Decide how organisations pay, and who belongs to them.")
+
+
+async def _organization(lib: WorkerContainer, asked: Mapping[str, Any]) -> object:
+    return await lib.usage.container.organizations().get(asked["organization_id"])
+
+
+async def _limits(lib: WorkerContainer, asked: Mapping[str, Any]) -> object:
+    return await lib.credit.container.bookkeeping().member_limits(asked["organization_id"])
 
 
 @organizations.command(name="list")
@@ -25,12 +36,14 @@ def list_organizations(*, limit: Limit = 100, output: Output = "table") -> None:
 
 
 @organizations.command
+@audited("organizations.get_organization", owner="organization_id", apart=True)
 def show(organization_id: str, *, output: Output = "table") -> None:
     """Show an organisation with its members."""
     _print([with_library(lambda lib: lib.usage.container.organizations().get(organization_id))], output)
 
 
 @organizations.command(name="set")
+@audited("organizations.put_organization", owner="organization_id", look=_organization)
 def set_organization(
     organization_id: str,
     *,
@@ -49,6 +62,7 @@ def set_organization(
 
 
 @organizations.command
+@audited("organizations.put_member_limits", owner="organization_id", when="period", look=_limits)
 def limit(
     organization_id: str,
     period: Annotated[Period | None, Parameter(help="Left out: show the limits.")] = None,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from faregate.cli.auditing import audited, note
 from faregate.cli.definition_files import changes_between, entries_in, show_changes
 from faregate.cli.library import actor as actor_of
 from faregate.cli.library import with_library
@@ -31,6 +32,7 @@ def list_plans(*, output: Output = "table") -> None:
 
 
 @plans.command
+@audited("plans.apply", when="yes")
 def apply(
     file: Path,
     *,
@@ -51,6 +53,7 @@ def apply(
         ]
         show_changes([change for changes in differing for change in changes], output=output)
         if yes:
+            note(before=[known[key] for key in sorted(entries) if key in known], after=wanted, keys=sorted(entries))
             await catalog.save_all([], wanted, actor=actor_of(actor))
 
     with_library(work)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from faregate.cli.auditing import audited
 from faregate.cli.library import actor as actor_of
 from faregate.cli.library import with_library
 from faregate.cli.options import Actor, Output, decimal_of, moment_of
@@ -56,6 +57,7 @@ def show(
 
 
 @prices.command(name="set")
+@audited("prices.put_price", target=("model",))
 def set_price(
     model: str,
     *price: str,
@@ -82,6 +84,7 @@ def set_price(
 
 
 @prices.command
+@audited("prices.withdraw", target=("number",))
 def withdraw(number: int, *, actor: Actor = None) -> None:
     """Take an override back; lines that it has priced keep their price."""
     with_library(lambda lib: lib.usage.container.price_service().withdraw(number, actor=actor_of(actor)))
@@ -131,6 +134,7 @@ def check(*, output: Output = "table") -> int:
 
 
 @prices.command
+@audited("prices.reprice", target=("model", "usage_key"), apart=True)
 def reprice(
     *,
     model: str | None = None,

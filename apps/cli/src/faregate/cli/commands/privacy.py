@@ -6,14 +6,14 @@ from typing import Annotated, TypeVar
 
 from cyclopts import App, Parameter
 
-from faregate.cli.library import actor
+from faregate.cli.auditing import audited, in_audit, note
 from faregate.cli.options import Actor
 from faregate.cli.output import console, print_table
 from faregate.core import aio, exact_json
 from faregate.core.container import engines
 from faregate.core.errors import ConfigurationError
 from faregate.core.settings import load_settings
-from faregate.feature_log.privacy import PrivacyService
+from faregate.feature_log.privacy import Erased, PrivacyService
 from faregate.gateway.container import GatewayContainer
 
 __all__ = ["privacy"]
@@ -24,6 +24,7 @@ privacy = App(name="privacy", help="Show everything that is held on a user; eras
 
 
 @privacy.command
+@audited("privacy.export", owner="user", apart=True)
 def export(user: str, file: Annotated[Path, Parameter(help="Where to write; one JSON object a line.")]) -> None:
     """Write everything that is held on a user, one record a line with its kind."""
 
@@ -39,17 +40,23 @@ def export(user: str, file: Annotated[Path, Parameter(help="Where to write; one 
 
 
 @privacy.command
+@audited("privacy.erase", when="yes")
 def erase(
     user: str,
     *,
     yes: Annotated[bool, Parameter(help="Do it; there is no way back.", negative="")] = False,
-    by: Actor = None,
+    by: Actor = None,  # noqa: ARG001  the audit entry tells it
 ) -> None:
     """Erase what names a user: row, bodies of logs, archives, metadata, messages. Sums and counts stay."""
     if not yes:
         raise ConfigurationError("erasing cannot be undone; export first, then repeat with --yes")
-    who = actor(by)
-    erased = _with_privacy(lambda service: service.erase(user, actor=who)).rows
+
+    async def work(service: PrivacyService) -> Erased:
+        erased = await service.erase(user)
+        note(after=None, **erased.target)  # no hash: it would prove who it was
+        return erased
+
+    erased = _with_privacy(work).rows
     print_table("Erased", ["kind", "rows"], [(kind, rows) for kind, rows in erased.items() if rows])
 
 
@@ -58,6 +65,6 @@ def _with_privacy(work: Callable[[PrivacyService], Awaitable[T]]) -> T:
         container = GatewayContainer(settings=load_settings())
         core = container.core.container
         async with engines(core.database(), core.transport()):
-            return await work(container.privacy())
+            return await in_audit(core.database(), core.audit(), lambda: work(container.privacy()))
 
     return aio.run(run())

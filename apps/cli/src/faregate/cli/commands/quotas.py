@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from faregate.analytics.quotas.levels import Level
 from faregate.analytics.quotas.periods import Period
 from faregate.analytics.quotas.values import Alert, AlertFilter, QuotaSpec, QuotaStatus
+from faregate.cli.auditing import audited, note
 from faregate.cli.library import with_library
 from faregate.cli.options import decimal_of, moment_of
 from faregate.cli.output import console
@@ -27,6 +28,7 @@ _HUNDRED = Decimal(100)
 
 
 @quotas.command(name="set")
+@audited("quotas.put_quota", owner="owner", target=("meter", "period"))
 def set_quota(
     owner: _Owner,
     meter: Annotated[str, Parameter(help="A meter such as api, or requests, tokens, credits, cost_usd.")],
@@ -63,9 +65,16 @@ def status(owner: _Owner | None = None, *, output: Shape = "table") -> None:
 
 
 @quotas.command
+@audited("quotas.delete_quota", target=("quota_id",))
 def remove(quota_id: UUID) -> None:
     """Forget a quota and its alerts."""
-    with_library(lambda lib: lib.quotas.container.service().remove(quota_id))
+
+    async def work(lib: WorkerContainer) -> None:
+        service = lib.quotas.container.service()
+        note(before=await service.get(quota_id), after=None)
+        await service.remove(quota_id)
+
+    with_library(work)
     console.print(f"{quota_id} is gone")
 
 

@@ -15,6 +15,7 @@ from faregate.analytics.calendar import Unit
 from faregate.analytics.exports.formats import Format
 from faregate.analytics.exports.service import Export
 from faregate.analytics.patterns import amount_of, counted_as
+from faregate.cli.auditing import audited
 from faregate.cli.commands.meters import meters
 from faregate.cli.library import with_library
 from faregate.cli.output import console, errors, print_json, print_table
@@ -116,6 +117,7 @@ def totals(*, about: About = _ABOUT, output: Shape = "table") -> None:
 
 
 @usage.command
+@audited("analytics.export", target=("kind",), apart=True)
 def export(
     kind: Format = Format.CSV,
     path: Annotated[
@@ -140,6 +142,7 @@ def export(
 
 
 @usage.command
+@audited("usage-events.archive", target=("keep_days",), apart=True)
 def archive(
     keep_days: Annotated[
         int | None, Parameter(help="Archive months older than this; else FAREGATE_USAGE_RETENTION_DAYS.")
@@ -155,6 +158,7 @@ def archive(
 
 
 @usage.command
+@audited("usage-events.restore", target=("month",), apart=True)
 def restore(
     month: Annotated[str, Parameter(help="Such as 2026-01.")],
     *,

@@ -1,11 +1,13 @@
 """`faregate wallets`: who has how much."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from faregate.cli.auditing import audited
 from faregate.cli.library import with_library
 from faregate.cli.options import Limit, Output, micros_of, moment_of
 from faregate.cli.output import console, print_json, print_table
@@ -14,6 +16,7 @@ from faregate.core.errors import InvalidError
 from faregate.credit.limits import Period
 from faregate.credit.values import Wallet
 from faregate.usage.wallets import WalletChange
+from faregate.worker.container import WorkerContainer
 
 __all__ = ["wallets"]
 
@@ -22,7 +25,16 @@ wallets = App(name="wallets", help="Look at wallets and change them.")
 _NONE = "none"
 
 
+async def _wallet(lib: WorkerContainer, asked: Mapping[str, Any]) -> object:
+    return await lib.usage.container.wallets().get(asked["owner"])
+
+
+async def _limits(lib: WorkerContainer, asked: Mapping[str, Any]) -> object:
+    return await lib.credit.container.bookkeeping().user_limits(asked["owner"])
+
+
 @wallets.command(name="list")
+@audited("wallets.list_wallets", apart=True)
 def list_wallets(
     *,
     prefix: Annotated[str | None, Parameter(help="Only owners whose id begins so; org: for organisations.")] = None,
@@ -41,6 +53,7 @@ def list_wallets(
 
 
 @wallets.command
+@audited("wallets.get_wallet", owner="owner", apart=True)
 def show(
     owner: str,
     *,
@@ -62,6 +75,7 @@ def show(
 
 
 @wallets.command(name="set")
+@audited("wallets.put_wallet", owner="owner", look=_wallet)
 def change(
     owner: str,
     *,
@@ -88,6 +102,7 @@ def change(
 
 
 @wallets.command
+@audited("wallets.put_limits", owner="owner", when="period", look=_limits)
 def limit(
     owner: str,
     period: Annotated[Period | None, Parameter(help="Left out: show the limits.")] = None,

@@ -1,0 +1,165 @@
+"""What commands leave in the audit log: each change, each look at people, who typed it where, and nothing else."""
+
+import getpass
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cyclopts import App
+
+from faregate.cli.main import command_line
+from faregate.core import exact_json
+from support.processes import Finished, run_command
+
+UNNOTED = {
+    **dict.fromkeys(("up", "gateway", "worker"), "servers note what they are asked for"),
+    **dict.fromkeys(("demo", "replay", "tour", "bench", "chaos"), "they measure and show, on data of their own"),
+    "migrate": "the version table says it",
+    "doctor": "it looks at the machine",
+    "audit": "it would note itself",
+    "verify": "it reads sums and prints none of them",
+    "digest": "one hash of everything",
+    "features list": "what is sold",
+    "features show": "what is sold",
+    "plans list": "what is sold",
+    "prices show": "what models cost",
+    "prices quote": "what models cost",
+    "prices check": "usage keys and models, about nobody",
+    "keys list": "credentials without their secrets",
+    "organizations list": "ids and policies",
+    "logs retention show": "days by feature",
+    "logs new-key": "a random number that is kept nowhere",
+    "usage record": "events keep their own fate",
+    "usage rollup": "sums that follow from the events",
+    **dict.fromkeys(("usage stats", "usage trends", "usage peaks", "usage totals"), "sums over all users"),
+    "usage meters list": "what is metered",
+    "quotas status": "limits and sums",
+    "alerts list": "limits and sums",
+    "alerts check": "it fires what the worker would have fired",
+}
+
+
+def commands(app: App, path: str = "") -> Iterator[tuple[str, Any]]:
+    for name in app:
+        if name.startswith("-"):
+            continue
+        found = app[name]
+        whole = f"{path} {name}".strip()
+        nested = list(commands(found, whole))
+        yield from nested
+        if not nested:
+            yield whole, found.default_command
+
+
+def test_every_command_is_noted_or_has_a_reason_why_not() -> None:
+    found = dict(commands(command_line()))
+    unnoted = {name for name, function in found.items() if not hasattr(function, "__audited__")}
+    reasons = {name for name in unnoted if name in UNNOTED or name.split()[0] in UNNOTED}
+
+    assert unnoted - reasons == set()
+    assert {name for name in UNNOTED if name in found} <= unnoted
+    assert len(found) - len(unnoted) > 35
+
+
+def test_an_entry_of_a_command_names_parameters_that_the_command_has() -> None:
+    import inspect
+
+    for name, function in commands(command_line()):
+        declared = getattr(function, "__audited__", None)
+        if declared is not None:
+            named = {declared.owner, declared.when, *declared.target} - {None}
+            assert named <= set(inspect.signature(function).parameters), name
+
+
+class Desk:
+    """Types commands on one database."""
+
+    def __init__(self, url: str, directory: Path) -> None:
+        self._url = url
+        self._directory = directory
+
+    async def type(self, *arguments: str) -> Finished:
+        done = await run_command(*arguments, FAREGATE_DATABASE_URL=self._url, FAREGATE_DATA_DIR=str(self._directory))
+        assert done.code == 0, done.err
+        return done
+
+    async def entries(self, *arguments: str) -> list[Any]:
+        return list(exact_json.loads((await self.type("audit", "-o", "json", *arguments)).out))
+
+
+@pytest.fixture
+def desk(database_url: str, tmp_path: Path) -> Desk:
+    return Desk(database_url, tmp_path)
+
+
+async def test_an_entry_tells_who_typed_what_about_whom_where_and_on_whose_word(desk: Desk) -> None:
+    await desk.type("grants", "add", "ada", "5")
+    await desk.type("adjust", "ada", "5", "--reason", "hello", "--actor", "eve")
+    entry, _ = await desk.entries()
+
+    assert (entry["actor"], entry["action"], entry["owner_id"]) == (f"cli:{getpass.getuser()}", "wallets.adjust", "ada")
+    assert entry["target"] == {"host": socket.gethostname(), "on_word_of": "eve"}
+    assert (entry["address"], entry["request_id"][:4], len(entry["after_hash"])) == ("127.0.0.1", "cli:", 64)
+
+
+async def test_the_hashes_of_commands_tell_whether_something_changed(desk: Desk) -> None:
+    for limit in ("1", "1", "2"):
+        await desk.type("wallets", "set", "ada", "--credit-limit", limit)
+    changed, repeated, made = await desk.entries("--action", "wallets.put_wallet")
+
+    assert made["before_hash"] is None
+    assert made["after_hash"] == repeated["before_hash"] == repeated["after_hash"] == changed["before_hash"]
+    assert changed["after_hash"] != changed["before_hash"]
+
+
+async def test_looks_at_people_are_noted_and_looks_at_definitions_are_not(desk: Desk) -> None:
+    await desk.type("grants", "add", "ada", "5")
+    for looked in (["wallets", "show", "ada"], ["privacy", "export", "ada", str(desk._directory / "ada.ndjson")]):
+        await desk.type(*looked)
+    for unnoted in (["features", "list"], ["wallets", "limit", "ada"], ["digest"]):
+        await desk.type(*unnoted)
+
+    found = [(entry["action"], entry["owner_id"]) for entry in await desk.entries()]
+    assert found == [("privacy.export", "ada"), ("wallets.get_wallet", "ada"), ("wallets.add_grant", "ada")]
+
+
+async def test_keys_files_and_dead_letters_are_noted_by_their_ids(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "features.toml").write_text('[[features]]\nkey = "chat"\nstrategy = "free"\n')
+    made = await desk.type("keys", "create", "shop", "--scope", "credits:process", "-o", "json")
+    key = exact_json.loads(made.out)
+    await desk.type("keys", "revoke", key["key_id"])
+    await desk.type("features", "apply", str(tmp_path / "features.toml"))
+    await desk.type("features", "apply", str(tmp_path / "features.toml"), "--yes")
+    await desk.type("dlq", "drop", "--all")
+    entries = await desk.entries()
+    found = {entry["action"]: entry["target"] for entry in entries}
+
+    assert [entry["action"] for entry in entries] == [
+        "dead-letters.drop",
+        "features.apply",
+        "keys.revoke_key",
+        "keys.create_key",
+    ]
+    assert found["keys.create_key"]["new_key_id"] == found["keys.revoke_key"]["key_id"] == key["key_id"]
+    assert found["features.apply"]["keys"] == ["chat"]
+    assert key["key"] not in str(entries)
+
+
+async def test_an_erasure_is_noted_without_whom_it_erased(desk: Desk) -> None:
+    await desk.type("grants", "add", "ada", "5")
+    await desk.type("privacy", "erase", "ada", "--yes", "--by", "dpo")
+    (entry,) = await desk.entries("--action", "privacy.*")
+
+    assert (entry["owner_id"], entry["after_hash"], entry["target"]["on_word_of"]) == (None, None, "dpo")
+    assert "ada" not in str(entry)
+
+
+async def test_a_command_that_fails_leaves_neither_deed_nor_entry(desk: Desk, database_url: str) -> None:
+    refused = await run_command(
+        "adjust", "ada", "-5", "--reason", "more than there is", FAREGATE_DATABASE_URL=database_url
+    )
+
+    assert refused.code == 1
+    assert await desk.entries() == []
