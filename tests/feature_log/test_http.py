@@ -107,13 +107,15 @@ async def test_a_resend_is_stored_once(gateway: Gateway) -> None:
     """By id, by content, by Idempotency-Key; also within one array and at the same moment."""
     by_id = [await gateway.post(PATH, body(id="one", payload={"n": n})) for n in range(2)]
     by_content = await asyncio.gather(*(gateway.post(PATH, body(payload={"n": 1})) for _ in range(8)))
-    by_key = [await gateway.post(PATH, body(duration_ms=n), idempotency_key="k1") for n in range(2)]
+    by_key = [await gateway.post(PATH, body(duration_ms=7), idempotency_key="k1") for _ in range(2)]
+    other = await gateway.post(PATH, body(duration_ms=8), idempotency_key="k1")
     array = await gateway.post(PATH, [body(id="two"), body(id="two"), body(id="one")])
     listed = await gateway.get(PATH)
 
     assert len({answer.data["id"] for answer in by_id}) == 1
     assert len({answer.data["id"] for answer in by_content}) == 1
-    assert [answer.data["duplicate"] for answer in by_key] == [False, True]
+    assert by_key[0].data == by_key[1].data
+    assert (other.status, other.error["code"]) == (409, "key_conflict")
     assert (array.data["accepted"], array.data["duplicates"]) == (3, 2)
     assert len(listed.data) == 4
 

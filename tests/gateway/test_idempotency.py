@@ -2,12 +2,15 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from faregate.core.idempotency import IdempotencyStore
-from support.apps import Gateway
+from faregate.gateway.auth import Scope
+from faregate.gateway.operation import operations_of
+from support.apps import Answer, Gateway
 
 BODY = {"credits": 7, "source": "purchase"}
 
@@ -116,3 +119,150 @@ async def test_a_debit_under_a_key_is_one_of_its_caller_whatever_the_key_looks_l
 
     assert [answer.status for answer in (*mine, other)] == [201, 201, 201], other.body
     assert [(await gateway.get(f"/api/wallets/{who}")).data["balance"] for who in ("ada", "bela")] == [15, 15]
+
+
+class Caller:
+    """One of two with a key that may do everything."""
+
+    def __init__(self, gateway: Gateway, key: str) -> None:
+        self._gateway = gateway
+        self._key = key
+
+    async def post(self, path: str, body: Any) -> Answer:
+        headers = {"x-server-api-key": self._key, "idempotency-key": "order-1"}
+        return await self._gateway.call("POST", path, body, headers=headers)
+
+
+Made = tuple[str, Any, Any]
+"""A path, what is sent there, and something else that could be."""
+
+
+async def use_of(gateway: Gateway) -> str:
+    """Return the id of a transaction that charged 5 credits."""
+    debit = {"credits": 5, "service": "support"}
+    assert (await gateway.post("/api/wallets/ada/debits", debit)).status == 201
+    return str((await gateway.get("/api/wallets/ada/transactions?limit=1")).data[0]["id"])
+
+
+async def bought(gateway: Gateway) -> str:
+    """Return the id of a transaction that bought credits."""
+    await gateway.grant("ada", 5)
+    return str((await gateway.get("/api/wallets/ada/transactions?limit=1")).data[0]["id"])
+
+
+async def key_of(gateway: Gateway) -> str:
+    return str((await gateway.post("/api/keys", {"name": "job", "scopes": ["usage:read"]})).data["key_id"])
+
+
+async def hook_of(gateway: Gateway) -> str:
+    made = await gateway.post("/api/webhooks", {"url": "https://93.184.216.34/h", "events": ["credits.low"]})
+    return str(made.data["id"])
+
+
+LOG = {"user_id": "ada", "feature_endpoint_value": "chat", "method": "POST", "code": 200, "status": "success"}
+EVENT = {"user_id": "ada", "service": "chat", "quantity": 1, "meter": "api", "kind": "meter"}
+USE = {"user_id": "ada", "feature_endpoint_value": "chat"}
+LINES = [{"ai_model": "gpt-4o", "input_tokens": 10}]
+MORE_LINES = [{"ai_model": "gpt-4o", "input_tokens": 11}]
+
+FIXED: dict[str, Made] = {
+    "wallets.add_grant": ("/api/wallets/ada/grants", BODY, {**BODY, "credits": 8}),
+    "wallets.adjust": ("/api/wallets/ada/adjustments", {"credits": 1, "reason": "a"}, {"credits": 2, "reason": "a"}),
+    "wallets.debit": ("/api/wallets/ada/debits", {"credits": 1, "service": "s"}, {"credits": 2, "service": "s"}),
+    "usage.record": ("/api/usage", {"user_id": "ada", "feature_key": "chat"}, {"user_id": "bo", "feature_key": "chat"}),
+    "keys.create_key": (
+        "/api/keys",
+        {"name": "a", "scopes": ["usage:read"]},
+        {"name": "b", "scopes": ["usage:read"]},
+    ),
+    "webhooks.create_webhook": (
+        "/api/webhooks",
+        {"url": "https://93.184.216.34/a", "events": ["credits.low"]},
+        {"url": "https://93.184.216.34/b", "events": ["credits.low"]},
+    ),
+    "feature-usage-logs.record": ("/api/feature-usage-logs", LOG, {**LOG, "code": 201}),
+    "usage-events.record_events": ("/api/usage-events", EVENT, {**EVENT, "quantity": 2}),
+}
+ABOUT: dict[str, tuple[Callable[[Gateway], Awaitable[str]], Made]] = {
+    "transactions.refund": (
+        use_of,
+        ("/api/transactions/{id}/refund", {"credits": 1, "reason": "a"}, {"credits": 2, "reason": "a"}),
+    ),
+    "transactions.charge_back": (bought, ("/api/transactions/{id}/chargeback", {"reason": "a"}, {"reason": "b"})),
+    "keys.rotate_key": (key_of, ("/api/keys/{id}/rotate", {"overlap_seconds": 60}, {"overlap_seconds": 61})),
+    "webhooks.rotate_secret": (hook_of, ("/api/webhooks/{id}/rotate", {"overlap_seconds": 6}, {"overlap_seconds": 7})),
+}
+BY_USAGE_KEY: dict[str, Made] = {
+    "credits-process.start": (
+        "/api/credits-process/start",
+        {**USE, "estimated_credits": 1},
+        {**USE, "estimated_credits": 2},
+    ),
+    "credits-process.end": ("/api/credits-process/end", {**USE, **LINES[0]}, {**USE, **MORE_LINES[0]}),
+    "credits-process.end_multimodel": (
+        "/api/credits-process/end-multimodel",
+        {**USE, "usages": LINES},
+        {**USE, "usages": MORE_LINES},
+    ),
+}
+"""Without a usage key the `Idempotency-Key` makes one: what is remembered is the use itself."""
+
+MAKES_NOTHING = {
+    "credits-process.extend",
+    "credits-process.void",
+    "usage-events.correct",
+    "prices.quote",
+    "wallets.void_grant",
+    "dead-letters.replay",
+    "dead-letters.drop",
+    "privacy.erase",
+    "webhooks.replay",
+}
+"""They act on something that is named; once it is done, it is done."""
+
+
+@pytest.fixture
+async def callers(gateway: Gateway) -> tuple[Caller, Caller]:
+    await gateway.feature("chat", strategy="fixed", parameters={"credits": 1})
+    await gateway.grant("ada", 100)
+    await gateway.grant("bo", 100)
+    scopes = [scope.value for scope in Scope]
+    made = await gateway.post("/api/keys", {"name": "other", "scopes": scopes})
+    return Caller(gateway, gateway.key), Caller(gateway, made.data["key"])
+
+
+async def test_the_table_below_holds_every_call_that_makes_something(gateway: Gateway) -> None:
+    declared = [found for controller in gateway.container.controllers() for found, _ in operations_of(controller)]
+    posts = {found.id for found in declared if found.method == "POST"}
+
+    assert posts == FIXED.keys() | ABOUT.keys() | BY_USAGE_KEY.keys() | MAKES_NOTHING
+    assert {found.id for found in declared if found.idempotent} == FIXED.keys() | ABOUT.keys()
+
+
+@pytest.mark.parametrize("name", [*FIXED, *ABOUT, *BY_USAGE_KEY])
+async def test_a_key_is_one_request_of_its_caller(gateway: Gateway, callers: tuple[Caller, Caller], name: str) -> None:
+    """The same body: the same answer. Another body: a conflict. Another caller: as if there were no such key."""
+    mine, theirs = callers
+    if name in ABOUT:
+        make, (path, body, other) = ABOUT[name]
+        path, their_path = path.format(id=await make(gateway)), path.format(id=await make(gateway))
+    else:
+        path, body, other = (FIXED | BY_USAGE_KEY)[name]
+        their_path = path
+    first, again, changed = [await mine.post(path, sent) for sent in (body, body, other)]
+    independent = await theirs.post(their_path, other)
+    hidden = {"key": None, "secret": None}
+
+    assert first.status in {200, 201, 202}, first.body
+    assert (again.status, changed.status, independent.status) == (first.status, 409, first.status), independent.body
+    if name in BY_USAGE_KEY:
+        assert again.data["usage_key"] == first.data["usage_key"] != independent.data["usage_key"]
+        return
+    shown = first.data | {k: v for k, v in hidden.items() if k in first.data} if isinstance(first.data, dict) else None
+    assert again.data == (shown or first.data)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert changed.error["param"] == "Idempotency-Key"
+    assert "idempotency-replayed" not in independent.headers
+    assert independent.data != first.data or name == "usage-events.record_events"
+    if name == "usage-events.record_events":
+        assert independent.data["accepted"] == 1

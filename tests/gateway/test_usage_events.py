@@ -60,6 +60,8 @@ _NAMELESS = {"user_id": "anna", "service": "chat"}
 async def test_events_without_an_id_count_once_under_one_idempotency_key(
     gateway: Gateway, body: Any, kind: str, number: int
 ) -> None:
+    """The answer is kept; for lines of JSON it is not, and a resend says that they were there."""
+
     async def sent(key: str) -> dict[str, Any]:
         headers = {"content-type": kind, "idempotency-key": key}
         data: dict[str, Any] = (await gateway.call("POST", "/api/usage-events", body, headers=headers)).data
@@ -68,7 +70,7 @@ async def test_events_without_an_id_count_once_under_one_idempotency_key(
     first, again, other = await sent("one"), await sent("one"), await sent("two")
 
     assert (first["accepted"], first["duplicates"]) == (number, 0)
-    assert (again["accepted"], again["duplicates"]) == (0, number)
+    assert (again["accepted"], again["duplicates"]) == ((0, number) if kind.endswith("ndjson") else (number, 0))
     assert other["accepted"] == number
     assert (await gateway.get("/api/analytics/metrics")).data["totalRequests"] == 2 * number
 

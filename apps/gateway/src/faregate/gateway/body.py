@@ -14,22 +14,30 @@ from faregate.core.errors import FaregateError, InvalidError
 from faregate.gateway.errors import RequestTimeoutError, TooLargeError, UnsupportedMediaTypeError
 from faregate.gateway.operation import BODY_LIMIT_BYTES, JSON, Operation
 
-__all__ = ["BODY_LIMIT_BYTES", "RawBody", "invalid", "read_body", "validate"]
+__all__ = ["BODY_LIMIT_BYTES", "NDJSON", "RawBody", "invalid", "read_body", "validate"]
 
 ITEMS_LIMIT = 1000
+NDJSON = "application/x-ndjson"
+_UNREAD = object()
 _CHUNK_SECONDS = 15.0
 _BODY_SECONDS = 60.0
 
 M = TypeVar("M", bound=BaseModel)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RawBody:
     """A body as it comes, for calls that read streams or several kinds: its media type, and its bytes, bounded."""
 
     request: Request
     media_type: str
     limit_bytes: int
+    _content: Any = _UNREAD
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it is lines without end, which nobody can look at before they are worked on."""
+        return self.media_type == NDJSON
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Read on; stops with `TooLargeError` at the limit, whatever Content-Length said."""
@@ -57,8 +65,11 @@ class RawBody:
             raise RequestTimeoutError(_BODY_SECONDS) from None
 
     async def json(self) -> Any:
-        """Return all of it as exact JSON."""
-        return exact_json.loads(await self.bytes())
+        """Return all of it as exact JSON; read once, however often it is asked for."""
+        if self._content is _UNREAD:
+            self.limit_bytes = min(self.limit_bytes, BODY_LIMIT_BYTES)
+            self._content = exact_json.loads(await self.bytes())
+        return self._content
 
 
 async def read_body(operation: Operation, request: Request) -> Any:

@@ -16,6 +16,7 @@ from faregate.core.errors import EngineUnavailableError, InvalidError
 from faregate.core.free_fields import is_credential
 from faregate.core.idempotency import IdempotencyStore, StoredAnswer
 from faregate.gateway.auditing import Auditor
+from faregate.gateway.body import RawBody
 from faregate.gateway.envelope import json_bytes_response
 from faregate.gateway.operation import Call, Operation
 
@@ -47,11 +48,13 @@ class UnitOfWork:
         Raises:
             KeyConflictError: the key came with another request before.
         """
-        if not operation.idempotent or call.idempotency_key is None:
+        body = arguments.get("body")
+        streamed = isinstance(body, RawBody) and body.is_stream
+        if not operation.idempotent or call.idempotency_key is None or streamed:
             return await self._once(call, answer, auditor, None)
         key = _checked(call.idempotency_key)
         credential = sha256(call.principal.id.encode()).hexdigest()[:32]
-        request_hash = _request_hash(operation, call, arguments)
+        request_hash = await _request_hash(operation, call, body)
         for _ in range(_ATTEMPTS):
             stored = await self._store.find(credential, key, request_hash)
             if stored is not None:
@@ -104,11 +107,18 @@ def _checked(key: str) -> str:
     return key
 
 
-def _request_hash(operation: Operation, call: Call, arguments: Mapping[str, Any]) -> bytes:
+async def _request_hash(operation: Operation, call: Call, body: Any) -> bytes:
     """Hash what is asked for: the call, its path and its body, whatever the order of the body's fields."""
-    body = arguments.get("body")
-    asked = [operation.method, call.request.url.path, str(call.request.url.query), _plain(body)]
+    plain = _ordered(await body.json()) if isinstance(body, RawBody) else _plain(body)
+    asked = [operation.method, call.request.url.path, str(call.request.url.query), plain]
     return sha256(exact_json.dumps(asked)).digest()
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
+        return {name: _ordered(fields[name]) for name in sorted(fields)}
+    return [_ordered(item) for item in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> Any:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.database import Database
 from faregate.core.errors import InvalidError
+from faregate.core.joining import apart
 
 __all__ = ["Month", "Partitions", "months_between"]
 
@@ -95,7 +96,8 @@ class Partitions:
         """
         missing = sorted(set(months) - self._known)
         for month in missing:
-            await self._database.run(partial(self._make, month=month))
+            with apart():  # what is remembered must not be rolled back
+                await self._database.run(partial(self._make, month=month))
             self._known.add(month)
 
     async def attached(self, session: AsyncSession) -> Sequence[Month]:

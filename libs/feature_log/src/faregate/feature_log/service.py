@@ -13,6 +13,7 @@ from faregate.core.clock import IClock
 from faregate.core.collecting import collection_paused
 from faregate.core.database import Database
 from faregate.core.errors import FaregateError
+from faregate.core.joining import apart
 from faregate.core.partitions import Month, Partitions
 from faregate.core.subjects import Subjects
 from faregate.feature_log.errors import UnknownLogError
@@ -153,7 +154,9 @@ class FeatureLogService:
     async def _learn(self, routes: set[Route]) -> None:
         missing = self._routes.missing(routes)
         if missing:
-            self._routes.remember(await self._database.run(lambda session: self._routes.ensure(session, missing)))
+            with apart():  # what is remembered must not be rolled back
+                known = await self._database.run(lambda session: self._routes.ensure(session, missing))
+            self._routes.remember(known)
 
     async def _write(self, session: AsyncSession, logs: Sequence[PreparedLog], now: datetime) -> Mapping[UUID, UUID]:
         owners = await self._repository.claim(session, logs, now)

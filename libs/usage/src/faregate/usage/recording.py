@@ -94,6 +94,8 @@ class UsageRecorder:
         """
         if session is not None:
             return await self._record(session, items, await self._parsed(items))
+        if len(items) <= BATCH_SIZE:
+            return await self._record_alone(items)
         return await self.record_stream(_chunks(items))
 
     async def record_stream(self, chunks: AsyncIterator[Sequence[EventLike]]) -> IngestReport:

@@ -56,7 +56,6 @@ class FeatureLogsController(Controller):
         answer=LoggedAnswer | LogsAnswer,
         status=201,
         consumes={JSON: FeatureLogBody | list[FeatureLogBody | Any]},
-        idempotent=False,
         links={
             "read": link("feature-usage-logs.get_log", path={"log_id": "id"}),
             "hide": link("feature-usage-logs.hide_log", path={"log_id": "id"}),
@@ -67,7 +66,7 @@ class FeatureLogsController(Controller):
         """Record one request to a feature, or an array of them.
 
         Secrets are taken out before anything is stored. Items of an array are refused one by one. A resend with the same
-        `id` (or `Idempotency-Key`), or within 24 hours the same content, is stored once. `Prefer: respond-async` puts
+        `id`, or within 24 hours the same content, is stored once. `Prefer: respond-async` puts
         the redacted body on the queue `feature_usage_queue` and answers 202.
         """
         content = await body.json()

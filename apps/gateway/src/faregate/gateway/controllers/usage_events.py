@@ -38,7 +38,6 @@ _CLOUD_EVENTS = Annotated[
 _FORMS = {CLOUD_EVENT: (dict, "an object"), CLOUD_EVENTS: (list, "an array")}
 _EVENT = {"source": "$request.body#/source", "id": "$request.body#/id"}
 _BODY_LIMIT_BYTES = 64 * 1024 * 1024
-_JSON_LIMIT_BYTES = 1024 * 1024
 
 
 class UsageEventsController(Controller):
@@ -61,6 +60,7 @@ class UsageEventsController(Controller):
             CLOUD_EVENTS: _CLOUD_EVENTS,
         },
         body_limit_bytes=_BODY_LIMIT_BYTES,
+        idempotent=True,
         links={
             "fate": link("usage-events.fate", query=_EVENT),
             "correct": link("usage-events.correct", body=_EVENT),
@@ -70,13 +70,13 @@ class UsageEventsController(Controller):
         """Record one event, an array, lines of JSON or CloudEvents.
 
         The same `(source, id)` never counts twice; a bad item never sinks its neighbours. Events without an id are
-        named by the `Idempotency-Key` and their place in the body: resent under the same key, they are duplicates.
+        named by the `Idempotency-Key` and their place in the body. No answer is kept for lines of JSON, which may be
+        many: resent under the same key, they are duplicates.
         """
-        if body.media_type == NDJSON:
+        if body.is_stream:
             lines = _named_chunks(events_in_lines(body.chunks()), call.derived_key)
             return ingest_answer(await self._recorder.record_stream(lines))
-        bounded = RawBody(body.request, body.media_type, _JSON_LIMIT_BYTES)
-        found = await bounded.json()
+        found = await body.json()
         if body.media_type in _FORMS and not isinstance(found, _FORMS[body.media_type][0]):
             raise InvalidError(f"{body.media_type} must be {_FORMS[body.media_type][1]}")
         items = events_of(found, cloud_events=body.media_type in _FORMS)
