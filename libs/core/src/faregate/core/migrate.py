@@ -2,8 +2,9 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -12,18 +13,58 @@ from faregate.core.database import Database
 from faregate.core.errors import ConfigurationError
 from faregate.core.schema import SCHEMA
 
-__all__ = ["current_revision", "head_revision", "run_alembic", "upgrade", "upgrade_on"]
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
+
+__all__ = [
+    "SchemaProblem",
+    "current_revision",
+    "head_revision",
+    "run_alembic",
+    "schema_problem",
+    "upgrade",
+    "upgrade_on",
+]
 
 _LOCK = 7_305_201_923_140_001
 """Two processes that start at the same time must not both migrate."""
+
+_MIGRATE = "run `faregate migrate`"
+_UPGRADE = "upgrade the package: `pip install --upgrade faregate`"
 
 
 async def upgrade(database: Database) -> tuple[str | None, str]:
     """Bring the schema to the newest revision; return the revisions before and after. Safe to repeat, also at once."""
     before = await current_revision(database)
-    if before != head_revision():
+    problem = schema_problem(before)
+    if problem is not None and problem.newer:
+        raise ConfigurationError(f"{problem.detail}; {problem.fix}")
+    if problem is not None:
         await run_alembic(database, "upgrade", "head")
     return before, head_revision()
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaProblem:
+    """Why this code cannot work with a database, and what to do; `newer`: it is the database that is ahead."""
+
+    detail: str
+    fix: str
+    newer: bool = False
+
+
+def schema_problem(revision: str | None) -> SchemaProblem | None:
+    """Return what is wrong with a database at `revision` (None: never migrated), or None if nothing is."""
+    if revision == head_revision():
+        return None
+    if revision is None:
+        return SchemaProblem(f"the database is not migrated yet; this code needs {head_revision()}", _MIGRATE)
+    if revision in _known_revisions():
+        return SchemaProblem(
+            f"the database is at {revision}, older than this code, which needs {head_revision()}", _MIGRATE
+        )
+    detail = f"the database is at {revision}, newer than this code, which knows {head_revision()} at most"
+    return SchemaProblem(detail, _UPGRADE, newer=True)
 
 
 async def current_revision(database: Database) -> str | None:
@@ -41,12 +82,20 @@ async def current_revision(database: Database) -> str | None:
 
 def head_revision() -> str:
     """Return the newest revision that this code knows."""
-    from alembic.script import ScriptDirectory
-
-    head = ScriptDirectory(str(Path(__file__).parent / "migrations")).get_current_head()
+    head = _history().get_current_head()
     if head is None:
         raise ConfigurationError("this installation of Faregate holds no migrations; reinstall it")
     return head
+
+
+def _known_revisions() -> set[str]:
+    return {script.revision for script in _history().walk_revisions()}
+
+
+def _history() -> "ScriptDirectory":
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory(str(Path(__file__).parent / "migrations"))
 
 
 async def run_alembic(database: Database, command: str, *arguments: Any, **options: Any) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from faregate.core.clock import IClock
 from faregate.core.database import Database
 from faregate.core.errors import FaregateError
-from faregate.core.migrate import current_revision, head_revision
+from faregate.core.migrate import current_revision, schema_problem
 
 __all__ = ["Checked", "check_all", "check_database", "check_migrations"]
 
@@ -38,8 +38,9 @@ async def check_database(database: Database) -> str:
 async def check_migrations(database: Database) -> str:
     """Tell the schema's revision, or raise that it is not the one that this code needs."""
     revision = await current_revision(database)
-    if revision != head_revision():
-        raise FaregateError(f"at revision {revision}, {head_revision()} is needed; run `faregate migrate`")
+    problem = schema_problem(revision)
+    if problem is not None:
+        raise FaregateError(f"{problem.detail}; {problem.fix}")
     return f"revision {revision}"
 
 

@@ -4,7 +4,9 @@ import shutil
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
+from asyncpg import PostgresError
 from cyclopts import Parameter
+from sqlalchemy.exc import SQLAlchemyError
 
 from faregate.cli.commands.findings import Finding, look_at_redis, look_at_security
 from faregate.cli.output import Format, console, print_json
@@ -14,23 +16,23 @@ from faregate.core.container import make_database, make_transport
 from faregate.core.database import Database
 from faregate.core.embedded import default_data_dir
 from faregate.core.errors import FaregateError
-from faregate.core.interfaces import ITransport
-from faregate.core.migrate import current_revision, head_revision
+from faregate.core.migrate import current_revision, schema_problem
 from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
 from faregate.core.settings import Settings, load_settings
 from faregate.usage.container import pricing_policy
 from faregate.usage.pricing import PriceBook
 from faregate.usage.values import ModelUsage
 
-__all__ = ["doctor"]
+__all__ = ["doctor", "look", "supported"]
 
 _DISK_NEEDED_BYTES = 1024**3
 _SKEW_SECONDS_MAX = 2
+_OLDEST_POSTGRESQL = 15_00_00
 
 
 def doctor(*, output: Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")] = "table") -> int:
     """Look at everything that is needed; exit 1 if something is broken, with the fix beside it."""
-    findings = aio.run(_look())
+    findings = aio.run(look(load_settings()))
     if output == "json":
         print_json([{"name": f.name, "ok": f.ok, "detail": f.detail, "fix": f.fix} for f in findings])
     else:
@@ -42,30 +44,39 @@ def doctor(*, output: Annotated[Format, Parameter(name=["--output", "-o"], help=
     return 0 if all(finding.ok for finding in findings) else 1
 
 
-async def _look() -> list[Finding]:
-    settings = load_settings()
-    findings = [Finding("settings", ok=True, detail="all readable"), _key(settings), _disk(settings)]
+async def look(settings: Settings) -> list[Finding]:
+    """Look at everything; what depends on something that is broken is left out."""
     database = make_database(settings)
     try:
-        findings.append(await _try("database", _database, database, "start it, or check FAREGATE_DATABASE_URL"))
-        if findings[-1].ok:
-            findings.append(await _try("clock", _clock, database, "set up NTP on this machine and the database's"))
-            findings.append(await _try("migrations", _migrations, database, "run `faregate migrate`"))
-        if findings[-1].name == "migrations" and findings[-1].ok:
-            transport = make_transport(settings, database)
-            findings.append(await _try("queue", lambda _: _queue(transport), database, "check FAREGATE_BROKER_URL"))
-            await transport.close()
+        engines = await _look_at_database(settings, database)
+        if settings.broker_url is not None or all(finding.ok for finding in engines):
+            engines.append(await _try("queue", lambda: _queue(settings, database), "check FAREGATE_BROKER_URL"))
     finally:
         await database.close()
-    return [*findings, _prices(settings), *look_at_security(settings), *await look_at_redis(settings)]
+    beside = [_prices(settings), *look_at_security(settings), *await look_at_redis(settings)]
+    return [Finding("settings", ok=True, detail="all readable"), _key(settings), _disk(settings), *engines, *beside]
 
 
-async def _try(name: str, look: Callable[[Database], Awaitable[str]], database: Database, fix: str) -> Finding:
+async def _look_at_database(settings: Settings, database: Database) -> list[Finding]:
+    fix = "start it, or check FAREGATE_DATABASE_URL" if settings.database_url else "look into FAREGATE_DATA_DIR"
+    found = [await _try("database", lambda: _database(database), fix)]
+    if not found[0].ok:
+        return found
+    clock = await _try("clock", lambda: _clock(database), "set up NTP on this machine and the database's")
+    return [*found, clock, await _migrations(database)]
+
+
+async def _try(name: str, check: Callable[[], Awaitable[str]], fix: str) -> Finding:
     try:
-        return Finding(name, ok=True, detail=await look(database))
-    except FaregateError as error:
-        cause = f" ({error.__cause__})" if error.__cause__ is not None else ""
-        return Finding(name, ok=False, detail=error.detail + cause, fix=fix)
+        return Finding(name, ok=True, detail=await check())
+    except (FaregateError, SQLAlchemyError, PostgresError, OSError) as error:
+        detail = error.detail if isinstance(error, FaregateError) else _first_line(error)
+        cause = f" ({_first_line(error.__cause__)})" if error.__cause__ is not None else ""
+        return Finding(name, ok=False, detail=detail + cause, fix=fix)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(getattr(error, "orig", error)).partition("\n")[0] or type(error).__name__
 
 
 def _key(settings: Settings) -> Finding:
@@ -87,16 +98,22 @@ async def _database(database: Database) -> str:
     await database.open()
     async with database.transaction(read_only=True) as session:
         ((number,),) = await database.rows(session, "show server_version_num")
-    if int(number) < 15_00_00:
-        raise FaregateError(f"PostgreSQL {int(number) // 10_000} is too old; 15 or newer is needed")
-    return f"PostgreSQL {int(number) // 10_000}.{int(number) % 10_000}"
+    return supported(int(number))
 
 
-async def _migrations(database: Database) -> str:
+def supported(number: int) -> str:
+    """Return the version behind `server_version_num` for people, or raise that it is too old."""
+    if number < _OLDEST_POSTGRESQL:
+        raise FaregateError(f"PostgreSQL {number // 10_000} is too old; 15 or newer is needed")
+    return f"PostgreSQL {number // 10_000}.{number % 10_000}"
+
+
+async def _migrations(database: Database) -> Finding:
     revision = await current_revision(database)
-    if revision != head_revision():
-        raise FaregateError(f"the database is at {revision or 'nothing'}, this code needs {head_revision()}")
-    return f"at {revision}"
+    problem = schema_problem(revision)
+    if problem is not None:
+        return Finding("migrations", ok=False, detail=problem.detail, fix=problem.fix)
+    return Finding("migrations", ok=True, detail=f"at {revision}")
 
 
 async def _clock(database: Database) -> str:
@@ -108,9 +125,13 @@ async def _clock(database: Database) -> str:
     return f"within {max(skew, 0.01):.2f} s of the database"
 
 
-async def _queue(transport: ITransport) -> str:
-    await transport.open()
-    backlog = await transport.backlog(SETTLE_MULTIMODEL_QUEUE)
+async def _queue(settings: Settings, database: Database) -> str:
+    transport = make_transport(settings, database)
+    try:
+        await transport.open()
+        backlog = await transport.backlog(SETTLE_MULTIMODEL_QUEUE)
+    finally:
+        await transport.close()
     return f"{backlog.depth} settlements waiting"
 
 

@@ -1,0 +1,167 @@
+"""Everything that `faregate doctor` explains: each problem, made, and the fix that it names."""
+
+import builtins
+import shutil
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from faregate.cli.commands import doctor as doctor_module
+from faregate.cli.commands.doctor import look, supported
+from faregate.cli.commands.findings import Finding
+from faregate.core.clock import SystemClock
+from faregate.core.database import Database
+from faregate.core.errors import FaregateError
+from faregate.core.migrate import head_revision
+from faregate.core.settings import Settings, load_settings
+from faregate.usage.pricing import PriceBook
+from support.processes import run_command
+
+NOWHERE = "127.0.0.1:1"
+
+
+async def found(settings: Settings) -> dict[str, Finding]:
+    return {finding.name: finding for finding in await look(settings)}
+
+
+async def problem(settings: Settings, name: str) -> Finding:
+    """Return the one finding that is broken."""
+    findings = await found(settings)
+    assert [each for each in findings if not findings[each].ok] == [name]
+    return findings[name]
+
+
+async def set_revision(database: Database, revision: str) -> None:
+    async with database.transaction() as session:
+        await database.rows(session, "update faregate.alembic_version set version_num = :to", to=revision)
+
+
+async def test_nothing_is_broken_and_no_fix_is_offered_for_it(database_url: str) -> None:
+    findings = await found(load_settings(database_url=database_url))
+
+    assert all(finding.ok for finding in findings.values())
+    assert findings["migrations"].detail == f"at {head_revision()}"
+
+
+async def test_a_database_that_is_away_hides_neither_the_broker_nor_redis(tmp_path: Path) -> None:
+    settings = load_settings(
+        database_url=f"postgresql://postgres@{NOWHERE}/none",
+        broker_url=f"amqp://guest:hidden@{NOWHERE}/",
+        redis_url=f"redis://{NOWHERE}/0",
+        data_dir=tmp_path,
+    )
+    findings = await found(settings)
+    broken = {name: finding.fix for name, finding in findings.items() if not finding.ok}
+
+    assert broken == {
+        "database": "start it, or check FAREGATE_DATABASE_URL",
+        "queue": "check FAREGATE_BROKER_URL",
+        "redis": "start it, or check FAREGATE_REDIS_URL; until then reads are not limited",
+    }
+    assert {"clock", "migrations"}.isdisjoint(findings)
+    assert "hidden" not in str(findings)
+
+
+async def test_a_queue_in_a_database_that_is_away_is_not_told_twice() -> None:
+    settings = load_settings(database_url=f"postgresql://postgres@{NOWHERE}/none")
+
+    assert (await problem(settings, "database")).detail.startswith("the database does not answer")
+
+
+async def test_a_broker_that_is_away_is_told_while_the_database_is_fine(database_url: str) -> None:
+    told = await problem(load_settings(database_url=database_url, broker_url=f"amqp://{NOWHERE}/"), "queue")
+
+    assert (told.detail.startswith("RabbitMQ: connecting"), told.fix) == (True, "check FAREGATE_BROKER_URL")
+
+
+async def test_a_database_that_does_not_exist_is_told_without_a_traceback(server_url: str) -> None:
+    settings = load_settings(database_url=server_url.replace("/postgres", "/no_such_database"))
+
+    assert "no_such_database" in (await problem(settings, "database")).detail
+
+
+async def test_a_database_that_is_too_old_wants_a_migration(database: Database, database_url: str) -> None:
+    await set_revision(database, "0011")
+    told = await problem(load_settings(database_url=database_url), "migrations")
+
+    assert told.detail == f"the database is at 0011, older than this code, which needs {head_revision()}"
+    assert told.fix == "run `faregate migrate`"
+
+
+async def test_a_database_that_is_newer_than_the_code_wants_a_newer_package(
+    database: Database, database_url: str
+) -> None:
+    """`migrate` says the same, instead of what Alembic says."""
+    await set_revision(database, "9999")
+    told = await problem(load_settings(database_url=database_url), "migrations")
+    migrated = await run_command("migrate", FAREGATE_DATABASE_URL=database_url)
+
+    assert told.detail == f"the database is at 9999, newer than this code, which knows {head_revision()} at most"
+    assert told.fix == "upgrade the package: `pip install --upgrade faregate`"
+    assert (migrated.code, migrated.err) == (2, f"faregate: {told.detail}; {told.fix}\n")
+
+
+async def test_clocks_that_disagree_are_told(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(SystemClock):
+        def now(self) -> Any:
+            return super().now() - timedelta(seconds=90)
+
+    monkeypatch.setattr(doctor_module, "SystemClock", Late)
+    told = await problem(load_settings(database_url=database_url), "clock")
+
+    assert "disagree by 90." in told.detail
+    assert told.fix == "set up NTP on this machine and the database's"
+
+
+async def test_a_full_disk_is_told(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**8))
+    told = await problem(load_settings(database_url=database_url), "disk")
+
+    assert told.fix == "make room, or set FAREGATE_DATA_DIR to a larger disk"
+
+
+async def test_prices_that_are_not_there_are_told(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = PriceBook.line
+    monkeypatch.setattr(
+        PriceBook,
+        "line",
+        lambda self, usage, *, at: line(self, replace(usage, model="no-such-model"), at=at),
+    )
+
+    assert (await problem(load_settings(database_url=database_url), "prices")).fix == "reinstall genai-prices"
+
+
+async def test_tokens_for_somebody_else_are_told(database_url: str) -> None:
+    settings = load_settings(database_url=database_url, jwks_url="https://login.example.com/keys")
+
+    assert "set FAREGATE_JWT_ISSUER and FAREGATE_JWT_AUDIENCE" in (await problem(settings, "tokens")).fix
+
+
+async def test_a_client_of_redis_that_is_not_installed_is_told(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported = builtins.__import__
+
+    def without_redis(name: str, *more: Any, **named: Any) -> Any:
+        if name.startswith("redis"):
+            raise ImportError(name)
+        return imported(name, *more, **named)
+
+    monkeypatch.setattr(builtins, "__import__", without_redis)
+    settings = load_settings(database_url=database_url, redis_url=f"redis://{NOWHERE}/0")
+
+    assert (await problem(settings, "redis")).fix == 'pip install "faregate[redis]"'
+
+
+@pytest.mark.parametrize(("number", "version"), [(15_00_00, "PostgreSQL 15.0"), (18_00_01, "PostgreSQL 18.1")])
+def test_servers_from_15_on_are_supported(number: int, version: str) -> None:
+    assert supported(number) == version
+
+
+def test_a_server_that_is_too_old_is_told() -> None:
+    with pytest.raises(FaregateError, match="PostgreSQL 14 is too old; 15 or newer is needed"):
+        supported(14_00_12)
