@@ -156,6 +156,18 @@ async def test_an_erasure_is_noted_without_whom_it_erased(desk: Desk) -> None:
     assert "ada" not in str(entry)
 
 
+async def test_a_definition_that_is_no_plain_json_is_noted_too(desk: Desk) -> None:
+    await desk.type("prices", "set", "our-model", "input_mtok=2.5", "output_mtok=10", "--provider", "us")
+    await desk.type("plans", "list")
+    (entry,) = await desk.entries()
+
+    assert (entry["action"], entry["target"]["model"], len(entry["after_hash"])) == (
+        "prices.put_price",
+        "our-model",
+        64,
+    )
+
+
 async def test_a_command_that_fails_leaves_neither_deed_nor_entry(desk: Desk, database_url: str) -> None:
     refused = await run_command(
         "adjust", "ada", "-5", "--reason", "more than there is", FAREGATE_DATABASE_URL=database_url

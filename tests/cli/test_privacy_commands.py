@@ -46,8 +46,16 @@ async def test_logs_are_found_shown_and_removed_by_hand(database: Database) -> N
     assert (hidden.code, removed.code, again.code) == (0, 0, 1)
     assert "1 of 1 logs removed" in removed.out
     async with database.transaction() as session:
-        deeds = await database.rows(session, "select action, actor from faregate.audit_entry order by entry_id")
-    assert [tuple(deed) for deed in deeds] == [("feature_logs.hide", "=carla"), ("feature_logs.delete", "carla")]
+        deeds = await database.rows(
+            session,
+            "select target->>'on_word_of', target->>'permanent', target->'log_ids'->>0 from faregate.audit_entry "
+            "where action = 'feature-usage-logs.delete_many' order by entry_id",
+        )
+    assert [tuple(deed) for deed in deeds] == [
+        ("=carla", "False", first),
+        ("carla", "True", second),
+        ("carla", "True", None),
+    ]
 
 
 async def test_a_person_is_exported_and_erased_only_when_asked_twice(database: Database, tmp_path: Path) -> None:
@@ -65,4 +73,4 @@ async def test_a_person_is_exported_and_erased_only_when_asked_twice(database: D
     async with database.transaction() as session:
         left = await database.rows(session, "select 1 from faregate.subject where external_id = 'ada'")
         deeds = await database.rows(session, "select action from faregate.audit_entry")
-    assert (len(left), [deed.action for deed in deeds]) == (0, ["privacy.erase"])
+    assert (len(left), [deed.action for deed in deeds]) == (0, ["privacy.export", "privacy.erase"])

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
+from decimal import Decimal
+from enum import Enum
 from hashlib import sha256
 from typing import Any, cast
 from uuid import UUID
@@ -24,6 +26,9 @@ values (:entry_id, :actor, cast(:actor_subject_id as bigint), :action, cast(:sub
   cast(:target as text)::jsonb, :status, cast(:before_hash as bytea), cast(:after_hash as bytea),
   cast(cast(:address as text) as inet), :request_id)
 """
+
+_PLAIN = (str, bool, int, float, Decimal, datetime, UUID, Enum)
+"""What JSON says by itself; an entry must not fail for what is beside it."""
 
 _SEARCH = """
 select e.entry_id, e.actor, a.external_id as actor_user_id, e.action, s.external_id as owner_id, e.target::text as target, e.status,
@@ -166,7 +171,9 @@ def _sorted(value: Any) -> Any:
         return {str(key): _sorted(known[key]) for key in sorted(known, key=str)}
     if isinstance(value, set | frozenset):
         return sorted(str(item) for item in cast("set[Any]", value))
-    return [_sorted(item) for item in cast("list[Any]", value)] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [_sorted(item) for item in cast("list[Any]", value)]
+    return value if value is None or isinstance(value, _PLAIN) else str(value)
 
 
 def _pattern(action: str | None) -> str | None:

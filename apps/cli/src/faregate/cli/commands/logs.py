@@ -2,18 +2,20 @@
 
 import base64
 import secrets
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from cyclopts import App, Parameter
 
-from faregate.cli.auditing import audited
+from faregate.cli.auditing import audited, note
 from faregate.cli.library import actor, with_library
 from faregate.cli.options import Actor, Limit, Output, moment_of
 from faregate.cli.output import console, errors, print_json, print_table
 from faregate.core.archives import Manifest
 from faregate.core.partitions import Month
 from faregate.feature_log.values import FeatureLog, LogFilter
+from faregate.worker.container import WorkerContainer
 
 __all__ = ["logs"]
 
@@ -80,7 +82,7 @@ def show(log_id: UUID) -> None:
 
 
 @logs.command
-@audited("feature-usage-logs.delete_many", target=("ids", "permanent"))
+@audited("feature-usage-logs.delete_many", target=("permanent",))
 def delete(
     ids: Annotated[list[UUID], Parameter(help="Which logs.")],
     *,
@@ -89,13 +91,15 @@ def delete(
 ) -> int:
     """Hide logs, or remove them for ever; exit 1 if one was not there."""
     who = actor(by)
-    gone = with_library(
-        lambda lib: (
-            lib.feature_log.container.service().delete(ids, actor=who, noted=True)
-            if permanent
-            else lib.feature_log.container.service().hide(ids, actor=who, noted=True)
-        )
-    )
+
+    async def work(lib: WorkerContainer) -> Sequence[UUID]:
+        service = lib.feature_log.container.service()
+        remove = service.delete if permanent else service.hide
+        gone = await remove(ids, actor=who, noted=True)
+        note(after=None, log_ids=[str(log_id) for log_id in gone])
+        return gone
+
+    gone = with_library(work)
     console.print(f"{len(gone)} of {len(ids)} logs {'removed' if permanent else 'hidden'}")
     return 0 if len(gone) == len(set(ids)) else 1
 
