@@ -8,7 +8,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from support.apps import Answer, Gateway, open_gateway, settings_for
+from support.apps import KEY, Answer, Gateway, open_gateway, settings_for
+from support.gateways import start_gateway
 
 WANTED = {"name": "shop", "scopes": ["wallets:read", "credits:process"]}
 
@@ -101,6 +102,29 @@ async def test_a_revocation_reaches_other_processes_within_a_second(gateway: Gat
             await asyncio.sleep(0.02)
 
     assert (before.status, here.status) == (404, 401)
+
+
+async def test_a_revocation_reaches_another_process_of_the_same_database(database_url: str) -> None:
+    """Two gateways in processes of their own, asked over their sockets."""
+    (one, here), (two, there) = await asyncio.gather(*(start_gateway(database_url) for _ in range(2)))
+    async with httpx2.AsyncClient(timeout=20) as http:
+        admin = {"x-server-api-key": KEY}
+        body = {"name": "shop", "scopes": ["wallets:read"]}
+        made = (await http.post(f"{here}/api/keys", json=body, headers=admin)).json()["data"]
+        shop = {"x-server-api-key": made["key"]}
+
+        async def status() -> int:
+            return (await http.get(f"{there}/api/wallets/ada", headers=shop)).status_code
+
+        before = [await status() for _ in range(3)]
+        assert (await http.delete(f"{here}/api/keys/{made['key_id']}", headers=admin)).status_code == 200
+        await asyncio.sleep(1)
+        after = [await status() for _ in range(3)]
+    for process in (one, two):
+        process.terminate()
+    await asyncio.gather(one.wait(), two.wait())
+
+    assert (before, after) == ([404] * 3, [401] * 3)
 
 
 async def test_two_keys_of_one_client_live_during_a_rotation(gateway: Gateway) -> None:

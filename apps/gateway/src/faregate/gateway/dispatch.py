@@ -16,7 +16,7 @@ from faregate.gateway.envelope import failure, success
 from faregate.gateway.errors import UnauthenticatedError
 from faregate.gateway.operation import Call, Controller, Operation, Page, Refusal, Reply, operations_of
 from faregate.gateway.rate_limits import RateLimiter
-from faregate.gateway.routing import Endpoint, routes_of
+from faregate.gateway.routing import HELD, Endpoint, routes_of
 from faregate.gateway.unit_of_work import UnitOfWork
 
 __all__ = ["Dispatcher"]
@@ -67,21 +67,22 @@ class Dispatcher:
         principal = await self._principal(operation, request)
         if operation.guarded:
             request.scope["state"]["left"] = await self._limits.take(principal, operation)
-        with self._limits.slot(operation):
-            arguments = await arguments_of(operation, request, principal)
-            call = Call(request, principal, request.scope["state"]["request_id"])
+        if operation.concurrency is not None:  # held until the answer is sent: a stream takes its time
+            request.scope["state"][HELD].enter_context(self._limits.slot(operation))
+        arguments = await arguments_of(operation, request, principal)
+        call = Call(request, principal, request.scope["state"]["request_id"])
 
-            async def make() -> Response:
-                return _response(operation, await method(call, **arguments))
+        async def make() -> Response:
+            return _response(operation, await method(call, **arguments))
 
-            async def answer() -> Response:
-                if operation.kept is None:
-                    return await make()
-                version = await controller.version(arguments, principal.user_id)
-                return await self._answers.answer(operation.kept, _question(operation, call), version, make)
+        async def answer() -> Response:
+            if operation.kept is None:
+                return await make()
+            version = await controller.version(arguments, principal.user_id)
+            return await self._answers.answer(operation.kept, _question(operation, call), version, make)
 
-            auditor = Auditor(operation, principal, arguments, self._look(operation, call, arguments))
-            return await self._work.run(operation, call, arguments, answer, auditor)
+        auditor = Auditor(operation, principal, arguments, self._look(operation, call, arguments))
+        return await self._work.run(operation, call, arguments, answer, auditor)
 
     def _look(
         self, operation: Operation, call: Call, arguments: Mapping[str, Any]

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from enum import Enum
 from hashlib import sha256
@@ -13,6 +14,7 @@ from starlette.requests import Request
 from faregate.core.errors import FaregateError
 from faregate.core.fields import ExternalId
 from faregate.gateway.auth import Principal, Scope
+from faregate.gateway.routing import HELD
 
 __all__ = [
     "JSON",
@@ -131,6 +133,11 @@ class Call:
     def prefers_async(self) -> bool:
         """Whether the caller asked for `Prefer: respond-async`."""
         return "respond-async" in self.request.headers.get("prefer", "")
+
+    def at_end(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Have `close` called when the answer has been sent to its end, or could not be sent."""
+        held: AsyncExitStack = self.request.scope["state"][HELD]
+        held.push_async_callback(close)
 
     @property
     def accept(self) -> str:

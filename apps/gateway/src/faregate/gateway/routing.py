@@ -1,6 +1,7 @@
 """Which operation a request is for: paths without parameters are found by one look, the others in order."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 from starlette.datastructures import URLPath
@@ -9,7 +10,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, NoMatchFound, Route
 from starlette.types import Receive, Scope, Send
 
-__all__ = ["Endpoint", "routes_of"]
+__all__ = ["HELD", "Endpoint", "routes_of"]
+
+HELD = "held"
+"""In a request's state: what is let go of when the answer has been sent to its end, or cannot be sent."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -60,5 +64,7 @@ class _Methods:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
-        response = await self._methods["GET" if request.method == "HEAD" else request.method](request)
-        await response(scope, receive, send)
+        async with AsyncExitStack() as held:
+            scope.setdefault("state", {})[HELD] = held
+            response = await self._methods["GET" if request.method == "HEAD" else request.method](request)
+            await response(scope, receive, send)

@@ -1,0 +1,49 @@
+"""Engines that go away in the middle of a request: the caller is told to come again, and nothing of ours."""
+
+import asyncio
+
+from support.apps import Answer, Gateway, open_gateway, settings_for
+from support.gateways import free_port
+
+INTERNAL = ("traceback", "select ", "insert ", "update ", "faregate.wallet", "asyncpg", "sqlalchemy", "aiormq", "redis",
+            "/usr", ".py", "errno", "127.0.0.1", "hunter2")  # fmt: skip
+GRANT = {"credits": 5, "source": "bonus"}
+
+
+def assert_told_to_come_again(answer: Answer) -> None:
+    assert (answer.status, answer.error["code"]) == (503, "unavailable"), answer.body
+    assert int(answer.headers["retry-after"]) >= 1
+    told = str(answer.body).lower().replace(str(answer.error["request_id"]), "")
+    assert not [word for word in INTERNAL if word in told], answer.body
+
+
+async def test_a_database_that_ends_our_connections_during_a_write(gateway: Gateway) -> None:
+    """The grant waits for a locked wallet when its connection is ended; afterwards it can be repeated as it was."""
+    await gateway.grant("ada", 1)
+    async with gateway.database.transaction() as session:
+        await gateway.database.rows(session, "select 1 from faregate.wallet for update")
+        waiting = asyncio.create_task(gateway.post("/api/wallets/ada/grants", GRANT, idempotency_key="order-1"))
+        ended: list[object] = []
+        while not ended:
+            await asyncio.sleep(0.02)
+            ended = list(
+                await gateway.database.rows(
+                    session,
+                    "select pg_terminate_backend(pid) from pg_stat_activity "
+                    "where datname = current_database() and wait_event_type = 'Lock'",
+                )
+            )
+        answer = await waiting
+    again = await gateway.post("/api/wallets/ada/grants", GRANT, idempotency_key="order-1")
+
+    assert_told_to_come_again(answer)
+    assert (again.status, again.data["balance"]) == (201, 6)
+
+
+async def test_a_redis_that_is_not_there_costs_no_answer(database_url: str) -> None:
+    redis = f"redis://127.0.0.1:{free_port()}/0"
+    async with open_gateway(settings_for(database_url, redis_url=redis)) as gateway:
+        written = await gateway.post("/api/wallets/ada/grants", GRANT)
+        read = await gateway.get("/api/wallets/ada")
+
+    assert (written.status, read.status, read.data["balance"]) == (201, 200, 5)

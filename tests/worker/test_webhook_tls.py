@@ -1,0 +1,151 @@
+"""Webhooks over TLS: to the address that was checked, under the name that was given, to nobody with another certificate."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpcore2
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from faregate.core import egress
+from faregate.core.clock import SystemClock
+from faregate.core.egress import Egress
+from faregate.worker.webhooks import WebhookDeliverer
+from support.apps import Gateway, open_gateway, settings_for
+
+NAME = "hooks.example.com"
+
+
+def certificate(directory: Path, name: str) -> Path:
+    """Return a file with a key and a certificate for `name` that vouches for itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(who)
+        .issuer_name(who)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = directory / f"{name}.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(private + made.public_bytes(Encoding.PEM))
+    return file
+
+
+class TlsReceiver:
+    """Keeps which name was asked for, and the heads of what was posted."""
+
+    def __init__(self, file: Path) -> None:
+        self.names: list[str | None] = []
+        self.heads: list[str] = []
+        self.port = 0
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(file)
+        self.context.sni_callback = lambda _socket, name, _context: self.names.append(name)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def receiving(file: Path) -> AsyncGenerator[TlsReceiver]:
+    receiver = TlsReceiver(file)
+    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0, ssl=receiver.context)
+    receiver.port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield receiver
+
+
+@pytest.fixture(autouse=True)
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Answer for the name, which nobody else knows; return what was asked."""
+    names: list[str] = []
+
+    async def resolve(host: str, _port: int) -> list[str]:
+        names.append(host)
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(egress, "_resolve", resolve)
+    return names
+
+
+async def deliver(gateway: Gateway, port: int) -> Any:
+    """Have one event sent to the name; return what the log of deliveries says."""
+    body = {"url": f"https://{NAME}:{port}/hook", "events": ["credits.low"]}
+    made = (await gateway.post("/api/webhooks", body)).data
+    await gateway.put("/api/wallets/ada", {"low_balance": 5})
+    await gateway.grant("ada", 10)
+    await gateway.post("/api/usage", {"user_id": "ada", "feature_key": "GENERATE_QUESTION_PAPER"})
+    await WebhookDeliverer(gateway.database, Egress(allow_private=True), SystemClock()).deliver_due()
+    (delivery,) = (await gateway.get(f"/api/webhooks/{made['id']}/deliveries")).data
+    return delivery
+
+
+@pytest.fixture
+def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a certificate that this process trusts, and no other."""
+    file = certificate(tmp_path, NAME)
+    monkeypatch.setattr(httpcore2, "default_ssl_context", lambda **_: ssl.create_default_context(cafile=str(file)))
+    return file
+
+
+async def test_it_connects_to_the_checked_address_under_the_name_of_the_url(
+    database_url: str, trusted: Path, asked: list[str]
+) -> None:
+    async with (
+        open_gateway(settings_for(database_url, webhook_allow_private=True)) as gateway,
+        receiving(trusted) as receiver,
+    ):
+        delivery = await deliver(gateway, receiver.port)
+
+        assert (delivery["status"], receiver.names) == ("delivered", [NAME])
+        assert asked == [NAME] * 2  # when it was made, and once for the delivery
+        assert f"\r\nhost: {NAME}:{receiver.port}\r\n" in receiver.heads[0].lower()
+
+
+@pytest.mark.parametrize("name", [NAME, "other.example.com"])
+async def test_a_certificate_that_is_not_trusted_or_another_s_gets_nothing(
+    database_url: str, trusted: Path, tmp_path: Path, name: str
+) -> None:
+    assert trusted.exists()
+    (tmp_path / "theirs").mkdir()
+    async with (
+        open_gateway(settings_for(database_url, webhook_allow_private=True)) as gateway,
+        receiving(certificate(tmp_path / "theirs", name)) as receiver,
+    ):
+        delivery = await deliver(gateway, receiver.port)
+
+        assert (delivery["status"], receiver.heads) == ("pending", [])
+
+
+async def test_a_trusted_certificate_of_another_name_gets_nothing(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = certificate(tmp_path, "other.example.com")
+    monkeypatch.setattr(httpcore2, "default_ssl_context", lambda **_: ssl.create_default_context(cafile=str(file)))
+    async with (
+        open_gateway(settings_for(database_url, webhook_allow_private=True)) as gateway,
+        receiving(file) as receiver,
+    ):
+        delivery = await deliver(gateway, receiver.port)
+
+        assert (delivery["status"], receiver.heads) == ("pending", [])
