@@ -179,6 +179,16 @@ async def test_a_key_that_administers_is_noted_too_and_a_server_at_its_daily_wor
     assert [e["action"] for e in await entries(gateway) if e["action"] != "wallets.add_grant"] == ["privacy.export"]
 
 
+async def test_looking_for_somebody_unknown_makes_nobody_known(gateway: Gateway) -> None:
+    looked = await gateway.call("GET", "/api/usage?user_id=nobody", headers=bearer("root", role="admin"))
+    (entry,) = await entries(gateway)
+    async with gateway.database.transaction() as session:
+        known = await gateway.database.rows(session, "select external_id from faregate.subject")
+
+    assert (looked.status, entry["owner_id"], entry["actor_user_id"]) == (200, None, "root")
+    assert [row.external_id for row in known] == ["root"]
+
+
 async def test_a_correction_of_an_event_is_noted_and_a_quote_is_not(gateway: Gateway) -> None:
     event = {"id": "1", "source": "/app", "user_id": "ada", "service": "chat"}
     await gateway.post("/api/usage-events", event)

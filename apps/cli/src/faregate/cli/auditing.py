@@ -170,6 +170,7 @@ async def _deed(database: Database, session: AsyncSession, pending: _Pending) ->
         before_hash=_hash(pending.before),
         after_hash=_hash(pending.after),
         address=address,
+        is_look=declared.apart,  # what is apart and names an owner only reads
     )
 
 

@@ -69,6 +69,7 @@ class Auditor:
             after_hash=fingerprint(after) if after is not None else None,
             address=request.client.host if request.client is not None else None,
             request_id=call.request_id,
+            is_look=self.reads,
         )
 
     def without_secrets(self, body: bytes) -> bytes:

@@ -15,7 +15,7 @@ from faregate.core import exact_json
 from faregate.core.database import Database
 from faregate.core.errors import InvalidError
 from faregate.core.ids import new_uuid7
-from faregate.core.subjects import Subjects
+from faregate.core.subjects import Subject, Subjects
 
 __all__ = ["AuditEntry", "AuditFilter", "AuditLog", "Deed", "fingerprint"]
 
@@ -56,6 +56,7 @@ class Deed:
         actor: the credential (`key:…`, `bootstrap`), or `user` for a person, who is named by `actor_user_id`.
         owner_id: the user or `org:…` whose data it concerns, if it concerns one.
         target: further ids of what it concerns.
+        is_look: it read and changed nothing; a look makes nobody known, so that an owner who is not there stays out.
     """
 
     actor: str
@@ -68,6 +69,7 @@ class Deed:
     before_hash: bytes | None = None
     after_hash: bytes | None = None
     address: str | None = None
+    is_look: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +112,15 @@ class AuditLog:
 
     async def add(self, session: AsyncSession, deed: Deed) -> None:
         """Note a deed in the caller's transaction."""
-        people = await self._subjects.ensure(session, [n for n in (deed.actor_user_id, deed.owner_id) if n])
+        people = await self._people(session, deed)
         await self._database.rows(
             session,
             _ADD,
             entry_id=new_uuid7(),
             actor=deed.actor,
-            actor_subject_id=people[deed.actor_user_id].subject_id if deed.actor_user_id else None,
+            actor_subject_id=_number(people, deed.actor_user_id),
             action=deed.action,
-            subject_id=people[deed.owner_id].subject_id if deed.owner_id else None,
+            subject_id=_number(people, deed.owner_id),
             target=exact_json.dumps(dict(deed.target)).decode(),
             status=deed.status,
             before_hash=deed.before_hash,
@@ -126,6 +128,12 @@ class AuditLog:
             address=deed.address,
             request_id=deed.request_id,
         )
+
+    async def _people(self, session: AsyncSession, deed: Deed) -> Mapping[str, Subject]:
+        if not deed.is_look or deed.owner_id is None:
+            return await self._subjects.ensure(session, [n for n in (deed.actor_user_id, deed.owner_id) if n])
+        acting = await self._subjects.ensure(session, [deed.actor_user_id]) if deed.actor_user_id else {}
+        return {**await self._subjects.find(session, [deed.owner_id]), **acting}
 
     async def search(
         self, wanted: AuditFilter, *, before: UUID | None = None, limit: int = 100
@@ -174,6 +182,11 @@ def _sorted(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_sorted(item) for item in cast("list[Any]", value)]
     return value if value is None or isinstance(value, _PLAIN) else str(value)
+
+
+def _number(people: Mapping[str, Subject], name: str | None) -> int | None:
+    found = people.get(name) if name is not None else None
+    return found.subject_id if found is not None else None
 
 
 def _pattern(action: str | None) -> str | None:
