@@ -4,7 +4,7 @@ The gateway reads the same forms (`POST /api/prices/quote`); a test holds both t
 counts nothing, so that a surprise in a reply never breaks the request it came with.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from decimal import ROUND_CEILING, Decimal
 from math import isfinite
@@ -143,9 +143,10 @@ def _gemini(usage: Json) -> Counts:
 
 def _modalities(usage: Json, pattern: str, *names: str) -> Counts:
     """Return how many of Gemini's tokens are audio, images and video; text is what is left."""
-    details: Any = next((usage[name] for name in names if isinstance(usage.get(name), list)), [])
+    details = (usage.get(name) for name in names)
+    told = next((cast("list[Any]", value) for value in details if isinstance(value, list)), cast("list[Any]", []))
     counts: Counts = {}
-    for detail in (mapping(item) for item in cast("Iterable[Any]", details)):
+    for detail in map(mapping, told):
         kind = _MODALITIES.get(str(detail.get("modality")).rpartition(".")[2].upper())
         if kind is not None:
             name = pattern.format(kind)
