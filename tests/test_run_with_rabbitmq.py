@@ -3,8 +3,8 @@
 import asyncio
 import os
 import socket
+import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import aiormq
@@ -14,7 +14,7 @@ from faregate.core.interfaces import OutgoingMessage
 from faregate.core.queues import SETTLE_QUEUE
 from faregate.core.rabbitmq.transport import RabbitTransport
 from support.apps import KEY
-from support.docs import Block, Page
+from support.docs import Page
 from support.rabbitmq import RabbitServer
 from support.servers import require_program
 
@@ -51,7 +51,7 @@ async def test_the_policy_of_the_page_sets_aside_what_somebody_elses_queue_would
     transport = RabbitTransport(broker_url)
     await transport.open()
     block = next(block for block in PAGE.blocks("console") if "set_policy" in block.text)
-    await asyncio.to_thread(replace(block, language="bash").run, **rabbitmq_server.control_environment())
+    await _control(rabbitmq_server, block.text)
     try:
         await transport.publish(SETTLE_QUEUE, [OutgoingMessage(b"kills its consumer")])
         for _ in range(2):
@@ -63,12 +63,17 @@ async def test_the_policy_of_the_page_sets_aside_what_somebody_elses_queue_would
                 await asyncio.sleep(0.05)
         dead = [letter.body async for letter in transport.dead_letters()]
     finally:
-        clear = Block("clearing", "bash", "rabbitmqctl clear_policy faregate")
-        await asyncio.to_thread(clear.run, **rabbitmq_server.control_environment())
+        await _control(rabbitmq_server, "rabbitmqctl clear_policy faregate")
         await transport.close()
         await connection.close()
 
     assert dead == [b"kills its consumer"]
+
+
+async def _control(server: RabbitServer, script: str) -> None:
+    """Run what an operator of the node would type."""
+    command = ["bash", "-euc", script]
+    await asyncio.to_thread(subprocess.run, command, env=server.control_environment(), check=True, capture_output=True)
 
 
 def _free_port() -> str:
