@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import aiormq
+from pamqp.common import FieldValue
 
 from faregate.core import exact_json
 from faregate.core.interfaces import OutgoingMessage
@@ -46,7 +47,7 @@ async def test_the_policy_of_the_page_sets_aside_what_somebody_elses_queue_would
     """A quorum queue with a delivery limit and nowhere to put what exceeds it, as RabbitMQ 4 makes them."""
     connection = await aiormq.connect(broker_url)
     channel = await connection.channel()
-    theirs = {"x-queue-type": "quorum", "x-delivery-limit": 1}
+    theirs: dict[str, FieldValue] = {"x-queue-type": "quorum", "x-delivery-limit": 1}
     await channel.queue_declare(SETTLE_QUEUE, durable=True, arguments=theirs)
     transport = RabbitTransport(broker_url)
     await transport.open()
