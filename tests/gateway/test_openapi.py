@@ -220,4 +220,4 @@ def test_every_code_says_what_to_do(code: str) -> None:
 
     (page,) = [page for page in error_pages() if page.code == code]
     assert page.meaning
-    assert page.fix
+    assert page.fix, f"error_pages names no fix for {code}"

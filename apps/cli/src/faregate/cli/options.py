@@ -30,7 +30,7 @@ def decimal_of(text: str, *, param: str) -> Decimal:
     except InvalidOperation:
         number = Decimal("NaN")
     if not number.is_finite():
-        raise InvalidError(f"{param} {text!r} is no number", param=param)
+        raise InvalidError(f"{param} {text!r} is no number; write it as 12.5", param=param)
     return number
 
 

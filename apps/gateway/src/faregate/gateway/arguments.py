@@ -53,7 +53,7 @@ def _query(kind: type[BaseModel], request: Request, own: str | None, principal: 
         if name not in known:
             raise _unknown(name, known)
         if "\x00" in value:
-            raise MalformedError(f"{name} holds a NUL character", param=name)
+            raise MalformedError(f"{name} holds a NUL character; take it out", param=name)
         given[name] = value
     if own in known and given.setdefault(str(own), principal.user_id) != principal.user_id:
         raise ForbiddenError(f"{own} must be your own id, or left out: you may see your own data only")

@@ -45,6 +45,13 @@ _FIXES: Mapping[str, str] = {
     "feature_inactive": "An operator switched it off.",
     "feature_not_allowed": "The user's plan or organisation does not include it.",
     "unpriced": "Add a price override for the models in `error.models`, or allow unpriced models for the feature.",
+    "unknown_plan": "GET /api/plans lists the plans; PUT one to define it.",
+    "unknown_price": "Check model and provider, or give the model a price: PUT /api/prices/{model}.",
+    "unknown_event": "Check `source` and `id`: they are compared exactly, upper and lower case too.",
+    "already_corrected": "GET /api/usage-events/fate tells what was done; correct the event that stands in its place.",
+    "unknown_log": "GET /api/feature-usage-logs for the ids; a log that was deleted for ever or archived is not found.",
+    "log_sealed": "An operator must put the key that sealed it back into `FAREGATE_LOG_KEYS`, behind the present one.",
+    "unknown_dead_letter": "GET /api/dead-letters lists them; this one may have been replayed or dropped meanwhile.",
     "unknown_key": "GET /api/keys lists the keys.",
     "too_many_keys": "Revoke the older key of this client first.",
     "unknown_webhook": "GET /api/webhooks lists the endpoints.",
@@ -67,8 +74,7 @@ def error_pages() -> list[ErrorPage]:
     meanings = {error.code: _first_line(error) for error in reversed(list(_errors()))}
     meanings |= {"internal": "Something broke here; it has been logged."}
     return [
-        ErrorPage(code, status, meanings.get(code, ""), _FIXES.get(code, "The text of the error says it."))
-        for code, status in sorted(STATUS.items())
+        ErrorPage(code, status, meanings.get(code, ""), _FIXES.get(code, "")) for code, status in sorted(STATUS.items())
     ]
 
 

@@ -132,7 +132,7 @@ class AuditLog:
     async def _people(self, session: AsyncSession, deed: Deed) -> Mapping[str, Subject]:
         if not deed.is_look or deed.owner_id is None:
             return await self._subjects.ensure(session, [n for n in (deed.actor_user_id, deed.owner_id) if n])
-        acting = await self._subjects.ensure(session, [deed.actor_user_id]) if deed.actor_user_id else {}
+        acting = await self._subjects.ensure(session, [deed.actor_user_id] if deed.actor_user_id else [])
         return {**await self._subjects.find(session, [deed.owner_id]), **acting}
 
     async def search(

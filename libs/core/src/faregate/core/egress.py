@@ -91,11 +91,11 @@ class Egress:
         try:
             addresses = await self._resolve(host, port)
         except (OSError, UnicodeError):
-            raise UnsafeUrlError("the host cannot be resolved") from None
+            raise UnsafeUrlError("the host cannot be resolved; check its name") from None
         if not addresses:
-            raise UnsafeUrlError("the host has no address")
+            raise UnsafeUrlError("the host has no address; check its name")
         if not self._allow_private and not all(is_public(address) for address in addresses):
-            raise UnsafeUrlError("leads to an address that is not public")
+            raise UnsafeUrlError("leads to an address that is not public; give a host of the public Internet")
         return Target(url, host, addresses[0], port)
 
 

@@ -32,11 +32,11 @@ def loads(data: bytes | str, *, depth_limit: int = DEPTH_LIMIT) -> Any:
         text = data if isinstance(data, str) else data.decode()
         value = _read(text)
     except UnicodeDecodeError as error:
-        raise MalformedError(f"not UTF-8 at byte {error.start}") from None
+        raise MalformedError(f"not UTF-8 at byte {error.start}; encode it as UTF-8") from None
     except json.JSONDecodeError as error:
         raise MalformedError(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
     except RecursionError:
-        raise MalformedError(f"nested deeper than {depth_limit} levels") from None
+        raise MalformedError(f"nested deeper than {depth_limit} levels; send it flatter") from None
     if text.count("{") + text.count("[") > depth_limit:  # fewer brackets than levels make no such depth
         _check_depth(value, depth_limit)
     if "\\u" in text:
@@ -62,7 +62,7 @@ def dumps(value: Any) -> bytes:
 
 def _decimal(digits: str) -> Decimal:
     if len(digits) > _NUMBER_LENGTH_LIMIT:
-        raise MalformedError(f"a number has more than {_NUMBER_LENGTH_LIMIT} characters")
+        raise MalformedError(f"a number has more than {_NUMBER_LENGTH_LIMIT} characters; round it")
     number = Decimal(digits)
     if number and not -_NUMBER_LENGTH_LIMIT < number.adjusted() < _NUMBER_LENGTH_LIMIT:
         raise MalformedError(f"the exponent of a number is beyond ±{_NUMBER_LENGTH_LIMIT}")
@@ -71,12 +71,12 @@ def _decimal(digits: str) -> Decimal:
 
 def _integer(digits: str) -> int:
     if len(digits) > _NUMBER_LENGTH_LIMIT:
-        raise MalformedError(f"a number has more than {_NUMBER_LENGTH_LIMIT} digits")
+        raise MalformedError(f"a number has more than {_NUMBER_LENGTH_LIMIT} digits; round it")
     return int(digits)
 
 
 def _refuse_constant(name: str) -> None:
-    raise MalformedError(f"{name} is not a JSON number")
+    raise MalformedError(f"{name} is not a JSON number; send null, or leave the field out")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise MalformedError(f"the key {twice!r} stands twice in one object", param=twice)
+        raise MalformedError(f"the key {twice!r} stands twice in one object; send it once", param=twice)
     return found
 
 
@@ -94,7 +94,7 @@ def _check_depth(value: Any, limit: int) -> None:
         level = [child for item in level for child in _children(item)]
         if not level:
             return
-    raise MalformedError(f"nested deeper than {limit} levels")
+    raise MalformedError(f"nested deeper than {limit} levels; send it flatter")
 
 
 def _children(item: Any) -> Sequence[Any]:
@@ -109,7 +109,7 @@ def _check_text(value: Any) -> None:
     """Refuse what UTF-8 or PostgreSQL cannot hold; only an escape can bring it in."""
     if isinstance(value, str):
         if "\x00" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
-            raise MalformedError("a text holds NUL or half a surrogate pair")
+            raise MalformedError("a text holds NUL or half a surrogate pair; take it out")
     elif isinstance(value, dict):
         for key, item in cast("dict[str, Any]", value).items():
             _check_text(key)

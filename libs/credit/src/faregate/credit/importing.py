@@ -101,7 +101,7 @@ def _opening(row: dict[str, str], run: str) -> OpeningBalance:
     try:
         credits = Decimal((row["credits"] or "").strip())
     except InvalidOperation:
-        raise InvalidError(f"credits {row['credits']!r} is no number") from None
+        raise InvalidError(f"credits {row['credits']!r} is no number; write it as 12.5") from None
     micros = to_micros(credits)
     if micros <= 0:
         raise InvalidError(f"credits must be more than 0, not {credits}")

@@ -100,7 +100,7 @@ def _check(soft: int | None, hard: int | None) -> None:
     if soft is None and hard is None:
         raise InvalidError("give soft, hard or both; remove the limit to have none", param="hard")
     if (soft or 0) < 0 or (hard or 0) < 0:
-        raise InvalidError("a limit cannot be negative", param="hard" if (hard or 0) < 0 else "soft")
+        raise InvalidError("a limit cannot be negative; give 0 or more", param="hard" if (hard or 0) < 0 else "soft")
     if soft is not None and hard is not None and soft > hard:
         raise InvalidError("soft must not be above hard", param="soft")
 

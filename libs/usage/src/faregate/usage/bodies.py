@@ -94,7 +94,7 @@ class UsageBody(LooseBody):
         if self.ai_model is None and self.unit is None and self.usage is None:
             raise ValueError("ai_model is required (or unit and quantity, or a usage that names the model)")
         if (self.unit is None) is not (self.quantity is None):
-            raise ValueError("quantity and unit belong together")
+            raise ValueError("quantity and unit belong together; give both or neither")
         if self.usage is not None and (self.unit is not None or self._counts()):
             raise ValueError("give usage as the provider reported it, or counts, not both")
         if self.usage is not None:

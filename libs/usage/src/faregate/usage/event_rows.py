@@ -220,7 +220,7 @@ def _quantity(event: EventFields) -> Decimal | int | None:
     if not -_QUANTITY_LIMIT < quantity < _QUANTITY_LIMIT:
         raise InvalidError("quantity must be between -10¹² and 10¹²", param="quantity")
     if 10**9 % quantity.as_integer_ratio()[1]:
-        raise InvalidError("quantity has more than 9 decimal places", param="quantity")
+        raise InvalidError("quantity has more than 9 decimal places; round it", param="quantity")
     return quantity
 
 
@@ -237,7 +237,7 @@ def _credits(credits: Decimal | int | None) -> int:
     over, under = credits.as_integer_ratio()
     micros, rest = divmod(over * 1_000_000, under)
     if rest:
-        raise InvalidError("credits has more than 6 decimal places", param="credits")
+        raise InvalidError("credits has more than 6 decimal places; round it", param="credits")
     if not -_CREDITS_LIMIT < micros < _CREDITS_LIMIT:
         raise InvalidError("credits must be between -10⁹ and 10⁹", param="credits")
     return micros
@@ -249,7 +249,7 @@ def _cost(cost_usd: Decimal | int | None) -> int | None:
     over, under = cost_usd.as_integer_ratio()
     cost, rest = divmod(over * PICO, under)
     if rest:
-        raise InvalidError("cost_usd has more than 12 decimal places", param="cost_usd")
+        raise InvalidError("cost_usd has more than 12 decimal places; round it", param="cost_usd")
     if not 0 <= cost < _COST_LIMIT:
         raise InvalidError("cost_usd must be from 0 to 10⁶", param="cost_usd")
     return cost

@@ -208,7 +208,9 @@ class FeatureCatalog:
             return
         owner = await self._repository.id_owner(session, feature)
         if owner is not None:
-            raise InvalidError(f"id {feature.feature_id!r} belongs to the feature {owner!r}", param="id")
+            raise InvalidError(
+                f"id {feature.feature_id!r} belongs to the feature {owner!r}; choose another", param="id"
+            )
 
     async def _load(self, session: AsyncSession) -> Catalog:
         built_in = {name: Feature(key=name, strategy=name, name=_title(name)) for name in self._factory.features}

@@ -69,5 +69,8 @@ class OrganizationService:
     async def _read(self, session: AsyncSession, organization_id: str) -> Organization:
         policy = await self._directory.policy(session, organization_id)
         if policy is None:
-            raise NotFoundError(f"No organisation {organization_id!r}", param="organization_id")
+            raise NotFoundError(
+                f"No organisation {organization_id!r}; PUT /api/organizations/{organization_id} makes it",
+                param="organization_id",
+            )
         return Organization(organization_id, policy, await self._directory.members(session, organization_id))

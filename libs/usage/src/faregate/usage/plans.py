@@ -113,4 +113,4 @@ def check_plan(plan: Plan, known_features: Mapping[str, Feature]) -> None:
         parse_every(grant.every)
         for key in grant.features or ():
             if key not in known_features:
-                raise InvalidError(f"{param}.features: no feature {key!r}", param=f"{param}.features")
+                raise InvalidError(f"{param}.features: no feature {key!r}; define it first", param=f"{param}.features")

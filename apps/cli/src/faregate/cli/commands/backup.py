@@ -56,7 +56,7 @@ def restore(
 ) -> int:
     """Put a backup into the database, all or nothing, and prove that its balances are right."""
     if not file.exists():
-        raise ConfigurationError(f"{file} does not exist")
+        raise ConfigurationError(f"{file} does not exist; give a file that `faregate backup` wrote")
     settings = load_settings()
     aio.run(_restore(settings, file, replace=replace))
     found = aio.run(run_verify(settings))

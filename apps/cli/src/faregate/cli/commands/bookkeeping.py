@@ -154,7 +154,7 @@ def import_openings(
 ) -> None:
     """Bring balances from elsewhere: one grant of source opening for each line. Safe to repeat."""
     if not file.is_file():
-        raise InvalidError(f"{file} is no file")
+        raise InvalidError(f"{file} is no file; give a CSV with the columns owner_id and credits")
     with file.open(newline="", encoding="utf-8-sig") as lines:
         openings = read_openings(lines, run=run or file.stem)
     who = actor_of(actor)

@@ -161,5 +161,5 @@ def reprice(
 def _pair(text: str) -> tuple[str, Decimal]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise InvalidError(f"{text!r} is no name=value", param="price")
+        raise InvalidError(f"{text!r} is no name=value, such as input_mtok=2.5", param="price")
     return name, decimal_of(value, param=name)

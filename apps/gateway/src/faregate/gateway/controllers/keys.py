@@ -57,7 +57,9 @@ class KeysController(Controller):
         """
         _check_scopes(call.principal, body.scopes)
         if body.expires_at is not None and body.expires_at <= self._clock.now():
-            raise InvalidError("expires_at must lie ahead", param="expires_at")
+            raise InvalidError(
+                "expires_at must lie ahead; leave it out for a key that does not expire", param="expires_at"
+            )
         spec = KeySpec(body.name, body.scopes, body.environment, body.expires_at, body.allowed_ips)
 
         async def work(session: AsyncSession) -> tuple[ApiKey, Key, list[SpendingLimit]]:
@@ -139,7 +141,11 @@ def _check_scopes(principal: Principal, wanted: Iterable[str]) -> None:
     known = {scope.value for scope in Scope}
     unknown = sorted(set(wanted) - known)
     if unknown:
-        raise InvalidError(f"scopes: there is no scope {unknown[0]!r}", param="scopes")
+        raise InvalidError(
+            f"scopes: there is no scope {unknown[0]!r}; known are {', '.join(sorted(known))}", param="scopes"
+        )
     missing = sorted(set(wanted) - {scope.value for scope in principal.scopes})
     if missing:
-        raise ForbiddenError(f"You cannot give away {missing[0]!r}, which you do not have", param="scopes")
+        raise ForbiddenError(
+            f"scopes: you cannot give away {missing[0]!r}, which you do not have; leave it out", param="scopes"
+        )
