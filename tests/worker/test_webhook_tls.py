@@ -4,59 +4,31 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpcore2
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from faregate.core import egress
 from faregate.core.clock import SystemClock
 from faregate.core.egress import Egress
 from faregate.worker.webhooks import WebhookDeliverer
 from support.apps import Gateway, open_gateway, settings_for
+from support.certificates import Certificate, make_certificate
 
 NAME = "hooks.example.com"
-
-
-def certificate(directory: Path, name: str) -> Path:
-    """Return a file with a key and a certificate for `name` that vouches for itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(who)
-        .issuer_name(who)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = directory / f"{name}.pem"
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    file.write_bytes(private + made.public_bytes(Encoding.PEM))
-    return file
 
 
 class TlsReceiver:
     """Keeps which name was asked for, and the heads of what was posted."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, own: Certificate) -> None:
         self.names: list[str | None] = []
         self.heads: list[str] = []
         self.port = 0
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(file)
+        self.context.load_cert_chain(own.certificate, own.key)
         self.context.sni_callback = lambda _socket, name, _context: self.names.append(name)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -67,8 +39,8 @@ class TlsReceiver:
 
 
 @asynccontextmanager
-async def receiving(file: Path) -> AsyncGenerator[TlsReceiver]:
-    receiver = TlsReceiver(file)
+async def receiving(own: Certificate) -> AsyncGenerator[TlsReceiver]:
+    receiver = TlsReceiver(own)
     server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0, ssl=receiver.context)
     receiver.port = server.sockets[0].getsockname()[1]
     async with server:
@@ -101,15 +73,20 @@ async def deliver(gateway: Gateway, port: int) -> Any:
 
 
 @pytest.fixture
-def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Certificate:
     """Return a certificate that this process trusts, and no other."""
-    file = certificate(tmp_path, NAME)
-    monkeypatch.setattr(httpcore2, "default_ssl_context", lambda **_: ssl.create_default_context(cafile=str(file)))
-    return file
+    own = make_certificate(tmp_path, NAME)
+    trust(own, monkeypatch)
+    return own
+
+
+def trust(own: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = str(own.certificate)
+    monkeypatch.setattr(httpcore2, "default_ssl_context", lambda **_: ssl.create_default_context(cafile=file))
 
 
 async def test_it_connects_to_the_checked_address_under_the_name_of_the_url(
-    database_url: str, trusted: Path, asked: list[str]
+    database_url: str, trusted: Certificate, asked: list[str]
 ) -> None:
     async with (
         open_gateway(settings_for(database_url, webhook_allow_private=True)) as gateway,
@@ -124,13 +101,13 @@ async def test_it_connects_to_the_checked_address_under_the_name_of_the_url(
 
 @pytest.mark.parametrize("name", [NAME, "other.example.com"])
 async def test_a_certificate_that_is_not_trusted_or_another_s_gets_nothing(
-    database_url: str, trusted: Path, tmp_path: Path, name: str
+    database_url: str, trusted: Certificate, tmp_path: Path, name: str
 ) -> None:
-    assert trusted.exists()
+    assert trusted.certificate.exists()
     (tmp_path / "theirs").mkdir()
     async with (
         open_gateway(settings_for(database_url, webhook_allow_private=True)) as gateway,
-        receiving(certificate(tmp_path / "theirs", name)) as receiver,
+        receiving(make_certificate(tmp_path / "theirs", name)) as receiver,
     ):
         delivery = await deliver(gateway, receiver.port)
 
@@ -140,11 +117,11 @@ async def test_a_certificate_that_is_not_trusted_or_another_s_gets_nothing(
 async def test_a_trusted_certificate_of_another_name_gets_nothing(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = certificate(tmp_path, "other.example.com")
-    monkeypatch.setattr(httpcore2, "default_ssl_context", lambda **_: ssl.create_default_context(cafile=str(file)))
+    own = make_certificate(tmp_path, "other.example.com")
+    trust(own, monkeypatch)
     async with (
         open_gateway(settings_for(database_url, webhook_allow_private=True)) as gateway,
-        receiving(file) as receiver,
+        receiving(own) as receiver,
     ):
         delivery = await deliver(gateway, receiver.port)
 

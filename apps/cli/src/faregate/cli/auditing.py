@@ -9,7 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,9 +27,6 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 Look = Callable[[Any, Mapping[str, Any]], Awaitable[Any]]
-
-_REQUEST_ID = f"cli:{new_uuid7()}"
-"""One process is one request."""
 
 _UNSAID = object()
 
@@ -159,7 +156,7 @@ async def _deed(database: Database, session: AsyncSession, pending: _Pending) ->
         actor=f"cli:{getpass.getuser()}",
         action=declared.action,
         status=200,
-        request_id=_REQUEST_ID,
+        request_id=_request_id(),
         owner_id=_owner(declared, asked),
         target={
             **named,
@@ -172,6 +169,12 @@ async def _deed(database: Database, session: AsyncSession, pending: _Pending) ->
         address=address,
         is_look=declared.apart,  # what is apart and names an owner only reads
     )
+
+
+@cache
+def _request_id() -> str:
+    """One process is one request."""
+    return f"cli:{new_uuid7()}"
 
 
 def _owner(declared: Audited, asked: Mapping[str, Any]) -> str | None:
