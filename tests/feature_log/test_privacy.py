@@ -4,12 +4,15 @@ import gzip
 import json
 import subprocess
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from faregate.analytics.archiving import EventArchive
+from faregate.core.clock import FixedClock, SystemClock
 from faregate.core.embedded import postgres_program
 from faregate.core.partitions import Month
 from faregate.credit.verify import Verifier
@@ -21,7 +24,8 @@ LOGS = "/api/feature-usage-logs"
 
 @pytest.fixture
 async def gateway(database_url: str, tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with open_gateway(settings_for(database_url, log_archive_dir=tmp_path / "archive")) as gateway:
+    places = {"log_archive_dir": tmp_path / "archive", "usage_archive_dir": tmp_path / "events"}
+    async with open_gateway(settings_for(database_url, **places)) as gateway:
         yield gateway
 
 
@@ -38,6 +42,17 @@ def log(user: str, text: str, number: int, **more: Any) -> dict[str, Any]:
         "endpoint": f"/api/users/{user}/chat?q={text}",
         "time": "2026-10-05T10:00:00Z" if number % 2 else "2026-11-05T10:00:00Z",
         **more,
+    }
+
+
+def event(user: str, email: str, text: str) -> dict[str, Any]:
+    return {
+        "id": f"of-{user}",
+        "user_id": user,
+        "service": "chat",
+        "credits": 1,
+        "metadata": {"note": text, "who": email},
+        "tags": [f"{text}-tag"],
     }
 
 
@@ -58,6 +73,7 @@ async def live(gateway: Gateway, user: str, email: str, text: str) -> None:
         "/api/usage", {"user_id": user, "feature_key": "GENERATE_QUESTION_PAPER"}, idempotency_key=f"k-{user}"
     )
     await gateway.post(LOGS, log(user, text, 1, id="waiting"), prefer="respond-async")
+    assert (await gateway.post("/api/usage-events", [event(user, email, text)])).data["accepted"] == 1
     await gateway.feature(f"only-{text}"[:9], access={"users": [user, "carla"]})
     await gateway.feature(f"only-{text}"[:9], access={"users": [user, "carla", "dora"]})
     for owner in (user, "*"):
@@ -83,6 +99,32 @@ def traces(text: str, word: str) -> list[str]:
     return [line[:300] for line in text.splitlines() if word in line or word.encode().hex() in line]
 
 
+def unpacked(directory: Path) -> str:
+    """Return what all archives in a directory hold."""
+    return "".join(gzip.decompress(file.read_bytes()).decode() for file in directory.glob("*.csv.gz"))
+
+
+def by_text(records: list[Any]) -> list[str]:
+    return sorted(json.dumps(record, default=str, sort_keys=True) for record in records)
+
+
+async def retire_events(gateway: Gateway, directory: Path) -> EventArchive:
+    """Archive all usage events, as if a year had passed; return what brings them back."""
+    analytics = gateway.container.analytics.container
+    clock = FixedClock(SystemClock().now() + timedelta(days=365))
+    archive = EventArchive(
+        gateway.database,
+        analytics.partitions(),
+        analytics.roller(),
+        clock,
+        directory=directory,
+        keep_days=40,
+        late_days=35,
+    )
+    await archive.archive()
+    return archive
+
+
 async def sums(gateway: Gateway) -> tuple[Any, ...]:
     sql = "select sum(amount), count(*), sum(balance_after) from faregate.transfer"
     async with gateway.database.transaction() as session:
@@ -104,6 +146,23 @@ async def test_an_export_holds_everything_and_only_that_person(gateway: Gateway)
     assert records["charge"][0]["metadata"]["note"] == TEXT
     assert "bela" not in json.dumps(exported.body, default=str)
     assert (await gateway.get("/api/privacy/export?user_id=nobody")).status == 404
+
+
+async def test_an_export_holds_what_is_archived_too(gateway: Gateway, tmp_path: Path) -> None:
+    await live(gateway, ID, EMAIL, TEXT)
+    before = (await gateway.get(f"/api/privacy/export?user_id={ID}")).data["records"]
+    retention = gateway.container.feature_log.container.retention()
+    await retention.archive(Month(2026, 10))
+    events = await retire_events(gateway, tmp_path / "events")
+    archived = (await gateway.get(f"/api/privacy/export?user_id={ID}")).data["records"]
+    await retention.restore(Month(2026, 10))
+    for manifest in events.manifests():
+        await events.restore(manifest.month)
+    restored = (await gateway.get(f"/api/privacy/export?user_id={ID}")).data["records"]
+
+    for kind in ("feature_log", "usage_event"):
+        assert len(before[kind]) > 1
+        assert by_text(archived[kind]) == by_text(restored[kind]) == by_text(before[kind])
 
 
 async def test_after_erasure_a_full_dump_holds_no_trace_and_the_books_are_the_same(
@@ -138,3 +197,25 @@ async def test_after_erasure_a_full_dump_holds_no_trace_and_the_books_are_the_sa
     assert (await gateway.get("/api/wallets/bela")).data["balance"] < Decimal(100)
     assert (await gateway.post("/api/privacy/erase", {"user_id": ID})).status == 404
     assert (await retention.restore(Month(2026, 10))).rows == 12
+
+
+async def test_erasure_reaches_archived_events_and_a_restore_brings_no_trace_back(
+    gateway: Gateway, database_url: str, tmp_path: Path
+) -> None:
+    await live(gateway, ID, EMAIL, TEXT)
+    await live(gateway, "bela", "bela@example.com", "other-text")
+    archive = await retire_events(gateway, tmp_path / "events")
+    first = unpacked(tmp_path / "events")
+    rows = sum(manifest.rows for manifest in archive.manifests())
+    erased = await gateway.post("/api/privacy/erase", {"user_id": ID})
+    archived = unpacked(tmp_path / "events")
+    for manifest in archive.manifests():
+        await archive.restore(manifest.month)
+    text = dump(database_url)
+
+    assert all(word in first for word in (f"of-{ID}", EMAIL, f"{TEXT}-tag"))
+    assert erased.data["erased"]["usage_event_archived"] > 0
+    assert [word for word in (ID, EMAIL, TEXT) if word in archived or traces(text, word)] == []
+    assert sum(manifest.rows for manifest in archive.manifests()) == rows
+    assert "of-bela" in archived
+    assert "other-text-tag" in text

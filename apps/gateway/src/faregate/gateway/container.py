@@ -3,7 +3,7 @@
 from dependency_injector import containers, providers
 
 from faregate.analytics.container import AnalyticsContainer
-from faregate.analytics.personal_data import ANALYTICS_ERASURES, ANALYTICS_EXPORTS
+from faregate.analytics.personal_data import ANALYTICS_ERASURES, ANALYTICS_EXPORTS, ArchivedEventsPersonalData
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.story import Storyteller
 from faregate.core.container import CoreContainer
@@ -178,6 +178,7 @@ class GatewayContainer(containers.DeclarativeContainer):
         core.container.audit,
         providers.List(
             feature_log.container.personal_data,
+            providers.Singleton(ArchivedEventsPersonalData, analytics.container.archive),
             providers.Singleton(SqlPersonalData, core.container.database, ANALYTICS_EXPORTS, ANALYTICS_ERASURES),
             providers.Singleton(SqlPersonalData, core.container.database, USAGE_EXPORTS, USAGE_ERASURES),
             providers.Singleton(SqlPersonalData, core.container.database, CREDIT_EXPORTS, CREDIT_ERASURES),

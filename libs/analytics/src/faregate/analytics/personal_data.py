@@ -1,6 +1,15 @@
-"""What quotas and alerts hold on a person: limits of their own, and addresses that alerts go to."""
+"""What quotas and alerts hold on a person: limits of their own, and addresses that alerts go to; and archived events."""
 
-__all__ = ["ANALYTICS_ERASURES", "ANALYTICS_EXPORTS"]
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.analytics.archiving import EventArchive
+from faregate.core import exact_json
+from faregate.core.personal_data import Person
+
+__all__ = ["ANALYTICS_ERASURES", "ANALYTICS_EXPORTS", "ArchivedEventsPersonalData"]
 
 ANALYTICS_EXPORTS = {
     "quota": """
@@ -36,3 +45,36 @@ ANALYTICS_ERASURES = {
     """,
 }
 """Of a quota of the person's own all addresses go: they are most likely theirs. Limits and counts stay."""
+
+_EXPORT_ARCHIVED = """
+select to_json(e)::text from {rows} e where e.subject_id = :subject order by e.time
+"""
+
+_ERASE_ARCHIVED = """
+update {rows} set metadata = null, tags = null, external_id = case
+  when position(:user_id in external_id) > 0 or position(:email in external_id) > 0 then null else external_id end
+where subject_id = :subject and (metadata is not null or tags is not null
+  or position(:user_id in external_id) > 0 or position(:email in external_id) > 0)
+returning 1
+"""
+
+
+class ArchivedEventsPersonalData:
+    """`IPersonalData` of months of usage events that are not in the table: what goes there goes here too."""
+
+    def __init__(self, archive: EventArchive) -> None:
+        self._archive = archive
+
+    async def export(self, _session: AsyncSession, person: Person) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
+        store = self._archive.store
+        if store is not None:
+            async for row in store.select_all(_EXPORT_ARCHIVED, subject=person.subject_id):
+                yield "usage_event", exact_json.loads(row[0])
+
+    async def erase(self, session: AsyncSession, person: Person) -> Mapping[str, int]:
+        store = self._archive.store
+        if store is None:
+            return {}
+        await store.hold(session)
+        named = {name: person.parameters[name] for name in ("subject", "user_id", "email")}
+        return {"usage_event_archived": await store.amend_all(_ERASE_ARCHIVED, **named)}

@@ -90,6 +90,7 @@ class LogRetention:
             if days < self._default_days:
                 await self._delete_overdue(feature_key, now - timedelta(days=days))
         if self._archives is not None:
+            self._archives.clean()
             await self._retire(now - timedelta(days=max([self._default_days, *kept.values()])), now)
         while await self._database.run(lambda s: self._repository.forget_keys(s, now, limit=_CHUNK)) == _CHUNK:
             continue
