@@ -17,6 +17,7 @@ from faregate.core.embedded import postgres_program
 from faregate.core.partitions import Month
 from faregate.credit.verify import Verifier
 from support.apps import Gateway, open_gateway, settings_for
+from support.people import SECRET, bearer
 
 ID, EMAIL, TEXT = "canary-id-7f3a", "canary-7f3a@example.com", "canary-text-7f3a"
 LOGS = "/api/feature-usage-logs"
@@ -25,7 +26,7 @@ LOGS = "/api/feature-usage-logs"
 @pytest.fixture
 async def gateway(database_url: str, tmp_path: Path) -> AsyncIterator[Gateway]:
     places = {"log_archive_dir": tmp_path / "archive", "usage_archive_dir": tmp_path / "events"}
-    async with open_gateway(settings_for(database_url, **places)) as gateway:
+    async with open_gateway(settings_for(database_url, jwt_secret=SECRET, **places)) as gateway:
         yield gateway
 
 
@@ -87,6 +88,41 @@ async def live(gateway: Gateway, user: str, email: str, text: str) -> None:
         assert (await gateway.put("/api/quotas", quota)).status == 200
 
 
+async def administer(gateway: Gateway, staff: str, email: str) -> None:
+    """Do as staff, to another person, what leaves the name of who did it."""
+    count = 0
+
+    async def do(method: str, path: str, body: Any = None) -> Any:
+        nonlocal count
+        count += 1
+        headers = {**bearer(staff, role="admin", email=email), "idempotency-key": f"{path}-{count}".replace(" ", "")}
+        answer = await gateway.call(method, path, body, headers=headers)
+        assert answer.status < 300, (path, answer.body)
+        return answer.data
+
+    wallet = "/api/wallets/bela"
+    granted = await do("POST", f"{wallet}/grants", {"credits": 3, "source": "bonus", "reason": "sorry"})
+    await do("POST", f"{wallet}/grants", {"credits": 3, "source": "plan", "every": "month"})
+    await do("POST", f"{wallet}/grants/{granted['grant']['id']}/void", {"reason": "no"})
+    await do("POST", f"{wallet}/adjustments", {"credits": 2, "reason": "goodwill"})
+    await do("POST", f"{wallet}/adjustments", {"credits": -1, "reason": "too much"})
+    paid = next(t for t in await do("GET", f"{wallet}/transactions") if t["amount"] < 0 and t["usage_key"])
+    await do("POST", f"/api/transactions/{paid['id']}/refund", {"reason": "it failed"})
+    bought = next(t for t in await do("GET", f"{wallet}/transactions") if t["kind"] == "grant" and t["amount"] == 100)
+    await do("POST", f"/api/transactions/{bought['id']}/chargeback", {"reason": "the card"})
+    await do("POST", f"{wallet}/debits", {"service": "manual", "credits": 1})
+    await do("PUT", f"{wallet}/limits", {"limits": [{"period": "day", "hard": 1000}]})
+    started = await do("POST", "/api/credits-process/start", {"user_id": "bela", "feature_endpoint_value": "chat"})
+    await do("POST", "/api/credits-process/void", {"user_id": "bela", "usage_key": started["usage_key"]})
+    await do("PUT", "/api/features/staffed", {"strategy": "token_priced"})
+    await do("PUT", "/api/plans/basic", {"name": "Basic"})
+    await do("PUT", "/api/prices/house-model", {"prices": {"input_mtok": 1}})
+    await do("POST", "/api/webhooks", {"url": "https://93.184.215.14/hook", "events": ["credits.low"]})
+    await do("POST", "/api/keys", {"name": "billing", "scopes": ["wallets:read"]})
+    await do("POST", "/api/usage-events/corrections", {"id": "of-bela", "action": "void", "reason": "twice"})
+    await do("DELETE", f"{LOGS}/{(await do('GET', f'{LOGS}?user_id=bela'))[0]['id']}")
+
+
 def dump(url: str) -> str:
     """Return what pg_dump writes of the whole database."""
     command = [str(postgres_program("pg_dump")), "--inserts", url]
@@ -102,6 +138,11 @@ def traces(text: str, word: str) -> list[str]:
 def unpacked(directory: Path) -> str:
     """Return what all archives in a directory hold."""
     return "".join(gzip.decompress(file.read_bytes()).decode() for file in directory.glob("*.csv.gz"))
+
+
+async def count_answers(gateway: Gateway) -> int:
+    async with gateway.database.transaction() as session:
+        return len(await gateway.database.rows(session, "select 1 from faregate.idempotent_answer"))
 
 
 def by_text(records: list[Any]) -> list[str]:
@@ -219,3 +260,35 @@ async def test_erasure_reaches_archived_events_and_a_restore_brings_no_trace_bac
     assert sum(manifest.rows for manifest in archive.manifests()) == rows
     assert "of-bela" in archived
     assert "other-text-tag" in text
+
+
+async def test_a_person_who_worked_as_staff_leaves_no_trace_either(gateway: Gateway, database_url: str) -> None:
+    await live(gateway, "bela", "bela@example.com", "other-text")
+    await administer(gateway, ID, EMAIL)
+    before, first = await sums(gateway), dump(database_url)
+    append_only = [line for line in traces(first, ID) if "faregate.transfer " in line or "audit_entry " in line]
+    hidden = [line for line in first.splitlines() if "faregate.feature_log_y" in line and ID in line]
+    answers = await count_answers(gateway)
+    assert (await gateway.post("/api/privacy/erase", {"user_id": ID})).status == 200
+    text = dump(database_url)
+
+    assert traces(first, f"user:{ID}")
+    assert (append_only, hidden) == ([], [])
+    assert traces(text, ID) + traces(text, EMAIL) == []
+    assert answers > 5
+    assert await count_answers(gateway) == 1, "bela's own is kept"
+    assert await sums(gateway) == before
+    assert not (await Verifier(gateway.database).verify()).drifts
+
+
+async def test_who_moved_credits_is_a_number_in_the_books_and_a_name_in_the_audit_log(gateway: Gateway) -> None:
+    await live(gateway, "bela", "bela@example.com", "other-text")
+    await administer(gateway, ID, EMAIL)
+    moved = (await gateway.get("/api/wallets/bela/transactions")).data
+    deeds = (await gateway.get(f"/api/audit?actor_user_id={ID}&action=wallets.*")).data
+    exported = (await gateway.get(f"/api/privacy/export?user_id={ID}")).data["records"]
+
+    numbers = {t["actor"] for t in moved if t["kind"] in {"adjustment", "refund"}}
+    assert numbers == {f"subject:{exported['subject'][0]['subject_id']}"}
+    assert {deed["actor_user_id"] for deed in deeds} == {ID}
+    assert [deed["as_actor"] for deed in exported["audit_entry"]].count(True) > 10

@@ -208,6 +208,10 @@ class ChargeState:
     free_after: int | None = None
     duration_ms: int | None = None
     metadata: Mapping[str, Any] | None = None
+    read_metadata: Mapping[str, Any] | None = None
+    read_reason: str | None = None
+    """`metadata` and `close_reason` as they were read: what was read is not written back, so that what is erased
+    meanwhile stays erased."""
     limit_scopes: tuple[str, ...] = ()
     warned: tuple[str, ...] = ()
     """The scopes whose soft limit this start has passed; told once, not stored."""

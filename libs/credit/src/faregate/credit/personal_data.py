@@ -1,5 +1,7 @@
 """What the ledger holds on a person. Transfers stay as they are: they are the books, and name nobody but by number."""
 
+from faregate.core.personal_data import actor_erasure
+
 __all__ = ["CREDIT_ERASURES", "CREDIT_EXPORTS"]
 
 CREDIT_EXPORTS = {
@@ -32,8 +34,14 @@ CREDIT_ERASURES = {
     where subject_id = :subject and (metadata is not null or close_reason is not null) returning 1
     """,
     "grant": """
-    update faregate.credit_grant set reason = null where wallet_id = :subject and reason is not null returning 1
+    with owned as materialized (select wallet_id from faregate.wallet where wallet_id = :subject for update)
+    update faregate.credit_grant set reason = null, void_note = jsonb_set(void_note, '{reason}', 'null')
+    where wallet_id = (select wallet_id from owned) and (reason is not null or void_note->>'reason' is not null) returning 1
     """,
-    "grant_actor": "update faregate.credit_grant set actor = :tombstone where actor = :user_id returning 1",
+    "grant_void_actor": """
+    update faregate.credit_grant set void_note = jsonb_set(void_note, '{actor}', to_jsonb(cast(:tombstone as text)))
+    where void_note->>'actor' = any(cast(:actors as text[])) returning 1
+    """,
+    "grant_actor": actor_erasure("credit_grant"),
     "top_up": "update faregate.top_up set detail = null where wallet_id = :subject and detail is not null returning 1",
 }

@@ -84,6 +84,7 @@ def charge_of(row: Any) -> ChargeState:
         expires_at=expires_at,
         closed_at=closed_at,
         close_reason=close_reason,
+        read_reason=close_reason,
         settled_at=settled_at,
         meaning_hash=meaning_hash,
         consumed=consumed,
@@ -95,6 +96,7 @@ def charge_of(row: Any) -> ChargeState:
         free_after=free_after,
         duration_ms=duration_ms,
         metadata=metadata,
+        read_metadata=metadata,
         limit_scopes=tuple(scopes) if scopes else (),
     )
 

@@ -243,7 +243,7 @@ on conflict (usage_key) do update set status = excluded.status, hold = excluded.
   consumed = excluded.consumed, charged = excluded.charged, shortfall = excluded.shortfall, flags = excluded.flags,
   first_seq = excluded.first_seq, balance_after = excluded.balance_after, free_after = excluded.free_after,
   duration_ms = excluded.duration_ms, metadata = coalesce(excluded.metadata, c.metadata),
-  close_reason = excluded.close_reason, closed_at = excluded.closed_at, settled_at = excluded.settled_at
+  close_reason = coalesce(excluded.close_reason, c.close_reason), closed_at = excluded.closed_at, settled_at = excluded.settled_at
 """
 
 _WRITE_HOLDS = """

@@ -126,7 +126,7 @@ def _charge_row(charge: ChargeState) -> tuple[Any, ...]:
         charge.free_after,
         charge.duration_ms,
         _metadata(charge),
-        clean_text(charge.close_reason) if charge.close_reason else None,
+        _close_reason(charge),
         charge.created_at,
         charge.closed_at,
         charge.settled_at,
@@ -200,7 +200,13 @@ def _hold_grants(charge: ChargeState) -> str | None:
 
 
 def _metadata(charge: ChargeState) -> str | None:
-    return _json(clean_metadata(charge.metadata)) if charge.metadata else None
+    new = charge.metadata is not charge.read_metadata
+    return _json(clean_metadata(charge.metadata)) if charge.metadata and new else None
+
+
+def _close_reason(charge: ChargeState) -> str | None:
+    new = charge.close_reason is not charge.read_reason
+    return clean_text(charge.close_reason) if charge.close_reason and new else None
 
 
 def _scopes(charge: ChargeState) -> str | None:

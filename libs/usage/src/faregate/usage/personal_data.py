@@ -1,5 +1,7 @@
 """What is held on a person about the use of features: lines, events, memberships. Numbers stay, texts go."""
 
+from faregate.core.personal_data import actor_erasure
+
 __all__ = ["USAGE_ERASURES", "USAGE_EXPORTS"]
 
 USAGE_EXPORTS = {
@@ -45,7 +47,7 @@ USAGE_ERASURES = {
     update faregate.definition set content = jsonb_set(content, '{access,users}', (content->'access'->'users') - :user_id)
     where content->'access'->'users' @> to_jsonb(cast(:user_id as text)) returning 1
     """,
-    "definition_actor": "update faregate.definition set actor = :tombstone where actor = :user_id returning 1",
-    "price_actor": "update faregate.price_override set actor = :tombstone where actor = :user_id returning 1",
-    "correction_actor": "update faregate.usage_correction set actor = :tombstone where actor = :user_id returning 1",
+    "definition_actor": actor_erasure("definition"),
+    "price_actor": actor_erasure("price_override"),
+    "correction_actor": actor_erasure("usage_correction"),
 }

@@ -84,7 +84,7 @@ class CreditsProcessController(Controller):
         if body.usage_key is None and call.derived_key is not None:
             body = body.model_copy(update={"usage_key": call.derived_key})
         try:
-            return start_answer(await self._usage.authorize(body.request(spender=call.principal.id)))
+            return start_answer(await self._usage.authorize(body.request(spender=call.spender)))
         except FaregateError as refusal:
             raise Refusal(refusal, await self._refusal_data(body.user_id, refusal)) from refusal
 
@@ -154,7 +154,7 @@ class CreditsProcessController(Controller):
         usage_key, keyless = _usage_key(call, body)
         if call.prefers_async:
             return await self._enqueue(body, usage_key, queue)
-        settled = await self._usage.settle(body.request(usage_key, keyless=keyless, spender=call.principal.id))
+        settled = await self._usage.settle(body.request(usage_key, keyless=keyless, spender=call.spender))
         self._metrics.settled(settled)
         return Reply(end_answer(settled))
 
