@@ -159,8 +159,7 @@ class CreditsProcessController(Controller):
         return Reply(end_answer(settled))
 
     async def _enqueue(self, body: SettlementBody, usage_key: str, queue: str) -> Reply:
-        content = body.model_dump(exclude_none=True, exclude_defaults=True) | {"usage_key": usage_key}
-        await self._transport.publish(queue, [OutgoingMessage(exact_json.dumps(content))])
+        await self._transport.publish(queue, [OutgoingMessage(exact_json.dumps(body.message(usage_key)))])
         answer = ProcessingAnswer(usage_key=usage_key, message="Accepted; it will be settled by the queue")
         return Reply(answer, message="Accepted", status=202, headers={"preference-applied": "respond-async"})
 
