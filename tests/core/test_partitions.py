@@ -115,7 +115,7 @@ async def test_a_damaged_archive_is_told_and_nothing_is_dropped_or_loaded(
 ) -> None:
     await partitions.ensure([OCTOBER])
     await _fill(database, OCTOBER)
-    monkeypatch.setattr("faregate.core.archives.content_of", lambda _path: (0, "other"))
+    monkeypatch.setattr("faregate.core.archive_store.content_of", lambda _path: (0, "other"))
     with pytest.raises(ArchiveError, match="0 rows instead of"):
         await archives.retire(OCTOBER)
     monkeypatch.undo()

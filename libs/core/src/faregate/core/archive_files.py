@@ -44,7 +44,8 @@ class Manifest:
 
     Attributes:
         sha256: of the compressed file; `content_sha256`: of the CSV in it, as PostgreSQL sent it.
-        restored_until: the month is back in its table, and is left alone until then.
+        restored_until: the rows are back in their table, and are left alone until then.
+        part: what part of the month it holds; empty for the whole month.
     """
 
     table: str
@@ -56,6 +57,7 @@ class Manifest:
     content_sha256: str
     written_at: datetime
     restored_until: datetime | None = None
+    part: str = ""
 
 
 async def copy_out(connection: Any, source: str, path: Path) -> tuple[list[str], int, str]:

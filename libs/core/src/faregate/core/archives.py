@@ -1,30 +1,20 @@
 """Archives: a month of a table as compressed CSV beside a manifest that proves it, and the way back.
 
-`retire` takes a month off its table, writes it, reads it back from the disk, compares, and only then drops it. Each step
-can be repeated after a crash; at no moment is the only copy of a row an unverified one.
+`retire` takes a month off its table, writes it, reads it back from the disk, compares, and only then drops it; `move` does
+the same with rows whose time is over before that of their month. Each step can be repeated after a crash; at no moment is
+the only copy of a row an unverified one.
 """
 
-import gzip
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
-from dataclasses import replace
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.archive_files import (
-    ArchiveError,
-    Manifest,
-    content_of,
-    copied_rows,
-    copy_out,
-    digest_of,
-    exchange,
-    read_manifest,
-    write_manifest,
-)
+from faregate.core.archive_files import ArchiveError, Manifest
+from faregate.core.archive_store import ArchiveStore
 from faregate.core.clock import IClock
 from faregate.core.database import Database
 from faregate.core.errors import InvalidError, NotFoundError
@@ -42,6 +32,11 @@ select set_config('statement_timeout', '0', true), set_config('idle_in_transacti
 
 _HOLD = "select pg_advisory_xact_lock(hashtextextended('archives of ' || cast(:name as text), 0))"
 
+_MOVE = """
+with moved as (delete from faregate.{table} r where {condition} returning r.*)
+insert into {staged} select * from moved on conflict do nothing returning 1
+"""
+
 
 class Archives:
     """The archives of one partitioned table, in one directory."""
@@ -50,31 +45,23 @@ class Archives:
         self.directory = directory
         self._database = database
         self._partitions = partitions
-        self._clock = clock
+        self._store = ArchiveStore(database, partitions, directory, clock)
 
     def manifests(self) -> list[Manifest]:
-        """Return what is archived, oldest month first."""
-        files = sorted(self.directory.glob(f"{self._partitions.table}_y????m??.json"))
-        return [read_manifest(path, path.with_suffix(".csv.gz")) for path in files]
+        """Return what is archived, oldest month first, a whole month before its parts."""
+        return self._store.manifests()
 
-    def manifest(self, month: Month) -> Manifest | None:
-        """Return the manifest of one month, if it was archived."""
-        path = self._path(month, "json")
-        return read_manifest(path, self._path(month, "csv.gz")) if path.exists() else None
+    def manifest(self, month: Month, part: str = "") -> Manifest | None:
+        """Return the manifest of one month or of a part of it, if it was archived."""
+        return self._store.manifest(month, part)
 
     def clean(self, *, older_than: timedelta = timedelta(days=1)) -> Sequence[Path]:
         """Remove unfinished files that a crash left; those younger than `older_than` may be another process's work."""
-        limit = (self._clock.now() - older_than).timestamp()
-        self.manifests()
-        unfinished = [
-            path
-            for ending in ("csv.gz.new", "json.new")
-            for path in sorted(self.directory.glob(f"{self._partitions.table}_y????m??.{ending}"))
-        ]
-        old = [path for path in unfinished if path.stat().st_mtime < limit]
-        for path in old:
-            path.unlink(missing_ok=True)
-        return old
+        return self._store.clean(older_than=older_than)
+
+    def check(self, manifest: Manifest) -> None:
+        """Read an archive back from the disk and raise `ArchiveError` unless it is what its manifest says."""
+        self._store.check(manifest)
 
     async def retire(self, month: Month) -> Manifest:
         """Archive a month and drop it once the archive has been read back and found equal. Safe to repeat.
@@ -86,11 +73,32 @@ class Archives:
             async with self._database.transaction() as session:
                 if month in await self._partitions.attached(session):
                     await self._partitions.detach(session, month)
-            manifest = await self._write(self._partitions.name(month), month)
+            manifest = await self._store.write(f"faregate.{self._partitions.name(month)}", month)
             self.check(manifest)
             async with self._database.transaction() as session:
                 await self._partitions.drop(session, month)
         log.info("month_archived", table=manifest.table, month=manifest.month, rows=manifest.rows, bytes=manifest.bytes)
+        return manifest
+
+    async def move(self, month: Month, part: str, condition: str, **parameters: Any) -> Manifest | None:
+        """Move the rows of a month that meet a condition (on `r`) into an archive of their own; None if there are none.
+
+        They join those that are in it already, unless it was restored: then the table had them all. The table needs a
+        primary key. Safe to repeat.
+
+        Raises:
+            ArchiveError: what is on the disk differs from what the database sent; nothing was removed.
+        """
+        async with self._alone():
+            known = self.manifest(month, part)
+            joined = known if known is not None and known.restored_until is None else None
+            async with self._store.staged(month, joined) as (session, staged):
+                sql = _MOVE.format(table=self._partitions.table, condition=condition, staged=staged)
+                if not await self._database.rows(session, sql, **parameters):
+                    return None
+                manifest = await self._store.write(staged, month, part, driver=await self._database.driver(session))
+                self.check(manifest)
+        log.info("rows_archived", table=manifest.table, month=manifest.month, part=part, rows=manifest.rows)
         return manifest
 
     async def restore(self, month: Month, *, until: datetime) -> Manifest:
@@ -109,31 +117,43 @@ class Archives:
             async with self._database.transaction() as session:
                 if await self._database.rows(session, f"select 1 from faregate.{name} limit 1"):  # noqa: S608
                     raise InvalidError(f"{name} holds rows already; retire it first", param="month")
-                await self._load(session, name, manifest)
-            restored = replace(manifest, restored_until=until)
-            write_manifest(self._path(month, "json"), restored)
+                await self._store.load(session, name, manifest)
+            return self._store.note_restored(manifest, until)
+
+    async def restore_parts(self, month: Month, *, until: datetime) -> list[Manifest]:
+        """Load the parts of a month back, each row unless it is there; `until` keeps them from being moved again."""
+        await self._partitions.ensure([month])
+        sql = f"insert into faregate.{self._partitions.table} select * from {{}} on conflict do nothing"  # noqa: S608
+        restored: list[Manifest] = []
+        async with self._alone():
+            for manifest in self.manifests():
+                if manifest.part and manifest.month == str(month):
+                    async with self._store.staged(month, manifest) as (session, staged):
+                        await self._database.rows(session, sql.format(staged))
+                    restored.append(self._store.note_restored(manifest, until))
         return restored
 
     async def hold(self, session: AsyncSession) -> None:
-        """Keep months from being archived or restored until the caller's transaction ends.
+        """Keep rows from being archived or restored until the caller's transaction ends.
 
         Whoever changes rows wherever they are needs this: a row that moves meanwhile would be missed.
         """
         await self._database.rows(session, _TAKE_TIME)
         await self._database.rows(session, _HOLD, name=f"{self._database.sql.schema}.{self._partitions.table}")
 
-    async def amend(self, month: Month, statement: str, **parameters: Any) -> int:
+    async def amend(self, month: Month, statement: str, *, part: str = "", **parameters: Any) -> int:
         """Change an archive: run `statement` on its rows (as `{rows}`), and replace it if any changed; return how many.
 
         The statement must return a row for each row it changed.
         """
-        manifest = self.manifest(month)
+        manifest = self.manifest(month, part)
         if manifest is None:
             return 0
-        async with self._unpacked(month, manifest) as (session, rows):
-            changed = len(await self._database.rows(session, statement.format(rows=rows), **parameters))
+        async with self._store.staged(month, manifest) as (session, staged):
+            changed = len(await self._database.rows(session, statement.format(rows=staged), **parameters))
             if changed:
-                await self._write(rows, month, driver=await self._database.driver(session), known=manifest)
+                driver = await self._database.driver(session)
+                await self._store.write(staged, month, part, driver=driver, restored_until=manifest.restored_until)
         return changed
 
     async def amend_all(self, statement: str, **parameters: Any) -> int:
@@ -144,21 +164,20 @@ class Archives:
         async with self._database.transaction() as session:
             changed = len(await self._on_detached(session, statement, parameters))
         for manifest in self.manifests():
-            changed += await self.amend(Month.parse(manifest.month), statement, **parameters)
+            changed += await self.amend(Month.parse(manifest.month), statement, part=manifest.part, **parameters)
         return changed
 
     async def select_all(self, query: str, **parameters: Any) -> AsyncIterator[Any]:
-        """Run `query` (on `{rows}`) over every month that the table does not show: archived, or taken off only."""
+        """Run `query` (on `{rows}`) over every row that the table does not show: archived, or in a month taken off."""
         async with self._database.transaction(read_only=True) as session:
-            detached = await self._partitions.detached(session)
+            detached = {str(month) for month in await self._partitions.detached(session)}
             found = await self._on_detached(session, query, parameters)
         for row in found:
             yield row
         for manifest in self.manifests():
-            month = Month.parse(manifest.month)
-            if manifest.restored_until is None and month not in detached:
-                async with self._unpacked(month, manifest) as (session, name):
-                    found = list(await self._database.rows(session, query.format(rows=name), **parameters))
+            if manifest.restored_until is None and (manifest.part or manifest.month not in detached):
+                async with self._store.staged(Month.parse(manifest.month), manifest) as (session, staged):
+                    found = list(await self._database.rows(session, query.format(rows=staged), **parameters))
                 for row in found:
                     yield row
 
@@ -168,27 +187,6 @@ class Archives:
         names = [self._partitions.name(month) for month in await self._partitions.detached(session)]
         statements = [sql.format(rows=f"faregate.{name}") for name in names]
         return [row for text in statements for row in await self._database.rows(session, text, **parameters)]
-
-    @asynccontextmanager
-    async def _unpacked(self, month: Month, manifest: Manifest) -> AsyncGenerator[tuple[AsyncSession, str]]:
-        """Have the rows of an archive in a temporary table, in a transaction."""
-        self.check(manifest)
-        name = f"archive_{self._partitions.name(month)}"
-        async with self._database.transaction() as session:
-            like = f"(like faregate.{self._partitions.table} including defaults)"
-            await self._database.rows(session, f"create temporary table {name} {like}")
-            await self._load(session, name, manifest, schema=None)
-            yield session, name
-            await self._database.rows(session, f"drop table {name}")
-
-    def check(self, manifest: Manifest) -> None:
-        """Read an archive back from the disk and raise `ArchiveError` unless it is what its manifest says."""
-        path = self._path(Month.parse(manifest.month), "csv.gz")
-        if not path.exists() or digest_of(path) != manifest.sha256:
-            raise ArchiveError(f"{path} is missing or not what its manifest says; bring back a copy of it")
-        rows, digest = content_of(path)
-        if (rows, digest) != (manifest.rows, manifest.content_sha256):
-            raise ArchiveError(f"{path} holds {rows} rows instead of {manifest.rows}, or others; write it again")
 
     @asynccontextmanager
     async def _alone(self) -> AsyncGenerator[None]:
@@ -203,50 +201,3 @@ class Archives:
             raise NotFoundError(f"{month} of {self._partitions.table} is not archived in {self.directory}")
         self.check(manifest)
         return manifest
-
-    async def _write(self, table: str, month: Month, *, driver: Any = None, known: Manifest | None = None) -> Manifest:
-        """Write a table as the archive of `month`: a temporary one of `driver`, in place of the archive that is `known`."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        target, unfinished = self._path(month, "csv.gz"), self._path(month, "csv.gz.new")
-        connection = driver or await self._database.connect()
-        source = self._database.sql.text(f"faregate.{table}") if driver is None else table
-        await connection.execute("set statement_timeout = 0" if driver is None else "set local statement_timeout = 0")
-        try:
-            columns, rows, content = await copy_out(connection, source, unfinished)
-        finally:
-            if driver is None:
-                await connection.close()
-        manifest = Manifest(
-            table=self._partitions.table,
-            month=str(month),
-            columns=columns,
-            rows=rows,
-            bytes=unfinished.stat().st_size,
-            sha256=digest_of(unfinished),
-            content_sha256=content,
-            written_at=self._clock.now(),
-            restored_until=known.restored_until if known else None,
-        )
-        exchange(self._path(month, "json"), manifest, unfinished, target)
-        return manifest
-
-    async def _load(
-        self, session: AsyncSession, table: str, manifest: Manifest, *, schema: str | None = "faregate"
-    ) -> None:
-        await self._database.rows(session, "set local statement_timeout = 0")
-        driver = await self._database.driver(session)
-        with closing(gzip.open(self._path(Month.parse(manifest.month), "csv.gz"))) as file:
-            done = await driver.copy_to_table(
-                table,
-                schema_name=self._database.sql.schema if schema else None,
-                columns=list(manifest.columns),
-                source=cast("BinaryIO", file),
-                format="csv",
-                header=True,
-                timeout=None,
-            )
-        if copied_rows(done) != manifest.rows:
-            raise ArchiveError(f"{copied_rows(done)} rows of {manifest.month} were loaded instead of {manifest.rows}")
-
-    def _path(self, month: Month, ending: str) -> Path:
-        return self.directory / f"{self._partitions.name(month)}.{ending}"
