@@ -292,3 +292,103 @@ async def test_who_moved_credits_is_a_number_in_the_books_and_a_name_in_the_audi
     assert numbers == {f"subject:{exported['subject'][0]['subject_id']}"}
     assert {deed["actor_user_id"] for deed in deeds} == {ID}
     assert [deed["as_actor"] for deed in exported["audit_entry"]].count(True) > 10
+
+
+PLANTED = {
+    "api_key": "update faregate.api_key set name = '{canary}' where created_by = 'user:{user}'",
+    "webhook_endpoint": "update faregate.webhook_endpoint set description = '{canary}' where created_by = 'user:{user}'",
+    "webhook_delivery": """
+    insert into faregate.webhook_delivery (delivery_id, endpoint_id, event_id, event_type, payload)
+    select gen_random_uuid(), gen_random_uuid(), 'e', 't', convert_to('{{"user_id":"{user}","note":"{canary}"}}', 'UTF8')""",
+    "message": """
+    insert into faregate.message (message_id, queue, body) select gen_random_uuid(), 'q',
+      convert_to('[{{"user_id":"{user}","note":"{canary}"}},{{"user_id":"bela","note":"other-text"}}]', 'UTF8')""",
+    "idempotent_answer": """
+    insert into faregate.idempotent_answer (credential, key, request_hash, status, body)
+    select 'x', 'x', '', 200, convert_to('{{"user_id":"{user}","note":"{canary}"}}', 'UTF8')""",
+    "audit_entry": """
+    insert into faregate.audit_entry (entry_id, actor, actor_subject_id, action, target, status, request_id)
+    select gen_random_uuid(), 'user', {subject}, 'x', '{{}}', 200, '{canary}'""",
+    "wallet": "update faregate.wallet set plan = '{canary}' where wallet_id = {subject}",
+    "credit_grant": "update faregate.credit_grant set key = '{canary}-' || grant_id where wallet_id = {subject}",
+    "charge": "update faregate.charge set close_reason = '{canary}' where subject_id = {subject}",
+    "transfer": """
+    insert into faregate.transfer (wallet_id, seq, kind, debit_account, credit_account, amount, balance_after, reason,
+      effective_at, created_at, hash)
+    select wallet_id, seq + 1, kind, debit_account, credit_account, amount, balance_after, '{canary}', effective_at,
+      created_at, hash from faregate.transfer where wallet_id = {subject} order by seq desc limit 1""",
+    "spend_limit": """
+    update faregate.spend_limit set period = '{canary}' where scope = 'user:{subject}' and period = 'day'""",
+    "top_up": """
+    insert into faregate.top_up (order_id, wallet_id, amount, detail)
+    select gen_random_uuid(), {subject}, 1000000, '{canary}'""",
+    "usage_line": 'update faregate.usage_line set raw = \'{{"x": "{canary}"}}\' where usage_key in ({uses})',
+    "usage_event": "update faregate.usage_event set tags = '[\"{canary}\"]' where subject_id = {subject}",
+    "usage_correction": """
+    insert into faregate.usage_correction (event_key, version, replaced, meaning_hash, subject_id, time, reason)
+    select gen_random_uuid(), 0, false, gen_random_uuid(), {subject}, now(), '{canary}'""",
+    "member": """
+    insert into faregate.member (subject_id, organization_id)
+    select {subject}, subject_id from faregate.subject where external_id = 'org:{canary}'""",
+    "feature": "update faregate.feature set key = '{canary}' where access->'users' ? '{user}'",
+    "definition": """
+    insert into faregate.definition (kind, key, version, actor) select 'feature', '{canary}', 1, 'user:{user}'""",
+    "price_override": """
+    insert into faregate.price_override (model, effective_from, prices, actor, note)
+    select 'm', now(), '{{}}', 'user:{user}', '{canary}'""",
+    "quota": "update faregate.quota set timezone = '{canary}' where subject_id = {subject}",
+    "quota_alert": """
+    insert into faregate.quota_alert (alert_id, quota_id, revision, period_start, period_end, level, used, limit_value, fired_at)
+    select gen_random_uuid(), quota_id, 1, now(), now(), '{canary}', 1, 1, now() from faregate.quota
+    where subject_id = {subject}""",
+    "alert_delivery": """
+    insert into faregate.alert_delivery (alert_id, channel, next_at, last_error)
+    select alert_id, 'log', now(), '{canary}' from faregate.quota_alert where level like '%quota_alert.'""",
+    "usage_user": """
+    insert into faregate.usage_user (service, grain, bucket, subject_id) select '{canary}', 2, now(), {subject}""",
+    "feature_log": "update faregate.feature_log set usage_key = '{canary}' where subject_id = {subject}",
+}
+"""How a text is put, table by table, where it belongs to a user."""
+
+NUMBERS_ONLY = {
+    *("subject", "organization", "grant_slice", "usage_event_key", "verified_head", "usage_rejection"),
+    *("usage_active", "usage_cube", "usage_cube_active", "usage_rollup"),
+}
+"""Tables that refer to people by number and hold nothing beside it but figures and keys; the subject is looked at apart."""
+
+_REFERRING = """
+select distinct table_name from information_schema.columns where table_schema = 'faregate' and table_name !~ '_y\\d{4}m\\d\\d$'
+  and column_name in ('subject_id', 'wallet_id', 'actor', 'actor_subject_id', 'created_by', 'deleted_by', 'emails', 'email')
+"""
+
+
+async def test_an_export_shows_what_is_in_every_table_that_refers_to_a_person(gateway: Gateway) -> None:
+    await live(gateway, ID, EMAIL, TEXT)
+    await live(gateway, "bela", "bela@example.com", "other-text")
+    await administer(gateway, ID, EMAIL)
+    await gateway.put(f"/api/wallets/{ID}/limits", {"limits": [{"period": "day", "hard": 1000}]})
+    async with gateway.database.transaction() as session:
+        rows = await gateway.database.rows(
+            session, "select subject_id from faregate.subject where external_id = :id", id=ID
+        )
+        known = {
+            "user": ID,
+            "subject": rows[0].subject_id,
+            "uses": f"select usage_key from faregate.charge where subject_id = {rows[0].subject_id}",
+        }
+        sql = "insert into faregate.subject (external_id) values ('org:canary-of-member.')"
+        await gateway.database.rows(session, sql)
+        sql = "insert into faregate.organization (subject_id) select subject_id from faregate.subject where external_id like 'org:c%'"
+        await gateway.database.rows(session, sql)
+        for table, planting in PLANTED.items():
+            await gateway.database.rows(session, planting.format(canary=f"canary-of-{table}.", **known))
+        referring = {row.table_name for row in await gateway.database.rows(session, _REFERRING)}
+    answer = await gateway.get(f"/api/privacy/export?user_id={ID}")
+    text = json.dumps(answer.data, default=str)
+
+    assert [table for table in PLANTED if f"canary-of-{table}." not in text] == []
+    assert sorted(referring - PLANTED.keys() - NUMBERS_ONLY) == []
+    assert "bela@example.com" not in text
+    assert "other-text" not in text
+    kinds = {"transfer_as_actor", "grant_as_actor", "feature_log_hidden", "idempotent_answer_of", "grant_slice"}
+    assert kinds - answer.data["records"].keys() == set()

@@ -14,13 +14,25 @@ __all__ = ["ANALYTICS_ERASURES", "ANALYTICS_EXPORTS", "ArchivedEventsPersonalDat
 ANALYTICS_EXPORTS = {
     "quota": """
     select to_json(t)::text from (
-      select quota_id, meter, period, limit_value, hard, timezone, emails, created_at
+      select quota_id, meter, period, limit_value, hard, timezone, thresholds, emails, active, created_at
       from faregate.quota where subject_id = :subject order by quota_id) t
     """,
     "quota_alert": """
     select to_json(t)::text from (
       select a.alert_id, a.level, a.used, a.limit_value, a.period_start, a.fired_at
       from faregate.quota_alert a join faregate.quota q using (quota_id) where q.subject_id = :subject order by a.fired_at) t
+    """,
+    "alert_delivery": """
+    select to_json(t)::text from (
+      select d.alert_id, d.channel, d.status, d.attempts, d.delivered_at, d.last_error
+      from faregate.alert_delivery d join faregate.quota_alert a using (alert_id) join faregate.quota q using (quota_id)
+      where q.subject_id = :subject order by d.alert_id, d.channel) t
+    """,
+    "usage_user": """
+    select to_json(t)::text from (
+      select service, grain, bucket, facts, requests, errors, input_tokens, output_tokens, credits / 1000000.0 as credits,
+        charged / 1000000.0 as charged, cost, last_at
+      from faregate.usage_user where subject_id = :subject order by service, grain, bucket) t
     """,
     "quota_recipient": """
     select to_json(t)::text from (

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core import exact_json
 from faregate.core.database import Database
-from faregate.core.subjects import PERSON
+from faregate.core.subjects import NUMBERED, PERSON
 
 __all__ = [
     "CORE_ERASURES",
@@ -40,7 +40,8 @@ class Person:
     @property
     def parameters(self) -> Mapping[str, Any]:
         """What statements may name: `:subject`, `:user_id`, `:email`, `:tombstone`, `:actors` (how the person is named as
-        who did something), and `:quoted`, all names as JSON has them.
+        who did something), `:signatures` (the same, with the number that stands for it in what is never changed), and
+        `:quoted`, all names as JSON has them.
         """
         actors = [self.user_id, f"{PERSON}{self.user_id}"]
         names = [*actors, *([self.email] if self.email else [])]
@@ -50,6 +51,7 @@ class Person:
             "email": self.email or self.user_id,
             "tombstone": self.tombstone,
             "actors": actors,
+            "signatures": [*actors, f"{NUMBERED}{self.subject_id}"],
             "quoted": [exact_json.dumps(name) for name in names],
         }
 
@@ -97,16 +99,21 @@ CORE_EXPORTS = {
     """,
     "audit_entry": """
     select to_json(t)::text from (
-      select entry_id, action, status, host(address) as address, created_at, actor_subject_id = :subject as as_actor
+      select entry_id, action, target, status, host(address) as address, request_id, created_at,
+        coalesce(actor_subject_id = :subject, false) as as_actor
       from faregate.audit_entry where subject_id = :subject or actor_subject_id = :subject order by entry_id) t
     """,
+    "api_key": """
+    select to_json(t)::text from (
+      select key_id, client, name, scopes, created_by, created_at, expires_at, revoked_at
+      from faregate.api_key where created_by = any(cast(:signatures as text[])) order by created_at) t
+    """,
+    "webhook_endpoint": """
+    select to_json(t)::text from (
+      select endpoint_id, url, events, description, created_by, created_at, disabled_at
+      from faregate.webhook_endpoint where created_by = any(cast(:signatures as text[])) order by created_at) t
+    """,
 }
-
-
-def _delete_named(table: str, column: str) -> str:
-    """Return the statement that deletes rows in whose bytes the person is named as JSON names things."""
-    named = f"exists (select from unnest(cast(:quoted as bytea[])) as q (name) where position(q.name in {column}) > 0)"
-    return f"delete from faregate.{table} where {named} returning 1"  # noqa: S608
 
 
 def actor_erasure(table: str, column: str = "actor") -> str:
@@ -116,23 +123,11 @@ def actor_erasure(table: str, column: str = "actor") -> str:
     )
 
 
-_ANSWERED = """
-delete from faregate.idempotent_answer where credential in (
-  select left(encode(sha256(convert_to(name, 'UTF8')), 'hex'), 32) from unnest(cast(:actors as text[])) as a (name))
-returning 1
-"""
-
 CORE_ERASURES = {
-    "message": _delete_named("message", "body"),
-    "idempotent_answer": _delete_named("idempotent_answer", "body"),
-    "webhook_delivery": _delete_named("webhook_delivery", "payload"),
-    "idempotent_answer_of": _ANSWERED,
     "api_key": actor_erasure("api_key", "created_by"),
     "webhook_endpoint": actor_erasure("webhook_endpoint", "created_by"),
     "subject": """
     update faregate.subject set external_id = :tombstone, email = null where subject_id = :subject returning 1
     """,
 }
-"""Messages, stored answers and deliveries are working copies: those that name the person, or were given to it, go. The
-subject comes last.
-"""
+"""The subject comes last."""

@@ -7,10 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.database import Database
 
-__all__ = ["PERSON", "Subject", "Subjects"]
+__all__ = ["NUMBERED", "PERSON", "Subject", "Subjects"]
 
 PERSON = "user:"
 """What an actor begins with that is a person known by a token; behind it stands the user id."""
+
+NUMBERED = "subject:"
+"""What an actor begins with that is a person in a row that is never changed; behind it stands the subject's number."""
 
 _FIND = """
 select s.subject_id, s.external_id, s.email
@@ -93,7 +96,7 @@ class Subjects:
         """
         user_id = actor.removeprefix(PERSON)
         known = await (self.find if user_id == actor else self.ensure)(session, [user_id])
-        return f"subject:{known[user_id].subject_id}" if user_id in known else actor
+        return f"{NUMBERED}{known[user_id].subject_id}" if user_id in known else actor
 
     async def remember_email(self, session: AsyncSession, subject_id: int, email: str) -> None:
         """Store the e-mail address of one subject, unless this process has just done so."""

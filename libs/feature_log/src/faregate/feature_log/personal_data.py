@@ -28,6 +28,11 @@ _EXPORT_ARCHIVED = f"""
 select {FIELDS}, {BODIES} from {{rows}} l {NAMES} where l.subject_id = :subject order by l.logged_at, l.log_id
 """  # noqa: S608
 
+_HIDDEN = """
+select log_id as id, logged_at, deleted_at from faregate.feature_log
+where deleted_by = any(cast(:signatures as text[])) order by logged_at
+"""
+
 _EMPTY = """
 set payload = null, response = null, params = null, query = null, email = null, email_index = null, endpoint = null,
   key_id = null
@@ -52,6 +57,8 @@ class LogPersonalData:
             for row in rows:
                 yield "feature_log", self._record(row)
             after = {"after_at": rows[-1].logged_at, "after_id": rows[-1].log_id}
+        for row in await self._database.rows(session, _HIDDEN, signatures=person.parameters["signatures"]):
+            yield "feature_log_hidden", dict(row)
         if self._archives is not None:
             async for row in self._archives.select_all(_EXPORT_ARCHIVED, subject=person.subject_id):
                 yield "feature_log", self._record(row)

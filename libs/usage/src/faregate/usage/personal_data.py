@@ -15,6 +15,32 @@ USAGE_EXPORTS = {
     "usage_event": """
     select to_json(t)::text from (select e.* from faregate.usage_event e where e.subject_id = :subject order by e.time) t
     """,
+    "usage_correction": """
+    select to_json(t)::text from (
+      select event_key, version, replaced, time, reason, corrected_at,
+        coalesce(actor = any(cast(:signatures as text[])), false) as as_actor
+      from faregate.usage_correction
+      where subject_id = :subject or actor = any(cast(:signatures as text[])) order by corrected_at) t
+    """,
+    "usage_event_key": """
+    select to_json(t)::text from (
+      select key, event_key, time, received_at from faregate.usage_event_key where subject_id = :subject order by received_at) t
+    """,
+    "feature_access": """
+    select to_json(t)::text from (
+      select key from faregate.feature where access->'users' @> to_jsonb(cast(:user_id as text)) order by key) t
+    """,
+    "definition": """
+    select to_json(t)::text from (
+      select kind, key, version, coalesce(actor = any(cast(:signatures as text[])), false) as as_actor, created_at
+      from faregate.definition where actor = any(cast(:signatures as text[]))
+        or content->'access'->'users' @> to_jsonb(cast(:user_id as text)) order by kind, key, version) t
+    """,
+    "price_override": """
+    select to_json(t)::text from (
+      select number, model, note, created_at from faregate.price_override
+      where actor = any(cast(:signatures as text[])) order by number) t
+    """,
     "membership": """
     select to_json(t)::text from (
       select o.external_id as organization, m.created_at
