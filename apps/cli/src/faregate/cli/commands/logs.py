@@ -31,6 +31,9 @@ def search(
     usage_key: Annotated[str | None, Parameter(help="Of this use.")] = None,
     status: Annotated[Literal["success", "failed"] | None, Parameter(help="Which ended so.")] = None,
     code: Annotated[int | None, Parameter(help="Answered with this HTTP status.")] = None,
+    method: Annotated[
+        Literal["GET", "POST", "PUT", "PATCH", "DELETE"] | None, Parameter(help="Asked with this HTTP method.")
+    ] = None,
     since: Annotated[str | None, Parameter(name="--from", help="From this moment on.")] = None,
     until: Annotated[str | None, Parameter(name="--to", help="Before this moment.")] = None,
     text: Annotated[str | None, Parameter(help="In feature, endpoint, type or status.")] = None,
@@ -45,6 +48,7 @@ def search(
         usage_key=usage_key,
         status=status,
         code=code,
+        method=method,
         since=moment_of(since, param="--from") if since else None,
         until=moment_of(until, param="--to") if until else None,
         text=text,
