@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test prove chaos mutants check fuzz docs format bench clean
+.PHONY: help install demo test prove chaos replay mutants check fuzz docs format bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,6 +35,10 @@ prove: install ## the long form of the ledger's state machines (about half an ho
 
 chaos: install ## settle while everything dies (two minutes; ARGS='--form full' for 1,000 crashes)
 	@$(BIN)/faregate chaos $(ARGS)
+
+replay: install ## ride a recorded trace (FILE=…csv) through gateway, worker and RabbitMQ: the same money as in one process
+	@FAREGATE_TEST_REPLAY_FILE=$(abspath $(or $(FILE),$(error FILE=… names no recorded trace))) \
+		$(BIN)/pytest -q -s tests/cli/test_separate_processes.py -k replay
 
 mutants: install ## break each rule of the ledger in turn: a named test must notice
 	@$(BIN)/python tests/mutants.py

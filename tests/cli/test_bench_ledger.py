@@ -1,4 +1,4 @@
-"""The benchmarks of the ledger in short: they run, judge themselves, and say so by their exit code."""
+"""The benchmarks of the ledger and of prices in short: they run, judge themselves, and say so by their exit code."""
 
 from faregate.core import exact_json
 from support.processes import run_command
@@ -23,3 +23,13 @@ async def test_contention_grants_the_exact_bound_where_the_naive_way_overspends(
         (10, True),
     ]
     assert told["naive"]["granted"] > told["naive"]["bound"]
+
+
+async def test_pricing_comes_to_the_same_price_as_genai_prices() -> None:
+    """Whether a line is fast enough is for a machine at rest to say."""
+    done = await run_command("bench", "pricing", "--calls", "20", "-o", "json")
+    told = exact_json.loads(done.out.encode())
+
+    assert len(told["cases"]) == 4
+    assert all(case["same_price"] for case in told["cases"])
+    assert done.code == (0 if told["passed"] else 1)

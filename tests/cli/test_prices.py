@@ -1,6 +1,8 @@
 """Features, plans, prices and organisations as an operator types them."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,3 +59,39 @@ async def test_a_wrong_file_is_told_by_its_place(database_url: str, tmp_path: Pa
     done = await run_command("features", "apply", str(file), FAREGATE_DATABASE_URL=database_url)
 
     assert (done.code, problem in done.err) == (1, True), done.err
+
+
+async def test_of_a_changed_plan_the_difference_is_shown_before_it_counts(database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "offer.toml"
+    file.write_text(FILE)
+    await run_command("features", "apply", str(file), "--yes", FAREGATE_DATABASE_URL=database_url)
+    await run_command("plans", "apply", str(file), "--yes", FAREGATE_DATABASE_URL=database_url)
+    file.write_text(FILE.replace("margin_percent = 5", "margin_percent = 7"))
+    shown = await run_command("plans", "apply", str(file), FAREGATE_DATABASE_URL=database_url)
+    applied = await run_command("plans", "apply", str(file), "--yes", FAREGATE_DATABASE_URL=database_url)
+    again = await run_command("plans", "apply", str(file), FAREGATE_DATABASE_URL=database_url)
+
+    assert (shown.code, applied.code, again.code) == (0, 0, 0), shown.err + applied.err + again.err
+    assert re.search(r"margin_percent.*5.*7", shown.out, re.DOTALL), shown.out
+    assert "not applied" in shown.out
+    assert "nothing differs" in again.out
+
+
+async def test_organisations_are_listed_and_their_members_limited(database_url: str) -> None:
+    async def type_(*arguments: str) -> Any:
+        done = await run_command("organizations", *arguments, "-o", "json", FAREGATE_DATABASE_URL=database_url)
+        assert done.code == 0, done.err
+        return exact_json.loads(done.out.encode())
+
+    await type_("set", "acme", "--policy", "pooled", "--join", "kim", "--join", "lee")
+    await type_("limit", "acme", "month", "--hard", "50")
+    await type_("limit", "acme", "day", "--member", "kim", "--soft", "2.5")
+    listed, shown, limits = await type_("list"), await type_("show", "acme"), await type_("limit", "acme")
+
+    assert listed == [{"organization_id": "acme", "policy": "pooled"}]
+    assert shown == [{"organization_id": "acme", "policy": "pooled", "members": ["kim", "lee"]}]
+    assert {(one["member"], one["period"], one["soft"], one["hard"]) for one in limits} == {
+        (None, "month", None, 50),
+        ("kim", "month", None, 50),  # hers now, too, since she has limits of her own
+        ("kim", "day", exact_json.loads("2.5"), None),
+    }

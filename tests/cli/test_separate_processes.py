@@ -13,12 +13,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiormq
 import pytest
+from aiormq.exceptions import ChannelNotFoundEntity
 
 from faregate.cli.rides import Client, open_client
 from faregate.core import exact_json
 from faregate.core.interfaces import OutgoingMessage
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
+from faregate.core.queues import PUBLIC_QUEUES, SETTLE_MULTIMODEL_QUEUE
 from faregate.core.rabbitmq.transport import RabbitTransport
 from support.apps import KEY
 from support.processes import run_command, start_command
@@ -116,6 +118,31 @@ async def test_a_replay_through_rabbitmq_costs_the_same_though_its_worker_is_kil
     print(split)
     assert split == expected
     assert (verified.code, left, dead) == (0, 0, []), verified.err
+
+
+@pytest.mark.parametrize("command", ["gateway", "worker"])
+async def test_either_process_makes_the_queues_by_itself(
+    command: str, environment: dict[str, str], broker_url: str
+) -> None:
+    """Whichever starts first: who publishes meets no missing queue."""
+    options = ("--port", "0") if command == "gateway" else ()
+    async with _process(command, *options, **environment) as process, asyncio.timeout(60):
+        missing = set(PUBLIC_QUEUES)
+        while missing:
+            assert process.returncode is None
+            missing = {queue for queue in missing if not await _exists(broker_url, queue)}
+
+
+async def _exists(broker_url: str, queue: str) -> bool:
+    connection = await aiormq.connect(broker_url)
+    try:
+        channel = await connection.channel()
+        await channel.queue_declare(queue, passive=True)
+    except ChannelNotFoundEntity:
+        return False
+    finally:
+        await connection.close()
+    return True
 
 
 async def test_up_settles_from_the_broker_that_it_is_given(environment: dict[str, str], tmp_path: Path) -> None:

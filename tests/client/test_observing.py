@@ -1,5 +1,6 @@
 """What providers say about their use, in each known shape."""
 
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -9,85 +10,53 @@ from hypothesis import strategies as st
 
 from faregate.client import ModelUsage, exact_json
 from faregate.client.observer import LINES_LIMIT, Observer, merged
-from faregate.client.observing import counts_in
+from faregate.client.observing import model_in, reading_of
+from faregate.usage.native import native_usage
+from support.native_forms import FORMS
 
-SHAPES: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
-    "openai chat": (
-        {
-            "prompt_tokens": 100,
-            "completion_tokens": 20,
-            "prompt_tokens_details": {"cached_tokens": 60, "audio_tokens": 5},
-            "completion_tokens_details": {"reasoning_tokens": 8, "audio_tokens": 0},
-        },
-        {
-            "input_tokens": 100,
-            "output_tokens": 20,
-            "cache_read_tokens": 60,
-            "input_audio_tokens": 5,
-            "output_reasoning_tokens": 8,
-        },
-    ),
-    "openai responses": (
-        {
-            "input_tokens": 100,
-            "input_tokens_details": {"cached_tokens": 60},
-            "output_tokens": 20,
-            "output_tokens_details": {"reasoning_tokens": 8},
-        },
-        {"input_tokens": 100, "output_tokens": 20, "cache_read_tokens": 60, "output_reasoning_tokens": 8},
-    ),
-    "anthropic": (
-        {
-            "input_tokens": 30,
-            "cache_read_input_tokens": 60,
-            "cache_creation_input_tokens": 10,
-            "cache_creation": {"ephemeral_5m_input_tokens": 4, "ephemeral_1h_input_tokens": 6},
-            "output_tokens": 20,
-        },
-        {
-            "input_tokens": 100,
-            "output_tokens": 20,
-            "cache_read_tokens": 60,
-            "cache_write_tokens": 10,
-            "cache_write_1h_tokens": 6,
-        },
-    ),
-    "gemini": (
-        {
-            "promptTokenCount": 90,
-            "toolUsePromptTokenCount": 10,
-            "candidatesTokenCount": 12,
-            "thoughtsTokenCount": 8,
-            "cachedContentTokenCount": 60,
-        },
-        {"input_tokens": 100, "output_tokens": 20, "cache_read_tokens": 60, "output_reasoning_tokens": 8},
-    ),
-    "langchain": (
-        {
-            "input_tokens": 100,
-            "output_tokens": 20,
-            "total_tokens": 120,
-            "input_token_details": {"cache_read": 60},
-            "output_token_details": {"reasoning": 8},
-        },
-        {"input_tokens": 100, "output_tokens": 20, "cache_read_tokens": 60, "output_reasoning_tokens": 8},
-    ),
-    "opentelemetry": (
-        {"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 20},
-        {"input_tokens": 100, "output_tokens": 20},
-    ),
-    "deepseek": (
-        {"prompt_tokens": 100, "completion_tokens": 20, "prompt_cache_hit_tokens": 60},
-        {"input_tokens": 100, "output_tokens": 20, "cache_read_tokens": 60},
-    ),
+MORE: dict[str, dict[str, Any]] = {
+    "deepseek": {"usage": {"prompt_tokens": 100, "completion_tokens": 20, "prompt_cache_hit_tokens": 60}},
+    "gemini sdk": {
+        "usage_metadata": {
+            "prompt_token_count": 90,
+            "tool_use_prompt_token_count": 10,
+            "candidates_token_count": 12,
+            "thoughts_token_count": 8,
+            "cached_content_token_count": 60,
+            "candidates_tokens_details": [{"modality": "MediaModality.AUDIO", "token_count": 5}, None],
+        }
+    },
+    "bedrock invoke": {"usage": {"inputTokens": 10, "outputTokens": 7, "cacheReadInputTokenCount": 100}},
+    "transcription by time": {"usage": {"type": "duration", "seconds": Decimal("12.3")}},
+    "transcription by tokens": {
+        "usage": {
+            "input_tokens": 14,
+            "input_token_details": {"text_tokens": 0, "audio_tokens": 14},
+            "output_tokens": 45,
+        }
+    },
+    "langchain audio": {
+        "usage_metadata": {
+            "input_tokens": 350,
+            "output_tokens": 240,
+            "input_token_details": {"audio": 10, "cache_creation": 200, "cache_read": 100},
+            "output_token_details": {"audio": 10, "reasoning": 200},
+        }
+    },
 }
 
 
-@pytest.mark.parametrize("name", SHAPES)
-def test_every_known_shape_is_read(name: str) -> None:
-    usage, counts = SHAPES[name]
+@pytest.mark.parametrize("name", [*FORMS, *MORE])
+def test_the_client_reads_every_form_as_the_gateway_does(name: str) -> None:
+    body = {**FORMS, **MORE}[name]
+    theirs = native_usage(body, model=model_in(body) or "m")
+    ours = reading_of(body)
 
-    assert counts_in(usage) == counts
+    assert ours is not None
+    assert ours.counts == theirs.tokens
+    assert ours.counts
+    assert (ours.provider, ours.service_tier) == (theirs.provider, theirs.service_tier)
+    assert ours.model in {theirs.model, None}
 
 
 @settings(deadline=None)
@@ -97,7 +66,58 @@ def test_every_known_shape_is_read(name: str) -> None:
     )
 )
 def test_nonsense_counts_nothing_and_breaks_nothing(usage: dict[str, Any]) -> None:
-    assert counts_in(usage) == {}
+    reading = reading_of(usage)
+
+    assert reading is None or reading.counts == {}
+
+
+def test_a_use_whose_model_nobody_names_is_settled_all_the_same() -> None:
+    """It becomes a line of the estimated model, or of one that the gateway keeps unpriced until someone prices it."""
+    bedrock = {"output": {}, "usage": {"inputTokens": 10, "outputTokens": 4}}
+    told, estimated, named = Observer(), Observer(), Observer()
+    told.see(bedrock)
+    estimated.see(bedrock)
+    named.see(bedrock, model="amazon.nova-pro-v1:0")
+
+    assert told.usages() == ([ModelUsage("unknown", 10, 4)], False)
+    assert estimated.usages([ModelUsage("amazon.nova-lite-v1:0", 5)])[0] == [ModelUsage("amazon.nova-lite-v1:0", 10, 4)]
+    assert named.usages()[0] == [ModelUsage("amazon.nova-pro-v1:0", 10, 4)]
+
+
+def test_a_bedrock_stream_is_read_from_its_last_event_and_bounded_until_then() -> None:
+    events: list[dict[str, Any]] = [
+        {"messageStart": {"role": "assistant"}},
+        {"contentBlockDelta": {"delta": {"text": "la"}}},
+        {"contentBlockDelta": {"delta": {"text": "la"}}},
+        {"messageStop": {"stopReason": "end_turn"}},
+        {"metadata": {"usage": {"inputTokens": 10, "outputTokens": 4}, "metrics": {"latencyMs": 1}}},
+    ]
+    whole, broken = Observer(), Observer()
+    for event in events:
+        whole.see(event, model="nova")
+    for event in events[:-1]:
+        broken.see(event, model="nova")
+
+    assert whole.usages() == ([ModelUsage("nova", 10, 4)], False)
+    assert broken.usages() == ([ModelUsage("nova", 0, 2)], True)
+
+
+@dataclass
+class RunUsage:
+    """The form of pydantic-ai's own usage object."""
+
+    input_tokens: int = 100
+    output_tokens: int = 20
+    cache_read_tokens: int = 60
+    details: dict[str, int] = field(default_factory=lambda: {"reasoning_tokens": 8})
+
+
+def test_an_object_that_is_a_dataclass_is_read() -> None:
+    observer = Observer()
+    observer.see(RunUsage(), model="gpt-5")
+
+    more = {"cache_read_tokens": 60, "output_reasoning_tokens": 8}
+    assert observer.usages()[0] == [ModelUsage("gpt-5", 100, 20, more=more)]
 
 
 def test_a_reply_that_is_none_is_refused_by_name() -> None:

@@ -186,6 +186,35 @@ async def test_an_open_feature_runs_on_a_bounded_debt_and_a_closed_one_does_not(
     assert credits.debt("ai_chat_v1") == 0
 
 
+async def test_a_feature_whose_own_policy_is_open_runs_on_a_debt_once_the_client_has_heard_of_it(
+    credits: CreditsClient, line: Line, gateway: Gateway
+) -> None:
+    """The policy of the feature's document, in no client's code: two uses of 2 credits fit into a debt of 5, three do not."""
+    document = {"strategy": "fixed", "parameters": {"credits": 2}, "min_credits": 2}
+    opened = {**document, "outage_policy": "open", "outage_limit_credits": 5}
+    await gateway.put("/api/features/essay", opened)
+    line.cut = True
+    with pytest.raises(Unavailable):
+        await credits.authorize("essay", user_id="ada")
+    line.cut = False
+    await asyncio.sleep(0.1)
+
+    assert (await credits.authorize("essay", user_id="ada")).outage_limit_credits == 5
+    line.cut = True
+    debts = [(await credits.authorize("essay", user_id="ada")).on_debt for _ in range(2)]
+    with pytest.raises(Unavailable):
+        await credits.authorize("essay", user_id="ada")
+    assert (debts, credits.debt("essay")) == ([True, True], 4)
+
+    line.cut = False
+    await asyncio.sleep(0.1)
+    await gateway.put("/api/features/essay", document)
+    assert (await credits.authorize("essay", user_id="ada")).outage_limit_credits is None
+    line.cut = True
+    with pytest.raises(Unavailable):
+        await credits.authorize("essay", user_id="ada")
+
+
 async def test_the_hold_of_a_long_ride_is_kept_open(credits: CreditsClient, line: Line) -> None:
     async with credits.charge("ai_chat_v1", user_id="ada", ttl_seconds=1) as ride:
         await asyncio.sleep(1.3)

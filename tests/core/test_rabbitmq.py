@@ -5,10 +5,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import aiormq
 import pytest
 from aiormq.exceptions import ChannelPreconditionFailed
+from faults.proxy import Proxy
 from structlog.testing import capture_logs
 
 from faregate.core.errors import EngineUnavailableError
@@ -17,7 +19,7 @@ from faregate.core.queues import PUBLIC_QUEUES
 from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
 from faregate.core.rabbitmq.topology import DEAD_QUEUE, retry_queue
 from faregate.core.rabbitmq.transport import RabbitTransport
-from support.rabbitmq import RabbitServer, publish_nameless
+from support.rabbitmq import RabbitServer, publish_nameless, require_rabbitmq
 
 T = TypeVar("T")
 
@@ -358,3 +360,39 @@ async def test_an_address_that_lets_nobody_in_is_told(broker_url: str) -> None:
         await RabbitTransport(wrong).open()
 
     assert "secret" not in caught.value.detail
+
+
+async def test_consuming_publishing_and_asking_each_have_a_connection_of_their_own(broker_url: str) -> None:
+    """A broker that is short of memory stops reading from those who publish; acknowledgements must still pass."""
+    parts = urlsplit(broker_url)
+    proxy = Proxy(lambda: asyncio.open_connection(parts.hostname, parts.port))
+    await proxy.listen()
+    url = parts._replace(netloc=f"guest:guest@127.0.0.1:{proxy.port}").geturl()
+    opened_connections: list[int] = []
+    try:
+        async with opened(url) as transport:
+            opened_connections.append(proxy.accepted)
+            async with consuming(transport), consuming(transport, PUBLIC_QUEUES[1]):
+                opened_connections.append(proxy.accepted)
+                await transport.publish(QUEUE, _messages("a"))
+                await transport.backlog(QUEUE)
+                opened_connections.append(proxy.accepted)
+    finally:
+        await proxy.close()
+
+    assert opened_connections == [1, 3, 4]
+
+
+async def test_a_broker_behind_tls_is_spoken_to_if_its_certificate_is_trusted() -> None:
+    require_rabbitmq()
+    server = RabbitServer(tls=True)
+    try:
+        server.start()
+        async with opened(server.url) as transport, consuming(transport) as consumer:
+            await transport.publish(QUEUE, _messages("behind TLS"))
+            assert [delivery.body for delivery in await _take(consumer, 1)] == [b"behind TLS"]
+        with pytest.raises(EngineUnavailableError, match=r"(?i)certificate"):
+            async with opened(server.url.partition("?")[0]):
+                pass
+    finally:
+        server.remove()

@@ -22,6 +22,8 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self._refuses = False
+        self.accepted = 0
+        """Connections carried so far, ended ones included."""
         self.port = 0
         self.thaw()
 
@@ -70,6 +72,7 @@ class Proxy:
         except OSError:
             writer.transport.abort()
             return
+        self.accepted += 1
         self._writers |= {writer, there_writer}
         try:
             await asyncio.gather(

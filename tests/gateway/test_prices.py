@@ -127,3 +127,17 @@ async def test_a_debit_says_who_took_it_and_why(gateway: Gateway) -> None:
         (-4, "bootstrap", "printing"),
         (-5, "bootstrap", "an hour by phone"),
     ]
+
+
+async def test_a_service_tier_has_its_price_in_quotes_and_settlements(gateway: Gateway) -> None:
+    """Anthropic's batches cost half."""
+    await gateway.grant("ada", 100)
+    await gateway.feature("chat")
+    counts = {"ai_model": "claude-haiku-4-5", "input_tokens": 10_000, "output_tokens": 1000}
+    usual, batch = [
+        await gateway.post("/api/prices/quote", {**counts, **tier}) for tier in ({}, {"service_tier": "batch"})
+    ]
+    settled = await gateway.end("ada", "chat", usages=[counts, {**counts, "service_tier": "batch"}])
+
+    assert (usual.data["provider_cost_usd"], batch.data["provider_cost_usd"]) == (Decimal("0.015"), Decimal("0.0075"))
+    assert [line["provider_cost_usd"] for line in settled.data["details"]] == [Decimal("0.015"), Decimal("0.0075")]

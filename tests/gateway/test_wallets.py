@@ -202,3 +202,17 @@ async def test_an_id_belongs_to_one_feature(gateway: Gateway) -> None:
     refused = await gateway.put("/api/features/two", {"strategy": "free", "id": "x-1"})
 
     assert (refused.status, refused.error["param"]) == (422, "id")
+
+
+async def test_finished_uses_are_found_by_feature_and_until_a_moment(gateway: Gateway) -> None:
+    await gateway.grant("ada", 100)
+    await gateway.feature("free", strategy="free")
+    await gateway.post("/api/usage", {"user_id": "ada", "feature_key": PAPER, "usage_key": "first"})
+    await gateway.post("/api/usage", {"user_id": "ada", "feature_key": "free", "usage_key": "second"})
+    everything = (await gateway.get("/api/usage?user_id=ada")).data
+    until = everything[0]["executed_at"].replace("+", "%2B")
+    by_feature, early = [await gateway.get(f"/api/usage?{query}") for query in (f"feature_key={PAPER}", f"to={until}")]
+
+    assert [use["usage_key"] for use in everything] == ["second", "first"]
+    assert [use["usage_key"] for use in by_feature.data] == ["first"]
+    assert [use["usage_key"] for use in early.data] == ["first"]

@@ -6,6 +6,7 @@ import pwd
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -21,6 +22,7 @@ from pamqp.header import ContentHeader
 
 from faregate.core.queues import PUBLIC_QUEUES, RETRY_DELAYS_SECONDS
 from faregate.core.rabbitmq.topology import DEAD_QUEUE, retry_queue
+from support.certificates import make_certificate
 from support.servers import require_program
 
 __all__ = ["RabbitServer", "delete_queues", "publish_nameless", "require_rabbitmq"]
@@ -38,8 +40,10 @@ def require_rabbitmq() -> None:
 class RabbitServer:
     """One node; `start` and `stop` may be repeated on the same data."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: bool = False) -> None:
+        """`tls`: listen to TLS alone, with a certificate that `url` says to trust."""
         self.directory = Path(tempfile.mkdtemp(prefix="fg-rabbitmq-"))
+        self._certificate = make_certificate(self.directory) if tls else None
         self.port, self._distribution_port, self._epmd_port = _free_port(), _free_port(), _free_port()
         self._server: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
@@ -47,6 +51,8 @@ class RabbitServer:
 
     @property
     def url(self) -> str:
+        if self._certificate is not None:
+            return f"amqps://guest:guest@127.0.0.1:{self.port}/?cafile={self._certificate.certificate}"
         return f"amqp://guest:guest@127.0.0.1:{self.port}/"
 
     @property
@@ -87,6 +93,10 @@ class RabbitServer:
         self._server.wait(10)
         self._server = None
 
+    def control_environment(self) -> dict[str, str]:
+        """Return the environment in which a plain `rabbitmqctl` speaks to this node."""
+        return {**self._environment, "PATH": f"{SERVER.parent}{os.pathsep}{os.environ['PATH']}"}
+
     def freeze(self) -> None:
         """Stop it in mid-motion: connections stay, nothing answers."""
         assert self._server is not None
@@ -109,7 +119,7 @@ class RabbitServer:
 
     def _configure(self) -> None:
         (self.directory / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = 127.0.0.1:{self.port}\nloopback_users = none\nlog.console = false\n"
+            f"{self._listener()}loopback_users = none\nlog.console = false\n"
             "disk_free_limit.absolute = 50MB\nvm_memory_high_watermark.absolute = 512MB\n"
         )
         (self.directory / "enabled_plugins").write_text("[].\n")
@@ -130,11 +140,27 @@ class RabbitServer:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}",
         }
 
+    def _listener(self) -> str:
+        address = f"127.0.0.1:{self.port}"
+        if self._certificate is None:
+            return f"listeners.tcp.1 = {address}\n"
+        files = (
+            f"ssl_options.certfile = {self._certificate.certificate}\nssl_options.keyfile = {self._certificate.key}\n"
+        )
+        return f"listeners.tcp = none\nlisteners.ssl.1 = {address}\n{files}"
+
     def _answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.5) as probe:
+        with contextlib.suppress(OSError), self._knock() as probe:
             probe.sendall(b"AMQP\x00\x00\x09\x01")
             return probe.recv(1) != b""
         return False
+
+    def _knock(self) -> socket.socket:
+        probe = socket.create_connection(("127.0.0.1", self.port), 0.5)
+        if self._certificate is None:
+            return probe
+        context = ssl.create_default_context(cafile=str(self._certificate.certificate))
+        return context.wrap_socket(probe, server_hostname="127.0.0.1")
 
 
 async def delete_queues(url: str, *more: str) -> None:

@@ -221,3 +221,19 @@ async def test_organisations_have_a_policy_and_members(library: Library) -> None
     assert (made.policy, list(made.members)) == (ChargingPolicy.POOLED, ["kim", "lee"])
     assert list(left.members) == ["lee"]
     assert [item.organization_id for item in await organizations.list()] == ["acme"]
+
+
+async def test_72_the_worked_numbers_from_the_price_to_the_credits(library: Library) -> None:
+    """1,000 in at 1,000 per million and 500 out at 2,000 per million make 2.0; then the margins."""
+    prices = library.usage.price_service()
+    prices_of_it = {"input_mtok": 1000, "output_mtok": 2000}
+    usage = ModelUsage("gpt-4o", tokens={"input_tokens": 1000, "output_tokens": 500})
+    await prices.set("gpt-4o", _price(prices=prices_of_it))
+    line = await prices.quote(usage)
+    credits: dict[str, Decimal] = {}
+    for margin in ("50", "5", "-100"):
+        await prices.set("gpt-4o", _price(prices=prices_of_it, margin_percent=int(margin)))
+        credits[margin] = await _credits(library, usage)
+
+    assert line.provider_cost_usd == 2
+    assert credits == {"50": 300, "5": 210, "-100": 0}  # at 0.01 USD a credit

@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faregate.usage.pricing import Margins, PriceBook, credits_for
+from faregate.usage.snapshot import Snapshot
 from faregate.usage.values import ModelUsage, PricingPolicy, UsageLine
 
 TODAY = datetime(2026, 11, 21, tzinfo=UTC)
@@ -131,3 +132,27 @@ def test_more_tokens_never_cost_less(tokens_in: int, tokens_out: int, more: int)
 
     assert _line("gpt-4o", input_tokens=tokens_in + more, output_tokens=tokens_out).credits >= less
     assert _line("gpt-4o", input_tokens=tokens_in, output_tokens=tokens_out + more).credits >= less
+
+
+published = st.sampled_from(sorted(Snapshot().models()))
+counts = st.integers(0, 10**6)
+
+
+@settings(max_examples=400)
+@given(published, counts, counts, st.integers(1, 10**5))
+def test_of_every_published_model_more_tokens_never_cost_less_and_none_are_free(
+    model: tuple[str, str], tokens_in: int, tokens_out: int, more: int
+) -> None:
+    """What has no price for such tokens is unpriced, which is told, and never 0 credits as if that were the price."""
+    less, more_in, more_out = [
+        PriceBook(PLAIN).line(ModelUsage(model[1], model[0], {k: v for k, v in tokens.items() if v}), at=TODAY)
+        for tokens in (
+            {"input_tokens": tokens_in, "output_tokens": tokens_out},
+            {"input_tokens": tokens_in + more, "output_tokens": tokens_out},
+            {"input_tokens": tokens_in, "output_tokens": tokens_out + more},
+        )
+    ]
+
+    assert more_in.unpriced or more_in.credits >= less.credits
+    assert more_out.unpriced or more_out.credits >= less.credits
+    assert all(line.unpriced or line.credits > 0 for line in (more_in, more_out))

@@ -92,7 +92,8 @@ async def test_in_the_hosts_transaction_a_rollback_leaves_nothing(library: Libra
 
     assert await library.balance("ada") == 20
     async with library.database.transaction() as session:
-        assert await library.database.rows(session, "select 1 from faregate.charge") == []
+        for table in ("charge", "usage_line", "usage_event", "message"):
+            assert await library.database.rows(session, f"select 1 from faregate.{table}") == []
         assert await library.database.rows(session, "select 1 from faregate.subject where external_id <> 'ada'") == []
 
 

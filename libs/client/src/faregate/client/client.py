@@ -44,7 +44,8 @@ class CreditsClient:
         api_key: a server key with the scope `credits:process` (`usage:write` for `record_usage`, `logs:write` for logs).
         broker_url: `amqp(s)://…`; with it, `settle_via_queue` publishes (needs `pip install aiormq`).
         spool_dir: where settlements wait while the gateway is away; None keeps them in memory.
-        outage: what features do while the gateway is away, by name; `CLOSED` unless named.
+        outage: what features do while the gateway is away, by name. Of one that is not named, what the gateway told at its
+            last start (the feature's `outage_policy`) is done, and before any start what `default_outage` says.
         settle_via: how rides settle: "api" answers with the new balance, "queue" does not make the host wait.
             By default "queue" with a broker and "api" without.
         timeout_seconds: bound on one attempt; `retry.total_seconds` bounds a call with all its repetitions.

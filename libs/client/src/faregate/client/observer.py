@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from faregate.client.exact_json import mapping
-from faregate.client.observing import counts_in, plain
+from faregate.client.observing import model_in, plain, reading_of, tier_in
 from faregate.client.values import ModelUsage
 
 __all__ = ["LINES_LIMIT", "Observer", "merged"]
@@ -17,10 +17,11 @@ log = logging.getLogger("faregate.client")
 LINES_LIMIT = 100
 """Most lines that one settlement may have."""
 
-_USAGE_NAMES = ("usage", "usage_metadata", "usageMetadata")
+UNKNOWN_MODEL = "unknown"
+"""What a use is settled under whose model nobody names: the gateway keeps such lines unpriced until they are priced."""
+
 _REPLIES = frozenset({"chat.completion", "chat.completion.chunk", "text_completion", "response", "message"})
 _PIECES = frozenset({"content_block_delta", "response.output_text.delta", "response.function_call_arguments.delta"})
-_NOTHING: Mapping[str, Any] = {}
 _TOTALS = ("input_tokens", "output_tokens")
 
 
@@ -29,6 +30,7 @@ class _Seen:
     """One reply. Until its usage is final, the pieces of content that came bound its output from below."""
 
     model: str | None = None
+    provider: str | None = None
     service_tier: str | None = None
     counts: dict[str, int] = field(default_factory=dict[str, int])
     final: bool = False
@@ -78,11 +80,15 @@ class Observer:
         kind = body.get("type")
         if kind == "message_start":
             self._see_reply(mapping(body.get("message")), model, final=False)
-        elif kind == "message_delta" or kind in _PIECES:
-            self._see_delta(body)
+        elif "messageStart" in body:
+            self._streaming = next(self._numbers)
+        elif kind == "message_delta" or kind in _PIECES or "contentBlockDelta" in body:
+            self._see_delta(body, model)
+        elif set(body) == {"metadata"}:
+            self._see_delta(mapping(body["metadata"]), model)
         elif isinstance(kind, str) and kind.startswith("response.") and isinstance(body.get("response"), Mapping):
             self._see_reply(mapping(body["response"]), model)
-        elif _usage_in(body) or kind in _REPLIES or body.get("object") in _REPLIES:
+        elif reading_of(body) is not None or kind in _REPLIES or body.get("object") in _REPLIES:
             self._see_reply(body, model)
 
     def usages(self, estimate: Sequence[ModelUsage] = ()) -> tuple[list[ModelUsage], bool]:
@@ -91,31 +97,35 @@ class Observer:
         Such a line has the input tokens of the `estimate` for its model and one output token per piece of content.
         """
         unfinished = [seen for seen in self._seen.values() if not seen.final]
+        for seen in self._seen.values():
+            _name(seen, estimate)
         for seen in unfinished:
             _guess(seen, estimate)
-        lines = [*self._given, *(_line(seen) for seen in self._seen.values() if seen.model and seen.counts)]
+        lines = [*self._given, *(_line(seen) for seen in self._seen.values() if seen.counts)]
         return merged(lines), any(seen.counts for seen in unfinished)
 
     def _see_reply(self, body: Mapping[str, Any], model: str | None, *, final: bool = True) -> None:
         key = body.get("id") or body.get("response_id") or body.get("responseId") or next(self._numbers)
         self._streaming = key
         seen = self._seen.setdefault(key, _Seen())
-        seen.model = model or _model_in(body) or seen.model
-        seen.service_tier = _text(body.get("service_tier")) or seen.service_tier
+        seen.model = model or model_in(body) or seen.model
+        seen.service_tier = tier_in(body) or seen.service_tier
         seen.pieces += _has_content(body)
-        usage = _usage_in(body)
-        if usage:
-            seen.counts = counts_in(usage)
-            seen.final = final
+        reading = reading_of(body)
+        if reading is not None:
+            seen.provider, seen.service_tier = reading.provider, reading.service_tier or seen.service_tier
+            seen.counts, seen.final = reading.counts, final
 
-    def _see_delta(self, body: Mapping[str, Any]) -> None:
+    def _see_delta(self, body: Mapping[str, Any], model: str | None) -> None:
+        """Take a piece of the reply that streams, or its last word; Bedrock's come under no id and no model."""
         seen = self._seen.setdefault(self._streaming, _Seen())
-        usage = _usage_in(body)
-        if usage:
-            seen.counts = {**seen.counts, **counts_in(usage)}
-            seen.final = True
-        else:
+        seen.model = model or seen.model
+        reading = reading_of(body)
+        if reading is None:
             seen.pieces += 1
+            return
+        seen.counts = {**seen.counts, **reading.counts}
+        seen.final = True
 
 
 def merged(lines: Sequence[ModelUsage]) -> list[ModelUsage]:
@@ -143,11 +153,17 @@ def _sum(one: ModelUsage, other: ModelUsage) -> ModelUsage:
     )
 
 
+def _name(seen: _Seen, estimate: Iterable[ModelUsage]) -> None:
+    """A reply that names no model is one of the model that was estimated; what was used is never dropped for its name."""
+    if seen.model is not None:
+        return
+    seen.model = next((line.model for line in estimate), UNKNOWN_MODEL)
+    log.warning("a reply names no model; it is settled as %s: give `model=` where you observe it", seen.model)
+
+
 def _guess(seen: _Seen, estimate: Iterable[ModelUsage]) -> None:
     expected = {line.model: line for line in estimate}
-    if seen.model is None and expected:
-        seen.model = next(iter(expected))
-    known = expected.get(seen.model or "") or (next(iter(expected.values())) if len(expected) == 1 else None)
+    known = expected.get(seen.model or UNKNOWN_MODEL) or (next(iter(expected.values())) if len(expected) == 1 else None)
     if "input_tokens" not in seen.counts and known is not None:
         seen.counts["input_tokens"] = known.input_tokens
     if seen.assumed and known is not None:
@@ -160,26 +176,13 @@ def _guess(seen: _Seen, estimate: Iterable[ModelUsage]) -> None:
 def _line(seen: _Seen) -> ModelUsage:
     more = {name: number for name, number in seen.counts.items() if name not in _TOTALS}
     return ModelUsage(
-        seen.model or "",
+        seen.model or UNKNOWN_MODEL,
         seen.counts.get("input_tokens", 0),
         seen.counts.get("output_tokens", 0),
+        provider=seen.provider,
         service_tier=seen.service_tier,
         more=more,
     )
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value not in {"auto", "default", "standard"} else None
-
-
-def _usage_in(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    return next((mapping(body[name]) for name in _USAGE_NAMES if body.get(name)), _NOTHING)
-
-
-def _model_in(body: Mapping[str, Any]) -> str | None:
-    told = mapping(body.get("response_metadata"))
-    names = (body.get("model"), body.get("model_version"), body.get("modelVersion"), told.get("model_name"))
-    return next((name for name in names if isinstance(name, str) and name), None)
 
 
 def _has_content(body: Mapping[str, Any]) -> bool:

@@ -31,19 +31,27 @@ CLOSED = Outage()
 
 
 class DebtBook:
-    """What passed without a hold and is not settled yet, by feature."""
+    """What passed without a hold and is not settled yet, by feature.
+
+    A feature's policy is what the host named for it, else what the gateway told at its last start, else the default.
+    """
 
     def __init__(
         self, policies: Mapping[str, Outage], owed: Iterable[tuple[str, str, Decimal]] = (), *, default: Outage = CLOSED
     ) -> None:
         self._policies = policies
+        self._told: dict[str, Outage] = {}
         self._default = default
         self._lock = Lock()
         self._debts: dict[str, tuple[str, Decimal]] = {key: (feature, debt) for key, feature, debt in owed}
 
+    def learn(self, feature: str, limit_credits: Decimal | None, hold_credits: Decimal) -> None:
+        """Keep in mind what the gateway says of a feature; a use then counts for what its last hold was, 1 if that was 0."""
+        self._told[feature] = CLOSED if limit_credits is None else Outage(limit_credits, hold_credits or Decimal(1))
+
     def admit(self, feature: str, usage_key: str, estimate: Decimal | None) -> bool:
         """Tell whether this use may run on debt; if so, it counts until `settled`."""
-        policy = self._policies.get(feature, self._default)
+        policy = self._policies.get(feature) or self._told.get(feature, self._default)
         debt = policy.credits_per_use if estimate is None else estimate
         with self._lock:
             owed = sum((amount for of, amount in self._debts.values() if of == feature), Decimal(0))

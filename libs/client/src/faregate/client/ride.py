@@ -112,18 +112,18 @@ class Ride:
         """Take note of a use that you counted yourself; `more` are further counts by their wire names."""
         self._observer.add(ModelUsage(model, input_tokens, output_tokens, more=more))
 
-    async def watch(self, stream: Any) -> AsyncIterator[Any]:
+    async def watch(self, stream: Any, *, model: str | None = None) -> AsyncIterator[Any]:
         """Pass an async stream on, observing each chunk: `async for chunk in ride.watch(stream)`."""
         observer = self.watcher()
         async for chunk in stream:
-            observer.see(chunk)
+            observer.see(chunk, model=model)
             yield chunk
 
-    def watch_sync(self, stream: Any) -> Iterator[Any]:
+    def watch_sync(self, stream: Any, *, model: str | None = None) -> Iterator[Any]:
         """Pass a stream on, observing each chunk: `for chunk in ride.watch_sync(stream)`."""
         observer = self.watcher()
         for chunk in stream:
-            observer.see(chunk)
+            observer.see(chunk, model=model)
             yield chunk
 
     def watcher(self) -> Observer:

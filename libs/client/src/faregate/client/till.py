@@ -53,7 +53,9 @@ class Till:
                 raise
             log.warning("%s of %s runs on debt: no gateway", request.usage_key, request.user_id)
             return Authorization(request.user_id, request.feature, request.usage_key, on_debt=True)
-        return authorization_in(data, feature=request.feature)
+        authorization = authorization_in(data, feature=request.feature)
+        self._debts.learn(request.feature, authorization.outage_limit_credits, authorization.hold)
+        return authorization
 
     async def tap_out(
         self, ride: Ride, usages: Sequence[ModelUsage], metadata: Mapping[str, Any], duration_ms: int

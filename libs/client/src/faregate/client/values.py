@@ -55,6 +55,7 @@ class Authorization:
         credits: what is free now; None on debt.
         expires_at: when the hold ends by itself; None on debt.
         on_debt: the gateway was away and the feature's outage policy let the use pass without a hold.
+        outage_limit_credits: what uses of this feature may owe while nobody answers, as the gateway says; None: nothing.
     """
 
     user_id: str
@@ -67,6 +68,7 @@ class Authorization:
     charging: str = "individual"
     unpriced: tuple[str, ...] = ()
     on_debt: bool = False
+    outage_limit_credits: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ class FeatureUsage:
 
 def authorization_in(data: Mapping[str, Any], *, feature: str) -> Authorization:
     """Read the answer to a start."""
+    limit = data.get("outage_limit_credits")
     return Authorization(
         user_id=data["user_id"],
         feature=feature,
@@ -129,6 +132,7 @@ def authorization_in(data: Mapping[str, Any], *, feature: str) -> Authorization:
         expires_at=datetime.fromisoformat(data["expires_at"]),
         charging=data["charging"],
         unpriced=tuple(data.get("unpriced", ())),
+        outage_limit_credits=None if limit is None else Decimal(limit),
     )
 
 

@@ -188,4 +188,5 @@ def _answer(start: _Start, opened: Held | FaregateError) -> Accessible | Faregat
         charging=Rule(charge.rule),
         unpriced_models=tuple(start.estimate.unpriced_models),
         limits_passed=limits_passed(charge.warned),
+        outage_limit_credits=start.feature.outage_debt_credits,
     )

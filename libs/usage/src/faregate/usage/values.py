@@ -135,6 +135,11 @@ class Feature:
     hold_percentile: Decimal | None = None
     default_margin_percent: Decimal | None = None
 
+    @property
+    def outage_debt_credits(self) -> Decimal | None:
+        """Return what uses of it may owe while nobody answers; None where they must wait."""
+        return self.outage_limit_credits if self.outage_policy is OutagePolicy.OPEN else None
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureRef:
@@ -255,6 +260,8 @@ class Accessible:
     """The answer to a start: go ahead. `held` and `balance` are the payer's, `hold` is this use's.
 
     `limits_passed` names the kinds of soft spending limits (`member`, `user`, `key`) that this use goes beyond.
+
+    `outage_limit_credits` is what may pass on debt while nobody answers, which the client keeps in mind; None is nothing.
     """
 
     user_id: str
@@ -268,6 +275,7 @@ class Accessible:
     charging: Rule
     unpriced_models: tuple[str, ...] = ()
     limits_passed: tuple[str, ...] = ()
+    outage_limit_credits: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ app.command("faregate.cli.commands.bench_logs:redaction", help="Time the redacti
 app.command(
     "faregate.cli.commands.bench_logs:logs", help="Feature logs: ingest beside raw COPY, search over a million."
 )
+app.command("faregate.cli.commands.bench_pricing:pricing", help="Price one line, beside genai-prices.")
 app.command("faregate.cli.commands.bench_usage:ingest", help="Usage events: taken in beside raw COPY.")
 app.command("faregate.cli.commands.bench_usage:queries", help="Analytics: the dashboard's questions over a month.")
 app.command("faregate.cli.commands.bench_export:export", name="export")

@@ -19,9 +19,12 @@ organizations = App(name="organizations", help="Decide how organisations pay, an
 
 @organizations.command(name="list")
 def list_organizations(*, limit: Limit = 100, output: Output = "table") -> None:
-    """List organisations."""
+    """List organisations; `show` tells who belongs to one."""
     found = with_library(lambda lib: lib.usage.container.organizations().list(limit=limit))
-    _print(list(found), output)
+    if output == "json":
+        print_json([{"organization_id": o.organization_id, "policy": o.policy.value} for o in found])
+        return
+    print_table("Organisations", ["id", "policy"], [(o.organization_id, o.policy.value) for o in found])
 
 
 @organizations.command

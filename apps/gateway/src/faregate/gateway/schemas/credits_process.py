@@ -22,7 +22,10 @@ __all__ = [
 
 
 class StartAnswer(Answer):
-    """Go ahead. `credits` is what is free, `balance` includes what is held, `hold` is this use's part of it."""
+    """Go ahead. `credits` is what is free, `balance` includes what is held, `hold` is this use's part of it.
+
+    `outage_limit_credits`: what uses of this feature may owe while the gateway does not answer; null where they must wait.
+    """
 
     status: Literal["accessible"] = "accessible"
     user_id: str
@@ -36,6 +39,7 @@ class StartAnswer(Answer):
     charging: Rule
     unpriced: list[str]
     limits_passed: list[str]
+    outage_limit_credits: Decimal | None
     message: str
 
 
@@ -112,6 +116,7 @@ def start_answer(accessible: Accessible) -> StartAnswer:
         charging=accessible.charging,
         unpriced=list(accessible.unpriced_models),
         limits_passed=list(accessible.limits_passed),
+        outage_limit_credits=accessible.outage_limit_credits,
         message="Go ahead; settle with this usage_key",
     )
 

@@ -1,0 +1,59 @@
+"""The seam to the host's own knowledge of its accounts."""
+
+from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.container import CoreContainer, engines
+from faregate.core.settings import Settings
+from faregate.credit.container import CreditContainer
+from faregate.credit.errors import InsufficientCreditsError
+from faregate.usage.container import UsageContainer
+from faregate.usage.values import AccountFacts, ChargingPolicy, FeatureKey, FeatureRef, Rule, StartRequest
+from support.library import Library
+
+PAPER = FeatureKey.GENERATE_QUESTION_PAPER
+
+
+class CompanyDirectory:
+    """The host's table of employees says who belongs to whom; all companies pay for their people."""
+
+    async def facts(self, session: AsyncSession, accounts: Sequence[tuple[str, str | None]]) -> Sequence[AccountFacts]:
+        rows = await session.execute(text("select person, company from employee"))
+        companies = {row.person: row.company for row in rows}
+        return [AccountFacts(user, companies.get(user), ChargingPolicy.POOLED) for user, _ in accounts]
+
+
+@pytest.fixture
+async def library(settings: Settings) -> AsyncIterator[Library]:
+    core = CoreContainer(settings=settings)
+    credit = CreditContainer(
+        settings=settings, database=core.database, subjects=core.subjects, outbox=core.outbox, progress=core.heartbeats
+    )
+    usage = UsageContainer(
+        settings=settings,
+        database=core.database,
+        subjects=core.subjects,
+        credit=credit.service,
+        clock=core.clock,
+        directory=CompanyDirectory(),
+    )
+    async with engines(core.database(), core.transport()):
+        async with core.database().transaction() as session:
+            await session.execute(text("create table employee (person text, company text)"))
+            await session.execute(text("insert into employee values ('kim', 'acme')"))
+        yield Library(core, credit, usage)
+
+
+async def test_the_hosts_directory_decides_who_pays_in_the_transaction_of_the_start(library: Library) -> None:
+    await library.grant("org:acme", 20)
+    started = await library.service.authorize(StartRequest("kim", FeatureRef(value=PAPER.value)))
+    used = await library.service.record_usage(PAPER, "kim")
+    with pytest.raises(InsufficientCreditsError):
+        await library.service.record_usage(PAPER, "a-stranger")
+
+    assert (started.charging, used.organization_id) == (Rule.POOLED, "acme")
+    assert (await library.balance("org:acme"), await library.balance("kim")) == (Decimal(15), Decimal(0))
