@@ -61,7 +61,11 @@ async def live(gateway: Gateway, user: str, email: str, text: str) -> None:
     await gateway.feature("chat")
     await gateway.put(f"/api/wallets/{user}", {"email": email, "organization_id": "acme"})
     await gateway.put(f"/api/wallets/{user}", {"organization_id": None})
-    await gateway.grant(user, 100, reason="welcome")
+    await gateway.grant(user, 100, reason=f"welcome {text}")
+    correction = {"credits": 1, "reason": f"sorry, {email}: {text}"}
+    assert (await gateway.post(f"/api/wallets/{user}/adjustments", correction)).status == 201
+    debit = {"service": "support", "credits": 1, "reason": f"an hour with {user}, {text}"}
+    assert (await gateway.post(f"/api/wallets/{user}/debits", debit)).status == 201
     line = {"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}
     for number in range(3):
         started = await gateway.start(user, "chat", metadata={"note": text}, user_email=email)
@@ -181,7 +185,7 @@ async def test_an_export_holds_everything_and_only_that_person(gateway: Gateway)
 
     assert exported.status == 200
     assert (records["subject"][0]["user_id"], records["subject"][0]["email"]) == (ID, EMAIL)
-    assert (len(records["feature_log"]), len(records["charge"]), len(records["usage_line"])) == (12, 4, 3)
+    assert (len(records["feature_log"]), len(records["charge"]), len(records["usage_line"])) == (12, 5, 3)
     assert records["feature_log"][0]["payload"]["prompt"] == f"{TEXT} of {ID}"
     assert sum(transfer["credits"] for transfer in records["transfer"]) > 100
     assert records["charge"][0]["metadata"]["note"] == TEXT
@@ -317,6 +321,7 @@ PLANTED = {
       effective_at, created_at, hash)
     select wallet_id, seq + 1, kind, debit_account, credit_account, amount, balance_after, '{canary}', effective_at,
       created_at, hash from faregate.transfer where wallet_id = {subject} order by seq desc limit 1""",
+    "transfer_reason": "update faregate.transfer_reason set words = '{canary}' where wallet_id = {subject}",
     "spend_limit": """
     update faregate.spend_limit set period = '{canary}' where scope = 'user:{subject}' and period = 'day'""",
     "top_up": """

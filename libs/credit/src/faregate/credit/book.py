@@ -14,6 +14,7 @@ from uuid import UUID
 from faregate.credit.accounts import Account, GrantSource, TransferKind, burn_class
 from faregate.credit.chain import GENESIS, link
 from faregate.credit.limits import LimitState, Period
+from faregate.credit.reasons import sealed
 
 __all__ = [
     "NO_FLAGS",
@@ -259,6 +260,9 @@ class Transfer:
     operation_key: str | None
     actor: str | None
     reason: str | None
+    salt: bytes
+    seal: str | None
+    """What stands in the row for the reason, under the salt, and is covered by the hash."""
     effective_at: datetime
     created_at: datetime
     hash: bytes
@@ -317,6 +321,7 @@ class Book:
             wallet.credits += amount
         if debit is Account.WALLET:
             wallet.debits += amount
+        salt, seal = sealed(note.reason)
         moved = [(grant.grant_id, change) for grant, change in slices if self._move(wallet, grant, change)]
         wallet.head_hash = link(
             wallet.head_hash,
@@ -330,7 +335,7 @@ class Book:
             corrects_seq=note.corrects_seq,
             effective_at=moment,
             created_at=self.now,
-            texts=(note.usage_key, note.operation_key, note.actor, note.reason),
+            texts=(note.usage_key, note.operation_key, note.actor, seal),
             slices=moved,
         )
         transfer = Transfer(
@@ -346,6 +351,8 @@ class Book:
             note.operation_key,
             note.actor,
             note.reason,
+            salt,
+            seal,
             moment,
             self.now,
             wallet.head_hash,

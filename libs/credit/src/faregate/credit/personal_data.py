@@ -1,4 +1,6 @@
-"""What the ledger holds on a person. Transfers stay as they are: they are the books, and name nobody but by number."""
+"""What the ledger holds on a person. Transfers stay as they are: they are the books, and name nobody but by number. The
+words of their reasons stand beside them and go.
+"""
 
 from faregate.core.personal_data import actor_erasure
 
@@ -28,8 +30,10 @@ CREDIT_EXPORTS = {
     "transfer": """
     select to_json(t)::text from (
       select seq, kind, amount / 1000000.0 as credits, balance_after / 1000000.0 as balance_after, corrects_seq, usage_key,
-        operation_key, reason, effective_at, created_at
-      from faregate.transfer where wallet_id = :subject order by seq) t
+        operation_key, coalesce(r.words, case when t.reason not like 'sealed:%' then t.reason end) as reason, effective_at,
+        created_at
+      from faregate.transfer t left join faregate.transfer_reason r using (wallet_id, seq)
+      where wallet_id = :subject order by seq) t
     """,
     "grant_slice": """
     select to_json(t)::text from (
@@ -50,7 +54,9 @@ CREDIT_EXPORTS = {
     """,
     "transfer_as_actor": """
     select to_json(t)::text from (
-      select kind, amount / 1000000.0 as credits, reason, created_at from faregate.transfer
+      select kind, amount / 1000000.0 as credits,
+        coalesce(r.words, case when t.reason not like 'sealed:%' then t.reason end) as reason, created_at
+      from faregate.transfer t left join faregate.transfer_reason r using (wallet_id, seq)
       where actor = any(cast(:signatures as text[])) and wallet_id <> :subject order by created_at) t
     """,
     "grant_as_actor": """
@@ -70,6 +76,18 @@ CREDIT_ERASURES = {
     with owned as materialized (select wallet_id from faregate.wallet where wallet_id = :subject for update)
     update faregate.credit_grant set reason = null, void_note = jsonb_set(void_note, '{reason}', 'null')
     where wallet_id = (select wallet_id from owned) and (reason is not null or void_note->>'reason' is not null) returning 1
+    """,
+    "transfer_reason": """
+    delete from faregate.transfer_reason
+    where wallet_id = :subject or position(:user_id in words) > 0 or position(:email in words) > 0 returning 1
+    """,
+    "grant_reason": """
+    update faregate.credit_grant set reason = null
+    where position(:user_id in reason) > 0 or position(:email in reason) > 0 returning 1
+    """,
+    "grant_void_reason": """
+    update faregate.credit_grant set void_note = jsonb_set(void_note, '{reason}', 'null')
+    where position(:user_id in void_note->>'reason') > 0 or position(:email in void_note->>'reason') > 0 returning 1
     """,
     "grant_void_actor": """
     update faregate.credit_grant set void_note = jsonb_set(void_note, '{actor}', to_jsonb(cast(:tombstone as text)))
