@@ -23,7 +23,7 @@ from faregate.core.interfaces import OutgoingMessage
 from faregate.core.queues import PUBLIC_QUEUES, SETTLE_MULTIMODEL_QUEUE
 from faregate.core.rabbitmq.transport import RabbitTransport
 from support.apps import KEY
-from support.processes import run_command, start_command
+from support.processes import Command, run_command, start_command
 
 MONEY = ("rides", "input_tokens", "output_tokens", "provider_cost_usd", "credits_consumed", "credits_charged")
 
@@ -66,7 +66,7 @@ async def gateway(environment: dict[str, str]) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _process(*arguments: str, **environment: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+async def _process(*arguments: str, **environment: str) -> AsyncGenerator[Command]:
     process = await start_command(*arguments, **environment)
     draining = asyncio.create_task(process.communicate())
     try:

@@ -6,14 +6,12 @@ import socket
 import httpx2
 
 from support.apps import KEY
-from support.processes import start_command
+from support.processes import Command, start_command
 
 __all__ = ["free_port", "listening", "start_gateway"]
 
 
-async def start_gateway(
-    database_url: str, *arguments: str, **environment: str
-) -> tuple[asyncio.subprocess.Process, str]:
+async def start_gateway(database_url: str, *arguments: str, **environment: str) -> tuple[Command, str]:
     port = free_port()
     process = await start_command(
         "gateway", "--port", str(port), *arguments,

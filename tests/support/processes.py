@@ -1,12 +1,22 @@
 """Faregate's commands as processes of their own, as an operator runs them."""
 
 import asyncio
+import json
 import os
+import signal
+import socket
+import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from weakref import finalize
 
-__all__ = ["Finished", "run_command", "start_command"]
+__all__ = ["Command", "Finished", "run_command", "start_command"]
+
+_LOOK_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -16,26 +26,92 @@ class Finished:
     err: str
 
 
-def _environment(more: Mapping[str, str]) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("FAREGATE_")}
-    return {**kept, "PYTHONWARNINGS": "default", **more}
+class Command:
+    """A command that runs, as `asyncio.subprocess.Process` would show it; somebody else forked it for us."""
+
+    def __init__(self, pid: int, out: int, err: int, status: int) -> None:
+        """`out` and `err` are files in memory that it writes to, `status` the pipe that its exit code comes by."""
+        self.pid = pid
+        self._out, self._err, self._status = out, err, status
+        self._code: int | None = None
+        finalize(self, _close, out, err, status)
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, None while it runs; of one that a signal ended, the signal's negative."""
+        if self._code is None:
+            with suppress(BlockingIOError):
+                self._code = int(os.read(self._status, 20))
+        return self._code
+
+    async def communicate(self) -> tuple[bytes, bytes]:
+        """Return all that it wrote, once it has ended."""
+        await self.wait()
+        return _all_of(self._out), _all_of(self._err)
+
+    async def wait(self) -> int:
+        """Return its exit code, once it has ended."""
+        while (code := self.returncode) is None:
+            await asyncio.sleep(_LOOK_SECONDS)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.returncode is not None:
+            raise ProcessLookupError(f"the command has ended with {self.returncode}")
+        os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
 
-async def start_command(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
+async def start_command(*arguments: str, **environment: str) -> Command:
     """Start `faregate …` and return its process."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "faregate.cli",
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=_environment(environment),
-    )
+    order = {"arguments": arguments, "environment": _environment(environment), "directory": str(Path.cwd())}
+    out, err = os.memfd_create("out"), os.memfd_create("err")
+    status, told = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    orders = _server().orders
+    socket.send_fds(orders, [json.dumps(order).encode()], [out, err, told])
+    os.close(told)
+    return Command(int(orders.recv(20)), out, err, status)
 
 
 async def run_command(*arguments: str, **environment: str) -> Finished:
     """Run `faregate …` to its end."""
     process = await start_command(*arguments, **environment)
     out, err = await process.communicate()
-    return Finished(process.returncode or 0, out.decode(), err.decode())
+    return Finished(await process.wait(), out.decode(), err.decode())
+
+
+def _all_of(file: int) -> bytes:
+    return os.pread(file, os.fstat(file).st_size, 0)
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FAREGATE_")}
+    return {**kept, "PYTHONWARNINGS": "default", **more}
+
+
+@dataclass(frozen=True)
+class _Server:
+    """A server of commands and the way to it; it ends when our side of the socket does."""
+
+    orders: socket.socket
+    process: subprocess.Popen[bytes]
+
+
+@cache
+def _server() -> _Server:
+    """Return the server of this test process."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    command = [sys.executable, "-m", "support.command_server", str(theirs.fileno())]
+    environment = {**_environment({}), "PYTHONPATH": str(Path(__file__).parents[1])}
+    with theirs:
+        return _Server(ours, subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()]))
