@@ -104,13 +104,14 @@ class AuditLog:
 
     async def add(self, session: AsyncSession, deed: Deed) -> None:
         """Note a deed in the caller's transaction."""
-        people = await self._subjects.ensure(session, [n for n in (deed.actor_user_id, deed.owner_id) if n])
+        actor, actor_user_id = await self._who(session, deed)
+        people = await self._subjects.ensure(session, [n for n in (actor_user_id, deed.owner_id) if n])
         await self._database.rows(
             session,
             _ADD,
             entry_id=new_uuid7(),
-            actor=deed.actor,
-            actor_subject_id=people[deed.actor_user_id].subject_id if deed.actor_user_id else None,
+            actor=actor,
+            actor_subject_id=people[actor_user_id].subject_id if actor_user_id else None,
             action=deed.action,
             subject_id=people[deed.owner_id].subject_id if deed.owner_id else None,
             target=exact_json.dumps(dict(deed.target)).decode(),
@@ -120,6 +121,12 @@ class AuditLog:
             address=deed.address,
             request_id=deed.request_id,
         )
+
+    async def _who(self, session: AsyncSession, deed: Deed) -> tuple[str, str | None]:
+        """Return actor and person: an actor that is the name of a user is a person, too, and stands there as one."""
+        if deed.actor_user_id is None and await self._subjects.find(session, [deed.actor]):
+            return "user", deed.actor
+        return deed.actor, deed.actor_user_id
 
     async def search(
         self, wanted: AuditFilter, *, before: UUID | None = None, limit: int = 100
