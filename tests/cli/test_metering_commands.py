@@ -175,3 +175,15 @@ async def test_the_queries_bench_asks_every_question_and_says_what_it_took() -> 
     assert all(0 < one["ms"] <= one["most_ms"] for one in found["questions"])
     assert found["passed"] is (done.code == 0)
     assert found["memory_mib"] > 0
+
+
+async def test_the_ingest_bench_measures_the_library_http_and_the_queue() -> None:
+    done = await run_command("bench", "ingest", "--events", "2000", "--processes", "1", "-o", "json")
+    found = exact_json.loads(done.out.splitlines()[-1].encode())
+
+    assert [figure["target"] for figure in found["figures"]] == [
+        ">= 70,000", ">= 0.5", ">= 25,000", ">= 25,000", "<= 50",
+    ]  # fmt: skip
+    assert all(float(figure["measured"].replace(",", "")) > 0 for figure in found["figures"])
+    assert found["more"]["sent again"] == "0 accepted, 2000 duplicates"
+    assert found["passed"] is (done.code == 0)

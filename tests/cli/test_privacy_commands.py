@@ -58,6 +58,25 @@ async def test_logs_are_found_shown_and_removed_by_hand(database: Database) -> N
     ]
 
 
+async def test_whoever_types_and_is_a_user_is_noted_as_one_and_can_be_erased(database: Database) -> None:
+    await recorded(database)
+    second = await recorded(database, payload={"prompt": "ho"})
+    hidden = await typed(database, "logs", "delete", second, "--by", "ada")
+    erased = await typed(database, "privacy", "erase", "ada", "--yes", "--by", "carla")
+
+    assert (hidden.code, erased.code) == (0, 0)
+    async with database.transaction() as session:
+        deeds = await database.rows(
+            session,
+            "select target->>'on_word_of' as named, actor_subject_id from faregate.audit_entry order by entry_id",
+        )
+        logs = await database.rows(session, "select deleted_by from faregate.feature_log where deleted_at is not null")
+    number = deeds[0].actor_subject_id
+    assert number is not None
+    assert [tuple(deed) for deed in deeds] == [(None, number), ("carla", None)]
+    assert [log.deleted_by for log in logs] == [f"subject:{number}"]
+
+
 async def test_a_person_is_exported_and_erased_only_when_asked_twice(database: Database, tmp_path: Path) -> None:
     await recorded(database, payload={"prompt": "of ada"})
     file = tmp_path / "ada.ndjson"

@@ -115,7 +115,7 @@ async def test_a_damaged_archive_is_told_and_nothing_is_dropped_or_loaded(
 ) -> None:
     await partitions.ensure([OCTOBER])
     await _fill(database, OCTOBER)
-    monkeypatch.setattr("faregate.core.archives._content", lambda _path: (0, "other"))
+    monkeypatch.setattr("faregate.core.archive_store.content_of", lambda _path: (0, "other"))
     with pytest.raises(ArchiveError, match="0 rows instead of"):
         await archives.retire(OCTOBER)
     monkeypatch.undo()
@@ -148,3 +148,75 @@ async def test_an_archive_can_be_amended_and_proves_itself_again(
     assert sorted(await _rows(database), key=str) == sorted(
         [(1, *before[0][1:2], None, *before[0][3:]), *before[1:]], key=str
     )
+
+
+async def test_what_left_the_table_is_read_and_changed_wherever_it_is(
+    database: Database, partitions: Partitions, archives: Archives
+) -> None:
+    """Archived, or taken off by a run that stopped half-way; a month that was restored is in the table."""
+    months = [OCTOBER, NOVEMBER, Month(2026, 12)]
+    await partitions.ensure(months)
+    for month in months:
+        await _fill(database, month)
+    for month in (OCTOBER, NOVEMBER):
+        await archives.retire(month)
+    await archives.restore(NOVEMBER, until=LATER)
+    async with database.transaction() as session:
+        await partitions.detach(session, months[-1])
+    query = "select at from {rows} where note = cast(:note as text)"
+    found = [row.at async for row in archives.select_all(query, note="plain")]
+    changed = await archives.amend_all("update {rows} set note = '' where note = :note returning 1", note="plain")
+
+    assert sorted(found) == [OCTOBER.start, months[-1].start]
+    assert changed == 3
+    assert [row async for row in archives.select_all(query, note="plain")] == []
+
+
+async def test_a_crash_between_the_two_files_of_an_amended_archive_is_made_good(
+    database: Database, partitions: Partitions, archives: Archives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await partitions.ensure([OCTOBER])
+    await _fill(database, OCTOBER)
+    await archives.retire(OCTOBER)
+    await archives.restore(OCTOBER, until=LATER)
+    replaced, replace = list[str](), Path.replace
+
+    def dying(self: Path, target: Path) -> Path:
+        if replaced:
+            raise OSError("killed")
+        replaced.append(str(target))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", dying)
+    with pytest.raises(OSError, match="killed"):
+        await archives.amend(OCTOBER, "update {rows} set note = '' where fact_id = 1 returning 1")
+    monkeypatch.undo()
+    manifest = archives.manifest(OCTOBER)
+
+    assert replaced[0].endswith(".csv.gz")
+    assert manifest is not None
+    assert manifest.restored_until == LATER
+    archives.check(manifest)
+
+
+async def test_nothing_moves_in_or_out_while_rows_are_changed_wherever_they_are(
+    database: Database, partitions: Partitions, archives: Archives
+) -> None:
+    await partitions.ensure([OCTOBER, NOVEMBER])
+    await _fill(database, OCTOBER)
+    await _fill(database, NOVEMBER)
+    await archives.retire(OCTOBER)
+    async with database.transaction() as session:
+        await archives.hold(session)
+        moving = [
+            asyncio.ensure_future(move) for move in (archives.retire(NOVEMBER), archives.restore(OCTOBER, until=LATER))
+        ]
+        done, _ = await asyncio.wait(moving, timeout=0.5)
+        held = len(done)
+        await database.rows(session, "update faregate.fact set note = '-'")
+        await archives.amend_all("update {rows} set note = '-' returning 1")
+    await asyncio.gather(*moving)
+    await archives.restore(NOVEMBER, until=LATER)
+
+    assert held == 0
+    assert {row[2] for row in await _rows(database)} == {"-"}

@@ -99,3 +99,20 @@ async def test_the_slowest_worker_says_how_far_settlement_has_come(database: Dat
         one = await heartbeats.settled_until(session)
 
     assert (nobody, both, one) == (None, early, late)
+
+
+async def test_a_person_stands_in_what_is_never_changed_by_number(database: Database, subjects: Subjects) -> None:
+    async with database.transaction() as session:
+        ada = (await subjects.ensure(session, ["ada"]))["ada"].subject_id
+        actors = ["user:ada", "ada", "user:new", "key:7", "bootstrap", "cli:ada"]
+        written = {actor: await subjects.stand_in(session, actor) for actor in actors}
+        new = (await subjects.find(session, ["new"]))["new"].subject_id
+
+    assert written == {
+        "user:ada": f"subject:{ada}",
+        "ada": f"subject:{ada}",
+        "user:new": f"subject:{new}",
+        "key:7": "key:7",
+        "bootstrap": "bootstrap",
+        "cli:ada": "cli:ada",
+    }

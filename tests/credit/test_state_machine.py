@@ -293,7 +293,7 @@ class Books(RuleBasedStateMachine):
                 corrects_seq=t.corrects_seq,
                 effective_at=t.effective_at,
                 created_at=t.created_at,
-                texts=(t.usage_key, t.operation_key, t.actor, t.reason),
+                texts=(t.usage_key, t.operation_key, t.actor, t.seal),
                 slices=slices.get(t.seq, []),
             )
             assert t.hash == head

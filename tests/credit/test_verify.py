@@ -165,3 +165,19 @@ async def test_a_limit_set_while_something_is_held_counts_it(busy: BusyLedger) -
 
     assert [row.held for row in held] == [1_000_000]
     assert clean.drifts == (await Verifier(busy.database).verify()).drifts == ()
+
+
+async def test_the_words_of_a_reason_may_be_erased_and_not_be_changed(busy: BusyLedger) -> None:
+    kept = await busy.rows("select wallet_id, seq, words from faregate.transfer_reason order by 1, 2")
+    sealed = await busy.rows("select 1 from faregate.transfer where reason like 'sealed:%'")
+    first = f"wallet_id = {kept[0].wallet_id} and seq = {kept[0].seq}"
+    await busy.rows(f"update faregate.transfer_reason set words = 'other words' where {first} returning 1")
+    changed = (await Verifier(busy.database).verify()).drifts
+    await busy.rows(f"delete from faregate.transfer_reason where {first} returning 1")
+    erased = (await Verifier(busy.database).verify()).drifts
+
+    assert len(kept) == len(sealed) > 0
+    assert [(drift.check, drift.wallet_id, drift.seq) for drift in changed] == [
+        ("reason", kept[0].wallet_id, kept[0].seq)
+    ]
+    assert erased == ()

@@ -2,21 +2,28 @@
 
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
 from urllib.parse import quote
 
+import aiormq
 import structlog
 
 from faregate.core.embedded import postgres_program
 from faregate.core.logging import configure_logging
-from support.apps import Gateway
+from faregate.core.queues import PUBLIC_QUEUES, USAGE_EVENTS_QUEUE
+from support.apps import Gateway, open_gateway, settings_for
 
 CANARY = "c4n4ryc4n4ry"
 TOKEN = f"sk-proj-{CANARY}abcdefghijklmnop"
 TEXTS = [TOKEN, f"see Bearer {CANARY}abcdef", f"-----BEGIN PRIVATE KEY-----\n{CANARY}\n-----END PRIVATE KEY-----"]
 OBJECT = {"password": CANARY, "note": TEXTS[1], "deep": [{"text": f"eyJhbGciOiJIUzI1NiJ9.{CANARY}abcdef.{CANARY}"}]}
+
+LATER = {"prefer": "respond-async"}
+DEPTH = 2
+PLAIN = {"ai_model": "gpt-4o"}
+"""What stands beside a spoilt field of an inner object, so that it is a valid one."""
 
 BY_DESIGN = {"secret", "url", "parameters"}
 """What must keep its look: a webhook's own secret and address, and what a host's strategy is set up with."""
@@ -33,22 +40,54 @@ def resolved(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[
     return schema
 
 
+REPORTED = {"prompt_tokens": 10, "completion_tokens": 1, "prompt_tokens_details": OBJECT, "model": "gpt-4o", **OBJECT}
+"""What a provider says was used, with secrets in it that nobody looks for."""
+
+SPOILT: Mapping[str, Sequence[Any]] = {
+    "usage": [REPORTED, {"usage": REPORTED, "model": TOKEN}, {"usage": {**REPORTED, "service_tier": TOKEN}}]
+}
+"""Values for fields in which any other object would be refused."""
+
+
+def spoilt(document: Mapping[str, Any], name: str, schema: Mapping[str, Any], depth: int = 0) -> Iterator[Any]:
+    """Return what can stand in a field, with a secret in it: at the top, in each item, and in each field below."""
+    kinds = str(schema)
+    yield from TEXTS if "'string'" in kinds else TEXTS[:1]
+    yield from SPOILT.get(name, ())
+    if "'object'" in kinds or "additionalProperties" in kinds:
+        yield OBJECT
+    if "'array'" in kinds:
+        yield TEXTS
+    if depth < DEPTH:
+        yield from below(document, schema, depth + 1)
+
+
+def below(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int) -> Iterator[Any]:
+    """Return objects (or arrays of one) of a field, with a secret in one of their own fields."""
+    found = [schema, *schema.get("anyOf", ())]
+    items = next((part["items"] for part in found if "items" in part), None)
+    inner = resolved(document, items if items is not None else schema)
+    for field, described in inner.get("properties", {}).items():
+        if field in BY_DESIGN:
+            continue
+        for value in spoilt(document, field, described, depth):
+            whole = {**PLAIN, field: value}
+            yield [whole] if items is not None else whole
+
+
 def bodies(document: Mapping[str, Any], described: Mapping[str, Any]) -> Iterator[Any]:
-    """Return the example body of a call as it stands, and with a secret in each of its fields."""
+    """Return the example body of a call as it stands, and with a secret in each of its fields, and of theirs."""
     content = described.get("requestBody", {}).get("content", {}).get("application/json", {})
     fields = resolved(document, content.get("schema", {})).get("properties", {})
     base = content.get("example", {})
     base = base[0] if isinstance(base, list) else base
     yield base
     for name, schema in fields.items():
-        if name in BY_DESIGN:
-            continue
-        kinds = str(schema)
-        yield from ({**base, name: text} for text in (TEXTS if "'string'" in kinds else TEXTS[:1]))
-        if "'object'" in kinds or "additionalProperties" in kinds:
-            yield {**base, name: OBJECT}
-        if "'array'" in kinds:
-            yield {**base, name: TEXTS}
+        if name not in BY_DESIGN:
+            yield from ({**base, name: value} for value in spoilt(document, name, schema))
+    if "usage" in fields:
+        counted = {key: value for key, value in base.items() if not key.endswith("tokens")}
+        yield from ({**counted, "usage": value} for value in SPOILT["usage"])
     yield {**base, "unheard_of": TOKEN, TOKEN: CANARY}
 
 
@@ -59,8 +98,10 @@ def requests(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Any, Mappi
     for path, calls in document["paths"].items():
         address = re.sub(r"{\w+}", "someone", path)
         for method, described in calls.items():
-            plain, *spoilt = bodies(document, described)
-            yield from ((method, address, body, {}) for body in (plain, *spoilt))
+            plain, *spoilt_bodies = bodies(document, described)
+            yield from ((method, address, body, {}) for body in (plain, *spoilt_bodies))
+            if "202" in described["responses"]:
+                yield from ((method, address, body, LATER) for body in (plain, *spoilt_bodies))
             queries = [p["name"] for p in described["parameters"] if p["in"] == "query"]
             yield from ((method, f"{address}?{name}={quote(TOKEN)}", plain, {}) for name in queries)
             yield method, re.sub(r"{\w+}", TOKEN, path), plain, {}
@@ -84,10 +125,40 @@ async def test_no_secret_in_any_field_of_any_call_reaches_a_sink(gateway: Gatewa
         [str(postgres_program("pg_dump")), "--inserts", database_url], capture_output=True, check=True, text=True
     ).stdout
     structlog.reset_defaults()
+    accepted = [answer for answer in answers if "credits-process/end" in answer and ": 202 " in answer]
 
     assert len(answers) > 300
     assert "[redacted" in dump
+    assert len(accepted) > 10
     sinks = {"dump": dump.splitlines(), "answers": answers, "log": log.getvalue().splitlines()}
     for name, lines in sinks.items():
         found = [line[:300] for line in lines if CANARY in line or CANARY.encode().hex() in line]
         assert found == [], name
+
+
+async def test_what_is_accepted_for_later_lies_on_rabbitmq_without_secrets(database_url: str, broker_url: str) -> None:
+    async with open_gateway(settings_for(database_url, broker_url=broker_url)) as gateway:
+        document = (await gateway.get("/openapi.json")).body
+        headers = {"x-server-api-key": gateway.key, "content-type": "application/json"}
+        for method, path, body, more in requests(document):
+            if more == LATER:
+                await gateway.http.request(method, path, json=body or None, headers={**headers, **more})
+    queued = await messages_on(broker_url)
+
+    assert len(queued) > 20
+    assert {message.partition(" ")[0] for message in queued} == {*PUBLIC_QUEUES} - {USAGE_EVENTS_QUEUE}
+    assert [line[:300] for line in queued if CANARY in line] == []
+
+
+async def messages_on(broker_url: str) -> list[str]:
+    """Return all messages of all queues, bodies and properties, as text."""
+    found = list[str]()
+    connection = await aiormq.connect(broker_url)
+    try:
+        channel = await connection.channel()
+        for queue in PUBLIC_QUEUES:
+            while (message := await channel.basic_get(queue, no_ack=True)).delivery_tag:
+                found.append(f"{queue} {message.body!r} {message.header.properties}")
+    finally:
+        await connection.close()
+    return found

@@ -4,16 +4,20 @@ import gzip
 import json
 import subprocess
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from faregate.analytics.archiving import EventArchive
+from faregate.core.clock import FixedClock, SystemClock
 from faregate.core.embedded import postgres_program
 from faregate.core.partitions import Month
 from faregate.credit.verify import Verifier
 from support.apps import Gateway, open_gateway, settings_for
+from support.people import SECRET, bearer
 
 ID, EMAIL, TEXT = "canary-id-7f3a", "canary-7f3a@example.com", "canary-text-7f3a"
 LOGS = "/api/feature-usage-logs"
@@ -21,7 +25,8 @@ LOGS = "/api/feature-usage-logs"
 
 @pytest.fixture
 async def gateway(database_url: str, tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with open_gateway(settings_for(database_url, log_archive_dir=tmp_path / "archive")) as gateway:
+    places = {"log_archive_dir": tmp_path / "archive", "usage_archive_dir": tmp_path / "events"}
+    async with open_gateway(settings_for(database_url, jwt_secret=SECRET, **places)) as gateway:
         yield gateway
 
 
@@ -41,11 +46,26 @@ def log(user: str, text: str, number: int, **more: Any) -> dict[str, Any]:
     }
 
 
+def event(user: str, email: str, text: str) -> dict[str, Any]:
+    return {
+        "id": f"of-{user}",
+        "user_id": user,
+        "service": "chat",
+        "credits": 1,
+        "metadata": {"note": text, "who": email},
+        "tags": [f"{text}-tag"],
+    }
+
+
 async def live(gateway: Gateway, user: str, email: str, text: str) -> None:
     await gateway.feature("chat")
     await gateway.put(f"/api/wallets/{user}", {"email": email, "organization_id": "acme"})
     await gateway.put(f"/api/wallets/{user}", {"organization_id": None})
-    await gateway.grant(user, 100, reason="welcome")
+    await gateway.grant(user, 100, reason=f"welcome {text}")
+    correction = {"credits": 1, "reason": f"sorry, {email}: {text}"}
+    assert (await gateway.post(f"/api/wallets/{user}/adjustments", correction)).status == 201
+    debit = {"service": "support", "credits": 1, "reason": f"an hour with {user}, {text}"}
+    assert (await gateway.post(f"/api/wallets/{user}/debits", debit)).status == 201
     line = {"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}
     for number in range(3):
         started = await gateway.start(user, "chat", metadata={"note": text}, user_email=email)
@@ -58,6 +78,7 @@ async def live(gateway: Gateway, user: str, email: str, text: str) -> None:
         "/api/usage", {"user_id": user, "feature_key": "GENERATE_QUESTION_PAPER"}, idempotency_key=f"k-{user}"
     )
     await gateway.post(LOGS, log(user, text, 1, id="waiting"), prefer="respond-async")
+    assert (await gateway.post("/api/usage-events", [event(user, email, text)])).data["accepted"] == 1
     await gateway.feature(f"only-{text}"[:9], access={"users": [user, "carla"]})
     await gateway.feature(f"only-{text}"[:9], access={"users": [user, "carla", "dora"]})
     for owner in (user, "*"):
@@ -71,6 +92,41 @@ async def live(gateway: Gateway, user: str, email: str, text: str) -> None:
         assert (await gateway.put("/api/quotas", quota)).status == 200
 
 
+async def administer(gateway: Gateway, staff: str, email: str) -> None:
+    """Do as staff, to another person, what leaves the name of who did it."""
+    count = 0
+
+    async def do(method: str, path: str, body: Any = None) -> Any:
+        nonlocal count
+        count += 1
+        headers = {**bearer(staff, role="admin", email=email), "idempotency-key": f"{path}-{count}".replace(" ", "")}
+        answer = await gateway.call(method, path, body, headers=headers)
+        assert answer.status < 300, (path, answer.body)
+        return answer.data
+
+    wallet = "/api/wallets/bela"
+    granted = await do("POST", f"{wallet}/grants", {"credits": 3, "source": "bonus", "reason": "sorry"})
+    await do("POST", f"{wallet}/grants", {"credits": 3, "source": "plan", "every": "month"})
+    await do("POST", f"{wallet}/grants/{granted['grant']['id']}/void", {"reason": "no"})
+    await do("POST", f"{wallet}/adjustments", {"credits": 2, "reason": "goodwill"})
+    await do("POST", f"{wallet}/adjustments", {"credits": -1, "reason": "too much"})
+    paid = next(t for t in await do("GET", f"{wallet}/transactions") if t["amount"] < 0 and t["usage_key"])
+    await do("POST", f"/api/transactions/{paid['id']}/refund", {"reason": "it failed"})
+    bought = next(t for t in await do("GET", f"{wallet}/transactions") if t["kind"] == "grant" and t["amount"] == 100)
+    await do("POST", f"/api/transactions/{bought['id']}/chargeback", {"reason": "the card"})
+    await do("POST", f"{wallet}/debits", {"service": "manual", "credits": 1})
+    await do("PUT", f"{wallet}/limits", {"limits": [{"period": "day", "hard": 1000}]})
+    started = await do("POST", "/api/credits-process/start", {"user_id": "bela", "feature_endpoint_value": "chat"})
+    await do("POST", "/api/credits-process/void", {"user_id": "bela", "usage_key": started["usage_key"]})
+    await do("PUT", "/api/features/staffed", {"strategy": "token_priced"})
+    await do("PUT", "/api/plans/basic", {"name": "Basic"})
+    await do("PUT", "/api/prices/house-model", {"prices": {"input_mtok": 1}})
+    await do("POST", "/api/webhooks", {"url": "https://93.184.215.14/hook", "events": ["credits.low"]})
+    await do("POST", "/api/keys", {"name": "billing", "scopes": ["wallets:read"]})
+    await do("POST", "/api/usage-events/corrections", {"id": "of-bela", "action": "void", "reason": "twice"})
+    await do("DELETE", f"{LOGS}/{(await do('GET', f'{LOGS}?user_id=bela'))[0]['id']}")
+
+
 def dump(url: str) -> str:
     """Return what pg_dump writes of the whole database."""
     command = [str(postgres_program("pg_dump")), "--inserts", url]
@@ -81,6 +137,37 @@ def dump(url: str) -> str:
 def traces(text: str, word: str) -> list[str]:
     """Return where `word` stands in a dump, as text or as bytes."""
     return [line[:300] for line in text.splitlines() if word in line or word.encode().hex() in line]
+
+
+def unpacked(directory: Path) -> str:
+    """Return what all archives in a directory hold."""
+    return "".join(gzip.decompress(file.read_bytes()).decode() for file in directory.glob("*.csv.gz"))
+
+
+async def count_answers(gateway: Gateway) -> int:
+    async with gateway.database.transaction() as session:
+        return len(await gateway.database.rows(session, "select 1 from faregate.idempotent_answer"))
+
+
+def by_text(records: list[Any]) -> list[str]:
+    return sorted(json.dumps(record, default=str, sort_keys=True) for record in records)
+
+
+async def retire_events(gateway: Gateway, directory: Path) -> EventArchive:
+    """Archive all usage events, as if a year had passed; return what brings them back."""
+    analytics = gateway.container.analytics.container
+    clock = FixedClock(SystemClock().now() + timedelta(days=365))
+    archive = EventArchive(
+        gateway.database,
+        analytics.partitions(),
+        analytics.roller(),
+        clock,
+        directory=directory,
+        keep_days=40,
+        late_days=35,
+    )
+    await archive.archive()
+    return archive
 
 
 async def sums(gateway: Gateway) -> tuple[Any, ...]:
@@ -98,12 +185,30 @@ async def test_an_export_holds_everything_and_only_that_person(gateway: Gateway)
 
     assert exported.status == 200
     assert (records["subject"][0]["user_id"], records["subject"][0]["email"]) == (ID, EMAIL)
-    assert (len(records["feature_log"]), len(records["charge"]), len(records["usage_line"])) == (12, 4, 3)
+    assert (len(records["feature_log"]), len(records["charge"]), len(records["usage_line"])) == (12, 5, 3)
     assert records["feature_log"][0]["payload"]["prompt"] == f"{TEXT} of {ID}"
     assert sum(transfer["credits"] for transfer in records["transfer"]) > 100
-    assert records["charge"][0]["metadata"]["note"] == TEXT
+    assert [charge["metadata"]["note"] for charge in records["charge"] if charge["metadata"]] == [TEXT] * 3
+    assert {f"welcome {TEXT}", f"sorry, {EMAIL}: {TEXT}"} <= {transfer["reason"] for transfer in records["transfer"]}
     assert "bela" not in json.dumps(exported.body, default=str)
     assert (await gateway.get("/api/privacy/export?user_id=nobody")).status == 404
+
+
+async def test_an_export_holds_what_is_archived_too(gateway: Gateway, tmp_path: Path) -> None:
+    await live(gateway, ID, EMAIL, TEXT)
+    before = (await gateway.get(f"/api/privacy/export?user_id={ID}")).data["records"]
+    retention = gateway.container.feature_log.container.retention()
+    await retention.archive(Month(2026, 10))
+    events = await retire_events(gateway, tmp_path / "events")
+    archived = (await gateway.get(f"/api/privacy/export?user_id={ID}")).data["records"]
+    await retention.restore(Month(2026, 10))
+    for manifest in events.manifests():
+        await events.restore(manifest.month)
+    restored = (await gateway.get(f"/api/privacy/export?user_id={ID}")).data["records"]
+
+    for kind in ("feature_log", "usage_event"):
+        assert len(before[kind]) > 1
+        assert by_text(archived[kind]) == by_text(restored[kind]) == by_text(before[kind])
 
 
 async def test_after_erasure_a_full_dump_holds_no_trace_and_the_books_are_the_same(
@@ -137,4 +242,159 @@ async def test_after_erasure_a_full_dump_holds_no_trace_and_the_books_are_the_sa
     assert "ops@example.com" in text
     assert (await gateway.get("/api/wallets/bela")).data["balance"] < Decimal(100)
     assert (await gateway.post("/api/privacy/erase", {"user_id": ID})).status == 404
-    assert (await retention.restore(Month(2026, 10))).rows == 12
+    assert [manifest.rows for manifest in await retention.restore(Month(2026, 10))] == [12]
+
+
+async def test_erasure_reaches_archived_events_and_a_restore_brings_no_trace_back(
+    gateway: Gateway, database_url: str, tmp_path: Path
+) -> None:
+    await live(gateway, ID, EMAIL, TEXT)
+    await live(gateway, "bela", "bela@example.com", "other-text")
+    archive = await retire_events(gateway, tmp_path / "events")
+    first = unpacked(tmp_path / "events")
+    rows = sum(manifest.rows for manifest in archive.manifests())
+    erased = await gateway.post("/api/privacy/erase", {"user_id": ID})
+    archived = unpacked(tmp_path / "events")
+    for manifest in archive.manifests():
+        await archive.restore(manifest.month)
+    text = dump(database_url)
+
+    assert all(word in first for word in (f"of-{ID}", EMAIL, f"{TEXT}-tag"))
+    assert erased.data["erased"]["usage_event_archived"] > 0
+    assert [word for word in (ID, EMAIL, TEXT) if word in archived or traces(text, word)] == []
+    assert sum(manifest.rows for manifest in archive.manifests()) == rows
+    assert "of-bela" in archived
+    assert "other-text-tag" in text
+
+
+async def test_a_person_who_worked_as_staff_leaves_no_trace_either(gateway: Gateway, database_url: str) -> None:
+    await live(gateway, "bela", "bela@example.com", "other-text")
+    await administer(gateway, ID, EMAIL)
+    before, first = await sums(gateway), dump(database_url)
+    append_only = [line for line in traces(first, ID) if "faregate.transfer " in line or "audit_entry " in line]
+    hidden = [line for line in first.splitlines() if "faregate.feature_log_y" in line and ID in line]
+    answers = await count_answers(gateway)
+    assert (await gateway.post("/api/privacy/erase", {"user_id": ID})).status == 200
+    text = dump(database_url)
+
+    assert traces(first, f"user:{ID}")
+    assert (append_only, hidden) == ([], [])
+    assert traces(text, ID) + traces(text, EMAIL) == []
+    assert answers > 5
+    assert await count_answers(gateway) == 1, "bela's own is kept"
+    assert await sums(gateway) == before
+    assert not (await Verifier(gateway.database).verify()).drifts
+
+
+async def test_who_moved_credits_is_a_number_in_the_books_and_a_name_in_the_audit_log(gateway: Gateway) -> None:
+    await live(gateway, "bela", "bela@example.com", "other-text")
+    await administer(gateway, ID, EMAIL)
+    moved = (await gateway.get("/api/wallets/bela/transactions")).data
+    deeds = (await gateway.get(f"/api/audit?actor_user_id={ID}&action=wallets.*")).data
+    exported = (await gateway.get(f"/api/privacy/export?user_id={ID}")).data["records"]
+
+    numbers = {t["actor"] for t in moved if t["kind"] in {"adjustment", "refund"}}
+    assert numbers == {f"subject:{exported['subject'][0]['subject_id']}"}
+    assert {deed["actor_user_id"] for deed in deeds} == {ID}
+    assert [deed["as_actor"] for deed in exported["audit_entry"]].count(True) > 10
+
+
+PLANTED = {
+    "api_key": "update faregate.api_key set name = '{canary}' where created_by = 'user:{user}'",
+    "webhook_endpoint": "update faregate.webhook_endpoint set description = '{canary}' where created_by = 'user:{user}'",
+    "webhook_delivery": """
+    insert into faregate.webhook_delivery (delivery_id, endpoint_id, event_id, event_type, payload)
+    select gen_random_uuid(), gen_random_uuid(), 'e', 't', convert_to('{{"user_id":"{user}","note":"{canary}"}}', 'UTF8')""",
+    "message": """
+    insert into faregate.message (message_id, queue, body) select gen_random_uuid(), 'q',
+      convert_to('[{{"user_id":"{user}","note":"{canary}"}},{{"user_id":"bela","note":"other-text"}}]', 'UTF8')""",
+    "idempotent_answer": """
+    insert into faregate.idempotent_answer (credential, key, request_hash, status, body)
+    select 'x', 'x', '', 200, convert_to('{{"user_id":"{user}","note":"{canary}"}}', 'UTF8')""",
+    "audit_entry": """
+    insert into faregate.audit_entry (entry_id, actor, actor_subject_id, action, target, status, request_id)
+    select gen_random_uuid(), 'user', {subject}, 'x', '{{}}', 200, '{canary}'""",
+    "wallet": "update faregate.wallet set plan = '{canary}' where wallet_id = {subject}",
+    "credit_grant": "update faregate.credit_grant set key = '{canary}-' || grant_id where wallet_id = {subject}",
+    "charge": "update faregate.charge set close_reason = '{canary}' where subject_id = {subject}",
+    "transfer": """
+    insert into faregate.transfer (wallet_id, seq, kind, debit_account, credit_account, amount, balance_after, reason,
+      effective_at, created_at, hash)
+    select wallet_id, seq + 1, kind, debit_account, credit_account, amount, balance_after, '{canary}', effective_at,
+      created_at, hash from faregate.transfer where wallet_id = {subject} order by seq desc limit 1""",
+    "transfer_reason": "update faregate.transfer_reason set words = '{canary}' where wallet_id = {subject}",
+    "spend_limit": """
+    update faregate.spend_limit set period = '{canary}' where scope = 'user:{subject}' and period = 'day'""",
+    "top_up": """
+    insert into faregate.top_up (order_id, wallet_id, amount, detail)
+    select gen_random_uuid(), {subject}, 1000000, '{canary}'""",
+    "usage_line": 'update faregate.usage_line set raw = \'{{"x": "{canary}"}}\' where usage_key in ({uses})',
+    "usage_event": "update faregate.usage_event set tags = '[\"{canary}\"]' where subject_id = {subject}",
+    "usage_correction": """
+    insert into faregate.usage_correction (event_key, version, replaced, meaning_hash, subject_id, time, reason)
+    select gen_random_uuid(), 0, false, gen_random_uuid(), {subject}, now(), '{canary}'""",
+    "member": """
+    insert into faregate.member (subject_id, organization_id)
+    select {subject}, subject_id from faregate.subject where external_id = 'org:{canary}'""",
+    "feature": "update faregate.feature set key = '{canary}' where access->'users' ? '{user}'",
+    "definition": """
+    insert into faregate.definition (kind, key, version, actor) select 'feature', '{canary}', 1, 'user:{user}'""",
+    "price_override": """
+    insert into faregate.price_override (model, effective_from, prices, actor, note)
+    select 'm', now(), '{{}}', 'user:{user}', '{canary}'""",
+    "quota": "update faregate.quota set timezone = '{canary}' where subject_id = {subject}",
+    "quota_alert": """
+    insert into faregate.quota_alert (alert_id, quota_id, revision, period_start, period_end, level, used, limit_value, fired_at)
+    select gen_random_uuid(), quota_id, 1, now(), now(), '{canary}', 1, 1, now() from faregate.quota
+    where subject_id = {subject}""",
+    "alert_delivery": """
+    insert into faregate.alert_delivery (alert_id, channel, next_at, last_error)
+    select alert_id, 'log', now(), '{canary}' from faregate.quota_alert where level like '%quota_alert.'""",
+    "usage_user": """
+    insert into faregate.usage_user (service, grain, bucket, subject_id) select '{canary}', 2, now(), {subject}""",
+    "feature_log": "update faregate.feature_log set usage_key = '{canary}' where subject_id = {subject}",
+}
+"""How a text is put, table by table, where it belongs to a user."""
+
+NUMBERS_ONLY = {
+    *("subject", "organization", "grant_slice", "usage_event_key", "verified_head", "usage_rejection"),
+    *("usage_active", "usage_cube", "usage_cube_active", "usage_rollup"),
+}
+"""Tables that refer to people by number and hold nothing beside it but figures and keys; the subject is looked at apart."""
+
+_REFERRING = """
+select distinct table_name from information_schema.columns where table_schema = 'faregate' and table_name !~ '_y\\d{4}m\\d\\d$'
+  and column_name in ('subject_id', 'wallet_id', 'actor', 'actor_subject_id', 'created_by', 'deleted_by', 'emails', 'email')
+"""
+
+
+async def test_an_export_shows_what_is_in_every_table_that_refers_to_a_person(gateway: Gateway) -> None:
+    await live(gateway, ID, EMAIL, TEXT)
+    await live(gateway, "bela", "bela@example.com", "other-text")
+    await administer(gateway, ID, EMAIL)
+    await gateway.put(f"/api/wallets/{ID}/limits", {"limits": [{"period": "day", "hard": 1000}]})
+    async with gateway.database.transaction() as session:
+        rows = await gateway.database.rows(
+            session, "select subject_id from faregate.subject where external_id = :id", id=ID
+        )
+        known = {
+            "user": ID,
+            "subject": rows[0].subject_id,
+            "uses": f"select usage_key from faregate.charge where subject_id = {rows[0].subject_id}",
+        }
+        sql = "insert into faregate.subject (external_id) values ('org:canary-of-member.')"
+        await gateway.database.rows(session, sql)
+        sql = "insert into faregate.organization (subject_id) select subject_id from faregate.subject where external_id like 'org:c%'"
+        await gateway.database.rows(session, sql)
+        for table, planting in PLANTED.items():
+            await gateway.database.rows(session, planting.format(canary=f"canary-of-{table}.", **known))
+        referring = {row.table_name for row in await gateway.database.rows(session, _REFERRING)}
+    answer = await gateway.get(f"/api/privacy/export?user_id={ID}")
+    text = json.dumps(answer.data, default=str)
+
+    assert [table for table in PLANTED if f"canary-of-{table}." not in text] == []
+    assert sorted(referring - PLANTED.keys() - NUMBERS_ONLY) == []
+    assert "bela@example.com" not in text
+    assert "other-text" not in text
+    kinds = {"transfer_as_actor", "grant_as_actor", "feature_log_hidden", "idempotent_answer_of", "grant_slice"}
+    assert kinds - answer.data["records"].keys() == set()

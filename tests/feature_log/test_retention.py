@@ -49,7 +49,7 @@ async def test_a_month_is_archived_dropped_and_restored_for_a_while(
     await container.retention().sweep()
     await container.retention().sweep()
     dropped = await count(container)
-    manifest = await container.retention().restore(Month(2026, 10))
+    (manifest,) = await container.retention().restore(Month(2026, 10))
     await container.retention().sweep()
     restored = await count(container)
     clock.advance(days=31)
@@ -67,13 +67,60 @@ async def test_a_feature_may_keep_its_logs_for_less_or_for_longer(
     await record(container, "other", *(now - timedelta(days=n) for n in range(20)))
     await container.retention().set_days("short", 7)
     await container.retention().sweep()
+    short = (await count(container, "short"), await count(container, "other"))
     await container.retention().set_days("long", 1000)
+    await record(container, "long", *(now - timedelta(days=n) for n in range(20)))
     clock.advance(days=200)
     await container.retention().sweep()
 
-    assert (await count(container, "short"), await count(container, "other")) == (0, 20)
+    assert short == (8, 20)
+    assert (await count(container, "other"), await count(container, "long")) == (0, 20)
     await container.retention().set_days("long", None)
     assert await container.retention().days() == {"short": 7}
+
+
+async def test_what_goes_before_its_month_is_in_an_archive_and_comes_back_for_a_while(
+    container: FeatureLogContainer, clock: FixedClock
+) -> None:
+    now = clock.now()
+    times = [now - timedelta(days=n) for n in range(15)]
+    await record(container, "short", *times)
+    await record(container, "other", *times)
+    await container.retention().set_days("short", 7)
+    retention, archives = container.retention(), container.archives()
+    await retention.sweep()
+    await retention.sweep()
+    archived = archives.manifests() if archives else []
+    restored = await retention.restore(Month(2026, 11))
+    back = await count(container, "short")
+    await retention.sweep()
+    kept = await count(container, "short")
+    clock.advance(days=31)
+    await retention.sweep()
+    again = archives.manifests() if archives else []
+
+    assert [manifest.part for manifest in archived] == [f"d{day:02d}" for day in range(7, 14)]
+    assert sum(manifest.rows for manifest in archived) == sum(manifest.rows for manifest in restored) == 7
+    assert (back, kept) == (15, 15)
+    assert (await count(container, "short"), await count(container, "other")) == (0, 15)
+    assert sum(manifest.rows for manifest in again) == 15
+    assert {manifest.restored_until for manifest in again} == {None}
+
+
+async def test_logs_that_come_after_their_month_was_archived_are_not_lost(
+    container: FeatureLogContainer, clock: FixedClock
+) -> None:
+    now = clock.now()
+    await record(container, "chat", now, now - timedelta(days=1))
+    await container.retention().archive(Month(2026, 11))
+    await record(container, "chat", now - timedelta(days=2))
+    clock.advance(days=100)
+    await container.retention().sweep()
+    gone = await count(container)
+    restored = await container.retention().restore(Month(2026, 11))
+
+    assert (gone, [(manifest.part, manifest.rows) for manifest in restored]) == (0, [("", 2), ("late", 1)])
+    assert await count(container) == 3
 
 
 async def test_without_an_archive_nothing_is_dropped(database: Database, subjects: Subjects, clock: FixedClock) -> None:

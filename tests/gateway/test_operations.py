@@ -114,8 +114,10 @@ async def test_several_workers_share_a_port_and_add_up_their_metrics(database_ur
     assert re.search(r'faregate_http_requests_total{method="GET",route="/api/usage",status="200"} 20\.0', text)
 
 
-async def test_the_access_log_is_one_event_per_request(database_url: str) -> None:
-    process, url = await start_gateway(database_url, FAREGATE_ACCESS_LOG="true", FAREGATE_LOG_FORMAT="json")
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_the_access_log_is_one_event_per_request(database_url: str, workers: str) -> None:
+    logged = {"FAREGATE_ACCESS_LOG": "true", "FAREGATE_LOG_FORMAT": "json"}
+    process, url = await start_gateway(database_url, "--workers", workers, **logged)
     async with httpx2.AsyncClient(base_url=url) as http:
         await http.get("/api/wallets/ada", headers={"x-server-api-key": KEY, "x-request-id": "req-7"})
     process.send_signal(signal.SIGTERM)

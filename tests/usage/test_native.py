@@ -6,7 +6,7 @@ import pytest
 from genai_prices.data_snapshot import get_snapshot
 
 from faregate.core.errors import InvalidError
-from faregate.usage.native import native_usage
+from faregate.usage.native import native_usage, reduced_usage
 from support.native_forms import (
     ANTHROPIC,
     BEDROCK,
@@ -82,6 +82,37 @@ def test_what_is_kept_for_audit_is_usage_and_nothing_that_was_said() -> None:
     payload = {"model": "m", "prompt_tokens": 1, "completion_tokens": 2, "messages": ["secret"], "id": "secret"}
 
     assert native_usage(payload).raw == {"prompt_tokens": 1, "completion_tokens": 2}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(OPENAI_CHAT, OPENAI_CHAT["usage"], OPENAI_RESPONSES, ANTHROPIC, GEMINI, BEDROCK, LITELLM, LANGCHAIN),
+        *(PYDANTIC_AI, OTEL_NEW, OTEL_OLD, {"usage": {"seconds": 61}}),
+        {"usage": {"input_tokens": 3, "output_tokens": 1, "server_tool_use": "none"}},
+    ],
+)
+def test_a_reduced_body_says_the_same_and_nothing_else(body: Any) -> None:
+    secrets = {"password": "canary", "note": "canary", "messages": ["canary"], "details": {"pin": 4711, "text": "x"}}
+    usage = body.get("usage", {})
+    told = {**secrets, **body, **({"usage": {**secrets, **usage}} if usage else {})}
+    reduced = reduced_usage(told)
+    named = {} if native_usage(body, model="?").model != "?" else {"model": "gpt-4o"}
+    before, after = native_usage(told, **named), native_usage(reduced, **named)
+
+    assert "canary" not in str(reduced)
+    assert "4711" not in str(reduced)
+    assert (after.tokens, after.model, after.provider) == (before.tokens, before.model, before.provider)
+    assert (after.service_tier, after.inconsistent) == (before.service_tier, before.inconsistent)
+
+
+def test_a_secret_in_the_place_of_a_name_is_not_read() -> None:
+    key = "sk-proj-abcdefghijklmnopqrstuvwx"
+    found = native_usage({"model": "m", "custom_llm_provider": key, "service_tier": key, "usage": {"prompt_tokens": 1}})
+
+    assert (found.provider, found.service_tier) == (None, None)
+    with pytest.raises(InvalidError, match="ai_model"):
+        native_usage({"model": key, "usage": {"prompt_tokens": 1}})
 
 
 def test_counts_that_contradict_each_other_are_kept_and_flagged() -> None:

@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from faregate.core.errors import EngineUnavailableError, InvalidError
+from faregate.credit.book import ChargeStatus
 from faregate.credit.errors import InsufficientCreditsError, UsageKeyConflictError
+from faregate.credit.locking import Locker
 from faregate.usage.errors import StrategyRegistryError, UnknownFeatureError
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.interfaces import IFeatureStrategy
@@ -222,3 +224,26 @@ async def test_a_start_that_makes_no_sense_is_refused(library: Library, request_
 def test_a_wrong_object_in_the_registry_fails_at_start_up_by_name() -> None:
     with pytest.raises(StrategyRegistryError, match="'translate' is a int"):
         FeatureFactory({}, {"translate": 5}, features=frozenset())  # type: ignore[dict-item]
+
+
+async def test_what_is_erased_while_a_use_is_settled_stays_erased(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A settlement reads the charge before it locks the wallet; what it read, it does not write back."""
+    await library.grant("ada", 20)
+    start = StartRequest("ada", FeatureRef(value=PAPER), usage_key="k-1", metadata={"who": "Ada"})
+    await library.service.authorize(start)
+    lock = Locker.lock
+
+    async def erase_first(self: Locker, *args: Any, **more: Any) -> Any:
+        async with library.core.database().transaction() as session:
+            await session.execute(text("update faregate.charge set metadata = null"))
+        return await lock(self, *args, **more)
+
+    monkeypatch.setattr(Locker, "lock", erase_first)
+    await library.service.settle(SettleRequest("k-1", "ada", FeatureRef(value=PAPER), ()))
+    monkeypatch.undo()
+    async with library.core.database().transaction() as session:
+        (row,) = await session.execute(text("select status, metadata from faregate.charge"))
+
+    assert tuple(row) == (int(ChargeStatus.SETTLED), None)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from faregate.core.subjects import PERSON
 from faregate.gateway.errors import ForbiddenError, ScopeMissingError
 
 __all__ = [
@@ -95,7 +96,7 @@ def person(user_id: str, roles: Iterable[Role], *, organization_id: str | None =
     """Return a person with these roles."""
     held = frozenset(roles) or frozenset({Role.USER})
     scopes = frozenset[Scope]().union(*(ROLE_SCOPES[role] for role in held))
-    return Principal(f"user:{user_id}", scopes, user_id, organization_id, held)
+    return Principal(f"{PERSON}{user_id}", scopes, user_id, organization_id, held)
 
 
 @runtime_checkable

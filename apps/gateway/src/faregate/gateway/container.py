@@ -3,11 +3,12 @@
 from dependency_injector import containers, providers
 
 from faregate.analytics.container import AnalyticsContainer
-from faregate.analytics.personal_data import ANALYTICS_ERASURES, ANALYTICS_EXPORTS
+from faregate.analytics.personal_data import ANALYTICS_ERASURES, ANALYTICS_EXPORTS, ArchivedEventsPersonalData
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.story import Storyteller
 from faregate.core.container import CoreContainer
 from faregate.core.key_store import KeyStore
+from faregate.core.personal_copies import CopiesPersonalData
 from faregate.core.personal_data import CORE_ERASURES, CORE_EXPORTS, SqlPersonalData
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
@@ -178,9 +179,11 @@ class GatewayContainer(containers.DeclarativeContainer):
         core.container.audit,
         providers.List(
             feature_log.container.personal_data,
+            providers.Singleton(ArchivedEventsPersonalData, analytics.container.archive),
             providers.Singleton(SqlPersonalData, core.container.database, ANALYTICS_EXPORTS, ANALYTICS_ERASURES),
             providers.Singleton(SqlPersonalData, core.container.database, USAGE_EXPORTS, USAGE_ERASURES),
             providers.Singleton(SqlPersonalData, core.container.database, CREDIT_EXPORTS, CREDIT_ERASURES),
+            providers.Singleton(CopiesPersonalData, core.container.database),
             providers.Singleton(SqlPersonalData, core.container.database, CORE_EXPORTS, CORE_ERASURES),
         ),
     )

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from faregate.core.container import engines
+from faregate.core.logging import configure_logging
 from faregate.core.settings import Settings, load_settings
 from faregate.gateway.container import GatewayContainer
 from faregate.gateway.envelope import failure
@@ -46,8 +47,10 @@ def _operations(controllers: Sequence[Controller]) -> list[Operation]:
 
 
 def from_environment() -> Starlette:
-    """Return the application that the environment's settings describe, for `uvicorn --factory`."""
-    return create_app(GatewayContainer(settings=load_settings()))
+    """Return the application that the environment's settings describe, for `uvicorn --factory`; it logs as they say."""
+    settings = load_settings()
+    configure_logging(style=settings.log_format, level=settings.log_level)
+    return create_app(GatewayContainer(settings=settings))
 
 
 def server_config(app: Starlette, settings: Settings) -> uvicorn.Config:

@@ -130,6 +130,11 @@ class Call:
         return f"idem:{digest[:40]}"
 
     @property
+    def spender(self) -> str | None:
+        """The credential whose spending limits count: a person's own count anyway, and a person has no other."""
+        return self.principal.id if self.principal.user_id is None else None
+
+    @property
     def prefers_async(self) -> bool:
         """Whether the caller asked for `Prefer: respond-async`."""
         return "respond-async" in self.request.headers.get("prefer", "")

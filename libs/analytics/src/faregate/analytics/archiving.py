@@ -45,6 +45,11 @@ class EventArchive:
         """Whether there is a place for archives."""
         return self._directory is not None
 
+    @property
+    def store(self) -> Archives | None:
+        """The archives themselves, where there is a place for them."""
+        return self._archives() if self.configured else None
+
     def manifests(self) -> Sequence[Manifest]:
         """Return what is archived, oldest month first."""
         return self._archives().manifests()

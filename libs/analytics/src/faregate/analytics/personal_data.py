@@ -1,17 +1,38 @@
-"""What quotas and alerts hold on a person: limits of their own, and addresses that alerts go to."""
+"""What quotas and alerts hold on a person: limits of their own, and addresses that alerts go to; and archived events."""
 
-__all__ = ["ANALYTICS_ERASURES", "ANALYTICS_EXPORTS"]
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.analytics.archiving import EventArchive
+from faregate.core import exact_json
+from faregate.core.personal_data import Person
+
+__all__ = ["ANALYTICS_ERASURES", "ANALYTICS_EXPORTS", "ArchivedEventsPersonalData"]
 
 ANALYTICS_EXPORTS = {
     "quota": """
     select to_json(t)::text from (
-      select quota_id, meter, period, limit_value, hard, timezone, emails, created_at
+      select quota_id, meter, period, limit_value, hard, timezone, thresholds, emails, active, created_at
       from faregate.quota where subject_id = :subject order by quota_id) t
     """,
     "quota_alert": """
     select to_json(t)::text from (
       select a.alert_id, a.level, a.used, a.limit_value, a.period_start, a.fired_at
       from faregate.quota_alert a join faregate.quota q using (quota_id) where q.subject_id = :subject order by a.fired_at) t
+    """,
+    "alert_delivery": """
+    select to_json(t)::text from (
+      select d.alert_id, d.channel, d.status, d.attempts, d.delivered_at, d.last_error
+      from faregate.alert_delivery d join faregate.quota_alert a using (alert_id) join faregate.quota q using (quota_id)
+      where q.subject_id = :subject order by d.alert_id, d.channel) t
+    """,
+    "usage_user": """
+    select to_json(t)::text from (
+      select service, grain, bucket, facts, requests, errors, input_tokens, output_tokens, credits / 1000000.0 as credits,
+        charged / 1000000.0 as charged, cost, last_at
+      from faregate.usage_user where subject_id = :subject order by service, grain, bucket) t
     """,
     "quota_recipient": """
     select to_json(t)::text from (
@@ -36,3 +57,36 @@ ANALYTICS_ERASURES = {
     """,
 }
 """Of a quota of the person's own all addresses go: they are most likely theirs. Limits and counts stay."""
+
+_EXPORT_ARCHIVED = """
+select to_json(e)::text from {rows} e where e.subject_id = :subject order by e.time
+"""
+
+_ERASE_ARCHIVED = """
+update {rows} set metadata = null, tags = null, external_id = case
+  when position(:user_id in external_id) > 0 or position(:email in external_id) > 0 then null else external_id end
+where subject_id = :subject and (metadata is not null or tags is not null
+  or position(:user_id in external_id) > 0 or position(:email in external_id) > 0)
+returning 1
+"""
+
+
+class ArchivedEventsPersonalData:
+    """`IPersonalData` of months of usage events that are not in the table: what goes there goes here too."""
+
+    def __init__(self, archive: EventArchive) -> None:
+        self._archive = archive
+
+    async def export(self, _session: AsyncSession, person: Person) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
+        store = self._archive.store
+        if store is not None:
+            async for row in store.select_all(_EXPORT_ARCHIVED, subject=person.subject_id):
+                yield "usage_event", exact_json.loads(row[0])
+
+    async def erase(self, session: AsyncSession, person: Person) -> Mapping[str, int]:
+        store = self._archive.store
+        if store is None:
+            return {}
+        await store.hold(session)
+        named = {name: person.parameters[name] for name in ("subject", "user_id", "email")}
+        return {"usage_event_archived": await store.amend_all(_ERASE_ARCHIVED, **named)}

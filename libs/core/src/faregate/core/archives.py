@@ -1,28 +1,23 @@
 """Archives: a month of a table as compressed CSV beside a manifest that proves it, and the way back.
 
-`retire` takes a month off its table, writes it, reads it back from the disk, compares, and only then drops it. Each step
-can be repeated after a crash; at no moment is the only copy of a row an unverified one.
+`retire` takes a month off its table, writes it, reads it back from the disk, compares, and only then drops it; `move` does
+the same with rows whose time is over before that of their month. Each step can be repeated after a crash; at no moment is
+the only copy of a row an unverified one.
 """
 
-import csv
-import gzip
-import os
-from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from hashlib import sha256
-from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
-import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core import exact_json
+from faregate.core.archive_files import ArchiveError, Manifest
+from faregate.core.archive_store import ArchiveStore
 from faregate.core.clock import IClock
 from faregate.core.database import Database
-from faregate.core.errors import FaregateError, InvalidError, NotFoundError
+from faregate.core.errors import InvalidError, NotFoundError
 from faregate.core.logging import get_logger
 from faregate.core.partitions import Month, Partitions
 
@@ -30,33 +25,17 @@ __all__ = ["ArchiveError", "Archives", "Manifest"]
 
 log = get_logger(__name__)
 
-_CHUNK_BYTES = 1 << 20
+_TAKE_TIME = """
+select set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true),
+  set_config('lock_timeout', '60s', true)
+"""
 
+_HOLD = "select pg_advisory_xact_lock(hashtextextended('archives of ' || cast(:name as text), 0))"
 
-class ArchiveError(FaregateError):
-    """An archive is not what its manifest says; the month it was made of was not dropped."""
-
-    code = "archive_damaged"
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What one archive holds.
-
-    Attributes:
-        sha256: of the compressed file; `content_sha256`: of the CSV in it, as PostgreSQL sent it.
-        restored_until: the month is back in its table, and is left alone until then.
-    """
-
-    table: str
-    month: str
-    columns: Sequence[str]
-    rows: int
-    bytes: int
-    sha256: str
-    content_sha256: str
-    written_at: datetime
-    restored_until: datetime | None = None
+_MOVE = """
+with moved as (delete from faregate.{table} r where {condition} returning r.*)
+insert into {staged} select * from moved on conflict do nothing returning 1
+"""
 
 
 class Archives:
@@ -66,30 +45,23 @@ class Archives:
         self.directory = directory
         self._database = database
         self._partitions = partitions
-        self._clock = clock
+        self._store = ArchiveStore(database, partitions, directory, clock)
 
     def manifests(self) -> list[Manifest]:
-        """Return what is archived, oldest month first."""
-        files = sorted(self.directory.glob(f"{self._partitions.table}_y????m??.json"))
-        return [_manifest(path) for path in files]
+        """Return what is archived, oldest month first, a whole month before its parts."""
+        return self._store.manifests()
 
-    def manifest(self, month: Month) -> Manifest | None:
-        """Return the manifest of one month, if it was archived."""
-        path = self._path(month, "json")
-        return _manifest(path) if path.exists() else None
+    def manifest(self, month: Month, part: str = "") -> Manifest | None:
+        """Return the manifest of one month or of a part of it, if it was archived."""
+        return self._store.manifest(month, part)
 
     def clean(self, *, older_than: timedelta = timedelta(days=1)) -> Sequence[Path]:
         """Remove unfinished files that a crash left; those younger than `older_than` may be another process's work."""
-        limit = (self._clock.now() - older_than).timestamp()
-        unfinished = [
-            path
-            for ending in ("csv.gz.new", "json.new")
-            for path in sorted(self.directory.glob(f"{self._partitions.table}_y????m??.{ending}"))
-        ]
-        old = [path for path in unfinished if path.stat().st_mtime < limit]
-        for path in old:
-            path.unlink(missing_ok=True)
-        return old
+        return self._store.clean(older_than=older_than)
+
+    def check(self, manifest: Manifest) -> None:
+        """Read an archive back from the disk and raise `ArchiveError` unless it is what its manifest says."""
+        self._store.check(manifest)
 
     async def retire(self, month: Month) -> Manifest:
         """Archive a month and drop it once the archive has been read back and found equal. Safe to repeat.
@@ -97,14 +69,36 @@ class Archives:
         Raises:
             ArchiveError: what is on the disk differs from what the database sent; nothing was dropped.
         """
-        async with self._database.transaction() as session:
-            if month in await self._partitions.attached(session):
-                await self._partitions.detach(session, month)
-        manifest = await self._write(self._partitions.name(month), month)
-        self.check(manifest)
-        async with self._database.transaction() as session:
-            await self._partitions.drop(session, month)
+        async with self._alone():
+            async with self._database.transaction() as session:
+                if month in await self._partitions.attached(session):
+                    await self._partitions.detach(session, month)
+            manifest = await self._store.write(f"faregate.{self._partitions.name(month)}", month)
+            self.check(manifest)
+            async with self._database.transaction() as session:
+                await self._partitions.drop(session, month)
         log.info("month_archived", table=manifest.table, month=manifest.month, rows=manifest.rows, bytes=manifest.bytes)
+        return manifest
+
+    async def move(self, month: Month, part: str, condition: str, **parameters: Any) -> Manifest | None:
+        """Move the rows of a month that meet a condition (on `r`) into an archive of their own; None if there are none.
+
+        They join those that are in it already, unless it was restored: then the table had them all. The table needs a
+        primary key. Safe to repeat.
+
+        Raises:
+            ArchiveError: what is on the disk differs from what the database sent; nothing was removed.
+        """
+        async with self._alone():
+            known = self.manifest(month, part)
+            joined = known if known is not None and known.restored_until is None else None
+            async with self._store.staged(month, joined) as (session, staged):
+                sql = _MOVE.format(table=self._partitions.table, condition=condition, staged=staged)
+                if not await self._database.rows(session, sql, **parameters):
+                    return None
+                manifest = await self._store.write(staged, month, part, driver=await self._database.driver(session))
+                self.check(manifest)
+        log.info("rows_archived", table=manifest.table, month=manifest.month, part=part, rows=manifest.rows)
         return manifest
 
     async def restore(self, month: Month, *, until: datetime) -> Manifest:
@@ -115,158 +109,95 @@ class Archives:
             ArchiveError: the archive is damaged; nothing was loaded.
             InvalidError: the table holds rows of this month.
         """
-        manifest = self.manifest(month)
-        if manifest is None:
-            raise NotFoundError(f"{month} of {self._partitions.table} is not archived in {self.directory}")
-        self.check(manifest)
+        self._proven(month)
         await self._partitions.ensure([month])
         name = self._partitions.name(month)
-        async with self._database.transaction() as session:
-            if await self._database.rows(session, f"select 1 from faregate.{name} limit 1"):  # noqa: S608
-                raise InvalidError(f"{name} holds rows already; retire it first", param="month")
-            await self._load(session, name, manifest)
-        restored = replace(manifest, restored_until=until)
-        self._put(month, restored)
+        async with self._alone():
+            manifest = self._proven(month)
+            async with self._database.transaction() as session:
+                if await self._database.rows(session, f"select 1 from faregate.{name} limit 1"):  # noqa: S608
+                    raise InvalidError(f"{name} holds rows already; retire it first", param="month")
+                await self._store.load(session, name, manifest)
+            return self._store.note_restored(manifest, until)
+
+    async def restore_parts(self, month: Month, *, until: datetime) -> list[Manifest]:
+        """Load the parts of a month back, each row unless it is there; `until` keeps them from being moved again."""
+        await self._partitions.ensure([month])
+        sql = f"insert into faregate.{self._partitions.table} select * from {{}} on conflict do nothing"  # noqa: S608
+        restored: list[Manifest] = []
+        async with self._alone():
+            for manifest in self.manifests():
+                if manifest.part and manifest.month == str(month):
+                    async with self._store.staged(month, manifest) as (session, staged):
+                        await self._database.rows(session, sql.format(staged))
+                    restored.append(self._store.note_restored(manifest, until))
         return restored
 
-    async def amend(self, month: Month, statement: str, **parameters: Any) -> int:
+    async def hold(self, session: AsyncSession) -> None:
+        """Keep rows from being archived or restored until the caller's transaction ends.
+
+        Whoever changes rows wherever they are needs this: a row that moves meanwhile would be missed.
+        """
+        await self._database.rows(session, _TAKE_TIME)
+        await self._database.rows(session, _HOLD, name=f"{self._database.sql.schema}.{self._partitions.table}")
+
+    async def amend(self, month: Month, statement: str, *, part: str = "", **parameters: Any) -> int:
         """Change an archive: run `statement` on its rows (as `{rows}`), and replace it if any changed; return how many.
 
         The statement must return a row for each row it changed.
         """
-        manifest = self.manifest(month)
+        manifest = self.manifest(month, part)
         if manifest is None:
             return 0
-        self.check(manifest)
-        name = f"archive_{self._partitions.name(month)}"
-        async with self._database.transaction() as session:
-            like = f"(like faregate.{self._partitions.table} including defaults)"
-            await self._database.rows(session, f"create temporary table {name} {like} on commit drop")
-            await self._load(session, name, manifest, schema=None)
-            changed = len(await self._database.rows(session, statement.format(rows=name), **parameters))
+        async with self._store.staged(month, manifest) as (session, staged):
+            changed = len(await self._database.rows(session, statement.format(rows=staged), **parameters))
             if changed:
-                written = await self._write(name, month, driver=await self._database.driver(session), schema=None)
-                self._put(month, replace(written, restored_until=manifest.restored_until))
+                driver = await self._database.driver(session)
+                await self._store.write(staged, month, part, driver=driver, restored_until=manifest.restored_until)
         return changed
 
-    def check(self, manifest: Manifest) -> None:
-        """Read an archive back from the disk and raise `ArchiveError` unless it is what its manifest says."""
-        path = self._path(Month.parse(manifest.month), "csv.gz")
-        if not path.exists() or _digest(path) != manifest.sha256:
-            raise ArchiveError(f"{path} is missing or not what its manifest says; bring back a copy of it")
-        rows, digest = _content(path)
-        if (rows, digest) != (manifest.rows, manifest.content_sha256):
-            raise ArchiveError(f"{path} holds {rows} rows instead of {manifest.rows}, or others; write it again")
+    async def amend_all(self, statement: str, **parameters: Any) -> int:
+        """`amend` all archives, and the months that were taken off their table and not dropped yet.
 
-    async def _write(
-        self, table: str, month: Month, *, driver: Any = None, schema: str | None = "faregate"
-    ) -> Manifest:
-        """Write a table as the archive of `month`; file and manifest appear complete or not at all."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        target, unfinished = self._path(month, "csv.gz"), self._path(month, "csv.gz.new")
-        connection = driver or await self._database.connect()
-        source = self._database.sql.text(f"{schema}.{table}") if schema else table
-        await connection.execute("set statement_timeout = 0" if driver is None else "set local statement_timeout = 0")
-        try:
-            columns, rows, content = await _copy_out(connection, source, unfinished)
-        finally:
-            if driver is None:
-                await connection.close()
-        manifest = Manifest(
-            table=self._partitions.table,
-            month=str(month),
-            columns=columns,
-            rows=rows,
-            bytes=unfinished.stat().st_size,
-            sha256=_digest(unfinished),
-            content_sha256=content,
-            written_at=self._clock.now(),
-        )
-        unfinished.replace(target)
-        self._put(month, manifest)
-        return manifest
+        The caller holds the archives (`hold`).
+        """
+        async with self._database.transaction() as session:
+            changed = len(await self._on_detached(session, statement, parameters))
+        for manifest in self.manifests():
+            changed += await self.amend(Month.parse(manifest.month), statement, part=manifest.part, **parameters)
+        return changed
 
-    async def _load(
-        self, session: AsyncSession, table: str, manifest: Manifest, *, schema: str | None = "faregate"
-    ) -> None:
+    async def select_all(self, query: str, **parameters: Any) -> AsyncIterator[Any]:
+        """Run `query` (on `{rows}`) over every row that the table does not show: archived, or in a month taken off."""
+        async with self._database.transaction(read_only=True) as session:
+            detached = {str(month) for month in await self._partitions.detached(session)}
+            found = await self._on_detached(session, query, parameters)
+        for row in found:
+            yield row
+        for manifest in self.manifests():
+            if manifest.restored_until is None and (manifest.part or manifest.month not in detached):
+                async with self._store.staged(Month.parse(manifest.month), manifest) as (session, staged):
+                    found = list(await self._database.rows(session, query.format(rows=staged), **parameters))
+                for row in found:
+                    yield row
+
+    async def _on_detached(self, session: AsyncSession, sql: str, parameters: Mapping[str, Any]) -> list[Any]:
+        """Run a statement on each month that was taken off the table and waits to be archived and dropped."""
         await self._database.rows(session, "set local statement_timeout = 0")
-        driver = await self._database.driver(session)
-        with closing(gzip.open(self._path(Month.parse(manifest.month), "csv.gz"))) as file:
-            done = await driver.copy_to_table(
-                table,
-                schema_name=self._database.sql.schema if schema else None,
-                columns=list(manifest.columns),
-                source=cast("BinaryIO", file),
-                format="csv",
-                header=True,
-                timeout=None,
-            )
-        if _count(done) != manifest.rows:
-            raise ArchiveError(f"{_count(done)} rows of {manifest.month} were loaded instead of {manifest.rows}")
+        names = [self._partitions.name(month) for month in await self._partitions.detached(session)]
+        statements = [sql.format(rows=f"faregate.{name}") for name in names]
+        return [row for text in statements for row in await self._database.rows(session, text, **parameters)]
 
-    def _put(self, month: Month, manifest: Manifest) -> None:
-        unfinished = self._path(month, "json.new")
-        with unfinished.open("wb") as file:
-            file.write(exact_json.dumps({**asdict(manifest), "columns": list(manifest.columns)}) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(self._path(month, "json"))
+    @asynccontextmanager
+    async def _alone(self) -> AsyncGenerator[None]:
+        """Hold the archives while rows move between them and the table."""
+        async with self._database.transaction() as session:
+            await self.hold(session)
+            yield
 
-    def _path(self, month: Month, ending: str) -> Path:
-        return self.directory / f"{self._partitions.name(month)}.{ending}"
-
-
-async def _copy_out(connection: Any, source: str, path: Path) -> tuple[list[str], int, str]:
-    """Copy a table into a compressed file that survives a power cut; return columns, rows and digest of the content."""
-    driver = cast("asyncpg.Connection[asyncpg.Record]", connection)
-    digest = sha256()
-    statement = await driver.prepare(f"select * from {source} limit 0")  # noqa: S608
-    columns = [attribute.name for attribute in statement.get_attributes()]
-    with path.open("wb") as raw:
-        with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=6, mtime=0) as packed:
-
-            async def take(data: bytes) -> None:
-                digest.update(data)
-                packed.write(data)
-
-            done = await driver.copy_from_query(
-                f"select * from {source}",  # noqa: S608
-                output=take,
-                format="csv",
-                header=True,
-                timeout=None,
-            )
-        raw.flush()
-        os.fsync(raw.fileno())
-    return columns, _count(done), digest.hexdigest()
-
-
-def _content(path: Path) -> tuple[int, str]:
-    """Return the number of rows in an archive, and the digest of its CSV."""
-    digest = sha256()
-    with gzip.open(path) as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    csv.field_size_limit(1 << 30)
-    with gzip.open(path) as file, TextIOWrapper(cast("Any", file), encoding="utf-8", newline="") as text:
-        rows = sum(1 for _ in csv.reader(text)) - 1
-    return rows, digest.hexdigest()
-
-
-def _digest(path: Path) -> str:
-    digest = sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _count(command: str) -> int:
-    return int(command.rpartition(" ")[2])
-
-
-def _manifest(path: Path) -> Manifest:
-    content: dict[str, Any] = exact_json.loads(path.read_bytes())
-    for name in ("written_at", "restored_until"):
-        content[name] = datetime.fromisoformat(content[name]) if content[name] else None
-    return Manifest(**content)
+    def _proven(self, month: Month) -> Manifest:
+        manifest = self.manifest(month)
+        if manifest is None:
+            raise NotFoundError(f"{month} of {self._partitions.table} is not archived in {self.directory}")
+        self.check(manifest)
+        return manifest

@@ -112,13 +112,14 @@ class AuditLog:
 
     async def add(self, session: AsyncSession, deed: Deed) -> None:
         """Note a deed in the caller's transaction."""
-        people = await self._people(session, deed)
+        actor, actor_user_id = await self._who(session, deed)
+        people = await self._people(session, actor_user_id, deed)
         await self._database.rows(
             session,
             _ADD,
             entry_id=new_uuid7(),
-            actor=deed.actor,
-            actor_subject_id=_number(people, deed.actor_user_id),
+            actor=actor,
+            actor_subject_id=_number(people, actor_user_id),
             action=deed.action,
             subject_id=_number(people, deed.owner_id),
             target=exact_json.dumps(dict(deed.target)).decode(),
@@ -129,11 +130,17 @@ class AuditLog:
             request_id=deed.request_id,
         )
 
-    async def _people(self, session: AsyncSession, deed: Deed) -> Mapping[str, Subject]:
-        if not deed.is_look or deed.owner_id is None:
-            return await self._subjects.ensure(session, [n for n in (deed.actor_user_id, deed.owner_id) if n])
-        acting = await self._subjects.ensure(session, [deed.actor_user_id] if deed.actor_user_id else [])
-        return {**await self._subjects.find(session, [deed.owner_id]), **acting}
+    async def _who(self, session: AsyncSession, deed: Deed) -> tuple[str, str | None]:
+        """Return actor and person: an actor that is the name of a user is a person, too, and stands there as one."""
+        if deed.actor_user_id is None and await self._subjects.find(session, [deed.actor]):
+            return "user", deed.actor
+        return deed.actor, deed.actor_user_id
+
+    async def _people(self, session: AsyncSession, actor_user_id: str | None, deed: Deed) -> Mapping[str, Subject]:
+        acting, owner = [n for n in (actor_user_id,) if n], [n for n in (deed.owner_id,) if n]
+        if not deed.is_look:
+            return await self._subjects.ensure(session, acting + owner)
+        return {**await self._subjects.find(session, owner), **await self._subjects.ensure(session, acting)}
 
     async def search(
         self, wanted: AuditFilter, *, before: UUID | None = None, limit: int = 100

@@ -130,6 +130,15 @@ class Partitions:
         """Drop a month that was taken off, in the caller's transaction."""
         await self._database.rows(session, f"drop table faregate.{self.name(month)}")
 
+    async def drop_empty(self, session: AsyncSession, month: Month) -> None:
+        """Take a month off and drop it, in the caller's transaction, if it holds no row."""
+        if month not in await self.attached(session):
+            return
+        await self._database.rows(session, f"lock table faregate.{self.name(month)} in access exclusive mode")
+        if not await self._database.rows(session, f"select 1 from faregate.{self.name(month)} limit 1"):  # noqa: S608
+            await self.detach(session, month)
+            await self.drop(session, month)
+
     async def _make(self, session: AsyncSession, month: Month) -> None:
         await self._database.rows(session, f"lock table only faregate.{self.table} in share update exclusive mode")
         if month in await self.attached(session):

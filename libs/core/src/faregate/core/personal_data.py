@@ -10,9 +10,19 @@ from typing import Any, Protocol, runtime_checkable
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.core import exact_json
 from faregate.core.database import Database
+from faregate.core.subjects import NUMBERED, PERSON
 
-__all__ = ["CORE_ERASURES", "CORE_EXPORTS", "ERASURES_VERSION", "IPersonalData", "Person", "SqlPersonalData"]
+__all__ = [
+    "CORE_ERASURES",
+    "CORE_EXPORTS",
+    "ERASURES_VERSION",
+    "IPersonalData",
+    "Person",
+    "SqlPersonalData",
+    "actor_erasure",
+]
 
 ERASURES_VERSION = "erasures"
 """What answers that name people are kept under: each erasure raises it."""
@@ -29,14 +39,20 @@ class Person:
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """What statements may name: `:subject`, `:user_id`, `:email`, `:tombstone`, and `:quoted`, the names as JSON has them."""
-        names = [name for name in (self.user_id, self.email) if name]
+        """What statements may name: `:subject`, `:user_id`, `:email`, `:tombstone`, `:actors` (how the person is named as
+        who did something), `:signatures` (the same, with the number that stands for it in what is never changed), and
+        `:quoted`, all names as JSON has them.
+        """
+        actors = [self.user_id, f"{PERSON}{self.user_id}"]
+        names = [*actors, *([self.email] if self.email else [])]
         return {
             "subject": self.subject_id,
             "user_id": self.user_id,
             "email": self.email or self.user_id,
             "tombstone": self.tombstone,
-            "quoted": [f'"{name}"'.encode() for name in names],
+            "actors": actors,
+            "signatures": [*actors, f"{NUMBERED}{self.subject_id}"],
+            "quoted": [exact_json.dumps(name) for name in names],
         }
 
 
@@ -62,8 +78,6 @@ class SqlPersonalData:
         self._erasures = erasures
 
     async def export(self, session: AsyncSession, person: Person) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
-        from faregate.core import exact_json
-
         for kind, sql in self._exports.items():
             for row in await self._database.rows(session, sql, **self._parameters(sql, person)):
                 yield kind, exact_json.loads(row[0])
@@ -81,29 +95,39 @@ class SqlPersonalData:
 CORE_EXPORTS = {
     "subject": """
     select to_json(t)::text from (
-      select external_id as user_id, email, created_at from faregate.subject where subject_id = :subject) t
+      select subject_id, external_id as user_id, email, created_at from faregate.subject where subject_id = :subject) t
     """,
     "audit_entry": """
     select to_json(t)::text from (
-      select entry_id, action, status, host(address) as address, created_at, actor_subject_id = :subject as as_actor
+      select entry_id, action, target, status, host(address) as address, request_id, created_at,
+        coalesce(actor_subject_id = :subject, false) as as_actor
       from faregate.audit_entry where subject_id = :subject or actor_subject_id = :subject order by entry_id) t
+    """,
+    "api_key": """
+    select to_json(t)::text from (
+      select key_id, client, name, scopes, created_by, created_at, expires_at, revoked_at
+      from faregate.api_key where created_by = any(cast(:signatures as text[])) order by created_at) t
+    """,
+    "webhook_endpoint": """
+    select to_json(t)::text from (
+      select endpoint_id, url, events, description, created_by, created_at, disabled_at
+      from faregate.webhook_endpoint where created_by = any(cast(:signatures as text[])) order by created_at) t
     """,
 }
 
 
-def _delete_named(table: str, column: str) -> str:
-    """Return the statement that deletes rows in whose bytes the person is named as JSON names things."""
-    named = f"exists (select from unnest(cast(:quoted as bytea[])) as q (name) where position(q.name in {column}) > 0)"
-    return f"delete from faregate.{table} where {named} returning 1"  # noqa: S608
+def actor_erasure(table: str, column: str = "actor") -> str:
+    """Return the statement that replaces the person where it stands as who did something."""
+    return (
+        f"update faregate.{table} set {column} = :tombstone where {column} = any(cast(:actors as text[])) returning 1"  # noqa: S608
+    )
 
 
 CORE_ERASURES = {
-    "message": _delete_named("message", "body"),
-    "idempotent_answer": _delete_named("idempotent_answer", "body"),
-    "webhook_delivery": _delete_named("webhook_delivery", "payload"),
-    "api_key": "update faregate.api_key set created_by = :tombstone where created_by = :user_id returning 1",
+    "api_key": actor_erasure("api_key", "created_by"),
+    "webhook_endpoint": actor_erasure("webhook_endpoint", "created_by"),
     "subject": """
     update faregate.subject set external_id = :tombstone, email = null where subject_id = :subject returning 1
     """,
 }
-"""Messages, stored answers and deliveries are working copies: those that name the person go. The subject comes last."""
+"""The subject comes last."""

@@ -7,7 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.database import Database
 
-__all__ = ["Subject", "Subjects"]
+__all__ = ["NUMBERED", "PERSON", "Subject", "Subjects"]
+
+PERSON = "user:"
+"""What an actor begins with that is a person known by a token; behind it stands the user id."""
+
+NUMBERED = "subject:"
+"""What an actor begins with that is a person in a row that is never changed; behind it stands the subject's number."""
 
 _FIND = """
 select s.subject_id, s.external_id, s.email
@@ -83,6 +89,14 @@ class Subjects:
         """Return the subjects with these numbers."""
         rows = await self._database.rows(session, _NAME, ids=sorted(set(subject_ids)))
         return {row.subject_id: Subject(row.subject_id, row.external_id, row.email) for row in rows}
+
+    async def stand_in(self, session: AsyncSession, actor: str) -> str:
+        """Return what is written for an actor where nothing is changed afterwards: for a person the number, as
+        `subject:7`, so that an erasure reaches it; any other actor as it is.
+        """
+        user_id = actor.removeprefix(PERSON)
+        known = await (self.find if user_id == actor else self.ensure)(session, [user_id])
+        return f"{NUMBERED}{known[user_id].subject_id}" if user_id in known else actor
 
     async def remember_email(self, session: AsyncSession, subject_id: int, email: str) -> None:
         """Store the e-mail address of one subject, unless this process has just done so."""

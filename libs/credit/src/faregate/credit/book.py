@@ -14,6 +14,7 @@ from uuid import UUID
 from faregate.credit.accounts import Account, GrantSource, TransferKind, burn_class
 from faregate.credit.chain import GENESIS, link
 from faregate.credit.limits import LimitState, Period
+from faregate.credit.reasons import sealed
 
 __all__ = [
     "NO_FLAGS",
@@ -208,6 +209,10 @@ class ChargeState:
     free_after: int | None = None
     duration_ms: int | None = None
     metadata: Mapping[str, Any] | None = None
+    read_metadata: Mapping[str, Any] | None = None
+    read_reason: str | None = None
+    """`metadata` and `close_reason` as they were read: what was read is not written back, so that what is erased
+    meanwhile stays erased."""
     limit_scopes: tuple[str, ...] = ()
     warned: tuple[str, ...] = ()
     """The scopes whose soft limit this start has passed; told once, not stored."""
@@ -255,6 +260,9 @@ class Transfer:
     operation_key: str | None
     actor: str | None
     reason: str | None
+    salt: bytes
+    seal: str | None
+    """What stands in the row for the reason, under the salt, and is covered by the hash."""
     effective_at: datetime
     created_at: datetime
     hash: bytes
@@ -313,6 +321,7 @@ class Book:
             wallet.credits += amount
         if debit is Account.WALLET:
             wallet.debits += amount
+        salt, seal = sealed(note.reason)
         moved = [(grant.grant_id, change) for grant, change in slices if self._move(wallet, grant, change)]
         wallet.head_hash = link(
             wallet.head_hash,
@@ -326,7 +335,7 @@ class Book:
             corrects_seq=note.corrects_seq,
             effective_at=moment,
             created_at=self.now,
-            texts=(note.usage_key, note.operation_key, note.actor, note.reason),
+            texts=(note.usage_key, note.operation_key, note.actor, seal),
             slices=moved,
         )
         transfer = Transfer(
@@ -342,6 +351,8 @@ class Book:
             note.operation_key,
             note.actor,
             note.reason,
+            salt,
+            seal,
             moment,
             self.now,
             wallet.head_hash,

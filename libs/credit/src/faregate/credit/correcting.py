@@ -1,5 +1,7 @@
 """Corrections by people: refunds, adjustments, charge-backs. Each names who and why, and happens once per key."""
 
+from dataclasses import replace
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.errors import InvalidError, KeyConflictError
@@ -43,7 +45,7 @@ class CorrectionService:
             NotRefundableError: more than is left of it after earlier refunds.
             KeyConflictError: the operation key was used for something else.
         """
-        required_words(note)
+        note = await self._signed(session, note)
         wallet_id, original, book = await self._open(session, transaction_id)
         corrections = await self._ledger.corrections(session, wallet_id, original.seq)
         done = await self._done(session, wallet_id, note)
@@ -74,7 +76,7 @@ class CorrectionService:
             UnknownTransferError, InvalidError: no such purchase.
             KeyConflictError: the operation key was used for something else.
         """
-        required_words(note)
+        note = await self._signed(session, note)
         wallet_id, original, book = await self._open(session, transaction_id)
         done = await self._done(session, wallet_id, note)
         if done is not None:
@@ -96,7 +98,7 @@ class CorrectionService:
             InsufficientCreditsError: down by more than is free.
             KeyConflictError: the operation key was used for something else.
         """
-        required_words(note)
+        note = await self._signed(session, note)
         subject = (await self._subjects.find(session, [owner_id])).get(owner_id)
         if subject is None or not await self._ledger.has_wallet(session, subject.subject_id):
             raise UnknownWalletError(owner_id)
@@ -112,6 +114,11 @@ class CorrectionService:
         posted = adjust(book, wallet, amount, note=note)
         await self._locker.write(session, book)
         return await self._view(session, posted)
+
+    async def _signed(self, session: AsyncSession, note: Note) -> Note:
+        """Return the note as it stands in the ledger, for ever."""
+        actor, _ = required_words(note)
+        return replace(note, actor=await self._subjects.stand_in(session, actor))
 
     async def _open(self, session: AsyncSession, transaction_id: str) -> tuple[int, Transfer, Book]:
         wallet_id, seq = transfer_position(transaction_id)

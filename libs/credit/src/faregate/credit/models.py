@@ -200,6 +200,15 @@ class Transfer(TableModel, table=True):
     hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class TransferReason(TableModel, table=True):
+    """The words of a transfer's reason, whose seal stands in the transfer: what an erasure may delete."""
+
+    wallet_id: int = Field(sa_column=_wallet_id(primary_key=True))
+    seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    salt: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    words: str = Field(sa_column=Column(Text, nullable=False))
+
+
 class GrantSlice(TableModel, table=True):
     """What one transfer put into a grant (positive) or took from it (negative). Append-only."""
 

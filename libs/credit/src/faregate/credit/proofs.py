@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from faregate.credit.proof_chain import CHAIN
 from faregate.credit.proof_charges import CHARGES, CORRECTIONS, LIMITS, TOP_UPS
+from faregate.credit.proof_reasons import REASONS
 from faregate.credit.proof_wallets import GRANTS, WALLETS
 
 __all__ = ["COUNTS", "OF_ALL", "REMEMBER", "Statements", "full", "since_heads"]
@@ -86,4 +87,5 @@ def _by_wallets(new: str, new_slices: str, heads: str, charges: str, *, from_the
         WALLETS.format(new=new, new_slices=new_slices, heads=heads),
         GRANTS.format(new_slices=new_slices, heads=heads, from_the_start=from_the_start),
         CHARGES.format(new=new, charges=charges),
+        REASONS,
     )

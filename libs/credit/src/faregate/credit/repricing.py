@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.errors import RetryTransactionError
+from faregate.core.subjects import Subjects
 from faregate.credit.accounts import TransferKind
 from faregate.credit.book import Book, ChargeState, ChargeStatus, Flag, Note
 from faregate.credit.errors import UnknownUsageKeyError
@@ -18,9 +19,14 @@ __all__ = ["RepricingService"]
 class RepricingService:
     """Adds to settled charges. Works in the caller's transaction and never commits."""
 
-    def __init__(self, repository: LedgerRepository, locker: Locker) -> None:
+    def __init__(self, repository: LedgerRepository, locker: Locker, subjects: Subjects) -> None:
         self._ledger = repository
         self._locker = locker
+        self._subjects = subjects
+
+    async def author(self, session: AsyncSession, actor: str | None) -> str | None:
+        """Return how `actor` stands in the ledger; see `Subjects.stand_in`."""
+        return await self._subjects.stand_in(session, actor) if actor is not None else None
 
     async def lock(self, session: AsyncSession, usage_key: str) -> tuple[Book, ChargeState]:
         """Return a settled charge under its wallet's lock.

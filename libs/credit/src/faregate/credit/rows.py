@@ -21,6 +21,7 @@ from faregate.credit.book import (
     WalletStatus,
 )
 from faregate.credit.limits import LimitState, Period
+from faregate.credit.reasons import SEALED
 
 __all__ = ["book_of", "charge_of", "grant_of", "limit_of", "slice_of", "take_grants", "transfer_of"]
 
@@ -84,6 +85,7 @@ def charge_of(row: Any) -> ChargeState:
         expires_at=expires_at,
         closed_at=closed_at,
         close_reason=close_reason,
+        read_reason=close_reason,
         settled_at=settled_at,
         meaning_hash=meaning_hash,
         consumed=consumed,
@@ -95,6 +97,7 @@ def charge_of(row: Any) -> ChargeState:
         free_after=free_after,
         duration_ms=duration_ms,
         metadata=metadata,
+        read_metadata=metadata,
         limit_scopes=tuple(scopes) if scopes else (),
     )
 
@@ -141,7 +144,9 @@ def transfer_of(row: Any) -> Transfer:
         corrects_seq=row.corrects_seq,
         operation_key=row.operation_key,
         actor=row.actor,
-        reason=row.reason,
+        reason=row.words if (row.reason or "").startswith(SEALED) else row.reason,
+        salt=b"",
+        seal=row.reason,
         effective_at=row.effective_at,
         created_at=row.created_at,
         hash=row.hash,

@@ -1,7 +1,7 @@
 """Wallets, grants, holds and settlements. Every method works in the caller's transaction and never commits."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import UUID
 
@@ -157,7 +157,7 @@ class CreditService:
     @property
     def repricing(self) -> RepricingService:
         """What charges afterwards for lines that had no price when they were settled."""
-        return RepricingService(self._ledger, self._locker)
+        return RepricingService(self._ledger, self._locker, self._subjects)
 
     async def void(self, session: AsyncSession, usage_key: str, *, reason: str | None = None) -> Held:
         """Close a hold unused; doing it again changes nothing.
@@ -178,6 +178,8 @@ class CreditService:
     async def grant(self, session: AsyncSession, owner_id: str, spec: GrantSpec) -> tuple[Grant, Wallet, bool]:
         """Put a grant into a wallet, making the wallet if need be; the same key makes it once (then True)."""
         subject = (await self.ensure_wallets(session, [owner_id]))[owner_id]
+        if spec.actor is not None:
+            spec = replace(spec, actor=await self._subjects.stand_in(session, spec.actor))
         book = await self._lock(session, [subject.subject_id])
         if spec.key is not None:
             await self._ledger.load_grants_by_key(session, book, [(subject.subject_id, spec.key)])
@@ -195,6 +197,7 @@ class CreditService:
             UnknownWalletError, UnknownGrantError.
         """
         subject = await self.get_owner(session, owner_id)
+        actor = await self._subjects.stand_in(session, actor)
         book = await self._lock(session, [subject.subject_id])
         await self._ledger.load_grants_by_id(session, book, [grant_id])
         wallet = book.wallets[subject.subject_id]

@@ -158,7 +158,9 @@ where next_change_at <= coalesce(cast(:now as timestamptz), clock_timestamp()) o
 """
 
 _TRANSFER_COLUMNS = """wallet_id, seq, kind, debit_account, credit_account, amount, balance_after, corrects_seq, usage_key,
-  operation_key, actor, reason, effective_at, created_at, hash"""
+  operation_key, actor, reason, effective_at, created_at, hash,
+  (select r.words from faregate.transfer_reason r
+    where transfer.reason is not null and r.wallet_id = transfer.wallet_id and r.seq = transfer.seq) as words"""
 
 LIST_TRANSFERS = f"""
 select {_TRANSFER_COLUMNS} from faregate.transfer
@@ -243,7 +245,7 @@ on conflict (usage_key) do update set status = excluded.status, hold = excluded.
   consumed = excluded.consumed, charged = excluded.charged, shortfall = excluded.shortfall, flags = excluded.flags,
   first_seq = excluded.first_seq, balance_after = excluded.balance_after, free_after = excluded.free_after,
   duration_ms = excluded.duration_ms, metadata = coalesce(excluded.metadata, c.metadata),
-  close_reason = excluded.close_reason, closed_at = excluded.closed_at, settled_at = excluded.settled_at
+  close_reason = coalesce(excluded.close_reason, c.close_reason), closed_at = excluded.closed_at, settled_at = excluded.settled_at
 """
 
 _WRITE_HOLDS = """
@@ -295,6 +297,12 @@ select * from unnest(cast(:t_wallet_id as bigint[]), cast(:t_seq as bigint[]), c
   cast(:t_effective_at as timestamptz[]), cast(:t_created_at as timestamptz[]), cast(:t_hash as bytea[]))
 """
 
+_WRITE_REASONS = """
+insert into faregate.transfer_reason (wallet_id, seq, salt, words)
+select * from unnest(cast(:r_wallet_id as bigint[]), cast(:r_seq as bigint[]), cast(:r_salt as bytea[]),
+  cast(:r_words as text[]))
+"""
+
 _WRITE_SLICES = """
 insert into faregate.grant_slice (wallet_id, seq, grant_id, amount)
 select * from unnest(cast(:s_wallet_id as bigint[]), cast(:s_seq as bigint[]), cast(:s_grant_id as uuid[]),
@@ -320,6 +328,7 @@ WRITES = {
     "c": _WRITE_CHARGES,
     "g": _WRITE_GRANTS,
     "t": _WRITE_TRANSFERS,
+    "r": _WRITE_REASONS,
     "s": _WRITE_SLICES,
     "l": _WRITE_LIMITS,
     "o": _WRITE_TOP_UPS,

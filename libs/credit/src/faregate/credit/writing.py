@@ -33,6 +33,7 @@ COLUMNS = {
         "active voided every rollover_min rollover_max next_renewal_at key meaning_hash actor reason void_note created_at",
         "t": "wallet_id seq kind debit_account credit_account amount balance_after corrects_seq usage_key operation_key "
         "actor reason effective_at created_at hash",
+        "r": "wallet_id seq salt words",
         "s": "wallet_id seq grant_id amount",
         "l": "scope period soft hard started_at spent held",
         "o": "order_id wallet_id amount",
@@ -49,6 +50,7 @@ def rows_of(book: Book) -> dict[str, list[tuple[Any, ...]]]:
         "c": [_charge_row(charge) for charge in charges if charge.status is not ChargeStatus.OPEN],
         "g": [_grant_row(grant) for grant in book.changed_grants.values()],
         "t": [_transfer_row(transfer) for transfer in book.transfers],
+        "r": [(t.wallet_id, t.seq, t.salt, t.reason) for t in book.transfers if t.reason is not None],
         "s": [_slice_row(part) for part in book.slices],
         "l": [_limit_row(limit) for limit in book.changed_limits.values()],
         "o": [(order.order_id, order.wallet_id, order.amount) for order in book.top_ups],
@@ -126,7 +128,7 @@ def _charge_row(charge: ChargeState) -> tuple[Any, ...]:
         charge.free_after,
         charge.duration_ms,
         _metadata(charge),
-        clean_text(charge.close_reason) if charge.close_reason else None,
+        _close_reason(charge),
         charge.created_at,
         charge.closed_at,
         charge.settled_at,
@@ -180,7 +182,7 @@ def _transfer_row(transfer: Transfer) -> tuple[Any, ...]:
         transfer.usage_key,
         transfer.operation_key,
         transfer.actor,
-        transfer.reason,
+        transfer.seal,
         transfer.effective_at,
         transfer.created_at,
         transfer.hash,
@@ -200,7 +202,13 @@ def _hold_grants(charge: ChargeState) -> str | None:
 
 
 def _metadata(charge: ChargeState) -> str | None:
-    return _json(clean_metadata(charge.metadata)) if charge.metadata else None
+    new = charge.metadata is not charge.read_metadata
+    return _json(clean_metadata(charge.metadata)) if charge.metadata and new else None
+
+
+def _close_reason(charge: ChargeState) -> str | None:
+    new = charge.close_reason is not charge.read_reason
+    return clean_text(charge.close_reason) if charge.close_reason and new else None
 
 
 def _scopes(charge: ChargeState) -> str | None:

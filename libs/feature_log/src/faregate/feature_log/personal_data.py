@@ -24,6 +24,15 @@ where l.subject_id = :subject and (l.logged_at, l.log_id) > (cast(:after_at as t
 order by l.logged_at, l.log_id limit {_PAGE}
 """  # noqa: S608
 
+_EXPORT_ARCHIVED = f"""
+select {FIELDS}, {BODIES} from {{rows}} l {NAMES} where l.subject_id = :subject order by l.logged_at, l.log_id
+"""  # noqa: S608
+
+_HIDDEN = """
+select log_id as id, logged_at, deleted_at from faregate.feature_log
+where deleted_by = any(cast(:signatures as text[])) order by logged_at
+"""
+
 _EMPTY = """
 set payload = null, response = null, params = null, query = null, email = null, email_index = null, endpoint = null,
   key_id = null
@@ -48,14 +57,19 @@ class LogPersonalData:
             for row in rows:
                 yield "feature_log", self._record(row)
             after = {"after_at": rows[-1].logged_at, "after_id": rows[-1].log_id}
+        for row in await self._database.rows(session, _HIDDEN, signatures=person.parameters["signatures"]):
+            yield "feature_log_hidden", dict(row)
+        if self._archives is not None:
+            async for row in self._archives.select_all(_EXPORT_ARCHIVED, subject=person.subject_id):
+                yield "feature_log", self._record(row)
 
     async def erase(self, session: AsyncSession, person: Person) -> Mapping[str, int]:
-        rows = len(await self._database.rows(session, _ERASE, subject=person.subject_id))
-        archived = 0
         if self._archives is not None:
-            for manifest in self._archives.manifests():
-                month = Month.parse(manifest.month)
-                archived += await self._archives.amend(month, _ERASE_ARCHIVED, subject=person.subject_id)
+            await self._archives.hold(session)
+        rows = len(await self._database.rows(session, _ERASE, subject=person.subject_id))
+        if self._archives is None:
+            return {"feature_log": rows}
+        archived = await self._archives.amend_all(_ERASE_ARCHIVED, subject=person.subject_id)
         return {"feature_log": rows, "feature_log_archived": archived}
 
     def _record(self, row: Any) -> Mapping[str, Any]:

@@ -56,6 +56,7 @@ class PrivacyService:
         """
         async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
             person = await self._person(session, user_id)
+            await self._take_time(session)
             for part in self._parts:
                 async for kind, record in part.export(session, person):
                     yield kind, record
@@ -72,7 +73,7 @@ class PrivacyService:
 
         async def work(session: AsyncSession) -> Erased:
             person = await self._person(session, user_id)
-            await self._database.rows(session, "set local statement_timeout = 0")
+            await self._take_time(session)
             changed: dict[str, int] = {}
             for part in self._parts:
                 changed |= await part.erase(session, person)
@@ -83,6 +84,11 @@ class PrivacyService:
             return erased
 
         return await self._database.run(work)
+
+    async def _take_time(self, session: AsyncSession) -> None:
+        """Let the transaction last while archives are unpacked beside it."""
+        await self._database.rows(session, "set local statement_timeout = 0")
+        await self._database.rows(session, "set local idle_in_transaction_session_timeout = 0")
 
     async def _person(self, session: AsyncSession, user_id: str) -> Person:
         found = await self._subjects.find(session, [check_user_id(user_id)])

@@ -1,11 +1,13 @@
 """How long logs are kept: months are made ahead of time, archived when their time is over, and only then dropped.
 
-The longest retention decides about months. A feature that keeps its logs for less has them deleted day by day, without
-an archive: a short retention is a wish to forget.
+The longest retention decides about months. Features that keep their logs for less have them archived and removed day by
+day, each at its own time. Without a place for archives nothing goes, except what a feature's own, shorter retention says:
+that is a wish to forget.
 """
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -31,6 +33,18 @@ _SET = """
 insert into faregate.feature_log_retention (feature_key, days) values (:feature_key, :days)
 on conflict (feature_key) do update set days = excluded.days, updated_at = now()
 """
+
+_ROUTED = """
+r.route_id = any(array(
+  select route_id from faregate.feature_log_route where (feature_key = any(cast(:features as text[]))) = :named))
+"""
+
+_WITHIN = "r.logged_at >= cast(:since as timestamptz) and r.logged_at < cast(:until as timestamptz)"
+
+_OVERDUE_DAYS = f"""
+select distinct cast(r.logged_at as date) as day from faregate.feature_log r
+where r.logged_at < cast(:until as timestamptz) and {_ROUTED} order by day
+"""  # noqa: S608
 
 _DELETE_OVERDUE = """
 delete from faregate.feature_log l using (
@@ -86,30 +100,66 @@ class LogRetention:
         now = self._clock.now()
         await self._partitions.ensure(months_between(Month.of(now), Month.of(now).after(_MONTHS_AHEAD)))
         kept = await self.days()
-        for feature_key, days in kept.items():
-            if days < self._default_days:
-                await self._delete_overdue(feature_key, now - timedelta(days=days))
-        if self._archives is not None:
-            await self._retire(now - timedelta(days=max([self._default_days, *kept.values()])), now)
+        if self._archives is None:
+            for feature_key, days in kept.items():
+                if days < self._default_days:
+                    await self._delete_overdue(feature_key, now - timedelta(days=days))
+        else:
+            await self._archive_overdue(self._archives, kept, now)
         while await self._database.run(lambda s: self._repository.forget_keys(s, now, limit=_CHUNK)) == _CHUNK:
             continue
 
     async def archive(self, month: Month) -> Manifest:
-        """Archive one month now, and drop it."""
-        return await self._archive_store().retire(month)
-
-    async def restore(self, month: Month) -> Manifest:
-        """Bring an archived month back; it stays for 30 days."""
-        return await self._archive_store().restore(month, until=self._clock.now() + _RESTORED_FOR)
-
-    async def _retire(self, until: datetime, now: datetime) -> None:
+        """Archive one month now, and drop it; of a month that is archived, logs that came later join it as a part."""
         archives = self._archive_store()
+        known = archives.manifest(month)
+        if known is None or known.restored_until is not None:
+            return await archives.retire(month)
+        late = await archives.move(month, "late", _WITHIN, since=month.start, until=month.end)
+        async with self._database.transaction() as session:
+            await self._partitions.drop_empty(session, month)
+        return late or known
+
+    async def restore(self, month: Month) -> Sequence[Manifest]:
+        """Bring all that is archived of a month back; it stays for 30 days.
+
+        Raises:
+            NotFoundError: nothing is.
+        """
+        archives, until = self._archive_store(), self._clock.now() + _RESTORED_FOR
+        found = [manifest for manifest in archives.manifests() if manifest.month == str(month)]
+        whole = [] if found and found[0].part else [await archives.restore(month, until=until)]
+        return [*whole, *await archives.restore_parts(month, until=until)]
+
+    async def _archive_overdue(self, archives: Archives, kept: Mapping[str, int], now: datetime) -> None:
+        """Archive days of features whose time is over, then months in which nobody's is not."""
+        archives.clean()
+        longest = max([self._default_days, *kept.values()])
+        for days in {days for days in kept.values() if days < longest}:
+            features = [feature_key for feature_key, other in kept.items() if other == days]
+            await self._archive_days(archives, now, days, {"features": features, "named": True})
+        if self._default_days < longest:
+            await self._archive_days(archives, now, self._default_days, {"features": list(kept), "named": False})
+        await self._retire(archives, now - timedelta(days=longest), now)
+
+    async def _archive_days(self, archives: Archives, now: datetime, days: int, routes: Mapping[str, Any]) -> None:
+        """Archive the overdue days of some features: those of that names, or of any other."""
+        until = datetime.combine((now - timedelta(days=days)).astimezone(UTC), time(), UTC)
+        async with self._database.transaction(read_only=True) as session:
+            found = await self._database.rows(session, _OVERDUE_DAYS, until=until, **routes)
+        for row in found:
+            since = datetime.combine(row.day, time(), UTC)
+            month, part = Month.of(since), f"d{since.day:02d}"
+            if not _is_back(archives.manifest(month, part), now):
+                day = {"since": since, "until": since + timedelta(days=1)}
+                await archives.move(month, part, f"{_WITHIN} and {_ROUTED}", **day, **routes)
+
+    async def _retire(self, archives: Archives, until: datetime, now: datetime) -> None:
         async with self._database.transaction(read_only=True) as session:
             months = {*await self._partitions.attached(session), *await self._partitions.detached(session)}
-        for month in sorted(month for month in months if month.end <= until):
-            manifest = archives.manifest(month)
-            if manifest is None or manifest.restored_until is None or manifest.restored_until <= now:
-                await archives.retire(month)
+        back = {manifest.month for manifest in archives.manifests() if _is_back(manifest, now)}
+        for month in sorted(month for month in months if month.end <= until and str(month) not in back):
+            await self.archive(month)
 
     async def _delete_overdue(self, feature_key: str, until: datetime) -> None:
         while True:
@@ -135,3 +185,8 @@ class LogRetention:
                 "e.g. FAREGATE_LOG_ARCHIVE_DIR=/var/lib/faregate/archive"
             )
         return self._archives
+
+
+def _is_back(manifest: Manifest | None, now: datetime) -> bool:
+    """Whether an archive was restored and its time is not up."""
+    return manifest is not None and manifest.restored_until is not None and manifest.restored_until > now

@@ -124,7 +124,8 @@ class FeatureLogService:
         if not ids:
             return []
         async with self._database.transaction() as session:
-            gone = await self._repository.soft_delete(session, ids, actor=actor, now=self._clock.now())
+            who = await self._subjects.stand_in(session, actor)
+            gone = await self._repository.soft_delete(session, ids, actor=who, now=self._clock.now())
             if not noted:
                 await self._note(session, "feature_logs.hide", gone, actor)
         return gone

@@ -9,7 +9,7 @@ from faregate.core import exact_json
 from faregate.core.errors import InvalidError, MalformedError
 from faregate.core.fields import Count, Credits, ExternalId, JsonObject, LooseBody, Metadata, ModelName, Note, Text
 from faregate.core.ids import check_user_id
-from faregate.usage.native import native_usage
+from faregate.usage.native import native_usage, reduced_usage
 from faregate.usage.rates import are_inconsistent
 from faregate.usage.values import FeatureRef, ModelUsage, SettleRequest, StartRequest
 
@@ -186,6 +186,15 @@ class SettlementBody(FeatureBody):
     def usage_bodies(self) -> Sequence[UsageBody]:
         """Return the lines."""
         raise NotImplementedError
+
+    def message(self, usage_key: str) -> dict[str, Any]:
+        """Return the body as it may lie on a queue: of what providers reported only what is read of it."""
+        content: dict[str, Any] = self.model_dump(exclude_none=True, exclude_defaults=True)
+        content["usage_key"] = usage_key
+        for line in (content, *content.get("usages", ())):
+            if "usage" in line:
+                line["usage"] = reduced_usage(line["usage"])
+        return content
 
     def request(self, usage_key: str, *, keyless: bool = False, spender: str | None = None) -> SettleRequest:
         """Return the settlement in its final form, under this key."""

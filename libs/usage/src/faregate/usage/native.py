@@ -11,14 +11,18 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any, cast
 
 from faregate.core.errors import InvalidError
-from faregate.core.free_fields import clean_value
+from faregate.core.free_fields import is_credential
+from faregate.core.secret_names import Secrecy, secrecy_of
 from faregate.usage.rates import are_inconsistent
 from faregate.usage.values import ModelUsage
 
-__all__ = ["native_usage"]
+__all__ = ["native_usage", "reduced_usage"]
 
 _LIMIT = 10**9
 _ABOUT_USAGE = re.compile("token|seconds|cache|details|server_tool_use|response_cost", re.IGNORECASE)
+_MODEL_NAMES = ("model", "modelVersion", "model_name", "gen_ai.response.model", "gen_ai.request.model")
+_PROVIDER_NAMES = ("gen_ai.provider.name", "gen_ai.system", "custom_llm_provider")
+_NAME_LENGTH = 255
 _ROOTS = ("usage", "usageMetadata", "usage_metadata", "response_metadata", "message", "response")
 
 
@@ -50,24 +54,55 @@ def native_usage(
             "pydantic-ai, OpenTelemetry); send input_tokens and output_tokens instead",
             param="usage",
         )
-    named = model or _text(body, "model", "modelVersion", "model_name", "gen_ai.response.model", "gen_ai.request.model")
+    named = model or _text(body, *_MODEL_NAMES)
     if named is None:
         raise InvalidError("ai_model is required: the usage names no model", param="ai_model")
     counts = _Counts({})
     _reader(usage)(usage, counts)
     return ModelUsage(
         model=named,
-        provider=provider or _text(body, "gen_ai.provider.name", "gen_ai.system", "custom_llm_provider"),
+        provider=provider or _text(body, *_PROVIDER_NAMES),
         tokens=counts.values,
         service_tier=service_tier or _tier(body, usage),
-        raw=clean_value(_kept(usage)),
+        raw=_kept(usage),
         inconsistent=are_inconsistent(counts.values),
     )
 
 
+def reduced_usage(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a body with nothing but what `native_usage` makes of it: counts, model, provider and service tier."""
+    usage = _find(body)
+    if usage is None:
+        return {}
+    names = {
+        "model": _text(body, *_MODEL_NAMES),
+        "gen_ai.provider.name": _text(body, *_PROVIDER_NAMES),
+        "service_tier": _tier(body, usage),
+    }
+    form = dict.fromkeys(name for name in usage if name in _KNOWN)
+    return {**{name: text for name, text in names.items() if text}, **form, **_kept(usage)}
+
+
 def _kept(usage: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is kept for audit: what is about usage, and nothing of what was said."""
-    return {name: value for name, value in usage.items() if _ABOUT_USAGE.search(name) and not isinstance(value, str)}
+    about = {name: item for name, item in usage.items() if _ABOUT_USAGE.search(name) and not isinstance(item, str)}
+    return cast("dict[str, Any]", _counts_in(about))
+
+
+def _counts_in(value: Any) -> Any:
+    """Return numbers in their places, and of which modality they are; no other text, and nothing under a secret's name."""
+    if isinstance(value, Mapping):
+        parts = cast("Mapping[str, Any]", value)
+        return {name: _counts_in(item) for name, item in parts.items() if not _is_secret(name)}
+    if isinstance(value, list):
+        return [_counts_in(item) for item in cast("list[Any]", value)]
+    if isinstance(value, str):
+        return value if _modality(value) in _MODALITIES else None
+    return value
+
+
+def _is_secret(name: str) -> bool:
+    return secrecy_of(name) is Secrecy.ALL or is_credential(name)
 
 
 def _find(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -196,6 +231,10 @@ _KNOWN: dict[str, Callable[[Mapping[str, Any], _Counts], None]] = {
 _MODALITIES = {"TEXT": None, "AUDIO": "audio", "IMAGE": "image", "VIDEO": "video", "DOCUMENT": "image"}
 
 
+def _modality(text: str) -> str:
+    return text.rpartition(".")[2].upper()
+
+
 def _modalities(details: Any, pattern: str, counts: _Counts) -> None:
     if not isinstance(details, list):
         return
@@ -203,7 +242,7 @@ def _modalities(details: Any, pattern: str, counts: _Counts) -> None:
         if not isinstance(detail, Mapping):
             continue
         get = _either_case(cast("Mapping[str, Any]", detail))
-        kind = _MODALITIES.get(str(get("modality")).rpartition(".")[2].upper())
+        kind = _MODALITIES.get(_modality(str(get("modality"))))
         if kind is not None:
             counts.add(pattern.format(kind), get("tokenCount"))
 
@@ -231,14 +270,15 @@ def _text(body: Mapping[str, Any], *names: str) -> str | None:
     for source in (body, _part(body, "response_metadata"), _part(body, "message"), _part(body, "response")):
         for name in names:
             value = source.get(name)
-            if isinstance(value, str) and 0 < len(value) <= 255:
+            if isinstance(value, str) and 0 < len(value) <= _NAME_LENGTH and not is_credential(value):
                 return value
     return None
 
 
 def _tier(body: Mapping[str, Any], usage: Mapping[str, Any]) -> str | None:
     tier = _first(body.get("service_tier"), usage.get("service_tier"), usage.get("speed"))
-    return tier if isinstance(tier, str) and tier not in {"default", "standard", "auto", ""} else None
+    named = isinstance(tier, str) and len(tier) <= _NAME_LENGTH and not is_credential(tier)
+    return tier if named and tier not in {"default", "standard", "auto", ""} else None
 
 
 def _count(value: Any, name: str) -> int:

@@ -1,5 +1,7 @@
 """What is held on a person about the use of features: lines, events, memberships. Numbers stay, texts go."""
 
+from faregate.core.personal_data import actor_erasure
+
 __all__ = ["USAGE_ERASURES", "USAGE_EXPORTS"]
 
 USAGE_EXPORTS = {
@@ -12,6 +14,32 @@ USAGE_EXPORTS = {
     """,
     "usage_event": """
     select to_json(t)::text from (select e.* from faregate.usage_event e where e.subject_id = :subject order by e.time) t
+    """,
+    "usage_correction": """
+    select to_json(t)::text from (
+      select event_key, version, replaced, time, reason, corrected_at,
+        coalesce(actor = any(cast(:signatures as text[])), false) as as_actor
+      from faregate.usage_correction
+      where subject_id = :subject or actor = any(cast(:signatures as text[])) order by corrected_at) t
+    """,
+    "usage_event_key": """
+    select to_json(t)::text from (
+      select key, event_key, time, received_at from faregate.usage_event_key where subject_id = :subject order by received_at) t
+    """,
+    "feature_access": """
+    select to_json(t)::text from (
+      select key from faregate.feature where access->'users' @> to_jsonb(cast(:user_id as text)) order by key) t
+    """,
+    "definition": """
+    select to_json(t)::text from (
+      select kind, key, version, coalesce(actor = any(cast(:signatures as text[])), false) as as_actor, created_at
+      from faregate.definition where actor = any(cast(:signatures as text[]))
+        or content->'access'->'users' @> to_jsonb(cast(:user_id as text)) order by kind, key, version) t
+    """,
+    "price_override": """
+    select to_json(t)::text from (
+      select number, model, note, created_at from faregate.price_override
+      where actor = any(cast(:signatures as text[])) order by number) t
     """,
     "membership": """
     select to_json(t)::text from (
@@ -45,7 +73,7 @@ USAGE_ERASURES = {
     update faregate.definition set content = jsonb_set(content, '{access,users}', (content->'access'->'users') - :user_id)
     where content->'access'->'users' @> to_jsonb(cast(:user_id as text)) returning 1
     """,
-    "definition_actor": "update faregate.definition set actor = :tombstone where actor = :user_id returning 1",
-    "price_actor": "update faregate.price_override set actor = :tombstone where actor = :user_id returning 1",
-    "correction_actor": "update faregate.usage_correction set actor = :tombstone where actor = :user_id returning 1",
+    "definition_actor": actor_erasure("definition"),
+    "price_actor": actor_erasure("price_override"),
+    "correction_actor": actor_erasure("usage_correction"),
 }

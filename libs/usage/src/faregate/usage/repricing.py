@@ -94,6 +94,7 @@ class Repricer:
         catalog = await self._catalog.current()
 
         async def work(session: AsyncSession) -> Repriced:
+            author = await self._ledger.author(session, actor)
             book, charge = await self._ledger.lock(session, usage_key)
             lines = list((await self._usages.lines(session, [usage_key])).get(usage_key, ()))
             feature = catalog.settled_feature(charge.feature_key)
@@ -103,13 +104,13 @@ class Repricer:
                 if priced is None:
                     continue
                 lines[number] = priced
-                changes.append(self._change(book, charge, feature, lines, number, actor=actor))
+                changes.append(self._change(book, charge, feature, lines, number, actor=author))
                 await self._usages.price_line(session, usage_key, number, priced)
             waiting = sum(line.unpriced for line in lines)
             if changes and not waiting:
                 self._ledger.close(book, charge)
             await self._ledger.write(session, book)
-            await self._events.change(session, charge, changes, actor=actor)
+            await self._events.change(session, charge, changes, actor=author)
             return Repriced(usage_key, len(changes), to_credits(sum(c.charged for c in changes)), waiting)
 
         return await self._database.run(work)

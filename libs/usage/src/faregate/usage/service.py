@@ -1,7 +1,7 @@
 """The use of features, from start to settlement: the front door, and the owner of the transactions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -206,14 +206,17 @@ class UsageService:
             organization_id=organization_id,
             metadata=metadata,
             amount=credits,
-            actor=actor or spender or service,
+            actor=service,
             reason=clean_text(reason or "").strip() or service,
             spender=spender,
         )
-        catalog = await self._rules()
-        if session is not None:
-            return await self._record(session, catalog, request)
-        return await self._database.run(lambda own: self._record(own, catalog, request))
+        catalog, who = await self._rules(), actor or spender
+
+        async def work(given: AsyncSession) -> FeatureUsage:
+            signed = replace(request, actor=await self._subjects.stand_in(given, who)) if who else request
+            return await self._record(given, catalog, signed)
+
+        return await (work(session) if session is not None else self._database.run(work))
 
     async def usages(
         self,

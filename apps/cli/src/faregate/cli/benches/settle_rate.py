@@ -4,14 +4,13 @@ import asyncio
 import re
 import subprocess
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import urlopen
 
-from faregate.cli.benches.ground import FEATURE, Ground, free_port, user
+from faregate.cli.benches.ground import FEATURE, Ground, user
 from faregate.cli.benches.hot_wallet import settle_body
+from faregate.cli.benches.worker_load import check_empty, working
 from faregate.core.clock import SystemClock
 from faregate.core.embedded import postgres_program
 from faregate.core.errors import FaregateError
@@ -27,9 +26,6 @@ _START_CHUNK = 1_000
 _WAIT_SECONDS = 600
 _PUBLISH_CHUNK = 500
 
-_ACKNOWLEDGED = re.compile(
-    rf'^faregate_messages_total{{decision="acknowledged",queue="{SETTLE_MULTIMODEL_QUEUE}"}} (\S+)$', re.MULTILINE
-)
 _COMMITTED = """
 select usage_key, pg_xact_commit_timestamp(xmin) as committed_at from faregate.charge
 where usage_key = any(cast(:keys as text[]))
@@ -148,7 +144,7 @@ async def _settle(ground: Ground, messages: int, workers: int, on_progress: Call
     """Return messages a second, from the first settled one to the last acknowledged: a process's start does not count."""
     clock = SystemClock()
     began, at_first, done = 0.0, 0, 0
-    async with _working(ground, workers) as acknowledged, asyncio.timeout(_WAIT_SECONDS):
+    async with working(ground, workers, queue=SETTLE_MULTIMODEL_QUEUE) as acknowledged, asyncio.timeout(_WAIT_SECONDS):
         while done < messages:
             await asyncio.sleep(0.25)
             done = await _settled(ground, "use")
@@ -158,39 +154,8 @@ async def _settle(ground: Ground, messages: int, workers: int, on_progress: Call
         while await acknowledged() < messages:
             await asyncio.sleep(0.02)
         took = clock.monotonic() - began
-    await _check_empty(ground)
+    await check_empty(ground, SETTLE_MULTIMODEL_QUEUE)
     return (messages - at_first) / took
-
-
-@asynccontextmanager
-async def _working(ground: Ground, workers: int) -> AsyncGenerator[Callable[[], Awaitable[int]]]:
-    """Run worker processes; yield what tells how many messages they have acknowledged so far."""
-    ports = [free_port() for _ in range(workers)]
-    processes = [ground.start("worker", FAREGATE_WORKER_PORT=str(port)) for port in ports]
-
-    async def acknowledged() -> int:
-        return sum(await asyncio.gather(*(asyncio.to_thread(_acknowledged_by, port) for port in ports)))
-
-    try:
-        yield acknowledged
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            await asyncio.to_thread(process.wait, 60)
-
-
-def _acknowledged_by(port: int) -> int:
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
-        found = _ACKNOWLEDGED.search(answer.read().decode())
-    return int(float(found[1])) if found else 0
-
-
-async def _check_empty(ground: Ground) -> None:
-    """Nothing may be left once the workers are gone, who give back what they hold: neither ready nor unacknowledged."""
-    left = (await ground.library.core.container.transport().backlog(SETTLE_MULTIMODEL_QUEUE)).depth
-    if left:
-        raise FaregateError(f"{left:,} messages were settled and not acknowledged")
 
 
 async def _settled(ground: Ground, prefix: str) -> int:
@@ -206,7 +171,7 @@ async def _half_load(ground: Ground, wallets: int, rate: float, workers: int, se
     await _start(ground, "half", wallets, count, lambda _: None)
     transport = ground.library.core.container.transport()
     clock, sent = SystemClock(), dict[str, float]()
-    async with _working(ground, workers):
+    async with working(ground, workers, queue=SETTLE_MULTIMODEL_QUEUE):
         await asyncio.sleep(5)
         began, offset = clock.monotonic(), clock.now().timestamp() - clock.monotonic()
         for first in range(0, count, burst):

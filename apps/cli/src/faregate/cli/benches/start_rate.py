@@ -1,24 +1,18 @@
 """P2: `start` over HTTP beside a bare Starlette and asyncpg endpoint that does one conditional UPDATE."""
 
 import asyncio
-import subprocess
-import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
 
-from faregate.cli.benches.ground import FEATURE, KEY, Ground, free_port
+from faregate.cli.benches.ground import FEATURE, KEY, Ground
 from faregate.cli.benches.http_load import Waits, steady, throughput
-from faregate.core.clock import Deadline
-from faregate.core.errors import EngineUnavailableError
+from faregate.cli.benches.serving import serving
 
 __all__ = ["Starts", "measure_starts"]
 
 _START = "/api/credits-process/start"
 _HEADERS = {"x-server-api-key": KEY, "content-type": "application/json"}
-_READY_SECONDS = 90
 
 _BARE_TABLE = """
 create table if not exists bare_wallet (
@@ -47,7 +41,7 @@ async def measure_starts(
 ) -> Starts:
     """Measure both, one after the other in one run, with as many server processes each."""
     more = f',"feature_endpoint_value":"{FEATURE.value}"'
-    async with _serving(ground, "faregate.cli", "gateway", "--port", workers=processes) as url:
+    async with serving(ground, "faregate.cli", "gateway", "--port", workers=processes) as url:
         await asyncio.to_thread(_load, url + _START, users, more, 2, connections)
         ours = await asyncio.to_thread(_load, url + _START, users, more, seconds, connections)
         at_rate = await steady(url + _START, users=users, more=more, headers=_HEADERS, rate=rate, seconds=seconds)
@@ -55,7 +49,7 @@ async def measure_starts(
     await connection.execute(_BARE_TABLE.format(users=users))
     await connection.close()
     bare_app = ("uvicorn", "faregate.cli.benches.bare:app", "--log-level", "warning", "--no-access-log", "--port")
-    async with _serving(ground, *bare_app, workers=processes) as url:
+    async with serving(ground, *bare_app, workers=processes) as url:
         await asyncio.to_thread(_load, url + "/start", users, "", 2, connections)
         bare = await asyncio.to_thread(_load, url + "/start", users, "", seconds, connections)
     return Starts(ours, bare, at_rate)
@@ -63,30 +57,3 @@ async def measure_starts(
 
 def _load(url: str, users: int, more: str, seconds: int, connections: int) -> float:
     return throughput(url, users=users, more=more, headers=_HEADERS, seconds=seconds, connections=connections)
-
-
-@asynccontextmanager
-async def _serving(ground: Ground, module: str, *arguments: str, workers: int) -> AsyncGenerator[str]:
-    port = free_port()
-    command = [sys.executable, "-m", module, *arguments, str(port), "--workers", str(workers)]
-    process = subprocess.Popen(command, env=dict(ground.environment))
-    try:
-        await _listening(process, port)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-async def _listening(process: "subprocess.Popen[bytes]", port: int) -> None:
-    deadline = Deadline(_READY_SECONDS)
-    while True:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except ConnectionError:
-            if process.poll() is not None or deadline.passed:
-                raise EngineUnavailableError("the server to measure did not come up") from None
-            await asyncio.sleep(0.05)
-        else:
-            writer.close()
-            return

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from faregate.cli.benches.pricing import CASES, LinePace, measure_line
+from faregate.cli.benches.line_pace import CASES, LinePace, measure_line
 from faregate.cli.output import Format, print_json, print_table
 
 __all__ = ["pricing"]

@@ -34,6 +34,9 @@ def search(
     usage_key: Annotated[str | None, Parameter(help="Of this use.")] = None,
     status: Annotated[Literal["success", "failed"] | None, Parameter(help="Which ended so.")] = None,
     code: Annotated[int | None, Parameter(help="Answered with this HTTP status.")] = None,
+    method: Annotated[
+        Literal["GET", "POST", "PUT", "PATCH", "DELETE"] | None, Parameter(help="Asked with this HTTP method.")
+    ] = None,
     since: Annotated[str | None, Parameter(name="--from", help="From this moment on.")] = None,
     until: Annotated[str | None, Parameter(name="--to", help="Before this moment.")] = None,
     text: Annotated[str | None, Parameter(help="In feature, endpoint, type or status.")] = None,
@@ -48,6 +51,7 @@ def search(
         usage_key=usage_key,
         status=status,
         code=code,
+        method=method,
         since=moment_of(since, param="--from") if since else None,
         until=moment_of(until, param="--to") if until else None,
         text=text,
@@ -127,7 +131,7 @@ def set_retention(feature: str, days: int) -> None:
 def archive(month: Annotated[str, Parameter(help="As 2026-01.")]) -> None:
     """Archive one month, read the archive back, and drop the month."""
     parsed = Month.parse(month)
-    _tell("archived", with_library(lambda lib: lib.feature_log.container.retention().archive(parsed)))
+    _tell("archived", [with_library(lambda lib: lib.feature_log.container.retention().archive(parsed))])
 
 
 @logs.command
@@ -159,10 +163,13 @@ def new_key(name: Annotated[str, Parameter(help="Its id, e.g. the month.")]) -> 
     console.print(f"{name}:{base64.b64encode(secrets.token_bytes(32)).decode()}", highlight=False, soft_wrap=True)
 
 
-def _tell(done: str, manifest: Manifest) -> None:
-    console.print(
-        f"{manifest.month} {done}: {manifest.rows:,} logs, {manifest.bytes:,} bytes, sha256 {manifest.sha256}"
-    )
+def _tell(done: str, manifests: Sequence[Manifest]) -> None:
+    for manifest in manifests:
+        console.print(
+            f"{manifest.month}{manifest.part} {done}: {manifest.rows:,} logs, {manifest.bytes:,} bytes, "
+            f"sha256 {manifest.sha256}",
+            soft_wrap=True,
+        )
 
 
 def _record(log: FeatureLog) -> dict[str, Any]:

@@ -94,7 +94,7 @@ class CreditsProcessController(Controller):
         if body.usage_key is None and call.derived_key is not None:
             body = body.model_copy(update={"usage_key": call.derived_key})
         try:
-            return start_answer(await self._usage.authorize(body.request(spender=call.principal.id)))
+            return start_answer(await self._usage.authorize(body.request(spender=call.spender)))
         except FaregateError as refusal:
             raise Refusal(refusal, await self._refusal_data(body.user_id, refusal)) from refusal
 
@@ -171,13 +171,12 @@ class CreditsProcessController(Controller):
         usage_key, keyless = _usage_key(call, body)
         if call.prefers_async:
             return await self._enqueue(body, usage_key, queue)
-        settled = await self._usage.settle(body.request(usage_key, keyless=keyless, spender=call.principal.id))
+        settled = await self._usage.settle(body.request(usage_key, keyless=keyless, spender=call.spender))
         self._metrics.settled(settled)
         return Reply(end_answer(settled))
 
     async def _enqueue(self, body: SettlementBody, usage_key: str, queue: str) -> Reply:
-        content = body.model_dump(exclude_none=True, exclude_defaults=True) | {"usage_key": usage_key}
-        await self._transport.publish(queue, [OutgoingMessage(exact_json.dumps(content))])
+        await self._transport.publish(queue, [OutgoingMessage(exact_json.dumps(body.message(usage_key)))])
         answer = ProcessingAnswer(usage_key=usage_key, message="Accepted; it will be settled by the queue")
         return Reply(answer, message="Accepted", status=202, headers={"preference-applied": "respond-async"})
 

@@ -55,6 +55,7 @@ class FeatureLogsController(Controller):
         scope=Scope.LOGS_WRITE,
         answer=LoggedAnswer | LogsAnswer,
         status=201,
+        also={202: LogsAnswer},
         consumes={JSON: FeatureLogBody | list[FeatureLogBody | Any]},
         links={
             "read": link("feature-usage-logs.get_log", path={"log_id": "id"}),

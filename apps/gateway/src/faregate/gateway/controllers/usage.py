@@ -55,7 +55,7 @@ class UsageController(Controller):
             organization_id=body.organization_id,
             usages=[line.usage_line() for line in body.usages],
             metadata=body.metadata,
-            spender=call.principal.id,
+            spender=call.spender,
         )
         return usage_answer(usage)
 
@@ -86,7 +86,7 @@ class UsageController(Controller):
             metadata=body.metadata,
             actor=call.principal.id,
             reason=body.reason,
-            spender=call.principal.id,
+            spender=call.spender,
         )
         return usage_answer(usage)
 

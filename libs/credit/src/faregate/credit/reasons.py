@@ -1,0 +1,27 @@
+"""Why a transfer was made: the words stand beside the ledger, where they can be erased; the row, and so its hash, has their seal.
+
+The salt goes with the words: from a seal alone nobody can find out what was said, not even by guessing.
+"""
+
+import secrets
+from hashlib import sha256
+
+__all__ = ["SEALED", "seal_of", "sealed"]
+
+SEALED = "sealed:"
+"""What the reason of a row begins with whose words are kept apart; rows of before have the words themselves."""
+
+_SALT_BYTES = 16
+
+
+def sealed(words: str | None) -> tuple[bytes, str | None]:
+    """Return a salt and the seal of these words under it; no seal for no words."""
+    if words is None:
+        return b"", None
+    salt = secrets.token_bytes(_SALT_BYTES)
+    return salt, seal_of(salt, words)
+
+
+def seal_of(salt: bytes, words: str) -> str:
+    """Return the seal; `proof_reasons` computes the same in SQL."""
+    return SEALED + sha256(salt + words.encode()).hexdigest()
