@@ -104,6 +104,11 @@ async def test_a_key_has_a_spend_cap_that_its_successor_keeps(desk: Desk) -> Non
     assert (unknown.code, "Traceback" in unknown.err) == (1, False)
 
 
+async def test_where_nobody_has_a_wallet_the_list_is_empty(desk: Desk) -> None:
+    assert await desk.json("wallets", "list") == []
+    assert await desk.json("wallets", "list", "--prefix", "org:") == []
+
+
 async def test_a_wallet_is_changed_and_listed(desk: Desk) -> None:
     changed = await desk.type("wallets", "set", "ada", "--plan", "gold", "--credit-limit", "5", "--top-up", "50:100")
     await desk.type("wallets", "limit", "ada", "month", "--hard", "30")

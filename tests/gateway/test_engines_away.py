@@ -4,6 +4,8 @@ import asyncio
 
 from support.apps import Answer, Gateway, open_gateway, settings_for
 from support.gateways import free_port
+from support.processes import run_command
+from support.rabbitmq import RabbitServer
 
 INTERNAL = ("traceback", "select ", "insert ", "update ", "faregate.wallet", "asyncpg", "sqlalchemy", "aiormq", "redis",
             "/usr", ".py", "errno", "127.0.0.1", "hunter2")  # fmt: skip
@@ -47,3 +49,37 @@ async def test_a_redis_that_is_not_there_costs_no_answer(database_url: str) -> N
         read = await gateway.get("/api/wallets/ada")
 
     assert (written.status, read.status, read.data["balance"]) == (201, 200, 5)
+
+
+async def test_a_gateway_that_starts_while_its_broker_is_away_starts_and_settles_all_the_same(
+    database_url: str, fragile_rabbitmq: RabbitServer
+) -> None:
+    """What needs the broker is refused until it is there, and then done, without a restart."""
+    fragile_rabbitmq.stop()
+    later = {"prefer": "respond-async"}
+    async with open_gateway(settings_for(database_url, broker_url=fragile_rabbitmq.url)) as gateway:
+        await gateway.feature("chat", strategy="fixed", parameters={"credits": 2})
+        await gateway.grant("ada", 10)
+        started = await gateway.start("ada", "chat")
+        settled = await gateway.end("ada", "chat", usage_key=started.data["usage_key"], usages=[])
+        refused = await gateway.end("ada", "chat", usage_key="later", usages=[], headers=later)
+        ready = await gateway.get("/readyz")
+        fragile_rabbitmq.start()
+        async with asyncio.timeout(60):
+            while (
+                queued := await gateway.end("ada", "chat", usage_key="later", usages=[], headers=later)
+            ).status != 202:
+                await asyncio.sleep(0.5)
+
+    assert (started.status, settled.status, settled.data["charged"]) == (200, 200, 2)
+    assert_told_to_come_again(refused)
+    assert ready.status == 503
+    assert queued.data["status"] == "processing"
+
+
+async def test_a_command_that_needs_no_broker_does_without_it(database_url: str) -> None:
+    away = f"amqp://guest:guest@127.0.0.1:{free_port()}/"
+    done = await run_command("wallets", "list", FAREGATE_DATABASE_URL=database_url, FAREGATE_BROKER_URL=away)
+
+    assert done.code == 0, done.err
+    assert "queue_unavailable_at_start" in done.err

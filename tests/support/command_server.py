@@ -37,7 +37,8 @@ def serve(orders: socket.socket) -> None:
             out, err, status = pipes
             pid = os.fork()
             if pid == 0:
-                _become(json.loads(message), out, err, [orders.fileno(), status, *statuses.values()])
+                orders.close()
+                _become(json.loads(message), out, err, [status, *statuses.values()])
                 return
             os.close(out)
             os.close(err)

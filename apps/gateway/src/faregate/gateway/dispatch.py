@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from faregate.core.errors import FaregateError
+from faregate.core.errors import EngineUnavailableError, FaregateError
+from faregate.core.logging import get_logger
 from faregate.gateway.answers import AnswerCache
 from faregate.gateway.arguments import arguments_of
 from faregate.gateway.auditing import Auditor
@@ -20,6 +21,8 @@ from faregate.gateway.routing import HELD, Endpoint, routes_of
 from faregate.gateway.unit_of_work import UnitOfWork
 
 __all__ = ["Dispatcher"]
+
+log = get_logger(__name__)
 
 Method = Callable[..., Awaitable[Any]]
 
@@ -56,6 +59,8 @@ class Dispatcher:
             except Refusal as refusal:
                 response = failure(refusal.error, request_id=request_id, data=refusal.data)
             except FaregateError as error:
+                if isinstance(error, EngineUnavailableError):
+                    log.warning("engine_unavailable", reason=error.detail)
                 response = failure(error, request_id=request_id)
             if left := request.scope["state"].get("left"):
                 response.headers.update(left)

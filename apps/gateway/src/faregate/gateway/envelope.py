@@ -36,7 +36,7 @@ def failure(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return an answer that says no; `data.message` is there for clients that look at nothing else."""
-    status, detail = STATUS[error.code], clean_text(error.detail)
+    status, detail = STATUS[error.code], clean_text(error.public_detail)
     described: dict[str, Any] = {
         "code": error.code,
         "detail": detail,

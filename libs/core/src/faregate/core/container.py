@@ -11,19 +11,22 @@ from faregate.core.database import Database
 from faregate.core.dead_letters import DeadLetterDesk
 from faregate.core.egress import Egress
 from faregate.core.embedded import EmbeddedServer, default_data_dir
-from faregate.core.errors import MissingExtraError
+from faregate.core.errors import EngineUnavailableError, MissingExtraError
 from faregate.core.events import Announcer
 from faregate.core.figures import QueueFigures
 from faregate.core.heartbeats import Heartbeats
 from faregate.core.idempotency import IdempotencyStore
 from faregate.core.interfaces import ITransport
 from faregate.core.key_store import KeyStore
+from faregate.core.logging import get_logger
 from faregate.core.message_table import PostgresTransport
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
 from faregate.core.webhooks import WebhookStore
 
 __all__ = ["CoreContainer", "engines", "make_database"]
+
+log = get_logger(__name__)
 
 
 def make_database(settings: Settings) -> Database:
@@ -59,14 +62,28 @@ def make_key_store(settings: Settings, database: Database, clock: IClock) -> Key
 
 
 async def running(database: Database, transport: ITransport) -> AsyncGenerator[Database]:
-    """Keep the engines open between start-up and shutdown."""
+    """Keep the engines open between start-up and shutdown.
+
+    A broker that is away holds nobody up: starts and settlements by HTTP do without it, and whatever needs it connects when
+    it does.
+
+    Raises:
+        EngineUnavailableError: the database is away.
+    """
     await database.open()
-    await transport.open()
     try:
+        await _connect(transport)
         yield database
     finally:
         await transport.close()
         await database.close()
+
+
+async def _connect(transport: ITransport) -> None:
+    try:
+        await transport.open()
+    except EngineUnavailableError as error:
+        log.warning("queue_unavailable_at_start", reason=error.detail, advice="it is tried again whenever it is needed")
 
 
 engines = asynccontextmanager(running)

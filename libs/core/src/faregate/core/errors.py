@@ -7,6 +7,7 @@ A *refusal* (no credits) is an expected outcome, a *fault* (`retryable`) passes 
 from typing import Any, ClassVar
 
 __all__ = [
+    "BrokerUnavailableError",
     "ConfigurationError",
     "EngineUnavailableError",
     "FaregateError",
@@ -39,6 +40,11 @@ class FaregateError(Exception):
         self.param = param
         self.facts: dict[str, Any] = facts
 
+    @property
+    def public_detail(self) -> str:
+        """Return what strangers may read: `detail`, unless that names what is ours alone."""
+        return self.detail
+
 
 class MalformedError(FaregateError):
     """The bytes are not what they claim to be: no JSON, a duplicate key, too deep."""
@@ -69,6 +75,14 @@ class EngineUnavailableError(FaregateError):
 
     code = "unavailable"
     retryable = True
+
+
+class BrokerUnavailableError(EngineUnavailableError):
+    """The message broker is away; `detail` says where it is and what it said, for its operators."""
+
+    @property
+    def public_detail(self) -> str:
+        return "the message broker cannot be reached; try again"
 
 
 class RetryTransactionError(FaregateError):

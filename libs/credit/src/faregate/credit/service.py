@@ -230,6 +230,8 @@ class CreditService:
     ) -> list[Wallet]:
         """Return wallets as of now without their grants, in order of their owners' ids, from just behind `after`."""
         owners = await self._ledger.list_wallets(session, prefix=prefix, after=after, limit=limit)
+        if not owners:
+            return []
         book = await self._locker.all_matured(session, [owner.subject_id for owner in owners])
         return [
             wallet_view(book.wallets[owner.subject_id], owner_id=owner.external_id, email=owner.email)

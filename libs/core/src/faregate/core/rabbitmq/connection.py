@@ -18,7 +18,7 @@ from aiormq.channel import Channel
 from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from aiormq.exceptions import AMQPError
 
-from faregate.core.errors import EngineUnavailableError
+from faregate.core.errors import BrokerUnavailableError
 
 __all__ = ["RPC_SECONDS", "Link", "broker_errors", "open_link"]
 
@@ -46,11 +46,11 @@ async def broker_errors(what: str) -> AsyncGenerator[None]:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
-        raise EngineUnavailableError(f"RabbitMQ: {what}: the connection was lost") from error
+        raise BrokerUnavailableError(f"RabbitMQ: {what}: the connection was lost") from error
     except TimeoutError as error:
-        raise EngineUnavailableError(f"RabbitMQ: {what}: no answer within {RPC_SECONDS} s") from error
+        raise BrokerUnavailableError(f"RabbitMQ: {what}: no answer within {RPC_SECONDS} s") from error
     except (AMQPError, OSError, EOFError, RuntimeError, StopAsyncIteration) as error:  # the last: it hung up on us
-        raise EngineUnavailableError(f"RabbitMQ: {what}: {_sentence(error)}") from error
+        raise BrokerUnavailableError(f"RabbitMQ: {what}: {_sentence(error)}") from error
 
 
 class Link:

@@ -15,7 +15,7 @@ from typing import Any
 from aiormq.abc import DeliveredMessage
 
 from faregate.core.clock import IClock
-from faregate.core.errors import EngineUnavailableError
+from faregate.core.errors import BrokerUnavailableError, EngineUnavailableError
 from faregate.core.failpoints import failpoint
 from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery
 from faregate.core.rabbitmq.connection import RPC_SECONDS, Link, broker_errors
@@ -75,7 +75,7 @@ class RabbitConsumer:
     async def decide(self, decisions: Sequence[tuple[Delivery, Decision]]) -> None:
         self._check()
         if any(delivery.token[0] is not self._link.channel for delivery, _ in decisions):
-            raise EngineUnavailableError("RabbitMQ: these messages came on a connection that is gone; they come again")
+            raise BrokerUnavailableError("RabbitMQ: these messages came on a connection that is gone; they come again")
         copies = [self._copy(delivery, decision) for delivery, decision in decisions if not isinstance(decision, Ack)]
         if copies:
             await self._publisher.publish(copies)
@@ -137,4 +137,4 @@ class RabbitConsumer:
 
     def _check(self) -> None:
         if self._problem is not None:
-            raise EngineUnavailableError(f"RabbitMQ: {self.queue}: {self._problem}")
+            raise BrokerUnavailableError(f"RabbitMQ: {self.queue}: {self._problem}")

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from aiormq.exceptions import DeliveryError, PublishError
 
-from faregate.core.errors import EngineUnavailableError
+from faregate.core.errors import BrokerUnavailableError, EngineUnavailableError
 from faregate.core.failpoints import failpoint
 from faregate.core.logging import get_logger
 from faregate.core.rabbitmq.connection import RPC_SECONDS, Link
@@ -118,9 +118,9 @@ def _worth_repeating(error: BaseException) -> bool:
 def _unavailable(envelope: Envelope, error: BaseException, count: int) -> EngineUnavailableError:
     where = f"publishing {count} message(s) to {envelope.routing_key}"
     if isinstance(error, PublishError):
-        return EngineUnavailableError(f"RabbitMQ: {where}: there is no such queue")
+        return BrokerUnavailableError(f"RabbitMQ: {where}: there is no such queue")
     if isinstance(error, DeliveryError):
-        return EngineUnavailableError(f"RabbitMQ: {where}: the broker refused (is the queue full?)")
+        return BrokerUnavailableError(f"RabbitMQ: {where}: the broker refused (is the queue full?)")
     if isinstance(error, TimeoutError):
-        return EngineUnavailableError(f"RabbitMQ: {where}: not confirmed within {RPC_SECONDS} s")
-    return EngineUnavailableError(f"RabbitMQ: {where}: {error or 'the connection was lost'}")
+        return BrokerUnavailableError(f"RabbitMQ: {where}: not confirmed within {RPC_SECONDS} s")
+    return BrokerUnavailableError(f"RabbitMQ: {where}: {error or 'the connection was lost'}")
