@@ -19,7 +19,7 @@ from faregate.credit.service import CreditService
 from support.environments import build_wheel
 from support.ledger import make_credit
 from support.rabbitmq import RabbitServer, delete_queues, require_rabbitmq
-from support.servers import address, execute
+from support.servers import address, execute, in_memory
 
 _numbers = count(1)
 
@@ -61,7 +61,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedServer]:
     """A PostgreSQL of this test run; on another version's if FAREGATE_TEST_DATABASE_URL names one."""
-    with tempfile.TemporaryDirectory(prefix="fg-test-", ignore_cleanup_errors=True) as directory:
+    with tempfile.TemporaryDirectory(prefix="fg-test-", dir=in_memory(), ignore_cleanup_errors=True) as directory:
+        Path(directory).chmod(0o755)
         server = EmbeddedServer(Path(directory) / "pg", durable=False, options={"max_connections": "400"})
         server.start_now()
         yield server
@@ -93,7 +94,7 @@ async def template(server_url: str) -> str:
 async def database_url(server_url: str, template: str) -> AsyncIterator[str]:
     """The address of a fresh, migrated database."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    await execute(server_url, f"create database {name} template {template}")
+    await execute(server_url, f"create database {name} template {template} strategy file_copy")
     yield address(server_url, name)
     await execute(server_url, f"drop database {name} with (force)")
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from faregate.core import embedded
 from faregate.core.embedded import EmbeddedServer
-from support.servers import require_program
+from support.servers import in_memory, require_program
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 ROOT = Path(__file__).parents[1]
@@ -30,15 +31,17 @@ SUITES = [
 
 
 @pytest.fixture
-def server_15(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedServer]:
+def server_15(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedServer]:
     """Debian's own server, run the way ours is."""
     require_program(PROGRAMS / "postgres", package="postgresql-15")
     monkeypatch.setattr(embedded, "MAJOR_VERSION", 15)
     monkeypatch.setattr(embedded, "postgres_program", PROGRAMS.joinpath)
-    server = EmbeddedServer(tmp_path / "pg", durable=False)
-    server.start_now()
-    yield server
-    server.stop_now()
+    with tempfile.TemporaryDirectory(prefix="fg-test-", dir=in_memory(), ignore_cleanup_errors=True) as directory:
+        Path(directory).chmod(0o755)
+        server = EmbeddedServer(Path(directory) / "pg", durable=False)
+        server.start_now()
+        yield server
+        server.stop_now()
 
 
 def test_everything_that_touches_sql_runs_on_postgresql_15(server_15: EmbeddedServer) -> None:

@@ -23,7 +23,7 @@ from pamqp.header import ContentHeader
 from faregate.core.queues import PUBLIC_QUEUES, RETRY_DELAYS_SECONDS
 from faregate.core.rabbitmq.topology import DEAD_QUEUE, retry_queue
 from support.certificates import make_certificate
-from support.servers import require_program
+from support.servers import in_memory, require_program
 
 __all__ = ["RabbitServer", "delete_queues", "publish_nameless", "require_rabbitmq"]
 
@@ -42,7 +42,7 @@ class RabbitServer:
 
     def __init__(self, *, tls: bool = False) -> None:
         """`tls`: listen to TLS alone, with a certificate that `url` says to trust."""
-        self.directory = Path(tempfile.mkdtemp(prefix="fg-rabbitmq-"))
+        self.directory = Path(tempfile.mkdtemp(prefix="fg-rabbitmq-", dir=in_memory()))
         self._certificate = make_certificate(self.directory) if tls else None
         self.port, self._distribution_port, self._epmd_port = _free_port(), _free_port(), _free_port()
         self._server: subprocess.Popen[bytes] | None = None

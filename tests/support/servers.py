@@ -7,7 +7,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-__all__ = ["address", "execute", "require_program"]
+__all__ = ["address", "execute", "in_memory", "require_program"]
+
+_MEMORY = "/dev/shm"
+_ROOM_BYTES = 4 * 2**30
 
 
 def require_program(program: str | Path, *, package: str) -> None:
@@ -33,3 +36,13 @@ def address(server_url: str, name: str) -> str:
     """Return the address of database `name` on the same server."""
     base, _, query = server_url.partition("?")
     return f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+
+def in_memory() -> str | None:
+    """Return a directory in memory for data that need not outlive the tests, where there is room; None means the disk.
+
+    A database is cloned there five times as fast, and this is done for every test.
+    """
+    if not os.access(_MEMORY, os.W_OK) or shutil.disk_usage(_MEMORY).free < _ROOM_BYTES:
+        return None
+    return _MEMORY
