@@ -13,7 +13,7 @@ from aiormq.exceptions import ChannelPreconditionFailed
 from faults.proxy import Proxy
 from structlog.testing import capture_logs
 
-from faregate.core.errors import EngineUnavailableError
+from faregate.core.errors import BrokerUnavailableError, EngineUnavailableError
 from faregate.core.interfaces import Ack, Backlog, DeadLetter, Delivery, IConsumer, OutgoingMessage, RetryLater
 from faregate.core.queues import PUBLIC_QUEUES
 from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
@@ -186,7 +186,7 @@ async def test_a_message_that_finds_no_queue_raises_and_its_neighbours_are_store
     outcomes = await asyncio.gather(*good, *lost, return_exceptions=True)
 
     assert outcomes[:20] == [None] * 20
-    assert [type(outcome) for outcome in outcomes[20:]] == [EngineUnavailableError] * 5
+    assert [type(outcome) for outcome in outcomes[20:]] == [BrokerUnavailableError] * 5
     assert "no such queue" in str(outcomes[-1])
     assert (await transport.backlog(QUEUE)).depth == 20
 
