@@ -112,7 +112,9 @@ with heads as ({{heads}}), sliced as (
 select d.wallet_id, d.first_seq as seq, d.grant_id::text as item, c.check_name, c.stored, c.derived
 from derived d
 left join faregate.transfer f on f.wallet_id = d.wallet_id and f.seq = d.first_seq and {{from_the_start}}
+  and f.wallet_id > :first and f.wallet_id <= :last
 left join faregate.grant_slice s on s.wallet_id = d.wallet_id and s.seq = f.seq and s.grant_id = d.grant_id and f.kind = 7
+  and s.wallet_id > :first and s.wallet_id <= :last
 {
     wrong(
         Check("grant", "d.missing", "'no row'", "'a row'"),

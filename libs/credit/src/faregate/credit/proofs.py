@@ -42,9 +42,13 @@ on conflict (wallet_id) do update set seq = excluded.seq, hash = excluded.hash, 
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """The statements of one kind of run. `chain` takes a range of transfers or of wallets, the others one of wallets."""
+    """The statements of one kind of run. `chain` takes a range of transfers or of wallets, the others one of wallets.
+
+    `charges` in a full run reads the whole table for each range, since charges have no index by wallet: give it few.
+    """
 
     chain: str
+    charges: str
     by_wallets: tuple[str, ...]
 
 
@@ -62,8 +66,8 @@ def full() -> Statements:
         slices=f"select s.* from faregate.grant_slice s where {_KEYS.format('s')}",
         counted="t.seq is null or (t.wallet_id, t.seq) > (:first, :first_seq)",
     )
-    charges = f"(select * from faregate.charge c where {_RANGE.format('c')}) c full"
-    return Statements(chain, _by_wallets(new, new_slices, heads, charges, from_the_start="true"))
+    charges = CHARGES.format(new=new, charges=f"(select * from faregate.charge c where {_RANGE.format('c')}) c full")
+    return Statements(chain, charges, _by_wallets(new, new_slices, heads, from_the_start="true"))
 
 
 def since_heads() -> Statements:
@@ -78,14 +82,13 @@ def since_heads() -> Statements:
     counted = """not exists (select from faregate.verified_head h
       where h.wallet_id = t.wallet_id and h.seq = t.seq and h.hash = t.hash)"""
     chain = CHAIN.format(part=part, slices=f"select x.* {of_wallets.format('grant_slice', '>=')}", counted=counted)
-    charges = "faregate.charge c right"
-    return Statements(chain, _by_wallets(new, new_slices, heads, charges, from_the_start="d.unseen"))
+    charges = CHARGES.format(new=new, charges="faregate.charge c right")
+    return Statements(chain, charges, _by_wallets(new, new_slices, heads, from_the_start="d.unseen"))
 
 
-def _by_wallets(new: str, new_slices: str, heads: str, charges: str, *, from_the_start: str) -> tuple[str, ...]:
+def _by_wallets(new: str, new_slices: str, heads: str, *, from_the_start: str) -> tuple[str, ...]:
     return (
         WALLETS.format(new=new, new_slices=new_slices, heads=heads),
         GRANTS.format(new_slices=new_slices, heads=heads, from_the_start=from_the_start),
-        CHARGES.format(new=new, charges=charges),
         REASONS,
     )
