@@ -22,7 +22,8 @@ _LAST = 2**63 - 1
 
 _SETTINGS = """
 select set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true),
-  set_config('work_mem', '128MB', true)
+  set_config('work_mem', '128MB', true), set_config('jit', 'off', true),
+  set_config('max_parallel_workers_per_gather', '0', true)
 """
 
 _BY_INDEX = "select set_config('enable_seqscan', :seqscan, true)"
