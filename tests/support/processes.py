@@ -1,6 +1,7 @@
 """Faregate's commands as processes of their own, as an operator runs them."""
 
 import asyncio
+import atexit
 import json
 import os
 import signal
@@ -111,6 +112,7 @@ class _Server:
 def _server() -> _Server:
     """Return the server of this test process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    atexit.register(ours.close)
     command = [sys.executable, "-m", "support.command_server", str(theirs.fileno())]
     environment = {**_environment({}), "PYTHONPATH": str(Path(__file__).parents[1])}
     with theirs:
