@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from faregate.analytics.archiving import EventArchive
+from faregate.core import exact_json
 from faregate.core.clock import FixedClock, SystemClock
 from faregate.core.embedded import postgres_program
+from faregate.core.interfaces import OutgoingMessage
 from faregate.core.partitions import Month
+from faregate.core.queues import USAGE_EVENTS_QUEUE
 from faregate.credit.verify import Verifier
 from support.apps import Gateway, open_gateway, settings_for
 from support.people import SECRET, bearer
@@ -243,6 +246,39 @@ async def test_after_erasure_a_full_dump_holds_no_trace_and_the_books_are_the_sa
     assert (await gateway.get("/api/wallets/bela")).data["balance"] < Decimal(100)
     assert (await gateway.post("/api/privacy/erase", {"user_id": ID})).status == 404
     assert [manifest.rows for manifest in await retention.restore(Month(2026, 10))] == [12]
+
+
+@pytest.mark.parametrize("person", ["1", "bela"])
+async def test_an_erasure_leaves_the_words_about_others(gateway: Gateway, person: str) -> None:
+    """Reasons are the books' memory: that a name is part of another one, or a common word, is no mention of the person."""
+    kept = ["1 credit too many of 12", "an hour with bela-2, ticket order-1", "for bela@example.org, labela"]
+    gone = [f"on the word of user:{person}", f"user:{person.upper()} asked"] + ["sorry, Bela: late"] * (
+        person == "bela"
+    )
+    await gateway.grant(person, 5)
+    for reason in kept + gone:
+        await gateway.grant("carla", 1, reason=reason)
+    assert (await gateway.post("/api/privacy/erase", {"user_id": person})).status == 200
+    told = [transaction["reason"] for transaction in (await gateway.get("/api/wallets/carla/transactions")).data]
+
+    assert [reason for reason in reversed(told) if reason is not None] == kept
+    assert told.count(None) == len(gone)
+    assert not (await Verifier(gateway.database).verify()).drifts
+
+
+async def test_a_message_about_several_people_keeps_what_is_about_the_others(gateway: Gateway) -> None:
+    transport = gateway.container.core.container.transport()
+    await gateway.grant("bela", 5)
+    events = [{"id": name, "user_id": name, "service": "chat", "credits": "0.10"} for name in ("ada", "bela", "carla")]
+    for body in (events, events[1:2], events[1]):
+        await transport.publish(USAGE_EVENTS_QUEUE, [OutgoingMessage(exact_json.dumps(body))])
+    erased = await gateway.post("/api/privacy/erase", {"user_id": "bela"})
+    consumer = await transport.consume(USAGE_EVENTS_QUEUE)
+    waiting = [exact_json.loads(delivery.body) for delivery in await consumer.take(10, wait_seconds=0)]
+    await consumer.close()
+
+    assert waiting == [[events[0], events[2]]]
+    assert (erased.data["erased"]["message_items"], erased.data["erased"]["message"]) == (1, 2)
 
 
 async def test_erasure_reaches_archived_events_and_a_restore_brings_no_trace_back(

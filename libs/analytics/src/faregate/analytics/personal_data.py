@@ -52,7 +52,7 @@ ANALYTICS_ERASURES = {
     "alert_delivery": """
     update faregate.alert_delivery d set last_error = null from faregate.quota_alert a join faregate.quota q using (quota_id)
     where a.alert_id = d.alert_id and d.last_error is not null and (
-      q.subject_id = :subject or position(lower(:email) in lower(d.last_error)) > 0 or position(:user_id in d.last_error) > 0)
+      q.subject_id = :subject or d.last_error ~* :mentions)
     returning 1
     """,
 }

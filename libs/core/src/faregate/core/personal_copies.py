@@ -1,4 +1,6 @@
-"""Working copies that name a person: messages, stored answers, deliveries to webhooks. An erasure deletes them whole."""
+"""Working copies that name a person: messages, stored answers, deliveries to webhooks. An erasure deletes them;
+of a message about several people it leaves what is about the others, who would lose their events otherwise.
+"""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
@@ -47,7 +49,7 @@ class CopiesPersonalData:
             yield "idempotent_answer_of", dict(row)
 
     async def erase(self, session: AsyncSession, person: Person) -> Mapping[str, int]:
-        changed: dict[str, int] = {}
+        changed = {"message_items": await self._leave_to_others(session, person.parameters["quoted"])}
         for table, (column, _) in _COPIES.items():
             sql = f"delete from faregate.{table} where {_NAMED.format(column=column)} returning 1"  # noqa: S608
             changed[table] = len(await self._database.rows(session, sql, quoted=person.parameters["quoted"]))
@@ -55,14 +57,40 @@ class CopiesPersonalData:
         given = await self._database.rows(session, sql, actors=person.parameters["actors"])
         return {**changed, "idempotent_answer_of": len(given)}
 
+    async def _leave_to_others(self, session: AsyncSession, quoted: list[bytes]) -> int:
+        """Take the person's items out of messages that are arrays; return of how many messages something is left."""
+        sql = f"select message_id, body from faregate.message where {_NAMED.format(column='body')} for update"  # noqa: S608
+        left = 0
+        for row in await self._database.rows(session, sql, quoted=quoted):
+            items = _items(bytes(row.body)) or []
+            others = [item for item in items if not _names(item, quoted)]
+            if others:
+                sql = "update faregate.message set body = :body where message_id = :message_id"
+                await self._database.rows(session, sql, body=exact_json.dumps(others), message_id=row.message_id)
+                left += 1
+        return left
+
 
 def _of_person(content: bytes, quoted: list[bytes]) -> Any:
     """Return the content; of an array only the items that name the person: the others are about somebody else."""
+    items = _items(content)
+    if items is not None:
+        return [item for item in items if _names(item, quoted)]
+    return _json(content)
+
+
+def _items(content: bytes) -> list[Any] | None:
+    value = _json(content)
+    return cast("list[Any]", value) if isinstance(value, list) else None
+
+
+def _json(content: bytes) -> Any:
+    """Return what cannot be read as nothing."""
     try:
-        value = exact_json.loads(content)
+        return exact_json.loads(content)
     except (FaregateError, ValueError):
         return None
-    if not isinstance(value, list):
-        return value
-    items = cast("list[Any]", value)
-    return [item for item in items if any(name in exact_json.dumps(item) for name in quoted)]
+
+
+def _names(item: Any, quoted: list[bytes]) -> bool:
+    return any(name in exact_json.dumps(item) for name in quoted)

@@ -4,6 +4,7 @@ Facts carry the subject's number, never the user id, so that erasing the subject
 everywhere. What remains are texts in which the person may be named; each library knows its own.
 """
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -28,6 +29,10 @@ ERASURES_VERSION = "erasures"
 """What answers that name people are kept under: each erasure raises it."""
 
 
+_TELLING = 4
+"""Shorter ids stand in sentences about anybody (`1 credit too many`); in words of others they count behind `user:` alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Whom it is about; `tombstone` replaces the user id."""
@@ -40,8 +45,8 @@ class Person:
     @property
     def parameters(self) -> Mapping[str, Any]:
         """What statements may name: `:subject`, `:user_id`, `:email`, `:tombstone`, `:actors` (how the person is named as
-        who did something), `:signatures` (the same, with the number that stands for it in what is never changed), and
-        `:quoted`, all names as JSON has them.
+        who did something), `:signatures` (the same, with the number that stands for it in what is never changed),
+        `:mentions` (a pattern that finds the person in what others wrote), and `:quoted`, all names as JSON has them.
         """
         actors = [self.user_id, f"{PERSON}{self.user_id}"]
         names = [*actors, *([self.email] if self.email else [])]
@@ -52,8 +57,15 @@ class Person:
             "tombstone": self.tombstone,
             "actors": actors,
             "signatures": [*actors, f"{NUMBERED}{self.subject_id}"],
+            "mentions": _mentions(self.user_id, self.email),
             "quoted": [exact_json.dumps(name) for name in names],
         }
+
+
+def _mentions(user_id: str, email: str | None) -> str:
+    """Return a pattern of PostgreSQL's for the person's names as whole words: `bela` is not in `bela-2`, nor `1` in `12`."""
+    names = [f"{PERSON}{user_id}", *([email] if email else []), *([user_id] if len(user_id) >= _TELLING else [])]
+    return rf"(?<![A-Za-z0-9_@-])(?:{'|'.join(map(re.escape, names))})(?![A-Za-z0-9_@-])"
 
 
 @runtime_checkable

@@ -79,15 +79,15 @@ CREDIT_ERASURES = {
     """,
     "transfer_reason": """
     delete from faregate.transfer_reason
-    where wallet_id = :subject or position(:user_id in words) > 0 or position(:email in words) > 0 returning 1
+    where wallet_id = :subject or words ~* :mentions returning 1
     """,
     "grant_reason": """
     update faregate.credit_grant set reason = null
-    where position(:user_id in reason) > 0 or position(:email in reason) > 0 returning 1
+    where reason ~* :mentions returning 1
     """,
     "grant_void_reason": """
     update faregate.credit_grant set void_note = jsonb_set(void_note, '{reason}', 'null')
-    where position(:user_id in void_note->>'reason') > 0 or position(:email in void_note->>'reason') > 0 returning 1
+    where void_note->>'reason' ~* :mentions returning 1
     """,
     "grant_void_actor": """
     update faregate.credit_grant set void_note = jsonb_set(void_note, '{actor}', to_jsonb(cast(:tombstone as text)))
