@@ -1,6 +1,7 @@
 """The usage library composed as a host composes it, on a database of its own."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,15 @@ def extra_strategies() -> dict[str, IFeatureStrategy]:
 
 
 @pytest.fixture
-async def library(settings: Settings, extra_strategies: dict[str, IFeatureStrategy]) -> AsyncIterator[Library]:
+def seams() -> dict[str, Any]:
+    """What the host puts into further seams of the container; tests override it."""
+    return {}
+
+
+@pytest.fixture
+async def library(
+    settings: Settings, extra_strategies: dict[str, IFeatureStrategy], seams: dict[str, Any]
+) -> AsyncIterator[Library]:
     core = CoreContainer(settings=settings)
     credit = CreditContainer(
         settings=settings, database=core.database, subjects=core.subjects, outbox=core.outbox, progress=core.heartbeats
@@ -36,6 +45,7 @@ async def library(settings: Settings, extra_strategies: dict[str, IFeatureStrate
         credit=credit.service,
         clock=core.clock,
         extra_strategies=extra_strategies,
+        **seams,
     )
     async with engines(core.database(), core.transport()):
         yield Library(core, credit, usage)

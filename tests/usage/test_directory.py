@@ -1,17 +1,14 @@
 """The seam to the host's own knowledge of its accounts."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.container import CoreContainer, engines
-from faregate.core.settings import Settings
-from faregate.credit.container import CreditContainer
 from faregate.credit.errors import InsufficientCreditsError
-from faregate.usage.container import UsageContainer
 from faregate.usage.values import AccountFacts, ChargingPolicy, FeatureKey, FeatureRef, Rule, StartRequest
 from support.library import Library
 
@@ -28,24 +25,15 @@ class CompanyDirectory:
 
 
 @pytest.fixture
-async def library(settings: Settings) -> AsyncIterator[Library]:
-    core = CoreContainer(settings=settings)
-    credit = CreditContainer(
-        settings=settings, database=core.database, subjects=core.subjects, outbox=core.outbox, progress=core.heartbeats
-    )
-    usage = UsageContainer(
-        settings=settings,
-        database=core.database,
-        subjects=core.subjects,
-        credit=credit.service,
-        clock=core.clock,
-        directory=CompanyDirectory(),
-    )
-    async with engines(core.database(), core.transport()):
-        async with core.database().transaction() as session:
-            await session.execute(text("create table employee (person text, company text)"))
-            await session.execute(text("insert into employee values ('kim', 'acme')"))
-        yield Library(core, credit, usage)
+def seams() -> dict[str, Any]:
+    return {"directory": CompanyDirectory()}
+
+
+@pytest.fixture(autouse=True)
+async def employees(library: Library) -> None:
+    async with library.database.transaction() as session:
+        await session.execute(text("create table employee (person text, company text)"))
+        await session.execute(text("insert into employee values ('kim', 'acme')"))
 
 
 async def test_the_hosts_directory_decides_who_pays_in_the_transaction_of_the_start(library: Library) -> None:
