@@ -13,9 +13,9 @@ from faregate.core.database import Database
 from faregate.core.errors import InvalidError
 from faregate.credit.accounting import Statement
 from faregate.credit.accounts import GrantSource
-from faregate.credit.book import GrantState
 from faregate.credit.burn_down import burn
 from faregate.credit.granting import GrantSpec
+from faregate.credit.states import GrantState
 from support.ledger import START, DatabaseLedger, make_credit, micros
 
 DAY = timedelta(days=1)

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from faregate.core.errors import InvalidError
 from faregate.credit.accounts import Account, TransferKind
-from faregate.credit.book import Book, GrantSlice, Note, Transfer
+from faregate.credit.book import Book
 from faregate.credit.corrections import adjust, charge_back, refund
 from faregate.credit.errors import InsufficientCreditsError, NotRefundableError
+from faregate.credit.states import GrantSlice, Note, Transfer
 from support.ledger import START, PureLedger, check_invariants, micros
 
 NOTE = Note(actor="eve", reason="ticket 9")

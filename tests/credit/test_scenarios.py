@@ -12,7 +12,6 @@ import pytest
 from faregate.core.database import Database
 from faregate.core.errors import KeyConflictError
 from faregate.credit.accounts import GrantSource
-from faregate.credit.book import ChargeStatus, Flag
 from faregate.credit.errors import (
     AlreadySettledError,
     InsufficientCreditsError,
@@ -20,6 +19,7 @@ from faregate.credit.errors import (
     UsageKeyConflictError,
 )
 from faregate.credit.limits import member_scope
+from faregate.credit.states import ChargeStatus, Flag
 from support.ledger import START, DatabaseLedger, Ledger, PureLedger
 
 BONUS, PURCHASE = GrantSource.BONUS, GrantSource.PURCHASE

@@ -16,11 +16,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from faregate.core.database import Database
 from faregate.credit.accounts import Account, GrantSource, TransferKind
-from faregate.credit.book import ChargeState, ChargeStatus
 from faregate.credit.burn_down import burn_order
 from faregate.credit.chain import GENESIS, link
 from faregate.credit.corrections import REFUNDABLE
 from faregate.credit.maturing import next_change
+from faregate.credit.states import ChargeState, ChargeStatus
 from support.driving import (
     Adjust,
     ChargeBack,

@@ -9,11 +9,11 @@ from faregate.core.credits import to_credits
 from faregate.core.database import Database
 from faregate.core.errors import EngineUnavailableError
 from faregate.credit.accounts import GrantSource
-from faregate.credit.book import WalletState, WalletStatus
 from faregate.credit.errors import PaymentDeclinedError
 from faregate.credit.granting import GrantSpec
 from faregate.credit.interfaces import Payment, PaymentOrder
 from faregate.credit.settlement import ChargeOpening, Posting
+from faregate.credit.states import WalletState, WalletStatus
 from support.ledger import Credit, make_credit, micros
 
 

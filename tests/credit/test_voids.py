@@ -6,7 +6,7 @@ import pytest
 
 from faregate.core.database import Database
 from faregate.credit.accounts import Account, TransferKind
-from faregate.credit.book import Note, Transfer
+from faregate.credit.states import Note, Transfer
 from faregate.credit.verify import Verifier
 from support.ledger import START, DatabaseLedger, Ledger, PureLedger, micros
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from faregate.core.errors import FaregateError
-from faregate.credit.book import Flag, WalletStatus
 from faregate.credit.errors import WalletClosedError, WalletFrozenError
+from faregate.credit.states import Flag, WalletStatus
 from support.ledger import START, DatabaseLedger, Ledger, PureLedger
 
 ACTIVE, FROZEN, CLOSED = WalletStatus

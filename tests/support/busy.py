@@ -6,11 +6,11 @@ from typing import Any
 from faregate.core.database import Database
 from faregate.core.errors import FaregateError
 from faregate.credit.accounts import GrantSource
-from faregate.credit.book import Note, WalletState
 from faregate.credit.errors import PaymentDeclinedError
 from faregate.credit.holds import HoldRequest
 from faregate.credit.interfaces import Payment, PaymentOrder
 from faregate.credit.limits import Period, user_scope
+from faregate.credit.states import Note, WalletState
 from support.ledger import START, DatabaseLedger, make_credit, micros
 
 __all__ = ["BusyLedger"]

@@ -16,12 +16,13 @@ from faregate.core.clock import FixedClock
 from faregate.core.database import Database
 from faregate.core.errors import FaregateError
 from faregate.credit.accounts import GrantSource, TransferKind
-from faregate.credit.book import Book, ChargeState, GrantSlice, GrantState, Note, Transfer, WalletState
+from faregate.credit.book import Book
 from faregate.credit.corrections import adjust, charge_back, refund
 from faregate.credit.granting import GrantSpec, add_grant, void_grant
 from faregate.credit.holds import HoldRequest, extend_hold, open_hold, void_hold
 from faregate.credit.maturing import mature
 from faregate.credit.settlement import ChargeOpening, Posting, settle
+from faregate.credit.states import ChargeState, GrantSlice, GrantState, Note, Transfer, WalletState
 from faregate.credit.verify import Drift, Verifier
 from support.ledger import START, make_credit
 

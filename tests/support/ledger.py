@@ -16,7 +16,7 @@ from faregate.core.message_table import PostgresTransport
 from faregate.core.subjects import Subjects
 from faregate.credit.accounting import AccountingService
 from faregate.credit.accounts import GrantSource, TransferKind
-from faregate.credit.book import Book, ChargeState, GrantSlice, GrantState, Transfer, WalletState, WalletStatus
+from faregate.credit.book import Book
 from faregate.credit.correcting import CorrectionService
 from faregate.credit.granting import GrantSpec, add_grant, void_grant
 from faregate.credit.holds import HoldRequest, extend_hold, open_hold, void_hold
@@ -28,6 +28,7 @@ from faregate.credit.maturing import mature
 from faregate.credit.repository import LedgerRepository
 from faregate.credit.service import CreditService, Held, Posted
 from faregate.credit.settlement import ChargeOpening, Posting, settle
+from faregate.credit.states import ChargeState, GrantSlice, GrantState, Transfer, WalletState, WalletStatus
 from faregate.credit.topping_up import OnAccountProvider, TopUpService
 from faregate.credit.values import transaction_view
 

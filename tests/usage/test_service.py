@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from faregate.core.errors import EngineUnavailableError, InvalidError
-from faregate.credit.book import ChargeStatus
 from faregate.credit.errors import InsufficientCreditsError, UsageKeyConflictError
 from faregate.credit.locking import Locker
+from faregate.credit.states import ChargeStatus
 from faregate.usage.errors import StrategyRegistryError, UnknownFeatureError
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.interfaces import IFeatureStrategy

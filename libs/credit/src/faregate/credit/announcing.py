@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from faregate.core.credits import to_credits
 from faregate.core.events import Event, EventType
-from faregate.credit.book import Book, ChargeState, ChargeStatus, Flag, WalletState
+from faregate.credit.book import Book
+from faregate.credit.states import ChargeState, ChargeStatus, Flag, WalletState
 
 __all__ = ["events_of"]
 

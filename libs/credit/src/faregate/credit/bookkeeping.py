@@ -11,11 +11,11 @@ from faregate.core.database import Database
 from faregate.core.ids import organization_owner_id
 from faregate.core.subjects import Subjects
 from faregate.credit.accounting import AccountingService, Digest, Statement
-from faregate.credit.book import Note
 from faregate.credit.correcting import CorrectionService, required_words
 from faregate.credit.limiting import LimitService, SpendingLimit
 from faregate.credit.limits import EVERY_MEMBER, Period, member_scope, user_scope
 from faregate.credit.service import CreditService
+from faregate.credit.states import Note
 from faregate.credit.values import CreditTransaction, Grant, Wallet
 
 __all__ = ["Bookkeeping", "LimitBounds", "MemberLimit"]

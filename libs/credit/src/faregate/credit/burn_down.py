@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import UUID
 
-from faregate.credit.book import GrantState
+from faregate.credit.states import GrantState
 
 __all__ = ["burn", "burn_order"]
 

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.errors import InvalidError, KeyConflictError
 from faregate.core.subjects import Subjects
 from faregate.credit.accounts import TransferKind
-from faregate.credit.book import Book, Note, Transfer
+from faregate.credit.book import Book
 from faregate.credit.corrections import (
     adjust,
     charge_back,
@@ -19,6 +19,7 @@ from faregate.credit.corrections import (
 from faregate.credit.errors import UnknownTransferError, UnknownWalletError
 from faregate.credit.locking import Locker
 from faregate.credit.repository import LedgerRepository
+from faregate.credit.states import Note, Transfer
 from faregate.credit.values import CreditTransaction, transaction_view, transfer_position
 
 __all__ = ["CorrectionService", "required_words"]

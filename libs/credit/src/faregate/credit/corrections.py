@@ -7,10 +7,11 @@ from uuid import UUID
 from faregate.core.errors import InvalidError
 from faregate.core.ids import new_uuid7
 from faregate.credit.accounts import Account, GrantSource, TransferKind
-from faregate.credit.book import Book, GrantSlice, GrantState, Note, Transfer, WalletState
+from faregate.credit.book import Book
 from faregate.credit.burn_down import burn
 from faregate.credit.errors import InsufficientCreditsError, NotRefundableError
 from faregate.credit.granting import GRANT_PRIORITY, GrantSpec, add_grant
+from faregate.credit.states import GrantSlice, GrantState, Note, Transfer, WalletState
 
 __all__ = [
     "REFUNDABLE",

@@ -9,10 +9,11 @@ from faregate.core import exact_json
 from faregate.core.errors import InvalidError, KeyConflictError
 from faregate.core.ids import new_uuid7
 from faregate.credit.accounts import GrantSource, TransferKind
-from faregate.credit.book import Book, GrantState, Note, Renewal, WalletState, WalletStatus
+from faregate.credit.book import Book
 from faregate.credit.errors import WalletClosedError
 from faregate.credit.maturing import expire_lapsed, post_grant
 from faregate.credit.recurrence import next_renewal, parse_every
+from faregate.credit.states import GrantState, Note, Renewal, WalletState, WalletStatus
 
 __all__ = ["GRANT_PRIORITY", "GrantSpec", "add_grant", "void_grant"]
 

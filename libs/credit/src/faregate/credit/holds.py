@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from faregate.credit.book import Book, ChargeState, ChargeStatus, WalletState, WalletStatus
+from faregate.credit.book import Book
 from faregate.credit.burn_down import burn_order
 from faregate.credit.errors import (
     AlreadySettledError,
@@ -17,6 +17,7 @@ from faregate.credit.errors import (
 )
 from faregate.credit.limits import check_limits
 from faregate.credit.maturing import expire_lapsed
+from faregate.credit.states import ChargeState, ChargeStatus, WalletState, WalletStatus
 
 __all__ = ["HoldRequest", "extend_hold", "open_hold", "require_active", "void_hold"]
 

@@ -12,10 +12,11 @@ from faregate.core.events import IAnnouncer, Silence
 from faregate.core.interfaces import IOutbox
 from faregate.core.versions import VersionedCache
 from faregate.credit.announcing import events_of
-from faregate.credit.book import Book, ChargeState, WalletState
+from faregate.credit.book import Book
 from faregate.credit.interfaces import ISettlementProgress
 from faregate.credit.maturing import mature
 from faregate.credit.repository import LedgerRepository
+from faregate.credit.states import ChargeState, WalletState
 from faregate.credit.top_ups import order_message, order_top_ups
 
 __all__ = ["LIMITS_VERSION", "TOP_UP_QUEUE", "Locker"]

@@ -10,8 +10,9 @@ from datetime import datetime
 from functools import partial
 
 from faregate.credit.accounts import GRANT_ORIGINS, Account, TransferKind
-from faregate.credit.book import Book, ChargeState, ChargeStatus, GrantState, Note, WalletState, WalletStatus
+from faregate.credit.book import Book
 from faregate.credit.recurrence import next_renewal
+from faregate.credit.states import ChargeState, ChargeStatus, GrantState, Note, WalletState, WalletStatus
 
 __all__ = ["expire_lapsed", "mature", "next_change", "post_grant"]
 

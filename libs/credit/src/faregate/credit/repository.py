@@ -11,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.database import COPIED_FROM, Database
 from faregate.core.subjects import Subject
 from faregate.credit import statements as sql
-from faregate.credit.book import Book, ChargeState, ChargeStatus, GrantSlice, GrantState, Transfer, WalletState
+from faregate.credit.book import Book
 from faregate.credit.chain import GENESIS
 from faregate.credit.limits import EVERY_MEMBER, LimitState, Period
 from faregate.credit.rows import book_of, charge_of, grant_of, limit_of, slice_of, take_grants, transfer_of
+from faregate.credit.states import ChargeState, ChargeStatus, GrantSlice, GrantState, Transfer, WalletState
 from faregate.credit.writing import COLUMNS, arrays_of, rows_of
 
 __all__ = ["LedgerRepository"]

@@ -7,11 +7,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.errors import RetryTransactionError
 from faregate.core.subjects import Subjects
 from faregate.credit.accounts import TransferKind
-from faregate.credit.book import Book, ChargeState, ChargeStatus, Flag, Note
+from faregate.credit.book import Book
 from faregate.credit.errors import UnknownUsageKeyError
 from faregate.credit.locking import Locker
 from faregate.credit.repository import LedgerRepository
 from faregate.credit.settlement import charge_wallet
+from faregate.credit.states import ChargeState, ChargeStatus, Flag, Note
 
 __all__ = ["RepricingService"]
 

@@ -6,9 +6,11 @@ from uuid import UUID
 
 from faregate.core.errors import RetryTransactionError
 from faregate.credit.accounts import Account, GrantSource, TransferKind
-from faregate.credit.book import (
+from faregate.credit.book import Book
+from faregate.credit.limits import LimitState, Period
+from faregate.credit.reasons import SEALED
+from faregate.credit.states import (
     NO_FLAGS,
-    Book,
     ChargeState,
     ChargeStatus,
     Flag,
@@ -20,8 +22,6 @@ from faregate.credit.book import (
     WalletState,
     WalletStatus,
 )
-from faregate.credit.limits import LimitState, Period
-from faregate.credit.reasons import SEALED
 
 __all__ = ["book_of", "charge_of", "grant_of", "limit_of", "slice_of", "take_grants", "transfer_of"]
 

@@ -11,7 +11,7 @@ from faregate.core.clock import Deadline
 from faregate.core.errors import FaregateError, RetryTransactionError
 from faregate.core.subjects import Subject, Subjects
 from faregate.credit.accounts import GrantSource
-from faregate.credit.book import Book, ChargeState, WalletState
+from faregate.credit.book import Book
 from faregate.credit.errors import UnknownGrantError, UnknownUsageKeyError, UnknownWalletError
 from faregate.credit.granting import GrantSpec, add_grant, void_grant
 from faregate.credit.holds import HoldRequest, extend_hold, open_hold, void_hold
@@ -19,6 +19,7 @@ from faregate.credit.locking import Locker
 from faregate.credit.repository import LedgerRepository
 from faregate.credit.repricing import RepricingService
 from faregate.credit.settlement import Posting, settle
+from faregate.credit.states import ChargeState, WalletState
 from faregate.credit.values import CreditTransaction, Grant, Wallet, grant_view, transaction_view, wallet_view
 
 __all__ = ["Balance", "CreditService", "Held", "Posted", "Started"]

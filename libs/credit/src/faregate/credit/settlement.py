@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from faregate.credit.accounts import Account, TransferKind
-from faregate.credit.book import NO_FLAGS, Book, ChargeState, ChargeStatus, Flag, Note, WalletState
+from faregate.credit.book import Book
 from faregate.credit.burn_down import burn
 from faregate.credit.errors import InsufficientCreditsError, UsageKeyConflictError
 from faregate.credit.holds import require_active
 from faregate.credit.limits import check_limits
 from faregate.credit.maturing import expire_lapsed
+from faregate.credit.states import NO_FLAGS, ChargeState, ChargeStatus, Flag, Note, WalletState
 
 __all__ = ["ChargeOpening", "Posting", "charge_wallet", "settle"]
 

@@ -6,7 +6,8 @@ from uuid import UUID
 from faregate.core import exact_json
 from faregate.core.ids import new_uuid7
 from faregate.core.interfaces import OutgoingMessage
-from faregate.credit.book import Book, TopUpOrder, WalletState, WalletStatus
+from faregate.credit.book import Book
+from faregate.credit.states import TopUpOrder, WalletState, WalletStatus
 
 __all__ = ["TopUpRule", "close_order", "order_message", "order_top_ups"]
 

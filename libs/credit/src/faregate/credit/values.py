@@ -8,8 +8,8 @@ from typing import Any
 
 from faregate.core.credits import to_credits
 from faregate.credit.accounts import Account, TransferKind
-from faregate.credit.book import ChargeState, GrantState, Transfer, WalletState
 from faregate.credit.errors import UnknownTransferError
+from faregate.credit.states import ChargeState, GrantState, Transfer, WalletState
 
 __all__ = [
     "Charge",

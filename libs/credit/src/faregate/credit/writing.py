@@ -5,17 +5,9 @@ from typing import Any
 
 from faregate.core import exact_json
 from faregate.core.free_fields import clean_metadata, clean_text
-from faregate.credit.book import (
-    Book,
-    ChargeState,
-    ChargeStatus,
-    GrantSlice,
-    GrantState,
-    Note,
-    Transfer,
-    WalletState,
-)
+from faregate.credit.book import Book
 from faregate.credit.limits import LimitState
+from faregate.credit.states import ChargeState, ChargeStatus, GrantSlice, GrantState, Note, Transfer, WalletState
 
 __all__ = ["COLUMNS", "arrays_of", "rows_of"]
 

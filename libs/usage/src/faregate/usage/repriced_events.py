@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.database import Database
 from faregate.core.errors import RetryTransactionError
-from faregate.credit.book import ChargeState
+from faregate.credit.states import ChargeState
 from faregate.usage.event_keys import event_key, line_key, use_key
 from faregate.usage.event_rows import pico_usd
 from faregate.usage.values import UsageLine

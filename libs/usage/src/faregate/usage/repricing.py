@@ -8,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.credits import to_credits, to_micros
 from faregate.core.database import Database
-from faregate.credit.book import Book, ChargeState, Note
+from faregate.credit.book import Book
 from faregate.credit.service import CreditService
+from faregate.credit.states import ChargeState, Note
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import FeatureCatalog
 from faregate.usage.price_repository import ParkedLine, PriceRepository

@@ -10,7 +10,7 @@ from faregate.core.clock import IClock
 from faregate.core.credits import to_micros
 from faregate.core.database import COPIED_FROM, Database
 from faregate.core.partitions import Month, Partitions
-from faregate.credit.book import ChargeState
+from faregate.credit.states import ChargeState
 from faregate.usage.event_keys import LINE_SOURCE, USE_SOURCE, line_key, use_key
 from faregate.usage.event_rows import pico_usd
 from faregate.usage.values import UsageLine

@@ -13,10 +13,10 @@ from faregate.core.errors import FaregateError
 from faregate.core.failpoints import failpoint
 from faregate.core.ids import organization_owner_id
 from faregate.core.subjects import Subject
-from faregate.credit.book import NO_FLAGS, ChargeState, ChargeStatus, Flag
 from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError
 from faregate.credit.service import CreditService, Posted, Started
 from faregate.credit.settlement import ChargeOpening, Posting
+from faregate.credit.states import NO_FLAGS, ChargeState, ChargeStatus, Flag
 from faregate.usage.charging import Charging, charging_for
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import Catalog, require_access

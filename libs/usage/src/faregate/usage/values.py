@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from faregate.core.subjects import Subject
-from faregate.credit.book import Flag
+from faregate.credit.states import Flag
 
 __all__ = [
     "UNPRICED",

@@ -13,10 +13,10 @@ from faregate.core.database import Database
 from faregate.core.errors import InvalidError
 from faregate.core.ids import ORGANIZATION_PREFIX, check_external_id, new_uuid7
 from faregate.core.subjects import Subjects
-from faregate.credit.book import WalletState, WalletStatus
 from faregate.credit.errors import UnknownWalletError
 from faregate.credit.granting import GrantSpec
 from faregate.credit.service import CreditService
+from faregate.credit.states import WalletState, WalletStatus
 from faregate.credit.values import CreditTransaction, Grant, Wallet
 from faregate.usage.directory import DatabaseDirectory
 from faregate.usage.features import FeatureCatalog

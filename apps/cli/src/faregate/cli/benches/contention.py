@@ -19,7 +19,6 @@ from faregate.core.heartbeats import Heartbeats
 from faregate.core.message_table import PostgresTransport
 from faregate.core.subjects import Subjects
 from faregate.credit.accounts import GrantSource
-from faregate.credit.book import ChargeState, Note
 from faregate.credit.correcting import CorrectionService
 from faregate.credit.granting import GrantSpec
 from faregate.credit.holds import HoldRequest
@@ -27,6 +26,7 @@ from faregate.credit.locking import Locker
 from faregate.credit.repository import LedgerRepository
 from faregate.credit.service import CreditService
 from faregate.credit.settlement import Posting
+from faregate.credit.states import ChargeState, Note
 from faregate.credit.verify import Verifier
 
 __all__ = ["Round", "contend"]

@@ -6,11 +6,12 @@ from datetime import timedelta
 from faregate.core.database import Database
 from faregate.core.subjects import Subjects
 from faregate.credit.accounts import GrantSource
-from faregate.credit.book import Book, WalletState
+from faregate.credit.book import Book
 from faregate.credit.granting import GrantSpec, add_grant
 from faregate.credit.holds import HoldRequest, open_hold
 from faregate.credit.repository import LedgerRepository
 from faregate.credit.settlement import ChargeOpening, Posting, settle
+from faregate.credit.states import WalletState
 
 __all__ = ["fill"]
 

@@ -18,8 +18,8 @@ from faregate.cli.output import Format, console, number, print_json, print_table
 from faregate.core.credits import to_credits
 from faregate.core.errors import InvalidError
 from faregate.credit.accounting import Statement
-from faregate.credit.book import Note
 from faregate.credit.importing import read_openings
+from faregate.credit.states import Note
 from faregate.credit.values import CreditTransaction
 from faregate.usage.values import FeatureUsage
 from faregate.worker.container import WorkerContainer

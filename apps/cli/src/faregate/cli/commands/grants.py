@@ -13,8 +13,8 @@ from faregate.cli.options import Actor, Output, Reason, micros_of, moment_of
 from faregate.cli.output import Format, console, number, print_json, print_table
 from faregate.core.errors import InvalidError
 from faregate.credit.accounts import GrantSource
-from faregate.credit.book import Note
 from faregate.credit.granting import GRANT_PRIORITY, GrantSpec
+from faregate.credit.states import Note
 from faregate.credit.values import Grant, Wallet
 
 __all__ = ["grants"]

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from faregate.core.credits import to_micros
 from faregate.core.errors import KeyConflictError
-from faregate.credit.book import Note
 from faregate.credit.bookkeeping import Bookkeeping, MemberLimit
 from faregate.credit.errors import (
     InsufficientCreditsError,
@@ -15,6 +14,7 @@ from faregate.credit.errors import (
     UnknownWalletError,
     WalletClosedError,
 )
+from faregate.credit.states import Note
 from faregate.gateway.auth import Scope
 from faregate.gateway.operation import Audit, Call, Controller, Reply, link, operation
 from faregate.gateway.schemas.bookkeeping import (
