@@ -51,6 +51,11 @@ async def broker_errors(what: str) -> AsyncGenerator[None]:
         raise BrokerUnavailableError(f"RabbitMQ: {what}: no answer within {RPC_SECONDS} s") from error
     except (AMQPError, OSError, EOFError, RuntimeError, StopAsyncIteration) as error:  # the last: it hung up on us
         raise BrokerUnavailableError(f"RabbitMQ: {what}: {_sentence(error)}") from error
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        # What still waits when a connection ends without a reason is given a bare `Exception` (aiormq.base).
+        raise BrokerUnavailableError(f"RabbitMQ: {what}: the connection was lost") from error
 
 
 class Link:

@@ -123,4 +123,4 @@ def _unavailable(envelope: Envelope, error: BaseException, count: int) -> Engine
         return BrokerUnavailableError(f"RabbitMQ: {where}: the broker refused (is the queue full?)")
     if isinstance(error, TimeoutError):
         return BrokerUnavailableError(f"RabbitMQ: {where}: not confirmed within {RPC_SECONDS} s")
-    return BrokerUnavailableError(f"RabbitMQ: {where}: {error or 'the connection was lost'}")
+    return BrokerUnavailableError(f"RabbitMQ: {where}: {str(error) or 'the connection was lost'}")
