@@ -4,9 +4,12 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from faregate.analytics.filters import Filters, Question, TimeRange
-from faregate.analytics.patterns import Stats, amount_of, counted_as
+from faregate.analytics.patterns import Stats, counted_as
 from faregate.core.clock import SystemClock
+from faregate.usage.meters import Aggregation, Meter
 
 TODAY = SystemClock().now().replace(hour=0, minute=0, second=0, microsecond=0)
 RANGE = TimeRange(TODAY - timedelta(days=10), TODAY)
@@ -61,11 +64,11 @@ async def test_peaks_are_the_periods_of_most_use(lab: Any) -> None:
     hours = await patterns.peaks(API, amount="quantity")
     (day,) = await patterns.peaks(API, unit="day", amount="quantity", limit=1)
 
-    assert [(peak.period, amount_of(peak.measures, "quantity"), peak.measures.facts) for peak in hours] == [
+    assert [(peak.point.period, peak.amount, peak.point.measures.facts) for peak in hours] == [
         (TODAY - timedelta(hours=23), 7, 2),
         (TODAY - timedelta(days=2, hours=-5), 6, 1),
     ]
-    assert (day.period, day.measures.quantity) == (TODAY - timedelta(days=1), 7)
+    assert (day.point.period, day.amount) == (TODAY - timedelta(days=1), 7)
 
 
 async def test_measures_of_every_use_have_statistics_too(lab: Any) -> None:
@@ -77,3 +80,30 @@ async def test_measures_of_every_use_have_statistics_too(lab: Any) -> None:
         totals.append((await lab.analytics.patterns().stats(question, amount=amount)).total)
 
     assert totals == [2, 20, 1]
+
+
+@pytest.mark.parametrize(
+    ("how", "yesterday", "before"),
+    [("sum", 12, 6), ("count", 2, 1), ("max", 9, 6), ("unique", 1, 1), ("latest", 3, 6)],
+)
+async def test_trends_and_peaks_read_a_meter_as_it_is_declared(
+    lab: Any, how: Aggregation, yesterday: int, before: int
+) -> None:
+    """The highest of a day, not the sum of what was read in it, where the meter is the highest; what was taken back is out."""
+    await lab.library.usage.meters().declare(Meter("seats", "seat", how))
+    await lab.recorder.record([
+        use("seats", "9", days=1, hour=1), use("seats", "3", days=1, hour=2), use("seats", "6", days=2),
+        use("seats", "77", days=1, hour=3, id="wrong"), use("other", "99", days=1),
+    ])  # fmt: skip
+    await lab.library.usage.history().void(None, "wrong")
+    await lab.analytics.roller().run()
+    seats, amount = counted_as("seats", Question(RANGE))
+    patterns = lab.analytics.patterns()
+
+    days = {trend.period: trend.amount for trend in await patterns.trends(seats, amount=amount)}
+    peaks = await patterns.peaks(seats, unit="day", amount=amount)
+
+    assert days.pop(TODAY - timedelta(days=1)) == yesterday
+    assert days.pop(TODAY - timedelta(days=2)) == before
+    assert set(days.values()) == {0}
+    assert max(peak.amount for peak in peaks) == max(yesterday, before)

@@ -52,10 +52,10 @@ class AnalyticsContainer(containers.DeclarativeContainer):
     )
     exports: providers.Provider[ExportService] = providers.Singleton(ExportService, database, clock)
     service: providers.Provider[AnalyticsService] = providers.Singleton(AnalyticsService, database, facts, subjects)
-    patterns: providers.Provider[Patterns] = providers.Singleton(
-        Patterns, service, raw, database, credit_price_usd=settings.provided.credit_price_usd
-    )
     meters: providers.Provider[MeterCatalog] = providers.Singleton(MeterCatalog, database)
+    patterns: providers.Provider[Patterns] = providers.Singleton(
+        Patterns, service, raw, database, meters, credit_price_usd=settings.provided.credit_price_usd
+    )
     meter_totals: providers.Provider[MeterTotals] = providers.Singleton(MeterTotals, service, patterns, meters)
     user_periods: providers.Provider[UserPeriods] = providers.Singleton(UserPeriods, service)
     hold_history: providers.Provider[HoldHistory] = providers.Singleton(HoldHistory, database, clock)

@@ -13,8 +13,10 @@ from faregate.analytics.raw_repository import RawRepository
 from faregate.analytics.service import AnalyticsService
 from faregate.analytics.values import Measures, Point
 from faregate.core.database import Database
+from faregate.usage.meter_catalog import MeterCatalog
+from faregate.usage.meters import Aggregation
 
-__all__ = ["Amount", "FeatureReturn", "HourOfDay", "Patterns", "Stats", "Trend", "amount_of", "counted_as"]
+__all__ = ["Amount", "FeatureReturn", "HourOfDay", "Patterns", "Peak", "Stats", "Trend", "amount_of", "counted_as"]
 
 Amount = Literal["requests", "credits", "tokens", "cost", "quantity"]
 _MEASURES = {"requests", "credits", "tokens", "cost"}
@@ -45,6 +47,14 @@ class Trend:
 
 
 @dataclass(frozen=True, slots=True)
+class Peak:
+    """A period of much use, how much of what was asked for, and everything else in it."""
+
+    amount: Decimal
+    point: Point
+
+
+@dataclass(frozen=True, slots=True)
 class HourOfDay:
     """What happened in one hour of the day, over all days."""
 
@@ -66,11 +76,18 @@ class Patterns:
     """Reads series and breakdowns, and says what is in them."""
 
     def __init__(
-        self, analytics: AnalyticsService, raw: RawRepository, database: Database, *, credit_price_usd: Decimal
+        self,
+        analytics: AnalyticsService,
+        raw: RawRepository,
+        database: Database,
+        meters: MeterCatalog,
+        *,
+        credit_price_usd: Decimal,
     ) -> None:
         self._analytics = analytics
         self._raw = raw
         self._database = database
+        self._meters = meters
         self._credit_price_usd = credit_price_usd
 
     async def stats(self, question: Question, *, amount: Amount = "quantity") -> Stats:
@@ -81,30 +98,33 @@ class Patterns:
         median, p95, p99 = row.ranks or (None, None, None)
         return Stats(row.count, row.total, average, row.least, median, p95, p99, row.most)
 
-    async def meter_value(self, question: Question, meter: str, aggregation: str = "sum") -> Decimal:
+    async def meter_value(self, question: Question, meter: str, aggregation: Aggregation = "sum") -> Decimal:
         """Return the value of a meter in the range: its `sum`, `count`, `max`, `unique` users or `latest` quantity."""
         asked = replace(question, filters=replace(question.filters, meter=meter))
         async with self._database.transaction(read_only=True) as session:
             return await self._raw.meter_value(session, asked, aggregation)
 
     async def trends(self, question: Question, *, amount: Amount = "requests") -> Sequence[Trend]:
-        """Return each day that the range touches, as a whole, beside the day before and the same weekday before."""
+        """Return each day that the range touches, as a whole, beside the day before and the same weekday before.
+
+        A meter is read as it is declared: the highest quantity of each day, its users, the last one.
+        """
         first = periods_of(question.range, "day")[0]
         earlier = replace(question, range=replace(question.range, start=question.range.start - timedelta(days=8)))
-        points = await self._analytics.series(earlier, "day")
-        amounts = [amount_of(point.measures, amount) for point in points]
+        found = await self._amounts(earlier, "day", amount)
+        amounts = [each for each, _ in found]
         return [
             Trend(point.period, amounts[n], _change(amounts, n, 1), _change(amounts, n, 7))
-            for n, point in enumerate(points)
+            for n, (_, point) in enumerate(found)
             if point.period >= first
         ]
 
     async def peaks(
         self, question: Question, *, unit: Unit = "hour", amount: Amount = "requests", limit: int = 10
-    ) -> Sequence[Point]:
-        """Return the periods with the most, the highest first; empty ones are no peaks."""
-        points = [p for p in await self._analytics.series(question, unit) if amount_of(p.measures, amount) > 0]
-        return sorted(points, key=lambda point: (-amount_of(point.measures, amount), point.period))[:limit]
+    ) -> Sequence[Peak]:
+        """Return the periods with the most, the highest first; empty ones are no peaks. Meters as in `trends`."""
+        found = [Peak(each, point) for each, point in await self._amounts(question, unit, amount) if each > 0]
+        return sorted(found, key=lambda peak: (-peak.amount, peak.point.period))[:limit]
 
     async def hours_of_day(self, question: Question) -> Sequence[HourOfDay]:
         """Return all 24 hours of the day in the question's time zone."""
@@ -120,6 +140,19 @@ class Patterns:
         parts = await self._analytics.breakdown(question, "feature")
         found = [self._return(part.value, part.measures) for part in parts]
         return sorted(found, key=lambda item: item.margin_credits, reverse=True)
+
+    async def _amounts(self, question: Question, unit: Unit, amount: Amount) -> list[tuple[Decimal, Point]]:
+        points = await self._analytics.series(question, unit)
+        aggregation = await self._aggregation(question.filters.meter) if amount == "quantity" else "sum"
+        if aggregation == "sum":
+            return [(amount_of(point.measures, amount), point) for point in points]
+        async with self._database.transaction(read_only=True) as session:
+            values = await self._raw.meter_values(session, question, aggregation, unit)
+        return [(values.get(point.period, Decimal(0)), point) for point in points]
+
+    async def _aggregation(self, meter: str | None) -> Aggregation:
+        declared = (await self._meters.all()).get(meter) if meter else None
+        return declared.aggregation if declared else "sum"
 
     def _return(self, feature: str | None, measures: Measures) -> FeatureReturn:
         margin, cost = measures.margin_credits(self._credit_price_usd), measures.cost_usd / self._credit_price_usd

@@ -33,6 +33,15 @@ _AMOUNTS = {
 }
 """What one event counted, in its unit, and which events counted any."""
 
+_READINGS = {
+    "sum": "sum(value)",
+    "count": "count(*)",
+    "max": "max(value)",
+    "unique": "count(distinct subject_id)",
+    "latest": "(array_agg(value order by time desc))[1]",
+}
+"""How the quantities of a meter make its value."""
+
 
 class RawRepository:
     """Adds up facts of a question; with a `rest`, only those that prepared sums do not hold."""
@@ -146,21 +155,19 @@ class RawRepository:
 
     async def meter_value(self, session: AsyncSession, question: Question, aggregation: str) -> Decimal:
         """Return a meter's value by `aggregation`: `sum`, `count`, `max`, `unique` (users) or `latest`; 0 for nothing."""
-        value = {
-            "sum": "sum(value)",
-            "count": "count(*)",
-            "max": "max(value)",
-            "unique": "count(distinct subject_id)",
-            "latest": "(array_agg(value order by time desc))[1]",
-        }[aggregation]
+        sql = f"select {_READINGS[aggregation]} as value from ({_standing(question)}) standing"  # noqa: S608
+        return Decimal((await self._rows(session, sql, question, None))[0].value or 0)
+
+    async def meter_values(
+        self, session: AsyncSession, question: Question, aggregation: str, unit: str
+    ) -> dict[datetime, Decimal]:
+        """Return a meter's value in each period (`hour`, `day`, `week`, `month`) of the question's time zone that has one."""
         sql = f"""
-        select coalesce({value}, 0) as value from (
-          select e.subject_id, e.time, max(e.quantity) filter (where e.sign > 0) as value from faregate.usage_event e
-          where {conditions(question.filters)} and e.quantity is not null
-          group by e.event_key, e.version, e.subject_id, e.time having sum(e.sign) > 0
-        ) standing
+        select date_trunc('{unit}', time, :timezone) as period, {_READINGS[aggregation]} as value
+        from ({_standing(question)}) standing group by 1
         """  # noqa: S608
-        return Decimal((await self._rows(session, sql, question, None))[0].value)
+        rows = await self._rows(session, sql, question, None, timezone=question.range.timezone)
+        return {row.period: Decimal(row.value) for row in rows}
 
     async def active(
         self, session: AsyncSession, question: Question, unit: str | None = None, rest: Rest | None = None
@@ -190,6 +197,15 @@ def measures_of(row: Any, first: int) -> Measures:
 
 
 _COUNT = len(MEASURES)
+
+
+def _standing(question: Question) -> str:
+    """Return a query for the quantities that were not taken back."""
+    return f"""
+    select e.subject_id, e.time, max(e.quantity) filter (where e.sign > 0) as value from faregate.usage_event e
+    where {conditions(question.filters)} and e.quantity is not null
+    group by e.event_key, e.version, e.subject_id, e.time having sum(e.sign) > 0
+    """  # noqa: S608
 
 
 def _group_by(count: int) -> str:

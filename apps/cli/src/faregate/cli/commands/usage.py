@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 from faregate.analytics.calendar import Unit
 from faregate.analytics.exports.formats import Format
 from faregate.analytics.exports.service import Export
-from faregate.analytics.patterns import amount_of, counted_as
+from faregate.analytics.patterns import counted_as
 from faregate.cli.auditing import audited
 from faregate.cli.commands.meters import meters
 from faregate.cli.library import with_library
@@ -95,10 +95,10 @@ def peaks(
 ) -> None:
     """The hours, days, weeks or months of most use."""
     question, amount = counted_as(meter, about.question())
-    points = with_library(
+    peaks = with_library(
         lambda lib: lib.analytics.container.patterns().peaks(question, unit=by, amount=amount, limit=limit)
     )
-    found = [(point.period, amount_of(point.measures, amount), point.measures.facts) for point in points]
+    found = [(peak.point.period, peak.amount, peak.point.measures.facts) for peak in peaks]
     if output != "table":
         tell(output, "", ["period", "total", "events"], found)
         return

@@ -11,7 +11,7 @@ from typing import Any
 from faregate.analytics.archiving import EventArchive
 from faregate.analytics.exports.formats import Format
 from faregate.analytics.filters import Filters, Question, TimeRange
-from faregate.analytics.patterns import amount_of, counted_as
+from faregate.analytics.patterns import counted_as
 from faregate.analytics.quotas.levels import Level
 from faregate.analytics.quotas.periods import Period
 from faregate.analytics.quotas.values import AlertFilter, QuotaSpec
@@ -146,7 +146,7 @@ async def statistics(stage: Stage) -> Facts:
         "p95": stats.p95,
         "p99": stats.p99,
         "days": len(trend),
-        "peak": amount_of(peak.measures, amount),
+        "peak": peak.amount,
     }
 
 

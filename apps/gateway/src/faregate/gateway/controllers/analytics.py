@@ -17,6 +17,7 @@ from faregate.gateway.schemas.analytics import (
     MetricsAnswer,
     ModelAnswer,
     PartAnswer,
+    PeakAnswer,
     PointAnswer,
     ReturnAnswer,
     ServiceAnswer,
@@ -152,12 +153,12 @@ class AnalyticsController(Controller):
         trends = await self._patterns.trends(query.question(now=self._clock.now()), amount=query.of)
         return Reply([shapes.trend_answer(trend).model_dump() for trend in trends])
 
-    @operation("GET", "/api/analytics/peaks", scope=_READ, answer=list[PointAnswer], errors=_INVALID, kept=_KEPT)
+    @operation("GET", "/api/analytics/peaks", scope=_READ, answer=list[PeakAnswer], errors=_INVALID, kept=_KEPT)
     async def peaks(self, call: Call, query: PeaksQuery) -> Reply:  # noqa: ARG002
         """Return the periods with the most, the highest first."""
         question = query.question(now=self._clock.now())
-        points = await self._patterns.peaks(question, unit=query.groupBy, amount=query.of, limit=query.limit)
-        return Reply([shapes.point_answer(point).model_dump() for point in points])
+        peaks = await self._patterns.peaks(question, unit=query.groupBy, amount=query.of, limit=query.limit)
+        return Reply([shapes.peak_answer(peak).model_dump() for peak in peaks])
 
     @operation("GET", "/api/analytics/distribution", scope=_READ, answer=list[PartAnswer], errors=_INVALID, kept=_KEPT)
     async def distribution(self, call: Call, query: DistributionQuery) -> Reply:  # noqa: ARG002

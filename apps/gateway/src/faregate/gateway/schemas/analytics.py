@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from faregate.analytics.patterns import FeatureReturn, Stats, Trend
+from faregate.analytics.patterns import FeatureReturn, Peak, Stats, Trend
 from faregate.analytics.user_periods import UserPeriod
 from faregate.analytics.values import Breakdown, Measures, Metrics, Point, TopUser
 from faregate.gateway.schemas.base import Answer
@@ -89,6 +89,12 @@ class PointAnswer(Answer):
     credits: Decimal
     uniqueUsers: int  # noqa: N815
     errors: int
+
+
+class PeakAnswer(PointAnswer):
+    """A period of much use; `amount` is how much of what was asked for, a meter's as it is declared."""
+
+    amount: Decimal
 
 
 class TopUserAnswer(Answer):
@@ -230,6 +236,11 @@ def point_answer(point: Point) -> PointAnswer:
         uniqueUsers=point.unique_users,
         errors=sums.errors,
     )
+
+
+def peak_answer(peak: Peak) -> PeakAnswer:
+    """Return one period of much use."""
+    return PeakAnswer(amount=peak.amount, **point_answer(peak.point).model_dump())
 
 
 def user_period_answer(found: UserPeriod) -> UserPeriodAnswer:
