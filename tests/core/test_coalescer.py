@@ -22,7 +22,7 @@ class Doubler:
 
 async def test_a_crowd_shares_batches_and_everybody_gets_the_own_answer() -> None:
     doubler = Doubler()
-    coalescer: Coalescer[int, int] = Coalescer(doubler.run, batch_size=50, lanes=1)
+    coalescer: Coalescer[int, int] = Coalescer(doubler.run, batch_size=50)
 
     answers = await asyncio.gather(*(coalescer.submit(n) for n in range(120)))
 
@@ -64,7 +64,7 @@ async def test_a_failing_batch_fails_all_its_callers_and_the_next_one_runs() -> 
 
 
 async def test_a_caller_that_gives_up_leaves_the_others_alone() -> None:
-    coalescer: Coalescer[int, int] = Coalescer(Doubler().run, lanes=1)
+    coalescer: Coalescer[int, int] = Coalescer(Doubler().run)
     impatient = asyncio.create_task(coalescer.submit(1))
     patient = asyncio.create_task(coalescer.submit(2))
     await asyncio.sleep(0.005)
@@ -75,22 +75,74 @@ async def test_a_caller_that_gives_up_leaves_the_others_alone() -> None:
         await impatient
 
 
-async def test_items_of_one_lane_never_run_at_the_same_time() -> None:
-    running = 0
-    most = 0
+class Gates:
+    """Runs batches that end when they are told to, and notes which run at the same time."""
 
-    async def run(items: Sequence[int]) -> Sequence[int | Exception]:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        await asyncio.sleep(0.001)
-        running -= 1
+    def __init__(self) -> None:
+        self.begun: list[list[str]] = []
+        self.gates: dict[str, asyncio.Event] = {}
+
+    async def run(self, items: Sequence[str]) -> Sequence[str | Exception]:
+        self.begun.append(list(items))
+        await self.gates.setdefault(items[0], asyncio.Event()).wait()
         return list(items)
 
-    coalescer: Coalescer[int, int] = Coalescer(run, batch_size=1, lanes=4)
-    await asyncio.gather(*(coalescer.submit(n, lane_key="same") for n in range(10)))
+    def open(self, first: str) -> None:
+        self.gates.setdefault(first, asyncio.Event()).set()
 
-    assert most == 1
+
+async def test_a_batch_that_takes_long_is_overtaken_but_not_by_its_own_key() -> None:
+    """Whoever shares a key with what is stuck waits for it; the others do not, neither those there nor those to come."""
+    gates = Gates()
+    coalescer: Coalescer[str, str] = Coalescer(gates.run, patience_seconds=0.01)
+    stuck = asyncio.create_task(coalescer.submit("stuck", lane_key="a"))
+    await asyncio.sleep(0.002)
+    behind = asyncio.create_task(coalescer.submit("behind", lane_key="a"))
+    other = asyncio.create_task(coalescer.submit("other", lane_key="b"))
+    await asyncio.sleep(0.002)
+    assert gates.begun == [["stuck"]]
+
+    gates.open("other")
+    assert await other == "other"
+    gates.open("late")
+    assert await coalescer.submit("late", lane_key="b") == "late"
+    assert gates.begun == [["stuck"], ["other"], ["late"]]
+
+    gates.open("stuck")
+    gates.open("behind")
+    assert await asyncio.gather(stuck, behind) == ["stuck", "behind"]
+
+
+async def test_no_more_batches_run_at_the_same_time_than_there_are_lanes() -> None:
+    gates = Gates()
+    coalescer: Coalescer[str, str] = Coalescer(gates.run, batch_size=1, lanes=2, patience_seconds=0.001)
+    waiting = [asyncio.create_task(coalescer.submit(name, lane_key=name)) for name in "abcd"]
+    await asyncio.sleep(0.02)
+    assert gates.begun == [["a"], ["b"]]
+
+    for name in "abcd":
+        gates.open(name)
+    assert await asyncio.gather(*waiting) == list("abcd")
+
+
+async def test_items_of_one_key_never_run_at_the_same_time_and_keep_their_order() -> None:
+    """Hundreds of them, of few keys, in batches that are all too slow."""
+    running: list[int] = []
+    done: list[int] = []
+
+    async def run(items: Sequence[int]) -> Sequence[int | Exception]:
+        assert not {item % 5 for item in items} & {item % 5 for item in running}
+        running.extend(items)
+        await asyncio.sleep(0.002)
+        for item in items:
+            running.remove(item)
+        done.extend(items)
+        return list(items)
+
+    coalescer: Coalescer[int, int] = Coalescer(run, batch_size=7, lanes=3, patience_seconds=0)
+    numbers = range(300)
+    assert await asyncio.gather(*(coalescer.submit(n, lane_key=n % 5) for n in numbers)) == list(numbers)
+    assert [[n for n in done if n % 5 == key] for key in range(5)] == [list(range(key, 300, 5)) for key in range(5)]
 
 
 async def test_poison_is_found_by_halving_and_its_neighbours_are_answered() -> None:

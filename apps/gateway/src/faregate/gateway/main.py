@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from faregate.core.collecting import collect_seldom
 from faregate.core.container import engines
 from faregate.core.logging import configure_logging
 from faregate.core.settings import Settings, load_settings
@@ -50,7 +51,9 @@ def from_environment() -> Starlette:
     """Return the application that the environment's settings describe, for `uvicorn --factory`; it logs as they say."""
     settings = load_settings()
     configure_logging(style=settings.log_format, level=settings.log_level)
-    return create_app(GatewayContainer(settings=settings))
+    app = create_app(GatewayContainer(settings=settings))
+    collect_seldom()
+    return app
 
 
 def server_config(app: Starlette, settings: Settings) -> uvicorn.Config:

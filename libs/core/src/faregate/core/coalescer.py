@@ -18,42 +18,88 @@ A = TypeVar("A")
 class Coalescer(Generic[Q, A]):
     """Collects concurrent `submit` calls into calls of `run`.
 
+    One batch runs at a time, so that batches are as large as they can be. A batch that takes long, because a wallet in it
+    is locked elsewhere, is overtaken by the next one.
+
     Args:
         run: answers a batch, one outcome per item in order; an exception among the outcomes is raised to its caller.
         batch_size: most items in one call of `run`.
         lanes: batches that may run at the same time; items of one `lane_key` never do.
+        patience_seconds: how long the next batch waits for those that run.
     """
 
     def __init__(
-        self, run: Callable[[Sequence[Q]], Awaitable[Sequence[A | Exception]]], *, batch_size: int = 200, lanes: int = 2
+        self,
+        run: Callable[[Sequence[Q]], Awaitable[Sequence[A | Exception]]],
+        *,
+        batch_size: int = 200,
+        lanes: int = 4,
+        patience_seconds: float = 0.02,
     ) -> None:
         self._run = run
         self._batch_size = batch_size
-        self._lanes: list[deque[tuple[Q, asyncio.Future[A]]]] = [deque() for _ in range(lanes)]
-        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._lanes = lanes
+        self._patience_seconds = patience_seconds
+        self._waiting: deque[tuple[object, Q, asyncio.Future[A]]] = deque()
+        self._running: set[object] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._drains = self._slow = 0
 
     async def submit(self, item: Q, *, lane_key: object = None) -> A:
-        """Have `item` answered in the next batch of its lane.
+        """Have `item` answered in the next batch; behind earlier ones of the same `lane_key`.
 
         A caller that is cancelled leaves the work to be done: whether it was done is unknown to it, as after any
         lost connection.
         """
-        lane = hash(lane_key) % len(self._lanes)
         answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
-        self._lanes[lane].append((item, answer))
-        if lane not in self._tasks:
-            self._tasks[lane] = asyncio.create_task(self._drain(lane))
+        self._waiting.append((lane_key, item, answer))
+        self._begin()
         return await answer
 
-    async def _drain(self, lane: int) -> None:
-        waiting = self._lanes[lane]
+    def _begin(self) -> None:
+        """Begin to run what waits, unless a batch is running that is worth waiting for."""
+        if self._waiting and self._drains == self._slow < self._lanes:
+            self._drains += 1
+            task = asyncio.create_task(self._drain())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _drain(self) -> None:
         try:
             await asyncio.sleep(0)  # let callers that are ready in this very turn of the loop join the first batch
-            while waiting:
-                batch = [waiting.popleft() for _ in range(min(self._batch_size, len(waiting)))]
-                await self._answer(batch)
+            while batch := self._next_batch():
+                await self._run_batch(batch)
         finally:
-            del self._tasks[lane]
+            self._drains -= 1
+
+    async def _run_batch(self, batch: Sequence[tuple[object, Q, "asyncio.Future[A]"]]) -> None:
+        slow = False
+
+        def lose_patience() -> None:
+            nonlocal slow
+            slow = True
+            self._slow += 1
+            self._begin()
+
+        keys = {key for key, _, _ in batch}
+        self._running |= keys
+        impatience = asyncio.get_running_loop().call_later(self._patience_seconds, lose_patience)
+        try:
+            await self._answer([(item, answer) for _, item, answer in batch])
+        finally:
+            impatience.cancel()
+            self._slow -= slow
+            self._running -= keys
+
+    def _next_batch(self) -> list[tuple[object, Q, "asyncio.Future[A]"]]:
+        """Take out what waits, in order, and leave what has to wait for a batch that runs."""
+        batch: list[tuple[object, Q, asyncio.Future[A]]] = []
+        left: list[tuple[object, Q, asyncio.Future[A]]] = []
+        while self._waiting and len(batch) < self._batch_size:
+            entry = self._waiting.popleft()
+            (left if entry[0] in self._running else batch).append(entry)
+        self._waiting.extendleft(reversed(left))
+        return batch
 
     async def _answer(self, batch: Sequence[tuple[Q, "asyncio.Future[A]"]]) -> None:
         try:

@@ -31,7 +31,7 @@ def gateway(
         return
 
     async def serve() -> None:
-        await Gateway(settings).serve(stop_on_signals())
+        await Gateway(settings).serve(stop_on_signals(), on_ready=collect_seldom)
 
     aio.run(serve())
 

@@ -12,6 +12,7 @@ from rich.panel import Panel
 from faregate.cli.output import errors
 from faregate.cli.serving import Gateway
 from faregate.core import aio, exact_json
+from faregate.core.collecting import collect_seldom
 from faregate.core.container import make_database
 from faregate.core.embedded import default_data_dir
 from faregate.core.logging import configure_logging
@@ -63,14 +64,15 @@ async def _up(settings: Settings, *, with_worker: bool, ready_file: Path | None)
     try:
         await upgrade(database)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(server.serve(stop, on_ready=lambda: _tell(server, settings, ready_file)))
+            tasks.create_task(server.serve(stop, on_ready=lambda: _ready(server, settings, ready_file)))
             if with_worker:
                 tasks.create_task(run_worker(settings, stop))
     finally:
         await database.close()
 
 
-def _tell(server: Gateway, settings: Settings, ready_file: Path | None) -> None:
+def _ready(server: Gateway, settings: Settings, ready_file: Path | None) -> None:
+    collect_seldom()
     key = settings.server_api_key.get_secret_value() if settings.server_api_key else ""
     engine = "embedded PostgreSQL" if settings.database_url is None else "PostgreSQL"
     queue = "RabbitMQ" if settings.broker_url else "PostgreSQL"
