@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from starlette.responses import Response
 
 from faregate.core import exact_json
@@ -65,9 +66,21 @@ def _standard_headers(error: FaregateError, status: int) -> dict[str, str]:
 
 def json_response(content: Any, *, status: int, headers: Mapping[str, str] | None = None) -> Response:
     """Return `content` as exact JSON."""
-    return json_bytes_response(exact_json.dumps(content), status, headers)
+    return json_bytes_response(_written(content), status, headers)
 
 
 def json_bytes_response(body: bytes, status: int, headers: Mapping[str, str] | None = None) -> Response:
     """Return JSON that is written already."""
     return Response(body, status_code=status, media_type="application/json", headers=dict(headers or {}))
+
+
+def _written(content: Any) -> bytes:
+    """Write what `exact_json.dumps` writes, but for the notation of floats; nobody hashes these bytes."""
+    try:
+        return orjson.dumps(content, default=_exact, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    except orjson.JSONEncodeError:  # integers of more than 64 bits
+        return exact_json.dumps(content)
+
+
+def _exact(value: Any) -> Any:
+    return value.model_dump() if hasattr(value, "model_dump") else orjson.Fragment(exact_json.dumps(value))
