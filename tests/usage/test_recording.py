@@ -72,6 +72,25 @@ async def test_one_bad_item_never_sinks_its_neighbours(library: Library, recorde
     assert [word for word, item in zip(words, report.rejected, strict=True) if word not in item.error] == []
 
 
+async def test_a_use_is_settled_in_a_month_that_nobody_has_prepared(library: Library) -> None:
+    """A host that runs no worker settles for years; its own transactions, too, find a place for the facts."""
+    await library.grant("anna", 100)
+    await library.feature(Feature("f", "token_priced"))
+    async with library.database.transaction() as session:
+        months = await library.database.rows(
+            session,
+            "select tablename from pg_tables where schemaname = 'faregate' and tablename like 'usage\\_event\\_y%'",
+        )
+        for (name,) in months:
+            await library.database.rows(session, f"drop table faregate.{name}")
+
+    async with library.database.transaction() as session:
+        await library.service.record_usage("f", "anna", session=session)
+
+    assert len(months) >= 3
+    assert await total(library, "sum(requests)") == 1
+
+
 async def test_a_use_counts_as_one_request_whoever_reports_it(library: Library, recorder: UsageRecorder) -> None:
     await library.grant("anna", 100)
     await library.feature(Feature("f", "token_priced"))

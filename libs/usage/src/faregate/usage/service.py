@@ -280,10 +280,11 @@ class UsageService:
         return settled
 
     async def _rules(self) -> Catalog:
-        """Return the catalogue; also looks up prices and which limits there are.
+        """Return the catalogue; also looks up prices, which limits there are, and whether facts have a place.
 
         All of them before a transaction takes a connection, and mostly from memory.
         """
+        await self._settler.ready()
         await self._prices.refresh()
         await self._credit.look_up_limits()
         return await self._catalog.current()
