@@ -22,6 +22,8 @@ __all__ = ["Settlements", "measure_settlements"]
 
 _CLIENTS = (4, 8, 16, 32)
 _PGBENCH_SECONDS = 6
+_WARM_SECONDS = 1
+_LOOK_SECONDS = 0.1
 _START_CHUNK = 1_000
 _WAIT_SECONDS = 600
 _PUBLISH_CHUNK = 500
@@ -110,7 +112,7 @@ async def measure_settlements(
 
     Args:
         clients: numbers of pgbench's clients to try; the best one counts.
-        seconds: length of each of these, and of the half load.
+        seconds: length of each of these, and of what is measured of the half load.
     """
     await _start(ground, "use", wallets, messages, lambda done: on_progress("starting uses", done))
     await _start(ground, "one", wallets, messages, lambda done: on_progress("starting uses for pgbench", done))
@@ -141,18 +143,15 @@ async def _publish(ground: Ground, wallets: int, messages: int) -> None:
 
 
 async def _settle(ground: Ground, messages: int, workers: int, on_progress: Callable[[int], None]) -> float:
-    """Return messages a second, from the first settled one to the last acknowledged: a process's start does not count."""
+    """Return messages a second, from the first acknowledged one to the last: a process's start does not count."""
     clock = SystemClock()
-    began, at_first, done = 0.0, 0, 0
+    began, at_first = 0.0, 0
     async with working(ground, workers, queue=SETTLE_MULTIMODEL_QUEUE) as acknowledged, asyncio.timeout(_WAIT_SECONDS):
-        while done < messages:
-            await asyncio.sleep(0.25)
-            done = await _settled(ground, "use")
+        while (done := await acknowledged()) < messages:
             on_progress(done)
             if done and not began:
                 began, at_first = clock.monotonic(), done
-        while await acknowledged() < messages:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(_LOOK_SECONDS)
         took = clock.monotonic() - began
     await check_empty(ground, SETTLE_MULTIMODEL_QUEUE)
     return (messages - at_first) / took
@@ -166,8 +165,12 @@ async def _settled(ground: Ground, prefix: str) -> int:
 
 
 async def _half_load(ground: Ground, wallets: int, rate: float, workers: int, seconds: int) -> float:
-    """Publish at `rate` for some seconds; return p99 of publish to settled, in milliseconds, by the times of the commits."""
-    burst, count = max(1, int(rate / 50)), int(rate * seconds)
+    """Publish at `rate` for some seconds; return p99 of publish to settled, in milliseconds, by the times of the commits.
+
+    The first second is not counted: new processes learn their prices and plans by then.
+    """
+    burst, count = max(1, int(rate / 50)), int(rate * (seconds + _WARM_SECONDS))
+    warm = int(rate * _WARM_SECONDS)
     await _start(ground, "half", wallets, count, lambda _: None)
     transport = ground.library.core.container.transport()
     clock, sent = SystemClock(), dict[str, float]()
@@ -177,7 +180,7 @@ async def _half_load(ground: Ground, wallets: int, rate: float, workers: int, se
         for first in range(0, count, burst):
             await asyncio.sleep(max(0.0, began + first / rate - clock.monotonic()))
             numbers = range(first, min(first + burst, count))
-            for n in numbers:
+            for n in (number for number in numbers if number >= warm):
                 sent[f"half-{n + 1}"] = clock.monotonic() + offset
             messages = [OutgoingMessage(settle_body(f"half-{n + 1}", user(n % wallets))) for n in numbers]
             await transport.publish(SETTLE_MULTIMODEL_QUEUE, messages)

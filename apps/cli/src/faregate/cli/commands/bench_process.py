@@ -29,7 +29,7 @@ def settle(
     broker: _Broker = None,
     messages: Annotated[int, Parameter(help="Settlements on the queue.")] = 50_000,
     wallets: int = 5_000,
-    workers: Annotated[int, Parameter(help="Worker processes.")] = 1,
+    workers: Annotated[int, Parameter(help="Worker processes; one for each processor is best.")] = 2,
     output: Output = "table",
 ) -> int:
     """P1: a pre-filled queue to committed and acked, beside pgbench doing the same writes one message at a time."""
