@@ -5,8 +5,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpcore2
 import pytest
 import uvicorn
+from pytest_mock import MockerFixture
 from standardwebhooks import Webhook
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -120,6 +122,23 @@ async def test_holds_shortfalls_and_missing_prices_are_told(gateway: Gateway, re
 
     kinds = {body.split(b'"')[3].decode() for _, body in receiver.got}
     assert kinds == {"hold.expired", "settlement.shortfall", "price.missing"}
+
+
+async def test_whom_we_trust_is_read_once_for_all_deliveries(
+    gateway: Gateway, receiver: Receiver, mocker: MockerFixture
+) -> None:
+    """It is a list of some hundred certificates, and whatever else the process does waits while it is read."""
+    made = mocker.spy(httpcore2, "default_ssl_context")
+    await listen(gateway, receiver, "settlement.completed")
+    await gateway.grant("ada", 100)
+    sender = deliverer(gateway)
+    for _ in range(2):
+        for _ in range(5):
+            await gateway.post("/api/usage", {"user_id": "ada", "feature_key": "GENERATE_QUESTION_PAPER"})
+        assert await sender.deliver_due() == 5
+
+    assert len(receiver.got) == 10
+    assert made.call_count == 1
 
 
 async def test_what_is_rolled_back_is_not_told(gateway: Gateway, receiver: Receiver) -> None:
