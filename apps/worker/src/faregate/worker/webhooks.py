@@ -115,13 +115,15 @@ class WebhookDeliverer:
                 rows = await self._database.rows(session, _NAMES, ids=sorted(people))
         names: dict[int, str] = {row.subject_id: row.external_id for row in rows}
         if due:
+            trusted = await self._trust()
+            contents = [_content(row, body, names) for row, body in zip(due, bodies, strict=True)]
             sent = await asyncio.gather(
-                *(self._send(row, _content(row, body, names)) for row, body in zip(due, bodies, strict=True))
+                *(self._send(row, content, trusted) for row, content in zip(due, contents, strict=True))
             )
             await self._record(sent)
         return len(due)
 
-    async def _send(self, row: Any, body: bytes) -> _Outcome:
+    async def _send(self, row: Any, body: bytes, trusted: ssl.SSLContext) -> _Outcome:
         began = self._clock.monotonic()
         status, error = None, None
         try:
@@ -131,7 +133,7 @@ class WebhookDeliverer:
             secrets = [row.secret, *([row.previous_secret] if row.previous_secret else [])]
             headers = webhook_signing.signed_headers(secrets, message_id=row.event_id, at=self._clock.now(), body=body)
             async with asyncio.timeout(_TIMEOUT_SECONDS):
-                status = await _post(target, body, headers, await self._trust())
+                status = await _post(target, body, headers, trusted)
         except UnsafeUrlError as refusal:
             error = refusal.detail
         except TimeoutError:
