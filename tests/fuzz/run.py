@@ -22,7 +22,7 @@ CHECKS = (
     "response_schema_conformance,negative_data_rejection,unsupported_method,allow_header_conformance,ignored_auth"
 )
 ENVIRONMENT = {"FAREGATE_RATE_LIMIT_KEY": "0", "FAREGATE_RATE_LIMIT_REFUSED": "0", "FAREGATE_LOG_LEVEL": "error"}
-LONG_EXAMPLES, LONG_CASES = 700, 50_000
+LONG_EXAMPLES, LONG_CASES = 500, 50_000
 
 
 @dataclass(frozen=True)

@@ -141,3 +141,13 @@ async def test_a_service_tier_has_its_price_in_quotes_and_settlements(gateway: G
 
     assert (usual.data["provider_cost_usd"], batch.data["provider_cost_usd"]) == (Decimal("0.015"), Decimal("0.0075"))
     assert [line["provider_cost_usd"] for line in settled.data["details"]] == [Decimal("0.015"), Decimal("0.0075")]
+
+
+async def test_any_character_of_a_model_in_a_path_is_part_of_its_name(gateway: Gateway) -> None:
+    """Also a slash and a line break: a strange name is an unknown model, not an unknown path."""
+    for name in ("google/gemini-9", "%0Agpt%0A", "gpt%0Dx", "a%2Fb"):
+        asked = await gateway.get(f"/api/prices/{name}")
+        assert (asked.status, asked.error["code"]) == (404, "unknown_price"), name
+        put = await gateway.put(f"/api/prices/{name}", {"margin_percent": 5})
+        assert (put.status, put.error["code"]) == (404, "unknown_price"), name
+    assert (await gateway.get("/api/meters/%0Aseats")).status in {404, 422}

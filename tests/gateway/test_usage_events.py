@@ -75,6 +75,15 @@ async def test_events_without_an_id_count_once_under_one_idempotency_key(
     assert (await gateway.get("/api/analytics/metrics")).data["totalRequests"] == 2 * number
 
 
+@pytest.mark.parametrize("kind", ["application/json", "application/x-ndjson"])
+async def test_a_key_that_is_none_is_refused_whatever_the_body_is(gateway: Gateway, kind: str) -> None:
+    headers = {"content-type": kind, "idempotency-key": "two words"}
+    answer = await gateway.call("POST", "/api/usage-events", exact_json.dumps(_NAMELESS), headers=headers)
+
+    assert (answer.status, answer.error["param"]) == (422, "Idempotency-Key")
+    assert (await gateway.get("/api/analytics/metrics")).data["totalRequests"] == 0
+
+
 async def test_fate_and_corrections(gateway: Gateway) -> None:
     await send(gateway, [event(1, credits=Decimal("0.25")), event(2, status=1)])
 

@@ -1,5 +1,6 @@
 """Which operation a request is for: paths without parameters are found by one look, the others in order."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
@@ -8,7 +9,7 @@ from starlette.datastructures import URLPath
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, NoMatchFound, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["HELD", "Endpoint", "routes_of"]
 
@@ -29,7 +30,15 @@ def routes_of(paths: Mapping[str, Mapping[str, Endpoint]]) -> list[BaseRoute]:
 
 
 class _PathRoute(Route):
-    """A path belongs to the first route that fits it, whatever the method: `/me` is no id, not even for another method."""
+    """A path belongs to the first route that fits it, whatever the method: `/me` is no id, not even for another method.
+
+    What stands for a parameter may hold any character, so that a line break in a name is told to be wrong by whoever
+    knows the name, and is no unknown path.
+    """
+
+    def __init__(self, path: str, endpoint: ASGIApp, *, methods: list[str]) -> None:
+        super().__init__(path, endpoint, methods=methods)
+        self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         match, child = super().matches(scope)

@@ -50,9 +50,9 @@ class UnitOfWork:
         """
         body = arguments.get("body")
         streamed = isinstance(body, RawBody) and body.is_stream
-        if not operation.idempotent or call.idempotency_key is None or streamed:
+        key = _checked(call.idempotency_key) if operation.idempotent and call.idempotency_key is not None else None
+        if key is None or streamed:
             return await self._once(call, answer, auditor, None)
-        key = _checked(call.idempotency_key)
         credential = sha256(call.principal.id.encode()).hexdigest()[:32]
         request_hash = await _request_hash(operation, call, body)
         for _ in range(_ATTEMPTS):
