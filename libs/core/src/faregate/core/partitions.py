@@ -94,11 +94,14 @@ class Partitions:
         Writers are not disturbed: the partition is made beside the table, then attached. What was ensured is remembered,
         so that it costs nothing on a hot path.
         """
-        missing = sorted(set(months) - self._known)
-        for month in missing:
-            with apart():  # what is remembered must not be rolled back
+        missing = set(months) - self._known
+        if not missing:
+            return
+        with apart():  # what is remembered must not be rolled back
+            self._known.update(missing.intersection(await self._database.run(self.attached)))
+            for month in sorted(missing - self._known):
                 await self._database.run(partial(self._make, month=month))
-            self._known.add(month)
+                self._known.add(month)
 
     async def attached(self, session: AsyncSession) -> Sequence[Month]:
         """Return the months that can be read and written, oldest first."""
