@@ -16,7 +16,15 @@ from faults.plans import Plan
 from faults.report import as_json, as_markdown
 
 FORMS: dict[str, dict[str, Any]] = {
-    "smallest": {"messages": 400, "crashes": 2, "hurry": True, "fault_seconds": 120},
+    "smallest": {
+        "messages": 2400,
+        "crashes": 26,
+        "postgres_crashes": 1,
+        "broker_kills": 1,
+        "mishaps": 2,
+        "hurry": True,
+        "fault_seconds": 180,
+    },
     "short": {
         "messages": 8000,
         "crashes": 80,

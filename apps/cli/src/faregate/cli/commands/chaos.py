@@ -17,7 +17,7 @@ def chaos(
     *,
     form: Annotated[
         Literal["smallest", "short", "full"],
-        Parameter(help="Two crashes to see that it runs, about two minutes, or 1,000 crashes and 200,000 messages."),
+        Parameter(help="About a minute, a few minutes, or 1,000 crashes and 200,000 messages."),
     ] = "short",
     seed: Annotated[int, Parameter(help="All randomness follows from it.")] = 1,
     report: Annotated[Path | None, Parameter(help="Write <report>.md and <report>.json.")] = None,
