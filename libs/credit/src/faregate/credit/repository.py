@@ -6,9 +6,11 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.database import COPIED_FROM, Database
+from faregate.core.errors import RetryTransactionError
 from faregate.core.subjects import Subject
 from faregate.credit import statements as sql
 from faregate.credit.book import Book
@@ -207,12 +209,21 @@ class LedgerRepository:
         return bool(await self._database.rows(session, sql.DROP_LIMIT, scope=scope, period=period.value))
 
     async def write(self, session: AsyncSession, book: Book) -> None:
-        """Write what was decided: in one statement, but for many transfers, which are copied."""
+        """Write what was decided: in one statement, but for many transfers, which are copied.
+
+        Raises:
+            RetryTransactionError: a usage key of the book was used meanwhile, and another wallet pays for it.
+        """
         tables = rows_of(book)
         copied = {part: tables.pop(part) for part in sql.COPIES if len(tables.get(part, ())) >= COPIED_FROM}
         if tables:
             arrays = {name: values for part, rows in tables.items() for name, values in arrays_of(part, rows).items()}
-            await self._database.rows(session, _write_statement("".join(tables)), **arrays)
+            try:
+                await self._database.rows(session, _write_statement("".join(tables)), **arrays)
+            except asyncpg.NotNullViolationError as error:
+                if (error.table_name, error.column_name) != ("charge", "status"):
+                    raise
+                raise RetryTransactionError("a usage key was used meanwhile, and another wallet pays for it") from error
         for part, rows in copied.items():
             await self._database.copy(session, sql.COPIES[part], COLUMNS[part], rows)
 

@@ -221,7 +221,11 @@ on conflict (wallet_id) do update set credits = excluded.credits, debits = exclu
   last_seq = excluded.last_seq, head_hash = excluded.head_hash, changed_at = excluded.changed_at
 """
 
-_WRITE_CHARGES = """
+_SAME_PAYER = "status = case when c.wallet_id = excluded.wallet_id then excluded.status end"
+"""Only a charge of the same wallet is written over. Another wallet's can be there if it was made since we looked, under a
+lock that is not ours; its status would become null then, which the table refuses."""
+
+_WRITE_CHARGES = f"""
 insert into faregate.charge as c (usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold,
   hold_grants, expires_at, start_hash, meaning_hash, consumed, charged, shortfall, flags, first_seq, balance_after,
   free_after, duration_ms, metadata, close_reason, created_at, closed_at, settled_at, limit_scopes)
@@ -240,15 +244,15 @@ from unnest(cast(:c_usage_key as text[]), cast(:c_wallet_id as bigint[]), cast(:
   as n (usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold, hold_grants, expires_at,
   start_hash, meaning_hash, consumed, charged, shortfall, flags, first_seq, balance_after, free_after, duration_ms,
   metadata, close_reason, created_at, closed_at, settled_at, limit_scopes)
-on conflict (usage_key) do update set status = excluded.status, hold = excluded.hold,
+on conflict (usage_key) do update set {_SAME_PAYER}, hold = excluded.hold,
   hold_grants = excluded.hold_grants, expires_at = excluded.expires_at, meaning_hash = excluded.meaning_hash,
   consumed = excluded.consumed, charged = excluded.charged, shortfall = excluded.shortfall, flags = excluded.flags,
   first_seq = excluded.first_seq, balance_after = excluded.balance_after, free_after = excluded.free_after,
   duration_ms = excluded.duration_ms, metadata = coalesce(excluded.metadata, c.metadata),
   close_reason = coalesce(excluded.close_reason, c.close_reason), closed_at = excluded.closed_at, settled_at = excluded.settled_at
-"""
+"""  # noqa: S608
 
-_WRITE_HOLDS = """
+_WRITE_HOLDS = f"""
 insert into faregate.charge as c (usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold,
   hold_grants, expires_at, start_hash, metadata, created_at, limit_scopes)
 select usage_key, wallet_id, subject_id, organization_id, feature_key, rule, 0, hold, hold_grants::jsonb, expires_at,
@@ -259,10 +263,10 @@ from unnest(cast(:h_usage_key as text[]), cast(:h_wallet_id as bigint[]), cast(:
   cast(:h_metadata as text[]), cast(:h_created_at as timestamptz[]), cast(:h_limit_scopes as text[]))
   as n (usage_key, wallet_id, subject_id, organization_id, feature_key, rule, hold, hold_grants, expires_at, start_hash,
   metadata, created_at, limit_scopes)
-on conflict (usage_key) do update set status = excluded.status, hold = excluded.hold,
+on conflict (usage_key) do update set {_SAME_PAYER}, hold = excluded.hold,
   hold_grants = excluded.hold_grants, expires_at = excluded.expires_at,
   metadata = coalesce(excluded.metadata, c.metadata)
-"""
+"""  # noqa: S608
 """Open charges have no outcome: half of the columns."""
 
 _WRITE_GRANTS = """
