@@ -14,6 +14,7 @@ from faregate.cli.benches.start_rate import Starts, measure_starts
 from faregate.cli.options import Output
 from faregate.cli.output import errors, print_json, print_table
 from faregate.core import aio
+from faregate.core.collecting import collect_seldom
 
 __all__ = ["hot_wallet", "settle", "start"]
 
@@ -94,6 +95,7 @@ def hot_wallet(
 
     async def run() -> tuple[HotWallet, Mapping[str, str]]:
         async with _progress() as tell, private_ground(wallets=1, broker_url=broker) as ground:
+            collect_seldom()  # as a gateway does, which is what this process stands for
             found = await storm(
                 ground, pairs=pairs, concurrency=concurrency, on_progress=lambda done: tell("by library", done, pairs)
             )
