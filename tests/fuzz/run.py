@@ -23,6 +23,8 @@ CHECKS = (
 )
 ENVIRONMENT = {"FAREGATE_RATE_LIMIT_KEY": "0", "FAREGATE_RATE_LIMIT_REFUSED": "0", "FAREGATE_LOG_LEVEL": "error"}
 LONG_EXAMPLES, LONG_CASES = 600, 50_000
+UNPOLISHED = ("--generation-database", "none")
+"""With a database of examples Hypothesis spends most of its time on polishing them. What is deterministic has none."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Fuzzed:
         )
 
 
-def fuzz(stack: Stack, directory: Path, *, examples: int, more: tuple[str, ...] = ()) -> Fuzzed:
+def fuzz(stack: Stack, directory: Path, *, examples: int, more: tuple[str, ...] = UNPOLISHED) -> Fuzzed:
     """Run schemathesis, its output as it comes; return what came of it."""
     report = directory / "report.json"
     command = [
@@ -61,7 +63,7 @@ def fuzz(stack: Stack, directory: Path, *, examples: int, more: tuple[str, ...] 
         "-H", f"x-server-api-key: {stack.key}", "--checks", CHECKS, "--max-examples", str(examples),
         "--continue-on-failure", "--report-json-path", str(report),
         "--request-timeout", "20", "--no-color", "--suppress-health-check", "all", "--warnings", "off",
-        "--generation-database", "none", *more,  # with one, Hypothesis spends most of the time on polishing examples
+        *more,
     ]  # fmt: skip
     environment = {**os.environ, "SCHEMATHESIS_HOOKS": str(Path(__file__).with_name("hooks.py"))}
     run = subprocess.run(command, cwd=directory, env=environment, check=False)
