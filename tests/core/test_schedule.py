@@ -86,3 +86,40 @@ def test_two_jobs_of_one_name_are_a_mistake(database: Database) -> None:
 
     with pytest.raises(ConfigurationError, match="share a name"):
         Schedule(database, FixedClock(NOON), [Job("a", 1.0, nothing), Job("a", 2.0, nothing)])
+
+
+async def test_a_stop_cuts_off_what_takes_long_and_another_worker_begins_it_anew(database: Database) -> None:
+    """A worker that is told to stop does not wait for the sums of a million facts; what a job had not committed is gone."""
+    began, job, clock, stop = asyncio.Event(), Counting(), FixedClock(NOON), asyncio.Event()
+
+    async def endless() -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    stopped = asyncio.create_task(
+        Schedule(database, clock, [Job("long", 60.0, endless)]).run_until(stop, grace_seconds=0.05)
+    )
+    await began.wait()
+    stop.set()
+    await asyncio.wait_for(stopped, 5)
+
+    assert await Schedule(database, clock, [Job("long", 60.0, job.run)]).run_due() == 1
+    assert job.runs == 1
+
+
+async def test_a_stop_waits_for_what_is_nearly_done(database: Database) -> None:
+    began, stop, done = asyncio.Event(), asyncio.Event(), False
+
+    async def short() -> None:
+        nonlocal done
+        began.set()
+        await stop.wait()
+        await asyncio.sleep(0.05)
+        done = True
+
+    stopped = asyncio.create_task(Schedule(database, FixedClock(NOON), [Job("short", 60.0, short)]).run_until(stop))
+    await began.wait()
+    stop.set()
+    await asyncio.wait_for(stopped, 5)
+
+    assert done

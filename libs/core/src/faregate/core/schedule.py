@@ -17,6 +17,7 @@ __all__ = ["Job", "Schedule"]
 log = get_logger(__name__)
 
 _LEASE = timedelta(minutes=10)
+_GRACE_SECONDS = 5.0
 
 _ADD = """
 insert into faregate.scheduled_job (name, next_at)
@@ -41,6 +42,8 @@ update faregate.scheduled_job
 set next_at = :next_at, leased_until = null, last_finished_at = :now, last_error = cast(:error as text)
 where name = :name
 """
+
+_GIVE_BACK = "update faregate.scheduled_job set leased_until = null where name = :name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +90,29 @@ class Schedule:
             ran += 1
         return ran
 
-    async def run_until(self, stop: asyncio.Event, *, poll_seconds: float = 1.0) -> None:
-        """Run due jobs until `stop` is set."""
-        while not stop.is_set():
-            try:
-                await self.run_due()
-            except Exception:
-                log.warning("schedule_interrupted", exc_info=True)
-            try:
-                await asyncio.wait_for(stop.wait(), poll_seconds)
-            except TimeoutError:
-                continue
+    async def run_until(
+        self, stop: asyncio.Event, *, poll_seconds: float = 1.0, grace_seconds: float = _GRACE_SECONDS
+    ) -> None:
+        """Run due jobs until `stop` is set; one that is not done `grace_seconds` later is cut off and due again at once."""
+        stopping = asyncio.create_task(stop.wait())
+        running: asyncio.Task[None] | None = None
+        try:
+            while not stop.is_set():
+                running = asyncio.create_task(self._run_due())
+                await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({running}, timeout=grace_seconds)
+                await asyncio.wait({stopping}, timeout=poll_seconds)
+        finally:
+            for task in (stopping, running):
+                if task is not None:
+                    task.cancel()
+                    await asyncio.wait({task})
+
+    async def _run_due(self) -> None:
+        try:
+            await self.run_due()
+        except Exception:
+            log.warning("schedule_interrupted", exc_info=True)
 
     async def _add(self) -> None:
         async with self._database.transaction() as session:
@@ -115,6 +130,10 @@ class Schedule:
         error: str | None = None
         try:
             await job.run()
+        except asyncio.CancelledError:
+            log.info("job_cut_off", job=job.name)
+            await self._give_back(job)
+            raise
         except Exception as problem:
             log.error("job_failed", job=job.name, exc_info=True)
             error = f"{type(problem).__name__}: {problem}"
@@ -123,3 +142,7 @@ class Schedule:
             await self._database.rows(
                 session, _FINISH, name=job.name, now=now, next_at=job.next_after(now), error=error
             )
+
+    async def _give_back(self, job: Job) -> None:
+        async with self._database.transaction() as session:
+            await self._database.rows(session, _GIVE_BACK, name=job.name)
