@@ -1,7 +1,6 @@
 """Reading request bodies: bounded while they stream, exact, validated."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from types import UnionType
@@ -22,8 +21,6 @@ NDJSON = "application/x-ndjson"
 _UNREAD = object()
 _CHUNK_SECONDS = 15.0
 _BODY_SECONDS = 60.0
-_SHORT_BYTES = 64 * 1024
-"""A body that announces no more than this has to come as fast as one chunk."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -61,13 +58,11 @@ class RawBody:
 
     async def bytes(self) -> bytes:
         """Return all of it."""
-        short = _announced(self.request) <= min(_SHORT_BYTES, self.limit_bytes)
-        seconds = _CHUNK_SECONDS if short else _BODY_SECONDS
         try:
-            async with asyncio.timeout(seconds):
-                return await self.request.body() if short else b"".join([chunk async for chunk in self.chunks()])
+            async with asyncio.timeout(_BODY_SECONDS):
+                return b"".join([chunk async for chunk in self.chunks()])
         except TimeoutError:
-            raise RequestTimeoutError(seconds) from None
+            raise RequestTimeoutError(_BODY_SECONDS) from None
 
     async def json(self) -> Any:
         """Return all of it as exact JSON; read once, however often it is asked for."""
@@ -127,12 +122,6 @@ def _alternative(kind: Any, data: Any) -> Any:
         (choice for choice in get_args(kind) if (get_origin(choice) is list) == isinstance(data, list)),
         get_args(kind)[0],
     )
-
-
-def _announced(request: Request) -> int:
-    """Return how long the body says that it is, which servers hold it to; as long as can be if it does not say."""
-    length = request.headers.get("content-length", "")
-    return int(length) if length.isdigit() else sys.maxsize
 
 
 def _media_type(request: Request, consumes: Mapping[str, Any]) -> str:

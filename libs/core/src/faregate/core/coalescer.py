@@ -53,7 +53,8 @@ class Coalescer(Generic[Q, A]):
         """
         answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         self._waiting.append((lane_key, item, answer))
-        self._begin()
+        if lane_key not in self._running:  # else the batch that it waits for is followed by its own
+            self._begin()
         return await answer
 
     def _begin(self) -> None:
