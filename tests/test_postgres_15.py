@@ -22,6 +22,7 @@ SUITES = [
     "tests/credit/test_accounting.py",
     "tests/credit/test_top_ups.py",
     "tests/usage/test_service.py",
+    "tests/usage/test_one_key_two_payers.py",
     "tests/usage/test_recording.py",
     "tests/usage/test_prices.py",
     "tests/analytics/test_service.py",

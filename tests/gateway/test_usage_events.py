@@ -178,3 +178,18 @@ async def test_a_wrong_question_names_the_field(gateway: Gateway) -> None:
     ]:
         answer = await gateway.get(f"/api/analytics/metrics?{query}")
         assert (answer.status, answer.error["param"]) == (422, param)
+
+
+async def test_a_meter_that_is_declared_anew_is_read_anew_at_once(gateway: Gateway) -> None:
+    """Also where the same question was answered a moment ago, from the same facts."""
+    await send(gateway, [event(n, meter="seats", quantity=n) for n in (9, 3)])
+    asked = "of=quantity&meter=seats"
+
+    async def read() -> tuple[Any, Any]:
+        trends, peaks = [(await gateway.get(f"/api/analytics/{what}?{asked}")).data for what in ("trends", "peaks")]
+        return max(day["amount"] for day in trends), max(peak["amount"] for peak in peaks)
+
+    assert await read() == (12, 12)
+    put = await gateway.put("/api/meters/seats", {"unit": "seat", "aggregation": "max"})
+    assert put.status == 200
+    assert await read() == (9, 9)

@@ -151,7 +151,8 @@ class UsageService:
         """Use a feature and charge for it, in one call and one transaction.
 
         In the caller's `session` (READ COMMITTED) it commits and rolls back with the caller; the caller repeats the
-        whole transaction after a deadlock. The same `usage_key` again returns the first use.
+        whole transaction after a deadlock and after `RetryTransactionError` (somebody else used the same key at the same
+        time). The same `usage_key` again returns the first use.
 
         Raises:
             InsufficientCreditsError, WalletFrozenError, WalletClosedError and what the feature says: refused, nothing

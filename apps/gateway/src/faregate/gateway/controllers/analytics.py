@@ -43,6 +43,7 @@ __all__ = ["AnalyticsController"]
 _READ = Scope.ANALYTICS_READ
 _INVALID = (InvalidError,)
 _KEPT = "analytics"
+"""For answers that follow from the facts alone; what meters read follows from their declarations, too."""
 
 
 class AnalyticsController(Controller):
@@ -147,13 +148,13 @@ class AnalyticsController(Controller):
         question, amount = counted_as(query.meter, query.question(now=self._clock.now()))
         return shapes.stats_answer(query.meter, await self._patterns.stats(question, amount=amount))
 
-    @operation("GET", "/api/analytics/trends", scope=_READ, answer=list[TrendAnswer], errors=_INVALID, kept=_KEPT)
+    @operation("GET", "/api/analytics/trends", scope=_READ, answer=list[TrendAnswer], errors=_INVALID)
     async def trends(self, call: Call, query: TrendsQuery) -> Reply:  # noqa: ARG002
         """Return each day against the day before and the week before."""
         trends = await self._patterns.trends(query.question(now=self._clock.now()), amount=query.of)
         return Reply([shapes.trend_answer(trend).model_dump() for trend in trends])
 
-    @operation("GET", "/api/analytics/peaks", scope=_READ, answer=list[PeakAnswer], errors=_INVALID, kept=_KEPT)
+    @operation("GET", "/api/analytics/peaks", scope=_READ, answer=list[PeakAnswer], errors=_INVALID)
     async def peaks(self, call: Call, query: PeaksQuery) -> Reply:  # noqa: ARG002
         """Return the periods with the most, the highest first."""
         question = query.question(now=self._clock.now())
