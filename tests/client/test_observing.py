@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faregate.client import ModelUsage, exact_json
+from faregate.client import ModelUsage, UnreadableReply, exact_json
 from faregate.client.observer import LINES_LIMIT, Observer, merged
-from faregate.client.observing import model_in, reading_of
+from faregate.client.observing import reading_of
 from faregate.usage.native import native_usage
+from faregate.wire.provider_usage import model_in
 from support.native_forms import FORMS
 
 MORE: dict[str, dict[str, Any]] = {
@@ -65,10 +66,18 @@ def test_the_client_reads_every_form_as_the_gateway_does(name: str) -> None:
         st.sampled_from(["prompt_tokens", "input_tokens", "usage", "x"]), st.none() | st.booleans() | st.text()
     )
 )
-def test_nonsense_counts_nothing_and_breaks_nothing(usage: dict[str, Any]) -> None:
-    reading = reading_of(usage)
+def test_nonsense_breaks_no_reply_that_is_observed(usage: dict[str, Any]) -> None:
+    """What cannot be read is assumed to be what was estimated; without an estimate it counts nothing."""
+    observer = Observer()
+    observer.see(usage)
 
-    assert reading is None or reading.counts == {}
+    assert observer.usages()[0] == []
+
+
+@pytest.mark.parametrize("wrong", ["5", True, -1, 1.5, 10**9 + 1])
+def test_a_usage_that_cannot_be_read_is_refused_by_name(wrong: Any) -> None:
+    with pytest.raises(UnreadableReply, match="input_tokens must be a whole number"):
+        reading_of({"usage": {"prompt_tokens": wrong}})
 
 
 def test_a_use_whose_model_nobody_names_is_settled_all_the_same() -> None:

@@ -14,6 +14,7 @@ from faregate.client.errors import (
     Unavailable,
     UnknownFeature,
     UnknownUsageKey,
+    UnreadableReply,
 )
 from faregate.client.fakes import FakeCredits, SyncFakeCredits
 from faregate.client.feature_logger import FeatureLogger
@@ -52,6 +53,7 @@ __all__ = [
     "Unavailable",
     "UnknownFeature",
     "UnknownUsageKey",
+    "UnreadableReply",
     "Voided",
     "current_ride",
     "wrap",

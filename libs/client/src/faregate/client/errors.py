@@ -19,6 +19,7 @@ __all__ = [
     "Unavailable",
     "UnknownFeature",
     "UnknownUsageKey",
+    "UnreadableReply",
     "error_of",
 ]
 
@@ -73,6 +74,10 @@ class AccessRefused(CreditsError):
 
 class QuotaExceeded(CreditsError):
     """A hard quota leaves no room for this use, whatever is in the wallet; `facts` say `used`, `limit` and `resets_at`."""
+
+
+class UnreadableReply(CreditsError):
+    """A provider's reply holds a usage that cannot be read; nothing of it was counted."""
 
 
 class UnknownFeature(CreditsError):

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
+from faregate.client.errors import UnreadableReply
 from faregate.client.exact_json import mapping
-from faregate.client.observing import model_in, plain, reading_of, tier_in
+from faregate.client.observing import plain, reading_of
 from faregate.client.values import ModelUsage
+from faregate.wire.provider_usage import model_in, tier_in
 
 __all__ = ["LINES_LIMIT", "Observer", "merged"]
 
@@ -77,6 +79,13 @@ class Observer:
             TypeError: `reply` is nothing that a provider sends.
         """
         body = plain(reply)
+        try:
+            self._take(body, model)
+        except UnreadableReply as error:
+            log.warning("a reply cannot be read, what the estimate says is assumed of it: %s", error)
+            self.see_untold(model or model_in(body))
+
+    def _take(self, body: Mapping[str, Any], model: str | None) -> None:
         kind = body.get("type")
         if kind == "message_start":
             self._see_reply(mapping(body.get("message")), model, final=False)
@@ -114,7 +123,7 @@ class Observer:
         reading = reading_of(body)
         if reading is not None:
             seen.provider, seen.service_tier = reading.provider, reading.service_tier or seen.service_tier
-            seen.counts, seen.final = reading.counts, final
+            seen.counts, seen.final = dict(reading.counts), final
 
     def _see_delta(self, body: Mapping[str, Any], model: str | None) -> None:
         """Take a piece of the reply that streams, or its last word; Bedrock's come under no id and no model."""

@@ -80,18 +80,10 @@ class AnswerReader:
             return  # an answer of somebody else
 
     def _add(self, body: Mapping[str, Any]) -> None:
-        usage = native_usage(_completed(body), model=self.model)
+        usage = native_usage(body, model=self.model)
         self.model, self.provider = usage.model, usage.provider or self.provider
         for name in _COUNTS:
             self.tokens[name] = max(self.tokens.get(name, 0), usage.tokens.get(name, 0))
-
-
-def _completed(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the body of an event; Anthropic's streams end with the output alone, of a use that began before."""
-    usage = body.get("usage")
-    if isinstance(usage, Mapping) and "output_tokens" in usage and "input_tokens" not in usage:
-        return {**body, "usage": {"input_tokens": 0, **cast("Mapping[str, Any]", usage)}}
-    return body
 
 
 def reader_for(headers: Mapping[bytes, bytes], *, limit_bytes: int) -> AnswerReader | None:

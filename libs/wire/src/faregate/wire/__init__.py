@@ -1,0 +1,1 @@
+"""What the client and the servers share: pure, without a database."""

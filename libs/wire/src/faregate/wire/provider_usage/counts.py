@@ -1,0 +1,83 @@
+"""Counts on their way to the canonical form; every number is checked."""
+
+from collections.abc import Callable, Mapping
+from decimal import ROUND_CEILING, Decimal
+from math import isfinite
+from typing import Any, cast
+
+__all__ = ["COUNT_LIMIT", "Counts", "Json", "UnreadableUsageError", "either_case", "first", "part"]
+
+Json = Mapping[str, Any]
+
+COUNT_LIMIT = 10**9
+"""Most that one count may be."""
+
+
+class UnreadableUsageError(ValueError):
+    """A usage of a known form holds something that is no count.
+
+    Attributes:
+        name: the canonical name of the count.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} must be a whole number from 0 to 10⁹")
+        self.name = name
+
+
+class Counts:
+    """Sums by canonical name, without zeros."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, int] = {}
+
+    def add(self, name: str, value: Any) -> None:
+        """Add a reported number; None counts as nothing.
+
+        Raises:
+            UnreadableUsageError: it is no whole number from 0 to 10⁹.
+        """
+        number = _whole(value, name)
+        if number:
+            self.values[name] = self.values.get(name, 0) + number
+
+    def add_started(self, name: str, value: Any) -> None:
+        """Add a reported duration, where each started unit counts."""
+        if isinstance(value, float | Decimal) and isfinite(value):
+            value = int(Decimal(str(value)).to_integral_value(ROUND_CEILING))
+        self.add(name, value)
+
+
+def _whole(value: Any, name: str) -> int:
+    if value is None:
+        return 0
+    if isinstance(value, float | Decimal) and isfinite(value) and value == int(value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= COUNT_LIMIT:
+        raise UnreadableUsageError(name)
+    return value
+
+
+def part(usage: Json, *names: str) -> Json:
+    """Return the objects of these names as one; what is no object is empty."""
+    found: dict[str, Any] = {}
+    for name in names:
+        value = usage.get(name)
+        if isinstance(value, Mapping):
+            found.update(cast("Json", value))
+    return found
+
+
+def first(usage: Json, *names: str) -> Any:
+    """Return the first of these values that is not None."""
+    return next((usage[name] for name in names if usage.get(name) is not None), None)
+
+
+def either_case(usage: Json) -> Callable[[str], Any]:
+    """Read camelCase as an API writes it, or snake_case as its SDK's objects do."""
+
+    def get(name: str) -> Any:
+        snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+        return first(usage, name, snake)
+
+    return get

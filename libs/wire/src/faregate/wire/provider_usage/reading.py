@@ -1,0 +1,84 @@
+"""The usage in a provider's reply: counts, model, provider and service tier."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from faregate.wire.provider_usage.counts import Counts, Json, first, part
+from faregate.wire.provider_usage.forms import Form, form_of
+
+__all__ = ["Reading", "model_in", "read_usage", "tier_in"]
+
+_NAME_LENGTH = 255
+_MODEL = ("model", "modelVersion", "model_version", "model_name", "gen_ai.response.model", "gen_ai.request.model")
+_PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "custom_llm_provider")
+_ROOTS = ("usage", "usageMetadata", "usage_metadata", "response_metadata", "message", "response")
+_USUAL_TIERS = frozenset({"auto", "default", "standard", ""})
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reply says about its use.
+
+    Attributes:
+        counts: by canonical name, without zeros; `input_tokens` and `output_tokens` are totals. Empty: all are 0.
+        usage: the object that holds the counts, as it came.
+        service_tier: only where its price may differ from the usual one.
+    """
+
+    counts: Mapping[str, int]
+    usage: Json
+    model: str | None = None
+    provider: str | None = None
+    service_tier: str | None = None
+
+
+def read_usage(body: Json) -> Reading | None:
+    """Return what a reply, or the usage object itself, says was used; None if no known form of usage is in it.
+
+    Raises:
+        UnreadableUsageError: a form is known, but one of its counts is no whole number from 0 to 10⁹.
+    """
+    found = _find(body)
+    if found is None:
+        return None
+    form, usage = found
+    counts = Counts()
+    form.read(usage, counts)
+    return Reading(counts.values, usage, model_in(body), _text(body, *_PROVIDER), tier_in(body) or tier_in(usage))
+
+
+def model_in(body: Json) -> str | None:
+    """Return the model that a reply names."""
+    return _text(body, *_MODEL)
+
+
+def tier_in(body: Json) -> str | None:
+    """Return the service tier that a reply names, if its price may differ from the usual one."""
+    tier = first(body, "service_tier", "speed")
+    return tier if _is_name(tier) and tier not in _USUAL_TIERS else None
+
+
+def _find(body: Json) -> tuple[Form, Json] | None:
+    """Return the usage object and its form: the body itself, or one of its parts."""
+    form = form_of(body)
+    if form is not None:
+        return form, body
+    parts = (body.get(root) for root in _ROOTS)
+    found = (_find(cast("Json", value)) for value in parts if isinstance(value, Mapping))
+    return next((usage for usage in found if usage is not None), None)
+
+
+def _text(body: Json, *names: str) -> str | None:
+    values = (source.get(name) for source in _sources(body) for name in names)
+    return next((value for value in values if _is_name(value)), None)
+
+
+def _sources(body: Json) -> Iterator[Json]:
+    yield body
+    for name in ("response_metadata", "message", "response"):
+        yield part(body, name)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _NAME_LENGTH
