@@ -64,6 +64,9 @@ _CHARGE_EDITS = {
     "wallet_id": "wallet_id + 1000",
     "usage_key": "usage_key || 'x'",
     "status": "2",
+    "rule": "case rule when 'recorded' then 'individual' else 'recorded' end",
+    "subject_id": "subject_id + 1000",
+    "organization_id": "coalesce(organization_id, 0) + 1000",
 }
 _OPEN_EDITS = {
     "hold": "hold + 1",

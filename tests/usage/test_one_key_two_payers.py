@@ -1,16 +1,28 @@
 """One usage key, sent for two people at the same time: one of them has used it, the other is told; no wallet drifts."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from faregate.core.ids import new_uuid7
 from faregate.credit.errors import HoldMismatchError, UsageKeyConflictError
 from faregate.credit.holds import HoldRequest
 from faregate.credit.verify import Verifier
-from faregate.usage.values import Feature, FeatureRef, ModelUsage, SettleRequest, StartRequest
+from faregate.usage.values import (
+    ChargingPolicy,
+    Feature,
+    FeatureRef,
+    ModelUsage,
+    Settled,
+    SettleRequest,
+    StartRequest,
+)
 from support.library import Library
 
 CHAT = FeatureRef(value="chat")
@@ -100,3 +112,96 @@ async def test_the_neighbours_of_such_a_settlement_are_settled(two: Library) -> 
     assert [type(each).__name__ for each in outcome] == ["Settled", "HoldMismatchError", "Settled"]
     assert (await _balance(two, "bela")) == (100 - 2 * PRICE, 0)
     await _nothing_drifts(two)
+
+
+async def test_two_people_in_one_batch(two: Library) -> None:
+    """The first of them has used the key and pays; the second is a conflict, and pays nothing."""
+    outcomes = await two.service.settle_batch([SettleRequest("k", who, CHAT, (LINE,)) for who in ("ada", "bela")])
+
+    assert [type(outcome).__name__ for outcome in outcomes] == ["Settled", "UsageKeyConflictError"]
+    assert isinstance(outcomes[0], Settled)
+    assert (outcomes[0].user_id, outcomes[0].charged) == ("ada", PRICE)
+    assert (await two.service.story("k")).user_id == "ada"
+    assert (await two.balance("ada"), await two.balance("bela")) == (100 - PRICE, 100)
+    await _nothing_drifts(two)
+
+
+async def test_two_starts_in_one_batch(two: Library) -> None:
+    starts = [StartRequest(who, CHAT, "k", estimated_credits=Decimal(3)) for who in ("ada", "bela")]
+    outcomes = await asyncio.gather(*map(two.service.authorize, starts), return_exceptions=True)
+
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Accessible", "UsageKeyConflictError"]
+    holds = [(await _balance(two, who))[1] for who in ("ada", "bela")]
+    assert sorted(holds) == [0, 3]
+    await _nothing_drifts(two)
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_two_organisations_of_one_user(two: Library, together: bool) -> None:
+    """In one batch or one after the other, the organisation that is named decides who pays: the second is a conflict."""
+    for organization in ("first", "second"):
+        await two.usage.organizations().change(organization, policy=ChargingPolicy.POOLED)
+        await two.grant(f"org:{organization}", 100)
+    requests = [SettleRequest("k", "ada", CHAT, (LINE,), organization_id=name) for name in ("first", "second")]
+    if together:
+        outcomes = await two.service.settle_batch(requests)
+    else:
+        outcomes = [outcome for request in requests for outcome in await two.service.settle_batch([request])]
+
+    assert [type(outcome).__name__ for outcome in outcomes] == ["Settled", "UsageKeyConflictError"]
+    assert [await two.balance(f"org:{name}") for name in ("first", "second")] == [100 - PRICE, 100]
+    again = await two.service.settle(requests[0])
+    assert (again.replayed, again.charged) == (True, PRICE)
+    await _nothing_drifts(two)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("kl"), st.sampled_from(["ada", "bela", "nobody"]), st.sampled_from([1, 2])),
+        min_size=1,
+        max_size=8,
+    )
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_a_batch_answers_as_its_requests_would_one_by_one(
+    two: Library, asked: list[tuple[str, str, int]]
+) -> None:
+    """Nobody vanishes, and who is charged, what, and who is refused does not depend on the batch."""
+    run = str(new_uuid7())
+
+    def requests(mark: str) -> list[SettleRequest]:
+        return [
+            SettleRequest(f"{run}-{mark}-{key}", who, CHAT, (replace(LINE, tokens={"input_tokens": 1000 * size}),))
+            for key, who, size in asked
+        ]
+
+    together = await two.service.settle_batch(requests("batch"))
+    one_by_one = [outcome for request in requests("single") for outcome in await two.service.settle_batch([request])]
+
+    def told(outcomes: Sequence[Settled | Exception]) -> list[object]:
+        return [
+            (each.user_id, each.consumed, each.lines, each.replayed) if isinstance(each, Settled) else "refused"
+            for each in outcomes
+        ]
+
+    assert told(together) == told(one_by_one)
+    await _nothing_drifts(two)
+
+
+async def test_all_answers_to_one_key_are_the_same(two: Library) -> None:
+    """Twenty at once for one key with two lines: each tells the same lines, balance and flags."""
+    request = SettleRequest("k", "ada", CHAT, (LINE, replace(LINE, model="gpt-4o-mini")))
+    answers = await asyncio.gather(*(two.service.settle(request) for _ in range(20)))
+    batch = await two.service.settle_batch([request] * 20)
+
+    said = [_said(answer) for answer in (*answers, *batch)]
+    assert len(said[0].lines) == 2
+    assert said == [said[0]] * 40
+    assert sum(not answer.replayed for answer in answers) == 1
+
+
+def _said(answer: Settled | Exception) -> Settled:
+    """Return an answer as it is told: a line's provider is the one that it was priced at."""
+    assert isinstance(answer, Settled)
+    lines = (replace(line, usage=replace(line.usage, provider=line.provider)) for line in answer.lines)
+    return replace(answer, replayed=True, lines=tuple(lines))

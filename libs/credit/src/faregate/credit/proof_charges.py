@@ -8,6 +8,9 @@ __all__ = ["CHARGES", "CORRECTIONS", "LIMITS", "TOP_UPS"]
 
 _CHARGES = codes(TransferKind.CHARGE, TransferKind.LIMIT_CHARGE, TransferKind.REPRICE)
 
+_PAYER = "case d.rule when 'pooled' then d.organization_id else d.subject_id end"
+"""Who pays: the organisation's pool, else the user (on whose wallet recorded uses stand, too)."""
+
 CHARGES = f"""
 with paid as (
   select t.wallet_id, t.usage_key, coalesce(sum(t.amount) filter (where t.kind in ({_CHARGES})), 0) as charged,
@@ -16,7 +19,7 @@ with paid as (
   from ({{new}}) t
   where t.usage_key is not null and t.kind in (2, 3, 4, 10) group by t.wallet_id, t.usage_key
 ), derived as (
-  select wallet_id, usage_key, c.status is null as missing, c.status, c.consumed, c.charged, c.shortfall, c.flags,
+  select wallet_id, usage_key, c.status is null as missing, c.rule, c.subject_id, c.organization_id, c.status, c.consumed, c.charged, c.shortfall, c.flags,
     c.first_seq, c.balance_after, c.settled_at, coalesce(p.charged, 0) as all_charged,
     coalesce(p.shortfall, 0) as all_shortfall, p.first_seq as all_first_seq, p.balance_after as all_balance_after
   from {{charges}} join paid p using (wallet_id, usage_key)
@@ -28,6 +31,19 @@ left join faregate.wallet w on w.wallet_id = d.wallet_id
     wrong(
         Check("charge", "d.missing", "'no row'", "'a row'"),
         Check("charge wallet", "w.wallet_id is null", "d.wallet_id", "'a wallet'"),
+        Check(
+            "charge payer",
+            f"not d.missing and d.wallet_id is distinct from {_PAYER}",
+            "d.wallet_id",
+            f"d.rule || ': ' || coalesce(({_PAYER})::text, 'nobody')",
+        ),
+        Check("charge rule", "d.rule = 'recorded' and d.charged <> 0", "d.charged", "'0, recorded'"),
+        Check(
+            "charge organization",
+            "not d.missing and (d.rule = 'individual') <> (d.organization_id is null)",
+            "d.organization_id",
+            "d.rule",
+        ),
         Check("charge status", "d.status <> 1 and d.all_first_seq is not null", "d.status", "1"),
         Check("charge charged", "d.charged <> d.all_charged", "d.charged", "d.all_charged"),
         Check("charge shortfall", "d.shortfall <> d.all_shortfall", "d.shortfall", "d.all_shortfall"),

@@ -37,6 +37,7 @@ class Posting:
         consumed: what the use is priced at.
         chargeable: what the payer is asked for: `consumed`, or 0 when the rule only records.
         meaning_hash: same key and same hash: the first result again; another hash: a conflict.
+        earlier_hashes: of the same meaning, as earlier releases made them; they are no conflict either.
         flags: what pricing and parsing already know (`UNPRICED`, `KEYLESS`, `INCONSISTENT`).
         started_wallet_id: the payer, where the caller has seen the charge.
         opening: makes the charge when the key is unknown.
@@ -48,6 +49,7 @@ class Posting:
     consumed: int
     chargeable: int
     meaning_hash: bytes
+    earlier_hashes: tuple[bytes, ...] = ()
     flags: Flag = NO_FLAGS
     started_wallet_id: int | None = None
     opening: ChargeOpening | None = None
@@ -80,7 +82,7 @@ def settle(book: Book, posting: Posting) -> tuple[ChargeState, bool]:
     """
     charge = book.charges.get(posting.usage_key)
     if charge is not None and charge.status is ChargeStatus.SETTLED:
-        if charge.meaning_hash != posting.meaning_hash:
+        if charge.meaning_hash not in {posting.meaning_hash, *posting.earlier_hashes}:
             raise UsageKeyConflictError(posting.usage_key, "is settled already, for other usage")
         return charge, True
     if charge is None:

@@ -1,21 +1,51 @@
 """What makes two calls the same: hashes over their meaning, not over their bytes."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 from faregate.core import exact_json
-from faregate.usage.values import ModelUsage, StartRequest
+from faregate.core.errors import FaregateError
+from faregate.core.free_fields import clean_metadata
+from faregate.usage.values import ModelUsage, Price, StartRequest, Use
 
-__all__ = ["settle_meaning", "start_meaning"]
+__all__ = ["has_same_price", "settle_meaning", "start_meaning"]
 
 
-def settle_meaning(*, user_id: str, feature_key: str, usage_key: str, usages: Iterable[ModelUsage]) -> bytes:
+def settle_meaning(
+    *,
+    user_id: str,
+    feature_key: str,
+    usage_key: str,
+    usages: Iterable[ModelUsage],
+    organization_id: str | None = None,
+) -> bytes:
     """Return the hash of a settlement: user, resolved feature, key and normalised lines.
 
-    Not of duration, metadata, the order of lines, or the call (`end` or `end-multimodel`) that brought them.
+    `organization_id` is the organisation that a settlement without a start names: it decides who pays. Not part of the
+    meaning are duration, metadata (see `has_same_price`), the order of lines, and the call (`end` or `end-multimodel`)
+    that brought them.
     """
-    return _hash([user_id, feature_key, usage_key, sorted(map(_line, usages))])
+    meaning = [user_id, feature_key, usage_key, sorted(map(_line, usages))]
+    return _hash(meaning if organization_id is None else [*meaning, organization_id])
+
+
+def has_same_price(
+    price: Callable[[Use], Price], use: Use, *, first: Mapping[str, Any] | None, again: Mapping[str, Any] | None
+) -> bool:
+    """Tell whether a repeated call's metadata gives the price of the first call's.
+
+    Metadata is part of a call's meaning as far as `price` reads it. Both sides are priced by today's rules, so that a
+    change of prices or parameters between the calls makes no difference; metadata that is equal is not priced.
+    """
+    before, now = first or {}, again or {}
+    if now == before or clean_metadata(now) == before:
+        return True
+    try:
+        return price(replace(use, metadata=now)) == price(replace(use, metadata=before))
+    except FaregateError:
+        return False
 
 
 def start_meaning(request: StartRequest, *, feature_key: str) -> bytes:

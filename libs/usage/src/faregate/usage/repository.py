@@ -1,6 +1,6 @@
 """All statements on usage lines and finished uses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -102,10 +102,10 @@ class UsageRepository:
         arrays = {name: list(values) for name, values in zip(_COLUMNS, zip(*rows, strict=True), strict=True)}
         await self._database.rows(session, _ADD_LINES, **arrays)
 
-    async def lines(self, session: AsyncSession, usage_keys: Sequence[str]) -> dict[str, tuple[UsageLine, ...]]:
-        """Return the lines of these uses, in order."""
+    async def lines(self, session: AsyncSession, usage_keys: Iterable[str]) -> dict[str, tuple[UsageLine, ...]]:
+        """Return the lines of these uses, in order, each once."""
         found: dict[str, tuple[UsageLine, ...]] = {}
-        for row in await self._database.rows(session, _LINES, keys=list(usage_keys)):
+        for row in await self._database.rows(session, _LINES, keys=list(dict.fromkeys(usage_keys))):
             found[row.usage_key] = (*found.get(row.usage_key, ()), _line(row))
         return found
 
@@ -128,7 +128,7 @@ class UsageRepository:
 
     async def usages_of(self, session: AsyncSession, usage_keys: Sequence[str]) -> list[FeatureUsage]:
         """Return these finished uses."""
-        return [_usage(row) for row in await self._database.rows(session, _USAGES_OF, keys=list(usage_keys))]
+        return [_usage(row) for row in await self._database.rows(session, _USAGES_OF, keys=list(dict.fromkeys(usage_keys)))]
 
     async def usages(
         self,

@@ -13,7 +13,7 @@ from faregate.core.errors import FaregateError
 from faregate.core.failpoints import failpoint
 from faregate.core.ids import organization_owner_id
 from faregate.core.subjects import Subject
-from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError
+from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError, UsageKeyConflictError
 from faregate.credit.service import CreditService, Posted, Started
 from faregate.credit.settlement import ChargeOpening, Posting
 from faregate.credit.states import NO_FLAGS, ChargeState, ChargeStatus, Flag
@@ -21,7 +21,7 @@ from faregate.usage.charging import Charging, charging_for
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import Catalog, require_access
 from faregate.usage.interfaces import IAccountDirectory, IQuotaGate, QuotaUse
-from faregate.usage.meaning import settle_meaning
+from faregate.usage.meaning import has_same_price, settle_meaning
 from faregate.usage.repository import UsageRepository
 from faregate.usage.settled_events import SettledEvents
 from faregate.usage.spending import scopes_of
@@ -78,32 +78,44 @@ class Settler:
         `in_full` is for direct uses, where nothing was consumed yet: they need the feature's permission, and are refused
         rather than fall short.
         """
-        started = await self._credit.find_started(session, [request.usage_key for request in requests])
-        facts = await self._facts(session, [request for request in requests if request.usage_key not in started])
-        if catalog.plans_change_prices:
-            known = [request for request in requests if request.usage_key in started]
-            facts = {**facts, **await self._facts(session, known)}
-        prepared: list[_Settlement | FaregateError] = []
-        for request in requests:
-            use, account = started.get(request.usage_key), facts.get(request.usage_key)
-            try:
-                if use is not None:
-                    prepared.append(self._prepare_started(catalog, request, use, account))
-                elif account is not None:
-                    prepared.append(self._prepare_unstarted(catalog, request, account, in_full=in_full))
-            except FaregateError as refusal:
-                prepared.append(refusal)
+        found = await self._credit.find_started(session, {request.usage_key for request in requests})
+        started = [found.get(request.usage_key) for request in requests]
+        facts = await self._facts(session, catalog, list(zip(requests, started, strict=True)))
+        prepared = [
+            self._prepare(catalog, *item, in_full=in_full) for item in zip(requests, started, facts, strict=True)
+        ]
         if in_full:
             prepared = await self._within_quota(session, prepared)
         settlements = [item for item in prepared if isinstance(item, _Settlement)]
         settled = iter(await self._post(session, settlements, in_full=in_full) if settlements else [])
         return [next(settled) if isinstance(item, _Settlement) else item for item in prepared]
 
-    async def _facts(self, session: AsyncSession, requests: Sequence[SettleRequest]) -> Mapping[str, AccountFacts]:
-        if not requests:
-            return {}
-        facts = await self._directory.facts(session, [(r.user_id, r.organization_id) for r in requests])
-        return {request.usage_key: known for request, known in zip(requests, facts, strict=True)}
+    async def _facts(
+        self, session: AsyncSession, catalog: Catalog, uses: Sequence[tuple[SettleRequest, Started | None]]
+    ) -> list[AccountFacts | None]:
+        """Return what each settlement must know of its account, by position: one key may stand for two people here."""
+        needed = [started is None or catalog.plans_change_prices for _, started in uses]
+        accounts = [(r.user_id, r.organization_id) for (r, _), need in zip(uses, needed, strict=True) if need]
+        found = iter(await self._directory.facts(session, accounts) if accounts else [])
+        return [next(found) if need else None for need in needed]
+
+    def _prepare(
+        self,
+        catalog: Catalog,
+        request: SettleRequest,
+        started: Started | None,
+        facts: AccountFacts | None,
+        *,
+        in_full: bool,
+    ) -> _Settlement | FaregateError:
+        try:
+            if started is not None:
+                return self._prepare_started(catalog, request, started, facts)
+            if facts is None:
+                raise AssertionError(f"nothing is known of who would pay for {request.usage_key!r}")
+            return self._prepare_unstarted(catalog, request, facts, in_full=in_full)
+        except FaregateError as refusal:
+            return refusal
 
     def _prepare_started(
         self, catalog: Catalog, request: SettleRequest, started: Started, facts: AccountFacts | None
@@ -143,10 +155,10 @@ class Settler:
         new = [item for item in prepared if isinstance(item, _Settlement) and item.charging is not None]
         if not new:
             return list(prepared)
-        refusals = await self._quotas.check(session, [_quota_use(item) for item in new])
-        refused = {item.request.usage_key: no for item, no in zip(new, refusals, strict=True) if no is not None}
+        refusals = iter(await self._quotas.check(session, [_quota_use(item) for item in new]))
         return [
-            refused.get(item.request.usage_key, item) if isinstance(item, _Settlement) else item for item in prepared
+            (next(refusals) or item) if isinstance(item, _Settlement) and item.charging is not None else item
+            for item in prepared
         ]
 
     async def _post(
@@ -164,12 +176,28 @@ class Settler:
         new = [(s, p) for s, p in zip(settlements, posted, strict=True) if isinstance(p, Posted) and not p.replayed]
         await self._repository.add_lines(session, [line for s, p in new for line in _numbered(s.price.lines, p.charge)])
         await self._events.add(session, [(p.charge, s.price.lines) for s, p in new])
-        replayed = [p.charge.usage_key for p in posted if isinstance(p, Posted) and p.replayed]
+        replayed = {p.charge.usage_key for p in posted if isinstance(p, Posted) and p.replayed}
         first_lines = await self._repository.lines(session, replayed) if replayed else {}
         return [
-            _settled(item, outcome, first_lines) if isinstance(outcome, Posted) else outcome
+            self._answer(item, outcome, first_lines) if isinstance(outcome, Posted) else outcome
             for item, outcome in zip(settlements, posted, strict=True)
         ]
+
+    def _answer(
+        self, item: _Settlement, posted: Posted, first_lines: Mapping[str, tuple[UsageLine, ...]]
+    ) -> Settled | FaregateError:
+        if posted.replayed and not self._repeats(item, posted.charge):
+            return UsageKeyConflictError(item.request.usage_key, "is settled already, at the price of other metadata")
+        return _settled(item, posted, first_lines)
+
+    def _repeats(self, item: _Settlement, charge: ChargeState) -> bool:
+        """Tell whether a repeated settlement asks for the price of the first one; its lines are known to be the same."""
+        request = item.request
+        if request.amount is not None or (request.metadata is None and charge.start_hash is not None):
+            return True
+        use = Use(item.feature, charge.created_at, request.usages)
+        price = self._factory.strategy(item.feature.strategy).price
+        return has_same_price(price, use, first=charge.metadata, again=request.metadata)
 
 
 def _debited(request: SettleRequest) -> Feature | None:
@@ -196,13 +224,14 @@ def _posting(
     request, price = item.request, item.price
     consumed = to_micros(price.credits)
     rule = Rule(item.charge.rule) if item.charge else item.charging.rule if item.charging else Rule.RECORDED
+    was_started = item.charge is not None and item.charge.start_hash is not None
+    named = None if was_started else request.organization_id
     return Posting(
         usage_key=request.usage_key,
         consumed=consumed,
         chargeable=consumed if rule.charges else 0,
-        meaning_hash=settle_meaning(
-            user_id=request.user_id, feature_key=item.feature.key, usage_key=request.usage_key, usages=request.usages
-        ),
+        meaning_hash=_meaning(item, organization_id=named),
+        earlier_hashes=(_meaning(item),) if named is not None else (),
         flags=_flags(request, price),
         started_wallet_id=item.charge.wallet_id if item.charge else None,
         opening=_opening(item, item.charging, owners, limit_scopes) if item.charging else None,
@@ -211,6 +240,17 @@ def _posting(
         metadata=request.metadata,
         actor=request.actor,
         reason=request.reason,
+    )
+
+
+def _meaning(item: _Settlement, *, organization_id: str | None = None) -> bytes:
+    request = item.request
+    return settle_meaning(
+        user_id=request.user_id,
+        feature_key=item.feature.key,
+        usage_key=request.usage_key,
+        usages=request.usages,
+        organization_id=organization_id,
     )
 
 

@@ -12,15 +12,17 @@ from faregate.core.credits import to_credits, to_micros
 from faregate.core.errors import FaregateError
 from faregate.core.ids import organization_owner_id
 from faregate.core.subjects import Subject, Subjects
+from faregate.credit.errors import UsageKeyConflictError
 from faregate.credit.holds import HoldRequest
 from faregate.credit.service import CreditService, Held
+from faregate.credit.states import ChargeState
 from faregate.usage.charging import Charging, charging_for
 from faregate.usage.errors import UnpricedError
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import Catalog, require_access
 from faregate.usage.hold_sizing import hold_for
 from faregate.usage.interfaces import IAccountDirectory, IHoldHistory, IQuotaGate, QuotaUse
-from faregate.usage.meaning import start_meaning
+from faregate.usage.meaning import has_same_price, start_meaning
 from faregate.usage.spending import limits_passed, scopes_of
 from faregate.usage.values import Accessible, AccountFacts, Feature, Price, Rule, StartRequest, Use
 
@@ -77,7 +79,22 @@ class Starter:
         ready = [start for start in starts if isinstance(start, _Start)]
         known = {subject.external_id: subject for each in facts for subject in each.owners}
         opened = iter(await self._open(session, ready, known) if ready else [])
-        return [_answer(start, next(opened)) if isinstance(start, _Start) else start for start in starts]
+        return [self._answer(start, next(opened)) if isinstance(start, _Start) else start for start in starts]
+
+    def _answer(self, start: _Start, opened: Held | FaregateError) -> Accessible | FaregateError:
+        if isinstance(opened, FaregateError):
+            return opened
+        if not self._repeats(start, opened.charge):
+            return UsageKeyConflictError(start.usage_key, "was started already, at the estimate of other metadata")
+        return _accessible(start, opened)
+
+    def _repeats(self, start: _Start, charge: ChargeState) -> bool:
+        """Tell whether a start that met an open hold asks for the estimate that the hold was opened for."""
+        if charge.metadata == start.request.metadata:
+            return True
+        use = Use(start.feature, charge.created_at, start.request.estimated_usages)
+        estimate = self._factory.strategy(start.feature.strategy).estimate
+        return has_same_price(estimate, use, first=charge.metadata, again=start.request.metadata)
 
     async def _past(self, session: AsyncSession, catalog: Catalog) -> Mapping[str, Decimal | None]:
         """Return what uses have cost, of those features whose holds are sized by it."""
@@ -170,9 +187,7 @@ def owners_of(uses: Iterable[tuple[str, Charging]]) -> set[str]:
     return owners
 
 
-def _answer(start: _Start, opened: Held | FaregateError) -> Accessible | FaregateError:
-    if isinstance(opened, FaregateError):
-        return opened
+def _accessible(start: _Start, opened: Held) -> Accessible:
     charge, wallet = opened.charge, opened.wallet
     if charge.expires_at is None:
         raise AssertionError("an open hold always ends")
