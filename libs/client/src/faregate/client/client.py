@@ -1,11 +1,11 @@
 """The three phases from a remote host: authorise, run, settle."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar
 
 import httpx2
 
@@ -15,15 +15,20 @@ from faregate.client.http import Call, GatewayConnection
 from faregate.client.ids import new_usage_key
 from faregate.client.outage import CLOSED, DebtBook, Outage
 from faregate.client.retrying import Retry
-from faregate.client.ride import Charge, RideRequest
+from faregate.client.ride import Charge, Estimate, RideRequest
 from faregate.client.spool import Spool
 from faregate.client.till import SettleVia, Till
-from faregate.client.values import Accepted, Authorization, FeatureUsage, Settlement, Voided, feature_usage_in
+from faregate.client.values import (
+    Accepted,
+    Authorization,
+    FeatureUsage,
+    ModelUsage,
+    Settlement,
+    Voided,
+    feature_usage_in,
+)
 from faregate.client.wire import (
     USAGE_PATH,
-    RecordOptions,
-    SettleOptions,
-    StartOptions,
     record_body,
     settlement_body,
 )
@@ -89,27 +94,74 @@ class CreditsClient:
         await self._delivery.aclose(patience_seconds=patience_seconds)
         await self._gateway.aclose()
 
-    async def authorize(self, feature: str, *, user_id: str, **options: Unpack[StartOptions]) -> Authorization:
+    async def authorize(
+        self,
+        feature: str,
+        *,
+        user_id: str,
+        usage_key: str | None = None,
+        estimate: Estimate = None,
+        organization_id: str | None = None,
+        user_email: str | None = None,
+        ttl_seconds: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Authorization:
         """Phase I: may this user use this feature? Holds the credits; `void` or settle it afterwards.
 
         Raises:
             InsufficientCredits, AccessRefused, UnknownFeature: a hard stop; do not run the feature.
             Unavailable: nobody answered, and the feature's outage policy is closed or its debt is at its limit.
         """
-        return await self._till.tap_in(start_request(feature, user_id, options))
+        return await self._till.tap_in(
+            start_request(
+                feature,
+                user_id,
+                usage_key=usage_key,
+                estimate=estimate,
+                organization_id=organization_id,
+                user_email=user_email,
+                ttl_seconds=ttl_seconds,
+                metadata=metadata,
+            )
+        )
 
     async def settle_via_api(
-        self, feature: str, *, user_id: str, usage_key: str, **options: Unpack[SettleOptions]
+        self,
+        feature: str,
+        *,
+        user_id: str,
+        usage_key: str,
+        usages: Sequence[ModelUsage] = (),
+        organization_id: str | None = None,
+        duration_ms: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> Settlement:
         """Phase III, method B: settle now and learn what it cost.
 
         Raises:
             CreditsError: refused; `Unavailable`: unknown whether settled, repeat it or `settle_via_queue`.
         """
-        return await self._till.settle_now(settlement_body(feature, user_id, usage_key, options))
+        body = settlement_body(
+            feature,
+            user_id,
+            usage_key,
+            usages=usages,
+            organization_id=organization_id,
+            duration_ms=duration_ms,
+            metadata=metadata,
+        )
+        return await self._till.settle_now(body)
 
     async def settle_via_queue(
-        self, feature: str, *, user_id: str, usage_key: str, **options: Unpack[SettleOptions]
+        self,
+        feature: str,
+        *,
+        user_id: str,
+        usage_key: str,
+        usages: Sequence[ModelUsage] = (),
+        organization_id: str | None = None,
+        duration_ms: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> Accepted:
         """Phase III, method A: hand the settlement over and go on.
 
@@ -119,7 +171,16 @@ class CreditsClient:
         Raises:
             CreditsError: the gateway refuses the body.
         """
-        return await self._till.settle_later(feature, settlement_body(feature, user_id, usage_key, options))
+        body = settlement_body(
+            feature,
+            user_id,
+            usage_key,
+            usages=usages,
+            organization_id=organization_id,
+            duration_ms=duration_ms,
+            metadata=metadata,
+        )
+        return await self._till.settle_later(feature, body)
 
     async def void(self, usage_key: str, *, user_id: str, reason: str | None = None) -> Voided:
         """Close a hold unused. Voiding it again changes nothing.
@@ -137,18 +198,52 @@ class CreditsClient:
         """
         return await self._till.extend(usage_key, user_id, ttl_seconds)
 
-    async def record_usage(self, feature: str, *, user_id: str, **options: Unpack[RecordOptions]) -> FeatureUsage:
+    async def record_usage(
+        self,
+        feature: str,
+        *,
+        user_id: str,
+        usage_key: str | None = None,
+        usages: Sequence[ModelUsage] = (),
+        organization_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> FeatureUsage:
         """Use a feature and pay for it in one call. To repeat it yourself, give the same `usage_key`.
 
         Raises:
             InsufficientCredits, AccessRefused, UnknownFeature, KeyConflict, Unavailable.
         """
-        body = record_body(feature, user_id, options)
+        body = record_body(
+            feature, user_id, usage_key=usage_key, usages=usages, organization_id=organization_id, metadata=metadata
+        )
         return feature_usage_in(await self._gateway.post(Call(USAGE_PATH, body)))
 
-    def charge(self, feature: str, *, user_id: str, **options: Unpack[StartOptions]) -> Charge:
+    def charge(
+        self,
+        feature: str,
+        *,
+        user_id: str,
+        usage_key: str | None = None,
+        estimate: Estimate = None,
+        organization_id: str | None = None,
+        user_email: str | None = None,
+        ttl_seconds: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Charge:
         """Authorise, run a block, settle what it used: `async with credits.charge("ai_chat_v1", user_id=…) as ride:`."""
-        return Charge(self._till, start_request(feature, user_id, options))
+        return Charge(
+            self._till,
+            start_request(
+                feature,
+                user_id,
+                usage_key=usage_key,
+                estimate=estimate,
+                organization_id=organization_id,
+                user_email=user_email,
+                ttl_seconds=ttl_seconds,
+                metadata=metadata,
+            ),
+        )
 
     def wrap(
         self,
@@ -156,7 +251,12 @@ class CreditsClient:
         feature: str,
         *,
         user_id: str | Callable[[Mapping[str, Any]], str] = user_of,
-        **options: Unpack[StartOptions],
+        usage_key: str | None = None,
+        estimate: Estimate = None,
+        organization_id: str | None = None,
+        user_email: str | None = None,
+        ttl_seconds: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> C:
         """Return a copy of an async OpenAI or Anthropic client; each call of a model is charged as a ride of its own.
 
@@ -166,7 +266,16 @@ class CreditsClient:
 
         def charger(body: Mapping[str, Any]) -> Charge:
             payer = user_id if isinstance(user_id, str) else user_id(body)
-            return self.charge(feature, user_id=payer, **options)
+            return self.charge(
+                feature,
+                user_id=payer,
+                usage_key=usage_key,
+                estimate=estimate,
+                organization_id=organization_id,
+                user_email=user_email,
+                ttl_seconds=ttl_seconds,
+                metadata=metadata,
+            )
 
         return wrap_sdk(client, charger)
 
@@ -179,7 +288,25 @@ class CreditsClient:
         return self._debts.total(feature)
 
 
-def start_request(feature: str, user_id: str, options: StartOptions) -> RideRequest:
-    """Return the wish to begin a use, under a key of its own."""
-    given: Any = {"usage_key": new_usage_key(), **options}
-    return RideRequest(feature, user_id, **given)
+def start_request(
+    feature: str,
+    user_id: str,
+    *,
+    usage_key: str | None = None,
+    estimate: Estimate = None,
+    organization_id: str | None = None,
+    user_email: str | None = None,
+    ttl_seconds: int | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> RideRequest:
+    """Return the start request of a use, under a key of its own unless one is given."""
+    return RideRequest(
+        feature,
+        user_id,
+        usage_key or new_usage_key(),
+        estimate,
+        organization_id,
+        user_email,
+        ttl_seconds,
+        metadata or {},
+    )

@@ -1,15 +1,17 @@
 """`FakeCredits` for the tests of hosts: the real client, with a gateway in memory behind it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
 
 import httpx2
 
 from faregate.client.client import CreditsClient
 from faregate.client.fake_gateway import FakeGateway, FakeUse, Pricing, one_credit
+from faregate.client.outage import CLOSED, Outage
 from faregate.client.retrying import Retry
 from faregate.client.sync import SyncCreditsClient
+from faregate.client.till import SettleVia
 
 __all__ = ["FakeCredits", "SyncFakeCredits"]
 
@@ -20,10 +22,6 @@ def _gateway(balance: Decimal | int, hold: Decimal | int, pricing: Pricing) -> F
     return FakeGateway(balance=Decimal(balance), hold=Decimal(hold), pricing=pricing)
 
 
-def _options(gateway: FakeGateway, options: dict[str, Any]) -> dict[str, Any]:
-    return {"retry": Retry(attempts=1), "transport": httpx2.MockTransport(gateway), **options}
-
-
 class FakeCredits(CreditsClient):
     """A `CreditsClient` that needs nothing; `gateway` is what it talks to.
 
@@ -31,10 +29,33 @@ class FakeCredits(CreditsClient):
     """
 
     def __init__(
-        self, *, balance: Decimal | int = 100, hold: Decimal | int = 1, pricing: Pricing = one_credit, **options: Any
+        self,
+        *,
+        balance: Decimal | int = 100,
+        hold: Decimal | int = 1,
+        pricing: Pricing = one_credit,
+        broker_url: str | None = None,
+        spool_dir: Path | None = None,
+        outage: Mapping[str, Outage] | None = None,
+        default_outage: Outage = CLOSED,
+        settle_via: SettleVia | None = None,
+        timeout_seconds: float = 10,
+        retry: Retry | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self.gateway = _gateway(balance, hold, pricing)
-        super().__init__(_URL, _KEY, **_options(self.gateway, options))
+        super().__init__(
+            _URL,
+            _KEY,
+            broker_url=broker_url,
+            spool_dir=spool_dir,
+            outage=outage,
+            default_outage=default_outage,
+            settle_via=settle_via,
+            timeout_seconds=timeout_seconds,
+            retry=retry or Retry(attempts=1),
+            transport=transport or httpx2.MockTransport(self.gateway),
+        )
 
     @property
     def settled(self) -> Sequence[FakeUse]:
@@ -46,10 +67,33 @@ class SyncFakeCredits(SyncCreditsClient):
     """The same for `SyncCreditsClient`."""
 
     def __init__(
-        self, *, balance: Decimal | int = 100, hold: Decimal | int = 1, pricing: Pricing = one_credit, **options: Any
+        self,
+        *,
+        balance: Decimal | int = 100,
+        hold: Decimal | int = 1,
+        pricing: Pricing = one_credit,
+        broker_url: str | None = None,
+        spool_dir: Path | None = None,
+        outage: Mapping[str, Outage] | None = None,
+        default_outage: Outage = CLOSED,
+        settle_via: SettleVia | None = None,
+        timeout_seconds: float = 10,
+        retry: Retry | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self.gateway = _gateway(balance, hold, pricing)
-        super().__init__(_URL, _KEY, **_options(self.gateway, options))
+        super().__init__(
+            _URL,
+            _KEY,
+            broker_url=broker_url,
+            spool_dir=spool_dir,
+            outage=outage,
+            default_outage=default_outage,
+            settle_via=settle_via,
+            timeout_seconds=timeout_seconds,
+            retry=retry or Retry(attempts=1),
+            transport=transport or httpx2.MockTransport(self.gateway),
+        )
 
     @property
     def settled(self) -> Sequence[FakeUse]:

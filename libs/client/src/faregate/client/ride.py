@@ -108,9 +108,54 @@ class Ride:
         self._observer.see(reply, model=model)
         return reply
 
-    def add(self, model: str, *, input_tokens: int = 0, output_tokens: int = 0, **more: int) -> None:
-        """Take note of a use that you counted yourself; `more` are further counts by their wire names."""
-        self._observer.add(ModelUsage(model, input_tokens, output_tokens, more=more))
+    def add(
+        self,
+        model: str,
+        *,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+        cache_read_tokens: int = 0,
+        cache_write_tokens: int = 0,
+        cache_write_5m_tokens: int = 0,
+        cache_write_1h_tokens: int = 0,
+        output_reasoning_tokens: int = 0,
+        input_audio_tokens: int = 0,
+        output_audio_tokens: int = 0,
+        cache_audio_read_tokens: int = 0,
+        input_image_tokens: int = 0,
+        output_image_tokens: int = 0,
+        input_video_tokens: int = 0,
+        input_tool_tokens: int = 0,
+        audio_seconds: int = 0,
+        input_characters: int = 0,
+        input_document_pages: int = 0,
+        web_searches: int = 0,
+        code_executions: int = 0,
+        rerank_searches: int = 0,
+    ) -> None:
+        """Add a use that you counted yourself; `input_tokens` and `output_tokens` are totals, the others parts of them."""
+        more = {
+            "cache_read_tokens": cache_read_tokens,
+            "cache_write_tokens": cache_write_tokens,
+            "cache_write_5m_tokens": cache_write_5m_tokens,
+            "cache_write_1h_tokens": cache_write_1h_tokens,
+            "output_reasoning_tokens": output_reasoning_tokens,
+            "input_audio_tokens": input_audio_tokens,
+            "output_audio_tokens": output_audio_tokens,
+            "cache_audio_read_tokens": cache_audio_read_tokens,
+            "input_image_tokens": input_image_tokens,
+            "output_image_tokens": output_image_tokens,
+            "input_video_tokens": input_video_tokens,
+            "input_tool_tokens": input_tool_tokens,
+            "audio_seconds": audio_seconds,
+            "input_characters": input_characters,
+            "input_document_pages": input_document_pages,
+            "web_searches": web_searches,
+            "code_executions": code_executions,
+            "rerank_searches": rerank_searches,
+        }
+        counted = {name: count for name, count in more.items() if count}
+        self._observer.add(ModelUsage(model, input_tokens, output_tokens, more=counted))
 
     async def watch(self, stream: Any, *, model: str | None = None) -> AsyncIterator[Any]:
         """Pass an async stream on, observing each chunk: `async for chunk in ride.watch(stream)`."""

@@ -6,18 +6,23 @@ sending of logs go on while the host is busy. It may be used from many threads a
 
 import atexit
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar, Unpack
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+import httpx2
 
 from faregate.client.client import CreditsClient
 from faregate.client.feature_logger import FeatureLogger
+from faregate.client.outage import CLOSED, Outage
 from faregate.client.portal import Portal
-from faregate.client.ride import Charge, Ride, current_ride, leave
-from faregate.client.values import Accepted, Authorization, FeatureUsage, Settlement, Voided
-from faregate.client.wire import RecordOptions, SettleOptions, StartOptions
+from faregate.client.retrying import Retry
+from faregate.client.ride import Charge, Estimate, Ride, current_ride, leave
+from faregate.client.till import SettleVia
+from faregate.client.values import Accepted, Authorization, FeatureUsage, ModelUsage, Settlement, Voided
 from faregate.client.wrapping import user_of, wrap_sdk
 
 __all__ = ["SyncCharge", "SyncCreditsClient", "SyncFeatureLogger"]
@@ -106,24 +111,108 @@ class SyncCharge:
 class SyncCreditsClient(_Facade[CreditsClient]):
     """See `CreditsClient`: takes the same arguments, has the same methods."""
 
-    def __init__(self, base_url: str, api_key: str, **options: Any) -> None:
-        super().__init__(lambda: CreditsClient(base_url, api_key, **options))
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        *,
+        broker_url: str | None = None,
+        spool_dir: Path | None = None,
+        outage: Mapping[str, Outage] | None = None,
+        default_outage: Outage = CLOSED,
+        settle_via: SettleVia | None = None,
+        timeout_seconds: float = 10,
+        retry: Retry | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        super().__init__(
+            lambda: CreditsClient(
+                base_url,
+                api_key,
+                broker_url=broker_url,
+                spool_dir=spool_dir,
+                outage=outage,
+                default_outage=default_outage,
+                settle_via=settle_via,
+                timeout_seconds=timeout_seconds,
+                retry=retry,
+                transport=transport,
+            )
+        )
 
-    def authorize(self, feature: str, *, user_id: str, **options: Unpack[StartOptions]) -> Authorization:
+    def authorize(
+        self,
+        feature: str,
+        *,
+        user_id: str,
+        usage_key: str | None = None,
+        estimate: Estimate = None,
+        organization_id: str | None = None,
+        user_email: str | None = None,
+        ttl_seconds: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Authorization:
         """See `CreditsClient.authorize`."""
-        return self._call(lambda twin: twin.authorize(feature, user_id=user_id, **options))
+        return self._call(
+            lambda twin: twin.authorize(
+                feature,
+                user_id=user_id,
+                usage_key=usage_key,
+                estimate=estimate,
+                organization_id=organization_id,
+                user_email=user_email,
+                ttl_seconds=ttl_seconds,
+                metadata=metadata,
+            )
+        )
 
     def settle_via_api(
-        self, feature: str, *, user_id: str, usage_key: str, **options: Unpack[SettleOptions]
+        self,
+        feature: str,
+        *,
+        user_id: str,
+        usage_key: str,
+        usages: Sequence[ModelUsage] = (),
+        organization_id: str | None = None,
+        duration_ms: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> Settlement:
         """See `CreditsClient.settle_via_api`."""
-        return self._call(lambda twin: twin.settle_via_api(feature, user_id=user_id, usage_key=usage_key, **options))
+        return self._call(
+            lambda twin: twin.settle_via_api(
+                feature,
+                user_id=user_id,
+                usage_key=usage_key,
+                usages=usages,
+                organization_id=organization_id,
+                duration_ms=duration_ms,
+                metadata=metadata,
+            )
+        )
 
     def settle_via_queue(
-        self, feature: str, *, user_id: str, usage_key: str, **options: Unpack[SettleOptions]
+        self,
+        feature: str,
+        *,
+        user_id: str,
+        usage_key: str,
+        usages: Sequence[ModelUsage] = (),
+        organization_id: str | None = None,
+        duration_ms: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> Accepted:
         """See `CreditsClient.settle_via_queue`."""
-        return self._call(lambda twin: twin.settle_via_queue(feature, user_id=user_id, usage_key=usage_key, **options))
+        return self._call(
+            lambda twin: twin.settle_via_queue(
+                feature,
+                user_id=user_id,
+                usage_key=usage_key,
+                usages=usages,
+                organization_id=organization_id,
+                duration_ms=duration_ms,
+                metadata=metadata,
+            )
+        )
 
     def void(self, usage_key: str, *, user_id: str, reason: str | None = None) -> Voided:
         """See `CreditsClient.void`."""
@@ -133,13 +222,54 @@ class SyncCreditsClient(_Facade[CreditsClient]):
         """See `CreditsClient.extend`."""
         return self._call(lambda twin: twin.extend(usage_key, user_id=user_id, ttl_seconds=ttl_seconds))
 
-    def record_usage(self, feature: str, *, user_id: str, **options: Unpack[RecordOptions]) -> FeatureUsage:
+    def record_usage(
+        self,
+        feature: str,
+        *,
+        user_id: str,
+        usage_key: str | None = None,
+        usages: Sequence[ModelUsage] = (),
+        organization_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> FeatureUsage:
         """See `CreditsClient.record_usage`."""
-        return self._call(lambda twin: twin.record_usage(feature, user_id=user_id, **options))
+        return self._call(
+            lambda twin: twin.record_usage(
+                feature,
+                user_id=user_id,
+                usage_key=usage_key,
+                usages=usages,
+                organization_id=organization_id,
+                metadata=metadata,
+            )
+        )
 
-    def charge(self, feature: str, *, user_id: str, **options: Unpack[StartOptions]) -> SyncCharge:
+    def charge(
+        self,
+        feature: str,
+        *,
+        user_id: str,
+        usage_key: str | None = None,
+        estimate: Estimate = None,
+        organization_id: str | None = None,
+        user_email: str | None = None,
+        ttl_seconds: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> SyncCharge:
         """See `CreditsClient.charge`."""
-        return SyncCharge(self._portal, self._twin.charge(feature, user_id=user_id, **options))
+        return SyncCharge(
+            self._portal,
+            self._twin.charge(
+                feature,
+                user_id=user_id,
+                usage_key=usage_key,
+                estimate=estimate,
+                organization_id=organization_id,
+                user_email=user_email,
+                ttl_seconds=ttl_seconds,
+                metadata=metadata,
+            ),
+        )
 
     def wrap(
         self,
@@ -147,13 +277,27 @@ class SyncCreditsClient(_Facade[CreditsClient]):
         feature: str,
         *,
         user_id: str | Callable[[Mapping[str, Any]], str] = user_of,
-        **options: Unpack[StartOptions],
+        usage_key: str | None = None,
+        estimate: Estimate = None,
+        organization_id: str | None = None,
+        user_email: str | None = None,
+        ttl_seconds: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> C:
         """See `CreditsClient.wrap`; takes a sync client of an SDK."""
 
         def charger(body: Mapping[str, Any]) -> SyncCharge:
             payer = user_id if isinstance(user_id, str) else user_id(body)
-            return self.charge(feature, user_id=payer, **options)
+            return self.charge(
+                feature,
+                user_id=payer,
+                usage_key=usage_key,
+                estimate=estimate,
+                organization_id=organization_id,
+                user_email=user_email,
+                ttl_seconds=ttl_seconds,
+                metadata=metadata,
+            )
 
         return wrap_sdk(client, charger)
 
@@ -169,8 +313,32 @@ class SyncCreditsClient(_Facade[CreditsClient]):
 class SyncFeatureLogger(_Facade[FeatureLogger]):
     """See `FeatureLogger`: takes the same arguments, has the same methods."""
 
-    def __init__(self, base_url: str, api_key: str, **options: Any) -> None:
-        super().__init__(lambda: FeatureLogger(base_url, api_key, **options))
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        *,
+        broker_url: str | None = None,
+        spool_dir: Path | None = None,
+        buffer_size: int = 1000,
+        spool_limit_bytes: int = 16 * 1024 * 1024,
+        timeout_seconds: float = 10,
+        retry: Retry | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        super().__init__(
+            lambda: FeatureLogger(
+                base_url,
+                api_key,
+                broker_url=broker_url,
+                spool_dir=spool_dir,
+                buffer_size=buffer_size,
+                spool_limit_bytes=spool_limit_bytes,
+                timeout_seconds=timeout_seconds,
+                retry=retry,
+                transport=transport,
+            )
+        )
 
     @property
     def dropped(self) -> int:

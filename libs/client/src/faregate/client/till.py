@@ -65,12 +65,10 @@ class Till:
             ride.feature,
             ride.user_id,
             ride.usage_key,
-            {
-                "usages": usages,
-                "organization_id": ride.request.organization_id,
-                "duration_ms": duration_ms,
-                "metadata": metadata,
-            },
+            usages=usages,
+            organization_id=ride.request.organization_id,
+            duration_ms=duration_ms,
+            metadata=metadata,
         )
         if self._settle_via == "api":
             try:

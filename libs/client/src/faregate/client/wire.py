@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, TypedDict
+from typing import Any
 
 from faregate.client.ids import new_usage_key
-from faregate.client.ride import Estimate, RideRequest
+from faregate.client.ride import RideRequest
 from faregate.client.values import ModelUsage
 
 __all__ = [
@@ -15,9 +15,6 @@ __all__ = [
     "START_PATH",
     "USAGE_PATH",
     "VOID_PATH",
-    "RecordOptions",
-    "SettleOptions",
-    "StartOptions",
     "record_body",
     "settlement_body",
     "start_body",
@@ -29,38 +26,6 @@ VOID_PATH = "/api/credits-process/void"
 EXTEND_PATH = "/api/credits-process/extend"
 USAGE_PATH = "/api/usage"
 LOG_PATH = "/api/feature-usage-logs"
-
-
-class StartOptions(TypedDict, total=False):
-    """What a start may say beside feature and user.
-
-    `estimate` is credits or what the models will do; the hold is that, or the feature's minimum if it is more.
-    """
-
-    usage_key: str
-    estimate: Estimate
-    organization_id: str | None
-    user_email: str | None
-    ttl_seconds: int | None
-    metadata: Mapping[str, Any]
-
-
-class SettleOptions(TypedDict, total=False):
-    """What a settlement may say beside feature, user and key; without `usages`, a fixed price is charged."""
-
-    usages: Sequence[ModelUsage]
-    organization_id: str | None
-    duration_ms: int | None
-    metadata: Mapping[str, Any] | None
-
-
-class RecordOptions(TypedDict, total=False):
-    """What a use in one call may say beside feature and user."""
-
-    usage_key: str
-    usages: Sequence[ModelUsage]
-    organization_id: str | None
-    metadata: Mapping[str, Any] | None
 
 
 def start_body(request: RideRequest) -> dict[str, Any]:
@@ -78,28 +43,45 @@ def start_body(request: RideRequest) -> dict[str, Any]:
     )
 
 
-def settlement_body(feature: str, user_id: str, usage_key: str, options: SettleOptions) -> dict[str, Any]:
+def settlement_body(
+    feature: str,
+    user_id: str,
+    usage_key: str,
+    *,
+    usages: Sequence[ModelUsage] = (),
+    organization_id: str | None = None,
+    duration_ms: int | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return the body of a settlement, for HTTP and for the queue."""
     return _given(
         user_id=user_id,
         usage_key=usage_key,
         feature_endpoint_id=feature,
-        usages=[line.wire() for line in options.get("usages", ())],
-        organization_id=options.get("organization_id"),
-        duration=options.get("duration_ms"),
-        metadata=dict(options.get("metadata") or {}) or None,
+        usages=[line.wire() for line in usages],
+        organization_id=organization_id,
+        duration=duration_ms,
+        metadata=dict(metadata or {}) or None,
     )
 
 
-def record_body(feature: str, user_id: str, options: RecordOptions) -> dict[str, Any]:
+def record_body(
+    feature: str,
+    user_id: str,
+    *,
+    usage_key: str | None = None,
+    usages: Sequence[ModelUsage] = (),
+    organization_id: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return the body of a use in one call; without a key it gets one, so that its repetitions are one use."""
     return _given(
         user_id=user_id,
-        usage_key=options.get("usage_key") or new_usage_key(),
+        usage_key=usage_key or new_usage_key(),
         feature_key=feature,
-        usages=[line.wire() for line in options.get("usages", ())] or None,
-        organization_id=options.get("organization_id"),
-        metadata=dict(options.get("metadata") or {}) or None,
+        usages=[line.wire() for line in usages] or None,
+        organization_id=organization_id,
+        metadata=dict(metadata or {}) or None,
     )
 
 

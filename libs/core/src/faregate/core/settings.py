@@ -1,6 +1,7 @@
 """Everything that can be set, typed; the only module that reads the environment."""
 
 from decimal import Decimal
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -345,13 +346,21 @@ def load_settings(**overrides: Any) -> Settings:
 
     Raises:
         ConfigurationError: one line per wrong variable, each with the problem, the meaning and an example; values are
-            not repeated, since they may be secrets.
+            not repeated, since they may be secrets. An override that is no setting is wrong, too.
     """
+    unknown = [_unknown(name) for name in overrides if name not in Settings.model_fields]
+    if unknown:
+        raise ConfigurationError("\n".join(unknown))
     try:
         return Settings(**overrides)
     except ValidationError as error:
         lines = [_explain(str(problem["loc"][0]), problem["msg"]) for problem in error.errors(include_input=False)]
         raise ConfigurationError("\n".join(dict.fromkeys(lines))) from None
+
+
+def _unknown(name: str) -> str:
+    close = get_close_matches(name, Settings.model_fields, n=1)
+    return f"{name} is no setting" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def variable_name(field: str) -> str:

@@ -19,7 +19,8 @@ with paid as (
   from ({{new}}) t
   where t.usage_key is not null and t.kind in (2, 3, 4, 10) group by t.wallet_id, t.usage_key
 ), derived as (
-  select wallet_id, usage_key, c.status is null as missing, c.rule, c.subject_id, c.organization_id, c.status, c.consumed, c.charged, c.shortfall, c.flags,
+  select wallet_id, usage_key, c.status is null as missing, c.rule, c.subject_id, c.organization_id,
+    c.status, c.consumed, c.charged, c.shortfall, c.flags,
     c.first_seq, c.balance_after, c.settled_at, coalesce(p.charged, 0) as all_charged,
     coalesce(p.shortfall, 0) as all_shortfall, p.first_seq as all_first_seq, p.balance_after as all_balance_after
   from {{charges}} join paid p using (wallet_id, usage_key)

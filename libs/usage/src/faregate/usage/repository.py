@@ -128,7 +128,9 @@ class UsageRepository:
 
     async def usages_of(self, session: AsyncSession, usage_keys: Sequence[str]) -> list[FeatureUsage]:
         """Return these finished uses."""
-        return [_usage(row) for row in await self._database.rows(session, _USAGES_OF, keys=list(dict.fromkeys(usage_keys)))]
+        return [
+            _usage(row) for row in await self._database.rows(session, _USAGES_OF, keys=list(dict.fromkeys(usage_keys)))
+        ]
 
     async def usages(
         self,
