@@ -78,7 +78,7 @@ async def test_a_misspelt_token_count_is_refused_not_swallowed(gateway: Gateway)
     refused = await gateway.post("/api/credits-process/end-multimodel", body)
 
     assert refused.status == 422
-    assert "unknown count cached_tokens" in refused.error["detail"]
+    assert "cached_tokens is not known here; did you mean cache_read_tokens?" in refused.error["detail"]
 
 
 async def test_an_unknown_path_and_a_wrong_method_have_the_envelope_too(gateway: Gateway) -> None:

@@ -112,6 +112,22 @@ async def test_end_and_end_multimodel_mean_the_same(gateway: Gateway) -> None:
     assert again.data["message"].startswith("Settled before")
 
 
+@pytest.mark.parametrize("wrong", ["inputTokens", "audio_secs_tokens", "web_search", "cache_write_1h_token"])
+async def test_what_a_settlement_does_not_read_is_refused_and_the_corrected_body_settles(
+    gateway: Gateway, wrong: str
+) -> None:
+    key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
+    flat = {"user_id": "ada", "feature_endpoint_id": "ai_chat_v1", "usage_key": key, "ai_model": "gpt-4o"}
+    refused = await gateway.post("/api/credits-process/end", {**flat, wrong: 1000})
+    story = (await gateway.get(f"/api/credits-process/{key}")).data
+    right = await gateway.post("/api/credits-process/end", {**flat, "prompt_tokens": 1000, "completion_tokens": 100})
+
+    assert (refused.status, refused.error["code"]) == (422, "invalid")
+    assert f"{wrong} is not known here" in refused.error["detail"]
+    assert story["status"] == "open"
+    assert (right.status, right.data["charged"]) == (200, Decimal("0.42"))
+
+
 async def test_several_models_are_rounded_up_each(gateway: Gateway) -> None:
     small = {"ai_model": "gpt-4o-mini", "input_tokens": 1, "output_tokens": 0}
     ended = await gateway.end("ada", "ai_chat_v1", usages=[USAGE, small, small])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import text
 from faregate.core.errors import EngineUnavailableError, InvalidError
 from faregate.credit.errors import InsufficientCreditsError, UsageKeyConflictError
 from faregate.credit.locking import Locker
-from faregate.credit.states import ChargeStatus
+from faregate.credit.states import ChargeStatus, Flag
 from faregate.usage.errors import StrategyRegistryError, UnknownFeatureError
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.interfaces import IFeatureStrategy
@@ -247,3 +248,42 @@ async def test_what_is_erased_while_a_use_is_settled_stays_erased(
         (row,) = await session.execute(text("select status, metadata from faregate.charge"))
 
     assert tuple(row) == (int(ChargeStatus.SETTLED), None)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "problem"),
+    [
+        ({"prompt_tokens": 5}, "did you mean input_tokens"),
+        ({"web_search": 5}, "did you mean web_searches"),
+        ({"input_tokens": -5}, "input_tokens must be a whole number"),
+        ({"input_tokens": 1.5}, "input_tokens must be a whole number"),
+        ({"input_tokens": True}, "input_tokens must be a whole number"),
+    ],
+)
+async def test_a_host_s_counts_are_checked_before_anything_is_written(
+    library: Library, tokens: dict[str, Any], problem: str
+) -> None:
+    await library.grant("ada", 20)
+    await library.feature(Feature("chat", "token_priced", min_credits=Decimal(1)))
+    line = ModelUsage("gpt-4o", tokens=tokens)
+    request = SettleRequest("k", "ada", FeatureRef("chat"), usages=(line,))
+
+    with pytest.raises(InvalidError, match=problem):
+        await library.service.record_usage("chat", "ada", usages=[line])
+    with pytest.raises(InvalidError, match=problem):
+        await library.service.authorize(StartRequest("ada", FeatureRef("chat"), estimated_usages=(line,)))
+    with pytest.raises(InvalidError, match=problem):
+        await library.service.settle(request)
+    right = await library.service.settle(replace(request, usages=(ModelUsage("gpt-4o", tokens={"input_tokens": 0}),)))
+
+    assert (right.charged, right.flags) == (0, Flag.NO_HOLD)
+
+
+async def test_a_line_whose_counts_nobody_knows_is_parked_and_never_free(library: Library) -> None:
+    await library.grant("ada", 20)
+    await library.feature(Feature("chat", "token_priced", min_credits=Decimal(1)))
+    settled = await library.service.settle(
+        SettleRequest("k", "ada", FeatureRef(value="chat"), usages=(ModelUsage("gpt-4o"),))
+    )
+
+    assert (settled.charged, settled.flags) == (1, Flag.UNPRICED | Flag.NO_HOLD)

@@ -194,3 +194,25 @@ async def test_holds_wait_while_settlement_is_behind(gateway: Gateway, transport
 
     assert behind == 50
     assert settled.data["flags"] == []
+
+
+async def test_counts_that_are_not_read_are_a_dead_letter_that_names_the_right_one(
+    gateway: Gateway, transport: ITransport, settings: Settings
+) -> None:
+    """The hold stays, so that the corrected body settles it."""
+    key = (await gateway.start("ada", "chat")).data["usage_key"]
+    flat = {"user_id": "ada", "feature_endpoint_id": "chat", "usage_key": key, "ai_model": "gpt-4o"}
+    await _publish(transport, {**flat, "inputTokens": 1000}, flat, queue=SETTLE_QUEUE)
+    await _publish(transport, _body(key, usages=[{"ai_model": "gpt-4o", "output_reasoning_token": 5}]))
+    reasons = sorted(letter.reason for letter in await _drain(transport, settings))
+    before = (await gateway.get(f"/api/credits-process/{key}")).data["status"]
+    await _publish(transport, {**flat, "input_tokens": 1000, "output_tokens": 100}, queue=SETTLE_QUEUE)
+
+    assert [reason.partition(" is wrong: ")[2] for reason in reasons] == [
+        "a line of a model needs its counts; send input_tokens and output_tokens, 0 if none were used",
+        "inputTokens is not known here; did you mean input_tokens?",
+        "output_reasoning_token is not known here; did you mean output_reasoning_tokens?",
+    ]
+    assert before == "open"
+    assert len(await _drain(transport, settings)) == 3
+    assert (await gateway.get(f"/api/credits-process/{key}")).data["credits_charged"] == COST

@@ -1,93 +1,34 @@
 """The bodies of the credits process, the same by HTTP and by queue, and what they mean."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, cast
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, TypeVar, cast
 
-from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from faregate.core import exact_json
 from faregate.core.errors import InvalidError, MalformedError
-from faregate.core.fields import Count, Credits, ExternalId, JsonObject, LooseBody, Metadata, ModelName, Note, Text
+from faregate.core.fields import Count, Credits, ExternalId, LooseBody, Metadata, Note
 from faregate.core.ids import check_user_id
+from faregate.usage.count_fields import CarefulBody, LineFields
 from faregate.usage.native import native_usage, reduced_usage
 from faregate.usage.rates import are_inconsistent
 from faregate.usage.values import FeatureRef, ModelUsage, SettleRequest, StartRequest
+from faregate.wire.count_names import COUNT_NAMES
+from faregate.wire.provider_usage import balanced
+
+BodyType = TypeVar("BodyType", bound=BaseModel)
 
 __all__ = ["EndBody", "EndMultimodelBody", "ExtendBody", "StartBody", "UsageBody", "VoidBody", "bodies_in", "validated"]
-
-TOKEN_NAMES = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "output_reasoning_tokens",
-    "input_audio_tokens",
-    "output_audio_tokens",
-    "cache_audio_read_tokens",
-    "input_image_tokens",
-    "output_image_tokens",
-    "input_video_tokens",
-    "input_tool_tokens",
-    "audio_seconds",
-    "input_characters",
-    "input_document_pages",
-    "web_searches",
-    "code_executions",
-    "rerank_searches",
-)
-"""The counts that a line may carry, by canonical name; `input_tokens` and `output_tokens` are totals."""
 
 LINES_LIMIT = 100
 ITEMS_LIMIT = 1000
 
 
-class UsageBody(LooseBody):
+class UsageBody(LineFields):
     """What one model did: by its counts, by what the provider reported (`usage`), or as a `quantity` of some `unit`."""
 
-    ai_model: ModelName | None = None
-    provider: ModelName | None = None
-    service_tier: ModelName | None = None
-    usage: JsonObject | None = Field(
-        default=None,
-        description="the provider's usage object, or its whole response, as it came (OpenAI, Anthropic, Gemini, Bedrock, "
-        "LiteLLM, LangChain, pydantic-ai, OpenTelemetry)",
-    )
-    quantity: Annotated[Credits, Field(ge=0)] | None = Field(
-        default=None, description="of `unit`, for features that sell it"
-    )
-    unit: Annotated[Text, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", examples=["images"])] | None = None
-    input_tokens: Count = 0
-    output_tokens: Count = 0
-    cache_read_tokens: Count = 0
-    cache_write_tokens: Count = 0
-    cache_write_5m_tokens: Count = 0
-    cache_write_1h_tokens: Count = 0
-    output_reasoning_tokens: Count = 0
-    input_audio_tokens: Count = 0
-    output_audio_tokens: Count = 0
-    cache_audio_read_tokens: Count = 0
-    input_image_tokens: Count = 0
-    output_image_tokens: Count = 0
-    input_video_tokens: Count = 0
-    input_tool_tokens: Count = 0
-    audio_seconds: Count = 0
-    input_characters: Count = 0
-    input_document_pages: Count = 0
-    web_searches: Count = 0
-    code_executions: Count = 0
-    rerank_searches: Count = 0
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_unknown_counts(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            names = cast("dict[str, Any]", data)
-            unknown = [name for name in names if name.endswith("tokens") and name not in TOKEN_NAMES]
-            if unknown:
-                raise ValueError(f"unknown count {unknown[0]}; known are {', '.join(TOKEN_NAMES)}")
-        return cast("Any", data)
+    strict: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _check_one_form(self) -> "UsageBody":
@@ -95,40 +36,56 @@ class UsageBody(LooseBody):
             raise ValueError("ai_model is required (or unit and quantity, or a usage that names the model)")
         if (self.unit is None) is not (self.quantity is None):
             raise ValueError("quantity and unit belong together; give both or neither")
-        if self.usage is not None and (self.unit is not None or self._counts()):
-            raise ValueError("give usage as the provider reported it, or counts, not both")
         if self.usage is not None:
+            self._check_beside_usage()
             self._native()
+        elif self.unit is None and not self.model_fields_set & _SAYING:
+            raise ValueError(
+                "a line of a model needs its counts; send input_tokens and output_tokens, 0 if none were used"
+            )
         return self
 
     def usage_line(self) -> ModelUsage:
-        """Return the line in its final form: counts above 0 only."""
-        if self.usage is not None:
-            return self._native()
-        counts = self._counts()
+        """Return the line in its final form."""
+        return self._counted() if self.usage is None else self._native()
+
+    def _check_beside_usage(self) -> None:
+        counted = [name for name in self.counts() if name.endswith("tokens")]
+        if self.unit is not None or self.total_tokens is not None or counted:
+            raise ValueError("give usage as the provider reported it, or counts, not both")
+
+    def _counted(self) -> ModelUsage:
+        counts = self.counts()
+        tokens, differs = balanced({name: count for name, count in counts.items() if count}, self.total_tokens)
         return ModelUsage(
             model=self.ai_model,
             provider=self.provider,
-            tokens=counts,
+            tokens=tokens or ({"input_tokens": 0} if counts else {}),
             quantity=self.quantity,
             unit=self.unit,
             service_tier=self.service_tier,
-            inconsistent=are_inconsistent(counts),
+            raw={**counts, "total_tokens": self.total_tokens} if differs else None,
+            inconsistent=differs or are_inconsistent(tokens),
+            reported_cost_usd=self.reported_cost_usd,
         )
-
-    def _counts(self) -> dict[str, int]:
-        return {name: count for name in TOKEN_NAMES if (count := getattr(self, name))}
 
     def _native(self) -> ModelUsage:
         try:
-            return native_usage(
+            line = native_usage(
                 self.usage or {}, model=self.ai_model, provider=self.provider, service_tier=self.service_tier
             )
         except InvalidError as error:
             raise ValueError(error.detail) from None
+        beside = {name: count for name, count in self.counts().items() if count}
+        cost = self.reported_cost_usd if self.reported_cost_usd is not None else line.reported_cost_usd
+        return replace(line, tokens={**line.tokens, **beside}, reported_cost_usd=cost)
 
 
-class FeatureBody(LooseBody):
+_SAYING = frozenset({*COUNT_NAMES, "total_tokens", "reported_cost_usd"})
+"""The fields of which one is enough to say what a model did."""
+
+
+class FeatureBody(CarefulBody):
     """Who uses what; the feature by id, by value, or both."""
 
     user_id: ExternalId
@@ -150,6 +107,8 @@ class FeatureBody(LooseBody):
 
 class StartBody(FeatureBody):
     """`POST /api/credits-process/start`."""
+
+    elsewhere: ClassVar[str] = "estimated_usages"
 
     user_email: Note | None = None
     organization_id: ExternalId | None = None
@@ -189,7 +148,7 @@ class SettlementBody(FeatureBody):
 
     def message(self, usage_key: str) -> dict[str, Any]:
         """Return the body as it may lie on a queue: of what providers reported only what is read of it."""
-        content: dict[str, Any] = self.model_dump(exclude_none=True, exclude_defaults=True)
+        content: dict[str, Any] = self.model_dump(exclude_none=True, exclude_unset=True)
         content["usage_key"] = usage_key
         for line in (content, *content.get("usages", ())):
             if "usage" in line:
@@ -214,24 +173,19 @@ class SettlementBody(FeatureBody):
 class EndMultimodelBody(SettlementBody):
     """`POST /api/credits-process/end-multimodel` and `credits_process_end_multimodel_queue`."""
 
+    elsewhere: ClassVar[str] = "usages"
+
     usages: Annotated[list[UsageBody], Field(max_length=LINES_LIMIT)]
 
     def usage_bodies(self) -> Sequence[UsageBody]:
         return self.usages
 
 
-class EndBody(SettlementBody):
-    """`POST /api/credits-process/end` and `credits_process_end_queue`: one model, flat."""
+_LINE_FIELDS = frozenset(LineFields.model_fields)
 
-    ai_model: ModelName | None = None
-    provider: ModelName | None = None
-    service_tier: ModelName | None = None
-    usage: JsonObject | None = None
-    input_tokens: Count = Field(default=0, validation_alias=AliasChoices("input_tokens", "input_token"))
-    output_tokens: Count = Field(default=0, validation_alias=AliasChoices("output_tokens", "output_token"))
-    cache_read_tokens: Count = 0
-    cache_write_tokens: Count = 0
-    output_reasoning_tokens: Count = 0
+
+class EndBody(LineFields, SettlementBody):
+    """`POST /api/credits-process/end` and `credits_process_end_queue`: one model, flat."""
 
     @model_validator(mode="after")
     def _check_line(self) -> "EndBody":
@@ -239,17 +193,11 @@ class EndBody(SettlementBody):
         return self
 
     def usage_bodies(self) -> Sequence[UsageBody]:
-        line = {name: value for name in _FLAT if (value := getattr(self, name))}
+        line = {name: getattr(self, name) for name in self.model_fields_set & _LINE_FIELDS}
         try:
             return [UsageBody.model_validate(line)]
         except ValidationError as error:
-            raise ValueError(error.errors(include_input=False)[0]["msg"]) from None
-
-
-_FLAT = (
-    *("ai_model", "provider", "service_tier", "usage", "input_tokens", "output_tokens"),
-    *("cache_read_tokens", "cache_write_tokens", "output_reasoning_tokens"),
-)
+            raise ValueError(error.errors(include_input=False)[0]["msg"].removeprefix("Value error, ")) from None
 
 
 class VoidBody(LooseBody):
@@ -286,11 +234,11 @@ def bodies_in(data: bytes) -> list[Any]:
     return items
 
 
-def validated(kind: type[SettlementBody], data: Any) -> SettlementBody:
+def validated(kind: type[BodyType], data: Any) -> BodyType:
     """Return `data` as a body of this kind, or raise `InvalidError` naming the first wrong field."""
     try:
         return kind.model_validate(data)
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
         param = ".".join(map(str, problem["loc"])) or "body"
-        raise InvalidError(f"{param} is wrong: {problem['msg']}", param=param) from None
+        raise InvalidError(f"{param} is wrong: {problem['msg'].removeprefix('Value error, ')}", param=param) from None

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import IntEnum
 from types import GenericAlias
-from typing import Annotated, Any, Literal, NotRequired, Required, Self
+from typing import Annotated, Any, Literal, NotRequired, Required, Self, cast
 
 from pydantic import (
     AwareDatetime,
@@ -22,6 +22,7 @@ from faregate.core.errors import InvalidError
 from faregate.core.fields import Body, Count, Metadata
 from faregate.core.free_fields import CREDENTIAL, credentials_in
 from faregate.core.ids import EXTERNAL_ID_PATTERN
+from faregate.wire.count_names import ALIASES, unknown_name
 
 __all__ = ["Device", "EventFields", "EventKind", "KindName", "UsageEvent", "parse_events"]
 
@@ -135,15 +136,27 @@ def _validated(items: Sequence[Any]) -> list[EventFields | InvalidError]:
     try:
         events = _EVENTS.validate_python(items)
     except ValidationError as error:
+        renamed = [_without_aliases(item) for item in items]
+        if renamed != items:
+            return _validated(renamed)
         for problem in error.errors(include_input=False, include_url=False, include_context=False):
             where = problem["loc"]
             name = str(where[1]) if len(where) > 1 else "event"
-            problems.setdefault(
-                int(where[0]) if where else 0, f"{name}: {problem['msg'].removeprefix('Value error, ')}"
-            )
+            said = problem["msg"].removeprefix("Value error, ")
+            wrong = unknown_name(name, UsageEvent.model_fields) if problem["type"] == "extra_forbidden" else None
+            problems.setdefault(int(where[0]) if where else 0, wrong or f"{name}: {said}")
         events = _EVENTS.validate_python([item for number, item in enumerate(items) if number not in problems])
     checked = iter(_without_credentials(events))
     return [InvalidError(problems[n]) if n in problems else next(checked) for n in range(len(items))]
+
+
+def _without_aliases(item: Any) -> Any:
+    """Return an event with other names of its tokens replaced, looked at only where something is wrong with it."""
+    if not isinstance(item, Mapping):
+        return item
+    fields = cast("Mapping[str, Any]", item)
+    renamed = {ALIASES.get(name, name): value for name, value in fields.items()}
+    return renamed if len(renamed) == len(fields) else fields
 
 
 def _without_credentials(events: list[EventFields]) -> Sequence[EventFields | InvalidError]:

@@ -12,6 +12,7 @@ from faregate.core.clock import IClock
 from faregate.core.database import Database
 from faregate.core.errors import InvalidError
 from faregate.core.versions import VersionedCache
+from faregate.usage.count_checks import check_counts
 from faregate.usage.definitions import DefinitionRepository
 from faregate.usage.documents import PriceDocument
 from faregate.usage.errors import UnknownPriceError
@@ -60,7 +61,12 @@ class PriceService:
         return self._book.price_list
 
     async def quote(self, usage: ModelUsage, *, at: datetime | None = None) -> UsageLine:
-        """Return what a use would cost at a moment (None for now), without any feature's or plan's own margin."""
+        """Return what a use would cost at a moment (None for now), without any feature's or plan's own margin.
+
+        Raises:
+            InvalidError: a count is unknown, or no whole number from 0 on.
+        """
+        check_counts([usage])
         await self.refresh()
         return self._book.line(usage, at=at or self._clock.now())
 

@@ -102,7 +102,7 @@ class PriceBook:
 
     def _cost(self, usage: ModelUsage, at: datetime, *, by_parts: bool = False) -> _Found:
         model, tier = usage.model, usage.service_tier
-        if model is None:
+        if model is None or not usage.tokens:
             return _Found(usage.provider, None, UNPRICED)
         published = self.snapshot.find(model, provider=usage.provider, service_tier=tier, at=at)
         provider = published.provider if published is not None else usage.provider
@@ -111,6 +111,6 @@ class PriceBook:
             cost = override.card.cost(usage.tokens, by_parts=by_parts)
             return _Found(provider or override.provider, cost, override.version if cost is not None else UNPRICED)
         cost = published.card.cost(usage.tokens, by_parts=by_parts) if published is not None else None
-        if published is None or cost is None or (not cost.total and usage.tokens):
+        if published is None or cost is None or (not cost.total and any(usage.tokens.values())):
             return _Found(provider, None, UNPRICED)
         return _Found(provider, cost, published.version)

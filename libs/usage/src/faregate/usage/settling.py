@@ -18,6 +18,7 @@ from faregate.credit.service import CreditService, Posted, Started
 from faregate.credit.settlement import ChargeOpening, Posting
 from faregate.credit.states import NO_FLAGS, ChargeState, ChargeStatus, Flag
 from faregate.usage.charging import Charging, charging_for
+from faregate.usage.count_checks import check_counts
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import Catalog, require_access
 from faregate.usage.interfaces import IAccountDirectory, IQuotaGate, QuotaUse
@@ -146,6 +147,7 @@ class Settler:
     def _price(self, use: Use, request: SettleRequest) -> Price:
         if request.amount is not None:
             return Price(request.amount)
+        check_counts(request.usages)
         return self._factory.strategy(use.feature.strategy).price(use)
 
     async def _within_quota(

@@ -17,6 +17,7 @@ from faregate.credit.holds import HoldRequest
 from faregate.credit.service import CreditService, Held
 from faregate.credit.states import ChargeState
 from faregate.usage.charging import Charging, charging_for
+from faregate.usage.count_checks import check_counts
 from faregate.usage.errors import UnpricedError
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import Catalog, require_access
@@ -116,6 +117,7 @@ class Starter:
         try:
             feature = catalog.on_plan(catalog.find(request.feature), facts.plan)
             require_access(feature, facts, catalog.plan(facts.plan))
+            check_counts(request.estimated_usages)
             use = Use(feature, now, request.estimated_usages, request.metadata or {})
             estimate = self._factory.strategy(feature.strategy).estimate(use)
             if estimate.unpriced_models and feature.refuse_unpriced:

@@ -155,10 +155,12 @@ class ModelUsage:
 
     Attributes:
         model: as the provider names it; None for a part that no model did (`quantity` of some `unit`).
-        tokens: counts by canonical name (`input_tokens` is the total, cached ones are part of it). Only counts above 0.
+        tokens: counts by canonical name (`input_tokens` is the total, cached ones are part of it). Without any, nothing is
+            known of what was used: such a line has no price. `{"input_tokens": 0}` says that nothing was used.
         service_tier: `flex`, `priority`, `batch`, … where prices differ by it.
         raw: the provider's own usage object, kept for audit.
-        inconsistent: the counts contradict each other; they are kept as they came.
+        inconsistent: the counts contradict each other or the reported total; `raw` has them as they came.
+        reported_cost_usd: what the provider said it costs.
     """
 
     model: str | None
@@ -169,6 +171,7 @@ class ModelUsage:
     service_tier: str | None = None
     raw: Any = None
     inconsistent: bool = False
+    reported_cost_usd: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

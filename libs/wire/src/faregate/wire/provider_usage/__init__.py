@@ -4,8 +4,18 @@ In the canonical form `input_tokens` and `output_tokens` are totals: cached, wri
 of them. Anthropic and Bedrock report what was cached beside the input, so it is added; OpenAI reports it within.
 """
 
-from faregate.wire.provider_usage.counts import UnreadableUsageError
+from faregate.wire.provider_usage.balance import balanced
+from faregate.wire.provider_usage.counts import COUNT_LIMIT, UnreadableUsageError
 from faregate.wire.provider_usage.modalities import is_modality
 from faregate.wire.provider_usage.reading import Reading, model_in, read_usage, tier_in
 
-__all__ = ["Reading", "UnreadableUsageError", "is_modality", "model_in", "read_usage", "tier_in"]
+__all__ = [
+    "COUNT_LIMIT",
+    "Reading",
+    "UnreadableUsageError",
+    "balanced",
+    "is_modality",
+    "model_in",
+    "read_usage",
+    "tier_in",
+]
