@@ -6,9 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from genai_prices.data import providers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from faregate.core.free_fields import is_credential
 from faregate.core.redaction import REDACTED, Redactor, looks_like_credential
 from faregate.core.secret_names import Secrecy, secrecy_of
 from faregate.core.secret_values import SecretPattern
@@ -395,3 +397,127 @@ def test_any_value_is_kept_at_a_glance_as_the_thorough_walk_keeps_it(value: Any)
     thorough = redactor.value({"record": value, "json": '{"a":1}'})  # JSON in a text asks for the walk
 
     assert text_of(glanced["record"]) == text_of(thorough["record"])
+
+
+KEYS_OF_TODAY = [
+    "AQ.Ab8RN6Ikd93jfDKe02mXlw92mfkQpWzYtr7VbnM3aLk5s",
+    "hvs.CAESIJ3x9Kd02mfLw8QpZ7VbnM3aLk5sTyUiOp",
+    "lin_api_x9Kd02mfLw8QpZ7VbnM3aLk5sTyUiOpQ1w2E3r4T",
+    "ntn_12345678901AbCdEfGhIjKlMnOpQrStUvWxYz012345",
+    "PMAK-5f2b8c9d1e3a4b5c6d7e8f90-a1b2c3d4e5f60718293a4b5c6d7e8f9012",
+    "ATATT3xFfGF0x9Kd02mfLw8QpZ7VbnM3aLk5sTyUiOp",
+    "sbp_a1b2c3d4e5f60718293a4b5c6d7e8f9012345678",
+    "sb_secret_N7UND0UgjKTVK-Uodkm0Hg_xSvEMPvz",
+    "glsa_x9Kd02mfLw8QpZ7VbnM3aLk5sTyUiOpQ_a1b2c3d4",
+    "dp.pt.x9Kd02mfLw8QpZ7VbnM3aLk5sTyUiOpQ1w2E3r4T5y6",
+    "tvly-dev-x9Kd02mfLw8QpZ7VbnM3aLk5",
+    "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",
+    "nvapi-x9Kd02mfLw8QpZ7VbnM3aLk5sTyUiOpQ1w2E3r4T5y6U7i8O9p0",
+    "csk-a8x3k9m2p5t8w3y6b4c5d8e2f5h9j3k6m2n8p3r5t9v4x6z2",
+    "vck_x9Kd02mfLw8QpZ7VbnM3aLk5sTyUiOpQ1w2E3r4T5y6U7i8O9p0a1",
+    "fw_3Zx9Kd02mfLw8QpZ7VbnM3",
+    "dapia1b2c3d4e5f60718293a4b5c6d7e8f90",
+    "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",
+    "gldt-x9Kd02mfLw8QpZ7VbnM3",
+    "xai-x9Kd02mfLw8QpZ7VbnM3aLk5sTyUiOpQ1w2E3r4T5y6U7i8O9p0a1",
+    "pk_live_x9Kd02mfLw8QpZ7VbnM3aLk5",
+    "SKa1b2c3d4e5f60718293a4b5c6d7e8f90",
+    "abc8Q~x9Kd02mfLw8QpZ7VbnM3aLk5sTyUiOpQ1w",
+    "x9Kd02mfLw8QpZ7VbnM3aLk5sTyUiOpQ1w2E3r4T5y6U7i8O9p0aJQQJ99BCACYeBjFXJ3w3AAABACOG",
+    "AccountKey=x9Kd02mfLw8QpZ7VbnM3aLk5sTyUiOpQ1w2E3r4T5y6U7i8O9p0a1==;EndpointSuffix=core",
+    "SharedAccessKey=x9Kd02mfLw8QpZ7VbnM3aLk5sTyUiOp=",
+]
+
+
+@pytest.mark.parametrize("secret", KEYS_OF_TODAY)
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_keys_of_todays_issuers_are_known_wherever_they_stand(secret: str, container: str) -> None:
+    kept = text_of(redactor.value({"note": container.format(secret)}))
+
+    assert re.search(r"x9Kd02mf|a1b2c3d4|NopQrSt|N7UND0|a8x3k9|3Zx9Kd|Ab8RN6", kept) is None
+
+
+NO_KEYS = [
+    *("xai-grok-4-fast-reasoning", "pk_customer_0000000001", "pk_orders_customer_id_fkey", "sk_customer_0000000001"),
+    *("sk-learn-random-forest-classifier", "fw_accounts_models_llama-v3p1-405b-instruct", "rk_order_20250101_000001"),
+    *("ASIAPACIFICREGION", "ion_storage_statistics", "gsk_pharmaceuticals_2025", "pypi-simple-repository-index"),
+    *("hf_meta-llama_Llama-3.1-8B-Instruct", "AQ.ORDERS.CUSTOMERS.2025", "task-management-dashboard"),
+    *("xai-grok-code-fast-1-0825", "pk_550e8400_customers", "rpa_bot_invoices_0000001", "dapi-customers-2025"),
+]
+
+
+@pytest.mark.parametrize("name", NO_KEYS)
+def test_names_of_models_users_and_constraints_are_no_keys(name: str) -> None:
+    assert redactor.text(f"see {name} here") == f"see {name} here"
+    assert not looks_like_credential(name)
+    assert not is_credential(name)
+
+
+def test_no_model_that_has_a_price_is_taken_for_a_key() -> None:
+    names = {model.id for provider in providers for model in provider.models}
+
+    assert len(names) > 500
+    assert [name for name in names if is_credential(name) or looks_like_credential(name)] == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "q=%7B%22password%22%3A%22hunter2%22%7D&page=2",
+        "next=https%3A%2F%2Fhost%2Fx%3Faccess_token%3Dhunter2%26page%3D2",
+        "next=https%253A%252F%252Fhost%252Fx%253Faccess_token%253Dhunter2",
+        '{"password": "hunter2", "password": ""}',
+        '{"deep": [{"pin": "hunter2", "pin": 1, "n": 2}]}',
+        '"{\\"token\\": \\"hunter2\\", \\"token\\": \\"x\\"}"',
+        {"tokenizer_secret": "hunter2", "tokenizer": "cl100k"},
+        {"tokeniserPassword": "hunter2"},
+        {"name": "password", "value": "hunter2", "a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6},
+        {"k": "api_key", "v": "hunter2"},
+        {"Key": "db_password", "Value": "hunter2", "PropagateAtLaunch": True},
+        [{"key": "Authorization", "val": "hunter2"}],
+        "<login><user>ada</user><password>hunter2</password></login>",
+        "<ns:ApiKey type='x'>\n  hunter2\n</ns:ApiKey>",
+        "<secret><![CDATA[hunter2]]></secret>",
+        '<user name="ada" password="hunter2"/>',
+        '<add key="ApiKey" value="hunter2" />',
+        '{"name": "client_secret", "value": "hunter2", "cut',
+        '--b\r\nContent-Disposition: form-data; name="password"\r\n\r\nhunter2\r\n--b--\r\n',
+        '--b\nContent-Disposition: form-data; name="token"; x="y"\nContent-Type: text/plain\n\nhunter2',
+        "curl -u ada:hunter2 https://example.com",
+        "curl -sS --user 'ada:hunter2' https://example.com",
+        "curl --proxy-user=ada:hunter2 https://example.com",
+        "password        =      hunter2",
+        "password\t:=\thunter2",
+        "Authorization       :      hunter2",
+    ],
+)
+def test_secrets_behind_names_are_replaced_in_every_notation(value: Any) -> None:
+    kept = redactor.value({"value_of": value, "list": [value]})
+
+    assert "hunter2" not in text_of(kept)
+    assert redactor.value(kept) == kept
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("4111.1111.1111.1111", "3782.822463.10005", "de89 3704 0044 0532 0130 00", "gb82west12345698765432"),
+        *(4111111111111111.0, Decimal("4111111111111111.00"), "4111111111111111.0", "De89370400440532013000"),
+    ],
+)
+def test_cards_and_ibans_are_known_in_every_spelling(value: Any) -> None:
+    kept = text_of(redactor.value({"a": value, "b": [value]}))
+
+    assert re.search(r"1111\.?1111|822463|3704|1234569", kept) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("100 % of it", "50%25 of it, q=a%20b&page=2", "0.4111111111111111", "<token_count>5</token_count>"),
+        *("<model>gpt-4o</model>", 'name="model" value="gpt-4o"', '{"a": 1, "a": 2}', "1.2.3.4 and 10.0.0.1"),
+        *("curl -u ada https://example.com", "in 12 weeks from 2025", "name=x; value=y", "de12 word rest"),
+    ],
+)
+def test_what_only_looks_a_little_like_it_survives(text: str) -> None:
+    assert redactor.value({"note": text}) == {"note": text}

@@ -11,9 +11,9 @@ from functools import cache, lru_cache
 from typing import Any, cast
 
 from faregate.core import exact_json
+from faregate.core.key_formats import KEY_EXPRESSION, is_key
 from faregate.core.redaction import Redactor
 from faregate.core.secret_names import Secrecy, secrecy_of
-from faregate.core.secret_values import built_in_patterns
 
 __all__ = [
     "CREDENTIAL",
@@ -59,7 +59,7 @@ def is_credential(name: str) -> bool:
         return False
     if _BEARER.search(name):
         return True
-    return any(_TOKEN.match(word) or _key_expression().match(word) for word in name.split())
+    return any(_TOKEN.match(word) or _is_key(word) for word in name.split())
 
 
 def name_checked(name: str) -> str:
@@ -107,9 +107,14 @@ def _by_look() -> Redactor:
     return Redactor(with_emails=False, secrecy=_nothing_by_name, text_limit=_TEXT_LIMIT)
 
 
+def _is_key(word: str) -> bool:
+    found = _key_expression().match(word)
+    return found is not None and is_key(found)
+
+
 @cache
 def _key_expression() -> re.Pattern[str]:
-    return next(pattern.expression for pattern in built_in_patterns() if pattern.name == "key")
+    return re.compile(KEY_EXPRESSION)
 
 
 @cache

@@ -12,16 +12,33 @@ from typing import Any, cast
 from faregate.core.secret_names import Secrecy
 from faregate.core.secret_values import REDACTED
 
-__all__ = ["CARD_FROM", "JSON_STARTS", "SHORTEST_SECRET", "Glance", "NotPlainError", "text_under"]
+__all__ = [
+    "CARD_FROM",
+    "JSON_STARTS",
+    "PAIR_NAMES",
+    "PAIR_VALUES",
+    "SHORTEST_SECRET",
+    "Glance",
+    "NotPlainError",
+    "text_under",
+]
 
 SHORTEST_SECRET = 5
 CARD_FROM = 10**12
 """Greater integers may be card numbers."""
 
 JSON_STARTS = frozenset('{[" \n\r\t\ufeff')
+
+
+def _spellings(*words: str) -> frozenset[str]:
+    return frozenset(spelt for word in words for spelt in (word, word.capitalize(), word.upper()))
+
+
 _DEPTH_LIMIT = 16
 _ENTRIES_LIMIT = 1_000
-_PAIR_ENTRIES = 6
+PAIR_NAMES = _spellings("name", "key", "header", "field", "param", "parameter", "k", "n")
+PAIR_VALUES = _spellings("value", "val", "v")
+"""Keys of objects that are a name and its value: `{"name": "password", "value": "…"}`, `{"Key": "…", "Value": "…"}`."""
 
 
 class NotPlainError(Exception):
@@ -63,7 +80,7 @@ class Glance:
         return text
 
     def _mapping(self, mapping: dict[Any, Any], depth: int) -> dict[str, Any]:
-        named = "value" in mapping and len(mapping) <= _PAIR_ENTRIES
+        named = not PAIR_VALUES.isdisjoint(mapping)
         if depth >= _DEPTH_LIMIT or len(mapping) > _ENTRIES_LIMIT or named:
             raise NotPlainError
         secrecy = self._secrecy
@@ -107,6 +124,6 @@ def _under(value: Any, secret: Secrecy) -> Any:
 def _number(value: Any, kind: type[Any]) -> Any:
     if kind is int and value <= CARD_FROM:
         return value
-    if (kind is float and math.isfinite(value)) or (kind is Decimal and value.is_finite()):
+    if ((kind is float and math.isfinite(value)) or (kind is Decimal and value.is_finite())) and value <= CARD_FROM:
         return value
     raise NotPlainError

@@ -11,8 +11,18 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from functools import cache, cached_property, lru_cache
 from typing import Any, Protocol, cast, runtime_checkable
+from urllib.parse import quote, unquote_plus
 
-from faregate.core.plain_records import CARD_FROM, JSON_STARTS, SHORTEST_SECRET, Glance, NotPlainError, text_under
+from faregate.core.plain_records import (
+    CARD_FROM,
+    JSON_STARTS,
+    PAIR_NAMES,
+    PAIR_VALUES,
+    SHORTEST_SECRET,
+    Glance,
+    NotPlainError,
+    text_under,
+)
 from faregate.core.secret_hints import Hints
 from faregate.core.secret_names import Secrecy, secrecy_of
 from faregate.core.secret_values import REDACTED, SecretPattern, built_in_patterns, is_card_number
@@ -30,6 +40,8 @@ _MARGIN = 1_024
 _SHORTEST_CREDENTIAL = 12
 _NESTED_DEPTH = 4
 _NAME_LIMIT = 64
+_ENCODED = re.compile(r"""[^\s%"'<>&=]{0,200}(?:%(?!40)[0-9A-Fa-f]{2}[^\s%"'<>&=]*+|%40[^\s%"'<>&=]*+)++""")
+_UNQUOTED = "[]:/?#,;@!$()*'~"
 _NAME = re.compile(r"[A-Za-z][\w .-]{0,63}")
 
 
@@ -69,7 +81,8 @@ class Redactor:
     @cached_property
     def hints(self) -> Hints:
         """Know all kinds of values that are replaced."""
-        return Hints((*self._extra, *built_in_patterns(with_emails=self._with_emails)))
+        encoded = SecretPattern("encoded", ("%",), _ENCODED, self._decoded)
+        return Hints((encoded, *self._extra, *built_in_patterns(with_emails=self._with_emails)))
 
     def value(self, value: Any) -> Any:
         try:
@@ -88,6 +101,12 @@ class Redactor:
             return _Walk(self._secrecy, self.hints, self._text_limit).text(text)
         except Exception:  # noqa: BLE001  as above
             return UNREADABLE
+
+    def _decoded(self, found: re.Match[str]) -> str:
+        """Return a percent-encoded text as it is, unless it holds a secret once it is decoded."""
+        decoded = unquote_plus(found[0])
+        kept = self.text(decoded)
+        return found[0] if kept == decoded else quote(kept, safe=_UNQUOTED)
 
     def _at_a_glance(self, value: Any) -> Any:
         """Return the copy of a record whose texts are all clean; most are."""
@@ -153,7 +172,7 @@ class _Walk:
         if self._nested >= _NESTED_DEPTH:
             return None
         try:
-            content = json.loads(text, parse_float=Decimal)
+            content = json.loads(text, parse_float=Decimal, object_pairs_hook=_object)
         except (ValueError, RecursionError):
             return None
         if not isinstance(content, dict | list | str):
@@ -164,10 +183,12 @@ class _Walk:
         return text if kept == content else json.dumps(kept, ensure_ascii=False, default=str)
 
     def _number(self, value: float | Decimal) -> Any:
-        if isinstance(value, int) and value > CARD_FROM:
-            return "[redacted:card]" if value < 10**19 and is_card_number(str(value)) else value
-        finite = value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
-        return value if finite else None
+        finite = value.is_finite() if isinstance(value, Decimal) else isinstance(value, int) or math.isfinite(value)
+        if not finite:
+            return None
+        if CARD_FROM < value < 10**19 and value == int(value) and is_card_number(str(int(value))):
+            return "[redacted:card]"
+        return value
 
     def _guarded(self, value: Any, secret: Secrecy) -> Any:
         own = id(value)
@@ -193,8 +214,8 @@ class _Walk:
                 break
             name = key if isinstance(key, str) else _key_text(key)
             own = self._secrecy(name)
-            if name == named:
-                own = Secrecy.ALL
+            if named and name in PAIR_VALUES:
+                own = named
             kept[self._key(name)] = self.value(item, secret=max(secret, own))
         return kept
 
@@ -205,15 +226,12 @@ class _Walk:
         kept = [self.value(item, secret=secret) for item in items[:_ITEMS_LIMIT]]
         return kept if len(items) <= _ITEMS_LIMIT else [*kept, f"[{len(items)} items]"]
 
-    def _named_pair(self, mapping: Mapping[Any, Any]) -> str | None:
-        """`{"name": "authorization", "value": "…"}`: return the key behind which the value stands."""
-        if len(mapping) > 6 or "value" not in mapping:
-            return None
-        for key in ("name", "key", "header", "field", "param"):
-            name = mapping.get(key)
-            if isinstance(name, str) and self._secrecy(name) is not Secrecy.OPEN:
-                return "value"
-        return None
+    def _named_pair(self, mapping: Mapping[Any, Any]) -> Secrecy:
+        """`{"name": "authorization", "value": "…"}`: return what the name says about the value."""
+        if PAIR_VALUES.isdisjoint(mapping):
+            return Secrecy.OPEN
+        names = [name for key in PAIR_NAMES if isinstance(name := mapping.get(key), str)]
+        return Secrecy.ALL if any(map(self._secrecy, names)) else Secrecy.OPEN
 
     def _key(self, name: str) -> str:
         """A key can be a secret itself: `{"sk-…": 1}`."""
@@ -230,12 +248,20 @@ def looks_like_credential(text: str | None) -> bool:
 
 def holds_credential(text: str) -> bool:
     """Tell whether there is a token or a key in a text."""
-    return any(pattern.expression.search(text) for pattern in _credentials().worth_trying(text))
+    return any(pattern.finds(text) for pattern in _credentials().worth_trying(text))
 
 
 @cache
 def _credentials() -> Hints:
     return Hints([pattern for pattern in built_in_patterns() if pattern.name in {"pem", "jwt", "bearer", "key"}])
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; a name that comes again keeps all its values, since any of them may be the secret."""
+    whole = dict(pairs)
+    if len(whole) == len(pairs):
+        return whole
+    return {name: [item for other, item in pairs if other == name] for name in whole}
 
 
 def _key_text(key: Any) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
+from faregate.core.key_formats import KEY_EXPRESSION, KEY_HINTS, is_key
 from faregate.core.secret_names import Secrecy, secrecy_of
 
 __all__ = ["REDACTED", "SecretPattern", "built_in_patterns", "is_card_number"]
@@ -42,39 +43,17 @@ class SecretPattern:
     shape: bytes = b""
     unbroken: bool = False
 
+    def finds(self, text: str) -> bool:
+        """Tell whether anything in `text` would be replaced."""
+        if isinstance(self.replacement, str):
+            return self.expression.search(text) is not None
+        return any(self.replacement(found) != found[0] for found in self.expression.finditer(text))
 
-_KEYS = (
-    r"(?<![A-Za-z0-9])(?:"
-    r"(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}|(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA)[A-Z0-9]{12,}|gh[pousr]_[A-Za-z0-9]{16,}"
-    r"|github_pat_\w{16,}|glpat-[\w-]{12,}|xox[abeoprs]-[\w-]{8,}|xapp-[\w-]{8,}|AIza[\w-]{24,}|ya29\.[\w-]{8,}"
-    r"|GOCSPX-[\w-]{8,}|hf_[A-Za-z0-9]{16,}|npm_[A-Za-z0-9]{16,}|pypi-[\w-]{16,}|SG\.[\w-]{8,}\.[\w-]{8,}"
-    r"|whsec_[A-Za-z0-9+/=_-]{12,}|fg_[a-z]+_[\w-]{8,}|dop_v1_\w{16,}|shp(?:at|ca|pa|ss)_\w{16,}|gsk_\w{16,}|xai-[\w-]{16,}"
-    r"|pplx-\w{16,}|r8_\w{16,}|sq0[a-z]{3}-[\w-]{16,}|\d{8,10}:AA[\w-]{30,}|AGE-SECRET-KEY-1\w{16,}"
-    r")"
-)
-_KEY_HINTS = (
-    *("k-", "k_", "akia", "asia", "agpa", "aida", "aroa", "anpa", "ghp_", "gho_", "ghu_"),
-    *(
-        "ghs_",
-        "ghr_",
-        "github_pat_",
-        "glpat-",
-        "xox",
-        "xapp-",
-        "aiza",
-        "ya29.",
-        "gocspx-",
-        "hf_",
-        "npm_",
-        "pypi-",
-        "sg.",
-    ),
-    *("whsec_", "fg_", "dop_v1_", "shpat_", "shpca_", "shppa_", "shpss_", "gsk_", "xai-", "pplx-", "r8_", "sq0", ":aa"),
-    "age-secret-key-",
-)
+
 _WORDS = (
     r"passw(?:or)?d|passwort|passphrase|passcode|pwd|secret|credentials?|api[ _-]?key|access[ _-]?key|private[ _-]?key"
-    r"|signing[ _-]?key|account[ _-]?key|auth[ _-]?key|token|csrf|xsrf|jwt|session|signature|x-amz-signature|sig|cvv|cvc|otp|pin"
+    r"|signing[ _-]?key|account[ _-]?key|auth[ _-]?key|sharedaccesskey"
+    r"|token|csrf|xsrf|jwt|session|signature|x-amz-signature|sig|cvv|cvc|otp|pin"
 )
 _WORD_HINTS = (
     *(
@@ -98,6 +77,16 @@ _VALUE = (
     r"""|[^\s&;,"'{}\[\]()<>]++(?:\[redacted[^\]\s]*\])?|\[redacted[^\]\s]*\])"""
 )
 _COUNT = re.compile(r"""["'\\]*\d{1,12}(?:\.\d+)?["'\\]*""")
+_CURL = r"""(?i)(?<!\S)((?:-u|--user|--proxy-user)(?:\s{1,4}|=)?)(["']?[^\s"':]{1,200}:)[^\s"']+"""
+_ELEMENT = r"(<(?:[\w-]{1,40}:)?([\w.-]{1,80})(?:\s[^<>]{0,2000})?>\s*)(<!\[CDATA\[.*?\]\]>|[^<]+)"
+_PAIR = (
+    r"""(?i)((?:\b|["'\\])(?:name|key|k|header|field|param|id)["'\\]{0,4}\s*[=:]\s*["'\\]{1,4})([^"'\\<>]{1,80})"""
+    r"""(["'\\]{1,4}[^<>{}]{0,200}?\b(?:value|val|v)["'\\]{0,4}\s*[=:]\s*["'\\]{1,4})([^"'\\]*)"""
+)
+_PART = r"""(\bname=["']?)([^"'\r\n;]{1,200})([^\r\n]*(?:\r?\n[^\r\n]+)*+\r?\n\r?\n)(.*?)(?=\r?\n--|\Z)"""
+_DOTTED_CARD = r"(?<![0-9A-Za-z.])(?:\d{4}\.\d{4}\.\d{4}\.\d{1,7}|\d{4}\.\d{6}\.\d{5})(?![0-9A-Za-z])"
+_IBAN = r"(?<![0-9A-Za-z])[A-Za-z][A-Z]\d{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?(?![0-9A-Za-z])"
+_LOWER_IBAN = _IBAN.replace("[A-Z]", "[a-z]", 1)
 
 
 @cache
@@ -111,7 +100,7 @@ def built_in_patterns(*, with_emails: bool = True) -> tuple[SecretPattern, ...]:
         _pattern(
             "header",
             ("authorization", "cookie"),
-            r"""(?i)((?:authorization|cookie)\d?["'\\]{0,4}\s{0,4}[:=]\s{0,4}["'\\]{0,4})([^\r\n"'\\]+)""",
+            r"""(?i)((?:authorization|cookie)\d?["'\\]{0,4}\s{0,24}+[:=]\s{0,24}+["'\\]{0,4})([^\r\n"'\\]+)""",
             r"\1" + REDACTED,
         ),
         _pattern("jwt", ("eyj",), r"eyJ[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]*+){0,4}"),
@@ -119,7 +108,7 @@ def built_in_patterns(*, with_emails: bool = True) -> tuple[SecretPattern, ...]:
             "bearer", ("bearer",), r"(?i)(\bbearer(?:\s{1,4}|%20|\+))[A-Za-z0-9._~+/=:-]{6,}", r"\1" + REDACTED
         ),
         _pattern("basic", ("basic",), r"(?i)(\bbasic\s{1,4})([A-Za-z0-9+/_-]{6,}={0,2})", _basic),
-        _pattern("key", _KEY_HINTS, _KEYS, unbroken=True),
+        _pattern("key", KEY_HINTS, KEY_EXPRESSION, _key, unbroken=True),
         _pattern(
             "webhook",
             ("hooks.slack.com", "discord"),
@@ -131,21 +120,21 @@ def built_in_patterns(*, with_emails: bool = True) -> tuple[SecretPattern, ...]:
         _pattern(
             "named",
             _WORD_HINTS,
-            rf"""(?i)(?<![a-z])((?:[a-z0-9]{{1,24}}[._\[-])?(?:{_WORDS})[\w.\-\]]{{0,40}}+)(["'\\]{{0,4}}\s{{0,4}}(?:=>|=|:|%3D)\s{{0,4}})({_VALUE})""",
+            rf"""(?i)(?<![a-z])((?:[a-z0-9]{{1,24}}[._\[-])?(?:{_WORDS})[\w.\-\]]{{0,40}}+)(["'\\]{{0,4}}\s{{0,24}}+(?:=>|:=|==?|:|%3D)\s{{0,24}}+)({_VALUE})""",
             _named,
             also=("=", ":", "%3d"),
         ),
+        _pattern("curl", ("-u", "--user", "--proxy-user"), _CURL, r"\1\2" + REDACTED, also=("curl",)),
+        _pattern("element", _WORD_HINTS, _ELEMENT, _element, also=("<",), flags=re.DOTALL),
+        _pattern("pair", _WORD_HINTS, _PAIR, _pair, also=("value", "val", '"v"')),
+        _pattern("part", ("form-data",), _PART, _part, flags=re.DOTALL),
         _pattern(
             "card", (), r"(?<![0-9A-Za-z.])(?:\d[ -]?){12,18}\d(?![0-9A-Za-z])", _card, look=r"\d[\d -]{11}\d", shape=b"0" * 13
         ),
-        _pattern(
-            "iban",
-            (),
-            r"(?<![0-9A-Za-z])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![0-9A-Za-z])",
-            _iban,
-            look=r"[A-Z][A-Z]\d\d",
-            shape=b"AA00",
-        ),
+        _pattern("card", (), _DOTTED_CARD, _card, look=_DOTTED_CARD, shape=b"0000a0000"),
+        _pattern("key", (), r"(?<![A-Za-z0-9])SK[0-9a-f]{32}(?![A-Za-z0-9])", look=r"SK[0-9a-f]{32}", shape=b"AA"),
+        _pattern("iban", (), _IBAN, _iban, look=r"[A-Za-z][A-Z]\d\d", shape=b"A00"),
+        _pattern("iban", (), _LOWER_IBAN, _iban, look=r"[A-Za-z][a-z]\d\d(?: ?[A-Za-z0-9]{4}){2}", shape=b"a00"),
     )  # fmt: skip
 
 
@@ -199,6 +188,30 @@ def _basic(found: re.Match[str]) -> str:
     return f"{found[1]}{REDACTED}" if b":" in content else found[0]
 
 
+def _key(found: re.Match[str]) -> str:
+    return "[redacted:key]" if is_key(found) else found[0]
+
+
+def _element(found: re.Match[str]) -> str:
+    """`<password>…</password>`: by the rules for names."""
+    return f"{found[1]}{REDACTED}" if _hides(found[2], found[3].strip()) else found[0]
+
+
+def _pair(found: re.Match[str]) -> str:
+    """`name="password" value="…"`: by the rules for names."""
+    return f"{found[1]}{found[2]}{found[3]}{REDACTED}" if _hides(found[2], found[4]) else found[0]
+
+
+def _part(found: re.Match[str]) -> str:
+    """A field of a multipart form: by the rules for names."""
+    return f"{found[1]}{found[2]}{found[3]}{REDACTED}" if _hides(found[2], found[4]) else found[0]
+
+
+def _hides(name: str, value: str) -> bool:
+    secrecy = secrecy_of(name)
+    return bool(value) and not (secrecy is Secrecy.OPEN or (secrecy is Secrecy.TEXT and _COUNT.fullmatch(value)))
+
+
 def _named(found: re.Match[str]) -> str:
     """`name=value` in a text: by the rules for names; numbers behind `max_tokens` stay."""
     secrecy = secrecy_of(found[1])
@@ -213,6 +226,6 @@ def _card(found: re.Match[str]) -> str:
 
 
 def _iban(found: re.Match[str]) -> str:
-    compact = found[0].replace(" ", "")
+    compact = found[0].replace(" ", "").upper()
     digits = "".join(str(int(letter, 36)) for letter in compact[4:] + compact[:4])
     return "[redacted:iban]" if 15 <= len(compact) <= 34 and int(digits) % 97 == 1 else found[0]
