@@ -13,7 +13,7 @@ __all__ = ["Hints"]
 
 _LONG_WORD = 12
 _DIGIT, _CAPITAL, _OTHER = b"0Aa"
-_SHAPE = bytes(_DIGIT if chr(n) in "0123456789 -" else _CAPITAL if chr(n).isupper() else _OTHER for n in range(128))
+_SHAPE = bytes(_DIGIT if chr(n) in "0123456789 .-" else _CAPITAL if chr(n).isupper() else _OTHER for n in range(128))
 _SHAPES = _SHAPE + bytes([_OTHER]) * 128
 
 

@@ -70,7 +70,7 @@ _SECRET_NAMES = frozenset(
 )
 _TEXT_PARTS = ("token", "session")
 _NEVER = re.compile(
-    r"tokeni[sz](?:ers?|ed|es?|ing|ations?)|tokentype|tokenlimit|publickeyid|secretary|signaturedate|cookieconsent|cookiecutter"
+    r"tokeni[sz](?:ers?|ed|es?|ing|ations?)(?!ecret|ession|sn|ig)|tokentype|tokenlimit|publickeyid|secretary|signaturedate|cookieconsent|cookiecutter"
 )
 _SEPARATORS = re.compile(r"[\W_]+")
 _LENGTH_MAX = 200

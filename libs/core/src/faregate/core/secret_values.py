@@ -29,7 +29,7 @@ class SecretPattern:
         hints: lower-cased texts of which one must occur; without any, `look` (or the expression) is tried first.
         also: lower-cased texts of which one must occur as well.
         shape: what must occur in an ASCII text of a pattern without hints, when its capitals are written A, its digits,
-            blanks and hyphens 0, and all else a.
+            blanks, full stops and hyphens 0, and all else a.
         unbroken: there is no white space in it, and it has 12 characters or more.
         replacement: as for `re.sub`; should be stable when redacted again.
     """
@@ -131,10 +131,10 @@ def built_in_patterns(*, with_emails: bool = True) -> tuple[SecretPattern, ...]:
         _pattern(
             "card", (), r"(?<![0-9A-Za-z.])(?:\d[ -]?){12,18}\d(?![0-9A-Za-z])", _card, look=r"\d[\d -]{11}\d", shape=b"0" * 13
         ),
-        _pattern("card", (), _DOTTED_CARD, _card, look=_DOTTED_CARD, shape=b"0000a0000"),
+        _pattern("card", (), _DOTTED_CARD, _card, look=_DOTTED_CARD, shape=b"0" * 13),
         _pattern("key", (), r"(?<![A-Za-z0-9])SK[0-9a-f]{32}(?![A-Za-z0-9])", look=r"SK[0-9a-f]{32}", shape=b"AA"),
         _pattern("iban", (), _IBAN, _iban, look=r"[A-Za-z][A-Z]\d\d", shape=b"A00"),
-        _pattern("iban", (), _LOWER_IBAN, _iban, look=r"[A-Za-z][a-z]\d\d(?: ?[A-Za-z0-9]{4}){2}", shape=b"a00"),
+        _pattern("iban", (), _LOWER_IBAN, _iban, look=r"[A-Za-z][a-z]\d\d(?: ?[A-Za-z0-9]{4}){2}", shape=b"0" * 10),
     )  # fmt: skip
 
 
