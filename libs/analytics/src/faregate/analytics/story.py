@@ -55,7 +55,7 @@ class StoryEvent:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What is known beside the credits of one use. Logs are without bodies and e-mail."""
+    """What is known beside the credits of one use, of its user only. Logs are without bodies and e-mail."""
 
     events: Sequence[StoryEvent]
     logs: Sequence[FeatureLog] = ()
@@ -80,7 +80,7 @@ class Storyteller:
         charge = use.charge
         last = charge.settled_at or charge.closed_at or charge.expires_at or self._clock.now()
         events = await self._events(usage_key, use.user_id, charge.created_at, last)
-        return use, Story(events, await self._logs.of_usage(usage_key))
+        return use, Story(events, await self._logs.of_usage(usage_key, user_id=use.user_id))
 
     async def behind(self, log: FeatureLog) -> tuple[UsageStory | None, Story]:
         """Return the use behind one feature log, if credits were involved, and the events of the log's user in it."""

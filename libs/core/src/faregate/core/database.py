@@ -22,7 +22,7 @@ from faregate.core.logging import get_logger
 from faregate.core.lookups import Lookups
 from faregate.core.schema import SCHEMA
 
-__all__ = ["COPIED_FROM", "Database", "IDatabaseServer", "Sql", "sqlstate"]
+__all__ = ["COPIED_FROM", "Database", "IDatabaseServer", "Sql", "is_passing", "sqlstate"]
 
 T = TypeVar("T")
 log = get_logger(__name__)
@@ -226,6 +226,11 @@ class Database:
             call()
         return result
 
+    @property
+    def is_joined(self) -> bool:
+        """Whether a transaction of the running task would join the one of `run_joined`; other tasks' would not."""
+        return joined(self) is not None
+
     async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         """Return a connection outside the pool, for LISTEN or a long COPY; the caller closes it."""
         self._require_engine()
@@ -294,6 +299,11 @@ def sqlstate(error: BaseException) -> str | None:
     """Return the five-character SQLSTATE behind `error`, if there is one."""
     origin = error.orig if isinstance(error, DBAPIError) else error
     return getattr(origin, "sqlstate", None)
+
+
+def is_passing(error: Exception) -> bool:
+    """Tell whether a failed batch fails because of the engine, not because of one of its items."""
+    return isinstance(error, EngineUnavailableError | RetryTransactionError) or sqlstate(error) in RETRIED_STATES
 
 
 def is_unavailable(error: BaseException) -> bool:

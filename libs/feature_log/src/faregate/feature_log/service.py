@@ -110,10 +110,15 @@ class FeatureLogService:
         more = len(rows) > limit
         return LogPage(logs, (logs[-1].logged_at, logs[-1].id) if more else None)
 
-    async def of_usage(self, usage_key: str) -> Sequence[FeatureLog]:
-        """Return all logs of one use of a feature, newest first, without bodies and e-mail: what a story of the use tells."""
+    async def of_usage(self, usage_key: str, *, user_id: str) -> Sequence[FeatureLog]:
+        """Return the logs of one use of a feature, newest first, at most 100, without bodies and e-mail.
+
+        Only those of `user_id`, whose use it is: anyone may name any usage key in a log of their own.
+        """
         async with self._database.transaction(read_only=True) as session:
-            rows = await self._search.find(session, LogFilter(usage_key=usage_key), before=None, limit=100)
+            rows = await self._search.find(
+                session, LogFilter(usage_key=usage_key, user_id=user_id), before=None, limit=100
+            )
         return [self._log(row, with_bodies=False, with_email=False) for row in rows]
 
     async def hide(self, ids: Sequence[UUID], *, actor: str, noted: bool = False) -> Sequence[UUID]:

@@ -1,6 +1,6 @@
 """From tokens to credits: the price in force, margin, credit price, rounding. One line at a time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 
@@ -78,6 +78,8 @@ class PriceBook:
 
     def _line(self, usage: ModelUsage, found: _Found, margin: Decimal, credits: Decimal) -> UsageLine:
         cost = found.cost
+        if usage.provider != found.provider:  # as the stored line says it, so that every answer is the same
+            usage = replace(usage, provider=found.provider)
         return UsageLine(
             usage=usage,
             provider=found.provider,

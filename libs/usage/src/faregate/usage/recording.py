@@ -1,16 +1,19 @@
 """Taking in metered facts: validated, each counted once, written by COPY."""
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.clock import IClock
+from faregate.core.coalescer import Coalescer, run_apart
 from faregate.core.collecting import collection_paused
-from faregate.core.database import Database
+from faregate.core.database import Database, is_passing
 from faregate.core.errors import InvalidError
 from faregate.core.ids import ORGANIZATION_PREFIX
 from faregate.core.partitions import Month, Partitions, months_between
@@ -24,6 +27,8 @@ __all__ = ["BATCH_SIZE", "EventLike", "IngestReport", "Rejected", "UsageRecorder
 
 BATCH_SIZE = 10_000
 _LANES = 2
+_GATHERED_UP_TO = 50
+"""Calls with more events than this have a transaction of their own."""
 
 EventLike = UsageEvent | Mapping[str, Any] | InvalidError
 """An event, its fields, or why something that came was none: that is reported beside the others."""
@@ -51,8 +56,29 @@ class IngestReport:
         return IngestReport(self.accepted + other.accepted, self.duplicates + other.duplicates, self.rejected + moved)
 
 
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """What became of the items of one transaction.
+
+    Attributes:
+        read: the numbers of the items that are events, rising.
+        new: the positions in `read` of those that had not counted before, rising.
+    """
+
+    read: Sequence[int]
+    new: Sequence[int]
+    rejected: Sequence[Rejected]
+
+    def report(self, first: int, end: int) -> IngestReport:
+        """Return what became of the items from `first` to before `end`."""
+        begin, stop = bisect_left(self.read, first), bisect_left(self.read, end)
+        accepted = bisect_left(self.new, stop) - bisect_left(self.new, begin)
+        rejected = tuple(Rejected(r.index - first, r.error) for r in self.rejected if first <= r.index < end)
+        return IngestReport(accepted, stop - begin - accepted, rejected)
+
+
 class UsageRecorder:
-    """Records usage events.
+    """Records usage events. Concurrent calls with few events share transactions.
 
     Args:
         late_days: how far back an event's time may lie; with the claims kept for longer, nothing counts twice.
@@ -77,6 +103,7 @@ class UsageRecorder:
         self._clock = clock
         self._late_days = late_days
         self._future_seconds = future_seconds
+        self._calls: Coalescer[Sequence[EventLike], IngestReport] = Coalescer(self._record_calls)
 
     @property
     def bounds(self) -> TimeBounds:
@@ -86,14 +113,16 @@ class UsageRecorder:
     async def record(self, items: Sequence[EventLike], *, session: AsyncSession | None = None) -> IngestReport:
         """Record events; a bad one never sinks its neighbours, a repeated `(source, id)` never counts twice.
 
-        Without `session` each 10,000 items are a transaction of their own, two of them at a time. In the caller's
-        `session` (READ COMMITTED) they commit and roll back with the caller.
+        Without `session` each 10,000 items are a transaction of their own, two of them at a time; concurrent calls of up
+        to 50 items share one. In the caller's `session` (READ COMMITTED) they commit and roll back with the caller.
 
         Raises:
             EngineUnavailableError: the database is away; repeat the call, events with an id are safe to repeat.
         """
         if session is not None:
-            return await self._record(session, items, await self._parsed(items))
+            return _whole(await self._record(session, items, await self._parsed(items)), items)
+        if len(items) <= _GATHERED_UP_TO and not self._database.is_joined:
+            return await self._calls.submit(items, lane_key=object())
         if len(items) <= BATCH_SIZE:
             return await self._record_alone(items)
         return await self.record_stream(_chunks(items))
@@ -125,7 +154,19 @@ class UsageRecorder:
             total = total.plus(report, offset)
         return total
 
+    async def _record_calls(self, calls: Sequence[Sequence[EventLike]]) -> Sequence[IngestReport | Exception]:
+        return await run_apart(calls, self._record_together, is_passing=is_passing)
+
+    async def _record_together(self, calls: Sequence[Sequence[EventLike]]) -> Sequence[IngestReport | Exception]:
+        items = [item for call in calls for item in call]
+        ends = list(accumulate(map(len, calls), initial=0))
+        recorded = await self._record_items(items)
+        return [recorded.report(first, end) for first, end in pairwise(ends)]
+
     async def _record_alone(self, items: Sequence[EventLike]) -> IngestReport:
+        return _whole(await self._record_items(items), items)
+
+    async def _record_items(self, items: Sequence[EventLike]) -> _Recorded:
         events = await self._parsed(items)
         return await self._database.run(lambda session: self._record(session, items, events))
 
@@ -141,37 +182,42 @@ class UsageRecorder:
 
     async def _record(
         self, session: AsyncSession, items: Sequence[EventLike], events: Sequence[EventFields | InvalidError]
-    ) -> IngestReport:
+    ) -> _Recorded:
         subjects = await self._subject_ids(session, events)
         with collection_paused():
-            prepared, rejected = self._prepared(events, subjects)
+            prepared, read, rejected = self._prepared(events, subjects)
             fresh, claims = _first_of_each(prepared)
         if rejected:
             await self._remember(session, items, rejected)
-        accepted = await self._write(session, fresh, claims) if prepared else 0
-        return IngestReport(accepted, len(prepared) - accepted, tuple(rejected))
+        new = await self._write(session, prepared, fresh, claims) if prepared else ()
+        return _Recorded(read, new, rejected)
 
     def _prepared(
         self, events: Sequence[EventFields | InvalidError], subjects: Mapping[str, int]
-    ) -> tuple[list[Prepared], list[Rejected]]:
+    ) -> tuple[list[Prepared], list[int], list[Rejected]]:
         maker = RowMaker(subjects, self.bounds)
         prepared: list[Prepared] = []
+        read: list[int] = []
         rejected: list[Rejected] = []
         for index, event in enumerate(events):
             try:
                 if isinstance(event, InvalidError):
                     raise event
                 prepared.append(maker.prepare(event))
+                read.append(index)
             except InvalidError as error:
                 rejected.append(Rejected(index, error.detail))
-        return prepared, rejected
+        return prepared, read, rejected
 
-    async def _write(self, session: AsyncSession, fresh: Sequence[Prepared], claims: Sequence[bytes]) -> int:
+    async def _write(
+        self, session: AsyncSession, prepared: Sequence[Prepared], fresh: Sequence[int], claims: Sequence[bytes]
+    ) -> Sequence[int]:
+        """Write those of the `fresh` events that were never counted; return their positions in `prepared`."""
         if claims and not await self._repository.claim_all(session, claims):
             new = await self._repository.claim_new(session, claims)
-            fresh = [item for item in fresh if new.issuperset(map(claim_key, item[1]))]
-        await self._repository.add(session, [row for row, _ in fresh])
-        return len(fresh)
+            fresh = [number for number in fresh if new.issuperset(map(claim_key, prepared[number][1]))]
+        await self._repository.add(session, [prepared[number][0] for number in fresh])
+        return fresh
 
     async def _subject_ids(
         self, session: AsyncSession, events: Iterable[EventFields | InvalidError]
@@ -192,16 +238,20 @@ class UsageRecorder:
             await self._repository.reject(session, reasons)
 
 
-def _first_of_each(prepared: Sequence[Prepared]) -> tuple[Sequence[Prepared], list[bytes]]:
-    """Return the events without repetitions among themselves, and their claims in order."""
+def _whole(recorded: _Recorded, items: Sequence[EventLike]) -> IngestReport:
+    return recorded.report(0, len(items))
+
+
+def _first_of_each(prepared: Sequence[Prepared]) -> tuple[Sequence[int], list[bytes]]:
+    """Return the positions of the events without repetitions among themselves, and their claims in order."""
     seen: dict[bytes, bytes] = {}
     repeated: set[int] = set()
     for number, (_, claims) in enumerate(prepared):
         for claim in claims:
             if seen.setdefault(claim_key(claim), claim) is not claim:
                 repeated.add(number)
-    fresh = [item for number, item in enumerate(prepared) if number not in repeated] if repeated else prepared
-    return fresh, sorted(seen.values())
+    numbers = range(len(prepared))
+    return [number for number in numbers if number not in repeated] if repeated else numbers, sorted(seen.values())
 
 
 def _name(item: EventLike) -> tuple[str | None, str | None]:

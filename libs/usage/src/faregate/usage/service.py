@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.coalescer import Coalescer, run_apart
 from faregate.core.credits import to_micros
-from faregate.core.database import RETRIED_STATES, Database, sqlstate
-from faregate.core.errors import EngineUnavailableError, FaregateError, InvalidError, RetryTransactionError
+from faregate.core.database import Database, is_passing
+from faregate.core.errors import FaregateError, InvalidError
 from faregate.core.failpoints import failpoint
 from faregate.core.free_fields import clean_text
 from faregate.core.ids import check_external_id, check_user_id, new_uuid7, organization_owner_id
@@ -49,6 +49,14 @@ class UsageStory:
     transactions: tuple[CreditTransaction, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _DirectUse:
+    """A use in one call; `who` is the person or key on whose word an amount is debited."""
+
+    request: SettleRequest
+    who: str | None = None
+
+
 class UsageService:
     """Authorise, settle, void and record uses.
 
@@ -76,6 +84,7 @@ class UsageService:
         self._repository = repository
         self._starts: Coalescer[tuple[StartRequest, str], Accessible] = Coalescer(self._start_batch)
         self._settlements: Coalescer[SettleRequest, Settled] = Coalescer(self.settle_batch)
+        self._direct_uses: Coalescer[_DirectUse, FeatureUsage] = Coalescer(self._record_batch)
 
     async def authorize(self, request: StartRequest) -> Accessible:
         """Open a hold; commits by itself, so that no wallet is locked while a model thinks.
@@ -106,7 +115,7 @@ class UsageService:
         Raises:
             EngineUnavailableError: the database is away; nothing is known to be settled, repeat the call.
         """
-        return await run_apart(requests, self._settle_together, is_passing=_is_passing)
+        return await run_apart(requests, self._settle_together, is_passing=is_passing)
 
     async def void(self, usage_key: str, *, user_id: str, reason: str | None = None) -> Held:
         """Close a hold unused. Voiding it again changes nothing.
@@ -150,9 +159,10 @@ class UsageService:
     ) -> FeatureUsage:
         """Use a feature and charge for it, in one call and one transaction.
 
-        In the caller's `session` (READ COMMITTED) it commits and rolls back with the caller; the caller repeats the
-        whole transaction after a deadlock and after `RetryTransactionError` (somebody else used the same key at the same
-        time). The same `usage_key` again returns the first use.
+        Concurrent calls share transactions, and each is charged in full or refused by itself. In the caller's `session`
+        (READ COMMITTED) it commits and rolls back with the caller; the caller repeats the whole transaction after a
+        deadlock and after `RetryTransactionError` (somebody else used the same key at the same time). The same
+        `usage_key` again returns the first use.
 
         Raises:
             InsufficientCreditsError, WalletFrozenError, WalletClosedError and what the feature says: refused, nothing
@@ -168,10 +178,7 @@ class UsageService:
             metadata=metadata,
             spender=spender,
         )
-        catalog = await self._rules()
-        if session is not None:
-            return await self._record(session, catalog, request)
-        return await self._database.run(lambda own: self._record(own, catalog, request))
+        return await self._use(_DirectUse(request), session)
 
     async def debit(
         self,
@@ -211,13 +218,7 @@ class UsageService:
             reason=clean_text(reason or "").strip() or service,
             spender=spender,
         )
-        catalog, who = await self._rules(), actor or spender
-
-        async def work(given: AsyncSession) -> FeatureUsage:
-            signed = replace(request, actor=await self._subjects.stand_in(given, who)) if who else request
-            return await self._record(given, catalog, signed)
-
-        return await (work(session) if session is not None else self._database.run(work))
+        return await self._use(_DirectUse(request, actor or spender), session)
 
     async def usages(
         self,
@@ -266,7 +267,7 @@ class UsageService:
         async def together(items: Sequence[tuple[StartRequest, str]]) -> Sequence[Accessible | Exception]:
             return await self._database.run(lambda session: self._starter.run(session, catalog, items))
 
-        return await run_apart(requests, together, is_passing=_is_passing)
+        return await run_apart(requests, together, is_passing=is_passing)
 
     async def _settle_together(self, requests: Sequence[SettleRequest]) -> Sequence[Settled | Exception]:
         catalog = await self._rules()
@@ -290,11 +291,39 @@ class UsageService:
         await self._credit.look_up_limits()
         return await self._catalog.current()
 
-    async def _record(self, session: AsyncSession, catalog: Catalog, request: SettleRequest) -> FeatureUsage:
-        (outcome,) = await self._settler.run(session, catalog, [request], in_full=True)
-        if isinstance(outcome, FaregateError):
-            raise outcome
-        return (await self._repository.usages_of(session, [request.usage_key]))[0]
+    async def _use(self, use: _DirectUse, session: AsyncSession | None) -> FeatureUsage:
+        if session is None and not self._database.is_joined:
+            return await self._direct_uses.submit(use, lane_key=use.request.user_id)
+        catalog = await self._rules()
+
+        async def alone(given: AsyncSession) -> FeatureUsage:
+            (outcome,) = await self._record(given, catalog, [use])
+            if isinstance(outcome, FaregateError):
+                raise outcome
+            return outcome
+
+        return await (alone(session) if session is not None else self._database.run(alone))
+
+    async def _record_batch(self, uses: Sequence[_DirectUse]) -> list[FeatureUsage | Exception]:
+        catalog = await self._rules()
+
+        async def together(items: Sequence[_DirectUse]) -> Sequence[FeatureUsage | Exception]:
+            return await self._database.run(lambda session: self._record(session, catalog, items))
+
+        return await run_apart(uses, together, is_passing=is_passing)
+
+    async def _record(
+        self, session: AsyncSession, catalog: Catalog, uses: Sequence[_DirectUse]
+    ) -> list[FeatureUsage | FaregateError]:
+        """Answer each use by itself, in order: charged in full, or refused."""
+        names = {use.who for use in uses if use.who is not None}
+        actors = {name: await self._subjects.stand_in(session, name) for name in sorted(names)}
+        requests = [replace(u.request, actor=actors[u.who]) if u.who is not None else u.request for u in uses]
+        outcomes = await self._settler.run(session, catalog, requests, in_full=True)
+        settled = [outcome.usage_key for outcome in outcomes if isinstance(outcome, Settled)]
+        finished = await self._repository.usages_of(session, settled) if settled else []
+        found = {usage.usage_key: usage for usage in finished}
+        return [found[outcome.usage_key] if isinstance(outcome, Settled) else outcome for outcome in outcomes]
 
     async def _check_user(self, session: AsyncSession, usage_key: str, user_id: str) -> None:
         started = (await self._credit.find_started(session, [usage_key])).get(usage_key)
@@ -323,10 +352,3 @@ def _check_ttl(ttl_seconds: int) -> None:
 
 def _usage_key(given: str | None) -> str:
     return check_external_id(given, param="usage_key") if given is not None else str(new_uuid7())
-
-
-def _is_passing(error: Exception) -> bool:
-    """Tell whether a failed batch fails because of the engine, not because of one of its items."""
-    if sqlstate(error) in RETRIED_STATES:
-        return True
-    return isinstance(error, EngineUnavailableError | RetryTransactionError)

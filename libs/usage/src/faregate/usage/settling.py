@@ -195,7 +195,7 @@ class Settler:
     def _repeats(self, item: _Settlement, charge: ChargeState) -> bool:
         """Tell whether a repeated settlement asks for the price of the first one; its lines are known to be the same."""
         request = item.request
-        if request.amount is not None or (request.metadata is None and charge.start_hash is not None):
+        if request.amount is not None or (not request.metadata and charge.start_hash is not None):
             return True
         use = Use(item.feature, charge.created_at, request.usages)
         price = self._factory.strategy(item.feature.strategy).price
