@@ -10,6 +10,7 @@ import pytest
 
 from faregate.cli.benches.ground import Ground, broker_versions, machine, private_ground
 from faregate.cli.benches.hot_wallet import storm
+from faregate.cli.benches.record_rate import measure_records
 from faregate.cli.benches.settle_rate import measure_settlements
 from faregate.cli.benches.start_rate import measure_starts
 from faregate.credit.verify import Verifier
@@ -50,6 +51,14 @@ async def test_starts_are_measured_beside_a_bare_endpoint(ground: Ground) -> Non
 
     assert found.ratio == found.ours / found.bare
     assert found.at_rate.p99_ms >= found.at_rate.p50_ms > 0
+
+
+async def test_single_records_are_measured_beside_one_transaction_for_each(ground: Ground) -> None:
+    require_program("wrk", package="wrk")
+    for found in await measure_records(ground, users=WALLETS, seconds=1, callers=8):
+        assert found.ratio == found.gathered / found.one_by_one
+        assert found.over_http > 0
+    assert (await Verifier(ground.library.core.container.database()).verify()).drifts == ()
 
 
 def test_what_it_was_measured_on_is_told(ground: Ground) -> None:

@@ -1,4 +1,4 @@
-"""`faregate bench settle | start | hot-wallet`: the credits process, each figure beside its limit, fsync on."""
+"""`faregate bench settle | start | record | hot-wallet`: the credits process, each figure beside its limit, fsync on."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from faregate.cli.benches.ground import broker_versions, machine, private_ground
 from faregate.cli.benches.hot_wallet import HotWallet, storm
+from faregate.cli.benches.record_rate import Records, measure_records
 from faregate.cli.benches.settle_rate import Settlements, measure_settlements
 from faregate.cli.benches.start_rate import Starts, measure_starts
 from faregate.cli.options import Output
@@ -16,7 +17,7 @@ from faregate.cli.output import errors, print_json, print_table
 from faregate.core import aio
 from faregate.core.collecting import collect_seldom
 
-__all__ = ["hot_wallet", "settle", "start"]
+__all__ = ["hot_wallet", "record", "settle", "start"]
 
 _Broker = Annotated[str | None, Parameter(help="RabbitMQ to use, e.g. amqp://…; without it the queue is PostgreSQL's.")]
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -82,6 +83,32 @@ def start(
         (f"start at {found.at_rate.rate:,.0f} /s, p99 (p50 {found.at_rate.p50_ms:.1f})", found.at_rate.p99_ms, 10, "ms")
     ]
     return _tell(f"P2: start over HTTP, {processes} process(es)", rows, within, on, output)
+
+
+def record(
+    *,
+    seconds: Annotated[int, Parameter(help="Length of each measurement.")] = 5,
+    callers: Annotated[int, Parameter(help="Callers that each wait for their answer before the next call.")] = 50,
+    users: int = 5_000,
+    output: Output = "table",
+) -> int:
+    """Single uses and single usage events: gathered beside one transaction each, by library and over HTTP."""
+
+    async def run() -> tuple[Records, Records, Mapping[str, str]]:
+        async with private_ground(wallets=users) as ground:
+            uses, events = await measure_records(ground, users=users, seconds=seconds, callers=callers)
+            return uses, events, machine(ground)
+
+    uses, events, on = aio.run(run())
+    rows: list[Row] = []
+    for what, found in (("uses", uses), ("usage events", events)):
+        rows += [
+            (f"{what} by library", found.gathered, 1_000, "/s"),
+            (f"{what} beside one transaction each: {found.one_by_one:,.0f} /s", found.ratio, 1, "x"),
+            (f"{what} over HTTP, one process", found.over_http, 1_000, "/s"),
+        ]
+    title = f"Single records, {callers} callers, {users:,} wallets"
+    return _tell(title, rows, [], on, output, counts={"callers": callers, "wallets": users})
 
 
 def hot_wallet(
