@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faregate.client import ModelUsage, UnreadableReply, exact_json
-from faregate.client.observer import LINES_LIMIT, Observer, merged
+from faregate.client.observer import LINES_LIMIT, Lines, Observer, merged
 from faregate.client.observing import reading_of
 from faregate.usage.native import native_usage
 from faregate.wire.provider_usage import model_in
@@ -66,12 +66,14 @@ def test_the_client_reads_every_form_as_the_gateway_does(name: str) -> None:
         st.sampled_from(["prompt_tokens", "input_tokens", "usage", "x"]), st.none() | st.booleans() | st.text()
     )
 )
-def test_nonsense_breaks_no_reply_that_is_observed(usage: dict[str, Any]) -> None:
-    """What cannot be read is assumed to be what was estimated; without an estimate it counts nothing."""
+def test_nonsense_breaks_no_stream_that_is_observed(usage: dict[str, Any]) -> None:
+    """What cannot be read becomes an unpriced line, or nothing if it was no reply; never a failure of the host's stream."""
     observer = Observer()
-    observer.see(usage)
+    known = observer.see_piece(usage)
 
-    assert observer.usages()[0] == []
+    lines = observer.lines()
+    assert lines.usages == ([ModelUsage("unknown")] if lines.unread else [])
+    assert known or not lines.unread
 
 
 @pytest.mark.parametrize("wrong", ["5", True, -1, 1.5, 10**9 + 1])
@@ -88,9 +90,11 @@ def test_a_use_whose_model_nobody_names_is_settled_all_the_same() -> None:
     estimated.see(bedrock)
     named.see(bedrock, model="amazon.nova-pro-v1:0")
 
-    assert told.usages() == ([ModelUsage("unknown", 10, 4)], False)
-    assert estimated.usages([ModelUsage("amazon.nova-lite-v1:0", 5)])[0] == [ModelUsage("amazon.nova-lite-v1:0", 10, 4)]
-    assert named.usages()[0] == [ModelUsage("amazon.nova-pro-v1:0", 10, 4)]
+    assert told.lines() == Lines([ModelUsage("unknown", 10, 4)], estimated=False)
+    assert estimated.lines([ModelUsage("amazon.nova-lite-v1:0", 5)]).usages == [
+        ModelUsage("amazon.nova-lite-v1:0", 10, 4)
+    ]
+    assert named.lines().usages == [ModelUsage("amazon.nova-pro-v1:0", 10, 4)]
 
 
 def test_a_bedrock_stream_is_read_from_its_last_event_and_bounded_until_then() -> None:
@@ -107,8 +111,8 @@ def test_a_bedrock_stream_is_read_from_its_last_event_and_bounded_until_then() -
     for event in events[:-1]:
         broken.see(event, model="nova")
 
-    assert whole.usages() == ([ModelUsage("nova", 10, 4)], False)
-    assert broken.usages() == ([ModelUsage("nova", 0, 2)], True)
+    assert whole.lines() == Lines([ModelUsage("nova", 10, 4)], estimated=False)
+    assert broken.lines() == Lines([ModelUsage("nova", 0, 2)], estimated=True)
 
 
 @dataclass
@@ -126,12 +130,25 @@ def test_an_object_that_is_a_dataclass_is_read() -> None:
     observer.see(RunUsage(), model="gpt-5")
 
     more = {"cache_read_tokens": 60, "output_reasoning_tokens": 8}
-    assert observer.usages()[0] == [ModelUsage("gpt-5", 100, 20, more=more)]
+    assert observer.lines().usages == [ModelUsage("gpt-5", 100, 20, more=more)]
 
 
-def test_a_reply_that_is_none_is_refused_by_name() -> None:
-    with pytest.raises(TypeError, match="str is no reply"):
-        Observer().see("Hello")
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        ("Hello", "a str is no reply"),
+        (object(), "a object is no reply"),
+        ({"foo": 1, "bar": 2}, "no usage was found in a dict with foo, bar"),
+        ({}, "with nothing"),
+    ],
+)
+def test_what_is_no_reply_is_refused_by_name(reply: Any, message: str) -> None:
+    """Silence would be a use for nothing."""
+    observer = Observer()
+    with pytest.raises(UnreadableReply, match=message):
+        observer.see(reply)
+
+    assert observer.empty
 
 
 def test_two_streams_at_once_do_not_mix() -> None:
@@ -146,7 +163,7 @@ def test_two_streams_at_once_do_not_mix() -> None:
     whole.take(one)
     whole.take(other)
 
-    assert whole.usages() == ([ModelUsage("a", 10, 5), ModelUsage("b", 10, 7)], False)
+    assert whole.lines() == Lines([ModelUsage("a", 10, 5), ModelUsage("b", 10, 7)], estimated=False)
 
 
 def test_a_response_stream_is_read_from_its_last_event() -> None:
@@ -157,7 +174,7 @@ def test_a_response_stream_is_read_from_its_last_event() -> None:
     usage = {"input_tokens": 10, "output_tokens": 4}
     observer.see({"type": "response.completed", "response": {"id": "r", "model": "gpt-5", "usage": usage}})
 
-    assert observer.usages() == ([ModelUsage("gpt-5", 10, 4)], False)
+    assert observer.lines() == Lines([ModelUsage("gpt-5", 10, 4)], estimated=False)
 
 
 def test_a_gemini_stream_tells_a_growing_total() -> None:
@@ -166,7 +183,7 @@ def test_a_gemini_stream_tells_a_growing_total() -> None:
         counts = {"promptTokenCount": 10, "candidatesTokenCount": output}
         observer.see({"responseId": "g", "modelVersion": "gemini-2.5-flash", "usageMetadata": counts})
 
-    assert observer.usages() == ([ModelUsage("gemini-2.5-flash", 10, 9)], False)
+    assert observer.lines() == Lines([ModelUsage("gemini-2.5-flash", 10, 9)], estimated=False)
 
 
 @settings(deadline=None)

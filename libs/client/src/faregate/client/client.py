@@ -32,7 +32,7 @@ from faregate.client.wire import (
     record_body,
     settlement_body,
 )
-from faregate.client.wrapping import user_of, wrap_sdk
+from faregate.client.wrapping import Unmetered, user_of, wrap_sdk
 
 __all__ = ["CreditsClient", "start_request"]
 
@@ -90,7 +90,11 @@ class CreditsClient:
         await self.aclose()
 
     async def aclose(self, *, patience_seconds: float = 5) -> None:
-        """Send what waits, for at most `patience_seconds`; the rest stays in the spool. Close all connections."""
+        """Send what waits, for at most `patience_seconds`; the rest stays in the spool. Close all connections.
+
+        Streams of wrapped clients that were neither read to their end nor closed are settled by what came.
+        """
+        await self._till.end_all(patient=patience_seconds > 0)
         await self._delivery.aclose(patience_seconds=patience_seconds)
         await self._gateway.aclose()
 
@@ -251,6 +255,7 @@ class CreditsClient:
         feature: str,
         *,
         user_id: str | Callable[[Mapping[str, Any]], str] = user_of,
+        unmetered: Unmetered = "warn",
         usage_key: str | None = None,
         estimate: Estimate = None,
         organization_id: str | None = None,
@@ -261,7 +266,14 @@ class CreditsClient:
         """Return a copy of an async OpenAI or Anthropic client; each call of a model is charged as a ride of its own.
 
         `user_id` may be a function of the request's body; by default the user that the request names pays. Within a
-        `charge` block, that ride observes the call instead.
+        `charge` block, that ride observes the call instead. A client that is wrapped already is wrapped anew, not twice.
+
+        Args:
+            unmetered: what calls do that cost money and tell no usage (batches, fine-tuning, videos, realtime, …, and
+                endpoints that are not known): "refuse" them, let them pass with a "warn"ing, or "pass".
+
+        Raises:
+            InvalidCall: `client` is a sync client, or none of an SDK.
         """
 
         def charger(body: Mapping[str, Any]) -> Charge:
@@ -277,7 +289,7 @@ class CreditsClient:
                 metadata=metadata,
             )
 
-        return wrap_sdk(client, charger)
+        return wrap_sdk(client, charger, unmetered=unmetered, asynchronous=True)
 
     async def drain(self) -> bool:
         """Send what waits in the spool now; tell whether it is empty. It is also sent by itself in the background."""

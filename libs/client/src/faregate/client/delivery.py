@@ -48,6 +48,7 @@ class Delivery:
         self._on_answer = on_answer
         self._drainer: asyncio.Task[None] | None = None
         self._draining = asyncio.Lock()
+        self._closed = False
 
     async def send(self, entry: Entry) -> By:
         """Hand `entry` to the broker, else to the gateway (`Prefer: respond-async`), else to the spool.
@@ -60,7 +61,7 @@ class Delivery:
             return await self._hand_over(entry)
         except Unavailable as error:
             log.warning("%s is kept until the gateway is back: %s", entry.path, error)
-            await asyncio.to_thread(self._spool.append, entry)
+            await asyncio.to_thread(self.keep, entry)
         except asyncio.CancelledError:
             self.keep(entry)
             raise
@@ -70,10 +71,12 @@ class Delivery:
     def keep(self, entry: Entry) -> None:
         """Put `entry` into the spool without waiting for anything: the task that held it is being cancelled."""
         self._spool.append(entry)
+        if self._closed and not self._spool.durable:
+            _log_lost(entry)
 
     def wake(self) -> None:
         """See to it that the spool is emptied in the background."""
-        if self._spool.waiting() and (self._drainer is None or self._drainer.done()):
+        if not self._closed and self._spool.waiting() and (self._drainer is None or self._drainer.done()):
             self._drainer = asyncio.create_task(self._drain_until_empty())
 
     async def drain(self) -> bool:
@@ -87,6 +90,7 @@ class Delivery:
 
     async def aclose(self, *, patience_seconds: float) -> int:
         """Try for a while to empty the spool; return how many entries are left in it."""
+        self._closed = True
         if self._drainer is not None:
             self._drainer.cancel()
             await asyncio.wait({self._drainer})
@@ -99,7 +103,7 @@ class Delivery:
         left = self._spool.waiting()
         if not self._spool.durable:
             for entry in left:
-                log.error("lost with this process: %s %s", entry.path, exact_json.dumps(entry.body).decode())
+                _log_lost(entry)
         self._spool.close()
         if self._broker is not None:
             await self._broker.aclose()
@@ -136,3 +140,7 @@ class Delivery:
         while not await self.drain():
             await asyncio.sleep(pause)
             pause = min(pause * 2, 60 * self._pause_seconds)
+
+
+def _log_lost(entry: Entry) -> None:
+    log.error("lost with this process: %s %s", entry.path, exact_json.dumps(entry.body).decode())

@@ -56,6 +56,8 @@ class GatewayConnection:
             CreditsError: the typed refusal.
             Unavailable: no usable answer within the attempts and the total time.
         """
+        if self._http.is_closed:
+            raise Unavailable("this client is closed", code="unavailable")
         if not self._breaker.admits():
             raise Unavailable("the gateway did not answer lately; not asked again yet", code="unavailable")
         try:

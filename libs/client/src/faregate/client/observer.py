@@ -1,18 +1,20 @@
 """Gathers what the replies of one use say, whole ones and pieces of streams, each counted once. Pure."""
 
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
 from faregate.client.errors import UnreadableReply
+from faregate.client.estimating import reply_tokens
 from faregate.client.exact_json import mapping
 from faregate.client.observing import plain, reading_of
 from faregate.client.values import ModelUsage
 from faregate.wire.provider_usage import model_in, tier_in
 
-__all__ = ["LINES_LIMIT", "Observer", "merged"]
+__all__ = ["LINES_LIMIT", "Lines", "Observer", "merged"]
 
 log = logging.getLogger("faregate.client")
 
@@ -22,22 +24,54 @@ LINES_LIMIT = 100
 UNKNOWN_MODEL = "unknown"
 """What a use is settled under whose model nobody names: the gateway keeps such lines unpriced until they are priced."""
 
-_REPLIES = frozenset({"chat.completion", "chat.completion.chunk", "text_completion", "response", "message"})
-_PIECES = frozenset({"content_block_delta", "response.output_text.delta", "response.function_call_arguments.delta"})
+_REPLIES = frozenset(
+    {"chat.completion", "text_completion", "response", "message", "ai", "list", "responses.compaction"}
+)
+_CHUNKS = frozenset({"chat.completion.chunk", "AIMessageChunk"})
+_EVENTS = re.compile(
+    r"ping|error|delta|response\.|content[_-]|message[_-]|transcript\.|speech\.|image_|text-|tool-|citation-|stream-|thread\."
+)
+"""How the types of events begin that providers send in streams, and that tell no usage yet."""
+_BRINGS = re.compile(r"delta|text-generation")
+"""The events that bring content; those that repeat it whole at its end do not count again."""
+_MARKS = frozenset({"choices", "candidates", "messageStop", "contentBlockStart", "contentBlockStop", "event_type"})
 _TOTALS = ("input_tokens", "output_tokens")
 
 
 @dataclass
 class _Seen:
-    """One reply. Until its usage is final, the pieces of content that came bound its output from below."""
+    """One reply. Until its usage is final, what came bounds its output from below, and the request its input.
+
+    Attributes:
+        asked: estimated tokens of the request; None if it was not seen.
+        pieces: pieces of content that came.
+        said: estimated tokens of the content that came.
+        untold: the reply is complete, or cannot be read, and its usage will never be known.
+    """
 
     model: str | None = None
     provider: str | None = None
     service_tier: str | None = None
     counts: dict[str, int] = field(default_factory=dict[str, int])
     final: bool = False
+    asked: int | None = None
     pieces: int = 0
-    assumed: bool = False
+    said: int = 0
+    untold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """What a use is settled by.
+
+    Attributes:
+        estimated: some counts are estimated, because their reply broke off before it told its usage, or never told it.
+        unread: models of replies whose usage nobody knows, not even by an estimate; each is an unpriced line.
+    """
+
+    usages: Sequence[ModelUsage]
+    estimated: bool = False
+    unread: Sequence[str] = ()
 
 
 class Observer:
@@ -52,6 +86,9 @@ class Observer:
         self._given: list[ModelUsage] = []
         self._numbers = count()
         self._streaming: object = None
+        self._expected: _Seen | None = None
+        self.closed = False
+        self.stirred = 0
 
     @property
     def empty(self) -> bool:
@@ -62,12 +99,37 @@ class Observer:
         """Take a line as the caller counted it."""
         self._given.append(usage)
 
-    def see_untold(self, model: str | None) -> None:
-        """Take note of a reply that cannot be read: what the estimate says is assumed of it."""
-        self._seen[next(self._numbers)] = _Seen(model, assumed=True)
+    def expect(self, model: str | None, asked: int | None) -> None:
+        """Take note of a request that is sent; the next reply is the one to it.
+
+        Args:
+            asked: its estimated tokens, for a reply that never tells them; None if they say nothing about its price.
+        """
+        self._expected = _Seen(model, asked=asked)
+
+    def fail(self) -> None:
+        """Take note that the request, or its stream, failed: without a reply nothing is owed for it."""
+        self._expected = None
+
+    def break_off(self) -> None:
+        """Take note that the caller reads no further: the request is owed, also if nothing came yet."""
+        if self._expected is not None:
+            self._seen[next(self._numbers)] = self._expected
+            self._expected = None
+
+    def see_untold(self, model: str | None = None) -> None:
+        """Take note that a reply came whole; of one that told no usage only an estimate is known, or nothing."""
+        if self._expected is None and model is None:
+            return
+        seen = self._expected or _Seen()
+        seen.model, seen.untold = model or seen.model, True
+        self._seen[next(self._numbers)] = seen
+        self._expected = None
 
     def take(self, other: "Observer") -> None:
-        """Take all that another observer saw."""
+        """Take all that another observer saw; what it sees from now on comes too late."""
+        other.break_off()
+        other.closed = True
         self._given += other._given  # noqa: SLF001  one of us
         for key, seen in other._seen.items():  # noqa: SLF001
             self._seen[key if isinstance(key, str) else next(self._numbers)] = seen
@@ -76,50 +138,100 @@ class Observer:
         """Take what a whole reply or one event of a stream tells.
 
         Raises:
-            TypeError: `reply` is nothing that a provider sends.
+            UnreadableReply: `reply` is nothing that a provider sends, or it holds no usage in a form that is known.
         """
         body = plain(reply)
+        if not self._take(body, model):
+            names = ", ".join(list(body)[:8]) or "nothing"
+            raise UnreadableReply(
+                f"no usage was found in a {type(reply).__name__} with {names}; give the whole reply, or `add(model, …)`",
+                code="unreadable_reply",
+                param="reply",
+            )
+
+    def see_piece(self, reply: Any, *, model: str | None = None) -> bool:
+        """Take what one item of a stream tells; tell whether it was readable. Never fails: the stream is the host's."""
         try:
-            self._take(body, model)
+            return self._take(plain(reply), model)
         except UnreadableReply as error:
-            log.warning("a reply cannot be read, what the estimate says is assumed of it: %s", error)
-            self.see_untold(model or model_in(body))
+            log.warning("an item of a stream cannot be read: %s", error)
+            return False
 
-    def _take(self, body: Mapping[str, Any], model: str | None) -> None:
-        kind = body.get("type")
-        if kind == "message_start":
-            self._see_reply(mapping(body.get("message")), model, final=False)
-        elif "messageStart" in body:
-            self._streaming = next(self._numbers)
-        elif kind == "message_delta" or kind in _PIECES or "contentBlockDelta" in body:
-            self._see_delta(body, model)
-        elif set(body) == {"metadata"}:
-            self._see_delta(mapping(body["metadata"]), model)
-        elif isinstance(kind, str) and kind.startswith("response.") and isinstance(body.get("response"), Mapping):
-            self._see_reply(mapping(body["response"]), model)
-        elif reading_of(body) is not None or kind in _REPLIES or body.get("object") in _REPLIES:
-            self._see_reply(body, model)
+    def lines(self, estimate: Sequence[ModelUsage] = ()) -> Lines:
+        """Return the lines of the settlement.
 
-    def usages(self, estimate: Sequence[ModelUsage] = ()) -> tuple[list[ModelUsage], bool]:
-        """Return the lines, and whether some are estimated because their reply broke off before it told its usage.
-
-        Such a line has the input tokens of the `estimate` for its model and one output token per piece of content.
+        A reply without usage has the input of the `estimate` for its model, else that of its request, and what came as
+        its output. One of which nothing is known is a line of the model `unknown`, which the gateway keeps unpriced.
         """
+        unread: list[str] = []
         unfinished = [seen for seen in self._seen.values() if not seen.final]
         for seen in self._seen.values():
             _name(seen, estimate)
         for seen in unfinished:
-            _guess(seen, estimate)
-        lines = [*self._given, *(_line(seen) for seen in self._seen.values() if seen.counts)]
-        return merged(lines), any(seen.counts for seen in unfinished)
+            if not _guess(seen, estimate):
+                unread.append(seen.model or UNKNOWN_MODEL)
+                seen.model, seen.provider = UNKNOWN_MODEL, None
+        usages = merged([*self._given, *map(_line, self._seen.values())])
+        return Lines(usages, estimated=len(unfinished) > len(unread), unread=tuple(unread))
+
+    def _take(self, body: Mapping[str, Any], model: str | None) -> bool:
+        self.stirred += 1
+        try:
+            return self._taken(body, model)
+        except UnreadableReply as error:
+            log.warning("a reply cannot be read, what the estimate says is assumed of it: %s", error)
+            self.see_untold(model or model_in(body) or UNKNOWN_MODEL)
+            return True
+
+    def _taken(self, body: Mapping[str, Any], model: str | None) -> bool:
+        kind = body.get("type")
+        event = kind if isinstance(kind, str) else str(body.get("event_type", ""))
+        if self._takes_frame(body, event, model):
+            return True
+        if {body.get("object"), event} & _CHUNKS or body.get("done") is False:
+            self._see_chunk(body, model)
+        elif {body.get("object"), event} & _REPLIES or reading_of(body) is not None:
+            self._see_reply(body, model)
+        elif _EVENTS.match(event):
+            if _BRINGS.search(event) and reply_tokens(body):
+                self._see_delta(body, model)
+        elif _MARKS & body.keys():
+            self._see_chunk(body, model)
+        else:
+            return False
+        return True
+
+    def _takes_frame(self, body: Mapping[str, Any], event: str, model: str | None) -> bool:
+        """Take an event that begins a reply, ends it, or wraps it; tell whether this is one."""
+        if event == "message_start":
+            self._see_reply(mapping(body.get("message")), model, final=False)
+        elif "messageStart" in body:
+            self._streaming = next(self._numbers)
+        elif event == "message_delta" or "contentBlockDelta" in body:
+            self._see_delta(body, model)
+        elif event == "message-end":
+            self._see_delta(mapping(body.get("delta")), model)
+        elif set(body) == {"metadata"}:
+            self._see_delta(mapping(body["metadata"]), model)
+        elif event.startswith("response.") and isinstance(body.get("response"), Mapping):
+            self._see_reply(mapping(body["response"]), model)
+        else:
+            return False
+        return True
+
+    def _see_chunk(self, body: Mapping[str, Any], model: str | None) -> None:
+        if reading_of(body) is not None or _id_in(body) is not None:
+            self._see_reply(body, model)
+        else:
+            self._see_delta(body, model or model_in(body))
 
     def _see_reply(self, body: Mapping[str, Any], model: str | None, *, final: bool = True) -> None:
-        key = body.get("id") or body.get("response_id") or body.get("responseId") or next(self._numbers)
+        key = _id_in(body) or next(self._numbers)
         self._streaming = key
-        seen = self._seen.setdefault(key, _Seen())
+        seen = self._at(key)
         seen.model = model or model_in(body) or seen.model
         seen.service_tier = tier_in(body) or seen.service_tier
-        seen.pieces += _has_content(body)
+        self._count_content(seen, body)
         reading = reading_of(body)
         if reading is not None:
             seen.provider, seen.service_tier = reading.provider, reading.service_tier or seen.service_tier
@@ -127,14 +239,29 @@ class Observer:
 
     def _see_delta(self, body: Mapping[str, Any], model: str | None) -> None:
         """Take a piece of the reply that streams, or its last word; Bedrock's come under no id and no model."""
-        seen = self._seen.setdefault(self._streaming, _Seen())
+        seen = self._at(self._streaming)
         seen.model = model or seen.model
         reading = reading_of(body)
         if reading is None:
-            seen.pieces += 1
+            self._count_content(seen, body)
             return
         seen.counts = {**seen.counts, **reading.counts}
         seen.final = True
+        if not isinstance(self._streaming, str):
+            self._streaming = next(self._numbers)
+
+    def _at(self, key: object) -> _Seen:
+        """Return the reply of this key; a new one is that to the request that was sent last."""
+        seen = self._seen.get(key)
+        if seen is None:
+            seen = self._seen[key] = self._expected or _Seen()
+            self._expected = None
+        return seen
+
+    def _count_content(self, seen: _Seen, body: Mapping[str, Any]) -> None:
+        tokens = reply_tokens(body)
+        seen.pieces += tokens > 0
+        seen.said += tokens
 
 
 def merged(lines: Sequence[ModelUsage]) -> list[ModelUsage]:
@@ -170,16 +297,19 @@ def _name(seen: _Seen, estimate: Iterable[ModelUsage]) -> None:
     log.warning("a reply names no model; it is settled as %s: give `model=` where you observe it", seen.model)
 
 
-def _guess(seen: _Seen, estimate: Iterable[ModelUsage]) -> None:
+def _guess(seen: _Seen, estimate: Iterable[ModelUsage]) -> bool:
+    """Fill in what a reply did not tell; tell whether anything is known of it."""
     expected = {line.model: line for line in estimate}
     known = expected.get(seen.model or UNKNOWN_MODEL) or (next(iter(expected.values())) if len(expected) == 1 else None)
-    if "input_tokens" not in seen.counts and known is not None:
-        seen.counts["input_tokens"] = known.input_tokens
-    if seen.assumed and known is not None:
-        seen.pieces = known.output_tokens
-    seen.counts["output_tokens"] = max(seen.counts.get("output_tokens", 0), seen.pieces)
-    seen.counts = {name: number for name, number in seen.counts.items() if number}
+    asked = known.input_tokens if known is not None else seen.asked
+    came = max(seen.pieces, seen.said, seen.counts.get("output_tokens", 0))
+    if seen.untold and not came and known is not None:
+        came = known.output_tokens
+    if "input_tokens" not in seen.counts and asked:
+        seen.counts["input_tokens"] = asked
+    seen.counts = {name: number for name, number in {**seen.counts, "output_tokens": came}.items() if number}
     log.warning("a reply of %s did not tell its usage; %s is assumed", seen.model, seen.counts or "nothing")
+    return bool(seen.counts) and not (seen.untold and known is None and not came)
 
 
 def _line(seen: _Seen) -> ModelUsage:
@@ -194,10 +324,6 @@ def _line(seen: _Seen) -> ModelUsage:
     )
 
 
-def _has_content(body: Mapping[str, Any]) -> bool:
-    """Tell whether a chunk of a chat brings content."""
-    choices: Any = body.get("choices") or []
-    deltas = [mapping(mapping(choice).get("delta")) for choice in choices]
-    return any(
-        delta.get(name) for delta in deltas for name in ("content", "tool_calls", "refusal", "reasoning_content")
-    )
+def _id_in(body: Mapping[str, Any]) -> str | None:
+    ids = (body.get(name) for name in ("id", "response_id", "responseId"))
+    return next((found for found in ids if isinstance(found, str) and found), None)

@@ -17,9 +17,15 @@ class Portal:
     """Runs coroutines for threads that wait for them. Starts at the first call, and again after a fork."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = 0
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this is the loop's own thread, which must not wait for itself."""
+        return self._thread is threading.current_thread()
 
     @property
     def started_here(self) -> bool:
@@ -51,7 +57,8 @@ class Portal:
             if self._loop is None or self._process != os.getpid():
                 self._loop = asyncio.new_event_loop()
                 self._process = os.getpid()
-                threading.Thread(target=_run, args=[self._loop], name="faregate-client", daemon=True).start()
+                self._thread = threading.Thread(target=_run, args=[self._loop], name="faregate-client", daemon=True)
+                self._thread.start()
             return self._loop
 
 

@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from decimal import Decimal
+from threading import Lock
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from faregate.client.clock import monotonic_seconds
-from faregate.client.errors import CreditsError
+from faregate.client.errors import CreditsError, InvalidCall
 from faregate.client.observer import Observer
 from faregate.client.values import Accepted, Authorization, ModelUsage, Settlement, Voided
 
@@ -66,6 +68,14 @@ class ITill(Protocol):
 
     async def keep_open(self, ride: "Ride") -> None: ...
 
+    def keep(
+        self, ride: "Ride", usages: Sequence[ModelUsage], metadata: Mapping[str, Any], duration_ms: int
+    ) -> None: ...
+
+    def opened(self, charge: "Charge") -> None: ...
+
+    def closed(self, charge: "Charge") -> None: ...
+
 
 class Ride:
     """A use that is authorised and runs.
@@ -73,6 +83,8 @@ class Ride:
     Attributes:
         outcome: after the block, what came of it: a `Settlement`, `Accepted` (a queue or the spool has it), or `Voided`.
         metadata: goes along with the settlement; add to it what you like.
+        blocking: the block is one of a `SyncCreditsClient`.
+        bounded: a block of code bounds it, rather than a stream.
     """
 
     def __init__(self, request: RideRequest, authorization: Authorization) -> None:
@@ -80,10 +92,19 @@ class Ride:
         self.authorization = authorization
         self.metadata: dict[str, Any] = dict(request.metadata)
         self.outcome: Outcome | None = None
+        self.blocking = False
+        self.bounded = False
         self._observer = Observer()
         self._watched: list[Observer] = []
         self._void_reason: str | None = None
         self._began = monotonic_seconds()
+        self._process = os.getpid()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse: what a copy in another process observed would be lost."""
+        raise TypeError(
+            "a ride cannot be pickled; return the replies to the process of the block and observe them there"
+        )
 
     @property
     def feature(self) -> str:
@@ -100,11 +121,26 @@ class Ride:
         """The id of this use, for your own logs."""
         return self.authorization.usage_key
 
+    @property
+    def running(self) -> bool:
+        """Whether what is observed now is still settled: the block goes on, in this process."""
+        return not self._observer.closed and self._process == os.getpid()
+
+    @property
+    def stirred(self) -> int:
+        """How much was observed until now; grows while something comes."""
+        return self._observer.stirred + sum(watched.stirred for watched in self._watched)
+
     def observe(self, reply: T, *, model: str | None = None) -> T:
         """Take note of what a provider's reply, or one chunk of its stream, says it used; return it.
 
         Several replies of several models add up. The same reply twice counts once.
+
+        Raises:
+            UnreadableReply: no usage was found in it; use `add`.
+            InvalidCall: the ride has ended.
         """
+        self._check_running()
         self._observer.see(reply, model=model)
         return reply
 
@@ -134,6 +170,7 @@ class Ride:
         rerank_searches: int = 0,
     ) -> None:
         """Add a use that you counted yourself; `input_tokens` and `output_tokens` are totals, the others parts of them."""
+        self._check_running()
         more = {
             "cache_read_tokens": cache_read_tokens,
             "cache_write_tokens": cache_write_tokens,
@@ -157,23 +194,35 @@ class Ride:
         counted = {name: count for name, count in more.items() if count}
         self._observer.add(ModelUsage(model, input_tokens, output_tokens, more=counted))
 
-    async def watch(self, stream: Any, *, model: str | None = None) -> AsyncIterator[Any]:
-        """Pass an async stream on, observing each chunk: `async for chunk in ride.watch(stream)`."""
-        observer = self.watcher()
-        async for chunk in stream:
-            observer.see(chunk, model=model)
-            yield chunk
+    def watch(self, stream: Any, *, model: str | None = None) -> AsyncIterator[Any]:
+        """Pass an async stream on, observing each chunk: `async for chunk in ride.watch(stream)`.
+
+        Raises:
+            InvalidCall: the stream is not async, or the ride has ended.
+        """
+        if not hasattr(stream, "__aiter__"):
+            raise InvalidCall(f"a {type(stream).__name__} is no async stream; use `watch_sync`", param="stream")
+        return self._watched_items(stream, self.watcher(model), model)
 
     def watch_sync(self, stream: Any, *, model: str | None = None) -> Iterator[Any]:
-        """Pass a stream on, observing each chunk: `for chunk in ride.watch_sync(stream)`."""
-        observer = self.watcher()
-        for chunk in stream:
-            observer.see(chunk, model=model)
-            yield chunk
+        """Pass a stream on, observing each chunk: `for chunk in ride.watch_sync(stream)`.
 
-    def watcher(self) -> Observer:
-        """Return an observer of one stream, whose sightings count for this ride."""
+        Raises:
+            InvalidCall: the stream is async, or the ride has ended.
+        """
+        if not hasattr(stream, "__iter__"):
+            raise InvalidCall(f"a {type(stream).__name__} is no plain stream; use `watch`", param="stream")
+        return self._watched_sync_items(stream, self.watcher(model), model)
+
+    def watcher(self, model: str | None = None, asked: int | None = None) -> Observer:
+        """Return an observer of one request and its stream, whose sightings count for this ride.
+
+        Raises:
+            InvalidCall: the ride has ended.
+        """
+        self._check_running()
         observer = Observer()
+        observer.expect(model, asked)
         self._watched.append(observer)
         return observer
 
@@ -182,7 +231,8 @@ class Ride:
         self._void_reason = reason
 
     def tally(self, failure: BaseException | None) -> "Tally":
-        """Return what is to be done at the end of the block, given how it ended."""
+        """Return what is to be done at the end of the block, given how it ended. The ride ends with it."""
+        self._observer.closed = True
         for watched in self._watched:
             self._observer.take(watched)
         self._watched.clear()
@@ -190,11 +240,49 @@ class Ride:
             return Tally(void_reason=self._void_reason)
         if failure is not None and self._observer.empty:
             return Tally(void_reason=type(failure).__name__)
-        usages, estimated = self._observer.usages(self.request.estimated_usages)
-        facts: dict[str, Any] = {"usage_estimated": True} if estimated else {}
+        lines = self._observer.lines(self.request.estimated_usages)
+        facts: dict[str, Any] = {"usage_estimated": True} if lines.estimated else {}
+        if lines.unread:
+            facts["usage_unread"] = list(lines.unread)
         if failure is not None:
             facts["error"] = type(failure).__name__
-        return Tally(usages, {**self.metadata, **facts}, round((monotonic_seconds() - self._began) * 1000))
+        return Tally(lines.usages, {**self.metadata, **facts}, round((monotonic_seconds() - self._began) * 1000))
+
+    def _check_running(self) -> None:
+        if not self.running:
+            raise InvalidCall(
+                f"the ride {self.usage_key} has ended, or is another process's: what is observed now would not be paid; "
+                "observe within its block",
+                param="ride",
+            )
+
+    async def _watched_items(self, stream: Any, observer: Observer, model: str | None) -> AsyncIterator[Any]:
+        with _watching(observer):
+            async for chunk in stream:
+                self._check_running()
+                observer.see_piece(chunk, model=model)
+                yield chunk
+
+    def _watched_sync_items(self, stream: Any, observer: Observer, model: str | None) -> Iterator[Any]:
+        with _watching(observer):
+            for chunk in stream:
+                self._check_running()
+                observer.see_piece(chunk, model=model)
+                yield chunk
+
+
+@contextmanager
+def _watching(observer: Observer) -> Iterator[None]:
+    """Tell an observer how its stream ended: by itself, by a failure of its own, or because the reader left."""
+    try:
+        yield
+    except Exception:
+        observer.fail()
+        raise
+    except BaseException:
+        observer.break_off()
+        raise
+    observer.see_untold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +310,19 @@ class Charge:
         self._ride: Ride | None = None
         self._token: Token[Ride | None] | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = Lock()
+        self._finished = False
+
+    def __enter__(self) -> NoReturn:
+        raise InvalidCall("a CreditsClient charges by `async with`; without an event loop use SyncCreditsClient")
+
+    def __exit__(self, *failure: object) -> None:
+        """Never reached."""
 
     async def __aenter__(self) -> Ride:
         ride = await self.open()
+        ride.bounded = True
         self._token = current_ride.set(ride)
         return ride
 
@@ -239,17 +337,29 @@ class Charge:
         """Authorise; the caller sees to it that `finish` is called."""
         authorization = await self._till.tap_in(self._request)
         self._ride = Ride(self._request, authorization)
+        self._loop = asyncio.get_running_loop()
+        self._till.opened(self)
         if authorization.expires_at is not None:
             self._keeper = asyncio.create_task(self._till.keep_open(self._ride))
         return self._ride
 
-    async def finish(self, failure: BaseException | None = None) -> None:
-        """Settle or void. A failure of that is raised only if the block itself did not fail."""
-        ride = self._ride
-        if ride is None or ride.outcome is not None:
-            return
+    @property
+    def bounded(self) -> bool:
+        """Whether a block of code sees to the end of it."""
+        return self._ride is not None and self._ride.bounded
+
+    def release(self) -> None:
+        """Extend the hold no more."""
         if self._keeper is not None:
             self._keeper.cancel()
+            self._keeper = None
+
+    async def finish(self, failure: BaseException | None = None) -> None:
+        """Settle or void, once. A failure of that is raised only if the block itself did not fail."""
+        ride = self._ride
+        if ride is None or not self._first_end():
+            return
+        self.release()
         try:
             ride.outcome = await unbroken(lambda: self._close(ride, ride.tally(failure)))
         except CreditsError as error:
@@ -257,6 +367,40 @@ class Charge:
             if failure is None:
                 raise
             failure.add_note(f"and the ride {ride.usage_key} was not settled: {error}")
+
+    def abandon(self) -> None:
+        """Finish without being waited for, from any thread: on the loop if it still runs, else by the spool."""
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            self.keep()
+            return
+        try:
+            loop.call_soon_threadsafe(self._finish_soon)
+        except RuntimeError:  # closed meanwhile
+            self.keep()
+
+    def _finish_soon(self) -> None:
+        task = asyncio.ensure_future(self._finish_quietly())
+        _UNBROKEN.add(task)
+        task.add_done_callback(_UNBROKEN.discard)
+
+    async def _finish_quietly(self) -> None:
+        with suppress(CreditsError):  # logged
+            await self.finish()
+
+    def keep(self) -> None:
+        """Finish by putting the settlement into the spool, from any thread, without a loop."""
+        ride = self._ride
+        if ride is not None and self._first_end():
+            tally = ride.tally(None)
+            self._till.keep(ride, tally.usages, tally.metadata, tally.duration_ms)
+
+    def _first_end(self) -> bool:
+        with self._lock:
+            first, self._finished = not self._finished, True
+        if first:
+            self._till.closed(self)
+        return first
 
     async def _close(self, ride: Ride, tally: Tally) -> Outcome:
         if tally.void_reason is not None:

@@ -7,15 +7,17 @@ sending of logs go on while the host is busy. It may be used from many threads a
 import atexit
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextvars import Token
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, NoReturn, Protocol, Self, TypeVar
 
 import httpx2
 
 from faregate.client.client import CreditsClient
+from faregate.client.errors import InvalidCall
 from faregate.client.feature_logger import FeatureLogger
 from faregate.client.outage import CLOSED, Outage
 from faregate.client.portal import Portal
@@ -23,7 +25,7 @@ from faregate.client.retrying import Retry
 from faregate.client.ride import Charge, Estimate, Ride, current_ride, leave
 from faregate.client.till import SettleVia
 from faregate.client.values import Accepted, Authorization, FeatureUsage, ModelUsage, Settlement, Voided
-from faregate.client.wrapping import user_of, wrap_sdk
+from faregate.client.wrapping import Unmetered, user_of, wrap_sdk
 
 __all__ = ["SyncCharge", "SyncCreditsClient", "SyncFeatureLogger"]
 
@@ -87,25 +89,45 @@ class SyncCharge:
     def __init__(self, portal: Portal, charge: Charge) -> None:
         self._portal = portal
         self._charge = charge
+        self._token: Token[Ride | None] | None = None
 
     def __enter__(self) -> Ride:
         ride = self.open()
+        ride.bounded = True
         self._token = current_ride.set(ride)
         return ride
 
     def __exit__(
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> None:
-        leave(self._token)
+        if self._token is not None:
+            leave(self._token)
         self.finish(failure)
+
+    async def __aenter__(self) -> NoReturn:
+        raise InvalidCall("a SyncCreditsClient charges by `with`; within an event loop use CreditsClient")
+
+    async def __aexit__(self, *failure: object) -> None:
+        """Never reached."""
 
     def open(self) -> Ride:
         """Authorise; the caller sees to it that `finish` is called."""
-        return self._portal.call(self._charge.open)
+        ride = self._portal.call(self._charge.open)
+        ride.blocking = True
+        return ride
 
     def finish(self, failure: BaseException | None = None) -> None:
-        """Settle or void."""
-        self._portal.call(lambda: self._charge.finish(failure))
+        """Settle or void. On the loop's own thread, where a collected stream may end, nothing waits for it."""
+        if self._portal.is_current:
+            self.abandon()
+        elif not self._portal.started_here:
+            self._charge.keep()
+        else:
+            self._portal.call(lambda: self._charge.finish(failure))
+
+    def abandon(self) -> None:
+        """See `Charge.abandon`."""
+        self._charge.abandon()
 
 
 class SyncCreditsClient(_Facade[CreditsClient]):
@@ -277,6 +299,7 @@ class SyncCreditsClient(_Facade[CreditsClient]):
         feature: str,
         *,
         user_id: str | Callable[[Mapping[str, Any]], str] = user_of,
+        unmetered: Unmetered = "warn",
         usage_key: str | None = None,
         estimate: Estimate = None,
         organization_id: str | None = None,
@@ -299,7 +322,7 @@ class SyncCreditsClient(_Facade[CreditsClient]):
                 metadata=metadata,
             )
 
-        return wrap_sdk(client, charger)
+        return wrap_sdk(client, charger, unmetered=unmetered, asynchronous=False)
 
     def drain(self) -> bool:
         """See `CreditsClient.drain`."""

@@ -3,16 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from faregate.client.clock import now
+from faregate.client.clock import monotonic_seconds, now
 from faregate.client.delivery import Delivery
-from faregate.client.errors import CreditsError, HoldClosed, Unavailable
+from faregate.client.errors import CreditsError, HoldClosed, Unavailable, UnknownUsageKey
 from faregate.client.http import Call, GatewayConnection
 from faregate.client.outage import DebtBook
-from faregate.client.ride import Ride, RideRequest
+from faregate.client.ride import Charge, Ride, RideRequest
 from faregate.client.spool import Entry
 from faregate.client.values import (
     Accepted,
@@ -33,6 +34,8 @@ SettleVia = Literal["api", "queue"]
 
 _LEAST_TTL_SECONDS = 60
 """Of a hold whose end we know only by another machine's clock."""
+_LONGEST_SECONDS = 86_400
+"""How long the hold of one ride is extended at most; the longest life of a hold."""
 
 
 class Till:
@@ -43,6 +46,31 @@ class Till:
         self._delivery = delivery
         self._debts = debts
         self._settle_via = settle_via
+        self._open: set[Charge] = set()
+
+    def opened(self, charge: Charge) -> None:
+        """Take note of a use that runs."""
+        self._open.add(charge)
+
+    def closed(self, charge: Charge) -> None:
+        """Take note that it ended."""
+        self._open.discard(charge)
+
+    async def end_all(self, *, patient: bool) -> None:
+        """End what still runs: a stream is settled by what came; the end of a block is left to it, and its hold to time.
+
+        Args:
+            patient: send the settlements; else they go to the spool.
+        """
+        for charge in list(self._open):
+            charge.release()
+            if charge.bounded:
+                continue
+            if not patient:
+                charge.keep()
+                continue
+            with suppress(CreditsError):  # logged
+                await charge.finish()
 
     async def tap_in(self, request: RideRequest) -> Authorization:
         """Open a hold; while nobody answers, let the use pass if its feature's outage policy has room."""
@@ -61,15 +89,7 @@ class Till:
         self, ride: Ride, usages: Sequence[ModelUsage], metadata: Mapping[str, Any], duration_ms: int
     ) -> Settlement | Accepted:
         """Settle a ride: at once if that is wanted and possible, else by queue or spool."""
-        body = settlement_body(
-            ride.feature,
-            ride.user_id,
-            ride.usage_key,
-            usages=usages,
-            organization_id=ride.request.organization_id,
-            duration_ms=duration_ms,
-            metadata=metadata,
-        )
+        body = _settlement_of(ride, usages, metadata, duration_ms)
         if self._settle_via == "api":
             try:
                 return await self.settle_now(body)
@@ -117,15 +137,45 @@ class Till:
         return datetime.fromisoformat(data["expires_at"])
 
     async def keep_open(self, ride: Ride) -> None:
-        """Extend the hold of a long ride at half its life, again and again, until cancelled."""
+        """Extend the hold of a long ride at half its life, until cancelled; for a day at most.
+
+        A stream that brings nothing for that long is left to itself: its reader may be gone.
+        """
         ends = ride.authorization.expires_at or now()
         ttl_seconds = ride.request.ttl_seconds or max(_LEAST_TTL_SECONDS, round((ends - now()).total_seconds()))
-        while True:
+        until, stirred = monotonic_seconds() + _LONGEST_SECONDS, ride.stirred
+        while monotonic_seconds() < until:
             await asyncio.sleep(ttl_seconds / 2)
+            if not ride.bounded and ride.stirred == stirred:
+                log.warning("the stream of %s brings nothing; its hold is not extended", ride.usage_key)
+                return
+            stirred = ride.stirred
             try:
                 await self.extend(ride.usage_key, ride.user_id, ttl_seconds)
+            except (HoldClosed, UnknownUsageKey) as error:
+                log.warning("the hold of %s is gone: %s", ride.usage_key, error)
+                return
             except CreditsError as error:
                 log.warning("the hold of %s was not extended: %s", ride.usage_key, error)
 
+    def keep(self, ride: Ride, usages: Sequence[ModelUsage], metadata: Mapping[str, Any], duration_ms: int) -> None:
+        """Put the settlement of a ride into the spool: there is no loop any more that could send it."""
+        log.warning("%s ends without an event loop; its settlement is kept in the spool", ride.usage_key)
+        self._delivery.keep(self._entry(ride.feature, _settlement_of(ride, usages, metadata, duration_ms)))
+
     def _entry(self, feature: str, body: dict[str, Any]) -> Entry:
         return Entry(END_PATH, body, feature, self._debts.of(body["usage_key"]))
+
+
+def _settlement_of(
+    ride: Ride, usages: Sequence[ModelUsage], metadata: Mapping[str, Any], duration_ms: int
+) -> dict[str, Any]:
+    return settlement_body(
+        ride.feature,
+        ride.user_id,
+        ride.usage_key,
+        usages=usages,
+        organization_id=ride.request.organization_id,
+        duration_ms=duration_ms,
+        metadata=metadata,
+    )

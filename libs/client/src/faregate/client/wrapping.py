@@ -1,47 +1,62 @@
 """`wrap(openai_client)`: charging what a provider's SDK does, by one line.
 
-Works with SDKs whose resources call `client.post` (OpenAI's and Anthropic's do), sync and async: it makes a copy of the
-client and stands at that one door. Everything else of the client stays as it is, types included.
+Works with SDKs whose resources call `client.post` and whose replies pass `client._process_response` (OpenAI's and
+Anthropic's do), sync and async. It makes a copy of the client and stands at these two doors: at the first a use begins, at
+the second each HTTP response passes before the SDK parses it. Everything else of the client stays as it is, types included.
 """
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar, cast
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, cast
 
+from faregate.client.doors import AsyncDoor, Charger, SyncDoor, Wrapping
 from faregate.client.errors import InvalidCall
 from faregate.client.exact_json import mapping
-from faregate.client.observer import Observer
-from faregate.client.ride import Ride, current_ride
-from faregate.client.streams import watch_async_stream, watch_stream
 
-__all__ = ["Charger", "user_of", "wrap", "wrap_sdk"]
+__all__ = ["Unmetered", "user_of", "wrap", "wrap_sdk"]
 
 C = TypeVar("C")
 log = logging.getLogger("faregate.client")
 
-Charger = Callable[[Mapping[str, Any]], Any]
-"""Makes the charge of one call from the body of its request; None where a ride must be there already."""
+Unmetered = Literal["refuse", "warn", "pass"]
+"""What calls do that cost money and tell no usage."""
 
-_METERED = ("/chat/completions", "/completions", "/responses", "/embeddings", "/messages")
-"""The calls that use a model; others (files, token counts, …) pass unseen."""
+_MARK = "_faregate_wrapping"
 
 
-def wrap(client: C) -> C:
+def wrap(client: C, *, unmetered: Unmetered = "warn") -> C:
     """Return a copy of an SDK's client whose replies and streams are observed by the ride of the current block.
+
+    A client of `credits.wrap(…)` stays one. For `unmetered` see `CreditsClient.wrap`.
 
     Raises (at a call that uses a model, outside of a block):
         InvalidCall: nobody would pay; put `credits.charge(…)` around it, or use `credits.wrap(client, feature)`.
     """
-    return wrap_sdk(client, _nobody)
+    return wrap_sdk(client, None, unmetered=unmetered)
 
 
-def wrap_sdk(client: C, charger: Charger) -> C:
-    """Return a copy of `client`; calls outside of a ride's block get a charge of their own from `charger`."""
-    copy: Any = cast("Any", client).with_options()
-    door = _AsyncDoor if inspect.iscoroutinefunction(copy.post) else _SyncDoor
-    copy.post = door(copy.post, charger).post
-    copy.copy = copy.with_options = _rewrapping(copy.with_options, charger)
+def wrap_sdk(client: C, charger: Charger | None, *, unmetered: Unmetered, asynchronous: bool | None = None) -> C:
+    """Return a copy of `client`; calls outside of a ride's block get a charge of their own from `charger`.
+
+    Args:
+        asynchronous: which kind of client `charger` is for; None if for either.
+
+    Raises:
+        InvalidCall: this is no client of an SDK, or one of the other kind.
+    """
+    earlier: Wrapping | None = getattr(client, _MARK, None)
+    inner: Any = earlier.inner if earlier is not None else client
+    copy = _copy_of(inner, asynchronous)
+    charger = charger or (earlier.charger if earlier is not None else None)
+    wrapping = Wrapping(inner, charger, lambda what: _unmetered(what, unmetered))
+    door = (AsyncDoor if inspect.iscoroutinefunction(copy.post) else SyncDoor)(wrapping, copy)
+    copy.post, copy._process_response = door.post, door.process_response  # noqa: SLF001  no other seam
+    copy.copy = copy.with_options = lambda *given, **options: wrap_sdk(
+        inner.with_options(*given, **options), charger, unmetered=unmetered
+    )
+    setattr(copy, _MARK, wrapping)
+    _watch_websockets(copy, wrapping)
     return cast("C", copy)
 
 
@@ -60,127 +75,49 @@ def user_of(body: Mapping[str, Any]) -> str:
     )
 
 
-def _nobody(body: Mapping[str, Any]) -> Any:  # noqa: ARG001
-    raise InvalidCall("who pays? put `credits.charge(…)` around the call, or use `credits.wrap(client, feature)`")
+def _copy_of(client: Any, asynchronous: bool | None) -> Any:
+    if not all(callable(getattr(client, name, None)) for name in ("with_options", "post", "_process_response")):
+        raise InvalidCall(
+            f"a {type(client).__name__} cannot be wrapped; wrap a client of OpenAI's or Anthropic's SDK, "
+            "or observe its replies",
+            param="client",
+        )
+    is_async = inspect.iscoroutinefunction(client.post)
+    if asynchronous is not None and is_async is not asynchronous:
+        kind, other = ("an async", "SyncCreditsClient") if is_async else ("a sync", "CreditsClient")
+        twin = "CreditsClient" if is_async else "SyncCreditsClient"
+        raise InvalidCall(
+            f"{type(client).__name__} is {kind} client, this is a {other}; use a {twin}, or the SDK's other client",
+            param="client",
+        )
+    return client.with_options()
 
 
-def _rewrapping(method: Callable[..., Any], charger: Charger) -> Callable[..., Any]:
-    return lambda *arguments, **options: wrap_sdk(method(*arguments, **options), charger)
+def _unmetered(what: str, choice: Unmetered) -> None:
+    """Refuse or announce a call of which nobody would know what it used.
+
+    Raises:
+        InvalidCall: it is to be refused.
+    """
+    if choice == "refuse":
+        raise InvalidCall(
+            f"{what} may cost money, but its reply tells no usage; call it on a client that is not wrapped and settle "
+            'what it costs, or wrap with unmetered="warn" or "pass"',
+            code="unmetered",
+            param="unmetered",
+        )
+    if choice == "warn":
+        log.warning("%s may cost money, but its reply tells no usage: it is not charged", what)
 
 
-class _Door:
-    """Where requests pass; what sync and async share."""
+def _watch_websockets(copy: Any, wrapping: Wrapping) -> None:
+    """See to the connections of the SDK that are no POST; all of them ask the client for this address first."""
+    if not hasattr(copy, "websocket_base_url"):
+        return
+    kind = type(copy)
 
-    def __init__(self, post: Callable[..., Any], charger: Charger) -> None:
-        self._post = post
-        self._charger = charger
+    def websocket_base_url(self: Any) -> Any:
+        wrapping.unmetered("a connection by WebSocket")
+        return vars(self)["websocket_base_url"]
 
-
-class _AsyncDoor(_Door):
-    async def post(self, path: str, **options: Any) -> Any:
-        if not path.endswith(_METERED):
-            return await self._post(path, **options)
-        options, hide_usage = _asking_for_usage(path, options)
-        ride = current_ride.get()
-        if ride is not None:
-            return await self._observed(ride, path, options, hide_usage, None)
-        charge = self._charger(_body(options))
-        ride = await charge.open()
-        try:
-            reply = await self._observed(ride, path, options, hide_usage, charge.finish)
-        except BaseException as failure:
-            await charge.finish(failure)
-            raise
-        if not options.get("stream"):
-            await charge.finish()
-        return reply
-
-    async def _observed(
-        self,
-        ride: Ride,
-        path: str,
-        options: dict[str, Any],
-        hide_usage: bool,
-        finish: Callable[[BaseException | None], Awaitable[None]] | None,
-    ) -> Any:
-        reply = await self._post(path, **options)
-        observer = ride.watcher()
-        if not options.get("stream"):
-            _note(observer, reply, _body(options))
-        elif hasattr(reply, "_iterator"):
-            watch_async_stream(reply, observer, finish, hide_usage=hide_usage)
-        else:
-            await self._untold(observer, options, finish)
-        return reply
-
-    async def _untold(self, observer: Observer, options: dict[str, Any], finish: Any) -> None:
-        log.warning("a raw stream cannot be observed; the estimate is settled")
-        observer.see_untold(_body(options).get("model"))
-        if finish is not None:
-            await finish(None)
-
-
-class _SyncDoor(_Door):
-    def post(self, path: str, **options: Any) -> Any:
-        if not path.endswith(_METERED):
-            return self._post(path, **options)
-        options, hide_usage = _asking_for_usage(path, options)
-        ride = current_ride.get()
-        if ride is not None:
-            return self._observed(ride, path, options, hide_usage, None)
-        charge = self._charger(_body(options))
-        ride = charge.open()
-        try:
-            reply = self._observed(ride, path, options, hide_usage, charge.finish)
-        except BaseException as failure:
-            charge.finish(failure)
-            raise
-        if not options.get("stream"):
-            charge.finish()
-        return reply
-
-    def _observed(
-        self,
-        ride: Ride,
-        path: str,
-        options: dict[str, Any],
-        hide_usage: bool,
-        finish: Callable[[BaseException | None], None] | None,
-    ) -> Any:
-        reply = self._post(path, **options)
-        observer = ride.watcher()
-        if not options.get("stream"):
-            _note(observer, reply, _body(options))
-        elif hasattr(reply, "_iterator"):
-            watch_stream(reply, observer, finish, hide_usage=hide_usage)
-        else:
-            log.warning("a raw stream cannot be observed; the estimate is settled")
-            observer.see_untold(_body(options).get("model"))
-            if finish is not None:
-                finish(None)
-        return reply
-
-
-def _body(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    return mapping(options.get("body"))
-
-
-def _asking_for_usage(path: str, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Ask OpenAI's streams for their usage; tell whether the caller did not, and so must not see the answer."""
-    body = _body(options)
-    if not (options.get("stream") and path.endswith("/completions")):
-        return options, False
-    wanted = mapping(body.get("stream_options"))
-    if wanted.get("include_usage"):
-        return options, False
-    return {**options, "body": {**body, "stream_options": {**wanted, "include_usage": True}}}, True
-
-
-def _note(observer: Observer, reply: Any, body: Mapping[str, Any]) -> None:
-    """Observe a whole reply, also a raw one; one that tells nothing must not break the host."""
-    raw = getattr(reply, "http_response", None)
-    try:
-        observer.see(raw.json() if raw is not None else reply)
-    except (TypeError, ValueError) as error:
-        log.warning("a reply cannot be observed: %s", error)
-        observer.see_untold(body.get("model"))
+    copy.__class__ = type(kind.__name__, (kind,), {"websocket_base_url": property(websocket_base_url)})

@@ -1,0 +1,94 @@
+"""Token estimates from the text of requests and replies. Pure.
+
+No tokenizer is used: about four characters of ASCII text are one token, two of other alphabets, one of Chinese, Japanese
+and Korean. What is estimated is always marked as such on the settlement.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+from typing import Any, cast
+
+from faregate.client.exact_json import mapping
+
+__all__ = ["reply_tokens", "request_tokens", "text_tokens"]
+
+_QUARTERS_ASCII, _QUARTERS_OTHER, _QUARTERS_CJK = 1, 2, 4
+_FIRST_CJK = "\u2e80"
+_MESSAGE_TOKENS = 4
+"""What wraps one message."""
+_MEDIA_TOKENS = 1000
+"""For an image or a document of unknown size."""
+
+_ASKED = (
+    *("messages", "input", "inputs", "prompt", "instructions", "system"),
+    *("tools", "functions", "response_format", "text", "questions"),
+)
+_MEDIA = frozenset({"image", "image_url", "input_image", "document", "file", "input_file", "input_audio"})
+_SILENT = frozenset(
+    {"type", "role", "id", "cache_control", "detail", "encoding_format", "model", "url", "data", "file_id"}
+)
+_SAID = (
+    "content",
+    "text",
+    "refusal",
+    "reasoning_content",
+    "thinking",
+    "partial_json",
+    "arguments",
+    "delta",
+    "output_text",
+)
+_AROUND = (
+    *("choices", "delta", "message", "content", "output", "tool_calls", "function"),
+    *("candidates", "parts", "contentBlockDelta", "response"),
+)
+
+
+def text_tokens(text: str) -> int:
+    """Return about how many tokens a text is; 0 only for none."""
+    if text.isascii():
+        return ceil(len(text) * _QUARTERS_ASCII / 4)
+    quarters = sum(
+        _QUARTERS_ASCII if letter.isascii() else _QUARTERS_CJK if letter >= _FIRST_CJK else _QUARTERS_OTHER
+        for letter in text
+    )
+    return ceil(quarters / 4)
+
+
+def request_tokens(body: Mapping[str, Any]) -> int:
+    """Return about how many tokens a request to a model is, its tools and images included."""
+    return sum(_weight(body[name]) for name in _ASKED if name in body)
+
+
+def reply_tokens(body: Mapping[str, Any]) -> int:
+    """Return about how many tokens a reply, or one event of its stream, brings."""
+    return _said(body)
+
+
+def _weight(value: Any) -> int:
+    if isinstance(value, str):
+        return text_tokens(value)
+    if isinstance(value, Mapping):
+        return _object_weight(mapping(value))
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        items = cast("Sequence[Any]", value)
+        return sum(1 if type(item) is int else _weight(item) for item in items)
+    return 0
+
+
+def _object_weight(item: Mapping[str, Any]) -> int:
+    if item.get("type") in _MEDIA:
+        return _MEDIA_TOKENS
+    inside = sum(text_tokens(name) // 2 + _weight(value) for name, value in item.items() if name not in _SILENT)
+    return inside + (_MESSAGE_TOKENS if "role" in item else 0)
+
+
+def _said(value: Any) -> int:
+    if isinstance(value, Mapping):
+        body = mapping(value)
+        texts = (body[name] for name in _SAID if isinstance(body.get(name), str))
+        inner = (body[name] for name in _AROUND if isinstance(body.get(name), Mapping | list))
+        return sum(map(text_tokens, texts)) + sum(map(_said, inner))
+    if isinstance(value, list):
+        return sum(map(_said, cast("list[Any]", value)))
+    return 0
