@@ -1,6 +1,7 @@
 """A stub of OpenAI's and Anthropic's servers, on a port of its own: what the real SDKs talk to in tests.
 
-The model's name says what happens: `broken…` answers 400, `cut…` breaks off in the middle of a stream.
+The model's name says what happens: `broken…` answers 400, `cut…` breaks off in the middle of a stream, `failing…` reports
+an error as its first event, `endless…` streams on, `silent…` tells no usage, `long…` stops at its length limit.
 """
 
 import asyncio
@@ -30,14 +31,17 @@ async def chat(request: Request) -> Response:
         return JSONResponse({"error": {"message": "no such model", "type": "invalid_request_error"}}, 400)
     if not body.get("stream"):
         message = {"role": "assistant", "content": "".join(PIECES)}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        return JSONResponse({**head, "object": "chat.completion", "choices": [choice], "usage": CHAT_USAGE})
+        choice = {"index": 0, "message": message, "finish_reason": "length" if body["model"] == "long" else "stop"}
+        usage = {} if body["model"].startswith("silent") else {"usage": CHAT_USAGE}
+        return JSONResponse({**head, "object": "chat.completion", "choices": [choice], **usage})
     return _events(_chat_chunks(head, body))
 
 
 async def _chat_chunks(head: dict[str, Any], body: dict[str, Any]) -> AsyncIterator[str]:
     head = {**head, "object": "chat.completion.chunk"}
-    for piece in PIECES:
+    if body["model"].startswith("failing"):
+        yield _data({"error": {"message": "overloaded", "type": "server_error"}})
+    for piece in PIECES * (1000 if body["model"].startswith("endless") else 1):
         choice = {"index": 0, "delta": {"content": piece}, "finish_reason": None}
         yield _data({**head, "choices": [choice]})
         await asyncio.sleep(0.002)
@@ -67,6 +71,43 @@ async def embeddings(request: Request) -> Response:
     data = [{"object": "embedding", "index": 0, "embedding": [0.5]}]
     usage = {"prompt_tokens": 8, "total_tokens": 8}
     return JSONResponse({"object": "list", "data": data, "model": body["model"], "usage": usage})
+
+
+async def images(request: Request) -> Response:
+    body = await request.json() if "json" in request.headers["content-type"] else {"model": "gpt-image-1"}
+    told = {
+        "input_tokens": 50,
+        "input_tokens_details": {"image_tokens": 40, "text_tokens": 10},
+        "output_tokens": 1056,
+        "total_tokens": 1106,
+    }
+    usage = {"usage": told} if body["model"].startswith("gpt-image") else {}
+    return JSONResponse({"created": 1, "data": [{"b64_json": "aGVsbG8="}], **usage})
+
+
+async def transcription(request: Request) -> Response:
+    form = await request.body()
+    if b"srt" in form:
+        return Response("1\n00:00:00,000 --> 00:00:01,000\nTap in", media_type="text/plain")
+    usage = {"type": "tokens", "input_tokens": 14, "output_tokens": 45, "total_tokens": 59}
+    if b'name="stream"' in form:
+        events = [{"type": "transcript.text.delta", "delta": "Tap"}]
+        events.append({"type": "transcript.text.done", "text": "Tap in", "usage": usage})
+        return _events(_all(events))
+    return JSONResponse({"text": "Tap in", "usage": usage})
+
+
+async def _all(events: list[dict[str, Any]]) -> AsyncIterator[str]:
+    for event in events:
+        yield _data(event)
+
+
+async def speech(request: Request) -> Response:
+    return Response(b"ID3 sound", media_type="audio/mpeg")
+
+
+async def unmetered(request: Request) -> Response:
+    return JSONResponse({"id": "x_1", "object": "x", "model": "omni-moderation-latest", "results": []})
 
 
 async def messages(request: Request) -> Response:
@@ -113,6 +154,11 @@ def running_provider() -> Generator[str]:
             Route("/v1/responses", responses, methods=["POST"]),
             Route("/v1/embeddings", embeddings, methods=["POST"]),
             Route("/v1/messages", messages, methods=["POST"]),
+            Route("/v1/images/generations", images, methods=["POST"]),
+            Route("/v1/images/edits", images, methods=["POST"]),
+            Route("/v1/audio/transcriptions", transcription, methods=["POST"]),
+            Route("/v1/audio/speech", speech, methods=["POST"]),
+            Route("/v1/{rest:path}", unmetered, methods=["POST"]),
         ]
     )
     config = uvicorn.Config(app, port=0, log_level="critical", lifespan="off", ws="none")

@@ -27,6 +27,8 @@ _MEDIA = frozenset({"image", "image_url", "input_image", "document", "file", "in
 _SILENT = frozenset(
     {"type", "role", "id", "cache_control", "detail", "encoding_format", "model", "url", "data", "file_id"}
 )
+_FRAME = frozenset({"content", "parts", "text"})
+"""Names that are no text for the model; those of tools and of their parameters are."""
 _SAID = (
     "content",
     "text",
@@ -79,7 +81,8 @@ def _weight(value: Any) -> int:
 def _object_weight(item: Mapping[str, Any]) -> int:
     if item.get("type") in _MEDIA:
         return _MEDIA_TOKENS
-    inside = sum(text_tokens(name) // 2 + _weight(value) for name, value in item.items() if name not in _SILENT)
+    told = ((name, value) for name, value in item.items() if name not in _SILENT)
+    inside = sum((0 if name in _FRAME else text_tokens(name)) + _weight(value) for name, value in told)
     return inside + (_MESSAGE_TOKENS if "role" in item else 0)
 
 

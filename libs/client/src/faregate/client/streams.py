@@ -136,15 +136,14 @@ def watch_async_response(
     """
     watch = _AsyncWatch(reader, finish, abandon)
     kind: Any = type(response)
-    here: Callable[[], Any] = weakref.ref(response)
 
     def aiter_bytes(chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        return watch.items(kind.aiter_bytes(here(), chunk_size))
+        return watch.items(kind.aiter_bytes(response, chunk_size))
 
     async def aclose() -> None:
-        if reader.needs_the_rest and not (watch.inside or watch.over or here().is_stream_consumed):
+        if reader.needs_the_rest and not (watch.inside or watch.over or response.is_stream_consumed):
             await _read_out_async(aiter_bytes())
-        await kind.aclose(here())
+        await kind.aclose(response)
         await watch.end(None, whole=False)
 
     response.aiter_bytes, response.aclose = aiter_bytes, aclose
@@ -160,15 +159,14 @@ def watch_response(
     """Observe `response`; `finish` is called at its end, with its failure if it has one; for `abandon` see above."""
     watch = _SyncWatch(reader, finish, abandon)
     kind: Any = type(response)
-    here: Callable[[], Any] = weakref.ref(response)
 
     def iter_bytes(chunk_size: int | None = None) -> Iterator[bytes]:
-        return watch.items(kind.iter_bytes(here(), chunk_size))
+        return watch.items(kind.iter_bytes(response, chunk_size))
 
     def close() -> None:
-        if reader.needs_the_rest and not (watch.inside or watch.over or here().is_stream_consumed):
+        if reader.needs_the_rest and not (watch.inside or watch.over or response.is_stream_consumed):
             _read_out(iter_bytes())
-        kind.close(here())
+        kind.close(response)
         watch.end(None, whole=False)
 
     response.iter_bytes, response.close = iter_bytes, close
