@@ -91,7 +91,7 @@ async def transcription(request: Request) -> Response:
         return Response("1\n00:00:00,000 --> 00:00:01,000\nTap in", media_type="text/plain")
     usage = {"type": "tokens", "input_tokens": 14, "output_tokens": 45, "total_tokens": 59}
     if b'name="stream"' in form:
-        events = [{"type": "transcript.text.delta", "delta": "Tap"}]
+        events: list[dict[str, Any]] = [{"type": "transcript.text.delta", "delta": "Tap"}]
         events.append({"type": "transcript.text.done", "text": "Tap in", "usage": usage})
         return _events(_all(events))
     return JSONResponse({"text": "Tap in", "usage": usage})

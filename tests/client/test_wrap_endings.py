@@ -443,6 +443,7 @@ def test_a_sync_stream_that_is_dropped_is_settled_when_it_is_collected(
     assert _lines(sync_credits) == [("endless", ASKED, 1 if read else 0)]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the sockets of a loop that is gone
 def test_a_stream_that_outlives_its_event_loop_is_kept_in_the_spool(provider: str, tmp_path: Path) -> None:
     credits = FakeCredits(spool_dir=tmp_path)
 

@@ -71,7 +71,10 @@ class Delivery:
     def keep(self, entry: Entry) -> None:
         """Put `entry` into the spool without waiting for anything: the task that held it is being cancelled."""
         self._spool.append(entry)
-        if self._closed and not self._spool.durable:
+        if not self._closed:
+            return
+        self._spool.close()
+        if not self._spool.durable:
             _log_lost(entry)
 
     def wake(self) -> None:

@@ -190,11 +190,13 @@ class Observer:
             return True
         if {body.get("object"), event} & _CHUNKS or body.get("done") is False:
             self._see_chunk(body, model)
-        elif {body.get("object"), event} & _REPLIES or reading_of(body) is not None:
+        elif {body.get("object"), event} & _REPLIES:
             self._see_reply(body, model)
         elif _EVENTS.match(event):
-            if _BRINGS.search(event) and reply_tokens(body):
+            if reading_of(body) is not None or (_BRINGS.search(event) and reply_tokens(body)):
                 self._see_delta(body, model)
+        elif reading_of(body) is not None:
+            self._see_reply(body, model)
         elif _MARKS & body.keys():
             self._see_chunk(body, model)
         else:
