@@ -23,6 +23,14 @@ NAMED_BY_OTHERS = {
         ],
         _STATEMENT,
     ),
+    **dict.fromkeys(
+        [
+            f"faregate.client.doors.{door}.{name}"
+            for door in ("AsyncDoor", "SyncDoor")
+            for name in ("post", "process_response")
+        ],
+        "the keywords of an SDK's own method, which refuses others",
+    ),
     "faregate.core.clock.FixedClock.advance": "the arguments of timedelta, which refuses others",
     "faregate.core.errors.FaregateError": "facts of an error, for its answer",
     "faregate.core.migrate.run_alembic": "the options of an Alembic command, which refuses others",

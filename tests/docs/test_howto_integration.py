@@ -54,6 +54,12 @@ async def test_one_line_around_an_sdk(stack: Stack) -> None:
     assert (text, models) == ("Tap in, ride", "['gpt-4o', 'gpt-4o-mini']")
 
 
+async def test_what_tells_no_usage_is_refused_on_request(stack: Stack) -> None:
+    (refused,) = _printed(stack, "unmetered.py", OPENAI_API_KEY="sk-test")
+
+    assert refused.startswith("POST /batches may cost money")
+
+
 async def test_the_phases_one_by_one(stack: Stack) -> None:
     assert _printed(stack, "phases.py") == ["method B: 0.42", "method A: gateway has it", "in one call: 5"]
 

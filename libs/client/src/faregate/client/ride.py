@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
@@ -272,7 +272,7 @@ class Ride:
 
 
 @contextmanager
-def _watching(observer: Observer) -> Iterator[None]:
+def _watching(observer: Observer) -> Generator[None]:
     """Tell an observer how its stream ended: by itself, by a failure of its own, or because the reader left."""
     try:
         yield

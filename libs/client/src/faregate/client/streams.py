@@ -8,7 +8,7 @@ import logging
 import os
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from faregate.client.readers import BodyReader
 
@@ -135,7 +135,7 @@ def watch_async_response(
     `abandon` is called instead, on any thread, when the response is collected as garbage without an end.
     """
     watch = _AsyncWatch(reader, finish, abandon)
-    kind: Any = type(response)
+    kind = cast("Any", type(response))
 
     def aiter_bytes(chunk_size: int | None = None) -> AsyncIterator[bytes]:
         return watch.items(kind.aiter_bytes(response, chunk_size))
@@ -158,7 +158,7 @@ def watch_response(
 ) -> None:
     """Observe `response`; `finish` is called at its end, with its failure if it has one; for `abandon` see above."""
     watch = _SyncWatch(reader, finish, abandon)
-    kind: Any = type(response)
+    kind = cast("Any", type(response))
 
     def iter_bytes(chunk_size: int | None = None) -> Iterator[bytes]:
         return watch.items(kind.iter_bytes(response, chunk_size))

@@ -7,7 +7,7 @@ the second each HTTP response passes before the SDK parses it. Everything else o
 
 import inspect
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, cast
 
 from faregate.client.doors import AsyncDoor, Charger, SyncDoor, Wrapping
@@ -52,9 +52,7 @@ def wrap_sdk(client: C, charger: Charger | None, *, unmetered: Unmetered, asynch
     wrapping = Wrapping(inner, charger, lambda what: _unmetered(what, unmetered))
     door = (AsyncDoor if inspect.iscoroutinefunction(copy.post) else SyncDoor)(wrapping, copy)
     copy.post, copy._process_response = door.post, door.process_response  # noqa: SLF001  no other seam
-    copy.copy = copy.with_options = lambda *given, **options: wrap_sdk(
-        inner.with_options(*given, **options), charger, unmetered=unmetered
-    )
+    copy.copy = copy.with_options = _rewrapping(inner.with_options, charger, unmetered)
     setattr(copy, _MARK, wrapping)
     _watch_websockets(copy, wrapping)
     return cast("C", copy)
@@ -73,6 +71,13 @@ def user_of(body: Mapping[str, Any]) -> str:
     raise InvalidCall(
         "who pays? give `user_id` to `wrap`, or `user=…` (Anthropic: metadata) to the call", param="user_id"
     )
+
+
+def _rewrapping(method: Callable[..., Any], charger: Charger | None, unmetered: Unmetered) -> Callable[..., Any]:
+    def rewrapped(*arguments: Any, **options: Any) -> Any:
+        return wrap_sdk(method(*arguments, **options), charger, unmetered=unmetered)
+
+    return rewrapped
 
 
 def _copy_of(client: Any, asynchronous: bool | None) -> Any:
@@ -114,10 +119,10 @@ def _watch_websockets(copy: Any, wrapping: Wrapping) -> None:
     """See to the connections of the SDK that are no POST; all of them ask the client for this address first."""
     if not hasattr(copy, "websocket_base_url"):
         return
-    kind = type(copy)
+    kind = cast("type[Any]", type(copy))
 
     def websocket_base_url(self: Any) -> Any:
         wrapping.unmetered("a connection by WebSocket")
-        return vars(self)["websocket_base_url"]
+        return cast("dict[str, Any]", vars(self))["websocket_base_url"]
 
     copy.__class__ = type(kind.__name__, (kind,), {"websocket_base_url": property(websocket_base_url)})
