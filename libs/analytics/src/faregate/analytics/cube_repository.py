@@ -8,13 +8,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.coverage import Coverage
 from faregate.analytics.filters import Filters
-from faregate.analytics.raw_facts import MEASURES, about_models
+from faregate.analytics.raw_facts import MEASURES, about_models, period_sql
 from faregate.analytics.raw_repository import Group, measures_of
 from faregate.analytics.rollup_repository import bits_of
 from faregate.analytics.values import Measures
 from faregate.core.database import Database
 
 __all__ = ["CubeRepository"]
+
+_PERIOD = period_sql("c.day::timestamp at time zone 'UTC'")
 
 
 class CubeRepository:
@@ -42,15 +44,15 @@ class CubeRepository:
         }
 
     async def series(
-        self, session: AsyncSession, coverage: Coverage, filters: Filters, unit: str, timezone: str
+        self, session: AsyncSession, coverage: Coverage, filters: Filters, periods: Sequence[datetime]
     ) -> dict[datetime, Measures]:
-        """Return the sums by period, none of which cuts a day of UTC in two."""
+        """Return the sums by period, given by their beginnings; none of them cuts a day of UTC in two."""
         sql = f"""
-        select {_period("c.day", unit)} as period, {_cube_sums(models=about_models(filters))} from faregate.usage_cube c
+        select {_PERIOD} as period, {_cube_sums(models=about_models(filters))} from faregate.usage_cube c
         where {_cells(filters)} group by 1
         """  # noqa: S608
-        rows = await self._rows(session, sql, coverage, filters, timezone=timezone)
-        return {row.period: measures_of(row, 1) for row in rows}
+        rows = await self._rows(session, sql, coverage, filters, periods=periods)
+        return {periods[row.period - 1]: measures_of(row, 1) for row in rows}
 
     async def sketch(self, session: AsyncSession, coverage: Coverage, filters: Filters) -> dict[int, int]:
         """Return how many timed requests fell into each bin."""
@@ -66,18 +68,17 @@ class CubeRepository:
         session: AsyncSession,
         coverage: Coverage,
         filters: Filters,
-        unit: str | None = None,
-        timezone: str = "UTC",
+        periods: Sequence[datetime] = (),
     ) -> dict[datetime | None, dict[int, int]]:
-        """Return who was active, by period or in the whole coverage: for each chunk the bits of its subjects."""
+        """Return who was active, by period or (none given) in the whole coverage: for each chunk the bits of its subjects."""
         sql = f"""
-        select {_period("c.day", unit)} as period, a.chunk, bit_or(a.users) as users from faregate.usage_cube c
+        select {_PERIOD if periods else "0"} as period, a.chunk, bit_or(a.users) as users from faregate.usage_cube c
         join faregate.usage_cube_active a using (day, cell) where {_cells(filters)} group by 1, 2
         """  # noqa: S608
-        zone = {"timezone": timezone} if unit else {}
         found: dict[datetime | None, dict[int, int]] = {}
-        for row in await self._rows(session, sql, coverage, filters, **zone):
-            found.setdefault(row.period, {})[row.chunk] = bits_of(row.users)
+        for row in await self._rows(session, sql, coverage, filters, **({"periods": periods} if periods else {})):
+            period = periods[row.period - 1] if periods else None
+            found.setdefault(period, {})[row.chunk] = bits_of(row.users)
         return found
 
     async def _rows(
@@ -91,13 +92,6 @@ def _cells(filters: Filters) -> str:
     """Return the `where` of a question over `usage_cube c`."""
     conditions = ["c.day >= cast(:first as date)", "c.day < cast(:last as date)"]
     return " and ".join([*conditions, *(_cube_condition(name) for name in filters.given)])
-
-
-def _period(day: str, unit: str | None) -> str:
-    """Return the beginning of the period that holds a day of UTC."""
-    if unit is None:
-        return "null::timestamptz"
-    return f"date_trunc('{unit}', {day}::timestamp at time zone 'UTC', :timezone)"
 
 
 def parameters_of(filters: Filters) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.analytics.calendar import Unit
+from faregate.analytics.calendar import Unit, periods_of
 from faregate.analytics.coverage import Coverage, cover, cover_periods
 from faregate.analytics.cube_repository import CubeRepository
 from faregate.analytics.dimensions import DIMENSION_OF, Dimension, Grain
@@ -103,11 +103,11 @@ class FactReader:
         coverage = self._series_coverage(question, unit, alone)
         if coverage is None:
             return await self._raw.series(session, question, unit)
-        rest, zone = await self._rest(session, question, coverage), question.range.timezone
+        rest, periods = await self._rest(session, question, coverage), periods_of(question.range, unit)
         if alone is None:
-            kept = await self._cube.series(session, coverage, question.filters, unit, zone)
+            kept = await self._cube.series(session, coverage, question.filters, periods)
         else:
-            kept = await self._rollups.series(session, coverage, alone[0], alone[1] or "", unit, zone)
+            kept = await self._rollups.series(session, coverage, alone[0], alone[1] or "", periods)
         return kept if rest.empty else _united(kept, await self._raw.series(session, question, unit, rest))
 
     async def users(
@@ -154,20 +154,21 @@ class FactReader:
         if any(facts <= 0 for users in late.values() for facts in users.values()):
             return _counted(await self._raw.active(session, question, unit))  # a correction that is not rolled up yet
         if alone is None:
-            bits = await self._cube.active(session, coverage, question.filters, unit, question.range.timezone)
+            periods = periods_of(question.range, unit) if unit is not None else ()
+            bits = await self._cube.active(session, coverage, question.filters, periods)
             return {period: _bits_with(bits.get(period, {}), late.get(period, ())) for period in {*bits, *late}}
         dimension, value = alone[0], alone[1] or ""
         if unit is None:
             return {
                 None: _bits_with(await self._rollups.active(session, coverage, dimension, value), late.get(None, ()))
             }
-        zone = question.range.timezone
-        found = await self._rollups.active_counts(session, coverage, dimension, value, unit, zone)
+        periods = periods_of(question.range, unit)
+        found = await self._rollups.active_counts(session, coverage, dimension, value, periods)
         counts: dict[datetime | None, int] = dict(found.items())
-        periods = [period for period in late if period is not None]
-        if periods:
-            kept = await self._rollups.active_in(session, coverage, dimension, value, unit, zone, periods)
-            counts |= {period: _bits_with(kept.get(period, {}), late[period]) for period in periods}
+        changed = [period for period in late if period is not None]
+        if changed:
+            kept = await self._rollups.active_in(session, coverage, dimension, value, periods, changed)
+            counts |= {period: _bits_with(kept.get(period, {}), late[period]) for period in changed}
         return counts
 
     def _series_coverage(

@@ -6,7 +6,16 @@ from typing import Any
 
 from faregate.analytics.filters import Filters, Question
 
-__all__ = ["DIMENSIONS", "MEASURES", "Rest", "about_models", "conditions", "measures_sql", "parameters"]
+__all__ = [
+    "DIMENSIONS",
+    "MEASURES",
+    "Rest",
+    "about_models",
+    "conditions",
+    "measures_sql",
+    "parameters",
+    "period_sql",
+]
 
 DIMENSIONS = {
     "service": "e.service",
@@ -86,6 +95,11 @@ def conditions(filters: Filters, rest: Rest | None = None) -> str:
         words = {"success": "e.status < 400", "error": "e.status >= 400"}
         parts.append(words.get(filters.status, "e.status = cast(:status as smallint)"))
     return " and ".join(parts)
+
+
+def period_sql(moment: str) -> str:
+    """Return the place (from 1 on) of the period that holds `moment`, among the beginnings given as `:periods`."""
+    return f"width_bucket({moment}, cast(:periods as timestamptz[]))"
 
 
 def measures_sql(*, models: bool) -> str:

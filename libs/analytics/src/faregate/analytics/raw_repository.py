@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.analytics.calendar import Unit, periods_of
 from faregate.analytics.filters import Question
 from faregate.analytics.raw_facts import (
     DIMENSIONS,
@@ -16,6 +17,7 @@ from faregate.analytics.raw_facts import (
     conditions,
     measures_sql,
     parameters,
+    period_sql,
 )
 from faregate.analytics.values import Measures
 from faregate.core.database import Database
@@ -66,15 +68,16 @@ class RawRepository:
         }
 
     async def series(
-        self, session: AsyncSession, question: Question, unit: str, rest: Rest | None = None
+        self, session: AsyncSession, question: Question, unit: Unit, rest: Rest | None = None
     ) -> dict[datetime, Measures]:
         """Return the sums by period (`hour`, `day`, `week`, `month`) of the question's time zone."""
         sql = f"""
-        select date_trunc('{unit}', e.time, :timezone) as period, {measures_sql(models=about_models(question.filters))}
+        select {period_sql("e.time")} as period, {measures_sql(models=about_models(question.filters))}
         from faregate.usage_event e where {conditions(question.filters, rest)} group by 1
         """  # noqa: S608
-        rows = await self._rows(session, sql, question, rest, timezone=question.range.timezone)
-        return {row.period: measures_of(row, 1) for row in rows}
+        periods = periods_of(question.range, unit)
+        rows = await self._rows(session, sql, question, rest, periods=periods)
+        return {periods[row.period - 1]: measures_of(row, 1) for row in rows}
 
     async def overview(self, session: AsyncSession, question: Question) -> tuple[Measures, dict[int, int], int]:
         """Return sums, latencies and the number of active users in one pass."""
@@ -98,20 +101,21 @@ class RawRepository:
         return measures_of(row, 0), dict(zip(row.latencies, row.numbers, strict=True)), row.active
 
     async def points(
-        self, session: AsyncSession, question: Question, unit: str
+        self, session: AsyncSession, question: Question, unit: Unit
     ) -> dict[datetime, tuple[Measures, int]]:
         """Return sums and the number of active users by period, in one pass."""
         sql = f"""
         select period, {", ".join(f"sum({name}) as {name}" for name in MEASURES)},
           count(*) filter (where facts > 0) as active
         from (
-          select date_trunc('{unit}', e.time, :timezone) as period, e.subject_id,
+          select {period_sql("e.time")} as period, e.subject_id,
             {measures_sql(models=about_models(question.filters))}
           from faregate.usage_event e where {conditions(question.filters)} group by 1, 2
         ) s group by 1
         """  # noqa: S608
-        rows = await self._rows(session, sql, question, None, timezone=question.range.timezone)
-        return {row.period: (measures_of(row, 1), row.active) for row in rows}
+        periods = periods_of(question.range, unit)
+        rows = await self._rows(session, sql, question, None, periods=periods)
+        return {periods[row.period - 1]: (measures_of(row, 1), row.active) for row in rows}
 
     async def users(
         self, session: AsyncSession, question: Question, order: str, limit: int
@@ -159,29 +163,31 @@ class RawRepository:
         return Decimal((await self._rows(session, sql, question, None))[0].value or 0)
 
     async def meter_values(
-        self, session: AsyncSession, question: Question, aggregation: str, unit: str
+        self, session: AsyncSession, question: Question, aggregation: str, unit: Unit
     ) -> dict[datetime, Decimal]:
         """Return a meter's value in each period (`hour`, `day`, `week`, `month`) of the question's time zone that has one."""
         sql = f"""
-        select date_trunc('{unit}', time, :timezone) as period, {_READINGS[aggregation]} as value
+        select {period_sql("time")} as period, {_READINGS[aggregation]} as value
         from ({_standing(question)}) standing group by 1
         """  # noqa: S608
-        rows = await self._rows(session, sql, question, None, timezone=question.range.timezone)
-        return {row.period: Decimal(row.value) for row in rows}
+        periods = periods_of(question.range, unit)
+        rows = await self._rows(session, sql, question, None, periods=periods)
+        return {periods[row.period - 1]: Decimal(row.value) for row in rows}
 
     async def active(
-        self, session: AsyncSession, question: Question, unit: str | None = None, rest: Rest | None = None
+        self, session: AsyncSession, question: Question, unit: Unit | None = None, rest: Rest | None = None
     ) -> dict[datetime | None, dict[int, int]]:
         """Return, by period or for the whole range, how many facts of each subject stand (corrections taken off)."""
-        period = f"date_trunc('{unit}', e.time, :timezone)" if unit else "null::timestamptz"
+        periods = periods_of(question.range, unit) if unit else ()
         sql = f"""
-        select {period} as period, e.subject_id, sum(e.sign)::bigint as facts from faregate.usage_event e
+        select {period_sql("e.time") if periods else "0"} as period, e.subject_id, sum(e.sign)::bigint as facts
+        from faregate.usage_event e
         where {conditions(question.filters, rest)} group by 1, 2
         """  # noqa: S608
-        zone = {"timezone": question.range.timezone} if unit else {}
         found: dict[datetime | None, dict[int, int]] = {}
-        for row in await self._rows(session, sql, question, rest, **zone):
-            found.setdefault(row.period, {})[row.subject_id] = row.facts
+        for row in await self._rows(session, sql, question, rest, **({"periods": periods} if periods else {})):
+            period = periods[row.period - 1] if periods else None
+            found.setdefault(period, {})[row.subject_id] = row.facts
         return found
 
     async def _rows(

@@ -1,6 +1,6 @@
 """All statements that read the sums. Each takes one coverage: the buckets that answer."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.analytics.coverage import Coverage
 from faregate.analytics.dimensions import Dimension
 from faregate.analytics.filters import Question
-from faregate.analytics.raw_facts import MEASURES, Rest, conditions, measures_sql, parameters
+from faregate.analytics.raw_facts import MEASURES, Rest, conditions, measures_sql, parameters, period_sql
 from faregate.analytics.raw_repository import Group, measures_of
 from faregate.analytics.values import Measures
 from faregate.core.database import Database
@@ -36,6 +36,8 @@ _ACTIVE = f"""
 select {{period}} as period, r.chunk, bit_or(r.users) as users from {_buckets("usage_active", _OF_VALUE)}
 where {{only}} group by 1, 2
 """  # noqa: S608
+
+_PERIOD = period_sql("r.bucket")
 
 _SUMS = ", ".join(f"sum(r.{name}){'' if name in {'cost', 'quantity'} else '::bigint'} as {name}" for name in MEASURES)
 
@@ -115,16 +117,16 @@ class RollupRepository:
         return {_key(row, dimension): measures_of(row, keys.count(",")) for row in rows}
 
     async def series(
-        self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str, unit: str, timezone: str
+        self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str, periods: Sequence[datetime]
     ) -> dict[datetime, Measures]:
-        """Return the sums of one value by period."""
+        """Return the sums of one value by period, given by their beginnings."""
         sql = f"""
-        select date_trunc('{unit}', r.bucket, :timezone) as period, {_SUMS} from {_buckets("usage_rollup", _OF_VALUE)} group by 1
+        select {_PERIOD} as period, {_SUMS} from {_buckets("usage_rollup", _OF_VALUE)} group by 1
         """  # noqa: S608
         rows = await self._database.rows(
-            session, sql, dimension=int(dimension), value=value, timezone=timezone, **_pieces(coverage)
+            session, sql, dimension=int(dimension), value=value, periods=periods, **_pieces(coverage)
         )
-        return {row.period: measures_of(row, 1) for row in rows}
+        return {periods[row.period - 1]: measures_of(row, 1) for row in rows}
 
     async def sketch(
         self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str
@@ -141,7 +143,7 @@ class RollupRepository:
         self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str
     ) -> dict[int, int]:
         """Return who was active in the whole coverage: for each chunk the bits of its subjects."""
-        sql = _ACTIVE.format(period="null::timestamptz", only="true")
+        sql = _ACTIVE.format(period="0", only="true")
         rows = await self._database.rows(session, sql, dimension=int(dimension), value=value, **_pieces(coverage))
         return {row.chunk: bits_of(row.users) for row in rows}
 
@@ -151,28 +153,27 @@ class RollupRepository:
         coverage: Coverage,
         dimension: Dimension,
         value: str,
-        unit: str,
-        timezone: str,
         periods: Sequence[datetime],
+        wanted: Collection[datetime],
     ) -> dict[datetime, dict[int, int]]:
-        """Return who was active in each of `periods`: for each chunk the bits of its subjects."""
-        period = f"date_trunc('{unit}', r.bucket, :timezone)"
-        sql = _ACTIVE.format(period=period, only=f"{period} = any(cast(:periods as timestamptz[]))")
-        given = {"dimension": int(dimension), "value": value, "timezone": timezone, "periods": list(periods)}
+        """Return who was active in those of `periods` that are `wanted`: for each chunk the bits of its subjects."""
+        places = [place for place, period in enumerate(periods, 1) if period in wanted]
+        sql = _ACTIVE.format(period=_PERIOD, only=f"{_PERIOD} = any(cast(:places as int[]))")
+        given = {"dimension": int(dimension), "value": value, "periods": periods, "places": places}
         found: dict[datetime, dict[int, int]] = {}
         for row in await self._database.rows(session, sql, **given, **_pieces(coverage)):
-            found.setdefault(row.period, {})[row.chunk] = bits_of(row.users)
+            found.setdefault(periods[row.period - 1], {})[row.chunk] = bits_of(row.users)
         return found
 
     async def active_counts(
-        self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str, unit: str, timezone: str
+        self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str, periods: Sequence[datetime]
     ) -> dict[datetime, int]:
-        """Return how many users were active in each period."""
-        active = _ACTIVE.format(period=f"date_trunc('{unit}', r.bucket, :timezone)", only="true")
+        """Return how many users were active in each period, given by their beginnings."""
+        active = _ACTIVE.format(period=_PERIOD, only="true")
         sql = f"select period, sum(bit_count(users))::bigint as number from ({active}) a group by 1"  # noqa: S608
-        given = {"dimension": int(dimension), "value": value, "timezone": timezone}
+        given = {"dimension": int(dimension), "value": value, "periods": periods}
         rows = await self._database.rows(session, sql, **given, **_pieces(coverage))
-        return {row.period: row.number for row in rows}
+        return {periods[row.period - 1]: row.number for row in rows}
 
     async def users(
         self, session: AsyncSession, question: Question, coverage: Coverage, rest: Rest, order: str, limit: int

@@ -1,0 +1,97 @@
+"""Where periods begin: in every time zone each moment is in one period, and in one alone."""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import get_args
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+
+from faregate.analytics.calendar import LongUnit, Unit, next_period, period_at, periods_of
+from faregate.analytics.filters import TimeRange
+
+BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
+INSTANT = timedelta(microseconds=1)
+SAMPLES = [BEGIN + timedelta(hours=6 * n) for n in range(2 * 365 * 4)]
+
+
+def _distinct_zones() -> Iterator[str]:
+    """Return of all IANA zones one for each course of the clock in 2026 and 2027: the others are the same by name only."""
+    seen: set[tuple[timedelta | None, ...]] = set()
+    for name in sorted(available_timezones() - {"localtime", "Factory"}):
+        zone = ZoneInfo(name)
+        course = tuple(moment.astimezone(zone).utcoffset() for moment in SAMPLES)
+        if course not in seen:
+            seen.add(course)
+            yield name
+
+
+ZONES = list(_distinct_zones())
+
+
+def test_many_zones_are_looked_at() -> None:
+    assert len(ZONES) > 60
+    assert {"America/Havana", "Australia/Lord_Howe", "America/Vancouver"} <= available_timezones()
+
+
+@pytest.mark.parametrize("unit", [unit for unit in get_args(LongUnit) if unit != "hour"])
+def test_no_gap_and_no_overlap(unit: LongUnit) -> None:
+    """A period lasts until the next one begins: its last moment is in it, the next moment is not, and its day is right."""
+    for name in ZONES:
+        zone = ZoneInfo(name)
+        period = period_at(BEGIN, unit, zone)
+        while period < END:
+            following = next_period(period, unit, zone)
+            assert period < following, (name, period)
+            assert period_at(period, unit, zone) == period, (name, period)
+            assert period_at(following - INSTANT, unit, zone) == period, (name, period)
+            period = following
+
+
+@pytest.mark.parametrize("year", [2026, 2027])
+def test_no_gap_and_no_overlap_of_hours(year: int) -> None:
+    """Hours are whole unless the clock changes by less than one, and begin when the minutes are 00 unless it skips that."""
+    for name in ZONES:
+        zone = ZoneInfo(name)
+        span = TimeRange(datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC), name)
+        hours = periods_of(span, "hour")
+        odd = [(first, second) for first, second in pairwise(hours) if second - first != timedelta(hours=1)]
+        assert all(timedelta() < second - first < timedelta(hours=2) for first, second in odd), name
+        assert not odd or name == "Australia/LHI", name
+        assert len(odd) <= 4
+        for first, second in [*odd, *zip(hours[::97], hours[1::97], strict=False)]:
+            assert period_at(first, "hour", zone) == first, (name, first)
+            assert period_at(second - INSTANT, "hour", zone) == first, (name, first)
+
+
+@pytest.mark.parametrize("unit", get_args(Unit))
+def test_the_sum_of_a_series_is_the_total(unit: Unit) -> None:
+    """Every moment of a range, wherever it begins and ends, falls into one of its periods, the one that holds it."""
+    for name in ZONES:
+        zone = ZoneInfo(name)
+        span = TimeRange(datetime(2026, 3, 7, 13, 29, tzinfo=UTC), datetime(2027, 4, 9, 7, 1, tzinfo=UTC), name)
+        periods = periods_of(span, unit)
+        assert list(periods) == sorted(set(periods)), name
+        step = (span.end - span.start) / 311
+        for n in range(311):
+            moment = span.start + n * step
+            place = bisect_right(periods, moment)
+            assert place > 0, (name, moment)
+            assert period_at(moment, unit, zone) == periods[place - 1], (name, moment)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "begins"),
+    [
+        pytest.param("America/Havana", (2026, 11, 1), (2026, 11, 1, 4), id="midnight comes twice: the first one"),
+        pytest.param("America/Asuncion", (2026, 1, 5), (2026, 1, 5, 3), id="a zone that gave up its summer time"),
+        pytest.param("Asia/Beirut", (2026, 3, 29), (2026, 3, 28, 22), id="midnight is skipped"),
+        pytest.param("America/Vancouver", (2026, 7, 1), (2026, 7, 1, 7), id="summer time"),
+    ],
+)
+def test_a_day_begins(zone: str, day: tuple[int, int, int], begins: tuple[int, int, int, int]) -> None:
+    noon = datetime(*day, 12, tzinfo=ZoneInfo(zone))
+
+    assert period_at(noon, "day", ZoneInfo(zone)) == datetime(*begins, tzinfo=UTC)
