@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import get_args
-from zoneinfo import ZoneInfo
 
 import pytest
 from analytics.conftest import Lab
@@ -11,6 +10,7 @@ from analytics.conftest import Lab
 from faregate.analytics.calendar import Unit, period_at
 from faregate.analytics.filters import Filters, Question, TimeRange
 from faregate.core.settings import Settings, load_settings
+from faregate.core.time_zones import time_zone
 
 ZONES = [
     *("America/Vancouver", "America/Havana", "Australia/Lord_Howe"),
@@ -23,7 +23,7 @@ SPAN = (NOW - timedelta(days=366, hours=3), NOW - timedelta(hours=1, minutes=20)
 
 def _changes(name: str) -> Iterator[datetime]:
     """Return the hours (UTC) of the last year in which a zone's clock changes."""
-    zone = ZoneInfo(name)
+    zone = time_zone(name)
     hours = [BEGIN + timedelta(hours=n) for n in range(370 * 24)]
     offsets = [hour.astimezone(zone).utcoffset() for hour in hours]
     return (hour for hour, before, after in zip(hours[1:], offsets, offsets[1:], strict=False) if before != after)
@@ -72,7 +72,7 @@ async def test_the_sum_of_each_series_is_the_total(filled: Lab) -> None:
 async def test_trends_peaks_and_hours_add_up(filled: Lab) -> None:
     patterns = filled.analytics.patterns()
     for zone in ZONES:
-        question = Question(TimeRange(period_at(SPAN[0], "day", ZoneInfo(zone)), SPAN[1], zone))
+        question = Question(TimeRange(period_at(SPAN[0], "day", time_zone(zone)), SPAN[1], zone))
         total = (await filled.service.metrics(question)).measures.requests
 
         hours = await patterns.hours_of_day(question)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from faregate.analytics.filters import TimeRange
 from faregate.core.errors import InvalidError
+from faregate.core.time_zones import time_zone
 
 __all__ = ["PERIODS_LIMIT", "LongUnit", "Unit", "next_period", "period_at", "periods_of"]
 
@@ -28,7 +29,7 @@ def periods_of(span: TimeRange, unit: Unit) -> tuple[datetime, ...]:
     Raises:
         InvalidError: there are more than 10,000.
     """
-    zone = ZoneInfo(span.timezone)
+    zone = time_zone(span.timezone)
     period = period_at(span.start, unit, zone)
     periods: list[datetime] = []
     while period < span.end:

@@ -77,7 +77,7 @@ class CubeRepository:
         """  # noqa: S608
         found: dict[datetime | None, dict[int, int]] = {}
         for row in await self._rows(session, sql, coverage, filters, **({"periods": periods} if periods else {})):
-            period = periods[row.period - 1] if periods else None
+            period: datetime | None = periods[int(row.period) - 1] if periods else None
             found.setdefault(period, {})[row.chunk] = bits_of(row.users)
         return found
 

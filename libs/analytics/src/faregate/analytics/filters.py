@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 
 from faregate.core.errors import InvalidError
 from faregate.core.ids import ORGANIZATION_PREFIX
+from faregate.core.time_zones import time_zone
 
-__all__ = ["DEFAULT_DAYS", "Filters", "Question", "TimeRange", "time_range", "zone_of"]
+__all__ = ["DEFAULT_DAYS", "Filters", "Question", "TimeRange", "time_range"]
 
 DEFAULT_DAYS = 30
 _LONGEST = timedelta(days=3660)
@@ -61,16 +62,6 @@ class Question:
     filters: Filters = Filters()
 
 
-def zone_of(name: str) -> ZoneInfo:
-    """Return a time zone by its IANA name, or raise `InvalidError`."""
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
-        raise InvalidError(
-            f"timezone {name!r} is not known; use a name such as Europe/Berlin", param="timezone"
-        ) from None
-
-
 def time_range(start: str | None, end: str | None, timezone: str, *, now: datetime) -> TimeRange:
     """Return the range that two texts name, each a date (its midnight in `timezone`) or a time with or without offset.
 
@@ -79,7 +70,7 @@ def time_range(start: str | None, end: str | None, timezone: str, *, now: dateti
     Raises:
         InvalidError: not a date or time, not a time zone, empty, or longer than ten years.
     """
-    zone = zone_of(timezone)
+    zone = time_zone(timezone)
     last = _moment(end, zone, "endDate") if end else _midnight(now.astimezone(zone).date() + timedelta(days=1), zone)
     if start:
         first = _moment(start, zone, "startDate")

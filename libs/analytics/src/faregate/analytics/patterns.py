@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal, cast
-from zoneinfo import ZoneInfo
 
 from faregate.analytics.calendar import Unit, periods_of
 from faregate.analytics.filters import Question
@@ -13,6 +12,7 @@ from faregate.analytics.raw_repository import RawRepository
 from faregate.analytics.service import AnalyticsService
 from faregate.analytics.values import Measures, Point
 from faregate.core.database import Database
+from faregate.core.time_zones import time_zone
 from faregate.usage.meter_catalog import MeterCatalog
 from faregate.usage.meters import Aggregation
 
@@ -128,7 +128,7 @@ class Patterns:
 
     async def hours_of_day(self, question: Question) -> Sequence[HourOfDay]:
         """Return all 24 hours of the day in the question's time zone."""
-        zone = ZoneInfo(question.range.timezone)
+        zone = time_zone(question.range.timezone)
         hours = [Measures() for _ in range(24)]
         for point in await self._analytics.series(question, "hour"):
             hour = point.period.astimezone(zone).hour

@@ -178,7 +178,7 @@ class RawRepository:
         self, session: AsyncSession, question: Question, unit: Unit | None = None, rest: Rest | None = None
     ) -> dict[datetime | None, dict[int, int]]:
         """Return, by period or for the whole range, how many facts of each subject stand (corrections taken off)."""
-        periods = periods_of(question.range, unit) if unit else ()
+        periods: Sequence[datetime] = periods_of(question.range, unit) if unit else ()
         sql = f"""
         select {period_sql("e.time") if periods else "0"} as period, e.subject_id, sum(e.sign)::bigint as facts
         from faregate.usage_event e
@@ -186,7 +186,7 @@ class RawRepository:
         """  # noqa: S608
         found: dict[datetime | None, dict[int, int]] = {}
         for row in await self._rows(session, sql, question, rest, **({"periods": periods} if periods else {})):
-            period = periods[row.period - 1] if periods else None
+            period: datetime | None = periods[int(row.period) - 1] if periods else None
             found.setdefault(period, {})[row.subject_id] = row.facts
         return found
 

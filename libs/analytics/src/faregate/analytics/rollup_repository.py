@@ -162,7 +162,7 @@ class RollupRepository:
         given = {"dimension": int(dimension), "value": value, "periods": periods, "places": places}
         found: dict[datetime, dict[int, int]] = {}
         for row in await self._database.rows(session, sql, **given, **_pieces(coverage)):
-            found.setdefault(periods[row.period - 1], {})[row.chunk] = bits_of(row.users)
+            found.setdefault(periods[int(row.period) - 1], {})[row.chunk] = bits_of(row.users)
         return found
 
     async def active_counts(

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from statistics import median
-from zoneinfo import ZoneInfo
 
 from faregate.analytics.cube_repository import CubeRepository
 from faregate.analytics.facts import FactReader
@@ -15,6 +14,7 @@ from faregate.analytics.service import AnalyticsService
 from faregate.core.clock import SystemClock
 from faregate.core.database import Database
 from faregate.core.subjects import Subjects
+from faregate.core.time_zones import time_zone
 
 __all__ = ["Asked", "ask_all"]
 
@@ -93,7 +93,7 @@ def _questions(
 
 def _month(timezone: str) -> TimeRange:
     """Return the last 30 days up to the coming midnight in a time zone, as pages ask by default."""
-    today = _CLOCK.now().astimezone(ZoneInfo(timezone)).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = _CLOCK.now().astimezone(time_zone(timezone)).replace(hour=0, minute=0, second=0, microsecond=0)
     end = (today + timedelta(days=1)).astimezone(UTC)
     return TimeRange(end - timedelta(days=_DAYS), end, timezone)
 

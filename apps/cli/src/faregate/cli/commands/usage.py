@@ -7,7 +7,6 @@ from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
 
@@ -24,6 +23,7 @@ from faregate.cli.questions import About, Shape, tell
 from faregate.core import exact_json
 from faregate.core.clock import SystemClock
 from faregate.core.errors import InvalidError
+from faregate.core.time_zones import time_zone
 from faregate.worker.container import WorkerContainer
 
 __all__ = ["usage"]
@@ -74,7 +74,7 @@ def trends(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape =
     """Each day beside the day before and the same day of the week before."""
     question, amount = counted_as(meter, about.question())
     points = with_library(lambda lib: lib.analytics.container.patterns().trends(question, amount=amount))
-    zone = ZoneInfo(about.timezone)
+    zone = time_zone(about.timezone)
     rows = [
         (p.period.astimezone(zone).date().isoformat(), p.amount, _percent(p.change), _percent(p.week_change))
         for p in points

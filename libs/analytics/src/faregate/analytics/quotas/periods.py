@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 from faregate.analytics.calendar import next_period, period_at
-from faregate.core.errors import InvalidError
+from faregate.core.time_zones import time_zone
 
 __all__ = ["Period", "Window", "check_timezone", "window_at"]
 
@@ -39,10 +38,7 @@ class Window:
 
 def check_timezone(name: str, *, param: str = "timezone") -> str:
     """Return `name` if it is an IANA time zone, else raise `InvalidError` naming `param`."""
-    try:
-        return ZoneInfo(name).key
-    except (KeyError, ValueError, OSError) as error:
-        raise InvalidError(f"{param} must be an IANA time zone such as Europe/Berlin or UTC", param=param) from error
+    return time_zone(name, param=param).key
 
 
 def window_at(period: Period, moment: datetime, timezone: str = "UTC") -> Window:
@@ -51,6 +47,6 @@ def window_at(period: Period, moment: datetime, timezone: str = "UTC") -> Window
     Boundaries are those of `faregate.analytics.calendar`; a day that a clock change makes 23 or 25 hours long is that long
     here, too.
     """
-    zone = ZoneInfo(timezone)
+    zone = time_zone(timezone)
     start = period_at(moment, period.value, zone)
     return Window(start, next_period(start, period.value, zone))
