@@ -176,6 +176,10 @@ class Settings(BaseSettings):
         description="added to the provider's cost unless feature, model or provider say otherwise",
         examples=["20"],
     )
+    use_reported_cost: bool = Field(
+        default=False,
+        description="charge at least the cost that the provider reported, also where the model has no price",
+    )
     credit_quantum: Annotated[Decimal, Field(ge=Decimal("0.000001"), le=1000, decimal_places=6)] = Field(
         default=Decimal("0.000001"),
         description="each priced line is rounded up to a multiple of this",

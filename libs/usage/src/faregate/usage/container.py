@@ -54,8 +54,10 @@ __all__ = ["UsageContainer"]
 
 
 def pricing_policy(settings: Settings) -> PricingPolicy:
-    """Return the deployment's credit price, margin and quantum."""
-    return PricingPolicy(settings.credit_price_usd, settings.margin_percent, settings.credit_quantum)
+    """Return the deployment's credit price, margin, quantum and use of reported costs."""
+    return PricingPolicy(
+        settings.credit_price_usd, settings.margin_percent, settings.credit_quantum, settings.use_reported_cost
+    )
 
 
 class UsageContainer(containers.DeclarativeContainer):

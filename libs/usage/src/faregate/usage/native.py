@@ -9,11 +9,15 @@ from faregate.core.free_fields import is_credential
 from faregate.core.secret_names import Secrecy, secrecy_of
 from faregate.usage.rates import are_inconsistent
 from faregate.usage.values import ModelUsage
-from faregate.wire.provider_usage import Reading, UnreadableUsageError, is_modality, read_usage
+from faregate.wire.provider_usage import FORMS, Reading, UnreadableUsageError, is_modality, read_usage, searches_in
 
 __all__ = ["native_usage", "reduced_usage"]
 
-_ABOUT_USAGE = re.compile("token|seconds|cache|details|server_tool_use|response_cost", re.IGNORECASE)
+_ABOUT_USAGE = re.compile(
+    "token|seconds|cache|details|server_tool_use|billed_units|count|cost|web_searches", re.IGNORECASE
+)
+_TIMES = frozenset({"5m", "1h"})
+_LONG = 64
 
 
 def native_usage(
@@ -27,8 +31,8 @@ def native_usage(
     reading = _read(body)
     if reading is None:
         raise InvalidError(
-            "usage: no token counts of a known form (OpenAI, Anthropic, Gemini, Bedrock, LiteLLM, LangChain, "
-            "pydantic-ai, OpenTelemetry); send input_tokens and output_tokens instead",
+            f"usage: no token counts of a known form ({'; '.join(form.name for form in FORMS)}); "
+            "send input_tokens and output_tokens instead",
             param="usage",
         )
     named = model or _name(reading.model)
@@ -37,10 +41,11 @@ def native_usage(
     return ModelUsage(
         model=named,
         provider=provider or _name(reading.provider),
-        tokens=reading.counts,
+        tokens=reading.counts or {"input_tokens": 0},
         service_tier=service_tier or _name(reading.service_tier),
-        raw=_kept(reading.usage),
-        inconsistent=are_inconsistent(reading.counts),
+        raw=_kept(reading.usage) | _tiers(body, reading, requested=service_tier),
+        inconsistent=reading.inconsistent or are_inconsistent(reading.counts),
+        reported_cost_usd=reading.reported_cost_usd,
     )
 
 
@@ -54,7 +59,18 @@ def reduced_usage(body: Mapping[str, Any]) -> dict[str, Any]:
         "gen_ai.provider.name": _name(reading.provider),
         "service_tier": _name(reading.service_tier),
     }
-    return {**{name: text for name, text in names.items() if text}, **_kept(reading.usage)}
+    searches = [{"type": "web_search_call"}] * searches_in(body)
+    cost = {"response_cost": reading.reported_cost_usd} if reading.reported_cost_usd is not None else {}
+    output = {"output": searches} if searches else {}
+    return {**{name: text for name, text in names.items() if text}, **cost, **output, **_kept(reading.usage)}
+
+
+def _tiers(body: Mapping[str, Any], reading: Reading, *, requested: str | None) -> dict[str, str]:
+    """Return the tier that was served, also where it is the usual one, and the one that the caller names."""
+    named = (body.get("service_tier"), reading.usage.get("service_tier"), reading.service_tier)
+    served = next((tier for tier in named if isinstance(tier, str) and len(tier) <= _LONG and _name(tier)), None)
+    tiers = {"service_tier": served, "requested_service_tier": requested}
+    return {name: tier for name, tier in tiers.items() if tier is not None}
 
 
 def _read(body: Mapping[str, Any]) -> Reading | None:
@@ -82,7 +98,7 @@ def _counts_in(value: Any) -> Any:
     if isinstance(value, list):
         return [_counts_in(item) for item in cast("list[Any]", value)]
     if isinstance(value, str):
-        return value if is_modality(value) else None
+        return value if is_modality(value) or value in _TIMES else None
     return value
 
 

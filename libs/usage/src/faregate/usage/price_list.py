@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from faregate.usage.model_names import plain_model
 from faregate.usage.rates import RateCard
 
 __all__ = ["Margins", "Override", "PriceList"]
@@ -20,7 +21,8 @@ class Margins:
 
     def find(self, model: str | None, provider: str | None) -> Decimal | None:
         """Return the model's margin, else the provider's."""
-        found = self.models.get((model or "").lower())
+        name = (model or "").lower()
+        found = self.models.get(name, self.models.get(plain_model(name)))
         return found if found is not None else self.providers.get((provider or "").lower())
 
 
@@ -72,7 +74,7 @@ class PriceList:
 
     def override(self, model: str, *, provider: str | None, service_tier: str | None, at: datetime) -> Override | None:
         """Return the override in force; `provider` is the one named or inferred."""
-        found = self._by_model.get(model.lower())
+        found = self._by_model.get(model.lower()) or self._by_model.get(plain_model(model).lower())
         if not found:
             return None
         owner, tier = (provider or "").lower(), (service_tier or "").lower()

@@ -7,7 +7,7 @@ from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation,
 from faregate.usage.price_list import Margins, PriceList
 from faregate.usage.rates import Cost
 from faregate.usage.snapshot import Snapshot
-from faregate.usage.values import UNPRICED, ModelUsage, PricingPolicy, UsageLine
+from faregate.usage.values import REPORTED, UNPRICED, ModelUsage, PricingPolicy, UsageLine
 
 __all__ = ["Margins", "PriceBook", "credits_for"]
 
@@ -103,6 +103,15 @@ class PriceBook:
         return default if default is not None else self.policy.margin_percent
 
     def _cost(self, usage: ModelUsage, at: datetime, *, by_parts: bool = False) -> _Found:
+        found = self._listed(usage, at, by_parts=by_parts)
+        reported = usage.reported_cost_usd
+        if reported is None or not self.policy.use_reported_cost:
+            return found
+        if found.cost is not None and found.cost.total >= reported:
+            return found
+        return _Found(found.provider or usage.provider, Cost(reported, _NOTHING, _NOTHING), REPORTED)
+
+    def _listed(self, usage: ModelUsage, at: datetime, *, by_parts: bool) -> _Found:
         model, tier = usage.model, usage.service_tier
         if model is None or not usage.tokens:
             return _Found(usage.provider, None, UNPRICED)

@@ -57,11 +57,13 @@ class RateCard:
     """Rates in an order in which parts come before what they are part of.
 
     Args:
-        covered: the counts that some rate prices, by itself or as part of another count.
+        covered: the counts that some rate prices, by itself or as part of another count. Audio is never priced as
+            text: without a rate for audio it has no price.
+        mute: the counts of audio that have none.
         order: positions of the rates in the order in which costs are summed.
     """
 
-    __slots__ = ("_input_parts", "_names", "_order", "_tiered", "covered", "rates")
+    __slots__ = ("_input_parts", "_names", "_order", "_tiered", "covered", "mute", "rates")
 
     def __init__(self, rates: Sequence[Rate], *, covered: frozenset[str], order: Sequence[int] | None = None) -> None:
         self.rates = tuple(rates)
@@ -69,6 +71,9 @@ class RateCard:
         self._names = frozenset(rate.count for rate in rates)
         self._order = tuple(order if order is not None else range(len(rates)))
         self._tiered = any(rate.tiers for rate in rates)
+        audible = [rate for rate in rates if "audio" in rate.count]
+        heard = {name for rate in audible for name in (rate.count, *rate.includes)}
+        self.mute = frozenset(name for name in covered if "audio" in name and name not in heard)
         self._input_parts = [
             n for n, rate in enumerate(rates) if rate.direction == "input" and rate.count.endswith("_tokens")
         ]
@@ -79,7 +84,7 @@ class RateCard:
         Args:
             by_parts: price contradicting counts all the same: a total below the sum of its parts counts as the sum.
         """
-        if not counts.keys() <= self.covered:
+        if not counts.keys() <= self.covered or any(counts[name] for name in self.mute & counts.keys()):
             return None
         leaves = self._leaves(counts, by_parts=by_parts)
         if leaves is None:

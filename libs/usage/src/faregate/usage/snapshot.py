@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any, cast
 
 from faregate.core.errors import InvalidError
+from faregate.usage.model_names import plain_model
 from faregate.usage.rates import Rate, RateCard
 
 __all__ = ["Published", "Snapshot", "card_of", "card_prices", "compile_card"]
@@ -210,6 +211,9 @@ def _lookup(data: Any, model: str, provider: str | None) -> tuple[Any, Any] | No
 def _spellings(model: str, provider: str | None) -> Iterable[tuple[str, str | None]]:
     """Return how a model may be looked up: as it is, then by the prefixes that gateways and frameworks put before it."""
     yield model, provider
+    bare = plain_model(model)
+    if bare != model:
+        yield from _spellings(bare, provider)
     name = model.lower()
     if provider is not None:
         prefix, slash, rest = name.partition("/")

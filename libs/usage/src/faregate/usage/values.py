@@ -11,6 +11,7 @@ from faregate.core.subjects import Subject
 from faregate.credit.states import Flag
 
 __all__ = [
+    "REPORTED",
     "UNPRICED",
     "Accessible",
     "AccountFacts",
@@ -36,6 +37,10 @@ __all__ = [
 
 UNPRICED = "unpriced"
 """The price version of a line that no price is known for; it is parked until one is."""
+
+
+REPORTED = "reported"
+"""The price version of a line that costs what the provider reported, where a deployment allows that."""
 
 
 class FeatureKey(StrEnum):
@@ -176,11 +181,16 @@ class ModelUsage:
 
 @dataclass(frozen=True, slots=True)
 class PricingPolicy:
-    """From cost to credits, for a whole deployment."""
+    """From cost to credits, for a whole deployment.
+
+    Attributes:
+        use_reported_cost: a line costs at least what the provider reported, also where its model has no price.
+    """
 
     credit_price_usd: Decimal = Decimal("0.01")
     margin_percent: Decimal = Decimal(20)
     quantum: Decimal = Decimal("0.000001")
+    use_reported_cost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,19 @@ of them. Anthropic and Bedrock report what was cached beside the input, so it is
 
 from faregate.wire.provider_usage.balance import balanced
 from faregate.wire.provider_usage.counts import COUNT_LIMIT, UnreadableUsageError
+from faregate.wire.provider_usage.forms import FORMS
 from faregate.wire.provider_usage.modalities import is_modality
-from faregate.wire.provider_usage.reading import Reading, model_in, read_usage, tier_in
+from faregate.wire.provider_usage.reading import Reading, model_in, read_usage, searches_in, tier_in
 
 __all__ = [
     "COUNT_LIMIT",
+    "FORMS",
     "Reading",
     "UnreadableUsageError",
     "balanced",
     "is_modality",
     "model_in",
     "read_usage",
+    "searches_in",
     "tier_in",
 ]

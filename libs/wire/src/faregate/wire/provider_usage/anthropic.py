@@ -1,18 +1,22 @@
 """Anthropic's `usage`."""
 
-from faregate.wire.provider_usage.counts import Counts, Json, part
+from faregate.wire.provider_usage.counts import Counts, Json, first, part
 
 __all__ = ["read_anthropic"]
 
 
 def read_anthropic(usage: Json, counts: Counts) -> None:
-    """Cached tokens are reported beside `input_tokens`, not within."""
-    get = usage.get
-    counts.add("input_tokens", get("input_tokens"))
-    counts.add("output_tokens", get("output_tokens"))
-    for name, ours in (("cache_read", "cache_read_tokens"), ("cache_creation", "cache_write_tokens")):
-        counts.add("input_tokens", get(f"{name}_input_tokens"))
-        counts.add(ours, get(f"{name}_input_tokens"))
-    counts.add("cache_write_1h_tokens", part(usage, "cache_creation").get("ephemeral_1h_input_tokens"))
-    counts.add("output_reasoning_tokens", part(usage, "output_tokens_details").get("thinking_tokens"))
+    """Cached tokens are reported beside `input_tokens`, not within; `cache_creation` says for how long they are kept."""
+    kept = part(usage, "cache_creation")
+    counts.add("input_tokens", usage.get("input_tokens"))
+    counts.add("output_tokens", usage.get("output_tokens"))
+    counts.add("cache_read_tokens", usage.get("cache_read_input_tokens"))
+    for name in ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"):
+        counts.add("cache_write_tokens", kept.get(name))
+    counts.at_least("cache_write_tokens", usage.get("cache_creation_input_tokens"))
+    counts.add("cache_write_1h_tokens", kept.get("ephemeral_1h_input_tokens"))
+    for name in ("cache_read_tokens", "cache_write_tokens"):
+        counts.add("input_tokens", counts.get(name) or None)
+    details = part(usage, "output_tokens_details")
+    counts.add("output_reasoning_tokens", first(details, "thinking_tokens", "reasoning_tokens"))
     counts.add("web_searches", part(usage, "server_tool_use").get("web_search_requests"))

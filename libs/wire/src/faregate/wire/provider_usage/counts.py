@@ -1,9 +1,11 @@
 """Counts on their way to the canonical form; every number is checked."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
 from math import isfinite
 from typing import Any, cast
+
+from faregate.wire.provider_usage.balance import balanced
 
 __all__ = ["COUNT_LIMIT", "Counts", "Json", "UnreadableUsageError", "either_case", "first", "part"]
 
@@ -26,10 +28,21 @@ class UnreadableUsageError(ValueError):
 
 
 class Counts:
-    """Sums by canonical name, without zeros."""
+    """Sums by canonical name, without zeros.
+
+    Attributes:
+        inconsistent: the reported total was another; what is missing was added as output.
+        told: some number was reported, be it 0.
+    """
 
     def __init__(self) -> None:
         self.values: dict[str, int] = {}
+        self.inconsistent = False
+        self.told = False
+
+    def get(self, name: str) -> int:
+        """Return what was added so far."""
+        return self.values.get(name, 0)
 
     def add(self, name: str, value: Any) -> None:
         """Add a reported number; None counts as nothing.
@@ -38,8 +51,26 @@ class Counts:
             UnreadableUsageError: it is no whole number from 0 to 10⁹.
         """
         number = _whole(value, name)
+        self.told = self.told or value is not None
         if number:
             self.values[name] = self.values.get(name, 0) + number
+
+    def at_least(self, name: str, value: Any) -> None:
+        """Raise a sum to a reported number that may include what was added before."""
+        if value is not None:
+            self.add(name, max(0, _whole(value, name) - self.get(name)))
+
+    def expect(self, total: Any, *, without: Sequence[int] = ()) -> None:
+        """Compare what was read with the reported total.
+
+        Args:
+            without: parts that a provider may leave out of its total.
+        """
+        self.told = self.told or total is not None
+        read = self.get("input_tokens") + self.get("output_tokens")
+        self.values, self.inconsistent = balanced(
+            self.values, _whole(total, "total_tokens"), also=[read - part for part in without]
+        )
 
     def add_started(self, name: str, value: Any) -> None:
         """Add a reported duration, where each started unit counts."""

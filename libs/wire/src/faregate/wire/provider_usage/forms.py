@@ -5,13 +5,16 @@ from dataclasses import dataclass
 
 from faregate.wire.provider_usage.anthropic import read_anthropic
 from faregate.wire.provider_usage.bedrock import read_bedrock
+from faregate.wire.provider_usage.cohere import read_cohere
 from faregate.wire.provider_usage.counts import Counts, Json
 from faregate.wire.provider_usage.gemini import read_gemini
-from faregate.wire.provider_usage.open_telemetry import read_open_telemetry
+from faregate.wire.provider_usage.ollama import read_ollama
 from faregate.wire.provider_usage.openai import read_chat, read_duration
+from faregate.wire.provider_usage.telemetry import read_open_inference, read_open_telemetry
 from faregate.wire.provider_usage.totals import read_totals
+from faregate.wire.provider_usage.vercel import read_vercel
 
-__all__ = ["Form", "form_of"]
+__all__ = ["FORMS", "Form", "form_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +22,12 @@ class Form:
     """One way to report usage.
 
     Attributes:
+        name: who reports like that.
         counts: names of counts, one of which is enough to know the form.
         objects: names of objects, one of which is enough to know it.
     """
 
+    name: str
     read: Callable[[Json, Counts], None]
     counts: Sequence[str]
     objects: Sequence[str] = ()
@@ -34,24 +39,61 @@ class Form:
         return any(isinstance(usage.get(name), Mapping) for name in self.objects)
 
 
-_TELEMETRY = ("input_tokens", "prompt_tokens", "output_tokens", "completion_tokens")
+_TELEMETRY = ("input_tokens", "prompt_tokens", "output_tokens", "completion_tokens", "total_tokens")
+_GEMINI = ("prompt", "candidates", "response", "total")
 
-_FORMS = (
-    Form(read_open_telemetry, tuple(f"gen_ai.usage.{name}" for name in _TELEMETRY)),
-    Form(read_gemini, ("promptTokenCount", "prompt_token_count")),
-    Form(read_bedrock, ("inputTokens",)),
-    Form(read_chat, ("prompt_tokens",)),
+FORMS = (
     Form(
+        "OpenTelemetry, OpenLLMetry",
+        read_open_telemetry,
+        (*(f"gen_ai.usage.{name}" for name in _TELEMETRY), *(f"llm.usage.{name}" for name in _TELEMETRY)),
+    ),
+    Form(
+        "OpenInference", read_open_inference, tuple(f"llm.token_count.{n}" for n in ("prompt", "completion", "total"))
+    ),
+    Form(
+        "Gemini, Gemini Live",
+        read_gemini,
+        (*(f"{name}TokenCount" for name in _GEMINI), *(f"{name}_token_count" for name in _GEMINI)),
+    ),
+    Form(
+        "Amazon Bedrock",
+        read_bedrock,
+        (
+            *("cacheReadInputTokens", "cacheWriteInputTokens", "cacheReadInputTokenCount", "cacheWriteInputTokenCount"),
+            *("inputTokenCount", "outputTokenCount"),
+        ),
+        objects=("serverToolUsage",),
+    ),
+    Form(
+        "Vercel AI SDK 4 to 6",
+        read_vercel,
+        ("inputTokens", "outputTokens", "promptTokens", "completionTokens", "totalTokens"),
+    ),
+    Form("Cohere", read_cohere, (), objects=("billed_units", "tokens")),
+    Form(
+        "OpenAI chat completions and embeddings, OpenRouter, xAI, DeepSeek, LiteLLM",
+        read_chat,
+        ("prompt_tokens", "completion_tokens"),
+        objects=("prompt_tokens_details", "completion_tokens_details"),
+    ),
+    Form(
+        "Anthropic",
         read_anthropic,
         ("cache_read_input_tokens", "cache_creation_input_tokens"),
         objects=("cache_creation", "server_tool_use"),
     ),
-    Form(read_totals, ("input_tokens", "output_tokens")),
-    Form(read_duration, ("seconds",)),
+    Form(
+        "OpenAI responses, images, realtime, transcriptions and agents, LangChain, pydantic-ai",
+        read_totals,
+        ("input_tokens", "output_tokens", "total_tokens"),
+    ),
+    Form("Ollama", read_ollama, ("prompt_eval_count", "eval_count")),
+    Form("Transcription by time", read_duration, ("seconds",)),
 )
 """The most telling first: Anthropic's own names come before the plain `input_tokens`."""
 
 
 def form_of(usage: Json) -> Form | None:
     """Return the form that `usage` is of; None if it is of no known one."""
-    return next((form for form in _FORMS if form.fits(usage)), None)
+    return next((form for form in FORMS if form.fits(usage)), None)

@@ -6,7 +6,7 @@ __all__ = ["read_chat", "read_duration"]
 
 
 def read_chat(usage: Json, counts: Counts) -> None:
-    """Chat completions, DeepSeek, and LiteLLM, which adds Anthropic's names but counts as OpenAI does."""
+    """Chat completions, DeepSeek, OpenRouter, xAI, and LiteLLM, which adds Anthropic's names but counts as OpenAI does."""
     read, written = part(usage, "prompt_tokens_details"), part(usage, "completion_tokens_details")
     whole = {**usage, **{name: value for name, value in read.items() if value is not None}}
     counts.add("input_tokens", usage.get("prompt_tokens"))
@@ -15,9 +15,23 @@ def read_chat(usage: Json, counts: Counts) -> None:
     counts.add("cache_read_tokens", cached)
     made = first(whole, "cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
     counts.add("cache_write_tokens", made)
-    counts.add("input_audio_tokens", read.get("audio_tokens"))
-    counts.add("output_audio_tokens", written.get("audio_tokens"))
+    kept = part(read, "cache_write_tokens_details", "cache_creation_token_details")
+    counts.add("cache_write_1h_tokens", kept.get("ephemeral_1h_input_tokens"))
+    for kind in ("audio", "image", "video"):
+        counts.add(f"input_{kind}_tokens", read.get(f"{kind}_tokens"))
+        counts.add(f"output_{kind}_tokens", written.get(f"{kind}_tokens"))
     counts.add("output_reasoning_tokens", written.get("reasoning_tokens"))
+    counts.add("web_searches", part(usage, "server_tool_use").get("web_search_requests"))
+    _add_reasoning_beside(usage, counts)
+    counts.expect(usage.get("total_tokens"))
+
+
+def _add_reasoning_beside(usage: Json, counts: Counts) -> None:
+    """xAI reports reasoning beside `completion_tokens`: the total tells."""
+    reasoning = counts.get("output_reasoning_tokens")
+    read = counts.get("input_tokens") + counts.get("output_tokens")
+    if reasoning and usage.get("total_tokens") == read + reasoning:
+        counts.add("output_tokens", reasoning)
 
 
 def read_duration(usage: Json, counts: Counts) -> None:

@@ -2,17 +2,26 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
 from typing import Any, cast
 
-from faregate.wire.provider_usage.counts import Counts, Json, first, part
+from faregate.wire.provider_usage.counts import COUNT_LIMIT, Counts, Json, first, part
 from faregate.wire.provider_usage.forms import Form, form_of
 
-__all__ = ["Reading", "model_in", "read_usage", "tier_in"]
+__all__ = ["Reading", "model_in", "read_usage", "searches_in", "tier_in"]
 
 _NAME_LENGTH = 255
-_MODEL = ("model", "modelVersion", "model_version", "model_name", "gen_ai.response.model", "gen_ai.request.model")
-_PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "custom_llm_provider")
-_ROOTS = ("usage", "usageMetadata", "usage_metadata", "response_metadata", "message", "response")
+_MODEL = (
+    *("model", "modelVersion", "model_version", "model_name", "gen_ai.response.model", "gen_ai.request.model"),
+    *("llm.model_name", "modelId", "model_id"),
+)
+_PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "custom_llm_provider", "llm.provider")
+_ROOTS = (
+    *("totalUsage", "usage", "usageMetadata", "usage_metadata", "response_metadata", "message", "response", "meta"),
+    "attributes",
+)
+_COST_PLACES = Decimal("1e-12")
+_TICKS = 10**10
 _USUAL_TIERS = frozenset({"auto", "default", "standard", ""})
 
 
@@ -24,6 +33,8 @@ class Reading:
         counts: by canonical name, without zeros; `input_tokens` and `output_tokens` are totals. Empty: all are 0.
         usage: the object that holds the counts, as it came.
         service_tier: only where its price may differ from the usual one.
+        inconsistent: the reported total was another than what was read; what is missing counts as output.
+        reported_cost_usd: what the provider says it costs, with at most 12 places, rounded up.
     """
 
     counts: Mapping[str, int]
@@ -31,6 +42,8 @@ class Reading:
     model: str | None = None
     provider: str | None = None
     service_tier: str | None = None
+    inconsistent: bool = False
+    reported_cost_usd: Decimal | None = None
 
 
 def read_usage(body: Json) -> Reading | None:
@@ -45,7 +58,44 @@ def read_usage(body: Json) -> Reading | None:
     form, usage = found
     counts = Counts()
     form.read(usage, counts)
-    return Reading(counts.values, usage, model_in(body), _text(body, *_PROVIDER), tier_in(body) or tier_in(usage))
+    if not counts.told:
+        return None
+    if not counts.get("web_searches"):
+        counts.add("web_searches", searches_in(body))
+    return Reading(
+        counts.values,
+        usage,
+        model_in(body),
+        _text(body, *_PROVIDER),
+        tier_in(body) or tier_in(usage),
+        counts.inconsistent,
+        _cost(body, usage),
+    )
+
+
+def searches_in(body: Json) -> int:
+    """Return how many web searches a whole response of OpenAI lists; opening a page and finding on it is none."""
+    items: Any = first(body, "output") or part(body, "response").get("output")
+    calls = [cast("Json", item) for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
+    return sum(call.get("type") == "web_search_call" and _is_search(part(call, "action")) for call in calls)
+
+
+def _is_search(action: Json) -> bool:
+    return bool(action.get("type", "search") == "search")
+
+
+def _cost(body: Json, usage: Json) -> Decimal | None:
+    """Return the cost that OpenRouter, LiteLLM, Perplexity or xAI report."""
+    nested = part(usage, "cost").get("total_cost")
+    told = nested if nested is not None else first({**usage, **part(body, "_hidden_params")}, "cost", "response_cost")
+    if told is None:
+        told = body.get("response_cost")
+    ticks = usage.get("cost_in_usd_ticks")
+    if told is None and isinstance(ticks, int):
+        told = Decimal(ticks) / _TICKS
+    if isinstance(told, bool) or not isinstance(told, int | float | Decimal) or not 0 < told < COUNT_LIMIT:
+        return None
+    return Decimal(str(told)).quantize(_COST_PLACES, ROUND_CEILING)
 
 
 def model_in(body: Json) -> str | None:
@@ -55,7 +105,8 @@ def model_in(body: Json) -> str | None:
 
 def tier_in(body: Json) -> str | None:
     """Return the service tier that a reply names, if its price may differ from the usual one."""
-    tier = first(body, "service_tier", "speed")
+    tier = first(body, "service_tier", "speed", "serviceTier")
+    tier = part(body, "serviceTier").get("type") if isinstance(tier, Mapping) else tier
     return tier if _is_name(tier) and tier not in _USUAL_TIERS else None
 
 

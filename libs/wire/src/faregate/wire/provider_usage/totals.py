@@ -1,4 +1,4 @@
-"""OpenAI's responses, LangChain and pydantic-ai: `input_tokens` is the total, and details are within it."""
+"""OpenAI's responses, images, realtime and agents, LangChain and pydantic-ai: details are within `input_tokens`."""
 
 from faregate.wire.provider_usage.counts import Counts, Json, first, part
 
@@ -7,14 +7,32 @@ __all__ = ["read_totals"]
 
 def read_totals(usage: Json, counts: Counts) -> None:
     """Details come in an object of their own, or beside the totals under their canonical names."""
-    came = {**usage, **part(usage, "input_tokens_details", "input_token_details")}
-    went = {**usage, **part(usage, "details"), **part(usage, "output_tokens_details", "output_token_details")}
+    came = {**usage, **_given(part(usage, "input_tokens_details", "input_token_details"))}
+    more = _given(part(usage, "output_tokens_details", "output_token_details"))
+    went = {**usage, **_given(part(usage, "details")), **more}
+    cached = part(came, "cached_tokens_details")
     counts.add("input_tokens", usage.get("input_tokens"))
     counts.add("output_tokens", usage.get("output_tokens"))
     counts.add("cache_read_tokens", first(came, "cached_tokens", "cache_read", "cache_read_tokens"))
-    counts.add("cache_write_tokens", first(came, "cache_write_tokens", "cache_creation"))
-    counts.add("input_audio_tokens", first(came, "audio_tokens", "audio", "input_audio_tokens"))
-    counts.add("input_image_tokens", first(came, "image_tokens", "input_image_tokens"))
-    counts.add("output_audio_tokens", first(went, "audio_tokens", "audio", "output_audio_tokens"))
-    counts.add("output_image_tokens", first(went, "image_tokens", "output_image_tokens"))
-    counts.add("output_reasoning_tokens", first(went, "reasoning_tokens", "reasoning"))
+    _add_written(came, counts)
+    for kind in ("audio", "image", "video"):
+        counts.add(f"input_{kind}_tokens", first(came, f"{kind}_tokens", kind, f"input_{kind}_tokens"))
+        counts.add(f"output_{kind}_tokens", first(went, f"{kind}_tokens", kind, f"output_{kind}_tokens"))
+        read = first(cached, f"{kind}_tokens")
+        counts.add(f"cache_{kind}_read_tokens", read if read is not None else usage.get(f"cache_{kind}_read_tokens"))
+    reasoning = first(went, "reasoning_tokens", "reasoning", "output_reasoning_tokens")
+    counts.add("output_reasoning_tokens", reasoning)
+    counts.expect(usage.get("total_tokens"))
+
+
+def _add_written(came: Json, counts: Counts) -> None:
+    """LangChain moves what Anthropic's models write to the cache from `cache_creation` to a name for its time."""
+    kept = {**came, **part(came, "cache_write_tokens_details")}
+    for name in ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"):
+        counts.add("cache_write_tokens", kept.get(name))
+    counts.at_least("cache_write_tokens", first(came, "cache_write_tokens", "cache_creation"))
+    counts.add("cache_write_1h_tokens", first(kept, "ephemeral_1h_input_tokens", "cache_write_1h_tokens"))
+
+
+def _given(details: Json) -> Json:
+    return {name: value for name, value in details.items() if value is not None}
