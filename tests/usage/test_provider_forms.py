@@ -194,12 +194,13 @@ def test_the_tier_that_was_asked_for_and_the_one_that_was_served_are_both_kept()
 
 def test_a_form_that_tells_no_number_is_no_usage() -> None:
     """It would otherwise be settled at 0 in silence."""
-    for usage in (
+    empty: list[dict[str, Any]] = [
         {"server_tool_use": {}},
         {"prompt_tokens": None},
         {"prompt_tokens_details": {}},
         {"billed_units": {}},
-    ):
+    ]
+    for usage in empty:
         with pytest.raises(ValueError, match="no token counts of a known form"):
             UsageBody.model_validate({"ai_model": "gpt-5", "usage": usage})
 

@@ -75,8 +75,9 @@ def read_usage(body: Json) -> Reading | None:
 
 def searches_in(body: Json) -> int:
     """Return how many web searches a whole response of OpenAI lists; opening a page and finding on it is none."""
-    items: Any = first(body, "output") or part(body, "response").get("output")
-    calls = [cast("Json", item) for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
+    value: Any = first(body, "output") or part(body, "response").get("output")
+    items = cast("list[Any]", value) if isinstance(value, list) else []
+    calls = [cast("Json", item) for item in items if isinstance(item, Mapping)]
     return sum(call.get("type") == "web_search_call" and _is_search(part(call, "action")) for call in calls)
 
 
