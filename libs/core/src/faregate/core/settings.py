@@ -179,6 +179,7 @@ class Settings(BaseSettings):
     use_reported_cost: bool = Field(
         default=False,
         description="charge at least the cost that the provider reported, also where the model has no price",
+        examples=["true"],
     )
     credit_quantum: Annotated[Decimal, Field(ge=Decimal("0.000001"), le=1000, decimal_places=6)] = Field(
         default=Decimal("0.000001"),
