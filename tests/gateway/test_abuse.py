@@ -124,7 +124,7 @@ async def test_floods_are_refused_and_memory_stays(served: Served) -> None:
         pytest.param(b"", {}, 400, id="empty"),
         pytest.param(b"{}", {"content-type": "application/json; charset=latin-1"}, 415, id="charset"),
         pytest.param(b"a=b", {"content-type": "application/x-www-form-urlencoded"}, 415, id="form"),
-        pytest.param(gzip.compress(b" " * 10_000_000), {"content-encoding": "gzip"}, 415, id="gzip bomb"),
+        pytest.param(gzip.compress(b" " * 10_000_000), {"content-encoding": "gzip"}, 413, id="gzip bomb"),
         pytest.param(b" " * (1024 * 1024 + 1), {}, 413, id="too large"),
         pytest.param(b"[" + b"{}," * 1001 + b"{}]", {}, 422, id="items"),
     ],

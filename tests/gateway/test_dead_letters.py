@@ -1,6 +1,7 @@
 """Dead letters over HTTP and by command: read, replayed once mended, dropped."""
 
 import asyncio
+from base64 import b64encode
 
 from faregate.core import exact_json
 from faregate.core.interfaces import OutgoingMessage
@@ -65,3 +66,61 @@ async def test_ids_that_can_be_nobodys_are_of_no_letter(gateway: Gateway) -> Non
     for call in ("replay", "drop"):
         answer = await gateway.post(f"/api/dead-letters/{call}", {"ids": ["nobody", "nobody", "0" * 32]})
         assert (answer.status, answer.data["count"]) == (200, 0), answer.body
+
+
+JUNK = [b"\xff\xfe\x00binary", b"plain text", b'{"usage_key":"a\\u0000"}', b"\x00", b'{"a":' * 31 + b"1" + b"}" * 31]
+
+
+async def dead(gateway: Gateway, database_url: str, *bodies: bytes) -> None:
+    """Have messages that nobody can settle end as dead letters."""
+    transport = gateway.container.core.container.transport()
+    for body in bodies:
+        await transport.publish(SETTLE_MULTIMODEL_QUEUE, [OutgoingMessage(body)])
+    async with running_worker(settings_for(database_url)), asyncio.timeout(20):
+        while await gateway.container.core.container.dead_letters().count() < len(bodies):
+            await asyncio.sleep(0.05)
+
+
+async def test_bodies_that_are_no_text_are_shown_in_base64_and_replayed_as_they_came(
+    gateway: Gateway, database_url: str
+) -> None:
+    """One binary letter hides no other; how a body is shown is said beside it; the command does the same."""
+    await dead(gateway, database_url, *JUNK)
+    listed = await gateway.get("/api/dead-letters")
+    shown = [(await gateway.get(f"/api/dead-letters/{letter['id']}")).data for letter in listed.data]
+    command = await run_command("dlq", "show", listed.data[0]["id"], FAREGATE_DATABASE_URL=database_url)
+    table = await run_command("dlq", "list", "-o", "json", FAREGATE_DATABASE_URL=database_url)
+    before = [letter.body async for letter in gateway.container.core.container.transport().dead_letters()]
+    replayed = await gateway.post("/api/dead-letters/replay", {"ids": [letter["id"] for letter in listed.data]})
+    async with running_worker(settings_for(database_url)), asyncio.timeout(20):
+        while len((again := await gateway.get("/api/dead-letters")).data) < len(JUNK):
+            await asyncio.sleep(0.05)
+    after = [letter.body async for letter in gateway.container.core.container.transport().dead_letters()]
+
+    assert listed.status == 200, listed.body
+    assert [letter["body_encoding"] for letter in listed.data] == ["base64", "text", "json", "base64", "text"]
+    assert listed.data[0]["body"] == b64encode(JUNK[0]).decode()
+    assert shown == listed.data
+    assert b64encode(JUNK[0]).decode() in command.out
+    assert [letter["body_encoding"] for letter in exact_json.loads(table.out.encode())] == [
+        letter["body_encoding"] for letter in listed.data
+    ]
+    assert (before, replayed.data["count"], after, again.status) == (JUNK, len(JUNK), JUNK, 200)
+
+
+async def test_dead_letters_come_in_pages(gateway: Gateway, database_url: str) -> None:
+    """Each once, also while earlier ones are dropped between two pages."""
+    await dead(gateway, database_url, *[b"%d" % n for n in range(5)])
+    ids = [letter["id"] for letter in (await gateway.get("/api/dead-letters")).data]
+    seen: list[str] = []
+    path: str | None = "/api/dead-letters?limit=2"
+    while path is not None:
+        page = await gateway.get(path)
+        seen += [letter["id"] for letter in page.data]
+        await gateway.post("/api/dead-letters/drop", {"ids": [page.data[-1]["id"]]})
+        cursor = page.body["meta"]["next_cursor"]
+        path = f"/api/dead-letters?limit=2&cursor={cursor}" if cursor else None
+    wrong = await gateway.get("/api/dead-letters?cursor=WzAsMSwyXQ")
+
+    assert seen == ids
+    assert (wrong.status, wrong.error["param"]) == (422, "cursor")

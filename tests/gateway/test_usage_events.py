@@ -32,7 +32,7 @@ async def test_one_event_an_array_lines_and_cloud_events(gateway: Gateway) -> No
     }
     lines = b"\n".join([*(exact_json.dumps(event(n)) for n in range(3, 9)), b"", b"{broken", b'{"user_id":"anna"}'])
 
-    assert await send(gateway, event(1)) == {"accepted": 1, "duplicates": 0, "rejected": []}
+    assert await send(gateway, event(1)) == {"accepted": 1, "duplicates": 0, "rejected": [], "rejected_unlisted": 0}
     assert (await send(gateway, [event(1), event(2), event(9, status=1)]))["accepted"] == 1
     in_lines = await send(gateway, lines, "application/x-ndjson")
     assert (in_lines["accepted"], [item["index"] for item in in_lines["rejected"]]) == (6, [6, 7])
@@ -41,6 +41,7 @@ async def test_one_event_an_array_lines_and_cloud_events(gateway: Gateway) -> No
         "accepted": 1,
         "duplicates": 1,
         "rejected": [],
+        "rejected_unlisted": 0,
     }
     metrics = (await gateway.get("/api/analytics/metrics")).data
     assert (metrics["totalRequests"], metrics["totalCredits"], metrics["uniqueUsers"]) == (10, 2, 2)

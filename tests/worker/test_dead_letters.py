@@ -1,6 +1,7 @@
 """Dead letters on RabbitMQ, by command and over HTTP: the same as on PostgreSQL."""
 
 import asyncio
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -80,3 +81,28 @@ async def test_by_command_they_are_listed_shown_replayed_and_dropped(
     assert (replayed.out, dropped.out) == ("1 put back on their queues\n", "1 dropped\n")
     assert (nobody.code, "No dead letter" in nobody.err) == (1, True)
     assert await _settled(gateway, settings, "chat") == "settled"
+
+
+async def test_on_the_broker_too_they_come_in_pages_and_binary_ones_in_base64(
+    gateway: Gateway, settings: Settings
+) -> None:
+    """Replaying sends the bytes as they came, and a page begins where the last one ended, also if that letter is gone."""
+    transport = gateway.container.core.container.transport()
+    bodies = [b"\xff\x00%d" % n for n in range(5)]
+    await transport.publish(QUEUE, [OutgoingMessage(body) for body in bodies])
+    async with running_worker(settings), asyncio.timeout(30):
+        while await transport.count_dead() < len(bodies):
+            await asyncio.sleep(0.1)
+    first = await gateway.get(f"{LETTERS}?limit=2")
+    second = await gateway.get(f"{LETTERS}?limit=2&cursor={first.body['meta']['next_cursor']}")
+    await gateway.post(f"{LETTERS}/replay", {"ids": [first.data[1]["id"]]})
+    gone = await gateway.get(f"{LETTERS}?limit=10&cursor={first.body['meta']['next_cursor']}")
+    async with running_worker(settings), asyncio.timeout(30):
+        while await transport.count_dead() < len(bodies):
+            await asyncio.sleep(0.1)
+
+    assert [letter["body_encoding"] for letter in first.data + second.data] == ["base64"] * 4
+    assert [b64decode(letter["body"]) for letter in first.data + second.data] == bodies[:4]
+    assert {b64decode(letter["body"]) for letter in gone.data} >= set(bodies[2:])
+    assert gone.body["meta"]["next_cursor"] is None
+    assert sorted([letter.body async for letter in transport.dead_letters()]) == bodies

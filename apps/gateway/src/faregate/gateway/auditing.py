@@ -22,6 +22,9 @@ _PERSONAL = frozenset({Scope.USAGE_READ, Scope.WALLETS_READ, Scope.LOGS_READ, Sc
 _STAFF_ONLY = frozenset({Scope.LOGS_READ, Scope.OPS_READ})
 """Scopes that only who administers holds: reads of people's data are noted for keys, too."""
 
+_OWN_DEPTH = 100
+"""Answers may hold a whole body, which has the depth of bodies by itself."""
+
 _OWNERS = ("owner_id", "user_id", "userId")
 
 _Look = Callable[[], Awaitable[Any]]
@@ -76,7 +79,7 @@ class Auditor:
         """Return an answer as it may be kept: what is shown once is not in it."""
         if not self._operation.shown_once:
             return body
-        content = exact_json.loads(body)
+        content = exact_json.loads(body, depth_limit=_OWN_DEPTH, mend=True)
         content["data"] |= dict.fromkeys(self._operation.shown_once)
         return exact_json.dumps(content)
 
@@ -118,4 +121,6 @@ def _fields(value: Any) -> Mapping[str, Any]:
 
 
 def _data(response: Response) -> Any:
-    return exact_json.loads(bytes(response.body))["data"] if response.media_type == "application/json" else None
+    if response.media_type != "application/json":
+        return None
+    return exact_json.loads(bytes(response.body), depth_limit=_OWN_DEPTH, mend=True)["data"]

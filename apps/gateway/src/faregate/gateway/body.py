@@ -1,4 +1,4 @@
-"""Reading request bodies: bounded while they stream, exact, validated."""
+"""Reading request bodies: bounded while they stream, inflated, exact, validated."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -11,14 +11,22 @@ from starlette.requests import Request
 
 from faregate.core import exact_json
 from faregate.core.errors import FaregateError, InvalidError
-from faregate.gateway.errors import RequestTimeoutError, TooLargeError, UnsupportedMediaTypeError
+from faregate.core.json_items import ITEMS_LIMIT, load_items
+from faregate.gateway.errors import (
+    RequestTimeoutError,
+    TooLargeError,
+    UnsupportedEncodingError,
+    UnsupportedMediaTypeError,
+)
+from faregate.gateway.inflating import Inflater
 from faregate.gateway.operation import BODY_LIMIT_BYTES, JSON, Operation
 
-__all__ = ["BODY_LIMIT_BYTES", "NDJSON", "RawBody", "invalid", "read_body", "validate"]
+__all__ = ["BODY_LIMIT_BYTES", "ITEMS_LIMIT", "NDJSON", "RawBody", "invalid", "read_body", "validate"]
 
-ITEMS_LIMIT = 1000
 NDJSON = "application/x-ndjson"
-_UNREAD = object()
+_PROBLEMS_LISTED = 100
+_NAME_SHOWN = 200
+_CODINGS = {"": False, "identity": False, "gzip": True, "x-gzip": True}
 _CHUNK_SECONDS = 15.0
 _BODY_SECONDS = 60.0
 
@@ -27,12 +35,16 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(slots=True)
 class RawBody:
-    """A body as it comes, for calls that read streams or several kinds: its media type, and its bytes, bounded."""
+    """A body as it comes, for calls that read streams or several kinds: its media type, and its bytes, bounded.
+
+    `limit_bytes` counts what is sent and also what a gzip body becomes.
+    """
 
     request: Request
     media_type: str
     limit_bytes: int
-    _content: Any = _UNREAD
+    is_gzip: bool = False
+    _content: bytes | None = None
 
     @property
     def is_stream(self) -> bool:
@@ -41,6 +53,22 @@ class RawBody:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Read on; stops with `TooLargeError` at the limit, whatever Content-Length said."""
+        if not self.is_gzip:
+            async for chunk in self._sent():
+                yield chunk
+            return
+        size, inflater = 0, Inflater()
+        async for chunk in self._sent():
+            for piece in inflater.feed(chunk):
+                size += len(piece)
+                if size > self.limit_bytes:
+                    raise TooLargeError(self.limit_bytes)
+                yield piece
+                await asyncio.sleep(0)  # a little may become very much
+        for piece in inflater.end():
+            yield piece
+
+    async def _sent(self) -> AsyncIterator[bytes]:
         size = 0
         stream = self.request.stream()
         while True:
@@ -57,19 +85,23 @@ class RawBody:
             yield chunk
 
     async def bytes(self) -> bytes:
-        """Return all of it."""
-        try:
-            async with asyncio.timeout(_BODY_SECONDS):
-                return b"".join([chunk async for chunk in self.chunks()])
-        except TimeoutError:
-            raise RequestTimeoutError(_BODY_SECONDS) from None
+        """Return all of it; read once, however often it is asked for."""
+        if self._content is None:
+            self.limit_bytes = min(self.limit_bytes, BODY_LIMIT_BYTES)
+            try:
+                async with asyncio.timeout(_BODY_SECONDS):
+                    self._content = b"".join([chunk async for chunk in self.chunks()])
+            except TimeoutError:
+                raise RequestTimeoutError(_BODY_SECONDS) from None
+        return self._content
 
     async def json(self) -> Any:
-        """Return all of it as exact JSON; read once, however often it is asked for."""
-        if self._content is _UNREAD:
-            self.limit_bytes = min(self.limit_bytes, BODY_LIMIT_BYTES)
-            self._content = exact_json.loads(await self.bytes())
-        return self._content
+        """Return all of it as exact JSON."""
+        return exact_json.loads(await self.bytes())
+
+    async def items(self, *, mend: bool = False) -> Any:
+        """Return all of it as exact JSON; what cannot be read of an array is an `Unreadable` in its place."""
+        return load_items(await self.bytes(), mend=mend)
 
 
 async def read_body(operation: Operation, request: Request) -> Any:
@@ -79,7 +111,7 @@ async def read_body(operation: Operation, request: Request) -> Any:
         UnsupportedMediaTypeError, TooLargeError, MalformedError, InvalidError.
     """
     consumes: Mapping[str, Any] = operation.consumes or {}
-    raw = RawBody(request, _media_type(request, consumes), operation.body_limit_bytes)
+    raw = RawBody(request, _media_type(request, consumes), operation.body_limit_bytes, is_gzip=_is_gzip(request))
     if operation.body is RawBody:
         return raw
     return validate(operation.body, await raw.json())
@@ -103,15 +135,18 @@ def invalid(error: ValidationError, *, param: str | None = None) -> FaregateErro
     """Return what a validation error means to the caller; `param` names a value that has no fields of its own."""
     fields = [
         {
-            "param": ".".join(map(str, problem["loc"])) or param or "body",
+            "param": ".".join(map(str, problem["loc"]))[:_NAME_SHOWN] or param or "body",
             "detail": problem["msg"].removeprefix("Value error, "),
         }
-        for problem in error.errors(include_input=False, include_url=False, include_context=False)
+        for problem in error.errors(include_input=False, include_url=False, include_context=False)[:_PROBLEMS_LISTED]
     ]
-    first = fields[0]
-    more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
+    first, count = fields[0], error.error_count()
+    more = f" (and {count - 1} more)" if count > 1 else ""
+    unlisted = {"unlisted": count - len(fields)} if count > len(fields) else {}
     # no colon behind the name: `input_tokens: Input …` reads like a secret, and secrets are taken out of answers
-    return InvalidError(f"{first['param']} is wrong: {first['detail']}{more}", param=first["param"], fields=fields)
+    return InvalidError(
+        f"{first['param']} is wrong: {first['detail']}{more}", param=first["param"], fields=fields, **unlisted
+    )
 
 
 def _alternative(kind: Any, data: Any) -> Any:
@@ -131,10 +166,16 @@ def _media_type(request: Request, consumes: Mapping[str, Any]) -> str:
     charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
     if charset not in {"", "utf-8", "utf8", "us-ascii"}:
         raise UnsupportedMediaTypeError(f"{kind}; charset=utf-8")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise UnsupportedMediaTypeError("a body without Content-Encoding")
     if kind in consumes:
         return kind
     if kind.endswith("+json") and JSON in consumes:
         return JSON
     raise UnsupportedMediaTypeError(" or ".join(consumes))
+
+
+def _is_gzip(request: Request) -> bool:
+    """Tell whether the body is gzip, the one coding that is taken."""
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    if coding not in _CODINGS:
+        raise UnsupportedEncodingError
+    return _CODINGS[coding]

@@ -130,6 +130,18 @@ class UnsupportedMediaTypeError(FaregateError):
         super().__init__(f"This call takes {wanted}; set Content-Type accordingly")
 
 
+class UnsupportedEncodingError(FaregateError):
+    """The body is compressed in a way that this call does not take."""
+
+    code = "unsupported_media_type"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Content-Encoding may be gzip, or left out; send the body as it is, or compressed by gzip once",
+            param="Content-Encoding",
+        )
+
+
 class RouteNotFoundError(FaregateError):
     """There is nothing at this path."""
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from faregate.core import exact_json
 from faregate.core.audit import AuditLog
 from faregate.core.database import Database
-from faregate.core.errors import EngineUnavailableError, InvalidError
+from faregate.core.errors import EngineUnavailableError, InvalidError, MalformedError
 from faregate.core.free_fields import is_credential
 from faregate.core.idempotency import IdempotencyStore, StoredAnswer
 from faregate.gateway.auditing import Auditor
@@ -109,9 +109,16 @@ def _checked(key: str) -> str:
 
 async def _request_hash(operation: Operation, call: Call, body: Any) -> bytes:
     """Hash what is asked for: the call, its path and its body, whatever the order of the body's fields."""
-    plain = _ordered(await body.json()) if isinstance(body, RawBody) else _plain(body)
+    plain = await _raw(body) if isinstance(body, RawBody) else _plain(body)
     asked = [operation.method, call.request.url.path, str(call.request.url.query), plain]
     return sha256(exact_json.dumps(asked)).digest()
+
+
+async def _raw(body: RawBody) -> Any:
+    try:
+        return _ordered(await body.json())
+    except MalformedError:  # an item of an array that cannot be read has no other form than its bytes
+        return sha256(await body.bytes()).hexdigest()
 
 
 def _ordered(value: Any) -> Any:

@@ -158,7 +158,7 @@ class FeatureLogger:
         """Count what the gateway takes no part of: a wrong record does not sink its neighbours."""
         rejected: Any = data.get("rejected") or ()
         if rejected:
-            self._drop(f"the gateway refuses it: {rejected[0]}", len(rejected))
+            self._drop(f"the gateway refuses it: {rejected[0]}", len(rejected) + data.get("rejected_unlisted", 0))
 
     def _keep(self, records: list[dict[str, Any]]) -> None:
         try:

@@ -1,12 +1,25 @@
 """Dead letters of a deployment, wherever they lie: in the broker, in the outbox, or in the one table that is both."""
 
-from collections.abc import AsyncIterator, Sequence
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from faregate.core.errors import NotFoundError
-from faregate.core.interfaces import DeadMessage, ITransport
+from faregate.core import exact_json
+from faregate.core.errors import MalformedError, NotFoundError
+from faregate.core.interfaces import DeadMessage, DeadPlace, ITransport
 from faregate.core.message_table import PostgresTransport
 
-__all__ = ["DeadLetterDesk", "UnknownDeadLetterError"]
+__all__ = ["DeadLetterDesk", "DeadPage", "DeskPlace", "UnknownDeadLetterError", "shown_body"]
+
+DeskPlace = tuple[int, DeadPlace]
+"""The number of a store, and the place of a letter in it."""
+
+_SHOWN_DEPTH = 24
+"""Deeper ones are shown as text: within an answer they must not be deeper than readers of JSON take."""
+
+Encoding = Literal["json", "text", "base64"]
 
 
 class UnknownDeadLetterError(NotFoundError):
@@ -18,6 +31,27 @@ class UnknownDeadLetterError(NotFoundError):
         super().__init__(f"No dead letter {letter_id!r}; it may have been replayed or dropped already", param="id")
 
 
+@dataclass(frozen=True, slots=True)
+class DeadPage:
+    """Some dead letters, and the place behind which the next ones lie; None on the last page."""
+
+    letters: list[DeadMessage]
+    next: DeskPlace | None
+
+
+def shown_body(body: bytes) -> tuple[Any, Encoding]:
+    """Return a body as people may read it: its JSON, else its text, else its bytes in base64."""
+    try:
+        return exact_json.loads(body, depth_limit=_SHOWN_DEPTH), "json"
+    except MalformedError:
+        pass
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return b64encode(body).decode(), "base64"
+    return (b64encode(body).decode(), "base64") if "\0" in text else (text, "text")
+
+
 class DeadLetterDesk:
     """Where people read, replay and drop what could not be handled."""
 
@@ -26,25 +60,30 @@ class DeadLetterDesk:
             [outbox] if isinstance(transport, PostgresTransport) else [transport, outbox]
         )
 
-    async def read(self, *, queue: str | None = None, limit: int = 100) -> list[DeadMessage]:
-        """Return the oldest dead letters, of one queue or of all; they stay."""
+    async def read(self, *, queue: str | None = None, limit: int = 100, after: DeskPlace | None = None) -> "DeadPage":
+        """Return the oldest dead letters behind `after`, of one queue or of all; they stay."""
         found: list[DeadMessage] = []
-        async for letter in self._all(queue):
-            found.append(letter)
-            if len(found) == limit:
-                break
-        return found
+        place = after
+        async with aclosing(self._all(queue, after)) as letters:
+            async for number, letter in letters:
+                if len(found) == limit:
+                    return DeadPage(found, place)
+                found.append(letter)
+                place = (number, letter.place)
+        return DeadPage(found, None)
 
     async def get(self, letter_id: str) -> DeadMessage:
         """Return one dead letter, or raise `UnknownDeadLetterError`."""
-        async for letter in self._all(None):
-            if letter.id == letter_id:
-                return letter
+        async with aclosing(self._all(None)) as letters:
+            async for _, letter in letters:
+                if letter.id == letter_id:
+                    return letter
         raise UnknownDeadLetterError(letter_id)
 
     async def ids(self, queue: str | None) -> list[str]:
         """Return the ids of all dead letters of one queue, or of all."""
-        return [letter.id async for letter in self._all(queue)]
+        async with aclosing(self._all(queue)) as letters:
+            return [letter.id async for _, letter in letters]
 
     async def count(self) -> int:
         """Return how many dead letters there are."""
@@ -58,7 +97,9 @@ class DeadLetterDesk:
         """Forget these for ever; return how many there were."""
         return sum([await store.drop(ids) for store in self._stores])
 
-    async def _all(self, queue: str | None) -> AsyncIterator[DeadMessage]:
-        for store in self._stores:
-            async for letter in store.dead_letters(queue=queue):
-                yield letter
+    async def _all(self, queue: str | None, after: DeskPlace | None = None) -> AsyncGenerator[tuple[int, DeadMessage]]:
+        first, place = after or (0, None)
+        for number, store in enumerate(self._stores):
+            if number >= first:
+                async for letter in store.dead_letters(queue=queue, after=place if number == first else None):
+                    yield number, letter

@@ -1,11 +1,14 @@
 """JSON in and out without floats: `0.1` is `Decimal("0.1")` on the way in and `0.1` on the way out.
 
 Used wherever JSON carries money. Duplicate keys, NaN, Infinity and nesting beyond the limit are refused, because two
-readers of one such text may disagree about what it says.
+readers of one such text may disagree about what it says. NUL and half a surrogate pair, which PostgreSQL and UTF-8
+cannot hold, are refused too, but replaced in free fields (`metadata`, a provider's `usage`): nobody looks those up.
 """
 
 import json
 import math
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,32 +19,53 @@ from uuid import UUID
 
 from faregate.core.errors import MalformedError
 
-__all__ = ["DEPTH_LIMIT", "dumps", "loads", "plain"]
+__all__ = ["DEPTH_LIMIT", "checked", "dumps", "loads", "mended", "plain", "reader"]
 
 DEPTH_LIMIT = 32
 _NUMBER_LENGTH_LIMIT = 64
+_FREE_FIELDS = frozenset({"metadata", "usage"})
+_UNREADABLE = re.compile("[\x00\ud800-\udfff]")
+_BOM = "\ufeff"
 
 
-def loads(data: bytes | str, *, depth_limit: int = DEPTH_LIMIT) -> Any:
+def loads(data: bytes | str, *, depth_limit: int = DEPTH_LIMIT, mend: bool = False) -> Any:
     """Parse one JSON text; numbers with a fraction or an exponent become `Decimal`.
 
+    A byte order mark in front is skipped. With `mend` unreadable characters become U+FFFD everywhere, not in free fields
+    only.
+
     Raises:
-        MalformedError: not UTF-8, not JSON, a duplicate key, NaN or Infinity, a number of more than 64 digits, too deep.
+        MalformedError: not UTF-8, not JSON, a duplicate key, NaN or Infinity, a number of more than 64 digits, too deep,
+            an unreadable character.
     """
     try:
-        text = data if isinstance(data, str) else data.decode()
-        value = _read(text)
+        text = (data if isinstance(data, str) else data.decode()).removeprefix(_BOM)
+        value = reader.decode(text)
     except UnicodeDecodeError as error:
         raise MalformedError(f"not UTF-8 at byte {error.start}; encode it as UTF-8") from None
     except json.JSONDecodeError as error:
         raise MalformedError(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
     except RecursionError:
         raise MalformedError(f"nested deeper than {depth_limit} levels; send it flatter") from None
+    return checked(value, text, depth_limit=depth_limit, mend=mend)
+
+
+def checked(value: Any, text: str, *, depth_limit: int = DEPTH_LIMIT, mend: bool = False) -> Any:
+    """Return what was read from `text`, its free fields without unreadable characters.
+
+    Raises:
+        MalformedError: it is too deep, or there is an unreadable character in another field.
+    """
     if text.count("{") + text.count("[") > depth_limit:  # fewer brackets than levels make no such depth
         _check_depth(value, depth_limit)
-    if "\\u" in text:
-        _check_text(value)
+    if "\\u" in text or (not text.isascii() and _UNREADABLE.search(text)):
+        return _readable(value, mend=mend)
     return value
+
+
+def mended(text: str) -> str:
+    """Return a text with U+FFFD for what UTF-8 or PostgreSQL cannot hold: NUL and half a surrogate pair."""
+    return _UNREADABLE.sub("\ufffd", text)
 
 
 def dumps(value: Any) -> bytes:
@@ -82,10 +106,14 @@ def _refuse_constant(name: str) -> None:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise MalformedError(f"the key {twice!r} stands twice in one object; send it once", param=twice)
+        counts = Counter(key for key, _ in pairs)
+        raise _twice(next(key for key, _ in pairs if counts[key] > 1))
     return found
+
+
+def _twice(key: str) -> MalformedError:
+    shown = mended(key[:100])
+    return MalformedError(f"the key {shown!r} stands twice in one object; send it once", param=shown)
 
 
 def _check_depth(value: Any, limit: int) -> None:
@@ -105,18 +133,26 @@ def _children(item: Any) -> Sequence[Any]:
     )
 
 
-def _check_text(value: Any) -> None:
-    """Refuse what UTF-8 or PostgreSQL cannot hold; only an escape can bring it in."""
+def _readable(value: Any, *, mend: bool) -> Any:
+    """Return `value` without what UTF-8 or PostgreSQL cannot hold; only an escape can bring it in."""
     if isinstance(value, str):
-        if "\x00" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        if not _UNREADABLE.search(value):
+            return value
+        if not mend:
             raise MalformedError("a text holds NUL or half a surrogate pair; take it out")
-    elif isinstance(value, dict):
-        for key, item in cast("dict[str, Any]", value).items():
-            _check_text(key)
-            _check_text(item)
-    elif isinstance(value, list):
-        for item in cast("list[Any]", value):
-            _check_text(item)
+        return mended(value)
+    if isinstance(value, dict):
+        return _readable_object(cast("dict[str, Any]", value), mend=mend)
+    return [_readable(item, mend=mend) for item in cast("list[Any]", value)] if isinstance(value, list) else value
+
+
+def _readable_object(fields: dict[str, Any], *, mend: bool) -> dict[str, Any]:
+    kept = {
+        _readable(key, mend=mend): _readable(item, mend=mend or key in _FREE_FIELDS) for key, item in fields.items()
+    }
+    if len(kept) != len(fields):
+        raise MalformedError("two keys of one object differ only in NUL or half a surrogate pair; send one of them")
+    return kept
 
 
 def _encode(value: Any) -> str:
@@ -182,9 +218,10 @@ _write_plain = json.JSONEncoder(
 ).encode
 """The standard encoder, five times as fast; it writes all but `Decimal`, moments and ids, and the same as ours."""
 
-_read = json.JSONDecoder(
+reader = json.JSONDecoder(
     parse_float=_decimal, parse_int=_integer, parse_constant=_refuse_constant, object_pairs_hook=_unique
-).decode
+)
+"""Reads what is well-formed; `checked` does the rest."""
 
 _WRITERS: dict[type[Any], Callable[[Any], str]] = {
     str: encode_basestring,

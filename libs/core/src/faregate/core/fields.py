@@ -1,9 +1,10 @@
 """Field types of bodies and answers: strict where a guess could cost money, exact where it is money."""
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import (
     AfterValidator,
@@ -12,15 +13,19 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     StrictBool,
     StrictInt,
     StrictStr,
+    model_validator,
 )
+from pydantic_core import CoreSchema, core_schema
 
 from faregate.core.free_fields import clean_metadata, clean_text, name_checked
 from faregate.core.ids import EXTERNAL_ID_PATTERN
 
 __all__ = [
+    "AtMost",
     "Body",
     "Count",
     "Credits",
@@ -32,6 +37,7 @@ __all__ = [
     "ModelName",
     "Moment",
     "Note",
+    "OneOf",
     "Text",
     "Usd",
     "UserId",
@@ -54,6 +60,41 @@ def _time_text(value: Any) -> Any:
         raise ValueError("must be a time such as 2026-01-31T12:00:00Z")
     return value
 
+
+@dataclass(frozen=True, slots=True)
+class AtMost:
+    """How many items a list or mapping of a body may hold, looked at before its items.
+
+    pydantic's own `max_length` counts the valid items only: of a hundred thousand wrong ones it reports each.
+    """
+
+    limit: int
+    least: int = 0
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        inner = cast("dict[str, Any]", handler(source))
+        inner |= {"max_length": self.limit, **({"min_length": self.least} if self.least else {})}
+        return core_schema.no_info_before_validator_function(self._bounded, cast("CoreSchema", inner))
+
+    def _bounded(self, value: Any) -> Any:
+        if isinstance(value, list | dict) and len(cast("list[Any] | dict[str, Any]", value)) > self.limit:
+            raise ValueError(f"holds more than {self.limit} items; send it in parts")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """What a value of several kinds must be, in one sentence: pydantic's own are about the first kind only."""
+
+    problem: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        inner = cast("dict[str, Any]", handler(source))
+        return cast("CoreSchema", inner | {"custom_error_type": "wrong_kind", "custom_error_message": self.problem})
+
+
+_MANY_FIELDS = 256
+"""More fields than any body has: so many unknown ones are refused together, not each."""
 
 _Checked = AfterValidator(name_checked)
 ExternalId = Annotated[StrictStr, Field(pattern=EXTERNAL_ID_PATTERN, examples=["ai_chat_v1"]), _Checked]
@@ -78,6 +119,13 @@ class Body(BaseModel):
     """A request body that refuses unknown fields, so that a typing error is told and not swallowed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, data: Any) -> Any:
+        if isinstance(data, dict) and len(cast("dict[str, Any]", data)) > _MANY_FIELDS:
+            raise ValueError(f"has more than {_MANY_FIELDS} fields; leave out those that are unknown")
+        return data
 
 
 class LooseBody(BaseModel):

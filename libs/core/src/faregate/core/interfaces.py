@@ -12,6 +12,7 @@ __all__ = [
     "Backlog",
     "DeadLetter",
     "DeadMessage",
+    "DeadPlace",
     "Decision",
     "Delivery",
     "IConsumer",
@@ -93,6 +94,19 @@ class DeadMessage:
     body: bytes
     dead_at: datetime
 
+    @property
+    def place(self) -> "DeadPlace":
+        """Where it lies."""
+        return DeadPlace(self.id, self.dead_at)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadPlace:
+    """The place of a dead letter among the others, also when it has been taken away."""
+
+    id: str
+    dead_at: datetime
+
 
 @runtime_checkable
 class IConsumer(Protocol):
@@ -145,8 +159,11 @@ class ITransport(Protocol):
         """Return what waits in `queue`."""
         ...
 
-    def dead_letters(self, *, queue: str | None = None) -> AsyncIterator[DeadMessage]:
-        """Read the dead letters, oldest first; they stay."""
+    def dead_letters(self, *, queue: str | None = None, after: DeadPlace | None = None) -> AsyncIterator[DeadMessage]:
+        """Read the dead letters, oldest first, from behind `after`; they stay.
+
+        Where the letter at `after` is gone, some that were read before may come again; none is left out.
+        """
         ...
 
     async def count_dead(self) -> int:

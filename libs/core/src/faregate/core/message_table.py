@@ -25,13 +25,14 @@ from faregate.core.interfaces import (
     Backlog,
     DeadLetter,
     DeadMessage,
+    DeadPlace,
     Decision,
     Delivery,
     IConsumer,
     OutgoingMessage,
 )
 from faregate.core.logging import get_logger
-from faregate.core.queues import DELIVERY_LIMIT, RETRY_DELAYS_SECONDS
+from faregate.core.queues import DELIVERY_LIMIT, RETRY_DELAYS_SECONDS, kept_reason
 
 __all__ = ["PostgresTransport"]
 
@@ -39,6 +40,7 @@ log = get_logger(__name__)
 
 _LEASE_SECONDS = 60
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_FIRST_ID = "00000000-0000-0000-0000-000000000000"
 _POLL_SECONDS = 1.0
 _WAKE_SECONDS = 0.01
 """How long a wake-up gathers company: a consumer that wakes a little later finds a batch instead of one message."""
@@ -194,16 +196,18 @@ class PostgresTransport:
             (row,) = await self._database.rows(session, _BACKLOG, queue=queue)
         return Backlog(row.depth, row.oldest_at)
 
-    async def dead_letters(self, *, queue: str | None = None) -> AsyncIterator[DeadMessage]:
-        after = "00000000-0000-0000-0000-000000000000"
+    async def dead_letters(
+        self, *, queue: str | None = None, after: DeadPlace | None = None
+    ) -> AsyncIterator[DeadMessage]:
+        last = after.id if after is not None and _UUID.fullmatch(after.id) else _FIRST_ID
         while True:
             async with self._database.transaction(read_only=True) as session:
-                rows = await self._database.rows(session, _LIST_DEAD, queue=queue, after=after)
+                rows = await self._database.rows(session, _LIST_DEAD, queue=queue, after=last)
             for row in rows:
                 yield DeadMessage(str(row.message_id), row.queue, row.dead_reason, row.attempt, row.body, row.dead_at)
             if not rows:
                 return
-            after = str(rows[-1].message_id)
+            last = str(rows[-1].message_id)
 
     async def count_dead(self) -> int:
         async with self._database.transaction(read_only=True) as session:
@@ -345,5 +349,5 @@ def _reason(delivery: Delivery, decision: Decision) -> str:
     if isinstance(decision, Ack):
         return ""
     if isinstance(decision, DeadLetter):
-        return decision.reason
-    return f"{decision.reason} (after {delivery.attempt} attempts)"
+        return kept_reason(decision.reason)
+    return f"{kept_reason(decision.reason)} (after {delivery.attempt} attempts)"

@@ -1,6 +1,15 @@
 """The queues by name (a public contract), and how often a message is tried."""
 
-__all__ = ["MESSAGE_ID_HEADER", "PUBLIC_QUEUES", "RETRY_DELAYS_SECONDS", "SETTLE_MULTIMODEL_QUEUE", "SETTLE_QUEUE"]
+from faregate.core.exact_json import mended
+
+__all__ = [
+    "MESSAGE_ID_HEADER",
+    "PUBLIC_QUEUES",
+    "RETRY_DELAYS_SECONDS",
+    "SETTLE_MULTIMODEL_QUEUE",
+    "SETTLE_QUEUE",
+    "kept_reason",
+]
 
 SETTLE_MULTIMODEL_QUEUE = "credits_process_end_multimodel_queue"
 SETTLE_QUEUE = "credits_process_end_queue"
@@ -17,3 +26,11 @@ DELIVERY_LIMIT = 20
 
 MESSAGE_ID_HEADER = "x-message-id"
 """Names a message through all its copies and transports, where the transport's own id names one copy."""
+
+_REASON_LIMIT = 2_000
+
+
+def kept_reason(reason: str) -> str:
+    """Return why a message was set aside as either transport can keep it: readable, and no longer than a header."""
+    short = mended(reason)
+    return short if len(short) <= _REASON_LIMIT else f"{short[:_REASON_LIMIT]}…"

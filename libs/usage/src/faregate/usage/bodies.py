@@ -6,10 +6,10 @@ from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from faregate.core import exact_json
 from faregate.core.errors import InvalidError, MalformedError
-from faregate.core.fields import Count, Credits, ExternalId, LooseBody, Metadata, Note
+from faregate.core.fields import AtMost, Count, Credits, ExternalId, LooseBody, Metadata, Note
 from faregate.core.ids import check_user_id
+from faregate.core.json_items import ITEMS_LIMIT, load_items
 from faregate.usage.count_fields import CarefulBody, LineFields
 from faregate.usage.native import native_usage, reduced_usage
 from faregate.usage.rates import are_inconsistent
@@ -22,7 +22,6 @@ BodyType = TypeVar("BodyType", bound=BaseModel)
 __all__ = ["EndBody", "EndMultimodelBody", "ExtendBody", "StartBody", "UsageBody", "VoidBody", "bodies_in", "validated"]
 
 LINES_LIMIT = 100
-ITEMS_LIMIT = 1000
 
 
 class UsageBody(LineFields):
@@ -113,7 +112,7 @@ class StartBody(FeatureBody):
     user_email: Note | None = None
     organization_id: ExternalId | None = None
     usage_key: ExternalId | None = None
-    estimated_usages: Annotated[list[UsageBody], Field(max_length=LINES_LIMIT)] = Field(default_factory=list[UsageBody])
+    estimated_usages: Annotated[list[UsageBody], AtMost(LINES_LIMIT)] = Field(default_factory=list[UsageBody])
     estimated_credits: Annotated[Credits, Field(ge=0)] | None = None
     ttl_seconds: Annotated[Count, Field(ge=1, le=86_400)] | None = None
     metadata: Metadata | None = None
@@ -175,7 +174,7 @@ class EndMultimodelBody(SettlementBody):
 
     elsewhere: ClassVar[str] = "usages"
 
-    usages: Annotated[list[UsageBody], Field(max_length=LINES_LIMIT)]
+    usages: Annotated[list[UsageBody], AtMost(LINES_LIMIT)]
 
     def usage_bodies(self) -> Sequence[UsageBody]:
         return self.usages
@@ -216,14 +215,17 @@ class ExtendBody(LooseBody):
     ttl_seconds: Annotated[Count, Field(ge=1, le=86_400)]
 
 
-def bodies_in(data: bytes) -> list[Any]:
+def bodies_in(data: bytes, *, mend: bool = False) -> list[Any]:
     """Return the JSON objects of a message: one object, or an array of at most 1,000 of them.
+
+    An item of an array that cannot be read is an `Unreadable` in its place. With `mend` unreadable characters become
+    U+FFFD in all its texts, not in free fields only.
 
     Raises:
         MalformedError: not JSON, or neither object nor array.
         InvalidError: too many items.
     """
-    value = exact_json.loads(data)
+    value = load_items(data, mend=mend)
     if isinstance(value, dict):
         return [value]
     if not isinstance(value, list):

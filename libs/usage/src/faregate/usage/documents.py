@@ -7,7 +7,20 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from faregate.core.errors import InvalidError
-from faregate.core.fields import Body, Count, Credits, ExternalId, Flag, JsonObject, ModelName, Moment, Note, Text, Usd
+from faregate.core.fields import (
+    AtMost,
+    Body,
+    Count,
+    Credits,
+    ExternalId,
+    Flag,
+    JsonObject,
+    ModelName,
+    Moment,
+    Note,
+    Text,
+    Usd,
+)
 from faregate.usage.plans import Plan, PlanGrant, Terms
 from faregate.usage.values import Feature, FeatureAccess, HoldSizing, OutagePolicy
 
@@ -30,9 +43,9 @@ Percent = Annotated[Credits, Field(ge=-100, le=100_000)]
 class AccessDocument(Body):
     """Who may use a feature: everyone when all lists are empty, else whoever is in one of them."""
 
-    plans: list[ExternalId] = Field(default_factory=list)
-    organizations: list[ExternalId] = Field(default_factory=list)
-    users: list[ExternalId] = Field(default_factory=list)
+    plans: Annotated[list[ExternalId], AtMost(10_000)] = Field(default_factory=list)
+    organizations: Annotated[list[ExternalId], AtMost(10_000)] = Field(default_factory=list)
+    users: Annotated[list[ExternalId], AtMost(10_000)] = Field(default_factory=list)
 
 
 class FeatureDocument(Body):
@@ -95,7 +108,7 @@ class PlanGrantDocument(Body):
     priority: Annotated[Count, Field(le=1000)] = 50
     rollover_min: Annotated[Credits, Field(ge=0)] = Decimal(0)
     rollover_max: Annotated[Credits, Field(ge=0)] = Decimal(0)
-    features: list[ExternalId] | None = None
+    features: Annotated[list[ExternalId], AtMost(1000)] | None = None
 
 
 class PlanDocument(Body):
@@ -104,8 +117,8 @@ class PlanDocument(Body):
     key: ExternalId | None = None
     name: Note = ""
     margin_percent: Percent | None = None
-    features: dict[ExternalId, TermsDocument] = Field(default_factory=dict)
-    grants: Annotated[list[PlanGrantDocument], Field(max_length=20)] = Field(default_factory=list[PlanGrantDocument])
+    features: Annotated[dict[ExternalId, TermsDocument], AtMost(1000)] = Field(default_factory=dict)
+    grants: Annotated[list[PlanGrantDocument], AtMost(20)] = Field(default_factory=list[PlanGrantDocument])
 
     def plan(self, key: str) -> Plan:
         """Return the plan of that key."""
@@ -124,7 +137,7 @@ class TieredDocument(Body):
     """A price that depends on how much went in."""
 
     base: Usd
-    tiers: Annotated[list[TierDocument], Field(min_length=1, max_length=20)]
+    tiers: Annotated[list[TierDocument], AtMost(20, least=1)]
 
 
 class PriceDocument(Body):
@@ -134,7 +147,7 @@ class PriceDocument(Body):
     service_tier: ModelName | None = None
     effective_from: Moment | None = None
     effective_to: Moment | None = None
-    prices: dict[str, Usd | TieredDocument] | None = Field(
+    prices: Annotated[dict[str, Usd | TieredDocument], AtMost(100)] | None = Field(
         default=None, examples=[{"input_mtok": 2.5, "output_mtok": 10}]
     )
     margin_percent: Percent | None = Field(default=None, description="null takes the model's margin away")

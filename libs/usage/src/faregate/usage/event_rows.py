@@ -123,7 +123,7 @@ class RowMaker:
         """Return the row and the claims of an event; `key` is another one than its own identity.
 
         Raises:
-            InvalidError: it contradicts itself, or is too late or too early.
+            InvalidError: it contradicts itself, or its time is too long ago or in the future.
         """
         get = event.get
         shape = tuple(map(get, _SHAPE))
@@ -196,15 +196,11 @@ def pico_usd(cost_usd: Decimal | None) -> int | None:
 
 
 def _time_error(time: datetime, bounds: TimeBounds) -> InvalidError:
-    side = "late" if time < bounds.earliest else "early"
-    limit = bounds.earliest if time < bounds.earliest else bounds.latest
-    return InvalidError(
-        f"time is too {side}; accepted now is what happened {_word(side)} {limit:%Y-%m-%dT%H:%M:%SZ}", param="time"
-    )
-
-
-def _word(side: str) -> str:
-    return "from" if side == "late" else "until"
+    if time < bounds.earliest:
+        problem = f"is too long ago; send events that happened at {bounds.earliest:%Y-%m-%dT%H:%M:%SZ} or later"
+    else:
+        problem = f"lies in the future; send events that happened at {bounds.latest:%Y-%m-%dT%H:%M:%SZ} or earlier"
+    return InvalidError(f"time {problem}", param="time")
 
 
 def _quantity(event: EventFields) -> Decimal | int | None:

@@ -19,7 +19,7 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from faregate.core.errors import InvalidError
-from faregate.core.fields import Body, Count, Metadata
+from faregate.core.fields import AtMost, Body, Count, Metadata, OneOf
 from faregate.core.free_fields import CREDENTIAL, credentials_in
 from faregate.core.ids import EXTERNAL_ID_PATTERN
 from faregate.wire.count_names import ALIASES, unknown_name
@@ -41,11 +41,14 @@ class EventKind(IntEnum):
 _ExternalId = Annotated[StrictStr, Field(pattern=EXTERNAL_ID_PATTERN, examples=["ai_chat_v1"])]
 _ModelName = Annotated[StrictStr, Field(min_length=1, max_length=255, examples=["gpt-4o"])]
 Word = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._:/@ -]{1,100}$", examples=["chat"])]
-Label = Annotated[StrictStr, Field(min_length=1, max_length=512, pattern=r"^[^\x00]+$")]
 _Exact = Annotated[Decimal, Field(strict=True, allow_inf_nan=False)]
-Status = Annotated[StrictInt, Field(ge=100, le=599)] | Literal["success", "ok", "failed", "error"]
+Label = Annotated[StrictStr, Field(min_length=1, max_length=512, pattern=r"^[^\x00]+$")]
+Status = Annotated[
+    Annotated[StrictInt, Field(ge=100, le=599)] | Literal["success", "ok", "failed", "error"],
+    OneOf("must be a status from 100 to 599, 'success', 'ok', 'failed' or 'error'"),
+]
 Milliseconds = Annotated[StrictInt, Field(ge=0, le=2**31 - 1)]
-Number = StrictInt | _Exact
+Number = Annotated[StrictInt | _Exact, OneOf("must be a number such as 5 or 0.25, without quotes")]
 
 
 class UsageEvent(Body):
@@ -84,7 +87,7 @@ class UsageEvent(Body):
     status: Status | None = None
     country: Annotated[StrictStr, Field(pattern="^[A-Za-z]{2}$", examples=["DE"])] | None = None
     device: Device | None = None
-    tags: Annotated[list[Label], Field(max_length=50)] | None = None
+    tags: Annotated[list[Label], AtMost(50)] | None = None
     metadata: Metadata | None = None
     time: AwareDatetime | None = None
 
@@ -100,6 +103,9 @@ class UsageEvent(Body):
 
 EventFields = Mapping[str, Any]
 """The fields of an event after validation; one that is not there is None (or 0, for tokens)."""
+
+_MANY_FIELDS = 64
+_TOO_MANY = f"event: has more than {_MANY_FIELDS} fields; put what is yours into metadata or tags"
 
 _NAMES = (
     *("user_id", "service", "id", "source", "organization_id", "meter", "unit", "feature_key", "usage_key", "model"),
@@ -132,7 +138,10 @@ def parse_events(items: Sequence[UsageEvent | EventFields | InvalidError]) -> li
 
 
 def _validated(items: Sequence[Any]) -> list[EventFields | InvalidError]:
-    problems: dict[int, str] = {}
+    problems = {number: _TOO_MANY for number, item in enumerate(items) if len(item) > _MANY_FIELDS}
+    if problems:
+        few = iter(_validated([item for number, item in enumerate(items) if number not in problems]))
+        return [InvalidError(problems[number]) if number in problems else next(few) for number in range(len(items))]
     try:
         events = _EVENTS.validate_python(items)
     except ValidationError as error:

@@ -3,8 +3,9 @@
 import asyncio
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from faregate.core.coalescer import Coalescer, run_apart
 from faregate.core.collecting import collection_paused
 from faregate.core.database import Database, is_passing
 from faregate.core.errors import InvalidError
+from faregate.core.exact_json import mended
 from faregate.core.ids import ORGANIZATION_PREFIX
 from faregate.core.partitions import Month, Partitions, months_between
 from faregate.core.subjects import Subjects
@@ -23,9 +25,10 @@ from faregate.usage.event_repository import EventRepository
 from faregate.usage.event_rows import Prepared, RowMaker, TimeBounds, claim_key
 from faregate.usage.events import EventFields, UsageEvent, parse_events
 
-__all__ = ["BATCH_SIZE", "EventLike", "IngestReport", "Rejected", "UsageRecorder"]
+__all__ = ["BATCH_SIZE", "REJECTIONS_LISTED", "EventLike", "IngestReport", "Rejected", "UsageRecorder"]
 
 BATCH_SIZE = 10_000
+REJECTIONS_LISTED = 100
 _LANES = 2
 _GATHERED_UP_TO = 50
 """Calls with more events than this have a transaction of their own."""
@@ -44,16 +47,41 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What became of the items of a call. A duplicate is no error: it counted before, and does not count again."""
+    """What became of the items of a call. A duplicate is no error: it counted before, and does not count again.
+
+    Attributes:
+        rejected: the items that were not accepted, in order; of a stream the first ones only.
+        unlisted: how many more were not accepted.
+    """
 
     accepted: int = 0
     duplicates: int = 0
     rejected: tuple[Rejected, ...] = ()
+    unlisted: int = 0
 
-    def plus(self, other: "IngestReport", offset: int = 0) -> "IngestReport":
-        """Return the sum of two reports; the items of `other` began at `offset`."""
-        moved = tuple(Rejected(item.index + offset, item.error) for item in other.rejected)
-        return IngestReport(self.accepted + other.accepted, self.duplicates + other.duplicates, self.rejected + moved)
+    @property
+    def rejections(self) -> int:
+        """How many items were not accepted."""
+        return len(self.rejected) + self.unlisted
+
+    def shortened(self, listed: int) -> "IngestReport":
+        """Return the report with the first `listed` rejected items, and the number of the others."""
+        if len(self.rejected) <= listed:
+            return self
+        more = self.unlisted + len(self.rejected) - listed
+        return replace(self, rejected=self.rejected[:listed], unlisted=more)
+
+    @classmethod
+    def sum(cls, reports: Iterable[tuple[int, "IngestReport"]]) -> "IngestReport":
+        """Return the sum of reports, each with the place where its items began."""
+        accepted, duplicates, unlisted = 0, 0, 0
+        rejected: list[Rejected] = []
+        for offset, report in sorted(reports, key=itemgetter(0)):
+            accepted += report.accepted
+            duplicates += report.duplicates
+            unlisted += report.unlisted
+            rejected += [Rejected(item.index + offset, item.error) for item in report.rejected]
+        return cls(accepted, duplicates, tuple(rejected), unlisted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +153,15 @@ class UsageRecorder:
             return await self._calls.submit(items, lane_key=object())
         if len(items) <= BATCH_SIZE:
             return await self._record_alone(items)
-        return await self.record_stream(_chunks(items))
+        return await self.record_stream(_chunks(items), listed=len(items))
 
-    async def record_stream(self, chunks: AsyncIterator[Sequence[EventLike]]) -> IngestReport:
-        """Record chunk after chunk as they come, two at a time; each is a transaction of its own."""
+    async def record_stream(
+        self, chunks: AsyncIterator[Sequence[EventLike]], *, listed: int = REJECTIONS_LISTED
+    ) -> IngestReport:
+        """Record chunk after chunk as they come, two at a time; each is a transaction of its own.
+
+        The report lists the first `listed` rejected items and counts the others: a stream has no end to be waited for.
+        """
         reports: list[tuple[int, IngestReport]] = []
         taken, lock = 0, asyncio.Lock()
 
@@ -141,7 +174,7 @@ class UsageRecorder:
                     taken += len(chunk or ())
                 if chunk is None:
                     return
-                reports.append((offset, await self._record_alone(chunk)))
+                reports.append((offset, (await self._record_alone(chunk)).shortened(listed)))
 
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -149,10 +182,7 @@ class UsageRecorder:
                     tasks.create_task(lane())
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
-        total = IngestReport()
-        for offset, report in sorted(reports, key=lambda pair: pair[0]):
-            total = total.plus(report, offset)
-        return total
+        return IngestReport.sum(reports).shortened(listed)
 
     async def _record_calls(self, calls: Sequence[Sequence[EventLike]]) -> Sequence[IngestReport | Exception]:
         return await run_apart(calls, self._record_together, is_passing=is_passing)
@@ -200,9 +230,10 @@ class UsageRecorder:
         read: list[int] = []
         rejected: list[Rejected] = []
         for index, event in enumerate(events):
+            if isinstance(event, InvalidError):
+                rejected.append(Rejected(index, event.detail))
+                continue
             try:
-                if isinstance(event, InvalidError):
-                    raise event
                 prepared.append(maker.prepare(event))
                 read.append(index)
             except InvalidError as error:
@@ -233,7 +264,7 @@ class UsageRecorder:
         for item in rejected:
             source, external_id = _name(items[item.index])
             if external_id is not None:
-                reasons[event_key(source, external_id)] = item.error[:1000]
+                reasons[event_key(source, external_id)] = mended(item.error[:1000])
         if reasons:
             await self._repository.reject(session, reasons)
 
@@ -259,7 +290,8 @@ def _name(item: EventLike) -> tuple[str | None, str | None]:
         return None, None
     given: Mapping[str, Any] = {"source": item.source, "id": item.id} if isinstance(item, UsageEvent) else item
     source, external_id = given.get("source"), given.get("id")
-    return (source if isinstance(source, str) else None), (external_id if isinstance(external_id, str) else None)
+    source = mended(source) if isinstance(source, str) else None
+    return source, (mended(external_id) if isinstance(external_id, str) else None)
 
 
 async def _chunks(items: Sequence[EventLike]) -> AsyncIterator[Sequence[EventLike]]:

@@ -10,8 +10,9 @@ from faregate.cli.auditing import audited
 from faregate.cli.library import with_library
 from faregate.cli.options import Limit, Output
 from faregate.cli.output import console, print_json, print_table
-from faregate.core.dead_letters import DeadLetterDesk
+from faregate.core.dead_letters import DeadLetterDesk, shown_body
 from faregate.core.errors import InvalidError
+from faregate.core.interfaces import DeadMessage
 from faregate.worker.container import WorkerContainer
 
 __all__ = ["dlq"]
@@ -26,9 +27,9 @@ _All = Annotated[bool, Parameter(name="--all", negative="", help="Of all queues.
 @audited("dead-letters.list_letters", target=("queue",), apart=True)
 def list_letters(*, queue: _Queue = None, limit: Limit = 50, output: Output = "table") -> None:
     """List dead letters, oldest first."""
-    found = with_library(lambda lib: lib.core.container.dead_letters().read(queue=queue, limit=limit))
+    found = with_library(lambda lib: lib.core.container.dead_letters().read(queue=queue, limit=limit)).letters
     if output == "json":
-        print_json([{**asdict(letter), "body": letter.body.decode(errors="replace")} for letter in found])
+        print_json([{**asdict(letter), **_body(letter)} for letter in found])
         return
     rows = [
         (letter.id, letter.queue, letter.dead_at.isoformat(" ", "seconds"), letter.attempts, letter.reason)
@@ -42,14 +43,16 @@ def list_letters(*, queue: _Queue = None, limit: Limit = 50, output: Output = "t
 def show(letter_id: str) -> None:
     """Show one dead letter whole."""
     letter = with_library(lambda lib: lib.core.container.dead_letters().get(letter_id))
+    body = _body(letter)
     facts = [
         ("queue", letter.queue),
         ("reason", letter.reason),
         ("attempts", letter.attempts),
         ("since", letter.dead_at),
+        ("body", body["body_encoding"]),
     ]
     print_table(letter.id, ["", "value"], facts)
-    console.print(letter.body.decode(errors="replace"), markup=False, soft_wrap=True)
+    console.print(body["body"], markup=False, soft_wrap=True)
 
 
 @dlq.command
@@ -66,6 +69,12 @@ def drop(*letter_ids: str, queue: _Queue = None, every: _All = False) -> None:
     """Forget dead letters for ever: these ids, all of one --queue, or --all."""
     count = with_library(_chosen(letter_ids, queue, every, lambda desk, ids: desk.drop(ids)))
     console.print(f"{count:,} dropped")
+
+
+def _body(letter: DeadMessage) -> dict[str, str]:
+    """Return a body as it came where it is text, else in base64, and which of both it is."""
+    shown, encoding = shown_body(letter.body)
+    return {"body": shown if encoding == "base64" else letter.body.decode(), "body_encoding": encoding}
 
 
 def _chosen(

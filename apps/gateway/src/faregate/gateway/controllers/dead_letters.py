@@ -1,8 +1,12 @@
 """`/api/dead-letters`: what could not be handled, for an operator to read, replay or drop."""
 
+from datetime import datetime
+
 from faregate.core.dead_letters import DeadLetterDesk, UnknownDeadLetterError
+from faregate.core.interfaces import DeadPlace
 from faregate.gateway.auth import Scope
 from faregate.gateway.operation import Audit, Call, Controller, Page, link, operation
+from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.dead_letters import (
     DeadLetterAnswer,
     DeadLettersBody,
@@ -30,8 +34,11 @@ class DeadLettersController(Controller):
     )
     async def list_letters(self, call: Call, query: DeadLettersQuery) -> Page:  # noqa: ARG002
         """List dead letters, oldest first."""
-        found = await self._letters.read(queue=query.queue, limit=query.limit)
-        return Page([letter_answer(letter) for letter in found])
+        position = position_of(query.cursor, int, str, datetime)
+        after = (position[0], DeadPlace(position[1], position[2])) if position else None
+        page = await self._letters.read(queue=query.queue, limit=query.limit, after=after)
+        cursor = cursor_of(page.next[0], page.next[1].id, page.next[1].dead_at) if page.next else None
+        return Page([letter_answer(letter) for letter in page.letters], cursor)
 
     @operation(
         "GET",

@@ -10,6 +10,7 @@ from faregate.analytics.story import Storyteller
 from faregate.core import exact_json
 from faregate.core.errors import FaregateError, InvalidError, MalformedError
 from faregate.core.interfaces import ITransport, OutgoingMessage
+from faregate.core.json_items import Unreadable
 from faregate.core.queues import FEATURE_LOG_QUEUE
 from faregate.core.redaction import IRedactor
 from faregate.feature_log.bodies import ITEMS_LIMIT, FeatureLogBody, entry_of, redacted_item
@@ -30,7 +31,7 @@ from faregate.gateway.schemas.feature_logs import (
     LogsAnswer,
     detail_answer,
     log_answer,
-    rejection,
+    rejections,
 )
 
 __all__ = ["FeatureLogsController"]
@@ -70,7 +71,7 @@ class FeatureLogsController(Controller):
         `id`, or within 24 hours the same content, is stored once. `Prefer: respond-async` puts
         the redacted body on the queue `feature_usage_queue` and answers 202.
         """
-        content = await body.json()
+        content = await body.items(mend=True)
         items = _items(content)
         entries = [_entry(item, call, index) for index, item in enumerate(items)]
         if call.prefers_async:
@@ -136,8 +137,7 @@ class FeatureLogsController(Controller):
         ]
         if bodies:
             await self._transport.publish(FEATURE_LOG_QUEUE, [OutgoingMessage(exact_json.dumps(bodies))])
-        rejected = [rejection(index, error) for index, error in enumerate(entries) if isinstance(error, FaregateError)]
-        answer = LogsAnswer(accepted=len(bodies), duplicates=0, rejected=rejected)
+        answer = LogsAnswer(accepted=len(bodies), duplicates=0, **rejections(entries))
         return Reply(answer, message="Accepted", status=202, headers={"preference-applied": "respond-async"})
 
 
@@ -154,6 +154,8 @@ def _items(content: Any) -> list[Any]:
 
 def _entry(item: Any, call: Call, index: int) -> LogEntry | FaregateError:
     """Return an item as an entry; without an id of its own, the call's `Idempotency-Key` makes one."""
+    if isinstance(item, Unreadable):
+        return item.error
     try:
         entry = entry_of(item)
     except FaregateError as error:
@@ -174,7 +176,7 @@ def _many(outcomes: Sequence[Recorded | FaregateError]) -> Reply:
     answer = LogsAnswer(
         accepted=len(stored),
         duplicates=sum(outcome.duplicate for outcome in stored),
-        rejected=[rejection(index, o) for index, o in enumerate(outcomes) if isinstance(o, FaregateError)],
+        **rejections(outcomes),
         ids=[outcome.id for outcome in stored],
     )
     if not stored:

@@ -76,7 +76,7 @@ class UsageEventsController(Controller):
         if body.is_stream:
             lines = _named_chunks(events_in_lines(body.chunks()), call.derived_key)
             return ingest_answer(await self._recorder.record_stream(lines))
-        found = await body.json()
+        found = await body.items()
         if body.media_type in _FORMS and not isinstance(found, _FORMS[body.media_type][0]):
             raise InvalidError(f"{body.media_type} must be {_FORMS[body.media_type][1]}")
         items = events_of(found, cloud_events=body.media_type in _FORMS)

@@ -15,6 +15,7 @@ from faregate.gateway.errors import (
     ScopeMissingError,
     TooLargeError,
     UnauthenticatedError,
+    UnsupportedEncodingError,
     UnsupportedMediaTypeError,
 )
 from faregate.gateway.openapi.examples import example_of
@@ -79,7 +80,7 @@ def errors_of(operation: Operation) -> set[type[FaregateError]]:
     if operation.guarded:
         found |= {UnauthenticatedError, ScopeMissingError, ForbiddenError, RateLimitedError, InvalidError}
     if operation.body is not None:
-        found |= {RequestTimeoutError, TooLargeError, UnsupportedMediaTypeError, InvalidError}
+        found |= {RequestTimeoutError, TooLargeError, UnsupportedMediaTypeError, UnsupportedEncodingError, InvalidError}
     if operation.own is not None:
         found |= {RouteNotFoundError}
     if operation.path_parameters or operation.query is not None:

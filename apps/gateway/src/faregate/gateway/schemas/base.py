@@ -1,10 +1,9 @@
 """What all answers and lists share."""
 
 import base64
-import binascii
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +12,12 @@ from faregate.core.errors import InvalidError, MalformedError
 from faregate.core.fields import LooseBody
 
 __all__ = ["Answer", "PageQuery", "cursor_of", "position_of"]
+
+
+_BIGINT_MAX = 2**63 - 1
+_PART_LENGTH_MAX = 1000
+_YEAR_MIN, _YEAR_MAX = 1, 9999
+"""Within these a moment stays one, whatever the time zone."""
 
 
 class Answer(BaseModel):
@@ -43,9 +48,28 @@ def position_of(cursor: str | None, *kinds: type[Any]) -> Sequence[Any] | None:
         return None
     try:
         values = exact_json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-        return [
-            datetime.fromisoformat(value) if kind is datetime else kind(value)
-            for kind, value in zip(kinds, values, strict=True)
-        ]
-    except (binascii.Error, MalformedError, ValueError, TypeError):
+        if not isinstance(values, list):
+            raise TypeError("a cursor is a list")
+        return [_part(kind, value) for kind, value in zip(kinds, cast("list[Any]", values), strict=True)]
+    except (MalformedError, ValueError, TypeError):
         raise InvalidError("cursor is not one that this list gave out", param="cursor") from None
+
+
+def _part(kind: type[Any], value: Any) -> Any:
+    """Return one part of a place, which must be as the database can take it.
+
+    Raises:
+        ValueError, TypeError: it is of another kind, or beyond what the column holds.
+    """
+    if kind is int:
+        if type(value) is not int or not 0 <= value <= _BIGINT_MAX:
+            raise ValueError("no number of a row")
+        return value
+    if not isinstance(value, str) or len(value) > _PART_LENGTH_MAX:
+        raise TypeError("no text")
+    if kind is not datetime:
+        return kind(value)
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None or not _YEAR_MIN < moment.year < _YEAR_MAX:
+        raise ValueError("no moment of a row")
+    return moment

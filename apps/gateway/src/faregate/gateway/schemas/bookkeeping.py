@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from faregate.core.credits import to_micros
-from faregate.core.fields import Body, Credits, ExternalId, LooseBody, Moment, Note
+from faregate.core.fields import AtMost, Body, Credits, ExternalId, LooseBody, Moment, Note
 from faregate.credit.accounting import Statement
 from faregate.credit.bookkeeping import LimitBounds
 from faregate.credit.limiting import SpendingLimit
@@ -140,7 +140,7 @@ class LimitBody(Body):
 class LimitsBody(Body):
     """The limits to set; periods that are not named stay as they are."""
 
-    limits: Annotated[list[LimitBody], Field(min_length=1, max_length=4)]
+    limits: Annotated[list[LimitBody], AtMost(4, least=1)]
 
 
 class MemberLimitsBody(LimitsBody):

@@ -1,21 +1,24 @@
 """Bodies and answers of `/api/dead-letters`."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from faregate.core import exact_json
-from faregate.core.errors import MalformedError
-from faregate.core.fields import Body, ExternalId, LooseBody
+from faregate.core.dead_letters import shown_body
+from faregate.core.fields import AtMost, Body, ExternalId
 from faregate.core.interfaces import DeadMessage
-from faregate.gateway.schemas.base import Answer
+from faregate.gateway.schemas.base import Answer, PageQuery
 
 __all__ = ["DeadLetterAnswer", "DeadLettersBody", "DeadLettersQuery", "DoneAnswer", "letter_answer"]
 
 
 class DeadLetterAnswer(Answer):
-    """One message that could not be handled; `body` is its JSON, else its text."""
+    """One message that could not be handled.
+
+    `body_encoding` says what `body` is: `json`, its JSON; `text`, its text, which is no JSON; `base64`, its bytes, which
+    are no text. Replaying sends the bytes as they came.
+    """
 
     id: str
     queue: str
@@ -23,19 +26,19 @@ class DeadLetterAnswer(Answer):
     attempts: int
     dead_at: datetime
     body: Any
+    body_encoding: Literal["json", "text", "base64"]
 
 
-class DeadLettersQuery(LooseBody):
+class DeadLettersQuery(PageQuery):
     """Which dead letters, oldest first."""
 
     queue: ExternalId | None = None
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
 class DeadLettersBody(Body):
     """Which dead letters: by id, or all of one queue."""
 
-    ids: Annotated[list[ExternalId], Field(min_length=1, max_length=1000)] | None = None
+    ids: Annotated[list[ExternalId], AtMost(1000, least=1)] | None = None
     queue: ExternalId | None = None
 
     @model_validator(mode="after")
@@ -53,10 +56,7 @@ class DoneAnswer(Answer):
 
 def letter_answer(letter: DeadMessage) -> DeadLetterAnswer:
     """Return one dead letter."""
-    try:
-        body = exact_json.loads(letter.body)
-    except MalformedError:
-        body = letter.body.decode(errors="replace")
+    body, encoding = shown_body(letter.body)
     return DeadLetterAnswer(
         id=letter.id,
         queue=letter.queue,
@@ -64,4 +64,5 @@ def letter_answer(letter: DeadMessage) -> DeadLetterAnswer:
         attempts=letter.attempts,
         dead_at=letter.dead_at,
         body=body,
+        body_encoding=encoding,
     )

@@ -9,7 +9,7 @@ from pydantic import Field, StrictBool
 
 from faregate.analytics.story import Story
 from faregate.core.errors import FaregateError
-from faregate.core.fields import Body, Moment
+from faregate.core.fields import AtMost, Body, Moment
 from faregate.feature_log.values import FeatureLog, LogFilter
 from faregate.gateway.schemas.base import Answer, PageQuery
 from faregate.gateway.schemas.story import EventAnswer, UseAnswer, event_answer, use_answer
@@ -25,8 +25,10 @@ __all__ = [
     "LogsAnswer",
     "detail_answer",
     "log_answer",
-    "rejection",
+    "rejections",
 ]
+
+_REJECTIONS_LISTED = 100
 
 
 class LoggedAnswer(Answer):
@@ -44,11 +46,15 @@ class Rejection(Answer):
 
 
 class LogsAnswer(Answer):
-    """What became of an array; `ids` in the order of the accepted items."""
+    """What became of an array; `ids` in the order of the accepted items.
+
+    `rejected` lists the first 100 items that were not stored, `rejected_unlisted` counts the others.
+    """
 
     accepted: int
     duplicates: int
     rejected: Sequence[Rejection]
+    rejected_unlisted: int = 0
     ids: Sequence[UUID] = ()
 
 
@@ -92,7 +98,7 @@ class DeletedAnswer(Answer):
 class BulkBody(Body):
     """`DELETE /api/feature-usage-logs/bulk`; `permanent` removes them for ever."""
 
-    ids: Annotated[list[UUID], Field(min_length=1, max_length=1000)]
+    ids: Annotated[list[UUID], AtMost(1000, least=1)]
     permanent: StrictBool = False
 
 
@@ -143,7 +149,16 @@ def detail_answer(log: FeatureLog, use: UsageStory | None, story: Story) -> LogD
     return LogDetailAnswer(**_facts(log), **log.bodies, use=use_answer(use) if use else None, events=events)
 
 
-def rejection(index: int, error: FaregateError) -> Rejection:
+def rejections(outcomes: Sequence[object]) -> dict[str, Any]:
+    """Return why items were not stored, the first 100 of them, and how many more there were."""
+    errors = [(index, error) for index, error in enumerate(outcomes) if isinstance(error, FaregateError)]
+    return {
+        "rejected": [_rejection(index, error) for index, error in errors[:_REJECTIONS_LISTED]],
+        "rejected_unlisted": max(0, len(errors) - _REJECTIONS_LISTED),
+    }
+
+
+def _rejection(index: int, error: FaregateError) -> Rejection:
     """Return why an item was not stored; its values are not repeated."""
     described = {"code": error.code, "detail": error.detail, "param": error.param, **error.facts}
     return Rejection(index=index, error={name: value for name, value in described.items() if value is not None})

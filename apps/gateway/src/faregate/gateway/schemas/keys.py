@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt
 
-from faregate.core.fields import Body, Credits, Moment, Note, Text
+from faregate.core.fields import AtMost, Body, Credits, Moment, Note, Text
 from faregate.core.key_store import ApiKey
 from faregate.credit.limiting import SpendingLimit
 from faregate.gateway.auth import Scope
@@ -26,11 +26,11 @@ class KeyBody(Body):
     """`POST /api/keys`."""
 
     name: Annotated[Note, Field(min_length=1, max_length=200, examples=["billing service"])]
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=50, examples=[["credits:process", "wallets:read"]])]
+    scopes: Annotated[list[Scope], AtMost(50, least=1), Field(examples=[["credits:process", "wallets:read"]])]
     environment: Literal["live", "test"] = "live"
     expires_at: Moment | None = None
-    allowed_ips: Annotated[list[Text], Field(min_length=1, max_length=100, examples=[["203.0.113.0/24"]])] | None = (
-        Field(default=None, description="addresses and networks it may be used from; left out: from everywhere")
+    allowed_ips: Annotated[list[Text], AtMost(100, least=1), Field(examples=[["203.0.113.0/24"]])] | None = Field(
+        default=None, description="addresses and networks it may be used from; left out: from everywhere"
     )
     spend_cap: SpendCapBody | None = None
 

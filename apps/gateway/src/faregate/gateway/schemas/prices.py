@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from faregate.core.fields import Body, Credits, ExternalId, LooseBody, Metadata, ModelName, Moment, Note
+from faregate.core.fields import AtMost, Body, Credits, ExternalId, LooseBody, Metadata, ModelName, Moment, Note
 from faregate.gateway.schemas.base import Answer
 from faregate.usage.bodies import UsageBody
 from faregate.usage.documents import plan_content
@@ -104,8 +104,8 @@ class OrganizationBody(Body):
     """`PUT /api/organizations/{organization_id}`: what is left out stays as it is."""
 
     policy: Literal["recorded", "pooled"] | None = None
-    join: Annotated[list[ExternalId], Field(max_length=1000)] = Field(default_factory=list)
-    leave: Annotated[list[ExternalId], Field(max_length=1000)] = Field(default_factory=list)
+    join: Annotated[list[ExternalId], AtMost(1000)] = Field(default_factory=list)
+    leave: Annotated[list[ExternalId], AtMost(1000)] = Field(default_factory=list)
 
 
 class OrganizationAnswer(Answer):

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from faregate.analytics.quotas.levels import Level, Thresholds
 from faregate.analytics.quotas.periods import Period
 from faregate.analytics.quotas.values import Alert, Quota, QuotaSpec, QuotaStatus
-from faregate.core.fields import Body, Flag, Moment, Text
+from faregate.core.fields import AtMost, Body, Flag, Moment, Text
 from faregate.core.free_fields import name_checked
 from faregate.gateway.schemas.base import Answer, PageQuery
 
@@ -64,9 +64,7 @@ class QuotaBody(Body):
     hard: Flag = False
     timezone: Annotated[str, Field(max_length=64, examples=["Europe/Berlin"])] = "UTC"
     thresholds: ThresholdsBody | None = None
-    emails: Annotated[list[Annotated[Text, Field(max_length=254)]], Field(max_length=20)] = Field(
-        default_factory=list[str]
-    )
+    emails: Annotated[list[Annotated[Text, Field(max_length=254)]], AtMost(20)] = Field(default_factory=list[str])
     active: Flag = True
 
     def spec(self) -> QuotaSpec:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from faregate.core.fields import Body, ExternalId, Metadata, Moment
+from faregate.core.fields import AtMost, Body, ExternalId, Metadata, Moment
 from faregate.gateway.schemas.base import Answer, PageQuery
 from faregate.usage.bodies import LINES_LIMIT, UsageBody
 from faregate.usage.values import FeatureUsage
@@ -22,7 +22,7 @@ class RecordUsageBody(Body):
     user_id: ExternalId
     organization_id: ExternalId | None = None
     usage_key: ExternalId | None = None
-    usages: Annotated[list[UsageBody], Field(max_length=LINES_LIMIT)] = Field(default_factory=list[UsageBody])
+    usages: Annotated[list[UsageBody], AtMost(LINES_LIMIT)] = Field(default_factory=list[UsageBody])
     metadata: Metadata | None = None
 
 

@@ -10,7 +10,7 @@ from faregate.core.fields import Body, JsonObject, LooseBody, Note
 from faregate.core.free_fields import name_checked
 from faregate.gateway.schemas.base import Answer
 from faregate.usage.event_history import EventFate
-from faregate.usage.recording import IngestReport
+from faregate.usage.recording import REJECTIONS_LISTED, IngestReport
 
 __all__ = ["CorrectionBody", "FateAnswer", "FateQuery", "IngestAnswer", "fate_answer", "ingest_answer"]
 
@@ -25,11 +25,15 @@ class RejectedAnswer(Answer):
 
 
 class IngestAnswer(Answer):
-    """What became of the items; a duplicate counted before, and does not count again."""
+    """What became of the items; a duplicate counted before, and does not count again.
+
+    `rejected` lists the first 100 items that were not accepted, `rejected_unlisted` counts the others.
+    """
 
     accepted: int
     duplicates: int
     rejected: Sequence[RejectedAnswer]
+    rejected_unlisted: int = 0
 
 
 class FateQuery(LooseBody):
@@ -80,8 +84,13 @@ class FateAnswer(Answer):
 
 def ingest_answer(report: IngestReport) -> IngestAnswer:
     """Return what became of a call's items."""
-    rejected = [RejectedAnswer(index=item.index, error=item.error) for item in report.rejected]
-    return IngestAnswer(accepted=report.accepted, duplicates=report.duplicates, rejected=rejected)
+    short = report.shortened(REJECTIONS_LISTED)
+    return IngestAnswer(
+        accepted=short.accepted,
+        duplicates=short.duplicates,
+        rejected=[RejectedAnswer(index=item.index, error=item.error) for item in short.rejected],
+        rejected_unlisted=short.unlisted,
+    )
 
 
 def fate_answer(fate: EventFate) -> FateAnswer:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from faregate.core.fields import Body, Count, Credits, ExternalId, Moment, Note, Text
+from faregate.core.fields import AtMost, Body, Count, Credits, ExternalId, Moment, Note, Text
 from faregate.credit.values import CreditTransaction, Grant, Wallet
 from faregate.gateway.schemas.base import Answer
 
@@ -120,7 +120,7 @@ class GrantBody(Body):
     priority: Annotated[Count, Field(ge=0, le=1000)] = 50
     effective_at: Moment | None = None
     expires_at: Moment | None = None
-    features: list[ExternalId] | None = None
+    features: Annotated[list[ExternalId], AtMost(1000)] | None = None
     every: Text | None = Field(
         default=None, description="makes it recurring: 'day', 'week', 'month', 'year', '3 days' …"
     )

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, StrictInt
 
 from faregate.core.events import EventType
-from faregate.core.fields import Body, Flag, Moment, Note, Text
+from faregate.core.fields import AtMost, Body, Flag, Moment, Note, Text
 from faregate.core.webhooks import Delivery, Endpoint
 from faregate.gateway.schemas.base import Answer, PageQuery
 
@@ -26,7 +26,7 @@ __all__ = [
     "webhook_answer",
 ]
 
-_Events = Annotated[list[EventType], Field(min_length=1, max_length=50, examples=[["credits.low"]])]
+_Events = Annotated[list[EventType], AtMost(50, least=1), Field(examples=[["credits.low"]])]
 _Url = Annotated[Text, Field(min_length=1, examples=["https://93.184.215.14/hooks/faregate"])]
 
 
@@ -59,7 +59,7 @@ class RotateSecretBody(Body):
 class ReplayBody(Body):
     """`POST /api/webhooks/{id}/replay`: deliveries by id, or all since a moment."""
 
-    ids: Annotated[list[UUID], Field(max_length=1000)] = Field(default_factory=list[UUID])
+    ids: Annotated[list[UUID], AtMost(1000)] = Field(default_factory=list[UUID])
     since: Moment | None = Field(default=None, examples=["2026-01-31T12:00:00Z"])
 
 

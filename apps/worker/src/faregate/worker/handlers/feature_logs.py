@@ -8,6 +8,7 @@ from faregate.core import exact_json
 from faregate.core.collecting import collection_paused
 from faregate.core.errors import FaregateError
 from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery, ITransport, OutgoingMessage, RetryLater
+from faregate.core.json_items import Unreadable
 from faregate.core.logging import get_logger
 from faregate.core.redaction import IRedactor
 from faregate.feature_log.bodies import entry_of, redacted_item
@@ -75,20 +76,23 @@ class FeatureLogHandler:
         return Ack()
 
     def _copy(self, delivery: Delivery, item: _Item) -> bytes:
-        if item.data is None:
-            return self._redactor.text(delivery.body.decode(errors="replace")).encode()
+        if item.data is None or isinstance(item.data, Unreadable):
+            text = delivery.body if item.data is None else item.data.text
+            return self._redactor.text(text.decode(errors="replace")).encode()
         return exact_json.dumps(redacted_item(self._redactor, item.data, valid=isinstance(item.entry, LogEntry)))
 
 
 def _items(delivery: Delivery) -> list[_Item]:
     try:
-        bodies = bodies_in(delivery.body)
+        bodies = bodies_in(delivery.body, mend=True)
     except FaregateError as error:
         return [_Item(None, error)]
     return [_Item(data, _entry(data)) for data in bodies]
 
 
 def _entry(data: Any) -> LogEntry | FaregateError:
+    if isinstance(data, Unreadable):
+        return data.error
     try:
         return entry_of(data)
     except FaregateError as error:

@@ -9,6 +9,7 @@ from faregate.core import exact_json
 from faregate.core.errors import FaregateError, InvalidError
 from faregate.core.ids import new_uuid7
 from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery, ITransport, OutgoingMessage, RetryLater
+from faregate.core.json_items import Unreadable
 from faregate.core.logging import get_logger
 from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
 from faregate.usage.bodies import EndBody, EndMultimodelBody, SettlementBody, bodies_in, validated
@@ -68,10 +69,15 @@ class SettlementHandler:
             return Ack()
         if len(items) == 1:
             return _decision(failed[0][1])
-        apart = [OutgoingMessage(exact_json.dumps(_named(item)), {"apart": True}) for item, _ in failed]
+        apart = [OutgoingMessage(_alone(item), {"apart": True}) for item, _ in failed]
         await self._transport.publish(delivery.queue, apart)
         log.info("message_taken_apart", items=len(items), failed=len(failed))
         return Ack()
+
+
+def _alone(item: _Item) -> bytes:
+    """Return the object as a message of its own; one that cannot be read stays as it came."""
+    return item.data.text if isinstance(item.data, Unreadable) else exact_json.dumps(_named(item))
 
 
 def _named(item: _Item) -> Any:
@@ -90,6 +96,8 @@ def _items(delivery: Delivery) -> list[_Item]:
 
 
 def _request(delivery: Delivery, data: Any, number: int, count: int) -> SettleRequest | FaregateError:
+    if isinstance(data, Unreadable):
+        return data.error
     try:
         body = validated(_KINDS[delivery.queue], data)
     except FaregateError as error:

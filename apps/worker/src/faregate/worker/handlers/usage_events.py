@@ -7,6 +7,7 @@ from typing import Any
 from faregate.core import exact_json
 from faregate.core.errors import FaregateError
 from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery, ITransport, OutgoingMessage
+from faregate.core.json_items import Unreadable
 from faregate.core.logging import get_logger
 from faregate.usage.bodies import bodies_in
 from faregate.usage.event_bodies import events_of
@@ -64,7 +65,7 @@ class UsageEventHandler:
             return Ack()
         if len(message.bodies) == 1:
             return DeadLetter(f"invalid: {failed[0]}")
-        apart = [OutgoingMessage(exact_json.dumps(message.bodies[number]), {"apart": True}) for number in failed]
+        apart = [OutgoingMessage(_alone(message.bodies[number]), {"apart": True}) for number in failed]
         await self._transport.publish(message.delivery.queue, apart)
         log.info("message_taken_apart", items=len(message.bodies), failed=len(failed))
         return Ack()
@@ -82,6 +83,11 @@ def _read(delivery: Delivery) -> _Message:
     if delivery.redelivered and any(isinstance(event, dict) and "id" not in event for event in events):
         return _Message(delivery, bodies, (), "redelivered without a message_id or ids: it may have been counted")
     return _Message(delivery, bodies, events)
+
+
+def _alone(body: Any) -> bytes:
+    """Return an item as a message of its own; one that cannot be read stays as it came."""
+    return body.text if isinstance(body, Unreadable) else exact_json.dumps(body)
 
 
 def _named(event: EventLike, delivery: Delivery, number: int) -> EventLike:

@@ -18,6 +18,7 @@ from faregate.core.clock import IClock
 from faregate.core.errors import BrokerUnavailableError, EngineUnavailableError
 from faregate.core.failpoints import failpoint
 from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery
+from faregate.core.queues import kept_reason
 from faregate.core.rabbitmq.connection import RPC_SECONDS, Link, broker_errors
 from faregate.core.rabbitmq.envelope import Envelope, dead_headers, delivery_of, retry_headers
 from faregate.core.rabbitmq.publisher import Publisher
@@ -109,7 +110,7 @@ class RabbitConsumer:
     def _copy(self, delivery: Delivery, decision: Decision) -> Envelope:
         tried_enough = delivery.attempt > len(self._delays)
         if isinstance(decision, DeadLetter) or tried_enough:
-            reason = getattr(decision, "reason", "")
+            reason = kept_reason(getattr(decision, "reason", ""))
             reason = reason if isinstance(decision, DeadLetter) else f"{reason} (after {delivery.attempt} attempts)"
             headers = dead_headers(delivery, reason, self._clock.now())
             return Envelope(DEAD_QUEUE, delivery.body, headers, published_at=delivery.published_at)

@@ -12,7 +12,7 @@ from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
 from faregate.core.clock import IClock
-from faregate.core.interfaces import DeadMessage
+from faregate.core.interfaces import DeadMessage, DeadPlace
 from faregate.core.rabbitmq.connection import RPC_SECONDS, Link, broker_errors
 from faregate.core.rabbitmq.envelope import dead_letter_of, replayed
 from faregate.core.rabbitmq.publisher import Publisher
@@ -31,12 +31,22 @@ class DeadLetters:
         self._publisher = publisher
         self._clock = clock
 
-    async def read(self, queue: str | None) -> AsyncIterator[DeadMessage]:
-        """Read them in their order; they stay."""
-        async with self._connected() as link, aclosing(_walk(link)) as messages:
-            async for message in messages:
-                letter = dead_letter_of(message)
-                if queue is None or letter.queue == queue:
+    async def read(self, queue: str | None, after: DeadPlace | None = None) -> AsyncIterator[DeadMessage]:
+        """Read them in their order, from behind `after`; they stay.
+
+        If the letter at `after` is gone, those follow that died when it did, or later.
+        """
+        is_behind = after is None
+        async with aclosing(self._letters()) as letters:
+            async for letter in letters:
+                if is_behind and queue in {None, letter.queue}:
+                    yield letter
+                is_behind = is_behind or letter.place == after
+        if after is None or is_behind:
+            return
+        async with aclosing(self._letters()) as letters:
+            async for letter in letters:
+                if letter.dead_at >= after.dead_at and queue in {None, letter.queue}:
                     yield letter
 
     async def replay(self, ids: Sequence[str]) -> int:
@@ -54,6 +64,11 @@ class DeadLetters:
             return
 
         return await self._take_out(ids, forget)
+
+    async def _letters(self) -> AsyncGenerator[DeadMessage]:
+        async with self._connected() as link, aclosing(_walk(link)) as messages:
+            async for message in messages:
+                yield dead_letter_of(message)
 
     async def _take_out(self, ids: Sequence[str], take: Take) -> int:
         wanted = set(ids)

@@ -7,7 +7,7 @@ from uuid import uuid4
 from weakref import WeakSet
 
 from faregate.core.clock import IClock, SystemClock
-from faregate.core.interfaces import Backlog, DeadMessage, IConsumer, OutgoingMessage
+from faregate.core.interfaces import Backlog, DeadMessage, DeadPlace, IConsumer, OutgoingMessage
 from faregate.core.queues import RETRY_DELAYS_SECONDS
 from faregate.core.rabbitmq.connection import RPC_SECONDS, Link, broker_errors, open_link
 from faregate.core.rabbitmq.consumer import RabbitConsumer
@@ -95,8 +95,8 @@ class RabbitTransport:
         known = [at for at in bounds if at is not None]
         return Backlog(waiting + len(held), min(known) if len(known) == len(bounds) else None)
 
-    def dead_letters(self, *, queue: str | None = None) -> AsyncIterator[DeadMessage]:
-        return self._dead.read(queue)
+    def dead_letters(self, *, queue: str | None = None, after: DeadPlace | None = None) -> AsyncIterator[DeadMessage]:
+        return self._dead.read(queue, after)
 
     async def count_dead(self) -> int:
         return await self._waiting(DEAD_QUEUE)
