@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
 from pydantic import BaseModel
+from starlette.requests import Request
 from starlette.responses import Response
 
 from faregate.core import exact_json
@@ -11,6 +12,7 @@ from faregate.core.audit import Deed, fingerprint
 from faregate.core.errors import NotFoundError
 from faregate.core.joining import apart
 from faregate.gateway.auth import Principal, Scope
+from faregate.gateway.client_address import address_of
 from faregate.gateway.operation import Audit, Call, Operation
 
 __all__ = ["Auditor"]
@@ -70,7 +72,7 @@ class Auditor:
             status=response.status_code,
             before_hash=self._before,
             after_hash=fingerprint(after) if after is not None else None,
-            address=request.client.host if request.client is not None else None,
+            address=_address(request),
             request_id=call.request_id,
             is_look=self.reads,
         )
@@ -114,6 +116,12 @@ def _is_deed(operation: Operation) -> bool:
     if operation.audit is not Audit.BY_SCOPE:
         return operation.audit is Audit.DEED
     return operation.method != "GET" and operation.scope not in _DAILY_WORK
+
+
+def _address(request: Request) -> str | None:
+    """Return the caller's network address; None where there is none, as on a Unix socket."""
+    found = address_of(request.client.host) if request.client is not None else None
+    return str(found) if found is not None else None
 
 
 def _fields(value: Any) -> Mapping[str, Any]:

@@ -14,7 +14,9 @@ from faregate.core.collecting import collect_seldom
 from faregate.core.container import engines
 from faregate.core.logging import configure_logging
 from faregate.core.settings import Settings, load_settings
+from faregate.gateway.client_address import ForwardedAddress
 from faregate.gateway.container import GatewayContainer
+from faregate.gateway.cross_origin import cross_origin
 from faregate.gateway.envelope import failure
 from faregate.gateway.errors import MethodNotAllowedError, RouteNotFoundError
 from faregate.gateway.middleware import RequestContext
@@ -35,12 +37,18 @@ def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> St
     return Starlette(
         routes=[*container.dispatcher().routes(controllers), *documentation_routes(_operations(controllers))],
         middleware=[
+            *cross_origin(settings.cors_origin_list),
+            *_proxies(settings),
             *tracing(settings),
             Middleware(RequestContext, clock=core.clock(), metrics=container.metrics(), access_log=settings.access_log),
         ],
         exception_handlers={HTTPException: _http_error},
         lifespan=_lifespan(container) if own_lifecycle else None,
     )
+
+
+def _proxies(settings: Settings) -> list[Middleware]:
+    return [Middleware(ForwardedAddress, settings.proxy_networks)] if settings.proxy_networks else []
 
 
 def _operations(controllers: Sequence[Controller]) -> list[Operation]:
@@ -63,6 +71,7 @@ def server_config(app: Starlette, settings: Settings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         http=BoundedProtocol,
+        proxy_headers=False,  # ours ask the settings whom to believe, and uvicorn's believe loopback
         log_config=None,
         access_log=False,
         server_header=False,

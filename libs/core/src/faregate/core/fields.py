@@ -79,7 +79,7 @@ class AtMost:
     def _bounded(self, value: Any) -> Any:
         if isinstance(value, list | dict) and len(cast("list[Any] | dict[str, Any]", value)) > self.limit:
             raise ValueError(f"holds more than {self.limit} items; send it in parts")
-        return value
+        return cast("Any", value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,16 @@ class OneOf:
 _MANY_FIELDS = 256
 """More fields than any body has: so many unknown ones are refused together, not each."""
 
+
+def _within_years(moment: datetime) -> datetime:
+    if not _YEAR_MIN < moment.year < _YEAR_MAX:
+        raise ValueError(f"must be a time after the year {_YEAR_MIN} and before {_YEAR_MAX}")
+    return moment
+
+
+_YEAR_MIN, _YEAR_MAX = 1, 9999
+"""Between these a moment is one in every time zone, and in the database."""
+
 _Checked = AfterValidator(name_checked)
 ExternalId = Annotated[StrictStr, Field(pattern=EXTERNAL_ID_PATTERN, examples=["ai_chat_v1"]), _Checked]
 UserId = Annotated[StrictStr, Field(pattern=EXTERNAL_ID_PATTERN, examples=["user-1"]), _Checked]
@@ -109,7 +119,7 @@ Credits = Annotated[
     Decimal, BeforeValidator(_number), Field(gt=-(10**9), lt=10**9, decimal_places=6, allow_inf_nan=False, examples=[5])
 ]
 Usd = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, lt=10**9, decimal_places=12, allow_inf_nan=False)]
-Moment = Annotated[AwareDatetime, BeforeValidator(_time_text)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_time_text), AfterValidator(_within_years)]
 JsonObject = dict[str, Any]
 Metadata = Annotated[dict[str, Any], AfterValidator(clean_metadata)]
 """What callers note on a use: secrets are taken out, numbers stay."""
@@ -125,7 +135,7 @@ class Body(BaseModel):
     def _few_fields(cls, data: Any) -> Any:
         if isinstance(data, dict) and len(cast("dict[str, Any]", data)) > _MANY_FIELDS:
             raise ValueError(f"has more than {_MANY_FIELDS} fields; leave out those that are unknown")
-        return data
+        return cast("Any", data)
 
 
 class LooseBody(BaseModel):

@@ -1,7 +1,9 @@
 """Everything that can be set, typed; the only module that reads the environment."""
 
+import re
 from decimal import Decimal
 from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +20,13 @@ _PostgresUrl = Annotated[str, Field(pattern=r"^(postgres|postgresql|postgresql\+
 _HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
 _BrokerUrl = Annotated[str, Field(pattern=r"^amqps?://")]
 _Percent = Annotated[Decimal, Field(ge=0, le=1000)]
+
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:.]+\](:\d{1,5})?")
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _known_as(name: str) -> AliasChoices:
@@ -154,6 +163,17 @@ class Settings(BaseSettings):
         le=10**9,
         description="wrong credentials per minute from one network address; 0 for no limit",
         examples=["300"],
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="addresses and networks of proxies whose X-Forwarded-For and -Proto are believed, separated by commas; "
+        "nobody's are unless this is set, not even those of this machine",
+        examples=["127.0.0.1, ::1, 10.0.0.0/8"],
+    )
+    cors_origins: str = Field(
+        default="",
+        description="origins of web pages that may call with their user's token, separated by commas; none unless this is set",
+        examples=["https://app.example.com, https://admin.example.com"],
     )
     otel_endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = Field(
         default=None,
@@ -337,6 +357,34 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="least severe event that is logged", examples=["info"]
     )
+
+    @property
+    def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of `trusted_proxies`."""
+        return tuple(ip_network(part) for part in _parts(self.trusted_proxies))
+
+    @property
+    def cors_origin_list(self) -> tuple[str, ...]:
+        """The origins of `cors_origins`."""
+        return tuple(_parts(self.cors_origins))
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for part in _parts(value):
+            try:
+                ip_network(part)
+            except ValueError:
+                raise ValueError(f"{part!r} is no address or network") from None
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: str) -> str:
+        for part in _parts(value):
+            if part != "*" and not _ORIGIN.fullmatch(part):
+                raise ValueError(f"{part!r} is no origin; write scheme and host without a path, or *")
+        return value
 
     @field_validator("db_schema")
     @classmethod
