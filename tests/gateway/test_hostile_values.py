@@ -35,7 +35,7 @@ def path_of(operation: Operation, value: str) -> str:
 
 
 async def _broken(gateway: Gateway, operation: Operation, path: str, **headers: str) -> str | None:
-    body = {} if operation.body is not None else None
+    body: dict[str, object] | None = {} if operation.body is not None else None
     answer = await gateway.call(operation.method, path, body, headers=headers, raw=True)
     return f"{operation.method} {path[:200]} {headers} -> {answer.status}" if answer.status >= 500 else None
 

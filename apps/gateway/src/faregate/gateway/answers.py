@@ -29,6 +29,8 @@ _KEPT_SECONDS = 10.0
 _AWAY_SECONDS = 5.0
 _REDIS_TIMEOUT_SECONDS = 0.25
 _OK = 200
+_LARGEST_BYTES = 64 * 1024
+"""Of an answer that is kept: how many are is a setting, so that this bounds their memory."""
 
 
 class AnswerCache:
@@ -62,7 +64,7 @@ class AnswerCache:
             if body is not None:
                 return json_bytes_response(body, _OK)
             response = await make()
-            if response.status_code == _OK:
+            if response.status_code == _OK and len(response.body) <= _LARGEST_BYTES:
                 await self._keep(key, bytes(response.body))
             return response
 

@@ -37,12 +37,12 @@ async def arguments_of(operation: Operation, request: Request, principal: Princi
 def _path(operation: Operation, request: Request) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
     for name, kind in operation.path_parameters.items():
-        if "\x00" in str(request.path_params[name]):
-            raise MalformedError(f"{name} holds a NUL character; take it out", param=name)
         try:
             arguments[name] = TypeAdapter(kind).validate_python(request.path_params[name])
         except ValidationError as error:
             raise invalid(error, param=name) from None
+        if "\x00" in str(arguments[name]):
+            raise InvalidError(f"{name} holds a NUL character; take it out", param=name)
     return arguments
 
 

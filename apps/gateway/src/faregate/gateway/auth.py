@@ -88,7 +88,9 @@ class Principal:
         if self.may(scope) or (own is not None and self.user_id is not None):
             return
         if scope is None:
-            raise ForbiddenError("This call is for people; send a user's token as Authorization: Bearer …")
+            raise ForbiddenError(
+                "This call is for people; send a user's token in the Authorization header, behind the word Bearer"
+            )
         raise ScopeMissingError(scope.value)
 
 

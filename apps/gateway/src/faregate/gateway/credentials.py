@@ -12,7 +12,7 @@ from faregate.gateway.errors import UnauthenticatedError
 __all__ = ["Authenticator", "ITokens"]
 
 _KEY_PREFIX = "fg_"
-_HOW = "send a server API key as x-server-api-key, or a key or a user's token as Authorization: Bearer …"
+_HOW = "send a server API key as x-server-api-key, or a key or a user's token in the Authorization header, behind the word Bearer"
 
 
 class ITokens(Protocol):

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from faregate.core.collecting import collect_seldom
 from faregate.core.container import engines
@@ -28,13 +29,16 @@ from faregate.gateway.tracing import tracing
 __all__ = ["create_app", "from_environment", "server_config"]
 
 
+_PATH_SHOWN = 500
+
+
 def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> Starlette:
     """Return the application of `container`; with `own_lifecycle` it opens and closes the engines itself."""
     container.check_dependencies()
     core = container.core.container
     settings = container.settings()
     controllers = container.controllers()
-    return Starlette(
+    app = Starlette(
         routes=[*container.dispatcher().routes(controllers), *documentation_routes(_operations(controllers))],
         middleware=[
             *cross_origin(settings.cors_origin_list),
@@ -45,6 +49,8 @@ def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> St
         exception_handlers={HTTPException: _http_error},
         lifespan=_lifespan(container) if own_lifecycle else None,
     )
+    app.router.redirect_slashes = False  # a redirect would lose bodies, and name the host that the caller made up
+    return app
 
 
 def _proxies(settings: Settings) -> list[Middleware]:
@@ -100,4 +106,16 @@ async def _http_error(request: Request, error: Exception) -> Response:
         known = (error.headers or {}).get("Allow", "")
         answer = MethodNotAllowedError(f"{request.method} is not for this path; allowed: {known}")
         return failure(answer, request_id=request_id, headers={"allow": known})
-    return failure(RouteNotFoundError(f"There is nothing at {request.url.path}; see /docs"), request_id=request_id)
+    path = request.scope["path"]
+    hint = f"leave out the slash at its end: {path.rstrip('/')}" if _is_known_without_slash(request) else "see /docs"
+    shown = request.url.path[:_PATH_SHOWN]
+    return failure(RouteNotFoundError(f"There is nothing at {shown}; {hint}"), request_id=request_id)
+
+
+def _is_known_without_slash(request: Request) -> bool:
+    path = request.scope["path"]
+    shorter = path.rstrip("/")
+    if shorter in {path, ""} or len(path) > _PATH_SHOWN:
+        return False
+    asked = {**request.scope, "path": shorter}
+    return any(route.matches(asked)[0] is not Match.NONE for route in request.app.routes)

@@ -7,10 +7,11 @@ strategy's parameters) does not come this way.
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, cast
 
 from faregate.core import exact_json
+from faregate.core.bounded_memory import remembered
 from faregate.core.key_formats import KEY_EXPRESSION, is_key
 from faregate.core.redaction import Redactor
 from faregate.core.secret_names import Secrecy, secrecy_of
@@ -52,7 +53,7 @@ def clean_text(text: str) -> str:
     return _by_look().text(text)
 
 
-@lru_cache(maxsize=20_000)
+@remembered(entries=20_000, longest=512)
 def is_credential(name: str) -> bool:
     """Tell whether what should be a name is a token or a key: nobody's id begins like that."""
     if len(name) < _SHORTEST_CREDENTIAL:

@@ -13,6 +13,7 @@ from functools import cache, cached_property, lru_cache
 from typing import Any, Protocol, cast, runtime_checkable
 from urllib.parse import quote, unquote_plus
 
+from faregate.core.bounded_memory import remembered
 from faregate.core.plain_records import (
     CARD_FROM,
     JSON_STARTS,
@@ -238,7 +239,7 @@ class _Walk:
         return name if len(name) < 12 and "@" not in name else self.text(name)
 
 
-@lru_cache(maxsize=20_000)
+@remembered(entries=20_000, longest=512)
 def looks_like_credential(text: str | None) -> bool:
     """Tell whether a text that should be a name is a token or a key: what nobody's id looks like."""
     if text is None or len(text) < _SHORTEST_CREDENTIAL:

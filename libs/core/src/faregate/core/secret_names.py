@@ -76,9 +76,13 @@ _SEPARATORS = re.compile(r"[\W_]+")
 _LENGTH_MAX = 200
 
 
-@lru_cache(maxsize=16_384)
 def secrecy_of(name: str) -> Secrecy:
-    """Return what `name` says about the value that stands behind it."""
+    """Return what `name` says about the value that stands behind it; of a long one its first 200 characters count."""
+    return _secrecy_of(name[:_LENGTH_MAX])
+
+
+@lru_cache(maxsize=16_384)
+def _secrecy_of(name: str) -> Secrecy:
     plain = _NEVER.sub("", normalized(name))
     if plain in _SECRET_NAMES or plain.endswith("dsn") or any(part in plain for part in _SECRET_PARTS):
         return Secrecy.ALL

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from sys import getsizeof
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.core.bounded_memory import BoundedMemory
 from faregate.core.database import Database
 
 __all__ = ["NUMBERED", "PERSON", "Subject", "Subjects"]
@@ -39,6 +41,7 @@ update faregate.subject set email = :email where subject_id = :subject_id and em
 
 
 _EMAILS_REMEMBERED = 100_000
+_EMAILS_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,9 @@ class Subjects:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._emails: dict[int, str] = {}
+        self._emails: BoundedMemory[int, str] = BoundedMemory(
+            limit_bytes=_EMAILS_BYTES, entries=_EMAILS_REMEMBERED, size_of=getsizeof
+        )
 
     async def find(self, session: AsyncSession, external_ids: Iterable[str]) -> Mapping[str, Subject]:
         """Return the known ones among `external_ids`."""
@@ -103,6 +108,4 @@ class Subjects:
         if self._emails.get(subject_id) == email:
             return
         await self._database.rows(session, _SET_EMAIL, subject_id=subject_id, email=email)
-        if len(self._emails) >= _EMAILS_REMEMBERED:
-            self._emails.clear()
         self._emails[subject_id] = email

@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.core.bounded_memory import BoundedMemory, remembered
 from faregate.core.database import Database
 from faregate.feature_log.values import Route
 
 __all__ = ["Routes", "endpoint_template"]
 
 _REMEMBERED = 50_000
+_REMEMBERED_BYTES = 32 * 1024 * 1024
 _PLAIN_SEGMENT = re.compile(
     r"(?=[^A-Za-z]*[A-Za-z])(?!(?:\D*\d){4})[A-Za-z0-9_.-]{1,40}|\{\w{1,40}\}|:[A-Za-z]\w{0,39}"
 )
@@ -47,11 +48,13 @@ class Routes:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[Route, int] = {}
+        self._known: BoundedMemory[tuple[str, ...], int] = BoundedMemory(
+            limit_bytes=_REMEMBERED_BYTES, entries=_REMEMBERED
+        )
 
-    def missing(self, routes: Iterable[Route]) -> set[Route]:
-        """Return those that this process does not know yet."""
-        return {route for route in routes if route not in self._known}
+    def known(self, routes: Iterable[Route]) -> dict[Route, int]:
+        """Return the numbers of those that this process knows."""
+        return {route: number for route in routes if (number := self._known.get(_order(route))) is not None}
 
     async def ensure(self, session: AsyncSession, routes: Iterable[Route]) -> Mapping[Route, int]:
         """Return the numbers of all `routes`, adding the unknown ones in a fixed order. Remember them after the commit."""
@@ -62,13 +65,7 @@ class Routes:
 
     def remember(self, numbers: Mapping[Route, int]) -> None:
         """Keep numbers that are committed."""
-        if len(self._known) + len(numbers) > _REMEMBERED:
-            self._known.clear()
-        self._known.update(numbers)
-
-    def number(self, route: Route) -> int:
-        """Return the number of a known route."""
-        return self._known[route]
+        self._known.update({_order(route): number for route, number in numbers.items()})
 
     async def matching(self, session: AsyncSession, *, feature: str | None, text: str | None) -> list[int]:
         """Return the routes of a feature (by key or id) that contain `text`, case aside."""
@@ -90,7 +87,7 @@ def _path(path: str, user_id: str) -> str:
     return "/".join(["{user}" if part == user_id else _template_segment(part) for part in path.split("/")])
 
 
-@lru_cache(maxsize=10_000)
+@remembered(entries=10_000, longest=64)
 def _template_segment(part: str) -> str:
     return part if not part or _PLAIN_SEGMENT.fullmatch(part) else "{id}"
 

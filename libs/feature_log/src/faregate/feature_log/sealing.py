@@ -10,11 +10,11 @@ import hmac
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from faregate.core.bounded_memory import remembered
 from faregate.core.errors import MissingExtraError
 from faregate.feature_log.errors import LogKeyError, LogSealedError
 
@@ -66,7 +66,7 @@ class Sealer:
         self._ciphers = {key.id: _cipher(key.secret) for key in keys}
         self._index_keys = [hmac.digest(key.secret, b"faregate blind index of e-mails", sha256) for key in keys]
         self.key_id = keys[0].id if keys else None
-        self.index = lru_cache(maxsize=10_000)(self._index)
+        self.index = remembered(entries=10_000, longest=512)(self._index)
 
     def seal(self, column: str, row_id: UUID, data: bytes | None) -> bytes | None:
         """Return `data` as it is stored under the key in use."""

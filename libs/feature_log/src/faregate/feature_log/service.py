@@ -154,17 +154,23 @@ class FeatureLogService:
         if not logs:
             return {}
         await self._partitions.ensure({Month.of(moment) for moment in {log.logged_at for log in logs}})
-        await self._learn({log.route for log in logs})
-        return await self._database.run(lambda session: self._write(session, logs, now))
+        routes = await self._numbered({log.route for log in logs})
+        return await self._database.run(lambda session: self._write(session, logs, routes, now))
 
-    async def _learn(self, routes: set[Route]) -> None:
-        missing = self._routes.missing(routes)
+    async def _numbered(self, routes: set[Route]) -> Mapping[Route, int]:
+        """Return the numbers of all `routes`; what another call makes the memory forget meanwhile is here all the same."""
+        known = self._routes.known(routes)
+        missing = routes.difference(known)
         if missing:
             with apart():  # what is remembered must not be rolled back
-                known = await self._database.run(lambda session: self._routes.ensure(session, missing))
-            self._routes.remember(known)
+                found = await self._database.run(lambda session: self._routes.ensure(session, missing))
+            self._routes.remember(found)
+            known.update(found)
+        return known
 
-    async def _write(self, session: AsyncSession, logs: Sequence[PreparedLog], now: datetime) -> Mapping[UUID, UUID]:
+    async def _write(
+        self, session: AsyncSession, logs: Sequence[PreparedLog], routes: Mapping[Route, int], now: datetime
+    ) -> Mapping[UUID, UUID]:
         owners = await self._repository.claim(session, logs, now)
         new = [log for log in logs if owners[log.digest] == log.log_id]
         if new:
@@ -176,7 +182,7 @@ class FeatureLogService:
                         log.logged_at,
                         log.log_id,
                         subjects[log.user_id],
-                        self._routes.number(log.route),
+                        routes[log.route],
                         *log.cells,
                     )
                     for log in new

@@ -8,6 +8,7 @@ from decimal import Decimal
 from importlib.metadata import version
 from typing import Any, cast
 
+from faregate.core.bounded_memory import BoundedMemory
 from faregate.core.errors import InvalidError
 from faregate.usage.model_names import plain_model
 from faregate.usage.rates import Rate, RateCard
@@ -15,6 +16,7 @@ from faregate.usage.rates import Rate, RateCard
 __all__ = ["Published", "Snapshot", "card_of", "card_prices", "compile_card"]
 
 _REMEMBERED = 10_000
+_REMEMBERED_BYTES = 8 * 1024 * 1024
 """Model names come from callers: what is remembered of them is bounded."""
 
 _VENDORS = ("openai", "anthropic", "google", "mistral", "cohere", "voyageai")
@@ -38,7 +40,9 @@ class Snapshot:
     def __init__(self) -> None:
         self._data: Any = None
         self._version = ""
-        self._schedules: dict[tuple[str, str | None, str | None], _Schedule | None] = {}
+        self._schedules: BoundedMemory[tuple[str, str | None, str | None], _Schedule | None] = BoundedMemory(
+            limit_bytes=_REMEMBERED_BYTES, entries=_REMEMBERED + 1
+        )
 
     def find(self, model: str, *, provider: str | None, service_tier: str | None, at: datetime) -> Published | None:
         """Return the prices of a model as of `at`, or None; the provider is inferred where it is not given."""

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from faregate.core.bounded_memory import remembered
 from faregate.core.errors import MissingExtraError
 from faregate.usage.events import Device
 
@@ -19,17 +20,21 @@ _DESKTOPS = frozenset({"Windows", "Mac OS X", "Linux", "Chrome OS", "Ubuntu", "F
 _TABLETS = frozenset({"iPad", "Kindle", "Kindle Fire"})
 
 
-@lru_cache(maxsize=4096)
 def device_of(agent: str) -> tuple[Device | None, str | None]:
     """Return the kind of device and its platform (`iOS`, `Windows`, …); programs that are no browsers are servers.
 
-    Nothing is known without `faregate[tracking]`.
+    Nothing is known without `faregate[tracking]`. Of a long user agent the first 512 characters count.
     """
+    return _device_of(agent[:_LONGEST_AGENT])
+
+
+@lru_cache(maxsize=4096)
+def _device_of(agent: str) -> tuple[Device | None, str | None]:
     if not agent or find_spec("ua_parser") is None:
         return None, None
     import ua_parser
 
-    found = ua_parser.parse(agent[:_LONGEST_AGENT])
+    found = ua_parser.parse(agent)
     platform = found.os.family if found.os is not None else None
     family = found.device.family if found.device is not None else None
     return _device(agent, platform, family), platform
@@ -79,7 +84,7 @@ def _file_reader(file: Path) -> Callable[[str], str | None]:
 
     database: Any = maxminddb.open_database(file)  # pyright: ignore[reportUnknownMemberType]
 
-    @lru_cache(maxsize=4096)
+    @remembered(entries=4096, longest=64)
     def look_up(address: str) -> str | None:
         try:
             found: dict[str, dict[str, str]] = database.get(address) or {}
