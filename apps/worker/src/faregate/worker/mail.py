@@ -84,7 +84,8 @@ def _options(url: str) -> dict[str, Any]:
     wanted = parse_qs(parts.query).get("starttls", ["auto"])[0]
     if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or wanted not in _STARTTLS:
         raise ConfigurationError(
-            "FAREGATE_SMTP_URL must be such as smtp://mail.example.com:587, with user and secret before an @ where needed, perhaps with ?starttls=required"
+            "FAREGATE_SMTP_URL must be such as smtp://mail.example.com:587, perhaps with user:secret@ before the host, "
+            "and ?starttls=required"
         )
     encrypted = parts.scheme == "smtps"
     return {
