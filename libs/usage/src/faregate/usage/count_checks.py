@@ -20,7 +20,7 @@ def check_counts(usages: Sequence[ModelUsage]) -> None:
     for usage in usages:
         if not usage.tokens.keys() <= EVERY_COUNT:
             name = min(usage.tokens.keys() - EVERY_COUNT, key=str)
-            raise InvalidError(f"tokens: {unknown_name(name, COUNT_NAMES)}", param=f"tokens.{name}")
+            raise InvalidError(f"in tokens, {unknown_name(name, COUNT_NAMES)}", param=f"tokens.{name}")
         for name, count in usage.tokens.items():
             if not _is_count(count):
                 raise InvalidError(f"tokens.{name} must be a whole number from 0 to 10⁹", param=f"tokens.{name}")
