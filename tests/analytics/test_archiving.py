@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from faregate.analytics.archiving import EventArchive
-from faregate.analytics.filters import Question, TimeRange
+from faregate.analytics.filters import Filters, Question, TimeRange
+from faregate.analytics.omissions import Omissions
 from faregate.core.archives import ArchiveError
 from faregate.core.clock import FixedClock, SystemClock
 from faregate.core.errors import ConfigurationError, InvalidError
@@ -111,3 +112,57 @@ async def test_without_a_place_nothing_is_dropped(lab: Any, archive: EventArchiv
         await nowhere.archive()
 
     assert (nowhere.configured, await rows(lab)) == (False, 399)
+
+
+async def test_an_answer_that_needs_archived_facts_says_so(lab: Any, archive: EventArchive) -> None:
+    """Sums answer as before; one user, several filters, exact percentiles and statistics say what they lack."""
+    await archive.archive()
+
+    def asked(**filters: str) -> Question:
+        return Question(RANGE.range, Filters(**filters))
+
+    sums = asked(service="chat")
+    kept = await lab.service.metrics(sums)
+    assert (kept.measures.facts, sums.omissions.archived_before, sums.omissions.note) == (399, None, None)
+
+    one_user, exact, single = asked(user_id="u1"), asked(), asked()
+    assert (await lab.service.metrics(one_user)).measures.facts == 0
+    await lab.service.metrics(exact, exact=True)
+    await lab.analytics.patterns().stats(single, amount="requests")
+    for question in (one_user, exact, single):
+        assert question.omissions.archived_before == Month.of(NOW).end
+        assert f"before {Month.of(NOW).end:%Y-%m-%d} are archived" in str(question.omissions.note)
+
+
+async def test_an_answer_is_refused_rather_than_left_incomplete(lab: Any, archive: EventArchive) -> None:
+    await archive.archive()
+    question = Question(RANGE.range, Filters(user_id="u1"), Omissions(refused=True))
+
+    with pytest.raises(InvalidError, match="archived") as refused:
+        await lab.service.metrics(question)
+    assert refused.value.param == "startDate"
+
+
+async def test_what_is_restored_is_missed_no_more(lab: Any, archive: EventArchive) -> None:
+    """Kept answers notice both: the version of the facts is another one after archiving, and after restoring."""
+    versions = [await lab.service.version()]
+    await archive.archive()
+    versions.append(await lab.service.version())
+    for manifest in archive.manifests():
+        await archive.restore(manifest.month)
+    versions.append(await lab.service.version())
+    question = Question(RANGE.range, Filters(user_id="u1"))
+
+    assert (await lab.service.metrics(question)).measures.facts == 133
+    assert question.omissions.archived_before is None
+    assert len(set(versions)) == 3
+
+
+async def test_the_months_ahead_and_without_events_are_not_missed(lab: Any, archive: EventArchive) -> None:
+    """Only months that had events can lack them."""
+    await archive.archive()
+    ahead = Question(TimeRange(NOW + timedelta(days=40), NOW + timedelta(days=70)), Filters(user_id="u1"))
+    long_ago = Question(TimeRange(NOW - timedelta(days=400), NOW - timedelta(days=300)), Filters(user_id="u1"))
+    for question in (ahead, long_ago):
+        await lab.service.metrics(question)
+        assert question.omissions.archived_before is None

@@ -10,10 +10,10 @@ from cyclopts import Parameter
 
 from faregate.analytics.exports.guarding import harmless
 from faregate.analytics.filters import Filters, Question, time_range
-from faregate.cli.output import print_json, print_table
+from faregate.cli.output import errors, print_json, print_table
 from faregate.core.clock import SystemClock
 
-__all__ = ["About", "Shape", "tell"]
+__all__ = ["About", "Shape", "tell", "tell_omissions"]
 
 Shape = Annotated[Literal["table", "json", "csv"], Parameter(name=["--output", "-o"], help="table, json or csv")]
 
@@ -59,6 +59,12 @@ def tell(shape: str, title: str, columns: Sequence[str], rows: Iterable[Sequence
         writer.writerows([[_cell(value) for value in row] for row in kept])
     else:
         print_table(title, columns, kept)
+
+
+def tell_omissions(question: Question) -> None:
+    """Say on standard error what the answer had to leave out."""
+    if question.omissions.note is not None:
+        errors.print(f"Note: {question.omissions.note}; `faregate usage restore` brings a month back.")
 
 
 def _cell(value: Any) -> Any:

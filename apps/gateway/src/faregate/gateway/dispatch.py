@@ -1,6 +1,7 @@
 """From a request to a controller's method and back: authenticate, validate, call, envelope. No `if` about money here."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -78,7 +79,7 @@ class Dispatcher:
         call = Call(request, principal, request.scope["state"]["request_id"])
 
         async def make() -> Response:
-            return _response(operation, await method(call, **arguments))
+            return _response(operation, await method(call, **arguments), _meta(arguments))
 
         async def answer() -> Response:
             if operation.kept is None:
@@ -128,10 +129,19 @@ def _content(answer: Any) -> Any:
     return list(data.items) if isinstance(data, Page) else data
 
 
-def _response(operation: Operation, answer: Any) -> Response:
+def _meta(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the arguments have to say of the answer."""
+    return {
+        name: value for argument in arguments.values() for name, value in getattr(argument, "answer_meta", {}).items()
+    }
+
+
+def _response(operation: Operation, answer: Any, meta: Mapping[str, Any]) -> Response:
     if isinstance(answer, Response):
         return answer
     reply = answer if isinstance(answer, Reply) else Reply(answer)
+    if meta:
+        reply = replace(reply, meta={**(reply.meta or {}), **meta})
     if isinstance(reply.data, Page):
         reply = Reply(
             list(reply.data.items),

@@ -2,6 +2,7 @@
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.archived_months import ArchivedMonths
 from faregate.analytics.archiving import EventArchive
 from faregate.analytics.cube_repository import CubeRepository
 from faregate.analytics.exports.service import ExportService
@@ -34,8 +35,9 @@ class AnalyticsContainer(containers.DeclarativeContainer):
     subjects: providers.Provider[Subjects] = providers.Dependency(instance_of=Subjects)
     clock: providers.Provider[IClock] = providers.Dependency(instance_of=IClock)
 
-    raw: providers.Provider[RawRepository] = providers.Singleton(RawRepository, database)
-    rollups: providers.Provider[RollupRepository] = providers.Singleton(RollupRepository, database)
+    archived: providers.Provider[ArchivedMonths] = providers.Singleton(ArchivedMonths, database)
+    raw: providers.Provider[RawRepository] = providers.Singleton(RawRepository, database, archived)
+    rollups: providers.Provider[RollupRepository] = providers.Singleton(RollupRepository, database, archived)
     cube: providers.Provider[CubeRepository] = providers.Singleton(CubeRepository, database)
     facts: providers.Provider[FactReader] = providers.Singleton(FactReader, raw, rollups, cube, subjects)
     partitions: providers.Provider[Partitions] = providers.Singleton(Partitions, database, "usage_event")

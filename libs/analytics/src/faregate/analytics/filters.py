@@ -1,10 +1,11 @@
 """Which facts a question is about: a half-open range of time, and filters that must all hold."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from faregate.analytics.omissions import Omissions
 from faregate.core.errors import InvalidError
 from faregate.core.ids import ORGANIZATION_PREFIX
 from faregate.core.time_zones import time_zone
@@ -59,10 +60,11 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked about."""
+    """What is asked about; `omissions` tells afterwards what the answers had to leave out."""
 
     range: TimeRange
     filters: Filters = Filters()
+    omissions: Omissions = field(default_factory=Omissions, compare=False)
 
 
 def time_range(start: str | None, end: str | None, timezone: str, *, now: datetime) -> TimeRange:

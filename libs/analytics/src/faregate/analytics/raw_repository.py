@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.analytics.archived_months import ArchivedMonths
 from faregate.analytics.calendar import Unit, periods_of
 from faregate.analytics.filters import Question
 from faregate.analytics.raw_facts import (
@@ -48,8 +49,9 @@ _READINGS = {
 class RawRepository:
     """Adds up facts of a question; with a `rest`, only those that prepared sums do not hold."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, archived: ArchivedMonths) -> None:
         self._database = database
+        self._archived = archived
 
     async def measures(
         self, session: AsyncSession, question: Question, by: Sequence[str] = (), rest: Rest | None = None
@@ -193,6 +195,7 @@ class RawRepository:
     async def _rows(
         self, session: AsyncSession, sql: str, question: Question, rest: Rest | None, **more: Any
     ) -> Sequence[Any]:
+        await self._archived.note(session, question, rest)
         return await self._database.rows(session, sql, **parameters(question, rest), **more)
 
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.analytics.archived_months import ARCHIVES_VERSION, ArchivedMonths
 from faregate.analytics.coverage import Coverage
 from faregate.analytics.dimensions import Dimension
 from faregate.analytics.filters import Question
@@ -56,9 +57,10 @@ _VIEW = "faregate_sums"
 _COUNTED = 10_000
 
 _VERSION = f"""
-select concat_ws('/', s.xmin, v.version, waiting.facts) as version, waiting.facts
+select concat_ws('/', s.xmin, v.version, a.version, waiting.facts) as version, waiting.facts
 from faregate.rollup_state s
 left join faregate.version v on v.name = '{ERASURES_VERSION}'
+left join faregate.version a on a.name = '{ARCHIVES_VERSION}'
 cross join lateral (select count(*) as facts from (
   select from faregate.usage_event e where e.tx >= s.from_tx or e.tx = any(s.open_txs) limit {_COUNTED}
 ) e) waiting
@@ -81,8 +83,9 @@ class State:
 class RollupRepository:
     """Reads sums of a question whose filters and dimensions are kept."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, archived: ArchivedMonths) -> None:
         self._database = database
+        self._archived = archived
 
     async def state(self, session: AsyncSession) -> State:
         """Return how far the sums reach; it is looked up once in a transaction, which sees one snapshot."""
@@ -201,6 +204,7 @@ class RollupRepository:
           union all select subject_id, last_at, {names} from of_rest join ranked using (subject_id)
         ) s group by subject_id) t order by {order} desc, subject_id
         """  # noqa: S608
+        await self._archived.note(session, question, rest)
         rows = await self._database.rows(
             session,
             sql,

@@ -20,6 +20,7 @@ from faregate.core.database import Database
 from faregate.core.errors import InvalidError, NotFoundError
 from faregate.core.logging import get_logger
 from faregate.core.partitions import Month, Partitions
+from faregate.core.versions import raise_version
 
 __all__ = ["ArchiveError", "Archives", "Manifest"]
 
@@ -73,6 +74,7 @@ class Archives:
             async with self._database.transaction() as session:
                 if month in await self._partitions.attached(session):
                     await self._partitions.detach(session, month)
+                    await self._note_change(session)
             manifest = await self._store.write(f"faregate.{self._partitions.name(month)}", month)
             self.check(manifest)
             async with self._database.transaction() as session:
@@ -118,6 +120,7 @@ class Archives:
                 if await self._database.rows(session, f"select 1 from faregate.{name} limit 1"):  # noqa: S608
                     raise InvalidError(f"{name} holds rows already; retire it first", param="month")
                 await self._store.load(session, name, manifest)
+                await self._note_change(session)
             return self._store.note_restored(manifest, until)
 
     async def restore_parts(self, month: Month, *, until: datetime) -> list[Manifest]:
@@ -194,6 +197,9 @@ class Archives:
         async with self._database.transaction() as session:
             await self.hold(session)
             yield
+
+    async def _note_change(self, session: AsyncSession) -> None:
+        await raise_version(self._database, session, f"archives of {self._partitions.table}")
 
     def _proven(self, month: Month) -> Manifest:
         manifest = self.manifest(month)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta
 from statistics import median
 
+from faregate.analytics.archived_months import ArchivedMonths
 from faregate.analytics.cube_repository import CubeRepository
 from faregate.analytics.facts import FactReader
 from faregate.analytics.filters import Filters, Question, TimeRange
@@ -38,8 +39,9 @@ class Asked:
 
 async def ask_all(database: Database, rounds: int) -> list[Asked]:
     """Ask every question `rounds` times."""
-    raw, subjects = RawRepository(database), Subjects(database)
-    reader = FactReader(raw, RollupRepository(database), CubeRepository(database), subjects)
+    archived, subjects = ArchivedMonths(database), Subjects(database)
+    raw = RawRepository(database, archived)
+    reader = FactReader(raw, RollupRepository(database, archived), CubeRepository(database), subjects)
     analytics = AnalyticsService(database, reader, subjects)
     asked: list[Asked] = []
     for name, limit, ask, of_facts in _questions(analytics, raw, database):

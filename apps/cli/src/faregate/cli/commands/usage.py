@@ -19,7 +19,7 @@ from faregate.cli.commands.meters import meters
 from faregate.cli.library import with_library
 from faregate.cli.output import console, errors, print_json, print_table
 from faregate.cli.plots import bar, sparkline
-from faregate.cli.questions import About, Shape, tell
+from faregate.cli.questions import About, Shape, tell, tell_omissions
 from faregate.core import exact_json
 from faregate.core.clock import SystemClock
 from faregate.core.errors import InvalidError
@@ -62,6 +62,7 @@ def stats(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = 
     """Count, sum, average, median, p95 and p99 of single events."""
     question, amount = counted_as(meter, about.question())
     found = with_library(lambda lib: lib.analytics.container.patterns().stats(question, amount=amount))
+    tell_omissions(question)
     facts = asdict(found)
     if output == "json":
         print_json({"meter": meter, **facts})
@@ -74,6 +75,7 @@ def trends(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape =
     """Each day beside the day before and the same day of the week before."""
     question, amount = counted_as(meter, about.question())
     points = with_library(lambda lib: lib.analytics.container.patterns().trends(question, amount=amount))
+    tell_omissions(question)
     zone = time_zone(about.timezone)
     rows = [
         (p.period.astimezone(zone).date().isoformat(), p.amount, _percent(p.change), _percent(p.week_change))
@@ -98,6 +100,7 @@ def peaks(
     peaks = with_library(
         lambda lib: lib.analytics.container.patterns().peaks(question, unit=by, amount=amount, limit=limit)
     )
+    tell_omissions(question)
     found = [(peak.point.period, peak.amount, peak.point.measures.facts) for peak in peaks]
     if output != "table":
         tell(output, "", ["period", "total", "events"], found)
@@ -110,7 +113,9 @@ def peaks(
 @usage.command
 def totals(*, about: About = _ABOUT, output: Shape = "table") -> None:
     """What each meter read, as it is declared, and what that costs at the price of its unit."""
-    found = with_library(lambda lib: lib.analytics.container.meter_totals().totals(about.question()))
+    question = about.question()
+    found = with_library(lambda lib: lib.analytics.container.meter_totals().totals(question))
+    tell_omissions(question)
     columns = ["meter", "value", "unit", "read as", "events", "unit price (USD)", "cost (USD)"]
     rows = [(t.meter, t.value, t.unit, t.aggregation, t.events, t.unit_price_usd, t.cost_usd) for t in found]
     tell(output, "Usage by meter", columns, rows)

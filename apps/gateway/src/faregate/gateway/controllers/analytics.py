@@ -189,5 +189,7 @@ class AnalyticsController(Controller):
             models=[shapes.model_answer(part, price) for part in found.models],
             timeSeries=[shapes.point_answer(point) for point in found.series],
             topUsers=[shapes.top_user_answer(user) for user in found.users],
-            freshness=shapes.FreshnessAnswer(rolledUpAt=found.freshness.rolled_up_at),
+            freshness=shapes.FreshnessAnswer(
+                rolledUpAt=found.freshness.rolled_up_at, archivedBefore=question.omissions.archived_before
+            ),
         )

@@ -115,9 +115,10 @@ class UserPeriodAnswer(TopUserAnswer):
 
 
 class FreshnessAnswer(Answer):
-    """Answers reach to now; sums were last made at `rolledUpAt`."""
+    """Answers reach to now; sums were last made at `rolledUpAt`. Single facts before `archivedBefore` were left out."""
 
     rolledUpAt: datetime | None  # noqa: N815
+    archivedBefore: datetime | None = None  # noqa: N815
 
 
 class DashboardAnswer(Answer):

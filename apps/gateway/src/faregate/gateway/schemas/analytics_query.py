@@ -1,11 +1,12 @@
 """Questions of `/api/analytics`, in the names of the wire contract."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PrivateAttr
 
 from faregate.analytics.filters import Filters, Question, time_range
+from faregate.analytics.omissions import Omissions
 from faregate.core.fields import LooseBody
 from faregate.core.free_fields import name_checked
 
@@ -41,6 +42,19 @@ class AnalyticsQuery(LooseBody):
     device: _Text | None = None
     meter: _Text | None = None
     status: _Text | None = None
+    complete: bool = Field(
+        default=False,
+        description="refuse rather than leave out single facts that are archived, where sums do not answer",
+    )
+    _omissions: Omissions = PrivateAttr(default_factory=Omissions)
+
+    @property
+    def answer_meta(self) -> dict[str, Any]:
+        """What the envelope of the answer says beside the data: what was left out of it."""
+        left_out = self._omissions
+        if left_out.archived_before is None:
+            return {}
+        return {"archived_before": left_out.archived_before, "note": left_out.note}
 
     def question(self, *, now: datetime, user_id: str | None = None) -> Question:
         """Return what is asked; about one user alone if `user_id` names one."""
@@ -56,7 +70,8 @@ class AnalyticsQuery(LooseBody):
             self.meter,
             self.status,
         )
-        return Question(time_range(self.startDate, self.endDate, self.timezone, now=now), filters)
+        self._omissions.refused = self.complete
+        return Question(time_range(self.startDate, self.endDate, self.timezone, now=now), filters, self._omissions)
 
 
 class MetricsQuery(AnalyticsQuery):
