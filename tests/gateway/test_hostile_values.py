@@ -95,7 +95,7 @@ async def test_no_header_breaks_a_call(gateway: Gateway, name: str) -> None:
             assert answer.status < 500, f"{method} {path} {name}: {value[:50]!r} -> {answer.status}"
 
 
-@pytest.mark.parametrize("zone", ["localtime", "posixrules", "Factory", "../UTC", "/etc/localtime", "utc\n", "Europe"])
+@pytest.mark.parametrize("zone", ["localtime", "posixrules", "../UTC", "/etc/localtime", "utc\n", "Europe"])
 async def test_a_name_that_is_no_time_zone_is_told(gateway: Gateway, zone: str) -> None:
     for path in ("/api/analytics/metrics", "/api/analytics/timeseries"):
         refused = await gateway.get(f"{path}?timezone={quote(zone, safe='')}")
