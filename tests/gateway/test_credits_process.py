@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -456,3 +457,28 @@ async def test_what_the_provider_said_is_kept_on_the_line(gateway: Gateway) -> N
         rows = await gateway.database.rows(session, "select raw from faregate.usage_line where usage_key = 'K'")
 
     assert [row.raw for row in rows] == [raw]
+
+
+async def test_an_organisation_that_is_named_counts_for_its_members_only(gateway: Gateway) -> None:
+    """In every call that may be the first of a use: 404 for none that exists, 403 for one that the user is not in."""
+    await gateway.put("/api/organizations/acme", {"policy": "pooled", "join": ["kim"]})
+    await gateway.grant("org:acme", 100)
+    feature = {"user_id": "ada", "feature_endpoint_value": "ai_chat_v1"}
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("/api/credits-process/start", feature),
+        ("/api/credits-process/end-multimodel", {**feature, "usages": [USAGE]}),
+        ("/api/credits-process/end", {**feature, **USAGE}),
+        ("/api/usage", {"user_id": "ada", "feature_key": "GENERATE_QUESTION_PAPER"}),
+        ("/api/wallets/ada/debits", {"credits": 5, "service": "support"}),
+    ]
+    answers = [
+        await gateway.post(path, {**body, "organization_id": named})
+        for path, body in calls
+        for named in ("typo", "acme")
+    ]
+
+    assert [(a.status, a.error["code"], a.error["param"]) for a in answers] == [
+        (404, "unknown_organization", "organization_id"),
+        (403, "not_a_member", "organization_id"),
+    ] * len(calls)
+    assert (await gateway.get("/api/wallets/org:acme")).data["held"] == 0

@@ -88,7 +88,8 @@ async def test_in_the_hosts_transaction_a_rollback_leaves_nothing(library: Libra
         async with library.database.transaction() as session:
             await session.execute(text("create table host_order (id int)"))
             await library.service.record_usage(PAPER, "ada", usage_key="K", session=session)
-            await library.service.record_usage(PAPER, "newcomer-org-member", organization_id="acme", session=session)
+            await library.usage.members().join(session, "newcomer", "acme")
+            await library.service.record_usage(PAPER, "newcomer", organization_id="acme", session=session)
             raise RuntimeError
 
     assert await library.balance("ada") == 20

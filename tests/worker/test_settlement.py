@@ -216,3 +216,19 @@ async def test_counts_that_are_not_read_are_a_dead_letter_that_names_the_right_o
     assert before == "open"
     assert len(await _drain(transport, settings)) == 3
     assert (await gateway.get(f"/api/credits-process/{key}")).data["credits_charged"] == COST
+
+
+async def test_a_settlement_for_an_organisation_that_does_not_count_is_buried_with_the_reason(
+    gateway: Gateway, transport: ITransport, settings: Settings
+) -> None:
+    """For none that exists, and for one that the user is not in; nothing is charged."""
+    await gateway.put("/api/organizations/acme", {"policy": "pooled"})
+    await gateway.grant("org:acme", 100)
+    await _publish(transport, _body("a", organization_id="typo"), _body("b", organization_id="acme"))
+    dead = await _drain(transport, settings)
+
+    assert sorted((letter.reason or "").partition(":")[0] for letter in dead) == [
+        "not_a_member",
+        "unknown_organization",
+    ]
+    assert [(await gateway.get(f"/api/wallets/{owner}")).data["balance"] for owner in ("ada", "org:acme")] == [100, 100]

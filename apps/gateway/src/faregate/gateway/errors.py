@@ -53,6 +53,8 @@ STATUS: Mapping[str, int] = {
     "already_corrected": 409,
     "quota_exceeded": 402,
     "unknown_plan": 404,
+    "unknown_organization": 404,
+    "not_a_member": 403,
     "unknown_price": 404,
 }
 

@@ -17,6 +17,7 @@ __all__ = [
     "check_external_id",
     "check_user_id",
     "new_uuid7",
+    "organization_id_of",
     "organization_owner_id",
     "uuid7_at",
     "uuid7_span",
@@ -100,3 +101,8 @@ def check_user_id(value: str, *, param: str = "user_id") -> str:
 def organization_owner_id(organization_id: str) -> str:
     """Return the owner id of an organisation's wallet."""
     return ORGANIZATION_PREFIX + check_external_id(organization_id, param="organization_id")
+
+
+def organization_id_of(owner_id: str | None) -> str | None:
+    """Return the organisation of an owner id `org:<id>`; None for none."""
+    return owner_id.removeprefix(ORGANIZATION_PREFIX) if owner_id is not None else None

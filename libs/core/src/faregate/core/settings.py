@@ -226,6 +226,11 @@ class Settings(BaseSettings):
         description="settle uses that were never started (flagged no_hold) instead of refusing them",
         examples=["true"],
     )
+    organization_claim: Literal["member", "trusted"] = Field(
+        default="member",
+        description="for whom an organization_id in a call counts: members only, or every user that the caller names it for",
+        examples=["member"],
+    )
     settle_batch_size: int = Field(
         default=250, ge=1, le=1000, description="messages settled in one transaction", examples=["250"]
     )

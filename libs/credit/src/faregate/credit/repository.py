@@ -51,10 +51,12 @@ class LedgerRepository:
         rows = await self._database.rows(session, sql.READ_CHARGES, keys=sorted(set(usage_keys)))
         return _by_key(rows)
 
-    async def started(self, session: AsyncSession, usage_keys: Iterable[str]) -> list[tuple[ChargeState, str]]:
-        """Return the known ones among these uses, each with the id of its user."""
+    async def started(
+        self, session: AsyncSession, usage_keys: Iterable[str]
+    ) -> list[tuple[ChargeState, str, str | None]]:
+        """Return the known ones among these uses, each with its user and its organisation (as owner ids)."""
         rows = await self._database.rows(session, sql.READ_STARTED, keys=sorted(set(usage_keys)))
-        return [(charge_of(columns), user_id) for *columns, user_id in rows]
+        return [(charge_of(columns), user_id, organization) for *columns, user_id, organization in rows]
 
     async def charges_again(
         self, session: AsyncSession, usage_keys: Iterable[str], seen: Mapping[str, ChargeState]

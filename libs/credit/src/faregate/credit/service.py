@@ -43,10 +43,11 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A charge as it stands, and whose use it is."""
+    """A charge as it stands, and whose use it is; `organization` is the owner id (`org:<id>`) it was started for."""
 
     charge: ChargeState
     user_id: str
+    organization: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class CreditService:
     async def find_started(self, session: AsyncSession, usage_keys: Iterable[str]) -> Mapping[str, Started]:
         """Return the known ones among these uses, as they stand; nothing is locked."""
         found = await self._ledger.started(session, usage_keys)
-        return {charge.usage_key: Started(charge, user_id) for charge, user_id in found}
+        return {charge.usage_key: Started(charge, user_id, organization) for charge, user_id, organization in found}
 
     async def get_charge(self, session: AsyncSession, usage_key: str) -> ChargeState:
         """Return one use, or raise `UnknownUsageKeyError`."""

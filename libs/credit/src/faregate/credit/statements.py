@@ -50,11 +50,12 @@ cross join lateral (
 """  # noqa: S608
 
 READ_STARTED = f"""
-select c.*, s.external_id from unnest(cast(:keys as text[])) as wanted (usage_key)
+select c.*, s.external_id, o.external_id as organization from unnest(cast(:keys as text[])) as wanted (usage_key)
 cross join lateral (
   select {CHARGE_COLUMNS} from faregate.charge where usage_key = wanted.usage_key offset 0
 ) c
 cross join lateral (select external_id from faregate.subject where subject_id = c.subject_id offset 0) s
+left join lateral (select external_id from faregate.subject where subject_id = c.organization_id offset 0) o on true
 """  # noqa: S608
 
 READ_CHANGED_CHARGES = f"""

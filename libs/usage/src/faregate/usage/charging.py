@@ -18,7 +18,13 @@ class Charging:
 
 
 def charging_for(facts: AccountFacts) -> Charging:
-    """Return who pays for a user of whom `facts` are known."""
+    """Return who pays for a user of whom `facts` are known.
+
+    Raises:
+        FaregateError: `facts.refusal`, why the organisation that the call names does not count.
+    """
+    if facts.refusal is not None:
+        raise facts.refusal
     if facts.organization_id is None:
         return Charging(Rule.INDIVIDUAL, facts.user_id, None)
     if facts.policy is ChargingPolicy.POOLED:

@@ -76,7 +76,9 @@ class UsageContainer(containers.DeclarativeContainer):
     )
 
     prices: providers.Provider[PriceBook] = providers.Singleton(PriceBook, providers.Callable(pricing_policy, settings))
-    members: providers.Provider[DatabaseDirectory] = providers.Singleton(DatabaseDirectory, database, subjects)
+    members: providers.Provider[DatabaseDirectory] = providers.Singleton(
+        DatabaseDirectory, database, subjects, claim=settings.provided.organization_claim
+    )
     directory: providers.Provider[IAccountDirectory] = providers.Dependency(
         instance_of=IAccountDirectory, default=members
     )

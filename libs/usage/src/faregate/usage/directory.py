@@ -1,27 +1,32 @@
 """The default account directory: memberships and policies from our own tables."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.database import Database
+from faregate.core.errors import FaregateError
 from faregate.core.ids import ORGANIZATION_PREFIX, organization_owner_id
 from faregate.core.subjects import Subject, Subjects
+from faregate.usage.errors import NotAMemberError, UnknownOrganizationError
 from faregate.usage.values import AccountFacts, ChargingPolicy
 
-__all__ = ["DatabaseDirectory"]
+__all__ = ["DatabaseDirectory", "OrganizationClaim"]
+
+OrganizationClaim = Literal["member", "trusted"]
 
 _FACTS = """
 select coalesce(named.external_id, joined.external_id) as organization, coalesce(o.policy, 'recorded') as policy,
   coalesce(w.plan, ow.plan) as plan, w.wallet_id as user_wallet, s.email as user_email,
+  o.subject_id is not null as organization_exists, m.organization_id is not distinct from named.subject_id as is_member,
   ow.wallet_id as organization_wallet, coalesce(named.email, joined.email) as organization_email
 from unnest(cast(:users as text[]), cast(:organizations as text[])) with ordinality as wanted (user_id, organization, n)
 left join faregate.subject s on s.external_id = wanted.user_id
 left join faregate.wallet w on w.wallet_id = s.subject_id
 left join faregate.subject named on named.external_id = wanted.organization
-left join faregate.member m on m.subject_id = s.subject_id and wanted.organization is null
-left join faregate.subject joined on joined.subject_id = m.organization_id
+left join faregate.member m on m.subject_id = s.subject_id
+left join faregate.subject joined on joined.subject_id = m.organization_id and wanted.organization is null
 left join faregate.organization o on o.subject_id = coalesce(named.subject_id, joined.subject_id)
 left join faregate.wallet ow on ow.wallet_id = o.subject_id
 order by wanted.n
@@ -69,11 +74,17 @@ where s.external_id > :after order by s.external_id limit :limit
 
 
 class DatabaseDirectory:
-    """`IAccountDirectory` on the tables `organization` and `member`."""
+    """`IAccountDirectory` on the tables `organization` and `member`.
 
-    def __init__(self, database: Database, subjects: Subjects) -> None:
+    Args:
+        claim: what an organisation named by a caller counts for: `member`, only for its members; `trusted`, for every
+            user the caller names it for. In both cases the organisation must exist.
+    """
+
+    def __init__(self, database: Database, subjects: Subjects, *, claim: OrganizationClaim = "member") -> None:
         self._database = database
         self._subjects = subjects
+        self._claim = claim
 
     async def facts(self, session: AsyncSession, accounts: Sequence[tuple[str, str | None]]) -> Sequence[AccountFacts]:
         rows = await self._database.rows(
@@ -82,7 +93,19 @@ class DatabaseDirectory:
             users=[user_id for user_id, _ in accounts],
             organizations=[organization_owner_id(named) if named else None for _, named in accounts],
         )
-        return [_facts(user_id, named, row) for (user_id, named), row in zip(accounts, rows, strict=True)]
+        return [
+            _facts(user_id, named, row, self._refusal(user_id, named, row))
+            for (user_id, named), row in zip(accounts, rows, strict=True)
+        ]
+
+    def _refusal(self, user_id: str, named: str | None, row: Any) -> FaregateError | None:
+        if not named:
+            return None
+        if not row.organization_exists:
+            return UnknownOrganizationError(named)
+        if self._claim == "member" and not row.is_member:
+            return NotAMemberError(user_id, named)
+        return None
 
     async def version(self, session: AsyncSession, owner_id: str) -> str | None:
         """Return the version of an owner's wallet and membership; None if there is none, or a change of it is due."""
@@ -131,7 +154,7 @@ class DatabaseDirectory:
         return [(row.external_id.removeprefix(ORGANIZATION_PREFIX), ChargingPolicy(row.policy)) for row in rows]
 
 
-def _facts(user_id: str, named: str | None, row: Any) -> AccountFacts:
+def _facts(user_id: str, named: str | None, row: Any, refusal: FaregateError | None) -> AccountFacts:
     owners: list[Subject] = []
     if row.user_wallet is not None:
         owners.append(Subject(row.user_wallet, user_id, row.user_email))
@@ -143,4 +166,5 @@ def _facts(user_id: str, named: str | None, row: Any) -> AccountFacts:
         policy=ChargingPolicy(row.policy),
         plan=row.plan,
         owners=tuple(owners),
+        refusal=refusal,
     )

@@ -10,10 +10,12 @@ __all__ = [
     "AlreadyCorrectedError",
     "FeatureInactiveError",
     "FeatureNotAllowedError",
+    "NotAMemberError",
     "QuotaExceededError",
     "StrategyRegistryError",
     "UnknownEventError",
     "UnknownFeatureError",
+    "UnknownOrganizationError",
     "UnknownPlanError",
     "UnknownPriceError",
     "UnknownStrategyError",
@@ -66,6 +68,34 @@ class FeatureNotAllowedError(UsageError):
 
     def __init__(self, key: str) -> None:
         super().__init__(f"The feature {key!r} is not part of this user's plan", feature_key=key)
+
+
+class UnknownOrganizationError(UsageError, NotFoundError):
+    """No organisation has this id."""
+
+    code = "unknown_organization"
+
+    def __init__(self, organization_id: str) -> None:
+        super().__init__(
+            f"No organisation {organization_id!r}; correct organization_id, or make it with "
+            f"PUT /api/organizations/{organization_id}",
+            param="organization_id",
+        )
+
+
+class NotAMemberError(UsageError):
+    """The user does not belong to the organisation that the call names; nothing is held or charged."""
+
+    code = "not_a_member"
+
+    def __init__(self, user_id: str, organization_id: str) -> None:
+        super().__init__(
+            f"The user {user_id!r} is not a member of the organisation {organization_id!r}; leave organization_id out, or "
+            f'let the user join with PUT /api/organizations/{organization_id} {{"join": ["{user_id}"]}}',
+            param="organization_id",
+            user_id=user_id,
+            organization_id=organization_id,
+        )
 
 
 class QuotaExceededError(UsageError):

@@ -41,7 +41,9 @@ class IAccountDirectory(Protocol):
     async def facts(self, session: AsyncSession, accounts: Sequence[tuple[str, str | None]]) -> Sequence[AccountFacts]:
         """Return the facts on each (user id, organisation id named by the caller or None), in the same order.
 
-        Runs in the transaction that opens the holds. An unknown user is an individual.
+        Runs in the transaction that opens the holds. An unknown user is an individual. A named organisation counts as far
+        as the directory says so: it may return another one, or `AccountFacts.refusal`. For the settlement of a started use
+        the name is that of its charge, and only the plan is read.
         """
         ...
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.database import Database
-from faregate.core.errors import NotFoundError
 from faregate.core.ids import check_external_id, check_user_id
 from faregate.usage.directory import DatabaseDirectory
+from faregate.usage.errors import UnknownOrganizationError
 from faregate.usage.values import ChargingPolicy
 
 __all__ = ["Organization", "OrganizationService"]
@@ -31,7 +31,7 @@ class OrganizationService:
         self._directory = directory
 
     async def get(self, organization_id: str) -> Organization:
-        """Return an organisation, or raise `NotFoundError`."""
+        """Return an organisation, or raise `UnknownOrganizationError`."""
         async with self._database.transaction(read_only=True) as session:
             return await self._read(session, organization_id)
 
@@ -69,8 +69,5 @@ class OrganizationService:
     async def _read(self, session: AsyncSession, organization_id: str) -> Organization:
         policy = await self._directory.policy(session, organization_id)
         if policy is None:
-            raise NotFoundError(
-                f"No organisation {organization_id!r}; PUT /api/organizations/{organization_id} makes it",
-                param="organization_id",
-            )
+            raise UnknownOrganizationError(organization_id)
         return Organization(organization_id, policy, await self._directory.members(session, organization_id))

@@ -11,7 +11,7 @@ from faregate.core.clock import IClock
 from faregate.core.credits import to_credits, to_micros
 from faregate.core.errors import FaregateError
 from faregate.core.failpoints import failpoint
-from faregate.core.ids import organization_owner_id
+from faregate.core.ids import organization_id_of, organization_owner_id
 from faregate.core.subjects import Subject
 from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError, UsageKeyConflictError
 from faregate.credit.service import CreditService, Posted, Started
@@ -96,7 +96,7 @@ class Settler:
     ) -> list[AccountFacts | None]:
         """Return what each settlement must know of its account, by position: one key may stand for two people here."""
         needed = [started is None or catalog.plans_change_prices for _, started in uses]
-        accounts = [(r.user_id, r.organization_id) for (r, _), need in zip(uses, needed, strict=True) if need]
+        accounts = [_account(*use) for use, need in zip(uses, needed, strict=True) if need]
         found = iter(await self._directory.facts(session, accounts) if accounts else [])
         return [next(found) if need else None for need in needed]
 
@@ -136,13 +136,14 @@ class Settler:
     def _prepare_unstarted(
         self, catalog: Catalog, request: SettleRequest, facts: AccountFacts, *, in_full: bool
     ) -> _Settlement:
+        charging = charging_for(facts)
         feature = _debited(request) or catalog.on_plan(catalog.find(request.feature), facts.plan)
         if in_full:
             require_access(feature, facts, catalog.plan(facts.plan))
         elif not self._allow_unstarted:
             raise UnknownUsageKeyError(request.usage_key)
         use = Use(feature, self._clock.now(), request.usages, request.metadata or {})
-        return _Settlement(request, feature, self._price(use, request), None, charging_for(facts))
+        return _Settlement(request, feature, self._price(use, request), None, charging)
 
     def _price(self, use: Use, request: SettleRequest) -> Price:
         if request.amount is not None:
@@ -200,6 +201,13 @@ class Settler:
         use = Use(item.feature, charge.created_at, request.usages)
         price = self._factory.strategy(item.feature.strategy).price
         return has_same_price(price, use, first=charge.metadata, again=request.metadata)
+
+
+def _account(request: SettleRequest, started: Started | None) -> tuple[str, str | None]:
+    """Return user and organisation of a settlement: those of the charge where it was started, whatever the body names."""
+    if started is not None:
+        return started.user_id, organization_id_of(started.organization)
+    return request.user_id, request.organization_id
 
 
 def _debited(request: SettleRequest) -> Feature | None:

@@ -115,6 +115,7 @@ class Starter:
         past: Mapping[str, Decimal | None],
     ) -> _Start | FaregateError:
         try:
+            charging = charging_for(facts)
             feature = catalog.on_plan(catalog.find(request.feature), facts.plan)
             require_access(feature, facts, catalog.plan(facts.plan))
             check_counts(request.estimated_usages)
@@ -124,7 +125,6 @@ class Starter:
                 raise UnpricedError(estimate.unpriced_models)
         except FaregateError as refusal:
             return refusal
-        charging = charging_for(facts)
         history = past.get(feature.key)
         hold = hold_for(feature, charging, estimate.credits, request.estimated_credits, history=history)
         return _Start(request, usage_key, feature, charging, estimate, hold)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from faregate.core.errors import FaregateError
 from faregate.core.subjects import Subject
 from faregate.credit.states import Flag
 
@@ -243,6 +244,8 @@ class AccountFacts:
     Attributes:
         owners: the user and the organisation, as far as it was seen on the way that they have wallets; those that are
             not here are looked up, or made.
+        refusal: why the organisation that the caller named does not count; a use is then neither begun nor charged. A
+            use that was started before keeps its organisation.
     """
 
     user_id: str
@@ -250,6 +253,7 @@ class AccountFacts:
     policy: ChargingPolicy = ChargingPolicy.RECORDED
     plan: str | None = None
     owners: tuple[Subject, ...] = ()
+    refusal: FaregateError | None = None
 
 
 @dataclass(frozen=True, slots=True)

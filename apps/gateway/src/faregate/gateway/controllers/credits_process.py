@@ -34,13 +34,21 @@ from faregate.gateway.schemas.credits_process import (
 )
 from faregate.gateway.schemas.story import StoryAnswer, story_answer
 from faregate.usage.bodies import EndBody, EndMultimodelBody, ExtendBody, SettlementBody, StartBody, VoidBody
-from faregate.usage.errors import FeatureInactiveError, FeatureNotAllowedError, UnknownFeatureError, UnpricedError
+from faregate.usage.errors import (
+    FeatureInactiveError,
+    FeatureNotAllowedError,
+    NotAMemberError,
+    UnknownFeatureError,
+    UnknownOrganizationError,
+    UnpricedError,
+)
 from faregate.usage.service import UsageService
 from faregate.usage.wallets import WalletService
 
 __all__ = ["CreditsProcessController"]
 
 _SCOPE = Scope.CREDITS_PROCESS
+_MEMBERSHIP = (UnknownOrganizationError, NotAMemberError)
 _CLOSED = (AlreadySettledError, HoldClosedError)
 _USE = {"usage_key": "usage_key", "user_id": "user_id"}
 _SAME_FEATURE = {name: f"$request.body#/{name}" for name in ("feature_endpoint_id", "feature_endpoint_value")}
@@ -74,6 +82,7 @@ class CreditsProcessController(Controller):
             FeatureInactiveError,
             FeatureNotAllowedError,
             UnpricedError,
+            *_MEMBERSHIP,
             InsufficientCreditsError,
             SpendingLimitError,
             WalletClosedError,
@@ -104,7 +113,7 @@ class CreditsProcessController(Controller):
         scope=_SCOPE,
         answer=EndAnswer,
         also={202: ProcessingAnswer},
-        errors=(UnknownFeatureError, HoldMismatchError, UsageKeyConflictError),
+        errors=(UnknownFeatureError, *_MEMBERSHIP, HoldMismatchError, UsageKeyConflictError),
         links={"status": _STORY},
     )
     async def end_multimodel(self, call: Call, body: EndMultimodelBody) -> Reply:
@@ -117,7 +126,7 @@ class CreditsProcessController(Controller):
         scope=_SCOPE,
         answer=EndAnswer,
         also={202: ProcessingAnswer},
-        errors=(UnknownFeatureError, HoldMismatchError, UsageKeyConflictError),
+        errors=(UnknownFeatureError, *_MEMBERSHIP, HoldMismatchError, UsageKeyConflictError),
         links={"status": _STORY},
     )
     async def end(self, call: Call, body: EndBody) -> Reply:

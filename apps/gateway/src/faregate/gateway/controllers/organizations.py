@@ -1,10 +1,10 @@
 """`/api/organizations`: how members are charged, and who they are."""
 
-from faregate.core.errors import NotFoundError
 from faregate.gateway.auth import Scope
 from faregate.gateway.operation import Audit, Call, Controller, Page, link, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
 from faregate.gateway.schemas.prices import OrganizationAnswer, OrganizationBody
+from faregate.usage.errors import UnknownOrganizationError
 from faregate.usage.organizations import Organization, OrganizationService
 from faregate.usage.values import ChargingPolicy
 
@@ -30,7 +30,7 @@ class OrganizationsController(Controller):
         "/api/organizations/{organization_id}",
         scope=Scope.WALLETS_READ,
         answer=OrganizationAnswer,
-        errors=(NotFoundError,),
+        errors=(UnknownOrganizationError,),
         audit=Audit.PERSONAL,
     )
     async def get_organization(self, call: Call, organization_id: str) -> OrganizationAnswer:  # noqa: ARG002

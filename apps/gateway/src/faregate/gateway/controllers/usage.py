@@ -15,10 +15,18 @@ from faregate.gateway.operation import Audit, Call, Controller, Page, link, oper
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.prices import DebitBody
 from faregate.gateway.schemas.usage import FeatureUsageAnswer, RecordUsageBody, UsageQuery, usage_answer
-from faregate.usage.errors import FeatureInactiveError, FeatureNotAllowedError, UnknownFeatureError
+from faregate.usage.errors import (
+    FeatureInactiveError,
+    FeatureNotAllowedError,
+    NotAMemberError,
+    UnknownFeatureError,
+    UnknownOrganizationError,
+)
 from faregate.usage.service import UsageService
 
 __all__ = ["UsageController"]
+
+_MEMBERSHIP = (UnknownOrganizationError, NotAMemberError)
 
 
 class UsageController(Controller):
@@ -37,6 +45,7 @@ class UsageController(Controller):
             UnknownFeatureError,
             FeatureInactiveError,
             FeatureNotAllowedError,
+            *_MEMBERSHIP,
             InsufficientCreditsError,
             SpendingLimitError,
             WalletClosedError,
@@ -66,6 +75,7 @@ class UsageController(Controller):
         answer=FeatureUsageAnswer,
         status=201,
         errors=(
+            *_MEMBERSHIP,
             InsufficientCreditsError,
             SpendingLimitError,
             WalletClosedError,
