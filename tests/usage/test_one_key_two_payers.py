@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from faregate.core.ids import new_uuid7
+from faregate.core.settings import Settings, load_settings
 from faregate.credit.errors import HoldMismatchError, UsageKeyConflictError
 from faregate.credit.holds import HoldRequest
 from faregate.credit.verify import Verifier
@@ -136,23 +137,30 @@ async def test_two_starts_in_one_batch(two: Library) -> None:
     await _nothing_drifts(two)
 
 
-@pytest.mark.parametrize("together", [True, False])
-async def test_two_organisations_of_one_user(two: Library, together: bool) -> None:
-    """In one batch or one after the other, the organisation that is named decides who pays: the second is a conflict."""
-    for organization in ("first", "second"):
-        await two.usage.organizations().change(organization, policy=ChargingPolicy.POOLED)
-        await two.grant(f"org:{organization}", 100)
-    requests = [SettleRequest("k", "ada", CHAT, (LINE,), organization_id=name) for name in ("first", "second")]
-    if together:
-        outcomes = await two.service.settle_batch(requests)
-    else:
-        outcomes = [outcome for request in requests for outcome in await two.service.settle_batch([request])]
+class TestTrusted:
+    """Where callers vouch for memberships, one user may be named with two organisations."""
 
-    assert [type(outcome).__name__ for outcome in outcomes] == ["Settled", "UsageKeyConflictError"]
-    assert [await two.balance(f"org:{name}") for name in ("first", "second")] == [100 - PRICE, 100]
-    again = await two.service.settle(requests[0])
-    assert (again.replayed, again.charged) == (True, PRICE)
-    await _nothing_drifts(two)
+    @pytest.fixture
+    def settings(self, database_url: str) -> Settings:
+        return load_settings(database_url=database_url, organization_claim="trusted")
+
+    @pytest.mark.parametrize("together", [True, False])
+    async def test_two_organisations_of_one_user(self, two: Library, together: bool) -> None:
+        """In one batch or one after the other, the organisation that is named decides who pays: the second is a conflict."""
+        for organization in ("first", "second"):
+            await two.usage.organizations().change(organization, policy=ChargingPolicy.POOLED)
+            await two.grant(f"org:{organization}", 100)
+        requests = [SettleRequest("k", "ada", CHAT, (LINE,), organization_id=name) for name in ("first", "second")]
+        if together:
+            outcomes = await two.service.settle_batch(requests)
+        else:
+            outcomes = [outcome for request in requests for outcome in await two.service.settle_batch([request])]
+
+        assert [type(outcome).__name__ for outcome in outcomes] == ["Settled", "UsageKeyConflictError"]
+        assert [await two.balance(f"org:{name}") for name in ("first", "second")] == [100 - PRICE, 100]
+        again = await two.service.settle(requests[0])
+        assert (again.replayed, again.charged) == (True, PRICE)
+        await _nothing_drifts(two)
 
 
 @given(

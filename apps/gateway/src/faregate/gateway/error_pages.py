@@ -45,6 +45,8 @@ _FIXES: Mapping[str, str] = {
     "feature_inactive": "An operator switched it off.",
     "feature_not_allowed": "The user's plan or organisation does not include it.",
     "unpriced": "Add a price override for the models in `error.models`, or allow unpriced models for the feature.",
+    "unknown_organization": "Correct `organization_id`, or make the organisation with `PUT /api/organizations/{id}`.",
+    "not_a_member": "Leave `organization_id` out, or let the user join; see `FAREGATE_ORGANIZATION_CLAIM`.",
     "unknown_plan": "GET /api/plans lists the plans; PUT one to define it.",
     "unknown_price": "Check model and provider, or give the model a price: PUT /api/prices/{model}.",
     "unknown_event": "Check `source` and `id`: they are compared exactly, upper and lower case too.",
