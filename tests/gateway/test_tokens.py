@@ -66,6 +66,32 @@ async def test_claims_become_a_person() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "roles"),
+    [
+        ({"role": "Admin"}, {"admin"}),
+        ({"role": " ANALYST "}, {"analyst"}),
+        ({"roles": ["User", "Emperor"]}, {"user"}),
+        ({"roles": []}, {"user"}),
+        ({"role": None}, {"user"}),
+        ({}, {"user"}),
+    ],
+)
+async def test_a_role_counts_in_whatever_case_it_is_written(given: dict[str, Any], roles: set[str]) -> None:
+    """Roles of other systems may stand beside it; a token that names no role is a user's."""
+    found = await SHARED.principal(token("ada", **CLAIMS, **given))
+
+    assert {role.value for role in found.roles} == roles
+
+
+@pytest.mark.parametrize(
+    "given", [{"role": "administrator"}, {"roles": ["root", 7]}, {"role": ""}, {"role": {"admin": 1}}]
+)
+async def test_a_token_that_names_only_unknown_roles_is_refused_with_the_known_ones(given: dict[str, Any]) -> None:
+    with pytest.raises(UnauthenticatedError, match="admin, analyst, user"):
+        await SHARED.principal(token("ada", **CLAIMS, **given))
+
+
+@pytest.mark.parametrize(
     "text",
     [
         pytest.param(token("ada", **claims(exp=int(time.time()) - 60)), id="expired"),

@@ -55,7 +55,7 @@ class Tokens:
         """Return whom `token` was issued to.
 
         Raises:
-            UnauthenticatedError: it is none, or not valid (any more).
+            UnauthenticatedError: it is none, not valid (any more), or names only roles that are not known here.
             EngineUnavailableError: the identity provider's keys were never reached.
         """
         claims = await self._claims(token)
@@ -98,7 +98,19 @@ class Tokens:
 
 
 def _roles(claims: Mapping[str, Any]) -> set[Role]:
-    """Return the roles that we know; whoever has none of them is a user."""
-    given = claims.get("roles", claims.get("role", []))
-    named = cast("list[Any]", given) if isinstance(given, list) else [given]
-    return {role for role in Role if role.value in named}
+    """Return the roles that are known here, in whatever case they are written; none if the token names no role.
+
+    Other systems' roles may stand beside a known one.
+
+    Raises:
+        UnauthenticatedError: the token names roles, and none of them is known.
+    """
+    given = claims.get("roles", claims.get("role"))
+    named = cast("list[Any]", given) if isinstance(given, list) else [] if given is None else [given]
+    known = {role for role in Role if role.value in {str(name).strip().lower() for name in named}}
+    if named and not known:
+        raise UnauthenticatedError(
+            f"The token names no role that is known here; `role` or `roles` must hold one of {', '.join(Role)}, or be "
+            "left out for a user"
+        )
+    return known
