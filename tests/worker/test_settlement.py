@@ -232,3 +232,21 @@ async def test_a_settlement_for_an_organisation_that_does_not_count_is_buried_wi
         "unknown_organization",
     ]
     assert [(await gateway.get(f"/api/wallets/{owner}")).data["balance"] for owner in ("ada", "org:acme")] == [100, 100]
+
+
+async def test_a_settlement_that_is_handed_to_the_queue_counts_for_the_cap_of_the_key_that_sent_it(
+    gateway: Gateway, transport: ITransport, settings: Settings
+) -> None:
+    """A use that was never started, sent with `Prefer: respond-async`; the next one is refused at once."""
+    cap = {"credits": COST, "period": "day"}
+    made = (await gateway.post("/api/keys", {"name": "shop", "scopes": ["credits:process"], "spend_cap": cap})).data
+    headers = {"x-server-api-key": made["key"], "Prefer": "respond-async"}
+    path = "/api/credits-process/end-multimodel"
+    accepted = await gateway.call("POST", path, _body("a"), headers=headers)
+    dead = await _drain(transport, settings)
+    used = (await gateway.get(f"/api/keys/{made['key_id']}")).data["spend_caps"][0]
+    start = {"user_id": "ada", "feature_endpoint_id": "chat", "estimated_credits": 1}
+    refused = await gateway.call("POST", "/api/credits-process/start", start, headers={"x-server-api-key": made["key"]})
+
+    assert (accepted.status, dead) == (202, [])
+    assert (used["spent"], refused.status, refused.error["code"]) == (COST, 402, "member_limit")

@@ -8,6 +8,7 @@ __all__ = [
     "RETRY_DELAYS_SECONDS",
     "SETTLE_MULTIMODEL_QUEUE",
     "SETTLE_QUEUE",
+    "SPENDER_HEADER",
     "kept_reason",
 ]
 
@@ -23,6 +24,9 @@ RETRY_DELAYS_SECONDS = (5, 30, 300, 3600)
 
 DELIVERY_LIMIT = 20
 """Deliveries that ended without a decision (the consumer died) before a message is taken for poison."""
+
+SPENDER_HEADER = "spender"
+"""Names the credential that asked for a settlement, so that its spending limits count when the queue settles it."""
 
 MESSAGE_ID_HEADER = "x-message-id"
 """Names a message through all its copies and transports, where the transport's own id names one copy."""

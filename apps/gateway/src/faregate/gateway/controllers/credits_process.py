@@ -8,7 +8,7 @@ from faregate.core.credits import to_credits
 from faregate.core.errors import FaregateError
 from faregate.core.ids import new_uuid7
 from faregate.core.interfaces import ITransport, OutgoingMessage
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
+from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE, SPENDER_HEADER
 from faregate.credit.errors import (
     AlreadySettledError,
     HoldClosedError,
@@ -179,13 +179,14 @@ class CreditsProcessController(Controller):
     async def _settle(self, call: Call, body: SettlementBody, queue: str) -> Reply:
         usage_key, keyless = _usage_key(call, body)
         if call.prefers_async:
-            return await self._enqueue(body, usage_key, queue)
+            return await self._enqueue(call, body, usage_key, queue)
         settled = await self._usage.settle(body.request(usage_key, keyless=keyless, spender=call.spender))
         self._metrics.settled(settled)
         return Reply(end_answer(settled))
 
-    async def _enqueue(self, body: SettlementBody, usage_key: str, queue: str) -> Reply:
-        await self._transport.publish(queue, [OutgoingMessage(exact_json.dumps(body.message(usage_key)))])
+    async def _enqueue(self, call: Call, body: SettlementBody, usage_key: str, queue: str) -> Reply:
+        spender = {SPENDER_HEADER: call.spender} if call.spender is not None else {}
+        await self._transport.publish(queue, [OutgoingMessage(exact_json.dumps(body.message(usage_key)), spender)])
         answer = ProcessingAnswer(usage_key=usage_key, message="Accepted; it will be settled by the queue")
         return Reply(answer, message="Accepted", status=202, headers={"preference-applied": "respond-async"})
 

@@ -11,7 +11,7 @@ from faregate.core.ids import new_uuid7
 from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery, ITransport, OutgoingMessage, RetryLater
 from faregate.core.json_items import Unreadable
 from faregate.core.logging import get_logger
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
+from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE, SPENDER_HEADER
 from faregate.usage.bodies import EndBody, EndMultimodelBody, SettlementBody, bodies_in, validated
 from faregate.usage.service import UsageService
 from faregate.usage.values import Settled, SettleRequest
@@ -69,7 +69,7 @@ class SettlementHandler:
             return Ack()
         if len(items) == 1:
             return _decision(failed[0][1])
-        apart = [OutgoingMessage(_alone(item), {"apart": True}) for item, _ in failed]
+        apart = [OutgoingMessage(_alone(item), {"apart": True, **_spent_by(delivery)}) for item, _ in failed]
         await self._transport.publish(delivery.queue, apart)
         log.info("message_taken_apart", items=len(items), failed=len(failed))
         return Ack()
@@ -78,6 +78,11 @@ class SettlementHandler:
 def _alone(item: _Item) -> bytes:
     """Return the object as a message of its own; one that cannot be read stays as it came."""
     return item.data.text if isinstance(item.data, Unreadable) else exact_json.dumps(_named(item))
+
+
+def _spent_by(delivery: Delivery) -> dict[str, Any]:
+    """Return the header that names the API key whose caps count, as the gateway has set it."""
+    return {name: value for name, value in delivery.headers.items() if name == SPENDER_HEADER}
 
 
 def _named(item: _Item) -> Any:
@@ -102,14 +107,15 @@ def _request(delivery: Delivery, data: Any, number: int, count: int) -> SettleRe
         body = validated(_KINDS[delivery.queue], data)
     except FaregateError as error:
         return error
+    spender = delivery.headers.get(SPENDER_HEADER)
     if body.usage_key is not None:
-        return body.request(body.usage_key)
+        return body.request(body.usage_key, spender=spender)
     if delivery.message_id is not None:
         digest = sha256(delivery.message_id.encode()).hexdigest()[:32]
-        return body.request(f"message:{digest}" + (f":{number}" if count > 1 else ""))
+        return body.request(f"message:{digest}" + (f":{number}" if count > 1 else ""), spender=spender)
     if delivery.redelivered:
         return InvalidError("no usage_key and no message_id, and redelivered: it may have been charged before")
-    return body.request(str(new_uuid7()), keyless=True)
+    return body.request(str(new_uuid7()), keyless=True, spender=spender)
 
 
 def _decision(error: Exception) -> Decision:
