@@ -100,6 +100,32 @@ async def test_csv_holds_every_event_with_exact_amounts(exports: ExportService, 
     assert exact_json.loads(rows["e7"]["metadata"])["exact"] == Decimal("0.10000000000000000001")
 
 
+async def test_csv_tells_times_in_iso_8601_and_numbers_without_exponent(exports: ExportService, lab: Any) -> None:
+    """`2026-01-31T12:00:00.000001Z`, also for whole seconds; the least amounts keep their digits."""
+    await lab.recorder.record(
+        [event(1, credits=Decimal("0.000001"), cost_usd=Decimal("0.000000000002"), time=NOW.replace(microsecond=0))]
+    )
+    (row,) = await as_csv(exports)
+
+    assert row["time"] == f"{NOW:%Y-%m-%dT%H:%M:%S}.000000Z"
+    assert (row["credits"], row["cost_usd"]) == ("0.000001", "0.000000000002")
+
+
+async def test_csv_for_excel_begins_with_a_byte_order_mark_and_is_the_same_otherwise(
+    exports: ExportService, filled: list[Any]
+) -> None:
+    plain, marked = [await read(exports.events(Question(EVER), Format.CSV, bom=bom).chunks) for bom in (False, True)]
+
+    assert marked == b"\xef\xbb\xbf" + plain
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Format if kind is not Format.CSV])
+def test_a_byte_order_mark_is_refused_where_it_would_break_the_file(exports: ExportService, kind: Format) -> None:
+    with pytest.raises(InvalidError, match="csv alone") as refused:
+        exports.events(Question(EVER), kind, bom=True)
+    assert refused.value.param == "bom"
+
+
 async def test_no_csv_cell_is_a_formula_unless_asked_for(exports: ExportService, filled: list[Any]) -> None:
     safe = await as_csv(exports)
     raw = await as_csv(exports, safe=False)

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import AsyncIterator
-from typing import Any
+from decimal import Decimal
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 
 from faregate.core import exact_json
-from faregate.gateway.auth import ALL_SCOPES, ROLE_SCOPES, Role, Scope
+from faregate.gateway.auth import ALL_SCOPES, ROLE_SCOPES, Role, Scope, person
 from faregate.gateway.operation import Operation, operations_of
 from support.apps import Answer, Gateway, open_gateway, settings_for
 from support.people import SECRET, bearer
@@ -128,3 +130,46 @@ def test_roles_are_what_the_documents_say() -> None:
     assert all(scope.value.endswith(":read") for scope in ROLE_SCOPES[Role.ANALYST])
     assert Scope.LOGS_READ not in ROLE_SCOPES[Role.ANALYST]
     assert ROLE_SCOPES[Role.USER] == frozenset()
+
+
+_SECRET = re.compile(r"cost|margin|price", re.IGNORECASE)
+"""Names of what a seller pays, adds and asks."""
+
+
+def _names(answer: object, seen: set[type]) -> set[str]:
+    """Return the names of all fields in an answer's model, of the models in it, too."""
+    if isinstance(answer, type) and issubclass(answer, BaseModel):
+        if answer in seen:
+            return set()
+        seen.add(answer)
+        fields = answer.model_fields
+        return {*fields}.union(*(_names(field.annotation, seen) for field in fields.values()))
+    return set[str]().union(*(_names(part, seen) for part in get_args(answer)))
+
+
+async def test_no_call_that_people_may_make_answers_what_the_seller_pays_or_adds(gateway: Gateway) -> None:
+    """For every operation that role `user` may call: neither provider costs nor margins nor prices, at any depth."""
+    user = person("ada", [Role.USER])
+    open_to_people = [o for o in operations(gateway) if o.own is not None or o.scope is None or user.may(o.scope)]
+    shown = {
+        o.id: {
+            name for answer in (o.answer, *o.also.values()) for name in _names(answer, set()) if _SECRET.search(name)
+        }
+        for o in open_to_people
+    }
+
+    assert {"analytics.my_usage", "usage.list_usages", "wallets.get_own_wallet", "quotas.list_quotas"} <= set(shown)
+    assert {id_: names for id_, names in shown.items() if names} == {}
+
+
+async def test_my_usage_shows_credits_and_no_costs(gateway: Gateway) -> None:
+    """What is sent has exactly the declared fields, also where the provider's cost is known."""
+    await gateway.post(
+        "/api/usage-events",
+        {"user_id": "ada", "service": "chat", "model": "m", "credits": 1, "cost_usd": Decimal("0.004")},
+    )
+    mine = await gateway.call("GET", "/api/analytics/my-usage", headers=bearer("ada", role="user"))
+
+    assert mine.data["overview"]["totalCredits"] == 1
+    assert [model["credits"] for model in mine.data["models"]] == [1]
+    assert _SECRET.findall(exact_json.dumps(mine.data).decode()) == []

@@ -8,6 +8,8 @@ import pytest
 
 from faregate.core import exact_json
 from faregate.core.settings import Settings
+from faregate.gateway.schemas.analytics_query import AnalyticsQuery
+from faregate.gateway.schemas.exports import ExportQuery
 from support.apps import KEY, Gateway, open_gateway, settings_for
 
 QUOTA = {"owner_id": "ada", "meter": "requests", "period": "month", "limit": 4}
@@ -136,6 +138,33 @@ async def test_a_question_that_makes_no_sense_is_422_and_no_file(gateway: Gatewa
 
     assert made.status_code == 422
     assert made.headers["content-type"].startswith("application/json")
+
+
+async def test_an_export_knows_every_filter_of_analytics(gateway: Gateway) -> None:
+    """Also `meter`; a filter that is not known would export everything in silence."""
+    for meter in ("seats", "storage"):
+        await gateway.post("/api/usage-events", {"user_id": "ada", "meter": meter, "quantity": 3})
+    one = exact_json.loads((await export(gateway, "format=json&meter=seats")).content)
+
+    assert [row["meter"] for row in one["rows"]] == ["seats"]
+    assert set(AnalyticsQuery.model_fields) <= set(ExportQuery.model_fields)
+
+
+async def test_csv_for_excel_is_asked_for_by_bom(gateway: Gateway) -> None:
+    assert (await export(gateway, "bom=true")).content.startswith(b"\xef\xbb\xbftime,")
+    assert (await export(gateway, "bom=true&format=json")).status_code == 422
+
+
+async def test_the_error_rate_of_nothing_is_null(gateway: Gateway) -> None:
+    """None failed of none: that is no rate of 0."""
+    await gateway.post("/api/usage-events", {"user_id": "ada", "meter": "storage", "quantity": 3})
+    empty = (await gateway.call("GET", "/api/analytics/metrics?userId=nobody")).data
+    parts = (await gateway.call("GET", "/api/analytics/distribution?by=meter&meter=storage")).data
+    await ride(gateway, "k1")
+    some = (await gateway.call("GET", "/api/analytics/metrics")).data
+
+    assert (empty["errorRate"], some["errorRate"]) == (None, 0)
+    assert [(part["requests"], part["errorRate"]) for part in parts] == [(0, None)]
 
 
 async def test_exports_need_the_scope(gateway: Gateway) -> None:

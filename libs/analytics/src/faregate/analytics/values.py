@@ -71,9 +71,9 @@ class Measures:
         return _ratio(self.latency_sum, self.latency_count, "0.001")
 
     @property
-    def error_rate(self) -> Decimal:
-        """The part of the requests that failed."""
-        return _ratio(self.errors, self.requests, "0.000001") or Decimal(0)
+    def error_rate(self) -> Decimal | None:
+        """The part of the requests that failed; None where there was no request."""
+        return _ratio(self.errors, self.requests, "0.000001")
 
     @property
     def cost_per_request_usd(self) -> Decimal | None:

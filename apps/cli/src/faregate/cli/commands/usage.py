@@ -3,7 +3,7 @@
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -135,12 +135,16 @@ def export(
     raw: Annotated[
         bool, Parameter(help="Leave text as it is, also what a spreadsheet would run as a formula.")
     ] = False,
+    bom: Annotated[bool, Parameter(help="Begin CSV with a byte order mark, so that Excel reads UTF-8.")] = False,
+    meter: Annotated[str | None, Parameter(help="Only this meter.")] = None,
     about: About = _ABOUT,
 ) -> None:
     """Write usage events as csv, json, ndjson, xlsx or parquet."""
+    asked = about.question()
+    question = replace(asked, filters=replace(asked.filters, meter=meter))
 
     async def work(lib: WorkerContainer) -> None:
-        made = lib.analytics.container.exports().events(about.question(), kind, safe=not raw)
+        made = lib.analytics.container.exports().events(question, kind, safe=not raw, bom=bom)
         await _write(made, path)
 
     with_library(work)

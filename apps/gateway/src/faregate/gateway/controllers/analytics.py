@@ -16,6 +16,7 @@ from faregate.gateway.schemas.analytics import (
     DashboardAnswer,
     MetricsAnswer,
     ModelAnswer,
+    OwnUsageAnswer,
     PartAnswer,
     PeakAnswer,
     PointAnswer,
@@ -136,11 +137,11 @@ class AnalyticsController(Controller):
         return await self._dashboard(query, None)
 
     @operation(
-        "GET", "/api/analytics/my-usage", scope=None, own="me", answer=DashboardAnswer, errors=_INVALID, kept=_KEPT
+        "GET", "/api/analytics/my-usage", scope=None, own="me", answer=OwnUsageAnswer, errors=_INVALID, kept=_KEPT
     )
-    async def my_usage(self, call: Call, query: SeriesQuery) -> DashboardAnswer:
-        """Return the caller's own usage, and nobody else's."""
-        return await self._dashboard(query, call.principal.user_id)
+    async def my_usage(self, call: Call, query: SeriesQuery) -> OwnUsageAnswer:
+        """Return the caller's own usage, and nobody else's, without the seller's costs and margins."""
+        return shapes.own_usage_answer(await self._dashboard(query, call.principal.user_id))
 
     @operation("GET", "/api/analytics/stats", scope=_READ, answer=StatsAnswer, errors=_INVALID, kept=_KEPT)
     async def stats(self, call: Call, query: MeterQuery) -> StatsAnswer:  # noqa: ARG002

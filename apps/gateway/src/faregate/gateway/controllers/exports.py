@@ -37,9 +37,10 @@ class ExportsController(Controller):
         """Download usage events as csv, json, ndjson, xlsx or parquet.
 
         Streamed from one snapshot of the database, amounts exact. Cells of CSV that a spreadsheet would run as a formula
-        get an apostrophe in front; `raw=true` leaves them as they are.
+        get an apostrophe in front; `raw=true` leaves them as they are. `bom=true` begins CSV as Excel wants UTF-8 to begin.
         """
-        made = self._exports.events(query.question(self._clock), query.format, safe=not query.raw)
+        question = query.question(now=self._clock.now())
+        made = self._exports.events(question, query.format, safe=not query.raw, bom=query.bom)
         call.at_end(made.chunks.aclose)  # a client that leaves at once never lets the stream begin
         first = await anext(made.chunks, b"")
         headers = {"content-disposition": f'attachment; filename="{made.name}"', "cache-control": "no-store"}

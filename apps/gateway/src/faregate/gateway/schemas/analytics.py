@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import TypeVar
 
 from faregate.analytics.patterns import FeatureReturn, Peak, Stats, Trend
 from faregate.analytics.user_periods import UserPeriod
@@ -14,6 +15,9 @@ __all__ = [
     "FreshnessAnswer",
     "MetricsAnswer",
     "ModelAnswer",
+    "OwnMetricsAnswer",
+    "OwnModelAnswer",
+    "OwnUsageAnswer",
     "PartAnswer",
     "PointAnswer",
     "ReturnAnswer",
@@ -24,6 +28,7 @@ __all__ = [
     "UserPeriodAnswer",
     "metrics_answer",
     "model_answer",
+    "own_usage_answer",
     "part_answer",
     "point_answer",
     "return_answer",
@@ -35,8 +40,11 @@ __all__ = [
 ]
 
 
-class MetricsAnswer(Answer):
-    """The totals. Response times are milliseconds, rates 0 … 1."""
+A = TypeVar("A", bound=Answer)
+
+
+class OwnMetricsAnswer(Answer):
+    """The totals of one's own usage. Response times are milliseconds, rates 0 … 1."""
 
     totalRequests: int  # noqa: N815
     totalTokens: int  # noqa: N815
@@ -45,12 +53,17 @@ class MetricsAnswer(Answer):
     p50ResponseTime: Decimal | None  # noqa: N815
     p95ResponseTime: Decimal | None  # noqa: N815
     p99ResponseTime: Decimal | None  # noqa: N815
-    errorRate: Decimal  # noqa: N815
+    errorRate: Decimal | None  # noqa: N815
+    chargedCredits: Decimal  # noqa: N815
+    uniqueUsers: int  # noqa: N815
+
+
+class MetricsAnswer(OwnMetricsAnswer):
+    """The totals, with what providers took and what remained."""
+
     costPerRequest: Decimal | None  # noqa: N815
     providerCostUsd: Decimal  # noqa: N815
-    chargedCredits: Decimal  # noqa: N815
     marginCredits: Decimal  # noqa: N815
-    uniqueUsers: int  # noqa: N815
 
 
 class ServiceAnswer(Answer):
@@ -61,11 +74,11 @@ class ServiceAnswer(Answer):
     tokens: int
     credits: Decimal
     averageResponseTime: Decimal | None  # noqa: N815
-    errorRate: Decimal  # noqa: N815
+    errorRate: Decimal | None  # noqa: N815
 
 
-class ModelAnswer(Answer):
-    """One model of one provider; `requests` counts its calls, `margin` is credits less provider cost, in USD."""
+class OwnModelAnswer(Answer):
+    """One model of one provider in one's own usage; `requests` counts its calls."""
 
     model: str
     provider: str | None
@@ -74,10 +87,15 @@ class ModelAnswer(Answer):
     outputTokens: int  # noqa: N815
     tokens: int
     credits: Decimal
+    averageResponseTime: Decimal | None  # noqa: N815
+    errorRate: Decimal | None  # noqa: N815
+
+
+class ModelAnswer(OwnModelAnswer):
+    """One model of one provider; `requests` counts its calls, `margin` is credits less provider cost, in USD."""
+
     providerCostUsd: Decimal  # noqa: N815
     margin: Decimal
-    averageResponseTime: Decimal | None  # noqa: N815
-    errorRate: Decimal  # noqa: N815
 
 
 class PointAnswer(Answer):
@@ -132,6 +150,17 @@ class DashboardAnswer(Answer):
     freshness: FreshnessAnswer
 
 
+class OwnUsageAnswer(Answer):
+    """One's own usage, of one moment, without the seller's costs and margins."""
+
+    overview: OwnMetricsAnswer
+    services: Sequence[ServiceAnswer]
+    models: Sequence[OwnModelAnswer]
+    timeSeries: Sequence[PointAnswer]  # noqa: N815
+    topUsers: Sequence[TopUserAnswer]  # noqa: N815
+    freshness: FreshnessAnswer
+
+
 class StatsAnswer(Answer):
     """Statistics of a meter's quantities."""
 
@@ -161,7 +190,7 @@ class PartAnswer(Answer):
     tokens: int
     credits: Decimal
     quantity: Decimal
-    errorRate: Decimal  # noqa: N815
+    errorRate: Decimal | None  # noqa: N815
 
 
 class ReturnAnswer(Answer):
@@ -224,6 +253,22 @@ def model_answer(part: Breakdown, credit_price_usd: Decimal) -> ModelAnswer:
         averageResponseTime=sums.average_latency_ms,
         errorRate=sums.error_rate,
     )
+
+
+def own_usage_answer(found: DashboardAnswer) -> OwnUsageAnswer:
+    """Return what a person may see of their own dashboard: everything but costs and margins."""
+    return OwnUsageAnswer(
+        overview=_own(OwnMetricsAnswer, found.overview),
+        services=found.services,
+        models=[_own(OwnModelAnswer, model) for model in found.models],
+        timeSeries=found.timeSeries,
+        topUsers=found.topUsers,
+        freshness=found.freshness,
+    )
+
+
+def _own(kind: type[A], whole: Answer) -> A:
+    return kind(**{name: getattr(whole, name) for name in kind.model_fields})
 
 
 def point_answer(point: Point) -> PointAnswer:

@@ -38,6 +38,9 @@ EVENT_COLUMNS = (
     Column("metadata", Kind.JSON, "e.metadata", guarded=False),
 )
 
+_ISO_8601 = """to_char({moment} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+"""COPY alone writes a blank where ISO 8601 has a T."""
+
 _EVENTS = """
 from faregate.usage_event e
 join faregate.subject s on s.subject_id = e.subject_id
@@ -95,4 +98,6 @@ def events_selection(question: Question) -> Selection:
 
 
 def _cell(column: Column, *, safe: bool) -> str:
+    if column.kind is Kind.MOMENT:
+        return _ISO_8601.format(moment=column.sql)
     return guarded_sql(column.sql) if safe and column.guarded and column.kind is Kind.TEXT else column.sql

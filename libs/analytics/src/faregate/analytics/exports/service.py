@@ -1,5 +1,6 @@
 """Exports: what is asked for becomes a named file that streams."""
 
+from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -39,16 +40,22 @@ class ExportService:
         self._database = database
         self._clock = clock
 
-    def events(self, question: Question, kind: Format, *, safe: bool = True) -> Export:
+    def events(self, question: Question, kind: Format, *, safe: bool = True, bom: bool = False) -> Export:
         """Return the events that answer to `question`, in order of arrival.
 
         With `safe`, CSV cells that a spreadsheet would run as formulas get an apostrophe in front; the other formats
-        need none. Amounts are exact in all of them.
+        need none. Amounts are exact in all of them. With `bom`, CSV begins with a byte order mark, by which Excel knows
+        that it is UTF-8.
+
+        Raises:
+            InvalidError: `bom` for another format than CSV.
 
         Raises, when the first chunk is read:
             InvalidError: more rows than XLSX holds.
             MissingExtraError: the libraries for XLSX or Parquet are not installed.
         """
+        if bom and kind is not Format.CSV:
+            raise InvalidError(f"bom is for csv alone; leave it out for {kind}", param="bom")
         selection, now = events_selection(question), self._clock.now()
         name = file_name("events", kind, start=question.range.start, end=question.range.end, now=now)
         metadata = {
@@ -59,7 +66,8 @@ class ExportService:
             "filters": question.filters.given,
             "exported_at": now,
         }
-        return Export(name, kind, self._chunks(selection, kind, metadata, safe=safe))
+        chunks = self._chunks(selection, kind, metadata, safe=safe)
+        return Export(name, kind, _marked(chunks) if bom else chunks)
 
     async def _chunks(
         self, selection: Selection, kind: Format, metadata: Mapping[str, Any], *, safe: bool
@@ -70,6 +78,13 @@ class ExportService:
         ):
             async for chunk in chunks:
                 yield chunk
+
+
+async def _marked(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    async with aclosing(chunks):
+        yield BOM_UTF8 + await anext(chunks, b"")
+        async for chunk in chunks:
+            yield chunk
 
 
 async def _open(
