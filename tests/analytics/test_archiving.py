@@ -1,6 +1,8 @@
 """Old months go into a proven archive and come back; what was counted stays counted, once."""
 
+import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from faregate.analytics.archiving import EventArchive
 from faregate.analytics.filters import Filters, Question, TimeRange
 from faregate.analytics.omissions import Omissions
-from faregate.core.archives import ArchiveError
+from faregate.core.archives import ArchiveBusyError, ArchiveError
 from faregate.core.clock import FixedClock, SystemClock
 from faregate.core.errors import ConfigurationError, InvalidError
 from faregate.core.partitions import Month, Partitions
@@ -166,3 +168,39 @@ async def test_the_months_ahead_and_without_events_are_not_missed(lab: Any, arch
     for question in (ahead, long_ago):
         await lab.service.metrics(question)
         assert question.omissions.archived_before is None
+
+
+async def test_a_month_that_is_read_without_a_pause_is_left_alone(
+    lab: Any, archive: EventArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a reader who does not end, archiving ends with one sentence, and nothing is changed."""
+    monkeypatch.setattr("faregate.core.archives._ATTEMPTS", 2)
+    async with lab.database.transaction(read_only=True) as session:
+        await lab.database.rows(session, "select 1 from faregate.usage_event limit 1")
+        with pytest.raises(ArchiveBusyError, match="being read without a pause"):
+            await archive.archive()
+        assert await rows(lab) == 399
+
+    assert sum(manifest.rows for manifest in await archive.archive()) == 399
+
+
+async def test_archiving_waits_for_a_reader_who_ends(lab: Any, archive: EventArchive) -> None:
+    async with lab.database.transaction(read_only=True) as session:
+        await lab.database.rows(session, "select 1 from faregate.usage_event limit 1")
+        archiving = asyncio.ensure_future(archive.archive())
+        await until(lambda: waits(lab))
+    manifests = await archiving
+
+    assert sum(manifest.rows for manifest in manifests) == 399
+
+
+async def waits(lab: Any) -> bool:
+    async with lab.database.transaction(read_only=True) as session:
+        sql = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        return bool(await lab.database.rows(session, sql))
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(10):
+        while not await holds():
+            await asyncio.sleep(0.02)

@@ -114,6 +114,26 @@ async def test_top_users(filled: Lab) -> None:
     assert [u.user_id for u in by_tokens] == ["anna"]
 
 
+async def test_the_last_activity_is_one_that_stands(filled: Lab) -> None:
+    """What was taken back, or replaced by something earlier, is no activity."""
+    late = fact("anna", 60, id="late", source="host")
+    await filled.recorder.record([late, fact("bob", 70, id="moved", source="host")])
+    for _ in range(2):
+        await filled.analytics.roller().run()
+        before = {u.user_id: u.last_activity for u in await filled.service.top_users(Question(RANGE))}
+        assert (before["anna"], before["bob"]) == (DAY + timedelta(hours=60), DAY + timedelta(hours=70))
+    history = filled.library.usage.history()
+    await history.void("host", "late", reason="a test")
+    await history.replace("host", "moved", fact("bob", 2, id="moved", source="host"), reason="a test")
+
+    for _ in range(2):
+        after = {u.user_id: u.last_activity for u in await filled.service.top_users(Question(RANGE))}
+        mixed = await filled.service.top_users(Question(RANGE, Filters(service="chat", status=None, country="DE")))
+        assert (after["anna"], after["bob"]) == (DAY + timedelta(hours=1), DAY + timedelta(hours=47.9))
+        assert [u.user_id for u in mixed] == ["anna"]
+        await filled.analytics.roller().run()
+
+
 def test_ranges_are_half_open_and_begin_at_the_callers_midnight() -> None:
     now = datetime(2026, 3, 31, 12, tzinfo=UTC)
 

@@ -114,6 +114,14 @@ class FactReader:
         self, session: AsyncSession, question: Question, order: str, limit: int
     ) -> list[tuple[int, Measures, datetime]]:
         """Return the users with the most of `order`, a sum or an expression over sums: their sums and last activity."""
+        found = await self._ranked(session, question, order, limit)
+        standing = await self._raw.last_activity(session, question, [subject_id for subject_id, _, _ in found])
+        return [(subject_id, sums, standing.get(subject_id, last)) for subject_id, sums, last in found]
+
+    async def _ranked(
+        self, session: AsyncSession, question: Question, order: str, limit: int
+    ) -> list[tuple[int, Measures, datetime]]:
+        """Return the users with the most of `order`; their last activity may be a fact that was taken back."""
         coverage = cover(question.range, _OF_USERS)
         if coverage is None or set(question.filters.given) - {"service"}:
             await self._rollups.state(session)

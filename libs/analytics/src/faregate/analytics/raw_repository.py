@@ -133,6 +133,23 @@ class RawRepository:
         rows = await self._rows(session, sql, question, None, limit=limit)
         return [(row.subject_id, measures_of(row, 2), row.last_at) for row in rows]
 
+    async def last_activity(
+        self, session: AsyncSession, question: Question, subject_ids: Sequence[int]
+    ) -> dict[int, datetime]:
+        """Return the time of each subject's last fact that stands; one whose facts are archived does not appear."""
+        sql = f"""
+        select wanted.subject_id, last.time
+        from unnest(cast(:subject_ids as bigint[])) as wanted (subject_id)
+        cross join lateral (
+          select e.time from faregate.usage_event e
+          where e.subject_id = wanted.subject_id and {conditions(question.filters)} and e.sign > 0 and not exists (
+            select from faregate.usage_correction c where c.event_key = e.event_key and c.version = e.version)
+          order by e.time desc limit 1
+        ) last
+        """  # noqa: S608
+        given = {"subject_ids": list(subject_ids), **parameters(question)}
+        return {row.subject_id: row.time for row in await self._database.rows(session, sql, **given)}
+
     async def latencies(self, session: AsyncSession, question: Question, rest: Rest | None = None) -> dict[int, int]:
         """Return how many timed requests took how many milliseconds."""
         weight = "e.calls" if about_models(question.filters) else "e.requests"

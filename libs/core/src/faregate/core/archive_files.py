@@ -18,6 +18,7 @@ from faregate.core import exact_json
 from faregate.core.errors import FaregateError
 
 __all__ = [
+    "ArchiveBusyError",
     "ArchiveError",
     "Manifest",
     "content_of",
@@ -36,6 +37,13 @@ class ArchiveError(FaregateError):
     """An archive is not what its manifest says; the month it was made of was not dropped."""
 
     code = "archive_damaged"
+
+
+class ArchiveBusyError(FaregateError):
+    """A month is read without a pause, so that it cannot be taken off its table; nothing was changed."""
+
+    code = "unavailable"
+    retryable = True
 
 
 @dataclass(frozen=True, slots=True)

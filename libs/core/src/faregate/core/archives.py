@@ -11,18 +11,20 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.archive_files import ArchiveError, Manifest
+from faregate.core.archive_files import ArchiveBusyError, ArchiveError, Manifest
 from faregate.core.archive_store import ArchiveStore
 from faregate.core.clock import IClock
-from faregate.core.database import Database
+from faregate.core.database import RETRIED_STATES, Database, sqlstate
 from faregate.core.errors import InvalidError, NotFoundError
 from faregate.core.logging import get_logger
 from faregate.core.partitions import Month, Partitions
 from faregate.core.versions import raise_version
 
-__all__ = ["ArchiveError", "Archives", "Manifest"]
+__all__ = ["ArchiveBusyError", "ArchiveError", "Archives", "Manifest"]
 
 log = get_logger(__name__)
 
@@ -32,6 +34,9 @@ select set_config('statement_timeout', '0', true), set_config('idle_in_transacti
 """
 
 _HOLD = "select pg_advisory_xact_lock(hashtextextended('archives of ' || cast(:name as text), 0))"
+
+_WAIT_SHORTLY = "select set_config('lock_timeout', '500ms', true)"
+_ATTEMPTS = 6
 
 _MOVE = """
 with moved as (delete from faregate.{table} r where {condition} returning r.*)
@@ -69,18 +74,35 @@ class Archives:
 
         Raises:
             ArchiveError: what is on the disk differs from what the database sent; nothing was dropped.
+            ArchiveBusyError: the month is read without a pause; nothing was changed.
         """
         async with self._alone():
-            async with self._database.transaction() as session:
-                if month in await self._partitions.attached(session):
-                    await self._partitions.detach(session, month)
-                    await self._note_change(session)
+            await self._take_off(month)
             manifest = await self._store.write(f"faregate.{self._partitions.name(month)}", month)
             self.check(manifest)
             async with self._database.transaction() as session:
                 await self._partitions.drop(session, month)
         log.info("month_archived", table=manifest.table, month=manifest.month, rows=manifest.rows, bytes=manifest.bytes)
         return manifest
+
+    async def _take_off(self, month: Month) -> None:
+        """Detach a month. Readers of the table wait behind the attempt, so each attempt is short; there are several."""
+
+        async def detach(session: AsyncSession) -> None:
+            await self._database.rows(session, _WAIT_SHORTLY)
+            if month in await self._partitions.attached(session):
+                await self._partitions.detach(session, month)
+                await self._note_change(session)
+
+        try:
+            await self._database.run(detach, attempts=_ATTEMPTS)
+        except (DBAPIError, asyncpg.PostgresError) as error:
+            if sqlstate(error) not in RETRIED_STATES:
+                raise
+            raise ArchiveBusyError(
+                f"{self._partitions.table} is being read without a pause, so that {month} cannot be taken off; nothing was "
+                "changed. Try again when long queries and exports have ended"
+            ) from error
 
     async def move(self, month: Month, part: str, condition: str, **parameters: Any) -> Manifest | None:
         """Move the rows of a month that meet a condition (on `r`) into an archive of their own; None if there are none.
