@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from faregate.analytics.archiving import EventArchive
+from faregate.analytics.exports.formats import Format
 from faregate.analytics.filters import Filters, Question, TimeRange
 from faregate.analytics.omissions import Omissions
+from faregate.core import exact_json
 from faregate.core.archives import ArchiveBusyError, ArchiveError
 from faregate.core.clock import FixedClock, SystemClock
 from faregate.core.errors import ConfigurationError, InvalidError
@@ -192,6 +194,17 @@ async def test_archiving_waits_for_a_reader_who_ends(lab: Any, archive: EventArc
     manifests = await archiving
 
     assert sum(manifest.rows for manifest in manifests) == 399
+
+
+async def test_an_export_says_which_events_it_lacks(lab: Any, archive: EventArchive) -> None:
+    await archive.archive()
+    made = lab.analytics.exports().events(RANGE, Format.JSON)
+    document = exact_json.loads(b"".join([chunk async for chunk in made.chunks]))
+    refused = Question(RANGE.range, Filters(), Omissions(refused=True))
+
+    assert document["metadata"]["archived_before"] == Month.of(NOW).end.isoformat().replace("+00:00", "Z")
+    with pytest.raises(InvalidError, match="archived"):
+        await anext(lab.analytics.exports().events(refused, Format.CSV).chunks)
 
 
 async def waits(lab: Any) -> bool:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faregate.analytics.archived_months import ArchivedMonths
 from faregate.analytics.exports.formats import Format, file_name
 from faregate.analytics.exports.guarding import guarded_sql, harmless
 from faregate.analytics.exports.service import ExportService
@@ -71,7 +72,7 @@ async def read(chunks: AsyncGenerator[bytes]) -> bytes:
 
 @pytest.fixture
 def exports(lab: Any) -> ExportService:
-    return ExportService(lab.database, SystemClock())
+    return ExportService(lab.database, SystemClock(), ArchivedMonths(lab.database))
 
 
 @pytest.fixture

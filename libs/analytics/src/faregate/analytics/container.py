@@ -52,7 +52,7 @@ class AnalyticsContainer(containers.DeclarativeContainer):
         keep_days=settings.provided.usage_retention_days,
         late_days=settings.provided.late_event_days,
     )
-    exports: providers.Provider[ExportService] = providers.Singleton(ExportService, database, clock)
+    exports: providers.Provider[ExportService] = providers.Singleton(ExportService, database, clock, archived)
     service: providers.Provider[AnalyticsService] = providers.Singleton(AnalyticsService, database, facts, subjects)
     meters: providers.Provider[MeterCatalog] = providers.Singleton(MeterCatalog, database)
     patterns: providers.Provider[Patterns] = providers.Singleton(

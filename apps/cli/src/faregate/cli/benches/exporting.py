@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from faregate.analytics.archived_months import ArchivedMonths
 from faregate.analytics.exports.formats import Format
 from faregate.analytics.exports.service import ExportService
 from faregate.analytics.filters import Question, TimeRange
@@ -85,7 +86,9 @@ async def measure_export(database: Database, question: Question, kind: Format) -
     clock = SystemClock()
     before, began, size = _peak_mib(), clock.monotonic(), 0
     with Path("/dev/null").open("wb") as nowhere:  # noqa: ASYNC230  it never blocks
-        async with aclosing(ExportService(database, clock).events(question, kind).chunks) as chunks:
+        async with aclosing(
+            ExportService(database, clock, ArchivedMonths(database)).events(question, kind).chunks
+        ) as chunks:
             async for chunk in chunks:
                 size += nowhere.write(chunk)
     return Measured(kind, clock.monotonic() - began, size, _peak_mib() - before)

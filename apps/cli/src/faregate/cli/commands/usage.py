@@ -148,6 +148,7 @@ def export(
         await _write(made, path)
 
     with_library(work)
+    tell_omissions(question)
 
 
 @usage.command

@@ -38,12 +38,15 @@ class ExportsController(Controller):
 
         Streamed from one snapshot of the database, amounts exact. Cells of CSV that a spreadsheet would run as a formula
         get an apostrophe in front; `raw=true` leaves them as they are. `bom=true` begins CSV as Excel wants UTF-8 to begin.
+        Where events of the range are archived, the header `x-faregate-archived-before` says so; `complete=true` refuses.
         """
         question = query.question(now=self._clock.now())
         made = self._exports.events(question, query.format, safe=not query.raw, bom=query.bom)
         call.at_end(made.chunks.aclose)  # a client that leaves at once never lets the stream begin
         first = await anext(made.chunks, b"")
         headers = {"content-disposition": f'attachment; filename="{made.name}"', "cache-control": "no-store"}
+        if question.omissions.archived_before is not None:
+            headers["x-faregate-archived-before"] = question.omissions.archived_before.isoformat()
         return StreamingResponse(_with(first, made.chunks), media_type=made.format.media_type, headers=headers)
 
 

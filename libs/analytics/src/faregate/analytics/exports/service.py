@@ -6,6 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+from faregate.analytics.archived_months import ArchivedMonths
 from faregate.analytics.exports.copying import ExportSource
 from faregate.analytics.exports.files import FileWriter, IFileFormat
 from faregate.analytics.exports.formats import XLSX_ROW_LIMIT, Format, file_name
@@ -36,8 +37,9 @@ class Export:
 class ExportService:
     """Streams exports from a snapshot of the database, each over a connection of its own."""
 
-    def __init__(self, database: Database, clock: IClock) -> None:
+    def __init__(self, database: Database, clock: IClock, archived: ArchivedMonths) -> None:
         self._database = database
+        self._archived = archived
         self._clock = clock
 
     def events(self, question: Question, kind: Format, *, safe: bool = True, bom: bool = False) -> Export:
@@ -50,8 +52,11 @@ class ExportService:
         Raises:
             InvalidError: `bom` for another format than CSV.
 
+        Events that are archived are not in it: once the first chunk is read, the question's omissions tell, and so do the
+        files that have room for it.
+
         Raises, when the first chunk is read:
-            InvalidError: more rows than XLSX holds.
+            InvalidError: more rows than XLSX holds; or archived events are missing, and the question refuses that.
             MissingExtraError: the libraries for XLSX or Parquet are not installed.
         """
         if bom and kind is not Format.CSV:
@@ -66,12 +71,16 @@ class ExportService:
             "filters": question.filters.given,
             "exported_at": now,
         }
-        chunks = self._chunks(selection, kind, metadata, safe=safe)
+        chunks = self._chunks(question, selection, kind, metadata, safe=safe)
         return Export(name, kind, _marked(chunks) if bom else chunks)
 
     async def _chunks(
-        self, selection: Selection, kind: Format, metadata: Mapping[str, Any], *, safe: bool
+        self, question: Question, selection: Selection, kind: Format, metadata: Mapping[str, Any], *, safe: bool
     ) -> AsyncGenerator[bytes]:
+        async with self._database.transaction(read_only=True) as session:
+            await self._archived.note(session, question, None)
+        if question.omissions.archived_before is not None:
+            metadata = {**metadata, "archived_before": question.omissions.archived_before}
         async with (
             ExportSource.open(self._database, selection) as source,
             aclosing(await _open(source, selection, kind, metadata, safe=safe)) as chunks,
