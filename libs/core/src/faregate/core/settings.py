@@ -214,6 +214,14 @@ class Settings(BaseSettings):
         description="who pays automatic top-ups: nobody, or on account (credits now, an invoice later)",
         examples=["on_account"],
     )
+    balance_warning_pause_seconds: int = Field(
+        default=86_400,
+        ge=0,
+        le=31_536_000,
+        description="how long credits.low and credits.exhausted are not sent again for a wallet that falls without having "
+        "recovered; 0 sends them each time",
+        examples=["86400"],
+    )
     hold_ttl_seconds: int = Field(
         default=3600,
         ge=1,

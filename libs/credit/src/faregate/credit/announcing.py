@@ -1,6 +1,7 @@
-"""What of a written book others may want to know: low and exhausted wallets, expired holds, settlements."""
+"""The events of a written book: low and exhausted wallets, expired holds, settlements."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from decimal import Decimal
 
 from faregate.core.credits import to_credits
 from faregate.core.events import Event, EventType
@@ -10,26 +11,20 @@ from faregate.credit.states import ChargeState, ChargeStatus, Flag, WalletState
 __all__ = ["events_of"]
 
 
-def events_of(book: Book, free_before: Mapping[int, int]) -> Iterator[Event]:
-    """Tell what happened in `book`, whose wallets had so much free before."""
-    for wallet in book.changed_wallets.values():
-        yield from _wallet_events(wallet, free_before.get(wallet.wallet_id, wallet.free))
+def events_of(book: Book) -> Iterator[Event]:
+    """Return what happened in `book`."""
+    for wallet in book.low:
+        yield _wallet_event(EventType.CREDITS_LOW, wallet, low_balance=to_credits(wallet.low_balance or 0))
+    for wallet in book.exhausted:
+        yield _wallet_event(EventType.CREDITS_EXHAUSTED, wallet)
     for charge in book.changed_charges.values():
         if charge.status is not ChargeStatus.SETTLED or charge.settled_at == book.now:
             yield from _charge_events(charge)
 
 
-def _wallet_events(wallet: WalletState, before: int) -> list[Event]:
-    """A wallet is told of when it passes a mark on its way down, not while it stays below."""
-    data = {"credits": to_credits(wallet.free), "balance": to_credits(wallet.balance)}
-    people = {"owner_id": wallet.wallet_id}
-    found: list[Event] = []
-    low = wallet.low_balance
-    if low is not None and before > low >= wallet.free:
-        found.append(Event(EventType.CREDITS_LOW, {**data, "low_balance": to_credits(low)}, people))
-    if before > 0 >= wallet.free:
-        found.append(Event(EventType.CREDITS_EXHAUSTED, data, people))
-    return found
+def _wallet_event(kind: EventType, wallet: WalletState, **more: Decimal) -> Event:
+    data = {"credits": to_credits(wallet.free), "balance": to_credits(wallet.balance), **more}
+    return Event(kind, data, {"owner_id": wallet.wallet_id})
 
 
 def _charge_events(charge: ChargeState) -> list[Event]:

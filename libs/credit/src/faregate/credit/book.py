@@ -34,7 +34,8 @@ class Book:
     def __init__(self, now: datetime, wallets: Iterable[WalletState] = ()) -> None:
         self.now = now
         self.wallets = {wallet.wallet_id: wallet for wallet in wallets}
-        self.free_before: dict[int, int] = {}
+        self.left_before: dict[int, int] = {}
+        """What the wallets had left when they were locked, by `WalletState.left`."""
         self.charges: dict[str, ChargeState] = {}
         self.changed_wallets: dict[int, WalletState] = {}
         self.changed_charges: dict[str, ChargeState] = {}
@@ -43,6 +44,9 @@ class Book:
         self.changed_limits: dict[tuple[str, Period], LimitState] = {}
         self.transfers: list[Transfer] = []
         self.top_ups: list[TopUpOrder] = []
+        self.low: list[WalletState] = []
+        self.exhausted: list[WalletState] = []
+        """The wallets that have become low, and exhausted, and were not warned of yet."""
         self.slices: list[GrantSlice] = []
 
     def post(

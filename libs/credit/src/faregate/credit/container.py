@@ -1,5 +1,7 @@
 """Wiring of the ledger."""
 
+from datetime import timedelta
+
 from dependency_injector import containers, providers
 
 from faregate.core.clock import IClock
@@ -35,6 +37,10 @@ def configured_provider(settings: Settings) -> ITopUpProvider:
     return OnAccountProvider() if settings.top_up_provider == "on_account" else NoProvider()
 
 
+def _warning_pause(settings: Settings) -> timedelta:
+    return timedelta(seconds=settings.balance_warning_pause_seconds)
+
+
 class CreditContainer(containers.DeclarativeContainer):
     """Needs `settings`, `database`, `subjects`, `outbox` and `progress`; takes `top_up_provider`, `announcer`
     and `clock`; exports
@@ -58,7 +64,14 @@ class CreditContainer(containers.DeclarativeContainer):
 
     repository: providers.Provider[LedgerRepository] = providers.Singleton(LedgerRepository, database)
     locker: providers.Provider[Locker] = providers.Singleton(
-        Locker, database, repository, progress, outbox, clock=clock, announcer=announcer
+        Locker,
+        database,
+        repository,
+        progress,
+        outbox,
+        clock=clock,
+        announcer=announcer,
+        warning_pause=providers.Callable(_warning_pause, settings),
     )
     service: providers.Provider[CreditService] = providers.Singleton(
         CreditService, repository, locker, subjects, initial_micros=providers.Callable(initial_micros, settings)

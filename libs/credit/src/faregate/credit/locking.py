@@ -1,7 +1,7 @@
 """Opening and closing the book: every money operation locks its wallets here, finds them as of now, and writes here."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,6 +12,7 @@ from faregate.core.events import IAnnouncer, Silence
 from faregate.core.interfaces import IOutbox
 from faregate.core.versions import VersionedCache
 from faregate.credit.announcing import events_of
+from faregate.credit.balance_warnings import warn_of_balances
 from faregate.credit.book import Book
 from faregate.credit.interfaces import ISettlementProgress
 from faregate.credit.maturing import mature
@@ -19,10 +20,11 @@ from faregate.credit.repository import LedgerRepository
 from faregate.credit.states import ChargeState, WalletState
 from faregate.credit.top_ups import order_message, order_top_ups
 
-__all__ = ["LIMITS_VERSION", "TOP_UP_QUEUE", "Locker"]
+__all__ = ["LIMITS_VERSION", "TOP_UP_QUEUE", "WARNING_PAUSE", "Locker"]
 
 LIMITS_VERSION = "spend_limits"
 TOP_UP_QUEUE = "top_up_queue"
+WARNING_PAUSE = timedelta(days=1)
 
 
 class Locker:
@@ -30,6 +32,7 @@ class Locker:
 
     Args:
         clock: replaces the database's clock, which decides otherwise; for simulations.
+        warning_pause: how long a wallet that has not recovered is not warned of again; see `balance_warnings`.
     """
 
     def __init__(
@@ -41,12 +44,14 @@ class Locker:
         *,
         clock: IClock | None = None,
         announcer: IAnnouncer | None = None,
+        warning_pause: timedelta = WARNING_PAUSE,
     ) -> None:
         self._repository = repository
         self._progress = progress
         self._outbox = outbox
         self._clock = clock
         self._announcer = announcer or Silence()
+        self._pause = warning_pause
         self.limit_kinds: VersionedCache[frozenset[str]] = VersionedCache(
             database, LIMITS_VERSION, repository.limit_kinds
         )
@@ -75,7 +80,7 @@ class Locker:
         book = await self._repository.lock(session, wanted, now=self.now())
         if len(book.wallets) < len(wanted):
             raise RetryTransactionError("a wallet is gone; the transaction that made it was rolled back")
-        book.free_before = {wallet.wallet_id: wallet.free for wallet in book.wallets.values()}
+        book.left_before = {wallet.wallet_id: wallet.left for wallet in book.wallets.values()}
         if keys:
             book.charges.update(await self._repository.charges_again(session, keys, seen or {}))
         due = [wallet.wallet_id for wallet in book.wallets.values() if is_due(wallet, book.now)]
@@ -104,8 +109,9 @@ class Locker:
     async def write(self, session: AsyncSession, book: Book) -> None:
         """Write what was decided, with the top-up orders that follow from it."""
         order_top_ups(book)
+        warn_of_balances(book, pause=self._pause)
         await self._repository.write(session, book)
-        await self._announcer.announce(session, events_of(book, book.free_before))
+        await self._announcer.announce(session, events_of(book))
         if book.top_ups:
             await self._outbox.add(session, TOP_UP_QUEUE, [order_message(order) for order in book.top_ups])
 

@@ -74,6 +74,8 @@ class Wallet(TableModel, table=True):
     last_seq: int = Field(sa_column=_micros())
     head_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     changed_at: datetime | None = Field(sa_column=moment(nullable=True))
+    low_told_at: datetime | None = Field(sa_column=moment(nullable=True))
+    exhausted_told_at: datetime | None = Field(sa_column=moment(nullable=True))
     created_at: datetime = Field(sa_column=created_at())
 
 

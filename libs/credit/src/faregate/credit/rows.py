@@ -40,9 +40,8 @@ def book_of(rows: Sequence[Any]) -> Book:
 def wallet_of(row: Any) -> WalletState:
     """Return the wallet of one row of `statements.WALLET_COLUMNS`, and the moment behind them."""
     wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, plan, low_balance, *rest = row
-    top_up_below, top_up_amount, top_up_order, top_up_not_before, next_change_at, last_seq, head_hash, changed_at, _ = (
-        rest
-    )
+    top_up_below, top_up_amount, top_up_order, top_up_not_before, next_change_at, last_seq, head_hash, *told = rest
+    changed_at, low_told_at, exhausted_told_at, _ = told
     return WalletState(
         wallet_id=wallet_id,
         credits=credits,
@@ -62,6 +61,8 @@ def wallet_of(row: Any) -> WalletState:
         last_seq=last_seq,
         head_hash=head_hash,
         changed_at=changed_at,
+        low_told_at=low_told_at,
+        exhausted_told_at=exhausted_told_at,
     )
 
 

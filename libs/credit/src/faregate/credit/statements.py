@@ -11,7 +11,8 @@ returning wallet_id
 """
 
 WALLET_COLUMNS = """wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, plan, low_balance, top_up_below,
-  top_up_amount, top_up_order, top_up_not_before, next_change_at, last_seq, head_hash, changed_at"""
+  top_up_amount, top_up_order, top_up_not_before, next_change_at, last_seq, head_hash, changed_at,
+  low_told_at, exhausted_told_at"""
 
 LOCK_WALLETS = f"""
 select w.*, coalesce(cast(:now as timestamptz), clock_timestamp()) as now
@@ -206,20 +207,22 @@ order by seq
 _WRITE_WALLETS = """
 insert into faregate.wallet as w (wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, plan,
   low_balance, top_up_below, top_up_amount, top_up_order, top_up_not_before, next_change_at, last_seq, head_hash,
-  changed_at)
+  changed_at, low_told_at, exhausted_told_at)
 select * from unnest(cast(:w_wallet_id as bigint[]), cast(:w_credits as bigint[]), cast(:w_debits as bigint[]),
   cast(:w_held as bigint[]), cast(:w_earmarked as bigint[]), cast(:w_debt as bigint[]), cast(:w_credit_limit as bigint[]),
   cast(:w_status as smallint[]), cast(:w_plan as text[]), cast(:w_low_balance as bigint[]),
   cast(:w_top_up_below as bigint[]), cast(:w_top_up_amount as bigint[]), cast(:w_top_up_order as uuid[]),
   cast(:w_top_up_not_before as timestamptz[]), cast(:w_next_change_at as timestamptz[]),
   cast(:w_last_seq as bigint[]), cast(:w_head_hash as bytea[]),
-  cast(:w_changed_at as timestamptz[]))
+  cast(:w_changed_at as timestamptz[]), cast(:w_low_told_at as timestamptz[]),
+  cast(:w_exhausted_told_at as timestamptz[]))
 on conflict (wallet_id) do update set credits = excluded.credits, debits = excluded.debits, held = excluded.held,
   earmarked = excluded.earmarked, debt = excluded.debt, credit_limit = excluded.credit_limit, status = excluded.status,
   plan = excluded.plan, low_balance = excluded.low_balance,
   top_up_below = excluded.top_up_below, top_up_amount = excluded.top_up_amount, top_up_order = excluded.top_up_order,
   top_up_not_before = excluded.top_up_not_before, next_change_at = excluded.next_change_at,
-  last_seq = excluded.last_seq, head_hash = excluded.head_hash, changed_at = excluded.changed_at
+  last_seq = excluded.last_seq, head_hash = excluded.head_hash, changed_at = excluded.changed_at,
+  low_told_at = excluded.low_told_at, exhausted_told_at = excluded.exhausted_told_at
 """
 
 _SAME_PAYER = "status = case when c.wallet_id = excluded.wallet_id then excluded.status end"

@@ -147,6 +147,9 @@ class WalletState:
     head_hash: bytes = GENESIS
     changed_at: datetime | None = None
     low_balance: int | None = None
+    low_told_at: datetime | None = None
+    exhausted_told_at: datetime | None = None
+    """When its owner was warned last, since the wallet recovered last."""
     plan: str | None = None
     top_up_below: int | None = None
     top_up_amount: int | None = None
@@ -160,6 +163,11 @@ class WalletState:
     def balance(self) -> int:
         """What the owner has, holds included."""
         return self.credits - self.debits
+
+    @property
+    def left(self) -> int:
+        """What is not spent yet: the balance, holds included, and the credit limit."""
+        return self.credits + self.credit_limit - self.debits
 
     @property
     def free(self) -> int:

@@ -15,7 +15,7 @@ COLUMNS = {
     part: names.split()
     for part, names in {
         "w": "wallet_id credits debits held earmarked debt credit_limit status plan low_balance top_up_below "
-        "top_up_amount top_up_order top_up_not_before next_change_at last_seq head_hash changed_at",
+        "top_up_amount top_up_order top_up_not_before next_change_at last_seq head_hash changed_at low_told_at exhausted_told_at",
         "h": "usage_key wallet_id subject_id organization_id feature_key rule hold hold_grants expires_at start_hash "
         "metadata created_at limit_scopes",
         "c": "usage_key wallet_id subject_id organization_id feature_key rule status hold hold_grants expires_at "
@@ -76,6 +76,8 @@ def _wallet_row(wallet: WalletState) -> tuple[Any, ...]:
         wallet.last_seq,
         wallet.head_hash,
         wallet.changed_at,
+        wallet.low_told_at,
+        wallet.exhausted_told_at,
     )
 
 

@@ -42,8 +42,7 @@ class WalletChange:
         if "status" in self.fields:
             wallet.status = WalletStatus[(self.fields["status"] or "active").upper()]
         if "low_balance" in self.fields:
-            low = self.fields["low_balance"]
-            wallet.low_balance = to_micros(low, param="low_balance") if low is not None else None
+            _set_low_balance(wallet, self.fields["low_balance"])
         if "top_up" in self.fields:
             _set_top_up(wallet, self.fields["top_up"])
         if "credit_limit" in self.fields:
@@ -155,6 +154,13 @@ class WalletService:
     async def _organization(self, session: AsyncSession, owner_id: str) -> str | None:
         (facts,) = await self._members.facts(session, [(owner_id, None)])
         return facts.organization_id
+
+
+def _set_low_balance(wallet: WalletState, low: Decimal | None) -> None:
+    """Set the mark; nobody was warned of another one yet."""
+    mark = to_micros(low, param="low_balance") if low is not None else None
+    if mark != wallet.low_balance:
+        wallet.low_balance, wallet.low_told_at = mark, None
 
 
 def _set_top_up(wallet: WalletState, rule: tuple[Decimal, Decimal] | None) -> None:
