@@ -81,6 +81,10 @@ async def make_due(gateway: Gateway) -> None:
         )
 
 
+def kinds_of(receiver: Receiver) -> list[str]:
+    return sorted(body.split(b'"')[3].decode() for _, body in receiver.got)
+
+
 async def low(gateway: Gateway) -> None:
     """Make `credits.low` happen once."""
     await gateway.put("/api/wallets/ada", {"low_balance": 5})
@@ -107,6 +111,39 @@ async def test_events_tell_what_happened_and_verify_with_the_official_library(
     assert event["data"] == {"owner_id": "ada", "credits": 5, "balance": 5, "low_balance": 5}
     assert {headers["webhook-id"] for headers, _ in receiver.got} != {None}
     assert await deliverer(gateway).deliver_due() == 0
+
+
+async def test_a_wallet_that_hovers_at_its_mark_is_told_of_once(
+    database_url: str, gateway: Gateway, receiver: Receiver
+) -> None:
+    """Also by another process: when it was told of stands in the wallet's row."""
+    await listen(gateway, receiver, "credits.low", "credits.exhausted")
+    await gateway.put("/api/wallets/ada", {"low_balance": 100})
+    await gateway.grant("ada", 102)
+    async with open_gateway(settings_for(database_url)) as other:
+        for number in range(11):
+            await (gateway, other)[number % 2].post(
+                "/api/usage", {"user_id": "ada", "feature_key": "GENERATE_QUESTION_PAPER"}
+            )
+            await gateway.grant("ada", 5)
+    await deliverer(gateway).deliver_due()
+
+    assert kinds_of(receiver) == ["credits.low"]
+
+
+async def test_holds_alone_warn_of_nothing(gateway: Gateway, receiver: Receiver) -> None:
+    """A hold that is opened and closed spends nothing."""
+    await listen(gateway, receiver, "credits.low", "credits.exhausted")
+    await gateway.feature("chat", min_credits=1)
+    await gateway.put("/api/wallets/ada", {"low_balance": 5})
+    await gateway.grant("ada", 10)
+    for _ in range(3):
+        key = (await gateway.start("ada", "chat", estimated_credits=10)).data["usage_key"]
+        assert (await gateway.get("/api/wallets/ada")).data["credits"] == 0
+        await gateway.post("/api/credits-process/void", {"usage_key": key, "user_id": "ada"})
+    await deliverer(gateway).deliver_due()
+
+    assert kinds_of(receiver) == []
 
 
 async def test_holds_shortfalls_and_missing_prices_are_told(gateway: Gateway, receiver: Receiver) -> None:
