@@ -35,9 +35,18 @@ async def test_the_hot_wallet_settles_all_pairs_by_library_and_by_queue(ground: 
     assert wallet.balance == 10**6 - 401 * Decimal("0.0252")  # 200 of each kind, and one to warm up
 
 
+async def test_single_records_are_measured_beside_one_transaction_for_each(ground: Ground) -> None:
+    require_program("wrk", package="wrk")
+    for found in await measure_records(ground, users=WALLETS, seconds=1, callers=8):
+        assert found.ratio == found.gathered / found.one_by_one
+        assert found.over_http > 0
+    assert (await Verifier(ground.library.core.container.database()).verify()).drifts == ()
+
+
 async def test_settlements_are_measured_beside_one_transaction_for_each(ground: Ground) -> None:
+    """From here on the ledger of this ground holds rows of the other side, which are no ledger's."""
     found = await measure_settlements(
-        ground, wallets=WALLETS, messages=3000, workers=1, on_progress=lambda *_: None, clients=(4,), seconds=1
+        ground, wallets=WALLETS, messages=8000, workers=1, on_progress=lambda *_: None, clients=(4,), seconds=1
     )
 
     assert found.ratio == found.ours / found.one_by_one
@@ -51,14 +60,6 @@ async def test_starts_are_measured_beside_a_bare_endpoint(ground: Ground) -> Non
 
     assert found.ratio == found.ours / found.bare
     assert found.at_rate.p99_ms >= found.at_rate.p50_ms > 0
-
-
-async def test_single_records_are_measured_beside_one_transaction_for_each(ground: Ground) -> None:
-    require_program("wrk", package="wrk")
-    for found in await measure_records(ground, users=WALLETS, seconds=1, callers=8):
-        assert found.ratio == found.gathered / found.one_by_one
-        assert found.over_http > 0
-    assert (await Verifier(ground.library.core.container.database()).verify()).drifts == ()
 
 
 def test_what_it_was_measured_on_is_told(ground: Ground) -> None:

@@ -110,3 +110,31 @@ async def test_the_ledger_is_append_only_for_everybody(database: Database, state
     with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="append-only"):
         await connection.execute(statement)
     await connection.close()
+
+
+async def test_times_at_the_ends_of_the_calendar_are_mended(database: Database) -> None:
+    """Grants that end in the year 10000, or began before Christ, can be read again, and the wallet with them."""
+    await run_alembic(database, "downgrade", "0013")
+    async with database.transaction() as session:
+        await database.rows(session, "insert into faregate.subject (external_id) values ('ada')")
+        await database.rows(
+            session,
+            "insert into faregate.wallet (wallet_id, next_change_at, head_hash) select subject_id, 'infinity', '' from faregate.subject",
+        )
+        for number, (begins, ends) in enumerate([("2026-01-01Z", "10000-01-01Z"), ("0044-03-15Z BC", "infinity")]):
+            await database.rows(
+                session,
+                f"""
+                insert into faregate.credit_grant (grant_id, wallet_id, source, burn_class, priority, amount, effective_at,
+                  expires_at) select gen_random_uuid(), wallet_id, 'purchase', 1, {number}, 1000000, '{begins}', '{ends}'
+                from faregate.wallet
+                """,
+            )
+    await upgrade(database)
+    async with database.transaction() as session:
+        sql = "select effective_at, expires_at from faregate.credit_grant order by priority"
+        grants = [(row.effective_at.year, row.expires_at) for row in await database.rows(session, sql)]
+        (wallet,) = await database.rows(session, "select next_change_at from faregate.wallet")
+
+    assert grants == [(2026, None), (1970, None)]
+    assert wallet.next_change_at.year == 1970

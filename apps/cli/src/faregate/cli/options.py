@@ -1,6 +1,6 @@
 """Options and values that several commands share."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated
 
@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from faregate.cli.output import Format
 from faregate.core.credits import to_micros
 from faregate.core.errors import InvalidError
+from faregate.core.moments import moment_in
 
 __all__ = ["Actor", "Limit", "Output", "Reason", "decimal_of", "micros_of", "moment_of"]
 
@@ -36,8 +37,4 @@ def decimal_of(text: str, *, param: str) -> Decimal:
 
 def moment_of(text: str, *, param: str) -> datetime:
     """Return a moment as typed: an ISO 8601 date or time; without an offset it is UTC. Raises `InvalidError`."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidError(f"{param} {text!r} is no date or time such as 2026-01-31", param=param) from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return moment_in(text, param=param)

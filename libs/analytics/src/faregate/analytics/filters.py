@@ -2,17 +2,16 @@
 
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from faregate.analytics.omissions import Omissions
 from faregate.core.errors import InvalidError
 from faregate.core.ids import ORGANIZATION_PREFIX
+from faregate.core.moments import check_moment
 from faregate.core.time_zones import time_zone
 
 __all__ = ["DEFAULT_DAYS", "Filters", "Question", "TimeRange", "time_range"]
 
-D = TypeVar("D", bound=date)
 
 DEFAULT_DAYS = 30
 _LONGEST = timedelta(days=3660)
@@ -91,21 +90,18 @@ def time_range(start: str | None, end: str | None, timezone: str, *, now: dateti
 def _moment(text: str, zone: ZoneInfo, param: str) -> datetime:
     try:
         if len(text) == len("2026-01-31"):
-            return _midnight(_within_years(date.fromisoformat(text)), zone)
-        moment = _within_years(datetime.fromisoformat(text))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
+            return check_moment(_local_midnight(date.fromisoformat(text), zone), param=param)
+        moment = datetime.fromisoformat(text)
+        return check_moment(moment if moment.tzinfo else moment.replace(tzinfo=zone), param=param)
+    except ValueError:
         raise InvalidError(
             f"{param} must be a date or a time, such as 2026-01-31 or 2026-01-31T12:00:00Z", param=param
         ) from None
 
 
-def _within_years(day: D) -> D:
-    """Return a day around which there are others, in any time zone."""
-    if not date.min.year + 1 < day.year < date.max.year:
-        raise ValueError("beyond the calendar")
-    return day
-
-
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, time(), zone).astimezone(UTC)
+    return _local_midnight(day, zone).astimezone(UTC)
+
+
+def _local_midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone)

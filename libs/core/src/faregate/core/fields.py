@@ -23,6 +23,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from faregate.core.free_fields import clean_metadata, clean_text, name_checked
 from faregate.core.ids import EXTERNAL_ID_PATTERN
+from faregate.core.moments import PROBLEM, is_within_bounds
 
 __all__ = [
     "AtMost",
@@ -97,14 +98,11 @@ _MANY_FIELDS = 256
 """More fields than any body has: so many unknown ones are refused together, not each."""
 
 
-def _within_years(moment: datetime) -> datetime:
-    if not _YEAR_MIN < moment.year < _YEAR_MAX:
-        raise ValueError(f"must be a time after the year {_YEAR_MIN} and before {_YEAR_MAX}")
+def _within_bounds(moment: datetime) -> datetime:
+    if not is_within_bounds(moment):
+        raise ValueError(PROBLEM)
     return moment
 
-
-_YEAR_MIN, _YEAR_MAX = 1, 9999
-"""Between these a moment is one in every time zone, and in the database."""
 
 _Checked = AfterValidator(name_checked)
 ExternalId = Annotated[StrictStr, Field(pattern=EXTERNAL_ID_PATTERN, examples=["ai_chat_v1"]), _Checked]
@@ -119,7 +117,7 @@ Credits = Annotated[
     Decimal, BeforeValidator(_number), Field(gt=-(10**9), lt=10**9, decimal_places=6, allow_inf_nan=False, examples=[5])
 ]
 Usd = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, lt=10**9, decimal_places=12, allow_inf_nan=False)]
-Moment = Annotated[AwareDatetime, BeforeValidator(_time_text), AfterValidator(_within_years)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_time_text), AfterValidator(_within_bounds)]
 JsonObject = dict[str, Any]
 Metadata = Annotated[dict[str, Any], AfterValidator(clean_metadata)]
 """What callers note on a use: secrets are taken out, numbers stay."""

@@ -8,11 +8,12 @@ from hashlib import sha256
 from faregate.core import exact_json
 from faregate.core.errors import InvalidError, KeyConflictError
 from faregate.core.ids import new_uuid7
+from faregate.core.moments import check_moment
 from faregate.credit.accounts import GrantSource, TransferKind
 from faregate.credit.book import Book
 from faregate.credit.errors import WalletClosedError
 from faregate.credit.maturing import expire_lapsed, post_grant
-from faregate.credit.recurrence import next_renewal, parse_every
+from faregate.credit.recurrence import check_every, next_renewal
 from faregate.credit.states import GrantState, Note, Renewal, WalletState, WalletStatus
 
 __all__ = ["GRANT_PRIORITY", "GrantSpec", "add_grant", "void_grant"]
@@ -123,9 +124,7 @@ def _filled_by(book: Book, grant: GrantState) -> int | None:
 def _check(spec: GrantSpec, now: datetime) -> None:
     if spec.amount <= 0:
         raise InvalidError("credits must be more than 0", param="credits")
-    begins = spec.effective_at or now
-    if spec.expires_at is not None and spec.expires_at <= max(begins, now):
-        raise InvalidError("expires_at must be later than effective_at and now", param="expires_at")
+    _check_times(spec, now)
     if spec.features is not None and not spec.features:
         raise InvalidError("features must name at least one feature; leave it out for all", param="features")
     if not 0 <= spec.rollover_min <= spec.rollover_max and spec.every:
@@ -133,7 +132,13 @@ def _check(spec: GrantSpec, now: datetime) -> None:
     if spec.every is None and (spec.rollover_min or spec.rollover_max):
         raise InvalidError("rollover needs `every`: only a recurring grant rolls over", param="every")
     if spec.every is not None:
-        parse_every(spec.every)
+        check_every(spec.every)
+
+
+def _check_times(spec: GrantSpec, now: datetime) -> None:
+    begins = check_moment(spec.effective_at, param="effective_at") if spec.effective_at is not None else now
+    if spec.expires_at is not None and check_moment(spec.expires_at, param="expires_at") <= max(begins, now):
+        raise InvalidError("expires_at must be later than effective_at and now", param="expires_at")
 
 
 def _new_grant(book: Book, wallet: WalletState, spec: GrantSpec) -> GrantState:

@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import partial
 
@@ -13,6 +13,7 @@ from faregate.core.credits import to_micros
 from faregate.core.database import Database
 from faregate.core.errors import InvalidError
 from faregate.core.ids import check_external_id
+from faregate.core.moments import moment_in
 from faregate.credit.accounts import GrantSource
 from faregate.credit.granting import GrantSpec
 from faregate.credit.service import CreditService
@@ -111,10 +112,4 @@ def _opening(row: dict[str, str], run: str) -> OpeningBalance:
 def _moment(text: str | None) -> datetime | None:
     if not (text or "").strip():
         return None
-    try:
-        moment = datetime.fromisoformat(str(text).strip())
-    except ValueError:
-        raise InvalidError(f"expires_at {text!r} is no time such as 2027-01-31T00:00:00Z") from None
-    if moment.tzinfo is None:
-        raise InvalidError(f"expires_at {text!r} lacks its offset; write e.g. 2027-01-31T00:00:00Z")
-    return moment.astimezone(UTC)
+    return moment_in(str(text), param="expires_at")

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 from faregate.core.errors import InvalidError
 
-__all__ = ["next_renewal", "parse_every"]
+__all__ = ["check_every", "next_renewal", "parse_every"]
 
 _EVERY = re.compile(r"^(?:(\d{1,4}) )?(hour|day|week|month|year)s?$")
 _MONTHS = {"month": 1, "year": 12}
+_LONGEST_YEARS = 100
 _SPANS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 
 
@@ -26,6 +27,14 @@ def parse_every(every: str) -> tuple[int, str]:
             f"{every!r} is no interval; write 'day', 'week', 'month', 'year' or e.g. '3 days'", param="every"
         )
     return count, match[2]
+
+
+def check_every(every: str) -> None:
+    """Raise `InvalidError` unless `every` is an interval of at most 100 years."""
+    count, unit = parse_every(every)
+    years = {"year": count, "month": count / 12, "week": count / 52, "day": count / 365, "hour": 0}[unit]
+    if years > _LONGEST_YEARS:
+        raise InvalidError(f"every must be at most {_LONGEST_YEARS} years", param="every")
 
 
 def next_renewal(start: datetime, every: str, *, after: datetime) -> datetime:

@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from faregate.core import exact_json
 from faregate.core.errors import InvalidError, MalformedError
 from faregate.core.fields import LooseBody
+from faregate.core.moments import is_within_bounds
 
 __all__ = ["Answer", "PageQuery", "cursor_of", "position_of"]
 
 
 _BIGINT_MAX = 2**63 - 1
 _PART_LENGTH_MAX = 1000
-_YEAR_MIN, _YEAR_MAX = 1, 9999
 """Within these a moment stays one, whatever the time zone."""
 
 
@@ -70,6 +70,6 @@ def _part(kind: type[Any], value: Any) -> Any:
     if kind is not datetime:
         return kind(value)
     moment = datetime.fromisoformat(value)
-    if moment.tzinfo is None or not _YEAR_MIN < moment.year < _YEAR_MAX:
+    if moment.tzinfo is None or not is_within_bounds(moment):
         raise ValueError("no moment of a row")
     return moment
