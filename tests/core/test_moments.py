@@ -1,5 +1,6 @@
 """One range for every moment that comes in: nothing is stored that cannot be read."""
 
+import importlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, get_args
@@ -58,12 +59,8 @@ def test_whatever_moment_comes_is_taken_or_refused(naive: datetime, zone: timezo
 
 def _incoming() -> Iterator[type[BaseModel]]:
     """Return every body and query of the gateway and the queues."""
-    import faregate.feature_log.bodies
-    import faregate.gateway.container  # which imports all schemas
-    import faregate.usage.bodies
-    import faregate.usage.documents
-    import faregate.usage.events  # noqa: F401
-
+    for name in ("feature_log.bodies", "gateway.container", "usage.bodies", "usage.documents", "usage.events"):
+        importlib.import_module(f"faregate.{name}")  # which define them all
     waiting: list[type[BaseModel]] = [Body, LooseBody]
     while waiting:
         kind = waiting.pop()

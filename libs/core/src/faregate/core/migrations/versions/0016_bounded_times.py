@@ -1,13 +1,13 @@
 """Times at the ends of the calendar become none, or the nearest that is allowed
 
-Revision: 0014, after 0013. Moments come in from 1970 up to 2200 only. What was stored before that rule is mended here: an
+Revision: 0016, after 0015. Moments come in from 1970 up to 2200 only. What was stored before that rule is mended here: an
 expiry from 2200 on is none, a beginning before 1970 is 1970, and wallets that wait for such a moment look again.
 """
 
 from alembic import context, op
 
-revision = "0014"
-down_revision = "0013"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
