@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.errors import FaregateError
+from faregate.core.settings import Settings, load_settings
 from faregate.credit.errors import UsageKeyConflictError
 from faregate.credit.verify import Verifier
 from faregate.usage.interfaces import QuotaUse
@@ -38,6 +39,12 @@ class RefusesBob:
 
     async def check(self, session: AsyncSession, uses: Sequence[QuotaUse]) -> Sequence[FaregateError | None]:  # noqa: ARG002
         return [FaregateError("used up") if use.user_id == "bob" else None for use in uses]
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    """Callers vouch for memberships, so that one user may be named with two organisations."""
+    return load_settings(database_url=database_url, organization_claim="trusted")
 
 
 @pytest.fixture
