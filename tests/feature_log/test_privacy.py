@@ -17,7 +17,7 @@ from faregate.core.clock import FixedClock, SystemClock
 from faregate.core.embedded import postgres_program
 from faregate.core.interfaces import OutgoingMessage
 from faregate.core.partitions import Month
-from faregate.core.queues import USAGE_EVENTS_QUEUE
+from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, USAGE_EVENTS_QUEUE
 from faregate.credit.verify import Verifier
 from support.apps import Gateway, open_gateway, settings_for
 from support.people import SECRET, bearer
@@ -277,8 +277,73 @@ async def test_a_message_about_several_people_keeps_what_is_about_the_others(gat
     waiting = [exact_json.loads(delivery.body) for delivery in await consumer.take(10, wait_seconds=0)]
     await consumer.close()
 
-    assert waiting == [[events[0], events[2]]]
-    assert (erased.data["erased"]["message_items"], erased.data["erased"]["message"]) == (1, 2)
+    (tombstone,) = {item["user_id"] for item in waiting[0]} - {"ada", "carla"}
+    theirs = {**events[1], "user_id": tombstone, "id": "bela"}
+    assert tombstone.startswith("erased:")
+    assert waiting == [[events[0], theirs, events[2]], [theirs], theirs], "what is counted stays counted"
+    assert erased.data["erased"]["message"] == 3
+
+
+@pytest.mark.parametrize("word", ["purchase", "gpt-4o", "chat", "ticket-7", "POST"])
+async def test_an_erasure_touches_nobody_whose_words_look_like_the_person(gateway: Gateway, word: str) -> None:
+    """A user may be called like a source, a model or a feature: kept answers and waiting settlements of others stay."""
+    transport = gateway.container.core.container.transport()
+    await gateway.grant(word, 5)
+    order = {"credits": 10, "source": "purchase", "reason": word, "key": "order-1"}
+    headers = {"idempotency-key": "once"}
+    first = await gateway.call("POST", "/api/wallets/carla/grants", order, headers=headers)
+    usages = [{"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}]
+    waiting = {"user_id": "carla", "feature_endpoint_value": "chat", "usage_key": "k", "usages": usages}
+    await transport.publish(SETTLE_MULTIMODEL_QUEUE, [OutgoingMessage(exact_json.dumps(waiting))])
+    erased = await gateway.post("/api/privacy/erase", {"user_id": word})
+    again = await gateway.call("POST", "/api/wallets/carla/grants", order, headers=headers)
+    consumer = await transport.consume(SETTLE_MULTIMODEL_QUEUE)
+    left = [exact_json.loads(delivery.body) for delivery in await consumer.take(10, wait_seconds=0)]
+    await consumer.close()
+
+    assert erased.status == 200
+    assert (again.status, again.headers["idempotency-replayed"], again.data) == (first.status, "true", first.data)
+    assert (await gateway.get("/api/wallets/carla")).data["balance"] == 10
+    assert left == [waiting]
+
+
+async def test_a_waiting_settlement_of_an_erased_person_is_settled_all_the_same(gateway: Gateway) -> None:
+    """The charge is the books'; whose it was is not known any more, and no word about the person is left."""
+    await gateway.grant("bela", 5)
+    await gateway.call("PUT", "/api/features/chat", {"strategy": "token_priced"})
+    feature = {"user_id": "bela", "feature_endpoint_value": "chat", "usage_key": "k"}
+    await gateway.post("/api/credits-process/start", feature)
+    usages = [{"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}]
+    body = {**feature, "usages": usages, "metadata": {"images": 3, "note": "of bela"}, "user_email": "b@example.org"}
+    async with gateway.database.transaction() as session:
+        await gateway.database.rows(
+            session,
+            "insert into faregate.message (message_id, queue, body) values (gen_random_uuid(), :queue, :body)",
+            queue=SETTLE_MULTIMODEL_QUEUE,
+            body=exact_json.dumps(body),
+        )
+    await gateway.post("/api/privacy/erase", {"user_id": "bela"})
+    async with gateway.database.transaction() as session:
+        (row,) = await gateway.database.rows(session, "select body from faregate.message")
+    left = exact_json.loads(bytes(row.body))
+    settled = await gateway.post("/api/credits-process/end-multimodel", left)
+
+    assert b"bela" not in bytes(row.body)
+    assert b"b@example.org" not in bytes(row.body)
+    assert left["metadata"] == {"images": 3}
+    assert settled.status == 200, settled.body
+    assert settled.data["charged"] == Decimal("0.42")
+
+
+async def test_a_call_about_an_erased_person_is_not_carried_out_twice(gateway: Gateway) -> None:
+    order, headers = {"credits": 10, "source": "purchase"}, {"idempotency-key": "once"}
+    await gateway.call("POST", "/api/wallets/bela/grants", order, headers=headers)
+    await gateway.post("/api/privacy/erase", {"user_id": "bela"})
+    again = await gateway.call("POST", "/api/wallets/bela/grants", order, headers=headers)
+
+    assert again.headers["idempotency-replayed"] == "true"
+    assert "bela" not in str(again.body)
+    assert (await gateway.get("/api/wallets/bela")).status == 404
 
 
 async def test_erasure_reaches_archived_events_and_a_restore_brings_no_trace_back(

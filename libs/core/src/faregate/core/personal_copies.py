@@ -1,8 +1,10 @@
-"""Working copies that name a person: messages, stored answers, deliveries to webhooks. An erasure deletes them;
-of a message about several people it leaves what is about the others, who would lose their events otherwise.
+"""Working copies that name a person: messages, stored answers, deliveries to webhooks.
+
+An erasure rewrites what has still to be counted or charged, and what keeps a call from being carried out twice; it
+deletes the rest. A message about several people keeps what is about the others.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,11 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core import exact_json
 from faregate.core.database import Database
 from faregate.core.errors import FaregateError
+from faregate.core.person_places import is_about, without_person
 from faregate.core.personal_data import Person
+from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE, USAGE_EVENTS_QUEUE
 
 __all__ = ["CopiesPersonalData"]
 
-_NAMED = "exists (select from unnest(cast(:quoted as bytea[])) as q (name) where position(q.name in {column}) > 0)"
+_MAY_NAME = "exists (select from unnest(cast(:quoted as bytea[])) as q (name) where position(q.name in {column}) > 0)"
+"""Finds candidates cheaply; whether they name the person is decided by the place where the name stands."""
 
 _GIVEN = """
 credential in (
@@ -29,6 +34,14 @@ _COPIES = {
 }
 """Table, the column with the JSON, and what is shown beside it."""
 
+_COUNTED = {SETTLE_QUEUE, SETTLE_MULTIMODEL_QUEUE, USAGE_EVENTS_QUEUE}
+"""Queues whose messages charge or count something: erasing a person takes nothing off the books."""
+
+_CHANGE_MESSAGE = "update faregate.message set body = :body where message_id = :id"
+_CHANGE_ANSWER = "update faregate.idempotent_answer set body = :body where credential = :credential and key = :key"
+_DELETE_ANSWER = "delete from faregate.idempotent_answer where credential = :credential and key = :key"
+_DELETE_MESSAGE = "delete from faregate.message where message_id = :id"
+
 
 class CopiesPersonalData:
     """`IPersonalData` of what is on its way, or kept to be given again."""
@@ -37,60 +50,104 @@ class CopiesPersonalData:
         self._database = database
 
     async def export(self, session: AsyncSession, person: Person) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
-        quoted = person.parameters["quoted"]
         for table, (column, shown) in _COPIES.items():
-            named = _NAMED.format(column=column)
-            sql = f"select {shown}, {column} as content from faregate.{table} where {named} order by created_at"  # noqa: S608
-            for row in await self._database.rows(session, sql, quoted=quoted):
+            sql = f"""
+            select {shown}, {column} as content from faregate.{table} where {_MAY_NAME.format(column=column)}
+            order by created_at
+            """  # noqa: S608
+            for row in await self._database.rows(session, sql, quoted=person.parameters["quoted"]):
                 record = dict(row)
-                yield table, {**record, "content": _of_person(bytes(record["content"]), quoted)}
+                about = [item for item in _items(bytes(record["content"])) if is_about(item, person.names)]
+                if about:
+                    yield table, {**record, "content": about if _is_array(bytes(record["content"])) else about[0]}
         sql = f"select key, status, created_at from faregate.idempotent_answer where {_GIVEN} order by created_at"  # noqa: S608
         for row in await self._database.rows(session, sql, actors=person.parameters["actors"]):
             yield "idempotent_answer_of", dict(row)
 
     async def erase(self, session: AsyncSession, person: Person) -> Mapping[str, int]:
-        changed = {"message_items": await self._leave_to_others(session, person.parameters["quoted"])}
-        for table, (column, _) in _COPIES.items():
-            sql = f"delete from faregate.{table} where {_NAMED.format(column=column)} returning 1"  # noqa: S608
-            changed[table] = len(await self._database.rows(session, sql, quoted=person.parameters["quoted"]))
+        changed = {
+            "message": await self._erase_messages(session, person),
+            "idempotent_answer": await self._erase_answers(session, person),
+            "webhook_delivery": await self._erase_deliveries(session, person),
+        }
         sql = f"delete from faregate.idempotent_answer where {_GIVEN} returning 1"  # noqa: S608
         given = await self._database.rows(session, sql, actors=person.parameters["actors"])
         return {**changed, "idempotent_answer_of": len(given)}
 
-    async def _leave_to_others(self, session: AsyncSession, quoted: list[bytes]) -> int:
-        """Take the person's items out of messages that are arrays; return of how many messages something is left."""
-        sql = f"select message_id, body from faregate.message where {_NAMED.format(column='body')} for update"  # noqa: S608
-        left = 0
-        for row in await self._database.rows(session, sql, quoted=quoted):
-            items = _items(bytes(row.body)) or []
-            others = [item for item in items if not _names(item, quoted)]
-            if others:
-                sql = "update faregate.message set body = :body where message_id = :message_id"
-                await self._database.rows(session, sql, body=exact_json.dumps(others), message_id=row.message_id)
-                left += 1
-        return left
+    async def _erase_messages(self, session: AsyncSession, person: Person) -> int:
+        rows = await self._candidates(session, person, "message", "message_id as id, queue, body as content")
+        changed = 0
+        for row in rows:
+            content = bytes(row.content)
+            items = _items(content)
+            if not any(is_about(item, person.names) for item in items):
+                continue
+            kept = _left(items, person, counted=row.queue in _COUNTED)
+            if kept:
+                body = exact_json.dumps(kept if _is_array(content) else kept[0])
+                await self._database.rows(session, _CHANGE_MESSAGE, id=row.id, body=body)
+            else:
+                await self._database.rows(session, _DELETE_MESSAGE, id=row.id)
+            changed += 1
+        return changed
+
+    async def _erase_answers(self, session: AsyncSession, person: Person) -> int:
+        """Take the words out of answers about the person; the rows stay, so that no call is carried out twice.
+
+        A row whose key names the person goes.
+        """
+        rows = await self._candidates(session, person, "idempotent_answer", "credential, key, status, body as content")
+        about = [row for row in rows if any(is_about(item, person.names) for item in _items(bytes(row.content)))]
+        for row in about:
+            named = any(name in row.key for name in person.names)
+            await self._database.rows(
+                session,
+                _DELETE_ANSWER if named else _CHANGE_ANSWER,
+                credential=row.credential,
+                key=row.key,
+                **({} if named else {"body": _erased(row.status)}),
+            )
+        return len(about)
+
+    async def _erase_deliveries(self, session: AsyncSession, person: Person) -> int:
+        rows = await self._candidates(session, person, "webhook_delivery", "delivery_id as id, payload as content")
+        about = [row.id for row in rows if any(is_about(item, person.names) for item in _items(bytes(row.content)))]
+        sql = "delete from faregate.webhook_delivery where delivery_id = any(cast(:ids as uuid[]))"
+        await self._database.rows(session, sql, ids=about)
+        return len(about)
+
+    async def _candidates(self, session: AsyncSession, person: Person, table: str, columns: str) -> Sequence[Any]:
+        named = _MAY_NAME.format(column=_COPIES[table][0])
+        sql = f"select {columns} from faregate.{table} where {named} for update"  # noqa: S608
+        return await self._database.rows(session, sql, quoted=person.parameters["quoted"])
 
 
-def _of_person(content: bytes, quoted: list[bytes]) -> Any:
-    """Return the content; of an array only the items that name the person: the others are about somebody else."""
-    items = _items(content)
-    if items is not None:
-        return [item for item in items if _names(item, quoted)]
-    return _json(content)
+def _left(items: Sequence[Any], person: Person, *, counted: bool) -> list[Any]:
+    """Return what is left of a message: others' items, and what is counted of the person's."""
+    kept: list[Any] = []
+    for item in items:
+        if not is_about(item, person.names):
+            kept.append(item)
+        elif counted and isinstance(item, Mapping):
+            kept.append(without_person(cast("Mapping[str, Any]", item), person.names, person.tombstone))
+    return kept
 
 
-def _items(content: bytes) -> list[Any] | None:
-    value = _json(content)
-    return cast("list[Any]", value) if isinstance(value, list) else None
+def _erased(status: int) -> bytes:
+    message = "Done before; the person whom the answer was about has been erased since"
+    return exact_json.dumps(
+        {"success": status < 400, "status": status, "message": message, "data": {"message": message}}
+    )
 
 
-def _json(content: bytes) -> Any:
-    """Return what cannot be read as nothing."""
+def _is_array(content: bytes) -> bool:
+    return content.lstrip()[:1] == b"["
+
+
+def _items(content: bytes) -> list[Any]:
+    """Return the items of an array, or the one value; of what cannot be read nothing."""
     try:
-        return exact_json.loads(content)
+        value = exact_json.loads(content)
     except (FaregateError, ValueError):
-        return None
-
-
-def _names(item: Any, quoted: list[bytes]) -> bool:
-    return any(name in exact_json.dumps(item) for name in quoted)
+        return []
+    return cast("list[Any]", value) if isinstance(value, list) else [value]

@@ -43,13 +43,17 @@ class Person:
     tombstone: str
 
     @property
+    def names(self) -> frozenset[str]:
+        """All that the person is called where somebody is named."""
+        return frozenset({self.user_id, f"{PERSON}{self.user_id}", *([self.email] if self.email else [])})
+
+    @property
     def parameters(self) -> Mapping[str, Any]:
         """What statements may name: `:subject`, `:user_id`, `:email`, `:tombstone`, `:actors` (how the person is named as
         who did something), `:signatures` (the same, with the number that stands for it in what is never changed),
         `:mentions` (a pattern that finds the person in what others wrote), and `:quoted`, all names as JSON has them.
         """
         actors = [self.user_id, f"{PERSON}{self.user_id}"]
-        names = [*actors, *([self.email] if self.email else [])]
         return {
             "subject": self.subject_id,
             "user_id": self.user_id,
@@ -58,7 +62,7 @@ class Person:
             "actors": actors,
             "signatures": [*actors, f"{NUMBERED}{self.subject_id}"],
             "mentions": _mentions(self.user_id, self.email),
-            "quoted": [exact_json.dumps(name) for name in names],
+            "quoted": [exact_json.dumps(name) for name in sorted(self.names)],
         }
 
 

@@ -1,0 +1,89 @@
+"""Where JSON names a person: by the member that holds the name, never by its text. Pure.
+
+A user id may be any word (`purchase`, `gpt-4o`), so that the same text elsewhere says nothing of the person.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+__all__ = ["is_about", "without_person"]
+
+_PLACES = frozenset(
+    {
+        *("user_id", "userId", "user", "users", "user_ids", "owner_id", "ownerId", "owner", "member", "members", "sub"),
+        *("actor", "actor_user_id", "created_by", "deleted_by", "join", "leave", "email", "emails", "user_email"),
+    }
+)
+"""Members whose text, or list of texts, is who somebody is."""
+
+_USER_IDS = frozenset({"user_id", "userId"})
+_NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18})?")
+
+_KEPT_TEXTS = frozenset(
+    {
+        *(
+            "usage_key",
+            "feature_endpoint_id",
+            "feature_endpoint_value",
+            "feature_key",
+            "organization_id",
+            "id",
+            "source",
+        ),
+        *(
+            "ai_model",
+            "model",
+            "provider",
+            "service_tier",
+            "unit",
+            "service",
+            "meter",
+            "kind",
+            "status",
+            "time",
+            "country",
+        ),
+        *("device", "code", "type"),
+    }
+)
+"""Members of a settlement or a usage event whose text decides what is counted; other texts may say anything."""
+
+
+def is_about(value: Any, names: frozenset[str]) -> bool:
+    """Tell whether one of `names` stands anywhere in `value` in a member for people."""
+    if isinstance(value, Mapping):
+        members = cast("Mapping[str, Any]", value)
+        return any(
+            (name in _PLACES and _is_named(item, names)) or is_about(item, names) for name, item in members.items()
+        )
+    return isinstance(value, list) and any(is_about(item, names) for item in cast("list[Any]", value))
+
+
+def without_person(item: Mapping[str, Any], names: frozenset[str], tombstone: str) -> dict[str, Any]:
+    """Return a settlement or usage event that counts as before, for `tombstone`, without words about the person.
+
+    Numbers stay, since prices may hang on them; of texts those that decide what is counted.
+    """
+    return {name: kept for name, value in item.items() if (kept := _kept(name, value, names, tombstone)) is not None}
+
+
+def _kept(name: str, value: Any, names: frozenset[str], tombstone: str) -> Any:
+    if name in _USER_IDS:
+        return tombstone if value in names else value
+    if name in _PLACES:
+        return None
+    if isinstance(value, str):
+        return value if name in _KEPT_TEXTS or _NUMBER.fullmatch(value) else None
+    if isinstance(value, Mapping):
+        return without_person(cast("Mapping[str, Any]", value), names, tombstone)
+    if isinstance(value, list):
+        parts = [_kept(name, part, names, tombstone) for part in cast("list[Any]", value)]
+        return [part for part in parts if part is not None]
+    return value
+
+
+def _is_named(value: Any, names: frozenset[str]) -> bool:
+    if isinstance(value, str):
+        return value in names
+    return isinstance(value, list) and any(isinstance(part, str) and part in names for part in cast("list[Any]", value))
