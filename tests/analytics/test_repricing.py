@@ -81,7 +81,7 @@ async def test_each_later_price_adds_a_version_and_repeating_adds_none(lab: Lab)
 
 async def test_a_fact_that_was_voided_stays_so(lab: Lab) -> None:
     await _settle(lab, OURS)
-    await lab.library.usage.history().void(USE_SOURCE, "K", reason="a test")
+    await lab.library.usage.history()._correct(USE_SOURCE, "K", None, "voided by an earlier version", None)
     await _price(lab, OURS.model or "")
 
     assert await _sums(lab) == (0, 10**6, 120, 0, 1, 1)

@@ -200,7 +200,7 @@ async def test_events_without_an_id_always_count(library: Library, recorder: Usa
 
 async def test_every_value_is_stored_as_it_was_said(library: Library, recorder: UsageRecorder) -> None:
     """Rows are made in PostgreSQL's binary form; what it reads there is what was meant."""
-    said = ["0", "5", "-7", "9999", "10000", "1.50", "-0.000000001", "123456789012.123456789", "20000.0001"]
+    said = ["0", "5", "7", "9999", "10000", "1.50", "0.000000001", "123456789012.123456789", "20000.0001"]
     time = datetime.now(timezone(timedelta(hours=5, minutes=30))).replace(microsecond=123457) - timedelta(days=1)
     meters = [event(n, meter="api", quantity=Decimal(digits)) for n, digits in enumerate(said)]
     full = event(

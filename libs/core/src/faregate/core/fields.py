@@ -85,13 +85,14 @@ class AtMost:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """What a value of several kinds must be, in one sentence: pydantic's own are about the first kind only."""
+    """What a value must be, in one sentence: of several kinds pydantic's own are about the first only, and none says why."""
 
     problem: str
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        inner = cast("dict[str, Any]", handler(source))
-        return cast("CoreSchema", inner | {"custom_error_type": "wrong_kind", "custom_error_message": self.problem})
+        return core_schema.custom_error_schema(
+            handler(source), custom_error_type="wrong_kind", custom_error_message=self.problem
+        )
 
 
 _MANY_FIELDS = 256

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,7 +13,7 @@ from faregate.core.errors import EngineUnavailableError
 from faregate.core.ids import new_uuid7
 from faregate.core.logging import get_logger
 from faregate.usage.events import UsageEvent
-from faregate.usage.recording import UsageRecorder
+from faregate.usage.recording import IngestReport, UsageRecorder
 from faregate.usage.spool import Spool
 
 __all__ = ["BufferedRecorder"]
@@ -129,19 +130,24 @@ class BufferedRecorder:
             self._spool.add(batch)
             log.warning("usage_events_spooled", events=len(batch))
             return
-        for item in report.rejected:
-            log.warning("usage_event_rejected", event_id=batch[item.index].id, reason=item.error)
+        _warn(report, [event.id for event in batch])
 
     async def _replay(self, spool: Spool) -> None:
         paths: set[Path] = set()
         try:
             for path, events in spool.batches():
-                await self._recorder.record(events)
+                report = await self._recorder.record(events)
                 paths.add(path)
+                _warn(report, [event.get("id") for event in events])
         except EngineUnavailableError:
             return  # they stay in the spool; those that were written are safe to write again
         for path in paths:
             spool.forget(path)
+
+
+def _warn(report: IngestReport, ids: Sequence[str | None]) -> None:
+    for item in report.rejected:
+        log.warning("usage_event_rejected", event_id=ids[item.index], reason=item.error)
 
 
 def _named(event: UsageEvent) -> UsageEvent:

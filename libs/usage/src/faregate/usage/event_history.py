@@ -19,6 +19,7 @@ from faregate.usage.errors import AlreadyCorrectedError, UnknownEventError
 from faregate.usage.event_keys import event_key
 from faregate.usage.event_repository import EventRepository
 from faregate.usage.event_rows import RowMaker, TimeBounds
+from faregate.usage.event_terms import check_source
 from faregate.usage.events import UsageEvent, parse_events
 from faregate.usage.recording import UsageRecorder
 
@@ -101,8 +102,9 @@ class EventHistory:
         """Take an event back, so that it counts for nothing; voiding it again changes nothing.
 
         Raises:
-            UnknownEventError.
+            UnknownEventError, InvalidError (it is an event of Faregate's own: refund or adjust its use).
         """
+        check_source(source)
         await self._correct(source, external_id, None, reason, actor)
         return await self.fate(source, external_id)
 
@@ -120,8 +122,10 @@ class EventHistory:
         The time may be any that is not in the future; without one the event keeps its own.
 
         Raises:
-            UnknownEventError, InvalidError, AlreadyCorrectedError (it was voided).
+            UnknownEventError, AlreadyCorrectedError (it was voided), InvalidError (also for an event of Faregate's own:
+                refund or adjust its use).
         """
+        check_source(source)
         (fields,) = parse_events([event])
         if isinstance(fields, InvalidError):
             raise fields

@@ -13,6 +13,7 @@ from faregate.core.errors import InvalidError
 from faregate.core.ids import ORGANIZATION_PREFIX, uuid_of
 from faregate.usage.event_format import NULL, big, integer, jsonb, micros, moment_of, numeric, small, text
 from faregate.usage.event_keys import identity_of
+from faregate.usage.event_terms import NOT_NEGATIVE, RESERVED, is_reserved
 from faregate.usage.events import EventFields
 from faregate.usage.meters import BUILT_IN, Meter, in_unit_of
 
@@ -136,6 +137,8 @@ class RowMaker:
             raise InvalidError("user_id must not begin with 'org:'; that names an organisation", param="user_id")
         identity, claims = identity_of(shape[-1], external_id, usage_key if counts_use else None)
         subject, credits, status = self._subjects[user_id], _credits(get("credits")), get("status")
+        if get("input_tokens", 0) < 0 or get("output_tokens", 0) < 0:
+            raise InvalidError(f"input_tokens and output_tokens {NOT_NEGATIVE}", param="input_tokens")
         organization = get("organization_id")
         fixed = _FIXED(
             _WIDTH, 2, version, 8, time, 16, key or identity, 8, subject, 8, get("input_tokens", 0),
@@ -160,6 +163,8 @@ class RowMaker:
         kind = _KINDS[said] if said is not None else (0 if meter is None else 2)
         if (kind == 2) != (meter is not None):
             raise InvalidError("an event names a meter exactly if its kind is 'meter'", param="meter")
+        if is_reserved(source):
+            raise InvalidError(f"source {RESERVED}", param="source")
         service = service or meter or feature_key
         if not service:
             raise InvalidError("service is needed: what was used, e.g. 'chat'", param="service")
@@ -213,8 +218,10 @@ def _quantity(event: EventFields) -> Decimal | int | None:
         quantity = 1
     if unit is not None:
         quantity = in_unit_of(_meter(meter), Decimal(quantity), unit)
-    if not -_QUANTITY_LIMIT < quantity < _QUANTITY_LIMIT:
-        raise InvalidError("quantity must be between -10¹² and 10¹²", param="quantity")
+    if quantity < 0:
+        raise InvalidError(f"quantity {NOT_NEGATIVE}", param="quantity")
+    if quantity >= _QUANTITY_LIMIT:
+        raise InvalidError("quantity must be below 10¹²", param="quantity")
     if 10**9 % quantity.as_integer_ratio()[1]:
         raise InvalidError("quantity has more than 9 decimal places; round it", param="quantity")
     return quantity
@@ -234,8 +241,10 @@ def _credits(credits: Decimal | int | None) -> int:
     micros, rest = divmod(over * 1_000_000, under)
     if rest:
         raise InvalidError("credits has more than 6 decimal places; round it", param="credits")
-    if not -_CREDITS_LIMIT < micros < _CREDITS_LIMIT:
-        raise InvalidError("credits must be between -10⁹ and 10⁹", param="credits")
+    if micros < 0:
+        raise InvalidError(f"credits {NOT_NEGATIVE}", param="credits")
+    if micros >= _CREDITS_LIMIT:
+        raise InvalidError("credits must be below 10⁹", param="credits")
     return micros
 
 
@@ -246,6 +255,8 @@ def _cost(cost_usd: Decimal | int | None) -> int | None:
     cost, rest = divmod(over * PICO, under)
     if rest:
         raise InvalidError("cost_usd has more than 12 decimal places; round it", param="cost_usd")
-    if not 0 <= cost < _COST_LIMIT:
-        raise InvalidError("cost_usd must be from 0 to 10⁶", param="cost_usd")
+    if cost < 0:
+        raise InvalidError(f"cost_usd {NOT_NEGATIVE}", param="cost_usd")
+    if cost >= _COST_LIMIT:
+        raise InvalidError("cost_usd must be below 10⁶", param="cost_usd")
     return cost

@@ -7,6 +7,7 @@ from types import GenericAlias
 from typing import Annotated, Any, Literal, NotRequired, Required, Self, cast
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     Field,
     StrictInt,
@@ -19,9 +20,10 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from faregate.core.errors import InvalidError
-from faregate.core.fields import AtMost, Body, Count, Metadata, OneOf
+from faregate.core.fields import AtMost, Body, Metadata, OneOf
 from faregate.core.free_fields import CREDENTIAL, credentials_in
 from faregate.core.ids import EXTERNAL_ID_PATTERN
+from faregate.usage.event_terms import CORRECT_IT, RESERVED, is_reserved
 from faregate.wire.count_names import ALIASES, unknown_name
 
 __all__ = ["Device", "EventFields", "EventKind", "KindName", "UsageEvent", "parse_events"]
@@ -41,21 +43,41 @@ class EventKind(IntEnum):
 _ExternalId = Annotated[StrictStr, Field(pattern=EXTERNAL_ID_PATTERN, examples=["ai_chat_v1"])]
 _ModelName = Annotated[StrictStr, Field(min_length=1, max_length=255, examples=["gpt-4o"])]
 Word = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._:/@ -]{1,100}$", examples=["chat"])]
-_Exact = Annotated[Decimal, Field(strict=True, allow_inf_nan=False)]
+_NotNegative = Annotated[Decimal, Field(strict=True, allow_inf_nan=False, ge=0)]
 Label = Annotated[StrictStr, Field(min_length=1, max_length=512, pattern=r"^[^\x00]+$")]
 Status = Annotated[
     Annotated[StrictInt, Field(ge=100, le=599)] | Literal["success", "ok", "failed", "error"],
     OneOf("must be a status from 100 to 599, 'success', 'ok', 'failed' or 'error'"),
 ]
 Milliseconds = Annotated[StrictInt, Field(ge=0, le=2**31 - 1)]
-Number = Annotated[StrictInt | _Exact, OneOf("must be a number such as 5 or 0.25, without quotes")]
+Amount = Annotated[
+    Annotated[StrictInt, Field(ge=0)] | _NotNegative,
+    OneOf(f"must be a number from 0, such as 5 or 0.25, without quotes; {CORRECT_IT}"),
+]
+Tokens = Annotated[
+    StrictInt,
+    Field(ge=0, le=10**9, examples=[1000]),
+    OneOf(f"must be a whole number from 0 to 1000000000, without quotes; {CORRECT_IT}"),
+]
+
+
+def _not_reserved(source: str) -> str:
+    if is_reserved(source):
+        raise ValueError(RESERVED)
+    return source
+
+
+Source = Annotated[Label, AfterValidator(_not_reserved)]
 
 
 class UsageEvent(Body):
     """One metered fact. Making one validates it.
 
+    No amount may be below 0: what was counted is taken back or lowered by a correction of its event.
+
     Attributes:
-        id, source: name the event; the same pair never counts twice. Without an id, every delivery counts.
+        id, source: name the event; the same pair never counts twice. Without an id, every delivery counts. Sources that
+            begin with `faregate:` are Faregate's own.
         kind: `request` (one per use), `line` (what one model did in a use) or `meter` (a quantity). Without it an event
             with a meter is a `meter`, any other one a `request`.
         service: what was used; for a meter it may be left out and is then the meter's name.
@@ -69,20 +91,20 @@ class UsageEvent(Body):
     user_id: _ExternalId
     service: Word | None = None
     id: Label | None = None
-    source: Label | None = None
+    source: Source | None = None
     kind: KindName | None = None
     organization_id: _ExternalId | None = None
     meter: Word | None = None
-    quantity: Number | None = None
+    quantity: Amount | None = None
     unit: Word | None = None
     feature_key: _ExternalId | None = None
     usage_key: _ExternalId | None = None
     model: _ModelName | None = None
     provider: _ModelName | None = None
-    input_tokens: Count = 0
-    output_tokens: Count = 0
-    credits: Number | None = None
-    cost_usd: Number | None = None
+    input_tokens: Tokens = 0
+    output_tokens: Tokens = 0
+    credits: Amount | None = None
+    cost_usd: Amount | None = None
     latency_ms: Milliseconds | None = None
     status: Status | None = None
     country: Annotated[StrictStr, Field(pattern="^[A-Za-z]{2}$", examples=["DE"])] | None = None

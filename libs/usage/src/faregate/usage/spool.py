@@ -1,8 +1,9 @@
 """Events on the local disk while the database is away: lines of JSON, flushed before anybody is told they are safe."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from faregate.core import exact_json
 from faregate.usage.events import UsageEvent
@@ -33,14 +34,17 @@ class Spool:
             file.flush()
             os.fsync(file.fileno())
 
-    def batches(self) -> Iterator[tuple[Path, list[UsageEvent]]]:
-        """Read what waits, file by file; `forget` each file once all of its batches are recorded."""
+    def batches(self) -> Iterator[tuple[Path, list[Mapping[str, Any]]]]:
+        """Read what waits, file by file; `forget` each file once all of its batches are recorded.
+
+        Events come as they were written, unchecked: one that is no longer accepted must not keep the others from it.
+        """
         for path in list(self._files()):
             lines = [line for line in path.read_bytes().split(b"\n") if line]
             whole = [line for line in lines if line.endswith(b"}")]  # a crash may have cut the last one short
             for start in range(0, len(whole), _LINES_AT_ONCE):
                 chunk = whole[start : start + _LINES_AT_ONCE]
-                yield path, [UsageEvent.model_validate(exact_json.loads(line)) for line in chunk]
+                yield path, [exact_json.loads(line) for line in chunk]
 
     def forget(self, path: Path) -> None:
         """Remove a file that is recorded."""

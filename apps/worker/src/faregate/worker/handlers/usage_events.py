@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from faregate.core import exact_json
-from faregate.core.errors import FaregateError
+from faregate.core.errors import FaregateError, InvalidError
 from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery, ITransport, OutgoingMessage
 from faregate.core.json_items import Unreadable
 from faregate.core.logging import get_logger
 from faregate.usage.bodies import bodies_in
 from faregate.usage.event_bodies import events_of
+from faregate.usage.event_terms import RESERVED, is_reserved
 from faregate.usage.recording import EventLike, UsageRecorder
 
 __all__ = ["UsageEventHandler"]
@@ -93,4 +94,6 @@ def _alone(body: Any) -> bytes:
 def _named(event: EventLike, delivery: Delivery, number: int) -> EventLike:
     if not isinstance(event, dict) or event.get("id") is not None:
         return event
+    if is_reserved(event.get("source")):  # the name of the message must not hide it
+        return InvalidError(f"source: {RESERVED}", param="source")
     return {**event, "source": f"queue:{delivery.queue}", "id": f"{delivery.message_id}/{number}"}
