@@ -194,3 +194,45 @@ async def test_a_meter_that_is_declared_anew_is_read_anew_at_once(gateway: Gatew
     put = await gateway.put("/api/meters/seats", {"unit": "seat", "aggregation": "max"})
     assert put.status == 200
     assert await read() == (9, 9)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"meter": "api", "quantity": -1}, "POST /api/usage-events/corrections"),
+        ({"credits": Decimal("-0.5")}, "POST /api/usage-events/corrections"),
+        ({"input_tokens": -1}, "POST /api/usage-events/corrections"),
+        ({"source": "faregate:use"}, "source of yours"),
+        ({"source": " FareGate:line"}, "source of yours"),
+    ],
+)
+async def test_amounts_below_0_and_our_sources_are_refused_in_every_form(
+    gateway: Gateway, fields: dict[str, Any], said: str
+) -> None:
+    bad = event(1, **fields)
+    named = ("id", "source", "user_id")
+    cloud = {
+        **{"specversion": "1.0", "id": bad["id"], "source": bad["source"], "type": "chat", "subject": "anna"},
+        "data": {name: value for name, value in bad.items() if name not in named},
+    }
+    forms = [
+        (bad, "application/json"),
+        ([bad], "application/json"),
+        (exact_json.dumps(bad), "application/x-ndjson"),
+        (cloud, "application/json"),
+        (cloud, "application/cloudevents+json"),
+        ([cloud], "application/cloudevents-batch+json"),
+    ]
+    for body, kind in forms:
+        report = await send(gateway, body, kind)
+        assert (report["accepted"], len(report["rejected"])) == (0, 1), (kind, report)
+        assert said in report["rejected"][0]["error"]
+
+
+async def test_the_events_of_a_use_are_corrected_by_its_charge_alone(gateway: Gateway) -> None:
+    body = {"id": "K", "source": "Faregate: use", "action": "void"}
+    for more in ({}, {"action": "replace", "event": event(1)}):
+        refused = await gateway.post("/api/usage-events/corrections", {**body, **more})
+
+        assert (refused.status, refused.error["param"]) == (422, "source")
+        assert "POST /api/transactions/{transaction_id}/refund" in refused.error["detail"]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faregate.core import exact_json
 from faregate.core.errors import InvalidError
 from faregate.usage.buffering import BufferedRecorder
 from faregate.usage.event_keys import LINE_SOURCE, USE_SOURCE
@@ -21,7 +22,7 @@ CORRECTIONS = "POST /api/usage-events/corrections"
 NEGATIVE: list[dict[str, Any]] = [
     {"meter": "api", "quantity": -1},
     {"meter": "api", "quantity": Decimal("-0.000000001")},
-    {"meter": "storage", "unit": "gb", "quantity": Decimal(-2)},
+    {"meter": "storage", "unit": "GB-day", "quantity": Decimal(-2)},
     {"credits": -1},
     {"credits": Decimal("-0.000001")},
     {"cost_usd": Decimal("-0.01")},
@@ -49,7 +50,9 @@ def event(**more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("fields", NEGATIVE)
-async def test_an_amount_below_0_is_refused_with_the_way_to_correct(recorder: UsageRecorder, fields: Any) -> None:
+async def test_an_amount_below_0_is_refused_with_the_way_to_correct(
+    library: Library, recorder: UsageRecorder, fields: Any
+) -> None:
     """As fields, as an event, and as an event that was made without validation."""
     name = next(name for name in ("quantity", "credits", "cost_usd", "input_tokens", "output_tokens") if name in fields)
     unchecked = UsageEvent.model_construct(**event(id="e2", **fields))
@@ -60,15 +63,7 @@ async def test_an_amount_below_0_is_refused_with_the_way_to_correct(recorder: Us
     with pytest.raises(ValueError, match=f"{name}(.|\n)*{CORRECTIONS}"):
         UsageEvent(**event(**fields))
     with pytest.raises(InvalidError, match=name):
-        await recorder_history_replace(recorder, fields)
-
-
-async def recorder_history_replace(recorder: UsageRecorder, fields: Any) -> None:
-    """A replacement is an event as well: below 0 it is refused, before the event is looked for."""
-    from faregate.usage.event_history import EventHistory
-
-    history = EventHistory(recorder._database, recorder._subjects, recorder._repository, recorder._partitions, recorder)
-    await history.replace("test", "good", event(**fields))
+        await library.usage.history().replace("test", "good", event(**fields))
 
 
 async def test_our_own_corrections_may_count_below_0(library: Library, recorder: UsageRecorder) -> None:
@@ -99,11 +94,11 @@ async def test_a_source_of_our_own_is_refused(library: Library, recorder: UsageR
 
 async def test_the_events_of_a_use_are_written_and_stand(library: Library, recorder: UsageRecorder) -> None:
     """Nobody can claim them first, and nobody can take them back."""
-    await library.features.save(Feature("chat"))
+    await library.feature(Feature("chat", "cost_plus"))
     claims = [event(source=USE_SOURCE, id="K"), event(source=LINE_SOURCE, id="K/0")]
     before = await recorder.record(claims)
     request = SettleRequest("K", "anna", FeatureRef(value="chat"), (ModelUsage("gpt-4o", tokens={"input_tokens": 9}),))
-    await library.usage.service().settle(request)
+    await library.service.settle(request)
     with pytest.raises(InvalidError):
         await library.usage.history().void(USE_SOURCE, "K")
     fate = await library.usage.history().fate(USE_SOURCE, "K")
@@ -132,20 +127,16 @@ def test_case_and_spaces_hide_no_prefix(space: str, upper: list[bool], rest: str
 
 
 def test_full_width_letters_hide_no_prefix() -> None:
-    assert is_reserved("ｆａｒｅｇａｔｅ：use")
+    assert is_reserved("".join(chr(ord(c) + 0xFEE0) for c in "faregate:") + "use")
 
 
 async def test_what_an_earlier_version_left_in_the_spool_keeps_nothing_else_from_it(
     library: Library, recorder: UsageRecorder, tmp_path: Path
 ) -> None:
     """An event that is no longer accepted is logged and dropped, its neighbours count."""
-    lines = [
-        '{"user_id":"anna","meter":"api","quantity":-1,"id":"a","source":"s"}',
-        '{"user_id":"anna","service":"chat","id":"b","source":"faregate:use"}',
-        '{"user_id":"anna","meter":"api","quantity":2.5,"id":"c","source":"s","time":"%s"}'
-        % recorder.bounds.now.isoformat(),
-    ]
-    (tmp_path / "usage-events-1.ndjson").write_text("".join(f"{line}\n" for line in lines))
+    good = {"user_id": "anna", "meter": "api", "quantity": Decimal("2.5"), "id": "c", "time": recorder.bounds.now}
+    lines = [{**good, "id": "a", "quantity": -1}, {**good, "id": "b", "source": USE_SOURCE}, good]
+    (tmp_path / "usage-events-1.ndjson").write_text("".join(f"{exact_json.dumps(line).decode()}\n" for line in lines))
     async with BufferedRecorder(recorder, spool=tmp_path):
         pass
     async with library.database.transaction() as session:
@@ -167,9 +158,9 @@ async def test_what_an_earlier_version_left_in_the_spool_keeps_nothing_else_from
 )
 async def test_a_host_cannot_settle_amounts_below_0(library: Library, usage: ModelUsage, param: str) -> None:
     """A quantity below 0 would make another line of the same unit cheaper."""
-    await library.features.save(Feature("chat"))
+    await library.feature(Feature("chat", "cost_plus"))
     more = ModelUsage(None, quantity=Decimal(5), unit="images")
-    service, feature = library.usage.service(), FeatureRef(value="chat")
+    service, feature = library.service, FeatureRef(value="chat")
     for attempt in (
         service.settle(SettleRequest("K", "anna", feature, (more, usage))),
         service.record_usage("chat", "anna", usages=(more, usage)),

@@ -48,6 +48,24 @@ async def test_messages_count_once_and_bad_items_go_on_alone(database_url: str) 
     assert backlog.depth == 1, "the bad item of the array stands alone now"
 
 
+async def test_amounts_below_0_and_our_sources_are_set_aside(database_url: str) -> None:
+    """Also where the message gives the event its name."""
+    container = WorkerContainer(settings=load_settings(database_url=database_url))
+    core = container.core.container
+    await core.database().open()
+    await core.transport().open()
+    good = {"user_id": "anna", "service": "chat"}
+    bad = [{**good, "credits": -1}, {**good, "source": "faregate:use"}, {**good, "id": "K", "source": "Faregate:use"}]
+    decided = await container.usage_events().handle([delivery(body, f"m{n}") for n, body in enumerate(bad)])
+    await core.transport().close()
+    await core.database().close()
+
+    reasons = [decision.reason for _, decision in decided if isinstance(decision, DeadLetter)]
+    assert len(reasons) == len(bad)
+    assert "POST /api/usage-events/corrections" in reasons[0]
+    assert all("source of yours" in reason for reason in reasons[1:])
+
+
 async def test_what_is_published_is_counted_by_a_worker_once(database_url: str) -> None:
     await _counted_by_a_worker(settings_for(database_url))
 
