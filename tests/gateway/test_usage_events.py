@@ -212,7 +212,11 @@ async def test_amounts_below_0_and_our_sources_are_refused_in_every_form(
     bad = event(1, **fields)
     named = ("id", "source", "user_id")
     cloud = {
-        **{"specversion": "1.0", "id": bad["id"], "source": bad["source"], "type": "chat", "subject": "anna"},
+        "specversion": "1.0",
+        "id": bad["id"],
+        "source": bad["source"],
+        "type": "chat",
+        "subject": "anna",
         "data": {name: value for name, value in bad.items() if name not in named},
     }
     forms = [

@@ -94,7 +94,7 @@ async def test_a_source_of_our_own_is_refused(library: Library, recorder: UsageR
 
 async def test_the_events_of_a_use_are_written_and_stand(library: Library, recorder: UsageRecorder) -> None:
     """Nobody can claim them first, and nobody can take them back."""
-    await library.feature(Feature("chat", "cost_plus"))
+    await library.feature(Feature("chat", "token_priced"))
     claims = [event(source=USE_SOURCE, id="K"), event(source=LINE_SOURCE, id="K/0")]
     before = await recorder.record(claims)
     request = SettleRequest("K", "anna", FeatureRef(value="chat"), (ModelUsage("gpt-4o", tokens={"input_tokens": 9}),))
@@ -158,7 +158,7 @@ async def test_what_an_earlier_version_left_in_the_spool_keeps_nothing_else_from
 )
 async def test_a_host_cannot_settle_amounts_below_0(library: Library, usage: ModelUsage, param: str) -> None:
     """A quantity below 0 would make another line of the same unit cheaper."""
-    await library.feature(Feature("chat", "cost_plus"))
+    await library.feature(Feature("chat", "token_priced"))
     more = ModelUsage(None, quantity=Decimal(5), unit="images")
     service, feature = library.service, FeatureRef(value="chat")
     for attempt in (
