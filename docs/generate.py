@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from faregate.core.settings import Settings, load_settings, variable_name
+from faregate.core.settings import Settings, isolated_settings, variable_names
 from faregate.gateway.auth import ROLE_SCOPES
 from faregate.gateway.container import GatewayContainer
 from faregate.gateway.error_pages import markdown
@@ -14,7 +14,7 @@ REFERENCE = Path(__file__).parent / "reference"
 
 def pages() -> dict[Path, str]:
     """Return the generated pages by file."""
-    container = GatewayContainer(settings=load_settings(database_url="postgresql://nowhere/none"))
+    container = GatewayContainer(settings=isolated_settings(database_url="postgresql://nowhere/none"))
     operations = [declared for controller in container.controllers() for declared, _ in operations_of(controller)]
     return {
         REFERENCE / "errors.md": markdown(),
@@ -28,7 +28,8 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "Environment variables; an empty one counts as not set. A wrong value is told at start, with an example.",
+        "Environment variables; an empty one counts as not set. A wrong value is told at start, with an example; so is a name that",
+        "is one slip away from one of these. Where a second name stands below the first, it is accepted, too.",
         "",
         "| variable | default | meaning | example |",
         "| --- | --- | --- | --- |",
@@ -36,7 +37,8 @@ def settings_page() -> str:
     for name, field in Settings.model_fields.items():
         default = "" if field.default is None or "Secret" in type(field.default).__name__ else f"`{field.default}`"
         example = f"`{field.examples[0]}`" if field.examples else ""
-        lines.append(f"| `{variable_name(name)}` | {default} | {field.description} | {example} |".replace("  ", " "))
+        names = "<br>".join(f"`{variable}`" for variable in variable_names(name))
+        lines.append(f"| {names} | {default} | {field.description} | {example} |".replace("  ", " "))
     return "\n".join(lines) + "\n"
 
 

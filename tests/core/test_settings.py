@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from faregate.core.errors import ConfigurationError
-from faregate.core.settings import Settings, load_settings, variable_name
+from faregate.core.settings import (
+    Settings,
+    environment_without_settings,
+    isolated_settings,
+    load_settings,
+    unknown_variables,
+    variable_name,
+    variable_names,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +22,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
     for name in os.environ:
-        if name.startswith(("FAREGATE_", "USAGE_")):
+        if name.startswith(("FAREGATE_", "USAGE_", "BILLING_")):
             monkeypatch.delenv(name)
 
 
@@ -94,3 +102,83 @@ def test_every_setting_says_what_it_means_and_gives_an_example_that_is_accepted(
             environment.setenv(variable_name(name), str(field.examples[0]))
             load_settings()
         assert variable_name(name).startswith("FAREGATE_")
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [("BILLING_DATA_DIR", "data_dir"), ("BILLING_EXPORT_DIR", "export_dir"), ("BILLING_CACHE_DIR", "cache_dir")],
+)
+def test_the_directories_of_the_older_documents_are_understood(
+    monkeypatch: pytest.MonkeyPatch, name: str, field: str
+) -> None:
+    monkeypatch.setenv(name, "/somewhere")
+
+    assert getattr(load_settings(), field) == Path("/somewhere")
+
+
+def test_isolated_settings_are_the_defaults_whatever_the_environment_and_a_file_say(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, field in Settings.model_fields.items():
+        for variable in variable_names(name):
+            monkeypatch.setenv(variable, str((field.examples or [""])[0]))
+    (tmp_path / ".env").write_text("FAREGATE_DATABASE_URL=postgresql://elsewhere/x\n")
+    monkeypatch.chdir(tmp_path)
+
+    found = isolated_settings()
+
+    assert found.model_dump() == {name: field.get_default() for name, field in Settings.model_fields.items()}
+    assert isolated_settings(port=0).port == 0
+
+
+def test_no_file_in_the_working_directory_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("FAREGATE_PORT=9999\n")
+    monkeypatch.chdir(tmp_path)
+
+    assert load_settings().port == 8080
+
+
+def test_the_environment_of_a_private_process_holds_no_setting_in_any_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = [variable for name in Settings.model_fields for variable in variable_names(name)]
+    for variable in [*every, "faregate_database_url", "usage_batch_size", "FAREGATE_FUTURE", "PGHOST"]:
+        monkeypatch.setenv(variable, "x")
+    monkeypatch.setenv("KEPT", "y")
+
+    found = environment_without_settings()
+
+    assert not {name for name in found if name.upper().startswith(("FAREGATE_", "USAGE_", "BILLING_", "PG"))}
+    assert (found["KEPT"], "PATH" in found) == ("y", True)
+
+
+def test_a_misspelt_setting_is_refused_with_the_right_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAREGATE_MARGIN_PERCENTS", "30")
+    monkeypatch.setenv("FAREGATE_DATABSE_URL", "postgresql://x/y")
+
+    with pytest.raises(ConfigurationError) as wrong:
+        load_settings()
+
+    assert wrong.value.detail.splitlines() == [
+        "FAREGATE_DATABSE_URL: there is no such setting; did you mean FAREGATE_DATABASE_URL?",
+        "FAREGATE_MARGIN_PERCENTS: there is no such setting; did you mean FAREGATE_MARGIN_PERCENT?",
+    ]
+
+
+def test_names_that_an_orchestrator_makes_of_the_prefix_are_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FAREGATE_SERVICE_HOST", "FAREGATE_SERVICE_PORT", "FAREGATE_PORT_8080_TCP_ADDR"):
+        monkeypatch.setenv(name, "10.0.0.1")
+
+    load_settings()
+
+    assert unknown_variables() == ["FAREGATE_PORT_8080_TCP_ADDR", "FAREGATE_SERVICE_HOST", "FAREGATE_SERVICE_PORT"]
+
+
+def test_a_value_that_is_no_json_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAREGATE_JWT_ALGORITHMS", "RS256,sesame")
+
+    with pytest.raises(
+        ConfigurationError, match=r"^FAREGATE_JWT_ALGORITHMS: must be a JSON array — .*e\.g\. "
+    ) as wrong:
+        load_settings()
+
+    assert "\n" not in wrong.value.detail
+    assert "sesame" not in wrong.value.detail

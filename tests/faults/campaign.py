@@ -14,7 +14,7 @@ from aiormq.exceptions import AMQPError
 from faregate.core.container import engines as opened
 from faregate.core.failpoints import POINTS
 from faregate.core.migrate import upgrade
-from faregate.core.settings import load_settings
+from faregate.core.settings import isolated_settings
 from faregate.credit.accounts import GrantSource
 from faregate.credit.granting import GrantSpec
 from faregate.credit.verify import Verifier
@@ -73,7 +73,7 @@ class Campaign:
 
     async def _set_up(self) -> None:
         await self._engines.new_database(self._plan.name)
-        container = WorkerContainer(settings=load_settings(**self._engines.settings()))
+        container = WorkerContainer(settings=isolated_settings(**self._engines.settings()))
         core = container.core.container
         async with opened(core.database(), core.transport()):
             await upgrade(core.database())
@@ -308,7 +308,7 @@ class Campaign:
         judge = Judge(self._traffic.expected, books)
         judge.judge()
         faults, examples = Counter(judge.faults), dict(judge.examples)
-        container = WorkerContainer(settings=load_settings(**self._engines.settings()))
+        container = WorkerContainer(settings=isolated_settings(**self._engines.settings()))
         database = container.core.container.database()
         await database.open()
         found = await Verifier(database).verify()

@@ -12,7 +12,7 @@ from faregate.cli.serving import Gateway
 from faregate.core.container import engines
 from faregate.core.errors import FaregateError
 from faregate.core.interfaces import ITransport, OutgoingMessage
-from faregate.core.settings import Settings, load_settings
+from faregate.core.settings import Settings, isolated_settings
 from faregate.usage.service import UsageService
 from faregate.usage.values import FeatureRef, StartRequest
 from faregate.worker.container import WorkerContainer
@@ -29,7 +29,7 @@ Tell = Callable[[dict[str, Any]], None]
 
 
 def _settings(order: dict[str, Any]) -> Settings:
-    return load_settings(server_api_key=KEY, **order["settings"])
+    return isolated_settings(server_api_key=KEY, **order["settings"])
 
 
 async def work(order: dict[str, Any], tell: Tell) -> None:

@@ -10,6 +10,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from faregate.core.settings import environment_without_settings
+
 __all__ = ["Life", "Nursery"]
 
 
@@ -56,7 +58,11 @@ class Nursery:
         self._reading: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONWARNINGS": "ignore"}
+        environment = {
+            **environment_without_settings(),
+            "PYTHONPATH": str(Path(__file__).parent.parent),
+            "PYTHONWARNINGS": "ignore",
+        }
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from faregate.core import exact_json
 from faregate.core.clock import Deadline
 from faregate.core.errors import EngineUnavailableError
+from faregate.core.settings import environment_without_settings
 
 __all__ = ["Stack", "private_stack"]
 
@@ -38,6 +38,8 @@ async def private_stack(
 ) -> AsyncGenerator[Stack]:
     """Start `faregate up` on a free port with its data in `data_dir`; stop it at the end unless `keep`.
 
+    No setting of the caller reaches it, only those of `environment`.
+
     Raises:
         EngineUnavailableError: it did not come up; the text holds the end of its log.
     """
@@ -52,7 +54,7 @@ async def private_stack(
             *arguments,
             stdout=output,
             stderr=output,
-            env={**os.environ, **(environment or {})},
+            env={**environment_without_settings(), **(environment or {})},
             start_new_session=True,
         )
     try:

@@ -34,6 +34,8 @@ MAJOR_VERSION = 18
 SYSTEM_USER = "faregate-pg"
 """Who runs the server when we are root, since PostgreSQL refuses to."""
 
+_PORT = "5432"
+"""Part of the socket file's name; said to server and clients, so that a PGPORT of the caller does not part them."""
 _SOCKET_PATH_LIMIT = 100
 _POLL_SECONDS = 0.03
 _REAP_SECONDS = 10
@@ -95,7 +97,7 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """The address of the server, whether it runs or not."""
-        return f"postgresql://postgres@/postgres?host={self._socket_dir()}"
+        return f"postgresql://postgres@/postgres?host={self._socket_dir()}&port={_PORT}"
 
     async def start(self) -> str:
         """Make the cluster if need be, start the server unless it runs, and return its URL. Safe to repeat."""
@@ -185,7 +187,7 @@ class EmbeddedServer:
             )
 
     def _socket_dir(self) -> Path:
-        if len(str(self.data_dir)) <= _SOCKET_PATH_LIMIT - len("/.s.PGSQL.5432"):
+        if len(str(self.data_dir)) <= _SOCKET_PATH_LIMIT - len(f"/.s.PGSQL.{_PORT}"):
             return self.data_dir
         digest = hashlib.sha256(str(self.data_dir).encode()).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"faregate-{os.geteuid()}-{digest}"
@@ -205,7 +207,12 @@ class EmbeddedServer:
     def _launch(self) -> None:
         self._reap()
         self._clear_stale_pid_file()
-        settings = {**self._options, "listen_addresses": "", "unix_socket_directories": str(self._socket_dir())}
+        settings = {
+            **self._options,
+            "listen_addresses": "",
+            "port": _PORT,
+            "unix_socket_directories": str(self._socket_dir()),
+        }
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [str(postgres_program("postgres")), "-D", str(self._cluster), *flags]
         with self.log_file.open("ab") as output:
@@ -224,7 +231,7 @@ class EmbeddedServer:
 
     def _clear_stale_pid_file(self) -> None:
         """Remove the notes of a server that is gone, whose number another program may have by now."""
-        notes = [self._cluster / "postmaster.pid", self._socket_dir() / ".s.PGSQL.5432.lock"]
+        notes = [self._cluster / "postmaster.pid", self._socket_dir() / f".s.PGSQL.{_PORT}.lock"]
         if not any(note.exists() for note in notes):
             return
         deadline = Deadline(10)

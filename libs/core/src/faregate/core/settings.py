@@ -1,18 +1,30 @@
 """Everything that can be set, typed; the only module that reads the environment."""
 
+import os
 import re
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
+from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from faregate.core.errors import ConfigurationError
 
-__all__ = ["PREFIX", "Settings", "load_settings", "variable_name"]
+__all__ = [
+    "PREFIX",
+    "Settings",
+    "environment_without_settings",
+    "isolated_settings",
+    "load_settings",
+    "unknown_variables",
+    "variable_name",
+    "variable_names",
+]
 
 PREFIX = "FAREGATE_"
 
@@ -32,6 +44,11 @@ def _parts(text: str) -> list[str]:
 def _known_as(name: str) -> AliasChoices:
     """Accept `FAREGATE_<name>` and, as the older documents write it, `<name>`."""
     return AliasChoices(f"{PREFIX}{name}", name)
+
+
+def _known_as_billing(name: str) -> AliasChoices:
+    """Accept `FAREGATE_<name>` and, as the older documents write it, `BILLING_<name>`."""
+    return AliasChoices(f"{PREFIX}{name}", f"BILLING_{name}")
 
 
 class Settings(BaseSettings):
@@ -65,8 +82,21 @@ class Settings(BaseSettings):
     )
     data_dir: Path | None = Field(
         default=None,
+        validation_alias=_known_as_billing("DATA_DIR"),
         description="where the embedded PostgreSQL keeps its data; else /var/lib/faregate (root) or ~/.local/share/faregate",
         examples=["/var/lib/faregate"],
+    )
+    export_dir: Path | None = Field(
+        default=None,
+        validation_alias=_known_as_billing("EXPORT_DIR"),
+        description="where `faregate usage export` writes files that are given no path; else the working directory",
+        examples=["/var/lib/faregate/exports"],
+    )
+    cache_dir: Path | None = Field(
+        default=None,
+        validation_alias=_known_as_billing("CACHE_DIR"),
+        description="where the buffered recorder keeps usage events while the database is away; else in memory only",
+        examples=["/var/lib/faregate/cache"],
     )
     broker_url: _BrokerUrl | None = Field(
         default=None,
@@ -320,6 +350,11 @@ class Settings(BaseSettings):
         description="where months of usage events are archived before they are dropped; without it nothing is dropped",
         examples=["/var/lib/faregate/archive"],
     )
+    strategies: str = Field(
+        default="",
+        description="pricing strategies of your own, separated by commas, each name=package.module:attribute",
+        examples=["translate=shop.pricing:TranslateStrategy"],
+    )
     usage_retention_days: int = Field(
         default=400,
         ge=1,
@@ -407,21 +442,68 @@ class Settings(BaseSettings):
         return value
 
 
+class _IsolatedSettings(Settings):
+    """Settings that no environment variable reaches."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_others: Any  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
 def load_settings(**overrides: Any) -> Settings:
     """Read the environment; `overrides` win over it.
 
     Raises:
         ConfigurationError: one line per wrong variable, each with the problem, the meaning and an example; values are
-            not repeated, since they may be secrets. An override that is no setting is wrong, too.
+            not repeated, since they may be secrets. A variable that is one slip away from a known name is wrong, too,
+            and so is an override that is no setting.
     """
-    unknown = [_unknown(name) for name in overrides if name not in Settings.model_fields]
+    _check_names(overrides)
+    slips = [f"{name}: there is no such setting; did you mean {meant}?" for name, meant in _misspelt(os.environ)]
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(dict.fromkeys([*_lines(error), *slips]))) from None
+    except SettingsError as error:
+        raise ConfigurationError("\n".join([_unreadable(str(error)), *slips])) from None
+    if slips:
+        raise ConfigurationError("\n".join(slips))
+    return settings
+
+
+def isolated_settings(**values: Any) -> Settings:
+    """Return settings made of `values` and the defaults; the environment has no say.
+
+    For whatever makes a ground of its own, such as a demo or a benchmark: nothing of the caller's deployment is touched.
+
+    Raises:
+        ConfigurationError: as `load_settings`.
+    """
+    _check_names(values)
+    try:
+        return _IsolatedSettings(**values)
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(dict.fromkeys(_lines(error)))) from None
+
+
+def environment_without_settings() -> dict[str, str]:
+    """Return the environment without what configures Faregate or a client of PostgreSQL, for processes on private ground."""
+    ours = _all_names()
+    return {name: value for name, value in os.environ.items() if not _configures(name.upper(), ours)}
+
+
+def unknown_variables() -> list[str]:
+    """Return the variables named `FAREGATE_…` that no setting reads; they have no effect."""
+    known = _all_names()
+    return sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+
+
+def _check_names(values: Mapping[str, Any]) -> None:
+    unknown = [_unknown(name) for name in values if name not in Settings.model_fields]
     if unknown:
         raise ConfigurationError("\n".join(unknown))
-    try:
-        return Settings(**overrides)
-    except ValidationError as error:
-        lines = [_explain(str(problem["loc"][0]), problem["msg"]) for problem in error.errors(include_input=False)]
-        raise ConfigurationError("\n".join(dict.fromkeys(lines))) from None
 
 
 def _unknown(name: str) -> str:
@@ -431,18 +513,52 @@ def _unknown(name: str) -> str:
 
 def variable_name(field: str) -> str:
     """Return the environment variable that sets `field`."""
+    return variable_names(field)[0]
+
+
+def variable_names(field: str) -> tuple[str, ...]:
+    """Return all environment variables that set `field`, the preferred one first."""
     alias = Settings.model_fields[field].validation_alias
-    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else PREFIX + field.upper()
+    return tuple(map(str, alias.choices)) if isinstance(alias, AliasChoices) else (PREFIX + field.upper(),)
+
+
+@cache
+def _all_names() -> frozenset[str]:
+    return frozenset(name for field in Settings.model_fields for name in variable_names(field))
+
+
+def _configures(name: str, ours: frozenset[str]) -> bool:
+    return name.startswith((PREFIX, "PG")) or name in ours
+
+
+def _misspelt(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Find the unknown names that a slip made of a known one; other programs may use the prefix for names of their own."""
+    known = {name.removeprefix(PREFIX): name for name in _all_names() if name.startswith(PREFIX)}
+    for name in sorted(environment):
+        bare = name.upper().removeprefix(PREFIX)
+        if not name.upper().startswith(PREFIX) or bare in known or not environment[name]:
+            continue
+        near = get_close_matches(bare, known, n=1, cutoff=_SLIP)
+        if near:
+            yield name, known[near[0]]
+
+
+_SLIP = 0.85
+"""How alike two names are of which one is taken for a slip of the other: about one letter of seven."""
+
+
+def _lines(error: ValidationError) -> list[str]:
+    return [_explain(str(problem["loc"][0]), problem["msg"]) for problem in error.errors(include_input=False)]
+
+
+def _unreadable(problem: str) -> str:
+    """Explain what pydantic-settings says of a value that is no JSON, without its value."""
+    field = next((name for name in Settings.model_fields if f'"{name}"' in problem), "")
+    return _explain(field, "must be a JSON array") if field else problem
 
 
 def _explain(location: str, problem: str) -> str:
-    field = next((name for name in Settings.model_fields if location in _spellings(name)), location)
+    field = next((name for name in Settings.model_fields if location in {name, *variable_names(name)}), location)
     known = Settings.model_fields[field]
     example = (known.examples or [""])[0]
     return f"{variable_name(field)}: {problem} — {known.description}, e.g. {variable_name(field)}={example}"
-
-
-def _spellings(field: str) -> set[str]:
-    alias = Settings.model_fields[field].validation_alias
-    choices = alias.choices if isinstance(alias, AliasChoices) else []
-    return {field, variable_name(field), *map(str, choices)}

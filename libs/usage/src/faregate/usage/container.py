@@ -131,6 +131,7 @@ class UsageContainer(containers.DeclarativeContainer):
         recorder,
         batch_size=settings.provided.batch_size,
         batch_timeout_seconds=settings.provided.batch_timeout_seconds,
+        spool=settings.provided.cache_dir,
     )
     upkeep: providers.Provider[EventUpkeep] = providers.Singleton(
         EventUpkeep, database, events, partitions, clock, dedupe_days=settings.provided.dedupe_days

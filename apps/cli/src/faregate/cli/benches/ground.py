@@ -21,7 +21,7 @@ from faregate.core.embedded import EmbeddedServer, postgres_program
 from faregate.core.errors import InvalidError
 from faregate.core.migrate import upgrade
 from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
-from faregate.core.settings import Settings, load_settings
+from faregate.core.settings import Settings, environment_without_settings, isolated_settings
 from faregate.credit.importing import OpeningBalance
 from faregate.usage.service import UsageService
 from faregate.usage.values import Feature, FeatureRef
@@ -55,10 +55,9 @@ class Ground:
     @property
     def environment(self) -> Mapping[str, str]:
         """The environment of processes that work on the same ground."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("FAREGATE_")}
         broker = {"FAREGATE_BROKER_URL": self.settings.broker_url} if self.settings.broker_url else {}
         return {
-            **kept,
+            **environment_without_settings(),
             **broker,
             "FAREGATE_DATA_DIR": str(self.settings.data_dir),
             "FAREGATE_SERVER_API_KEY": KEY,
@@ -81,8 +80,7 @@ async def private_ground(*, wallets: int, broker_url: str | None = None) -> Asyn
     """
     with tempfile.TemporaryDirectory(prefix="faregate-bench-", ignore_cleanup_errors=True) as directory:
         Path(directory).chmod(0o755)
-        settings = load_settings(
-            database_url=None,
+        settings = isolated_settings(
             broker_url=broker_url,
             data_dir=Path(directory),
             db_pool_size=20,

@@ -9,7 +9,7 @@ from faregate.cli.commands.bench import private_database
 from faregate.cli.output import console, print_table
 from faregate.core import aio
 from faregate.core.clock import SystemClock
-from faregate.core.settings import load_settings
+from faregate.core.settings import isolated_settings
 from faregate.core.subjects import Subjects
 from faregate.feature_log.container import FeatureLogContainer
 
@@ -50,7 +50,7 @@ def logs(
 async def _logs(ingest: int, batch: int, stored: int, queries: int) -> int:
     async with private_database(10) as database:
         container = FeatureLogContainer(
-            settings=load_settings(), database=database, subjects=Subjects(database), clock=SystemClock()
+            settings=isolated_settings(), database=database, subjects=Subjects(database), clock=SystemClock()
         )
         done = await measure_ingest(container, database, logs=ingest, batch=batch)
         console.print(

@@ -1,6 +1,5 @@
 """`faregate chaos`: settle while everything dies, and have the result judged. Works from a checkout only."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from faregate.core.errors import ConfigurationError
+from faregate.core.settings import environment_without_settings
 
 __all__ = ["chaos"]
 
@@ -31,7 +31,7 @@ def chaos(
     tests = _tests()
     arguments = ["--form", form, "--seed", str(seed)]
     arguments += ["--report", str(report.resolve())] if report is not None else []
-    environment = {**os.environ, "PYTHONPATH": str(tests)}
+    environment = {**environment_without_settings(), "PYTHONPATH": str(tests)}
     return subprocess.run([sys.executable, "-m", "faults", *arguments], env=environment, check=False).returncode  # noqa: S603
 
 

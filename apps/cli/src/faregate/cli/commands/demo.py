@@ -20,7 +20,7 @@ from faregate.cli.stack import Stack, private_stack
 from faregate.cli.traffic import Trip, generate
 from faregate.core import aio
 from faregate.core.clock import SystemClock
-from faregate.core.settings import load_settings
+from faregate.core.settings import isolated_settings
 
 __all__ = ["demo"]
 
@@ -71,7 +71,7 @@ async def _demo(directory: Path, trips: Sequence[Trip], papers: int, concurrency
         await _drive(client, trips, concurrency)
         await _papers(client, cast, papers)
         await _show_balances(client, cast)
-        found = await run_verify(load_settings(data_dir=stack.data_dir))
+        found = await run_verify(isolated_settings(data_dir=stack.data_dir))
         show(found)
         _say_what_next(stack, keep=keep)
         return 1 if found.drifts else 0
@@ -106,7 +106,7 @@ async def _drive(client: Client, trips: Sequence[Trip], concurrency: int) -> Non
         seconds = clock.monotonic() - began
         reading = progress.add_task("reading back", total=sum(outcome.refused is None for outcome in outcomes))
         stories = await rider.stories(outcomes, concurrency=16, on_done=lambda: progress.advance(reading))
-    show_models(stories, credit_price_usd=load_settings().credit_price_usd)
+    show_models(stories, credit_price_usd=isolated_settings().credit_price_usd)
     show_refusals(outcomes)
     show_pace(outcomes, seconds)
 

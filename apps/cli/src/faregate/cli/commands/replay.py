@@ -20,11 +20,12 @@ from faregate.cli.traffic import Trip, read_trips
 from faregate.core import aio
 from faregate.core.clock import SystemClock
 from faregate.core.errors import InvalidError
-from faregate.core.settings import load_settings
+from faregate.core.settings import Settings, load_settings, variable_name
 
 __all__ = ["replay"]
 
 FEATURE = "replay"
+_PRICING = ("credit_price_usd", "margin_percent", "credit_quantum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,13 @@ async def _gateway(url: str | None, key: str | None, data_dir: Path | None) -> A
         return
     with contextlib.ExitStack() as stack:
         directory = data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faregate-")))
-        async with private_stack(directory) as started:
+        async with private_stack(directory, environment=_prices_of(load_settings())) as started:
             yield started.url, started.key
+
+
+def _prices_of(settings: Settings) -> dict[str, str]:
+    """Return the variables that decide what a use costs: a replay is priced as the caller's deployment would."""
+    return {variable_name(name): str(getattr(settings, name)) for name in _PRICING}
 
 
 async def _prepare(client: Client, users: set[str], credits: int) -> None:

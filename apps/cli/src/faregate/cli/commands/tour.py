@@ -14,7 +14,7 @@ from faregate.core import aio, exact_json
 from faregate.core.clock import SystemClock
 from faregate.core.container import engines
 from faregate.core.migrate import upgrade
-from faregate.core.settings import load_settings
+from faregate.core.settings import isolated_settings
 from faregate.worker.container import WorkerContainer
 
 __all__ = ["tour"]
@@ -41,7 +41,7 @@ def metering(
 
 
 async def _metering(data_dir: Path, place: Path, *, quiet: bool) -> list[dict[str, Any]]:
-    settings = load_settings(database_url=None, data_dir=data_dir, broker_url=None, db_statement_timeout_seconds=60)
+    settings = isolated_settings(data_dir=data_dir, db_statement_timeout_seconds=60)
     container = WorkerContainer(settings=settings)
     core = container.core.container
     await upgrade(core.database())
