@@ -1,5 +1,6 @@
 """The embedded PostgreSQL starts by itself, survives its users, and is never two."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from faregate.core.embedded import EmbeddedServer, default_data_dir
-from faregate.core.errors import ConfigurationError
+from faregate.core.embedded_keeper import EmbeddedKeeper
+from faregate.core.errors import ConfigurationError, EngineUnavailableError
+from faregate.core.logging import configure_logging
 
 USER = """
 import sys, time
@@ -162,7 +165,10 @@ def test_an_interrupted_set_up_is_begun_again(server: EmbeddedServer, directory:
 
     server.start_now()
 
-    assert _ask(server, "select 1") == "1"
+    answer = _ask(server, "select 1")
+    server.stop_now()
+
+    assert answer == "1"
     server.stop_now()
 
 
@@ -214,3 +220,56 @@ def test_the_default_directory_depends_on_who_runs_it(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert default_data_dir() == Path("/var/lib/faregate")
+
+
+def test_looking_whether_there_is_a_cluster_makes_none(directory: Path) -> None:
+    assert not EmbeddedServer(directory).exists
+    assert not directory.exists()
+
+
+def test_the_port_of_the_environment_parts_no_two_processes(
+    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPORT", "6543")
+    server.start_now()
+    monkeypatch.delenv("PGPORT")
+
+    assert _ask(server, "select 1") == "1"
+
+
+async def test_a_killed_server_is_started_again(server: EmbeddedServer) -> None:
+    await server.start()
+    stop = asyncio.Event()
+    kept = asyncio.create_task(EmbeddedKeeper(server, look_seconds=0.02).run(stop))
+    died = server.server_pid()
+    assert died is not None
+    os.kill(died, signal.SIGKILL)
+    while server.server_pid() in {None, died}:
+        await asyncio.sleep(0.02)
+    stop.set()
+    await kept
+    await server.stop()
+
+    assert server.server_pid() is None
+
+
+async def test_a_server_that_cannot_start_is_tried_a_bounded_number_of_times_and_named(
+    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As with a full disk: each start ends at once, with a reason in the server's log."""
+    await server.start()
+    configure_logging(style="json")
+    monkeypatch.setattr(server, "_options", {"shared_buffers": "no space left"})
+    died = server.server_pid()
+    assert died is not None
+    os.kill(died, signal.SIGKILL)
+    keeper = EmbeddedKeeper(server, look_seconds=0.02, pauses_seconds=(0.01, 0.01))
+
+    with pytest.raises(EngineUnavailableError, match=r"(?s)\(3 attempts\).*shared_buffers") as given_up:
+        await keeper.run(asyncio.Event())
+    told = capsys.readouterr().err
+    await server.stop()
+
+    assert str(server.data_dir) in given_up.value.detail
+    assert told.count("embedded_postgres_died") == 3
+    assert told.count("embedded_postgres_not_restarted") == 2

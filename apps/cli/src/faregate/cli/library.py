@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from faregate.cli.auditing import in_audit
+from faregate.cli.deployment import existing_deployment
 from faregate.core import aio
 from faregate.core.container import engines
-from faregate.core.settings import load_settings
 from faregate.worker.container import WorkerContainer
 
 __all__ = ["actor", "with_library"]
@@ -22,7 +22,7 @@ def with_library(work: Callable[[WorkerContainer], Awaitable[T]]) -> T:
     """
 
     async def run() -> T:
-        container = WorkerContainer(settings=load_settings())
+        container = WorkerContainer(settings=existing_deployment())
         core = container.core.container
         async with engines(core.database(), core.transport()):
             return await in_audit(core.database(), core.audit(), lambda: work(container), library=container)

@@ -1,11 +1,14 @@
 """The commands by name; each is loaded when it is called, so that `faregate --help` needs none of the extras."""
 
+import os
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faregate.core.database import sqlstate
-from faregate.core.errors import ConfigurationError, FaregateError, MissingExtraError
+from faregate.core.errors import ConfigurationError, EngineUnavailableError, FaregateError, MissingExtraError
 from faregate.core.logging import configure_logging
 
 if TYPE_CHECKING:
@@ -67,6 +70,9 @@ EXTRAS = {
 """The optional part of the distribution that brings each module."""
 
 FAILED, WRONG_USE = 1, 2
+DATA_DIR_OPTION, DATA_DIR_VARIABLE = "--data-dir", "FAREGATE_DATA_DIR"
+OWN_DATA_DIR = {"up", "replay"}
+"""Commands to which the data directory is one of their own options."""
 UNMIGRATED = {"42P01", "42703", "3F000"}
 """No such table, column or schema."""
 
@@ -75,6 +81,9 @@ def main() -> None:
     """Run one command; exit 0 when all is well, 1 when it is not, 2 when it was called or configured wrongly."""
     try:
         sys.exit(_run())
+    except EngineUnavailableError as error:
+        _complain(FaregateError(f"{error.detail} ({_database()})"))
+        sys.exit(FAILED)
     except FaregateError as error:
         _complain(error)
         sys.exit(WRONG_USE if isinstance(error, ConfigurationError) else FAILED)
@@ -88,13 +97,51 @@ def main() -> None:
     except Exception as error:
         if sqlstate(error) not in UNMIGRATED:
             raise
-        _complain(FaregateError("the database is not at this version of Faregate; run `faregate migrate`"))
+        _complain(FaregateError(f"{_database()} is not at this version of Faregate; run `faregate migrate`"))
         sys.exit(FAILED)
 
 
 def _run() -> int:
     configure_logging(level="warning")  # standard output is the answer's alone; servers say more
-    return command_line()(sys.argv[1:], result_action="return_value") or 0
+    return command_line()(_placed(sys.argv[1:]), result_action="return_value") or 0
+
+
+def _placed(arguments: Sequence[str]) -> list[str]:
+    """Take --data-dir out of the arguments of any command, and let the settings say it: to child processes, too."""
+    if not arguments or arguments[0] in OWN_DATA_DIR:
+        return list(arguments)
+    kept = list(arguments)
+    end = kept.index("--") if "--" in kept else len(kept)
+    for place, argument in enumerate(kept[:end]):
+        name, equals, value = argument.partition("=")
+        if name != DATA_DIR_OPTION:
+            continue
+        width = 1 if equals else 2
+        if not equals:
+            value = kept[place + 1] if place + 1 < end else ""
+        _use_data_dir(value)
+        return kept[:place] + kept[place + width :]
+    return kept
+
+
+def _use_data_dir(directory: str) -> None:
+    if not directory:
+        raise ConfigurationError("--data-dir needs a directory: the one that `faregate up` printed")
+    if os.environ.get("FAREGATE_DATABASE_URL"):
+        raise ConfigurationError(
+            "--data-dir names an embedded database, but FAREGATE_DATABASE_URL names another; leave one of them out"
+        )
+    os.environ[DATA_DIR_VARIABLE] = str(Path(directory).expanduser().absolute())
+
+
+def _database() -> str:
+    from faregate.cli.deployment import database_name
+    from faregate.core.settings import load_settings
+
+    try:
+        return database_name(load_settings())
+    except ConfigurationError:
+        return "the database"
 
 
 def command_line() -> "App":
@@ -104,6 +151,8 @@ def command_line() -> "App":
     app = App(
         name="faregate",
         help="A fare gate for AI features: authorise and hold, run, settle what it really cost.",
+        help_epilogue="Every command takes --data-dir: where the embedded PostgreSQL is, as `faregate up` printed it.",
+        help_format="plaintext",
         version=version("faregate"),
     )
     for name, (path, help_text) in COMMANDS.items():

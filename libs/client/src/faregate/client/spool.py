@@ -121,7 +121,7 @@ class Spool:
         log.error("the gateway refused %s for good: %s; %s", entry.path, reason, exact_json.dumps(entry.body).decode())
         if self._directory is None:
             return
-        with self._lock, (self._directory / "refused.jsonl").open("ab") as file:
+        with self._lock, open(self._directory / "refused.jsonl", "ab", opener=_private) as file:
             file.write(exact_json.dumps({"reason": reason, "path": entry.path, "body": entry.body}) + b"\n")
             file.flush()
             os.fsync(file.fileno())
@@ -143,7 +143,7 @@ class Spool:
 
     def _new_file(self, directory: Path) -> IO[bytes]:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._active = (directory / f"{new_usage_key()}.spool").open("xb")
+        self._active = open(directory / f"{new_usage_key()}.spool", "xb", opener=_private)
         fcntl.flock(self._active, fcntl.LOCK_EX)
         folder = os.open(directory, os.O_RDONLY)
         try:
@@ -188,3 +188,10 @@ def _content(line: bytes) -> Mapping[str, Any] | None:
     if not line.endswith(b"\n") or checksum != b"%08x" % crc32(text):
         return None
     return exact_json.mapping(exact_json.loads(text))
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file that only its owner may read, whatever the umask."""
+    handle = os.open(path, flags, 0o600)
+    os.fchmod(handle, 0o600)
+    return handle

@@ -16,6 +16,7 @@ import asyncpg
 
 from faregate.core import exact_json
 from faregate.core.errors import FaregateError
+from faregate.core.private_files import private_file
 
 __all__ = [
     "ArchiveBusyError",
@@ -74,7 +75,7 @@ async def copy_out(connection: Any, source: str, path: Path) -> tuple[list[str],
     digest = sha256()
     statement = await driver.prepare(f"select * from {source} limit 0")  # noqa: S608
     columns = [attribute.name for attribute in statement.get_attributes()]
-    with path.open("wb") as raw:
+    with private_file(path) as raw:
         with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=6, mtime=0) as packed:
 
             async def take(data: bytes) -> None:
@@ -155,7 +156,7 @@ def _read(path: Path) -> Manifest:
 
 
 def _write(path: Path, manifest: Manifest) -> None:
-    with path.open("wb") as file:
+    with private_file(path) as file:
         file.write(exact_json.dumps({**asdict(manifest), "columns": list(manifest.columns)}) + b"\n")
         file.flush()
         os.fsync(file.fileno())

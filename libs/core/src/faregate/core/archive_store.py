@@ -27,6 +27,7 @@ from faregate.core.archive_files import (
 from faregate.core.clock import IClock
 from faregate.core.database import Database
 from faregate.core.partitions import Month, Partitions
+from faregate.core.private_files import make_private_directory
 
 __all__ = ["ArchiveStore"]
 
@@ -83,7 +84,7 @@ class ArchiveStore:
         self, source: str, month: Month, part: str = "", *, driver: Any = None, restored_until: datetime | None = None
     ) -> Manifest:
         """Write a table as an archive, in place of the one that is there; `driver` knows it if it is a temporary one."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        make_private_directory(self.directory)
         target, unfinished = self._path(month, part, "csv.gz"), self._path(month, part, "csv.gz.new")
         connection = driver or await self._database.connect()
         await connection.execute("set statement_timeout = 0" if driver is None else "set local statement_timeout = 0")

@@ -90,6 +90,11 @@ class EmbeddedServer:
         self._process: subprocess.Popen[Any] | None = None
 
     @property
+    def exists(self) -> bool:
+        """Whether the data directory holds a cluster, of this version or another."""
+        return any(self.data_dir.glob("postgres[0-9]*/PG_VERSION"))
+
+    @property
     def log_file(self) -> Path:
         """Where the server writes its log."""
         return self.data_dir / "postgres.log"
@@ -120,6 +125,16 @@ class EmbeddedServer:
                 self._launch()
             self._user_lock = _lock(self.data_dir / "users.lock", fcntl.LOCK_SH)
         return self.url
+
+    def start_again(self) -> None:
+        """Start the server if it died while we use it. Safe to repeat, also by several processes at once.
+
+        Raises:
+            EngineUnavailableError: it does not start; the text holds the end of its log.
+        """
+        with _exclusive(self.data_dir / "start.lock"):
+            if self._user_lock is not None and self.server_pid() is None:
+                self._launch()
 
     def stop_now(self) -> None:
         """Do what `stop` does, blocking."""

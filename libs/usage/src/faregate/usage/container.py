@@ -16,6 +16,7 @@ from faregate.usage.event_repository import EventRepository
 from faregate.usage.event_upkeep import EventUpkeep
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.features import FeatureCatalog
+from faregate.usage.host_strategies import host_strategies
 from faregate.usage.interfaces import (
     IAccountDirectory,
     IFeatureStrategy,
@@ -50,7 +51,7 @@ from faregate.usage.strategies import (
 from faregate.usage.values import FeatureKey, PricingPolicy
 from faregate.usage.wallets import WalletService
 
-__all__ = ["UsageContainer"]
+__all__ = ["UsageContainer", "check_strategies"]
 
 
 def pricing_policy(settings: Settings) -> PricingPolicy:
@@ -58,6 +59,13 @@ def pricing_policy(settings: Settings) -> PricingPolicy:
     return PricingPolicy(
         settings.credit_price_usd, settings.margin_percent, settings.credit_quantum, settings.use_reported_cost
     )
+
+
+def all_strategies(
+    built_in: dict[str, IFeatureStrategy], extra: dict[str, IFeatureStrategy], setting: str, prices: PriceBook
+) -> dict[str, IFeatureStrategy]:
+    """Return what hosts add to `built_in`: by setting and entry point, and in their container, which wins."""
+    return {**host_strategies(setting, prices, built_in=built_in), **extra}
 
 
 class UsageContainer(containers.DeclarativeContainer):
@@ -104,7 +112,7 @@ class UsageContainer(containers.DeclarativeContainer):
     factory: providers.Provider[FeatureFactory] = providers.Singleton(
         FeatureFactory,
         built_in_strategies,
-        extra_strategies,
+        providers.Callable(all_strategies, built_in_strategies, extra_strategies, settings.provided.strategies, prices),
         features=frozenset(key.value for key in FeatureKey),
     )
     definitions: providers.Provider[DefinitionRepository] = providers.Singleton(DefinitionRepository, database)
@@ -182,3 +190,12 @@ class UsageContainer(containers.DeclarativeContainer):
     service: providers.Provider[UsageService] = providers.Singleton(
         UsageService, database, credit, subjects, catalog, price_service, starter, settler, repository
     )
+
+
+def check_strategies(settings: Settings) -> None:
+    """Make the strategies that `settings` and installed packages name, before anything is started.
+
+    Raises:
+        ConfigurationError: one cannot be used; the text names it, where it was named, and the fix.
+    """
+    UsageContainer(settings=settings).factory()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from faregate.core import exact_json
+from faregate.core.private_files import make_private_directory, private_file
 from faregate.usage.events import UsageEvent
 
 __all__ = ["Spool"]
@@ -27,8 +28,8 @@ class Spool:
 
     def add(self, events: Sequence[UsageEvent]) -> None:
         """Append events; they are on the disk when this returns."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        with self._file.open("ab") as file:
+        make_private_directory(self._directory)
+        with private_file(self._file, append=True) as file:
             for event in events:
                 file.write(exact_json.dumps(event.model_dump(exclude_none=True)) + b"\n")
             file.flush()

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from faregate.cli.deployment import existing_deployment
 from faregate.cli.output import Format, print_json, print_table
 from faregate.core import aio
 from faregate.core.audit import AuditEntry, AuditFilter, AuditLog
 from faregate.core.container import make_database
-from faregate.core.settings import load_settings
 from faregate.core.subjects import Subjects
 
 __all__ = ["audit"]
@@ -39,7 +39,7 @@ def audit(
 
 
 async def _search(wanted: AuditFilter, limit: int) -> list[AuditEntry]:
-    database = make_database(load_settings())
+    database = make_database(existing_deployment())
     await database.open()
     try:
         log = AuditLog(database, Subjects(database))

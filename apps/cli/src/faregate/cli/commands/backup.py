@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from faregate.cli.auditing import audited, in_audit
 from faregate.cli.commands.verify import run_verify
+from faregate.cli.deployment import database_name, existing_deployment
 from faregate.cli.output import console
 from faregate.core import aio
 from faregate.core.audit import AuditLog
@@ -18,6 +19,7 @@ from faregate.core.container import make_database
 from faregate.core.database import Database
 from faregate.core.embedded import postgres_program
 from faregate.core.errors import ConfigurationError, FaregateError
+from faregate.core.private_files import private_file
 from faregate.core.settings import Settings, load_settings
 from faregate.core.subjects import Subjects
 
@@ -29,7 +31,7 @@ def backup(file: Annotated[Path, Parameter(help="Where to write it; must not exi
     """Write all tables into one compressed file, as of one moment, while everything runs."""
     if file.exists():
         raise ConfigurationError(f"{file} exists; choose another name")
-    settings = load_settings()
+    settings = existing_deployment()
     unfinished = file.with_name(file.name + ".unfinished")
 
     async def dump() -> None:
@@ -37,6 +39,7 @@ def backup(file: Annotated[Path, Parameter(help="Where to write it; must not exi
         await database.open()
         try:
             options = ["--format=custom", f"--schema={settings.db_schema}", f"--file={unfinished}"]
+            private_file(unfinished).close()  # pg_dump keeps the mode of a file that is there
             await _run("pg_dump", *options, url=database.url)
             await _run("pg_restore", "--list", str(unfinished))
             await _note(database)
@@ -62,6 +65,7 @@ def restore(
     found = aio.run(run_verify(settings))
     aio.run(_note_restored(settings))
     console.print(f"restored {found.wallets:,} wallets, {found.transfers:,} transfers; {len(found.drifts)} drifts")
+    console.print(f"in {database_name(settings)}", highlight=False, markup=False, soft_wrap=True)
     return 1 if found.drifts else 0
 
 

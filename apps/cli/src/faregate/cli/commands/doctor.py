@@ -9,13 +9,14 @@ from cyclopts import Parameter
 from sqlalchemy.exc import SQLAlchemyError
 
 from faregate.cli.commands.findings import Finding, look_at_redis, look_at_security
+from faregate.cli.deployment import database_name, require_database
 from faregate.cli.output import Format, console, print_json
 from faregate.core import aio
 from faregate.core.clock import SystemClock
 from faregate.core.container import make_database, make_transport
 from faregate.core.database import Database
 from faregate.core.embedded import default_data_dir
-from faregate.core.errors import FaregateError
+from faregate.core.errors import ConfigurationError, FaregateError
 from faregate.core.migrate import current_revision, schema_problem
 from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
 from faregate.core.settings import Settings, load_settings
@@ -58,8 +59,12 @@ async def look(settings: Settings) -> list[Finding]:
 
 
 async def _look_at_database(settings: Settings, database: Database) -> list[Finding]:
+    try:
+        require_database(settings)
+    except ConfigurationError as error:
+        return [Finding("database", ok=False, detail=error.detail, fix="see above")]
     fix = "start it, or check FAREGATE_DATABASE_URL" if settings.database_url else "look into FAREGATE_DATA_DIR"
-    found = [await _try("database", lambda: _database(database), fix)]
+    found = [await _try("database", lambda: _database(settings, database), fix)]
     if not found[0].ok:
         return found
     clock = await _try("clock", lambda: _clock(database), "set up NTP on this machine and the database's")
@@ -82,7 +87,7 @@ def _first_line(error: BaseException) -> str:
 def _key(settings: Settings) -> Finding:
     if settings.server_api_key is not None:
         return Finding("key", ok=True, detail="FAREGATE_SERVER_API_KEY is set")
-    detail = "no FAREGATE_SERVER_API_KEY; `faregate up` makes one and prints it, `faregate gateway` needs it"
+    detail = "no FAREGATE_SERVER_API_KEY; `faregate up` makes one and keeps it in a file, `faregate gateway` needs it"
     return Finding("key", ok=True, detail=detail)
 
 
@@ -94,11 +99,11 @@ def _disk(settings: Settings) -> Finding:
     return Finding("disk", free >= _DISK_NEEDED_BYTES, detail, "make room, or set FAREGATE_DATA_DIR to a larger disk")
 
 
-async def _database(database: Database) -> str:
+async def _database(settings: Settings, database: Database) -> str:
     await database.open()
     async with database.transaction(read_only=True) as session:
         ((number,),) = await database.rows(session, "show server_version_num")
-    return supported(int(number))
+    return f"{supported(int(number))}: {database_name(settings)}"
 
 
 def supported(number: int) -> str:

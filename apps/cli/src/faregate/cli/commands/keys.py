@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.cli.auditing import audited, in_audit, note
+from faregate.cli.deployment import existing_deployment
 from faregate.cli.library import with_library
 from faregate.cli.options import micros_of
 from faregate.cli.output import Format, console, print_json, print_table
@@ -19,7 +20,6 @@ from faregate.core.container import make_database, make_key_store
 from faregate.core.errors import InvalidError
 from faregate.core.key_store import ApiKey, KeySpec, KeyStore
 from faregate.core.keys import Key
-from faregate.core.settings import load_settings
 from faregate.core.subjects import Subjects
 from faregate.credit.limiting import SpendingLimit
 from faregate.credit.limits import Period
@@ -134,7 +134,7 @@ def list_keys(*, output: _Output = "table") -> None:
 
 def _with(work: Callable[[KeyStore, AsyncSession], Awaitable[T]]) -> T:
     async def run() -> T:
-        settings = load_settings()
+        settings = existing_deployment()
         database = make_database(settings)
         await database.open()
         try:

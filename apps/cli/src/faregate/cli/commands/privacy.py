@@ -7,12 +7,13 @@ from typing import Annotated, TypeVar
 from cyclopts import App, Parameter
 
 from faregate.cli.auditing import audited, in_audit, note
+from faregate.cli.deployment import existing_deployment
 from faregate.cli.options import Actor
 from faregate.cli.output import console, print_table
 from faregate.core import aio, exact_json
 from faregate.core.container import engines
 from faregate.core.errors import ConfigurationError
-from faregate.core.settings import load_settings
+from faregate.core.private_files import private_file
 from faregate.feature_log.privacy import Erased, PrivacyService
 from faregate.gateway.container import GatewayContainer
 
@@ -30,7 +31,7 @@ def export(user: str, file: Annotated[Path, Parameter(help="Where to write; one 
 
     async def write(service: PrivacyService) -> int:
         count = 0
-        with file.open("wb") as target:
+        with private_file(file) as target:
             async for kind, record in service.export(user):
                 target.write(exact_json.dumps({"kind": kind, **record}) + b"\n")
                 count += 1
@@ -62,7 +63,7 @@ def erase(
 
 def _with_privacy(work: Callable[[PrivacyService], Awaitable[T]]) -> T:
     async def run() -> T:
-        container = GatewayContainer(settings=load_settings())
+        container = GatewayContainer(settings=existing_deployment())
         core = container.core.container
         async with engines(core.database(), core.transport()):
             return await in_audit(core.database(), core.audit(), lambda: work(container.privacy()))

@@ -1,17 +1,27 @@
 """`faregate gateway` and `faregate worker`: one process each, for deployments of several."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from faregate.cli.deployment import require_database
 from faregate.cli.serving import Gateway, serve_together
 from faregate.core import aio
 from faregate.core.collecting import collect_seldom
 from faregate.core.logging import configure_logging
-from faregate.core.settings import load_settings
+from faregate.core.settings import Settings, load_settings
+from faregate.usage.container import check_strategies
 from faregate.worker.main import run_worker, stop_on_signals
 
 __all__ = ["gateway", "worker"]
+
+
+def checked(**given: Any) -> Settings:
+    """Return the settings of a server: its database is there, and the strategies that they name can be used."""
+    settings = load_settings(**given)
+    require_database(settings)
+    check_strategies(settings)
+    return settings
 
 
 def gateway(
@@ -23,7 +33,7 @@ def gateway(
     ] = 1,
 ) -> None:
     """Serve HTTP until Ctrl-C or SIGTERM."""
-    settings = load_settings(**{k: v for k, v in {"host": host, "port": port}.items() if v is not None})
+    settings = checked(**{k: v for k, v in {"host": host, "port": port}.items() if v is not None})
     configure_logging(style=settings.log_format, level=settings.log_level)
 
     if workers > 1:
@@ -38,7 +48,7 @@ def gateway(
 
 def worker() -> None:
     """Settle what is published and run what is scheduled, until Ctrl-C or SIGTERM."""
-    settings = load_settings()
+    settings = checked()
     configure_logging(style=settings.log_format, level=settings.log_level)
     collect_seldom()
     aio.run(run_worker(settings))

@@ -23,6 +23,8 @@ from faregate.cli.questions import About, Shape, tell, tell_omissions
 from faregate.core import exact_json
 from faregate.core.clock import SystemClock
 from faregate.core.errors import InvalidError
+from faregate.core.private_files import private_file
+from faregate.core.settings import load_settings
 from faregate.core.time_zones import time_zone
 from faregate.worker.container import WorkerContainer
 
@@ -241,10 +243,11 @@ async def _write(made: Export, path: Path | None) -> None:
     if path is not None and str(path) == "-":
         await _pour(made, sys.stdout.buffer)
         return
+    path = path or load_settings().export_dir
     target = path / made.name if path is not None and path.is_dir() else path or Path(made.name)
     unfinished = target.with_name(target.name + ".part")
     try:
-        with unfinished.open("wb") as file:
+        with private_file(unfinished) as file:
             await _pour(made, file)
         unfinished.replace(target)
     finally:

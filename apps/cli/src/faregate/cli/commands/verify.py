@@ -6,11 +6,12 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from faregate.cli.deployment import database_name, existing_deployment
 from faregate.cli.output import Format, console, errors, print_json, print_table
 from faregate.core import aio
 from faregate.core.container import make_database
 from faregate.core.database import Database
-from faregate.core.settings import Settings, load_settings
+from faregate.core.settings import Settings
 from faregate.credit.verify import Drift, Verification, Verifier
 
 __all__ = ["prove", "run_verify", "show", "verify"]
@@ -25,11 +26,13 @@ def verify(
     output: Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")] = "table",
 ) -> int:
     """Derive every balance again from the transfers; exit 1 and name the first divergence if there is one."""
-    found = aio.run(run_verify(load_settings(), since_heads=new, remember=remember))
+    settings = existing_deployment()
+    found = aio.run(run_verify(settings, since_heads=new, remember=remember))
     if output == "json":
         print_json({**asdict(found), "clean": not found.drifts})
     else:
         show(found)
+        console.print(f"in {database_name(settings)}", highlight=False, markup=False, soft_wrap=True)
     return 1 if found.drifts else 0
 
 

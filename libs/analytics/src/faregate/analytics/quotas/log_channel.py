@@ -9,6 +9,7 @@ from faregate.analytics.quotas.values import Alert
 from faregate.analytics.quotas.wording import body_of, headline, sentence
 from faregate.core import exact_json
 from faregate.core.logging import get_logger
+from faregate.core.private_files import make_private_directory, private_file
 
 __all__ = ["FileChannel", "LogChannel"]
 
@@ -44,6 +45,6 @@ class FileChannel:
             raise DeliveryError(f"{self._path} cannot be written: {error.strerror}") from error
 
     def _append(self, line: bytes) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("ab", buffering=0) as file:
+        make_private_directory(self._path.parent)
+        with private_file(self._path, append=True) as file:
             file.write(line)
