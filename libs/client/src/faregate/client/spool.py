@@ -143,7 +143,7 @@ class Spool:
 
     def _new_file(self, directory: Path) -> IO[bytes]:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._active = open(directory / f"{new_usage_key()}.spool", "xb", opener=_private)
+        self._active = open(directory / f"{new_usage_key()}.spool", "xb", opener=_private)  # noqa: SIM115
         fcntl.flock(self._active, fcntl.LOCK_EX)
         folder = os.open(directory, os.O_RDONLY)
         try:

@@ -67,7 +67,7 @@ class EmbeddedKeeper:
         except (EngineUnavailableError, OSError) as error:
             if number > len(self._pauses_seconds):
                 raise self._given_up(str(error)) from error
-            log.error(
+            log.warning(
                 "embedded_postgres_not_restarted", reason=str(error), next_in=self._pauses_seconds[number - 1], **facts
             )
         else:

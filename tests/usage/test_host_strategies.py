@@ -1,0 +1,143 @@
+"""A host's own strategies come by setting and by entry point; a wrong one is named before anything starts."""
+
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from faregate.core.errors import ConfigurationError
+from faregate.core.settings import isolated_settings
+from faregate.usage.container import UsageContainer, check_strategies, pricing_policy
+from faregate.usage.host_strategies import ENTRY_POINTS, host_strategies
+from faregate.usage.pricing import PriceBook
+from support.processes import run_command
+
+SHOP = """
+from decimal import Decimal
+from faregate.usage import Price
+
+class Pages:
+    def check(self, parameters): return parameters
+    def estimate(self, use): return self.price(use)
+    def price(self, use): return Price(Decimal(2))
+
+class Priced(Pages):
+    def __init__(self, prices): self.prices = prices
+
+class Two(Pages):
+    def __init__(self, one, two): ...
+
+class Half:
+    def check(self, parameters): return parameters
+
+def made(): return Pages()
+
+translate = Pages()
+several = {"dub": Pages, "subtitle": translate}
+number = 7
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    (tmp_path / "shop.py").write_text(SHOP)
+    (tmp_path / "broken.py").write_text("import nowhere_to_be_found\n")
+    (tmp_path / "syntax.py").write_text("def\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    for name in ("shop", "broken", "syntax"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def prices() -> PriceBook:
+    return PriceBook(pricing_policy(isolated_settings()))
+
+
+@pytest.mark.parametrize(
+    ("setting", "names"),
+    [
+        ("", []),
+        ("shop:translate", ["translate"]),
+        ("translate_v2=shop:Pages", ["translate_v2"]),
+        ("priced=shop:Priced, made=shop:made", ["made", "priced"]),
+        ("shop:several,shop:translate", ["dub", "subtitle", "translate"]),
+    ],
+)
+@pytest.mark.usefixtures("shop")
+def test_the_setting_names_objects_classes_makers_and_mappings(
+    setting: str, names: list[str], prices: PriceBook
+) -> None:
+    found = host_strategies(setting, prices, installed=[])
+
+    assert sorted(found) == names
+    assert all(callable(strategy.price) for strategy in found.values())
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_strategy_that_wants_the_price_book_gets_it(prices: PriceBook) -> None:
+    (priced,) = host_strategies("priced=shop:Priced", prices, installed=[]).values()
+
+    assert vars(priced)["prices"] is prices
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("shop", "'shop' is no name=package.module:attribute, e.g. FAREGATE_STRATEGIES="),
+        ("a=nowhere.pricing:A", "there is no module 'nowhere.pricing'; install its package"),
+        ("a=broken:A", "there is no module 'nowhere_to_be_found', which 'broken' imports"),
+        ("a=syntax:A", "the module 'syntax' cannot be imported (SyntaxError"),
+        ("a=shop:Missing", "'shop' has no 'Missing'"),
+        ("a=shop:Half", "shop:Half is a Half, which lacks estimate, price"),
+        ("shop:number", "shop:number is a int, which lacks check, estimate, price"),
+        ("a=shop:Two", "shop:Two could not be made (TypeError"),
+        ("fixed=shop:Pages", "the name 'fixed' of 'shop:Pages' is taken by a strategy of Faregate; choose another"),
+        ("a=shop:Pages,a=shop:made", "the name 'a' of 'shop:made' is taken by FAREGATE_STRATEGIES (shop:Pages)"),
+    ],
+)
+@pytest.mark.usefixtures("shop")
+def test_a_wrong_one_is_named_in_one_line_with_the_fix(setting: str, said: str) -> None:
+    with pytest.raises(ConfigurationError) as wrong:
+        check_strategies(isolated_settings(strategies=setting))
+
+    assert wrong.value.detail.startswith("FAREGATE_STRATEGIES: ")
+    assert said in wrong.value.detail
+    assert "\n" not in wrong.value.detail
+
+
+@pytest.mark.usefixtures("shop")
+def test_entry_points_of_installed_packages_count_and_are_named_when_they_are_wrong(prices: PriceBook) -> None:
+    good = EntryPoint("translate", "shop:Pages", ENTRY_POINTS)
+    wrong = EntryPoint("half", "shop:Half", ENTRY_POINTS)
+
+    assert list(host_strategies("", prices, installed=[good])) == ["translate"]
+    with pytest.raises(ConfigurationError, match=r"^entry point faregate\.strategies of .*: shop:Half is a Half"):
+        host_strategies("", prices, installed=[wrong])
+    with pytest.raises(ConfigurationError, match="is taken by FAREGATE_STRATEGIES"):
+        host_strategies("translate=shop:Pages", prices, installed=[good])
+
+
+@pytest.mark.usefixtures("shop")
+def test_what_the_setting_names_is_a_strategy_and_a_feature_of_every_composition() -> None:
+    factory = UsageContainer(settings=isolated_settings(strategies="shop:translate")).factory()
+
+    assert "translate" in factory.names
+    assert "translate" in factory.features
+
+
+@pytest.mark.parametrize("command", ["up", "gateway", "worker"])
+async def test_a_server_with_a_wrong_strategy_does_not_start(command: str, tmp_path: Path) -> None:
+    done = await run_command(
+        command,
+        FAREGATE_STRATEGIES="a=nowhere:A",
+        FAREGATE_DATA_DIR=str(tmp_path / "data"),
+        FAREGATE_DATABASE_URL="" if command == "up" else "postgresql://postgres@127.0.0.1:1/none",
+    )
+
+    assert done.code == 2
+    assert done.err.startswith("faregate: FAREGATE_STRATEGIES: there is no module 'nowhere'")
+    assert len(done.err.splitlines()) == 1
+    assert not (tmp_path / "data").exists()
