@@ -9,6 +9,8 @@ import pytest
 from faregate.analytics.filters import Filters, Question, TimeRange
 from faregate.analytics.patterns import Stats, counted_as
 from faregate.core.clock import SystemClock
+from faregate.core.errors import InvalidError
+from faregate.usage.errors import UnknownMeterError
 from faregate.usage.meters import Aggregation, Meter
 
 TODAY = SystemClock().now().replace(hour=0, minute=0, second=0, microsecond=0)
@@ -107,3 +109,27 @@ async def test_trends_and_peaks_read_a_meter_as_it_is_declared(
     assert days.pop(TODAY - timedelta(days=2)) == before
     assert set(days.values()) == {0}
     assert max(peak.amount for peak in peaks) == max(yesterday, before)
+
+
+async def test_a_misspelt_meter_is_refused_with_what_was_meant(lab: Any) -> None:
+    """Zeros for a meter that does not exist would pass for an answer."""
+    await lab.recorder.record([use("seats", "1", days=1)])
+    patterns = lab.analytics.patterns()
+    for name, meant in (("storrage", "storage"), ("seat", "seats")):
+        question, amount = counted_as(name, Question(RANGE))
+        for ask in (patterns.stats, patterns.trends, patterns.peaks):
+            with pytest.raises(UnknownMeterError) as refused:
+                await ask(question, amount=amount)
+            assert refused.value.facts["suggestions"][0] == meant
+    assert (await patterns.stats(counted_as("seats", Question(RANGE))[0])).count == 1  # before any roll-up
+
+
+async def test_all_counts_events_and_quantities_of_different_units_are_never_added(lab: Any) -> None:
+    await lab.recorder.record([use("seats", "7", days=1), use("storage", "500", days=1), use("api", "2", days=2)])
+    question, amount = counted_as("all", Question(RANGE))
+    patterns = lab.analytics.patterns()
+
+    assert (await patterns.stats(question, amount=amount)).count == 3
+    assert [peak.amount for peak in await patterns.peaks(question, unit="day", amount=amount)] == [2, 1]
+    with pytest.raises(InvalidError, match="name a meter"):
+        await patterns.trends(question, amount="quantity")

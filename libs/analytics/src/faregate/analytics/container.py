@@ -8,6 +8,7 @@ from faregate.analytics.cube_repository import CubeRepository
 from faregate.analytics.exports.service import ExportService
 from faregate.analytics.facts import FactReader
 from faregate.analytics.hold_history import HoldHistory
+from faregate.analytics.known_meters import KnownMeters
 from faregate.analytics.meter_totals import MeterTotals
 from faregate.analytics.patterns import Patterns
 from faregate.analytics.raw_repository import RawRepository
@@ -55,8 +56,9 @@ class AnalyticsContainer(containers.DeclarativeContainer):
     exports: providers.Provider[ExportService] = providers.Singleton(ExportService, database, clock, archived)
     service: providers.Provider[AnalyticsService] = providers.Singleton(AnalyticsService, database, facts, subjects)
     meters: providers.Provider[MeterCatalog] = providers.Singleton(MeterCatalog, database)
+    known_meters: providers.Provider[KnownMeters] = providers.Singleton(KnownMeters, database, meters, rollups)
     patterns: providers.Provider[Patterns] = providers.Singleton(
-        Patterns, service, raw, database, meters, credit_price_usd=settings.provided.credit_price_usd
+        Patterns, service, raw, database, meters, known_meters, credit_price_usd=settings.provided.credit_price_usd
     )
     meter_totals: providers.Provider[MeterTotals] = providers.Singleton(MeterTotals, service, patterns, meters)
     user_periods: providers.Provider[UserPeriods] = providers.Singleton(UserPeriods, service)

@@ -8,18 +8,21 @@ from typing import Literal, cast
 
 from faregate.analytics.calendar import Unit, periods_of
 from faregate.analytics.filters import Question
+from faregate.analytics.known_meters import KnownMeters
 from faregate.analytics.raw_repository import RawRepository
 from faregate.analytics.service import AnalyticsService
 from faregate.analytics.values import Measures, Point
 from faregate.core.database import Database
+from faregate.core.errors import InvalidError
 from faregate.core.time_zones import time_zone
 from faregate.usage.meter_catalog import MeterCatalog
 from faregate.usage.meters import Aggregation
 
 __all__ = ["Amount", "FeatureReturn", "HourOfDay", "Patterns", "Peak", "Stats", "Trend", "amount_of", "counted_as"]
 
-Amount = Literal["requests", "credits", "tokens", "cost", "quantity"]
+Amount = Literal["requests", "credits", "tokens", "cost", "quantity", "events"]
 _MEASURES = {"requests", "credits", "tokens", "cost"}
+_ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Patterns:
         raw: RawRepository,
         database: Database,
         meters: MeterCatalog,
+        known: KnownMeters,
         *,
         credit_price_usd: Decimal,
     ) -> None:
@@ -88,10 +92,17 @@ class Patterns:
         self._raw = raw
         self._database = database
         self._meters = meters
+        self._known = known
         self._credit_price_usd = credit_price_usd
 
     async def stats(self, question: Question, *, amount: Amount = "quantity") -> Stats:
-        """Return the statistics of what single events counted; a meter's quantities if the question names one."""
+        """Return the statistics of what single events counted; of a meter's quantities, or of nothing but their number.
+
+        Raises:
+            UnknownMeterError: the question names a meter that does not exist.
+            InvalidError: quantities are asked for without a meter; they have different units.
+        """
+        await self._check(question, amount)
         async with self._database.transaction(read_only=True) as session:
             row = await self._raw.statistics(session, question, amount)
         average = round(row.average, 6) if row.average is not None else None
@@ -107,8 +118,9 @@ class Patterns:
     async def trends(self, question: Question, *, amount: Amount = "requests") -> Sequence[Trend]:
         """Return each day that the range touches, as a whole, beside the day before and the same weekday before.
 
-        A meter is read as it is declared: the highest quantity of each day, its users, the last one.
+        A meter is read as it is declared: the highest quantity of each day, its users, the last one. Raises as `stats`.
         """
+        await self._check(question, amount)
         first = periods_of(question.range, "day")[0]
         earlier = replace(question, range=replace(question.range, start=question.range.start - timedelta(days=8)))
         found = await self._amounts(earlier, "day", amount)
@@ -123,6 +135,7 @@ class Patterns:
         self, question: Question, *, unit: Unit = "hour", amount: Amount = "requests", limit: int = 10
     ) -> Sequence[Peak]:
         """Return the periods with the most, the highest first; empty ones are no peaks. Meters as in `trends`."""
+        await self._check(question, amount)
         found = [Peak(each, point) for each, point in await self._amounts(question, unit, amount) if each > 0]
         return sorted(found, key=lambda peak: (-peak.amount, peak.point.period))[:limit]
 
@@ -140,6 +153,15 @@ class Patterns:
         parts = await self._analytics.breakdown(question, "feature")
         found = [self._return(part.value, part.measures) for part in parts]
         return sorted(found, key=lambda item: item.margin_credits, reverse=True)
+
+    async def _check(self, question: Question, amount: Amount) -> None:
+        meter = question.filters.meter
+        if meter is not None:
+            await self._known.require(meter)
+        elif amount == "quantity":
+            raise InvalidError(
+                "quantities of different meters have different units and are not added; name a meter", param="meter"
+            )
 
     async def _amounts(self, question: Question, unit: Unit, amount: Amount) -> list[tuple[Decimal, Point]]:
         points = await self._analytics.series(question, unit)
@@ -160,7 +182,11 @@ class Patterns:
 
 
 def counted_as(name: str, question: Question) -> tuple[Question, Amount]:
-    """Return what to ask about `name`: `requests`, `tokens`, `credits`, `cost`, or the quantities of a meter of that name."""
+    """Return what to ask about `name`: `requests`, `tokens`, `credits`, `cost`, the number of `all` usage events, or the
+    quantities of a meter of that name.
+    """
+    if name == _ALL:
+        return question, "events"
     if name in _MEASURES:
         return question, cast("Amount", name)
     return replace(question, filters=replace(question.filters, meter=name)), "quantity"
@@ -174,6 +200,7 @@ def amount_of(measures: Measures, amount: Amount) -> Decimal:
         "tokens": Decimal(measures.tokens),
         "cost": measures.cost_usd,
         "quantity": measures.quantity,
+        "events": Decimal(measures.facts),
     }[amount]
 
 

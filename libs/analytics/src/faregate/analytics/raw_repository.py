@@ -33,6 +33,7 @@ _AMOUNTS = {
     "credits": ("e.credits * 0.000001", "e.credits <> 0"),
     "cost": ("e.cost * 0.000000000001", "e.cost is not null"),
     "quantity": ("e.quantity", "e.quantity is not null"),
+    "events": ("1::numeric", "true"),
 }
 """What one event counted, in its unit, and which events counted any."""
 

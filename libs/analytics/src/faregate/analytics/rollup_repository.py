@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.archived_months import ARCHIVES_VERSION, ArchivedMonths
 from faregate.analytics.coverage import Coverage
-from faregate.analytics.dimensions import Dimension
+from faregate.analytics.dimensions import Dimension, Grain
 from faregate.analytics.filters import Question
 from faregate.analytics.raw_facts import MEASURES, Rest, conditions, measures_sql, parameters, period_sql
 from faregate.analytics.raw_repository import Group, measures_of
@@ -52,6 +52,13 @@ _TAIL = """
 select exists (
   select 1 from faregate.usage_event e where e.tx >= :from_tx or e.tx = any(cast(:open_txs as bigint[]))) as tail
 """
+_METERS = f"""
+select r.value as name from faregate.usage_rollup r
+where r.dimension = {int(Dimension.METER)} and r.grain = {int(Grain.MONTH)} and r.value <> ''
+union
+select e.meter from faregate.usage_event e, faregate.rollup_state s
+where s.state_id = 1 and (e.tx >= s.from_tx or e.tx = any(s.open_txs)) and e.meter is not null
+"""  # noqa: S608
 _VIEW = "faregate_sums"
 
 _COUNTED = 10_000
@@ -103,6 +110,10 @@ class RollupRepository:
         """Return the version of the sums, with the number of facts that are not in them; None from 10,000 of those on."""
         row = (await self._database.rows(session, _VERSION))[0]
         return row.version if row.facts < _COUNTED else None
+
+    async def meters(self, session: AsyncSession) -> set[str]:
+        """Return the names of all meters that events named so far."""
+        return {row.name for row in await self._database.rows(session, _METERS)}
 
     async def totals(
         self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str | None

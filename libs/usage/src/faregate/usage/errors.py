@@ -15,6 +15,7 @@ __all__ = [
     "StrategyRegistryError",
     "UnknownEventError",
     "UnknownFeatureError",
+    "UnknownMeterError",
     "UnknownOrganizationError",
     "UnknownPlanError",
     "UnknownPriceError",
@@ -116,6 +117,18 @@ class QuotaExceededError(UsageError):
             used=used,
             limit=limit,
             resets_at=resets_at,
+        )
+
+
+class UnknownMeterError(UsageError, NotFoundError):
+    """No meter of this name is built in, declared, or named by an event; `suggestions` are those that are meant perhaps."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        super().__init__(
+            f"No meter {name!r}.{did_you_mean(name, names)}; declare a new one with `faregate usage meters declare`",
+            param="meter",
+            suggestions=get_close_matches(name, names, n=3, cutoff=0.5),
         )
 
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from faregate.core.database import Database
-from faregate.core.errors import InvalidError, NotFoundError
+from faregate.core.errors import InvalidError
+from faregate.usage.errors import UnknownMeterError
 from faregate.usage.meters import BUILT_IN, Aggregation, Meter
 
 __all__ = ["MeterCatalog"]
@@ -59,10 +60,10 @@ class MeterCatalog:
         return {**BUILT_IN, **{row.name: _meter(row) for row in rows}}
 
     async def get(self, name: str) -> Meter:
-        """Return one meter, or raise `NotFoundError`."""
+        """Return one meter, or raise `UnknownMeterError`."""
         meters = await self.all()
         if name not in meters:
-            raise NotFoundError(f"No meter {name!r}; known are {', '.join(sorted(meters))}", param="meter")
+            raise UnknownMeterError(name, meters)
         return meters[name]
 
 

@@ -35,7 +35,12 @@ usage.command(meters)
 
 _ABOUT = About()
 _BATCH_LINES = 10_000
-_Meter = Annotated[str, Parameter(help="A meter such as api or storage, or requests, tokens, credits, cost (USD).")]
+_Meter = Annotated[
+    str, Parameter(help="A meter such as api; or requests, tokens, credits, cost (USD); or all: the number of events.")
+]
+    str,
+    Parameter(help="A meter such as api or storage, or requests, tokens, credits, cost (USD); all counts all events."),
+]
 
 
 @usage.command

@@ -38,11 +38,13 @@ from faregate.gateway.schemas.analytics_query import (
     TrendsQuery,
     UserPeriodsQuery,
 )
+from faregate.usage.errors import UnknownMeterError
 
 __all__ = ["AnalyticsController"]
 
 _READ = Scope.ANALYTICS_READ
 _INVALID = (InvalidError,)
+_METER = (InvalidError, UnknownMeterError)
 _KEPT = "analytics"
 """For answers that follow from the facts alone; what meters read follows from their declarations, too."""
 
@@ -143,19 +145,19 @@ class AnalyticsController(Controller):
         """Return the caller's own usage, and nobody else's, without the seller's costs and margins."""
         return shapes.own_usage_answer(await self._dashboard(query, call.principal.user_id))
 
-    @operation("GET", "/api/analytics/stats", scope=_READ, answer=StatsAnswer, errors=_INVALID, kept=_KEPT)
+    @operation("GET", "/api/analytics/stats", scope=_READ, answer=StatsAnswer, errors=_METER, kept=_KEPT)
     async def stats(self, call: Call, query: MeterQuery) -> StatsAnswer:  # noqa: ARG002
         """Return count, sum, average, median, p95 and p99 of a meter, exactly."""
         question, amount = counted_as(query.meter, query.question(now=self._clock.now()))
         return shapes.stats_answer(query.meter, await self._patterns.stats(question, amount=amount))
 
-    @operation("GET", "/api/analytics/trends", scope=_READ, answer=list[TrendAnswer], errors=_INVALID)
+    @operation("GET", "/api/analytics/trends", scope=_READ, answer=list[TrendAnswer], errors=_METER)
     async def trends(self, call: Call, query: TrendsQuery) -> Reply:  # noqa: ARG002
         """Return each day against the day before and the week before."""
         trends = await self._patterns.trends(query.question(now=self._clock.now()), amount=query.of)
         return Reply([shapes.trend_answer(trend).model_dump() for trend in trends])
 
-    @operation("GET", "/api/analytics/peaks", scope=_READ, answer=list[PeakAnswer], errors=_INVALID)
+    @operation("GET", "/api/analytics/peaks", scope=_READ, answer=list[PeakAnswer], errors=_METER)
     async def peaks(self, call: Call, query: PeaksQuery) -> Reply:  # noqa: ARG002
         """Return the periods with the most, the highest first."""
         question = query.question(now=self._clock.now())

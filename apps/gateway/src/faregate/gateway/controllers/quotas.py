@@ -19,6 +19,7 @@ from faregate.gateway.schemas.quotas import (
     quota_answer,
     status_answer,
 )
+from faregate.usage.errors import UnknownMeterError
 
 __all__ = ["QuotasController"]
 
@@ -44,6 +45,7 @@ class QuotasController(Controller):
         "/api/quotas",
         scope=Scope.QUOTAS_WRITE,
         answer=QuotaAnswer,
+        errors=(UnknownMeterError,),
         links={
             "read": link("quotas.get_quota", path={"quota_id": "id"}),
             "status": link("quotas.quota_status", path={"quota_id": "id"}),

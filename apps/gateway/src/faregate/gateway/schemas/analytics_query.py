@@ -22,7 +22,7 @@ __all__ = [
     "UserPeriodsQuery",
 ]
 
-Amount = Literal["requests", "credits", "tokens", "cost", "quantity"]
+Amount = Literal["requests", "credits", "tokens", "cost", "quantity", "events"]
 _Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(name_checked)]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.known_meters import KnownMeters
 from faregate.analytics.quotas.delivering import AlertDeliverer
 from faregate.analytics.quotas.gate import QuotaGate
 from faregate.analytics.quotas.history import AlertHistory
@@ -12,12 +13,14 @@ from faregate.analytics.quotas.levels import Thresholds
 from faregate.analytics.quotas.repository import QuotaRepository
 from faregate.analytics.quotas.service import QuotaService
 from faregate.analytics.quotas.totals import FactTotals
+from faregate.analytics.rollup_repository import RollupRepository
 from faregate.core.clock import IClock
 from faregate.core.database import Database
 from faregate.core.errors import ConfigurationError, InvalidError
 from faregate.core.events import IAnnouncer, Silence
 from faregate.core.settings import Settings
 from faregate.core.subjects import Subjects
+from faregate.usage.meter_catalog import MeterCatalog
 
 __all__ = ["QuotasContainer"]
 
@@ -56,6 +59,12 @@ class QuotasContainer(containers.DeclarativeContainer):
         instance_of=IUsageTotals, default=providers.Singleton(FactTotals, database)
     )
 
+    meters: providers.Provider[KnownMeters] = providers.Singleton(
+        KnownMeters,
+        database,
+        providers.Singleton(MeterCatalog, database),
+        providers.Singleton(RollupRepository, database),
+    )
     repository: providers.Provider[QuotaRepository] = providers.Singleton(QuotaRepository, database)
     history: providers.Provider[AlertHistory] = providers.Singleton(AlertHistory, database)
     service: providers.Provider[QuotaService] = providers.Singleton(
@@ -66,6 +75,7 @@ class QuotasContainer(containers.DeclarativeContainer):
         history,
         totals,
         clock,
+        meters,
         thresholds=providers.Callable(thresholds_of, settings),
         channels=providers.Callable(names_of, channels),
         announcer=announcer,

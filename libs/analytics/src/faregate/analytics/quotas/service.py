@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.analytics.known_meters import KnownMeters
 from faregate.analytics.quotas.errors import UnknownQuotaError
 from faregate.analytics.quotas.history import AlertHistory
 from faregate.analytics.quotas.interfaces import IUsageTotals
@@ -15,6 +16,7 @@ from faregate.analytics.quotas.levels import Level, Thresholds, levels_reached, 
 from faregate.analytics.quotas.periods import Window, check_timezone, window_at
 from faregate.analytics.quotas.prediction import predict, recent_start
 from faregate.analytics.quotas.repository import QuotaRepository
+from faregate.analytics.quotas.totals import BUILT_IN_MEASURES
 from faregate.analytics.quotas.values import (
     EVERYBODY,
     Alert,
@@ -56,6 +58,7 @@ class QuotaService:
         history: AlertHistory,
         totals: IUsageTotals,
         clock: IClock,
+        meters: KnownMeters,
         *,
         thresholds: Thresholds,
         channels: Sequence[str] = (),
@@ -67,6 +70,7 @@ class QuotaService:
         self._history = history
         self._totals = totals
         self._clock = clock
+        self._meters = meters
         self._thresholds = thresholds
         self._channels = channels
         self._announcer = announcer
@@ -78,8 +82,11 @@ class QuotaService:
 
         Raises:
             InvalidError: a field makes no sense; `param` names it.
+            UnknownMeterError: there is no such meter; such a quota would never fire.
         """
         check_spec(spec)
+        if spec.meter not in BUILT_IN_MEASURES:
+            await self._meters.require(spec.meter)
 
         async def work(session: AsyncSession) -> Quota:
             subject_id = None
