@@ -38,9 +38,6 @@ _BATCH_LINES = 10_000
 _Meter = Annotated[
     str, Parameter(help="A meter such as api; or requests, tokens, credits, cost (USD); or all: the number of events.")
 ]
-    str,
-    Parameter(help="A meter such as api or storage, or requests, tokens, credits, cost (USD); all counts all events."),
-]
 
 
 @usage.command
