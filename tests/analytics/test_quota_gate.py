@@ -136,7 +136,7 @@ async def test_totals_count_each_measure_for_each_kind_of_owner(lab: Any) -> Non
     assert [await used("org:acme", name) for name in ("requests", "tokens", "credits", "storage")] == [
         2, 17, Decimal("3.5"), 0,
     ]  # fmt: skip
-    assert [await used("*", name) for name in ("requests", "storage", "nothing")] == [2, Decimal("2.5"), 0]
+    assert [await used("*", name) for name in ("requests", "storage", "database")] == [2, Decimal("2.5"), 0]
 
 
 async def test_subscribers_of_usage_alert_are_told_by_webhook(lab: Any) -> None:

@@ -89,13 +89,23 @@ async def test_a_quota_that_makes_no_sense_is_422(gateway: Gateway, wrong: dict[
     assert (await gateway.call("PUT", "/api/quotas", {**QUOTA, **wrong})).status == 422
 
 
+async def test_a_quota_for_a_misspelt_meter_or_its_trend_is_refused_with_what_was_meant(gateway: Gateway) -> None:
+    """Such a quota would never fire, and such a trend would be zeros."""
+    refused = await gateway.call("PUT", "/api/quotas", {**QUOTA, "meter": "storrage"})
+    trend = await gateway.call("GET", "/api/analytics/trends?of=quantity&meter=storrage")
+    unnamed = await gateway.call("GET", "/api/analytics/peaks?of=quantity")
+
+    assert [answer.status for answer in (refused, trend, unnamed)] == [404, 404, 422]
+    assert refused.body["error"]["suggestions"] == trend.body["error"]["suggestions"] == ["storage"]
+
+
 async def test_lists_of_quotas_are_paged(gateway: Gateway) -> None:
-    for meter in ("a", "b", "c"):
+    for meter in ("api", "compute", "storage"):
         await gateway.call("PUT", "/api/quotas", {**QUOTA, "meter": meter})
     first = await gateway.call("GET", "/api/quotas?limit=2")
     rest = await gateway.call("GET", f"/api/quotas?limit=2&cursor={first.body['meta']['next_cursor']}")
 
-    assert [quota["meter"] for quota in [*first.data, *rest.data]] == ["a", "b", "c"]
+    assert [quota["meter"] for quota in [*first.data, *rest.data]] == ["api", "compute", "storage"]
 
 
 @pytest.mark.parametrize(
