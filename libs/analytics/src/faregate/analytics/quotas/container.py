@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.archived_months import ArchivedMonths
 from faregate.analytics.known_meters import KnownMeters
 from faregate.analytics.quotas.delivering import AlertDeliverer
 from faregate.analytics.quotas.gate import QuotaGate
@@ -63,7 +64,7 @@ class QuotasContainer(containers.DeclarativeContainer):
         KnownMeters,
         database,
         providers.Singleton(MeterCatalog, database),
-        providers.Singleton(RollupRepository, database),
+        providers.Singleton(RollupRepository, database, providers.Singleton(ArchivedMonths, database)),
     )
     repository: providers.Provider[QuotaRepository] = providers.Singleton(QuotaRepository, database)
     history: providers.Provider[AlertHistory] = providers.Singleton(AlertHistory, database)
