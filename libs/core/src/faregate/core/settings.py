@@ -269,6 +269,11 @@ class Settings(BaseSettings):
         description="for whom an organization_id in a call counts: members only, or every user that the caller names it for",
         examples=["member"],
     )
+    plan_change: Literal["carry", "full"] = Field(
+        default="carry",
+        description="what another plan brings within a period: its credits less what was used already, or all of them",
+        examples=["carry"],
+    )
     settle_batch_size: int = Field(
         default=250, ge=1, le=1000, description="messages settled in one transaction", examples=["250"]
     )

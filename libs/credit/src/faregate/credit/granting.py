@@ -9,7 +9,7 @@ from faregate.core import exact_json
 from faregate.core.errors import InvalidError, KeyConflictError
 from faregate.core.ids import new_uuid7
 from faregate.core.moments import check_moment
-from faregate.credit.accounts import GrantSource, TransferKind
+from faregate.credit.accounts import GRANT_ORIGINS, Account, GrantSource, TransferKind
 from faregate.credit.book import Book
 from faregate.credit.errors import WalletClosedError
 from faregate.credit.maturing import expire_lapsed, post_grant
@@ -31,6 +31,8 @@ class GrantSpec:
         every: makes it recurring (`"month"`, `"3 days"`); it renews to its amount plus what is left, clamped to
             `rollover_min` … `rollover_max`.
         features: the only features that may use it; None for all.
+        carried: what of it was used already, where a recurring grant continues a period that began at `effective_at`. It
+            is filled as of now, and this part is taken back at once; None for a grant that continues nothing.
     """
 
     amount: int
@@ -45,6 +47,7 @@ class GrantSpec:
     key: str | None = None
     actor: str | None = None
     reason: str | None = None
+    carried: int | None = None
 
     def meaning_hash(self) -> bytes:
         """Return the hash of what makes two grants of one key the same."""
@@ -58,6 +61,7 @@ class GrantSpec:
             self.every,
             self.rollover_min,
             self.rollover_max,
+            *([self.carried] if self.carried is not None else []),
         ]
         return sha256(exact_json.dumps(meaning)).digest()
 
@@ -89,7 +93,7 @@ def add_grant(book: Book, wallet: WalletState, spec: GrantSpec, *, paid_for: boo
     wallet.grants[grant.grant_id] = grant
     book.touch_grant(grant)
     if grant.effective_at <= book.now:
-        post_grant(book, wallet, grant, grant.amount, at=grant.effective_at)
+        _fill(book, wallet, grant, spec)
     _note_changes(book, wallet, grant)
     return grant, False
 
@@ -114,6 +118,25 @@ def void_grant(
     return grant
 
 
+def _fill(book: Book, wallet: WalletState, grant: GrantState, spec: GrantSpec) -> None:
+    if spec.carried is None:
+        post_grant(book, wallet, grant, grant.amount, at=grant.effective_at)
+        return
+    post_grant(book, wallet, grant, grant.amount, at=book.now)
+    if spec.carried:
+        _take_back(book, wallet, grant, spec.carried)
+
+
+def _take_back(book: Book, wallet: WalletState, grant: GrantState, amount: int) -> None:
+    """Take `amount` of what was just filled; what has repaid the credit limit is owed again as far as the rest lacks."""
+    taken = min(amount, grant.remaining)
+    wallet.debt += amount - taken
+    note = Note(corrects_seq=wallet.last_seq, actor=grant.actor, reason="used before in this period")
+    origin = GRANT_ORIGINS[grant.source]
+    kind, slices = TransferKind.GRANT_VOID, [(grant, -taken)]
+    book.post(wallet, kind, debit=Account.WALLET, credit=origin, amount=amount, slices=slices, note=note)
+
+
 def _filled_by(book: Book, grant: GrantState) -> int | None:
     """Return the last transfer of this book that filled the grant: what time has renewed is not written yet."""
     fillings = {t.seq for t in book.transfers if t.wallet_id == grant.wallet_id and t.kind is TransferKind.GRANT}
@@ -133,6 +156,9 @@ def _check(spec: GrantSpec, now: datetime) -> None:
         raise InvalidError("rollover needs `every`: only a recurring grant rolls over", param="every")
     if spec.every is not None:
         check_every(spec.every)
+    begun = spec.effective_at is None or spec.effective_at <= now
+    if spec.carried is not None and (spec.every is None or not begun or not 0 <= spec.carried <= spec.amount):
+        raise InvalidError("carried must be 0 … credits of a recurring grant that has begun", param="carried")
 
 
 def _check_times(spec: GrantSpec, now: datetime) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from faregate.core.errors import InvalidError
 
-__all__ = ["check_every", "next_renewal", "parse_every"]
+__all__ = ["check_every", "next_renewal", "parse_every", "period_start"]
 
 _EVERY = re.compile(r"^(?:(\d{1,4}) )?(hour|day|week|month|year)s?$")
 _MONTHS = {"month": 1, "year": 12}
@@ -50,6 +50,19 @@ def next_renewal(start: datetime, every: str, *, after: datetime) -> datetime:
     while (moment := _add_months(start, step * months)) <= after:
         step += 1
     return moment
+
+
+def period_start(start: datetime, every: str, *, at: datetime) -> datetime:
+    """Return the last renewal at or before `at`, in UTC; `start` itself before the first one."""
+    count, unit = parse_every(every)
+    start, at = start.astimezone(UTC), at.astimezone(UTC)
+    if unit in _SPANS:
+        span = _SPANS[unit] * count
+        return start + span * max(0, (at - start) // span)
+    months = count * _MONTHS[unit]
+    step = max(0, ((at.year - start.year) * 12 + at.month - start.month) // months)
+    begins = _add_months(start, step * months)
+    return begins if begins <= at or step == 0 else _add_months(start, (step - 1) * months)
 
 
 def _add_months(moment: datetime, months: int) -> datetime:

@@ -17,7 +17,7 @@ from faregate.credit.book import Book
 from faregate.credit.chain import GENESIS
 from faregate.credit.limits import EVERY_MEMBER, LimitState, Period
 from faregate.credit.rows import book_of, charge_of, grant_of, limit_of, slice_of, take_grants, transfer_of
-from faregate.credit.states import ChargeState, ChargeStatus, GrantSlice, GrantState, Transfer, WalletState
+from faregate.credit.states import ChargeState, ChargeStatus, GrantSlice, GrantState, GrantUse, Transfer, WalletState
 from faregate.credit.writing import COLUMNS, arrays_of, rows_of
 
 __all__ = ["LedgerRepository"]
@@ -113,6 +113,39 @@ class LedgerRepository:
         """Return a wallet's grants, oldest first; `live` leaves out spent, lapsed and voided ones."""
         rows = await self._database.rows(session, sql.LIST_GRANTS, wallet_id=wallet_id, live=live, limit=limit)
         return [grant_of(row) for row in rows]
+
+    async def grants_by_prefix(self, session: AsyncSession, wallet_id: int, prefix: str) -> list[GrantState]:
+        """Return the grants whose key begins with `prefix`, newest first (at most 1,000)."""
+        rows = await self._database.rows(session, sql.GRANTS_BY_PREFIX, wallet_id=wallet_id, prefix=prefix)
+        return [grant_of(row) for row in rows]
+
+    async def grant_use(
+        self, session: AsyncSession, wallet_id: int, grant_ids: Sequence[UUID], *, since: datetime
+    ) -> Mapping[UUID, GrantUse]:
+        """Return what became of these grants since a moment."""
+        rows = await self._database.rows(session, sql.GRANT_USE, wallet_id=wallet_id, ids=list(grant_ids), since=since)
+        return {
+            UUID(bytes=row.grant_id.bytes): GrantUse(
+                spent=row.spent, left=row.remaining, rolled_over=max(0, row.remaining - row.moved - row.lapsed)
+            )
+            for row in rows
+        }
+
+    async def repaid_by(
+        self,
+        session: AsyncSession,
+        wallet_id: int,
+        grant_ids: Sequence[UUID],
+        actors: Iterable[str],
+        *,
+        since: datetime,
+    ) -> int:
+        """Return what the fillings of these grants have repaid of the credit limit since a moment."""
+        ids, names = list(grant_ids), sorted(set(actors))
+        ((repaid,),) = await self._database.rows(
+            session, sql.GRANT_REPAID, wallet_id=wallet_id, ids=ids, actors=names, since=since
+        )
+        return int(repaid)
 
     async def transfers(
         self, session: AsyncSession, wallet_id: int, *, before: int | None, limit: int

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from faregate.credit.locking import Locker
 from faregate.credit.repository import LedgerRepository
 from faregate.credit.repricing import RepricingService
 from faregate.credit.settlement import Posting, settle
-from faregate.credit.states import ChargeState, WalletState
+from faregate.credit.states import ChargeState, GrantUse, WalletState
 from faregate.credit.values import CreditTransaction, Grant, Wallet, grant_view, transaction_view, wallet_view
 
 __all__ = ["Balance", "CreditService", "Held", "Posted", "Started"]
@@ -246,6 +247,24 @@ class CreditService:
         book = await self._locker.matured(session, subject.subject_id)
         found = await self._ledger.grants(session, subject.subject_id, live=False)
         return [grant_view(grant, now=book.now) for grant in found]
+
+    async def grants_by_prefix(self, session: AsyncSession, owner_id: str, prefix: str) -> tuple[datetime, list[Grant]]:
+        """Return the present moment, and the grants whose key begins with `prefix`, newest first (at most 1,000)."""
+        subject = await self.get_owner(session, owner_id)
+        book = await self._locker.matured(session, subject.subject_id)
+        found = await self._ledger.grants_by_prefix(session, subject.subject_id, prefix)
+        return book.now, [grant_view(grant, now=book.now) for grant in found]
+
+    async def grant_use(
+        self, session: AsyncSession, owner_id: str, grants: Sequence[Grant], *, since: datetime
+    ) -> tuple[list[GrantUse], int]:
+        """Return what became of each grant since a moment, and what filling them has repaid of the credit limit."""
+        wallet_id = (await self.get_owner(session, owner_id)).subject_id
+        ids = [UUID(grant.id) for grant in grants]
+        uses = await self._ledger.grant_use(session, wallet_id, ids, since=since)
+        actors = [grant.actor for grant in grants if grant.actor is not None]
+        repaid = await self._ledger.repaid_by(session, wallet_id, ids, actors, since=since)
+        return [uses[grant_id] for grant_id in ids], repaid
 
     async def change_wallet(
         self, session: AsyncSession, owner_id: str, change: Callable[[WalletState], None]

@@ -119,6 +119,30 @@ where wallet_id = :wallet_id and (not cast(:live as boolean) or (not voided and 
 order by created_at, grant_id limit :limit
 """  # noqa: S608
 
+GRANTS_BY_PREFIX = f"""
+select {GRANT_COLUMNS} from faregate.credit_grant where wallet_id = :wallet_id and starts_with(key, :prefix)
+order by created_at desc, grant_id desc limit 1000
+"""  # noqa: S608
+
+GRANT_USE = """
+select g.grant_id, g.remaining, coalesce(sum(s.amount), 0)::bigint as moved,
+  coalesce(sum(-s.amount) filter (where t.kind not in (1, 5, 6)), 0)::bigint as spent,
+  coalesce(sum(-s.amount) filter (where t.kind = 5), 0)::bigint as lapsed
+from faregate.credit_grant g
+left join (faregate.grant_slice s join faregate.transfer t
+    on t.wallet_id = s.wallet_id and t.seq = s.seq and t.effective_at >= :since)
+  on s.wallet_id = g.wallet_id and s.grant_id = g.grant_id
+where g.wallet_id = :wallet_id and g.grant_id = any(cast(:ids as uuid[])) group by g.grant_id
+"""
+
+GRANT_REPAID = """
+select coalesce(sum(case t.kind when 1 then t.amount else -t.amount end - coalesce(s.amount, 0)), 0)::bigint as repaid
+from faregate.transfer t left join faregate.grant_slice s on s.wallet_id = t.wallet_id and s.seq = t.seq
+where t.wallet_id = :wallet_id and t.effective_at >= :since and t.kind in (1, 6) and t.actor = any(cast(:actors as text[]))
+  and (s.grant_id is null or s.grant_id = any(cast(:ids as uuid[])))
+"""
+"""What fillings have repaid of the credit limit; one that repaid with all of it has no slice, only its actor."""
+
 ADD_LIMITS = """
 insert into faregate.spend_limit (scope, period, soft, hard, started_at, held)
 select wanted.scope, t.period, t.soft, t.hard, t.started_at, coalesce((

@@ -17,6 +17,7 @@ __all__ = [
     "Flag",
     "GrantSlice",
     "GrantState",
+    "GrantUse",
     "Note",
     "Renewal",
     "TopUpOrder",
@@ -123,6 +124,21 @@ class GrantState:
     def burn_class(self) -> int:
         """0 for what was given, 1 for what was paid for."""
         return burn_class(self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantUse:
+    """What became of a grant since a moment, in micro-credits.
+
+    Attributes:
+        spent: charged to it, less refunds.
+        left: what it still has.
+        rolled_over: what it had at that moment and kept.
+    """
+
+    spent: int
+    left: int
+    rolled_over: int
 
 
 @dataclass(slots=True)

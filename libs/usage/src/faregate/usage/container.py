@@ -48,6 +48,7 @@ from faregate.usage.strategies import (
     TokenPricedStrategy,
     VolumeStrategy,
 )
+from faregate.usage.subscribing import Subscriber
 from faregate.usage.values import FeatureKey, PricingPolicy
 from faregate.usage.wallets import WalletService
 
@@ -168,8 +169,11 @@ class UsageContainer(containers.DeclarativeContainer):
         settled_events,
         allow_unstarted=settings.provided.allow_unstarted,
     )
+    subscriber: providers.Provider[Subscriber] = providers.Singleton(
+        Subscriber, credit, on_change=settings.provided.plan_change
+    )
     wallets: providers.Provider[WalletService] = providers.Singleton(
-        WalletService, database, credit, subjects, members, catalog
+        WalletService, database, credit, subjects, members, catalog, subscriber
     )
     organizations: providers.Provider[OrganizationService] = providers.Singleton(OrganizationService, database, members)
     price_service: providers.Provider[PriceService] = providers.Singleton(

@@ -11,9 +11,10 @@ from faregate.credit.granting import GRANT_PRIORITY, GrantSpec
 from faregate.credit.recurrence import parse_every
 from faregate.usage.values import Feature
 
-__all__ = ["NO_PLAN", "Plan", "PlanGrant", "Terms", "check_plan", "grant_specs", "is_plan_grant", "on_plan"]
+__all__ = ["NO_PLAN", "PLAN_KEYS", "Plan", "PlanGrant", "Terms", "check_plan", "grant_specs", "on_plan"]
 
-_KEY_PREFIX = "plan:"
+PLAN_KEYS = "plan:"
+"""What the keys of grants begin with that come with a plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +87,12 @@ def grant_specs(plan: Plan, *, actor: str | None) -> list[GrantSpec]:
             every=grant.every,
             rollover_min=to_micros(grant.rollover_min, param=f"grants.{number}.rollover_min"),
             rollover_max=to_micros(grant.rollover_max, param=f"grants.{number}.rollover_max"),
-            key=f"{_KEY_PREFIX}{plan.key}:{number}",
+            key=f"{PLAN_KEYS}{plan.key}:{number}:{grant.every}",
             actor=actor,
             reason=f"plan {plan.key}",
         )
         for number, grant in enumerate(plan.grants)
     ]
-
-
-def is_plan_grant(key: str | None) -> bool:
-    """Tell whether a grant came with a plan."""
-    return key is not None and key.startswith(_KEY_PREFIX)
 
 
 def check_plan(plan: Plan, known_features: Mapping[str, Feature]) -> None:

@@ -1,17 +1,16 @@
 """Wallets as operators see them: the ledger's side (limit, status, grants) and the account's (organisation, e-mail)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.credits import to_credits, to_micros
 from faregate.core.database import Database
 from faregate.core.errors import InvalidError
-from faregate.core.ids import ORGANIZATION_PREFIX, check_external_id, new_uuid7
+from faregate.core.ids import ORGANIZATION_PREFIX, check_external_id
 from faregate.core.subjects import Subjects
 from faregate.credit.errors import UnknownWalletError
 from faregate.credit.granting import GrantSpec
@@ -20,7 +19,7 @@ from faregate.credit.states import WalletState, WalletStatus
 from faregate.credit.values import CreditTransaction, Grant, Wallet
 from faregate.usage.directory import DatabaseDirectory
 from faregate.usage.features import FeatureCatalog
-from faregate.usage.plans import Plan, grant_specs, is_plan_grant
+from faregate.usage.subscribing import Subscriber
 
 __all__ = ["WalletChange", "WalletService"]
 
@@ -59,12 +58,14 @@ class WalletService:
         subjects: Subjects,
         members: DatabaseDirectory,
         catalog: FeatureCatalog,
+        subscriber: Subscriber,
     ) -> None:
         self._database = database
         self._credit = credit
         self._subjects = subjects
         self._members = members
         self._catalog = catalog
+        self._subscriber = subscriber
 
     async def get(self, owner_id: str) -> tuple[Wallet, str | None]:
         """Return a wallet and its owner's organisation, or raise `UnknownWalletError`."""
@@ -91,7 +92,7 @@ class WalletService:
     async def change(self, owner_id: str, change: WalletChange) -> tuple[Wallet, str | None]:
         """Make the wallet if need be and change what is given.
 
-        Another plan takes back what is left of the old plan's grants, and gives the new one's.
+        Another plan takes back what is left of the old plan's grants, and gives the new one's; see `Subscriber`.
 
         Raises:
             InvalidError: the limit would be below what is used of it, or a field does not fit an organisation.
@@ -117,18 +118,10 @@ class WalletService:
 
             await self._credit.change_wallet(session, owner_id, apply)
             if plans[0] != plans[1]:
-                await self._subscribe(session, owner_id, catalog.plan(plans[1]))
+                await self._subscriber.subscribe(session, owner_id, catalog.plan(plans[1]))
             return await self._credit.wallet(session, owner_id), await self._organization(session, owner_id)
 
         return await self._database.run(work)
-
-    async def _subscribe(self, session: AsyncSession, owner_id: str, plan: Plan) -> None:
-        for grant in await self._credit.grants(session, owner_id):
-            if is_plan_grant(grant.key) and grant.status in {"active", "scheduled", "spent"}:
-                await self._credit.void_grant(session, owner_id, UUID(grant.id), actor="plans", reason="another plan")
-        subscription = new_uuid7()
-        for spec in grant_specs(plan, actor="plans"):
-            await self._credit.grant(session, owner_id, replace(spec, key=f"{spec.key}:{subscription}"))
 
     async def list(self, *, prefix: str | None = None, after: str | None = None, limit: int = 100) -> Sequence[Wallet]:
         """Return wallets without their grants, in order of their owners' ids, from just behind `after`."""
