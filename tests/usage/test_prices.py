@@ -161,7 +161,7 @@ async def test_a_plan_gives_access_terms_and_credits_that_come_again(library: Li
     await library.usage.wallets().change("ada", WalletChange({"plan": None}))
     assert await library.balance("ada") == 0
     await library.usage.wallets().change("ada", WalletChange({"plan": "pro"}))
-    assert await library.balance("ada") == 50
+    assert await library.balance("ada") == Decimal("49.3")
 
 
 async def test_every_version_of_a_definition_is_kept(library: Library) -> None:

@@ -123,17 +123,17 @@ def _fill(book: Book, wallet: WalletState, grant: GrantState, spec: GrantSpec) -
         post_grant(book, wallet, grant, grant.amount, at=grant.effective_at)
         return
     post_grant(book, wallet, grant, grant.amount, at=book.now)
-    if spec.carried:
-        _take_back(book, wallet, grant, spec.carried)
+    _take_back(book, wallet, grant, spec.carried)
 
 
-def _take_back(book: Book, wallet: WalletState, grant: GrantState, amount: int) -> None:
-    """Take `amount` of what was just filled; what has repaid the credit limit is owed again as far as the rest lacks."""
-    taken = min(amount, grant.remaining)
-    wallet.debt += amount - taken
+def _take_back(book: Book, wallet: WalletState, grant: GrantState, carried: int) -> None:
+    """Take `carried` of what was just filled; what has repaid the credit limit stays repaid."""
+    amount = min(carried, grant.remaining)
+    if amount == 0:
+        return
     note = Note(corrects_seq=wallet.last_seq, actor=grant.actor, reason="used before in this period")
-    origin = GRANT_ORIGINS[grant.source]
-    kind, slices = TransferKind.GRANT_VOID, [(grant, -taken)]
+    origin, kind = GRANT_ORIGINS[grant.source], TransferKind.GRANT_VOID
+    slices = [(grant, -amount)]
     book.post(wallet, kind, debit=Account.WALLET, credit=origin, amount=amount, slices=slices, note=note)
 
 

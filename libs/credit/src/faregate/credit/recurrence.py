@@ -53,16 +53,16 @@ def next_renewal(start: datetime, every: str, *, after: datetime) -> datetime:
 
 
 def period_start(start: datetime, every: str, *, at: datetime) -> datetime:
-    """Return the last renewal at or before `at`, in UTC; `start` itself before the first one."""
+    """Return the last renewal at or before `at`, in UTC; before `start` as if there had been renewals already."""
     count, unit = parse_every(every)
     start, at = start.astimezone(UTC), at.astimezone(UTC)
     if unit in _SPANS:
         span = _SPANS[unit] * count
-        return start + span * max(0, (at - start) // span)
+        return start + span * ((at - start) // span)
     months = count * _MONTHS[unit]
-    step = max(0, ((at.year - start.year) * 12 + at.month - start.month) // months)
+    step = ((at.year - start.year) * 12 + at.month - start.month) // months
     begins = _add_months(start, step * months)
-    return begins if begins <= at or step == 0 else _add_months(start, (step - 1) * months)
+    return begins if begins <= at else _add_months(start, (step - 1) * months)
 
 
 def _add_months(moment: datetime, months: int) -> datetime:

@@ -6,16 +6,16 @@ allowance among them. A change neither begins a new period nor takes back what w
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from faregate.core.errors import InvalidError
 from faregate.credit.granting import GrantSpec
-from faregate.credit.recurrence import parse_every, period_start
+from faregate.credit.recurrence import next_renewal, parse_every, period_start
 from faregate.credit.states import GrantUse
 from faregate.credit.values import Grant
 
-__all__ = ["Features", "Period", "carried_shares", "continued_period", "used_before"]
+__all__ = ["Features", "Period", "carried_shares", "continued_period", "continuing", "used_before"]
 
 Features = tuple[str, ...] | None
 """What a grant may be used for; None for everything."""
@@ -26,7 +26,7 @@ class Period:
     """A period under way.
 
     Attributes:
-        anchor: the moment that renewals are counted from.
+        anchor: the moment that renewals are counted from, in the past.
         grants: the plan grants that were live in it.
     """
 
@@ -45,19 +45,32 @@ def continued_period(past: Sequence[Grant], every: str, *, now: datetime) -> Per
         return None
     begins = period_start(same[0].effective_at, every, at=now)
     live = tuple(grant for grant in same if not _ended(grant, by=begins))
-    return Period(same[0].effective_at, begins, live) if same[0] in live else None
+    return Period(min(same[0].effective_at, begins), begins, live) if same[0] in live else None
 
 
 def used_before(period: Period, uses: Sequence[GrantUse], *, repaid: int) -> Mapping[Features, int]:
     """Return what was used of the period's allowance, by what the grants were for.
 
-    What holds still protect of grants that were taken back counts as used. What was brought along from the period before
-    is used first, and does not count. `repaid` has paid what the credit limit had advanced: it counts.
+    What holds protect of restricted grants that were taken back counts as used; of general ones it lapses as soon as the
+    new grants cover the holds. What was brought along from the period before is used first, and does not count. `repaid`
+    has paid what the credit limit had advanced: it counts.
     """
     used: Counter[Features] = Counter({None: repaid})
     for grant, use in zip(period.grants, uses, strict=True):
-        used[_features(grant.features)] += use.spent + use.left - use.rolled_over
+        protected = use.left if grant.features is not None else 0
+        used[_features(grant.features)] += use.spent + protected - use.rolled_over
     return {features: max(0, amount) for features, amount in used.items()}
+
+
+def continuing(spec: GrantSpec, share: int, period: Period, *, now: datetime, debt: int) -> GrantSpec:
+    """Return the new grant as it continues a period, `share` of it used.
+
+    Where the wallet owes so much of its credit limit that the share could not be taken back from the filling, the grant
+    begins with the next period.
+    """
+    if share and spec.features is None and debt > spec.amount - share:
+        return replace(spec, effective_at=next_renewal(period.anchor, spec.every or "", after=now))
+    return replace(spec, effective_at=period.anchor, carried=share)
 
 
 def carried_shares(specs: Sequence[GrantSpec], used: Mapping[Features, int]) -> list[int]:
@@ -89,4 +102,4 @@ def _interval(grant: Grant) -> tuple[int, str] | None:
 
 
 def _ended(grant: Grant, *, by: datetime) -> bool:
-    return grant.status in {"voided", "expired"} and grant.expires_at is not None and grant.expires_at <= by
+    return grant.status in {"voided", "expired"} and grant.expires_at is not None and grant.expires_at < by

@@ -7,12 +7,13 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.core.credits import to_micros
 from faregate.core.ids import new_uuid7
 from faregate.credit.accounts import GrantSource
 from faregate.credit.granting import GrantSpec
 from faregate.credit.recurrence import parse_every
 from faregate.credit.service import CreditService
-from faregate.usage.plan_changes import Period, carried_shares, continued_period, used_before
+from faregate.usage.plan_changes import Period, carried_shares, continued_period, continuing, used_before
 from faregate.usage.plans import PLAN_KEYS, Plan, grant_specs
 
 __all__ = ["OnPlanChange", "Subscriber"]
@@ -45,17 +46,19 @@ class Subscriber:
         subscription = new_uuid7()
         for specs in _by_interval(grant_specs(plan, actor=_ACTOR)):
             period = continued_period(past, specs[0].every or "", now=now) if self._carries else None
-            for spec in await self._continued(session, owner_id, specs, period) if period is not None else specs:
-                await self._credit.grant(session, owner_id, replace(spec, key=f"{spec.key}:{subscription}"))
+            shares = await self._shares(session, owner_id, specs, period)
+            for spec, share in zip(specs, shares, strict=True):
+                debt = to_micros((await self._credit.wallet(session, owner_id)).debt)
+                wanted = continuing(spec, share, period, now=now, debt=debt) if period is not None else spec
+                await self._credit.grant(session, owner_id, replace(wanted, key=f"{spec.key}:{subscription}"))
 
-    async def _continued(
-        self, session: AsyncSession, owner_id: str, specs: Sequence[GrantSpec], period: Period
-    ) -> list[GrantSpec]:
+    async def _shares(
+        self, session: AsyncSession, owner_id: str, specs: Sequence[GrantSpec], period: Period | None
+    ) -> Sequence[int]:
+        if period is None:
+            return [0] * len(specs)
         uses, repaid = await self._credit.grant_use(session, owner_id, period.grants, since=period.begins)
-        shares = carried_shares(specs, used_before(period, uses, repaid=repaid))
-        return [
-            replace(spec, effective_at=period.anchor, carried=share) for spec, share in zip(specs, shares, strict=True)
-        ]
+        return carried_shares(specs, used_before(period, uses, repaid=repaid))
 
 
 def _by_interval(specs: Iterable[GrantSpec]) -> Iterable[Sequence[GrantSpec]]:
