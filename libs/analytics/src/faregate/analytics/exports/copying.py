@@ -1,8 +1,8 @@
-"""Rows out of PostgreSQL: as bytes that it has formatted itself, or in batches. One connection, one snapshot, no buffer."""
+"""Rows out of PostgreSQL: as bytes that it has formatted itself. One connection, one snapshot, no buffer."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ __all__ = ["ExportSource"]
 
 _CHUNKS_AHEAD = 4
 _CHUNK_BYTES = 128 * 1024
-_BATCH_ROWS = 5_000
+_AS_IT_IS = {"format": "csv", "delimiter": "\x02", "quote": "\x01"}
 
 
 class ExportSource:
@@ -55,21 +55,14 @@ class ExportSource:
         statement, arguments = self._prepared(self._selection.summary_sql())
         return dict(await self._connection.fetchrow(statement.driver_sql, *arguments) or {})
 
-    async def count(self) -> int:
-        """Return how many rows there are."""
-        statement, arguments = self._prepared(f"select count(*) {self._selection.body}")
+    async def count(self, *, limit: int) -> int:
+        """Return how many rows there are, or `limit` if there are more."""
+        statement, arguments = self._prepared(f"select count(*) from (select 1 {self._selection.body} limit {limit}) r")  # noqa: S608
         return await self._connection.fetchval(statement.driver_sql, *arguments) or 0
 
-    async def batches(self) -> AsyncIterator[Sequence[Sequence[Any]]]:
-        """Yield the rows, values as they are, in batches."""
-        statement, arguments = self._prepared(self._selection.rows_sql())
-        cursor = await self._connection.cursor(statement.driver_sql, *arguments)
-        while batch := await cursor.fetch(_BATCH_ROWS):
-            yield [tuple(row) for row in batch]
-
-    def csv(self, *, safe: bool) -> AsyncGenerator[bytes]:
-        """Yield CSV with a heading."""
-        return self._copy(self._selection.cells_sql(safe=safe), format="csv", header=True)
+    def csv(self, *, safe: bool, header: bool = True) -> AsyncGenerator[bytes]:
+        """Yield CSV in chunks of whole rows."""
+        return self._copy(self._selection.cells_sql(safe=safe), format="csv", header=header)
 
     def objects(self) -> AsyncGenerator[bytes]:
         """Yield one JSON object per line.
@@ -77,7 +70,11 @@ class ExportSource:
         COPY knows no raw format; JSON text holds no control characters, so that CSV with two of them for delimiter and
         quote leaves it as it is.
         """
-        return self._copy(self._selection.objects_sql(), format="csv", delimiter="\x02", quote="\x01")
+        return self._copy(self._selection.objects_sql(), **_AS_IT_IS)
+
+    def sheet_rows(self) -> AsyncGenerator[bytes]:
+        """Yield one row of a sheet per line, as XML; it holds no control characters either."""
+        return self._copy(self._selection.sheet_rows_sql(), **_AS_IT_IS)
 
     async def _copy(self, sql: str, **options: Any) -> AsyncGenerator[bytes]:
         statement, arguments = self._prepared(sql)

@@ -1,62 +1,99 @@
 """Parquet: columns with exact types, for programs that analyse."""
 
 import asyncio
-from collections.abc import Sequence
+import io
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from faregate.analytics.exports.columns import Column, Kind
-from faregate.analytics.exports.interfaces import Rows
 from faregate.core import exact_json
 from faregate.core.errors import MissingExtraError
 
-__all__ = ["ParquetFormat"]
+__all__ = ["parquet"]
 
 _COMPRESSION = "zstd"
+_GROUP_BYTES = 4 * 1024 * 1024
 
 
-class ParquetFormat:
-    """Parquet, a row group per batch. Credits are decimal(18, 6), USD decimal(24, 12), quantities decimal(38, 12);
-    JSON is text; times are microseconds in UTC. What was asked for stands in the file's key-value metadata.
+async def parquet(
+    columns: Sequence[Column], cells: AsyncGenerator[bytes], about: Mapping[str, Any]
+) -> AsyncGenerator[bytes]:
+    """Yield Parquet of `cells`: CSV without a heading, each chunk of whole rows; a row group for every 4 MiB of it.
+
+    Credits are decimal(18, 6), USD decimal(24, 12), quantities decimal(38, 12); JSON is text; times are microseconds in
+    UTC. `about` stands in the file's key-value metadata. Reading and writing run in a thread, without the interpreter.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
     """
+    table, gathered = _Table(columns, about), bytearray()
+    async with aclosing(cells):
+        async for chunk in cells:
+            gathered += chunk
+            if len(gathered) >= _GROUP_BYTES:
+                yield await asyncio.to_thread(table.add, bytes(gathered))
+                gathered.clear()
+    if gathered:
+        yield await asyncio.to_thread(table.add, bytes(gathered))
+    yield await asyncio.to_thread(table.close)
 
-    async def fill(self, path: Path, rows: Rows) -> None:
-        table = _Table(path, rows)
-        try:
-            async for batch in rows.batches:
-                await asyncio.to_thread(table.add, batch)
-        finally:
-            await asyncio.to_thread(table.close)
+
+class _Sink(io.RawIOBase):
+    """Keeps what is written until it is taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._kept += data
+        return len(data)
+
+    def take(self) -> bytes:
+        taken = bytes(self._kept)
+        self._kept.clear()
+        return taken
 
 
 class _Table:
-    def __init__(self, path: Path, rows: Rows) -> None:
+    def __init__(self, columns: Sequence[Column], about: Mapping[str, Any]) -> None:
         try:
             pa: Any = import_module("pyarrow")
-            parquet: Any = import_module("pyarrow.parquet")
+            self._csv: Any = import_module("pyarrow.csv")
+            writing: Any = import_module("pyarrow.parquet")
         except ModuleNotFoundError as error:
             raise MissingExtraError("An export as Parquet", "exports") from error
         self._pa = pa
-        self._columns = rows.columns
-        about = {"faregate": exact_json.dumps({"metadata": rows.metadata, "summary": rows.summary})}
-        fields = [pa.field(column.name, _type(pa, column.kind)) for column in rows.columns]
-        self._schema: Any = pa.schema(fields, metadata=about)
-        self._writer: Any = parquet.ParquetWriter(str(path), self._schema, compression=_COMPRESSION)
+        self._sink = _Sink()
+        fields = [pa.field(column.name, _type(pa, column.kind)) for column in columns]
+        self._schema: Any = pa.schema(fields, metadata={"faregate": exact_json.dumps(about)})
+        self._writer: Any = writing.ParquetWriter(self._sink, self._schema, compression=_COMPRESSION)
 
-    def add(self, batch: Sequence[Sequence[Any]]) -> None:
-        if batch:
-            arrays = [self._array(index, column, batch) for index, column in enumerate(self._columns)]
-            self._writer.write_batch(self._pa.record_batch(arrays, schema=self._schema))
+    def add(self, cells: bytes) -> bytes:
+        """Write one row group and return its bytes; only an unquoted empty cell is null."""
+        rows: Any = self._csv.read_csv(
+            self._pa.BufferReader(cells),
+            self._csv.ReadOptions(use_threads=False, block_size=len(cells) + 1, column_names=self._schema.names),
+            self._csv.ParseOptions(newlines_in_values=True),
+            self._csv.ConvertOptions(
+                column_types=self._schema,
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+        self._writer.write_table(rows.replace_schema_metadata(self._schema.metadata))
+        return self._sink.take()
 
-    def close(self) -> None:
+    def close(self) -> bytes:
+        """Return how the file ends."""
         self._writer.close()
-
-    def _array(self, index: int, column: Column, batch: Sequence[Sequence[Any]]) -> Any:
-        values = [row[index] for row in batch]
-        if column.kind is Kind.JSON:
-            values = [None if value is None else exact_json.dumps(value).decode() for value in values]
-        return self._pa.array(values, type=self._schema.field(index).type)
+        return self._sink.take()
 
 
 def _type(pa: Any, kind: Kind) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from faregate.analytics.exports.columns import Column, Kind
 from faregate.analytics.exports.guarding import guarded_sql
+from faregate.analytics.exports.sheets import row_sql
 from faregate.analytics.filters import Question
 from faregate.analytics.raw_facts import conditions, parameters
 
@@ -82,6 +83,10 @@ class Selection:
     def objects_sql(self) -> str:
         """Return the statement that yields each row as one JSON object."""
         return f"select row_to_json(r) from ({self.rows_sql()}) r"  # noqa: S608
+
+    def sheet_rows_sql(self) -> str:
+        """Return the statement that yields each row as the XML of a sheet."""
+        return row_sql(self.columns, self.body)
 
     def summary_sql(self) -> str:
         """Return the statement that yields the totals in one row."""

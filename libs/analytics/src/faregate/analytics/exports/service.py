@@ -1,28 +1,24 @@
 """Exports: what is asked for becomes a named file that streams."""
 
 from codecs import BOM_UTF8
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 from faregate.analytics.archived_months import ArchivedMonths
 from faregate.analytics.exports.copying import ExportSource
-from faregate.analytics.exports.files import FileWriter, IFileFormat
 from faregate.analytics.exports.formats import XLSX_ROW_LIMIT, Format, file_name
-from faregate.analytics.exports.interfaces import Rows
-from faregate.analytics.exports.parquet import ParquetFormat
+from faregate.analytics.exports.parquet import parquet
 from faregate.analytics.exports.selection import Selection, events_selection
 from faregate.analytics.exports.texts import json_head, json_tail
-from faregate.analytics.exports.workbook import WorkbookFormat
+from faregate.analytics.exports.workbook import workbook
 from faregate.analytics.filters import Question
 from faregate.core.clock import IClock
 from faregate.core.database import Database
 from faregate.core.errors import InvalidError
 
 __all__ = ["Export", "ExportService"]
-
-_FILES: Mapping[Format, Callable[[], IFileFormat]] = {Format.XLSX: WorkbookFormat, Format.PARQUET: ParquetFormat}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,7 @@ class ExportService:
 
         Raises, when the first chunk is read:
             InvalidError: more rows than XLSX holds; or archived events are missing, and the question refuses that.
-            MissingExtraError: the libraries for XLSX or Parquet are not installed.
+            MissingExtraError: the library for Parquet is not installed.
         """
         if bom and kind is not Format.CSV:
             raise InvalidError(f"bom is for csv alone; leave it out for {kind}", param="bom")
@@ -99,22 +95,28 @@ async def _marked(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
 async def _open(
     source: ExportSource, selection: Selection, kind: Format, metadata: Mapping[str, Any], *, safe: bool
 ) -> AsyncGenerator[bytes]:
-    if kind in _FILES:
-        return FileWriter(_FILES[kind]()).write(await _rows(source, selection, kind, metadata))
+    if kind is Format.XLSX:
+        return await _workbook(source, selection, metadata)
+    if kind is Format.PARQUET:
+        about = {"metadata": metadata, "summary": await source.summary()}
+        return parquet(selection.columns, source.csv(safe=False, header=False), about)
     if kind is Format.JSON:
         return _json(source, metadata)
     return source.csv(safe=safe) if kind is Format.CSV else source.objects()
 
 
-async def _rows(source: ExportSource, selection: Selection, kind: Format, metadata: Mapping[str, Any]) -> Rows:
-    summary = await source.summary()
-    if kind is Format.XLSX and summary["rows"] > XLSX_ROW_LIMIT:
+async def _workbook(source: ExportSource, selection: Selection, metadata: Mapping[str, Any]) -> AsyncGenerator[bytes]:
+    if await source.count(limit=XLSX_ROW_LIMIT + 1) > XLSX_ROW_LIMIT:
         raise InvalidError(
-            f"XLSX holds {XLSX_ROW_LIMIT:,} rows at most and these are {summary['rows']:,}; "
+            f"XLSX holds {XLSX_ROW_LIMIT:,} rows at most and these are more; "
             "narrow the dates, or export as csv or parquet",
             param="format",
         )
-    return Rows(selection.columns, source.batches(), metadata, summary)
+
+    async def about() -> Mapping[str, Any]:
+        return {**metadata, **await source.summary()}
+
+    return workbook(selection.columns, source.sheet_rows(), about)
 
 
 async def _json(source: ExportSource, metadata: Mapping[str, Any]) -> AsyncGenerator[bytes]:

@@ -1,111 +1,102 @@
-"""XLSX: one sheet of rows, one that says what they are."""
+"""XLSX: a sheet of rows and a sheet about them, streamed as the rows arrive."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from decimal import Decimal
-from importlib import import_module
-from pathlib import Path
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from faregate.analytics.exports.columns import Column, Kind
-from faregate.analytics.exports.formats import XLSX_ROW_LIMIT
-from faregate.analytics.exports.interfaces import Rows
+from faregate.analytics.exports.sheets import BOLD, cell, column_letters, text_cell
+from faregate.analytics.exports.zipping import ZipStream
 from faregate.core import exact_json
-from faregate.core.errors import InvalidError, MissingExtraError
 
-__all__ = ["WorkbookFormat"]
+__all__ = ["workbook"]
 
-_CELL_LIMIT = 32_767
 _WIDTHS = {Kind.MOMENT: 22, Kind.TEXT: 20, Kind.JSON: 40}
-_EXACT_DIGITS = 15
+_XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
+_MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+_OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+
+_PARTS = {
+    "[Content_Types].xml": f"""<Types xmlns="{_PACKAGE}/content-types">
+<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>
+<Default Extension="xml" ContentType="application/xml"/>
+<Override PartName="/xl/workbook.xml" ContentType="{_TYPE}.sheet.main+xml"/>
+<Override PartName="/xl/styles.xml" ContentType="{_TYPE}.styles+xml"/>
+<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{_TYPE}.worksheet+xml"/>
+<Override PartName="/xl/worksheets/sheet2.xml" ContentType="{_TYPE}.worksheet+xml"/>
+</Types>""",
+    "_rels/.rels": f"""<Relationships xmlns="{_PACKAGE}/relationships">
+<Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/>
+</Relationships>""",
+    "xl/workbook.xml": f"""<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}">
+<bookViews><workbookView/></bookViews>
+<sheets><sheet name="rows" sheetId="1" r:id="rId1"/><sheet name="about" sheetId="2" r:id="rId2"/></sheets>
+</workbook>""",
+    "xl/_rels/workbook.xml.rels": f"""<Relationships xmlns="{_PACKAGE}/relationships">
+<Relationship Id="rId1" Type="{_OFFICE}/worksheet" Target="worksheets/sheet1.xml"/>
+<Relationship Id="rId2" Type="{_OFFICE}/worksheet" Target="worksheets/sheet2.xml"/>
+<Relationship Id="rId3" Type="{_OFFICE}/styles" Target="styles.xml"/>
+</Relationships>""",
+    "xl/styles.xml": f"""<styleSheet xmlns="{_MAIN}">
+<numFmts count="1"><numFmt numFmtId="164" formatCode="yyyy\\-mm\\-dd\\ hh:mm:ss.000"/></numFmts>
+<fonts count="2"><font><sz val="11"/><name val="Calibri"/></font><font><b/><sz val="11"/><name val="Calibri"/></font></fonts>
+<fills count="2"><fill><patternFill patternType="none"/></fill><fill><patternFill patternType="gray125"/></fill></fills>
+<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders>
+<cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/></cellStyleXfs>
+<cellXfs count="3"><xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/>
+<xf numFmtId="0" fontId="1" fillId="0" borderId="0" xfId="0" applyFont="1"/>
+<xf numFmtId="164" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/></cellXfs>
+<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles>
+</styleSheet>""",
+}
+_SHEET_END = b"</sheetData></worksheet>"
 
 
-class WorkbookFormat:
-    """XLSX in constant memory.
+async def workbook(
+    columns: Sequence[Column], rows: AsyncGenerator[bytes], about: Callable[[], Awaitable[Mapping[str, Any]]]
+) -> AsyncGenerator[bytes]:
+    """Yield a workbook of `rows` (the XML of `row_sql`), whose second sheet tells what is `about` them.
 
-    A cell of XLSX is a double: an amount of more than 15 digits is written as text, so that no digit is lost. Text is
-    never a formula nor a link; text longer than a cell (32,767 characters) is cut, and ends with `…`.
+    `about` is asked when the rows have ended. Compression runs in a thread and leaves the interpreter to others.
     """
-
-    async def fill(self, path: Path, rows: Rows) -> None:
-        book = _Book(path, rows.columns)
-        try:
-            async for batch in rows.batches:
-                await asyncio.to_thread(book.add, batch)
-            await asyncio.to_thread(book.finish, {**rows.metadata, **rows.summary})
-        finally:
-            book.let_go()
-
-
-class _Book:
-    def __init__(self, path: Path, columns: Sequence[Column]) -> None:
-        try:
-            xlsxwriter: Any = import_module("xlsxwriter")
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("An export as XLSX", "exports") from error
-        options = {
-            "constant_memory": True,
-            "strings_to_formulas": False,
-            "strings_to_urls": False,
-            "strings_to_numbers": False,
-            "remove_timezone": True,
-            "tmpdir": str(path.parent),
-        }
-        self._book: Any = xlsxwriter.Workbook(str(path), options)
-        self._columns = columns
-        self._moment = self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss.000"})
-        self._bold = self._book.add_format({"bold": True})
-        self._sheet: Any = self._book.add_worksheet("rows")
-        self._rows = 0
-        self._sheet.freeze_panes(1, 0)
-        for position, column in enumerate(columns):
-            self._sheet.set_column(position, position, _WIDTHS.get(column.kind, 14))
-            self._sheet.write_string(0, position, column.name, self._bold)
-
-    def add(self, batch: Sequence[Sequence[Any]]) -> None:
-        if self._rows + len(batch) > XLSX_ROW_LIMIT:
-            raise InvalidError(
-                f"XLSX holds {XLSX_ROW_LIMIT:,} rows at most; export fewer, or as csv or parquet", param="format"
-            )
-        for row in batch:
-            self._rows += 1
-            for position, (column, value) in enumerate(zip(self._columns, row, strict=True)):
-                self._put(self._sheet, self._rows, position, column.kind, value)
-
-    def finish(self, facts: Mapping[str, Any]) -> None:
-        """Write what the rows are on a sheet of its own, and put the file together."""
-        sheet: Any = self._book.add_worksheet("about")
-        sheet.set_column(0, 1, 30)
-        for row, (name, value) in enumerate(facts.items()):
-            sheet.write_string(row, 0, name, self._bold)
-            kind = Kind.JSON if isinstance(value, Mapping | list | tuple) else Kind.TEXT
-            self._put(sheet, row, 1, kind, value)
-        self._book.close()
-
-    def let_go(self) -> None:
-        """Close the rows' own temporary file, also when the book was never finished."""
-        for sheet in self._book.worksheets():
-            if not sheet.row_data_fh.closed:
-                sheet.row_data_fh.close()
-
-    def _put(self, sheet: Any, row: int, position: int, kind: Kind, value: Any) -> None:
-        if value is None:
-            return
-        if isinstance(value, datetime):
-            sheet.write_datetime(row, position, value.astimezone(UTC).replace(tzinfo=None), self._moment)
-        elif isinstance(value, Decimal | int) and not isinstance(value, bool) and _fits(value):
-            sheet.write_number(row, position, value)
-        else:
-            sheet.write_string(row, position, _text(kind, value))
+    book = ZipStream()
+    head = b"".join(book.member(name, (_XML + part).encode()) for name, part in _PARTS.items())
+    yield head + book.begin("xl/worksheets/sheet1.xml") + book.add(_rows_begin(columns))
+    async with aclosing(rows):
+        async for chunk in rows:
+            if packed := await asyncio.to_thread(book.add, chunk):
+                yield packed
+    yield book.add(_SHEET_END) + book.end()
+    yield book.member("xl/worksheets/sheet2.xml", _about_sheet(await about())) + book.finish()
 
 
-def _fits(value: Decimal | int) -> bool:
-    """Whether a double tells `value` exactly, as far as fifteen digits go."""
-    return len(Decimal(value).normalize().as_tuple().digits) <= _EXACT_DIGITS
+def _rows_begin(columns: Sequence[Column]) -> bytes:
+    widths = [_WIDTHS.get(column.kind, 14) for column in columns]
+    pane = '<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/>'
+    names = [text_cell(f"{column_letters(at)}1", column.name, style=BOLD) for at, column in enumerate(columns)]
+    return (_sheet_begin(widths, f'tabSelected="1" workbookViewId="0">{pane}') + _row(1, names)).encode()
 
 
-def _text(kind: Kind, value: Any) -> str:
-    plain = f"{value:f}" if isinstance(value, Decimal) else str(value)
-    text = exact_json.dumps(value).decode() if kind is Kind.JSON else plain
-    return text if len(text) <= _CELL_LIMIT else text[: _CELL_LIMIT - 1] + "…"
+def _about_sheet(facts: Mapping[str, Any]) -> bytes:
+    rows = [
+        _row(at, [text_cell(f"A{at}", name, style=BOLD), cell(f"B{at}", _plain(value))])
+        for at, (name, value) in enumerate(facts.items(), 1)
+    ]
+    return (_sheet_begin([30, 30], 'workbookViewId="0">') + "".join(rows)).encode() + _SHEET_END
+
+
+def _sheet_begin(widths: Sequence[int], view: str) -> str:
+    cols = [f'<col min="{at}" max="{at}" width="{width}" customWidth="1"/>' for at, width in enumerate(widths, 1)]
+    views = f"<sheetViews><sheetView {view}</sheetView></sheetViews>"
+    return f'{_XML}<worksheet xmlns="{_MAIN}">{views}<cols>{"".join(cols)}</cols><sheetData>'
+
+
+def _row(number: int, cells: Sequence[str]) -> str:
+    return f'<row r="{number}">{"".join(cells)}</row>'
+
+
+def _plain(value: Any) -> Any:
+    return exact_json.dumps(value).decode() if isinstance(value, Mapping | list | tuple) else value
