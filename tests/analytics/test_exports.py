@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import tempfile
+import time
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -237,7 +238,9 @@ async def test_who_leaves_early_leaves_nothing_behind(
     )
     chunks = exports.events(Question(EVER), kind).chunks
     first = await anext(chunks)
-    if kind not in {Format.XLSX, Format.PARQUET}:
+    if kind is Format.XLSX:
+        await anext(chunks)  # the first chunk is the workbook's head; the rows begin with the second
+    if kind is not Format.PARQUET:
         assert await active_copies(lab.database) == 1
     await chunks.aclose()
 
@@ -248,6 +251,29 @@ async def test_who_leaves_early_leaves_nothing_behind(
         await asyncio.sleep(0.05)
     assert await active_copies(lab.database) == 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [Format.XLSX, Format.PARQUET])
+async def test_an_export_leaves_the_loop_to_others(lab: Any, exports: ExportService, kind: Format) -> None:
+    """Between two turns of the event loop its thread works at most 25 ms, however busy the machine is."""
+    import_module("pyarrow.parquet")
+    await lab.recorder.record([event(n, time=NOW - timedelta(seconds=n)) for n in range(1, 12_001)])
+    turns: list[float] = []
+
+    async def watch() -> None:
+        last = time.thread_time()
+        while True:
+            await asyncio.sleep(0)
+            now = time.thread_time()
+            turns.append(now - last)
+            last = now
+
+    watching = asyncio.create_task(watch())
+    made = await read(exports.events(Question(EVER), kind).chunks)
+    watching.cancel()
+
+    assert len(made) > 100_000
+    assert max(turns) < 0.025
 
 
 async def test_a_cancelled_export_ends_its_query(lab: Any, exports: ExportService, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ async def parquet(
     Raises:
         MissingExtraError: pyarrow is not installed.
     """
-    table, gathered = _Table(columns, about), bytearray()
+    table, gathered = await asyncio.to_thread(_Table, columns, about), bytearray()
     async with aclosing(cells):
         async for chunk in cells:
             gathered += chunk

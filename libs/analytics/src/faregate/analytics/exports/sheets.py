@@ -45,10 +45,10 @@ def cell(reference: str, value: Any) -> str:
         return ""
     if isinstance(value, datetime):
         days = (value.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() / _DAY_SECONDS + _EPOCH_DAY
-        return f'<c r="{reference}" s="{MOMENT}"><v>{days!r}</v></c>'
+        return f'<c r="{reference}" s="{MOMENT}"><v>{repr(days).removesuffix(".0")}</v></c>'
     if isinstance(value, Decimal | int) and not isinstance(value, bool):
-        plain = f"{Decimal(value):f}"
-        return f'<c r="{reference}"><v>{plain}</v></c>' if _is_exact(Decimal(value)) else text_cell(reference, plain)
+        plain = _plain(Decimal(value))
+        return f'<c r="{reference}"><v>{plain}</v></c>' if _is_exact(plain) else text_cell(reference, plain)
     return text_cell(reference, str(value))
 
 
@@ -57,7 +57,8 @@ def text_cell(reference: str, text: str, *, style: int = 0) -> str:
     cut = text if len(text) <= _CELL_LIMIT else text[: _CELL_LIMIT - 1] + "…"
     space = ' xml:space="preserve"' if cut != cut.strip(_SPACE) else ""
     masked = re.sub(_LOOKS_MASKED, "_x005F_", escape(cut)).translate(_MASKS)
-    return f'<c r="{reference}" s="{style}" t="inlineStr"><is><t{space}>{masked}</t></is></c>'
+    look = f' s="{style}"' if style else ""
+    return f'<c r="{reference}"{look} t="inlineStr"><is><t{space}>{masked}</t></is></c>'
 
 
 def row_sql(columns: Sequence[Column], body: str) -> str:
@@ -76,9 +77,15 @@ def row_sql(columns: Sequence[Column], body: str) -> str:
     """  # noqa: S608
 
 
-def _is_exact(value: Decimal) -> bool:
-    """Whether a double tells `value` exactly, as far as fifteen digits go."""
-    return value.is_finite() and len(value.normalize().as_tuple().digits) <= _EXACT_DIGITS
+def _plain(value: Decimal) -> str:
+    """Return all digits of `value`, without an exponent and without zeros at the end of a fraction."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _is_exact(plain: str) -> bool:
+    """Whether a double tells a number exactly, as far as fifteen digits go."""
+    return not plain.strip("-.0123456789") and len(re.sub("[-.]", "", plain).strip("0")) <= _EXACT_DIGITS
 
 
 def _value(column: Column) -> str:

@@ -7,7 +7,7 @@ follow a member's data, and only a directory of an archive that needs it is in t
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 __all__ = ["ZipStream"]
 
@@ -124,5 +124,5 @@ def _entry(member: _Member) -> bytes:
     return head + member.name + extra
 
 
-def _deflater() -> "zlib._Compress":
+def _deflater() -> Any:
     return zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
