@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faregate.usage.pricing import Margins, PriceBook, credits_for
-from faregate.usage.snapshot import Snapshot
+from faregate.usage.pricing import Margins, PriceBook
 from faregate.usage.values import ModelUsage, PricingPolicy, UsageLine
+from faregate.wire.money import credits_for
+from faregate.wire.published_prices import Snapshot
 
 TODAY = datetime(2026, 11, 21, tzinfo=UTC)
 PLAIN = PricingPolicy(margin_percent=Decimal(0))

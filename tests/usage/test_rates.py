@@ -10,8 +10,8 @@ from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faregate.usage.rates import are_inconsistent
-from faregate.usage.snapshot import Snapshot
+from faregate.wire.published_prices import Snapshot
+from faregate.wire.rates import are_inconsistent
 
 TODAY = datetime(2026, 11, 21, 17, 30, tzinfo=UTC)
 COUNTS = [

@@ -12,10 +12,10 @@ from faregate.core.ids import check_user_id
 from faregate.core.json_items import ITEMS_LIMIT, load_items
 from faregate.usage.count_fields import CarefulBody, LineFields
 from faregate.usage.native import native_usage, reduced_usage
-from faregate.usage.rates import are_inconsistent
 from faregate.usage.values import FeatureRef, ModelUsage, SettleRequest, StartRequest
 from faregate.wire.count_names import COUNT_NAMES
 from faregate.wire.provider_usage import balanced
+from faregate.wire.rates import are_inconsistent
 
 BodyType = TypeVar("BodyType", bound=BaseModel)
 

@@ -7,9 +7,9 @@ from typing import Any, cast
 from faregate.core.errors import InvalidError
 from faregate.core.free_fields import is_credential
 from faregate.core.secret_names import Secrecy, secrecy_of
-from faregate.usage.rates import are_inconsistent
 from faregate.usage.values import ModelUsage
 from faregate.wire.provider_usage import FORMS, Reading, UnreadableUsageError, is_modality, read_usage, searches_in
+from faregate.wire.rates import are_inconsistent
 
 __all__ = ["native_usage", "reduced_usage"]
 

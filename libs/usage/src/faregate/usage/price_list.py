@@ -6,8 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from faregate.usage.model_names import plain_model
-from faregate.usage.rates import RateCard
+from faregate.wire.model_names import plain_model
+from faregate.wire.rates import RateCard
 
 __all__ = ["Margins", "Override", "PriceList"]
 

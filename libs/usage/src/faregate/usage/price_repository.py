@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core import exact_json
 from faregate.core.database import Database
+from faregate.usage.price_cards import card_of
 from faregate.usage.price_list import Margins, Override, PriceList
-from faregate.usage.snapshot import card_of
 
 __all__ = ["ParkedLine", "PriceRepository"]
 

@@ -16,10 +16,10 @@ from faregate.usage.count_checks import check_counts
 from faregate.usage.definitions import DefinitionRepository
 from faregate.usage.documents import PriceDocument
 from faregate.usage.errors import UnknownPriceError
+from faregate.usage.price_cards import card_of, card_prices
 from faregate.usage.price_list import Override, PriceList
 from faregate.usage.price_repository import PriceRepository
 from faregate.usage.pricing import PriceBook
-from faregate.usage.snapshot import card_of, card_prices
 from faregate.usage.values import ModelUsage, UsageLine
 
 __all__ = ["EffectivePrice", "PriceService"]

@@ -2,31 +2,19 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from decimal import Decimal
 
+from faregate.core.bounded_memory import BoundedMemory
 from faregate.usage.price_list import Margins, PriceList
-from faregate.usage.rates import Cost
-from faregate.usage.snapshot import Snapshot
 from faregate.usage.values import REPORTED, UNPRICED, ModelUsage, PricingPolicy, UsageLine
+from faregate.wire.money import credits_for
+from faregate.wire.published_prices import MODELS_REMEMBERED, Schedule, Snapshot, published_cost
+from faregate.wire.rates import Cost
 
-__all__ = ["Margins", "PriceBook", "credits_for"]
+__all__ = ["Margins", "PriceBook"]
 
-_HUNDRED = Decimal(100)
 _NOTHING = Decimal(0)
-_EXACT = Context(prec=100, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
-
-
-def credits_for(cost_usd: Decimal, *, margin_percent: Decimal, policy: PricingPolicy) -> Decimal:
-    """Return cost times (1 + margin) divided by the credit price, rounded up to a multiple of the quantum.
-
-    Exact but for that one rounding.
-    """
-    price = _EXACT.multiply(cost_usd, _EXACT.add(_HUNDRED, margin_percent))
-    quantum_price = _EXACT.multiply(_EXACT.multiply(policy.credit_price_usd, _HUNDRED), policy.quantum)
-    quanta = _EXACT.divide_int(price, quantum_price)
-    if _EXACT.multiply(quanta, quantum_price) < price:
-        quanta += 1
-    return _EXACT.multiply(quanta, policy.quantum)
+_REMEMBERED_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +34,7 @@ class PriceBook:
 
     def __init__(self, policy: PricingPolicy, *, margins: Margins | None = None) -> None:
         self.policy = policy
-        self.snapshot = Snapshot()
+        self.snapshot = Snapshot(_memory())
         self.price_list = PriceList(margins=margins)
 
     def line(
@@ -121,7 +109,12 @@ class PriceBook:
         if override is not None:
             cost = override.card.cost(usage.tokens, by_parts=by_parts)
             return _Found(provider or override.provider, cost, override.version if cost is not None else UNPRICED)
-        cost = published.card.cost(usage.tokens, by_parts=by_parts) if published is not None else None
-        if published is None or cost is None or (not cost.total and any(usage.tokens.values())):
+        cost = published_cost(published, usage.tokens, by_parts=by_parts)
+        if published is None or cost is None:
             return _Found(provider, None, UNPRICED)
         return _Found(provider, cost, published.version)
+
+
+def _memory() -> BoundedMemory[tuple[str, str | None, str | None], Schedule | None]:
+    """Return a memory for models: their names come from callers."""
+    return BoundedMemory(limit_bytes=_REMEMBERED_BYTES, entries=MODELS_REMEMBERED + 1)

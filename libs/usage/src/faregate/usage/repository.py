@@ -10,8 +10,8 @@ from faregate.core import exact_json
 from faregate.core.credits import to_credits, to_micros
 from faregate.core.database import COPIED_FROM, Database
 from faregate.core.ids import ORGANIZATION_PREFIX
-from faregate.usage.rates import are_inconsistent
 from faregate.usage.values import FeatureUsage, ModelUsage, UsageLine
+from faregate.wire.rates import are_inconsistent
 
 __all__ = ["UsageRepository"]
 

@@ -10,6 +10,7 @@ from typing import Any
 from faregate.core.errors import FaregateError
 from faregate.core.subjects import Subject
 from faregate.credit.states import Flag
+from faregate.wire.money import PricingPolicy
 
 __all__ = [
     "REPORTED",
@@ -178,20 +179,6 @@ class ModelUsage:
     raw: Any = None
     inconsistent: bool = False
     reported_cost_usd: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PricingPolicy:
-    """From cost to credits, for a whole deployment.
-
-    Attributes:
-        use_reported_cost: a line costs at least what the provider reported, also where its model has no price.
-    """
-
-    credit_price_usd: Decimal = Decimal("0.01")
-    margin_percent: Decimal = Decimal(20)
-    quantum: Decimal = Decimal("0.000001")
-    use_reported_cost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,22 +6,31 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.metadata import version
-from typing import Any, cast
+from typing import Any, Protocol
 
-from faregate.core.bounded_memory import BoundedMemory
-from faregate.core.errors import InvalidError
-from faregate.usage.model_names import plain_model
-from faregate.usage.rates import Rate, RateCard
+from faregate.wire.model_names import plain_model
+from faregate.wire.rates import Cost, Rate, RateCard
 
-__all__ = ["Published", "Snapshot", "card_of", "card_prices", "compile_card"]
+__all__ = [
+    "MODELS_REMEMBERED",
+    "IMemory",
+    "Published",
+    "Schedule",
+    "Snapshot",
+    "compile_card",
+    "published_cost",
+    "unit_registry",
+]
 
-_REMEMBERED = 10_000
-_REMEMBERED_BYTES = 8 * 1024 * 1024
+MODELS_REMEMBERED = 10_000
 """Model names come from callers: what is remembered of them is bounded."""
 
 _VENDORS = ("openai", "anthropic", "google", "mistral", "cohere", "voyageai")
 _BILLED_SECONDS_MIN = {("groq", "whisper-large-v3"): 10, ("groq", "whisper-large-v3-turbo"): 10}
 _BEDROCK = re.compile(r"(?:[a-z]{2,6}\.)?(?:amazon|anthropic|meta|mistral|cohere|ai21|deepseek|openai|qwen|writer)\.")
+
+
+ModelKey = tuple[str, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +43,29 @@ class Published:
     version: str
 
 
-class Snapshot:
-    """Finds published prices; loads genai-prices at the first call, not at import. Nothing is ever downloaded."""
+class IMemory(Protocol):
+    """What a snapshot keeps its answers in, by model, provider and service tier."""
 
-    def __init__(self) -> None:
+    def __getitem__(self, key: ModelKey, /) -> "Schedule | None": ...
+
+    def __setitem__(self, key: ModelKey, value: "Schedule | None", /) -> None: ...
+
+    def __len__(self) -> int: ...
+
+    def clear(self) -> None: ...
+
+
+class Snapshot:
+    """Finds published prices; loads genai-prices at the first call, not at import. Nothing is ever downloaded.
+
+    Args:
+        memory: where what was found is kept; give one that is bounded by bytes where strangers choose the names.
+    """
+
+    def __init__(self, memory: IMemory | None = None) -> None:
         self._data: Any = None
         self._version = ""
-        self._schedules: BoundedMemory[tuple[str, str | None, str | None], _Schedule | None] = BoundedMemory(
-            limit_bytes=_REMEMBERED_BYTES, entries=_REMEMBERED + 1
-        )
+        self._schedules: IMemory = {} if memory is None else memory
 
     def find(self, model: str, *, provider: str | None, service_tier: str | None, at: datetime) -> Published | None:
         """Return the prices of a model as of `at`, or None; the provider is inferred where it is not given."""
@@ -64,14 +87,14 @@ class Snapshot:
         self._load()
         return self._version
 
-    def _remember(self, key: tuple[str, str | None, str | None]) -> "_Schedule | None":
-        if len(self._schedules) >= _REMEMBERED:
+    def _remember(self, key: tuple[str, str | None, str | None]) -> "Schedule | None":
+        if len(self._schedules) >= MODELS_REMEMBERED:
             self._schedules.clear()
             self._data = None
         self._load()
         model, provider, service_tier = key
         found = _lookup(self._data, model, provider)
-        schedule = _Schedule(*found, _context(service_tier), self._version) if found is not None else None
+        schedule = Schedule(*found, _context(service_tier), self._version) if found is not None else None
         self._schedules[key] = schedule
         return schedule
 
@@ -85,7 +108,7 @@ class Snapshot:
         self._version = f"genai-prices {version('genai-prices')}"
 
 
-class _Schedule:
+class Schedule:
     """All prices of one model in one request context; a card is compiled for each set of conditions that comes up."""
 
     def __init__(self, provider: Any, model: Any, context: Mapping[str, str] | None, data_version: str) -> None:
@@ -110,9 +133,15 @@ class _Schedule:
         return found
 
 
+def published_cost(found: Published | None, counts: Mapping[str, int], *, by_parts: bool = False) -> Cost | None:
+    """Return what counts cost by published prices, or None where these are no price: unknown, not covered, or 0 for a use."""
+    cost = found.card.cost(counts, by_parts=by_parts) if found is not None else None
+    return None if cost is None or (not cost.total and any(counts.values())) else cost
+
+
 def compile_card(prices: Mapping[str, Any], *, seconds_min: int = 0) -> RateCard:
     """Return the card for prices by their genai-prices name (`input_mtok` …), each a Decimal or a `TieredPrices`."""
-    registry = _registry()
+    registry = unit_registry()
     units = {name: registry.unit_for_price_key(name) for name in prices}
     names = sorted(prices, key=lambda name: (-len(units[name].dimensions), units[name].usage_key))
     positions = {name: n for n, name in enumerate(names)}
@@ -125,46 +154,10 @@ def compile_card(prices: Mapping[str, Any], *, seconds_min: int = 0) -> RateCard
     return RateCard(rates, covered=covered, order=[positions[name] for name in prices])
 
 
-def card_of(prices: Mapping[str, Any]) -> RateCard:
-    """Return the card for prices as operators write them: USD, or `{"base": …, "tiers": [{"start": …, "price": …}]}`.
-
-    Raises:
-        InvalidError: a name is unknown, or a part has a price (cached input, say) and the whole has none.
-    """
-    from genai_prices.types import Tier, TieredPrices
-    from genai_prices.validation import validate_model_price
-
-    try:
-        validate_model_price(set(prices), _registry())
-    except ValueError as error:
-        raise InvalidError(f"prices: {error}", param="prices") from None
-    compiled: dict[str, Any] = {}
-    for name, price in prices.items():
-        if isinstance(price, Mapping):
-            written = cast("Mapping[str, Any]", price)
-            tiers = [Tier(int(tier["start"]), Decimal(tier["price"])) for tier in written["tiers"]]
-            compiled[name] = TieredPrices(Decimal(written["base"]), tiers)
-        else:
-            compiled[name] = Decimal(price)
-    return compile_card(compiled)
-
-
-def card_prices(card: RateCard) -> dict[str, Any]:
-    """Return a card as operators write it."""
-    names = {unit.usage_key: unit.price_key for unit in _registry().units.values()}
-    return {names[rate.count]: _written(rate) for rate in card.rates}
-
-
-def _written(rate: Rate) -> Any:
-    if not rate.tiers:
-        return rate.price
-    return {"base": rate.price, "tiers": [{"start": start, "price": price} for start, price in rate.tiers]}
-
-
 def _rate(unit: Any, price: Any, units: Mapping[str, Any], positions: Mapping[str, int]) -> Rate:
     parts = [positions[n] for n, other in units.items() if other is not unit and _is_part(unit, other)]
     priced = {other.usage_key for other in units.values()}
-    includes = frozenset(k for k, u in _registry().units.items() if k not in priced and _is_part(unit, u))
+    includes = frozenset(k for k, u in unit_registry().units.items() if k not in priced and _is_part(unit, u))
     base = price if isinstance(price, Decimal) else price.base
     tiers = () if isinstance(price, Decimal) else tuple((tier.start, tier.price) for tier in price.tiers)
     return Rate(
@@ -176,7 +169,8 @@ def _is_part(whole: Any, part: Any) -> bool:
     return bool(whole.dimensions.items() <= part.dimensions.items())
 
 
-def _registry() -> Any:
+def unit_registry() -> Any:
+    """Return the units that prices are named by."""
     from genai_prices.units import _get_registry  # pyright: ignore[reportPrivateUsage]
 
     return _get_registry()
