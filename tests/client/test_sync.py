@@ -8,13 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from faregate.client import InsufficientCredits, ModelUsage, Settlement, SyncFakeCredits, Unavailable, Voided
+from faregate.client import (
+    InsufficientCredits,
+    ModelUsage,
+    Settlement,
+    SyncFakeCredits,
+    Unavailable,
+    Voided,
+    one_credit,
+)
 
 GPT = ModelUsage("gpt-4o", 1000, 100)
 
 
 def test_all_phases() -> None:
-    with SyncFakeCredits(balance=3) as credits:
+    with SyncFakeCredits(balance=3, pricing=one_credit) as credits:
         go = credits.authorize("chat", user_id="ada")
         done = credits.settle_via_api("chat", user_id="ada", usage_key=go.usage_key, usages=[GPT])
         accepted = credits.settle_via_queue("chat", user_id="ada", usage_key="k", usages=[GPT])
@@ -38,7 +46,7 @@ def test_a_ride_settles_and_voids() -> None:
 
 
 def test_many_threads_share_one_client() -> None:
-    with SyncFakeCredits(balance=100) as credits:
+    with SyncFakeCredits(balance=100, pricing=one_credit) as credits:
 
         def use(number: int) -> None:
             with credits.charge("chat", user_id="ada") as ride:

@@ -53,7 +53,7 @@ async def test_one_line_charges_every_call(credits: FakeCredits, sdk: AsyncOpenA
     assert reply.choices[0].message.content == "Tap in, ride"
     assert [use.user_id for use in credits.settled] == ["ada", "bela", "ada"]
     assert _lines(credits) == [("gpt-4o", 1000, 100), ("gpt-5", 1000, 100), ("text-embedding-3-small", 8, 0)]
-    assert credits.gateway.free("ada") == 98
+    assert credits.gateway.free("ada") == 100 - Decimal("0.42") - Decimal("0.00002")  # 20 % above what the models cost
 
 
 async def test_within_a_ride_its_calls_are_observed(credits: FakeCredits, sdk: AsyncOpenAI) -> None:

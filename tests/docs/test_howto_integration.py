@@ -86,7 +86,7 @@ def test_a_hosts_own_tests(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-o", "asyncio_mode=auto", "test_chat.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
-    assert "2 passed" in done.stdout, done.stdout
+    assert "3 passed" in done.stdout, done.stdout
 
 
 async def test_calls_from_any_language(stack: Stack) -> None:

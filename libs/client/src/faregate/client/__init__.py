@@ -16,6 +16,7 @@ from faregate.client.errors import (
     UnknownUsageKey,
     UnreadableReply,
 )
+from faregate.client.fake_pricing import FakePrice, fixed_credits, one_credit, token_prices
 from faregate.client.fakes import FakeCredits, SyncFakeCredits
 from faregate.client.feature_logger import FeatureLogger
 from faregate.client.outage import CLOSED, Outage
@@ -33,6 +34,7 @@ __all__ = [
     "CreditsClient",
     "CreditsError",
     "FakeCredits",
+    "FakePrice",
     "FeatureLogger",
     "FeatureUsage",
     "HoldClosed",
@@ -56,5 +58,8 @@ __all__ = [
     "UnreadableReply",
     "Voided",
     "current_ride",
+    "fixed_credits",
+    "one_credit",
+    "token_prices",
     "wrap",
 ]

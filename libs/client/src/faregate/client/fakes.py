@@ -7,7 +7,9 @@ from pathlib import Path
 import httpx2
 
 from faregate.client.client import CreditsClient
-from faregate.client.fake_gateway import FakeGateway, FakeUse, Pricing, one_credit
+from faregate.client.fake_book import FakeUse
+from faregate.client.fake_gateway import FakeGateway
+from faregate.client.fake_pricing import Pricing
 from faregate.client.outage import CLOSED, Outage
 from faregate.client.retrying import Retry
 from faregate.client.sync import SyncCreditsClient
@@ -18,14 +20,21 @@ __all__ = ["FakeCredits", "SyncFakeCredits"]
 _URL, _KEY = "http://fake", "fg_fake"
 
 
-def _gateway(balance: Decimal | int, hold: Decimal | int, pricing: Pricing) -> FakeGateway:
+def _gateway(
+    balance: Decimal | int, hold: Decimal | int, pricing: Pricing | Mapping[str, Pricing] | None
+) -> FakeGateway:
     return FakeGateway(balance=Decimal(balance), hold=Decimal(hold), pricing=pricing)
 
 
 class FakeCredits(CreditsClient):
-    """A `CreditsClient` that needs nothing; `gateway` is what it talks to.
+    """A `CreditsClient` that needs no server; `gateway` is what it talks to, and settles as the real one does.
 
-    Every user begins with `balance`, a start holds `hold`, a settlement costs what `pricing` says of its lines.
+    Args:
+        balance: what every user begins with.
+        hold: every feature's minimum: a start holds it at least, and a use with an unpriced line costs it at least.
+        pricing: what uses cost, of all features or by feature. By default, and for features that are not named, tokens
+            cost the providers' published prices plus the default margin (`token_prices()`, needs genai-prices);
+            `fixed_credits(5)` and `one_credit` are there as well, or give a function of the lines.
     """
 
     def __init__(
@@ -33,7 +42,7 @@ class FakeCredits(CreditsClient):
         *,
         balance: Decimal | int = 100,
         hold: Decimal | int = 1,
-        pricing: Pricing = one_credit,
+        pricing: Pricing | Mapping[str, Pricing] | None = None,
         broker_url: str | None = None,
         spool_dir: Path | None = None,
         outage: Mapping[str, Outage] | None = None,
@@ -71,7 +80,7 @@ class SyncFakeCredits(SyncCreditsClient):
         *,
         balance: Decimal | int = 100,
         hold: Decimal | int = 1,
-        pricing: Pricing = one_credit,
+        pricing: Pricing | Mapping[str, Pricing] | None = None,
         broker_url: str | None = None,
         spool_dir: Path | None = None,
         outage: Mapping[str, Outage] | None = None,

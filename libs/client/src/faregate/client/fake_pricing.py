@@ -1,0 +1,132 @@
+"""Prices of the gateway in memory: token prices as the gateway computes them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from faregate.client.clock import now
+from faregate.wire.count_names import COUNT_NAMES
+from faregate.wire.money import PricingPolicy, credits_for
+from faregate.wire.published_prices import Published, Snapshot, published_cost
+from faregate.wire.rates import Cost
+
+__all__ = ["FakePrice", "Pricing", "fixed_credits", "one_credit", "price_of", "token_prices", "tokens_of"]
+
+_UNPRICED = "unpriced"
+"""The price version of a line whose model has no price."""
+
+_DEFAULTS = PricingPolicy()
+_SNAPSHOT = Snapshot()
+"""Shared, since it takes a while to load."""
+
+
+@dataclass(frozen=True, slots=True)
+class FakePrice:
+    """The price of one use.
+
+    Attributes:
+        details: its lines, as a settlement's answer has them.
+        unpriced: models without a price; with any, at least the feature's minimum is charged.
+    """
+
+    credits: Decimal
+    details: Sequence[Mapping[str, Any]] = ()
+    unpriced: Sequence[str] = ()
+
+
+Pricing = Callable[[Sequence[Mapping[str, Any]]], FakePrice | Decimal | int]
+"""Prices the lines of one use, as they are sent."""
+
+
+def one_credit(usages: Sequence[Mapping[str, Any]]) -> Decimal:  # noqa: ARG001
+    """Price every use at one credit."""
+    return Decimal(1)
+
+
+def fixed_credits(credits: Decimal | int) -> Pricing:
+    """Return the pricing of a feature with the strategy `fixed`: so much for each use."""
+    return lambda usages: Decimal(credits)  # noqa: ARG005
+
+
+def token_prices(
+    *,
+    credit_price_usd: Decimal = _DEFAULTS.credit_price_usd,
+    margin_percent: Decimal = _DEFAULTS.margin_percent,
+    quantum: Decimal = _DEFAULTS.quantum,
+    clock: Callable[[], datetime] = now,
+) -> Pricing:
+    """Return the pricing of a feature with the strategy `token_priced`, by the providers' published prices.
+
+    Each line costs its provider price plus margin, rounded up to the quantum. A line without a price costs nothing by
+    itself and is listed as unpriced: an unknown model, counts that its prices do not cover, or a published price of zero.
+    The defaults are those of a gateway without settings; an operator's own prices and margins are not known here.
+
+    Raises:
+        ImportError: at the first line, if genai-prices is not installed.
+    """
+    policy = PricingPolicy(credit_price_usd=credit_price_usd, margin_percent=margin_percent, quantum=quantum)
+
+    def price(usages: Sequence[Mapping[str, Any]]) -> FakePrice:
+        lines = [_priced_line(usage, policy, clock()) for usage in usages]
+        credits = sum((line["credits"] for line in lines), Decimal(0))
+        return FakePrice(credits, lines, [line["ai_model"] for line in lines if line["unpriced"]])
+
+    return price
+
+
+def price_of(pricing: Pricing, usages: Sequence[Mapping[str, Any]]) -> FakePrice:
+    """Return what a pricing says of a use.
+
+    Raises:
+        ValueError: it is no amount that the gateway could charge.
+    """
+    said = pricing(usages)
+    price = said if isinstance(said, FakePrice) else FakePrice(Decimal(said), usages)
+    if price.credits < 0 or price.credits != round(price.credits, 6):
+        raise ValueError(f"pricing gave {price.credits}; a price is at least 0 and has at most 6 decimal places")
+    return price
+
+
+def tokens_of(usage: Mapping[str, Any]) -> dict[str, int]:
+    """Return the counts of a line that are not zero."""
+    return {name: usage[name] for name in COUNT_NAMES if usage.get(name)}
+
+
+def _priced_line(usage: Mapping[str, Any], policy: PricingPolicy, at: datetime) -> dict[str, Any]:
+    counts = tokens_of(usage) or {"input_tokens": 0}
+    published = _published(usage, at)
+    cost = published_cost(published, counts)
+    return {
+        "ai_model": usage["ai_model"],
+        "provider": published.provider if published is not None else usage.get("provider"),
+        "input_tokens": counts.get("input_tokens", 0),
+        "output_tokens": counts.get("output_tokens", 0),
+        "tokens": counts,
+        **_cost_fields(cost, policy),
+        "price_version": published.version if published is not None and cost is not None else _UNPRICED,
+        "unpriced": cost is None,
+    }
+
+
+def _cost_fields(cost: Cost | None, policy: PricingPolicy) -> dict[str, Any]:
+    margin = policy.margin_percent
+    return {
+        "provider_cost_usd": cost.total if cost is not None else None,
+        "margin_percent": margin,
+        "credit_price_usd": policy.credit_price_usd,
+        "credits": credits_for(cost.total, margin_percent=margin, policy=policy) if cost is not None else Decimal(0),
+    }
+
+
+def _published(usage: Mapping[str, Any], at: datetime) -> Published | None:
+    try:
+        return _SNAPSHOT.find(
+            usage["ai_model"], provider=usage.get("provider"), service_tier=usage.get("service_tier"), at=at
+        )
+    except ImportError as missing:
+        raise ImportError(
+            "FakeCredits prices tokens by genai-prices, which is not installed: `pip install genai-prices`, or choose "
+            "another pricing, such as `FakeCredits(pricing=one_credit)`"
+        ) from missing

@@ -1,0 +1,364 @@
+"""`FakeCredits` does what the gateway does: one table of cases is run against both."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from faregate.client import (
+    CreditsClient,
+    CreditsError,
+    FakeCredits,
+    InsufficientCredits,
+    KeyConflict,
+    ModelUsage,
+    Retry,
+    Settlement,
+    fixed_credits,
+    one_credit,
+    token_prices,
+)
+from faregate.client import clock as client_clock
+from faregate.usage.pricing import PriceBook
+from faregate.usage.values import ModelUsage as Line
+from faregate.usage.values import PricingPolicy
+from faregate.wire.count_names import COUNT_NAMES
+from faregate.wire.published_prices import Snapshot
+from support.apps import KEY, Gateway
+
+GPT = ModelUsage("gpt-4o", 1000, 100)
+LARGE = ModelUsage("gpt-4o", 30_000, 1000)
+HUGE = ModelUsage("gpt-4o", 10**6, 10**6)
+CACHED = ModelUsage("claude-sonnet-4-5", 5000, 10, more={"cache_read_tokens": 4000, "cache_write_tokens": 500})
+FLEX = ModelUsage("gpt-5", 1000, 100, service_tier="flex")
+NAMED = ModelUsage("models/gemini-2.5-pro", 300_000, 7, provider="google")
+LITELLM = ModelUsage("openai/gpt-4o-mini", 123, 45)
+UNKNOWN = ModelUsage("no-such-model", 10, 10)
+NOTHING = ModelUsage("unknown")
+TORN = ModelUsage("gpt-4o", 10, 10, more={"cache_read_tokens": 20})
+SOUND = ModelUsage("gpt-4o-mini", 10, 10, more={"input_audio_tokens": 5})
+
+Steps = Callable[["Side"], Awaitable[None]]
+
+
+class Side:
+    """One of the two that are compared: calls a client and writes down what came of each call."""
+
+    def __init__(self, client: CreditsClient, user: str) -> None:
+        self.client, self.user = client, user
+        self.seen: list[Any] = []
+
+    async def note(self, call: Awaitable[Any]) -> None:
+        try:
+            self.seen.append(_plain(await call))
+        except CreditsError as error:
+            known = {name: error.facts.get(name) for name in ("balance", "required", "status")}
+            self.seen.append((type(error).__name__, error.status, error.code, known))
+
+    async def start(self, key: str = "k", feature: str = "chat", **more: Any) -> None:
+        more = {"user_id": self.user, **more}
+        await self.note(self.client.authorize(feature, usage_key=f"{self.user}-{key}", **more))
+
+    async def end(self, *usages: ModelUsage, key: str = "k", feature: str = "chat", **more: Any) -> None:
+        more = {"user_id": self.user, **more}
+        await self.note(self.client.settle_via_api(feature, usage_key=f"{self.user}-{key}", usages=usages, **more))
+
+    async def void(self, key: str = "k", **more: Any) -> None:
+        await self.note(self.client.void(f"{self.user}-{key}", **{"user_id": self.user, **more}))
+
+    async def extend(self, key: str = "k", **more: Any) -> None:
+        more = {"user_id": self.user, "ttl_seconds": 60, **more}
+        try:
+            ends = await self.client.extend(f"{self.user}-{key}", **more)
+            self.seen.append(("lasts", round((ends - client_clock.now()).total_seconds(), -1)))
+        except CreditsError as error:
+            self.seen.append((type(error).__name__, error.code))
+
+    async def record(self, *usages: ModelUsage, key: str = "k", feature: str = "chat", **more: Any) -> None:
+        more = {"user_id": self.user, **more}
+        await self.note(self.client.record_usage(feature, usage_key=f"{self.user}-{key}", usages=usages, **more))
+
+
+def _plain(result: Any) -> Any:
+    """Return what is compared of an answer: everything but moments, which no two runs share."""
+    names = [name for name in result.__slots__ if name not in {"expires_at", "executed_at"}]
+    return type(result).__name__, {name: getattr(result, name) for name in names}
+
+
+async def started_and_settled(side: Side) -> None:
+    await side.start()
+    await side.end(GPT, CACHED)
+
+
+async def every_kind_of_line(side: Side) -> None:
+    for number, line in enumerate([GPT, CACHED, FLEX, NAMED, LITELLM, UNKNOWN, NOTHING, TORN, SOUND]):
+        await side.end(line, key=str(number))
+
+
+async def unpriced_beside_priced(side: Side) -> None:
+    await side.start()
+    await side.end(GPT, UNKNOWN, LARGE)
+    await side.start(key="dear")
+    await side.end(UNKNOWN, LARGE, LARGE, key="dear")
+
+
+async def nothing_used(side: Side) -> None:
+    await side.start()
+    await side.end()
+    await side.end(ModelUsage("gpt-4o"), key="zero")
+
+
+async def held_by_estimate(side: Side) -> None:
+    await side.start(key="a", estimate=[LARGE])
+    await side.start(key="b", estimate=Decimal("0.5"))
+    await side.start(key="c", estimate=Decimal("2.25"))
+    await side.start(key="d", estimate=[UNKNOWN])
+    await side.start(key="e", estimate=10)
+
+
+async def over_the_hold(side: Side) -> None:
+    await side.start()
+    await side.end(LARGE, LARGE)
+
+
+async def short(side: Side) -> None:
+    """What the wallet does not cover is shortfall, and what others hold is not taken."""
+    await side.start(key="other")
+    await side.start()
+    await side.end(HUGE)
+    await side.end(HUGE, key="again")
+    await side.start(key="late")
+
+
+async def late(side: Side) -> None:
+    await side.start()
+    await side.void()
+    await side.void()
+    await side.end(GPT)
+    await side.void()
+
+
+async def never_started(side: Side) -> None:
+    await side.end(GPT)
+    await side.end(GPT)
+    await side.start()
+    await side.void()
+
+
+async def repeated(side: Side) -> None:
+    await side.start(metadata={"a": 1})
+    await side.start(metadata={"a": 2})
+    await side.end(GPT, LITELLM)
+    await side.end(HUGE, key="other")
+    await side.end(LITELLM, GPT, duration_ms=5, metadata={"b": 1})
+    await side.start()
+
+
+async def conflicts(side: Side) -> None:
+    await side.start()
+    await side.start(estimate=3)
+    await side.start(ttl_seconds=60)
+    await side.start(feature="paper")
+    await side.start(user_id=f"{side.user}-2")
+    await side.end(GPT)
+    await side.end(LARGE)
+    await side.end(ModelUsage("gpt-4o", 1000, 101))
+    await side.start(estimate=3)
+
+
+async def not_the_one_who_started(side: Side) -> None:
+    await side.start()
+    await side.end(GPT, user_id="mallory")
+    await side.end(GPT, feature="paper")
+    await side.void(user_id="mallory")
+    await side.extend(user_id="mallory")
+    await side.end(GPT)
+    await side.end(GPT, user_id="mallory")
+
+
+async def nothing_to_close(side: Side) -> None:
+    await side.void()
+    await side.extend()
+    await side.start()
+    await side.extend()
+    await side.void(reason="changed her mind")
+    await side.extend()
+    await side.start()
+
+
+async def in_one_call(side: Side) -> None:
+    await side.record(GPT, metadata={"page": 1})
+    await side.record(GPT)
+    await side.record(LARGE)
+    await side.record(UNKNOWN, key="unpriced")
+    await side.record(HUGE, key="dear")
+    await side.record(key="empty")
+    await side.end(GPT)
+
+
+async def a_fixed_price(side: Side) -> None:
+    await side.start(feature="paper")
+    await side.end(feature="paper")
+    await side.record(feature="paper", key="second")
+    await side.record(feature="paper", key="third")
+
+
+async def wrong_calls(side: Side) -> None:
+    await side.start(ttl_seconds=0)
+    await side.start(estimate=Decimal(-1))
+    await side.start(user_id="org:acme")
+    await side.start(user_id="a b")
+    await side.end(ModelUsage("gpt-4o", -1))
+    await side.end(ModelUsage("gpt-4o", 10**9 + 1))
+    await side.end(ModelUsage("gpt-4o", 1, more={"cached_tokens": 5}))
+    await side.end(ModelUsage("", 1))
+    await side.end(*[GPT] * 101)
+
+
+async def empty_handed(side: Side) -> None:
+    await side.start(key="all", estimate=Decimal("9.5"))
+    await side.start()
+    await side.record(GPT)
+    await side.end(LARGE, key="all")
+    await side.start()
+
+
+async def a_member(side: Side) -> None:
+    """What members of an organisation use is recorded, not charged."""
+    await side.start(estimate=100)
+    await side.end(LARGE)
+    await side.end(LARGE, key="unstarted")
+    await side.record(LARGE, key="direct")
+
+
+CASES: Sequence[Steps] = (
+    *(started_and_settled, every_kind_of_line, unpriced_beside_priced, nothing_used, held_by_estimate, over_the_hold),
+    *(short, late, never_started, repeated, conflicts, not_the_one_who_started, nothing_to_close, in_one_call),
+    *(a_fixed_price, wrong_calls, empty_handed, a_member),
+)
+
+
+async def test_it_does_what_the_gateway_does(gateway: Gateway) -> None:
+    """Outcomes, errors, balances and lines of each case are the same, step by step."""
+    await gateway.feature("chat", min_credits=2)
+    await gateway.feature("paper", strategy="fixed", parameters={"credits": 5}, min_credits=2)
+    await gateway.put("/api/organizations/acme", {"join": ["a_member"]})
+    differing: dict[str, Any] = {}
+    for case in CASES:
+        user = case.__name__
+        await gateway.grant(user, 10)
+        transport = gateway.http._transport
+        async with CreditsClient("http://gateway", KEY, transport=transport, retry=Retry(attempts=1)) as real:
+            theirs = await _run(case, Side(real, user))
+        async with FakeCredits(balance=10, hold=2, pricing={"paper": fixed_credits(5)}) as fake:
+            fake.gateway.members["a_member"] = "acme"
+            ours = await _run(case, Side(fake, user))
+        steps = [(number, *pair) for number, pair in enumerate(zip(ours, theirs, strict=True)) if pair[0] != pair[1]]
+        if steps:
+            differing[user] = steps
+
+    assert differing == {}
+
+
+async def _run(case: Steps, side: Side) -> list[Any]:
+    await case(side)
+    return side.seen
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_every_case_shows_something(case: Steps) -> None:
+    async with FakeCredits(balance=10, hold=2, pricing={"paper": fixed_credits(5)}) as fake:
+        assert len(await _run(case, Side(fake, "ada"))) > 1
+
+
+published = st.sampled_from(sorted(Snapshot().models()))
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    named=published | st.just(("", "no-such-model")),
+    with_provider=st.booleans(),
+    tier=st.none() | st.sampled_from(["flex", "priority", "batch"]),
+    counts=st.dictionaries(st.sampled_from(COUNT_NAMES), st.integers(0, 10**6), max_size=5),
+    margin=st.decimals(-100, 500, places=2),
+)
+def test_any_line_costs_what_the_price_book_says(
+    named: tuple[str, str], with_provider: bool, tier: str | None, counts: Mapping[str, int], margin: Decimal
+) -> None:
+    provider, model = named
+    owner = provider if with_provider and provider else None
+    at = client_clock.now()
+    book = PriceBook(PricingPolicy(margin_percent=margin))
+    theirs = book.line(Line(model, owner, {"input_tokens": 0, **counts}, service_tier=tier), at=at)
+    told = {"ai_model": model, "provider": owner, "service_tier": tier, **counts}
+
+    price = token_prices(margin_percent=margin, clock=lambda: at)([told])
+
+    assert not isinstance(price, Decimal | int)
+    (line,) = price.details
+    assert (price.credits, line["price_version"], line["provider"]) == (
+        theirs.credits,
+        theirs.price_version,
+        theirs.provider,
+    )
+    assert price.unpriced == ([model] if theirs.unpriced else [])
+
+
+async def test_holds_expire_with_the_clock_and_what_comes_after_is_late() -> None:
+    async with FakeCredits(balance=10, hold=2) as credits:
+        go = await credits.authorize("chat", user_id="ada", ttl_seconds=60)
+        await credits.extend(go.usage_key, user_id="ada", ttl_seconds=120)
+        assert credits.gateway.free("ada") == 8
+        later = client_clock.now() + timedelta(seconds=121)
+        credits.gateway.clock = lambda: later
+        assert credits.gateway.free("ada") == 10
+
+        with pytest.raises(CreditsError) as closed:
+            await credits.authorize("chat", user_id="ada", usage_key=go.usage_key, ttl_seconds=60)
+        done = await credits.settle_via_api("chat", user_id="ada", usage_key=go.usage_key, usages=[GPT])
+
+    assert (closed.value.code, done.flags) == ("hold_closed", ("late",))
+
+
+async def test_what_the_queue_refuses_later_is_a_dead_letter() -> None:
+    """The gateway accepts what is well-formed; a conflict is found when the worker settles it."""
+    async with FakeCredits() as credits:
+        await credits.settle_via_queue("chat", user_id="ada", usage_key="k", usages=[GPT])
+        await credits.settle_via_queue("chat", user_id="ada", usage_key="k", usages=[LARGE])
+
+        assert [code for code, _ in credits.gateway.dead_letters] == ["key_conflict"]
+        assert credits.settled[0].charged == Decimal("0.42")
+
+
+async def test_a_pricing_is_chosen_for_all_features_or_by_name() -> None:
+    async with FakeCredits(pricing=one_credit) as one, FakeCredits(pricing={"paper": one_credit}) as named:
+        costs = [
+            (await credits.record_usage(feature, user_id="ada", usages=[GPT])).credits_charged
+            for credits in (one, named)
+            for feature in ("chat", "paper")
+        ]
+
+    assert costs == [1, 1, Decimal("0.42"), 1]
+
+
+@pytest.mark.parametrize("wrong", [Decimal(-1), Decimal("0.0000001")])
+async def test_a_pricing_that_no_gateway_could_charge_is_refused(wrong: Decimal) -> None:
+    async with FakeCredits(pricing=lambda _: wrong) as credits:
+        with pytest.raises(ValueError, match=f"pricing gave {wrong}"):
+            await credits.settle_via_api("chat", user_id="ada", usage_key="k", usages=[GPT])
+
+
+async def test_a_host_sees_its_users_run_out() -> None:
+    async with FakeCredits(balance=1) as credits:
+        async with credits.charge("chat", user_id="ada") as ride:
+            ride.add("gpt-4o", input_tokens=1_000_000)
+        assert isinstance(ride.outcome, Settlement)
+        assert (ride.outcome.charged, ride.outcome.flags) == (1, ("over_hold", "shortfall"))
+        with pytest.raises(InsufficientCredits):
+            await credits.authorize("chat", user_id="ada")
+        with pytest.raises(KeyConflict):
+            await credits.settle_via_api("chat", user_id="ada", usage_key=ride.usage_key, usages=[GPT])
