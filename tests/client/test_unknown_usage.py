@@ -1,0 +1,21 @@
+"""What the client knows nothing of is never settled for nothing."""
+
+from decimal import Decimal
+
+from faregate.client import CreditsClient, ModelUsage, Settlement
+from support.apps import Gateway
+
+
+async def test_a_line_of_nothing_known_is_unpriced_and_costs_the_minimum(
+    gateway: Gateway, credits: CreditsClient
+) -> None:
+    """The client sends model `unknown` with counts of zero; the gateway charges the feature's minimum and says why."""
+    async with credits.charge("ai_chat_v1", user_id="ada") as ride:
+        ride.add("unknown")
+    direct = await credits.record_usage("ai_chat_v1", user_id="ada", usages=[ModelUsage("unknown")])
+
+    assert isinstance(ride.outcome, Settlement)
+    assert (ride.outcome.charged, ride.outcome.flags) == (Decimal(2), ("unpriced",))
+    assert [line["unpriced"] for line in ride.outcome.details] == [True]
+    assert direct.credits_charged == 2
+    assert (await gateway.get("/api/wallets/ada")).data["balance"] == 6
