@@ -31,6 +31,7 @@ from faregate.usage.price_repository import PriceRepository
 from faregate.usage.prices import PriceService
 from faregate.usage.pricing import PriceBook
 from faregate.usage.recording import UsageRecorder
+from faregate.usage.reported_requests import ReportedRequests
 from faregate.usage.repository import UsageRepository
 from faregate.usage.repriced_events import RepricedEvents
 from faregate.usage.repricing import Repricer
@@ -145,7 +146,10 @@ class UsageContainer(containers.DeclarativeContainer):
     upkeep: providers.Provider[EventUpkeep] = providers.Singleton(
         EventUpkeep, database, events, partitions, clock, dedupe_days=settings.provided.dedupe_days
     )
-    settled_events: providers.Provider[SettledEvents] = providers.Singleton(SettledEvents, database, partitions, clock)
+    reported_requests: providers.Provider[ReportedRequests] = providers.Singleton(ReportedRequests, database)
+    settled_events: providers.Provider[SettledEvents] = providers.Singleton(
+        SettledEvents, database, partitions, clock, reported_requests
+    )
     price_repository: providers.Provider[PriceRepository] = providers.Singleton(PriceRepository, database)
     starter: providers.Provider[Starter] = providers.Singleton(
         Starter,

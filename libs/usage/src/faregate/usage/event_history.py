@@ -16,9 +16,9 @@ from faregate.core.ids import ORGANIZATION_PREFIX
 from faregate.core.partitions import Month, Partitions
 from faregate.core.subjects import Subjects
 from faregate.usage.errors import AlreadyCorrectedError, UnknownEventError
-from faregate.usage.event_keys import event_key
+from faregate.usage.event_keys import event_key, settled_meaning
 from faregate.usage.event_repository import EventRepository
-from faregate.usage.event_rows import RowMaker, TimeBounds
+from faregate.usage.event_rows import RowMaker, TimeBounds, claim_of
 from faregate.usage.event_terms import check_source
 from faregate.usage.events import UsageEvent, parse_events
 from faregate.usage.recording import UsageRecorder
@@ -41,8 +41,8 @@ class EventFate:
     """What became of an event.
 
     Attributes:
-        status: `counted`, `duplicate` (its use was counted as a request that somebody else reported), `corrected`,
-            `voided`, or `rejected`.
+        status: `counted`, `duplicate` (its use counts as the request of its settlement, or as one that was reported
+            before), `corrected`, `voided`, or `rejected`.
         counted_at: the time under which it counts; `counted_in`: the beginnings of its quarter-hour, day and month.
         event: the version that counts now, or None.
         reason: why it was rejected.
@@ -122,8 +122,9 @@ class EventHistory:
         The time may be any that is not in the future; without one the event keeps its own.
 
         Raises:
-            UnknownEventError, AlreadyCorrectedError (it was voided), InvalidError (also for an event of Faregate's own:
-                refund or adjust its use).
+            UnknownEventError, AlreadyCorrectedError (it was voided).
+            InvalidError: it contradicts itself, or it names a use whose request is another event; or the event is
+                Faregate's own: refund or adjust its use.
         """
         check_source(source)
         (fields,) = parse_events([event])
@@ -192,8 +193,19 @@ class EventHistory:
         time = event.time or last.time
         bounds = TimeBounds(last.time, min(last.time, time), self._recorder.bounds.latest)
         fields = {**vars(event), "id": last.external_id, "source": last.source or None}
-        row, _ = RowMaker(subjects, bounds).prepare(fields, version=last.version + 1, key=key.bytes)
+        maker = RowMaker(subjects, bounds)
+        row, claims = maker.prepare(fields, version=last.version + 1, key=key.bytes)
+        await self._claim(session, key, claims)
         return _Replacement(row, subjects[event.user_id], time)
+
+    async def _claim(self, session: AsyncSession, key: UUID, claims: Sequence[bytes]) -> None:
+        """Claim the use of which a replacement is the request, so that no other request of it counts beside."""
+        await self._repository.claim_new(session, sorted(set(claims)))
+        for claim in map(claim_of, claims):
+            held = await self._repository.claimed(session, claim.key)
+            if held is not None and held.event_key != key:
+                problem = "usage_key: another event is the request of this use; void this one, or leave usage_key out"
+                raise InvalidError(problem, param="usage_key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +227,11 @@ def _fate(source: str, external_id: str, claim: Any, versions: Sequence[Any], co
     last = versions[-1] if versions else None
     voided = bool(corrections) and not corrections[-1].replaced
     own = last is not None and last.external_id == external_id and last.source == source
-    status = "voided" if voided else "corrected" if corrections else "counted" if own else "duplicate"
+    settled = last is not None and voided and corrections[-1].meaning_hash == settled_meaning(last.usage_key)
+    if settled or not (own or corrections):
+        status = "duplicate"
+    else:
+        status = "voided" if voided else "corrected" if corrections else "counted"
     return EventFate(
         source,
         external_id,

@@ -8,19 +8,24 @@ from faregate.core.ids import uuid_of
 
 __all__ = [
     "LINE_SOURCE",
+    "OWN_SOURCES",
     "USE_SOURCE",
     "Identity",
     "event_hash",
     "event_key",
     "identity_of",
     "line_key",
+    "settled_meaning",
     "use_key",
     "void_key",
 ]
 
+OWN_SOURCES = "faregate:"
+"""How the sources of our own facts begin; events of others may not name one."""
 USE_SOURCE = "faregate:use"
-"""The source under which a use counts as one request, whoever reports it; its id is the usage key."""
+"""The source of the request of a settlement; its id is the usage key. Its key is also the claim of a use on one request."""
 LINE_SOURCE = "faregate:line"
+_REPORTED_SOURCE = "faregate:reported"
 
 Identity = tuple[bytes, tuple[bytes, ...]]
 """The key of an event, and the claims that must all be new for it to count; 16 bytes each."""
@@ -56,6 +61,11 @@ def void_key(key: UUID, version: int) -> UUID:
     return event_key(f"faregate:void:{version}", str(key))
 
 
+def settled_meaning(usage_key: str | None) -> UUID:
+    """Return the hash of the correction by which a settlement takes the place of the use's reported request."""
+    return event_key("faregate:settled", usage_key or "")
+
+
 def identity_of(source: str | None, external_id: str | None, usage_key: str | None) -> Identity:
     """Return the key of an event and its claims; one without id or use has a random key and claims nothing.
 
@@ -65,7 +75,6 @@ def identity_of(source: str | None, external_id: str | None, usage_key: str | No
     if external_id is None:
         if usage_key is None:
             return os.urandom(16), ()
-        key = event_hash(USE_SOURCE, usage_key)
-        return key, (key,)
+        return event_hash(_REPORTED_SOURCE, usage_key), (event_hash(USE_SOURCE, usage_key),)
     key = event_hash(source, external_id)
     return key, (key,) if usage_key is None else (key, event_hash(USE_SOURCE, usage_key))

@@ -12,7 +12,7 @@ from faregate.core.database import Database
 from faregate.usage.event_format import copy_body
 from faregate.usage.event_rows import CLAIM_COLUMNS, COLUMNS, claim_of
 
-__all__ = ["EventRepository"]
+__all__ = ["COUNTED", "EventRepository"]
 
 _CLAIM = """
 insert into faregate.usage_event_key (key, event_key, subject_id, time)
@@ -56,11 +56,12 @@ _REJECTION = "select reason, rejected_at from faregate.usage_rejection where key
 
 _CLAIMED = "select event_key, subject_id, time, received_at from faregate.usage_event_key where key = :key"
 
-_COUNTED = frozenset({"quantity", "requests", "calls", "input_tokens", "output_tokens", "credits", "charged", "cost"})
+COUNTED = frozenset({"quantity", "requests", "calls", "input_tokens", "output_tokens", "credits", "charged", "cost"})
+"""The columns that a row which takes an event back negates."""
 
 _TAKE_BACK = f"""
 insert into faregate.usage_event (sign, {", ".join(COLUMNS)})
-select -1, {", ".join(f"-{name}" if name in _COUNTED else name for name in COLUMNS)}
+select -1, {", ".join(f"-{name}" if name in COUNTED else name for name in COLUMNS)}
 from faregate.usage_event
 where subject_id = :subject_id and time = :time and event_key = :key and version = :version and sign = 1
 """  # noqa: S608

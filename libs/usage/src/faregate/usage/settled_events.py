@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,6 +14,7 @@ from faregate.core.partitions import Month, Partitions
 from faregate.credit.states import ChargeState
 from faregate.usage.event_keys import LINE_SOURCE, USE_SOURCE, line_key, use_key
 from faregate.usage.event_rows import pico_usd
+from faregate.usage.reported_requests import ReportedRequests
 from faregate.usage.values import UsageLine
 
 __all__ = ["SettledEvents"]
@@ -52,10 +54,10 @@ with n as materialized (
   insert into faregate.usage_event_key (key, event_key, subject_id, time)
   select claim, event_key, subject_id, time from n where claim is not null order by claim
   on conflict (key) do nothing returning key
+), added as (
+  insert into faregate.usage_event ({", ".join(_STORED)}) select {", ".join(_STORED)} from n
 )
-insert into faregate.usage_event ({", ".join(_STORED)})
-select {", ".join(_STORED)} from n
-where claim is null or claim in (select key from claimed)
+select key from claimed
 """  # noqa: S608
 
 _CLAIM = """
@@ -70,12 +72,13 @@ _LATENCY_LIMIT = 2**31 - 1
 
 
 class SettledEvents:
-    """Writes the facts of settlements; a use that somebody else has reported as a request is not counted again."""
+    """Writes the facts of settlements: all of them, so that they equal the ledger, whatever was reported before."""
 
-    def __init__(self, database: Database, partitions: Partitions, clock: IClock) -> None:
+    def __init__(self, database: Database, partitions: Partitions, clock: IClock, reported: ReportedRequests) -> None:
         self._database = database
         self._partitions = partitions
         self._clock = clock
+        self._reported = reported
 
     async def ready(self) -> None:
         """See to it that there is a place for what is settled now; call it before the transaction."""
@@ -87,13 +90,18 @@ class SettledEvents:
         if not settlements:
             return
         rows = [row for charge, lines in settlements for row in _rows(charge, lines)]
+        claimed = await self._write(session, rows)
+        charges = {use_key(charge.usage_key): charge for charge, _ in settlements}
+        await self._reported.give_way(session, [charge for key, charge in charges.items() if key not in claimed])
+
+    async def _write(self, session: AsyncSession, rows: Sequence[tuple[Any, ...]]) -> set[UUID]:
+        """Append the rows; return those of their claims that are new."""
         if len(rows) < COPIED_FROM:
-            await self._database.rows(session, _ADD, **_arrays(_COLUMNS, rows))
-            return
+            return {row.key for row in await self._database.rows(session, _ADD, **_arrays(_COLUMNS, rows))}
         claims = sorted(row[: len(_CLAIM_COLUMNS)] for row in rows if row[0] is not None)
         claimed = {row.key for row in await self._database.rows(session, _CLAIM, **_arrays(_CLAIM_COLUMNS, claims))}
-        new = [row[1:] for row in rows if row[0] is None or row[0] in claimed]
-        await self._database.copy(session, "usage_event", _STORED, new)
+        await self._database.copy(session, "usage_event", _STORED, [row[1:] for row in rows])
+        return claimed
 
 
 def _arrays(columns: Iterable[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
