@@ -1,7 +1,7 @@
 """Whatever happens in whatever order, every answer equals the same question asked of the raw facts."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -19,6 +19,7 @@ from faregate.analytics.raw_repository import RawRepository
 from faregate.analytics.rolling import Roller
 from faregate.analytics.statistics import percentile
 from faregate.analytics.values import Measures
+from faregate.core.errors import InvalidError
 
 NOW = datetime.now(UTC)
 TABLES = "usage_event, usage_event_key, usage_correction, usage_rollup, usage_active, usage_cube, usage_cube_active, usage_user"
@@ -111,8 +112,9 @@ class Life:
         if event is None:
             await history.void("s", name)
         else:
-            await history.replace("s", name, event)
             self.sent.append(name)
+            with suppress(InvalidError):  # another event is the request of the use that it names
+                await history.replace("s", name, event)
 
     async def roll(self) -> None:
         await self.lab.analytics.roller().run()
