@@ -150,5 +150,5 @@ async def test_nobody_takes_the_name_of_our_own_facts(
         await _settle(lab)
 
     assert (done.accepted, done.rejections) == (0, 2)
-    assert "source must not begin with 'faregate:'" in done.rejected[0].error
+    assert "no source may begin with 'faregate:'" in done.rejected[0].error
     await _equals_the_ledger(lab)
