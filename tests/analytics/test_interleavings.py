@@ -202,10 +202,13 @@ async def check(lab: Lab, questions: list[Question]) -> None:
                 assert shown == full, (question, unit)
             for order in ("credits", "input_tokens + output_tokens"):
                 top = await facts.users(session, question, order, 3)
-                assert _sums(top) == _sums(await raw.users(session, question, order, 3)), question
+                ranked = await raw.users(session, question, order, 3)
+                last = await raw.last_activity(session, question, [subject_id for subject_id, _, _ in ranked])
+                every = [(subject_id, sums, last[subject_id]) for subject_id, sums, _ in ranked]
+                assert _sums(top) == _sums(every), question
             totals, number, _ = await facts.overview(session, question, [50])
-            every, _, standing = await raw.overview(session, question)
-            assert (totals, number) == (every, standing), question
+            whole, _, standing = await raw.overview(session, question)
+            assert (totals, number) == (whole, standing), question
             for period in (None, "day", "hour", "week"):
                 counted = await facts.unique_users(session, question, period)
                 active = await raw.active(session, question, period)
