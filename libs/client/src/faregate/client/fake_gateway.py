@@ -46,8 +46,9 @@ class FakeGateway:
         self.down = False
         self.clock: Callable[[], datetime] = clock.now
         self._minimum = hold
+        one: Pricing | None = None if isinstance(pricing, Mapping) else pricing
         self._named: Mapping[str, Pricing] = pricing if isinstance(pricing, Mapping) else {}
-        self._pricing: Pricing = pricing if callable(pricing) else token_prices(clock=self._now)
+        self._pricing: Pricing = one or token_prices(clock=self._now)
         self._calls: Mapping[str, Callable[[Mapping[str, Any]], httpx2.Response]] = {
             START_PATH: self._start,
             END_PATH: self._end,
@@ -86,7 +87,7 @@ class FakeGateway:
         self._require_access(body["user_id"], body["feature_endpoint_id"])
         estimate = self._price(body["feature_endpoint_id"], lines)
         use = self._book.start(self._wanted(body, lines, estimate))
-        told = {
+        told: dict[str, Any] = {
             "status": "accessible",
             "feature_key": use.feature,
             "held": self._book.held(use.user_id),
@@ -169,7 +170,7 @@ class FakeGateway:
     def _record(self, body: Mapping[str, Any]) -> httpx2.Response:
         check_ids(body, "user_id", "feature_key", "usage_key")
         use = self._settle(body, body["feature_key"], in_full=True)
-        told = {
+        told: dict[str, Any] = {
             "id": use.usage_key,
             "organization_id": use.organization_id,
             "feature_key": use.feature,
