@@ -86,6 +86,7 @@ async def test_what_is_held_while_postgresql_is_away_is_settled_once_on_its_firs
         async with running_worker(settings_for(beyond, **through)) as worker:
 
             async def holds_a_batch() -> bool:
+                await stranger.execute("select pg_stat_clear_snapshot()")  # which lasts as long as the transaction
                 return bool(await stranger.fetchval(_WAITING))
 
             async def tried_again_and_again() -> bool:
