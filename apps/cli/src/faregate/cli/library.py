@@ -1,12 +1,12 @@
 """The libraries on the database that the settings name, for commands that work without a gateway."""
 
+import asyncio
 import getpass
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from faregate.cli.auditing import in_audit
 from faregate.cli.deployment import existing_deployment
-from faregate.core import aio
 from faregate.core.container import engines
 from faregate.worker.container import WorkerContainer
 
@@ -27,7 +27,7 @@ def with_library(work: Callable[[WorkerContainer], Awaitable[T]]) -> T:
         async with engines(core.database(), core.transport()):
             return await in_audit(core.database(), core.audit(), lambda: work(container), library=container)
 
-    return aio.run(run())
+    return asyncio.run(run())  # uvloop may wait for ever for a socket that its peer has left half-closed
 
 
 def actor(given: str | None) -> str:
