@@ -246,10 +246,12 @@ async def test_a_killed_server_is_started_again(server: EmbeddedServer) -> None:
     died = server.server_pid()
     assert died is not None
     os.kill(died, signal.SIGKILL)
-    while server.server_pid() in {None, died}:
-        await asyncio.sleep(0.02)
+    async with asyncio.timeout(30):
+        while server.server_pid() in {None, died} and not kept.done():
+            await asyncio.sleep(0.02)
     stop.set()
     await kept
+    assert server.server_pid() not in {None, died}
     await server.stop()
 
     assert server.server_pid() is None

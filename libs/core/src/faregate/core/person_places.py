@@ -5,49 +5,32 @@ A user id may be any word (`purchase`, `gpt-4o`), so that the same text elsewher
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any, cast
 
 __all__ = ["is_about", "without_person"]
 
 _PLACES = frozenset(
-    {
-        *("user_id", "userId", "user", "users", "user_ids", "owner_id", "ownerId", "owner", "member", "members", "sub"),
-        *("actor", "actor_user_id", "created_by", "deleted_by", "join", "leave", "email", "emails", "user_email"),
-    }
+    """
+    user_id userId user users user_ids owner_id ownerId owner member members sub actor actor_user_id created_by deleted_by
+    join leave email emails user_email
+    """.split()  # noqa: SIM905  thirty quoted words are not easier to read
 )
 """Members whose text, or list of texts, is who somebody is."""
 
 _USER_IDS = frozenset({"user_id", "userId"})
-_NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18})?")
+_FREE = frozenset({"metadata", "tags"})
+"""Members whose texts may say anything, whatever they are called."""
 
 _KEPT_TEXTS = frozenset(
-    {
-        *(
-            "usage_key",
-            "feature_endpoint_id",
-            "feature_endpoint_value",
-            "feature_key",
-            "organization_id",
-            "id",
-            "source",
-        ),
-        *(
-            "ai_model",
-            "model",
-            "provider",
-            "service_tier",
-            "unit",
-            "service",
-            "meter",
-            "kind",
-            "status",
-            "time",
-            "country",
-        ),
-        *("device", "code", "type"),
-    }
+    """
+    usage_key feature_endpoint_id feature_endpoint_value feature_key organization_id source ai_model model provider
+    service_tier unit service meter kind status time country device code type
+    """.split()  # noqa: SIM905
 )
 """Members of a settlement or a usage event whose text decides what is counted; other texts may say anything."""
+
+_NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18})?")
 
 
 def is_about(value: Any, names: frozenset[str]) -> bool:
@@ -63,24 +46,43 @@ def is_about(value: Any, names: frozenset[str]) -> bool:
 def without_person(item: Mapping[str, Any], names: frozenset[str], tombstone: str) -> dict[str, Any]:
     """Return a settlement or usage event that counts as before, for `tombstone`, without words about the person.
 
-    Numbers stay, since prices may hang on them; of texts those that decide what is counted.
+    Numbers stay, since prices may hang on them; of texts those that decide what is counted. An id in which the person is
+    named becomes another one, the same for the same id.
     """
     return {name: kept for name, value in item.items() if (kept := _kept(name, value, names, tombstone)) is not None}
 
 
 def _kept(name: str, value: Any, names: frozenset[str], tombstone: str) -> Any:
-    if name in _USER_IDS:
-        return tombstone if value in names else value
-    if name in _PLACES:
+    if name in _USER_IDS and (isinstance(value, str) or _is_named(value, names)):
+        return tombstone if _is_named(value, names) else value
+    if name in _PLACES - _USER_IDS:
         return None
+    if name in _FREE:
+        return _numbers_of(value)
     if isinstance(value, str):
-        return value if name in _KEPT_TEXTS or _NUMBER.fullmatch(value) else None
+        return _kept_text(name, value, names, tombstone)
     if isinstance(value, Mapping):
         return without_person(cast("Mapping[str, Any]", value), names, tombstone)
     if isinstance(value, list):
         parts = [_kept(name, part, names, tombstone) for part in cast("list[Any]", value)]
         return [part for part in parts if part is not None]
     return value
+
+
+def _kept_text(name: str, text: str, names: frozenset[str], tombstone: str) -> str | None:
+    if name == "id":
+        return f"{tombstone}:{sha256(text.encode()).hexdigest()[:16]}" if any(n in text for n in names) else text
+    return text if name in _KEPT_TEXTS or _NUMBER.fullmatch(text) else None
+
+
+def _numbers_of(value: Any) -> Any:
+    """Return a free value without its texts."""
+    if isinstance(value, Mapping):
+        members = cast("Mapping[str, Any]", value)
+        return {name: kept for name, item in members.items() if (kept := _numbers_of(item)) is not None}
+    if isinstance(value, list):
+        return [kept for item in cast("list[Any]", value) if (kept := _numbers_of(item)) is not None]
+    return None if isinstance(value, str) and not _NUMBER.fullmatch(value) else value
 
 
 def _is_named(value: Any, names: frozenset[str]) -> bool:

@@ -21,7 +21,6 @@ __all__ = [
     "environment_without_settings",
     "isolated_settings",
     "load_settings",
-    "unknown_variables",
     "variable_name",
     "variable_names",
 ]
@@ -502,12 +501,6 @@ def environment_without_settings() -> dict[str, str]:
     """Return the environment without what configures Faregate or a client of PostgreSQL, for processes on private ground."""
     ours = _all_names()
     return {name: value for name, value in os.environ.items() if not _configures(name.upper(), ours)}
-
-
-def unknown_variables() -> list[str]:
-    """Return the variables named `FAREGATE_…` that no setting reads; they have no effect."""
-    known = _all_names()
-    return sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
 
 
 def _check_names(values: Mapping[str, Any]) -> None:

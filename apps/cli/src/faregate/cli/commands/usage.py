@@ -23,7 +23,7 @@ from faregate.cli.questions import About, Shape, tell, tell_omissions
 from faregate.core import exact_json
 from faregate.core.clock import SystemClock
 from faregate.core.errors import InvalidError
-from faregate.core.private_files import private_file
+from faregate.core.private_files import make_private_directory, private_file
 from faregate.core.settings import load_settings
 from faregate.core.time_zones import time_zone
 from faregate.worker.container import WorkerContainer
@@ -245,8 +245,7 @@ async def _write(made: Export, path: Path | None) -> None:
     if path is not None and str(path) == "-":
         await _pour(made, sys.stdout.buffer)
         return
-    path = path or load_settings().export_dir
-    target = path / made.name if path is not None and path.is_dir() else path or Path(made.name)
+    target = _target(made.name, path)
     unfinished = target.with_name(target.name + ".part")
     try:
         with private_file(unfinished) as file:
@@ -255,6 +254,15 @@ async def _write(made: Export, path: Path | None) -> None:
     finally:
         unfinished.unlink(missing_ok=True)
     errors.print(f"{target} ({target.stat().st_size:,} bytes)")
+
+
+def _target(name: str, path: Path | None) -> Path:
+    """Return the file to write: `path`, or a file of that `name` in it, or in the directory that the settings name."""
+    if path is not None:
+        return path / name if path.is_dir() else path
+    directory = load_settings().export_dir or Path()
+    make_private_directory(directory)
+    return directory / name
 
 
 async def _pour(made: Export, file: Any) -> None:

@@ -20,7 +20,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-ANSWER_LIMIT_BYTES = 256 * 1024
+_ANSWER_LIMIT_BYTES = 256 * 1024
 _PATH_LIMIT = 200
 _NO_STATUS = 499  # the client left before there was an answer
 
@@ -81,7 +81,7 @@ class TrackUsage:
         anonymous: str | None = "anonymous",
         country_header: str | None = None,
         country_file: Path | None = None,
-        answer_limit_bytes: int = ANSWER_LIMIT_BYTES,
+        answer_limit_bytes: int = _ANSWER_LIMIT_BYTES,
         clock: IClock | None = None,
     ) -> None:
         self._app = app
