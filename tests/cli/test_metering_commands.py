@@ -50,6 +50,17 @@ async def test_what_is_recorded_is_asked_about_and_exported(desk: Desk, tmp_path
     assert (exported.code, len(list(csv.DictReader(io.StringIO(file.read_text()))))) == (0, 2)
 
 
+async def test_an_export_without_a_path_goes_into_the_directory_of_the_settings(desk: Desk, tmp_path: Path) -> None:
+    """It is made when it is missing; what it holds is its owner's alone."""
+    directory = tmp_path / "not" / "there"
+    done = await desk.type("usage", "export", "csv", FAREGATE_EXPORT_DIR=str(directory))
+
+    assert done.code == 0, done.err
+    (file,) = directory.iterdir()
+    assert file.name.startswith("usage-events_")
+    assert (file.stat().st_mode & 0o777, directory.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
 async def test_an_export_to_standard_output_is_the_file_alone(desk: Desk) -> None:
     done = await desk.type("usage", "export", "ndjson", "-")
     wrong = await desk.type("usage", "export", "csv", "-", "--from", "2026-02-02", "--to", "2026-01-01")

@@ -1,6 +1,7 @@
 """What a price was made from is part of a call's meaning: the same key at another price is a conflict."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -58,6 +59,16 @@ async def test_a_replay_after_a_change_of_prices(sold: Library) -> None:
     first = await sold.service.settle(request)
     await sold.feature(Feature("image", "per_unit", parameters={"units": {"images": Decimal(9)}}))
     again = await sold.service.settle(SettleRequest("k", "ada", IMAGE, metadata={"images": 3, "session": "t"}))
+
+    assert (again.charged, first.charged, again.replayed) == (6, 6, True)
+
+
+async def test_a_replay_that_todays_rules_would_refuse(sold: Library) -> None:
+    """The feature is sold by another unit now, which the old metadata holds no number of: the use stays settled."""
+    request = SettleRequest("k", "ada", IMAGE, metadata={"images": 3, "pages": "three", "trace": "a"})
+    first = await sold.service.settle(request)
+    await sold.feature(Feature("image", "per_unit", parameters={"units": {"pages": Decimal(9)}}))
+    again = await sold.service.settle(replace(request, metadata={"images": 3, "pages": "three", "trace": "b"}))
 
     assert (again.charged, first.charged, again.replayed) == (6, 6, True)
 
