@@ -7,6 +7,7 @@ from decimal import Decimal
 from faregate.analytics.filters import Question
 from faregate.analytics.patterns import Patterns
 from faregate.analytics.service import AnalyticsService
+from faregate.analytics.values import Measures
 from faregate.usage.meter_catalog import MeterCatalog
 from faregate.usage.meters import Aggregation, Meter
 
@@ -49,15 +50,23 @@ class MeterTotals:
         declared = await self._meters.all()
         parts = await self._analytics.breakdown(question, "meter")
         found = [
-            await self._total(question, str(part.value), declared.get(str(part.value)), part.measures.facts)
+            await self._total(question, part.value, declared.get(part.value), part.measures)
             for part in parts
             if part.value is not None and part.measures.facts
         ]
         return sorted(found, key=lambda total: total.meter)
 
-    async def _total(self, question: Question, name: str, meter: Meter | None, events: int) -> MeterTotal:
+    async def _total(self, question: Question, name: str, meter: Meter | None, sums: Measures) -> MeterTotal:
         aggregation: Aggregation = meter.aggregation if meter else "sum"
-        value = await self._patterns.meter_value(question, name, aggregation)
+        value = await self._read(question, name, aggregation, sums)
         if meter is None:
-            return MeterTotal(name, None, aggregation, events, value, None, None)
-        return MeterTotal(name, meter.unit, aggregation, events, value, meter.unit_price_usd, meter.price(value))
+            return MeterTotal(name, None, aggregation, sums.facts, value, None, None)
+        return MeterTotal(name, meter.unit, aggregation, sums.facts, value, meter.unit_price_usd, meter.price(value))
+
+    async def _read(self, question: Question, name: str, aggregation: Aggregation, sums: Measures) -> Decimal:
+        """Return the meter's value: sums and counts are kept; only the other readings need the single events."""
+        if aggregation == "sum":
+            return sums.quantity
+        if aggregation == "count":
+            return Decimal(sums.facts)
+        return await self._patterns.meter_value(question, name, aggregation)
