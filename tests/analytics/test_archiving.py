@@ -19,6 +19,7 @@ from faregate.core.archives import ArchiveBusyError, ArchiveError
 from faregate.core.clock import FixedClock, SystemClock
 from faregate.core.errors import ConfigurationError, InvalidError
 from faregate.core.partitions import Month, Partitions
+from faregate.usage.meters import Meter
 
 NOW = SystemClock().now()
 RANGE = Question(
@@ -136,6 +137,28 @@ async def test_an_answer_that_needs_archived_facts_says_so(lab: Any, archive: Ev
     for question in (one_user, exact, single):
         assert question.omissions.archived_before == Month.of(NOW).end
         assert f"before {Month.of(NOW).end:%Y-%m-%d} are archived" in str(question.omissions.note)
+
+
+async def test_what_a_meter_read_does_not_change_when_its_events_are_archived(lab: Any, archive: EventArchive) -> None:
+    """Sums, counts and users come from the sums that are kept; the highest quantity says that it may lack some."""
+    catalog, totals = lab.library.usage.meters(), lab.analytics.meter_totals()
+    await lab.recorder.record(
+        [{"id": f"m{n}", "user_id": f"u{n}", "meter": "seats", "quantity": n, "time": NOW} for n in range(1, 5)]
+    )
+    await lab.analytics.roller().run()
+    read: dict[str, list[Decimal]] = {}
+    for phase in range(2):
+        for how in ("sum", "count", "unique"):
+            await catalog.declare(Meter("seats", "seat", how))
+            read.setdefault(how, []).append(await totals.value(Question(RANGE.range), "seats"))
+        if phase == 0:
+            await archive.archive()
+    await catalog.declare(Meter("seats", "seat", "max"))
+    highest = Question(RANGE.range)
+    await totals.value(highest, "seats")
+
+    assert read == {"sum": [10, 10], "count": [4, 4], "unique": [4, 4]}
+    assert highest.omissions.archived_before is not None
 
 
 async def test_an_answer_is_refused_rather_than_left_incomplete(lab: Any, archive: EventArchive) -> None:

@@ -43,7 +43,8 @@ async def test_events_may_come_in_other_units(lab: Lab) -> None:
     assert (await lab.analytics.patterns().stats(question, amount=amount)).total == Decimal("3.5")
 
 
-async def test_a_custom_meter_is_read_as_it_is_declared(lab: Lab) -> None:
+@pytest.mark.parametrize("rolled", [False, True])
+async def test_a_custom_meter_is_read_as_it_is_declared(lab: Lab, rolled: bool) -> None:
     catalog = lab.library.usage.meters()
     seats = [("anna", 3), ("bob", 9), ("anna", 4), ("carl", 100)]
     await lab.recorder.record([
@@ -52,18 +53,22 @@ async def test_a_custom_meter_is_read_as_it_is_declared(lab: Lab) -> None:
         for place, (user, n) in enumerate(seats)
     ])  # fmt: skip
     await lab.library.usage.history().void("s", "carl100")
+    if rolled:
+        await lab.analytics.roller().run()
 
     totals, quotas = lab.analytics.meter_totals(), FactTotals(lab.database)
     asked = UsageQuestion(None, False, "seats", NOW - timedelta(days=1), NOW + timedelta(days=1))
     values: dict[str, Decimal] = {}
+    in_totals: dict[str, Decimal] = {}
     limited: dict[str, Decimal] = {}
     for how in ("sum", "count", "max", "unique", "latest"):
         await catalog.declare(Meter("seats", "seat", how, Decimal(5)))
         values[how] = await totals.value(EVERYTHING, "seats")
+        in_totals[how] = (await totals.totals(EVERYTHING))[0].value
         async with lab.database.transaction() as session:
             (limited[how],) = await quotas.totals(session, [asked])
 
-    assert values == limited == {"sum": 16, "count": 3, "max": 9, "unique": 2, "latest": 4}
+    assert values == in_totals == limited == {"sum": 16, "count": 3, "max": 9, "unique": 2, "latest": 4}
     with pytest.raises(NotFoundError):
         await catalog.get("nothing")
     with pytest.raises(InvalidError):

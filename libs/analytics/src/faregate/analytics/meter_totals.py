@@ -1,7 +1,7 @@
 """What each meter read and costs: its value as it is declared, times the price of its unit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from faregate.analytics.filters import Question
@@ -43,7 +43,7 @@ class MeterTotals:
     async def value(self, question: Question, meter: str) -> Decimal:
         """Return what `meter` read in the range: the sum, count, highest, users or last quantity it is declared as."""
         declared = (await self._meters.all()).get(meter)
-        return await self._patterns.meter_value(question, meter, declared.aggregation if declared else "sum")
+        return await self._value(question, meter, declared.aggregation if declared else "sum")
 
     async def totals(self, question: Question) -> Sequence[MeterTotal]:
         """Return each meter that was used, by name, with what it costs."""
@@ -58,15 +58,23 @@ class MeterTotals:
 
     async def _total(self, question: Question, name: str, meter: Meter | None, sums: Measures) -> MeterTotal:
         aggregation: Aggregation = meter.aggregation if meter else "sum"
-        value = await self._read(question, name, aggregation, sums)
+        kept = _kept(sums, aggregation)
+        value = kept if kept is not None else await self._value(question, name, aggregation)
         if meter is None:
             return MeterTotal(name, None, aggregation, sums.facts, value, None, None)
         return MeterTotal(name, meter.unit, aggregation, sums.facts, value, meter.unit_price_usd, meter.price(value))
 
-    async def _read(self, question: Question, name: str, aggregation: Aggregation, sums: Measures) -> Decimal:
-        """Return the meter's value: sums and counts are kept; only the other readings need the single events."""
-        if aggregation == "sum":
-            return sums.quantity
-        if aggregation == "count":
-            return Decimal(sums.facts)
-        return await self._patterns.meter_value(question, name, aggregation)
+    async def _value(self, question: Question, meter: str, aggregation: Aggregation) -> Decimal:
+        """Read sums, counts and users from the sums that are kept; only the other readings need the single events."""
+        if aggregation in {"max", "latest"}:
+            return await self._patterns.meter_value(question, meter, aggregation)
+        found = await self._analytics.metrics(replace(question, filters=replace(question.filters, meter=meter)))
+        kept = _kept(found.measures, aggregation)
+        return kept if kept is not None else Decimal(found.unique_users)
+
+
+def _kept(sums: Measures, aggregation: Aggregation) -> Decimal | None:
+    """Return the reading that a meter's sums hold; None for one that they do not."""
+    if aggregation == "sum":
+        return sums.quantity
+    return Decimal(sums.facts) if aggregation == "count" else None
