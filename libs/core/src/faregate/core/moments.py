@@ -15,6 +15,7 @@ says the same.
 """
 
 PROBLEM = "must be a time from 1970 up to 2200; leave it out for always or never"
+_QUOTED = 40
 
 
 def is_within_bounds(moment: datetime) -> bool:
@@ -44,5 +45,7 @@ def moment_in(text: str, *, param: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise InvalidError(f"{param} must be a date or a time such as 2027-01-31T00:00:00Z", param=param) from None
+        raise InvalidError(
+            f"{param} {text[:_QUOTED]!r} is no date or time such as 2027-01-31T00:00:00Z", param=param
+        ) from None
     return check_moment(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC), param=param)

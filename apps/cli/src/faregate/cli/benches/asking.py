@@ -3,12 +3,16 @@
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, timedelta
+from decimal import Decimal
 from statistics import median
 
 from faregate.analytics.archived_months import ArchivedMonths
 from faregate.analytics.cube_repository import CubeRepository
 from faregate.analytics.facts import FactReader
 from faregate.analytics.filters import Filters, Question, TimeRange
+from faregate.analytics.known_meters import KnownMeters
+from faregate.analytics.meter_totals import MeterTotals
+from faregate.analytics.patterns import Patterns
 from faregate.analytics.raw_repository import RawRepository
 from faregate.analytics.rollup_repository import RollupRepository
 from faregate.analytics.service import AnalyticsService
@@ -16,12 +20,13 @@ from faregate.core.clock import SystemClock
 from faregate.core.database import Database
 from faregate.core.subjects import Subjects
 from faregate.core.time_zones import time_zone
+from faregate.usage.meter_catalog import MeterCatalog
 
 __all__ = ["Asked", "ask_all"]
 
 _CLOCK = SystemClock()
 _DAYS = 30
-_ONE, _USERS, _ANY = 30.0, 60.0, 300.0
+_ONE, _USERS, _ANY, _METERS = 30.0, 60.0, 300.0, 100.0
 
 Ask = Callable[[], Awaitable[object]]
 
@@ -41,10 +46,14 @@ async def ask_all(database: Database, rounds: int) -> list[Asked]:
     """Ask every question `rounds` times."""
     archived, subjects = ArchivedMonths(database), Subjects(database)
     raw = RawRepository(database, archived)
-    reader = FactReader(raw, RollupRepository(database, archived), CubeRepository(database), subjects)
+    rollups, meters = RollupRepository(database, archived), MeterCatalog(database)
+    reader = FactReader(raw, rollups, CubeRepository(database), subjects)
     analytics = AnalyticsService(database, reader, subjects)
     asked: list[Asked] = []
-    for name, limit, ask, of_facts in _questions(analytics, raw, database):
+    known = KnownMeters(database, meters, rollups)
+    patterns = Patterns(analytics, raw, database, meters, known, credit_price_usd=Decimal("0.01"))
+    questions = [*_questions(analytics, raw, database), _of_meters(analytics, patterns, database)]
+    for name, limit, ask, of_facts in questions:
         took = sorted([await _ms(ask) for _ in range(rounds)])
         raw_ms = round(await _ms(of_facts), 1) if of_facts is not None else None
         asked.append(Asked(name, limit, round(median(took), 1), round(took[-1], 1), raw_ms))
@@ -91,6 +100,20 @@ def _questions(
     yield "series by day, two filters", _ANY, lambda: analytics.series(two, "day"), None
     yield "series by hour, two filters", _ANY, lambda: analytics.series(two, "hour"), None
     yield "dashboard", _ANY, lambda: analytics.dashboard(every), None
+
+
+def _of_meters(
+    analytics: AnalyticsService, patterns: Patterns, database: Database
+) -> tuple[str, float, Ask, Ask | None]:
+    """Return the question of what each meter read; the facts are asked once for each."""
+    month = Question(_month("UTC"))
+    totals = MeterTotals(analytics, patterns, MeterCatalog(database))
+
+    async def of_facts() -> object:
+        parts = await analytics.breakdown(month, "meter")
+        return [await patterns.meter_value(month, part.value) for part in parts if part.value is not None]
+
+    return "meters", _METERS, lambda: totals.totals(month), of_facts
 
 
 def _month(timezone: str) -> TimeRange:
