@@ -171,6 +171,15 @@ async def test_the_export_bench_says_whether_it_is_within_its_limit() -> None:
     assert done.code == (0 if found["passed"] else 1)
 
 
+async def test_an_export_by_http_begins_before_it_ends_and_lets_health_answer() -> None:
+    """The short form of the bench; the limits themselves are for a machine at rest."""
+    done = await run_command("bench", "export-beside", "--rows", "20000", "--formats", "xlsx", "-o", "json")
+    found = exact_json.loads(done.out.splitlines()[-1].encode())
+
+    assert [figure["target"] for figure in found["figures"]] == ["<= 1,000 ms", "<= 50 ms"]
+    assert all(float(figure["measured"]) > 0 for figure in found["figures"])
+
+
 def test_plots_grow_with_their_values() -> None:
     assert sparkline([Decimal(0), Decimal(5), Decimal(10)]) == "▁▄█"
     assert sparkline([Decimal(0)]) == "▁"

@@ -24,7 +24,7 @@ from faregate.core.migrate import upgrade
 __all__ = ["app", "private_database"]
 
 app = App(name="bench", help="Measure what must hold under load, on a private PostgreSQL that is thrown away.")
-for _name in ("settle", "start", "record", "hot_wallet"):
+for _name in ("settle", "start", "record", "hot_wallet", "export_beside"):
     app.command(f"faregate.cli.commands.bench_process:{_name}", name=_name.replace("_", "-"))
 
 app.command("faregate.cli.commands.bench_logs:redaction", help="Time the redaction of secrets, and fuzz it.")

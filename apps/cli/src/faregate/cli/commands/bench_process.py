@@ -1,4 +1,4 @@
-"""`faregate bench settle | start | record | hot-wallet`: the credits process, each figure beside its limit, fsync on."""
+"""`faregate bench settle | start | record | hot-wallet | export-beside`: whole processes, figures beside their limits."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -7,6 +7,9 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from faregate.analytics.exports.formats import Format
+from faregate.cli.benches.export_beside import ExportBeside, measure_beside
+from faregate.cli.benches.exporting import fill_events
 from faregate.cli.benches.ground import broker_versions, machine, private_ground
 from faregate.cli.benches.hot_wallet import HotWallet, storm
 from faregate.cli.benches.record_rate import Records, measure_records
@@ -17,7 +20,7 @@ from faregate.cli.output import errors, print_json, print_table
 from faregate.core import aio
 from faregate.core.collecting import collect_seldom
 
-__all__ = ["hot_wallet", "record", "settle", "start"]
+__all__ = ["export_beside", "hot_wallet", "record", "settle", "start"]
 
 _Broker = Annotated[str | None, Parameter(help="RabbitMQ to use, e.g. amqp://…; without it the queue is PostgreSQL's.")]
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -109,6 +112,34 @@ def record(
         ]
     title = f"Single records, {callers} callers, {users:,} wallets"
     return _tell(title, rows, [], on, output, counts={"callers": callers, "wallets": users})
+
+
+def export_beside(
+    *,
+    rows: Annotated[int, Parameter(help="Events in each export.")] = 275_000,
+    formats: Annotated[list[Format] | None, Parameter(help="Which; else xlsx and csv.")] = None,
+    output: Output = "table",
+) -> int:
+    """Exports by HTTP, and how long the same gateway's health answers take meanwhile; exit 1 if they wait for each other."""
+    kinds = formats or [Format.XLSX, Format.CSV]
+
+    async def run() -> tuple[Sequence[ExportBeside], Mapping[str, str]]:
+        async with private_ground(wallets=1) as ground:
+            question = await fill_events(ground.library.core.container.database(), rows)
+            return await measure_beside(ground, question, kinds), machine(ground)
+
+    found, on = aio.run(run())
+    within = [row for one in found for row in _beside(one)]
+    return _tell(f"Exports of {rows:,} events by one gateway process", [], within, on, output)
+
+
+def _beside(one: ExportBeside) -> list[Row]:
+    whole = f"{one.seconds:.1f} s and {one.size_bytes / 1e6:.1f} MB in all"
+    alone = f"p95; alone {one.health_alone_p95_ms:.1f}, longest {one.health_longest_ms:.1f}"
+    return [
+        (f"{one.format.value}: first byte ({whole})", one.first_byte_seconds * 1000, 1_000, "ms"),
+        (f"{one.format.value}: health answers meanwhile ({alone})", one.health_p95_ms, 50, "ms"),
+    ]
 
 
 def hot_wallet(
