@@ -189,6 +189,23 @@ async def test_a_receiver_that_is_away_is_a_reason_not_a_crash() -> None:
         await SlackChannel("http://127.0.0.1:1/x").deliver(ALERT)
 
 
+@pytest.mark.parametrize(
+    "url", ["http://169.254.169.254/latest/meta-data/", "http://[::ffff:168.63.129.16]/", "http://192.0.0.192/"]
+)
+async def test_an_alert_is_never_posted_to_the_metadata_service_of_a_cloud(url: str) -> None:
+    with pytest.raises(DeliveryError, match="metadata"):
+        await SlackChannel(url).deliver(ALERT)
+
+
+async def test_a_proxy_in_the_environment_gets_no_alert(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection goes to the checked address, so that no proxy resolves the name again."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "")
+    await SlackChannel(receiver.url).deliver(ALERT)
+
+    assert len(receiver.posts) == 1
+
+
 async def test_a_chat_gets_one_line_without_links_or_mentions(receiver: Receiver) -> None:
     await SlackChannel(receiver.url).deliver(replace(ALERT, owner_id="<!channel>"))
 

@@ -3,20 +3,18 @@
 import asyncio
 import contextlib
 import random
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import httpx2
-
 from faregate.core import exact_json, webhook_signing
 from faregate.core.clock import IClock
 from faregate.core.database import Database
-from faregate.core.egress import Egress, Target, UnsafeUrlError
+from faregate.core.egress import Egress, UnsafeUrlError
 from faregate.core.errors import EngineUnavailableError
 from faregate.core.logging import get_logger
+from faregate.worker.posting import Poster, PostError
 
 __all__ = ["RETRY_DELAYS", "WebhookDeliverer"]
 
@@ -85,10 +83,9 @@ class WebhookDeliverer:
 
     def __init__(self, database: Database, egress: Egress, clock: IClock, *, poll_seconds: float = 1.0) -> None:
         self._database = database
-        self._egress = egress
+        self._poster = Poster(egress, timeout_seconds=_TIMEOUT_SECONDS)
         self._clock = clock
         self._poll_seconds = poll_seconds
-        self._trusted: ssl.SSLContext | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop` is set; finishes what is on its way."""
@@ -115,38 +112,25 @@ class WebhookDeliverer:
                 rows = await self._database.rows(session, _NAMES, ids=sorted(people))
         names: dict[int, str] = {row.subject_id: row.external_id for row in rows}
         if due:
-            trusted = await self._trust()
             contents = [_content(row, body, names) for row, body in zip(due, bodies, strict=True)]
-            sent = await asyncio.gather(
-                *(self._send(row, content, trusted) for row, content in zip(due, contents, strict=True))
-            )
+            sent = await asyncio.gather(*(self._send(row, content) for row, content in zip(due, contents, strict=True)))
             await self._record(sent)
         return len(due)
 
-    async def _send(self, row: Any, body: bytes, trusted: ssl.SSLContext) -> _Outcome:
+    async def _send(self, row: Any, body: bytes) -> _Outcome:
         began = self._clock.monotonic()
         status, error = None, None
         try:
             if row.disabled:
                 raise UnsafeUrlError("the endpoint is disabled")
-            target = await self._egress.target(row.url)
             secrets = [row.secret, *([row.previous_secret] if row.previous_secret else [])]
             headers = webhook_signing.signed_headers(secrets, message_id=row.event_id, at=self._clock.now(), body=body)
-            async with asyncio.timeout(_TIMEOUT_SECONDS):
-                status = await _post(target, body, headers, trusted)
+            status = await self._poster.post(row.url, body, headers)
         except UnsafeUrlError as refusal:
             error = refusal.detail
-        except TimeoutError:
-            error = f"no answer within {_TIMEOUT_SECONDS:g} s"
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as failure:
-            error = type(failure).__name__
+        except PostError as failure:
+            error = str(failure)
         return _Outcome(row, status, error, round((self._clock.monotonic() - began) * 1000))
-
-    async def _trust(self) -> ssl.SSLContext:
-        """Return whom we trust; reading all the authorities' certificates for each delivery would hold up everything else."""
-        if self._trusted is None:
-            self._trusted = await asyncio.to_thread(httpx2.create_ssl_context, trust_env=False)
-        return self._trusted
 
     async def _record(self, outcomes: Sequence[_Outcome]) -> None:
         decided = [self._decide(outcome) for outcome in outcomes]
@@ -191,18 +175,6 @@ class WebhookDeliverer:
             return "failed", None
         jitter = random.uniform(0.9, 1.1)  # noqa: S311
         return "pending", self._clock.now() + RETRY_DELAYS[attempt] * jitter
-
-
-async def _post(target: Target, body: bytes, headers: Mapping[str, str], trusted: ssl.SSLContext) -> int:
-    """Post to the address that was looked at; what the receiver says beside its status is not read."""
-    url = httpx2.URL(target.url).copy_with(host=target.address)
-    port = f":{target.port}" if httpx2.URL(target.url).port is not None else ""
-    sent = {"host": f"{target.host}{port}", "content-type": "application/json", "user-agent": "Faregate", **headers}
-    async with (
-        httpx2.AsyncClient(verify=trusted, timeout=_TIMEOUT_SECONDS, follow_redirects=False, trust_env=False) as http,
-        http.stream("POST", url, content=body, headers=sent, extensions={"sni_hostname": target.host}) as answer,
-    ):
-        return answer.status_code
 
 
 def _content(row: Any, stored: Mapping[str, Any], names: Mapping[int, str]) -> bytes:

@@ -1,24 +1,17 @@
-"""Where we may send requests that somebody else has given the address of: to the public Internet, and nowhere inside."""
+"""SSRF guard for URLs that callers set."""
 
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 from faregate.core.errors import FaregateError
+from faregate.core.special_addresses import is_metadata, is_public
 
 __all__ = ["Egress", "Target", "UnsafeUrlError", "is_public"]
 
 _PORTS = frozenset({443, 8443})
-_TRANSLATED = (
-    ip_network("64:ff9b::/96"),
-    ip_network("64:ff9b:1::/48"),
-    ip_network("2002::/16"),
-    ip_network("2001::/32"),
-)
-"""IPv6 that carries an IPv4 address inside: NAT64, 6to4, Teredo. What it leads to cannot be told."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -34,7 +27,7 @@ class UnsafeUrlError(FaregateError):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An address that was looked at: connect to `address`, ask for `host`."""
+    """A checked destination: connect to `address`, ask for `host`."""
 
     url: str
     host: str
@@ -43,10 +36,11 @@ class Target:
 
 
 class Egress:
-    """Decides about addresses.
+    """Checks destinations.
 
     Args:
-        allow_private: lets everything pass, for deployments whose receivers are their own.
+        allow_private: lets private networks, http and any port pass, for receivers of the deployment's own; the
+            metadata services of clouds are refused all the same.
         resolve: returns the network addresses of a name; for tests.
     """
 
@@ -55,7 +49,7 @@ class Egress:
         self._resolve = resolve or _resolve
 
     def check(self, url: str) -> SplitResult:
-        """Return the parts of `url` if it may be one of ours, as far as its text tells.
+        """Return the parts of `url` if its text is acceptable.
 
         Raises:
             UnsafeUrlError: it is no plain https address.
@@ -80,10 +74,10 @@ class Egress:
         return parts
 
     async def target(self, url: str) -> Target:
-        """Resolve the host once, and return where to connect: whoever answers differently later is not asked again.
+        """Resolve the host once and return the address to connect to, so that a later DNS answer changes nothing.
 
         Raises:
-            UnsafeUrlError: one of its addresses is not public, or it has none.
+            UnsafeUrlError: one of its addresses is not public, or a cloud's metadata service, or it has none.
         """
         parts = self.check(url)
         host = str(parts.hostname)
@@ -94,34 +88,11 @@ class Egress:
             raise UnsafeUrlError("the host cannot be resolved; check its name") from None
         if not addresses:
             raise UnsafeUrlError("the host has no address; check its name")
+        if any(is_metadata(address) for address in addresses):
+            raise UnsafeUrlError("leads to the metadata service of a cloud; give the host of your receiver")
         if not self._allow_private and not all(is_public(address) for address in addresses):
             raise UnsafeUrlError("leads to an address that is not public; give a host of the public Internet")
         return Target(url, host, addresses[0], port)
-
-
-def is_public(address: str) -> bool:
-    """Tell whether a network address is one of the public Internet's, and surely so."""
-    try:
-        found = ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
-    if isinstance(found, IPv6Address) and any(found in network for network in _TRANSLATED):
-        return False
-    return _is_global(found)
-
-
-def _is_global(address: IPv4Address | IPv6Address) -> bool:
-    special = (
-        address.is_private
-        or address.is_loopback
-        or address.is_link_local
-        or address.is_multicast
-        or address.is_reserved
-        or address.is_unspecified
-    )
-    return address.is_global and not special and not getattr(address, "is_site_local", False)
 
 
 async def _resolve(host: str, port: int) -> Sequence[str]:

@@ -214,7 +214,8 @@ class Settings(BaseSettings):
     )
     webhook_allow_private: bool = Field(
         default=False,
-        description="let webhooks go to http, to any port and to private networks; only where all who add them are trusted",
+        description="let webhooks go to http, to any port and to private networks (never to the metadata service of a cloud); "
+        "only where all who add them are trusted",
         examples=["true"],
     )
     credit_price_usd: Annotated[Decimal, Field(gt=0, lt=10**6)] = Field(

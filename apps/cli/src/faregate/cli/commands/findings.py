@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from faregate.core.settings import Settings
+from faregate.core.special_addresses import SNAPSHOT
 
 __all__ = ["Finding", "look_at_redis", "look_at_security"]
 
@@ -57,5 +58,14 @@ def _tokens(settings: Settings) -> Finding:
 
 
 def _webhooks(settings: Settings) -> Finding:
-    detail = "private targets are allowed" if settings.webhook_allow_private else "public https targets only"
+    if settings.webhook_allow_private:
+        detail = (
+            "http, any port and private networks are allowed (FAREGATE_WEBHOOK_ALLOW_PRIVATE); "
+            "only metadata services of clouds are blocked"
+        )
+    else:
+        detail = (
+            "public https targets on port 443 or 8443 only; private and special addresses as of "
+            f"{SNAPSHOT} are blocked (FAREGATE_WEBHOOK_ALLOW_PRIVATE is not set)"
+        )
     return Finding("webhooks", ok=True, detail=detail)

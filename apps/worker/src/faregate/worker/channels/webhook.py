@@ -8,6 +8,8 @@ from faregate.analytics.quotas.values import Alert
 from faregate.analytics.quotas.wording import body_of, sentence
 from faregate.core import exact_json, webhook_signing
 from faregate.core.clock import IClock
+from faregate.core.egress import Egress, UnsafeUrlError
+from faregate.worker.posting import Poster, PostError
 
 __all__ = ["SlackChannel", "WebhookChannel"]
 
@@ -21,7 +23,8 @@ class WebhookChannel:
 
     name = "webhook"
 
-    def __init__(self, url: str, secret: str, clock: IClock) -> None:
+    def __init__(self, url: str, secret: str, clock: IClock, poster: Poster | None = None) -> None:
+        self._poster = poster or _own_poster()
         self._url = url
         self._secret = webhook_signing.check_secret(secret, param="FAREGATE_ALERT_WEBHOOK_SECRET")
         self._clock = clock
@@ -31,7 +34,7 @@ class WebhookChannel:
         headers = webhook_signing.signed_headers(
             [self._secret], message_id=f"alert_{alert.id}", at=self._clock.now(), body=body
         )
-        await _post(self._url, body, headers)
+        await _post(self._poster, self._url, body, headers)
 
 
 class SlackChannel:
@@ -39,24 +42,29 @@ class SlackChannel:
 
     name = "slack"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, poster: Poster | None = None) -> None:
+        self._poster = poster or _own_poster()
         self._url = url
 
     async def deliver(self, alert: Alert) -> None:
         text = f"{_MARKS.get(alert.level, _NOTICE)} {_escaped(sentence(alert))}"
-        await _post(self._url, exact_json.dumps({"text": text}), {})
+        await _post(self._poster, self._url, exact_json.dumps({"text": text}), {})
 
 
-async def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
-    import httpx2
+def _own_poster() -> Poster:
+    """Return a poster to addresses that the deployment's operator has set, which may be private."""
+    return Poster(Egress(allow_private=True), timeout_seconds=_TIMEOUT_SECONDS)
 
+
+async def _post(poster: Poster, url: str, body: bytes, headers: Mapping[str, str]) -> None:
     try:
-        async with httpx2.AsyncClient(timeout=_TIMEOUT_SECONDS, follow_redirects=False) as client:
-            answer = await client.post(url, content=body, headers={"content-type": "application/json", **headers})
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise DeliveryError(f"the receiver does not answer: {type(error).__name__}") from error
-    if not 200 <= answer.status_code < 300:
-        raise DeliveryError(f"the receiver answered {answer.status_code}")
+        status = await poster.post(url, body, headers)
+    except UnsafeUrlError as refusal:
+        raise DeliveryError(refusal.detail) from refusal
+    except PostError as failure:
+        raise DeliveryError(f"the receiver does not answer: {failure}") from failure
+    if not 200 <= status < 300:
+        raise DeliveryError(f"the receiver answered {status}")
 
 
 def _escaped(text: str) -> str:
