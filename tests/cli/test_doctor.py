@@ -12,7 +12,7 @@ import pytest
 
 from faregate.cli.commands import doctor as doctor_module
 from faregate.cli.commands.doctor import look, supported
-from faregate.cli.commands.findings import Finding
+from faregate.cli.commands.findings import Finding, look_at_security
 from faregate.core.clock import SystemClock
 from faregate.core.database import Database
 from faregate.core.errors import FaregateError
@@ -137,10 +137,37 @@ async def test_prices_that_are_not_there_are_told(database_url: str, monkeypatch
     assert (await problem(load_settings(database_url=database_url), "prices")).fix == "reinstall genai-prices"
 
 
-async def test_tokens_for_somebody_else_are_told(database_url: str) -> None:
-    settings = load_settings(database_url=database_url, jwks_url="https://login.example.com/keys")
+@pytest.mark.parametrize("keys", [{"jwks_url": "https://login.example.com/keys"}, {"jwt_secret": "s" * 32}])
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({}, "FAREGATE_JWT_ISSUER and FAREGATE_JWT_AUDIENCE"),
+        ({"jwt_issuer": "https://login.example.com/"}, "FAREGATE_JWT_AUDIENCE"),
+        ({"jwt_audience": "faregate"}, "FAREGATE_JWT_ISSUER"),
+    ],
+)
+def test_tokens_for_somebody_else_are_told(keys: dict[str, Any], given: dict[str, Any], missing: str) -> None:
+    """With published keys as with a secret: each claim that is not checked, and the setting that checks it."""
+    tokens, _ = look_at_security(load_settings(**keys, **given))
 
-    assert "set FAREGATE_JWT_ISSUER and FAREGATE_JWT_AUDIENCE" in (await problem(settings, "tokens")).fix
+    assert (tokens.ok, tokens.fix) == (False, f"set {missing} to what your identity provider issues")
+
+
+@pytest.mark.parametrize("given", [{}, {"jwt_secret": "s" * 32, "jwt_issuer": "us", "jwt_audience": "faregate"}])
+def test_tokens_that_are_checked_or_not_accepted_are_no_problem(given: dict[str, Any]) -> None:
+    tokens, _ = look_at_security(load_settings(**given))
+
+    assert tokens.ok
+
+
+@pytest.mark.parametrize(
+    ("allowed", "said"), [(False, "special addresses as of 20"), (True, "only metadata services of clouds are blocked")]
+)
+def test_what_webhooks_may_reach_is_told(allowed: bool, said: str) -> None:
+    _, webhooks = look_at_security(load_settings(webhook_allow_private=allowed))
+
+    assert said in webhooks.detail
+    assert "FAREGATE_WEBHOOK_ALLOW_PRIVATE" in webhooks.detail
 
 
 async def test_a_client_of_redis_that_is_not_installed_is_told(

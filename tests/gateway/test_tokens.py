@@ -11,10 +11,14 @@ import jwt
 import jwt.warnings
 import pytest
 from cryptography.hazmat.primitives import serialization
+from structlog.testing import capture_logs
 
 from faregate.core.errors import EngineUnavailableError
+from faregate.core.settings import isolated_settings
+from faregate.gateway.container import GatewayContainer
 from faregate.gateway.errors import UnauthenticatedError
 from faregate.gateway.jwks import KeySet
+from faregate.gateway.main import create_app
 from faregate.gateway.tokens import SecretSource, TokenRules, Tokens
 from support.people import SECRET, Provider, running_provider, token
 
@@ -179,3 +183,25 @@ async def test_of_two_keys_with_one_id_the_first_counts_and_weak_ones_never(prov
     with pytest.warns(jwt.warnings.InsecureKeyLengthWarning):
         weak = provider.token("weak", **CLAIMS)
     assert await refused(known, weak)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"jwt_secret": SECRET}, ["iss", "aud"]),
+        ({"jwks_url": "https://login.example.com/keys"}, ["iss", "aud"]),
+        ({"jwt_secret": SECRET, "jwt_issuer": ISSUER}, ["aud"]),
+        ({"jwt_secret": SECRET, "jwt_audience": AUDIENCE}, ["iss"]),
+        ({"jwt_secret": SECRET, "jwt_issuer": ISSUER, "jwt_audience": AUDIENCE}, []),
+        ({}, []),
+    ],
+)
+def test_a_claim_that_is_not_checked_is_told_at_start(given: dict[str, Any], told: list[str]) -> None:
+    """One warning each, with the setting that checks it."""
+    with capture_logs() as logs:
+        create_app(GatewayContainer(settings=isolated_settings(**given)))
+
+    found = [line for line in logs if line["event"] == "claim_not_checked"]
+    assert [line["claim"] for line in found] == told
+    assert {line["log_level"] for line in found} <= {"warning"}
+    assert all(line["fix"].startswith("set FAREGATE_JWT_") for line in found)

@@ -13,8 +13,9 @@ from starlette.routing import Match
 
 from faregate.core.collecting import collect_seldom
 from faregate.core.container import engines
-from faregate.core.logging import configure_logging
+from faregate.core.logging import configure_logging, get_logger
 from faregate.core.settings import Settings, load_settings
+from faregate.core.token_settings import unchecked_claims
 from faregate.gateway.client_address import ForwardedAddress
 from faregate.gateway.container import GatewayContainer
 from faregate.gateway.cross_origin import cross_origin
@@ -28,6 +29,7 @@ from faregate.gateway.tracing import tracing
 
 __all__ = ["create_app", "from_environment", "server_config"]
 
+log = get_logger(__name__)
 
 _PATH_SHOWN = 500
 
@@ -38,6 +40,7 @@ def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> St
     core = container.core.container
     settings = container.settings()
     controllers = container.controllers()
+    _warn_of_unchecked_claims(settings)
     app = Starlette(
         routes=[*container.dispatcher().routes(controllers), *documentation_routes(_operations(controllers))],
         middleware=[
@@ -51,6 +54,11 @@ def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> St
     )
     app.router.redirect_slashes = False  # a redirect would lose bodies, and name the host that the caller made up
     return app
+
+
+def _warn_of_unchecked_claims(settings: Settings) -> None:
+    for each in unchecked_claims(settings):
+        log.warning("claim_not_checked", claim=each.claim, risk=each.risk, fix=f"set {each.setting}")
 
 
 def _proxies(settings: Settings) -> list[Middleware]:

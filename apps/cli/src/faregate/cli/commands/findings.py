@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from faregate.core.settings import Settings
 from faregate.core.special_addresses import SNAPSHOT
+from faregate.core.token_settings import unchecked_claims
 
 __all__ = ["Finding", "look_at_redis", "look_at_security"]
 
@@ -47,12 +48,13 @@ async def look_at_redis(settings: Settings) -> list[Finding]:
 def _tokens(settings: Settings) -> Finding:
     if settings.jwks_url is None and settings.jwt_secret is None:
         return Finding("tokens", ok=True, detail="no users' tokens: neither FAREGATE_JWKS_URL nor FAREGATE_JWT_SECRET")
-    if settings.jwks_url is not None and (settings.jwt_issuer is None or settings.jwt_audience is None):
+    unchecked = unchecked_claims(settings)
+    if unchecked:
         return Finding(
             "tokens",
             ok=False,
-            detail="FAREGATE_JWKS_URL is set, but tokens for other audiences would be accepted",
-            fix="set FAREGATE_JWT_ISSUER and FAREGATE_JWT_AUDIENCE to what your identity provider issues",
+            detail="; ".join(f"`{each.claim}` is not checked: {each.risk}" for each in unchecked),
+            fix=f"set {' and '.join(each.setting for each in unchecked)} to what your identity provider issues",
         )
     return Finding("tokens", ok=True, detail="users' tokens are verified")
 
