@@ -83,23 +83,17 @@ async def test_without_a_spool_they_wait_in_memory(library: Library) -> None:
 
 HOST = """
 import asyncio, signal, sys
-from faregate.core.clock import SystemClock
+from faregate.cli.benches.metering import recorder_of
 from faregate.core.database import Database
-from faregate.core.partitions import Partitions
-from faregate.core.subjects import Subjects
 from faregate.usage.buffering import BufferedRecorder
-from faregate.usage.event_repository import EventRepository
 from faregate.usage.events import UsageEvent
-from faregate.usage.recording import UsageRecorder
 
 async def main():
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     database = Database(sys.argv[1])
     await database.open()
-    recorder = UsageRecorder(
-        database, Subjects(database), EventRepository(database), Partitions(database, "usage_event"), SystemClock()
-    )
+    recorder = recorder_of(database)
     taken = 0
     async with BufferedRecorder(recorder, batch_size=100, batch_timeout_seconds=60) as buffered:
         while not stop.is_set():

@@ -32,7 +32,7 @@ DIMENSIONS = {
 
 MEASURES = (
     *("facts", "requests", "errors", "input_tokens", "output_tokens", "credits", "charged", "cost", "latency_sum"),
-    *("latency_count", "quantity"),
+    *("latency_count", "unpriced", "quantity"),
 )
 
 _CONDITIONS = {
@@ -114,6 +114,8 @@ def measures_sql(*, models: bool) -> str:
     coalesce(sum(e.cost), 0)::numeric as cost,
     coalesce(sum(e.latency_ms::bigint * {weight}), 0)::bigint as latency_sum,
     coalesce(sum({weight}) filter (where e.latency_ms is not null), 0)::bigint as latency_count,
+    coalesce(sum(e.sign) filter (where e.cost is null and (e.calls <> 0 or e.input_tokens + e.output_tokens <> 0)),
+      0)::bigint as unpriced,
     coalesce(sum(e.quantity), 0) as quantity
     """
 

@@ -60,7 +60,7 @@ def _each_dimension(*also: str, model: str = "model, provider") -> str:
 
 _SUMS = (
     *("facts", "requests", "errors", "input_tokens", "output_tokens", "credits", "charged", "cost", "latency_sum"),
-    *("latency_count", "quantity"),
+    *("latency_count", "unpriced", "quantity"),
 )
 _CALLS = ("calls", "call_errors", "call_latency_sum", "call_latency_count")
 _CUBE_SUMS = (*_SUMS, *_CALLS)
@@ -72,6 +72,8 @@ _SUM_OF = {
     "errors": "coalesce(sum(requests) filter (where status = 'error'), 0)",
     "cost": "coalesce(sum(cost), 0)",
     "quantity": "coalesce(sum(quantity), 0)",
+    "unpriced": """coalesce(sum(sign) filter (
+      where cost is null and (calls <> 0 or input_tokens + output_tokens <> 0)), 0)""",
     "latency_sum": "coalesce(sum(latency_ms * requests), 0)",
     "latency_count": "coalesce(sum(requests) filter (where latency_ms is not null), 0)",
     "call_errors": "coalesce(sum(calls) filter (where status = 'error'), 0)",

@@ -17,7 +17,8 @@ class Measures:
     """Sums over facts; everything else is derived from them. Credits are micro-credits, cost is in 10⁻¹² USD.
 
     `facts` counts all of them, `quantity` adds up what meters counted (it means something for one meter). `requests`
-    counts uses, or, where a question is about models, calls of models; errors and latencies go with it.
+    counts uses, or, where a question is about models, calls of models; errors and latencies go with it. `unpriced` counts
+    the calls of models whose cost nobody knows: it is in no `cost`.
     """
 
     facts: int = 0
@@ -30,6 +31,7 @@ class Measures:
     cost: int = 0
     latency_sum: int = 0
     latency_count: int = 0
+    unpriced: int = 0
     quantity: Decimal = Decimal(0)
 
     def __add__(self, other: "Measures") -> "Measures":

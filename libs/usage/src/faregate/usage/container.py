@@ -12,6 +12,7 @@ from faregate.usage.buffering import BufferedRecorder
 from faregate.usage.definitions import DefinitionRepository
 from faregate.usage.directory import DatabaseDirectory
 from faregate.usage.event_history import EventHistory
+from faregate.usage.event_prices import EventPrices
 from faregate.usage.event_repository import EventRepository
 from faregate.usage.event_upkeep import EventUpkeep
 from faregate.usage.factory import FeatureFactory
@@ -122,6 +123,11 @@ class UsageContainer(containers.DeclarativeContainer):
     repository: providers.Provider[UsageRepository] = providers.Singleton(UsageRepository, database)
     events: providers.Provider[EventRepository] = providers.Singleton(EventRepository, database)
     partitions: providers.Provider[Partitions] = providers.Singleton(Partitions, database, "usage_event")
+    price_repository: providers.Provider[PriceRepository] = providers.Singleton(PriceRepository, database)
+    price_service: providers.Provider[PriceService] = providers.Singleton(
+        PriceService, database, prices, price_repository, definitions, clock
+    )
+    event_prices: providers.Provider[EventPrices] = providers.Singleton(EventPrices, price_service, prices)
     recorder: providers.Provider[UsageRecorder] = providers.Singleton(
         UsageRecorder,
         database,
@@ -129,11 +135,12 @@ class UsageContainer(containers.DeclarativeContainer):
         events,
         partitions,
         clock,
+        event_prices,
         late_days=settings.provided.late_event_days,
         future_seconds=settings.provided.future_event_seconds,
     )
     history: providers.Provider[EventHistory] = providers.Singleton(
-        EventHistory, database, subjects, events, partitions, recorder
+        EventHistory, database, subjects, events, partitions, recorder, event_prices
     )
     meters: providers.Provider[MeterCatalog] = providers.Singleton(MeterCatalog, database)
     buffered: providers.Provider[BufferedRecorder] = providers.Factory(
@@ -150,7 +157,6 @@ class UsageContainer(containers.DeclarativeContainer):
     settled_events: providers.Provider[SettledEvents] = providers.Singleton(
         SettledEvents, database, partitions, clock, reported_requests
     )
-    price_repository: providers.Provider[PriceRepository] = providers.Singleton(PriceRepository, database)
     starter: providers.Provider[Starter] = providers.Singleton(
         Starter,
         credit,
@@ -180,9 +186,6 @@ class UsageContainer(containers.DeclarativeContainer):
         WalletService, database, credit, subjects, members, catalog, subscriber
     )
     organizations: providers.Provider[OrganizationService] = providers.Singleton(OrganizationService, database, members)
-    price_service: providers.Provider[PriceService] = providers.Singleton(
-        PriceService, database, prices, price_repository, definitions, clock
-    )
     repricer: providers.Provider[Repricer] = providers.Singleton(
         Repricer,
         database,

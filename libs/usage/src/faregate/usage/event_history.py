@@ -17,6 +17,7 @@ from faregate.core.partitions import Month, Partitions
 from faregate.core.subjects import Subjects
 from faregate.usage.errors import AlreadyCorrectedError, UnknownEventError
 from faregate.usage.event_keys import event_key, settled_meaning
+from faregate.usage.event_prices import EventPrices
 from faregate.usage.event_repository import EventRepository
 from faregate.usage.event_rows import RowMaker, TimeBounds, claim_of
 from faregate.usage.event_terms import check_source
@@ -69,12 +70,14 @@ class EventHistory:
         repository: EventRepository,
         partitions: Partitions,
         recorder: UsageRecorder,
+        prices: EventPrices,
     ) -> None:
         self._database = database
         self._subjects = subjects
         self._repository = repository
         self._partitions = partitions
         self._recorder = recorder
+        self._prices = prices
 
     async def fate(self, source: str | None, external_id: str) -> EventFate:
         """Return what became of the event that `source` calls `external_id`.
@@ -131,6 +134,7 @@ class EventHistory:
         if isinstance(fields, InvalidError):
             raise fields
         parsed = event if isinstance(event, UsageEvent) else UsageEvent(**fields)
+        await self._prices.ready([fields])
         await self._correct(source, external_id, parsed, reason, actor)
         return await self.fate(source, external_id)
 
@@ -193,7 +197,7 @@ class EventHistory:
         time = event.time or last.time
         bounds = TimeBounds(last.time, min(last.time, time), self._recorder.bounds.latest)
         fields = {**vars(event), "id": last.external_id, "source": last.source or None}
-        maker = RowMaker(subjects, bounds)
+        maker = RowMaker(subjects, bounds, self._prices.costs)
         row, claims = maker.prepare(fields, version=last.version + 1, key=key.bytes)
         await self._claim(session, key, claims)
         return _Replacement(row, subjects[event.user_id], time)

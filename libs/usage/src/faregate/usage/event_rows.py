@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from struct import Struct
 from typing import Any, cast
 from uuid import UUID
@@ -13,6 +13,7 @@ from faregate.core.errors import InvalidError
 from faregate.core.ids import ORGANIZATION_PREFIX, uuid_of
 from faregate.usage.event_format import NULL, big, integer, jsonb, micros, moment_of, numeric, small, text
 from faregate.usage.event_keys import identity_of
+from faregate.usage.event_prices import PICO, EventCosts
 from faregate.usage.event_terms import NOT_NEGATIVE, RESERVED, is_reserved
 from faregate.usage.events import EventFields
 from faregate.usage.meters import BUILT_IN, Meter, in_unit_of
@@ -20,18 +21,13 @@ from faregate.usage.meters import BUILT_IN, Meter, in_unit_of
 __all__ = [
     "CLAIM_COLUMNS",
     "COLUMNS",
-    "PICO",
     "Claim",
     "Prepared",
     "RowMaker",
     "TimeBounds",
     "claim_key",
     "claim_of",
-    "pico_usd",
 ]
-
-PICO = 10**12
-"""Costs are stored in 10⁻¹² USD."""
 
 COLUMNS = (
     *("version", "time", "event_key", "subject_id", "input_tokens", "output_tokens", "credits", "charged"),
@@ -112,11 +108,13 @@ class RowMaker:
 
     Args:
         subjects: the numbers of all users, and of organisations behind their prefix.
+        costs: prices what names a model and no cost, and names the provider of a model that comes without one.
     """
 
-    def __init__(self, subjects: Mapping[str, int], bounds: TimeBounds) -> None:
+    def __init__(self, subjects: Mapping[str, int], bounds: TimeBounds, costs: EventCosts) -> None:
         self._subjects = subjects
         self._bounds = bounds
+        self._costs = costs
         self._earliest, self._latest, self._now = (micros(at) for at in (bounds.earliest, bounds.latest, bounds.now))
         self._shapes: dict[tuple[Any, ...], tuple[bool, bytes]] = {}
 
@@ -150,12 +148,20 @@ class RowMaker:
             text(usage_key),
             text(external_id),
             NULL if organization is None else big(self._subjects[ORGANIZATION_PREFIX + organization]),
-            big(_cost(get("cost_usd"))),
+            big(self._cost(event, at or self._bounds.now)),
             integer(get("latency_ms")),
             small(_STATUSES[status] if isinstance(status, str) else status),
             _NO_RARE if shape[1] is None and event.keys().isdisjoint(_RARE) else _rare(event),
         )
         return b"".join(row), tuple([_CLAIM.pack(4, 16, one, 16, identity, 8, subject, 8, time) for one in claims])
+
+    def _cost(self, event: EventFields, at: datetime) -> int | None:
+        given, model = event.get("cost_usd"), event.get("model")
+        if given is not None or model is None:
+            return _cost(given)
+        counts = event.get("input_tokens", 0), event.get("output_tokens", 0)
+        cost = self._costs.cost(model, event.get("provider"), *counts, at)
+        return cost if cost is None or cost < _COST_LIMIT else None
 
     def _shape(self, shape: tuple[Any, ...]) -> tuple[bool, bytes]:
         """Return whether events of this shape are requests, and the part of their rows that is the same in all."""
@@ -168,6 +174,8 @@ class RowMaker:
         service = service or meter or feature_key
         if not service:
             raise InvalidError("service is needed: what was used, e.g. 'chat'", param="service")
+        if model is not None and provider is None:
+            provider = self._costs.provider(model, self._bounds.now)
         counts = (kind, 1 if kind == 0 else 0, 1 if kind < 2 and model is not None else 0)
         names = (
             service,
@@ -193,11 +201,6 @@ def _rare(event: EventFields) -> bytes:
             jsonb(exact_json.dumps(metadata) if metadata else None),
         )
     )
-
-
-def pico_usd(cost_usd: Decimal | None) -> int | None:
-    """Return a cost in 10⁻¹² USD, rounded to the nearest; None stays None."""
-    return None if cost_usd is None else int((cost_usd * PICO).to_integral_value(ROUND_HALF_EVEN))
 
 
 def _time_error(time: datetime, bounds: TimeBounds) -> InvalidError:

@@ -1,5 +1,6 @@
 """From tokens to credits: the price in force, margin, credit price, rounding. One line at a time."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -8,13 +9,34 @@ from faregate.core.bounded_memory import BoundedMemory
 from faregate.usage.price_list import Margins, PriceList
 from faregate.usage.values import REPORTED, UNPRICED, ModelUsage, PricingPolicy, UsageLine
 from faregate.wire.money import credits_for
-from faregate.wire.published_prices import MODELS_REMEMBERED, Schedule, Snapshot, published_cost
-from faregate.wire.rates import Cost
+from faregate.wire.published_prices import MODELS_REMEMBERED, Schedule, Snapshot
+from faregate.wire.rates import Cost, RateCard
 
-__all__ = ["Margins", "PriceBook"]
+__all__ = ["Margins", "PriceBook", "Rates"]
 
 _NOTHING = Decimal(0)
 _REMEMBERED_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The rate card in force for a model at some moment, and whose it is.
+
+    Attributes:
+        zero_is_price: whether a cost of 0 for something used is a price: one that an operator has set is, a published one
+            only says that nobody knows.
+    """
+
+    provider: str | None
+    card: RateCard
+    version: str
+    zero_is_price: bool
+
+    def cost(self, counts: Mapping[str, int], *, by_parts: bool = False) -> Cost | None:
+        """Return what these counts cost, or None where that is not known."""
+        cost = self.card.cost(counts, by_parts=by_parts)
+        unknown = cost is None or (not self.zero_is_price and not cost.total and any(counts.values()))
+        return None if unknown else cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +125,22 @@ class PriceBook:
         model, tier = usage.model, usage.service_tier
         if model is None or not usage.tokens:
             return _Found(usage.provider, None, UNPRICED)
-        published = self.snapshot.find(model, provider=usage.provider, service_tier=tier, at=at)
-        provider = published.provider if published is not None else usage.provider
-        override = self.price_list.override(model, provider=provider, service_tier=tier, at=at)
+        rates = self.rates(model, provider=usage.provider, service_tier=tier, at=at)
+        if rates is None:
+            return _Found(usage.provider, None, UNPRICED)
+        cost = rates.cost(usage.tokens, by_parts=by_parts)
+        return _Found(rates.provider, cost, rates.version if cost is not None else UNPRICED)
+
+    def rates(self, model: str, *, provider: str | None, service_tier: str | None = None, at: datetime) -> Rates | None:
+        """Return the rates in force, an operator's before the published ones; None where nobody prices the model."""
+        published = self.snapshot.find(model, provider=provider, service_tier=service_tier, at=at)
+        owner = published.provider if published is not None else provider
+        override = self.price_list.override(model, provider=owner, service_tier=service_tier, at=at)
         if override is not None:
-            cost = override.card.cost(usage.tokens, by_parts=by_parts)
-            return _Found(provider or override.provider, cost, override.version if cost is not None else UNPRICED)
-        cost = published_cost(published, usage.tokens, by_parts=by_parts)
-        if published is None or cost is None:
-            return _Found(provider, None, UNPRICED)
-        return _Found(provider, cost, published.version)
+            return Rates(owner or override.provider, override.card, override.version, zero_is_price=True)
+        if published is None:
+            return None
+        return Rates(owner, published.card, published.version, zero_is_price=False)
 
 
 def _memory() -> BoundedMemory[tuple[str, str | None, str | None], Schedule | None]:

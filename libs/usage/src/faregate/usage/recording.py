@@ -21,6 +21,7 @@ from faregate.core.ids import ORGANIZATION_PREFIX
 from faregate.core.partitions import Month, Partitions, months_between
 from faregate.core.subjects import Subjects
 from faregate.usage.event_keys import event_key
+from faregate.usage.event_prices import EventPrices
 from faregate.usage.event_repository import EventRepository
 from faregate.usage.event_rows import Prepared, RowMaker, TimeBounds, claim_key
 from faregate.usage.events import EventFields, UsageEvent, parse_events
@@ -109,6 +110,7 @@ class UsageRecorder:
     """Records usage events. Concurrent calls with few events share transactions.
 
     Args:
+        prices: what events cost that name a model and no cost.
         late_days: how far back an event's time may lie; with the claims kept for longer, nothing counts twice.
         future_seconds: how far ahead of our clock it may lie.
     """
@@ -120,6 +122,7 @@ class UsageRecorder:
         repository: EventRepository,
         partitions: Partitions,
         clock: IClock,
+        prices: EventPrices,
         *,
         late_days: float = 35,
         future_seconds: float = 300,
@@ -129,6 +132,7 @@ class UsageRecorder:
         self._repository = repository
         self._partitions = partitions
         self._clock = clock
+        self._prices = prices
         self._late_days = late_days
         self._future_seconds = future_seconds
         self._calls: Coalescer[Sequence[EventLike], IngestReport] = Coalescer(self._record_calls)
@@ -208,6 +212,7 @@ class UsageRecorder:
         first, last = min(times, default=bounds.now), max(times, default=bounds.now)
         first, last = min(max(first, bounds.earliest), bounds.now), max(min(last, bounds.latest), bounds.now)
         await self._partitions.ensure(months_between(Month.of(first), Month.of(last)))
+        await self._prices.ready(events)
         return events
 
     async def _record(
@@ -225,7 +230,7 @@ class UsageRecorder:
     def _prepared(
         self, events: Sequence[EventFields | InvalidError], subjects: Mapping[str, int]
     ) -> tuple[list[Prepared], list[int], list[Rejected]]:
-        maker = RowMaker(subjects, self.bounds)
+        maker = RowMaker(subjects, self.bounds, self._prices.costs)
         prepared: list[Prepared] = []
         read: list[int] = []
         rejected: list[Rejected] = []

@@ -10,8 +10,14 @@ from faregate.core.clock import SystemClock
 from faregate.core.database import Database
 from faregate.core.partitions import Partitions
 from faregate.core.subjects import Subjects
+from faregate.usage.definitions import DefinitionRepository
+from faregate.usage.event_prices import EventPrices
 from faregate.usage.event_repository import EventRepository
+from faregate.usage.price_repository import PriceRepository
+from faregate.usage.prices import PriceService
+from faregate.usage.pricing import PriceBook
 from faregate.usage.recording import EventLike, IngestReport, UsageRecorder
+from faregate.wire.money import PricingPolicy
 
 __all__ = ["fill", "memory_mib", "recorder_of", "roll_up"]
 
@@ -21,7 +27,15 @@ _CLOCK = SystemClock()
 def recorder_of(database: Database) -> UsageRecorder:
     """Return a recorder on a database."""
     partitions = Partitions(database, "usage_event")
-    return UsageRecorder(database, Subjects(database), EventRepository(database), partitions, _CLOCK)
+    return UsageRecorder(
+        database, Subjects(database), EventRepository(database), partitions, _CLOCK, _prices_of(database)
+    )
+
+
+def _prices_of(database: Database) -> EventPrices:
+    book = PriceBook(PricingPolicy())
+    repository, definitions = PriceRepository(database), DefinitionRepository(database)
+    return EventPrices(PriceService(database, book, repository, definitions, _CLOCK), book)
 
 
 async def fill(database: Database, count: int) -> tuple[IngestReport, float, float]:

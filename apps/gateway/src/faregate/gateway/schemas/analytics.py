@@ -17,6 +17,7 @@ __all__ = [
     "ModelAnswer",
     "OwnMetricsAnswer",
     "OwnModelAnswer",
+    "OwnPointAnswer",
     "OwnUsageAnswer",
     "PartAnswer",
     "PointAnswer",
@@ -59,11 +60,14 @@ class OwnMetricsAnswer(Answer):
 
 
 class MetricsAnswer(OwnMetricsAnswer):
-    """The totals, with what providers took and what remained."""
+    """The totals, with what providers took and what remained. `unpriced` counts the calls of models whose cost nobody
+    knows: it is in none of these.
+    """
 
     costPerRequest: Decimal | None  # noqa: N815
     providerCostUsd: Decimal  # noqa: N815
     marginCredits: Decimal  # noqa: N815
+    unpriced: int
 
 
 class ServiceAnswer(Answer):
@@ -92,14 +96,17 @@ class OwnModelAnswer(Answer):
 
 
 class ModelAnswer(OwnModelAnswer):
-    """One model of one provider; `requests` counts its calls, `margin` is credits less provider cost, in USD."""
+    """One model of one provider; `requests` counts its calls, `margin` is credits less provider cost, in USD. `unpriced`
+    counts the calls whose cost nobody knows: it is in neither of them.
+    """
 
     providerCostUsd: Decimal  # noqa: N815
     margin: Decimal
+    unpriced: int
 
 
-class PointAnswer(Answer):
-    """One period; it begins at `period`."""
+class OwnPointAnswer(Answer):
+    """One period of one's own usage; it begins at `period`."""
 
     period: datetime
     requests: int
@@ -107,6 +114,13 @@ class PointAnswer(Answer):
     credits: Decimal
     uniqueUsers: int  # noqa: N815
     errors: int
+
+
+class PointAnswer(OwnPointAnswer):
+    """One period, with what providers took in it; `unpriced` counts the calls of models whose cost nobody knows."""
+
+    providerCostUsd: Decimal  # noqa: N815
+    unpriced: int
 
 
 class PeakAnswer(PointAnswer):
@@ -156,7 +170,7 @@ class OwnUsageAnswer(Answer):
     overview: OwnMetricsAnswer
     services: Sequence[ServiceAnswer]
     models: Sequence[OwnModelAnswer]
-    timeSeries: Sequence[PointAnswer]  # noqa: N815
+    timeSeries: Sequence[OwnPointAnswer]  # noqa: N815
     topUsers: Sequence[TopUserAnswer]  # noqa: N815
     freshness: FreshnessAnswer
 
@@ -194,7 +208,9 @@ class PartAnswer(Answer):
 
 
 class ReturnAnswer(Answer):
-    """What a feature brought; `returnRate` is the margin over the cost."""
+    """What a feature brought; `returnRate` is the margin over the cost. `unpriced` counts the calls whose cost nobody
+    knows.
+    """
 
     feature: str | None
     requests: int
@@ -202,6 +218,7 @@ class ReturnAnswer(Answer):
     providerCostUsd: Decimal  # noqa: N815
     marginCredits: Decimal  # noqa: N815
     returnRate: Decimal | None  # noqa: N815
+    unpriced: int
 
 
 def metrics_answer(metrics: Metrics, credit_price_usd: Decimal) -> MetricsAnswer:
@@ -220,6 +237,7 @@ def metrics_answer(metrics: Metrics, credit_price_usd: Decimal) -> MetricsAnswer
         providerCostUsd=sums.cost_usd,
         chargedCredits=sums.charged_credits,
         marginCredits=sums.margin_credits(credit_price_usd),
+        unpriced=sums.unpriced,
         uniqueUsers=metrics.unique_users,
     )
 
@@ -250,6 +268,7 @@ def model_answer(part: Breakdown, credit_price_usd: Decimal) -> ModelAnswer:
         credits=sums.total_credits,
         providerCostUsd=sums.cost_usd,
         margin=sums.total_credits * credit_price_usd - sums.cost_usd,
+        unpriced=sums.unpriced,
         averageResponseTime=sums.average_latency_ms,
         errorRate=sums.error_rate,
     )
@@ -261,7 +280,7 @@ def own_usage_answer(found: DashboardAnswer) -> OwnUsageAnswer:
         overview=_own(OwnMetricsAnswer, found.overview),
         services=found.services,
         models=[_own(OwnModelAnswer, model) for model in found.models],
-        timeSeries=found.timeSeries,
+        timeSeries=[_own(OwnPointAnswer, point) for point in found.timeSeries],
         topUsers=found.topUsers,
         freshness=found.freshness,
     )
@@ -281,6 +300,8 @@ def point_answer(point: Point) -> PointAnswer:
         credits=sums.total_credits,
         uniqueUsers=point.unique_users,
         errors=sums.errors,
+        providerCostUsd=sums.cost_usd,
+        unpriced=sums.unpriced,
     )
 
 
@@ -342,4 +363,5 @@ def return_answer(item: FeatureReturn) -> ReturnAnswer:
         providerCostUsd=sums.cost_usd,
         marginCredits=item.margin_credits,
         returnRate=item.return_rate,
+        unpriced=sums.unpriced,
     )
