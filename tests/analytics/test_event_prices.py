@@ -1,6 +1,7 @@
 """Events that name a model and tokens are priced like settled lines, or counted as unpriced; never as 0 in silence."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,6 +14,7 @@ from faregate.analytics.filters import Filters, Question, TimeRange
 from faregate.analytics.values import Measures
 from faregate.core.clock import SystemClock
 from faregate.core.exact_json import loads
+from faregate.core.migrate import run_alembic, upgrade
 from faregate.usage.documents import PriceDocument
 from faregate.usage.event_prices import EventCosts, pico_usd
 from faregate.usage.pricing import PriceBook
@@ -109,6 +111,21 @@ async def test_what_nobody_can_price_is_counted_in_every_answer(lab: Any, rolled
     assert [item.measures.unpriced for item in returned] == [user.measures.unpriced for user in users] == [2]
     for filters in ({"service": "chat"}, {"service": "chat", "model": "nobody-knows"}, {"user_id": "ada"}):
         assert (await _sums(lab, **filters)).unpriced == (1 if "model" in filters else 2)
+
+
+async def test_calls_recorded_before_they_were_counted_are_counted(lab: Any) -> None:
+    """The migration has the sums made anew, and every other sum is what it was."""
+    week_ago = {**CALL, "time": AT - timedelta(days=7)}
+    await lab.recorder.record([CALL, week_ago, {**CALL, "model": "nobody-knows"}, {"user_id": "bea", "meter": "api"}])
+    await lab.analytics.roller().run()
+    before = await lab.service.dashboard(Question(RANGE), unit="week")
+    await run_alembic(lab.database, "downgrade", "0016")
+    await upgrade(lab.database)
+    await lab.analytics.roller().run()
+    after = await lab.service.dashboard(Question(RANGE), unit="week")
+
+    assert replace(after, freshness=before.freshness) == before
+    assert after.metrics.measures.unpriced == 1
 
 
 async def test_a_tracked_answer_of_a_provider_is_priced(lab: Any) -> None:
