@@ -9,6 +9,7 @@ from faregate.analytics.filters import Filters, Question
 __all__ = [
     "DIMENSIONS",
     "MEASURES",
+    "UNPRICED",
     "Rest",
     "about_models",
     "conditions",
@@ -34,6 +35,9 @@ MEASURES = (
     *("facts", "requests", "errors", "input_tokens", "output_tokens", "credits", "charged", "cost", "latency_sum"),
     *("latency_count", "unpriced", "quantity"),
 )
+
+UNPRICED = "e.cost is null and (e.calls <> 0 or e.input_tokens + e.output_tokens <> 0)"
+"""What is true of a call of a model whose cost nobody knows."""
 
 _CONDITIONS = {
     "service": "e.service = :service",
@@ -114,8 +118,7 @@ def measures_sql(*, models: bool) -> str:
     coalesce(sum(e.cost), 0)::numeric as cost,
     coalesce(sum(e.latency_ms::bigint * {weight}), 0)::bigint as latency_sum,
     coalesce(sum({weight}) filter (where e.latency_ms is not null), 0)::bigint as latency_count,
-    coalesce(sum(e.sign) filter (where e.cost is null and (e.calls <> 0 or e.input_tokens + e.output_tokens <> 0)),
-      0)::bigint as unpriced,
+    coalesce(sum(e.sign) filter (where {UNPRICED}), 0)::bigint as unpriced,
     coalesce(sum(e.quantity), 0) as quantity
     """
 

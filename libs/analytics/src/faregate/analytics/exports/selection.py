@@ -8,7 +8,7 @@ from faregate.analytics.exports.columns import Column, Kind
 from faregate.analytics.exports.guarding import guarded_sql
 from faregate.analytics.exports.sheets import row_sql
 from faregate.analytics.filters import Question
-from faregate.analytics.raw_facts import conditions, parameters
+from faregate.analytics.raw_facts import UNPRICED, conditions, parameters
 
 __all__ = ["EVENT_COLUMNS", "Selection", "events_selection"]
 
@@ -59,6 +59,7 @@ _EVENT_SUMMARY = {
     "credits": "coalesce(sum(e.credits), 0) * 0.000001",
     "credits_charged": "coalesce(sum(e.charged), 0) * 0.000001",
     "cost_usd": "coalesce(sum(e.cost), 0) * 0.000000000001",
+    "unpriced": f"count(*) filter (where {UNPRICED})",
 }
 
 
