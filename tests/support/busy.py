@@ -10,6 +10,7 @@ from faregate.credit.errors import PaymentDeclinedError
 from faregate.credit.holds import HoldRequest
 from faregate.credit.interfaces import Payment, PaymentOrder
 from faregate.credit.limits import Period, user_scope
+from faregate.credit.reasons import operation_digest
 from faregate.credit.states import Note, WalletState
 from support.ledger import START, DatabaseLedger, make_credit, micros
 
@@ -146,7 +147,7 @@ class BusyLedger:
         )
 
     async def _charge_back(self, owner: str, key: str) -> None:
-        id_ = await self._transaction(owner, operation_key=key)
+        id_ = await self._transaction(owner, operation_key=str(operation_digest(key)))
         note = Note(actor="bank", reason="reversed")
         await self._try(lambda session: self.credit.corrections.charge_back(session, id_, note=note))
 

@@ -21,6 +21,7 @@ from faregate.credit.corrections import adjust, charge_back, refund
 from faregate.credit.granting import GrantSpec, add_grant, void_grant
 from faregate.credit.holds import HoldRequest, extend_hold, open_hold, void_hold
 from faregate.credit.maturing import mature
+from faregate.credit.reasons import operation_digest
 from faregate.credit.settlement import ChargeOpening, Posting, settle
 from faregate.credit.states import ChargeState, GrantSlice, GrantState, Note, Transfer, WalletState
 from faregate.credit.verify import Drift, Verifier
@@ -255,13 +256,13 @@ class PureDriver:
         )
 
     def _charge_back(self, book: Book, op: ChargeBack) -> None:
-        original = self._first(lambda t: t.operation_key == op.grant_key)
+        original = self._first(lambda t: t.operation_key == operation_digest(op.grant_key))
         earlier = [t for t in self.transfers if t.corrects_seq == original.seq]
         grants = [s.grant_id for s in self.slices if s.seq == original.seq]
         charge_back(book, self.wallet, original, grants=grants, earlier=earlier, note=note_of(op))
 
     def _done(self, operation_key: str) -> bool:
-        return any(t.operation_key == operation_key for t in self.transfers)
+        return any(t.operation_key == operation_digest(operation_key) for t in self.transfers)
 
     def _first(self, wanted: Callable[[Transfer], bool]) -> Transfer:
         found = next((t for t in self.transfers if wanted(t)), None)
@@ -361,7 +362,7 @@ class DatabaseDriver:
             case Adjust():
                 return await corrections.adjust(session, OWNER, amount=op.amount, note=note_of(op))
             case ChargeBack():
-                wanted = await self._find(session, f"operation_key = '{op.grant_key}'")
+                wanted = await self._find(session, f"operation_key = '{operation_digest(op.grant_key)}'")
                 return await corrections.charge_back(session, wanted, note=note_of(op))
             case Limit():
 

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.archiving import EventArchive
 from faregate.core import exact_json
+from faregate.core.person_words import json_names, json_without, words_erasure
 from faregate.core.personal_data import Person
 
 __all__ = ["ANALYTICS_ERASURES", "ANALYTICS_EXPORTS", "ArchivedEventsPersonalData"]
@@ -55,6 +56,7 @@ ANALYTICS_ERASURES = {
       q.subject_id = :subject or d.last_error ~* :mentions)
     returning 1
     """,
+    "alert_error": words_erasure("alert_delivery", "last_error"),
 }
 """Of a quota of the person's own all addresses go: they are most likely theirs. Limits and counts stay."""
 
@@ -62,13 +64,17 @@ _EXPORT_ARCHIVED = """
 select to_json(e)::text from {rows} e where e.subject_id = :subject order by e.time
 """
 
-_ERASE_ARCHIVED = """
-update {rows} set metadata = null, tags = null, external_id = case
-  when position(:user_id in external_id) > 0 or position(:email in external_id) > 0 then null else external_id end
-where subject_id = :subject and (metadata is not null or tags is not null
-  or position(:user_id in external_id) > 0 or position(:email in external_id) > 0)
+_OWN_ID = "(position(:user_id in external_id) > 0 or position(:email in external_id) > 0)"
+
+_ERASE_ARCHIVED = f"""
+update {{rows}} set
+  metadata = case when subject_id is distinct from :subject then {json_without("metadata")} end,
+  tags = case when subject_id is distinct from :subject then {json_without("tags")} end,
+  external_id = case when external_id ~* :in_keys or (subject_id = :subject and {_OWN_ID}) then null else external_id end
+where (subject_id = :subject and (metadata is not null or tags is not null or {_OWN_ID}))
+  or {json_names("metadata")} or {json_names("tags")} or external_id ~* :in_keys
 returning 1
-"""
+"""  # noqa: S608
 
 
 class ArchivedEventsPersonalData:
@@ -88,5 +94,6 @@ class ArchivedEventsPersonalData:
         if store is None:
             return {}
         await store.hold(session)
-        named = {name: person.parameters[name] for name in ("subject", "user_id", "email")}
+        names = ("subject", "user_id", "email", "in_places", "in_json", "in_keys")
+        named = {name: person.parameters[name] for name in names}
         return {"usage_event_archived": await store.amend_all(_ERASE_ARCHIVED, **named)}

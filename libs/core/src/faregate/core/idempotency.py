@@ -8,18 +8,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.database import Database
 from faregate.core.errors import KeyConflictError
+from faregate.core.person_words import erased_key
 
 __all__ = ["KEPT_FOR", "IdempotencyStore", "StoredAnswer"]
 
 KEPT_FOR = timedelta(days=36)
 
 _FIND = """
-select request_hash, status, body from faregate.idempotent_answer where credential = :credential and key = :key
+select request_hash, status, body from faregate.idempotent_answer
+where credential = :credential and key = any(array[cast(:key as text), cast(:erased as text)])
 """
 
 _KEEP = """
 insert into faregate.idempotent_answer (credential, key, request_hash, status, body)
-values (:credential, :key, :request_hash, :status, :body)
+select :credential, cast(:key as text), :request_hash, :status, :body
+where not exists (select from faregate.idempotent_answer where credential = :credential and key = cast(:erased as text))
 on conflict (credential, key) do nothing
 returning key
 """
@@ -56,7 +59,9 @@ class IdempotencyStore:
             KeyConflictError: the key was used with another request.
         """
         async with self._database.transaction(read_only=True) as session:
-            rows: Sequence[StoredAnswer] = await self._database.rows(session, _FIND, credential=credential, key=key)
+            rows: Sequence[StoredAnswer] = await self._database.rows(
+                session, _FIND, credential=credential, key=key, erased=erased_key(key)
+            )
         if not rows:
             return None
         stored = StoredAnswer(bytes(rows[0].request_hash), rows[0].status, bytes(rows[0].body))
@@ -77,6 +82,7 @@ class IdempotencyStore:
             _KEEP,
             credential=credential,
             key=key,
+            erased=erased_key(key),
             request_hash=answer.request_hash,
             status=answer.status,
             body=answer.body,

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, cast
 
-__all__ = ["is_about", "without_person"]
+__all__ = ["KEPT_TEXTS", "PLACES", "is_about", "without_mentions", "without_person"]
 
-_PLACES = frozenset(
+PLACES = frozenset(
     """
     user_id userId user users user_ids owner_id ownerId owner member members sub actor actor_user_id created_by deleted_by
     join leave email emails user_email
@@ -22,7 +22,7 @@ _USER_IDS = frozenset({"user_id", "userId"})
 _FREE = frozenset({"metadata", "tags"})
 """Members whose texts may say anything, whatever they are called."""
 
-_KEPT_TEXTS = frozenset(
+KEPT_TEXTS = frozenset(
     """
     usage_key feature_endpoint_id feature_endpoint_value feature_key organization_id source ai_model model provider
     service_tier unit service meter kind status time country device code type
@@ -38,7 +38,7 @@ def is_about(value: Any, names: frozenset[str]) -> bool:
     if isinstance(value, Mapping):
         members = cast("Mapping[str, Any]", value)
         return any(
-            (name in _PLACES and _is_named(item, names)) or is_about(item, names) for name, item in members.items()
+            (name in PLACES and _is_named(item, names)) or is_about(item, names) for name, item in members.items()
         )
     return isinstance(value, list) and any(is_about(item, names) for item in cast("list[Any]", value))
 
@@ -52,10 +52,31 @@ def without_person(item: Mapping[str, Any], names: frozenset[str], tombstone: st
     return {name: kept for name, value in item.items() if (kept := _kept(name, value, names, tombstone)) is not None}
 
 
+def without_mentions(value: Any, pattern: re.Pattern[str], names: frozenset[str], instead: str) -> Any:
+    """Return a value about others without what `pattern` finds in its sentences.
+
+    Texts that decide what is counted stay; so does one that is nothing but a user id in a place that is not for people:
+    a ticket or a model may be called the same.
+    """
+    if isinstance(value, Mapping):
+        members = cast("Mapping[str, Any]", value)
+        return {
+            name: part
+            if name in KEPT_TEXTS and isinstance(part, str)
+            else without_mentions(part, pattern, names, instead)
+            for name, part in members.items()
+        }
+    if isinstance(value, list):
+        return [without_mentions(part, pattern, names, instead) for part in cast("list[Any]", value)]
+    if not isinstance(value, str) or (value in names and "@" not in value):
+        return value
+    return pattern.sub(instead, value)
+
+
 def _kept(name: str, value: Any, names: frozenset[str], tombstone: str) -> Any:
     if name in _USER_IDS and (isinstance(value, str) or _is_named(value, names)):
         return tombstone if _is_named(value, names) else value
-    if name in _PLACES - _USER_IDS:
+    if name in PLACES - _USER_IDS:
         return None
     if name in _FREE:
         return _numbers_of(value)
@@ -72,7 +93,7 @@ def _kept(name: str, value: Any, names: frozenset[str], tombstone: str) -> Any:
 def _kept_text(name: str, text: str, names: frozenset[str], tombstone: str) -> str | None:
     if name == "id":
         return f"{tombstone}:{sha256(text.encode()).hexdigest()[:16]}" if any(n in text for n in names) else text
-    return text if name in _KEPT_TEXTS or _NUMBER.fullmatch(text) else None
+    return text if name in KEPT_TEXTS or _NUMBER.fullmatch(text) else None
 
 
 def _numbers_of(value: Any) -> Any:

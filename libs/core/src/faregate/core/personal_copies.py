@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core import exact_json
 from faregate.core.database import Database
 from faregate.core.errors import FaregateError
-from faregate.core.person_places import is_about, without_person
+from faregate.core.person_places import is_about, without_mentions, without_person
+from faregate.core.person_words import GONE, erased_key, key_erasure
 from faregate.core.personal_data import Person
 from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE, USAGE_EVENTS_QUEUE
 
@@ -38,8 +39,11 @@ _COUNTED = {SETTLE_QUEUE, SETTLE_MULTIMODEL_QUEUE, USAGE_EVENTS_QUEUE}
 """Queues whose messages charge or count something: erasing a person takes nothing off the books."""
 
 _CHANGE_MESSAGE = "update faregate.message set body = :body where message_id = :id"
-_CHANGE_ANSWER = "update faregate.idempotent_answer set body = :body where credential = :credential and key = :key"
-_DELETE_ANSWER = "delete from faregate.idempotent_answer where credential = :credential and key = :key"
+_CHANGE_ANSWER = """
+update faregate.idempotent_answer set body = :body, key = :new_key where credential = :credential and key = :key
+"""
+_RENAME_ANSWERS = key_erasure("idempotent_answer", "key")
+_CHANGE_DELIVERY = "update faregate.webhook_delivery set payload = :body where delivery_id = :id"
 _DELETE_MESSAGE = "delete from faregate.message where message_id = :id"
 
 
@@ -80,9 +84,9 @@ class CopiesPersonalData:
         for row in rows:
             content = bytes(row.content)
             items = _items(content)
-            if not any(is_about(item, person.names) for item in items):
-                continue
             kept = _left(items, person, counted=row.queue in _COUNTED)
+            if kept == items:
+                continue
             if kept:
                 body = exact_json.dumps(kept if _is_array(content) else kept[0])
                 await self._database.rows(session, _CHANGE_MESSAGE, id=row.id, body=body)
@@ -92,45 +96,70 @@ class CopiesPersonalData:
         return changed
 
     async def _erase_answers(self, session: AsyncSession, person: Person) -> int:
-        """Take the words out of answers about the person; the rows stay, so that no call is carried out twice.
-
-        A row whose key names the person goes.
+        """Take the words out of answers about the person, and the mentions out of others; the rows stay, under a digest of
+        the key where the key names the person, so that no call is carried out twice.
         """
         rows = await self._candidates(session, person, "idempotent_answer", "credential, key, status, body as content")
-        about = [row for row in rows if any(is_about(item, person.names) for item in _items(bytes(row.content)))]
-        for row in about:
-            named = any(name in row.key for name in person.names)
+        changed = 0
+        for row in rows:
+            content = bytes(row.content)
+            items = _items(content)
+            about = any(is_about(item, person.names) for item in items)
+            body = _erased(row.status) if about else _without_mentions(content, items, person)
+            named = about and any(name in row.key for name in person.names)
+            if body == content and not named:
+                continue
+            new_key = erased_key(row.key) if named else row.key
             await self._database.rows(
-                session,
-                _DELETE_ANSWER if named else _CHANGE_ANSWER,
-                credential=row.credential,
-                key=row.key,
-                **({} if named else {"body": _erased(row.status)}),
+                session, _CHANGE_ANSWER, credential=row.credential, key=row.key, new_key=new_key, body=body
             )
-        return len(about)
+            changed += 1
+        parameter = {"in_keys": person.parameters["in_keys"]}
+        return changed + len(await self._database.rows(session, _RENAME_ANSWERS, **parameter))
 
     async def _erase_deliveries(self, session: AsyncSession, person: Person) -> int:
         rows = await self._candidates(session, person, "webhook_delivery", "delivery_id as id, payload as content")
-        about = [row.id for row in rows if any(is_about(item, person.names) for item in _items(bytes(row.content)))]
+        about: list[Any] = []
+        changed = 0
+        for row in rows:
+            content = bytes(row.content)
+            items = _items(content)
+            body = _without_mentions(content, items, person)
+            if any(is_about(item, person.names) for item in items):
+                about.append(row.id)
+            elif body != content:
+                await self._database.rows(session, _CHANGE_DELIVERY, id=row.id, body=body)
+                changed += 1
         sql = "delete from faregate.webhook_delivery where delivery_id = any(cast(:ids as uuid[]))"
         await self._database.rows(session, sql, ids=about)
-        return len(about)
+        return len(about) + changed
 
     async def _candidates(self, session: AsyncSession, person: Person, table: str, columns: str) -> Sequence[Any]:
         named = _MAY_NAME.format(column=_COPIES[table][0])
         sql = f"select {columns} from faregate.{table} where {named} for update"  # noqa: S608
-        return await self._database.rows(session, sql, quoted=person.parameters["quoted"])
+        return await self._database.rows(session, sql, quoted=_as_json(person))
 
 
 def _left(items: Sequence[Any], person: Person, *, counted: bool) -> list[Any]:
-    """Return what is left of a message: others' items, and what is counted of the person's."""
+    """Return what is left of a message: others' items without mentions, and what is counted of the person's."""
     kept: list[Any] = []
     for item in items:
         if not is_about(item, person.names):
-            kept.append(item)
+            kept.append(without_mentions(item, person.certain, person.names, GONE))
         elif counted and isinstance(item, Mapping):
             kept.append(without_person(cast("Mapping[str, Any]", item), person.names, person.tombstone))
     return kept
+
+
+def _without_mentions(content: bytes, items: Sequence[Any], person: Person) -> bytes:
+    left = [without_mentions(item, person.certain, person.names, GONE) for item in items]
+    return content if left == items else exact_json.dumps(left if _is_array(content) else left[0])
+
+
+def _as_json(person: Person) -> list[bytes]:
+    """Return the person's names as JSON has them, as whole values and, where they can be told from words, within texts."""
+    certain = [name for name in person.names if person.certain.fullmatch(name)]
+    return [*person.parameters["quoted"], *(exact_json.dumps(name)[1:-1] for name in certain)]
 
 
 def _erased(status: int) -> bytes:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core import exact_json
 from faregate.core.database import Database
+from faregate.core.person_words import json_erasure, patterns, words_erasure
 from faregate.core.subjects import NUMBERED, PERSON
 
 __all__ = [
@@ -27,10 +28,6 @@ __all__ = [
 
 ERASURES_VERSION = "erasures"
 """What answers that name people are kept under: each erasure raises it."""
-
-
-_TELLING = 4
-"""Shorter ids stand in sentences about anybody (`1 credit too many`); in words of others they count behind `user:` alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +45,15 @@ class Person:
         return frozenset({self.user_id, f"{PERSON}{self.user_id}", *([self.email] if self.email else [])})
 
     @property
+    def certain(self) -> "re.Pattern[str]":
+        """The pattern `certain` of `person_words`, for texts that are not in a statement."""
+        return re.compile(patterns(self.user_id, self.email)["certain"], re.IGNORECASE)
+
+    @property
     def parameters(self) -> Mapping[str, Any]:
         """What statements may name: `:subject`, `:user_id`, `:email`, `:tombstone`, `:actors` (how the person is named as
         who did something), `:signatures` (the same, with the number that stands for it in what is never changed),
-        `:mentions` (a pattern that finds the person in what others wrote), and `:quoted`, all names as JSON has them.
+        the patterns of `person_words` that find the person in what others wrote, and `:quoted`, all names as JSON has them.
         """
         actors = [self.user_id, f"{PERSON}{self.user_id}"]
         return {
@@ -61,15 +63,9 @@ class Person:
             "tombstone": self.tombstone,
             "actors": actors,
             "signatures": [*actors, f"{NUMBERED}{self.subject_id}"],
-            "mentions": _mentions(self.user_id, self.email),
             "quoted": [exact_json.dumps(name) for name in sorted(self.names)],
+            **patterns(self.user_id, self.email),
         }
-
-
-def _mentions(user_id: str, email: str | None) -> str:
-    """Return a pattern of PostgreSQL's for the person's names as whole words: `bela` is not in `bela-2`, nor `1` in `12`."""
-    names = [f"{PERSON}{user_id}", *([email] if email else []), *([user_id] if len(user_id) >= _TELLING else [])]
-    return rf"(?<![A-Za-z0-9_@-])(?:{'|'.join(map(re.escape, names))})(?![A-Za-z0-9_@-])"
 
 
 @runtime_checkable
@@ -140,6 +136,13 @@ def actor_erasure(table: str, column: str = "actor") -> str:
 
 
 CORE_ERASURES = {
+    "api_key_name": words_erasure("api_key", "name"),
+    "webhook_description": words_erasure("webhook_endpoint", "description"),
+    "webhook_disabled": words_erasure("webhook_endpoint", "disabled_reason"),
+    "webhook_history": json_erasure("webhook_delivery", "history"),
+    "message_headers": json_erasure("message", "headers"),
+    "dead_reason": words_erasure("message", "dead_reason"),
+    "job_error": words_erasure("scheduled_job", "last_error"),
     "api_key": actor_erasure("api_key", "created_by"),
     "webhook_endpoint": actor_erasure("webhook_endpoint", "created_by"),
     "subject": """

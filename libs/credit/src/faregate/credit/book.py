@@ -11,7 +11,7 @@ from uuid import UUID
 from faregate.credit.accounts import Account, TransferKind
 from faregate.credit.chain import link
 from faregate.credit.limits import LimitState, Period
-from faregate.credit.reasons import sealed
+from faregate.credit.reasons import operation_digest, sealed
 from faregate.credit.states import (
     ChargeState,
     ChargeStatus,
@@ -76,6 +76,7 @@ class Book:
         if debit is Account.WALLET:
             wallet.debits += amount
         salt, seal = sealed(note.reason)
+        operation_key = operation_digest(note.operation_key)
         moved = [(grant.grant_id, change) for grant, change in slices if self._move(wallet, grant, change)]
         wallet.head_hash = link(
             wallet.head_hash,
@@ -89,7 +90,7 @@ class Book:
             corrects_seq=note.corrects_seq,
             effective_at=moment,
             created_at=self.now,
-            texts=(note.usage_key, note.operation_key, note.actor, seal),
+            texts=(note.usage_key, operation_key, note.actor, seal),
             slices=moved,
         )
         transfer = Transfer(
@@ -102,7 +103,7 @@ class Book:
             wallet.balance,
             note.usage_key,
             note.corrects_seq,
-            note.operation_key,
+            operation_key,
             note.actor,
             note.reason,
             salt,

@@ -51,7 +51,7 @@ class CorrectionService:
         corrections = await self._ledger.corrections(session, wallet_id, original.seq)
         done = await self._done(session, wallet_id, note)
         if done is not None:
-            _require_same(done, is_refund_of(done, original, amount=amount, corrections=corrections))
+            _require_same(note, is_refund_of(done, original, amount=amount, corrections=corrections))
             return await self._view(session, done)
         refunds = [transfer for transfer in corrections if transfer.kind is TransferKind.REFUND]
         slices = await self._ledger.slices(session, wallet_id, [original.seq])
@@ -81,7 +81,7 @@ class CorrectionService:
         wallet_id, original, book = await self._open(session, transaction_id)
         done = await self._done(session, wallet_id, note)
         if done is not None:
-            _require_same(done, is_charge_back_of(done, original))
+            _require_same(note, is_charge_back_of(done, original))
         earlier = await self._ledger.corrections(session, wallet_id, original.seq)
         filled = await self._ledger.slices(session, wallet_id, [original.seq])
         await self._ledger.load_grants(session, book, [wallet_id])
@@ -107,7 +107,7 @@ class CorrectionService:
         wallet = book.wallets[subject.subject_id]
         done = await self._done(session, wallet.wallet_id, note)
         if done is not None:
-            _require_same(done, is_adjustment(done, amount))
+            _require_same(note, is_adjustment(done, amount))
             return await self._view(session, done)
         await self._ledger.load_grants(session, book, [wallet.wallet_id])
         if note.operation_key is not None:
@@ -148,9 +148,9 @@ def required_words(note: Note) -> tuple[str, str]:
     return note.actor, str(note.reason)
 
 
-def _require_same(done: Transfer, same: bool) -> None:
+def _require_same(note: Note, same: bool) -> None:
     if not same:
         raise KeyConflictError(
-            f"the operation key {done.operation_key!r} was used for another correction; take a new one",
+            f"the operation key {note.operation_key!r} was used for another correction; take a new one",
             param="operation_key",
         )

@@ -9,6 +9,7 @@ from faregate.core import exact_json
 from faregate.core.errors import InvalidError, KeyConflictError
 from faregate.core.ids import new_uuid7
 from faregate.core.moments import check_moment
+from faregate.core.person_words import erased_key
 from faregate.credit.accounts import GRANT_ORIGINS, Account, GrantSource, TransferKind
 from faregate.credit.book import Book
 from faregate.credit.errors import WalletClosedError
@@ -79,7 +80,7 @@ def add_grant(book: Book, wallet: WalletState, spec: GrantSpec, *, paid_for: boo
         InvalidError: amount, dates or rollover make no sense.
         KeyConflictError: the key was used on this wallet for another grant.
     """
-    known = next((grant for grant in wallet.grants.values() if spec.key and grant.key == spec.key), None)
+    known = _made_before(wallet, spec.key) if spec.key else None
     if known is not None:
         if known.meaning_hash != spec.meaning_hash():
             raise KeyConflictError(
@@ -96,6 +97,12 @@ def add_grant(book: Book, wallet: WalletState, spec: GrantSpec, *, paid_for: boo
         _fill(book, wallet, grant, spec)
     _note_changes(book, wallet, grant)
     return grant, False
+
+
+def _made_before(wallet: WalletState, key: str) -> GrantState | None:
+    """Return the grant of this key, also where the key was replaced since it named a person who was erased."""
+    named = {key, erased_key(key)}
+    return next((grant for grant in wallet.grants.values() if grant.key in named), None)
 
 
 def void_grant(

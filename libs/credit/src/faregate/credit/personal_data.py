@@ -2,6 +2,7 @@
 words of their reasons stand beside them and go.
 """
 
+from faregate.core.person_words import json_erasure, key_erasure, key_without, words_erasure
 from faregate.core.personal_data import actor_erasure
 
 __all__ = ["CREDIT_ERASURES", "CREDIT_EXPORTS"]
@@ -67,6 +68,9 @@ CREDIT_EXPORTS = {
     """,
 }
 
+_CALLERS_KEY = "not starts_with(key, 'plan:') and not starts_with(key, 'top-up:') and not starts_with(key, 'erased:')"
+"""Keys that we make name nobody, and are found by how they begin."""
+
 CREDIT_ERASURES = {
     "charge": """
     update faregate.charge set metadata = null, close_reason = null
@@ -93,6 +97,15 @@ CREDIT_ERASURES = {
     update faregate.credit_grant set void_note = jsonb_set(void_note, '{actor}', to_jsonb(cast(:tombstone as text)))
     where void_note->>'actor' = any(cast(:actors as text[])) returning 1
     """,
+    "grant_key": f"""
+    update faregate.credit_grant set key = {key_without("key")}
+    where wallet_id = :subject and position(:user_id in key) > 0 and {_CALLERS_KEY} returning 1
+    """,  # noqa: S608
+    "grant_key_of_others": key_erasure("credit_grant", "key", condition=_CALLERS_KEY),
+    "charge_of_others": json_erasure("charge", "metadata"),
+    "charge_closed": words_erasure("charge", "close_reason", pattern="certain"),
+    "top_up_detail": words_erasure("top_up", "detail"),
+    "top_up_reference": words_erasure("top_up", "reference"),
     "grant_actor": actor_erasure("credit_grant"),
     "top_up": "update faregate.top_up set detail = null where wallet_id = :subject and detail is not null returning 1",
 }

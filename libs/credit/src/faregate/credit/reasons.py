@@ -6,10 +6,13 @@ The salt goes with the words: from a seal alone nobody can find out what was sai
 import secrets
 from hashlib import sha256
 
-__all__ = ["SEALED", "seal_of", "sealed"]
+__all__ = ["SEALED", "operation_digest", "seal_of", "sealed"]
 
 SEALED = "sealed:"
 """What the reason of a row begins with whose words are kept apart; rows of before have the words themselves."""
+
+OPERATION = "operation:"
+"""What an operation key begins with that is kept as a digest."""
 
 _SALT_BYTES = 16
 
@@ -25,3 +28,11 @@ def sealed(words: str | None) -> tuple[bytes, str | None]:
 def seal_of(salt: bytes, words: str) -> str:
     """Return the seal; `proof_reasons` computes the same in SQL."""
     return SEALED + sha256(salt + words.encode()).hexdigest()
+
+
+def operation_digest(key: str | None) -> str | None:
+    """Return what the ledger has of a caller's operation key: enough to know a repetition, and no name of anybody.
+
+    Rows of before have the key itself, so that whoever looks for one looks for both.
+    """
+    return None if key is None else OPERATION + sha256(key.encode()).hexdigest()

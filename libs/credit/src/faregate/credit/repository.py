@@ -16,6 +16,7 @@ from faregate.credit import statements as sql
 from faregate.credit.book import Book
 from faregate.credit.chain import GENESIS
 from faregate.credit.limits import EVERY_MEMBER, LimitState, Period
+from faregate.credit.reasons import operation_digest
 from faregate.credit.rows import book_of, charge_of, grant_of, limit_of, slice_of, take_grants, transfer_of
 from faregate.credit.states import ChargeState, ChargeStatus, GrantSlice, GrantState, GrantUse, Transfer, WalletState
 from faregate.credit.writing import COLUMNS, arrays_of, rows_of
@@ -185,7 +186,8 @@ class LedgerRepository:
 
     async def operation(self, session: AsyncSession, wallet_id: int, key: str) -> list[Transfer]:
         """Return the transfers of one operation key, in order."""
-        rows = await self._database.rows(session, sql.OPERATION, wallet_id=wallet_id, key=key)
+        keys = [key, operation_digest(key)]
+        rows = await self._database.rows(session, sql.OPERATION, wallet_id=wallet_id, keys=keys)
         return [transfer_of(row) for row in rows]
 
     async def slices(self, session: AsyncSession, wallet_id: int, seqs: Iterable[int]) -> list[GrantSlice]:

@@ -1,6 +1,8 @@
 """The SQL of the ledger. Reads force index lookups (LATERAL), writes store whole rows by key (ON CONFLICT), so that no
 plan depends on statistics that a fresh table does not have yet."""
 
+from faregate.core.person_words import key_without
+
 __all__ = ["COPIES", "WRITES"]
 
 ADD_WALLETS = """
@@ -109,7 +111,8 @@ GRANTS_BY_ID = f"select {GRANT_COLUMNS} from faregate.credit_grant where grant_i
 GRANTS_BY_KEY = f"""
 select g.* from unnest(cast(:ids as bigint[]), cast(:keys as text[])) as wanted (wallet_id, key)
 cross join lateral (
-  select {GRANT_COLUMNS} from faregate.credit_grant where wallet_id = wanted.wallet_id and key = wanted.key offset 0
+  select {GRANT_COLUMNS} from faregate.credit_grant
+  where wallet_id = wanted.wallet_id and key = any(array[wanted.key, {key_without("wanted.key")}]) offset 0
 ) g
 """  # noqa: S608
 
@@ -203,7 +206,7 @@ select {_TRANSFER_COLUMNS} from faregate.transfer where wallet_id = :wallet_id a
 
 OPERATION = f"""
 select {_TRANSFER_COLUMNS} from faregate.transfer
-where wallet_id = :wallet_id and operation_key = cast(:key as text) order by seq
+where wallet_id = :wallet_id and operation_key = any(cast(:keys as text[])) order by seq
 """  # noqa: S608
 
 SLICES = """

@@ -272,6 +272,7 @@ class Transfer:
     usage_key: str | None
     corrects_seq: int | None
     operation_key: str | None
+    """The digest of the caller's key; rows of before have the key itself."""
     actor: str | None
     reason: str | None
     salt: bytes

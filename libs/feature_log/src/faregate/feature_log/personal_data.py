@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.archives import Archives
 from faregate.core.database import Database
 from faregate.core.partitions import Month
+from faregate.core.person_words import GONE
 from faregate.core.personal_data import Person
 from faregate.feature_log.repository import BODIES, FIELDS, NAMES
 from faregate.feature_log.sealing import Sealer
@@ -40,7 +41,27 @@ set payload = null, response = null, params = null, query = null, email = null, 
 
 _ERASE = f"update faregate.feature_log {_EMPTY} where subject_id = :subject returning 1"
 
-_ERASE_ARCHIVED = f"update {{rows}} {_EMPTY} where subject_id = :subject returning 1"
+_ERASE_ENDPOINTS = f"""
+update faregate.feature_log set endpoint = regexp_replace(endpoint, :in_keys, '{GONE}', 'gi')
+where endpoint ~* :in_keys returning 1
+"""  # noqa: S608
+
+_OWN_CELLS = ("payload", "response", "params", "query", "email", "email_index", "key_id")
+
+_ERASE_ARCHIVED = f"""
+update {{rows}} set
+  {", ".join(f"{cell} = case when subject_id is distinct from :subject then {cell} end" for cell in _OWN_CELLS)},
+  endpoint = case when subject_id is distinct from :subject then regexp_replace(endpoint, :in_keys, '{GONE}', 'gi') end
+where subject_id = :subject or endpoint ~* :in_keys returning 1
+"""  # noqa: S608
+
+_ERASE_ROUTES = f"""
+update faregate.feature_log_route set
+  endpoint = regexp_replace(endpoint, :in_keys, '{GONE}-' || route_id, 'gi'),
+  type = regexp_replace(type, :in_keys, '{GONE}-' || route_id, 'gi')
+where endpoint ~* :in_keys or type ~* :in_keys returning 1
+"""  # noqa: S608
+"""Routes are unique: the number keeps two that differed by the name alone apart."""
 
 
 class LogPersonalData:
@@ -66,11 +87,16 @@ class LogPersonalData:
     async def erase(self, session: AsyncSession, person: Person) -> Mapping[str, int]:
         if self._archives is not None:
             await self._archives.hold(session)
-        rows = len(await self._database.rows(session, _ERASE, subject=person.subject_id))
+        in_keys = person.parameters["in_keys"]
+        erased = {
+            "feature_log": len(await self._database.rows(session, _ERASE, subject=person.subject_id)),
+            "feature_log_endpoint": len(await self._database.rows(session, _ERASE_ENDPOINTS, in_keys=in_keys)),
+            "feature_log_route": len(await self._database.rows(session, _ERASE_ROUTES, in_keys=in_keys)),
+        }
         if self._archives is None:
-            return {"feature_log": rows}
-        archived = await self._archives.amend_all(_ERASE_ARCHIVED, subject=person.subject_id)
-        return {"feature_log": rows, "feature_log_archived": archived}
+            return erased
+        archived = await self._archives.amend_all(_ERASE_ARCHIVED, subject=person.subject_id, in_keys=in_keys)
+        return {**erased, "feature_log_archived": archived}
 
     def _record(self, row: Any) -> Mapping[str, Any]:
         def opened(column: str) -> bytes | None:

@@ -1,5 +1,6 @@
 """What is held on a person about the use of features: lines, events, memberships. Numbers stay, texts go."""
 
+from faregate.core.person_words import GONE, json_erasure, words_erasure
 from faregate.core.personal_data import actor_erasure
 
 __all__ = ["USAGE_ERASURES", "USAGE_EXPORTS"]
@@ -48,6 +49,16 @@ USAGE_EXPORTS = {
     """,
 }
 
+
+def _definition_erasure(member: str) -> str:
+    """Return the statement that takes names out of one text of kept definitions; what they decide stays as it was."""
+    return f"""
+    update faregate.definition set content = jsonb_set(content, '{{{member}}}',
+      to_jsonb(regexp_replace(content->>'{member}', :certain, '{GONE}', 'gi')))
+    where jsonb_typeof(content->'{member}') = 'string' and content->>'{member}' ~* :certain returning 1
+    """  # noqa: S608
+
+
 USAGE_ERASURES = {
     "usage_line": """
     update faregate.usage_line l set raw = null from faregate.charge c
@@ -73,6 +84,20 @@ USAGE_ERASURES = {
     update faregate.definition set content = jsonb_set(content, '{access,users}', (content->'access'->'users') - :user_id)
     where content->'access'->'users' @> to_jsonb(cast(:user_id as text)) returning 1
     """,
+    "usage_line_of_others": json_erasure("usage_line", "raw"),
+    "usage_event_of_others": json_erasure("usage_event", "metadata"),
+    "usage_event_tags": json_erasure("usage_event", "tags"),
+    "usage_event_id_of_others": """
+    update faregate.usage_event set external_id = null where external_id ~* :in_keys returning 1
+    """,
+    "correction_reason": words_erasure("usage_correction", "reason"),
+    "rejection_reason": words_erasure("usage_rejection", "reason"),
+    "feature_name": words_erasure("feature", "name", pattern="certain"),
+    "plan_name": words_erasure("plan", "name", pattern="certain"),
+    "organization_name": words_erasure("organization", "name", pattern="certain"),
+    "meter_description": words_erasure("usage_meter", "description", pattern="certain"),
+    **{f"definition_{member}": _definition_erasure(member) for member in ("name", "note", "description")},
+    "price_note": words_erasure("price_override", "note"),
     "definition_actor": actor_erasure("definition"),
     "price_actor": actor_erasure("price_override"),
     "correction_actor": actor_erasure("usage_correction"),

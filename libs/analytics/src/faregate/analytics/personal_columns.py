@@ -1,0 +1,25 @@
+"""What an erasure does with each column of rollups and quotas that can hold text."""
+
+from collections.abc import Mapping
+
+from faregate.core.personal_columns import ENUM, ERASED, NAME
+
+__all__ = ["ANALYTICS_COLUMNS"]
+
+_CUBE = ("service", "model", "provider", "feature", "country", "device", "status", "meter")
+
+ANALYTICS_COLUMNS: Mapping[str, str] = {
+    "alert_delivery.channel": ENUM,
+    "alert_delivery.status": ENUM,
+    "alert_delivery.last_error": ERASED,
+    "quota.meter": NAME,
+    "quota.period": ENUM,
+    "quota.timezone": ENUM,
+    "quota.emails": ERASED,
+    "quota_alert.level": ENUM,
+    "usage_active.value": NAME,
+    **{f"usage_cube.{name}": NAME for name in _CUBE},
+    "usage_rollup.value": NAME,
+    "usage_rollup.detail": NAME,
+    "usage_user.service": NAME,
+}

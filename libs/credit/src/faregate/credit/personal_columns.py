@@ -1,0 +1,47 @@
+"""What an erasure does with each column of the ledger that can hold text."""
+
+from collections.abc import Mapping
+
+from faregate.core.personal_columns import ENUM, ERASED, NAME, OURS
+
+__all__ = ["CREDIT_COLUMNS"]
+
+_USE = (
+    "the key of a use: the ledger is chained over it, and retries find the use by it; choose none that names a person"
+)
+
+CREDIT_COLUMNS: Mapping[str, str] = {
+    "charge.usage_key": _USE,
+    "charge.feature_key": NAME,
+    "charge.rule": ENUM,
+    "charge.hold_grants": OURS,
+    "charge.start_hash": OURS,
+    "charge.meaning_hash": OURS,
+    "charge.metadata": ERASED,
+    "charge.close_reason": ERASED,
+    "charge.limit_scopes": OURS,
+    "credit_grant.source": ENUM,
+    "credit_grant.features": NAME,
+    "credit_grant.every": ENUM,
+    "credit_grant.key": ERASED,
+    "credit_grant.meaning_hash": OURS,
+    "credit_grant.actor": ERASED,
+    "credit_grant.reason": ERASED,
+    "credit_grant.void_note": ERASED,
+    "spend_limit.scope": OURS,
+    "spend_limit.period": ENUM,
+    "top_up.status": ENUM,
+    "top_up.reference": ERASED,
+    "top_up.detail": ERASED,
+    "transfer.usage_key": _USE,
+    "transfer.operation_key": OURS,
+    "transfer.actor": "a credential, or a subject's number; the ledger is chained over it",
+    "transfer.reason": OURS,
+    "transfer.hash": OURS,
+    "transfer_reason.salt": OURS,
+    "transfer_reason.words": ERASED,
+    "verified_head.hash": OURS,
+    "verified_head.grants": OURS,
+    "wallet.plan": NAME,
+    "wallet.head_hash": OURS,
+}
