@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from faregate.core.settings import Settings, isolated_settings, variable_names
-from faregate.gateway.auth import ROLE_SCOPES
+from faregate.gateway.auth import ALL_SCOPES, ROLE_SCOPES
 from faregate.gateway.container import GatewayContainer
 from faregate.gateway.error_pages import markdown
 from faregate.gateway.operation import Operation, operations_of
+from faregate.gateway.personal import Personal
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -42,6 +43,13 @@ def settings_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+_PEOPLE = {
+    Personal.IDS: "ids of users, with figures and moments",
+    Personal.WORDS: "e-mail and network addresses, texts and free fields that callers wrote",
+    Personal.BODIES: "what was sent to features and answered, or everything on a person",
+}
+
+
 def http_page(operations: Sequence[Operation]) -> str:
     """Return all calls with what they need; bodies and answers are in `/openapi.json` and `/docs`."""
     lines = [
@@ -54,19 +62,30 @@ def http_page(operations: Sequence[Operation]) -> str:
     ]
     for role, scopes in ROLE_SCOPES.items():
         named = (
-            "all" if len(scopes) > 10 else ", ".join(f"`{scope}`" for scope in sorted(scopes)) or "none: own data only"
+            "all"
+            if scopes == ALL_SCOPES
+            else ", ".join(f"`{scope}`" for scope in sorted(scopes)) or "none: own data only"
         )
         lines.append(f"| `{role}` | {named} |")
     lines += ["", "## Calls", "", "`key` in the last column: honours `Idempotency-Key`."]
+    lines += ["*People* is what the answer may hold about them:", "", "| people | |", "| --- | --- |"]
+    lines += [f"| {level.name.lower()} | {text} |" for level, text in _PEOPLE.items()]
     for tag in sorted({operation.tag for operation in operations}):
-        lines += ["", f"### {tag}", "", "| call | what | scope | users | |", "| --- | --- | --- | --- | --- |"]
+        lines += [
+            "",
+            f"### {tag}",
+            "",
+            "| call | what | scope | users | people | |",
+            "| --- | --- | --- | --- | --- | --- |",
+        ]
         for operation in operations:
             if operation.tag == tag:
                 scope = f"`{operation.scope}`" if operation.scope else "-"
                 own = "own data" if operation.own else "-"
+                people = operation.personal.name.lower() if operation.personal else "-"
                 key = "key" if operation.idempotent else ""
                 call = f"`{operation.method} {operation.path}`"
-                lines.append(f"| {call} | {operation.summary} | {scope} | {own} | {key} |")
+                lines.append(f"| {call} | {operation.summary} | {scope} | {own} | {people} | {key} |")
     return "\n".join(lines) + "\n"
 
 

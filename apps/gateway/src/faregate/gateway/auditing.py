@@ -21,7 +21,7 @@ _DAILY_WORK = frozenset({Scope.CREDITS_PROCESS, Scope.USAGE_WRITE, Scope.LOGS_WR
 """Scopes of what products do all day: the ledger and the logs themselves say who did that."""
 
 _PERSONAL = frozenset({Scope.USAGE_READ, Scope.WALLETS_READ, Scope.LOGS_READ, Scope.ANALYTICS_READ})
-_STAFF_ONLY = frozenset({Scope.LOGS_READ, Scope.OPS_READ})
+_STAFF_ONLY = frozenset({Scope.LOGS_READ, Scope.OPS_READ, Scope.DEAD_LETTERS_READ, Scope.PRIVACY_READ})
 """Scopes that only who administers holds: reads of people's data are noted for keys, too."""
 
 _OWN_DEPTH = 100

@@ -38,6 +38,8 @@ class Scope(StrEnum):
     WEBHOOKS_ADMIN = "webhooks:admin"
     OPS_READ = "ops:read"
     OPS_WRITE = "ops:write"
+    DEAD_LETTERS_READ = "dead-letters:read"
+    PRIVACY_READ = "privacy:read"
 
 
 ALL_SCOPES = frozenset(Scope)

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from faregate.core.errors import FaregateError
 from faregate.core.fields import ExternalId
 from faregate.gateway.auth import Principal, Scope
+from faregate.gateway.personal import Personal, personal_in
 from faregate.gateway.routing import HELD
 
 __all__ = [
@@ -86,6 +87,7 @@ class Operation:
     kept: str | None
     links: Mapping[str, Any]
     audit: Audit
+    personal: Personal
 
     @property
     def paged(self) -> bool:
@@ -205,6 +207,7 @@ def operation(
     kept: str | None = None,
     links: Mapping[str, Any] | None = None,
     audit: Audit = Audit.BY_SCOPE,
+    personal: Personal | None = None,
 ) -> Callable[[F], F]:
     """Declare a controller's method as the answer to `method path`.
 
@@ -231,6 +234,7 @@ def operation(
         kept: the cache for its answers; the controller's `version` tells what they are made from.
         links: OpenAPI links from the answer to other calls, by name (`link` makes them).
         audit: whether the call is noted in the audit log.
+        personal: what the answer may hold about people, where its models do not say it by their members.
     """
 
     def declare(function: F) -> F:
@@ -262,6 +266,7 @@ def operation(
             kept=kept,
             links=links or {},
             audit=audit,
+            personal=personal_in(answer, *(also or {}).values()) if personal is None else personal,
         )
         return function
 

@@ -27,7 +27,7 @@ class DeadLettersController(Controller):
     @operation(
         "GET",
         "/api/dead-letters",
-        scope=Scope.OPS_READ,
+        scope=Scope.DEAD_LETTERS_READ,
         answer=list[DeadLetterAnswer],
         links={"read": link("dead-letters.get_letter", path={"letter_id": "0/id"})},
         audit=Audit.PERSONAL,
@@ -43,7 +43,7 @@ class DeadLettersController(Controller):
     @operation(
         "GET",
         "/api/dead-letters/{letter_id}",
-        scope=Scope.OPS_READ,
+        scope=Scope.DEAD_LETTERS_READ,
         answer=DeadLetterAnswer,
         errors=(UnknownDeadLetterError,),
         audit=Audit.PERSONAL,

@@ -10,6 +10,7 @@ from faregate.core.clock import IClock
 from faregate.core.errors import MissingExtraError
 from faregate.gateway.auth import Scope
 from faregate.gateway.operation import Audit, Call, Controller, operation
+from faregate.gateway.personal import Personal
 from faregate.gateway.schemas.exports import ExportQuery
 
 __all__ = ["ExportsController"]
@@ -28,6 +29,7 @@ class ExportsController(Controller):
         "GET",
         "/api/analytics/export",
         scope=Scope.ANALYTICS_READ,
+        personal=Personal.IDS,
         produces=tuple(kind.media_type for kind in Format),
         errors=(MissingExtraError,),
         concurrency=_AT_ONCE,

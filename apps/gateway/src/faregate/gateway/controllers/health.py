@@ -14,6 +14,7 @@ from faregate.core.readiness import check_all, check_database, check_migrations
 from faregate.gateway.errors import NotReadyError
 from faregate.gateway.metrics import Metrics
 from faregate.gateway.operation import Call, Controller, Refusal, Reply, operation
+from faregate.gateway.personal import Personal
 from faregate.gateway.schemas.health import CheckAnswer, HealthAnswer, ReadyAnswer
 
 __all__ = ["HealthController"]
@@ -38,7 +39,7 @@ class HealthController(Controller):
         """Say that the process answers."""
         return HealthAnswer(version=version("faregate"))
 
-    @operation("GET", "/readyz", scope=None, answer=ReadyAnswer)
+    @operation("GET", "/readyz", scope=None, answer=ReadyAnswer, personal=Personal.NONE)
     async def readyz(self, call: Call) -> Reply:  # noqa: ARG002
         """Say whether all that is needed answers, with timings."""
         checks = [CheckAnswer(**asdict(check)) for check in await check_all(self._checks, self._clock)]

@@ -32,7 +32,7 @@ class PrivacyController(Controller):
     @operation(
         "GET",
         "/api/privacy/export",
-        scope=Scope.OPS_READ,
+        scope=Scope.PRIVACY_READ,
         answer=ExportAnswer,
         errors=(UnknownPersonError, LogSealedError),
         audit=Audit.PERSONAL,
