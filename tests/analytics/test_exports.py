@@ -16,7 +16,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faregate.analytics.archived_months import ArchivedMonths
 from faregate.analytics.exports.formats import Format, file_name
 from faregate.analytics.exports.guarding import guarded_sql, harmless
 from faregate.analytics.exports.service import ExportService
@@ -73,7 +72,8 @@ async def read(chunks: AsyncGenerator[bytes]) -> bytes:
 
 @pytest.fixture
 def exports(lab: Any) -> ExportService:
-    return ExportService(lab.database, SystemClock(), ArchivedMonths(lab.database))
+    service: ExportService = lab.analytics.exports()
+    return service
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from faregate.analytics.exports.service import ExportService
 from faregate.analytics.facts import FactReader
 from faregate.analytics.hold_history import HoldHistory
 from faregate.analytics.known_meters import KnownMeters
+from faregate.analytics.known_models import KnownModels
 from faregate.analytics.meter_totals import MeterTotals
 from faregate.analytics.patterns import Patterns
 from faregate.analytics.raw_repository import RawRepository
@@ -53,12 +54,24 @@ class AnalyticsContainer(containers.DeclarativeContainer):
         keep_days=settings.provided.usage_retention_days,
         late_days=settings.provided.late_event_days,
     )
-    exports: providers.Provider[ExportService] = providers.Singleton(ExportService, database, clock, archived)
-    service: providers.Provider[AnalyticsService] = providers.Singleton(AnalyticsService, database, facts, subjects)
+    known_models: providers.Provider[KnownModels] = providers.Singleton(KnownModels, rollups)
+    exports: providers.Provider[ExportService] = providers.Singleton(
+        ExportService, database, clock, archived, known_models
+    )
+    service: providers.Provider[AnalyticsService] = providers.Singleton(
+        AnalyticsService, database, facts, subjects, known_models
+    )
     meters: providers.Provider[MeterCatalog] = providers.Singleton(MeterCatalog, database)
     known_meters: providers.Provider[KnownMeters] = providers.Singleton(KnownMeters, database, meters, rollups)
     patterns: providers.Provider[Patterns] = providers.Singleton(
-        Patterns, service, raw, database, meters, known_meters, credit_price_usd=settings.provided.credit_price_usd
+        Patterns,
+        service,
+        raw,
+        database,
+        meters,
+        known_meters,
+        known_models,
+        credit_price_usd=settings.provided.credit_price_usd,
     )
     meter_totals: providers.Provider[MeterTotals] = providers.Singleton(MeterTotals, service, patterns, meters)
     user_periods: providers.Provider[UserPeriods] = providers.Singleton(UserPeriods, service)

@@ -96,7 +96,7 @@ def _cells(filters: Filters) -> str:
 
 def parameters_of(filters: Filters) -> dict[str, Any]:
     """Return the values of the conditions on cells."""
-    values: dict[str, Any] = dict(filters.given)
+    values: dict[str, Any] = {**filters.given, **filters.spelled}
     if filters.organization_owner is not None:
         values["organization_id"] = filters.organization_owner
     if filters.country is not None:
@@ -107,6 +107,8 @@ def parameters_of(filters: Filters) -> dict[str, Any]:
 def _cube_condition(name: str) -> str:
     if name == "organization_id":
         return "c.organization = (select subject_id from faregate.subject where external_id = :organization_id)"
+    if name in {"model", "provider"}:
+        return f"c.{name} = any(cast(:{name} as text[]))"
     return f"c.{name} = :{name}"
 
 

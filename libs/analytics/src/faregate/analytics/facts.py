@@ -15,7 +15,7 @@ from faregate.analytics.filters import Question
 from faregate.analytics.models import CHUNK_BITS
 from faregate.analytics.raw_facts import Rest
 from faregate.analytics.raw_repository import Group, RawRepository
-from faregate.analytics.rollup_repository import RollupRepository
+from faregate.analytics.rollup_repository import RollupRepository, Values
 from faregate.analytics.statistics import bin_of, bin_value, percentile
 from faregate.analytics.values import Freshness, Measures
 from faregate.core.ids import organization_owner_id
@@ -30,6 +30,7 @@ _FROM_HOUR = _ALL[1:]
 _FROM_DAY = _ALL[2:]
 _DAYS = (Grain.DAY,)
 _OF_USERS = (Grain.DAY, Grain.WEEK, Grain.MONTH)
+_NO_VALUE = ("",)
 _WORDS = {"success", "error"}
 
 
@@ -107,7 +108,7 @@ class FactReader:
         if alone is None:
             kept = await self._cube.series(session, coverage, question.filters, periods)
         else:
-            kept = await self._rollups.series(session, coverage, alone[0], alone[1] or "", periods)
+            kept = await self._rollups.series(session, coverage, alone[0], alone[1] or _NO_VALUE, periods)
         return kept if rest.empty else _united(kept, await self._raw.series(session, question, unit, rest))
 
     async def users(
@@ -142,7 +143,7 @@ class FactReader:
         if alone is None:
             bins = await self._cube.sketch(session, coverage, question.filters)
         else:
-            bins = await self._rollups.sketch(session, coverage, alone[0], alone[1] or "")
+            bins = await self._rollups.sketch(session, coverage, alone[0], alone[1] or _NO_VALUE)
         counts = {} if rest.empty else await self._raw.latencies(session, question, rest)
         for value, count in counts.items():
             bins[bin_of(value)] = bins.get(bin_of(value), 0) + count
@@ -165,22 +166,22 @@ class FactReader:
             periods = periods_of(question.range, unit) if unit is not None else ()
             bits = await self._cube.active(session, coverage, question.filters, periods)
             return {period: _bits_with(bits.get(period, {}), late.get(period, ())) for period in {*bits, *late}}
-        dimension, value = alone[0], alone[1] or ""
+        dimension, values = alone[0], alone[1] or _NO_VALUE
         if unit is None:
             return {
-                None: _bits_with(await self._rollups.active(session, coverage, dimension, value), late.get(None, ()))
+                None: _bits_with(await self._rollups.active(session, coverage, dimension, values), late.get(None, ()))
             }
         periods = periods_of(question.range, unit)
-        found = await self._rollups.active_counts(session, coverage, dimension, value, periods)
+        found = await self._rollups.active_counts(session, coverage, dimension, values, periods)
         counts: dict[datetime | None, int] = dict(found.items())
         changed = [period for period in late if period is not None]
         if changed:
-            kept = await self._rollups.active_in(session, coverage, dimension, value, periods, changed)
+            kept = await self._rollups.active_in(session, coverage, dimension, values, periods, changed)
             counts |= {period: _bits_with(kept.get(period, {}), late[period]) for period in changed}
         return counts
 
     def _series_coverage(
-        self, question: Question, unit: Unit | None, alone: tuple[Dimension, str | None] | None
+        self, question: Question, unit: Unit | None, alone: tuple[Dimension, Values | None] | None
     ) -> Coverage | None:
         """Return the buckets that answer, none of which is in two periods; None if only the facts can."""
         if alone is None and not _in_cells(question):
@@ -190,12 +191,12 @@ class FactReader:
 
     async def _alone(
         self, session: AsyncSession, question: Question, by: Sequence[str] = ()
-    ) -> tuple[Dimension, str | None] | None:
+    ) -> tuple[Dimension, Values | None] | None:
         """Return the one dimension that a question is about, and its value (None for all values)."""
         await self._rollups.state(session)  # which also sets how the session plans
         given = question.filters.given
         if not given and len(by) <= 1:
-            return (DIMENSION_OF[by[0]], None) if by else (Dimension.TOTAL, "")
+            return (DIMENSION_OF[by[0]], None) if by else (Dimension.TOTAL, _NO_VALUE)
         if not given and tuple(by) == ("model", "provider"):
             return Dimension.MODEL, None
         if len(given) != 1 or by or not _in_cells(question):
@@ -205,7 +206,8 @@ class FactReader:
             owner = organization_owner_id(value)
             found = (await self._subjects.find(session, [owner])).get(owner)
             value = str(found.subject_id) if found else "0"
-        return DIMENSION_OF[name], value.upper() if name == "country" else value
+        values = tuple(question.filters.spelled.get(name, (value.upper() if name == "country" else value,)))
+        return DIMENSION_OF[name], values
 
     async def _rest(self, session: AsyncSession, question: Question, coverage: Coverage) -> Rest:
         state, span = await self._rollups.state(session), question.range

@@ -10,7 +10,7 @@ from faregate.core.ids import ORGANIZATION_PREFIX
 from faregate.core.moments import check_moment
 from faregate.core.time_zones import time_zone
 
-__all__ = ["DEFAULT_DAYS", "Filters", "Question", "TimeRange", "time_range"]
+__all__ = ["DEFAULT_DAYS", "Filters", "Question", "SpelledFilters", "TimeRange", "time_range"]
 
 
 DEFAULT_DAYS = 30
@@ -49,12 +49,35 @@ class Filters:
     @property
     def given(self) -> dict[str, str]:
         """The filters that are set, by name."""
-        return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
+        return {name: value for name in _FILTERS if (value := getattr(self, name)) is not None}
+
+    @property
+    def spelled(self) -> dict[str, list[str]]:
+        """The spellings of the model and the provider that are filtered by; here just the given ones."""
+        given = {"model": self.model, "provider": self.provider}
+        return {name: [value] for name, value in given.items() if value is not None}
 
     @property
     def organization_owner(self) -> str | None:
         """The owner id of the organisation."""
         return ORGANIZATION_PREFIX + self.organization_id if self.organization_id is not None else None
+
+
+_FILTERS = tuple(f.name for f in fields(Filters))
+
+
+@dataclass(frozen=True, slots=True)
+class SpelledFilters(Filters):
+    """Filters with all spellings of their model and their provider in the facts; without any, only the given ones count."""
+
+    models: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+
+    @property
+    def spelled(self) -> dict[str, list[str]]:
+        """The spellings of the model and the provider that are filtered by."""
+        given = {"model": (self.model, self.models), "provider": (self.provider, self.providers)}
+        return {name: list(all_of or (one,)) for name, (one, all_of) in given.items() if one is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Literal, cast
 from faregate.analytics.calendar import Unit, periods_of
 from faregate.analytics.filters import Question
 from faregate.analytics.known_meters import KnownMeters
+from faregate.analytics.known_models import KnownModels
 from faregate.analytics.raw_repository import RawRepository
 from faregate.analytics.service import AnalyticsService
 from faregate.analytics.values import Measures, Point
@@ -85,6 +86,7 @@ class Patterns:
         database: Database,
         meters: MeterCatalog,
         known: KnownMeters,
+        models: KnownModels,
         *,
         credit_price_usd: Decimal,
     ) -> None:
@@ -93,6 +95,7 @@ class Patterns:
         self._database = database
         self._meters = meters
         self._known = known
+        self._models = models
         self._credit_price_usd = credit_price_usd
 
     async def stats(self, question: Question, *, amount: Amount = "quantity") -> Stats:
@@ -104,7 +107,7 @@ class Patterns:
         """
         await self._check(question, amount)
         async with self._database.transaction(read_only=True) as session:
-            row = await self._raw.statistics(session, question, amount)
+            row = await self._raw.statistics(session, await self._models.resolve(session, question), amount)
         average = round(row.average, 6) if row.average is not None else None
         median, p95, p99 = row.ranks or (None, None, None)
         return Stats(row.count, row.total, average, row.least, median, p95, p99, row.most)
@@ -113,7 +116,7 @@ class Patterns:
         """Return the value of a meter in the range: its `sum`, `count`, `max`, `unique` users or `latest` quantity."""
         asked = replace(question, filters=replace(question.filters, meter=meter))
         async with self._database.transaction(read_only=True) as session:
-            return await self._raw.meter_value(session, asked, aggregation)
+            return await self._raw.meter_value(session, await self._models.resolve(session, asked), aggregation)
 
     async def trends(self, question: Question, *, amount: Amount = "requests") -> Sequence[Trend]:
         """Return each day that the range touches, as a whole, beside the day before and the same weekday before.
@@ -169,7 +172,8 @@ class Patterns:
         if aggregation == "sum":
             return [(amount_of(point.measures, amount), point) for point in points]
         async with self._database.transaction(read_only=True) as session:
-            values = await self._raw.meter_values(session, question, aggregation, unit)
+            asked = await self._models.resolve(session, question)
+            values = await self._raw.meter_values(session, asked, aggregation, unit)
         return [(values.get(point.period, Decimal(0)), point) for point in points]
 
     async def _aggregation(self, meter: str | None) -> Aggregation:

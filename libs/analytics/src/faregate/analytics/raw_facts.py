@@ -41,8 +41,8 @@ UNPRICED = "e.cost is null and (e.calls <> 0 or e.input_tokens + e.output_tokens
 
 _CONDITIONS = {
     "service": "e.service = :service",
-    "model": "e.model = :model",
-    "provider": "e.provider = :provider",
+    "model": "e.model = any(cast(:model as text[]))",
+    "provider": "e.provider = any(cast(:provider as text[]))",
     "feature": "e.feature_key = :feature",
     "user_id": "e.subject_id = (select subject_id from faregate.subject where external_id = :user_id)",
     "organization_id": "e.organization_id = (select subject_id from faregate.subject where external_id = :organization_id)",
@@ -128,6 +128,7 @@ def parameters(question: Question, rest: Rest | None = None) -> dict[str, Any]:
     filters = question.filters
     of_rest = rest.parameters if rest is not None else {}
     values: dict[str, Any] = {"start": question.range.start, "end": question.range.end, **filters.given, **of_rest}
+    values |= filters.spelled
     values.pop("status", None)
     if filters.status is not None and filters.status.isdecimal():
         values["status"] = int(filters.status)

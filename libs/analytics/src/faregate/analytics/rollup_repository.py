@@ -17,7 +17,7 @@ from faregate.analytics.values import Measures
 from faregate.core.database import Database
 from faregate.core.personal_data import ERASURES_VERSION
 
-__all__ = ["RollupRepository", "State", "bits_of"]
+__all__ = ["RollupRepository", "State", "Values", "bits_of"]
 
 
 def _buckets(table: str, only: str, bucket: str = "timestamptz") -> str:
@@ -31,12 +31,26 @@ def _buckets(table: str, only: str, bucket: str = "timestamptz") -> str:
     """  # noqa: S608
 
 
-_OF_VALUE = "b.dimension = :dimension and b.value = :value"
+Values = tuple[str, ...]
+"""The spellings of one value of a dimension."""
 
-_ACTIVE = f"""
-select {{period}} as period, r.chunk, bit_or(r.users) as users from {_buckets("usage_active", _OF_VALUE)}
-where {{only}} group by 1, 2
-"""  # noqa: S608
+
+def _of(values: Values) -> str:
+    """Return the condition on buckets `b` of one value."""
+    one = "b.value = :value" if len(values) == 1 else "b.value = any(cast(:value as text[]))"
+    return f"b.dimension = :dimension and {one}"
+
+
+def _given(dimension: Dimension, values: Values) -> dict[str, Any]:
+    return {"dimension": int(dimension), "value": values[0] if len(values) == 1 else list(values)}
+
+
+def _active(period: str, only: str, values: Values) -> str:
+    return f"""
+    select {period} as period, r.chunk, bit_or(r.users) as users from {_buckets("usage_active", _of(values))}
+    where {only} group by 1, 2
+    """  # noqa: S608
+
 
 _PERIOD = period_sql("r.bucket")
 
@@ -58,6 +72,14 @@ where r.dimension = {int(Dimension.METER)} and r.grain = {int(Grain.MONTH)} and 
 union
 select e.meter from faregate.usage_event e, faregate.rollup_state s
 where s.state_id = 1 and (e.tx >= s.from_tx or e.tx = any(s.open_txs)) and e.meter is not null
+"""  # noqa: S608
+_MODELS = f"""
+select distinct r.dimension, r.value as name from faregate.usage_rollup r
+where r.dimension in ({int(Dimension.MODEL)}, {int(Dimension.PROVIDER)}) and r.grain = {int(Grain.MONTH)} and r.value <> ''
+union
+select v.dimension, v.name from faregate.usage_event e, faregate.rollup_state s,
+  lateral (values ({int(Dimension.MODEL)}, e.model), ({int(Dimension.PROVIDER)}, e.provider)) as v (dimension, name)
+where s.state_id = 1 and (e.tx >= s.from_tx or e.tx = any(s.open_txs)) and v.name is not null
 """  # noqa: S608
 _VIEW = "faregate_sums"
 
@@ -115,50 +137,62 @@ class RollupRepository:
         """Return the names of all meters that events named so far."""
         return {row.name for row in await self._database.rows(session, _METERS)}
 
+    async def models(self, session: AsyncSession) -> tuple[set[str], set[str]]:
+        """Return the names of all models and of all providers that events named so far, as they spelled them."""
+        rows = await self._database.rows(session, _MODELS)
+        models = {row.name for row in rows if row.dimension == Dimension.MODEL}
+        return models, {row.name for row in rows if row.dimension == Dimension.PROVIDER}
+
     async def totals(
-        self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str | None
+        self, session: AsyncSession, coverage: Coverage, dimension: Dimension, values: Values | None
     ) -> dict[Group, Measures]:
-        """Return the sums of each value of `dimension`, or of one `value` of it; models come with their provider."""
-        keys = "" if value is not None else "r.value, r.detail, " if dimension is Dimension.MODEL else "r.value, "
+        """Return the sums of each value of `dimension`, or of one value of it; models come with their provider."""
+        keys = "" if values is not None else "r.value, r.detail, " if dimension is Dimension.MODEL else "r.value, "
+        only = _of(values) if values is not None else "b.dimension = :dimension"
         sql = f"""
-        select {keys} {_SUMS} from {_buckets("usage_rollup", _OF_VALUE if value is not None else "b.dimension = :dimension")}
+        select {keys} {_SUMS} from {_buckets("usage_rollup", only)}
         {f"group by {keys.rstrip(', ')}" if keys else ""}
         """  # noqa: S608
-        given = {} if value is None else {"value": value}
-        rows = await self._database.rows(session, sql, dimension=int(dimension), **_pieces(coverage), **given)
-        if value is not None:
+        given = _given(dimension, values) if values is not None else {"dimension": int(dimension)}
+        rows = await self._database.rows(session, sql, **_pieces(coverage), **given)
+        if values is not None:
             return {(): measures_of(rows[0], 0)} if rows[0].facts is not None else {}
         return {_key(row, dimension): measures_of(row, keys.count(",")) for row in rows}
 
     async def series(
-        self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str, periods: Sequence[datetime]
+        self,
+        session: AsyncSession,
+        coverage: Coverage,
+        dimension: Dimension,
+        values: Values,
+        periods: Sequence[datetime],
     ) -> dict[datetime, Measures]:
         """Return the sums of one value by period, given by their beginnings."""
         sql = f"""
-        select {_PERIOD} as period, {_SUMS} from {_buckets("usage_rollup", _OF_VALUE)} group by 1
+        select {_PERIOD} as period, {_SUMS} from {_buckets("usage_rollup", _of(values))} group by 1
         """  # noqa: S608
         rows = await self._database.rows(
-            session, sql, dimension=int(dimension), value=value, periods=periods, **_pieces(coverage)
+            session, sql, **_given(dimension, values), periods=periods, **_pieces(coverage)
         )
         return {periods[row.period - 1]: measures_of(row, 1) for row in rows}
 
     async def sketch(
-        self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str
+        self, session: AsyncSession, coverage: Coverage, dimension: Dimension, values: Values
     ) -> dict[int, int]:
         """Return how many timed requests fell into each bin."""
         sql = f"""
-        select s.bin, sum(s.count)::bigint as number from {_buckets("usage_rollup", _OF_VALUE)}
+        select s.bin, sum(s.count)::bigint as number from {_buckets("usage_rollup", _of(values))}
         cross join lateral unnest(r.bins, r.counts) as s (bin, count) group by 1
         """  # noqa: S608
-        rows = await self._database.rows(session, sql, dimension=int(dimension), value=value, **_pieces(coverage))
+        rows = await self._database.rows(session, sql, **_given(dimension, values), **_pieces(coverage))
         return {row.bin: row.number for row in rows}
 
     async def active(
-        self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str
+        self, session: AsyncSession, coverage: Coverage, dimension: Dimension, values: Values
     ) -> dict[int, int]:
         """Return who was active in the whole coverage: for each chunk the bits of its subjects."""
-        sql = _ACTIVE.format(period="0", only="true")
-        rows = await self._database.rows(session, sql, dimension=int(dimension), value=value, **_pieces(coverage))
+        sql = _active("0", "true", values)
+        rows = await self._database.rows(session, sql, **_given(dimension, values), **_pieces(coverage))
         return {row.chunk: bits_of(row.users) for row in rows}
 
     async def active_in(
@@ -166,26 +200,31 @@ class RollupRepository:
         session: AsyncSession,
         coverage: Coverage,
         dimension: Dimension,
-        value: str,
+        values: Values,
         periods: Sequence[datetime],
         wanted: Collection[datetime],
     ) -> dict[datetime, dict[int, int]]:
         """Return who was active in those of `periods` that are `wanted`: for each chunk the bits of its subjects."""
         places = [place for place, period in enumerate(periods, 1) if period in wanted]
-        sql = _ACTIVE.format(period=_PERIOD, only=f"{_PERIOD} = any(cast(:places as int[]))")
-        given = {"dimension": int(dimension), "value": value, "periods": periods, "places": places}
+        sql = _active(_PERIOD, f"{_PERIOD} = any(cast(:places as int[]))", values)
+        given = {**_given(dimension, values), "periods": periods, "places": places}
         found: dict[datetime, dict[int, int]] = {}
         for row in await self._database.rows(session, sql, **given, **_pieces(coverage)):
             found.setdefault(periods[int(row.period) - 1], {})[row.chunk] = bits_of(row.users)
         return found
 
     async def active_counts(
-        self, session: AsyncSession, coverage: Coverage, dimension: Dimension, value: str, periods: Sequence[datetime]
+        self,
+        session: AsyncSession,
+        coverage: Coverage,
+        dimension: Dimension,
+        values: Values,
+        periods: Sequence[datetime],
     ) -> dict[datetime, int]:
         """Return how many users were active in each period, given by their beginnings."""
-        active = _ACTIVE.format(period=_PERIOD, only="true")
+        active = _active(_PERIOD, "true", values)
         sql = f"select period, sum(bit_count(users))::bigint as number from ({active}) a group by 1"  # noqa: S608
-        given = {"dimension": int(dimension), "value": value, "periods": periods}
+        given = {**_given(dimension, values), "periods": periods}
         rows = await self._database.rows(session, sql, **given, **_pieces(coverage))
         return {periods[row.period - 1]: row.number for row in rows}
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.analytics.calendar import Unit, periods_of
 from faregate.analytics.facts import FactReader
 from faregate.analytics.filters import Filters, Question
+from faregate.analytics.known_models import KnownModels, united_providers
 from faregate.analytics.values import Breakdown, Freshness, Measures, Metrics, Point, TopUser
 from faregate.core.database import Database
 from faregate.core.ids import ORGANIZATION_PREFIX
@@ -36,10 +37,11 @@ class Dashboard:
 class AnalyticsService:
     """Answers from all facts that are committed, in one snapshot per answer. Opens its own, read-only transactions."""
 
-    def __init__(self, database: Database, facts: FactReader, subjects: Subjects) -> None:
+    def __init__(self, database: Database, facts: FactReader, subjects: Subjects, models: KnownModels) -> None:
         self._database = database
         self._facts = facts
         self._subjects = subjects
+        self._models = models
 
     async def version(self) -> str | None:
         """Return a text that is another one after each change of the facts; None while too much is not rolled up."""
@@ -49,34 +51,37 @@ class AnalyticsService:
     async def metrics(self, question: Question, *, exact: bool = False) -> Metrics:
         """Return the totals; percentiles are at most 1 % off, or `exact` on demand."""
         async with self._snapshot() as session:
-            return await self._metrics(session, question, exact=exact)
+            asked = await self._models.resolve(session, question)
+            return await self._metrics(session, asked, exact=exact)
 
     async def breakdown(self, question: Question, by: str, *, limit: int | None = None) -> Sequence[Breakdown]:
         """Return the parts of a dimension: `service`, `model`, `provider`, `feature`, `organization`, `country`, `device`
         or `status`; the one with most credits first. Models come with their provider.
         """
         async with self._snapshot() as session:
-            return (await self._breakdown(session, question, by))[:limit]
+            asked = await self._models.resolve(session, question)
+            return (await self._breakdown(session, asked, by))[:limit]
 
     async def series(self, question: Question, unit: Unit) -> Sequence[Point]:
         """Return a point for each hour, day, week (from Monday) or month of the range, empty ones too."""
         async with self._snapshot() as session:
-            return await self._series(session, question, unit)
+            return await self._series(session, await self._models.resolve(session, question), unit)
 
     async def top_users(self, question: Question, *, by: TopBy = "credits", limit: int = 10) -> Sequence[TopUser]:
         """Return the users with the most credits, requests, tokens or cost, the first one first."""
         async with self._snapshot() as session:
-            return await self._top_users(session, question, by, limit)
+            return await self._top_users(session, await self._models.resolve(session, question), by, limit)
 
     async def dashboard(self, question: Question, *, unit: Unit = "day", users: int = 10) -> Dashboard:
         """Return metrics, services, models, series and top users of one moment."""
         async with self._snapshot() as session:
+            asked = await self._models.resolve(session, question)
             return Dashboard(
-                await self._metrics(session, question, exact=False),
-                await self._breakdown(session, question, "service"),
-                await self._breakdown(session, question, "model"),
-                await self._series(session, question, unit),
-                await self._top_users(session, question, "credits", users),
+                await self._metrics(session, asked, exact=False),
+                await self._breakdown(session, asked, "service"),
+                await self._breakdown(session, asked, "model"),
+                await self._series(session, asked, unit),
+                await self._top_users(session, asked, "credits", users),
                 await self._facts.freshness(session),
             )
 
@@ -90,13 +95,17 @@ class AnalyticsService:
     async def _breakdown(self, session: AsyncSession, question: Question, by: str) -> list[Breakdown]:
         dimensions = ("model", "provider") if by == "model" else (by,)
         found = await self._facts.measures(session, question, dimensions)
+        if by == "model":
+            united = self._models.united(found).items()
+            return sorted(
+                (Breakdown(model, sums, provider) for (model, provider), sums in united), key=_size, reverse=True
+            )
+        if by == "provider":
+            found = united_providers(found)
         names: Mapping[Any, str] = (
             await self._organizations(session, found) if by == "organization" else dict[Any, str]()
         )
-        parts = [
-            Breakdown(names.get(key[0], key[0]), measures, key[1] if by == "model" else None)
-            for key, measures in found.items()
-        ]
+        parts = [Breakdown(names.get(key[0], key[0]), measures) for key, measures in found.items()]
         return sorted(parts, key=_size, reverse=True)
 
     async def _organizations(self, session: AsyncSession, found: Mapping[Any, Measures]) -> Mapping[Any, str]:

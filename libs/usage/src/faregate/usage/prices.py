@@ -21,6 +21,7 @@ from faregate.usage.price_list import Override, PriceList
 from faregate.usage.price_repository import PriceRepository
 from faregate.usage.pricing import PriceBook
 from faregate.usage.values import ModelUsage, UsageLine
+from faregate.wire.model_names import canonical_model
 
 __all__ = ["EffectivePrice", "PriceService"]
 
@@ -83,7 +84,8 @@ class PriceService:
         published = self._book.snapshot.find(model, provider=provider, service_tier=service_tier, at=moment)
         owner = published.provider if published is not None else provider
         override = price_list.override(model, provider=owner, service_tier=service_tier, at=moment)
-        known = [item for item in price_list.overrides if item.model == model.lower()]
+        name = canonical_model(model)[0]
+        known = [item for item in price_list.overrides if canonical_model(item.model)[0] == name]
         if override is None and published is None:
             raise UnknownPriceError(
                 f"No price is known for {model!r}; set one with `faregate prices set`", param="model"

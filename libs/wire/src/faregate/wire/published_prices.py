@@ -8,7 +8,7 @@ from decimal import Decimal
 from importlib.metadata import version
 from typing import Any, Protocol
 
-from faregate.wire.model_names import plain_model
+from faregate.wire.model_names import canonical_model, plain_model
 from faregate.wire.rates import Cost, Rate, RateCard
 
 __all__ = [
@@ -217,6 +217,7 @@ def _spellings(model: str, provider: str | None) -> Iterable[tuple[str, str | No
         prefix, slash, rest = name.partition("/")
         if slash and prefix in provider.lower():
             yield rest, provider
+        yield canonical_model(model, provider)
         return
     if "/" in name:
         yield name, "litellm"
@@ -225,6 +226,7 @@ def _spellings(model: str, provider: str | None) -> Iterable[tuple[str, str | No
         yield rest, prefix
     if _BEDROCK.match(name):
         yield name, "aws"
+    yield canonical_model(model)
 
 
 def _by_exact_id(data: Any, model: str) -> tuple[Any, Any] | None:

@@ -11,6 +11,7 @@ from faregate.analytics.cube_repository import CubeRepository
 from faregate.analytics.facts import FactReader
 from faregate.analytics.filters import Filters, Question, TimeRange
 from faregate.analytics.known_meters import KnownMeters
+from faregate.analytics.known_models import KnownModels
 from faregate.analytics.meter_totals import MeterTotals
 from faregate.analytics.patterns import Patterns
 from faregate.analytics.raw_repository import RawRepository
@@ -48,10 +49,11 @@ async def ask_all(database: Database, rounds: int) -> list[Asked]:
     raw = RawRepository(database, archived)
     rollups, meters = RollupRepository(database, archived), MeterCatalog(database)
     reader = FactReader(raw, rollups, CubeRepository(database), subjects)
-    analytics = AnalyticsService(database, reader, subjects)
+    models = KnownModels(rollups)
+    analytics = AnalyticsService(database, reader, subjects, models)
     asked: list[Asked] = []
     known = KnownMeters(database, meters, rollups)
-    patterns = Patterns(analytics, raw, database, meters, known, credit_price_usd=Decimal("0.01"))
+    patterns = Patterns(analytics, raw, database, meters, known, models, credit_price_usd=Decimal("0.01"))
     questions = [*_questions(analytics, raw, database), _of_meters(analytics, patterns, database)]
     for name, limit, ask, of_facts in questions:
         took = sorted([await _ms(ask) for _ in range(rounds)])

@@ -11,6 +11,8 @@ from faregate.analytics.archived_months import ArchivedMonths
 from faregate.analytics.exports.formats import Format
 from faregate.analytics.exports.service import ExportService
 from faregate.analytics.filters import Question, TimeRange
+from faregate.analytics.known_models import KnownModels
+from faregate.analytics.rollup_repository import RollupRepository
 from faregate.core.clock import SystemClock
 from faregate.core.database import Database
 from faregate.core.embedded import postgres_program
@@ -83,12 +85,11 @@ async def psql_seconds(database: Database) -> float:
 
 async def measure_export(database: Database, question: Question, kind: Format) -> Measured:
     """Export everything to nowhere; memory is what the process grew by at its highest."""
-    clock = SystemClock()
+    clock, archived = SystemClock(), ArchivedMonths(database)
+    service = ExportService(database, clock, archived, KnownModels(RollupRepository(database, archived)))
     before, began, size = _peak_mib(), clock.monotonic(), 0
     with Path("/dev/null").open("wb") as nowhere:  # noqa: ASYNC230  it never blocks
-        async with aclosing(
-            ExportService(database, clock, ArchivedMonths(database)).events(question, kind).chunks
-        ) as chunks:
+        async with aclosing(service.events(question, kind).chunks) as chunks:
             async for chunk in chunks:
                 size += nowhere.write(chunk)
     return Measured(kind, clock.monotonic() - began, size, _peak_mib() - before)

@@ -10,8 +10,9 @@ from faregate.analytics.exports.sheets import row_sql
 from faregate.analytics.filters import Question
 from faregate.analytics.raw_facts import UNPRICED, conditions, parameters
 
-__all__ = ["EVENT_COLUMNS", "Selection", "events_selection"]
+__all__ = ["EVENTS", "EVENT_COLUMNS", "Selection", "events_selection"]
 
+EVENTS = "events"
 EVENT_COLUMNS = (
     Column("time", Kind.MOMENT, "e.time"),
     Column("kind", Kind.TEXT, "(array['request', 'line', 'meter'])[e.kind + 1]", guarded=False),
@@ -100,7 +101,7 @@ class Selection:
 def events_selection(question: Question) -> Selection:
     """Return the events that stand (no corrected version) and answer to `question`, in the order of their arrival."""
     body = _EVENTS.format(where=conditions(question.filters))
-    return Selection("events", EVENT_COLUMNS, body, parameters(question), _EVENT_SUMMARY)
+    return Selection(EVENTS, EVENT_COLUMNS, body, parameters(question), _EVENT_SUMMARY)
 
 
 def _cell(column: Column, *, safe: bool) -> str:

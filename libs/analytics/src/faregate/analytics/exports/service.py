@@ -10,10 +10,11 @@ from faregate.analytics.archived_months import ArchivedMonths
 from faregate.analytics.exports.copying import ExportSource
 from faregate.analytics.exports.formats import XLSX_ROW_LIMIT, Format, file_name
 from faregate.analytics.exports.parquet import parquet
-from faregate.analytics.exports.selection import Selection, events_selection
+from faregate.analytics.exports.selection import EVENTS, Selection, events_selection
 from faregate.analytics.exports.texts import json_head, json_tail
 from faregate.analytics.exports.workbook import workbook
 from faregate.analytics.filters import Question
+from faregate.analytics.known_models import KnownModels
 from faregate.core.clock import IClock
 from faregate.core.database import Database
 from faregate.core.errors import InvalidError
@@ -33,9 +34,10 @@ class Export:
 class ExportService:
     """Streams exports from a snapshot of the database, each over a connection of its own."""
 
-    def __init__(self, database: Database, clock: IClock, archived: ArchivedMonths) -> None:
+    def __init__(self, database: Database, clock: IClock, archived: ArchivedMonths, models: KnownModels) -> None:
         self._database = database
         self._archived = archived
+        self._models = models
         self._clock = clock
 
     def events(self, question: Question, kind: Format, *, safe: bool = True, bom: bool = False) -> Export:
@@ -57,24 +59,25 @@ class ExportService:
         """
         if bom and kind is not Format.CSV:
             raise InvalidError(f"bom is for csv alone; leave it out for {kind}", param="bom")
-        selection, now = events_selection(question), self._clock.now()
+        now = self._clock.now()
         name = file_name("events", kind, start=question.range.start, end=question.range.end, now=now)
         metadata = {
-            "what": selection.what,
+            "what": EVENTS,
             "start": question.range.start,
             "end": question.range.end,
             "timezone": question.range.timezone,
             "filters": question.filters.given,
             "exported_at": now,
         }
-        chunks = self._chunks(question, selection, kind, metadata, safe=safe)
+        chunks = self._chunks(question, kind, metadata, safe=safe)
         return Export(name, kind, _marked(chunks) if bom else chunks)
 
     async def _chunks(
-        self, question: Question, selection: Selection, kind: Format, metadata: Mapping[str, Any], *, safe: bool
+        self, question: Question, kind: Format, metadata: Mapping[str, Any], *, safe: bool
     ) -> AsyncGenerator[bytes]:
         async with self._database.transaction(read_only=True) as session:
             await self._archived.note(session, question, None)
+            selection = events_selection(await self._models.resolve(session, question))
         if question.omissions.archived_before is not None:
             metadata = {**metadata, "archived_before": question.omissions.archived_before}
         async with (
