@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from faregate.core.errors import ConfigurationError
-from faregate.core.settings import load_settings
+from faregate.core.settings import isolated_settings, load_settings
 from faregate.gateway.client_address import client_of
+from faregate.gateway.container import GatewayContainer
+from faregate.gateway.operation import operations_of
+from faregate.gateway.path_hints import OLDER_NAMES
 from support.apps import Gateway, open_gateway, settings_for
 
 PAGE = "https://app.example.com"
@@ -30,6 +33,33 @@ async def test_a_slash_too_many_is_told_with_the_right_path(gateway: Gateway) ->
 
     nothing = await gateway.get("/api/nothing/")
     assert (nothing.status, "/docs" in nothing.error["detail"]) == (404, True)
+
+
+async def test_a_path_that_is_nearly_right_is_told_with_the_right_one(gateway: Gateway) -> None:
+    for path, meant in (("/api/analytics/metric", "/api/analytics/metrics"), ("/api/wallet/me", "/api/wallets/me")):
+        answer = await gateway.get(path)
+        assert (answer.status, answer.error["detail"]) == (
+            404,
+            f"There is nothing at {path}; did you mean {meant}? See /docs",
+        )
+
+
+async def test_a_function_name_of_the_older_documents_leads_to_the_call_of_today(gateway: Gateway) -> None:
+    for name, meant in OLDER_NAMES.items():
+        answer = await gateway.get(f"/api/{name}")
+        assert (answer.status, f"did you mean {meant}?" in answer.error["detail"]) == (404, True)
+
+
+def test_every_call_that_is_suggested_exists() -> None:
+    container = GatewayContainer(settings=isolated_settings(database_url="postgresql://nowhere/none"))
+    known = {
+        f"{declared.method} {declared.path}"
+        for controller in container.controllers()
+        for declared, _ in operations_of(controller)
+    }
+    calls = {meant.partition("?")[0] for meant in OLDER_NAMES.values() if not meant.startswith("`")}
+
+    assert calls <= known
 
 
 async def test_who_sends_no_credential_reads_how_to_send_one(gateway: Gateway) -> None:

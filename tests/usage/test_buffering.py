@@ -12,6 +12,7 @@ from faregate.core.database import Database
 from faregate.core.errors import EngineUnavailableError
 from faregate.usage.buffering import BufferedRecorder
 from faregate.usage.events import UsageEvent
+from faregate.usage.spool import Spool
 from support.library import Library
 
 EVENT = UsageEvent(user_id="anna", service="chat")
@@ -62,6 +63,18 @@ async def test_while_the_database_is_away_events_wait_in_the_spool(library: Libr
     assert await count(library.database) == 7
     assert list(tmp_path.iterdir()) == []
     await away.close()
+
+
+def test_a_spool_of_another_name_keeps_to_its_own_files(tmp_path: Path) -> None:
+    """USAGE_BATCH_FILE names it; each process writes a file of its own beside that name."""
+    (tmp_path / "usage_batch.notes.tmp").write_text("not ours")
+    named, other = Spool(tmp_path, "usage_batch.tmp"), Spool(tmp_path)
+    named.add([EVENT])
+
+    (path,) = [path for path, _ in named.batches()]
+    assert (path.name, other.empty) == (f"usage_batch-{os.getpid()}.tmp", True)
+    named.forget(path)
+    assert named.empty
 
 
 async def test_without_a_spool_they_wait_in_memory(library: Library) -> None:

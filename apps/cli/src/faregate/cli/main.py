@@ -7,12 +7,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from faregate.cli.older_names import command_meant
 from faregate.core.database import sqlstate
 from faregate.core.errors import ConfigurationError, EngineUnavailableError, FaregateError, MissingExtraError
 from faregate.core.logging import configure_logging
 
 if TYPE_CHECKING:
-    from cyclopts import App
+    from cyclopts import App, CycloptsError
 
 __all__ = ["command_line", "main"]
 
@@ -103,7 +104,14 @@ def main() -> None:
 
 def _run() -> int:
     configure_logging(level="warning")  # standard output is the answer's alone; servers say more
-    return command_line()(_placed(sys.argv[1:]), result_action="return_value") or 0
+    from cyclopts import CycloptsError
+
+    arguments = _placed(sys.argv[1:])
+    try:
+        return command_line()(arguments, result_action="return_value", print_error=False, exit_on_error=False) or 0
+    except CycloptsError as error:
+        _wrong_use(error)
+        return WRONG_USE
 
 
 def _placed(arguments: Sequence[str]) -> list[str]:
@@ -158,6 +166,19 @@ def command_line() -> "App":
     for name, (path, help_text) in COMMANDS.items():
         app.command(f"faregate.cli.commands.{path}", name=name, help=help_text)
     return app
+
+
+def _wrong_use(error: "CycloptsError") -> None:
+    """Print what is wrong with the command line: for names of the older documents, the command of today."""
+    from cyclopts import CycloptsPanel, UnknownCommandError
+
+    words = error.root_input_tokens or []
+    meant = command_meant(words) if isinstance(error, UnknownCommandError) else None
+    if meant is not None:
+        typed = " ".join(words[:2] if words[0] == "usage" else words[:1])
+        _complain(FaregateError(f"there is no command {typed!r}; did you mean `{meant}`?"))
+    elif error.console is not None:
+        error.console.print(CycloptsPanel(error))
 
 
 def _complain(error: FaregateError) -> None:

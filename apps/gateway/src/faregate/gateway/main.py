@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Match, Route
 
 from faregate.core.collecting import collect_seldom
 from faregate.core.container import engines
@@ -24,6 +24,7 @@ from faregate.gateway.errors import MethodNotAllowedError, RouteNotFoundError
 from faregate.gateway.middleware import RequestContext
 from faregate.gateway.openapi.pages import documentation_routes
 from faregate.gateway.operation import Controller, Operation, operations_of
+from faregate.gateway.path_hints import path_meant
 from faregate.gateway.protocol import BoundedProtocol
 from faregate.gateway.tracing import tracing
 
@@ -115,9 +116,17 @@ async def _http_error(request: Request, error: Exception) -> Response:
         answer = MethodNotAllowedError(f"{request.method} is not for this path; allowed: {known}")
         return failure(answer, request_id=request_id, headers={"allow": known})
     path = request.scope["path"]
-    hint = f"leave out the slash at its end: {path.rstrip('/')}" if _is_known_without_slash(request) else "see /docs"
+    hint = (
+        f"leave out the slash at its end: {path.rstrip('/')}" if _is_known_without_slash(request) else _meant(request)
+    )
     shown = request.url.path[:_PATH_SHOWN]
     return failure(RouteNotFoundError(f"There is nothing at {shown}; {hint}"), request_id=request_id)
+
+
+def _meant(request: Request) -> str:
+    paths = [route.path for route in request.app.routes if isinstance(route, Route) and "{" not in route.path]
+    meant = path_meant(request.scope["path"], paths)
+    return f"did you mean {meant}? See /docs" if meant else "see /docs"
 
 
 def _is_known_without_slash(request: Request) -> bool:

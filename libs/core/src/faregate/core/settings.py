@@ -97,6 +97,13 @@ class Settings(BaseSettings):
         description="where the buffered recorder keeps usage events while the database is away; else in memory only",
         examples=["/var/lib/faregate/cache"],
     )
+    batch_file: Path | None = Field(
+        default=None,
+        validation_alias=_known_as("USAGE_BATCH_FILE"),
+        description="file that the buffered recorder keeps usage events in while the database is away, instead of one in "
+        "FAREGATE_CACHE_DIR; each process adds its id to the name",
+        examples=["/var/lib/faregate/cache/usage_batch.tmp"],
+    )
     broker_url: _BrokerUrl | None = Field(
         default=None,
         description="RabbitMQ to use; without it messages wait in PostgreSQL",
@@ -410,6 +417,13 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="least severe event that is logged", examples=["info"]
     )
+
+    @property
+    def spool_file(self) -> Path | None:
+        """The file of `batch_file`, or one in `cache_dir`; None keeps events in memory only."""
+        if self.batch_file is not None or self.cache_dir is None:
+            return self.batch_file
+        return self.cache_dir / "usage-events.ndjson"
 
     @property
     def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:

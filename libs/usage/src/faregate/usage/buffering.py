@@ -36,6 +36,7 @@ class BufferedRecorder:
         batch_timeout_seconds: longest time an event waits (USAGE_BATCH_TIMEOUT).
         capacity: most events in memory; beyond it `record` waits and `record_nowait` says no.
         spool: a directory of this host's own disk.
+        spool_file: a file there instead (USAGE_BATCH_FILE); each process adds its id to the name.
     """
 
     def __init__(
@@ -46,12 +47,13 @@ class BufferedRecorder:
         batch_timeout_seconds: float = 5,
         capacity: int = 100_000,
         spool: Path | None = None,
+        spool_file: Path | None = None,
     ) -> None:
         self._recorder = recorder
         self._batch_size = batch_size
         self._batch_timeout_seconds = batch_timeout_seconds
         self._capacity = max(capacity, batch_size)
-        self._spool = Spool(spool) if spool is not None else None
+        self._spool = _spool(spool, spool_file)
         self._waiting: deque[UsageEvent] = deque()
         self._wake, self._room = asyncio.Event(), asyncio.Event()
         self._room.set()
@@ -152,3 +154,9 @@ def _warn(report: IngestReport, ids: Sequence[str | None]) -> None:
 
 def _named(event: UsageEvent) -> UsageEvent:
     return event.model_copy(update={"id": str(new_uuid7()), "source": event.source or _SOURCE})
+
+
+def _spool(directory: Path | None, file: Path | None) -> Spool | None:
+    if file is not None:
+        return Spool(file.parent, file.name)
+    return Spool(directory) if directory is not None else None

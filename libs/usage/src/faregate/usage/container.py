@@ -148,7 +148,7 @@ class UsageContainer(containers.DeclarativeContainer):
         recorder,
         batch_size=settings.provided.batch_size,
         batch_timeout_seconds=settings.provided.batch_timeout_seconds,
-        spool=settings.provided.cache_dir,
+        spool_file=settings.provided.spool_file,
     )
     upkeep: providers.Provider[EventUpkeep] = providers.Singleton(
         EventUpkeep, database, events, partitions, clock, dedupe_days=settings.provided.dedupe_days

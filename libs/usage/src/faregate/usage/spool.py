@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ _LINES_AT_ONCE = 1_000
 
 
 class Spool:
-    """One file of one process; what an earlier process left is found by its name."""
+    """One file of one process, `<stem>-<process id><suffix>` of `name`; what an earlier process left is found by it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str = "usage-events.ndjson") -> None:
         self._directory = directory
-        self._file = directory / f"usage-events-{os.getpid()}.ndjson"
+        pattern = Path(name)
+        self._file = directory / f"{pattern.stem}-{os.getpid()}{pattern.suffix}"
+        self._names = f"{escape(pattern.stem)}-[0-9]*{escape(pattern.suffix)}"
 
     @property
     def empty(self) -> bool:
@@ -52,4 +55,4 @@ class Spool:
         path.unlink(missing_ok=True)
 
     def _files(self) -> Iterator[Path]:
-        yield from sorted(self._directory.glob("usage-events-*.ndjson"))
+        yield from sorted(self._directory.glob(self._names))
