@@ -1,6 +1,7 @@
 """Transactions commit at the edge, are tried again when that helps, and say when the server is away."""
 
 import asyncio
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -9,7 +10,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.database import Database, Sql, sqlstate
-from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
+from faregate.core.errors import (
+    ConfigurationError,
+    DatabaseRefusedError,
+    EngineUnavailableError,
+    RetryTransactionError,
+)
 from faregate.core.models import metadata
 
 
@@ -165,6 +171,24 @@ async def test_a_connection_that_is_lost_is_said_to_be_away_and_replaced(
 
     async with database.transaction() as session:
         assert (await database.rows(session, "select 2"))[0][0] == 2
+
+
+@pytest.mark.parametrize("change", [{"path": "/no_such_database"}, {"query": "sslmode=banana"}])
+async def test_a_server_that_refuses_the_address_is_told_with_the_setting(
+    database_url: str, change: dict[str, str]
+) -> None:
+    """One sentence for operators; strangers read only that the database is away."""
+    database = Database(urlsplit(database_url)._replace(**change).geturl())
+    await database.open()
+    try:
+        with pytest.raises((DatabaseRefusedError, ConfigurationError), match="FAREGATE_DATABASE_URL") as refused:
+            async with database.transaction() as session:
+                await database.rows(session, "select 1")
+    finally:
+        await database.close()
+
+    assert "\n" not in refused.value.detail
+    assert "no_such_database" not in DatabaseRefusedError(refused.value.detail).public_detail
 
 
 async def test_a_database_that_was_not_opened_says_so() -> None:

@@ -65,7 +65,7 @@ def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert load_settings(port=2000).port == 2000
 
 
-def test_all_mistakes_are_told_at_once_by_variable_with_an_example_and_without_the_value(
+def test_all_mistakes_are_told_at_once_by_variable_with_the_value_and_an_example_but_no_secret(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("FAREGATE_DATABASE_URL", "mysql://root:hunter2@db/x")
@@ -85,6 +85,57 @@ def test_all_mistakes_are_told_at_once_by_variable_with_an_example_and_without_t
     ]
     assert all("e.g. FAREGATE_" in line for line in lines)
     assert "hunter2" not in wrong.value.detail
+    assert "FAREGATE_PORT: Input should be a valid integer" in wrong.value.detail
+    assert ", not 'seventy' — port the gateway listens on" in wrong.value.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("FAREGATE_DATABASE_URL", "postgresql://me:hunter2@db:port/x"),
+        ("FAREGATE_DATABASE_URL", "postgresql://me:hunter2@db:70000/x"),
+        ("FAREGATE_DATABASE_URL", "postgresql://me:hunter2@[::1/x"),
+        ("FAREGATE_BROKER_URL", "amqp://"),
+        ("FAREGATE_BROKER_URL", "amqp://me:hunter2:x"),
+        ("FAREGATE_REDIS_URL", "redis://:hunter2@:::"),
+        ("FAREGATE_REDIS_URL", "redis:///0?password=hunter2"),
+        ("FAREGATE_JWKS_URL", "https:///hunter2"),
+        ("FAREGATE_OTEL_ENDPOINT", "http://hunter2:0"),
+        ("FAREGATE_ALERT_WEBHOOK_URL", "https://:hunter2/"),
+        ("FAREGATE_ALERT_SLACK_URL", "https://?hunter2"),
+        ("FAREGATE_SMTP_URL", "hunter2"),
+        ("FAREGATE_SERVER_API_KEY", "hunter2"),
+        ("FAREGATE_KEY_PEPPER", "hunter2"),
+        ("FAREGATE_JWT_SECRET", "hunter2"),
+    ],
+)
+def test_a_wrong_address_or_secret_is_one_line_that_does_not_repeat_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, url: str
+) -> None:
+    monkeypatch.setenv(name, url)
+
+    with pytest.raises(ConfigurationError, match=f"^{name}: ") as wrong:
+        load_settings()
+
+    assert len(wrong.value.detail.splitlines()) == 1
+    assert "hunter2" not in wrong.value.detail
+    assert f"e.g. {name}=" in wrong.value.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("FAREGATE_DATABASE_URL", "postgresql:///faregate?host=/var/run/postgresql"),
+        ("FAREGATE_DATABASE_URL", "postgresql://me:p%40ss@[::1]:5432/x"),
+        ("FAREGATE_BROKER_URL", "amqps://me:secret@rabbit/vhost"),
+        ("FAREGATE_REDIS_URL", "unix:///run/redis.sock?db=1"),
+        ("FAREGATE_SMTP_URL", "smtps://mail.example.com"),
+    ],
+)
+def test_addresses_in_their_usual_forms_are_accepted(monkeypatch: pytest.MonkeyPatch, name: str, url: str) -> None:
+    monkeypatch.setenv(name, url)
+
+    assert load_settings()
 
 
 def test_secrets_do_not_show_when_settings_are_printed() -> None:

@@ -93,6 +93,11 @@ def main() -> None:
             raise
         _complain(MissingExtraError(f"This command (it uses {error.name})", EXTRAS[error.name]))
         sys.exit(WRONG_USE)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        if error.filename is None:
+            raise
+        _complain(FaregateError(f"{error.filename}: {error.strerror}"))
+        sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:

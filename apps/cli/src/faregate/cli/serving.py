@@ -33,8 +33,7 @@ class Gateway:
 
     async def serve(self, stop: asyncio.Event, *, on_ready: Callable[[], None] | None = None) -> None:
         """Serve until `stop` is set."""
-        app = create_app(GatewayContainer(settings=self._settings))
-        server = _Server(server_config(app, self._settings))
+        server = self._server()
         serving = asyncio.create_task(server.serve(sockets=[self._socket]))
         watching = asyncio.create_task(_watch(server, stop, on_ready))
         try:
@@ -42,6 +41,13 @@ class Gateway:
         finally:
             watching.cancel()
             stop.set()
+
+    def _server(self) -> "_Server":
+        try:
+            return _Server(server_config(create_app(GatewayContainer(settings=self._settings)), self._settings))
+        except BaseException:
+            self._socket.close()
+            raise
 
 
 def serve_together(settings: Settings, workers: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
@@ -155,5 +156,16 @@ async def _hit(limiter: Any, item: RateLimitItem, name: str) -> tuple[bool, floa
 def _shared(redis_url: str | None) -> Any:
     if redis_url is None:
         return None
-    storage = storage_from_string(f"async+{redis_url}", implementation="redispy", wrap_exceptions=True)
+    storage = storage_from_string(f"async+{_with_port(redis_url)}", implementation="redispy", wrap_exceptions=True)
     return SlidingWindowCounterRateLimiter(storage)
+
+
+def _with_port(url: str) -> str:
+    """Return a URL of Redis with its port; the library that counts does not know the usual one."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix" or parts.port is not None:
+        return url
+    return parts._replace(netloc=f"{parts.netloc.removesuffix(':')}:{_REDIS_PORT}").geturl()
+
+
+_REDIS_PORT = 6379

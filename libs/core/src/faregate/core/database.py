@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from faregate.core import exact_json
-from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
+from faregate.core.errors import ConfigurationError, DatabaseRefusedError, EngineUnavailableError, RetryTransactionError
 from faregate.core.joining import joined, joining
 from faregate.core.logging import get_logger
 from faregate.core.lookups import Lookups
@@ -273,6 +273,12 @@ class Database:
             return await asyncpg.connect(self.url, server_settings=self._session_settings, timeout=10)
         except (OSError, TimeoutError) as error:
             raise EngineUnavailableError("the database does not answer; try again") from error
+        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+            raise DatabaseRefusedError(
+                f"the database refuses the connection: {error}; check FAREGATE_DATABASE_URL"
+            ) from error
+        except asyncpg.InterfaceError as error:
+            raise ConfigurationError(f"FAREGATE_DATABASE_URL: {error}") from error
 
     def _variant(self, isolation: str, read_only: bool) -> AsyncEngine:
         """Return the engine with transactions of another kind; it shares the pool, and making it costs a round trip's time."""

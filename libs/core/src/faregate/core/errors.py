@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 __all__ = [
     "BrokerUnavailableError",
     "ConfigurationError",
+    "DatabaseRefusedError",
     "EngineUnavailableError",
     "FaregateError",
     "InvalidError",
@@ -75,6 +76,14 @@ class EngineUnavailableError(FaregateError):
 
     code = "unavailable"
     retryable = True
+
+
+class DatabaseRefusedError(EngineUnavailableError):
+    """The database server answers, but refuses this login or has no such database; `detail` is for its operators."""
+
+    @property
+    def public_detail(self) -> str:
+        return "the database does not answer; try again"
 
 
 class BrokerUnavailableError(EngineUnavailableError):

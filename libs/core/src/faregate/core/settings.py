@@ -9,8 +9,10 @@ from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from faregate.core.errors import ConfigurationError
@@ -34,6 +36,27 @@ _Percent = Annotated[Decimal, Field(ge=0, le=1000)]
 
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:.]+\](:\d{1,5})?")
+
+
+_PORTS = range(1, 65_536)
+_WITHOUT_HOST = ("postgres:", "postgresql:", "postgresql+asyncpg:", "unix:")
+"""URLs that may name a socket instead of a host."""
+
+
+def _address_problem(url: str) -> str | None:
+    """Return what keeps `url` from naming a host and a port, without its text: it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return (
+            "its host or port cannot be read; a port is a number from 1 to 65535, and / ? # @ in a password are escaped"
+        )
+    if port is not None and port not in _PORTS:
+        return "a port is a number from 1 to 65535"
+    if not parts.hostname and not url.startswith(_WITHOUT_HOST):
+        return "the host is missing"
+    return None
 
 
 def _parts(text: str) -> list[str]:
@@ -435,6 +458,24 @@ class Settings(BaseSettings):
         """The origins of `cors_origins`."""
         return tuple(_parts(self.cors_origins))
 
+    @field_validator(
+        "database_url",
+        "broker_url",
+        "redis_url",
+        "jwks_url",
+        "otel_endpoint",
+        "alert_webhook_url",
+        "alert_slack_url",
+        "smtp_url",
+    )
+    @classmethod
+    def _addresses(cls, value: str | SecretStr | None) -> str | SecretStr | None:
+        url = value.get_secret_value() if isinstance(value, SecretStr) else value
+        problem = _address_problem(url) if url is not None else None
+        if problem is not None:
+            raise ValueError(problem)
+        return value
+
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: str) -> str:
@@ -480,9 +521,9 @@ def load_settings(**overrides: Any) -> Settings:
     """Read the environment; `overrides` win over it.
 
     Raises:
-        ConfigurationError: one line per wrong variable, each with the problem, the meaning and an example; values are
-            not repeated, since they may be secrets. A variable that is one slip away from a known name is wrong, too,
-            and so is an override that is no setting.
+        ConfigurationError: one line per wrong variable, each with the problem, the value, the meaning and an example; a
+            value that may hold a secret (a URL, a key) is not repeated. A variable that is one slip away from a known
+            name is wrong, too, and so is an override that is no setting.
     """
     _check_names(overrides)
     slips = [f"{name}: there is no such setting; did you mean {meant}?" for name, meant in _misspelt(os.environ)]
@@ -566,7 +607,27 @@ _SLIP = 0.85
 
 
 def _lines(error: ValidationError) -> list[str]:
-    return [_explain(str(problem["loc"][0]), problem["msg"]) for problem in error.errors(include_input=False)]
+    return [_line(problem) for problem in error.errors()]
+
+
+def _line(problem: ErrorDetails) -> str:
+    location, text = str(problem["loc"][0]), problem["msg"].removeprefix("Value error, ")
+    value = problem["input"]
+    shown = isinstance(value, str | int | float | Decimal) and not _may_be_secret(location)
+    return _explain(location, f"{text}, not {str(value)[:_SHOWN]!r}" if shown else text)
+
+
+_SHOWN = 60
+"""Longest part of a wrong value that is repeated."""
+
+
+def _may_be_secret(location: str) -> bool:
+    field = _field_of(location)
+    return field.endswith(_SECRET_ENDINGS) or "SecretStr" in str(Settings.model_fields[field].annotation)
+
+
+_SECRET_ENDINGS = ("_url", "_endpoint")
+"""URLs may hold passwords and tokens."""
 
 
 def _unreadable(problem: str) -> str:
@@ -576,7 +637,11 @@ def _unreadable(problem: str) -> str:
 
 
 def _explain(location: str, problem: str) -> str:
-    field = next((name for name in Settings.model_fields if location in {name, *variable_names(name)}), location)
+    field = _field_of(location)
     known = Settings.model_fields[field]
     example = (known.examples or [""])[0]
     return f"{variable_name(field)}: {problem} — {known.description}, e.g. {variable_name(field)}={example}"
+
+
+def _field_of(location: str) -> str:
+    return next((name for name in Settings.model_fields if location in {name, *variable_names(name)}), location)

@@ -1,0 +1,129 @@
+"""A wrong setting is one line and exit code 2, whatever the command."""
+
+import re
+import sys
+
+import pytest
+
+from faregate.cli import main as commands
+from faregate.core.settings import Settings, variable_names
+
+ISOLATED = {"demo", "tour", "bench", "chaos"}
+"""Commands that run on a private ground, where no setting of the caller counts."""
+
+DATA = Path(__file__).parents[1] / "support" / "data"
+CALLS = [
+    ["up"],
+    ["gateway"],
+    ["worker"],
+    ["doctor"],
+    ["migrate"],
+    ["verify"],
+    ["replay", TRACE],
+    ["wallets", "list"],
+    ["grants", "list", "ada"],
+    ["transactions", "ada"],
+    ["debit", "ada", "1", "--service", "x", "--key", "k"],
+    ["refund", "00000000-0000-7000-8000-000000000000", "--reason", "r"],
+    ["adjust", "ada", "1", "--reason", "r"],
+    ["chargeback", "00000000-0000-7000-8000-000000000000", "--reason", "r"],
+    ["statement", "--from", "2026-01-01", "--to", "2026-02-01"],
+    ["import", OPENINGS],
+    ["digest"],
+    ["usage", "totals"],
+    ["quotas", "status"],
+    ["alerts", "list"],
+    ["dlq", "list"],
+    ["logs", "search"],
+    ["privacy", "export", "ada", "x.ndjson"],
+    ["keys", "list"],
+    ["audit"],
+    ["backup", "x.dump"],
+    ["restore", OPENINGS],
+    ["features", "list"],
+    ["plans", "list"],
+    ["prices", "check"],
+    ["organizations", "list"],
+]
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in Settings.model_fields:
+        for name in variable_names(field):
+            monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(commands, "configure_logging", lambda **_: None)
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[object, list[str]]:
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(sys, "argv", ["faregate", *words])
+        commands.main()
+    return ended.value.code, capsys.readouterr().err.splitlines()
+
+
+def test_every_command_is_in_the_table() -> None:
+    assert {call[0] for call in CALLS} | ISOLATED == set(commands.COMMANDS)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call[0])
+def test_one_wrong_setting_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], call: list[str]
+) -> None:
+    monkeypatch.setenv("FAREGATE_PORT", "seventy")
+
+    code, lines = told(capsys, *call)
+
+    assert (code, len(lines)) == (2, 1), lines
+    assert lines[0].startswith("faregate: FAREGATE_PORT: ")
+    assert "'seventy'" in lines[0]
+    assert "e.g. FAREGATE_PORT=8080" in lines[0]
+
+
+@pytest.mark.parametrize("command", ["gateway", "worker"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FAREGATE_DATABASE_URL", "postgresql://me:hunter2@db:port/x"),
+        ("FAREGATE_BROKER_URL", "amqp://me:hunter2:x"),
+        ("FAREGATE_REDIS_URL", "redis://:hunter2@:::"),
+        ("FAREGATE_SMTP_URL", "hunter2"),
+        ("FAREGATE_LOG_KEYS", "hunter2"),
+        ("FAREGATE_STRATEGIES", "x"),
+    ],
+)
+def test_an_address_that_cannot_be_read_is_one_line_not_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, name: str, value: str
+) -> None:
+    monkeypatch.setenv("FAREGATE_DATABASE_URL", "postgresql://nowhere.invalid/x")
+    monkeypatch.setenv("FAREGATE_PORT", "0")
+    monkeypatch.setenv(name, value)
+
+    code, lines = told(capsys, command)
+
+    assert (code, len(lines)) == (2, 1), lines
+    assert name in lines[0]
+    assert "hunter2" not in lines[0]
+
+
+def test_several_wrong_settings_are_one_line_each(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FAREGATE_PORT", "seventy")
+    monkeypatch.setenv("FAREGATE_HOLD_TTL_SECONDS", "0")
+    monkeypatch.setenv("FAREGATE_MARGIN_PERCENTS", "3")
+
+    _, lines = told(capsys, "wallets", "list")
+
+    assert sorted(re.findall(r"(?m)^(?:faregate: )?(\w+): ", "\n".join(lines))) == [
+        "FAREGATE_HOLD_TTL_SECONDS",
+        "FAREGATE_MARGIN_PERCENTS",
+        "FAREGATE_PORT",
+    ]
+
+
+@pytest.mark.parametrize("call", [["replay", "no/such.csv"], ["usage", "record", "--file", "no/such.ndjson"]])
+def test_a_file_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str], call: list[str]) -> None:
+    code, lines = told(capsys, *call)
+
+    assert (code, lines) == (1, [f"faregate: {call[-1]}: No such file or directory"])
