@@ -2,6 +2,7 @@
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,6 @@ from faregate.core.settings import Settings, variable_names
 ISOLATED = {"demo", "tour", "bench", "chaos"}
 """Commands that run on a private ground, where no setting of the caller counts."""
 
-DATA = Path(__file__).parents[1] / "support" / "data"
 CALLS = [
     ["up"],
     ["gateway"],
@@ -19,7 +19,7 @@ CALLS = [
     ["doctor"],
     ["migrate"],
     ["verify"],
-    ["replay", TRACE],
+    ["replay", "trips.csv"],
     ["wallets", "list"],
     ["grants", "list", "ada"],
     ["transactions", "ada"],
@@ -28,7 +28,7 @@ CALLS = [
     ["adjust", "ada", "1", "--reason", "r"],
     ["chargeback", "00000000-0000-7000-8000-000000000000", "--reason", "r"],
     ["statement", "--from", "2026-01-01", "--to", "2026-02-01"],
-    ["import", OPENINGS],
+    ["import", "openings.csv"],
     ["digest"],
     ["usage", "totals"],
     ["quotas", "status"],
@@ -39,7 +39,7 @@ CALLS = [
     ["keys", "list"],
     ["audit"],
     ["backup", "x.dump"],
-    ["restore", OPENINGS],
+    ["restore", "openings.csv"],
     ["features", "list"],
     ["plans", "list"],
     ["prices", "check"],
@@ -48,11 +48,14 @@ CALLS = [
 
 
 @pytest.fixture(autouse=True)
-def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for field in Settings.model_fields:
         for name in variable_names(field):
             monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(commands, "configure_logging", lambda **_: None)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "trips.csv").write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03,1,1\n")
+    (tmp_path / "openings.csv").write_text("owner_id,credits\nada,1\n")
 
 
 def told(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[object, list[str]]:

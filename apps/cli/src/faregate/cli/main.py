@@ -8,8 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faregate.cli.older_names import command_meant
+from faregate.cli.option_names import in_options, options_of
 from faregate.core.database import sqlstate
-from faregate.core.errors import ConfigurationError, EngineUnavailableError, FaregateError, MissingExtraError
+from faregate.core.errors import (
+    ConfigurationError,
+    EngineUnavailableError,
+    FaregateError,
+    InvalidError,
+    MissingExtraError,
+)
 from faregate.core.logging import configure_logging
 
 if TYPE_CHECKING:
@@ -74,6 +81,7 @@ FAILED, WRONG_USE = 1, 2
 DATA_DIR_OPTION, DATA_DIR_VARIABLE = "--data-dir", "FAREGATE_DATA_DIR"
 OWN_DATA_DIR = {"up", "replay"}
 """Commands to which the data directory is one of their own options."""
+FILE_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 UNMIGRATED = {"42P01", "42703", "3F000"}
 """No such table, column or schema."""
 
@@ -82,29 +90,29 @@ def main() -> None:
     """Run one command; exit 0 when all is well, 1 when it is not, 2 when it was called or configured wrongly."""
     try:
         sys.exit(_run())
-    except EngineUnavailableError as error:
-        _complain(FaregateError(f"{error.detail} ({_database()})"))
-        sys.exit(FAILED)
-    except FaregateError as error:
-        _complain(error)
-        sys.exit(WRONG_USE if isinstance(error, ConfigurationError) else FAILED)
-    except ModuleNotFoundError as error:
-        if error.name not in EXTRAS:
-            raise
-        _complain(MissingExtraError(f"This command (it uses {error.name})", EXTRAS[error.name]))
-        sys.exit(WRONG_USE)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
-        if error.filename is None:
-            raise
-        _complain(FaregateError(f"{error.filename}: {error.strerror}"))
-        sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        if sqlstate(error) not in UNMIGRATED:
+        told = _told(error)
+        if told is None:
             raise
-        _complain(FaregateError(f"{_database()} is not at this version of Faregate; run `faregate migrate`"))
-        sys.exit(FAILED)
+        _complain(told)
+        sys.exit(WRONG_USE if isinstance(told, ConfigurationError) else FAILED)
+
+
+def _told(error: Exception) -> FaregateError | None:
+    """Return what the operator is told in one line; None for a defect of ours."""
+    if isinstance(error, EngineUnavailableError):
+        return FaregateError(f"{error.detail} ({_database()})")
+    if isinstance(error, FaregateError):
+        return error
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+        return MissingExtraError(f"This command (it uses {error.name})", EXTRAS[error.name])
+    if isinstance(error, FILE_ERRORS) and error.filename is not None:
+        return FaregateError(f"{error.filename}: {error.strerror}")
+    if sqlstate(error) in UNMIGRATED:
+        return FaregateError(f"{_database()} is not at this version of Faregate; run `faregate migrate`")
+    return None
 
 
 def _run() -> int:
@@ -112,11 +120,15 @@ def _run() -> int:
     from cyclopts import CycloptsError
 
     arguments = _placed(sys.argv[1:])
+    app = command_line()
     try:
-        return command_line()(arguments, result_action="return_value", print_error=False, exit_on_error=False) or 0
+        return app(arguments, result_action="return_value", print_error=False, exit_on_error=False) or 0
     except CycloptsError as error:
         _wrong_use(error)
         return WRONG_USE
+    except InvalidError as error:
+        error.detail = in_options(error, options_of(app, arguments))
+        raise
 
 
 def _placed(arguments: Sequence[str]) -> list[str]:
