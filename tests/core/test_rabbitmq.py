@@ -232,6 +232,7 @@ async def test_a_queue_that_exists_with_other_arguments_is_used_as_it_is_and_tol
     assert bodies == [b"theirs", b"ours"]
     assert [entry["queue"] for entry in told] == [QUEUE], "once per process, not per connection"
     assert "inequivalent arg" in told[0]["reason"]
+    assert "FAREGATE_QUEUE_TYPE=classic" in told[0]["advice"]
     async with plain_channel(broker_url) as channel:
         with pytest.raises(ChannelPreconditionFailed):
             await channel.queue_declare(QUEUE, durable=True)

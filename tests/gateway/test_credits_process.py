@@ -302,6 +302,15 @@ async def test_access_rules_and_switched_off_features_refuse(gateway: Gateway) -
 
     assert [a.status for a in answers] == [200, 403, 200]
     assert answers[1].error["code"] == "feature_not_allowed"
+    assert (
+        answers[1]
+        .error["detail"]
+        .startswith(
+            "The feature 'vip' is only for users of the plans 'gold' and certain users; this user is on no plan and a member of no "
+            "organisation. Put the user on such a plan (PUT /api/wallets/{user_id}), or change `access` of the feature"
+        )
+    )
+    assert "ada" not in answers[1].error["detail"], "who else may use it is nobody's business"
     assert (off.status, off.error["code"]) == (403, "feature_inactive")
 
 
@@ -419,6 +428,8 @@ async def test_a_feature_may_be_for_the_members_of_an_organisation_alone(gateway
 
     member, stranger = [await gateway.start(user, "theirs") for user in ("kim", "ada")]
     assert (member.status, stranger.status, stranger.error["code"]) == (200, 403, "feature_not_allowed")
+    assert "is only for members of certain organisations; this user is on no plan" in stranger.error["detail"]
+    assert "acme" not in stranger.error["detail"]
 
 
 async def test_a_hold_lasts_as_long_as_its_feature_says_unless_the_start_says_otherwise(gateway: Gateway) -> None:

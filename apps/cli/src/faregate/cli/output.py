@@ -10,7 +10,7 @@ from rich.table import Table
 
 from faregate.core import exact_json
 
-__all__ = ["Format", "console", "errors", "number", "print_json", "print_table", "table"]
+__all__ = ["Format", "console", "errors", "number", "print_json", "print_table", "shows_pictures", "table"]
 
 Format = Literal["table", "json"]
 
@@ -19,6 +19,11 @@ _WIDTH = 118
 
 console = Console(width=None if sys.stdout.isatty() else _WIDTH)
 errors = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
+
+
+def shows_pictures() -> bool:
+    """Return whether bars can be read where the answer goes: on a terminal with UTF-8, unless NO_COLOR is set."""
+    return console.is_terminal and not console.no_color and console.encoding.startswith("utf")
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-__all__ = ["bar", "sparkline"]
+__all__ = ["bar", "share_bar", "sparkline"]
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -24,3 +24,11 @@ def bar(value: Decimal, most: Decimal, *, width: int = 24) -> str:
         return ""
     eighths = max(1, int(min(value, most) * width * 8 / most))
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def share_bar(percent: Decimal | None, *, width: int = 16) -> str:
+    """Return a bar of a share of at most 100 %; None, of a limit that allows nothing, is full."""
+    return bar(_WHOLE if percent is None else percent, _WHOLE, width=width)
+
+
+_WHOLE = Decimal(100)

@@ -42,8 +42,10 @@ _FIXES: Mapping[str, str] = {
     "payment_declined": "Another means of payment is needed; automatic top-ups pause for an hour.",
     "quota_exceeded": "Wait for the next period, or raise the quota.",
     "unknown_feature": "Check the key; the text names similar ones. GET /api/features lists all.",
-    "feature_inactive": "An operator switched it off.",
-    "feature_not_allowed": "The user's plan or organisation does not include it.",
+    "feature_inactive": "An operator switched it off; PUT /api/features/{key} with `active` true switches it on.",
+    "feature_not_allowed": "The text says whom the feature is for: users of plans, members of organisations, certain users. "
+    "Put the user on such a plan (PUT /api/wallets/{user_id}), send the `organization_id` that counts, or change `access` "
+    "of the feature (PUT /api/features/{key}).",
     "unpriced": "Add a price override for the models in `error.models`, or allow unpriced models for the feature.",
     "unknown_organization": "Correct `organization_id`, or make the organisation with `PUT /api/organizations/{id}`.",
     "not_a_member": "Leave `organization_id` out, or let the user join; see `FAREGATE_ORGANIZATION_CLAIM`.",
@@ -92,7 +94,23 @@ def markdown() -> str:
     for page in error_pages():
         lines += ["", f'<a id="{page.code}"></a>', "", f"## `{page.code}` ({page.status})", "", page.meaning]
         lines += ["", f"**What to do:** {page.fix}"]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_OF_THE_BROKER]) + "\n"
+
+
+_OF_THE_BROKER = (
+    "",
+    '<a id="precondition_failed"></a>',
+    "",
+    "## `PRECONDITION_FAILED` (406, from RabbitMQ)",
+    "",
+    "A client declared a queue with other arguments than it has: `inequivalent arg 'x-queue-type' for queue …`. Faregate's",
+    "public queues are quorum queues with a delivery limit; a client that asserts a plain durable queue is refused by the",
+    "broker, and its channel closed. Nothing of it reaches Faregate, and no message is lost.",
+    "",
+    "**What to do:** Publish without declaring, since gateway and worker declare the queues. Where the client cannot be",
+    "changed, set `FAREGATE_QUEUE_TYPE=classic` for gateway and worker, stop them, delete the empty queues, and start them",
+    "again.",
+)
 
 
 _MODULES = (

@@ -140,7 +140,11 @@ class Archives:
             manifest = self._proven(month)
             async with self._database.transaction() as session:
                 if await self._database.rows(session, f"select 1 from faregate.{name} limit 1"):  # noqa: S608
-                    raise InvalidError(f"{name} holds rows already; retire it first", param="month")
+                    raise InvalidError(
+                        f"{month} cannot be restored: the table {name} holds rows already, so the month was restored before "
+                        "or never archived. Nothing was changed. To load the archive again, first archive the month",
+                        param="month",
+                    )
                 await self._store.load(session, name, manifest)
                 await self._note_change(session)
             return self._store.note_restored(manifest, until)

@@ -1,6 +1,6 @@
 """Why a feature may not be used, or a use not be priced."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
 
@@ -67,8 +67,17 @@ class FeatureNotAllowedError(UsageError):
 
     code = "feature_not_allowed"
 
-    def __init__(self, key: str) -> None:
-        super().__init__(f"The feature {key!r} is not part of this user's plan", feature_key=key)
+    def __init__(
+        self, key: str, *, open_to: Sequence[str], plan: str | None = None, organization_id: str | None = None
+    ) -> None:
+        """`open_to` are groups of users in words; names of other users and organisations do not belong there."""
+        on_plan = f"on the plan {plan!r}" if plan else "on no plan"
+        member = f"a member of {organization_id!r}" if organization_id else "a member of no organisation"
+        super().__init__(
+            f"The feature {key!r} is only for {' and '.join(open_to)}; this user is {on_plan} and {member}. Put the user on "
+            f"such a plan (PUT /api/wallets/{{user_id}}), or change `access` of the feature (PUT /api/features/{key})",
+            feature_key=key,
+        )
 
 
 class UnknownOrganizationError(UsageError, NotFoundError):

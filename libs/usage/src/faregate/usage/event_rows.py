@@ -206,9 +206,11 @@ def _rare(event: EventFields) -> bytes:
 def _time_error(time: datetime, bounds: TimeBounds) -> InvalidError:
     if time < bounds.earliest:
         problem = f"is too long ago; send events that happened at {bounds.earliest:%Y-%m-%dT%H:%M:%SZ} or later"
+        setting = "FAREGATE_LATE_EVENT_DAYS"
     else:
         problem = f"lies in the future; send events that happened at {bounds.latest:%Y-%m-%dT%H:%M:%SZ} or earlier"
-    return InvalidError(f"time {problem}", param="time")
+        setting = "FAREGATE_FUTURE_EVENT_SECONDS"
+    return InvalidError(f"time {problem} (the operator's setting {setting} is the limit)", param="time")
 
 
 def _quantity(event: EventFields) -> Decimal | int | None:

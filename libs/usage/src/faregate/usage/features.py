@@ -14,7 +14,7 @@ from faregate.usage.documents import FeatureDocument, feature_content, read_docu
 from faregate.usage.errors import FeatureInactiveError, FeatureNotAllowedError, UnknownFeatureError, UnknownPlanError
 from faregate.usage.factory import FeatureFactory
 from faregate.usage.plans import NO_PLAN, Plan, check_plan, on_plan
-from faregate.usage.values import AccountFacts, Feature, FeatureRef, HoldSizing
+from faregate.usage.values import AccountFacts, Feature, FeatureAccess, FeatureRef, HoldSizing
 
 __all__ = ["Catalog", "FeatureCatalog", "require_access"]
 
@@ -232,7 +232,24 @@ def require_access(feature: Feature, facts: AccountFacts, plan: Plan = NO_PLAN) 
         return
     if facts.plan in access.plans or facts.organization_id in access.organizations:
         return
-    raise FeatureNotAllowedError(feature.key)
+    raise FeatureNotAllowedError(
+        feature.key, open_to=_groups(access), plan=facts.plan, organization_id=facts.organization_id
+    )
+
+
+def _groups(access: FeatureAccess) -> list[str]:
+    """Return in words whom a rule lets in; only plans by name, since the others are other customers."""
+    plans = ", ".join(repr(plan) for plan in sorted(access.plans)[:_PLANS_SHOWN])
+    more = ", …" if len(access.plans) > _PLANS_SHOWN else ""
+    groups = {
+        f"users of the plans {plans}{more}": access.plans,
+        "members of certain organisations": access.organizations,
+        "certain users": access.users,
+    }
+    return [words for words, members in groups.items() if members]
+
+
+_PLANS_SHOWN = 5
 
 
 def _title(name: str) -> str:

@@ -1,7 +1,6 @@
 """`faregate quotas` and `faregate alerts`: limits, how they stand, what was told."""
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
@@ -13,8 +12,8 @@ from faregate.analytics.quotas.values import Alert, AlertFilter, QuotaSpec, Quot
 from faregate.cli.auditing import audited, note
 from faregate.cli.library import with_library
 from faregate.cli.options import decimal_of, moment_of
-from faregate.cli.output import console
-from faregate.cli.plots import bar
+from faregate.cli.output import console, shows_pictures
+from faregate.cli.plots import share_bar
 from faregate.cli.questions import Shape, tell
 from faregate.worker.container import WorkerContainer
 
@@ -24,7 +23,6 @@ quotas = App(name="quotas", help="Set limits on use, and see how they stand.")
 alerts = App(name="alerts", help="Check quotas now, and read what was told.")
 
 _Owner = Annotated[str, Parameter(help="A user id, org:<id>, or * for everybody together.")]
-_HUNDRED = Decimal(100)
 
 
 @quotas.command(name="set")
@@ -57,10 +55,9 @@ def status(owner: _Owner | None = None, *, output: Shape = "table") -> None:
     found = with_library(work)
     columns = ["id", "owner", "meter", "period", "used", "limit", "percent", "level", "runs out"]
     rows = [_row(status) for status in found]
-    if output == "table":
+    if output == "table" and shows_pictures():
         columns.append("")
-        shares = [min(status.percent or _HUNDRED, _HUNDRED) for status in found]
-        rows = [[*row, bar(share, _HUNDRED, width=16)] for row, share in zip(rows, shares, strict=True)]
+        rows = [[*row, share_bar(status.percent)] for row, status in zip(rows, found, strict=True)]
     tell(output, "Quotas", columns, rows)
 
 

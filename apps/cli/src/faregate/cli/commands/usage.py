@@ -17,7 +17,7 @@ from faregate.analytics.patterns import counted_as
 from faregate.cli.auditing import audited
 from faregate.cli.commands.meters import meters
 from faregate.cli.library import with_library
-from faregate.cli.output import console, errors, print_json, print_table
+from faregate.cli.output import console, errors, print_json, print_table, shows_pictures
 from faregate.cli.plots import bar, sparkline
 from faregate.cli.questions import About, Shape, tell, tell_omissions
 from faregate.core import exact_json
@@ -86,7 +86,7 @@ def trends(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape =
         for p in points
     ]
     tell(output, f"{meter} per day", ["day", "total", "day over day %", "week over week %"], rows)
-    if output == "table":
+    if output == "table" and shows_pictures():
         console.print(f"{meter} {sparkline([point.amount for point in points])}")
 
 
@@ -110,8 +110,11 @@ def peaks(
         tell(output, "", ["period", "total", "events"], found)
         return
     most = max((total for _, total, _ in found), default=Decimal(0))
-    rows = [(f"{at:%Y-%m-%d %H:%M}", total, events, bar(total, most)) for at, total, events in found]
-    print_table(f"Peaks of {meter} by {by} (UTC)", ["from", "total", "events", ""], rows)
+    pictures = [""] if shows_pictures() else []
+    rows = [
+        [f"{at:%Y-%m-%d %H:%M}", total, events, *(bar(total, most) for _ in pictures)] for at, total, events in found
+    ]
+    print_table(f"Peaks of {meter} by {by} (UTC)", ["from", "total", "events", *pictures], rows)
 
 
 @usage.command

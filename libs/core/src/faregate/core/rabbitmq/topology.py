@@ -71,11 +71,21 @@ class Topology:
             async with broker_errors(f"looking for queue {spec.name}"):
                 if not await _exists(connection, spec.name):
                     await _declare(connection, spec)
-                    log.info("queue_declared", queue=spec.name, arguments=dict(spec.arguments))
+                    log.info("queue_declared", queue=spec.name, arguments=dict(spec.arguments), **_advice(spec))
                     self._compared.add(spec.name)
                 elif spec.name not in self._compared:
                     await _compare(connection, spec)
                     self._compared.add(spec.name)
+
+
+def _advice(spec: QueueSpec) -> dict[str, str]:
+    """Return what operators read beside a queue that clients publish to and might declare themselves."""
+    if spec.name not in PUBLIC_QUEUES or not spec.arguments:
+        return {}
+    return {
+        "advice": "a client that declares it as a plain durable queue gets 406 PRECONDITION_FAILED from the broker; publish "
+        "without declaring, or set FAREGATE_QUEUE_TYPE=classic"
+    }
 
 
 def retry_queue(delay_seconds: float) -> str:
@@ -133,5 +143,6 @@ def _tell(spec: QueueSpec, error: Exception) -> None:
         queue=spec.name,
         reason=str(error),
         wanted=dict(spec.arguments),
-        advice="used as it is; give it a dead-letter-exchange by policy if it has a delivery limit",
+        advice="used as it is; give it a dead-letter-exchange by policy if it has a delivery limit. Where clients declare "
+        "plain durable queues, set FAREGATE_QUEUE_TYPE=classic",
     )
