@@ -72,7 +72,7 @@ async def test_an_export_to_standard_output_is_the_file_alone(desk: Desk) -> Non
 
     assert (done.code, done.out) == (0, "")
     assert wrong.code == 1
-    assert "before endDate" in wrong.err
+    assert "--from must be before --to" in wrong.err
 
 
 async def test_a_quota_is_set_checked_told_on_stderr_and_listed(desk: Desk, tmp_path: Path) -> None:
