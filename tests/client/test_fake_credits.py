@@ -1,6 +1,7 @@
 """`FakeCredits` does what the gateway does: one table of cases is run against both."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -38,6 +39,10 @@ FLEX = ModelUsage("gpt-5", 1000, 100, service_tier="flex")
 NAMED = ModelUsage("models/gemini-2.5-pro", 300_000, 7, provider="google")
 LITELLM = ModelUsage("openai/gpt-4o-mini", 123, 45)
 UNKNOWN = ModelUsage("no-such-model", 10, 10)
+SHORT_OF_TOTAL = ModelUsage("gpt-4o", 200, 0, total_tokens=4900)
+BEYOND_TOTAL = ModelUsage("gpt-4o", 200, 300, total_tokens=400)
+AS_TOTAL = ModelUsage("gpt-4o", 200, 300, total_tokens=500)
+REPORTED = ModelUsage("gpt-4o-mini", 1000, 100, reported_cost_usd=Decimal("0.05"))
 NOTHING = ModelUsage("unknown")
 TORN = ModelUsage("gpt-4o", 10, 10, more={"cache_read_tokens": 20})
 SOUND = ModelUsage("gpt-4o-mini", 10, 10, more={"input_audio_tokens": 5})
@@ -95,8 +100,26 @@ async def started_and_settled(side: Side) -> None:
 
 
 async def every_kind_of_line(side: Side) -> None:
-    for number, line in enumerate([GPT, CACHED, FLEX, NAMED, LITELLM, UNKNOWN, NOTHING, TORN, SOUND]):
+    for number, line in enumerate(
+        [
+            *(GPT, CACHED, FLEX, NAMED, LITELLM, UNKNOWN, NOTHING, TORN, SOUND),
+            *(SHORT_OF_TOTAL, BEYOND_TOTAL, AS_TOTAL, REPORTED),
+        ]
+    ):
         await side.end(line, key=str(number))
+
+
+async def totals_and_costs(side: Side) -> None:
+    """A total counts as what it adds to the counts; a cost that the provider reported is part of what is settled."""
+    await side.end(SHORT_OF_TOTAL)
+    await side.end(ModelUsage("gpt-4o", 200, 4700))
+    await side.end(ModelUsage("gpt-4o", 200, 4700, total_tokens=5000))
+    await side.end(REPORTED, key="cost")
+    await side.end(replace(REPORTED, reported_cost_usd=Decimal("0.0500")), key="cost")
+    await side.end(replace(REPORTED, reported_cost_usd=Decimal("0.06")), key="cost")
+    await side.end(replace(REPORTED, reported_cost_usd=None), key="cost")
+    await side.end(replace(REPORTED, reported_cost_usd=Decimal(-1)), key="wrong")
+    await side.end(replace(REPORTED, total_tokens=-1), key="wrong")
 
 
 async def unpriced_beside_priced(side: Side) -> None:
@@ -236,7 +259,15 @@ async def a_member(side: Side) -> None:
 
 
 CASES: Sequence[Steps] = (
-    *(started_and_settled, every_kind_of_line, unpriced_beside_priced, nothing_used, held_by_estimate, over_the_hold),
+    *(
+        started_and_settled,
+        every_kind_of_line,
+        totals_and_costs,
+        unpriced_beside_priced,
+        nothing_used,
+        held_by_estimate,
+        over_the_hold,
+    ),
     *(short, late, never_started, repeated, conflicts, not_the_one_who_started, nothing_to_close, in_one_call),
     *(a_fixed_price, wrong_calls, empty_handed, a_member),
 )
@@ -285,22 +316,29 @@ published = st.sampled_from(sorted(Snapshot().models()))
     tier=st.none() | st.sampled_from(["flex", "priority", "batch"]),
     counts=st.dictionaries(st.sampled_from(COUNT_NAMES), st.integers(0, 10**6), max_size=5),
     margin=st.decimals(-100, 500, places=2),
+    reported=st.none() | st.decimals(0, 10, places=6),
 )
 def test_any_line_costs_what_the_price_book_says(
-    named: tuple[str, str], with_provider: bool, tier: str | None, counts: Mapping[str, int], margin: Decimal
+    named: tuple[str, str],
+    with_provider: bool,
+    tier: str | None,
+    counts: Mapping[str, int],
+    margin: Decimal,
+    reported: Decimal | None,
 ) -> None:
     provider, model = named
     owner = provider if with_provider and provider else None
     at = client_clock.now()
-    book = PriceBook(PricingPolicy(margin_percent=margin))
-    theirs = book.line(Line(model, owner, {"input_tokens": 0, **counts}, service_tier=tier), at=at)
-    told = {"ai_model": model, "provider": owner, "service_tier": tier, **counts}
+    book = PriceBook(PricingPolicy(margin_percent=margin, use_reported_cost=True))
+    line = Line(model, owner, {"input_tokens": 0, **counts}, service_tier=tier, reported_cost_usd=reported)
+    theirs = book.line(line, at=at)
+    told = {"ai_model": model, "provider": owner, "service_tier": tier, "reported_cost_usd": reported, **counts}
 
-    price = token_prices(margin_percent=margin, clock=lambda: at)([told])
+    price = token_prices(margin_percent=margin, use_reported_cost=True, clock=lambda: at)([told])
 
     assert not isinstance(price, Decimal | int)
-    (line,) = price.details
-    assert (price.credits, line["price_version"], line["provider"]) == (
+    (detail,) = price.details
+    assert (price.credits, detail["price_version"], detail["provider"]) == (
         theirs.credits,
         theirs.price_version,
         theirs.provider,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from faregate.client import ModelUsage, UnreadableReply, exact_json
 from faregate.client.observer import LINES_LIMIT, Lines, Observer, merged
 from faregate.client.observing import reading_of
+from faregate.usage.bodies import UsageBody, validated
 from faregate.usage.native import native_usage
 from faregate.wire.provider_usage import model_in
 from support.native_forms import FORMS
@@ -58,6 +59,45 @@ def test_the_client_reads_every_form_as_the_gateway_does(name: str) -> None:
     assert ours.counts
     assert (ours.provider, ours.service_tier) == (theirs.provider, theirs.service_tier)
     assert ours.model in {theirs.model, None}
+
+
+TOTALS: dict[str, dict[str, Any]] = {
+    "more than its parts": {"usageMetadata": {"promptTokenCount": 200, "totalTokenCount": 4900}},
+    "less than its parts": {"usage": {"prompt_tokens": 200, "completion_tokens": 300, "total_tokens": 400}},
+    "without what is cached": {
+        "usage": {"inputTokens": 100, "outputTokens": 5, "totalTokens": 15, "cachedInputTokens": 90}
+    },
+    "openrouter's cost": {"usage": {"prompt_tokens": 10, "completion_tokens": 5, "cost": Decimal("0.000_123")}},
+    "litellm's cost": {
+        "usage": {"prompt_tokens": 10, "completion_tokens": 5},
+        "_hidden_params": {"response_cost": 0.25},
+    },
+    "both": {"usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 20, "cost": Decimal(1)}},
+}
+
+
+@pytest.mark.parametrize("name", [*FORMS, *MORE, *TOTALS])
+def test_what_the_client_sends_is_what_the_gateway_reads_of_the_reply_itself(name: str) -> None:
+    """The total that contradicts its parts and the reported cost reach the gateway, too."""
+    body = {**FORMS, **MORE, **TOTALS}[name]
+    observer = Observer()
+    observer.see(body, model="m")
+    (line,) = observer.lines().usages
+    sent = validated(UsageBody, exact_json.loads(exact_json.dumps(line.wire()))).usage_line()
+    read = native_usage(body, model="m")
+
+    names = ("tokens", "inconsistent", "reported_cost_usd", "provider", "service_tier")
+    assert [getattr(sent, name) for name in names] == [getattr(read, name) for name in names]
+
+
+def test_lines_that_are_added_up_keep_their_totals_and_costs() -> None:
+    told = [ModelUsage("m", 1, 2, total_tokens=5, reported_cost_usd=Decimal("0.1"))] * 60
+    untold = [ModelUsage("m", 1, 2)] * 60
+
+    assert merged([*told, *untold]) == [
+        ModelUsage("m", 60, 120, total_tokens=300, reported_cost_usd=Decimal(6)),
+        ModelUsage("m", 60, 120),
+    ]
 
 
 @settings(deadline=None)

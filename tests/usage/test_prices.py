@@ -1,5 +1,6 @@
 """Prices that operators set: overrides with dates, margins, plans; parked lines and their price afterwards."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -237,3 +238,62 @@ async def test_72_the_worked_numbers_from_the_price_to_the_credits(library: Libr
 
     assert line.provider_cost_usd == 2
     assert credits == {"50": 300, "5": 210, "-100": 0}  # at 0.01 USD a credit
+
+
+async def test_a_reported_cost_prices_a_parked_line_once_the_operator_allows_it(library: Library) -> None:
+    """It is kept with the line, so that pricing afterwards reads what the first pricing would have read."""
+    await library.grant("ada", 1000)
+    await _chat(library, min_credits=Decimal(2))
+    settled = await _settle(library, "K", replace(OURS, reported_cost_usd=Decimal("0.75")))
+    book, repricer = library.usage.prices(), library.usage.repricer()
+    before = await repricer.run()
+    allowed = replace(book.policy, use_reported_cost=True)
+    book.policy, refused = allowed, book.policy
+    try:
+        (done,) = await repricer.run(actor="ops")
+    finally:
+        book.policy = refused
+    (line,) = (await library.service.story("K")).lines
+
+    assert settled.flags.words == ["no_hold", "unpriced"]
+    assert [(item.lines, item.waiting) for item in before] == [(0, 1)]
+    assert (done.lines, done.charged, done.waiting, done.reasons) == (1, Decimal(88), 0, ())
+    assert (line.price_version, line.provider_cost_usd, line.credits) == ("reported", Decimal("0.75"), 90)
+
+
+@pytest.mark.parametrize(
+    ("usage", "why"),
+    [
+        (OURS, "no price is known for our-own-model; set one with `faregate prices set`"),
+        (
+            ModelUsage("gpt-4o", tokens={"input_tokens": 10, "input_audio_tokens": 5}),
+            "the prices of gpt-4o do not cover input_audio_tokens; set them with `faregate prices set`",
+        ),
+        (
+            ModelUsage("gpt-4o", tokens={"input_tokens": 10, "cache_read_tokens": 50}, inconsistent=True),
+            "its counts contradict each other; --by-parts prices each part by itself",
+        ),
+        (ModelUsage(None, quantity=Decimal(3), unit="images"), "a line in images has no price of a model"),
+    ],
+)
+async def test_what_still_waits_says_why(library: Library, usage: ModelUsage, why: str) -> None:
+    await library.grant("ada", 1000)
+    await _chat(library, min_credits=Decimal(1))
+    await _settle(library, "K", GPT, usage)
+    (found,) = await library.usage.repricer().run()
+
+    assert (found.lines, found.charged, found.waiting, found.reasons) == (0, 0, 1, (f"line 1: {why}",))
+
+
+async def test_another_reported_cost_under_the_same_key_is_a_conflict(library: Library) -> None:
+    """Where the deployment prices by it, the same key would otherwise cost what the first call said."""
+    await library.grant("ada", 1000)
+    await _chat(library)
+    told = replace(GPT, reported_cost_usd=Decimal("0.05"))
+    first = await _settle(library, "K", told)
+    again = await _settle(library, "K", replace(told, reported_cost_usd=Decimal("0.0500")))
+
+    assert again == replace(first, replayed=True)
+    for other in (GPT, replace(told, reported_cost_usd=Decimal("0.06"))):
+        with pytest.raises(UsageKeyConflictError):
+            await _settle(library, "K", other)

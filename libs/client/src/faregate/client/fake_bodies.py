@@ -15,7 +15,9 @@ from faregate.wire.provider_usage import COUNT_LIMIT
 __all__ = ["check_ids", "check_start", "lines_in", "meaning_of"]
 
 _ID = re.compile(r"[A-Za-z0-9._:@|+/=-]{1,255}")
-_LINE_FIELDS = frozenset({"ai_model", "provider", "service_tier", *COUNT_NAMES})
+_NAMED = ("ai_model", "provider", "service_tier")
+_LINE_FIELDS = frozenset({*_NAMED, "total_tokens", "reported_cost_usd", *COUNT_NAMES})
+_WHOLE = frozenset({"total_tokens", *COUNT_NAMES})
 _TTL_LIMIT_SECONDS = 86_400
 
 
@@ -55,10 +57,14 @@ def lines_in(body: Mapping[str, Any], name: str = "usages") -> Sequence[Mapping[
 def meaning_of(*parts: Any, lines: Sequence[Mapping[str, Any]]) -> object:
     """Return what makes two calls the same: zeros and the order of lines do not matter."""
     told = [
-        (line["ai_model"], line.get("provider"), line.get("service_tier"), sorted(tokens_of(line).items()))
+        (*(line.get(name) for name in _NAMED), sorted(tokens_of(line).items()), _plain(line.get("reported_cost_usd")))
         for line in lines
     ]
     return (*parts, sorted(map(repr, told)))
+
+
+def _plain(cost: Decimal | int | None) -> str | None:
+    return None if cost is None else format(Decimal(cost).normalize(), "f")
 
 
 def _check_line(line: Mapping[str, Any], place: str) -> None:
@@ -67,8 +73,15 @@ def _check_line(line: Mapping[str, Any], place: str) -> None:
     for name, value in line.items():
         if name not in _LINE_FIELDS:
             raise _invalid(f"{place}.{name}", unknown_name(name, _LINE_FIELDS))
-        if name in COUNT_NAMES and (type(value) is not int or not 0 <= value <= COUNT_LIMIT):
+        if name == "reported_cost_usd":
+            _check_cost(value, f"{place}.{name}")
+        if name in _WHOLE and (type(value) is not int or not 0 <= value <= COUNT_LIMIT):
             raise _invalid(f"{place}.{name}", "must be a whole number from 0 to 10⁹")
+
+
+def _check_cost(value: Any, place: str) -> None:
+    if not isinstance(value, Decimal | int) or not 0 <= value < COUNT_LIMIT or round(Decimal(value), 12) != value:
+        raise _invalid(place, "must be at least 0, below 10⁹, and have at most 12 decimal places")
 
 
 def _invalid(param: str, problem: str) -> RefusedError:

@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from faregate.client.fake_pricing import FakePrice, tokens_of
-from faregate.wire.rates import are_inconsistent
+from faregate.client.fake_pricing import FakePrice, is_inconsistent
 
 __all__ = ["FLAGS", "FakeBook", "FakeUse", "RefusedError", "Status"]
 
@@ -190,6 +189,6 @@ def _flags(
         "over_hold": use.started is not None and use.status == "open" and chargeable > use.hold,
         "shortfall": chargeable > max(_NOTHING, available),
         "unpriced": bool(price.unpriced),
-        "inconsistent": any(are_inconsistent(tokens_of(usage)) for usage in usages),
+        "inconsistent": any(map(is_inconsistent, usages)),
     }
     return [flag for flag in FLAGS if unusual.get(flag)]

@@ -9,13 +9,26 @@ from typing import Any
 from faregate.client.clock import now
 from faregate.wire.count_names import COUNT_NAMES
 from faregate.wire.money import PricingPolicy, credits_for
+from faregate.wire.provider_usage import balanced
 from faregate.wire.published_prices import Published, Snapshot, published_cost
-from faregate.wire.rates import Cost
+from faregate.wire.rates import Cost, are_inconsistent
 
-__all__ = ["FakePrice", "Pricing", "fixed_credits", "one_credit", "price_of", "token_prices", "tokens_of"]
+__all__ = [
+    "FakePrice",
+    "Pricing",
+    "fixed_credits",
+    "is_inconsistent",
+    "one_credit",
+    "price_of",
+    "token_prices",
+    "tokens_of",
+]
 
 _UNPRICED = "unpriced"
 """The price version of a line whose model has no price."""
+
+_REPORTED = "reported"
+"""The price version of a line that costs what its provider reported."""
 
 _DEFAULTS = PricingPolicy()
 _SNAPSHOT = Snapshot()
@@ -55,18 +68,20 @@ def token_prices(
     credit_price_usd: Decimal = _DEFAULTS.credit_price_usd,
     margin_percent: Decimal = _DEFAULTS.margin_percent,
     quantum: Decimal = _DEFAULTS.quantum,
+    use_reported_cost: bool = _DEFAULTS.use_reported_cost,
     clock: Callable[[], datetime] = now,
 ) -> Pricing:
     """Return the pricing of a feature with the strategy `token_priced`, by the providers' published prices.
 
     Each line costs its provider price plus margin, rounded up to the quantum. A line without a price costs nothing by
     itself and is listed as unpriced: an unknown model, counts that its prices do not cover, or a published price of zero.
+    With `use_reported_cost` a line costs at least what its provider reported, also where its model has no price.
     The defaults are those of a gateway without settings; an operator's own prices and margins are not known here.
 
     Raises:
         ImportError: at the first line, if genai-prices is not installed.
     """
-    policy = PricingPolicy(credit_price_usd=credit_price_usd, margin_percent=margin_percent, quantum=quantum)
+    policy = PricingPolicy(credit_price_usd, margin_percent, quantum, use_reported_cost)
 
     def price(usages: Sequence[Mapping[str, Any]]) -> FakePrice:
         lines = [_priced_line(usage, policy, clock()) for usage in usages]
@@ -90,14 +105,25 @@ def price_of(pricing: Pricing, usages: Sequence[Mapping[str, Any]]) -> FakePrice
 
 
 def tokens_of(usage: Mapping[str, Any]) -> dict[str, int]:
-    """Return the counts of a line that are not zero."""
-    return {name: usage[name] for name in COUNT_NAMES if usage.get(name)}
+    """Return the counts of a line that are not zero, added up to its total."""
+    return _balanced(usage)[0]
+
+
+def is_inconsistent(usage: Mapping[str, Any]) -> bool:
+    """Tell whether the counts of a line contradict each other, or its total."""
+    counts, differs = _balanced(usage)
+    return differs or are_inconsistent(counts)
+
+
+def _balanced(usage: Mapping[str, Any]) -> tuple[dict[str, int], bool]:
+    counts = {name: usage[name] for name in COUNT_NAMES if usage.get(name)}
+    return balanced(counts, usage.get("total_tokens"))
 
 
 def _priced_line(usage: Mapping[str, Any], policy: PricingPolicy, at: datetime) -> dict[str, Any]:
     counts = tokens_of(usage) or {"input_tokens": 0}
     published = _published(usage, at)
-    cost = published_cost(published, counts)
+    cost, version = _cost(usage, published_cost(published, counts), published, policy)
     return {
         "ai_model": usage["ai_model"],
         "provider": published.provider if published is not None else usage.get("provider"),
@@ -105,9 +131,18 @@ def _priced_line(usage: Mapping[str, Any], policy: PricingPolicy, at: datetime) 
         "output_tokens": counts.get("output_tokens", 0),
         "tokens": counts,
         **_cost_fields(cost, policy),
-        "price_version": published.version if published is not None and cost is not None else _UNPRICED,
+        "price_version": version,
         "unpriced": cost is None,
     }
+
+
+def _cost(
+    usage: Mapping[str, Any], listed: Cost | None, published: Published | None, policy: PricingPolicy
+) -> tuple[Cost | None, str]:
+    reported = usage.get("reported_cost_usd")
+    if policy.use_reported_cost and reported is not None and (listed is None or listed.total < reported):
+        return Cost(Decimal(reported), Decimal(0), Decimal(0)), _REPORTED
+    return listed, published.version if published is not None and listed is not None else _UNPRICED
 
 
 def _cost_fields(cost: Cost | None, policy: PricingPolicy) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from itertools import count
 from typing import Any
 
@@ -12,7 +13,7 @@ from faregate.client.estimating import reply_tokens
 from faregate.client.exact_json import mapping
 from faregate.client.observing import plain, reading_of
 from faregate.client.values import ModelUsage
-from faregate.wire.provider_usage import model_in, tier_in
+from faregate.wire.provider_usage import Reading, model_in, tier_in
 
 __all__ = ["LINES_LIMIT", "Lines", "Observer", "merged"]
 
@@ -46,6 +47,8 @@ class _Seen:
         asked: estimated tokens of the request; None if it was not seen.
         pieces: pieces of content that came.
         said: estimated tokens of the content that came.
+        total: the provider's sum, where it contradicts `counts`, which are as they came.
+        cost: what the provider says it cost, in USD.
         untold: the reply is complete, or cannot be read, and its usage will never be known.
     """
 
@@ -53,6 +56,8 @@ class _Seen:
     provider: str | None = None
     service_tier: str | None = None
     counts: dict[str, int] = field(default_factory=dict[str, int])
+    total: int | None = None
+    cost: Decimal | None = None
     final: bool = False
     asked: int | None = None
     pieces: int = 0
@@ -237,7 +242,8 @@ class Observer:
         reading = reading_of(body)
         if reading is not None:
             seen.provider, seen.service_tier = reading.provider, reading.service_tier or seen.service_tier
-            seen.counts, seen.final = dict(reading.counts), final
+            seen.counts, seen.final = {}, final
+            _fill(seen, reading)
 
     def _see_delta(self, body: Mapping[str, Any], model: str | None) -> None:
         """Take a piece of the reply that streams, or its last word; Bedrock's come under no id and no model."""
@@ -247,7 +253,7 @@ class Observer:
         if reading is None:
             self._count_content(seen, body)
             return
-        seen.counts = {**seen.counts, **reading.counts}
+        _fill(seen, reading)
         seen.final = True
         if not isinstance(self._streaming, str):
             self._streaming = next(self._numbers)
@@ -266,6 +272,16 @@ class Observer:
         seen.said += tokens
 
 
+def _fill(seen: _Seen, reading: Reading) -> None:
+    """Take counts as they came, so that the gateway compares them with the total itself."""
+    told = dict(reading.counts)
+    if reading.missing_tokens:
+        told["output_tokens"] -= reading.missing_tokens
+    seen.counts = {**seen.counts, **told}
+    seen.total = reading.contradicted_total
+    seen.cost = reading.reported_cost_usd or seen.cost
+
+
 def merged(lines: Sequence[ModelUsage]) -> list[ModelUsage]:
     """Return at most 100 lines.
 
@@ -274,17 +290,23 @@ def merged(lines: Sequence[ModelUsage]) -> list[ModelUsage]:
     """
     if len(lines) <= LINES_LIMIT:
         return list(lines)
-    sums: dict[tuple[str, str | None, str | None], ModelUsage] = {}
+    sums: dict[tuple[object, ...], ModelUsage] = {}
     for line in lines:
-        key = (line.model, line.provider, line.service_tier)
+        key = (
+            *(line.model, line.provider, line.service_tier),
+            *(line.total_tokens is None, line.reported_cost_usd is None),
+        )
         sums[key] = _sum(sums[key], line) if key in sums else line
     return list(sums.values())
 
 
 def _sum(one: ModelUsage, other: ModelUsage) -> ModelUsage:
     names = {**one.more, **other.more}
+    totals, costs = (one.total_tokens, other.total_tokens), (one.reported_cost_usd, other.reported_cost_usd)
     return replace(
         one,
+        total_tokens=None if None in totals else sum(filter(None, totals)),
+        reported_cost_usd=None if None in costs else sum(filter(None, costs), Decimal(0)),
         input_tokens=one.input_tokens + other.input_tokens,
         output_tokens=one.output_tokens + other.output_tokens,
         more={name: one.more.get(name, 0) + other.more.get(name, 0) for name in names},
@@ -323,6 +345,8 @@ def _line(seen: _Seen) -> ModelUsage:
         provider=seen.provider,
         service_tier=seen.service_tier,
         more=more,
+        total_tokens=seen.total,
+        reported_cost_usd=seen.cost,
     )
 
 

@@ -26,6 +26,10 @@ class ModelUsage:
     Attributes:
         input_tokens: all of them; cached ones are part of it, `more` says how many (`cache_read_tokens`).
         more: further counts by their wire names (`cache_read_tokens`, `cache_write_tokens`, `output_reasoning_tokens`, …).
+        total_tokens: the sum as the provider reported it. Where input and output are less, the gateway charges the rest as
+            output; where they are another number, it flags the use `inconsistent`.
+        reported_cost_usd: what the provider says it cost, at most 12 decimal places. The gateway keeps it on the line, and
+            charges at least that where its operator allows it (`FAREGATE_USE_REPORTED_COST`).
     """
 
     model: str
@@ -34,10 +38,17 @@ class ModelUsage:
     provider: str | None = None
     service_tier: str | None = None
     more: Mapping[str, int] = field(default_factory=dict[str, int])
+    total_tokens: int | None = None
+    reported_cost_usd: Decimal | None = None
 
     def wire(self) -> dict[str, Any]:
         """Return the line as the gateway reads it."""
-        named = {"provider": self.provider, "service_tier": self.service_tier}
+        named = {
+            "provider": self.provider,
+            "service_tier": self.service_tier,
+            "total_tokens": self.total_tokens,
+            "reported_cost_usd": self.reported_cost_usd,
+        }
         return {
             "ai_model": self.model,
             "input_tokens": self.input_tokens,

@@ -21,7 +21,7 @@ def settle_meaning(
     usages: Iterable[ModelUsage],
     organization_id: str | None = None,
 ) -> bytes:
-    """Return the hash of a settlement: user, resolved feature, key and normalised lines.
+    """Return the hash of a settlement: user, resolved feature, key, normalised lines and the costs reported for them.
 
     `organization_id` is the organisation that a settlement without a start names: it decides who pays. Not part of the
     meaning are duration, metadata (see `has_same_price`), the order of lines, and the call (`end` or `end-multimodel`)
@@ -68,9 +68,11 @@ def start_meaning(request: StartRequest, *, feature_key: str) -> bytes:
 
 
 def _line(usage: ModelUsage) -> str:
+    """A cost that the provider reported belongs to a line, since the deployment may price by it."""
     tokens = {name: count for name, count in sorted(usage.tokens.items()) if count}
     parts = [usage.model, usage.provider, usage.service_tier, usage.unit, usage.quantity, tokens]
-    return exact_json.dumps(parts).decode()
+    cost = usage.reported_cost_usd
+    return exact_json.dumps(parts if cost is None else [*parts, cost]).decode()
 
 
 def _hash(meaning: list[Any]) -> bytes:

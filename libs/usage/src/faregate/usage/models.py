@@ -153,3 +153,4 @@ class UsageLine(TableModel, table=True):
     raw: dict[str, Any] | None = Field(sa_column=Column(JSONB))
     settled_at: datetime = Field(sa_column=moment())
     repriced_at: datetime | None = Field(sa_column=moment(nullable=True))
+    reported_cost_usd: Decimal | None = Field(sa_column=Column(Numeric))

@@ -8,8 +8,8 @@ __all__ = ["USAGE_ERASURES", "USAGE_EXPORTS"]
 USAGE_EXPORTS = {
     "usage_line": """
     select to_json(t)::text from (
-      select l.usage_key, l.line_no, l.model, l.provider, l.tokens, l.provider_cost_usd, l.credits / 1000000.0 as credits, l.raw,
-        l.settled_at
+      select l.usage_key, l.line_no, l.model, l.provider, l.tokens, l.provider_cost_usd, l.reported_cost_usd,
+        l.credits / 1000000.0 as credits, l.raw, l.settled_at
       from faregate.charge c join faregate.usage_line l using (usage_key) where c.subject_id = :subject
       order by l.settled_at, l.usage_key, l.line_no) t
     """,

@@ -79,6 +79,22 @@ class PriceBook:
         credits = credits_for(cost.total, margin_percent=margin, policy=self.policy) if cost is not None else _NOTHING
         return self._line(usage, found, margin, credits)
 
+    def why_unpriced(self, usage: ModelUsage, *, at: datetime, by_parts: bool = False) -> str | None:
+        """Return why `line` gives no price as of `at`, with the fix; None if it gives one."""
+        if self._cost(usage, at, by_parts=by_parts).cost is not None:
+            return None
+        if usage.model is None or not usage.tokens:
+            return f"a line in {usage.unit or 'no unit'} has no price of a model"
+        rates = self.rates(usage.model, provider=usage.provider, service_tier=usage.service_tier, at=at)
+        if rates is None:
+            return f"no price is known for {usage.model}; set one with `faregate prices set`"
+        missing = rates.card.without_price(usage.tokens)
+        if missing:
+            return f"the prices of {usage.model} do not cover {', '.join(missing)}; set them with `faregate prices set`"
+        if rates.card.cost(usage.tokens, by_parts=by_parts) is None:
+            return "its counts contradict each other; --by-parts prices each part by itself"
+        return f"the published price of {usage.model} is 0; set one with `faregate prices set`"
+
     def cost_line(self, usage: ModelUsage, *, at: datetime) -> UsageLine:
         """Return `usage` with what it costs us, and 0 credits: for features whose price is not made of their lines."""
         found = self._cost(usage, at)

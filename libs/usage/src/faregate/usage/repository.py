@@ -18,23 +18,24 @@ __all__ = ["UsageRepository"]
 _ADD_LINES = """
 insert into faregate.usage_line (usage_key, line_no, model, provider, tokens, quantity, unit, service_tier,
   provider_cost_usd, input_cost_usd, output_cost_usd, margin_percent, credit_price_usd, credits, price_version, raw,
-  settled_at)
+  settled_at, reported_cost_usd)
 select n.usage_key, n.line_no, n.model, n.provider, n.tokens::jsonb, n.quantity, n.unit, n.service_tier,
   n.provider_cost_usd, n.input_cost_usd, n.output_cost_usd, n.margin_percent, n.credit_price_usd, n.credits,
-  n.price_version, n.raw::jsonb, n.settled_at
+  n.price_version, n.raw::jsonb, n.settled_at, n.reported_cost_usd
 from unnest(cast(:usage_key as text[]), cast(:line_no as smallint[]), cast(:model as text[]), cast(:provider as text[]),
   cast(:tokens as text[]), cast(:quantity as numeric[]), cast(:unit as text[]), cast(:service_tier as text[]),
   cast(:provider_cost_usd as numeric[]), cast(:input_cost_usd as numeric[]), cast(:output_cost_usd as numeric[]),
   cast(:margin_percent as numeric[]), cast(:credit_price_usd as numeric[]), cast(:credits as bigint[]),
-  cast(:price_version as text[]), cast(:raw as text[]), cast(:settled_at as timestamptz[]))
+  cast(:price_version as text[]), cast(:raw as text[]), cast(:settled_at as timestamptz[]),
+  cast(:reported_cost_usd as numeric[]))
   as n (usage_key, line_no, model, provider, tokens, quantity, unit, service_tier, provider_cost_usd, input_cost_usd,
-  output_cost_usd, margin_percent, credit_price_usd, credits, price_version, raw, settled_at)
+  output_cost_usd, margin_percent, credit_price_usd, credits, price_version, raw, settled_at, reported_cost_usd)
 """
 
 _COLUMNS = [
     *("usage_key", "line_no", "model", "provider", "tokens", "quantity", "unit", "service_tier", "provider_cost_usd"),
     *("input_cost_usd", "output_cost_usd", "margin_percent", "credit_price_usd", "credits", "price_version", "raw"),
-    "settled_at",
+    *("settled_at", "reported_cost_usd"),
 ]
 
 _LINES = """
@@ -180,6 +181,7 @@ def _line_row(usage_key: str, number: int, line: UsageLine, settled_at: datetime
         line.price_version,
         exact_json.dumps(usage.raw).decode() if usage.raw is not None else None,
         settled_at,
+        usage.reported_cost_usd,
     )
 
 
@@ -193,6 +195,7 @@ def _line(row: Any) -> UsageLine:
         service_tier=row.service_tier,
         raw=row.raw,
         inconsistent=are_inconsistent(row.tokens),
+        reported_cost_usd=row.reported_cost_usd,
     )
     return UsageLine(
         usage=usage,

@@ -27,12 +27,17 @@ _PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class Repriced:
-    """What became of one parked use: lines priced now, credits charged for them, lines that still wait."""
+    """What became of one parked use: lines priced now, credits charged for them, lines that still wait.
+
+    Attributes:
+        reasons: why each of those lines waits, such as `line 0: no price is known for …`.
+    """
 
     usage_key: str
     lines: int
     charged: Decimal
     waiting: int
+    reasons: tuple[str, ...] = ()
 
 
 class Repricer:
@@ -107,12 +112,19 @@ class Repricer:
                 lines[number] = priced
                 changes.append(self._change(book, charge, feature, lines, number, actor=author))
                 await self._usages.price_line(session, usage_key, number, priced)
-            waiting = sum(line.unpriced for line in lines)
+            reasons = [
+                f"line {number}: {self._why(line, charge, by_parts=by_parts)}"
+                for number, line in enumerate(lines)
+                if line.unpriced
+            ]
+            waiting = len(reasons)
             if changes and not waiting:
                 self._ledger.close(book, charge)
             await self._ledger.write(session, book)
             await self._events.change(session, charge, changes, actor=author)
-            return Repriced(usage_key, len(changes), to_credits(sum(c.charged for c in changes)), waiting)
+            return Repriced(
+                usage_key, len(changes), to_credits(sum(c.charged for c in changes)), waiting, tuple(reasons)
+            )
 
         return await self._database.run(work)
 
@@ -126,6 +138,10 @@ class Repricer:
             found = list(self._factory.strategy(feature.strategy).price(use).lines)
         same = [item for item in found if (item.usage.model, item.usage.unit) == (usage.model, usage.unit)]
         return replace(same[0], usage=line.usage) if same and not same[0].unpriced else None
+
+    def _why(self, line: UsageLine, charge: ChargeState, *, by_parts: bool) -> str:
+        why = self._book.why_unpriced(line.usage, at=charge.created_at, by_parts=by_parts)
+        return why or f"the strategy of {charge.feature_key} gives it no price"
 
     def _change(
         self,

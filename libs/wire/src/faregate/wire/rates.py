@@ -105,6 +105,12 @@ class RateCard:
                 output_cost = _CONTEXT.add(output_cost, amount)
         return Cost(total, input_cost, output_cost)
 
+    def without_price(self, counts: Mapping[str, int]) -> list[str]:
+        """Return the counts that have no price here, by name."""
+        return sorted(
+            name for name, count in counts.items() if count and (name not in self.covered or name in self.mute)
+        )
+
     def _leaves(self, counts: Mapping[str, int], *, by_parts: bool) -> list[int] | None:
         """Return what is left of each count when its parts, priced by themselves, are taken away; None if less than 0."""
         leaves: list[int] = []

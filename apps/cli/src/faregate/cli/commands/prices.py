@@ -143,7 +143,7 @@ def reprice(
     output: Output = "table",
     actor: Actor = None,
 ) -> None:
-    """Price what was parked and can be priced now; safe to repeat."""
+    """Price what was parked and can be priced now, and say why the rest still waits; safe to repeat."""
 
     async def work(lib: WorkerContainer) -> Any:
         return await lib.usage.container.repricer().run(
@@ -154,8 +154,11 @@ def reprice(
     if output == "json":
         print_json([asdict(use) for use in done])
         return
-    rows = [(use.usage_key, use.lines, use.charged, use.waiting) for use in done]
-    print_table("Priced now", ["usage key", "lines", "charged", "still waiting"], rows)
+    if not done:
+        console.print("no line waits for a price")
+        return
+    rows = [(use.usage_key, use.lines, use.charged, use.waiting, "\n".join(use.reasons) or None) for use in done]
+    print_table("Priced now", ["usage key", "lines", "charged", "still waiting", "why"], rows)
 
 
 def _pair(text: str) -> tuple[str, Decimal]:

@@ -31,13 +31,15 @@ class Counts:
     """Sums by canonical name, without zeros.
 
     Attributes:
-        inconsistent: the reported total was another; what is missing was added as output.
+        contradicted: the reported total, where what was read adds up to another; what was missing was added as output.
+        missing: how much that was.
         told: some number was reported, be it 0.
     """
 
     def __init__(self) -> None:
         self.values: dict[str, int] = {}
-        self.inconsistent = False
+        self.contradicted: int | None = None
+        self.missing = 0
         self.told = False
 
     def get(self, name: str) -> int:
@@ -67,10 +69,11 @@ class Counts:
             without: parts that a provider may leave out of its total.
         """
         self.told = self.told or total is not None
+        reported = _whole(total, "total_tokens")
         read = self.get("input_tokens") + self.get("output_tokens")
-        self.values, self.inconsistent = balanced(
-            self.values, _whole(total, "total_tokens"), also=[read - part for part in without]
-        )
+        self.values, differs = balanced(self.values, reported, also=[read - part for part in without])
+        if differs:
+            self.contradicted, self.missing = reported, max(0, reported - read)
 
     def add_started(self, name: str, value: Any) -> None:
         """Add a reported duration, where each started unit counts."""

@@ -33,7 +33,8 @@ class Reading:
         counts: by canonical name, without zeros; `input_tokens` and `output_tokens` are totals. Empty: all are 0.
         usage: the object that holds the counts, as it came.
         service_tier: only where its price may differ from the usual one.
-        inconsistent: the reported total was another than what was read; what is missing counts as output.
+        contradicted_total: the reported total, where what was read adds up to another.
+        missing_tokens: how many that total has more than what was read; `counts` has them as output.
         reported_cost_usd: what the provider says it costs, with at most 12 places, rounded up.
     """
 
@@ -42,8 +43,14 @@ class Reading:
     model: str | None = None
     provider: str | None = None
     service_tier: str | None = None
-    inconsistent: bool = False
+    contradicted_total: int | None = None
+    missing_tokens: int = 0
     reported_cost_usd: Decimal | None = None
+
+    @property
+    def inconsistent(self) -> bool:
+        """Whether the reported total is another than the sum of what was read."""
+        return self.contradicted_total is not None
 
 
 def read_usage(body: Json) -> Reading | None:
@@ -68,7 +75,8 @@ def read_usage(body: Json) -> Reading | None:
         model_in(body),
         _text(body, *_PROVIDER),
         tier_in(body) or tier_in(usage),
-        counts.inconsistent,
+        counts.contradicted,
+        counts.missing,
         _cost(body, usage),
     )
 
