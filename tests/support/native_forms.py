@@ -116,6 +116,36 @@ XAI: dict[str, Any] = {
 VERCEL_4: dict[str, Any] = {
     "model": "gpt-5",
     "usage": {"promptTokens": 10_000, "completionTokens": 500, "totalTokens": 10_500},
+    "providerMetadata": {
+        "openai": {"reasoningTokens": 200, "cachedPromptTokens": 8_000, "logprobs": [{"token": "secret"}]}
+    },
+}
+VERCEL_4_ANTHROPIC: dict[str, Any] = {
+    "model": "claude-sonnet-4-5",
+    "usage": {"promptTokens": 10, "completionTokens": 7, "totalTokens": 17},
+    "providerMetadata": {"anthropic": {"cacheCreationInputTokens": 50, "cacheReadInputTokens": 100}},
+}
+VERCEL_4_BEDROCK: dict[str, Any] = {
+    "usage": {"promptTokens": 10, "completionTokens": 7, "totalTokens": 17},
+    "experimental_providerMetadata": {"bedrock": {"usage": {"cacheReadInputTokens": 100, "cacheWriteInputTokens": 50}}},
+}
+VERCEL_4_DEEPSEEK: dict[str, Any] = {
+    "usage": {"promptTokens": 10_000, "completionTokens": 500, "totalTokens": 10_500},
+    "providerMetadata": {"deepseek": {"promptCacheHitTokens": 8_000, "promptCacheMissTokens": 2_000}},
+}
+VERCEL_5_ANTHROPIC: dict[str, Any] = {
+    "model": "claude-sonnet-4-5",
+    "totalUsage": {"inputTokens": 10, "outputTokens": 7, "totalTokens": 17, "cachedInputTokens": 100},
+    "providerMetadata": {
+        "anthropic": {
+            "usage": {"input_tokens": 10, "cache_creation_input_tokens": 50, "service_tier": "secret"},
+            "cacheCreationInputTokens": 50,
+            "container": {"id": "secret"},
+        }
+    },
+}
+VERCEL_5_CACHED_BESIDE: dict[str, Any] = {
+    "usage": {"inputTokens": 10, "outputTokens": 7, "totalTokens": 17, "cachedInputTokens": 100},
 }
 VERCEL_5: dict[str, Any] = {
     "model": "gpt-5",

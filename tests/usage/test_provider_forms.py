@@ -24,7 +24,12 @@ CLAUDE = {"input_tokens": 160, "output_tokens": 7, "cache_read_tokens": 100, "ca
 READ: list[tuple[str, dict[str, int], str | None]] = [
     ("GEMINI_LIVE", {"input_tokens": 200, "output_tokens": 4700}, "0.01181"),
     ("XAI", {"input_tokens": 30, "output_tokens": 800, "output_reasoning_tokens": 500}, "0.01209"),
-    ("VERCEL_4", {"input_tokens": 10_000, "output_tokens": 500}, "0.0175"),
+    ("VERCEL_4", {**CACHED, "output_reasoning_tokens": 200}, "0.0085"),
+    ("VERCEL_4_ANTHROPIC", CLAUDE, "0.0003525"),
+    ("VERCEL_4_BEDROCK", CLAUDE, None),
+    ("VERCEL_4_DEEPSEEK", CACHED, None),
+    ("VERCEL_5_ANTHROPIC", CLAUDE, "0.0003525"),
+    ("VERCEL_5_CACHED_BESIDE", {"input_tokens": 110, "output_tokens": 7, "cache_read_tokens": 100}, None),
     ("VERCEL_5", CACHED, "0.0085"),
     ("VERCEL_6", {**CACHED, "output_reasoning_tokens": 200}, "0.0085"),
     ("VERCEL_PROVIDER", {**CACHED, "output_reasoning_tokens": 200}, "0.0085"),

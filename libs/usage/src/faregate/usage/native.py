@@ -14,7 +14,7 @@ from faregate.wire.rates import are_inconsistent
 __all__ = ["native_usage", "reduced_usage"]
 
 _ABOUT_USAGE = re.compile(
-    "token|seconds|cache|details|server_tool_use|billed_units|count|cost|web_searches", re.IGNORECASE
+    "token|seconds|cache|details|server_tool_use|billed_units|count|cost|web_searches|providerMetadata", re.IGNORECASE
 )
 _TIMES = frozenset({"5m", "1h"})
 _LONG = 64

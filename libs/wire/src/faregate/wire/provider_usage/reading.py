@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from faregate.wire.provider_usage.counts import COUNT_LIMIT, Counts, Json, first, part
 from faregate.wire.provider_usage.forms import Form, form_of
+from faregate.wire.provider_usage.vercel import METADATA, metadata_counts
 
 __all__ = ["Reading", "model_in", "read_usage", "searches_in", "tier_in"]
 
@@ -63,6 +64,9 @@ def read_usage(body: Json) -> Reading | None:
     if found is None:
         return None
     form, usage = found
+    metadata = metadata_counts(body)
+    if metadata:
+        usage = {**usage, METADATA: metadata}
     counts = Counts()
     form.read(usage, counts)
     if not counts.told:

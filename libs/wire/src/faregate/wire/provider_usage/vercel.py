@@ -5,20 +5,54 @@ from typing import Any, cast
 
 from faregate.wire.provider_usage.counts import Counts, Json, first, part
 
-__all__ = ["read_vercel"]
+__all__ = ["METADATA", "metadata_counts", "read_vercel"]
+
+METADATA = "providerMetadata"
+"""Beside the usage: what one provider tells, under its name. Version 4 tells there alone what was cached."""
+
+_BESIDE = frozenset({"anthropic", "bedrock"})
+"""Providers whose cached tokens stand beside `promptTokens` and `inputTokens`, not within; version 6 adds them up."""
+
+_READ = ("cacheReadInputTokens", "cachedPromptTokens", "promptCacheHitTokens")
+_WRITTEN = ("cacheCreationInputTokens", "cacheWriteInputTokens")
+_KNOWN = (*_READ, *_WRITTEN, "reasoningTokens")
+
+
+def metadata_counts(body: Json) -> dict[str, dict[str, Any]]:
+    """Return the counts in a result's metadata, by provider."""
+    found: dict[str, dict[str, Any]] = {}
+    for provider, told in part(body, "experimental_providerMetadata", METADATA).items():
+        if isinstance(told, Mapping):
+            named = {**cast("Json", told), **part(cast("Json", told), "usage")}
+            found[provider] = {name: named[name] for name in _KNOWN if named.get(name) is not None}
+    return {provider: counts for provider, counts in found.items() if counts or provider in _BESIDE}
 
 
 def read_vercel(usage: Json, counts: Counts) -> None:
     """Cached and reasoning tokens are part of the totals; a provider's own object nests them in `inputTokens`."""
     came = {**usage, **part(usage, "inputTokenDetails", "inputTokens")}
     went = {**usage, **part(usage, "outputTokenDetails", "outputTokens")}
+    metadata = part(usage, METADATA)
+    told = part(metadata, *metadata)
     counts.add("input_tokens", _total(first(usage, "inputTokens", "promptTokens")))
     counts.add("output_tokens", _total(first(usage, "outputTokens", "completionTokens")))
-    counts.add("cache_read_tokens", first(came, "cacheReadTokens", "cacheRead", "cachedInputTokens"))
-    counts.add("cache_write_tokens", first(came, "cacheWriteTokens", "cacheWrite"))
-    counts.add("output_reasoning_tokens", first(went, "reasoningTokens", "reasoning"))
+    read = first(came, "cacheReadTokens", "cacheRead", "cachedInputTokens")
+    written = first(came, "cacheWriteTokens", "cacheWrite")
+    counts.add("cache_read_tokens", first(told, *_READ) if read is None else read)
+    counts.add("cache_write_tokens", first(told, *_WRITTEN) if written is None else written)
+    reasoning = first(went, "reasoningTokens", "reasoning")
+    counts.add("output_reasoning_tokens", told.get("reasoningTokens") if reasoning is None else reasoning)
     cached = counts.get("cache_read_tokens") + counts.get("cache_write_tokens")
+    if _is_beside(usage, counts, provider_says=bool(_BESIDE & metadata.keys())):
+        counts.add("input_tokens", cached)
     counts.expect(usage.get("totalTokens"), without=(cached,))
+
+
+def _is_beside(usage: Json, counts: Counts, *, provider_says: bool) -> bool:
+    """Tell whether what was cached stands beside the input: its provider does so, or it is more than the input."""
+    if part(usage, "inputTokenDetails", "inputTokens"):
+        return False
+    return provider_says or counts.get("cache_read_tokens") > counts.get("input_tokens")
 
 
 def _total(value: Any) -> Any:
