@@ -1,8 +1,9 @@
 """Quotas over real usage events: counted from the facts, hard ones refuse, soft ones tell."""
 
 import asyncio
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -10,6 +11,8 @@ from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.quotas.levels import Level
 from faregate.analytics.quotas.periods import Period
 from faregate.analytics.quotas.service import QuotaService
+from faregate.analytics.quotas.totals import FactTotals
+from faregate.analytics.quotas.values import UsageQuestion
 from faregate.core import exact_json
 from faregate.core.clock import SystemClock
 from faregate.core.container import CoreContainer
@@ -137,6 +140,47 @@ async def test_totals_count_each_measure_for_each_kind_of_owner(lab: Any) -> Non
         2, 17, Decimal("3.5"), 0,
     ]  # fmt: skip
     assert [await used("*", name) for name in ("requests", "storage", "database")] == [2, Decimal("2.5"), 0]
+
+
+@pytest.mark.parametrize(("claim", "used"), [("member", 4), ("trusted", 7)])
+async def test_who_is_no_member_uses_up_no_quota_of_an_organisation(
+    lab: Any, claim: Literal["member", "trusted"], used: int
+) -> None:
+    """Events name any organisation; a hard quota of one must not fall to what others report for it."""
+    await lab.library.usage.organizations().change("acme", join=["ada"])
+    await lab.recorder.record(
+        [
+            {"user_id": "ada", "organization_id": "acme", "meter": "storage", "quantity": 4},
+            {"user_id": "eve", "organization_id": "acme", "meter": "storage", "quantity": 2},
+            {"user_id": "ben", "organization_id": "acme", "meter": "storage", "quantity": 1},
+            {"user_id": "eve", "organization_id": "elsewhere", "meter": "storage", "quantity": 5},
+        ]
+    )
+    totals = FactTotals(lab.database, claim=claim)
+    async with lab.database.transaction() as session:
+        numbers = await lab.library.core.subjects().numbers(session, ["org:acme", "org:elsewhere"])
+        span = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+        found = await totals.totals(
+            session, [UsageQuestion(number, True, "storage", *span) for number in numbers.values()]
+        )
+
+    assert dict(zip(numbers, found, strict=True)) == {"org:acme": used, "org:elsewhere": 5}
+
+
+async def test_what_members_settled_counts_for_their_organisation_after_they_left(lab: Any) -> None:
+    """Who pays was decided by membership when the use began."""
+    library = lab.library
+    await library.usage.organizations().change("acme", join=["ada"])
+    await library.grant("ada", 100)
+    await library.service.record_usage("GENERATE_QUESTION_PAPER", "ada", usage_key="K")
+    await library.usage.organizations().change("acme", leave=["ada"])
+    async with lab.database.transaction() as session:
+        numbers = await library.core.subjects().numbers(session, ["org:acme"])
+        span = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+        question = UsageQuestion(numbers["org:acme"], True, "requests", *span)
+        (found,) = await FactTotals(lab.database).totals(session, [question])
+
+    assert found == 1
 
 
 async def test_subscribers_of_usage_alert_are_told_by_webhook(lab: Any) -> None:

@@ -57,7 +57,8 @@ class QuotasContainer(containers.DeclarativeContainer):
         instance_of=IAnnouncer, default=providers.Singleton(Silence)
     )
     totals: providers.Provider[IUsageTotals] = providers.Dependency(
-        instance_of=IUsageTotals, default=providers.Singleton(FactTotals, database)
+        instance_of=IUsageTotals,
+        default=providers.Singleton(FactTotals, database, claim=settings.provided.organization_claim),
     )
 
     meters: providers.Provider[KnownMeters] = providers.Singleton(

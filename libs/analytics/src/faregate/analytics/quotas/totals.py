@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.quotas.values import UsageQuestion
 from faregate.core.database import Database
+from faregate.usage.event_keys import OWN_SOURCES
 
 __all__ = ["BUILT_IN_MEASURES", "FactTotals"]
 
@@ -36,8 +38,18 @@ end
 _OWNERS = {
     "user": "e.subject_id = ask.subject_id",
     "organization": "e.organization_id = ask.subject_id",
+    "members": f"""e.organization_id = ask.subject_id and (
+      starts_with(e.source, '{OWN_SOURCES}')
+      or exists (
+        select from faregate.member m where m.subject_id = e.subject_id and m.organization_id = ask.subject_id
+      )
+      or not exists (select from faregate.organization o where o.subject_id = ask.subject_id)
+    )""",  # noqa: S608
     "everybody": "true",
 }
+"""Whose facts count. Of what others report for an organisation, `members` counts that of its members: who is no member uses
+up no quota of it. The facts of settlements were checked before. An organisation that is not made here has no members.
+"""
 
 _SQL = """
 select ask.number, coalesce(t.total, 0)::numeric as total
@@ -54,16 +66,21 @@ cross join lateral (
 
 
 class FactTotals:
-    """An `IUsageTotals` over the usage events: one statement per kind of owner and measure."""
+    """An `IUsageTotals` over the usage events: one statement per kind of owner and measure.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        claim: for whom an organisation counts that an event names: `member`, for its members; `trusted`, for every user.
+    """
+
+    def __init__(self, database: Database, *, claim: Literal["member", "trusted"] = "member") -> None:
         self._database = database
+        self._organization = "members" if claim == "member" else "organization"
 
     async def totals(self, session: AsyncSession, questions: Sequence[UsageQuestion]) -> Sequence[Decimal]:
         """Answer each question, in order."""
         groups: dict[str, list[int]] = {}
         for number, question in enumerate(questions):
-            groups.setdefault(_statement(question), []).append(number)
+            groups.setdefault(self._statement(question), []).append(number)
         answers = [Decimal(0)] * len(questions)
         for sql, numbers in groups.items():
             rows = await self._database.rows(
@@ -79,9 +96,9 @@ class FactTotals:
                 answers[row.number] = row.total
         return answers
 
-
-def _statement(question: UsageQuestion) -> str:
-    owner = "everybody" if question.subject_id is None else "organization" if question.organization else "user"
-    measure = BUILT_IN_MEASURES.get(question.meter)
-    only = "" if measure else "and e.meter = ask.meter"
-    return _SQL.format(measure=measure or _METER, owner=_OWNERS[owner], meter=only)
+    def _statement(self, question: UsageQuestion) -> str:
+        named = self._organization if question.organization else "user"
+        owner = "everybody" if question.subject_id is None else named
+        measure = BUILT_IN_MEASURES.get(question.meter)
+        only = "" if measure else "and e.meter = ask.meter"
+        return _SQL.format(measure=measure or _METER, owner=_OWNERS[owner], meter=only)
