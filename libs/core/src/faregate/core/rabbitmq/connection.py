@@ -19,6 +19,7 @@ from aiormq.connection import TCPTransportFactory, TLSTransportFactory, Transpor
 from aiormq.exceptions import AMQPError
 
 from faregate.core.errors import BrokerUnavailableError
+from faregate.core.rabbitmq.frames import RepairingReader
 
 __all__ = ["RPC_SECONDS", "Link", "broker_errors", "open_link"]
 
@@ -103,7 +104,7 @@ async def open_link(url: str, name: str, *, confirms: bool) -> Link:
 
 
 class _Grip(TransportFactory):
-    """Keeps hold of the socket, since only that lets go of a peer that never answers."""
+    """Keeps the socket, to abort a peer that never answers, and has what cannot be decoded repaired."""
 
     def __init__(self, inner: TransportFactory) -> None:
         self._inner = inner
@@ -111,7 +112,7 @@ class _Grip(TransportFactory):
 
     async def create(self, url: Any, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, self._writer = await self._inner.create(url, **kwargs)
-        return reader, self._writer
+        return cast("asyncio.StreamReader", RepairingReader(reader)), self._writer
 
     def release(self) -> None:
         if self._writer is not None:

@@ -18,13 +18,16 @@ from faregate.core.clock import IClock
 from faregate.core.errors import BrokerUnavailableError, EngineUnavailableError
 from faregate.core.failpoints import failpoint
 from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery
+from faregate.core.logging import get_logger
 from faregate.core.queues import kept_reason
 from faregate.core.rabbitmq.connection import RPC_SECONDS, Link, broker_errors
-from faregate.core.rabbitmq.envelope import Envelope, dead_headers, delivery_of, retry_headers
+from faregate.core.rabbitmq.envelope import Envelope, dead_headers, delivery_of, retry_headers, unreadable
 from faregate.core.rabbitmq.publisher import Publisher
 from faregate.core.rabbitmq.topology import DEAD_QUEUE, retry_queue
 
 __all__ = ["RabbitConsumer"]
+
+log = get_logger(__name__)
 
 _GATHER_SECONDS = 0.01
 """How long the first message waits for company: a batch costs little more than one message."""
@@ -43,6 +46,7 @@ class RabbitConsumer:
         self._clock = clock
         self._delays = retry_delays_seconds
         self._inbox: deque[Delivery] = deque()
+        self._unreadable: deque[tuple[Delivery, DeadLetter]] = deque()
         self._undecided: dict[int, Delivery] = {}
         self._arrived = asyncio.Event()
         self._problem: str | None = None
@@ -64,14 +68,22 @@ class RabbitConsumer:
         return [] if self._problem else list(self._undecided.values())
 
     async def take(self, limit: int, *, wait_seconds: float) -> Sequence[Delivery]:
-        if not self._inbox and self._problem is None:
+        if not self._inbox and not self._unreadable and self._problem is None:
             self._arrived.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), wait_seconds)
             if 0 < len(self._inbox) < limit:
                 await asyncio.sleep(_GATHER_SECONDS)
         self._check()
+        await self._bury_unreadable()
         return tuple(self._inbox.popleft() for _ in range(min(limit, len(self._inbox))))
+
+    async def _bury_unreadable(self) -> None:
+        """Set messages aside whose headers cannot be decoded: these may name the message and who pays for it."""
+        while self._unreadable:
+            found = [self._unreadable.popleft() for _ in range(len(self._unreadable))]
+            log.warning("message_unreadable", queue=self.queue, count=len(found), reason=found[0][1].reason)
+            await self.decide(found)
 
     async def decide(self, decisions: Sequence[tuple[Delivery, Decision]]) -> None:
         self._check()
@@ -113,16 +125,27 @@ class RabbitConsumer:
             reason = kept_reason(getattr(decision, "reason", ""))
             reason = reason if isinstance(decision, DeadLetter) else f"{reason} (after {delivery.attempt} attempts)"
             headers = dead_headers(delivery, reason, self._clock.now())
-            return Envelope(DEAD_QUEUE, delivery.body, headers, published_at=delivery.published_at)
+            return Envelope(
+                DEAD_QUEUE, delivery.body, headers, published_at=delivery.published_at, theirs=delivery.token[2]
+            )
         waiting = retry_queue(self._delays[delivery.attempt - 1])
         return Envelope(
-            self.queue, delivery.body, retry_headers(delivery), exchange=waiting, published_at=delivery.published_at
+            self.queue,
+            delivery.body,
+            retry_headers(delivery),
+            exchange=waiting,
+            published_at=delivery.published_at,
+            theirs=delivery.token[2],
         )
 
     async def _receive(self, message: DeliveredMessage) -> None:
-        delivery = delivery_of(self.queue, message, self._link.channel)
+        delivery = delivery_of(self.queue, message, self._link.channel, self._clock.now())
         self._undecided[delivery.token[1]] = delivery
-        self._inbox.append(delivery)
+        why = unreadable(message)
+        if why is None:
+            self._inbox.append(delivery)
+        else:
+            self._unreadable.append((delivery, DeadLetter(f"unreadable: {why}")))
         if delivery.published_at is not None and not delivery.redelivered:
             self.newest_at = max(self.newest_at or delivery.published_at, delivery.published_at)
         self._arrived.set()
@@ -134,6 +157,7 @@ class RabbitConsumer:
         """Forget what was received: it comes again, on another connection."""
         self._problem = self._problem or problem
         self._inbox.clear()
+        self._unreadable.clear()
         self._arrived.set()
 
     def _check(self) -> None:
