@@ -1,6 +1,7 @@
 """Settling from RabbitMQ: what is published is settled once, whoever published it and whatever stands beside it."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,7 @@ from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
 from faregate.core.rabbitmq.transport import RabbitTransport
 from faregate.core.settings import Settings
 from support.apps import Gateway, open_gateway, running_worker, settings_for
+from support.foreign import long_text, publish_raw, short_text, table, time
 from support.rabbitmq import RabbitServer, publish_nameless
 
 LINE = {"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}
@@ -167,3 +169,41 @@ async def test_an_end_call_that_need_not_be_waited_for_goes_to_the_broker(
 
     assert answer.status == 202
     assert (await transport.backlog(QUEUE)).depth == 1
+
+
+async def test_foreign_messages_settle_or_are_dead_letters_with_the_reason(
+    gateway: Gateway, transport: RabbitTransport, settings: Settings, broker_url: str
+) -> None:
+    """Wrong properties cost nothing; what may name the payer's key and cannot be read is never settled without it."""
+    settle: dict[bytes, dict[str, bytes]] = {
+        b"content-type": {"content_type": short_text(b"text/xml")},
+        b"time": {"timestamp": time(2**64 - 1)},
+        b"id": {"message_id": short_text(b"\xff\xfe")},
+        b"answer": {"reply_to": short_text(b"\xff"), "priority": b"\xff"},
+    }
+    spenders = [
+        b"I\0\0\0\1",
+        b"F" + table(),
+        b"S" + long_text(b"\xff"),
+        b"S" + long_text(b""),
+        b"S" + long_text(b"a\0b"),
+    ]
+    refuse = [
+        *((_body(f"spender-{n}"), {"headers": table((b"spender", value))}) for n, value in enumerate(spenders)),
+        (_body("name"), {"headers": table((b"\xff", b"V"))}),
+        (gzip.compress(_body("zipped")), {"content_encoding": short_text(b"gzip")}),
+    ]
+    good = [(_body(name.decode()), properties) for name, properties in settle.items()]
+    await publish_raw(broker_url, QUEUE, [*refuse, *good])
+    async with running_worker(settings):
+        await _until_spent(gateway, len(good) * COST)
+        reasons = await _reasons(transport, len(refuse))
+
+    assert await _spent(gateway) == len(good) * COST
+    assert sorted(reason.partition(":")[0] for reason in reasons) == [
+        *["invalid"] * len(spenders),
+        "malformed",
+        "unreadable",
+    ]
+    assert sum("compressed with gzip" in reason for reason in reasons) == 1
+    assert sum("header spender must be" in reason for reason in reasons) == len(spenders)

@@ -215,6 +215,9 @@ class ExtendBody(LooseBody):
     ttl_seconds: Annotated[Count, Field(ge=1, le=86_400)]
 
 
+_GZIP = b"\x1f\x8b"
+
+
 def bodies_in(data: bytes, *, mend: bool = False) -> list[Any]:
     """Return the JSON objects of a message: one object, or an array of at most 1,000 of them.
 
@@ -225,6 +228,8 @@ def bodies_in(data: bytes, *, mend: bool = False) -> list[Any]:
         MalformedError: not JSON, or neither object nor array.
         InvalidError: too many items.
     """
+    if data.startswith(_GZIP):
+        raise MalformedError("the message is compressed with gzip; publish its JSON as it is")
     value = load_items(data, mend=mend)
     if isinstance(value, dict):
         return [value]

@@ -24,6 +24,9 @@ log = get_logger(__name__)
 _KINDS: Mapping[str, type[SettlementBody]] = {SETTLE_MULTIMODEL_QUEUE: EndMultimodelBody, SETTLE_QUEUE: EndBody}
 
 
+_SPENDER_LIMIT = 512
+
+
 @dataclass(frozen=True, slots=True)
 class _Item:
     """One object of a message: what it asks for, or why that cannot be read."""
@@ -105,9 +108,9 @@ def _request(delivery: Delivery, data: Any, number: int, count: int) -> SettleRe
         return data.error
     try:
         body = validated(_KINDS[delivery.queue], data)
+        spender = _spender(delivery)
     except FaregateError as error:
         return error
-    spender = delivery.headers.get(SPENDER_HEADER)
     if body.usage_key is not None:
         return body.request(body.usage_key, spender=spender)
     if delivery.message_id is not None:
@@ -116,6 +119,14 @@ def _request(delivery: Delivery, data: Any, number: int, count: int) -> SettleRe
     if delivery.redelivered:
         return InvalidError("no usage_key and no message_id, and redelivered: it may have been charged before")
     return body.request(str(new_uuid7()), keyless=True, spender=spender)
+
+
+def _spender(delivery: Delivery) -> str | None:
+    """Return the API key whose caps count; what cannot be one must not be settled without its caps."""
+    given = delivery.headers.get(SPENDER_HEADER)
+    if given is None or (isinstance(given, str) and given.isprintable() and 0 < len(given) <= _SPENDER_LIMIT):
+        return given
+    raise InvalidError(f"header {SPENDER_HEADER} must be the id of an API key, a text", param=SPENDER_HEADER)
 
 
 def _decision(error: Exception) -> Decision:

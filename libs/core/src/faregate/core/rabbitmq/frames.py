@@ -9,9 +9,9 @@ import asyncio
 import struct
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from typing import Any, cast
+from typing import cast
 
-from pamqp import decode
+from pamqp import decode, encode
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
@@ -100,75 +100,83 @@ def _inner(value: object) -> Iterator[object]:
 
 def _readable_header(payload: bytes) -> bytes:
     """Return the header of the same message with all properties that can be decoded."""
-    size, flags, data = int.from_bytes(payload[4:12]), int.from_bytes(payload[12:14]), payload[14:]
-    found: dict[str, Any] = {}
-    for name, read in _PROPERTIES:
-        if not flags & Basic.Properties.flags[name]:
+    flags, data = int.from_bytes(payload[12:14]), payload[14:]
+    kept: list[bytes] = []
+    for name, kind in _PROPERTIES:
+        flag = Basic.Properties.flags[name]
+        if not flags & flag:
             continue
-        length = _length(data, read)
-        value = read(data[:length])
-        if value is not None:
-            found[name] = value
+        length = _length(data, kind)
+        value = _READABLE[kind](data[:length])
+        if value is None:
+            flags &= ~flag
+        else:
+            kept.append(value)
         data = data[length:]
-    return ContentHeader(body_size=size, properties=Basic.Properties(**found)).marshal()
+    return payload[:12] + flags.to_bytes(2) + b"".join(kept)
 
 
-def _length(data: bytes, read: Callable[[bytes], Any]) -> int:
-    if read is _table:
+def _length(data: bytes, kind: str) -> int:
+    if kind == "table":
         return 4 + int.from_bytes(data[:4])
-    return 1 + data[0] if read is _text else 8 if read is _time else 1
+    return 1 + data[0] if kind == "text" else 8 if kind == "time" else 1
 
 
-def _text(data: bytes) -> str:
+def _text(data: bytes) -> bytes:
     """Return a text; what is not UTF-8 is written as `\\xff`, and as a digest where that is too long.
 
     Two different message ids must not become one.
     """
-    text = data[1:].decode(errors="backslashreplace")
-    return text if len(text.encode()) <= _TEXT_LIMIT else sha256(data[1:]).hexdigest()
+    text = data[1:].decode(errors="backslashreplace").encode()
+    short = text if len(text) <= _TEXT_LIMIT else sha256(data[1:]).hexdigest().encode()
+    return bytes([len(short)]) + short
 
 
-def _octet(data: bytes) -> int:
-    return data[0]
+def _octet(data: bytes) -> bytes:
+    return data
 
 
-def _time(data: bytes) -> Any:
+def _time(data: bytes) -> bytes | None:
     try:
-        return decode.timestamp(data)[1]
+        decode.timestamp(data)
     except Exception:  # noqa: BLE001  a time that is none is no time
         return None
+    return data
 
 
-def _table(data: bytes) -> dict[str, Any]:
+def _table(data: bytes) -> bytes:
     try:
-        table = decode.field_table(data)[1]
+        _, table = decode.field_table(data)
     except Exception as error:  # noqa: BLE001  a text of this module says why
         return _unreadable(data, f"the headers cannot be decoded ({type(error).__name__})")
-    if not _depth_is_fine(table):
-        return _unreadable(data, f"the headers are nested deeper than {_DEPTH_LIMIT} levels")
-    return cast("dict[str, Any]", table)
+    return (
+        data
+        if _depth_is_fine(table)
+        else _unreadable(data, f"the headers are nested deeper than {_DEPTH_LIMIT} levels")
+    )
 
 
-def _unreadable(data: bytes, why: str) -> dict[str, Any]:
+def _unreadable(data: bytes, why: str) -> bytes:
     raw = {RAW: bytearray(data)} if len(data) <= _RAW_LIMIT else {}
-    return {UNREADABLE: why, **raw}
+    return encode.field_table({UNREADABLE: why, **raw})
 
 
-_PROPERTIES: tuple[tuple[str, Callable[[bytes], Any]], ...] = (
-    ("content_type", _text),
-    ("content_encoding", _text),
-    ("headers", _table),
-    ("delivery_mode", _octet),
-    ("priority", _octet),
-    ("correlation_id", _text),
-    ("reply_to", _text),
-    ("expiration", _text),
-    ("message_id", _text),
-    ("timestamp", _time),
-    ("message_type", _text),
-    ("user_id", _text),
-    ("app_id", _text),
-    ("cluster_id", _text),
+_READABLE: dict[str, Callable[[bytes], bytes | None]] = {"text": _text, "octet": _octet, "time": _time, "table": _table}
+_PROPERTIES = (
+    ("content_type", "text"),
+    ("content_encoding", "text"),
+    ("headers", "table"),
+    ("delivery_mode", "octet"),
+    ("priority", "octet"),
+    ("correlation_id", "text"),
+    ("reply_to", "text"),
+    ("expiration", "text"),
+    ("message_id", "text"),
+    ("timestamp", "time"),
+    ("message_type", "text"),
+    ("user_id", "text"),
+    ("app_id", "text"),
+    ("cluster_id", "text"),
 )
 """In the order of the protocol."""
 
@@ -181,9 +189,4 @@ def _readable_delivery(payload: bytes) -> bytes:
     if names.isascii():
         return payload
     exchange, key = names[: 1 + names[0]], names[1 + names[0] :]
-    return payload[:begin] + _short(exchange) + _short(key) + payload[end:]
-
-
-def _short(data: bytes) -> bytes:
-    text = _text(data).encode()
-    return bytes([len(text)]) + text
+    return payload[:begin] + _text(exchange) + _text(key) + payload[end:]
