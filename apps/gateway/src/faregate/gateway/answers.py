@@ -83,7 +83,7 @@ class AnswerCache:
             return None
         try:
             found = await self._cache.get(key)
-        except self._failures:
+        except Exception:  # noqa: BLE001  a Redis that answers nonsense makes its client raise anything
             self._leave()
             return None
         return found if isinstance(found, bytes) else None
@@ -93,18 +93,12 @@ class AnswerCache:
             return
         try:
             await self._cache.set(key, body, expire=_KEPT_SECONDS)
-        except self._failures:
+        except Exception:  # noqa: BLE001  a Redis that answers nonsense makes its client raise anything
             self._leave()
 
     def _leave(self) -> None:
         self._away = Deadline(_AWAY_SECONDS)
-        log.warning("answers_not_kept", reason="Redis is away", seconds=_AWAY_SECONDS)
-
-    @property
-    def _failures(self) -> tuple[type[Exception], ...]:
-        from cashews.exceptions import CacheError
-
-        return (CacheError, OSError, TimeoutError)
+        log.warning("answers_not_kept", reason="Redis is away or answers nonsense", seconds=_AWAY_SECONDS)
 
     @property
     def _cache(self) -> "Cache":

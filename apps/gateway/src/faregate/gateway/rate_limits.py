@@ -1,5 +1,6 @@
 """How many requests a credential may send, and how many of the heavy ones are served at once."""
 
+import asyncio
 import math
 from collections import Counter
 from collections.abc import Generator, Mapping
@@ -10,10 +11,9 @@ from urllib.parse import urlsplit
 
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
-from limits.errors import StorageError
 from limits.storage import storage_from_string
 
-from faregate.core.clock import IClock
+from faregate.core.clock import Deadline, IClock
 from faregate.core.logging import get_logger
 from faregate.core.settings import Settings
 from faregate.gateway.auth import Principal, Role
@@ -25,6 +25,9 @@ __all__ = ["LimitRules", "RateLimiter", "limit_rules"]
 log = get_logger(__name__)
 
 _MEMORY = "async+memory://"
+_REDIS_TIMEOUT_SECONDS = 0.25
+_AWAY_SECONDS = 1.0
+"""How long Redis is not asked after it failed: every request would wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,8 @@ def limit_rules(settings: Settings) -> LimitRules:
 class RateLimiter:
     """Counts in a sliding window of a minute, in process or in Redis.
 
-    While Redis is away, reads pass uncounted and writes are counted in process, by each process for itself. A limit
-    protects from load; whether somebody may spend is never decided here.
+    While Redis is away, slow or answers nonsense, reads pass uncounted and writes are counted in process, by each process
+    for itself. A limit protects from load; whether somebody may spend is never decided here.
     """
 
     def __init__(self, rules: LimitRules, clock: IClock, redis_url: str | None = None) -> None:
@@ -69,6 +72,7 @@ class RateLimiter:
         self._clock = clock
         self._local = SlidingWindowCounterRateLimiter(storage_from_string(_MEMORY))
         self._shared = _shared(redis_url)
+        self._away = Deadline(0)
         self._busy: Counter[str] = Counter()
         self.refused = 0
         self.uncounted = 0
@@ -131,20 +135,32 @@ class RateLimiter:
             )
         return {
             "ratelimit-limit": str(limit),
-            "ratelimit-remaining": str(remaining),
+            "ratelimit-remaining": str(max(0, min(remaining, limit))),
             "ratelimit-reset": str(wait),
         }
 
     async def _hit(self, item: RateLimitItem, name: str, *, reading: bool) -> tuple[bool, float | None, int]:
         if self._shared is not None:
-            try:
-                return await _hit(self._shared, item, name)
-            except (StorageError, OSError) as error:
-                log.warning("rate_limits_fail_open", reason=type(error).__name__, reads="pass", writes="counted here")
+            if self._away.passed:
+                try:
+                    async with asyncio.timeout(_REDIS_TIMEOUT_SECONDS):
+                        return await _hit(self._shared, item, name)
+                except Exception as error:  # noqa: BLE001  a Redis that answers nonsense makes its client raise anything
+                    self._leave(error)
             if reading:
                 self.uncounted += 1
                 return True, None, 0
         return await _hit(self._local, item, name)
+
+    def _leave(self, error: Exception) -> None:
+        self._away = Deadline(_AWAY_SECONDS)
+        log.warning(
+            "rate_limits_fail_open",
+            reason=type(error).__name__,
+            seconds=_AWAY_SECONDS,
+            reads="pass",
+            writes="counted here",
+        )
 
 
 async def _hit(limiter: Any, item: RateLimitItem, name: str) -> tuple[bool, float, int]:
