@@ -1,4 +1,4 @@
-"""The identity provider's public keys: fetched when needed, seldom, and never lost because a fetch fails."""
+"""The identity provider's public keys, fetched seldom and kept for a day while a fetch fails."""
 
 import asyncio
 import json
@@ -22,24 +22,39 @@ _COOL_DOWN_SECONDS = 30.0
 _REFRESH_SECONDS = 300.0
 """So that a key which was taken away is not accepted for long."""
 
+_KEPT_SECONDS = 24 * 3600.0
+"""How long keys count that the identity provider could not confirm: an outage signs nobody out, and nobody for ever in."""
+
 _TIMEOUT_SECONDS = 5.0
+"""For the whole fetch, however slowly it trickles."""
+
 _SIZE_LIMIT = 512 * 1024
 _KEYS_LIMIT = 100
-_RSA_BITS_MIN = 2048
+_RSA_BITS = range(2048, 8193)
+_SYMMETRIC = ("HS", "none")
 
 
 class KeySet:
     """The JSON Web Key Set at `url`."""
 
     def __init__(
-        self, url: str, *, cool_down_seconds: float = _COOL_DOWN_SECONDS, refresh_seconds: float = _REFRESH_SECONDS
+        self,
+        url: str,
+        *,
+        cool_down_seconds: float = _COOL_DOWN_SECONDS,
+        refresh_seconds: float = _REFRESH_SECONDS,
+        kept_seconds: float = _KEPT_SECONDS,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
     ) -> None:
         self._url = url
         self._cool_down_seconds = cool_down_seconds
         self._refresh_seconds = refresh_seconds
+        self._kept_seconds = kept_seconds
+        self._timeout_seconds = timeout_seconds
         self._keys: dict[str | None, Any] = {}
         self._may_fetch = Deadline(0)
         self._stale = Deadline(0)
+        self._expired = Deadline(0)
         self._lock = asyncio.Lock()
         self._refreshing: asyncio.Task[None] | None = None
 
@@ -48,13 +63,13 @@ class KeySet:
 
         Raises:
             UnauthenticatedError: there is no such key.
-            EngineUnavailableError: no key was ever fetched.
+            EngineUnavailableError: no key was ever fetched, or none for a day.
         """
         found = self._find(key_id)
         if found is None:
             await self._fetch_unless_cooling()
             found = self._find(key_id)
-        elif self._stale.passed and self._may_fetch.passed:
+        elif self._stale.passed and self._may_fetch.passed and (self._refreshing is None or self._refreshing.done()):
             self._refreshing = asyncio.create_task(self._fetch_unless_cooling())
         if found is not None:
             return found
@@ -63,6 +78,9 @@ class KeySet:
         raise UnauthenticatedError("The token is signed with a key that the identity provider does not publish")
 
     def _find(self, key_id: str | None) -> Any:
+        if self._keys and self._expired.passed:
+            log.error("jwks_expired", url=self._url, reason="no key set could be fetched for too long")
+            self._keys = {}
         if key_id is None:
             return next(iter(self._keys.values())) if len(self._keys) == 1 else None
         return self._keys.get(key_id)
@@ -73,22 +91,24 @@ class KeySet:
                 return
             self._may_fetch = Deadline(self._cool_down_seconds)
             try:
-                keys = _usable(await self._fetch())
-            except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+                async with asyncio.timeout(self._timeout_seconds):
+                    document = await self._fetch()
+                keys = _usable(document)
+            except Exception as error:  # noqa: BLE001  whatever a provider answers must not stop those whose key is known
                 log.warning("jwks_fetch_failed", url=self._url, reason=f"{type(error).__name__}: {error}")
                 return
-            if keys:
-                self._keys = keys
-                self._stale = Deadline(self._refresh_seconds)
+            self._keys = keys
+            self._stale = Deadline(self._refresh_seconds)
+            self._expired = Deadline(self._kept_seconds)
 
     async def _fetch(self) -> Any:
         async with (
-            httpx2.AsyncClient(timeout=_TIMEOUT_SECONDS, follow_redirects=False) as http,
-            http.stream("GET", self._url) as response,
+            httpx2.AsyncClient(timeout=self._timeout_seconds, follow_redirects=False) as http,
+            http.stream("GET", self._url, headers={"accept-encoding": "identity"}) as response,
         ):
             response.raise_for_status()
             body = b""
-            async for chunk in response.aiter_bytes():
+            async for chunk in response.aiter_raw():  # not inflated: a small answer could become a very large one
                 body += chunk
                 if len(body) > _SIZE_LIMIT:
                     raise ValueError("the key set is too large")
@@ -96,7 +116,11 @@ class KeySet:
 
 
 def _usable(document: Any) -> dict[str | None, Any]:
-    """Return the signing keys by id; of two with one id the first, and none that is too weak or of a kind unknown."""
+    """Return the signing keys by id; of two with one id the first, and none that is too weak or of a kind unknown.
+
+    Raises:
+        ValueError: there is none; a provider without keys is a mistake, and not the end of all sessions.
+    """
     if not isinstance(document, dict):
         raise ValueError("the key set is no JSON object")  # noqa: TRY004  one kind of failure for whoever fetches
     found: dict[str | None, Any] = {}
@@ -105,16 +129,22 @@ def _usable(document: Any) -> dict[str | None, Any]:
         key = _public_key(entry)
         if key is not None:
             found.setdefault(entry.get("kid"), key)
+    if not found:
+        raise ValueError("the key set holds no key that can be used")
     return found
 
 
 def _public_key(entry: Any) -> Any:
-    if not isinstance(entry, dict) or cast("dict[str, Any]", entry).get("use", "sig") != "sig":
+    """Return the key of one entry, or None unless it can verify signatures with a public key that is strong enough."""
+    if not isinstance(entry, dict):
         return None
-    if cast("dict[str, Any]", entry).get("kty") == "oct":
+    given = cast("dict[str, Any]", entry)
+    symmetric = given.get("kty") == "oct" or str(given.get("alg", "")).startswith(_SYMMETRIC)
+    if symmetric or given.get("use", "sig") != "sig" or not isinstance(given.get("kid"), str | None):
         return None
     try:
-        key = jwt.PyJWK.from_dict(cast("dict[str, Any]", entry)).key
-    except (jwt.PyJWTError, ValueError, TypeError, KeyError):
+        key = jwt.PyJWK.from_dict(given).key
+    except Exception:  # noqa: BLE001  one odd entry must not take the others along
         return None
-    return None if getattr(key, "key_size", _RSA_BITS_MIN) < _RSA_BITS_MIN and entry["kty"] == "RSA" else key
+    key = key.public_key() if hasattr(key, "public_key") else key  # a provider that publishes its private key
+    return None if given["kty"] == "RSA" and getattr(key, "key_size", 0) not in _RSA_BITS else key

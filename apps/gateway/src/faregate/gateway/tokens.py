@@ -56,7 +56,7 @@ class Tokens:
 
         Raises:
             UnauthenticatedError: it is none, not valid (any more), or names only roles that are not known here.
-            EngineUnavailableError: the identity provider's keys were never reached.
+            EngineUnavailableError: the identity provider's keys were never reached, or not for a day.
         """
         claims = await self._claims(token)
         try:
@@ -80,7 +80,7 @@ class Tokens:
             return cast("Mapping[str, Any]", self._decode(token, key))
         except jwt.ExpiredSignatureError:
             raise UnauthenticatedError("The token has expired; sign in again") from None
-        except (jwt.PyJWTError, ValueError, TypeError):
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, RecursionError):
             raise UnauthenticatedError("The token is not valid here; sign in again") from None
 
     def _decode(self, token: str, key: Any) -> dict[str, Any]:

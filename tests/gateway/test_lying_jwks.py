@@ -1,0 +1,217 @@
+"""An identity provider that rotates, lies or dies: known keys go on for a bounded time, and no answer of it is an outage."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from faregate.core.errors import EngineUnavailableError
+from faregate.gateway.errors import UnauthenticatedError
+from faregate.gateway.jwks import KeySet
+from faregate.gateway.tokens import TokenRules, Tokens
+from support.people import token
+
+RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+OTHER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+EC = ec.generate_private_key(ec.SECP256R1())
+
+
+def published(key: Any, kid: Any, **more: Any) -> dict[str, Any]:
+    algorithm: Any = ECAlgorithm if isinstance(key, ec.EllipticCurvePrivateKey) else RSAAlgorithm
+    return {**json.loads(algorithm.to_jwk(key.public_key())), "kid": kid, **more}
+
+
+GOOD = published(RSA, "one")
+
+
+class Liar:
+    """Answers each request with the bytes that are set, slowly if told to."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.answer = b""
+        self.pause = 0.0
+        self.asked = 0
+        self.publish(GOOD)
+
+    def publish(self, *keys: dict[str, Any]) -> None:
+        self.say(json.dumps({"keys": keys}).encode())
+
+    def say(self, body: bytes, status: str = "200 OK", more: str = "") -> None:
+        head = f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n{more}\r\n"
+        self.answer = head.encode() + body
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked += 1
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            if not self.pause:
+                writer.write(self.answer)
+                await writer.drain()
+            for number in range(len(self.answer) if self.pause else 0):
+                writer.write(self.answer[number : number + 1])
+                await writer.drain()
+                await asyncio.sleep(self.pause)
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            return
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def lying() -> AsyncGenerator[Liar]:
+    liar = Liar()
+    server = await asyncio.start_server(liar.serve, "127.0.0.1", 0)
+    liar.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/jwks"
+    try:
+        yield liar
+    finally:
+        server.close()
+
+
+@pytest.fixture
+async def liar() -> AsyncIterator[Liar]:
+    async with lying() as liar:
+        yield liar
+
+
+def tokens(liar: Liar, **options: Any) -> Tokens:
+    given = {"cool_down_seconds": 0, "refresh_seconds": 0, "timeout_seconds": 1.5, **options}
+    return Tokens(KeySet(liar.url, **given), TokenRules(["RS256", "ES256"]))
+
+
+def signed(key: Any = RSA, kid: Any = "one", algorithm: str = "RS256") -> str:
+    return token("ada", secret=key, algorithm=algorithm, headers={"kid": kid})
+
+
+async def is_accepted(known: Tokens, text: str) -> bool:
+    try:
+        return (await known.principal(text)).user_id == "ada"
+    except UnauthenticatedError:
+        return False
+
+
+LIES: dict[str, Callable[[Liar], None]] = {
+    "HTML": lambda liar: liar.say(b"<html>sign in</html>"),
+    "a redirect": lambda liar: liar.say(b"", "302 Found", "location: http://127.0.0.1:1/\r\n"),
+    "an error": lambda liar: liar.say(b"{}", "500 Internal Server Error"),
+    "no object": lambda liar: liar.say(b"[]"),
+    "no keys": lambda liar: liar.publish(),
+    "keys of no use": lambda liar: liar.publish(
+        {"kty": "oct", "k": "AAAA", "kid": "one"}, {"kty": "RSA", "kid": "one"}
+    ),
+    "keys of wrong types": lambda liar: liar.say(b'{"keys": [1, null, "x", [], {"kid": []}, {"kty": 7}]}'),
+    "no list of keys": lambda liar: liar.say(b'{"keys": {"one": 1}}'),
+    "nested without end": lambda liar: liar.say(b"[" * 200_000),
+    "a long number": lambda liar: liar.say(b'{"keys": ' + b"9" * 10_000 + b"}"),
+    "too large": lambda liar: liar.say(b" " * 1_000_000 + b'{"keys": []}'),
+    "no UTF-8": lambda liar: liar.say(b'{"keys": "\xff"}'),
+    "another protocol": lambda liar: setattr(liar, "answer", b"SSH-2.0-OpenSSH_9.6\r\n"),
+    "nothing": lambda liar: setattr(liar, "answer", b""),
+    "a trickle": lambda liar: setattr(liar, "pause", 0.05),
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
+async def test_whatever_the_provider_answers_known_keys_go_on_and_strangers_stay_out(
+    liar: Liar, lie: Callable[[Liar], None]
+) -> None:
+    known = tokens(liar)
+    assert await is_accepted(known, signed())
+    lie(liar)
+    began = monotonic()
+
+    assert not await is_accepted(known, signed(OTHER, "two"))
+    assert await is_accepted(known, signed())
+    assert monotonic() - began < 6
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
+async def test_without_a_first_good_answer_people_are_told_to_come_again(
+    liar: Liar, lie: Callable[[Liar], None]
+) -> None:
+    lie(liar)
+    with pytest.raises(EngineUnavailableError):
+        await tokens(liar).principal(signed())
+
+
+async def test_a_key_that_vanishes_is_refused_once_the_keys_are_read_again(liar: Liar) -> None:
+    known = tokens(liar)
+    assert await is_accepted(known, signed())
+    liar.publish(published(OTHER, "two"))
+    assert await is_accepted(known, signed(OTHER, "two"))
+
+    assert not await is_accepted(known, signed())
+
+
+async def test_keys_that_cannot_be_confirmed_count_for_a_bounded_time(liar: Liar) -> None:
+    known = tokens(liar, kept_seconds=0.2)
+    assert await is_accepted(known, signed())
+    liar.say(b"", "500 Internal Server Error")
+    assert await is_accepted(known, signed())
+    async with asyncio.timeout(5):
+        with pytest.raises(EngineUnavailableError):
+            while True:
+                await known.principal(signed())
+                await asyncio.sleep(0.02)
+
+
+async def test_a_flood_of_unknown_ids_delays_a_rotation_by_no_more_than_the_pause(liar: Liar) -> None:
+    """And those whose key is known do not wait for it."""
+    known = tokens(liar, cool_down_seconds=0.3)
+    assert await is_accepted(known, signed())
+    liar.publish(GOOD, published(OTHER, "two"))
+    async with asyncio.timeout(5):
+        while not await is_accepted(known, signed(OTHER, "two")):
+            for number in range(50):
+                assert not await is_accepted(known, signed(OTHER, f"made-up-{number}"))
+            assert await is_accepted(known, signed())
+
+    assert liar.asked <= 4
+
+
+async def test_rsa_and_ec_keys_stand_side_by_side_and_neither_is_taken_for_the_other(liar: Liar) -> None:
+    liar.publish(GOOD, published(EC, "ec"))
+    known = tokens(liar)
+
+    assert await is_accepted(known, signed())
+    assert await is_accepted(known, signed(EC, "ec", "ES256"))
+    assert not await is_accepted(known, signed(EC, "one", "ES256"))
+    assert not await is_accepted(known, signed(RSA, "ec"))
+    assert not await is_accepted(known, token("ada", secret=RSA, algorithm="RS256")), "two keys, and none named"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        published(RSA, "one", alg="HS256"),
+        published(RSA, "one", alg="none"),
+        published(RSA, "one", use="enc"),
+        published(RSA, ["one"]),
+        published(rsa.generate_private_key(public_exponent=65537, key_size=1024), "one"),  # noqa: S505
+    ],
+)
+async def test_a_key_that_must_not_verify_is_no_key(liar: Liar, entry: dict[str, Any]) -> None:
+    liar.publish(published(OTHER, "two"), entry)
+
+    assert not await is_accepted(tokens(liar), signed())
+
+
+async def test_a_provider_that_publishes_its_private_key_stops_nobody(liar: Liar) -> None:
+    liar.publish({**json.loads(RSAAlgorithm.to_jwk(RSA)), "kid": "one"})
+
+    assert await is_accepted(tokens(liar), signed())
+
+
+@pytest.mark.parametrize("header", [b"[" * 9_000, b'{"alg":' * 1_500, b'{"alg":"RS256","kid":{"a":1}}', b"\xff", b""])
+async def test_a_header_made_to_break_something_is_no_token(liar: Liar, header: bytes) -> None:
+    text = base64.urlsafe_b64encode(header).decode().rstrip("=")
+
+    assert not await is_accepted(tokens(liar), f"{text}.e30.c2ln")
