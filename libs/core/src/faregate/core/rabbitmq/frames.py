@@ -29,6 +29,8 @@ _TAGS = 9
 _TEXT_LIMIT = 255
 _DEPTH_LIMIT = 32
 _RAW_LIMIT = 32 * 1024
+_SECONDS_MAX = 0xFFFF_FFFF
+_ODD_TYPES = b"AFTD"
 
 
 class RepairingReader:
@@ -74,6 +76,30 @@ def _framed(frame: bytes, payload: bytes) -> bytes:
 
 
 def _is_readable(payload: bytes) -> bool:
+    return _is_plain(payload) or _can_be_decoded(payload)
+
+
+def _is_plain(payload: bytes) -> bool:
+    """Tell whether all properties are of the kind that most publishers send, without decoding them.
+
+    ASCII throughout, a time that exists, and a table without the letters of the types that nest, scale or tell times.
+    """
+    flags, at = int.from_bytes(payload[12:14]), 14
+    for flag, kind in _FLAGS:
+        if not flags & flag:
+            continue
+        end = at + _length(payload[at : at + 4], kind)
+        value = payload[at:end]
+        if kind == "time":
+            if int.from_bytes(value) > _SECONDS_MAX:
+                return False
+        elif not value.isascii() or (kind == "table" and any(letter in value for letter in _ODD_TYPES)):
+            return False
+        at = end
+    return at == len(payload) and not flags & 1
+
+
+def _can_be_decoded(payload: bytes) -> bool:
     header = ContentHeader()
     try:
         header.unmarshal(payload)
@@ -179,6 +205,7 @@ _PROPERTIES = (
     ("cluster_id", "text"),
 )
 """In the order of the protocol."""
+_FLAGS = tuple((Basic.Properties.flags[name], kind) for name, kind in _PROPERTIES)
 
 
 def _readable_delivery(payload: bytes) -> bytes:
