@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test prove chaos replay mutants check fuzz docs format bench clean
+.PHONY: help install demo test prove chaos replay mutants check fuzz advisories docs format bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ check: install ## formatting, lint, types (mypy and pyright, strict), boundaries
 
 fuzz: install ## schemathesis over the whole HTTP contract: at least 50,000 cases (EXAMPLES=10 per call: a short form)
 	@$(BIN)/python tests/fuzz/run.py $(EXAMPLES)
+
+advisories: install ## known advisories of the locked dependencies, as PyPI tells them (ARGS='name …': only these)
+	@$(BIN)/python tests/advisories.py $(ARGS)
 
 docs: install ## write the generated pages of docs/reference
 	@$(BIN)/python docs/generate.py
