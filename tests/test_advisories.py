@@ -1,7 +1,7 @@
 """The command that asks for advisories tells what it found, and never takes silence for none."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,7 +13,7 @@ ENTRY = {"id": "PYSEC-1", "summary": "Bad\nvery", "fixed_in": ["2.0"], "withdraw
 
 
 @contextmanager
-def index(body: bytes, status: int = 200) -> Iterator[str]:
+def index(body: bytes, status: int = 200) -> Generator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status)
@@ -21,7 +21,7 @@ def index(body: bytes, status: int = 200) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             return
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
