@@ -35,13 +35,15 @@ settings.register_profile("long")
 
 _LONGEST = (
     "test_commands.py",
-    "test_metering_commands.py",
+    "test_private_ground.py",
+    "test_bench_metering.py",
     "test_postgres_15.py",
     "test_howtos.py",
     "test_bookkeeping.py",
     "test_operations.py",
     "test_separate_processes.py",
     "test_bench_process.py",
+    "test_metering_commands.py",
     "test_chaos.py",
 )
 

@@ -12,19 +12,6 @@ async def test_verify_is_timed_in_full_and_incrementally() -> None:
     assert "incremental, nothing new" in done.out
 
 
-async def test_contention_grants_the_exact_bound_where_the_naive_way_overspends() -> None:
-    short = ("--attempts", "1000", "--connections", "8", "--wallets", "1", "10", "-o", "json")
-    done = await run_command("bench", "contention", *short)
-    told = exact_json.loads(done.out.encode())
-
-    assert (done.code, told["passed"]) == (0, True), done.err
-    assert [(played["wallets"], played["granted"] == played["bound"]) for played in told["rounds"]] == [
-        (1, True),
-        (10, True),
-    ]
-    assert told["naive"]["granted"] > told["naive"]["bound"]
-
-
 async def test_pricing_comes_to_the_same_price_as_genai_prices() -> None:
     """Whether a line is fast enough is for a machine at rest to say."""
     done = await run_command("bench", "pricing", "--calls", "20", "-o", "json")

@@ -46,7 +46,7 @@ async def test_single_records_are_measured_beside_one_transaction_for_each(groun
 async def test_settlements_are_measured_beside_one_transaction_for_each(ground: Ground) -> None:
     """From here on the ledger of this ground holds rows of the other side, which are no ledger's."""
     found = await measure_settlements(
-        ground, wallets=WALLETS, messages=8000, workers=1, on_progress=lambda *_: None, clients=(4,), seconds=1
+        ground, wallets=WALLETS, messages=3000, workers=1, on_progress=lambda *_: None, clients=(4,), seconds=1
     )
 
     assert found.ratio == found.ours / found.one_by_one

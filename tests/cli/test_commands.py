@@ -239,20 +239,3 @@ async def test_a_file_that_cannot_be_replayed_is_told_by_line(tmp_path: Path, co
 
     assert done.code == 1
     assert problem in done.err
-
-
-async def test_the_demo_shows_everything_and_proves_it() -> None:
-    done = await run_command("demo", "--requests", "60", "--papers", "16")
-
-    assert done.code == 0, done.err
-    for shown in (
-        "provider cost",
-        "margin",
-        "Question papers",
-        "otto",
-        "acme-school",
-        "verified",
-        "p99",
-        "What to try next",
-    ):
-        assert shown in done.out, shown

@@ -1,0 +1,34 @@
+"""The benchmarks of metering in short: they ask everything, judge themselves, and say so by their exit code."""
+
+from faregate.core import exact_json
+from support.processes import run_command
+
+
+async def test_the_export_bench_says_whether_it_is_within_its_limit() -> None:
+    """The short form of P6; whether 20,000 events are fast says nothing, that all of them come out does."""
+    done = await run_command("bench", "export", "--rows", "20000", "--rounds", "1", "--formats", "csv", "-o", "json")
+    found = exact_json.loads(done.out.splitlines()[-1].encode())
+
+    assert found["rows"] == 20_000
+    assert found["exports"][0]["size_bytes"] > 20_000 * 100
+    assert found["exports"][0]["memory_growth_mib"] < 64
+    assert done.code == (0 if found["passed"] else 1)
+
+
+async def test_an_export_by_http_begins_before_it_ends_and_lets_health_answer() -> None:
+    """The short form of the bench; the limits themselves are for a machine at rest."""
+    done = await run_command("bench", "export-beside", "--rows", "20000", "--formats", "xlsx", "-o", "json")
+    found = exact_json.loads(done.out.splitlines()[-1].encode())
+
+    assert [figure["target"] for figure in found["figures"]] == ["<= 1,000 ms", "<= 50 ms"]
+    assert all(float(figure["measured"]) > 0 for figure in found["figures"])
+
+
+async def test_the_queries_bench_asks_every_question_and_says_what_it_took() -> None:
+    done = await run_command("bench", "queries", "--events", "3000", "--rounds", "1", "-o", "json")
+    found = exact_json.loads(done.out.splitlines()[-1].encode())
+
+    assert {one["limit_ms"] for one in found["questions"]} == {30, 60, 100, 300}
+    assert all(0 < one["ms"] <= one["most_ms"] for one in found["questions"])
+    assert found["passed"] is (done.code == 0)
+    assert found["memory_mib"] > 0
