@@ -68,6 +68,7 @@ class Principal:
     Attributes:
         user_id, organization_id: the person and where it belongs, where the credential is a person's.
         key_id: the API key, where it is one of the database's.
+        line: the client of that key, then the clients that it descends from, the oldest last.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Principal:
     organization_id: str | None = None
     roles: frozenset[Role] = frozenset()
     key_id: str | None = None
+    line: tuple[str, ...] = ()
 
     def may(self, scope: Scope | None) -> bool:
         """Tell whether the credential has this scope."""

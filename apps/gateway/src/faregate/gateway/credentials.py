@@ -54,12 +54,13 @@ class Authenticator:
         return hmac.compare_digest(digest, self._bootstrap or bytes(32)) and self._bootstrap is not None
 
     async def _key(self, given: str, address: str | None) -> Principal:
-        key = await self._keys.check(given)
-        if key is None:
+        found = await self._keys.check(given)
+        if found is None:
             raise UnauthenticatedError(
                 "This server API key is not known; check it for missing characters, or ask for a new one"
             )
+        key = found.key
         if not key.admits(address):
             raise UnauthenticatedError("This server API key may not be used from this network address")
         scopes = frozenset(scope for scope in Scope if scope.value in key.scopes)
-        return Principal(f"key:{key.key_id}", scopes, key_id=key.key_id)
+        return Principal(f"key:{key.key_id}", scopes, key_id=key.key_id, line=found.line)

@@ -1,22 +1,21 @@
-"""What calls made with an API key may spend: a spending limit whose scope is the key's principal."""
+"""What calls made with the keys of one client may spend: a spending limit whose scope is the client."""
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from collections.abc import Sequence
 
-from faregate.core.credits import to_micros
-from faregate.credit.limiting import LimitService
-from faregate.credit.limits import Period, key_scope
+from faregate.credit.limits import key_scope
 
-__all__ = ["cap_scope", "copy_caps"]
+__all__ = ["cap_scope", "spender_of"]
 
 
-def cap_scope(key_id: str) -> str:
-    """Return the scope that counts what a key spends; calls are spent by their principal."""
-    return key_scope(f"key:{key_id}")
+def cap_scope(client: str) -> str:
+    """Return the scope that counts what a client spends, with all of its keys and the keys that these have made."""
+    return key_scope(_spender(client))
 
 
-async def copy_caps(limits: LimitService, session: AsyncSession, key_id: str, successor: str) -> None:
-    """Give the successor of a rotated key the same caps; what the old one has spent does not count against it."""
-    for cap in await limits.list(session, scopes=[cap_scope(key_id)]):
-        if cap.hard is not None:
-            hard = to_micros(cap.hard)
-            await limits.set(session, cap_scope(successor), Period(cap.period), soft=None, hard=hard)
+def spender_of(line: Sequence[str]) -> str:
+    """Return the spender of a call: the client of its key, then those that it descends from."""
+    return " ".join(_spender(client) for client in line)
+
+
+def _spender(client: str) -> str:
+    return f"key:{client}"

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from faregate.core.errors import FaregateError
 from faregate.core.fields import ExternalId
 from faregate.gateway.auth import Principal, Scope
+from faregate.gateway.key_caps import spender_of
 from faregate.gateway.personal import Personal, personal_in
 from faregate.gateway.routing import HELD
 
@@ -133,8 +134,10 @@ class Call:
 
     @property
     def spender(self) -> str | None:
-        """The credential whose spending limits count: a person's own count anyway, and a person has no other."""
-        return self.principal.id if self.principal.user_id is None else None
+        """The credentials whose spending limits count: a person's own count anyway, and a person has no other."""
+        if self.principal.user_id is not None:
+            return None
+        return spender_of(self.principal.line) or self.principal.id
 
     @property
     def prefers_async(self) -> bool:

@@ -80,11 +80,13 @@ class RateLimiter:
     async def take(self, principal: Principal, operation: Operation) -> Mapping[str, str]:
         """Count one request; return the headers that tell what is left.
 
+        The keys of one client and all keys that these have made share what one key may send.
+
         Raises:
             RateLimitedError: there is nothing left in this minute.
         """
         limit = self._rules.of(principal)
-        return await self._count(f"principal:{principal.id}", limit, reading=operation.method == "GET")
+        return await self._count(f"principal:{_counted_as(principal)}", limit, reading=operation.method == "GET")
 
     async def refuse(self, address: str | None) -> None:
         """Count one wrong credential of an address.
@@ -161,6 +163,10 @@ class RateLimiter:
             reads="pass",
             writes="counted here",
         )
+
+
+def _counted_as(principal: Principal) -> str:
+    return f"key:{principal.line[-1]}" if principal.line else principal.id
 
 
 async def _hit(limiter: Any, item: RateLimitItem, name: str) -> tuple[bool, float, int]:

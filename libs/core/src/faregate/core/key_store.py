@@ -13,17 +13,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.clock import Deadline, IClock
 from faregate.core.database import Database
 from faregate.core.errors import EngineUnavailableError, FaregateError, InvalidError, KeyConflictError, NotFoundError
+from faregate.core.key_lineage import KeyOfLine, Lineage, lineage_of
 from faregate.core.keys import Key, hash_secret, new_key, parse_key
 from faregate.core.versions import VersionedCache
 
-__all__ = ["ApiKey", "KeySpec", "KeyStore", "TooManyKeysError", "UnknownKeyError"]
+__all__ = ["ApiKey", "KeySpec", "KeyStore", "LiveKey", "TooManyKeysError", "UnknownKeyError"]
 
 _NOTE_USE_SECONDS = 5.0
 
 _LIVE = """
-select * from faregate.api_key
-where revoked_at is null and (expires_at is null or expires_at > clock_timestamp())
+select k.*, coalesce(maker.client, k.minted_by) as minter from faregate.api_key k
+left join faregate.api_key maker on maker.key_id = k.minted_by
+where k.revoked_at is null and (k.expires_at is null or k.expires_at > clock_timestamp())
 """
+"""A key whose maker is gone names it all the same: no live client has that name, and the key is refused."""
 
 _LIST = """
 select * from faregate.api_key
@@ -40,15 +43,36 @@ select count(*) as live from faregate.api_key where client = :client and revoked
 
 _ADD = """
 insert into faregate.api_key
-  (key_id, client, name, environment, secret_hash, scopes, allowed_ips, created_by, expires_at)
+  (key_id, client, name, environment, secret_hash, scopes, allowed_ips, created_by, minted_by, expires_at)
 values (:key_id, :client, :name, :environment, :secret_hash, cast(:scopes as text[]), cast(:allowed_ips as text[]),
-  :created_by, cast(:expires_at as timestamptz))
+  :created_by, cast(:minted_by as text), cast(:expires_at as timestamptz))
 returning *
 """
 
 _REVOKE = """
 update faregate.api_key set revoked_at = coalesce(revoked_at, clock_timestamp()) where key_id = :key_id
 returning *
+"""
+
+_REVOKE_MADE = """
+update faregate.api_key set revoked_at = clock_timestamp()
+where minted_by = any(cast(:ids as text[])) and revoked_at is null
+returning key_id
+"""
+
+_MAKER = """
+select key_id from faregate.api_key
+where key_id = :key_id and revoked_at is null and (expires_at is null or expires_at > clock_timestamp()) for share
+"""
+
+_LINE = """
+with recursive line (client, minted_by, place) as (
+  select client, minted_by, 0 from faregate.api_key where key_id = :key_id
+  union all
+  select k.client, k.minted_by, line.place + 1 from line join faregate.api_key k on k.key_id = line.minted_by
+  where line.place < 100
+)
+select client from line order by place
 """
 
 _EXPIRE = """
@@ -59,10 +83,15 @@ where key_id = :key_id and revoked_at is null
 _LOCK = "select key_id from faregate.api_key where key_id = :client for update"
 
 _USED = """
+with free as (
+  select key_id from faregate.api_key where key_id = any(cast(:ids as text[])) order by key_id
+  for no key update skip locked
+)
 update faregate.api_key k set last_used_at = greatest(k.last_used_at, u.used_at)
-from unnest(cast(:ids as text[]), cast(:moments as timestamptz[])) as u (key_id, used_at)
+from unnest(cast(:ids as text[]), cast(:moments as timestamptz[])) as u (key_id, used_at) join free using (key_id)
 where k.key_id = u.key_id
 """
+"""Keys that somebody is changing are left out: a revocation locks many, and must not wait for this or fail by it."""
 
 
 class UnknownKeyError(NotFoundError):
@@ -96,7 +125,7 @@ class KeySpec:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key without its secret."""
+    """A key without its secret. `minted_by`: the key that made its client; None where no key did."""
 
     key_id: str
     client: str
@@ -109,6 +138,7 @@ class ApiKey:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    minted_by: str | None = None
 
     def admits(self, address: str | None) -> bool:
         """Tell whether a call from `address` may use it."""
@@ -124,6 +154,20 @@ class ApiKey:
         return any(caller in ip_network(network) for network in self.allowed_ips)
 
 
+@dataclass(frozen=True, slots=True)
+class LiveKey:
+    """A key that lives, with its line: its client, then the clients that it descends from, the oldest last."""
+
+    key: ApiKey
+    line: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _LiveKeys:
+    keys: Mapping[str, tuple[ApiKey, bytes]]
+    lineage: Lineage
+
+
 class KeyStore:
     """Makes, finds and ends API keys.
 
@@ -135,32 +179,52 @@ class KeyStore:
         self._database = database
         self._clock = clock
         self._pepper = pepper
-        self._live: VersionedCache[Mapping[str, tuple[ApiKey, bytes]]] = VersionedCache(
-            database, "api_keys", self._load
-        )
+        self._live: VersionedCache[_LiveKeys] = VersionedCache(database, "api_keys", self._load)
         self._used: dict[str, datetime] = {}
         self._note_again = Deadline(0)
         self._noting: asyncio.Task[None] | None = None
 
-    async def check(self, text: str) -> ApiKey | None:
-        """Return the live key that `text` is; None for no key, an unknown, expired or revoked one.
+    async def check(self, text: str) -> LiveKey | None:
+        """Return the live key that `text` is; None for no key, an unknown, expired or revoked one, or one whose makers
+        do not all live.
 
         Known and unknown ids take the same path, so that the time it takes tells nothing.
         """
         key = parse_key(text)
         if key is None:
             return None
-        found = (await self._live.get()).get(key.key_id)
+        live = await self._live.get()
+        found = live.keys.get(key.key_id)
         stored = found[1] if found is not None else bytes(32)
         matches = hmac.compare_digest(hash_secret(self._pepper, key), stored)
-        if found is None or not matches or _is_past(found[0].expires_at, self._clock.now()):
+        now = self._clock.now()
+        if found is None or not matches or _is_past(found[0].expires_at, now):
+            return None
+        line = live.lineage.line(found[0].client, now)
+        if line is None:
             return None
         self._note_use(key.key_id)
-        return found[0]
+        return LiveKey(found[0], line)
 
-    async def create(self, session: AsyncSession, spec: KeySpec, *, created_by: str) -> tuple[ApiKey, Key]:
-        """Make a key of a new client; the full key is in no other answer, ever."""
-        return await self._add(session, spec, created_by, client=None)
+    async def create(
+        self, session: AsyncSession, spec: KeySpec, *, created_by: str, minted_by: str | None = None
+    ) -> tuple[ApiKey, Key]:
+        """Make a key of a new client; the full key is in no other answer, ever.
+
+        Args:
+            minted_by: the id of the key that makes it. It ends when that one is revoked, or when no key of its client
+                lives, and what it spends counts against the caps of both.
+
+        Raises:
+            KeyConflictError: the key that makes it lives no longer.
+        """
+        if minted_by is not None and not await self._database.rows(session, _MAKER, key_id=minted_by):
+            raise KeyConflictError("the key that makes it lives no longer", param="minted_by")
+        return await self._add(session, spec, created_by, client=None, minted_by=minted_by)
+
+    async def line(self, session: AsyncSession, key_id: str) -> tuple[str, ...]:
+        """Return the client of a key and those that it descends from, the oldest last; none for an unknown key."""
+        return tuple(row.client for row in await self._database.rows(session, _LINE, key_id=key_id))
 
     async def rotate(
         self, session: AsyncSession, key_id: str, *, overlap: timedelta, created_by: str
@@ -180,10 +244,12 @@ class KeyStore:
             raise TooManyKeysError
         await self._database.rows(session, _EXPIRE, key_id=key_id, overlap=overlap)
         spec = KeySpec(old.name, old.scopes, old.environment, old.expires_at, old.allowed_ips)
-        return await self._add(session, spec, created_by, client=old.client)
+        return await self._add(session, spec, created_by, client=old.client, minted_by=old.minted_by)
 
     async def revoke(self, session: AsyncSession, key_id: str) -> ApiKey:
-        """End a key; every process refuses it within a second of the commit. Safe to repeat.
+        """End a key and all keys that it has made; every process refuses them within a second of the commit.
+
+        Safe to repeat. Keys that other keys of its client have made live on.
 
         Raises:
             UnknownKeyError.
@@ -191,6 +257,9 @@ class KeyStore:
         rows = await self._database.rows(session, _REVOKE, key_id=key_id)
         if not rows:
             raise UnknownKeyError(key_id)
+        ended = [key_id]
+        while ended:  # level by level: what a key made while it was being revoked is seen once its row is locked
+            ended = [row.key_id for row in await self._database.rows(session, _REVOKE_MADE, ids=ended)]
         await self._live.changed(session)
         return _api_key(rows[0])
 
@@ -224,7 +293,7 @@ class KeyStore:
                 await self._database.rows(session, _USED, ids=ids, moments=[used[key_id] for key_id in ids])
 
     async def _add(
-        self, session: AsyncSession, spec: KeySpec, created_by: str, client: str | None
+        self, session: AsyncSession, spec: KeySpec, created_by: str, *, client: str | None, minted_by: str | None
     ) -> tuple[ApiKey, Key]:
         key = new_key(spec.environment)
         rows = await self._database.rows(
@@ -238,14 +307,16 @@ class KeyStore:
             scopes=sorted(set(spec.scopes)),
             allowed_ips=_networks(spec.allowed_ips),
             created_by=created_by,
+            minted_by=minted_by,
             expires_at=spec.expires_at,
         )
         await self._live.changed(session)
         return _api_key(rows[0]), key
 
-    async def _load(self, session: AsyncSession) -> Mapping[str, tuple[ApiKey, bytes]]:
+    async def _load(self, session: AsyncSession) -> _LiveKeys:
         rows = await self._database.rows(session, _LIVE)
-        return {row.key_id: (_api_key(row), bytes(row.secret_hash)) for row in rows}
+        keys = {row.key_id: (_api_key(row), bytes(row.secret_hash)) for row in rows}
+        return _LiveKeys(keys, lineage_of(KeyOfLine(row.client, row.minter, row.expires_at) for row in rows))
 
     def _note_use(self, key_id: str) -> None:
         self._used[key_id] = self._clock.now()
@@ -288,4 +359,5 @@ def _api_key(row: Any) -> ApiKey:
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
         last_used_at=row.last_used_at,
+        minted_by=row.minted_by,
     )

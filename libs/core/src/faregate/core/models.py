@@ -128,6 +128,7 @@ class ApiKey(TableModel, table=True):
     """A server's credential. The secret itself is stored nowhere: only its keyed hash.
 
     `client` is the first key of a line of rotations; at most two keys of one client live at the same time.
+    `minted_by` is the key that made the client, the same in the whole line; null where no key did.
     """
 
     __table_args__: Any = (Index("api_key_client_idx", "client"),)
@@ -140,6 +141,7 @@ class ApiKey(TableModel, table=True):
     scopes: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     allowed_ips: list[str] | None = Field(sa_column=Column(ARRAY(Text)))
     created_by: str = Field(sa_column=Column(Text, nullable=False))
+    minted_by: str | None = Field(sa_column=Column(Text))
     created_at: datetime = Field(sa_column=created_at())
     expires_at: datetime | None = Field(sa_column=moment(nullable=True))
     revoked_at: datetime | None = Field(sa_column=moment(nullable=True))

@@ -26,7 +26,8 @@ DELIVERY_LIMIT = 20
 """Deliveries that ended without a decision (the consumer died) before a message is taken for poison."""
 
 SPENDER_HEADER = "spender"
-"""Names the credential that asked for a settlement, so that its spending limits count when the queue settles it."""
+"""Names the credential that asked for a settlement and those that it descends from, separated by spaces, so that their
+spending limits count when the queue settles it."""
 
 MESSAGE_ID_HEADER = "x-message-id"
 """Names a message through all its copies and transports, where the transport's own id names one copy."""

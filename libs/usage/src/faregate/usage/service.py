@@ -197,7 +197,7 @@ class UsageService:
         """Charge an amount for a `service`, which need be no feature; who pays is decided as for any use.
 
         In the caller's `session` as with `record_usage`. The same `usage_key` again returns the first debit. The
-        transaction names `actor` (else the `spender`, else the service) and `reason` (else the service).
+        transaction names `actor` (else the first key of `spender`, else the service) and `reason` (else the service).
 
         Raises:
             InvalidError: the amount is negative, finer than 0.000001 or too large.
@@ -218,7 +218,7 @@ class UsageService:
             reason=clean_text(reason or "").strip() or service,
             spender=spender,
         )
-        return await self._use(_DirectUse(request, actor or spender), session)
+        return await self._use(_DirectUse(request, actor or _asking(spender)), session)
 
     async def usages(
         self,
@@ -331,6 +331,10 @@ class UsageService:
             raise UnknownUsageKeyError(usage_key)
         if started.user_id != user_id:
             raise HoldMismatchError(usage_key, "user_id")
+
+
+def _asking(spender: str | None) -> str | None:
+    return next(iter((spender or "").split()), None)
 
 
 def _check_start(request: StartRequest) -> None:

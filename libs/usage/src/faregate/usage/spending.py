@@ -14,7 +14,9 @@ __all__ = ["limits_passed", "scopes_of"]
 def scopes_of(
     user_id: str, charging: Charging, owners: Mapping[str, Subject], *, spender: str | None
 ) -> tuple[str, ...]:
-    """Return the scopes of a use: its user, the member of a pool that pays, and the API key that asked.
+    """Return the scopes of a use: its user, the member of a pool that pays, and the API keys that asked.
+
+    `spender`: the key that asked and, behind a space each, those that it descends from: each one's limits count.
 
     A use that is only recorded spends nothing and counts against no limit.
     """
@@ -24,8 +26,7 @@ def scopes_of(
     scopes = [user_scope(user)]
     if charging.rule is Rule.POOLED and charging.organization_id:
         scopes.append(member_scope(owners[organization_owner_id(charging.organization_id)].subject_id, user))
-    if spender is not None:
-        scopes.append(key_scope(spender))
+    scopes += [key_scope(key) for key in dict.fromkeys((spender or "").split())]
     return tuple(scopes)
 
 

@@ -290,7 +290,8 @@ class SettleRequest:
 
     `actor` and `reason` say on whose word a plain debit is made, and why.
 
-    `spender` is the id of the API key that asks, here and on a start: its spending limits count.
+    `spender` is the id of the API key that asks, here and on a start: its spending limits count. Where another key has
+    made that one, the ids of those that it descends from follow, behind a space each, and theirs count, too.
     """
 
     usage_key: str

@@ -24,7 +24,7 @@ from faregate.core.subjects import Subjects
 from faregate.credit.limiting import SpendingLimit
 from faregate.credit.limits import Period
 from faregate.gateway.auth import Scope
-from faregate.gateway.key_caps import cap_scope, copy_caps
+from faregate.gateway.key_caps import cap_scope
 from faregate.worker.container import WorkerContainer
 
 __all__ = ["keys"]
@@ -73,14 +73,13 @@ def rotate(
     overlap_hours: Annotated[float, Parameter(help="How long the old key lives on.")] = 24,
     output: _Output = "table",
 ) -> None:
-    """Make the successor of a key, with the same caps; both live for a while."""
+    """Make the successor of a key; both live for a while, and share their caps and what is spent of them."""
     overlap = timedelta(hours=overlap_hours)
 
     async def work(lib: WorkerContainer, session: AsyncSession) -> tuple[ApiKey, Key]:
         keys = lib.core.container.keys()
         made, key = await keys.rotate(session, key_id, overlap=overlap, created_by=_ACTOR)
         note(after=made, new_key_id=made.key_id)
-        await copy_caps(lib.credit.container.limits(), session, key_id, made.key_id)
         return made, key
 
     made, key = _with_limits(work)
@@ -96,14 +95,14 @@ def cap(
     *,
     output: _Output = "table",
 ) -> None:
-    """Show or set what may be spent by calls made with a key."""
+    """Show or set what may be spent by calls made with a key, its successors and the keys that they have made."""
     bounds = [(period, None, micros_of(credits) if credits is not None else None)] if period is not None else []
 
     async def work(lib: WorkerContainer, session: AsyncSession) -> list[SpendingLimit]:
-        await lib.core.container.keys().get(session, key_id)
+        scope = cap_scope((await lib.core.container.keys().get(session, key_id)).client)
         limits = lib.credit.container.limits()
-        await limits.set_all(session, cap_scope(key_id), bounds)
-        return await limits.list(session, scopes=[cap_scope(key_id)])
+        await limits.set_all(session, scope, bounds)
+        return await limits.list(session, scopes=[scope])
 
     found = _with_limits(work)
     if output == "json":
@@ -116,7 +115,7 @@ def cap(
 @keys.command
 @audited("keys.revoke_key", target=("key_id",))
 def revoke(key_id: str) -> None:
-    """End a key; every process refuses it within a second."""
+    """End a key and all keys that it has made; every process refuses them within a second."""
     revoked = _with(lambda store, session: store.revoke(session, key_id))
     console.print(f"revoked {revoked.key_id} ({revoked.name})", highlight=False)
 

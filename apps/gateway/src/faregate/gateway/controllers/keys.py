@@ -15,7 +15,8 @@ from faregate.credit.limiting import LimitService, SpendingLimit
 from faregate.credit.limits import Period
 from faregate.gateway.auth import Principal, Scope
 from faregate.gateway.errors import ForbiddenError
-from faregate.gateway.key_caps import cap_scope, copy_caps
+from faregate.gateway.key_bounds import KeyBounds
+from faregate.gateway.key_caps import cap_scope
 from faregate.gateway.operation import Call, Controller, Page, Reply, link, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
 from faregate.gateway.schemas.keys import KeyAnswer, KeyBody, NewKeyAnswer, RotateBody, SpendCapBody, key_answer
@@ -53,7 +54,9 @@ class KeysController(Controller):
     async def create_key(self, call: Call, body: KeyBody) -> Reply:
         """Make a key.
 
-        The answer holds it in full, this one time. It cannot have scopes that the caller has not.
+        The answer holds it in full, this one time. It cannot have scopes that the caller has not. A key that an API key
+        makes is bounded by it: `expires_at`, `allowed_ips` and `spend_cap` are within its own (what is left out is taken
+        from it), what the new key spends counts against its caps, too, and revoking it revokes the new one.
         """
         _check_scopes(call.principal, body.scopes)
         if body.expires_at is not None and body.expires_at <= self._clock.now():
@@ -63,8 +66,13 @@ class KeysController(Controller):
         spec = KeySpec(body.name, body.scopes, body.environment, body.expires_at, body.allowed_ips)
 
         async def work(session: AsyncSession) -> tuple[ApiKey, Key, list[SpendingLimit]]:
-            made, key = await self._keys.create(session, spec, created_by=call.principal.id)
-            return made, key, await self._set_cap(session, made.key_id, body.spend_cap)
+            bounds = await self._bounds(session, call.principal)
+            within = bounds.narrowed(spec) if bounds is not None else spec
+            if bounds is not None and body.spend_cap is not None:
+                bounds.check_cap(_micros(body.spend_cap), Period(body.spend_cap.period))
+            by = call.principal
+            made, key = await self._keys.create(session, within, created_by=by.id, minted_by=by.key_id)
+            return made, key, await self._set_cap(session, made.client, body.spend_cap)
 
         return self._new(*await self._database.run(work))
 
@@ -79,7 +87,7 @@ class KeysController(Controller):
         links=_OF_NEW_KEY,
     )
     async def rotate_key(self, call: Call, key_id: str, body: RotateBody) -> Reply:
-        """Make the successor of a key, with the same scopes and caps.
+        """Make the successor of a key, with the same scopes; both share their caps and what is spent of them.
 
         The old key lives on for `overlap_seconds`; at most two keys of one client live at the same time.
         """
@@ -88,9 +96,11 @@ class KeysController(Controller):
         async def work(session: AsyncSession) -> tuple[ApiKey, Key, list[SpendingLimit]]:
             old = await self._keys.get(session, key_id)
             _check_scopes(call.principal, old.scopes)
+            bounds = await self._bounds(session, call.principal)
+            if bounds is not None:
+                bounds.check_rotation(old, await self._keys.line(session, key_id))
             made, key = await self._keys.rotate(session, key_id, overlap=overlap, created_by=call.principal.id)
-            await copy_caps(self._limits, session, key_id, made.key_id)
-            return made, key, await self._limits.list(session, scopes=[cap_scope(made.key_id)])
+            return made, key, await self._limits.list(session, scopes=[cap_scope(made.client)])
 
         return self._new(*await self._database.run(work))
 
@@ -107,34 +117,50 @@ class KeysController(Controller):
         before = (position[0], position[1]) if position else None
         async with self._database.transaction(read_only=True) as session:
             found = await self._keys.list(session, before=before, limit=query.limit)
-            caps = await self._limits.list(session, scopes=[cap_scope(key.key_id) for key in found]) if found else []
+            caps = (
+                await self._limits.list(session, scopes=sorted({cap_scope(key.client) for key in found}))
+                if found
+                else []
+            )
         cursor = cursor_of(found[-1].created_at, found[-1].key_id) if len(found) == query.limit else None
-        return Page([key_answer(key, [c for c in caps if c.scope == cap_scope(key.key_id)]) for key in found], cursor)
+        return Page([key_answer(key, [c for c in caps if c.scope == cap_scope(key.client)]) for key in found], cursor)
 
     @operation("GET", "/api/keys/{key_id}", scope=_SCOPE, answer=KeyAnswer, errors=(UnknownKeyError,))
     async def get_key(self, call: Call, key_id: str) -> KeyAnswer:  # noqa: ARG002
         """Return one key, without its secret."""
         async with self._database.transaction(read_only=True) as session:
             key = await self._keys.get(session, key_id)
-            return key_answer(key, await self._limits.list(session, scopes=[cap_scope(key_id)]))
+            return key_answer(key, await self._limits.list(session, scopes=[cap_scope(key.client)]))
 
     @operation("DELETE", "/api/keys/{key_id}", scope=_SCOPE, answer=KeyAnswer, errors=(UnknownKeyError,))
     async def revoke_key(self, call: Call, key_id: str) -> KeyAnswer:  # noqa: ARG002
-        """Revoke a key; every process refuses it within a second."""
+        """Revoke a key and all keys that it has made; every process refuses them within a second."""
         revoked = await self._database.run(lambda session: self._keys.revoke(session, key_id))
         self._keys.forget()
         return key_answer(revoked, [])
 
-    async def _set_cap(self, session: AsyncSession, key_id: str, cap: SpendCapBody | None) -> list[SpendingLimit]:
+    async def _bounds(self, session: AsyncSession, principal: Principal) -> KeyBounds | None:
+        """Return the bounds of an API key; None for people and the bootstrap key, which have none."""
+        if principal.key_id is None:
+            return None
+        key = await self._keys.get(session, principal.key_id)
+        caps = await self._limits.list(session, scopes=[cap_scope(client) for client in principal.line])
+        return KeyBounds(key, principal.line, caps)
+
+    async def _set_cap(self, session: AsyncSession, client: str, cap: SpendCapBody | None) -> list[SpendingLimit]:
         if cap is None:
             return []
-        hard = to_micros(cap.credits, param="spend_cap.credits")
-        return [await self._limits.set(session, cap_scope(key_id), Period(cap.period), soft=None, hard=hard)]
+        period, scope = Period(cap.period), cap_scope(client)
+        return [await self._limits.set(session, scope, period, soft=None, hard=_micros(cap))]
 
     def _new(self, made: ApiKey, key: Key, caps: list[SpendingLimit]) -> Reply:
         self._keys.forget()
         answer = NewKeyAnswer(**dict(key_answer(made, caps)), key=str(key))
         return Reply(answer, message="Keep it safe: it is not shown again")
+
+
+def _micros(cap: SpendCapBody) -> int:
+    return to_micros(cap.credits, param="spend_cap.credits")
 
 
 def _check_scopes(principal: Principal, wanted: Iterable[str]) -> None:

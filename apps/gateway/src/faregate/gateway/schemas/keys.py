@@ -53,7 +53,11 @@ class SpendCapAnswer(Answer):
 
 
 class KeyAnswer(Answer):
-    """A key without its secret. `client` is the first key of a line of rotations."""
+    """A key without its secret. `client` is the first key of a line of rotations, whose keys share their spend caps.
+
+    `minted_by` is the API key that made the client; null where none did. What a key spends counts against the caps of
+    that one, too.
+    """
 
     key_id: str
     client: str
@@ -63,6 +67,7 @@ class KeyAnswer(Answer):
     allowed_ips: list[str] | None
     spend_caps: list[SpendCapAnswer]
     created_by: str
+    minted_by: str | None
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -86,6 +91,7 @@ def key_answer(key: ApiKey, caps: list[SpendingLimit]) -> KeyAnswer:
         allowed_ips=list(key.allowed_ips) if key.allowed_ips is not None else None,
         spend_caps=[SpendCapAnswer(credits=c.hard, period=c.period, spent=c.spent, held=c.held) for c in caps],
         created_by=key.created_by,
+        minted_by=key.minted_by,
         created_at=key.created_at,
         expires_at=key.expires_at,
         revoked_at=key.revoked_at,
