@@ -61,6 +61,10 @@ class KeyBounds:
         A key outside of the own line spends nothing of the own caps: one that has caps cannot rotate it.
         """
         self._check(KeySpec(old.name, old.scopes, old.environment, old.expires_at, old.allowed_ips))
+        if old.client in self.line[1:]:
+            raise ForbiddenError(
+                "a key cannot rotate a key that it descends from; ask an administrator", param="key_id"
+            )
         if self.caps and self.key.client not in line:
             raise ForbiddenError(
                 "spend_cap: a key with a spend cap rotates only itself and keys that it has made, which spend from its cap",
