@@ -285,7 +285,7 @@ async def test_the_caps_of_rotated_keys_become_their_clients(gateway: Gateway) -
     child = await made(gateway, maker)
     rotated = (await rotate(gateway, child["key_id"])).data
     held = await start(gateway, rotated, 3)
-    await run_alembic(database, "downgrade", "0018")
+    await run_alembic(database, "downgrade", "0019")
     async with database.transaction() as session:
         for key, hard, spent, holds in ((child, 50, 20, 0), (rotated, 60, 7, 3)):
             await database.rows(

@@ -1,6 +1,6 @@
 """API keys know which key made them, and the keys of one client share their spend caps
 
-Revision: 0019, after 0018. A key that another key made is linked to it where the maker still lives; where it does not,
+Revision: 0020, after 0019. A key that another key made is linked to it where the maker still lives; where it does not,
 the key stays as it is, because linking it would end it. The caps of rotated keys become those of their client: the newest
 key's bounds, with what all of them have spent and hold.
 """
@@ -8,8 +8,8 @@ key's bounds, with what all of them have spent and hold.
 import sqlalchemy as sa
 from alembic import context, op
 
-revision = "0019"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
