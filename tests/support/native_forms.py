@@ -144,6 +144,23 @@ VERCEL_5_ANTHROPIC: dict[str, Any] = {
         }
     },
 }
+VERCEL_4_STEPS: dict[str, Any] = {
+    "usage": {"promptTokens": 10, "completionTokens": 7, "totalTokens": 17},
+    "response": {"id": "msg_2", "modelId": "claude-sonnet-4-5"},
+    "providerMetadata": {"anthropic": {"cacheCreationInputTokens": 20, "cacheReadInputTokens": 70}},
+    "steps": [
+        {
+            "text": "secret",
+            "usage": {"promptTokens": 6, "completionTokens": 3, "totalTokens": 9},
+            "providerMetadata": {"anthropic": {"cacheCreationInputTokens": 30, "cacheReadInputTokens": 30}},
+        },
+        {
+            "text": "secret",
+            "usage": {"promptTokens": 4, "completionTokens": 4, "totalTokens": 8},
+            "providerMetadata": {"anthropic": {"cacheCreationInputTokens": 20, "cacheReadInputTokens": 70}},
+        },
+    ],
+}
 VERCEL_5_CACHED_BESIDE: dict[str, Any] = {
     "usage": {"inputTokens": 10, "outputTokens": 7, "totalTokens": 17, "cachedInputTokens": 100},
 }
@@ -232,6 +249,17 @@ OPENAI_IMAGES: dict[str, Any] = {
         "input_tokens_details": {"image_tokens": 40, "text_tokens": 20},
         "output_tokens": 1056,
         "output_tokens_details": {"image_tokens": 1056, "text_tokens": 0},
+        "total_tokens": 1116,
+    },
+}
+OPENAI_RESPONSES_IMAGE: dict[str, Any] = {
+    "object": "response",
+    "model": "gpt-image-1",
+    "usage": {
+        "input_tokens": 60,
+        "input_tokens_details": {"cached_tokens": 0, "image_tokens": 40, "text_tokens": 20},
+        "output_tokens": 1056,
+        "output_tokens_details": {"reasoning_tokens": 0, "image_tokens": 1056, "text_tokens": 0},
         "total_tokens": 1116,
     },
 }

@@ -45,6 +45,12 @@ READ: list[tuple[str, dict[str, int], str | None]] = [
         {"input_tokens": 60, "output_tokens": 1056, "input_image_tokens": 40, "output_image_tokens": 1056},
         "0.04274",
     ),
+    ("VERCEL_4_STEPS", CLAUDE, "0.0003525"),
+    (
+        "OPENAI_RESPONSES_IMAGE",
+        {"input_tokens": 60, "output_tokens": 1056, "input_image_tokens": 40, "output_image_tokens": 1056},
+        "0.04274",
+    ),
     (
         "OPENAI_REALTIME",
         {

@@ -286,7 +286,7 @@ def merged(lines: Sequence[ModelUsage]) -> list[ModelUsage]:
     """Return at most 100 lines.
 
     As long as they fit they stay apart: prices may depend on the size of a single call. Beyond, lines of one model are
-    added up.
+    added up; not those whose totals say more with those whose totals say less, which would hide each other.
     """
     if len(lines) <= LINES_LIMIT:
         return list(lines)
@@ -294,10 +294,18 @@ def merged(lines: Sequence[ModelUsage]) -> list[ModelUsage]:
     for line in lines:
         key = (
             *(line.model, line.provider, line.service_tier),
-            *(line.total_tokens is None, line.reported_cost_usd is None),
+            *(_gap(line), line.reported_cost_usd is None),
         )
         sums[key] = _sum(sums[key], line) if key in sums else line
     return list(sums.values())
+
+
+def _gap(line: ModelUsage) -> int | None:
+    """Return whether the reported total says less than the counts (-1), the same (0) or more (1); None without one."""
+    if not line.total_tokens:
+        return None
+    read = line.input_tokens + line.output_tokens
+    return (line.total_tokens > read) - (line.total_tokens < read)
 
 
 def _sum(one: ModelUsage, other: ModelUsage) -> ModelUsage:

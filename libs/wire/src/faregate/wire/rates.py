@@ -84,7 +84,7 @@ class RateCard:
         Args:
             by_parts: price contradicting counts all the same: a total below the sum of its parts counts as the sum.
         """
-        if not counts.keys() <= self.covered or any(counts[name] for name in self.mute & counts.keys()):
+        if self.without_price(counts):
             return None
         leaves = self._leaves(counts, by_parts=by_parts)
         if leaves is None:
@@ -106,10 +106,9 @@ class RateCard:
         return Cost(total, input_cost, output_cost)
 
     def without_price(self, counts: Mapping[str, int]) -> list[str]:
-        """Return the counts that have no price here, by name."""
-        return sorted(
-            name for name, count in counts.items() if count and (name not in self.covered or name in self.mute)
-        )
+        """Return the counts that have no price here, by name; a count of 0 needs none."""
+        unknown = (counts.keys() - self.covered) | (counts.keys() & self.mute)
+        return sorted(name for name in unknown if counts[name]) if unknown else []
 
     def _leaves(self, counts: Mapping[str, int], *, by_parts: bool) -> list[int] | None:
         """Return what is left of each count when its parts, priced by themselves, are taken away; None if less than 0."""

@@ -1,6 +1,6 @@
 """The usage of Vercel's AI SDK, versions 4 to 6."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from faregate.wire.provider_usage.counts import Counts, Json, first, part
@@ -19,13 +19,38 @@ _KNOWN = (*_READ, *_WRITTEN, "reasoningTokens")
 
 
 def metadata_counts(body: Json) -> dict[str, dict[str, Any]]:
-    """Return the counts in a result's metadata, by provider."""
+    """Return the counts in a result's metadata, by provider; of several steps their sums, since the result's are the last
+    step's while its usage is that of all.
+    """
+    steps = [found for found in map(_counts_of, _steps(body)) if found]
+    return _sums(steps) if len(steps) > 1 else _counts_of(body)
+
+
+def _steps(body: Json) -> list[Json]:
+    """Return the steps of a result whose usage is that of all of them."""
+    items = body.get("steps")
+    if not isinstance(items, list) or not (part(body, "totalUsage") or "promptTokens" in part(body, "usage")):
+        return []
+    return [cast("Json", item) for item in cast("list[Any]", items) if isinstance(item, Mapping)]
+
+
+def _counts_of(body: Json) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for provider, told in part(body, "experimental_providerMetadata", METADATA).items():
         if isinstance(told, Mapping):
             named = {**cast("Json", told), **part(cast("Json", told), "usage")}
             found[provider] = {name: named[name] for name in _KNOWN if named.get(name) is not None}
     return {provider: counts for provider, counts in found.items() if counts or provider in _BESIDE}
+
+
+def _sums(steps: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+    sums: dict[str, Counts] = {}
+    for step in steps:
+        for provider, told in step.items():
+            of_provider = sums.setdefault(provider, Counts())
+            for name, value in told.items():
+                of_provider.add(name, value)
+    return {provider: dict(counts.values) for provider, counts in sums.items()}
 
 
 def read_vercel(usage: Json, counts: Counts) -> None:
