@@ -165,6 +165,32 @@ class RunUsage:
     details: dict[str, int] = field(default_factory=lambda: {"reasoning_tokens": 8})
 
 
+class CallableUsage(RunUsage):
+    """pydantic-ai deprecates calling what has become a property; warnings are errors for some hosts."""
+
+    def __call__(self) -> RunUsage:
+        raise DeprecationWarning("`usage` is a property")
+
+
+class AgentRun:
+    """The form of pydantic-ai's result of a run."""
+
+    def __init__(self, usage: Any) -> None:
+        self.usage = usage
+
+    def all_messages(self) -> list[Any]:
+        return []
+
+
+@pytest.mark.parametrize("usage", [RunUsage(), CallableUsage(), lambda: RunUsage()])
+def test_the_usage_of_a_run_is_read_from_a_method_and_from_a_property(usage: Any) -> None:
+    observer = Observer()
+    observer.see(AgentRun(usage), model="gpt-5")
+
+    more = {"cache_read_tokens": 60, "output_reasoning_tokens": 8}
+    assert observer.lines().usages == [ModelUsage("gpt-5", 100, 20, more=more)]
+
+
 def test_an_object_that_is_a_dataclass_is_read() -> None:
     observer = Observer()
     observer.see(RunUsage(), model="gpt-5")

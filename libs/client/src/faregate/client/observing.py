@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from inspect import isroutine
 from typing import Any, cast
 
 from faregate.client.errors import UnreadableReply
@@ -46,13 +47,22 @@ def _result(reply: Any) -> Mapping[str, Any] | None:
     """Return the usage of a run of an agent: pydantic-ai's results have a method for it, OpenAI Agents' a context."""
     if isinstance(reply, Mapping):
         return None
-    told = getattr(reply, "usage", None)
-    usage = told() if callable(told) else getattr(getattr(reply, "context_wrapper", None), "usage", None)
+    usage = _usage_of_run(reply)
     if usage is None:
         return None
     last = getattr(reply, "response", None)
     model = getattr(last, "model_name", None)
     return {"usage": usage, **({"model": model} if isinstance(model, str) else {})}
+
+
+def _usage_of_run(reply: Any) -> Any:
+    """Return it from a method, or, as newer versions of pydantic-ai have it, from a property of what has messages."""
+    told = getattr(reply, "usage", None)
+    if isroutine(told):
+        return told()
+    if told is not None and callable(getattr(reply, "all_messages", None)):
+        return told
+    return getattr(getattr(reply, "context_wrapper", None), "usage", None)
 
 
 def _object(value: Any) -> Mapping[Any, Any] | None:
