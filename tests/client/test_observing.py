@@ -178,11 +178,15 @@ class AgentRun:
     def __init__(self, usage: Any) -> None:
         self.usage = usage
 
+    @staticmethod
+    def of_method() -> RunUsage:
+        return RunUsage()
+
     def all_messages(self) -> list[Any]:
         return []
 
 
-@pytest.mark.parametrize("usage", [RunUsage(), CallableUsage(), lambda: RunUsage()])
+@pytest.mark.parametrize("usage", [RunUsage(), CallableUsage(), AgentRun.of_method])
 def test_the_usage_of_a_run_is_read_from_a_method_and_from_a_property(usage: Any) -> None:
     observer = Observer()
     observer.see(AgentRun(usage), model="gpt-5")
