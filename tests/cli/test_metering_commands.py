@@ -55,6 +55,54 @@ async def test_what_is_recorded_is_asked_about_and_exported(desk: Desk, tmp_path
     assert (exported.code, len(list(csv.DictReader(io.StringIO(file.read_text()))))) == (0, 2)
 
 
+async def test_series_parts_and_peaks_of_a_meter_as_the_brief_asks_for_them(desk: Desk) -> None:
+    """`usage peaks api hourly 10`, by position; quantities of different meters are not added."""
+    for meter, quantity in (("api", "4"), ("api", "2.5"), ("storage", "7")):
+        assert (await desk.type("usage", "record", meter, quantity, "--user", "ada")).code == 0
+    peaks = list(csv.reader(io.StringIO((await desk.type("usage", "peaks", "api", "hourly", "10", "-o", "csv")).out)))
+    series = exact_json.loads((await desk.type("usage", "series", "api", "monthly", "-o", "json")).out.encode())
+    mixed = exact_json.loads((await desk.type("usage", "distribution", "country", "-o", "json")).out.encode())
+    meters = exact_json.loads((await desk.type("usage", "distribution", "meter", "-o", "json")).out.encode())
+    wrong = await desk.type("usage", "series", "storrage")
+
+    assert sum(Decimal(total) for _, total, _ in peaks[1:]) == Decimal("6.5")
+    assert sum(row["total"] for row in series) == Decimal("6.5")
+    assert [row["quantity"] for row in mixed] == [None]
+    assert {row["meter"]: row["quantity"] for row in meters} == {"api": Decimal("6.5"), "storage": 7}
+    assert (wrong.code, "storage" in wrong.err) == (1, True)
+
+
+async def test_the_quota_of_one_owner_for_one_meter_is_checked(desk: Desk) -> None:
+    """Exit 1 says that it is used up; nothing is fired."""
+    await desk.type("usage", "record", "api", "4", "--user", "ada")
+    for meter, limit in (("api", "4"), ("storage", "9")):
+        await desk.type("quotas", "set", "ada", meter, limit)
+    used_up = await desk.type("quotas", "check", "ada", "api", "-o", "json")
+    fine = await desk.type("quotas", "check", "ada", "storage")
+    both = exact_json.loads((await desk.type("quotas", "check", "ada", "-o", "json")).out.encode())
+    none = await desk.type("quotas", "check", "bea", "api")
+    wrong = await desk.type("quotas", "check", "ada", "storrage")
+    fired = await desk.type("alerts", "list", "-o", "csv")
+
+    assert (used_up.code, fine.code, none.code, wrong.code) == (1, 0, 0, 1)
+    assert [row["meter"] for row in exact_json.loads(used_up.out.encode())] == ["api"]
+    assert [row["meter"] for row in both] == ["api", "storage"]
+    assert "faregate quotas set bea api" in none.err
+    assert "did you mean" in wrong.err
+    assert len(fired.out.splitlines()) == 1
+
+
+async def test_a_test_alert_says_of_each_channel_whether_it_went(desk: Desk, tmp_path: Path) -> None:
+    went = await desk.type("alerts", "test", "-o", "json", FAREGATE_ALERT_LOG_FILE=str(tmp_path / "alerts.log"))
+    failed = await desk.type("alerts", "test", "-o", "json", FAREGATE_ALERT_LOG_FILE=str(tmp_path))
+    history = await desk.type("alerts", "list", "-o", "csv")
+
+    assert (went.code, failed.code, len(history.out.splitlines())) == (0, 1, 1)
+    assert [row["result"] for row in exact_json.loads(went.out.encode())] == ["sent", "sent"]
+    assert "cannot be written" in exact_json.loads(failed.out.encode())[1]["result"]
+    assert "TEST: " in went.err
+
+
 async def test_an_export_without_a_path_goes_into_the_directory_of_the_settings(desk: Desk, tmp_path: Path) -> None:
     """It is made when it is missing; what it holds is its owner's alone."""
     directory = tmp_path / "not" / "there"

@@ -16,8 +16,9 @@ from faregate.analytics.quotas.errors import DeliveryError
 from faregate.analytics.quotas.levels import Level
 from faregate.analytics.quotas.log_channel import FileChannel, LogChannel
 from faregate.analytics.quotas.periods import Period
+from faregate.analytics.quotas.trying import AlertTester
 from faregate.analytics.quotas.values import Alert, AlertFilter
-from faregate.analytics.quotas.wording import sentence
+from faregate.analytics.quotas.wording import headline, sentence, subject
 from faregate.core import exact_json, webhook_signing
 from faregate.core.clock import FixedClock, SystemClock
 from faregate.core.database import Database
@@ -63,6 +64,37 @@ def test_an_alert_says_who_used_what_and_what_follows() -> None:
         "CRITICAL: org:acme has used 9,250.000001 of 10,000 api this month (92.5 %). "
         "At this rate it is gone on Thursday, 21 May 2026, 09:00 UTC. The month ends on Monday, 01 June 2026, 00:00 UTC."
     )
+
+
+def test_a_prediction_says_when_and_a_subject_says_of_which_day() -> None:
+    """With the time zone."""
+    predicted = replace(ALERT, level=Level.PREDICTED)
+
+    assert headline(predicted).endswith("this month (92.5 %); at this rate it is gone on 2026-05-21 09:00 UTC")
+    assert sentence(predicted).count("At this rate") + sentence(predicted).count("at this rate") == 1
+    assert subject(ALERT) == f"{headline(ALERT)} [{NOON:%Y-%m-%d}]"
+
+
+async def test_a_test_alert_goes_through_every_channel_marked_and_without_numbers(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    """Each channel says for itself whether it went; nothing of it stands in the history."""
+    path, clock = tmp_path / "alerts.log", FixedClock(NOON)
+    async with mail_server() as server:
+        mailer = Mailer(server.url, "fg@ours.example")
+        broken = WebhookChannel("http://127.0.0.1:9/", SECRET, clock)
+        channels = [FileChannel(path), EmailChannel(mailer, []), SlackChannel(receiver.url), broken]
+        found = {one.channel: one.problem for one in await AlertTester(channels, clock).run()}
+        mailed = await AlertTester([EmailChannel(mailer, [])], clock).run(emails=["ops@ours.example"])
+    line = exact_json.loads(path.read_bytes())
+    ((_, mail),) = server.mails
+
+    assert (found["file"], found["slack"], mailed[0].problem) == (None, None, None)
+    assert "FAREGATE_ALERT_EMAILS" in str(found["email"])
+    assert "does not answer" in str(found["webhook"])
+    assert line["data"]["test"] is True
+    assert all(str(text).startswith("TEST: ") for text in (line["message"], mail["Subject"].strip()))
+    assert (line["data"]["used"], line["data"]["limit"], line["data"]["owner_id"]) == (0, 0, "*")
 
 
 @pytest.mark.parametrize(("hard", "said"), [(True, "New uses are refused"), (False, "Nothing is refused")])

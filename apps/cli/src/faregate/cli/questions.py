@@ -9,14 +9,31 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from faregate.analytics.calendar import Unit
 from faregate.analytics.exports.guarding import harmless
 from faregate.analytics.filters import Filters, Question, time_range
 from faregate.cli.output import errors, print_json, print_table
 from faregate.core.clock import SystemClock
 
-__all__ = ["About", "Shape", "tell", "tell_omissions"]
+__all__ = ["About", "Shape", "UnitWord", "tell", "tell_omissions", "unit_of"]
 
+UnitWord = Literal["hour", "day", "week", "month", "hourly", "daily", "weekly", "monthly"]
+_UNITS: Mapping[UnitWord, Unit] = {
+    "hour": "hour",
+    "day": "day",
+    "week": "week",
+    "month": "month",
+    "hourly": "hour",
+    "daily": "day",
+    "weekly": "week",
+    "monthly": "month",
+}
 Shape = Annotated[Literal["table", "json", "csv"], Parameter(name=["--output", "-o"], help="table, json or csv")]
+
+
+def unit_of(word: UnitWord) -> Unit:
+    """Return the unit that a word such as `hour` or `hourly` names."""
+    return _UNITS[word]
 
 
 @Parameter(name="*")

@@ -55,14 +55,14 @@ class AnalyticsContainer(containers.DeclarativeContainer):
         late_days=settings.provided.late_event_days,
     )
     known_models: providers.Provider[KnownModels] = providers.Singleton(KnownModels, rollups)
-    exports: providers.Provider[ExportService] = providers.Singleton(
-        ExportService, database, clock, archived, known_models
-    )
-    service: providers.Provider[AnalyticsService] = providers.Singleton(
-        AnalyticsService, database, facts, subjects, known_models
-    )
     meters: providers.Provider[MeterCatalog] = providers.Singleton(MeterCatalog, database)
     known_meters: providers.Provider[KnownMeters] = providers.Singleton(KnownMeters, database, meters, rollups)
+    exports: providers.Provider[ExportService] = providers.Singleton(
+        ExportService, database, clock, archived, known_models, known_meters
+    )
+    service: providers.Provider[AnalyticsService] = providers.Singleton(
+        AnalyticsService, database, facts, subjects, known_models, known_meters
+    )
     patterns: providers.Provider[Patterns] = providers.Singleton(
         Patterns,
         service,

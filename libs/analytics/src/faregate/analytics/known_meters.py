@@ -1,5 +1,6 @@
 """Names of all meters: built in, declared, and named by events."""
 
+from faregate.analytics.filters import Question
 from faregate.analytics.rollup_repository import RollupRepository
 from faregate.core.database import Database
 from faregate.usage.errors import UnknownMeterError
@@ -15,6 +16,11 @@ class KnownMeters:
         self._database = database
         self._catalog = catalog
         self._rollups = rollups
+
+    async def check(self, question: Question) -> None:
+        """Return if the question is about no meter, or about one that exists. Raises as `require`."""
+        if question.filters.meter is not None:
+            await self.require(question.filters.meter)
 
     async def require(self, name: str) -> None:
         """Return if there is such a meter.

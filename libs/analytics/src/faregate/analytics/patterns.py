@@ -1,6 +1,6 @@
 """How usage moves: statistics of a meter, trends, peaks, the hours of the day, and what features return."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,11 +17,26 @@ from faregate.core.database import Database
 from faregate.core.errors import InvalidError
 from faregate.core.time_zones import time_zone
 from faregate.usage.meter_catalog import MeterCatalog
-from faregate.usage.meters import Aggregation
+from faregate.usage.meters import Aggregation, Meter
 
-__all__ = ["Amount", "FeatureReturn", "HourOfDay", "Patterns", "Peak", "Stats", "Trend", "amount_of", "counted_as"]
+__all__ = [
+    "Amount",
+    "Dimension",
+    "FeatureReturn",
+    "HourOfDay",
+    "Part",
+    "Patterns",
+    "Peak",
+    "Stats",
+    "Trend",
+    "amount_of",
+    "counted_as",
+]
 
 Amount = Literal["requests", "credits", "tokens", "cost", "quantity", "events"]
+Dimension = Literal[
+    "service", "model", "country", "device", "hour", "provider", "feature", "organization", "status", "meter"
+]
 _MEASURES = {"requests", "credits", "tokens", "cost"}
 _ALL = "all"
 
@@ -52,10 +67,24 @@ class Trend:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """A period of much use, how much of what was asked for, and everything else in it."""
+    """A period, how much of what was asked for, and everything else in it."""
 
     amount: Decimal
     point: Point
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What happened under one value of a dimension; `value` is None for facts that name none.
+
+    Attributes:
+        quantity: of one meter, in its unit; None for more than one, whose units differ, and where it is not added up (a
+            meter that is read as its highest or latest quantity, or as its users).
+    """
+
+    value: str | int | None
+    measures: Measures
+    quantity: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +171,27 @@ class Patterns:
         found = [Peak(each, point) for each, point in await self._amounts(question, unit, amount) if each > 0]
         return sorted(found, key=lambda peak: (-peak.amount, peak.point.period))[:limit]
 
+    async def amounts(self, question: Question, *, unit: Unit, amount: Amount = "quantity") -> Sequence[Peak]:
+        """Return each period of the range in order, empty ones too, and how much was in it. Meters as in `trends`."""
+        await self._check(question, amount)
+        return [Peak(each, point) for each, point in await self._amounts(question, unit, amount)]
+
+    async def distribution(self, question: Question, by: Dimension) -> Sequence[Part]:
+        """Return the sums of each value of a dimension, or of each hour of the day in the question's time zone.
+
+        Raises:
+            UnknownMeterError: the question names a meter that does not exist.
+        """
+        found: list[tuple[str | int | None, Measures]]
+        if by == "hour":
+            found = [(item.hour, item.measures) for item in await self.hours_of_day(question)]
+        else:
+            found = [(part.value, part.measures) for part in await self._analytics.breakdown(question, by)]
+        declared, meter = await self._meters.all(), question.filters.meter
+        return [
+            Part(value, sums, _added_up(declared, value if by == "meter" else meter, sums)) for value, sums in found
+        ]
+
     async def hours_of_day(self, question: Question) -> Sequence[HourOfDay]:
         """Return all 24 hours of the day in the question's time zone."""
         zone = time_zone(question.range.timezone)
@@ -206,6 +256,13 @@ def amount_of(measures: Measures, amount: Amount) -> Decimal:
         "quantity": measures.quantity,
         "events": Decimal(measures.facts),
     }[amount]
+
+
+def _added_up(declared: Mapping[str, Meter], meter: str | int | None, sums: Measures) -> Decimal | None:
+    if not isinstance(meter, str):
+        return None
+    aggregation: Aggregation = declared[meter].aggregation if meter in declared else "sum"
+    return {"sum": sums.quantity, "count": Decimal(sums.facts)}.get(aggregation)
 
 
 def _change(amounts: Sequence[Decimal], at: int, back: int) -> Decimal | None:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.analytics.calendar import Unit, periods_of
 from faregate.analytics.facts import FactReader
 from faregate.analytics.filters import Filters, Question
+from faregate.analytics.known_meters import KnownMeters
 from faregate.analytics.known_models import KnownModels, united_providers
 from faregate.analytics.values import Breakdown, Freshness, Measures, Metrics, Point, TopUser
 from faregate.core.database import Database
@@ -35,13 +36,19 @@ class Dashboard:
 
 
 class AnalyticsService:
-    """Answers from all facts that are committed, in one snapshot per answer. Opens its own, read-only transactions."""
+    """Answers from all facts that are committed, in one snapshot per answer. Opens its own, read-only transactions.
 
-    def __init__(self, database: Database, facts: FactReader, subjects: Subjects, models: KnownModels) -> None:
+    Every question that names a meter which does not exist raises `UnknownMeterError`.
+    """
+
+    def __init__(
+        self, database: Database, facts: FactReader, subjects: Subjects, models: KnownModels, meters: KnownMeters
+    ) -> None:
         self._database = database
         self._facts = facts
         self._subjects = subjects
         self._models = models
+        self._meters = meters
 
     async def version(self) -> str | None:
         """Return a text that is another one after each change of the facts; None while too much is not rolled up."""
@@ -50,6 +57,7 @@ class AnalyticsService:
 
     async def metrics(self, question: Question, *, exact: bool = False) -> Metrics:
         """Return the totals; percentiles are at most 1 % off, or `exact` on demand."""
+        await self._meters.check(question)
         async with self._snapshot() as session:
             asked = await self._models.resolve(session, question)
             return await self._metrics(session, asked, exact=exact)
@@ -58,22 +66,26 @@ class AnalyticsService:
         """Return the parts of a dimension: `service`, `model`, `provider`, `feature`, `organization`, `country`, `device`
         or `status`; the one with most credits first. Models come with their provider.
         """
+        await self._meters.check(question)
         async with self._snapshot() as session:
             asked = await self._models.resolve(session, question)
             return (await self._breakdown(session, asked, by))[:limit]
 
     async def series(self, question: Question, unit: Unit) -> Sequence[Point]:
         """Return a point for each hour, day, week (from Monday) or month of the range, empty ones too."""
+        await self._meters.check(question)
         async with self._snapshot() as session:
             return await self._series(session, await self._models.resolve(session, question), unit)
 
     async def top_users(self, question: Question, *, by: TopBy = "credits", limit: int = 10) -> Sequence[TopUser]:
         """Return the users with the most credits, requests, tokens or cost, the first one first."""
+        await self._meters.check(question)
         async with self._snapshot() as session:
             return await self._top_users(session, await self._models.resolve(session, question), by, limit)
 
     async def dashboard(self, question: Question, *, unit: Unit = "day", users: int = 10) -> Dashboard:
         """Return metrics, services, models, series and top users of one moment."""
+        await self._meters.check(question)
         async with self._snapshot() as session:
             asked = await self._models.resolve(session, question)
             return Dashboard(

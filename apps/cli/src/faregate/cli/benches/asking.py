@@ -50,9 +50,9 @@ async def ask_all(database: Database, rounds: int) -> list[Asked]:
     rollups, meters = RollupRepository(database, archived), MeterCatalog(database)
     reader = FactReader(raw, rollups, CubeRepository(database), subjects)
     models = KnownModels(rollups)
-    analytics = AnalyticsService(database, reader, subjects, models)
-    asked: list[Asked] = []
     known = KnownMeters(database, meters, rollups)
+    analytics = AnalyticsService(database, reader, subjects, models, known)
+    asked: list[Asked] = []
     patterns = Patterns(analytics, raw, database, meters, known, models, credit_price_usd=Decimal("0.01"))
     questions = [*_questions(analytics, raw, database), _of_meters(analytics, patterns, database)]
     for name, limit, ask, of_facts in questions:

@@ -11,6 +11,7 @@ from faregate.analytics.archived_months import ArchivedMonths
 from faregate.analytics.exports.formats import Format
 from faregate.analytics.exports.service import ExportService
 from faregate.analytics.filters import Question, TimeRange
+from faregate.analytics.known_meters import KnownMeters
 from faregate.analytics.known_models import KnownModels
 from faregate.analytics.rollup_repository import RollupRepository
 from faregate.core.clock import SystemClock
@@ -18,6 +19,7 @@ from faregate.core.database import Database
 from faregate.core.embedded import postgres_program
 from faregate.core.errors import ConfigurationError
 from faregate.core.partitions import Month, Partitions
+from faregate.usage.meter_catalog import MeterCatalog
 
 __all__ = ["Measured", "fill_events", "measure_export", "psql_seconds"]
 
@@ -86,7 +88,9 @@ async def psql_seconds(database: Database) -> float:
 async def measure_export(database: Database, question: Question, kind: Format) -> Measured:
     """Export everything to nowhere; memory is what the process grew by at its highest."""
     clock, archived = SystemClock(), ArchivedMonths(database)
-    service = ExportService(database, clock, archived, KnownModels(RollupRepository(database, archived)))
+    rollups = RollupRepository(database, archived)
+    meters = KnownMeters(database, MeterCatalog(database), rollups)
+    service = ExportService(database, clock, archived, KnownModels(rollups), meters)
     before, began, size = _peak_mib(), clock.monotonic(), 0
     with Path("/dev/null").open("wb") as nowhere:  # noqa: ASYNC230  it never blocks
         async with aclosing(service.events(question, kind).chunks) as chunks:

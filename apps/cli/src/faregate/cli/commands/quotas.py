@@ -1,6 +1,7 @@
 """`faregate quotas` and `faregate alerts`: limits, how they stand, what was told."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from faregate.analytics.quotas.values import Alert, AlertFilter, QuotaSpec, Quot
 from faregate.cli.auditing import audited, note
 from faregate.cli.library import with_library
 from faregate.cli.options import decimal_of, moment_of
-from faregate.cli.output import console, shows_pictures
+from faregate.cli.output import console, errors, shows_pictures
 from faregate.cli.plots import share_bar
 from faregate.cli.questions import Shape, tell
 from faregate.worker.container import WorkerContainer
@@ -23,6 +24,7 @@ quotas = App(name="quotas", help="Set limits on use, and see how they stand.")
 alerts = App(name="alerts", help="Check quotas now, and read what was told.")
 
 _Owner = Annotated[str, Parameter(help="A user id, org:<id>, or * for everybody together.")]
+_COLUMNS = ["id", "owner", "meter", "period", "used", "limit", "percent", "level", "runs out"]
 
 
 @quotas.command(name="set")
@@ -53,12 +55,28 @@ def status(owner: _Owner | None = None, *, output: Shape = "table") -> None:
         return [await service.status(quota.id) for quota in await service.quotas(owner_id=owner, limit=1000)]
 
     found = with_library(work)
-    columns = ["id", "owner", "meter", "period", "used", "limit", "percent", "level", "runs out"]
+    columns = list(_COLUMNS)
     rows = [_row(status) for status in found]
     if output == "table" and shows_pictures():
         columns.append("")
         rows = [[*row, share_bar(status.percent)] for row, status in zip(rows, found, strict=True)]
     tell(output, "Quotas", columns, rows)
+
+
+@quotas.command(name="check")
+def check_owner(
+    owner: _Owner,
+    meter: Annotated[str | None, Parameter(help="Only this meter, or requests, tokens, credits, cost_usd.")] = None,
+    *,
+    output: Shape = "table",
+) -> int:
+    """Show how the quotas of one owner stand, of all meters or of one; exit 1 if one is used up. Fires nothing."""
+    found = with_library(lambda lib: lib.quotas.container.service().check_owner(owner, meter))
+    if not found:
+        wanted = f" for {meter}" if meter else ""
+        errors.print(f"{owner} has no quota{wanted}; set one: faregate quotas set {owner} {meter or 'api'} 1000")
+    tell(output, f"Quotas of {owner}", _COLUMNS, [_row(status) for status in found])
+    return 1 if any(status.level is Level.EXCEEDED for status in found) else 0
 
 
 @quotas.command
@@ -88,6 +106,18 @@ def check(*, output: Shape = "table") -> None:
     _tell(output, "Fired now", with_library(work))
 
 
+@alerts.command(name="test")
+def send_test(
+    *,
+    email: Annotated[list[str] | None, Parameter(help="Who is mailed beside those whom the settings name.")] = None,
+    output: Shape = "table",
+) -> int:
+    """Send one marked test alert by every channel that the settings name; exit 1 if one did not take it."""
+    found = with_library(lambda lib: lib.quotas.container.tester().run(emails=email or ()))
+    tell(output, "Test alert", ["channel", "result"], [(one.channel, one.problem or "sent") for one in found])
+    return 1 if any(one.problem for one in found) else 0
+
+
 @alerts.command(name="list")
 def list_alerts(
     *,
@@ -111,7 +141,6 @@ def list_alerts(
 
 def _row(status: QuotaStatus) -> list[object]:
     spec, expected = status.quota.spec, status.prediction
-    gone = expected.runs_out_at if expected else None
     return [
         str(status.quota.id),
         spec.owner_id,
@@ -121,12 +150,16 @@ def _row(status: QuotaStatus) -> list[object]:
         spec.limit,
         status.percent,
         status.level.value if status.level else None,
-        f"{gone:%a %Y-%m-%d %H:%M}" if gone else None,
+        _when(expected.runs_out_at if expected else None),
     ]
 
 
+def _when(gone: datetime | None) -> str | None:
+    return f"{gone:%a %Y-%m-%d %H:%M} UTC" if gone else None
+
+
 def _tell(output: Shape, title: str, found: Sequence[Alert]) -> None:
-    columns = ["fired at", "level", "owner", "meter", "period", "used", "limit", "percent", "delivered"]
+    columns = ["fired at", "level", "owner", "meter", "period", "used", "limit", "percent", "runs out", "delivered"]
     rows = [
         [
             f"{alert.fired_at:%Y-%m-%d %H:%M:%S}",
@@ -137,6 +170,7 @@ def _tell(output: Shape, title: str, found: Sequence[Alert]) -> None:
             alert.used,
             alert.limit,
             alert.percent,
+            _when(alert.runs_out_at),
             "passed over" if alert.superseded else ", ".join(f"{d.channel}: {d.status}" for d in alert.deliveries),
         ]
         for alert in found

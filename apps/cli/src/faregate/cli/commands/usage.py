@@ -10,16 +10,15 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from faregate.analytics.calendar import Unit
 from faregate.analytics.exports.formats import Format
 from faregate.analytics.exports.service import Export
-from faregate.analytics.patterns import counted_as
+from faregate.analytics.patterns import Dimension, counted_as
 from faregate.cli.auditing import audited
 from faregate.cli.commands.meters import meters
 from faregate.cli.library import with_library
 from faregate.cli.output import console, errors, print_json, print_table, shows_pictures
 from faregate.cli.plots import bar, sparkline
-from faregate.cli.questions import About, Shape, tell, tell_omissions
+from faregate.cli.questions import About, Shape, UnitWord, tell, tell_omissions, unit_of
 from faregate.core import exact_json
 from faregate.core.clock import SystemClock
 from faregate.core.errors import InvalidError
@@ -38,6 +37,9 @@ _BATCH_LINES = 10_000
 _Meter = Annotated[
     str, Parameter(help="A meter such as api; or requests, tokens, credits, cost (USD); or all: the number of events.")
 ]
+
+
+_By = Annotated[UnitWord, Parameter(help="hour, day, week or month; hourly, daily, … are understood, too.")]
 
 
 @usage.command
@@ -93,16 +95,16 @@ def trends(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape =
 @usage.command
 def peaks(
     meter: _Meter = "requests",
-    *,
-    by: Annotated[Unit, Parameter(help="hour, day, week or month")] = "hour",
+    by: _By = "hour",
     limit: Annotated[int, Parameter(help="How many.")] = 10,
+    *,
     about: About = _ABOUT,
     output: Shape = "table",
 ) -> None:
     """The hours, days, weeks or months of most use."""
     question, amount = counted_as(meter, about.question())
     peaks = with_library(
-        lambda lib: lib.analytics.container.patterns().peaks(question, unit=by, amount=amount, limit=limit)
+        lambda lib: lib.analytics.container.patterns().peaks(question, unit=unit_of(by), amount=amount, limit=limit)
     )
     tell_omissions(question)
     found = [(peak.point.period, peak.amount, peak.point.measures.facts) for peak in peaks]
@@ -114,7 +116,43 @@ def peaks(
     rows = [
         [f"{at:%Y-%m-%d %H:%M}", total, events, *(bar(total, most) for _ in pictures)] for at, total, events in found
     ]
-    print_table(f"Peaks of {meter} by {by} (UTC)", ["from", "total", "events", *pictures], rows)
+    print_table(f"Peaks of {meter} by {unit_of(by)} (UTC)", ["from", "total", "events", *pictures], rows)
+
+
+@usage.command
+def series(meter: _Meter, by: _By = "day", *, about: About = _ABOUT, output: Shape = "table") -> None:
+    """What a meter read in each hour, day, week or month, as it is declared; empty periods too."""
+    question, amount = counted_as(meter, about.question())
+    found = with_library(
+        lambda lib: lib.analytics.container.patterns().amounts(question, unit=unit_of(by), amount=amount)
+    )
+    tell_omissions(question)
+    zone = time_zone(about.timezone)
+    rows = [(each.point.period.astimezone(zone).isoformat(), each.amount, each.point.measures.facts) for each in found]
+    tell(output, f"{meter} by {unit_of(by)} ({about.timezone})", ["from", "total", "events"], rows)
+
+
+@usage.command
+def distribution(
+    by: Annotated[Dimension, Parameter(help="Over what.")] = "country",
+    *,
+    meter: Annotated[str | None, Parameter(help="Only this meter; quantities of different meters are not added.")] = (
+        None
+    ),
+    about: About = _ABOUT,
+    output: Shape = "table",
+) -> None:
+    """Requests, tokens, credits and errors over a dimension; quantities of one meter."""
+    question = about.question()
+    question = replace(question, filters=replace(question.filters, meter=meter))
+    found = with_library(lambda lib: lib.analytics.container.patterns().distribution(question, by))
+    tell_omissions(question)
+    columns = [by, "requests", "tokens", "credits", "errors", "quantity"]
+    rows = [
+        (p.value, p.measures.requests, p.measures.tokens, p.measures.total_credits, p.measures.errors, p.quantity)
+        for p in found
+    ]
+    tell(output, f"Usage by {by}", columns, rows)
 
 
 @usage.command

@@ -43,7 +43,6 @@ from faregate.usage.errors import UnknownMeterError
 __all__ = ["AnalyticsController"]
 
 _READ = Scope.ANALYTICS_READ
-_INVALID = (InvalidError,)
 _METER = (InvalidError, UnknownMeterError)
 _KEPT = "analytics"
 """For answers that follow from the facts alone; what meters read follows from their declarations, too."""
@@ -67,32 +66,41 @@ class AnalyticsController(Controller):
         self._credit_price_usd = credit_price_usd
 
     async def version(self, arguments: Mapping[str, Any], user_id: str | None) -> str | None:  # noqa: ARG002
-        """Return the version of all facts."""
+        """Return the version of all facts; None for quantities of meters, which follow from their declarations, too."""
+        query = arguments.get("query")
+        if isinstance(query, SeriesQuery | DistributionQuery) and _reads_meters(query):
+            return None
         return await self._analytics.version()
 
-    @operation("GET", "/api/analytics/metrics", scope=_READ, answer=MetricsAnswer, errors=_INVALID, kept=_KEPT)
+    @operation("GET", "/api/analytics/metrics", scope=_READ, answer=MetricsAnswer, errors=_METER, kept=_KEPT)
     async def metrics(self, call: Call, query: MetricsQuery) -> MetricsAnswer:  # noqa: ARG002
         """Return the totals."""
         question = query.question(now=self._clock.now())
         metrics = await self._analytics.metrics(question, exact=query.exact)
         return shapes.metrics_answer(metrics, self._credit_price_usd)
 
-    @operation("GET", "/api/analytics/services", scope=_READ, answer=list[ServiceAnswer], errors=_INVALID, kept=_KEPT)
+    @operation("GET", "/api/analytics/services", scope=_READ, answer=list[ServiceAnswer], errors=_METER, kept=_KEPT)
     async def services(self, call: Call, query: AnalyticsQuery) -> Reply:  # noqa: ARG002
         """Return usage by service, the one with most credits first."""
         parts = await self._analytics.breakdown(query.question(now=self._clock.now()), "service")
         return Reply([shapes.service_answer(part).model_dump() for part in parts])
 
-    @operation("GET", "/api/analytics/models", scope=_READ, answer=list[ModelAnswer], errors=_INVALID, kept=_KEPT)
+    @operation("GET", "/api/analytics/models", scope=_READ, answer=list[ModelAnswer], errors=_METER, kept=_KEPT)
     async def models(self, call: Call, query: AnalyticsQuery) -> Reply:  # noqa: ARG002
         """Return usage by model and provider, the one with most credits first."""
         parts = await self._analytics.breakdown(query.question(now=self._clock.now()), "model")
         return Reply([shapes.model_answer(part, self._credit_price_usd).model_dump() for part in parts])
 
-    @operation("GET", "/api/analytics/timeseries", scope=_READ, answer=list[PointAnswer], errors=_INVALID, kept=_KEPT)
+    @operation("GET", "/api/analytics/timeseries", scope=_READ, answer=list[PointAnswer], errors=_METER, kept=_KEPT)
     async def timeseries(self, call: Call, query: SeriesQuery) -> Reply:  # noqa: ARG002
-        """Return usage by hour, day, week or month of the caller's time zone, empty periods too."""
-        points = await self._analytics.series(query.question(now=self._clock.now()), query.groupBy)
+        """Return usage by hour, day, week or month of the caller's time zone, empty periods too; of a `meter` also its
+        quantity in each, read as it is declared.
+        """
+        question = query.question(now=self._clock.now())
+        if query.meter is not None:
+            found = await self._patterns.amounts(question, unit=query.groupBy)
+            return Reply([shapes.point_answer(each.point, each.amount).model_dump() for each in found])
+        points = await self._analytics.series(question, query.groupBy)
         return Reply([shapes.point_answer(point).model_dump() for point in points])
 
     @operation(
@@ -100,7 +108,7 @@ class AnalyticsController(Controller):
         "/api/analytics/users/top",
         scope=_READ,
         answer=list[TopUserAnswer],
-        errors=_INVALID,
+        errors=_METER,
         kept=_KEPT,
         audit=Audit.PERSONAL,
     )
@@ -115,7 +123,7 @@ class AnalyticsController(Controller):
         "/api/analytics/users/periods",
         scope=_READ,
         answer=list[UserPeriodAnswer],
-        errors=_INVALID,
+        errors=_METER,
         kept=_KEPT,
         audit=Audit.PERSONAL,
     )
@@ -130,7 +138,7 @@ class AnalyticsController(Controller):
         "/api/analytics/dashboard",
         scope=_READ,
         answer=DashboardAnswer,
-        errors=_INVALID,
+        errors=_METER,
         kept=_KEPT,
         audit=Audit.PERSONAL,
     )
@@ -138,9 +146,7 @@ class AnalyticsController(Controller):
         """Return totals, services, models, series and top users of one moment."""
         return await self._dashboard(query, None)
 
-    @operation(
-        "GET", "/api/analytics/my-usage", scope=None, own="me", answer=OwnUsageAnswer, errors=_INVALID, kept=_KEPT
-    )
+    @operation("GET", "/api/analytics/my-usage", scope=None, own="me", answer=OwnUsageAnswer, errors=_METER, kept=_KEPT)
     async def my_usage(self, call: Call, query: SeriesQuery) -> OwnUsageAnswer:
         """Return the caller's own usage, and nobody else's, without the seller's costs and margins."""
         return shapes.own_usage_answer(await self._dashboard(query, call.principal.user_id))
@@ -164,19 +170,14 @@ class AnalyticsController(Controller):
         peaks = await self._patterns.peaks(question, unit=query.groupBy, amount=query.of, limit=query.limit)
         return Reply([shapes.peak_answer(peak).model_dump() for peak in peaks])
 
-    @operation("GET", "/api/analytics/distribution", scope=_READ, answer=list[PartAnswer], errors=_INVALID, kept=_KEPT)
+    @operation("GET", "/api/analytics/distribution", scope=_READ, answer=list[PartAnswer], errors=_METER, kept=_KEPT)
     async def distribution(self, call: Call, query: DistributionQuery) -> Reply:  # noqa: ARG002
-        """Return usage over countries, devices, hours of the day, or another dimension."""
+        """Return usage over countries, devices, hours of the day, or another dimension; quantities only of one meter."""
         question = query.question(now=self._clock.now())
-        if query.by == "hour":
-            hours = await self._patterns.hours_of_day(question)
-            return Reply([shapes.part_answer(item.hour, item.measures).model_dump() for item in hours])
-        parts = await self._analytics.breakdown(question, query.by)
-        return Reply([shapes.part_answer(part.value, part.measures).model_dump() for part in parts])
+        parts = await self._patterns.distribution(question, query.by)
+        return Reply([shapes.part_answer(part).model_dump() for part in parts])
 
-    @operation(
-        "GET", "/api/analytics/profitability", scope=_READ, answer=list[ReturnAnswer], errors=_INVALID, kept=_KEPT
-    )
+    @operation("GET", "/api/analytics/profitability", scope=_READ, answer=list[ReturnAnswer], errors=_METER, kept=_KEPT)
     async def profitability(self, call: Call, query: AnalyticsQuery) -> Reply:  # noqa: ARG002
         """Return what each feature charged less what its providers took."""
         found = await self._patterns.profitability(query.question(now=self._clock.now()))
@@ -196,3 +197,7 @@ class AnalyticsController(Controller):
                 rolledUpAt=found.freshness.rolled_up_at, archivedBefore=question.omissions.archived_before
             ),
         )
+
+
+def _reads_meters(query: SeriesQuery | DistributionQuery) -> bool:
+    return query.meter is not None or (isinstance(query, DistributionQuery) and query.by == "meter")

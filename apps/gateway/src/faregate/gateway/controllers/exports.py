@@ -12,6 +12,7 @@ from faregate.gateway.auth import Scope
 from faregate.gateway.operation import Audit, Call, Controller, operation
 from faregate.gateway.personal import Personal
 from faregate.gateway.schemas.exports import ExportQuery
+from faregate.usage.errors import UnknownMeterError
 
 __all__ = ["ExportsController"]
 
@@ -31,7 +32,7 @@ class ExportsController(Controller):
         scope=Scope.ANALYTICS_READ,
         personal=Personal.IDS,
         produces=tuple(kind.media_type for kind in Format),
-        errors=(MissingExtraError,),
+        errors=(MissingExtraError, UnknownMeterError),
         concurrency=_AT_ONCE,
         audit=Audit.PERSONAL,
     )

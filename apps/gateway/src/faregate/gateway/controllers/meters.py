@@ -14,6 +14,7 @@ from faregate.gateway.schemas.meters import (
     meter_answer,
     meter_total_answer,
 )
+from faregate.usage.errors import UnknownMeterError
 from faregate.usage.meter_catalog import MeterCatalog
 
 __all__ = ["MetersController"]
@@ -59,7 +60,7 @@ class MetersController(Controller):
         "/api/analytics/meters",
         scope=Scope.ANALYTICS_READ,
         answer=list[MeterTotalAnswer],
-        errors=(InvalidError,),
+        errors=(InvalidError, UnknownMeterError),
     )
     async def meter_totals(self, call: Call, query: AnalyticsQuery) -> Reply:  # noqa: ARG002
         """Return what each meter read, as it is declared, and what that costs at the price of its unit."""

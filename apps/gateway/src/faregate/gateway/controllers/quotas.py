@@ -6,13 +6,14 @@ from faregate.analytics.quotas.errors import UnknownQuotaError
 from faregate.analytics.quotas.service import QuotaService
 from faregate.analytics.quotas.values import AlertFilter
 from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, link, operation
+from faregate.gateway.operation import Call, Controller, Page, Reply, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.quotas import (
     AlertAnswer,
     AlertsQuery,
     QuotaAnswer,
     QuotaBody,
+    QuotaCheckQuery,
     QuotasQuery,
     QuotaStatusAnswer,
     alert_answer,
@@ -30,12 +31,22 @@ class QuotasController(Controller):
     def __init__(self, quotas: QuotaService) -> None:
         self._quotas = quotas
 
-    @operation("GET", "/api/quotas", scope=Scope.USAGE_READ, own="owner_id", answer=list[QuotaAnswer])
+    @operation(
+        "GET",
+        "/api/quotas",
+        scope=Scope.USAGE_READ,
+        own="owner_id",
+        answer=list[QuotaAnswer],
+        errors=(UnknownMeterError,),
+    )
     async def list_quotas(self, call: Call, query: QuotasQuery) -> Page:  # noqa: ARG002
         """List quotas in the order they were made."""
         position = position_of(query.cursor, UUID)
         found = await self._quotas.quotas(
-            owner_id=query.owner_id, after=position[0] if position else None, limit=query.limit
+            owner_id=query.owner_id,
+            meter=query.meter,
+            after=position[0] if position else None,
+            limit=query.limit,
         )
         cursor = cursor_of(found[-1].id) if len(found) == query.limit else None
         return Page([quota_answer(quota) for quota in found], cursor)
@@ -60,6 +71,19 @@ class QuotasController(Controller):
         """
         return quota_answer(await self._quotas.put(body.spec()))
 
+    @operation(
+        "GET",
+        "/api/quotas/check",
+        scope=Scope.USAGE_READ,
+        own="owner_id",
+        answer=list[QuotaStatusAnswer],
+        errors=(UnknownMeterError,),
+    )
+    async def check_quotas(self, call: Call, query: QuotaCheckQuery) -> Reply:  # noqa: ARG002
+        """Return how the quotas of an owner stand now, of all meters or of one; fires no alert."""
+        found = await self._quotas.check_owner(query.owner_id, query.meter)
+        return Reply([status_answer(status).model_dump() for status in found])
+
     @operation("GET", "/api/quotas/{quota_id}", scope=Scope.USAGE_READ, answer=QuotaAnswer, errors=(UnknownQuotaError,))
     async def get_quota(self, call: Call, quota_id: UUID) -> QuotaAnswer:  # noqa: ARG002
         """Return one quota."""
@@ -82,7 +106,14 @@ class QuotasController(Controller):
         """Return the use so far, and when the quota will run out at the present pace."""
         return status_answer(await self._quotas.status(quota_id))
 
-    @operation("GET", "/api/alerts", scope=Scope.USAGE_READ, own="owner_id", answer=list[AlertAnswer])
+    @operation(
+        "GET",
+        "/api/alerts",
+        scope=Scope.USAGE_READ,
+        own="owner_id",
+        answer=list[AlertAnswer],
+        errors=(UnknownMeterError,),
+    )
     async def list_alerts(self, call: Call, query: AlertsQuery) -> Page:  # noqa: ARG002
         """List the alerts that were fired, the latest first, with how they were delivered."""
         position = position_of(query.cursor, UUID)

@@ -5,9 +5,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
-from faregate.analytics.patterns import FeatureReturn, Peak, Stats, Trend
+from faregate.analytics.patterns import FeatureReturn, Part, Peak, Stats, Trend
 from faregate.analytics.user_periods import UserPeriod
-from faregate.analytics.values import Breakdown, Measures, Metrics, Point, TopUser
+from faregate.analytics.values import Breakdown, Metrics, Point, TopUser
 from faregate.gateway.schemas.base import Answer
 
 __all__ = [
@@ -106,7 +106,9 @@ class ModelAnswer(OwnModelAnswer):
 
 
 class OwnPointAnswer(Answer):
-    """One period of one's own usage; it begins at `period`."""
+    """One period of one's own usage; it begins at `period`. `quantity` is what the meter of the question read in it, in
+    its unit, and null where the question names no meter: quantities of different meters are not added.
+    """
 
     period: datetime
     requests: int
@@ -114,6 +116,7 @@ class OwnPointAnswer(Answer):
     credits: Decimal
     uniqueUsers: int  # noqa: N815
     errors: int
+    quantity: Decimal | None = None
 
 
 class PointAnswer(OwnPointAnswer):
@@ -197,13 +200,15 @@ class TrendAnswer(Answer):
 
 
 class PartAnswer(Answer):
-    """One value of a dimension; `value` is null for facts that name none."""
+    """One value of a dimension; `value` is null for facts that name none. `quantity` is null unless the row is about one
+    meter that is added up: quantities of different meters have different units.
+    """
 
     value: str | int | None
     requests: int
     tokens: int
     credits: Decimal
-    quantity: Decimal
+    quantity: Decimal | None
     errorRate: Decimal | None  # noqa: N815
 
 
@@ -290,8 +295,8 @@ def _own(kind: type[A], whole: Answer) -> A:
     return kind(**{name: getattr(whole, name) for name in kind.model_fields})
 
 
-def point_answer(point: Point) -> PointAnswer:
-    """Return one period."""
+def point_answer(point: Point, quantity: Decimal | None = None) -> PointAnswer:
+    """Return one period; `quantity` is that of the one meter which is asked about."""
     sums = point.measures
     return PointAnswer(
         period=point.period,
@@ -300,6 +305,7 @@ def point_answer(point: Point) -> PointAnswer:
         credits=sums.total_credits,
         uniqueUsers=point.unique_users,
         errors=sums.errors,
+        quantity=quantity,
         providerCostUsd=sums.cost_usd,
         unpriced=sums.unpriced,
     )
@@ -328,14 +334,15 @@ def top_user_answer(user: TopUser) -> TopUserAnswer:
     )
 
 
-def part_answer(value: str | int | None, sums: Measures) -> PartAnswer:
+def part_answer(part: Part) -> PartAnswer:
     """Return one value of a dimension."""
+    sums = part.measures
     return PartAnswer(
-        value=value,
+        value=part.value,
         requests=sums.requests,
         tokens=sums.tokens,
         credits=sums.total_credits,
-        quantity=sums.quantity,
+        quantity=part.quantity,
         errorRate=sums.error_rate,
     )
 

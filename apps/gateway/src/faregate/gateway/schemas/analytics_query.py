@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PrivateAttr
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr
 
 from faregate.analytics.filters import Filters, Question, time_range
 from faregate.analytics.omissions import Omissions
@@ -23,6 +23,16 @@ __all__ = [
 ]
 
 Amount = Literal["requests", "credits", "tokens", "cost", "quantity", "events"]
+_UNITS = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month"}
+
+
+def _unit(word: Any) -> Any:
+    return _UNITS.get(word.lower(), word.lower()) if isinstance(word, str) else word
+
+
+_GROUP_BY = "`hourly`, `daily`, `weekly` and `monthly` are understood, too"
+_Unit = Annotated[Literal["hour", "day", "week", "month"], BeforeValidator(_unit), Field(description=_GROUP_BY)]
+_LongUnit = Annotated[Literal["day", "week", "month"], BeforeValidator(_unit), Field(description=_GROUP_BY)]
 _Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(name_checked)]
 
 
@@ -83,7 +93,7 @@ class MetricsQuery(AnalyticsQuery):
 class SeriesQuery(AnalyticsQuery):
     """In which periods."""
 
-    groupBy: Literal["hour", "day", "week", "month"] = "day"  # noqa: N815
+    groupBy: _Unit = "day"  # noqa: N815
 
 
 class TopUsersQuery(AnalyticsQuery):
@@ -96,7 +106,7 @@ class TopUsersQuery(AnalyticsQuery):
 class UserPeriodsQuery(TopUsersQuery):
     """In which periods, and how many users in each, the ones with the most of what."""
 
-    groupBy: Literal["day", "week", "month"] = "day"  # noqa: N815
+    groupBy: _LongUnit = "day"  # noqa: N815
     limit: Annotated[int, Field(ge=1, le=100)] = 100
     by: Literal["credits", "requests", "tokens", "cost"] = "requests"
 
@@ -116,7 +126,7 @@ class TrendsQuery(AnalyticsQuery):
 class PeaksQuery(TrendsQuery):
     """Peaks of what, in which periods, and how many."""
 
-    groupBy: Literal["hour", "day", "week", "month"] = "hour"  # noqa: N815
+    groupBy: _Unit = "hour"  # noqa: N815
     limit: Annotated[int, Field(ge=1, le=100)] = 10
 
 

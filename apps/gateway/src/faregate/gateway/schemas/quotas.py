@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from faregate.analytics.quotas.levels import Level, Thresholds
 from faregate.analytics.quotas.periods import Period
 from faregate.analytics.quotas.values import Alert, Quota, QuotaSpec, QuotaStatus
-from faregate.core.fields import AtMost, Body, Flag, Moment, Text
+from faregate.core.fields import AtMost, Body, Flag, LooseBody, Moment, Text
 from faregate.core.free_fields import name_checked
 from faregate.gateway.schemas.base import Answer, PageQuery
 
@@ -19,6 +19,7 @@ __all__ = [
     "AlertsQuery",
     "QuotaAnswer",
     "QuotaBody",
+    "QuotaCheckQuery",
     "QuotaStatusAnswer",
     "QuotasQuery",
     "alert_answer",
@@ -87,6 +88,14 @@ class QuotasQuery(PageQuery):
     """Which quotas."""
 
     owner_id: str | None = None
+    meter: str | None = None
+
+
+class QuotaCheckQuery(LooseBody):
+    """Whose quotas, and for which meter."""
+
+    owner_id: Annotated[Text, Field(min_length=1, max_length=255, examples=["ada"])]
+    meter: str | None = None
 
 
 class AlertsQuery(PageQuery):

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from faregate.analytics.quotas.errors import DeliveryError
 from faregate.analytics.quotas.values import Alert
-from faregate.analytics.quotas.wording import headline, sentence
+from faregate.analytics.quotas.wording import sentence, subject
 from faregate.worker.mail import Mail, Mailer
 
 __all__ = ["EmailChannel"]
@@ -21,8 +22,10 @@ class EmailChannel:
     async def deliver(self, alert: Alert) -> None:
         to = sorted({*self._recipients, *alert.emails})
         if not to:
+            if alert.test:
+                raise DeliveryError("nobody is mailed: FAREGATE_ALERT_EMAILS is not set; set it, or give --email")
             return
         text = (
             f"{sentence(alert)}\n\nQuota {alert.quota_id}, alert {alert.id}, {alert.fired_at:%Y-%m-%d %H:%M:%S} UTC\n"
         )
-        await self._mailer.send(Mail(to, headline(alert), text, message_id=f"alert-{alert.id}@faregate"))
+        await self._mailer.send(Mail(to, subject(alert), text, message_id=f"alert-{alert.id}@faregate"))

@@ -55,6 +55,11 @@ class ExportSource:
         statement, arguments = self._prepared(self._selection.summary_sql())
         return dict(await self._connection.fetchrow(statement.driver_sql, *arguments) or {})
 
+    async def meters(self) -> Sequence[Mapping[str, Any]]:
+        """Return for each meter its name, how many events named it, and the sum of their quantities."""
+        statement, arguments = self._prepared(self._selection.meters_sql())
+        return [dict(row) for row in await self._connection.fetch(statement.driver_sql, *arguments)]
+
     async def count(self, *, limit: int) -> int:
         """Return how many rows there are, or `limit` if there are more."""
         statement, arguments = self._prepared(f"select count(*) from (select 1 {self._selection.body} limit {limit}) r")  # noqa: S608

@@ -64,15 +64,19 @@ _EVENT_SUMMARY = {
 }
 
 
+_METER_SUMS = "count(*) as events, coalesce(sum(e.quantity), 0) as quantity"
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Rows of a query: `body` is everything from `from` on, `totals` are what they add up to."""
+    """Rows of a query: `body` is everything from `from` on, `totals` are what they add up to, `meter` names their meter."""
 
     what: str
     columns: Sequence[Column]
     body: str
     parameters: Mapping[str, Any]
     totals: Mapping[str, str]
+    meter: str
 
     def rows_sql(self) -> str:
         """Return the statement that yields values as they are."""
@@ -94,6 +98,10 @@ class Selection:
         """Return the statement that yields the totals in one row."""
         return f"select {', '.join(f'{sql} as {name}' for name, sql in self.totals.items())} {self.body}"
 
+    def meters_sql(self) -> str:
+        """Return the statement that yields, for each meter, its name, its events and the sum of its quantities."""
+        return f"select {self.meter} as meter, {_METER_SUMS} {self.body} and {self.meter} is not null group by 1 order by 1"
+
     def _list(self, expression: Callable[[Column], str]) -> str:
         return ", ".join(f"{expression(column)} as {column.name}" for column in self.columns)
 
@@ -101,7 +109,7 @@ class Selection:
 def events_selection(question: Question) -> Selection:
     """Return the events that stand (no corrected version) and answer to `question`, in the order of their arrival."""
     body = _EVENTS.format(where=conditions(question.filters))
-    return Selection(EVENTS, EVENT_COLUMNS, body, parameters(question), _EVENT_SUMMARY)
+    return Selection(EVENTS, EVENT_COLUMNS, body, parameters(question), _EVENT_SUMMARY, "e.meter")
 
 
 def _cell(column: Column, *, safe: bool) -> str:

@@ -14,6 +14,7 @@ from faregate.analytics.exports.selection import EVENTS, Selection, events_selec
 from faregate.analytics.exports.texts import json_head, json_tail
 from faregate.analytics.exports.workbook import workbook
 from faregate.analytics.filters import Question
+from faregate.analytics.known_meters import KnownMeters
 from faregate.analytics.known_models import KnownModels
 from faregate.core.clock import IClock
 from faregate.core.database import Database
@@ -34,10 +35,13 @@ class Export:
 class ExportService:
     """Streams exports from a snapshot of the database, each over a connection of its own."""
 
-    def __init__(self, database: Database, clock: IClock, archived: ArchivedMonths, models: KnownModels) -> None:
+    def __init__(
+        self, database: Database, clock: IClock, archived: ArchivedMonths, models: KnownModels, meters: KnownMeters
+    ) -> None:
         self._database = database
         self._archived = archived
         self._models = models
+        self._meters = meters
         self._clock = clock
 
     def events(self, question: Question, kind: Format, *, safe: bool = True, bom: bool = False) -> Export:
@@ -55,6 +59,7 @@ class ExportService:
 
         Raises, when the first chunk is read:
             InvalidError: more rows than XLSX holds; or archived events are missing, and the question refuses that.
+            UnknownMeterError: the question names a meter that does not exist.
             MissingExtraError: the library for Parquet is not installed.
         """
         if bom and kind is not Format.CSV:
@@ -75,6 +80,7 @@ class ExportService:
     async def _chunks(
         self, question: Question, kind: Format, metadata: Mapping[str, Any], *, safe: bool
     ) -> AsyncGenerator[bytes]:
+        await self._meters.check(question)
         async with self._database.transaction(read_only=True) as session:
             await self._archived.note(session, question, None)
             selection = events_selection(await self._models.resolve(session, question))
@@ -123,7 +129,8 @@ async def _workbook(source: ExportSource, selection: Selection, metadata: Mappin
 
 
 async def _json(source: ExportSource, metadata: Mapping[str, Any]) -> AsyncGenerator[bytes]:
-    yield json_head(metadata, await source.summary()) + b"\n"
+    summary = {**await source.summary(), "meters": await source.meters()}
+    yield json_head(metadata, summary) + b"\n"
     held = b""
     async with aclosing(source.objects()) as chunks:
         async for chunk in chunks:

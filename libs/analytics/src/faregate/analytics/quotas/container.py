@@ -14,6 +14,7 @@ from faregate.analytics.quotas.levels import Thresholds
 from faregate.analytics.quotas.repository import QuotaRepository
 from faregate.analytics.quotas.service import QuotaService
 from faregate.analytics.quotas.totals import FactTotals
+from faregate.analytics.quotas.trying import AlertTester
 from faregate.analytics.rollup_repository import RollupRepository
 from faregate.core.clock import IClock
 from faregate.core.database import Database
@@ -43,7 +44,7 @@ def names_of(channels: Sequence[IAlertChannel]) -> Sequence[str]:
 
 class QuotasContainer(containers.DeclarativeContainer):
     """Needs `settings`, `database`, `subjects` and `clock`; takes `channels`, where alerts are delivered, `announcer` and `totals`;
-    exports `service`, `gate` and `deliverer`.
+    exports `service`, `gate`, `deliverer` and `tester`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -83,6 +84,7 @@ class QuotasContainer(containers.DeclarativeContainer):
         announcer=announcer,
     )
     gate: providers.Provider[QuotaGate] = providers.Singleton(QuotaGate, database, repository, totals, clock)
+    tester: providers.Provider[AlertTester] = providers.Singleton(AlertTester, channels, clock)
     deliverer: providers.Provider[AlertDeliverer] = providers.Singleton(
         AlertDeliverer, database, history, channels, clock
     )

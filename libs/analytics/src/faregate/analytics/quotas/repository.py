@@ -45,6 +45,7 @@ _ONE = f"{_FROM} where q.quota_id = :quota_id"
 _LIST = f"""
 {_FROM}
 where (cast(:owner_id as text) is null or coalesce(s.external_id, '*') = :owner_id)
+  and (cast(:meter as text) is null or q.meter = :meter)
   and (cast(:after as uuid) is null or q.quota_id > :after)
 order by q.quota_id limit :limit
 """
@@ -89,10 +90,10 @@ class QuotaRepository:
         return quota_of(rows[0]) if rows else None
 
     async def matching(
-        self, session: AsyncSession, *, owner_id: str | None, after: UUID | None, limit: int
+        self, session: AsyncSession, *, owner_id: str | None, meter: str | None, after: UUID | None, limit: int
     ) -> Sequence[Quota]:
-        """Return quotas in the order they were made, of one owner or of all."""
-        rows = await self._database.rows(session, _LIST, owner_id=owner_id, after=after, limit=limit)
+        """Return quotas in the order they were made, of one owner or of all, for one meter or for all."""
+        rows = await self._database.rows(session, _LIST, owner_id=owner_id, meter=meter, after=after, limit=limit)
         return [quota_of(row) for row in rows]
 
     async def active(self, session: AsyncSession, *, after: UUID | None, limit: int) -> Sequence[Quota]:

@@ -41,6 +41,7 @@ HARD_QUOTAS = "hard_quotas"
 """The version under which processes keep the hard quotas in memory."""
 
 _CHECKED_AT_ONCE = 500
+_OF_AN_OWNER = 1000
 _LEAST_PREDICTED_PERCENT = 25
 
 
@@ -85,8 +86,7 @@ class QuotaService:
             UnknownMeterError: there is no such meter; such a quota would never fire.
         """
         check_spec(spec)
-        if spec.meter not in BUILT_IN_MEASURES:
-            await self._meters.require(spec.meter)
+        await self._require_meter(spec.meter)
 
         async def work(session: AsyncSession) -> Quota:
             subject_id = None
@@ -104,11 +104,29 @@ class QuotaService:
             return await self._require(session, quota_id)
 
     async def quotas(
-        self, *, owner_id: str | None = None, after: UUID | None = None, limit: int = 100
+        self, *, owner_id: str | None = None, meter: str | None = None, after: UUID | None = None, limit: int = 100
     ) -> Sequence[Quota]:
-        """Return quotas in the order they were made; go on with the last id as `after`."""
+        """Return quotas in the order they were made; go on with the last id as `after`.
+
+        Raises:
+            UnknownMeterError: there is no such meter.
+        """
+        await self._require_meter(meter)
         async with self._database.transaction(read_only=True) as session:
-            return await self._repository.matching(session, owner_id=owner_id, after=after, limit=limit)
+            return await self._repository.matching(session, owner_id=owner_id, meter=meter, after=after, limit=limit)
+
+    async def check_owner(self, owner_id: str, meter: str | None = None) -> Sequence[QuotaStatus]:
+        """Return how the quotas of an owner stand now, at most 1,000 of them, or just those for one meter. Fires nothing.
+
+        Raises:
+            UnknownMeterError: there is no such meter.
+        """
+        await self._require_meter(meter)
+        async with self._database.transaction(read_only=True) as session:
+            found = await self._repository.matching(
+                session, owner_id=owner_id, meter=meter, after=None, limit=_OF_AN_OWNER
+            )
+            return await self.statuses(session, found)
 
     async def remove(self, quota_id: UUID) -> None:
         """Forget a quota and the history of its alerts, or raise `UnknownQuotaError`."""
@@ -155,7 +173,12 @@ class QuotaService:
             after = quotas[-1].id
 
     async def alerts(self, wanted: AlertFilter) -> Sequence[Alert]:
-        """Return the history of alerts, the latest first."""
+        """Return the history of alerts, the latest first.
+
+        Raises:
+            UnknownMeterError: alerts of a meter are asked for, and there is no such meter.
+        """
+        await self._require_meter(wanted.meter)
         async with self._database.transaction(read_only=True) as session:
             return await self._history.matching(session, wanted)
 
@@ -193,6 +216,10 @@ class QuotaService:
 
     def _thresholds_of(self, quota: Quota) -> Thresholds:
         return quota.spec.thresholds or self._thresholds
+
+    async def _require_meter(self, meter: str | None) -> None:
+        if meter is not None and meter not in BUILT_IN_MEASURES:
+            await self._meters.require(meter)
 
     async def _require(self, session: AsyncSession, quota_id: UUID) -> Quota:
         quota = await self._repository.find(session, quota_id)

@@ -92,6 +92,7 @@ class Alert:
     Attributes:
         superseded: a more urgent level was reached at the same time, and only that one is delivered.
         runs_out_at: of a prediction, when the quota is expected to run out.
+        test: it only tries the channels; no quota was reached.
     """
 
     id: UUID
@@ -111,6 +112,7 @@ class Alert:
     emails: tuple[str, ...]
     fired_at: datetime
     deliveries: tuple["Delivery", ...] = ()
+    test: bool = False
 
 
 @dataclass(frozen=True, slots=True)

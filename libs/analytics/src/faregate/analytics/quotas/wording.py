@@ -6,11 +6,24 @@ from typing import Any
 from faregate.analytics.quotas.levels import Level
 from faregate.analytics.quotas.values import EVERYBODY, Alert
 
-__all__ = ["body_of", "headline", "sentence"]
+__all__ = ["body_of", "headline", "sentence", "subject"]
 
 
 def headline(alert: Alert) -> str:
-    """Return one line: the level in capitals first, so that it can be searched for."""
+    """Return one line: the level in capitals first, so that it can be searched for; of a prediction also when."""
+    if alert.level is Level.PREDICTED and alert.runs_out_at is not None and not alert.test:
+        return f"{_use(alert)}; at this rate it is gone on {alert.runs_out_at:%Y-%m-%d %H:%M} UTC"
+    return _use(alert)
+
+
+def subject(alert: Alert) -> str:
+    """Return the headline with the day of the alert, for mails that are read later."""
+    return f"{headline(alert)} [{alert.fired_at:%Y-%m-%d}]"
+
+
+def _use(alert: Alert) -> str:
+    if alert.test:
+        return "TEST: this only tries the channels of Faregate's alerts; no quota was reached"
     owner = "everybody" if alert.owner_id == EVERYBODY else alert.owner_id
     share = "" if alert.percent is None else f" ({plain(alert.percent)} %)"
     use = f"{owner} has used {plain(alert.used)} of {plain(alert.limit)} {alert.meter} this {alert.period}{share}"
@@ -19,7 +32,7 @@ def headline(alert: Alert) -> str:
 
 def sentence(alert: Alert) -> str:
     """Return the headline and what follows from it."""
-    return f"{headline(alert)}. {_consequence(alert)}"
+    return f"{_use(alert)}." if alert.test else f"{_use(alert)}. {_consequence(alert)}"
 
 
 def body_of(alert: Alert) -> dict[str, Any]:
@@ -42,6 +55,7 @@ def body_of(alert: Alert) -> dict[str, Any]:
             "hard": alert.hard,
             "runs_out_at": alert.runs_out_at,
             "message": sentence(alert),
+            **({"test": True} if alert.test else {}),
         },
     }
 
