@@ -88,7 +88,7 @@ async def test_the_quota_of_one_owner_for_one_meter_is_checked(desk: Desk) -> No
     assert [row["meter"] for row in exact_json.loads(used_up.out.encode())] == ["api"]
     assert [row["meter"] for row in both] == ["api", "storage"]
     assert "faregate quotas set bea api" in none.err
-    assert "did you mean" in wrong.err
+    assert "Did you mean 'storage'" in wrong.err
     assert len(fired.out.splitlines()) == 1
 
 

@@ -195,3 +195,67 @@ async def test_a_meter_is_declared_over_http_and_read_with_its_cost(gateway: Gat
     assert (read["meter"], read["value"], read["events"], read["costUsd"]) == ("seats", 9, 3, Decimal("44.91"))
     assert (await gateway.get("/api/meters/nothing")).status == 404
     assert (await gateway.call("PUT", "/api/meters/storage", {"unit": "TB"})).status == 422
+
+
+async def test_a_meter_has_a_series_parts_and_details(gateway: Gateway) -> None:
+    """The brief's words for periods are understood, and quantities of different meters are not added."""
+    events = [
+        {"user_id": "ada", "meter": "api", "quantity": 4},
+        {"user_id": "bea", "meter": "api", "quantity": 2},
+        {"user_id": "ada", "meter": "storage", "quantity": 7},
+    ]
+    assert (await gateway.call("POST", "/api/usage-events", events)).status == 202
+    for words in ("hourly", "day", "weekly", "MONTHLY"):
+        series = (await gateway.call("GET", f"/api/analytics/timeseries?meter=api&groupBy={words}")).data
+        assert sum(point["quantity"] for point in series) == 6
+    mixed = (await gateway.call("GET", "/api/analytics/timeseries")).data
+    parts = (await gateway.call("GET", "/api/analytics/distribution?by=meter")).data
+    countries = (await gateway.call("GET", "/api/analytics/distribution?by=country")).data
+    details = (await gateway.call("GET", "/api/analytics/meters?detailed=true&meter=api")).data
+    plain = (await gateway.call("GET", "/api/analytics/meters?meter=api")).data
+
+    assert {point["quantity"] for point in mixed} == {part["quantity"] for part in countries} == {None}
+    assert {part["value"]: part["quantity"] for part in parts} == {"api": 6, "storage": 7}
+    (api,) = details
+    assert (api["value"], api["uniqueUsers"], api["average"], api["median"], api["highest"]) == (6, 2, 3, 2, 4)
+    assert plain[0]["average"] is None
+
+
+PATHS = [
+    "metrics",
+    "services",
+    "models",
+    "timeseries",
+    "users/top",
+    "users/periods",
+    "dashboard",
+    "stats",
+    "trends",
+    "peaks",
+]
+
+
+@pytest.mark.parametrize("path", [*PATHS, "distribution", "profitability", "meters", "export"])
+async def test_a_misspelt_meter_is_refused_by_every_call(gateway: Gateway, path: str) -> None:
+    answer = await gateway.http.request(
+        "GET", f"/api/analytics/{path}?meter=storrage", headers={"x-server-api-key": KEY}
+    )
+
+    assert answer.status_code in {404, 422}
+    assert "storage" in answer.text
+
+
+async def test_the_quotas_of_an_owner_are_checked_for_one_meter(gateway: Gateway) -> None:
+    for meter, limit in (("requests", 4), ("api", 10)):
+        await gateway.call("PUT", "/api/quotas", {**QUOTA, "meter": meter, "limit": limit})
+    await ride(gateway, "k1")
+    (one,) = (await gateway.call("GET", "/api/quotas/check?owner_id=ada&meter=requests")).data
+    both = (await gateway.call("GET", "/api/quotas/check?owner_id=ada")).data
+    wrong = await gateway.call("GET", "/api/quotas/check?owner_id=ada&meter=storrage")
+    unnamed = await gateway.call("GET", "/api/quotas/check")
+    listed = (await gateway.call("GET", "/api/quotas?meter=api")).data
+
+    assert (one["used"], one["remaining"]) == (1, 3)
+    assert [status["quota"]["meter"] for status in both] == ["requests", "api"]
+    assert (wrong.status in {404, 422}, unnamed.status) == (True, 422)
+    assert [quota["meter"] for quota in listed] == ["api"]

@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 
 from faregate.analytics.quotas.errors import DeliveryError
+from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.analytics.quotas.levels import Level
 from faregate.analytics.quotas.log_channel import FileChannel, LogChannel
 from faregate.analytics.quotas.periods import Period
@@ -83,7 +84,12 @@ async def test_a_test_alert_goes_through_every_channel_marked_and_without_number
     async with mail_server() as server:
         mailer = Mailer(server.url, "fg@ours.example")
         broken = WebhookChannel("http://127.0.0.1:9/", SECRET, clock)
-        channels = [FileChannel(path), EmailChannel(mailer, []), SlackChannel(receiver.url), broken]
+        channels: list[IAlertChannel] = [
+            FileChannel(path),
+            EmailChannel(mailer, []),
+            SlackChannel(receiver.url),
+            broken,
+        ]
         found = {one.channel: one.problem for one in await AlertTester(channels, clock).run()}
         mailed = await AlertTester([EmailChannel(mailer, [])], clock).run(emails=["ops@ours.example"])
     line = exact_json.loads(path.read_bytes())

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from faregate.analytics.filters import Question
-from faregate.analytics.patterns import Patterns
+from faregate.analytics.patterns import Patterns, Stats
 from faregate.analytics.service import AnalyticsService
 from faregate.analytics.values import Measures
 from faregate.usage.meter_catalog import MeterCatalog
 from faregate.usage.meters import Aggregation, Meter
 
-__all__ = ["MeterTotal", "MeterTotals"]
+__all__ = ["MeterDetail", "MeterTotal", "MeterTotals"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,15 @@ class MeterTotal:
     value: Decimal
     unit_price_usd: Decimal | None
     cost_usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class MeterDetail:
+    """One meter over a range, with its users and the statistics of its single quantities."""
+
+    total: MeterTotal
+    users: int
+    stats: Stats
 
 
 class MeterTotals:
@@ -55,6 +64,15 @@ class MeterTotals:
             if part.value is not None and part.measures.facts
         ]
         return sorted(found, key=lambda total: total.meter)
+
+    async def details(self, question: Question) -> Sequence[MeterDetail]:
+        """Return each meter as `totals` does, with its users and statistics; these are read from the single events."""
+        return [await self._detail(question, total) for total in await self.totals(question)]
+
+    async def _detail(self, question: Question, total: MeterTotal) -> MeterDetail:
+        asked = replace(question, filters=replace(question.filters, meter=total.meter))
+        users = (await self._analytics.metrics(asked)).unique_users
+        return MeterDetail(total, users, await self._patterns.stats(asked))
 
     async def _total(self, question: Question, name: str, meter: Meter | None, sums: Measures) -> MeterTotal:
         aggregation: Aggregation = meter.aggregation if meter else "sum"

@@ -12,6 +12,8 @@ from cyclopts import App, Parameter
 
 from faregate.analytics.exports.formats import Format
 from faregate.analytics.exports.service import Export
+from faregate.analytics.filters import Question
+from faregate.analytics.meter_totals import MeterTotal
 from faregate.analytics.patterns import Dimension, counted_as
 from faregate.cli.auditing import audited
 from faregate.cli.commands.meters import meters
@@ -39,6 +41,7 @@ _Meter = Annotated[
 ]
 
 
+_TOTALS = ["meter", "value", "unit", "read as", "events", "unit price (USD)", "cost (USD)"]
 _By = Annotated[UnitWord, Parameter(help="hour, day, week or month; hourly, daily, … are understood, too.")]
 
 
@@ -156,14 +159,39 @@ def distribution(
 
 
 @usage.command
-def totals(*, about: About = _ABOUT, output: Shape = "table") -> None:
+def totals(
+    *,
+    detailed: Annotated[
+        bool, Parameter(help="Also users, average, median, p95 and highest of the single quantities.")
+    ] = False,
+    about: About = _ABOUT,
+    output: Shape = "table",
+) -> None:
     """What each meter read, as it is declared, and what that costs at the price of its unit."""
     question = about.question()
+    if detailed:
+        _tell_details(question, output)
+        return
     found = with_library(lambda lib: lib.analytics.container.meter_totals().totals(question))
     tell_omissions(question)
-    columns = ["meter", "value", "unit", "read as", "events", "unit price (USD)", "cost (USD)"]
-    rows = [(t.meter, t.value, t.unit, t.aggregation, t.events, t.unit_price_usd, t.cost_usd) for t in found]
+    tell(output, "Usage by meter", _TOTALS, [_total_row(total) for total in found])
+
+
+def _tell_details(question: Question, output: Shape) -> None:
+    found = with_library(lambda lib: lib.analytics.container.meter_totals().details(question))
+    tell_omissions(question)
+    columns = [*_TOTALS, "users", "average", "median", "p95", "highest"]
+    rows = [
+        (*_total_row(each.total), each.users, stats.average, stats.median, stats.p95, stats.most)
+        for each in found
+        for stats in (each.stats,)
+    ]
     tell(output, "Usage by meter", columns, rows)
+
+
+def _total_row(total: MeterTotal) -> tuple[Any, ...]:
+    value, unit = total.value, total.unit
+    return total.meter, value, unit, total.aggregation, total.events, total.unit_price_usd, total.cost_usd
 
 
 @usage.command

@@ -5,13 +5,14 @@ from faregate.core.clock import IClock
 from faregate.core.errors import InvalidError, NotFoundError
 from faregate.gateway.auth import Scope
 from faregate.gateway.operation import Call, Controller, Reply, link, operation
-from faregate.gateway.schemas.analytics_query import AnalyticsQuery
+from faregate.gateway.schemas.analytics_query import MeterTotalsQuery
 from faregate.gateway.schemas.meters import (
     MeterAnswer,
     MeterBody,
     MeterName,
     MeterTotalAnswer,
     meter_answer,
+    meter_detail_answer,
     meter_total_answer,
 )
 from faregate.usage.errors import UnknownMeterError
@@ -62,7 +63,11 @@ class MetersController(Controller):
         answer=list[MeterTotalAnswer],
         errors=(InvalidError, UnknownMeterError),
     )
-    async def meter_totals(self, call: Call, query: AnalyticsQuery) -> Reply:  # noqa: ARG002
+    async def meter_totals(self, call: Call, query: MeterTotalsQuery) -> Reply:  # noqa: ARG002
         """Return what each meter read, as it is declared, and what that costs at the price of its unit."""
-        totals = await self._totals.totals(query.question(now=self._clock.now()))
+        question = query.question(now=self._clock.now())
+        if query.detailed:
+            details = await self._totals.details(question)
+            return Reply([meter_detail_answer(detail).model_dump() for detail in details])
+        totals = await self._totals.totals(question)
         return Reply([meter_total_answer(total).model_dump() for total in totals])

@@ -14,6 +14,7 @@ __all__ = [
     "AnalyticsQuery",
     "DistributionQuery",
     "MeterQuery",
+    "MeterTotalsQuery",
     "MetricsQuery",
     "PeaksQuery",
     "SeriesQuery",
@@ -109,6 +110,12 @@ class UserPeriodsQuery(TopUsersQuery):
     groupBy: _LongUnit = "day"  # noqa: N815
     limit: Annotated[int, Field(ge=1, le=100)] = 100
     by: Literal["credits", "requests", "tokens", "cost"] = "requests"
+
+
+class MeterTotalsQuery(AnalyticsQuery):
+    """`detailed`: also users, average, median, p95, p99 and highest quantity of each meter, from the single events."""
+
+    detailed: bool = False
 
 
 class MeterQuery(AnalyticsQuery):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from faregate.analytics.meter_totals import MeterTotal
+from faregate.analytics.meter_totals import MeterDetail, MeterTotal
 from faregate.core.fields import Body, Note, Text, Usd
 from faregate.core.free_fields import name_checked
 from faregate.gateway.schemas.base import Answer
@@ -43,7 +43,10 @@ class MeterAnswer(Answer):
 
 
 class MeterTotalAnswer(Answer):
-    """What one meter read and costs; without a declaration there is no unit, and without a price no cost."""
+    """What one meter read and costs; without a declaration there is no unit, and without a price no cost.
+
+    With `detailed=true` also its users, and the statistics of its single quantities.
+    """
 
     meter: str
     unit: str | None
@@ -52,6 +55,12 @@ class MeterTotalAnswer(Answer):
     value: Decimal
     unitPriceUsd: Decimal | None  # noqa: N815
     costUsd: Decimal | None  # noqa: N815
+    uniqueUsers: int | None = None  # noqa: N815
+    average: Decimal | None = None
+    median: Decimal | None = None
+    p95: Decimal | None = None
+    p99: Decimal | None = None
+    highest: Decimal | None = None
 
 
 def meter_answer(meter: Meter) -> MeterAnswer:
@@ -77,3 +86,17 @@ def meter_total_answer(total: MeterTotal) -> MeterTotalAnswer:
         unitPriceUsd=total.unit_price_usd,
         costUsd=total.cost_usd,
     )
+
+
+def meter_detail_answer(detail: MeterDetail) -> MeterTotalAnswer:
+    """Return what one meter read and costs, with its users and statistics."""
+    stats = detail.stats
+    found = {
+        "uniqueUsers": detail.users,
+        "average": stats.average,
+        "median": stats.median,
+        "p95": stats.p95,
+        "p99": stats.p99,
+        "highest": stats.most,
+    }
+    return meter_total_answer(detail.total).model_copy(update=found)
