@@ -9,6 +9,7 @@ import pytest
 
 from faregate.core.clock import FixedClock
 from faregate.core.database import Database
+from faregate.core.key_ring import KeyRing, RingKey, SealedError
 from faregate.core.settings import load_settings
 from faregate.core.subjects import Subjects
 from faregate.feature_log.container import FeatureLogContainer
@@ -104,3 +105,62 @@ async def test_rotation_seals_everything_again_while_logs_come_in(
     assert len(page.logs) == 1000
     assert (await only_new.service().get(page.logs[-1].id)).bodies["payload"] == {"prompt": "canary-text"}
     assert await both.rotation().rotate() == 0
+
+
+async def test_behind_the_path_of_an_endpoint_nothing_stands_in_clear(
+    database: Database, subjects: Subjects, clock: FixedClock
+) -> None:
+    """With keys the query string is part of the sealed query; the path stays for analytics, and rotation mends old rows."""
+    where = "/api/chat?who=canary-person&page=2#canary-part"
+    plain = container_with(None, database, subjects, clock)
+    await plain.service().record([entry(1, endpoint=where, query={"page": 1})])
+    before = (await stored(database))[0]
+    keyed = container_with(OLD, database, subjects, clock)
+    await keyed.rotation().rotate()
+    again = await keyed.rotation().rotate()
+    await keyed.service().record([entry(2, endpoint=where)])
+    rows = await stored(database)
+    shown = [await keyed.service().get(row.log_id) for row in rows]
+
+    assert before.endpoint == where
+    assert b"canary" not in repr([tuple(row) for row in rows]).encode()
+    assert again == 0
+    assert [log.endpoint for log in shown] == ["/api/chat"] * 2
+    assert sorted(str(log.bodies["query"]) for log in shown) == sorted(
+        str(query)
+        for query in (
+            {"who": "canary-person", "page": 1, "#": "canary-part"},
+            {"who": "canary-person", "page": "2", "#": "canary-part"},
+        )
+    )
+
+
+def test_a_sealed_message_opens_under_any_key_of_the_ring_and_on_its_queue_only() -> None:
+    old, new = RingKey("old", bytes(32)), RingKey("new", bytes([1]) * 32)
+    sealed = KeyRing([old]).seal_message("logs", b'[{"payload": "canary"}]')
+    forged = sealed.replace(b'"old"', b'"new"')
+
+    assert b"canary" not in sealed
+    assert KeyRing([new, old]).open_message("logs", sealed) == b'[{"payload": "canary"}]'
+    assert KeyRing([new]).open_message("logs", b'{"payload": "plain"}') == b'{"payload": "plain"}'
+    for ring, queue, body in [
+        (KeyRing([new]), "logs", sealed),
+        (KeyRing([new, old]), "others", sealed),
+        (KeyRing([new, old]), "logs", forged),
+        (KeyRing([old]), "logs", b'{"faregate_sealed":"old"}'),
+        (KeyRing([old]), "logs", b'{"faregate_sealed":"old","data":"?"}'),
+    ]:
+        with pytest.raises(SealedError):
+            ring.open_message(queue, body)
+
+
+@pytest.mark.parametrize("text", ["whsec_abc", "", "sealed", "ä"])
+def test_a_sealed_text_says_its_key_and_opens_in_its_place_only(text: str) -> None:
+    ring = KeyRing([RingKey("a:b", bytes(32))])
+    sealed = ring.seal_text("place", text)
+
+    assert sealed.startswith("sealed:a:b:")
+    assert (ring.open_text("place", sealed), KeyRing().open_text("place", text)) == (text, text)
+    assert (ring.is_current(sealed), ring.is_current(text), KeyRing().is_current(text)) == (True, False, True)
+    with pytest.raises(SealedError):
+        ring.open_text("elsewhere", sealed)

@@ -203,6 +203,7 @@ class GatewayContainer(containers.DeclarativeContainer):
         core.container.transport,
         feature_log.container.redactor,
         stories,
+        core.container.ring,
     )
     health_controller: providers.Provider[HealthController] = providers.Singleton(
         HealthController, core.container.database, core.container.transport, core.container.clock, metrics

@@ -163,7 +163,11 @@ class WorkerContainer(containers.DeclarativeContainer):
     )
 
     feature_logs: providers.Provider[FeatureLogHandler] = providers.Singleton(
-        FeatureLogHandler, feature_log.container.service, core.container.transport, feature_log.container.redactor
+        FeatureLogHandler,
+        feature_log.container.service,
+        core.container.transport,
+        feature_log.container.redactor,
+        core.container.ring,
     )
     metrics: providers.Provider[WorkerMetrics] = providers.Singleton(
         WorkerMetrics, providers.List(core.container.figures, credit.container.figures)
@@ -208,7 +212,7 @@ class WorkerContainer(containers.DeclarativeContainer):
         Schedule, core.container.database, core.container.clock, jobs
     )
     deliverer: providers.Provider[WebhookDeliverer] = providers.Singleton(
-        WebhookDeliverer, core.container.database, core.container.egress, core.container.clock
+        WebhookDeliverer, core.container.database, core.container.egress, core.container.clock, ring=core.container.ring
     )
     probes: providers.Provider[Sequence[ILoop]] = providers.Singleton(
         make_probes, settings, core.container.database, consumers, metrics, core.container.clock

@@ -13,7 +13,9 @@ from faregate.core.clock import IClock
 from faregate.core.database import Database
 from faregate.core.egress import Egress, UnsafeUrlError
 from faregate.core.errors import EngineUnavailableError
+from faregate.core.key_ring import KeyRing, SealedError
 from faregate.core.logging import get_logger
+from faregate.core.webhooks import open_secret
 from faregate.worker.posting import Poster, PostError
 
 __all__ = ["RETRY_DELAYS", "WebhookDeliverer"]
@@ -81,7 +83,15 @@ class _Outcome:
 class WebhookDeliverer:
     """Sends what is due. Several workers share the work; who dies leaves its part to be sent again: at least once."""
 
-    def __init__(self, database: Database, egress: Egress, clock: IClock, *, poll_seconds: float = 1.0) -> None:
+    def __init__(
+        self,
+        database: Database,
+        egress: Egress,
+        clock: IClock,
+        *,
+        ring: KeyRing | None = None,
+        poll_seconds: float = 1.0,
+    ) -> None:
         self._database = database
         self._poster = Poster(egress, timeout_seconds=_TIMEOUT_SECONDS)
         self._clock = clock
@@ -123,10 +133,11 @@ class WebhookDeliverer:
         try:
             if row.disabled:
                 raise UnsafeUrlError("the endpoint is disabled")
-            secrets = [row.secret, *([row.previous_secret] if row.previous_secret else [])]
+            stored = [row.secret, *([row.previous_secret] if row.previous_secret else [])]
+            secrets = [open_secret(self._ring, row.endpoint_id, secret) for secret in stored]
             headers = webhook_signing.signed_headers(secrets, message_id=row.event_id, at=self._clock.now(), body=body)
             status = await self._poster.post(row.url, body, headers)
-        except UnsafeUrlError as refusal:
+        except (UnsafeUrlError, SealedError) as refusal:
             error = refusal.detail
         except PostError as failure:
             error = str(failure)

@@ -17,6 +17,7 @@ from faregate.core.figures import QueueFigures
 from faregate.core.heartbeats import Heartbeats
 from faregate.core.idempotency import IdempotencyStore
 from faregate.core.interfaces import ITransport
+from faregate.core.key_ring import KeyRing, parse_keys
 from faregate.core.key_store import KeyStore
 from faregate.core.logging import get_logger
 from faregate.core.message_table import PostgresTransport
@@ -61,6 +62,11 @@ def make_key_store(settings: Settings, database: Database, clock: IClock) -> Key
     return KeyStore(database, clock, settings.key_pepper.get_secret_value())
 
 
+def make_ring(settings: Settings) -> KeyRing:
+    """Return the keys of encryption at rest, or a ring that seals nothing."""
+    return KeyRing(parse_keys(settings.log_keys.get_secret_value() if settings.log_keys else None))
+
+
 async def running(database: Database, transport: ITransport) -> AsyncGenerator[Database]:
     """Keep the engines open between start-up and shutdown.
 
@@ -92,7 +98,7 @@ engines = asynccontextmanager(running)
 
 class CoreContainer(containers.DeclarativeContainer):
     """Needs `settings`; exports `database`, `transport`, `outbox`, `dead_letters`, `subjects`, `heartbeats`, `figures`,
-    `idempotency`, `audit`, `keys`, `egress`, `announcer`, `webhooks`, `clock` and `lifecycle`.
+    `idempotency`, `audit`, `keys`, `egress`, `announcer`, `webhooks`, `ring`, `clock` and `lifecycle`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -112,8 +118,9 @@ class CoreContainer(containers.DeclarativeContainer):
     egress: providers.Provider[Egress] = providers.Singleton(
         Egress, allow_private=settings.provided.webhook_allow_private
     )
+    ring: providers.Provider[KeyRing] = providers.Singleton(make_ring, settings)
     announcer: providers.Provider[Announcer] = providers.Singleton(Announcer, database)
-    webhooks: providers.Provider[WebhookStore] = providers.Singleton(WebhookStore, database, egress)
+    webhooks: providers.Provider[WebhookStore] = providers.Singleton(WebhookStore, database, egress, ring)
     keys: providers.Provider[KeyStore] = providers.Singleton(make_key_store, settings, database, clock)
 
     lifecycle: providers.Resource[Database] = providers.Resource(running, database, transport)

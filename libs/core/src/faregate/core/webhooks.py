@@ -1,7 +1,7 @@
 """Webhook endpoints: who is told what, with which secret, and how that went."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,9 +14,10 @@ from faregate.core.egress import Egress
 from faregate.core.errors import InvalidError, NotFoundError
 from faregate.core.events import SUBSCRIPTIONS_VERSION, EventType
 from faregate.core.ids import new_uuid7
+from faregate.core.key_ring import KeyRing
 from faregate.core.versions import raise_version
 
-__all__ = ["Attempt", "Delivery", "Endpoint", "EndpointSpec", "UnknownWebhookError", "WebhookStore"]
+__all__ = ["Attempt", "Delivery", "Endpoint", "EndpointSpec", "UnknownWebhookError", "WebhookStore", "open_secret"]
 
 _ADD = """
 insert into faregate.webhook_endpoint (endpoint_id, url, events, secret, description, created_by)
@@ -39,6 +40,13 @@ _ROTATE = """
 update faregate.webhook_endpoint
 set previous_secret = secret, previous_until = clock_timestamp() + cast(:overlap as interval), secret = :secret
 where endpoint_id = :endpoint_id returning *
+"""
+_SECRETS = """
+select endpoint_id, secret, previous_secret from faregate.webhook_endpoint order by endpoint_id for update
+"""
+_RESEAL = """
+update faregate.webhook_endpoint set secret = :secret, previous_secret = cast(:previous as text)
+where endpoint_id = :endpoint_id
 """
 _DELETE_DELIVERIES = "delete from faregate.webhook_delivery where endpoint_id = :endpoint_id"
 _DELETE = "delete from faregate.webhook_endpoint where endpoint_id = :endpoint_id returning *"
@@ -78,13 +86,13 @@ class EndpointSpec:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint; `secret` is for its owner only."""
+    """An endpoint; `secret` is for its owner only, and None but for the call that has made it."""
 
     id: UUID
     url: str
     events: tuple[str, ...]
     description: str | None
-    secret: str
+    secret: str | None
     created_by: str
     created_at: datetime
     failing_since: datetime | None
@@ -119,9 +127,10 @@ class Delivery:
 class WebhookStore:
     """Reads and writes endpoints; works in the caller's transaction."""
 
-    def __init__(self, database: Database, egress: Egress) -> None:
+    def __init__(self, database: Database, egress: Egress, ring: KeyRing) -> None:
         self._database = database
         self._egress = egress
+        self._ring = ring
 
     async def create(self, session: AsyncSession, spec: EndpointSpec, *, created_by: str) -> Endpoint:
         """Add an endpoint.
@@ -131,18 +140,19 @@ class WebhookStore:
         """
         await self._egress.target(spec.url)
         secret = webhook_signing.check_secret(spec.secret) if spec.secret else webhook_signing.new_secret()
+        endpoint_id = new_uuid7()
         rows = await self._database.rows(
             session,
             _ADD,
-            endpoint_id=new_uuid7(),
+            endpoint_id=endpoint_id,
             url=spec.url,
             events=_types(spec.events),
-            secret=secret,
+            secret=self._ring.seal_text(_place(endpoint_id), secret),
             description=spec.description,
             created_by=created_by,
         )
         await raise_version(self._database, session, SUBSCRIPTIONS_VERSION)
-        return _endpoint(rows[0])
+        return replace(_endpoint(rows[0]), secret=secret)
 
     async def change(self, session: AsyncSession, endpoint_id: UUID, spec: EndpointSpec, *, enabled: bool) -> Endpoint:
         """Replace address, events and description; `enabled` brings a disabled one back. Raises as `create` does."""
@@ -160,10 +170,31 @@ class WebhookStore:
 
     async def rotate(self, session: AsyncSession, endpoint_id: UUID, *, overlap: timedelta) -> Endpoint:
         """Give a new secret; for `overlap` both sign."""
-        rows = await self._database.rows(
-            session, _ROTATE, endpoint_id=endpoint_id, overlap=overlap, secret=webhook_signing.new_secret()
-        )
-        return await self._changed(session, endpoint_id, rows)
+        secret = webhook_signing.new_secret()
+        sealed = self._ring.seal_text(_place(endpoint_id), secret)
+        rows = await self._database.rows(session, _ROTATE, endpoint_id=endpoint_id, overlap=overlap, secret=sealed)
+        return replace(await self._changed(session, endpoint_id, rows), secret=secret)
+
+    async def reseal(self, session: AsyncSession) -> int:
+        """Seal all secrets under the key in use, or store them as they are where there is none; return how many changed.
+
+        Raises:
+            SealedError: the key of a secret is not in the ring any longer; nothing was changed.
+        """
+        old = [
+            row
+            for row in await self._database.rows(session, _SECRETS)
+            if not all(self._ring.is_current(text) for text in (row.secret, row.previous_secret) if text is not None)
+        ]
+        for row in old:
+            secret, previous = (self._resealed(row.endpoint_id, text) for text in (row.secret, row.previous_secret))
+            await self._database.rows(session, _RESEAL, endpoint_id=row.endpoint_id, secret=secret, previous=previous)
+        return len(old)
+
+    def _resealed(self, endpoint_id: UUID, stored: str | None) -> str | None:
+        if stored is None:
+            return None
+        return self._ring.seal_text(_place(endpoint_id), open_secret(self._ring, endpoint_id, stored))
 
     async def delete(self, session: AsyncSession, endpoint_id: UUID) -> Endpoint:
         """Forget an endpoint and what was on its way to it."""
@@ -221,6 +252,15 @@ class WebhookStore:
         return _endpoint(rows[0])
 
 
+def open_secret(ring: KeyRing, endpoint_id: UUID, stored: str) -> str:
+    """Return the secret of an endpoint from what its row has; raises as `KeyRing.open_text` does."""
+    return ring.open_text(_place(endpoint_id), stored)
+
+
+def _place(endpoint_id: UUID) -> str:
+    return f"webhook_endpoint|secret|{endpoint_id.hex}"
+
+
 def _types(events: Sequence[EventType]) -> list[str]:
     return sorted({event.value for event in events})
 
@@ -231,7 +271,7 @@ def _endpoint(row: Any) -> Endpoint:
         row.url,
         tuple(row.events),
         row.description,
-        row.secret,
+        None,
         row.created_by,
         row.created_at,
         row.failing_since,

@@ -1,6 +1,7 @@
 """Why a log cannot be taken, found or opened."""
 
-from faregate.core.errors import ConfigurationError, FaregateError, NotFoundError
+from faregate.core.errors import FaregateError, NotFoundError
+from faregate.core.key_ring import KeyRingError, SealedError
 
 __all__ = ["FeatureLogError", "LogKeyError", "LogSealedError", "UnknownLogError"]
 
@@ -18,13 +19,10 @@ class UnknownLogError(FeatureLogError, NotFoundError):
         super().__init__(f"No feature log {log_id}; it may have been deleted or archived", param="id")
 
 
-class LogSealedError(FeatureLogError):
+class LogSealedError(FeatureLogError, SealedError):
     """A sealed log cannot be opened: its key is missing, or it was tampered with."""
 
     code = "log_sealed"
 
 
-class LogKeyError(FeatureLogError, ConfigurationError):
-    """`FAREGATE_LOG_KEYS` cannot be used."""
-
-    code = "configuration"
+LogKeyError = KeyRingError

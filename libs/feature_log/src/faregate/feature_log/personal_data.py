@@ -2,15 +2,21 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.core import exact_json
 from faregate.core.archives import Archives
 from faregate.core.database import Database
+from faregate.core.errors import FaregateError
+from faregate.core.key_ring import SealedError
 from faregate.core.partitions import Month
+from faregate.core.person_places import is_about, without_mentions
 from faregate.core.person_words import GONE
 from faregate.core.personal_data import Person
+from faregate.core.queues import FEATURE_LOG_QUEUE
+from faregate.feature_log.errors import LogSealedError
 from faregate.feature_log.repository import BODIES, FIELDS, NAMES
 from faregate.feature_log.sealing import Sealer
 from faregate.feature_log.values import BODY_COLUMNS
@@ -64,6 +70,14 @@ where endpoint ~* :in_keys or type ~* :in_keys returning 1
 """Routes are unique: the number keeps two that differed by the name alone apart."""
 
 
+_WAITING = """
+select message_id, body from faregate.message
+where queue = :queue and starts_with(encode(substring(body for 30), 'escape'), '{"faregate_sealed"') for update
+"""
+_CHANGE_WAITING = "update faregate.message set body = :body where message_id = :id"
+_DELETE_WAITING = "delete from faregate.message where message_id = :id"
+
+
 class LogPersonalData:
     """`IPersonalData` of `feature_log`: the fact that something was done stays, what and by whom goes."""
 
@@ -92,11 +106,38 @@ class LogPersonalData:
             "feature_log": len(await self._database.rows(session, _ERASE, subject=person.subject_id)),
             "feature_log_endpoint": len(await self._database.rows(session, _ERASE_ENDPOINTS, in_keys=in_keys)),
             "feature_log_route": len(await self._database.rows(session, _ERASE_ROUTES, in_keys=in_keys)),
+            "feature_log_waiting": await self._erase_waiting(session, person),
         }
         if self._archives is None:
             return erased
         archived = await self._archives.amend_all(_ERASE_ARCHIVED, subject=person.subject_id, in_keys=in_keys)
         return {**erased, "feature_log_archived": archived}
+
+    async def _erase_waiting(self, session: AsyncSession, person: Person) -> int:
+        """Take the person's logs out of sealed messages that wait; plain ones are the core's part.
+
+        Raises:
+            LogSealedError: a message cannot be opened, so that nobody can tell whom it is about; nothing was erased.
+        """
+        changed = 0
+        for row in await self._database.rows(session, _WAITING, queue=FEATURE_LOG_QUEUE):
+            body = self._opened(bytes(row.body))
+            left = _without(body, person)
+            if left == body:
+                continue
+            if left is None:
+                await self._database.rows(session, _DELETE_WAITING, id=row.message_id)
+            else:
+                sealed = self._sealer.ring.seal_message(FEATURE_LOG_QUEUE, left)
+                await self._database.rows(session, _CHANGE_WAITING, id=row.message_id, body=sealed)
+            changed += 1
+        return changed
+
+    def _opened(self, body: bytes) -> bytes:
+        try:
+            return self._sealer.ring.open_message(FEATURE_LOG_QUEUE, body)
+        except SealedError as error:
+            raise LogSealedError(f"{error.detail}; or drop the dead letters of {FEATURE_LOG_QUEUE}") from error
 
     def _record(self, row: Any) -> Mapping[str, Any]:
         def opened(column: str) -> bytes | None:
@@ -116,3 +157,17 @@ class LogPersonalData:
             "user_email": email.decode() if email else None,
             **{column: None if text is None else json.loads(text) for column, text in bodies.items()},
         }
+
+
+def _without(body: bytes, person: Person) -> bytes | None:
+    """Return a message of logs without those of the person and without mentions; None where nothing is left."""
+    try:
+        value = exact_json.loads(body)
+    except (FaregateError, ValueError):
+        return None if person.certain.search(body.decode(errors="replace")) else body
+    items = cast("list[Any]", value) if isinstance(value, list) else [value]
+    others = [item for item in items if not is_about(item, person.names)]
+    kept = [without_mentions(item, person.certain, person.names, GONE) for item in others]
+    if kept == items:
+        return body
+    return exact_json.dumps(kept if isinstance(value, list) else kept[0]) if kept else None

@@ -14,7 +14,7 @@ import orjson
 from faregate.core.errors import FaregateError, InvalidError
 from faregate.core.ids import uuid7_at, uuid_of
 from faregate.core.redaction import IRedactor
-from faregate.feature_log.routes import endpoint_template
+from faregate.feature_log.routes import endpoint_template, split_endpoint
 from faregate.feature_log.sealing import Sealer, email_text
 from faregate.feature_log.values import BODY_COLUMNS, FeatureNames, LogEntry, Route
 
@@ -61,6 +61,9 @@ class Preparer:
         endpoint = kept["endpoint"] or ""
         digest, expires_at = self._digest(entry, texts, now)
         email = email_text(entry.user_email) if entry.user_email else None
+        if self._sealer.key_id is not None:
+            endpoint, kept["query"] = _apart(endpoint, kept["query"])
+            texts = [*texts[:-1], _body(kept["query"])]
         seal = self._sealer.seal
         template = endpoint_template(endpoint, entry.user_id)
         return PreparedLog(
@@ -96,6 +99,12 @@ class Preparer:
         for text in texts:
             hasher.update(b"\0-" if text is None else b"\0+" + text)
         return uuid_of(hasher.digest()), now + _BODY_WINDOW
+
+
+def _apart(endpoint: str, query: Any) -> tuple[str, Any]:
+    """Return an endpoint that may stand in clear, and the query with what stood behind the path, to be sealed."""
+    path, found = split_endpoint(endpoint)
+    return path, {**found, **(query or {})} if found else query
 
 
 def _body(body: Any) -> bytes | None:

@@ -7,8 +7,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.core import exact_json
 from faregate.core.database import Database
 from faregate.core.partitions import Month
+from faregate.feature_log.preparing import json_text
+from faregate.feature_log.routes import split_endpoint
 from faregate.feature_log.sealing import Sealer
 from faregate.feature_log.values import BODY_COLUMNS
 
@@ -18,20 +21,20 @@ _CHUNK = 500
 _SEALED = ("email", *BODY_COLUMNS)
 
 _NEXT = """
-select log_id, logged_at, key_id, email, payload, response, params, query from faregate.feature_log
+select log_id, logged_at, key_id, endpoint, email, payload, response, params, query from faregate.feature_log
 where (logged_at, log_id) > (cast(:after_at as timestamptz), cast(:after_id as uuid))
-  and key_id is distinct from cast(:key_id as text)
+  and (key_id is distinct from cast(:key_id as text) or (key_id is not null and endpoint ~ '[?#]'))
 order by logged_at, log_id limit :limit for update
 """
 
 _STORE = """
 update faregate.feature_log l
-set key_id = :key_id, email_index = n.email_index, email = n.email, payload = n.payload, response = n.response,
-  params = n.params, query = n.query
-from unnest(cast(:log_id as uuid[]), cast(:logged_at as timestamptz[]), cast(:email_index as bytea[]),
-  cast(:email as bytea[]), cast(:payload as bytea[]), cast(:response as bytea[]), cast(:params as bytea[]),
-  cast(:query as bytea[]))
-  as n (log_id, logged_at, email_index, email, payload, response, params, query)
+set key_id = :key_id, endpoint = n.endpoint, email_index = n.email_index, email = n.email, payload = n.payload,
+  response = n.response, params = n.params, query = n.query
+from unnest(cast(:log_id as uuid[]), cast(:logged_at as timestamptz[]), cast(:endpoint as text[]),
+  cast(:email_index as bytea[]), cast(:email as bytea[]), cast(:payload as bytea[]), cast(:response as bytea[]),
+  cast(:params as bytea[]), cast(:query as bytea[]))
+  as n (log_id, logged_at, endpoint, email_index, email, payload, response, params, query)
 where l.logged_at = n.logged_at and l.log_id = n.log_id and l.logged_at >= :first and l.logged_at <= :last
 """
 
@@ -72,12 +75,25 @@ class LogRotation:
             logged_at=[row.logged_at for row in rows],
             first=rows[0].logged_at,
             last=rows[-1].logged_at,
-            **{name: [cells[name] for cells in sealed] for name in ("email_index", *_SEALED)},
+            **{name: [cells[name] for cells in sealed] for name in ("endpoint", "email_index", *_SEALED)},
         )
         return len(rows), (rows[-1].logged_at, rows[-1].log_id)
 
-    def _sealed(self, row: Any) -> dict[str, bytes | None]:
+    def _sealed(self, row: Any) -> dict[str, Any]:
         plain = {name: self._sealer.open(name, row.log_id, row.key_id, getattr(row, name)) for name in _SEALED}
         email = plain["email"]
+        endpoint = row.endpoint
+        if self._sealer.key_id is not None:
+            endpoint, plain["query"] = _apart(endpoint, plain["query"])
         cells = {name: self._sealer.seal(name, row.log_id, text) for name, text in plain.items()}
-        return {**cells, "email_index": self._sealer.index(email.decode()) if email is not None else None}
+        index = self._sealer.index(email.decode()) if email is not None else None
+        return {**cells, "endpoint": endpoint, "email_index": index}
+
+
+def _apart(endpoint: str | None, query: bytes | None) -> tuple[str | None, bytes | None]:
+    """Return endpoint and query of a row with what stood behind the path moved into the query."""
+    path, found = split_endpoint(endpoint or "")
+    if endpoint is None or not found:
+        return endpoint and path, query
+    known = exact_json.loads(query) if query else {}
+    return path, json_text({**found, **(known if isinstance(known, dict) else {"[query]": known})})

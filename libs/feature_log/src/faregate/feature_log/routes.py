@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -10,7 +11,7 @@ from faregate.core.bounded_memory import BoundedMemory, remembered
 from faregate.core.database import Database
 from faregate.feature_log.values import Route
 
-__all__ = ["Routes", "endpoint_template"]
+__all__ = ["Routes", "endpoint_template", "split_endpoint"]
 
 _REMEMBERED = 50_000
 _REMEMBERED_BYTES = 32 * 1024 * 1024
@@ -81,6 +82,17 @@ def endpoint_template(endpoint: str, user_id: str) -> str:
     scheme, found, rest = endpoint.partition("://")
     path = (rest if found else endpoint).partition("?")[0].partition("#")[0]
     return (scheme + found if found else "") + _path(path, user_id)[:300]
+
+
+def split_endpoint(endpoint: str) -> tuple[str, dict[str, Any]]:
+    """Return an endpoint without its query string and fragment, and what stood in them, as members of a `query` object."""
+    rest, _, fragment = endpoint.partition("#")
+    path, _, query = rest.partition("?")
+    found: dict[str, Any] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        known = found.get(name)
+        found[name] = value if known is None else [*(known if isinstance(known, list) else [known]), value]
+    return path, {**found, **({"#": fragment} if fragment else {})}
 
 
 def _path(path: str, user_id: str) -> str:

@@ -145,15 +145,19 @@ def restore(month: Annotated[str, Parameter(help="As 2026-01.")]) -> None:
 @logs.command(name="rotate-keys")
 @audited("feature-usage-logs.rotate_keys", apart=True)
 def rotate_keys() -> None:
-    """Seal all logs under the first key of FAREGATE_LOG_KEYS; may run beside everything else, and be repeated."""
+    """Seal all logs and secrets of webhooks under the first key of FAREGATE_LOG_KEYS; may run beside everything else, and
+    be repeated.
+    """
 
     def tell(done: int) -> None:
         if errors.is_terminal:
             errors.print(f"{done:,} sealed again", end="\r")
 
     done = with_library(lambda lib: lib.feature_log.container.rotation().rotate(on_progress=tell))
+    secrets_done = with_library(lambda lib: lib.core.container.database().run(lib.core.container.webhooks().reseal))
     console.print(
-        f"{done:,} logs sealed again; keys behind the first one are no longer needed for logs in the database"
+        f"{done:,} logs sealed again, secrets of {secrets_done:,} webhooks; keys behind the first one are no longer needed "
+        "for what is in the database"
     )
 
 

@@ -11,6 +11,7 @@ from faregate.core import exact_json
 from faregate.core.errors import FaregateError, InvalidError, MalformedError
 from faregate.core.interfaces import ITransport, OutgoingMessage
 from faregate.core.json_items import Unreadable
+from faregate.core.key_ring import KeyRing
 from faregate.core.queues import FEATURE_LOG_QUEUE
 from faregate.core.redaction import IRedactor
 from faregate.feature_log.bodies import ITEMS_LIMIT, FeatureLogBody, entry_of, redacted_item
@@ -43,8 +44,14 @@ class FeatureLogsController(Controller):
     """Feature logs over HTTP."""
 
     def __init__(
-        self, logs: FeatureLogService, transport: ITransport, redactor: IRedactor, stories: Storyteller
+        self,
+        logs: FeatureLogService,
+        transport: ITransport,
+        redactor: IRedactor,
+        stories: Storyteller,
+        ring: KeyRing,
     ) -> None:
+        self._ring = ring
         self._stories = stories
         self._logs = logs
         self._transport = transport
@@ -136,7 +143,8 @@ class FeatureLogsController(Controller):
             if isinstance(entry, LogEntry)
         ]
         if bodies:
-            await self._transport.publish(FEATURE_LOG_QUEUE, [OutgoingMessage(exact_json.dumps(bodies))])
+            body = self._ring.seal_message(FEATURE_LOG_QUEUE, exact_json.dumps(bodies))
+            await self._transport.publish(FEATURE_LOG_QUEUE, [OutgoingMessage(body)])
         answer = LogsAnswer(accepted=len(bodies), duplicates=0, **rejections(entries))
         return Reply(answer, message="Accepted", status=202, headers={"preference-applied": "respond-async"})
 

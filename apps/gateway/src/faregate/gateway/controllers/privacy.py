@@ -19,7 +19,13 @@ class PrivacyController(Controller):
     def __init__(self, privacy: PrivacyService) -> None:
         self._privacy = privacy
 
-    @operation("POST", "/api/privacy/erase", scope=Scope.OPS_WRITE, answer=ErasedAnswer, errors=(UnknownPersonError,))
+    @operation(
+        "POST",
+        "/api/privacy/erase",
+        scope=Scope.OPS_WRITE,
+        answer=ErasedAnswer,
+        errors=(UnknownPersonError, LogSealedError),
+    )
     async def erase(self, call: Call, body: EraseBody) -> ErasedAnswer:
         """Erase what names a user; sums and counts stay.
 

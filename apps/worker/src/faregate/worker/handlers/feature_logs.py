@@ -9,6 +9,7 @@ from faregate.core.collecting import collection_paused
 from faregate.core.errors import FaregateError
 from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery, ITransport, OutgoingMessage, RetryLater
 from faregate.core.json_items import Unreadable
+from faregate.core.key_ring import KeyRing, SealedError
 from faregate.core.logging import get_logger
 from faregate.core.redaction import IRedactor
 from faregate.feature_log.bodies import entry_of, redacted_item
@@ -39,10 +40,11 @@ class FeatureLogHandler:
     queue instead, and is the one that ends among the dead letters.
     """
 
-    def __init__(self, logs: FeatureLogService, transport: ITransport, redactor: IRedactor) -> None:
+    def __init__(self, logs: FeatureLogService, transport: ITransport, redactor: IRedactor, ring: KeyRing) -> None:
         self._logs = logs
         self._transport = transport
         self._redactor = redactor
+        self._ring = ring
 
     async def handle(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Decision]]:
         """Store all entries in one transaction; return what to do with each message.
@@ -50,18 +52,22 @@ class FeatureLogHandler:
         Raises:
             EngineUnavailableError: the database is away; nothing was decided.
         """
+        opened = [(delivery, self._opened(delivery)) for delivery in deliveries]
+        shut: list[tuple[Delivery, Decision]] = [
+            (delivery, DeadLetter(body.detail)) for delivery, body in opened if isinstance(body, SealedError)
+        ]
         with collection_paused():
-            messages = [(delivery, _items(delivery)) for delivery in deliveries]
-        entries = [item.entry for _, items in messages for item in items if isinstance(item.entry, LogEntry)]
+            messages = [(delivery, body, _items(body)) for delivery, body in opened if isinstance(body, bytes)]
+        entries = [item.entry for *_, items in messages for item in items if isinstance(item.entry, LogEntry)]
         outcomes = iter(await self._logs.record(entries) if entries else ())
-        decisions: list[tuple[Delivery, Decision]] = []
-        for delivery, items in messages:
+        decisions = shut
+        for delivery, body, items in messages:
             results = [next(outcomes) if isinstance(item.entry, LogEntry) else item.entry for item in items]
-            decisions.append((delivery, await self._decide(delivery, items, results)))
+            decisions.append((delivery, await self._decide(delivery, body, items, results)))
         return decisions
 
     async def _decide(
-        self, delivery: Delivery, items: Sequence[_Item], results: Sequence[Recorded | FaregateError]
+        self, delivery: Delivery, body: bytes, items: Sequence[_Item], results: Sequence[Recorded | FaregateError]
     ) -> Decision:
         failed = [(item, result) for item, result in zip(items, results, strict=True) if isinstance(result, Exception)]
         if not failed:
@@ -70,21 +76,33 @@ class FeatureLogHandler:
             error = failed[0][1]
             reason = self._redactor.text(f"{error.code}: {error.detail}")
             return RetryLater(reason) if error.retryable else DeadLetter(reason)
-        copies = [OutgoingMessage(self._copy(delivery, item), {_REDACTED: True}) for item, _ in failed]
+        copies = [
+            OutgoingMessage(self._sealed(delivery, self._copy(body, item)), {_REDACTED: True}) for item, _ in failed
+        ]
         await self._transport.publish(delivery.queue, copies)
         log.info("feature_logs_set_aside", items=len(items), failed=len(failed))
         return Ack()
 
-    def _copy(self, delivery: Delivery, item: _Item) -> bytes:
+    def _opened(self, delivery: Delivery) -> bytes | SealedError:
+        """Return the body; or why it cannot be opened: then it is set aside as it is, to be replayed with its key."""
+        try:
+            return self._ring.open_message(delivery.queue, delivery.body)
+        except SealedError as error:
+            return error
+
+    def _sealed(self, delivery: Delivery, body: bytes) -> bytes:
+        return self._ring.seal_message(delivery.queue, body)
+
+    def _copy(self, body: bytes, item: _Item) -> bytes:
         if item.data is None or isinstance(item.data, Unreadable):
-            text = delivery.body if item.data is None else item.data.text
+            text = body if item.data is None else item.data.text
             return self._redactor.text(text.decode(errors="replace")).encode()
         return exact_json.dumps(redacted_item(self._redactor, item.data, valid=isinstance(item.entry, LogEntry)))
 
 
-def _items(delivery: Delivery) -> list[_Item]:
+def _items(body: bytes) -> list[_Item]:
     try:
-        bodies = bodies_in(delivery.body, mend=True)
+        bodies = bodies_in(body, mend=True)
     except FaregateError as error:
         return [_Item(None, error)]
     return [_Item(data, _entry(data)) for data in bodies]
