@@ -94,6 +94,7 @@ class WebhookDeliverer:
     ) -> None:
         self._database = database
         self._poster = Poster(egress, timeout_seconds=_TIMEOUT_SECONDS)
+        self._ring = ring or KeyRing()
         self._clock = clock
         self._poll_seconds = poll_seconds
 

@@ -360,7 +360,7 @@ class Settings(BaseSettings):
     )
     log_keys: SecretStr | None = Field(
         default=None,
-        description="keys that encrypt bodies and e-mails of logs and secrets of webhooks, id:base64 of 32 bytes, the one in use first",
+        description="keys that encrypt bodies and e-mails of logs and webhook secrets, id:base64 of 32 bytes, the one in use first",
         examples=["2026-11:" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="],
     )
     log_retention_days: int = Field(
