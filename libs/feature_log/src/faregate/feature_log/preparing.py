@@ -101,7 +101,7 @@ class Preparer:
         return uuid_of(hasher.digest()), now + _BODY_WINDOW
 
 
-def _apart(endpoint: str, query: Any) -> tuple[str, Any]:
+def _apart(endpoint: str, query: dict[str, Any] | None) -> tuple[str, dict[str, Any] | None]:
     """Return an endpoint that may stand in clear, and the query with what stood behind the path, to be sealed."""
     path, found = split_endpoint(endpoint)
     return path, {**found, **(query or {})} if found else query

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -95,5 +95,6 @@ def _apart(endpoint: str | None, query: bytes | None) -> tuple[str | None, bytes
     path, found = split_endpoint(endpoint or "")
     if endpoint is None or not found:
         return endpoint and path, query
-    known = exact_json.loads(query) if query else {}
-    return path, json_text({**found, **(known if isinstance(known, dict) else {"[query]": known})})
+    known: Any = exact_json.loads(query) if query else {}
+    members = cast("dict[str, Any]", known) if isinstance(known, dict) else {"[query]": known}
+    return path, json_text({**found, **members})
