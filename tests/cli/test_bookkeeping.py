@@ -149,3 +149,12 @@ async def test_what_cannot_be_done_is_said_in_one_line(desk: Desk, arguments: tu
     done = await desk.type(*arguments)
 
     assert (done.code, said in done.err, "Traceback" in done.err) == (1, True, False), done.err
+
+
+@pytest.mark.parametrize("name", ["bootstrap", "key:01", "System:jobs"])
+async def test_an_actor_who_is_no_person_is_refused(name: str) -> None:
+    """What people do by command never stands under the name of a credential."""
+    done = await run_command("adjust", "ada", "5", "--reason", "test", "--actor", name)
+
+    assert done.code == 1
+    assert "names no person" in done.err

@@ -19,7 +19,7 @@ from faregate.core.database import Database
 from faregate.core.errors import NotFoundError
 from faregate.core.ids import new_uuid7
 from faregate.core.joining import apart as joined_apart
-from faregate.core.subjects import Subjects
+from faregate.core.subjects import Subjects, person_of
 
 __all__ = ["Audited", "audited", "in_audit", "note"]
 
@@ -153,10 +153,11 @@ async def _deed(database: Database, session: AsyncSession, pending: _Pending) ->
     declared, asked = pending.declared, pending.arguments
     named = {name: str(asked[name]) for name in declared.target if asked[name] is not None}
     on_word_of = asked.get("actor") or asked.get("by")
-    known = await Subjects(database).find(session, [on_word_of] if on_word_of else [])
+    person = person_of(on_word_of) if on_word_of else None
+    known = await Subjects(database).find(session, [person] if person else [])
     return Deed(
         actor=f"cli:{getpass.getuser()}",
-        actor_user_id=on_word_of if known else None,  # a user is named where an erasure reaches
+        actor_user_id=person if known else None,  # a user is named where an erasure reaches
         action=declared.action,
         status=200,
         request_id=_request_id(),

@@ -8,6 +8,8 @@ from typing import TypeVar
 from faregate.cli.auditing import in_audit
 from faregate.cli.deployment import existing_deployment
 from faregate.core.container import engines
+from faregate.core.errors import InvalidError
+from faregate.core.subjects import person_of
 from faregate.worker.container import WorkerContainer
 
 __all__ = ["actor", "with_library"]
@@ -31,5 +33,11 @@ def with_library(work: Callable[[WorkerContainer], Awaitable[T]]) -> T:
 
 
 def actor(given: str | None) -> str:
-    """Return who acts: the name given, else the login name of whoever types."""
+    """Return who acts: the person given, else the login name of the caller.
+
+    Raises:
+        InvalidError: the name is another kind of actor's, such as `bootstrap` or `key:…`.
+    """
+    if given and person_of(given) is None:
+        raise InvalidError(f"--actor {given!r} names no person; leave it out for your login name", param="actor")
     return given or f"cli:{getpass.getuser()}"

@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 import jwt
 
 from faregate.core.errors import InvalidError
-from faregate.core.ids import check_external_id, check_user_id
+from faregate.core.ids import check_external_id, check_not_reserved, check_user_id
 from faregate.gateway.auth import Principal, Role, person
 from faregate.gateway.errors import UnauthenticatedError
 
@@ -60,10 +60,10 @@ class Tokens:
         """
         claims = await self._claims(token)
         try:
-            user_id = check_user_id(str(claims["sub"]), param="sub")
+            user_id = check_not_reserved(check_user_id(str(claims["sub"]), param="sub"), param="sub")
             organization = claims.get("org")
             if organization is not None:
-                organization = check_external_id(str(organization), param="org")
+                organization = check_not_reserved(check_external_id(str(organization), param="org"), param="org")
         except InvalidError as error:
             raise UnauthenticatedError(f"The token's claims are of no use here: {error.detail}") from None
         return person(user_id, _roles(claims), organization_id=organization)

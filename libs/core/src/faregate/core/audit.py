@@ -15,7 +15,7 @@ from faregate.core import exact_json
 from faregate.core.database import Database
 from faregate.core.errors import InvalidError
 from faregate.core.ids import new_uuid7
-from faregate.core.subjects import Subject, Subjects
+from faregate.core.subjects import Subject, Subjects, person_of
 
 __all__ = ["AuditEntry", "AuditFilter", "AuditLog", "Deed", "fingerprint"]
 
@@ -131,9 +131,13 @@ class AuditLog:
         )
 
     async def _who(self, session: AsyncSession, deed: Deed) -> tuple[str, str | None]:
-        """Return actor and person: an actor that is the name of a user is a person, too, and stands there as one."""
-        if deed.actor_user_id is None and await self._subjects.find(session, [deed.actor]):
-            return "user", deed.actor
+        """Return actor and person: an actor that is the name of a user is a person, too, and stands there as one.
+
+        A credential never is, whatever users are called.
+        """
+        person = person_of(deed.actor) if deed.actor_user_id is None else None
+        if person is not None and await self._subjects.find(session, [person]):
+            return "user", person
         return deed.actor, deed.actor_user_id
 
     async def _people(self, session: AsyncSession, actor_user_id: str | None, deed: Deed) -> Mapping[str, Subject]:

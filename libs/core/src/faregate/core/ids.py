@@ -15,10 +15,13 @@ __all__ = [
     "EXTERNAL_ID_PATTERN",
     "ORGANIZATION_PREFIX",
     "check_external_id",
+    "check_not_reserved",
     "check_user_id",
+    "is_reserved",
     "new_uuid7",
     "organization_id_of",
     "organization_owner_id",
+    "reserved_error",
     "uuid7_at",
     "uuid7_span",
     "uuid_of",
@@ -28,6 +31,12 @@ EXTERNAL_ID_PATTERN = r"^[A-Za-z0-9._:@-]{1,255}$"
 """What a caller's id may look like: 24-hex object ids, UUIDs, slugs and e-mail addresses pass."""
 
 ORGANIZATION_PREFIX = "org:"
+RESERVED_PREFIXES = ("user:", "key:", "system:", "erased:", "faregate:", "subject:", "cli:")
+"""How actors that are no bare user id begin; in any case of letters."""
+
+RESERVED_NAMES = frozenset({"bootstrap", "cli", "plans"})
+"""Actors without a prefix: the bootstrap key, and our own commands and plans."""
+
 _EXTERNAL_ID = re.compile(EXTERNAL_ID_PATTERN)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -96,6 +105,28 @@ def check_user_id(value: str, *, param: str = "user_id") -> str:
             f"{param} must not begin with {ORGANIZATION_PREFIX!r}; that names an organisation", param=param
         )
     return check_external_id(value, param=param)
+
+
+def is_reserved(value: str) -> bool:
+    """Tell whether an id is kept for credentials, our own parts and erased people, so that no person may have it."""
+    name = value.removeprefix(ORGANIZATION_PREFIX).lower()
+    return name in RESERVED_NAMES or name.startswith(RESERVED_PREFIXES)
+
+
+def check_not_reserved(value: str, *, param: str = "user_id") -> str:
+    """Return `value` if a new user or organisation may have it, else raise `InvalidError` naming `param`."""
+    if is_reserved(value):
+        raise reserved_error(value, param=param)
+    return value
+
+
+def reserved_error(value: str, *, param: str) -> InvalidError:
+    """Return why no new user or organisation may have this id."""
+    return InvalidError(
+        f"{param} {value.removeprefix(ORGANIZATION_PREFIX)!r} is reserved: ids of users and organisations must not be "
+        f"{', '.join(sorted(RESERVED_NAMES))}, nor begin with {' '.join(RESERVED_PREFIXES)}; choose another",
+        param=param,
+    )
 
 
 def organization_owner_id(organization_id: str) -> str:

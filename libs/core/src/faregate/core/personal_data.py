@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core import exact_json
 from faregate.core.database import Database
+from faregate.core.ids import is_reserved
 from faregate.core.person_words import json_erasure, patterns, words_erasure
 from faregate.core.subjects import NUMBERED, PERSON
 
@@ -55,7 +56,8 @@ class Person:
         who did something), `:signatures` (the same, with the number that stands for it in what is never changed),
         the patterns of `person_words` that find the person in what others wrote, and `:quoted`, all names as JSON has them.
         """
-        actors = [self.user_id, f"{PERSON}{self.user_id}"]
+        bare = [] if is_reserved(self.user_id) else [self.user_id]  # else it is the name of a credential or of our own
+        actors = [*bare, f"{PERSON}{self.user_id}"]
         return {
             "subject": self.subject_id,
             "user_id": self.user_id,

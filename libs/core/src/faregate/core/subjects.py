@@ -8,8 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.bounded_memory import BoundedMemory
 from faregate.core.database import Database
+from faregate.core.errors import InvalidError
+from faregate.core.ids import ORGANIZATION_PREFIX, check_not_reserved, is_reserved, reserved_error
 
-__all__ = ["NUMBERED", "PERSON", "Subject", "Subjects"]
+__all__ = ["NUMBERED", "PERSON", "Subject", "Subjects", "person_of"]
 
 PERSON = "user:"
 """What an actor begins with that is a person known by a token; behind it stands the user id."""
@@ -53,6 +55,13 @@ class Subject:
     email: str | None
 
 
+def person_of(actor: str) -> str | None:
+    """Return the user id that an actor may be: what stands behind `user:`, or a name that is no other kind of actor."""
+    if actor.startswith(PERSON):
+        return actor.removeprefix(PERSON)
+    return None if is_reserved(actor) else actor
+
+
 class Subjects:
     """Finds and adds subjects, in the caller's transaction."""
 
@@ -71,14 +80,26 @@ class Subjects:
         return {row.external_id: Subject(row.subject_id, row.external_id, row.email) for row in rows}
 
     async def ensure(self, session: AsyncSession, external_ids: Iterable[str]) -> Mapping[str, Subject]:
-        """Return all of `external_ids`, adding the unknown ones in a fixed order (concurrent callers cannot deadlock)."""
+        """Return all of `external_ids`, adding the unknown ones in a fixed order (concurrent callers cannot deadlock).
+
+        Raises:
+            InvalidError: an unknown one is reserved; those that were added before the rule go on.
+        """
         ids = sorted(set(external_ids))
         found = dict(await self.find(session, ids))
         missing = [external_id for external_id in ids if external_id not in found]
         if missing:
+            for external_id in missing:
+                check_not_reserved(external_id, param=_param(external_id))
             await self._database.rows(session, _ADD, ids=missing)
             found |= await self.find(session, missing)
         return found
+
+    async def refused(self, session: AsyncSession, external_ids: Iterable[str]) -> Mapping[str, InvalidError]:
+        """Return why `ensure` would refuse some of `external_ids`, so that the others can be added without them."""
+        reserved = [external_id for external_id in set(external_ids) if is_reserved(external_id)]
+        known = await self.find(session, reserved)
+        return {new: reserved_error(new, param=_param(new)) for new in reserved if new not in known}
 
     async def numbers(self, session: AsyncSession, external_ids: Iterable[str]) -> Mapping[str, int]:
         """Return the numbers of all of `external_ids`, adding the unknown ones: `ensure` for many at once."""
@@ -99,7 +120,9 @@ class Subjects:
         """Return what is written for an actor where nothing is changed afterwards: for a person the number, as
         `subject:7`, so that an erasure reaches it; any other actor as it is.
         """
-        user_id = actor.removeprefix(PERSON)
+        user_id = person_of(actor)
+        if user_id is None:
+            return actor
         known = await (self.find if user_id == actor else self.ensure)(session, [user_id])
         return f"{NUMBERED}{known[user_id].subject_id}" if user_id in known else actor
 
@@ -109,3 +132,7 @@ class Subjects:
             return
         await self._database.rows(session, _SET_EMAIL, subject_id=subject_id, email=email)
         self._emails[subject_id] = email
+
+
+def _param(external_id: str) -> str:
+    return "organization_id" if external_id.startswith(ORGANIZATION_PREFIX) else "user_id"

@@ -13,6 +13,7 @@ from faregate.core.clock import IClock
 from faregate.core.collecting import collection_paused
 from faregate.core.database import Database
 from faregate.core.errors import FaregateError
+from faregate.core.ids import is_reserved
 from faregate.core.joining import apart
 from faregate.core.partitions import Month, Partitions
 from faregate.core.subjects import Subjects
@@ -79,6 +80,7 @@ class FeatureLogService:
         pairs = zip(entries, names, strict=True)
         with collection_paused():
             prepared = [self._preparer.prepare(entry, FeatureNames(*name), now) for entry, name in pairs]
+        prepared = await self._without_reserved(prepared)
         first: dict[UUID, PreparedLog] = {}
         for log in prepared:
             if isinstance(log, PreparedLog):
@@ -149,6 +151,14 @@ class FeatureLogService:
         if ids:
             deed = Deed(actor, action, status=200, request_id="", target={"log_ids": list(ids)})
             await self._audit.add(session, deed)
+
+    async def _without_reserved(self, logs: Sequence[PreparedLog | FaregateError]) -> list[PreparedLog | FaregateError]:
+        """Return the logs; in place of one whose user may not be added, why."""
+        users = {log.user_id for log in logs if isinstance(log, PreparedLog) and is_reserved(log.user_id)}
+        if not users:
+            return list(logs)
+        refused = await self._database.run(lambda session: self._subjects.refused(session, users))
+        return [refused.get(log.user_id, log) if isinstance(log, PreparedLog) else log for log in logs]
 
     async def _store(self, logs: Sequence[PreparedLog], now: datetime) -> Mapping[UUID, UUID]:
         if not logs:

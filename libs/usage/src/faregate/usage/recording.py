@@ -218,9 +218,9 @@ class UsageRecorder:
     async def _record(
         self, session: AsyncSession, items: Sequence[EventLike], events: Sequence[EventFields | InvalidError]
     ) -> _Recorded:
-        subjects = await self._subject_ids(session, events)
+        subjects, refused = await self._subject_ids(session, events)
         with collection_paused():
-            prepared, read, rejected = self._prepared(events, subjects)
+            prepared, read, rejected = self._prepared(_without(events, refused) if refused else events, subjects)
             fresh, claims = _first_of_each(prepared)
         if rejected:
             await self._remember(session, items, rejected)
@@ -257,12 +257,14 @@ class UsageRecorder:
 
     async def _subject_ids(
         self, session: AsyncSession, events: Iterable[EventFields | InvalidError]
-    ) -> Mapping[str, int]:
+    ) -> tuple[Mapping[str, int], Mapping[str, InvalidError]]:
+        """Return the numbers of all users and organisations, and why some have none."""
         good = [event for event in events if not isinstance(event, InvalidError)]
         names = {event["user_id"] for event in good}
         organizations = {event.get("organization_id") for event in good} - {None}
         names.update(f"{ORGANIZATION_PREFIX}{organization}" for organization in organizations)
-        return await self._subjects.numbers(session, names)
+        refused = await self._subjects.refused(session, names)
+        return await self._subjects.numbers(session, names - refused.keys()), refused
 
     async def _remember(self, session: AsyncSession, items: Sequence[EventLike], rejected: Sequence[Rejected]) -> None:
         reasons: dict[UUID, str] = {}
@@ -272,6 +274,20 @@ class UsageRecorder:
                 reasons[event_key(source, external_id)] = mended(item.error[:1000])
         if reasons:
             await self._repository.reject(session, reasons)
+
+
+def _without(
+    events: Sequence[EventFields | InvalidError], refused: Mapping[str, InvalidError]
+) -> Sequence[EventFields | InvalidError]:
+    """Return the events; in place of those of a refused user or organisation, why."""
+
+    def checked(event: EventFields | InvalidError) -> EventFields | InvalidError:
+        if isinstance(event, InvalidError):
+            return event
+        organization = f"{ORGANIZATION_PREFIX}{event.get('organization_id')}"
+        return refused.get(event["user_id"]) or refused.get(organization) or event
+
+    return [checked(event) for event in events]
 
 
 def _whole(recorded: _Recorded, items: Sequence[EventLike]) -> IngestReport:
