@@ -1,19 +1,29 @@
 """`make fuzz`: schemathesis over the whole OpenAPI document of a private gateway, stateful links included.
 
-Usage: python tests/fuzz/run.py [examples per operation]. Ends with a summary, and 1 if anything was found. Without a
-number it is the long form, which also ends with 1 if fewer than 50,000 cases were sent.
+Usage: python tests/fuzz/run.py [examples per operation] [seed]. Ends with a summary, and 1 if anything was found. Without
+a number it is the long form, which also ends with 1 if fewer than 50,000 cases were sent.
+
+Making up cases takes longer than answering them, so that the operations are shared out among as many processes as there
+are processors, each with a gateway of its own; one more follows the links between all operations.
 """
 
 import asyncio
+import heapq
 import json
 import os
+import re
+import secrets
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import httpx2
 
 from faregate.cli.stack import Stack, private_stack
 
@@ -84,15 +94,68 @@ def read_report(said: Any, *, code: int) -> Fuzzed:
     )
 
 
-async def main(examples: int | None) -> int:
+def shared_out(document: Mapping[str, Any], parts: int) -> Sequence[str]:
+    """Return for each part a pattern of its paths: those of one resource together, as many operations in each as can be."""
+    sizes: Counter[str] = Counter()
+    for path, operations in document["paths"].items():
+        sizes["/".join(path.split("/")[:3])] += len(operations)
+    heap: list[tuple[int, int, list[str]]] = [(0, number, []) for number in range(parts)]
+    for resource, size in sizes.most_common():
+        total, number, resources = heapq.heappop(heap)
+        heapq.heappush(heap, (total + size, number, [*resources, resource]))
+    return [f"^({'|'.join(map(re.escape, resources))})(/|$)" for _, _, resources in heap if resources]
+
+
+async def part(directory: Path, *more: str, examples: int) -> Fuzzed:
+    """Fuzz a gateway of its own."""
+    directory.mkdir()
+    async with private_stack(directory / "data", environment=ENVIRONMENT) as stack:
+        return await asyncio.to_thread(fuzz, stack, directory, examples=examples, more=(*UNPOLISHED, *more))
+
+
+async def described(directory: Path) -> Mapping[str, Any]:
+    """Return the document of the gateway."""
+    async with private_stack(directory / "data", environment=ENVIRONMENT) as stack, httpx2.AsyncClient() as client:
+        answer = await client.get(f"{stack.url}/openapi.json")
+        document: Mapping[str, Any] = json.loads(answer.content)
+        return document
+
+
+def together(parts: Sequence[Fuzzed], links: Fuzzed) -> Fuzzed:
+    """Return a run of several processes as one."""
+    runs = [*parts, links]
+    return Fuzzed(
+        code=max(run.code for run in runs),
+        cases=sum(run.cases for run in runs),
+        calls=sum(run.calls for run in parts),
+        findings=sum(run.findings for run in runs),
+        seed=links.seed,
+        seconds=max(run.seconds for run in runs),
+    )
+
+
+async def main(examples: int | None, seed: str) -> int:
     cases_min = LONG_CASES if examples is None else 0
     with tempfile.TemporaryDirectory(prefix="faregate-fuzz-", ignore_cleanup_errors=True) as name:
-        directory = Path(name)
-        async with private_stack(directory / "data", environment=ENVIRONMENT) as stack:
-            fuzzed = await asyncio.to_thread(fuzz, stack, directory, examples=examples or LONG_EXAMPLES)
+        directory, number = Path(name), examples or LONG_EXAMPLES
+        patterns = shared_out(await described(directory), os.cpu_count() or 1)
+        *parts, links = await asyncio.gather(
+            *(
+                part(
+                    directory / f"part{place}",
+                    *("--include-path-regex", pattern, "--phases", "examples,coverage,fuzzing", "--seed", seed),
+                    examples=number,
+                )
+                for place, pattern in enumerate(patterns)
+            ),
+            part(directory / "links", "--phases", "stateful", "--seed", seed, examples=number),
+        )
+    fuzzed = together(parts, links)
     print(fuzzed.summary(cases_min=cases_min))
     return fuzzed.verdict(cases_min=cases_min)
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else None)))
+    asked = sys.argv[1] if len(sys.argv) > 1 else None
+    chosen = sys.argv[2] if len(sys.argv) > 2 else str(secrets.randbits(64))
+    sys.exit(asyncio.run(main(int(asked) if asked else None, chosen)))

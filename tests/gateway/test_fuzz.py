@@ -1,12 +1,14 @@
 """A short form of `make fuzz`: schemathesis over the whole document, a few cases per call."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
-from fuzz.run import ENVIRONMENT, Fuzzed, fuzz
+from fuzz.run import ENVIRONMENT, Fuzzed, fuzz, shared_out, together
 
 from faregate.cli.stack import private_stack
+from support.apps import Gateway
 
 
 async def test_no_case_breaks_the_contract(tmp_path: Path) -> None:
@@ -31,3 +33,21 @@ def test_the_long_form_fails_for_what_it_finds_and_for_being_short(run: Fuzzed, 
     assert run.verdict(cases_min=50_000) == verdict
     assert f"{run.cases:,} cases" in run.summary(cases_min=50_000)
     assert ("fewer than" in run.summary(cases_min=50_000)) == (run.cases < 50_000)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 50])
+async def test_each_operation_is_in_one_part_of_the_long_form(gateway: Gateway, parts: int) -> None:
+    """Whatever the number of processors; resources stay together, so that their links lead somewhere."""
+    document = (await gateway.http.get("/openapi.json")).json()
+    patterns = shared_out(document, parts)
+
+    assert len(patterns) <= parts
+    assert {path: sum(bool(re.search(pattern, path)) for pattern in patterns) for path in document["paths"]} == (
+        dict.fromkeys(document["paths"], 1)
+    )
+
+
+def test_the_parts_of_a_run_are_one_run() -> None:
+    parts = [Fuzzed(0, 30_000, 50, 0, 7, 90), Fuzzed(1, 20_000, 47, 2, 7, 100)]
+
+    assert together(parts, Fuzzed(0, 1_000, 97, 1, 7, 50)) == Fuzzed(1, 51_000, 97, 3, 7, 100)
