@@ -33,9 +33,14 @@ UNNOTED = {
     "logs new-key": "a random number that is kept nowhere",
     "usage record": "events keep their own fate",
     "usage rollup": "sums that follow from the events",
-    **dict.fromkeys(("usage stats", "usage trends", "usage peaks", "usage totals"), "sums over all users"),
+    **dict.fromkeys(
+        ("usage stats", "usage trends", "usage peaks", "usage totals", "usage series"), "sums over all users"
+    ),
+    "usage distribution": "sums over all users",
     "usage meters list": "what is metered",
     "quotas status": "limits and sums",
+    "quotas check": "limits and sums",
+    "alerts test": "no data: a message without any is sent",
     "alerts list": "limits and sums",
     "alerts check": "it fires what the worker would have fired",
 }

@@ -188,6 +188,7 @@ TOLD_TO_ANALYSTS = {
     "quotas.list_quotas": "addresses that alerts go to",
     "quotas.get_quota": "addresses that alerts go to",
     "quotas.quota_status": "addresses that alerts go to",
+    "quotas.check_quotas": "addresses that alerts go to",
     "usage.list_usages": "metadata of uses",
     "usage-events.fate": "reasons of corrections",
     "wallets.get_wallet": "e-mail address of the owner",

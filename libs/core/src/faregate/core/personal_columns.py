@@ -23,6 +23,7 @@ CORE_COLUMNS: Mapping[str, str] = {
     "api_key.scopes": ENUM,
     "api_key.allowed_ips": "addresses of servers",
     "api_key.created_by": ERASED,
+    "api_key.minted_by": OURS,
     "audit_entry.actor": "a credential, or `user` beside a subject's number; never changed",
     "audit_entry.action": ENUM,
     "audit_entry.target": "ids of things from the path of the call; people stand in it by number; never changed",
