@@ -235,9 +235,10 @@ async def test_keys_of_a_key_share_its_rate(database_url: str) -> None:
     async with open_gateway(settings_for(database_url, rate_limit_key=30)) as gateway:
         maker = await made(gateway)
         children = [await made(gateway, maker) for _ in range(3)]
-        answers = [await status(gateway, key) for key in children for _ in range(12)]
+        answers = [await status(gateway, key) for key in children for _ in range(24)]
 
-    assert answers.count(429) == 36 - (30 - 3)
+    asked = 3 + len(answers)  # none of them alone asked for more than 24 of the 30; a minute may have ended meanwhile
+    assert asked - 2 * 30 <= answers.count(429) <= asked - 30
 
 
 async def test_people_and_the_first_key_make_keys_without_bounds(gateway: Gateway) -> None:

@@ -19,17 +19,34 @@ class RedisServer:
         self._directory = directory
         self._port = free_port()
         self._process: asyncio.subprocess.Process | None = None
+        self._ran = False
 
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self._port}/0"
 
     async def start(self) -> None:
+        """Start it on its port; at first on another one, if somebody else took that meanwhile."""
+        while not await self._listens():
+            if self._ran:
+                raise AssertionError(f"Redis ended at once; is port {self._port} taken?")
+            self._port = free_port()
+        self._ran = True
+
+    async def _listens(self) -> bool:
         self._process = await asyncio.create_subprocess_exec(
             "redis-server", "--port", str(self._port), "--save", "", "--dir", str(self._directory),
             stdout=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
-        await listening(self._port)
+        ended = asyncio.create_task(self._process.wait())
+        listens = asyncio.create_task(listening(self._port))
+        await asyncio.wait({ended, listens}, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            listens.cancel()
+            return False
+        ended.cancel()
+        await listens
+        return True
 
     async def stop(self) -> None:
         if self._process is None:
