@@ -9,9 +9,10 @@ from feature_log.test_privacy import administer, live, retire_events, unpacked
 
 from faregate.analytics.personal_columns import ANALYTICS_COLUMNS
 from faregate.core import exact_json
+from faregate.core.erased_keys import erased_key
 from faregate.core.interfaces import OutgoingMessage
 from faregate.core.partitions import Month
-from faregate.core.person_words import GONE, erased_key
+from faregate.core.person_words import GONE
 from faregate.core.personal_columns import CORE_COLUMNS, ERASED
 from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
 from faregate.credit.personal_columns import CREDIT_COLUMNS

@@ -7,8 +7,8 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.database import Database
+from faregate.core.erased_keys import erased_key
 from faregate.core.errors import KeyConflictError
-from faregate.core.person_words import erased_key
 
 __all__ = ["KEPT_FOR", "IdempotencyStore", "StoredAnswer"]
 

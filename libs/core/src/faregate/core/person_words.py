@@ -5,20 +5,18 @@ is sought in text only where it is hardly a word, that is, where it has letters 
 """
 
 import re
-from hashlib import sha256
 
 from faregate.core import exact_json
+from faregate.core.erased_keys import ERASED_KEY, key_without
 from faregate.core.person_places import KEPT_TEXTS, PLACES
 from faregate.core.subjects import PERSON
 
 __all__ = [
     "GONE",
-    "erased_key",
     "json_erasure",
     "json_names",
     "json_without",
     "key_erasure",
-    "key_without",
     "patterns",
     "words_erasure",
 ]
@@ -26,18 +24,10 @@ __all__ = [
 GONE = "[erased]"
 """What stands in text where a person was named."""
 
-_ERASED_KEY = "erased:"
 _TELLING = 4
 """Shorter ids stand in sentences about anybody (`1 credit too many`); in words of others they count behind `user:` alone."""
 
 _TALE = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9._:@-]).+")
-
-
-def erased_key(key: str) -> str:
-    """Return what a caller's key becomes that named an erased person: the same for the same key, so that a repetition is
-    still known. `key_without` computes the same in SQL.
-    """
-    return _ERASED_KEY + sha256(key.encode()).hexdigest()
 
 
 def patterns(user_id: str, email: str | None) -> dict[str, str]:
@@ -86,16 +76,11 @@ def json_erasure(table: str, column: str) -> str:
     """  # noqa: S608
 
 
-def key_without(column: str) -> str:
-    """Return the expression of what `erased_key` makes of a key."""
-    return f"'{_ERASED_KEY}' || encode(sha256(convert_to({column}, 'UTF8')), 'hex')"
-
-
 def key_erasure(table: str, column: str, *, condition: str = "true") -> str:
     """Return the statement that replaces keys that name the person; whoever looks for one looks for its `erased_key` too."""
     return f"""
     update faregate.{table} set {column} = {key_without(column)}
-    where {column} ~* :in_keys and not starts_with({column}, '{_ERASED_KEY}') and {condition} returning 1
+    where {column} ~* :in_keys and not starts_with({column}, '{ERASED_KEY}') and {condition} returning 1
     """  # noqa: S608
 
 

@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core import exact_json
 from faregate.core.database import Database
+from faregate.core.erased_keys import erased_key
 from faregate.core.errors import FaregateError
 from faregate.core.person_places import is_about, without_mentions, without_person
-from faregate.core.person_words import GONE, erased_key, key_erasure
+from faregate.core.person_words import GONE, key_erasure
 from faregate.core.personal_data import Person
 from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE, USAGE_EVENTS_QUEUE
 

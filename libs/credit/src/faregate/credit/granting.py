@@ -6,10 +6,10 @@ from datetime import datetime
 from hashlib import sha256
 
 from faregate.core import exact_json
+from faregate.core.erased_keys import erased_key
 from faregate.core.errors import InvalidError, KeyConflictError
 from faregate.core.ids import new_uuid7
 from faregate.core.moments import check_moment
-from faregate.core.person_words import erased_key
 from faregate.credit.accounts import GRANT_ORIGINS, Account, GrantSource, TransferKind
 from faregate.credit.book import Book
 from faregate.credit.errors import WalletClosedError

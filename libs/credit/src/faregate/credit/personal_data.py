@@ -2,7 +2,8 @@
 words of their reasons stand beside them and go.
 """
 
-from faregate.core.person_words import json_erasure, key_erasure, key_without, words_erasure
+from faregate.core.erased_keys import key_without
+from faregate.core.person_words import json_erasure, key_erasure, words_erasure
 from faregate.core.personal_data import actor_erasure
 
 __all__ = ["CREDIT_ERASURES", "CREDIT_EXPORTS"]

@@ -1,7 +1,7 @@
 """The SQL of the ledger. Reads force index lookups (LATERAL), writes store whole rows by key (ON CONFLICT), so that no
 plan depends on statistics that a fresh table does not have yet."""
 
-from faregate.core.person_words import key_without
+from faregate.core.erased_keys import key_without
 
 __all__ = ["COPIES", "WRITES"]
 
