@@ -1,6 +1,7 @@
 """The house rules as programs; each failure says which rule and why."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -129,6 +130,27 @@ def test_no_float_on_a_money_path() -> None:
 
 def _run(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "goes_back"),
+    [(r"(?:\r?\n[^\r\n]+)*+", True), (r"(?:a?b)++", True), (r'(?:[^"]++|x)*+', False), (r"(?:ab?)*", False)],
+)
+def test_what_can_go_back_within_a_possessive_group_is_found(pattern: str, goes_back: bool) -> None:
+    assert bool(_going_back(pattern)) is goes_back
+
+
+def test_no_pattern_repeats_possessively_what_can_go_back() -> None:
+    """Python before 3.11.5, which Debian 12 has, matches such groups wrongly: https://github.com/python/cpython/issues/106052."""
+    found = {str(path.relative_to(ROOT)): _going_back(path.read_text()) for path in SOURCES}
+
+    assert {path: groups for path, groups in found.items() if groups} == {}
+
+
+def _going_back(text: str) -> list[str]:
+    groups = re.findall(r"\(\?:([^()]*)\)(?:[*+?]|\{\d+(?:,\d*)?\})\+", text)
+    quantifier = re.compile(r"(?<!\\)[*+?}](?![+])(?<![*+?}][+])")
+    return [group for group in groups if quantifier.search(re.sub(r"\[(?:\\.|[^\]\\])*\]", "x", group))]
 
 
 def test_importing_usage_loads_no_web_and_no_broker_code() -> None:

@@ -191,6 +191,56 @@ async def test_a_server_that_refuses_the_address_is_told_with_the_setting(
     assert "no_such_database" not in DatabaseRefusedError(refused.value.detail).public_detail
 
 
+async def test_a_transaction_under_way_ends_before_its_database_closes(database_url: str, table: Database) -> None:
+    """Neither its work is lost nor its connection left open."""
+    database = Database(database_url)
+    await database.open()
+    began = asyncio.Event()
+
+    async def work() -> None:
+        async with database.transaction() as session:
+            await database.rows(session, "update public.t set n = 5 where id = 1")
+            began.set()
+            await asyncio.sleep(0.1)
+
+    working = asyncio.create_task(work())
+    await began.wait()
+    await database.close()
+
+    assert working.done()
+    assert await _numbers(table) == {1: 5, 2: 0}
+    assert await _strangers(table) == 0
+
+
+async def test_a_transaction_that_does_not_end_is_cut_off(
+    database_url: str, table: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("faregate.core.database._CLOSING_SECONDS", 0.1)
+    database = Database(database_url)
+    await database.open()
+    holding = database.transaction()
+    session = await holding.__aenter__()
+    await database.rows(session, "update public.t set n = 5 where id = 1")
+    await database.close()
+
+    assert await _strangers(table) == 0
+    assert await _numbers(table) == {1: 0, 2: 0}
+    with pytest.raises(EngineUnavailableError):
+        await holding.__aexit__(None, None, None)
+
+
+async def _strangers(database: Database) -> int:
+    """Return how many connections to its database are none of `database`'s own, once PostgreSQL has noticed their ends."""
+    sql = "select count(*) as n from pg_stat_activity where datname = current_database() and application_name = 'faregate'"
+    for _ in range(50):
+        async with database.transaction(read_only=True) as session:
+            (row,) = await database.rows(session, sql)
+        if row.n == 1:
+            break
+        await asyncio.sleep(0.02)
+    return int(row.n) - 1
+
+
 async def test_a_database_that_was_not_opened_says_so() -> None:
     with pytest.raises(ConfigurationError, match="not open"):
         async with Database("postgresql://x/y").transaction():

@@ -321,9 +321,12 @@ PIECES = [
 
 @settings(max_examples=800, deadline=None)
 @given(st.lists(st.sampled_from(PIECES + SECRETS), max_size=8).map("".join) | st.text(max_size=60))
+@example("-user:pw")
 def test_what_is_not_worth_trying_would_change_nothing(text: str) -> None:
+    """`-u` alone is no secret: other programs have it, too, so that its pattern is tried only beside `curl`."""
     hints = redactor.hints
     skipped = [pattern for pattern in hints.patterns if pattern not in hints.worth_trying(text)]
+    skipped = [pattern for pattern in skipped if pattern.name != "curl" or "curl" in text.lower()]
 
     assert [pattern.name for pattern in skipped if pattern.expression.sub(pattern.replacement, text) != text] == []
 

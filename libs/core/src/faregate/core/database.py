@@ -8,14 +8,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, Protocol, TypeVar, cast, runtime_checkable
+from weakref import WeakSet
 
 import asyncpg
 from sqlalchemy import CursorResult, TextClause, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from faregate.core import exact_json
+from faregate.core.clock import Deadline
 from faregate.core.errors import ConfigurationError, DatabaseRefusedError, EngineUnavailableError, RetryTransactionError
 from faregate.core.joining import joined, joining
 from faregate.core.logging import get_logger
@@ -33,6 +36,7 @@ RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})
 COPIED_FROM = 20
 """How many rows are worth a COPY."""
 
+_CLOSING_SECONDS = 5
 _UNAVAILABLE_CLASSES = ("08", "57P", "53")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
 _DRIVER = "faregate_driver"
@@ -113,6 +117,7 @@ class Database:
         self._pool_size = pool_size
         self._engine: AsyncEngine | None = None
         self._variants: dict[tuple[str, bool], AsyncEngine] = {}
+        self._pooled: WeakSet[asyncpg.Connection[asyncpg.Record]] = WeakSet()
         self._session_settings = {
             "application_name": "faregate",
             "timezone": "UTC",
@@ -142,7 +147,7 @@ class Database:
         self._url = self._url.replace("postgresql+asyncpg://", "postgresql://", 1)
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
-            async_creator=self._connect,
+            async_creator=self._connect_pooled,
             pool_size=self._pool_size,
             max_overflow=0,
             pool_timeout=30,
@@ -152,11 +157,17 @@ class Database:
         )
 
     async def close(self) -> None:
-        """Close all connections and let go of the server. Safe to repeat."""
-        if self._engine is not None:
-            await self._engine.dispose()
-            self._engine = None
+        """Refuse new transactions, give those under way a moment to end, close all connections, let go of the server.
+
+        What has not ended after 5 seconds is cut off, and rolled back by PostgreSQL. Safe to repeat.
+        """
+        engine, self._engine = self._engine, None
+        if engine is not None:
             self._variants.clear()
+            await _transactions_ended(cast("AsyncAdaptedQueuePool", engine.pool))
+            await engine.dispose()
+            for connection in list(self._pooled):
+                connection.terminate()
         if self._server is not None:
             await self._server.stop()
             self._url = None
@@ -268,6 +279,11 @@ class Database:
         driver = await self.driver(session)
         await driver.copy_records_to_table(table, schema_name=self.sql.schema, columns=list(columns), records=rows)
 
+    async def _connect_pooled(self) -> "asyncpg.Connection[asyncpg.Record]":
+        connection = await self._connect()
+        self._pooled.add(connection)
+        return connection
+
     async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         try:
             return await asyncpg.connect(self.url, server_settings=self._session_settings, timeout=10)
@@ -295,6 +311,13 @@ class Database:
                 "the database is not open; call `await database.open()` or start the container's lifecycle"
             )
         return self._engine
+
+
+async def _transactions_ended(pool: AsyncAdaptedQueuePool) -> None:
+    """Wait until the pool has all its connections back; what a disposed pool gets back later it would never close."""
+    deadline = Deadline(_CLOSING_SECONDS)
+    while pool.checkedout() and not deadline.passed:  # noqa: ASYNC110 - the pool tells nobody
+        await asyncio.sleep(0.01)
 
 
 def _json_text(value: object) -> str:

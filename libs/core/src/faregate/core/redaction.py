@@ -41,7 +41,7 @@ _MARGIN = 1_024
 _SHORTEST_CREDENTIAL = 12
 _NESTED_DEPTH = 4
 _NAME_LIMIT = 64
-_ENCODED = re.compile(r"""[^\s%"'<>&=]{0,200}(?:%(?!40)[0-9A-Fa-f]{2}[^\s%"'<>&=]*+|%40[^\s%"'<>&=]*+)++""")
+_ENCODED = re.compile(r"""[^\s%"'<>&=]{0,200}(?:%(?!40)[0-9A-Fa-f]{2}[^\s%"'<>&=]*+|%40[^\s%"'<>&=]*+)+""")
 _UNQUOTED = "[]:/?#,;@!$()*'~"
 _NAME = re.compile(r"[A-Za-z][\w .-]{0,63}")
 
