@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from genai_prices.data import providers
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from faregate.core.free_fields import is_credential
