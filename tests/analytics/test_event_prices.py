@@ -16,7 +16,8 @@ from faregate.core.clock import SystemClock
 from faregate.core.exact_json import loads
 from faregate.core.migrate import run_alembic, upgrade
 from faregate.usage.documents import PriceDocument
-from faregate.usage.event_prices import EventCosts, pico_usd
+from faregate.usage.event_costs import EventCosts
+from faregate.usage.pico_usd import pico_usd
 from faregate.usage.pricing import PriceBook
 from faregate.usage.tracking import TrackUsage
 from faregate.usage.values import ModelUsage, PricingPolicy

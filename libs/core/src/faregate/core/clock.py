@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, runtime_checkable
 
-__all__ = ["Deadline", "FixedClock", "IClock", "SystemClock", "unix_milliseconds"]
+__all__ = ["Deadline", "FixedClock", "IClock", "SystemClock"]
 
 
 @runtime_checkable
@@ -46,11 +46,6 @@ class FixedClock:
         """Move on by `timedelta(**span)` and return the new moment."""
         self._now += timedelta(**span)
         return self._now
-
-
-def unix_milliseconds() -> int:
-    """Return milliseconds since 1970, for time-ordered ids."""
-    return time.time_ns() // 1_000_000
 
 
 class Deadline:

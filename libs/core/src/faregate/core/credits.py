@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from faregate.core.errors import InvalidError
+from faregate.wire.errors import InvalidError
 
 __all__ = ["CREDITS_LIMIT", "MICROS_PER_CREDIT", "to_credits", "to_micros"]
 

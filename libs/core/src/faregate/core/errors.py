@@ -1,10 +1,10 @@
-"""The root of the error family: a code for programs, a sentence for people, facts for both.
+"""Errors that every library may raise; their root is in `faregate.wire`.
 
 Each library derives its own errors from `FaregateError`; the gateway and the worker translate them, each in one table.
 A *refusal* (no credits) is an expected outcome, a *fault* (`retryable`) passes with time, anything else is a defect.
 """
 
-from typing import Any, ClassVar
+from faregate.wire.errors import FaregateError, InvalidError, MalformedError
 
 __all__ = [
     "BrokerUnavailableError",
@@ -19,44 +19,6 @@ __all__ = [
     "NotFoundError",
     "RetryTransactionError",
 ]
-
-
-class FaregateError(Exception):
-    """Something Faregate can name.
-
-    Attributes:
-        code: stable word for programs; each has a page in the docs.
-        retryable: the same call may succeed later, unchanged.
-        detail: one sentence with the values concerned and the fix.
-        param: the request field concerned, if one is.
-        facts: more values that a caller may act on (`balance`, `required`, …).
-    """
-
-    code: ClassVar[str] = "internal"
-    retryable: ClassVar[bool] = False
-
-    def __init__(self, detail: str, *, param: str | None = None, **facts: Any) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.param = param
-        self.facts: dict[str, Any] = facts
-
-    @property
-    def public_detail(self) -> str:
-        """Return what strangers may read: `detail`, unless that names what is ours alone."""
-        return self.detail
-
-
-class MalformedError(FaregateError):
-    """The bytes are not what they claim to be: no JSON, a duplicate key, too deep."""
-
-    code = "malformed"
-
-
-class InvalidError(FaregateError):
-    """Well-formed, but a value cannot be accepted."""
-
-    code = "invalid"
 
 
 class NotFoundError(FaregateError):

@@ -17,7 +17,7 @@ from json.encoder import encode_basestring  # pyright: ignore[reportUnknownVaria
 from typing import Any, cast
 from uuid import UUID
 
-from faregate.core.errors import MalformedError
+from faregate.wire.errors import MalformedError
 
 __all__ = ["DEPTH_LIMIT", "checked", "dumps", "loads", "mended", "plain", "reader"]
 

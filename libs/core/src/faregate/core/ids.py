@@ -8,8 +8,8 @@ from threading import Lock
 from typing import cast
 from uuid import UUID
 
-from faregate.core.clock import unix_milliseconds
-from faregate.core.errors import InvalidError
+from faregate.wire.clock import unix_milliseconds
+from faregate.wire.errors import InvalidError
 
 __all__ = [
     "EXTERNAL_ID_PATTERN",

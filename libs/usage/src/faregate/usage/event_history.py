@@ -16,8 +16,8 @@ from faregate.core.ids import ORGANIZATION_PREFIX
 from faregate.core.partitions import Month, Partitions
 from faregate.core.subjects import Subjects
 from faregate.usage.errors import AlreadyCorrectedError, UnknownEventError
+from faregate.usage.event_interfaces import IEventPrices
 from faregate.usage.event_keys import event_key, settled_meaning
-from faregate.usage.event_prices import EventPrices
 from faregate.usage.event_repository import EventRepository
 from faregate.usage.event_rows import RowMaker, TimeBounds, claim_of
 from faregate.usage.event_terms import check_source
@@ -70,7 +70,7 @@ class EventHistory:
         repository: EventRepository,
         partitions: Partitions,
         recorder: UsageRecorder,
-        prices: EventPrices,
+        prices: IEventPrices,
     ) -> None:
         self._database = database
         self._subjects = subjects

@@ -11,12 +11,13 @@ from uuid import UUID
 from faregate.core import exact_json
 from faregate.core.errors import InvalidError
 from faregate.core.ids import ORGANIZATION_PREFIX, uuid_of
+from faregate.usage.event_costs import EventCosts
 from faregate.usage.event_format import NULL, big, integer, jsonb, micros, moment_of, numeric, small, text
 from faregate.usage.event_keys import identity_of
-from faregate.usage.event_prices import PICO, EventCosts
 from faregate.usage.event_terms import NOT_NEGATIVE, RESERVED, is_reserved
 from faregate.usage.events import EventFields
 from faregate.usage.meters import BUILT_IN, Meter, in_unit_of
+from faregate.usage.pico_usd import PICO
 
 __all__ = [
     "CLAIM_COLUMNS",

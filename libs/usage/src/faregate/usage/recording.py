@@ -20,8 +20,8 @@ from faregate.core.exact_json import mended
 from faregate.core.ids import ORGANIZATION_PREFIX
 from faregate.core.partitions import Month, Partitions, months_between
 from faregate.core.subjects import Subjects
+from faregate.usage.event_interfaces import IEventPrices
 from faregate.usage.event_keys import event_key
-from faregate.usage.event_prices import EventPrices
 from faregate.usage.event_repository import EventRepository
 from faregate.usage.event_rows import Prepared, RowMaker, TimeBounds, claim_key
 from faregate.usage.events import EventFields, UsageEvent, parse_events
@@ -122,7 +122,7 @@ class UsageRecorder:
         repository: EventRepository,
         partitions: Partitions,
         clock: IClock,
-        prices: EventPrices,
+        prices: IEventPrices,
         *,
         late_days: float = 35,
         future_seconds: float = 300,

@@ -11,7 +11,7 @@ from faregate.core.database import Database
 from faregate.core.errors import RetryTransactionError
 from faregate.credit.states import ChargeState
 from faregate.usage.event_keys import event_key, line_key, use_key
-from faregate.usage.event_prices import pico_usd
+from faregate.usage.pico_usd import pico_usd
 from faregate.usage.values import UsageLine
 
 __all__ = ["Change", "RepricedEvents"]

@@ -13,7 +13,7 @@ from faregate.core.database import COPIED_FROM, Database
 from faregate.core.partitions import Month, Partitions
 from faregate.credit.states import ChargeState
 from faregate.usage.event_keys import LINE_SOURCE, USE_SOURCE, line_key, use_key
-from faregate.usage.event_prices import pico_usd
+from faregate.usage.pico_usd import pico_usd
 from faregate.usage.reported_requests import ReportedRequests
 from faregate.usage.values import UsageLine
 
