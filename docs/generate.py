@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from faregate.core.settings import Settings, isolated_settings, variable_names
-from faregate.gateway.auth import ALL_SCOPES, ROLE_SCOPES
 from faregate.gateway.container import GatewayContainer
-from faregate.gateway.error_pages import markdown
-from faregate.gateway.operation import Operation, operations_of
-from faregate.gateway.personal import Personal
+from faregate.gateway.http.error_pages import markdown
+from faregate.gateway.http.operation import Operation, operations_of
+from faregate.gateway.http.personal import Personal
+from faregate.gateway.security.auth import ALL_SCOPES, ROLE_SCOPES
 
 REFERENCE = Path(__file__).parent / "reference"
 

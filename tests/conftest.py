@@ -11,11 +11,11 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from faregate.core.database import Database
-from faregate.core.embedded import EmbeddedServer
-from faregate.core.migrate import upgrade
-from faregate.core.subjects import Subjects
-from faregate.credit.service import CreditService
+from faregate.core.db.database import Database
+from faregate.core.db.embedded import EmbeddedServer
+from faregate.core.db.migrate import upgrade
+from faregate.core.db.subjects import Subjects
+from faregate.credit.services.credits import CreditService
 from support.environments import build_wheel
 from support.ledger import make_credit
 from support.rabbitmq import RabbitServer, delete_queues, require_rabbitmq

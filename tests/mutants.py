@@ -232,7 +232,7 @@ MUTANTS = [
     ),
     Mutant(
         "credits are rounded down",
-        "libs/usage/src/faregate/usage/pricing.py",
+        "libs/usage/src/faregate/usage/pricing/line.py",
         "quanta += 1",
         "quanta += 0",
         "tests/usage/test_pricing.py",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import faregate.core
-from faregate.core.free_fields import clean_text
+from faregate.core.redaction.scrubbing import clean_text
 
 ROOT = Path(faregate.core.__file__).parents[5]
 SOURCES = sorted(path for part in ("libs", "apps") for path in (ROOT / part).glob("*/src/**/*.py"))

@@ -55,7 +55,7 @@ def test_the_client_needs_nothing_but_httpx2(wheel: Path, tmp_path: Path) -> Non
         (
             [
                 "-c",
-                "from pathlib import Path; from faregate.core.embedded import EmbeddedServer as E; E(Path('/tmp/fg-no-extra')).start_now()",
+                "from pathlib import Path; from faregate.core.db.embedded import EmbeddedServer as E; E(Path('/tmp/fg-no-extra')).start_now()",
             ],
             'pip install "faregate[embedded]"',
         ),

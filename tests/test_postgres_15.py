@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from faregate.core import embedded
-from faregate.core.embedded import EmbeddedServer
+from faregate.core.db import embedded
+from faregate.core.db.embedded import EmbeddedServer
 from support.servers import in_memory, require_program
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")

@@ -17,15 +17,18 @@ _STATEMENT = "parameters of a statement; the driver names those that are missing
 NAMED_BY_OTHERS = {
     **dict.fromkeys(
         [
-            *(f"faregate.core.archives.Archives.{name}" for name in ("amend", "amend_all", "move", "select_all")),
-            "faregate.core.database.Database.rows",
-            "faregate.usage.event_repository.EventRepository.correct",
+            *(
+                f"faregate.core.archive.archives.Archives.{name}"
+                for name in ("amend", "amend_all", "move", "select_all")
+            ),
+            "faregate.core.db.database.Database.rows",
+            "faregate.usage.events.repository.EventRepository.correct",
         ],
         _STATEMENT,
     ),
     **dict.fromkeys(
         [
-            f"faregate.client.doors.{door}.{name}"
+            f"faregate.client.wrapping.entry_points.{door}.{name}"
             for door in ("AsyncDoor", "SyncDoor")
             for name in ("post", "process_response")
         ],
@@ -33,7 +36,7 @@ NAMED_BY_OTHERS = {
     ),
     "faregate.core.clock.FixedClock.advance": "the arguments of timedelta, which refuses others",
     "faregate.core.errors.FaregateError": "facts of an error, for its answer",
-    "faregate.core.migrate.run_alembic": "the options of an Alembic command, which refuses others",
+    "faregate.core.db.migrate.run_alembic": "the options of an Alembic command, which refuses others",
     "faregate.core.settings.isolated_settings": "names of settings, checked",
     "faregate.core.settings.load_settings": "names of settings, checked",
 }

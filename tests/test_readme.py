@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from faregate.cli.stack import private_stack
-from faregate.core import exact_json
+from faregate.cli.demo.stack import private_stack
+from faregate.wire import exact_json
 from support.docs import ROOT, Page
 from support.servers import require_program
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import aiormq
 from pamqp.common import FieldValue
 
-from faregate.core import exact_json
-from faregate.core.interfaces import OutgoingMessage
-from faregate.core.queues import SETTLE_QUEUE
-from faregate.core.rabbitmq.transport import RabbitTransport
+from faregate.core.messaging.interfaces import OutgoingMessage
+from faregate.core.messaging.rabbitmq.transport import RabbitTransport
+from faregate.wire import exact_json
+from faregate.wire.queues import SETTLE_QUEUE
 from support.apps import KEY
 from support.docs import Page
 from support.rabbitmq import RabbitServer

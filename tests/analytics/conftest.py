@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import pytest
 
+from faregate.analytics.answers.service import AnalyticsService
 from faregate.analytics.container import AnalyticsContainer
-from faregate.analytics.service import AnalyticsService
 from faregate.core.container import CoreContainer, engines
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.settings import Settings, load_settings
 from faregate.credit.container import CreditContainer
 from faregate.usage.container import UsageContainer
-from faregate.usage.recording import UsageRecorder
+from faregate.usage.events.recorder import UsageRecorder
 from support.library import Library
 
 

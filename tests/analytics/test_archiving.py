@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from faregate.analytics.archiving import EventArchive
 from faregate.analytics.exports.formats import Format
-from faregate.analytics.filters import Filters, Question, TimeRange
-from faregate.analytics.omissions import Omissions
-from faregate.core import exact_json
-from faregate.core.archives import ArchiveBusyError, ArchiveError
+from faregate.analytics.question.filters import Filters, Question, TimeRange
+from faregate.analytics.question.omissions import Omissions
+from faregate.analytics.retention.archiving import EventArchive
+from faregate.core.archive.archives import ArchiveBusyError, ArchiveError
 from faregate.core.clock import FixedClock, SystemClock
+from faregate.core.db.partitions import Month, Partitions
 from faregate.core.errors import ConfigurationError, InvalidError
-from faregate.core.partitions import Month, Partitions
-from faregate.usage.meters import Meter
+from faregate.usage.meters.meter import Meter
+from faregate.wire import exact_json
 
 NOW = SystemClock().now()
 RANGE = Question(
@@ -199,7 +199,7 @@ async def test_a_month_that_is_read_without_a_pause_is_left_alone(
     lab: Any, archive: EventArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beside a reader who does not end, archiving ends with one sentence, and nothing is changed."""
-    monkeypatch.setattr("faregate.core.archives._ATTEMPTS", 2)
+    monkeypatch.setattr("faregate.core.archive.archives._ATTEMPTS", 2)
     async with lab.database.transaction(read_only=True) as session:
         await lab.database.rows(session, "select 1 from faregate.usage_event limit 1")
         with pytest.raises(ArchiveBusyError, match="being read without a pause"):

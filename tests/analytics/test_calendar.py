@@ -8,9 +8,9 @@ from typing import get_args
 
 import pytest
 
-from faregate.analytics.calendar import LongUnit, Unit, next_period, period_at, periods_of
-from faregate.analytics.filters import TimeRange
-from faregate.core.time_zones import known_time_zones, time_zone
+from faregate.analytics.question.calendar import LongUnit, Unit, next_period, period_at, periods_of
+from faregate.analytics.question.filters import TimeRange
+from faregate.core.values.time_zones import known_time_zones, time_zone
 
 BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faregate.analytics.filters import Filters, Question, TimeRange
+from faregate.analytics.question.filters import Filters, Question, TimeRange
 from faregate.analytics.values import Measures
 from faregate.core.clock import SystemClock
-from faregate.core.exact_json import loads
-from faregate.core.migrate import run_alembic, upgrade
-from faregate.usage.documents import PriceDocument
-from faregate.usage.event_costs import EventCosts
-from faregate.usage.pico_usd import pico_usd
-from faregate.usage.pricing import PriceBook
+from faregate.core.db.migrate import run_alembic, upgrade
+from faregate.usage.features.documents import PriceDocument
+from faregate.usage.pricing.event_costs import EventCosts
+from faregate.usage.pricing.line import PriceBook
+from faregate.usage.pricing.pico_usd import pico_usd
 from faregate.usage.tracking import TrackUsage
 from faregate.usage.values import ModelUsage, PricingPolicy
+from faregate.wire.exact_json import loads
 
 NOW = SystemClock().now()
 RANGE = TimeRange(NOW - timedelta(days=20), NOW + timedelta(days=1))

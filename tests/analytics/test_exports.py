@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from faregate.analytics.exports.formats import Format, file_name
 from faregate.analytics.exports.guarding import guarded_sql, harmless
 from faregate.analytics.exports.service import ExportService
-from faregate.analytics.filters import Filters, Question, TimeRange
-from faregate.core import exact_json
+from faregate.analytics.question.filters import Filters, Question, TimeRange
 from faregate.core.clock import SystemClock
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.errors import InvalidError
+from faregate.wire import exact_json
 
 NOW = SystemClock().now().replace(microsecond=123456)
 EVER = TimeRange(NOW - timedelta(days=20), NOW + timedelta(days=1))

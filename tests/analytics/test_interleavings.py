@@ -13,11 +13,11 @@ from analytics.conftest import Lab
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from faregate.analytics.facts import FactReader
-from faregate.analytics.filters import Filters, Question, TimeRange
-from faregate.analytics.raw_repository import RawRepository
-from faregate.analytics.rolling import Roller
-from faregate.analytics.statistics import percentile
+from faregate.analytics.answers.facts import FactReader
+from faregate.analytics.facts.repository import RawRepository
+from faregate.analytics.question.filters import Filters, Question, TimeRange
+from faregate.analytics.rollups.job import Roller
+from faregate.analytics.rollups.percentiles import percentile
 from faregate.analytics.values import Measures
 from faregate.core.errors import InvalidError
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from faregate.analytics.exports.formats import Format
-from faregate.analytics.filters import Filters, Question, TimeRange
-from faregate.core import exact_json
+from faregate.analytics.question.filters import Filters, Question, TimeRange
 from faregate.core.clock import SystemClock
-from faregate.usage.documents import PriceDocument
-from faregate.usage.price_list import Margins
+from faregate.usage.features.documents import PriceDocument
+from faregate.usage.pricing.overrides import Margins
+from faregate.wire import exact_json
 from faregate.wire.model_names import canonical_model
 
 NOW = SystemClock().now()

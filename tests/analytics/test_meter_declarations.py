@@ -6,15 +6,15 @@ from decimal import Decimal
 import pytest
 from analytics.conftest import Lab
 
-from faregate.analytics.filters import Question, TimeRange
-from faregate.analytics.meter_totals import MeterTotal
-from faregate.analytics.patterns import counted_as
+from faregate.analytics.answers.meter_totals import MeterTotal
+from faregate.analytics.answers.trends import counted_as
+from faregate.analytics.question.filters import Question, TimeRange
 from faregate.analytics.quotas.totals import FactTotals
 from faregate.analytics.quotas.values import UsageQuestion
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.errors import InvalidError, NotFoundError
-from faregate.usage.meter_catalog import MeterCatalog
-from faregate.usage.meters import BUILT_IN, Meter, in_unit_of
+from faregate.usage.meters.catalog import MeterCatalog
+from faregate.usage.meters.meter import BUILT_IN, Meter, in_unit_of
 
 NOW = datetime.now(UTC)
 EVERYTHING = Question(TimeRange(NOW - timedelta(days=1), NOW + timedelta(days=1)))

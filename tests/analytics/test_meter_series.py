@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from faregate.analytics.exports.formats import Format
-from faregate.analytics.filters import Filters, Question, TimeRange
-from faregate.core import exact_json
+from faregate.analytics.question.filters import Filters, Question, TimeRange
 from faregate.core.clock import SystemClock
 from faregate.core.errors import InvalidError
 from faregate.usage.errors import UnknownMeterError
-from faregate.usage.meters import Meter
+from faregate.usage.meters.meter import Meter
+from faregate.wire import exact_json
 
 NOW = SystemClock().now().replace(microsecond=0)
 ZONES = ["UTC", "Asia/Kathmandu", "America/St_Johns", "Australia/Lord_Howe", "Pacific/Apia"]

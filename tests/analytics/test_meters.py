@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from faregate.analytics.filters import Filters, Question, TimeRange
-from faregate.analytics.patterns import Stats, counted_as
+from faregate.analytics.answers.trends import Stats, counted_as
+from faregate.analytics.question.filters import Filters, Question, TimeRange
 from faregate.core.clock import SystemClock
 from faregate.core.errors import InvalidError
 from faregate.usage.errors import UnknownMeterError
-from faregate.usage.meters import Aggregation, Meter
+from faregate.usage.meters.meter import Aggregation, Meter
 
 TODAY = SystemClock().now().replace(hour=0, minute=0, second=0, microsecond=0)
 RANGE = TimeRange(TODAY - timedelta(days=10), TODAY)

@@ -13,14 +13,14 @@ from faregate.analytics.quotas.periods import Period
 from faregate.analytics.quotas.service import QuotaService
 from faregate.analytics.quotas.totals import FactTotals
 from faregate.analytics.quotas.values import UsageQuestion
-from faregate.core import exact_json
 from faregate.core.clock import SystemClock
 from faregate.core.container import CoreContainer
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.credit.container import CreditContainer
 from faregate.usage.container import UsageContainer
 from faregate.usage.errors import QuotaExceededError
 from faregate.usage.values import Feature, FeatureRef, ModelUsage, SettleRequest, StartRequest
+from faregate.wire import exact_json
 from support.library import Library
 from support.quotas import spec
 

@@ -13,7 +13,7 @@ from faregate.analytics.quotas.errors import UnknownQuotaError
 from faregate.analytics.quotas.levels import Level, Thresholds
 from faregate.analytics.quotas.periods import Period
 from faregate.analytics.quotas.values import AlertFilter
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.errors import InvalidError
 from support.quotas import NOON, Inbox, Quotas, make_quotas, spec
 

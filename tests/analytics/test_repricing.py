@@ -6,11 +6,11 @@ from decimal import Decimal
 import pytest
 from analytics.conftest import Lab
 
-from faregate.analytics.filters import Filters, Question, TimeRange
-from faregate.core.credits import to_credits
-from faregate.usage.documents import PriceDocument, read_document
-from faregate.usage.event_keys import LINE_SOURCE, USE_SOURCE
+from faregate.analytics.question.filters import Filters, Question, TimeRange
+from faregate.usage.events.keys import LINE_SOURCE, USE_SOURCE
+from faregate.usage.features.documents import PriceDocument, read_document
 from faregate.usage.values import Feature, FeatureRef, ModelUsage, SettleRequest
+from faregate.wire.credits import to_credits
 
 NOW = datetime.now(UTC)
 LAST_DAY = TimeRange(NOW - timedelta(days=1), NOW + timedelta(days=1))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from analytics.conftest import Lab
 
-from faregate.analytics.filters import Filters, Question, TimeRange, time_range
+from faregate.analytics.question.filters import Filters, Question, TimeRange, time_range
 from faregate.core.errors import InvalidError
 
 DAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=5)

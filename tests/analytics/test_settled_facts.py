@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from analytics.conftest import Lab
 
-from faregate.analytics.filters import Filters, Question, TimeRange
+from faregate.analytics.question.filters import Filters, Question, TimeRange
 from faregate.core.errors import InvalidError
-from faregate.usage.documents import PriceDocument, read_document
-from faregate.usage.event_keys import LINE_SOURCE, USE_SOURCE
+from faregate.usage.events.keys import LINE_SOURCE, USE_SOURCE
+from faregate.usage.features.documents import PriceDocument, read_document
 from faregate.usage.values import Feature, FeatureRef, ModelUsage, SettleRequest
 
 NOW = datetime.now(UTC)

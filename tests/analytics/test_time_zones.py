@@ -7,10 +7,10 @@ from typing import get_args
 import pytest
 from analytics.conftest import Lab
 
-from faregate.analytics.calendar import Unit, period_at
-from faregate.analytics.filters import Filters, Question, TimeRange
+from faregate.analytics.question.calendar import Unit, period_at
+from faregate.analytics.question.filters import Filters, Question, TimeRange
 from faregate.core.settings import Settings, load_settings
-from faregate.core.time_zones import time_zone
+from faregate.core.values.time_zones import time_zone
 
 ZONES = [
     *("America/Vancouver", "America/Havana", "Australia/Lord_Howe"),

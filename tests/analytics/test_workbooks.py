@@ -21,7 +21,7 @@ from faregate.analytics.exports.selection import EVENT_COLUMNS
 from faregate.analytics.exports.sheets import cell, column_letters, row_sql, text_cell
 from faregate.analytics.exports.workbook import workbook
 from faregate.analytics.exports.zipping import ZipStream
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 
 TEXTS = [
     *("plain", "", " padded ", "\tx", "a\nb\r\nc", "<a href='x'>&amp;</a>", '"quoted"', "]]>", "ä€😀", "=1+1"),

@@ -8,8 +8,8 @@ from faregate.cli.main import command_line
 from faregate.cli.older_names import OLDER_NAMES as COMMANDS
 from faregate.cli.older_names import command_meant
 from faregate.core.settings import Settings, load_settings, variable_names
-from faregate.gateway.path_hints import OLDER_NAMES as PATHS
-from faregate.gateway.path_hints import path_meant
+from faregate.gateway.http.path_hints import OLDER_NAMES as PATHS
+from faregate.gateway.http.path_hints import path_meant
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from faregate.core import exact_json
+from faregate.wire import exact_json
 from support.apps import KEY, Gateway, open_gateway, running_worker, settings_for
 from support.node import Node
 from support.serving import serving

@@ -10,7 +10,7 @@ import pytest
 from cyclopts import App
 
 from faregate.cli.main import command_line
-from faregate.core import exact_json
+from faregate.wire import exact_json
 from support.processes import Finished, run_command
 
 UNNOTED = {

@@ -1,6 +1,6 @@
 """The benchmarks of the ledger and of prices in short: they run, judge themselves, and say so by their exit code."""
 
-from faregate.core import exact_json
+from faregate.wire import exact_json
 from support.processes import run_command
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-from faregate.core import exact_json
+from faregate.wire import exact_json
 from support.processes import run_command
 
 

@@ -8,12 +8,12 @@ from importlib.metadata import version
 
 import pytest
 
-from faregate.cli.benches.ground import Ground, broker_versions, machine, private_ground
-from faregate.cli.benches.hot_wallet import storm
-from faregate.cli.benches.record_rate import measure_records
-from faregate.cli.benches.settle_rate import measure_settlements
-from faregate.cli.benches.start_rate import measure_starts
-from faregate.credit.verify import Verifier
+from faregate.benchmarks.ground import Ground, broker_versions, machine, private_ground
+from faregate.benchmarks.hot_wallet import storm
+from faregate.benchmarks.record_rate import measure_records
+from faregate.benchmarks.settle_rate import measure_settlements
+from faregate.benchmarks.start_rate import measure_starts
+from faregate.credit.proof.verify import Verifier
 from support.servers import require_program
 
 WALLETS = 50

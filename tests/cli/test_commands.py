@@ -10,11 +10,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from faregate.cli.rides import open_client
-from faregate.cli.stack import Stack, private_stack
-from faregate.core import exact_json
-from faregate.core.embedded import EmbeddedServer
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
+from faregate.cli.demo.load_driver import open_client
+from faregate.cli.demo.stack import Stack, private_stack
+from faregate.core.db.embedded import EmbeddedServer
+from faregate.wire import exact_json
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
 from support.processes import run_command, start_command
 
 TRIPS = "TIMESTAMP,ContextTokens,GeneratedTokens\n" + "".join(

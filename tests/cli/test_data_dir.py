@@ -8,11 +8,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from faregate.cli.rides import Rider, open_client
-from faregate.cli.stack import Stack, private_stack
-from faregate.cli.traffic import Trip
+from faregate.cli.demo.load_driver import Rider, open_client
+from faregate.cli.demo.stack import Stack, private_stack
+from faregate.cli.demo.traffic import Trip
 from faregate.core.clock import SystemClock
-from faregate.core.embedded import EmbeddedServer
+from faregate.core.db.embedded import EmbeddedServer
 from support.processes import run_command
 
 READING = [

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from faregate.cli.commands import doctor as doctor_module
-from faregate.cli.commands.doctor import look, supported
-from faregate.cli.commands.findings import Finding, look_at_security
+from faregate.cli.commands.operations import doctor as doctor_module
+from faregate.cli.commands.operations.doctor import look, supported
+from faregate.cli.commands.operations.findings import Finding, look_at_security
 from faregate.core.clock import SystemClock
-from faregate.core.database import Database
+from faregate.core.db.database import Database
+from faregate.core.db.migrate import head_revision
 from faregate.core.errors import FaregateError
-from faregate.core.migrate import head_revision
 from faregate.core.settings import Settings, load_settings
-from faregate.usage.pricing import PriceBook
+from faregate.usage.pricing.line import PriceBook
 from support.processes import run_command
 
 NOWHERE = "127.0.0.1:1"

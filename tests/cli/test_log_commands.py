@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from faregate.core import exact_json
 from faregate.core.clock import SystemClock
-from faregate.core.database import Database
+from faregate.core.db.database import Database
+from faregate.core.db.subjects import Subjects
 from faregate.core.settings import load_settings
-from faregate.core.subjects import Subjects
 from faregate.feature_log.container import FeatureLogContainer
 from faregate.feature_log.values import FeatureNames, LogEntry, Recorded
+from faregate.wire import exact_json
 from support.processes import Finished, run_command
 
 

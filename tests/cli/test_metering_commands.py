@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from faregate.cli import output, questions
-from faregate.cli.plots import bar, share_bar, sparkline
-from faregate.core import exact_json
+from faregate.cli.shared import analytics_options, output
+from faregate.cli.shared.plots import bar, share_bar, sparkline
+from faregate.wire import exact_json
 from support.processes import Finished, run_command
 
 
@@ -174,7 +174,11 @@ def test_bars_are_for_terminals_that_can_show_them(
 @example(Decimal("1E+5"))
 def test_numbers_are_written_without_an_exponent_and_mean_the_same(value: Decimal) -> None:
     """In CSV, in JSON and in tables alike."""
-    written = [str(questions._cell(value)), exact_json.dumps(value).decode(), output.number(value).replace(",", "")]
+    written = [
+        str(analytics_options._cell(value)),
+        exact_json.dumps(value).decode(),
+        output.number(value).replace(",", ""),
+    ]
 
     assert not [text for text in written if "e" in text.lower()]
     assert [Decimal(text) for text in written] == [value] * 3

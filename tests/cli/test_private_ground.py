@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from faregate.core import exact_json
 from faregate.core.settings import Settings, variable_names
+from faregate.wire import exact_json
 from support.processes import run_command
 
 _SCHEMES = {

@@ -17,11 +17,11 @@ import aiormq
 import pytest
 from aiormq.exceptions import ChannelNotFoundEntity
 
-from faregate.cli.rides import Client, open_client
-from faregate.core import exact_json
-from faregate.core.interfaces import OutgoingMessage
-from faregate.core.queues import PUBLIC_QUEUES, SETTLE_MULTIMODEL_QUEUE
-from faregate.core.rabbitmq.transport import RabbitTransport
+from faregate.cli.demo.load_driver import Client, open_client
+from faregate.core.messaging.interfaces import OutgoingMessage
+from faregate.core.messaging.rabbitmq.transport import RabbitTransport
+from faregate.wire import exact_json
+from faregate.wire.queues import PUBLIC_QUEUES, SETTLE_MULTIMODEL_QUEUE
 from support.apps import KEY
 from support.processes import Command, run_command, start_command
 

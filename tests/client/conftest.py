@@ -8,7 +8,7 @@ import pytest
 from client.provider import running_provider
 
 from faregate.client import CreditsClient, Outage, Retry
-from faregate.client.retrying import Breaker
+from faregate.client.transport.retrying import Breaker
 from support.apps import KEY, Gateway, open_gateway, settings_for
 
 

@@ -10,8 +10,8 @@ import pytest
 from client.conftest import Line
 
 from faregate.client import Accepted, CreditsClient, ModelUsage, Retry, SyncCreditsClient
-from faregate.client.broker import SETTLE_MULTIMODEL_QUEUE, Broker
 from faregate.client.errors import Unavailable
+from faregate.client.transport.broker import SETTLE_MULTIMODEL_QUEUE, Broker
 from support.apps import KEY, Gateway, open_gateway, running_worker, settings_for
 
 GPT = ModelUsage("gpt-4o", 1000, 100)

@@ -8,7 +8,7 @@ import anthropic
 import openai
 import pytest
 
-from faregate.client.endpoints import kind_of, route_of
+from faregate.client.wrapping.endpoints import kind_of, route_of
 
 
 def _posted_paths(package: str) -> Iterator[str]:

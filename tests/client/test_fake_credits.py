@@ -24,7 +24,7 @@ from faregate.client import (
     token_prices,
 )
 from faregate.client import clock as client_clock
-from faregate.usage.pricing import PriceBook
+from faregate.usage.pricing.line import PriceBook
 from faregate.usage.values import ModelUsage as Line
 from faregate.usage.values import PricingPolicy
 from faregate.wire.count_names import COUNT_NAMES

@@ -10,8 +10,8 @@ import httpx2
 import pytest
 
 from faregate.client import FeatureLogger, Retry
-from faregate.client.fake_gateway import FakeGateway
-from faregate.client.fake_pricing import one_credit
+from faregate.client.testing.gateway import FakeGateway
+from faregate.client.testing.pricing import one_credit
 from support.apps import KEY, Gateway, open_gateway, running_worker, settings_for
 
 RECORD = {"feature_endpoint_id": "chat", "user_id": "ada", "method": "POST", "code": 200, "status": "success"}

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faregate.client import CreditsClient, FakeCredits, ModelUsage, Settlement, exact_json, token_prices
-from faregate.client.fake_pricing import FakePrice
-from faregate.client.observer import LINES_LIMIT, Observer, merged
-from faregate.usage.bodies import UsageBody
-from faregate.usage.native import native_usage
-from faregate.usage.pricing import PriceBook
+from faregate.client.replies.observer import LINES_LIMIT, Observer, merged
+from faregate.client.testing.pricing import FakePrice
+from faregate.usage.credits_process.bodies import UsageBody
+from faregate.usage.credits_process.provider_lines import native_usage
+from faregate.usage.pricing.line import PriceBook
 from faregate.usage.values import ModelUsage as Line
 from faregate.usage.values import PricingPolicy
 from support.apps import KEY, Gateway

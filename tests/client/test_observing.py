@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faregate.client import ModelUsage, UnreadableReply, exact_json
-from faregate.client.observer import LINES_LIMIT, Lines, Observer, merged
-from faregate.client.observing import reading_of
-from faregate.usage.bodies import UsageBody, validated
-from faregate.usage.native import native_usage
+from faregate.client.replies.observer import LINES_LIMIT, Lines, Observer, merged
+from faregate.client.replies.reading import reading_of
+from faregate.usage.credits_process.bodies import UsageBody, validated
+from faregate.usage.credits_process.provider_lines import native_usage
 from faregate.wire.provider_usage import model_in
 from support.native_forms import FORMS
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faregate.client import exact_json
-from faregate.client.outage import DebtBook, Outage
-from faregate.client.spool import Entry, Spool, SpoolFullError
+from faregate.client.transport.outage import DebtBook, Outage
+from faregate.client.transport.spool import Entry, Spool, SpoolFullError
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def _keys(spool: Spool) -> list[str]:
 def test_another_process_finds_what_a_killed_one_wrote(tmp_path: Path) -> None:
     """`os._exit` runs no handler: only what is on disk is left."""
     code = (
-        "import os, sys; from pathlib import Path; from faregate.client.spool import Entry, Spool\n"
+        "import os, sys; from pathlib import Path; from faregate.client.transport.spool import Entry, Spool\n"
         "spool = Spool(Path(sys.argv[1]))\n"
         "for number in range(3): spool.append(Entry('/p', {'usage_key': str(number)}))\n"
         "os._exit(9)"

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from faregate.core.bounded_memory import BoundedMemory, remembered
-from faregate.core.free_fields import clean_metadata, is_credential
-from faregate.core.redaction import Redactor, looks_like_credential
-from faregate.core.secret_names import secrecy_of
+from faregate.core.redaction.records import Redactor, looks_like_credential
+from faregate.core.redaction.scrubbing import clean_metadata, is_credential
+from faregate.core.redaction.secret_names import secrecy_of
+from faregate.core.runtime.bounded_memory import BoundedMemory, remembered
 from faregate.feature_log.routes import endpoint_template
 from faregate.feature_log.sealing import Sealer
 from faregate.usage.tracking.visitors import device_of

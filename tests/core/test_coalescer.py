@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from faregate.core.coalescer import Coalescer, run_apart
+from faregate.core.runtime.batcher import Coalescer, run_apart
 
 
 class Doubler:

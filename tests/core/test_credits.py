@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faregate.core.credits import to_credits, to_micros
 from faregate.core.errors import InvalidError
+from faregate.wire.credits import to_credits, to_micros
 
 
 @given(st.integers(-(10**15) + 1, 10**15 - 1))

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.database import Database, Sql, sqlstate
+from faregate.core.db.database import Database, Sql, sqlstate
 from faregate.core.errors import (
     ConfigurationError,
     DatabaseRefusedError,
@@ -215,7 +215,7 @@ async def test_a_transaction_under_way_ends_before_its_database_closes(database_
 async def test_a_transaction_that_does_not_end_is_cut_off(
     database_url: str, table: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faregate.core.database._CLOSING_SECONDS", 0.1)
+    monkeypatch.setattr("faregate.core.db.database._CLOSING_SECONDS", 0.1)
     database = Database(database_url)
     await database.open()
     holding = database.transaction()

@@ -5,8 +5,8 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from faregate.core.egress import Egress, UnsafeUrlError
-from faregate.core.special_addresses import METADATA, SPECIAL, is_metadata, is_public
+from faregate.core.webhooks.egress import Egress, UnsafeUrlError
+from faregate.core.webhooks.special_addresses import METADATA, SPECIAL, is_metadata, is_public
 
 BAD_TEXT = [
     "", "hooks.example.com", "//example.com/x", "http://example.com/", "ftp://example.com/", "file:///etc/passwd", "gopher://example.com:70/_", "javascript:alert(1)",

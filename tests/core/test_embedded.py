@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from faregate.core.embedded import EmbeddedServer, default_data_dir
-from faregate.core.embedded_keeper import EmbeddedKeeper
+from faregate.core.db.embedded import EmbeddedServer, default_data_dir
+from faregate.core.db.embedded_keeper import EmbeddedKeeper
 from faregate.core.errors import ConfigurationError, EngineUnavailableError
 from faregate.core.logging import configure_logging
 
 USER = """
 import sys, time
 from pathlib import Path
-from faregate.core.embedded import EmbeddedServer
+from faregate.core.db.embedded import EmbeddedServer
 from faregate.core.logging import configure_logging
 configure_logging()
 server = EmbeddedServer(Path(sys.argv[1]), durable=False)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faregate.core.errors import MalformedError
-from faregate.core.exact_json import dumps, loads
+from faregate.wire.exact_json import dumps, loads
 
 
 class Colour(Enum):

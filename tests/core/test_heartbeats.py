@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from faregate.core.database import Database
-from faregate.core.heartbeats import Heartbeats
+from faregate.core.db.database import Database
+from faregate.core.monitoring.heartbeats import Heartbeats
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from uuid import RFC_4122
 import pytest
 
 from faregate.core.errors import InvalidError
-from faregate.core.ids import check_external_id, check_user_id, new_uuid7
+from faregate.wire.ids import check_external_id, check_user_id, new_uuid7
 
 
 def test_uuid7_has_its_version_and_grows_with_time() -> None:

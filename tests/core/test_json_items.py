@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faregate.core.errors import InvalidError, MalformedError
-from faregate.core.exact_json import loads
-from faregate.core.json_items import Unreadable, load_items
+from faregate.core.values.json_items import Unreadable, load_items
+from faregate.wire.exact_json import loads
 
 BAD_ITEMS = [
     pytest.param(b'{"a":"\\u0000"}', "NUL", id="NUL"),

@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faregate.core.keys import KEY_PATTERN, hash_secret, new_key, parse_key
+from faregate.core.access.key_format import KEY_PATTERN, hash_secret, new_key, parse_key
 
 
 def test_a_key_survives_its_text_and_scanners_find_it() -> None:

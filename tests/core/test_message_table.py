@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from faregate.core.database import Database
-from faregate.core.interfaces import Ack, OutgoingMessage
-from faregate.core.message_table import PostgresTransport
-from faregate.core.queues import DELIVERY_LIMIT
-from faregate.core.queues import SETTLE_QUEUE as QUEUE
+from faregate.core.db.database import Database
+from faregate.core.messaging.interfaces import Ack, OutgoingMessage
+from faregate.core.messaging.postgres_transport import PostgresTransport
+from faregate.wire.queues import DELIVERY_LIMIT
+from faregate.wire.queues import SETTLE_QUEUE as QUEUE
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ async def test_a_consumer_whose_connection_for_wake_ups_is_cut_polls(
 async def test_a_consumer_that_died_loses_its_messages_when_the_lease_ends(
     database: Database, transport: PostgresTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faregate.core.message_table._LEASE_SECONDS", 0.3)
+    monkeypatch.setattr("faregate.core.messaging.postgres_transport._LEASE_SECONDS", 0.3)
     await transport.publish(QUEUE, [OutgoingMessage(b"x")])
     dead, alive = await transport.consume(QUEUE), await transport.consume(QUEUE)
     (first,) = await dead.take(1, wait_seconds=1)
@@ -82,7 +82,7 @@ async def test_a_consumer_that_died_loses_its_messages_when_the_lease_ends(
 async def test_a_message_that_kills_its_consumers_is_dead_after_the_limit(
     database: Database, transport: PostgresTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faregate.core.message_table._LEASE_SECONDS", 0)
+    monkeypatch.setattr("faregate.core.messaging.postgres_transport._LEASE_SECONDS", 0)
     await transport.publish(QUEUE, [OutgoingMessage(b"killer")])
     consumer = await transport.consume(QUEUE)
     for _ in range(DELIVERY_LIMIT):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from faregate.core.database import Database
-from faregate.core.migrate import current_revision, head_revision, run_alembic, upgrade, upgrade_on
+from faregate.core.db.database import Database
+from faregate.core.db.migrate import current_revision, head_revision, run_alembic, upgrade, upgrade_on
 from support.servers import address, execute
 
 
@@ -29,9 +29,9 @@ async def test_upgrading_is_safe_to_repeat(database: Database) -> None:
 async def test_the_history_is_one_line() -> None:
     from alembic.script import ScriptDirectory
 
-    import faregate.core.migrate
+    import faregate.core.db.migrate
 
-    scripts = ScriptDirectory(str(Path(faregate.core.migrate.__file__).parent / "migrations"))
+    scripts = ScriptDirectory(str(Path(faregate.core.db.migrate.__file__).parent / "migrations"))
 
     assert len(scripts.get_heads()) == len(scripts.get_bases()) == 1
     assert [s.revision for s in scripts.walk_revisions() if s.is_branch_point] == []

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from faregate.core.errors import InvalidError
 from faregate.core.fields import Body, LooseBody, Moment
-from faregate.core.moments import EARLIEST, LATEST, check_moment, is_within_bounds, moment_in
+from faregate.core.values.moments import EARLIEST, LATEST, check_moment, is_within_bounds, moment_in
 
 ADAPTER: TypeAdapter[datetime] = TypeAdapter(Moment)
 OUTSIDE = [

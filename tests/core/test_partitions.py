@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from faregate.core.archives import ArchiveError, Archives
+from faregate.core.archive.archives import ArchiveError, Archives
 from faregate.core.clock import FixedClock
-from faregate.core.database import Database
+from faregate.core.db.database import Database
+from faregate.core.db.partitions import Month, Partitions, months_between
 from faregate.core.errors import InvalidError, NotFoundError
-from faregate.core.partitions import Month, Partitions, months_between
 
 OCTOBER, NOVEMBER = Month(2026, 10), Month(2026, 11)
 LATER = datetime(2027, 1, 1, tzinfo=UTC)
@@ -115,7 +115,7 @@ async def test_a_damaged_archive_is_told_and_nothing_is_dropped_or_loaded(
 ) -> None:
     await partitions.ensure([OCTOBER])
     await _fill(database, OCTOBER)
-    monkeypatch.setattr("faregate.core.archive_store.content_of", lambda _path: (0, "other"))
+    monkeypatch.setattr("faregate.core.archive.store.content_of", lambda _path: (0, "other"))
     with pytest.raises(ArchiveError, match="0 rows instead of"):
         await archives.retire(OCTOBER)
     monkeypatch.undo()

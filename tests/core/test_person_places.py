@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faregate.core.person_places import is_about, without_person
+from faregate.core.privacy.person_places import is_about, without_person
 
 NAMES = frozenset({"bela", "user:bela", "bela@example.org"})
 EVENT: dict[str, Any] = {

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from faregate.analytics.quotas.log_channel import FileChannel
-from faregate.client.spool import Entry, Spool
-from faregate.core.private_files import make_private_directory, private_file
-from faregate.usage.events import UsageEvent
-from faregate.usage.spool import Spool as EventSpool
+from faregate.client.transport.spool import Entry, Spool
+from faregate.core.runtime.private_files import make_private_directory, private_file
+from faregate.usage.events.event import UsageEvent
+from faregate.usage.events.spool import Spool as EventSpool
 
 
 @pytest.fixture(autouse=True)

@@ -14,11 +14,19 @@ from faults.proxy import Proxy
 from structlog.testing import capture_logs
 
 from faregate.core.errors import BrokerUnavailableError, EngineUnavailableError
-from faregate.core.interfaces import Ack, Backlog, DeadLetter, Delivery, IConsumer, OutgoingMessage, RetryLater
-from faregate.core.queues import PUBLIC_QUEUES
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
-from faregate.core.rabbitmq.topology import DEAD_QUEUE, retry_queue
-from faregate.core.rabbitmq.transport import RabbitTransport
+from faregate.core.messaging.interfaces import (
+    Ack,
+    Backlog,
+    DeadLetter,
+    Delivery,
+    IConsumer,
+    OutgoingMessage,
+    RetryLater,
+)
+from faregate.core.messaging.rabbitmq.topology import DEAD_QUEUE, retry_queue
+from faregate.core.messaging.rabbitmq.transport import RabbitTransport
+from faregate.wire.queues import PUBLIC_QUEUES
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
 from support.rabbitmq import RabbitServer, publish_nameless, require_rabbitmq
 
 T = TypeVar("T")
@@ -133,7 +141,7 @@ async def test_a_frozen_broker_is_noticed_and_left(
     fragile_rabbitmq: RabbitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a heartbeat of 1 s a dead peer is noticed within (1 + 1) x 3 s, the default of 10 s takes 33 s."""
-    monkeypatch.setattr("faregate.core.rabbitmq.publisher.RPC_SECONDS", 1)
+    monkeypatch.setattr("faregate.core.messaging.rabbitmq.publisher.RPC_SECONDS", 1)
     rabbitmq_server = fragile_rabbitmq
     async with opened(f"{rabbitmq_server.url}?heartbeat=1") as transport:
         await transport.publish(QUEUE, _messages("a"))
@@ -295,7 +303,7 @@ async def test_a_message_keeps_its_name_through_retry_burial_and_replay(broker_u
 async def test_a_message_that_kills_its_consumers_is_set_aside_by_the_broker(
     broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faregate.core.rabbitmq.topology.DELIVERY_LIMIT", 2)
+    monkeypatch.setattr("faregate.core.messaging.rabbitmq.topology.DELIVERY_LIMIT", 2)
     async with opened(broker_url) as transport:
         await transport.publish(QUEUE, _messages("killer"))
         for _ in range(3):

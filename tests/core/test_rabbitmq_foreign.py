@@ -12,12 +12,12 @@ from pamqp.commands import Basic
 from pamqp.frame import unmarshal
 from pamqp.header import ContentHeader
 
-from faregate.core.interfaces import Ack, DeadLetter, Delivery, RetryLater
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
-from faregate.core.rabbitmq.frames import UNREADABLE, repaired
-from faregate.core.rabbitmq.headers import DROPPED, kept_headers
-from faregate.core.rabbitmq.topology import DEAD_QUEUE
-from faregate.core.rabbitmq.transport import RabbitTransport
+from faregate.core.messaging.interfaces import Ack, DeadLetter, Delivery, RetryLater
+from faregate.core.messaging.rabbitmq.frames import UNREADABLE, repaired
+from faregate.core.messaging.rabbitmq.headers import DROPPED, kept_headers
+from faregate.core.messaging.rabbitmq.topology import DEAD_QUEUE
+from faregate.core.messaging.rabbitmq.transport import RabbitTransport
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
 from support.foreign import frame, header_payload, long_text, publish_raw, short_text, table, time
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from faregate.core.errors import EngineUnavailableError
-from faregate.core.rabbitmq.connection import Link, broker_errors, open_link
+from faregate.core.messaging.rabbitmq.connection import Link, broker_errors, open_link
 
 
 async def test_a_broker_that_hangs_up_before_we_introduce_ourselves_is_away() -> None:

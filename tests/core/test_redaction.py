@@ -10,10 +10,10 @@ from genai_prices.data import providers
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from faregate.core.free_fields import is_credential
-from faregate.core.redaction import REDACTED, Redactor, looks_like_credential
-from faregate.core.secret_names import Secrecy, secrecy_of
-from faregate.core.secret_values import SecretPattern
+from faregate.core.redaction.records import REDACTED, Redactor, looks_like_credential
+from faregate.core.redaction.scrubbing import is_credential
+from faregate.core.redaction.secret_names import Secrecy, secrecy_of
+from faregate.core.redaction.secret_values import SecretPattern
 
 redactor = Redactor()
 

@@ -8,8 +8,8 @@ from functools import reduce
 from operator import getitem
 from typing import Any, cast
 
-from faregate.core import exact_json
-from faregate.core.redaction import Redactor
+from faregate.core.redaction.records import Redactor
+from faregate.wire import exact_json
 
 PAYLOADS, SEED = 10_000, 11
 CANARY = "c4n4ryc4n4ry"

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from faregate.core.clock import FixedClock
-from faregate.core.database import Database
+from faregate.core.db.database import Database
+from faregate.core.db.schedule import Job, Schedule
 from faregate.core.errors import ConfigurationError
-from faregate.core.schedule import Job, Schedule
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

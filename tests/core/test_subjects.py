@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.database import Database
-from faregate.core.heartbeats import Heartbeats
-from faregate.core.subjects import Subjects
-from faregate.core.versions import VersionedCache, raise_version
+from faregate.core.db.database import Database
+from faregate.core.db.subjects import Subjects
+from faregate.core.db.versioned_cache import VersionedCache, raise_version
+from faregate.core.monitoring.heartbeats import Heartbeats
 
 
 async def test_the_same_owner_is_always_the_same_subject(database: Database, subjects: Subjects) -> None:
@@ -49,7 +49,7 @@ async def test_an_email_address_is_remembered(database: Database, subjects: Subj
 async def test_a_cache_is_loaded_again_when_its_version_was_raised_elsewhere(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faregate.core.versions._LOOK_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr("faregate.core.db.versioned_cache._LOOK_AGAIN_SECONDS", 0.05)
     loads = 0
 
     async def load(_session: AsyncSession) -> int:

@@ -3,7 +3,7 @@
 import pytest
 
 from faregate.core.errors import InvalidError
-from faregate.core.time_zones import known_time_zones, time_zone
+from faregate.core.values.time_zones import known_time_zones, time_zone
 
 
 def test_every_known_zone_can_be_loaded() -> None:

@@ -5,13 +5,21 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from faregate.core.interfaces import Ack, DeadLetter, Delivery, IConsumer, ITransport, OutgoingMessage, RetryLater
-from faregate.core.message_table import PostgresTransport
-from faregate.core.queues import RETRY_DELAYS_SECONDS
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
-from faregate.core.queues import SETTLE_QUEUE as OTHER_QUEUE
-from faregate.core.rabbitmq.topology import QueueType
-from faregate.core.rabbitmq.transport import RabbitTransport
+from faregate.core.messaging.interfaces import (
+    Ack,
+    DeadLetter,
+    Delivery,
+    IConsumer,
+    ITransport,
+    OutgoingMessage,
+    RetryLater,
+)
+from faregate.core.messaging.postgres_transport import PostgresTransport
+from faregate.core.messaging.rabbitmq.topology import QueueType
+from faregate.core.messaging.rabbitmq.transport import RabbitTransport
+from faregate.wire.queues import RETRY_DELAYS_SECONDS
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
+from faregate.wire.queues import SETTLE_QUEUE as OTHER_QUEUE
 
 
 @pytest.fixture

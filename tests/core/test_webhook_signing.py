@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faregate.core import webhook_signing
 from faregate.core.errors import InvalidError
+from faregate.core.webhooks import signing
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ID = "msg_p5jXN8AQM9LWM0D4loKWxJek"
@@ -17,25 +17,25 @@ SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
 def headers(**changed: str) -> dict[str, str]:
-    made = webhook_signing.signed_headers([SECRET], message_id=ID, at=AT, body=BODY)
+    made = signing.signed_headers([SECRET], message_id=ID, at=AT, body=BODY)
     return {**made, **{name.replace("_", "-"): value for name, value in changed.items()}}
 
 
 @pytest.mark.parametrize("secret", [SECRET, SECRET.removeprefix("whsec_")])
 def test_the_official_vector_comes_out(secret: str) -> None:
-    assert webhook_signing.sign(secret, message_id=ID, at=AT, body=BODY) == SIGNATURE
+    assert signing.sign(secret, message_id=ID, at=AT, body=BODY) == SIGNATURE
 
 
 def test_what_is_signed_verifies() -> None:
-    webhook_signing.verify(SECRET, headers=headers(), body=BODY, now=AT + timedelta(minutes=4))
+    signing.verify(SECRET, headers=headers(), body=BODY, now=AT + timedelta(minutes=4))
 
 
 def test_during_a_rotation_either_secret_verifies() -> None:
-    old, new = webhook_signing.new_secret(), webhook_signing.new_secret()
-    both = webhook_signing.signed_headers([new, old], message_id=ID, at=AT, body=BODY)
+    old, new = signing.new_secret(), signing.new_secret()
+    both = signing.signed_headers([new, old], message_id=ID, at=AT, body=BODY)
 
     for secret in (old, new):
-        webhook_signing.verify(secret, headers=both, body=BODY, now=AT)
+        signing.verify(secret, headers=both, body=BODY, now=AT)
 
 
 def test_of_many_signatures_one_must_fit() -> None:
@@ -43,7 +43,7 @@ def test_of_many_signatures_one_must_fit() -> None:
     other = "Ceo5qEr07ixe2NLpvHk3FH9bwy/WavXrAFQ/9tdO6mc="
     signatures = f"v1,{other} v2,{other} {SIGNATURE} v1,{other}"
 
-    webhook_signing.verify(SECRET, headers=headers(webhook_signature=signatures), body=BODY, now=AT)
+    signing.verify(SECRET, headers=headers(webhook_signature=signatures), body=BODY, now=AT)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_of_many_signatures_one_must_fit() -> None:
 )
 def test_what_is_missing_or_forged_is_refused(changed: dict[str, str], named: str) -> None:
     with pytest.raises(InvalidError) as refusal:
-        webhook_signing.verify(SECRET, headers=headers(**changed), body=BODY, now=AT)
+        signing.verify(SECRET, headers=headers(**changed), body=BODY, now=AT)
 
     assert refusal.value.param == named
 
@@ -69,25 +69,25 @@ def test_what_is_missing_or_forged_is_refused(changed: dict[str, str], named: st
 @pytest.mark.parametrize("drift", [timedelta(minutes=5, seconds=1), -timedelta(minutes=5, seconds=1)])
 def test_too_old_and_too_new_are_refused(drift: timedelta) -> None:
     with pytest.raises(InvalidError, match="replay"):
-        webhook_signing.verify(SECRET, headers=headers(), body=BODY, now=AT + drift)
+        signing.verify(SECRET, headers=headers(), body=BODY, now=AT + drift)
 
 
 @given(body=st.binary(max_size=200), flipped=st.integers(min_value=0))
 def test_any_changed_byte_is_noticed(body: bytes, flipped: int) -> None:
-    made = webhook_signing.signed_headers([SECRET], message_id=ID, at=AT, body=body)
-    webhook_signing.verify(SECRET, headers=made, body=body, now=AT)
+    made = signing.signed_headers([SECRET], message_id=ID, at=AT, body=body)
+    signing.verify(SECRET, headers=made, body=body, now=AT)
     at = flipped % (len(body) + 1)
     forged = body + b"x" if at == len(body) else body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
 
     with pytest.raises(InvalidError):
-        webhook_signing.verify(SECRET, headers=made, body=forged, now=AT)
+        signing.verify(SECRET, headers=made, body=forged, now=AT)
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_short", "no base64 at all, whatever its length may be"])
 def test_a_secret_that_cannot_protect_is_refused(secret: str) -> None:
     with pytest.raises(InvalidError, match="whsec_"):
-        webhook_signing.check_secret(secret)
+        signing.check_secret(secret)
 
 
 def test_new_secrets_serve_and_differ() -> None:
-    assert webhook_signing.check_secret(webhook_signing.new_secret()) != webhook_signing.new_secret()
+    assert signing.check_secret(signing.new_secret()) != signing.new_secret()

@@ -9,13 +9,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.errors import InvalidError
-from faregate.credit.accounting import Statement
-from faregate.credit.accounts import GrantSource
-from faregate.credit.burn_down import burn
-from faregate.credit.granting import GrantSpec
-from faregate.credit.states import GrantState
+from faregate.credit.ledger.accounts import GrantSource
+from faregate.credit.ledger.burn_down import burn
+from faregate.credit.ledger.grants import GrantSpec
+from faregate.credit.ledger.states import GrantState
+from faregate.credit.services.accounting import Statement
 from support.ledger import START, DatabaseLedger, make_credit, micros
 
 DAY = timedelta(days=1)

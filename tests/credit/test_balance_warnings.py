@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faregate.credit.accounts import GrantSource
-from faregate.credit.balance_warnings import warn_of_balances
-from faregate.credit.book import Book
-from faregate.credit.granting import GrantSpec, add_grant
-from faregate.credit.settlement import ChargeOpening, Posting, settle
-from faregate.credit.states import WalletState
+from faregate.credit.ledger.accounts import GrantSource
+from faregate.credit.ledger.balance_warnings import warn_of_balances
+from faregate.credit.ledger.book import Book
+from faregate.credit.ledger.grants import GrantSpec, add_grant
+from faregate.credit.ledger.settlement import ChargeOpening, Posting, settle
+from faregate.credit.ledger.states import WalletState
 from support.ledger import START, micros
 
 PAUSE = timedelta(days=1)

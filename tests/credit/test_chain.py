@@ -6,10 +6,10 @@ from uuid import UUID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from faregate.core.database import Database
-from faregate.credit.accounts import Account, TransferKind
-from faregate.credit.chain import GENESIS, link
-from faregate.credit.proof_chain import LINK
+from faregate.core.db.database import Database
+from faregate.credit.ledger.accounts import Account, TransferKind
+from faregate.credit.ledger.chain import GENESIS, link
+from faregate.credit.proof.chain import LINK
 
 BIG = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.none() | st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=40)

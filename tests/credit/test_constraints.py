@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from support.ledger import DatabaseLedger
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from faregate.cli.benches.contention import contend
-from faregate.cli.benches.naive import contend_naively
-from faregate.core.database import Database
+from faregate.benchmarks.contention import contend
+from faregate.benchmarks.naive import contend_naively
+from faregate.core.db.database import Database
 
 
 @pytest.mark.parametrize("wallets", [1, 10])

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.errors import KeyConflictError
-from faregate.credit.accounts import Account, TransferKind
-from faregate.credit.book import Book
-from faregate.credit.corrections import is_adjustment, is_charge_back_of, is_refund_of
-from faregate.credit.states import Note, Transfer, WalletState
+from faregate.credit.ledger.accounts import Account, TransferKind
+from faregate.credit.ledger.book import Book
+from faregate.credit.ledger.corrections import is_adjustment, is_charge_back_of, is_refund_of
+from faregate.credit.ledger.states import Note, Transfer, WalletState
 from faregate.credit.values import CreditTransaction
 from support.ledger import START, DatabaseLedger, micros
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faregate.core.errors import InvalidError
-from faregate.credit.accounts import Account, TransferKind
-from faregate.credit.book import Book
-from faregate.credit.corrections import adjust, charge_back, refund
 from faregate.credit.errors import InsufficientCreditsError, NotRefundableError
-from faregate.credit.states import GrantSlice, Note, Transfer
+from faregate.credit.ledger.accounts import Account, TransferKind
+from faregate.credit.ledger.book import Book
+from faregate.credit.ledger.corrections import adjust, charge_back, refund
+from faregate.credit.ledger.states import GrantSlice, Note, Transfer
 from support.ledger import START, PureLedger, check_invariants, micros
 
 NOTE = Note(actor="eve", reason="ticket 9")

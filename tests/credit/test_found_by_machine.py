@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from faregate.credit.accounts import GrantSource, TransferKind
+from faregate.credit.ledger.accounts import GrantSource, TransferKind
 from support.driving import Hold, PureDriver, PutGrant, Refund, Settle
 from support.ledger import START, PureLedger
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faregate.credit.errors import SpendingLimitError
-from faregate.credit.limits import LimitState, Period, check_limits
+from faregate.credit.ledger.limits import LimitState, Period, check_limits
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 

@@ -16,9 +16,9 @@ import asyncpg
 import pytest
 
 from faregate.core.clock import FixedClock, SystemClock
-from faregate.credit.accounts import GrantSource
-from faregate.credit.granting import GrantSpec
-from faregate.credit.verify import Verifier
+from faregate.credit.ledger.accounts import GrantSource
+from faregate.credit.ledger.grants import GrantSpec
+from faregate.credit.proof.verify import Verifier
 from faregate.usage.values import Feature, FeatureRef, StartRequest
 from support.servers import address, execute
 from support.stages import FEATURE, OPERATIONS, Caller, Operation, Stop

@@ -9,17 +9,17 @@ from decimal import Decimal
 
 import pytest
 
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.errors import KeyConflictError
-from faregate.credit.accounts import GrantSource
 from faregate.credit.errors import (
     AlreadySettledError,
     InsufficientCreditsError,
     SpendingLimitError,
     UsageKeyConflictError,
 )
-from faregate.credit.limits import member_scope
-from faregate.credit.states import ChargeStatus, Flag
+from faregate.credit.ledger.accounts import GrantSource
+from faregate.credit.ledger.limits import member_scope
+from faregate.credit.ledger.states import ChargeStatus, Flag
 from support.ledger import START, DatabaseLedger, Ledger, PureLedger
 
 BONUS, PURCHASE = GrantSource.BONUS, GrantSource.PURCHASE

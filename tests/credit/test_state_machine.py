@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from faregate.core.database import Database
-from faregate.credit.accounts import Account, GrantSource, TransferKind
-from faregate.credit.burn_down import burn_order
-from faregate.credit.chain import GENESIS, link
-from faregate.credit.corrections import REFUNDABLE
-from faregate.credit.maturing import next_change
-from faregate.credit.states import ChargeState, ChargeStatus
+from faregate.core.db.database import Database
+from faregate.credit.ledger.accounts import Account, GrantSource, TransferKind
+from faregate.credit.ledger.burn_down import burn_order
+from faregate.credit.ledger.chain import GENESIS, link
+from faregate.credit.ledger.corrections import REFUNDABLE
+from faregate.credit.ledger.states import ChargeState, ChargeStatus
+from faregate.credit.ledger.time_effects import next_change
 from support.driving import (
     Adjust,
     ChargeBack,

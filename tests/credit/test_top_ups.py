@@ -5,15 +5,15 @@ from uuid import UUID
 
 import pytest
 
-from faregate.core.credits import to_credits
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.errors import EngineUnavailableError
-from faregate.credit.accounts import GrantSource
 from faregate.credit.errors import PaymentDeclinedError
-from faregate.credit.granting import GrantSpec
 from faregate.credit.interfaces import Payment, PaymentOrder
-from faregate.credit.settlement import ChargeOpening, Posting
-from faregate.credit.states import WalletState, WalletStatus
+from faregate.credit.ledger.accounts import GrantSource
+from faregate.credit.ledger.grants import GrantSpec
+from faregate.credit.ledger.settlement import ChargeOpening, Posting
+from faregate.credit.ledger.states import WalletState, WalletStatus
+from faregate.wire.credits import to_credits
 from support.ledger import Credit, make_credit, micros
 
 

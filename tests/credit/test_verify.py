@@ -3,11 +3,11 @@
 import asyncpg
 import pytest
 
-from faregate.core.database import Database
-from faregate.credit.holds import HoldRequest
-from faregate.credit.limits import Period
-from faregate.credit.ranges import Range, split
-from faregate.credit.verify import Drift, Verifier
+from faregate.core.db.database import Database
+from faregate.credit.ledger.holds import HoldRequest
+from faregate.credit.ledger.limits import Period
+from faregate.credit.proof.ranges import Range, split
+from faregate.credit.proof.verify import Drift, Verifier
 from support.busy import BusyLedger
 from support.ledger import DatabaseLedger
 from support.tampering import Case, cases
@@ -136,7 +136,7 @@ async def test_progress_is_told_to_the_end(busy: BusyLedger) -> None:
 
 
 async def test_a_ledger_is_proved_in_whatever_pieces(busy: BusyLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("faregate.credit.ranges._SIZE", 4)
+    monkeypatch.setattr("faregate.credit.proof.ranges._SIZE", 4)
     sizes = [tuple(row) for row in await busy.rows("select wallet_id, last_seq from faregate.wallet")]
 
     assert len(split(sizes, size=4)) > 10

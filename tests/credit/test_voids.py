@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from faregate.core.database import Database
-from faregate.credit.accounts import Account, TransferKind
-from faregate.credit.states import Note, Transfer
-from faregate.credit.verify import Verifier
+from faregate.core.db.database import Database
+from faregate.credit.ledger.accounts import Account, TransferKind
+from faregate.credit.ledger.states import Note, Transfer
+from faregate.credit.proof.verify import Verifier
 from support.ledger import START, DatabaseLedger, Ledger, PureLedger, micros
 
 NOTE = Note(actor="bank", reason="dispute 77")

@@ -6,7 +6,7 @@ import pytest
 
 from faregate.core.errors import FaregateError
 from faregate.credit.errors import WalletClosedError, WalletFrozenError
-from faregate.credit.states import Flag, WalletStatus
+from faregate.credit.ledger.states import Flag, WalletStatus
 from support.ledger import START, DatabaseLedger, Ledger, PureLedger
 
 ACTIVE, FROZEN, CLOSED = WalletStatus

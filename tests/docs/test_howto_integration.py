@@ -13,8 +13,8 @@ import httpx2
 import pytest
 from client.provider import running_provider
 
-from faregate.cli.stack import Stack, private_stack
-from faregate.core import exact_json
+from faregate.cli.demo.stack import Stack, private_stack
+from faregate.wire import exact_json
 from support.docs import Page
 from support.servers import address, execute, require_program
 

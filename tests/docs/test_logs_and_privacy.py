@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from faregate.cli.stack import Stack, private_stack
-from faregate.core import exact_json
+from faregate.cli.demo.stack import Stack, private_stack
+from faregate.wire import exact_json
 from support.docs import Page
 from support.servers import require_program
 

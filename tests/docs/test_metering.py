@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from support.docs import Page
 
 

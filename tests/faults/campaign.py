@@ -12,12 +12,12 @@ from typing import Any
 from aiormq.exceptions import AMQPError
 
 from faregate.core.container import engines as opened
-from faregate.core.failpoints import POINTS
-from faregate.core.migrate import upgrade
+from faregate.core.db.migrate import upgrade
+from faregate.core.runtime.failpoints import POINTS
 from faregate.core.settings import isolated_settings
-from faregate.credit.accounts import GrantSource
-from faregate.credit.granting import GrantSpec
-from faregate.credit.verify import Verifier
+from faregate.credit.ledger.accounts import GrantSource
+from faregate.credit.ledger.grants import GrantSpec
+from faregate.credit.proof.verify import Verifier
 from faregate.usage.values import Feature
 from faregate.worker.container import WorkerContainer
 from faults.disasters import Disasters

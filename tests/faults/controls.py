@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from faregate.core.interfaces import Ack, Decision, Delivery
-from faregate.core.rabbitmq.consumer import RabbitConsumer
+from faregate.core.messaging.interfaces import Ack, Decision, Delivery
+from faregate.core.messaging.rabbitmq.consumer import RabbitConsumer
 from faregate.worker.handlers import settlement
 
 __all__ = ["CONTROLS", "apply"]

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from faregate.core.interfaces import Decision, Delivery
-from faregate.core.rabbitmq.consumer import RabbitConsumer
+from faregate.core.messaging.interfaces import Decision, Delivery
+from faregate.core.messaging.rabbitmq.consumer import RabbitConsumer
 
 __all__ = ["count_deliveries"]
 

@@ -11,7 +11,7 @@ import asyncpg
 from aiormq.exceptions import AMQPError
 from pamqp.commands import Basic
 
-from faregate.core.embedded import EmbeddedServer
+from faregate.core.db.embedded import EmbeddedServer
 from faults.proxy import Proxy
 from support.rabbitmq import RabbitServer
 from support.servers import address, execute

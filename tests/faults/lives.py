@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx2
 
-from faregate.cli.serving import Gateway
+from faregate.cli.demo.serving import Gateway
 from faregate.core.container import engines
 from faregate.core.errors import FaregateError
-from faregate.core.interfaces import ITransport, OutgoingMessage
+from faregate.core.messaging.interfaces import ITransport, OutgoingMessage
 from faregate.core.settings import Settings, isolated_settings
 from faregate.usage.service import UsageService
 from faregate.usage.values import FeatureRef, StartRequest

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from faregate.core.failpoints import POINTS, arm
+from faregate.core.runtime.failpoints import POINTS, arm
 from faults.campaign import Campaign
 from faults.controls import CONTROLS
 from faults.engines import Engines

@@ -15,10 +15,10 @@ from typing import Any
 
 import httpx2
 
-from faregate.core import exact_json
-from faregate.core.interfaces import OutgoingMessage
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
-from faregate.credit.verify import Verifier
+from faregate.core.messaging.interfaces import OutgoingMessage
+from faregate.credit.proof.verify import Verifier
+from faregate.wire import exact_json
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
 from faults.lives import KEY
 from faults.nursery import Life, Nursery
 from support.apps import Gateway, open_gateway, settings_for

@@ -15,9 +15,9 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from faregate.core import aio
-from faregate.core.failpoints import arm
 from faregate.core.logging import configure_logging
+from faregate.core.runtime import event_loop
+from faregate.core.runtime.failpoints import arm
 from faults import controls
 from faults.lives import feed, serve, work
 from faults.strikes import Strike, Striker, track_connections
@@ -91,7 +91,7 @@ def _live(order: dict[str, Any], report: int) -> None:
         strike = Strike(order["point"], order["how"])
         rng = random.Random(order["seed"])
         arm([strike.point], Striker(strike, order["nth"], rng, lambda name: tell({"struck": name})))
-    aio.run(KINDS[order["kind"]](order, tell))  # type: ignore[arg-type]
+    event_loop.run(KINDS[order["kind"]](order, tell))  # type: ignore[arg-type]
 
 
 def _reap(lives: dict[int, int], report: int) -> None:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from faregate.core.clock import FixedClock
-from faregate.core.database import Database
+from faregate.core.db.database import Database
+from faregate.core.db.subjects import Subjects
 from faregate.core.settings import load_settings
-from faregate.core.subjects import Subjects
 from faregate.feature_log.container import FeatureLogContainer
 from faregate.feature_log.service import FeatureLogService
 from support.apps import Gateway, open_gateway, settings_for

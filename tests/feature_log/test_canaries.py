@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import structlog
 
-from faregate.core import exact_json
-from faregate.core.embedded import postgres_program
-from faregate.core.interfaces import OutgoingMessage
+from faregate.core.db.embedded import postgres_program
 from faregate.core.logging import configure_logging
-from faregate.core.queues import FEATURE_LOG_QUEUE
+from faregate.core.messaging.interfaces import OutgoingMessage
+from faregate.wire import exact_json
+from faregate.wire.queues import FEATURE_LOG_QUEUE
 from support.apps import Gateway, running_worker, settings_for
 
 PATH = "/api/feature-usage-logs"

@@ -10,9 +10,9 @@ from urllib.parse import quote
 import aiormq
 import structlog
 
-from faregate.core.embedded import postgres_program
+from faregate.core.db.embedded import postgres_program
 from faregate.core.logging import configure_logging
-from faregate.core.queues import PUBLIC_QUEUES, USAGE_EVENTS_QUEUE
+from faregate.wire.queues import PUBLIC_QUEUES, USAGE_EVENTS_QUEUE
 from support.apps import Gateway, open_gateway, settings_for
 
 CANARY = "c4n4ryc4n4ry"

@@ -8,17 +8,17 @@ import pytest
 from feature_log.test_privacy import administer, live, retire_events, unpacked
 
 from faregate.analytics.personal_columns import ANALYTICS_COLUMNS
-from faregate.core import exact_json
-from faregate.core.erased_keys import erased_key
-from faregate.core.interfaces import OutgoingMessage
-from faregate.core.partitions import Month
-from faregate.core.person_words import GONE
+from faregate.core.db.partitions import Month
+from faregate.core.messaging.interfaces import OutgoingMessage
 from faregate.core.personal_columns import CORE_COLUMNS, ERASED
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
+from faregate.core.privacy.erased_keys import erased_key
+from faregate.core.privacy.person_words import GONE
 from faregate.credit.personal_columns import CREDIT_COLUMNS
-from faregate.credit.verify import Verifier
+from faregate.credit.proof.verify import Verifier
 from faregate.feature_log.personal_columns import LOG_COLUMNS
 from faregate.usage.personal_columns import USAGE_COLUMNS
+from faregate.wire import exact_json
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
 from support.apps import Gateway, open_gateway, settings_for
 from support.people import SECRET
 

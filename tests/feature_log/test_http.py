@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from faregate.core.queues import FEATURE_LOG_QUEUE
+from faregate.wire.queues import FEATURE_LOG_QUEUE
 from support.apps import Gateway
 
 PATH = "/api/feature-usage-logs"

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from faregate.analytics.archiving import EventArchive
-from faregate.core import exact_json
+from faregate.analytics.retention.archiving import EventArchive
 from faregate.core.clock import FixedClock, SystemClock
-from faregate.core.embedded import postgres_program
-from faregate.core.interfaces import OutgoingMessage
-from faregate.core.partitions import Month
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, USAGE_EVENTS_QUEUE
-from faregate.credit.verify import Verifier
+from faregate.core.db.embedded import postgres_program
+from faregate.core.db.partitions import Month
+from faregate.core.messaging.interfaces import OutgoingMessage
+from faregate.credit.proof.verify import Verifier
+from faregate.wire import exact_json
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE, USAGE_EVENTS_QUEUE
 from support.apps import Gateway, open_gateway, settings_for
 from support.people import SECRET, bearer
 

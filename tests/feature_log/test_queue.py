@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from faregate.core import exact_json
-from faregate.core.interfaces import DeadMessage, ITransport, OutgoingMessage
-from faregate.core.queues import FEATURE_LOG_QUEUE, SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
+from faregate.core.messaging.interfaces import DeadMessage, ITransport, OutgoingMessage
+from faregate.wire import exact_json
+from faregate.wire.queues import FEATURE_LOG_QUEUE, SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
 from support.apps import Gateway, running_worker, settings_for
 
 PATH = "/api/feature-usage-logs"

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from faregate.core.clock import FixedClock
-from faregate.core.database import Database
+from faregate.core.db.database import Database
+from faregate.core.db.partitions import Month
+from faregate.core.db.subjects import Subjects
 from faregate.core.errors import ConfigurationError, FaregateError
-from faregate.core.partitions import Month
 from faregate.core.settings import load_settings
-from faregate.core.subjects import Subjects
 from faregate.feature_log.container import FeatureLogContainer
 from faregate.feature_log.values import FeatureNames, LogEntry, LogFilter
 

@@ -11,13 +11,13 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 from worker.test_webhooks import Receiver, low, make_due, receiving
 
-from faregate.core import exact_json
 from faregate.core.clock import SystemClock
-from faregate.core.egress import Egress
-from faregate.core.interfaces import Ack, DeadLetter, OutgoingMessage
-from faregate.core.key_ring import KeyRing, parse_keys
-from faregate.core.queues import FEATURE_LOG_QUEUE
-from faregate.core.webhooks import open_secret
+from faregate.core.messaging.interfaces import Ack, DeadLetter, OutgoingMessage
+from faregate.core.privacy.key_ring import KeyRing, parse_keys
+from faregate.core.webhooks.egress import Egress
+from faregate.core.webhooks.endpoints import open_secret
+from faregate.wire import exact_json
+from faregate.wire.queues import FEATURE_LOG_QUEUE
 from faregate.worker.handlers.feature_logs import FeatureLogHandler
 from faregate.worker.webhooks import WebhookDeliverer
 from support.apps import Gateway, open_gateway, settings_for

@@ -8,10 +8,10 @@ from uuid import uuid4
 import pytest
 
 from faregate.core.clock import FixedClock
-from faregate.core.database import Database
-from faregate.core.key_ring import KeyRing, RingKey, SealedError
+from faregate.core.db.database import Database
+from faregate.core.db.subjects import Subjects
+from faregate.core.privacy.key_ring import KeyRing, RingKey, SealedError
 from faregate.core.settings import load_settings
-from faregate.core.subjects import Subjects
 from faregate.feature_log.container import FeatureLogContainer
 from faregate.feature_log.errors import LogKeyError, LogSealedError
 from faregate.feature_log.sealing import LogKey, Sealer, parse_keys

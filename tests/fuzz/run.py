@@ -25,7 +25,7 @@ from typing import Any
 
 import httpx2
 
-from faregate.cli.stack import Stack, private_stack
+from faregate.cli.demo.stack import Stack, private_stack
 
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"

@@ -10,12 +10,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from faregate.core.database import Database
-from faregate.core.key_store import KeyStore
-from faregate.core.keys import new_key
-from faregate.core.message_table import PostgresTransport
-from faregate.gateway import body as reading
-from faregate.gateway.rate_limits import RateLimiter
+from faregate.core.access.key_format import new_key
+from faregate.core.access.key_store import KeyStore
+from faregate.core.db.database import Database
+from faregate.core.messaging.postgres_transport import PostgresTransport
+from faregate.gateway.http import body as reading
+from faregate.gateway.http.rate_limits import RateLimiter
 from support.apps import KEY, Answer, Gateway
 from support.gateways import start_gateway
 

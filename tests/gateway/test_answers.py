@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from faregate.core.ids import new_uuid7
-from faregate.gateway import answers
+from faregate.gateway.http import response_cache
+from faregate.wire.ids import new_uuid7
 from support.apps import Gateway, open_gateway, settings_for
 from support.redis import redis_server
 
@@ -122,7 +122,7 @@ async def test_without_redis_everything_is_computed(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While it is away, and again from it when it is back."""
-    monkeypatch.setattr(answers, "_AWAY_SECONDS", 0.0)
+    monkeypatch.setattr(response_cache, "_AWAY_SECONDS", 0.0)
     async with (
         redis_server(tmp_path) as redis,
         open_gateway(settings_for(database_url, redis_url=redis.url)) as gateway,

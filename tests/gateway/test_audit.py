@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from faregate.core.audit import AuditLog
-from faregate.gateway.auditing import Auditor
-from faregate.gateway.auth import Role, person
-from faregate.gateway.operation import Operation, operations_of
+from faregate.core.access.audit import AuditLog
+from faregate.gateway.http.auditing import Auditor
+from faregate.gateway.http.operation import Operation, operations_of
+from faregate.gateway.security.auth import Role, person
 from support.apps import Gateway, open_gateway, settings_for
 from support.people import SECRET, bearer
 

@@ -3,9 +3,9 @@
 import asyncio
 from base64 import b64encode
 
-from faregate.core import exact_json
-from faregate.core.interfaces import OutgoingMessage
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
+from faregate.core.messaging.interfaces import OutgoingMessage
+from faregate.wire import exact_json
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
 from support.apps import Gateway, running_worker, settings_for
 from support.processes import run_command
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from faregate.core import exact_json
-from faregate.gateway.envelope import json_response
+from faregate.gateway.http.envelope import json_response
+from faregate.wire import exact_json
 
 
 class Model(BaseModel):

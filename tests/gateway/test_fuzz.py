@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fuzz.run import ENVIRONMENT, Fuzzed, fuzz, shared_out, together
 
-from faregate.cli.stack import private_stack
+from faregate.cli.demo.stack import private_stack
 from support.apps import Gateway
 
 

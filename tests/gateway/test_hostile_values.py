@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from faregate.core import exact_json
-from faregate.gateway.operation import Operation, operations_of
+from faregate.gateway.http.operation import Operation, operations_of
+from faregate.wire import exact_json
 from support.apps import Gateway
 
 RAW = [

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from faregate.core.idempotency import IdempotencyStore
-from faregate.gateway.auth import Scope
-from faregate.gateway.operation import operations_of
+from faregate.core.access.idempotency import IdempotencyStore
+from faregate.gateway.http.operation import operations_of
+from faregate.gateway.security.auth import Scope
 from support.apps import Answer, Gateway
 
 BODY = {"credits": 7, "source": "purchase"}

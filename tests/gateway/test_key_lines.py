@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from faregate.core.key_lineage import LINE_LIMIT, KeyOfLine, lineage_of
-from faregate.usage.charging import Charging
-from faregate.usage.spending import scopes_of
+from faregate.core.access.key_lineage import LINE_LIMIT, KeyOfLine, lineage_of
+from faregate.usage.credits_process.charging import Charging
+from faregate.usage.credits_process.spending import scopes_of
 from faregate.usage.values import Rule
 from support.apps import Answer, Gateway, open_gateway, running_worker, settings_for
 
@@ -267,7 +267,7 @@ def test_a_key_lives_while_each_client_of_its_line_has_a_live_key() -> None:
 
 
 def test_a_use_counts_against_each_key_of_its_line_once() -> None:
-    from faregate.core.subjects import Subject
+    from faregate.core.db.subjects import Subject
 
     owners = {"ada": Subject(7, "ada", None)}
     scopes = scopes_of("ada", Charging(Rule.INDIVIDUAL, "ada", None), owners, spender="key:c key:b key:c")
@@ -277,7 +277,7 @@ def test_a_use_counts_against_each_key_of_its_line_once() -> None:
 
 async def test_the_caps_of_rotated_keys_become_their_clients(gateway: Gateway) -> None:
     """The upgrade links keys to the live keys that made them, and loses nothing of what was spent and is held."""
-    from faregate.core.migrate import run_alembic, upgrade
+    from faregate.core.db.migrate import run_alembic, upgrade
 
     database = gateway.database
     await gateway.grant("ada", 100)

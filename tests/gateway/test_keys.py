@@ -188,7 +188,7 @@ async def test_a_spend_cap_stops_the_key_and_nobody_else(gateway: Gateway) -> No
 
 
 async def test_a_known_id_with_a_wrong_secret_is_as_unknown_as_any(gateway: Gateway) -> None:
-    from faregate.core.keys import Key, new_key
+    from faregate.core.access.key_format import Key, new_key
 
     made = await make(gateway)
     forged = str(Key("live", made["key_id"], new_key("live").secret))

@@ -14,8 +14,8 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from faregate.core.errors import EngineUnavailableError
 from faregate.gateway.errors import UnauthenticatedError
-from faregate.gateway.jwks import KeySet
-from faregate.gateway.tokens import TokenRules, Tokens
+from faregate.gateway.security.jwks import KeySet
+from faregate.gateway.security.tokens import TokenRules, Tokens
 from support.people import token
 
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)

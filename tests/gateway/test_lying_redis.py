@@ -12,11 +12,11 @@ import pytest
 from redis.asyncio import Redis
 
 from faregate.core.clock import SystemClock
-from faregate.gateway import rate_limits
-from faregate.gateway.auth import Principal
 from faregate.gateway.errors import RateLimitedError
-from faregate.gateway.operation import Operation
-from faregate.gateway.rate_limits import LimitRules, RateLimiter
+from faregate.gateway.http import rate_limits
+from faregate.gateway.http.operation import Operation
+from faregate.gateway.http.rate_limits import LimitRules, RateLimiter
+from faregate.gateway.security.auth import Principal
 from support.apps import open_gateway, settings_for
 from support.redis import redis_server
 

@@ -8,10 +8,10 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel, create_model
 
-from faregate.core import exact_json
-from faregate.gateway.auth import ALL_SCOPES, ROLE_SCOPES, Role, Scope, person
-from faregate.gateway.operation import Operation, operations_of
-from faregate.gateway.personal import Personal, personal_in
+from faregate.gateway.http.operation import Operation, operations_of
+from faregate.gateway.http.personal import Personal, personal_in
+from faregate.gateway.security.auth import ALL_SCOPES, ROLE_SCOPES, Role, Scope, person
+from faregate.wire import exact_json
 from support.apps import Answer, Gateway, open_gateway, settings_for
 from support.people import SECRET, bearer
 

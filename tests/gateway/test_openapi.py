@@ -9,10 +9,10 @@ import pytest
 from openapi_spec_validator import validate
 from starlette.routing import Route
 
-from faregate.core import exact_json
 from faregate.gateway.errors import STATUS
+from faregate.gateway.http.operation import Operation, operations_of
 from faregate.gateway.openapi.operations import errors_of
-from faregate.gateway.operation import Operation, operations_of
+from faregate.wire import exact_json
 from support.apps import Gateway
 from support.conformance import conforms, is_valid
 
@@ -216,7 +216,7 @@ async def test_the_page_asks_nobody_else_for_anything(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("code", sorted(STATUS))
 def test_every_code_says_what_to_do(code: str) -> None:
-    from faregate.gateway.error_pages import error_pages
+    from faregate.gateway.http.error_pages import error_pages
 
     (page,) = [page for page in error_pages() if page.code == code]
     assert page.meaning

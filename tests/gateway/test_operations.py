@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from faregate.core.clock import SystemClock
-from faregate.gateway.rate_limits import LimitRules, RateLimiter
+from faregate.gateway.http.rate_limits import LimitRules, RateLimiter
 from support.apps import KEY, Gateway, open_gateway, settings_for
 from support.gateways import start_gateway
 from support.people import SECRET, bearer
@@ -70,7 +70,7 @@ async def test_heavy_calls_have_few_slots(gateway: Gateway) -> None:
     from dataclasses import replace
 
     from faregate.gateway.errors import RateLimitedError
-    from faregate.gateway.operation import operations_of
+    from faregate.gateway.http.operation import operations_of
 
     (found, *_), *_ = (operations_of(c) for c in gateway.container.controllers())
     heavy = replace(found[0], concurrency=2)

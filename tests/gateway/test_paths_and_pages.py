@@ -6,10 +6,10 @@ import pytest
 
 from faregate.core.errors import ConfigurationError
 from faregate.core.settings import isolated_settings, load_settings
-from faregate.gateway.client_address import client_of
 from faregate.gateway.container import GatewayContainer
-from faregate.gateway.operation import operations_of
-from faregate.gateway.path_hints import OLDER_NAMES
+from faregate.gateway.http.operation import operations_of
+from faregate.gateway.http.path_hints import OLDER_NAMES
+from faregate.gateway.security.client_address import client_of
 from support.apps import Gateway, open_gateway, settings_for
 
 PAGE = "https://app.example.com"

@@ -6,10 +6,10 @@ from decimal import Decimal
 import httpx2
 import pytest
 
-from faregate.core import exact_json
 from faregate.core.settings import Settings
 from faregate.gateway.schemas.analytics_query import AnalyticsQuery
 from faregate.gateway.schemas.exports import ExportQuery
+from faregate.wire import exact_json
 from support.apps import KEY, Gateway, open_gateway, settings_for
 
 QUOTA = {"owner_id": "ada", "meter": "requests", "period": "month", "limit": 4}

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faregate.core.db.subjects import PERSON, person_of
 from faregate.core.errors import InvalidError
-from faregate.core.ids import (
+from faregate.gateway.errors import UnauthenticatedError
+from faregate.gateway.security.tokens import SecretSource, TokenRules, Tokens
+from faregate.wire.ids import (
     EXTERNAL_ID_PATTERN,
     RESERVED_NAMES,
     RESERVED_PREFIXES,
     check_not_reserved,
     is_reserved,
 )
-from faregate.core.subjects import PERSON, person_of
-from faregate.gateway.errors import UnauthenticatedError
-from faregate.gateway.tokens import SecretSource, TokenRules, Tokens
 from support.apps import Gateway
 from support.people import SECRET, token
 

@@ -17,9 +17,9 @@ from faregate.core.errors import EngineUnavailableError
 from faregate.core.settings import isolated_settings
 from faregate.gateway.container import GatewayContainer
 from faregate.gateway.errors import UnauthenticatedError
-from faregate.gateway.jwks import KeySet
 from faregate.gateway.main import create_app
-from faregate.gateway.tokens import SecretSource, TokenRules, Tokens
+from faregate.gateway.security.jwks import KeySet
+from faregate.gateway.security.tokens import SecretSource, TokenRules, Tokens
 from support.people import SECRET, Provider, running_provider, token
 
 ISSUER, AUDIENCE = "https://login.example.com/", "faregate"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from faregate.core import exact_json
+from faregate.wire import exact_json
 from support.apps import Gateway
 
 

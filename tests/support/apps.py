@@ -9,11 +9,11 @@ from typing import Any
 import httpx2
 from starlette.applications import Starlette
 
-from faregate.core import exact_json
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.settings import Settings, load_settings
 from faregate.gateway.container import GatewayContainer
 from faregate.gateway.main import create_app
+from faregate.wire import exact_json
 from faregate.worker.container import WorkerContainer
 
 __all__ = ["KEY", "Answer", "Gateway", "open_gateway", "running_worker", "settings_for"]

@@ -3,15 +3,15 @@
 from datetime import timedelta
 from typing import Any
 
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.errors import FaregateError
-from faregate.credit.accounts import GrantSource
 from faregate.credit.errors import PaymentDeclinedError
-from faregate.credit.holds import HoldRequest
 from faregate.credit.interfaces import Payment, PaymentOrder
-from faregate.credit.limits import Period, user_scope
-from faregate.credit.reasons import operation_digest
-from faregate.credit.states import Note, WalletState
+from faregate.credit.ledger.accounts import GrantSource
+from faregate.credit.ledger.holds import HoldRequest
+from faregate.credit.ledger.limits import Period, user_scope
+from faregate.credit.ledger.reasons import operation_digest
+from faregate.credit.ledger.states import Note, WalletState
 from support.ledger import START, DatabaseLedger, make_credit, micros
 
 __all__ = ["BusyLedger"]

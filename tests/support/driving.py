@@ -13,18 +13,18 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.clock import FixedClock
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.errors import FaregateError
-from faregate.credit.accounts import GrantSource, TransferKind
-from faregate.credit.book import Book
-from faregate.credit.corrections import adjust, charge_back, refund
-from faregate.credit.granting import GrantSpec, add_grant, void_grant
-from faregate.credit.holds import HoldRequest, extend_hold, open_hold, void_hold
-from faregate.credit.maturing import mature
-from faregate.credit.reasons import operation_digest
-from faregate.credit.settlement import ChargeOpening, Posting, settle
-from faregate.credit.states import ChargeState, GrantSlice, GrantState, Note, Transfer, WalletState
-from faregate.credit.verify import Drift, Verifier
+from faregate.credit.ledger.accounts import GrantSource, TransferKind
+from faregate.credit.ledger.book import Book
+from faregate.credit.ledger.corrections import adjust, charge_back, refund
+from faregate.credit.ledger.grants import GrantSpec, add_grant, void_grant
+from faregate.credit.ledger.holds import HoldRequest, extend_hold, open_hold, void_hold
+from faregate.credit.ledger.reasons import operation_digest
+from faregate.credit.ledger.settlement import ChargeOpening, Posting, settle
+from faregate.credit.ledger.states import ChargeState, GrantSlice, GrantState, Note, Transfer, WalletState
+from faregate.credit.ledger.time_effects import mature
+from faregate.credit.proof.verify import Drift, Verifier
 from support.ledger import START, make_credit
 
 __all__ = [

@@ -8,29 +8,29 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from faregate.core.clock import FixedClock, IClock
-from faregate.core.credits import to_credits, to_micros
-from faregate.core.database import Database
+from faregate.core.db.database import Database
+from faregate.core.db.subjects import Subjects
 from faregate.core.errors import FaregateError
-from faregate.core.heartbeats import Heartbeats
-from faregate.core.message_table import PostgresTransport
-from faregate.core.subjects import Subjects
-from faregate.credit.accounting import AccountingService
-from faregate.credit.accounts import GrantSource, TransferKind
-from faregate.credit.book import Book
-from faregate.credit.correcting import CorrectionService
-from faregate.credit.granting import GrantSpec, add_grant, void_grant
-from faregate.credit.holds import HoldRequest, extend_hold, open_hold, void_hold
+from faregate.core.messaging.postgres_transport import PostgresTransport
+from faregate.core.monitoring.heartbeats import Heartbeats
 from faregate.credit.interfaces import ITopUpProvider
-from faregate.credit.limiting import LimitService
-from faregate.credit.limits import LimitState, Period, period_start
-from faregate.credit.locking import Locker
-from faregate.credit.maturing import mature
-from faregate.credit.repository import LedgerRepository
-from faregate.credit.service import CreditService, Held, Posted
-from faregate.credit.settlement import ChargeOpening, Posting, settle
-from faregate.credit.states import ChargeState, GrantSlice, GrantState, Transfer, WalletState, WalletStatus
-from faregate.credit.topping_up import OnAccountProvider, TopUpService
+from faregate.credit.ledger.accounts import GrantSource, TransferKind
+from faregate.credit.ledger.book import Book
+from faregate.credit.ledger.grants import GrantSpec, add_grant, void_grant
+from faregate.credit.ledger.holds import HoldRequest, extend_hold, open_hold, void_hold
+from faregate.credit.ledger.limits import LimitState, Period, period_start
+from faregate.credit.ledger.settlement import ChargeOpening, Posting, settle
+from faregate.credit.ledger.states import ChargeState, GrantSlice, GrantState, Transfer, WalletState, WalletStatus
+from faregate.credit.ledger.time_effects import mature
+from faregate.credit.services.accounting import AccountingService
+from faregate.credit.services.corrections import CorrectionService
+from faregate.credit.services.credits import CreditService, Held, Posted
+from faregate.credit.services.ledger_session import Locker
+from faregate.credit.services.spending_limits import LimitService
+from faregate.credit.services.top_ups import OnAccountProvider, TopUpService
+from faregate.credit.storage.repository import LedgerRepository
 from faregate.credit.values import transaction_view
+from faregate.wire.credits import to_credits, to_micros
 
 __all__ = ["START", "Credit", "DatabaseLedger", "Ledger", "PureLedger", "make_credit", "micros"]
 

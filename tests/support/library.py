@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from faregate.core.container import CoreContainer
-from faregate.core.credits import to_micros
-from faregate.core.database import Database
-from faregate.credit.accounts import GrantSource
+from faregate.core.db.database import Database
 from faregate.credit.container import CreditContainer
-from faregate.credit.granting import GrantSpec
+from faregate.credit.ledger.accounts import GrantSource
+from faregate.credit.ledger.grants import GrantSpec
 from faregate.usage.container import UsageContainer
 from faregate.usage.service import UsageService
 from faregate.usage.values import Feature
+from faregate.wire.credits import to_micros
 
 __all__ = ["Library"]
 

@@ -15,10 +15,10 @@ from faregate.analytics.quotas.periods import Period
 from faregate.analytics.quotas.service import QuotaService
 from faregate.analytics.quotas.values import Alert, QuotaSpec, UsageQuestion
 from faregate.core.clock import FixedClock
-from faregate.core.database import Database
+from faregate.core.db.database import Database
+from faregate.core.db.subjects import Subjects
 from faregate.core.errors import EngineUnavailableError
 from faregate.core.settings import Settings
-from faregate.core.subjects import Subjects
 
 __all__ = ["NOON", "Inbox", "Ledger", "Quotas", "make_quotas", "spec"]
 

@@ -20,8 +20,8 @@ from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from faregate.core.queues import PUBLIC_QUEUES, RETRY_DELAYS_SECONDS
-from faregate.core.rabbitmq.topology import DEAD_QUEUE, retry_queue
+from faregate.core.messaging.rabbitmq.topology import DEAD_QUEUE, retry_queue
+from faregate.wire.queues import PUBLIC_QUEUES, RETRY_DELAYS_SECONDS
 from support.certificates import make_certificate
 from support.servers import in_memory, require_program
 

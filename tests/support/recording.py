@@ -8,7 +8,7 @@ from dependency_injector import providers
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.container import CoreContainer
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.settings import load_settings
 from faregate.credit.container import CreditContainer
 from faregate.usage.container import UsageContainer

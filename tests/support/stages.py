@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.clock import FixedClock
 from faregate.core.container import CoreContainer
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.errors import FaregateError
 from faregate.core.settings import load_settings
-from faregate.credit.bookkeeping import Bookkeeping
 from faregate.credit.container import CreditContainer
-from faregate.credit.statements import LOCK_WALLETS
-from faregate.credit.states import Note
+from faregate.credit.ledger.states import Note
+from faregate.credit.services.bookkeeping import Bookkeeping
+from faregate.credit.storage.statements import LOCK_WALLETS
 from faregate.usage.container import UsageContainer
 from faregate.usage.service import UsageService
 from faregate.usage.values import FeatureRef, ModelUsage, SettleRequest

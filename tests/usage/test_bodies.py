@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from faregate.core.errors import InvalidError
-from faregate.usage.bodies import EndBody, EndMultimodelBody, StartBody, UsageBody, validated
-from faregate.usage.count_fields import LineFields
-from faregate.usage.events import parse_events
+from faregate.usage.credits_process.bodies import EndBody, EndMultimodelBody, StartBody, UsageBody, validated
+from faregate.usage.credits_process.count_fields import LineFields
+from faregate.usage.events.event import parse_events
 from faregate.wire.count_names import ALIASES, COUNT_NAMES, EVERY_COUNT
 
 WHO: dict[str, Any] = {"user_id": "ada", "feature_endpoint_value": "chat"}

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.errors import EngineUnavailableError
-from faregate.usage.buffering import BufferedRecorder
-from faregate.usage.events import UsageEvent
-from faregate.usage.spool import Spool
+from faregate.usage.events.buffer import BufferedRecorder
+from faregate.usage.events.event import UsageEvent
+from faregate.usage.events.spool import Spool
 from support.library import Library
 
 EVENT = UsageEvent(user_id="anna", service="chat")
@@ -96,10 +96,10 @@ async def test_without_a_spool_they_wait_in_memory(library: Library) -> None:
 
 HOST = """
 import asyncio, signal, sys
-from faregate.cli.benches.metering import recorder_of
-from faregate.core.database import Database
-from faregate.usage.buffering import BufferedRecorder
-from faregate.usage.events import UsageEvent
+from faregate.benchmarks.metering import recorder_of
+from faregate.core.db.database import Database
+from faregate.usage.events.buffer import BufferedRecorder
+from faregate.usage.events.event import UsageEvent
 
 async def main():
     stop = asyncio.Event()

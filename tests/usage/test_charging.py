@@ -2,7 +2,7 @@
 
 import pytest
 
-from faregate.usage.charging import Charging, charging_for
+from faregate.usage.credits_process.charging import Charging, charging_for
 from faregate.usage.values import AccountFacts, ChargingPolicy, Rule
 
 

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faregate.core import exact_json
 from faregate.core.errors import InvalidError
-from faregate.usage.buffering import BufferedRecorder
-from faregate.usage.event_keys import LINE_SOURCE, USE_SOURCE
-from faregate.usage.event_terms import is_reserved
-from faregate.usage.events import UsageEvent
-from faregate.usage.recording import UsageRecorder
+from faregate.usage.events.buffer import BufferedRecorder
+from faregate.usage.events.event import UsageEvent
+from faregate.usage.events.keys import LINE_SOURCE, USE_SOURCE
+from faregate.usage.events.recorder import UsageRecorder
+from faregate.usage.events.terms import is_reserved
 from faregate.usage.values import Feature, FeatureRef, ModelUsage, SettleRequest, StartRequest
+from faregate.wire import exact_json
 from support.library import Library
 
 CORRECTIONS = "POST /api/usage-events/corrections"

@@ -8,12 +8,12 @@ from decimal import Decimal
 
 import pytest
 
-from faregate.core.database import Database
-from faregate.usage.documents import PriceDocument
+from faregate.core.db.database import Database
+from faregate.usage.accounts.wallets import WalletChange
 from faregate.usage.errors import FeatureInactiveError
-from faregate.usage.plans import Plan
+from faregate.usage.features.documents import PriceDocument
+from faregate.usage.features.plans import Plan
 from faregate.usage.values import Feature, FeatureRef, ModelUsage, Settled, SettleRequest, StartRequest
-from faregate.usage.wallets import WalletChange
 from support.library import Library
 from support.recording import recorded_library
 

@@ -8,9 +8,9 @@ import pytest
 
 from faregate.core.errors import EngineUnavailableError
 from faregate.credit.errors import InsufficientCreditsError, UsageKeyConflictError
-from faregate.credit.verify import Verifier
-from faregate.usage.events import UsageEvent
-from faregate.usage.recording import IngestReport, UsageRecorder
+from faregate.credit.proof.verify import Verifier
+from faregate.usage.events.event import UsageEvent
+from faregate.usage.events.recorder import IngestReport, UsageRecorder
 from faregate.usage.values import FeatureKey, FeatureUsage
 from support.library import Library
 

@@ -10,8 +10,8 @@ import pytest
 from faregate.core.errors import ConfigurationError
 from faregate.core.settings import isolated_settings
 from faregate.usage.container import UsageContainer, check_strategies, pricing_policy
-from faregate.usage.host_strategies import ENTRY_POINTS, host_strategies
-from faregate.usage.pricing import PriceBook
+from faregate.usage.pricing.line import PriceBook
+from faregate.usage.strategies.host import ENTRY_POINTS, host_strategies
 from support.processes import run_command
 
 SHOP = """

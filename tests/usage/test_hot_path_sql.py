@@ -7,7 +7,7 @@ import re
 from decimal import Decimal
 from pathlib import Path
 
-from faregate.core.heartbeats import Heartbeats
+from faregate.core.monitoring.heartbeats import Heartbeats
 from faregate.usage.values import Feature, FeatureRef, ModelUsage, SettleRequest, StartRequest
 from support.recording import recorded_library
 

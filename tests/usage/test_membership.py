@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.settings import Settings, load_settings
+from faregate.usage.accounts.wallets import WalletChange
 from faregate.usage.errors import NotAMemberError, UnknownOrganizationError
-from faregate.usage.plans import Plan
+from faregate.usage.features.plans import Plan
 from faregate.usage.values import (
     ChargingPolicy,
     Feature,
@@ -19,7 +20,6 @@ from faregate.usage.values import (
     SettleRequest,
     StartRequest,
 )
-from faregate.usage.wallets import WalletChange
 from support.library import Library
 
 PAPER = FeatureKey.GENERATE_QUESTION_PAPER.value

@@ -6,7 +6,7 @@ import pytest
 from genai_prices.data_snapshot import get_snapshot
 
 from faregate.core.errors import InvalidError
-from faregate.usage.native import native_usage, reduced_usage
+from faregate.usage.credits_process.provider_lines import native_usage, reduced_usage
 from support.native_forms import (
     ANTHROPIC,
     BEDROCK,

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.errors import FaregateError
 from faregate.core.settings import Settings, load_settings
 from faregate.credit.errors import UsageKeyConflictError
-from faregate.credit.verify import Verifier
+from faregate.credit.proof.verify import Verifier
 from faregate.usage.interfaces import QuotaUse
 from faregate.usage.values import (
     Accessible,

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from faregate.core.ids import new_uuid7
 from faregate.core.settings import Settings, load_settings
 from faregate.credit.errors import HoldMismatchError, UsageKeyConflictError
-from faregate.credit.holds import HoldRequest
-from faregate.credit.verify import Verifier
+from faregate.credit.ledger.holds import HoldRequest
+from faregate.credit.proof.verify import Verifier
 from faregate.usage.values import (
     ChargingPolicy,
     Feature,
@@ -24,6 +23,7 @@ from faregate.usage.values import (
     SettleRequest,
     StartRequest,
 )
+from faregate.wire.ids import new_uuid7
 from support.library import Library
 
 CHAT = FeatureRef(value="chat")

@@ -14,16 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.clock import FixedClock
 from faregate.core.errors import FaregateError
-from faregate.core.ids import new_uuid7
-from faregate.credit.accounts import GrantSource
-from faregate.credit.granting import GrantSpec
-from faregate.credit.recurrence import next_renewal, period_start
-from faregate.credit.settlement import ChargeOpening, Posting
-from faregate.credit.states import Note
-from faregate.usage.plan_changes import Features, carried_shares
-from faregate.usage.plans import Plan, PlanGrant
+from faregate.credit.ledger.accounts import GrantSource
+from faregate.credit.ledger.grants import GrantSpec
+from faregate.credit.ledger.recurrence import next_renewal, period_start
+from faregate.credit.ledger.settlement import ChargeOpening, Posting
+from faregate.credit.ledger.states import Note
+from faregate.usage.accounts.wallets import WalletChange
+from faregate.usage.features.plan_changes import Features, carried_shares
+from faregate.usage.features.plans import Plan, PlanGrant
 from faregate.usage.values import Feature, FeatureRef, StartRequest
-from faregate.usage.wallets import WalletChange
+from faregate.wire.ids import new_uuid7
 from support.library import Library
 
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)

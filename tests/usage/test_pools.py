@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.credits import to_micros
 from faregate.credit.errors import InsufficientCreditsError, SpendingLimitError
-from faregate.credit.limits import EVERY_MEMBER, Period, key_scope, member_scope
+from faregate.credit.ledger.limits import EVERY_MEMBER, Period, key_scope, member_scope
 from faregate.usage.interfaces import IFeatureStrategy
 from faregate.usage.values import (
     Accessible,
@@ -22,6 +21,7 @@ from faregate.usage.values import (
     StartRequest,
     Use,
 )
+from faregate.wire.credits import to_micros
 from support.library import Library
 
 FEATURE = FeatureRef(value="report")

@@ -9,8 +9,8 @@ import pytest
 from faregate.core.clock import SystemClock
 from faregate.core.errors import InvalidError
 from faregate.credit.errors import UsageKeyConflictError
+from faregate.usage.credits_process.request_hash import has_same_price
 from faregate.usage.interfaces import IFeatureStrategy
-from faregate.usage.meaning import has_same_price
 from faregate.usage.values import Feature, FeatureRef, ModelUsage, Price, SettleRequest, StartRequest, Use
 from support.library import Library
 

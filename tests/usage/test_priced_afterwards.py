@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from faregate.usage.documents import PriceDocument, read_document
+from faregate.usage.features.documents import PriceDocument, read_document
 from faregate.usage.values import Feature, FeatureRef, ModelUsage, SettleRequest
 from support.library import Library
 

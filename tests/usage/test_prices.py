@@ -9,8 +9,9 @@ import pytest
 
 from faregate.core.errors import InvalidError
 from faregate.credit.errors import InsufficientCreditsError, UsageKeyConflictError
-from faregate.usage.documents import PlanDocument, PriceDocument, read_document
+from faregate.usage.accounts.wallets import WalletChange
 from faregate.usage.errors import FeatureNotAllowedError, UnknownFeatureError, UnknownPriceError
+from faregate.usage.features.documents import PlanDocument, PriceDocument, read_document
 from faregate.usage.values import (
     ChargingPolicy,
     Feature,
@@ -21,7 +22,6 @@ from faregate.usage.values import (
     SettleRequest,
     StartRequest,
 )
-from faregate.usage.wallets import WalletChange
 from support.library import Library
 
 GPT = ModelUsage("gpt-4o", tokens={"input_tokens": 1000, "output_tokens": 100})

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faregate.usage.pricing import Margins, PriceBook
+from faregate.usage.pricing.line import Margins, PriceBook
 from faregate.usage.values import ModelUsage, PricingPolicy, UsageLine
 from faregate.wire.money import credits_for
 from faregate.wire.published_prices import Snapshot

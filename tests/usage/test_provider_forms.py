@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from faregate.core import exact_json
-from faregate.usage.bodies import EndMultimodelBody, UsageBody, validated
-from faregate.usage.native import native_usage, reduced_usage
-from faregate.usage.pricing import PriceBook
+from faregate.usage.credits_process.bodies import EndMultimodelBody, UsageBody, validated
+from faregate.usage.credits_process.provider_lines import native_usage, reduced_usage
+from faregate.usage.pricing.line import PriceBook
 from faregate.usage.values import ModelUsage, PricingPolicy
+from faregate.wire import exact_json
 from faregate.wire.provider_usage import FORMS
 from faregate.wire.provider_usage.forms import form_of
 from support import native_forms as forms

@@ -9,8 +9,8 @@ import pytest
 
 from faregate.core.errors import InvalidError
 from faregate.usage.errors import AlreadyCorrectedError, UnknownEventError
-from faregate.usage.events import UsageEvent
-from faregate.usage.recording import UsageRecorder
+from faregate.usage.events.event import UsageEvent
+from faregate.usage.events.recorder import UsageRecorder
 from faregate.usage.values import Feature, FeatureRef, ModelUsage, SettleRequest
 from support.library import Library
 

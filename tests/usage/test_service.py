@@ -11,11 +11,11 @@ from sqlalchemy import text
 
 from faregate.core.errors import EngineUnavailableError, InvalidError
 from faregate.credit.errors import InsufficientCreditsError, UsageKeyConflictError
-from faregate.credit.locking import Locker
-from faregate.credit.states import ChargeStatus, Flag
+from faregate.credit.ledger.states import ChargeStatus, Flag
+from faregate.credit.services.ledger_session import Locker
 from faregate.usage.errors import StrategyRegistryError, UnknownFeatureError
-from faregate.usage.factory import FeatureFactory
 from faregate.usage.interfaces import IFeatureStrategy
+from faregate.usage.strategies.registry import FeatureFactory
 from faregate.usage.values import (
     ChargingPolicy,
     Feature,

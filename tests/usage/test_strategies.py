@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from faregate.core.errors import InvalidError
 from faregate.usage.interfaces import IFeatureStrategy
-from faregate.usage.pricing import PriceBook
+from faregate.usage.pricing.line import PriceBook
+from faregate.usage.pricing.tiers import Tier, graduated, packages, volume
 from faregate.usage.strategies import (
     FixedStrategy,
     FreeStrategy,
@@ -20,7 +21,6 @@ from faregate.usage.strategies import (
     TokenPricedStrategy,
     VolumeStrategy,
 )
-from faregate.usage.tiers import Tier, graduated, packages, volume
 from faregate.usage.values import Feature, ModelUsage, Price, PricingPolicy, Use
 
 BOOK = PriceBook(PricingPolicy())

@@ -20,11 +20,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from faregate.core import exact_json
-from faregate.usage.buffering import BufferedRecorder
-from faregate.usage.events import UsageEvent
+from faregate.usage.events.buffer import BufferedRecorder
+from faregate.usage.events.event import UsageEvent
 from faregate.usage.tracking import TrackUsage, track_auth, track_credits, track_mcp
 from faregate.usage.tracking.answers import AnswerReader
+from faregate.wire import exact_json
 from support.library import Library
 
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Version/17.5 Mobile/15E148 Safari/604.1"

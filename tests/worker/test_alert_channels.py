@@ -20,12 +20,13 @@ from faregate.analytics.quotas.periods import Period
 from faregate.analytics.quotas.trying import AlertTester
 from faregate.analytics.quotas.values import Alert, AlertFilter
 from faregate.analytics.quotas.wording import headline, sentence, subject
-from faregate.core import exact_json, webhook_signing
 from faregate.core.clock import FixedClock, SystemClock
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.errors import ConfigurationError, EngineUnavailableError, InvalidError
 from faregate.core.logging import configure_logging
 from faregate.core.settings import Settings, load_settings
+from faregate.core.webhooks import signing
+from faregate.wire import exact_json
 from faregate.worker.channels.email import EmailChannel
 from faregate.worker.channels.factory import make_channels
 from faregate.worker.channels.webhook import SlackChannel, WebhookChannel
@@ -33,7 +34,7 @@ from faregate.worker.mail import Attachment, Mail, Mailer
 from support.quotas import NOON, make_quotas, spec
 from support.receivers import Receiver, http_receiver, mail_server
 
-SECRET = webhook_signing.new_secret()
+SECRET = signing.new_secret()
 ALERT = Alert(
     id=UUID("0190163d-8694-739b-aea5-966c26f8ad91"),
     quota_id=UUID("0190163d-8694-739b-aea5-966c26f8ad90"),
@@ -205,7 +206,7 @@ async def test_a_webhook_is_signed_exact_and_named_by_the_alert(receiver: Receiv
     await WebhookChannel(receiver.url + "/hook", SECRET, FixedClock(NOON)).deliver(ALERT)
 
     (post,) = receiver.posts
-    webhook_signing.verify(SECRET, headers=post.headers, body=post.body, now=NOON)
+    signing.verify(SECRET, headers=post.headers, body=post.body, now=NOON)
     body = exact_json.loads(post.body)
     assert (post.path, post.headers["webhook-id"]) == ("/hook", f"alert_{ALERT.id}")
     assert body["type"] == "usage.alert"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from faregate.core import exact_json
-from faregate.core.interfaces import OutgoingMessage
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
+from faregate.core.messaging.interfaces import OutgoingMessage
 from faregate.core.settings import Settings
+from faregate.wire import exact_json
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
 from support.apps import Gateway, open_gateway, running_worker, settings_for
 from support.desk import Desk
 

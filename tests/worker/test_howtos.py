@@ -6,9 +6,9 @@ import re
 import sys
 from pathlib import Path
 
-from faregate.core import exact_json
-from faregate.core.interfaces import OutgoingMessage
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
+from faregate.core.messaging.interfaces import OutgoingMessage
+from faregate.wire import exact_json
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
 from support.apps import open_gateway, running_worker, settings_for
 from support.docs import Page
 from support.gateways import free_port

@@ -1,7 +1,7 @@
 """What the worker does by the clock, run as the schedule runs it."""
 
 from faregate.core.container import engines
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.worker.container import WorkerContainer
 from support.apps import settings_for
 

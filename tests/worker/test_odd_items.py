@@ -5,16 +5,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from faregate.core import exact_json
-from faregate.core.interfaces import DeadMessage, OutgoingMessage
-from faregate.core.queues import (
+from faregate.core.messaging.interfaces import DeadMessage, OutgoingMessage
+from faregate.core.settings import Settings
+from faregate.wire import exact_json
+from faregate.wire.queues import (
     FEATURE_LOG_QUEUE,
     PUBLIC_QUEUES,
     SETTLE_MULTIMODEL_QUEUE,
     SETTLE_QUEUE,
     USAGE_EVENTS_QUEUE,
 )
-from faregate.core.settings import Settings
 from support.apps import Gateway, open_gateway, running_worker, settings_for
 
 SETTLE = b'{"user_id":"ada","feature_endpoint_id":"chat","ai_model":"gpt-4o","input_tokens":10%s}'

@@ -10,11 +10,11 @@ import asyncpg
 import pytest
 from faults.proxy import before_postgres
 
-from faregate.core import exact_json
-from faregate.core.interfaces import Delivery, OutgoingMessage
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
-from faregate.core.rabbitmq.consumer import RabbitConsumer
-from faregate.credit.verify import Verifier
+from faregate.core.messaging.interfaces import Delivery, OutgoingMessage
+from faregate.core.messaging.rabbitmq.consumer import RabbitConsumer
+from faregate.credit.proof.verify import Verifier
+from faregate.wire import exact_json
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
 from faregate.worker.container import WorkerContainer
 from support.apps import open_gateway, running_worker, settings_for
 

@@ -11,14 +11,14 @@ import httpx2
 import pytest
 from faults.proxy import Proxy
 
-from faregate.core import exact_json
 from faregate.core.errors import ConfigurationError
-from faregate.core.interfaces import OutgoingMessage
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
+from faregate.core.messaging.interfaces import OutgoingMessage
 from faregate.core.settings import Settings
 from faregate.credit.interfaces import Payment
-from faregate.credit.locking import TOP_UP_QUEUE
-from faregate.credit.topping_up import OnAccountProvider
+from faregate.credit.services.ledger_session import TOP_UP_QUEUE
+from faregate.credit.services.top_ups import OnAccountProvider
+from faregate.wire import exact_json
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
 from faregate.worker.container import WorkerContainer
 from support.apps import Gateway, open_gateway, running_worker, settings_for
 from support.gateways import free_port

@@ -9,13 +9,13 @@ from typing import Any
 import aiormq
 import pytest
 
-from faregate.core import exact_json
 from faregate.core.errors import EngineUnavailableError
-from faregate.core.interfaces import ITransport, OutgoingMessage
-from faregate.core.message_table import PostgresTransport
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
-from faregate.core.rabbitmq.transport import RabbitTransport
+from faregate.core.messaging.interfaces import ITransport, OutgoingMessage
+from faregate.core.messaging.postgres_transport import PostgresTransport
+from faregate.core.messaging.rabbitmq.transport import RabbitTransport
 from faregate.core.settings import Settings
+from faregate.wire import exact_json
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
 from support.apps import Gateway, open_gateway, running_worker, settings_for
 from support.foreign import long_text, publish_raw, short_text, table, time
 from support.rabbitmq import RabbitServer, publish_nameless

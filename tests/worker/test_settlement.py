@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from faregate.core import exact_json
-from faregate.core.interfaces import DeadMessage, ITransport, OutgoingMessage
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
+from faregate.core.messaging.interfaces import DeadMessage, ITransport, OutgoingMessage
 from faregate.core.settings import Settings
+from faregate.wire import exact_json
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
 from support.apps import Gateway, open_gateway, running_worker, settings_for
 
 LINE = {"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}

@@ -4,10 +4,10 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-from faregate.core import exact_json
-from faregate.core.interfaces import Ack, DeadLetter, DeadMessage, Delivery, OutgoingMessage
-from faregate.core.queues import USAGE_EVENTS_QUEUE
+from faregate.core.messaging.interfaces import Ack, DeadLetter, DeadMessage, Delivery, OutgoingMessage
 from faregate.core.settings import Settings, load_settings
+from faregate.wire import exact_json
+from faregate.wire.queues import USAGE_EVENTS_QUEUE
 from faregate.worker.container import WorkerContainer
 from support.apps import open_gateway, running_worker, settings_for
 

@@ -10,9 +10,9 @@ from typing import Any
 import httpcore2
 import pytest
 
-from faregate.core import egress
 from faregate.core.clock import SystemClock
-from faregate.core.egress import Egress
+from faregate.core.webhooks import egress
+from faregate.core.webhooks.egress import Egress
 from faregate.worker.webhooks import WebhookDeliverer
 from support.apps import Gateway, open_gateway, settings_for
 from support.certificates import Certificate, make_certificate

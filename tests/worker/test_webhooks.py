@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from faregate.core.clock import SystemClock
-from faregate.core.egress import Egress
+from faregate.core.webhooks.egress import Egress
 from faregate.worker.webhooks import RETRY_DELAYS, WebhookDeliverer
 from support.apps import Gateway, open_gateway, settings_for
 from support.serving import serving

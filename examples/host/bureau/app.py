@@ -13,10 +13,11 @@ from starlette.routing import Route
 from bureau.container import BureauContainer
 from bureau.models import Translation
 from bureau.service import TRANSLATE, OrderedTwiceError
-from faregate.core import exact_json, load_settings
+from faregate.core import load_settings
 from faregate.core.container import engines
 from faregate.credit import InsufficientCreditsError
 from faregate.usage import Feature
+from faregate.wire import exact_json
 
 __all__ = ["create", "create_app"]
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
 import bureau.models  # noqa: F401  fills the metadata
-from faregate.core.migrate import upgrade_on
+from faregate.core.db.migrate import upgrade_on
 
 
 def migrate(connection: Connection) -> None:

@@ -12,7 +12,7 @@ import pytest
 from bureau.app import create_app
 from bureau.container import BureauContainer
 from faregate.core import Settings, load_settings
-from faregate.core.embedded import EmbeddedServer
+from faregate.core.db.embedded import EmbeddedServer
 
 ROOT = Path(__file__).parents[1]
 

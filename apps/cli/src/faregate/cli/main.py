@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from faregate.cli.older_names import command_meant
 from faregate.cli.option_names import in_options, options_of
-from faregate.core.database import sqlstate
+from faregate.core.db.database import sqlstate
 from faregate.core.errors import (
     ConfigurationError,
     EngineUnavailableError,
@@ -24,42 +24,45 @@ if TYPE_CHECKING:
 
 __all__ = ["command_line", "main"]
 
+BENCHMARKS = "faregate.benchmarks"
+"""Part of a checkout, not of the wheel."""
+
 COMMANDS = {
-    "up": ("up:up", "Start gateway, worker and database in one process."),
-    "gateway": ("servers:gateway", "Serve HTTP."),
-    "worker": ("servers:worker", "Settle what is published, run what is scheduled."),
-    "demo": ("demo:demo", "Start everything, drive real-looking traffic through it, and show what came of it."),
-    "replay": ("replay:replay", "Run recorded LLM traffic through start, run and settle."),
-    "migrate": ("migrate:migrate", "Bring the database to this version."),
-    "verify": ("verify:verify", "Prove that every balance follows from the transfers."),
-    "bench": ("bench:app", "Measure what must hold under load."),
-    "chaos": ("chaos:chaos", "Settle while everything dies, and have the result judged (from a checkout)."),
-    "wallets": ("wallets:wallets", "Look at wallets and change them."),
-    "grants": ("grants:grants", "Put credits into wallets, list and void what was put in."),
-    "transactions": ("bookkeeping:transactions", "List what moved in a wallet."),
-    "debit": ("bookkeeping:debit", "Charge an amount for a service."),
-    "refund": ("bookkeeping:refund", "Give back a charge, wholly or in part."),
-    "adjust": ("bookkeeping:adjust", "Correct a balance by hand."),
-    "chargeback": ("bookkeeping:charge_back", "Undo a purchase whose payment was reversed."),
-    "statement": ("bookkeeping:statement", "Print what happened to one wallet, or to all, in a period."),
-    "import": ("bookkeeping:import_openings", "Bring opening balances from a CSV file."),
-    "digest": ("bookkeeping:digest", "Print one hash that anchors the whole ledger."),
-    "usage": ("usage:usage", "Record what was used, ask about it, export and archive it."),
-    "quotas": ("quotas:quotas", "Set limits on use, and see how they stand."),
-    "alerts": ("quotas:alerts", "Check quotas now, and read what was told."),
-    "dlq": ("dlq:dlq", "Read, replay and drop messages that could not be handled."),
-    "logs": ("logs:logs", "Find feature logs, delete, archive and restore them, rotate their keys."),
-    "privacy": ("privacy:privacy", "Show everything that is held on a user; erase what names them."),
-    "tour": ("tour:tour", "Show what Faregate does, by doing it on a private database."),
-    "keys": ("keys:keys", "Make, list, rotate and revoke server API keys."),
-    "audit": ("audit:audit", "Search who did what."),
-    "backup": ("backup:backup", "Write the whole database into one file."),
-    "restore": ("backup:restore", "Put a backup back, and prove its balances."),
-    "features": ("features:features", "Look at what is sold, and define it from a file."),
-    "plans": ("plans:plans", "Look at plans, and define them from a file."),
-    "prices": ("prices:prices", "Look at prices, set them, quote, and price what was parked."),
-    "organizations": ("organizations:organizations", "Decide how organisations pay, and who belongs to them."),
-    "doctor": ("doctor:doctor", "Look at everything that is needed, and say how to mend what is broken."),
+    "up": ("operations.up:up", "Start gateway, worker and database in one process."),
+    "gateway": ("operations.servers:gateway", "Serve HTTP."),
+    "worker": ("operations.servers:worker", "Settle what is published, run what is scheduled."),
+    "demo": ("trials.demo:demo", "Start everything, drive real-looking traffic through it, and show what came of it."),
+    "replay": ("trials.replay:replay", "Run recorded LLM traffic through start, run and settle."),
+    "migrate": ("operations.migrate:migrate", "Bring the database to this version."),
+    "verify": ("credits.verify:verify", "Prove that every balance follows from the transfers."),
+    "bench": (f"{BENCHMARKS}.commands.main:app", "Measure what must hold under load."),
+    "chaos": ("trials.chaos:chaos", "Settle while everything dies, and have the result judged (from a checkout)."),
+    "wallets": ("credits.wallets:wallets", "Look at wallets and change them."),
+    "grants": ("credits.grants:grants", "Put credits into wallets, list and void what was put in."),
+    "transactions": ("credits.bookkeeping:transactions", "List what moved in a wallet."),
+    "debit": ("credits.bookkeeping:debit", "Charge an amount for a service."),
+    "refund": ("credits.bookkeeping:refund", "Give back a charge, wholly or in part."),
+    "adjust": ("credits.bookkeeping:adjust", "Correct a balance by hand."),
+    "chargeback": ("credits.bookkeeping:charge_back", "Undo a purchase whose payment was reversed."),
+    "statement": ("credits.bookkeeping:statement", "Print what happened to one wallet, or to all, in a period."),
+    "import": ("credits.bookkeeping:import_openings", "Bring opening balances from a CSV file."),
+    "digest": ("credits.bookkeeping:digest", "Print one hash that anchors the whole ledger."),
+    "usage": ("records.usage:usage", "Record what was used, ask about it, export and archive it."),
+    "quotas": ("records.quotas:quotas", "Set limits on use, and see how they stand."),
+    "alerts": ("records.quotas:alerts", "Check quotas now, and read what was told."),
+    "dlq": ("records.dlq:dlq", "Read, replay and drop messages that could not be handled."),
+    "logs": ("records.logs:logs", "Find feature logs, delete, archive and restore them, rotate their keys."),
+    "privacy": ("records.privacy:privacy", "Show everything that is held on a user; erase what names them."),
+    "tour": ("trials.tour:tour", "Show what Faregate does, by doing it on a private database."),
+    "keys": ("operations.keys:keys", "Make, list, rotate and revoke server API keys."),
+    "audit": ("records.audit:audit", "Search who did what."),
+    "backup": ("operations.backup:backup", "Write the whole database into one file."),
+    "restore": ("operations.backup:restore", "Put a backup back, and prove its balances."),
+    "features": ("catalog.features:features", "Look at what is sold, and define it from a file."),
+    "plans": ("catalog.plans:plans", "Look at plans, and define them from a file."),
+    "prices": ("catalog.prices:prices", "Look at prices, set them, quote, and price what was parked."),
+    "organizations": ("catalog.organizations:organizations", "Decide how organisations pay, and who belongs to them."),
+    "doctor": ("operations.doctor:doctor", "Look at everything that is needed, and say how to mend what is broken."),
 }
 
 EXTRAS = {
@@ -115,6 +118,16 @@ def _told(error: Exception) -> FaregateError | None:
     return None
 
 
+def _missing(error: ModuleNotFoundError) -> ConfigurationError:
+    if error.name == BENCHMARKS:
+        return ConfigurationError(
+            "benchmarks are not installed with Faregate; run `faregate bench` in a checkout of it"
+        )
+    if error.name not in EXTRAS:
+        raise error
+    return MissingExtraError(f"This command (it uses {error.name})", EXTRAS[error.name])
+
+
 def _run() -> int:
     configure_logging(level="warning")  # standard output is the answer's alone; servers say more
     from cyclopts import CycloptsError
@@ -160,7 +173,7 @@ def _use_data_dir(directory: str) -> None:
 
 
 def _database() -> str:
-    from faregate.cli.deployment import database_name
+    from faregate.cli.shared.deployment import database_name
     from faregate.core.settings import load_settings
 
     try:
@@ -181,7 +194,9 @@ def command_line() -> "App":
         version=version("faregate"),
     )
     for name, (path, help_text) in COMMANDS.items():
-        app.command(f"faregate.cli.commands.{path}", name=name, help=help_text)
+        app.command(
+            path if path.startswith("faregate.") else f"faregate.cli.commands.{path}", name=name, help=help_text
+        )
     return app
 
 

@@ -2,21 +2,19 @@
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.answers.story import Storyteller
 from faregate.analytics.container import AnalyticsContainer
-from faregate.analytics.personal_data import ANALYTICS_ERASURES, ANALYTICS_EXPORTS, ArchivedEventsPersonalData
 from faregate.analytics.quotas.container import QuotasContainer
-from faregate.analytics.story import Storyteller
+from faregate.analytics.retention.personal_data import ANALYTICS_ERASURES, ANALYTICS_EXPORTS, ArchivedEventsPersonalData
+from faregate.core.access.key_store import KeyStore
 from faregate.core.container import CoreContainer
-from faregate.core.key_store import KeyStore
-from faregate.core.personal_copies import CopiesPersonalData
-from faregate.core.personal_data import CORE_ERASURES, CORE_EXPORTS, SqlPersonalData
+from faregate.core.privacy.personal_copies import CopiesPersonalData
+from faregate.core.privacy.personal_data import CORE_ERASURES, CORE_EXPORTS, SqlPersonalData
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer
-from faregate.credit.personal_data import CREDIT_ERASURES, CREDIT_EXPORTS
+from faregate.credit.services.personal_data import CREDIT_ERASURES, CREDIT_EXPORTS
 from faregate.feature_log.container import FeatureLogContainer
 from faregate.feature_log.privacy import PrivacyService
-from faregate.gateway.answers import AnswerCache
-from faregate.gateway.auth import IAuthenticator
 from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
@@ -37,17 +35,19 @@ from faregate.gateway.controllers.usage import UsageController
 from faregate.gateway.controllers.usage_events import UsageEventsController
 from faregate.gateway.controllers.wallets import WalletsController
 from faregate.gateway.controllers.webhooks import WebhooksController
-from faregate.gateway.credentials import Authenticator
-from faregate.gateway.dispatch import Dispatcher
-from faregate.gateway.jwks import KeySet
-from faregate.gateway.metrics import Metrics
-from faregate.gateway.operation import Controller
-from faregate.gateway.rate_limits import RateLimiter, limit_rules
-from faregate.gateway.tokens import SecretSource, TokenRules, Tokens
-from faregate.gateway.unit_of_work import UnitOfWork
+from faregate.gateway.http.dispatch import Dispatcher
+from faregate.gateway.http.operation import Controller
+from faregate.gateway.http.rate_limits import RateLimiter, limit_rules
+from faregate.gateway.http.response_cache import AnswerCache
+from faregate.gateway.http.unit_of_work import UnitOfWork
+from faregate.gateway.observability.metrics import Metrics
+from faregate.gateway.security.auth import IAuthenticator
+from faregate.gateway.security.credentials import Authenticator
+from faregate.gateway.security.jwks import KeySet
+from faregate.gateway.security.tokens import SecretSource, TokenRules, Tokens
+from faregate.usage.accounts.personal_data import USAGE_ERASURES, USAGE_EXPORTS
 from faregate.usage.container import UsageContainer
 from faregate.usage.interfaces import IFeatureStrategy
-from faregate.usage.personal_data import USAGE_ERASURES, USAGE_EXPORTS
 
 __all__ = ["GatewayContainer"]
 

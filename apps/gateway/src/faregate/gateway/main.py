@@ -11,22 +11,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from faregate.core.collecting import collect_seldom
 from faregate.core.container import engines
 from faregate.core.logging import configure_logging, get_logger
+from faregate.core.runtime.gc_tuning import collect_seldom
 from faregate.core.settings import Settings, load_settings
 from faregate.core.token_settings import unchecked_claims
-from faregate.gateway.client_address import ForwardedAddress
 from faregate.gateway.container import GatewayContainer
-from faregate.gateway.cross_origin import cross_origin
-from faregate.gateway.envelope import failure
 from faregate.gateway.errors import MethodNotAllowedError, RouteNotFoundError
-from faregate.gateway.middleware import RequestContext
+from faregate.gateway.http.cross_origin import cross_origin
+from faregate.gateway.http.envelope import failure
+from faregate.gateway.http.operation import Controller, Operation, operations_of
+from faregate.gateway.http.path_hints import path_meant
+from faregate.gateway.http.protocol import BoundedProtocol
+from faregate.gateway.observability.middleware import RequestContext
+from faregate.gateway.observability.tracing import tracing
 from faregate.gateway.openapi.pages import documentation_routes
-from faregate.gateway.operation import Controller, Operation, operations_of
-from faregate.gateway.path_hints import path_meant
-from faregate.gateway.protocol import BoundedProtocol
-from faregate.gateway.tracing import tracing
+from faregate.gateway.security.client_address import ForwardedAddress
 
 __all__ = ["create_app", "from_environment", "server_config"]
 

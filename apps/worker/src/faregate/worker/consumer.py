@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 from faregate.core.clock import IClock
 from faregate.core.errors import EngineUnavailableError
-from faregate.core.failpoints import failpoint
-from faregate.core.interfaces import DeadLetter, Decision, Delivery, IConsumer, ITransport, RetryLater
 from faregate.core.logging import get_logger
+from faregate.core.messaging.interfaces import DeadLetter, Decision, Delivery, IConsumer, ITransport, RetryLater
+from faregate.core.runtime.failpoints import failpoint
 from faregate.worker.metrics import WorkerMetrics
 
 __all__ = ["Consumer"]

@@ -9,23 +9,23 @@ from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.core.clock import IClock
 from faregate.core.container import CoreContainer
-from faregate.core.database import Database
-from faregate.core.heartbeats import Heartbeats
-from faregate.core.interfaces import ITransport
-from faregate.core.queues import (
+from faregate.core.db.database import Database
+from faregate.core.db.schedule import Job, Schedule
+from faregate.core.messaging.interfaces import ITransport
+from faregate.core.monitoring.heartbeats import Heartbeats
+from faregate.core.settings import Settings
+from faregate.credit.container import CreditContainer
+from faregate.credit.services.ledger_session import TOP_UP_QUEUE
+from faregate.feature_log.container import FeatureLogContainer
+from faregate.usage.container import UsageContainer
+from faregate.usage.interfaces import IFeatureStrategy
+from faregate.wire.queues import (
     FEATURE_LOG_QUEUE,
     PUBLIC_QUEUES,
     SETTLE_MULTIMODEL_QUEUE,
     SETTLE_QUEUE,
     USAGE_EVENTS_QUEUE,
 )
-from faregate.core.schedule import Job, Schedule
-from faregate.core.settings import Settings
-from faregate.credit.container import CreditContainer
-from faregate.credit.locking import TOP_UP_QUEUE
-from faregate.feature_log.container import FeatureLogContainer
-from faregate.usage.container import UsageContainer
-from faregate.usage.interfaces import IFeatureStrategy
 from faregate.worker.channels.factory import make_channels
 from faregate.worker.consumer import Consumer
 from faregate.worker.handlers.feature_logs import FeatureLogHandler

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.database import Database
-from faregate.core.failpoints import failpoint
-from faregate.core.idempotency import IdempotencyStore
+from faregate.core.access.idempotency import IdempotencyStore
+from faregate.core.db.database import Database
+from faregate.core.db.schedule import Job
 from faregate.core.logging import get_logger
-from faregate.core.schedule import Job
-from faregate.credit.service import CreditService
+from faregate.core.runtime.failpoints import failpoint
+from faregate.credit.services.credits import CreditService
 from faregate.feature_log.retention import LogRetention
-from faregate.usage.event_upkeep import EventUpkeep
+from faregate.usage.events.upkeep import EventUpkeep
 
 __all__ = ["make_jobs"]
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from faregate.analytics.archiving import EventArchive
 from faregate.analytics.quotas.delivering import AlertDeliverer
 from faregate.analytics.quotas.service import QuotaService
-from faregate.analytics.rolling import Roller
+from faregate.analytics.retention.archiving import EventArchive
+from faregate.analytics.rollups.job import Roller
+from faregate.core.db.schedule import Job
 from faregate.core.logging import get_logger
-from faregate.core.schedule import Job
 
 __all__ = ["metering_jobs"]
 

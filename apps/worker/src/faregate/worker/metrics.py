@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from faregate.core.errors import FaregateError
-from faregate.core.exposition import exposed
-from faregate.core.figures import IFigures
-from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery, RetryLater
+from faregate.core.messaging.interfaces import Ack, DeadLetter, Decision, Delivery, RetryLater
+from faregate.core.monitoring.gauges import IFigures
+from faregate.core.monitoring.prometheus import exposed
 from faregate.usage.values import Settled
 
 __all__ = ["WorkerMetrics"]

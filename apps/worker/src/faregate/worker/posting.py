@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from faregate.core.egress import Egress, Target
+from faregate.core.webhooks.egress import Egress, Target
 
 if TYPE_CHECKING:
     import httpx2

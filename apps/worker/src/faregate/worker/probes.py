@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from faregate.core.clock import IClock
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.errors import ConfigurationError, FaregateError
-from faregate.core.readiness import check_all, check_database, check_migrations
+from faregate.core.monitoring.readiness import check_all, check_database, check_migrations
 from faregate.worker.consumer import Consumer
 from faregate.worker.metrics import WorkerMetrics
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from faregate.core import exact_json, webhook_signing
 from faregate.core.clock import IClock
-from faregate.core.database import Database
-from faregate.core.egress import Egress, UnsafeUrlError
+from faregate.core.db.database import Database
 from faregate.core.errors import EngineUnavailableError
-from faregate.core.key_ring import KeyRing, SealedError
 from faregate.core.logging import get_logger
-from faregate.core.webhooks import open_secret
+from faregate.core.privacy.key_ring import KeyRing, SealedError
+from faregate.core.webhooks import signing
+from faregate.core.webhooks.egress import Egress, UnsafeUrlError
+from faregate.core.webhooks.endpoints import open_secret
+from faregate.wire import exact_json
 from faregate.worker.posting import Poster, PostError
 
 __all__ = ["RETRY_DELAYS", "WebhookDeliverer"]
@@ -136,7 +137,7 @@ class WebhookDeliverer:
                 raise UnsafeUrlError("the endpoint is disabled")
             stored = [row.secret, *([row.previous_secret] if row.previous_secret else [])]
             secrets = [open_secret(self._ring, row.endpoint_id, secret) for secret in stored]
-            headers = webhook_signing.signed_headers(secrets, message_id=row.event_id, at=self._clock.now(), body=body)
+            headers = signing.signed_headers(secrets, message_id=row.event_id, at=self._clock.now(), body=body)
             status = await self._poster.post(row.url, body, headers)
         except (UnsafeUrlError, SealedError) as refusal:
             error = refusal.detail

@@ -6,11 +6,11 @@ import socket
 from collections.abc import Sequence
 from typing import Protocol
 
+from faregate.core.db.schedule import Schedule
 from faregate.core.errors import EngineUnavailableError
-from faregate.core.failpoints import failpoint
-from faregate.core.heartbeats import Heartbeats
 from faregate.core.logging import get_logger
-from faregate.core.schedule import Schedule
+from faregate.core.monitoring.heartbeats import Heartbeats
+from faregate.core.runtime.failpoints import failpoint
 from faregate.worker.consumer import Consumer
 
 __all__ = ["ILoop", "Worker"]

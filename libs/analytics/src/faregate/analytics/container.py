@@ -2,27 +2,27 @@
 
 from dependency_injector import containers, providers
 
-from faregate.analytics.archived_months import ArchivedMonths
-from faregate.analytics.archiving import EventArchive
-from faregate.analytics.cube_repository import CubeRepository
+from faregate.analytics.answers.facts import FactReader
+from faregate.analytics.answers.hold_history import HoldHistory
+from faregate.analytics.answers.meter_totals import MeterTotals
+from faregate.analytics.answers.service import AnalyticsService
+from faregate.analytics.answers.trends import Patterns
+from faregate.analytics.answers.user_periods import UserPeriods
 from faregate.analytics.exports.service import ExportService
-from faregate.analytics.facts import FactReader
-from faregate.analytics.hold_history import HoldHistory
-from faregate.analytics.known_meters import KnownMeters
-from faregate.analytics.known_models import KnownModels
-from faregate.analytics.meter_totals import MeterTotals
-from faregate.analytics.patterns import Patterns
-from faregate.analytics.raw_repository import RawRepository
-from faregate.analytics.rolling import Roller
-from faregate.analytics.rollup_repository import RollupRepository
-from faregate.analytics.service import AnalyticsService
-from faregate.analytics.user_periods import UserPeriods
+from faregate.analytics.facts.archived_months import ArchivedMonths
+from faregate.analytics.facts.repository import RawRepository
+from faregate.analytics.retention.archiving import EventArchive
+from faregate.analytics.rollups.cube_repository import CubeRepository
+from faregate.analytics.rollups.job import Roller
+from faregate.analytics.rollups.known_meters import KnownMeters
+from faregate.analytics.rollups.known_models import KnownModels
+from faregate.analytics.rollups.repository import RollupRepository
 from faregate.core.clock import IClock
-from faregate.core.database import Database
-from faregate.core.partitions import Partitions
+from faregate.core.db.database import Database
+from faregate.core.db.partitions import Partitions
+from faregate.core.db.subjects import Subjects
 from faregate.core.settings import Settings
-from faregate.core.subjects import Subjects
-from faregate.usage.meter_catalog import MeterCatalog
+from faregate.usage.meters.catalog import MeterCatalog
 
 __all__ = ["AnalyticsContainer"]
 

@@ -1,5 +1,6 @@
 """The client for services that do not import the library: authorise, run, settle, log, over HTTP or AMQP."""
 
+from faregate.client.charge_session import Ride, current_ride
 from faregate.client.client import CreditsClient
 from faregate.client.errors import (
     AccessRefused,
@@ -16,15 +17,14 @@ from faregate.client.errors import (
     UnknownUsageKey,
     UnreadableReply,
 )
-from faregate.client.fake_pricing import FakePrice, fixed_credits, one_credit, token_prices
-from faregate.client.fakes import FakeCredits, SyncFakeCredits
 from faregate.client.feature_logger import FeatureLogger
-from faregate.client.outage import CLOSED, Outage
-from faregate.client.retrying import Retry
-from faregate.client.ride import Ride, current_ride
 from faregate.client.sync import SyncCreditsClient, SyncFeatureLogger
+from faregate.client.testing.fake_credits import FakeCredits, SyncFakeCredits
+from faregate.client.testing.pricing import FakePrice, fixed_credits, one_credit, token_prices
+from faregate.client.transport.outage import CLOSED, Outage
+from faregate.client.transport.retrying import Retry
 from faregate.client.values import Accepted, Authorization, FeatureUsage, ModelUsage, Settlement, Voided
-from faregate.client.wrapping import wrap
+from faregate.client.wrapping.wrap import wrap
 
 __all__ = [
     "CLOSED",

@@ -9,15 +9,20 @@ from typing import Any, Self, TypeVar
 
 import httpx2
 
-from faregate.client.broker import Broker
-from faregate.client.delivery import Delivery
-from faregate.client.http import Call, GatewayConnection
+from faregate.client.charge_session import Charge, Estimate, RideRequest
+from faregate.client.credits_api import SettleVia, Till
 from faregate.client.ids import new_usage_key
-from faregate.client.outage import CLOSED, DebtBook, Outage
-from faregate.client.retrying import Retry
-from faregate.client.ride import Charge, Estimate, RideRequest
-from faregate.client.spool import Spool
-from faregate.client.till import SettleVia, Till
+from faregate.client.request_bodies import (
+    USAGE_PATH,
+    record_body,
+    settlement_body,
+)
+from faregate.client.transport.broker import Broker
+from faregate.client.transport.delivery import Delivery
+from faregate.client.transport.http import Call, GatewayConnection
+from faregate.client.transport.outage import CLOSED, DebtBook, Outage
+from faregate.client.transport.retrying import Retry
+from faregate.client.transport.spool import Spool
 from faregate.client.values import (
     Accepted,
     Authorization,
@@ -27,12 +32,7 @@ from faregate.client.values import (
     Voided,
     feature_usage_in,
 )
-from faregate.client.wire import (
-    USAGE_PATH,
-    record_body,
-    settlement_body,
-)
-from faregate.client.wrapping import Unmetered, user_of, wrap_sdk
+from faregate.client.wrapping.wrap import Unmetered, user_of, wrap_sdk
 
 __all__ = ["CreditsClient", "start_request"]
 

@@ -11,16 +11,16 @@ from typing import Any, Self
 import httpx2
 
 from faregate.client import exact_json
-from faregate.client.broker import Broker
 from faregate.client.clock import now
-from faregate.client.delivery import Delivery
 from faregate.client.errors import CreditsError, Unavailable
-from faregate.client.http import Call, GatewayConnection
 from faregate.client.ids import new_usage_key
-from faregate.client.outage import DebtBook
-from faregate.client.retrying import Retry
-from faregate.client.spool import Entry, Spool, SpoolFullError
-from faregate.client.wire import LOG_PATH
+from faregate.client.request_bodies import LOG_PATH
+from faregate.client.transport.broker import Broker
+from faregate.client.transport.delivery import Delivery
+from faregate.client.transport.http import Call, GatewayConnection
+from faregate.client.transport.outage import DebtBook
+from faregate.client.transport.retrying import Retry
+from faregate.client.transport.spool import Entry, Spool, SpoolFullError
 
 __all__ = ["FeatureLogger"]
 

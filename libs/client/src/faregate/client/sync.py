@@ -16,16 +16,16 @@ from typing import Any, Generic, NoReturn, Protocol, Self, TypeVar
 
 import httpx2
 
+from faregate.client.background_loop import Portal
+from faregate.client.charge_session import Charge, Estimate, Ride, current_ride, leave
 from faregate.client.client import CreditsClient
+from faregate.client.credits_api import SettleVia
 from faregate.client.errors import InvalidCall
 from faregate.client.feature_logger import FeatureLogger
-from faregate.client.outage import CLOSED, Outage
-from faregate.client.portal import Portal
-from faregate.client.retrying import Retry
-from faregate.client.ride import Charge, Estimate, Ride, current_ride, leave
-from faregate.client.till import SettleVia
+from faregate.client.transport.outage import CLOSED, Outage
+from faregate.client.transport.retrying import Retry
 from faregate.client.values import Accepted, Authorization, FeatureUsage, ModelUsage, Settlement, Voided
-from faregate.client.wrapping import Unmetered, user_of, wrap_sdk
+from faregate.client.wrapping.wrap import Unmetered, user_of, wrap_sdk
 
 __all__ = ["SyncCharge", "SyncCreditsClient", "SyncFeatureLogger"]
 

@@ -1,7 +1,7 @@
 """The platform that the libraries of Faregate share; it knows nothing of usage, credits or features."""
 
 from faregate.core.container import CoreContainer
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.errors import FaregateError
 from faregate.core.settings import Settings, load_settings
 

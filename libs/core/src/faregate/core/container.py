@@ -5,25 +5,25 @@ from contextlib import asynccontextmanager
 
 from dependency_injector import containers, providers
 
-from faregate.core.audit import AuditLog
+from faregate.core.access.audit import AuditLog
+from faregate.core.access.idempotency import IdempotencyStore
+from faregate.core.access.key_store import KeyStore
 from faregate.core.clock import IClock, SystemClock
-from faregate.core.database import Database
-from faregate.core.dead_letters import DeadLetterDesk
-from faregate.core.egress import Egress
-from faregate.core.embedded import EmbeddedServer, default_data_dir
+from faregate.core.db.database import Database
+from faregate.core.db.embedded import EmbeddedServer, default_data_dir
+from faregate.core.db.subjects import Subjects
 from faregate.core.errors import EngineUnavailableError, MissingExtraError
-from faregate.core.events import Announcer
-from faregate.core.figures import QueueFigures
-from faregate.core.heartbeats import Heartbeats
-from faregate.core.idempotency import IdempotencyStore
-from faregate.core.interfaces import ITransport
-from faregate.core.key_ring import KeyRing, parse_keys
-from faregate.core.key_store import KeyStore
 from faregate.core.logging import get_logger
-from faregate.core.message_table import PostgresTransport
+from faregate.core.messaging.dead_letters import DeadLetterDesk
+from faregate.core.messaging.interfaces import ITransport
+from faregate.core.messaging.postgres_transport import PostgresTransport
+from faregate.core.monitoring.gauges import QueueFigures
+from faregate.core.monitoring.heartbeats import Heartbeats
+from faregate.core.privacy.key_ring import KeyRing, parse_keys
 from faregate.core.settings import Settings
-from faregate.core.subjects import Subjects
-from faregate.core.webhooks import WebhookStore
+from faregate.core.webhooks.egress import Egress
+from faregate.core.webhooks.endpoints import WebhookStore
+from faregate.core.webhooks.outgoing_events import Announcer
 
 __all__ = ["CoreContainer", "engines", "make_database"]
 
@@ -50,7 +50,7 @@ def make_transport(settings: Settings, database: Database, clock: IClock | None 
     if settings.broker_url is None:
         return PostgresTransport(database)
     try:
-        from faregate.core.rabbitmq.transport import RabbitTransport
+        from faregate.core.messaging.rabbitmq.transport import RabbitTransport
     except ModuleNotFoundError as error:
         raise MissingExtraError("FAREGATE_BROKER_URL", "rabbitmq") from error
     prefetch = 2 * settings.settle_batch_size

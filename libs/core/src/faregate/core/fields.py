@@ -21,9 +21,9 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from faregate.core.free_fields import clean_metadata, clean_text, name_checked
-from faregate.core.ids import EXTERNAL_ID_PATTERN
-from faregate.core.moments import PROBLEM, is_within_bounds
+from faregate.core.redaction.scrubbing import clean_metadata, clean_text, name_checked
+from faregate.core.values.moments import PROBLEM, is_within_bounds
+from faregate.wire.ids import EXTERNAL_ID_PATTERN
 
 __all__ = [
     "AtMost",

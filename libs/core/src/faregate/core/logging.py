@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 
 import structlog
 
-from faregate.core.free_fields import clean_text
+from faregate.core.redaction.scrubbing import clean_text
 
 __all__ = ["configure_logging", "get_logger", "hide_secrets"]
 

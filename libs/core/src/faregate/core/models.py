@@ -11,7 +11,7 @@ from sqlalchemy.orm import declared_attr
 from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from faregate.core.schema import SCHEMA
+from faregate.core.db.schema import SCHEMA
 
 __all__ = [
     "ApiKey",

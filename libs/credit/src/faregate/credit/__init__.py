@@ -1,6 +1,5 @@
 """Credits: wallets, grants, holds and a ledger that can be proved."""
 
-from faregate.credit.accounts import Account, GrantSource, TransferKind
 from faregate.credit.container import CreditContainer
 from faregate.credit.errors import (
     AlreadySettledError,
@@ -14,8 +13,9 @@ from faregate.credit.errors import (
     WalletClosedError,
     WalletFrozenError,
 )
-from faregate.credit.granting import GrantSpec
-from faregate.credit.service import CreditService
+from faregate.credit.ledger.accounts import Account, GrantSource, TransferKind
+from faregate.credit.ledger.grants import GrantSpec
+from faregate.credit.services.credits import CreditService
 from faregate.credit.values import Charge, CreditTransaction, Grant, Wallet
 
 __all__ = [

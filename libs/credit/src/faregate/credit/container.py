@@ -5,24 +5,24 @@ from datetime import timedelta
 from dependency_injector import containers, providers
 
 from faregate.core.clock import IClock
-from faregate.core.credits import to_micros
-from faregate.core.database import Database
-from faregate.core.events import IAnnouncer, Silence
-from faregate.core.interfaces import IOutbox
+from faregate.core.db.database import Database
+from faregate.core.db.subjects import Subjects
+from faregate.core.messaging.interfaces import IOutbox
 from faregate.core.settings import Settings
-from faregate.core.subjects import Subjects
-from faregate.credit.accounting import AccountingService
-from faregate.credit.bookkeeping import Bookkeeping
-from faregate.credit.correcting import CorrectionService
-from faregate.credit.figures import LedgerFigures
-from faregate.credit.importing import OpeningImport
+from faregate.core.webhooks.outgoing_events import IAnnouncer, Silence
 from faregate.credit.interfaces import ISettlementProgress, ITopUpProvider
-from faregate.credit.limiting import LimitService
-from faregate.credit.locking import Locker
-from faregate.credit.repository import LedgerRepository
-from faregate.credit.service import CreditService
-from faregate.credit.topping_up import NoProvider, OnAccountProvider, TopUpService
-from faregate.credit.verify import Verifier
+from faregate.credit.proof.verify import Verifier
+from faregate.credit.services.accounting import AccountingService
+from faregate.credit.services.bookkeeping import Bookkeeping
+from faregate.credit.services.corrections import CorrectionService
+from faregate.credit.services.credits import CreditService
+from faregate.credit.services.gauges import LedgerFigures
+from faregate.credit.services.ledger_session import Locker
+from faregate.credit.services.opening_balances import OpeningImport
+from faregate.credit.services.spending_limits import LimitService
+from faregate.credit.services.top_ups import NoProvider, OnAccountProvider, TopUpService
+from faregate.credit.storage.repository import LedgerRepository
+from faregate.wire.credits import to_micros
 
 __all__ = ["CreditContainer"]
 

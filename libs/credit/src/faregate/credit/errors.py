@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
-from faregate.core.credits import to_credits
 from faregate.core.errors import FaregateError, KeyConflictError, NotFoundError
-from faregate.core.exact_json import plain
+from faregate.wire.credits import to_credits
+from faregate.wire.exact_json import plain
 
 __all__ = [
     "AlreadySettledError",

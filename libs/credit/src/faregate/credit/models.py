@@ -20,8 +20,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 
+from faregate.core.db.schema import SCHEMA
 from faregate.core.models import TableModel, created_at, moment
-from faregate.core.schema import SCHEMA
 
 __all__ = ["Charge", "CreditGrant", "GrantSlice", "SpendLimit", "TopUp", "Transfer", "VerifiedHead", "Wallet"]
 

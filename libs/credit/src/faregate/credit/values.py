@@ -6,10 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from faregate.core.credits import to_credits
-from faregate.credit.accounts import Account, TransferKind
 from faregate.credit.errors import UnknownTransferError
-from faregate.credit.states import ChargeState, GrantState, Transfer, WalletState
+from faregate.credit.ledger.accounts import Account, TransferKind
+from faregate.credit.ledger.states import ChargeState, GrantState, Transfer, WalletState
+from faregate.wire.credits import to_credits
 
 __all__ = [
     "Charge",

@@ -7,9 +7,9 @@ from pydantic import BeforeValidator, Field, StrictInt, StrictStr, ValidationErr
 
 from faregate.core.errors import InvalidError
 from faregate.core.fields import Count, JsonObject, LooseBody, Moment
-from faregate.core.ids import EXTERNAL_ID_PATTERN, ORGANIZATION_PREFIX, check_user_id
-from faregate.core.redaction import IRedactor, holds_credential, looks_like_credential
+from faregate.core.redaction.records import IRedactor, holds_credential, looks_like_credential
 from faregate.feature_log.values import BODY_COLUMNS, FeatureNames, LogEntry
+from faregate.wire.ids import EXTERNAL_ID_PATTERN, ORGANIZATION_PREFIX, check_user_id
 
 __all__ = ["ITEMS_LIMIT", "FeatureLogBody", "entry_of", "redacted_item"]
 

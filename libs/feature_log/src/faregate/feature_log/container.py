@@ -4,14 +4,14 @@ from datetime import timedelta
 
 from dependency_injector import containers, providers
 
-from faregate.core.archives import Archives
-from faregate.core.audit import AuditLog
+from faregate.core.access.audit import AuditLog
+from faregate.core.archive.archives import Archives
 from faregate.core.clock import IClock
-from faregate.core.database import Database
-from faregate.core.partitions import Partitions
-from faregate.core.redaction import IRedactor, Redactor
+from faregate.core.db.database import Database
+from faregate.core.db.partitions import Partitions
+from faregate.core.db.subjects import Subjects
+from faregate.core.redaction.records import IRedactor, Redactor
 from faregate.core.settings import Settings
-from faregate.core.subjects import Subjects
 from faregate.feature_log.interfaces import IFeatureNames, NamesAsGiven
 from faregate.feature_log.personal_data import LogPersonalData
 from faregate.feature_log.preparing import Preparer

@@ -1,7 +1,7 @@
 """Why a log cannot be taken, found or opened."""
 
 from faregate.core.errors import FaregateError, NotFoundError
-from faregate.core.key_ring import KeyRingError, SealedError
+from faregate.core.privacy.key_ring import KeyRingError, SealedError
 
 __all__ = ["FeatureLogError", "LogKeyError", "LogSealedError", "UnknownLogError"]
 

@@ -6,20 +6,20 @@ from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core import exact_json
-from faregate.core.archives import Archives
-from faregate.core.database import Database
+from faregate.core.archive.archives import Archives
+from faregate.core.db.database import Database
+from faregate.core.db.partitions import Month
 from faregate.core.errors import FaregateError
-from faregate.core.key_ring import SealedError
-from faregate.core.partitions import Month
-from faregate.core.person_places import is_about, without_mentions
-from faregate.core.person_words import GONE
-from faregate.core.personal_data import Person
-from faregate.core.queues import FEATURE_LOG_QUEUE
+from faregate.core.privacy.key_ring import SealedError
+from faregate.core.privacy.person_places import is_about, without_mentions
+from faregate.core.privacy.person_words import GONE
+from faregate.core.privacy.personal_data import Person
 from faregate.feature_log.errors import LogSealedError
 from faregate.feature_log.repository import BODIES, FIELDS, NAMES
 from faregate.feature_log.sealing import Sealer
 from faregate.feature_log.values import BODY_COLUMNS
+from faregate.wire import exact_json
+from faregate.wire.queues import FEATURE_LOG_QUEUE
 
 __all__ = ["LogPersonalData"]
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.audit import AuditLog, Deed
-from faregate.core.database import Database
+from faregate.core.access.audit import AuditLog, Deed
+from faregate.core.db.database import Database
+from faregate.core.db.subjects import Subjects
+from faregate.core.db.versioned_cache import raise_version
 from faregate.core.errors import NotFoundError
-from faregate.core.ids import check_user_id, new_uuid7
-from faregate.core.personal_data import ERASURES_VERSION, IPersonalData, Person
-from faregate.core.subjects import Subjects
-from faregate.core.versions import raise_version
+from faregate.core.privacy.personal_data import ERASURES_VERSION, IPersonalData, Person
+from faregate.wire.ids import check_user_id, new_uuid7
 
 __all__ = ["Erased", "PrivacyService", "UnknownPersonError"]
 

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.database import Database
-from faregate.core.ids import uuid7_span
+from faregate.core.db.database import Database
 from faregate.feature_log.preparing import PreparedLog
+from faregate.wire.ids import uuid7_span
 
 __all__ = ["BODIES", "COLUMNS", "FIELDS", "NAMES", "LogRepository"]
 

@@ -11,14 +11,14 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.archives import Archives, Manifest
+from faregate.core.archive.archives import Archives, Manifest
 from faregate.core.clock import IClock
-from faregate.core.database import Database
+from faregate.core.db.database import Database
+from faregate.core.db.partitions import Month, Partitions, months_between
 from faregate.core.errors import ConfigurationError, InvalidError
-from faregate.core.ids import check_external_id
 from faregate.core.logging import get_logger
-from faregate.core.partitions import Month, Partitions, months_between
 from faregate.feature_log.repository import LogRepository
+from faregate.wire.ids import check_external_id
 
 __all__ = ["LogRetention"]
 

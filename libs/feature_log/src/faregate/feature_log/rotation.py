@@ -7,13 +7,13 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core import exact_json
-from faregate.core.database import Database
-from faregate.core.partitions import Month
+from faregate.core.db.database import Database
+from faregate.core.db.partitions import Month
 from faregate.feature_log.preparing import json_text
 from faregate.feature_log.routes import split_endpoint
 from faregate.feature_log.sealing import Sealer
 from faregate.feature_log.values import BODY_COLUMNS
+from faregate.wire import exact_json
 
 __all__ = ["LogRotation"]
 

@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.bounded_memory import BoundedMemory, remembered
-from faregate.core.database import Database
+from faregate.core.db.database import Database
+from faregate.core.runtime.bounded_memory import BoundedMemory, remembered
 from faregate.feature_log.values import Route
 
 __all__ = ["Routes", "endpoint_template", "split_endpoint"]

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from hashlib import sha256
 from uuid import UUID
 
-from faregate.core.bounded_memory import remembered
-from faregate.core.key_ring import KeyRing, SealedError, parse_keys
-from faregate.core.key_ring import RingKey as LogKey
+from faregate.core.privacy.key_ring import KeyRing, SealedError, parse_keys
+from faregate.core.privacy.key_ring import RingKey as LogKey
+from faregate.core.runtime.bounded_memory import remembered
 from faregate.feature_log.errors import LogSealedError
 
 __all__ = ["LogKey", "Sealer", "email_text", "parse_keys"]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.errors import InvalidError
 from faregate.feature_log.repository import FIELDS, NAMES
 from faregate.feature_log.routes import Routes

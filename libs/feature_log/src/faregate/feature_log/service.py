@@ -8,15 +8,14 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.audit import AuditLog, Deed
+from faregate.core.access.audit import AuditLog, Deed
 from faregate.core.clock import IClock
-from faregate.core.collecting import collection_paused
-from faregate.core.database import Database
+from faregate.core.db.ambient_transaction import apart
+from faregate.core.db.database import Database
+from faregate.core.db.partitions import Month, Partitions
+from faregate.core.db.subjects import Subjects
 from faregate.core.errors import FaregateError
-from faregate.core.ids import is_reserved
-from faregate.core.joining import apart
-from faregate.core.partitions import Month, Partitions
-from faregate.core.subjects import Subjects
+from faregate.core.runtime.gc_tuning import collection_paused
 from faregate.feature_log.errors import UnknownLogError
 from faregate.feature_log.interfaces import IFeatureNames
 from faregate.feature_log.preparing import PreparedLog, Preparer
@@ -34,6 +33,7 @@ from faregate.feature_log.values import (
     Recorded,
     Route,
 )
+from faregate.wire.ids import is_reserved
 
 __all__ = ["FeatureLogService"]
 

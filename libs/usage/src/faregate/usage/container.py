@@ -3,21 +3,27 @@
 from dependency_injector import containers, providers
 
 from faregate.core.clock import IClock
-from faregate.core.database import Database
-from faregate.core.partitions import Partitions
+from faregate.core.db.database import Database
+from faregate.core.db.partitions import Partitions
+from faregate.core.db.subjects import Subjects
 from faregate.core.settings import Settings
-from faregate.core.subjects import Subjects
-from faregate.credit.service import CreditService
-from faregate.usage.buffering import BufferedRecorder
-from faregate.usage.definitions import DefinitionRepository
-from faregate.usage.directory import DatabaseDirectory
-from faregate.usage.event_history import EventHistory
-from faregate.usage.event_prices import EventPrices
-from faregate.usage.event_repository import EventRepository
-from faregate.usage.event_upkeep import EventUpkeep
-from faregate.usage.factory import FeatureFactory
-from faregate.usage.features import FeatureCatalog
-from faregate.usage.host_strategies import host_strategies
+from faregate.credit.services.credits import CreditService
+from faregate.usage.accounts.directory import DatabaseDirectory
+from faregate.usage.accounts.organizations import OrganizationService
+from faregate.usage.accounts.subscriptions import Subscriber
+from faregate.usage.accounts.wallets import WalletService
+from faregate.usage.credits_process.reported_requests import ReportedRequests
+from faregate.usage.credits_process.repository import UsageRepository
+from faregate.usage.credits_process.settle import Settler
+from faregate.usage.credits_process.settled_events import SettledEvents
+from faregate.usage.credits_process.start import Starter
+from faregate.usage.events.buffer import BufferedRecorder
+from faregate.usage.events.history import EventHistory
+from faregate.usage.events.recorder import UsageRecorder
+from faregate.usage.events.repository import EventRepository
+from faregate.usage.events.upkeep import EventUpkeep
+from faregate.usage.features.catalog import FeatureCatalog
+from faregate.usage.features.repository import DefinitionRepository
 from faregate.usage.interfaces import (
     IAccountDirectory,
     IFeatureStrategy,
@@ -26,20 +32,14 @@ from faregate.usage.interfaces import (
     NoHistory,
     NoQuotas,
 )
-from faregate.usage.meter_catalog import MeterCatalog
-from faregate.usage.organizations import OrganizationService
-from faregate.usage.price_repository import PriceRepository
-from faregate.usage.prices import PriceService
-from faregate.usage.pricing import PriceBook
-from faregate.usage.recording import UsageRecorder
-from faregate.usage.reported_requests import ReportedRequests
-from faregate.usage.repository import UsageRepository
-from faregate.usage.repriced_events import RepricedEvents
-from faregate.usage.repricing import Repricer
+from faregate.usage.meters.catalog import MeterCatalog
+from faregate.usage.price_book.event_prices import EventPrices
+from faregate.usage.price_book.repository import PriceRepository
+from faregate.usage.price_book.repriced_events import RepricedEvents
+from faregate.usage.price_book.repricing import Repricer
+from faregate.usage.price_book.service import PriceService
+from faregate.usage.pricing.line import PriceBook
 from faregate.usage.service import UsageService
-from faregate.usage.settled_events import SettledEvents
-from faregate.usage.settling import Settler
-from faregate.usage.starting import Starter
 from faregate.usage.strategies import (
     FixedStrategy,
     FreeStrategy,
@@ -50,9 +50,9 @@ from faregate.usage.strategies import (
     TokenPricedStrategy,
     VolumeStrategy,
 )
-from faregate.usage.subscribing import Subscriber
+from faregate.usage.strategies.host import host_strategies
+from faregate.usage.strategies.registry import FeatureFactory
 from faregate.usage.values import FeatureKey, PricingPolicy
-from faregate.usage.wallets import WalletService
 
 __all__ = ["UsageContainer", "check_strategies"]
 

@@ -8,22 +8,20 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.coalescer import Coalescer, run_apart
-from faregate.core.credits import to_micros
-from faregate.core.database import Database, is_passing
+from faregate.core.db.database import Database, is_passing
+from faregate.core.db.subjects import Subjects
 from faregate.core.errors import FaregateError, InvalidError
-from faregate.core.failpoints import failpoint
-from faregate.core.free_fields import clean_text
-from faregate.core.ids import check_external_id, check_user_id, new_uuid7, organization_owner_id
-from faregate.core.subjects import Subjects
+from faregate.core.redaction.scrubbing import clean_text
+from faregate.core.runtime.batcher import Coalescer, run_apart
+from faregate.core.runtime.failpoints import failpoint
 from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError
-from faregate.credit.service import CreditService, Held
+from faregate.credit.services.credits import CreditService, Held
 from faregate.credit.values import Charge, CreditTransaction, charge_view
-from faregate.usage.features import Catalog, FeatureCatalog
-from faregate.usage.prices import PriceService
-from faregate.usage.repository import UsageRepository
-from faregate.usage.settling import Settler
-from faregate.usage.starting import HOLD_TTL_LIMIT_SECONDS, Starter
+from faregate.usage.credits_process.repository import UsageRepository
+from faregate.usage.credits_process.settle import Settler
+from faregate.usage.credits_process.start import HOLD_TTL_LIMIT_SECONDS, Starter
+from faregate.usage.features.catalog import Catalog, FeatureCatalog
+from faregate.usage.price_book.service import PriceService
 from faregate.usage.values import (
     Accessible,
     FeatureRef,
@@ -34,6 +32,8 @@ from faregate.usage.values import (
     StartRequest,
     UsageLine,
 )
+from faregate.wire.credits import to_micros
+from faregate.wire.ids import check_external_id, check_user_id, new_uuid7, organization_owner_id
 
 __all__ = ["UsageService", "UsageStory"]
 

@@ -7,9 +7,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from faregate.core.db.subjects import Subject
 from faregate.core.errors import FaregateError
-from faregate.core.subjects import Subject
-from faregate.credit.states import Flag
+from faregate.credit.ledger.states import Flag
 from faregate.wire.money import PricingPolicy
 
 __all__ = [

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from faregate.analytics.patterns import Patterns, counted_as
-from faregate.analytics.service import AnalyticsService
-from faregate.analytics.user_periods import UserPeriods
+from faregate.analytics.answers.service import AnalyticsService
+from faregate.analytics.answers.trends import Patterns, counted_as
+from faregate.analytics.answers.user_periods import UserPeriods
 from faregate.core.clock import IClock
 from faregate.core.errors import InvalidError
-from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Audit, Call, Controller, Reply, operation
+from faregate.gateway.http.operation import Audit, Call, Controller, Reply, operation
 from faregate.gateway.schemas import analytics as shapes
 from faregate.gateway.schemas.analytics import (
     DashboardAnswer,
@@ -38,6 +37,7 @@ from faregate.gateway.schemas.analytics_query import (
     TrendsQuery,
     UserPeriodsQuery,
 )
+from faregate.gateway.security.auth import Scope
 from faregate.usage.errors import UnknownMeterError
 
 __all__ = ["AnalyticsController"]

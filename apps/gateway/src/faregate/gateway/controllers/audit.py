@@ -2,11 +2,11 @@
 
 from uuid import UUID
 
-from faregate.core.audit import AuditFilter, AuditLog
-from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, operation
+from faregate.core.access.audit import AuditFilter, AuditLog
+from faregate.gateway.http.operation import Call, Controller, Page, operation
 from faregate.gateway.schemas.audit import AuditAnswer, AuditQuery, audit_answer
 from faregate.gateway.schemas.base import cursor_of, position_of
+from faregate.gateway.security.auth import Scope
 
 __all__ = ["AuditController"]
 

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from faregate.core.credits import to_micros
 from faregate.core.errors import KeyConflictError
-from faregate.credit.bookkeeping import Bookkeeping, MemberLimit
 from faregate.credit.errors import (
     InsufficientCreditsError,
     NotRefundableError,
@@ -14,9 +12,9 @@ from faregate.credit.errors import (
     UnknownWalletError,
     WalletClosedError,
 )
-from faregate.credit.states import Note
-from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Audit, Call, Controller, Reply, link, operation
+from faregate.credit.ledger.states import Note
+from faregate.credit.services.bookkeeping import Bookkeeping, MemberLimit
+from faregate.gateway.http.operation import Audit, Call, Controller, Reply, link, operation
 from faregate.gateway.schemas.bookkeeping import (
     AdjustmentBody,
     BalanceAnswer,
@@ -41,6 +39,8 @@ from faregate.gateway.schemas.wallets import (
     grant_answer,
     transaction_answer,
 )
+from faregate.gateway.security.auth import Scope
+from faregate.wire.credits import to_micros
 
 __all__ = ["BookkeepingController"]
 

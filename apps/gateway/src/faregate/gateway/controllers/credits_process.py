@@ -2,13 +2,9 @@
 
 from decimal import Decimal
 
-from faregate.analytics.story import Storyteller
-from faregate.core import exact_json
-from faregate.core.credits import to_credits
+from faregate.analytics.answers.story import Storyteller
 from faregate.core.errors import FaregateError
-from faregate.core.ids import new_uuid7
-from faregate.core.interfaces import ITransport, OutgoingMessage
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE, SPENDER_HEADER
+from faregate.core.messaging.interfaces import ITransport, OutgoingMessage
 from faregate.credit.errors import (
     AlreadySettledError,
     HoldClosedError,
@@ -20,9 +16,8 @@ from faregate.credit.errors import (
     WalletClosedError,
     WalletFrozenError,
 )
-from faregate.gateway.auth import Scope
-from faregate.gateway.metrics import Metrics
-from faregate.gateway.operation import Audit, Call, Controller, Refusal, Reply, link, operation
+from faregate.gateway.http.operation import Audit, Call, Controller, Refusal, Reply, link, operation
+from faregate.gateway.observability.metrics import Metrics
 from faregate.gateway.schemas.credits_process import (
     EndAnswer,
     ExtendAnswer,
@@ -33,7 +28,16 @@ from faregate.gateway.schemas.credits_process import (
     start_answer,
 )
 from faregate.gateway.schemas.story import StoryAnswer, story_answer
-from faregate.usage.bodies import EndBody, EndMultimodelBody, ExtendBody, SettlementBody, StartBody, VoidBody
+from faregate.gateway.security.auth import Scope
+from faregate.usage.accounts.wallets import WalletService
+from faregate.usage.credits_process.bodies import (
+    EndBody,
+    EndMultimodelBody,
+    ExtendBody,
+    SettlementBody,
+    StartBody,
+    VoidBody,
+)
 from faregate.usage.errors import (
     FeatureInactiveError,
     FeatureNotAllowedError,
@@ -43,7 +47,10 @@ from faregate.usage.errors import (
     UnpricedError,
 )
 from faregate.usage.service import UsageService
-from faregate.usage.wallets import WalletService
+from faregate.wire import exact_json
+from faregate.wire.credits import to_credits
+from faregate.wire.ids import new_uuid7
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE, SPENDER_HEADER
 
 __all__ = ["CreditsProcessController"]
 

@@ -2,10 +2,9 @@
 
 from datetime import datetime
 
-from faregate.core.dead_letters import DeadLetterDesk, UnknownDeadLetterError
-from faregate.core.interfaces import DeadPlace
-from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Audit, Call, Controller, Page, link, operation
+from faregate.core.messaging.dead_letters import DeadLetterDesk, UnknownDeadLetterError
+from faregate.core.messaging.interfaces import DeadPlace
+from faregate.gateway.http.operation import Audit, Call, Controller, Page, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.dead_letters import (
     DeadLetterAnswer,
@@ -14,6 +13,7 @@ from faregate.gateway.schemas.dead_letters import (
     DoneAnswer,
     letter_answer,
 )
+from faregate.gateway.security.auth import Scope
 
 __all__ = ["DeadLettersController"]
 

@@ -8,10 +8,10 @@ from faregate.analytics.exports.formats import Format
 from faregate.analytics.exports.service import ExportService
 from faregate.core.clock import IClock
 from faregate.core.errors import MissingExtraError
-from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Audit, Call, Controller, operation
-from faregate.gateway.personal import Personal
+from faregate.gateway.http.operation import Audit, Call, Controller, operation
+from faregate.gateway.http.personal import Personal
 from faregate.gateway.schemas.exports import ExportQuery
+from faregate.gateway.security.auth import Scope
 from faregate.usage.errors import UnknownMeterError
 
 __all__ = ["ExportsController"]

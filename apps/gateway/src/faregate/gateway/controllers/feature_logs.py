@@ -6,21 +6,18 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from faregate.analytics.story import Storyteller
-from faregate.core import exact_json
+from faregate.analytics.answers.story import Storyteller
 from faregate.core.errors import FaregateError, InvalidError, MalformedError
-from faregate.core.interfaces import ITransport, OutgoingMessage
-from faregate.core.json_items import Unreadable
-from faregate.core.key_ring import KeyRing
-from faregate.core.queues import FEATURE_LOG_QUEUE
-from faregate.core.redaction import IRedactor
+from faregate.core.messaging.interfaces import ITransport, OutgoingMessage
+from faregate.core.privacy.key_ring import KeyRing
+from faregate.core.redaction.records import IRedactor
+from faregate.core.values.json_items import Unreadable
 from faregate.feature_log.bodies import ITEMS_LIMIT, FeatureLogBody, entry_of, redacted_item
 from faregate.feature_log.errors import LogSealedError, UnknownLogError
 from faregate.feature_log.service import FeatureLogService
 from faregate.feature_log.values import LogEntry, Recorded
-from faregate.gateway.auth import Scope
-from faregate.gateway.body import RawBody
-from faregate.gateway.operation import JSON, Audit, Call, Controller, Page, Refusal, Reply, link, operation
+from faregate.gateway.http.body import RawBody
+from faregate.gateway.http.operation import JSON, Audit, Call, Controller, Page, Refusal, Reply, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.feature_logs import (
     BulkBody,
@@ -34,6 +31,9 @@ from faregate.gateway.schemas.feature_logs import (
     log_answer,
     rejections,
 )
+from faregate.gateway.security.auth import Scope
+from faregate.wire import exact_json
+from faregate.wire.queues import FEATURE_LOG_QUEUE
 
 __all__ = ["FeatureLogsController"]
 

@@ -1,12 +1,12 @@
 """`/api/features`: what is sold."""
 
 from faregate.core.errors import InvalidError
-from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, link, operation
+from faregate.gateway.http.operation import Call, Controller, Page, link, operation
 from faregate.gateway.schemas.features import DeletedAnswer, FeatureAnswer, feature_answer
-from faregate.usage.documents import FeatureDocument
+from faregate.gateway.security.auth import Scope
 from faregate.usage.errors import UnknownFeatureError, UnknownStrategyError
-from faregate.usage.features import FeatureCatalog
+from faregate.usage.features.catalog import FeatureCatalog
+from faregate.usage.features.documents import FeatureDocument
 
 __all__ = ["FeaturesController"]
 

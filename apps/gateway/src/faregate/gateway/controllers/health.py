@@ -7,15 +7,15 @@ from importlib.metadata import version
 from starlette.responses import Response
 
 from faregate.core.clock import IClock
-from faregate.core.database import Database
-from faregate.core.interfaces import ITransport
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE
-from faregate.core.readiness import check_all, check_database, check_migrations
+from faregate.core.db.database import Database
+from faregate.core.messaging.interfaces import ITransport
+from faregate.core.monitoring.readiness import check_all, check_database, check_migrations
 from faregate.gateway.errors import NotReadyError
-from faregate.gateway.metrics import Metrics
-from faregate.gateway.operation import Call, Controller, Refusal, Reply, operation
-from faregate.gateway.personal import Personal
+from faregate.gateway.http.operation import Call, Controller, Refusal, Reply, operation
+from faregate.gateway.http.personal import Personal
+from faregate.gateway.observability.metrics import Metrics
 from faregate.gateway.schemas.health import CheckAnswer, HealthAnswer, ReadyAnswer
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
 
 __all__ = ["HealthController"]
 

@@ -5,21 +5,21 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.core.access.key_format import Key
+from faregate.core.access.key_store import ApiKey, KeySpec, KeyStore, TooManyKeysError, UnknownKeyError
 from faregate.core.clock import IClock
-from faregate.core.credits import to_micros
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.errors import InvalidError, KeyConflictError
-from faregate.core.key_store import ApiKey, KeySpec, KeyStore, TooManyKeysError, UnknownKeyError
-from faregate.core.keys import Key
-from faregate.credit.limiting import LimitService, SpendingLimit
-from faregate.credit.limits import Period
-from faregate.gateway.auth import Principal, Scope
+from faregate.credit.ledger.limits import Period
+from faregate.credit.services.spending_limits import LimitService, SpendingLimit
 from faregate.gateway.errors import ForbiddenError
-from faregate.gateway.key_bounds import KeyBounds
-from faregate.gateway.key_caps import cap_scope
-from faregate.gateway.operation import Call, Controller, Page, Reply, link, operation
+from faregate.gateway.http.operation import Call, Controller, Page, Reply, link, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
 from faregate.gateway.schemas.keys import KeyAnswer, KeyBody, NewKeyAnswer, RotateBody, SpendCapBody, key_answer
+from faregate.gateway.security.auth import Principal, Scope
+from faregate.gateway.security.key_bounds import KeyBounds
+from faregate.gateway.security.key_caps import cap_scope
+from faregate.wire.credits import to_micros
 
 __all__ = ["KeysController"]
 

@@ -1,10 +1,9 @@
 """`/api/meters`: what is metered and how it is read; `/api/analytics/meters`: what each meter read and costs."""
 
-from faregate.analytics.meter_totals import MeterTotals
+from faregate.analytics.answers.meter_totals import MeterTotals
 from faregate.core.clock import IClock
 from faregate.core.errors import InvalidError, NotFoundError
-from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Reply, link, operation
+from faregate.gateway.http.operation import Call, Controller, Reply, link, operation
 from faregate.gateway.schemas.analytics_query import MeterTotalsQuery
 from faregate.gateway.schemas.meters import (
     MeterAnswer,
@@ -15,8 +14,9 @@ from faregate.gateway.schemas.meters import (
     meter_detail_answer,
     meter_total_answer,
 )
+from faregate.gateway.security.auth import Scope
 from faregate.usage.errors import UnknownMeterError
-from faregate.usage.meter_catalog import MeterCatalog
+from faregate.usage.meters.catalog import MeterCatalog
 
 __all__ = ["MetersController"]
 

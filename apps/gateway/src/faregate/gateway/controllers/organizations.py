@@ -1,11 +1,11 @@
 """`/api/organizations`: how members are charged, and who they are."""
 
-from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Audit, Call, Controller, Page, link, operation
+from faregate.gateway.http.operation import Audit, Call, Controller, Page, link, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
 from faregate.gateway.schemas.prices import OrganizationAnswer, OrganizationBody
+from faregate.gateway.security.auth import Scope
+from faregate.usage.accounts.organizations import Organization, OrganizationService
 from faregate.usage.errors import UnknownOrganizationError
-from faregate.usage.organizations import Organization, OrganizationService
 from faregate.usage.values import ChargingPolicy
 
 __all__ = ["OrganizationsController"]

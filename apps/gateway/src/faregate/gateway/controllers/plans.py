@@ -1,13 +1,13 @@
 """`/api/plans`: features, terms and recurring credits of subscribers."""
 
 from faregate.core.errors import InvalidError
-from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, link, operation
+from faregate.gateway.http.operation import Call, Controller, Page, link, operation
 from faregate.gateway.schemas.features import DeletedAnswer
 from faregate.gateway.schemas.prices import PlanAnswer, plan_answer
-from faregate.usage.documents import PlanDocument
+from faregate.gateway.security.auth import Scope
 from faregate.usage.errors import UnknownPlanError
-from faregate.usage.features import FeatureCatalog
+from faregate.usage.features.catalog import FeatureCatalog
+from faregate.usage.features.documents import PlanDocument
 
 __all__ = ["PlansController"]
 

@@ -1,8 +1,7 @@
 """`/api/prices`: what is in force, what would this cost, and what operators set."""
 
 from faregate.core.fields import ModelName
-from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Audit, Call, Controller, Page, link, operation
+from faregate.gateway.http.operation import Audit, Call, Controller, Page, link, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
 from faregate.gateway.schemas.prices import (
     OverrideAnswer,
@@ -14,9 +13,10 @@ from faregate.gateway.schemas.prices import (
     price_answer,
     quote_answer,
 )
-from faregate.usage.documents import PriceDocument
+from faregate.gateway.security.auth import Scope
 from faregate.usage.errors import UnknownPriceError
-from faregate.usage.prices import PriceService
+from faregate.usage.features.documents import PriceDocument
+from faregate.usage.price_book.service import PriceService
 
 __all__ = ["PricesController"]
 

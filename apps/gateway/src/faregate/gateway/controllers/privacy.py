@@ -6,9 +6,9 @@ from typing import Any
 
 from faregate.feature_log.errors import LogSealedError
 from faregate.feature_log.privacy import PrivacyService, UnknownPersonError
-from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Audit, Call, Controller, operation
+from faregate.gateway.http.operation import Audit, Call, Controller, operation
 from faregate.gateway.schemas.privacy import EraseBody, ErasedAnswer, ExportAnswer, ExportQuery
+from faregate.gateway.security.auth import Scope
 
 __all__ = ["PrivacyController"]
 

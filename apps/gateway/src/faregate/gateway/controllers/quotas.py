@@ -5,8 +5,7 @@ from uuid import UUID
 from faregate.analytics.quotas.errors import UnknownQuotaError
 from faregate.analytics.quotas.service import QuotaService
 from faregate.analytics.quotas.values import AlertFilter
-from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, Reply, link, operation
+from faregate.gateway.http.operation import Call, Controller, Page, Reply, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.quotas import (
     AlertAnswer,
@@ -20,6 +19,7 @@ from faregate.gateway.schemas.quotas import (
     quota_answer,
     status_answer,
 )
+from faregate.gateway.security.auth import Scope
 from faregate.usage.errors import UnknownMeterError
 
 __all__ = ["QuotasController"]

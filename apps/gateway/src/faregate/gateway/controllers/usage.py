@@ -10,11 +10,11 @@ from faregate.credit.errors import (
     WalletClosedError,
     WalletFrozenError,
 )
-from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Audit, Call, Controller, Page, link, operation
+from faregate.gateway.http.operation import Audit, Call, Controller, Page, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.prices import DebitBody
 from faregate.gateway.schemas.usage import FeatureUsageAnswer, RecordUsageBody, UsageQuery, usage_answer
+from faregate.gateway.security.auth import Scope
 from faregate.usage.errors import (
     FeatureInactiveError,
     FeatureNotAllowedError,

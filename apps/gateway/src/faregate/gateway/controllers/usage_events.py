@@ -6,9 +6,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from faregate.core.errors import InvalidError
-from faregate.gateway.auth import Scope
-from faregate.gateway.body import ITEMS_LIMIT, RawBody
-from faregate.gateway.operation import JSON, Audit, Call, Controller, link, operation
+from faregate.gateway.http.body import ITEMS_LIMIT, RawBody
+from faregate.gateway.http.operation import JSON, Audit, Call, Controller, link, operation
 from faregate.gateway.schemas.usage_events import (
     CorrectionBody,
     FateAnswer,
@@ -17,11 +16,12 @@ from faregate.gateway.schemas.usage_events import (
     fate_answer,
     ingest_answer,
 )
+from faregate.gateway.security.auth import Scope
 from faregate.usage.errors import AlreadyCorrectedError, UnknownEventError
-from faregate.usage.event_bodies import CLOUD_EVENT, CLOUD_EVENTS, NDJSON, events_in_lines, events_of
-from faregate.usage.event_history import EventHistory
-from faregate.usage.events import UsageEvent
-from faregate.usage.recording import EventLike, UsageRecorder
+from faregate.usage.events.bodies import CLOUD_EVENT, CLOUD_EVENTS, NDJSON, events_in_lines, events_of
+from faregate.usage.events.event import UsageEvent
+from faregate.usage.events.history import EventHistory
+from faregate.usage.events.recorder import EventLike, UsageRecorder
 
 __all__ = ["UsageEventsController"]
 

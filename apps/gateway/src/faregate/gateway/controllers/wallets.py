@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from faregate.core.credits import to_micros
 from faregate.core.errors import KeyConflictError
-from faregate.credit.accounts import GrantSource
 from faregate.credit.errors import UnknownWalletError, WalletClosedError
-from faregate.credit.granting import GrantSpec
-from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, Reply, link, operation
+from faregate.credit.ledger.accounts import GrantSource
+from faregate.credit.ledger.grants import GrantSpec
+from faregate.gateway.http.operation import Call, Controller, Page, Reply, link, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
 from faregate.gateway.schemas.wallets import (
     GrantBody,
@@ -21,7 +19,9 @@ from faregate.gateway.schemas.wallets import (
     transaction_answer,
     wallet_answer,
 )
-from faregate.usage.wallets import WalletChange, WalletService
+from faregate.gateway.security.auth import Scope
+from faregate.usage.accounts.wallets import WalletChange, WalletService
+from faregate.wire.credits import to_micros
 
 __all__ = ["WalletsController"]
 

@@ -3,11 +3,10 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from faregate.core.database import Database
-from faregate.core.egress import UnsafeUrlError
-from faregate.core.webhooks import EndpointSpec, UnknownWebhookError, WebhookStore
-from faregate.gateway.auth import Scope
-from faregate.gateway.operation import Call, Controller, Page, link, operation
+from faregate.core.db.database import Database
+from faregate.core.webhooks.egress import UnsafeUrlError
+from faregate.core.webhooks.endpoints import EndpointSpec, UnknownWebhookError, WebhookStore
+from faregate.gateway.http.operation import Call, Controller, Page, link, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
 from faregate.gateway.schemas.webhooks import (
     DeliveriesQuery,
@@ -23,6 +22,7 @@ from faregate.gateway.schemas.webhooks import (
     new_webhook_answer,
     webhook_answer,
 )
+from faregate.gateway.security.auth import Scope
 
 __all__ = ["WebhooksController"]
 

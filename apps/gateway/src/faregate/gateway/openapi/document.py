@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from faregate.gateway.auth import Scope
-from faregate.gateway.body import RawBody
+from faregate.gateway.http.body import RawBody
+from faregate.gateway.http.operation import Operation
 from faregate.gateway.openapi.numbers import Mode, Schemas
 from faregate.gateway.openapi.operations import describe
-from faregate.gateway.operation import Operation
+from faregate.gateway.security.auth import Scope
 
 __all__ = ["build_document"]
 

@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from faregate.core.errors import EngineUnavailableError, FaregateError, InvalidError, KeyConflictError, MalformedError
-from faregate.core.ids import EXTERNAL_ID_PATTERN
-from faregate.gateway.body import RawBody
 from faregate.gateway.errors import (
     STATUS,
     ForbiddenError,
@@ -18,9 +16,11 @@ from faregate.gateway.errors import (
     UnsupportedEncodingError,
     UnsupportedMediaTypeError,
 )
+from faregate.gateway.http.body import RawBody
+from faregate.gateway.http.operation import JSON, Operation
 from faregate.gateway.openapi.examples import example_of
 from faregate.gateway.openapi.numbers import Schemas
-from faregate.gateway.operation import JSON, Operation
+from faregate.wire.ids import EXTERNAL_ID_PATTERN
 
 __all__ = ["describe", "errors_of"]
 

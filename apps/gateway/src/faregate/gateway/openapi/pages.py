@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from faregate.core import exact_json
-from faregate.gateway.error_pages import error_pages
+from faregate.gateway.http.error_pages import error_pages
+from faregate.gateway.http.operation import Operation
 from faregate.gateway.openapi.document import build_document
-from faregate.gateway.operation import Operation
+from faregate.wire import exact_json
 
 __all__ = ["documentation_routes"]
 

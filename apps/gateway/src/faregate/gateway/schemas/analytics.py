@@ -5,8 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
-from faregate.analytics.patterns import FeatureReturn, Part, Peak, Stats, Trend
-from faregate.analytics.user_periods import UserPeriod
+from faregate.analytics.answers.trends import FeatureReturn, Part, Peak, Stats, Trend
+from faregate.analytics.answers.user_periods import UserPeriod
 from faregate.analytics.values import Breakdown, Metrics, Point, TopUser
 from faregate.gateway.schemas.base import Answer
 

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr
 
-from faregate.analytics.filters import Filters, Question, time_range
-from faregate.analytics.omissions import Omissions
+from faregate.analytics.question.filters import Filters, Question, time_range
+from faregate.analytics.question.omissions import Omissions
 from faregate.core.fields import LooseBody
-from faregate.core.free_fields import name_checked
+from faregate.core.redaction.scrubbing import name_checked
 
 __all__ = [
     "AnalyticsQuery",

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from faregate.core.audit import AuditEntry
+from faregate.core.access.audit import AuditEntry
 from faregate.core.fields import ExternalId, Moment
 from faregate.gateway.schemas.base import Answer, PageQuery
 

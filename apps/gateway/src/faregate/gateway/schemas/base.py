@@ -7,10 +7,10 @@ from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from faregate.core import exact_json
 from faregate.core.errors import InvalidError, MalformedError
 from faregate.core.fields import LooseBody
-from faregate.core.moments import is_within_bounds
+from faregate.core.values.moments import is_within_bounds
+from faregate.wire import exact_json
 
 __all__ = ["Answer", "PageQuery", "cursor_of", "position_of"]
 

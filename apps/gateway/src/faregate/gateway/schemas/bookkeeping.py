@@ -7,13 +7,13 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from faregate.core.credits import to_micros
 from faregate.core.fields import AtMost, Body, Credits, ExternalId, LooseBody, Moment, Note
-from faregate.credit.accounting import Statement
-from faregate.credit.bookkeeping import LimitBounds
-from faregate.credit.limiting import SpendingLimit
-from faregate.credit.limits import Period
+from faregate.credit.ledger.limits import Period
+from faregate.credit.services.accounting import Statement
+from faregate.credit.services.bookkeeping import LimitBounds
+from faregate.credit.services.spending_limits import SpendingLimit
 from faregate.gateway.schemas.base import Answer
+from faregate.wire.credits import to_micros
 
 __all__ = [
     "AdjustmentBody",

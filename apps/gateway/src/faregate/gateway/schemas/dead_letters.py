@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import model_validator
 
-from faregate.core.dead_letters import shown_body
 from faregate.core.fields import AtMost, Body, ExternalId
-from faregate.core.interfaces import DeadMessage
+from faregate.core.messaging.dead_letters import shown_body
+from faregate.core.messaging.interfaces import DeadMessage
 from faregate.gateway.schemas.base import Answer, PageQuery
 
 __all__ = ["DeadLetterAnswer", "DeadLettersBody", "DeadLettersQuery", "DoneAnswer", "letter_answer"]

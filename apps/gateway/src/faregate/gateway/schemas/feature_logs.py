@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, StrictBool
 
-from faregate.analytics.story import Story
+from faregate.analytics.answers.story import Story
 from faregate.core.errors import FaregateError
 from faregate.core.fields import AtMost, Body, Moment
 from faregate.feature_log.values import FeatureLog, LogFilter

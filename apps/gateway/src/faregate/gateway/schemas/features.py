@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from faregate.gateway.schemas.base import Answer
-from faregate.usage.documents import feature_content
+from faregate.usage.features.documents import feature_content
 from faregate.usage.values import Feature
 
 __all__ = ["DeletedAnswer", "FeatureAnswer", "feature_answer"]

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt
 
+from faregate.core.access.key_store import ApiKey
 from faregate.core.fields import AtMost, Body, Credits, Moment, Note, Text
-from faregate.core.key_store import ApiKey
-from faregate.credit.limiting import SpendingLimit
-from faregate.gateway.auth import Scope
+from faregate.credit.services.spending_limits import SpendingLimit
 from faregate.gateway.schemas.base import Answer
+from faregate.gateway.security.auth import Scope
 
 __all__ = ["KeyAnswer", "KeyBody", "NewKeyAnswer", "RotateBody", "SpendCapBody", "key_answer"]
 

@@ -5,11 +5,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from faregate.analytics.meter_totals import MeterDetail, MeterTotal
+from faregate.analytics.answers.meter_totals import MeterDetail, MeterTotal
 from faregate.core.fields import Body, Note, Text, Usd
-from faregate.core.free_fields import name_checked
+from faregate.core.redaction.scrubbing import name_checked
 from faregate.gateway.schemas.base import Answer
-from faregate.usage.meters import Aggregation, Meter
+from faregate.usage.meters.meter import Aggregation, Meter
 
 __all__ = ["MeterAnswer", "MeterBody", "MeterName", "MeterTotalAnswer", "meter_answer", "meter_total_answer"]
 

@@ -9,11 +9,11 @@ from pydantic import Field
 
 from faregate.core.fields import AtMost, Body, Credits, ExternalId, LooseBody, Metadata, ModelName, Moment, Note
 from faregate.gateway.schemas.base import Answer
-from faregate.usage.bodies import UsageBody
-from faregate.usage.documents import plan_content
-from faregate.usage.plans import Plan
-from faregate.usage.price_list import Override
-from faregate.usage.prices import EffectivePrice
+from faregate.usage.credits_process.bodies import UsageBody
+from faregate.usage.features.documents import plan_content
+from faregate.usage.features.plans import Plan
+from faregate.usage.price_book.service import EffectivePrice
+from faregate.usage.pricing.overrides import Override
 from faregate.usage.values import UsageLine
 
 __all__ = [

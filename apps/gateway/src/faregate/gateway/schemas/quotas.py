@@ -11,7 +11,7 @@ from faregate.analytics.quotas.levels import Level, Thresholds
 from faregate.analytics.quotas.periods import Period
 from faregate.analytics.quotas.values import Alert, Quota, QuotaSpec, QuotaStatus
 from faregate.core.fields import AtMost, Body, Flag, LooseBody, Moment, Text
-from faregate.core.free_fields import name_checked
+from faregate.core.redaction.scrubbing import name_checked
 from faregate.gateway.schemas.base import Answer, PageQuery
 
 __all__ = [

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from faregate.analytics.story import Story, StoryEvent
+from faregate.analytics.answers.story import Story, StoryEvent
 from faregate.feature_log.values import FeatureLog
 from faregate.gateway.schemas.base import Answer
 from faregate.gateway.schemas.credits_process import LineAnswer, line_answer

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from faregate.core.fields import AtMost, Body, ExternalId, Metadata, Moment
 from faregate.gateway.schemas.base import Answer, PageQuery
-from faregate.usage.bodies import LINES_LIMIT, UsageBody
+from faregate.usage.credits_process.bodies import LINES_LIMIT, UsageBody
 from faregate.usage.values import FeatureUsage
 
 __all__ = ["FeatureUsageAnswer", "RecordUsageBody", "UsageQuery", "usage_answer"]

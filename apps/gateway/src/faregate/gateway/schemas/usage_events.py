@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StrictStr, model_validator
 
 from faregate.core.fields import Body, JsonObject, LooseBody, Note
-from faregate.core.free_fields import name_checked
+from faregate.core.redaction.scrubbing import name_checked
 from faregate.gateway.schemas.base import Answer
-from faregate.usage.event_history import EventFate
-from faregate.usage.recording import REJECTIONS_LISTED, IngestReport
+from faregate.usage.events.history import EventFate
+from faregate.usage.events.recorder import REJECTIONS_LISTED, IngestReport
 
 __all__ = ["CorrectionBody", "FateAnswer", "FateQuery", "IngestAnswer", "fate_answer", "ingest_answer"]
 

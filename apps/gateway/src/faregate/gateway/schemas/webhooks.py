@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import Field, StrictInt
 
-from faregate.core.events import EventType
 from faregate.core.fields import AtMost, Body, Flag, Moment, Note, Text
-from faregate.core.webhooks import Delivery, Endpoint
+from faregate.core.webhooks.endpoints import Delivery, Endpoint
+from faregate.core.webhooks.outgoing_events import EventType
 from faregate.gateway.schemas.base import Answer, PageQuery
 
 __all__ = [

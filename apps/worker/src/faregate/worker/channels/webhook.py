@@ -6,9 +6,10 @@ from faregate.analytics.quotas.errors import DeliveryError
 from faregate.analytics.quotas.levels import Level
 from faregate.analytics.quotas.values import Alert
 from faregate.analytics.quotas.wording import body_of, sentence
-from faregate.core import exact_json, webhook_signing
 from faregate.core.clock import IClock
-from faregate.core.egress import Egress, UnsafeUrlError
+from faregate.core.webhooks import signing
+from faregate.core.webhooks.egress import Egress, UnsafeUrlError
+from faregate.wire import exact_json
 from faregate.worker.posting import Poster, PostError
 
 __all__ = ["SlackChannel", "WebhookChannel"]
@@ -26,12 +27,12 @@ class WebhookChannel:
     def __init__(self, url: str, secret: str, clock: IClock, poster: Poster | None = None) -> None:
         self._poster = poster or _own_poster()
         self._url = url
-        self._secret = webhook_signing.check_secret(secret, param="FAREGATE_ALERT_WEBHOOK_SECRET")
+        self._secret = signing.check_secret(secret, param="FAREGATE_ALERT_WEBHOOK_SECRET")
         self._clock = clock
 
     async def deliver(self, alert: Alert) -> None:
         body = exact_json.dumps(body_of(alert))
-        headers = webhook_signing.signed_headers(
+        headers = signing.signed_headers(
             [self._secret], message_id=f"alert_{alert.id}", at=self._clock.now(), body=body
         )
         await _post(self._poster, self._url, body, headers)

@@ -4,18 +4,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from faregate.core import exact_json
-from faregate.core.collecting import collection_paused
 from faregate.core.errors import FaregateError
-from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery, ITransport, OutgoingMessage, RetryLater
-from faregate.core.json_items import Unreadable
-from faregate.core.key_ring import KeyRing, SealedError
 from faregate.core.logging import get_logger
-from faregate.core.redaction import IRedactor
+from faregate.core.messaging.interfaces import (
+    Ack,
+    DeadLetter,
+    Decision,
+    Delivery,
+    ITransport,
+    OutgoingMessage,
+    RetryLater,
+)
+from faregate.core.privacy.key_ring import KeyRing, SealedError
+from faregate.core.redaction.records import IRedactor
+from faregate.core.runtime.gc_tuning import collection_paused
+from faregate.core.values.json_items import Unreadable
 from faregate.feature_log.bodies import entry_of, redacted_item
 from faregate.feature_log.service import FeatureLogService
 from faregate.feature_log.values import LogEntry, Recorded
-from faregate.usage.bodies import bodies_in
+from faregate.usage.credits_process.bodies import bodies_in
+from faregate.wire import exact_json
 
 __all__ = ["FeatureLogHandler"]
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from faregate.core.failpoints import failpoint
-from faregate.core.interfaces import Ack, Decision, Delivery, ITransport, OutgoingMessage
-from faregate.core.queues import MESSAGE_ID_HEADER
+from faregate.core.messaging.interfaces import Ack, Decision, Delivery, ITransport, OutgoingMessage
+from faregate.core.runtime.failpoints import failpoint
+from faregate.wire.queues import MESSAGE_ID_HEADER
 
 __all__ = ["RelayHandler"]
 

@@ -5,16 +5,24 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from faregate.core import exact_json
 from faregate.core.errors import FaregateError, InvalidError
-from faregate.core.ids import new_uuid7
-from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery, ITransport, OutgoingMessage, RetryLater
-from faregate.core.json_items import Unreadable
 from faregate.core.logging import get_logger
-from faregate.core.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE, SPENDER_HEADER
-from faregate.usage.bodies import EndBody, EndMultimodelBody, SettlementBody, bodies_in, validated
+from faregate.core.messaging.interfaces import (
+    Ack,
+    DeadLetter,
+    Decision,
+    Delivery,
+    ITransport,
+    OutgoingMessage,
+    RetryLater,
+)
+from faregate.core.values.json_items import Unreadable
+from faregate.usage.credits_process.bodies import EndBody, EndMultimodelBody, SettlementBody, bodies_in, validated
 from faregate.usage.service import UsageService
 from faregate.usage.values import Settled, SettleRequest
+from faregate.wire import exact_json
+from faregate.wire.ids import new_uuid7
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE, SPENDER_HEADER
 from faregate.worker.metrics import WorkerMetrics
 
 __all__ = ["SettlementHandler"]

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from faregate.core import exact_json
 from faregate.core.errors import EngineUnavailableError, FaregateError
-from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery, RetryLater
 from faregate.core.logging import get_logger
-from faregate.credit.topping_up import TopUpService
+from faregate.core.messaging.interfaces import Ack, DeadLetter, Decision, Delivery, RetryLater
+from faregate.credit.services.top_ups import TopUpService
+from faregate.wire import exact_json
 
 __all__ = ["TopUpHandler"]
 

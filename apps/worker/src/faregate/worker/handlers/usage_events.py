@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from faregate.core import exact_json
 from faregate.core.errors import FaregateError, InvalidError
-from faregate.core.interfaces import Ack, DeadLetter, Decision, Delivery, ITransport, OutgoingMessage
-from faregate.core.json_items import Unreadable
 from faregate.core.logging import get_logger
-from faregate.usage.bodies import bodies_in
-from faregate.usage.event_bodies import events_of
-from faregate.usage.event_terms import RESERVED, is_reserved
-from faregate.usage.recording import EventLike, UsageRecorder
+from faregate.core.messaging.interfaces import Ack, DeadLetter, Decision, Delivery, ITransport, OutgoingMessage
+from faregate.core.values.json_items import Unreadable
+from faregate.usage.credits_process.bodies import bodies_in
+from faregate.usage.events.bodies import events_of
+from faregate.usage.events.recorder import EventLike, UsageRecorder
+from faregate.usage.events.terms import RESERVED, is_reserved
+from faregate.wire import exact_json
 
 __all__ = ["UsageEventHandler"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import asyncpg
 
 from faregate.analytics.exports.selection import Selection
-from faregate.core import exact_json
-from faregate.core.database import Database, Statement
+from faregate.core.db.database import Database, Statement
+from faregate.wire import exact_json
 
 __all__ = ["ExportSource"]
 

@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import Any
 
 from faregate.analytics.exports.columns import Column, Kind
-from faregate.core import exact_json
 from faregate.core.errors import MissingExtraError
+from faregate.wire import exact_json
 
 __all__ = ["parquet"]
 

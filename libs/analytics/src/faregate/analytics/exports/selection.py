@@ -7,8 +7,8 @@ from typing import Any
 from faregate.analytics.exports.columns import Column, Kind
 from faregate.analytics.exports.guarding import guarded_sql
 from faregate.analytics.exports.sheets import row_sql
-from faregate.analytics.filters import Question
-from faregate.analytics.raw_facts import UNPRICED, conditions, parameters
+from faregate.analytics.facts.conditions import UNPRICED, conditions, parameters
+from faregate.analytics.question.filters import Question
 
 __all__ = ["EVENTS", "EVENT_COLUMNS", "Selection", "events_selection"]
 

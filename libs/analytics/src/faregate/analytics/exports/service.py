@@ -6,18 +6,18 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from faregate.analytics.archived_months import ArchivedMonths
 from faregate.analytics.exports.copying import ExportSource
 from faregate.analytics.exports.formats import XLSX_ROW_LIMIT, Format, file_name
 from faregate.analytics.exports.parquet import parquet
 from faregate.analytics.exports.selection import EVENTS, Selection, events_selection
 from faregate.analytics.exports.texts import json_head, json_tail
 from faregate.analytics.exports.workbook import workbook
-from faregate.analytics.filters import Question
-from faregate.analytics.known_meters import KnownMeters
-from faregate.analytics.known_models import KnownModels
+from faregate.analytics.facts.archived_months import ArchivedMonths
+from faregate.analytics.question.filters import Question
+from faregate.analytics.rollups.known_meters import KnownMeters
+from faregate.analytics.rollups.known_models import KnownModels
 from faregate.core.clock import IClock
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.errors import InvalidError
 
 __all__ = ["Export", "ExportService"]

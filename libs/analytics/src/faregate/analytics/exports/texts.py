@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from faregate.core import exact_json
+from faregate.wire import exact_json
 
 __all__ = ["json_head", "json_tail"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from faregate.analytics.exports.columns import Column, Kind
 from faregate.analytics.exports.sheets import BOLD, cell, column_letters, text_cell
 from faregate.analytics.exports.zipping import ZipStream
-from faregate.core import exact_json
+from faregate.wire import exact_json
 
 __all__ = ["workbook"]
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from dependency_injector import containers, providers
 
-from faregate.analytics.archived_months import ArchivedMonths
-from faregate.analytics.known_meters import KnownMeters
+from faregate.analytics.facts.archived_months import ArchivedMonths
 from faregate.analytics.quotas.delivering import AlertDeliverer
 from faregate.analytics.quotas.gate import QuotaGate
 from faregate.analytics.quotas.history import AlertHistory
@@ -15,14 +14,15 @@ from faregate.analytics.quotas.repository import QuotaRepository
 from faregate.analytics.quotas.service import QuotaService
 from faregate.analytics.quotas.totals import FactTotals
 from faregate.analytics.quotas.trying import AlertTester
-from faregate.analytics.rollup_repository import RollupRepository
+from faregate.analytics.rollups.known_meters import KnownMeters
+from faregate.analytics.rollups.repository import RollupRepository
 from faregate.core.clock import IClock
-from faregate.core.database import Database
+from faregate.core.db.database import Database
+from faregate.core.db.subjects import Subjects
 from faregate.core.errors import ConfigurationError, InvalidError
-from faregate.core.events import IAnnouncer, Silence
 from faregate.core.settings import Settings
-from faregate.core.subjects import Subjects
-from faregate.usage.meter_catalog import MeterCatalog
+from faregate.core.webhooks.outgoing_events import IAnnouncer, Silence
+from faregate.usage.meters.catalog import MeterCatalog
 
 __all__ = ["QuotasContainer"]
 

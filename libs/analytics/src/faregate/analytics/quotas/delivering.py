@@ -10,7 +10,7 @@ from faregate.analytics.quotas.history import AlertHistory
 from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.analytics.quotas.values import Alert
 from faregate.core.clock import IClock
-from faregate.core.database import Database
+from faregate.core.db.database import Database
 from faregate.core.errors import FaregateError
 from faregate.core.logging import get_logger
 

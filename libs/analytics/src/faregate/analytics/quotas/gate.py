@@ -13,12 +13,12 @@ from faregate.analytics.quotas.repository import QuotaRepository
 from faregate.analytics.quotas.service import HARD_QUOTAS, question
 from faregate.analytics.quotas.values import EVERYBODY, Quota
 from faregate.core.clock import Deadline, IClock
-from faregate.core.database import Database
+from faregate.core.db.database import Database
+from faregate.core.db.versioned_cache import VersionedCache
 from faregate.core.errors import FaregateError
-from faregate.core.ids import organization_owner_id
-from faregate.core.versions import VersionedCache
 from faregate.usage.errors import QuotaExceededError
 from faregate.usage.interfaces import QuotaUse
+from faregate.wire.ids import organization_owner_id
 
 __all__ = ["QuotaGate"]
 

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.analytics.quotas.levels import Level, percent_used
 from faregate.analytics.quotas.periods import Period
 from faregate.analytics.quotas.values import Alert, AlertFilter, Delivery, QuotaStatus
-from faregate.core.database import Database
-from faregate.core.ids import new_uuid7
+from faregate.core.db.database import Database
+from faregate.wire.ids import new_uuid7
 
 __all__ = ["AlertHistory"]
 

@@ -7,9 +7,9 @@ from faregate.analytics.quotas.errors import DeliveryError
 from faregate.analytics.quotas.levels import Level
 from faregate.analytics.quotas.values import Alert
 from faregate.analytics.quotas.wording import body_of, headline, sentence
-from faregate.core import exact_json
 from faregate.core.logging import get_logger
-from faregate.core.private_files import make_private_directory, private_file
+from faregate.core.runtime.private_files import make_private_directory, private_file
+from faregate.wire import exact_json
 
 __all__ = ["FileChannel", "LogChannel"]
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from faregate.analytics.calendar import next_period, period_at
-from faregate.core.time_zones import time_zone
+from faregate.analytics.question.calendar import next_period, period_at
+from faregate.core.values.time_zones import time_zone
 
 __all__ = ["Period", "Window", "check_timezone", "window_at"]
 
@@ -44,7 +44,7 @@ def check_timezone(name: str, *, param: str = "timezone") -> str:
 def window_at(period: Period, moment: datetime, timezone: str = "UTC") -> Window:
     """Return the period that holds `moment`: days, weeks (from Monday), months … as the wall clock there has them.
 
-    Boundaries are those of `faregate.analytics.calendar`; a day that a clock change makes 23 or 25 hours long is that long
+    Boundaries are those of `faregate.analytics.question.calendar`; a day that a clock change makes 23 or 25 hours long is that long
     here, too.
     """
     zone = time_zone(timezone)

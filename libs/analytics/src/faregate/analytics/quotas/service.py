@@ -8,7 +8,6 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.analytics.known_meters import KnownMeters
 from faregate.analytics.quotas.errors import UnknownQuotaError
 from faregate.analytics.quotas.history import AlertHistory
 from faregate.analytics.quotas.interfaces import IUsageTotals
@@ -27,13 +26,14 @@ from faregate.analytics.quotas.values import (
     UsageQuestion,
 )
 from faregate.analytics.quotas.wording import body_of
+from faregate.analytics.rollups.known_meters import KnownMeters
 from faregate.core.clock import IClock
-from faregate.core.database import Database
+from faregate.core.db.database import Database
+from faregate.core.db.subjects import Subjects
+from faregate.core.db.versioned_cache import raise_version
 from faregate.core.errors import InvalidError
-from faregate.core.events import Event, EventType, IAnnouncer
-from faregate.core.ids import ORGANIZATION_PREFIX, check_external_id, check_user_id
-from faregate.core.subjects import Subjects
-from faregate.core.versions import raise_version
+from faregate.core.webhooks.outgoing_events import Event, EventType, IAnnouncer
+from faregate.wire.ids import ORGANIZATION_PREFIX, check_external_id, check_user_id
 
 __all__ = ["HARD_QUOTAS", "QuotaService"]
 

@@ -7,8 +7,8 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.quotas.values import UsageQuestion
-from faregate.core.database import Database
-from faregate.usage.event_keys import OWN_SOURCES
+from faregate.core.db.database import Database
+from faregate.usage.events.keys import OWN_SOURCES
 
 __all__ = ["BUILT_IN_MEASURES", "FactTotals"]
 

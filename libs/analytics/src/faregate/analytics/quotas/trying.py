@@ -10,7 +10,7 @@ from faregate.analytics.quotas.periods import Period, window_at
 from faregate.analytics.quotas.values import EVERYBODY, Alert
 from faregate.core.clock import IClock
 from faregate.core.errors import FaregateError
-from faregate.core.ids import new_uuid7
+from faregate.wire.ids import new_uuid7
 
 __all__ = ["AlertTester", "Tried"]
 

@@ -6,15 +6,15 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection, text
 
+from faregate.core.db.schema import SCHEMA
 from faregate.core.models import metadata
-from faregate.core.schema import SCHEMA
 
 MODEL_MODULES = (
     "faregate.core.models",
     "faregate.credit.models",
     "faregate.usage.models",
     "faregate.feature_log.models",
-    "faregate.usage.event_models",
+    "faregate.usage.events.models",
     "faregate.analytics.models",
     "faregate.analytics.quotas.models",
 )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from faregate.usage.pricing import PriceBook
+from faregate.usage.pricing.line import PriceBook
 from faregate.usage.strategies.parameters import Amount, Parameters, checked
 from faregate.usage.values import Price, Use
 

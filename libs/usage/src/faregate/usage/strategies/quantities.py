@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from faregate.core.errors import InvalidError
-from faregate.usage.pricing import PriceBook
+from faregate.usage.pricing.line import PriceBook
 from faregate.usage.values import UNPRICED, ModelUsage, UsageLine, Use
 
 __all__ = ["CALLS", "quantities_in", "unit_line", "unpriced_unit_line"]

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from faregate.usage import tiers
-from faregate.usage.pricing import PriceBook
-from faregate.usage.rounding import rounded_up
+from faregate.usage.pricing import tiers
+from faregate.usage.pricing.line import PriceBook
+from faregate.usage.pricing.rounding import rounded_up
 from faregate.usage.strategies.parameters import Amount, Parameters, UnitName, checked
 from faregate.usage.strategies.quantities import CALLS, quantities_in, unit_line, unpriced_unit_line
 from faregate.usage.values import Price, Use

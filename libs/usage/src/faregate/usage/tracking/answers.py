@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from faregate.core import exact_json
 from faregate.core.errors import FaregateError
-from faregate.usage.native import native_usage
+from faregate.usage.credits_process.provider_lines import native_usage
+from faregate.wire import exact_json
 
 __all__ = ["AnswerReader", "reader_for"]
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from faregate.core.clock import IClock, SystemClock
 from faregate.core.logging import get_logger
-from faregate.usage.events import UsageEvent
+from faregate.usage.events.event import UsageEvent
 from faregate.usage.tracking.answers import AnswerReader, reader_for
 from faregate.usage.tracking.visitors import country_reader, device_of
 

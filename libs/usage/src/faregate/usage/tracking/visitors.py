@@ -9,9 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from faregate.core.bounded_memory import remembered
 from faregate.core.errors import MissingExtraError
-from faregate.usage.events import Device
+from faregate.core.runtime.bounded_memory import remembered
+from faregate.usage.events.event import Device
 
 __all__ = ["country_reader", "device_of"]
 

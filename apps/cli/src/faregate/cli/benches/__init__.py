@@ -1,1 +1,0 @@
-"""What `faregate bench` measures."""

@@ -1,0 +1,1 @@
+"""Commands about features, plans, prices, meters and organisations."""

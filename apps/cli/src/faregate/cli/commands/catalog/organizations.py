@@ -1,0 +1,103 @@
+"""`faregate organizations`: how organisations pay, and who belongs to them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from faregate.cli.shared.auditing import audited
+from faregate.cli.shared.options import Limit, Output, micros_of
+from faregate.cli.shared.output import print_json, print_table
+from faregate.cli.shared.session import with_library
+from faregate.credit.ledger.limits import Period
+from faregate.usage.accounts.organizations import Organization
+from faregate.usage.values import ChargingPolicy
+from faregate.worker.container import WorkerContainer
+
+__all__ = ["organizations"]
+
+organizations = App(name="organizations", help="Decide how organisations pay, and who belongs to them.")
+
+
+async def _organization(lib: WorkerContainer, asked: Mapping[str, Any]) -> object:
+    return await lib.usage.container.organizations().get(asked["organization_id"])
+
+
+async def _limits(lib: WorkerContainer, asked: Mapping[str, Any]) -> object:
+    return await lib.credit.container.bookkeeping().member_limits(asked["organization_id"])
+
+
+@organizations.command(name="list")
+def list_organizations(*, limit: Limit = 100, output: Output = "table") -> None:
+    """List organisations; `show` tells who belongs to one."""
+    found = with_library(lambda lib: lib.usage.container.organizations().list(limit=limit))
+    if output == "json":
+        print_json([{"organization_id": o.organization_id, "policy": o.policy.value} for o in found])
+        return
+    print_table("Organisations", ["id", "policy"], [(o.organization_id, o.policy.value) for o in found])
+
+
+@organizations.command
+@audited("organizations.get_organization", owner="organization_id", apart=True)
+def show(organization_id: str, *, output: Output = "table") -> None:
+    """Show an organisation with its members."""
+    _print([with_library(lambda lib: lib.usage.container.organizations().get(organization_id))], output)
+
+
+@organizations.command(name="set")
+@audited("organizations.put_organization", owner="organization_id", look=_organization)
+def set_organization(
+    organization_id: str,
+    *,
+    policy: Annotated[ChargingPolicy | None, Parameter(help="recorded: nobody pays; pooled: its wallet pays.")] = None,
+    join: Annotated[list[str] | None, Parameter(help="Users who become members of it, and of no other.")] = None,
+    leave: Annotated[list[str] | None, Parameter(help="Members who leave.")] = None,
+    output: Output = "table",
+) -> None:
+    """Make an organisation, or change its policy and members; it counts from the next start on."""
+    changed = with_library(
+        lambda lib: lib.usage.container.organizations().change(
+            organization_id, policy=policy, join=join or (), leave=leave or ()
+        )
+    )
+    _print([changed], output)
+
+
+@organizations.command
+@audited("organizations.put_member_limits", owner="organization_id", when="period", look=_limits)
+def limit(
+    organization_id: str,
+    period: Annotated[Period | None, Parameter(help="Left out: show the limits.")] = None,
+    *,
+    member: Annotated[str | None, Parameter(help="Whose; left out: every member that has none of the own.")] = None,
+    soft: Annotated[str | None, Parameter(help="Beyond it a start says so.")] = None,
+    hard: Annotated[str | None, Parameter(help="Beyond it a start is refused.")] = None,
+    output: Output = "table",
+) -> None:
+    """Show or set what members may spend of the pool in a period; neither soft nor hard removes the limit."""
+    if period is not None:
+        bounds = [(period, micros_of(soft) if soft else None, micros_of(hard) if hard else None)]
+        found = with_library(
+            lambda lib: lib.credit.container.bookkeeping().set_member_limits(organization_id, member, bounds)
+        )
+    else:
+        found = with_library(lambda lib: lib.credit.container.bookkeeping().member_limits(organization_id))
+    if output == "json":
+        print_json([{"member": who, **asdict(limit)} for who, limit in found])
+        return
+    rows = [(who or "every member", one.period, one.soft, one.hard, one.spent, one.held) for who, one in found]
+    print_table(f"Limits of {organization_id}", ["member", "period", "soft", "hard", "spent", "held"], rows)
+
+
+def _print(found: list[Organization], output: str) -> None:
+    if output == "json":
+        print_json(
+            [
+                {"organization_id": o.organization_id, "policy": o.policy.value, "members": list(o.members)}
+                for o in found
+            ]
+        )
+        return
+    rows = [(o.organization_id, o.policy.value, ", ".join(o.members)) for o in found]
+    print_table("Organisations", ["id", "policy", "members"], rows)

@@ -1,0 +1,1 @@
+"""Commands about wallets, grants and the ledger."""

@@ -1,0 +1,156 @@
+"""`faregate backup` and `faregate restore`: the whole database in one file, and back."""
+
+import asyncio
+import os
+from asyncio.subprocess import PIPE
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from cyclopts import Parameter
+
+from faregate.cli.commands.credits.verify import run_verify
+from faregate.cli.shared.auditing import audited, in_audit
+from faregate.cli.shared.deployment import database_name, existing_deployment
+from faregate.cli.shared.output import console
+from faregate.core.access.audit import AuditLog
+from faregate.core.container import make_database
+from faregate.core.db.database import Database
+from faregate.core.db.embedded import postgres_program
+from faregate.core.db.subjects import Subjects
+from faregate.core.errors import ConfigurationError, FaregateError
+from faregate.core.runtime import event_loop
+from faregate.core.runtime.private_files import private_file
+from faregate.core.settings import Settings, load_settings
+
+__all__ = ["backup", "restore"]
+
+
+@audited("database.backup", target=("file",), apart=True)
+def backup(file: Annotated[Path, Parameter(help="Where to write it; must not exist.")]) -> None:
+    """Write all tables into one compressed file, as of one moment, while everything runs."""
+    if file.exists():
+        raise ConfigurationError(f"{file} exists; choose another name")
+    settings = existing_deployment()
+    unfinished = file.with_name(file.name + ".unfinished")
+
+    async def dump() -> None:
+        database = make_database(settings)
+        await database.open()
+        try:
+            options = ["--format=custom", f"--schema={settings.db_schema}", f"--file={unfinished}"]
+            private_file(unfinished).close()  # pg_dump keeps the mode of a file that is there
+            await _run("pg_dump", *options, url=database.url)
+            await _run("pg_restore", "--list", str(unfinished))
+            await _note(database)
+        finally:
+            await database.close()
+
+    event_loop.run(dump())
+    unfinished.rename(file)
+    console.print(f"{file}: {file.stat().st_size / 1024**2:.1f} MiB", highlight=False)
+
+
+@audited("database.restore", target=("file", "replace"), apart=True)
+def restore(
+    file: Annotated[Path, Parameter(help="What `faregate backup` wrote.")],
+    *,
+    replace: Annotated[bool, Parameter(help="Drop what the database holds now.", negative="")] = False,
+) -> int:
+    """Put a backup into the database, all or nothing, and prove that its balances are right."""
+    if not file.exists():
+        raise ConfigurationError(f"{file} does not exist; give a file that `faregate backup` wrote")
+    settings = load_settings()
+    event_loop.run(_restore(settings, file, replace=replace))
+    found = event_loop.run(run_verify(settings))
+    event_loop.run(_note_restored(settings))
+    console.print(f"restored {found.wallets:,} wallets, {found.transfers:,} transfers; {len(found.drifts)} drifts")
+    console.print(f"in {database_name(settings)}", highlight=False, markup=False, soft_wrap=True)
+    return 1 if found.drifts else 0
+
+
+async def _restore(settings: Settings, file: Path, *, replace: bool) -> None:
+    database, schema = make_database(settings), settings.db_schema
+    await database.open()
+    try:
+        if not await _holds_something(database, schema):
+            await _read(file, database.url)
+            return
+        if not replace:
+            raise ConfigurationError(
+                f"the database holds the schema {schema!r} already; --replace puts the backup there"
+            )
+        await _replace(file, database, schema)
+    finally:
+        await database.close()
+
+
+async def _note_restored(settings: Settings) -> None:
+    database = make_database(settings)
+    await database.open()
+    try:
+        await _note(database)
+    finally:
+        await database.close()
+
+
+async def _note(database: Database) -> None:
+    """Write the entry of the running command; what it did was done by programs of PostgreSQL."""
+
+    async def done() -> None: ...
+
+    await in_audit(database, AuditLog(database, Subjects(database)), done)
+
+
+async def _replace(file: Path, database: Database, schema: str) -> None:
+    """Set what is there aside until the backup is in; a backup that cannot be read changes nothing."""
+    aside = f"{schema}_aside"
+    if await _holds_something(database, aside):
+        raise ConfigurationError(
+            f"an interrupted restore left its data in the schema {aside!r}; look, and rename or drop it"
+        )
+    await _execute(database, f'alter schema "{schema}" rename to "{aside}"')
+    try:
+        await _read(file, database.url)
+    except BaseException:
+        await _execute(database, f'alter schema "{aside}" rename to "{schema}"')
+        raise
+    await _execute(database, f'drop schema "{aside}" cascade')
+
+
+async def _read(file: Path, url: str) -> None:
+    await _run("pg_restore", "--single-transaction", "--no-owner", "--exit-on-error", str(file), url=url)
+
+
+async def _execute(database: Database, sql: str) -> None:
+    connection = await database.connect()
+    try:
+        await connection.execute("set statement_timeout = 0")
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+async def _holds_something(database: Database, schema: str) -> bool:
+    connection = await database.connect()
+    try:
+        return bool(await connection.fetchval("select 1 from pg_namespace where nspname = $1", schema))
+    finally:
+        await connection.close()
+
+
+async def _run(program: str, *arguments: str, url: str | None = None) -> None:
+    """Run one of PostgreSQL's programs; a password travels in the environment, where no list of processes shows it."""
+    environment = dict(os.environ)
+    if url is not None:
+        parts = urlsplit(url)
+        if parts.password is not None:
+            environment["PGPASSWORD"] = unquote(parts.password)
+            parts = parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@", 1))
+        arguments = (f"--dbname={urlunsplit(parts)}", *arguments)
+    done = await asyncio.create_subprocess_exec(
+        str(postgres_program(program)), *arguments, stdout=PIPE, stderr=PIPE, env=environment
+    )
+    _, said = await done.communicate()
+    if done.returncode:
+        raise FaregateError(f"{program} failed: {said.decode(errors='replace').strip()[-500:]}")

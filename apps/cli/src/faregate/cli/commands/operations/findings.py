@@ -1,0 +1,73 @@
+"""What `faregate doctor` looks at beside the engines: how the gateway is guarded, and Redis."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from faregate.core.settings import Settings
+from faregate.core.token_settings import unchecked_claims
+from faregate.core.webhooks.special_addresses import SNAPSHOT
+
+__all__ = ["Finding", "look_at_redis", "look_at_security"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; `fix` says what to do if it is not ok."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+
+
+def look_at_security(settings: Settings) -> list[Finding]:
+    """Return what is said of people's tokens and of webhooks; half a setting is a problem."""
+    return [_tokens(settings), _webhooks(settings)]
+
+
+async def look_at_redis(settings: Settings) -> list[Finding]:
+    """Return whether Redis answers, where the settings name one."""
+    if settings.redis_url is None:
+        return []
+    try:
+        from redis.asyncio import Redis
+        from redis.exceptions import RedisError
+    except ImportError:
+        return [Finding("redis", ok=False, detail="redis is not installed", fix='pip install "faregate[redis]"')]
+    client: Any = cast("Any", Redis).from_url(settings.redis_url, socket_connect_timeout=3, socket_timeout=3)
+    try:
+        await client.ping()
+    except (RedisError, OSError) as error:
+        fix = "start it, or check FAREGATE_REDIS_URL; until then reads are not limited"
+        return [Finding("redis", ok=False, detail=f"does not answer ({type(error).__name__})", fix=fix)]
+    finally:
+        await client.aclose()
+    return [Finding("redis", ok=True, detail="answers")]
+
+
+def _tokens(settings: Settings) -> Finding:
+    if settings.jwks_url is None and settings.jwt_secret is None:
+        return Finding("tokens", ok=True, detail="no users' tokens: neither FAREGATE_JWKS_URL nor FAREGATE_JWT_SECRET")
+    unchecked = unchecked_claims(settings)
+    if unchecked:
+        return Finding(
+            "tokens",
+            ok=False,
+            detail="; ".join(f"`{each.claim}` is not checked: {each.risk}" for each in unchecked),
+            fix=f"set {' and '.join(each.setting for each in unchecked)} to what your identity provider issues",
+        )
+    return Finding("tokens", ok=True, detail="users' tokens are verified")
+
+
+def _webhooks(settings: Settings) -> Finding:
+    if settings.webhook_allow_private:
+        detail = (
+            "http, any port and private networks are allowed (FAREGATE_WEBHOOK_ALLOW_PRIVATE); "
+            "only metadata services of clouds are blocked"
+        )
+    else:
+        detail = (
+            "public https targets on port 443 or 8443 only; private and special addresses as of "
+            f"{SNAPSHOT} are blocked (FAREGATE_WEBHOOK_ALLOW_PRIVATE is not set)"
+        )
+    return Finding("webhooks", ok=True, detail=detail)

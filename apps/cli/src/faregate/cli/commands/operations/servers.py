@@ -1,0 +1,54 @@
+"""`faregate gateway` and `faregate worker`: one process each, for deployments of several."""
+
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from faregate.cli.demo.serving import Gateway, serve_together
+from faregate.cli.shared.deployment import require_database
+from faregate.core.logging import configure_logging
+from faregate.core.runtime import event_loop
+from faregate.core.runtime.gc_tuning import collect_seldom
+from faregate.core.settings import Settings, load_settings
+from faregate.usage.container import check_strategies
+from faregate.worker.main import run_worker, stop_on_signals
+
+__all__ = ["gateway", "worker"]
+
+
+def checked(**given: Any) -> Settings:
+    """Return the settings of a server: its database is there, and the strategies that they name can be used."""
+    settings = load_settings(**given)
+    require_database(settings)
+    check_strategies(settings)
+    return settings
+
+
+def gateway(
+    *,
+    host: Annotated[str | None, Parameter(help="Address to listen on.")] = None,
+    port: Annotated[int | None, Parameter(help="Port to listen on; 0 takes a free one.")] = None,
+    workers: Annotated[
+        int, Parameter(help="Processes that share the port; limits count per process without Redis.")
+    ] = 1,
+) -> None:
+    """Serve HTTP until Ctrl-C or SIGTERM."""
+    settings = checked(**{k: v for k, v in {"host": host, "port": port}.items() if v is not None})
+    configure_logging(style=settings.log_format, level=settings.log_level)
+
+    if workers > 1:
+        serve_together(settings, workers)
+        return
+
+    async def serve() -> None:
+        await Gateway(settings).serve(stop_on_signals(), on_ready=collect_seldom)
+
+    event_loop.run(serve())
+
+
+def worker() -> None:
+    """Settle what is published and run what is scheduled, until Ctrl-C or SIGTERM."""
+    settings = checked()
+    configure_logging(style=settings.log_format, level=settings.log_level)
+    collect_seldom()
+    event_loop.run(run_worker(settings))

@@ -1,0 +1,1 @@
+"""Commands about usage, quotas, logs and audit."""

@@ -1,0 +1,93 @@
+"""`faregate dlq`: what could not be handled."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from faregate.cli.shared.auditing import audited
+from faregate.cli.shared.options import Limit, Output
+from faregate.cli.shared.output import console, print_json, print_table
+from faregate.cli.shared.session import with_library
+from faregate.core.errors import InvalidError
+from faregate.core.messaging.dead_letters import DeadLetterDesk, shown_body
+from faregate.core.messaging.interfaces import DeadMessage
+from faregate.worker.container import WorkerContainer
+
+__all__ = ["dlq"]
+
+dlq = App(name="dlq", help="Read, replay and drop messages that could not be handled.")
+
+_Queue = Annotated[str | None, Parameter(help="All of this queue.")]
+_All = Annotated[bool, Parameter(name="--all", negative="", help="Of all queues.")]
+
+
+@dlq.command(name="list")
+@audited("dead-letters.list_letters", target=("queue",), apart=True)
+def list_letters(*, queue: _Queue = None, limit: Limit = 50, output: Output = "table") -> None:
+    """List dead letters, oldest first."""
+    found = with_library(lambda lib: lib.core.container.dead_letters().read(queue=queue, limit=limit)).letters
+    if output == "json":
+        print_json([{**asdict(letter), **_body(letter)} for letter in found])
+        return
+    rows = [
+        (letter.id, letter.queue, letter.dead_at.isoformat(" ", "seconds"), letter.attempts, letter.reason)
+        for letter in found
+    ]
+    print_table(f"{len(found)} dead letters", ["id", "queue", "since", "attempts", "reason"], rows)
+
+
+@dlq.command
+@audited("dead-letters.get_letter", target=("letter_id",), apart=True)
+def show(letter_id: str) -> None:
+    """Show one dead letter whole."""
+    letter = with_library(lambda lib: lib.core.container.dead_letters().get(letter_id))
+    body = _body(letter)
+    facts = [
+        ("queue", letter.queue),
+        ("reason", letter.reason),
+        ("attempts", letter.attempts),
+        ("since", letter.dead_at),
+        ("body", body["body_encoding"]),
+    ]
+    print_table(letter.id, ["", "value"], facts)
+    console.print(body["body"], markup=False, soft_wrap=True)
+
+
+@dlq.command
+@audited("dead-letters.replay", target=("letter_ids", "queue", "every"))
+def replay(*letter_ids: str, queue: _Queue = None, every: _All = False) -> None:
+    """Put dead letters back on their queues as new messages: these ids, all of one --queue, or --all."""
+    count = with_library(_chosen(letter_ids, queue, every, lambda desk, ids: desk.replay(ids)))
+    console.print(f"{count:,} put back on their queues")
+
+
+@dlq.command
+@audited("dead-letters.drop", target=("letter_ids", "queue", "every"))
+def drop(*letter_ids: str, queue: _Queue = None, every: _All = False) -> None:
+    """Forget dead letters for ever: these ids, all of one --queue, or --all."""
+    count = with_library(_chosen(letter_ids, queue, every, lambda desk, ids: desk.drop(ids)))
+    console.print(f"{count:,} dropped")
+
+
+def _body(letter: DeadMessage) -> dict[str, str]:
+    """Return a body as it came where it is text, else in base64, and which of both it is."""
+    shown, encoding = shown_body(letter.body)
+    return {"body": shown if encoding == "base64" else letter.body.decode(), "body_encoding": encoding}
+
+
+def _chosen(
+    letter_ids: Sequence[str],
+    queue: str | None,
+    every: bool,
+    act: Callable[[DeadLetterDesk, Sequence[str]], Awaitable[int]],
+) -> Callable[[WorkerContainer], Awaitable[int]]:
+    if sum([bool(letter_ids), queue is not None, every]) != 1:
+        raise InvalidError("name dead letters by id, or all of one --queue, or --all")
+
+    async def work(lib: WorkerContainer) -> int:
+        desk = lib.core.container.dead_letters()
+        return await act(desk, letter_ids or await desk.ids(queue))
+
+    return work

@@ -1,0 +1,72 @@
+"""`faregate privacy`: show and erase what is held on one person."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from cyclopts import App, Parameter
+
+from faregate.cli.shared.auditing import audited, in_audit, note
+from faregate.cli.shared.deployment import existing_deployment
+from faregate.cli.shared.options import Actor
+from faregate.cli.shared.output import console, print_table
+from faregate.core.container import engines
+from faregate.core.errors import ConfigurationError
+from faregate.core.runtime import event_loop
+from faregate.core.runtime.private_files import private_file
+from faregate.feature_log.privacy import Erased, PrivacyService
+from faregate.gateway.container import GatewayContainer
+from faregate.wire import exact_json
+
+__all__ = ["privacy"]
+
+T = TypeVar("T")
+
+privacy = App(name="privacy", help="Show everything that is held on a user; erase what names them.")
+
+
+@privacy.command
+@audited("privacy.export", owner="user", apart=True)
+def export(user: str, file: Annotated[Path, Parameter(help="Where to write; one JSON object a line.")]) -> None:
+    """Write everything that is held on a user, one record a line with its kind."""
+
+    async def write(service: PrivacyService) -> int:
+        count = 0
+        with private_file(file) as target:
+            async for kind, record in service.export(user):
+                target.write(exact_json.dumps({"kind": kind, **record}) + b"\n")
+                count += 1
+        return count
+
+    console.print(f"{_with_privacy(write):,} records written to {file}")
+
+
+@privacy.command
+@audited("privacy.erase", when="yes")
+def erase(
+    user: str,
+    *,
+    yes: Annotated[bool, Parameter(help="Do it; there is no way back.", negative="")] = False,
+    by: Actor = None,  # noqa: ARG001  the audit entry tells it
+) -> None:
+    """Erase what names a user: row, bodies of logs, archives, metadata, messages. Sums and counts stay."""
+    if not yes:
+        raise ConfigurationError("erasing cannot be undone; export first, then repeat with --yes")
+
+    async def work(service: PrivacyService) -> Erased:
+        erased = await service.erase(user)
+        note(after=None, **erased.target)  # no hash: it would prove who it was
+        return erased
+
+    erased = _with_privacy(work).rows
+    print_table("Erased", ["kind", "rows"], [(kind, rows) for kind, rows in erased.items() if rows])
+
+
+def _with_privacy(work: Callable[[PrivacyService], Awaitable[T]]) -> T:
+    async def run() -> T:
+        container = GatewayContainer(settings=existing_deployment())
+        core = container.core.container
+        async with engines(core.database(), core.transport()):
+            return await in_audit(core.database(), core.audit(), lambda: work(container.privacy()))
+
+    return event_loop.run(run())

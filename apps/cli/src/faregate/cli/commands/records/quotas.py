@@ -1,0 +1,178 @@
+"""`faregate quotas` and `faregate alerts`: limits, how they stand, what was told."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from cyclopts import App, Parameter
+
+from faregate.analytics.quotas.levels import Level
+from faregate.analytics.quotas.periods import Period
+from faregate.analytics.quotas.values import Alert, AlertFilter, QuotaSpec, QuotaStatus
+from faregate.cli.shared.analytics_options import Shape, tell
+from faregate.cli.shared.auditing import audited, note
+from faregate.cli.shared.options import decimal_of, moment_of
+from faregate.cli.shared.output import console, errors, shows_pictures
+from faregate.cli.shared.plots import share_bar
+from faregate.cli.shared.session import with_library
+from faregate.worker.container import WorkerContainer
+
+__all__ = ["alerts", "quotas"]
+
+quotas = App(name="quotas", help="Set limits on use, and see how they stand.")
+alerts = App(name="alerts", help="Check quotas now, and read what was told.")
+
+_Owner = Annotated[str, Parameter(help="A user id, org:<id>, or * for everybody together.")]
+_COLUMNS = ["id", "owner", "meter", "period", "used", "limit", "percent", "level", "runs out"]
+
+
+@quotas.command(name="set")
+@audited("quotas.put_quota", owner="owner", target=("meter", "period"))
+def set_quota(
+    owner: _Owner,
+    meter: Annotated[str, Parameter(help="A meter such as api, or requests, tokens, credits, cost_usd.")],
+    limit: str,
+    *,
+    period: Period = Period.MONTH,
+    hard: Annotated[bool, Parameter(help="Refuse to start uses once it is used up.")] = False,
+    timezone: str = "UTC",
+    email: Annotated[list[str] | None, Parameter(help="Who is told beside those whom the settings name.")] = None,
+) -> None:
+    """Set the quota of an owner for a meter and a period; the same again changes nothing."""
+    amount = decimal_of(limit, param="limit")
+    wanted = QuotaSpec(owner, meter, period, amount, hard=hard, timezone=timezone, emails=tuple(email or ()))
+    made = with_library(lambda lib: lib.quotas.container.service().put(wanted))
+    console.print(f"{made.id}: {owner} may use {limit} {meter} per {period}{', hard' if hard else ''}")
+
+
+@quotas.command
+def status(owner: _Owner | None = None, *, output: Shape = "table") -> None:
+    """Show how quotas stand, and when they will run out at the present pace."""
+
+    async def work(lib: WorkerContainer) -> list[QuotaStatus]:
+        service = lib.quotas.container.service()
+        return [await service.status(quota.id) for quota in await service.quotas(owner_id=owner, limit=1000)]
+
+    found = with_library(work)
+    columns = list(_COLUMNS)
+    rows = [_row(status) for status in found]
+    if output == "table" and shows_pictures():
+        columns.append("")
+        rows = [[*row, share_bar(status.percent)] for row, status in zip(rows, found, strict=True)]
+    tell(output, "Quotas", columns, rows)
+
+
+@quotas.command(name="check")
+def check_owner(
+    owner: _Owner,
+    meter: Annotated[str | None, Parameter(help="Only this meter, or requests, tokens, credits, cost_usd.")] = None,
+    *,
+    output: Shape = "table",
+) -> int:
+    """Show how the quotas of one owner stand, of all meters or of one; exit 1 if one is used up. Fires nothing."""
+    found = with_library(lambda lib: lib.quotas.container.service().check_owner(owner, meter))
+    if not found:
+        wanted = f" for {meter}" if meter else ""
+        errors.print(f"{owner} has no quota{wanted}; set one: faregate quotas set {owner} {meter or 'api'} 1000")
+    tell(output, f"Quotas of {owner}", _COLUMNS, [_row(status) for status in found])
+    return 1 if any(status.level is Level.EXCEEDED for status in found) else 0
+
+
+@quotas.command
+@audited("quotas.delete_quota", target=("quota_id",))
+def remove(quota_id: UUID) -> None:
+    """Forget a quota and its alerts."""
+
+    async def work(lib: WorkerContainer) -> None:
+        service = lib.quotas.container.service()
+        note(before=await service.get(quota_id), after=None)
+        await service.remove(quota_id)
+
+    with_library(work)
+    console.print(f"{quota_id} is gone")
+
+
+@alerts.command
+def check(*, output: Shape = "table") -> None:
+    """Fire what is due and deliver it by every channel that the settings name; the log goes to stderr."""
+
+    async def work(lib: WorkerContainer) -> list[Alert]:
+        service = lib.quotas.container.service()
+        fired = {alert.id for alert in await service.check()}
+        await lib.quotas.container.deliverer().deliver_due()
+        return [alert for alert in await service.alerts(AlertFilter(limit=1000)) if alert.id in fired]
+
+    _tell(output, "Fired now", with_library(work))
+
+
+@alerts.command(name="test")
+def send_test(
+    *,
+    email: Annotated[list[str] | None, Parameter(help="Who is mailed beside those whom the settings name.")] = None,
+    output: Shape = "table",
+) -> int:
+    """Send one marked test alert by every channel that the settings name; exit 1 if one did not take it."""
+    found = with_library(lambda lib: lib.quotas.container.tester().run(emails=email or ()))
+    tell(output, "Test alert", ["channel", "result"], [(one.channel, one.problem or "sent") for one in found])
+    return 1 if any(one.problem for one in found) else 0
+
+
+@alerts.command(name="list")
+def list_alerts(
+    *,
+    owner: _Owner | None = None,
+    meter: str | None = None,
+    level: Level | None = None,
+    since: Annotated[str | None, Parameter(name="--from", help="Only from this day or moment on.")] = None,
+    limit: int = 100,
+    output: Shape = "table",
+) -> None:
+    """Show the alerts that were fired, the latest first, and how they were delivered."""
+    wanted = AlertFilter(
+        owner_id=owner,
+        meter=meter,
+        level=level,
+        since=moment_of(since, param="from") if since else None,
+        limit=limit,
+    )
+    _tell(output, "Alerts", with_library(lambda lib: lib.quotas.container.service().alerts(wanted)))
+
+
+def _row(status: QuotaStatus) -> list[object]:
+    spec, expected = status.quota.spec, status.prediction
+    return [
+        str(status.quota.id),
+        spec.owner_id,
+        spec.meter,
+        spec.period.value,
+        status.used,
+        spec.limit,
+        status.percent,
+        status.level.value if status.level else None,
+        _when(expected.runs_out_at if expected else None),
+    ]
+
+
+def _when(gone: datetime | None) -> str | None:
+    return f"{gone:%a %Y-%m-%d %H:%M} UTC" if gone else None
+
+
+def _tell(output: Shape, title: str, found: Sequence[Alert]) -> None:
+    columns = ["fired at", "level", "owner", "meter", "period", "used", "limit", "percent", "runs out", "delivered"]
+    rows = [
+        [
+            f"{alert.fired_at:%Y-%m-%d %H:%M:%S}",
+            alert.level.value,
+            alert.owner_id,
+            alert.meter,
+            alert.period.value,
+            alert.used,
+            alert.limit,
+            alert.percent,
+            _when(alert.runs_out_at),
+            "passed over" if alert.superseded else ", ".join(f"{d.channel}: {d.status}" for d in alert.deliveries),
+        ]
+        for alert in found
+    ]
+    tell(output, title, columns, rows)

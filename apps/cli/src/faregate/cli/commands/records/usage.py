@@ -1,0 +1,340 @@
+"""`faregate usage`: record, ask, export, archive."""
+
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import asdict, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from faregate.analytics.answers.meter_totals import MeterTotal
+from faregate.analytics.answers.trends import Dimension, counted_as
+from faregate.analytics.exports.formats import Format
+from faregate.analytics.exports.service import Export
+from faregate.analytics.question.filters import Question
+from faregate.cli.commands.catalog.meters import meters
+from faregate.cli.shared.analytics_options import About, Shape, UnitWord, tell, tell_omissions, unit_of
+from faregate.cli.shared.auditing import audited
+from faregate.cli.shared.output import console, errors, print_json, print_table, shows_pictures
+from faregate.cli.shared.plots import bar, sparkline
+from faregate.cli.shared.session import with_library
+from faregate.core.clock import SystemClock
+from faregate.core.errors import InvalidError
+from faregate.core.runtime.private_files import make_private_directory, private_file
+from faregate.core.settings import load_settings
+from faregate.core.values.time_zones import time_zone
+from faregate.wire import exact_json
+from faregate.worker.container import WorkerContainer
+
+__all__ = ["usage"]
+
+usage = App(name="usage", help="Record what was used, ask about it, export and archive it.")
+usage.command(meters)
+
+_ABOUT = About()
+_BATCH_LINES = 10_000
+_Meter = Annotated[
+    str, Parameter(help="A meter such as api; or requests, tokens, credits, cost (USD); or all: the number of events.")
+]
+
+
+_TOTALS = ["meter", "value", "unit", "read as", "events", "unit price (USD)", "cost (USD)"]
+_By = Annotated[UnitWord, Parameter(help="hour, day, week or month; hourly, daily, … are understood, too.")]
+
+
+@usage.command
+def record(
+    meter: str | None = None,
+    quantity: str = "1",
+    *,
+    user: Annotated[str | None, Parameter(help="Who used it.")] = None,
+    organization: Annotated[str | None, Parameter(help="For which organisation.")] = None,
+    event_id: Annotated[str | None, Parameter(name="--id", help="The same id never counts twice.")] = None,
+    metadata: Annotated[str | None, Parameter(help="A JSON object.")] = None,
+    file: Annotated[
+        Path | None,
+        Parameter(allow_leading_hyphen=True, help="Events as NDJSON instead, one per line; - for standard input."),
+    ] = None,
+) -> int:
+    """Record one quantity of a meter, or many events from a file; exit 1 if one was rejected."""
+    if file is None:
+        return _record([_event(meter, quantity, user, organization, event_id, metadata)])
+    text = sys.stdin.read() if str(file) == "-" else file.read_text()
+    return _record([exact_json.loads(line) for line in text.splitlines() if line.strip()])
+
+
+@usage.command
+def stats(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = "table") -> None:
+    """Count, sum, average, median, p95 and p99 of single events."""
+    question, amount = counted_as(meter, about.question())
+    found = with_library(lambda lib: lib.analytics.container.patterns().stats(question, amount=amount))
+    tell_omissions(question)
+    facts = asdict(found)
+    if output == "json":
+        print_json({"meter": meter, **facts})
+        return
+    tell(output, f"{meter}, per event", ["statistic", "value"], list(facts.items()))
+
+
+@usage.command
+def trends(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = "table") -> None:
+    """Each day beside the day before and the same day of the week before."""
+    question, amount = counted_as(meter, about.question())
+    points = with_library(lambda lib: lib.analytics.container.patterns().trends(question, amount=amount))
+    tell_omissions(question)
+    zone = time_zone(about.timezone)
+    rows = [
+        (p.period.astimezone(zone).date().isoformat(), p.amount, _percent(p.change), _percent(p.week_change))
+        for p in points
+    ]
+    tell(output, f"{meter} per day", ["day", "total", "day over day %", "week over week %"], rows)
+    if output == "table" and shows_pictures():
+        console.print(f"{meter} {sparkline([point.amount for point in points])}")
+
+
+@usage.command
+def peaks(
+    meter: _Meter = "requests",
+    by: _By = "hour",
+    limit: Annotated[int, Parameter(help="How many.")] = 10,
+    *,
+    about: About = _ABOUT,
+    output: Shape = "table",
+) -> None:
+    """The hours, days, weeks or months of most use."""
+    question, amount = counted_as(meter, about.question())
+    peaks = with_library(
+        lambda lib: lib.analytics.container.patterns().peaks(question, unit=unit_of(by), amount=amount, limit=limit)
+    )
+    tell_omissions(question)
+    found = [(peak.point.period, peak.amount, peak.point.measures.facts) for peak in peaks]
+    if output != "table":
+        tell(output, "", ["period", "total", "events"], found)
+        return
+    most = max((total for _, total, _ in found), default=Decimal(0))
+    pictures = [""] if shows_pictures() else []
+    rows = [
+        [f"{at:%Y-%m-%d %H:%M}", total, events, *(bar(total, most) for _ in pictures)] for at, total, events in found
+    ]
+    print_table(f"Peaks of {meter} by {unit_of(by)} (UTC)", ["from", "total", "events", *pictures], rows)
+
+
+@usage.command
+def series(meter: _Meter, by: _By = "day", *, about: About = _ABOUT, output: Shape = "table") -> None:
+    """What a meter read in each hour, day, week or month, as it is declared; empty periods too."""
+    question, amount = counted_as(meter, about.question())
+    found = with_library(
+        lambda lib: lib.analytics.container.patterns().amounts(question, unit=unit_of(by), amount=amount)
+    )
+    tell_omissions(question)
+    zone = time_zone(about.timezone)
+    rows = [(each.point.period.astimezone(zone).isoformat(), each.amount, each.point.measures.facts) for each in found]
+    tell(output, f"{meter} by {unit_of(by)} ({about.timezone})", ["from", "total", "events"], rows)
+
+
+@usage.command
+def distribution(
+    by: Annotated[Dimension, Parameter(help="Over what.")] = "country",
+    *,
+    meter: Annotated[str | None, Parameter(help="Only this meter; quantities of different meters are not added.")] = (
+        None
+    ),
+    about: About = _ABOUT,
+    output: Shape = "table",
+) -> None:
+    """Requests, tokens, credits and errors over a dimension; quantities of one meter."""
+    question = about.question()
+    question = replace(question, filters=replace(question.filters, meter=meter))
+    found = with_library(lambda lib: lib.analytics.container.patterns().distribution(question, by))
+    tell_omissions(question)
+    columns = [by, "requests", "tokens", "credits", "errors", "quantity"]
+    rows = [
+        (p.value, p.measures.requests, p.measures.tokens, p.measures.total_credits, p.measures.errors, p.quantity)
+        for p in found
+    ]
+    tell(output, f"Usage by {by}", columns, rows)
+
+
+@usage.command
+def totals(
+    *,
+    detailed: Annotated[
+        bool, Parameter(help="Also users, average, median, p95 and highest of the single quantities.")
+    ] = False,
+    about: About = _ABOUT,
+    output: Shape = "table",
+) -> None:
+    """What each meter read, as it is declared, and what that costs at the price of its unit."""
+    question = about.question()
+    if detailed:
+        _tell_details(question, output)
+        return
+    found = with_library(lambda lib: lib.analytics.container.meter_totals().totals(question))
+    tell_omissions(question)
+    tell(output, "Usage by meter", _TOTALS, [_total_row(total) for total in found])
+
+
+def _tell_details(question: Question, output: Shape) -> None:
+    found = with_library(lambda lib: lib.analytics.container.meter_totals().details(question))
+    tell_omissions(question)
+    columns = [*_TOTALS, "users", "average", "median", "p95", "highest"]
+    rows = [
+        (*_total_row(each.total), each.users, stats.average, stats.median, stats.p95, stats.most)
+        for each in found
+        for stats in (each.stats,)
+    ]
+    tell(output, "Usage by meter", columns, rows)
+
+
+def _total_row(total: MeterTotal) -> tuple[Any, ...]:
+    value, unit = total.value, total.unit
+    return total.meter, value, unit, total.aggregation, total.events, total.unit_price_usd, total.cost_usd
+
+
+@usage.command
+@audited("analytics.export", target=("kind",), apart=True)
+def export(
+    kind: Format = Format.CSV,
+    path: Annotated[
+        Path | None,
+        Parameter(
+            allow_leading_hyphen=True, help="File or directory; - for standard output; else here, named by dates."
+        ),
+    ] = (None),
+    *,
+    raw: Annotated[
+        bool, Parameter(help="Leave text as it is, also what a spreadsheet would run as a formula.")
+    ] = False,
+    bom: Annotated[bool, Parameter(help="Begin CSV with a byte order mark, so that Excel reads UTF-8.")] = False,
+    meter: Annotated[str | None, Parameter(help="Only this meter.")] = None,
+    about: About = _ABOUT,
+) -> None:
+    """Write usage events as csv, json, ndjson, xlsx or parquet."""
+    asked = about.question()
+    question = replace(asked, filters=replace(asked.filters, meter=meter))
+
+    async def work(lib: WorkerContainer) -> None:
+        made = lib.analytics.container.exports().events(question, kind, safe=not raw, bom=bom)
+        await _write(made, path)
+
+    with_library(work)
+    tell_omissions(question)
+
+
+@usage.command
+@audited("usage-events.archive", target=("keep_days",), apart=True)
+def archive(
+    keep_days: Annotated[
+        int | None, Parameter(help="Archive months older than this; else FAREGATE_USAGE_RETENTION_DAYS.")
+    ] = None,
+    *,
+    output: Shape = "table",
+) -> None:
+    """Archive months whose time is over, prove each archive, then drop the month from the database."""
+    found = with_library(lambda lib: lib.analytics.container.archive().archive(keep_days=keep_days))
+    tell(
+        output, "Archived", ["month", "rows", "bytes", "sha256"], [(m.month, m.rows, m.bytes, m.sha256) for m in found]
+    )
+
+
+@usage.command
+@audited("usage-events.restore", target=("month",), apart=True)
+def restore(
+    month: Annotated[str, Parameter(help="Such as 2026-01.")],
+    *,
+    days: Annotated[int, Parameter(help="How long it stays before it is archived again.")] = 30,
+) -> None:
+    """Load an archived month back; what it holds is not counted again."""
+    found = with_library(lambda lib: lib.analytics.container.archive().restore(month, days=days))
+    console.print(f"{found.month}: {found.rows:,} events are back until {found.restored_until:%Y-%m-%d}")
+
+
+@usage.command
+def rollup(
+    *, rebuild: Annotated[bool, Parameter(help="Make all sums anew from the events that are in the database.")] = False
+) -> None:
+    """Add new events to the sums that answers are read from; the worker does so all the time."""
+
+    async def work(lib: WorkerContainer) -> int:
+        roller = lib.analytics.container.roller()
+        return await (roller.rebuild() if rebuild else roller.run())
+
+    console.print(f"{with_library(work):,} events added to the sums")
+
+
+def _percent(change: Decimal | None) -> Decimal | None:
+    return None if change is None else (change * 100).quantize(Decimal("0.1"))
+
+
+def _event(
+    meter: str | None,
+    quantity: str,
+    user: str | None,
+    organization: str | None,
+    event_id: str | None,
+    metadata: str | None,
+) -> dict[str, Any]:
+    if meter is None or user is None:
+        raise InvalidError("name a meter and --user, as in `faregate usage record api 5 --user ada`; or give --file")
+    given = {
+        "meter": meter,
+        "quantity": exact_json.loads(quantity),
+        "user_id": user,
+        "organization_id": organization,
+        "id": event_id,
+        "source": "cli" if event_id else None,
+        "metadata": exact_json.loads(metadata) if metadata else None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _record(events: list[dict[str, Any]]) -> int:
+    async def chunks() -> AsyncGenerator[list[dict[str, Any]]]:
+        for first in range(0, len(events), _BATCH_LINES):
+            yield events[first : first + _BATCH_LINES]
+
+    clock = SystemClock()
+    began = clock.monotonic()
+    report = with_library(lambda lib: lib.usage.container.recorder().record_stream(chunks()))
+    seconds = clock.monotonic() - began
+    console.print(
+        f"{report.accepted:,} recorded, {report.duplicates:,} known before, {len(report.rejected):,} rejected"
+    )
+    if report.accepted > _BATCH_LINES:
+        console.print(f"{report.accepted / seconds:,.0f} per second")
+    for item in report.rejected[:20]:
+        errors.print(f"item {item.index}: {item.error}")
+    return 1 if report.rejected else 0
+
+
+async def _write(made: Export, path: Path | None) -> None:
+    if path is not None and str(path) == "-":
+        await _pour(made, sys.stdout.buffer)
+        return
+    target = _target(made.name, path)
+    unfinished = target.with_name(target.name + ".part")
+    try:
+        with private_file(unfinished) as file:
+            await _pour(made, file)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    errors.print(f"{target} ({target.stat().st_size:,} bytes)")
+
+
+def _target(name: str, path: Path | None) -> Path:
+    """Return the file to write: `path`, or a file of that `name` in it, or in the directory that the settings name."""
+    if path is not None:
+        return path / name if path.is_dir() else path
+    directory = load_settings().export_dir or Path()
+    make_private_directory(directory)
+    return directory / name
+
+
+async def _pour(made: Export, file: Any) -> None:
+    async with aclosing(made.chunks) as chunks:
+        async for chunk in chunks:
+            file.write(chunk)

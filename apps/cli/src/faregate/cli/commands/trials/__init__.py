@@ -1,0 +1,1 @@
+"""Commands that show, replay and break a private deployment."""

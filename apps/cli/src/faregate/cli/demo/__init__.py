@@ -1,0 +1,1 @@
+"""Demonstrations: a private stack, traffic and tours."""

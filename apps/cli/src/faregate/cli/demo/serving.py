@@ -1,0 +1,100 @@
+"""A gateway in this process: binds first, so that a taken port is told before anything starts."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Generator
+
+import uvicorn
+
+from faregate.core.errors import ConfigurationError
+from faregate.core.settings import Settings
+from faregate.gateway.container import GatewayContainer
+from faregate.gateway.main import create_app, server_config
+
+__all__ = ["Gateway", "serve_together"]
+
+
+class Gateway:
+    """An HTTP server that stops when an event says so, after finishing the requests in flight."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._socket = _bind(settings.host, settings.port)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        host, port = self._socket.getsockname()[:2]
+        shown = "localhost" if host in {"0.0.0.0", "127.0.0.1", "::"} else host  # noqa: S104
+        return f"http://{shown}:{port}"
+
+    async def serve(self, stop: asyncio.Event, *, on_ready: Callable[[], None] | None = None) -> None:
+        """Serve until `stop` is set."""
+        server = self._server()
+        serving = asyncio.create_task(server.serve(sockets=[self._socket]))
+        watching = asyncio.create_task(_watch(server, stop, on_ready))
+        try:
+            await serving
+        finally:
+            watching.cancel()
+            stop.set()
+
+    def _server(self) -> "_Server":
+        try:
+            return _Server(server_config(create_app(GatewayContainer(settings=self._settings)), self._settings))
+        except BaseException:
+            self._socket.close()
+            raise
+
+
+def serve_together(settings: Settings, workers: int) -> None:
+    """Serve with several processes on one port; their metrics are added up."""
+    with tempfile.TemporaryDirectory(prefix="faregate-metrics-") as directory:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
+        uvicorn.run(
+            "faregate.gateway.main:from_environment",
+            factory=True,
+            workers=workers,
+            host=settings.host,
+            port=settings.port,
+            http="faregate.gateway.http.protocol:BoundedProtocol",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=20,
+            timeout_worker_healthcheck=60,  # a slow start on a busy machine is no hang
+        )
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to whoever runs it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+async def _watch(server: uvicorn.Server, stop: asyncio.Event, on_ready: Callable[[], None] | None) -> None:
+    while not server.started and not stop.is_set():  # noqa: ASYNC110  uvicorn has no event for it
+        await asyncio.sleep(0.02)
+    if on_ready is not None and server.started:
+        on_ready()
+    await stop.wait()
+    server.should_exit = True
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise ConfigurationError(
+            f"cannot listen on {host}:{port} ({error.strerror}); choose another with --port"
+        ) from None
+    return bound

@@ -1,0 +1,61 @@
+"""What commands print: tables for people, JSON for programs."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from faregate.wire import exact_json
+
+__all__ = ["Format", "console", "errors", "number", "print_json", "print_table", "shows_pictures", "table"]
+
+Format = Literal["table", "json"]
+
+_WIDTH = 118
+"""Where there is no terminal to ask, tables are as wide as this."""
+
+console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+errors = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
+
+
+def shows_pictures() -> bool:
+    """Return whether bars can be read where the answer goes: on a terminal with UTF-8, unless NO_COLOR is set."""
+    return console.is_terminal and not console.no_color and console.encoding.startswith("utf")
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """Return a table; columns of numbers are aligned right."""
+    kept = [list(row) for row in rows]
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", expand=False)
+    for position, name in enumerate(columns):
+        numeric = all(isinstance(row[position], int | float | Decimal) for row in kept) and bool(kept)
+        made.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in kept:
+        made.add_row(*(number(value) for value in row))
+    return made
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table."""
+    console.print(table(title, columns, rows))
+
+
+def print_json(value: Any) -> None:
+    """Print `value` as exact JSON, for programs."""
+    sys.stdout.write(exact_json.dumps(value).decode() + "\n")
+
+
+def number(value: Any) -> str:
+    """Return a value for people: thousands separated, no trailing zeros."""
+    if isinstance(value, bool) or value is None:
+        return "" if value is None else ("yes" if value else "no")
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, Decimal):
+        whole, _, fraction = f"{value:,f}".partition(".")
+        fraction = fraction.rstrip("0")
+        return f"{whole}.{fraction}" if fraction else whole
+    return f"{value:,.2f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,43 @@
+"""The libraries on the database that the settings name, for commands that work without a gateway."""
+
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from faregate.cli.shared.auditing import in_audit
+from faregate.cli.shared.deployment import existing_deployment
+from faregate.core.container import engines
+from faregate.core.db.subjects import person_of
+from faregate.core.errors import InvalidError
+from faregate.worker.container import WorkerContainer
+
+__all__ = ["actor", "with_library"]
+
+T = TypeVar("T")
+
+
+def with_library(work: Callable[[WorkerContainer], Awaitable[T]]) -> T:
+    """Run `work` with the libraries, on the database and the queue that the settings name, and return its result.
+
+    A command that is `audited` is noted with it.
+    """
+
+    async def run() -> T:
+        container = WorkerContainer(settings=existing_deployment())
+        core = container.core.container
+        async with engines(core.database(), core.transport()):
+            return await in_audit(core.database(), core.audit(), lambda: work(container), library=container)
+
+    return asyncio.run(run())  # uvloop may wait for ever for a socket that its peer has left half-closed
+
+
+def actor(given: str | None) -> str:
+    """Return who acts: the person given, else the login name of the caller.
+
+    Raises:
+        InvalidError: the name is another kind of actor's, such as `bootstrap` or `key:…`.
+    """
+    if given and person_of(given) is None:
+        raise InvalidError(f"--actor {given!r} names no person; leave it out for your login name", param="actor")
+    return given or f"cli:{getpass.getuser()}"

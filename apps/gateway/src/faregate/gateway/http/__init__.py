@@ -1,0 +1,1 @@
+"""HTTP: routing, bodies, answers, idempotency and limits."""

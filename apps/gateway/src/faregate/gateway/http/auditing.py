@@ -1,0 +1,134 @@
+"""What of a call goes into the audit log: every administrative and money action, and staff's reads of personal data."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from faregate.core.access.audit import Deed, fingerprint
+from faregate.core.db.ambient_transaction import apart
+from faregate.core.errors import NotFoundError
+from faregate.gateway.http.operation import Audit, Call, Operation
+from faregate.gateway.security.auth import Principal, Scope
+from faregate.gateway.security.client_address import address_of
+from faregate.wire import exact_json
+
+__all__ = ["Auditor"]
+
+_DAILY_WORK = frozenset({Scope.CREDITS_PROCESS, Scope.USAGE_WRITE, Scope.LOGS_WRITE, None})
+"""Scopes of what products do all day: the ledger and the logs themselves say who did that."""
+
+_PERSONAL = frozenset({Scope.USAGE_READ, Scope.WALLETS_READ, Scope.LOGS_READ, Scope.ANALYTICS_READ})
+_STAFF_ONLY = frozenset({Scope.LOGS_READ, Scope.OPS_READ, Scope.DEAD_LETTERS_READ, Scope.PRIVACY_READ})
+"""Scopes that only who administers holds: reads of people's data are noted for keys, too."""
+
+_OWN_DEPTH = 100
+"""Answers may hold a whole body, which has the depth of bodies by itself."""
+
+_OWNERS = ("owner_id", "user_id", "userId")
+
+_Look = Callable[[], Awaitable[Any]]
+
+
+class Auditor:
+    """Decides about one call, and describes it.
+
+    Args:
+        look: reads the thing that a PUT or DELETE is about to change (the GET of the same path), where there is one.
+    """
+
+    def __init__(
+        self, operation: Operation, principal: Principal, arguments: Mapping[str, Any], look: _Look | None
+    ) -> None:
+        self._operation = operation
+        self._arguments = arguments
+        self._look = look
+        self._before: bytes | None = None
+        self.writes = _is_deed(operation)
+        self.reads = operation.method == "GET" and self._reads_of_others(principal)
+
+    async def look_before(self) -> None:
+        """Remember the thing as it is before the call."""
+        if self._look is None:
+            return
+        try:
+            with apart():
+                self._before = fingerprint(await self._look())
+        except NotFoundError:
+            self._before = None
+
+    def deed(self, call: Call, response: Response) -> Deed:
+        """Return what the call did."""
+        after = _data(response) if self.writes and self._operation.method != "DELETE" else None
+        principal, request = call.principal, call.request
+        return Deed(
+            actor="user" if principal.user_id is not None else principal.id,
+            actor_user_id=principal.user_id,
+            action=self._operation.id,
+            owner_id=self._owner() or self._owner_in(response),
+            target={**self._target(), **call.noted},
+            status=response.status_code,
+            before_hash=self._before,
+            after_hash=fingerprint(after) if after is not None else None,
+            address=_address(request),
+            request_id=call.request_id,
+            is_look=self.reads,
+        )
+
+    def without_secrets(self, body: bytes) -> bytes:
+        """Return an answer as it may be kept: what is shown once is not in it."""
+        if not self._operation.shown_once:
+            return body
+        content = exact_json.loads(body, depth_limit=_OWN_DEPTH, mend=True)
+        content["data"] |= dict.fromkeys(self._operation.shown_once)
+        return exact_json.dumps(content)
+
+    def _reads_of_others(self, principal: Principal) -> bool:
+        scope, named = self._operation.scope, self._owner()
+        if scope is None or not principal.may(scope) or (named is not None and named == principal.user_id):
+            return False
+        if self._operation.audit is Audit.PERSONAL:
+            return principal.user_id is not None or scope in _STAFF_ONLY
+        return principal.user_id is not None and scope in _PERSONAL and named is not None
+
+    def _owner_in(self, response: Response) -> str | None:
+        """Return whom an answer is about, where the request did not say it: one log, one use."""
+        found = _data(response) if self.reads else None
+        return cast("dict[str, Any]", found).get("user_id") if isinstance(found, dict) else None
+
+    def _owner(self) -> str | None:
+        places = (self._arguments, _fields(self._arguments.get("query")), _fields(self._arguments.get("body")))
+        for place in places:
+            found = next((place[name] for name in _OWNERS if place.get(name)), None)
+            if found is not None:
+                return str(found)
+        organization = next((place["organization_id"] for place in places if place.get("organization_id")), None)
+        return f"org:{organization}" if organization else None
+
+    def _target(self) -> dict[str, Any]:
+        names = [name for name in self._operation.path_parameters if name not in (*_OWNERS, "organization_id")]
+        return {name: str(self._arguments[name]) for name in names}
+
+
+def _is_deed(operation: Operation) -> bool:
+    if operation.audit is not Audit.BY_SCOPE:
+        return operation.audit is Audit.DEED
+    return operation.method != "GET" and operation.scope not in _DAILY_WORK
+
+
+def _address(request: Request) -> str | None:
+    """Return the caller's network address; None where there is none, as on a Unix socket."""
+    found = address_of(request.client.host) if request.client is not None else None
+    return str(found) if found is not None else None
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    return dict(value) if isinstance(value, BaseModel) else {}
+
+
+def _data(response: Response) -> Any:
+    if response.media_type != "application/json":
+        return None
+    return exact_json.loads(bytes(response.body), depth_limit=_OWN_DEPTH, mend=True)["data"]

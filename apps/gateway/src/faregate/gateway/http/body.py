@@ -1,0 +1,181 @@
+"""Reading request bodies: bounded while they stream, inflated, exact, validated."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from types import UnionType
+from typing import Any, TypeVar, Union, cast, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from starlette.requests import Request
+
+from faregate.core.errors import FaregateError, InvalidError
+from faregate.core.values.json_items import ITEMS_LIMIT, load_items
+from faregate.gateway.errors import (
+    RequestTimeoutError,
+    TooLargeError,
+    UnsupportedEncodingError,
+    UnsupportedMediaTypeError,
+)
+from faregate.gateway.http.inflating import Inflater
+from faregate.gateway.http.operation import BODY_LIMIT_BYTES, JSON, Operation
+from faregate.wire import exact_json
+
+__all__ = ["BODY_LIMIT_BYTES", "ITEMS_LIMIT", "NDJSON", "RawBody", "invalid", "read_body", "validate"]
+
+NDJSON = "application/x-ndjson"
+_PROBLEMS_LISTED = 100
+_NAME_SHOWN = 200
+_CODINGS = {"": False, "identity": False, "gzip": True, "x-gzip": True}
+_CHUNK_SECONDS = 15.0
+_BODY_SECONDS = 60.0
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(slots=True)
+class RawBody:
+    """A body as it comes, for calls that read streams or several kinds: its media type, and its bytes, bounded.
+
+    `limit_bytes` counts what is sent and also what a gzip body becomes.
+    """
+
+    request: Request
+    media_type: str
+    limit_bytes: int
+    is_gzip: bool = False
+    _content: bytes | None = None
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it is lines without end, which nobody can look at before they are worked on."""
+        return self.media_type == NDJSON
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Read on; stops with `TooLargeError` at the limit, whatever Content-Length said."""
+        if not self.is_gzip:
+            async for chunk in self._sent():
+                yield chunk
+            return
+        size, inflater = 0, Inflater()
+        async for chunk in self._sent():
+            for piece in inflater.feed(chunk):
+                size += len(piece)
+                if size > self.limit_bytes:
+                    raise TooLargeError(self.limit_bytes)
+                yield piece
+                await asyncio.sleep(0)  # a little may become very much
+        for piece in inflater.end():
+            yield piece
+
+    async def _sent(self) -> AsyncIterator[bytes]:
+        size = 0
+        stream = self.request.stream()
+        while True:
+            try:
+                async with asyncio.timeout(_CHUNK_SECONDS):
+                    chunk = await anext(stream, None)
+            except TimeoutError:
+                raise RequestTimeoutError(_CHUNK_SECONDS) from None
+            if chunk is None:
+                return
+            size += len(chunk)
+            if size > self.limit_bytes:
+                raise TooLargeError(self.limit_bytes)
+            yield chunk
+
+    async def bytes(self) -> bytes:
+        """Return all of it; read once, however often it is asked for."""
+        if self._content is None:
+            self.limit_bytes = min(self.limit_bytes, BODY_LIMIT_BYTES)
+            try:
+                async with asyncio.timeout(_BODY_SECONDS):
+                    self._content = b"".join([chunk async for chunk in self.chunks()])
+            except TimeoutError:
+                raise RequestTimeoutError(_BODY_SECONDS) from None
+        return self._content
+
+    async def json(self) -> Any:
+        """Return all of it as exact JSON."""
+        return exact_json.loads(await self.bytes())
+
+    async def items(self, *, mend: bool = False) -> Any:
+        """Return all of it as exact JSON; what cannot be read of an array is an `Unreadable` in its place."""
+        return load_items(await self.bytes(), mend=mend)
+
+
+async def read_body(operation: Operation, request: Request) -> Any:
+    """Return the body as `operation.body` wants it.
+
+    Raises:
+        UnsupportedMediaTypeError, TooLargeError, MalformedError, InvalidError.
+    """
+    consumes: Mapping[str, Any] = operation.consumes or {}
+    raw = RawBody(request, _media_type(request, consumes), operation.body_limit_bytes, is_gzip=_is_gzip(request))
+    if operation.body is RawBody:
+        return raw
+    return validate(operation.body, await raw.json())
+
+
+def validate(kind: Any, data: Any) -> Any:
+    """Return `data` as `kind`, or raise `InvalidError` listing each wrong field; values are not repeated.
+
+    `kind` is a model, a list of models, or either of both (`Model | list[Model]`).
+    """
+    wanted = _alternative(kind, data)
+    if isinstance(data, list) and len(cast("list[Any]", data)) > ITEMS_LIMIT:
+        raise InvalidError(f"an array of more than {ITEMS_LIMIT} items; send it in parts")
+    try:
+        return TypeAdapter(wanted).validate_python(data) if get_origin(wanted) else wanted.model_validate(data)
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+def invalid(error: ValidationError, *, param: str | None = None) -> FaregateError:
+    """Return what a validation error means to the caller; `param` names a value that has no fields of its own."""
+    fields = [
+        {
+            "param": ".".join(map(str, problem["loc"]))[:_NAME_SHOWN] or param or "body",
+            "detail": problem["msg"].removeprefix("Value error, "),
+        }
+        for problem in error.errors(include_input=False, include_url=False, include_context=False)[:_PROBLEMS_LISTED]
+    ]
+    first, count = fields[0], error.error_count()
+    more = f" (and {count - 1} more)" if count > 1 else ""
+    unlisted = {"unlisted": count - len(fields)} if count > len(fields) else {}
+    # no colon behind the name: `input_tokens: Input …` reads like a secret, and secrets are taken out of answers
+    return InvalidError(
+        f"{first['param']} is wrong: {first['detail']}{more}", param=first["param"], fields=fields, **unlisted
+    )
+
+
+def _alternative(kind: Any, data: Any) -> Any:
+    """Return the half of `Model | list[Model]` that `data` looks like, so that a complaint is about that one."""
+    if get_origin(kind) not in {Union, UnionType}:
+        return kind
+    return next(
+        (choice for choice in get_args(kind) if (get_origin(choice) is list) == isinstance(data, list)),
+        get_args(kind)[0],
+    )
+
+
+def _media_type(request: Request, consumes: Mapping[str, Any]) -> str:
+    """Return the media type of the body among `consumes`; `application/…+json` passes for JSON, any charset but UTF-8 does not."""
+    kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    kind = kind.strip()
+    charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
+    if charset not in {"", "utf-8", "utf8", "us-ascii"}:
+        raise UnsupportedMediaTypeError(f"{kind}; charset=utf-8")
+    if kind in consumes:
+        return kind
+    if kind.endswith("+json") and JSON in consumes:
+        return JSON
+    raise UnsupportedMediaTypeError(" or ".join(consumes))
+
+
+def _is_gzip(request: Request) -> bool:
+    """Tell whether the body is gzip, the one coding that is taken."""
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    if coding not in _CODINGS:
+        raise UnsupportedEncodingError
+    return _CODINGS[coding]

@@ -1,0 +1,161 @@
+"""From a request to a controller's method and back: authenticate, validate, call, envelope. No `if` about money here."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from faregate.core.errors import EngineUnavailableError, FaregateError
+from faregate.core.logging import get_logger
+from faregate.gateway.errors import UnauthenticatedError
+from faregate.gateway.http.arguments import arguments_of
+from faregate.gateway.http.auditing import Auditor
+from faregate.gateway.http.envelope import failure, success
+from faregate.gateway.http.operation import Call, Controller, Operation, Page, Refusal, Reply, operations_of
+from faregate.gateway.http.rate_limits import RateLimiter
+from faregate.gateway.http.response_cache import AnswerCache
+from faregate.gateway.http.routing import HELD, Endpoint, routes_of
+from faregate.gateway.http.unit_of_work import UnitOfWork
+from faregate.gateway.security.auth import IAuthenticator, Principal
+
+__all__ = ["Dispatcher"]
+
+log = get_logger(__name__)
+
+Method = Callable[..., Awaitable[Any]]
+
+_ANYBODY = Principal("anybody", frozenset())
+
+
+class Dispatcher:
+    """Makes routes of controllers."""
+
+    def __init__(
+        self, authenticator: IAuthenticator, limits: RateLimiter, work: UnitOfWork, answers: AnswerCache
+    ) -> None:
+        self._authenticator = authenticator
+        self._limits = limits
+        self._work = work
+        self._answers = answers
+        self._reads: dict[str, Method] = {}
+
+    def routes(self, controllers: Iterable[Controller]) -> list[BaseRoute]:
+        """Return the routes to all operations of the controllers."""
+        paths: dict[str, dict[str, Endpoint]] = {}
+        for controller in controllers:
+            for operation, method in operations_of(controller):
+                if operation.method == "GET" and operation.query is None:
+                    self._reads[operation.path] = method
+                paths.setdefault(operation.path, {})[operation.method] = self._endpoint(operation, method, controller)
+        return routes_of(paths)
+
+    def _endpoint(self, operation: Operation, method: Method, controller: Controller) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            request_id = request.scope["state"]["request_id"]
+            try:
+                response = await self._serve(operation, method, controller, request)
+            except Refusal as refusal:
+                response = failure(refusal.error, request_id=request_id, data=refusal.data)
+            except FaregateError as error:
+                if isinstance(error, EngineUnavailableError):
+                    log.warning("engine_unavailable", reason=error.detail)
+                response = failure(error, request_id=request_id)
+            if left := request.scope["state"].get("left"):
+                response.headers.update(left)
+            return response
+
+        return endpoint
+
+    async def _serve(self, operation: Operation, method: Method, controller: Controller, request: Request) -> Response:
+        principal = await self._principal(operation, request)
+        if operation.guarded:
+            request.scope["state"]["left"] = await self._limits.take(principal, operation)
+        if operation.concurrency is not None:  # held until the answer is sent: a stream takes its time
+            request.scope["state"][HELD].enter_context(self._limits.slot(operation))
+        arguments = await arguments_of(operation, request, principal)
+        call = Call(request, principal, request.scope["state"]["request_id"])
+
+        async def make() -> Response:
+            return _response(operation, await method(call, **arguments), _meta(arguments))
+
+        async def answer() -> Response:
+            if operation.kept is None:
+                return await make()
+            version = await controller.version(arguments, principal.user_id)
+            return await self._answers.answer(operation.kept, _question(operation, call), version, make)
+
+        auditor = Auditor(operation, principal, arguments, self._look(operation, call, arguments))
+        return await self._work.run(operation, call, arguments, answer, auditor)
+
+    def _look(
+        self, operation: Operation, call: Call, arguments: Mapping[str, Any]
+    ) -> Callable[[], Awaitable[Any]] | None:
+        """Return how to read what `operation` is about to change."""
+        read = self._reads.get(operation.path) if operation.method in {"PUT", "PATCH", "DELETE"} else None
+        if read is None:
+            return None
+        named = {name: arguments[name] for name in operation.path_parameters}
+
+        async def look() -> Any:
+            return _content(await read(call, **named))
+
+        return look
+
+    async def _principal(self, operation: Operation, request: Request) -> Principal:
+        if not operation.guarded:
+            return _ANYBODY
+        address = request.client.host if request.client else None
+        try:
+            principal = await self._authenticator.authenticate(request.headers, address=address)
+        except UnauthenticatedError:
+            await self._limits.refuse(address)
+            raise
+        request.scope["state"]["principal"] = principal.id
+        principal.enter(operation.scope, own=operation.own)
+        return principal
+
+
+def _question(operation: Operation, call: Call) -> str:
+    asked = sorted(call.request.query_params.multi_items())
+    asker = call.principal.user_id if operation.own is not None else None
+    return repr((operation.id, call.request.url.path, asked, asker))
+
+
+def _content(answer: Any) -> Any:
+    data = answer.data if isinstance(answer, Reply) else answer
+    return list(data.items) if isinstance(data, Page) else data
+
+
+def _meta(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the arguments have to say of the answer."""
+    return {
+        name: value for argument in arguments.values() for name, value in getattr(argument, "answer_meta", {}).items()
+    }
+
+
+def _response(operation: Operation, answer: Any, meta: Mapping[str, Any]) -> Response:
+    if isinstance(answer, Response):
+        return answer
+    reply = answer if isinstance(answer, Reply) else Reply(answer)
+    if meta:
+        reply = replace(reply, meta={**(reply.meta or {}), **meta})
+    if isinstance(reply.data, Page):
+        reply = Reply(
+            list(reply.data.items),
+            message=reply.message,
+            status=reply.status,
+            meta={"next_cursor": reply.data.next_cursor, **(reply.meta or {})},
+            headers=reply.headers,
+        )
+    elif operation.paged and reply.meta is None:
+        reply = Reply(reply.data, reply.message, reply.status, {"next_cursor": None}, reply.headers)
+    return success(
+        reply.data,
+        message=reply.message or str(getattr(reply.data, "message", "OK")),
+        status=reply.status or operation.status,
+        meta=reply.meta,
+        headers=reply.headers,
+    )

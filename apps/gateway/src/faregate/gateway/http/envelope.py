@@ -1,0 +1,86 @@
+"""The shape of every answer: success, status, message, data, and on failure error."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from faregate.core.errors import FaregateError
+from faregate.core.redaction.scrubbing import clean_text, clean_value
+from faregate.gateway.errors import DOCS_URL, STATUS
+from faregate.wire import exact_json
+
+__all__ = ["failure", "json_bytes_response", "json_response", "success"]
+
+
+def success(
+    data: Any,
+    *,
+    message: str,
+    status: int = 200,
+    meta: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return an answer that says yes."""
+    content: dict[str, Any] = {"success": status < 400, "status": status, "message": message, "data": data}
+    if meta is not None:
+        content["meta"] = dict(meta)
+    return json_response(content, status=status, headers=headers)
+
+
+def failure(
+    error: FaregateError,
+    *,
+    request_id: str,
+    data: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return an answer that says no; `data.message` is there for clients that look at nothing else."""
+    status, detail = STATUS[error.code], clean_text(error.public_detail)
+    described: dict[str, Any] = {
+        "code": error.code,
+        "detail": detail,
+        "type": f"{DOCS_URL}#{error.code}",
+        "request_id": request_id,
+    }
+    if error.param is not None:
+        described["param"] = error.param
+    content = {
+        "success": False,
+        "status": status,
+        "message": detail,
+        "data": {**clean_value(dict(data or {})), "message": detail},
+        "error": {**clean_value(error.facts), **described},
+    }
+    return json_response(content, status=status, headers={**_standard_headers(error, status), **(headers or {})})
+
+
+def _standard_headers(error: FaregateError, status: int) -> dict[str, str]:
+    if status == 401:
+        return {"www-authenticate": 'Bearer realm="faregate"'}
+    if status in {429, 503}:
+        return {"retry-after": str(error.facts.get("retry_after_seconds", 1))}
+    return {}
+
+
+def json_response(content: Any, *, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """Return `content` as exact JSON."""
+    return json_bytes_response(_written(content), status, headers)
+
+
+def json_bytes_response(body: bytes, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """Return JSON that is written already."""
+    return Response(body, status_code=status, media_type="application/json", headers=dict(headers or {}))
+
+
+def _written(content: Any) -> bytes:
+    """Write what `exact_json.dumps` writes, but for the notation of floats; nobody hashes these bytes."""
+    try:
+        return orjson.dumps(content, default=_exact, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    except orjson.JSONEncodeError:  # integers of more than 64 bits
+        return exact_json.dumps(content)
+
+
+def _exact(value: Any) -> Any:
+    return value.model_dump() if hasattr(value, "model_dump") else orjson.Fragment(exact_json.dumps(value))

@@ -1,0 +1,138 @@
+"""What each error code means and what to do about it: the text behind `error.type`."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+
+from faregate.core.errors import FaregateError
+from faregate.gateway.errors import STATUS
+
+__all__ = ["ErrorPage", "error_pages", "markdown"]
+
+_FIXES: Mapping[str, str] = {
+    "malformed": "Send JSON in UTF-8 without duplicate keys, NaN or more than 32 levels; the text says where it breaks.",
+    "invalid": "Look at `error.fields`: each wrong field is named with what it must be. Nothing was written.",
+    "unauthenticated": "Send a live server key (`x-server-api-key`) or a user's token (`Authorization: Bearer`).",
+    "forbidden": "Use a credential for which this is meant; people see their own data only.",
+    "scope_missing": "Ask an administrator for a key with the scope in `error.scope`.",
+    "not_found": "Check path and ids; what belongs to somebody else is answered the same.",
+    "method_not_allowed": "Use one of the methods in the `Allow` header.",
+    "unsupported_media_type": "Set `Content-Type` to what the call takes, in UTF-8, without `Content-Encoding`.",
+    "too_large": "Send it in parts; `error.limit` is the limit in bytes.",
+    "key_conflict": "Take a new key for a new request; repeat a request with exactly the same body.",
+    "rate_limited": "Wait `Retry-After` seconds. Spread calls, or ask for a higher limit.",
+    "request_timeout": "Send the body faster, or in parts.",
+    "unavailable": "Repeat the same call after a moment (`Retry-After`); all writes are safe to repeat.",
+    "archive_damaged": "Restore from another copy; the file is not what its manifest says.",
+    "configuration": "An operator must mend the setting that the log names; `faregate doctor` finds it.",
+    "internal": "A defect of ours: tell us the `request_id`. It is safe to repeat the call.",
+    "insufficient_credits": "Top up (`error.balance`, `error.required`) and repeat with the same usage key, or ask for less.",
+    "wallet_frozen": "An operator froze this wallet; ask for it to be activated.",
+    "wallet_closed": "An operator closed this wallet. It can be reopened: PUT it with `status` `active`.",
+    "unknown_wallet": "A wallet appears on first use or by PUT; check the id (`org:<id>` for an organisation).",
+    "unknown_usage_key": "Start first, or check the key; it is the one that `start` answered.",
+    "unknown_grant": "GET the wallet for its grants.",
+    "unknown_transaction": "GET the wallet's transactions for their ids.",
+    "hold_mismatch": "Send the user and feature that the use was started with.",
+    "already_settled": "Nothing: it is settled. A correction is a refund or an adjustment.",
+    "hold_closed": "Start again with a new usage key.",
+    "not_refundable": "Refund at most what is left of the original charge.",
+    "member_limit": "The member's, user's or key's limit for the period is used up; raise it or wait for the next period.",
+    "payment_declined": "Another means of payment is needed; automatic top-ups pause for an hour.",
+    "quota_exceeded": "Wait for the next period, or raise the quota.",
+    "unknown_feature": "Check the key; the text names similar ones. GET /api/features lists all.",
+    "feature_inactive": "An operator switched it off; PUT /api/features/{key} with `active` true switches it on.",
+    "feature_not_allowed": "The text says whom the feature is for: users of plans, members of organisations, certain users. "
+    "Put the user on such a plan (PUT /api/wallets/{user_id}), send the `organization_id` that counts, or change `access` "
+    "of the feature (PUT /api/features/{key}).",
+    "unpriced": "Add a price override for the models in `error.models`, or allow unpriced models for the feature.",
+    "unknown_organization": "Correct `organization_id`, or make the organisation with `PUT /api/organizations/{id}`.",
+    "not_a_member": "Leave `organization_id` out, or let the user join; see `FAREGATE_ORGANIZATION_CLAIM`.",
+    "unknown_plan": "GET /api/plans lists the plans; PUT one to define it.",
+    "unknown_price": "Check model and provider, or give the model a price: PUT /api/prices/{model}.",
+    "unknown_event": "Check `source` and `id`: they are compared exactly, upper and lower case too.",
+    "already_corrected": "GET /api/usage-events/fate tells what was done; correct the event that stands in its place.",
+    "unknown_log": "GET /api/feature-usage-logs for the ids; a log that was deleted for ever or archived is not found.",
+    "log_sealed": "An operator must put the key that sealed it back into `FAREGATE_LOG_KEYS`, behind the present one.",
+    "unknown_dead_letter": "GET /api/dead-letters lists them; this one may have been replayed or dropped meanwhile.",
+    "unknown_key": "GET /api/keys lists the keys.",
+    "too_many_keys": "Revoke the older key of this client first.",
+    "unknown_webhook": "GET /api/webhooks lists the endpoints.",
+    "unsafe_url": "Give a public https address; private targets must be allowed by the operator.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """One code of the closed list."""
+
+    code: str
+    status: int
+    meaning: str
+    fix: str
+
+
+def error_pages() -> list[ErrorPage]:
+    """Return a page per code, in alphabetical order."""
+    meanings = {error.code: _first_line(error) for error in reversed(list(_errors()))}
+    meanings |= {"internal": "Something broke here; it has been logged."}
+    return [
+        ErrorPage(code, status, meanings.get(code, ""), _FIXES.get(code, "")) for code, status in sorted(STATUS.items())
+    ]
+
+
+def markdown() -> str:
+    """Return the page of the documentation."""
+    lines = [
+        "# Errors",
+        "",
+        "Every refusal carries `error.code` from this closed list; `error.type` links here. `error.detail` is a sentence",
+        "for people that names the field, the problem and the fix; further fields of `error` are facts to act on.",
+        "Refusals and failures are never kept for an `Idempotency-Key`: the same call may succeed later.",
+    ]
+    for page in error_pages():
+        lines += ["", f'<a id="{page.code}"></a>', "", f"## `{page.code}` ({page.status})", "", page.meaning]
+        lines += ["", f"**What to do:** {page.fix}"]
+    return "\n".join([*lines, *_OF_THE_BROKER]) + "\n"
+
+
+_OF_THE_BROKER = (
+    "",
+    '<a id="precondition_failed"></a>',
+    "",
+    "## `PRECONDITION_FAILED` (406, from RabbitMQ)",
+    "",
+    "A client declared a queue with other arguments than it has: `inequivalent arg 'x-queue-type' for queue …`. Faregate's",
+    "public queues are quorum queues with a delivery limit; a client that asserts a plain durable queue is refused by the",
+    "broker, and its channel closed. Nothing of it reaches Faregate, and no message is lost.",
+    "",
+    "**What to do:** Publish without declaring, since gateway and worker declare the queues. Where the client cannot be",
+    "changed, set `FAREGATE_QUEUE_TYPE=classic` for gateway and worker, stop them, delete the empty queues, and start them",
+    "again.",
+)
+
+
+_MODULES = (
+    "faregate.analytics.quotas.errors",
+    "faregate.core.archive.archives",
+    "faregate.core.access.key_store",
+    "faregate.core.webhooks.endpoints",
+    "faregate.credit.errors",
+    "faregate.feature_log.errors",
+    "faregate.usage.errors",
+)
+
+
+def _errors() -> Iterator[type[FaregateError]]:
+    for module in _MODULES:
+        import_module(module)
+    found = [FaregateError]
+    while found:
+        error = found.pop(0)
+        yield error
+        found += error.__subclasses__()
+
+
+def _first_line(error: type[FaregateError]) -> str:
+    return (inspect.getdoc(error) or "").partition("\n\n")[0].replace("\n", " ")

@@ -1,0 +1,318 @@
+"""What one HTTP call is: declared once beside its method, used for routing, guarding, validating and documenting."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from enum import Enum
+from hashlib import sha256
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from faregate.core.errors import FaregateError
+from faregate.core.fields import ExternalId
+from faregate.gateway.http.personal import Personal, personal_in
+from faregate.gateway.http.routing import HELD
+from faregate.gateway.security.auth import Principal, Scope
+from faregate.gateway.security.key_caps import spender_of
+
+__all__ = [
+    "JSON",
+    "Audit",
+    "Call",
+    "Controller",
+    "Operation",
+    "Page",
+    "Refusal",
+    "Reply",
+    "link",
+    "operation",
+    "operations_of",
+]
+
+F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
+
+JSON = "application/json"
+BODY_LIMIT_BYTES = 1024 * 1024
+
+
+class Audit(Enum):
+    """Whether a call is noted in the audit log."""
+
+    BY_SCOPE = "by scope"
+    """Changes are, unless their scope is what products do all day; staff's reads are, where they name somebody else."""
+
+    DEED = "deed"
+    """A change that always is, whatever its scope."""
+
+    PERSONAL = "personal"
+    """Its answer is about people, also where the request names nobody: staff's reads are."""
+
+    NEVER = "never"
+    """It changes nothing, whatever its method."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One HTTP call; `operation` explains the parts that a controller declares.
+
+    Attributes:
+        path_parameters: the type of each, in the order of the path.
+        body, query: the types that validate them, taken from the method's annotations.
+        consumes: the schema of the body by media type; None where there is no body.
+    """
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    description: str
+    tag: str
+    scope: Scope | None
+    own: str | None
+    answer: Any
+    status: int
+    also: Mapping[int, Any]
+    produces: tuple[str, ...]
+    body: Any
+    consumes: Mapping[str, Any] | None
+    body_limit_bytes: int
+    query: type[BaseModel] | None
+    path_parameters: Mapping[str, Any]
+    errors: tuple[type[FaregateError], ...]
+    idempotent: bool
+    shown_once: tuple[str, ...]
+    concurrency: int | None
+    kept: str | None
+    links: Mapping[str, Any]
+    audit: Audit
+    personal: Personal
+
+    @property
+    def paged(self) -> bool:
+        """Whether it answers a list, with `meta.next_cursor`."""
+        return get_origin(self.answer) is list
+
+    @property
+    def guarded(self) -> bool:
+        """Whether a credential is needed."""
+        return self.scope is not None or self.own is not None
+
+    @property
+    def id(self) -> str:
+        """A name that no other operation has."""
+        return f"{self.tag}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request on its way through a controller.
+
+    Attributes:
+        noted: what the controller adds to the target of the call's audit entry.
+    """
+
+    request: Request
+    principal: Principal
+    request_id: str
+    noted: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """The caller's `Idempotency-Key`."""
+        return self.request.headers.get("idempotency-key")
+
+    @property
+    def derived_key(self) -> str | None:
+        """A key for what the call makes, the same for each resend: of the credential and its `Idempotency-Key`."""
+        if self.idempotency_key is None:
+            return None
+        digest = sha256(f"{self.principal.id}\0{self.idempotency_key}".encode()).hexdigest()
+        return f"idem:{digest[:40]}"
+
+    @property
+    def spender(self) -> str | None:
+        """The credentials whose spending limits count: a person's own count anyway, and a person has no other."""
+        if self.principal.user_id is not None:
+            return None
+        return spender_of(self.principal.line) or self.principal.id
+
+    @property
+    def prefers_async(self) -> bool:
+        """Whether the caller asked for `Prefer: respond-async`."""
+        return "respond-async" in self.request.headers.get("prefer", "")
+
+    def at_end(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Have `close` called when the answer has been sent to its end, or could not be sent."""
+        held: AsyncExitStack = self.request.scope["state"][HELD]
+        held.push_async_callback(close)
+
+    @property
+    def accept(self) -> str:
+        """The media types that the caller would like, as it wrote them."""
+        return self.request.headers.get("accept", "*/*")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list: models or mappings, and the cursor of the next page, None on the last one."""
+
+    items: Sequence[Any]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a controller answers; a bare model, mapping or `Page` is short for it."""
+
+    data: Any
+    message: str | None = None
+    status: int | None = None
+    meta: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Refusal(Exception):  # noqa: N818  it carries an error, it is none
+    """A refusal with something to say in `data` beside the message."""
+
+    def __init__(self, error: FaregateError, data: Mapping[str, Any]) -> None:
+        super().__init__(error.detail)
+        self.error = error
+        self.data = data
+
+
+class Controller:
+    """Answers the operations declared on its methods."""
+
+    async def version(self, arguments: Mapping[str, Any], user_id: str | None) -> str | None:  # noqa: ARG002
+        """Return the version of what an answer that may be `kept` is made from; None when it must not be kept."""
+        return None
+
+
+def operation(
+    method: str,
+    path: str,
+    *,
+    scope: Scope | None,
+    own: str | None = None,
+    answer: Any = None,
+    status: int = 200,
+    also: Mapping[int, Any] | None = None,
+    produces: tuple[str, ...] = (),
+    consumes: Mapping[str, Any] | None = None,
+    body_limit_bytes: int = BODY_LIMIT_BYTES,
+    errors: tuple[type[FaregateError], ...] = (),
+    idempotent: bool | None = None,
+    shown_once: tuple[str, ...] = (),
+    concurrency: int | None = None,
+    kept: str | None = None,
+    links: Mapping[str, Any] | None = None,
+    audit: Audit = Audit.BY_SCOPE,
+    personal: Personal | None = None,
+) -> Callable[[F], F]:
+    """Declare a controller's method as the answer to `method path`.
+
+    Its parameters after `call` are the path's by name (a plain `str` is held to the pattern of ids; annotate otherwise
+    for another form), then optionally `query` (a model) and `body` (a model, `Model | list[Model]`, or `RawBody` for
+    streams). The first line of its docstring is the summary, the rest the description.
+
+    Args:
+        scope: what the credential must include; None for calls that anybody may make. The roles of people are sets of
+            scopes (`auth.ROLE_SCOPES`), so that nothing about roles is declared here.
+        own: lets people of role `user` in, for their own data only: the path parameter or query field that names the
+            user. In the path another name than theirs is answered 404; in the query it is filled in, or refused.
+            `"me"`: no parameter at all, the method itself asks `call.principal.user_id`; servers are not let in.
+        answer: the model of `data`; `list[Model]` for a list with `meta.next_cursor` (return a `Page`).
+        also: models of `data` by other statuses that a `Reply` may have.
+        produces: media types of a download or stream, which has no envelope (return a Starlette response).
+        consumes: schema by media type, where the body may be something else than JSON of `body`.
+        body_limit_bytes: bodies beyond it are refused while they stream.
+        errors: what this call may refuse beside the errors of every call; documented, and checked in tests.
+        idempotent: honour `Idempotency-Key`: the answer is stored in the transaction that the call makes. True for
+            every POST that answers 201, unless said otherwise.
+        shown_once: fields of `data` that hold secrets: a replayed answer has null there.
+        concurrency: how many of it one process serves at a time; more are told to come again (429).
+        kept: the cache for its answers; the controller's `version` tells what they are made from.
+        links: OpenAPI links from the answer to other calls, by name (`link` makes them).
+        audit: whether the call is noted in the audit log.
+        personal: what the answer may hold about people, where its models do not say it by their members.
+    """
+
+    def declare(function: F) -> F:
+        hints = get_type_hints(function, include_extras=True)
+        summary, _, description = (inspect.getdoc(function) or "").partition("\n")
+        body = hints.get("body")
+        function.__operation__ = Operation(  # type: ignore[attr-defined]
+            method=method,
+            path=path,
+            name=function.__name__,
+            summary=summary.rstrip("."),
+            description=description.strip(),
+            tag=path.split("/")[2] if path.startswith("/api/") else "operations",
+            scope=scope,
+            own=own,
+            answer=answer,
+            status=status,
+            also=also or {},
+            produces=produces,
+            body=body,
+            consumes=consumes or ({JSON: body} if body is not None else None),
+            body_limit_bytes=body_limit_bytes,
+            query=hints.get("query"),
+            path_parameters={name: ExternalId if hints[name] is str else hints[name] for name in _names(path)},
+            errors=errors,
+            idempotent=(method == "POST" and status == 201) if idempotent is None else idempotent,
+            shown_once=shown_once,
+            concurrency=concurrency,
+            kept=kept,
+            links=links or {},
+            audit=audit,
+            personal=personal_in(answer, *(also or {}).values()) if personal is None else personal,
+        )
+        return function
+
+    return declare
+
+
+def link(
+    target: str,
+    *,
+    path: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+    body: Mapping[str, str] | None = None,
+) -> Mapping[str, Any]:
+    """Return an OpenAPI link to the operation `target` (its id): which values of this call go where in that one.
+
+    A value is `$request.…` as OpenAPI writes it, or the place of a field in `data` of the answer: `usage_key`, `grant/id`.
+    """
+    parameters = {
+        **{f"path.{name}": _expression(value) for name, value in (path or {}).items()},
+        **{f"query.{name}": _expression(value) for name, value in (query or {}).items()},
+    }
+    sent = {name: _expression(value) for name, value in (body or {}).items()}
+    return {
+        "operationId": target,
+        **({"parameters": parameters} if parameters else {}),
+        **({"requestBody": sent} if sent else {}),
+    }
+
+
+def operations_of(controller: Controller) -> list[tuple[Operation, Callable[..., Awaitable[Any]]]]:
+    """Return the operations of a controller with their bound methods, in the order of the source."""
+    methods = [getattr(controller, name) for name in vars(type(controller))]
+    return [(method.__operation__, method) for method in methods if hasattr(method, "__operation__")]
+
+
+def item_type(answer: Any) -> Any:
+    """Return the model of one item of `list[Model]`, or the model itself."""
+    return get_args(answer)[0] if get_origin(answer) is list else answer
+
+
+def _expression(value: str) -> str:
+    return value if value.startswith("$") else f"$response.body#/data/{value}"
+
+
+def _names(path: str) -> list[str]:
+    return [part.strip("{}").partition(":")[0] for part in path.split("/") if part.startswith("{")]

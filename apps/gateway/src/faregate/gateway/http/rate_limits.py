@@ -1,0 +1,193 @@
+"""How many requests a credential may send, and how many of the heavy ones are served at once."""
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.storage import storage_from_string
+
+from faregate.core.clock import Deadline, IClock
+from faregate.core.logging import get_logger
+from faregate.core.settings import Settings
+from faregate.gateway.errors import RateLimitedError
+from faregate.gateway.http.operation import Operation
+from faregate.gateway.security.auth import Principal, Role
+
+__all__ = ["LimitRules", "RateLimiter", "limit_rules"]
+
+log = get_logger(__name__)
+
+_MEMORY = "async+memory://"
+_REDIS_TIMEOUT_SECONDS = 0.25
+_AWAY_SECONDS = 1.0
+"""How long Redis is not asked after it failed: every request would wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRules:
+    """Requests per minute of one credential, by kind; 0 for no limit. `refused` counts wrong credentials of an address."""
+
+    key: int
+    admin: int
+    analyst: int
+    user: int
+    refused: int
+
+    def of(self, principal: Principal) -> int:
+        """Return the limit of a credential: the highest of a person's roles."""
+        if principal.user_id is None:
+            return self.key
+        by_role = {Role.ADMIN: self.admin, Role.ANALYST: self.analyst, Role.USER: self.user}
+        held = [by_role[role] for role in principal.roles]
+        return 0 if 0 in held else max(held)
+
+
+def limit_rules(settings: Settings) -> LimitRules:
+    """Return the limits that the settings say."""
+    return LimitRules(
+        settings.rate_limit_key,
+        settings.rate_limit_admin,
+        settings.rate_limit_analyst,
+        settings.rate_limit_user,
+        settings.rate_limit_refused,
+    )
+
+
+class RateLimiter:
+    """Counts in a sliding window of a minute, in process or in Redis.
+
+    While Redis is away, slow or answers nonsense, reads pass uncounted and writes are counted in process, by each process
+    for itself. A limit protects from load; whether somebody may spend is never decided here.
+    """
+
+    def __init__(self, rules: LimitRules, clock: IClock, redis_url: str | None = None) -> None:
+        self._rules = rules
+        self._clock = clock
+        self._local = SlidingWindowCounterRateLimiter(storage_from_string(_MEMORY))
+        self._shared = _shared(redis_url)
+        self._away = Deadline(0)
+        self._busy: Counter[str] = Counter()
+        self.refused = 0
+        self.uncounted = 0
+
+    async def take(self, principal: Principal, operation: Operation) -> Mapping[str, str]:
+        """Count one request; return the headers that tell what is left.
+
+        The keys of one client and all keys that these have made share what one key may send.
+
+        Raises:
+            RateLimitedError: there is nothing left in this minute.
+        """
+        limit = self._rules.of(principal)
+        return await self._count(f"principal:{_counted_as(principal)}", limit, reading=operation.method == "GET")
+
+    async def refuse(self, address: str | None) -> None:
+        """Count one wrong credential of an address.
+
+        Raises:
+            RateLimitedError: there were too many; somebody guesses.
+        """
+        await self._count(f"refused:{address}", self._rules.refused, reading=False)
+
+    async def close(self) -> None:
+        """Let go of Redis."""
+        if self._shared is not None:
+            await self._shared.storage.bridge.storage.aclose()
+
+    @contextmanager
+    def slot(self, operation: Operation) -> Generator[None]:
+        """Hold one of the slots of a heavy call, of which a process has few.
+
+        Raises:
+            RateLimitedError: all are taken.
+        """
+        if operation.concurrency is None:
+            yield
+            return
+        if self._busy[operation.id] >= operation.concurrency:
+            self.refused += 1
+            raise RateLimitedError(
+                f"{operation.concurrency} calls of this kind run already; try again in a moment", retry_after_seconds=1
+            )
+        self._busy[operation.id] += 1
+        try:
+            yield
+        finally:
+            self._busy[operation.id] -= 1
+
+    async def _count(self, name: str, limit: int, *, reading: bool) -> Mapping[str, str]:
+        if limit == 0:
+            return {}
+        item = RateLimitItemPerMinute(limit)
+        allowed, reset_at, remaining = await self._hit(item, name, reading=reading)
+        if reset_at is None:
+            return {}
+        wait = max(1, math.ceil(reset_at - self._clock.now().timestamp()))
+        if not allowed:
+            self.refused += 1
+            raise RateLimitedError(
+                f"More than {limit} requests in a minute; try again in {wait} s", retry_after_seconds=wait
+            )
+        return {
+            "ratelimit-limit": str(limit),
+            "ratelimit-remaining": str(max(0, min(remaining, limit))),
+            "ratelimit-reset": str(wait),
+        }
+
+    async def _hit(self, item: RateLimitItem, name: str, *, reading: bool) -> tuple[bool, float | None, int]:
+        if self._shared is not None:
+            if self._away.passed:
+                try:
+                    async with asyncio.timeout(_REDIS_TIMEOUT_SECONDS):
+                        return await _hit(self._shared, item, name)
+                except Exception as error:  # noqa: BLE001  a Redis that answers nonsense makes its client raise anything
+                    self._leave(error)
+            if reading:
+                self.uncounted += 1
+                return True, None, 0
+        return await _hit(self._local, item, name)
+
+    def _leave(self, error: Exception) -> None:
+        self._away = Deadline(_AWAY_SECONDS)
+        log.warning(
+            "rate_limits_fail_open",
+            reason=type(error).__name__,
+            seconds=_AWAY_SECONDS,
+            reads="pass",
+            writes="counted here",
+        )
+
+
+def _counted_as(principal: Principal) -> str:
+    return f"key:{principal.line[-1]}" if principal.line else principal.id
+
+
+async def _hit(limiter: Any, item: RateLimitItem, name: str) -> tuple[bool, float, int]:
+    allowed = await limiter.hit(item, name)
+    stats = await limiter.get_window_stats(item, name)
+    return allowed, stats.reset_time, stats.remaining
+
+
+def _shared(redis_url: str | None) -> Any:
+    if redis_url is None:
+        return None
+    storage = storage_from_string(f"async+{_with_port(redis_url)}", implementation="redispy", wrap_exceptions=True)
+    return SlidingWindowCounterRateLimiter(storage)
+
+
+def _with_port(url: str) -> str:
+    """Return a URL of Redis with its port; the library that counts does not know the usual one."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix" or parts.port is not None:
+        return url
+    return parts._replace(netloc=f"{parts.netloc.removesuffix(':')}:{_REDIS_PORT}").geturl()
+
+
+_REDIS_PORT = 6379

@@ -1,0 +1,115 @@
+"""Answers that are kept, in this process or in Redis, together with the version of what they were made from.
+
+Nothing has to be told that something changed: each call first asks the database, in one small read, for the version as it
+stands, and takes a kept answer only if it was made from that very version. So no answer is ever older than its question,
+whoever wrote in between, and from whichever process.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from starlette.responses import Response
+
+from faregate.core.clock import Deadline
+from faregate.core.db.database import Database
+from faregate.core.logging import get_logger
+from faregate.gateway.http.envelope import json_bytes_response
+
+if TYPE_CHECKING:
+    from cashews import Cache
+
+__all__ = ["AnswerCache"]
+
+log = get_logger(__name__)
+
+_KEPT_SECONDS = 10.0
+_AWAY_SECONDS = 5.0
+_REDIS_TIMEOUT_SECONDS = 0.25
+_OK = 200
+_LARGEST_BYTES = 64 * 1024
+"""Of an answer that is kept: how many are is a setting, so that this bounds their memory."""
+
+
+class AnswerCache:
+    """Keeps answers for ten seconds at most; while Redis is away, everything is computed.
+
+    `size` is the number of answers in this process' memory (those used least go first); 0 keeps none anywhere.
+    """
+
+    def __init__(self, database: Database, size: int, redis_url: str | None = None) -> None:
+        self._database = database
+        self._size = size
+        self._redis_url = redis_url
+        self._store: Cache | None = None
+        self._away = Deadline(0)
+        self._running: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def answer(
+        self, name: str, question: str, version: str | None, make: Callable[[], Awaitable[Response]]
+    ) -> Response:
+        """Return the kept answer to `question` about `version`, or make it; the same one is made once at a time.
+
+        A `version` of None says that the answer must not be kept. Only answers of status 200 are.
+        """
+        if version is None or self._size == 0:
+            return await make()
+        key = self._key(name, question, version)
+        lock = self._running.setdefault(key, asyncio.Lock())
+        async with lock:
+            body = await self._find(key)
+            self._database.lookups.count(name, hit=body is not None)
+            if body is not None:
+                return json_bytes_response(body, _OK)
+            response = await make()
+            if response.status_code == _OK and len(response.body) <= _LARGEST_BYTES:
+                await self._keep(key, bytes(response.body))
+            return response
+
+    async def close(self) -> None:
+        """Let go of Redis."""
+        if self._store is not None:
+            await self._store.close()
+            self._store = None
+
+    def _key(self, name: str, question: str, version: str) -> str:
+        parts = (self._database.url, name, question, version)
+        return "faregate:" + sha256("\0".join(parts).encode()).hexdigest()
+
+    async def _find(self, key: str) -> bytes | None:
+        if not self._away.passed:
+            return None
+        try:
+            found = await self._cache.get(key)
+        except Exception:  # noqa: BLE001  a Redis that answers nonsense makes its client raise anything
+            self._leave()
+            return None
+        return found if isinstance(found, bytes) else None
+
+    async def _keep(self, key: str, body: bytes) -> None:
+        if not self._away.passed:
+            return
+        try:
+            await self._cache.set(key, body, expire=_KEPT_SECONDS)
+        except Exception:  # noqa: BLE001  a Redis that answers nonsense makes its client raise anything
+            self._leave()
+
+    def _leave(self) -> None:
+        self._away = Deadline(_AWAY_SECONDS)
+        log.warning("answers_not_kept", reason="Redis is away or answers nonsense", seconds=_AWAY_SECONDS)
+
+    @property
+    def _cache(self) -> "Cache":
+        if self._store is None:
+            from cashews import Cache  # takes a while to import; only who keeps answers pays for it
+
+            self._store = Cache()
+            if self._redis_url is None:
+                self._store.setup("mem://", size=self._size, check_interval=0, pickle_type="null")
+            else:
+                self._store.setup(
+                    self._redis_url, suppress=False, socket_timeout=_REDIS_TIMEOUT_SECONDS, pickle_type="null"
+                )
+        return self._store

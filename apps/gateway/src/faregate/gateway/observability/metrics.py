@@ -1,0 +1,100 @@
+"""What is counted about requests, for Prometheus. Routes are templates: no id of anybody becomes a label."""
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from faregate.core.monitoring.gauges import IFigures
+from faregate.core.monitoring.prometheus import exposed
+from faregate.core.runtime.cache_metrics import Lookups
+from faregate.gateway.http.rate_limits import RateLimiter
+from faregate.usage.values import Settled
+
+__all__ = ["Metrics"]
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """The metrics of one process, or, where several share `PROMETHEUS_MULTIPROC_DIR`, of all of them."""
+
+    def __init__(self, limiter: RateLimiter, lookups: Lookups, sources: Sequence[IFigures] = ()) -> None:
+        self._sources = sources
+        self._registry = CollectorRegistry()
+        labels = ("method", "route")
+        self._requests = Counter(
+            "faregate_http_requests", "Requests answered", (*labels, "status"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "faregate_http_request_seconds", "Time to answer", labels, registry=self._registry, buckets=_BUCKETS
+        )
+        self._running = Gauge(
+            "faregate_http_requests_running",
+            "Requests in flight",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        self._settlements = Counter("faregate_settlements", "Settlements", ("outcome",), registry=self._registry)
+        self._shortfalls = Counter("faregate_shortfalls", "Settlements not covered", registry=self._registry)
+        self._missing = Counter("faregate_shortfall_credits", "Credits that nothing covered", registry=self._registry)
+        self._lookups = Counter(
+            "faregate_cache_lookups",
+            "Questions that memory answered (hit) or the database (miss)",
+            ("cache", "result"),
+            registry=self._registry,
+        )
+        self._of_route = lru_cache(maxsize=None)(self._find_of_route)
+        self._registry.register(_Limits(limiter))
+        lookups.listen(self._look)
+
+    def begin(self) -> None:
+        """Count a request that begins."""
+        self._running.inc()
+
+    def end(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request that ends."""
+        self._running.dec()
+        counted, timed = self._of_route(method, route, status)
+        counted.inc()
+        timed.observe(seconds)
+
+    def settled(self, settled: Settled) -> None:
+        """Count a settlement that was answered; refusals are counted by their status."""
+        self._settlements.labels("repeated" if settled.replayed else "settled").inc()
+        if settled.shortfall and not settled.replayed:
+            self._shortfalls.inc()
+            self._missing.inc(float(settled.shortfall))
+
+    def _find_of_route(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        return self._requests.labels(method, route, str(status)), self._seconds.labels(method, route)
+
+    def _look(self, name: str, hit: bool) -> None:
+        self._lookups.labels(name, "hit" if hit else "miss").inc()
+
+    async def text(self) -> bytes:
+        """Return everything in Prometheus' text format, with what waits in the queues."""
+        registry = self._registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry) + await exposed(self._sources)
+
+
+class _Limits(Collector):
+    """What the rate limiter counted by itself."""
+
+    def __init__(self, limiter: RateLimiter) -> None:
+        self._limiter = limiter
+
+    def collect(self) -> Iterator[Metric]:
+        refused = CounterMetricFamily("faregate_rate_limited", "Requests refused by a rate or concurrency limit")
+        refused.add_metric([], self._limiter.refused)
+        yield refused
+        uncounted = GaugeMetricFamily("faregate_rate_limit_uncounted", "Reads let pass while Redis was away")
+        uncounted.add_metric([], self._limiter.uncounted)
+        yield uncounted

@@ -1,0 +1,120 @@
+"""Who calls: from headers to a principal with scopes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+from faregate.core.db.subjects import PERSON
+from faregate.gateway.errors import ForbiddenError, ScopeMissingError
+
+__all__ = [
+    "ALL_SCOPES",
+    "ROLE_SCOPES",
+    "IAuthenticator",
+    "Principal",
+    "Role",
+    "Scope",
+    "bearer_token",
+    "person",
+]
+
+
+class Scope(StrEnum):
+    """What a credential may be allowed."""
+
+    CREDITS_PROCESS = "credits:process"
+    USAGE_WRITE = "usage:write"
+    USAGE_READ = "usage:read"
+    WALLETS_READ = "wallets:read"
+    WALLETS_WRITE = "wallets:write"
+    FEATURES_WRITE = "features:write"
+    PRICES_WRITE = "prices:write"
+    QUOTAS_WRITE = "quotas:write"
+    LOGS_WRITE = "logs:write"
+    LOGS_READ = "logs:read"
+    ANALYTICS_READ = "analytics:read"
+    KEYS_ADMIN = "keys:admin"
+    WEBHOOKS_ADMIN = "webhooks:admin"
+    OPS_READ = "ops:read"
+    OPS_WRITE = "ops:write"
+    DEAD_LETTERS_READ = "dead-letters:read"
+    PRIVACY_READ = "privacy:read"
+
+
+ALL_SCOPES = frozenset(Scope)
+
+
+class Role(StrEnum):
+    """What a person is."""
+
+    ADMIN = "admin"
+    ANALYST = "analyst"
+    USER = "user"
+
+
+ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
+    Role.ADMIN: ALL_SCOPES,
+    Role.ANALYST: frozenset({Scope.USAGE_READ, Scope.WALLETS_READ, Scope.ANALYTICS_READ, Scope.OPS_READ}),
+    Role.USER: frozenset(),
+}
+"""What people may do, by role. Users have no scope: they are let in where a call is for their own data (`own=`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls, as far as the credential proves it. `id` names the credential in audits and keeps its keys apart.
+
+    Attributes:
+        user_id, organization_id: the person and where it belongs, where the credential is a person's.
+        key_id: the API key, where it is one of the database's.
+        line: the client of that key, then the clients that it descends from, the oldest last.
+    """
+
+    id: str
+    scopes: frozenset[Scope]
+    user_id: str | None = None
+    organization_id: str | None = None
+    roles: frozenset[Role] = frozenset()
+    key_id: str | None = None
+    line: tuple[str, ...] = ()
+
+    def may(self, scope: Scope | None) -> bool:
+        """Tell whether the credential has this scope."""
+        return scope is not None and scope in self.scopes
+
+    def enter(self, scope: Scope | None, *, own: str | None = None) -> None:
+        """Raise unless the credential has this scope, or is a person's and the call is for people's own data.
+
+        Raises:
+            ScopeMissingError, ForbiddenError.
+        """
+        if self.may(scope) or (own is not None and self.user_id is not None):
+            return
+        if scope is None:
+            raise ForbiddenError(
+                "This call is for people; send a user's token in the Authorization header, behind the word Bearer"
+            )
+        raise ScopeMissingError(scope.value)
+
+
+def person(user_id: str, roles: Iterable[Role], *, organization_id: str | None = None) -> Principal:
+    """Return a person with these roles."""
+    held = frozenset(roles) or frozenset({Role.USER})
+    scopes = frozenset[Scope]().union(*(ROLE_SCOPES[role] for role in held))
+    return Principal(f"{PERSON}{user_id}", scopes, user_id, organization_id, held)
+
+
+@runtime_checkable
+class IAuthenticator(Protocol):
+    """Proves who calls."""
+
+    async def authenticate(self, headers: Mapping[str, str], *, address: str | None) -> Principal:
+        """Return who sent these headers from this network address, or raise `UnauthenticatedError`."""
+        ...
+
+
+def bearer_token(headers: Mapping[str, str]) -> str | None:
+    """Return what stands behind `Bearer` in the Authorization header."""
+    kind, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else None

@@ -1,0 +1,1 @@
+"""Benchmarks, each figure beside its limit. Not part of the wheel."""

@@ -1,0 +1,131 @@
+"""P5: the questions of the dashboard, each with its limit, timed one after the other without any cache of answers."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from decimal import Decimal
+from statistics import median
+
+from faregate.analytics.answers.facts import FactReader
+from faregate.analytics.answers.meter_totals import MeterTotals
+from faregate.analytics.answers.service import AnalyticsService
+from faregate.analytics.answers.trends import Patterns
+from faregate.analytics.facts.archived_months import ArchivedMonths
+from faregate.analytics.facts.repository import RawRepository
+from faregate.analytics.question.filters import Filters, Question, TimeRange
+from faregate.analytics.rollups.cube_repository import CubeRepository
+from faregate.analytics.rollups.known_meters import KnownMeters
+from faregate.analytics.rollups.known_models import KnownModels
+from faregate.analytics.rollups.repository import RollupRepository
+from faregate.core.clock import SystemClock
+from faregate.core.db.database import Database
+from faregate.core.db.subjects import Subjects
+from faregate.core.values.time_zones import time_zone
+from faregate.usage.meters.catalog import MeterCatalog
+
+__all__ = ["Asked", "ask_all"]
+
+_CLOCK = SystemClock()
+_DAYS = 30
+_ONE, _USERS, _ANY, _METERS = 30.0, 60.0, 300.0, 100.0
+
+Ask = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question: the median and the longest of its rounds, and the same asked of the raw facts once."""
+
+    name: str
+    limit_ms: float
+    ms: float
+    most_ms: float
+    raw_ms: float | None
+
+
+async def ask_all(database: Database, rounds: int) -> list[Asked]:
+    """Ask every question `rounds` times."""
+    archived, subjects = ArchivedMonths(database), Subjects(database)
+    raw = RawRepository(database, archived)
+    rollups, meters = RollupRepository(database, archived), MeterCatalog(database)
+    reader = FactReader(raw, rollups, CubeRepository(database), subjects)
+    models = KnownModels(rollups)
+    known = KnownMeters(database, meters, rollups)
+    analytics = AnalyticsService(database, reader, subjects, models, known)
+    asked: list[Asked] = []
+    patterns = Patterns(analytics, raw, database, meters, known, models, credit_price_usd=Decimal("0.01"))
+    questions = [*_questions(analytics, raw, database), _of_meters(analytics, patterns, database)]
+    for name, limit, ask, of_facts in questions:
+        took = sorted([await _ms(ask) for _ in range(rounds)])
+        raw_ms = round(await _ms(of_facts), 1) if of_facts is not None else None
+        asked.append(Asked(name, limit, round(median(took), 1), round(took[-1], 1), raw_ms))
+    return asked
+
+
+def _questions(
+    analytics: AnalyticsService, raw: RawRepository, database: Database
+) -> Iterator[tuple[str, float, Ask, Ask | None]]:
+    def overview(question: Question) -> Ask:
+        async def ask() -> object:
+            async with database.transaction(read_only=True) as session:
+                return await raw.overview(session, question)
+
+        return ask
+
+    def of(span: TimeRange, **filters: str) -> Question:
+        return Question(span, Filters(**filters))
+
+    month, india = _month("UTC"), _month("Asia/Kolkata")
+    every, chat = of(month), of(month, service="chat")
+    two = of(month, service="chat", country="DE")
+    yield "metrics", _ONE, lambda: analytics.metrics(every), overview(every)
+    yield "metrics, one service", _ONE, lambda: analytics.metrics(chat), overview(chat)
+    yield "metrics, one model", _ONE, lambda: analytics.metrics(of(month, model="gpt-4o")), None
+    yield "metrics, one user", _ONE, lambda: analytics.metrics(of(month, user_id="user-1")), None
+    yield "services", _ONE, lambda: analytics.breakdown(every, "service"), None
+    yield "models", _ONE, lambda: analytics.breakdown(every, "model"), None
+    yield "models, one service", _ONE, lambda: analytics.breakdown(chat, "model"), None
+    yield "series by day", _ONE, lambda: analytics.series(every, "day"), None
+    yield "series by day, one service", _ONE, lambda: analytics.series(chat, "day"), None
+    yield "series by hour", _ONE, lambda: analytics.series(every, "hour"), None
+    yield "series by hour, one service", _ONE, lambda: analytics.series(chat, "hour"), None
+    yield "metrics in India", _ONE, lambda: analytics.metrics(of(india)), None
+    yield "series by day in India", _ONE, lambda: analytics.series(of(india), "day"), None
+    yield "series by day in India, one service", _ONE, lambda: analytics.series(of(india, service="chat"), "day"), None
+    yield "top users", _USERS, lambda: analytics.top_users(every), None
+    yield "top users, one service", _USERS, lambda: analytics.top_users(chat), None
+    yield "top users, one model", _ANY, lambda: analytics.top_users(of(month, model="gpt-4o")), None
+    yield "services, two filters", _ANY, lambda: analytics.breakdown(two, "service"), None
+    yield "metrics, two filters", _ANY, lambda: analytics.metrics(two), overview(two)
+    broad = of(month, status="success", device="mobile")
+    yield "metrics, two broad filters", _ANY, lambda: analytics.metrics(broad), overview(broad)
+    yield "series by day, two filters", _ANY, lambda: analytics.series(two, "day"), None
+    yield "series by hour, two filters", _ANY, lambda: analytics.series(two, "hour"), None
+    yield "dashboard", _ANY, lambda: analytics.dashboard(every), None
+
+
+def _of_meters(
+    analytics: AnalyticsService, patterns: Patterns, database: Database
+) -> tuple[str, float, Ask, Ask | None]:
+    """Return the question of what each meter read; the facts are asked once for each."""
+    month = Question(_month("UTC"))
+    totals = MeterTotals(analytics, patterns, MeterCatalog(database))
+
+    async def of_facts() -> object:
+        parts = await analytics.breakdown(month, "meter")
+        return [await patterns.meter_value(month, part.value) for part in parts if part.value is not None]
+
+    return "meters", _METERS, lambda: totals.totals(month), of_facts
+
+
+def _month(timezone: str) -> TimeRange:
+    """Return the last 30 days up to the coming midnight in a time zone, as pages ask by default."""
+    today = _CLOCK.now().astimezone(time_zone(timezone)).replace(hour=0, minute=0, second=0, microsecond=0)
+    end = (today + timedelta(days=1)).astimezone(UTC)
+    return TimeRange(end - timedelta(days=_DAYS), end, timezone)
+
+
+async def _ms(ask: Ask) -> float:
+    began = _CLOCK.monotonic()
+    await ask()
+    return (_CLOCK.monotonic() - began) * 1000

@@ -1,0 +1,1 @@
+"""`faregate bench`: one module for each group of benchmarks."""

@@ -1,0 +1,87 @@
+"""Usage events of a month in a database, and their sums: what the benchmarks of metering measure."""
+
+import gc
+import resource
+from collections.abc import AsyncIterator, Sequence
+
+from faregate.analytics.rollups.job import Roller
+from faregate.benchmarks.events import make_events
+from faregate.core.clock import SystemClock
+from faregate.core.db.database import Database
+from faregate.core.db.partitions import Partitions
+from faregate.core.db.subjects import Subjects
+from faregate.usage.events.recorder import EventLike, IngestReport, UsageRecorder
+from faregate.usage.events.repository import EventRepository
+from faregate.usage.features.repository import DefinitionRepository
+from faregate.usage.price_book.event_prices import EventPrices
+from faregate.usage.price_book.repository import PriceRepository
+from faregate.usage.price_book.service import PriceService
+from faregate.usage.pricing.line import PriceBook
+from faregate.wire.money import PricingPolicy
+
+__all__ = ["fill", "memory_mib", "recorder_of", "roll_up"]
+
+_CLOCK = SystemClock()
+
+
+def recorder_of(database: Database) -> UsageRecorder:
+    """Return a recorder on a database."""
+    partitions = Partitions(database, "usage_event")
+    return UsageRecorder(
+        database, Subjects(database), EventRepository(database), partitions, _CLOCK, _prices_of(database)
+    )
+
+
+def _prices_of(database: Database) -> EventPrices:
+    book = PriceBook(PricingPolicy())
+    repository, definitions = PriceRepository(database), DefinitionRepository(database)
+    return EventPrices(PriceService(database, book, repository, definitions, _CLOCK), book)
+
+
+async def fill(database: Database, count: int) -> tuple[IngestReport, float, float]:
+    """Take in `count` events, and return seconds and processor seconds; those spent on making them up do not count."""
+    making = making_cpu = 0.0
+
+    async def chunks() -> AsyncIterator[Sequence[EventLike]]:
+        nonlocal making, making_cpu
+        source = make_events(count, now=_CLOCK.now())
+        while True:
+            began, cpu = _CLOCK.monotonic(), _cpu_seconds()
+            chunk = next(source, None)
+            making += _CLOCK.monotonic() - began
+            making_cpu += _cpu_seconds() - cpu
+            if chunk is None:
+                return
+            yield chunk
+
+    gc.collect()
+    began, cpu = _CLOCK.monotonic(), _cpu_seconds()
+    report = await recorder_of(database).record_stream(chunks())
+    return report, _CLOCK.monotonic() - began - making, _cpu_seconds() - cpu - making_cpu
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+async def roll_up(database: Database) -> float:
+    """Make the sums, and return the seconds; statistics are up to date before and after, as autovacuum keeps them."""
+    await _vacuum(database)
+    began = _CLOCK.monotonic()
+    await Roller(database, Partitions(database, "usage_event")).run()
+    seconds = _CLOCK.monotonic() - began
+    await _vacuum(database)
+    return seconds
+
+
+def memory_mib() -> int:
+    """Return what this process held at its highest."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+async def _vacuum(database: Database) -> None:
+    connection = await database.connect()
+    await connection.execute("set statement_timeout = 0")
+    await connection.execute("vacuum analyze")
+    await connection.close()

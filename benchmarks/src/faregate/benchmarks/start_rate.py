@@ -1,0 +1,59 @@
+"""P2: `start` over HTTP beside a bare Starlette and asyncpg endpoint that does one conditional UPDATE."""
+
+import asyncio
+from dataclasses import dataclass
+
+import asyncpg
+
+from faregate.benchmarks.ground import FEATURE, KEY, Ground
+from faregate.benchmarks.http_load import Waits, steady, throughput
+from faregate.benchmarks.serving import serving
+
+__all__ = ["Starts", "measure_starts"]
+
+_START = "/api/credits-process/start"
+_HEADERS = {"x-server-api-key": KEY, "content-type": "application/json"}
+
+_BARE_TABLE = """
+create table if not exists bare_wallet (
+  owner_id text primary key, credits bigint not null, held bigint not null default 0, check (credits >= held)
+) with (fillfactor = 70);
+insert into bare_wallet select 'bench-' || n, 1000000000 from generate_series(0, {users} - 1) n on conflict do nothing;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """Calls a second of both, and how long a start takes at a steady rate."""
+
+    ours: float
+    bare: float
+    at_rate: Waits
+
+    @property
+    def ratio(self) -> float:
+        """Ours beside the limit."""
+        return self.ours / self.bare
+
+
+async def measure_starts(
+    ground: Ground, *, users: int, seconds: int, connections: int, rate: int, processes: int
+) -> Starts:
+    """Measure both, one after the other in one run, with as many server processes each."""
+    more = f',"feature_endpoint_value":"{FEATURE.value}"'
+    async with serving(ground, "faregate.cli", "gateway", "--port", workers=processes) as url:
+        await asyncio.to_thread(_load, url + _START, users, more, 2, connections)
+        ours = await asyncio.to_thread(_load, url + _START, users, more, seconds, connections)
+        at_rate = await steady(url + _START, users=users, more=more, headers=_HEADERS, rate=rate, seconds=seconds)
+    connection = await asyncpg.connect(ground.server.url)
+    await connection.execute(_BARE_TABLE.format(users=users))
+    await connection.close()
+    bare_app = ("uvicorn", "faregate.benchmarks.bare:app", "--log-level", "warning", "--no-access-log", "--port")
+    async with serving(ground, *bare_app, workers=processes) as url:
+        await asyncio.to_thread(_load, url + "/start", users, "", 2, connections)
+        bare = await asyncio.to_thread(_load, url + "/start", users, "", seconds, connections)
+    return Starts(ours, bare, at_rate)
+
+
+def _load(url: str, users: int, more: str, seconds: int, connections: int) -> float:
+    return throughput(url, users=users, more=more, headers=_HEADERS, seconds=seconds, connections=connections)

@@ -1,0 +1,49 @@
+"""Worker processes on a benchmark's ground, and how many messages of a queue they have acknowledged."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from urllib.request import urlopen
+
+from faregate.benchmarks.ground import Ground, free_port
+from faregate.core.errors import FaregateError
+
+__all__ = ["check_empty", "working"]
+
+_ACKNOWLEDGED = r'^faregate_messages_total{{decision="acknowledged",queue="{queue}"}} (\S+)$'
+
+
+@asynccontextmanager
+async def working(ground: Ground, workers: int, *, queue: str) -> AsyncGenerator[Callable[[], Awaitable[int]]]:
+    """Run worker processes; yield what tells how many messages of `queue` they have acknowledged so far."""
+    ports = [free_port() for _ in range(workers)]
+    processes = [ground.start("worker", FAREGATE_WORKER_PORT=str(port)) for port in ports]
+
+    async def acknowledged() -> int:
+        return sum(await asyncio.gather(*(asyncio.to_thread(_acknowledged_by, port, queue) for port in ports)))
+
+    try:
+        yield acknowledged
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            await asyncio.to_thread(process.wait, 60)
+
+
+async def check_empty(ground: Ground, queue: str) -> None:
+    """Nothing may be left once the workers are gone, who give back what they hold: neither ready nor unacknowledged."""
+    left = (await ground.library.core.container.transport().backlog(queue)).depth
+    if left:
+        raise FaregateError(f"{left:,} messages were handled and not acknowledged")
+
+
+def _acknowledged_by(port: int, queue: str) -> int:
+    """Return 0, too, while the process is not up yet."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+            found = re.search(_ACKNOWLEDGED.format(queue=queue), answer.read().decode(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(float(found[1])) if found else 0

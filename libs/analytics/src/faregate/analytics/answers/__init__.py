@@ -1,0 +1,1 @@
+"""Answers to questions, from sums where they are kept."""

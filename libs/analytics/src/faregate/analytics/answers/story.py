@@ -1,0 +1,110 @@
+"""The story of one use of a feature: hold, outcome, lines and transfers, its usage events, and its feature logs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from faregate.core.clock import IClock
+from faregate.core.db.database import Database
+from faregate.credit.errors import UnknownUsageKeyError
+from faregate.feature_log.service import FeatureLogService
+from faregate.feature_log.values import FeatureLog
+from faregate.usage.service import UsageService, UsageStory
+from faregate.wire.credits import to_credits
+
+__all__ = ["Story", "StoryEvent", "Storyteller"]
+
+_MARGIN = timedelta(days=1)
+_EVENTS_LIMIT = 1_000
+
+_EVENTS = f"""
+select e.time, e.kind, e.service, e.feature_key, e.model, e.provider, e.meter, e.quantity, e.input_tokens,
+  e.output_tokens, e.credits, e.latency_ms, e.status, e.source
+from faregate.usage_event e join faregate.subject s using (subject_id)
+where s.external_id = :user_id and e.usage_key = :usage_key and e.sign = 1
+  and e.time >= cast(:since as timestamptz) and e.time < cast(:until as timestamptz)
+  and not exists (
+    select from faregate.usage_event back
+    where back.subject_id = e.subject_id and back.time = e.time and back.event_key = e.event_key
+      and back.version = e.version and back.sign = -1)
+order by e.time, e.kind, e.event_key limit {_EVENTS_LIMIT}
+"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class StoryEvent:
+    """One metered fact of the use: `request`, `line` or `meter`."""
+
+    time: datetime
+    kind: str
+    service: str
+    feature_key: str | None
+    model: str | None
+    provider: str | None
+    meter: str | None
+    quantity: Decimal | None
+    input_tokens: int
+    output_tokens: int
+    credits: Decimal
+    latency_ms: int | None
+    status: int | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is known beside the credits of one use, of its user only. Logs are without bodies and e-mail."""
+
+    events: Sequence[StoryEvent]
+    logs: Sequence[FeatureLog] = ()
+
+
+class Storyteller:
+    """Puts together what the libraries know of one `usage_key`."""
+
+    def __init__(self, database: Database, clock: IClock, usage: UsageService, logs: FeatureLogService) -> None:
+        self._database = database
+        self._clock = clock
+        self._usage = usage
+        self._logs = logs
+
+    async def tell(self, usage_key: str) -> tuple[UsageStory, Story]:
+        """Return the whole story of one use.
+
+        Raises:
+            UnknownUsageKeyError: there is no such use.
+        """
+        use = await self._usage.story(usage_key)
+        charge = use.charge
+        last = charge.settled_at or charge.closed_at or charge.expires_at or self._clock.now()
+        events = await self._events(usage_key, use.user_id, charge.created_at, last)
+        return use, Story(events, await self._logs.of_usage(usage_key, user_id=use.user_id))
+
+    async def behind(self, log: FeatureLog) -> tuple[UsageStory | None, Story]:
+        """Return the use behind one feature log, if credits were involved, and the events of the log's user in it."""
+        if log.usage_key is None:
+            return None, Story(())
+        try:
+            use = await self._usage.story(log.usage_key)
+        except UnknownUsageKeyError:
+            return None, Story(await self._events(log.usage_key, log.user_id, log.logged_at, log.logged_at))
+        if use.user_id != log.user_id:
+            return None, Story(())
+        moments = [log.logged_at, use.charge.created_at, use.charge.settled_at or log.logged_at]
+        return use, Story(await self._events(log.usage_key, log.user_id, min(moments), max(moments)))
+
+    async def _events(self, usage_key: str, user_id: str, first: datetime, last: datetime) -> Sequence[StoryEvent]:
+        """Return the events that count, from a day before to a day after: that is what the index by user and time finds."""
+        async with self._database.transaction(read_only=True) as session:
+            rows = await self._database.rows(
+                session, _EVENTS, user_id=user_id, usage_key=usage_key, since=first - _MARGIN, until=last + _MARGIN
+            )
+        return [_event(row) for row in rows]
+
+
+def _event(row: Any) -> StoryEvent:
+    cells = {field.name: getattr(row, field.name) for field in fields(StoryEvent)}
+    cells |= {"kind": ("request", "line", "meter")[row.kind], "credits": to_credits(row.credits)}
+    return StoryEvent(**cells)

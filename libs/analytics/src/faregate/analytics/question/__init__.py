@@ -1,0 +1,1 @@
+"""Questions: time range, filters, dimensions and calendar. Pure."""

@@ -1,0 +1,80 @@
+"""Boundaries of hours, days, weeks, months, quarters and years in a time zone.
+
+The one authority for where a period begins: SQL gets these moments, since PostgreSQL has time-zone data of another
+release, and resolves midnights that happen twice otherwise. Pure.
+"""
+
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from faregate.analytics.question.filters import TimeRange
+from faregate.core.errors import InvalidError
+from faregate.core.values.time_zones import time_zone
+
+__all__ = ["PERIODS_LIMIT", "LongUnit", "Unit", "next_period", "period_at", "periods_of"]
+
+Unit = Literal["hour", "day", "week", "month"]
+LongUnit = Literal["hour", "day", "week", "month", "quarter", "year"]
+PERIODS_LIMIT = 10_000
+_HOUR = timedelta(hours=1)
+_MONTHS = {"month": 1, "quarter": 3, "year": 12}
+
+
+@lru_cache(maxsize=64)
+def periods_of(span: TimeRange, unit: Unit) -> tuple[datetime, ...]:
+    """Return the beginnings (UTC) of all periods that `span` touches, in order; each ends where the next one begins.
+
+    Raises:
+        InvalidError: there are more than 10,000.
+    """
+    zone = time_zone(span.timezone)
+    period = period_at(span.start, unit, zone)
+    periods: list[datetime] = []
+    while period < span.end:
+        if len(periods) == PERIODS_LIMIT:
+            raise InvalidError(
+                f"more than {PERIODS_LIMIT} periods; ask for a shorter range or a longer unit", param="groupBy"
+            )
+        periods.append(period)
+        period = next_period(period, unit, zone)
+    return tuple(periods)
+
+
+def period_at(moment: datetime, unit: LongUnit, zone: ZoneInfo) -> datetime:
+    """Return when the period that holds `moment` began, in UTC.
+
+    A day begins at the first of two midnights, or when the clock skips midnight. An hour begins when the minutes are 00,
+    and where a clock change skips that; when it goes back by less than an hour, the hour lasts longer.
+    """
+    local = moment.astimezone(zone)
+    if unit == "hour":
+        return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+    return _midnight(_first_day(local.date(), unit), zone)
+
+
+def next_period(period: datetime, unit: LongUnit, zone: ZoneInfo) -> datetime:
+    """Return when the period after the one that began at `period` begins, in UTC."""
+    if unit == "hour":
+        later = period_at(period + _HOUR, unit, zone)
+        return later if later > period else period_at(period + 2 * _HOUR, unit, zone)
+    day = period.astimezone(zone).date()
+    months = _MONTHS.get(unit)
+    if months is None:
+        return _midnight(day + timedelta(days=7 if unit == "week" else 1), zone)
+    count = day.year * 12 + day.month - 1 + months
+    return _midnight(day.replace(year=count // 12, month=count % 12 + 1, day=1), zone)
+
+
+def _first_day(day: date, unit: LongUnit) -> date:
+    if unit == "week":
+        return day - timedelta(days=day.weekday())
+    if unit == "day":
+        return day
+    months = _MONTHS[unit]
+    return day.replace(month=(day.month - 1) // months * months + 1, day=1)
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC)

@@ -1,0 +1,1 @@
+"""Archives and personal data of usage events."""

@@ -1,0 +1,99 @@
+"""What quotas and alerts hold on a person: limits of their own, and addresses that alerts go to; and archived events."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.analytics.retention.archiving import EventArchive
+from faregate.core.privacy.person_words import json_names, json_without, words_erasure
+from faregate.core.privacy.personal_data import Person
+from faregate.wire import exact_json
+
+__all__ = ["ANALYTICS_ERASURES", "ANALYTICS_EXPORTS", "ArchivedEventsPersonalData"]
+
+ANALYTICS_EXPORTS = {
+    "quota": """
+    select to_json(t)::text from (
+      select quota_id, meter, period, limit_value, hard, timezone, thresholds, emails, active, created_at
+      from faregate.quota where subject_id = :subject order by quota_id) t
+    """,
+    "quota_alert": """
+    select to_json(t)::text from (
+      select a.alert_id, a.level, a.used, a.limit_value, a.period_start, a.fired_at
+      from faregate.quota_alert a join faregate.quota q using (quota_id) where q.subject_id = :subject order by a.fired_at) t
+    """,
+    "alert_delivery": """
+    select to_json(t)::text from (
+      select d.alert_id, d.channel, d.status, d.attempts, d.delivered_at, d.last_error
+      from faregate.alert_delivery d join faregate.quota_alert a using (alert_id) join faregate.quota q using (quota_id)
+      where q.subject_id = :subject order by d.alert_id, d.channel) t
+    """,
+    "usage_user": """
+    select to_json(t)::text from (
+      select service, grain, bucket, facts, requests, errors, input_tokens, output_tokens, credits / 1000000.0 as credits,
+        charged / 1000000.0 as charged, cost, last_at
+      from faregate.usage_user where subject_id = :subject order by service, grain, bucket) t
+    """,
+    "quota_recipient": """
+    select to_json(t)::text from (
+      select quota_id, meter, period from faregate.quota
+      where exists (select from unnest(emails) as address where lower(address) = lower(:email)) order by quota_id) t
+    """,
+}
+
+ANALYTICS_ERASURES = {
+    "quota": """
+    update faregate.quota set emails = array(
+      select address from unnest(emails) as address where lower(address) <> lower(:email) and subject_id is distinct from :subject)
+    where emails <> '{}' and (
+      subject_id = :subject or exists (select from unnest(emails) as address where lower(address) = lower(:email)))
+    returning 1
+    """,
+    "alert_delivery": """
+    update faregate.alert_delivery d set last_error = null from faregate.quota_alert a join faregate.quota q using (quota_id)
+    where a.alert_id = d.alert_id and d.last_error is not null and (
+      q.subject_id = :subject or d.last_error ~* :mentions)
+    returning 1
+    """,
+    "alert_error": words_erasure("alert_delivery", "last_error"),
+}
+"""Of a quota of the person's own all addresses go: they are most likely theirs. Limits and counts stay."""
+
+_EXPORT_ARCHIVED = """
+select to_json(e)::text from {rows} e where e.subject_id = :subject order by e.time
+"""
+
+_OWN_ID = "(position(:user_id in external_id) > 0 or position(:email in external_id) > 0)"
+
+_ERASE_ARCHIVED = f"""
+update {{rows}} set
+  metadata = case when subject_id is distinct from :subject then {json_without("metadata")} end,
+  tags = case when subject_id is distinct from :subject then {json_without("tags")} end,
+  external_id = case when external_id ~* :in_keys or (subject_id = :subject and {_OWN_ID}) then null else external_id end
+where (subject_id = :subject and (metadata is not null or tags is not null or {_OWN_ID}))
+  or {json_names("metadata")} or {json_names("tags")} or external_id ~* :in_keys
+returning 1
+"""  # noqa: S608
+
+
+class ArchivedEventsPersonalData:
+    """`IPersonalData` of months of usage events that are not in the table: what goes there goes here too."""
+
+    def __init__(self, archive: EventArchive) -> None:
+        self._archive = archive
+
+    async def export(self, _session: AsyncSession, person: Person) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
+        store = self._archive.store
+        if store is not None:
+            async for row in store.select_all(_EXPORT_ARCHIVED, subject=person.subject_id):
+                yield "usage_event", exact_json.loads(row[0])
+
+    async def erase(self, session: AsyncSession, person: Person) -> Mapping[str, int]:
+        store = self._archive.store
+        if store is None:
+            return {}
+        await store.hold(session)
+        names = ("subject", "user_id", "email", "in_places", "in_json", "in_keys")
+        named = {name: person.parameters[name] for name in names}
+        return {"usage_event_archived": await store.amend_all(_ERASE_ARCHIVED, **named)}

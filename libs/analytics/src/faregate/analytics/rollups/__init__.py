@@ -1,0 +1,1 @@
+"""Sums of usage events: how they are kept and read."""

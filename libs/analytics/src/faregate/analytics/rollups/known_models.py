@@ -1,0 +1,79 @@
+"""One row for each model, however events spelled it and its provider."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.analytics.question.filters import Question, SpelledFilters
+from faregate.analytics.rollups.repository import RollupRepository
+from faregate.analytics.values import Measures
+from faregate.core.runtime.bounded_memory import BoundedMemory
+from faregate.wire.model_names import canonical_model, canonical_provider
+from faregate.wire.published_prices import MODELS_REMEMBERED, Schedule, Snapshot
+
+__all__ = ["KnownModels", "united_providers"]
+
+_MEMORY_BYTES = 4 * 1024 * 1024
+_ANY_TIME = datetime(2025, 1, 1, tzinfo=UTC)
+"""Whose model it is does not change with time; only its prices do."""
+
+ModelSums = dict[tuple[str, str | None], Measures]
+
+
+class KnownModels:
+    """Unites what events call one model; the events keep what they said."""
+
+    def __init__(self, rollups: RollupRepository) -> None:
+        self._rollups = rollups
+        memory: BoundedMemory[tuple[str, str | None, str | None], Schedule | None]
+        memory = BoundedMemory(limit_bytes=_MEMORY_BYTES, entries=MODELS_REMEMBERED + 1)
+        self._published = Snapshot(memory)
+
+    async def resolve(self, session: AsyncSession, question: Question) -> Question:
+        """Return the question with all spellings of the model and the provider that it filters by."""
+        filters = question.filters
+        if filters.model is None and filters.provider is None:
+            return question
+        models, providers = await self._rollups.models(session)
+        wanted, owner = filters.model and canonical_model(filters.model)[0], filters.provider
+        found = SpelledFilters(
+            **filters.given,
+            models=tuple(sorted(name for name in models if wanted and canonical_model(name)[0] == wanted)),
+            providers=tuple(
+                sorted(n for n in providers if owner and canonical_provider(n) == canonical_provider(owner))
+            ),
+        )
+        return replace(question, filters=found)
+
+    def united(self, found: Mapping[tuple[Any, ...], Measures]) -> ModelSums:
+        """Return sums by model and provider as reported as those of each model: a provider that is not named is the one
+        in the model's name, else its vendor, else the only one that the model has here.
+        """
+        sums: ModelSums = {}
+        for (model, provider), measures in found.items():
+            key = self._canonical(model, provider)
+            sums[key] = sums.get(key, Measures()) + measures
+        for model, provider in [key for key in sums if key[1] is None]:
+            owners = [owner for name, owner in sums if name == model and owner is not None]
+            if len(owners) == 1:
+                sums[model, owners[0]] += sums.pop((model, provider))
+        return sums
+
+    def _canonical(self, model: str, provider: str | None) -> tuple[str, str | None]:
+        name, owner = canonical_model(model, provider)
+        if owner is None:
+            published = self._published.find(model, provider=None, service_tier=None, at=_ANY_TIME)
+            owner = published.provider if published is not None else None
+        return name, owner
+
+
+def united_providers(found: Mapping[tuple[Any, ...], Measures]) -> dict[tuple[Any, ...], Measures]:
+    """Return sums by provider as reported as those of each provider."""
+    sums: dict[tuple[Any, ...], Measures] = {}
+    for (provider,), measures in found.items():
+        key = (canonical_provider(provider) if provider is not None else None,)
+        sums[key] = sums.get(key, Measures()) + measures
+    return sums

@@ -1,0 +1,89 @@
+"""The bodies of the credits process. Pure; `feature` may be the feature's id or its key."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from faregate.client.charge_session import RideRequest
+from faregate.client.ids import new_usage_key
+from faregate.client.values import ModelUsage
+
+__all__ = [
+    "END_PATH",
+    "EXTEND_PATH",
+    "LOG_PATH",
+    "START_PATH",
+    "USAGE_PATH",
+    "VOID_PATH",
+    "record_body",
+    "settlement_body",
+    "start_body",
+]
+
+START_PATH = "/api/credits-process/start"
+END_PATH = "/api/credits-process/end-multimodel"
+VOID_PATH = "/api/credits-process/void"
+EXTEND_PATH = "/api/credits-process/extend"
+USAGE_PATH = "/api/usage"
+LOG_PATH = "/api/feature-usage-logs"
+
+
+def start_body(request: RideRequest) -> dict[str, Any]:
+    """Return the body of a start."""
+    return _given(
+        user_id=request.user_id,
+        feature_endpoint_id=request.feature,
+        usage_key=request.usage_key,
+        estimated_credits=request.estimated_credits,
+        estimated_usages=[line.wire() for line in request.estimated_usages] or None,
+        organization_id=request.organization_id,
+        user_email=request.user_email,
+        ttl_seconds=request.ttl_seconds,
+        metadata=dict(request.metadata) or None,
+    )
+
+
+def settlement_body(
+    feature: str,
+    user_id: str,
+    usage_key: str,
+    *,
+    usages: Sequence[ModelUsage] = (),
+    organization_id: str | None = None,
+    duration_ms: int | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the body of a settlement, for HTTP and for the queue."""
+    return _given(
+        user_id=user_id,
+        usage_key=usage_key,
+        feature_endpoint_id=feature,
+        usages=[line.wire() for line in usages],
+        organization_id=organization_id,
+        duration=duration_ms,
+        metadata=dict(metadata or {}) or None,
+    )
+
+
+def record_body(
+    feature: str,
+    user_id: str,
+    *,
+    usage_key: str | None = None,
+    usages: Sequence[ModelUsage] = (),
+    organization_id: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the body of a use in one call; without a key it gets one, so that its repetitions are one use."""
+    return _given(
+        user_id=user_id,
+        usage_key=usage_key or new_usage_key(),
+        feature_key=feature,
+        usages=[line.wire() for line in usages] or None,
+        organization_id=organization_id,
+        metadata=dict(metadata or {}) or None,
+    )
+
+
+def _given(**fields: Decimal | str | int | list[Any] | dict[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,1 @@
+"""The client's fake gateway for hosts' tests."""

@@ -1,0 +1,1 @@
+"""Connections to the gateway and the broker."""

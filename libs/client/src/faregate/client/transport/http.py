@@ -1,0 +1,122 @@
+"""The connection to the gateway: one call, repeated until it is answered or its time is up."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import httpx2
+
+from faregate.client import exact_json
+from faregate.client.errors import CreditsError, InvalidCall, Unavailable, error_of
+from faregate.client.transport.retrying import RETRIED_STATUSES, Breaker, Retry
+
+__all__ = ["Call", "GatewayConnection"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One POST to the gateway; safe to repeat, because what it creates is named by the caller."""
+
+    path: str
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class GatewayConnection:
+    """Keeps connections to one gateway."""
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        *,
+        timeout_seconds: float,
+        retry: Retry,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        if not base_url.startswith(("http://", "https://")):
+            raise InvalidCall(f"base_url must begin with http:// or https://, not {base_url[:20]!r}", param="base_url")
+        if not (api_key.isascii() and api_key.isprintable() and api_key.strip()):
+            raise InvalidCall("api_key must be the key as it was shown: fg_ and ASCII characters", param="api_key")
+        self._retry = retry
+        self._breaker = Breaker()
+        self._http = httpx2.AsyncClient(
+            base_url=base_url,
+            headers={"x-server-api-key": api_key, "content-type": "application/json", "user-agent": "faregate-client"},
+            timeout=httpx2.Timeout(timeout_seconds, connect=min(timeout_seconds, 2.0)),
+            transport=transport,
+        )
+
+    async def post(self, call: Call) -> Mapping[str, Any]:
+        """Send `call` and return the answer's `data`.
+
+        Raises:
+            CreditsError: the typed refusal.
+            Unavailable: no usable answer within the attempts and the total time.
+        """
+        if self._http.is_closed:
+            raise Unavailable("this client is closed", code="unavailable")
+        if not self._breaker.admits():
+            raise Unavailable("the gateway did not answer lately; not asked again yet", code="unavailable")
+        try:
+            async with asyncio.timeout(self._retry.total_seconds):
+                data = await self._repeated(call)
+        except TimeoutError:
+            self._breaker.failed()
+            raise Unavailable("the gateway did not answer in time", code="unavailable") from None
+        except Unavailable:
+            self._breaker.failed()
+            raise
+        except CreditsError:
+            self._breaker.succeeded()
+            raise
+        self._breaker.succeeded()
+        return data
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def _repeated(self, call: Call) -> Mapping[str, Any]:
+        content = exact_json.dumps(call.body)
+        for attempt in count(1):
+            told_seconds = None
+            try:
+                response = await self._http.post(call.path, content=content, headers=dict(call.headers))
+                if response.is_success:
+                    return _data_in(response)
+                failure = error_of(response.status_code, _json_in(response))
+                told_seconds = _told_seconds(response)
+                repeat = response.status_code in RETRIED_STATUSES
+            except httpx2.TransportError as error:
+                failure = Unavailable(f"the gateway cannot be reached: {error!r}", code="unavailable")
+                repeat = True
+            if not repeat or attempt >= self._retry.attempts:
+                raise failure
+            await asyncio.sleep(self._retry.pause_seconds(attempt, told_seconds=told_seconds))
+        raise AssertionError  # pragma: no cover  `count` does not end
+
+
+def _json_in(response: httpx2.Response) -> Any:
+    try:
+        return exact_json.loads(response.content)
+    except ValueError:
+        return None
+
+
+def _data_in(response: httpx2.Response) -> Mapping[str, Any]:
+    data = exact_json.mapping(_json_in(response)).get("data")
+    if not isinstance(data, Mapping):
+        raise Unavailable(
+            f"what answered at {response.url} is not a gateway of Faregate; check the base URL",
+            code="unavailable",
+            status=response.status_code,
+        )
+    return exact_json.mapping(data)
+
+
+def _told_seconds(response: httpx2.Response) -> float | None:
+    told = response.headers.get("retry-after", "")
+    return float(told) if told.isdigit() else None

@@ -1,0 +1,128 @@
+"""`wrap(openai_client)`: charging what a provider's SDK does, by one line.
+
+Works with SDKs whose resources call `client.post` and whose replies pass `client._process_response` (OpenAI's and
+Anthropic's do), sync and async. It makes a copy of the client and stands at these two doors: at the first a use begins, at
+the second each HTTP response passes before the SDK parses it. Everything else of the client stays as it is, types included.
+"""
+
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar, cast
+
+from faregate.client.errors import InvalidCall
+from faregate.client.exact_json import mapping
+from faregate.client.wrapping.entry_points import AsyncDoor, Charger, SyncDoor, Wrapping
+
+__all__ = ["Unmetered", "user_of", "wrap", "wrap_sdk"]
+
+C = TypeVar("C")
+log = logging.getLogger("faregate.client")
+
+Unmetered = Literal["refuse", "warn", "pass"]
+"""What calls do that cost money and tell no usage."""
+
+_MARK = "_faregate_wrapping"
+
+
+def wrap(client: C, *, unmetered: Unmetered = "warn") -> C:
+    """Return a copy of an SDK's client whose replies and streams are observed by the ride of the current block.
+
+    A client of `credits.wrap(…)` stays one. For `unmetered` see `CreditsClient.wrap`.
+
+    Raises (at a call that uses a model, outside of a block):
+        InvalidCall: nobody would pay; put `credits.charge(…)` around it, or use `credits.wrap(client, feature)`.
+    """
+    return wrap_sdk(client, None, unmetered=unmetered)
+
+
+def wrap_sdk(client: C, charger: Charger | None, *, unmetered: Unmetered, asynchronous: bool | None = None) -> C:
+    """Return a copy of `client`; calls outside of a ride's block get a charge of their own from `charger`.
+
+    Args:
+        asynchronous: which kind of client `charger` is for; None if for either.
+
+    Raises:
+        InvalidCall: this is no client of an SDK, or one of the other kind.
+    """
+    earlier: Wrapping | None = getattr(client, _MARK, None)
+    inner: Any = earlier.inner if earlier is not None else client
+    copy = _copy_of(inner, asynchronous)
+    charger = charger or (earlier.charger if earlier is not None else None)
+    wrapping = Wrapping(inner, charger, lambda what: _unmetered(what, unmetered))
+    door = (AsyncDoor if inspect.iscoroutinefunction(copy.post) else SyncDoor)(wrapping, copy)
+    copy.post, copy._process_response = door.post, door.process_response  # noqa: SLF001  no other seam
+    copy.copy = copy.with_options = _rewrapping(inner.with_options, charger, unmetered)
+    setattr(copy, _MARK, wrapping)
+    _watch_websockets(copy, wrapping)
+    return cast("C", copy)
+
+
+def user_of(body: Mapping[str, Any]) -> str:
+    """Return the user that the request itself names, as the providers have it.
+
+    Raises:
+        InvalidCall: it names none.
+    """
+    names = (body.get("user"), body.get("safety_identifier"), mapping(body.get("metadata")).get("user_id"))
+    for user_id in names:
+        if isinstance(user_id, str) and user_id:
+            return user_id
+    raise InvalidCall(
+        "who pays? give `user_id` to `wrap`, or `user=…` (Anthropic: metadata) to the call", param="user_id"
+    )
+
+
+def _rewrapping(method: Callable[..., Any], charger: Charger | None, unmetered: Unmetered) -> Callable[..., Any]:
+    def rewrapped(*arguments: Any, **options: Any) -> Any:
+        return wrap_sdk(method(*arguments, **options), charger, unmetered=unmetered)
+
+    return rewrapped
+
+
+def _copy_of(client: Any, asynchronous: bool | None) -> Any:
+    if not all(callable(getattr(client, name, None)) for name in ("with_options", "post", "_process_response")):
+        raise InvalidCall(
+            f"a {type(client).__name__} cannot be wrapped; wrap a client of OpenAI's or Anthropic's SDK, "
+            "or observe its replies",
+            param="client",
+        )
+    is_async = inspect.iscoroutinefunction(client.post)
+    if asynchronous is not None and is_async is not asynchronous:
+        kind, other = ("an async", "SyncCreditsClient") if is_async else ("a sync", "CreditsClient")
+        twin = "CreditsClient" if is_async else "SyncCreditsClient"
+        raise InvalidCall(
+            f"{type(client).__name__} is {kind} client, this is a {other}; use a {twin}, or the SDK's other client",
+            param="client",
+        )
+    return client.with_options()
+
+
+def _unmetered(what: str, choice: Unmetered) -> None:
+    """Refuse or announce a call of which nobody would know what it used.
+
+    Raises:
+        InvalidCall: it is to be refused.
+    """
+    if choice == "refuse":
+        raise InvalidCall(
+            f"{what} may cost money, but its reply tells no usage; call it on a client that is not wrapped and settle "
+            'what it costs, or wrap with unmetered="warn" or "pass"',
+            code="unmetered",
+            param="unmetered",
+        )
+    if choice == "warn":
+        log.warning("%s may cost money, but its reply tells no usage: it is not charged", what)
+
+
+def _watch_websockets(copy: Any, wrapping: Wrapping) -> None:
+    """See to the connections of the SDK that are no POST; all of them ask the client for this address first."""
+    if not hasattr(copy, "websocket_base_url"):
+        return
+    kind = cast("type[Any]", type(copy))
+
+    def websocket_base_url(self: Any) -> Any:
+        wrapping.unmetered("a connection by WebSocket")
+        return cast("dict[str, Any]", vars(self))["websocket_base_url"]
+
+    copy.__class__ = type(kind.__name__, (kind,), {"websocket_base_url": property(websocket_base_url)})

@@ -1,0 +1,226 @@
+"""The audit log: who did what to whom, when, from where. Written in the transaction of the deed, never changed."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from hashlib import sha256
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.db.database import Database
+from faregate.core.db.subjects import Subject, Subjects, person_of
+from faregate.core.errors import InvalidError
+from faregate.wire import exact_json
+from faregate.wire.ids import new_uuid7
+
+__all__ = ["AuditEntry", "AuditFilter", "AuditLog", "Deed", "fingerprint"]
+
+_ADD = """
+insert into faregate.audit_entry
+  (entry_id, actor, actor_subject_id, action, subject_id, target, status, before_hash, after_hash, address, request_id)
+values (:entry_id, :actor, cast(:actor_subject_id as bigint), :action, cast(:subject_id as bigint),
+  cast(:target as text)::jsonb, :status, cast(:before_hash as bytea), cast(:after_hash as bytea),
+  cast(cast(:address as text) as inet), :request_id)
+"""
+
+_PLAIN = (str, bool, int, float, Decimal, datetime, UUID, Enum)
+"""What JSON says by itself; an entry must not fail for what is beside it."""
+
+_SEARCH = """
+select e.entry_id, e.actor, a.external_id as actor_user_id, e.action, s.external_id as owner_id, e.target::text as target, e.status,
+  e.before_hash, e.after_hash, host(e.address) as address, e.request_id, e.created_at
+from faregate.audit_entry e
+left join faregate.subject a on a.subject_id = e.actor_subject_id
+left join faregate.subject s on s.subject_id = e.subject_id
+where (cast(:actor as text) is null or e.actor = :actor)
+  and (cast(:actor_user_id as text) is null or a.external_id = :actor_user_id)
+  and (cast(:owner_id as text) is null or s.external_id = :owner_id)
+  and (cast(:action as text) is null or e.action like :action)
+  and (cast(:request_id as text) is null or e.request_id = :request_id)
+  and (cast(:since as timestamptz) is null or e.created_at >= :since)
+  and (cast(:until as timestamptz) is null or e.created_at < :until)
+  and (cast(:before as uuid) is null or e.entry_id < :before)
+order by e.entry_id desc limit :limit
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What is to be noted.
+
+    Attributes:
+        actor: the credential (`key:…`, `bootstrap`), or `user` for a person, who is named by `actor_user_id`.
+        owner_id: the user or `org:…` whose data it concerns, if it concerns one.
+        target: further ids of what it concerns.
+        is_look: it read and changed nothing; a look makes nobody known, so that an owner who is not there stays out.
+    """
+
+    actor: str
+    action: str
+    status: int
+    request_id: str
+    actor_user_id: str | None = None
+    owner_id: str | None = None
+    target: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    before_hash: bytes | None = None
+    after_hash: bytes | None = None
+    address: str | None = None
+    is_look: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """A noted deed. People who were erased are None."""
+
+    id: UUID
+    actor: str
+    actor_user_id: str | None
+    action: str
+    owner_id: str | None
+    target: Mapping[str, Any]
+    status: int
+    before_hash: str | None
+    after_hash: str | None
+    address: str | None
+    request_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which deeds; `action` may end with `*`; `since` is included, `until` is not."""
+
+    actor: str | None = None
+    actor_user_id: str | None = None
+    owner_id: str | None = None
+    action: str | None = None
+    request_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class AuditLog:
+    """Reads and writes the table `audit_entry`."""
+
+    def __init__(self, database: Database, subjects: Subjects) -> None:
+        self._database = database
+        self._subjects = subjects
+
+    async def add(self, session: AsyncSession, deed: Deed) -> None:
+        """Note a deed in the caller's transaction."""
+        actor, actor_user_id = await self._who(session, deed)
+        people = await self._people(session, actor_user_id, deed)
+        await self._database.rows(
+            session,
+            _ADD,
+            entry_id=new_uuid7(),
+            actor=actor,
+            actor_subject_id=_number(people, actor_user_id),
+            action=deed.action,
+            subject_id=_number(people, deed.owner_id),
+            target=exact_json.dumps(dict(deed.target)).decode(),
+            status=deed.status,
+            before_hash=deed.before_hash,
+            after_hash=deed.after_hash,
+            address=deed.address,
+            request_id=deed.request_id,
+        )
+
+    async def _who(self, session: AsyncSession, deed: Deed) -> tuple[str, str | None]:
+        """Return actor and person: an actor that is the name of a user is a person, too, and stands there as one.
+
+        A credential never is, whatever users are called.
+        """
+        person = person_of(deed.actor) if deed.actor_user_id is None else None
+        if person is not None and await self._subjects.find(session, [person]):
+            return "user", person
+        return deed.actor, deed.actor_user_id
+
+    async def _people(self, session: AsyncSession, actor_user_id: str | None, deed: Deed) -> Mapping[str, Subject]:
+        acting, owner = [n for n in (actor_user_id,) if n], [n for n in (deed.owner_id,) if n]
+        if not deed.is_look:
+            return await self._subjects.ensure(session, acting + owner)
+        return {**await self._subjects.find(session, owner), **await self._subjects.ensure(session, acting)}
+
+    async def search(
+        self, wanted: AuditFilter, *, before: UUID | None = None, limit: int = 100
+    ) -> Sequence[AuditEntry]:
+        """Return deeds, newest first."""
+        async with self._database.transaction(read_only=True) as session:
+            rows = await self._database.rows(
+                session,
+                _SEARCH,
+                actor=wanted.actor,
+                actor_user_id=wanted.actor_user_id,
+                owner_id=wanted.owner_id,
+                action=_pattern(wanted.action),
+                request_id=wanted.request_id,
+                since=wanted.since,
+                until=wanted.until,
+                before=before,
+                limit=limit,
+            )
+        return [_entry(row) for row in rows]
+
+    async def all(self, wanted: AuditFilter) -> AsyncIterator[AuditEntry]:
+        """Read all deeds, newest first."""
+        before: UUID | None = None
+        while page := await self.search(wanted, before=before, limit=500):
+            for entry in page:
+                yield entry
+            before = page[-1].id
+
+
+def fingerprint(value: Any) -> bytes:
+    """Return the SHA-256 of a value, model or mapping, whatever the order of its fields: equal things have equal ones."""
+    return sha256(exact_json.dumps(_sorted(value))).digest()
+
+
+def _sorted(value: Any) -> Any:
+    if hasattr(value, "model_dump"):
+        value = value.model_dump()
+    elif is_dataclass(value) and not isinstance(value, type):
+        value = {each.name: getattr(value, each.name) for each in fields(value)}
+    if isinstance(value, Mapping):
+        known = cast("Mapping[Any, Any]", value)
+        return {str(key): _sorted(known[key]) for key in sorted(known, key=str)}
+    if isinstance(value, set | frozenset):
+        return sorted(str(item) for item in cast("set[Any]", value))
+    if isinstance(value, list | tuple):
+        return [_sorted(item) for item in cast("list[Any]", value)]
+    return value if value is None or isinstance(value, _PLAIN) else str(value)
+
+
+def _number(people: Mapping[str, Subject], name: str | None) -> int | None:
+    found = people.get(name) if name is not None else None
+    return found.subject_id if found is not None else None
+
+
+def _pattern(action: str | None) -> str | None:
+    if action is None:
+        return None
+    if "\\" in action:
+        raise InvalidError("action is a name such as wallets.add_grant, or wallets.*", param="action")
+    literal = action.removesuffix("*").replace("%", "\\%").replace("_", "\\_")
+    return literal + "%" if action.endswith("*") else literal
+
+
+def _entry(row: Any) -> AuditEntry:
+    return AuditEntry(
+        id=row.entry_id,
+        actor=row.actor,
+        actor_user_id=row.actor_user_id,
+        action=row.action,
+        owner_id=row.owner_id,
+        target=exact_json.loads(row.target),
+        status=row.status,
+        before_hash=bytes(row.before_hash).hex() if row.before_hash is not None else None,
+        after_hash=bytes(row.after_hash).hex() if row.after_hash is not None else None,
+        address=row.address,
+        request_id=row.request_id,
+        created_at=row.created_at,
+    )

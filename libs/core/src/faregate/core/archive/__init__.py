@@ -1,0 +1,1 @@
+"""Verified monthly archives of a table."""

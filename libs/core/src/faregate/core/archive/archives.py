@@ -1,0 +1,235 @@
+"""Archives: a month of a table as compressed CSV beside a manifest that proves it, and the way back.
+
+`retire` takes a month off its table, writes it, reads it back from the disk, compares, and only then drops it; `move` does
+the same with rows whose time is over before that of their month. Each step can be repeated after a crash; at no moment is
+the only copy of a row an unverified one.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.archive.files import ArchiveBusyError, ArchiveError, Manifest
+from faregate.core.archive.store import ArchiveStore
+from faregate.core.clock import IClock
+from faregate.core.db.database import RETRIED_STATES, Database, sqlstate
+from faregate.core.db.partitions import Month, Partitions
+from faregate.core.db.versioned_cache import raise_version
+from faregate.core.errors import InvalidError, NotFoundError
+from faregate.core.logging import get_logger
+
+__all__ = ["ArchiveBusyError", "ArchiveError", "Archives", "Manifest"]
+
+log = get_logger(__name__)
+
+_TAKE_TIME = """
+select set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true),
+  set_config('lock_timeout', '60s', true)
+"""
+
+_HOLD = "select pg_advisory_xact_lock(hashtextextended('archives of ' || cast(:name as text), 0))"
+
+_WAIT_SHORTLY = "select set_config('lock_timeout', '500ms', true)"
+_ATTEMPTS = 6
+
+_MOVE = """
+with moved as (delete from faregate.{table} r where {condition} returning r.*)
+insert into {staged} select * from moved on conflict do nothing returning 1
+"""
+
+
+class Archives:
+    """The archives of one partitioned table, in one directory."""
+
+    def __init__(self, database: Database, partitions: Partitions, directory: Path, clock: IClock) -> None:
+        self.directory = directory
+        self._database = database
+        self._partitions = partitions
+        self._store = ArchiveStore(database, partitions, directory, clock)
+
+    def manifests(self) -> list[Manifest]:
+        """Return what is archived, oldest month first, a whole month before its parts."""
+        return self._store.manifests()
+
+    def manifest(self, month: Month, part: str = "") -> Manifest | None:
+        """Return the manifest of one month or of a part of it, if it was archived."""
+        return self._store.manifest(month, part)
+
+    def clean(self, *, older_than: timedelta = timedelta(days=1)) -> Sequence[Path]:
+        """Remove unfinished files that a crash left; those younger than `older_than` may be another process's work."""
+        return self._store.clean(older_than=older_than)
+
+    def check(self, manifest: Manifest) -> None:
+        """Read an archive back from the disk and raise `ArchiveError` unless it is what its manifest says."""
+        self._store.check(manifest)
+
+    async def retire(self, month: Month) -> Manifest:
+        """Archive a month and drop it once the archive has been read back and found equal. Safe to repeat.
+
+        Raises:
+            ArchiveError: what is on the disk differs from what the database sent; nothing was dropped.
+            ArchiveBusyError: the month is read without a pause; nothing was changed.
+        """
+        async with self._alone():
+            await self._take_off(month)
+            manifest = await self._store.write(f"faregate.{self._partitions.name(month)}", month)
+            self.check(manifest)
+            async with self._database.transaction() as session:
+                await self._partitions.drop(session, month)
+        log.info("month_archived", table=manifest.table, month=manifest.month, rows=manifest.rows, bytes=manifest.bytes)
+        return manifest
+
+    async def _take_off(self, month: Month) -> None:
+        """Detach a month. Readers of the table wait behind the attempt, so each attempt is short; there are several."""
+
+        async def detach(session: AsyncSession) -> None:
+            await self._database.rows(session, _WAIT_SHORTLY)
+            if month in await self._partitions.attached(session):
+                await self._partitions.detach(session, month)
+                await self._note_change(session)
+
+        try:
+            await self._database.run(detach, attempts=_ATTEMPTS)
+        except (DBAPIError, asyncpg.PostgresError) as error:
+            if sqlstate(error) not in RETRIED_STATES:
+                raise
+            raise ArchiveBusyError(
+                f"{self._partitions.table} is being read without a pause, so that {month} cannot be taken off; nothing was "
+                "changed. Try again when long queries and exports have ended"
+            ) from error
+
+    async def move(self, month: Month, part: str, condition: str, **parameters: Any) -> Manifest | None:
+        """Move the rows of a month that meet a condition (on `r`) into an archive of their own; None if there are none.
+
+        They join those that are in it already, unless it was restored: then the table had them all. The table needs a
+        primary key. Safe to repeat.
+
+        Raises:
+            ArchiveError: what is on the disk differs from what the database sent; nothing was removed.
+        """
+        async with self._alone():
+            known = self.manifest(month, part)
+            joined = known if known is not None and known.restored_until is None else None
+            async with self._store.staged(month, joined) as (session, staged):
+                sql = _MOVE.format(table=self._partitions.table, condition=condition, staged=staged)
+                if not await self._database.rows(session, sql, **parameters):
+                    return None
+                manifest = await self._store.write(staged, month, part, driver=await self._database.driver(session))
+                self.check(manifest)
+        log.info("rows_archived", table=manifest.table, month=manifest.month, part=part, rows=manifest.rows)
+        return manifest
+
+    async def restore(self, month: Month, *, until: datetime) -> Manifest:
+        """Load an archived month back into its table; `until` keeps it from being retired again.
+
+        Raises:
+            NotFoundError: it is not archived.
+            ArchiveError: the archive is damaged; nothing was loaded.
+            InvalidError: the table holds rows of this month.
+        """
+        self._proven(month)
+        await self._partitions.ensure([month])
+        name = self._partitions.name(month)
+        async with self._alone():
+            manifest = self._proven(month)
+            async with self._database.transaction() as session:
+                if await self._database.rows(session, f"select 1 from faregate.{name} limit 1"):  # noqa: S608
+                    raise InvalidError(
+                        f"{month} cannot be restored: the table {name} holds rows already, so the month was restored before "
+                        "or never archived. Nothing was changed. To load the archive again, first archive the month",
+                        param="month",
+                    )
+                await self._store.load(session, name, manifest)
+                await self._note_change(session)
+            return self._store.note_restored(manifest, until)
+
+    async def restore_parts(self, month: Month, *, until: datetime) -> list[Manifest]:
+        """Load the parts of a month back, each row unless it is there; `until` keeps them from being moved again."""
+        await self._partitions.ensure([month])
+        sql = f"insert into faregate.{self._partitions.table} select * from {{}} on conflict do nothing"  # noqa: S608
+        restored: list[Manifest] = []
+        async with self._alone():
+            for manifest in self.manifests():
+                if manifest.part and manifest.month == str(month):
+                    async with self._store.staged(month, manifest) as (session, staged):
+                        await self._database.rows(session, sql.format(staged))
+                    restored.append(self._store.note_restored(manifest, until))
+        return restored
+
+    async def hold(self, session: AsyncSession) -> None:
+        """Keep rows from being archived or restored until the caller's transaction ends.
+
+        Whoever changes rows wherever they are needs this: a row that moves meanwhile would be missed.
+        """
+        await self._database.rows(session, _TAKE_TIME)
+        await self._database.rows(session, _HOLD, name=f"{self._database.sql.schema}.{self._partitions.table}")
+
+    async def amend(self, month: Month, statement: str, *, part: str = "", **parameters: Any) -> int:
+        """Change an archive: run `statement` on its rows (as `{rows}`), and replace it if any changed; return how many.
+
+        The statement must return a row for each row it changed.
+        """
+        manifest = self.manifest(month, part)
+        if manifest is None:
+            return 0
+        async with self._store.staged(month, manifest) as (session, staged):
+            changed = len(await self._database.rows(session, statement.format(rows=staged), **parameters))
+            if changed:
+                driver = await self._database.driver(session)
+                await self._store.write(staged, month, part, driver=driver, restored_until=manifest.restored_until)
+        return changed
+
+    async def amend_all(self, statement: str, **parameters: Any) -> int:
+        """`amend` all archives, and the months that were taken off their table and not dropped yet.
+
+        The caller holds the archives (`hold`).
+        """
+        async with self._database.transaction() as session:
+            changed = len(await self._on_detached(session, statement, parameters))
+        for manifest in self.manifests():
+            changed += await self.amend(Month.parse(manifest.month), statement, part=manifest.part, **parameters)
+        return changed
+
+    async def select_all(self, query: str, **parameters: Any) -> AsyncIterator[Any]:
+        """Run `query` (on `{rows}`) over every row that the table does not show: archived, or in a month taken off."""
+        async with self._database.transaction(read_only=True) as session:
+            detached = {str(month) for month in await self._partitions.detached(session)}
+            found = await self._on_detached(session, query, parameters)
+        for row in found:
+            yield row
+        for manifest in self.manifests():
+            if manifest.restored_until is None and (manifest.part or manifest.month not in detached):
+                async with self._store.staged(Month.parse(manifest.month), manifest) as (session, staged):
+                    found = list(await self._database.rows(session, query.format(rows=staged), **parameters))
+                for row in found:
+                    yield row
+
+    async def _on_detached(self, session: AsyncSession, sql: str, parameters: Mapping[str, Any]) -> list[Any]:
+        """Run a statement on each month that was taken off the table and waits to be archived and dropped."""
+        await self._database.rows(session, "set local statement_timeout = 0")
+        names = [self._partitions.name(month) for month in await self._partitions.detached(session)]
+        statements = [sql.format(rows=f"faregate.{name}") for name in names]
+        return [row for text in statements for row in await self._database.rows(session, text, **parameters)]
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncGenerator[None]:
+        """Hold the archives while rows move between them and the table."""
+        async with self._database.transaction() as session:
+            await self.hold(session)
+            yield
+
+    async def _note_change(self, session: AsyncSession) -> None:
+        await raise_version(self._database, session, f"archives of {self._partitions.table}")
+
+    def _proven(self, month: Month) -> Manifest:
+        manifest = self.manifest(month)
+        if manifest is None:
+            raise NotFoundError(f"{month} of {self._partitions.table} is not archived in {self.directory}")
+        self.check(manifest)
+        return manifest

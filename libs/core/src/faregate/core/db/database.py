@@ -1,0 +1,345 @@
+"""One door to PostgreSQL: transactions, statements of our schema, retries, and the raw driver for COPY."""
+
+import asyncio
+import random
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, Protocol, TypeVar, cast, runtime_checkable
+from weakref import WeakSet
+
+import asyncpg
+from sqlalchemy import CursorResult, TextClause, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from faregate.core.clock import Deadline
+from faregate.core.db.ambient_transaction import joined, joining
+from faregate.core.db.schema import SCHEMA
+from faregate.core.errors import ConfigurationError, DatabaseRefusedError, EngineUnavailableError, RetryTransactionError
+from faregate.core.logging import get_logger
+from faregate.core.runtime.cache_metrics import Lookups
+from faregate.wire import exact_json
+
+__all__ = ["COPIED_FROM", "Database", "IDatabaseServer", "Sql", "is_passing", "sqlstate"]
+
+T = TypeVar("T")
+log = get_logger(__name__)
+
+RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})
+"""Serialization failure, deadlock victim, lock time-out: the transaction did nothing and may run again."""
+
+COPIED_FROM = 20
+"""How many rows are worth a COPY."""
+
+_CLOSING_SECONDS = 5
+_UNAVAILABLE_CLASSES = ("08", "57P", "53")
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
+_DRIVER = "faregate_driver"
+_QUALIFIER = re.compile(rf"\b{SCHEMA}\.(?=[a-z_])")
+
+
+@runtime_checkable
+class IDatabaseServer(Protocol):
+    """A database server that must be started before it has an address: the embedded one."""
+
+    async def start(self) -> str:
+        """Start the server unless it runs, and return its URL."""
+        ...
+
+    async def stop(self) -> None:
+        """Let go of the server; the last user out stops it."""
+        ...
+
+
+class Row(asyncpg.Record):
+    """A row whose columns are attributes."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL for the configured schema, in both notations: `:name` for SQLAlchemy, `$1` for the driver."""
+
+    clause: TextClause
+    driver_sql: str
+    names: tuple[str, ...]
+
+
+class Sql:
+    """Turns SQL that names the schema `faregate` into statements for the configured schema."""
+
+    def __init__(self, schema: str = SCHEMA) -> None:
+        self.schema = schema
+        self.statement: Callable[[str], Statement] = lru_cache(maxsize=None)(self._statement)
+
+    def text(self, sql: str) -> str:
+        """Return `sql` with the configured schema in place of `faregate`."""
+        return sql if self.schema == SCHEMA else _QUALIFIER.sub(f"{self.schema}.", sql)
+
+    def _statement(self, sql: str) -> Statement:
+        qualified = self.text(sql)
+        names = tuple(dict.fromkeys(_PARAMETER.findall(qualified)))
+        driver_sql = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", qualified)
+        return Statement(text(qualified), driver_sql, names)
+
+
+class Database:
+    """The connection pool of one process.
+
+    Needs an address: `url`, or a `server` that gives one when started. Between `open()` and `close()`, `transaction()`
+    is the only way to a session, so that a commit happens at the edge of a use case and nowhere else.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        server: IDatabaseServer | None = None,
+        schema: str = SCHEMA,
+        pool_size: int = 10,
+        statement_timeout_seconds: float = 15,
+        lock_timeout_seconds: float = 2,
+    ) -> None:
+        self.sql = Sql(schema)
+        self.lookups = Lookups()
+        self._url = url
+        self._server = server
+        self._pool_size = pool_size
+        self._engine: AsyncEngine | None = None
+        self._variants: dict[tuple[str, bool], AsyncEngine] = {}
+        self._pooled: WeakSet[asyncpg.Connection[asyncpg.Record]] = WeakSet()
+        self._session_settings = {
+            "application_name": "faregate",
+            "timezone": "UTC",
+            "jit": "off",
+            "statement_timeout": str(int(statement_timeout_seconds * 1000)),
+            "lock_timeout": str(int(lock_timeout_seconds * 1000)),
+            "idle_in_transaction_session_timeout": str(int(statement_timeout_seconds * 1000)),
+        }
+
+    @property
+    def url(self) -> str:
+        """The address in use, as libpq and asyncpg read it."""
+        if self._url is None:
+            raise ConfigurationError(
+                "the database is not open; call `await database.open()` or start the container's lifecycle"
+            )
+        return self._url
+
+    async def open(self) -> None:
+        """Start the server if it is ours to start, and make the pool. Safe to repeat."""
+        if self._engine is not None:
+            return
+        if self._url is None:
+            if self._server is None:
+                raise ConfigurationError("FAREGATE_DATABASE_URL is not set and no embedded server was given")
+            self._url = await self._server.start()
+        self._url = self._url.replace("postgresql+asyncpg://", "postgresql://", 1)
+        self._engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=self._connect_pooled,
+            pool_size=self._pool_size,
+            max_overflow=0,
+            pool_timeout=30,
+            execution_options={"schema_translate_map": {SCHEMA: self.sql.schema}},
+            json_serializer=_json_text,
+            json_deserializer=exact_json.loads,
+        )
+
+    async def close(self) -> None:
+        """Refuse new transactions, give those under way a moment to end, close all connections, let go of the server.
+
+        What has not ended after 5 seconds is cut off, and rolled back by PostgreSQL. Safe to repeat.
+        """
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            self._variants.clear()
+            await _transactions_ended(cast("AsyncAdaptedQueuePool", engine.pool))
+            await engine.dispose()
+            for connection in list(self._pooled):
+                connection.terminate()
+        if self._server is not None:
+            await self._server.stop()
+            self._url = None
+
+    @asynccontextmanager
+    async def transaction(
+        self, *, isolation: Literal["READ COMMITTED", "REPEATABLE READ"] = "READ COMMITTED", read_only: bool = False
+    ) -> AsyncGenerator[AsyncSession]:
+        """Open a transaction; it commits when the block ends and rolls back when the block raises.
+
+        Raises:
+            EngineUnavailableError: the database cannot be reached. If that happened during the commit, the outcome is
+                unknown: repeat the same call, all writes here are safe to repeat.
+        """
+        engine = self._require_engine()
+        surrounding = joined(self) if isolation == "READ COMMITTED" else None
+        if surrounding is not None:
+            with surrounding.part() as session:
+                yield session
+            return
+        if isolation != "READ COMMITTED" or read_only:
+            engine = self._variant(isolation, read_only)
+        try:
+            async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+                yield session
+        except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as error:
+            if is_unavailable(error):
+                raise EngineUnavailableError("the database cannot be reached; try again") from error
+            raise
+
+    async def run(self, work: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = 6) -> T:
+        """Run `work` in a transaction, again after a deadlock, lock time-out or serialization failure.
+
+        `work` must be safe to run several times. The last failure is raised. Within `run_joined` it runs once: what
+        failed is then the surrounding transaction, which runs again as a whole.
+        """
+        attempts = 1 if joined(self) is not None else attempts
+        for attempt in range(1, attempts + 1):
+            try:
+                async with self.transaction() as session:
+                    return await work(session)
+            except (DBAPIError, asyncpg.PostgresError, RetryTransactionError) as error:
+                retried = isinstance(error, RetryTransactionError) or sqlstate(error) in RETRIED_STATES
+                if not retried or attempt == attempts:
+                    raise
+                log.info("transaction_retried", sqlstate=sqlstate(error), attempt=attempt)
+                await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
+        raise AssertionError("unreachable")
+
+    async def run_joined(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """Run `work` as `run` does; transactions that it opens in the same task join this one, and commit with it.
+
+        A failure within a joined transaction is raised at the end even if `work` made something else of it.
+        """
+        after_commit: list[Callable[[], None]] = []
+
+        async def together(session: AsyncSession) -> T:
+            with joining(self, session) as surrounding:
+                result = await work(session)
+            if surrounding.failure is not None:
+                raise surrounding.failure
+            after_commit[:] = surrounding.after_commit
+            return result
+
+        result = await self.run(together)
+        for call in after_commit:
+            call()
+        return result
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether a transaction of the running task would join the one of `run_joined`; other tasks' would not."""
+        return joined(self) is not None
+
+    async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
+        """Return a connection outside the pool, for LISTEN or a long COPY; the caller closes it."""
+        self._require_engine()
+        return await self._connect()
+
+    async def driver(self, session: AsyncSession) -> "asyncpg.Connection[asyncpg.Record]":
+        """Return the driver's connection that `session` holds, for COPY inside its transaction."""
+        connection = await session.connection()
+        raw = await connection.get_raw_connection()
+        return cast("asyncpg.Connection[asyncpg.Record]", raw.driver_connection)
+
+    async def rows(self, session: AsyncSession, sql: str, /, **parameters: Any) -> Sequence[Any]:
+        """Run one statement of our schema and return its rows (empty for none); columns are attributes.
+
+        The first statement of a session goes through SQLAlchemy, which begins the transaction; the others go straight
+        to the driver, which costs a third.
+        """
+        statement = self.sql.statement(sql)
+        driver = session.info.get(_DRIVER)
+        if driver is not None and driver[0] is session.get_transaction():
+            arguments = [parameters[name] for name in statement.names]
+            return cast("Sequence[Any]", await driver[1].fetch(statement.driver_sql, *arguments, record_class=Row))
+        result = cast("CursorResult[Any]", await session.execute(statement.clause, parameters))
+        rows = result.all() if result.returns_rows else ()
+        session.info[_DRIVER] = (session.get_transaction(), await self.driver(session))
+        return rows
+
+    async def copy(
+        self, session: AsyncSession, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
+    ) -> None:
+        """Append rows to a table of our schema by COPY; the session must have run a statement, which begins it.
+
+        Cheaper than INSERT from about `COPIED_FROM` rows, for which the round trip more is nothing.
+        """
+        driver = await self.driver(session)
+        await driver.copy_records_to_table(table, schema_name=self.sql.schema, columns=list(columns), records=rows)
+
+    async def _connect_pooled(self) -> "asyncpg.Connection[asyncpg.Record]":
+        connection = await self._connect()
+        self._pooled.add(connection)
+        return connection
+
+    async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
+        try:
+            return await asyncpg.connect(self.url, server_settings=self._session_settings, timeout=10)
+        except (OSError, TimeoutError) as error:
+            raise EngineUnavailableError("the database does not answer; try again") from error
+        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+            raise DatabaseRefusedError(
+                f"the database refuses the connection: {error}; check FAREGATE_DATABASE_URL"
+            ) from error
+        except asyncpg.InterfaceError as error:
+            raise ConfigurationError(f"FAREGATE_DATABASE_URL: {error}") from error
+
+    def _variant(self, isolation: str, read_only: bool) -> AsyncEngine:
+        """Return the engine with transactions of another kind; it shares the pool, and making it costs a round trip's time."""
+        kind = isolation, read_only
+        if kind not in self._variants:
+            self._variants[kind] = self._require_engine().execution_options(
+                isolation_level=isolation, postgresql_readonly=read_only
+            )
+        return self._variants[kind]
+
+    def _require_engine(self) -> AsyncEngine:
+        if self._engine is None:
+            raise ConfigurationError(
+                "the database is not open; call `await database.open()` or start the container's lifecycle"
+            )
+        return self._engine
+
+
+async def _transactions_ended(pool: AsyncAdaptedQueuePool) -> None:
+    """Wait until the pool has all its connections back; what a disposed pool gets back later it would never close."""
+    deadline = Deadline(_CLOSING_SECONDS)
+    while pool.checkedout() and not deadline.passed:  # noqa: ASYNC110 - the pool tells nobody
+        await asyncio.sleep(0.01)
+
+
+def _json_text(value: object) -> str:
+    return exact_json.dumps(value).decode()
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """Return the five-character SQLSTATE behind `error`, if there is one."""
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(origin, "sqlstate", None)
+
+
+def is_passing(error: Exception) -> bool:
+    """Tell whether a failed batch fails because of the engine, not because of one of its items."""
+    return isinstance(error, EngineUnavailableError | RetryTransactionError) or sqlstate(error) in RETRIED_STATES
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether `error` means that the server is away rather than that the statement was wrong."""
+    if isinstance(error, PoolTimeoutError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        return True
+    state = sqlstate(error)
+    if state is not None:
+        return state.startswith(_UNAVAILABLE_CLASSES)
+    return isinstance(error, ConnectionError | asyncpg.InterfaceError)

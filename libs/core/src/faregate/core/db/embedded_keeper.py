@@ -1,0 +1,89 @@
+"""Restart of an embedded PostgreSQL that died while it was in use."""
+
+import asyncio
+from collections.abc import Sequence
+
+from faregate.core.clock import Deadline
+from faregate.core.db.embedded import EmbeddedServer
+from faregate.core.errors import EngineUnavailableError
+from faregate.core.logging import get_logger
+
+__all__ = ["EmbeddedKeeper"]
+
+log = get_logger(__name__)
+
+_LOOK_SECONDS = 0.5
+_PAUSES_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 30.0)
+_CALM_SECONDS = 60.0
+
+
+class EmbeddedKeeper:
+    """Looks at the server of this process and starts it again when it is gone.
+
+    A death of a single backend is not its business: PostgreSQL recovers from that by itself.
+
+    Args:
+        pauses_seconds: waits between attempts that fail; after the last one the keeper gives up.
+        calm_seconds: how long the server must have run for the count of attempts to begin anew.
+    """
+
+    def __init__(
+        self,
+        server: EmbeddedServer,
+        *,
+        look_seconds: float = _LOOK_SECONDS,
+        pauses_seconds: Sequence[float] = _PAUSES_SECONDS,
+        calm_seconds: float = _CALM_SECONDS,
+    ) -> None:
+        self._server = server
+        self._look_seconds = look_seconds
+        self._pauses_seconds = pauses_seconds
+        self._calm_seconds = calm_seconds
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep the server running until `stop` is set.
+
+        Raises:
+            EngineUnavailableError: it could not be started by the last attempt; the text holds the end of its log.
+        """
+        failures, calm = 0, Deadline(self._calm_seconds)
+        while not await _told(stop, self._look_seconds):
+            if await asyncio.to_thread(self._server.server_pid) is not None:
+                failures = 0 if calm.passed else failures
+                continue
+            if failures > len(self._pauses_seconds):
+                raise self._given_up("it died again and again")
+            if failures and await _told(stop, self._pauses_seconds[failures - 1]):
+                return
+            failures += 1
+            await self._attempt(failures)
+            calm = Deadline(self._calm_seconds)
+
+    async def _attempt(self, number: int) -> None:
+        facts = {"data_dir": str(self._server.data_dir), "attempt": number, "attempts": len(self._pauses_seconds) + 1}
+        log.error("embedded_postgres_died", log_file=str(self._server.log_file), **facts)
+        try:
+            await asyncio.to_thread(self._server.start_again)
+        except (EngineUnavailableError, OSError) as error:
+            if number > len(self._pauses_seconds):
+                raise self._given_up(str(error)) from error
+            log.warning(
+                "embedded_postgres_not_restarted", reason=str(error), next_in=self._pauses_seconds[number - 1], **facts
+            )
+        else:
+            log.warning("embedded_postgres_restarted", **facts)
+
+    def _given_up(self, reason: str) -> EngineUnavailableError:
+        return EngineUnavailableError(
+            f"the embedded PostgreSQL in {self._server.data_dir} could not be kept running "
+            f"({len(self._pauses_seconds) + 1} attempts); see {self._server.log_file}: {reason}"
+        )
+
+
+async def _told(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait for `stop`, at most so long; True if it is set."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

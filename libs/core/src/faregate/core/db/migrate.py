@@ -1,0 +1,145 @@
+"""Bringing the database to the version of this code: by command, at start-up, or beside a host's own migrations."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from faregate.core.db.database import Database
+from faregate.core.db.schema import SCHEMA
+from faregate.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
+
+__all__ = [
+    "SchemaProblem",
+    "current_revision",
+    "head_revision",
+    "run_alembic",
+    "schema_problem",
+    "upgrade",
+    "upgrade_on",
+]
+
+_LOCK = 7_305_201_923_140_001
+"""Two processes that start at the same time must not both migrate."""
+
+_MIGRATE = "run `faregate migrate`"
+_UPGRADE = "upgrade the package: `pip install --upgrade faregate`"
+
+
+async def upgrade(database: Database) -> tuple[str | None, str]:
+    """Bring the schema to the newest revision; return the revisions before and after. Safe to repeat, also at once."""
+    before = await current_revision(database)
+    problem = schema_problem(before)
+    if problem is not None and problem.newer:
+        raise ConfigurationError(f"{problem.detail}; {problem.fix}")
+    if problem is not None:
+        await run_alembic(database, "upgrade", "head")
+    return before, head_revision()
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaProblem:
+    """Why this code cannot work with a database, and what to do; `newer`: it is the database that is ahead."""
+
+    detail: str
+    fix: str
+    newer: bool = False
+
+
+def schema_problem(revision: str | None) -> SchemaProblem | None:
+    """Return what is wrong with a database at `revision` (None: never migrated), or None if nothing is."""
+    if revision == head_revision():
+        return None
+    if revision is None:
+        return SchemaProblem(f"the database is not migrated yet; this code needs {head_revision()}", _MIGRATE)
+    if revision in _known_revisions():
+        return SchemaProblem(
+            f"the database is at {revision}, older than this code, which needs {head_revision()}", _MIGRATE
+        )
+    detail = f"the database is at {revision}, newer than this code, which knows {head_revision()} at most"
+    return SchemaProblem(detail, _UPGRADE, newer=True)
+
+
+async def current_revision(database: Database) -> str | None:
+    """Return the revision of the database, or None before the first migration."""
+    await database.open()
+    connection = await database.connect()
+    try:
+        table = f"{database.sql.schema}.alembic_version"
+        if await connection.fetchval("select to_regclass($1)", table) is None:
+            return None
+        return cast("str", await connection.fetchval(f"select version_num from {table}"))  # noqa: S608
+    finally:
+        await connection.close()
+
+
+def head_revision() -> str:
+    """Return the newest revision that this code knows."""
+    head = _history().get_current_head()
+    if head is None:
+        raise ConfigurationError("this installation of Faregate holds no migrations; reinstall it")
+    return head
+
+
+def _known_revisions() -> set[str]:
+    return {script.revision for script in _history().walk_revisions()}
+
+
+def _history() -> "ScriptDirectory":
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory(str(Path(__file__).parents[1] / "migrations"))
+
+
+async def run_alembic(database: Database, command: str, *arguments: Any, **options: Any) -> None:
+    """Run an Alembic command (`upgrade`, `downgrade`, `check`, …) on our history."""
+    await database.open()
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=database.connect)
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("set statement_timeout = 0"))
+            await connection.execute(text("set lock_timeout = 0"))  # another process may migrate just now: wait for it
+            await connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
+            await connection.execute(text("reset lock_timeout"))
+            await connection.commit()
+            await connection.run_sync(_run, database.sql.schema, command, *arguments, **options)
+            await connection.commit()
+    finally:
+        await engine.dispose()
+
+
+def upgrade_on(connection: Connection, *, schema: str = SCHEMA, revision: str = "head") -> None:
+    """Migrate on a host's own (synchronous) connection, in its transaction: call it from the host's `env.py`."""
+    with _surroundings_kept():
+        _run(connection, schema, "upgrade", revision)
+
+
+@contextmanager
+def _surroundings_kept() -> Generator[None]:
+    """Give `alembic.context` back to the host's `env.py`: Alembic takes it away at the end of an inner run."""
+    from alembic import context
+
+    outer = getattr(context, "_proxy", None)
+    try:
+        yield
+    finally:
+        if outer is not None:
+            outer._install_proxy()  # noqa: SLF001  Alembic has no public way to nest
+
+
+def _run(connection: Connection, schema: str, command: str, *arguments: Any, **options: Any) -> None:
+    from alembic import command as commands
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes |= {"connection": connection, "schema": schema}
+    getattr(commands, command)(config, *arguments, **options)

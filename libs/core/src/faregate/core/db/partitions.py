@@ -1,0 +1,160 @@
+"""Monthly partitions of a table: made ahead of time, listed by name, taken off when their time is over.
+
+A partition of `usage_event` for November 2026 is the table `usage_event_y2026m11`; months are UTC.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.db.ambient_transaction import apart
+from faregate.core.db.database import Database
+from faregate.core.errors import InvalidError
+
+__all__ = ["Month", "Partitions", "months_between"]
+
+_MONTH = re.compile(r"(\d{4})-(\d{2})")
+
+_ATTACHED = """
+select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid
+where i.inhparent = cast(cast(:parent as text) as regclass)
+"""
+
+_TABLES = "select tablename as name from pg_tables where schemaname = :schema and tablename like cast(:pattern as text)"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Month:
+    """A calendar month in UTC."""
+
+    year: int
+    number: int
+
+    @classmethod
+    def of(cls, moment: datetime) -> "Month":
+        """Return the month that holds `moment` (aware)."""
+        utc = moment.astimezone(UTC)
+        return cls(utc.year, utc.month)
+
+    @classmethod
+    def parse(cls, text: str) -> "Month":
+        """Read `2026-11`, or raise `InvalidError`."""
+        found = _MONTH.fullmatch(text)
+        if found is None or not 1 <= int(found[2]) <= 12 or not int(found[1]):
+            raise InvalidError(f"{text!r} is not a month; write it as 2026-11", param="month")
+        return cls(int(found[1]), int(found[2]))
+
+    @property
+    def start(self) -> datetime:
+        """The first moment that belongs to it."""
+        return datetime(self.year, self.number, 1, tzinfo=UTC)
+
+    @property
+    def end(self) -> datetime:
+        """The first moment that no longer belongs to it."""
+        return self.after(1).start
+
+    def after(self, months: int) -> "Month":
+        """Return the month that is so many months later (earlier, if negative)."""
+        years, number = divmod(self.year * 12 + self.number - 1 + months, 12)
+        return Month(years, number + 1)
+
+    def __str__(self) -> str:
+        return f"{self.year:04d}-{self.number:02d}"
+
+
+def months_between(first: Month, last: Month) -> list[Month]:
+    """Return all months from `first` to `last`, both included."""
+    months: list[Month] = []
+    while first <= last:
+        months.append(first)
+        first = first.after(1)
+    return months
+
+
+class Partitions:
+    """The monthly partitions of one table of our schema, which is partitioned by range over a `timestamptz` column."""
+
+    def __init__(self, database: Database, table: str) -> None:
+        self.table = table
+        self._database = database
+        self._known: set[Month] = set()
+
+    def name(self, month: Month) -> str:
+        """Return the table that holds `month`."""
+        return f"{self.table}_y{month.year:04d}m{month.number:02d}"
+
+    async def ensure(self, months: Iterable[Month]) -> None:
+        """See to it that rows of these months can be written; in transactions of its own. Safe to repeat, also at once.
+
+        Writers are not disturbed: the partition is made beside the table, then attached. What was ensured is remembered,
+        so that it costs nothing on a hot path.
+        """
+        missing = set(months) - self._known
+        if not missing:
+            return
+        with apart():  # what is remembered must not be rolled back
+            self._known.update(missing.intersection(await self._database.run(self.attached)))
+            for month in sorted(missing - self._known):
+                await self._database.run(partial(self._make, month=month))
+                self._known.add(month)
+
+    async def attached(self, session: AsyncSession) -> Sequence[Month]:
+        """Return the months that can be read and written, oldest first."""
+        rows = await self._database.rows(session, _ATTACHED, parent=self._qualified)
+        return self._months(row.name for row in rows)
+
+    async def detached(self, session: AsyncSession) -> Sequence[Month]:
+        """Return the months whose table was taken off and not dropped yet: somebody stopped half-way."""
+        pattern = self.table.replace("_", r"\_") + r"\_y____m__"
+        rows = await self._database.rows(session, _TABLES, schema=self._database.sql.schema, pattern=pattern)
+        attached = set(await self.attached(session))
+        return [month for month in self._months(row.name for row in rows) if month not in attached]
+
+    async def detach(self, session: AsyncSession, month: Month) -> None:
+        """Take a month off, in the caller's transaction: its rows stay in a table of their own, readers see them no more."""
+        self._known.discard(month)
+        sql = f"alter table faregate.{self.table} detach partition faregate.{self.name(month)}"
+        await self._database.rows(session, sql)
+
+    async def attach(self, session: AsyncSession, month: Month) -> None:
+        """Put a month that was taken off back, in the caller's transaction."""
+        sql = f"""
+        alter table faregate.{self.table} attach partition faregate.{self.name(month)}
+        for values from ('{month.start:%Y-%m-%d}') to ('{month.end:%Y-%m-%d}')
+        """
+        await self._database.rows(session, sql)
+
+    async def drop(self, session: AsyncSession, month: Month) -> None:
+        """Drop a month that was taken off, in the caller's transaction."""
+        await self._database.rows(session, f"drop table faregate.{self.name(month)}")
+
+    async def drop_empty(self, session: AsyncSession, month: Month) -> None:
+        """Take a month off and drop it, in the caller's transaction, if it holds no row."""
+        if month not in await self.attached(session):
+            return
+        await self._database.rows(session, f"lock table faregate.{self.name(month)} in access exclusive mode")
+        if not await self._database.rows(session, f"select 1 from faregate.{self.name(month)} limit 1"):  # noqa: S608
+            await self.detach(session, month)
+            await self.drop(session, month)
+
+    async def _make(self, session: AsyncSession, month: Month) -> None:
+        await self._database.rows(session, f"lock table only faregate.{self.table} in share update exclusive mode")
+        if month in await self.attached(session):
+            return
+        like = f"(like faregate.{self.table} including defaults including constraints including storage)"
+        await self._database.rows(session, f"create table if not exists faregate.{self.name(month)} {like}")
+        await self.attach(session, month)
+
+    def _months(self, names: Iterable[str]) -> list[Month]:
+        prefix = f"{self.table}_y"
+        found = [re.fullmatch(r"(\d{4})m(\d{2})", name.removeprefix(prefix)) for name in names if prefix in name]
+        return sorted(Month(int(match[1]), int(match[2])) for match in found if match is not None)
+
+    @property
+    def _qualified(self) -> str:
+        return f"{self._database.sql.schema}.{self.table}"

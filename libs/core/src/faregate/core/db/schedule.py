@@ -1,0 +1,148 @@
+"""Jobs that run at set times, once each, however many workers there are."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cronsim import CronSim
+
+from faregate.core.clock import IClock
+from faregate.core.db.database import Database
+from faregate.core.errors import ConfigurationError
+from faregate.core.logging import get_logger
+
+__all__ = ["Job", "Schedule"]
+
+log = get_logger(__name__)
+
+_LEASE = timedelta(minutes=10)
+_GRACE_SECONDS = 5.0
+
+_ADD = """
+insert into faregate.scheduled_job (name, next_at)
+select job.name, cast(:now as timestamptz) from unnest(cast(:names as text[])) as job (name)
+on conflict (name) do nothing
+"""
+
+_CLAIM = """
+update faregate.scheduled_job j
+set leased_until = cast(:now as timestamptz) + cast(:lease as interval), last_started_at = :now
+from (
+  select name from faregate.scheduled_job
+  where name = any(cast(:names as text[])) and next_at <= :now and (leased_until is null or leased_until <= :now)
+  order by next_at limit 1 for update skip locked
+) due
+where j.name = due.name
+returning j.name, j.next_at
+"""
+
+_FINISH = """
+update faregate.scheduled_job
+set next_at = :next_at, leased_until = null, last_finished_at = :now, last_error = cast(:error as text)
+where name = :name
+"""
+
+_GIVE_BACK = "update faregate.scheduled_job set leased_until = null where name = :name"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to do again and again.
+
+    `when` is a cron expression (five fields, UTC) or a number of seconds between the end of one run and the next.
+    """
+
+    name: str
+    when: str | float
+    run: Callable[[], Awaitable[object]]
+
+    def next_after(self, moment: datetime) -> datetime:
+        """Return when to run next, later than `moment`."""
+        if isinstance(self.when, str):
+            return next(CronSim(self.when, moment))
+        return moment + timedelta(seconds=self.when)
+
+
+class Schedule:
+    """Runs the jobs that are due; a row per job in `scheduled_job` says when, and a lease keeps others off.
+
+    A worker that dies in a job leaves its lease to run out (10 minutes), then another one runs the job: jobs must be
+    safe to repeat.
+    """
+
+    def __init__(self, database: Database, clock: IClock, jobs: Sequence[Job]) -> None:
+        names = [job.name for job in jobs]
+        if len(set(names)) != len(names):
+            raise ConfigurationError(f"two jobs share a name: {sorted(names)}")
+        self._database = database
+        self._clock = clock
+        self._jobs = {job.name: job for job in jobs}
+        self._added = False
+
+    async def run_due(self) -> int:
+        """Run each due job once; return how many ran. A failing job is logged, noted on its row and tried next time."""
+        if not self._added:
+            await self._add()
+        ran = 0
+        while (job := await self._claim()) is not None:
+            await self._run(job)
+            ran += 1
+        return ran
+
+    async def run_until(
+        self, stop: asyncio.Event, *, poll_seconds: float = 1.0, grace_seconds: float = _GRACE_SECONDS
+    ) -> None:
+        """Run due jobs until `stop` is set; one that is not done `grace_seconds` later is cut off and due again at once."""
+        stopping = asyncio.create_task(stop.wait())
+        running: asyncio.Task[None] | None = None
+        try:
+            while not stop.is_set():
+                running = asyncio.create_task(self._run_due())
+                await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({running}, timeout=grace_seconds)
+                await asyncio.wait({stopping}, timeout=poll_seconds)
+        finally:
+            for task in (stopping, running):
+                if task is not None:
+                    task.cancel()
+                    await asyncio.wait({task})
+
+    async def _run_due(self) -> None:
+        try:
+            await self.run_due()
+        except Exception:
+            log.warning("schedule_interrupted", exc_info=True)
+
+    async def _add(self) -> None:
+        async with self._database.transaction() as session:
+            await self._database.rows(session, _ADD, names=list(self._jobs), now=self._clock.now())
+        self._added = True
+
+    async def _claim(self) -> Job | None:
+        async with self._database.transaction() as session:
+            rows = await self._database.rows(
+                session, _CLAIM, names=list(self._jobs), now=self._clock.now(), lease=_LEASE
+            )
+        return self._jobs[rows[0].name] if rows else None
+
+    async def _run(self, job: Job) -> None:
+        error: str | None = None
+        try:
+            await job.run()
+        except asyncio.CancelledError:
+            log.info("job_cut_off", job=job.name)
+            await self._give_back(job)
+            raise
+        except Exception as problem:
+            log.error("job_failed", job=job.name, exc_info=True)
+            error = f"{type(problem).__name__}: {problem}"
+        now = self._clock.now()
+        async with self._database.transaction() as session:
+            await self._database.rows(
+                session, _FINISH, name=job.name, now=now, next_at=job.next_after(now), error=error
+            )
+
+    async def _give_back(self, job: Job) -> None:
+        async with self._database.transaction() as session:
+            await self._database.rows(session, _GIVE_BACK, name=job.name)

@@ -1,0 +1,138 @@
+"""Subjects: the internal numbers that stand for user ids and organisations in every other table."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from sys import getsizeof
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.db.database import Database
+from faregate.core.errors import InvalidError
+from faregate.core.runtime.bounded_memory import BoundedMemory
+from faregate.wire.ids import ORGANIZATION_PREFIX, check_not_reserved, is_reserved, reserved_error
+
+__all__ = ["NUMBERED", "PERSON", "Subject", "Subjects", "person_of"]
+
+PERSON = "user:"
+"""What an actor begins with that is a person known by a token; behind it stands the user id."""
+
+NUMBERED = "subject:"
+"""What an actor begins with that is a person in a row that is never changed; behind it stands the subject's number."""
+
+_FIND = """
+select s.subject_id, s.external_id, s.email
+from unnest(cast(:ids as text[])) as wanted (external_id)
+join faregate.subject s using (external_id)
+"""
+
+_NUMBERS = """
+select s.subject_id, s.external_id from faregate.subject s where s.external_id = any(cast(:ids as text[]))
+"""
+
+_ADD = """
+insert into faregate.subject (external_id)
+select wanted.id from unnest(cast(:ids as text[])) as wanted (id) order by wanted.id
+on conflict (external_id) do nothing
+"""
+
+_NAME = "select subject_id, external_id, email from faregate.subject where subject_id = any(cast(:ids as bigint[]))"
+
+_SET_EMAIL = """
+update faregate.subject set email = :email where subject_id = :subject_id and email is distinct from cast(:email as text)
+"""
+
+
+_EMAILS_REMEMBERED = 100_000
+_EMAILS_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A user (`external_id` as the caller gives it) or an organisation (`org:<id>`)."""
+
+    subject_id: int
+    external_id: str
+    email: str | None
+
+
+def person_of(actor: str) -> str | None:
+    """Return the user id that an actor may be: what stands behind `user:`, or a name that is no other kind of actor."""
+    if actor.startswith(PERSON):
+        return actor.removeprefix(PERSON)
+    return None if is_reserved(actor) else actor
+
+
+class Subjects:
+    """Finds and adds subjects, in the caller's transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._emails: BoundedMemory[int, str] = BoundedMemory(
+            limit_bytes=_EMAILS_BYTES, entries=_EMAILS_REMEMBERED, size_of=getsizeof
+        )
+
+    async def find(self, session: AsyncSession, external_ids: Iterable[str]) -> Mapping[str, Subject]:
+        """Return the known ones among `external_ids`."""
+        ids = sorted(set(external_ids))
+        if not ids:
+            return {}
+        rows = await self._database.rows(session, _FIND, ids=ids)
+        return {row.external_id: Subject(row.subject_id, row.external_id, row.email) for row in rows}
+
+    async def ensure(self, session: AsyncSession, external_ids: Iterable[str]) -> Mapping[str, Subject]:
+        """Return all of `external_ids`, adding the unknown ones in a fixed order (concurrent callers cannot deadlock).
+
+        Raises:
+            InvalidError: an unknown one is reserved; those that were added before the rule go on.
+        """
+        ids = sorted(set(external_ids))
+        found = dict(await self.find(session, ids))
+        missing = [external_id for external_id in ids if external_id not in found]
+        if missing:
+            for external_id in missing:
+                check_not_reserved(external_id, param=_param(external_id))
+            await self._database.rows(session, _ADD, ids=missing)
+            found |= await self.find(session, missing)
+        return found
+
+    async def refused(self, session: AsyncSession, external_ids: Iterable[str]) -> Mapping[str, InvalidError]:
+        """Return why `ensure` would refuse some of `external_ids`, so that the others can be added without them."""
+        reserved = [external_id for external_id in set(external_ids) if is_reserved(external_id)]
+        known = await self.find(session, reserved)
+        return {new: reserved_error(new, param=_param(new)) for new in reserved if new not in known}
+
+    async def numbers(self, session: AsyncSession, external_ids: Iterable[str]) -> Mapping[str, int]:
+        """Return the numbers of all of `external_ids`, adding the unknown ones: `ensure` for many at once."""
+        ids = sorted(set(external_ids))
+        found: dict[str, int] = {name: number for number, name in await self._database.rows(session, _NUMBERS, ids=ids)}
+        missing = [external_id for external_id in ids if external_id not in found]
+        if missing:
+            added = await self.ensure(session, missing)
+            found.update((name, subject.subject_id) for name, subject in added.items())
+        return found
+
+    async def named(self, session: AsyncSession, subject_ids: Iterable[int]) -> Mapping[int, Subject]:
+        """Return the subjects with these numbers."""
+        rows = await self._database.rows(session, _NAME, ids=sorted(set(subject_ids)))
+        return {row.subject_id: Subject(row.subject_id, row.external_id, row.email) for row in rows}
+
+    async def stand_in(self, session: AsyncSession, actor: str) -> str:
+        """Return what is written for an actor where nothing is changed afterwards: for a person the number, as
+        `subject:7`, so that an erasure reaches it; any other actor as it is.
+        """
+        user_id = person_of(actor)
+        if user_id is None:
+            return actor
+        known = await (self.find if user_id == actor else self.ensure)(session, [user_id])
+        return f"{NUMBERED}{known[user_id].subject_id}" if user_id in known else actor
+
+    async def remember_email(self, session: AsyncSession, subject_id: int, email: str) -> None:
+        """Store the e-mail address of one subject, unless this process has just done so."""
+        if self._emails.get(subject_id) == email:
+            return
+        await self._database.rows(session, _SET_EMAIL, subject_id=subject_id, email=email)
+        self._emails[subject_id] = email
+
+
+def _param(external_id: str) -> str:
+    return "organization_id" if external_id.startswith(ORGANIZATION_PREFIX) else "user_id"

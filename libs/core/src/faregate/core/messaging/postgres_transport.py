@@ -1,0 +1,353 @@
+"""The PostgreSQL transport: one table is queue and outbox, `SKIP LOCKED` shares it out, a wake-up saves the polling.
+
+A taken message is hidden until its lease ends; its `attempt` number is the fencing token, so that a consumer that lost
+its lease cannot decide about a message that another one holds by now.
+"""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.clock import Deadline
+from faregate.core.db.database import Database
+from faregate.core.errors import EngineUnavailableError
+from faregate.core.logging import get_logger
+from faregate.core.messaging.interfaces import (
+    Ack,
+    Backlog,
+    DeadLetter,
+    DeadMessage,
+    DeadPlace,
+    Decision,
+    Delivery,
+    IConsumer,
+    OutgoingMessage,
+)
+from faregate.core.runtime.batcher import Coalescer
+from faregate.wire import exact_json
+from faregate.wire.ids import new_uuid7
+from faregate.wire.queues import DELIVERY_LIMIT, RETRY_DELAYS_SECONDS, kept_reason
+
+__all__ = ["PostgresTransport"]
+
+log = get_logger(__name__)
+
+_LEASE_SECONDS = 60
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_FIRST_ID = "00000000-0000-0000-0000-000000000000"
+_POLL_SECONDS = 1.0
+_WAKE_SECONDS = 0.01
+"""How long a wake-up gathers company: a consumer that wakes a little later finds a batch instead of one message."""
+
+_PUBLISH = """
+insert into faregate.message (message_id, queue, body, headers)
+select m.id, :queue, m.body, m.headers::jsonb
+from unnest(cast(:ids as uuid[]), cast(:bodies as bytea[]), cast(:headers as text[])) as m (id, body, headers)
+"""
+
+_TAKE = """
+update faregate.message m
+set available_at = now() + make_interval(secs => :lease), attempt = m.attempt + 1
+from (
+  select message_id from faregate.message
+  where queue = :queue and dead_at is null and available_at <= now()
+  order by available_at, message_id limit :limit
+  for update skip locked
+) ready
+where m.message_id = ready.message_id
+returning m.message_id, m.body, m.headers, m.attempt, m.created_at
+"""
+
+_ACK = """
+delete from faregate.message m
+using unnest(cast(:ids as uuid[]), cast(:attempts as int[])) as d (id, attempt)
+where m.message_id = d.id and m.attempt = d.attempt and m.dead_at is null
+"""
+
+_RETRY = """
+update faregate.message m
+set available_at = now() + make_interval(secs => d.delay)
+from unnest(cast(:ids as uuid[]), cast(:attempts as int[]), cast(:delays as float8[])) as d (id, attempt, delay)
+where m.message_id = d.id and m.attempt = d.attempt and m.dead_at is null
+"""
+
+_DEAD = """
+update faregate.message m
+set dead_at = now(), dead_reason = d.reason
+from unnest(cast(:ids as uuid[]), cast(:attempts as int[]), cast(:reasons as text[])) as d (id, attempt, reason)
+where m.message_id = d.id and m.attempt = d.attempt and m.dead_at is null
+"""
+
+_RELEASE = """
+update faregate.message m
+set available_at = now(), attempt = m.attempt - 1
+from unnest(cast(:ids as uuid[]), cast(:attempts as int[])) as d (id, attempt)
+where m.message_id = d.id and m.attempt = d.attempt and m.dead_at is null
+"""
+
+_BACKLOG = """
+select count(*) as depth, min(created_at) as oldest_at from faregate.message where queue = :queue and dead_at is null
+"""
+
+_COUNT_DEAD = "select count(*) as dead from faregate.message where dead_at is not null"
+
+_LIST_DEAD = """
+select message_id, queue, dead_reason, attempt, body, dead_at from faregate.message
+where dead_at is not null and (cast(:queue as text) is null or queue = :queue) and message_id > :after
+order by message_id limit 200
+"""
+
+_REPLAY = """
+with taken as (
+  delete from faregate.message where dead_at is not null and message_id = any(cast(:ids as uuid[]))
+  returning queue, body, headers
+)
+insert into faregate.message (message_id, queue, body, headers)
+select new.id, t.queue, t.body, t.headers
+from (select *, row_number() over () as n from taken) t
+join unnest(cast(:new_ids as uuid[])) with ordinality as new (id, n) using (n)
+returning queue
+"""
+
+_DROP = """
+delete from faregate.message where dead_at is not null and message_id = any(cast(:ids as uuid[])) returning message_id
+"""
+
+
+_LOST = (EngineUnavailableError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError)
+"""How a connection of our own ends that is there for wake-ups only; polling goes on without it."""
+
+
+class PostgresTransport:
+    """`ITransport` and `IOutbox` on the table `message`."""
+
+    def __init__(self, database: Database, *, retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS) -> None:
+        self._database = database
+        self._delays = retry_delays_seconds
+        self._publishing: Coalescer[tuple[str, Sequence[OutgoingMessage]], None] = Coalescer(self._publish)
+        self._unheard: set[str] = set()
+        self._waking: asyncio.Task[None] | None = None
+        self._waker: asyncpg.Connection[asyncpg.Record] | None = None
+
+    async def open(self) -> None:
+        await self._database.open()
+
+    async def close(self) -> None:
+        """Let go of the connection for wake-ups; the database is closed by whoever opened it."""
+        if self._waking is not None:
+            await self._waking
+        if self._waker is not None:
+            await self._waker.close()
+            self._waker = None
+
+    async def add(self, session: AsyncSession, queue: str, messages: Sequence[OutgoingMessage]) -> None:
+        if not messages:
+            return
+        await self._database.rows(
+            session,
+            _PUBLISH,
+            queue=queue,
+            ids=[new_uuid7() for _ in messages],
+            bodies=[message.body for message in messages],
+            headers=[exact_json.dumps(dict(message.headers)).decode() for message in messages],
+        )
+
+    async def publish(self, queue: str, messages: Sequence[OutgoingMessage]) -> None:
+        await self._publishing.submit((queue, messages))
+        self.wake(queue)
+
+    async def _publish(self, batch: Sequence[tuple[str, Sequence[OutgoingMessage]]]) -> Sequence[None]:
+        async with self._database.transaction() as session:
+            for queue in {queue for queue, _ in batch}:
+                await self.add(session, queue, [m for name, messages in batch if name == queue for m in messages])
+        return [None] * len(batch)
+
+    def wake(self, queue: str) -> None:
+        """Have waiting consumers told soon that there is something; never inside a transaction that holds locks."""
+        self._unheard.add(queue)
+        if self._waking is None or self._waking.done():
+            self._waking = asyncio.create_task(self._wake())
+
+    async def _wake(self) -> None:
+        """Tell consumers, once for all that came within a moment; who misses it polls."""
+        await asyncio.sleep(_WAKE_SECONDS)
+        queues, self._unheard = self._unheard, set()
+        try:
+            if self._waker is None or self._waker.is_closed():
+                self._waker = await self._database.connect()
+            for queue in queues:
+                await self._waker.execute("select pg_notify($1, $2)", self._channel, queue)
+        except _LOST as error:
+            log.info("wake_up_lost", queues=sorted(queues), reason=str(error))
+
+    async def consume(self, queue: str) -> IConsumer:
+        consumer = _PostgresConsumer(self._database, queue, self._channel, self._delays)
+        await consumer.listen()
+        return consumer
+
+    async def backlog(self, queue: str) -> Backlog:
+        async with self._database.transaction(read_only=True) as session:
+            (row,) = await self._database.rows(session, _BACKLOG, queue=queue)
+        return Backlog(row.depth, row.oldest_at)
+
+    async def dead_letters(
+        self, *, queue: str | None = None, after: DeadPlace | None = None
+    ) -> AsyncIterator[DeadMessage]:
+        last = after.id if after is not None and _UUID.fullmatch(after.id) else _FIRST_ID
+        while True:
+            async with self._database.transaction(read_only=True) as session:
+                rows = await self._database.rows(session, _LIST_DEAD, queue=queue, after=last)
+            for row in rows:
+                yield DeadMessage(str(row.message_id), row.queue, row.dead_reason, row.attempt, row.body, row.dead_at)
+            if not rows:
+                return
+            last = str(rows[-1].message_id)
+
+    async def count_dead(self) -> int:
+        async with self._database.transaction(read_only=True) as session:
+            (row,) = await self._database.rows(session, _COUNT_DEAD)
+        return int(row.dead)
+
+    async def replay(self, ids: Sequence[str]) -> int:
+        async with self._database.transaction() as session:
+            rows = await self._database.rows(session, _REPLAY, ids=_known(ids), new_ids=[new_uuid7() for _ in ids])
+        for queue in {row.queue for row in rows}:
+            self.wake(queue)
+        return len(rows)
+
+    async def drop(self, ids: Sequence[str]) -> int:
+        async with self._database.transaction() as session:
+            return len(await self._database.rows(session, _DROP, ids=_known(ids)))
+
+    @property
+    def _channel(self) -> str:
+        return f"faregate_{self._database.sql.schema}"
+
+
+def _known(ids: Sequence[str]) -> list[UUID]:
+    """Return those of `ids` that can be ours, each once."""
+    return [UUID(name) for name in dict.fromkeys(ids) if _UUID.fullmatch(name)]
+
+
+class _PostgresConsumer:
+    """`IConsumer` on the table `message`."""
+
+    def __init__(self, database: Database, queue: str, channel: str, delays: Sequence[float]) -> None:
+        self._database = database
+        self._queue = queue
+        self._channel = channel
+        self._delays = delays
+        self._awake = asyncio.Event()
+        self._listener: asyncpg.Connection[asyncpg.Record] | None = None
+        self._held: dict[str, Delivery] = {}
+
+    async def listen(self) -> None:
+        """Hear wake-ups on a connection of our own; without one, polling does."""
+        with contextlib.suppress(*_LOST):
+            self._listener = await self._database.connect()
+            await self._listener.add_listener(self._channel, self._hear)
+
+    async def take(self, limit: int, *, wait_seconds: float) -> Sequence[Delivery]:
+        deadline = Deadline(wait_seconds)
+        while True:
+            self._awake.clear()
+            deliveries = await self._claim(limit)
+            if deliveries or deadline.passed:
+                return deliveries
+            await self._sleep(min(_POLL_SECONDS, deadline.remaining_seconds))
+
+    async def decide(self, decisions: Sequence[tuple[Delivery, Decision]]) -> None:
+        done = [delivery for delivery, decision in decisions if isinstance(decision, Ack)]
+        dead = [
+            (delivery, _reason(delivery, decision))
+            for delivery, decision in decisions
+            if self._is_dead(delivery, decision)
+        ]
+        buried = {id(delivery) for delivery, _ in dead}
+        later = [d for d, decision in decisions if not isinstance(decision, Ack) and id(d) not in buried]
+        async with self._database.transaction() as session:
+            if done:
+                await self._database.rows(session, _ACK, **_tokens(done))
+            if later:
+                delays = [float(self._delays[delivery.attempt - 1]) for delivery in later]
+                await self._database.rows(session, _RETRY, **_tokens(later), delays=delays)
+            if dead:
+                reasons = [reason for _, reason in dead]
+                await self._database.rows(session, _DEAD, **_tokens([d for d, _ in dead]), reasons=reasons)
+        for delivery, _ in decisions:
+            self._held.pop(str(delivery.message_id), None)
+
+    async def close(self) -> None:
+        if self._held:
+            with contextlib.suppress(EngineUnavailableError):
+                async with self._database.transaction() as session:
+                    await self._database.rows(session, _RELEASE, **_tokens(list(self._held.values())))
+            self._held.clear()
+        if self._listener is not None:
+            self._listener.terminate()
+            self._listener = None
+
+    async def _claim(self, limit: int) -> Sequence[Delivery]:
+        async with self._database.transaction() as session:
+            rows = await self._database.rows(
+                session, _TAKE, queue=self._queue, limit=limit, lease=float(_LEASE_SECONDS)
+            )
+            poison = [row for row in rows if row.attempt > DELIVERY_LIMIT]
+            if poison:
+                await self._database.rows(
+                    session,
+                    _DEAD,
+                    ids=[row.message_id for row in poison],
+                    attempts=[row.attempt for row in poison],
+                    reasons=[f"delivered {DELIVERY_LIMIT} times without a decision" for _ in poison],
+                )
+        taken = [self._delivery(row) for row in rows if row.attempt <= DELIVERY_LIMIT]
+        deliveries = tuple(sorted(taken, key=lambda delivery: str(delivery.message_id)))
+        self._held.update({str(delivery.message_id): delivery for delivery in deliveries})
+        return deliveries
+
+    def _delivery(self, row: Any) -> Delivery:
+        headers = row.headers
+        return Delivery(
+            queue=self._queue,
+            body=row.body,
+            message_id=str(row.message_id),
+            attempt=row.attempt,
+            redelivered=row.attempt > 1,
+            published_at=row.created_at,
+            headers=headers,
+            token=(row.message_id, row.attempt),
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        if self._listener is None or self._listener.is_closed():
+            await self.listen()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._awake.wait(), seconds)
+
+    def _is_dead(self, delivery: Delivery, decision: Decision) -> bool:
+        if isinstance(decision, Ack):
+            return False
+        return isinstance(decision, DeadLetter) or delivery.attempt > len(self._delays)
+
+    def _hear(self, _connection: Any, _pid: int, _channel: str, queue: object) -> None:
+        if queue == self._queue:
+            self._awake.set()
+
+
+def _tokens(deliveries: Sequence[Delivery]) -> dict[str, list[Any]]:
+    return {"ids": [d.token[0] for d in deliveries], "attempts": [d.token[1] for d in deliveries]}
+
+
+def _reason(delivery: Delivery, decision: Decision) -> str:
+    if isinstance(decision, Ack):
+        return ""
+    if isinstance(decision, DeadLetter):
+        return kept_reason(decision.reason)
+    return f"{kept_reason(decision.reason)} (after {delivery.attempt} attempts)"

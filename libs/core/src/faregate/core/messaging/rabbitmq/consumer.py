@@ -1,0 +1,165 @@
+"""Consuming one queue, on a connection of its own.
+
+Callbacks only put messages into an inbox: aiormq cancels them when the channel closes, and work inside them could be
+cancelled in the middle of a commit. Acknowledgements are cumulative and come last, after the copies of what goes on
+elsewhere are confirmed; one that is lost means one more delivery, nothing else.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from aiormq.abc import DeliveredMessage
+
+from faregate.core.clock import IClock
+from faregate.core.errors import BrokerUnavailableError, EngineUnavailableError
+from faregate.core.logging import get_logger
+from faregate.core.messaging.interfaces import Ack, DeadLetter, Decision, Delivery
+from faregate.core.messaging.rabbitmq.connection import RPC_SECONDS, Link, broker_errors
+from faregate.core.messaging.rabbitmq.envelope import Envelope, dead_headers, delivery_of, retry_headers, unreadable
+from faregate.core.messaging.rabbitmq.publisher import Publisher
+from faregate.core.messaging.rabbitmq.topology import DEAD_QUEUE, retry_queue
+from faregate.core.runtime.failpoints import failpoint
+from faregate.wire.queues import kept_reason
+
+__all__ = ["RabbitConsumer"]
+
+log = get_logger(__name__)
+
+_GATHER_SECONDS = 0.01
+"""How long the first message waits for company: a batch costs little more than one message."""
+
+
+class RabbitConsumer:
+    """`IConsumer` on a RabbitMQ queue; once its connection is lost it only raises, and its caller begins a new one."""
+
+    def __init__(
+        self, link: Link, queue: str, publisher: Publisher, clock: IClock, retry_delays_seconds: Sequence[float]
+    ) -> None:
+        self.queue = queue
+        self.newest_at: datetime | None = None
+        self._link = link
+        self._publisher = publisher
+        self._clock = clock
+        self._delays = retry_delays_seconds
+        self._inbox: deque[Delivery] = deque()
+        self._unreadable: deque[tuple[Delivery, DeadLetter]] = deque()
+        self._undecided: dict[int, Delivery] = {}
+        self._arrived = asyncio.Event()
+        self._problem: str | None = None
+        self._tag = ""
+
+    async def begin(self, prefetch: int) -> None:
+        """Have the broker push up to `prefetch` messages ahead."""
+        channel = self._link.channel
+        channel.on_consumer_cancel_callbacks.add(self._cancelled)
+        self._link.on_lost(lambda: self._lose("the connection was lost"))
+        async with broker_errors(f"consuming {self.queue}"):
+            await channel.basic_qos(prefetch_count=prefetch, timeout=RPC_SECONDS)
+            consumed = await channel.basic_consume(self.queue, self._receive, timeout=RPC_SECONDS)
+            self._tag = str(consumed.consumer_tag)
+
+    @property
+    def undecided(self) -> Sequence[Delivery]:
+        """What this consumer has received and not decided, oldest first."""
+        return [] if self._problem else list(self._undecided.values())
+
+    async def take(self, limit: int, *, wait_seconds: float) -> Sequence[Delivery]:
+        if not self._inbox and not self._unreadable and self._problem is None:
+            self._arrived.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._arrived.wait(), wait_seconds)
+            if 0 < len(self._inbox) < limit:
+                await asyncio.sleep(_GATHER_SECONDS)
+        self._check()
+        await self._bury_unreadable()
+        return tuple(self._inbox.popleft() for _ in range(min(limit, len(self._inbox))))
+
+    async def _bury_unreadable(self) -> None:
+        """Set messages aside whose headers cannot be decoded: these may name the message and who pays for it."""
+        while self._unreadable:
+            found = [self._unreadable.popleft() for _ in range(len(self._unreadable))]
+            log.warning("message_unreadable", queue=self.queue, count=len(found), reason=found[0][1].reason)
+            await self.decide(found)
+
+    async def decide(self, decisions: Sequence[tuple[Delivery, Decision]]) -> None:
+        self._check()
+        if any(delivery.token[0] is not self._link.channel for delivery, _ in decisions):
+            raise BrokerUnavailableError("RabbitMQ: these messages came on a connection that is gone; they come again")
+        copies = [self._copy(delivery, decision) for delivery, decision in decisions if not isinstance(decision, Ack)]
+        if copies:
+            await self._publisher.publish(copies)
+            failpoint("copied")
+        self._check()
+        async with broker_errors("acknowledging"):
+            await self._acknowledge([delivery.token[1] for delivery, _ in decisions])
+
+    async def close(self) -> None:
+        if not self._link.lost and self._problem is None:
+            with contextlib.suppress(EngineUnavailableError):
+                async with broker_errors("leaving the queue"):
+                    await self._link.channel.basic_cancel(self._tag, timeout=RPC_SECONDS)
+        self._lose("the consumer is closed")
+        await self._link.close()
+
+    async def _acknowledge(self, tags: Sequence[int]) -> None:
+        """One acknowledgement covers all tags up to it, and therefore stops below the first undecided one."""
+        for tag in tags:
+            self._undecided.pop(tag, None)
+        floor = next(iter(self._undecided), None)
+        covered = [tag for tag in tags if floor is None or tag < floor]
+        failpoint("acknowledging")
+        async with asyncio.timeout(RPC_SECONDS):
+            if covered:
+                await self._link.channel.basic_ack(max(covered), multiple=True)
+            for tag in set(tags).difference(covered):
+                await self._link.channel.basic_ack(tag)
+        failpoint("acknowledged")
+
+    def _copy(self, delivery: Delivery, decision: Decision) -> Envelope:
+        tried_enough = delivery.attempt > len(self._delays)
+        if isinstance(decision, DeadLetter) or tried_enough:
+            reason = kept_reason(getattr(decision, "reason", ""))
+            reason = reason if isinstance(decision, DeadLetter) else f"{reason} (after {delivery.attempt} attempts)"
+            headers = dead_headers(delivery, reason, self._clock.now())
+            return Envelope(
+                DEAD_QUEUE, delivery.body, headers, published_at=delivery.published_at, theirs=delivery.token[2]
+            )
+        waiting = retry_queue(self._delays[delivery.attempt - 1])
+        return Envelope(
+            self.queue,
+            delivery.body,
+            retry_headers(delivery),
+            exchange=waiting,
+            published_at=delivery.published_at,
+            theirs=delivery.token[2],
+        )
+
+    async def _receive(self, message: DeliveredMessage) -> None:
+        delivery = delivery_of(self.queue, message, self._link.channel, self._clock.now())
+        self._undecided[delivery.token[1]] = delivery
+        why = unreadable(message)
+        if why is None:
+            self._inbox.append(delivery)
+        else:
+            self._unreadable.append((delivery, DeadLetter(f"unreadable: {why}")))
+        if delivery.published_at is not None and not delivery.redelivered:
+            self.newest_at = max(self.newest_at or delivery.published_at, delivery.published_at)
+        self._arrived.set()
+
+    def _cancelled(self, _frame: Any) -> None:
+        self._lose("the broker cancelled the consumer; was the queue deleted?")
+
+    def _lose(self, problem: str) -> None:
+        """Forget what was received: it comes again, on another connection."""
+        self._problem = self._problem or problem
+        self._inbox.clear()
+        self._unreadable.clear()
+        self._arrived.set()
+
+    def _check(self) -> None:
+        if self._problem is not None:
+            raise BrokerUnavailableError(f"RabbitMQ: {self.queue}: {self._problem}")

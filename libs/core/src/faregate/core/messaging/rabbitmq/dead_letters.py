@@ -1,0 +1,107 @@
+"""Dead letters: read, replayed and dropped by id.
+
+RabbitMQ can only hand messages out one after the other. So each of these walks the whole queue on a connection of its
+own and takes what it wants; what it does not want goes back, in its order, when the connection closes. Two such walks
+at the same time see different letters: an operator's tool, not a program's.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+
+from aiormq.abc import DeliveredMessage
+from pamqp.commands import Basic
+
+from faregate.core.clock import IClock
+from faregate.core.messaging.interfaces import DeadMessage, DeadPlace
+from faregate.core.messaging.rabbitmq.connection import RPC_SECONDS, Link, broker_errors
+from faregate.core.messaging.rabbitmq.envelope import dead_letter_of, replayed
+from faregate.core.messaging.rabbitmq.publisher import Publisher
+from faregate.core.messaging.rabbitmq.topology import DEAD_QUEUE
+
+__all__ = ["DeadLetters"]
+
+Take = Callable[[DeliveredMessage], Awaitable[None]]
+
+
+class DeadLetters:
+    """What lies in the dead letter queue."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Link]], publisher: Publisher, clock: IClock) -> None:
+        self._connect = connect
+        self._publisher = publisher
+        self._clock = clock
+
+    async def read(self, queue: str | None, after: DeadPlace | None = None) -> AsyncIterator[DeadMessage]:
+        """Read them in their order, from behind `after`; they stay.
+
+        If the letter at `after` is gone, those follow that died when it did, or later.
+        """
+        is_behind = after is None
+        async with aclosing(self._letters()) as letters:
+            async for letter in letters:
+                if is_behind and queue in {None, letter.queue}:
+                    yield letter
+                is_behind = is_behind or letter.place == after
+        if after is None or is_behind:
+            return
+        async with aclosing(self._letters()) as letters:
+            async for letter in letters:
+                if letter.dead_at >= after.dead_at and queue in {None, letter.queue}:
+                    yield letter
+
+    async def replay(self, ids: Sequence[str]) -> int:
+        """Publish these as new messages of their queues, and only then take them away."""
+
+        async def publish(message: DeliveredMessage) -> None:
+            await self._publisher.publish([replayed(message, self._clock.now())])
+
+        return await self._take_out(ids, publish)
+
+    async def drop(self, ids: Sequence[str]) -> int:
+        """Take these away."""
+
+        async def forget(_message: DeliveredMessage) -> None:
+            return
+
+        return await self._take_out(ids, forget)
+
+    async def _letters(self) -> AsyncGenerator[DeadMessage]:
+        async with self._connected() as link, aclosing(_walk(link)) as messages:
+            async for message in messages:
+                yield dead_letter_of(message)
+
+    async def _take_out(self, ids: Sequence[str], take: Take) -> int:
+        wanted = set(ids)
+        found = 0
+        async with self._connected() as link, aclosing(_walk(link)) as messages:
+            async for message in messages:
+                if not wanted:
+                    break
+                letter = dead_letter_of(message)
+                if letter.id in wanted:
+                    await take(message)
+                    async with broker_errors("taking a dead letter out"):
+                        await link.channel.basic_ack(message.delivery_tag or 0)
+                    wanted.discard(letter.id)
+                    found += 1
+        return found
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncGenerator[Link]:
+        link = await self._connect()
+        try:
+            yield link
+        finally:
+            await link.close()
+
+
+async def _walk(link: Link) -> AsyncGenerator[DeliveredMessage]:
+    """Return each message that lies there now, once."""
+    async with broker_errors("reading dead letters"):
+        declared = await link.channel.queue_declare(DEAD_QUEUE, passive=True, timeout=RPC_SECONDS)
+    for _ in range(declared.message_count or 0):
+        async with broker_errors("reading dead letters"):
+            message = await link.channel.basic_get(DEAD_QUEUE, timeout=RPC_SECONDS)
+        if isinstance(message.delivery, Basic.GetEmpty):
+            return
+        yield message

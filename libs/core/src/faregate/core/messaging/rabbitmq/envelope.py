@@ -1,0 +1,179 @@
+"""What travels around a body: the headers of ours, and how a delivery and a dead letter are read from them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, cast
+from uuid import uuid4
+
+from aiormq.abc import AbstractChannel, DeliveredMessage
+from pamqp.commands import Basic
+
+from faregate.core.messaging.interfaces import DeadMessage, Delivery
+from faregate.core.messaging.rabbitmq.frames import UNREADABLE
+from faregate.core.messaging.rabbitmq.headers import kept_headers
+from faregate.wire.queues import MESSAGE_ID_HEADER
+
+__all__ = ["Envelope", "attempt_of", "dead_letter_of", "delivery_of", "retry_headers", "unreadable"]
+
+ATTEMPT = "x-attempt"
+MESSAGE_ID = MESSAGE_ID_HEADER
+"""The AMQP `message_id` names one publish, and is never used twice."""
+QUEUE, REASON, DEAD_AT = "x-queue", "x-reason", "x-dead-at"
+_OURS = frozenset({ATTEMPT, MESSAGE_ID, QUEUE, REASON, DEAD_AT, UNREADABLE})
+_KEPT_PROPERTIES = ("content_type", "content_encoding", "correlation_id", "reply_to", "message_type", "app_id")
+"""What a publisher may have said beside the headers. Not `expiration`: a copy must not expire where nobody looks."""
+_AHEAD = timedelta(minutes=5)
+"""How far a publisher's clock may be ahead. A time beyond that says nothing of when the message was published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One message to publish; `properties` are new at each attempt to do so."""
+
+    routing_key: str
+    body: bytes
+    headers: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    exchange: str = ""
+    published_at: datetime | None = None
+    theirs: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Properties of the publisher of what this is a copy of."""
+
+    def properties(self) -> Basic.Properties:
+        """Return persistent properties with a message id that no other publish has.
+
+        aiormq tells which publish was returned by this id, so that using one twice would swap their outcomes.
+        """
+        return Basic.Properties(
+            **cast("dict[str, Any]", {"content_type": "application/json", **self.theirs}),
+            delivery_mode=2,
+            message_id=uuid4().hex,
+            timestamp=self.published_at,
+            headers=kept_headers(self.headers, ours=_OURS),
+        )
+
+
+def delivery_of(queue: str, message: DeliveredMessage, channel: AbstractChannel, now: datetime) -> Delivery:
+    """Return `message` as consumers see it. Its token is the channel, the tag and the publisher's properties."""
+    headers = headers_of(message)
+    attempt = attempt_of(headers)
+    return Delivery(
+        queue=queue,
+        body=message.body,
+        message_id=_text(headers.get(MESSAGE_ID)) or message.header.properties.message_id or None,
+        attempt=attempt,
+        redelivered=bool(message.redelivered) or attempt > 1,
+        published_at=_published_at(message, now),
+        headers={name: value for name, value in headers.items() if not _is_internal(name)},
+        token=(channel, message.delivery_tag, _theirs(message)),
+    )
+
+
+def unreadable(message: DeliveredMessage) -> str | None:
+    """Return why the headers of a message could not be decoded."""
+    return _text(headers_of(message).get(UNREADABLE))
+
+
+def retry_headers(delivery: Delivery) -> dict[str, Any]:
+    """Return the headers of the next attempt; a message without a name gets one, so that its copies have the same."""
+    return {
+        **delivery.headers,
+        ATTEMPT: delivery.attempt + 1,
+        MESSAGE_ID: delivery.message_id or uuid4().hex,
+    }
+
+
+def dead_headers(delivery: Delivery, reason: str, now: datetime) -> dict[str, Any]:
+    """Return the headers of a dead letter."""
+    named = {MESSAGE_ID: delivery.message_id} if delivery.message_id else {}
+    return {
+        **delivery.headers,
+        **named,
+        ATTEMPT: delivery.attempt,
+        QUEUE: delivery.queue,
+        REASON: reason,
+        DEAD_AT: now,
+    }
+
+
+def dead_letter_of(message: DeliveredMessage) -> DeadMessage:
+    """Return a message of the dead letter queue: set aside by us, or by the broker for being delivered too often."""
+    headers = headers_of(message)
+    if REASON not in headers:
+        return _dead_by_broker(message, headers)
+    return DeadMessage(
+        id=message.header.properties.message_id or sha256(message.body).hexdigest()[:32],
+        queue=_text(headers.get(QUEUE)) or str(message.routing_key),
+        reason=_text(headers[REASON]) or "unknown",
+        attempts=attempt_of(headers),
+        body=message.body,
+        dead_at=_moment(headers.get(DEAD_AT)),
+    )
+
+
+def replayed(message: DeliveredMessage, now: datetime) -> Envelope:
+    """Return a dead letter as a new message of its queue; it keeps its name, so that it is still charged once."""
+    letter, headers = dead_letter_of(message), headers_of(message)
+    kept = {name: value for name, value in headers.items() if not _is_internal(name)}
+    name = _text(headers.get(MESSAGE_ID)) or message.header.properties.message_id or letter.id
+    return Envelope(letter.queue, letter.body, {**kept, MESSAGE_ID: name}, published_at=now, theirs=_theirs(message))
+
+
+def headers_of(message: DeliveredMessage) -> dict[str, Any]:
+    """Return the headers of `message`; none is an empty dict."""
+    return dict(message.header.properties.headers or {})
+
+
+def attempt_of(headers: Mapping[str, Any]) -> int:
+    """Return which attempt this is; whatever a stranger wrote there counts as the first."""
+    found = headers.get(ATTEMPT)
+    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else 1
+
+
+def _dead_by_broker(message: DeliveredMessage, headers: Mapping[str, Any]) -> DeadMessage:
+    death = _first_death(headers.get("x-death"))
+    why = str(_text(death.get("reason")) or _text(headers.get("x-first-death-reason")) or "unknown")
+    named = "delivered too often without a decision" if why == "delivery_limit" else f"set aside by the broker: {why}"
+    queue = str(_text(death.get("queue")) or _text(headers.get("x-first-death-queue")) or message.routing_key)
+    name = f"{message.header.properties.message_id}:{queue}:{death.get('time')}:".encode()
+    return DeadMessage(
+        id=sha256(name + message.body).hexdigest()[:32],
+        queue=queue,
+        reason=named,
+        attempts=attempt_of(headers),
+        body=message.body,
+        dead_at=_moment(death.get("time")),
+    )
+
+
+def _first_death(value: object) -> Mapping[str, Any]:
+    """Return what the broker tells of a death; whatever a stranger wrote there is nothing."""
+    first = cast("list[object]", value)[0] if isinstance(value, list) and value else None
+    return cast("dict[str, Any]", first) if isinstance(first, dict) else {}
+
+
+def _published_at(message: DeliveredMessage, now: datetime) -> datetime | None:
+    at = message.header.properties.timestamp
+    return at if at is not None and at <= now + _AHEAD else None
+
+
+def _theirs(message: DeliveredMessage) -> dict[str, str]:
+    found = {name: getattr(message.header.properties, name) for name in _KEPT_PROPERTIES}
+    return {name: value for name, value in found.items() if value}
+
+
+def _is_internal(name: str) -> bool:
+    return name in _OURS or name == "x-delivery-count" or "death" in name or name == "x-acquired-count"
+
+
+def _moment(value: object) -> datetime:
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    return datetime.fromtimestamp(0, UTC)
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).decode(errors="replace")
+    return value if isinstance(value, str) else None

@@ -1,0 +1,126 @@
+"""Publishing: persistent, confirmed, mandatory, on a connection of its own.
+
+A broker in a resource alarm stops reading from connections that publish; acknowledgements must not queue behind that.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiormq.exceptions import DeliveryError, PublishError
+
+from faregate.core.errors import BrokerUnavailableError, EngineUnavailableError
+from faregate.core.logging import get_logger
+from faregate.core.messaging.rabbitmq.connection import RPC_SECONDS, Link
+from faregate.core.messaging.rabbitmq.envelope import Envelope
+from faregate.core.messaging.rabbitmq.topology import Topology
+from faregate.core.runtime.failpoints import failpoint
+
+__all__ = ["Publisher"]
+
+log = get_logger(__name__)
+
+_WINDOW = 256
+"""Unconfirmed publishes at a time."""
+
+_PAUSES_SECONDS = (0.1, 1.0)
+"""How long to wait before each further try."""
+
+
+class Publisher:
+    """Publishes from any number of tasks; connects when there is something to publish."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Link]], topology: Topology) -> None:
+        self._connect = connect
+        self._topology = topology
+        self._link: Link | None = None
+        self._connecting = asyncio.Lock()
+        self._window = asyncio.Semaphore(_WINDOW)
+
+    async def open(self) -> None:
+        """Connect now. Safe to repeat."""
+        await self._linked()
+
+    async def close(self) -> None:
+        """Let go of the connection. Safe to repeat."""
+        link, self._link = self._link, None
+        if link is not None:
+            await link.close()
+
+    async def publish(self, envelopes: Sequence[Envelope]) -> None:
+        """Return once all are stored.
+
+        What a lost connection leaves in doubt is published again, and so is what the broker refused (a quorum queue
+        without a leader does, for a moment) or what found no queue, after the queues have been looked at.
+
+        Raises:
+            EngineUnavailableError: not all are known to be stored.
+        """
+        failed = await self._publish(envelopes)
+        for pause in _PAUSES_SECONDS:
+            if not failed or not all(_worth_repeating(error) for _, error in failed):
+                break
+            await asyncio.sleep(pause)
+            failed = await self._publish([envelope for envelope, _ in failed])
+        if failed:
+            envelope, error = failed[0]
+            raise _unavailable(envelope, error, len(failed)) from error
+
+    async def _publish(self, envelopes: Sequence[Envelope]) -> list[tuple[Envelope, BaseException]]:
+        link = await self._linked()
+        failpoint("publishing")
+        outcomes = await asyncio.gather(*(self._send(link, envelope) for envelope in envelopes), return_exceptions=True)
+        failpoint("published")
+        failed = [(e, outcome) for e, outcome in zip(envelopes, outcomes, strict=True) if outcome is not None]
+        if any(isinstance(error, PublishError) for _, error in failed):
+            await self._topology.establish(link.connection)
+        if any(not isinstance(error, DeliveryError) for _, error in failed):
+            await self._drop(link)
+        return failed
+
+    async def _send(self, link: Link, envelope: Envelope) -> None:
+        async with self._window:
+            await link.channel.basic_publish(
+                envelope.body,
+                exchange=envelope.exchange,
+                routing_key=envelope.routing_key,
+                properties=envelope.properties(),
+                mandatory=True,
+                timeout=RPC_SECONDS,
+                wait=False,
+            )
+
+    async def _linked(self) -> Link:
+        async with self._connecting:
+            if self._link is not None and not self._link.lost:
+                return self._link
+            if self._link is not None:
+                await self._drop(self._link)
+            link = await self._connect()
+            try:
+                await self._topology.establish(link.connection)
+            except BaseException:
+                await link.close()
+                raise
+            self._link = link
+            return link
+
+    async def _drop(self, link: Link) -> None:
+        if self._link is link:
+            self._link = None
+        await link.close()
+
+
+def _worth_repeating(error: BaseException) -> bool:
+    """Whether another try is likely to do better: not when the broker says nothing at all."""
+    return not isinstance(error, TimeoutError)
+
+
+def _unavailable(envelope: Envelope, error: BaseException, count: int) -> EngineUnavailableError:
+    where = f"publishing {count} message(s) to {envelope.routing_key}"
+    if isinstance(error, PublishError):
+        return BrokerUnavailableError(f"RabbitMQ: {where}: there is no such queue")
+    if isinstance(error, DeliveryError):
+        return BrokerUnavailableError(f"RabbitMQ: {where}: the broker refused (is the queue full?)")
+    if isinstance(error, TimeoutError):
+        return BrokerUnavailableError(f"RabbitMQ: {where}: not confirmed within {RPC_SECONDS} s")
+    return BrokerUnavailableError(f"RabbitMQ: {where}: {str(error) or 'the connection was lost'}")

@@ -1,0 +1,148 @@
+"""The queues as RabbitMQ knows them, and how they come to be.
+
+A public queue may exist already, made by somebody else with other arguments: then it is used as it is, and what
+differs is told once. Nothing is ever deleted or purged, and nothing that exists is changed.
+
+What waits for a further attempt lies in a queue per delay, shared by all public queues: a fanout exchange leaves the
+routing key alone, so that the message comes back, when its time is over, to the queue that its routing key names.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import aiormq
+from aiormq.exceptions import AMQPChannelError, ChannelNotFoundEntity, ChannelPreconditionFailed
+
+from faregate.core.logging import get_logger
+from faregate.core.messaging.rabbitmq.connection import RPC_SECONDS, broker_errors
+from faregate.wire.queues import PUBLIC_QUEUES
+
+__all__ = ["DEAD_QUEUE", "DELIVERY_LIMIT", "QueueSpec", "QueueType", "Topology", "retry_queue"]
+
+log = get_logger(__name__)
+
+QueueType = Literal["quorum", "classic"]
+
+DEAD_QUEUE = "faregate.dead_letters"
+
+DELIVERY_LIMIT = 200
+"""Deliveries of a quorum queue before the broker itself sets a message aside.
+
+Higher than the limit of the PostgreSQL queue, because up to RabbitMQ 4.2 every loss of a connection counts one for all
+messages that were on their way to it.
+"""
+
+_UNLIMITED = 10**9
+"""Dead letters are read without being taken, which some versions count as a delivery."""
+
+_AT_LEAST_ONCE = {"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSpec:
+    """A durable queue as we would declare it, with the exchange that feeds it besides the default one."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    fanout: bool = False
+
+
+class Topology:
+    """Sees to it that the queues exist; remembers what it has told."""
+
+    def __init__(self, queue_type: QueueType, retry_delays_seconds: Sequence[float]) -> None:
+        self._specs = [
+            *(_public(name, queue_type) for name in PUBLIC_QUEUES),
+            *(_retry(delay) for delay in retry_delays_seconds),
+            QueueSpec(
+                DEAD_QUEUE, {"x-queue-type": "quorum", "x-overflow": "reject-publish", "x-delivery-limit": _UNLIMITED}
+            ),
+        ]
+        self._compared: set[str] = set()
+
+    async def establish(self, connection: aiormq.Connection) -> None:
+        """Declare what is missing; compare, once per process, what exists.
+
+        Raises:
+            EngineUnavailableError: the broker went away or does not allow it.
+        """
+        for spec in self._specs:
+            async with broker_errors(f"looking for queue {spec.name}"):
+                if not await _exists(connection, spec.name):
+                    await _declare(connection, spec)
+                    log.info("queue_declared", queue=spec.name, arguments=dict(spec.arguments), **_advice(spec))
+                    self._compared.add(spec.name)
+                elif spec.name not in self._compared:
+                    await _compare(connection, spec)
+                    self._compared.add(spec.name)
+
+
+def _advice(spec: QueueSpec) -> dict[str, str]:
+    """Return what operators read beside a queue that clients publish to and might declare themselves."""
+    if spec.name not in PUBLIC_QUEUES or not spec.arguments:
+        return {}
+    return {
+        "advice": "a client that declares it as a plain durable queue gets 406 PRECONDITION_FAILED from the broker; publish "
+        "without declaring, or set FAREGATE_QUEUE_TYPE=classic"
+    }
+
+
+def retry_queue(delay_seconds: float) -> str:
+    """Return the name of the queue (and exchange) where messages wait so long."""
+    whole = float(delay_seconds).is_integer()
+    return f"faregate.retry.{int(delay_seconds)}s" if whole else f"faregate.retry.{round(delay_seconds * 1000)}ms"
+
+
+def _public(name: str, queue_type: QueueType) -> QueueSpec:
+    if queue_type == "classic":
+        return QueueSpec(name)  # what clients get that assert a plain durable queue
+    dead = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": DEAD_QUEUE}
+    return QueueSpec(name, {"x-queue-type": "quorum", "x-delivery-limit": DELIVERY_LIMIT, **dead, **_AT_LEAST_ONCE})
+
+
+def _retry(delay_seconds: float) -> QueueSpec:
+    waiting = {"x-message-ttl": round(delay_seconds * 1000), "x-dead-letter-exchange": ""}
+    return QueueSpec(retry_queue(delay_seconds), {"x-queue-type": "quorum", **waiting, **_AT_LEAST_ONCE}, fanout=True)
+
+
+async def _exists(connection: aiormq.Connection, name: str) -> bool:
+    channel = await connection.channel(publisher_confirms=False, timeout=RPC_SECONDS)
+    try:
+        await channel.queue_declare(name, passive=True, timeout=RPC_SECONDS)
+    except ChannelNotFoundEntity:
+        return False
+    await channel.close()
+    return True
+
+
+async def _declare(connection: aiormq.Connection, spec: QueueSpec) -> None:
+    channel = await connection.channel(publisher_confirms=False, timeout=RPC_SECONDS)
+    try:
+        await channel.queue_declare(spec.name, durable=True, arguments=dict(spec.arguments), timeout=RPC_SECONDS)
+    except ChannelPreconditionFailed as error:  # somebody was quicker, with other arguments
+        _tell(spec, error)
+        return
+    if spec.fanout:
+        await channel.exchange_declare(spec.name, exchange_type="fanout", durable=True, timeout=RPC_SECONDS)
+        await channel.queue_bind(spec.name, spec.name, timeout=RPC_SECONDS)
+    await channel.close()
+
+
+async def _compare(connection: aiormq.Connection, spec: QueueSpec) -> None:
+    """Ask the broker whether an existing queue is as we would make it: an equal declaration changes nothing."""
+    try:
+        await _declare(connection, spec)
+    except AMQPChannelError as error:  # not allowed to declare, which is fine for what exists
+        log.info("queue_not_compared", queue=spec.name, reason=str(error))
+
+
+def _tell(spec: QueueSpec, error: Exception) -> None:
+    log.warning(
+        "queue_differs",
+        queue=spec.name,
+        reason=str(error),
+        wanted=dict(spec.arguments),
+        advice="used as it is; give it a dead-letter-exchange by policy if it has a delivery limit. Where clients declare "
+        "plain durable queues, set FAREGATE_QUEUE_TYPE=classic",
+    )

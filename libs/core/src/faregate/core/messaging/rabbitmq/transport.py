@@ -1,0 +1,132 @@
+"""The RabbitMQ transport: public queues by name, one connection per consumer, one to publish, one to ask."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from uuid import uuid4
+from weakref import WeakSet
+
+from faregate.core.clock import IClock, SystemClock
+from faregate.core.messaging.interfaces import Backlog, DeadMessage, DeadPlace, IConsumer, OutgoingMessage
+from faregate.core.messaging.rabbitmq.connection import RPC_SECONDS, Link, broker_errors, open_link
+from faregate.core.messaging.rabbitmq.consumer import RabbitConsumer
+from faregate.core.messaging.rabbitmq.dead_letters import DeadLetters
+from faregate.core.messaging.rabbitmq.envelope import MESSAGE_ID, Envelope
+from faregate.core.messaging.rabbitmq.publisher import Publisher
+from faregate.core.messaging.rabbitmq.topology import DEAD_QUEUE, QueueType, Topology
+from faregate.wire.queues import RETRY_DELAYS_SECONDS
+
+__all__ = ["RabbitTransport"]
+
+_PREFETCH_MAX = 2000
+"""Quorum queues allow no more."""
+
+
+class RabbitTransport:
+    """`ITransport` on RabbitMQ 3.10 to 4.x."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        queue_type: QueueType = "quorum",
+        prefetch: int = 500,
+        clock: IClock | None = None,
+        retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS,
+    ) -> None:
+        """`prefetch`: messages on their way to one consumer; twice its batch keeps it busy."""
+        self._url = url
+        self._prefetch = min(prefetch, _PREFETCH_MAX)
+        self._clock = clock or SystemClock()
+        self._delays = retry_delays_seconds
+        self._topology = Topology(queue_type, retry_delays_seconds)
+        self._publisher = Publisher(lambda: open_link(url, "faregate publisher", confirms=True), self._topology)
+        self._dead = DeadLetters(lambda: self._established("faregate dead letters"), self._publisher, self._clock)
+        self._consumers: WeakSet[RabbitConsumer] = WeakSet()
+        self._empty_at: dict[str, datetime] = {}
+        self._asking: Link | None = None
+        self._asking_lock = asyncio.Lock()
+
+    async def open(self) -> None:
+        await self._publisher.open()
+
+    async def close(self) -> None:
+        await self._publisher.close()
+        link, self._asking = self._asking, None
+        if link is not None:
+            await link.close()
+
+    async def publish(self, queue: str, messages: Sequence[OutgoingMessage]) -> None:
+        now = self._clock.now()
+        await self._publisher.publish(
+            [
+                Envelope(queue, message.body, {MESSAGE_ID: uuid4().hex, **message.headers}, published_at=now)
+                for message in messages
+            ]
+        )
+
+    async def consume(self, queue: str) -> IConsumer:
+        link = await self._established(f"faregate consumer of {queue}")
+        consumer = RabbitConsumer(link, queue, self._publisher, self._clock, self._delays)
+        try:
+            await consumer.begin(self._prefetch)
+        except BaseException:
+            await consumer.close()
+            raise
+        self._consumers.add(consumer)
+        return consumer
+
+    async def backlog(self, queue: str) -> Backlog:
+        """Return what waits in `queue` or is undecided in this process; what other consumers hold is not known here.
+
+        RabbitMQ does not tell the age of what waits, and a peek would mark it as redelivered. But a queue is first in,
+        first out: what waits is younger than what was received last, and than the last time the queue was seen empty.
+        """
+        asked_at = self._clock.now()
+        waiting = await self._waiting(queue)
+        mine = [consumer for consumer in self._consumers if consumer.queue == queue]
+        held = [delivery.published_at for consumer in mine for delivery in consumer.undecided]
+        if waiting == 0 and not held:
+            self._empty_at[queue] = asked_at
+            return Backlog(0, None)
+        marks = [self._empty_at.get(queue), *(consumer.newest_at for consumer in mine)]
+        younger_than = max((mark for mark in marks if mark is not None), default=None)
+        bounds = [at or self._empty_at.get(queue) for at in held] + ([younger_than] if waiting else [])
+        known = [at for at in bounds if at is not None]
+        return Backlog(waiting + len(held), min(known) if len(known) == len(bounds) else None)
+
+    def dead_letters(self, *, queue: str | None = None, after: DeadPlace | None = None) -> AsyncIterator[DeadMessage]:
+        return self._dead.read(queue, after)
+
+    async def count_dead(self) -> int:
+        return await self._waiting(DEAD_QUEUE)
+
+    async def replay(self, ids: Sequence[str]) -> int:
+        return await self._dead.replay(ids)
+
+    async def drop(self, ids: Sequence[str]) -> int:
+        return await self._dead.drop(ids)
+
+    async def _waiting(self, queue: str) -> int:
+        async with self._asking_lock:
+            try:
+                if self._asking is None or self._asking.lost:
+                    self._asking = await self._established("faregate")
+                async with broker_errors(f"asking for the depth of {queue}"):
+                    asked = await self._asking.channel.queue_declare(queue, passive=True, timeout=RPC_SECONDS)
+            except BaseException:
+                link, self._asking = self._asking, None
+                if link is not None:
+                    await link.close()
+                raise
+        return asked.message_count or 0
+
+    async def _established(self, name: str) -> Link:
+        """Return a new connection to a broker on which the public queues exist."""
+        link = await open_link(self._url, name, confirms=False)
+        try:
+            await self._topology.establish(link.connection)
+        except BaseException:
+            await link.close()
+            raise
+        return link

@@ -1,0 +1,1 @@
+"""Health, heartbeats and gauges of a deployment."""

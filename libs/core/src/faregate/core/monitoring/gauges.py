@@ -1,0 +1,99 @@
+"""What an operator watches beside what each process counts by itself: numbers that are read when someone asks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from math import inf
+from typing import Protocol
+
+from faregate.core.clock import IClock
+from faregate.core.errors import FaregateError
+from faregate.core.messaging.dead_letters import DeadLetterDesk
+from faregate.core.messaging.interfaces import Backlog, ITransport
+from faregate.core.messaging.postgres_transport import PostgresTransport
+from faregate.core.monitoring.heartbeats import Heartbeats
+from faregate.wire.queues import PUBLIC_QUEUES
+
+__all__ = ["Figure", "IFigures", "QueueFigures"]
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number under a name in Prometheus' style."""
+
+    name: str
+    description: str
+    value: float | Decimal
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class IFigures(Protocol):
+    """Whoever has numbers to show."""
+
+    async def figures(self) -> Sequence[Figure]:
+        """Return what can be read now; what cannot, since its engine is away, is left out."""
+        ...
+
+
+class QueueFigures:
+    """What waits, how long, what was set aside, and how far the workers have come."""
+
+    def __init__(
+        self,
+        transport: ITransport,
+        outbox: PostgresTransport,
+        dead_letters: DeadLetterDesk,
+        heartbeats: Heartbeats,
+        clock: IClock,
+    ) -> None:
+        self._transport = transport
+        self._outbox = outbox
+        self._dead_letters = dead_letters
+        self._heartbeats = heartbeats
+        self._clock = clock
+
+    async def figures(self) -> Sequence[Figure]:
+        found = await self._waiting("queue", self._transport)
+        if not isinstance(self._transport, PostgresTransport):
+            found += await self._waiting("outbox", self._outbox)
+        for read in (self._dead, self._workers):
+            try:
+                found += await read()
+            except FaregateError:
+                continue  # the engine is away; /readyz says so
+        return found
+
+    async def _waiting(self, place: str, transport: ITransport) -> list[Figure]:
+        found: list[Figure] = []
+        for queue in PUBLIC_QUEUES:
+            try:
+                found += self._of(place, queue, await transport.backlog(queue))
+            except FaregateError:
+                continue
+        return found
+
+    def _of(self, place: str, queue: str, backlog: Backlog) -> list[Figure]:
+        labels = {"queue": queue}
+        found = [Figure(f"faregate_{place}_messages", "Messages that wait", backlog.depth, labels)]
+        if backlog.depth and backlog.oldest_at is None:
+            return found
+        age = (self._clock.now() - backlog.oldest_at).total_seconds() if backlog.oldest_at is not None else 0.0
+        oldest = "Age of the oldest message that waits, where this process can tell"
+        return [*found, Figure(f"faregate_{place}_oldest_seconds", oldest, max(0.0, age), labels)]
+
+    async def _dead(self) -> list[Figure]:
+        count = await self._dead_letters.count()
+        return [Figure("faregate_dead_letters", "Messages set aside for a person to look at", count)]
+
+    async def _workers(self) -> list[Figure]:
+        progress = await self._heartbeats.progress()
+        found = [Figure("faregate_workers", "Workers that spoke within 15 s", progress.workers)]
+        if progress.settled_until is None:
+            return found
+        behind = (self._clock.now() - progress.settled_until).total_seconds()
+        lag = inf if progress.settled_until <= _EPOCH else max(0.0, behind)
+        oldest = "Age of the oldest message that is not settled, as the workers see it; +Inf while they cannot tell"
+        return [*found, Figure("faregate_settlement_lag_seconds", oldest, lag)]

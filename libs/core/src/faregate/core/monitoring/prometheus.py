@@ -1,0 +1,32 @@
+"""Figures in Prometheus' text format (needs the extra gateway or worker)."""
+
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from faregate.core.errors import FaregateError
+from faregate.core.monitoring.gauges import Figure, IFigures
+
+__all__ = ["exposed"]
+
+
+async def exposed(sources: Sequence[IFigures]) -> bytes:
+    """Return the figures of all `sources`, without those whose engine is away."""
+    registry = CollectorRegistry()
+    gauges: dict[str, Gauge] = {}
+    for source in sources:
+        try:
+            found = await source.figures()
+        except FaregateError:
+            continue
+        for figure in found:
+            _set(registry, gauges, figure)
+    return generate_latest(registry)
+
+
+def _set(registry: CollectorRegistry, gauges: dict[str, Gauge], figure: Figure) -> None:
+    gauge = gauges.get(figure.name)
+    if gauge is None:
+        gauge = Gauge(figure.name, figure.description, tuple(figure.labels), registry=registry)
+        gauges[figure.name] = gauge
+    (gauge.labels(*figure.labels.values()) if figure.labels else gauge).set(float(figure.value))

@@ -1,0 +1,53 @@
+"""What every process asks before it calls itself ready: the answer is a detail to show, or an error that names the fix."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from faregate.core.clock import IClock
+from faregate.core.db.database import Database
+from faregate.core.db.migrate import current_revision, schema_problem
+from faregate.core.errors import FaregateError
+
+__all__ = ["Checked", "check_all", "check_database", "check_migrations"]
+
+Check = Callable[[], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of one check."""
+
+    name: str
+    ok: bool
+    duration_ms: float
+    detail: str
+
+
+async def check_all(checks: Mapping[str, Check], clock: IClock) -> Sequence[Checked]:
+    """Make all checks, one after the other."""
+    return [await _checked(name, check, clock) for name, check in checks.items()]
+
+
+async def check_database(database: Database) -> str:
+    """Tell the server's version, or raise `EngineUnavailableError`."""
+    async with database.transaction(read_only=True) as session:
+        ((found,),) = await database.rows(session, "show server_version")
+    return f"PostgreSQL {found}"
+
+
+async def check_migrations(database: Database) -> str:
+    """Tell the schema's revision, or raise that it is not the one that this code needs."""
+    revision = await current_revision(database)
+    problem = schema_problem(revision)
+    if problem is not None:
+        raise FaregateError(f"{problem.detail}; {problem.fix}")
+    return f"revision {revision}"
+
+
+async def _checked(name: str, check: Check, clock: IClock) -> Checked:
+    began = clock.monotonic()
+    try:
+        detail, ok = await check(), True
+    except FaregateError as error:
+        detail, ok = error.detail, False
+    return Checked(name, ok, round((clock.monotonic() - began) * 1000, 2), detail)

@@ -1,0 +1,1 @@
+"""Personal data: where it is, how it is shown and erased."""

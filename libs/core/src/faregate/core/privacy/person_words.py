@@ -1,0 +1,99 @@
+"""Patterns and statements that take a person out of words, JSON and keys of others.
+
+Text says less than a place does: a user may be called `chat`, and `chat` in a description is no mention of anybody. An id
+is sought in text only where it is hardly a word, that is, where it has letters and also digits or signs.
+"""
+
+import re
+
+from faregate.core.db.subjects import PERSON
+from faregate.core.privacy.erased_keys import ERASED_KEY, key_without
+from faregate.core.privacy.person_places import KEPT_TEXTS, PLACES
+from faregate.wire import exact_json
+
+__all__ = [
+    "GONE",
+    "json_erasure",
+    "json_names",
+    "json_without",
+    "key_erasure",
+    "patterns",
+    "words_erasure",
+]
+
+GONE = "[erased]"
+"""What stands in text where a person was named."""
+
+_TELLING = 4
+"""Shorter ids stand in sentences about anybody (`1 credit too many`); in words of others they count behind `user:` alone."""
+
+_TALE = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9._:@-]).+")
+
+
+def patterns(user_id: str, email: str | None) -> dict[str, str]:
+    """Return patterns of PostgreSQL's for the person's names, by the name of the parameter of a statement.
+
+    `mentions` finds whole words (`bela` is not in `bela-2`, nor `1` in `12`), `certain` the same but for ids that may be
+    any word, `in_json` that but for values that decide what is counted, `in_places` a name as the value of a JSON member
+    for people, and `in_keys` a name as a part of a key.
+    """
+    sure = [f"{PERSON}{user_id}", *([email] if email else [])]
+    certain = [*sure, *([user_id] if len(user_id) >= _TELLING and _TALE.fullmatch(user_id) else [])]
+    mentioned = [*sure, *([user_id] if len(user_id) >= _TELLING else [])]
+    kept = f'(?<!"(?:{"|".join(sorted(KEPT_TEXTS))})": ")'
+    return {
+        "mentions": _whole(mentioned),
+        "certain": _whole(certain),
+        "in_json": kept + _whole(certain),
+        "in_places": _placed([user_id, *sure]),
+        "in_keys": f"(?<![A-Za-z0-9])(?:{_any_of(certain)})(?![A-Za-z0-9])",
+    }
+
+
+def words_erasure(table: str, column: str, *, pattern: str = "mentions") -> str:
+    """Return the statement that takes the person's names out of a text column; a row for each row changed."""
+    return f"""
+    update faregate.{table} set {column} = regexp_replace({column}, :{pattern}, '{GONE}', 'gi')
+    where {column} ~* :{pattern} returning 1
+    """  # noqa: S608
+
+
+def json_without(column: str) -> str:
+    """Return the expression of a `jsonb` column without the person's names; numbers and the form stay."""
+    placed = f"regexp_replace({column}::text, :in_places, '\"{GONE}\"', 'g')"
+    return f"regexp_replace({placed}, :in_json, '{GONE}', 'gi')::jsonb"
+
+
+def json_names(column: str) -> str:
+    """Return the condition that a `jsonb` column names the person."""
+    return f"({column}::text ~ :in_places or {column}::text ~* :in_json)"
+
+
+def json_erasure(table: str, column: str) -> str:
+    """Return the statement that takes the person's names out of a `jsonb` column; a row for each row changed."""
+    return f"""
+    update faregate.{table} set {column} = {json_without(column)} where {json_names(column)} returning 1
+    """  # noqa: S608
+
+
+def key_erasure(table: str, column: str, *, condition: str = "true") -> str:
+    """Return the statement that replaces keys that name the person; whoever looks for one looks for its `erased_key` too."""
+    return f"""
+    update faregate.{table} set {column} = {key_without(column)}
+    where {column} ~* :in_keys and not starts_with({column}, '{ERASED_KEY}') and {condition} returning 1
+    """  # noqa: S608
+
+
+def _any_of(names: list[str]) -> str:
+    return "|".join(map(re.escape, names))
+
+
+def _whole(names: list[str]) -> str:
+    return rf"(?<![A-Za-z0-9_@-])(?:{_any_of(names)})(?![A-Za-z0-9_@-])"
+
+
+def _placed(names: list[str]) -> str:
+    quoted = [exact_json.dumps(name).decode() for name in names]
+    numbers = [name for name in names if name.isdecimal()]
+    places = "|".join(sorted(PLACES))
+    return rf'(?<="(?:{places})": (?:\[[^\]]*)?)(?:{_any_of([*quoted, *numbers])})(?=[,\]}}])'

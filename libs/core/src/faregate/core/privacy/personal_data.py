@@ -1,0 +1,154 @@
+"""What is held on one person: the seam by which every library shows it, and erases it.
+
+Facts carry the subject's number, never the user id, so that erasing the subject's row makes a person unrecognisable
+everywhere. What remains are texts in which the person may be named; each library knows its own.
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.db.database import Database
+from faregate.core.db.subjects import NUMBERED, PERSON
+from faregate.core.privacy.person_words import json_erasure, patterns, words_erasure
+from faregate.wire import exact_json
+from faregate.wire.ids import is_reserved
+
+__all__ = [
+    "CORE_ERASURES",
+    "CORE_EXPORTS",
+    "ERASURES_VERSION",
+    "IPersonalData",
+    "Person",
+    "SqlPersonalData",
+    "actor_erasure",
+]
+
+ERASURES_VERSION = "erasures"
+"""What answers that name people are kept under: each erasure raises it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whom it is about; `tombstone` replaces the user id."""
+
+    subject_id: int
+    user_id: str
+    email: str | None
+    tombstone: str
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All that the person is called where somebody is named."""
+        return frozenset({self.user_id, f"{PERSON}{self.user_id}", *([self.email] if self.email else [])})
+
+    @property
+    def certain(self) -> "re.Pattern[str]":
+        """The pattern `certain` of `person_words`, for texts that are not in a statement."""
+        return re.compile(patterns(self.user_id, self.email)["certain"], re.IGNORECASE)
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """What statements may name: `:subject`, `:user_id`, `:email`, `:tombstone`, `:actors` (how the person is named as
+        who did something), `:signatures` (the same, with the number that stands for it in what is never changed),
+        the patterns of `person_words` that find the person in what others wrote, and `:quoted`, all names as JSON has them.
+        """
+        bare = [] if is_reserved(self.user_id) else [self.user_id]  # else it is the name of a credential or of our own
+        actors = [*bare, f"{PERSON}{self.user_id}"]
+        return {
+            "subject": self.subject_id,
+            "user_id": self.user_id,
+            "email": self.email or self.user_id,
+            "tombstone": self.tombstone,
+            "actors": actors,
+            "signatures": [*actors, f"{NUMBERED}{self.subject_id}"],
+            "quoted": [exact_json.dumps(name) for name in sorted(self.names)],
+            **patterns(self.user_id, self.email),
+        }
+
+
+@runtime_checkable
+class IPersonalData(Protocol):
+    """One library's part of what is held on a person."""
+
+    def export(self, session: AsyncSession, person: Person) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
+        """Read everything, as kind and record."""
+        ...
+
+    async def erase(self, session: AsyncSession, person: Person) -> Mapping[str, int]:
+        """Erase what names the person, in the caller's transaction; sums and counts stay. Return rows changed by kind."""
+        ...
+
+
+class SqlPersonalData:
+    """`IPersonalData` by statements: `exports` return one JSON text a row, `erasures` a row for each row they changed."""
+
+    def __init__(self, database: Database, exports: Mapping[str, str], erasures: Mapping[str, str]) -> None:
+        self._database = database
+        self._exports = exports
+        self._erasures = erasures
+
+    async def export(self, session: AsyncSession, person: Person) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
+        for kind, sql in self._exports.items():
+            for row in await self._database.rows(session, sql, **self._parameters(sql, person)):
+                yield kind, exact_json.loads(row[0])
+
+    async def erase(self, session: AsyncSession, person: Person) -> Mapping[str, int]:
+        return {
+            kind: len(await self._database.rows(session, sql, **self._parameters(sql, person)))
+            for kind, sql in self._erasures.items()
+        }
+
+    def _parameters(self, sql: str, person: Person) -> dict[str, Any]:
+        return {name: person.parameters[name] for name in self._database.sql.statement(sql).names}
+
+
+CORE_EXPORTS = {
+    "subject": """
+    select to_json(t)::text from (
+      select subject_id, external_id as user_id, email, created_at from faregate.subject where subject_id = :subject) t
+    """,
+    "audit_entry": """
+    select to_json(t)::text from (
+      select entry_id, action, target, status, host(address) as address, request_id, created_at,
+        coalesce(actor_subject_id = :subject, false) as as_actor
+      from faregate.audit_entry where subject_id = :subject or actor_subject_id = :subject order by entry_id) t
+    """,
+    "api_key": """
+    select to_json(t)::text from (
+      select key_id, client, name, scopes, created_by, created_at, expires_at, revoked_at
+      from faregate.api_key where created_by = any(cast(:signatures as text[])) order by created_at) t
+    """,
+    "webhook_endpoint": """
+    select to_json(t)::text from (
+      select endpoint_id, url, events, description, created_by, created_at, disabled_at
+      from faregate.webhook_endpoint where created_by = any(cast(:signatures as text[])) order by created_at) t
+    """,
+}
+
+
+def actor_erasure(table: str, column: str = "actor") -> str:
+    """Return the statement that replaces the person where it stands as who did something."""
+    return (
+        f"update faregate.{table} set {column} = :tombstone where {column} = any(cast(:actors as text[])) returning 1"  # noqa: S608
+    )
+
+
+CORE_ERASURES = {
+    "api_key_name": words_erasure("api_key", "name"),
+    "webhook_description": words_erasure("webhook_endpoint", "description"),
+    "webhook_disabled": words_erasure("webhook_endpoint", "disabled_reason"),
+    "webhook_history": json_erasure("webhook_delivery", "history"),
+    "message_headers": json_erasure("message", "headers"),
+    "dead_reason": words_erasure("message", "dead_reason"),
+    "job_error": words_erasure("scheduled_job", "last_error"),
+    "api_key": actor_erasure("api_key", "created_by"),
+    "webhook_endpoint": actor_erasure("webhook_endpoint", "created_by"),
+    "subject": """
+    update faregate.subject set external_id = :tombstone, email = null where subject_id = :subject returning 1
+    """,
+}
+"""The subject comes last."""

@@ -1,0 +1,1 @@
+"""Process utilities: event loop, batching, bounded caches, private files."""

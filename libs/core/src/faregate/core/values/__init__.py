@@ -1,0 +1,1 @@
+"""Values of every library: ids, credits, moments, time zones, exact JSON."""

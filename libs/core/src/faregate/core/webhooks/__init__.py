@@ -1,0 +1,1 @@
+"""Outgoing events, webhook endpoints, their signatures and allowed addresses."""

@@ -1,0 +1,295 @@
+"""Webhook endpoints: who is told what, with which secret, and how that went."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.db.database import Database
+from faregate.core.db.versioned_cache import raise_version
+from faregate.core.errors import InvalidError, NotFoundError
+from faregate.core.privacy.key_ring import KeyRing
+from faregate.core.webhooks import signing
+from faregate.core.webhooks.egress import Egress
+from faregate.core.webhooks.outgoing_events import SUBSCRIPTIONS_VERSION, EventType
+from faregate.wire import exact_json
+from faregate.wire.ids import new_uuid7
+
+__all__ = ["Attempt", "Delivery", "Endpoint", "EndpointSpec", "UnknownWebhookError", "WebhookStore", "open_secret"]
+
+_ADD = """
+insert into faregate.webhook_endpoint (endpoint_id, url, events, secret, description, created_by)
+values (:endpoint_id, :url, cast(:events as text[]), :secret, cast(:description as text), :created_by) returning *
+"""
+_GET = "select * from faregate.webhook_endpoint where endpoint_id = :endpoint_id"
+_LIST = """
+select * from faregate.webhook_endpoint where (cast(:before as uuid) is null or endpoint_id < :before)
+order by endpoint_id desc limit :limit
+"""
+_CHANGE = """
+update faregate.webhook_endpoint
+set url = :url, events = cast(:events as text[]), description = cast(:description as text),
+  disabled_at = case when :enabled then null else coalesce(disabled_at, clock_timestamp()) end,
+  disabled_reason = case when :enabled then null else coalesce(disabled_reason, 'by hand') end,
+  failing_since = case when :enabled then null else failing_since end
+where endpoint_id = :endpoint_id returning *
+"""
+_ROTATE = """
+update faregate.webhook_endpoint
+set previous_secret = secret, previous_until = clock_timestamp() + cast(:overlap as interval), secret = :secret
+where endpoint_id = :endpoint_id returning *
+"""
+_SECRETS = """
+select endpoint_id, secret, previous_secret from faregate.webhook_endpoint order by endpoint_id for update
+"""
+_RESEAL = """
+update faregate.webhook_endpoint set secret = :secret, previous_secret = cast(:previous as text)
+where endpoint_id = :endpoint_id
+"""
+_DELETE_DELIVERIES = "delete from faregate.webhook_delivery where endpoint_id = :endpoint_id"
+_DELETE = "delete from faregate.webhook_endpoint where endpoint_id = :endpoint_id returning *"
+_DELIVERIES = """
+select delivery_id, event_id, event_type, status, attempts, due_at, history::text as history, created_at
+from faregate.webhook_delivery
+where endpoint_id = :endpoint_id and (cast(:status as text) is null or status = :status)
+  and (cast(:before as timestamptz) is null or (created_at, delivery_id) < (:before, cast(:before_id as uuid)))
+order by created_at desc, delivery_id desc limit :limit
+"""
+_REPLAY = """
+update faregate.webhook_delivery set status = 'pending', attempts = 0, due_at = clock_timestamp()
+where endpoint_id = :endpoint_id and status <> 'pending'
+  and (delivery_id = any(cast(:ids as uuid[])) or created_at >= cast(:since as timestamptz))
+returning delivery_id
+"""
+
+
+class UnknownWebhookError(NotFoundError):
+    """There is no webhook endpoint of this id."""
+
+    code = "unknown_webhook"
+
+    def __init__(self, endpoint_id: object) -> None:
+        super().__init__(f"There is no webhook {endpoint_id}; GET /api/webhooks lists them", param="id")
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSpec:
+    """Where to tell what."""
+
+    url: str
+    events: Sequence[EventType]
+    description: str | None = None
+    secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An endpoint; `secret` is for its owner only, and None but for the call that has made it."""
+
+    id: UUID
+    url: str
+    events: tuple[str, ...]
+    description: str | None
+    secret: str | None
+    created_by: str
+    created_at: datetime
+    failing_since: datetime | None
+    disabled_at: datetime | None
+    disabled_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to deliver: the receiver's status, or why there was none."""
+
+    at: str
+    status: int | None
+    error: str | None
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event on its way to one endpoint: `pending`, `delivered`, or `failed` when all attempts are used up."""
+
+    id: UUID
+    event_id: str
+    event_type: str
+    status: str
+    attempts: int
+    due_at: datetime | None
+    history: tuple[Attempt, ...]
+    created_at: datetime
+
+
+class WebhookStore:
+    """Reads and writes endpoints; works in the caller's transaction."""
+
+    def __init__(self, database: Database, egress: Egress, ring: KeyRing) -> None:
+        self._database = database
+        self._egress = egress
+        self._ring = ring
+
+    async def create(self, session: AsyncSession, spec: EndpointSpec, *, created_by: str) -> Endpoint:
+        """Add an endpoint.
+
+        Raises:
+            UnsafeUrlError: it leads to where it must not. InvalidError: the secret cannot sign.
+        """
+        await self._egress.target(spec.url)
+        secret = signing.check_secret(spec.secret) if spec.secret else signing.new_secret()
+        endpoint_id = new_uuid7()
+        rows = await self._database.rows(
+            session,
+            _ADD,
+            endpoint_id=endpoint_id,
+            url=spec.url,
+            events=_types(spec.events),
+            secret=self._ring.seal_text(_place(endpoint_id), secret),
+            description=spec.description,
+            created_by=created_by,
+        )
+        await raise_version(self._database, session, SUBSCRIPTIONS_VERSION)
+        return replace(_endpoint(rows[0]), secret=secret)
+
+    async def change(self, session: AsyncSession, endpoint_id: UUID, spec: EndpointSpec, *, enabled: bool) -> Endpoint:
+        """Replace address, events and description; `enabled` brings a disabled one back. Raises as `create` does."""
+        await self._egress.target(spec.url)
+        rows = await self._database.rows(
+            session,
+            _CHANGE,
+            endpoint_id=endpoint_id,
+            url=spec.url,
+            events=_types(spec.events),
+            description=spec.description,
+            enabled=enabled,
+        )
+        return await self._changed(session, endpoint_id, rows)
+
+    async def rotate(self, session: AsyncSession, endpoint_id: UUID, *, overlap: timedelta) -> Endpoint:
+        """Give a new secret; for `overlap` both sign."""
+        secret = signing.new_secret()
+        sealed = self._ring.seal_text(_place(endpoint_id), secret)
+        rows = await self._database.rows(session, _ROTATE, endpoint_id=endpoint_id, overlap=overlap, secret=sealed)
+        return replace(await self._changed(session, endpoint_id, rows), secret=secret)
+
+    async def reseal(self, session: AsyncSession) -> int:
+        """Seal all secrets under the key in use, or store them as they are where there is none; return how many changed.
+
+        Raises:
+            SealedError: the key of a secret is not in the ring any longer; nothing was changed.
+        """
+        old = [
+            row
+            for row in await self._database.rows(session, _SECRETS)
+            if not all(self._ring.is_current(text) for text in (row.secret, row.previous_secret) if text is not None)
+        ]
+        for row in old:
+            secret, previous = (self._resealed(row.endpoint_id, text) for text in (row.secret, row.previous_secret))
+            await self._database.rows(session, _RESEAL, endpoint_id=row.endpoint_id, secret=secret, previous=previous)
+        return len(old)
+
+    def _resealed(self, endpoint_id: UUID, stored: str | None) -> str | None:
+        if stored is None:
+            return None
+        return self._ring.seal_text(_place(endpoint_id), open_secret(self._ring, endpoint_id, stored))
+
+    async def delete(self, session: AsyncSession, endpoint_id: UUID) -> Endpoint:
+        """Forget an endpoint and what was on its way to it."""
+        await self._database.rows(session, _DELETE_DELIVERIES, endpoint_id=endpoint_id)
+        rows = await self._database.rows(session, _DELETE, endpoint_id=endpoint_id)
+        return await self._changed(session, endpoint_id, rows)
+
+    async def get(self, session: AsyncSession, endpoint_id: UUID) -> Endpoint:
+        """Return an endpoint, or raise `UnknownWebhookError`."""
+        rows = await self._database.rows(session, _GET, endpoint_id=endpoint_id)
+        if not rows:
+            raise UnknownWebhookError(endpoint_id)
+        return _endpoint(rows[0])
+
+    async def endpoints(self, session: AsyncSession, *, before: UUID | None = None, limit: int = 100) -> list[Endpoint]:
+        """Return endpoints, newest first."""
+        return [_endpoint(row) for row in await self._database.rows(session, _LIST, before=before, limit=limit)]
+
+    async def deliveries(
+        self,
+        session: AsyncSession,
+        endpoint_id: UUID,
+        *,
+        status: str | None = None,
+        before: tuple[datetime, UUID] | None = None,
+        limit: int = 100,
+    ) -> list[Delivery]:
+        """Return the delivery log of an endpoint, newest first."""
+        await self.get(session, endpoint_id)
+        moment, delivery_id = before or (None, None)
+        rows = await self._database.rows(
+            session,
+            _DELIVERIES,
+            endpoint_id=endpoint_id,
+            status=status,
+            before=moment,
+            before_id=delivery_id,
+            limit=limit,
+        )
+        return [_delivery(row) for row in rows]
+
+    async def replay(
+        self, session: AsyncSession, endpoint_id: UUID, *, ids: Sequence[UUID] = (), since: datetime | None = None
+    ) -> int:
+        """Send deliveries again, those named and those since a moment; return how many. Pending ones stay as they are."""
+        if not ids and since is None:
+            raise InvalidError("give ids, since or both", param="ids")
+        await self.get(session, endpoint_id)
+        return len(await self._database.rows(session, _REPLAY, endpoint_id=endpoint_id, ids=list(ids), since=since))
+
+    async def _changed(self, session: AsyncSession, endpoint_id: UUID, rows: Sequence[Any]) -> Endpoint:
+        if not rows:
+            raise UnknownWebhookError(endpoint_id)
+        await raise_version(self._database, session, SUBSCRIPTIONS_VERSION)
+        return _endpoint(rows[0])
+
+
+def open_secret(ring: KeyRing, endpoint_id: UUID, stored: str) -> str:
+    """Return the secret of an endpoint from what its row has; raises as `KeyRing.open_text` does."""
+    return ring.open_text(_place(endpoint_id), stored)
+
+
+def _place(endpoint_id: UUID) -> str:
+    return f"webhook_endpoint|secret|{endpoint_id.hex}"
+
+
+def _types(events: Sequence[EventType]) -> list[str]:
+    return sorted({event.value for event in events})
+
+
+def _endpoint(row: Any) -> Endpoint:
+    return Endpoint(
+        row.endpoint_id,
+        row.url,
+        tuple(row.events),
+        row.description,
+        None,
+        row.created_by,
+        row.created_at,
+        row.failing_since,
+        row.disabled_at,
+        row.disabled_reason,
+    )
+
+
+def _delivery(row: Any) -> Delivery:
+    history = tuple(Attempt(**attempt) for attempt in exact_json.loads(row.history))
+    return Delivery(
+        row.delivery_id,
+        row.event_id,
+        row.event_type,
+        row.status,
+        row.attempts,
+        row.due_at,
+        history,
+        row.created_at,
+    )

@@ -1,0 +1,118 @@
+"""What others may want to know: events, written in the transaction that they tell about, a row for each who listens."""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.clock import Deadline
+from faregate.core.db.database import Database
+from faregate.core.db.versioned_cache import VersionedCache
+from faregate.core.errors import EngineUnavailableError
+from faregate.wire import exact_json
+from faregate.wire.ids import new_uuid7
+
+__all__ = ["SUBSCRIPTIONS_VERSION", "Announcer", "Event", "EventType", "IAnnouncer", "Silence"]
+
+SUBSCRIPTIONS_VERSION = "webhook_endpoints"
+_KNOWN_FOR_SECONDS = 1.0
+
+_SUBSCRIBED = "select distinct unnest(events) as event from faregate.webhook_endpoint where disabled_at is null"
+
+_ADD = """
+insert into faregate.webhook_delivery (delivery_id, endpoint_id, event_id, event_type, payload, due_at)
+select gen_random_uuid(), w.endpoint_id, e.id, e.type, e.payload, clock_timestamp()
+from unnest(cast(:ids as text[]), cast(:types as text[]), cast(:payloads as bytea[])) as e (id, type, payload)
+join faregate.webhook_endpoint w on w.disabled_at is null and e.type = any(w.events)
+"""
+
+
+class EventType(StrEnum):
+    """What happens. Names are public contract."""
+
+    CREDITS_LOW = "credits.low"
+    CREDITS_EXHAUSTED = "credits.exhausted"
+    HOLD_EXPIRED = "hold.expired"
+    SETTLEMENT_COMPLETED = "settlement.completed"
+    SETTLEMENT_SHORTFALL = "settlement.shortfall"
+    USAGE_ALERT = "usage.alert"
+    PRICE_MISSING = "price.missing"
+
+
+_ALL_TYPES = frozenset(kind.value for kind in EventType)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened.
+
+    `people` are subjects by the field that names them (`user_id`, `owner_id`): who they are is put in when it is sent,
+    so that nothing personal waits in a queue.
+    """
+
+    type: EventType
+    data: Mapping[str, Any]
+    people: Mapping[str, int]
+
+
+@runtime_checkable
+class IAnnouncer(Protocol):
+    """Tells whoever listens."""
+
+    async def announce(self, session: AsyncSession, events: Iterable[Event]) -> None:
+        """Write what is to be told, so that it is told exactly if the transaction commits.
+
+        Where nobody listens, `events` is not even looked at.
+        """
+        ...
+
+
+class Silence:
+    """Nobody listens: for hosts without webhooks."""
+
+    async def announce(self, session: AsyncSession, events: Iterable[Event]) -> None:
+        """Tell nobody."""
+
+
+class Announcer:
+    """Writes a row of `webhook_delivery` per event and endpoint; costs nothing for events that nobody wants."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._subscribed: VersionedCache[frozenset[str]] = VersionedCache(database, SUBSCRIPTIONS_VERSION, self._load)
+        self._known = Deadline(0)
+        self._looking: asyncio.Task[None] | None = None
+
+    async def announce(self, session: AsyncSession, events: Iterable[Event]) -> None:
+        types = self._wanted_types()
+        wanted = [event for event in events if event.type.value in types] if types else ()
+        if not wanted:
+            return
+        await self._database.rows(
+            session,
+            _ADD,
+            ids=[f"evt_{new_uuid7().hex}" for _ in wanted],
+            types=[event.type.value for event in wanted],
+            payloads=[exact_json.dumps({"data": event.data, "people": event.people}) for event in wanted],
+        )
+
+    def _wanted_types(self) -> Collection[str]:
+        """Return what somebody may listen to; what was looked at too long ago counts as not known, which is all."""
+        if self._known.passed:
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.create_task(self._look())
+            return _ALL_TYPES
+        return self._subscribed.last or ()
+
+    async def _look(self) -> None:
+        try:
+            await self._subscribed.get()
+        except EngineUnavailableError:
+            return
+        self._known = Deadline(_KNOWN_FOR_SECONDS)
+
+    async def _load(self, session: AsyncSession) -> frozenset[str]:
+        return frozenset(row.event for row in await self._database.rows(session, _SUBSCRIBED))

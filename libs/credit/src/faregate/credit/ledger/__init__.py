@@ -1,0 +1,1 @@
+"""Rules of the ledger. Pure: lock, decide, write once."""

@@ -1,0 +1,74 @@
+"""The hash chain of one wallet: each transfer's hash covers its fields, its grant slices, and the hash before it.
+
+Every field is written with its length (a NULL as length -1), so that no two rows read the same. `verify` computes the
+same bytes in SQL (`proof_chain.LINK`); `tests/credit/test_chain.py` holds the two together.
+"""
+
+import struct
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from uuid import UUID
+
+from faregate.credit.ledger.accounts import Account, TransferKind
+
+__all__ = ["GENESIS", "link", "microseconds"]
+
+GENESIS = bytes(32)
+"""What stands before a wallet's first transfer."""
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_NUMBERS = struct.Struct(">qqhhhqqqqq")
+_LENGTH = struct.Struct(">i")
+_AMOUNT = struct.Struct(">q")
+
+
+def link(
+    previous: bytes,
+    *,
+    wallet_id: int,
+    seq: int,
+    kind: TransferKind,
+    debit: Account,
+    credit: Account,
+    amount: int,
+    balance_after: int,
+    corrects_seq: int | None,
+    effective_at: datetime,
+    created_at: datetime,
+    texts: tuple[str | None, ...],
+    slices: Iterable[tuple[UUID, int]] = (),
+) -> bytes:
+    """Return the hash of one transfer.
+
+    Args:
+        texts: usage key, operation key, actor and reason, in this order.
+        slices: what the transfer put into grants and took from them, in any order.
+    """
+    numbers = _NUMBERS.pack(
+        wallet_id,
+        seq,
+        kind,
+        debit,
+        credit,
+        amount,
+        balance_after,
+        corrects_seq or 0,
+        microseconds(effective_at),
+        microseconds(created_at),
+    )
+    parts = b"".join(grant.bytes + _AMOUNT.pack(change) for grant, change in sorted(slices))
+    return sha256(previous + numbers + b"".join(map(_framed, texts)) + _LENGTH.pack(len(parts)) + parts).digest()
+
+
+def microseconds(moment: datetime) -> int:
+    """Return microseconds since 2000, exactly: what PostgreSQL stores and sends."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def _framed(value: str | None) -> bytes:
+    if value is None:
+        return _LENGTH.pack(-1)
+    data = value.encode()
+    return _LENGTH.pack(len(data)) + data

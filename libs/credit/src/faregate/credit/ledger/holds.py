@@ -1,0 +1,145 @@
+"""Opening, extending and closing holds: what `start`, `extend` and `void` decide."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from faregate.credit.errors import (
+    AlreadySettledError,
+    HoldClosedError,
+    InsufficientCreditsError,
+    UsageKeyConflictError,
+    WalletClosedError,
+    WalletFrozenError,
+)
+from faregate.credit.ledger.book import Book
+from faregate.credit.ledger.burn_down import burn_order
+from faregate.credit.ledger.limits import check_limits
+from faregate.credit.ledger.states import ChargeState, ChargeStatus, WalletState, WalletStatus
+from faregate.credit.ledger.time_effects import expire_lapsed
+
+__all__ = ["HoldRequest", "extend_hold", "open_hold", "require_active", "void_hold"]
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRequest:
+    """A wish to set `amount` micro-credits aside for one use; the identifying part is frozen on the charge.
+
+    `start_hash` is the meaning of the call: the same key with the same hash is a replay, with another one a conflict.
+    `is_new`: the key was made for this very request, so that nobody can have used it before.
+    """
+
+    usage_key: str
+    wallet_id: int
+    subject_id: int
+    organization_id: int | None
+    feature_key: str
+    rule: str
+    amount: int
+    ttl_seconds: int
+    start_hash: bytes
+    metadata: Mapping[str, Any] | None = None
+    limit_scopes: tuple[str, ...] = ()
+    is_new: bool = False
+
+
+def open_hold(book: Book, request: HoldRequest) -> ChargeState:
+    """Open the hold, or return the one that the same call opened before.
+
+    Raises:
+        UsageKeyConflictError: the key was started with another meaning.
+        AlreadySettledError, HoldClosedError: the same call, but its hold is closed by now.
+        WalletFrozenError, WalletClosedError, InsufficientCreditsError, SpendingLimitError: refused; nothing is kept, so
+            that the call may pass later.
+    """
+    known = book.charges.get(request.usage_key)
+    if known is not None:
+        return _replayed(known, request)
+    wallet = book.wallets[request.wallet_id]
+    require_active(wallet)
+    free = wallet.free_for(request.feature_key)
+    if request.amount > free:
+        raise InsufficientCreditsError(free_micros=free, required_micros=request.amount)
+    warned = check_limits(book.limits_of(request.limit_scopes), request.amount)
+    charge = ChargeState(
+        usage_key=request.usage_key,
+        wallet_id=request.wallet_id,
+        subject_id=request.subject_id,
+        organization_id=request.organization_id,
+        feature_key=request.feature_key,
+        rule=request.rule,
+        start_hash=request.start_hash,
+        created_at=book.now,
+        hold=request.amount,
+        expires_at=book.now + timedelta(seconds=request.ttl_seconds),
+        metadata=request.metadata,
+        limit_scopes=request.limit_scopes,
+        warned=tuple(warned),
+    )
+    _reserve(book, wallet, charge)
+    book.count_limits(charge, held=charge.hold)
+    book.touch_charge(charge)
+    return charge
+
+
+def extend_hold(book: Book, charge: ChargeState, ttl_seconds: int) -> datetime:
+    """Let an open hold last at least `ttl_seconds` from now; never shortens it."""
+    _require_open(charge)
+    wanted = book.now + timedelta(seconds=ttl_seconds)
+    charge.expires_at = max(wanted, charge.expires_at or wanted)
+    book.touch_charge(charge)
+    return charge.expires_at
+
+
+def void_hold(book: Book, charge: ChargeState, *, reason: str | None) -> ChargeState:
+    """Close a hold unused; voiding it again changes nothing."""
+    if charge.status is ChargeStatus.VOIDED:
+        return charge
+    _require_open(charge)
+    wallet = book.wallets[charge.wallet_id]
+    book.release(charge, ChargeStatus.VOIDED, at=book.now)
+    charge.close_reason = reason
+    expire_lapsed(book, wallet, at=book.now)
+    return charge
+
+
+def require_active(wallet: WalletState) -> None:
+    """Raise `WalletFrozenError` or `WalletClosedError` unless new holds and debits are allowed."""
+    if wallet.status is WalletStatus.FROZEN:
+        raise WalletFrozenError
+    if wallet.status is WalletStatus.CLOSED:
+        raise WalletClosedError
+
+
+def _reserve(book: Book, wallet: WalletState, charge: ChargeState) -> None:
+    """Set the hold aside: first from grants that only this feature may use, in burn order, the rest from what is free."""
+    wallet.held += charge.hold
+    left = charge.hold
+    for grant in burn_order(wallet.grants.values(), now=book.now) if wallet.earmarked else ():
+        if grant.features is None or not grant.usable_for(charge.feature_key):
+            continue
+        take = min(left, grant.remaining - grant.held)
+        if take > 0:
+            grant.held += take
+            wallet.earmarked -= take
+            charge.hold_grants[grant.grant_id] = take
+            left -= take
+            book.touch_grant(grant)
+    if charge.expires_at is not None:
+        wallet.next_change_at = min(charge.expires_at, wallet.next_change_at or charge.expires_at)
+    book.touch(wallet)
+
+
+def _replayed(known: ChargeState, request: HoldRequest) -> ChargeState:
+    if known.start_hash != request.start_hash:
+        raise UsageKeyConflictError(request.usage_key, "was used for another call; take a new one")
+    _require_open(known)
+    return known
+
+
+def _require_open(charge: ChargeState) -> None:
+    if charge.status is ChargeStatus.SETTLED:
+        raise AlreadySettledError(charge.usage_key)
+    if charge.status is not ChargeStatus.OPEN:
+        raise HoldClosedError(charge.usage_key, charge.status.name.lower())

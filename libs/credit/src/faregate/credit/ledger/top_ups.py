@@ -1,0 +1,47 @@
+"""Automatic top-ups: when a balance falls below its threshold, one order is placed, whatever storm is on."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from faregate.core.messaging.interfaces import OutgoingMessage
+from faregate.credit.ledger.book import Book
+from faregate.credit.ledger.states import TopUpOrder, WalletState, WalletStatus
+from faregate.wire import exact_json
+from faregate.wire.ids import new_uuid7
+
+__all__ = ["TopUpRule", "close_order", "order_message", "order_top_ups"]
+
+
+@dataclass(frozen=True, slots=True)
+class TopUpRule:
+    """Order `amount` micro-credits when the balance (what is held included) falls below `below`."""
+
+    below: int
+    amount: int
+
+
+def order_top_ups(book: Book) -> None:
+    """Place an order for each changed active wallet that needs one; a wallet has at most one order under way."""
+    for wallet in book.changed_wallets.values():
+        if _needs(book, wallet):
+            wallet.top_up_order = new_uuid7()
+            book.top_ups.append(TopUpOrder(wallet.top_up_order, wallet.wallet_id, wallet.top_up_amount or 0))
+
+
+def close_order(wallet: WalletState, order_id: UUID) -> None:
+    """Note that an order came to its end, so that the next one may be placed."""
+    if wallet.top_up_order == order_id:
+        wallet.top_up_order = None
+
+
+def order_message(order: TopUpOrder) -> OutgoingMessage:
+    """Return the message that has the worker pay an order."""
+    return OutgoingMessage(exact_json.dumps({"order_id": order.order_id}))
+
+
+def _needs(book: Book, wallet: WalletState) -> bool:
+    if wallet.status is not WalletStatus.ACTIVE or wallet.top_up_below is None or wallet.top_up_order is not None:
+        return False
+    if wallet.top_up_not_before is not None and wallet.top_up_not_before > book.now:
+        return False
+    return wallet.balance < wallet.top_up_below

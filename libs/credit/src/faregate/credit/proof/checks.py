@@ -1,0 +1,37 @@
+"""How a statement of `verify` says what is wrong: checks of one derived row, each with what is stored and what should be."""
+
+from dataclasses import dataclass
+
+from faregate.credit.ledger.accounts import TransferKind
+
+__all__ = ["Check", "codes", "wrong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A condition in SQL that holds when something is wrong, and the two sides of it (cast to text by `wrong`)."""
+
+    name: str
+    condition: str
+    stored: str
+    derived: str
+
+
+def wrong(*checks: Check, when: str = "true") -> str:
+    """Return the end of a statement: one row `c` (check_name, stored, derived) for each check that fails.
+
+    The rows in order are sorted out before any text is made.
+    """
+    rows = ",\n  ".join(
+        f"('{check.name}', {check.condition}, ({check.stored})::text, ({check.derived})::text)" for check in checks
+    )
+    some = "\n  or ".join(dict.fromkeys(f"({check.condition})" for check in checks))
+    return f"""cross join lateral (values
+  {rows}
+) as c (check_name, wrong, stored, derived)
+where {when} and ({some}) and c.wrong"""
+
+
+def codes(*kinds: TransferKind) -> str:
+    """Return kinds of transfers as a list for SQL."""
+    return ", ".join(str(int(kind)) for kind in kinds)

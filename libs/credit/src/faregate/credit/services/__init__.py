@@ -1,0 +1,1 @@
+"""Use cases of the ledger, each in the caller's transaction."""

@@ -1,0 +1,229 @@
+"""What finance asks of the ledger: balances as of a moment, statements of a period, and a digest of all chains."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.db.database import Database
+from faregate.core.errors import InvalidError
+from faregate.credit.ledger.accounts import Account, GrantSource, TransferKind, burn_class
+from faregate.credit.services.ledger_session import Locker
+from faregate.wire.credits import to_credits
+
+__all__ = ["AccountingService", "Digest", "Statement"]
+
+_SEQ_AT = """
+with recursive bisect (low, high) as (
+  select cast(0 as bigint), (select last_seq from faregate.wallet where wallet_id = :wallet_id)
+  union all
+  select case when middle.early then b.low + (b.high - b.low + 1) / 2 else b.low end,
+    case when middle.early then b.high else b.low + (b.high - b.low + 1) / 2 - 1 end
+  from bisect b
+  cross join lateral (
+    select effective_at < cast(:moment as timestamptz) as early from faregate.transfer
+    where wallet_id = :wallet_id and seq = b.low + (b.high - b.low + 1) / 2
+  ) middle
+  where b.low < b.high
+)
+select low as seq from bisect where low = high
+"""
+"""A wallet's transfers are in order of time, so the last one before a moment is found by halving."""
+
+_BALANCE_AT_SEQ = "select balance_after from faregate.transfer where wallet_id = :wallet_id and seq = :seq"
+
+_SUMS_OF_WALLET = """
+select t.kind, t.debit_account, t.credit_account, sum(t.amount) as amount, sum(coalesce(p.paid, 0)) as paid
+from faregate.transfer t
+left join lateral (
+  select sum(s.amount) as paid from faregate.grant_slice s
+  join faregate.credit_grant g on g.grant_id = s.grant_id and g.source = any(cast(:paid_sources as text[]))
+  where s.wallet_id = t.wallet_id and s.seq = t.seq
+) p on true
+where t.wallet_id = :wallet_id and t.seq > :first and t.seq <= :last
+group by 1, 2, 3
+"""
+
+_SUMS_OF_ALL = """
+select t.kind, t.debit_account, t.credit_account, sum(t.amount) as amount, sum(coalesce(p.paid, 0)) as paid
+from faregate.transfer t
+left join (
+  select s.wallet_id, s.seq, sum(s.amount) as paid from faregate.grant_slice s
+  join faregate.credit_grant g on g.grant_id = s.grant_id and g.source = any(cast(:paid_sources as text[]))
+  group by 1, 2
+) p on p.wallet_id = t.wallet_id and p.seq = t.seq
+where (cast(:since as timestamptz) is null or t.effective_at >= :since)
+  and t.effective_at < cast(:until as timestamptz)
+group by 1, 2, 3
+"""
+
+_HEADS = "select wallet_id, last_seq, head_hash from faregate.wallet where last_seq > 0 order by wallet_id"
+
+_PAID_SOURCES = [source.value for source in GrantSource if burn_class(source)]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What happened to one wallet, or to all, in a period; in credits, `since` included, `until` not.
+
+    opening + granted - used - expired - voided + refunded + adjusted - charged_back = closing.
+
+    Attributes:
+        used: charged for uses, shortfalls not included; `used_on_limit` of it was paid by the credit limit.
+        shortfall: used, but not covered: our loss.
+        deferred_opening, deferred_closing: paid for and not yet used or lapsed (what is owed in service).
+        breakage_paid: paid for and lapsed.
+    """
+
+    since: datetime
+    until: datetime
+    opening: Decimal
+    granted: Mapping[str, Decimal]
+    used: Decimal
+    used_on_limit: Decimal
+    expired: Decimal
+    voided: Decimal
+    refunded: Decimal
+    adjusted: Decimal
+    charged_back: Decimal
+    shortfall: Decimal
+    closing: Decimal
+    deferred_opening: Decimal
+    deferred_closing: Decimal
+    breakage_paid: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """One hash over the heads of all wallets' chains: kept elsewhere, it anchors the whole ledger up to now."""
+
+    wallets: int
+    transfers: int
+    digest: str
+
+
+class AccountingService:
+    """Reads the ledger for finance. Works in the caller's transaction; matures a wallet before it speaks of it."""
+
+    def __init__(self, database: Database, locker: Locker) -> None:
+        self._database = database
+        self._locker = locker
+
+    async def balance_at(self, session: AsyncSession, wallet_id: int, moment: datetime) -> Decimal:
+        """Return what a wallet's balance was just before `moment` (everything that took effect earlier counts)."""
+        await self._locker.matured(session, wallet_id)
+        return to_credits(await self._balance(session, wallet_id, await self._seq_at(session, wallet_id, moment)))
+
+    async def statement(
+        self, session: AsyncSession, wallet_id: int | None, *, since: datetime, until: datetime
+    ) -> Statement:
+        """Return the statement of one wallet, or (None) of all of them together.
+
+        That of all wallets shows what has been posted: run a sweep first, or wait for the worker's next one.
+        """
+        if since >= until:
+            raise InvalidError("until must be later than since", param="until")
+        if wallet_id is None:
+            return _statement(
+                await self._sums(session, None, since), await self._sums(session, since, until), since, until
+            )
+        await self._locker.matured(session, wallet_id)
+        first = await self._seq_at(session, wallet_id, since)
+        last = await self._seq_at(session, wallet_id, until)
+        before = await self._wallet_sums(session, wallet_id, 0, first)
+        return _statement(before, await self._wallet_sums(session, wallet_id, first, last), since, until)
+
+    async def digest(self, session: AsyncSession) -> Digest:
+        """Return one hash over the heads of all chains, in order of wallets."""
+        found = sha256()
+        wallets = transfers = 0
+        for row in await self._database.rows(session, _HEADS):
+            found.update(row.wallet_id.to_bytes(8, "big") + row.last_seq.to_bytes(8, "big") + row.head_hash)
+            wallets += 1
+            transfers += row.last_seq
+        return Digest(wallets, transfers, found.hexdigest())
+
+    async def _seq_at(self, session: AsyncSession, wallet_id: int, moment: datetime) -> int:
+        rows = await self._database.rows(session, _SEQ_AT, wallet_id=wallet_id, moment=moment)
+        return rows[0].seq if rows else 0
+
+    async def _balance(self, session: AsyncSession, wallet_id: int, seq: int) -> int:
+        rows = await self._database.rows(session, _BALANCE_AT_SEQ, wallet_id=wallet_id, seq=seq)
+        return rows[0].balance_after if rows else 0
+
+    async def _wallet_sums(self, session: AsyncSession, wallet_id: int, first: int, last: int) -> "_Sums":
+        rows = await self._database.rows(
+            session, _SUMS_OF_WALLET, wallet_id=wallet_id, first=first, last=last, paid_sources=_PAID_SOURCES
+        )
+        return _Sums(rows)
+
+    async def _sums(self, session: AsyncSession, since: datetime | None, until: datetime) -> "_Sums":
+        rows = await self._database.rows(session, _SUMS_OF_ALL, since=since, until=until, paid_sources=_PAID_SOURCES)
+        return _Sums(rows)
+
+
+class _Sums:
+    """Sums of transfers by kind and accounts, and how much of them moved in and out of paid grants."""
+
+    def __init__(self, rows: Sequence[Any]) -> None:
+        self._rows = [
+            (
+                TransferKind(row.kind),
+                Account(row.debit_account),
+                Account(row.credit_account),
+                int(row.amount),
+                int(row.paid),
+            )
+            for row in rows
+        ]
+
+    def of(self, *kinds: TransferKind, debit: Account | None = None, credit: Account | None = None) -> int:
+        """Return the sum of these kinds, with this debit or credit account if given."""
+        return sum(
+            amount
+            for kind, debited, credited, amount, _ in self._rows
+            if kind in kinds and debit in {None, debited} and credit in {None, credited}
+        )
+
+    def paid(self, *kinds: TransferKind) -> int:
+        """Return by how much these kinds (none: all) changed what paid grants hold."""
+        return sum(paid for kind, _, _, _, paid in self._rows if not kinds or kind in kinds)
+
+    @property
+    def balance(self) -> int:
+        """Return by how much the balance changed."""
+        wallet = Account.WALLET
+        return sum(a for _, _, c, a, _ in self._rows if c is wallet) - sum(
+            a for _, d, _, a, _ in self._rows if d is wallet
+        )
+
+
+_GRANTED = {"purchase": Account.PURCHASES, "promotion": Account.PROMOTION}
+_USES = (TransferKind.CHARGE, TransferKind.LIMIT_CHARGE, TransferKind.REPRICE)
+
+
+def _statement(before: _Sums, during: _Sums, since: datetime, until: datetime) -> Statement:
+    up = during.of(TransferKind.GRANT, debit=Account.ADJUSTMENT)
+    granted = {name: during.of(TransferKind.GRANT, debit=account) for name, account in _GRANTED.items()}
+    return Statement(
+        since=since,
+        until=until,
+        opening=to_credits(before.balance),
+        granted={name: to_credits(amount) for name, amount in granted.items()},
+        used=to_credits(during.of(*_USES)),
+        used_on_limit=to_credits(during.of(TransferKind.LIMIT_CHARGE)),
+        expired=to_credits(during.of(TransferKind.EXPIRY)),
+        voided=to_credits(during.of(TransferKind.GRANT_VOID)),
+        refunded=to_credits(during.of(TransferKind.REFUND)),
+        adjusted=to_credits(up - during.of(TransferKind.ADJUSTMENT)),
+        charged_back=to_credits(during.of(TransferKind.CHARGEBACK)),
+        shortfall=to_credits(during.of(TransferKind.SHORTFALL)),
+        closing=to_credits(before.balance + during.balance),
+        deferred_opening=to_credits(before.paid()),
+        deferred_closing=to_credits(before.paid() + during.paid()),
+        breakage_paid=to_credits(-during.paid(TransferKind.EXPIRY)),
+    )

@@ -1,0 +1,147 @@
+"""What finance and support do to wallets: corrections, statements and spending limits, each in a transaction of its own."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.db.database import Database
+from faregate.core.db.subjects import Subjects
+from faregate.credit.ledger.limits import EVERY_MEMBER, Period, member_scope, user_scope
+from faregate.credit.ledger.states import Note
+from faregate.credit.services.accounting import AccountingService, Digest, Statement
+from faregate.credit.services.corrections import CorrectionService, required_words
+from faregate.credit.services.credits import CreditService
+from faregate.credit.services.spending_limits import LimitService, SpendingLimit
+from faregate.credit.values import CreditTransaction, Grant, Wallet
+from faregate.wire.ids import organization_owner_id
+
+__all__ = ["Bookkeeping", "LimitBounds", "MemberLimit"]
+
+LimitBounds = tuple[Period, int | None, int | None]
+"""A period with its soft and its hard bound in micro-credits; both None removes the limit."""
+
+MemberLimit = tuple[str | None, SpendingLimit]
+"""Whose limit (None: every member without one of the own), and the limit."""
+
+
+class Bookkeeping:
+    """The desk of finance and support; owns its transactions, repeats them after a deadlock."""
+
+    def __init__(
+        self,
+        database: Database,
+        credit: CreditService,
+        corrections: CorrectionService,
+        accounting: AccountingService,
+        limits: LimitService,
+        subjects: Subjects,
+    ) -> None:
+        self._database = database
+        self._credit = credit
+        self._corrections = corrections
+        self._accounting = accounting
+        self._limits = limits
+        self._subjects = subjects
+
+    async def refund(self, transaction_id: str, *, amount: int | None, note: Note) -> CreditTransaction:
+        """Give back a charge, wholly (None) or in part; see `CorrectionService.refund`."""
+        return await self._database.run(
+            lambda session: self._corrections.refund(session, transaction_id, amount=amount, note=note)
+        )
+
+    async def charge_back(self, transaction_id: str, *, note: Note) -> list[CreditTransaction]:
+        """Undo a purchase whose payment was reversed; see `CorrectionService.charge_back`."""
+        return await self._database.run(
+            lambda session: self._corrections.charge_back(session, transaction_id, note=note)
+        )
+
+    async def adjust(self, owner_id: str, *, amount: int, note: Note) -> CreditTransaction:
+        """Correct a balance by hand, up or down; see `CorrectionService.adjust`."""
+        return await self._database.run(
+            lambda session: self._corrections.adjust(session, owner_id, amount=amount, note=note)
+        )
+
+    async def void_grant(self, owner_id: str, grant_id: UUID, *, note: Note) -> tuple[Grant, Wallet]:
+        """Take a grant back; see `CreditService.void_grant`."""
+        actor, reason = required_words(note)
+        return await self._database.run(
+            lambda session: self._credit.void_grant(session, owner_id, grant_id, actor=actor, reason=reason)
+        )
+
+    async def statement(self, owner_id: str | None, *, since: datetime, until: datetime) -> Statement:
+        """Return the statement of one wallet, or (None) of all together; see `AccountingService.statement`."""
+
+        async def work(session: AsyncSession) -> Statement:
+            wallet_id = (await self._credit.get_owner(session, owner_id)).subject_id if owner_id is not None else None
+            return await self._accounting.statement(session, wallet_id, since=since, until=until)
+
+        return await self._database.run(work)
+
+    async def balance_at(self, owner_id: str, moment: datetime) -> Decimal:
+        """Return what a wallet's balance was just before `moment`."""
+
+        async def work(session: AsyncSession) -> Decimal:
+            wallet_id = (await self._credit.get_owner(session, owner_id)).subject_id
+            return await self._accounting.balance_at(session, wallet_id, moment)
+
+        return await self._database.run(work)
+
+    async def digest(self) -> Digest:
+        """Return one hash over the heads of all wallets' chains."""
+        return await self._database.run(self._accounting.digest)
+
+    async def set_user_limits(self, user_id: str, bounds: Iterable[LimitBounds]) -> Sequence[SpendingLimit]:
+        """Set what a user may spend in some periods, whoever pays; return all limits of the user."""
+        wanted = list(bounds)
+
+        async def work(session: AsyncSession) -> Sequence[SpendingLimit]:
+            scope = user_scope((await self._credit.ensure_wallets(session, [user_id]))[user_id].subject_id)
+            await self._limits.set_all(session, scope, wanted)
+            return await self._limits.list(session, scopes=[scope])
+
+        return await self._database.run(work)
+
+    async def set_member_limits(
+        self, organization_id: str, member: str | None, bounds: Iterable[LimitBounds]
+    ) -> Sequence[MemberLimit]:
+        """Set what a member of a pool may spend, or (None) every member without a limit of the own; return all limits."""
+        wanted, pool = list(bounds), organization_owner_id(organization_id)
+
+        async def work(session: AsyncSession) -> Sequence[MemberLimit]:
+            owners = await self._credit.ensure_wallets(session, [pool, *([member] if member is not None else [])])
+            who = owners[member].subject_id if member is not None else EVERY_MEMBER
+            await self._limits.set_all(session, member_scope(owners[pool].subject_id, who), wanted)
+            return await self._member_limits(session, owners[pool].subject_id)
+
+        return await self._database.run(work)
+
+    async def member_limits(self, organization_id: str) -> Sequence[MemberLimit]:
+        """Return what the members of a pool may spend, and have spent; none for a pool that nobody has seen."""
+
+        async def work(session: AsyncSession) -> Sequence[MemberLimit]:
+            pool = organization_owner_id(organization_id)
+            found = (await self._credit.find_owners(session, [pool])).get(pool)
+            return await self._member_limits(session, found.subject_id) if found is not None else []
+
+        return await self._database.run(work)
+
+    async def user_limits(self, user_id: str) -> Sequence[SpendingLimit]:
+        """Return what a user may spend, and has spent, by period."""
+
+        async def work(session: AsyncSession) -> Sequence[SpendingLimit]:
+            scope = user_scope((await self._credit.get_owner(session, user_id)).subject_id)
+            return await self._limits.list(session, scopes=[scope])
+
+        return await self._database.run(work)
+
+    async def _member_limits(self, session: AsyncSession, pool: int) -> Sequence[MemberLimit]:
+        limits = await self._limits.list(session, prefix=member_scope(pool, ""))
+        ids = {limit.scope: limit.scope.rpartition(":")[2] for limit in limits}
+        named = await self._subjects.named(session, [int(who) for who in ids.values() if who != EVERY_MEMBER])
+        return [
+            (None if ids[limit.scope] == EVERY_MEMBER else named[int(ids[limit.scope])].external_id, limit)
+            for limit in limits
+        ]

@@ -1,0 +1,32 @@
+"""What an operator watches of the ledger."""
+
+from collections.abc import Sequence
+
+from faregate.core.db.database import Database
+from faregate.core.monitoring.gauges import Figure
+from faregate.wire.credits import to_credits
+
+__all__ = ["LedgerFigures"]
+
+_HOLDS = """
+select count(*) as open, coalesce(sum(hold), 0)::bigint as held,
+  count(*) filter (where expires_at <= clock_timestamp()) as lapsed
+from faregate.charge where status = 0
+"""
+
+
+class LedgerFigures:
+    """Reads what is open only: the cost follows the number of open holds, not the age of the ledger."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def figures(self) -> Sequence[Figure]:
+        """Return the figures; raises `EngineUnavailableError`."""
+        async with self._database.transaction(read_only=True) as session:
+            (holds,) = await self._database.rows(session, _HOLDS)
+        return [
+            Figure("faregate_open_holds", "Holds that are open", holds.open),
+            Figure("faregate_open_hold_credits", "Credits that open holds set aside", to_credits(holds.held)),
+            Figure("faregate_lapsed_holds", "Open holds beyond their time: not swept yet, or held back", holds.lapsed),
+        ]

@@ -1,0 +1,73 @@
+"""Charging afterwards for what had no price when it was settled: one more transfer per key, line and price version."""
+
+from collections.abc import Mapping
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.db.subjects import Subjects
+from faregate.core.errors import RetryTransactionError
+from faregate.credit.errors import UnknownUsageKeyError
+from faregate.credit.ledger.accounts import TransferKind
+from faregate.credit.ledger.book import Book
+from faregate.credit.ledger.settlement import charge_wallet
+from faregate.credit.ledger.states import ChargeState, ChargeStatus, Flag, Note
+from faregate.credit.services.ledger_session import Locker
+from faregate.credit.storage.repository import LedgerRepository
+
+__all__ = ["RepricingService"]
+
+
+class RepricingService:
+    """Adds to settled charges. Works in the caller's transaction and never commits."""
+
+    def __init__(self, repository: LedgerRepository, locker: Locker, subjects: Subjects) -> None:
+        self._ledger = repository
+        self._locker = locker
+        self._subjects = subjects
+
+    async def author(self, session: AsyncSession, actor: str | None) -> str | None:
+        """Return how `actor` stands in the ledger; see `Subjects.stand_in`."""
+        return await self._subjects.stand_in(session, actor) if actor is not None else None
+
+    async def lock(self, session: AsyncSession, usage_key: str) -> tuple[Book, ChargeState]:
+        """Return a settled charge under its wallet's lock.
+
+        Raises:
+            UnknownUsageKeyError: there is none.
+        """
+        known: Mapping[str, ChargeState] = await self._ledger.charges(session, [usage_key])
+        if usage_key not in known:
+            raise UnknownUsageKeyError(usage_key)
+        charge = known[usage_key]
+        book = await self._locker.lock(session, [charge.wallet_id], keys=[usage_key], scopes=charge.limit_scopes)
+        charge = book.charges[usage_key]
+        if charge.status is not ChargeStatus.SETTLED:
+            raise RetryTransactionError(f"{usage_key!r} is not settled")
+        await self._ledger.load_grants(session, book, [charge.wallet_id])
+        return book, charge
+
+    def add(self, book: Book, charge: ChargeState, *, consumed: int, chargeable: int, note: Note) -> int:
+        """Charge more for a use: what the wallet cannot pay is shortfall, as at the settlement. Return what was charged."""
+        charged, shortfall = 0, 0
+        if chargeable:
+            wallet = book.wallets[charge.wallet_id]
+            charged, shortfall = charge_wallet(
+                book, wallet, chargeable, charge=charge, kind=TransferKind.REPRICE, note=note
+            )
+            book.count_limits(charge, spent=charged)
+        charge.consumed += consumed
+        charge.charged += charged
+        charge.shortfall += shortfall
+        if shortfall:
+            charge.flags |= Flag.SHORTFALL
+        book.touch_charge(charge)
+        return charged
+
+    def close(self, book: Book, charge: ChargeState) -> None:
+        """Note that every line of the use has a price now."""
+        charge.flags &= ~Flag.UNPRICED
+        book.touch_charge(charge)
+
+    async def write(self, session: AsyncSession, book: Book) -> None:
+        """Write what was added."""
+        await self._locker.write(session, book)

@@ -1,0 +1,1 @@
+"""All SQL that reads and writes the ledger."""

@@ -1,0 +1,1 @@
+"""Users, organisations, subscriptions and wallets."""

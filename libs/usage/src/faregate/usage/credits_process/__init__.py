@@ -1,0 +1,1 @@
+"""The credits process: start, run, settle."""

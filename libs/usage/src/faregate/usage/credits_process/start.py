@@ -1,0 +1,209 @@
+"""Starting uses: who may, who pays, how much is set aside. A batch at a time, in one transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.clock import IClock
+from faregate.core.db.subjects import Subject, Subjects
+from faregate.core.errors import FaregateError
+from faregate.credit.errors import UsageKeyConflictError
+from faregate.credit.ledger.holds import HoldRequest
+from faregate.credit.ledger.states import ChargeState
+from faregate.credit.services.credits import CreditService, Held
+from faregate.usage.credits_process.charging import Charging, charging_for
+from faregate.usage.credits_process.count_checks import check_counts
+from faregate.usage.credits_process.hold_sizing import hold_for
+from faregate.usage.credits_process.request_hash import has_same_price, start_meaning
+from faregate.usage.credits_process.spending import limits_passed, scopes_of
+from faregate.usage.errors import UnpricedError
+from faregate.usage.features.catalog import Catalog, require_access
+from faregate.usage.interfaces import IAccountDirectory, IHoldHistory, IQuotaGate, QuotaUse
+from faregate.usage.strategies.registry import FeatureFactory
+from faregate.usage.values import Accessible, AccountFacts, Feature, Price, Rule, StartRequest, Use
+from faregate.wire.credits import to_credits, to_micros
+from faregate.wire.ids import organization_owner_id
+
+__all__ = ["HOLD_TTL_LIMIT_SECONDS", "Starter", "owners_of"]
+
+HOLD_TTL_LIMIT_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """One start on its way: everything but the wallet's consent."""
+
+    request: StartRequest
+    usage_key: str
+    feature: Feature
+    charging: Charging
+    estimate: Price
+    hold: Decimal
+
+
+class Starter:
+    """Opens holds."""
+
+    def __init__(
+        self,
+        credit: CreditService,
+        subjects: Subjects,
+        directory: IAccountDirectory,
+        factory: FeatureFactory,
+        clock: IClock,
+        quotas: IQuotaGate,
+        history: IHoldHistory,
+        *,
+        hold_ttl_seconds: int,
+    ) -> None:
+        self._credit = credit
+        self._subjects = subjects
+        self._directory = directory
+        self._factory = factory
+        self._clock = clock
+        self._quotas = quotas
+        self._history = history
+        self._hold_ttl_seconds = hold_ttl_seconds
+
+    async def run(
+        self, session: AsyncSession, catalog: Catalog, requests: Sequence[tuple[StartRequest, str]]
+    ) -> list[Accessible | FaregateError]:
+        """Answer each (request, usage key) by itself, in order."""
+        facts = await self._directory.facts(session, [(r.user_id, r.organization_id) for r, _ in requests])
+        past = await self._past(session, catalog)
+        now = self._clock.now()
+        starts = [self._prepare(catalog, *pair, known, now, past) for pair, known in zip(requests, facts, strict=True)]
+        starts = await self._within_quota(session, starts)
+        ready = [start for start in starts if isinstance(start, _Start)]
+        known = {subject.external_id: subject for each in facts for subject in each.owners}
+        opened = iter(await self._open(session, ready, known) if ready else [])
+        return [self._answer(start, next(opened)) if isinstance(start, _Start) else start for start in starts]
+
+    def _answer(self, start: _Start, opened: Held | FaregateError) -> Accessible | FaregateError:
+        if isinstance(opened, FaregateError):
+            return opened
+        if not self._repeats(start, opened.charge):
+            return UsageKeyConflictError(start.usage_key, "was started already, at the estimate of other metadata")
+        return _accessible(start, opened)
+
+    def _repeats(self, start: _Start, charge: ChargeState) -> bool:
+        """Tell whether a start that met an open hold asks for the estimate that the hold was opened for."""
+        if charge.metadata == start.request.metadata:
+            return True
+        use = Use(start.feature, charge.created_at, start.request.estimated_usages)
+        estimate = self._factory.strategy(start.feature.strategy).estimate
+        return has_same_price(estimate, use, first=charge.metadata, again=start.request.metadata)
+
+    async def _past(self, session: AsyncSession, catalog: Catalog) -> Mapping[str, Decimal | None]:
+        """Return what uses have cost, of those features whose holds are sized by it."""
+        wanted = catalog.sized_by_history
+        if not wanted:
+            return {}
+        found = await self._history.percentiles(session, wanted)
+        return {key: credits for (key, _), credits in zip(wanted, found, strict=True)}
+
+    def _prepare(
+        self,
+        catalog: Catalog,
+        request: StartRequest,
+        usage_key: str,
+        facts: AccountFacts,
+        now: datetime,
+        past: Mapping[str, Decimal | None],
+    ) -> _Start | FaregateError:
+        try:
+            charging = charging_for(facts)
+            feature = catalog.on_plan(catalog.find(request.feature), facts.plan)
+            require_access(feature, facts, catalog.plan(facts.plan))
+            check_counts(request.estimated_usages)
+            use = Use(feature, now, request.estimated_usages, request.metadata or {})
+            estimate = self._factory.strategy(feature.strategy).estimate(use)
+            if estimate.unpriced_models and feature.refuse_unpriced:
+                raise UnpricedError(estimate.unpriced_models)
+        except FaregateError as refusal:
+            return refusal
+        history = past.get(feature.key)
+        hold = hold_for(feature, charging, estimate.credits, request.estimated_credits, history=history)
+        return _Start(request, usage_key, feature, charging, estimate, hold)
+
+    async def _within_quota(
+        self, session: AsyncSession, starts: Sequence[_Start | FaregateError]
+    ) -> list[_Start | FaregateError]:
+        ready = [start for start in starts if isinstance(start, _Start)]
+        refusals = iter(await self._quotas.check(session, [_quota_use(start) for start in ready]) if ready else [])
+        return [(next(refusals) or start) if isinstance(start, _Start) else start for start in starts]
+
+    async def _open(
+        self, session: AsyncSession, starts: Sequence[_Start], known: Mapping[str, Subject]
+    ) -> list[Held | FaregateError]:
+        wanted = owners_of((start.request.user_id, start.charging) for start in starts)
+        owners = {**known, **await self._credit.ensure_wallets(session, wanted - known.keys())}
+        for start in starts:
+            if start.request.user_email:
+                subject = owners[start.request.user_id]
+                await self._subjects.remember_email(session, subject.subject_id, start.request.user_email)
+        scopes = self._credit.known_scopes(
+            scopes_of(start.request.user_id, start.charging, owners, spender=start.request.spender) for start in starts
+        )
+        requests = [self._hold_request(start, owners, limits) for start, limits in zip(starts, scopes, strict=True)]
+        return await self._credit.authorize(session, requests)
+
+    def _hold_request(self, start: _Start, owners: Mapping[str, Subject], limit_scopes: tuple[str, ...]) -> HoldRequest:
+        request, charging = start.request, start.charging
+        organization = owners[organization_owner_id(charging.organization_id)] if charging.organization_id else None
+        ttl = request.ttl_seconds or start.feature.hold_ttl_seconds or self._hold_ttl_seconds
+        return HoldRequest(
+            usage_key=start.usage_key,
+            wallet_id=owners[charging.payer_id].subject_id,
+            subject_id=owners[request.user_id].subject_id,
+            organization_id=organization.subject_id if organization else None,
+            feature_key=start.feature.key,
+            rule=charging.rule.value,
+            amount=to_micros(start.hold),
+            ttl_seconds=min(ttl, HOLD_TTL_LIMIT_SECONDS),
+            start_hash=start_meaning(request, feature_key=start.feature.key),
+            metadata=request.metadata,
+            limit_scopes=limit_scopes,
+            is_new=request.usage_key is None,
+        )
+
+
+def _quota_use(start: _Start) -> QuotaUse:
+    request, charging = start.request, start.charging
+    expected = max(start.estimate.credits, request.estimated_credits or Decimal(0))
+    return QuotaUse(
+        request.user_id, charging.organization_id, start.feature.key, expected, tuple(request.estimated_usages)
+    )
+
+
+def owners_of(uses: Iterable[tuple[str, Charging]]) -> set[str]:
+    """Return everyone who needs a subject and a wallet: users, payers, organisations."""
+    owners: set[str] = set()
+    for user_id, charging in uses:
+        owners |= {user_id, charging.payer_id}
+        if charging.organization_id:
+            owners.add(organization_owner_id(charging.organization_id))
+    return owners
+
+
+def _accessible(start: _Start, opened: Held) -> Accessible:
+    charge, wallet = opened.charge, opened.wallet
+    if charge.expires_at is None:
+        raise AssertionError("an open hold always ends")
+    return Accessible(
+        user_id=start.request.user_id,
+        usage_key=charge.usage_key,
+        feature_key=charge.feature_key,
+        free=to_credits(wallet.free),
+        balance=to_credits(wallet.balance),
+        held=to_credits(wallet.held),
+        hold=to_credits(charge.hold),
+        expires_at=charge.expires_at,
+        charging=Rule(charge.rule),
+        unpriced_models=tuple(start.estimate.unpriced_models),
+        limits_passed=limits_passed(charge.warned),
+        outage_limit_credits=start.feature.outage_debt_credits,
+    )

@@ -1,0 +1,1 @@
+"""Usage events: validation, identity, storage and history."""

@@ -1,0 +1,207 @@
+"""Metered facts as callers report them: one event of a kind, validated where it is made."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from enum import IntEnum
+from types import GenericAlias
+from typing import Annotated, Any, Literal, NotRequired, Required, Self, cast
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    Field,
+    StrictInt,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+    with_config,
+)
+from typing_extensions import TypedDict
+
+from faregate.core.errors import InvalidError
+from faregate.core.fields import AtMost, Body, Metadata, OneOf
+from faregate.core.redaction.scrubbing import CREDENTIAL, credentials_in
+from faregate.usage.events.terms import CORRECT_IT, RESERVED, is_reserved
+from faregate.wire.count_names import ALIASES, unknown_name
+from faregate.wire.ids import EXTERNAL_ID_PATTERN
+
+__all__ = ["Device", "EventFields", "EventKind", "KindName", "UsageEvent", "parse_events"]
+
+Device = Literal["desktop", "mobile", "tablet", "bot", "server", "other"]
+KindName = Literal["request", "line", "meter"]
+
+
+class EventKind(IntEnum):
+    """What kind of fact an event is, as the database holds it."""
+
+    REQUEST = 0
+    LINE = 1
+    METER = 2
+
+
+_ExternalId = Annotated[StrictStr, Field(pattern=EXTERNAL_ID_PATTERN, examples=["ai_chat_v1"])]
+_ModelName = Annotated[StrictStr, Field(min_length=1, max_length=255, examples=["gpt-4o"])]
+Word = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._:/@ -]{1,100}$", examples=["chat"])]
+_NotNegative = Annotated[Decimal, Field(strict=True, allow_inf_nan=False, ge=0)]
+Label = Annotated[StrictStr, Field(min_length=1, max_length=512, pattern=r"^[^\x00]+$")]
+Status = Annotated[
+    Annotated[StrictInt, Field(ge=100, le=599)] | Literal["success", "ok", "failed", "error"],
+    OneOf("must be a status from 100 to 599, 'success', 'ok', 'failed' or 'error'"),
+]
+Milliseconds = Annotated[StrictInt, Field(ge=0, le=2**31 - 1)]
+Amount = Annotated[
+    Annotated[StrictInt, Field(ge=0)] | _NotNegative,
+    OneOf(f"must be a number from 0, such as 5 or 0.25, without quotes; {CORRECT_IT}"),
+]
+Tokens = Annotated[
+    StrictInt,
+    Field(ge=0, le=10**9, examples=[1000]),
+    OneOf(f"must be a whole number from 0 to 1000000000, without quotes; {CORRECT_IT}"),
+]
+
+
+def _not_reserved(source: str) -> str:
+    if is_reserved(source):
+        raise ValueError(RESERVED)
+    return source
+
+
+Source = Annotated[Label, AfterValidator(_not_reserved)]
+
+
+class UsageEvent(Body):
+    """One metered fact. Making one validates it.
+
+    No amount may be below 0: what was counted is taken back or lowered by a correction of its event.
+
+    Attributes:
+        id, source: name the event; the same pair never counts twice. Without an id, every delivery counts. Sources that
+            begin with `faregate:` are Faregate's own.
+        kind: `request` (one per use), `line` (what one model did in a use) or `meter` (a quantity). Without it an event
+            with a meter is a `meter`, any other one a `request`.
+        service: what was used; for a meter it may be left out and is then the meter's name.
+        quantity: how much of the meter, 1 if left out; in the meter's unit, or in another `unit` that it converts from.
+        usage_key: the use that the event belongs to; a use counts as one request, however many report it.
+        credits, cost_usd: what it was sold for and what the provider took, exactly.
+        latency_ms: milliseconds. status: 100 … 599, or `success` (200) or `failed` (500).
+        time: when it happened; the time of arrival if left out.
+    """
+
+    user_id: _ExternalId
+    service: Word | None = None
+    id: Label | None = None
+    source: Source | None = None
+    kind: KindName | None = None
+    organization_id: _ExternalId | None = None
+    meter: Word | None = None
+    quantity: Amount | None = None
+    unit: Word | None = None
+    feature_key: _ExternalId | None = None
+    usage_key: _ExternalId | None = None
+    model: _ModelName | None = None
+    provider: _ModelName | None = None
+    input_tokens: Tokens = 0
+    output_tokens: Tokens = 0
+    credits: Amount | None = None
+    cost_usd: Amount | None = None
+    latency_ms: Milliseconds | None = None
+    status: Status | None = None
+    country: Annotated[StrictStr, Field(pattern="^[A-Za-z]{2}$", examples=["DE"])] | None = None
+    device: Device | None = None
+    tags: Annotated[list[Label], AtMost(50)] | None = None
+    metadata: Metadata | None = None
+    time: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _names_are_no_credentials(self) -> Self:
+        """Look at all names at once, as `parse_events` looks at those of all events."""
+        credentials = credentials_in({name for name in (*map(vars(self).get, _NAMES), *(self.tags or ())) if name})
+        refusal = _refusal(vars(self), credentials) if credentials else None
+        if refusal is not None:
+            raise ValueError(refusal.detail)
+        return self
+
+
+EventFields = Mapping[str, Any]
+"""The fields of an event after validation; one that is not there is None (or 0, for tokens)."""
+
+_MANY_FIELDS = 64
+_TOO_MANY = f"event: has more than {_MANY_FIELDS} fields; put what is yours into metadata or tags"
+
+_NAMES = (
+    *("user_id", "service", "id", "source", "organization_id", "meter", "unit", "feature_key", "usage_key", "model"),
+    "provider",
+)
+
+
+def _fields() -> TypeAdapter[list[EventFields]]:
+    """Return what validates like `UsageEvent` but leaves dicts: half the time is making the objects."""
+    fields = {
+        name: Required[field.rebuild_annotation()] if field.is_required() else NotRequired[field.rebuild_annotation()]
+        for name, field in UsageEvent.model_fields.items()
+    }
+    make: Any = TypedDict
+    kind: Any = with_config(extra="forbid")(make("UsageEvent", fields))
+    form: Any = GenericAlias(list, (kind,))
+    return TypeAdapter(form)
+
+
+_EVENTS = _fields()
+
+
+def parse_events(items: Sequence[UsageEvent | EventFields | InvalidError]) -> list[EventFields | InvalidError]:
+    """Validate `items`; each becomes its fields or the reason why it is no event, in order. Errors stay as they are."""
+    parsed: list[EventFields | InvalidError] = [vars(item) if isinstance(item, UsageEvent) else item for item in items]
+    places = [number for number, item in enumerate(items) if not isinstance(item, UsageEvent | InvalidError)]
+    for number, found in zip(places, _validated([parsed[number] for number in places]), strict=True):
+        parsed[number] = found
+    return parsed
+
+
+def _validated(items: Sequence[Any]) -> list[EventFields | InvalidError]:
+    problems = {number: _TOO_MANY for number, item in enumerate(items) if len(item) > _MANY_FIELDS}
+    if problems:
+        few = iter(_validated([item for number, item in enumerate(items) if number not in problems]))
+        return [InvalidError(problems[number]) if number in problems else next(few) for number in range(len(items))]
+    try:
+        events = _EVENTS.validate_python(items)
+    except ValidationError as error:
+        renamed = [_without_aliases(item) for item in items]
+        if renamed != items:
+            return _validated(renamed)
+        for problem in error.errors(include_input=False, include_url=False, include_context=False):
+            where = problem["loc"]
+            name = str(where[1]) if len(where) > 1 else "event"
+            said = problem["msg"].removeprefix("Value error, ")
+            wrong = unknown_name(name, UsageEvent.model_fields) if problem["type"] == "extra_forbidden" else None
+            problems.setdefault(int(where[0]) if where else 0, wrong or f"{name}: {said}")
+        events = _EVENTS.validate_python([item for number, item in enumerate(items) if number not in problems])
+    checked = iter(_without_credentials(events))
+    return [InvalidError(problems[n]) if n in problems else next(checked) for n in range(len(items))]
+
+
+def _without_aliases(item: Any) -> Any:
+    """Return an event with other names of its tokens replaced, looked at only where something is wrong with it."""
+    if not isinstance(item, Mapping):
+        return item
+    fields = cast("Mapping[str, Any]", item)
+    renamed = {ALIASES.get(name, name): value for name, value in fields.items()}
+    return renamed if len(renamed) == len(fields) else fields
+
+
+def _without_credentials(events: list[EventFields]) -> Sequence[EventFields | InvalidError]:
+    names: set[Any] = {tag for event in events for tag in event.get("tags") or ()}
+    for event in events:
+        names.update(map(event.get, _NAMES))
+    names.discard(None)
+    credentials = credentials_in(names)
+    return [_refusal(event, credentials) or event for event in events] if credentials else events
+
+
+def _refusal(event: EventFields, credentials: set[str]) -> InvalidError | None:
+    tags = (("tags", tag) for tag in event.get("tags") or ())
+    for field, name in (*((field, event.get(field)) for field in _NAMES), *tags):
+        if name in credentials:
+            return InvalidError(f"{field}: {CREDENTIAL}")
+    return None

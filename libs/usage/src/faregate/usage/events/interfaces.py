@@ -1,0 +1,24 @@
+"""Seam between recorded usage events and the price list."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from faregate.core.errors import InvalidError
+from faregate.usage.events.event import EventFields
+from faregate.usage.pricing.event_costs import EventCosts
+
+__all__ = ["IEventPrices"]
+
+
+class IEventPrices(Protocol):
+    """The price list in force, for events that name a model but no cost.
+
+    Attributes:
+        costs: prices single events, by the list of the last `ready`.
+    """
+
+    costs: EventCosts
+
+    async def ready(self, events: Iterable[EventFields | InvalidError]) -> None:
+        """Look up the price list if one of `events` needs it; called before the transaction that records them."""
+        ...

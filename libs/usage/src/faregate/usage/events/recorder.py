@@ -1,0 +1,320 @@
+"""Taking in metered facts: validated, each counted once, written by COPY."""
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
+from operator import itemgetter
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.clock import IClock
+from faregate.core.db.database import Database, is_passing
+from faregate.core.db.partitions import Month, Partitions, months_between
+from faregate.core.db.subjects import Subjects
+from faregate.core.errors import InvalidError
+from faregate.core.runtime.batcher import Coalescer, run_apart
+from faregate.core.runtime.gc_tuning import collection_paused
+from faregate.usage.events.event import EventFields, UsageEvent, parse_events
+from faregate.usage.events.interfaces import IEventPrices
+from faregate.usage.events.keys import event_key
+from faregate.usage.events.repository import EventRepository
+from faregate.usage.events.rows import Prepared, RowMaker, TimeBounds, claim_key
+from faregate.wire.exact_json import mended
+from faregate.wire.ids import ORGANIZATION_PREFIX
+
+__all__ = ["BATCH_SIZE", "REJECTIONS_LISTED", "EventLike", "IngestReport", "Rejected", "UsageRecorder"]
+
+BATCH_SIZE = 10_000
+REJECTIONS_LISTED = 100
+_LANES = 2
+_GATHERED_UP_TO = 50
+"""Calls with more events than this have a transaction of their own."""
+
+EventLike = UsageEvent | Mapping[str, Any] | InvalidError
+"""An event, its fields, or why something that came was none: that is reported beside the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An item that was not accepted: where it stood in the call, and why."""
+
+    index: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What became of the items of a call. A duplicate is no error: it counted before, and does not count again.
+
+    Attributes:
+        rejected: the items that were not accepted, in order; of a stream the first ones only.
+        unlisted: how many more were not accepted.
+    """
+
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: tuple[Rejected, ...] = ()
+    unlisted: int = 0
+
+    @property
+    def rejections(self) -> int:
+        """How many items were not accepted."""
+        return len(self.rejected) + self.unlisted
+
+    def shortened(self, listed: int) -> "IngestReport":
+        """Return the report with the first `listed` rejected items, and the number of the others."""
+        if len(self.rejected) <= listed:
+            return self
+        more = self.unlisted + len(self.rejected) - listed
+        return replace(self, rejected=self.rejected[:listed], unlisted=more)
+
+    @classmethod
+    def sum(cls, reports: Iterable[tuple[int, "IngestReport"]]) -> "IngestReport":
+        """Return the sum of reports, each with the place where its items began."""
+        accepted, duplicates, unlisted = 0, 0, 0
+        rejected: list[Rejected] = []
+        for offset, report in sorted(reports, key=itemgetter(0)):
+            accepted += report.accepted
+            duplicates += report.duplicates
+            unlisted += report.unlisted
+            rejected += [Rejected(item.index + offset, item.error) for item in report.rejected]
+        return cls(accepted, duplicates, tuple(rejected), unlisted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """What became of the items of one transaction.
+
+    Attributes:
+        read: the numbers of the items that are events, rising.
+        new: the positions in `read` of those that had not counted before, rising.
+    """
+
+    read: Sequence[int]
+    new: Sequence[int]
+    rejected: Sequence[Rejected]
+
+    def report(self, first: int, end: int) -> IngestReport:
+        """Return what became of the items from `first` to before `end`."""
+        begin, stop = bisect_left(self.read, first), bisect_left(self.read, end)
+        accepted = bisect_left(self.new, stop) - bisect_left(self.new, begin)
+        rejected = tuple(Rejected(r.index - first, r.error) for r in self.rejected if first <= r.index < end)
+        return IngestReport(accepted, stop - begin - accepted, rejected)
+
+
+class UsageRecorder:
+    """Records usage events. Concurrent calls with few events share transactions.
+
+    Args:
+        prices: what events cost that name a model and no cost.
+        late_days: how far back an event's time may lie; with the claims kept for longer, nothing counts twice.
+        future_seconds: how far ahead of our clock it may lie.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        subjects: Subjects,
+        repository: EventRepository,
+        partitions: Partitions,
+        clock: IClock,
+        prices: IEventPrices,
+        *,
+        late_days: float = 35,
+        future_seconds: float = 300,
+    ) -> None:
+        self._database = database
+        self._subjects = subjects
+        self._repository = repository
+        self._partitions = partitions
+        self._clock = clock
+        self._prices = prices
+        self._late_days = late_days
+        self._future_seconds = future_seconds
+        self._calls: Coalescer[Sequence[EventLike], IngestReport] = Coalescer(self._record_calls)
+
+    @property
+    def bounds(self) -> TimeBounds:
+        """The times that are accepted now."""
+        return TimeBounds.around(self._clock.now(), late_days=self._late_days, future_seconds=self._future_seconds)
+
+    async def record(self, items: Sequence[EventLike], *, session: AsyncSession | None = None) -> IngestReport:
+        """Record events; a bad one never sinks its neighbours, a repeated `(source, id)` never counts twice.
+
+        Without `session` each 10,000 items are a transaction of their own, two of them at a time; concurrent calls of up
+        to 50 items share one. In the caller's `session` (READ COMMITTED) they commit and roll back with the caller.
+
+        Raises:
+            EngineUnavailableError: the database is away; repeat the call, events with an id are safe to repeat.
+        """
+        if session is not None:
+            return _whole(await self._record(session, items, await self._parsed(items)), items)
+        if len(items) <= _GATHERED_UP_TO and not self._database.is_joined:
+            return await self._calls.submit(items, lane_key=object())
+        if len(items) <= BATCH_SIZE:
+            return await self._record_alone(items)
+        return await self.record_stream(_chunks(items), listed=len(items))
+
+    async def record_stream(
+        self, chunks: AsyncIterator[Sequence[EventLike]], *, listed: int = REJECTIONS_LISTED
+    ) -> IngestReport:
+        """Record chunk after chunk as they come, two at a time; each is a transaction of its own.
+
+        The report lists the first `listed` rejected items and counts the others: a stream has no end to be waited for.
+        """
+        reports: list[tuple[int, IngestReport]] = []
+        taken, lock = 0, asyncio.Lock()
+
+        async def lane() -> None:
+            nonlocal taken
+            while True:
+                async with lock:
+                    chunk = await anext(chunks, None)
+                    offset = taken
+                    taken += len(chunk or ())
+                if chunk is None:
+                    return
+                reports.append((offset, (await self._record_alone(chunk)).shortened(listed)))
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(_LANES):
+                    tasks.create_task(lane())
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return IngestReport.sum(reports).shortened(listed)
+
+    async def _record_calls(self, calls: Sequence[Sequence[EventLike]]) -> Sequence[IngestReport | Exception]:
+        return await run_apart(calls, self._record_together, is_passing=is_passing)
+
+    async def _record_together(self, calls: Sequence[Sequence[EventLike]]) -> Sequence[IngestReport | Exception]:
+        items = [item for call in calls for item in call]
+        ends = list(accumulate(map(len, calls), initial=0))
+        recorded = await self._record_items(items)
+        return [recorded.report(first, end) for first, end in pairwise(ends)]
+
+    async def _record_alone(self, items: Sequence[EventLike]) -> IngestReport:
+        return _whole(await self._record_items(items), items)
+
+    async def _record_items(self, items: Sequence[EventLike]) -> _Recorded:
+        events = await self._parsed(items)
+        return await self._database.run(lambda session: self._record(session, items, events))
+
+    async def _parsed(self, items: Sequence[EventLike]) -> Sequence[EventFields | InvalidError]:
+        """Return the events, and see to it that there is a place for them, before a transaction begins."""
+        with collection_paused():
+            events, bounds = parse_events(items), self.bounds
+        times = [time for event in events if not isinstance(event, InvalidError) and (time := event.get("time"))]
+        first, last = min(times, default=bounds.now), max(times, default=bounds.now)
+        first, last = min(max(first, bounds.earliest), bounds.now), max(min(last, bounds.latest), bounds.now)
+        await self._partitions.ensure(months_between(Month.of(first), Month.of(last)))
+        await self._prices.ready(events)
+        return events
+
+    async def _record(
+        self, session: AsyncSession, items: Sequence[EventLike], events: Sequence[EventFields | InvalidError]
+    ) -> _Recorded:
+        subjects, refused = await self._subject_ids(session, events)
+        with collection_paused():
+            prepared, read, rejected = self._prepared(_without(events, refused) if refused else events, subjects)
+            fresh, claims = _first_of_each(prepared)
+        if rejected:
+            await self._remember(session, items, rejected)
+        new = await self._write(session, prepared, fresh, claims) if prepared else ()
+        return _Recorded(read, new, rejected)
+
+    def _prepared(
+        self, events: Sequence[EventFields | InvalidError], subjects: Mapping[str, int]
+    ) -> tuple[list[Prepared], list[int], list[Rejected]]:
+        maker = RowMaker(subjects, self.bounds, self._prices.costs)
+        prepared: list[Prepared] = []
+        read: list[int] = []
+        rejected: list[Rejected] = []
+        for index, event in enumerate(events):
+            if isinstance(event, InvalidError):
+                rejected.append(Rejected(index, event.detail))
+                continue
+            try:
+                prepared.append(maker.prepare(event))
+                read.append(index)
+            except InvalidError as error:
+                rejected.append(Rejected(index, error.detail))
+        return prepared, read, rejected
+
+    async def _write(
+        self, session: AsyncSession, prepared: Sequence[Prepared], fresh: Sequence[int], claims: Sequence[bytes]
+    ) -> Sequence[int]:
+        """Write those of the `fresh` events that were never counted; return their positions in `prepared`."""
+        if claims and not await self._repository.claim_all(session, claims):
+            new = await self._repository.claim_new(session, claims)
+            fresh = [number for number in fresh if new.issuperset(map(claim_key, prepared[number][1]))]
+        await self._repository.add(session, [prepared[number][0] for number in fresh])
+        return fresh
+
+    async def _subject_ids(
+        self, session: AsyncSession, events: Iterable[EventFields | InvalidError]
+    ) -> tuple[Mapping[str, int], Mapping[str, InvalidError]]:
+        """Return the numbers of all users and organisations, and why some have none."""
+        good = [event for event in events if not isinstance(event, InvalidError)]
+        names = {event["user_id"] for event in good}
+        organizations = {event.get("organization_id") for event in good} - {None}
+        names.update(f"{ORGANIZATION_PREFIX}{organization}" for organization in organizations)
+        refused = await self._subjects.refused(session, names)
+        return await self._subjects.numbers(session, names - refused.keys()), refused
+
+    async def _remember(self, session: AsyncSession, items: Sequence[EventLike], rejected: Sequence[Rejected]) -> None:
+        reasons: dict[UUID, str] = {}
+        for item in rejected:
+            source, external_id = _name(items[item.index])
+            if external_id is not None:
+                reasons[event_key(source, external_id)] = mended(item.error[:1000])
+        if reasons:
+            await self._repository.reject(session, reasons)
+
+
+def _without(
+    events: Sequence[EventFields | InvalidError], refused: Mapping[str, InvalidError]
+) -> Sequence[EventFields | InvalidError]:
+    """Return the events; in place of those of a refused user or organisation, why."""
+
+    def checked(event: EventFields | InvalidError) -> EventFields | InvalidError:
+        if isinstance(event, InvalidError):
+            return event
+        organization = f"{ORGANIZATION_PREFIX}{event.get('organization_id')}"
+        return refused.get(event["user_id"]) or refused.get(organization) or event
+
+    return [checked(event) for event in events]
+
+
+def _whole(recorded: _Recorded, items: Sequence[EventLike]) -> IngestReport:
+    return recorded.report(0, len(items))
+
+
+def _first_of_each(prepared: Sequence[Prepared]) -> tuple[Sequence[int], list[bytes]]:
+    """Return the positions of the events without repetitions among themselves, and their claims in order."""
+    seen: dict[bytes, bytes] = {}
+    repeated: set[int] = set()
+    for number, (_, claims) in enumerate(prepared):
+        for claim in claims:
+            if seen.setdefault(claim_key(claim), claim) is not claim:
+                repeated.add(number)
+    numbers = range(len(prepared))
+    return [number for number in numbers if number not in repeated] if repeated else numbers, sorted(seen.values())
+
+
+def _name(item: EventLike) -> tuple[str | None, str | None]:
+    if isinstance(item, InvalidError):
+        return None, None
+    given: Mapping[str, Any] = {"source": item.source, "id": item.id} if isinstance(item, UsageEvent) else item
+    source, external_id = given.get("source"), given.get("id")
+    source = mended(source) if isinstance(source, str) else None
+    return source, (mended(external_id) if isinstance(external_id, str) else None)
+
+
+async def _chunks(items: Sequence[EventLike]) -> AsyncIterator[Sequence[EventLike]]:
+    for start in range(0, len(items), BATCH_SIZE):
+        yield items[start : start + BATCH_SIZE]

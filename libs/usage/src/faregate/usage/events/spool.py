@@ -1,0 +1,58 @@
+"""Events on the local disk while the database is away: lines of JSON, flushed before anybody is told they are safe."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+from faregate.core.runtime.private_files import make_private_directory, private_file
+from faregate.usage.events.event import UsageEvent
+from faregate.wire import exact_json
+
+__all__ = ["Spool"]
+
+_LINES_AT_ONCE = 1_000
+
+
+class Spool:
+    """One file of one process, `<stem>-<process id><suffix>` of `name`; what an earlier process left is found by it."""
+
+    def __init__(self, directory: Path, name: str = "usage-events.ndjson") -> None:
+        self._directory = directory
+        pattern = Path(name)
+        self._file = directory / f"{pattern.stem}-{os.getpid()}{pattern.suffix}"
+        self._names = f"{escape(pattern.stem)}-[0-9]*{escape(pattern.suffix)}"
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not any(self._files())
+
+    def add(self, events: Sequence[UsageEvent]) -> None:
+        """Append events; they are on the disk when this returns."""
+        make_private_directory(self._directory)
+        with private_file(self._file, append=True) as file:
+            for event in events:
+                file.write(exact_json.dumps(event.model_dump(exclude_none=True)) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def batches(self) -> Iterator[tuple[Path, list[Mapping[str, Any]]]]:
+        """Read what waits, file by file; `forget` each file once all of its batches are recorded.
+
+        Events come as they were written, unchecked: one that is no longer accepted must not keep the others from it.
+        """
+        for path in list(self._files()):
+            lines = [line for line in path.read_bytes().split(b"\n") if line]
+            whole = [line for line in lines if line.endswith(b"}")]  # a crash may have cut the last one short
+            for start in range(0, len(whole), _LINES_AT_ONCE):
+                chunk = whole[start : start + _LINES_AT_ONCE]
+                yield path, [exact_json.loads(line) for line in chunk]
+
+    def forget(self, path: Path) -> None:
+        """Remove a file that is recorded."""
+        path.unlink(missing_ok=True)
+
+    def _files(self) -> Iterator[Path]:
+        yield from sorted(self._directory.glob(self._names))

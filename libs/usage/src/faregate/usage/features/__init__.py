@@ -1,0 +1,1 @@
+"""Features and plans as operators define them."""

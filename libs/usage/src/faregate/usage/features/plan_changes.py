@@ -1,0 +1,105 @@
+"""What a change of plan carries over within a period. Pure.
+
+Grants of the same interval (`every`) share one allowance: in a period of it, all plans together give at most the largest
+allowance among them. A change neither begins a new period nor takes back what was used.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from faregate.core.errors import InvalidError
+from faregate.credit.ledger.grants import GrantSpec
+from faregate.credit.ledger.recurrence import next_renewal, parse_every, period_start
+from faregate.credit.ledger.states import GrantUse
+from faregate.credit.values import Grant
+
+__all__ = ["Features", "Period", "carried_shares", "continued_period", "continuing", "used_before"]
+
+Features = tuple[str, ...] | None
+"""What a grant may be used for; None for everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A period under way.
+
+    Attributes:
+        anchor: the moment that renewals are counted from, in the past.
+        grants: the plan grants that were live in it.
+    """
+
+    anchor: datetime
+    begins: datetime
+    grants: tuple[Grant, ...]
+
+
+def continued_period(past: Sequence[Grant], every: str, *, now: datetime) -> Period | None:
+    """Return the period that a new grant of this interval continues; None where the last one has ended.
+
+    `past` are all grants that came with plans, newest first, as they were before the change.
+    """
+    same = [grant for grant in past if _interval(grant) in {None, parse_every(every)}]
+    if not same:
+        return None
+    begins = period_start(same[0].effective_at, every, at=now)
+    live = tuple(grant for grant in same if not _ended(grant, by=begins))
+    return Period(min(same[0].effective_at, begins), begins, live) if same[0] in live else None
+
+
+def used_before(period: Period, uses: Sequence[GrantUse], *, repaid: int) -> Mapping[Features, int]:
+    """Return what was used of the period's allowance, by what the grants were for.
+
+    What holds protect of restricted grants that were taken back counts as used; of general ones it lapses as soon as the
+    new grants cover the holds. What was brought along from the period before is used first, and does not count. `repaid`
+    has paid what the credit limit had advanced: it counts.
+    """
+    used: Counter[Features] = Counter({None: repaid})
+    for grant, use in zip(period.grants, uses, strict=True):
+        protected = use.left if grant.features is not None else 0
+        used[_features(grant.features)] += use.spent + protected - use.rolled_over
+    return {features: max(0, amount) for features, amount in used.items()}
+
+
+def continuing(spec: GrantSpec, share: int, period: Period, *, now: datetime, debt: int) -> GrantSpec:
+    """Return the new grant as it continues a period, `share` of it used.
+
+    Where the wallet owes so much of its credit limit that the share could not be taken back from the filling, the grant
+    begins with the next period.
+    """
+    if share and spec.features is None and debt > spec.amount - share:
+        return replace(spec, effective_at=next_renewal(period.anchor, spec.every or "", after=now))
+    return replace(spec, effective_at=period.anchor, carried=share)
+
+
+def carried_shares(specs: Sequence[GrantSpec], used: Mapping[Features, int]) -> list[int]:
+    """Return what is taken off each new grant of one interval: first what grants for the same features have used, then
+    the rest off the others, in their order. Never more than a grant has, and in all never less than fits.
+    """
+    rest = Counter(used)
+    shares = [0] * len(specs)
+    for alike in (True, False):
+        for number, spec in enumerate(specs):
+            for features in [_features(spec.features)] if alike else sorted(rest, key=str):
+                taken = min(spec.amount - shares[number], rest[features])
+                shares[number] += taken
+                rest[features] -= taken
+    return shares
+
+
+def _features(names: Sequence[str] | None) -> Features:
+    return tuple(sorted(names)) if names is not None else None
+
+
+def _interval(grant: Grant) -> tuple[int, str] | None:
+    """Return how often the grant came; its key remembers that after it was taken back. None where it is not known."""
+    every = grant.every or (grant.key or "").rpartition(":")[0].rpartition(":")[2]
+    try:
+        return parse_every(every)
+    except InvalidError:
+        return None
+
+
+def _ended(grant: Grant, *, by: datetime) -> bool:
+    return grant.status in {"voided", "expired"} and grant.expires_at is not None and grant.expires_at < by

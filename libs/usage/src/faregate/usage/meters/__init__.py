@@ -1,0 +1,1 @@
+"""Meters: built in and declared."""

@@ -1,0 +1,1 @@
+"""Prices of a deployment, their changes, and repricing of settled uses."""

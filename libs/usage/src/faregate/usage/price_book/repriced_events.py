@@ -1,0 +1,122 @@
+"""What pricing afterwards changes in the metered facts: they are taken back and replaced, in its transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.db.database import Database
+from faregate.core.errors import RetryTransactionError
+from faregate.credit.ledger.states import ChargeState
+from faregate.usage.events.keys import event_key, line_key, use_key
+from faregate.usage.pricing.pico_usd import pico_usd
+from faregate.usage.values import UsageLine
+
+__all__ = ["Change", "RepricedEvents"]
+
+_TYPES = {
+    "event_key": "uuid",
+    "meaning": "uuid",
+    "credits": "bigint",
+    "charged": "bigint",
+    "cost": "bigint",
+    "provider": "text",
+    "reason": "text",
+}
+
+_KEPT = (
+    *("time", "event_key", "kind", "subject_id", "organization_id", "service", "feature_key", "usage_key", "model"),
+    *("meter", "latency_ms", "status", "country", "device", "source", "external_id", "tags", "metadata"),
+)
+_COUNTED = ("quantity", "requests", "calls", "input_tokens", "output_tokens")
+_COLUMNS = ", ".join(("sign", "version", "provider", "credits", "charged", "cost", *_COUNTED, *_KEPT))
+
+_PLACES = """
+select cast(:subject_id as bigint) as subject_id, cast(:time as timestamptz) as time
+union select c.subject_id, c.time from faregate.usage_correction c where c.event_key = any(cast(:event_key as uuid[]))
+"""
+
+_REPLACE = f"""
+with changes as materialized (
+  select * from unnest({", ".join(f"cast(:{name} as {kind}[])" for name, kind in _TYPES.items())})
+  as n ({", ".join(_TYPES)})
+), standing as materialized (
+  select e.*, n.meaning, n.reason, n.credits as more_credits, n.charged as more_charged, n.cost as new_cost,
+    n.provider as new_provider
+  from changes n join ({_PLACES}) p on true
+  join faregate.usage_event e on e.subject_id = p.subject_id and e.time = p.time and e.event_key = n.event_key
+  where e.sign = 1 and not exists (
+    select from faregate.usage_correction c where c.event_key = e.event_key and c.version = e.version)
+), corrected as (
+  insert into faregate.usage_correction (event_key, version, replaced, meaning_hash, subject_id, time, reason, actor)
+  select event_key, version, true, meaning, subject_id, time, reason, cast(:actor as text) from standing order by event_key
+  on conflict (event_key, version) do nothing returning event_key
+), added as (
+  insert into faregate.usage_event ({_COLUMNS})
+  select -1, version, provider, -credits, -charged, -cost, {", ".join(f"-{name}" for name in _COUNTED)},
+    {", ".join(_KEPT)} from standing
+  union all
+  select 1, version + 1, coalesce(new_provider, provider), credits + more_credits, charged + more_charged,
+    coalesce(new_cost, cost), {", ".join(_COUNTED)}, {", ".join(_KEPT)} from standing
+)
+select (select count(*) from standing) as standing, (select count(*) from corrected) as corrected
+"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line that has a price now: its micro-credits, and what the use consumed and was charged on top for it."""
+
+    number: int
+    line: UsageLine
+    line_credits: int
+    consumed: int
+    charged: int
+
+
+class RepricedEvents:
+    """Corrects the facts of a settlement. What was voided since, or is archived, is left as it is."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def change(
+        self, session: AsyncSession, charge: ChargeState, changes: Sequence[Change], *, actor: str | None
+    ) -> None:
+        """Replace the facts of these lines and of the request, in the transaction that prices them.
+
+        Raises:
+            RetryTransactionError: somebody else is correcting one of them.
+        """
+        if not changes:
+            return
+        rows = [*(_line_row(charge, change) for change in changes), _request_row(charge, changes)]
+        arrays = {name: list(values) for name, values in zip(_TYPES, zip(*rows, strict=True), strict=True)}
+        at = charge.settled_at or charge.created_at
+        (done,) = await self._database.rows(
+            session, _REPLACE, subject_id=charge.subject_id, time=at, actor=actor, **arrays
+        )
+        if done.corrected != done.standing:
+            raise RetryTransactionError("a fact of the use is being corrected by somebody else")
+
+
+def _line_row(charge: ChargeState, change: Change) -> tuple[Any, ...]:
+    line, reason = change.line, f"priced by {change.line.price_version}"
+    key = line_key(charge.usage_key, change.number)
+    cost = pico_usd(line.provider_cost_usd)
+    return key, _meaning(key, [change]), change.line_credits, 0, cost, line.provider, reason
+
+
+def _request_row(charge: ChargeState, changes: Sequence[Change]) -> tuple[Any, ...]:
+    key = use_key(charge.usage_key)
+    credits = sum(change.consumed - change.line_credits for change in changes)
+    versions = ", ".join(sorted({str(change.line.price_version) for change in changes}))
+    charged = sum(change.charged for change in changes)
+    return key, _meaning(key, changes), credits, charged, None, None, f"lines priced by {versions}"
+
+
+def _meaning(key: UUID, changes: Sequence[Change]) -> UUID:
+    said = ",".join(f"{change.number}:{change.line.price_version}" for change in changes)
+    return event_key("faregate:reprice", f"{key}/{said}")

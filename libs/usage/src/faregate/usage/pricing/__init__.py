@@ -1,0 +1,1 @@
+"""Price rules: overrides, margins, tiers, rounding. Pure."""
