@@ -13,13 +13,13 @@ from faregate.core.db.database import Database
 from faregate.core.db.partitions import Month, months_between
 from faregate.core.redaction.records import Redactor
 from faregate.core.runtime.gc_tuning import collection_paused
+from faregate.core.values.uuids import uuid7_at
 from faregate.feature_log.bodies import entry_of
 from faregate.feature_log.container import FeatureLogContainer
 from faregate.feature_log.repository import COLUMNS
 from faregate.feature_log.service import FeatureLogService
 from faregate.feature_log.values import LogFilter, Recorded, Route
 from faregate.wire import exact_json
-from faregate.wire.ids import uuid7_at
 
 __all__ = ["Ingest", "Pace", "body", "fill", "fuzz", "measure_ingest", "measure_redaction", "measure_search"]
 

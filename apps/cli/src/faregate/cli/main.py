@@ -109,6 +109,8 @@ def _told(error: Exception) -> FaregateError | None:
         return FaregateError(f"{error.detail} ({_database()})")
     if isinstance(error, FaregateError):
         return error
+    if isinstance(error, ModuleNotFoundError) and error.name == BENCHMARKS:
+        return ConfigurationError("benchmarks are no part of the package; run `faregate bench` in a checkout of it")
     if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
         return MissingExtraError(f"This command (it uses {error.name})", EXTRAS[error.name])
     if isinstance(error, FILE_ERRORS) and error.filename is not None:
@@ -116,16 +118,6 @@ def _told(error: Exception) -> FaregateError | None:
     if sqlstate(error) in UNMIGRATED:
         return FaregateError(f"{_database()} is not at this version of Faregate; run `faregate migrate`")
     return None
-
-
-def _missing(error: ModuleNotFoundError) -> ConfigurationError:
-    if error.name == BENCHMARKS:
-        return ConfigurationError(
-            "benchmarks are not installed with Faregate; run `faregate bench` in a checkout of it"
-        )
-    if error.name not in EXTRAS:
-        raise error
-    return MissingExtraError(f"This command (it uses {error.name})", EXTRAS[error.name])
 
 
 def _run() -> int:

@@ -13,10 +13,10 @@ import orjson
 
 from faregate.core.errors import FaregateError, InvalidError
 from faregate.core.redaction.records import IRedactor
+from faregate.core.values.uuids import uuid7_at, uuid_of
 from faregate.feature_log.routes import endpoint_template, split_endpoint
 from faregate.feature_log.sealing import Sealer, email_text
 from faregate.feature_log.values import BODY_COLUMNS, FeatureNames, LogEntry, Route
-from faregate.wire.ids import uuid7_at, uuid_of
 
 __all__ = ["PreparedLog", "Preparer", "json_text"]
 

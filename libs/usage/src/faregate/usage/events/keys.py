@@ -4,7 +4,7 @@ import os
 from hashlib import blake2b
 from uuid import UUID
 
-from faregate.wire.ids import uuid_of
+from faregate.core.values.uuids import uuid_of
 
 __all__ = [
     "LINE_SOURCE",

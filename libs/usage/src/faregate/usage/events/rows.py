@@ -9,6 +9,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from faregate.core.errors import InvalidError
+from faregate.core.values.uuids import uuid_of
 from faregate.usage.events.copy_format import NULL, big, integer, jsonb, micros, moment_of, numeric, small, text
 from faregate.usage.events.event import EventFields
 from faregate.usage.events.keys import identity_of
@@ -17,7 +18,7 @@ from faregate.usage.meters.meter import BUILT_IN, Meter, in_unit_of
 from faregate.usage.pricing.event_costs import EventCosts
 from faregate.usage.pricing.pico_usd import PICO
 from faregate.wire import exact_json
-from faregate.wire.ids import ORGANIZATION_PREFIX, uuid_of
+from faregate.wire.ids import ORGANIZATION_PREFIX
 
 __all__ = [
     "CLAIM_COLUMNS",
