@@ -16,6 +16,7 @@ from faregate.core.errors import FaregateError
 from faregate.core.settings import Settings
 from faregate.gateway.container import GatewayContainer
 from faregate.gateway.errors import STATUS
+from faregate.host.container import FaregateContainer
 from faregate.worker.container import WorkerContainer
 
 ROOT = Path(__file__).parents[1]
@@ -31,19 +32,19 @@ def test_namespace_directories_hold_no_init() -> None:
 
 def test_every_package_is_typed_and_the_lists_in_pyproject_match_the_folders() -> None:
     """hatchling and mypy expand no globs: a portion that is missing in a list is silently left out."""
-    names = [f"{portion.parent.name}/{portion.name}" for portion in PORTIONS]
-    hatch = PROJECT["tool"]["hatch"]["build"]
+    names = sorted(f"{portion.parent.name}/{portion.name}/src" for portion in PORTIONS)
+    checkout = sorted([*names, "benchmarks/src"])
+    hatch, mypy = PROJECT["tool"]["hatch"]["build"], PROJECT["tool"]["mypy"]
+    packages = sorted([*(p.name for p in PORTIONS), "benchmarks"])
 
-    assert sorted(hatch["dev-mode-dirs"]) == [f"{name}/src" for name in sorted(names)]
-    assert sorted(hatch["targets"]["wheel"]["packages"]) == [f"{name}/src/faregate" for name in sorted(names)]
-    assert sorted(PROJECT["tool"]["mypy"]["mypy_path"]) == [*(f"{name}/src" for name in sorted(names)), "tests"]
-    assert sorted(PROJECT["tool"]["importlinter"]["root_packages"]) == [
-        f"faregate.{p.name}" for p in sorted(PORTIONS, key=lambda p: p.name)
-    ]
+    assert sorted(hatch["dev-mode-dirs"]) == checkout
+    assert sorted(hatch["targets"]["wheel"]["packages"]) == [f"{name}/faregate" for name in names]
+    assert sorted(mypy["mypy_path"]) == [*checkout, "tests"]
+    assert sorted(PROJECT["tool"]["importlinter"]["root_packages"]) == [f"faregate.{name}" for name in packages]
     assert [p for p in PORTIONS if not (p / "src" / "faregate" / p.name / "py.typed").exists()] == []
 
 
-@pytest.mark.parametrize("container_class", [GatewayContainer, WorkerContainer])
+@pytest.mark.parametrize("container_class", [FaregateContainer, GatewayContainer, WorkerContainer])
 def test_every_provider_of_the_container_can_be_built(container_class: type[containers.DeclarativeContainer]) -> None:
     """Wiring mistakes are invisible to type checkers; they surface here rather than at the first request."""
     container = container_class(settings=Settings(database_url="postgresql://nowhere/none"))

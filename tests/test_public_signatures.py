@@ -35,7 +35,7 @@ NAMED_BY_OTHERS = {
         "the keywords of an SDK's own method, which refuses others",
     ),
     "faregate.core.clock.FixedClock.advance": "the arguments of timedelta, which refuses others",
-    "faregate.core.errors.FaregateError": "facts of an error, for its answer",
+    "faregate.wire.errors.FaregateError": "facts of an error, for its answer",
     "faregate.core.db.migrate.run_alembic": "the options of an Alembic command, which refuses others",
     "faregate.core.settings.isolated_settings": "names of settings, checked",
     "faregate.core.settings.load_settings": "names of settings, checked",

@@ -27,7 +27,7 @@ async def ground() -> AsyncGenerator[Ground]:
 
 async def test_the_hot_wallet_settles_all_pairs_by_library_and_by_queue(ground: Ground) -> None:
     found = await storm(ground, pairs=200, concurrency=50, on_progress=lambda _: None)
-    (wallet, _) = await ground.library.usage.container.wallets().get("bench-0")
+    (wallet, _) = await ground.library.wallets().get("bench-0")
 
     assert found.by_library > 0
     assert found.by_queue > 0
@@ -40,7 +40,7 @@ async def test_single_records_are_measured_beside_one_transaction_for_each(groun
     for found in await measure_records(ground, users=WALLETS, seconds=1, callers=8):
         assert found.ratio == found.gathered / found.one_by_one
         assert found.over_http > 0
-    assert (await Verifier(ground.library.core.container.database()).verify()).drifts == ()
+    assert (await Verifier(ground.library.database()).verify()).drifts == ()
 
 
 async def test_settlements_are_measured_beside_one_transaction_for_each(ground: Ground) -> None:
@@ -51,7 +51,7 @@ async def test_settlements_are_measured_beside_one_transaction_for_each(ground: 
 
     assert found.ratio == found.ours / found.one_by_one
     assert found.half_load_p99_ms > 0
-    assert (await Verifier(ground.library.core.container.database()).verify()).wallets == WALLETS
+    assert (await Verifier(ground.library.database()).verify()).wallets == WALLETS
 
 
 async def test_starts_are_measured_beside_a_bare_endpoint(ground: Ground) -> None:

@@ -309,7 +309,7 @@ class Campaign:
         judge.judge()
         faults, examples = Counter(judge.faults), dict(judge.examples)
         container = WorkerContainer(settings=isolated_settings(**self._engines.settings()))
-        database = container.core.container.database()
+        database = container.database()
         await database.open()
         found = await Verifier(database).verify()
         await database.close()

@@ -9,7 +9,6 @@ from typing import Any
 import httpx2
 
 from faregate.cli.demo.serving import Gateway
-from faregate.core.container import engines
 from faregate.core.errors import FaregateError
 from faregate.core.messaging.interfaces import ITransport, OutgoingMessage
 from faregate.core.settings import Settings, isolated_settings
@@ -47,16 +46,15 @@ async def serve(order: dict[str, Any], _tell: Tell) -> None:
 async def feed(order: dict[str, Any], tell: Tell) -> None:
     """Publish chunks, and tell of each that is known to be stored; whoever sent us has the others published again."""
     container = WorkerContainer(settings=_settings(order))
-    core = container.core.container
     async with (
-        engines(core.database(), core.transport()),
+        container.engines(),
         httpx2.AsyncClient(base_url=order["gateway"], timeout=20) as http,
     ):
         for number, path in order["chunks"]:
             chunk = Chunk.load(number, Path(path).read_text())
-            await _start(container.usage.container.service(), chunk)
-            await _publish(core.transport(), chunk.broker)
-            await _publish(core.outbox(), chunk.outbox)
+            await _start(container.usage_service(), chunk)
+            await _publish(container.transport(), chunk.broker)
+            await _publish(container.outbox(), chunk.outbox)
             await _call(http, chunk)
             tell({"stored": number})
 

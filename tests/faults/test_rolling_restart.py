@@ -98,7 +98,7 @@ class Traffic:
 
     def __init__(self, gateway: Gateway, ports: list[int]) -> None:
         self.counts = Counter[str]()
-        self._transport = gateway.container.core.container.transport()
+        self._transport = gateway.container.transport()
         self._ports = ports
         self._uses = 0
 
@@ -190,7 +190,7 @@ async def test_all_are_replaced_during_traffic_without_an_error(
             uses = traffic.counts["published"] + traffic.counts["settled by HTTP"]
             await _until_settled(gateway, uses)
         settled, charged = await _one(gateway, _SETTLED), await _one(gateway, _CHARGED)
-        dead = [letter async for letter in gateway.container.core.container.transport().dead_letters()]
+        dead = [letter async for letter in gateway.container.transport().dead_letters()]
         found = await Verifier(gateway.database).verify()
 
     workers = [life for life in fleet.left if life.order["kind"] == "worker"]

@@ -64,7 +64,7 @@ async def test_no_secret_reaches_a_sink(
     gateway: Gateway, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure_logging(style="json", level="debug")
-    transport = gateway.container.core.container.transport()
+    transport = gateway.container.transport()
     sent = bodies()
     answers = [await gateway.post(PATH, sent)]
     answers += [await gateway.post(PATH, item) for item in sent]

@@ -119,7 +119,7 @@ async def test_no_secret_in_any_field_of_any_call_reaches_a_sink(gateway: Gatewa
         answer = await gateway.http.request(method, path, json=body or None, headers={**headers, **more})
         answers.append(f"{method} {path.replace(TOKEN, '…')}: {answer.status_code} {answer.text}")
         assert answer.status_code != 500, answers[-1]
-    answers += [str(letter) async for letter in gateway.container.core.container.transport().dead_letters()]
+    answers += [str(letter) async for letter in gateway.container.transport().dead_letters()]
     answers.append((await gateway.http.get("/api/privacy/export?user_id=user-1", headers=headers)).text)
     dump = subprocess.run(
         [str(postgres_program("pg_dump")), "--inserts", database_url], capture_output=True, check=True, text=True

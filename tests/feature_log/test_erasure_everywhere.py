@@ -184,7 +184,7 @@ async def test_archives_lose_what_they_say_of_the_person_in_rows_of_others(gatew
     log = {"feature_endpoint_value": "chat", "user_id": "bela", "method": "POST", "code": 200, "status": "success"}
     place = {"endpoint": f"/api/users/{ID}/chat?q={EMAIL}", "time": "2026-10-05T10:00:00Z"}
     await gateway.post("/api/feature-usage-logs", {**log, **place})
-    await gateway.container.feature_log.container.retention().archive(Month(2026, 10))
+    await gateway.container.log_retention().archive(Month(2026, 10))
     await retire_events(gateway, tmp_path / "events")
     first = unpacked(tmp_path / "events") + unpacked(tmp_path / "archive")
     assert (await gateway.post("/api/privacy/erase", {"user_id": ID})).status == 200
@@ -221,7 +221,7 @@ async def test_a_repetition_is_known_when_its_key_named_an_erased_person(gateway
 
 
 async def test_a_message_of_others_that_mentions_the_person_loses_the_mention_and_counts(gateway: Gateway) -> None:
-    transport = gateway.container.core.container.transport()
+    transport = gateway.container.transport()
     await gateway.grant(ID, 1)
     waiting = {
         "user_id": "carla",

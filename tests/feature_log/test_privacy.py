@@ -200,7 +200,7 @@ async def test_an_export_holds_everything_and_only_that_person(gateway: Gateway)
 async def test_an_export_holds_what_is_archived_too(gateway: Gateway, tmp_path: Path) -> None:
     await live(gateway, ID, EMAIL, TEXT)
     before = (await gateway.get(f"/api/privacy/export?user_id={ID}")).data["records"]
-    retention = gateway.container.feature_log.container.retention()
+    retention = gateway.container.log_retention()
     await retention.archive(Month(2026, 10))
     events = await retire_events(gateway, tmp_path / "events")
     archived = (await gateway.get(f"/api/privacy/export?user_id={ID}")).data["records"]
@@ -219,7 +219,7 @@ async def test_after_erasure_a_full_dump_holds_no_trace_and_the_books_are_the_sa
 ) -> None:
     await live(gateway, ID, EMAIL, TEXT)
     await live(gateway, "bela", "bela@example.com", "other-text")
-    retention = gateway.container.feature_log.container.retention()
+    retention = gateway.container.log_retention()
     archived = (await retention.archive(Month(2026, 10))).rows
     before, first = await sums(gateway), dump(database_url)
     erased = await gateway.post("/api/privacy/erase", {"user_id": ID})
@@ -267,7 +267,7 @@ async def test_an_erasure_leaves_the_words_about_others(gateway: Gateway, person
 
 
 async def test_a_message_about_several_people_keeps_what_is_about_the_others(gateway: Gateway) -> None:
-    transport = gateway.container.core.container.transport()
+    transport = gateway.container.transport()
     await gateway.grant("bela", 5)
     events = [{"id": name, "user_id": name, "service": "chat", "credits": "0.10"} for name in ("ada", "bela", "carla")]
     for body in (events, events[1:2], events[1]):
@@ -289,7 +289,7 @@ async def test_a_message_about_several_people_keeps_what_is_about_the_others(gat
 @pytest.mark.parametrize("word", ["purchase", "gpt-4o", "chat", "ticket-7", "POST"])
 async def test_an_erasure_touches_nobody_whose_words_look_like_the_person(gateway: Gateway, word: str) -> None:
     """A user may be called like a source, a model or a feature: kept answers and waiting settlements of others stay."""
-    transport = gateway.container.core.container.transport()
+    transport = gateway.container.transport()
     await gateway.grant(word, 5)
     order = {"credits": 10, "source": "purchase", "reason": word, "key": "order-1"}
     headers = {"idempotency-key": "once"}

@@ -26,7 +26,7 @@ def body(**more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def transport(gateway: Gateway) -> ITransport:
-    return gateway.container.core.container.transport()
+    return gateway.container.transport()
 
 
 async def publish(transport: ITransport, *bodies: Any) -> None:

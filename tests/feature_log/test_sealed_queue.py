@@ -55,7 +55,7 @@ def handler(gateway: Gateway) -> FeatureLogHandler:
 
 async def consume(gateway: Gateway) -> list[Any]:
     """Handle all that waits; return the decisions."""
-    consumer = await gateway.container.core.container.transport().consume(FEATURE_LOG_QUEUE)
+    consumer = await gateway.container.transport().consume(FEATURE_LOG_QUEUE)
     decided: list[Any] = []
     while deliveries := await consumer.take(100, wait_seconds=0):
         decisions = await handler(gateway).handle(deliveries)
@@ -82,7 +82,7 @@ async def test_logs_wait_sealed_and_are_stored_under_any_key_of_the_ring(gateway
     await enqueue(old, 1)
     await enqueue(plain, 2)
     foreign = OutgoingMessage(exact_json.dumps({**LOG, **CANARY, "id": "3"}))
-    await plain.container.core.container.transport().publish(FEATURE_LOG_QUEUE, [foreign])
+    await plain.container.transport().publish(FEATURE_LOG_QUEUE, [foreign])
     waiting = [bytes(body) for body in await texts(old, "select body from faregate.message")]
     decided = await consume(both)
 
@@ -146,7 +146,7 @@ async def test_secrets_of_webhooks_are_sealed_and_sealed_again(gateways: list[Ga
     turned = (await old.post(f"/api/webhooks/{made[0]['id']}/rotate", {})).data
     secrets = {made[0]["id"]: [turned["secret"], made[0]["secret"]], made[1]["id"]: [made[1]["secret"]]}
     first = " ".join(await texts(both, _SECRETS))
-    store = both.container.core.container.webhooks()
+    store = both.container.webhooks()
     changed = [await both.database.run(store.reseal), await both.database.run(store.reseal)]
     after = {name: stored for name, *stored in (row.split() for row in await texts(both, _SECRETS))}
     only_new = KeyRing(parse_keys(NEW))
@@ -156,7 +156,7 @@ async def test_secrets_of_webhooks_are_sealed_and_sealed_again(gateways: list[Ga
     assert all(text.startswith("sealed:new:") for stored in after.values() for text in stored)
     assert secrets == {n: [open_secret(only_new, UUID(n), text) for text in stored] for n, stored in after.items()}
     assert "secret" not in (await both.get(f"/api/webhooks/{made[0]['id']}")).data
-    assert await plain.database.run(plain.container.core.container.webhooks().endpoints), "lists need no key"
+    assert await plain.database.run(plain.container.webhooks().endpoints), "lists need no key"
 
 
 async def test_without_its_key_a_webhook_waits_and_says_why(gateways: list[Gateway], receiver: Receiver) -> None:
@@ -192,8 +192,8 @@ async def test_a_rotation_under_load_loses_no_log_and_no_webhook(gateways: list[
     async def turn() -> int:
         done = 0
         while not written.is_set():
-            done += await both.container.feature_log.container.rotation().rotate()
-            done += await both.database.run(both.container.core.container.webhooks().reseal)
+            done += await both.container.log_rotation().rotate()
+            done += await both.database.run(both.container.webhooks().reseal)
             await consume(both)
             await deliverer(both).deliver_due()
         return done
@@ -203,7 +203,7 @@ async def test_a_rotation_under_load_loses_no_log_and_no_webhook(gateways: list[
     written.set()
     assert await turning > 0
     await consume(both)
-    await both.container.feature_log.container.rotation().rotate()
+    await both.container.log_rotation().rotate()
     while await deliverer(both, NEW).deliver_due():
         pass
 
@@ -216,7 +216,7 @@ async def test_a_rotation_under_load_loses_no_log_and_no_webhook(gateways: list[
 
 
 def deliverer(gateway: Gateway, keys: str | None = None) -> WebhookDeliverer:
-    ring = KeyRing(parse_keys(keys)) if keys else gateway.container.core.container.ring()
+    ring = KeyRing(parse_keys(keys)) if keys else gateway.container.ring()
     return WebhookDeliverer(gateway.database, Egress(allow_private=True), SystemClock(), ring=ring)
 
 

@@ -127,7 +127,7 @@ async def test_a_defect_is_a_500_without_its_insides(gateway: Gateway, monkeypat
     async def broken(*_: object) -> None:
         raise RuntimeError("select secret from table")
 
-    monkeypatch.setattr(gateway.container.usage.container.catalog(), "current", broken)
+    monkeypatch.setattr(gateway.container.catalog(), "current", broken)
     refused = await gateway.get("/api/features")
 
     assert (refused.status, refused.error["code"]) == (500, "internal")

@@ -396,7 +396,7 @@ async def test_prefer_respond_async_puts_the_settlement_on_the_queue(gateway: Ga
     accepted = await gateway.end(
         "ada", "ai_chat_v1", usage_key=key, usages=[USAGE], headers={"Prefer": "respond-async"}
     )
-    transport = gateway.container.core.container.transport()
+    transport = gateway.container.transport()
 
     assert (accepted.status, accepted.data["status"], accepted.data["usage_key"]) == (202, "processing", key)
     assert (await transport.backlog("credits_process_end_multimodel_queue")).depth == 1

@@ -12,7 +12,7 @@ from support.processes import run_command
 
 async def buried(gateway: Gateway, database_url: str, *features: str) -> list[dict[str, object]]:
     """Have settlements of unknown features end as dead letters."""
-    transport = gateway.container.core.container.transport()
+    transport = gateway.container.transport()
     bodies = [{"user_id": "ada", "feature_endpoint_value": name, "usage_key": name, "usages": []} for name in features]
     await transport.publish(SETTLE_MULTIMODEL_QUEUE, [OutgoingMessage(exact_json.dumps(body)) for body in bodies])
     async with running_worker(settings_for(database_url)), asyncio.timeout(10):
@@ -73,11 +73,11 @@ JUNK = [b"\xff\xfe\x00binary", b"plain text", b'{"usage_key":"a\\u0000"}', b"\x0
 
 async def dead(gateway: Gateway, database_url: str, *bodies: bytes) -> None:
     """Have messages that nobody can settle end as dead letters."""
-    transport = gateway.container.core.container.transport()
+    transport = gateway.container.transport()
     for body in bodies:
         await transport.publish(SETTLE_MULTIMODEL_QUEUE, [OutgoingMessage(body)])
     async with running_worker(settings_for(database_url)), asyncio.timeout(20):
-        while await gateway.container.core.container.dead_letters().count() < len(bodies):
+        while await gateway.container.dead_letters().count() < len(bodies):
             await asyncio.sleep(0.05)
 
 
@@ -90,12 +90,12 @@ async def test_bodies_that_are_no_text_are_shown_in_base64_and_replayed_as_they_
     shown = [(await gateway.get(f"/api/dead-letters/{letter['id']}")).data for letter in listed.data]
     command = await run_command("dlq", "show", listed.data[0]["id"], FAREGATE_DATABASE_URL=database_url)
     table = await run_command("dlq", "list", "-o", "json", FAREGATE_DATABASE_URL=database_url)
-    before = [letter.body async for letter in gateway.container.core.container.transport().dead_letters()]
+    before = [letter.body async for letter in gateway.container.transport().dead_letters()]
     replayed = await gateway.post("/api/dead-letters/replay", {"ids": [letter["id"] for letter in listed.data]})
     async with running_worker(settings_for(database_url)), asyncio.timeout(20):
         while len((again := await gateway.get("/api/dead-letters")).data) < len(JUNK):
             await asyncio.sleep(0.05)
-    after = [letter.body async for letter in gateway.container.core.container.transport().dead_letters()]
+    after = [letter.body async for letter in gateway.container.transport().dead_letters()]
 
     assert listed.status == 200, listed.body
     assert [letter["body_encoding"] for letter in listed.data] == ["base64", "text", "text", "base64", "text"]

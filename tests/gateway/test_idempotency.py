@@ -96,7 +96,7 @@ async def test_a_key_that_is_none_is_refused(gateway: Gateway, key: Any) -> None
 async def test_old_answers_are_forgotten_after_36_days_and_not_before(gateway: Gateway) -> None:
     for number in range(3):
         await gateway.post("/api/wallets/ada/grants", BODY, idempotency_key=f"order-{number}")
-    store = gateway.container.core.container.idempotency()
+    store = gateway.container.idempotency()
     kept = await store.forget_old()
     async with gateway.database.transaction() as session:
         await gateway.database.rows(

@@ -168,7 +168,7 @@ async def test_a_key_is_good_from_its_addresses_only(gateway: Gateway) -> None:
 async def test_the_last_use_is_noted(gateway: Gateway) -> None:
     made = await make(gateway)
     await as_key(gateway, made["key"])
-    await gateway.container.core.container.keys().flush()
+    await gateway.container.keys().flush()
 
     assert (await gateway.get(f"/api/keys/{made['key_id']}")).data["last_used_at"] is not None
 

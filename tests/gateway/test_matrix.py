@@ -110,7 +110,7 @@ async def test_my_usage_never_shows_what_another_user_did(gateway: Gateway, quer
     bela = {"user_id": "bela", "service": "secret", "model": "m-secret", "input_tokens": 777_777_777, "credits": 5}
     events = [bela | {"organization_id": "acme"}, {"user_id": "ada", "service": "chat", "credits": 1}]
     sent = await gateway.post("/api/usage-events", events)
-    await gateway.container.analytics.container.roller().run()
+    await gateway.container.roller().run()
 
     answer = await gateway.call("GET", f"/api/analytics/my-usage{query}", headers=bearer("ada", role="user"))
 

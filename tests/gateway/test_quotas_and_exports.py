@@ -53,7 +53,7 @@ async def test_a_quota_is_set_read_watched_and_removed(gateway: Gateway) -> None
     status = (await gateway.call("GET", f"{path}/status")).data
     assert (status["used"], status["remaining"], status["percent"], status["level"]) == (3, 1, 75, "warning")
     assert (await gateway.call("GET", path)).data == (await gateway.call("GET", "/api/quotas?owner_id=ada")).data[0]
-    await gateway.container.quotas.container.service().check()
+    await gateway.container.quota_service().check()
     (alert,) = (await gateway.call("GET", "/api/alerts?level=warning")).data
     assert (alert["owner_id"], alert["used"], alert["limit"]) == ("ada", 3, 4)
 

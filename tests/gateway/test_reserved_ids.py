@@ -95,7 +95,7 @@ async def test_one_reserved_user_never_takes_the_others_of_an_array_along(gatewa
 
 async def test_a_user_of_before_the_rule_goes_on_and_is_never_taken_for_the_credential(gateway: Gateway) -> None:
     """Neither by the audit log nor by an erasure, which would take the credential's name out of what it did."""
-    database = gateway.container.core.container.database()
+    database = gateway.container.database()
     async with database.transaction() as session:
         await database.rows(session, "insert into faregate.subject (external_id) values ('bootstrap')")
     granted = await gateway.call("POST", "/api/wallets/bootstrap/grants", {"credits": 5, "source": "purchase"})

@@ -148,7 +148,7 @@ async def test_requests_per_user_by_day_and_by_month(gateway: Gateway) -> None:
     span = f"startDate={days[0].date()}&endDate={(last + timedelta(days=1)).date()}"
     path = f"/api/analytics/users/periods?{span}"
     by_day = (await gateway.get(path)).data
-    await gateway.container.analytics.container.roller().run()
+    await gateway.container.roller().run()
     by_month = (await gateway.get(f"{path}&groupBy=month")).data
     too_many = await gateway.get("/api/analytics/users/periods?startDate=2020-01-01&endDate=2026-01-01")
 

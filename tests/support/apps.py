@@ -49,7 +49,7 @@ class Gateway:
 
     @property
     def database(self) -> Database:
-        return self.container.core.container.database()
+        return self.container.database()
 
     async def call(
         self,

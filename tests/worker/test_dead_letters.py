@@ -30,7 +30,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
 
 async def _buried(gateway: Gateway, settings: Settings, *features: str) -> list[str]:
     """Have settlements of unknown features end as dead letters; return their ids."""
-    transport = gateway.container.core.container.transport()
+    transport = gateway.container.transport()
     bodies = [{"user_id": "ada", "feature_endpoint_value": name, "usage_key": name, "usages": []} for name in features]
     await transport.publish(QUEUE, [OutgoingMessage(exact_json.dumps(body)) for body in bodies])
     async with running_worker(settings), asyncio.timeout(30):
@@ -87,7 +87,7 @@ async def test_on_the_broker_too_they_come_in_pages_and_binary_ones_in_base64(
     gateway: Gateway, settings: Settings
 ) -> None:
     """Replaying sends the bytes as they came, and a page begins where the last one ended, also if that letter is gone."""
-    transport = gateway.container.core.container.transport()
+    transport = gateway.container.transport()
     bodies = [b"\xff\x00%d" % n for n in range(5)]
     await transport.publish(QUEUE, [OutgoingMessage(body) for body in bodies])
     async with running_worker(settings), asyncio.timeout(30):

@@ -23,7 +23,7 @@ async def test_a_worker_is_started_asked_cleared_of_dead_letters_and_stopped(dat
     require_program("curl", package="curl")
     settings = settings_for(database_url)
     async with open_gateway(settings) as gateway:
-        transport = gateway.container.core.container.transport()
+        transport = gateway.container.transport()
         await transport.publish(SETTLE_MULTIMODEL_QUEUE, [OutgoingMessage(b'{"usage_key": "poison"}')])
         async with running_worker(settings), asyncio.timeout(30):
             while not await transport.count_dead():

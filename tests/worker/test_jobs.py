@@ -20,7 +20,7 @@ async def test_answers_older_than_36_days_are_forgotten_all_of_them_and_no_other
         await database.rows(session, _ANSWERS)
     container = WorkerContainer(settings=settings_for(database_url))
     (job,) = [job for job in container.jobs() if job.name == "forget_answers"]
-    async with engines(container.core.container.database(), container.core.container.transport()):
+    async with engines(container.database(), container.transport()):
         await job.run()
         await job.run()
     async with database.transaction() as session:

@@ -53,7 +53,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
 
 async def _worked(gateway: Gateway, settings: Settings) -> list[DeadMessage]:
     """Run a worker until all queues are empty; return the dead letters."""
-    transport = gateway.container.core.container.transport()
+    transport = gateway.container.transport()
     async with running_worker(settings), asyncio.timeout(30):
         while sum([(await transport.backlog(queue)).depth for queue in PUBLIC_QUEUES]):
             await asyncio.sleep(0.05)
@@ -72,7 +72,7 @@ async def _count(gateway: Gateway, table: str) -> int:
 
 async def test_one_bad_item_ends_alone_on_every_queue(gateway: Gateway, settings: Settings) -> None:
     """Its dead letter holds it as it came, and says why; its neighbours are settled, counted, stored."""
-    transport = gateway.container.core.container.transport()
+    transport = gateway.container.transport()
     for queue, form in FORMS.items():
         arrays = [
             b"["
@@ -101,7 +101,7 @@ async def test_one_bad_item_ends_alone_on_every_queue(gateway: Gateway, settings
 
 async def test_free_texts_are_mended_and_do_not_stop_anything(gateway: Gateway, settings: Settings) -> None:
     """NUL in metadata or in a log's body becomes U+FFFD, for one message and for an item of an array."""
-    transport = gateway.container.core.container.transport()
+    transport = gateway.container.transport()
     bad = b',"metadata":{"note":"a\\u0000b\\ud800"}'
     await transport.publish(SETTLE_QUEUE, [OutgoingMessage(SETTLE % (bad + b',"usage_key":"one"'))])
     await transport.publish(
@@ -120,7 +120,7 @@ async def test_free_texts_are_mended_and_do_not_stop_anything(gateway: Gateway, 
 
 
 async def test_bytes_that_are_no_json_are_a_dead_letter_and_nothing_stops(gateway: Gateway, settings: Settings) -> None:
-    transport = gateway.container.core.container.transport()
+    transport = gateway.container.transport()
     junk = [b"\x00\xff\xfe", b"", b"[", b"[" * 100_000, b"\x1f\x8b\x08\x00", "{}".encode("utf-16")]
     for queue in FORMS:
         await transport.publish(queue, [OutgoingMessage(body) for body in junk])

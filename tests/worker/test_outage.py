@@ -80,7 +80,7 @@ async def test_what_is_held_while_postgresql_is_away_is_settled_once_on_its_firs
     async with before_postgres(database_url) as (proxy, beyond), open_gateway(direct) as gateway:
         await gateway.feature("chat", min_credits=1)
         await gateway.grant("ada", 100)
-        transport = gateway.container.core.container.transport()
+        transport = gateway.container.transport()
         await transport.publish(QUEUE, [OutgoingMessage(_body(number)) for number in range(MESSAGES)])
         through = {"broker_url": broker_url, "settle_batch_size": BATCH, "db_lock_timeout_seconds": 60}
         async with running_worker(settings_for(beyond, **through)) as worker:

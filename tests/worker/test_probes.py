@@ -56,7 +56,7 @@ async def _working(settings: Settings) -> AsyncGenerator[httpx2.AsyncClient]:
 
 async def _publish(gateway: Gateway, *bodies: object) -> None:
     messages = [OutgoingMessage(exact_json.dumps(body)) for body in bodies]
-    await gateway.container.core.container.transport().publish(SETTLE_MULTIMODEL_QUEUE, messages)
+    await gateway.container.transport().publish(SETTLE_MULTIMODEL_QUEUE, messages)
 
 
 def _value(text: str, sample: str) -> float | None:

@@ -152,7 +152,7 @@ async def test_a_worker_outlives_a_restart_of_its_broker(database_url: str, frag
     async with open_gateway(settings) as gateway, running_worker(settings):
         await gateway.feature("chat", min_credits=1)
         await gateway.grant("ada", 100)
-        transport = gateway.container.core.container.transport()
+        transport = gateway.container.transport()
         await transport.publish(QUEUE, [OutgoingMessage(_body(f"before-{n}")) for n in range(50)])
         await asyncio.to_thread(fragile_rabbitmq.stop)
         await asyncio.to_thread(fragile_rabbitmq.start)

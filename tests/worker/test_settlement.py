@@ -32,7 +32,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
 
 @pytest.fixture
 def transport(gateway: Gateway) -> ITransport:
-    return gateway.container.core.container.transport()
+    return gateway.container.transport()
 
 
 def _body(key: str | None = None, **more: Any) -> dict[str, Any]:
@@ -183,8 +183,8 @@ async def test_holds_wait_while_settlement_is_behind(gateway: Gateway, transport
     """A backlog must not free credits that are spent: the message that says so has only not been read yet."""
     from datetime import timedelta
 
-    heartbeats = gateway.container.core.container.heartbeats()
-    clock = gateway.container.core.container.clock()
+    heartbeats = gateway.container.heartbeats()
+    clock = gateway.container.clock()
     await heartbeats.report("slow worker", "worker", settled_until=clock.now() - timedelta(minutes=1))
     key = (await gateway.start("ada", "chat", ttl_seconds=1, estimated_credits=50)).data["usage_key"]
     await asyncio.sleep(1.2)

@@ -79,7 +79,7 @@ async def _counted_by_a_worker(settings: Settings) -> None:
     named = {"user_id": "anna", "service": "chat", "id": "e1", "source": "test"}
     bodies: list[Any] = [named, [named, {"user_id": "bob", "service": "chat"}], {"user_id": "anna"}]
     async with open_gateway(settings) as gateway:
-        transport = gateway.container.core.container.transport()
+        transport = gateway.container.transport()
         await transport.publish(USAGE_EVENTS_QUEUE, [OutgoingMessage(exact_json.dumps(body)) for body in bodies])
         letters: list[DeadMessage] = []
         metrics: dict[str, Any] = {}

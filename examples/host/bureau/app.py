@@ -10,11 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bureau.container import BureauContainer
+from bureau.container import BureauContainer, strategies
 from bureau.models import Translation
 from bureau.service import TRANSLATE, OrderedTwiceError
 from faregate.core import load_settings
-from faregate.core.container import engines
 from faregate.credit import InsufficientCreditsError
 from faregate.usage import Feature
 from faregate.wire import exact_json
@@ -24,7 +23,7 @@ __all__ = ["create", "create_app"]
 
 def create() -> Starlette:
     """Return the application, its settings from the environment (`FAREGATE_DATABASE_URL`)."""
-    return create_app(BureauContainer(settings=load_settings()))
+    return create_app(BureauContainer(settings=load_settings(), extra_strategies=strategies()))
 
 
 def create_app(container: BureauContainer) -> Starlette:
@@ -58,10 +57,9 @@ def create_app(container: BureauContainer) -> Starlette:
 def _lifespan(container: BureauContainer) -> Callable[[Starlette], Any]:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001
-        core, usage = container.core.container, container.usage.container
-        async with engines(core.database(), core.transport()):
+        async with container.engines():
             feature = Feature(key=TRANSLATE, strategy="per_page", parameters={"credits_per_page": Decimal("1.25")})
-            await usage.catalog().save(feature)
+            await container.catalog().save(feature)
             yield
         await container.engine().dispose()
 

@@ -1,17 +1,17 @@
-"""The bureau's own container, with those of Faregate inside; no line of the library is touched."""
+"""Container of the bureau, on top of Faregate's."""
 
 from decimal import Decimal
 
-from dependency_injector import containers, providers
+from dependency_injector import providers
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bureau.service import TranslationService
 from bureau.strategy import PerPageStrategy
-from faregate.core import CoreContainer, Settings
-from faregate.credit import CreditContainer
-from faregate.usage import IFeatureStrategy, UsageContainer
+from faregate.core import Settings
+from faregate.host import FaregateContainer
+from faregate.usage import IFeatureStrategy
 
-__all__ = ["BureauContainer"]
+__all__ = ["BureauContainer", "strategies"]
 
 
 def make_engine(settings: Settings) -> AsyncEngine:
@@ -20,33 +20,15 @@ def make_engine(settings: Settings) -> AsyncEngine:
     return create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
 
 
-class BureauContainer(containers.DeclarativeContainer):
-    """Needs `settings`; exports `translations`, and `core`, `credit` and `usage` of Faregate."""
+def strategies() -> dict[str, IFeatureStrategy]:
+    """Return the bureau's own strategies, by the names that features call them."""
+    return {"per_page": PerPageStrategy(rare_languages=frozenset({"fo", "se"}), surcharge=Decimal("2.5"))}
 
-    settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
 
-    core = providers.Container(CoreContainer, settings=settings)
-    credit = providers.Container(
-        CreditContainer,
-        settings=settings,
-        database=core.container.database,
-        subjects=core.container.subjects,
-        outbox=core.container.outbox,
-        progress=core.container.heartbeats,
-    )
-    strategies: providers.Provider[dict[str, IFeatureStrategy]] = providers.Dict(
-        per_page=providers.Singleton(PerPageStrategy, rare_languages=frozenset({"fo", "se"}), surcharge=Decimal("2.5"))
-    )
-    usage = providers.Container(
-        UsageContainer,
-        settings=settings,
-        database=core.container.database,
-        subjects=core.container.subjects,
-        credit=credit.container.service,
-        clock=core.container.clock,
-        extra_strategies=strategies,
-    )
-    engine: providers.Provider[AsyncEngine] = providers.Singleton(make_engine, settings)
+class BureauContainer(FaregateContainer):
+    """Needs `settings`; takes `extra_strategies`, which are `strategies()`; adds `translations`."""
+
+    engine: providers.Provider[AsyncEngine] = providers.Singleton(make_engine, FaregateContainer.settings)
     translations: providers.Provider[TranslationService] = providers.Singleton(
-        TranslationService, engine, usage.container.service
+        TranslationService, engine, FaregateContainer.usage_service
     )

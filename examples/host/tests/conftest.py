@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from bureau.app import create_app
-from bureau.container import BureauContainer
+from bureau.container import BureauContainer, strategies
 from faregate.core import Settings, load_settings
 from faregate.core.db.embedded import EmbeddedServer
 
@@ -38,7 +38,7 @@ def settings(database_url: str) -> Settings:
 
 @pytest.fixture
 async def bureau(settings: Settings) -> AsyncIterator[BureauContainer]:
-    container = BureauContainer(settings=settings)
+    container = BureauContainer(settings=settings, extra_strategies=strategies())
     app = create_app(container)
     async with app.router.lifespan_context(app):
         yield container

@@ -15,12 +15,12 @@ from faregate.usage import UnknownFeatureError
 
 
 async def _grant(bureau: BureauContainer, user_id: str, credits: int) -> None:
-    wallets = bureau.usage.container.wallets()
+    wallets = bureau.wallets()
     await wallets.grant(user_id, GrantSpec(credits * 1_000_000, GrantSource.PURCHASE))
 
 
 async def _free(bureau: BureauContainer, user_id: str) -> Decimal:
-    return await bureau.usage.container.wallets().free(user_id)
+    return await bureau.wallets().free(user_id)
 
 
 async def _order(http: httpx2.AsyncClient, user_id: str, title: str, **more: object) -> httpx2.Response:
@@ -65,7 +65,7 @@ async def test_a_user_without_credits_gets_no_translation(bureau: BureauContaine
 
 
 async def test_a_refusal_in_a_savepoint_leaves_the_bureaus_transaction_whole(bureau: BureauContainer) -> None:
-    usage, note = bureau.usage.container.service(), Translation(user_id="eve", title="A note", language="de", pages=0)
+    usage, note = bureau.usage_service(), Translation(user_id="eve", title="A note", language="de", pages=0)
     async with AsyncSession(bureau.engine()) as session, session.begin():
         session.add(note)
         await session.flush()
@@ -78,7 +78,7 @@ async def test_a_refusal_in_a_savepoint_leaves_the_bureaus_transaction_whole(bur
 
 async def test_a_double_click_charges_once(bureau: BureauContainer) -> None:
     await _grant(bureau, "fay", 10)
-    usage = bureau.usage.container.service()
+    usage = bureau.usage_service()
     for _ in range(2):
         async with AsyncSession(bureau.engine()) as session, session.begin():
             await usage.record_usage("translate", "fay", usage_key="click-1", metadata={"pages": 2}, session=session)
@@ -96,7 +96,7 @@ async def test_the_tables_do_not_mix(bureau: BureauContainer) -> None:
 
 
 async def test_the_librarys_own_features_stay(bureau: BureauContainer) -> None:
-    usage = bureau.usage.container.service()
+    usage = bureau.usage_service()
     await _grant(bureau, "dora", 10)
     used = await usage.record_usage("GENERATE_QUESTION_PAPER", "dora")
 
@@ -106,7 +106,7 @@ async def test_the_librarys_own_features_stay(bureau: BureauContainer) -> None:
 
 
 async def test_the_ledger_proves_itself(bureau: BureauContainer) -> None:
-    report = await bureau.credit.container.verifier().verify()
+    report = await bureau.verifier().verify()
 
     assert report.drifts == ()
 

@@ -16,7 +16,6 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from faregate.core.container import engines
 from faregate.core.db.embedded import EmbeddedServer, postgres_program
 from faregate.core.db.migrate import upgrade
 from faregate.core.errors import InvalidError
@@ -50,7 +49,7 @@ class Ground:
     @property
     def usage(self) -> UsageService:
         """The library in this process."""
-        return self.library.usage.container.service()
+        return self.library.usage_service()
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -98,10 +97,9 @@ async def private_ground(*, wallets: int, broker_url: str | None = None) -> Asyn
 @asynccontextmanager
 async def _furnished(settings: Settings, wallets: int) -> AsyncGenerator[WorkerContainer]:
     library = WorkerContainer(settings=settings)
-    core = library.core.container
-    async with engines(core.database(), core.transport()):
-        await upgrade(core.database())
-        if (await core.transport().backlog(SETTLE_MULTIMODEL_QUEUE)).depth:
+    async with library.engines() as database:
+        await upgrade(database)
+        if (await library.transport().backlog(SETTLE_MULTIMODEL_QUEUE)).depth:
             raise InvalidError(f"{SETTLE_MULTIMODEL_QUEUE} is not empty; give the benchmark a broker of its own")
         await _furnish(library, wallets)
         yield library
@@ -176,6 +174,6 @@ def _fsync(ground: Ground) -> str:
 
 async def _furnish(library: WorkerContainer, wallets: int) -> None:
     feature = Feature(key="bench", name="Bench", min_credits=Decimal("0.01"), strategy="token_priced")
-    await library.usage.container.catalog().save(feature)
+    await library.catalog().save(feature)
     openings = [OpeningBalance(user(number), _FUNDS_MICROS, None, "bench") for number in range(wallets)]
-    await library.credit.container.openings().run(openings, actor="bench")
+    await library.openings().run(openings, actor="bench")

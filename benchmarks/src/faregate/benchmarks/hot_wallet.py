@@ -91,12 +91,12 @@ async def _warm(ground: Ground, publishing: "Coalescer[OutgoingMessage, None]") 
 
 async def _nothing_held(ground: Ground) -> None:
     async with asyncio.timeout(_WAIT_SECONDS):
-        while (await ground.library.usage.container.wallets().get(user(0)))[0].held:
+        while (await ground.library.wallets().get(user(0)))[0].held:
             await asyncio.sleep(0.05)
 
 
 def _publisher(ground: Ground) -> Callable[[Sequence[OutgoingMessage]], Awaitable[Sequence[None]]]:
-    transport = ground.library.core.container.transport()
+    transport = ground.library.transport()
 
     async def publish(messages: Sequence[OutgoingMessage]) -> Sequence[None]:
         await transport.publish(SETTLE_MULTIMODEL_QUEUE, messages)

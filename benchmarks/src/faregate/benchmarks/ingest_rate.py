@@ -45,7 +45,7 @@ async def measure_queue(ground: Ground, events: int, *, workers: int) -> float:
 
     What was acknowledged when the workers first tell does not count, unless that is all: then their start counts, too.
     """
-    transport = ground.library.core.container.transport()
+    transport = ground.library.transport()
     messages = 0
     for chunk in make_events(events, now=_CLOCK.now()):
         bodies = [OutgoingMessage(exact_json.dumps(part)) for part in _parts(_from("queue", chunk))]

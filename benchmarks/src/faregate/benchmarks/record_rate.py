@@ -40,7 +40,7 @@ class Records:
 
 async def measure_records(ground: Ground, *, users: int, seconds: int, callers: int) -> tuple[Records, Records]:
     """Measure direct uses and usage events, each by `callers` that wait for their answer before the next call."""
-    recorder = ground.library.usage.container.recorder()
+    recorder = ground.library.recorder()
 
     async def use(number: int, session: AsyncSession | None) -> object:
         return await ground.usage.record_usage(
@@ -64,7 +64,7 @@ def _http(url: str, users: int, more: str, seconds: int, callers: int) -> float:
 
 
 async def _both(ground: Ground, call: _Call, seconds: int, callers: int) -> tuple[float, float]:
-    database = ground.library.core.container.database()
+    database = ground.library.database()
 
     async def gathered(number: int) -> None:
         await call(number, None)

@@ -135,7 +135,7 @@ async def _start(ground: Ground, prefix: str, wallets: int, messages: int, on_pr
 
 
 async def _publish(ground: Ground, wallets: int, messages: int) -> None:
-    transport = ground.library.core.container.transport()
+    transport = ground.library.transport()
     for first in range(0, messages, _PUBLISH_CHUNK):
         numbers = range(first, min(first + _PUBLISH_CHUNK, messages))
         bodies = [settle_body(f"use-{n + 1}", user(n % wallets)) for n in numbers]
@@ -144,7 +144,7 @@ async def _publish(ground: Ground, wallets: int, messages: int) -> None:
 
 async def _settle(ground: Ground, messages: int, workers: int, on_progress: Callable[[int], None]) -> float:
     """Return messages a second, from the first acknowledged one to the last: a process's start does not count."""
-    clock, transport = SystemClock(), ground.library.core.container.transport()
+    clock, transport = SystemClock(), ground.library.transport()
     async with working(ground, workers, queue=SETTLE_MULTIMODEL_QUEUE) as acknowledged, asyncio.timeout(_WAIT_SECONDS):
         while not (at_first := await acknowledged()):
             await asyncio.sleep(_LOOK_SECONDS)
@@ -160,9 +160,9 @@ async def _settle(ground: Ground, messages: int, workers: int, on_progress: Call
 
 
 async def _settled(ground: Ground, prefix: str) -> int:
-    async with ground.library.core.container.database().transaction(read_only=True) as session:
+    async with ground.library.database().transaction(read_only=True) as session:
         sql = "select count(*) as n from faregate.usage_line where usage_key like cast(:like as text)"
-        (row,) = await ground.library.core.container.database().rows(session, sql, like=f"{prefix}-%")
+        (row,) = await ground.library.database().rows(session, sql, like=f"{prefix}-%")
     return int(row.n)
 
 
@@ -174,7 +174,7 @@ async def _half_load(ground: Ground, wallets: int, rate: float, workers: int, se
     burst, count = max(1, int(rate / 50)), int(rate * (seconds + _WARM_SECONDS))
     warm = int(rate * _WARM_SECONDS)
     await _start(ground, "half", wallets, count, lambda _: None)
-    transport = ground.library.core.container.transport()
+    transport = ground.library.transport()
     clock, sent = SystemClock(), dict[str, float]()
     async with working(ground, workers, queue=SETTLE_MULTIMODEL_QUEUE):
         await asyncio.sleep(5)
@@ -193,7 +193,7 @@ async def _half_load(ground: Ground, wallets: int, rate: float, workers: int, se
 
 
 async def _p99(ground: Ground, sent: dict[str, float]) -> float:
-    database = ground.library.core.container.database()
+    database = ground.library.database()
     async with database.transaction(read_only=True) as session:
         rows = await database.rows(session, _COMMITTED, keys=list(sent))
     waits = sorted(row.committed_at.timestamp() - sent[row.usage_key] for row in rows)
@@ -202,7 +202,7 @@ async def _p99(ground: Ground, sent: dict[str, float]) -> float:
 
 async def _one_by_one(ground: Ground, messages: int, clients: Sequence[int], seconds: int) -> tuple[float, int]:
     """Return the best rate of pgbench and its number of clients; no message is settled twice."""
-    database = ground.library.core.container.database()
+    database = ground.library.database()
     async with database.transaction() as session:
         await database.rows(session, f"create sequence public.bench_message maxvalue {messages}")
     found = [(await asyncio.to_thread(_pgbench, ground, number, seconds), number) for number in clients]

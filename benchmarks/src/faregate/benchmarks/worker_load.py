@@ -34,7 +34,7 @@ async def working(ground: Ground, workers: int, *, queue: str) -> AsyncGenerator
 
 async def check_empty(ground: Ground, queue: str) -> None:
     """Nothing may be left once the workers are gone, who give back what they hold: neither ready nor unacknowledged."""
-    left = (await ground.library.core.container.transport().backlog(queue)).depth
+    left = (await ground.library.transport().backlog(queue)).depth
     if left:
         raise FaregateError(f"{left:,} messages were handled and not acknowledged")
 

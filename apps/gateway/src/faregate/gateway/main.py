@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from faregate.core.container import engines
 from faregate.core.logging import configure_logging, get_logger
 from faregate.core.runtime.gc_tuning import collect_seldom
 from faregate.core.settings import Settings, load_settings
@@ -38,7 +37,6 @@ _PATH_SHOWN = 500
 def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> Starlette:
     """Return the application of `container`; with `own_lifecycle` it opens and closes the engines itself."""
     container.check_dependencies()
-    core = container.core.container
     settings = container.settings()
     controllers = container.controllers()
     _warn_of_unchecked_claims(settings)
@@ -48,7 +46,9 @@ def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> St
             *cross_origin(settings.cors_origin_list),
             *_proxies(settings),
             *tracing(settings),
-            Middleware(RequestContext, clock=core.clock(), metrics=container.metrics(), access_log=settings.access_log),
+            Middleware(
+                RequestContext, clock=container.clock(), metrics=container.metrics(), access_log=settings.access_log
+            ),
         ],
         exception_handlers={HTTPException: _http_error},
         lifespan=_lifespan(container) if own_lifecycle else None,
@@ -97,8 +97,7 @@ def server_config(app: Starlette, settings: Settings) -> uvicorn.Config:
 def _lifespan(container: GatewayContainer) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
-        core = container.core.container
-        async with engines(core.database(), core.transport()):
+        async with container.engines():
             try:
                 yield
             finally:

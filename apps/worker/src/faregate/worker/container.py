@@ -2,23 +2,18 @@
 
 from collections.abc import Sequence
 
-from dependency_injector import containers, providers
+from dependency_injector import providers
 
-from faregate.analytics.container import AnalyticsContainer
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.core.clock import IClock
-from faregate.core.container import CoreContainer
 from faregate.core.db.database import Database
 from faregate.core.db.schedule import Job, Schedule
 from faregate.core.messaging.interfaces import ITransport
 from faregate.core.monitoring.heartbeats import Heartbeats
 from faregate.core.settings import Settings
-from faregate.credit.container import CreditContainer
 from faregate.credit.services.ledger_session import TOP_UP_QUEUE
-from faregate.feature_log.container import FeatureLogContainer
-from faregate.usage.container import UsageContainer
-from faregate.usage.interfaces import IFeatureStrategy
+from faregate.host.container import FaregateContainer
 from faregate.wire.queues import (
     FEATURE_LOG_QUEUE,
     PUBLIC_QUEUES,
@@ -104,119 +99,81 @@ def make_worker(
     return Worker(consumers, schedule, heartbeats, loops=[deliverer, *probes])
 
 
-class WorkerContainer(containers.DeclarativeContainer):
-    """Needs `settings`; takes `extra_strategies`; exports `worker` and the libraries' containers."""
+host = FaregateContainer
 
-    settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
-    extra_strategies: providers.Provider[dict[str, IFeatureStrategy]] = providers.Dependency(
-        instance_of=dict, default=providers.Dict()
-    )
 
-    core = providers.Container(CoreContainer, settings=settings)
-    credit = providers.Container(
-        CreditContainer,
-        settings=settings,
-        database=core.container.database,
-        subjects=core.container.subjects,
-        outbox=core.container.outbox,
-        announcer=core.container.announcer,
-        progress=core.container.heartbeats,
-    )
-    analytics = providers.Container(
-        AnalyticsContainer,
-        settings=settings,
-        database=core.container.database,
-        subjects=core.container.subjects,
-        clock=core.container.clock,
-    )
+class WorkerContainer(FaregateContainer):
+    """Needs `settings`; takes what `FaregateContainer` takes; adds `worker`, and delivers alerts as the settings say."""
+
     channels: providers.Provider[Sequence[IAlertChannel]] = providers.Singleton(
-        make_channels, settings, core.container.clock
+        make_channels, host.settings, host.clock
     )
     quotas = providers.Container(
         QuotasContainer,
-        settings=settings,
-        database=core.container.database,
-        subjects=core.container.subjects,
-        clock=core.container.clock,
+        settings=host.settings,
+        database=host.database,
+        subjects=host.subjects,
+        clock=host.clock,
         channels=channels,
-        announcer=core.container.announcer,
+        announcer=host.announcer,
     )
-    usage = providers.Container(
-        UsageContainer,
-        settings=settings,
-        database=core.container.database,
-        subjects=core.container.subjects,
-        credit=credit.container.service,
-        clock=core.container.clock,
-        hold_history=analytics.container.hold_history,
-        extra_strategies=extra_strategies,
-        quotas=quotas.container.gate,
-    )
-
-    feature_log = providers.Container(
-        FeatureLogContainer,
-        settings=settings,
-        database=core.container.database,
-        subjects=core.container.subjects,
-        clock=core.container.clock,
-        names=usage.container.catalog,
-    )
+    quota_service = quotas.container.service
+    alert_deliverer = quotas.container.deliverer
+    alert_tester = quotas.container.tester
 
     feature_logs: providers.Provider[FeatureLogHandler] = providers.Singleton(
         FeatureLogHandler,
-        feature_log.container.service,
-        core.container.transport,
-        feature_log.container.redactor,
-        core.container.ring,
+        host.logs,
+        host.transport,
+        host.redactor,
+        host.ring,
     )
     metrics: providers.Provider[WorkerMetrics] = providers.Singleton(
-        WorkerMetrics, providers.List(core.container.figures, credit.container.figures)
+        WorkerMetrics, providers.List(host.core.container.figures, host.credit.container.figures)
     )
     settlement: providers.Provider[SettlementHandler] = providers.Singleton(
-        SettlementHandler, usage.container.service, core.container.transport, metrics
+        SettlementHandler, host.usage_service, host.transport, metrics
     )
     usage_events: providers.Provider[UsageEventHandler] = providers.Singleton(
-        UsageEventHandler, usage.container.recorder, core.container.transport
+        UsageEventHandler, host.recorder, host.transport
     )
-    top_ups: providers.Provider[TopUpHandler] = providers.Singleton(TopUpHandler, credit.container.top_ups)
+    top_up_handler: providers.Provider[TopUpHandler] = providers.Singleton(TopUpHandler, host.top_ups)
     consumers: providers.Provider[Sequence[Consumer]] = providers.Singleton(
         make_consumers,
-        core.container.transport,
-        core.container.outbox,
+        host.transport,
+        host.outbox,
         settlement,
-        top_ups,
+        top_up_handler,
         feature_logs,
         usage_events,
-        core.container.clock,
+        host.clock,
         metrics,
-        settings.provided.settle_batch_size,
-        settings.provided.broker_url,
+        host.settings.provided.settle_batch_size,
+        host.settings.provided.broker_url,
     )
     metering: providers.Provider[Sequence[Job]] = providers.Singleton(
         metering_jobs,
-        quotas.container.service,
-        quotas.container.deliverer,
-        analytics.container.roller,
-        analytics.container.archive,
+        quota_service,
+        alert_deliverer,
+        host.roller,
+        host.event_archive,
     )
     jobs: providers.Provider[Sequence[Job]] = providers.Singleton(
         make_jobs,
-        core.container.database,
-        credit.container.service,
-        core.container.idempotency,
-        usage.container.upkeep,
-        feature_log.container.retention,
+        host.database,
+        host.credits,
+        host.idempotency,
+        host.usage.container.upkeep,
+        host.log_retention,
         metering,
     )
-    schedule: providers.Provider[Schedule] = providers.Singleton(
-        Schedule, core.container.database, core.container.clock, jobs
-    )
+    schedule: providers.Provider[Schedule] = providers.Singleton(Schedule, host.database, host.clock, jobs)
     deliverer: providers.Provider[WebhookDeliverer] = providers.Singleton(
-        WebhookDeliverer, core.container.database, core.container.egress, core.container.clock, ring=core.container.ring
+        WebhookDeliverer, host.database, host.egress, host.clock, ring=host.ring
     )
     probes: providers.Provider[Sequence[ILoop]] = providers.Singleton(
-        make_probes, settings, core.container.database, consumers, metrics, core.container.clock
+        make_probes, host.settings, host.database, consumers, metrics, host.clock
     )
     worker: providers.Provider[Worker] = providers.Singleton(
-        make_worker, consumers, schedule, core.container.heartbeats, deliverer, probes
+        make_worker, consumers, schedule, host.heartbeats, deliverer, probes
     )

@@ -3,7 +3,6 @@
 import asyncio
 import signal
 
-from faregate.core.container import engines
 from faregate.core.settings import Settings
 from faregate.worker.container import WorkerContainer
 
@@ -14,9 +13,8 @@ async def run_worker(settings: Settings, stop: asyncio.Event | None = None) -> N
     """Work until SIGTERM, SIGINT or `stop`; opens and closes the engines itself."""
     container = WorkerContainer(settings=settings)
     container.check_dependencies()
-    core = container.core.container
     stop = stop if stop is not None else stop_on_signals()
-    async with engines(core.database(), core.transport()):
+    async with container.engines():
         await container.worker().run(stop)
 
 

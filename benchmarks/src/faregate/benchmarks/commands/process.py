@@ -125,7 +125,7 @@ def export_beside(
 
     async def run() -> tuple[Sequence[ExportBeside], Mapping[str, str]]:
         async with private_ground(wallets=1) as ground:
-            question = await fill_events(ground.library.core.container.database(), rows)
+            question = await fill_events(ground.library.database(), rows)
             return await measure_beside(ground, question, kinds), machine(ground)
 
     found, on = event_loop.run(run())

@@ -88,7 +88,7 @@ def _show_questions(found: dict[str, Any]) -> None:
 
 async def _ingest(count: int, broker: str | None, processes: int) -> dict[str, Any]:
     async with private_ground(wallets=1, broker_url=broker) as ground:
-        database = ground.library.core.container.database()
+        database = ground.library.database()
         report, seconds, cpu = await fill(database, count)
         copied = await _copy_seconds(database)
         again = await recorder_of(database).record(next(make_events(count, now=_CLOCK.now())))

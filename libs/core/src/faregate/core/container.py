@@ -67,7 +67,8 @@ def make_ring(settings: Settings) -> KeyRing:
     return KeyRing(parse_keys(settings.log_keys.get_secret_value() if settings.log_keys else None))
 
 
-async def running(database: Database, transport: ITransport) -> AsyncGenerator[Database]:
+@asynccontextmanager
+async def engines(database: Database, transport: ITransport) -> AsyncGenerator[Database]:
     """Keep the engines open between start-up and shutdown.
 
     A broker that is away holds nobody up: starts and settlements by HTTP do without it, and whatever needs it connects when
@@ -92,13 +93,9 @@ async def _connect(transport: ITransport) -> None:
         log.warning("queue_unavailable_at_start", reason=error.detail, advice="it is tried again whenever it is needed")
 
 
-engines = asynccontextmanager(running)
-"""`async with engines(database, transport):` is the lifecycle for who has no container to run it."""
-
-
 class CoreContainer(containers.DeclarativeContainer):
     """Needs `settings`; exports `database`, `transport`, `outbox`, `dead_letters`, `subjects`, `heartbeats`, `figures`,
-    `idempotency`, `audit`, `keys`, `egress`, `announcer`, `webhooks`, `ring`, `clock` and `lifecycle`.
+    `idempotency`, `audit`, `keys`, `egress`, `announcer`, `webhooks`, `ring` and `clock`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -122,5 +119,3 @@ class CoreContainer(containers.DeclarativeContainer):
     announcer: providers.Provider[Announcer] = providers.Singleton(Announcer, database)
     webhooks: providers.Provider[WebhookStore] = providers.Singleton(WebhookStore, database, egress, ring)
     keys: providers.Provider[KeyStore] = providers.Singleton(make_key_store, settings, database, clock)
-
-    lifecycle: providers.Resource[Database] = providers.Resource(running, database, transport)

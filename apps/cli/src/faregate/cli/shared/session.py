@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from faregate.cli.shared.auditing import in_audit
 from faregate.cli.shared.deployment import existing_deployment
-from faregate.core.container import engines
 from faregate.core.db.subjects import person_of
 from faregate.core.errors import InvalidError
 from faregate.worker.container import WorkerContainer
@@ -25,9 +24,8 @@ def with_library(work: Callable[[WorkerContainer], Awaitable[T]]) -> T:
 
     async def run() -> T:
         container = WorkerContainer(settings=existing_deployment())
-        core = container.core.container
-        async with engines(core.database(), core.transport()):
-            return await in_audit(core.database(), core.audit(), lambda: work(container), library=container)
+        async with container.engines():
+            return await in_audit(container.database(), container.audit(), lambda: work(container), library=container)
 
     return asyncio.run(run())  # uvloop may wait for ever for a socket that its peer has left half-closed
 

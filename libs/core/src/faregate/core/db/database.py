@@ -132,7 +132,7 @@ class Database:
         """The address in use, as libpq and asyncpg read it."""
         if self._url is None:
             raise ConfigurationError(
-                "the database is not open; call `await database.open()` or start the container's lifecycle"
+                "the database is not open; call `await database.open()`, or enter `container.engines()`"
             )
         return self._url
 
@@ -308,7 +308,7 @@ class Database:
     def _require_engine(self) -> AsyncEngine:
         if self._engine is None:
             raise ConfigurationError(
-                "the database is not open; call `await database.open()` or start the container's lifecycle"
+                "the database is not open; call `await database.open()`, or enter `container.engines()`"
             )
         return self._engine
 

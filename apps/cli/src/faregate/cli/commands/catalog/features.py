@@ -23,7 +23,7 @@ features = App(name="features", help="Look at what is sold, and define it from a
 @features.command(name="list")
 def list_features(*, output: Output = "table") -> None:
     """List all features."""
-    catalog = with_library(lambda lib: lib.usage.container.catalog().current())
+    catalog = with_library(lambda lib: lib.catalog().current())
     found = [catalog.features[key] for key in sorted(catalog.features)]
     if output == "json":
         print_json([feature_content(feature) for feature in found])
@@ -37,7 +37,7 @@ def show(key: str, *, versions: bool = False) -> None:
     """Print one feature as JSON, or (--versions) everything it has ever been."""
 
     async def read(lib: WorkerContainer) -> object:
-        catalog = lib.usage.container.catalog()
+        catalog = lib.catalog()
         if versions:
             return [asdict(version) for version in await catalog.history("feature", key)]
         return feature_content((await catalog.current()).get(key))
@@ -59,7 +59,7 @@ def apply(
     wanted = {key: read_document(FeatureDocument, entry, name=key).feature(key) for key, entry in entries.items()}
 
     async def work(lib: WorkerContainer) -> None:
-        catalog = lib.usage.container.catalog()
+        catalog = lib.catalog()
         known = (await catalog.current()).features
         checked = [catalog.check(feature) for feature in wanted.values()]
         differing = [

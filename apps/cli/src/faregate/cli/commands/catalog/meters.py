@@ -19,13 +19,13 @@ meters = App(name="meters", help="Declare meters, and list them.")
 
 
 async def _meter(lib: WorkerContainer, asked: Mapping[str, Any]) -> object:
-    return await lib.usage.container.meters().get(asked["name"])
+    return await lib.meters().get(asked["name"])
 
 
 @meters.command(name="list")
 def list_meters(*, output: Shape = "table") -> None:
     """List the meters, built in and declared."""
-    found = with_library(lambda lib: lib.usage.container.meters().all())
+    found = with_library(lambda lib: lib.meters().all())
     rows = [
         (meter.name, meter.unit, meter.aggregation, meter.unit_price_usd, meter.description)
         for _, meter in sorted(found.items())
@@ -46,5 +46,5 @@ def declare(
     """Declare a meter, or change one; what was recorded before is read by the new declaration."""
     price_usd = decimal_of(price, param="price") if price is not None else None
     meter = Meter(name, unit, aggregation, price_usd, description=description)
-    with_library(lambda lib: lib.usage.container.meters().declare(meter))
+    with_library(lambda lib: lib.meters().declare(meter))
     console.print(f"{name}: {aggregation} of {unit}" + (f", {price} USD each" if price else ""))

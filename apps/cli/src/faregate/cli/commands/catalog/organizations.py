@@ -21,17 +21,17 @@ organizations = App(name="organizations", help="Decide how organisations pay, an
 
 
 async def _organization(lib: WorkerContainer, asked: Mapping[str, Any]) -> object:
-    return await lib.usage.container.organizations().get(asked["organization_id"])
+    return await lib.organizations().get(asked["organization_id"])
 
 
 async def _limits(lib: WorkerContainer, asked: Mapping[str, Any]) -> object:
-    return await lib.credit.container.bookkeeping().member_limits(asked["organization_id"])
+    return await lib.bookkeeping().member_limits(asked["organization_id"])
 
 
 @organizations.command(name="list")
 def list_organizations(*, limit: Limit = 100, output: Output = "table") -> None:
     """List organisations; `show` tells who belongs to one."""
-    found = with_library(lambda lib: lib.usage.container.organizations().list(limit=limit))
+    found = with_library(lambda lib: lib.organizations().list(limit=limit))
     if output == "json":
         print_json([{"organization_id": o.organization_id, "policy": o.policy.value} for o in found])
         return
@@ -42,7 +42,7 @@ def list_organizations(*, limit: Limit = 100, output: Output = "table") -> None:
 @audited("organizations.get_organization", owner="organization_id", apart=True)
 def show(organization_id: str, *, output: Output = "table") -> None:
     """Show an organisation with its members."""
-    _print([with_library(lambda lib: lib.usage.container.organizations().get(organization_id))], output)
+    _print([with_library(lambda lib: lib.organizations().get(organization_id))], output)
 
 
 @organizations.command(name="set")
@@ -57,9 +57,7 @@ def set_organization(
 ) -> None:
     """Make an organisation, or change its policy and members; it counts from the next start on."""
     changed = with_library(
-        lambda lib: lib.usage.container.organizations().change(
-            organization_id, policy=policy, join=join or (), leave=leave or ()
-        )
+        lambda lib: lib.organizations().change(organization_id, policy=policy, join=join or (), leave=leave or ())
     )
     _print([changed], output)
 
@@ -78,11 +76,9 @@ def limit(
     """Show or set what members may spend of the pool in a period; neither soft nor hard removes the limit."""
     if period is not None:
         bounds = [(period, micros_of(soft) if soft else None, micros_of(hard) if hard else None)]
-        found = with_library(
-            lambda lib: lib.credit.container.bookkeeping().set_member_limits(organization_id, member, bounds)
-        )
+        found = with_library(lambda lib: lib.bookkeeping().set_member_limits(organization_id, member, bounds))
     else:
-        found = with_library(lambda lib: lib.credit.container.bookkeeping().member_limits(organization_id))
+        found = with_library(lambda lib: lib.bookkeeping().member_limits(organization_id))
     if output == "json":
         print_json([{"member": who, **asdict(limit)} for who, limit in found])
         return

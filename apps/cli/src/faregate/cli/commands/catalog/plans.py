@@ -22,7 +22,7 @@ plans = App(name="plans", help="Look at plans, and define them from a file.")
 @plans.command(name="list")
 def list_plans(*, output: Output = "table") -> None:
     """List all plans."""
-    catalog = with_library(lambda lib: lib.usage.container.catalog().current())
+    catalog = with_library(lambda lib: lib.catalog().current())
     found = [catalog.plans[key] for key in sorted(catalog.plans)]
     if output == "json":
         print_json([plan_content(plan) for plan in found])
@@ -45,7 +45,7 @@ def apply(
     wanted = [read_document(PlanDocument, entry, name=key).plan(key) for key, entry in entries.items()]
 
     async def work(lib: WorkerContainer) -> None:
-        catalog = lib.usage.container.catalog()
+        catalog = lib.catalog()
         known = (await catalog.current()).plans
         differing = [
             changes_between(p.key, plan_content(known[p.key]) if p.key in known else None, plan_content(p))

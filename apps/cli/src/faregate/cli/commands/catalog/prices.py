@@ -31,9 +31,7 @@ def show(
     """Print the price of a model in force, and its overrides."""
     moment = moment_of(at, param="at") if at else None
     found = with_library(
-        lambda lib: lib.usage.container.price_service().effective(
-            model, provider=provider, service_tier=tier, at=moment
-        )
+        lambda lib: lib.price_service().effective(model, provider=provider, service_tier=tier, at=moment)
     )
     if output == "json":
         print_json(
@@ -79,7 +77,7 @@ def set_price(
         if value is not None:
             fields[name] = moment_of(value, param=name)
     document = read_document(PriceDocument, fields, name="price")
-    added = with_library(lambda lib: lib.usage.container.price_service().set(model, document, actor=actor_of(actor)))
+    added = with_library(lambda lib: lib.price_service().set(model, document, actor=actor_of(actor)))
     console.print(f"{added.version} for {model}" if added else f"margin on {model} set")
 
 
@@ -87,7 +85,7 @@ def set_price(
 @audited("prices.withdraw", target=("number",))
 def withdraw(number: int, *, actor: Actor = None) -> None:
     """Take an override back; lines that it has priced keep their price."""
-    with_library(lambda lib: lib.usage.container.price_service().withdraw(number, actor=actor_of(actor)))
+    with_library(lambda lib: lib.price_service().withdraw(number, actor=actor_of(actor)))
     console.print(f"override {number} withdrawn")
 
 
@@ -104,7 +102,7 @@ def quote(
     tokens = {name: int(amount) for name, amount in map(_pair, counts)}
     usage = ModelUsage(model, provider=provider, tokens=tokens, service_tier=tier)
     moment = moment_of(at, param="at") if at else None
-    line = with_library(lambda lib: lib.usage.container.price_service().quote(usage, at=moment))
+    line = with_library(lambda lib: lib.price_service().quote(usage, at=moment))
     if output == "json":
         print_json(
             {name: value for name, value in asdict(line).items() if name != "usage"} | {"unpriced": line.unpriced}
@@ -122,7 +120,7 @@ def quote(
 @prices.command
 def check(*, output: Output = "table") -> int:
     """List the uses that wait for a price; exit 1 if there are some."""
-    found = with_library(lambda lib: lib.usage.container.repricer().parked())
+    found = with_library(lambda lib: lib.repricer().parked())
     if output == "json":
         print_json([asdict(use) for use in found])
     elif not found:
@@ -146,9 +144,7 @@ def reprice(
     """Price what was parked and can be priced now, and say why the rest still waits; safe to repeat."""
 
     async def work(lib: WorkerContainer) -> Any:
-        return await lib.usage.container.repricer().run(
-            model=model, usage_key=usage_key, by_parts=by_parts, actor=actor_of(actor)
-        )
+        return await lib.repricer().run(model=model, usage_key=usage_key, by_parts=by_parts, actor=actor_of(actor))
 
     done = with_library(work)
     if output == "json":

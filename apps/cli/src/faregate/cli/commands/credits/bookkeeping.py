@@ -38,7 +38,7 @@ def transactions(
     output: Output = "table",
 ) -> None:
     """List what moved in a wallet, newest first."""
-    found = with_library(lambda lib: lib.usage.container.wallets().transactions(owner, before=before, limit=limit))
+    found = with_library(lambda lib: lib.wallets().transactions(owner, before=before, limit=limit))
     if output == "json":
         print_json([asdict(transaction) for transaction in found])
     else:
@@ -57,7 +57,7 @@ def refund(
 ) -> None:
     """Give back a charge, wholly or in part, to the grants that paid it."""
     amount, note = micros_of(credits) if credits is not None else None, _note(actor, reason, key)
-    done = with_library(lambda lib: lib.credit.container.bookkeeping().refund(transaction, amount=amount, note=note))
+    done = with_library(lambda lib: lib.bookkeeping().refund(transaction, amount=amount, note=note))
     _tell("Refunded", done, output)
 
 
@@ -73,7 +73,7 @@ def adjust(
 ) -> None:
     """Correct a balance by hand."""
     amount, note = micros_of(credits), _note(actor, reason, key)
-    done = with_library(lambda lib: lib.credit.container.bookkeeping().adjust(owner, amount=amount, note=note))
+    done = with_library(lambda lib: lib.bookkeeping().adjust(owner, amount=amount, note=note))
     _tell("Adjusted", done, output)
 
 
@@ -93,7 +93,7 @@ def debit(
     amount, who = to_credits(micros_of(credits)), actor_of(actor)
 
     async def work(lib: WorkerContainer) -> FeatureUsage:
-        return await lib.usage.container.service().debit(
+        return await lib.usage_service().debit(
             owner, service, amount, usage_key=key, organization_id=organization, actor=who, reason=reason
         )
 
@@ -116,7 +116,7 @@ def charge_back(
 ) -> None:
     """Undo a purchase whose payment was reversed; what was used of it already is our loss."""
     note = _note(actor, reason, key)
-    done = with_library(lambda lib: lib.credit.container.bookkeeping().charge_back(transaction, note=note))
+    done = with_library(lambda lib: lib.bookkeeping().charge_back(transaction, note=note))
     if output == "json":
         print_json([asdict(transaction) for transaction in done])
     else:
@@ -135,7 +135,7 @@ def statement(
     first, last = moment_of(since, param="from"), moment_of(until, param="to")
 
     async def work(lib: WorkerContainer) -> Statement:
-        return await lib.credit.container.bookkeeping().statement(owner, since=first, until=last)
+        return await lib.bookkeeping().statement(owner, since=first, until=last)
 
     found = with_library(work)
     if output == "json":
@@ -158,7 +158,7 @@ def import_openings(
     with file.open(newline="", encoding="utf-8-sig") as lines:
         openings = read_openings(lines, run=run or file.stem)
     who = actor_of(actor)
-    granted = with_library(lambda lib: lib.credit.container.openings().run(openings, actor=who))
+    granted = with_library(lambda lib: lib.openings().run(openings, actor=who))
     if output == "json":
         print_json({"lines": len(openings), "granted": granted})
         return
@@ -167,7 +167,7 @@ def import_openings(
 
 def digest(*, output: Output = "table") -> None:
     """Print one hash over all wallets' chains; kept elsewhere, it anchors the ledger up to now."""
-    found = with_library(lambda lib: lib.credit.container.bookkeeping().digest())
+    found = with_library(lambda lib: lib.bookkeeping().digest())
     if output == "json":
         print_json(asdict(found))
     else:

@@ -56,7 +56,7 @@ def add(
         reason=reason,
         actor=actor_of(actor),
     )
-    grant, wallet, replayed = with_library(lambda lib: lib.usage.container.wallets().grant(owner, spec))
+    grant, wallet, replayed = with_library(lambda lib: lib.wallets().grant(owner, spec))
     _say(grant, wallet, "granted before" if replayed else "granted", output)
 
 
@@ -64,7 +64,7 @@ def add(
 @audited("wallets.get_wallet", owner="owner", apart=True)
 def list_grants(owner: str, *, output: Output = "table") -> None:
     """List all grants of a wallet, spent and lapsed ones included, oldest first."""
-    found = with_library(lambda lib: lib.usage.container.wallets().grants(owner))
+    found = with_library(lambda lib: lib.wallets().grants(owner))
     if output == "json":
         print_json([asdict(grant) for grant in found])
         return
@@ -84,7 +84,7 @@ def void(owner: str, grant_id: str, *, reason: Reason, actor: Actor = None, outp
     except ValueError:
         raise InvalidError(f"{grant_id!r} is no grant id; `faregate grants list` shows them") from None
     note = Note(actor=actor_of(actor), reason=reason)
-    grant, wallet = with_library(lambda lib: lib.credit.container.bookkeeping().void_grant(owner, wanted, note=note))
+    grant, wallet = with_library(lambda lib: lib.bookkeeping().void_grant(owner, wanted, note=note))
     _say(grant, wallet, "voided", output)
 
 

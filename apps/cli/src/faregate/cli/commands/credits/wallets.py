@@ -26,11 +26,11 @@ _NONE = "none"
 
 
 async def _wallet(lib: WorkerContainer, asked: Mapping[str, Any]) -> object:
-    return await lib.usage.container.wallets().get(asked["owner"])
+    return await lib.wallets().get(asked["owner"])
 
 
 async def _limits(lib: WorkerContainer, asked: Mapping[str, Any]) -> object:
-    return await lib.credit.container.bookkeeping().user_limits(asked["owner"])
+    return await lib.bookkeeping().user_limits(asked["owner"])
 
 
 @wallets.command(name="list")
@@ -43,7 +43,7 @@ def list_wallets(
     output: Output = "table",
 ) -> None:
     """List wallets in order of their owners."""
-    found = with_library(lambda lib: lib.usage.container.wallets().list(prefix=prefix, after=after, limit=limit))
+    found = with_library(lambda lib: lib.wallets().list(prefix=prefix, after=after, limit=limit))
     if output == "json":
         print_json([asdict(wallet) for wallet in found])
         return
@@ -63,11 +63,11 @@ def show(
     """Show one wallet with its live grants."""
     if at is not None:
         moment = moment_of(at, param="at")
-        balance = with_library(lambda lib: lib.credit.container.bookkeeping().balance_at(owner, moment))
+        balance = with_library(lambda lib: lib.bookkeeping().balance_at(owner, moment))
         answer = {"owner_id": owner, "at": moment, "balance": balance}
         print_json(answer) if output == "json" else print_table("", list(answer), [list(answer.values())])
         return
-    wallet, organization = with_library(lambda lib: lib.usage.container.wallets().get(owner))
+    wallet, organization = with_library(lambda lib: lib.wallets().get(owner))
     if output == "json":
         print_json({**asdict(wallet), "organization_id": organization})
     else:
@@ -97,7 +97,7 @@ def change(
         fields["top_up"] = None if top_up == _NONE else _top_up(top_up)
     if not fields:
         raise InvalidError("say what to change; `faregate wallets set --help` lists it")
-    wallet, joined = with_library(lambda lib: lib.usage.container.wallets().change(owner, WalletChange(fields)))
+    wallet, joined = with_library(lambda lib: lib.wallets().change(owner, WalletChange(fields)))
     _show(wallet, joined)
 
 
@@ -114,9 +114,9 @@ def limit(
     """Show or set what a user may spend in a period, whoever pays; neither soft nor hard removes the limit."""
     if period is not None:
         bounds = [(period, micros_of(soft) if soft else None, micros_of(hard) if hard else None)]
-        found = with_library(lambda lib: lib.credit.container.bookkeeping().set_user_limits(owner, bounds))
+        found = with_library(lambda lib: lib.bookkeeping().set_user_limits(owner, bounds))
     else:
-        found = with_library(lambda lib: lib.credit.container.bookkeeping().user_limits(owner))
+        found = with_library(lambda lib: lib.bookkeeping().user_limits(owner))
     if output == "json":
         print_json([asdict(limit) for limit in found])
         return

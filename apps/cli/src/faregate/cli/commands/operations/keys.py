@@ -77,7 +77,7 @@ def rotate(
     overlap = timedelta(hours=overlap_hours)
 
     async def work(lib: WorkerContainer, session: AsyncSession) -> tuple[ApiKey, Key]:
-        keys = lib.core.container.keys()
+        keys = lib.keys()
         made, key = await keys.rotate(session, key_id, overlap=overlap, created_by=_ACTOR)
         note(after=made, new_key_id=made.key_id)
         return made, key
@@ -99,8 +99,8 @@ def cap(
     bounds = [(period, None, micros_of(credits) if credits is not None else None)] if period is not None else []
 
     async def work(lib: WorkerContainer, session: AsyncSession) -> list[SpendingLimit]:
-        scope = cap_scope((await lib.core.container.keys().get(session, key_id)).client)
-        limits = lib.credit.container.limits()
+        scope = cap_scope((await lib.keys().get(session, key_id)).client)
+        limits = lib.spending_limits()
         await limits.set_all(session, scope, bounds)
         return await limits.list(session, scopes=[scope])
 
@@ -147,7 +147,7 @@ def _with(work: Callable[[KeyStore, AsyncSession], Awaitable[T]]) -> T:
 
 
 def _with_limits(work: Callable[[WorkerContainer, AsyncSession], Awaitable[T]]) -> T:
-    return with_library(lambda lib: lib.core.container.database().run(lambda session: work(lib, session)))
+    return with_library(lambda lib: lib.database().run(lambda session: work(lib, session)))
 
 
 def _show_new(made: ApiKey, key: str, output: Format) -> None:

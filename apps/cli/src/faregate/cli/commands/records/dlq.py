@@ -27,7 +27,7 @@ _All = Annotated[bool, Parameter(name="--all", negative="", help="Of all queues.
 @audited("dead-letters.list_letters", target=("queue",), apart=True)
 def list_letters(*, queue: _Queue = None, limit: Limit = 50, output: Output = "table") -> None:
     """List dead letters, oldest first."""
-    found = with_library(lambda lib: lib.core.container.dead_letters().read(queue=queue, limit=limit)).letters
+    found = with_library(lambda lib: lib.dead_letters().read(queue=queue, limit=limit)).letters
     if output == "json":
         print_json([{**asdict(letter), **_body(letter)} for letter in found])
         return
@@ -42,7 +42,7 @@ def list_letters(*, queue: _Queue = None, limit: Limit = 50, output: Output = "t
 @audited("dead-letters.get_letter", target=("letter_id",), apart=True)
 def show(letter_id: str) -> None:
     """Show one dead letter whole."""
-    letter = with_library(lambda lib: lib.core.container.dead_letters().get(letter_id))
+    letter = with_library(lambda lib: lib.dead_letters().get(letter_id))
     body = _body(letter)
     facts = [
         ("queue", letter.queue),
@@ -87,7 +87,7 @@ def _chosen(
         raise InvalidError("name dead letters by id, or all of one --queue, or --all")
 
     async def work(lib: WorkerContainer) -> int:
-        desk = lib.core.container.dead_letters()
+        desk = lib.dead_letters()
         return await act(desk, letter_ids or await desk.ids(queue))
 
     return work

@@ -56,7 +56,7 @@ def search(
         until=moment_of(until, param="--to") if until else None,
         text=text,
     )
-    found = with_library(lambda lib: lib.feature_log.container.service().find(wanted, limit=limit)).logs
+    found = with_library(lambda lib: lib.logs().find(wanted, limit=limit)).logs
     if output == "json":
         print_json([_record(log) for log in found])
         return
@@ -82,7 +82,7 @@ def search(
 @audited("feature-usage-logs.get_log", target=("log_id",), apart=True)
 def show(log_id: UUID) -> None:
     """Print one log with its redacted bodies, as JSON."""
-    print_json(_record(with_library(lambda lib: lib.feature_log.container.service().get(log_id))))
+    print_json(_record(with_library(lambda lib: lib.logs().get(log_id))))
 
 
 @logs.command
@@ -97,7 +97,7 @@ def delete(
     who = actor(by)
 
     async def work(lib: WorkerContainer) -> Sequence[UUID]:
-        service = lib.feature_log.container.service()
+        service = lib.logs()
         remove = service.delete if permanent else service.hide
         gone = await remove(ids, actor=who, noted=True)
         note(after=None, log_ids=[str(log_id) for log_id in gone])
@@ -111,7 +111,7 @@ def delete(
 @retention.command(name="show")
 def show_retention(*, output: Output = "table") -> None:
     """Show which features keep their logs for another time than the setting says."""
-    days = with_library(lambda lib: lib.feature_log.container.retention().days())
+    days = with_library(lambda lib: lib.log_retention().days())
     if output == "json":
         print_json(dict(days))
         return
@@ -122,7 +122,7 @@ def show_retention(*, output: Output = "table") -> None:
 @audited("feature-usage-logs.set_retention", target=("feature", "days"))
 def set_retention(feature: str, days: int) -> None:
     """Keep the logs of one feature for so many days; 0 goes back to the setting."""
-    with_library(lambda lib: lib.feature_log.container.retention().set_days(feature, days or None))
+    with_library(lambda lib: lib.log_retention().set_days(feature, days or None))
     console.print(f"{feature}: {f'{days} days' if days else 'as the setting says'}")
 
 
@@ -131,7 +131,7 @@ def set_retention(feature: str, days: int) -> None:
 def archive(month: Annotated[str, Parameter(help="As 2026-01.")]) -> None:
     """Archive one month, read the archive back, and drop the month."""
     parsed = Month.parse(month)
-    _tell("archived", [with_library(lambda lib: lib.feature_log.container.retention().archive(parsed))])
+    _tell("archived", [with_library(lambda lib: lib.log_retention().archive(parsed))])
 
 
 @logs.command
@@ -139,7 +139,7 @@ def archive(month: Annotated[str, Parameter(help="As 2026-01.")]) -> None:
 def restore(month: Annotated[str, Parameter(help="As 2026-01.")]) -> None:
     """Bring an archived month back; it stays for 30 days."""
     parsed = Month.parse(month)
-    _tell("restored", with_library(lambda lib: lib.feature_log.container.retention().restore(parsed)))
+    _tell("restored", with_library(lambda lib: lib.log_retention().restore(parsed)))
 
 
 @logs.command(name="rotate-keys")
@@ -153,8 +153,8 @@ def rotate_keys() -> None:
         if errors.is_terminal:
             errors.print(f"{done:,} sealed again", end="\r")
 
-    done = with_library(lambda lib: lib.feature_log.container.rotation().rotate(on_progress=tell))
-    secrets_done = with_library(lambda lib: lib.core.container.database().run(lib.core.container.webhooks().reseal))
+    done = with_library(lambda lib: lib.log_rotation().rotate(on_progress=tell))
+    secrets_done = with_library(lambda lib: lib.database().run(lib.webhooks().reseal))
     console.print(
         f"{done:,} logs sealed again, secrets of {secrets_done:,} webhooks; keys behind the first one are no longer needed "
         "for what is in the database"

@@ -10,12 +10,11 @@ from faregate.cli.shared.auditing import audited, in_audit, note
 from faregate.cli.shared.deployment import existing_deployment
 from faregate.cli.shared.options import Actor
 from faregate.cli.shared.output import console, print_table
-from faregate.core.container import engines
 from faregate.core.errors import ConfigurationError
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.private_files import private_file
 from faregate.feature_log.privacy import Erased, PrivacyService
-from faregate.gateway.container import GatewayContainer
+from faregate.host.container import FaregateContainer
 from faregate.wire import exact_json
 
 __all__ = ["privacy"]
@@ -64,9 +63,8 @@ def erase(
 
 def _with_privacy(work: Callable[[PrivacyService], Awaitable[T]]) -> T:
     async def run() -> T:
-        container = GatewayContainer(settings=existing_deployment())
-        core = container.core.container
-        async with engines(core.database(), core.transport()):
-            return await in_audit(core.database(), core.audit(), lambda: work(container.privacy()))
+        container = FaregateContainer(settings=existing_deployment())
+        async with container.engines() as database:
+            return await in_audit(database, container.audit(), lambda: work(container.privacy()))
 
     return event_loop.run(run())

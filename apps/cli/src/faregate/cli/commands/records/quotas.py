@@ -42,7 +42,7 @@ def set_quota(
     """Set the quota of an owner for a meter and a period; the same again changes nothing."""
     amount = decimal_of(limit, param="limit")
     wanted = QuotaSpec(owner, meter, period, amount, hard=hard, timezone=timezone, emails=tuple(email or ()))
-    made = with_library(lambda lib: lib.quotas.container.service().put(wanted))
+    made = with_library(lambda lib: lib.quota_service().put(wanted))
     console.print(f"{made.id}: {owner} may use {limit} {meter} per {period}{', hard' if hard else ''}")
 
 
@@ -51,7 +51,7 @@ def status(owner: _Owner | None = None, *, output: Shape = "table") -> None:
     """Show how quotas stand, and when they will run out at the present pace."""
 
     async def work(lib: WorkerContainer) -> list[QuotaStatus]:
-        service = lib.quotas.container.service()
+        service = lib.quota_service()
         return [await service.status(quota.id) for quota in await service.quotas(owner_id=owner, limit=1000)]
 
     found = with_library(work)
@@ -71,7 +71,7 @@ def check_owner(
     output: Shape = "table",
 ) -> int:
     """Show how the quotas of one owner stand, of all meters or of one; exit 1 if one is used up. Fires nothing."""
-    found = with_library(lambda lib: lib.quotas.container.service().check_owner(owner, meter))
+    found = with_library(lambda lib: lib.quota_service().check_owner(owner, meter))
     if not found:
         wanted = f" for {meter}" if meter else ""
         errors.print(f"{owner} has no quota{wanted}; set one: faregate quotas set {owner} {meter or 'api'} 1000")
@@ -85,7 +85,7 @@ def remove(quota_id: UUID) -> None:
     """Forget a quota and its alerts."""
 
     async def work(lib: WorkerContainer) -> None:
-        service = lib.quotas.container.service()
+        service = lib.quota_service()
         note(before=await service.get(quota_id), after=None)
         await service.remove(quota_id)
 
@@ -98,9 +98,9 @@ def check(*, output: Shape = "table") -> None:
     """Fire what is due and deliver it by every channel that the settings name; the log goes to stderr."""
 
     async def work(lib: WorkerContainer) -> list[Alert]:
-        service = lib.quotas.container.service()
+        service = lib.quota_service()
         fired = {alert.id for alert in await service.check()}
-        await lib.quotas.container.deliverer().deliver_due()
+        await lib.alert_deliverer().deliver_due()
         return [alert for alert in await service.alerts(AlertFilter(limit=1000)) if alert.id in fired]
 
     _tell(output, "Fired now", with_library(work))
@@ -113,7 +113,7 @@ def send_test(
     output: Shape = "table",
 ) -> int:
     """Send one marked test alert by every channel that the settings name; exit 1 if one did not take it."""
-    found = with_library(lambda lib: lib.quotas.container.tester().run(emails=email or ()))
+    found = with_library(lambda lib: lib.alert_tester().run(emails=email or ()))
     tell(output, "Test alert", ["channel", "result"], [(one.channel, one.problem or "sent") for one in found])
     return 1 if any(one.problem for one in found) else 0
 
@@ -136,7 +136,7 @@ def list_alerts(
         since=moment_of(since, param="from") if since else None,
         limit=limit,
     )
-    _tell(output, "Alerts", with_library(lambda lib: lib.quotas.container.service().alerts(wanted)))
+    _tell(output, "Alerts", with_library(lambda lib: lib.quota_service().alerts(wanted)))
 
 
 def _row(status: QuotaStatus) -> list[object]:

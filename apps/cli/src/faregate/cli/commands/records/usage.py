@@ -70,7 +70,7 @@ def record(
 def stats(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = "table") -> None:
     """Count, sum, average, median, p95 and p99 of single events."""
     question, amount = counted_as(meter, about.question())
-    found = with_library(lambda lib: lib.analytics.container.patterns().stats(question, amount=amount))
+    found = with_library(lambda lib: lib.patterns().stats(question, amount=amount))
     tell_omissions(question)
     facts = asdict(found)
     if output == "json":
@@ -83,7 +83,7 @@ def stats(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = 
 def trends(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = "table") -> None:
     """Each day beside the day before and the same day of the week before."""
     question, amount = counted_as(meter, about.question())
-    points = with_library(lambda lib: lib.analytics.container.patterns().trends(question, amount=amount))
+    points = with_library(lambda lib: lib.patterns().trends(question, amount=amount))
     tell_omissions(question)
     zone = time_zone(about.timezone)
     rows = [
@@ -106,9 +106,7 @@ def peaks(
 ) -> None:
     """The hours, days, weeks or months of most use."""
     question, amount = counted_as(meter, about.question())
-    peaks = with_library(
-        lambda lib: lib.analytics.container.patterns().peaks(question, unit=unit_of(by), amount=amount, limit=limit)
-    )
+    peaks = with_library(lambda lib: lib.patterns().peaks(question, unit=unit_of(by), amount=amount, limit=limit))
     tell_omissions(question)
     found = [(peak.point.period, peak.amount, peak.point.measures.facts) for peak in peaks]
     if output != "table":
@@ -126,9 +124,7 @@ def peaks(
 def series(meter: _Meter, by: _By = "day", *, about: About = _ABOUT, output: Shape = "table") -> None:
     """What a meter read in each hour, day, week or month, as it is declared; empty periods too."""
     question, amount = counted_as(meter, about.question())
-    found = with_library(
-        lambda lib: lib.analytics.container.patterns().amounts(question, unit=unit_of(by), amount=amount)
-    )
+    found = with_library(lambda lib: lib.patterns().amounts(question, unit=unit_of(by), amount=amount))
     tell_omissions(question)
     zone = time_zone(about.timezone)
     rows = [(each.point.period.astimezone(zone).isoformat(), each.amount, each.point.measures.facts) for each in found]
@@ -148,7 +144,7 @@ def distribution(
     """Requests, tokens, credits and errors over a dimension; quantities of one meter."""
     question = about.question()
     question = replace(question, filters=replace(question.filters, meter=meter))
-    found = with_library(lambda lib: lib.analytics.container.patterns().distribution(question, by))
+    found = with_library(lambda lib: lib.patterns().distribution(question, by))
     tell_omissions(question)
     columns = [by, "requests", "tokens", "credits", "errors", "quantity"]
     rows = [
@@ -172,13 +168,13 @@ def totals(
     if detailed:
         _tell_details(question, output)
         return
-    found = with_library(lambda lib: lib.analytics.container.meter_totals().totals(question))
+    found = with_library(lambda lib: lib.meter_totals().totals(question))
     tell_omissions(question)
     tell(output, "Usage by meter", _TOTALS, [_total_row(total) for total in found])
 
 
 def _tell_details(question: Question, output: Shape) -> None:
-    found = with_library(lambda lib: lib.analytics.container.meter_totals().details(question))
+    found = with_library(lambda lib: lib.meter_totals().details(question))
     tell_omissions(question)
     columns = [*_TOTALS, "users", "average", "median", "p95", "highest"]
     rows = [
@@ -217,7 +213,7 @@ def export(
     question = replace(asked, filters=replace(asked.filters, meter=meter))
 
     async def work(lib: WorkerContainer) -> None:
-        made = lib.analytics.container.exports().events(question, kind, safe=not raw, bom=bom)
+        made = lib.exports().events(question, kind, safe=not raw, bom=bom)
         await _write(made, path)
 
     with_library(work)
@@ -234,7 +230,7 @@ def archive(
     output: Shape = "table",
 ) -> None:
     """Archive months whose time is over, prove each archive, then drop the month from the database."""
-    found = with_library(lambda lib: lib.analytics.container.archive().archive(keep_days=keep_days))
+    found = with_library(lambda lib: lib.event_archive().archive(keep_days=keep_days))
     tell(
         output, "Archived", ["month", "rows", "bytes", "sha256"], [(m.month, m.rows, m.bytes, m.sha256) for m in found]
     )
@@ -248,7 +244,7 @@ def restore(
     days: Annotated[int, Parameter(help="How long it stays before it is archived again.")] = 30,
 ) -> None:
     """Load an archived month back; what it holds is not counted again."""
-    found = with_library(lambda lib: lib.analytics.container.archive().restore(month, days=days))
+    found = with_library(lambda lib: lib.event_archive().restore(month, days=days))
     console.print(f"{found.month}: {found.rows:,} events are back until {found.restored_until:%Y-%m-%d}")
 
 
@@ -259,7 +255,7 @@ def rollup(
     """Add new events to the sums that answers are read from; the worker does so all the time."""
 
     async def work(lib: WorkerContainer) -> int:
-        roller = lib.analytics.container.roller()
+        roller = lib.roller()
         return await (roller.rebuild() if rebuild else roller.run())
 
     console.print(f"{with_library(work):,} events added to the sums")
@@ -298,7 +294,7 @@ def _record(events: list[dict[str, Any]]) -> int:
 
     clock = SystemClock()
     began = clock.monotonic()
-    report = with_library(lambda lib: lib.usage.container.recorder().record_stream(chunks()))
+    report = with_library(lambda lib: lib.recorder().record_stream(chunks()))
     seconds = clock.monotonic() - began
     console.print(
         f"{report.accepted:,} recorded, {report.duplicates:,} known before, {len(report.rejected):,} rejected"

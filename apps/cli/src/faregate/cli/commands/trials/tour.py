@@ -11,7 +11,6 @@ from faregate.cli.demo.tours.metering import SCENARIOS, Stage
 from faregate.cli.shared.options import Output
 from faregate.cli.shared.output import console, print_json
 from faregate.core.clock import SystemClock
-from faregate.core.container import engines
 from faregate.core.db.migrate import upgrade
 from faregate.core.runtime import event_loop
 from faregate.core.settings import isolated_settings
@@ -44,10 +43,9 @@ def metering(
 async def _metering(data_dir: Path, place: Path, *, quiet: bool) -> list[dict[str, Any]]:
     settings = isolated_settings(data_dir=data_dir, db_statement_timeout_seconds=60)
     container = WorkerContainer(settings=settings)
-    core = container.core.container
-    await upgrade(core.database())
+    await upgrade(container.database())
     played: list[dict[str, Any]] = []
-    async with engines(core.database(), core.transport()):
+    async with container.engines():
         stage = Stage(container, place, SystemClock().now())
         for number, scenario in enumerate(SCENARIOS, start=1):
             facts = await scenario.play(stage)
@@ -56,5 +54,5 @@ async def _metering(data_dir: Path, place: Path, *, quiet: bool) -> list[dict[st
                 console.print(f"\n[bold]{number}. {scenario.title}[/]\n{getdoc(scenario.play)}")
                 for name, value in facts.items():
                     console.print(f"   {name.replace('_', ' ')}: {exact_json.dumps(value).decode()}", highlight=False)
-    await core.database().close()
+    await container.database().close()
     return played

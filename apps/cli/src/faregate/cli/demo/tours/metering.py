@@ -43,7 +43,7 @@ class Stage:
 
     async def record(self, events: Sequence[Mapping[str, Any]]) -> Facts:
         """Record events and return the report."""
-        report = await self.lib.usage.container.recorder().record(list(events))
+        report = await self.lib.recorder().record(list(events))
         return {"accepted": report.accepted, "duplicates": report.duplicates, "rejected": len(report.rejected)}
 
 
@@ -80,14 +80,14 @@ async def high_volume(stage: Stage) -> Facts:
                 for n in range(first, first + 5_000)
             ]
 
-    report = await stage.lib.usage.container.recorder().record_stream(chunks())
+    report = await stage.lib.recorder().record_stream(chunks())
     return {"accepted": report.accepted}
 
 
 async def aggregation(stage: Stage) -> Facts:
     """Quarter hours, hours, days and months, kept incrementally; a new event is in the next answer all the same."""
-    rolled = await stage.lib.analytics.container.roller().run()
-    patterns, (api, _) = stage.lib.analytics.container.patterns(), counted_as("api", stage.last_days(3))
+    rolled = await stage.lib.roller().run()
+    patterns, (api, _) = stage.lib.patterns(), counted_as("api", stage.last_days(3))
     before = (await patterns.stats(api)).total
     await stage.record([_use("ada", "api", 5, stage.now)])
     after = (await patterns.stats(api)).total
@@ -96,13 +96,13 @@ async def aggregation(stage: Stage) -> Facts:
 
 async def reporting(stage: Stage) -> Facts:
     """What each meter adds up to."""
-    patterns, question = stage.lib.analytics.container.patterns(), stage.last_days(3)
+    patterns, question = stage.lib.patterns(), stage.last_days(3)
     return {meter: (await patterns.stats(counted_as(meter, question)[0])).total for meter in _METERS}
 
 
 async def alerting(stage: Stage) -> Facts:
     """A quota of 100 tells at 75, 90 and 100, once each."""
-    service, deliverer = stage.lib.quotas.container.service(), stage.lib.quotas.container.deliverer()
+    service, deliverer = stage.lib.quota_service(), stage.lib.alert_deliverer()
     await service.put(QuotaSpec("ben", "storage", Period.YEAR, Decimal(100)))
     told: list[str] = []
     for quantity in (74, 1, 15, 10, 30):
@@ -118,7 +118,7 @@ async def exporting(stage: Stage) -> Facts:
     """CSV, JSON with its summary, XLSX: each named by its dates."""
     question, sizes = stage.last_days(3, user_id="ada"), dict[str, Any]()
     for kind in (Format.CSV, Format.JSON, Format.XLSX):
-        made = stage.lib.analytics.container.exports().events(question, kind)
+        made = stage.lib.exports().events(question, kind)
         path = stage.directory / made.name
         with path.open("wb") as file:
             async with aclosing(made.chunks) as chunks:
@@ -135,7 +135,7 @@ async def statistics(stage: Stage) -> Facts:
         for n in range(1, 101)
     ]
     await stage.record(events)
-    patterns = stage.lib.analytics.container.patterns()
+    patterns = stage.lib.patterns()
     question, amount = counted_as("compute", stage.last_days(12, user_id="eve"))
     stats = await patterns.stats(question)
     trend = await patterns.trends(question, amount=amount)
@@ -157,7 +157,7 @@ async def api_monitoring(stage: Stage) -> Facts:
         for n in range(1, 101)
     ]
     await stage.record(events)
-    metrics = await stage.lib.analytics.container.service().metrics(stage.last_days(3, service="checkout"), exact=True)
+    metrics = await stage.lib.questions().metrics(stage.last_days(3, service="checkout"), exact=True)
     measures = metrics.measures
     return {
         "requests": measures.requests,
@@ -170,7 +170,7 @@ async def api_monitoring(stage: Stage) -> Facts:
 async def storage_billing(stage: Stage) -> Facts:
     """A meter is declared with its price; gigabyte-hours of three customers become gigabyte-months, and an amount."""
     meter = Meter("kept", "GB-month", unit_price_usd=_STORAGE_PRICE_USD, description="data kept, by size and time")
-    await stage.lib.usage.container.meters().declare(meter)
+    await stage.lib.meters().declare(meter)
     events = [
         {
             "user_id": customer,
@@ -182,7 +182,7 @@ async def storage_billing(stage: Stage) -> Facts:
         for hour in range(20)
     ]
     await stage.record(events)
-    totals, bills = stage.lib.analytics.container.meter_totals(), dict[str, Any]()
+    totals, bills = stage.lib.meter_totals(), dict[str, Any]()
     for customer in ("north", "south", "west"):
         found = {total.meter: total for total in await totals.totals(stage.last_days(3, user_id=customer))}
         bills[customer] = found["kept"].cost_usd
@@ -193,7 +193,7 @@ async def maintenance(stage: Stage) -> Facts:
     """As if a hundred days had passed: months go into a proven archive, and come back; no sum changes."""
     analytics, settings = stage.lib.analytics.container, stage.lib.settings()
     archive = EventArchive(
-        stage.lib.core.container.database(),
+        stage.lib.database(),
         analytics.partitions(),
         analytics.roller(),
         FixedClock(stage.now + timedelta(days=100)),

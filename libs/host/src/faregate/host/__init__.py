@@ -1,0 +1,5 @@
+"""All libraries of Faregate wired together, for hosts and applications."""
+
+from faregate.host.container import FaregateContainer
+
+__all__ = ["FaregateContainer"]

@@ -1,0 +1,173 @@
+"""Wiring of all libraries, for hosts and applications to extend."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from dependency_injector import containers, providers
+
+from faregate.analytics.answers.story import Storyteller
+from faregate.analytics.container import AnalyticsContainer
+from faregate.analytics.quotas.container import QuotasContainer
+from faregate.analytics.quotas.interfaces import IAlertChannel
+from faregate.analytics.retention.personal_data import ANALYTICS_ERASURES, ANALYTICS_EXPORTS, ArchivedEventsPersonalData
+from faregate.core.container import CoreContainer, engines
+from faregate.core.db.database import Database
+from faregate.core.privacy.personal_copies import CopiesPersonalData
+from faregate.core.privacy.personal_data import CORE_ERASURES, CORE_EXPORTS, SqlPersonalData
+from faregate.core.settings import Settings
+from faregate.credit.container import CreditContainer
+from faregate.credit.services.personal_data import CREDIT_ERASURES, CREDIT_EXPORTS
+from faregate.feature_log.container import FeatureLogContainer
+from faregate.feature_log.privacy import PrivacyService
+from faregate.usage.accounts.personal_data import USAGE_ERASURES, USAGE_EXPORTS
+from faregate.usage.container import UsageContainer
+from faregate.usage.interfaces import IFeatureStrategy
+
+__all__ = ["FaregateContainer"]
+
+SEAMS = {
+    "channels": "quotas",
+    "extra_strategies": "usage",
+    "directory": "usage",
+    "top_up_provider": "credit",
+    "redactor": "feature_log",
+    "announcer": "core",
+    "clock": "core",
+    "transport": "core",
+}
+"""What hosts may bring, and the library that uses it."""
+
+
+class FaregateContainer(containers.DeclarativeContainer):
+    """Needs `settings`. Takes `extra_strategies` by name and `channels`, where alerts are delivered.
+
+    Every provider can be replaced when the container is made, e.g. `FaregateContainer(settings=…, directory=mine)`; the
+    seams meant for it are `directory`, `top_up_provider`, `redactor`, `announcer`, `transport` and `clock`. What this class
+    does not name is found in the libraries' own containers: `core`, `credit`, `quotas`, `analytics`, `usage`, `feature_log`.
+
+    `async with container.engines() as database:` keeps the database and the transport open.
+
+    Raises:
+        TypeError: a subclass replaces a seam. The libraries would not see it: they refer to the provider of this class.
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for seam, library in SEAMS.items():
+            if seam in vars(cls) and library not in vars(cls):
+                raise TypeError(f"{cls.__name__} replaces `{seam}`; pass it when it is made: {cls.__name__}({seam}=…)")
+
+    settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
+    extra_strategies: providers.Provider[dict[str, IFeatureStrategy]] = providers.Dependency(
+        instance_of=dict, default=providers.Dict()
+    )
+    channels: providers.Provider[Sequence[IAlertChannel]] = providers.Dependency(
+        instance_of=Sequence, default=providers.List()
+    )
+
+    core = providers.Container(CoreContainer, settings=settings)
+    clock = core.container.clock
+    database = core.container.database
+    subjects = core.container.subjects
+    transport = core.container.transport
+    outbox = core.container.outbox
+    engines: providers.Provider[AbstractAsyncContextManager[Database]] = providers.Factory(engines, database, transport)
+    dead_letters = core.container.dead_letters
+    heartbeats = core.container.heartbeats
+    idempotency = core.container.idempotency
+    audit = core.container.audit
+    keys = core.container.keys
+    egress = core.container.egress
+    ring = core.container.ring
+    announcer = core.container.announcer
+    webhooks = core.container.webhooks
+
+    credit = providers.Container(
+        CreditContainer,
+        settings=settings,
+        database=database,
+        subjects=subjects,
+        outbox=outbox,
+        announcer=announcer,
+        progress=heartbeats,
+    )
+    top_up_provider = credit.container.top_up_provider
+    credits = credit.container.service
+    bookkeeping = credit.container.bookkeeping
+    spending_limits = credit.container.limits
+    top_ups = credit.container.top_ups
+    openings = credit.container.openings
+    verifier = credit.container.verifier
+
+    quotas = providers.Container(
+        QuotasContainer,
+        settings=settings,
+        database=database,
+        subjects=subjects,
+        clock=clock,
+        channels=channels,
+        announcer=announcer,
+    )
+    quota_service = quotas.container.service
+    alert_deliverer = quotas.container.deliverer
+    alert_tester = quotas.container.tester
+
+    analytics = providers.Container(
+        AnalyticsContainer, settings=settings, database=database, subjects=subjects, clock=clock
+    )
+    questions = analytics.container.service
+    patterns = analytics.container.patterns
+    meter_totals = analytics.container.meter_totals
+    user_periods = analytics.container.user_periods
+    roller = analytics.container.roller
+    event_archive = analytics.container.archive
+    exports = analytics.container.exports
+
+    usage = providers.Container(
+        UsageContainer,
+        settings=settings,
+        database=database,
+        subjects=subjects,
+        credit=credits,
+        clock=clock,
+        hold_history=analytics.container.hold_history,
+        extra_strategies=extra_strategies,
+        quotas=quotas.container.gate,
+    )
+    directory = usage.container.directory
+    usage_service = usage.container.service
+    catalog = usage.container.catalog
+    wallets = usage.container.wallets
+    organizations = usage.container.organizations
+    price_service = usage.container.price_service
+    repricer = usage.container.repricer
+    meters = usage.container.meters
+    recorder = usage.container.recorder
+    buffered_recorder = usage.container.buffered
+    event_history = usage.container.history
+
+    feature_log = providers.Container(
+        FeatureLogContainer, settings=settings, database=database, subjects=subjects, clock=clock, names=catalog
+    )
+    redactor = feature_log.container.redactor
+    logs = feature_log.container.service
+    log_retention = feature_log.container.retention
+    log_rotation = feature_log.container.rotation
+
+    stories: providers.Provider[Storyteller] = providers.Singleton(Storyteller, database, clock, usage_service, logs)
+    privacy: providers.Provider[PrivacyService] = providers.Singleton(
+        PrivacyService,
+        database,
+        subjects,
+        audit,
+        providers.List(
+            feature_log.container.personal_data,
+            providers.Singleton(ArchivedEventsPersonalData, event_archive),
+            providers.Singleton(SqlPersonalData, database, ANALYTICS_EXPORTS, ANALYTICS_ERASURES),
+            providers.Singleton(SqlPersonalData, database, USAGE_EXPORTS, USAGE_ERASURES),
+            providers.Singleton(SqlPersonalData, database, CREDIT_EXPORTS, CREDIT_ERASURES),
+            providers.Singleton(CopiesPersonalData, database),
+            providers.Singleton(SqlPersonalData, database, CORE_EXPORTS, CORE_ERASURES),
+        ),
+    )
