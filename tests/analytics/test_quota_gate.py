@@ -9,7 +9,7 @@ import pytest
 
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.quotas.levels import Level
-from faregate.analytics.quotas.periods import Period
+from faregate.analytics.quotas.periods import QuotaPeriod
 from faregate.analytics.quotas.service import QuotaService
 from faregate.analytics.quotas.totals import FactTotals
 from faregate.analytics.quotas.values import UsageQuestion
@@ -102,12 +102,12 @@ async def test_what_has_begun_may_settle_though_the_quota_is_used_up_meanwhile(
 
 async def test_a_raised_limit_lets_the_next_use_begin(shop: tuple[Library, QuotaService]) -> None:
     library, quotas = shop
-    await quotas.put(spec(1, owner_id="*", meter="requests", hard=True, period=Period.YEAR))
+    await quotas.put(spec(1, owner_id="*", meter="requests", hard=True, period=QuotaPeriod.YEAR))
     await ride(library, "ada", "k1")
     await asyncio.sleep(2.1)
     with pytest.raises(QuotaExceededError):
         await ride(library, "ada", "k2")
-    await quotas.put(spec(10_000, owner_id="*", meter="requests", hard=True, period=Period.YEAR))
+    await quotas.put(spec(10_000, owner_id="*", meter="requests", hard=True, period=QuotaPeriod.YEAR))
     await asyncio.sleep(0.6)
 
     await ride(library, "ada", "k3")
@@ -130,7 +130,7 @@ async def test_totals_count_each_measure_for_each_kind_of_owner(lab: Any) -> Non
     ).service()
 
     async def used(owner: str, meter: str) -> Decimal:
-        quota = await quotas.put(spec(100, owner_id=owner, meter=meter, period=Period.YEAR))
+        quota = await quotas.put(spec(100, owner_id=owner, meter=meter, period=QuotaPeriod.YEAR))
         return (await quotas.status(quota.id)).used
 
     assert [await used("ada", name) for name in ("requests", "tokens", "credits", "cost_usd", "storage")] == [

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faregate.analytics.quotas.levels import Level, Thresholds, level_of, levels_reached, percent_used
-from faregate.analytics.quotas.periods import Period, Window, check_timezone, window_at
+from faregate.analytics.quotas.periods import QuotaPeriod, Window, check_timezone, window_at
 from faregate.analytics.quotas.prediction import predict
 from faregate.core.errors import InvalidError
 
@@ -54,9 +54,9 @@ def test_thresholds_that_do_not_rise_are_refused(wrong: tuple[int, int, int]) ->
         Thresholds(*map(Decimal, wrong))
 
 
-@given(moment=moments, period=st.sampled_from(list(Period)), zone=st.sampled_from(ZONES))
+@given(moment=moments, period=st.sampled_from(list(QuotaPeriod)), zone=st.sampled_from(ZONES))
 def test_every_moment_lies_in_one_period_and_periods_follow_without_a_gap(
-    moment: datetime, period: Period, zone: str
+    moment: datetime, period: QuotaPeriod, zone: str
 ) -> None:
     window = window_at(period, moment, zone)
 
@@ -64,34 +64,34 @@ def test_every_moment_lies_in_one_period_and_periods_follow_without_a_gap(
     assert window_at(period, window.start, zone) == window
     assert window_at(period, window.end, zone).start == window.end
     assert window_at(period, window.start - timedelta(microseconds=1), zone).end == window.start
-    assert period is Period.HOUR or window.start.astimezone(ZoneInfo(zone)).hour in (0, 1)
+    assert period is QuotaPeriod.HOUR or window.start.astimezone(ZoneInfo(zone)).hour in (0, 1)
 
 
 @pytest.mark.parametrize(
     ("period", "start", "end"),
     [
-        (Period.HOUR, utc(2026, 5, 14, 10), utc(2026, 5, 14, 11)),
-        (Period.DAY, utc(2026, 5, 14), utc(2026, 5, 15)),
-        (Period.WEEK, utc(2026, 5, 11), utc(2026, 5, 18)),
-        (Period.MONTH, utc(2026, 5, 1), utc(2026, 6, 1)),
-        (Period.QUARTER, utc(2026, 4, 1), utc(2026, 7, 1)),
-        (Period.YEAR, utc(2026, 1, 1), utc(2027, 1, 1)),
+        (QuotaPeriod.HOUR, utc(2026, 5, 14, 10), utc(2026, 5, 14, 11)),
+        (QuotaPeriod.DAY, utc(2026, 5, 14), utc(2026, 5, 15)),
+        (QuotaPeriod.WEEK, utc(2026, 5, 11), utc(2026, 5, 18)),
+        (QuotaPeriod.MONTH, utc(2026, 5, 1), utc(2026, 6, 1)),
+        (QuotaPeriod.QUARTER, utc(2026, 4, 1), utc(2026, 7, 1)),
+        (QuotaPeriod.YEAR, utc(2026, 1, 1), utc(2027, 1, 1)),
     ],
 )
-def test_periods_are_those_of_the_calendar(period: Period, start: datetime, end: datetime) -> None:
+def test_periods_are_those_of_the_calendar(period: QuotaPeriod, start: datetime, end: datetime) -> None:
     assert window_at(period, utc(2026, 5, 14, 10, 30)) == Window(start, end)
 
 
 def test_a_month_ends_where_the_owner_lives() -> None:
     """31 January 23:30 UTC is February in Kolkata."""
-    window = window_at(Period.MONTH, utc(2026, 1, 31, 23, 30), "Asia/Kolkata")
+    window = window_at(QuotaPeriod.MONTH, utc(2026, 1, 31, 23, 30), "Asia/Kolkata")
 
     assert window == Window(utc(2026, 1, 31, 18, 30), utc(2026, 2, 28, 18, 30))
 
 
 @pytest.mark.parametrize(("day", "hours"), [((2026, 3, 29), 23), ((2026, 10, 25), 25), ((2026, 6, 1), 24)])
 def test_a_day_of_a_clock_change_has_the_hours_it_has(day: tuple[int, int, int], hours: int) -> None:
-    assert window_at(Period.DAY, utc(*day, 12), "Europe/Berlin").length == timedelta(hours=hours)
+    assert window_at(QuotaPeriod.DAY, utc(*day, 12), "Europe/Berlin").length == timedelta(hours=hours)
 
 
 @pytest.mark.parametrize("name", ["", "Mars/Phobos", "../etc/passwd", "Europe/berlin "])

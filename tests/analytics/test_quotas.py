@@ -11,7 +11,7 @@ import pytest
 from faregate.analytics.quotas.delivering import DELAYS
 from faregate.analytics.quotas.errors import UnknownQuotaError
 from faregate.analytics.quotas.levels import Level, Thresholds
-from faregate.analytics.quotas.periods import Period
+from faregate.analytics.quotas.periods import QuotaPeriod
 from faregate.analytics.quotas.values import AlertFilter
 from faregate.core.db.database import Database
 from faregate.core.errors import InvalidError
@@ -68,7 +68,7 @@ async def test_of_levels_passed_at_once_the_most_urgent_is_delivered_and_all_are
 
 async def test_a_new_period_fires_again(database: Database) -> None:
     quotas = make_quotas(database)
-    await quotas.service.put(spec(10, period=Period.DAY))
+    await quotas.service.put(spec(10, period=QuotaPeriod.DAY))
     for day in (14, 15):
         quotas.ledger.use(datetime(2026, 5, day, 3, tzinfo=UTC), 8)
         assert [alert.level for alert in await quotas.service.check()] == [Level.WARNING]

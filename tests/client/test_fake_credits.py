@@ -28,7 +28,7 @@ from faregate.usage.pricing.line import PriceBook
 from faregate.usage.values import ModelUsage as Line
 from faregate.usage.values import PricingPolicy
 from faregate.wire.count_names import COUNT_NAMES
-from faregate.wire.published_prices import Snapshot
+from faregate.wire.published_prices import PriceSnapshot
 from support.apps import KEY, Gateway
 
 GPT = ModelUsage("gpt-4o", 1000, 100)
@@ -306,7 +306,7 @@ async def test_every_case_shows_something(case: Steps) -> None:
         assert len(await _run(case, Side(fake, "ada"))) > 1
 
 
-published = st.sampled_from(sorted(Snapshot().models()))
+published = st.sampled_from(sorted(PriceSnapshot().models()))
 
 
 @settings(deadline=None, max_examples=200)

@@ -213,7 +213,7 @@ def test_an_object_that_is_a_dataclass_is_read() -> None:
     ],
 )
 def test_what_is_no_reply_is_refused_by_name(reply: Any, message: str) -> None:
-    """Silence would be a use for nothing."""
+    """NullAnnouncer would be a use for nothing."""
     observer = Observer()
     with pytest.raises(UnreadableReply, match=message):
         observer.see(reply)

@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 
 from faregate.client import exact_json
 from faregate.client.transport.outage import DebtBook, Outage
-from faregate.client.transport.spool import Entry, Spool, SpoolFullError
+from faregate.client.transport.spool import Entry, SettlementSpool, SpoolFullError
 
 
 @pytest.fixture(autouse=True)
 def _closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let go of every spool's files at the end, as a process that ends does."""
-    made: list[Spool] = []
-    original = Spool.__init__
+    made: list[SettlementSpool] = []
+    original = SettlementSpool.__init__
 
-    def noted(self: Spool, *arguments: Any, **options: Any) -> None:
+    def noted(self: SettlementSpool, *arguments: Any, **options: Any) -> None:
         original(self, *arguments, **options)
         made.append(self)
 
-    monkeypatch.setattr(Spool, "__init__", noted)
+    monkeypatch.setattr(SettlementSpool, "__init__", noted)
     yield
     for spool in made:
         spool.close()
@@ -36,21 +36,21 @@ def _entry(key: str, debt: str = "0") -> Entry:
     return Entry("/api/credits-process/end-multimodel", {"usage_key": key}, "chat", Decimal(debt))
 
 
-def _keys(spool: Spool) -> list[str]:
+def _keys(spool: SettlementSpool) -> list[str]:
     return [entry.body["usage_key"] for entry in spool.waiting()]
 
 
 def test_another_process_finds_what_a_killed_one_wrote(tmp_path: Path) -> None:
     """`os._exit` runs no handler: only what is on disk is left."""
     code = (
-        "import os, sys; from pathlib import Path; from faregate.client.transport.spool import Entry, Spool\n"
-        "spool = Spool(Path(sys.argv[1]))\n"
+        "import os, sys; from pathlib import Path; from faregate.client.transport.spool import Entry, SettlementSpool\n"
+        "spool = SettlementSpool(Path(sys.argv[1]))\n"
         "for number in range(3): spool.append(Entry('/p', {'usage_key': str(number)}))\n"
         "os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == 9
 
-    assert _keys(Spool(tmp_path)) == ["0", "1", "2"]
+    assert _keys(SettlementSpool(tmp_path)) == ["0", "1", "2"]
 
 
 @settings(deadline=None, max_examples=40)
@@ -59,7 +59,7 @@ def test_a_torn_or_damaged_line_costs_that_line_only(
     cut: int, at: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     directory = tmp_path_factory.mktemp("spool")
-    spool = Spool(directory)
+    spool = SettlementSpool(directory)
     for key in ("a", "b"):
         spool.append(_entry(key))
     spool.close()
@@ -67,18 +67,18 @@ def test_a_torn_or_damaged_line_costs_that_line_only(
     whole = path.read_bytes()
 
     path.write_bytes(whole[:-cut])
-    torn = Spool(directory)
+    torn = SettlementSpool(directory)
     assert _keys(torn) == ["a"]
     torn.close()
 
     damaged = bytearray(whole)
     damaged[at] ^= 1
     path.write_bytes(bytes(damaged))
-    assert _keys(Spool(directory)) == ["b"]
+    assert _keys(SettlementSpool(directory)) == ["b"]
 
 
 def test_two_processes_share_a_directory_without_taking_each_others_files(tmp_path: Path) -> None:
-    one, other = Spool(tmp_path), Spool(tmp_path)
+    one, other = SettlementSpool(tmp_path), SettlementSpool(tmp_path)
     one.append(_entry("mine"))
 
     assert other.oldest() is None
@@ -89,7 +89,7 @@ def test_two_processes_share_a_directory_without_taking_each_others_files(tmp_pa
 
 
 def test_what_is_delivered_is_forgotten_and_what_comes_meanwhile_is_kept(tmp_path: Path) -> None:
-    spool = Spool(tmp_path)
+    spool = SettlementSpool(tmp_path)
     spool.append(_entry("a"))
     segment = spool.oldest()
     spool.append(_entry("b"))
@@ -98,12 +98,12 @@ def test_what_is_delivered_is_forgotten_and_what_comes_meanwhile_is_kept(tmp_pat
 
     assert _keys(spool) == ["b"]
     spool.close()
-    assert _keys(Spool(tmp_path)) == ["b"]
+    assert _keys(SettlementSpool(tmp_path)) == ["b"]
 
 
 @pytest.mark.parametrize("on_disk", [True, False])
 def test_a_full_spool_says_so(tmp_path: Path, on_disk: bool) -> None:
-    spool = Spool(tmp_path if on_disk else None, limit_bytes=300)
+    spool = SettlementSpool(tmp_path if on_disk else None, limit_bytes=300)
     spool.append(_entry("a"))
     spool.append(_entry("b"))
     with pytest.raises(SpoolFullError):
@@ -117,7 +117,7 @@ def test_a_full_spool_says_so(tmp_path: Path, on_disk: bool) -> None:
 
 
 def test_what_the_gateway_refuses_for_good_is_set_aside_with_its_reason(tmp_path: Path) -> None:
-    Spool(tmp_path).refuse(_entry("a"), "hold_mismatch: another user's")
+    SettlementSpool(tmp_path).refuse(_entry("a"), "hold_mismatch: another user's")
 
     said = exact_json.loads((tmp_path / "refused.jsonl").read_bytes())
     assert said["reason"] == "hold_mismatch: another user's"
@@ -126,7 +126,7 @@ def test_what_the_gateway_refuses_for_good_is_set_aside_with_its_reason(tmp_path
 
 def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
     """Settlements name users."""
-    spool = Spool(tmp_path / "spool")
+    spool = SettlementSpool(tmp_path / "spool")
     spool.append(_entry("a"))
 
     assert (tmp_path / "spool").stat().st_mode & 0o077 == 0
@@ -152,11 +152,11 @@ def test_the_debt_never_exceeds_its_limit(limit: Decimal, estimates: list[Decima
 
 
 def test_debts_in_the_spool_count_after_a_restart(tmp_path: Path) -> None:
-    spool = Spool(tmp_path)
+    spool = SettlementSpool(tmp_path)
     spool.append(_entry("a", debt="2.5"))
     spool.close()
 
-    owed = [(entry.body["usage_key"], entry.feature, entry.debt) for entry in Spool(tmp_path).waiting()]
+    owed = [(entry.body["usage_key"], entry.feature, entry.debt) for entry in SettlementSpool(tmp_path).waiting()]
     book = DebtBook({"chat": Outage.open(debt_limit_credits=3)}, owed)
     assert book.total("chat") == Decimal("2.5")
     assert not book.admit("chat", "b", Decimal(1))

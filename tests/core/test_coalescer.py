@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from faregate.core.runtime.batcher import Coalescer, run_apart
+from faregate.core.runtime.batcher import Batcher, bisect_failures
 
 
 class Doubler:
@@ -22,7 +22,7 @@ class Doubler:
 
 async def test_a_crowd_shares_batches_and_everybody_gets_the_own_answer() -> None:
     doubler = Doubler()
-    coalescer: Coalescer[int, int] = Coalescer(doubler.run, batch_size=50)
+    coalescer: Batcher[int, int] = Batcher(doubler.run, batch_size=50)
 
     answers = await asyncio.gather(*(coalescer.submit(n) for n in range(120)))
 
@@ -32,14 +32,14 @@ async def test_a_crowd_shares_batches_and_everybody_gets_the_own_answer() -> Non
 
 async def test_who_comes_alone_does_not_wait_for_company() -> None:
     doubler = Doubler()
-    coalescer: Coalescer[int, int] = Coalescer(doubler.run)
+    coalescer: Batcher[int, int] = Batcher(doubler.run)
 
     assert [await coalescer.submit(n) for n in (1, 2)] == [2, 4]
     assert doubler.batches == [[1], [2]]
 
 
 async def test_a_refusal_reaches_only_its_caller() -> None:
-    coalescer: Coalescer[int, int] = Coalescer(Doubler().run)
+    coalescer: Batcher[int, int] = Batcher(Doubler().run)
 
     answers = await asyncio.gather(*(coalescer.submit(n) for n in (1, -1, 3)), return_exceptions=True)
 
@@ -56,7 +56,7 @@ async def test_a_failing_batch_fails_all_its_callers_and_the_next_one_runs() -> 
             raise ConnectionError("away")
         return list(items)
 
-    coalescer: Coalescer[int, int] = Coalescer(run)
+    coalescer: Batcher[int, int] = Batcher(run)
     failed = await asyncio.gather(coalescer.submit(1), coalescer.submit(2), return_exceptions=True)
 
     assert [type(answer) for answer in failed] == [ConnectionError, ConnectionError]
@@ -64,7 +64,7 @@ async def test_a_failing_batch_fails_all_its_callers_and_the_next_one_runs() -> 
 
 
 async def test_a_caller_that_gives_up_leaves_the_others_alone() -> None:
-    coalescer: Coalescer[int, int] = Coalescer(Doubler().run)
+    coalescer: Batcher[int, int] = Batcher(Doubler().run)
     impatient = asyncio.create_task(coalescer.submit(1))
     patient = asyncio.create_task(coalescer.submit(2))
     await asyncio.sleep(0.005)
@@ -94,7 +94,7 @@ class Gates:
 async def test_a_batch_that_takes_long_is_overtaken_but_not_by_its_own_key() -> None:
     """Whoever shares a key with what is stuck waits for it; the others do not, neither those there nor those to come."""
     gates = Gates()
-    coalescer: Coalescer[str, str] = Coalescer(gates.run, patience_seconds=0.01)
+    coalescer: Batcher[str, str] = Batcher(gates.run, patience_seconds=0.01)
     stuck = asyncio.create_task(coalescer.submit("stuck", lane_key="a"))
     await asyncio.sleep(0.002)
     behind = asyncio.create_task(coalescer.submit("behind", lane_key="a"))
@@ -115,7 +115,7 @@ async def test_a_batch_that_takes_long_is_overtaken_but_not_by_its_own_key() -> 
 
 async def test_no_more_batches_run_at_the_same_time_than_there_are_lanes() -> None:
     gates = Gates()
-    coalescer: Coalescer[str, str] = Coalescer(gates.run, batch_size=1, lanes=2, patience_seconds=0.001)
+    coalescer: Batcher[str, str] = Batcher(gates.run, batch_size=1, lanes=2, patience_seconds=0.001)
     waiting = [asyncio.create_task(coalescer.submit(name, lane_key=name)) for name in "abcd"]
     await asyncio.sleep(0.02)
     assert gates.begun == [["a"], ["b"]]
@@ -139,7 +139,7 @@ async def test_items_of_one_key_never_run_at_the_same_time_and_keep_their_order(
         done.extend(items)
         return list(items)
 
-    coalescer: Coalescer[int, int] = Coalescer(run, batch_size=7, lanes=3, patience_seconds=0)
+    coalescer: Batcher[int, int] = Batcher(run, batch_size=7, lanes=3, patience_seconds=0)
     numbers = range(300)
     assert await asyncio.gather(*(coalescer.submit(n, lane_key=n % 5) for n in numbers)) == list(numbers)
     assert [[n for n in done if n % 5 == key] for key in range(5)] == [list(range(key, 300, 5)) for key in range(5)]
@@ -151,7 +151,7 @@ async def test_poison_is_found_by_halving_and_its_neighbours_are_answered() -> N
             raise ValueError("poison")
         return [item * 2 for item in items]
 
-    answers = await run_apart(list(range(20)), run, is_passing=lambda _: False)
+    answers = await bisect_failures(list(range(20)), run, is_passing=lambda _: False)
 
     assert [n for n, answer in enumerate(answers) if isinstance(answer, ValueError)] == [7]
     assert [answer for n, answer in enumerate(answers) if n != 7] == [n * 2 for n in range(20) if n != 7]
@@ -162,5 +162,5 @@ async def test_a_passing_failure_concerns_no_item_and_is_raised() -> None:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        await run_apart([1, 2], run, is_passing=lambda error: isinstance(error, ConnectionError))
-    assert await run_apart([], run, is_passing=lambda _: True) == []
+        await bisect_failures([1, 2], run, is_passing=lambda error: isinstance(error, ConnectionError))
+    assert await bisect_failures([], run, is_passing=lambda _: True) == []

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from faregate.analytics.quotas.log_channel import FileChannel
-from faregate.client.transport.spool import Entry, Spool
+from faregate.client.transport.spool import Entry, SettlementSpool
 from faregate.core.runtime.private_files import make_private_directory, private_file
 from faregate.usage.events.event import UsageEvent
-from faregate.usage.events.spool import Spool as EventSpool
+from faregate.usage.events.spool import EventSpool
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +75,7 @@ def test_the_spool_of_usage_events_is_private(tmp_path: Path) -> None:
 
 
 def test_the_spool_of_the_client_is_private_with_what_was_refused(tmp_path: Path) -> None:
-    spool, entry = Spool(tmp_path / "spool"), Entry("/api/x", {"user_id": "ada"})
+    spool, entry = SettlementSpool(tmp_path / "spool"), Entry("/api/x", {"user_id": "ada"})
     spool.append(entry)
     spool.refuse(entry, "no")
     spool.close()

@@ -15,7 +15,7 @@ from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.burn_down import burn
 from faregate.credit.ledger.grants import GrantSpec
 from faregate.credit.ledger.states import GrantState
-from faregate.credit.services.accounting import Statement
+from faregate.credit.services.accounting import AccountStatement
 from support.ledger import START, DatabaseLedger, make_credit, micros
 
 DAY = timedelta(days=1)
@@ -26,8 +26,10 @@ def ledger(database: Database) -> DatabaseLedger:
     return DatabaseLedger(database)
 
 
-async def stated(ledger: DatabaseLedger, since: datetime, until: datetime, *, everyone: bool = False) -> Statement:
-    async def work(session: AsyncSession) -> Statement:
+async def stated(
+    ledger: DatabaseLedger, since: datetime, until: datetime, *, everyone: bool = False
+) -> AccountStatement:
+    async def work(session: AsyncSession) -> AccountStatement:
         owner = None if everyone else (await ledger.service.get_owner(session, ledger.OWNER)).subject_id
         return await ledger.accounting.statement(session, owner, since=since, until=until)
 

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faregate.credit.errors import SpendingLimitError
-from faregate.credit.ledger.limits import LimitState, Period, check_limits
+from faregate.credit.ledger.limits import LimitPeriod, LimitState, check_limits
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def limit(*, soft: int | None = None, hard: int | None = None, spent: int = 0, held: int = 0) -> LimitState:
-    return LimitState("member:7:1", Period.MONTH, soft, hard, MONDAY, spent, held)
+    return LimitState("member:7:1", LimitPeriod.MONTH, soft, hard, MONDAY, spent, held)
 
 
 @pytest.mark.parametrize(

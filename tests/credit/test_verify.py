@@ -5,7 +5,7 @@ import pytest
 
 from faregate.core.db.database import Database
 from faregate.credit.ledger.holds import HoldRequest
-from faregate.credit.ledger.limits import Period
+from faregate.credit.ledger.limits import LimitPeriod
 from faregate.credit.proof.ranges import Range, split
 from faregate.credit.proof.verify import Drift, Verifier
 from support.busy import BusyLedger
@@ -158,7 +158,7 @@ async def test_a_limit_set_while_something_is_held_counts_it(busy: BusyLedger) -
     scope, other = "user:3", "user:4"
     request = HoldRequest("early", 4, 4, None, "f", "individual", 1_000_000, 80_000, b"", None, (scope, other))
     await busy.database.run(lambda session: busy.credit.service.authorize(session, [request]))
-    await busy.database.run(lambda session: limits.set(session, scope, Period.DAY, soft=None, hard=5_000_000))
+    await busy.database.run(lambda session: limits.set(session, scope, LimitPeriod.DAY, soft=None, hard=5_000_000))
     held = await busy.rows("select held from faregate.spend_limit where scope = 'user:3'")
     clean = await Verifier(busy.database).verify()
     await busy.ledgers["dora"].void("early")

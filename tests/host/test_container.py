@@ -10,7 +10,7 @@ from faregate.analytics.quotas.log_channel import LogChannel
 from faregate.core.clock import FixedClock, SystemClock
 from faregate.core.redaction.records import Redactor
 from faregate.core.settings import Settings, load_settings
-from faregate.core.webhooks.outgoing_events import Silence
+from faregate.core.webhooks.outgoing_events import NullAnnouncer
 from faregate.credit import GrantSource, GrantSpec
 from faregate.host import FaregateContainer
 from faregate.host.container import SEAMS
@@ -56,7 +56,7 @@ def test_a_subclass_that_replaces_a_seam_is_refused(seam: str) -> None:
 def _given() -> dict[str, Any]:
     usual = FaregateContainer(settings=load_settings(database_url="postgresql://nowhere/none"))
     return {
-        "announcer": Silence(),
+        "announcer": NullAnnouncer(),
         "channels": [LogChannel()],
         "clock": FixedClock(SystemClock().now()),
         "directory": usual.directory(),

@@ -9,7 +9,7 @@ from faregate.credit.errors import PaymentDeclinedError
 from faregate.credit.interfaces import Payment, PaymentOrder
 from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.holds import HoldRequest
-from faregate.credit.ledger.limits import Period, user_scope
+from faregate.credit.ledger.limits import LimitPeriod, user_scope
 from faregate.credit.ledger.reasons import operation_digest
 from faregate.credit.ledger.states import Note, WalletState
 from support.ledger import START, DatabaseLedger, make_credit, micros
@@ -113,7 +113,7 @@ class BusyLedger:
         wallet_id = (await self.ledgers["bob"].state())[0].wallet_id
         scope = user_scope(wallet_id)
         await self.database.run(
-            lambda session: self.credit.limits.set(session, scope, Period.DAY, soft=None, hard=micros(50))
+            lambda session: self.credit.limits.set(session, scope, LimitPeriod.DAY, soft=None, hard=micros(50))
         )
         requests = [
             HoldRequest(

@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Any
 
 from faregate.cli import __main__ as entry
-from faregate.cli.main import COMMANDS, main
+from faregate.cli.main import COMMANDS, main, module_of
 
 __all__ = ["serve"]
 
@@ -74,7 +74,7 @@ def _reap(statuses: dict[int, int]) -> None:
 
 def _import_all() -> None:
     for place, _ in COMMANDS.values():
-        importlib.import_module(f"faregate.cli.commands.{place.partition(':')[0]}")
+        importlib.import_module(module_of(place).partition(":")[0])
 
 
 if __name__ == "__main__":

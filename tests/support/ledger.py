@@ -18,14 +18,14 @@ from faregate.credit.ledger.accounts import GrantSource, TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.grants import GrantSpec, add_grant, void_grant
 from faregate.credit.ledger.holds import HoldRequest, extend_hold, open_hold, void_hold
-from faregate.credit.ledger.limits import LimitState, Period, period_start
+from faregate.credit.ledger.limits import LimitPeriod, LimitState, period_start
 from faregate.credit.ledger.settlement import ChargeOpening, Posting, settle
 from faregate.credit.ledger.states import ChargeState, GrantSlice, GrantState, Transfer, WalletState, WalletStatus
 from faregate.credit.ledger.time_effects import mature
 from faregate.credit.services.accounting import AccountingService
 from faregate.credit.services.corrections import CorrectionService
 from faregate.credit.services.credits import CreditService, Held, Posted
-from faregate.credit.services.ledger_session import Locker
+from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.services.spending_limits import LimitService
 from faregate.credit.services.top_ups import OnAccountProvider, TopUpService
 from faregate.credit.storage.repository import LedgerRepository
@@ -64,7 +64,7 @@ def make_credit(
 ) -> Credit:
     """Compose the ledger on `database`; without a `clock` the database's decides."""
     repository, subjects = LedgerRepository(database), Subjects(database)
-    locker = Locker(database, repository, Heartbeats(database), PostgresTransport(database), clock=clock)
+    locker = LedgerSession(database, repository, Heartbeats(database), PostgresTransport(database), clock=clock)
     return Credit(
         repository,
         CreditService(repository, locker, subjects, initial_micros=initial_micros),
@@ -159,7 +159,7 @@ class PureLedger(Ledger):
         self.charges: dict[str, ChargeState] = {}
         self.transfers: list[Transfer] = []
         self.slices: list[GrantSlice] = []
-        self.limits: dict[tuple[str, Period], LimitState] = {}
+        self.limits: dict[tuple[str, LimitPeriod], LimitState] = {}
 
     async def add(self, spec: GrantSpec) -> None:
         self._decide(lambda book: add_grant(book, self.wallet, spec))
@@ -204,8 +204,8 @@ class PureLedger(Ledger):
         self.wallet.credit_limit = micros(credits)
 
     async def set_hard_limit(self, scope: str, credits: Amount) -> None:
-        began = period_start(Period.MONTH, self.clock.now())
-        self.limits[scope, Period.MONTH] = LimitState(scope, Period.MONTH, None, micros(credits), began)
+        began = period_start(LimitPeriod.MONTH, self.clock.now())
+        self.limits[scope, LimitPeriod.MONTH] = LimitState(scope, LimitPeriod.MONTH, None, micros(credits), began)
 
     async def set_status(self, status: WalletStatus) -> None:
         def change(_: Book) -> None:
@@ -291,7 +291,7 @@ class DatabaseLedger(Ledger):
 
     async def set_hard_limit(self, scope: str, credits: Amount) -> None:
         hard = micros(credits)
-        await self.database.run(lambda s: self.limits.set(s, scope, Period.MONTH, soft=None, hard=hard))
+        await self.database.run(lambda s: self.limits.set(s, scope, LimitPeriod.MONTH, soft=None, hard=hard))
 
     async def set_status(self, status: WalletStatus) -> None:
         def change(wallet: WalletState) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.quotas.delivering import AlertDeliverer
 from faregate.analytics.quotas.interfaces import IAlertChannel
-from faregate.analytics.quotas.periods import Period
+from faregate.analytics.quotas.periods import QuotaPeriod
 from faregate.analytics.quotas.service import QuotaService
 from faregate.analytics.quotas.values import Alert, QuotaSpec, UsageQuestion
 from faregate.core.clock import FixedClock
@@ -80,7 +80,7 @@ def spec(limit: int | str = 100, **changed: Any) -> QuotaSpec:
     given: dict[str, Any] = {
         "owner_id": "u1",
         "meter": "api",
-        "period": Period.MONTH,
+        "period": QuotaPeriod.MONTH,
         "limit": Decimal(limit),
         **changed,
     }

@@ -12,7 +12,7 @@ from faregate.core.db.database import Database
 from faregate.core.errors import EngineUnavailableError
 from faregate.usage.events.buffer import BufferedRecorder
 from faregate.usage.events.event import UsageEvent
-from faregate.usage.events.spool import Spool
+from faregate.usage.events.spool import EventSpool
 from support.library import Library
 
 EVENT = UsageEvent(user_id="anna", service="chat")
@@ -68,7 +68,7 @@ async def test_while_the_database_is_away_events_wait_in_the_spool(library: Libr
 def test_a_spool_of_another_name_keeps_to_its_own_files(tmp_path: Path) -> None:
     """USAGE_BATCH_FILE names it; each process writes a file of its own beside that name."""
     (tmp_path / "usage_batch.notes.tmp").write_text("not ours")
-    named, other = Spool(tmp_path, "usage_batch.tmp"), Spool(tmp_path)
+    named, other = EventSpool(tmp_path, "usage_batch.tmp"), EventSpool(tmp_path)
     named.add([EVENT])
 
     (path,) = [path for path, _ in named.batches()]

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.credit.errors import InsufficientCreditsError, SpendingLimitError
-from faregate.credit.ledger.limits import EVERY_MEMBER, Period, key_scope, member_scope
+from faregate.credit.ledger.limits import EVERY_MEMBER, LimitPeriod, key_scope, member_scope
 from faregate.usage.interfaces import IFeatureStrategy
 from faregate.usage.values import (
     Accessible,
@@ -76,7 +76,7 @@ async def limit_members(library: Library, member: str, hard: int) -> None:
         owners = await library.credit.service().ensure_wallets(session, ["org:acme", "ann", "ben"])
         organization = owners["org:acme"].subject_id
         scope = member_scope(organization, EVERY_MEMBER if member == EVERY_MEMBER else owners[member].subject_id)
-        await limits.set(session, scope, Period.MONTH, soft=None, hard=to_micros(hard))
+        await limits.set(session, scope, LimitPeriod.MONTH, soft=None, hard=to_micros(hard))
 
     await library.database.run(work)
 
@@ -131,7 +131,7 @@ async def test_an_api_key_spends_no_more_than_its_cap_whoever_uses_it(library: L
     await library.grant("org:acme", 1000)
     limits = library.credit.limits()
     await library.database.run(
-        lambda session: limits.set(session, key_scope("k1"), Period.DAY, soft=None, hard=to_micros(50))
+        lambda session: limits.set(session, key_scope("k1"), LimitPeriod.DAY, soft=None, hard=to_micros(50))
     )
     await start(library, "ann", 30, spender="k1")
     await start(library, "ben", 30, spender="k2")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from faregate.usage.pricing.line import Margins, PriceBook
 from faregate.usage.values import ModelUsage, PricingPolicy, UsageLine
 from faregate.wire.money import credits_for
-from faregate.wire.published_prices import Snapshot
+from faregate.wire.published_prices import PriceSnapshot
 
 TODAY = datetime(2026, 11, 21, tzinfo=UTC)
 PLAIN = PricingPolicy(margin_percent=Decimal(0))
@@ -135,7 +135,7 @@ def test_more_tokens_never_cost_less(tokens_in: int, tokens_out: int, more: int)
     assert _line("gpt-4o", input_tokens=tokens_in, output_tokens=tokens_out + more).credits >= less
 
 
-published = st.sampled_from(sorted(Snapshot().models()))
+published = st.sampled_from(sorted(PriceSnapshot().models()))
 counts = st.integers(0, 10**6)
 
 

@@ -10,7 +10,7 @@ from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faregate.wire.published_prices import Snapshot
+from faregate.wire.published_prices import PriceSnapshot
 from faregate.wire.rates import are_inconsistent
 
 TODAY = datetime(2026, 11, 21, 17, 30, tzinfo=UTC)
@@ -20,7 +20,7 @@ COUNTS = [
     *("input_image_tokens", "audio_seconds", "input_audio_seconds", "web_searches", "input_characters"),
 ]
 
-ours = Snapshot()
+ours = PriceSnapshot()
 theirs = get_snapshot()
 
 
@@ -135,7 +135,7 @@ def test_what_is_not_known_is_not_guessed(model: str, provider: str | None) -> N
 
 
 def test_names_that_callers_make_up_do_not_fill_the_memory() -> None:
-    snapshot = Snapshot()
+    snapshot = PriceSnapshot()
     for number in range(10_050):
         snapshot.find(f"made-up/{number}", provider="nobody", service_tier=None, at=TODAY)
 

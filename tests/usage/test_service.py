@@ -12,7 +12,7 @@ from sqlalchemy import text
 from faregate.core.errors import EngineUnavailableError, InvalidError
 from faregate.credit.errors import InsufficientCreditsError, UsageKeyConflictError
 from faregate.credit.ledger.states import ChargeStatus, Flag
-from faregate.credit.services.ledger_session import Locker
+from faregate.credit.services.ledger_session import LedgerSession
 from faregate.usage.errors import StrategyRegistryError, UnknownFeatureError
 from faregate.usage.interfaces import IFeatureStrategy
 from faregate.usage.strategies.registry import FeatureFactory
@@ -235,14 +235,14 @@ async def test_what_is_erased_while_a_use_is_settled_stays_erased(
     await library.grant("ada", 20)
     start = StartRequest("ada", FeatureRef(value=PAPER), usage_key="k-1", metadata={"who": "Ada"})
     await library.service.authorize(start)
-    lock = Locker.lock
+    lock = LedgerSession.lock
 
-    async def erase_first(self: Locker, *args: Any, **more: Any) -> Any:
+    async def erase_first(self: LedgerSession, *args: Any, **more: Any) -> Any:
         async with library.core.database().transaction() as session:
             await session.execute(text("update faregate.charge set metadata = null"))
         return await lock(self, *args, **more)
 
-    monkeypatch.setattr(Locker, "lock", erase_first)
+    monkeypatch.setattr(LedgerSession, "lock", erase_first)
     await library.service.settle(SettleRequest("k-1", "ada", FeatureRef(value=PAPER), ()))
     monkeypatch.undo()
     async with library.core.database().transaction() as session:

@@ -16,7 +16,7 @@ from faregate.analytics.quotas.errors import DeliveryError
 from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.analytics.quotas.levels import Level
 from faregate.analytics.quotas.log_channel import FileChannel, LogChannel
-from faregate.analytics.quotas.periods import Period
+from faregate.analytics.quotas.periods import QuotaPeriod
 from faregate.analytics.quotas.trying import AlertTester
 from faregate.analytics.quotas.values import Alert, AlertFilter
 from faregate.analytics.quotas.wording import headline, sentence, subject
@@ -40,7 +40,7 @@ ALERT = Alert(
     quota_id=UUID("0190163d-8694-739b-aea5-966c26f8ad90"),
     owner_id="org:acme",
     meter="api",
-    period=Period.MONTH,
+    period=QuotaPeriod.MONTH,
     period_start=datetime(2026, 5, 1, tzinfo=UTC),
     period_end=datetime(2026, 6, 1, tzinfo=UTC),
     level=Level.CRITICAL,

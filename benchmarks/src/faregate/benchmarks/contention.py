@@ -25,7 +25,7 @@ from faregate.credit.ledger.states import ChargeState, Note
 from faregate.credit.proof.verify import Verifier
 from faregate.credit.services.corrections import CorrectionService
 from faregate.credit.services.credits import CreditService
-from faregate.credit.services.ledger_session import Locker
+from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.storage.repository import LedgerRepository
 from faregate.wire.credits import to_micros
 
@@ -271,7 +271,7 @@ async def _prepare(
     database: Database, wallets: int, bound: int, attempts: int, on_progress: Callable[[int], None]
 ) -> _Field:
     repository, subjects = LedgerRepository(database), Subjects(database)
-    locker = Locker(database, repository, Heartbeats(database), PostgresTransport(database))
+    locker = LedgerSession(database, repository, Heartbeats(database), PostgresTransport(database))
     credit = CreditService(repository, locker, subjects)
     ids = [await _wallet(database, credit, f"contender-{number}", bound) for number in range(wallets)]
     corrections = CorrectionService(repository, locker, subjects)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from faregate.benchmarks.ground import FEATURE, MODEL, Ground, user
 from faregate.core.clock import SystemClock
 from faregate.core.messaging.interfaces import OutgoingMessage
-from faregate.core.runtime.batcher import Coalescer
+from faregate.core.runtime.batcher import Batcher
 from faregate.usage.values import ModelUsage, SettleRequest, StartRequest
 from faregate.wire import exact_json
 from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
@@ -63,7 +63,7 @@ async def storm(ground: Ground, *, pairs: int, concurrency: int, on_progress: Ca
     await _each([f"library-{number}" for number in range(pairs)], by_library, concurrency)
     library_seconds = clock.monotonic() - began
 
-    publishing = Coalescer(_publisher(ground))
+    publishing = Batcher(_publisher(ground))
 
     async def by_queue(key: str) -> None:
         await ground.usage.authorize(StartRequest(user(0), FEATURE, usage_key=key))
@@ -82,7 +82,7 @@ async def storm(ground: Ground, *, pairs: int, concurrency: int, on_progress: Ca
     return HotWallet(pairs, concurrency, library_seconds, queue_seconds)
 
 
-async def _warm(ground: Ground, publishing: "Coalescer[OutgoingMessage, None]") -> None:
+async def _warm(ground: Ground, publishing: "Batcher[OutgoingMessage, None]") -> None:
     """Wait until the worker works."""
     await ground.usage.authorize(StartRequest(user(0), FEATURE, usage_key="warm"))
     await publishing.submit(OutgoingMessage(settle_body("warm", user(0))), lane_key="warm")

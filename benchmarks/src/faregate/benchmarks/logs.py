@@ -12,7 +12,7 @@ from faregate.core.clock import SystemClock
 from faregate.core.db.database import Database
 from faregate.core.db.partitions import Month, months_between
 from faregate.core.redaction.records import Redactor
-from faregate.core.runtime.gc_tuning import collection_paused
+from faregate.core.runtime.gc_tuning import gc_paused
 from faregate.core.values.uuids import uuid7_at
 from faregate.feature_log.bodies import entry_of
 from faregate.feature_log.container import FeatureLogContainer
@@ -175,7 +175,7 @@ async def _record_all(service: FeatureLogService, batches: Sequence[Sequence[byt
 
     async def consume() -> None:
         for messages in waiting:
-            with collection_paused():
+            with gc_paused():
                 entries = [entry_of(exact_json.loads(message)) for message in messages]
             outcomes = await service.record(entries)
             if not all(isinstance(outcome, Recorded) for outcome in outcomes):

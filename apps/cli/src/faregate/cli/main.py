@@ -186,10 +186,13 @@ def command_line() -> "App":
         version=version("faregate"),
     )
     for name, (path, help_text) in COMMANDS.items():
-        app.command(
-            path if path.startswith("faregate.") else f"faregate.cli.commands.{path}", name=name, help=help_text
-        )
+        app.command(module_of(path), name=name, help=help_text)
     return app
+
+
+def module_of(place: str) -> str:
+    """Return the full name of a command's place: within `faregate.cli.commands` unless it says otherwise."""
+    return place if place.startswith("faregate.") else f"faregate.cli.commands.{place}"
 
 
 def _wrong_use(error: "CycloptsError") -> None:

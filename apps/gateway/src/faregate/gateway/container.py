@@ -29,7 +29,7 @@ from faregate.gateway.http.operation import Controller
 from faregate.gateway.http.rate_limits import RateLimiter, limit_rules
 from faregate.gateway.http.response_cache import AnswerCache
 from faregate.gateway.http.unit_of_work import UnitOfWork
-from faregate.gateway.observability.metrics import Metrics
+from faregate.gateway.observability.metrics import GatewayMetrics
 from faregate.gateway.security.auth import IAuthenticator
 from faregate.gateway.security.credentials import Authenticator
 from faregate.gateway.security.jwks import KeySet
@@ -74,8 +74,8 @@ class GatewayContainer(FaregateContainer):
     )
     dispatcher: providers.Provider[Dispatcher] = providers.Singleton(Dispatcher, authenticator, limiter, work, answers)
 
-    metrics: providers.Provider[Metrics] = providers.Singleton(
-        Metrics,
+    metrics: providers.Provider[GatewayMetrics] = providers.Singleton(
+        GatewayMetrics,
         limiter,
         host.database.provided.lookups,
         providers.List(host.core.container.figures, host.credit.container.figures),

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from faregate.core.logging import configure_logging, get_logger
-from faregate.core.runtime.gc_tuning import collect_seldom
+from faregate.core.runtime.gc_tuning import raise_gc_thresholds
 from faregate.core.settings import Settings, load_settings
 from faregate.core.token_settings import unchecked_claims
 from faregate.gateway.container import GatewayContainer
@@ -75,7 +75,7 @@ def from_environment() -> Starlette:
     settings = load_settings()
     configure_logging(style=settings.log_format, level=settings.log_level)
     app = create_app(GatewayContainer(settings=settings))
-    collect_seldom()
+    raise_gc_thresholds()
     return app
 
 

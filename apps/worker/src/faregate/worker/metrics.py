@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 
 from faregate.core.errors import FaregateError
 from faregate.core.messaging.interfaces import Ack, DeadLetter, Decision, Delivery, RetryLater
-from faregate.core.monitoring.gauges import IFigures
+from faregate.core.monitoring.gauges import IGauges
 from faregate.core.monitoring.prometheus import exposed
 from faregate.usage.values import Settled
 
@@ -21,7 +21,7 @@ _DECISIONS = {Ack: "acknowledged", RetryLater: "retried", DeadLetter: "dead"}
 class WorkerMetrics:
     """Counts batches, decisions and settlements of this process; `text` adds what is read when someone asks."""
 
-    def __init__(self, sources: Sequence[IFigures] = ()) -> None:
+    def __init__(self, sources: Sequence[IGauges] = ()) -> None:
         self._sources = sources
         self._registry = CollectorRegistry()
         by_queue = {"labelnames": ("queue",), "registry": self._registry}

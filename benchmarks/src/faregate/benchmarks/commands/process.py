@@ -18,7 +18,7 @@ from faregate.benchmarks.start_rate import Starts, measure_starts
 from faregate.cli.shared.options import Output
 from faregate.cli.shared.output import errors, print_json, print_table
 from faregate.core.runtime import event_loop
-from faregate.core.runtime.gc_tuning import collect_seldom
+from faregate.core.runtime.gc_tuning import raise_gc_thresholds
 
 __all__ = ["export_beside", "hot_wallet", "record", "settle", "start"]
 
@@ -153,7 +153,7 @@ def hot_wallet(
 
     async def run() -> tuple[HotWallet, Mapping[str, str]]:
         async with _progress() as tell, private_ground(wallets=1, broker_url=broker) as ground:
-            collect_seldom()  # as a gateway does, which is what this process stands for
+            raise_gc_thresholds()  # as a gateway does, which is what this process stands for
             found = await storm(
                 ground, pairs=pairs, concurrency=concurrency, on_progress=lambda done: tell("by library", done, pairs)
             )

@@ -11,7 +11,15 @@ from sqlmodel import Field
 
 from faregate.core.models import TableModel, moment
 
-__all__ = ["CHUNK_BITS", "RollupState", "UsageActive", "UsageCube", "UsageCubeActive", "UsageRollup", "UsageUser"]
+__all__ = [
+    "CHUNK_BITS",
+    "RollupStateRow",
+    "UsageActiveRow",
+    "UsageCubeActiveRow",
+    "UsageCubeRow",
+    "UsageRollupRow",
+    "UsageUserRow",
+]
 
 CHUNK_BITS = 2048
 _OFTEN_UPDATED: dict[str, Any] = {"fillfactor": 80, "autovacuum_vacuum_scale_factor": 0.05}
@@ -29,7 +37,7 @@ def _key_number() -> "Column[Any]":
     return Column(SmallInteger, primary_key=True, autoincrement=False)
 
 
-class RollupState(TableModel, table=True):
+class RollupStateRow(TableModel, table=True):
     """How far the sums reach: they hold the facts of all transactions before `from_tx` but `open_txs`, which were not
     finished then. One row.
     """
@@ -41,7 +49,7 @@ class RollupState(TableModel, table=True):
     facts: int = Field(sa_column=_sum())
 
 
-class UsageRollup(TableModel, table=True):
+class UsageRollupRow(TableModel, table=True):
     """Sums by quarter-hour, hour, day and month (`grain` 0 to 3) for each value of each dimension alone.
 
     An empty `value` stands for facts that name none; `detail` is the provider of a model. `bins` and `counts` are the
@@ -74,7 +82,7 @@ class UsageRollup(TableModel, table=True):
     counts: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False, server_default=text("'{}'")))
 
 
-class UsageActive(TableModel, table=True):
+class UsageActiveRow(TableModel, table=True):
     """Who was active, by quarter-hour, hour, day and month (`grain` 0 to 3): a bit for each subject, exact and quickly united.
 
     `chunk` is the subject's number over 2,048, the bit its remainder.
@@ -90,7 +98,7 @@ class UsageActive(TableModel, table=True):
     users: Any = Field(sa_column=Column(BIT(CHUNK_BITS), nullable=False))
 
 
-class UsageCube(TableModel, table=True):
+class UsageCubeRow(TableModel, table=True):
     """Sums by day for each combination of values: for questions with filters. Calls of models beside requests.
 
     `bins`, `counts` and `call_counts` are the sketch of the latencies, of requests and of calls.
@@ -130,7 +138,7 @@ class UsageCube(TableModel, table=True):
     call_counts: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False, server_default=text("'{}'")))
 
 
-class UsageCubeActive(TableModel, table=True):
+class UsageCubeActiveRow(TableModel, table=True):
     """Who was active in a cell of the cube, as in `UsageActive`."""
 
     __table_args__: Any = ({"postgresql_with": _OFTEN_UPDATED},)
@@ -141,7 +149,7 @@ class UsageCubeActive(TableModel, table=True):
     users: Any = Field(sa_column=Column(BIT(CHUNK_BITS), nullable=False))
 
 
-class UsageUser(TableModel, table=True):
+class UsageUserRow(TableModel, table=True):
     """Sums by day, month and week (`grain` 2 to 4) for each user: over all (an empty `service`), and by service."""
 
     __table_args__: Any = ({"postgresql_with": _OFTEN_UPDATED},)

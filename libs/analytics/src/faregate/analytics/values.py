@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["Breakdown", "Freshness", "Measures", "Metrics", "Point", "TopUser"]
+__all__ = ["Breakdown", "Freshness", "Measures", "Point", "TopUser", "UsageMetrics"]
 
 _CREDIT = Decimal("0.000001")
 _PICO = Decimal("0.000000000001")
@@ -95,7 +95,7 @@ def _ratio(part: int, whole: int, quantum: str) -> Decimal | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Metrics:
+class UsageMetrics:
     """The totals of a question. Percentiles are of the requests that were timed."""
 
     measures: Measures

@@ -18,11 +18,11 @@ from faregate.client.request_bodies import (
     settlement_body,
 )
 from faregate.client.transport.broker import Broker
-from faregate.client.transport.delivery import Delivery
-from faregate.client.transport.http import Call, GatewayConnection
+from faregate.client.transport.delivery import SettlementDelivery
+from faregate.client.transport.http import GatewayConnection, HttpCall
 from faregate.client.transport.outage import CLOSED, DebtBook, Outage
 from faregate.client.transport.retrying import Retry
-from faregate.client.transport.spool import Spool
+from faregate.client.transport.spool import SettlementSpool
 from faregate.client.values import (
     Accepted,
     Authorization,
@@ -74,10 +74,10 @@ class CreditsClient:
             base_url, api_key, timeout_seconds=timeout_seconds, retry=retry or Retry(), transport=transport
         )
         broker = Broker(broker_url, timeout_seconds=timeout_seconds) if broker_url else None
-        spool = Spool(spool_dir)
+        spool = SettlementSpool(spool_dir)
         owed = [(entry.body["usage_key"], entry.feature, entry.debt) for entry in spool.waiting() if entry.debt]
         self._debts = DebtBook(outage or {}, owed, default=default_outage)
-        self._delivery = Delivery(self._gateway, broker, spool, self._debts, pause_seconds=1.0)
+        self._delivery = SettlementDelivery(self._gateway, broker, spool, self._debts, pause_seconds=1.0)
         self._till = Till(self._gateway, self._delivery, self._debts, settle_via or ("queue" if broker_url else "api"))
 
     async def __aenter__(self) -> Self:
@@ -220,7 +220,7 @@ class CreditsClient:
         body = record_body(
             feature, user_id, usage_key=usage_key, usages=usages, organization_id=organization_id, metadata=metadata
         )
-        return feature_usage_in(await self._gateway.post(Call(USAGE_PATH, body)))
+        return feature_usage_in(await self._gateway.post(HttpCall(USAGE_PATH, body)))
 
     def charge(
         self,

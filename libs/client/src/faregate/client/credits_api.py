@@ -12,8 +12,8 @@ from faregate.client.charge_session import Charge, Ride, RideRequest
 from faregate.client.clock import monotonic_seconds, now
 from faregate.client.errors import CreditsError, HoldClosed, Unavailable, UnknownUsageKey
 from faregate.client.request_bodies import END_PATH, EXTEND_PATH, START_PATH, VOID_PATH, settlement_body, start_body
-from faregate.client.transport.delivery import Delivery
-from faregate.client.transport.http import Call, GatewayConnection
+from faregate.client.transport.delivery import SettlementDelivery
+from faregate.client.transport.http import GatewayConnection, HttpCall
 from faregate.client.transport.outage import DebtBook
 from faregate.client.transport.spool import Entry
 from faregate.client.values import (
@@ -41,7 +41,9 @@ _LONGEST_SECONDS = 86_400
 class Till:
     """The three phases, with the outage policy around them."""
 
-    def __init__(self, gateway: GatewayConnection, delivery: Delivery, debts: DebtBook, settle_via: SettleVia) -> None:
+    def __init__(
+        self, gateway: GatewayConnection, delivery: SettlementDelivery, debts: DebtBook, settle_via: SettleVia
+    ) -> None:
         self._gateway = gateway
         self._delivery = delivery
         self._debts = debts
@@ -75,7 +77,7 @@ class Till:
     async def tap_in(self, request: RideRequest) -> Authorization:
         """Open a hold; while nobody answers, let the use pass if its feature's outage policy has room."""
         try:
-            data = await self._gateway.post(Call(START_PATH, start_body(request)))
+            data = await self._gateway.post(HttpCall(START_PATH, start_body(request)))
         except Unavailable:
             if not self._debts.admit(request.feature, request.usage_key, request.estimated_credits):
                 raise
@@ -102,7 +104,7 @@ class Till:
 
     async def settle_now(self, body: dict[str, Any]) -> Settlement:
         """Settle over HTTP."""
-        settled = settlement_in(await self._gateway.post(Call(END_PATH, body)))
+        settled = settlement_in(await self._gateway.post(HttpCall(END_PATH, body)))
         self._debts.settled(settled.usage_key)
         return settled
 
@@ -127,13 +129,13 @@ class Till:
     async def void(self, usage_key: str, user_id: str, reason: str | None) -> Voided:
         """Close a hold unused."""
         body = {"usage_key": usage_key, "user_id": user_id} | ({"reason": reason} if reason else {})
-        data = await self._gateway.post(Call(VOID_PATH, body))
+        data = await self._gateway.post(HttpCall(VOID_PATH, body))
         return Voided(data["user_id"], data["usage_key"], Decimal(data["credits"]), Decimal(data["balance"]))
 
     async def extend(self, usage_key: str, user_id: str, ttl_seconds: int) -> datetime:
         """Let an open hold last longer."""
         body = {"usage_key": usage_key, "user_id": user_id, "ttl_seconds": ttl_seconds}
-        data = await self._gateway.post(Call(EXTEND_PATH, body))
+        data = await self._gateway.post(HttpCall(EXTEND_PATH, body))
         return datetime.fromisoformat(data["expires_at"])
 
     async def keep_open(self, ride: Ride) -> None:

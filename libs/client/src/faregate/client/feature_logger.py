@@ -16,11 +16,11 @@ from faregate.client.errors import CreditsError, Unavailable
 from faregate.client.ids import new_usage_key
 from faregate.client.request_bodies import LOG_PATH
 from faregate.client.transport.broker import Broker
-from faregate.client.transport.delivery import Delivery
-from faregate.client.transport.http import Call, GatewayConnection
+from faregate.client.transport.delivery import SettlementDelivery
+from faregate.client.transport.http import GatewayConnection, HttpCall
 from faregate.client.transport.outage import DebtBook
 from faregate.client.transport.retrying import Retry
-from faregate.client.transport.spool import Entry, Spool, SpoolFullError
+from faregate.client.transport.spool import Entry, SettlementSpool, SpoolFullError
 
 __all__ = ["FeatureLogger"]
 
@@ -62,8 +62,10 @@ class FeatureLogger:
             base_url, api_key, timeout_seconds=timeout_seconds, retry=retry or Retry(attempts=2), transport=transport
         )
         broker = Broker(broker_url, timeout_seconds=timeout_seconds) if broker_url else None
-        spool = Spool(spool_dir, limit_bytes=spool_limit_bytes)
-        self._delivery = Delivery(self._gateway, broker, spool, DebtBook({}), pause_seconds=1.0, on_answer=self._look)
+        spool = SettlementSpool(spool_dir, limit_bytes=spool_limit_bytes)
+        self._delivery = SettlementDelivery(
+            self._gateway, broker, spool, DebtBook({}), pause_seconds=1.0, on_answer=self._look
+        )
         self._buffer: deque[tuple[int, dict[str, Any]]] = deque()
         self._buffer_size = buffer_size
         self._sender: asyncio.Task[None] | None = None
@@ -109,7 +111,7 @@ class FeatureLogger:
         if sized is None:
             return None
         try:
-            data = await self._gateway.post(Call(LOG_PATH, sized[1]))
+            data = await self._gateway.post(HttpCall(LOG_PATH, sized[1]))
             return str(data.get("id"))
         except Unavailable as error:
             log.warning("a feature log is sent later: %s", error)

@@ -14,10 +14,10 @@ from faregate.core.db.embedded import EmbeddedServer, default_data_dir
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import EngineUnavailableError, MissingExtraError
 from faregate.core.logging import get_logger
-from faregate.core.messaging.dead_letters import DeadLetterDesk
+from faregate.core.messaging.dead_letters import DeadLetterService
 from faregate.core.messaging.interfaces import ITransport
 from faregate.core.messaging.postgres_transport import PostgresTransport
-from faregate.core.monitoring.gauges import QueueFigures
+from faregate.core.monitoring.gauges import QueueGauges
 from faregate.core.monitoring.heartbeats import Heartbeats
 from faregate.core.privacy.key_ring import KeyRing, parse_keys
 from faregate.core.settings import Settings
@@ -104,11 +104,11 @@ class CoreContainer(containers.DeclarativeContainer):
     database: providers.Provider[Database] = providers.Singleton(make_database, settings)
     transport: providers.Provider[ITransport] = providers.Singleton(make_transport, settings, database, clock)
     outbox: providers.Provider[PostgresTransport] = providers.Singleton(PostgresTransport, database)
-    dead_letters: providers.Provider[DeadLetterDesk] = providers.Singleton(DeadLetterDesk, transport, outbox)
+    dead_letters: providers.Provider[DeadLetterService] = providers.Singleton(DeadLetterService, transport, outbox)
     subjects: providers.Provider[Subjects] = providers.Singleton(Subjects, database)
     heartbeats: providers.Provider[Heartbeats] = providers.Singleton(Heartbeats, database)
-    figures: providers.Provider[QueueFigures] = providers.Singleton(
-        QueueFigures, transport, outbox, dead_letters, heartbeats, clock
+    figures: providers.Provider[QueueGauges] = providers.Singleton(
+        QueueGauges, transport, outbox, dead_letters, heartbeats, clock
     )
     idempotency: providers.Provider[IdempotencyStore] = providers.Singleton(IdempotencyStore, database)
     audit: providers.Provider[AuditLog] = providers.Singleton(AuditLog, database, subjects)

@@ -14,17 +14,17 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 from faregate.core.db.schema import SCHEMA
 
 __all__ = [
-    "ApiKey",
-    "AuditEntry",
-    "Heartbeat",
-    "IdempotentAnswer",
-    "Message",
-    "ScheduledJob",
-    "Subject",
+    "ApiKeyRow",
+    "AuditEntryRow",
+    "HeartbeatRow",
+    "IdempotentAnswerRow",
+    "MessageRow",
+    "ScheduledJobRow",
+    "SubjectRow",
     "TableModel",
-    "Version",
-    "WebhookDelivery",
-    "WebhookEndpoint",
+    "VersionRow",
+    "WebhookDeliveryRow",
+    "WebhookEndpointRow",
     "created_at",
     "metadata",
     "moment",
@@ -43,13 +43,13 @@ metadata = MetaData(
 
 
 class TableModel(SQLModel):
-    """A table of Faregate, kept apart from the host's own SQLModel metadata."""
+    """A table of Faregate, kept apart from the host's own SQLModel metadata; `WalletRow` is the table `wallet`."""
 
     metadata: ClassVar[MetaData] = metadata  # pyright: ignore[reportIncompatibleVariableOverride]
 
     @declared_attr.directive
     def __tablename__(cls) -> str:  # noqa: N805  # pyright: ignore[reportIncompatibleVariableOverride]
-        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Row")).lower()
 
 
 def moment(*, nullable: bool = False) -> "Column[Any]":
@@ -62,7 +62,7 @@ def created_at() -> "Column[Any]":
     return Column(UTCDateTime(), nullable=False, server_default=text("now()"))
 
 
-class Subject(TableModel, table=True):
+class SubjectRow(TableModel, table=True):
     """Who: the internal identity behind a user id (or `org:<id>`) and an e-mail address.
 
     Every other table carries `subject_id`, so that erasing one row here makes a person unrecognisable everywhere.
@@ -74,7 +74,7 @@ class Subject(TableModel, table=True):
     created_at: datetime = Field(sa_column=created_at())
 
 
-class Message(TableModel, table=True):
+class MessageRow(TableModel, table=True):
     """One message of the PostgreSQL queue, which is also the outbox: written in the transaction that it tells about."""
 
     __table_args__: Any = (
@@ -94,7 +94,7 @@ class Message(TableModel, table=True):
     created_at: datetime = Field(sa_column=created_at())
 
 
-class ScheduledJob(TableModel, table=True):
+class ScheduledJobRow(TableModel, table=True):
     """When a named job runs next, and who runs it now."""
 
     name: str = Field(sa_column=Column(Text, primary_key=True))
@@ -105,7 +105,7 @@ class ScheduledJob(TableModel, table=True):
     last_error: str | None = Field(sa_column=Column(Text))
 
 
-class Heartbeat(TableModel, table=True):
+class HeartbeatRow(TableModel, table=True):
     """What a running process last said of itself.
 
     `settled_until`: every settlement published before this moment was settled, as far as that worker can see.
@@ -117,14 +117,14 @@ class Heartbeat(TableModel, table=True):
     reported_at: datetime = Field(sa_column=created_at())
 
 
-class Version(TableModel, table=True):
+class VersionRow(TableModel, table=True):
     """How often something that processes keep in memory has changed; they look here instead of being told."""
 
     name: str = Field(sa_column=Column(Text, primary_key=True))
     version: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
-class ApiKey(TableModel, table=True):
+class ApiKeyRow(TableModel, table=True):
     """A server's credential. The secret itself is stored nowhere: only its keyed hash.
 
     `client` is the first key of a line of rotations; at most two keys of one client live at the same time.
@@ -148,7 +148,7 @@ class ApiKey(TableModel, table=True):
     last_used_at: datetime | None = Field(sa_column=moment(nullable=True))
 
 
-class IdempotentAnswer(TableModel, table=True):
+class IdempotentAnswerRow(TableModel, table=True):
     """What one credential was answered for one `Idempotency-Key`, written in the transaction that did it."""
 
     __table_args__: Any = (Index("idempotent_answer_created_idx", "created_at", postgresql_using="brin"),)
@@ -161,7 +161,7 @@ class IdempotentAnswer(TableModel, table=True):
     created_at: datetime = Field(sa_column=created_at())
 
 
-class AuditEntry(TableModel, table=True):
+class AuditEntryRow(TableModel, table=True):
     """Who did what to whom, when and from where. Append-only; people stand in it as subjects.
 
     `before_hash` and `after_hash` are SHA-256 of the thing as it was answered before and after; null for not there.
@@ -186,7 +186,7 @@ class AuditEntry(TableModel, table=True):
     created_at: datetime = Field(sa_column=created_at())
 
 
-class WebhookEndpoint(TableModel, table=True):
+class WebhookEndpointRow(TableModel, table=True):
     """Where events are sent. Disabled by hand, by a 410, or after days of failures."""
 
     endpoint_id: UUID = Field(primary_key=True)
@@ -203,7 +203,7 @@ class WebhookEndpoint(TableModel, table=True):
     disabled_reason: str | None = Field(sa_column=Column(Text))
 
 
-class WebhookDelivery(TableModel, table=True):
+class WebhookDeliveryRow(TableModel, table=True):
     """One event on its way to one endpoint, and how each attempt went (`history`)."""
 
     __table_args__: Any = (

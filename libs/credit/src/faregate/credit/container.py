@@ -9,15 +9,15 @@ from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subjects
 from faregate.core.messaging.interfaces import IOutbox
 from faregate.core.settings import Settings
-from faregate.core.webhooks.outgoing_events import IAnnouncer, Silence
+from faregate.core.webhooks.outgoing_events import IAnnouncer, NullAnnouncer
 from faregate.credit.interfaces import ISettlementProgress, ITopUpProvider
 from faregate.credit.proof.verify import Verifier
 from faregate.credit.services.accounting import AccountingService
 from faregate.credit.services.bookkeeping import Bookkeeping
 from faregate.credit.services.corrections import CorrectionService
 from faregate.credit.services.credits import CreditService
-from faregate.credit.services.gauges import LedgerFigures
-from faregate.credit.services.ledger_session import Locker
+from faregate.credit.services.gauges import LedgerGauges
+from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.services.opening_balances import OpeningImport
 from faregate.credit.services.spending_limits import LimitService
 from faregate.credit.services.top_ups import NoProvider, OnAccountProvider, TopUpService
@@ -58,13 +58,13 @@ class CreditContainer(containers.DeclarativeContainer):
         instance_of=ITopUpProvider, default=providers.Callable(configured_provider, settings)
     )
     announcer: providers.Provider[IAnnouncer] = providers.Dependency(
-        instance_of=IAnnouncer, default=providers.Singleton(Silence)
+        instance_of=IAnnouncer, default=providers.Singleton(NullAnnouncer)
     )
     clock: providers.Provider[IClock | None] = providers.Object(None)
 
     repository: providers.Provider[LedgerRepository] = providers.Singleton(LedgerRepository, database)
-    locker: providers.Provider[Locker] = providers.Singleton(
-        Locker,
+    locker: providers.Provider[LedgerSession] = providers.Singleton(
+        LedgerSession,
         database,
         repository,
         progress,
@@ -88,5 +88,5 @@ class CreditContainer(containers.DeclarativeContainer):
         Bookkeeping, database, service, corrections, accounting, limits, subjects
     )
     openings: providers.Provider[OpeningImport] = providers.Singleton(OpeningImport, database, service)
-    figures: providers.Provider[LedgerFigures] = providers.Singleton(LedgerFigures, database)
+    figures: providers.Provider[LedgerGauges] = providers.Singleton(LedgerGauges, database)
     verifier: providers.Provider[Verifier] = providers.Singleton(Verifier, database)

@@ -23,7 +23,16 @@ from sqlmodel import Field
 from faregate.core.db.schema import SCHEMA
 from faregate.core.models import TableModel, created_at, moment
 
-__all__ = ["Charge", "CreditGrant", "GrantSlice", "SpendLimit", "TopUp", "Transfer", "VerifiedHead", "Wallet"]
+__all__ = [
+    "ChargeRow",
+    "CreditGrantRow",
+    "GrantSliceRow",
+    "SpendLimitRow",
+    "TopUpRow",
+    "TransferRow",
+    "VerifiedHeadRow",
+    "WalletRow",
+]
 
 _HOT: dict[str, Any] = {
     "fillfactor": 70,
@@ -41,7 +50,7 @@ def _wallet_id(*, primary_key: bool = False) -> "Column[Any]":
     return Column(BigInteger, nullable=False, primary_key=primary_key, autoincrement=False)
 
 
-class Wallet(TableModel, table=True):
+class WalletRow(TableModel, table=True):
     """One wallet: the lock, the cached counters, and the head of the hash chain. Its id is its owner's subject id."""
 
     __table_args__: Any = (
@@ -79,7 +88,7 @@ class Wallet(TableModel, table=True):
     created_at: datetime = Field(sa_column=created_at())
 
 
-class CreditGrant(TableModel, table=True):
+class CreditGrantRow(TableModel, table=True):
     """One grant (a lot of credits)."""
 
     __table_args__: Any = (
@@ -129,7 +138,7 @@ class CreditGrant(TableModel, table=True):
     created_at: datetime = Field(sa_column=created_at())
 
 
-class Charge(TableModel, table=True):
+class ChargeRow(TableModel, table=True):
     """One use of a feature: the hold, and what became of it. One row per usage key, for ever."""
 
     __table_args__: Any = (
@@ -168,7 +177,7 @@ class Charge(TableModel, table=True):
     settled_at: datetime | None = Field(sa_column=moment(nullable=True))
 
 
-class Transfer(TableModel, table=True):
+class TransferRow(TableModel, table=True):
     """One movement of credits. Append-only: triggers refuse update, delete and truncate."""
 
     __table_args__: Any = (
@@ -202,7 +211,7 @@ class Transfer(TableModel, table=True):
     hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
-class TransferReason(TableModel, table=True):
+class TransferReasonRow(TableModel, table=True):
     """The words of a transfer's reason, whose seal stands in the transfer: what an erasure may delete."""
 
     wallet_id: int = Field(sa_column=_wallet_id(primary_key=True))
@@ -211,7 +220,7 @@ class TransferReason(TableModel, table=True):
     words: str = Field(sa_column=Column(Text, nullable=False))
 
 
-class GrantSlice(TableModel, table=True):
+class GrantSliceRow(TableModel, table=True):
     """What one transfer put into a grant (positive) or took from it (negative). Append-only."""
 
     __table_args__: Any = (CheckConstraint("amount <> 0", name="moves"),)
@@ -222,7 +231,7 @@ class GrantSlice(TableModel, table=True):
     amount: int = Field(sa_column=_micros(None))
 
 
-class SpendLimit(TableModel, table=True):
+class SpendLimitRow(TableModel, table=True):
     """How much a scope (`member:<organisation>:<user>`, `user:<subject>`, `key:<id>`) may spend in a period."""
 
     __table_args__: Any = (
@@ -239,7 +248,7 @@ class SpendLimit(TableModel, table=True):
     held: int = Field(sa_column=_micros())
 
 
-class TopUp(TableModel, table=True):
+class TopUpRow(TableModel, table=True):
     """An automatic top-up order and how it ended: requested, paid or declined."""
 
     __table_args__: Any = (
@@ -257,7 +266,7 @@ class TopUp(TableModel, table=True):
     closed_at: datetime | None = Field(sa_column=moment(nullable=True))
 
 
-class VerifiedHead(TableModel, table=True):
+class VerifiedHeadRow(TableModel, table=True):
     """Up to where a wallet's chain was verified, and what followed from it there: where the next incremental run begins."""
 
     wallet_id: int = Field(sa_column=_wallet_id(primary_key=True))

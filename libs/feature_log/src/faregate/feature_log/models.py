@@ -9,10 +9,10 @@ from sqlmodel import Field
 
 from faregate.core.models import TableModel, created_at, moment
 
-__all__ = ["FeatureLog", "FeatureLogKey", "FeatureLogRetention", "FeatureLogRoute"]
+__all__ = ["FeatureLogKeyRow", "FeatureLogRetentionRow", "FeatureLogRouteRow", "FeatureLogRow"]
 
 
-class FeatureLogRoute(TableModel, table=True):
+class FeatureLogRouteRow(TableModel, table=True):
     """Which feature, at which endpoint, in which way: what many logs share, and what free text searches.
 
     `endpoint` is a template: ids in it are `{id}`, so that there are few of them and no person is in them. An empty
@@ -30,7 +30,7 @@ class FeatureLogRoute(TableModel, table=True):
     type: str = Field(sa_column=Column(Text, nullable=False))
 
 
-class FeatureLog(TableModel, table=True):
+class FeatureLogRow(TableModel, table=True):
     """The redacted record of one request to a feature; one partition per month.
 
     `log_id` is a UUIDv7 of `logged_at`, so that the id alone finds partition and row. The last columns are JSON, or
@@ -69,7 +69,7 @@ class FeatureLog(TableModel, table=True):
     query: bytes | None = Field(sa_column=Column(LargeBinary))
 
 
-class FeatureLogKey(TableModel, table=True):
+class FeatureLogKeyRow(TableModel, table=True):
     """What was logged already: by the caller's id, or by the digest of the redacted record for a day."""
 
     __table_args__: Any = (Index("feature_log_key_expires_idx", "expires_at"),)
@@ -79,7 +79,7 @@ class FeatureLogKey(TableModel, table=True):
     expires_at: datetime = Field(sa_column=moment())
 
 
-class FeatureLogRetention(TableModel, table=True):
+class FeatureLogRetentionRow(TableModel, table=True):
     """How long the logs of one feature are kept, where that differs from the setting."""
 
     feature_key: str = Field(sa_column=Column(Text, primary_key=True))

@@ -15,7 +15,7 @@ from faregate.core.db.database import Database
 from faregate.core.db.partitions import Month, Partitions
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import FaregateError
-from faregate.core.runtime.gc_tuning import collection_paused
+from faregate.core.runtime.gc_tuning import gc_paused
 from faregate.feature_log.errors import UnknownLogError
 from faregate.feature_log.interfaces import IFeatureNames
 from faregate.feature_log.preparing import PreparedLog, Preparer
@@ -78,7 +78,7 @@ class FeatureLogService:
         now = self._clock.now()
         names = await self._names.complete_names([(entry.feature.id, entry.feature.value) for entry in entries])
         pairs = zip(entries, names, strict=True)
-        with collection_paused():
+        with gc_paused():
             prepared = [self._preparer.prepare(entry, FeatureNames(*name), now) for entry, name in pairs]
         prepared = await self._without_reserved(prepared)
         first: dict[UUID, PreparedLog] = {}

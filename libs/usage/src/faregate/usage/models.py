@@ -23,10 +23,19 @@ from sqlmodel import Field
 from faregate.core.db.schema import SCHEMA
 from faregate.core.models import TableModel, created_at, moment
 
-__all__ = ["Definition", "Feature", "Margin", "Member", "Organization", "Plan", "PriceOverride", "UsageLine"]
+__all__ = [
+    "DefinitionRow",
+    "FeatureRow",
+    "MarginRow",
+    "MemberRow",
+    "OrganizationRow",
+    "PlanRow",
+    "PriceOverrideRow",
+    "UsageLineRow",
+]
 
 
-class Feature(TableModel, table=True):
+class FeatureRow(TableModel, table=True):
     """Something sold, as an operator defined it."""
 
     __table_args__: Any = (CheckConstraint("min_credits >= 0", name="min_credits"),)
@@ -52,7 +61,7 @@ class Feature(TableModel, table=True):
     retired_at: datetime | None = Field(sa_column=moment(nullable=True))
 
 
-class Plan(TableModel, table=True):
+class PlanRow(TableModel, table=True):
     """What subscribers of one plan get: features, their terms, and credits that come again and again."""
 
     key: str = Field(sa_column=Column(Text, primary_key=True))
@@ -63,7 +72,7 @@ class Plan(TableModel, table=True):
     updated_at: datetime = Field(sa_column=created_at())
 
 
-class PriceOverride(TableModel, table=True):
+class PriceOverrideRow(TableModel, table=True):
     """An operator's price of one model for some time; never changed, only withdrawn."""
 
     __table_args__: Any = (
@@ -84,7 +93,7 @@ class PriceOverride(TableModel, table=True):
     withdrawn_at: datetime | None = Field(sa_column=moment(nullable=True))
 
 
-class Margin(TableModel, table=True):
+class MarginRow(TableModel, table=True):
     """The margin on one model or provider; `scope` is "model" or "provider"."""
 
     scope: str = Field(sa_column=Column(Text, primary_key=True))
@@ -92,7 +101,7 @@ class Margin(TableModel, table=True):
     percent: Decimal = Field(sa_column=Column(Numeric, nullable=False))
 
 
-class Definition(TableModel, table=True):
+class DefinitionRow(TableModel, table=True):
     """Every version of everything that operators define: who made it what, and when. `content` is null for a removal."""
 
     kind: str = Field(sa_column=Column(Text, primary_key=True))
@@ -103,7 +112,7 @@ class Definition(TableModel, table=True):
     created_at: datetime = Field(sa_column=created_at())
 
 
-class Organization(TableModel, table=True):
+class OrganizationRow(TableModel, table=True):
     """An organisation and what it wants for its members."""
 
     subject_id: int = Field(
@@ -114,7 +123,7 @@ class Organization(TableModel, table=True):
     created_at: datetime = Field(sa_column=created_at())
 
 
-class Member(TableModel, table=True):
+class MemberRow(TableModel, table=True):
     """A user's membership: at most one organisation at a time."""
 
     __table_args__: Any = (Index("member_organization_idx", "organization_id"),)
@@ -128,7 +137,7 @@ class Member(TableModel, table=True):
     created_at: datetime = Field(sa_column=created_at())
 
 
-class UsageLine(TableModel, table=True):
+class UsageLineRow(TableModel, table=True):
     """One model's part of a settlement, with everything its price was made of."""
 
     __table_args__: Any = (

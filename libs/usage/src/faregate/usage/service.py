@@ -12,7 +12,7 @@ from faregate.core.db.database import Database, is_passing
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import FaregateError, InvalidError
 from faregate.core.redaction.scrubbing import clean_text
-from faregate.core.runtime.batcher import Coalescer, run_apart
+from faregate.core.runtime.batcher import Batcher, bisect_failures
 from faregate.core.runtime.failpoints import failpoint
 from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError
 from faregate.credit.services.credits import CreditService, Held
@@ -82,9 +82,9 @@ class UsageService:
         self._starter = starter
         self._settler = settler
         self._repository = repository
-        self._starts: Coalescer[tuple[StartRequest, str], Accessible] = Coalescer(self._start_batch)
-        self._settlements: Coalescer[SettleRequest, Settled] = Coalescer(self.settle_batch)
-        self._direct_uses: Coalescer[_DirectUse, FeatureUsage] = Coalescer(self._record_batch)
+        self._starts: Batcher[tuple[StartRequest, str], Accessible] = Batcher(self._start_batch)
+        self._settlements: Batcher[SettleRequest, Settled] = Batcher(self.settle_batch)
+        self._direct_uses: Batcher[_DirectUse, FeatureUsage] = Batcher(self._record_batch)
 
     async def authorize(self, request: StartRequest) -> Accessible:
         """Open a hold; commits by itself, so that no wallet is locked while a model thinks.
@@ -115,7 +115,7 @@ class UsageService:
         Raises:
             EngineUnavailableError: the database is away; nothing is known to be settled, repeat the call.
         """
-        return await run_apart(requests, self._settle_together, is_passing=is_passing)
+        return await bisect_failures(requests, self._settle_together, is_passing=is_passing)
 
     async def void(self, usage_key: str, *, user_id: str, reason: str | None = None) -> Held:
         """Close a hold unused. Voiding it again changes nothing.
@@ -267,7 +267,7 @@ class UsageService:
         async def together(items: Sequence[tuple[StartRequest, str]]) -> Sequence[Accessible | Exception]:
             return await self._database.run(lambda session: self._starter.run(session, catalog, items))
 
-        return await run_apart(requests, together, is_passing=is_passing)
+        return await bisect_failures(requests, together, is_passing=is_passing)
 
     async def _settle_together(self, requests: Sequence[SettleRequest]) -> Sequence[Settled | Exception]:
         catalog = await self._rules()
@@ -310,7 +310,7 @@ class UsageService:
         async def together(items: Sequence[_DirectUse]) -> Sequence[FeatureUsage | Exception]:
             return await self._database.run(lambda session: self._record(session, catalog, items))
 
-        return await run_apart(uses, together, is_passing=is_passing)
+        return await bisect_failures(uses, together, is_passing=is_passing)
 
     async def _record(
         self, session: AsyncSession, catalog: Catalog, uses: Sequence[_DirectUse]

@@ -14,9 +14,9 @@ from faregate.wire.rates import Cost, Rate, RateCard
 __all__ = [
     "MODELS_REMEMBERED",
     "IMemory",
+    "PriceSchedule",
+    "PriceSnapshot",
     "Published",
-    "Schedule",
-    "Snapshot",
     "compile_card",
     "published_cost",
     "unit_registry",
@@ -46,16 +46,16 @@ class Published:
 class IMemory(Protocol):
     """What a snapshot keeps its answers in, by model, provider and service tier."""
 
-    def __getitem__(self, key: ModelKey, /) -> "Schedule | None": ...
+    def __getitem__(self, key: ModelKey, /) -> "PriceSchedule | None": ...
 
-    def __setitem__(self, key: ModelKey, value: "Schedule | None", /) -> None: ...
+    def __setitem__(self, key: ModelKey, value: "PriceSchedule | None", /) -> None: ...
 
     def __len__(self) -> int: ...
 
     def clear(self) -> None: ...
 
 
-class Snapshot:
+class PriceSnapshot:
     """Finds published prices; loads genai-prices at the first call, not at import. Nothing is ever downloaded.
 
     Args:
@@ -87,14 +87,14 @@ class Snapshot:
         self._load()
         return self._version
 
-    def _remember(self, key: tuple[str, str | None, str | None]) -> "Schedule | None":
+    def _remember(self, key: tuple[str, str | None, str | None]) -> "PriceSchedule | None":
         if len(self._schedules) >= MODELS_REMEMBERED:
             self._schedules.clear()
             self._data = None
         self._load()
         model, provider, service_tier = key
         found = _lookup(self._data, model, provider)
-        schedule = Schedule(*found, _context(service_tier), self._version) if found is not None else None
+        schedule = PriceSchedule(*found, _context(service_tier), self._version) if found is not None else None
         self._schedules[key] = schedule
         return schedule
 
@@ -108,7 +108,7 @@ class Snapshot:
         self._version = f"genai-prices {version('genai-prices')}"
 
 
-class Schedule:
+class PriceSchedule:
     """All prices of one model in one request context; a card is compiled for each set of conditions that comes up."""
 
     def __init__(self, provider: Any, model: Any, context: Mapping[str, str] | None, data_version: str) -> None:

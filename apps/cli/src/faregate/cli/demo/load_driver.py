@@ -14,7 +14,7 @@ from faregate.core.clock import Deadline, IClock
 from faregate.core.errors import EngineUnavailableError, FaregateError
 from faregate.wire import exact_json
 
-__all__ = ["Client", "Outcome", "Rider", "Story", "open_client"]
+__all__ = ["Client", "LoadStory", "Outcome", "Rider", "open_client"]
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -33,7 +33,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class LoadStory:
     """What one ride cost in the end."""
 
     model: str
@@ -140,11 +140,11 @@ class Rider:
         concurrency: int,
         on_done: Callable[[], None],
         timeout_seconds: float = 120,
-    ) -> list[Story]:
+    ) -> list[LoadStory]:
         """Return what each ride cost; waits for the queue to settle those that are not settled yet."""
         deadline = Deadline(timeout_seconds)
 
-        async def one(outcome: Outcome) -> Story:
+        async def one(outcome: Outcome) -> LoadStory:
             while True:
                 data = await self._client.must("GET", f"/api/credits-process/{outcome.usage_key}")
                 if data["status"] == "settled":
@@ -175,9 +175,9 @@ async def _in_turn(work: Callable[[Q], Awaitable[A]], items: Sequence[Q], worker
     return [answers[position] for position in range(len(items))]
 
 
-def _story(data: dict[str, Any]) -> Story:
+def _story(data: dict[str, Any]) -> LoadStory:
     lines = data["details"]
-    return Story(
+    return LoadStory(
         model=lines[0]["ai_model"] if lines else "",
         input_tokens=sum(line["input_tokens"] for line in lines),
         output_tokens=sum(line["output_tokens"] for line in lines),

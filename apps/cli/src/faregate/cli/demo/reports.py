@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from statistics import quantiles
 
-from faregate.cli.demo.load_driver import Outcome, Story
+from faregate.cli.demo.load_driver import LoadStory, Outcome
 from faregate.cli.shared.output import console, print_table
 
 __all__ = ["show_models", "show_pace", "show_refusals", "totals"]
 
 
-def totals(stories: Iterable[Story]) -> dict[str, int | Decimal]:
+def totals(stories: Iterable[LoadStory]) -> dict[str, int | Decimal]:
     """Return the sums over all rides, exact: what two ways of settling must agree on."""
     kept = list(stories)
     return {
@@ -25,9 +25,9 @@ def totals(stories: Iterable[Story]) -> dict[str, int | Decimal]:
     }
 
 
-def show_models(stories: Sequence[Story], *, credit_price_usd: Decimal) -> None:
+def show_models(stories: Sequence[LoadStory], *, credit_price_usd: Decimal) -> None:
     """Print one row per model and a total: what it cost us, what it earned."""
-    by_model: dict[str, list[Story]] = defaultdict(list)
+    by_model: dict[str, list[LoadStory]] = defaultdict(list)
     for story in stories:
         by_model[story.model].append(story)
     ordered = sorted(by_model.items(), key=lambda item: -len(item[1]))
@@ -61,7 +61,7 @@ def percentiles(values: Sequence[float]) -> tuple[float, float, float]:
     return cuts[49], cuts[94], cuts[98]
 
 
-def _row(name: str, stories: Sequence[Story], credit_price_usd: Decimal) -> list[str | int | Decimal]:
+def _row(name: str, stories: Sequence[LoadStory], credit_price_usd: Decimal) -> list[str | int | Decimal]:
     cost = sum((story.cost_usd for story in stories), Decimal(0))
     consumed = sum((story.consumed for story in stories), Decimal(0))
     charged = sum((story.charged for story in stories), Decimal(0))

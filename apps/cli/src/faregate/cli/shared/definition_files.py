@@ -11,11 +11,11 @@ from faregate.cli.shared.output import console, number, print_json, print_table
 from faregate.core.errors import ConfigurationError, InvalidError
 from faregate.wire import exact_json
 
-__all__ = ["Change", "changes_between", "entries_in", "show_changes"]
+__all__ = ["DefinitionChange", "changes_between", "entries_in", "show_changes"]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class DefinitionChange:
     """One field of one definition that differs; `before` is None for what is new."""
 
     key: str
@@ -50,17 +50,17 @@ def entries_in(path: Path, section: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def changes_between(key: str, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> list[Change]:
+def changes_between(key: str, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> list[DefinitionChange]:
     """Return what differs, field by field."""
     known = before or {}
     return [
-        Change(key, name, known.get(name), value)
+        DefinitionChange(key, name, known.get(name), value)
         for name, value in after.items()
         if name != "key" and (before is None or known.get(name) != value) and not (before is None and not value)
     ]
 
 
-def show_changes(changes: Sequence[Change], *, output: str) -> None:
+def show_changes(changes: Sequence[DefinitionChange], *, output: str) -> None:
     """Print what would change."""
     if output == "json":
         print_json([{"key": c.key, "field": c.field, "before": c.before, "after": c.after} for c in changes])

@@ -17,7 +17,7 @@ from faregate.credit.errors import (
     WalletFrozenError,
 )
 from faregate.gateway.http.operation import Audit, Call, Controller, Refusal, Reply, link, operation
-from faregate.gateway.observability.metrics import Metrics
+from faregate.gateway.observability.metrics import GatewayMetrics
 from faregate.gateway.schemas.credits_process import (
     EndAnswer,
     ExtendAnswer,
@@ -71,7 +71,7 @@ class CreditsProcessController(Controller):
         wallets: WalletService,
         transport: ITransport,
         stories: Storyteller,
-        metrics: Metrics,
+        metrics: GatewayMetrics,
     ) -> None:
         self._metrics = metrics
         self._stories = stories

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from faregate.core.messaging.dead_letters import DeadLetterDesk, UnknownDeadLetterError
-from faregate.core.messaging.interfaces import DeadPlace
+from faregate.core.messaging.dead_letters import DeadLetterService, UnknownDeadLetterError
+from faregate.core.messaging.interfaces import DeadLetterCursor
 from faregate.gateway.http.operation import Audit, Call, Controller, Page, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.dead_letters import (
@@ -21,7 +21,7 @@ __all__ = ["DeadLettersController"]
 class DeadLettersController(Controller):
     """Dead letters over HTTP."""
 
-    def __init__(self, letters: DeadLetterDesk) -> None:
+    def __init__(self, letters: DeadLetterService) -> None:
         self._letters = letters
 
     @operation(
@@ -35,7 +35,7 @@ class DeadLettersController(Controller):
     async def list_letters(self, call: Call, query: DeadLettersQuery) -> Page:  # noqa: ARG002
         """List dead letters, oldest first."""
         position = position_of(query.cursor, int, str, datetime)
-        after = (position[0], DeadPlace(position[1], position[2])) if position else None
+        after = (position[0], DeadLetterCursor(position[1], position[2])) if position else None
         page = await self._letters.read(queue=query.queue, limit=query.limit, after=after)
         cursor = cursor_of(page.next[0], page.next[1].id, page.next[1].dead_at) if page.next else None
         return Page([letter_answer(letter) for letter in page.letters], cursor)

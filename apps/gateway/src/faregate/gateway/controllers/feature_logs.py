@@ -122,7 +122,11 @@ class FeatureLogsController(Controller):
         return _deleted(await self._logs.hide([log_id], actor=call.principal.id, noted=True), log_id)
 
     @operation(
-        "DELETE", _PATH + "/{log_id}/permanent", scope=Scope.OPS_WRITE, answer=DeletedAnswer, errors=(UnknownLogError,)
+        "DELETE",
+        _PATH + "/{log_id}/permanent",
+        scope=Scope.OPS_WRITE,
+        answer=DeletedAnswer,
+        errors=(UnknownLogError,),
     )
     async def delete_log(self, call: Call, log_id: UUID) -> DeletedAnswer:
         """Remove one log for ever."""

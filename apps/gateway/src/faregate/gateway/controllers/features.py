@@ -50,7 +50,11 @@ class FeaturesController(Controller):
         return feature_answer(await self._catalog.save(body.feature(key), actor=call.principal.id))
 
     @operation(
-        "DELETE", "/api/features/{key}", scope=Scope.FEATURES_WRITE, answer=DeletedAnswer, errors=(UnknownFeatureError,)
+        "DELETE",
+        "/api/features/{key}",
+        scope=Scope.FEATURES_WRITE,
+        answer=DeletedAnswer,
+        errors=(UnknownFeatureError,),
     )
     async def delete_feature(self, call: Call, key: str) -> DeletedAnswer:
         """Forget a feature's definition."""

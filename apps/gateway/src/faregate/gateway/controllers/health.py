@@ -13,7 +13,7 @@ from faregate.core.monitoring.readiness import check_all, check_database, check_
 from faregate.gateway.errors import NotReadyError
 from faregate.gateway.http.operation import Call, Controller, Refusal, Reply, operation
 from faregate.gateway.http.personal import Personal
-from faregate.gateway.observability.metrics import Metrics
+from faregate.gateway.observability.metrics import GatewayMetrics
 from faregate.gateway.schemas.health import CheckAnswer, HealthAnswer, ReadyAnswer
 from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
 
@@ -25,7 +25,7 @@ _PROMETHEUS = "text/plain"
 class HealthController(Controller):
     """Probes for whoever runs the process."""
 
-    def __init__(self, database: Database, transport: ITransport, clock: IClock, metrics: Metrics) -> None:
+    def __init__(self, database: Database, transport: ITransport, clock: IClock, metrics: GatewayMetrics) -> None:
         self._checks: dict[str, Callable[[], Awaitable[str]]] = {
             "database": lambda: check_database(database),
             "migrations": lambda: check_migrations(database),

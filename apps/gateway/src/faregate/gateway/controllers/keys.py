@@ -10,7 +10,7 @@ from faregate.core.access.key_store import ApiKey, KeySpec, KeyStore, TooManyKey
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
 from faregate.core.errors import InvalidError, KeyConflictError
-from faregate.credit.ledger.limits import Period
+from faregate.credit.ledger.limits import LimitPeriod
 from faregate.credit.services.spending_limits import LimitService, SpendingLimit
 from faregate.gateway.errors import ForbiddenError
 from faregate.gateway.http.operation import Call, Controller, Page, Reply, link, operation
@@ -69,7 +69,7 @@ class KeysController(Controller):
             bounds = await self._bounds(session, call.principal)
             within = bounds.narrowed(spec) if bounds is not None else spec
             if bounds is not None and body.spend_cap is not None:
-                bounds.check_cap(_micros(body.spend_cap), Period(body.spend_cap.period))
+                bounds.check_cap(_micros(body.spend_cap), LimitPeriod(body.spend_cap.period))
             by = call.principal
             made, key = await self._keys.create(session, within, created_by=by.id, minted_by=by.key_id)
             return made, key, await self._set_cap(session, made.client, body.spend_cap)
@@ -150,7 +150,7 @@ class KeysController(Controller):
     async def _set_cap(self, session: AsyncSession, client: str, cap: SpendCapBody | None) -> list[SpendingLimit]:
         if cap is None:
             return []
-        period, scope = Period(cap.period), cap_scope(client)
+        period, scope = LimitPeriod(cap.period), cap_scope(client)
         return [await self._limits.set(session, scope, period, soft=None, hard=_micros(cap))]
 
     def _new(self, made: ApiKey, key: Key, caps: list[SpendingLimit]) -> Reply:

@@ -50,7 +50,11 @@ class PlansController(Controller):
         return plan_answer(await self._catalog.save_plan(body.plan(key), actor=call.principal.id))
 
     @operation(
-        "DELETE", "/api/plans/{key}", scope=Scope.FEATURES_WRITE, answer=DeletedAnswer, errors=(UnknownPlanError,)
+        "DELETE",
+        "/api/plans/{key}",
+        scope=Scope.FEATURES_WRITE,
+        answer=DeletedAnswer,
+        errors=(UnknownPlanError,),
     )
     async def delete_plan(self, call: Call, key: str) -> DeletedAnswer:
         """Forget a plan; its subscribers keep the grants already made."""

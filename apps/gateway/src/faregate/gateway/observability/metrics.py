@@ -9,21 +9,21 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from faregate.core.monitoring.gauges import IFigures
+from faregate.core.monitoring.gauges import IGauges
 from faregate.core.monitoring.prometheus import exposed
-from faregate.core.runtime.cache_metrics import Lookups
+from faregate.core.runtime.cache_metrics import CacheMetrics
 from faregate.gateway.http.rate_limits import RateLimiter
 from faregate.usage.values import Settled
 
-__all__ = ["Metrics"]
+__all__ = ["GatewayMetrics"]
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
-class Metrics:
+class GatewayMetrics:
     """The metrics of one process, or, where several share `PROMETHEUS_MULTIPROC_DIR`, of all of them."""
 
-    def __init__(self, limiter: RateLimiter, lookups: Lookups, sources: Sequence[IFigures] = ()) -> None:
+    def __init__(self, limiter: RateLimiter, lookups: CacheMetrics, sources: Sequence[IGauges] = ()) -> None:
         self._sources = sources
         self._registry = CollectorRegistry()
         labels = ("method", "route")

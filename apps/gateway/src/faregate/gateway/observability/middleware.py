@@ -11,7 +11,7 @@ from faregate.core.errors import EngineUnavailableError, FaregateError
 from faregate.core.logging import get_logger
 from faregate.core.redaction.scrubbing import is_credential
 from faregate.gateway.http.envelope import failure
-from faregate.gateway.observability.metrics import Metrics
+from faregate.gateway.observability.metrics import GatewayMetrics
 from faregate.wire.ids import EXTERNAL_ID_PATTERN, new_uuid7
 
 __all__ = ["RequestContext"]
@@ -24,7 +24,7 @@ _REQUEST_ID = re.compile(EXTERNAL_ID_PATTERN)
 class RequestContext:
     """Gives each request an id (the caller's `x-request-id` if it is one) and logs how it ended."""
 
-    def __init__(self, app: ASGIApp, clock: IClock, metrics: Metrics, *, access_log: bool) -> None:
+    def __init__(self, app: ASGIApp, clock: IClock, metrics: GatewayMetrics, *, access_log: bool) -> None:
         self._app = app
         self._clock = clock
         self._metrics = metrics

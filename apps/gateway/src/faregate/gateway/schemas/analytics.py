@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from faregate.analytics.answers.trends import FeatureReturn, Part, Peak, Stats, Trend
 from faregate.analytics.answers.user_periods import UserPeriod
-from faregate.analytics.values import Breakdown, Metrics, Point, TopUser
+from faregate.analytics.values import Breakdown, Point, TopUser, UsageMetrics
 from faregate.gateway.schemas.base import Answer
 
 __all__ = [
@@ -226,7 +226,7 @@ class ReturnAnswer(Answer):
     unpriced: int
 
 
-def metrics_answer(metrics: Metrics, credit_price_usd: Decimal) -> MetricsAnswer:
+def metrics_answer(metrics: UsageMetrics, credit_price_usd: Decimal) -> MetricsAnswer:
     """Return the totals."""
     sums = metrics.measures
     return MetricsAnswer(

@@ -8,8 +8,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from faregate.core.fields import AtMost, Body, Credits, ExternalId, LooseBody, Moment, Note
-from faregate.credit.ledger.limits import Period
-from faregate.credit.services.accounting import Statement
+from faregate.credit.ledger.limits import LimitPeriod
+from faregate.credit.services.accounting import AccountStatement
 from faregate.credit.services.bookkeeping import LimitBounds
 from faregate.credit.services.spending_limits import SpendingLimit
 from faregate.gateway.schemas.base import Answer
@@ -122,7 +122,7 @@ class DigestAnswer(Answer):
 class LimitBody(Body):
     """What may be spent in a period: beyond `soft` the start says so, beyond `hard` it is refused; neither: no limit."""
 
-    period: Period
+    period: LimitPeriod
     soft: Annotated[Credits, Field(ge=0)] | None = None
     hard: Annotated[Credits, Field(ge=0)] | None = None
 
@@ -178,7 +178,7 @@ def limit_answer(limit: SpendingLimit) -> LimitAnswer:
     )
 
 
-def statement_answer(owner_id: str | None, statement: Statement) -> StatementAnswer:
+def statement_answer(owner_id: str | None, statement: AccountStatement) -> StatementAnswer:
     """Return a statement."""
     return StatementAnswer(owner_id=owner_id, **asdict(statement))
 

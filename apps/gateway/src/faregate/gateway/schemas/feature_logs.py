@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, StrictBool
 
-from faregate.analytics.answers.story import Story
+from faregate.analytics.answers.story import UseStory
 from faregate.core.errors import FaregateError
 from faregate.core.fields import AtMost, Body, Moment
 from faregate.feature_log.values import FeatureLog, LogFilter
@@ -143,7 +143,7 @@ def log_answer(log: FeatureLog) -> LogAnswer:
     return LogAnswer(**_facts(log))
 
 
-def detail_answer(log: FeatureLog, use: UsageStory | None, story: Story) -> LogDetailAnswer:
+def detail_answer(log: FeatureLog, use: UsageStory | None, story: UseStory) -> LogDetailAnswer:
     """Return one log with bodies and what is behind it."""
     events = [event_answer(event) for event in story.events]
     return LogDetailAnswer(**_facts(log), **log.bodies, use=use_answer(use) if use else None, events=events)

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from faregate.analytics.quotas.levels import Level, Thresholds
-from faregate.analytics.quotas.periods import Period
+from faregate.analytics.quotas.periods import QuotaPeriod
 from faregate.analytics.quotas.values import Alert, Quota, QuotaSpec, QuotaStatus
 from faregate.core.fields import AtMost, Body, Flag, LooseBody, Moment, Text
 from faregate.core.redaction.scrubbing import name_checked
@@ -60,7 +60,7 @@ class QuotaBody(Body):
     meter: Annotated[
         str, Field(pattern=r"^[A-Za-z0-9._:/@ -]{1,100}$", examples=["api", "tokens"]), AfterValidator(name_checked)
     ]
-    period: Period
+    period: QuotaPeriod
     limit: _Limit
     hard: Flag = False
     timezone: Annotated[str, Field(max_length=64, examples=["Europe/Berlin"])] = "UTC"
@@ -123,7 +123,7 @@ class QuotaAnswer(Answer):
     id: UUID
     owner_id: str
     meter: str
-    period: Period
+    period: QuotaPeriod
     limit: Decimal
     hard: bool
     timezone: str
@@ -175,7 +175,7 @@ class AlertAnswer(Answer):
     quota_id: UUID
     owner_id: str
     meter: str
-    period: Period
+    period: QuotaPeriod
     period_start: datetime
     period_end: datetime
     level: Level

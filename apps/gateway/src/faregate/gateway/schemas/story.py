@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from faregate.analytics.answers.story import Story, StoryEvent
+from faregate.analytics.answers.story import StoryEvent, UseStory
 from faregate.feature_log.values import FeatureLog
 from faregate.gateway.schemas.base import Answer
 from faregate.gateway.schemas.credits_process import LineAnswer, line_answer
@@ -85,7 +85,7 @@ def use_answer(use: UsageStory) -> UseAnswer:
     return UseAnswer(**_facts(use))
 
 
-def story_answer(story: Story, use: UsageStory) -> StoryAnswer:
+def story_answer(story: UseStory, use: UsageStory) -> StoryAnswer:
     """Return the whole story of one use."""
     events = [event_answer(event) for event in story.events]
     return StoryAnswer(**_facts(use), events=events, feature_logs=[_log(log) for log in story.logs])

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, StrictInt
 
 from faregate.core.fields import AtMost, Body, Flag, Moment, Note, Text
-from faregate.core.webhooks.endpoints import Delivery, Endpoint
+from faregate.core.webhooks.endpoints import Endpoint, WebhookDelivery
 from faregate.core.webhooks.outgoing_events import EventType
 from faregate.gateway.schemas.base import Answer, PageQuery
 
@@ -137,7 +137,7 @@ def new_webhook_answer(endpoint: Endpoint) -> NewWebhookAnswer:
     return NewWebhookAnswer(**dict(webhook_answer(endpoint)), secret=endpoint.secret)
 
 
-def delivery_answer(delivery: Delivery) -> DeliveryAnswer:
+def delivery_answer(delivery: WebhookDelivery) -> DeliveryAnswer:
     """Return a delivery."""
     return DeliveryAnswer(
         id=str(delivery.id),

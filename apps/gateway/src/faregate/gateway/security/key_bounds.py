@@ -8,14 +8,14 @@ from typing import cast
 from faregate.core.access.key_lineage import LINE_LIMIT
 from faregate.core.access.key_store import ApiKey, KeySpec
 from faregate.core.errors import InvalidError
-from faregate.credit.ledger.limits import Period
+from faregate.credit.ledger.limits import LimitPeriod
 from faregate.credit.services.spending_limits import SpendingLimit
 from faregate.gateway.errors import ForbiddenError
 from faregate.wire.credits import to_credits, to_micros
 
 __all__ = ["KeyBounds"]
 
-_LENGTHS = tuple(Period)
+_LENGTHS = tuple(LimitPeriod)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,10 @@ class KeyBounds:
         self._check(inherited)
         return inherited
 
-    def check_cap(self, micros: int, period: Period) -> None:
+    def check_cap(self, micros: int, period: LimitPeriod) -> None:
         """Raise `ForbiddenError` where a spend cap is above one of the line's of this or a longer period."""
         for cap in self.caps:
-            longer = _LENGTHS.index(Period(cap.period)) >= _LENGTHS.index(period)
+            longer = _LENGTHS.index(LimitPeriod(cap.period)) >= _LENGTHS.index(period)
             if cap.hard is not None and longer and micros > to_micros(cap.hard):
                 raise ForbiddenError(
                     f"spend_cap: {to_credits(micros)} credits ({period}) are more than the {cap.hard} ({cap.period}) "

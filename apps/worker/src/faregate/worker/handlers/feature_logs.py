@@ -17,7 +17,7 @@ from faregate.core.messaging.interfaces import (
 )
 from faregate.core.privacy.key_ring import KeyRing, SealedError
 from faregate.core.redaction.records import IRedactor
-from faregate.core.runtime.gc_tuning import collection_paused
+from faregate.core.runtime.gc_tuning import gc_paused
 from faregate.core.values.json_items import Unreadable
 from faregate.feature_log.bodies import entry_of, redacted_item
 from faregate.feature_log.service import FeatureLogService
@@ -64,7 +64,7 @@ class FeatureLogHandler:
         shut: list[tuple[Delivery, Decision]] = [
             (delivery, DeadLetter(body.detail)) for delivery, body in opened if isinstance(body, SealedError)
         ]
-        with collection_paused():
+        with gc_paused():
             messages = [(delivery, body, _items(body)) for delivery, body in opened if isinstance(body, bytes)]
         entries = [item.entry for *_, items in messages for item in items if isinstance(item.entry, LogEntry)]
         outcomes = iter(await self._logs.record(entries) if entries else ())

@@ -11,7 +11,7 @@ from faregate.analytics.question.calendar import Unit, periods_of
 from faregate.analytics.question.filters import Filters, Question
 from faregate.analytics.rollups.known_meters import KnownMeters
 from faregate.analytics.rollups.known_models import KnownModels, united_providers
-from faregate.analytics.values import Breakdown, Freshness, Measures, Metrics, Point, TopUser
+from faregate.analytics.values import Breakdown, Freshness, Measures, Point, TopUser, UsageMetrics
 from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subjects
 from faregate.wire.ids import ORGANIZATION_PREFIX
@@ -27,7 +27,7 @@ _PERCENTS = (50, 95, 99)
 class Dashboard:
     """Everything that the first page shows, of one moment."""
 
-    metrics: Metrics
+    metrics: UsageMetrics
     services: Sequence[Breakdown]
     models: Sequence[Breakdown]
     series: Sequence[Point]
@@ -55,7 +55,7 @@ class AnalyticsService:
         async with self._snapshot() as session:
             return await self._facts.version(session)
 
-    async def metrics(self, question: Question, *, exact: bool = False) -> Metrics:
+    async def metrics(self, question: Question, *, exact: bool = False) -> UsageMetrics:
         """Return the totals; percentiles are at most 1 % off, or `exact` on demand."""
         await self._meters.check(question)
         async with self._snapshot() as session:
@@ -100,9 +100,9 @@ class AnalyticsService:
     def _snapshot(self) -> Any:
         return self._database.transaction(isolation="REPEATABLE READ", read_only=True)
 
-    async def _metrics(self, session: AsyncSession, question: Question, *, exact: bool) -> Metrics:
+    async def _metrics(self, session: AsyncSession, question: Question, *, exact: bool) -> UsageMetrics:
         measures, unique, (p50, p95, p99) = await self._facts.overview(session, question, _PERCENTS, exact=exact)
-        return Metrics(measures, unique, p50, p95, p99)
+        return UsageMetrics(measures, unique, p50, p95, p99)
 
     async def _breakdown(self, session: AsyncSession, question: Question, by: str) -> list[Breakdown]:
         dimensions = ("model", "provider") if by == "model" else (by,)

@@ -14,7 +14,7 @@ from faregate.feature_log.values import FeatureLog
 from faregate.usage.service import UsageService, UsageStory
 from faregate.wire.credits import to_credits
 
-__all__ = ["Story", "StoryEvent", "Storyteller"]
+__all__ = ["StoryEvent", "Storyteller", "UseStory"]
 
 _MARGIN = timedelta(days=1)
 _EVENTS_LIMIT = 1_000
@@ -54,7 +54,7 @@ class StoryEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class UseStory:
     """What is known beside the credits of one use, of its user only. Logs are without bodies and e-mail."""
 
     events: Sequence[StoryEvent]
@@ -70,7 +70,7 @@ class Storyteller:
         self._usage = usage
         self._logs = logs
 
-    async def tell(self, usage_key: str) -> tuple[UsageStory, Story]:
+    async def tell(self, usage_key: str) -> tuple[UsageStory, UseStory]:
         """Return the whole story of one use.
 
         Raises:
@@ -80,20 +80,20 @@ class Storyteller:
         charge = use.charge
         last = charge.settled_at or charge.closed_at or charge.expires_at or self._clock.now()
         events = await self._events(usage_key, use.user_id, charge.created_at, last)
-        return use, Story(events, await self._logs.of_usage(usage_key, user_id=use.user_id))
+        return use, UseStory(events, await self._logs.of_usage(usage_key, user_id=use.user_id))
 
-    async def behind(self, log: FeatureLog) -> tuple[UsageStory | None, Story]:
+    async def behind(self, log: FeatureLog) -> tuple[UsageStory | None, UseStory]:
         """Return the use behind one feature log, if credits were involved, and the events of the log's user in it."""
         if log.usage_key is None:
-            return None, Story(())
+            return None, UseStory(())
         try:
             use = await self._usage.story(log.usage_key)
         except UnknownUsageKeyError:
-            return None, Story(await self._events(log.usage_key, log.user_id, log.logged_at, log.logged_at))
+            return None, UseStory(await self._events(log.usage_key, log.user_id, log.logged_at, log.logged_at))
         if use.user_id != log.user_id:
-            return None, Story(())
+            return None, UseStory(())
         moments = [log.logged_at, use.charge.created_at, use.charge.settled_at or log.logged_at]
-        return use, Story(await self._events(log.usage_key, log.user_id, min(moments), max(moments)))
+        return use, UseStory(await self._events(log.usage_key, log.user_id, min(moments), max(moments)))
 
     async def _events(self, usage_key: str, user_id: str, first: datetime, last: datetime) -> Sequence[StoryEvent]:
         """Return the events that count, from a day before to a day after: that is what the index by user and time finds."""

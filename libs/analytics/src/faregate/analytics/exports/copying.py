@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from faregate.analytics.exports.selection import Selection
-from faregate.core.db.database import Database, Statement
+from faregate.core.db.database import Database, SqlStatement
 from faregate.wire import exact_json
 
 __all__ = ["ExportSource"]
@@ -117,8 +117,8 @@ class ExportSource:
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await copying
 
-    def _prepared(self, sql: str) -> tuple[Statement, Sequence[Any]]:
-        statement: Statement = self._sql.statement(sql)
+    def _prepared(self, sql: str) -> tuple[SqlStatement, Sequence[Any]]:
+        statement: SqlStatement = self._sql.statement(sql)
         return statement, [self._selection.parameters[name] for name in statement.names]
 
 

@@ -21,7 +21,7 @@ from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import ConfigurationError, InvalidError
 from faregate.core.settings import Settings
-from faregate.core.webhooks.outgoing_events import IAnnouncer, Silence
+from faregate.core.webhooks.outgoing_events import IAnnouncer, NullAnnouncer
 from faregate.usage.meters.catalog import MeterCatalog
 
 __all__ = ["QuotasContainer"]
@@ -55,7 +55,7 @@ class QuotasContainer(containers.DeclarativeContainer):
         instance_of=Sequence, default=providers.List()
     )
     announcer: providers.Provider[IAnnouncer] = providers.Dependency(
-        instance_of=IAnnouncer, default=providers.Singleton(Silence)
+        instance_of=IAnnouncer, default=providers.Singleton(NullAnnouncer)
     )
     totals: providers.Provider[IUsageTotals] = providers.Dependency(
         instance_of=IUsageTotals,

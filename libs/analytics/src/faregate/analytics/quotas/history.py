@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.quotas.levels import Level, percent_used
-from faregate.analytics.quotas.periods import Period
-from faregate.analytics.quotas.values import Alert, AlertFilter, Delivery, QuotaStatus
+from faregate.analytics.quotas.periods import QuotaPeriod
+from faregate.analytics.quotas.values import Alert, AlertDelivery, AlertFilter, QuotaStatus
 from faregate.core.db.database import Database
 from faregate.wire.ids import new_uuid7
 
@@ -185,22 +185,22 @@ class AlertHistory:
         sent = await self._deliveries(session, [row.alert_id for row in rows])
         return [alert_of(row, tuple(sent.get(row.alert_id, ()))) for row in rows]
 
-    async def _deliveries(self, session: AsyncSession, alert_ids: Sequence[UUID]) -> dict[UUID, list[Delivery]]:
-        found: dict[UUID, list[Delivery]] = {}
+    async def _deliveries(self, session: AsyncSession, alert_ids: Sequence[UUID]) -> dict[UUID, list[AlertDelivery]]:
+        found: dict[UUID, list[AlertDelivery]] = {}
         for row in await self._database.rows(session, _DELIVERIES, alert_ids=list(alert_ids)):
-            delivery = Delivery(row.channel, row.status, row.attempts, row.delivered_at, row.last_error)
+            delivery = AlertDelivery(row.channel, row.status, row.attempts, row.delivered_at, row.last_error)
             found.setdefault(row.alert_id, []).append(delivery)
         return found
 
 
-def alert_of(row: Any, deliveries: tuple[Delivery, ...] = ()) -> Alert:
+def alert_of(row: Any, deliveries: tuple[AlertDelivery, ...] = ()) -> Alert:
     """Return the alert in a row that holds `_ALERT`."""
     return Alert(
         id=row.alert_id,
         quota_id=row.quota_id,
         owner_id=row.owner_id,
         meter=row.meter,
-        period=Period(row.period),
+        period=QuotaPeriod(row.period),
         period_start=row.period_start,
         period_end=row.period_end,
         level=Level(row.level),

@@ -23,10 +23,10 @@ from sqlmodel import Field
 from faregate.core.db.schema import SCHEMA
 from faregate.core.models import TableModel, created_at, moment
 
-__all__ = ["AlertDelivery", "Quota", "QuotaAlert"]
+__all__ = ["AlertDeliveryRow", "QuotaAlertRow", "QuotaRow"]
 
 
-class Quota(TableModel, table=True):
+class QuotaRow(TableModel, table=True):
     """How much of a meter an owner may use in a period; no subject means everybody together."""
 
     __table_args__: Any = (
@@ -49,7 +49,7 @@ class Quota(TableModel, table=True):
     created_at: datetime = Field(sa_column=created_at())
 
 
-class QuotaAlert(TableModel, table=True):
+class QuotaAlertRow(TableModel, table=True):
     """One level of one quota in one period. The unique key is what makes an alert fire once, however many check."""
 
     __table_args__: Any = (
@@ -70,7 +70,7 @@ class QuotaAlert(TableModel, table=True):
     fired_at: datetime = Field(sa_column=moment())
 
 
-class AlertDelivery(TableModel, table=True):
+class AlertDeliveryRow(TableModel, table=True):
     """One alert on one channel: `pending` until `delivered`, or `failed` after the last attempt."""
 
     __table_args__: Any = (

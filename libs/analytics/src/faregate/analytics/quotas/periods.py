@@ -7,10 +7,10 @@ from enum import StrEnum
 from faregate.analytics.question.calendar import next_period, period_at
 from faregate.core.values.time_zones import time_zone
 
-__all__ = ["Period", "Window", "check_timezone", "window_at"]
+__all__ = ["QuotaPeriod", "Window", "check_timezone", "window_at"]
 
 
-class Period(StrEnum):
+class QuotaPeriod(StrEnum):
     """How long a quota counts before it begins again."""
 
     HOUR = "hour"
@@ -41,7 +41,7 @@ def check_timezone(name: str, *, param: str = "timezone") -> str:
     return time_zone(name, param=param).key
 
 
-def window_at(period: Period, moment: datetime, timezone: str = "UTC") -> Window:
+def window_at(period: QuotaPeriod, moment: datetime, timezone: str = "UTC") -> Window:
     """Return the period that holds `moment`: days, weeks (from Monday), months … as the wall clock there has them.
 
     Boundaries are those of `faregate.analytics.question.calendar`; a day that a clock change makes 23 or 25 hours long is that long

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.quotas.levels import Thresholds
-from faregate.analytics.quotas.periods import Period
+from faregate.analytics.quotas.periods import QuotaPeriod
 from faregate.analytics.quotas.values import EVERYBODY, Quota, QuotaSpec
 from faregate.core.db.database import Database
 from faregate.wire.ids import new_uuid7
@@ -114,7 +114,7 @@ def quota_of(row: Any) -> Quota:
     spec = QuotaSpec(
         owner_id=row.owner_id or EVERYBODY,
         meter=row.meter,
-        period=Period(row.period),
+        period=QuotaPeriod(row.period),
         limit=row.limit_value,
         hard=row.hard,
         timezone=row.timezone,

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.analytics.quotas.levels import Level
-from faregate.analytics.quotas.periods import Period, window_at
+from faregate.analytics.quotas.periods import QuotaPeriod, window_at
 from faregate.analytics.quotas.values import EVERYBODY, Alert
 from faregate.core.clock import IClock
 from faregate.core.errors import FaregateError
@@ -39,13 +39,13 @@ class AlertTester:
 
     def _alert(self, emails: tuple[str, ...]) -> Alert:
         now = self._clock.now()
-        window = window_at(Period.DAY, now, "UTC")
+        window = window_at(QuotaPeriod.DAY, now, "UTC")
         return Alert(
             id=new_uuid7(),
             quota_id=new_uuid7(),
             owner_id=EVERYBODY,
             meter="test",
-            period=Period.DAY,
+            period=QuotaPeriod.DAY,
             period_start=window.start,
             period_end=window.end,
             level=Level.WARNING,

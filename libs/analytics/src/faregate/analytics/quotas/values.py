@@ -6,14 +6,14 @@ from decimal import Decimal
 from uuid import UUID
 
 from faregate.analytics.quotas.levels import Level, Thresholds
-from faregate.analytics.quotas.periods import Period, Window
+from faregate.analytics.quotas.periods import QuotaPeriod, Window
 from faregate.analytics.quotas.prediction import Prediction
 
 __all__ = [
     "EVERYBODY",
     "Alert",
+    "AlertDelivery",
     "AlertFilter",
-    "Delivery",
     "Quota",
     "QuotaSpec",
     "QuotaStatus",
@@ -39,7 +39,7 @@ class QuotaSpec:
 
     owner_id: str
     meter: str
-    period: Period
+    period: QuotaPeriod
     limit: Decimal
     hard: bool = False
     timezone: str = "UTC"
@@ -99,7 +99,7 @@ class Alert:
     quota_id: UUID
     owner_id: str
     meter: str
-    period: Period
+    period: QuotaPeriod
     period_start: datetime
     period_end: datetime
     level: Level
@@ -111,12 +111,12 @@ class Alert:
     runs_out_at: datetime | None
     emails: tuple[str, ...]
     fired_at: datetime
-    deliveries: tuple["Delivery", ...] = ()
+    deliveries: tuple["AlertDelivery", ...] = ()
     test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class AlertDelivery:
     """How the delivery of one alert by one channel went so far."""
 
     channel: str

@@ -33,7 +33,7 @@ class Rolled:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class RollupSnapshot:
     """Which transactions count: those before `from_tx`, but not `open_txs`."""
 
     from_tx: int
@@ -74,26 +74,26 @@ class Roller:
         if state.from_tx > state.snapshot_max:
             await self._adopt(session, state.snapshot_max)
             return Rolled(0, more=True)
-        old = Snapshot(state.from_tx, tuple(state.open_txs))
+        old = RollupSnapshot(state.from_tx, tuple(state.open_txs))
         waiting = await self._waiting(session, old)
         if not waiting:
             return Rolled(0, more=False)
         return await self._add(session, old, self._target(state, old, waiting))
 
-    async def _waiting(self, session: AsyncSession, old: Snapshot) -> Sequence[tuple[int, int]]:
+    async def _waiting(self, session: AsyncSession, old: RollupSnapshot) -> Sequence[tuple[int, int]]:
         rows = await self._database.rows(session, WAITING, from_tx=old.from_tx, open_txs=list(old.open_txs))
         return [(row.tx, row.facts) for row in rows]
 
-    def _target(self, state: Any, old: Snapshot, waiting: Sequence[tuple[int, int]]) -> Snapshot:
+    def _target(self, state: Any, old: RollupSnapshot, waiting: Sequence[tuple[int, int]]) -> RollupSnapshot:
         """Return how far to go: to now, or, with much to do, to a transaction before which all are finished."""
         total = 0
         for tx, facts in waiting:
             if total >= self._batch_facts and old.from_tx < tx <= state.snapshot_min:
-                return Snapshot(tx)
+                return RollupSnapshot(tx)
             total += facts
-        return Snapshot(state.snapshot_max, tuple(state.in_progress))
+        return RollupSnapshot(state.snapshot_max, tuple(state.in_progress))
 
-    async def _add(self, session: AsyncSession, old: Snapshot, new: Snapshot) -> Rolled:
+    async def _add(self, session: AsyncSession, old: RollupSnapshot, new: RollupSnapshot) -> Rolled:
         span = {
             "from_tx": old.from_tx,
             "open_txs": list(old.open_txs),

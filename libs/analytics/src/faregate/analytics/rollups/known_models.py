@@ -12,7 +12,7 @@ from faregate.analytics.rollups.repository import RollupRepository
 from faregate.analytics.values import Measures
 from faregate.core.runtime.bounded_memory import BoundedMemory
 from faregate.wire.model_names import canonical_model, canonical_provider
-from faregate.wire.published_prices import MODELS_REMEMBERED, Schedule, Snapshot
+from faregate.wire.published_prices import MODELS_REMEMBERED, PriceSchedule, PriceSnapshot
 
 __all__ = ["KnownModels", "united_providers"]
 
@@ -28,9 +28,9 @@ class KnownModels:
 
     def __init__(self, rollups: RollupRepository) -> None:
         self._rollups = rollups
-        memory: BoundedMemory[tuple[str, str | None, str | None], Schedule | None]
+        memory: BoundedMemory[tuple[str, str | None, str | None], PriceSchedule | None]
         memory = BoundedMemory(limit_bytes=_MEMORY_BYTES, entries=MODELS_REMEMBERED + 1)
-        self._published = Snapshot(memory)
+        self._published = PriceSnapshot(memory)
 
     async def resolve(self, session: AsyncSession, question: Question) -> Question:
         """Return the question with all spellings of the model and the provider that it filters by."""

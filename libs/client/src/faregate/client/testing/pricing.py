@@ -10,7 +10,7 @@ from faregate.client.clock import now
 from faregate.wire.count_names import COUNT_NAMES
 from faregate.wire.money import PricingPolicy, credits_for
 from faregate.wire.provider_usage import balanced
-from faregate.wire.published_prices import Published, Snapshot, published_cost
+from faregate.wire.published_prices import PriceSnapshot, Published, published_cost
 from faregate.wire.rates import Cost, are_inconsistent
 
 __all__ = [
@@ -31,7 +31,7 @@ _REPORTED = "reported"
 """The price version of a line that costs what its provider reported."""
 
 _DEFAULTS = PricingPolicy()
-_SNAPSHOT = Snapshot()
+_SNAPSHOT = PriceSnapshot()
 """Shared, since it takes a while to load."""
 
 

@@ -9,11 +9,11 @@ from faregate.client import exact_json
 from faregate.client.errors import CreditsError, RateLimited, Unauthenticated, Unavailable
 from faregate.client.request_bodies import END_PATH, LOG_PATH
 from faregate.client.transport.broker import SETTLE_MULTIMODEL_QUEUE, USAGE_LOG_QUEUE, Broker
-from faregate.client.transport.http import Call, GatewayConnection
+from faregate.client.transport.http import GatewayConnection, HttpCall
 from faregate.client.transport.outage import DebtBook
-from faregate.client.transport.spool import Entry, Segment, Spool
+from faregate.client.transport.spool import Entry, Segment, SettlementSpool
 
-__all__ = ["Delivery"]
+__all__ = ["SettlementDelivery"]
 
 log = logging.getLogger("faregate.client")
 
@@ -24,7 +24,7 @@ _PASSING = (Unavailable, RateLimited, Unauthenticated)
 By = Literal["broker", "gateway", "spool"]
 
 
-class Delivery:
+class SettlementDelivery:
     """Takes entries and gets rid of them.
 
     Every entry is delivered at least once; the gateway counts each once, by its usage key.
@@ -34,7 +34,7 @@ class Delivery:
         self,
         gateway: GatewayConnection,
         broker: Broker | None,
-        spool: Spool,
+        spool: SettlementSpool,
         debts: DebtBook,
         *,
         pause_seconds: float,
@@ -121,7 +121,7 @@ class Delivery:
                 log.warning("the broker does not take %s, the gateway is asked: %s", entry.path, error)
             else:
                 return "broker"
-        data = await self._gateway.post(Call(entry.path, entry.body, {"prefer": "respond-async"}))
+        data = await self._gateway.post(HttpCall(entry.path, entry.body, {"prefer": "respond-async"}))
         if self._on_answer is not None:
             self._on_answer(data)
         return "gateway"

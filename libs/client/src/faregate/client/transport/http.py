@@ -12,11 +12,11 @@ from faregate.client import exact_json
 from faregate.client.errors import CreditsError, InvalidCall, Unavailable, error_of
 from faregate.client.transport.retrying import RETRIED_STATUSES, Breaker, Retry
 
-__all__ = ["Call", "GatewayConnection"]
+__all__ = ["GatewayConnection", "HttpCall"]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class HttpCall:
     """One POST to the gateway; safe to repeat, because what it creates is named by the caller."""
 
     path: str
@@ -49,7 +49,7 @@ class GatewayConnection:
             transport=transport,
         )
 
-    async def post(self, call: Call) -> Mapping[str, Any]:
+    async def post(self, call: HttpCall) -> Mapping[str, Any]:
         """Send `call` and return the answer's `data`.
 
         Raises:
@@ -79,7 +79,7 @@ class GatewayConnection:
         """Close all connections."""
         await self._http.aclose()
 
-    async def _repeated(self, call: Call) -> Mapping[str, Any]:
+    async def _repeated(self, call: HttpCall) -> Mapping[str, Any]:
         content = exact_json.dumps(call.body)
         for attempt in count(1):
             told_seconds = None

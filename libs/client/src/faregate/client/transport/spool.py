@@ -20,7 +20,7 @@ from zlib import crc32
 from faregate.client import exact_json
 from faregate.client.ids import new_usage_key
 
-__all__ = ["Entry", "Segment", "Spool", "SpoolFullError"]
+__all__ = ["Entry", "Segment", "SettlementSpool", "SpoolFullError"]
 
 log = logging.getLogger("faregate.client")
 
@@ -55,7 +55,7 @@ class Segment:
     lock: IO[bytes] | None = None
 
 
-class Spool:
+class SettlementSpool:
     """Entries in the order of their writing, on disk below `directory`, or in memory if that is None.
 
     Raises (on append):

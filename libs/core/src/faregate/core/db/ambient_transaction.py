@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-__all__ = ["Joined", "apart", "joined", "joining"]
+__all__ = ["AmbientTransaction", "apart", "joined", "joining"]
 
 
 @dataclass(slots=True)
-class Joined:
+class AmbientTransaction:
     """The surrounding transaction.
 
     Attributes:
@@ -42,10 +42,10 @@ class Joined:
             raise
 
 
-_surrounding: ContextVar[Joined | None] = ContextVar("faregate_joined", default=None)
+_surrounding: ContextVar[AmbientTransaction | None] = ContextVar("faregate_joined", default=None)
 
 
-def joined(owner: object) -> Joined | None:
+def joined(owner: object) -> AmbientTransaction | None:
     """Return the transaction of `owner` that surrounds the running code."""
     found = _surrounding.get()
     if found is None or found.owner is not owner or found.task is not asyncio.current_task():
@@ -54,9 +54,9 @@ def joined(owner: object) -> Joined | None:
 
 
 @contextmanager
-def joining(owner: object, session: AsyncSession) -> Generator[Joined]:
+def joining(owner: object, session: AsyncSession) -> Generator[AmbientTransaction]:
     """Have the transactions of `owner` within this block join `session`."""
-    surrounding = Joined(owner, session, asyncio.current_task())
+    surrounding = AmbientTransaction(owner, session, asyncio.current_task())
     token = _surrounding.set(surrounding)
     try:
         yield surrounding

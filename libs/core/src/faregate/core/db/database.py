@@ -22,7 +22,7 @@ from faregate.core.db.ambient_transaction import joined, joining
 from faregate.core.db.schema import SCHEMA
 from faregate.core.errors import ConfigurationError, DatabaseRefusedError, EngineUnavailableError, RetryTransactionError
 from faregate.core.logging import get_logger
-from faregate.core.runtime.cache_metrics import Lookups
+from faregate.core.runtime.cache_metrics import CacheMetrics
 from faregate.wire import exact_json
 
 __all__ = ["COPIED_FROM", "Database", "IDatabaseServer", "Sql", "is_passing", "sqlstate"]
@@ -67,7 +67,7 @@ class Row(asyncpg.Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class SqlStatement:
     """SQL for the configured schema, in both notations: `:name` for SQLAlchemy, `$1` for the driver."""
 
     clause: TextClause
@@ -80,17 +80,17 @@ class Sql:
 
     def __init__(self, schema: str = SCHEMA) -> None:
         self.schema = schema
-        self.statement: Callable[[str], Statement] = lru_cache(maxsize=None)(self._statement)
+        self.statement: Callable[[str], SqlStatement] = lru_cache(maxsize=None)(self._statement)
 
     def text(self, sql: str) -> str:
         """Return `sql` with the configured schema in place of `faregate`."""
         return sql if self.schema == SCHEMA else _QUALIFIER.sub(f"{self.schema}.", sql)
 
-    def _statement(self, sql: str) -> Statement:
+    def _statement(self, sql: str) -> SqlStatement:
         qualified = self.text(sql)
         names = tuple(dict.fromkeys(_PARAMETER.findall(qualified)))
         driver_sql = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", qualified)
-        return Statement(text(qualified), driver_sql, names)
+        return SqlStatement(text(qualified), driver_sql, names)
 
 
 class Database:
@@ -111,7 +111,7 @@ class Database:
         lock_timeout_seconds: float = 2,
     ) -> None:
         self.sql = Sql(schema)
-        self.lookups = Lookups()
+        self.lookups = CacheMetrics()
         self._url = url
         self._server = server
         self._pool_size = pool_size

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from faregate.core.errors import MalformedError, NotFoundError
-from faregate.core.messaging.interfaces import DeadMessage, DeadPlace, ITransport
+from faregate.core.messaging.interfaces import DeadLetterCursor, DeadMessage, ITransport
 from faregate.core.messaging.postgres_transport import PostgresTransport
 from faregate.wire import exact_json
 
-__all__ = ["DeadLetterDesk", "DeadPage", "DeskPlace", "UnknownDeadLetterError", "shown_body"]
+__all__ = ["DeadLetterPage", "DeadLetterService", "DeskPlace", "UnknownDeadLetterError", "shown_body"]
 
-DeskPlace = tuple[int, DeadPlace]
+DeskPlace = tuple[int, DeadLetterCursor]
 """The number of a store, and the place of a letter in it."""
 
 _SHOWN_DEPTH = 24
@@ -32,7 +32,7 @@ class UnknownDeadLetterError(NotFoundError):
 
 
 @dataclass(frozen=True, slots=True)
-class DeadPage:
+class DeadLetterPage:
     """Some dead letters, and the place behind which the next ones lie; None on the last page."""
 
     letters: list[DeadMessage]
@@ -52,7 +52,7 @@ def shown_body(body: bytes) -> tuple[Any, Encoding]:
     return (b64encode(body).decode(), "base64") if "\0" in text else (text, "text")
 
 
-class DeadLetterDesk:
+class DeadLetterService:
     """Where people read, replay and drop what could not be handled."""
 
     def __init__(self, transport: ITransport, outbox: PostgresTransport) -> None:
@@ -60,17 +60,19 @@ class DeadLetterDesk:
             [outbox] if isinstance(transport, PostgresTransport) else [transport, outbox]
         )
 
-    async def read(self, *, queue: str | None = None, limit: int = 100, after: DeskPlace | None = None) -> "DeadPage":
+    async def read(
+        self, *, queue: str | None = None, limit: int = 100, after: DeskPlace | None = None
+    ) -> "DeadLetterPage":
         """Return the oldest dead letters behind `after`, of one queue or of all; they stay."""
         found: list[DeadMessage] = []
         place = after
         async with aclosing(self._all(queue, after)) as letters:
             async for number, letter in letters:
                 if len(found) == limit:
-                    return DeadPage(found, place)
+                    return DeadLetterPage(found, place)
                 found.append(letter)
                 place = (number, letter.place)
-        return DeadPage(found, None)
+        return DeadLetterPage(found, None)
 
     async def get(self, letter_id: str) -> DeadMessage:
         """Return one dead letter, or raise `UnknownDeadLetterError`."""

@@ -11,8 +11,8 @@ __all__ = [
     "Ack",
     "Backlog",
     "DeadLetter",
+    "DeadLetterCursor",
     "DeadMessage",
-    "DeadPlace",
     "Decision",
     "Delivery",
     "IConsumer",
@@ -95,13 +95,13 @@ class DeadMessage:
     dead_at: datetime
 
     @property
-    def place(self) -> "DeadPlace":
+    def place(self) -> "DeadLetterCursor":
         """Where it lies."""
-        return DeadPlace(self.id, self.dead_at)
+        return DeadLetterCursor(self.id, self.dead_at)
 
 
 @dataclass(frozen=True, slots=True)
-class DeadPlace:
+class DeadLetterCursor:
     """The place of a dead letter among the others, also when it has been taken away."""
 
     id: str
@@ -159,7 +159,9 @@ class ITransport(Protocol):
         """Return what waits in `queue`."""
         ...
 
-    def dead_letters(self, *, queue: str | None = None, after: DeadPlace | None = None) -> AsyncIterator[DeadMessage]:
+    def dead_letters(
+        self, *, queue: str | None = None, after: DeadLetterCursor | None = None
+    ) -> AsyncIterator[DeadMessage]:
         """Read the dead letters, oldest first, from behind `after`; they stay.
 
         Where the letter at `after` is gone, some that were read before may come again; none is left out.

@@ -22,14 +22,14 @@ from faregate.core.messaging.interfaces import (
     Ack,
     Backlog,
     DeadLetter,
+    DeadLetterCursor,
     DeadMessage,
-    DeadPlace,
     Decision,
     Delivery,
     IConsumer,
     OutgoingMessage,
 )
-from faregate.core.runtime.batcher import Coalescer
+from faregate.core.runtime.batcher import Batcher
 from faregate.wire import exact_json
 from faregate.wire.ids import new_uuid7
 from faregate.wire.queues import DELIVERY_LIMIT, RETRY_DELAYS_SECONDS, kept_reason
@@ -130,7 +130,7 @@ class PostgresTransport:
     def __init__(self, database: Database, *, retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS) -> None:
         self._database = database
         self._delays = retry_delays_seconds
-        self._publishing: Coalescer[tuple[str, Sequence[OutgoingMessage]], None] = Coalescer(self._publish)
+        self._publishing: Batcher[tuple[str, Sequence[OutgoingMessage]], None] = Batcher(self._publish)
         self._unheard: set[str] = set()
         self._waking: asyncio.Task[None] | None = None
         self._waker: asyncpg.Connection[asyncpg.Record] | None = None
@@ -197,7 +197,7 @@ class PostgresTransport:
         return Backlog(row.depth, row.oldest_at)
 
     async def dead_letters(
-        self, *, queue: str | None = None, after: DeadPlace | None = None
+        self, *, queue: str | None = None, after: DeadLetterCursor | None = None
     ) -> AsyncIterator[DeadMessage]:
         last = after.id if after is not None and _UUID.fullmatch(after.id) else _FIRST_ID
         while True:

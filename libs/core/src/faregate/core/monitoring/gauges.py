@@ -9,19 +9,19 @@ from typing import Protocol
 
 from faregate.core.clock import IClock
 from faregate.core.errors import FaregateError
-from faregate.core.messaging.dead_letters import DeadLetterDesk
+from faregate.core.messaging.dead_letters import DeadLetterService
 from faregate.core.messaging.interfaces import Backlog, ITransport
 from faregate.core.messaging.postgres_transport import PostgresTransport
 from faregate.core.monitoring.heartbeats import Heartbeats
 from faregate.wire.queues import PUBLIC_QUEUES
 
-__all__ = ["Figure", "IFigures", "QueueFigures"]
+__all__ = ["Gauge", "IGauges", "QueueGauges"]
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Gauge:
     """One number under a name in Prometheus' style."""
 
     name: str
@@ -30,22 +30,22 @@ class Figure:
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-class IFigures(Protocol):
+class IGauges(Protocol):
     """Whoever has numbers to show."""
 
-    async def figures(self) -> Sequence[Figure]:
+    async def figures(self) -> Sequence[Gauge]:
         """Return what can be read now; what cannot, since its engine is away, is left out."""
         ...
 
 
-class QueueFigures:
+class QueueGauges:
     """What waits, how long, what was set aside, and how far the workers have come."""
 
     def __init__(
         self,
         transport: ITransport,
         outbox: PostgresTransport,
-        dead_letters: DeadLetterDesk,
+        dead_letters: DeadLetterService,
         heartbeats: Heartbeats,
         clock: IClock,
     ) -> None:
@@ -55,7 +55,7 @@ class QueueFigures:
         self._heartbeats = heartbeats
         self._clock = clock
 
-    async def figures(self) -> Sequence[Figure]:
+    async def figures(self) -> Sequence[Gauge]:
         found = await self._waiting("queue", self._transport)
         if not isinstance(self._transport, PostgresTransport):
             found += await self._waiting("outbox", self._outbox)
@@ -66,8 +66,8 @@ class QueueFigures:
                 continue  # the engine is away; /readyz says so
         return found
 
-    async def _waiting(self, place: str, transport: ITransport) -> list[Figure]:
-        found: list[Figure] = []
+    async def _waiting(self, place: str, transport: ITransport) -> list[Gauge]:
+        found: list[Gauge] = []
         for queue in PUBLIC_QUEUES:
             try:
                 found += self._of(place, queue, await transport.backlog(queue))
@@ -75,25 +75,25 @@ class QueueFigures:
                 continue
         return found
 
-    def _of(self, place: str, queue: str, backlog: Backlog) -> list[Figure]:
+    def _of(self, place: str, queue: str, backlog: Backlog) -> list[Gauge]:
         labels = {"queue": queue}
-        found = [Figure(f"faregate_{place}_messages", "Messages that wait", backlog.depth, labels)]
+        found = [Gauge(f"faregate_{place}_messages", "Messages that wait", backlog.depth, labels)]
         if backlog.depth and backlog.oldest_at is None:
             return found
         age = (self._clock.now() - backlog.oldest_at).total_seconds() if backlog.oldest_at is not None else 0.0
         oldest = "Age of the oldest message that waits, where this process can tell"
-        return [*found, Figure(f"faregate_{place}_oldest_seconds", oldest, max(0.0, age), labels)]
+        return [*found, Gauge(f"faregate_{place}_oldest_seconds", oldest, max(0.0, age), labels)]
 
-    async def _dead(self) -> list[Figure]:
+    async def _dead(self) -> list[Gauge]:
         count = await self._dead_letters.count()
-        return [Figure("faregate_dead_letters", "Messages set aside for a person to look at", count)]
+        return [Gauge("faregate_dead_letters", "Messages set aside for a person to look at", count)]
 
-    async def _workers(self) -> list[Figure]:
+    async def _workers(self) -> list[Gauge]:
         progress = await self._heartbeats.progress()
-        found = [Figure("faregate_workers", "Workers that spoke within 15 s", progress.workers)]
+        found = [Gauge("faregate_workers", "Workers that spoke within 15 s", progress.workers)]
         if progress.settled_until is None:
             return found
         behind = (self._clock.now() - progress.settled_until).total_seconds()
         lag = inf if progress.settled_until <= _EPOCH else max(0.0, behind)
         oldest = "Age of the oldest message that is not settled, as the workers see it; +Inf while they cannot tell"
-        return [*found, Figure("faregate_settlement_lag_seconds", oldest, lag)]
+        return [*found, Gauge("faregate_settlement_lag_seconds", oldest, lag)]

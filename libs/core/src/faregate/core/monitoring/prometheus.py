@@ -2,18 +2,19 @@
 
 from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import Gauge as PrometheusGauge
 
 from faregate.core.errors import FaregateError
-from faregate.core.monitoring.gauges import Figure, IFigures
+from faregate.core.monitoring.gauges import Gauge, IGauges
 
 __all__ = ["exposed"]
 
 
-async def exposed(sources: Sequence[IFigures]) -> bytes:
+async def exposed(sources: Sequence[IGauges]) -> bytes:
     """Return the figures of all `sources`, without those whose engine is away."""
     registry = CollectorRegistry()
-    gauges: dict[str, Gauge] = {}
+    gauges: dict[str, PrometheusGauge] = {}
     for source in sources:
         try:
             found = await source.figures()
@@ -24,9 +25,9 @@ async def exposed(sources: Sequence[IFigures]) -> bytes:
     return generate_latest(registry)
 
 
-def _set(registry: CollectorRegistry, gauges: dict[str, Gauge], figure: Figure) -> None:
+def _set(registry: CollectorRegistry, gauges: dict[str, PrometheusGauge], figure: Gauge) -> None:
     gauge = gauges.get(figure.name)
     if gauge is None:
-        gauge = Gauge(figure.name, figure.description, tuple(figure.labels), registry=registry)
+        gauge = PrometheusGauge(figure.name, figure.description, tuple(figure.labels), registry=registry)
         gauges[figure.name] = gauge
     (gauge.labels(*figure.labels.values()) if figure.labels else gauge).set(float(figure.value))

@@ -18,7 +18,7 @@ __all__ = [
     "PAIR_NAMES",
     "PAIR_VALUES",
     "SHORTEST_SECRET",
-    "Glance",
+    "FastPath",
     "NotPlainError",
     "text_under",
 ]
@@ -45,7 +45,7 @@ class NotPlainError(Exception):
     """The record needs a close look."""
 
 
-class Glance:
+class FastPath:
     """One look at one record: a copy by the rules for names, and the texts whose looks are still to be judged.
 
     Args:

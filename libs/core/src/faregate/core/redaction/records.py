@@ -19,7 +19,7 @@ from faregate.core.redaction.fast_path import (
     PAIR_NAMES,
     PAIR_VALUES,
     SHORTEST_SECRET,
-    Glance,
+    FastPath,
     NotPlainError,
     text_under,
 )
@@ -111,7 +111,7 @@ class Redactor:
 
     def _at_a_glance(self, value: Any) -> Any:
         """Return the copy of a record whose texts are all clean; most are."""
-        glance = Glance(self._secrecy_of_plain, self._text_limit)
+        glance = FastPath(self._secrecy_of_plain, self._text_limit)
         kept = glance.value(value)
         if self.hints.worth_trying("\n".join(glance.texts)):
             raise NotPlainError

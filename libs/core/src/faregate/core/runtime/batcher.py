@@ -9,13 +9,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-__all__ = ["Coalescer", "run_apart"]
+__all__ = ["Batcher", "bisect_failures"]
 
 Q = TypeVar("Q")
 A = TypeVar("A")
 
 
-class Coalescer(Generic[Q, A]):
+class Batcher(Generic[Q, A]):
     """Collects concurrent `submit` calls into calls of `run`.
 
     One batch runs at a time, so that batches are as large as they can be. A batch that takes long, because a wallet in it
@@ -121,7 +121,7 @@ class Coalescer(Generic[Q, A]):
                 answer.set_result(outcome)
 
 
-async def run_apart(
+async def bisect_failures(
     items: Sequence[Q],
     run: Callable[[Sequence[Q]], Awaitable[Sequence[A | Exception]]],
     *,
@@ -141,5 +141,5 @@ async def run_apart(
         if len(items) == 1:
             return [error]
     middle = len(items) // 2
-    first = await run_apart(items[:middle], run, is_passing=is_passing)
-    return first + await run_apart(items[middle:], run, is_passing=is_passing)
+    first = await bisect_failures(items[:middle], run, is_passing=is_passing)
+    return first + await bisect_failures(items[middle:], run, is_passing=is_passing)

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-__all__ = ["Lookups"]
+__all__ = ["CacheMetrics"]
 
 Listener = Callable[[str, bool], None]
 
 
-class Lookups:
+class CacheMetrics:
     """Passes each look into a cache on to its listeners, such as the metrics of a gateway."""
 
     def __init__(self) -> None:

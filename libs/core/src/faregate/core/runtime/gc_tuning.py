@@ -4,13 +4,13 @@ import gc
 from collections.abc import Generator
 from contextlib import contextmanager
 
-__all__ = ["collect_seldom", "collection_paused"]
+__all__ = ["gc_paused", "raise_gc_thresholds"]
 
 _SELDOM = (50_000, 10, 10)
 """New objects in hand before the collector looks at them: more than a batch of settlements makes."""
 
 
-def collect_seldom() -> None:
+def raise_gc_thresholds() -> None:
     """Spare a process of ours the cyclic collector: what is loaded by now is never looked at again, the rest seldom.
 
     Not for a host's process, whose garbage is its own affair.
@@ -21,7 +21,7 @@ def collect_seldom() -> None:
 
 
 @contextmanager
-def collection_paused() -> Generator[None]:
+def gc_paused() -> Generator[None]:
     """Pause the cyclic collector for a short block without `await`; it goes on afterwards if it was on before.
 
     Each full collection looks at everything that the host keeps; in bulk work it took as long as the work itself.

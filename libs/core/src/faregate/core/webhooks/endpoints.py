@@ -18,7 +18,15 @@ from faregate.core.webhooks.outgoing_events import SUBSCRIPTIONS_VERSION, EventT
 from faregate.wire import exact_json
 from faregate.wire.ids import new_uuid7
 
-__all__ = ["Attempt", "Delivery", "Endpoint", "EndpointSpec", "UnknownWebhookError", "WebhookStore", "open_secret"]
+__all__ = [
+    "Attempt",
+    "Endpoint",
+    "EndpointSpec",
+    "UnknownWebhookError",
+    "WebhookDelivery",
+    "WebhookStore",
+    "open_secret",
+]
 
 _ADD = """
 insert into faregate.webhook_endpoint (endpoint_id, url, events, secret, description, created_by)
@@ -112,7 +120,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class WebhookDelivery:
     """One event on its way to one endpoint: `pending`, `delivered`, or `failed` when all attempts are used up."""
 
     id: UUID
@@ -222,7 +230,7 @@ class WebhookStore:
         status: str | None = None,
         before: tuple[datetime, UUID] | None = None,
         limit: int = 100,
-    ) -> list[Delivery]:
+    ) -> list[WebhookDelivery]:
         """Return the delivery log of an endpoint, newest first."""
         await self.get(session, endpoint_id)
         moment, delivery_id = before or (None, None)
@@ -281,9 +289,9 @@ def _endpoint(row: Any) -> Endpoint:
     )
 
 
-def _delivery(row: Any) -> Delivery:
+def _delivery(row: Any) -> WebhookDelivery:
     history = tuple(Attempt(**attempt) for attempt in exact_json.loads(row.history))
-    return Delivery(
+    return WebhookDelivery(
         row.delivery_id,
         row.event_id,
         row.event_type,

@@ -15,7 +15,7 @@ from faregate.core.errors import EngineUnavailableError
 from faregate.wire import exact_json
 from faregate.wire.ids import new_uuid7
 
-__all__ = ["SUBSCRIPTIONS_VERSION", "Announcer", "Event", "EventType", "IAnnouncer", "Silence"]
+__all__ = ["SUBSCRIPTIONS_VERSION", "Announcer", "Event", "EventType", "IAnnouncer", "NullAnnouncer"]
 
 SUBSCRIPTIONS_VERSION = "webhook_endpoints"
 _KNOWN_FOR_SECONDS = 1.0
@@ -70,7 +70,7 @@ class IAnnouncer(Protocol):
         ...
 
 
-class Silence:
+class NullAnnouncer:
     """Nobody listens: for hosts without webhooks."""
 
     async def announce(self, session: AsyncSession, events: Iterable[Event]) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from faregate.credit.ledger.accounts import Account, TransferKind
 from faregate.credit.ledger.chain import link
-from faregate.credit.ledger.limits import LimitState, Period
+from faregate.credit.ledger.limits import LimitPeriod, LimitState
 from faregate.credit.ledger.reasons import operation_digest, sealed
 from faregate.credit.ledger.states import (
     ChargeState,
@@ -40,8 +40,8 @@ class Book:
         self.changed_wallets: dict[int, WalletState] = {}
         self.changed_charges: dict[str, ChargeState] = {}
         self.changed_grants: dict[UUID, GrantState] = {}
-        self.limits: dict[tuple[str, Period], LimitState] = {}
-        self.changed_limits: dict[tuple[str, Period], LimitState] = {}
+        self.limits: dict[tuple[str, LimitPeriod], LimitState] = {}
+        self.changed_limits: dict[tuple[str, LimitPeriod], LimitState] = {}
         self.transfers: list[Transfer] = []
         self.top_ups: list[TopUpOrder] = []
         self.low: list[WalletState] = []

@@ -13,8 +13,8 @@ from faregate.credit.errors import SpendingLimitError
 
 __all__ = [
     "EVERY_MEMBER",
+    "LimitPeriod",
     "LimitState",
-    "Period",
     "check_limits",
     "key_scope",
     "member_scope",
@@ -25,7 +25,7 @@ __all__ = [
 EVERY_MEMBER = "*"
 
 
-class Period(StrEnum):
+class LimitPeriod(StrEnum):
     """How long a limit counts before it begins anew; in UTC, weeks begin on Monday."""
 
     DAY = "day"
@@ -39,7 +39,7 @@ class LimitState:
     """One limit under its lock, in micro-credits. `soft` only warns, `hard` refuses; None for no such bound."""
 
     scope: str
-    period: Period
+    period: LimitPeriod
     soft: int | None
     hard: int | None
     started_at: datetime
@@ -75,14 +75,14 @@ def check_limits(limits: Iterable[LimitState], amount: int) -> list[str]:
     return warned
 
 
-def period_start(period: Period, now: datetime) -> datetime:
+def period_start(period: LimitPeriod, now: datetime) -> datetime:
     """Return when the period that holds `now` (in UTC) began."""
     day = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    if period is Period.DAY:
+    if period is LimitPeriod.DAY:
         return day
-    if period is Period.WEEK:
+    if period is LimitPeriod.WEEK:
         return day - timedelta(days=day.weekday())
-    return day.replace(day=1) if period is Period.MONTH else day.replace(year=1970, month=1, day=1)
+    return day.replace(day=1) if period is LimitPeriod.MONTH else day.replace(year=1970, month=1, day=1)
 
 
 def member_scope(organization: int, member: int | str = EVERY_MEMBER) -> str:

@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.db.database import Database
 from faregate.core.errors import InvalidError
 from faregate.credit.ledger.accounts import Account, GrantSource, TransferKind, burn_class
-from faregate.credit.services.ledger_session import Locker
+from faregate.credit.services.ledger_session import LedgerSession
 from faregate.wire.credits import to_credits
 
-__all__ = ["AccountingService", "Digest", "Statement"]
+__all__ = ["AccountStatement", "AccountingService", "Digest"]
 
 _SEQ_AT = """
 with recursive bisect (low, high) as (
@@ -67,7 +67,7 @@ _PAID_SOURCES = [source.value for source in GrantSource if burn_class(source)]
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class AccountStatement:
     """What happened to one wallet, or to all, in a period; in credits, `since` included, `until` not.
 
     opening + granted - used - expired - voided + refunded + adjusted - charged_back = closing.
@@ -109,7 +109,7 @@ class Digest:
 class AccountingService:
     """Reads the ledger for finance. Works in the caller's transaction; matures a wallet before it speaks of it."""
 
-    def __init__(self, database: Database, locker: Locker) -> None:
+    def __init__(self, database: Database, locker: LedgerSession) -> None:
         self._database = database
         self._locker = locker
 
@@ -120,7 +120,7 @@ class AccountingService:
 
     async def statement(
         self, session: AsyncSession, wallet_id: int | None, *, since: datetime, until: datetime
-    ) -> Statement:
+    ) -> AccountStatement:
         """Return the statement of one wallet, or (None) of all of them together.
 
         That of all wallets shows what has been posted: run a sweep first, or wait for the worker's next one.
@@ -206,10 +206,10 @@ _GRANTED = {"purchase": Account.PURCHASES, "promotion": Account.PROMOTION}
 _USES = (TransferKind.CHARGE, TransferKind.LIMIT_CHARGE, TransferKind.REPRICE)
 
 
-def _statement(before: _Sums, during: _Sums, since: datetime, until: datetime) -> Statement:
+def _statement(before: _Sums, during: _Sums, since: datetime, until: datetime) -> AccountStatement:
     up = during.of(TransferKind.GRANT, debit=Account.ADJUSTMENT)
     granted = {name: during.of(TransferKind.GRANT, debit=account) for name, account in _GRANTED.items()}
-    return Statement(
+    return AccountStatement(
         since=since,
         until=until,
         opening=to_credits(before.balance),

@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subjects
-from faregate.credit.ledger.limits import EVERY_MEMBER, Period, member_scope, user_scope
+from faregate.credit.ledger.limits import EVERY_MEMBER, LimitPeriod, member_scope, user_scope
 from faregate.credit.ledger.states import Note
-from faregate.credit.services.accounting import AccountingService, Digest, Statement
+from faregate.credit.services.accounting import AccountingService, AccountStatement, Digest
 from faregate.credit.services.corrections import CorrectionService, required_words
 from faregate.credit.services.credits import CreditService
 from faregate.credit.services.spending_limits import LimitService, SpendingLimit
@@ -20,7 +20,7 @@ from faregate.wire.ids import organization_owner_id
 
 __all__ = ["Bookkeeping", "LimitBounds", "MemberLimit"]
 
-LimitBounds = tuple[Period, int | None, int | None]
+LimitBounds = tuple[LimitPeriod, int | None, int | None]
 """A period with its soft and its hard bound in micro-credits; both None removes the limit."""
 
 MemberLimit = tuple[str | None, SpendingLimit]
@@ -71,10 +71,10 @@ class Bookkeeping:
             lambda session: self._credit.void_grant(session, owner_id, grant_id, actor=actor, reason=reason)
         )
 
-    async def statement(self, owner_id: str | None, *, since: datetime, until: datetime) -> Statement:
+    async def statement(self, owner_id: str | None, *, since: datetime, until: datetime) -> AccountStatement:
         """Return the statement of one wallet, or (None) of all together; see `AccountingService.statement`."""
 
-        async def work(session: AsyncSession) -> Statement:
+        async def work(session: AsyncSession) -> AccountStatement:
             wallet_id = (await self._credit.get_owner(session, owner_id)).subject_id if owner_id is not None else None
             return await self._accounting.statement(session, wallet_id, since=since, until=until)
 

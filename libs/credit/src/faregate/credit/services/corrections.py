@@ -18,7 +18,7 @@ from faregate.credit.ledger.corrections import (
     refund,
 )
 from faregate.credit.ledger.states import Note, Transfer
-from faregate.credit.services.ledger_session import Locker
+from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.storage.repository import LedgerRepository
 from faregate.credit.values import CreditTransaction, transaction_view, transfer_position
 
@@ -31,7 +31,7 @@ class CorrectionService:
     `note` must name an actor and a reason; with an `operation_key` the same call again returns the first result.
     """
 
-    def __init__(self, repository: LedgerRepository, locker: Locker, subjects: Subjects) -> None:
+    def __init__(self, repository: LedgerRepository, locker: LedgerSession, subjects: Subjects) -> None:
         self._ledger = repository
         self._locker = locker
         self._subjects = subjects

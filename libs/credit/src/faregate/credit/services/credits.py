@@ -18,7 +18,7 @@ from faregate.credit.ledger.grants import GrantSpec, add_grant, void_grant
 from faregate.credit.ledger.holds import HoldRequest, extend_hold, open_hold, void_hold
 from faregate.credit.ledger.settlement import Posting, settle
 from faregate.credit.ledger.states import ChargeState, GrantUse, WalletState
-from faregate.credit.services.ledger_session import Locker
+from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.services.repricing import RepricingService
 from faregate.credit.storage.repository import LedgerRepository
 from faregate.credit.values import CreditTransaction, Grant, Wallet, grant_view, transaction_view, wallet_view
@@ -75,7 +75,7 @@ class CreditService:
     """
 
     def __init__(
-        self, repository: LedgerRepository, locker: Locker, subjects: Subjects, *, initial_micros: int = 0
+        self, repository: LedgerRepository, locker: LedgerSession, subjects: Subjects, *, initial_micros: int = 0
     ) -> None:
         self._ledger = repository
         self._locker = locker

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from faregate.core.db.database import Database
-from faregate.core.monitoring.gauges import Figure
+from faregate.core.monitoring.gauges import Gauge
 from faregate.wire.credits import to_credits
 
-__all__ = ["LedgerFigures"]
+__all__ = ["LedgerGauges"]
 
 _HOLDS = """
 select count(*) as open, coalesce(sum(hold), 0)::bigint as held,
@@ -15,18 +15,18 @@ from faregate.charge where status = 0
 """
 
 
-class LedgerFigures:
+class LedgerGauges:
     """Reads what is open only: the cost follows the number of open holds, not the age of the ledger."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def figures(self) -> Sequence[Figure]:
+    async def figures(self) -> Sequence[Gauge]:
         """Return the figures; raises `EngineUnavailableError`."""
         async with self._database.transaction(read_only=True) as session:
             (holds,) = await self._database.rows(session, _HOLDS)
         return [
-            Figure("faregate_open_holds", "Holds that are open", holds.open),
-            Figure("faregate_open_hold_credits", "Credits that open holds set aside", to_credits(holds.held)),
-            Figure("faregate_lapsed_holds", "Open holds beyond their time: not swept yet, or held back", holds.lapsed),
+            Gauge("faregate_open_holds", "Holds that are open", holds.open),
+            Gauge("faregate_open_hold_credits", "Credits that open holds set aside", to_credits(holds.held)),
+            Gauge("faregate_lapsed_holds", "Open holds beyond their time: not swept yet, or held back", holds.lapsed),
         ]

@@ -10,7 +10,7 @@ from faregate.core.db.database import Database
 from faregate.core.db.versioned_cache import VersionedCache
 from faregate.core.errors import RetryTransactionError
 from faregate.core.messaging.interfaces import IOutbox
-from faregate.core.webhooks.outgoing_events import IAnnouncer, Silence
+from faregate.core.webhooks.outgoing_events import IAnnouncer, NullAnnouncer
 from faregate.credit.interfaces import ISettlementProgress
 from faregate.credit.ledger.balance_warnings import warn_of_balances
 from faregate.credit.ledger.book import Book
@@ -20,14 +20,14 @@ from faregate.credit.ledger.top_ups import order_message, order_top_ups
 from faregate.credit.services.announcements import events_of
 from faregate.credit.storage.repository import LedgerRepository
 
-__all__ = ["LIMITS_VERSION", "TOP_UP_QUEUE", "WARNING_PAUSE", "Locker"]
+__all__ = ["LIMITS_VERSION", "TOP_UP_QUEUE", "WARNING_PAUSE", "LedgerSession"]
 
 LIMITS_VERSION = "spend_limits"
 TOP_UP_QUEUE = "top_up_queue"
 WARNING_PAUSE = timedelta(days=1)
 
 
-class Locker:
+class LedgerSession:
     """Locks wallets in ascending order, then spending limits, and hands out the book of them.
 
     Args:
@@ -50,7 +50,7 @@ class Locker:
         self._progress = progress
         self._outbox = outbox
         self._clock = clock
-        self._announcer = announcer or Silence()
+        self._announcer = announcer or NullAnnouncer()
         self._pause = warning_pause
         self.limit_kinds: VersionedCache[frozenset[str]] = VersionedCache(
             database, LIMITS_VERSION, repository.limit_kinds

@@ -11,7 +11,7 @@ from faregate.credit.ledger.accounts import TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.settlement import charge_wallet
 from faregate.credit.ledger.states import ChargeState, ChargeStatus, Flag, Note
-from faregate.credit.services.ledger_session import Locker
+from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.storage.repository import LedgerRepository
 
 __all__ = ["RepricingService"]
@@ -20,7 +20,7 @@ __all__ = ["RepricingService"]
 class RepricingService:
     """Adds to settled charges. Works in the caller's transaction and never commits."""
 
-    def __init__(self, repository: LedgerRepository, locker: Locker, subjects: Subjects) -> None:
+    def __init__(self, repository: LedgerRepository, locker: LedgerSession, subjects: Subjects) -> None:
         self._ledger = repository
         self._locker = locker
         self._subjects = subjects

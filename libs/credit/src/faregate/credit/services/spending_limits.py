@@ -12,8 +12,8 @@ from faregate.core.db.database import Database
 from faregate.core.db.versioned_cache import raise_version
 from faregate.core.errors import InvalidError
 from faregate.credit.ledger.book import Book
-from faregate.credit.ledger.limits import LimitState, Period, period_start
-from faregate.credit.services.ledger_session import LIMITS_VERSION, Locker
+from faregate.credit.ledger.limits import LimitPeriod, LimitState, period_start
+from faregate.credit.services.ledger_session import LIMITS_VERSION, LedgerSession
 from faregate.credit.storage.repository import LedgerRepository
 from faregate.wire.credits import to_credits
 
@@ -36,13 +36,13 @@ class SpendingLimit:
 class LimitService:
     """Spending limits of members, users and API keys. Works in the caller's transaction and never commits."""
 
-    def __init__(self, database: Database, repository: LedgerRepository, locker: Locker) -> None:
+    def __init__(self, database: Database, repository: LedgerRepository, locker: LedgerSession) -> None:
         self._database = database
         self._ledger = repository
         self._locker = locker
 
     async def set(
-        self, session: AsyncSession, scope: str, period: Period, *, soft: int | None, hard: int | None
+        self, session: AsyncSession, scope: str, period: LimitPeriod, *, soft: int | None, hard: int | None
     ) -> SpendingLimit:
         """Set both bounds (in micro-credits; None for no such bound); what is spent and held already counts on.
 
@@ -65,7 +65,7 @@ class LimitService:
         return _view(limit)
 
     async def set_all(
-        self, session: AsyncSession, scope: str, bounds: Iterable[tuple[Period, int | None, int | None]]
+        self, session: AsyncSession, scope: str, bounds: Iterable[tuple[LimitPeriod, int | None, int | None]]
     ) -> None:
         """Set the limits of these periods; a period with neither soft nor hard bound loses its limit."""
         for period, soft, hard in bounds:
@@ -74,7 +74,7 @@ class LimitService:
             else:
                 await self.set(session, scope, period, soft=soft, hard=hard)
 
-    async def drop(self, session: AsyncSession, scope: str, period: Period) -> bool:
+    async def drop(self, session: AsyncSession, scope: str, period: LimitPeriod) -> bool:
         """Forget a limit; tell whether there was one."""
         return await self._ledger.drop_limit(session, scope, period)
 

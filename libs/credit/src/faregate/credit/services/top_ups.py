@@ -14,7 +14,7 @@ from faregate.credit.interfaces import ITopUpProvider, Payment, PaymentOrder
 from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.grants import GrantSpec, add_grant
 from faregate.credit.ledger.top_ups import close_order
-from faregate.credit.services.ledger_session import Locker
+from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.storage.repository import LedgerRepository
 from faregate.wire.credits import to_credits
 
@@ -54,7 +54,7 @@ class TopUpService:
         self,
         database: Database,
         repository: LedgerRepository,
-        locker: Locker,
+        locker: LedgerSession,
         subjects: Subjects,
         provider: ITopUpProvider,
     ) -> None:

@@ -14,7 +14,7 @@ from faregate.core.db.subjects import Subject
 from faregate.core.errors import RetryTransactionError
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.chain import GENESIS
-from faregate.credit.ledger.limits import EVERY_MEMBER, LimitState, Period
+from faregate.credit.ledger.limits import EVERY_MEMBER, LimitPeriod, LimitState
 from faregate.credit.ledger.reasons import operation_digest
 from faregate.credit.ledger.states import (
     ChargeState,
@@ -257,7 +257,7 @@ class LedgerRepository:
         rows = await self._database.rows(session, sql.LIST_LIMITS, scopes=list(scopes), prefix=prefix)
         return [limit_of(row) for row in rows]
 
-    async def drop_limit(self, session: AsyncSession, scope: str, period: Period) -> bool:
+    async def drop_limit(self, session: AsyncSession, scope: str, period: LimitPeriod) -> bool:
         """Forget a limit; tell whether there was one."""
         return bool(await self._database.rows(session, sql.DROP_LIMIT, scope=scope, period=period.value))
 

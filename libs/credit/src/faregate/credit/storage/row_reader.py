@@ -7,7 +7,7 @@ from uuid import UUID
 from faregate.core.errors import RetryTransactionError
 from faregate.credit.ledger.accounts import Account, GrantSource, TransferKind
 from faregate.credit.ledger.book import Book
-from faregate.credit.ledger.limits import LimitState, Period
+from faregate.credit.ledger.limits import LimitPeriod, LimitState
 from faregate.credit.ledger.reasons import SEALED
 from faregate.credit.ledger.states import (
     NO_FLAGS,
@@ -172,7 +172,7 @@ def _hold_grants(value: Mapping[str, int]) -> dict[UUID, int]:
 
 def limit_of(row: Any) -> LimitState:
     """Return the limit of one row."""
-    return LimitState(row.scope, Period(row.period), row.soft, row.hard, row.started_at, row.spent, row.held)
+    return LimitState(row.scope, LimitPeriod(row.period), row.soft, row.hard, row.started_at, row.spent, row.held)
 
 
 def slice_of(row: Any) -> GrantSlice:

@@ -11,7 +11,7 @@ from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.grants import GrantSpec
 from faregate.credit.ledger.recurrence import parse_every
 from faregate.credit.services.credits import CreditService
-from faregate.usage.features.plan_changes import Period, carried_shares, continued_period, continuing, used_before
+from faregate.usage.features.plan_changes import PlanPeriod, carried_shares, continued_period, continuing, used_before
 from faregate.usage.features.plans import PLAN_KEYS, Plan, grant_specs
 from faregate.wire.credits import to_micros
 from faregate.wire.ids import new_uuid7
@@ -53,7 +53,7 @@ class Subscriber:
                 await self._credit.grant(session, owner_id, replace(wanted, key=f"{spec.key}:{subscription}"))
 
     async def _shares(
-        self, session: AsyncSession, owner_id: str, specs: Sequence[GrantSpec], period: Period | None
+        self, session: AsyncSession, owner_id: str, specs: Sequence[GrantSpec], period: PlanPeriod | None
     ) -> Sequence[int]:
         if period is None:
             return [0] * len(specs)

@@ -13,7 +13,7 @@ from faregate.core.errors import EngineUnavailableError
 from faregate.core.logging import get_logger
 from faregate.usage.events.event import UsageEvent
 from faregate.usage.events.recorder import IngestReport, UsageRecorder
-from faregate.usage.events.spool import Spool
+from faregate.usage.events.spool import EventSpool
 from faregate.wire.ids import new_uuid7
 
 __all__ = ["BufferedRecorder"]
@@ -134,7 +134,7 @@ class BufferedRecorder:
             return
         _warn(report, [event.id for event in batch])
 
-    async def _replay(self, spool: Spool) -> None:
+    async def _replay(self, spool: EventSpool) -> None:
         paths: set[Path] = set()
         try:
             for path, events in spool.batches():
@@ -156,7 +156,7 @@ def _named(event: UsageEvent) -> UsageEvent:
     return event.model_copy(update={"id": str(new_uuid7()), "source": event.source or _SOURCE})
 
 
-def _spool(directory: Path | None, file: Path | None) -> Spool | None:
+def _spool(directory: Path | None, file: Path | None) -> EventSpool | None:
     if file is not None:
-        return Spool(file.parent, file.name)
-    return Spool(directory) if directory is not None else None
+        return EventSpool(file.parent, file.name)
+    return EventSpool(directory) if directory is not None else None

@@ -11,7 +11,7 @@ from sqlmodel import Field
 
 from faregate.core.models import TableModel, created_at, moment
 
-__all__ = ["UsageCorrection", "UsageEvent", "UsageEventKey", "UsageMeter", "UsageRejection"]
+__all__ = ["UsageCorrectionRow", "UsageEventKeyRow", "UsageEventRow", "UsageMeterRow", "UsageRejectionRow"]
 
 _TRANSACTION = text("(pg_current_xact_id()::text)::bigint")
 
@@ -28,7 +28,7 @@ def _text() -> "Column[Any]":
     return Column(Text)
 
 
-class UsageEvent(TableModel, table=True):
+class UsageEventRow(TableModel, table=True):
     """One metered fact: the table that analytics reads. Append-only and partitioned by month of `time`.
 
     A correction adds a row that takes the first one back (`sign` -1, counts negated), and a replacement one more, so
@@ -78,7 +78,7 @@ class UsageEvent(TableModel, table=True):
     received_at: datetime = Field(sa_column=created_at())
 
 
-class UsageEventKey(TableModel, table=True):
+class UsageEventKeyRow(TableModel, table=True):
     """A claim on an identity: what makes the same event count once. Kept for the dedupe window, and leads to the event."""
 
     __table_args__: Any = (Index("usage_event_key_received_idx", "received_at", postgresql_using="brin"),)
@@ -90,7 +90,7 @@ class UsageEventKey(TableModel, table=True):
     received_at: datetime = Field(sa_column=created_at())
 
 
-class UsageCorrection(TableModel, table=True):
+class UsageCorrectionRow(TableModel, table=True):
     """One version of an event taken back, and by what it was replaced, if by anything."""
 
     event_key: UUID = Field(sa_column=Column(Uuid, primary_key=True))
@@ -104,7 +104,7 @@ class UsageCorrection(TableModel, table=True):
     corrected_at: datetime = Field(sa_column=created_at())
 
 
-class UsageRejection(TableModel, table=True):
+class UsageRejectionRow(TableModel, table=True):
     """Why an event that had an id was not accepted, until one with that id is."""
 
     __table_args__: Any = (Index("usage_rejection_rejected_idx", "rejected_at", postgresql_using="brin"),)
@@ -114,7 +114,7 @@ class UsageRejection(TableModel, table=True):
     rejected_at: datetime = Field(sa_column=created_at())
 
 
-class UsageMeter(TableModel, table=True):
+class UsageMeterRow(TableModel, table=True):
     """A meter that somebody declared beside the built-in ones, or a built-in one with another price."""
 
     name: str = Field(sa_column=Column(Text, primary_key=True))

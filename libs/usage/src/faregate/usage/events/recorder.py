@@ -16,8 +16,8 @@ from faregate.core.db.database import Database, is_passing
 from faregate.core.db.partitions import Month, Partitions, months_between
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import InvalidError
-from faregate.core.runtime.batcher import Coalescer, run_apart
-from faregate.core.runtime.gc_tuning import collection_paused
+from faregate.core.runtime.batcher import Batcher, bisect_failures
+from faregate.core.runtime.gc_tuning import gc_paused
 from faregate.usage.events.event import EventFields, UsageEvent, parse_events
 from faregate.usage.events.interfaces import IEventPrices
 from faregate.usage.events.keys import event_key
@@ -135,7 +135,7 @@ class UsageRecorder:
         self._prices = prices
         self._late_days = late_days
         self._future_seconds = future_seconds
-        self._calls: Coalescer[Sequence[EventLike], IngestReport] = Coalescer(self._record_calls)
+        self._calls: Batcher[Sequence[EventLike], IngestReport] = Batcher(self._record_calls)
 
     @property
     def bounds(self) -> TimeBounds:
@@ -189,7 +189,7 @@ class UsageRecorder:
         return IngestReport.sum(reports).shortened(listed)
 
     async def _record_calls(self, calls: Sequence[Sequence[EventLike]]) -> Sequence[IngestReport | Exception]:
-        return await run_apart(calls, self._record_together, is_passing=is_passing)
+        return await bisect_failures(calls, self._record_together, is_passing=is_passing)
 
     async def _record_together(self, calls: Sequence[Sequence[EventLike]]) -> Sequence[IngestReport | Exception]:
         items = [item for call in calls for item in call]
@@ -206,7 +206,7 @@ class UsageRecorder:
 
     async def _parsed(self, items: Sequence[EventLike]) -> Sequence[EventFields | InvalidError]:
         """Return the events, and see to it that there is a place for them, before a transaction begins."""
-        with collection_paused():
+        with gc_paused():
             events, bounds = parse_events(items), self.bounds
         times = [time for event in events if not isinstance(event, InvalidError) and (time := event.get("time"))]
         first, last = min(times, default=bounds.now), max(times, default=bounds.now)
@@ -219,7 +219,7 @@ class UsageRecorder:
         self, session: AsyncSession, items: Sequence[EventLike], events: Sequence[EventFields | InvalidError]
     ) -> _Recorded:
         subjects, refused = await self._subject_ids(session, events)
-        with collection_paused():
+        with gc_paused():
             prepared, read, rejected = self._prepared(_without(events, refused) if refused else events, subjects)
             fresh, claims = _first_of_each(prepared)
         if rejected:

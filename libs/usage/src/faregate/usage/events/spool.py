@@ -10,12 +10,12 @@ from faregate.core.runtime.private_files import make_private_directory, private_
 from faregate.usage.events.event import UsageEvent
 from faregate.wire import exact_json
 
-__all__ = ["Spool"]
+__all__ = ["EventSpool"]
 
 _LINES_AT_ONCE = 1_000
 
 
-class Spool:
+class EventSpool:
     """One file of one process, `<stem>-<process id><suffix>` of `name`; what an earlier process left is found by it."""
 
     def __init__(self, directory: Path, name: str = "usage-events.ndjson") -> None:

@@ -15,14 +15,14 @@ from faregate.credit.ledger.recurrence import next_renewal, parse_every, period_
 from faregate.credit.ledger.states import GrantUse
 from faregate.credit.values import Grant
 
-__all__ = ["Features", "Period", "carried_shares", "continued_period", "continuing", "used_before"]
+__all__ = ["Features", "PlanPeriod", "carried_shares", "continued_period", "continuing", "used_before"]
 
 Features = tuple[str, ...] | None
 """What a grant may be used for; None for everything."""
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class PlanPeriod:
     """A period under way.
 
     Attributes:
@@ -35,7 +35,7 @@ class Period:
     grants: tuple[Grant, ...]
 
 
-def continued_period(past: Sequence[Grant], every: str, *, now: datetime) -> Period | None:
+def continued_period(past: Sequence[Grant], every: str, *, now: datetime) -> PlanPeriod | None:
     """Return the period that a new grant of this interval continues; None where the last one has ended.
 
     `past` are all grants that came with plans, newest first, as they were before the change.
@@ -45,10 +45,10 @@ def continued_period(past: Sequence[Grant], every: str, *, now: datetime) -> Per
         return None
     begins = period_start(same[0].effective_at, every, at=now)
     live = tuple(grant for grant in same if not _ended(grant, by=begins))
-    return Period(min(same[0].effective_at, begins), begins, live) if same[0] in live else None
+    return PlanPeriod(min(same[0].effective_at, begins), begins, live) if same[0] in live else None
 
 
-def used_before(period: Period, uses: Sequence[GrantUse], *, repaid: int) -> Mapping[Features, int]:
+def used_before(period: PlanPeriod, uses: Sequence[GrantUse], *, repaid: int) -> Mapping[Features, int]:
     """Return what was used of the period's allowance, by what the grants were for.
 
     What holds protect of restricted grants that were taken back counts as used; of general ones it lapses as soon as the
@@ -62,7 +62,7 @@ def used_before(period: Period, uses: Sequence[GrantUse], *, repaid: int) -> Map
     return {features: max(0, amount) for features, amount in used.items()}
 
 
-def continuing(spec: GrantSpec, share: int, period: Period, *, now: datetime, debt: int) -> GrantSpec:
+def continuing(spec: GrantSpec, share: int, period: PlanPeriod, *, now: datetime, debt: int) -> GrantSpec:
     """Return the new grant as it continues a period, `share` of it used.
 
     Where the wallet owes so much of its credit limit that the share could not be taken back from the filling, the grant

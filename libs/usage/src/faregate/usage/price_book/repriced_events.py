@@ -14,7 +14,7 @@ from faregate.usage.events.keys import event_key, line_key, use_key
 from faregate.usage.pricing.pico_usd import pico_usd
 from faregate.usage.values import UsageLine
 
-__all__ = ["Change", "RepricedEvents"]
+__all__ = ["EventChange", "RepricedEvents"]
 
 _TYPES = {
     "event_key": "uuid",
@@ -66,7 +66,7 @@ select (select count(*) from standing) as standing, (select count(*) from correc
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class EventChange:
     """One line that has a price now: its micro-credits, and what the use consumed and was charged on top for it."""
 
     number: int
@@ -83,7 +83,7 @@ class RepricedEvents:
         self._database = database
 
     async def change(
-        self, session: AsyncSession, charge: ChargeState, changes: Sequence[Change], *, actor: str | None
+        self, session: AsyncSession, charge: ChargeState, changes: Sequence[EventChange], *, actor: str | None
     ) -> None:
         """Replace the facts of these lines and of the request, in the transaction that prices them.
 
@@ -102,14 +102,14 @@ class RepricedEvents:
             raise RetryTransactionError("a fact of the use is being corrected by somebody else")
 
 
-def _line_row(charge: ChargeState, change: Change) -> tuple[Any, ...]:
+def _line_row(charge: ChargeState, change: EventChange) -> tuple[Any, ...]:
     line, reason = change.line, f"priced by {change.line.price_version}"
     key = line_key(charge.usage_key, change.number)
     cost = pico_usd(line.provider_cost_usd)
     return key, _meaning(key, [change]), change.line_credits, 0, cost, line.provider, reason
 
 
-def _request_row(charge: ChargeState, changes: Sequence[Change]) -> tuple[Any, ...]:
+def _request_row(charge: ChargeState, changes: Sequence[EventChange]) -> tuple[Any, ...]:
     key = use_key(charge.usage_key)
     credits = sum(change.consumed - change.line_credits for change in changes)
     versions = ", ".join(sorted({str(change.line.price_version) for change in changes}))
@@ -117,6 +117,6 @@ def _request_row(charge: ChargeState, changes: Sequence[Change]) -> tuple[Any, .
     return key, _meaning(key, changes), credits, charged, None, None, f"lines priced by {versions}"
 
 
-def _meaning(key: UUID, changes: Sequence[Change]) -> UUID:
+def _meaning(key: UUID, changes: Sequence[EventChange]) -> UUID:
     said = ",".join(f"{change.number}:{change.line.price_version}" for change in changes)
     return event_key("faregate:reprice", f"{key}/{said}")

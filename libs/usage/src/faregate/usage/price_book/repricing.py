@@ -13,7 +13,7 @@ from faregate.credit.services.credits import CreditService
 from faregate.usage.credits_process.repository import UsageRepository
 from faregate.usage.features.catalog import FeatureCatalog
 from faregate.usage.price_book.repository import ParkedLine, PriceRepository
-from faregate.usage.price_book.repriced_events import Change, RepricedEvents
+from faregate.usage.price_book.repriced_events import EventChange, RepricedEvents
 from faregate.usage.price_book.service import PriceService
 from faregate.usage.pricing.line import PriceBook
 from faregate.usage.strategies.registry import FeatureFactory
@@ -104,7 +104,7 @@ class Repricer:
             book, charge = await self._ledger.lock(session, usage_key)
             lines = list((await self._usages.lines(session, [usage_key])).get(usage_key, ()))
             feature = catalog.settled_feature(charge.feature_key)
-            changes: list[Change] = []
+            changes: list[EventChange] = []
             for number, line in enumerate(lines):
                 priced = self._price(feature, line, charge, by_parts=by_parts) if line.unpriced else None
                 if priced is None:
@@ -152,7 +152,7 @@ class Repricer:
         number: int,
         *,
         actor: str | None,
-    ) -> Change:
+    ) -> EventChange:
         """Charge what the use costs by now beyond what it was priced at."""
         total = sum((line.credits for line in lines), Decimal(0))
         if any(line.unpriced for line in lines):
@@ -169,4 +169,4 @@ class Repricer:
         charged = self._ledger.add(
             book, charge, consumed=more, chargeable=more if Rule(charge.rule).charges else 0, note=note
         )
-        return Change(number, lines[number], to_micros(lines[number].credits), more, charged)
+        return EventChange(number, lines[number], to_micros(lines[number].credits), more, charged)

@@ -9,7 +9,7 @@ from faregate.core.runtime.bounded_memory import BoundedMemory
 from faregate.usage.pricing.overrides import Margins, PriceList
 from faregate.usage.values import REPORTED, UNPRICED, ModelUsage, PricingPolicy, UsageLine
 from faregate.wire.money import credits_for
-from faregate.wire.published_prices import MODELS_REMEMBERED, Schedule, Snapshot
+from faregate.wire.published_prices import MODELS_REMEMBERED, PriceSchedule, PriceSnapshot
 from faregate.wire.rates import Cost, RateCard
 
 __all__ = ["Margins", "PriceBook", "Rates"]
@@ -56,7 +56,7 @@ class PriceBook:
 
     def __init__(self, policy: PricingPolicy, *, margins: Margins | None = None) -> None:
         self.policy = policy
-        self.snapshot = Snapshot(_memory())
+        self.snapshot = PriceSnapshot(_memory())
         self.price_list = PriceList(margins=margins)
 
     def line(
@@ -159,6 +159,6 @@ class PriceBook:
         return Rates(owner, published.card, published.version, zero_is_price=False)
 
 
-def _memory() -> BoundedMemory[tuple[str, str | None, str | None], Schedule | None]:
+def _memory() -> BoundedMemory[tuple[str, str | None, str | None], PriceSchedule | None]:
     """Return a memory for models: their names come from callers."""
     return BoundedMemory(limit_bytes=_REMEMBERED_BYTES, entries=MODELS_REMEMBERED + 1)

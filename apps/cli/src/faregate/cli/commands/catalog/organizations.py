@@ -10,7 +10,7 @@ from faregate.cli.shared.auditing import audited
 from faregate.cli.shared.options import Limit, Output, micros_of
 from faregate.cli.shared.output import print_json, print_table
 from faregate.cli.shared.session import with_library
-from faregate.credit.ledger.limits import Period
+from faregate.credit.ledger.limits import LimitPeriod
 from faregate.usage.accounts.organizations import Organization
 from faregate.usage.values import ChargingPolicy
 from faregate.worker.container import WorkerContainer
@@ -66,7 +66,7 @@ def set_organization(
 @audited("organizations.put_member_limits", owner="organization_id", when="period", look=_limits)
 def limit(
     organization_id: str,
-    period: Annotated[Period | None, Parameter(help="Left out: show the limits.")] = None,
+    period: Annotated[LimitPeriod | None, Parameter(help="Left out: show the limits.")] = None,
     *,
     member: Annotated[str | None, Parameter(help="Whose; left out: every member that has none of the own.")] = None,
     soft: Annotated[str | None, Parameter(help="Beyond it a start says so.")] = None,

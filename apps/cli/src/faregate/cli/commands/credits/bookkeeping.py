@@ -17,7 +17,7 @@ from faregate.cli.shared.session import actor as actor_of
 from faregate.cli.shared.session import with_library
 from faregate.core.errors import InvalidError
 from faregate.credit.ledger.states import Note
-from faregate.credit.services.accounting import Statement
+from faregate.credit.services.accounting import AccountStatement
 from faregate.credit.services.opening_balances import read_openings
 from faregate.credit.values import CreditTransaction
 from faregate.usage.values import FeatureUsage
@@ -134,7 +134,7 @@ def statement(
     """Print what happened in a period: opening, granted, used, expired, refunded, closing."""
     first, last = moment_of(since, param="from"), moment_of(until, param="to")
 
-    async def work(lib: WorkerContainer) -> Statement:
+    async def work(lib: WorkerContainer) -> AccountStatement:
         return await lib.bookkeeping().statement(owner, since=first, until=last)
 
     found = with_library(work)
@@ -204,7 +204,7 @@ def _show(title: str, found: Sequence[CreditTransaction]) -> None:
     print_table(title, columns, rows)
 
 
-def _show_statement(owner: str | None, found: Statement) -> None:
+def _show_statement(owner: str | None, found: AccountStatement) -> None:
     signed = [
         ("opening", found.opening),
         *((f"+ granted ({name})", amount) for name, amount in found.granted.items()),

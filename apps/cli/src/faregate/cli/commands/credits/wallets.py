@@ -12,7 +12,7 @@ from faregate.cli.shared.options import Limit, Output, micros_of, moment_of
 from faregate.cli.shared.output import console, print_json, print_table
 from faregate.cli.shared.session import with_library
 from faregate.core.errors import InvalidError
-from faregate.credit.ledger.limits import Period
+from faregate.credit.ledger.limits import LimitPeriod
 from faregate.credit.values import Wallet
 from faregate.usage.accounts.wallets import WalletChange
 from faregate.wire.credits import to_credits
@@ -105,7 +105,7 @@ def change(
 @audited("wallets.put_limits", owner="owner", when="period", look=_limits)
 def limit(
     owner: str,
-    period: Annotated[Period | None, Parameter(help="Left out: show the limits.")] = None,
+    period: Annotated[LimitPeriod | None, Parameter(help="Left out: show the limits.")] = None,
     *,
     soft: Annotated[str | None, Parameter(help="Beyond it a start says so.")] = None,
     hard: Annotated[str | None, Parameter(help="Beyond it a start is refused.")] = None,

@@ -21,7 +21,7 @@ from faregate.core.container import make_database, make_key_store
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import InvalidError
 from faregate.core.runtime import event_loop
-from faregate.credit.ledger.limits import Period
+from faregate.credit.ledger.limits import LimitPeriod
 from faregate.credit.services.spending_limits import SpendingLimit
 from faregate.gateway.security.auth import Scope
 from faregate.gateway.security.key_caps import cap_scope
@@ -90,7 +90,7 @@ def rotate(
 @audited("keys.put_caps", target=("key_id",), when="period")
 def cap(
     key_id: str,
-    period: Annotated[Period | None, Parameter(help="Left out: show the caps.")] = None,
+    period: Annotated[LimitPeriod | None, Parameter(help="Left out: show the caps.")] = None,
     credits: Annotated[str | None, Parameter(help="At most so much in a period; left out: no cap.")] = None,
     *,
     output: _Output = "table",

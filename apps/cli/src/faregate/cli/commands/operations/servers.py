@@ -8,7 +8,7 @@ from faregate.cli.demo.serving import Gateway, serve_together
 from faregate.cli.shared.deployment import require_database
 from faregate.core.logging import configure_logging
 from faregate.core.runtime import event_loop
-from faregate.core.runtime.gc_tuning import collect_seldom
+from faregate.core.runtime.gc_tuning import raise_gc_thresholds
 from faregate.core.settings import Settings, load_settings
 from faregate.usage.container import check_strategies
 from faregate.worker.main import run_worker, stop_on_signals
@@ -41,7 +41,7 @@ def gateway(
         return
 
     async def serve() -> None:
-        await Gateway(settings).serve(stop_on_signals(), on_ready=collect_seldom)
+        await Gateway(settings).serve(stop_on_signals(), on_ready=raise_gc_thresholds)
 
     event_loop.run(serve())
 
@@ -50,5 +50,5 @@ def worker() -> None:
     """Settle what is published and run what is scheduled, until Ctrl-C or SIGTERM."""
     settings = checked()
     configure_logging(style=settings.log_format, level=settings.log_level)
-    collect_seldom()
+    raise_gc_thresholds()
     event_loop.run(run_worker(settings))

@@ -21,7 +21,7 @@ from faregate.core.db.migrate import upgrade
 from faregate.core.errors import ConfigurationError, FaregateError
 from faregate.core.logging import configure_logging
 from faregate.core.runtime import event_loop
-from faregate.core.runtime.gc_tuning import collect_seldom
+from faregate.core.runtime.gc_tuning import raise_gc_thresholds
 from faregate.core.runtime.private_files import make_private_directory, private_file
 from faregate.core.settings import Settings, load_settings
 from faregate.usage.container import check_strategies
@@ -106,7 +106,7 @@ def _first(group: BaseExceptionGroup[FaregateError]) -> FaregateError:
 
 
 def _ready(server: Gateway, settings: Settings, ready_file: Path | None) -> None:
-    collect_seldom()
+    raise_gc_thresholds()
     key = settings.server_api_key.get_secret_value() if settings.server_api_key else ""
     queue = "RabbitMQ" if settings.broker_url else "PostgreSQL"
     errors.print(

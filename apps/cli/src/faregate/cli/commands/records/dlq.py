@@ -11,7 +11,7 @@ from faregate.cli.shared.options import Limit, Output
 from faregate.cli.shared.output import console, print_json, print_table
 from faregate.cli.shared.session import with_library
 from faregate.core.errors import InvalidError
-from faregate.core.messaging.dead_letters import DeadLetterDesk, shown_body
+from faregate.core.messaging.dead_letters import DeadLetterService, shown_body
 from faregate.core.messaging.interfaces import DeadMessage
 from faregate.worker.container import WorkerContainer
 
@@ -81,7 +81,7 @@ def _chosen(
     letter_ids: Sequence[str],
     queue: str | None,
     every: bool,
-    act: Callable[[DeadLetterDesk, Sequence[str]], Awaitable[int]],
+    act: Callable[[DeadLetterService, Sequence[str]], Awaitable[int]],
 ) -> Callable[[WorkerContainer], Awaitable[int]]:
     if sum([bool(letter_ids), queue is not None, every]) != 1:
         raise InvalidError("name dead letters by id, or all of one --queue, or --all")

@@ -8,7 +8,7 @@ from uuid import UUID
 from cyclopts import App, Parameter
 
 from faregate.analytics.quotas.levels import Level
-from faregate.analytics.quotas.periods import Period
+from faregate.analytics.quotas.periods import QuotaPeriod
 from faregate.analytics.quotas.values import Alert, AlertFilter, QuotaSpec, QuotaStatus
 from faregate.cli.shared.analytics_options import Shape, tell
 from faregate.cli.shared.auditing import audited, note
@@ -34,7 +34,7 @@ def set_quota(
     meter: Annotated[str, Parameter(help="A meter such as api, or requests, tokens, credits, cost_usd.")],
     limit: str,
     *,
-    period: Period = Period.MONTH,
+    period: QuotaPeriod = QuotaPeriod.MONTH,
     hard: Annotated[bool, Parameter(help="Refuse to start uses once it is used up.")] = False,
     timezone: str = "UTC",
     email: Annotated[list[str] | None, Parameter(help="Who is told beside those whom the settings name.")] = None,

@@ -12,7 +12,7 @@ from faregate.analytics.answers.trends import counted_as
 from faregate.analytics.exports.formats import Format
 from faregate.analytics.question.filters import Filters, Question, TimeRange
 from faregate.analytics.quotas.levels import Level
-from faregate.analytics.quotas.periods import Period
+from faregate.analytics.quotas.periods import QuotaPeriod
 from faregate.analytics.quotas.values import AlertFilter, QuotaSpec
 from faregate.analytics.retention.archiving import EventArchive
 from faregate.core.clock import FixedClock
@@ -103,7 +103,7 @@ async def reporting(stage: Stage) -> Facts:
 async def alerting(stage: Stage) -> Facts:
     """A quota of 100 tells at 75, 90 and 100, once each."""
     service, deliverer = stage.lib.quota_service(), stage.lib.alert_deliverer()
-    await service.put(QuotaSpec("ben", "storage", Period.YEAR, Decimal(100)))
+    await service.put(QuotaSpec("ben", "storage", QuotaPeriod.YEAR, Decimal(100)))
     told: list[str] = []
     for quantity in (74, 1, 15, 10, 30):
         await stage.record([_use("ben", "storage", quantity, stage.now)])

@@ -12,7 +12,7 @@ from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
 from faregate.core.clock import IClock
-from faregate.core.messaging.interfaces import DeadMessage, DeadPlace
+from faregate.core.messaging.interfaces import DeadLetterCursor, DeadMessage
 from faregate.core.messaging.rabbitmq.connection import RPC_SECONDS, Link, broker_errors
 from faregate.core.messaging.rabbitmq.envelope import dead_letter_of, replayed
 from faregate.core.messaging.rabbitmq.publisher import Publisher
@@ -31,7 +31,7 @@ class DeadLetters:
         self._publisher = publisher
         self._clock = clock
 
-    async def read(self, queue: str | None, after: DeadPlace | None = None) -> AsyncIterator[DeadMessage]:
+    async def read(self, queue: str | None, after: DeadLetterCursor | None = None) -> AsyncIterator[DeadMessage]:
         """Read them in their order, from behind `after`; they stay.
 
         If the letter at `after` is gone, those follow that died when it did, or later.

@@ -7,7 +7,7 @@ from uuid import uuid4
 from weakref import WeakSet
 
 from faregate.core.clock import IClock, SystemClock
-from faregate.core.messaging.interfaces import Backlog, DeadMessage, DeadPlace, IConsumer, OutgoingMessage
+from faregate.core.messaging.interfaces import Backlog, DeadLetterCursor, DeadMessage, IConsumer, OutgoingMessage
 from faregate.core.messaging.rabbitmq.connection import RPC_SECONDS, Link, broker_errors, open_link
 from faregate.core.messaging.rabbitmq.consumer import RabbitConsumer
 from faregate.core.messaging.rabbitmq.dead_letters import DeadLetters
@@ -95,7 +95,9 @@ class RabbitTransport:
         known = [at for at in bounds if at is not None]
         return Backlog(waiting + len(held), min(known) if len(known) == len(bounds) else None)
 
-    def dead_letters(self, *, queue: str | None = None, after: DeadPlace | None = None) -> AsyncIterator[DeadMessage]:
+    def dead_letters(
+        self, *, queue: str | None = None, after: DeadLetterCursor | None = None
+    ) -> AsyncIterator[DeadMessage]:
         return self._dead.read(queue, after)
 
     async def count_dead(self) -> int:
