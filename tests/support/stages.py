@@ -17,7 +17,7 @@ from faregate.core.settings import load_settings
 from faregate.credit.container import CreditContainer
 from faregate.credit.ledger.states import Note
 from faregate.credit.services.bookkeeping import Bookkeeping
-from faregate.credit.storage.statements import LOCK_WALLETS
+from faregate.credit.storage.sql import LOCK_WALLETS
 from faregate.usage.container import UsageContainer
 from faregate.usage.service import UsageService
 from faregate.usage.values import FeatureRef, ModelUsage, SettleRequest

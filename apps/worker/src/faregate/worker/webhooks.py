@@ -18,6 +18,7 @@ from faregate.core.webhooks.egress import Egress, UnsafeUrlError
 from faregate.core.webhooks.endpoints import open_secret
 from faregate.wire import exact_json
 from faregate.worker.posting import Poster, PostError
+from faregate.worker.sql import CLAIM, ENDPOINTS, NAMES, RECORD
 
 __all__ = ["RETRY_DELAYS", "WebhookDeliverer"]
 
@@ -33,40 +34,6 @@ _TIMEOUT_SECONDS = 15.0
 _LEASE = timedelta(seconds=60)
 _BATCH = 50
 _HISTORY = 20
-
-_CLAIM = """
-update faregate.webhook_delivery d set due_at = clock_timestamp() + cast(:lease as interval)
-from (
-  select w.delivery_id from faregate.webhook_delivery w
-  where w.due_at <= clock_timestamp() order by w.due_at limit :limit for update skip locked
-) due, faregate.webhook_endpoint e
-where d.delivery_id = due.delivery_id and e.endpoint_id = d.endpoint_id
-returning d.delivery_id, d.endpoint_id, d.event_id, d.event_type, d.payload, d.attempts, d.created_at, e.url, e.secret,
-  case when e.previous_until > clock_timestamp() then e.previous_secret end as previous_secret,
-  e.disabled_at is not null as disabled
-"""
-_NAMES = "select subject_id, external_id from faregate.subject where subject_id = any(cast(:ids as bigint[]))"
-_RECORD = """
-update faregate.webhook_delivery d
-set status = r.status, attempts = d.attempts + 1, due_at = r.due_at,
-  history = (select jsonb_agg(h order by n)
-    from jsonb_array_elements(jsonb_build_array(r.attempt::jsonb) || d.history) with ordinality as x (h, n)
-    where n <= :history)
-from unnest(cast(:ids as uuid[]), cast(:statuses as text[]), cast(:dues as timestamptz[]), cast(:attempts as text[]))
-  as r (id, status, due_at, attempt)
-where d.delivery_id = r.id
-"""
-_ENDPOINTS = """
-update faregate.webhook_endpoint e
-set failing_since = case when r.ok then null else coalesce(e.failing_since, clock_timestamp()) end,
-  disabled_at = coalesce(e.disabled_at, case when r.gone
-    or (not r.ok and e.failing_since < clock_timestamp() - cast(:patience as interval)) then clock_timestamp() end),
-  disabled_reason = coalesce(e.disabled_reason, case when r.gone then 'the receiver answered 410 Gone'
-    when not r.ok and e.failing_since < clock_timestamp() - cast(:patience as interval)
-    then 'every attempt of the last days has failed' end)
-from unnest(cast(:ids as uuid[]), cast(:oks as bool[]), cast(:gones as bool[])) as r (id, ok, gone)
-where e.endpoint_id = r.id
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +83,12 @@ class WebhookDeliverer:
     async def deliver_due(self) -> int:
         """Send what is due, at most a batch; return how many were tried."""
         async with self._database.transaction() as session:
-            due = await self._database.rows(session, _CLAIM, lease=_LEASE, limit=_BATCH)
+            due = await self._database.rows(session, CLAIM, lease=_LEASE, limit=_BATCH)
             bodies: list[Any] = [exact_json.loads(bytes(row.payload)) for row in due]
             people: set[int] = {number for body in bodies for number in body["people"].values()}
             rows: Sequence[Any] = ()
             if people:
-                rows = await self._database.rows(session, _NAMES, ids=sorted(people))
+                rows = await self._database.rows(session, NAMES, ids=sorted(people))
         names: dict[int, str] = {row.subject_id: row.external_id for row in rows}
         if due:
             contents = [_content(row, body, names) for row, body in zip(due, bodies, strict=True)]
@@ -163,7 +130,7 @@ class WebhookDeliverer:
         async with self._database.transaction() as session:
             await self._database.rows(
                 session,
-                _RECORD,
+                RECORD,
                 ids=[outcome.delivery.delivery_id for outcome in outcomes],
                 statuses=[status for status, _ in decided],
                 dues=[due for _, due in decided],
@@ -172,7 +139,7 @@ class WebhookDeliverer:
             )
             await self._database.rows(
                 session,
-                _ENDPOINTS,
+                ENDPOINTS,
                 ids=ids,
                 oks=[by_endpoint[number].ok for number in ids],
                 gones=[by_endpoint[number].status == 410 for number in ids],

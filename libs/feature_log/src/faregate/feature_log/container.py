@@ -20,7 +20,7 @@ from faregate.feature_log.retention import LogRetention
 from faregate.feature_log.rotation import LogRotation
 from faregate.feature_log.routes import Routes
 from faregate.feature_log.sealing import Sealer, parse_keys
-from faregate.feature_log.searching import LogSearch
+from faregate.feature_log.search_repository import LogSearch
 from faregate.feature_log.service import FeatureLogService
 
 __all__ = ["FeatureLogContainer"]

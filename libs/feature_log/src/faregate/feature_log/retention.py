@@ -18,6 +18,14 @@ from faregate.core.db.partitions import Month, Partitions, months_between
 from faregate.core.errors import ConfigurationError, InvalidError
 from faregate.core.logging import get_logger
 from faregate.feature_log.repository import LogRepository
+from faregate.feature_log.sql import (
+    RETENTION_DAYS,
+    RETENTION_DELETE_OVERDUE,
+    RETENTION_OVERDUE_DAYS,
+    RETENTION_RESET,
+    RETENTION_ROUTED,
+    RETENTION_SET,
+)
 from faregate.wire.ids import check_external_id
 
 __all__ = ["LogRetention"]
@@ -29,33 +37,8 @@ _CHUNK = 5_000
 _DAYS_MAX = 36_500
 _RESTORED_FOR = timedelta(days=30)
 
-_SET = """
-insert into faregate.feature_log_retention (feature_key, days) values (:feature_key, :days)
-on conflict (feature_key) do update set days = excluded.days, updated_at = now()
-"""
-
-_ROUTED = """
-r.route_id = any(array(
-  select route_id from faregate.feature_log_route where (feature_key = any(cast(:features as text[]))) = :named))
-"""
 
 _WITHIN = "r.logged_at >= cast(:since as timestamptz) and r.logged_at < cast(:until as timestamptz)"
-
-_OVERDUE_DAYS = f"""
-select distinct cast(r.logged_at as date) as day from faregate.feature_log r
-where r.logged_at < cast(:until as timestamptz) and {_ROUTED} order by day
-"""  # noqa: S608
-
-_DELETE_OVERDUE = """
-delete from faregate.feature_log l using (
-  select l.logged_at, l.log_id from faregate.feature_log l
-  where l.route_id = any(array(select route_id from faregate.feature_log_route where feature_key = :feature_key))
-    and l.logged_at < cast(:until as timestamptz)
-  limit :limit
-) overdue
-where l.logged_at = overdue.logged_at and l.log_id = overdue.log_id and l.logged_at < :until
-returning 1
-"""
 
 
 class LogRetention:
@@ -85,10 +68,9 @@ class LogRetention:
             raise InvalidError(f"days must be 1 to {_DAYS_MAX}", param="days")
         async with self._database.transaction() as session:
             if days is None:
-                sql = "delete from faregate.feature_log_retention where feature_key = :feature_key"
-                await self._database.rows(session, sql, feature_key=feature_key)
+                await self._database.rows(session, RETENTION_RESET, feature_key=feature_key)
             else:
-                await self._database.rows(session, _SET, feature_key=feature_key, days=days)
+                await self._database.rows(session, RETENTION_SET, feature_key=feature_key, days=days)
 
     async def days(self) -> Mapping[str, int]:
         """Return how long features keep their logs, where that differs from the setting."""
@@ -146,13 +128,13 @@ class LogRetention:
         """Archive the overdue days of some features: those of that names, or of any other."""
         until = datetime.combine((now - timedelta(days=days)).astimezone(UTC), time(), UTC)
         async with self._database.transaction(read_only=True) as session:
-            found = await self._database.rows(session, _OVERDUE_DAYS, until=until, **routes)
+            found = await self._database.rows(session, RETENTION_OVERDUE_DAYS, until=until, **routes)
         for row in found:
             since = datetime.combine(row.day, time(), UTC)
             month, part = Month.of(since), f"d{since.day:02d}"
             if not _is_back(archives.manifest(month, part), now):
                 day = {"since": since, "until": since + timedelta(days=1)}
-                await archives.move(month, part, f"{_WITHIN} and {_ROUTED}", **day, **routes)
+                await archives.move(month, part, f"{_WITHIN} and {RETENTION_ROUTED}", **day, **routes)
 
     async def _retire(self, archives: Archives, until: datetime, now: datetime) -> None:
         async with self._database.transaction(read_only=True) as session:
@@ -166,7 +148,7 @@ class LogRetention:
             async with self._database.transaction() as session:
                 gone = len(
                     await self._database.rows(
-                        session, _DELETE_OVERDUE, feature_key=feature_key, until=until, limit=_CHUNK
+                        session, RETENTION_DELETE_OVERDUE, feature_key=feature_key, until=until, limit=_CHUNK
                     )
                 )
             if gone:
@@ -175,7 +157,7 @@ class LogRetention:
                 return
 
     async def _days(self, session: AsyncSession) -> Mapping[str, int]:
-        rows = await self._database.rows(session, "select feature_key, days from faregate.feature_log_retention")
+        rows = await self._database.rows(session, RETENTION_DAYS)
         return {row.feature_key: row.days for row in rows}
 
     def _archive_store(self) -> Archives:

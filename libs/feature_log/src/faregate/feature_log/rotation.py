@@ -12,6 +12,7 @@ from faregate.core.db.partitions import Month
 from faregate.feature_log.preparing import json_text
 from faregate.feature_log.routes import split_endpoint
 from faregate.feature_log.sealing import Sealer
+from faregate.feature_log.sql import ROTATION_NEXT, ROTATION_STORE
 from faregate.feature_log.values import BODY_COLUMNS
 from faregate.wire import exact_json
 
@@ -19,24 +20,6 @@ __all__ = ["LogRotation"]
 
 _CHUNK = 500
 _SEALED = ("email", *BODY_COLUMNS)
-
-_NEXT = """
-select log_id, logged_at, key_id, endpoint, email, payload, response, params, query from faregate.feature_log
-where (logged_at, log_id) > (cast(:after_at as timestamptz), cast(:after_id as uuid))
-  and (key_id is distinct from cast(:key_id as text) or (key_id is not null and endpoint ~ '[?#]'))
-order by logged_at, log_id limit :limit for update
-"""
-
-_STORE = """
-update faregate.feature_log l
-set key_id = :key_id, endpoint = n.endpoint, email_index = n.email_index, email = n.email, payload = n.payload,
-  response = n.response, params = n.params, query = n.query
-from unnest(cast(:log_id as uuid[]), cast(:logged_at as timestamptz[]), cast(:endpoint as text[]),
-  cast(:email_index as bytea[]), cast(:email as bytea[]), cast(:payload as bytea[]), cast(:response as bytea[]),
-  cast(:params as bytea[]), cast(:query as bytea[]))
-  as n (log_id, logged_at, endpoint, email_index, email, payload, response, params, query)
-where l.logged_at = n.logged_at and l.log_id = n.log_id and l.logged_at >= :first and l.logged_at <= :last
-"""
 
 
 class LogRotation:
@@ -62,14 +45,14 @@ class LogRotation:
 
     async def _step(self, session: AsyncSession, after: tuple[Any, Any]) -> tuple[int, tuple[Any, Any] | None]:
         rows = await self._database.rows(
-            session, _NEXT, after_at=after[0], after_id=after[1], key_id=self._sealer.key_id, limit=_CHUNK
+            session, ROTATION_NEXT, after_at=after[0], after_id=after[1], key_id=self._sealer.key_id, limit=_CHUNK
         )
         if not rows:
             return 0, None
         sealed = [self._sealed(row) for row in rows]
         await self._database.rows(
             session,
-            _STORE,
+            ROTATION_STORE,
             key_id=self._sealer.key_id,
             log_id=[row.log_id for row in rows],
             logged_at=[row.logged_at for row in rows],

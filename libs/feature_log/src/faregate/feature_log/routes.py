@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.db.database import Database
 from faregate.core.runtime.bounded_memory import BoundedMemory, remembered
+from faregate.feature_log.sql import ROUTE_ADD, ROUTE_FIND, ROUTE_MATCHING
 from faregate.feature_log.values import Route
 
 __all__ = ["Routes", "endpoint_template", "split_endpoint"]
@@ -19,29 +20,6 @@ _PLAIN_SEGMENT = re.compile(
     r"(?=[^A-Za-z]*[A-Za-z])(?!(?:\D*\d){4})[A-Za-z0-9_.-]{1,40}|\{\w{1,40}\}|:[A-Za-z]\w{0,39}"
 )
 """A part of a path that is no id: it has a letter, three digits at most, and is not long."""
-
-_FIND = """
-select r.route_id, r.feature_key, r.feature_id, r.endpoint, r.type
-from unnest(cast(:feature_key as text[]), cast(:feature_id as text[]), cast(:endpoint as text[]), cast(:type as text[]))
-  as w (feature_key, feature_id, endpoint, type)
-join faregate.feature_log_route r using (feature_key, feature_id, endpoint, type)
-"""
-
-_ADD = """
-insert into faregate.feature_log_route (feature_key, feature_id, endpoint, type)
-select w.feature_key, w.feature_id, w.endpoint, w.type
-from unnest(cast(:feature_key as text[]), cast(:feature_id as text[]), cast(:endpoint as text[]), cast(:type as text[]))
-  as w (feature_key, feature_id, endpoint, type)
-order by 1, 2, 3, 4
-on conflict do nothing
-"""
-
-_MATCHING = """
-select route_id from faregate.feature_log_route
-where (cast(:feature as text) is null or feature_key = :feature or feature_id = :feature)
-  and (cast(:pattern as text) is null
-       or concat_ws(' ', feature_key, feature_id, endpoint, type) ilike :pattern)
-"""
 
 
 class Routes:
@@ -60,8 +38,8 @@ class Routes:
     async def ensure(self, session: AsyncSession, routes: Iterable[Route]) -> Mapping[Route, int]:
         """Return the numbers of all `routes`, adding the unknown ones in a fixed order. Remember them after the commit."""
         wanted = _columns(sorted(routes, key=_order))
-        await self._database.rows(session, _ADD, **wanted)
-        rows = await self._database.rows(session, _FIND, **wanted)
+        await self._database.rows(session, ROUTE_ADD, **wanted)
+        rows = await self._database.rows(session, ROUTE_FIND, **wanted)
         return {Route(row.feature_key, row.feature_id, row.endpoint, row.type): row.route_id for row in rows}
 
     def remember(self, numbers: Mapping[Route, int]) -> None:
@@ -73,7 +51,7 @@ class Routes:
         pattern = None
         if text is not None:
             pattern = "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"
-        rows = await self._database.rows(session, _MATCHING, feature=feature, pattern=pattern)
+        rows = await self._database.rows(session, ROUTE_MATCHING, feature=feature, pattern=pattern)
         return [row.route_id for row in rows]
 
 

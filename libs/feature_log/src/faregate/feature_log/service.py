@@ -22,7 +22,7 @@ from faregate.feature_log.preparing import PreparedLog, Preparer
 from faregate.feature_log.repository import LogRepository
 from faregate.feature_log.routes import Routes
 from faregate.feature_log.sealing import Sealer
-from faregate.feature_log.searching import LogSearch
+from faregate.feature_log.search_repository import LogSearch
 from faregate.feature_log.values import (
     BODY_COLUMNS,
     FeatureLog,

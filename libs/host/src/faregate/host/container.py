@@ -13,7 +13,7 @@ from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.analytics.retention.personal_data import ANALYTICS_ERASURES, ANALYTICS_EXPORTS, ArchivedEventsPersonalData
 from faregate.core.container import CoreContainer, engines
 from faregate.core.db.database import Database
-from faregate.core.privacy.personal_copies import CopiesPersonalData
+from faregate.core.privacy.copies_personal_data import CopiesPersonalData
 from faregate.core.privacy.personal_data import CORE_ERASURES, CORE_EXPORTS, SqlPersonalData
 from faregate.core.settings import Settings
 from faregate.credit.container import CreditContainer

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.analytics.facts.conditions import Rest
+from faregate.analytics.facts.conditions_sql import Rest
 from faregate.analytics.facts.repository import Group, RawRepository
 from faregate.analytics.models import CHUNK_BITS
 from faregate.analytics.question.calendar import Unit, periods_of

@@ -5,6 +5,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.analytics.answers.sql import HOLD_PERCENTILES
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
 from faregate.wire.credits import to_credits
@@ -14,14 +15,6 @@ __all__ = ["HoldHistory"]
 _DAYS = 7
 _LEAST_USES = 20
 _KEPT_SECONDS = 300.0
-
-_PERCENTILES = """
-select array_agg(u.credits order by u.credits) as credits from (
-  select sum(e.credits)::bigint as credits from faregate.usage_event e
-  where e.time >= now() - make_interval(days => :days) and e.feature_key = :feature_key and e.usage_key is not null
-  group by e.usage_key having sum(e.requests) > 0 order by max(e.time) desc limit 1000
-) u
-"""
 
 
 class HoldHistory:
@@ -44,7 +37,7 @@ class HoldHistory:
         now = self._clock.monotonic()
         kept = self._kept.get(feature_key)
         if kept is None or kept[0] <= now:
-            rows = await self._database.rows(session, _PERCENTILES, feature_key=feature_key, days=_DAYS)
+            rows = await self._database.rows(session, HOLD_PERCENTILES, feature_key=feature_key, days=_DAYS)
             kept = self._kept[feature_key] = now + _KEPT_SECONDS, rows[0].credits or ()
         return kept[1]
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from faregate.analytics.answers.sql import STORY_EVENTS
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
 from faregate.credit.errors import UnknownUsageKeyError
@@ -17,20 +18,6 @@ from faregate.wire.credits import to_credits
 __all__ = ["StoryEvent", "Storyteller", "UseStory"]
 
 _MARGIN = timedelta(days=1)
-_EVENTS_LIMIT = 1_000
-
-_EVENTS = f"""
-select e.time, e.kind, e.service, e.feature_key, e.model, e.provider, e.meter, e.quantity, e.input_tokens,
-  e.output_tokens, e.credits, e.latency_ms, e.status, e.source
-from faregate.usage_event e join faregate.subject s using (subject_id)
-where s.external_id = :user_id and e.usage_key = :usage_key and e.sign = 1
-  and e.time >= cast(:since as timestamptz) and e.time < cast(:until as timestamptz)
-  and not exists (
-    select from faregate.usage_event back
-    where back.subject_id = e.subject_id and back.time = e.time and back.event_key = e.event_key
-      and back.version = e.version and back.sign = -1)
-order by e.time, e.kind, e.event_key limit {_EVENTS_LIMIT}
-"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +86,7 @@ class Storyteller:
         """Return the events that count, from a day before to a day after: that is what the index by user and time finds."""
         async with self._database.transaction(read_only=True) as session:
             rows = await self._database.rows(
-                session, _EVENTS, user_id=user_id, usage_key=usage_key, since=first - _MARGIN, until=last + _MARGIN
+                session, STORY_EVENTS, user_id=user_id, usage_key=usage_key, since=first - _MARGIN, until=last + _MARGIN
             )
         return [_event(row) for row in rows]
 

@@ -7,7 +7,8 @@ from typing import Any
 from faregate.analytics.exports.columns import Column, Kind
 from faregate.analytics.exports.guarding import guarded_sql
 from faregate.analytics.exports.sheets import row_sql
-from faregate.analytics.facts.conditions import UNPRICED, conditions, parameters
+from faregate.analytics.exports.sql import FROM_EVENTS
+from faregate.analytics.facts.conditions_sql import UNPRICED, conditions, parameters
 from faregate.analytics.question.filters import Question
 
 __all__ = ["EVENTS", "EVENT_COLUMNS", "Selection", "events_selection"]
@@ -43,14 +44,6 @@ EVENT_COLUMNS = (
 _ISO_8601 = """to_char({moment} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 """COPY alone writes a blank where ISO 8601 has a T."""
 
-_EVENTS = """
-from faregate.usage_event e
-join faregate.subject s on s.subject_id = e.subject_id
-left join faregate.subject o on o.subject_id = e.organization_id
-where {where} and e.sign > 0 and not exists (
-  select from faregate.usage_correction c where c.event_key = e.event_key and c.version = e.version
-)
-"""
 
 _EVENT_SUMMARY = {
     "rows": "count(*)",
@@ -108,7 +101,7 @@ class Selection:
 
 def events_selection(question: Question) -> Selection:
     """Return the events that stand (no corrected version) and answer to `question`, in the order of their arrival."""
-    body = _EVENTS.format(where=conditions(question.filters))
+    body = FROM_EVENTS.format(where=conditions(question.filters))
     return Selection(EVENTS, EVENT_COLUMNS, body, parameters(question), _EVENT_SUMMARY, "e.meter")
 
 

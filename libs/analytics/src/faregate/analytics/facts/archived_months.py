@@ -2,8 +2,8 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.analytics.facts.conditions import Rest
-from faregate.analytics.question.dimensions import Dimension, Grain
+from faregate.analytics.facts.conditions_sql import Rest
+from faregate.analytics.facts.sql import ARCHIVED_MONTHS
 from faregate.analytics.question.filters import Question
 from faregate.core.db.database import Database
 from faregate.core.db.partitions import Month
@@ -12,22 +12,6 @@ __all__ = ["ARCHIVES_VERSION", "ArchivedMonths"]
 
 ARCHIVES_VERSION = "archives of usage_event"
 """Raised whenever a month of usage events is archived or restored: answers that are kept are not, from then on."""
-
-_MONTHS = f"""
-select r.bucket as month from faregate.usage_rollup r
-where r.dimension = {int(Dimension.TOTAL)} and r.value = '' and r.grain = {int(Grain.MONTH)}
-  and r.bucket < cast(:end as timestamptz) and r.bucket + interval '1 month' > cast(:start as timestamptz)
-  and exists (
-    select from faregate.usage_rollup q
-    where q.dimension = r.dimension and q.value = '' and q.grain = {int(Grain.QUARTER)} and q.facts <> 0
-      and q.bucket > greatest(r.bucket, cast(:start as timestamptz)) - interval '15 minutes'
-      and q.bucket >= r.bucket and q.bucket < least(r.bucket + interval '1 month', cast(:end as timestamptz)))
-  and not exists (
-    select from pg_inherits i join pg_class c on c.oid = i.inhrelid
-    where i.inhparent = cast(cast(:parent as text) as regclass)
-      and c.relname = 'usage_event_y' || to_char(r.bucket at time zone 'UTC', 'YYYY"m"MM'))
-order by 1
-"""  # noqa: S608
 
 
 class ArchivedMonths:
@@ -50,6 +34,6 @@ class ArchivedMonths:
             stretches = [(start, end) for start, end in edges if start is not None and end is not None]
         for start, end in stretches:
             rows = await self._database.rows(
-                session, _MONTHS, start=start, end=end, parent=f"{self._database.sql.schema}.usage_event"
+                session, ARCHIVED_MONTHS, start=start, end=end, parent=f"{self._database.sql.schema}.usage_event"
             )
             question.omissions.add(Month.of(row.month) for row in rows)

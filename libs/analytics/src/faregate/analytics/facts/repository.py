@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.facts.archived_months import ArchivedMonths
-from faregate.analytics.facts.conditions import (
+from faregate.analytics.facts.conditions_sql import (
     DIMENSIONS,
     MEASURES,
     Rest,

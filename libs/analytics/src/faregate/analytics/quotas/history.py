@@ -9,87 +9,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.quotas.levels import Level, percent_used
 from faregate.analytics.quotas.periods import QuotaPeriod
+from faregate.analytics.quotas.sql import (
+    ALERT_BY_ID,
+    ALERT_CLAIM,
+    ALERT_DELIVERIES,
+    ALERT_DONE,
+    ALERT_ENQUEUE,
+    ALERT_FIRE,
+    ALERT_LIST,
+    ALERT_MISSED,
+)
 from faregate.analytics.quotas.values import Alert, AlertDelivery, AlertFilter, QuotaStatus
 from faregate.core.db.database import Database
 from faregate.wire.ids import new_uuid7
 
 __all__ = ["AlertHistory"]
-
-_ALERT = """
-a.alert_id, a.quota_id, a.period_start, a.period_end, a.level, a.used, a.limit_value, a.superseded, a.runs_out_at,
-a.fired_at, q.meter, q.period, q.hard, q.emails, coalesce(s.external_id, '*') as owner_id
-"""
-
-_JOIN = """
-join faregate.quota q using (quota_id)
-left join faregate.subject s using (subject_id)
-"""
-
-_FIRE = """
-insert into faregate.quota_alert (
-  alert_id, quota_id, revision, period_start, period_end, level, used, limit_value, superseded, runs_out_at, fired_at
-)
-select n.*, cast(:now as timestamptz) from unnest(
-  cast(:alert_ids as uuid[]), cast(:quota_ids as uuid[]), cast(:revisions as int[]),
-  cast(:starts as timestamptz[]), cast(:ends as timestamptz[]), cast(:levels as text[]), cast(:used as numeric[]),
-  cast(:limits as numeric[]), cast(:superseded as bool[]), cast(:runs_out as timestamptz[])
-) as n (alert_id, quota_id, revision, start_at, end_at, level, used, limit_value, superseded, runs_out_at)
-join faregate.quota q on q.quota_id = n.quota_id and q.revision = n.revision
-order by n.quota_id, n.start_at, n.level
-on conflict on constraint quota_alert_once_key do nothing
-returning alert_id, superseded
-"""
-
-_ENQUEUE = """
-insert into faregate.alert_delivery (alert_id, channel, next_at)
-select a.alert_id, c.channel, cast(:now as timestamptz)
-from unnest(cast(:alert_ids as uuid[])) as a (alert_id), unnest(cast(:channels as text[])) as c (channel)
-"""
-
-_BY_ID = f"select {_ALERT} from faregate.quota_alert a {_JOIN} where a.alert_id = any(cast(:alert_ids as uuid[]))"  # noqa: S608
-
-_CLAIM = f"""
-with due as (
-  select alert_id, channel from faregate.alert_delivery
-  where status = 'pending' and next_at <= :now and channel = any(cast(:channels as text[]))
-  order by next_at limit :limit for update skip locked
-), claimed as (
-  update faregate.alert_delivery d
-  set attempts = d.attempts + 1, next_at = cast(:now as timestamptz) + cast(:lease as interval)
-  from due where d.alert_id = due.alert_id and d.channel = due.channel
-  returning d.alert_id, d.channel, d.attempts
-)
-select {_ALERT}, claimed.channel, claimed.attempts
-from claimed join faregate.quota_alert a using (alert_id) {_JOIN}
-"""  # noqa: S608
-
-_DONE = """
-update faregate.alert_delivery set status = 'delivered', delivered_at = :now, last_error = null
-where alert_id = :alert_id and channel = :channel
-"""
-
-_MISSED = """
-update faregate.alert_delivery
-set status = :status, next_at = :next_at, last_error = :error
-where alert_id = :alert_id and channel = :channel
-"""
-
-_LIST = f"""
-select {_ALERT} from faregate.quota_alert a {_JOIN}
-where (cast(:owner_id as text) is null or coalesce(s.external_id, '*') = :owner_id)
-  and (cast(:quota_id as uuid) is null or a.quota_id = :quota_id)
-  and (cast(:meter as text) is null or q.meter = :meter)
-  and (cast(:level as text) is null or a.level = :level)
-  and (cast(:since as timestamptz) is null or a.fired_at >= :since)
-  and (cast(:until as timestamptz) is null or a.fired_at < :until)
-  and (cast(:before as uuid) is null or a.alert_id < :before)
-order by a.alert_id desc limit :limit
-"""  # noqa: S608
-
-_DELIVERIES = """
-select alert_id, channel, status, attempts, delivered_at, last_error
-from faregate.alert_delivery where alert_id = any(cast(:alert_ids as uuid[])) order by alert_id, channel
-"""
 
 
 class AlertHistory:
@@ -117,7 +51,7 @@ class AlertHistory:
         }
         rows = await self._database.rows(
             session,
-            _FIRE,
+            ALERT_FIRE,
             alert_ids=[new_uuid7() for _ in reached],
             quota_ids=[status.quota.id for status, _ in reached],
             revisions=[status.quota.revision for status, _ in reached],
@@ -133,19 +67,21 @@ class AlertHistory:
         new = [row.alert_id for row in rows if not row.superseded]
         if not new:
             return ()
-        await self._database.rows(session, _ENQUEUE, alert_ids=new, channels=list(channels), now=now)
-        return [alert_of(row) for row in await self._database.rows(session, _BY_ID, alert_ids=new)]
+        await self._database.rows(session, ALERT_ENQUEUE, alert_ids=new, channels=list(channels), now=now)
+        return [alert_of(row) for row in await self._database.rows(session, ALERT_BY_ID, alert_ids=new)]
 
     async def claim(
         self, session: AsyncSession, *, channels: Sequence[str], now: datetime, lease: timedelta, limit: int
     ) -> Sequence[tuple[Alert, str, int]]:
         """Take deliveries that are due, for `lease`: (alert, channel, the number of this attempt)."""
-        rows = await self._database.rows(session, _CLAIM, channels=list(channels), now=now, lease=lease, limit=limit)
+        rows = await self._database.rows(
+            session, ALERT_CLAIM, channels=list(channels), now=now, lease=lease, limit=limit
+        )
         return [(alert_of(row), row.channel, row.attempts) for row in rows]
 
     async def delivered(self, session: AsyncSession, alert_id: UUID, channel: str, *, now: datetime) -> None:
         """Note that a channel has taken an alert."""
-        await self._database.rows(session, _DONE, alert_id=alert_id, channel=channel, now=now)
+        await self._database.rows(session, ALERT_DONE, alert_id=alert_id, channel=channel, now=now)
 
     async def missed(
         self,
@@ -160,7 +96,7 @@ class AlertHistory:
         """Note that a channel did not take an alert; without `again_at` it has failed for good."""
         await self._database.rows(
             session,
-            _MISSED,
+            ALERT_MISSED,
             alert_id=alert_id,
             channel=channel,
             status="failed" if again_at is None else "pending",
@@ -172,7 +108,7 @@ class AlertHistory:
         """Return alerts, the latest first, with their deliveries."""
         rows = await self._database.rows(
             session,
-            _LIST,
+            ALERT_LIST,
             owner_id=wanted.owner_id,
             quota_id=wanted.quota_id,
             meter=wanted.meter,
@@ -187,14 +123,14 @@ class AlertHistory:
 
     async def _deliveries(self, session: AsyncSession, alert_ids: Sequence[UUID]) -> dict[UUID, list[AlertDelivery]]:
         found: dict[UUID, list[AlertDelivery]] = {}
-        for row in await self._database.rows(session, _DELIVERIES, alert_ids=list(alert_ids)):
+        for row in await self._database.rows(session, ALERT_DELIVERIES, alert_ids=list(alert_ids)):
             delivery = AlertDelivery(row.channel, row.status, row.attempts, row.delivered_at, row.last_error)
             found.setdefault(row.alert_id, []).append(delivery)
         return found
 
 
 def alert_of(row: Any, deliveries: tuple[AlertDelivery, ...] = ()) -> Alert:
-    """Return the alert in a row that holds `_ALERT`."""
+    """Return the alert in a row that holds `ALERT_ALERT`."""
     return Alert(
         id=row.alert_id,
         quota_id=row.quota_id,

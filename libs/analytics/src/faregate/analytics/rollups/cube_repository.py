@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.analytics.facts.conditions import MEASURES, about_models, period_sql
+from faregate.analytics.facts.conditions_sql import MEASURES, about_models, period_sql
 from faregate.analytics.facts.repository import Group, measures_of
 from faregate.analytics.question.coverage import Coverage
 from faregate.analytics.question.filters import Filters

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.rollups.repair_sql import CLEAR, REPAIR
-from faregate.analytics.rollups.sql import ADD, ADOPT, PREPARE, STATE, WAITING
+from faregate.analytics.rollups.sql import ADD, ADOPT, LOCK, PREPARE, STATE, WAITING
 from faregate.core.db.database import Database
 from faregate.core.db.partitions import Partitions
 from faregate.core.logging import get_logger
@@ -69,7 +69,7 @@ class Roller:
 
     async def _run(self, session: AsyncSession) -> Rolled:
         await self._database.rows(session, PREPARE)
-        await self._database.rows(session, "select 1 from faregate.rollup_state where state_id = 1 for update")
+        await self._database.rows(session, LOCK)
         state = (await self._database.rows(session, STATE))[0]
         if state.from_tx > state.snapshot_max:
             await self._adopt(session, state.snapshot_max)
@@ -107,7 +107,7 @@ class Roller:
         return Rolled(row.added, more=row.added >= self._batch_facts)
 
     async def _clear(self, session: AsyncSession) -> None:
-        await self._database.rows(session, "select 1 from faregate.rollup_state where state_id = 1 for update")
+        await self._database.rows(session, LOCK)
         months = await self._partitions.attached(session)
         for statement in CLEAR:
             since = {"since": months[0].start} if ":since" in statement and months else {}

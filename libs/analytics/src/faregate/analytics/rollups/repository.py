@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.facts.archived_months import ARCHIVES_VERSION, ArchivedMonths
-from faregate.analytics.facts.conditions import MEASURES, Rest, conditions, measures_sql, parameters, period_sql
+from faregate.analytics.facts.conditions_sql import MEASURES, Rest, conditions, measures_sql, parameters, period_sql
 from faregate.analytics.facts.repository import Group, measures_of
 from faregate.analytics.question.coverage import Coverage
 from faregate.analytics.question.dimensions import Dimension, Grain

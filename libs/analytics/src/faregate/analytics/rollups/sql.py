@@ -3,7 +3,23 @@
 from faregate.analytics.models import CHUNK_BITS
 from faregate.analytics.rollups.percentiles import GAMMA, ZERO_BIN
 
-__all__ = ["ADD", "ADOPT", "CELL", "MASK", "NEW", "PREPARE", "STATE", "STATUS", "USER_SUMS", "WAITING", "united"]
+__all__ = [
+    "ADD",
+    "ADOPT",
+    "CELL",
+    "LOCK",
+    "MASK",
+    "NEW",
+    "PREPARE",
+    "STATE",
+    "STATUS",
+    "USER_SUMS",
+    "WAITING",
+    "united",
+]
+
+LOCK = "select 1 from faregate.rollup_state where state_id = 1 for update"
+"""One run at a time."""
 
 NEW = """
 (e.tx >= :from_tx or e.tx = any(cast(:open_txs as bigint[])))

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.core.access.sql import AUDIT_ADD, AUDIT_SEARCH
 from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subject, Subjects, person_of
 from faregate.core.errors import InvalidError
@@ -19,33 +20,9 @@ from faregate.wire.ids import new_uuid7
 
 __all__ = ["AuditEntry", "AuditFilter", "AuditLog", "Deed", "fingerprint"]
 
-_ADD = """
-insert into faregate.audit_entry
-  (entry_id, actor, actor_subject_id, action, subject_id, target, status, before_hash, after_hash, address, request_id)
-values (:entry_id, :actor, cast(:actor_subject_id as bigint), :action, cast(:subject_id as bigint),
-  cast(:target as text)::jsonb, :status, cast(:before_hash as bytea), cast(:after_hash as bytea),
-  cast(cast(:address as text) as inet), :request_id)
-"""
 
 _PLAIN = (str, bool, int, float, Decimal, datetime, UUID, Enum)
 """What JSON says by itself; an entry must not fail for what is beside it."""
-
-_SEARCH = """
-select e.entry_id, e.actor, a.external_id as actor_user_id, e.action, s.external_id as owner_id, e.target::text as target, e.status,
-  e.before_hash, e.after_hash, host(e.address) as address, e.request_id, e.created_at
-from faregate.audit_entry e
-left join faregate.subject a on a.subject_id = e.actor_subject_id
-left join faregate.subject s on s.subject_id = e.subject_id
-where (cast(:actor as text) is null or e.actor = :actor)
-  and (cast(:actor_user_id as text) is null or a.external_id = :actor_user_id)
-  and (cast(:owner_id as text) is null or s.external_id = :owner_id)
-  and (cast(:action as text) is null or e.action like :action)
-  and (cast(:request_id as text) is null or e.request_id = :request_id)
-  and (cast(:since as timestamptz) is null or e.created_at >= :since)
-  and (cast(:until as timestamptz) is null or e.created_at < :until)
-  and (cast(:before as uuid) is null or e.entry_id < :before)
-order by e.entry_id desc limit :limit
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +93,7 @@ class AuditLog:
         people = await self._people(session, actor_user_id, deed)
         await self._database.rows(
             session,
-            _ADD,
+            AUDIT_ADD,
             entry_id=new_uuid7(),
             actor=actor,
             actor_subject_id=_number(people, actor_user_id),
@@ -153,7 +130,7 @@ class AuditLog:
         async with self._database.transaction(read_only=True) as session:
             rows = await self._database.rows(
                 session,
-                _SEARCH,
+                AUDIT_SEARCH,
                 actor=wanted.actor,
                 actor_user_id=wanted.actor_user_id,
                 owner_id=wanted.owner_id,

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.core.access.sql import ANSWER_FIND, ANSWER_FORGET, ANSWER_KEEP
 from faregate.core.db.database import Database
 from faregate.core.errors import KeyConflictError
 from faregate.core.privacy.erased_keys import erased_key
@@ -13,28 +14,6 @@ from faregate.core.privacy.erased_keys import erased_key
 __all__ = ["KEPT_FOR", "IdempotencyStore", "StoredAnswer"]
 
 KEPT_FOR = timedelta(days=36)
-
-_FIND = """
-select request_hash, status, body from faregate.idempotent_answer
-where credential = :credential and key = any(array[cast(:key as text), cast(:erased as text)])
-"""
-
-_KEEP = """
-insert into faregate.idempotent_answer (credential, key, request_hash, status, body)
-select :credential, cast(:key as text), :request_hash, :status, :body
-where not exists (select from faregate.idempotent_answer where credential = :credential and key = cast(:erased as text))
-on conflict (credential, key) do nothing
-returning key
-"""
-
-_FORGET = """
-delete from faregate.idempotent_answer
-where ctid in (
-  select ctid from faregate.idempotent_answer
-  where created_at < clock_timestamp() - cast(:kept as interval) limit :limit
-)
-returning 1
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +39,7 @@ class IdempotencyStore:
         """
         async with self._database.transaction(read_only=True) as session:
             rows: Sequence[StoredAnswer] = await self._database.rows(
-                session, _FIND, credential=credential, key=key, erased=erased_key(key)
+                session, ANSWER_FIND, credential=credential, key=key, erased=erased_key(key)
             )
         if not rows:
             return None
@@ -79,7 +58,7 @@ class IdempotencyStore:
         """
         rows = await self._database.rows(
             session,
-            _KEEP,
+            ANSWER_KEEP,
             credential=credential,
             key=key,
             erased=erased_key(key),
@@ -92,4 +71,4 @@ class IdempotencyStore:
     async def forget_old(self, *, limit: int = 5000) -> int:
         """Delete answers that nobody asks for any more; return how many (at most `limit`)."""
         async with self._database.transaction() as session:
-            return len(await self._database.rows(session, _FORGET, kept=KEPT_FOR, limit=limit))
+            return len(await self._database.rows(session, ANSWER_FORGET, kept=KEPT_FOR, limit=limit))

@@ -12,6 +12,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.access.key_format import Key, hash_secret, new_key, parse_key
 from faregate.core.access.key_lineage import KeyOfLine, Lineage, lineage_of
+from faregate.core.access.sql import (
+    KEY_ADD,
+    KEY_EXPIRE,
+    KEY_GET,
+    KEY_LINE,
+    KEY_LIST,
+    KEY_LIVE,
+    KEY_LOCK,
+    KEY_MAKER,
+    KEY_REVOKE,
+    KEY_REVOKE_MADE,
+    KEY_SIBLINGS,
+    KEY_USED,
+)
 from faregate.core.clock import Deadline, IClock
 from faregate.core.db.database import Database
 from faregate.core.db.versioned_cache import VersionedCache
@@ -20,78 +34,6 @@ from faregate.core.errors import EngineUnavailableError, FaregateError, InvalidE
 __all__ = ["ApiKey", "KeySpec", "KeyStore", "LiveKey", "TooManyKeysError", "UnknownKeyError"]
 
 _NOTE_USE_SECONDS = 5.0
-
-_LIVE = """
-select k.*, coalesce(maker.client, k.minted_by) as minter from faregate.api_key k
-left join faregate.api_key maker on maker.key_id = k.minted_by
-where k.revoked_at is null and (k.expires_at is null or k.expires_at > clock_timestamp())
-"""
-"""A key whose maker is gone names it all the same: no live client has that name, and the key is refused."""
-
-_LIST = """
-select * from faregate.api_key
-where (cast(:before as timestamptz) is null or (created_at, key_id) < (:before, cast(:before_id as text)))
-order by created_at desc, key_id desc limit :limit
-"""
-
-_GET = "select * from faregate.api_key where key_id = :key_id"
-
-_SIBLINGS = """
-select count(*) as live from faregate.api_key where client = :client and revoked_at is null
-  and (expires_at is null or expires_at > clock_timestamp())
-"""
-
-_ADD = """
-insert into faregate.api_key
-  (key_id, client, name, environment, secret_hash, scopes, allowed_ips, created_by, minted_by, expires_at)
-values (:key_id, :client, :name, :environment, :secret_hash, cast(:scopes as text[]), cast(:allowed_ips as text[]),
-  :created_by, cast(:minted_by as text), cast(:expires_at as timestamptz))
-returning *
-"""
-
-_REVOKE = """
-update faregate.api_key set revoked_at = coalesce(revoked_at, clock_timestamp()) where key_id = :key_id
-returning *
-"""
-
-_REVOKE_MADE = """
-update faregate.api_key set revoked_at = clock_timestamp()
-where minted_by = any(cast(:ids as text[])) and revoked_at is null
-returning key_id
-"""
-
-_MAKER = """
-select key_id from faregate.api_key
-where key_id = :key_id and revoked_at is null and (expires_at is null or expires_at > clock_timestamp()) for share
-"""
-
-_LINE = """
-with recursive line (client, minted_by, place) as (
-  select client, minted_by, 0 from faregate.api_key where key_id = :key_id
-  union all
-  select k.client, k.minted_by, line.place + 1 from line join faregate.api_key k on k.key_id = line.minted_by
-  where line.place < 100
-)
-select client from line order by place
-"""
-
-_EXPIRE = """
-update faregate.api_key set expires_at = least(expires_at, clock_timestamp() + cast(:overlap as interval))
-where key_id = :key_id and revoked_at is null
-"""
-
-_LOCK = "select key_id from faregate.api_key where key_id = :client for update"
-
-_USED = """
-with free as (
-  select key_id from faregate.api_key where key_id = any(cast(:ids as text[])) order by key_id
-  for no key update skip locked
-)
-update faregate.api_key k set last_used_at = greatest(k.last_used_at, u.used_at)
-from unnest(cast(:ids as text[]), cast(:moments as timestamptz[])) as u (key_id, used_at) join free using (key_id)
-where k.key_id = u.key_id
-"""
-"""Keys that somebody is changing are left out: a revocation locks many, and must not wait for this or fail by it."""
 
 
 class UnknownKeyError(NotFoundError):
@@ -218,13 +160,13 @@ class KeyStore:
         Raises:
             KeyConflictError: the key that makes it lives no longer.
         """
-        if minted_by is not None and not await self._database.rows(session, _MAKER, key_id=minted_by):
+        if minted_by is not None and not await self._database.rows(session, KEY_MAKER, key_id=minted_by):
             raise KeyConflictError("the key that makes it lives no longer", param="minted_by")
         return await self._add(session, spec, created_by, client=None, minted_by=minted_by)
 
     async def line(self, session: AsyncSession, key_id: str) -> tuple[str, ...]:
         """Return the client of a key and those that it descends from, the oldest last; none for an unknown key."""
-        return tuple(row.client for row in await self._database.rows(session, _LINE, key_id=key_id))
+        return tuple(row.client for row in await self._database.rows(session, KEY_LINE, key_id=key_id))
 
     async def rotate(
         self, session: AsyncSession, key_id: str, *, overlap: timedelta, created_by: str
@@ -235,14 +177,14 @@ class KeyStore:
             UnknownKeyError, KeyConflictError (it lives no longer), TooManyKeysError.
         """
         old = await self.get(session, key_id)
-        await self._database.rows(session, _LOCK, client=old.client)
+        await self._database.rows(session, KEY_LOCK, client=old.client)
         old = await self.get(session, key_id)
         if old.revoked_at is not None or _is_past(old.expires_at, self._clock.now()):
             raise KeyConflictError("this key lives no longer; make a new one", param="key_id")
-        ((live,),) = await self._database.rows(session, _SIBLINGS, client=old.client)
+        ((live,),) = await self._database.rows(session, KEY_SIBLINGS, client=old.client)
         if live > 1:
             raise TooManyKeysError
-        await self._database.rows(session, _EXPIRE, key_id=key_id, overlap=overlap)
+        await self._database.rows(session, KEY_EXPIRE, key_id=key_id, overlap=overlap)
         spec = KeySpec(old.name, old.scopes, old.environment, old.expires_at, old.allowed_ips)
         return await self._add(session, spec, created_by, client=old.client, minted_by=old.minted_by)
 
@@ -254,18 +196,18 @@ class KeyStore:
         Raises:
             UnknownKeyError.
         """
-        rows = await self._database.rows(session, _REVOKE, key_id=key_id)
+        rows = await self._database.rows(session, KEY_REVOKE, key_id=key_id)
         if not rows:
             raise UnknownKeyError(key_id)
         ended = [key_id]
         while ended:  # level by level: what a key made while it was being revoked is seen once its row is locked
-            ended = [row.key_id for row in await self._database.rows(session, _REVOKE_MADE, ids=ended)]
+            ended = [row.key_id for row in await self._database.rows(session, KEY_REVOKE_MADE, ids=ended)]
         await self._live.changed(session)
         return _api_key(rows[0])
 
     async def get(self, session: AsyncSession, key_id: str) -> ApiKey:
         """Return a key, live or not, or raise `UnknownKeyError`."""
-        rows = await self._database.rows(session, _GET, key_id=key_id)
+        rows = await self._database.rows(session, KEY_GET, key_id=key_id)
         if not rows:
             raise UnknownKeyError(key_id)
         return _api_key(rows[0])
@@ -275,7 +217,7 @@ class KeyStore:
     ) -> list[ApiKey]:
         """Return keys, live or not, newest first."""
         moment, key_id = before or (None, None)
-        rows = await self._database.rows(session, _LIST, before=moment, before_id=key_id, limit=limit)
+        rows = await self._database.rows(session, KEY_LIST, before=moment, before_id=key_id, limit=limit)
         return [_api_key(row) for row in rows]
 
     def forget(self) -> None:
@@ -290,7 +232,7 @@ class KeyStore:
         if used:
             ids = sorted(used)
             async with self._database.transaction() as session:
-                await self._database.rows(session, _USED, ids=ids, moments=[used[key_id] for key_id in ids])
+                await self._database.rows(session, KEY_USED, ids=ids, moments=[used[key_id] for key_id in ids])
 
     async def _add(
         self, session: AsyncSession, spec: KeySpec, created_by: str, *, client: str | None, minted_by: str | None
@@ -298,7 +240,7 @@ class KeyStore:
         key = new_key(spec.environment)
         rows = await self._database.rows(
             session,
-            _ADD,
+            KEY_ADD,
             key_id=key.key_id,
             client=client or key.key_id,
             name=spec.name,
@@ -314,7 +256,7 @@ class KeyStore:
         return _api_key(rows[0]), key
 
     async def _load(self, session: AsyncSession) -> _LiveKeys:
-        rows = await self._database.rows(session, _LIVE)
+        rows = await self._database.rows(session, KEY_LIVE)
         keys = {row.key_id: (_api_key(row), bytes(row.secret_hash)) for row in rows}
         return _LiveKeys(keys, lineage_of(KeyOfLine(row.client, row.minter, row.expires_at) for row in rows))
 

@@ -9,6 +9,7 @@ from cronsim import CronSim
 
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
+from faregate.core.db.sql import JOB_ADD, JOB_CLAIM, JOB_FINISH, JOB_GIVE_BACK
 from faregate.core.errors import ConfigurationError
 from faregate.core.logging import get_logger
 
@@ -18,32 +19,6 @@ log = get_logger(__name__)
 
 _LEASE = timedelta(minutes=10)
 _GRACE_SECONDS = 5.0
-
-_ADD = """
-insert into faregate.scheduled_job (name, next_at)
-select job.name, cast(:now as timestamptz) from unnest(cast(:names as text[])) as job (name)
-on conflict (name) do nothing
-"""
-
-_CLAIM = """
-update faregate.scheduled_job j
-set leased_until = cast(:now as timestamptz) + cast(:lease as interval), last_started_at = :now
-from (
-  select name from faregate.scheduled_job
-  where name = any(cast(:names as text[])) and next_at <= :now and (leased_until is null or leased_until <= :now)
-  order by next_at limit 1 for update skip locked
-) due
-where j.name = due.name
-returning j.name, j.next_at
-"""
-
-_FINISH = """
-update faregate.scheduled_job
-set next_at = :next_at, leased_until = null, last_finished_at = :now, last_error = cast(:error as text)
-where name = :name
-"""
-
-_GIVE_BACK = "update faregate.scheduled_job set leased_until = null where name = :name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +91,13 @@ class Schedule:
 
     async def _add(self) -> None:
         async with self._database.transaction() as session:
-            await self._database.rows(session, _ADD, names=list(self._jobs), now=self._clock.now())
+            await self._database.rows(session, JOB_ADD, names=list(self._jobs), now=self._clock.now())
         self._added = True
 
     async def _claim(self) -> Job | None:
         async with self._database.transaction() as session:
             rows = await self._database.rows(
-                session, _CLAIM, names=list(self._jobs), now=self._clock.now(), lease=_LEASE
+                session, JOB_CLAIM, names=list(self._jobs), now=self._clock.now(), lease=_LEASE
             )
         return self._jobs[rows[0].name] if rows else None
 
@@ -140,9 +115,9 @@ class Schedule:
         now = self._clock.now()
         async with self._database.transaction() as session:
             await self._database.rows(
-                session, _FINISH, name=job.name, now=now, next_at=job.next_after(now), error=error
+                session, JOB_FINISH, name=job.name, now=now, next_at=job.next_after(now), error=error
             )
 
     async def _give_back(self, job: Job) -> None:
         async with self._database.transaction() as session:
-            await self._database.rows(session, _GIVE_BACK, name=job.name)
+            await self._database.rows(session, JOB_GIVE_BACK, name=job.name)

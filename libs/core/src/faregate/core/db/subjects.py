@@ -7,6 +7,7 @@ from sys import getsizeof
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.db.database import Database
+from faregate.core.db.sql import SUBJECT_ADD, SUBJECT_FIND, SUBJECT_NAME, SUBJECT_NUMBERS, SUBJECT_SET_EMAIL
 from faregate.core.errors import InvalidError
 from faregate.core.runtime.bounded_memory import BoundedMemory
 from faregate.wire.ids import ORGANIZATION_PREFIX, check_not_reserved, is_reserved, reserved_error
@@ -18,28 +19,6 @@ PERSON = "user:"
 
 NUMBERED = "subject:"
 """What an actor begins with that is a person in a row that is never changed; behind it stands the subject's number."""
-
-_FIND = """
-select s.subject_id, s.external_id, s.email
-from unnest(cast(:ids as text[])) as wanted (external_id)
-join faregate.subject s using (external_id)
-"""
-
-_NUMBERS = """
-select s.subject_id, s.external_id from faregate.subject s where s.external_id = any(cast(:ids as text[]))
-"""
-
-_ADD = """
-insert into faregate.subject (external_id)
-select wanted.id from unnest(cast(:ids as text[])) as wanted (id) order by wanted.id
-on conflict (external_id) do nothing
-"""
-
-_NAME = "select subject_id, external_id, email from faregate.subject where subject_id = any(cast(:ids as bigint[]))"
-
-_SET_EMAIL = """
-update faregate.subject set email = :email where subject_id = :subject_id and email is distinct from cast(:email as text)
-"""
 
 
 _EMAILS_REMEMBERED = 100_000
@@ -76,7 +55,7 @@ class Subjects:
         ids = sorted(set(external_ids))
         if not ids:
             return {}
-        rows = await self._database.rows(session, _FIND, ids=ids)
+        rows = await self._database.rows(session, SUBJECT_FIND, ids=ids)
         return {row.external_id: Subject(row.subject_id, row.external_id, row.email) for row in rows}
 
     async def ensure(self, session: AsyncSession, external_ids: Iterable[str]) -> Mapping[str, Subject]:
@@ -91,7 +70,7 @@ class Subjects:
         if missing:
             for external_id in missing:
                 check_not_reserved(external_id, param=_param(external_id))
-            await self._database.rows(session, _ADD, ids=missing)
+            await self._database.rows(session, SUBJECT_ADD, ids=missing)
             found |= await self.find(session, missing)
         return found
 
@@ -104,7 +83,9 @@ class Subjects:
     async def numbers(self, session: AsyncSession, external_ids: Iterable[str]) -> Mapping[str, int]:
         """Return the numbers of all of `external_ids`, adding the unknown ones: `ensure` for many at once."""
         ids = sorted(set(external_ids))
-        found: dict[str, int] = {name: number for number, name in await self._database.rows(session, _NUMBERS, ids=ids)}
+        found: dict[str, int] = {
+            name: number for number, name in await self._database.rows(session, SUBJECT_NUMBERS, ids=ids)
+        }
         missing = [external_id for external_id in ids if external_id not in found]
         if missing:
             added = await self.ensure(session, missing)
@@ -113,7 +94,7 @@ class Subjects:
 
     async def named(self, session: AsyncSession, subject_ids: Iterable[int]) -> Mapping[int, Subject]:
         """Return the subjects with these numbers."""
-        rows = await self._database.rows(session, _NAME, ids=sorted(set(subject_ids)))
+        rows = await self._database.rows(session, SUBJECT_NAME, ids=sorted(set(subject_ids)))
         return {row.subject_id: Subject(row.subject_id, row.external_id, row.email) for row in rows}
 
     async def stand_in(self, session: AsyncSession, actor: str) -> str:
@@ -130,7 +111,7 @@ class Subjects:
         """Store the e-mail address of one subject, unless this process has just done so."""
         if self._emails.get(subject_id) == email:
             return
-        await self._database.rows(session, _SET_EMAIL, subject_id=subject_id, email=email)
+        await self._database.rows(session, SUBJECT_SET_EMAIL, subject_id=subject_id, email=email)
         self._emails[subject_id] = email
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.clock import Deadline
 from faregate.core.db.ambient_transaction import apart, joined
 from faregate.core.db.database import Database
+from faregate.core.db.sql import VERSION_RAISE, VERSION_READ
 
 __all__ = ["VersionedCache", "raise_version"]
 
@@ -20,17 +21,10 @@ T = TypeVar("T")
 
 _LOOK_AGAIN_SECONDS = 0.5
 
-_READ = "select version from faregate.version where name = :name"
-
-_RAISE = """
-insert into faregate.version as v (name, version) values (:name, 1)
-on conflict (name) do update set version = v.version + 1
-"""
-
 
 async def raise_version(database: Database, session: AsyncSession, name: str) -> None:
     """Tell all processes, once `session` commits, that what is kept under `name` has changed."""
-    await database.rows(session, _RAISE, name=name)
+    await database.rows(session, VERSION_RAISE, name=name)
 
 
 class VersionedCache(Generic[T]):
@@ -94,7 +88,7 @@ class VersionedCache(Generic[T]):
 
     async def _look(self) -> tuple[T, int]:
         async with self._database.transaction(read_only=True) as session:
-            rows = await self._database.rows(session, _READ, name=self._name)
+            rows = await self._database.rows(session, VERSION_READ, name=self._name)
             version = rows[0].version if rows else 0
             if self._held is not None and self._held[1] == version:
                 return self._held

@@ -29,6 +29,19 @@ from faregate.core.messaging.interfaces import (
     IConsumer,
     OutgoingMessage,
 )
+from faregate.core.messaging.sql import (
+    ACK,
+    BACKLOG,
+    COUNT_DEAD,
+    DEAD,
+    DROP,
+    LIST_DEAD,
+    PUBLISH,
+    RELEASE,
+    REPLAY,
+    RETRY,
+    TAKE,
+)
 from faregate.core.runtime.batcher import Batcher
 from faregate.wire import exact_json
 from faregate.wire.ids import new_uuid7
@@ -44,80 +57,6 @@ _FIRST_ID = "00000000-0000-0000-0000-000000000000"
 _POLL_SECONDS = 1.0
 _WAKE_SECONDS = 0.01
 """How long a wake-up gathers company: a consumer that wakes a little later finds a batch instead of one message."""
-
-_PUBLISH = """
-insert into faregate.message (message_id, queue, body, headers)
-select m.id, :queue, m.body, m.headers::jsonb
-from unnest(cast(:ids as uuid[]), cast(:bodies as bytea[]), cast(:headers as text[])) as m (id, body, headers)
-"""
-
-_TAKE = """
-update faregate.message m
-set available_at = now() + make_interval(secs => :lease), attempt = m.attempt + 1
-from (
-  select message_id from faregate.message
-  where queue = :queue and dead_at is null and available_at <= now()
-  order by available_at, message_id limit :limit
-  for update skip locked
-) ready
-where m.message_id = ready.message_id
-returning m.message_id, m.body, m.headers, m.attempt, m.created_at
-"""
-
-_ACK = """
-delete from faregate.message m
-using unnest(cast(:ids as uuid[]), cast(:attempts as int[])) as d (id, attempt)
-where m.message_id = d.id and m.attempt = d.attempt and m.dead_at is null
-"""
-
-_RETRY = """
-update faregate.message m
-set available_at = now() + make_interval(secs => d.delay)
-from unnest(cast(:ids as uuid[]), cast(:attempts as int[]), cast(:delays as float8[])) as d (id, attempt, delay)
-where m.message_id = d.id and m.attempt = d.attempt and m.dead_at is null
-"""
-
-_DEAD = """
-update faregate.message m
-set dead_at = now(), dead_reason = d.reason
-from unnest(cast(:ids as uuid[]), cast(:attempts as int[]), cast(:reasons as text[])) as d (id, attempt, reason)
-where m.message_id = d.id and m.attempt = d.attempt and m.dead_at is null
-"""
-
-_RELEASE = """
-update faregate.message m
-set available_at = now(), attempt = m.attempt - 1
-from unnest(cast(:ids as uuid[]), cast(:attempts as int[])) as d (id, attempt)
-where m.message_id = d.id and m.attempt = d.attempt and m.dead_at is null
-"""
-
-_BACKLOG = """
-select count(*) as depth, min(created_at) as oldest_at from faregate.message where queue = :queue and dead_at is null
-"""
-
-_COUNT_DEAD = "select count(*) as dead from faregate.message where dead_at is not null"
-
-_LIST_DEAD = """
-select message_id, queue, dead_reason, attempt, body, dead_at from faregate.message
-where dead_at is not null and (cast(:queue as text) is null or queue = :queue) and message_id > :after
-order by message_id limit 200
-"""
-
-_REPLAY = """
-with taken as (
-  delete from faregate.message where dead_at is not null and message_id = any(cast(:ids as uuid[]))
-  returning queue, body, headers
-)
-insert into faregate.message (message_id, queue, body, headers)
-select new.id, t.queue, t.body, t.headers
-from (select *, row_number() over () as n from taken) t
-join unnest(cast(:new_ids as uuid[])) with ordinality as new (id, n) using (n)
-returning queue
-"""
-
-_DROP = """
-delete from faregate.message where dead_at is not null and message_id = any(cast(:ids as uuid[])) returning message_id
-"""
 
 
 _LOST = (EngineUnavailableError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError)
@@ -151,7 +90,7 @@ class PostgresTransport:
             return
         await self._database.rows(
             session,
-            _PUBLISH,
+            PUBLISH,
             queue=queue,
             ids=[new_uuid7() for _ in messages],
             bodies=[message.body for message in messages],
@@ -193,7 +132,7 @@ class PostgresTransport:
 
     async def backlog(self, queue: str) -> Backlog:
         async with self._database.transaction(read_only=True) as session:
-            (row,) = await self._database.rows(session, _BACKLOG, queue=queue)
+            (row,) = await self._database.rows(session, BACKLOG, queue=queue)
         return Backlog(row.depth, row.oldest_at)
 
     async def dead_letters(
@@ -202,7 +141,7 @@ class PostgresTransport:
         last = after.id if after is not None and _UUID.fullmatch(after.id) else _FIRST_ID
         while True:
             async with self._database.transaction(read_only=True) as session:
-                rows = await self._database.rows(session, _LIST_DEAD, queue=queue, after=last)
+                rows = await self._database.rows(session, LIST_DEAD, queue=queue, after=last)
             for row in rows:
                 yield DeadMessage(str(row.message_id), row.queue, row.dead_reason, row.attempt, row.body, row.dead_at)
             if not rows:
@@ -211,19 +150,19 @@ class PostgresTransport:
 
     async def count_dead(self) -> int:
         async with self._database.transaction(read_only=True) as session:
-            (row,) = await self._database.rows(session, _COUNT_DEAD)
+            (row,) = await self._database.rows(session, COUNT_DEAD)
         return int(row.dead)
 
     async def replay(self, ids: Sequence[str]) -> int:
         async with self._database.transaction() as session:
-            rows = await self._database.rows(session, _REPLAY, ids=_known(ids), new_ids=[new_uuid7() for _ in ids])
+            rows = await self._database.rows(session, REPLAY, ids=_known(ids), new_ids=[new_uuid7() for _ in ids])
         for queue in {row.queue for row in rows}:
             self.wake(queue)
         return len(rows)
 
     async def drop(self, ids: Sequence[str]) -> int:
         async with self._database.transaction() as session:
-            return len(await self._database.rows(session, _DROP, ids=_known(ids)))
+            return len(await self._database.rows(session, DROP, ids=_known(ids)))
 
     @property
     def _channel(self) -> str:
@@ -273,13 +212,13 @@ class _PostgresConsumer:
         later = [d for d, decision in decisions if not isinstance(decision, Ack) and id(d) not in buried]
         async with self._database.transaction() as session:
             if done:
-                await self._database.rows(session, _ACK, **_tokens(done))
+                await self._database.rows(session, ACK, **_tokens(done))
             if later:
                 delays = [float(self._delays[delivery.attempt - 1]) for delivery in later]
-                await self._database.rows(session, _RETRY, **_tokens(later), delays=delays)
+                await self._database.rows(session, RETRY, **_tokens(later), delays=delays)
             if dead:
                 reasons = [reason for _, reason in dead]
-                await self._database.rows(session, _DEAD, **_tokens([d for d, _ in dead]), reasons=reasons)
+                await self._database.rows(session, DEAD, **_tokens([d for d, _ in dead]), reasons=reasons)
         for delivery, _ in decisions:
             self._held.pop(str(delivery.message_id), None)
 
@@ -287,7 +226,7 @@ class _PostgresConsumer:
         if self._held:
             with contextlib.suppress(EngineUnavailableError):
                 async with self._database.transaction() as session:
-                    await self._database.rows(session, _RELEASE, **_tokens(list(self._held.values())))
+                    await self._database.rows(session, RELEASE, **_tokens(list(self._held.values())))
             self._held.clear()
         if self._listener is not None:
             self._listener.terminate()
@@ -295,14 +234,12 @@ class _PostgresConsumer:
 
     async def _claim(self, limit: int) -> Sequence[Delivery]:
         async with self._database.transaction() as session:
-            rows = await self._database.rows(
-                session, _TAKE, queue=self._queue, limit=limit, lease=float(_LEASE_SECONDS)
-            )
+            rows = await self._database.rows(session, TAKE, queue=self._queue, limit=limit, lease=float(_LEASE_SECONDS))
             poison = [row for row in rows if row.attempt > DELIVERY_LIMIT]
             if poison:
                 await self._database.rows(
                     session,
-                    _DEAD,
+                    DEAD,
                     ids=[row.message_id for row in poison],
                     attempts=[row.attempt for row in poison],
                     reasons=[f"delivered {DELIVERY_LIMIT} times without a decision" for _ in poison],

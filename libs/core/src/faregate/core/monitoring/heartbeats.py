@@ -11,6 +11,7 @@ from typing import cast
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.db.database import Database
+from faregate.core.monitoring.sql import ALIVE, FORGET, REPORT, SETTLED_UNTIL
 
 __all__ = ["Heartbeats", "Progress"]
 
@@ -21,26 +22,6 @@ OUTLIVED_AFTER = timedelta(minutes=1)
 """A worker that fell silent so long before another one spoke is dead: by then its messages are back in the queue, where
 the living see them (a lease ends after 60 s, RabbitMQ misses a peer after 30 s). Without this, each crash would keep all
 holds open for a day."""
-
-_REPORT = """
-insert into faregate.heartbeat (instance, role, settled_until, reported_at)
-values (:instance, :role, cast(:settled_until as timestamptz), clock_timestamp())
-on conflict (instance) do update
-set role = excluded.role, settled_until = excluded.settled_until, reported_at = excluded.reported_at
-"""
-
-_SETTLED_UNTIL = """
-select min(h.settled_until) as settled_until
-from faregate.heartbeat h, (select max(reported_at) as at from faregate.heartbeat where settled_until is not null) latest
-where h.settled_until is not null and h.reported_at > clock_timestamp() - cast(:forgotten as interval)
-  and h.reported_at > latest.at - cast(:outlived as interval)
-"""
-
-_ALIVE = (
-    "select count(*) as workers from faregate.heartbeat where reported_at > clock_timestamp() - interval '15 seconds'"
-)
-
-_FORGET = "delete from faregate.heartbeat where instance = :instance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +41,23 @@ class Heartbeats:
     async def report(self, instance: str, role: str, *, settled_until: datetime | None = None) -> None:
         """Say that `instance` lives; `settled_until` as `Heartbeat` explains it (None: it settles nothing)."""
         async with self._database.transaction() as session:
-            await self._database.rows(session, _REPORT, instance=instance, role=role, settled_until=settled_until)
+            await self._database.rows(session, REPORT, instance=instance, role=role, settled_until=settled_until)
 
     async def forget(self, instance: str) -> None:
         """Say that `instance` ended in good order."""
         async with self._database.transaction() as session:
-            await self._database.rows(session, _FORGET, instance=instance)
+            await self._database.rows(session, FORGET, instance=instance)
 
     async def settled_until(self, session: AsyncSession) -> datetime | None:
         """Return the moment up to which all living workers have settled; None when no worker ever reported.
 
         When all of them are silent, the last ones to speak count, for a day.
         """
-        (row,) = await self._database.rows(session, _SETTLED_UNTIL, forgotten=FORGOTTEN_AFTER, outlived=OUTLIVED_AFTER)
+        (row,) = await self._database.rows(session, SETTLED_UNTIL, forgotten=FORGOTTEN_AFTER, outlived=OUTLIVED_AFTER)
         return cast("datetime | None", row.settled_until)
 
     async def progress(self) -> Progress:
         """Return what the workers say of themselves now."""
         async with self._database.transaction(read_only=True) as session:
-            (row,) = await self._database.rows(session, _ALIVE)
+            (row,) = await self._database.rows(session, ALIVE)
             return Progress(row.workers, await self.settled_until(session))

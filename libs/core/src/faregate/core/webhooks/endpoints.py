@@ -15,6 +15,19 @@ from faregate.core.privacy.key_ring import KeyRing
 from faregate.core.webhooks import signing
 from faregate.core.webhooks.egress import Egress
 from faregate.core.webhooks.outgoing_events import SUBSCRIPTIONS_VERSION, EventType
+from faregate.core.webhooks.sql import (
+    ENDPOINT_ADD,
+    ENDPOINT_CHANGE,
+    ENDPOINT_DELETE,
+    ENDPOINT_DELETE_DELIVERIES,
+    ENDPOINT_DELIVERIES,
+    ENDPOINT_GET,
+    ENDPOINT_LIST,
+    ENDPOINT_REPLAY,
+    ENDPOINT_RESEAL,
+    ENDPOINT_ROTATE,
+    ENDPOINT_SECRETS,
+)
 from faregate.wire import exact_json
 from faregate.wire.ids import new_uuid7
 
@@ -27,51 +40,6 @@ __all__ = [
     "WebhookStore",
     "open_secret",
 ]
-
-_ADD = """
-insert into faregate.webhook_endpoint (endpoint_id, url, events, secret, description, created_by)
-values (:endpoint_id, :url, cast(:events as text[]), :secret, cast(:description as text), :created_by) returning *
-"""
-_GET = "select * from faregate.webhook_endpoint where endpoint_id = :endpoint_id"
-_LIST = """
-select * from faregate.webhook_endpoint where (cast(:before as uuid) is null or endpoint_id < :before)
-order by endpoint_id desc limit :limit
-"""
-_CHANGE = """
-update faregate.webhook_endpoint
-set url = :url, events = cast(:events as text[]), description = cast(:description as text),
-  disabled_at = case when :enabled then null else coalesce(disabled_at, clock_timestamp()) end,
-  disabled_reason = case when :enabled then null else coalesce(disabled_reason, 'by hand') end,
-  failing_since = case when :enabled then null else failing_since end
-where endpoint_id = :endpoint_id returning *
-"""
-_ROTATE = """
-update faregate.webhook_endpoint
-set previous_secret = secret, previous_until = clock_timestamp() + cast(:overlap as interval), secret = :secret
-where endpoint_id = :endpoint_id returning *
-"""
-_SECRETS = """
-select endpoint_id, secret, previous_secret from faregate.webhook_endpoint order by endpoint_id for update
-"""
-_RESEAL = """
-update faregate.webhook_endpoint set secret = :secret, previous_secret = cast(:previous as text)
-where endpoint_id = :endpoint_id
-"""
-_DELETE_DELIVERIES = "delete from faregate.webhook_delivery where endpoint_id = :endpoint_id"
-_DELETE = "delete from faregate.webhook_endpoint where endpoint_id = :endpoint_id returning *"
-_DELIVERIES = """
-select delivery_id, event_id, event_type, status, attempts, due_at, history::text as history, created_at
-from faregate.webhook_delivery
-where endpoint_id = :endpoint_id and (cast(:status as text) is null or status = :status)
-  and (cast(:before as timestamptz) is null or (created_at, delivery_id) < (:before, cast(:before_id as uuid)))
-order by created_at desc, delivery_id desc limit :limit
-"""
-_REPLAY = """
-update faregate.webhook_delivery set status = 'pending', attempts = 0, due_at = clock_timestamp()
-where endpoint_id = :endpoint_id and status <> 'pending'
-  and (delivery_id = any(cast(:ids as uuid[])) or created_at >= cast(:since as timestamptz))
-returning delivery_id
-"""
 
 
 class UnknownWebhookError(NotFoundError):
@@ -152,7 +120,7 @@ class WebhookStore:
         endpoint_id = new_uuid7()
         rows = await self._database.rows(
             session,
-            _ADD,
+            ENDPOINT_ADD,
             endpoint_id=endpoint_id,
             url=spec.url,
             events=_types(spec.events),
@@ -168,7 +136,7 @@ class WebhookStore:
         await self._egress.target(spec.url)
         rows = await self._database.rows(
             session,
-            _CHANGE,
+            ENDPOINT_CHANGE,
             endpoint_id=endpoint_id,
             url=spec.url,
             events=_types(spec.events),
@@ -181,7 +149,9 @@ class WebhookStore:
         """Give a new secret; for `overlap` both sign."""
         secret = signing.new_secret()
         sealed = self._ring.seal_text(_place(endpoint_id), secret)
-        rows = await self._database.rows(session, _ROTATE, endpoint_id=endpoint_id, overlap=overlap, secret=sealed)
+        rows = await self._database.rows(
+            session, ENDPOINT_ROTATE, endpoint_id=endpoint_id, overlap=overlap, secret=sealed
+        )
         return replace(await self._changed(session, endpoint_id, rows), secret=secret)
 
     async def reseal(self, session: AsyncSession) -> int:
@@ -192,12 +162,14 @@ class WebhookStore:
         """
         old = [
             row
-            for row in await self._database.rows(session, _SECRETS)
+            for row in await self._database.rows(session, ENDPOINT_SECRETS)
             if not all(self._ring.is_current(text) for text in (row.secret, row.previous_secret) if text is not None)
         ]
         for row in old:
             secret, previous = (self._resealed(row.endpoint_id, text) for text in (row.secret, row.previous_secret))
-            await self._database.rows(session, _RESEAL, endpoint_id=row.endpoint_id, secret=secret, previous=previous)
+            await self._database.rows(
+                session, ENDPOINT_RESEAL, endpoint_id=row.endpoint_id, secret=secret, previous=previous
+            )
         return len(old)
 
     def _resealed(self, endpoint_id: UUID, stored: str | None) -> str | None:
@@ -207,20 +179,20 @@ class WebhookStore:
 
     async def delete(self, session: AsyncSession, endpoint_id: UUID) -> Endpoint:
         """Forget an endpoint and what was on its way to it."""
-        await self._database.rows(session, _DELETE_DELIVERIES, endpoint_id=endpoint_id)
-        rows = await self._database.rows(session, _DELETE, endpoint_id=endpoint_id)
+        await self._database.rows(session, ENDPOINT_DELETE_DELIVERIES, endpoint_id=endpoint_id)
+        rows = await self._database.rows(session, ENDPOINT_DELETE, endpoint_id=endpoint_id)
         return await self._changed(session, endpoint_id, rows)
 
     async def get(self, session: AsyncSession, endpoint_id: UUID) -> Endpoint:
         """Return an endpoint, or raise `UnknownWebhookError`."""
-        rows = await self._database.rows(session, _GET, endpoint_id=endpoint_id)
+        rows = await self._database.rows(session, ENDPOINT_GET, endpoint_id=endpoint_id)
         if not rows:
             raise UnknownWebhookError(endpoint_id)
         return _endpoint(rows[0])
 
     async def endpoints(self, session: AsyncSession, *, before: UUID | None = None, limit: int = 100) -> list[Endpoint]:
         """Return endpoints, newest first."""
-        return [_endpoint(row) for row in await self._database.rows(session, _LIST, before=before, limit=limit)]
+        return [_endpoint(row) for row in await self._database.rows(session, ENDPOINT_LIST, before=before, limit=limit)]
 
     async def deliveries(
         self,
@@ -236,7 +208,7 @@ class WebhookStore:
         moment, delivery_id = before or (None, None)
         rows = await self._database.rows(
             session,
-            _DELIVERIES,
+            ENDPOINT_DELIVERIES,
             endpoint_id=endpoint_id,
             status=status,
             before=moment,
@@ -252,7 +224,9 @@ class WebhookStore:
         if not ids and since is None:
             raise InvalidError("give ids, since or both", param="ids")
         await self.get(session, endpoint_id)
-        return len(await self._database.rows(session, _REPLAY, endpoint_id=endpoint_id, ids=list(ids), since=since))
+        return len(
+            await self._database.rows(session, ENDPOINT_REPLAY, endpoint_id=endpoint_id, ids=list(ids), since=since)
+        )
 
     async def _changed(self, session: AsyncSession, endpoint_id: UUID, rows: Sequence[Any]) -> Endpoint:
         if not rows:

@@ -12,6 +12,7 @@ from faregate.core.clock import Deadline
 from faregate.core.db.database import Database
 from faregate.core.db.versioned_cache import VersionedCache
 from faregate.core.errors import EngineUnavailableError
+from faregate.core.webhooks.sql import EVENT_ADD, EVENT_SUBSCRIBED
 from faregate.wire import exact_json
 from faregate.wire.ids import new_uuid7
 
@@ -19,15 +20,6 @@ __all__ = ["SUBSCRIPTIONS_VERSION", "Announcer", "Event", "EventType", "IAnnounc
 
 SUBSCRIPTIONS_VERSION = "webhook_endpoints"
 _KNOWN_FOR_SECONDS = 1.0
-
-_SUBSCRIBED = "select distinct unnest(events) as event from faregate.webhook_endpoint where disabled_at is null"
-
-_ADD = """
-insert into faregate.webhook_delivery (delivery_id, endpoint_id, event_id, event_type, payload, due_at)
-select gen_random_uuid(), w.endpoint_id, e.id, e.type, e.payload, clock_timestamp()
-from unnest(cast(:ids as text[]), cast(:types as text[]), cast(:payloads as bytea[])) as e (id, type, payload)
-join faregate.webhook_endpoint w on w.disabled_at is null and e.type = any(w.events)
-"""
 
 
 class EventType(StrEnum):
@@ -93,7 +85,7 @@ class Announcer:
             return
         await self._database.rows(
             session,
-            _ADD,
+            EVENT_ADD,
             ids=[f"evt_{new_uuid7().hex}" for _ in wanted],
             types=[event.type.value for event in wanted],
             payloads=[exact_json.dumps({"data": event.data, "people": event.people}) for event in wanted],
@@ -115,4 +107,4 @@ class Announcer:
         self._known = Deadline(_KNOWN_FOR_SECONDS)
 
     async def _load(self, session: AsyncSession) -> frozenset[str]:
-        return frozenset(row.event for row in await self._database.rows(session, _SUBSCRIBED))
+        return frozenset(row.event for row in await self._database.rows(session, EVENT_SUBSCRIBED))

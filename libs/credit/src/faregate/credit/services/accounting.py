@@ -13,55 +13,17 @@ from faregate.core.db.database import Database
 from faregate.core.errors import InvalidError
 from faregate.credit.ledger.accounts import Account, GrantSource, TransferKind, burn_class
 from faregate.credit.services.ledger_session import LedgerSession
+from faregate.credit.storage.service_sql import (
+    ACCOUNTING_BALANCE_AT_SEQ,
+    ACCOUNTING_HEADS,
+    ACCOUNTING_SEQ_AT,
+    ACCOUNTING_SUMS_OF_ALL,
+    ACCOUNTING_SUMS_OF_WALLET,
+)
 from faregate.wire.credits import to_credits
 
 __all__ = ["AccountStatement", "AccountingService", "Digest"]
 
-_SEQ_AT = """
-with recursive bisect (low, high) as (
-  select cast(0 as bigint), (select last_seq from faregate.wallet where wallet_id = :wallet_id)
-  union all
-  select case when middle.early then b.low + (b.high - b.low + 1) / 2 else b.low end,
-    case when middle.early then b.high else b.low + (b.high - b.low + 1) / 2 - 1 end
-  from bisect b
-  cross join lateral (
-    select effective_at < cast(:moment as timestamptz) as early from faregate.transfer
-    where wallet_id = :wallet_id and seq = b.low + (b.high - b.low + 1) / 2
-  ) middle
-  where b.low < b.high
-)
-select low as seq from bisect where low = high
-"""
-"""A wallet's transfers are in order of time, so the last one before a moment is found by halving."""
-
-_BALANCE_AT_SEQ = "select balance_after from faregate.transfer where wallet_id = :wallet_id and seq = :seq"
-
-_SUMS_OF_WALLET = """
-select t.kind, t.debit_account, t.credit_account, sum(t.amount) as amount, sum(coalesce(p.paid, 0)) as paid
-from faregate.transfer t
-left join lateral (
-  select sum(s.amount) as paid from faregate.grant_slice s
-  join faregate.credit_grant g on g.grant_id = s.grant_id and g.source = any(cast(:paid_sources as text[]))
-  where s.wallet_id = t.wallet_id and s.seq = t.seq
-) p on true
-where t.wallet_id = :wallet_id and t.seq > :first and t.seq <= :last
-group by 1, 2, 3
-"""
-
-_SUMS_OF_ALL = """
-select t.kind, t.debit_account, t.credit_account, sum(t.amount) as amount, sum(coalesce(p.paid, 0)) as paid
-from faregate.transfer t
-left join (
-  select s.wallet_id, s.seq, sum(s.amount) as paid from faregate.grant_slice s
-  join faregate.credit_grant g on g.grant_id = s.grant_id and g.source = any(cast(:paid_sources as text[]))
-  group by 1, 2
-) p on p.wallet_id = t.wallet_id and p.seq = t.seq
-where (cast(:since as timestamptz) is null or t.effective_at >= :since)
-  and t.effective_at < cast(:until as timestamptz)
-group by 1, 2, 3
-"""
-
-_HEADS = "select wallet_id, last_seq, head_hash from faregate.wallet where last_seq > 0 order by wallet_id"
 
 _PAID_SOURCES = [source.value for source in GrantSource if burn_class(source)]
 
@@ -141,28 +103,30 @@ class AccountingService:
         """Return one hash over the heads of all chains, in order of wallets."""
         found = sha256()
         wallets = transfers = 0
-        for row in await self._database.rows(session, _HEADS):
+        for row in await self._database.rows(session, ACCOUNTING_HEADS):
             found.update(row.wallet_id.to_bytes(8, "big") + row.last_seq.to_bytes(8, "big") + row.head_hash)
             wallets += 1
             transfers += row.last_seq
         return Digest(wallets, transfers, found.hexdigest())
 
     async def _seq_at(self, session: AsyncSession, wallet_id: int, moment: datetime) -> int:
-        rows = await self._database.rows(session, _SEQ_AT, wallet_id=wallet_id, moment=moment)
+        rows = await self._database.rows(session, ACCOUNTING_SEQ_AT, wallet_id=wallet_id, moment=moment)
         return rows[0].seq if rows else 0
 
     async def _balance(self, session: AsyncSession, wallet_id: int, seq: int) -> int:
-        rows = await self._database.rows(session, _BALANCE_AT_SEQ, wallet_id=wallet_id, seq=seq)
+        rows = await self._database.rows(session, ACCOUNTING_BALANCE_AT_SEQ, wallet_id=wallet_id, seq=seq)
         return rows[0].balance_after if rows else 0
 
     async def _wallet_sums(self, session: AsyncSession, wallet_id: int, first: int, last: int) -> "_Sums":
         rows = await self._database.rows(
-            session, _SUMS_OF_WALLET, wallet_id=wallet_id, first=first, last=last, paid_sources=_PAID_SOURCES
+            session, ACCOUNTING_SUMS_OF_WALLET, wallet_id=wallet_id, first=first, last=last, paid_sources=_PAID_SOURCES
         )
         return _Sums(rows)
 
     async def _sums(self, session: AsyncSession, since: datetime | None, until: datetime) -> "_Sums":
-        rows = await self._database.rows(session, _SUMS_OF_ALL, since=since, until=until, paid_sources=_PAID_SOURCES)
+        rows = await self._database.rows(
+            session, ACCOUNTING_SUMS_OF_ALL, since=since, until=until, paid_sources=_PAID_SOURCES
+        )
         return _Sums(rows)
 
 

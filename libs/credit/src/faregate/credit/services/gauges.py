@@ -4,15 +4,10 @@ from collections.abc import Sequence
 
 from faregate.core.db.database import Database
 from faregate.core.monitoring.gauges import Gauge
+from faregate.credit.storage.service_sql import GAUGES_HOLDS
 from faregate.wire.credits import to_credits
 
 __all__ = ["LedgerGauges"]
-
-_HOLDS = """
-select count(*) as open, coalesce(sum(hold), 0)::bigint as held,
-  count(*) filter (where expires_at <= clock_timestamp()) as lapsed
-from faregate.charge where status = 0
-"""
 
 
 class LedgerGauges:
@@ -24,7 +19,7 @@ class LedgerGauges:
     async def figures(self) -> Sequence[Gauge]:
         """Return the figures; raises `EngineUnavailableError`."""
         async with self._database.transaction(read_only=True) as session:
-            (holds,) = await self._database.rows(session, _HOLDS)
+            (holds,) = await self._database.rows(session, GAUGES_HOLDS)
         return [
             Gauge("faregate_open_holds", "Holds that are open", holds.open),
             Gauge("faregate_open_hold_credits", "Credits that open holds set aside", to_credits(holds.held)),

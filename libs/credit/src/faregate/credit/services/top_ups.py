@@ -16,6 +16,7 @@ from faregate.credit.ledger.grants import GrantSpec, add_grant
 from faregate.credit.ledger.top_ups import close_order
 from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.storage.repository import LedgerRepository
+from faregate.credit.storage.service_sql import TOP_UP_CLOSE, TOP_UP_ORDER
 from faregate.wire.credits import to_credits
 
 __all__ = ["NoProvider", "OnAccountProvider", "TopUpService"]
@@ -23,14 +24,6 @@ __all__ = ["NoProvider", "OnAccountProvider", "TopUpService"]
 log = get_logger(__name__)
 
 _PAUSE_AFTER_DECLINE = timedelta(hours=1)
-
-_ORDER = "select wallet_id, amount, status from faregate.top_up where order_id = :order_id"
-
-_CLOSE = """
-update faregate.top_up
-set status = :status, reference = cast(:reference as text), detail = cast(:detail as text), closed_at = clock_timestamp()
-where order_id = :order_id and status = 'requested'
-"""
 
 
 class NoProvider:
@@ -87,7 +80,7 @@ class TopUpService:
 
     async def _find(self, order_id: UUID) -> tuple[int, int, Subject] | None:
         async with self._database.transaction() as session:
-            rows = await self._database.rows(session, _ORDER, order_id=order_id)
+            rows = await self._database.rows(session, TOP_UP_ORDER, order_id=order_id)
             if not rows or rows[0].status != "requested":
                 return None
             owner = (await self._subjects.named(session, [rows[0].wallet_id]))[rows[0].wallet_id]
@@ -126,4 +119,6 @@ class TopUpService:
         reference: str | None = None,
         detail: str | None = None,
     ) -> None:
-        await self._database.rows(session, _CLOSE, order_id=order_id, status=status, reference=reference, detail=detail)
+        await self._database.rows(
+            session, TOP_UP_CLOSE, order_id=order_id, status=status, reference=reference, detail=detail
+        )

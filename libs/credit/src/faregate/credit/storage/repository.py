@@ -25,7 +25,7 @@ from faregate.credit.ledger.states import (
     Transfer,
     WalletState,
 )
-from faregate.credit.storage import statements as sql
+from faregate.credit.storage import sql
 from faregate.credit.storage.row_reader import (
     book_of,
     charge_of,

@@ -12,6 +12,7 @@ from faregate.core.db.database import COPIED_FROM, Database
 from faregate.core.db.partitions import Month, Partitions
 from faregate.credit.ledger.states import ChargeState
 from faregate.usage.credits_process.reported_requests import ReportedRequests
+from faregate.usage.credits_process.sql import EVENT_ADD, EVENT_CLAIM, EVENT_COLUMNS, EVENT_STORED
 from faregate.usage.events.keys import LINE_SOURCE, USE_SOURCE, line_key, use_key
 from faregate.usage.pricing.pico_usd import pico_usd
 from faregate.usage.values import UsageLine
@@ -19,53 +20,8 @@ from faregate.wire.credits import to_micros
 
 __all__ = ["SettledEvents"]
 
-_COLUMNS = {
-    "claim": "uuid",
-    "event_key": "uuid",
-    "subject_id": "bigint",
-    "time": "timestamptz",
-    "kind": "smallint",
-    "organization_id": "bigint",
-    "service": "text",
-    "feature_key": "text",
-    "usage_key": "text",
-    "model": "text",
-    "provider": "text",
-    "requests": "smallint",
-    "calls": "smallint",
-    "input_tokens": "bigint",
-    "output_tokens": "bigint",
-    "credits": "bigint",
-    "charged": "bigint",
-    "cost": "bigint",
-    "latency_ms": "integer",
-    "status": "smallint",
-    "source": "text",
-    "external_id": "text",
-}
-_CLAIM_COLUMNS = list(_COLUMNS)[:4]
-_STORED = [name for name in _COLUMNS if name != "claim"]
+_CLAIM_COLUMNS = list(EVENT_COLUMNS)[:4]
 
-_ADD = f"""
-with n as materialized (
-  select * from unnest({", ".join(f"cast(:{name} as {kind}[])" for name, kind in _COLUMNS.items())})
-  as n ({", ".join(_COLUMNS)})
-), claimed as (
-  insert into faregate.usage_event_key (key, event_key, subject_id, time)
-  select claim, event_key, subject_id, time from n where claim is not null order by claim
-  on conflict (key) do nothing returning key
-), added as (
-  insert into faregate.usage_event ({", ".join(_STORED)}) select {", ".join(_STORED)} from n
-)
-select key from claimed
-"""  # noqa: S608
-
-_CLAIM = """
-insert into faregate.usage_event_key (key, event_key, subject_id, time)
-select * from unnest(cast(:claim as uuid[]), cast(:event_key as uuid[]), cast(:subject_id as bigint[]),
-  cast(:time as timestamptz[]))
-on conflict (key) do nothing returning key
-"""
 
 _OK = 200
 _LATENCY_LIMIT = 2**31 - 1
@@ -97,10 +53,12 @@ class SettledEvents:
     async def _write(self, session: AsyncSession, rows: Sequence[tuple[Any, ...]]) -> set[UUID]:
         """Append the rows; return those of their claims that are new."""
         if len(rows) < COPIED_FROM:
-            return {row.key for row in await self._database.rows(session, _ADD, **_arrays(_COLUMNS, rows))}
+            return {row.key for row in await self._database.rows(session, EVENT_ADD, **_arrays(EVENT_COLUMNS, rows))}
         claims = sorted(row[: len(_CLAIM_COLUMNS)] for row in rows if row[0] is not None)
-        claimed = {row.key for row in await self._database.rows(session, _CLAIM, **_arrays(_CLAIM_COLUMNS, claims))}
-        await self._database.copy(session, "usage_event", _STORED, [row[1:] for row in rows])
+        claimed = {
+            row.key for row in await self._database.rows(session, EVENT_CLAIM, **_arrays(_CLAIM_COLUMNS, claims))
+        }
+        await self._database.copy(session, "usage_event", EVENT_STORED, [row[1:] for row in rows])
         return claimed
 
 

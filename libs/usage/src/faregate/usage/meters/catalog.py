@@ -8,17 +8,10 @@ from faregate.core.db.database import Database
 from faregate.core.errors import InvalidError
 from faregate.usage.errors import UnknownMeterError
 from faregate.usage.meters.meter import BUILT_IN, Aggregation, Meter
+from faregate.usage.meters.sql import ALL, PUT
 
 __all__ = ["MeterCatalog"]
 
-_ALL = "select name, unit, aggregation, unit_price_usd, description from faregate.usage_meter"
-
-_PUT = """
-insert into faregate.usage_meter (name, unit, aggregation, unit_price_usd, description)
-values (:name, :unit, :aggregation, cast(:unit_price_usd as numeric), cast(:description as text))
-on conflict (name) do update set unit = excluded.unit, aggregation = excluded.aggregation,
-  unit_price_usd = excluded.unit_price_usd, description = excluded.description, updated_at = now()
-"""
 
 _NAME = re.compile(r"[A-Za-z0-9._:/@ -]{1,100}")
 _AGGREGATIONS: tuple[Aggregation, ...] = ("sum", "count", "max", "unique", "latest")
@@ -51,12 +44,12 @@ class MeterCatalog:
         values: dict[str, Any] = {"name": meter.name, "unit": meter.unit, "aggregation": meter.aggregation}
         values |= {"unit_price_usd": meter.unit_price_usd, "description": meter.description}
         async with self._database.transaction() as session:
-            await self._database.rows(session, _PUT, **values)
+            await self._database.rows(session, PUT, **values)
 
     async def all(self) -> Mapping[str, Meter]:
         """Return all meters by name."""
         async with self._database.transaction(read_only=True) as session:
-            rows = await self._database.rows(session, _ALL)
+            rows = await self._database.rows(session, ALL)
         return {**BUILT_IN, **{row.name: _meter(row) for row in rows}}
 
     async def get(self, name: str) -> Meter:

@@ -11,58 +11,11 @@ from faregate.core.db.database import Database
 from faregate.core.errors import RetryTransactionError
 from faregate.credit.ledger.states import ChargeState
 from faregate.usage.events.keys import event_key, line_key, use_key
+from faregate.usage.price_book.sql import REPLACE, TYPES
 from faregate.usage.pricing.pico_usd import pico_usd
 from faregate.usage.values import UsageLine
 
 __all__ = ["EventChange", "RepricedEvents"]
-
-_TYPES = {
-    "event_key": "uuid",
-    "meaning": "uuid",
-    "credits": "bigint",
-    "charged": "bigint",
-    "cost": "bigint",
-    "provider": "text",
-    "reason": "text",
-}
-
-_KEPT = (
-    *("time", "event_key", "kind", "subject_id", "organization_id", "service", "feature_key", "usage_key", "model"),
-    *("meter", "latency_ms", "status", "country", "device", "source", "external_id", "tags", "metadata"),
-)
-_COUNTED = ("quantity", "requests", "calls", "input_tokens", "output_tokens")
-_COLUMNS = ", ".join(("sign", "version", "provider", "credits", "charged", "cost", *_COUNTED, *_KEPT))
-
-_PLACES = """
-select cast(:subject_id as bigint) as subject_id, cast(:time as timestamptz) as time
-union select c.subject_id, c.time from faregate.usage_correction c where c.event_key = any(cast(:event_key as uuid[]))
-"""
-
-_REPLACE = f"""
-with changes as materialized (
-  select * from unnest({", ".join(f"cast(:{name} as {kind}[])" for name, kind in _TYPES.items())})
-  as n ({", ".join(_TYPES)})
-), standing as materialized (
-  select e.*, n.meaning, n.reason, n.credits as more_credits, n.charged as more_charged, n.cost as new_cost,
-    n.provider as new_provider
-  from changes n join ({_PLACES}) p on true
-  join faregate.usage_event e on e.subject_id = p.subject_id and e.time = p.time and e.event_key = n.event_key
-  where e.sign = 1 and not exists (
-    select from faregate.usage_correction c where c.event_key = e.event_key and c.version = e.version)
-), corrected as (
-  insert into faregate.usage_correction (event_key, version, replaced, meaning_hash, subject_id, time, reason, actor)
-  select event_key, version, true, meaning, subject_id, time, reason, cast(:actor as text) from standing order by event_key
-  on conflict (event_key, version) do nothing returning event_key
-), added as (
-  insert into faregate.usage_event ({_COLUMNS})
-  select -1, version, provider, -credits, -charged, -cost, {", ".join(f"-{name}" for name in _COUNTED)},
-    {", ".join(_KEPT)} from standing
-  union all
-  select 1, version + 1, coalesce(new_provider, provider), credits + more_credits, charged + more_charged,
-    coalesce(new_cost, cost), {", ".join(_COUNTED)}, {", ".join(_KEPT)} from standing
-)
-select (select count(*) from standing) as standing, (select count(*) from corrected) as corrected
-"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +46,10 @@ class RepricedEvents:
         if not changes:
             return
         rows = [*(_line_row(charge, change) for change in changes), _request_row(charge, changes)]
-        arrays = {name: list(values) for name, values in zip(_TYPES, zip(*rows, strict=True), strict=True)}
+        arrays = {name: list(values) for name, values in zip(TYPES, zip(*rows, strict=True), strict=True)}
         at = charge.settled_at or charge.created_at
         (done,) = await self._database.rows(
-            session, _REPLACE, subject_id=charge.subject_id, time=at, actor=actor, **arrays
+            session, REPLACE, subject_id=charge.subject_id, time=at, actor=actor, **arrays
         )
         if done.corrected != done.standing:
             raise RetryTransactionError("a fact of the use is being corrected by somebody else")

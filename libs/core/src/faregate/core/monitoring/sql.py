@@ -1,0 +1,23 @@
+"""SQL of heartbeats."""
+
+__all__ = ["ALIVE", "FORGET", "REPORT", "SETTLED_UNTIL"]
+
+REPORT = """
+insert into faregate.heartbeat (instance, role, settled_until, reported_at)
+values (:instance, :role, cast(:settled_until as timestamptz), clock_timestamp())
+on conflict (instance) do update
+set role = excluded.role, settled_until = excluded.settled_until, reported_at = excluded.reported_at
+"""
+
+SETTLED_UNTIL = """
+select min(h.settled_until) as settled_until
+from faregate.heartbeat h, (select max(reported_at) as at from faregate.heartbeat where settled_until is not null) latest
+where h.settled_until is not null and h.reported_at > clock_timestamp() - cast(:forgotten as interval)
+  and h.reported_at > latest.at - cast(:outlived as interval)
+"""
+
+ALIVE = (
+    "select count(*) as workers from faregate.heartbeat where reported_at > clock_timestamp() - interval '15 seconds'"
+)
+
+FORGET = "delete from faregate.heartbeat where instance = :instance"
