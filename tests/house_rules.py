@@ -38,7 +38,7 @@ SHARED_NAMES = {"DeletedAnswer", "DeliveryAnswer", "ExportQuery"}
 def first_line_problem(text: str) -> str | None:
     """Return what is wrong with the first line of a module, or None."""
     line = (ast.get_docstring(ast.parse(text)) or "").split("\n")[0]
-    words = len(re.findall(r"[^\s–:;,.]+", line))
+    words = len(re.findall(r"[^\s\u2013:;,.]+", line))
     puzzle = next((word for word in PUZZLES if word in line.lower()), None)
     if not line:
         return "has no docstring; say what it is, in a noun phrase"

@@ -20,7 +20,8 @@ from house_rules import doubled_classes, first_line_problem, holds_sql, may_hold
 def test_a_first_line_is_short_and_plain(line: str, problem: str | None) -> None:
     found = first_line_problem(f'"""{line}\n\nMore.\n"""\n' if line else "x = 1\n")
 
-    assert (found or "").startswith(problem or "") and (found is None) is (problem is None)
+    assert (found is None) is (problem is None)
+    assert (found or "").startswith(problem or "")
 
 
 @pytest.mark.parametrize(
