@@ -59,7 +59,14 @@ def test_whatever_moment_comes_is_taken_or_refused(naive: datetime, zone: timezo
 
 def _incoming() -> Iterator[type[BaseModel]]:
     """Return every body and query of the gateway and the queues."""
-    for name in ("feature_log.bodies", "gateway.container", "usage.bodies", "usage.documents", "usage.events"):
+    modules = (
+        "feature_log.bodies",
+        "gateway.container",
+        "usage.credits_process.bodies",
+        "usage.events.event",
+        "usage.features.documents",
+    )
+    for name in modules:
         importlib.import_module(f"faregate.{name}")  # which define them all
     waiting: list[type[BaseModel]] = [Body, LooseBody]
     while waiting:

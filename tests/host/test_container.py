@@ -24,8 +24,7 @@ def settings(database_url: str) -> Settings:
 
 
 async def test_a_host_charges_with_a_strategy_of_its_own(settings: Settings) -> None:
-    strategies = {"per_page": FixedStrategy(FaregateContainer(settings=settings).usage.container.prices())}
-    fare = FaregateContainer(settings=settings, extra_strategies=strategies)
+    fare = FaregateContainer(settings=settings, extra_strategies={"per_page": FixedStrategy()})
     async with fare.engines():
         await fare.catalog().save(Feature("translate", "per_page", parameters={"credits": 3}, min_credits=Decimal(0)))
         await fare.wallets().grant("ada", GrantSpec(10_000_000, GrantSource.PURCHASE))

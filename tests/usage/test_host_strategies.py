@@ -9,8 +9,7 @@ import pytest
 
 from faregate.core.errors import ConfigurationError
 from faregate.core.settings import isolated_settings
-from faregate.usage.container import UsageContainer, check_strategies, pricing_policy
-from faregate.usage.pricing.line import PriceBook
+from faregate.usage.container import UsageContainer, check_strategies
 from faregate.usage.strategies.host import ENTRY_POINTS, host_strategies
 from support.processes import run_command
 
@@ -51,36 +50,22 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         sys.modules.pop(name, None)
 
 
-@pytest.fixture
-def prices() -> PriceBook:
-    return PriceBook(pricing_policy(isolated_settings()))
-
-
 @pytest.mark.parametrize(
     ("setting", "names"),
     [
         ("", []),
         ("shop:translate", ["translate"]),
         ("translate_v2=shop:Pages", ["translate_v2"]),
-        ("priced=shop:Priced, made=shop:made", ["made", "priced"]),
+        ("pages=shop:Pages, made=shop:made", ["made", "pages"]),
         ("shop:several,shop:translate", ["dub", "subtitle", "translate"]),
     ],
 )
 @pytest.mark.usefixtures("shop")
-def test_the_setting_names_objects_classes_makers_and_mappings(
-    setting: str, names: list[str], prices: PriceBook
-) -> None:
-    found = host_strategies(setting, prices, installed=[])
+def test_the_setting_names_objects_classes_makers_and_mappings(setting: str, names: list[str]) -> None:
+    found = host_strategies(setting, installed=[])
 
     assert sorted(found) == names
     assert all(callable(strategy.price) for strategy in found.values())
-
-
-@pytest.mark.usefixtures("shop")
-def test_a_strategy_that_wants_the_price_book_gets_it(prices: PriceBook) -> None:
-    (priced,) = host_strategies("priced=shop:Priced", prices, installed=[]).values()
-
-    assert vars(priced)["prices"] is prices
 
 
 @pytest.mark.parametrize(
@@ -94,6 +79,7 @@ def test_a_strategy_that_wants_the_price_book_gets_it(prices: PriceBook) -> None
         ("a=shop:Half", "shop:Half is a Half, which lacks estimate, price"),
         ("shop:number", "shop:number is a int, which lacks check, estimate, price"),
         ("a=shop:Two", "shop:Two could not be made (TypeError"),
+        ("a=shop:Priced", "it is called with nothing: a strategy finds the prices in force at `use.prices`"),
         ("fixed=shop:Pages", "the name 'fixed' of 'shop:Pages' is taken by a strategy of Faregate; choose another"),
         ("a=shop:Pages,a=shop:made", "the name 'a' of 'shop:made' is taken by FAREGATE_STRATEGIES (shop:Pages)"),
     ],
@@ -109,15 +95,15 @@ def test_a_wrong_one_is_named_in_one_line_with_the_fix(setting: str, said: str) 
 
 
 @pytest.mark.usefixtures("shop")
-def test_entry_points_of_installed_packages_count_and_are_named_when_they_are_wrong(prices: PriceBook) -> None:
+def test_entry_points_of_installed_packages_count_and_are_named_when_they_are_wrong() -> None:
     good = EntryPoint("translate", "shop:Pages", ENTRY_POINTS)
     wrong = EntryPoint("half", "shop:Half", ENTRY_POINTS)
 
-    assert list(host_strategies("", prices, installed=[good])) == ["translate"]
+    assert list(host_strategies("", installed=[good])) == ["translate"]
     with pytest.raises(ConfigurationError, match=r"^entry point faregate\.strategies of .*: shop:Half is a Half"):
-        host_strategies("", prices, installed=[wrong])
+        host_strategies("", installed=[wrong])
     with pytest.raises(ConfigurationError, match="is taken by FAREGATE_STRATEGIES"):
-        host_strategies("translate=shop:Pages", prices, installed=[good])
+        host_strategies("translate=shop:Pages", installed=[good])
 
 
 @pytest.mark.usefixtures("shop")

@@ -164,9 +164,8 @@ async def test_a_quota_refuses_the_user_whose_it_is(funded: Library) -> None:
     settler = funded.usage.settler()
     settler._quotas = RefusesBob()
     requests = [SettleRequest("k", "bob", PAPER), SettleRequest("k", "ada", PAPER)]
-    await settler.ready()
-    catalog = await funded.usage.catalog().current()
-    second, first = await funded.database.run(lambda s: settler.run(s, catalog, requests, in_full=True))
+    rules = await funded.usage.rulebooks().current()
+    second, first = await funded.database.run(lambda s: settler.run(s, rules, requests, in_full=True))
 
     assert isinstance(first, Settled)
     assert isinstance(second, FaregateError)

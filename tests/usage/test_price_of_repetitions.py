@@ -11,7 +11,17 @@ from faregate.core.errors import InvalidError
 from faregate.credit.errors import UsageKeyConflictError
 from faregate.usage.credits_process.request_hash import has_same_price
 from faregate.usage.interfaces import IFeatureStrategy
-from faregate.usage.values import Feature, FeatureRef, ModelUsage, Price, SettleRequest, StartRequest, Use
+from faregate.usage.pricing.line import PriceBook
+from faregate.usage.values import (
+    Feature,
+    FeatureRef,
+    ModelUsage,
+    Price,
+    PricingPolicy,
+    SettleRequest,
+    StartRequest,
+    Use,
+)
 from support.library import Library
 
 PAGES = FeatureRef(value="translate")
@@ -171,4 +181,6 @@ def test_equal_metadata_asks_for_no_price(library_use: Use) -> None:
 
 @pytest.fixture
 def library_use() -> Use:
-    return Use(Feature("translate", "translate"), SystemClock().now(), metadata={"pages": 2})
+    return Use(
+        Feature("translate", "translate"), SystemClock().now(), metadata={"pages": 2}, prices=PriceBook(PricingPolicy())
+    )

@@ -1,6 +1,6 @@
 """Lines that waited for a price, and prices of models whose names are paths."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -24,15 +24,13 @@ async def chat(library: Library) -> None:
 
 
 @pytest.fixture
-def reported_costs_allowed(library: Library) -> Iterator[Any]:
-    book = library.usage.prices()
-    before = book.policy
+def reported_costs_allowed(library: Library) -> Callable[[], None]:
+    prices = library.usage.price_service()
 
     def allow() -> None:
-        book.policy = replace(before, use_reported_cost=True)
+        prices.last = replace(prices.last, policy=replace(prices.last.policy, use_reported_cost=True))
 
-    yield allow
-    book.policy = before
+    return allow
 
 
 async def _settle(library: Library, key: str, *usages: ModelUsage) -> Any:

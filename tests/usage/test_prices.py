@@ -245,14 +245,10 @@ async def test_a_reported_cost_prices_a_parked_line_once_the_operator_allows_it(
     await library.grant("ada", 1000)
     await _chat(library, min_credits=Decimal(2))
     settled = await _settle(library, "K", replace(OURS, reported_cost_usd=Decimal("0.75")))
-    book, repricer = library.usage.prices(), library.usage.repricer()
+    prices, repricer = library.usage.price_service(), library.usage.repricer()
     before = await repricer.run()
-    allowed = replace(book.policy, use_reported_cost=True)
-    book.policy, refused = allowed, book.policy
-    try:
-        (done,) = await repricer.run(actor="ops")
-    finally:
-        book.policy = refused
+    prices.last = replace(prices.last, policy=replace(prices.last.policy, use_reported_cost=True))
+    (done,) = await repricer.run(actor="ops")
     (line,) = (await library.service.story("K")).lines
 
     assert settled.flags.words == ["no_hold", "unpriced"]

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faregate.usage.pricing.line import Margins, PriceBook
+from faregate.usage.pricing.overrides import PriceList
 from faregate.usage.values import ModelUsage, PricingPolicy, UsageLine
 from faregate.wire.money import credits_for
 from faregate.wire.published_prices import PriceSnapshot
@@ -79,7 +80,7 @@ def test_72_the_nearest_margin_wins_and_an_explicit_zero_counts(
     margins = Margins(
         models={"gpt-4o": Decimal(model)} if model else {}, providers={"openai": Decimal(provider)} if provider else {}
     )
-    book = PriceBook(PricingPolicy(margin_percent=Decimal(10)), margins=margins)
+    book = PriceBook(PricingPolicy(margin_percent=Decimal(10)), PriceList(margins=margins))
     line = book.line(
         ModelUsage("gpt-4o", tokens={"input_tokens": 1000}),
         at=TODAY,

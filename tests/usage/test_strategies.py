@@ -33,7 +33,7 @@ GPT = ModelUsage("gpt-4o", tokens={"input_tokens": 1000, "output_tokens": 100})
 
 def _price(strategy: IFeatureStrategy, parameters: dict[str, Any], *usages: ModelUsage, **metadata: Any) -> Price:
     feature = Feature("f", "s", min_credits=D(1), parameters=strategy.check(parameters))
-    return strategy.price(Use(feature, AT, usages, metadata))
+    return strategy.price(Use(feature, AT, usages, metadata, prices=BOOK))
 
 
 def _some(quantity: int | str, unit: str) -> ModelUsage:
@@ -44,7 +44,7 @@ def _some(quantity: int | str, unit: str) -> ModelUsage:
 def test_49_graduated(quantity: int, credits: int) -> None:
     assert graduated(D(quantity), TIERS) == credits
     tiers = [{"up_to": 10, "credits": 10, "flat": 2}, {"up_to": 20, "credits": 5, "flat": 3}, {"credits": 5, "flat": 3}]
-    by_feature = _price(GraduatedStrategy(BOOK), {"unit": "pages", "tiers": tiers}, _some(quantity, "pages"))
+    by_feature = _price(GraduatedStrategy(), {"unit": "pages", "tiers": tiers}, _some(quantity, "pages"))
 
     assert by_feature.credits == credits
 
@@ -54,30 +54,30 @@ def test_51_packages_that_were_started_count(free: int, credits: int) -> None:
     assert packages(D(121), size=D(10), credits=D(100), free=D(free)) == credits
     parameters = {"unit": "pages", "size": 10, "credits": 100, "free": free}
 
-    assert _price(PackageStrategy(BOOK), parameters, pages=121).credits == credits
+    assert _price(PackageStrategy(), parameters, pages=121).credits == credits
 
 
 def test_volume_prices_all_by_the_tier_that_the_whole_falls_into() -> None:
     assert [volume(D(n), TIERS) for n in (10, 11, 21)] == [102, 58, 108]
     parameters = {"tiers": [{"up_to": 1, "credits": 3}, {"credits": 2}]}
 
-    assert _price(VolumeStrategy(BOOK), parameters).credits == 3
+    assert _price(VolumeStrategy(), parameters).credits == 3
 
 
 def test_per_unit_sums_units_of_usages_or_metadata() -> None:
-    by_usages = _price(PerUnitStrategy(BOOK), PER_UNIT, _some(3, "images"), _some("2.5", "seconds"), _some(1, "images"))
-    by_metadata = _price(PerUnitStrategy(BOOK), PER_UNIT, images=4)
+    by_usages = _price(PerUnitStrategy(), PER_UNIT, _some(3, "images"), _some("2.5", "seconds"), _some(1, "images"))
+    by_metadata = _price(PerUnitStrategy(), PER_UNIT, images=4)
 
     assert (by_usages.credits, len(by_usages.lines)) == (D("8.25"), 2)
     assert by_metadata.credits == 8
 
 
 def test_each_use_is_one_call() -> None:
-    assert _price(PerUnitStrategy(BOOK), {"units": {"calls": D("0.5")}}).credits == D("0.5")
+    assert _price(PerUnitStrategy(), {"units": {"calls": D("0.5")}}).credits == D("0.5")
 
 
 def test_a_unit_that_nobody_priced_is_parked_at_the_minimum_never_free() -> None:
-    price = _price(PerUnitStrategy(BOOK), PER_UNIT, _some(3, "videos"))
+    price = _price(PerUnitStrategy(), PER_UNIT, _some(3, "videos"))
 
     assert price.unpriced_models == ["videos"]
     assert price.credits == 1
@@ -85,31 +85,31 @@ def test_a_unit_that_nobody_priced_is_parked_at_the_minimum_never_free() -> None
 
 def test_models_in_a_feature_with_a_price_of_its_own_are_recorded_at_their_cost() -> None:
     cases: list[tuple[IFeatureStrategy, dict[str, Any]]] = [
-        (FixedStrategy(BOOK), {"credits": 5}),
-        (FreeStrategy(BOOK), {}),
-        (PerUnitStrategy(BOOK), PER_UNIT),
+        (FixedStrategy(), {"credits": 5}),
+        (FreeStrategy(), {}),
+        (PerUnitStrategy(), PER_UNIT),
     ]
     for strategy, parameters in cases:
         price = _price(strategy, parameters, GPT)
         (line,) = price.lines
         assert (line.provider_cost_usd, line.credits, line.unpriced) == (D("0.0035"), 0, False)
-    unknown = _price(FixedStrategy(BOOK), {"credits": 5}, ModelUsage("nobody-knows", tokens={"input_tokens": 1}))
+    unknown = _price(FixedStrategy(), {"credits": 5}, ModelUsage("nobody-knows", tokens={"input_tokens": 1}))
     assert (unknown.credits, unknown.unpriced_models) == (5, [])
 
 
 @pytest.mark.parametrize(
     ("strategy", "parameters", "param"),
     [
-        (FixedStrategy(BOOK), {}, "parameters.credits"),
-        (FixedStrategy(BOOK), {"credits": -1}, "parameters.credits"),
-        (FixedStrategy(BOOK), {"credits": 1, "credit": 2}, "parameters.credit"),
-        (PerUnitStrategy(BOOK), {"units": {}}, "parameters.units"),
-        (PerUnitStrategy(BOOK), {"units": {"images": D("0.0000001")}}, "parameters.units.images"),
-        (GraduatedStrategy(BOOK), {"tiers": []}, "parameters.tiers"),
-        (GraduatedStrategy(BOOK), {"tiers": [{"up_to": 5, "credits": 1}]}, "parameters"),
-        (VolumeStrategy(BOOK), {"tiers": [{"up_to": 5}, {"up_to": 5}, {"credits": 1}]}, "parameters"),
-        (PackageStrategy(BOOK), {"size": 0, "credits": 1}, "parameters.size"),
-        (TokenPricedStrategy(BOOK), {"margin": 5}, "parameters.margin"),
+        (FixedStrategy(), {}, "parameters.credits"),
+        (FixedStrategy(), {"credits": -1}, "parameters.credits"),
+        (FixedStrategy(), {"credits": 1, "credit": 2}, "parameters.credit"),
+        (PerUnitStrategy(), {"units": {}}, "parameters.units"),
+        (PerUnitStrategy(), {"units": {"images": D("0.0000001")}}, "parameters.units.images"),
+        (GraduatedStrategy(), {"tiers": []}, "parameters.tiers"),
+        (GraduatedStrategy(), {"tiers": [{"up_to": 5, "credits": 1}]}, "parameters"),
+        (VolumeStrategy(), {"tiers": [{"up_to": 5}, {"up_to": 5}, {"credits": 1}]}, "parameters"),
+        (PackageStrategy(), {"size": 0, "credits": 1}, "parameters.size"),
+        (TokenPricedStrategy(), {"margin": 5}, "parameters.margin"),
     ],
 )
 def test_parameters_are_checked_when_a_feature_is_saved(
@@ -132,15 +132,15 @@ usages = st.builds(
 
 @given(st.lists(usages, max_size=6), st.randoms())
 def test_the_total_is_the_sum_of_lines_and_no_line_knows_its_neighbours(drawn: list[ModelUsage], random: Any) -> None:
-    strategy = TokenPricedStrategy(BOOK)
+    strategy = TokenPricedStrategy()
     feature = Feature("f", "token_priced")
-    together = strategy.price(Use(feature, AT, drawn))
-    alone = [strategy.price(Use(feature, AT, [usage])).lines[0] for usage in drawn]
+    together = strategy.price(Use(feature, AT, drawn, prices=BOOK))
+    alone = [strategy.price(Use(feature, AT, [usage], prices=BOOK)).lines[0] for usage in drawn]
     shuffled = random.sample(drawn, len(drawn))
 
     assert list(together.lines) == alone
     assert together.credits == sum(line.credits for line in alone)
-    assert strategy.price(Use(feature, AT, shuffled)).credits == together.credits
+    assert strategy.price(Use(feature, AT, shuffled, prices=BOOK)).credits == together.credits
     assert all(line.credits > 0 or line.unpriced for line in alone)
 
 

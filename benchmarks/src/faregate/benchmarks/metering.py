@@ -16,7 +16,6 @@ from faregate.usage.features.repository import DefinitionRepository
 from faregate.usage.price_book.event_prices import EventPrices
 from faregate.usage.price_book.repository import PriceRepository
 from faregate.usage.price_book.service import PriceService
-from faregate.usage.pricing.line import PriceBook
 from faregate.wire.money import PricingPolicy
 
 __all__ = ["fill", "memory_mib", "recorder_of", "roll_up"]
@@ -33,9 +32,8 @@ def recorder_of(database: Database) -> UsageRecorder:
 
 
 def _prices_of(database: Database) -> EventPrices:
-    book = PriceBook(PricingPolicy())
     repository, definitions = PriceRepository(database), DefinitionRepository(database)
-    return EventPrices(PriceService(database, book, repository, definitions, _CLOCK), book)
+    return EventPrices(PriceService(database, PricingPolicy(), repository, definitions, _CLOCK))
 
 
 async def fill(database: Database, count: int) -> tuple[IngestReport, float, float]:

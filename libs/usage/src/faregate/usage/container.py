@@ -12,6 +12,7 @@ from faregate.usage.accounts.directory import DatabaseDirectory
 from faregate.usage.accounts.organizations import OrganizationService
 from faregate.usage.accounts.subscriptions import Subscriber
 from faregate.usage.accounts.wallets import WalletService
+from faregate.usage.credits_process.process import CreditsProcess
 from faregate.usage.credits_process.reported_requests import ReportedRequests
 from faregate.usage.credits_process.repository import UsageRepository
 from faregate.usage.credits_process.settle import Settler
@@ -38,7 +39,7 @@ from faregate.usage.price_book.repository import PriceRepository
 from faregate.usage.price_book.repriced_events import RepricedEvents
 from faregate.usage.price_book.repricing import Repricer
 from faregate.usage.price_book.service import PriceService
-from faregate.usage.pricing.line import PriceBook
+from faregate.usage.rulebooks import Rulebooks
 from faregate.usage.service import UsageService
 from faregate.usage.strategies import (
     FixedStrategy,
@@ -65,15 +66,15 @@ def pricing_policy(settings: Settings) -> PricingPolicy:
 
 
 def all_strategies(
-    built_in: dict[str, IFeatureStrategy], extra: dict[str, IFeatureStrategy], setting: str, prices: PriceBook
+    built_in: dict[str, IFeatureStrategy], extra: dict[str, IFeatureStrategy], setting: str
 ) -> dict[str, IFeatureStrategy]:
     """Return what hosts add to `built_in`: by setting and entry point, and in their container, which wins."""
-    return {**host_strategies(setting, prices, built_in=built_in), **extra}
+    return {**host_strategies(setting, built_in=built_in), **extra}
 
 
 class UsageContainer(containers.DeclarativeContainer):
     """Needs `settings`, `database`, `subjects`, `credit` and `clock`; takes `extra_strategies`, `directory`, `quotas`
-    and `hold_history`; exports `service`, `catalog`, `factory`, `prices`, `price_service`, `repricer`, `members`,
+    and `hold_history`; exports `service`, `catalog`, `factory`, `price_service`, `repricer`, `members`,
     `organizations`, `wallets`, `recorder`, `history` and `partitions`.
     """
 
@@ -86,7 +87,6 @@ class UsageContainer(containers.DeclarativeContainer):
         instance_of=dict, default=providers.Dict()
     )
 
-    prices: providers.Provider[PriceBook] = providers.Singleton(PriceBook, providers.Callable(pricing_policy, settings))
     members: providers.Provider[DatabaseDirectory] = providers.Singleton(
         DatabaseDirectory, database, subjects, claim=settings.provided.organization_claim
     )
@@ -102,20 +102,20 @@ class UsageContainer(containers.DeclarativeContainer):
 
     built_in_strategies: providers.Provider[dict[str, IFeatureStrategy]] = providers.Dict(
         {
-            "fixed": providers.Singleton(FixedStrategy, prices),
-            "free": providers.Singleton(FreeStrategy, prices),
-            "graduated": providers.Singleton(GraduatedStrategy, prices),
-            "package": providers.Singleton(PackageStrategy, prices),
-            "per_unit": providers.Singleton(PerUnitStrategy, prices),
-            "token_priced": providers.Singleton(TokenPricedStrategy, prices),
-            "volume": providers.Singleton(VolumeStrategy, prices),
-            FeatureKey.GENERATE_QUESTION_PAPER.value: providers.Singleton(GenerateQuestionPaperStrategy, prices),
+            "fixed": providers.Singleton(FixedStrategy),
+            "free": providers.Singleton(FreeStrategy),
+            "graduated": providers.Singleton(GraduatedStrategy),
+            "package": providers.Singleton(PackageStrategy),
+            "per_unit": providers.Singleton(PerUnitStrategy),
+            "token_priced": providers.Singleton(TokenPricedStrategy),
+            "volume": providers.Singleton(VolumeStrategy),
+            FeatureKey.GENERATE_QUESTION_PAPER.value: providers.Singleton(GenerateQuestionPaperStrategy),
         }
     )
     factory: providers.Provider[FeatureFactory] = providers.Singleton(
         FeatureFactory,
         built_in_strategies,
-        providers.Callable(all_strategies, built_in_strategies, extra_strategies, settings.provided.strategies, prices),
+        providers.Callable(all_strategies, built_in_strategies, extra_strategies, settings.provided.strategies),
         features=frozenset(key.value for key in FeatureKey),
     )
     definitions: providers.Provider[DefinitionRepository] = providers.Singleton(DefinitionRepository, database)
@@ -125,9 +125,14 @@ class UsageContainer(containers.DeclarativeContainer):
     partitions: providers.Provider[Partitions] = providers.Singleton(Partitions, database, "usage_event")
     price_repository: providers.Provider[PriceRepository] = providers.Singleton(PriceRepository, database)
     price_service: providers.Provider[PriceService] = providers.Singleton(
-        PriceService, database, prices, price_repository, definitions, clock
+        PriceService,
+        database,
+        providers.Callable(pricing_policy, settings),
+        price_repository,
+        definitions,
+        clock,
     )
-    event_prices: providers.Provider[EventPrices] = providers.Singleton(EventPrices, price_service, prices)
+    event_prices: providers.Provider[EventPrices] = providers.Singleton(EventPrices, price_service)
     recorder: providers.Provider[UsageRecorder] = providers.Singleton(
         UsageRecorder,
         database,
@@ -192,14 +197,17 @@ class UsageContainer(containers.DeclarativeContainer):
         catalog,
         factory,
         price_service,
-        prices,
         price_repository,
         repository,
         credit,
         providers.Singleton(RepricedEvents, database),
     )
+    rulebooks: providers.Provider[Rulebooks] = providers.Singleton(Rulebooks, catalog, price_service, credit)
+    process: providers.Provider[CreditsProcess] = providers.Singleton(
+        CreditsProcess, database, rulebooks, starter, settler, settled_events, subjects, repository
+    )
     service: providers.Provider[UsageService] = providers.Singleton(
-        UsageService, database, credit, subjects, catalog, price_service, starter, settler, repository
+        UsageService, database, credit, subjects, process, repository
     )
 
 

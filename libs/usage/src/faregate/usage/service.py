@@ -1,27 +1,23 @@
-"""The use of features, from start to settlement: the front door, and the owner of the transactions."""
+"""Use of features, from start to settlement: the public service."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.db.database import Database, is_passing
+from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subjects
-from faregate.core.errors import FaregateError, InvalidError
+from faregate.core.errors import InvalidError
 from faregate.core.redaction.scrubbing import clean_text
-from faregate.core.runtime.batcher import Batcher, bisect_failures
-from faregate.core.runtime.failpoints import failpoint
 from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError
 from faregate.credit.services.credits import CreditService, Held
 from faregate.credit.values import Charge, CreditTransaction, charge_view
+from faregate.usage.credits_process.process import CreditsProcess, DirectUse
 from faregate.usage.credits_process.repository import UsageRepository
-from faregate.usage.credits_process.settle import Settler
-from faregate.usage.credits_process.start import HOLD_TTL_LIMIT_SECONDS, Starter
-from faregate.usage.features.catalog import Catalog, FeatureCatalog
-from faregate.usage.price_book.service import PriceService
+from faregate.usage.credits_process.start import HOLD_TTL_LIMIT_SECONDS
 from faregate.usage.values import (
     Accessible,
     FeatureRef,
@@ -49,42 +45,22 @@ class UsageStory:
     transactions: tuple[CreditTransaction, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _DirectUse:
-    """A use in one call; `who` is the person or key on whose word an amount is debited."""
-
-    request: SettleRequest
-    who: str | None = None
-
-
 class UsageService:
-    """Authorise, settle, void and record uses.
-
-    Concurrent single calls are gathered into batches, so that a crowd on one wallet shares one lock and one commit.
-    """
+    """Authorise, settle, void and record uses."""
 
     def __init__(
         self,
         database: Database,
         credit: CreditService,
         subjects: Subjects,
-        catalog: FeatureCatalog,
-        prices: PriceService,
-        starter: Starter,
-        settler: Settler,
+        process: CreditsProcess,
         repository: UsageRepository,
     ) -> None:
         self._database = database
         self._credit = credit
         self._subjects = subjects
-        self._catalog = catalog
-        self._prices = prices
-        self._starter = starter
-        self._settler = settler
+        self._process = process
         self._repository = repository
-        self._starts: Batcher[tuple[StartRequest, str], Accessible] = Batcher(self._start_batch)
-        self._settlements: Batcher[SettleRequest, Settled] = Batcher(self.settle_batch)
-        self._direct_uses: Batcher[_DirectUse, FeatureUsage] = Batcher(self._record_batch)
 
     async def authorize(self, request: StartRequest) -> Accessible:
         """Open a hold; commits by itself, so that no wallet is locked while a model thinks.
@@ -100,11 +76,11 @@ class UsageService:
         """
         _check_start(request)
         usage_key = request.usage_key or str(new_uuid7())
-        return await self._starts.submit((request, usage_key), lane_key=request.user_id)
+        return await self._process.start(request, usage_key)
 
     async def settle(self, request: SettleRequest) -> Settled:
         """Settle one use; see `settle_batch`. Raises what that returns as an outcome."""
-        return await self._settlements.submit(request, lane_key=request.user_id)
+        return await self._process.settle(request)
 
     async def settle_batch(self, requests: Sequence[SettleRequest]) -> list[Settled | Exception]:
         """Settle many uses in one transaction; each succeeds or is refused by itself, in order.
@@ -115,7 +91,7 @@ class UsageService:
         Raises:
             EngineUnavailableError: the database is away; nothing is known to be settled, repeat the call.
         """
-        return await bisect_failures(requests, self._settle_together, is_passing=is_passing)
+        return await self._process.settle_batch(requests)
 
     async def void(self, usage_key: str, *, user_id: str, reason: str | None = None) -> Held:
         """Close a hold unused. Voiding it again changes nothing.
@@ -178,7 +154,7 @@ class UsageService:
             metadata=metadata,
             spender=spender,
         )
-        return await self._use(_DirectUse(request), session)
+        return await self._process.use(DirectUse(request), session)
 
     async def debit(
         self,
@@ -218,7 +194,7 @@ class UsageService:
             reason=clean_text(reason or "").strip() or service,
             spender=spender,
         )
-        return await self._use(_DirectUse(request, actor or _asking(spender)), session)
+        return await self._process.use(DirectUse(request, actor or _asking(spender)), session)
 
     async def usages(
         self,
@@ -260,70 +236,6 @@ class UsageService:
             lines=lines.get(usage_key, ()),
             transactions=tuple(transactions),
         )
-
-    async def _start_batch(self, requests: Sequence[tuple[StartRequest, str]]) -> list[Accessible | Exception]:
-        catalog = await self._rules()
-
-        async def together(items: Sequence[tuple[StartRequest, str]]) -> Sequence[Accessible | Exception]:
-            return await self._database.run(lambda session: self._starter.run(session, catalog, items))
-
-        return await bisect_failures(requests, together, is_passing=is_passing)
-
-    async def _settle_together(self, requests: Sequence[SettleRequest]) -> Sequence[Settled | Exception]:
-        catalog = await self._rules()
-
-        async def work(session: AsyncSession) -> Sequence[Settled | FaregateError]:
-            outcomes = await self._settler.run(session, catalog, requests)
-            failpoint("written")
-            return outcomes
-
-        settled = await self._database.run(work)
-        failpoint("committed")
-        return settled
-
-    async def _rules(self) -> Catalog:
-        """Return the catalogue; also looks up prices, which limits there are, and whether facts have a place.
-
-        All of them before a transaction takes a connection, and mostly from memory.
-        """
-        await self._settler.ready()
-        await self._prices.refresh()
-        await self._credit.look_up_limits()
-        return await self._catalog.current()
-
-    async def _use(self, use: _DirectUse, session: AsyncSession | None) -> FeatureUsage:
-        if session is None and not self._database.is_joined:
-            return await self._direct_uses.submit(use, lane_key=use.request.user_id)
-        catalog = await self._rules()
-
-        async def alone(given: AsyncSession) -> FeatureUsage:
-            (outcome,) = await self._record(given, catalog, [use])
-            if isinstance(outcome, FaregateError):
-                raise outcome
-            return outcome
-
-        return await (alone(session) if session is not None else self._database.run(alone))
-
-    async def _record_batch(self, uses: Sequence[_DirectUse]) -> list[FeatureUsage | Exception]:
-        catalog = await self._rules()
-
-        async def together(items: Sequence[_DirectUse]) -> Sequence[FeatureUsage | Exception]:
-            return await self._database.run(lambda session: self._record(session, catalog, items))
-
-        return await bisect_failures(uses, together, is_passing=is_passing)
-
-    async def _record(
-        self, session: AsyncSession, catalog: Catalog, uses: Sequence[_DirectUse]
-    ) -> list[FeatureUsage | FaregateError]:
-        """Answer each use by itself, in order: charged in full, or refused."""
-        names = {use.who for use in uses if use.who is not None}
-        actors = {name: await self._subjects.stand_in(session, name) for name in sorted(names)}
-        requests = [replace(u.request, actor=actors[u.who]) if u.who is not None else u.request for u in uses]
-        outcomes = await self._settler.run(session, catalog, requests, in_full=True)
-        settled = [outcome.usage_key for outcome in outcomes if isinstance(outcome, Settled)]
-        finished = await self._repository.usages_of(session, settled) if settled else []
-        found = {usage.usage_key: usage for usage in finished}
-        return [found[outcome.usage_key] if isinstance(outcome, Settled) else outcome for outcome in outcomes]
 
     async def _check_user(self, session: AsyncSession, usage_key: str, user_id: str) -> None:
         started = (await self._credit.find_started(session, [usage_key])).get(usage_key)

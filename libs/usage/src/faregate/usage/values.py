@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from faregate.core.db.subjects import Subject
 from faregate.core.errors import FaregateError
@@ -24,6 +24,7 @@ __all__ = [
     "FeatureRef",
     "FeatureUsage",
     "HoldSizing",
+    "IPrices",
     "ModelUsage",
     "OutagePolicy",
     "Price",
@@ -201,6 +202,31 @@ class UsageLine:
         return self.price_version == UNPRICED
 
 
+class IPrices(Protocol):
+    """Prices in force, as a strategy uses them."""
+
+    @property
+    def policy(self) -> PricingPolicy:
+        """The deployment's credit price, margin and quantum."""
+        ...
+
+    def line(
+        self,
+        usage: ModelUsage,
+        *,
+        at: datetime,
+        feature_margin: Decimal | None = None,
+        default_margin: Decimal | None = None,
+        by_parts: bool = False,
+    ) -> UsageLine:
+        """Return `usage` priced as of `at`: provider cost, margin, credits."""
+        ...
+
+    def cost_line(self, usage: ModelUsage, *, at: datetime) -> UsageLine:
+        """Return `usage` with its provider cost, and 0 credits: for features whose price is not made of their lines."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """One use of a feature, as a strategy sees it. `at` is when it began: prices are dated."""
@@ -209,6 +235,7 @@ class Use:
     at: datetime
     usages: Sequence[ModelUsage] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    prices: IPrices = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

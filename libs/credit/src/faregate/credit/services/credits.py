@@ -149,13 +149,12 @@ class CreditService:
         await self._locker.write(session, book)
         return outcomes
 
-    async def look_up_limits(self) -> None:
-        """See which kinds of spending limits there are; call it before the transaction (it uses its own connection)."""
-        await self._locker.limit_kinds.get()
+    async def limit_kinds(self) -> frozenset[str]:
+        """Return the kinds of scopes that have spending limits (`user`, `member`, `key`), at most half a second old.
 
-    def known_scopes(self, wanted: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
-        """Return of each sequence of limit scopes those that may have a limit; costs nothing while there is none."""
-        return self._locker.known_scopes(wanted)
+        Call it before a transaction: it uses a connection of its own.
+        """
+        return await self._locker.limit_kinds.get()
 
     @property
     def repricing(self) -> RepricingService:

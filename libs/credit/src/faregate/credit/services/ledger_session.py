@@ -115,11 +115,6 @@ class LedgerSession:
         if book.top_ups:
             await self._outbox.add(session, TOP_UP_QUEUE, [order_message(order) for order in book.top_ups])
 
-    def known_scopes(self, wanted: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
-        """Return of each sequence of scopes those whose kind has limits at all, as `limit_kinds` was last seen."""
-        kinds = self.limit_kinds.last
-        return [tuple(s for s in scopes if s.partition(":")[0] in kinds) if kinds else () for scopes in wanted]
-
     async def _load_due(self, session: AsyncSession, book: Book, wallet_ids: Sequence[int]) -> datetime:
         """Read what maturing needs; return up to when holds expire (earlier than now while settlement is behind)."""
         until = min(await self._progress.settled_until(session) or book.now, book.now)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,6 +18,7 @@ from faregate.usage.credits_process.charging import Charging, charging_for
 from faregate.usage.credits_process.count_checks import check_counts
 from faregate.usage.credits_process.repository import UsageRepository
 from faregate.usage.credits_process.request_hash import has_same_price, settle_meaning
+from faregate.usage.credits_process.rulebook import Rulebook
 from faregate.usage.credits_process.settled_events import SettledEvents
 from faregate.usage.credits_process.spending import scopes_of
 from faregate.usage.credits_process.start import owners_of
@@ -34,13 +34,30 @@ __all__ = ["Settler"]
 
 @dataclass(frozen=True, slots=True)
 class _Settlement:
-    """One settlement on its way: priced, with the charge that was started for it, or else who would pay."""
+    """One settlement on its way.
+
+    Attributes:
+        price: None where the charge is settled already: a repetition is not priced again.
+        charge: what was started, or settled, for it.
+        charging: who pays, where nothing was started.
+    """
 
     request: SettleRequest
     feature: Feature
-    price: Price
+    price: Price | None
     charge: ChargeState | None
     charging: Charging | None
+
+    @property
+    def lines(self) -> tuple[UsageLine, ...]:
+        return self.price.lines if self.price is not None else ()
+
+    @property
+    def consumed(self) -> int:
+        """What the use costs, in micro-credits; of a repetition, what it did cost."""
+        if self.price is not None:
+            return to_micros(self.price.credits)
+        return self.charge.consumed if self.charge is not None else 0
 
 
 class Settler:
@@ -67,12 +84,8 @@ class Settler:
         self._events = events
         self._allow_unstarted = allow_unstarted
 
-    async def ready(self) -> None:
-        """See to it that there is a place for what is settled now; call it before the transaction."""
-        await self._events.ready()
-
     async def run(
-        self, session: AsyncSession, catalog: Catalog, requests: Sequence[SettleRequest], *, in_full: bool = False
+        self, session: AsyncSession, rules: Rulebook, requests: Sequence[SettleRequest], *, in_full: bool = False
     ) -> list[Settled | FaregateError]:
         """Answer each request by itself, in order.
 
@@ -81,14 +94,12 @@ class Settler:
         """
         found = await self._credit.find_started(session, {request.usage_key for request in requests})
         started = [found.get(request.usage_key) for request in requests]
-        facts = await self._facts(session, catalog, list(zip(requests, started, strict=True)))
-        prepared = [
-            self._prepare(catalog, *item, in_full=in_full) for item in zip(requests, started, facts, strict=True)
-        ]
+        facts = await self._facts(session, rules.catalog, list(zip(requests, started, strict=True)))
+        prepared = [self._prepare(rules, *item, in_full=in_full) for item in zip(requests, started, facts, strict=True)]
         if in_full:
             prepared = await self._within_quota(session, prepared)
         settlements = [item for item in prepared if isinstance(item, _Settlement)]
-        settled = iter(await self._post(session, settlements, in_full=in_full) if settlements else [])
+        settled = iter(await self._post(session, rules, settlements, in_full=in_full) if settlements else [])
         return [next(settled) if isinstance(item, _Settlement) else item for item in prepared]
 
     async def _facts(
@@ -102,7 +113,7 @@ class Settler:
 
     def _prepare(
         self,
-        catalog: Catalog,
+        rules: Rulebook,
         request: SettleRequest,
         started: Started | None,
         facts: AccountFacts | None,
@@ -111,16 +122,17 @@ class Settler:
     ) -> _Settlement | FaregateError:
         try:
             if started is not None:
-                return self._prepare_started(catalog, request, started, facts)
+                return self._prepare_started(rules, request, started, facts)
             if facts is None:
                 raise AssertionError(f"nothing is known of who would pay for {request.usage_key!r}")
-            return self._prepare_unstarted(catalog, request, facts, in_full=in_full)
+            return self._prepare_unstarted(rules, request, facts, in_full=in_full)
         except FaregateError as refusal:
             return refusal
 
     def _prepare_started(
-        self, catalog: Catalog, request: SettleRequest, started: Started, facts: AccountFacts | None
+        self, rules: Rulebook, request: SettleRequest, started: Started, facts: AccountFacts | None
     ) -> _Settlement:
+        catalog = rules.catalog
         charge = started.charge
         if started.user_id != request.user_id:
             raise HoldMismatchError(request.usage_key, "user_id")
@@ -128,21 +140,23 @@ class Settler:
         if feature.key != charge.feature_key:
             raise HoldMismatchError(request.usage_key, "feature")
         if charge.status is ChargeStatus.SETTLED:
-            return _Settlement(request, feature, Price(Decimal(0)), charge, None)
+            return _Settlement(request, feature, None, charge, None)
         feature = catalog.on_plan(feature, facts.plan if facts else None)
-        use = Use(feature, charge.created_at, request.usages, request.metadata or charge.metadata or {})
+        metadata = request.metadata or charge.metadata or {}
+        use = Use(feature, charge.created_at, request.usages, metadata, prices=rules.prices)
         return _Settlement(request, feature, self._price(use, request), charge, None)
 
     def _prepare_unstarted(
-        self, catalog: Catalog, request: SettleRequest, facts: AccountFacts, *, in_full: bool
+        self, rules: Rulebook, request: SettleRequest, facts: AccountFacts, *, in_full: bool
     ) -> _Settlement:
+        catalog = rules.catalog
         charging = charging_for(facts)
         feature = _debited(request) or catalog.on_plan(catalog.find(request.feature), facts.plan)
         if in_full:
             require_access(feature, facts, catalog.plan(facts.plan))
         elif not self._allow_unstarted:
             raise UnknownUsageKeyError(request.usage_key)
-        use = Use(feature, self._clock.now(), request.usages, request.metadata or {})
+        use = Use(feature, self._clock.now(), request.usages, request.metadata or {}, prices=rules.prices)
         return _Settlement(request, feature, self._price(use, request), None, charging)
 
     def _price(self, use: Use, request: SettleRequest) -> Price:
@@ -165,40 +179,40 @@ class Settler:
         ]
 
     async def _post(
-        self, session: AsyncSession, settlements: Sequence[_Settlement], *, in_full: bool
+        self, session: AsyncSession, rules: Rulebook, settlements: Sequence[_Settlement], *, in_full: bool
     ) -> list[Settled | FaregateError]:
         failpoint("priced")
         seen = {item.charge.usage_key: item.charge for item in settlements if item.charge is not None}
         unstarted = [(item.request.user_id, item.charging) for item in settlements if item.charging is not None]
         owners = await self._credit.ensure_wallets(session, owners_of(unstarted))
-        scopes = self._credit.known_scopes(_scopes(item, owners) for item in settlements)
         postings = [
-            _posting(item, owners, limits, in_full=in_full) for item, limits in zip(settlements, scopes, strict=True)
+            _posting(item, owners, rules.limited(_scopes(item, owners)), in_full=in_full) for item in settlements
         ]
         posted = await self._credit.post(session, postings, seen=seen)
-        new = [(s, p) for s, p in zip(settlements, posted, strict=True) if isinstance(p, Posted) and not p.replayed]
-        await self._repository.add_lines(session, [line for s, p in new for line in _numbered(s.price.lines, p.charge)])
-        await self._events.add(session, [(p.charge, s.price.lines) for s, p in new])
+        pairs = zip(settlements, posted, strict=True)
+        new = [(p.charge, s.lines) for s, p in pairs if isinstance(p, Posted) and not p.replayed]
+        await self._repository.add_lines(session, [line for charge, lines in new for line in _numbered(lines, charge)])
+        await self._events.add(session, new)
         replayed = {p.charge.usage_key for p in posted if isinstance(p, Posted) and p.replayed}
         first_lines = await self._repository.lines(session, replayed) if replayed else {}
         return [
-            self._answer(item, outcome, first_lines) if isinstance(outcome, Posted) else outcome
+            self._answer(rules, item, outcome, first_lines) if isinstance(outcome, Posted) else outcome
             for item, outcome in zip(settlements, posted, strict=True)
         ]
 
     def _answer(
-        self, item: _Settlement, posted: Posted, first_lines: Mapping[str, tuple[UsageLine, ...]]
+        self, rules: Rulebook, item: _Settlement, posted: Posted, first_lines: Mapping[str, tuple[UsageLine, ...]]
     ) -> Settled | FaregateError:
-        if posted.replayed and not self._repeats(item, posted.charge):
+        if posted.replayed and not self._repeats(rules, item, posted.charge):
             return UsageKeyConflictError(item.request.usage_key, "is settled already, at the price of other metadata")
         return _settled(item, posted, first_lines)
 
-    def _repeats(self, item: _Settlement, charge: ChargeState) -> bool:
+    def _repeats(self, rules: Rulebook, item: _Settlement, charge: ChargeState) -> bool:
         """Tell whether a repeated settlement asks for the price of the first one; its lines are known to be the same."""
         request = item.request
         if request.amount is not None or (not request.metadata and charge.start_hash is not None):
             return True
-        use = Use(item.feature, charge.created_at, request.usages)
+        use = Use(item.feature, charge.created_at, request.usages, prices=rules.prices)
         price = self._factory.strategy(item.feature.strategy).price
         return has_same_price(price, use, first=charge.metadata, again=request.metadata)
 
@@ -218,7 +232,7 @@ def _debited(request: SettleRequest) -> Feature | None:
 def _quota_use(item: _Settlement) -> QuotaUse:
     organization_id = item.charging.organization_id if item.charging else None
     request = item.request
-    return QuotaUse(request.user_id, organization_id, item.feature.key, item.price.credits, request.usages)
+    return QuotaUse(request.user_id, organization_id, item.feature.key, to_credits(item.consumed), request.usages)
 
 
 def _scopes(item: _Settlement, owners: Mapping[str, Subject]) -> tuple[str, ...]:
@@ -231,8 +245,7 @@ def _scopes(item: _Settlement, owners: Mapping[str, Subject]) -> tuple[str, ...]
 def _posting(
     item: _Settlement, owners: Mapping[str, Subject], limit_scopes: tuple[str, ...], *, in_full: bool
 ) -> Posting:
-    request, price = item.request, item.price
-    consumed = to_micros(price.credits)
+    request, consumed = item.request, item.consumed
     rule = Rule(item.charge.rule) if item.charge else item.charging.rule if item.charging else Rule.RECORDED
     was_started = item.charge is not None and item.charge.start_hash is not None
     named = None if was_started else request.organization_id
@@ -242,7 +255,7 @@ def _posting(
         chargeable=consumed if rule.charges else 0,
         meaning_hash=_meaning(item, organization_id=named),
         earlier_hashes=(_meaning(item),) if named is not None else (),
-        flags=_flags(request, price),
+        flags=_flags(item),
         started_wallet_id=item.charge.wallet_id if item.charge else None,
         opening=_opening(item, item.charging, owners, limit_scopes) if item.charging else None,
         in_full=in_full,
@@ -264,9 +277,9 @@ def _meaning(item: _Settlement, *, organization_id: str | None = None) -> bytes:
     )
 
 
-def _flags(request: SettleRequest, price: Price) -> Flag:
-    flags = NO_FLAGS
-    if price.unpriced_models:
+def _flags(item: _Settlement) -> Flag:
+    request, flags = item.request, NO_FLAGS
+    if any(line.unpriced for line in item.lines):
         flags |= Flag.UNPRICED
     if request.keyless:
         flags |= Flag.KEYLESS
@@ -306,6 +319,6 @@ def _settled(item: _Settlement, posted: Posted, first_lines: Mapping[str, tuple[
         flags=charge.flags,
         balance=to_credits(charge.balance_after or 0),
         free=to_credits(charge.free_after or 0),
-        lines=first_lines.get(charge.usage_key, ()) if posted.replayed else item.price.lines,
+        lines=first_lines.get(charge.usage_key, ()) if posted.replayed else item.lines,
         replayed=posted.replayed,
     )

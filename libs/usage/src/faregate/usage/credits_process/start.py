@@ -1,7 +1,7 @@
 """Starting uses: who may, who pays, how much is set aside. A batch at a time, in one transaction."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -18,6 +18,7 @@ from faregate.usage.credits_process.charging import Charging, charging_for
 from faregate.usage.credits_process.count_checks import check_counts
 from faregate.usage.credits_process.hold_sizing import hold_for
 from faregate.usage.credits_process.request_hash import has_same_price, start_meaning
+from faregate.usage.credits_process.rulebook import Rulebook
 from faregate.usage.credits_process.spending import limits_passed, scopes_of
 from faregate.usage.errors import UnpricedError
 from faregate.usage.features.catalog import Catalog, require_access
@@ -38,10 +39,14 @@ class _Start:
 
     request: StartRequest
     usage_key: str
-    feature: Feature
+    use: Use
     charging: Charging
     estimate: Price
     hold: Decimal
+
+    @property
+    def feature(self) -> Feature:
+        return self.use.feature
 
 
 class Starter:
@@ -69,17 +74,17 @@ class Starter:
         self._hold_ttl_seconds = hold_ttl_seconds
 
     async def run(
-        self, session: AsyncSession, catalog: Catalog, requests: Sequence[tuple[StartRequest, str]]
+        self, session: AsyncSession, rules: Rulebook, requests: Sequence[tuple[StartRequest, str]]
     ) -> list[Accessible | FaregateError]:
         """Answer each (request, usage key) by itself, in order."""
         facts = await self._directory.facts(session, [(r.user_id, r.organization_id) for r, _ in requests])
-        past = await self._past(session, catalog)
+        past = await self._past(session, rules.catalog)
         now = self._clock.now()
-        starts = [self._prepare(catalog, *pair, known, now, past) for pair, known in zip(requests, facts, strict=True)]
+        starts = [self._prepare(rules, *pair, known, now, past) for pair, known in zip(requests, facts, strict=True)]
         starts = await self._within_quota(session, starts)
         ready = [start for start in starts if isinstance(start, _Start)]
         known = {subject.external_id: subject for each in facts for subject in each.owners}
-        opened = iter(await self._open(session, ready, known) if ready else [])
+        opened = iter(await self._open(session, rules, ready, known) if ready else [])
         return [self._answer(start, next(opened)) if isinstance(start, _Start) else start for start in starts]
 
     def _answer(self, start: _Start, opened: Held | FaregateError) -> Accessible | FaregateError:
@@ -93,7 +98,7 @@ class Starter:
         """Tell whether a start that met an open hold asks for the estimate that the hold was opened for."""
         if charge.metadata == start.request.metadata:
             return True
-        use = Use(start.feature, charge.created_at, start.request.estimated_usages)
+        use = replace(start.use, at=charge.created_at, metadata={})
         estimate = self._factory.strategy(start.feature.strategy).estimate
         return has_same_price(estimate, use, first=charge.metadata, again=start.request.metadata)
 
@@ -107,7 +112,7 @@ class Starter:
 
     def _prepare(
         self,
-        catalog: Catalog,
+        rules: Rulebook,
         request: StartRequest,
         usage_key: str,
         facts: AccountFacts,
@@ -116,10 +121,10 @@ class Starter:
     ) -> _Start | FaregateError:
         try:
             charging = charging_for(facts)
-            feature = catalog.on_plan(catalog.find(request.feature), facts.plan)
-            require_access(feature, facts, catalog.plan(facts.plan))
+            feature = rules.catalog.on_plan(rules.catalog.find(request.feature), facts.plan)
+            require_access(feature, facts, rules.catalog.plan(facts.plan))
             check_counts(request.estimated_usages)
-            use = Use(feature, now, request.estimated_usages, request.metadata or {})
+            use = Use(feature, now, request.estimated_usages, request.metadata or {}, prices=rules.prices)
             estimate = self._factory.strategy(feature.strategy).estimate(use)
             if estimate.unpriced_models and feature.refuse_unpriced:
                 raise UnpricedError(estimate.unpriced_models)
@@ -127,7 +132,7 @@ class Starter:
             return refusal
         history = past.get(feature.key)
         hold = hold_for(feature, charging, estimate.credits, request.estimated_credits, history=history)
-        return _Start(request, usage_key, feature, charging, estimate, hold)
+        return _Start(request, usage_key, use, charging, estimate, hold)
 
     async def _within_quota(
         self, session: AsyncSession, starts: Sequence[_Start | FaregateError]
@@ -137,7 +142,7 @@ class Starter:
         return [(next(refusals) or start) if isinstance(start, _Start) else start for start in starts]
 
     async def _open(
-        self, session: AsyncSession, starts: Sequence[_Start], known: Mapping[str, Subject]
+        self, session: AsyncSession, rules: Rulebook, starts: Sequence[_Start], known: Mapping[str, Subject]
     ) -> list[Held | FaregateError]:
         wanted = owners_of((start.request.user_id, start.charging) for start in starts)
         owners = {**known, **await self._credit.ensure_wallets(session, wanted - known.keys())}
@@ -145,14 +150,11 @@ class Starter:
             if start.request.user_email:
                 subject = owners[start.request.user_id]
                 await self._subjects.remember_email(session, subject.subject_id, start.request.user_email)
-        scopes = self._credit.known_scopes(
-            scopes_of(start.request.user_id, start.charging, owners, spender=start.request.spender) for start in starts
-        )
-        requests = [self._hold_request(start, owners, limits) for start, limits in zip(starts, scopes, strict=True)]
-        return await self._credit.authorize(session, requests)
+        return await self._credit.authorize(session, [self._hold_request(rules, start, owners) for start in starts])
 
-    def _hold_request(self, start: _Start, owners: Mapping[str, Subject], limit_scopes: tuple[str, ...]) -> HoldRequest:
+    def _hold_request(self, rules: Rulebook, start: _Start, owners: Mapping[str, Subject]) -> HoldRequest:
         request, charging = start.request, start.charging
+        scopes = scopes_of(request.user_id, charging, owners, spender=request.spender)
         organization = owners[organization_owner_id(charging.organization_id)] if charging.organization_id else None
         ttl = request.ttl_seconds or start.feature.hold_ttl_seconds or self._hold_ttl_seconds
         return HoldRequest(
@@ -166,7 +168,7 @@ class Starter:
             ttl_seconds=min(ttl, HOLD_TTL_LIMIT_SECONDS),
             start_hash=start_meaning(request, feature_key=start.feature.key),
             metadata=request.metadata,
-            limit_scopes=limit_scopes,
+            limit_scopes=rules.limited(scopes),
             is_new=request.usage_key is None,
         )
 

@@ -20,6 +20,7 @@ from faregate.usage.events.recorder import UsageRecorder
 from faregate.usage.events.repository import EventRepository
 from faregate.usage.events.rows import RowMaker, TimeBounds, claim_of
 from faregate.usage.events.terms import check_source
+from faregate.usage.pricing.event_costs import EventCosts
 from faregate.wire import exact_json
 from faregate.wire.credits import to_credits
 from faregate.wire.ids import ORGANIZATION_PREFIX
@@ -134,22 +135,22 @@ class EventHistory:
         if isinstance(fields, InvalidError):
             raise fields
         parsed = event if isinstance(event, UsageEvent) else UsageEvent(**fields)
-        await self._prices.ready([fields])
-        await self._correct(source, external_id, parsed, reason, actor)
+        costs = await self._prices.costs([fields])
+        await self._correct(source, external_id, _Wanted(parsed, costs), reason, actor)
         return await self.fate(source, external_id)
 
     async def _correct(
-        self, source: str | None, external_id: str, event: UsageEvent | None, reason: str | None, actor: str | None
+        self, source: str | None, external_id: str, wanted: "_Wanted | None", reason: str | None, actor: str | None
     ) -> None:
-        if event is not None and event.time is not None:
-            await self._partitions.ensure([Month.of(min(event.time, self._recorder.bounds.latest))])
+        if wanted is not None and wanted.event.time is not None:
+            await self._partitions.ensure([Month.of(min(wanted.event.time, self._recorder.bounds.latest))])
 
         async def work(session: AsyncSession) -> None:
             claim = await self._repository.claimed(session, event_key(source, external_id))
             versions = await self._repository.versions(session, claim.event_key) if claim else ()
             if claim is None or not versions:
                 raise UnknownEventError(source, external_id)
-            await self._apply(session, claim.event_key, versions, event, reason, actor)
+            await self._apply(session, claim.event_key, versions, wanted, reason, actor)
 
         await self._database.run(work)
 
@@ -158,17 +159,17 @@ class EventHistory:
         session: AsyncSession,
         key: UUID,
         versions: Sequence[Any],
-        event: UsageEvent | None,
+        wanted: "_Wanted | None",
         reason: str | None,
         actor: str | None,
     ) -> None:
-        last, meaning = versions[-1], _meaning(event)
+        last, meaning = versions[-1], _meaning(wanted.event if wanted is not None else None)
         earlier = await self._repository.corrections(session, key)
         if earlier and earlier[-1].meaning_hash == meaning:
             return
         if earlier and not earlier[-1].replaced:
             raise AlreadyCorrectedError(str(last.external_id or last.usage_key or key))
-        replacement = await self._replacement(session, last, event, key) if event is not None else None
+        replacement = await self._replacement(session, last, wanted, key) if wanted is not None else None
         where = replacement or last
         noted = await self._repository.correct(
             session,
@@ -189,7 +190,8 @@ class EventHistory:
         if replacement is not None:
             await self._repository.add(session, [replacement.row])
 
-    async def _replacement(self, session: AsyncSession, last: Any, event: UsageEvent, key: UUID) -> "_Replacement":
+    async def _replacement(self, session: AsyncSession, last: Any, wanted: "_Wanted", key: UUID) -> "_Replacement":
+        event = wanted.event
         names = {event.user_id}
         if event.organization_id is not None:
             names.add(ORGANIZATION_PREFIX + event.organization_id)
@@ -197,7 +199,7 @@ class EventHistory:
         time = event.time or last.time
         bounds = TimeBounds(last.time, min(last.time, time), self._recorder.bounds.latest)
         fields = {**vars(event), "id": last.external_id, "source": last.source or None}
-        maker = RowMaker(subjects, bounds, self._prices.costs)
+        maker = RowMaker(subjects, bounds, wanted.costs)
         row, claims = maker.prepare(fields, version=last.version + 1, key=key.bytes)
         await self._claim(session, key, claims)
         return _Replacement(row, subjects[event.user_id], time)
@@ -210,6 +212,14 @@ class EventHistory:
             if held is not None and held.event_key != key:
                 problem = "usage_key: another event is the request of this use; void this one, or leave usage_key out"
                 raise InvalidError(problem, param="usage_key")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The event that an earlier one becomes, and what prices it."""
+
+    event: UsageEvent
+    costs: EventCosts
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,8 @@ __all__ = ["IEventPrices"]
 
 
 class IEventPrices(Protocol):
-    """The price list in force, for events that name a model but no cost.
+    """The price list in force, for events that name a model but no cost."""
 
-    Attributes:
-        costs: prices single events, by the list of the last `ready`.
-    """
-
-    costs: EventCosts
-
-    async def ready(self, events: Iterable[EventFields | InvalidError]) -> None:
-        """Look up the price list if one of `events` needs it; called before the transaction that records them."""
+    async def costs(self, events: Iterable[EventFields | InvalidError]) -> EventCosts:
+        """Return what prices `events`, at most half a second old; called before the transaction that records them."""
         ...

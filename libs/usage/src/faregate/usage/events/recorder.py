@@ -23,6 +23,7 @@ from faregate.usage.events.interfaces import IEventPrices
 from faregate.usage.events.keys import event_key
 from faregate.usage.events.repository import EventRepository
 from faregate.usage.events.rows import Prepared, RowMaker, TimeBounds, claim_key
+from faregate.usage.pricing.event_costs import EventCosts
 from faregate.wire.exact_json import mended
 from faregate.wire.ids import ORGANIZATION_PREFIX
 
@@ -152,7 +153,7 @@ class UsageRecorder:
             EngineUnavailableError: the database is away; repeat the call, events with an id are safe to repeat.
         """
         if session is not None:
-            return _whole(await self._record(session, items, await self._parsed(items)), items)
+            return _whole(await self._record(session, items, *await self._parsed(items)), items)
         if len(items) <= _GATHERED_UP_TO and not self._database.is_joined:
             return await self._calls.submit(items, lane_key=object())
         if len(items) <= BATCH_SIZE:
@@ -201,26 +202,30 @@ class UsageRecorder:
         return _whole(await self._record_items(items), items)
 
     async def _record_items(self, items: Sequence[EventLike]) -> _Recorded:
-        events = await self._parsed(items)
-        return await self._database.run(lambda session: self._record(session, items, events))
+        events, costs = await self._parsed(items)
+        return await self._database.run(lambda session: self._record(session, items, events, costs))
 
-    async def _parsed(self, items: Sequence[EventLike]) -> Sequence[EventFields | InvalidError]:
-        """Return the events, and see to it that there is a place for them, before a transaction begins."""
+    async def _parsed(self, items: Sequence[EventLike]) -> tuple[Sequence[EventFields | InvalidError], EventCosts]:
+        """Return the events and what prices them; makes their partitions, before a transaction begins."""
         with gc_paused():
             events, bounds = parse_events(items), self.bounds
         times = [time for event in events if not isinstance(event, InvalidError) and (time := event.get("time"))]
         first, last = min(times, default=bounds.now), max(times, default=bounds.now)
         first, last = min(max(first, bounds.earliest), bounds.now), max(min(last, bounds.latest), bounds.now)
         await self._partitions.ensure(months_between(Month.of(first), Month.of(last)))
-        await self._prices.ready(events)
-        return events
+        return events, await self._prices.costs(events)
 
     async def _record(
-        self, session: AsyncSession, items: Sequence[EventLike], events: Sequence[EventFields | InvalidError]
+        self,
+        session: AsyncSession,
+        items: Sequence[EventLike],
+        events: Sequence[EventFields | InvalidError],
+        costs: EventCosts,
     ) -> _Recorded:
         subjects, refused = await self._subject_ids(session, events)
         with gc_paused():
-            prepared, read, rejected = self._prepared(_without(events, refused) if refused else events, subjects)
+            accepted = _without(events, refused) if refused else events
+            prepared, read, rejected = self._prepared(accepted, RowMaker(subjects, self.bounds, costs))
             fresh, claims = _first_of_each(prepared)
         if rejected:
             await self._remember(session, items, rejected)
@@ -228,9 +233,8 @@ class UsageRecorder:
         return _Recorded(read, new, rejected)
 
     def _prepared(
-        self, events: Sequence[EventFields | InvalidError], subjects: Mapping[str, int]
+        self, events: Sequence[EventFields | InvalidError], maker: RowMaker
     ) -> tuple[list[Prepared], list[int], list[Rejected]]:
-        maker = RowMaker(subjects, self.bounds, self._prices.costs)
         prepared: list[Prepared] = []
         read: list[int] = []
         rejected: list[Rejected] = []

@@ -6,23 +6,21 @@ from faregate.core.errors import InvalidError
 from faregate.usage.events.event import EventFields
 from faregate.usage.price_book.service import PriceService
 from faregate.usage.pricing.event_costs import EventCosts
-from faregate.usage.pricing.line import PriceBook
 
 __all__ = ["EventPrices"]
 
 
 class EventPrices:
-    """Sees to it that events are priced by the price list in force.
+    """`IEventPrices` on the price list of the deployment."""
 
-    Attributes:
-        costs: prices single events, by the list of the last `ready`.
-    """
-
-    def __init__(self, prices: PriceService, book: PriceBook) -> None:
+    def __init__(self, prices: PriceService) -> None:
         self._prices = prices
-        self.costs = EventCosts(book)
+        self._costs = EventCosts(prices.last)
 
-    async def ready(self, events: Iterable[EventFields | InvalidError]) -> None:
-        """Look up the price list if one of `events` needs it; call it before the transaction that records them."""
+    async def costs(self, events: Iterable[EventFields | InvalidError]) -> EventCosts:
+        """Return what prices `events`; the price list is looked up if one of them names a model."""
         if any(not isinstance(event, InvalidError) and event.get("model") is not None for event in events):
-            await self._prices.refresh()
+            book = await self._prices.current()
+            if self._costs.book is not book:
+                self._costs = EventCosts(book)
+        return self._costs

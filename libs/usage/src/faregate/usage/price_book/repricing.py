@@ -49,7 +49,6 @@ class Repricer:
         catalog: FeatureCatalog,
         factory: FeatureFactory,
         prices: PriceService,
-        book: PriceBook,
         parked: PriceRepository,
         usages: UsageRepository,
         credit: CreditService,
@@ -59,7 +58,6 @@ class Repricer:
         self._catalog = catalog
         self._factory = factory
         self._prices = prices
-        self._book = book
         self._parked = parked
         self._usages = usages
         self._ledger = credit.repricing
@@ -96,7 +94,7 @@ class Repricer:
         return done
 
     async def _reprice(self, usage_key: str, *, by_parts: bool, actor: str | None) -> Repriced:
-        await self._prices.refresh()
+        prices = await self._prices.current()
         catalog = await self._catalog.current()
 
         async def work(session: AsyncSession) -> Repriced:
@@ -106,14 +104,14 @@ class Repricer:
             feature = catalog.settled_feature(charge.feature_key)
             changes: list[EventChange] = []
             for number, line in enumerate(lines):
-                priced = self._price(feature, line, charge, by_parts=by_parts) if line.unpriced else None
+                priced = self._price(prices, feature, line, charge, by_parts=by_parts) if line.unpriced else None
                 if priced is None:
                     continue
                 lines[number] = priced
                 changes.append(self._change(book, charge, feature, lines, number, actor=author))
                 await self._usages.price_line(session, usage_key, number, priced)
             reasons = [
-                f"line {number}: {self._why(line, charge, by_parts=by_parts)}"
+                f"line {number}: {_why(prices, line, charge, by_parts=by_parts)}"
                 for number, line in enumerate(lines)
                 if line.unpriced
             ]
@@ -128,20 +126,18 @@ class Repricer:
 
         return await self._database.run(work)
 
-    def _price(self, feature: Feature, line: UsageLine, charge: ChargeState, *, by_parts: bool) -> UsageLine | None:
+    def _price(
+        self, prices: PriceBook, feature: Feature, line: UsageLine, charge: ChargeState, *, by_parts: bool
+    ) -> UsageLine | None:
         usage = line.usage
         if by_parts and usage.inconsistent:
             margin = feature.margin_percent
-            found = [self._book.line(usage, at=charge.created_at, feature_margin=margin, by_parts=True)]
+            found = [prices.line(usage, at=charge.created_at, feature_margin=margin, by_parts=True)]
         else:
-            use = Use(feature, charge.created_at, (usage,), charge.metadata or {})
+            use = Use(feature, charge.created_at, (usage,), charge.metadata or {}, prices=prices)
             found = list(self._factory.strategy(feature.strategy).price(use).lines)
         same = [item for item in found if (item.usage.model, item.usage.unit) == (usage.model, usage.unit)]
         return replace(same[0], usage=line.usage) if same and not same[0].unpriced else None
-
-    def _why(self, line: UsageLine, charge: ChargeState, *, by_parts: bool) -> str:
-        why = self._book.why_unpriced(line.usage, at=charge.created_at, by_parts=by_parts)
-        return why or f"the strategy of {charge.feature_key} gives it no price"
 
     def _change(
         self,
@@ -170,3 +166,8 @@ class Repricer:
             book, charge, consumed=more, chargeable=more if Rule(charge.rule).charges else 0, note=note
         )
         return EventChange(number, lines[number], to_micros(lines[number].credits), more, charged)
+
+
+def _why(prices: PriceBook, line: UsageLine, charge: ChargeState, *, by_parts: bool) -> str:
+    why = prices.why_unpriced(line.usage, at=charge.created_at, by_parts=by_parts)
+    return why or f"the strategy of {charge.feature_key} gives it no price"

@@ -1,7 +1,7 @@
 """Prices as operators see them: what is in force, what would this cost, and what to change."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from faregate.usage.price_book.repository import PriceRepository
 from faregate.usage.pricing.line import PriceBook
 from faregate.usage.pricing.overrides import Override, PriceList
 from faregate.usage.pricing.rate_cards import card_of, card_prices
-from faregate.usage.values import ModelUsage, UsageLine
+from faregate.usage.values import ModelUsage, PricingPolicy, UsageLine
 from faregate.wire.model_names import canonical_model
 
 __all__ = ["EffectivePrice", "PriceService"]
@@ -39,27 +39,33 @@ class EffectivePrice:
 
 
 class PriceService:
-    """Keeps the price book up to date, and changes it; owns its transactions."""
+    """Reads and changes the prices; owns its transactions.
+
+    Attributes:
+        last: the prices as they were last read; the published ones alone before that.
+    """
 
     def __init__(
         self,
         database: Database,
-        book: PriceBook,
+        policy: PricingPolicy,
         repository: PriceRepository,
         definitions: DefinitionRepository,
         clock: IClock,
     ) -> None:
         self._database = database
-        self._book = book
+        self.last = PriceBook(policy)
         self._repository = repository
         self._definitions = definitions
         self._clock = clock
         self._cache: VersionedCache[PriceList] = VersionedCache(database, "prices", repository.price_list)
 
-    async def refresh(self) -> PriceList:
-        """See to it that the book prices by the list in force, at most half a second old; costs nothing in between."""
-        self._book.price_list = await self._cache.get()
-        return self._book.price_list
+    async def current(self) -> PriceBook:
+        """Return the prices in force, at most half a second old; costs nothing in between."""
+        price_list = await self._cache.get()
+        if self.last.price_list is not price_list:
+            self.last = replace(self.last, price_list=price_list)
+        return self.last
 
     async def quote(self, usage: ModelUsage, *, at: datetime | None = None) -> UsageLine:
         """Return what a use would cost at a moment (None for now), without any feature's or plan's own margin.
@@ -68,8 +74,7 @@ class PriceService:
             InvalidError: a count is unknown, or no whole number from 0 on.
         """
         check_counts([usage])
-        await self.refresh()
-        return self._book.line(usage, at=at or self._clock.now())
+        return (await self.current()).line(usage, at=at or self._clock.now())
 
     async def effective(
         self, model: str, *, provider: str | None = None, service_tier: str | None = None, at: datetime | None = None
@@ -79,9 +84,10 @@ class PriceService:
         Raises:
             UnknownPriceError: there is none.
         """
-        price_list = await self.refresh()
+        book = await self.current()
+        price_list = book.price_list
         moment = at or self._clock.now()
-        published = self._book.snapshot.find(model, provider=provider, service_tier=service_tier, at=moment)
+        published = book.snapshot.find(model, provider=provider, service_tier=service_tier, at=moment)
         owner = published.provider if published is not None else provider
         override = price_list.override(model, provider=owner, service_tier=service_tier, at=moment)
         name = canonical_model(model)[0]
@@ -98,13 +104,13 @@ class PriceService:
             provider=owner,
             prices=card_prices(card) if card is not None else {},
             price_version=version,
-            margin_percent=margin if margin is not None else self._book.policy.margin_percent,
+            margin_percent=margin if margin is not None else book.policy.margin_percent,
             overrides=known,
         )
 
     async def overrides(self) -> Sequence[Override]:
         """Return all overrides, the oldest first, withdrawn ones included."""
-        return (await self.refresh()).overrides
+        return (await self.current()).price_list.overrides
 
     async def set(self, model: str, document: PriceDocument, *, actor: str | None = None) -> Override | None:
         """Add an override, set the model's margin, or both; lines settled before keep their price.

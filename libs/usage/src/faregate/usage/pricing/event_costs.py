@@ -29,19 +29,19 @@ class EventCosts:
     """
 
     def __init__(self, book: PriceBook) -> None:
-        self._book = book
+        self.book = book
         self._linear: dict[RateCard, _Linear | None] = {}
 
     def provider(self, model: str, at: datetime) -> str | None:
         """Return whose model it is, as far as its name tells."""
-        rates = self._book.rates(model, provider=None, at=at)
+        rates = self.book.rates(model, provider=None, at=at)
         return rates.provider if rates is not None else None
 
     def cost(self, model: str, provider: str | None, input_tokens: int, output_tokens: int, at: datetime) -> int | None:
         """Return the cost in 10⁻¹² USD; None where nothing says what was used, or no price is known."""
         if not input_tokens and not output_tokens:
             return None
-        rates = self._book.rates(model, provider=provider, at=at)
+        rates = self.book.rates(model, provider=provider, at=at)
         if rates is None:
             return None
         linear = self._card(rates.card)

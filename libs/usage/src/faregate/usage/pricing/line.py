@@ -1,7 +1,7 @@
 """From tokens to credits: the price in force, margin, credit price, rounding. One line at a time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -48,16 +48,21 @@ class _Found:
     version: str
 
 
+def _memory() -> BoundedMemory[tuple[str, str | None, str | None], PriceSchedule | None]:
+    """Return a memory for models: their names come from callers."""
+    return BoundedMemory(limit_bytes=_REMEMBERED_BYTES, entries=MODELS_REMEMBERED + 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class PriceBook:
-    """Prices one line at a time; a line's price does not depend on its neighbours.
+    """Prices one line at a time by one price list; a line's price does not depend on its neighbours. Immutable.
 
     The operators' price list wins over the published prices. The data of genai-prices are loaded at the first line.
     """
 
-    def __init__(self, policy: PricingPolicy, *, margins: Margins | None = None) -> None:
-        self.policy = policy
-        self.snapshot = PriceSnapshot(_memory())
-        self.price_list = PriceList(margins=margins)
+    policy: PricingPolicy
+    price_list: PriceList = field(default_factory=PriceList)
+    snapshot: PriceSnapshot = field(default_factory=lambda: PriceSnapshot(_memory()))
 
     def line(
         self,
@@ -157,8 +162,3 @@ class PriceBook:
         if published is None:
             return None
         return Rates(owner, published.card, published.version, zero_is_price=False)
-
-
-def _memory() -> BoundedMemory[tuple[str, str | None, str | None], PriceSchedule | None]:
-    """Return a memory for models: their names come from callers."""
-    return BoundedMemory(limit_bytes=_REMEMBERED_BYTES, entries=MODELS_REMEMBERED + 1)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from faregate.usage.pricing.line import PriceBook
 from faregate.usage.strategies.parameters import Amount, Parameters, checked
 from faregate.usage.values import Price, Use
 
@@ -20,9 +19,6 @@ class FixedParameters(Parameters):
 class FixedStrategy:
     """Each use costs the feature's parameter `credits`."""
 
-    def __init__(self, prices: PriceBook) -> None:
-        self._prices = prices
-
     def check(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         return checked(FixedParameters, parameters).model_dump()
 
@@ -30,7 +26,7 @@ class FixedStrategy:
         return self.price(use)
 
     def price(self, use: Use) -> Price:
-        lines = tuple(self._prices.cost_line(usage, at=use.at) for usage in use.usages)
+        lines = tuple(use.prices.cost_line(usage, at=use.at) for usage in use.usages)
         return Price(Decimal(use.feature.parameters["credits"]), lines)
 
 
@@ -39,9 +35,6 @@ class GenerateQuestionPaperStrategy:
 
     CREDITS = Decimal(5)
 
-    def __init__(self, prices: PriceBook) -> None:
-        self._prices = prices
-
     def check(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         return checked(Parameters, parameters).model_dump()
 
@@ -49,4 +42,4 @@ class GenerateQuestionPaperStrategy:
         return self.price(use)
 
     def price(self, use: Use) -> Price:
-        return Price(self.CREDITS, tuple(self._prices.cost_line(usage, at=use.at) for usage in use.usages))
+        return Price(self.CREDITS, tuple(use.prices.cost_line(usage, at=use.at) for usage in use.usages))

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from faregate.usage.pricing.line import PriceBook
 from faregate.usage.strategies.parameters import Parameters, checked
 from faregate.usage.values import Price, Use
 
@@ -14,9 +13,6 @@ __all__ = ["FreeStrategy"]
 class FreeStrategy:
     """Each use costs nothing."""
 
-    def __init__(self, prices: PriceBook) -> None:
-        self._prices = prices
-
     def check(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         return checked(Parameters, parameters).model_dump()
 
@@ -24,4 +20,4 @@ class FreeStrategy:
         return self.price(use)
 
     def price(self, use: Use) -> Price:
-        return Price(Decimal(0), tuple(self._prices.cost_line(usage, at=use.at) for usage in use.usages))
+        return Price(Decimal(0), tuple(use.prices.cost_line(usage, at=use.at) for usage in use.usages))

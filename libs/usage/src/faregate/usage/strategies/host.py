@@ -4,11 +4,10 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, cast
+from typing import cast
 
 from faregate.core.errors import ConfigurationError
 from faregate.usage.interfaces import IFeatureStrategy
-from faregate.usage.pricing.line import PriceBook
 
 __all__ = ["ENTRY_POINTS", "host_strategies"]
 
@@ -21,12 +20,12 @@ _METHODS = ("check", "estimate", "price")
 
 
 def host_strategies(
-    setting: str, prices: PriceBook, *, built_in: Iterable[str] = (), installed: Iterable[EntryPoint] | None = None
+    setting: str, *, built_in: Iterable[str] = (), installed: Iterable[EntryPoint] | None = None
 ) -> dict[str, IFeatureStrategy]:
     """Return the strategies that `setting` and the entry points name, made and checked.
 
     An entry is `name=package.module:attribute`, or `package.module:attribute`, whose name is the attribute's. The attribute
-    is a strategy; a class or function that makes one, from nothing or from the price book; or a mapping of names to those.
+    is a strategy; a class or function that makes one from nothing; or a mapping of names to those.
 
     Raises:
         ConfigurationError: the first that cannot be used, with where it was named and the fix: its module or attribute is
@@ -35,7 +34,7 @@ def host_strategies(
     taken = dict.fromkeys(built_in, "a strategy of Faregate")
     found: dict[str, IFeatureStrategy] = {}
     for place, name, path in (*_of_setting(setting), *_of_packages(installed)):
-        for key, made in _strategies(place, name, path, prices):
+        for key, made in _strategies(place, name, path):
             if key in taken:
                 raise ConfigurationError(
                     f"{place}: the name {key!r} of {path!r} is taken by {taken[key]}; choose another, as name={path}"
@@ -61,13 +60,13 @@ def _of_packages(installed: Iterable[EntryPoint] | None) -> Iterator[tuple[str, 
         yield f"entry point {ENTRY_POINTS} of {package}", point.name, point.value
 
 
-def _strategies(place: str, name: str, path: str, prices: PriceBook) -> Iterator[tuple[str, IFeatureStrategy]]:
+def _strategies(place: str, name: str, path: str) -> Iterator[tuple[str, IFeatureStrategy]]:
     loaded = _load(place, path)
     if isinstance(loaded, Mapping):
         for key, one in cast("Mapping[str, object]", loaded).items():
-            yield str(key), _made(place, f"{path}[{key!r}]", one, prices)
+            yield str(key), _made(place, f"{path}[{key!r}]", one)
         return
-    yield name or path.rpartition(":")[2].rpartition(".")[2], _made(place, path, loaded, prices)
+    yield name or path.rpartition(":")[2].rpartition(".")[2], _made(place, path, loaded)
 
 
 def _load(place: str, path: str) -> object:
@@ -92,11 +91,11 @@ def _load(place: str, path: str) -> object:
     return found
 
 
-def _made(place: str, path: str, loaded: object, prices: PriceBook) -> IFeatureStrategy:
+def _made(place: str, path: str, loaded: object) -> IFeatureStrategy:
     """Return the strategy, made by calling `loaded` if that is how one comes by it."""
     one = loaded
     if inspect.isclass(loaded) or (not _is_strategy(loaded) and callable(loaded)):
-        one = _called(place, path, cast("Callable[..., Any]", loaded), prices)
+        one = _called(place, path, cast("Callable[[], object]", loaded))
     if not _is_strategy(one):
         lacks = ", ".join(method for method in _METHODS if not callable(getattr(one, method, None)))
         raise ConfigurationError(
@@ -106,18 +105,13 @@ def _made(place: str, path: str, loaded: object, prices: PriceBook) -> IFeatureS
     return cast("IFeatureStrategy", one)
 
 
-def _called(place: str, path: str, make: Callable[..., Any], prices: PriceBook) -> object:
+def _called(place: str, path: str, make: Callable[[], object]) -> object:
     try:
-        wanted = [
-            one
-            for one in inspect.signature(make).parameters.values()
-            if one.default is one.empty and one.kind in {one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD}
-        ]
-        return make(*[prices][: len(wanted)])
+        return make()
     except Exception as error:
         raise ConfigurationError(
-            f"{place}: {path} could not be made ({type(error).__name__}: {_line(error)}); it is called with nothing, or with "
-            "the price book if it takes one argument"
+            f"{place}: {path} could not be made ({type(error).__name__}: {_line(error)}); it is called with nothing: a "
+            "strategy finds the prices in force at `use.prices`"
         ) from error
 
 

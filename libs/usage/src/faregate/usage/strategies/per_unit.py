@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from faregate.usage.pricing.line import PriceBook
 from faregate.usage.pricing.rounding import rounded_up
 from faregate.usage.strategies.parameters import Amount, Parameters, UnitName, checked
 from faregate.usage.strategies.quantities import quantities_in, unit_line, unpriced_unit_line
@@ -26,9 +25,6 @@ class PerUnitParameters(Parameters):
 class PerUnitStrategy:
     """Each unit costs what the feature says, rounded up to the quantum per line; models are recorded at their cost."""
 
-    def __init__(self, prices: PriceBook) -> None:
-        self._prices = prices
-
     def check(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         return checked(PerUnitParameters, parameters).model_dump()
 
@@ -45,9 +41,9 @@ class PerUnitStrategy:
         lines = [self._unit(use, unit, Decimal(credits)) for unit, credits in units.items()]
         for usage in use.usages:
             if usage.model is not None and usage.unit is None:
-                lines.append(self._prices.cost_line(usage, at=use.at))
+                lines.append(use.prices.cost_line(usage, at=use.at))
             elif usage.unit not in units:
-                lines.append(unpriced_unit_line(usage, self._prices))
+                lines.append(unpriced_unit_line(usage, use.prices))
         kept = tuple(line for line in lines if line is not None)
         return Price(sum((line.credits for line in kept), _NOTHING), kept)
 
@@ -55,4 +51,4 @@ class PerUnitStrategy:
         quantity = quantities_in(use, unit)
         if not quantity:
             return None
-        return unit_line(unit, quantity, rounded_up(quantity * credits, self._prices.policy.quantum), self._prices)
+        return unit_line(unit, quantity, rounded_up(quantity * credits, use.prices.policy.quantum), use.prices)

@@ -4,8 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from faregate.core.errors import InvalidError
-from faregate.usage.pricing.line import PriceBook
-from faregate.usage.values import UNPRICED, ModelUsage, UsageLine, Use
+from faregate.usage.values import UNPRICED, IPrices, ModelUsage, UsageLine, Use
 
 __all__ = ["CALLS", "quantities_in", "unit_line", "unpriced_unit_line"]
 
@@ -27,17 +26,17 @@ def quantities_in(use: Use, unit: str) -> Decimal:
     return Decimal(1) if unit == CALLS else _NOTHING
 
 
-def unit_line(unit: str, quantity: Decimal, credits: Decimal, prices: PriceBook) -> UsageLine:
+def unit_line(unit: str, quantity: Decimal, credits: Decimal, prices: IPrices) -> UsageLine:
     """Return the line of a quantity that this feature has a price for."""
     return _line(ModelUsage(None, quantity=quantity, unit=unit), credits, "feature", prices)
 
 
-def unpriced_unit_line(usage: ModelUsage, prices: PriceBook) -> UsageLine:
+def unpriced_unit_line(usage: ModelUsage, prices: IPrices) -> UsageLine:
     """Return the line of a quantity that this feature has no price for: parked, never free."""
     return _line(usage, _NOTHING, UNPRICED, prices)
 
 
-def _line(usage: ModelUsage, credits: Decimal, version: str, prices: PriceBook) -> UsageLine:
+def _line(usage: ModelUsage, credits: Decimal, version: str, prices: IPrices) -> UsageLine:
     return UsageLine(
         usage=usage,
         provider=usage.provider,

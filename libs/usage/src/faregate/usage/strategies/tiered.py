@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from faregate.usage.pricing import tiers
-from faregate.usage.pricing.line import PriceBook
 from faregate.usage.pricing.rounding import rounded_up
 from faregate.usage.strategies.parameters import Amount, Parameters, UnitName, checked
 from faregate.usage.strategies.quantities import CALLS, quantities_in, unit_line, unpriced_unit_line
@@ -57,9 +56,6 @@ class _QuantityStrategy:
 
     PARAMETERS: type[Parameters]
 
-    def __init__(self, prices: PriceBook) -> None:
-        self._prices = prices
-
     def check(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         return checked(self.PARAMETERS, parameters).model_dump(exclude_none=True)
 
@@ -78,13 +74,13 @@ class _QuantityStrategy:
         parameters = use.feature.parameters
         unit: str = parameters["unit"]
         quantity = quantities_in(use, unit)
-        credits = rounded_up(self.credits_for(quantity, parameters), self._prices.policy.quantum)
-        lines = [unit_line(unit, quantity, credits, self._prices)]
+        credits = rounded_up(self.credits_for(quantity, parameters), use.prices.policy.quantum)
+        lines = [unit_line(unit, quantity, credits, use.prices)]
         for usage in use.usages:
             if usage.model is not None and usage.unit is None:
-                lines.append(self._prices.cost_line(usage, at=use.at))
+                lines.append(use.prices.cost_line(usage, at=use.at))
             elif usage.unit != unit:
-                lines.append(unpriced_unit_line(usage, self._prices))
+                lines.append(unpriced_unit_line(usage, use.prices))
         return Price(credits, tuple(lines))
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from faregate.usage.pricing.line import PriceBook
 from faregate.usage.strategies.parameters import Parameters, checked
 from faregate.usage.values import ModelUsage, Price, UsageLine, Use
 
@@ -13,9 +12,6 @@ __all__ = ["TokenPricedStrategy"]
 
 class TokenPricedStrategy:
     """Each line costs its provider price plus margin; with an unpriced line, at least the feature's minimum is charged."""
-
-    def __init__(self, prices: PriceBook) -> None:
-        self._prices = prices
 
     def check(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         return checked(Parameters, parameters).model_dump()
@@ -35,6 +31,6 @@ class TokenPricedStrategy:
 
     def _line(self, use: Use, usage: ModelUsage) -> UsageLine:
         feature = use.feature
-        return self._prices.line(
+        return use.prices.line(
             usage, at=use.at, feature_margin=feature.margin_percent, default_margin=feature.default_margin_percent
         )
