@@ -17,7 +17,7 @@ from faregate.credit.services.credits import CreditService, Held
 from faregate.credit.values import Charge, CreditTransaction, charge_view
 from faregate.usage.credits_process.process import CreditsProcess, DirectUse
 from faregate.usage.credits_process.repository import UsageRepository
-from faregate.usage.credits_process.start import HOLD_TTL_LIMIT_SECONDS
+from faregate.usage.credits_process.start import HOLD_TTL_LIMIT_SECONDS, end_of_hold
 from faregate.usage.values import (
     Accessible,
     FeatureRef,
@@ -117,7 +117,7 @@ class UsageService:
         async def work(session: AsyncSession) -> datetime:
             await self._check_user(session, usage_key, user_id)
             held = await self._credit.extend(session, usage_key, ttl_seconds=ttl_seconds)
-            return held.charge.expires_at or held.charge.created_at
+            return end_of_hold(held.charge)
 
         return await self._database.run(work)
 

@@ -28,7 +28,7 @@ from faregate.usage.values import Accessible, AccountFacts, Feature, Price, Rule
 from faregate.wire.credits import to_credits, to_micros
 from faregate.wire.ids import organization_owner_id
 
-__all__ = ["HOLD_TTL_LIMIT_SECONDS", "Starter", "owners_of"]
+__all__ = ["HOLD_TTL_LIMIT_SECONDS", "Starter", "end_of_hold", "owners_of"]
 
 HOLD_TTL_LIMIT_SECONDS = 86_400
 
@@ -191,10 +191,15 @@ def owners_of(uses: Iterable[tuple[str, Charging]]) -> set[str]:
     return owners
 
 
+def end_of_hold(charge: ChargeState) -> datetime:
+    """Return when an open hold ends; each one does."""
+    if charge.expires_at is None:
+        raise AssertionError(f"the hold of {charge.usage_key!r} has no end")
+    return charge.expires_at
+
+
 def _accessible(start: _Start, opened: Held) -> Accessible:
     charge, wallet = opened.charge, opened.wallet
-    if charge.expires_at is None:
-        raise AssertionError("an open hold always ends")
     return Accessible(
         user_id=start.request.user_id,
         usage_key=charge.usage_key,
@@ -203,7 +208,7 @@ def _accessible(start: _Start, opened: Held) -> Accessible:
         balance=to_credits(wallet.balance),
         held=to_credits(wallet.held),
         hold=to_credits(charge.hold),
-        expires_at=charge.expires_at,
+        expires_at=end_of_hold(charge),
         charging=Rule(charge.rule),
         unpriced_models=tuple(start.estimate.unpriced_models),
         limits_passed=limits_passed(charge.warned),
