@@ -64,14 +64,14 @@ def make_credit(
 ) -> Credit:
     """Compose the ledger on `database`; without a `clock` the database's decides."""
     repository, subjects = LedgerRepository(database), Subjects(database)
-    locker = LedgerSession(database, repository, Heartbeats(database), PostgresTransport(database), clock=clock)
+    ledger_session = LedgerSession(database, repository, Heartbeats(database), PostgresTransport(database), clock=clock)
     return Credit(
         repository,
-        CreditService(repository, locker, subjects, initial_micros=initial_micros),
-        CorrectionService(repository, locker, subjects),
-        AccountingService(database, locker),
-        LimitService(database, repository, locker),
-        TopUpService(database, repository, locker, subjects, provider or OnAccountProvider()),
+        CreditService(repository, ledger_session, subjects, initial_micros=initial_micros),
+        CorrectionService(repository, ledger_session, subjects),
+        AccountingService(database, ledger_session),
+        LimitService(database, repository, ledger_session),
+        TopUpService(database, repository, ledger_session, subjects, provider or OnAccountProvider()),
     )
 
 

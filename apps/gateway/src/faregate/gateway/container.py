@@ -77,8 +77,8 @@ class GatewayContainer(FaregateContainer):
     metrics: providers.Provider[GatewayMetrics] = providers.Singleton(
         GatewayMetrics,
         limiter,
-        host.database.provided.lookups,
-        providers.List(host.core.container.figures, host.credit.container.figures),
+        host.database.provided.cache_metrics,
+        providers.List(host.core.container.gauges, host.credit.container.gauges),
     )
     credits_process_controller: providers.Provider[CreditsProcessController] = providers.Singleton(
         CreditsProcessController,

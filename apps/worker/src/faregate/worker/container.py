@@ -129,7 +129,7 @@ class WorkerContainer(FaregateContainer):
         host.ring,
     )
     metrics: providers.Provider[WorkerMetrics] = providers.Singleton(
-        WorkerMetrics, providers.List(host.core.container.figures, host.credit.container.figures)
+        WorkerMetrics, providers.List(host.core.container.gauges, host.credit.container.gauges)
     )
     settlement: providers.Provider[SettlementHandler] = providers.Singleton(
         SettlementHandler, host.usage_service, host.transport, metrics

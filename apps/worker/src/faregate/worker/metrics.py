@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from faregate.core.errors import FaregateError
 from faregate.core.messaging.interfaces import Ack, DeadLetter, Decision, Delivery, RetryLater
 from faregate.core.monitoring.gauges import IGauges
-from faregate.core.monitoring.prometheus import exposed
+from faregate.core.monitoring.prometheus import prometheus_text
 from faregate.usage.values import Settled
 
 __all__ = ["WorkerMetrics"]
@@ -57,7 +57,7 @@ class WorkerMetrics:
 
     async def text(self) -> bytes:
         """Return everything in Prometheus' text format."""
-        return generate_latest(self._registry) + await exposed(self._sources)
+        return generate_latest(self._registry) + await prometheus_text(self._sources)
 
 
 def _outcome(outcome: Settled | Exception) -> str:

@@ -1,4 +1,4 @@
-"""The only module that asks the time."""
+"""The clock of the process; no other module reads the time."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -9,10 +9,10 @@ __all__ = ["Deadline", "FixedClock", "IClock", "SystemClock"]
 
 @runtime_checkable
 class IClock(Protocol):
-    """Where the time comes from; hosts and tests may bring their own."""
+    """A source of the current time; hosts and tests may supply their own."""
 
     def now(self) -> datetime:
-        """Return the present moment, aware, in UTC."""
+        """Return the current time, timezone-aware, in UTC."""
         ...
 
     def monotonic(self) -> float:
@@ -31,7 +31,7 @@ class SystemClock:
 
 
 class FixedClock:
-    """A clock that stands still until told to move; for tests and simulations."""
+    """A clock that moves only by `advance`; for tests and simulations."""
 
     def __init__(self, now: datetime) -> None:
         self._now = now.astimezone(UTC)
@@ -49,17 +49,17 @@ class FixedClock:
 
 
 class Deadline:
-    """A bound on waiting: `passed` turns true after so many seconds."""
+    """A time limit for waiting: `passed` becomes true after the given number of seconds."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
     @property
     def remaining_seconds(self) -> float:
-        """What is left, never below 0."""
+        """The seconds left, never below 0."""
         return max(0.0, self._end - time.monotonic())
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is left."""
+        """Whether no time is left."""
         return self.remaining_seconds == 0

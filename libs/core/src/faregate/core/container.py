@@ -1,4 +1,4 @@
-"""Wiring of what every library stands on."""
+"""Wiring of the shared infrastructure: database, transport, keys, webhooks."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -58,12 +58,12 @@ def make_transport(settings: Settings, database: Database, clock: IClock | None 
 
 
 def make_key_store(settings: Settings, database: Database, clock: IClock) -> KeyStore:
-    """Return the API keys of this deployment."""
+    """Return the store of this deployment's API keys."""
     return KeyStore(database, clock, settings.key_pepper.get_secret_value())
 
 
 def make_ring(settings: Settings) -> KeyRing:
-    """Return the keys of encryption at rest, or a ring that seals nothing."""
+    """Return the key ring for encryption at rest, or one without keys, which encrypts nothing."""
     return KeyRing(parse_keys(settings.log_keys.get_secret_value() if settings.log_keys else None))
 
 
@@ -71,11 +71,11 @@ def make_ring(settings: Settings) -> KeyRing:
 async def engines(database: Database, transport: ITransport) -> AsyncGenerator[Database]:
     """Keep the engines open between start-up and shutdown.
 
-    A broker that is away holds nobody up: starts and settlements by HTTP do without it, and whatever needs it connects when
-    it does.
+    An unavailable broker does not prevent start-up: starts and settlements by HTTP work without it, and whatever needs the broker
+    connects when it does.
 
     Raises:
-        EngineUnavailableError: the database is away.
+        EngineUnavailableError: the database is unavailable.
     """
     await database.open()
     try:
@@ -94,7 +94,7 @@ async def _connect(transport: ITransport) -> None:
 
 
 class CoreContainer(containers.DeclarativeContainer):
-    """Needs `settings`; exports `database`, `transport`, `outbox`, `dead_letters`, `subjects`, `heartbeats`, `figures`,
+    """Needs `settings`; exports `database`, `transport`, `outbox`, `dead_letters`, `subjects`, `heartbeats`, `gauges`,
     `idempotency`, `audit`, `keys`, `egress`, `announcer`, `webhooks`, `ring` and `clock`.
     """
 
@@ -107,7 +107,7 @@ class CoreContainer(containers.DeclarativeContainer):
     dead_letters: providers.Provider[DeadLetterService] = providers.Singleton(DeadLetterService, transport, outbox)
     subjects: providers.Provider[Subjects] = providers.Singleton(Subjects, database)
     heartbeats: providers.Provider[Heartbeats] = providers.Singleton(Heartbeats, database)
-    figures: providers.Provider[QueueGauges] = providers.Singleton(
+    gauges: providers.Provider[QueueGauges] = providers.Singleton(
         QueueGauges, transport, outbox, dead_letters, heartbeats, clock
     )
     idempotency: providers.Provider[IdempotencyStore] = providers.Singleton(IdempotencyStore, database)

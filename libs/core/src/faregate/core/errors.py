@@ -1,7 +1,7 @@
 """Errors that every library may raise; their root is in `faregate.wire`.
 
-Each library derives its own errors from `FaregateError`; the gateway and the worker translate them, each in one table.
-A *refusal* (no credits) is an expected outcome, a *fault* (`retryable`) passes with time, anything else is a defect.
+Each library derives its own errors from `FaregateError`; the gateway and the worker translate them, each in one table. A
+*refusal* (no credits) is an expected outcome, a *fault* (`retryable`) is temporary, and any other error is a defect.
 """
 
 from faregate.wire.errors import FaregateError, InvalidError, MalformedError
@@ -22,19 +22,19 @@ __all__ = [
 
 
 class NotFoundError(FaregateError):
-    """There is no such thing, or not for this caller."""
+    """The requested object does not exist, or this caller may not see it."""
 
     code = "not_found"
 
 
 class KeyConflictError(FaregateError):
-    """A key that must be used once came again with another meaning."""
+    """A key that must be used once was used again for a different request."""
 
     code = "key_conflict"
 
 
 class EngineUnavailableError(FaregateError):
-    """A needed engine (database, broker) is away; nothing was written."""
+    """A required engine (database, broker) is unavailable; nothing was written."""
 
     code = "unavailable"
     retryable = True
@@ -49,7 +49,7 @@ class DatabaseRefusedError(EngineUnavailableError):
 
 
 class BrokerUnavailableError(EngineUnavailableError):
-    """The message broker is away; `detail` says where it is and what it said, for its operators."""
+    """The message broker is unavailable; `detail` gives its address and its error, for its operators."""
 
     @property
     def public_detail(self) -> str:
@@ -57,7 +57,7 @@ class BrokerUnavailableError(EngineUnavailableError):
 
 
 class RetryTransactionError(FaregateError):
-    """The facts changed between two reads of one transaction; running it again will do."""
+    """The data changed between two reads of one transaction; retrying the transaction is enough."""
 
     code = "unavailable"
     retryable = True

@@ -1,4 +1,7 @@
-"""Field types of bodies and answers: strict where a guess could cost money, exact where it is money."""
+"""Field types of request bodies and answers.
+
+They are strict where a guess could cost money, and exact for amounts of money.
+"""
 
 import re
 from dataclasses import dataclass
@@ -46,14 +49,14 @@ __all__ = [
 
 
 def _number(value: Any) -> Any:
-    """Accept JSON numbers only: `"5"` and `true` are no amounts."""
+    """Accept JSON numbers only: `"5"` and `true` are not amounts."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("must be a number")  # noqa: TRY004  pydantic reports ValueError
     return Decimal(value)
 
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:")
-"""A number in quotes is no time, whatever a lenient parser makes of it."""
+"""A number in quotes is refused, although a lenient parser would read it as a time."""
 
 
 def _time_text(value: Any) -> Any:
@@ -64,9 +67,9 @@ def _time_text(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class AtMost:
-    """How many items a list or mapping of a body may hold, looked at before its items.
+    """The maximum number of items of a list or mapping in a body, checked before the items are validated.
 
-    pydantic's own `max_length` counts the valid items only: of a hundred thousand wrong ones it reports each.
+    pydantic's own `max_length` counts valid items only, and would report each of a hundred thousand invalid ones.
     """
 
     limit: int
@@ -85,7 +88,10 @@ class AtMost:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """What a value must be, in one sentence: of several kinds pydantic's own are about the first only, and none says why."""
+    """What a value of several allowed kinds must be, in one sentence.
+
+    pydantic's own messages are mostly about the first kind, and none says why.
+    """
 
     problem: str
 
@@ -96,7 +102,7 @@ class OneOf:
 
 
 _MANY_FIELDS = 256
-"""More fields than any body has: so many unknown ones are refused together, not each."""
+"""More fields than any body has: beyond this number, unknown fields are refused with one error, not one each."""
 
 
 def _within_bounds(moment: datetime) -> datetime:
@@ -111,7 +117,7 @@ UserId = Annotated[StrictStr, Field(pattern=EXTERNAL_ID_PATTERN, examples=["user
 ModelName = Annotated[StrictStr, Field(min_length=1, max_length=255, examples=["gpt-4o"]), _Checked]
 Text = Annotated[StrictStr, Field(max_length=2000)]
 Note = Annotated[StrictStr, Field(max_length=2000), AfterValidator(clean_text)]
-"""A text for people: secrets are taken out."""
+"""Free text for people: secrets are removed."""
 Flag = StrictBool
 Count = Annotated[StrictInt, Field(ge=0, le=10**9, examples=[1000])]
 Credits = Annotated[
@@ -121,11 +127,11 @@ Usd = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, lt=10**9, decimal
 Moment = Annotated[AwareDatetime, BeforeValidator(_time_text), AfterValidator(_within_bounds)]
 JsonObject = dict[str, Any]
 Metadata = Annotated[dict[str, Any], AfterValidator(clean_metadata)]
-"""What callers note on a use: secrets are taken out, numbers stay."""
+"""Caller-supplied metadata of a use: secrets are removed, numbers are kept."""
 
 
 class Body(BaseModel):
-    """A request body that refuses unknown fields, so that a typing error is told and not swallowed."""
+    """A request body that refuses unknown fields, so that a typing error is reported instead of ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -138,6 +144,6 @@ class Body(BaseModel):
 
 
 class LooseBody(BaseModel):
-    """A request body of the public processes, where existing callers may send fields of their own."""
+    """A request body of the public processes, where existing callers may send additional fields of their own."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)

@@ -1,4 +1,7 @@
-"""Log events: JSON for machines, colours for people, ids bound once, secrets never."""
+"""Structured logging with secrets removed.
+
+Events are JSON for machines or coloured text for people; ids are bound once per context.
+"""
 
 import logging
 import sys
@@ -37,7 +40,7 @@ def configure_logging(
         if as_json
         else [
             structlog.dev.ConsoleRenderer(
-                # plain: the rich form shows local variables, which hold what nobody may read, and takes a second
+                # the plain form: the rich one shows local variables, which may hold secrets, and takes a second
                 colors=target.isatty(),
                 exception_formatter=structlog.dev.plain_traceback,
             )
@@ -64,7 +67,7 @@ def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
 
 
 def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace every value whose key sounds like a secret or that looks like one, at any depth; token counts stay."""
+    """Replace every value whose key names a secret or that has the form of one, at any depth; token counts are kept."""
     return {key: _hide(key, value) for key, value in event.items()}
 
 

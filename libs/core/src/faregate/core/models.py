@@ -1,4 +1,4 @@
-"""Tables that belong to no feature, and the base of all our tables."""
+"""Base class of all tables; tables shared by all libraries."""
 
 import re
 from datetime import datetime
@@ -43,7 +43,7 @@ metadata = MetaData(
 
 
 class TableModel(SQLModel):
-    """A table of Faregate, kept apart from the host's own SQLModel metadata; `WalletRow` is the table `wallet`."""
+    """A table of Faregate, in metadata separate from the host's own SQLModel metadata; `WalletRow` is the table `wallet`."""
 
     metadata: ClassVar[MetaData] = metadata  # pyright: ignore[reportIncompatibleVariableOverride]
 
@@ -63,9 +63,9 @@ def created_at() -> "Column[Any]":
 
 
 class SubjectRow(TableModel, table=True):
-    """Who: the internal identity behind a user id (or `org:<id>`) and an e-mail address.
+    """The internal identity behind a user id (or `org:<id>`) and an e-mail address.
 
-    Every other table carries `subject_id`, so that erasing one row here makes a person unrecognisable everywhere.
+    Every other table refers to people by `subject_id`, so that erasing one row here makes a person unidentifiable everywhere.
     """
 
     subject_id: int | None = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
@@ -75,7 +75,7 @@ class SubjectRow(TableModel, table=True):
 
 
 class MessageRow(TableModel, table=True):
-    """One message of the PostgreSQL queue, which is also the outbox: written in the transaction that it tells about."""
+    """One message of the PostgreSQL queue, which is also the outbox: written in the transaction whose change it reports."""
 
     __table_args__: Any = (
         Index("message_ready_idx", "queue", "available_at", "message_id", postgresql_where=text("dead_at is null")),
@@ -95,7 +95,7 @@ class MessageRow(TableModel, table=True):
 
 
 class ScheduledJobRow(TableModel, table=True):
-    """When a named job runs next, and who runs it now."""
+    """The next run of a named job, and the lease of the worker that runs it now."""
 
     name: str = Field(sa_column=Column(Text, primary_key=True))
     next_at: datetime = Field(sa_column=moment())
@@ -106,7 +106,7 @@ class ScheduledJobRow(TableModel, table=True):
 
 
 class HeartbeatRow(TableModel, table=True):
-    """What a running process last said of itself.
+    """The last report of a running process.
 
     `settled_until`: every settlement published before this moment was settled, as far as that worker can see.
     """
@@ -118,17 +118,17 @@ class HeartbeatRow(TableModel, table=True):
 
 
 class VersionRow(TableModel, table=True):
-    """How often something that processes keep in memory has changed; they look here instead of being told."""
+    """The version number of cached data: it is raised with each change, and processes poll it instead of being notified."""
 
     name: str = Field(sa_column=Column(Text, primary_key=True))
     version: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class ApiKeyRow(TableModel, table=True):
-    """A server's credential. The secret itself is stored nowhere: only its keyed hash.
+    """The credential of a server. Only a keyed hash of the secret is stored.
 
-    `client` is the first key of a line of rotations; at most two keys of one client live at the same time.
-    `minted_by` is the key that made the client, the same in the whole line; null where no key did.
+    `client` is the first key of a series of rotations; at most two keys of one client are live at the same time. `minted_by` is the
+    key that created the client, the same for the whole series; null if no key created it.
     """
 
     __table_args__: Any = (Index("api_key_client_idx", "client"),)
@@ -149,7 +149,7 @@ class ApiKeyRow(TableModel, table=True):
 
 
 class IdempotentAnswerRow(TableModel, table=True):
-    """What one credential was answered for one `Idempotency-Key`, written in the transaction that did it."""
+    """The answer to one `Idempotency-Key` of one credential, written in the transaction of the request."""
 
     __table_args__: Any = (Index("idempotent_answer_created_idx", "created_at", postgresql_using="brin"),)
 
@@ -162,9 +162,9 @@ class IdempotentAnswerRow(TableModel, table=True):
 
 
 class AuditEntryRow(TableModel, table=True):
-    """Who did what to whom, when and from where. Append-only; people stand in it as subjects.
+    """Who did what to whom, when and from where. Append-only; people are recorded by subject number.
 
-    `before_hash` and `after_hash` are SHA-256 of the thing as it was answered before and after; null for not there.
+    `before_hash` and `after_hash` are SHA-256 of the object as it was answered before and after; null if it did not exist.
     """
 
     __table_args__: Any = (
@@ -187,7 +187,7 @@ class AuditEntryRow(TableModel, table=True):
 
 
 class WebhookEndpointRow(TableModel, table=True):
-    """Where events are sent. Disabled by hand, by a 410, or after days of failures."""
+    """An address to which events are sent. Disabled by hand, by a 410, or after days of failures."""
 
     endpoint_id: UUID = Field(primary_key=True)
     url: str = Field(sa_column=Column(Text, nullable=False))
@@ -204,7 +204,7 @@ class WebhookEndpointRow(TableModel, table=True):
 
 
 class WebhookDeliveryRow(TableModel, table=True):
-    """One event on its way to one endpoint, and how each attempt went (`history`)."""
+    """One event to be delivered to one endpoint, and the result of each attempt (`history`)."""
 
     __table_args__: Any = (
         Index("webhook_delivery_due_idx", "due_at", postgresql_where=text("due_at is not null")),

@@ -1,4 +1,4 @@
-"""Everything that can be set, typed; the only module that reads the environment."""
+"""Typed settings; the only module that reads the environment."""
 
 import os
 import re
@@ -44,7 +44,7 @@ _WITHOUT_HOST = ("postgres:", "postgresql:", "postgresql+asyncpg:", "unix:")
 
 
 def _address_problem(url: str) -> str | None:
-    """Return what keeps `url` from naming a host and a port, without its text: it may hold a password."""
+    """Return why `url` names no host and port, without repeating the URL: it may hold a password."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -82,7 +82,7 @@ class Settings(BaseSettings):
 
     database_url: _PostgresUrl | None = Field(
         default=None,
-        description="PostgreSQL to use; without it the embedded server starts by itself",
+        description="PostgreSQL to use; without it the embedded server is started",
         examples=["postgresql://faregate:secret@db.internal/faregate"],
     )
     db_schema: str = Field(
@@ -117,13 +117,13 @@ class Settings(BaseSettings):
     cache_dir: Path | None = Field(
         default=None,
         validation_alias=_known_as_billing("CACHE_DIR"),
-        description="where the buffered recorder keeps usage events while the database is away; else in memory only",
+        description="where the buffered recorder keeps usage events while the database is unavailable; else in memory only",
         examples=["/var/lib/faregate/cache"],
     )
     batch_file: Path | None = Field(
         default=None,
         validation_alias=_known_as("USAGE_BATCH_FILE"),
-        description="file that the buffered recorder keeps usage events in while the database is away, instead of one in "
+        description="file that the buffered recorder keeps usage events in while the database is unavailable, instead of one in "
         "FAREGATE_CACHE_DIR; each process adds its id to the name",
         examples=["/var/lib/faregate/cache/usage_batch.tmp"],
     )
@@ -167,7 +167,7 @@ class Settings(BaseSettings):
     key_pepper: SecretStr = Field(
         default=SecretStr("faregate"),
         min_length=8,
-        description="hashed into every stored API key; another one makes all keys unknown",
+        description="hashed into every stored API key; with a different value no stored key is recognised",
         examples=["a random text of 32 characters"],
     )
     jwt_secret: SecretStr | None = Field(
@@ -185,7 +185,7 @@ class Settings(BaseSettings):
         list[Literal["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]], Field(min_length=1)
     ] = Field(
         default=["RS256", "ES256"],
-        description="signatures that are accepted with FAREGATE_JWKS_URL, as a JSON array; the token's header decides nothing",
+        description="signature algorithms that are accepted with FAREGATE_JWKS_URL, as a JSON array; the token's header is ignored",
         examples=['["RS256"]'],
     )
     jwt_issuer: str | None = Field(
@@ -236,7 +236,7 @@ class Settings(BaseSettings):
     )
     otel_endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = Field(
         default=None,
-        description="OpenTelemetry collector (OTLP over HTTP) that the gateway's traces go to; needs the extra otel",
+        description="OpenTelemetry collector (OTLP over HTTP) that receives the gateway's traces; needs the extra otel",
         examples=["http://localhost:4318"],
     )
     access_log: bool = Field(
@@ -258,7 +258,7 @@ class Settings(BaseSettings):
     )
     use_reported_cost: bool = Field(
         default=False,
-        description="charge at least the cost that the provider reported, also where the model has no price",
+        description="charge at least the cost that the provider reported, also if the model has no price",
         examples=["true"],
     )
     credit_quantum: Annotated[Decimal, Field(ge=Decimal("0.000001"), le=1000, decimal_places=6)] = Field(
@@ -291,7 +291,7 @@ class Settings(BaseSettings):
     )
     allow_unstarted: bool = Field(
         default=True,
-        description="settle uses that were never started (flagged no_hold) instead of refusing them",
+        description="settle uses for which no start was recorded (flagged no_hold) instead of refusing them",
         examples=["true"],
     )
     organization_claim: Literal["member", "trusted"] = Field(
@@ -324,13 +324,13 @@ class Settings(BaseSettings):
         examples=["5"],
     )
     late_event_days: float = Field(
-        default=35, gt=0, le=3650, description="how far back the time of a usage event may lie", examples=["35"]
+        default=35, gt=0, le=3650, description="how old the time of a usage event may be", examples=["35"]
     )
     future_event_seconds: float = Field(
         default=300,
         ge=0,
         le=86_400,
-        description="how far ahead of our clock the time of a usage event may lie",
+        description="how far ahead of the server's clock the time of a usage event may be",
         examples=["300"],
     )
     dedupe_days: float = Field(
@@ -377,7 +377,7 @@ class Settings(BaseSettings):
     )
     log_emails: Literal["redact", "keep"] = Field(
         default="redact",
-        description="what becomes of e-mail addresses inside bodies of feature logs",
+        description="whether e-mail addresses inside bodies of feature logs are kept or removed",
         examples=["redact"],
     )
     usage_archive_dir: Path | None = Field(
@@ -394,7 +394,7 @@ class Settings(BaseSettings):
         default=400,
         ge=1,
         le=36_500,
-        description="how long usage events stay in the database; sums of them stay for ever",
+        description="how long usage events stay in the database; their sums are kept permanently",
         examples=["400"],
     )
     alert_log_file: Path | None = Field(
@@ -405,7 +405,7 @@ class Settings(BaseSettings):
     alert_emails: str = Field(
         default="",
         pattern=r"^$|^\s*[^@\s,]+@[^@\s,]+(\s*,\s*[^@\s,]+@[^@\s,]+)*\s*$",
-        description="who is told of quota alerts by e-mail, separated by commas; needs FAREGATE_SMTP_URL",
+        description="recipients of quota alerts by e-mail, separated by commas; needs FAREGATE_SMTP_URL",
         examples=["ops@example.com, finance@example.com"],
     )
     alert_webhook_url: _HttpUrl | None = Field(
@@ -415,12 +415,12 @@ class Settings(BaseSettings):
     )
     alert_webhook_secret: SecretStr | None = Field(
         default=None,
-        description="signs what is posted to FAREGATE_ALERT_WEBHOOK_URL",
+        description="secret that signs what is posted to FAREGATE_ALERT_WEBHOOK_URL",
         examples=["whsec_ and the base64 of 24 to 64 random bytes"],
     )
     alert_slack_url: _HttpUrl | None = Field(
         default=None,
-        description="incoming webhook of Slack, Mattermost or another that reads Slack's messages",
+        description="incoming webhook of Slack, Mattermost or another service that accepts Slack's message format",
         examples=["https://hooks.slack.com/services/T000/B000/XXXX"],
     )
     smtp_url: SecretStr | None = Field(
@@ -503,7 +503,7 @@ class Settings(BaseSettings):
 
 
 class _IsolatedSettings(Settings):
-    """Settings that no environment variable reaches."""
+    """Settings that ignore environment variables."""
 
     @classmethod
     def settings_customise_sources(
@@ -518,12 +518,12 @@ class _IsolatedSettings(Settings):
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read the environment; `overrides` win over it.
+    """Read the environment; `overrides` take precedence over it.
 
     Raises:
-        ConfigurationError: one line per wrong variable, each with the problem, the value, the meaning and an example; a
-            value that may hold a secret (a URL, a key) is not repeated. A variable that is one slip away from a known
-            name is wrong, too, and so is an override that is no setting.
+        ConfigurationError: one line per wrong variable, each with the problem, the value, the meaning and an example; a value that
+            may hold a secret (a URL, a key) is not repeated. An unknown variable whose name is a likely misspelling of a known one
+            is an error, too, and so is an override that is not a setting.
     """
     _check_names(overrides)
     slips = [f"{name}: there is no such setting; did you mean {meant}?" for name, meant in _misspelt(os.environ)]
@@ -539,9 +539,9 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def isolated_settings(**values: Any) -> Settings:
-    """Return settings made of `values` and the defaults; the environment has no say.
+    """Return settings made of `values` and the defaults; the environment is ignored.
 
-    For whatever makes a ground of its own, such as a demo or a benchmark: nothing of the caller's deployment is touched.
+    For demos and benchmarks that create their own database: the caller's deployment is not touched.
 
     Raises:
         ConfigurationError: as `load_settings`.
@@ -554,7 +554,7 @@ def isolated_settings(**values: Any) -> Settings:
 
 
 def environment_without_settings() -> dict[str, str]:
-    """Return the environment without what configures Faregate or a client of PostgreSQL, for processes on private ground."""
+    """Return the environment without the variables that configure Faregate or a PostgreSQL client, for isolated processes."""
     ours = _all_names()
     return {name: value for name, value in os.environ.items() if not _configures(name.upper(), ours)}
 
@@ -591,7 +591,9 @@ def _configures(name: str, ours: frozenset[str]) -> bool:
 
 
 def _misspelt(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Find the unknown names that a slip made of a known one; other programs may use the prefix for names of their own."""
+    """Return the unknown names that are likely misspellings of known ones; other programs may use the prefix for variables of
+    their own.
+    """
     known = {name.removeprefix(PREFIX): name for name in _all_names() if name.startswith(PREFIX)}
     for name in sorted(environment):
         bare = name.upper().removeprefix(PREFIX)
@@ -603,7 +605,7 @@ def _misspelt(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 _SLIP = 0.85
-"""How alike two names are of which one is taken for a slip of the other: about one letter of seven."""
+"""Similarity from which one name counts as a misspelling of another: they differ in about one letter of seven."""
 
 
 def _lines(error: ValidationError) -> list[str]:
@@ -631,7 +633,7 @@ _SECRET_ENDINGS = ("_url", "_endpoint")
 
 
 def _unreadable(problem: str) -> str:
-    """Explain what pydantic-settings says of a value that is no JSON, without its value."""
+    """Explain pydantic-settings' error about a value that is not JSON, without repeating the value."""
     field = next((name for name in Settings.model_fields if f'"{name}"' in problem), "")
     return _explain(field, "must be a JSON array") if field else problem
 

@@ -1,4 +1,4 @@
-"""Which claims of people's tokens the settings leave unchecked."""
+"""Claims of user tokens that the settings leave unchecked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ __all__ = ["UncheckedClaim", "unchecked_claims"]
 
 @dataclass(frozen=True, slots=True)
 class UncheckedClaim:
-    """A claim that no setting pins: `setting` is the variable that would, `risk` what is accepted without it."""
+    """A claim that no setting checks: `setting` is the variable that would check it, `risk` what is accepted without it."""
 
     claim: str
     setting: str
@@ -18,7 +18,7 @@ class UncheckedClaim:
 
 
 def unchecked_claims(settings: Settings) -> Sequence[UncheckedClaim]:
-    """Return the unchecked claims; none where people's tokens are not accepted at all."""
+    """Return the unchecked claims; none if user tokens are not accepted at all."""
     if settings.jwks_url is None and settings.jwt_secret is None:
         return []
     found: list[UncheckedClaim] = []

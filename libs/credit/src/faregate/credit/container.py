@@ -44,7 +44,7 @@ def _warning_pause(settings: Settings) -> timedelta:
 class CreditContainer(containers.DeclarativeContainer):
     """Needs `settings`, `database`, `subjects`, `outbox` and `progress`; takes `top_up_provider`, `announcer`
     and `clock`; exports
-    `service`, `bookkeeping`, `corrections`, `accounting`, `limits`, `top_ups`, `openings`, `figures` and `verifier`.
+    `service`, `bookkeeping`, `corrections`, `accounting`, `limits`, `top_ups`, `openings`, `gauges` and `verifier`.
 
     `clock` is for simulations; left alone, the database's clock decides.
     """
@@ -88,5 +88,5 @@ class CreditContainer(containers.DeclarativeContainer):
         Bookkeeping, database, service, corrections, accounting, limits, subjects
     )
     openings: providers.Provider[OpeningImport] = providers.Singleton(OpeningImport, database, service)
-    figures: providers.Provider[LedgerGauges] = providers.Singleton(LedgerGauges, database)
+    gauges: providers.Provider[LedgerGauges] = providers.Singleton(LedgerGauges, database)
     verifier: providers.Provider[Verifier] = providers.Singleton(Verifier, database)

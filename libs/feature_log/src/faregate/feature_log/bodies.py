@@ -1,4 +1,4 @@
-"""The body of a feature log, the same by HTTP and by queue."""
+"""Body of a feature log, sent by HTTP or by queue."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, cast
@@ -17,7 +17,7 @@ ITEMS_LIMIT = 1000
 
 
 _NAMES = ("user_id", "user_email", "usage_key", "feature_endpoint_id", "feature_endpoint_value", "id")
-"""What must be kept as it is, so that the log is found again."""
+"""Names that are kept unredacted, because logs are found by them."""
 
 
 def _upper(value: Any) -> Any:
@@ -25,7 +25,7 @@ def _upper(value: Any) -> Any:
 
 
 _Name = Annotated[StrictStr, Field(pattern=EXTERNAL_ID_PATTERN, examples=["ai_chat_v1"])]
-"""An `ExternalId`; all names of a body are looked at for credentials at once."""
+"""An `ExternalId`; all names of a body are checked for credentials together."""
 
 
 class FeatureLogBody(LooseBody):
@@ -50,7 +50,7 @@ class FeatureLogBody(LooseBody):
     time: Moment | None = None
 
     def entry(self) -> LogEntry:
-        """Return the log in its final form, or raise `InvalidError` for names that must not be kept."""
+        """Return the log in its final form, or raise `InvalidError` for names that must not be stored."""
         if self.feature_endpoint_id is None and self.feature_endpoint_value is None:
             raise _refusal([("body", "feature_endpoint_id or feature_endpoint_value is required")])
         if self.user_id.startswith(ORGANIZATION_PREFIX):
@@ -100,9 +100,10 @@ def entry_of(data: Any) -> LogEntry:
 
 
 def redacted_item(redactor: IRedactor, item: Any, *, valid: bool) -> Any:
-    """Return one object of a body as it may wait in a queue or among dead letters: redacted, unknown fields left out.
+    """Return one object of a body in the form in which it may wait in a queue or among dead letters.
 
-    The names of a `valid` one stay as they are; of another one nothing is taken on trust.
+    It is redacted, and unknown fields are left out. The names of a `valid` object are unchanged; of an invalid one, names are
+    redacted too.
     """
     if not isinstance(item, dict):
         return redactor.value(item)

@@ -27,22 +27,22 @@ __all__ = ["FeatureLogContainer"]
 
 
 def make_redactor(settings: Settings) -> Redactor:
-    """Return the redactor that the settings ask for."""
+    """Return the redactor configured by the settings."""
     return Redactor(with_emails=settings.log_emails == "redact")
 
 
 def make_sealer(settings: Settings) -> Sealer:
-    """Return the sealer with the keys of the settings, or the one that seals nothing."""
+    """Return the sealer with the keys of the settings, or one that encrypts nothing."""
     return Sealer(parse_keys(settings.log_keys.get_secret_value() if settings.log_keys else None))
 
 
 def make_preparer(settings: Settings, redactor: IRedactor, sealer: Sealer) -> Preparer:
-    """Return what decides about entries."""
+    """Return the preparer of log rows."""
     return Preparer(redactor, sealer, retention=timedelta(days=settings.log_retention_days))
 
 
 def make_archives(settings: Settings, database: Database, partitions: Partitions, clock: IClock) -> Archives | None:
-    """Return the archives in the directory of the settings, if they name one."""
+    """Return the archives in the directory of the settings; None if no directory is set."""
     return Archives(database, partitions, settings.log_archive_dir, clock) if settings.log_archive_dir else None
 
 

@@ -1,4 +1,4 @@
-"""Why a log cannot be taken, found or opened."""
+"""Errors of feature logs."""
 
 from faregate.core.errors import FaregateError, NotFoundError
 from faregate.core.privacy.key_ring import KeyRingError, SealedError
@@ -7,11 +7,11 @@ __all__ = ["FeatureLogError", "LogKeyError", "LogSealedError", "UnknownLogError"
 
 
 class FeatureLogError(FaregateError):
-    """The root of this library's errors."""
+    """The base class of this library's errors."""
 
 
 class UnknownLogError(FeatureLogError, NotFoundError):
-    """There is no such log, or it was deleted."""
+    """No log has this id, or it was deleted."""
 
     code = "unknown_log"
 
@@ -20,7 +20,7 @@ class UnknownLogError(FeatureLogError, NotFoundError):
 
 
 class LogSealedError(FeatureLogError, SealedError):
-    """A sealed log cannot be opened: its key is missing, or it was tampered with."""
+    """An encrypted log cannot be decrypted: its key is missing, or it was tampered with."""
 
     code = "log_sealed"
 

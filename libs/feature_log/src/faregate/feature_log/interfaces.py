@@ -1,4 +1,4 @@
-"""The seams of feature logs: what a host or an application plugs in."""
+"""Extension points of feature logs."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
@@ -10,10 +10,10 @@ Names = tuple[str | None, str | None]
 
 @runtime_checkable
 class IFeatureNames(Protocol):
-    """Knows features by both of their names. Logs of unknown features are kept under the names they came with."""
+    """Completes the names of features: id and key. Logs of unknown features are stored under the names they came with."""
 
     async def complete_names(self, names: Sequence[Names]) -> Sequence[Names]:
-        """Return each pair of id and key as the catalogue has it (as given, where it does not), in the same order."""
+        """Return each pair of id and key as in the catalogue (unchanged if it is not there), in the same order."""
         ...
 
 

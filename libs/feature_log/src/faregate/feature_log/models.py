@@ -1,4 +1,4 @@
-"""The tables of feature logs."""
+"""Tables of feature logs."""
 
 from datetime import datetime
 from typing import Any
@@ -13,10 +13,10 @@ __all__ = ["FeatureLogKeyRow", "FeatureLogRetentionRow", "FeatureLogRouteRow", "
 
 
 class FeatureLogRouteRow(TableModel, table=True):
-    """Which feature, at which endpoint, in which way: what many logs share, and what free text searches.
+    """A combination of feature, endpoint and type that many logs share, and that text search covers.
 
-    `endpoint` is a template: ids in it are `{id}`, so that there are few of them and no person is in them. An empty
-    text is a name that was not given.
+    `endpoint` is a template: ids in it are `{id}`, so that there are few of them and none identifies a person. An empty text is
+    a name that was not given.
     """
 
     __table_args__: Any = (
@@ -33,8 +33,8 @@ class FeatureLogRouteRow(TableModel, table=True):
 class FeatureLogRow(TableModel, table=True):
     """The redacted record of one request to a feature; one partition per month.
 
-    `log_id` is a UUIDv7 of `logged_at`, so that the id alone finds partition and row. The last columns are JSON, or
-    sealed with the key `key_id`; what one row holds cannot be opened as another row's or column's.
+    `log_id` is a UUIDv7 of `logged_at`, so that the id alone finds partition and row. The last columns are JSON, or encrypted with
+    the key `key_id`; the cell of one row cannot be decrypted as that of another row or column.
     """
 
     __table_args__: Any = (
@@ -70,7 +70,7 @@ class FeatureLogRow(TableModel, table=True):
 
 
 class FeatureLogKeyRow(TableModel, table=True):
-    """What was logged already: by the caller's id, or by the digest of the redacted record for a day."""
+    """The key of a stored log, for deduplication: the caller's id, or for a day the digest of the redacted record."""
 
     __table_args__: Any = (Index("feature_log_key_expires_idx", "expires_at"),)
 
@@ -80,7 +80,7 @@ class FeatureLogKeyRow(TableModel, table=True):
 
 
 class FeatureLogRetentionRow(TableModel, table=True):
-    """How long the logs of one feature are kept, where that differs from the setting."""
+    """The retention of one feature's logs, if it differs from the setting."""
 
     feature_key: str = Field(sa_column=Column(Text, primary_key=True))
     days: int = Field(sa_column=Column(Integer, nullable=False))

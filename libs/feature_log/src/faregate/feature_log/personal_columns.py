@@ -1,4 +1,4 @@
-"""What an erasure does with each column of feature logs that can hold text."""
+"""Erasure rules for the text columns of feature logs."""
 
 from collections.abc import Mapping
 
@@ -21,4 +21,4 @@ LOG_COLUMNS: Mapping[str, str] = {
     "feature_log_route.endpoint": ERASED,
     "feature_log_route.type": ERASED,
 }
-"""Bodies of the person's own logs are erased; what others' bodies say goes when their retention ends."""
+"""Bodies of the person's own logs are erased; mentions in others' bodies are removed when their retention ends."""

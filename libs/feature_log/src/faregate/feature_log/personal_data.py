@@ -1,4 +1,4 @@
-"""What feature logs hold on a person: rows, and archived months."""
+"""Personal data in feature logs: rows and archived months."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -67,7 +67,7 @@ update faregate.feature_log_route set
   type = regexp_replace(type, :in_keys, '{GONE}-' || route_id, 'gi')
 where endpoint ~* :in_keys or type ~* :in_keys returning 1
 """  # noqa: S608
-"""Routes are unique: the number keeps two that differed by the name alone apart."""
+"""Routes are unique: the number keeps two routes distinct that differed in the name only."""
 
 
 _WAITING = """
@@ -79,7 +79,7 @@ _DELETE_WAITING = "delete from faregate.message where message_id = :id"
 
 
 class LogPersonalData:
-    """`IPersonalData` of `feature_log`: the fact that something was done stays, what and by whom goes."""
+    """`IPersonalData` of `feature_log`: that something was done stays, its contents and who did it are erased."""
 
     def __init__(self, database: Database, sealer: Sealer, archives: Archives | None) -> None:
         self._database = database
@@ -114,10 +114,10 @@ class LogPersonalData:
         return {**erased, "feature_log_archived": archived}
 
     async def _erase_waiting(self, session: AsyncSession, person: Person) -> int:
-        """Take the person's logs out of sealed messages that wait; plain ones are the core's part.
+        """Remove the person's logs from encrypted messages that wait; plain ones are erased by the core.
 
         Raises:
-            LogSealedError: a message cannot be opened, so that nobody can tell whom it is about; nothing was erased.
+            LogSealedError: a message cannot be decrypted, so that it is unknown whom it is about; nothing was erased.
         """
         changed = 0
         for row in await self._database.rows(session, _WAITING, queue=FEATURE_LOG_QUEUE):
@@ -160,7 +160,7 @@ class LogPersonalData:
 
 
 def _without(body: bytes, person: Person) -> bytes | None:
-    """Return a message of logs without those of the person and without mentions; None where nothing is left."""
+    """Return a message of logs without those of the person and without mentions; None if nothing is left."""
     try:
         value = exact_json.loads(body)
     except (FaregateError, ValueError):

@@ -1,4 +1,7 @@
-"""From an entry to the row that is kept: redacted first, then digested, then sealed. No database here."""
+"""Conversion of log entries to rows: redact, digest, encrypt.
+
+This module uses no database.
+"""
 
 import json
 from collections.abc import Sequence
@@ -29,7 +32,7 @@ _AHEAD = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class PreparedLog:
-    """A row of `feature_log` but for the numbers of subject and route; `digest` is what makes a resend known."""
+    """A row of `feature_log` without the numbers of subject and route; `digest` identifies a repeated entry."""
 
     log_id: UUID
     logged_at: datetime
@@ -42,7 +45,7 @@ class PreparedLog:
 
 
 class Preparer:
-    """Decides what of an entry is kept."""
+    """Decides what of an entry is stored."""
 
     def __init__(self, redactor: IRedactor, sealer: Sealer, *, retention: timedelta) -> None:
         self._redactor = redactor
@@ -50,7 +53,7 @@ class Preparer:
         self._retention = retention
 
     def prepare(self, entry: LogEntry, names: FeatureNames, now: datetime) -> PreparedLog | FaregateError:
-        """Return the row, or why the entry cannot be kept."""
+        """Return the row, or why the entry cannot be stored."""
         at = entry.time or now
         if not now - self._retention <= at <= now + _AHEAD:
             days = self._retention.days
@@ -62,7 +65,7 @@ class Preparer:
         digest, expires_at = self._digest(entry, texts, now)
         email = email_text(entry.user_email) if entry.user_email else None
         if self._sealer.key_id is not None:
-            endpoint, kept["query"] = _apart(endpoint, kept["query"])
+            endpoint, kept["query"] = _split_query(endpoint, kept["query"])
             texts = [*texts[:-1], _body(kept["query"])]
         seal = self._sealer.seal
         template = endpoint_template(endpoint, entry.user_id)
@@ -88,7 +91,9 @@ class Preparer:
         )
 
     def _digest(self, entry: LogEntry, texts: Sequence[bytes | None], now: datetime) -> tuple[UUID, datetime]:
-        """By the caller's id, else by what is kept; of redacted texts, so that the digest tells nothing of a secret."""
+        """Return the digest of the caller's id, or else of the stored texts; they are redacted, so that the digest reveals no
+        secret.
+        """
         if entry.id is not None:
             return uuid_of(blake2b(b"id\0" + entry.id.encode(), digest_size=16).digest()), now + _ID_WINDOW
         facts = (
@@ -101,8 +106,10 @@ class Preparer:
         return uuid_of(hasher.digest()), now + _BODY_WINDOW
 
 
-def _apart(endpoint: str, query: dict[str, Any] | None) -> tuple[str, dict[str, Any] | None]:
-    """Return an endpoint that may stand in clear, and the query with what stood behind the path, to be sealed."""
+def _split_query(endpoint: str, query: dict[str, Any] | None) -> tuple[str, dict[str, Any] | None]:
+    """Return the path of an endpoint, which may be stored in clear, and the query including the endpoint's query string, to be
+    encrypted.
+    """
     path, found = split_endpoint(endpoint)
     return path, {**found, **(query or {})} if found else query
 
@@ -117,10 +124,10 @@ def _body(body: Any) -> bytes | None:
 
 
 def json_text(value: Any) -> bytes:
-    """Return JSON with the digits of numbers as they came."""
+    """Return JSON that keeps the digits of numbers."""
     try:
         return orjson.dumps(value, default=_number)
-    except TypeError:  # an integer of more than 64 bits, half a surrogate pair
+    except TypeError:  # an integer of more than 64 bits, an unpaired surrogate
         pass
     try:
         return _ENCODER.encode(value).encode(errors="replace")
@@ -129,7 +136,7 @@ def json_text(value: Any) -> bytes:
 
 
 def _number(value: Any) -> Any:
-    """A decimal as the float that prints the same digits, or as text where none does."""
+    """Return a decimal as the float that prints the same digits, or as text if there is none."""
     if isinstance(value, Decimal):
         short = float(value)
         return short if Decimal(repr(short)) == value else str(value)

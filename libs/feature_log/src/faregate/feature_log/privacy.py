@@ -1,4 +1,7 @@
-"""Privacy: show one person everything that is held on them, and erase it while all sums stay."""
+"""Export and erasure of one person's data in all libraries.
+
+An erasure does not change sums and counts.
+"""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,27 +23,27 @@ ERASED_PREFIX = "erased:"
 
 
 class UnknownPersonError(NotFoundError):
-    """Nothing is held on such a user."""
+    """There are no data about this user."""
 
     def __init__(self, user_id: str) -> None:
-        super().__init__(f"Nothing is held on a user {user_id!r}", param="user_id")
+        super().__init__(f"There are no data about a user {user_id!r}", param="user_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """Whose data was erased, by the number that nobody is behind any longer, and how many rows changed, by kind."""
+    """Result of an erasure: the number whose person is now unknown, and how many rows changed, by kind."""
 
     subject_id: int
     rows: Mapping[str, int]
 
     @property
     def target(self) -> Mapping[str, int]:
-        """What the audit log says of it."""
+        """The entry's target in the audit log."""
         return {"subject_id": self.subject_id, "rows": sum(self.rows.values())}
 
 
 class PrivacyService:
-    """Asks every library for its part (`parts`, the subject's own row last)."""
+    """Calls every library for its part (`parts`, the subject's own row last)."""
 
     def __init__(self, database: Database, subjects: Subjects, audit: AuditLog, parts: Sequence[IPersonalData]) -> None:
         self._database = database
@@ -49,10 +52,10 @@ class PrivacyService:
         self._parts = parts
 
     async def export(self, user_id: str) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
-        """Read everything that is held on a user, as kind and record, from one moment.
+        """Read all data about a user, as kind and record, from one snapshot.
 
         Raises:
-            UnknownPersonError: nothing is.
+            UnknownPersonError: there are none.
         """
         async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
             person = await self._person(session, user_id)
@@ -62,13 +65,13 @@ class PrivacyService:
                     yield kind, record
 
     async def erase(self, user_id: str, *, actor: str | None = None) -> Erased:
-        """Erase what names a user, in one transaction, and note that `actor` did it (None: the caller notes it itself).
+        """Erase what names a user, in one transaction, and record that `actor` did it (None: the caller records it).
 
-        Wallet, transfers and counts stay under a number that nobody is behind any longer. A log that is still on its way
-        makes a new, unrelated user: stop the user's traffic first.
+        Wallet, transfers and counts remain under a number whose person is unknown. A log that is still queued creates a new,
+        unrelated user: stop the user's traffic first.
 
         Raises:
-            UnknownPersonError: nothing is held on such a user.
+            UnknownPersonError: there are no data about this user.
         """
 
         async def work(session: AsyncSession) -> Erased:
@@ -86,7 +89,7 @@ class PrivacyService:
         return await self._database.run(work)
 
     async def _take_time(self, session: AsyncSession) -> None:
-        """Let the transaction last while archives are unpacked beside it."""
+        """Lift the time-outs of the transaction while archives are unpacked."""
         await self._database.rows(session, "set local statement_timeout = 0")
         await self._database.rows(session, "set local idle_in_transaction_session_timeout = 0")
 

@@ -1,4 +1,4 @@
-"""All statements on feature logs."""
+"""Statements on feature logs."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -96,7 +96,7 @@ class LogRepository:
         self._database = database
 
     async def claim(self, session: AsyncSession, logs: Sequence[PreparedLog], now: datetime) -> Mapping[UUID, UUID]:
-        """Take the digests of new logs; return for each digest the log that has it: one of these, or an earlier one."""
+        """Reserve the digests of new logs; return for each digest the log that has it: one of these, or an earlier one."""
         digests = [log.digest for log in logs]
         taken = await self._database.rows(
             session,
@@ -113,7 +113,7 @@ class LogRepository:
         return owners
 
     async def add(self, session: AsyncSession, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Store rows of `COLUMNS`, as the driver's bulk copy."""
+        """Store rows of `COLUMNS` by COPY."""
         await self._database.copy(session, "feature_log", COLUMNS, rows)
 
     async def one(self, session: AsyncSession, log_id: UUID) -> Any | None:
@@ -123,16 +123,16 @@ class LogRepository:
         return rows[0] if rows else None
 
     async def soft_delete(self, session: AsyncSession, ids: Sequence[UUID], *, actor: str, now: datetime) -> list[UUID]:
-        """Hide logs; return which were there and not hidden."""
+        """Hide logs; return the ids of those that existed and were not hidden."""
         rows = await self._database.rows(session, _SOFT_DELETE, actor=actor, now=now, **_spans(ids))
         return [row.log_id for row in rows]
 
     async def delete(self, session: AsyncSession, ids: Sequence[UUID]) -> list[UUID]:
-        """Remove logs; return which were there."""
+        """Delete logs; return the ids of those that existed."""
         return [row.log_id for row in await self._database.rows(session, _DELETE, **_spans(ids))]
 
     async def forget_keys(self, session: AsyncSession, now: datetime, *, limit: int) -> int:
-        """Forget digests whose time is over; return how many."""
+        """Delete expired digests; return how many."""
         return len(await self._database.rows(session, _FORGET_KEYS, now=now, limit=limit))
 
 

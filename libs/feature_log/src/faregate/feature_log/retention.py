@@ -1,8 +1,8 @@
-"""How long logs are kept: months are made ahead of time, archived when their time is over, and only then dropped.
+"""Retention of feature logs: partitions, archiving and deletion.
 
-The longest retention decides about months. Features that keep their logs for less have them archived and removed day by
-day, each at its own time. Without a place for archives nothing goes, except what a feature's own, shorter retention says:
-that is a wish to forget.
+Partitions are created ahead of time, archived at the end of their retention, and dropped only after that. The longest retention
+decides about months. Logs of features with a shorter retention are archived and deleted day by day. Without an archive directory
+nothing is dropped, except logs past the shorter retention of a feature: setting it is a request to delete them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ _WITHIN = "r.logged_at >= cast(:since as timestamptz) and r.logged_at < cast(:un
 
 
 class LogRetention:
-    """Keeps the table as long as it should be kept; run by the worker every hour."""
+    """Applies the retention to the table; run by the worker every hour."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class LogRetention:
         self._default_days = default_days
 
     async def set_days(self, feature_key: str, days: int | None) -> None:
-        """Keep the logs of one feature for so many days; None goes back to the setting."""
+        """Set the retention of one feature's logs in days; None returns to the setting."""
         check_external_id(feature_key, param="feature_key")
         if days is not None and not 1 <= days <= _DAYS_MAX:
             raise InvalidError(f"days must be 1 to {_DAYS_MAX}", param="days")
@@ -73,12 +73,12 @@ class LogRetention:
                 await self._database.rows(session, RETENTION_SET, feature_key=feature_key, days=days)
 
     async def days(self) -> Mapping[str, int]:
-        """Return how long features keep their logs, where that differs from the setting."""
+        """Return the retention of features, if it differs from the setting."""
         async with self._database.transaction(read_only=True) as session:
             return await self._days(session)
 
     async def sweep(self) -> None:
-        """Make months ahead, delete what is overdue, archive and drop whole months, forget digests. Safe to repeat."""
+        """Create months ahead, delete overdue logs, archive and drop whole months, delete expired digests. Safe to repeat."""
         now = self._clock.now()
         await self._partitions.ensure(months_between(Month.of(now), Month.of(now).after(_MONTHS_AHEAD)))
         kept = await self.days()
@@ -92,7 +92,7 @@ class LogRetention:
             continue
 
     async def archive(self, month: Month) -> Manifest:
-        """Archive one month now, and drop it; of a month that is archived, logs that came later join it as a part."""
+        """Archive and drop one month now; if it is archived already, later logs are archived as a part of it."""
         archives = self._archive_store()
         known = archives.manifest(month)
         if known is None or known.restored_until is not None:
@@ -103,10 +103,10 @@ class LogRetention:
         return late or known
 
     async def restore(self, month: Month) -> Sequence[Manifest]:
-        """Bring all that is archived of a month back; it stays for 30 days.
+        """Restore all archives of a month; the rows stay for 30 days.
 
         Raises:
-            NotFoundError: nothing is.
+            NotFoundError: there are none.
         """
         archives, until = self._archive_store(), self._clock.now() + _RESTORED_FOR
         found = [manifest for manifest in archives.manifests() if manifest.month == str(month)]
@@ -114,7 +114,7 @@ class LogRetention:
         return [*whole, *await archives.restore_parts(month, until=until)]
 
     async def _archive_overdue(self, archives: Archives, kept: Mapping[str, int], now: datetime) -> None:
-        """Archive days of features whose time is over, then months in which nobody's is not."""
+        """Archive the overdue days of features, then the months in which no feature's retention is left."""
         archives.clean()
         longest = max([self._default_days, *kept.values()])
         for days in {days for days in kept.values() if days < longest}:
@@ -125,7 +125,7 @@ class LogRetention:
         await self._retire(archives, now - timedelta(days=longest), now)
 
     async def _archive_days(self, archives: Archives, now: datetime, days: int, routes: Mapping[str, Any]) -> None:
-        """Archive the overdue days of some features: those of that names, or of any other."""
+        """Archive the overdue days of some features: those with these names, or all others."""
         until = datetime.combine((now - timedelta(days=days)).astimezone(UTC), time(), UTC)
         async with self._database.transaction(read_only=True) as session:
             found = await self._database.rows(session, RETENTION_OVERDUE_DAYS, until=until, **routes)
@@ -170,5 +170,5 @@ class LogRetention:
 
 
 def _is_back(manifest: Manifest | None, now: datetime) -> bool:
-    """Whether an archive was restored and its time is not up."""
+    """Return whether an archive is restored and its rows must stay."""
     return manifest is not None and manifest.restored_until is not None and manifest.restored_until > now

@@ -1,4 +1,7 @@
-"""Key rotation: seal again, under the key in use, what older keys (or none) hold; in small steps, while the system runs."""
+"""Key rotation of feature logs.
+
+Encrypts again, under the key in use, what is encrypted under older keys or not at all; in small steps, while the system runs.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -23,17 +26,17 @@ _SEALED = ("email", *BODY_COLUMNS)
 
 
 class LogRotation:
-    """Seals logs again. Writers seal with the key in use already, so that one pass is enough."""
+    """Encrypts logs again. Writers use the new key already, so that one pass is enough."""
 
     def __init__(self, database: Database, sealer: Sealer) -> None:
         self._database = database
         self._sealer = sealer
 
     async def rotate(self, *, on_progress: Callable[[int], None] = lambda _: None) -> int:
-        """Seal all logs under the key in use; return how many were sealed again. May be stopped and started again.
+        """Encrypt all logs under the key in use; return how many were changed. May be interrupted and restarted.
 
         Raises:
-            LogSealedError: the key of a log is not in the ring any longer; what was done before stays.
+            LogSealedError: the key of a log is no longer in the ring; logs that were changed before stay changed.
         """
         place: tuple[Any, Any] | None = (Month(1970, 1).start, UUID(int=0))
         done = 0
@@ -67,14 +70,14 @@ class LogRotation:
         email = plain["email"]
         endpoint = row.endpoint
         if self._sealer.key_id is not None:
-            endpoint, plain["query"] = _apart(endpoint, plain["query"])
+            endpoint, plain["query"] = _split_query(endpoint, plain["query"])
         cells = {name: self._sealer.seal(name, row.log_id, text) for name, text in plain.items()}
         index = self._sealer.index(email.decode()) if email is not None else None
         return {**cells, "endpoint": endpoint, "email_index": index}
 
 
-def _apart(endpoint: str | None, query: bytes | None) -> tuple[str | None, bytes | None]:
-    """Return endpoint and query of a row with what stood behind the path moved into the query."""
+def _split_query(endpoint: str | None, query: bytes | None) -> tuple[str | None, bytes | None]:
+    """Return the path of a row's endpoint, and its query including the endpoint's query string."""
     path, found = split_endpoint(endpoint or "")
     if endpoint is None or not found:
         return endpoint and path, query

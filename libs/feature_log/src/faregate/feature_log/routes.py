@@ -1,4 +1,7 @@
-"""Routes: the few combinations of feature, endpoint and type that many logs share, kept in memory."""
+"""Cached routes: combinations of feature, endpoint and type.
+
+There are few of them, and many logs share one.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -19,11 +22,11 @@ _REMEMBERED_BYTES = 32 * 1024 * 1024
 _PLAIN_SEGMENT = re.compile(
     r"(?=[^A-Za-z]*[A-Za-z])(?!(?:\D*\d){4})[A-Za-z0-9_.-]{1,40}|\{\w{1,40}\}|:[A-Za-z]\w{0,39}"
 )
-"""A part of a path that is no id: it has a letter, three digits at most, and is not long."""
+"""A segment of a path that is not an id: it has a letter, three digits at most, and is short."""
 
 
 class Routes:
-    """Finds and adds routes, in transactions of the caller."""
+    """Finds and adds routes, in the caller's transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -32,22 +35,22 @@ class Routes:
         )
 
     def known(self, routes: Iterable[Route]) -> dict[Route, int]:
-        """Return the numbers of those that this process knows."""
+        """Return the numbers of the routes that are cached."""
         return {route: number for route in routes if (number := self._known.get(_order(route))) is not None}
 
     async def ensure(self, session: AsyncSession, routes: Iterable[Route]) -> Mapping[Route, int]:
-        """Return the numbers of all `routes`, adding the unknown ones in a fixed order. Remember them after the commit."""
+        """Return the numbers of all `routes`, adding the unknown ones in a fixed order. Call `remember` after the commit."""
         wanted = _columns(sorted(routes, key=_order))
         await self._database.rows(session, ROUTE_ADD, **wanted)
         rows = await self._database.rows(session, ROUTE_FIND, **wanted)
         return {Route(row.feature_key, row.feature_id, row.endpoint, row.type): row.route_id for row in rows}
 
     def remember(self, numbers: Mapping[Route, int]) -> None:
-        """Keep numbers that are committed."""
+        """Cache numbers that are committed."""
         self._known.update({_order(route): number for route, number in numbers.items()})
 
     async def matching(self, session: AsyncSession, *, feature: str | None, text: str | None) -> list[int]:
-        """Return the routes of a feature (by key or id) that contain `text`, case aside."""
+        """Return the routes of a feature (by key or id) that contain `text`, case-insensitively."""
         pattern = None
         if text is not None:
             pattern = "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"
@@ -56,14 +59,14 @@ class Routes:
 
 
 def endpoint_template(endpoint: str, user_id: str) -> str:
-    """Return an endpoint without query, with `{user}` for the user and `{id}` for each part that looks like an id."""
+    """Return an endpoint without query, with `{user}` for the user and `{id}` for each segment that looks like an id."""
     scheme, found, rest = endpoint.partition("://")
     path = (rest if found else endpoint).partition("?")[0].partition("#")[0]
     return (scheme + found if found else "") + _path(path, user_id)[:300]
 
 
 def split_endpoint(endpoint: str) -> tuple[str, dict[str, Any]]:
-    """Return an endpoint without its query string and fragment, and what stood in them, as members of a `query` object."""
+    """Return an endpoint without its query string and fragment, and their contents as members of a `query` object."""
     rest, _, fragment = endpoint.partition("#")
     path, _, query = rest.partition("?")
     found: dict[str, Any] = {}

@@ -1,6 +1,7 @@
-"""Sealed cells of feature logs, each bound to its table, column and row.
+"""Encrypted cells of feature logs.
 
-E-mail addresses stay findable by a blind index: a keyed digest that tells nothing without the key.
+Each cell is bound to its table, column and row. E-mail addresses stay searchable by a blind index: a keyed digest that reveals
+nothing without the key.
 """
 
 import hmac
@@ -20,7 +21,7 @@ _INDEX_BYTES = 16
 
 
 class Sealer:
-    """Seals and opens cells of `feature_log`."""
+    """Encrypts and decrypts cells of `feature_log`."""
 
     def __init__(self, keys: Sequence[LogKey] = ()) -> None:
         self.ring = KeyRing(keys)
@@ -29,14 +30,14 @@ class Sealer:
         self.index = remembered(entries=10_000, longest=512)(self._index)
 
     def seal(self, column: str, row_id: UUID, data: bytes | None) -> bytes | None:
-        """Return `data` as it is stored under the key in use."""
+        """Return the stored form of `data`, encrypted under the key in use."""
         return None if data is None else self.ring.seal(_place(column, row_id), data)
 
     def open(self, column: str, row_id: UUID, key_id: str | None, stored: bytes | None) -> bytes | None:
-        """Return what was sealed.
+        """Return the decrypted data of a cell.
 
         Raises:
-            LogSealedError: the key is not in the ring, or the cell is not what was sealed for this column and row.
+            LogSealedError: the key is not in the ring, or the cell was not encrypted for this column and row.
         """
         if stored is None:
             return None
@@ -46,17 +47,17 @@ class Sealer:
             raise LogSealedError(error.detail) from error
 
     def indexes(self, email: str) -> list[bytes]:
-        """Return all values that the index of this address may have: one per key, and that of unsealed rows."""
+        """Return all index values that this address may have: one per key, and that of rows without encryption."""
         plain = email_text(email)
         return [*(_blind(key, plain) for key in self._index_keys), _blind(b"", plain)]
 
     def _index(self, email: str) -> bytes:
-        """Return the index that new rows of this address have."""
+        """Return the index value of new rows with this address."""
         return _blind(self._index_keys[0] if self._index_keys else b"", email_text(email))
 
 
 def email_text(email: str) -> str:
-    """Return an address in the form in which addresses are compared."""
+    """Return an address in its normalised form for comparison."""
     return email.strip().casefold()
 
 

@@ -1,4 +1,7 @@
-"""Search: from a filter to a statement that one index answers, newest first."""
+"""Search of feature logs, newest first.
+
+Each combination of filters becomes a statement that one index answers.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +20,7 @@ from faregate.feature_log.values import LogFilter
 __all__ = ["LogSearch"]
 
 _MERGED_ROUTES = 64
-"""Up to so many routes are read one by one along their index and merged; more are a filter on the newest logs."""
+"""Up to this number of routes, each is read along its index and the results are merged; more become a filter on the newest logs."""
 
 _CONDITIONS = {
     "subject_id": "l.subject_id = :subject_id",
@@ -51,7 +54,7 @@ class LogSearch:
         """Return rows without bodies, newest first.
 
         Raises:
-            InvalidError: bodies are to be searched, but they are encrypted.
+            InvalidError: the filter searches bodies, but they are encrypted.
         """
         values = await self._values(session, wanted, before)
         if values is None:
@@ -60,13 +63,10 @@ class LogSearch:
         if routes is not None and not routes:
             return ()
         sql = _statement(values, routes, deleted=wanted.deleted)
-        parameters = {**values, "limit": limit, **({"routes": routes} if routes is not None else {})}
-        if routes is not None and len(routes) == 1:
-            parameters = {**values, "limit": limit, "route": routes[0]}
-        return await self._database.rows(session, sql, **parameters)
+        return await self._database.rows(session, sql, **values, **_route_parameters(routes), limit=limit)
 
     async def _matching(self, session: AsyncSession, wanted: LogFilter, values: dict[str, Any]) -> list[int] | None:
-        """Return the routes that are asked for; None for all. A text that means a status becomes that filter."""
+        """Return the routes of the filter; None for all. A text that is the name of a status becomes that filter."""
         text = wanted.text
         if text is not None and text.casefold() in {"success", "failed"}:
             found = await self._routes.matching(session, feature=wanted.feature, text=text)
@@ -80,7 +80,7 @@ class LogSearch:
     async def _values(
         self, session: AsyncSession, wanted: LogFilter, before: tuple[datetime, UUID] | None
     ) -> dict[str, Any] | None:
-        """Return the conditions that are asked for, by name, with their values; None when nobody can meet them."""
+        """Return the conditions of the filter, by name, with their values; None if no log can match."""
         values: dict[str, Any] = {
             "usage_key": wanted.usage_key,
             "code": wanted.code,
@@ -107,6 +107,12 @@ class LogSearch:
         if self._sealer.key_id is not None:
             raise InvalidError("body cannot be searched: bodies are encrypted; filter by something else", param="body")
         return "%" + text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
+
+
+def _route_parameters(routes: Sequence[int] | None) -> dict[str, Any]:
+    if routes is None:
+        return {}
+    return {"route": routes[0]} if len(routes) == 1 else {"routes": routes}
 
 
 def _statement(values: dict[str, Any], routes: Sequence[int] | None, *, deleted: bool) -> str:

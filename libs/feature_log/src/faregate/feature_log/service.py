@@ -1,4 +1,4 @@
-"""Feature logs: record, find, show, delete."""
+"""Service of feature logs: record, find, read and delete."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.access.audit import AuditLog, Deed
 from faregate.core.clock import IClock
-from faregate.core.db.ambient_transaction import apart
+from faregate.core.db.ambient_transaction import outside_transaction
 from faregate.core.db.database import Database
 from faregate.core.db.partitions import Month, Partitions
 from faregate.core.db.subjects import Subjects
@@ -39,7 +39,7 @@ __all__ = ["FeatureLogService"]
 
 
 class FeatureLogService:
-    """Records what requests to features were and how they ended; both methods (queue and HTTP) come here."""
+    """Records requests to features and their outcomes; used by the queue and by HTTP."""
 
     def __init__(
         self,
@@ -68,12 +68,12 @@ class FeatureLogService:
         self._audit = audit
 
     async def record(self, entries: Sequence[LogEntry]) -> Sequence[Recorded | FaregateError]:
-        """Store entries, redacted, in one transaction; return what became of each, in their order.
+        """Redact and store entries, in one transaction; return the result of each, in order.
 
         Safe to repeat: an entry with the same `id`, or within 24 hours the same content, is stored once.
 
         Raises:
-            EngineUnavailableError: the database is away; nothing was stored.
+            EngineUnavailableError: the database is unavailable; nothing was stored.
         """
         now = self._clock.now()
         names = await self._names.complete_names([(entry.feature.id, entry.feature.value) for entry in entries])
@@ -90,11 +90,10 @@ class FeatureLogService:
         return [_recorded(log, owners, told) for log in prepared]
 
     async def get(self, log_id: UUID) -> FeatureLog:
-        """Return one log with its bodies, also one that was hidden.
+        """Return one log with its bodies, even if it is hidden.
 
         Raises:
-            UnknownLogError: there is none.
-            LogSealedError: it cannot be opened.
+            UnknownLogError: there is none. LogSealedError: it cannot be decrypted.
         """
         async with self._database.transaction(read_only=True) as session:
             row = await self._repository.one(session, log_id)
@@ -115,7 +114,7 @@ class FeatureLogService:
     async def of_usage(self, usage_key: str, *, user_id: str) -> Sequence[FeatureLog]:
         """Return the logs of one use of a feature, newest first, at most 100, without bodies and e-mail.
 
-        Only those of `user_id`, whose use it is: anyone may name any usage key in a log of their own.
+        Only those of `user_id`, whose use it is: any user may name any usage key in a log of their own.
         """
         async with self._database.transaction(read_only=True) as session:
             rows = await self._search.find(
@@ -124,7 +123,7 @@ class FeatureLogService:
         return [self._log(row, with_bodies=False, with_email=False) for row in rows]
 
     async def hide(self, ids: Sequence[UUID], *, actor: str, noted: bool = False) -> Sequence[UUID]:
-        """Delete softly: the logs are no longer found, and gone with their month. Return which were there.
+        """Delete softly: the logs are no longer found, and are removed with their month. Return the ids of those that existed.
 
         `noted`: the caller writes the audit entry.
         """
@@ -138,7 +137,9 @@ class FeatureLogService:
         return gone
 
     async def delete(self, ids: Sequence[UUID], *, actor: str, noted: bool = False) -> Sequence[UUID]:
-        """Delete for ever; return which were there. The audit log keeps their ids and who did it (`noted`: as in `hide`)."""
+        """Delete permanently; return the ids of those that existed. The audit log keeps their ids and the actor (`noted`: as in
+        `hide`).
+        """
         if not ids:
             return []
         async with self._database.transaction() as session:
@@ -153,7 +154,7 @@ class FeatureLogService:
             await self._audit.add(session, deed)
 
     async def _without_reserved(self, logs: Sequence[PreparedLog | FaregateError]) -> list[PreparedLog | FaregateError]:
-        """Return the logs; in place of one whose user may not be added, why."""
+        """Return the logs, replacing each whose user may not be added by the reason."""
         users = {log.user_id for log in logs if isinstance(log, PreparedLog) and is_reserved(log.user_id)}
         if not users:
             return list(logs)
@@ -168,11 +169,11 @@ class FeatureLogService:
         return await self._database.run(lambda session: self._write(session, logs, routes, now))
 
     async def _numbered(self, routes: set[Route]) -> Mapping[Route, int]:
-        """Return the numbers of all `routes`; what another call makes the memory forget meanwhile is here all the same."""
+        """Return the numbers of all `routes`, even if another call clears the cache meanwhile."""
         known = self._routes.known(routes)
         missing = routes.difference(known)
         if missing:
-            with apart():  # what is remembered must not be rolled back
+            with outside_transaction():  # what is remembered must not depend on a transaction that may roll back
                 found = await self._database.run(lambda session: self._routes.ensure(session, missing))
             self._routes.remember(found)
             known.update(found)

@@ -1,4 +1,4 @@
-"""SQL of retention, rotation and routes."""
+"""SQL of the retention, rotation and routes of feature logs."""
 
 __all__ = [
     "RETENTION_DAYS",

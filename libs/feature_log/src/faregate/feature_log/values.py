@@ -1,4 +1,4 @@
-"""What a feature log is made of."""
+"""Values of feature logs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ BODY_COLUMNS = ("payload", "response", "params", "query")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which feature, at which endpoint (ids replaced), in which way; an empty text is a name that was not given."""
+    """A feature, endpoint (ids replaced) and type; an empty text is a name that was not given."""
 
     feature_key: str
     feature_id: str = ""
@@ -25,7 +25,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class FeatureNames:
-    """How a caller names a feature, or how the catalogue does."""
+    """The names of a feature as given by a caller or by the catalogue."""
 
     id: str | None
     value: str | None
@@ -33,7 +33,7 @@ class FeatureNames:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One finished request to a feature, as the host tells it. `id` makes a resend harmless."""
+    """One finished request to a feature, as reported by the host. With an `id`, repeating it is harmless."""
 
     user_id: str
     feature: FeatureNames
@@ -55,7 +55,7 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Where an entry is kept; `duplicate`: it had been there before."""
+    """The stored log of an entry; `duplicate`: it was already stored."""
 
     id: UUID
     duplicate: bool
@@ -63,7 +63,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class FeatureLog:
-    """A log as it is kept: redacted. `bodies` is empty in lists."""
+    """A stored log, redacted. `bodies` is empty in lists."""
 
     id: UUID
     logged_at: datetime
@@ -84,7 +84,7 @@ class FeatureLog:
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Which logs; `since` is included, `until` is not; `text` is looked for in feature, endpoint, type and status."""
+    """Filter of logs; `since` is inclusive, `until` exclusive; `text` is searched in feature, endpoint, type and status."""
 
     user_id: str | None = None
     user_email: str | None = None
@@ -102,7 +102,7 @@ class LogFilter:
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """Some logs, newest first, and where the next ones begin."""
+    """Some logs, newest first, and the cursor of the next page."""
 
     logs: Sequence[FeatureLog]
     next: tuple[datetime, UUID] | None

@@ -1,4 +1,4 @@
-"""Wiring of all libraries, for hosts and applications to extend."""
+"""Dependency injection container of all libraries."""
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -36,27 +36,29 @@ SEAMS = {
     "clock": "core",
     "transport": "core",
 }
-"""What hosts may bring, and the library that uses it."""
+"""Providers that hosts may supply, and the library that uses each."""
 
 
 class FaregateContainer(containers.DeclarativeContainer):
-    """Needs `settings`. Takes `extra_strategies` by name and `channels`, where alerts are delivered.
+    """Container of all libraries. Needs `settings`; accepts `extra_strategies` by name, and `channels` for the delivery of alerts.
 
-    Every provider can be replaced when the container is made, e.g. `FaregateContainer(settings=…, directory=mine)`; the
-    seams meant for it are `directory`, `top_up_provider`, `redactor`, `announcer`, `transport` and `clock`. What this class
-    does not name is found in the libraries' own containers: `core`, `credit`, `quotas`, `analytics`, `usage`, `feature_log`.
+    Every provider can be replaced when the container is created, e.g. `FaregateContainer(settings=…, directory=mine)`; the
+    extension points for this are `directory`, `top_up_provider`, `redactor`, `announcer`, `transport` and `clock`. Providers that
+    this class does not list are in the libraries' own containers: `core`, `credit`, `quotas`, `analytics`, `usage`, `feature_log`.
 
     `async with container.engines() as database:` keeps the database and the transport open.
 
     Raises:
-        TypeError: a subclass replaces a seam. The libraries would not see it: they refer to the provider of this class.
+        TypeError: a subclass replaces an extension point. The libraries would not see it: they refer to the provider of this class.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for seam, library in SEAMS.items():
             if seam in vars(cls) and library not in vars(cls):
-                raise TypeError(f"{cls.__name__} replaces `{seam}`; pass it when it is made: {cls.__name__}({seam}=…)")
+                raise TypeError(
+                    f"{cls.__name__} replaces `{seam}`; pass it to the constructor: {cls.__name__}({seam}=…)"
+                )
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
     extra_strategies: providers.Provider[dict[str, IFeatureStrategy]] = providers.Dependency(

@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.access.audit import AuditLog, Deed, fingerprint
-from faregate.core.db.ambient_transaction import apart as joined_apart
+from faregate.core.db.ambient_transaction import outside_transaction
 from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subjects, person_of
 from faregate.core.errors import NotFoundError
@@ -138,7 +138,7 @@ async def _looked_at(pending: _Pending, work: Callable[[], Awaitable[T]], librar
             pending.after = result
         return result
     try:
-        with joined_apart():  # what is not there yet must not fail the transaction
+        with outside_transaction():  # what is not there yet must not fail the transaction
             pending.before = await look(library, pending.arguments)
     except NotFoundError:
         pending.before = None

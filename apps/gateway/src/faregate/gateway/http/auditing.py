@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from faregate.core.access.audit import Deed, fingerprint
-from faregate.core.db.ambient_transaction import apart
+from faregate.core.db.ambient_transaction import outside_transaction
 from faregate.core.errors import NotFoundError
 from faregate.gateway.http.operation import Audit, Call, Operation
 from faregate.gateway.security.auth import Principal, Scope
@@ -54,7 +54,7 @@ class Auditor:
         if self._look is None:
             return
         try:
-            with apart():
+            with outside_transaction():
                 self._before = fingerprint(await self._look())
         except NotFoundError:
             self._before = None

@@ -60,7 +60,7 @@ class AnswerCache:
         lock = self._running.setdefault(key, asyncio.Lock())
         async with lock:
             body = await self._find(key)
-            self._database.lookups.count(name, hit=body is not None)
+            self._database.cache_metrics.count(name, hit=body is not None)
             if body is not None:
                 return json_bytes_response(body, _OK)
             response = await make()

@@ -10,7 +10,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from faregate.core.monitoring.gauges import IGauges
-from faregate.core.monitoring.prometheus import exposed
+from faregate.core.monitoring.prometheus import prometheus_text
 from faregate.core.runtime.cache_metrics import CacheMetrics
 from faregate.gateway.http.rate_limits import RateLimiter
 from faregate.usage.values import Settled
@@ -23,7 +23,7 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 class GatewayMetrics:
     """The metrics of one process, or, where several share `PROMETHEUS_MULTIPROC_DIR`, of all of them."""
 
-    def __init__(self, limiter: RateLimiter, lookups: CacheMetrics, sources: Sequence[IGauges] = ()) -> None:
+    def __init__(self, limiter: RateLimiter, cache_metrics: CacheMetrics, sources: Sequence[IGauges] = ()) -> None:
         self._sources = sources
         self._registry = CollectorRegistry()
         labels = ("method", "route")
@@ -50,7 +50,7 @@ class GatewayMetrics:
         )
         self._of_route = lru_cache(maxsize=None)(self._find_of_route)
         self._registry.register(_Limits(limiter))
-        lookups.listen(self._look)
+        cache_metrics.listen(self._look)
 
     def begin(self) -> None:
         """Count a request that begins."""
@@ -82,7 +82,7 @@ class GatewayMetrics:
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry) + await exposed(self._sources)
+        return generate_latest(registry) + await prometheus_text(self._sources)
 
 
 class _Limits(Collector):

@@ -1,4 +1,7 @@
-"""The audit log: who did what to whom, when, from where. Written in the transaction of the deed, never changed."""
+"""Audit log: who did what to whom, when and from where.
+
+Entries are written in the transaction of the action and never changed.
+"""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -22,18 +25,18 @@ __all__ = ["AuditEntry", "AuditFilter", "AuditLog", "Deed", "fingerprint"]
 
 
 _PLAIN = (str, bool, int, float, Decimal, datetime, UUID, Enum)
-"""What JSON says by itself; an entry must not fail for what is beside it."""
+"""Types that JSON represents directly; other values are converted to text, so that an entry never fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """What is to be noted.
+    """An action to record.
 
     Attributes:
         actor: the credential (`key:…`, `bootstrap`), or `user` for a person, who is named by `actor_user_id`.
         owner_id: the user or `org:…` whose data it concerns, if it concerns one.
-        target: further ids of what it concerns.
-        is_look: it read and changed nothing; a look makes nobody known, so that an owner who is not there stays out.
+        target: further ids of the objects it concerns.
+        is_look: the action only read data; it adds no subject, so that an unknown owner is left out of the entry.
     """
 
     actor: str
@@ -51,7 +54,7 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """A noted deed. People who were erased are None."""
+    """A recorded action. People who were erased are None."""
 
     id: UUID
     actor: str
@@ -69,7 +72,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which deeds; `action` may end with `*`; `since` is included, `until` is not."""
+    """The entries to return; `action` may end with `*`; `since` is inclusive, `until` is exclusive."""
 
     actor: str | None = None
     actor_user_id: str | None = None
@@ -88,7 +91,7 @@ class AuditLog:
         self._subjects = subjects
 
     async def add(self, session: AsyncSession, deed: Deed) -> None:
-        """Note a deed in the caller's transaction."""
+        """Record an action in the caller's transaction."""
         actor, actor_user_id = await self._who(session, deed)
         people = await self._people(session, actor_user_id, deed)
         await self._database.rows(
@@ -108,9 +111,9 @@ class AuditLog:
         )
 
     async def _who(self, session: AsyncSession, deed: Deed) -> tuple[str, str | None]:
-        """Return actor and person: an actor that is the name of a user is a person, too, and stands there as one.
+        """Return actor and person: an actor that is the name of a user is a person, too, and is recorded as one.
 
-        A credential never is, whatever users are called.
+        A credential is never a person, even if a user has the same name.
         """
         person = person_of(deed.actor) if deed.actor_user_id is None else None
         if person is not None and await self._subjects.find(session, [person]):
@@ -126,7 +129,7 @@ class AuditLog:
     async def search(
         self, wanted: AuditFilter, *, before: UUID | None = None, limit: int = 100
     ) -> Sequence[AuditEntry]:
-        """Return deeds, newest first."""
+        """Return entries, newest first."""
         async with self._database.transaction(read_only=True) as session:
             rows = await self._database.rows(
                 session,
@@ -144,7 +147,7 @@ class AuditLog:
         return [_entry(row) for row in rows]
 
     async def all(self, wanted: AuditFilter) -> AsyncIterator[AuditEntry]:
-        """Read all deeds, newest first."""
+        """Read all entries, newest first."""
         before: UUID | None = None
         while page := await self.search(wanted, before=before, limit=500):
             for entry in page:
@@ -153,7 +156,7 @@ class AuditLog:
 
 
 def fingerprint(value: Any) -> bytes:
-    """Return the SHA-256 of a value, model or mapping, whatever the order of its fields: equal things have equal ones."""
+    """Return the SHA-256 of a value, model or mapping, independent of the order of its fields: equal objects have equal hashes."""
     return sha256(exact_json.dumps(_sorted(value))).digest()
 
 

@@ -1,4 +1,7 @@
-"""What was answered for an `Idempotency-Key`: kept in the transaction that it protects, for 35 days and more."""
+"""Stored answers to requests with an `Idempotency-Key`.
+
+An answer is stored in the transaction of its request, and kept for at least 35 days.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +21,7 @@ KEPT_FOR = timedelta(days=36)
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """An answer as it went out, and the hash of what it answered."""
+    """An answer as it was sent, and the hash of its request."""
 
     request_hash: bytes
     status: int
@@ -26,13 +29,13 @@ class StoredAnswer:
 
 
 class IdempotencyStore:
-    """Reads and writes the table `idempotent_answer`; keys of different credentials never meet."""
+    """Reads and writes the table `idempotent_answer`; keys of different credentials are independent."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def find(self, credential: str, key: str, request_hash: bytes) -> StoredAnswer | None:
-        """Return what was answered before.
+        """Return the stored answer, if there is one.
 
         Raises:
             KeyConflictError: the key was used with another request.
@@ -46,13 +49,13 @@ class IdempotencyStore:
         stored = StoredAnswer(bytes(rows[0].request_hash), rows[0].status, bytes(rows[0].body))
         if stored.request_hash != request_hash:
             raise KeyConflictError(
-                f"The Idempotency-Key {key!r} was used with another request; take a new key for a new request",
+                f"The Idempotency-Key {key!r} was used with another request; use a new key for a new request",
                 param="Idempotency-Key",
             )
         return stored
 
     async def keep(self, session: AsyncSession, credential: str, key: str, answer: StoredAnswer) -> bool:
-        """Store an answer in `session`; False if somebody else's came first, and `session` must be rolled back.
+        """Store an answer in `session`; False if a concurrent request stored one first, and `session` must be rolled back.
 
         Waits for a concurrent transaction with the same key to end.
         """
@@ -69,6 +72,6 @@ class IdempotencyStore:
         return bool(rows)
 
     async def forget_old(self, *, limit: int = 5000) -> int:
-        """Delete answers that nobody asks for any more; return how many (at most `limit`)."""
+        """Delete answers older than the retention period; return how many (at most `limit`)."""
         async with self._database.transaction() as session:
             return len(await self._database.rows(session, ANSWER_FORGET, kept=KEPT_FOR, limit=limit))

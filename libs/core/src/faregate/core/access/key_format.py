@@ -1,4 +1,7 @@
-"""API keys: `fg_<environment>_<id>_<secret><checksum>`; the form lets a scanner find a leaked one, the checksum a typo."""
+"""Format of API keys: `fg_<environment>_<id>_<secret><checksum>`.
+
+The fixed form lets scanners detect leaked keys; the checksum detects typing errors.
+"""
 
 import hmac
 import re
@@ -13,14 +16,14 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH, _SECRET_LENGTH, _CHECKSUM_LENGTH = 12, 43, 6
 
 KEY_PATTERN = r"fg_(live|test)_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}"
-"""For scanners that look for leaked keys."""
+"""Expression for scanners that search for leaked keys."""
 
 _KEY = re.compile(rf"^{KEY_PATTERN}$", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key in full, as only its holder has it. `secret` has 256 bits."""
+    """A complete key, which only its holder has. `secret` has 256 bits."""
 
     environment: str
     key_id: str
@@ -40,7 +43,7 @@ def new_key(environment: str) -> Key:
 
 
 def parse_key(text: str) -> Key | None:
-    """Return the key that `text` is, or None if it cannot be one: wrong form, or a character missing or mistyped."""
+    """Return the key in `text`, or None if it cannot be one: wrong form, or a character missing or mistyped."""
     if not _KEY.fullmatch(text) or _checksum(text[:-_CHECKSUM_LENGTH]) != text[-_CHECKSUM_LENGTH:]:
         return None
     _, environment, key_id, tail = text.split("_")
@@ -48,7 +51,7 @@ def parse_key(text: str) -> Key | None:
 
 
 def hash_secret(pepper: str, key: Key) -> bytes:
-    """Return what is stored of a key: it has so much entropy that a slow hash would add nothing but load."""
+    """Return the stored form of a key: a keyed hash. The secret has so much entropy that a slow hash would only add load."""
     return hmac.digest(pepper.encode(), f"{key.key_id}.{key.secret}".encode(), sha256)
 
 

@@ -1,4 +1,4 @@
-"""Which client's key made which client, and whether all of them live."""
+"""Lineage of API keys: which client created which, and liveness."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from datetime import datetime
 __all__ = ["LINE_LIMIT", "KeyOfLine", "Lineage", "lineage_of"]
 
 LINE_LIMIT = 8
-"""How long a line of keys that made each other may be: each use counts on the caps of all of them."""
+"""Maximum length of a chain of keys that created one another: each use counts towards the caps of all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyOfLine:
-    """A live key: its client, when it expires, and the client whose key made it (None: no key did)."""
+    """A live key: its client, when it expires, and the client whose key created it (None: not created by a key)."""
 
     client: str
     minter: str | None
@@ -27,7 +27,7 @@ class Lineage:
     ends: Mapping[str, datetime | None]
 
     def line(self, client: str, now: datetime) -> tuple[str, ...] | None:
-        """Return a client and those that it descends from, the oldest last; None where one of them has no live key."""
+        """Return a client and its ancestors, the oldest last; None if one of them has no live key."""
         found: list[str] = []
         at: str | None = client
         while at is not None:

@@ -1,4 +1,7 @@
-"""API keys in the database, and in memory: a lookup costs nothing, a revocation reaches every process within a second."""
+"""API keys in the database, with a cache in memory.
+
+A lookup needs no database access; a revocation reaches every process within a second.
+"""
 
 import asyncio
 import hmac
@@ -37,7 +40,7 @@ _NOTE_USE_SECONDS = 5.0
 
 
 class UnknownKeyError(NotFoundError):
-    """There is no API key of this id."""
+    """No API key has this id."""
 
     code = "unknown_key"
 
@@ -46,17 +49,17 @@ class UnknownKeyError(NotFoundError):
 
 
 class TooManyKeysError(FaregateError):
-    """Two keys of one client live already."""
+    """The client already has two live keys."""
 
     code = "too_many_keys"
 
     def __init__(self) -> None:
-        super().__init__("Two keys of this client live already; revoke the older one first")
+        super().__init__("This client already has two live keys; revoke the older one first")
 
 
 @dataclass(frozen=True, slots=True)
 class KeySpec:
-    """What a new key may do. `allowed_ips`: addresses or networks; None for from everywhere."""
+    """What a new key may do. `allowed_ips`: addresses or networks; None allows every address."""
 
     name: str
     scopes: Sequence[str]
@@ -67,7 +70,7 @@ class KeySpec:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key without its secret. `minted_by`: the key that made its client; None where no key did."""
+    """A key without its secret. `minted_by`: the key that created its client; None if no key did."""
 
     key_id: str
     client: str
@@ -83,7 +86,7 @@ class ApiKey:
     minted_by: str | None = None
 
     def admits(self, address: str | None) -> bool:
-        """Tell whether a call from `address` may use it."""
+        """Return whether a call from `address` may use it."""
         if self.allowed_ips is None:
             return True
         if address is None:
@@ -98,7 +101,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class LiveKey:
-    """A key that lives, with its line: its client, then the clients that it descends from, the oldest last."""
+    """A live key and its line: its client, then the client's ancestors, the oldest last."""
 
     key: ApiKey
     line: tuple[str, ...]
@@ -111,10 +114,10 @@ class _LiveKeys:
 
 
 class KeyStore:
-    """Makes, finds and ends API keys.
+    """Creates, finds and ends API keys.
 
     Args:
-        pepper: hashed into every stored key; another one makes all keys unknown.
+        pepper: hashed into every stored key; with a different value no stored key is recognised.
     """
 
     def __init__(self, database: Database, clock: IClock, pepper: str) -> None:
@@ -127,10 +130,10 @@ class KeyStore:
         self._noting: asyncio.Task[None] | None = None
 
     async def check(self, text: str) -> LiveKey | None:
-        """Return the live key that `text` is; None for no key, an unknown, expired or revoked one, or one whose makers
-        do not all live.
+        """Return the live key for `text`; None if it is not a key, or the key is unknown, expired or revoked, or an ancestor has no
+        live key.
 
-        Known and unknown ids take the same path, so that the time it takes tells nothing.
+        Known and unknown ids take the same path, so that the response time reveals nothing.
         """
         key = parse_key(text)
         if key is None:
@@ -151,36 +154,36 @@ class KeyStore:
     async def create(
         self, session: AsyncSession, spec: KeySpec, *, created_by: str, minted_by: str | None = None
     ) -> tuple[ApiKey, Key]:
-        """Make a key of a new client; the full key is in no other answer, ever.
+        """Create a key of a new client; no other answer ever contains the full key.
 
         Args:
-            minted_by: the id of the key that makes it. It ends when that one is revoked, or when no key of its client
-                lives, and what it spends counts against the caps of both.
+            minted_by: the id of the key that creates it. The new key ends when that one is revoked, or when the creating client has
+                no live key; its spending counts against the caps of both.
 
         Raises:
-            KeyConflictError: the key that makes it lives no longer.
+            KeyConflictError: the creating key is not live.
         """
         if minted_by is not None and not await self._database.rows(session, KEY_MAKER, key_id=minted_by):
-            raise KeyConflictError("the key that makes it lives no longer", param="minted_by")
+            raise KeyConflictError("the key that creates it is revoked or expired", param="minted_by")
         return await self._add(session, spec, created_by, client=None, minted_by=minted_by)
 
     async def line(self, session: AsyncSession, key_id: str) -> tuple[str, ...]:
-        """Return the client of a key and those that it descends from, the oldest last; none for an unknown key."""
+        """Return the client of a key and its ancestors, the oldest last; an empty result for an unknown key."""
         return tuple(row.client for row in await self._database.rows(session, KEY_LINE, key_id=key_id))
 
     async def rotate(
         self, session: AsyncSession, key_id: str, *, overlap: timedelta, created_by: str
     ) -> tuple[ApiKey, Key]:
-        """Make the successor of a key; the old one lives on for `overlap`.
+        """Create the successor of a key; the old one stays live for `overlap`.
 
         Raises:
-            UnknownKeyError, KeyConflictError (it lives no longer), TooManyKeysError.
+            UnknownKeyError, KeyConflictError (it is not live), TooManyKeysError.
         """
         old = await self.get(session, key_id)
         await self._database.rows(session, KEY_LOCK, client=old.client)
         old = await self.get(session, key_id)
         if old.revoked_at is not None or _is_past(old.expires_at, self._clock.now()):
-            raise KeyConflictError("this key lives no longer; make a new one", param="key_id")
+            raise KeyConflictError("this key is revoked or expired; create a new one", param="key_id")
         ((live,),) = await self._database.rows(session, KEY_SIBLINGS, client=old.client)
         if live > 1:
             raise TooManyKeysError
@@ -189,9 +192,9 @@ class KeyStore:
         return await self._add(session, spec, created_by, client=old.client, minted_by=old.minted_by)
 
     async def revoke(self, session: AsyncSession, key_id: str) -> ApiKey:
-        """End a key and all keys that it has made; every process refuses them within a second of the commit.
+        """End a key and all keys that it has created; every process refuses them within a second of the commit.
 
-        Safe to repeat. Keys that other keys of its client have made live on.
+        Safe to repeat. Keys created by other keys of its client stay live.
 
         Raises:
             UnknownKeyError.
@@ -200,7 +203,9 @@ class KeyStore:
         if not rows:
             raise UnknownKeyError(key_id)
         ended = [key_id]
-        while ended:  # level by level: what a key made while it was being revoked is seen once its row is locked
+        while (
+            ended
+        ):  # level by level: keys that a key creates while it is being revoked become visible once its row is locked
             ended = [row.key_id for row in await self._database.rows(session, KEY_REVOKE_MADE, ids=ended)]
         await self._live.changed(session)
         return _api_key(rows[0])
@@ -221,11 +226,11 @@ class KeyStore:
         return [_api_key(row) for row in rows]
 
     def forget(self) -> None:
-        """Look again at the next check: for the process that has just changed a key itself, after the commit."""
+        """Check the version at the next check: for the process that has just changed a key itself, after the commit."""
         self._live.forget()
 
     async def flush(self) -> None:
-        """Write down when keys were last used."""
+        """Store when keys were last used."""
         if self._noting is not None and self._noting is not asyncio.current_task():
             await self._noting
         used, self._used = self._used, {}
@@ -270,7 +275,7 @@ class KeyStore:
         try:
             await self.flush()
         except EngineUnavailableError:
-            return  # a missing "last used" is no reason to fail
+            return  # a missing "last used" must not fail the caller
 
 
 def _networks(given: Sequence[str] | None) -> list[str] | None:

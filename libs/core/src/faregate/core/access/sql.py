@@ -1,4 +1,4 @@
-"""SQL of API keys, kept answers and the audit log."""
+"""SQL of API keys, stored answers and the audit log."""
 
 __all__ = [
     "ANSWER_FIND",
@@ -72,7 +72,7 @@ select k.*, coalesce(maker.client, k.minted_by) as minter from faregate.api_key 
 left join faregate.api_key maker on maker.key_id = k.minted_by
 where k.revoked_at is null and (k.expires_at is null or k.expires_at > clock_timestamp())
 """
-"""A key whose maker is gone names it all the same: no live client has that name, and the key is refused."""
+"""A key whose creator no longer exists still names it: no live client has that name, so the key is refused."""
 
 KEY_LIST = """
 select * from faregate.api_key
@@ -137,4 +137,4 @@ update faregate.api_key k set last_used_at = greatest(k.last_used_at, u.used_at)
 from unnest(cast(:ids as text[]), cast(:moments as timestamptz[])) as u (key_id, used_at) join free using (key_id)
 where k.key_id = u.key_id
 """
-"""Keys that somebody is changing are left out: a revocation locks many, and must not wait for this or fail by it."""
+"""Keys locked by another transaction are skipped: a revocation locks many, and must neither wait for this statement nor fail."""

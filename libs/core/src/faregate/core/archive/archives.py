@@ -1,8 +1,8 @@
-"""Archives: a month of a table as compressed CSV beside a manifest that proves it, and the way back.
+"""Archiving and restoring of months of a partitioned table.
 
-`retire` takes a month off its table, writes it, reads it back from the disk, compares, and only then drops it; `move` does
-the same with rows whose time is over before that of their month. Each step can be repeated after a crash; at no moment is
-the only copy of a row an unverified one.
+A month is archived as compressed CSV with a manifest of its digests. `retire` detaches a month, writes it, reads it back from
+the disk, compares, and only then drops it; `move` does the same with rows whose retention ends before that of their month. Each
+step can be repeated after a crash; at no time is the only copy of a row an unverified one.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -54,7 +54,7 @@ class Archives:
         self._store = ArchiveStore(database, partitions, directory, clock)
 
     def manifests(self) -> list[Manifest]:
-        """Return what is archived, oldest month first, a whole month before its parts."""
+        """Return the manifests of all archives, oldest month first, a whole month before its parts."""
         return self._store.manifests()
 
     def manifest(self, month: Month, part: str = "") -> Manifest | None:
@@ -66,7 +66,7 @@ class Archives:
         return self._store.clean(older_than=older_than)
 
     def check(self, manifest: Manifest) -> None:
-        """Read an archive back from the disk and raise `ArchiveError` unless it is what its manifest says."""
+        """Read an archive back from the disk and raise `ArchiveError` if it differs from its manifest."""
         self._store.check(manifest)
 
     async def retire(self, month: Month) -> Manifest:
@@ -74,7 +74,7 @@ class Archives:
 
         Raises:
             ArchiveError: what is on the disk differs from what the database sent; nothing was dropped.
-            ArchiveBusyError: the month is read without a pause; nothing was changed.
+            ArchiveBusyError: the month is read continuously; nothing was changed.
         """
         async with self._alone():
             await self._take_off(month)
@@ -86,7 +86,7 @@ class Archives:
         return manifest
 
     async def _take_off(self, month: Month) -> None:
-        """Detach a month. Readers of the table wait behind the attempt, so each attempt is short; there are several."""
+        """Detach a month. Readers of the table queue behind the attempt, so each attempt is short; there are several."""
 
         async def detach(session: AsyncSession) -> None:
             await self._database.rows(session, _WAIT_SHORTLY)
@@ -100,15 +100,15 @@ class Archives:
             if sqlstate(error) not in RETRIED_STATES:
                 raise
             raise ArchiveBusyError(
-                f"{self._partitions.table} is being read without a pause, so that {month} cannot be taken off; nothing was "
+                f"{self._partitions.table} is being read continuously, so that {month} cannot be detached; nothing was "
                 "changed. Try again when long queries and exports have ended"
             ) from error
 
     async def move(self, month: Month, part: str, condition: str, **parameters: Any) -> Manifest | None:
-        """Move the rows of a month that meet a condition (on `r`) into an archive of their own; None if there are none.
+        """Move the rows of a month that meet a condition (on `r`) into a partial archive; return None if there are none.
 
-        They join those that are in it already, unless it was restored: then the table had them all. The table needs a
-        primary key. Safe to repeat.
+        They are added to the rows already in that archive, unless it was restored: then the table had all of them. The table needs
+        a primary key. Safe to repeat.
 
         Raises:
             ArchiveError: what is on the disk differs from what the database sent; nothing was removed.
@@ -126,7 +126,7 @@ class Archives:
         return manifest
 
     async def restore(self, month: Month, *, until: datetime) -> Manifest:
-        """Load an archived month back into its table; `until` keeps it from being retired again.
+        """Load an archived month back into its table; until `until` it is not retired again.
 
         Raises:
             NotFoundError: it is not archived.
@@ -150,7 +150,7 @@ class Archives:
             return self._store.note_restored(manifest, until)
 
     async def restore_parts(self, month: Month, *, until: datetime) -> list[Manifest]:
-        """Load the parts of a month back, each row unless it is there; `until` keeps them from being moved again."""
+        """Load the parts of a month back, skipping rows that exist; until `until` they are not moved again."""
         await self._partitions.ensure([month])
         sql = f"insert into faregate.{self._partitions.table} select * from {{}} on conflict do nothing"  # noqa: S608
         restored: list[Manifest] = []
@@ -163,15 +163,15 @@ class Archives:
         return restored
 
     async def hold(self, session: AsyncSession) -> None:
-        """Keep rows from being archived or restored until the caller's transaction ends.
+        """Prevent archiving and restoring of rows until the caller's transaction ends.
 
-        Whoever changes rows wherever they are needs this: a row that moves meanwhile would be missed.
+        Required for changes to rows wherever they are stored: a row that moves in the meantime would be missed.
         """
         await self._database.rows(session, _TAKE_TIME)
         await self._database.rows(session, _HOLD, name=f"{self._database.sql.schema}.{self._partitions.table}")
 
     async def amend(self, month: Month, statement: str, *, part: str = "", **parameters: Any) -> int:
-        """Change an archive: run `statement` on its rows (as `{rows}`), and replace it if any changed; return how many.
+        """Change an archive: run `statement` on its rows (as `{rows}`), and replace the archive if any changed; return how many.
 
         The statement must return a row for each row it changed.
         """
@@ -186,7 +186,7 @@ class Archives:
         return changed
 
     async def amend_all(self, statement: str, **parameters: Any) -> int:
-        """`amend` all archives, and the months that were taken off their table and not dropped yet.
+        """Run `amend` on all archives, and on the months that were detached and not dropped yet.
 
         The caller holds the archives (`hold`).
         """
@@ -197,7 +197,7 @@ class Archives:
         return changed
 
     async def select_all(self, query: str, **parameters: Any) -> AsyncIterator[Any]:
-        """Run `query` (on `{rows}`) over every row that the table does not show: archived, or in a month taken off."""
+        """Run `query` (on `{rows}`) over every row that the table does not show: archived, or in a detached month."""
         async with self._database.transaction(read_only=True) as session:
             detached = {str(month) for month in await self._partitions.detached(session)}
             found = await self._on_detached(session, query, parameters)
@@ -211,7 +211,7 @@ class Archives:
                     yield row
 
     async def _on_detached(self, session: AsyncSession, sql: str, parameters: Mapping[str, Any]) -> list[Any]:
-        """Run a statement on each month that was taken off the table and waits to be archived and dropped."""
+        """Run a statement on each month that was detached and waits to be archived and dropped."""
         await self._database.rows(session, "set local statement_timeout = 0")
         names = [self._partitions.name(month) for month in await self._partitions.detached(session)]
         statements = [sql.format(rows=f"faregate.{name}") for name in names]
@@ -219,7 +219,7 @@ class Archives:
 
     @asynccontextmanager
     async def _alone(self) -> AsyncGenerator[None]:
-        """Hold the archives while rows move between them and the table."""
+        """Lock the archives while rows move between them and the table."""
         async with self._database.transaction() as session:
             await self.hold(session)
             yield

@@ -1,4 +1,7 @@
-"""The files of archives: one compressed CSV a month, read and written whole, and the manifest that proves it."""
+"""Archive files: one compressed CSV per month, and its manifest.
+
+Files are read and written whole; the manifest holds the digests that verify them.
+"""
 
 import csv
 import gzip
@@ -35,13 +38,13 @@ _CHUNK_BYTES = 1 << 20
 
 
 class ArchiveError(FaregateError):
-    """An archive is not what its manifest says; the month it was made of was not dropped."""
+    """An archive differs from its manifest; the month it was made of was not dropped."""
 
     code = "archive_damaged"
 
 
 class ArchiveBusyError(FaregateError):
-    """A month is read without a pause, so that it cannot be taken off its table; nothing was changed."""
+    """A month is read continuously, so that it cannot be detached from its table; nothing was changed."""
 
     code = "unavailable"
     retryable = True
@@ -49,12 +52,12 @@ class ArchiveBusyError(FaregateError):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one archive holds.
+    """Description of one archive.
 
     Attributes:
         sha256: of the compressed file; `content_sha256`: of the CSV in it, as PostgreSQL sent it.
-        restored_until: the rows are back in their table, and are left alone until then.
-        part: what part of the month it holds; empty for the whole month.
+        restored_until: the rows are back in their table, and are not archived again until then.
+        part: name of the part of the month that it holds; empty for the whole month.
     """
 
     table: str
@@ -70,7 +73,7 @@ class Manifest:
 
 
 async def copy_out(connection: Any, source: str, path: Path) -> tuple[list[str], int, str]:
-    """Copy a table into a compressed file that survives a power cut; return columns, rows and digest of the content."""
+    """Copy a table into a compressed file that survives a power failure; return columns, rows and digest of the content."""
     driver = cast("asyncpg.Connection[asyncpg.Record]", connection)
     digest = sha256()
     statement = await driver.prepare(f"select * from {source} limit 0")  # noqa: S608
@@ -116,12 +119,12 @@ def digest_of(path: Path) -> str:
 
 
 def copied_rows(command: str) -> int:
-    """Return how many rows a `COPY` says it moved."""
+    """Return how many rows a `COPY` reports."""
     return int(command.rpartition(" ")[2])
 
 
 def read_manifest(path: Path, content: Path) -> Manifest:
-    """Return the manifest of `content`; one that `exchange` was about to put in place is put there first."""
+    """Return the manifest of `content`; if a crash interrupted `exchange` for it, that is completed first."""
     manifest, waiting = _read(path), _waiting(path)
     if not waiting.exists() or not content.exists() or digest_of(content) == manifest.sha256:
         return manifest
@@ -131,13 +134,13 @@ def read_manifest(path: Path, content: Path) -> Manifest:
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Write a manifest; it appears complete or not at all, also after a power cut."""
+    """Write a manifest; it appears complete or not at all, also after a power failure."""
     _write(_waiting(path), manifest)
     _waiting(path).replace(path)
 
 
 def exchange(path: Path, manifest: Manifest, unfinished: Path, content: Path) -> None:
-    """Put a new file and its manifest in the place of the old ones: of a crash, `read_manifest` finishes the rest."""
+    """Replace an archive and its manifest by new ones; if a crash interrupts this, `read_manifest` completes it."""
     _write(_waiting(path), manifest)
     unfinished.replace(content)
     with suppress(FileNotFoundError):

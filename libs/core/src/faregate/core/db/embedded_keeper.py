@@ -18,13 +18,13 @@ _CALM_SECONDS = 60.0
 
 
 class EmbeddedKeeper:
-    """Looks at the server of this process and starts it again when it is gone.
+    """Watches the server of this process and restarts it after a crash.
 
-    A death of a single backend is not its business: PostgreSQL recovers from that by itself.
+    The crash of a single backend is not handled here: PostgreSQL recovers from it.
 
     Args:
         pauses_seconds: waits between attempts that fail; after the last one the keeper gives up.
-        calm_seconds: how long the server must have run for the count of attempts to begin anew.
+        calm_seconds: how long the server must have run for the count of attempts to be reset.
     """
 
     def __init__(
@@ -44,16 +44,16 @@ class EmbeddedKeeper:
         """Keep the server running until `stop` is set.
 
         Raises:
-            EngineUnavailableError: it could not be started by the last attempt; the text holds the end of its log.
+            EngineUnavailableError: the last attempt to start it failed; the text holds the end of its log.
         """
         failures, calm = 0, Deadline(self._calm_seconds)
-        while not await _told(stop, self._look_seconds):
+        while not await _stopped_within(stop, self._look_seconds):
             if await asyncio.to_thread(self._server.server_pid) is not None:
                 failures = 0 if calm.passed else failures
                 continue
             if failures > len(self._pauses_seconds):
-                raise self._given_up("it died again and again")
-            if failures and await _told(stop, self._pauses_seconds[failures - 1]):
+                raise self._given_up("it crashed repeatedly")
+            if failures and await _stopped_within(stop, self._pauses_seconds[failures - 1]):
                 return
             failures += 1
             await self._attempt(failures)
@@ -80,8 +80,8 @@ class EmbeddedKeeper:
         )
 
 
-async def _told(stop: asyncio.Event, seconds: float) -> bool:
-    """Wait for `stop`, at most so long; True if it is set."""
+async def _stopped_within(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait for `stop`, at most the given time; True if it is set."""
     try:
         await asyncio.wait_for(stop.wait(), seconds)
     except TimeoutError:

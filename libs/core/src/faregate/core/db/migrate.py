@@ -1,4 +1,4 @@
-"""Bringing the database to the version of this code: by command, at start-up, or beside a host's own migrations."""
+"""Database migrations: by command, at start-up, or within a host's own."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -27,14 +27,14 @@ __all__ = [
 ]
 
 _LOCK = 7_305_201_923_140_001
-"""Two processes that start at the same time must not both migrate."""
+"""Advisory lock: of two processes that start at the same time only one may migrate."""
 
 _MIGRATE = "run `faregate migrate`"
 _UPGRADE = "upgrade the package: `pip install --upgrade faregate`"
 
 
 async def upgrade(database: Database) -> tuple[str | None, str]:
-    """Bring the schema to the newest revision; return the revisions before and after. Safe to repeat, also at once."""
+    """Migrate the schema to the newest revision; return the revisions before and after. Safe to repeat, also concurrently."""
     before = await current_revision(database)
     problem = schema_problem(before)
     if problem is not None and problem.newer:
@@ -46,7 +46,7 @@ async def upgrade(database: Database) -> tuple[str | None, str]:
 
 @dataclass(frozen=True, slots=True)
 class SchemaProblem:
-    """Why this code cannot work with a database, and what to do; `newer`: it is the database that is ahead."""
+    """Why this code cannot use a database, and what to do; `newer`: the database is newer than the code."""
 
     detail: str
     fix: str
@@ -99,13 +99,13 @@ def _history() -> "ScriptDirectory":
 
 
 async def run_alembic(database: Database, command: str, *arguments: Any, **options: Any) -> None:
-    """Run an Alembic command (`upgrade`, `downgrade`, `check`, …) on our history."""
+    """Run an Alembic command (`upgrade`, `downgrade`, `check`, …) on Faregate's migrations."""
     await database.open()
     engine = create_async_engine("postgresql+asyncpg://", async_creator=database.connect)
     try:
         async with engine.connect() as connection:
             await connection.execute(text("set statement_timeout = 0"))
-            await connection.execute(text("set lock_timeout = 0"))  # another process may migrate just now: wait for it
+            await connection.execute(text("set lock_timeout = 0"))  # another process may be migrating: wait for it
             await connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
             await connection.execute(text("reset lock_timeout"))
             await connection.commit()
@@ -116,14 +116,14 @@ async def run_alembic(database: Database, command: str, *arguments: Any, **optio
 
 
 def upgrade_on(connection: Connection, *, schema: str = SCHEMA, revision: str = "head") -> None:
-    """Migrate on a host's own (synchronous) connection, in its transaction: call it from the host's `env.py`."""
+    """Migrate on a host's own (synchronous) connection, in its transaction; to be called from the host's `env.py`."""
     with _surroundings_kept():
         _run(connection, schema, "upgrade", revision)
 
 
 @contextmanager
 def _surroundings_kept() -> Generator[None]:
-    """Give `alembic.context` back to the host's `env.py`: Alembic takes it away at the end of an inner run."""
+    """Restore `alembic.context` of the host's `env.py`, which Alembic removes at the end of an inner run."""
     from alembic import context
 
     outer = getattr(context, "_proxy", None)

@@ -1,6 +1,7 @@
-"""Monthly partitions of a table: made ahead of time, listed by name, taken off when their time is over.
+"""Monthly partitions of a table: creation, listing, detaching and dropping.
 
-A partition of `usage_event` for November 2026 is the table `usage_event_y2026m11`; months are UTC.
+A partition of `usage_event` for November 2026 is the table `usage_event_y2026m11`; months are UTC. Partitions are created ahead
+of time and detached at the end of their retention.
 """
 
 import re
@@ -11,7 +12,7 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.db.ambient_transaction import apart
+from faregate.core.db.ambient_transaction import outside_transaction
 from faregate.core.db.database import Database
 from faregate.core.errors import InvalidError
 
@@ -50,16 +51,16 @@ class Month:
 
     @property
     def start(self) -> datetime:
-        """The first moment that belongs to it."""
+        """The first moment of the month."""
         return datetime(self.year, self.number, 1, tzinfo=UTC)
 
     @property
     def end(self) -> datetime:
-        """The first moment that no longer belongs to it."""
+        """The first moment after the month."""
         return self.after(1).start
 
     def after(self, months: int) -> "Month":
-        """Return the month that is so many months later (earlier, if negative)."""
+        """Return the month the given number of months later (earlier, if negative)."""
         years, number = divmod(self.year * 12 + self.number - 1 + months, 12)
         return Month(years, number + 1)
 
@@ -89,15 +90,15 @@ class Partitions:
         return f"{self.table}_y{month.year:04d}m{month.number:02d}"
 
     async def ensure(self, months: Iterable[Month]) -> None:
-        """See to it that rows of these months can be written; in transactions of its own. Safe to repeat, also at once.
+        """Create the partitions of these months, in separate transactions. Safe to repeat, also concurrently.
 
-        Writers are not disturbed: the partition is made beside the table, then attached. What was ensured is remembered,
-        so that it costs nothing on a hot path.
+        Writers are not blocked: the partition is created as a separate table, then attached. Months that exist are remembered, so
+        that repeated calls cost nothing on a hot path.
         """
         missing = set(months) - self._known
         if not missing:
             return
-        with apart():  # what is remembered must not be rolled back
+        with outside_transaction():  # what is remembered must not depend on a transaction that may roll back
             self._known.update(missing.intersection(await self._database.run(self.attached)))
             for month in sorted(missing - self._known):
                 await self._database.run(partial(self._make, month=month))
@@ -109,20 +110,20 @@ class Partitions:
         return self._months(row.name for row in rows)
 
     async def detached(self, session: AsyncSession) -> Sequence[Month]:
-        """Return the months whose table was taken off and not dropped yet: somebody stopped half-way."""
+        """Return the months whose table was detached and not dropped yet: an archiving run was interrupted."""
         pattern = self.table.replace("_", r"\_") + r"\_y____m__"
         rows = await self._database.rows(session, _TABLES, schema=self._database.sql.schema, pattern=pattern)
         attached = set(await self.attached(session))
         return [month for month in self._months(row.name for row in rows) if month not in attached]
 
     async def detach(self, session: AsyncSession, month: Month) -> None:
-        """Take a month off, in the caller's transaction: its rows stay in a table of their own, readers see them no more."""
+        """Detach a month, in the caller's transaction: its rows stay in a table of their own, and readers no longer see them."""
         self._known.discard(month)
         sql = f"alter table faregate.{self.table} detach partition faregate.{self.name(month)}"
         await self._database.rows(session, sql)
 
     async def attach(self, session: AsyncSession, month: Month) -> None:
-        """Put a month that was taken off back, in the caller's transaction."""
+        """Attach a detached month again, in the caller's transaction."""
         sql = f"""
         alter table faregate.{self.table} attach partition faregate.{self.name(month)}
         for values from ('{month.start:%Y-%m-%d}') to ('{month.end:%Y-%m-%d}')
@@ -130,11 +131,11 @@ class Partitions:
         await self._database.rows(session, sql)
 
     async def drop(self, session: AsyncSession, month: Month) -> None:
-        """Drop a month that was taken off, in the caller's transaction."""
+        """Drop a detached month, in the caller's transaction."""
         await self._database.rows(session, f"drop table faregate.{self.name(month)}")
 
     async def drop_empty(self, session: AsyncSession, month: Month) -> None:
-        """Take a month off and drop it, in the caller's transaction, if it holds no row."""
+        """Detach and drop a month, in the caller's transaction, if it holds no row."""
         if month not in await self.attached(session):
             return
         await self._database.rows(session, f"lock table faregate.{self.name(month)} in access exclusive mode")

@@ -1,4 +1,4 @@
-"""Jobs that run at set times, once each, however many workers there are."""
+"""Scheduled jobs, each run once, with any number of workers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,7 +23,7 @@ _GRACE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something to do again and again.
+    """A job to run repeatedly.
 
     `when` is a cron expression (five fields, UTC) or a number of seconds between the end of one run and the next.
     """
@@ -33,17 +33,18 @@ class Job:
     run: Callable[[], Awaitable[object]]
 
     def next_after(self, moment: datetime) -> datetime:
-        """Return when to run next, later than `moment`."""
+        """Return the time of the next run, later than `moment`."""
         if isinstance(self.when, str):
             return next(CronSim(self.when, moment))
         return moment + timedelta(seconds=self.when)
 
 
 class Schedule:
-    """Runs the jobs that are due; a row per job in `scheduled_job` says when, and a lease keeps others off.
+    """Runs the jobs that are due. A row per job in `scheduled_job` holds the time of its next run, and a lease excludes other
+    workers.
 
-    A worker that dies in a job leaves its lease to run out (10 minutes), then another one runs the job: jobs must be
-    safe to repeat.
+    The lease of a worker that dies in a job ends after 10 minutes; then another worker runs the job. So jobs must be safe to
+    repeat.
     """
 
     def __init__(self, database: Database, clock: IClock, jobs: Sequence[Job]) -> None:
@@ -56,7 +57,7 @@ class Schedule:
         self._added = False
 
     async def run_due(self) -> int:
-        """Run each due job once; return how many ran. A failing job is logged, noted on its row and tried next time."""
+        """Run each due job once; return how many ran. A failure is logged, stored on the job's row and retried at the next time."""
         if not self._added:
             await self._add()
         ran = 0
@@ -68,7 +69,7 @@ class Schedule:
     async def run_until(
         self, stop: asyncio.Event, *, poll_seconds: float = 1.0, grace_seconds: float = _GRACE_SECONDS
     ) -> None:
-        """Run due jobs until `stop` is set; one that is not done `grace_seconds` later is cut off and due again at once."""
+        """Run due jobs until `stop` is set; a job still running `grace_seconds` later is cancelled and immediately due again."""
         stopping = asyncio.create_task(stop.wait())
         running: asyncio.Task[None] | None = None
         try:

@@ -1,6 +1,9 @@
-"""The name of our schema; apart from the models, so that who only runs SQL does not load them."""
+"""Name of the database schema.
+
+Separate from the models, so that code that only runs SQL does not load them.
+"""
 
 __all__ = ["SCHEMA"]
 
 SCHEMA = "faregate"
-"""The schema that SQL in this project names; `Database` puts the configured one in its place."""
+"""The schema name in the SQL of this project; `Database` replaces it by the configured one."""

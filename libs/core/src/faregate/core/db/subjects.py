@@ -1,4 +1,7 @@
-"""Subjects: the internal numbers that stand for user ids and organisations in every other table."""
+"""Subjects: internal numbers for user ids and organisations.
+
+Every other table refers to people and organisations by these numbers.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,10 +18,10 @@ from faregate.wire.ids import ORGANIZATION_PREFIX, check_not_reserved, is_reserv
 __all__ = ["NUMBERED", "PERSON", "Subject", "Subjects", "person_of"]
 
 PERSON = "user:"
-"""What an actor begins with that is a person known by a token; behind it stands the user id."""
+"""Prefix of an actor that is a person authenticated by a token; the user id follows."""
 
 NUMBERED = "subject:"
-"""What an actor begins with that is a person in a row that is never changed; behind it stands the subject's number."""
+"""Prefix of an actor that is a person, in rows that are never changed; the subject's number follows."""
 
 
 _EMAILS_REMEMBERED = 100_000
@@ -35,7 +38,7 @@ class Subject:
 
 
 def person_of(actor: str) -> str | None:
-    """Return the user id that an actor may be: what stands behind `user:`, or a name that is no other kind of actor."""
+    """Return the user id that an actor may be: the part after `user:`, or a name that is no other kind of actor."""
     if actor.startswith(PERSON):
         return actor.removeprefix(PERSON)
     return None if is_reserved(actor) else actor
@@ -51,7 +54,7 @@ class Subjects:
         )
 
     async def find(self, session: AsyncSession, external_ids: Iterable[str]) -> Mapping[str, Subject]:
-        """Return the known ones among `external_ids`."""
+        """Return those of `external_ids` that are known."""
         ids = sorted(set(external_ids))
         if not ids:
             return {}
@@ -62,7 +65,7 @@ class Subjects:
         """Return all of `external_ids`, adding the unknown ones in a fixed order (concurrent callers cannot deadlock).
 
         Raises:
-            InvalidError: an unknown one is reserved; those that were added before the rule go on.
+            InvalidError: an unknown one is reserved; those that were added before this rule remain valid.
         """
         ids = sorted(set(external_ids))
         found = dict(await self.find(session, ids))
@@ -81,7 +84,7 @@ class Subjects:
         return {new: reserved_error(new, param=_param(new)) for new in reserved if new not in known}
 
     async def numbers(self, session: AsyncSession, external_ids: Iterable[str]) -> Mapping[str, int]:
-        """Return the numbers of all of `external_ids`, adding the unknown ones: `ensure` for many at once."""
+        """Return the numbers of all of `external_ids`, adding the unknown ones; `ensure` for many ids at once."""
         ids = sorted(set(external_ids))
         found: dict[str, int] = {
             name: number for number, name in await self._database.rows(session, SUBJECT_NUMBERS, ids=ids)
@@ -98,8 +101,8 @@ class Subjects:
         return {row.subject_id: Subject(row.subject_id, row.external_id, row.email) for row in rows}
 
     async def stand_in(self, session: AsyncSession, actor: str) -> str:
-        """Return what is written for an actor where nothing is changed afterwards: for a person the number, as
-        `subject:7`, so that an erasure reaches it; any other actor as it is.
+        """Return how an actor is written in rows that are never changed: for a person the number, as `subject:7`, so that an
+        erasure reaches it; any other actor unchanged.
         """
         user_id = person_of(actor)
         if user_id is None:
@@ -108,7 +111,7 @@ class Subjects:
         return f"{NUMBERED}{known[user_id].subject_id}" if user_id in known else actor
 
     async def remember_email(self, session: AsyncSession, subject_id: int, email: str) -> None:
-        """Store the e-mail address of one subject, unless this process has just done so."""
+        """Store the e-mail address of one subject, unless this process has just stored it."""
         if self._emails.get(subject_id) == email:
             return
         await self._database.rows(session, SUBJECT_SET_EMAIL, subject_id=subject_id, email=email)

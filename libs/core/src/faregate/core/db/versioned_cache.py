@@ -1,7 +1,7 @@
-"""What a process may keep in memory: loaded whole, and looked after by a version number in the database.
+"""In-memory cache of a whole table, checked by version number.
 
-Whoever changes the data raises the number in the same transaction. Readers look at the number at most twice a second, so
-that a change reaches every process within a second, with no message to lose.
+A change to the data raises the version number in the same transaction. Readers check the number at most twice a second, so that
+a change reaches every process within a second, without a message that could be lost.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.clock import Deadline
-from faregate.core.db.ambient_transaction import apart, joined
+from faregate.core.db.ambient_transaction import current_transaction, outside_transaction
 from faregate.core.db.database import Database
 from faregate.core.db.sql import VERSION_RAISE, VERSION_READ
 
@@ -23,14 +23,14 @@ _LOOK_AGAIN_SECONDS = 0.5
 
 
 async def raise_version(database: Database, session: AsyncSession, name: str) -> None:
-    """Tell all processes, once `session` commits, that what is kept under `name` has changed."""
+    """Invalidate the value cached under `name` in all processes, once `session` commits."""
     await database.rows(session, VERSION_RAISE, name=name)
 
 
 class VersionedCache(Generic[T]):
-    """One value in memory, as fresh as its version; `load` reads it whole.
+    """One cached value and its version; `load` reads it completely.
 
-    `get` costs nothing while the last look is less than half a second old.
+    `get` costs nothing if the version was checked less than half a second ago.
     """
 
     def __init__(self, database: Database, name: str, load: Callable[[AsyncSession], Awaitable[T]]) -> None:
@@ -42,33 +42,33 @@ class VersionedCache(Generic[T]):
         self._lock = asyncio.Lock()
 
     async def get(self) -> T:
-        """Return the value; loads it when it has changed.
+        """Return the value; load it if its version has changed.
 
-        Within a surrounding transaction that changed it, it is loaded there and not kept.
+        Within an ambient transaction that changed it, it is loaded from there and not cached.
         """
-        surrounding = joined(self._database)
+        surrounding = current_transaction(self._database)
         if surrounding is not None and self._name in surrounding.changed:
             return await self._load(surrounding.session)
         if self._held is not None and (not self._fresh.passed or self._lock.locked()):
-            self._database.lookups.count(self._name, hit=True)
+            self._database.cache_metrics.count(self._name, hit=True)
             return self._held[0]
         async with self._lock:
             if self._held is None or self._fresh.passed:
                 held = self._held
                 self._held = await self._refresh()
-                self._database.lookups.count(self._name, hit=self._held is held)
+                self._database.cache_metrics.count(self._name, hit=self._held is held)
                 self._fresh = Deadline(_LOOK_AGAIN_SECONDS)
             return self._held[0]
 
     @property
     def last(self) -> T | None:
-        """The value as it was last seen, for those who hold a connection already; None before the first `get`."""
+        """The value as last loaded, for callers that already hold a connection; None before the first `get`."""
         return self._held[0] if self._held is not None else None
 
     def forget(self) -> None:
-        """Look again at the next `get`: for the process that has just made a change itself."""
+        """Check the version at the next `get`: for the process that has just made a change itself."""
         self._held = None
-        surrounding = joined(self._database)
+        surrounding = current_transaction(self._database)
         if surrounding is not None:
             surrounding.after_commit.append(self._forget)
 
@@ -76,14 +76,14 @@ class VersionedCache(Generic[T]):
         self._held = None
 
     async def changed(self, session: AsyncSession) -> None:
-        """Note in `session` that the value has changed; call `forget` after the commit."""
-        surrounding = joined(self._database)
+        """Record in `session` that the value has changed; call `forget` after the commit."""
+        surrounding = current_transaction(self._database)
         if surrounding is not None:
             surrounding.changed.add(self._name)
         await raise_version(self._database, session, self._name)
 
     async def _refresh(self) -> tuple[T, int]:
-        with apart():
+        with outside_transaction():
             return await self._look()
 
     async def _look(self) -> tuple[T, int]:

@@ -1,4 +1,7 @@
-"""Dead letters of a deployment, wherever they lie: in the broker, in the outbox, or in the one table that is both."""
+"""Dead letters of a deployment: listing, replay and removal.
+
+They are stored in the broker and in the outbox, or in the one PostgreSQL table that serves as both.
+"""
 
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Sequence
@@ -14,16 +17,16 @@ from faregate.wire import exact_json
 __all__ = ["DeadLetterPage", "DeadLetterService", "DeskPlace", "UnknownDeadLetterError", "shown_body"]
 
 DeskPlace = tuple[int, DeadLetterCursor]
-"""The number of a store, and the place of a letter in it."""
+"""Position of a letter: the number of its store, and its place in that store."""
 
 _SHOWN_DEPTH = 24
-"""Deeper ones are shown as text: within an answer they must not be deeper than readers of JSON take."""
+"""Bodies nested deeper are shown as text: within an answer they must not exceed what JSON parsers accept."""
 
 Encoding = Literal["json", "text", "base64"]
 
 
 class UnknownDeadLetterError(NotFoundError):
-    """No dead letter has this id (any more)."""
+    """No dead letter has this id, or it has been replayed or dropped."""
 
     code = "unknown_dead_letter"
 
@@ -33,14 +36,14 @@ class UnknownDeadLetterError(NotFoundError):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterPage:
-    """Some dead letters, and the place behind which the next ones lie; None on the last page."""
+    """Some dead letters, and the cursor after which the next ones follow; None on the last page."""
 
     letters: list[DeadMessage]
     next: DeskPlace | None
 
 
 def shown_body(body: bytes) -> tuple[Any, Encoding]:
-    """Return a body as people may read it: its JSON, else its text, else its bytes in base64."""
+    """Return a body in readable form: its JSON, else its text, else its bytes in base64."""
     try:
         return exact_json.loads(body, depth_limit=_SHOWN_DEPTH), "json"
     except MalformedError:
@@ -53,7 +56,7 @@ def shown_body(body: bytes) -> tuple[Any, Encoding]:
 
 
 class DeadLetterService:
-    """Where people read, replay and drop what could not be handled."""
+    """Lists, replays and drops messages that could not be handled."""
 
     def __init__(self, transport: ITransport, outbox: PostgresTransport) -> None:
         self._stores: Sequence[ITransport] = (
@@ -63,7 +66,7 @@ class DeadLetterService:
     async def read(
         self, *, queue: str | None = None, limit: int = 100, after: DeskPlace | None = None
     ) -> "DeadLetterPage":
-        """Return the oldest dead letters behind `after`, of one queue or of all; they stay."""
+        """Return the oldest dead letters after `after`, of one queue or of all, without removing them."""
         found: list[DeadMessage] = []
         place = after
         async with aclosing(self._all(queue, after)) as letters:
@@ -92,11 +95,11 @@ class DeadLetterService:
         return sum([await store.count_dead() for store in self._stores])
 
     async def replay(self, ids: Sequence[str]) -> int:
-        """Put these back on their queues as new messages; return how many there were."""
+        """Return these to their queues as new messages; return how many there were."""
         return sum([await store.replay(ids) for store in self._stores])
 
     async def drop(self, ids: Sequence[str]) -> int:
-        """Forget these for ever; return how many there were."""
+        """Delete these permanently; return how many there were."""
         return sum([await store.drop(ids) for store in self._stores])
 
     async def _all(self, queue: str | None, after: DeskPlace | None = None) -> AsyncGenerator[tuple[int, DeadMessage]]:

@@ -1,4 +1,4 @@
-"""The seam between messages and what carries them: PostgreSQL or RabbitMQ."""
+"""Interfaces of message transports: PostgreSQL or RabbitMQ."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """A body to publish; `headers` travel beside it."""
+    """A message to publish: its body and its headers."""
 
     body: bytes
     headers: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -33,13 +33,13 @@ class OutgoingMessage:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message as it reached a consumer.
+    """One message as it was received by a consumer.
 
     Attributes:
-        message_id: names the message on its transport; absent when a RabbitMQ publisher gave none.
+        message_id: identifies the message on its transport; absent if a RabbitMQ publisher gave none.
         attempt: 1 at the first delivery.
         redelivered: an earlier delivery may have taken effect without being acknowledged.
-        published_at: when it was published, where the transport knows.
+        published_at: when it was published, if the transport knows.
         token: what the transport needs to acknowledge it; opaque.
     """
 
@@ -55,19 +55,19 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """Done with; forget it."""
+    """The message was handled; remove it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryLater:
-    """Deliver it again after a while; past the last delay it is dead-lettered with `reason`."""
+    """Deliver it again after a delay; after the last delay it is dead-lettered with `reason`."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Keep it aside for a person, with the reason."""
+    """Move it to the dead letters, with the reason."""
 
     reason: str
 
@@ -77,7 +77,7 @@ Decision = Ack | RetryLater | DeadLetter
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits in one queue; `oldest_at` is None when nothing does or the transport cannot tell."""
+    """The messages waiting in one queue; `oldest_at` is None if there are none or the transport does not know."""
 
     depth: int
     oldest_at: datetime | None
@@ -85,7 +85,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class DeadMessage:
-    """A dead letter, for a person to read, replay or drop."""
+    """A dead letter, to be read, replayed or dropped by an operator."""
 
     id: str
     queue: str
@@ -96,13 +96,13 @@ class DeadMessage:
 
     @property
     def place(self) -> "DeadLetterCursor":
-        """Where it lies."""
+        """Its position."""
         return DeadLetterCursor(self.id, self.dead_at)
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterCursor:
-    """The place of a dead letter among the others, also when it has been taken away."""
+    """The position of a dead letter among the others, valid even after it has been removed."""
 
     id: str
     dead_at: datetime
@@ -110,24 +110,24 @@ class DeadLetterCursor:
 
 @runtime_checkable
 class IConsumer(Protocol):
-    """Takes messages of one queue, and says what became of them."""
+    """Receives the messages of one queue, and reports the outcome of each."""
 
     async def take(self, limit: int, *, wait_seconds: float) -> Sequence[Delivery]:
         """Return up to `limit` messages; waits for the first one, and returns none after `wait_seconds`.
 
-        Whatever was taken and not decided comes again, to this consumer or another one.
+        Messages that were taken and not decided are delivered again, to this consumer or another one.
         """
         ...
 
     async def decide(self, decisions: Sequence[tuple[Delivery, Decision]]) -> None:
-        """Carry out what was decided about all messages of one `take`.
+        """Carry out the decisions about all messages of one `take`.
 
-        A crash before or within this call makes them come again, so that effects must be safe to repeat.
+        After a crash before or within this call they are delivered again, so effects must be safe to repeat.
         """
         ...
 
     async def close(self) -> None:
-        """Stop taking; what was taken and not decided is free for others."""
+        """Stop receiving; messages that were taken and not decided become available to others."""
         ...
 
 
@@ -136,11 +136,11 @@ class ITransport(Protocol):
     """Carries messages between processes, durably, each at least once."""
 
     async def open(self) -> None:
-        """Connect and see to it that the public queues exist. Safe to repeat."""
+        """Connect and create missing public queues. Safe to repeat."""
         ...
 
     async def close(self) -> None:
-        """Let go of all connections. Safe to repeat."""
+        """Close all connections. Safe to repeat."""
         ...
 
     async def publish(self, queue: str, messages: Sequence[OutgoingMessage]) -> None:
@@ -152,19 +152,19 @@ class ITransport(Protocol):
         ...
 
     async def consume(self, queue: str) -> IConsumer:
-        """Begin to consume `queue`."""
+        """Start consuming `queue`."""
         ...
 
     async def backlog(self, queue: str) -> Backlog:
-        """Return what waits in `queue`."""
+        """Return the backlog of `queue`."""
         ...
 
     def dead_letters(
         self, *, queue: str | None = None, after: DeadLetterCursor | None = None
     ) -> AsyncIterator[DeadMessage]:
-        """Read the dead letters, oldest first, from behind `after`; they stay.
+        """Read the dead letters, oldest first, starting after `after`, without removing them.
 
-        Where the letter at `after` is gone, some that were read before may come again; none is left out.
+        If the letter at `after` no longer exists, some that were read before may be returned again; none is left out.
         """
         ...
 
@@ -173,17 +173,17 @@ class ITransport(Protocol):
         ...
 
     async def replay(self, ids: Sequence[str]) -> int:
-        """Put these dead letters back on their queues as new messages; return how many there were."""
+        """Return these dead letters to their queues as new messages; return how many there were."""
         ...
 
     async def drop(self, ids: Sequence[str]) -> int:
-        """Forget these dead letters for ever; return how many there were."""
+        """Delete these dead letters permanently; return how many there were."""
         ...
 
 
 @runtime_checkable
 class IOutbox(Protocol):
-    """Writes messages in the transaction that they tell about; the worker relays them."""
+    """Writes messages in the transaction whose change they report; the worker relays them."""
 
     async def add(self, session: AsyncSession, queue: str, messages: Sequence[OutgoingMessage]) -> None:
         """Store `messages` so that they exist exactly if the transaction commits."""

@@ -1,7 +1,8 @@
-"""The PostgreSQL transport: one table is queue and outbox, `SKIP LOCKED` shares it out, a wake-up saves the polling.
+"""Transport on PostgreSQL: one table is both queue and outbox.
 
-A taken message is hidden until its lease ends; its `attempt` number is the fencing token, so that a consumer that lost
-its lease cannot decide about a message that another one holds by now.
+Consumers share the table by `SKIP LOCKED`; notifications make polling unnecessary while a connection listens. A taken message is
+hidden until its lease ends; its `attempt` number is the fencing token, so that a consumer that lost its lease cannot decide
+about a message that another one holds by then.
 """
 
 import asyncio
@@ -56,11 +57,11 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _FIRST_ID = "00000000-0000-0000-0000-000000000000"
 _POLL_SECONDS = 1.0
 _WAKE_SECONDS = 0.01
-"""How long a wake-up gathers company: a consumer that wakes a little later finds a batch instead of one message."""
+"""Delay of a notification: a consumer that is notified a little later finds a batch instead of one message."""
 
 
 _LOST = (EngineUnavailableError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError)
-"""How a connection of our own ends that is there for wake-ups only; polling goes on without it."""
+"""Errors of a connection that only receives notifications; polling continues without it."""
 
 
 class PostgresTransport:
@@ -78,7 +79,7 @@ class PostgresTransport:
         await self._database.open()
 
     async def close(self) -> None:
-        """Let go of the connection for wake-ups; the database is closed by whoever opened it."""
+        """Close the connection for notifications; the database is closed by its owner."""
         if self._waking is not None:
             await self._waking
         if self._waker is not None:
@@ -108,13 +109,13 @@ class PostgresTransport:
         return [None] * len(batch)
 
     def wake(self, queue: str) -> None:
-        """Have waiting consumers told soon that there is something; never inside a transaction that holds locks."""
+        """Notify waiting consumers soon that there are messages; never inside a transaction that holds locks."""
         self._unheard.add(queue)
         if self._waking is None or self._waking.done():
             self._waking = asyncio.create_task(self._wake())
 
     async def _wake(self) -> None:
-        """Tell consumers, once for all that came within a moment; who misses it polls."""
+        """Notify consumers once for all messages that came within the delay; consumers that miss it poll."""
         await asyncio.sleep(_WAKE_SECONDS)
         queues, self._unheard = self._unheard, set()
         try:
@@ -170,7 +171,7 @@ class PostgresTransport:
 
 
 def _known(ids: Sequence[str]) -> list[UUID]:
-    """Return those of `ids` that can be ours, each once."""
+    """Return those of `ids` that have the form of our ids, without duplicates."""
     return [UUID(name) for name in dict.fromkeys(ids) if _UUID.fullmatch(name)]
 
 
@@ -187,7 +188,7 @@ class _PostgresConsumer:
         self._held: dict[str, Delivery] = {}
 
     async def listen(self) -> None:
-        """Hear wake-ups on a connection of our own; without one, polling does."""
+        """Receive notifications on a separate connection; without one, the consumer polls."""
         with contextlib.suppress(*_LOST):
             self._listener = await self._database.connect()
             await self._listener.add_listener(self._channel, self._hear)

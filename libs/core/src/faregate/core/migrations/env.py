@@ -1,4 +1,7 @@
-"""The Alembic environment: one linear history in our own schema, with a version table of its own there."""
+"""Alembic environment: one linear history in Faregate's own schema.
+
+The version table is in that schema, too.
+"""
 
 from importlib import import_module
 from typing import Any
@@ -18,14 +21,14 @@ MODEL_MODULES = (
     "faregate.analytics.models",
     "faregate.analytics.quotas.models",
 )
-"""Named, not imported: the platform has no import of a feature library."""
+"""By name, not imported: the core must not import a library that depends on it."""
 
 for name in MODEL_MODULES:
     import_module(name)
 
 
 def migrate(connection: Connection) -> None:
-    """Run what Alembic was asked for on `connection`, in the schema of its configuration."""
+    """Run the requested Alembic command on `connection`, in the schema of its configuration."""
     schema = context.config.attributes.get("schema", SCHEMA)
     connection.execute(text(f'create schema if not exists "{schema}"'))
     context.configure(

@@ -1,4 +1,7 @@
-"""What an operator watches beside what each process counts by itself: numbers that are read when someone asks."""
+"""Gauges of the deployment, read at the time of the request.
+
+They complement the counters that each process keeps.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +25,7 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """One number under a name in Prometheus' style."""
+    """One value under a Prometheus metric name."""
 
     name: str
     description: str
@@ -31,15 +34,15 @@ class Gauge:
 
 
 class IGauges(Protocol):
-    """Whoever has numbers to show."""
+    """A source of gauges."""
 
-    async def figures(self) -> Sequence[Gauge]:
-        """Return what can be read now; what cannot, since its engine is away, is left out."""
+    async def gauges(self) -> Sequence[Gauge]:
+        """Return the gauges that can be read now; those of an unavailable engine are left out."""
         ...
 
 
 class QueueGauges:
-    """What waits, how long, what was set aside, and how far the workers have come."""
+    """Queue depth and age, dead letters, and the progress of the workers."""
 
     def __init__(
         self,
@@ -55,7 +58,7 @@ class QueueGauges:
         self._heartbeats = heartbeats
         self._clock = clock
 
-    async def figures(self) -> Sequence[Gauge]:
+    async def gauges(self) -> Sequence[Gauge]:
         found = await self._waiting("queue", self._transport)
         if not isinstance(self._transport, PostgresTransport):
             found += await self._waiting("outbox", self._outbox)
@@ -63,7 +66,7 @@ class QueueGauges:
             try:
                 found += await read()
             except FaregateError:
-                continue  # the engine is away; /readyz says so
+                continue  # the engine is unavailable; /readyz reports it
         return found
 
     async def _waiting(self, place: str, transport: ITransport) -> list[Gauge]:
@@ -81,19 +84,19 @@ class QueueGauges:
         if backlog.depth and backlog.oldest_at is None:
             return found
         age = (self._clock.now() - backlog.oldest_at).total_seconds() if backlog.oldest_at is not None else 0.0
-        oldest = "Age of the oldest message that waits, where this process can tell"
+        oldest = "Age of the oldest waiting message, if this process knows it"
         return [*found, Gauge(f"faregate_{place}_oldest_seconds", oldest, max(0.0, age), labels)]
 
     async def _dead(self) -> list[Gauge]:
         count = await self._dead_letters.count()
-        return [Gauge("faregate_dead_letters", "Messages set aside for a person to look at", count)]
+        return [Gauge("faregate_dead_letters", "Messages set aside for an operator", count)]
 
     async def _workers(self) -> list[Gauge]:
         progress = await self._heartbeats.progress()
-        found = [Gauge("faregate_workers", "Workers that spoke within 15 s", progress.workers)]
+        found = [Gauge("faregate_workers", "Workers that reported within 15 s", progress.workers)]
         if progress.settled_until is None:
             return found
         behind = (self._clock.now() - progress.settled_until).total_seconds()
         lag = inf if progress.settled_until <= _EPOCH else max(0.0, behind)
-        oldest = "Age of the oldest message that is not settled, as the workers see it; +Inf while they cannot tell"
+        oldest = "Age of the oldest message that is not settled, as reported by the workers; +Inf while unknown"
         return [*found, Gauge("faregate_settlement_lag_seconds", oldest, lag)]

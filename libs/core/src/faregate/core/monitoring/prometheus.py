@@ -1,4 +1,4 @@
-"""Figures in Prometheus' text format (needs the extra gateway or worker)."""
+"""Gauges in Prometheus' text format (needs the extra gateway or worker)."""
 
 from collections.abc import Sequence
 
@@ -8,16 +8,16 @@ from prometheus_client import Gauge as PrometheusGauge
 from faregate.core.errors import FaregateError
 from faregate.core.monitoring.gauges import Gauge, IGauges
 
-__all__ = ["exposed"]
+__all__ = ["prometheus_text"]
 
 
-async def exposed(sources: Sequence[IGauges]) -> bytes:
-    """Return the figures of all `sources`, without those whose engine is away."""
+async def prometheus_text(sources: Sequence[IGauges]) -> bytes:
+    """Return the gauges of all `sources`, without those whose engine is unavailable."""
     registry = CollectorRegistry()
     gauges: dict[str, PrometheusGauge] = {}
     for source in sources:
         try:
-            found = await source.figures()
+            found = await source.gauges()
         except FaregateError:
             continue
         for figure in found:

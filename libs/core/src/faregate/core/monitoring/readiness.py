@@ -1,4 +1,7 @@
-"""What every process asks before it calls itself ready: the answer is a detail to show, or an error that names the fix."""
+"""Readiness checks of every process.
+
+A check returns a detail to show, or raises an error that names the fix.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +18,7 @@ Check = Callable[[], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What came of one check."""
+    """The result of one check."""
 
     name: str
     ok: bool
@@ -24,19 +27,19 @@ class Checked:
 
 
 async def check_all(checks: Mapping[str, Check], clock: IClock) -> Sequence[Checked]:
-    """Make all checks, one after the other."""
+    """Run all checks, one after the other."""
     return [await _checked(name, check, clock) for name, check in checks.items()]
 
 
 async def check_database(database: Database) -> str:
-    """Tell the server's version, or raise `EngineUnavailableError`."""
+    """Return the server's version, or raise `EngineUnavailableError`."""
     async with database.transaction(read_only=True) as session:
         ((found,),) = await database.rows(session, "show server_version")
     return f"PostgreSQL {found}"
 
 
 async def check_migrations(database: Database) -> str:
-    """Tell the schema's revision, or raise that it is not the one that this code needs."""
+    """Return the schema's revision, or raise if it is not the one that this code needs."""
     revision = await current_revision(database)
     problem = schema_problem(revision)
     if problem is not None:

@@ -1,7 +1,7 @@
-"""Working copies that name a person: messages, stored answers, deliveries to webhooks.
+"""Personal data in messages, stored answers and webhook deliveries.
 
-An erasure rewrites what has still to be counted or charged, and what keeps a call from being carried out twice; it
-deletes the rest. A message about several people keeps what is about the others.
+An erasure rewrites the copies that have still to be counted or charged, and those that keep a request from being executed twice;
+it deletes the others. A message about several people keeps what is about the others.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -21,23 +21,23 @@ from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE, USAGE_EV
 __all__ = ["CopiesPersonalData"]
 
 _MAY_NAME = "exists (select from unnest(cast(:quoted as bytea[])) as q (name) where position(q.name in {column}) > 0)"
-"""Finds candidates cheaply; whether they name the person is decided by the place where the name stands."""
+"""Finds candidates at low cost; whether they name the person is decided by the JSON member that holds the name."""
 
 _GIVEN = """
 credential in (
   select left(encode(sha256(convert_to(name, 'UTF8')), 'hex'), 32) from unnest(cast(:actors as text[])) as a (name))
 """
-"""Answers are kept under a digest of who asked."""
+"""Answers are stored under a digest of the caller."""
 
 _COPIES = {
     "message": ("body", "queue, created_at, dead_at, dead_reason"),
     "idempotent_answer": ("body", "key, status, created_at"),
     "webhook_delivery": ("payload", "event_type, status, created_at"),
 }
-"""Table, the column with the JSON, and what is shown beside it."""
+"""Table, the column with the JSON, and the columns shown with it."""
 
 _COUNTED = {SETTLE_QUEUE, SETTLE_MULTIMODEL_QUEUE, USAGE_EVENTS_QUEUE}
-"""Queues whose messages charge or count something: erasing a person takes nothing off the books."""
+"""Queues whose messages charge or count something: erasing a person does not change sums."""
 
 _CHANGE_MESSAGE = "update faregate.message set body = :body where message_id = :id"
 _CHANGE_ANSWER = """
@@ -49,7 +49,7 @@ _DELETE_MESSAGE = "delete from faregate.message where message_id = :id"
 
 
 class CopiesPersonalData:
-    """`IPersonalData` of what is on its way, or kept to be given again."""
+    """`IPersonalData` of messages and deliveries that wait, and of stored answers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -97,8 +97,9 @@ class CopiesPersonalData:
         return changed
 
     async def _erase_answers(self, session: AsyncSession, person: Person) -> int:
-        """Take the words out of answers about the person, and the mentions out of others; the rows stay, under a digest of
-        the key where the key names the person, so that no call is carried out twice.
+        """Erase answers about the person, and mentions in other answers.
+
+        The rows stay, under a digest of the key if the key names the person, so that no call is executed twice.
         """
         rows = await self._candidates(session, person, "idempotent_answer", "credential, key, status, body as content")
         changed = 0
@@ -142,7 +143,7 @@ class CopiesPersonalData:
 
 
 def _left(items: Sequence[Any], person: Person, *, counted: bool) -> list[Any]:
-    """Return what is left of a message: others' items without mentions, and what is counted of the person's."""
+    """Return the rest of a message: items about others without mentions, and those of the person's items that are counted."""
     kept: list[Any] = []
     for item in items:
         if not is_about(item, person.names):
@@ -158,13 +159,13 @@ def _without_mentions(content: bytes, items: Sequence[Any], person: Person) -> b
 
 
 def _as_json(person: Person) -> list[bytes]:
-    """Return the person's names as JSON has them, as whole values and, where they can be told from words, within texts."""
+    """Return the person's names in their JSON form, as whole values and, if they can be distinguished from words, within texts."""
     certain = [name for name in person.names if person.certain.fullmatch(name)]
     return [*person.parameters["quoted"], *(exact_json.dumps(name)[1:-1] for name in certain)]
 
 
 def _erased(status: int) -> bytes:
-    message = "Done before; the person whom the answer was about has been erased since"
+    message = "Already executed; the person whom the answer was about has been erased since"
     return exact_json.dumps(
         {"success": status < 400, "status": status, "message": message, "data": {"message": message}}
     )
@@ -175,7 +176,7 @@ def _is_array(content: bytes) -> bool:
 
 
 def _items(content: bytes) -> list[Any]:
-    """Return the items of an array, or the one value; of what cannot be read nothing."""
+    """Return the items of an array, or the single value; nothing if the content cannot be read."""
     try:
         value = exact_json.loads(content)
     except (FaregateError, ValueError):

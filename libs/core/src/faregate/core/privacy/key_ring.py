@@ -1,6 +1,7 @@
-"""Encryption at rest: AES-256-GCM under a ring of keys, each text bound to its place.
+"""Encryption at rest: AES-256-GCM with rotating keys.
 
-Without keys nothing is encrypted, and the same code runs.
+Each ciphertext is bound to its place (table, column and row, or queue). Without keys nothing is encrypted, and the same code
+runs.
 """
 
 import base64
@@ -22,7 +23,7 @@ _MESSAGE = b'{"faregate_sealed":'
 
 
 class SealedError(FaregateError):
-    """Something sealed cannot be opened: its key is missing, or it was tampered with."""
+    """A ciphertext cannot be decrypted: its key is missing, or it was tampered with."""
 
     code = "log_sealed"
 
@@ -33,17 +34,17 @@ class KeyRingError(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class RingKey:
-    """A key and the id that rows name it by."""
+    """A key, and the id that rows refer to it by."""
 
     id: str
     secret: bytes
 
 
 def parse_keys(text: str | None) -> Sequence[RingKey]:
-    """Read `id:base64,id:base64`; the first key is the one in use, the others open what was sealed before.
+    """Read `id:base64,id:base64`; the first key is the one in use, the others decrypt what was encrypted before.
 
     Raises:
-        KeyRingError: a part is not `id:base64 of 32 bytes`, or an id stands twice; keys are not repeated in the text.
+        KeyRingError: a part is not `id:base64 of 32 bytes`, or an id is used twice; keys are not repeated in the text.
     """
     keys = [_key(part.strip(), number) for number, part in enumerate((text or "").split(","), 1) if part.strip()]
     if len({key.id for key in keys}) != len(keys):
@@ -65,24 +66,24 @@ def _key(part: str, number: int) -> RingKey:
 
 
 class KeyRing:
-    """Seals and opens bytes, texts and messages; `place` is what binds them to where they stand."""
+    """Encrypts and decrypts bytes, texts and messages; `place` is the location that a ciphertext is bound to."""
 
     def __init__(self, keys: Sequence[RingKey] = ()) -> None:
         self._ciphers = {key.id: _cipher(key.secret) for key in keys}
         self.key_id = keys[0].id if keys else None
 
     def seal(self, place: str, data: bytes) -> bytes:
-        """Return `data` under the key in use; as it is without keys."""
+        """Encrypt `data` under the key in use; without keys return it unchanged."""
         if self.key_id is None:
             return data
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + bytes(self._ciphers[self.key_id].encrypt(nonce, data, place.encode()))
 
     def open(self, place: str, key_id: str | None, sealed: bytes) -> bytes:
-        """Return what was sealed under `key_id` (None for nothing) for this place.
+        """Decrypt what was encrypted under `key_id` (None for plain data) for this place.
 
         Raises:
-            SealedError: the key is not in the ring, or it is not what was sealed for this place.
+            SealedError: the key is not in the ring, or the data was not encrypted for this place.
         """
         if key_id is None:
             return sealed
@@ -97,34 +98,36 @@ class KeyRing:
             raise SealedError(f"{place.replace('|', ' ')} is not what was sealed for it") from None
 
     def seal_text(self, place: str, text: str) -> str:
-        """Return `sealed:<key>:<base64>` of a text that does not begin like that; the text without keys."""
+        """Return `sealed:<key>:<base64>` of a text, unless the text already begins like that; without keys return it unchanged."""
         if self.key_id is None:
             return text
         return f"{_TEXT}{self.key_id}:{base64.b64encode(self.seal(place, text.encode())).decode()}"
 
     def open_text(self, place: str, stored: str) -> str:
-        """Return the text that `seal_text` sealed; a plain one as it is. Raises as `open` does."""
+        """Decrypt the text that `seal_text` encrypted; return a plain one unchanged. Raises as `open` does."""
         if not stored.startswith(_TEXT):
             return stored
         key_id, _, encoded = stored.removeprefix(_TEXT).rpartition(":")
         return self.open(place, key_id, base64.b64decode(encoded)).decode()
 
     def is_current(self, stored: str) -> bool:
-        """Tell whether a stored text is as `seal_text` would store it today."""
+        """Return whether a stored text is in the form in which `seal_text` would store it today."""
         return stored.startswith(f"{_TEXT}{self.key_id}:") if self.key_id else not stored.startswith(_TEXT)
 
     def seal_message(self, queue: str, body: bytes) -> bytes:
-        """Return the body of a message as it may wait on a queue: `{"faregate_sealed": <key>, "data": <base64>}`."""
+        """Return the body of a message in the form in which it may wait in a queue: `{"faregate_sealed": <key>, "data":
+        <base64>}`.
+        """
         if self.key_id is None:
             return body
         data = base64.b64encode(self.seal(_queued(queue), body)).decode()
         return exact_json.dumps({"faregate_sealed": self.key_id, "data": data})
 
     def open_message(self, queue: str, body: bytes) -> bytes:
-        """Return the body that `seal_message` sealed; a plain one, such as another publisher's, as it is.
+        """Decrypt the body that `seal_message` encrypted; return a plain one, such as another publisher's, unchanged.
 
         Raises:
-            SealedError: the key is not in the ring, or the body is not what was sealed for this queue.
+            SealedError: the key is not in the ring, or the body was not encrypted for this queue.
         """
         if not body.startswith(_MESSAGE):
             return body
@@ -132,7 +135,9 @@ class KeyRing:
             found = exact_json.loads(body)
             key_id, data = str(found["faregate_sealed"]), base64.b64decode(found["data"], validate=True)
         except (FaregateError, KeyError, TypeError, ValueError):
-            raise SealedError(f"A message of {queue} says that it is sealed, and has not the form") from None
+            raise SealedError(
+                f"A message of {queue} is marked as sealed, but does not have the form of a sealed message"
+            ) from None
         return self.open(_queued(queue), key_id, data)
 
 

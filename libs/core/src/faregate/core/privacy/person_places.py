@@ -1,6 +1,7 @@
-"""Where JSON names a person: by the member that holds the name, never by its text. Pure.
+"""JSON members that name a person. Pure.
 
-A user id may be any word (`purchase`, `gpt-4o`), so that the same text elsewhere says nothing of the person.
+A person is recognised by the member that holds the name, never by the text alone: a user id may be any word (`purchase`,
+`gpt-4o`), so the same text elsewhere does not refer to the person.
 """
 
 import re
@@ -16,11 +17,11 @@ PLACES = frozenset(
     join leave email emails user_email
     """.split()  # noqa: SIM905  thirty quoted words are not easier to read
 )
-"""Members whose text, or list of texts, is who somebody is."""
+"""Members whose text, or list of texts, identifies a person."""
 
 _USER_IDS = frozenset({"user_id", "userId"})
 _FREE = frozenset({"metadata", "tags"})
-"""Members whose texts may say anything, whatever they are called."""
+"""Members that hold free data: any member within them may hold any text."""
 
 KEPT_TEXTS = frozenset(
     """
@@ -28,13 +29,13 @@ KEPT_TEXTS = frozenset(
     service_tier unit service meter kind status time country device code type
     """.split()  # noqa: SIM905
 )
-"""Members of a settlement or a usage event whose text decides what is counted; other texts may say anything."""
+"""Members of a settlement or a usage event whose text decides what is counted; other texts are free."""
 
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18})?")
 
 
 def is_about(value: Any, names: frozenset[str]) -> bool:
-    """Tell whether one of `names` stands anywhere in `value` in a member for people."""
+    """Return whether one of `names` occurs anywhere in `value` in a member for people."""
     if isinstance(value, Mapping):
         members = cast("Mapping[str, Any]", value)
         return any(
@@ -44,19 +45,19 @@ def is_about(value: Any, names: frozenset[str]) -> bool:
 
 
 def without_person(item: Mapping[str, Any], names: frozenset[str], tombstone: str) -> dict[str, Any]:
-    """Return a settlement or usage event that counts as before, for `tombstone`, without words about the person.
+    """Return a settlement or usage event that counts as before, for `tombstone`, without texts about the person.
 
-    Numbers stay, since prices may hang on them; of texts those that decide what is counted. An id in which the person is
-    named becomes another one, the same for the same id.
+    Numbers are kept, since prices may depend on them; of texts, those that decide what is counted. An id that contains the
+    person's name is replaced by a digest, the same for the same id.
     """
     return {name: kept for name, value in item.items() if (kept := _kept(name, value, names, tombstone)) is not None}
 
 
 def without_mentions(value: Any, pattern: re.Pattern[str], names: frozenset[str], instead: str) -> Any:
-    """Return a value about others without what `pattern` finds in its sentences.
+    """Return a value about others without the matches of `pattern` in its texts.
 
-    Texts that decide what is counted stay; so does one that is nothing but a user id in a place that is not for people:
-    a ticket or a model may be called the same.
+    Texts that decide what is counted are kept; so is a text that consists of a user id only, in a member that is not for people:
+    a ticket or a model may have the same name.
     """
     if isinstance(value, Mapping):
         members = cast("Mapping[str, Any]", value)

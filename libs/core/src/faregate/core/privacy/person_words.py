@@ -1,7 +1,8 @@
-"""Patterns and statements that take a person out of words, JSON and keys of others.
+"""Patterns and statements that erase a person from others' texts.
 
-Text says less than a place does: a user may be called `chat`, and `chat` in a description is no mention of anybody. An id
-is sought in text only where it is hardly a word, that is, where it has letters and also digits or signs.
+They cover free text, JSON and keys. Text is less certain than a JSON member: a user may be called `chat`, and `chat` in a
+description does not refer to that user. An id is searched in text only if it is unlikely to be a word, that is, if it has
+letters and also digits or punctuation.
 """
 
 import re
@@ -22,20 +23,20 @@ __all__ = [
 ]
 
 GONE = "[erased]"
-"""What stands in text where a person was named."""
+"""Replacement of a person's name in text."""
 
 _TELLING = 4
-"""Shorter ids stand in sentences about anybody (`1 credit too many`); in words of others they count behind `user:` alone."""
+"""Shorter ids occur in any sentence (`1 credit too many`); in others' texts they are recognised after `user:` only."""
 
 _TALE = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9._:@-]).+")
 
 
 def patterns(user_id: str, email: str | None) -> dict[str, str]:
-    """Return patterns of PostgreSQL's for the person's names, by the name of the parameter of a statement.
+    """Return PostgreSQL patterns for the person's names, by the name of the parameter of a statement.
 
-    `mentions` finds whole words (`bela` is not in `bela-2`, nor `1` in `12`), `certain` the same but for ids that may be
-    any word, `in_json` that but for values that decide what is counted, `in_places` a name as the value of a JSON member
-    for people, and `in_keys` a name as a part of a key.
+    `mentions` finds whole words (`bela` is not in `bela-2`, nor `1` in `12`), `certain` the same without ids that may be any
+    word, `in_json` the same without values that decide what is counted, `in_places` a name as the value of a JSON member for
+    people, and `in_keys` a name as a part of a key.
     """
     sure = [f"{PERSON}{user_id}", *([email] if email else [])]
     certain = [*sure, *([user_id] if len(user_id) >= _TELLING and _TALE.fullmatch(user_id) else [])]
@@ -51,7 +52,7 @@ def patterns(user_id: str, email: str | None) -> dict[str, str]:
 
 
 def words_erasure(table: str, column: str, *, pattern: str = "mentions") -> str:
-    """Return the statement that takes the person's names out of a text column; a row for each row changed."""
+    """Return the statement that removes the person's names from a text column; it returns a row for each row changed."""
     return f"""
     update faregate.{table} set {column} = regexp_replace({column}, :{pattern}, '{GONE}', 'gi')
     where {column} ~* :{pattern} returning 1
@@ -59,7 +60,7 @@ def words_erasure(table: str, column: str, *, pattern: str = "mentions") -> str:
 
 
 def json_without(column: str) -> str:
-    """Return the expression of a `jsonb` column without the person's names; numbers and the form stay."""
+    """Return the expression of a `jsonb` column without the person's names; numbers and structure are kept."""
     placed = f"regexp_replace({column}::text, :in_places, '\"{GONE}\"', 'g')"
     return f"regexp_replace({placed}, :in_json, '{GONE}', 'gi')::jsonb"
 
@@ -70,14 +71,14 @@ def json_names(column: str) -> str:
 
 
 def json_erasure(table: str, column: str) -> str:
-    """Return the statement that takes the person's names out of a `jsonb` column; a row for each row changed."""
+    """Return the statement that removes the person's names from a `jsonb` column; it returns a row for each row changed."""
     return f"""
     update faregate.{table} set {column} = {json_without(column)} where {json_names(column)} returning 1
     """  # noqa: S608
 
 
 def key_erasure(table: str, column: str, *, condition: str = "true") -> str:
-    """Return the statement that replaces keys that name the person; whoever looks for one looks for its `erased_key` too."""
+    """Return the statement that replaces keys that name the person; a lookup of such a key must also look for its `erased_key`."""
     return f"""
     update faregate.{table} set {column} = {key_without(column)}
     where {column} ~* :in_keys and not starts_with({column}, '{ERASED_KEY}') and {condition} returning 1

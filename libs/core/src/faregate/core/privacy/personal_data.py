@@ -1,7 +1,7 @@
-"""What is held on one person: the seam by which every library shows it, and erases it.
+"""Export and erasure of personal data; interface for each library.
 
-Facts carry the subject's number, never the user id, so that erasing the subject's row makes a person unrecognisable
-everywhere. What remains are texts in which the person may be named; each library knows its own.
+Facts refer to the subject's number, never to the user id, so that erasing the subject's row makes a person unidentifiable
+everywhere. What remains are texts that may name the person; each library knows its own.
 """
 
 import re
@@ -28,12 +28,12 @@ __all__ = [
 ]
 
 ERASURES_VERSION = "erasures"
-"""What answers that name people are kept under: each erasure raises it."""
+"""Name of the version of cached answers that name people: each erasure raises it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whom it is about; `tombstone` replaces the user id."""
+    """The person to export or erase; `tombstone` replaces the user id."""
 
     subject_id: int
     user_id: str
@@ -42,21 +42,25 @@ class Person:
 
     @property
     def names(self) -> frozenset[str]:
-        """All that the person is called where somebody is named."""
+        """All names that refer to the person."""
         return frozenset({self.user_id, f"{PERSON}{self.user_id}", *([self.email] if self.email else [])})
 
     @property
     def certain(self) -> "re.Pattern[str]":
-        """The pattern `certain` of `person_words`, for texts that are not in a statement."""
+        """The pattern `certain` of `person_words`, for texts outside of statements."""
         return re.compile(patterns(self.user_id, self.email)["certain"], re.IGNORECASE)
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """What statements may name: `:subject`, `:user_id`, `:email`, `:tombstone`, `:actors` (how the person is named as
-        who did something), `:signatures` (the same, with the number that stands for it in what is never changed),
-        the patterns of `person_words` that find the person in what others wrote, and `:quoted`, all names as JSON has them.
+        """The parameters that statements may use.
+
+        `:subject`, `:user_id`, `:email`, `:tombstone`, `:actors` (the person's names as an actor), `:signatures` (the same, with
+        the number that replaces it in rows that are never changed), the patterns of `person_words` that find the person in
+        others' texts, and `:quoted`, all names in their JSON form.
         """
-        bare = [] if is_reserved(self.user_id) else [self.user_id]  # else it is the name of a credential or of our own
+        bare = (
+            [] if is_reserved(self.user_id) else [self.user_id]
+        )  # else it is the name of a credential or a reserved name
         actors = [*bare, f"{PERSON}{self.user_id}"]
         return {
             "subject": self.subject_id,
@@ -72,10 +76,10 @@ class Person:
 
 @runtime_checkable
 class IPersonalData(Protocol):
-    """One library's part of what is held on a person."""
+    """One library's part of the data about one person."""
 
     def export(self, session: AsyncSession, person: Person) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
-        """Read everything, as kind and record."""
+        """Read all data, as kind and record."""
         ...
 
     async def erase(self, session: AsyncSession, person: Person) -> Mapping[str, int]:
@@ -84,7 +88,7 @@ class IPersonalData(Protocol):
 
 
 class SqlPersonalData:
-    """`IPersonalData` by statements: `exports` return one JSON text a row, `erasures` a row for each row they changed."""
+    """`IPersonalData` by statements: `exports` return one JSON text per row, `erasures` a row for each row they changed."""
 
     def __init__(self, database: Database, exports: Mapping[str, str], erasures: Mapping[str, str]) -> None:
         self._database = database
@@ -131,7 +135,7 @@ CORE_EXPORTS = {
 
 
 def actor_erasure(table: str, column: str = "actor") -> str:
-    """Return the statement that replaces the person where it stands as who did something."""
+    """Return the statement that replaces the person in a column of actors."""
     return (
         f"update faregate.{table} set {column} = :tombstone where {column} = any(cast(:actors as text[])) returning 1"  # noqa: S608
     )
@@ -151,4 +155,4 @@ CORE_ERASURES = {
     update faregate.subject set external_id = :tombstone, email = null where subject_id = :subject returning 1
     """,
 }
-"""The subject comes last."""
+"""The subject must come last."""

@@ -1,7 +1,7 @@
-"""Records that need no close look: of common shapes and sizes, so that names alone decide. Most records are.
+"""Fast path of redaction for records of common shapes and sizes.
 
-This is the fast half of `redaction`: whatever is not plain is left to the thorough walk, which gives the same answer for
-plain ones.
+In these, names alone decide; most records are of this kind. Every other record is left to the full redaction, which gives the
+same result for these.
 """
 
 import math
@@ -25,7 +25,7 @@ __all__ = [
 
 SHORTEST_SECRET = 5
 CARD_FROM = 10**12
-"""Greater integers may be card numbers."""
+"""Larger integers may be card numbers."""
 
 JSON_STARTS = frozenset('{[" \n\r\t\ufeff')
 
@@ -38,18 +38,18 @@ _DEPTH_LIMIT = 16
 _ENTRIES_LIMIT = 1_000
 PAIR_NAMES = _spellings("name", "key", "header", "field", "param", "parameter", "k", "n")
 PAIR_VALUES = _spellings("value", "val", "v")
-"""Keys of objects that are a name and its value: `{"name": "password", "value": "…"}`, `{"Key": "…", "Value": "…"}`."""
+"""Keys of objects that hold a name and its value: `{"name": "password", "value": "…"}`, `{"Key": "…", "Value": "…"}`."""
 
 
 class NotPlainError(Exception):
-    """The record needs a close look."""
+    """The record needs the full redaction."""
 
 
 class FastPath:
-    """One look at one record: a copy by the rules for names, and the texts whose looks are still to be judged.
+    """One pass over one record: a copy by the rules for names, and the texts whose content is still to be checked.
 
     Args:
-        secrecy_of_plain: returns what a name says; raises `NotPlainError` for one that cannot be kept as it is.
+        secrecy_of_plain: returns the secrecy of a name; raises `NotPlainError` for a name that cannot be kept unchanged.
     """
 
     __slots__ = ("_secrecy", "_text_limit", "texts")
@@ -60,7 +60,7 @@ class FastPath:
         self.texts: list[str] = []
 
     def value(self, value: Any, depth: int = 0) -> Any:
-        """Return the copy of an open value, or raise `NotPlainError`."""
+        """Return the copy of a value under a name that is not secret, or raise `NotPlainError`."""
         kind = cast("type[Any]", type(value))
         if kind is str:
             return self._text(value)
@@ -104,7 +104,7 @@ class FastPath:
 
 
 def text_under(text: str, secret: Secrecy) -> str:
-    """Return what of a text may be kept behind a name that is a secret's; short digits may be a count."""
+    """Return what of a text may be kept under the name of a secret; short digits may be a count."""
     if not text or (secret is Secrecy.TEXT and len(text) <= 9 and text.isdigit()):
         return text
     return REDACTED

@@ -1,7 +1,7 @@
-"""Formats of issued keys and tokens: known beginnings, and a random rest. Pure.
+"""Formats of issued keys and tokens: known prefixes, random remainder. Pure.
 
-The beginnings follow the rules of betterleaks and gitleaks (MIT): those of keys that name their issuer. A beginning alone
-is no key: `xai-grok-4-fast-reasoning` is a model and `pk_customer_0000000001` a user, so the rest must look random, too.
+The prefixes follow the rules of betterleaks and gitleaks (MIT) for keys that name their issuer. A prefix alone is not a key:
+`xai-grok-4-fast-reasoning` is a model and `pk_customer_0000000001` a user, so the remainder must look random, too.
 """
 
 import re
@@ -43,18 +43,18 @@ _SURE = {
     "jqqj99": r"[A-Za-z0-9]{40,60}JQQJ99[A-Za-z0-9]{8,}",
     "q~": r"[\w~.]{3}\dQ~[\w~.-]{31,34}",
 }
-"""Expressions of keys that are told by their beginning and length alone, by one of the texts that must occur in them."""
+"""Expressions of keys that are recognised by prefix and length alone, by one of the texts that must occur in them."""
 
 KEY_HINTS = (
     *(beginning.lower() for beginning in _BEGINNINGS),
     *_SURE,
     *("asia", "agpa", "aida", "aroa", "anpa", "gho_", "ghu_", "ghs_", "ghr_"),
 )
-"""Lower-cased texts of which one occurs in every key."""
+"""Lower-cased texts, one of which occurs in every key."""
 
 
 def _alternatives() -> str:
-    """Return the beginnings, grouped by their first letter: most places in a text are left after one comparison."""
+    """Return the prefixes, grouped by their first letter: most positions in a text are rejected after one comparison."""
     groups: dict[str, list[str]] = {}
     for beginning in sorted(_BEGINNINGS, key=len, reverse=True):
         groups.setdefault(beginning[0], []).append(re.escape(beginning[1:]))
@@ -65,7 +65,7 @@ KEY_EXPRESSION = (
     rf"(?<![A-Za-z0-9])(?:(?P<sure>{'|'.join(_SURE.values())})"
     rf"|(?:{_alternatives()})(?P<rest>[A-Za-z0-9_-]{{8,}}+(?:[.~+/=:][A-Za-z0-9_.~+/=-]*+)?))"
 )
-"""What may be a key; `is_key` tells whether a match is one."""
+"""Matches texts that may be keys; `is_key` decides whether a match is one."""
 
 _PART = re.compile(r"[A-Za-z0-9]+")
 _SWITCH = re.compile(r"(?=[a-z][A-Z]|[A-Za-z][0-9]|[0-9][A-Za-z])")
@@ -83,7 +83,7 @@ def is_key(found: re.Match[str]) -> bool:
 
 
 def is_random(text: str) -> bool:
-    """Tell whether a text is more likely made by a machine than of words, dates and numbers."""
+    """Return whether a text is more likely generated than made of words, dates and numbers."""
     parts = [(part, len(_SWITCH.findall(part))) for part in _PART.findall(text)]
     return sum(switches for _, switches in parts) >= _SWITCHES_OF_ALL or any(_is_random(*part) for part in parts)
 

@@ -1,7 +1,7 @@
-"""What of a record may be kept: secrets are replaced, sizes bounded, whatever cannot be understood is left out.
+"""Redaction of records: secrets replaced, sizes bounded.
 
-Works on JSON-like values of any shape and never raises. Phone numbers, names and secrets without a telling name or look
-are not found: what must not be kept at all must not be sent.
+Works on JSON-like values of any shape and never raises; values of unknown types are left out. Phone numbers, names, and secrets
+without a recognisable name or form are not found: data that must not be kept at all must not be sent.
 """
 
 import json
@@ -48,7 +48,7 @@ _NAME = re.compile(r"[A-Za-z][\w .-]{0,63}")
 
 @runtime_checkable
 class IRedactor(Protocol):
-    """Decides what of a record may be kept; must not raise, and must change nothing when applied again."""
+    """Redacts records; must not raise, and must change nothing when applied again."""
 
     def value(self, value: Any) -> Any:
         """Return a JSON-like copy of `value` that may be kept."""
@@ -60,9 +60,9 @@ class IRedactor(Protocol):
 
 
 class Redactor:
-    """Redacts by names (at any depth, in headers, query strings and JSON inside strings) and by the looks of values.
+    """Redacts by names (at any depth, in headers, query strings and JSON inside strings) and by the form of values.
 
-    `extra_patterns` add kinds of values; `secrecy` replaces the rule for names.
+    `extra_patterns` add kinds of secret values; `secrecy` replaces the rule for names.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Redactor:
 
     @cached_property
     def hints(self) -> Hints:
-        """Know all kinds of values that are replaced."""
+        """The hints of all patterns of secret values."""
         encoded = SecretPattern("encoded", ("%",), _ENCODED, self._decoded)
         return Hints((encoded, *self._extra, *built_in_patterns(with_emails=self._with_emails)))
 
@@ -94,7 +94,7 @@ class Redactor:
             return UNREADABLE
         try:
             return _Walk(self._secrecy, self.hints, self._text_limit).value(value)
-        except Exception:  # noqa: BLE001  whatever a host's object does when looked at, its request goes on
+        except Exception:  # noqa: BLE001  an object of the host that raises when read must not fail the host's request
             return UNREADABLE
 
     def text(self, text: str) -> str:
@@ -104,21 +104,21 @@ class Redactor:
             return UNREADABLE
 
     def _decoded(self, found: re.Match[str]) -> str:
-        """Return a percent-encoded text as it is, unless it holds a secret once it is decoded."""
+        """Return a percent-encoded text unchanged, unless it contains a secret once it is decoded."""
         decoded = unquote_plus(found[0])
         kept = self.text(decoded)
         return found[0] if kept == decoded else quote(kept, safe=_UNQUOTED)
 
     def _at_a_glance(self, value: Any) -> Any:
-        """Return the copy of a record whose texts are all clean; most are."""
-        glance = FastPath(self._secrecy_of_plain, self._text_limit)
-        kept = glance.value(value)
-        if self.hints.worth_trying("\n".join(glance.texts)):
+        """Return the copy of a record whose texts are all free of secrets; most are."""
+        fast_path = FastPath(self._secrecy_of_plain, self._text_limit)
+        kept = fast_path.value(value)
+        if self.hints.worth_trying("\n".join(fast_path.texts)):
             raise NotPlainError
         return kept
 
     def _judge_name(self, name: str) -> Secrecy:
-        """Return what a name says about its value; the answers are remembered, because names come again and again."""
+        """Return the secrecy of a name; the results are cached, because the same names occur repeatedly."""
         if len(name) > _NAME_LIMIT or self.text(name) != name:
             raise NotPlainError
         return self._secrecy(name)
@@ -152,7 +152,7 @@ class _Walk:
         return REDACTED if secret else f"[{cast('type[Any]', type(value)).__name__}]"
 
     def text(self, text: str) -> str:
-        """Return what of a text may be kept: JSON inside is walked, long ones are cut after redaction."""
+        """Return what of a text may be kept: JSON inside is redacted, and long texts are cut after redaction."""
         kept = text if len(text) <= self._text_limit else text[: self._text_limit + _MARGIN]
         if len(kept) >= SHORTEST_SECRET:
             kept = self._redacted(kept)
@@ -222,33 +222,33 @@ class _Walk:
 
     def _sequence(self, items: list[Any], secret: Secrecy) -> list[Any]:
         if len(items) == 2 and isinstance(items[0], str) and _NAME.fullmatch(items[0]) and self._secrecy(items[0]):
-            # a header as a pair; what only looks like its name is redacted like any text
+            # a header as a pair; a text that only resembles its name is redacted like any text
             return [self.text(items[0]), self.value(items[1], secret=max(secret, self._secrecy(items[0])))]
         kept = [self.value(item, secret=secret) for item in items[:_ITEMS_LIMIT]]
         return kept if len(items) <= _ITEMS_LIMIT else [*kept, f"[{len(items)} items]"]
 
     def _named_pair(self, mapping: Mapping[Any, Any]) -> Secrecy:
-        """`{"name": "authorization", "value": "…"}`: return what the name says about the value."""
+        """Return the secrecy of the name in an object like `{"name": "authorization", "value": "…"}`."""
         if PAIR_VALUES.isdisjoint(mapping):
             return Secrecy.OPEN
         names = [name for key in PAIR_NAMES if isinstance(name := mapping.get(key), str)]
         return Secrecy.ALL if any(map(self._secrecy, names)) else Secrecy.OPEN
 
     def _key(self, name: str) -> str:
-        """A key can be a secret itself: `{"sk-…": 1}`."""
+        """Redact a key that is itself a secret: `{"sk-…": 1}`."""
         return name if len(name) < 12 and "@" not in name else self.text(name)
 
 
 @remembered(entries=20_000, longest=512)
 def looks_like_credential(text: str | None) -> bool:
-    """Tell whether a text that should be a name is a token or a key: what nobody's id looks like."""
+    """Return whether a text that should be a name is a token or a key, which is never a valid id."""
     if text is None or len(text) < _SHORTEST_CREDENTIAL:
         return False
     return holds_credential(text)
 
 
 def holds_credential(text: str) -> bool:
-    """Tell whether there is a token or a key in a text."""
+    """Return whether a text contains a token or a key."""
     return any(pattern.finds(text) for pattern in _credentials().worth_trying(text))
 
 
@@ -258,7 +258,7 @@ def _credentials() -> Hints:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object; a name that comes again keeps all its values, since any of them may be the secret."""
+    """Return a JSON object; a repeated name keeps all its values, since any of them may be the secret."""
     whole = dict(pairs)
     if len(whole) == len(pairs):
         return whole

@@ -1,7 +1,7 @@
-"""What callers' free fields may bring in: metadata, notes and names, without the secrets that got there by mistake.
+"""Removal of secrets from callers' metadata, notes and names.
 
-E-mail addresses and numbers stay: here they are business data. What must keep its look (a webhook's address, a
-strategy's parameters) does not come this way.
+They may have been included by mistake. E-mail addresses and numbers are kept: here they are business data. Values that must stay
+unchanged (a webhook's address, a strategy's parameters) are not passed through this module.
 """
 
 import re
@@ -35,12 +35,12 @@ _BEARER = re.compile(r"(?i)\bbearer\s+[A-Za-z0-9._~+/=:-]{6,}")
 
 
 def clean_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return metadata without texts that are secrets by name or look; numbers stay, since prices may hang on them."""
+    """Return metadata without texts that are secrets by name or form; numbers are kept, since prices may depend on them."""
     return {**_for_metadata().value(_as_json(metadata))}
 
 
 def clean_value(value: Any) -> Any:
-    """Return a JSON-like value whose texts are without what is a secret by its look; everything else is as it was."""
+    """Return a JSON-like value without texts that are secrets by their form; everything else is unchanged."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, Mapping):
@@ -49,13 +49,13 @@ def clean_value(value: Any) -> Any:
 
 
 def clean_text(text: str) -> str:
-    """Return a note for people without what is a secret by its look."""
+    """Return a note without what is a secret by its form."""
     return _by_look().text(text)
 
 
 @remembered(entries=20_000, longest=512)
 def is_credential(name: str) -> bool:
-    """Tell whether what should be a name is a token or a key: nobody's id begins like that."""
+    """Return whether a text that should be a name is a token or a key, which is never a valid id."""
     if len(name) < _SHORTEST_CREDENTIAL:
         return False
     if _BEARER.search(name):
@@ -64,14 +64,16 @@ def is_credential(name: str) -> bool:
 
 
 def name_checked(name: str) -> str:
-    """Return a name, or raise `ValueError` for a credential in its place; names cannot be redacted, they are looked up."""
+    """Return a name, or raise `ValueError` for a credential in its place; names cannot be redacted, since they are used for
+    lookups.
+    """
     if is_credential(name):
         raise ValueError(CREDENTIAL)
     return name
 
 
 def credentials_in(names: Iterable[str]) -> set[str]:
-    """Return those of `names` that are credentials: one look at all together, since hardly ever there is one."""
+    """Return those of `names` that are credentials; one search over all of them, since there is hardly ever one."""
     long = [name for name in names if len(name) >= _SHORTEST_CREDENTIAL]
     words = "\n".join(" ".join(long).split())
     if "bearer" not in words.casefold() and not _word_is_credential().search(words):
@@ -80,7 +82,7 @@ def credentials_in(names: Iterable[str]) -> set[str]:
 
 
 def _as_json(value: Any) -> Any:
-    """Return what an importing host gives (ids, moments, enums) as JSON has it; redaction knows nothing else."""
+    """Return a host's Python value (ids, moments, enums) in its JSON form, the only one that redaction handles."""
     if value is None or isinstance(value, str | int | float | Decimal):
         return value
     if isinstance(value, Mapping):

@@ -1,6 +1,7 @@
-"""Which kinds of secrets are worth looking for in a text: one pass over it finds the hints of all of them.
+"""Prefilter for secret patterns: one pass finds all hints.
 
-Nearly all texts have none, and their patterns are never tried. What is not worth trying changes nothing.
+A hint is a text without which its pattern cannot match. Nearly all texts have none, so their patterns are never tried; skipping
+a pattern does not change the result.
 """
 
 from collections.abc import Sequence
@@ -40,12 +41,12 @@ class Hints:
     def _find(self, lowered: str) -> Sequence[tuple[int, int, int]]:
         try:
             return self._automaton.find_matches_as_indexes(lowered, overlapping=True)
-        except UnicodeEncodeError:  # half a surrogate pair
+        except UnicodeEncodeError:  # an unpaired surrogate
             return self._find(lowered.encode(errors="replace").decode())
 
 
 def _lowered(text: str) -> str:
-    """Write all letters that an expression takes for `i`, `k` or `s` as these."""
+    """Replace all letters that a case-insensitive expression matches with `i`, `k` or `s` by these."""
     return text.casefold().replace("\u0131", "i").replace("i\u0307", "i")
 
 

@@ -1,7 +1,7 @@
-"""Which names stand for secrets: of JSON keys, headers, cookies and query parameters. Pure.
+"""Names of secrets: JSON keys, headers, cookies, query parameters. Pure.
 
-Names are compared without case, separators and full-width letters: `API-Key`, `apiKey` and `api_key` are one name.
-Counts are no secrets: `max_tokens: 1000` must survive, `token: "…"` must not.
+Names are compared without case, separators and full-width letters: `API-Key`, `apiKey` and `api_key` are one name. Counts are
+not secrets: `max_tokens: 1000` must be kept, `token: "…"` must not.
 """
 
 import re
@@ -13,13 +13,13 @@ __all__ = ["Secrecy", "normalized", "secrecy_of"]
 
 
 class Secrecy(IntEnum):
-    """What a name says about its value."""
+    """Whether a name marks its value as secret."""
 
     OPEN = 0
     TEXT = 1
     """Texts are secret, numbers are counts: `token`, `session`."""
     ALL = 2
-    """Whatever stands there is secret: `password`, `pin`."""
+    """Every value is secret: `password`, `pin`."""
 
 
 _SECRET_PARTS = (
@@ -77,7 +77,7 @@ _LENGTH_MAX = 200
 
 
 def secrecy_of(name: str) -> Secrecy:
-    """Return what `name` says about the value that stands behind it; of a long one its first 200 characters count."""
+    """Return the secrecy that `name` gives to its value; only the first 200 characters of a name count."""
     return _secrecy_of(name[:_LENGTH_MAX])
 
 

@@ -1,7 +1,7 @@
-"""Which texts are secrets by their looks, wherever they stand: tokens, keys, card numbers, addresses. Pure.
+"""Patterns of secret values: tokens, keys, card numbers, addresses. Pure.
 
-Each pattern has hints: it is tried only if one of them occurs in the lower-cased text, so that clean text costs one
-look (`secret_hints`). No pattern can take more than linear time.
+Values are recognised by their form, under any name. Each pattern has hints: it is tried only if one of them occurs in the
+lower-cased text, so that text without secrets costs one pass (`secret_hints`). Every pattern takes linear time.
 """
 
 import base64
@@ -26,11 +26,11 @@ class SecretPattern:
     """A kind of secret.
 
     Attributes:
-        hints: lower-cased texts of which one must occur; without any, `look` (or the expression) is tried first.
-        also: lower-cased texts of which one must occur as well.
-        shape: what must occur in an ASCII text of a pattern without hints, when its capitals are written A, its digits,
-            blanks, full stops and hyphens 0, and all else a.
-        unbroken: there is no white space in it, and it has 12 characters or more.
+        hints: lower-cased texts, one of which must occur; without any, `look` (or the expression) is tried first.
+        also: lower-cased texts, one of which must occur as well.
+        shape: for a pattern without hints, what must occur in an ASCII text after its capitals are replaced by A, its digits,
+            blanks, full stops and hyphens by 0, and all other characters by a.
+        unbroken: the match has no white space and at least 12 characters.
         replacement: as for `re.sub`; should be stable when redacted again.
     """
 
@@ -91,7 +91,7 @@ _LOWER_IBAN = _IBAN.replace("[A-Z]", "[a-z]", 1)
 
 @cache
 def built_in_patterns(*, with_emails: bool = True) -> tuple[SecretPattern, ...]:
-    """Return the patterns, the most telling ones first; compiled at the first call, not at import."""
+    """Return the patterns, the most specific ones first; compiled at the first call, not at import."""
     emails = _email_patterns() if with_emails else ()
     return (
         _pattern(
@@ -139,7 +139,7 @@ def built_in_patterns(*, with_emails: bool = True) -> tuple[SecretPattern, ...]:
 
 
 def is_card_number(digits: str) -> bool:
-    """Tell whether these digits are a payment card's: an issuer's first digits, a fitting length, a right check digit."""
+    """Return whether these digits are a payment card number: an issuer's prefix, a valid length, and a correct check digit."""
     if not 13 <= len(digits) <= 19 or digits[0] not in "23456" or len(set(digits)) == 1:
         return False
     doubled = (int(digit) * 2 for digit in digits[-2::-2])
@@ -179,7 +179,7 @@ def _email_patterns() -> tuple[SecretPattern, ...]:
 
 
 def _basic(found: re.Match[str]) -> str:
-    """`Basic` before base64 of `user:password` is a secret, before "information" it is not."""
+    """Redact `Basic` followed by base64 of `user:password`; "Basic information" is kept."""
     code = found[2].rstrip("=")
     try:
         content = base64.b64decode(code + "=" * (-len(code) % 4), altchars=b"-_" if set(code) & {"-", "_"} else None)
@@ -193,17 +193,17 @@ def _key(found: re.Match[str]) -> str:
 
 
 def _element(found: re.Match[str]) -> str:
-    """`<password>…</password>`: by the rules for names."""
+    """Redact `<password>…</password>` by the rules for names."""
     return f"{found[1]}{REDACTED}" if _hides(found[2], found[3].strip()) else found[0]
 
 
 def _pair(found: re.Match[str]) -> str:
-    """`name="password" value="…"`: by the rules for names."""
+    """Redact `name="password" value="…"` by the rules for names."""
     return f"{found[1]}{found[2]}{found[3]}{REDACTED}" if _hides(found[2], found[4]) else found[0]
 
 
 def _part(found: re.Match[str]) -> str:
-    """A field of a multipart form: by the rules for names."""
+    """Redact a field of a multipart form by the rules for names."""
     return f"{found[1]}{found[2]}{found[3]}{REDACTED}" if _hides(found[2], found[4]) else found[0]
 
 
@@ -213,7 +213,7 @@ def _hides(name: str, value: str) -> bool:
 
 
 def _named(found: re.Match[str]) -> str:
-    """`name=value` in a text: by the rules for names; numbers behind `max_tokens` stay."""
+    """Redact `name=value` in a text by the rules for names; numbers after `max_tokens` are kept."""
     secrecy = secrecy_of(found[1])
     if secrecy is Secrecy.OPEN or (secrecy is Secrecy.TEXT and _COUNT.fullmatch(found[3])):
         return found[0]

@@ -1,7 +1,7 @@
-"""Group commit for callers: while one batch runs, the next one gathers.
+"""Batching of concurrent calls (group commit).
 
-Concurrent single calls become set-based batches by themselves, with no added wait when there is no crowd. This is what
-lets many calls on one hot wallet share one lock and one commit.
+While one batch runs, the next one is collected. Concurrent single calls become set-based batches, with no added wait at low
+load. So many calls on one hot wallet share one lock and one commit.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ A = TypeVar("A")
 class Batcher(Generic[Q, A]):
     """Collects concurrent `submit` calls into calls of `run`.
 
-    One batch runs at a time, so that batches are as large as they can be. A batch that takes long, because a wallet in it
-    is locked elsewhere, is overtaken by the next one.
+    One batch runs at a time, so that batches are as large as possible. If a batch takes long, because a wallet in it is locked
+    elsewhere, the next one starts before it ends.
 
     Args:
-        run: answers a batch, one outcome per item in order; an exception among the outcomes is raised to its caller.
-        batch_size: most items in one call of `run`.
-        lanes: batches that may run at the same time; items of one `lane_key` never do.
-        patience_seconds: how long the next batch waits for those that run.
+        run: processes a batch and returns one outcome per item in order; an exception among the outcomes is raised to its caller.
+        batch_size: maximum number of items in one call of `run`.
+        lanes: batches that may run at the same time; items of one `lane_key` never run at the same time.
+        patience_seconds: how long the next batch waits for running ones.
     """
 
     def __init__(
@@ -46,19 +46,18 @@ class Batcher(Generic[Q, A]):
         self._drains = self._slow = 0
 
     async def submit(self, item: Q, *, lane_key: object = None) -> A:
-        """Have `item` answered in the next batch; behind earlier ones of the same `lane_key`.
+        """Process `item` in the next batch; after earlier ones of the same `lane_key`.
 
-        A caller that is cancelled leaves the work to be done: whether it was done is unknown to it, as after any
-        lost connection.
+        Cancelling the caller does not cancel the work: its outcome is unknown, as after a lost connection.
         """
         answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         self._waiting.append((lane_key, item, answer))
-        if lane_key not in self._running:  # else the batch that it waits for is followed by its own
+        if lane_key not in self._running:  # else its own batch follows the one it waits for
             self._begin()
         return await answer
 
     def _begin(self) -> None:
-        """Begin to run what waits, unless a batch is running that is worth waiting for."""
+        """Run the waiting items, unless a batch is running that is worth waiting for."""
         if self._waiting and self._drains == self._slow < self._lanes:
             self._drains += 1
             task = asyncio.create_task(self._drain())
@@ -67,7 +66,7 @@ class Batcher(Generic[Q, A]):
 
     async def _drain(self) -> None:
         try:
-            await asyncio.sleep(0)  # let callers that are ready in this very turn of the loop join the first batch
+            await asyncio.sleep(0)  # let callers that are ready in this turn of the loop join the first batch
             while batch := self._next_batch():
                 await self._run_batch(batch)
         finally:
@@ -93,7 +92,7 @@ class Batcher(Generic[Q, A]):
             self._running -= keys
 
     def _next_batch(self) -> list[tuple[object, Q, "asyncio.Future[A]"]]:
-        """Take out what waits, in order, and leave what has to wait for a batch that runs."""
+        """Remove the next batch from the waiting items, in order, leaving those that must wait for a running batch."""
         batch: list[tuple[object, Q, asyncio.Future[A]]] = []
         left: list[tuple[object, Q, asyncio.Future[A]]] = []
         while self._waiting and len(batch) < self._batch_size:
@@ -127,9 +126,9 @@ async def bisect_failures(
     *,
     is_passing: Callable[[Exception], bool],
 ) -> list[A | Exception]:
-    """Answer `items` by `run`, halving a batch that fails as a whole until the items that make it fail stand alone.
+    """Process `items` by `run`, halving a batch that fails as a whole until each failing item is isolated.
 
-    A failure that is `is_passing` (an engine is away) concerns no single item and is raised.
+    A failure for which `is_passing` is true (an engine is unavailable) concerns no single item and is raised.
     """
     if not items:
         return []

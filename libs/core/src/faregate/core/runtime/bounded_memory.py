@@ -1,4 +1,7 @@
-"""What a process remembers, bounded by bytes: callers choose how long their names are, not how much memory they take."""
+"""In-memory caches bounded by bytes.
+
+Callers choose the length of their names; the bound limits the memory that the names take.
+"""
 
 from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache, wraps
@@ -12,11 +15,13 @@ V = TypeVar("V")
 A = TypeVar("A", bound=str | None)
 
 _ENTRY_BYTES = 200
-"""What an entry takes beside its key, roughly."""
+"""Approximate size of an entry without its key."""
 
 
 def remembered(*, entries: int, longest: int) -> Callable[[Callable[[A], V]], Callable[[A], V]]:
-    """Remember the answers about the last `entries` texts of at most `longest` characters; others are worked out anew."""
+    """Cache the results for the last `entries` texts of at most `longest` characters; results for longer texts are computed each
+    time.
+    """
 
     def decorate(function: Callable[[A], V]) -> Callable[[A], V]:
         known = lru_cache(maxsize=entries)(function)
@@ -32,9 +37,9 @@ def remembered(*, entries: int, longest: int) -> Callable[[Callable[[A], V]], Ca
 
 
 class BoundedMemory(Generic[K, V]):
-    """A dictionary that forgets everything before it takes more than `limit_bytes`, or more than `entries`.
+    """A dictionary that clears itself before it takes more than `limit_bytes`, or more than `entries`.
 
-    Sizes are those of the keys' texts, and what `size_of` says of the values.
+    The size is that of the keys' texts, plus `size_of` of the values.
     """
 
     def __init__(self, *, limit_bytes: int, entries: int, size_of: Callable[[V], int] = lambda _: 0) -> None:
@@ -54,7 +59,7 @@ class BoundedMemory(Generic[K, V]):
         return len(self._known)
 
     def get(self, key: K) -> V | None:
-        """Return what is remembered for `key`."""
+        """Return the cached value of `key`."""
         return self._known.get(key)
 
     def __setitem__(self, key: K, value: V) -> None:
@@ -68,12 +73,12 @@ class BoundedMemory(Generic[K, V]):
         self._known[key] = value
 
     def update(self, found: Mapping[K, V]) -> None:
-        """Remember all of `found`."""
+        """Store all of `found`."""
         for key, value in found.items():
             self[key] = value
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all entries."""
         self._known.clear()
         self.size_bytes = 0
 

@@ -1,4 +1,4 @@
-"""Running asyncio programs: on uvloop where it is installed."""
+"""Event loop of asyncio programs: uvloop if it is installed."""
 
 import asyncio
 from collections.abc import Coroutine

@@ -1,6 +1,7 @@
-"""Named places at which a fault test may strike; at all other times they do nothing.
+"""Failpoints: named places where fault tests inject failures.
 
-Only code can arm them (`tests/faults` does, in processes that it forks): no setting of a deployment can.
+They do nothing unless armed. Only code can arm them (`tests/faults` does, in processes that it forks); no setting of a
+deployment can.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,11 +23,11 @@ POINTS = (
     "beating",
     "sweeping",
 )
-"""In the order of a message's life; the last four are those of publishers, outbox relay, heartbeat and sweep."""
+"""In the order in which a message passes them; the last four are those of publishers, outbox relay, heartbeat and sweep."""
 
 
 def _nothing(_name: str) -> None:
-    """Strike at nothing."""
+    """Do nothing."""
 
 
 _armed: frozenset[str] = frozenset()
@@ -34,16 +35,16 @@ _strike: Callable[[str], None] = _nothing
 
 
 def failpoint(name: str) -> None:
-    """Pass the place called `name`; costs one look at an empty set."""
+    """Pass the failpoint `name`; unarmed, this costs one lookup in an empty set."""
     if _armed and name in _armed:
         _strike(name)
 
 
 def arm(names: Iterable[str], strike: Callable[[str], None]) -> None:
-    """Have `strike` called with the name of each of these places that is passed from now on; none disarms.
+    """Call `strike` with the name of each of these failpoints when it is passed, from now on; an empty set disarms.
 
     Raises:
-        ValueError: there is no such place.
+        ValueError: there is no such failpoint.
     """
     global _armed, _strike
     wanted = frozenset(names)

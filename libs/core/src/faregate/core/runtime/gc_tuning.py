@@ -1,4 +1,7 @@
-"""Garbage collection around bulk work: making thousands of objects that all live on is no reason to look for garbage."""
+"""Garbage collection settings for bulk work.
+
+Creating thousands of objects that stay alive would trigger collections that find nothing.
+"""
 
 import gc
 from collections.abc import Generator
@@ -7,13 +10,13 @@ from contextlib import contextmanager
 __all__ = ["gc_paused", "raise_gc_thresholds"]
 
 _SELDOM = (50_000, 10, 10)
-"""New objects in hand before the collector looks at them: more than a batch of settlements makes."""
+"""Number of new objects before a collection of the youngest generation: more than a batch of settlements creates."""
 
 
 def raise_gc_thresholds() -> None:
-    """Spare a process of ours the cyclic collector: what is loaded by now is never looked at again, the rest seldom.
+    """Reduce the work of the cyclic collector: exclude what is loaded by now, and collect the rest rarely.
 
-    Not for a host's process, whose garbage is its own affair.
+    For Faregate's own processes only; a host decides about its garbage collection itself.
     """
     gc.collect()
     gc.freeze()
@@ -24,7 +27,7 @@ def raise_gc_thresholds() -> None:
 def gc_paused() -> Generator[None]:
     """Pause the cyclic collector for a short block without `await`; it goes on afterwards if it was on before.
 
-    Each full collection looks at everything that the host keeps; in bulk work it took as long as the work itself.
+    Each full collection examines all objects of the host; in bulk work it took as long as the work itself.
     """
     paused = gc.isenabled()
     gc.disable()

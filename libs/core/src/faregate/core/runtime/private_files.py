@@ -11,26 +11,26 @@ FILE_MODE, DIRECTORY_MODE = 0o600, 0o700
 
 
 def private_file(path: Path, *, append: bool = False, exclusive: bool = False) -> BinaryIO:
-    """Open a file for writing that nobody else may read; one that is there already is made private first.
+    """Open a file for writing that only its owner may read; an existing one is made private first.
 
     Args:
-        append: keep what it holds and write behind it.
-        exclusive: fail with `FileExistsError` if it is there.
+        append: keep its contents and append to them.
+        exclusive: raise `FileExistsError` if it exists.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_APPEND if append else os.O_TRUNC)
     handle = os.open(path, flags | (os.O_EXCL if exclusive else 0), FILE_MODE)
-    with suppress(PermissionError):  # a file of somebody else, such as a device
+    with suppress(PermissionError):  # a file of another owner, such as a device
         os.fchmod(handle, FILE_MODE) if path.is_file() else None
     return os.fdopen(handle, "ab" if append else "wb")
 
 
 def make_private(path: Path) -> None:
-    """Make a file private that another program wrote."""
+    """Make a file private that another program has written."""
     path.chmod(FILE_MODE)
 
 
 def make_private_directory(path: Path) -> None:
-    """Make a directory, with its parents, that nobody else may enter; one that is there already keeps its mode."""
+    """Create a directory, with its parents, that only its owner may enter; an existing one keeps its mode."""
     missing = [part for part in (path, *path.parents) if not part.exists()]
     for part in reversed(missing):
         part.mkdir(mode=DIRECTORY_MODE, exist_ok=True)

@@ -1,7 +1,7 @@
-"""JSON bodies whose array items are refused one by one. Pure.
+"""JSON parser that refuses invalid array items one by one. Pure.
 
-A number, key, depth or character that may not be read makes its item unreadable, never the array: where the item ends
-is found by its brackets. Only a text that is no JSON at all is refused as a whole.
+A number, key, depth or character that is not allowed makes its item unreadable, not the array: the end of the item is found by
+its brackets. Only a text that is not JSON at all is refused as a whole.
 """
 
 import json
@@ -19,25 +19,25 @@ ITEMS_LIMIT = 1000
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
-"""A string, closed or not, or a bracket; it never goes back, so that the time is linear in the text."""
+"""A string, closed or not, or a bracket; the expression never backtracks, so that the time is linear in the text."""
 _SCALAR = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[^,\]\s]+', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """An item that cannot be read: why, and its text as it came."""
+    """An item that cannot be read: the reason, and its original text."""
 
     error: MalformedError
     text: bytes
 
 
 def load_items(data: bytes, *, mend: bool = False) -> Any:
-    """Parse one JSON text like `exact_json.loads`; what cannot be read of an array is an `Unreadable` in its place.
+    """Parse one JSON text like `exact_json.loads`; items of an array that cannot be read are replaced by `Unreadable`.
 
-    Bytes that are no UTF-8 make a text unreadable like NUL does. `mend` is that of `exact_json.loads`.
+    Bytes that are not UTF-8 make a text unreadable, as NUL does. `mend` is that of `exact_json.loads`.
 
     Raises:
-        MalformedError: not JSON, or no array and unreadable.
+        MalformedError: not JSON, or unreadable and not an array.
         InvalidError: an array of more than 1,000 items, one of them unreadable.
     """
     try:
@@ -51,7 +51,7 @@ def load_items(data: bytes, *, mend: bool = False) -> Any:
 
 
 def _items(text: str, at: int, problem: MalformedError, *, mend: bool) -> list[Any]:
-    """Return the items of the array that begins before `at`; `problem` is what was wrong with the whole."""
+    """Return the items of the array that begins before `at`; `problem` is what is wrong with the whole."""
     items: list[Any] = []
     while True:
         at = _after_space(text, at)
@@ -68,7 +68,7 @@ def _items(text: str, at: int, problem: MalformedError, *, mend: bool) -> list[A
 
 
 def _item(text: str, at: int, problem: MalformedError, *, mend: bool) -> tuple[Any, int]:
-    """Return the item at `at`, or why it cannot be read, and where it ends."""
+    """Return the item at `at`, or why it cannot be read, and its end."""
     try:
         value, end = cast("tuple[Any, int]", exact_json.reader.scan_once(text, at))  # type: ignore[attr-defined]
     except MalformedError as error:
@@ -95,7 +95,7 @@ def _unreadable(text: str, at: int, error: MalformedError, problem: MalformedErr
 
 
 def _end(text: str, at: int, problem: MalformedError) -> int:
-    """Return where the value at `at` ends, by its brackets alone."""
+    """Return the end of the value at `at`, by its brackets alone."""
     if text[at] not in "{[":
         found = _SCALAR.match(text, at)
         return found.end() if found else at

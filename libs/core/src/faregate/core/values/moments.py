@@ -1,4 +1,4 @@
-"""Bounds of every moment that comes in from outside."""
+"""Allowed range of moments in input."""
 
 from datetime import UTC, datetime
 
@@ -8,10 +8,10 @@ __all__ = ["EARLIEST", "LATEST", "PROBLEM", "check_moment", "is_within_bounds", 
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
-"""Within these, a moment can be stored, read, shifted by years and shown in any time zone.
+"""Within these bounds, a moment can be stored, read, shifted by years and shown in any time zone.
 
-The "zero" and "never" values of other languages (`0001-01-01`, `9999-12-31`) lie outside and are refused: leaving a time out
-says the same.
+The "zero" and "never" values of other languages (`0001-01-01`, `9999-12-31`) are outside and are refused: leaving the time out has
+the same meaning.
 """
 
 PROBLEM = "must be a time from 1970 up to 2200; leave it out for always or never"
@@ -24,10 +24,10 @@ def is_within_bounds(moment: datetime) -> bool:
 
 
 def check_moment(moment: datetime, *, param: str) -> datetime:
-    """Return a moment that a host gave, in UTC.
+    """Return a moment given by a host, in UTC.
 
     Raises:
-        InvalidError: it has no offset, or lies outside the bounds; names `param`.
+        InvalidError: it has no offset, or is outside the bounds; names `param`.
     """
     if moment.tzinfo is None:
         raise InvalidError(f"{param} lacks its offset; write e.g. 2027-01-31T00:00:00Z", param=param)
@@ -37,10 +37,10 @@ def check_moment(moment: datetime, *, param: str) -> datetime:
 
 
 def moment_in(text: str, *, param: str) -> datetime:
-    """Return the moment that an ISO 8601 text names, in UTC; without an offset it is UTC.
+    """Return the moment of an ISO 8601 text, in UTC; without an offset it is read as UTC.
 
     Raises:
-        InvalidError: it is no date or time, or lies outside the bounds; names `param`.
+        InvalidError: it is not a date or time, or is outside the bounds; names `param`.
     """
     try:
         moment = datetime.fromisoformat(text.strip())

@@ -1,7 +1,7 @@
-"""IANA time zones of the release that Faregate is installed with.
+"""IANA time zones of the installed `tzdata` release.
 
-Read from the package `tzdata`, never from the operating system, so that all processes of a deployment know the same rules
-and a machine with old data does not shift anybody's days.
+Read from the package, never from the operating system, so that all processes of a deployment use the same rules, and a machine
+with old data does not shift day boundaries.
 """
 
 from difflib import get_close_matches
@@ -24,7 +24,7 @@ def time_zone(name: str, *, param: str = "timezone") -> ZoneInfo:
     """Return a time zone by its IANA name.
 
     Raises:
-        InvalidError: there is none of that name; names `param`.
+        InvalidError: there is no zone of that name; names `param`.
     """
     if name not in known_time_zones():
         close = get_close_matches(name[:64], known_time_zones(), n=1)

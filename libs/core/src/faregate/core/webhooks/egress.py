@@ -17,7 +17,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 class UnsafeUrlError(FaregateError):
-    """The address of a webhook leads, or may lead, to where it must not."""
+    """The address of a webhook resolves, or may resolve, to a forbidden network address."""
 
     code = "unsafe_url"
 
@@ -27,7 +27,7 @@ class UnsafeUrlError(FaregateError):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A checked destination: connect to `address`, ask for `host`."""
+    """A checked destination: connect to `address`, with `host` as the requested host."""
 
     url: str
     host: str
@@ -39,8 +39,8 @@ class Egress:
     """Checks destinations.
 
     Args:
-        allow_private: lets private networks, http and any port pass, for receivers of the deployment's own; the
-            metadata services of clouds are refused all the same.
+        allow_private: also allows private networks, http and any port, for receivers of the deployment itself; the metadata
+            services of clouds are still refused.
         resolve: returns the network addresses of a name; for tests.
     """
 
@@ -49,10 +49,10 @@ class Egress:
         self._resolve = resolve or _resolve
 
     def check(self, url: str) -> SplitResult:
-        """Return the parts of `url` if its text is acceptable.
+        """Return the parts of `url` if its text is allowed.
 
         Raises:
-            UnsafeUrlError: it is no plain https address.
+            UnsafeUrlError: it is not a plain https address.
         """
         try:
             parts = urlsplit(url)
@@ -74,7 +74,7 @@ class Egress:
         return parts
 
     async def target(self, url: str) -> Target:
-        """Resolve the host once and return the address to connect to, so that a later DNS answer changes nothing.
+        """Resolve the host once and return the address to connect to, so that a later DNS answer has no effect.
 
         Raises:
             UnsafeUrlError: one of its addresses is not public, or a cloud's metadata service, or it has none.

@@ -1,4 +1,4 @@
-"""Webhook endpoints: who is told what, with which secret, and how that went."""
+"""Webhook endpoints: events, secrets and delivery log."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ __all__ = [
 
 
 class UnknownWebhookError(NotFoundError):
-    """There is no webhook endpoint of this id."""
+    """No webhook endpoint has this id."""
 
     code = "unknown_webhook"
 
@@ -53,7 +53,7 @@ class UnknownWebhookError(NotFoundError):
 
 @dataclass(frozen=True, slots=True)
 class EndpointSpec:
-    """Where to tell what."""
+    """The address of an endpoint and the events to send to it."""
 
     url: str
     events: Sequence[EventType]
@@ -63,7 +63,7 @@ class EndpointSpec:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint; `secret` is for its owner only, and None but for the call that has made it."""
+    """An endpoint; `secret` is for its owner only, and set only in the answer to the call that created it."""
 
     id: UUID
     url: str
@@ -79,7 +79,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt to deliver: the receiver's status, or why there was none."""
+    """One delivery attempt: the receiver's status, or why there was none."""
 
     at: str
     status: int | None
@@ -89,7 +89,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class WebhookDelivery:
-    """One event on its way to one endpoint: `pending`, `delivered`, or `failed` when all attempts are used up."""
+    """One event for one endpoint: `pending`, `delivered`, or `failed` when all attempts are used up."""
 
     id: UUID
     event_id: str
@@ -102,7 +102,7 @@ class WebhookDelivery:
 
 
 class WebhookStore:
-    """Reads and writes endpoints; works in the caller's transaction."""
+    """Reads and writes endpoints, in the caller's transaction."""
 
     def __init__(self, database: Database, egress: Egress, ring: KeyRing) -> None:
         self._database = database
@@ -113,7 +113,7 @@ class WebhookStore:
         """Add an endpoint.
 
         Raises:
-            UnsafeUrlError: it leads to where it must not. InvalidError: the secret cannot sign.
+            UnsafeUrlError: its address is forbidden. InvalidError: the secret is not a valid signing secret.
         """
         await self._egress.target(spec.url)
         secret = signing.check_secret(spec.secret) if spec.secret else signing.new_secret()
@@ -132,7 +132,7 @@ class WebhookStore:
         return replace(_endpoint(rows[0]), secret=secret)
 
     async def change(self, session: AsyncSession, endpoint_id: UUID, spec: EndpointSpec, *, enabled: bool) -> Endpoint:
-        """Replace address, events and description; `enabled` brings a disabled one back. Raises as `create` does."""
+        """Replace address, events and description; `enabled` enables a disabled one again. Raises as `create` does."""
         await self._egress.target(spec.url)
         rows = await self._database.rows(
             session,
@@ -146,7 +146,7 @@ class WebhookStore:
         return await self._changed(session, endpoint_id, rows)
 
     async def rotate(self, session: AsyncSession, endpoint_id: UUID, *, overlap: timedelta) -> Endpoint:
-        """Give a new secret; for `overlap` both sign."""
+        """Generate a new secret; during `overlap` both sign."""
         secret = signing.new_secret()
         sealed = self._ring.seal_text(_place(endpoint_id), secret)
         rows = await self._database.rows(
@@ -155,10 +155,10 @@ class WebhookStore:
         return replace(await self._changed(session, endpoint_id, rows), secret=secret)
 
     async def reseal(self, session: AsyncSession) -> int:
-        """Seal all secrets under the key in use, or store them as they are where there is none; return how many changed.
+        """Encrypt all secrets under the key in use, or store them in clear without one; return how many changed.
 
         Raises:
-            SealedError: the key of a secret is not in the ring any longer; nothing was changed.
+            SealedError: the key of a secret is no longer in the ring; nothing was changed.
         """
         old = [
             row
@@ -178,7 +178,7 @@ class WebhookStore:
         return self._ring.seal_text(_place(endpoint_id), open_secret(self._ring, endpoint_id, stored))
 
     async def delete(self, session: AsyncSession, endpoint_id: UUID) -> Endpoint:
-        """Forget an endpoint and what was on its way to it."""
+        """Delete an endpoint and its pending deliveries."""
         await self._database.rows(session, ENDPOINT_DELETE_DELIVERIES, endpoint_id=endpoint_id)
         rows = await self._database.rows(session, ENDPOINT_DELETE, endpoint_id=endpoint_id)
         return await self._changed(session, endpoint_id, rows)
@@ -220,7 +220,7 @@ class WebhookStore:
     async def replay(
         self, session: AsyncSession, endpoint_id: UUID, *, ids: Sequence[UUID] = (), since: datetime | None = None
     ) -> int:
-        """Send deliveries again, those named and those since a moment; return how many. Pending ones stay as they are."""
+        """Send deliveries again, those named and those since a moment; return how many. Pending ones are unchanged."""
         if not ids and since is None:
             raise InvalidError("give ids, since or both", param="ids")
         await self.get(session, endpoint_id)
@@ -236,7 +236,7 @@ class WebhookStore:
 
 
 def open_secret(ring: KeyRing, endpoint_id: UUID, stored: str) -> str:
-    """Return the secret of an endpoint from what its row has; raises as `KeyRing.open_text` does."""
+    """Return the decrypted secret of an endpoint from its row; raises as `KeyRing.open_text` does."""
     return ring.open_text(_place(endpoint_id), stored)
 
 

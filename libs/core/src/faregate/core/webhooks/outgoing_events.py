@@ -1,4 +1,7 @@
-"""What others may want to know: events, written in the transaction that they tell about, a row for each who listens."""
+"""Outgoing events, one delivery row per subscribed webhook endpoint.
+
+They are written in the transaction whose change they report.
+"""
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
@@ -23,7 +26,7 @@ _KNOWN_FOR_SECONDS = 1.0
 
 
 class EventType(StrEnum):
-    """What happens. Names are public contract."""
+    """Types of events. The names are a public contract."""
 
     CREDITS_LOW = "credits.low"
     CREDITS_EXHAUSTED = "credits.exhausted"
@@ -39,10 +42,10 @@ _ALL_TYPES = frozenset(kind.value for kind in EventType)
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened.
+    """An event to be sent.
 
-    `people` are subjects by the field that names them (`user_id`, `owner_id`): who they are is put in when it is sent,
-    so that nothing personal waits in a queue.
+    `people` are subjects by the field that names them (`user_id`, `owner_id`): their ids are filled in when the event is sent, so
+    that no personal data waits in a queue.
     """
 
     type: EventType
@@ -52,25 +55,25 @@ class Event:
 
 @runtime_checkable
 class IAnnouncer(Protocol):
-    """Tells whoever listens."""
+    """Sends events to subscribers."""
 
     async def announce(self, session: AsyncSession, events: Iterable[Event]) -> None:
-        """Write what is to be told, so that it is told exactly if the transaction commits.
+        """Write the events so that they are sent exactly if the transaction commits.
 
-        Where nobody listens, `events` is not even looked at.
+        Without subscribers, `events` is not even read.
         """
         ...
 
 
 class NullAnnouncer:
-    """Nobody listens: for hosts without webhooks."""
+    """An announcer without subscribers: for hosts without webhooks."""
 
     async def announce(self, session: AsyncSession, events: Iterable[Event]) -> None:
-        """Tell nobody."""
+        """Do nothing."""
 
 
 class Announcer:
-    """Writes a row of `webhook_delivery` per event and endpoint; costs nothing for events that nobody wants."""
+    """Writes a row of `webhook_delivery` per event and endpoint; events without subscribers cost nothing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -92,7 +95,7 @@ class Announcer:
         )
 
     def _wanted_types(self) -> Collection[str]:
-        """Return what somebody may listen to; what was looked at too long ago counts as not known, which is all."""
+        """Return the event types that may have subscribers; if the cached list is too old, all types."""
         if self._known.passed:
             if self._looking is None or self._looking.done():
                 self._looking = asyncio.create_task(self._look())

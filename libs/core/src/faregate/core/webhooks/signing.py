@@ -1,4 +1,7 @@
-"""Signatures of webhooks as Standard Webhooks has them: HMAC-SHA256 over id, time and body (www.standardwebhooks.com)."""
+"""Webhook signatures of the Standard Webhooks specification.
+
+HMAC-SHA256 over id, time and body (www.standardwebhooks.com).
+"""
 
 import base64
 import binascii
@@ -13,7 +16,7 @@ from faregate.core.errors import InvalidError
 __all__ = ["TOLERANCE", "check_secret", "new_secret", "sign", "signed_headers", "verify"]
 
 TOLERANCE = timedelta(minutes=5)
-"""How old, or how far ahead, a signature may be when it arrives; a replayed one is older."""
+"""Maximum difference between a signature's time and now; a replayed one is older."""
 
 _PREFIX = "whsec_"
 _VERSION = "v1"
@@ -27,7 +30,7 @@ def new_secret() -> str:
 
 
 def check_secret(secret: str, *, param: str = "secret") -> str:
-    """Return `secret` if it can sign, else raise `InvalidError` naming `param`."""
+    """Return `secret` if it is a valid signing secret, else raise `InvalidError` naming `param`."""
     _key(secret, param)
     return secret
 
@@ -42,7 +45,7 @@ def sign(secret: str, *, message_id: str, at: datetime, body: bytes) -> str:
 def signed_headers(secrets: Sequence[str], *, message_id: str, at: datetime, body: bytes) -> dict[str, str]:
     """Return the three headers to send `body` with; while a secret is rotated, both sign.
 
-    `message_id` stays the same when a message is sent again, so that a receiver can drop what it has had.
+    `message_id` stays the same when a message is sent again, so that a receiver can drop duplicates.
     """
     signatures = [sign(secret, message_id=message_id, at=at, body=body) for secret in secrets]
     return {
@@ -55,10 +58,10 @@ def signed_headers(secrets: Sequence[str], *, message_id: str, at: datetime, bod
 def verify(
     secret: str, *, headers: Mapping[str, str], body: bytes, now: datetime, tolerance: timedelta = TOLERANCE
 ) -> None:
-    """Return if one of the signatures in `headers` is genuine and in time; for those who receive.
+    """Return if one of the signatures in `headers` is valid and recent; for receivers.
 
     Raises:
-        InvalidError: a header is missing, the time is outside `tolerance`, or no signature fits.
+        InvalidError: a header is missing, the time is outside `tolerance`, or no signature matches.
     """
     sent = {name.lower(): value for name, value in headers.items()}
     missing = [name for name in ("webhook-id", "webhook-timestamp", "webhook-signature") if not sent.get(name)]
@@ -69,7 +72,7 @@ def verify(
         raise InvalidError("webhook-timestamp is too far from now; it may be a replay", param="webhook-timestamp")
     expected = sign(secret, message_id=sent["webhook-id"], at=at, body=body)
     if not any(hmac.compare_digest(expected.encode(), given.encode()) for given in sent["webhook-signature"].split()):
-        raise InvalidError("no signature fits the body and the secret", param="webhook-signature")
+        raise InvalidError("no signature matches the body and the secret", param="webhook-signature")
 
 
 def _key(secret: str, param: str) -> bytes:

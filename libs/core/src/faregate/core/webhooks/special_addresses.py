@@ -1,7 +1,7 @@
 """Network addresses that are not public hosts, after IANA's registries.
 
-Python's `ipaddress` follows the registries of its own release and lacks, for instance, 3fff::/20 and 192.0.0.8/29. To
-renew: fetch both registries, put each row's block here, write the new `SNAPSHOT`.
+Python's `ipaddress` follows the registries of its own release and lacks, for instance, 3fff::/20 and 192.0.0.8/29. To update:
+fetch both registries, enter the block of each row here, and set `SNAPSHOT`.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 __all__ = ["METADATA", "SNAPSHOT", "SOURCES", "SPECIAL", "is_metadata", "is_public"]
 
 SNAPSHOT = "2026-07-18"
-"""The day on which the registries read as below."""
+"""The date of the registries' contents below."""
 
 SOURCES = (
     "https://www.iana.org/assignments/iana-ipv4-special-registry/",
@@ -52,7 +52,7 @@ SPECIAL = (
     ("fec0::/10", "site local, deprecated"),
     ("ff00::/8", "multicast"),
 )
-"""Blocks in which no public host lies. Anycast services that are globally reachable are among them: none takes a webhook."""
+"""Blocks without public hosts. They include anycast services that are globally reachable: none of these receives webhooks."""
 
 METADATA = (
     ("169.254.0.0/16", "AWS, Google Cloud, Azure, DigitalOcean, Tencent and others; ECS and EKS credentials"),
@@ -62,7 +62,7 @@ METADATA = (
     ("fd00:ec2::/32", "AWS over IPv6"),
     ("fd20:ce::254/128", "Google Cloud over IPv6"),
 )
-"""Where clouds hand out a machine's own credentials. Azure's is in no registry: it looks like a public address."""
+"""Addresses where clouds serve a machine's own credentials. Azure's is in no registry: it looks like a public address."""
 
 _Address = IPv4Address | IPv6Address
 _Network = IPv4Network | IPv6Network
@@ -83,7 +83,7 @@ _LOW = 0xFFFF_FFFF
 
 
 def is_public(address: str) -> bool:
-    """Tell whether a network address is certainly a host of the public Internet; what is no address is not.
+    """Return whether a network address is certainly a host of the public Internet; False for text that is not an address.
 
     An IPv4 address inside an IPv6 address is judged as itself (IPv4-mapped, NAT64). IPv6 must be global unicast.
     """
@@ -97,7 +97,7 @@ def is_public(address: str) -> bool:
 
 
 def is_metadata(address: str) -> bool:
-    """Tell whether a network address is, or carries, one where a cloud hands out credentials."""
+    """Return whether a network address is, or contains, one where a cloud serves credentials."""
     found = _parsed(address)
     return found is not None and any(_lies_in(each, _METADATA) for each in (found, *_embedded(found)))
 
@@ -114,7 +114,7 @@ def _lies_in(address: _Address, networks: tuple[_Network, ...]) -> bool:
 
 
 def _embedded(address: _Address) -> Iterator[IPv4Address]:
-    """Return the IPv4 addresses that an IPv6 address may lead to."""
+    """Return the IPv4 addresses that an IPv6 address may be translated to."""
     if isinstance(address, IPv4Address):
         return
     bits = int(address)

@@ -16,7 +16,7 @@ class LedgerGauges:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def figures(self) -> Sequence[Gauge]:
+    async def gauges(self) -> Sequence[Gauge]:
         """Return the figures; raises `EngineUnavailableError`."""
         async with self._database.transaction(read_only=True) as session:
             (holds,) = await self._database.rows(session, GAUGES_HOLDS)

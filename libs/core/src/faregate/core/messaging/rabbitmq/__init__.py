@@ -1,1 +1,4 @@
-"""The RabbitMQ transport. Import it only where a broker is configured: it needs the extra `rabbitmq`."""
+"""Transport on RabbitMQ.
+
+Import it only if a broker is configured: it needs the extra `rabbitmq`.
+"""

@@ -1,8 +1,8 @@
-"""Connections to RabbitMQ: how one is opened, how its many ways to fail become one error, how it is let go.
+"""Connections to RabbitMQ: opening, closing and error translation.
 
-aiormq does not reconnect, on purpose, and neither do we: whatever happens to a channel, its whole connection is thrown
-away with everything that was received on it, and a new one begins from nothing. Delivery tags never outlive a
-connection, so that no message can be acknowledged by mistake.
+aiormq does not reconnect, on purpose, and neither does this module: after any failure of a channel its whole connection is
+discarded with everything that was received on it, and a new one is opened. Delivery tags never outlive a connection, so that no
+message can be acknowledged by mistake.
 """
 
 import asyncio
@@ -23,23 +23,23 @@ from faregate.core.messaging.rabbitmq.frames import RepairingReader
 
 __all__ = ["RPC_SECONDS", "Link", "broker_errors", "open_link"]
 
-logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # it tells each loss several times; we tell it once
+logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # it logs each loss several times; we log it once
 
 RPC_SECONDS = 10
-"""How long a call to the broker may take. A broker in a resource alarm answers nothing on publishing connections."""
+"""Maximum duration of a call to the broker. A broker in a resource alarm does not answer on publishing connections."""
 
 _HEARTBEAT_SECONDS = 10
-"""A dead peer is noticed after three times this and a little."""
+"""A dead peer is detected after slightly more than three times this interval."""
 
 _CLOSE_SECONDS = 3
 
 
 @asynccontextmanager
 async def broker_errors(what: str) -> AsyncGenerator[None]:
-    """Turn whatever aiormq raises while `what` is done into `EngineUnavailableError`.
+    """Convert any error that aiormq raises while `what` is done to `EngineUnavailableError`.
 
-    A lost connection surfaces as `CancelledError` of whatever waits on it; that is told from a real cancellation by
-    asking the task.
+    A lost connection appears as `CancelledError` in the code that waits for it; the task's state distinguishes that from a real
+    cancellation.
     """
     try:
         yield
@@ -50,7 +50,13 @@ async def broker_errors(what: str) -> AsyncGenerator[None]:
         raise BrokerUnavailableError(f"RabbitMQ: {what}: the connection was lost") from error
     except TimeoutError as error:
         raise BrokerUnavailableError(f"RabbitMQ: {what}: no answer within {RPC_SECONDS} s") from error
-    except (AMQPError, OSError, EOFError, RuntimeError, StopAsyncIteration) as error:  # the last: it hung up on us
+    except (
+        AMQPError,
+        OSError,
+        EOFError,
+        RuntimeError,
+        StopAsyncIteration,
+    ) as error:  # the last: the broker closed the connection
         raise BrokerUnavailableError(f"RabbitMQ: {what}: {_sentence(error)}") from error
     except Exception as error:
         if type(error) is not Exception:
@@ -60,7 +66,7 @@ async def broker_errors(what: str) -> AsyncGenerator[None]:
 
 
 class Link:
-    """One connection with one channel; they live and die together."""
+    """One connection with one channel; both are opened and closed together."""
 
     def __init__(self, connection: aiormq.Connection, channel: Channel, grip: "_Grip") -> None:
         self.connection = connection
@@ -69,24 +75,26 @@ class Link:
 
     @property
     def lost(self) -> bool:
-        """Whether the connection or the channel is closed, by whomever."""
+        """Whether the connection or the channel is closed, by either side."""
         return self.connection.is_closed or self.channel.is_closed
 
     def on_lost(self, tell: Callable[[], None]) -> None:
-        """Have `tell` called as soon as the connection or the channel is closed."""
+        """Call `tell` as soon as the connection or the channel is closed."""
         for closing in cast("list[asyncio.Future[object]]", [self.channel.closing, self.connection.closing]):  # pyright: ignore[reportUnknownMemberType]
             closing.add_done_callback(lambda _: tell())
 
     async def close(self) -> None:
-        """Close politely, or abruptly when the broker does not answer; never raises. Unacknowledged messages go back."""
+        """Close in an orderly way, or abort if the broker does not answer; never raises. Unacknowledged messages return to the
+        queue.
+        """
         await _close(self.connection, self._grip)
 
 
 async def open_link(url: str, name: str, *, confirms: bool) -> Link:
-    """Connect; `name` is what the broker's operator sees.
+    """Connect; `name` identifies the connection to the broker's operator.
 
     Raises:
-        EngineUnavailableError: there is no broker, or it does not let us in.
+        EngineUnavailableError: there is no broker, or it refuses the login.
     """
     parts = urlsplit(url)
     query = {"heartbeat": str(_HEARTBEAT_SECONDS), "name": name, **dict(parse_qsl(parts.query))}
@@ -104,7 +112,7 @@ async def open_link(url: str, name: str, *, confirms: bool) -> Link:
 
 
 class _Grip(TransportFactory):
-    """Keeps the socket, to abort a peer that never answers, and has what cannot be decoded repaired."""
+    """Keeps the socket, to abort a peer that never answers, and repairs frames that cannot be decoded."""
 
     def __init__(self, inner: TransportFactory) -> None:
         self._inner = inner

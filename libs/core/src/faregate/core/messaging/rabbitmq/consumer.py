@@ -1,8 +1,8 @@
-"""Consuming one queue, on a connection of its own.
+"""Consumer of one queue, on a connection of its own.
 
-Callbacks only put messages into an inbox: aiormq cancels them when the channel closes, and work inside them could be
-cancelled in the middle of a commit. Acknowledgements are cumulative and come last, after the copies of what goes on
-elsewhere are confirmed; one that is lost means one more delivery, nothing else.
+Callbacks only put messages into an inbox: aiormq cancels them when the channel closes, and work inside them could be cancelled
+in the middle of a commit. Acknowledgements are cumulative and sent last, after the copies of messages to be retried or
+dead-lettered are confirmed; a lost acknowledgement means one more delivery, nothing else.
 """
 
 import asyncio
@@ -30,11 +30,11 @@ __all__ = ["RabbitConsumer"]
 log = get_logger(__name__)
 
 _GATHER_SECONDS = 0.01
-"""How long the first message waits for company: a batch costs little more than one message."""
+"""How long the first message waits for more: a batch costs little more than one message."""
 
 
 class RabbitConsumer:
-    """`IConsumer` on a RabbitMQ queue; once its connection is lost it only raises, and its caller begins a new one."""
+    """`IConsumer` on a RabbitMQ queue; once its connection is lost it only raises, and its caller creates a new one."""
 
     def __init__(
         self, link: Link, queue: str, publisher: Publisher, clock: IClock, retry_delays_seconds: Sequence[float]
@@ -53,7 +53,7 @@ class RabbitConsumer:
         self._tag = ""
 
     async def begin(self, prefetch: int) -> None:
-        """Have the broker push up to `prefetch` messages ahead."""
+        """Start consuming, with up to `prefetch` messages in advance."""
         channel = self._link.channel
         channel.on_consumer_cancel_callbacks.add(self._cancelled)
         self._link.on_lost(lambda: self._lose("the connection was lost"))
@@ -64,7 +64,7 @@ class RabbitConsumer:
 
     @property
     def undecided(self) -> Sequence[Delivery]:
-        """What this consumer has received and not decided, oldest first."""
+        """The messages that this consumer has received and not decided, oldest first."""
         return [] if self._problem else list(self._undecided.values())
 
     async def take(self, limit: int, *, wait_seconds: float) -> Sequence[Delivery]:
@@ -79,7 +79,7 @@ class RabbitConsumer:
         return tuple(self._inbox.popleft() for _ in range(min(limit, len(self._inbox))))
 
     async def _bury_unreadable(self) -> None:
-        """Set messages aside whose headers cannot be decoded: these may name the message and who pays for it."""
+        """Dead-letter messages whose headers cannot be decoded: the headers may identify the message and who pays for it."""
         while self._unreadable:
             found = [self._unreadable.popleft() for _ in range(len(self._unreadable))]
             log.warning("message_unreadable", queue=self.queue, count=len(found), reason=found[0][1].reason)
@@ -88,7 +88,9 @@ class RabbitConsumer:
     async def decide(self, decisions: Sequence[tuple[Delivery, Decision]]) -> None:
         self._check()
         if any(delivery.token[0] is not self._link.channel for delivery, _ in decisions):
-            raise BrokerUnavailableError("RabbitMQ: these messages came on a connection that is gone; they come again")
+            raise BrokerUnavailableError(
+                "RabbitMQ: the connection of these messages is closed; they are delivered again"
+            )
         copies = [self._copy(delivery, decision) for delivery, decision in decisions if not isinstance(decision, Ack)]
         if copies:
             await self._publisher.publish(copies)
@@ -106,7 +108,7 @@ class RabbitConsumer:
         await self._link.close()
 
     async def _acknowledge(self, tags: Sequence[int]) -> None:
-        """One acknowledgement covers all tags up to it, and therefore stops below the first undecided one."""
+        """Acknowledge all tags below the first undecided one: one acknowledgement covers all tags up to it."""
         for tag in tags:
             self._undecided.pop(tag, None)
         floor = next(iter(self._undecided), None)
@@ -154,7 +156,7 @@ class RabbitConsumer:
         self._lose("the broker cancelled the consumer; was the queue deleted?")
 
     def _lose(self, problem: str) -> None:
-        """Forget what was received: it comes again, on another connection."""
+        """Discard what was received: it is delivered again, on another connection."""
         self._problem = self._problem or problem
         self._inbox.clear()
         self._unreadable.clear()

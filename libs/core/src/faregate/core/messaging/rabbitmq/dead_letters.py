@@ -1,8 +1,8 @@
-"""Dead letters: read, replayed and dropped by id.
+"""Dead letter queue of RabbitMQ: read, replay and drop by id.
 
-RabbitMQ can only hand messages out one after the other. So each of these walks the whole queue on a connection of its
-own and takes what it wants; what it does not want goes back, in its order, when the connection closes. Two such walks
-at the same time see different letters: an operator's tool, not a program's.
+RabbitMQ can only deliver messages one after the other. So each operation walks the whole queue on a connection of its own and
+takes the messages it wants; the others return to the queue, in their order, when the connection closes. Two such walks at the
+same time see different letters: they are for operators, not for programs.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
@@ -24,7 +24,7 @@ Take = Callable[[DeliveredMessage], Awaitable[None]]
 
 
 class DeadLetters:
-    """What lies in the dead letter queue."""
+    """The contents of the dead letter queue."""
 
     def __init__(self, connect: Callable[[], Awaitable[Link]], publisher: Publisher, clock: IClock) -> None:
         self._connect = connect
@@ -32,9 +32,9 @@ class DeadLetters:
         self._clock = clock
 
     async def read(self, queue: str | None, after: DeadLetterCursor | None = None) -> AsyncIterator[DeadMessage]:
-        """Read them in their order, from behind `after`; they stay.
+        """Read them in order, starting after `after`, without removing them.
 
-        If the letter at `after` is gone, those follow that died when it did, or later.
+        If the letter at `after` no longer exists, reading continues with those dead-lettered at the same time or later.
         """
         is_behind = after is None
         async with aclosing(self._letters()) as letters:
@@ -50,7 +50,7 @@ class DeadLetters:
                     yield letter
 
     async def replay(self, ids: Sequence[str]) -> int:
-        """Publish these as new messages of their queues, and only then take them away."""
+        """Publish these as new messages of their queues, and remove them only afterwards."""
 
         async def publish(message: DeliveredMessage) -> None:
             await self._publisher.publish([replayed(message, self._clock.now())])
@@ -58,7 +58,7 @@ class DeadLetters:
         return await self._take_out(ids, publish)
 
     async def drop(self, ids: Sequence[str]) -> int:
-        """Take these away."""
+        """Remove these."""
 
         async def forget(_message: DeliveredMessage) -> None:
             return
@@ -80,7 +80,7 @@ class DeadLetters:
                 letter = dead_letter_of(message)
                 if letter.id in wanted:
                     await take(message)
-                    async with broker_errors("taking a dead letter out"):
+                    async with broker_errors("removing a dead letter"):
                         await link.channel.basic_ack(message.delivery_tag or 0)
                     wanted.discard(letter.id)
                     found += 1
@@ -96,7 +96,7 @@ class DeadLetters:
 
 
 async def _walk(link: Link) -> AsyncGenerator[DeliveredMessage]:
-    """Return each message that lies there now, once."""
+    """Return each message that is in the queue now, once."""
     async with broker_errors("reading dead letters"):
         declared = await link.channel.queue_declare(DEAD_QUEUE, passive=True, timeout=RPC_SECONDS)
     for _ in range(declared.message_count or 0):

@@ -1,4 +1,7 @@
-"""What travels around a body: the headers of ours, and how a delivery and a dead letter are read from them."""
+"""Headers and properties of messages, and their conversion.
+
+Converts a received AMQP message to a delivery or a dead letter, and these to messages to publish.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,14 +26,14 @@ MESSAGE_ID = MESSAGE_ID_HEADER
 QUEUE, REASON, DEAD_AT = "x-queue", "x-reason", "x-dead-at"
 _OURS = frozenset({ATTEMPT, MESSAGE_ID, QUEUE, REASON, DEAD_AT, UNREADABLE})
 _KEPT_PROPERTIES = ("content_type", "content_encoding", "correlation_id", "reply_to", "message_type", "app_id")
-"""What a publisher may have said beside the headers. Not `expiration`: a copy must not expire where nobody looks."""
+"""Properties of the publisher that copies keep. Not `expiration`: a copy must not expire unnoticed."""
 _AHEAD = timedelta(minutes=5)
-"""How far a publisher's clock may be ahead. A time beyond that says nothing of when the message was published."""
+"""How far a publisher's clock may be ahead. A later time is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One message to publish; `properties` are new at each attempt to do so."""
+    """One message to publish; `properties` are new at each attempt to publish it."""
 
     routing_key: str
     body: bytes
@@ -38,12 +41,12 @@ class Envelope:
     exchange: str = ""
     published_at: datetime | None = None
     theirs: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Properties of the publisher of what this is a copy of."""
+    """Properties of the original message, if this is a copy."""
 
     def properties(self) -> Basic.Properties:
         """Return persistent properties with a message id that no other publish has.
 
-        aiormq tells which publish was returned by this id, so that using one twice would swap their outcomes.
+        aiormq identifies a returned message by this id; a reused id would mix up the outcomes of two publishes.
         """
         return Basic.Properties(
             **cast("dict[str, Any]", {"content_type": "application/json", **self.theirs}),
@@ -55,7 +58,7 @@ class Envelope:
 
 
 def delivery_of(queue: str, message: DeliveredMessage, channel: AbstractChannel, now: datetime) -> Delivery:
-    """Return `message` as consumers see it. Its token is the channel, the tag and the publisher's properties."""
+    """Return `message` as a `Delivery`. Its token is the channel, the tag and the publisher's properties."""
     headers = headers_of(message)
     attempt = attempt_of(headers)
     return Delivery(
@@ -76,7 +79,7 @@ def unreadable(message: DeliveredMessage) -> str | None:
 
 
 def retry_headers(delivery: Delivery) -> dict[str, Any]:
-    """Return the headers of the next attempt; a message without a name gets one, so that its copies have the same."""
+    """Return the headers of the next attempt; a message without an id gets one, so that all its copies have the same."""
     return {
         **delivery.headers,
         ATTEMPT: delivery.attempt + 1,
@@ -98,7 +101,7 @@ def dead_headers(delivery: Delivery, reason: str, now: datetime) -> dict[str, An
 
 
 def dead_letter_of(message: DeliveredMessage) -> DeadMessage:
-    """Return a message of the dead letter queue: set aside by us, or by the broker for being delivered too often."""
+    """Return a message of the dead letter queue: dead-lettered by us, or by the broker for being delivered too often."""
     headers = headers_of(message)
     if REASON not in headers:
         return _dead_by_broker(message, headers)
@@ -113,7 +116,7 @@ def dead_letter_of(message: DeliveredMessage) -> DeadMessage:
 
 
 def replayed(message: DeliveredMessage, now: datetime) -> Envelope:
-    """Return a dead letter as a new message of its queue; it keeps its name, so that it is still charged once."""
+    """Return a dead letter as a new message of its queue; it keeps its id, so that it is still charged once."""
     letter, headers = dead_letter_of(message), headers_of(message)
     kept = {name: value for name, value in headers.items() if not _is_internal(name)}
     name = _text(headers.get(MESSAGE_ID)) or message.header.properties.message_id or letter.id
@@ -121,12 +124,12 @@ def replayed(message: DeliveredMessage, now: datetime) -> Envelope:
 
 
 def headers_of(message: DeliveredMessage) -> dict[str, Any]:
-    """Return the headers of `message`; none is an empty dict."""
+    """Return the headers of `message`; an empty dict if it has none."""
     return dict(message.header.properties.headers or {})
 
 
 def attempt_of(headers: Mapping[str, Any]) -> int:
-    """Return which attempt this is; whatever a stranger wrote there counts as the first."""
+    """Return the number of this attempt; an invalid value from another publisher counts as the first."""
     found = headers.get(ATTEMPT)
     return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else 1
 
@@ -148,7 +151,7 @@ def _dead_by_broker(message: DeliveredMessage, headers: Mapping[str, Any]) -> De
 
 
 def _first_death(value: object) -> Mapping[str, Any]:
-    """Return what the broker tells of a death; whatever a stranger wrote there is nothing."""
+    """Return the broker's record of the first dead-lettering; an invalid value from another publisher is ignored."""
     first = cast("list[object]", value)[0] if isinstance(value, list) and value else None
     return cast("dict[str, Any]", first) if isinstance(first, dict) else {}
 

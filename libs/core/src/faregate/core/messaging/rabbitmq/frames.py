@@ -1,8 +1,8 @@
 """Repair of AMQP frames whose properties cannot be decoded.
 
-pamqp raises on a text that is not UTF-8, a time beyond year 9999 or a table nested too deep, and aiormq then closes the
-connection. The broker delivers such a message again at once, so that it alone would hold up its queue. What cannot be
-decoded is replaced before aiormq reads it.
+pamqp raises on text that is not UTF-8, a time beyond year 9999 or a table nested too deeply, and aiormq then closes the
+connection. The broker redelivers such a message immediately, so that a single one would block its queue. Properties that cannot
+be decoded are replaced before aiormq reads the frame.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from pamqp.header import ContentHeader
 __all__ = ["UNREADABLE", "RepairingReader", "repaired"]
 
 UNREADABLE = "x-unreadable"
-"""The header that says why the headers of a message were replaced; `RAW` holds them as they came, if not too large."""
+"""The header that says why the headers of a message were replaced; `RAW` holds the original bytes, if not too large."""
 RAW = "x-raw-headers"
 
 _METHOD, _HEADER = 1, 2
@@ -34,7 +34,7 @@ _ODD_TYPES = b"AFTD"
 
 
 class RepairingReader:
-    """Reads from a `StreamReader` as aiormq does: a byte, the rest of a frame's head, then the frame."""
+    """Reads from a `StreamReader` in the order of aiormq: a byte, the rest of a frame's head, then the frame."""
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
         self._reader = reader
@@ -55,14 +55,14 @@ class RepairingReader:
 
     async def _frame(self) -> bytes:
         head = await self._reader.readexactly(_HEAD)
-        if head.startswith(b"AMQP"):  # the broker speaks another version; aiormq refuses that by these bytes
+        if head.startswith(b"AMQP"):  # the broker speaks another version; aiormq recognises these bytes and refuses it
             return head
         size = int.from_bytes(head[3:_HEAD])
         return repaired(head + await self._reader.readexactly(size + 1))
 
 
 def repaired(frame: bytes) -> bytes:
-    """Return `frame`, or one in its place that can be decoded and has the same channel and size of body."""
+    """Return `frame`, or a replacement that can be decoded and has the same channel and body size."""
     payload = frame[_HEAD:-1]
     if frame[0] == _HEADER and not _is_readable(payload):
         return _framed(frame, _readable_header(payload))
@@ -80,9 +80,9 @@ def _is_readable(payload: bytes) -> bool:
 
 
 def _is_plain(payload: bytes) -> bool:
-    """Tell whether all properties are of the kind that most publishers send, without decoding them.
+    """Return whether all properties are of the common kinds, without decoding them.
 
-    ASCII throughout, a time that exists, and a table without the letters of the types that nest, scale or tell times.
+    Common means: ASCII throughout, a valid time, and a table without the type letters of nested tables, decimals or times.
     """
     flags, at = int.from_bytes(payload[12:14]), 14
     for flag, kind in _FLAGS:
@@ -103,7 +103,7 @@ def _can_be_decoded(payload: bytes) -> bool:
     header = ContentHeader()
     try:
         header.unmarshal(payload)
-    except Exception:  # noqa: BLE001  whatever pamqp raises here it would raise in the task that reads for all
+    except Exception:  # noqa: BLE001  any error of pamqp here would otherwise end the task that reads for all channels
         return False
     return _depth_is_fine(header.properties.headers)
 
@@ -125,7 +125,7 @@ def _inner(value: object) -> Iterator[object]:
 
 
 def _readable_header(payload: bytes) -> bytes:
-    """Return the header of the same message with all properties that can be decoded."""
+    """Return the header of the same message with only the properties that can be decoded."""
     flags, data = int.from_bytes(payload[12:14]), payload[14:]
     kept: list[bytes] = []
     for name, kind in _PROPERTIES:
@@ -149,9 +149,9 @@ def _length(data: bytes, kind: str) -> int:
 
 
 def _text(data: bytes) -> bytes:
-    """Return a text; what is not UTF-8 is written as `\\xff`, and as a digest where that is too long.
+    """Return a text; bytes that are not UTF-8 are written as `\xff`, and as a digest if that is too long.
 
-    Two different message ids must not become one.
+    Two different message ids must not become equal.
     """
     text = data[1:].decode(errors="backslashreplace").encode()
     short = text if len(text) <= _TEXT_LIMIT else sha256(data[1:]).hexdigest().encode()
@@ -165,7 +165,7 @@ def _octet(data: bytes) -> bytes:
 def _time(data: bytes) -> bytes | None:
     try:
         decode.timestamp(data)
-    except Exception:  # noqa: BLE001  a time that is none is no time
+    except Exception:  # noqa: BLE001  an invalid time is left out
         return None
     return data
 
@@ -173,7 +173,7 @@ def _time(data: bytes) -> bytes | None:
 def _table(data: bytes) -> bytes:
     try:
         _, table = decode.field_table(data)
-    except Exception as error:  # noqa: BLE001  a text of this module says why
+    except Exception as error:  # noqa: BLE001  the error text of this module says why
         return _unreadable(data, f"the headers cannot be decoded ({type(error).__name__})")
     return (
         data

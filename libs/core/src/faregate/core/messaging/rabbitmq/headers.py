@@ -1,4 +1,4 @@
-"""Headers as RabbitMQ takes them back."""
+"""Conversion of received headers to a form that can be published."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -13,10 +13,12 @@ __all__ = ["DROPPED", "kept_headers"]
 log = get_logger(__name__)
 
 DROPPED = "x-dropped-headers"
-"""The header that names what a copy had to leave behind."""
+"""The header that names the headers that a copy had to drop."""
 
 _BUDGET_BYTES = 64 * 1024
-"""Of a publisher's headers in a copy. All properties must fit one frame (128 KiB), and copies have headers of ours."""
+"""Maximum size of a publisher's headers in a copy. All properties must fit one frame (128 KiB), and copies have additional
+headers.
+"""
 
 _NAMES_LIMIT = 20
 _NAME_LIMIT = 100
@@ -24,7 +26,7 @@ _TEXT_LIMIT = 1_000
 
 
 def kept_headers(headers: Mapping[str, Any], *, ours: AbstractSet[str]) -> dict[str, Any]:
-    """Return `headers` as they can be published: values that AMQP knows, the smallest first where they are too large.
+    """Return `headers` in a form that can be published: values that AMQP can encode, the smallest first if they are too large.
 
     A value that pamqp decodes and cannot encode again becomes a byte array or text. `ours` are never dropped.
     """
@@ -51,6 +53,6 @@ def _coded(value: Any) -> tuple[Any, bytes]:
     given = bytearray(value) if isinstance(value, bytes) else value
     try:
         return given, encode.encode_table_value(given)
-    except Exception:  # noqa: BLE001  pamqp raises several kinds, for values that it has itself decoded
+    except Exception:  # noqa: BLE001  pamqp raises several kinds, even for values that it has decoded
         text = repr(value)[:_TEXT_LIMIT]
         return text, text.encode(errors="replace")

@@ -1,6 +1,7 @@
-"""Publishing: persistent, confirmed, mandatory, on a connection of its own.
+"""Publisher with confirms, on a connection of its own.
 
-A broker in a resource alarm stops reading from connections that publish; acknowledgements must not queue behind that.
+Messages are persistent and mandatory. A broker in a resource alarm stops reading from connections that publish; acknowledgements
+must not be blocked by that.
 """
 
 import asyncio
@@ -20,14 +21,14 @@ __all__ = ["Publisher"]
 log = get_logger(__name__)
 
 _WINDOW = 256
-"""Unconfirmed publishes at a time."""
+"""Maximum number of unconfirmed publishes."""
 
 _PAUSES_SECONDS = (0.1, 1.0)
-"""How long to wait before each further try."""
+"""Delays before each retry."""
 
 
 class Publisher:
-    """Publishes from any number of tasks; connects when there is something to publish."""
+    """Publishes for any number of tasks; connects when there is something to publish."""
 
     def __init__(self, connect: Callable[[], Awaitable[Link]], topology: Topology) -> None:
         self._connect = connect
@@ -41,16 +42,16 @@ class Publisher:
         await self._linked()
 
     async def close(self) -> None:
-        """Let go of the connection. Safe to repeat."""
+        """Close the connection. Safe to repeat."""
         link, self._link = self._link, None
         if link is not None:
             await link.close()
 
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
-        """Return once all are stored.
+        """Return once all messages are stored.
 
-        What a lost connection leaves in doubt is published again, and so is what the broker refused (a quorum queue
-        without a leader does, for a moment) or what found no queue, after the queues have been looked at.
+        Messages whose outcome is unknown after a lost connection are published again. So are those that the broker refused (a
+        quorum queue briefly has no leader) or could not route, after the queues have been checked.
 
         Raises:
             EngineUnavailableError: not all are known to be stored.
@@ -111,7 +112,7 @@ class Publisher:
 
 
 def _worth_repeating(error: BaseException) -> bool:
-    """Whether another try is likely to do better: not when the broker says nothing at all."""
+    """Return whether a retry is likely to succeed: not if the broker does not answer at all."""
     return not isinstance(error, TimeoutError)
 
 

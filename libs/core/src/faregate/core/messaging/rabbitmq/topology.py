@@ -1,10 +1,10 @@
-"""The queues as RabbitMQ knows them, and how they come to be.
+"""Declaration of the queues and exchanges.
 
-A public queue may exist already, made by somebody else with other arguments: then it is used as it is, and what
-differs is told once. Nothing is ever deleted or purged, and nothing that exists is changed.
+A public queue may already exist with different arguments: then it is used as it is, and the differences are logged once. Nothing is
+ever deleted or purged, and nothing that exists is changed.
 
-What waits for a further attempt lies in a queue per delay, shared by all public queues: a fanout exchange leaves the
-routing key alone, so that the message comes back, when its time is over, to the queue that its routing key names.
+Messages that wait for a further attempt are in one queue per delay, shared by all public queues: a fanout exchange keeps the
+routing key, so that after the delay the message returns to the queue that its routing key names.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,21 +27,21 @@ QueueType = Literal["quorum", "classic"]
 DEAD_QUEUE = "faregate.dead_letters"
 
 DELIVERY_LIMIT = 200
-"""Deliveries of a quorum queue before the broker itself sets a message aside.
+"""Deliveries after which a quorum queue itself dead-letters a message.
 
-Higher than the limit of the PostgreSQL queue, because up to RabbitMQ 4.2 every loss of a connection counts one for all
-messages that were on their way to it.
+Higher than the limit of the PostgreSQL queue, because up to RabbitMQ 4.2 every lost connection counts as a delivery of all messages
+that were being sent to it.
 """
 
 _UNLIMITED = 10**9
-"""Dead letters are read without being taken, which some versions count as a delivery."""
+"""Dead letters are read without being removed, which some versions count as a delivery."""
 
 _AT_LEAST_ONCE = {"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
 
 
 @dataclass(frozen=True, slots=True)
 class QueueSpec:
-    """A durable queue as we would declare it, with the exchange that feeds it besides the default one."""
+    """A durable queue as Faregate would declare it, with the exchange that feeds it in addition to the default one."""
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -49,7 +49,7 @@ class QueueSpec:
 
 
 class Topology:
-    """Sees to it that the queues exist; remembers what it has told."""
+    """Creates missing queues; remembers the differences that it has logged."""
 
     def __init__(self, queue_type: QueueType, retry_delays_seconds: Sequence[float]) -> None:
         self._specs = [
@@ -62,13 +62,13 @@ class Topology:
         self._compared: set[str] = set()
 
     async def establish(self, connection: aiormq.Connection) -> None:
-        """Declare what is missing; compare, once per process, what exists.
+        """Declare missing queues; compare existing ones, once per process.
 
         Raises:
-            EngineUnavailableError: the broker went away or does not allow it.
+            EngineUnavailableError: the broker became unavailable or does not allow it.
         """
         for spec in self._specs:
-            async with broker_errors(f"looking for queue {spec.name}"):
+            async with broker_errors(f"checking queue {spec.name}"):
                 if not await _exists(connection, spec.name):
                     await _declare(connection, spec)
                     log.info("queue_declared", queue=spec.name, arguments=dict(spec.arguments), **_advice(spec))
@@ -79,7 +79,7 @@ class Topology:
 
 
 def _advice(spec: QueueSpec) -> dict[str, str]:
-    """Return what operators read beside a queue that clients publish to and might declare themselves."""
+    """Return the advice for operators about a queue that clients publish to and might declare themselves."""
     if spec.name not in PUBLIC_QUEUES or not spec.arguments:
         return {}
     return {
@@ -89,14 +89,14 @@ def _advice(spec: QueueSpec) -> dict[str, str]:
 
 
 def retry_queue(delay_seconds: float) -> str:
-    """Return the name of the queue (and exchange) where messages wait so long."""
+    """Return the name of the queue (and exchange) where messages wait for this delay."""
     whole = float(delay_seconds).is_integer()
     return f"faregate.retry.{int(delay_seconds)}s" if whole else f"faregate.retry.{round(delay_seconds * 1000)}ms"
 
 
 def _public(name: str, queue_type: QueueType) -> QueueSpec:
     if queue_type == "classic":
-        return QueueSpec(name)  # what clients get that assert a plain durable queue
+        return QueueSpec(name)  # the declaration of clients that assert a plain durable queue
     dead = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": DEAD_QUEUE}
     return QueueSpec(name, {"x-queue-type": "quorum", "x-delivery-limit": DELIVERY_LIMIT, **dead, **_AT_LEAST_ONCE})
 
@@ -120,7 +120,7 @@ async def _declare(connection: aiormq.Connection, spec: QueueSpec) -> None:
     channel = await connection.channel(publisher_confirms=False, timeout=RPC_SECONDS)
     try:
         await channel.queue_declare(spec.name, durable=True, arguments=dict(spec.arguments), timeout=RPC_SECONDS)
-    except ChannelPreconditionFailed as error:  # somebody was quicker, with other arguments
+    except ChannelPreconditionFailed as error:  # another client was faster, with different arguments
         _tell(spec, error)
         return
     if spec.fanout:
@@ -130,10 +130,10 @@ async def _declare(connection: aiormq.Connection, spec: QueueSpec) -> None:
 
 
 async def _compare(connection: aiormq.Connection, spec: QueueSpec) -> None:
-    """Ask the broker whether an existing queue is as we would make it: an equal declaration changes nothing."""
+    """Compare an existing queue with our declaration: an identical declaration changes nothing."""
     try:
         await _declare(connection, spec)
-    except AMQPChannelError as error:  # not allowed to declare, which is fine for what exists
+    except AMQPChannelError as error:  # declaring is not allowed, which is acceptable for an existing queue
         log.info("queue_not_compared", queue=spec.name, reason=str(error))
 
 

@@ -1,4 +1,7 @@
-"""The RabbitMQ transport: public queues by name, one connection per consumer, one to publish, one to ask."""
+"""RabbitMQ implementation of the message transport.
+
+It has one connection per consumer, one to publish, and one for queries.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -19,7 +22,7 @@ from faregate.wire.queues import RETRY_DELAYS_SECONDS
 __all__ = ["RabbitTransport"]
 
 _PREFETCH_MAX = 2000
-"""Quorum queues allow no more."""
+"""Maximum that quorum queues allow."""
 
 
 class RabbitTransport:
@@ -34,7 +37,7 @@ class RabbitTransport:
         clock: IClock | None = None,
         retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS,
     ) -> None:
-        """`prefetch`: messages on their way to one consumer; twice its batch keeps it busy."""
+        """`prefetch`: messages sent to one consumer in advance; twice its batch size keeps it busy."""
         self._url = url
         self._prefetch = min(prefetch, _PREFETCH_MAX)
         self._clock = clock or SystemClock()
@@ -77,10 +80,10 @@ class RabbitTransport:
         return consumer
 
     async def backlog(self, queue: str) -> Backlog:
-        """Return what waits in `queue` or is undecided in this process; what other consumers hold is not known here.
+        """Return what waits in `queue` or is undecided in this process; messages held by other consumers are not counted.
 
-        RabbitMQ does not tell the age of what waits, and a peek would mark it as redelivered. But a queue is first in,
-        first out: what waits is younger than what was received last, and than the last time the queue was seen empty.
+        RabbitMQ does not report the age of waiting messages, and reading one would mark it as redelivered. But a queue is first in,
+        first out: waiting messages are younger than the one received last, and than the last time the queue was found empty.
         """
         asked_at = self._clock.now()
         waiting = await self._waiting(queue)
@@ -114,7 +117,7 @@ class RabbitTransport:
             try:
                 if self._asking is None or self._asking.lost:
                     self._asking = await self._established("faregate")
-                async with broker_errors(f"asking for the depth of {queue}"):
+                async with broker_errors(f"reading the depth of {queue}"):
                     asked = await self._asking.channel.queue_declare(queue, passive=True, timeout=RPC_SECONDS)
             except BaseException:
                 link, self._asking = self._asking, None

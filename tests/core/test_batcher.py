@@ -22,9 +22,9 @@ class Doubler:
 
 async def test_a_crowd_shares_batches_and_everybody_gets_the_own_answer() -> None:
     doubler = Doubler()
-    coalescer: Batcher[int, int] = Batcher(doubler.run, batch_size=50)
+    batcher: Batcher[int, int] = Batcher(doubler.run, batch_size=50)
 
-    answers = await asyncio.gather(*(coalescer.submit(n) for n in range(120)))
+    answers = await asyncio.gather(*(batcher.submit(n) for n in range(120)))
 
     assert answers == [n * 2 for n in range(120)]
     assert [len(batch) for batch in doubler.batches] == [50, 50, 20]
@@ -32,16 +32,16 @@ async def test_a_crowd_shares_batches_and_everybody_gets_the_own_answer() -> Non
 
 async def test_who_comes_alone_does_not_wait_for_company() -> None:
     doubler = Doubler()
-    coalescer: Batcher[int, int] = Batcher(doubler.run)
+    batcher: Batcher[int, int] = Batcher(doubler.run)
 
-    assert [await coalescer.submit(n) for n in (1, 2)] == [2, 4]
+    assert [await batcher.submit(n) for n in (1, 2)] == [2, 4]
     assert doubler.batches == [[1], [2]]
 
 
 async def test_a_refusal_reaches_only_its_caller() -> None:
-    coalescer: Batcher[int, int] = Batcher(Doubler().run)
+    batcher: Batcher[int, int] = Batcher(Doubler().run)
 
-    answers = await asyncio.gather(*(coalescer.submit(n) for n in (1, -1, 3)), return_exceptions=True)
+    answers = await asyncio.gather(*(batcher.submit(n) for n in (1, -1, 3)), return_exceptions=True)
 
     assert [str(answer) for answer in answers] == ["2", "no -1", "6"]
 
@@ -56,17 +56,17 @@ async def test_a_failing_batch_fails_all_its_callers_and_the_next_one_runs() -> 
             raise ConnectionError("away")
         return list(items)
 
-    coalescer: Batcher[int, int] = Batcher(run)
-    failed = await asyncio.gather(coalescer.submit(1), coalescer.submit(2), return_exceptions=True)
+    batcher: Batcher[int, int] = Batcher(run)
+    failed = await asyncio.gather(batcher.submit(1), batcher.submit(2), return_exceptions=True)
 
     assert [type(answer) for answer in failed] == [ConnectionError, ConnectionError]
-    assert await coalescer.submit(3) == 3
+    assert await batcher.submit(3) == 3
 
 
 async def test_a_caller_that_gives_up_leaves_the_others_alone() -> None:
-    coalescer: Batcher[int, int] = Batcher(Doubler().run)
-    impatient = asyncio.create_task(coalescer.submit(1))
-    patient = asyncio.create_task(coalescer.submit(2))
+    batcher: Batcher[int, int] = Batcher(Doubler().run)
+    impatient = asyncio.create_task(batcher.submit(1))
+    patient = asyncio.create_task(batcher.submit(2))
     await asyncio.sleep(0.005)
     impatient.cancel()
 
@@ -94,18 +94,18 @@ class Gates:
 async def test_a_batch_that_takes_long_is_overtaken_but_not_by_its_own_key() -> None:
     """Whoever shares a key with what is stuck waits for it; the others do not, neither those there nor those to come."""
     gates = Gates()
-    coalescer: Batcher[str, str] = Batcher(gates.run, patience_seconds=0.01)
-    stuck = asyncio.create_task(coalescer.submit("stuck", lane_key="a"))
+    batcher: Batcher[str, str] = Batcher(gates.run, patience_seconds=0.01)
+    stuck = asyncio.create_task(batcher.submit("stuck", lane_key="a"))
     await asyncio.sleep(0.002)
-    behind = asyncio.create_task(coalescer.submit("behind", lane_key="a"))
-    other = asyncio.create_task(coalescer.submit("other", lane_key="b"))
+    behind = asyncio.create_task(batcher.submit("behind", lane_key="a"))
+    other = asyncio.create_task(batcher.submit("other", lane_key="b"))
     await asyncio.sleep(0.002)
     assert gates.begun == [["stuck"]]
 
     gates.open("other")
     assert await other == "other"
     gates.open("late")
-    assert await coalescer.submit("late", lane_key="b") == "late"
+    assert await batcher.submit("late", lane_key="b") == "late"
     assert gates.begun == [["stuck"], ["other"], ["late"]]
 
     gates.open("stuck")
@@ -115,8 +115,8 @@ async def test_a_batch_that_takes_long_is_overtaken_but_not_by_its_own_key() -> 
 
 async def test_no_more_batches_run_at_the_same_time_than_there_are_lanes() -> None:
     gates = Gates()
-    coalescer: Batcher[str, str] = Batcher(gates.run, batch_size=1, lanes=2, patience_seconds=0.001)
-    waiting = [asyncio.create_task(coalescer.submit(name, lane_key=name)) for name in "abcd"]
+    batcher: Batcher[str, str] = Batcher(gates.run, batch_size=1, lanes=2, patience_seconds=0.001)
+    waiting = [asyncio.create_task(batcher.submit(name, lane_key=name)) for name in "abcd"]
     await asyncio.sleep(0.02)
     assert gates.begun == [["a"], ["b"]]
 
@@ -139,9 +139,9 @@ async def test_items_of_one_key_never_run_at_the_same_time_and_keep_their_order(
         done.extend(items)
         return list(items)
 
-    coalescer: Batcher[int, int] = Batcher(run, batch_size=7, lanes=3, patience_seconds=0)
+    batcher: Batcher[int, int] = Batcher(run, batch_size=7, lanes=3, patience_seconds=0)
     numbers = range(300)
-    assert await asyncio.gather(*(coalescer.submit(n, lane_key=n % 5) for n in numbers)) == list(numbers)
+    assert await asyncio.gather(*(batcher.submit(n, lane_key=n % 5) for n in numbers)) == list(numbers)
     assert [[n for n in done if n % 5 == key] for key in range(5)] == [list(range(key, 300, 5)) for key in range(5)]
 
 
