@@ -29,7 +29,7 @@ async def test_all_that_can_happen_is_proved_and_200_tamperings_are_each_found(b
     missed: list[str] = []
     verifier = Verifier(busy.database)
     async with busy.database.transaction() as session:
-        clean = await verifier.look(session)
+        clean = await verifier.drifts(session)
         await busy.database.rows(session, "select set_config('session_replication_role', 'replica', true)")
         driver = await busy.database.driver(session)
         for case in cases():
@@ -38,12 +38,12 @@ async def test_all_that_can_happen_is_proved_and_200_tamperings_are_each_found(b
             try:
                 if problem := await _tamper(driver, case):
                     useless.append(problem)
-                elif not await verifier.look(session):
+                elif not await verifier.drifts(session):
                     missed.append(case.name)
                 done.append(case.name)
             finally:
                 await savepoint.rollback()
-        after = await verifier.look(session)
+        after = await verifier.drifts(session)
 
     assert useless == []
     assert missed == []
@@ -101,7 +101,7 @@ async def test_an_incremental_run_begins_where_the_last_clean_one_ended(busy: Bu
             savepoint = driver.transaction()
             await savepoint.start()
             await driver.execute(sql)
-            found[name] = bool(await verifier.look(session, since_heads=True))
+            found[name] = bool(await verifier.drifts(session, since_heads=True))
             await savepoint.rollback()
 
     assert clean.drifts == ()

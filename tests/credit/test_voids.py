@@ -110,4 +110,4 @@ async def test_the_story_of_a_use_leaves_out_corrections_of_what_came_right_afte
 
 async def proved(ledger: DatabaseLedger) -> object:
     async with ledger.database.transaction() as session:
-        return await Verifier(ledger.database).look(session)
+        return await Verifier(ledger.database).drifts(session)

@@ -302,7 +302,7 @@ class DatabaseDriver:
 
     def drifts(self) -> tuple[Drift, ...]:
         """Return what `verify` says."""
-        return self._run(self.verifier.look(self._opened[0]))
+        return self._run(self.verifier.drifts(self._opened[0]))
 
     def transfers(self) -> list[Transfer]:
         async def read() -> list[Transfer]:

@@ -26,6 +26,7 @@ from faregate.credit.services.accounting import AccountingService
 from faregate.credit.services.corrections import CorrectionService
 from faregate.credit.services.credits import CreditService, Held, Posted
 from faregate.credit.services.ledger_session import LedgerSession
+from faregate.credit.services.repricing import RepricingService
 from faregate.credit.services.spending_limits import LimitService
 from faregate.credit.services.top_ups import OnAccountProvider, TopUpService
 from faregate.credit.storage.repository import LedgerRepository
@@ -64,14 +65,15 @@ def make_credit(
 ) -> Credit:
     """Compose the ledger on `database`; without a `clock` the database's decides."""
     repository, subjects = LedgerRepository(database), Subjects(database)
-    locker = LedgerSession(database, repository, Heartbeats(database), PostgresTransport(database), clock=clock)
+    ledger_session = LedgerSession(database, repository, Heartbeats(database), PostgresTransport(database), clock=clock)
+    repricing = RepricingService(repository, ledger_session, subjects)
     return Credit(
         repository,
-        CreditService(repository, locker, subjects, initial_micros=initial_micros),
-        CorrectionService(repository, locker, subjects),
-        AccountingService(database, locker),
-        LimitService(database, repository, locker),
-        TopUpService(database, repository, locker, subjects, provider or OnAccountProvider()),
+        CreditService(repository, ledger_session, subjects, repricing, initial_micros=initial_micros),
+        CorrectionService(repository, ledger_session, subjects),
+        AccountingService(database, ledger_session),
+        LimitService(database, repository, ledger_session),
+        TopUpService(database, repository, ledger_session, subjects, provider or OnAccountProvider()),
     )
 
 

@@ -26,6 +26,7 @@ from faregate.credit.proof.verify import Verifier
 from faregate.credit.services.corrections import CorrectionService
 from faregate.credit.services.credits import CreditService
 from faregate.credit.services.ledger_session import LedgerSession
+from faregate.credit.services.repricing import RepricingService
 from faregate.credit.storage.repository import LedgerRepository
 from faregate.wire.credits import to_micros
 
@@ -271,10 +272,11 @@ async def _prepare(
     database: Database, wallets: int, bound: int, attempts: int, on_progress: Callable[[int], None]
 ) -> _Field:
     repository, subjects = LedgerRepository(database), Subjects(database)
-    locker = LedgerSession(database, repository, Heartbeats(database), PostgresTransport(database))
-    credit = CreditService(repository, locker, subjects)
+    ledger_session = LedgerSession(database, repository, Heartbeats(database), PostgresTransport(database))
+    repricing = RepricingService(repository, ledger_session, subjects)
+    credit = CreditService(repository, ledger_session, subjects, repricing)
     ids = [await _wallet(database, credit, f"contender-{number}", bound) for number in range(wallets)]
-    corrections = CorrectionService(repository, locker, subjects)
+    corrections = CorrectionService(repository, ledger_session, subjects)
     return _Field(database, credit, corrections, ids, attempts, on_progress)
 
 

@@ -1,4 +1,4 @@
-"""What a settlement charges: the one place that decides how a use ends."""
+"""Settlement of a use: what is charged, and how the charge ends."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ __all__ = ["ChargeOpening", "Posting", "charge_wallet", "settle"]
 
 @dataclass(frozen=True, slots=True)
 class ChargeOpening:
-    """The identifying part of a charge that was never started."""
+    """The identifying fields of a charge that was never started."""
 
     wallet_id: int
     subject_id: int
@@ -34,15 +34,15 @@ class Posting:
     """The cost of one use, in micro-credits.
 
     Attributes:
-        consumed: what the use is priced at.
-        chargeable: what the payer is asked for: `consumed`, or 0 when the rule only records.
-        meaning_hash: same key and same hash: the first result again; another hash: a conflict.
-        earlier_hashes: of the same meaning, as earlier releases made them; they are no conflict either.
-        flags: what pricing and parsing already know (`UNPRICED`, `KEYLESS`, `INCONSISTENT`).
-        started_wallet_id: the payer, where the caller has seen the charge.
-        opening: makes the charge when the key is unknown.
-        in_full: refuse rather than fall short (a direct use or debit, where nothing was consumed yet).
-        actor, reason: on whose word an amount is debited, and why; a use needs neither.
+        consumed: the price of the use.
+        chargeable: the amount to charge: `consumed`, or 0 if the rule only records.
+        meaning_hash: hash of the settlement: the same key with the same hash is a replay, with a different hash a conflict.
+        earlier_hashes: hashes of the same settlement as earlier releases computed them; they are no conflict either.
+        flags: flags set by pricing and parsing (`UNPRICED`, `KEYLESS`, `INCONSISTENT`).
+        started_wallet_id: the payer, if the caller has read the charge.
+        opening: creates the charge if the key is unknown.
+        in_full: refuse instead of posting a shortfall (for a direct use or debit, where nothing was consumed yet).
+        actor, reason: who debits an amount, and why; not needed for a use.
     """
 
     usage_key: str
@@ -61,24 +61,24 @@ class Posting:
 
     @property
     def wallet_id(self) -> int:
-        """The wallet to lock: the charge's, or the one that would pay."""
+        """The wallet to lock: the payer of the charge, or of the opening."""
         if self.started_wallet_id is not None:
             return self.started_wallet_id
         if self.opening is None:
-            raise AssertionError(f"the posting of {self.usage_key!r} names neither a charge nor an opening")
+            raise AssertionError(f"the settlement of {self.usage_key!r} has neither a started charge nor an opening")
         return self.opening.wallet_id
 
 
 def settle(book: Book, posting: Posting) -> tuple[ChargeState, bool]:
     """Settle one use; return its charge and whether this was a replay that changed nothing.
 
-    Charges `min(chargeable, hold + free)`; the rest is shortfall. A settlement after a void or an expiry has no hold left
-    and is flagged late; one without a start is flagged `no_hold`.
+    Charges `min(chargeable, hold + free)`; the rest is shortfall. After a void or an expiry the hold is released, and the
+    settlement is flagged `late`; a settlement without a start is flagged `no_hold`.
 
     Raises:
-        UsageKeyConflictError: the key is settled with another meaning.
-        WalletFrozenError, WalletClosedError, InsufficientCreditsError, SpendingLimitError: `in_full`, and it cannot be;
-            nothing is changed.
+        UsageKeyConflictError: the key was already settled with different usage.
+        WalletFrozenError, WalletClosedError, InsufficientCreditsError, SpendingLimitError: `in_full` is set and the amount
+            cannot be charged in full; nothing is changed.
     """
     charge = book.charges.get(posting.usage_key)
     if charge is not None and charge.status is ChargeStatus.SETTLED:
@@ -111,10 +111,10 @@ def charge_wallet(
     kind: TransferKind = TransferKind.CHARGE,
     note: Note,
 ) -> tuple[int, int]:
-    """Take `amount` for `charge`: from grants, then from the credit limit, and note what nothing covers.
+    """Charge `amount` for `charge`: to grants, then to the credit limit; what neither covers is posted as shortfall.
 
     Returns:
-        What was charged, and the shortfall.
+        The amount charged, and the shortfall.
     """
     chargeable = min(amount, max(0, wallet.free_for(charge.feature_key)))
     shortfall = amount - chargeable
@@ -148,7 +148,7 @@ def _require_cover(book: Book, charge: ChargeState, amount: int) -> None:
 def _unstarted(book: Book, posting: Posting) -> ChargeState:
     opening = posting.opening
     if opening is None:
-        raise AssertionError(f"{posting.usage_key!r} is unknown and its posting says nothing of who uses what")
+        raise AssertionError(f"{posting.usage_key!r} is unknown and its settlement has no opening")
     return ChargeState(
         usage_key=posting.usage_key,
         wallet_id=opening.wallet_id,
