@@ -124,7 +124,7 @@ async def _use(library: Library, credits: int) -> None:
 
 async def _check(library: Library) -> None:
     async with library.database.transaction() as session:
-        assert await library.credit.verifier().look(session) == ()
+        assert await library.credit.verifier().drifts(session) == ()
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ async def gate(library: Library) -> AsyncIterator[Gate]:
 
 async def test_a_start_beyond_a_hard_quota_is_refused_and_holds_nothing(library: Library, gate: Gate) -> None:
     await library.grant("eve", 20)
-    with pytest.raises(QuotaExceededError, match="'daily papers' is used up: 3 of 3; it begins anew at 2026-11-22"):
+    with pytest.raises(QuotaExceededError, match="'daily papers' is used up: 3 of 3; it resets at 2026-11-22"):
         await library.service.authorize(StartRequest("eve", FeatureRef(value=PAPER)))
     await library.grant("ada", 20)
     await library.service.authorize(StartRequest("ada", FeatureRef(value=PAPER)))

@@ -1,4 +1,4 @@
-"""Seam between recorded usage events and the price list."""
+"""Interface between recorded usage events and the price list."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -11,14 +11,14 @@ __all__ = ["IEventPrices"]
 
 
 class IEventPrices(Protocol):
-    """The price list in force, for events that name a model but no cost.
+    """The current price list, for events that name a model but no cost.
 
     Attributes:
-        costs: prices single events, by the list of the last `ready`.
+        costs: prices single events with the list that `ready` last loaded.
     """
 
     costs: EventCosts
 
     async def ready(self, events: Iterable[EventFields | InvalidError]) -> None:
-        """Look up the price list if one of `events` needs it; called before the transaction that records them."""
+        """Load the price list if one of `events` needs it; called before the transaction that records them."""
         ...
