@@ -9,11 +9,11 @@ from faregate.core.errors import KeyConflictError
 from faregate.credit.ledger.accounts import Account, TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.corrections import is_adjustment, is_charge_back_of, is_refund_of
-from faregate.credit.ledger.states import Note, Transfer, WalletState
+from faregate.credit.ledger.states import Transfer, TransferNote, WalletState
 from faregate.credit.values import CreditTransaction
 from support.ledger import START, DatabaseLedger, micros
 
-KEYED = Note(actor="eve", reason="ticket 9", operation_key="ticket-9")
+KEYED = TransferNote(actor="eve", reason="ticket 9", operation_key="ticket-9")
 WALLET, REVENUE, PURCHASES = Account.WALLET, Account.REVENUE, Account.PURCHASES
 
 
@@ -70,7 +70,7 @@ async def test_the_same_correction_again_returns_the_first_and_any_other_is_a_co
 async def test_a_refund_of_all_that_is_left_is_the_same_after_other_refunds(desk: Desk) -> None:
     """What was left then counts, not what is left now: 4 were given back before, 6 under the key."""
     number = await desk.transaction(3)
-    other = Note(actor="eve", reason="before")
+    other = TransferNote(actor="eve", reason="before")
     await desk.database.run(lambda s: desk.corrections.refund(s, number, amount=micros(4), note=other))
     first = await desk.correct("refund 3")
 
@@ -86,7 +86,7 @@ async def test_a_key_that_made_a_grant_makes_no_adjustment(desk: Desk) -> None:
 
 def posted(kind: TransferKind, debit: Account, credit: Account, amount: int, corrects: int | None = None) -> Transfer:
     book, wallet = Book(START), WalletState(1)
-    return book.post(wallet, kind, debit=debit, credit=credit, amount=amount, note=Note(corrects_seq=corrects))
+    return book.post(wallet, kind, debit=debit, credit=credit, amount=amount, note=TransferNote(corrects_seq=corrects))
 
 
 @given(made=st.integers(-50, 50).filter(bool), asked=st.integers(-50, 50).filter(bool))

@@ -12,10 +12,10 @@ from faregate.credit.errors import InsufficientCreditsError, NotRefundableError
 from faregate.credit.ledger.accounts import Account, TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.corrections import adjust, charge_back, refund
-from faregate.credit.ledger.states import GrantSlice, Note, Transfer
+from faregate.credit.ledger.states import GrantSlice, Transfer, TransferNote
 from support.ledger import START, PureLedger, check_invariants, micros
 
-NOTE = Note(actor="eve", reason="ticket 9")
+NOTE = TransferNote(actor="eve", reason="ticket 9")
 
 
 class Correcting(PureLedger):

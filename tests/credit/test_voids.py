@@ -6,11 +6,11 @@ import pytest
 
 from faregate.core.db.database import Database
 from faregate.credit.ledger.accounts import Account, TransferKind
-from faregate.credit.ledger.states import Note, Transfer
+from faregate.credit.ledger.states import Transfer, TransferNote
 from faregate.credit.proof.verify import Verifier
 from support.ledger import START, DatabaseLedger, Ledger, PureLedger, micros
 
-NOTE = Note(actor="bank", reason="dispute 77")
+NOTE = TransferNote(actor="bank", reason="dispute 77")
 
 
 @pytest.fixture(params=["pure", "database"])
@@ -59,7 +59,7 @@ async def test_a_scheduled_grant_that_is_voided_moves_nothing_and_remembers_who(
     (grant,) = (await ledger.state())[1]
 
     assert await ledger.moved() == []
-    assert (grant.actor, grant.void_note) == ("ada", Note(actor="test", reason="test"))
+    assert (grant.actor, grant.void_note) == ("ada", TransferNote(actor="test", reason="test"))
 
 
 @pytest.fixture

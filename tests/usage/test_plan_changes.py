@@ -17,8 +17,8 @@ from faregate.core.errors import FaregateError
 from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.grants import GrantSpec
 from faregate.credit.ledger.recurrence import next_renewal, period_start
-from faregate.credit.ledger.settlement import ChargeOpening, Posting
-from faregate.credit.ledger.states import Note
+from faregate.credit.ledger.settlement import ChargeOpening, ChargeRequest
+from faregate.credit.ledger.states import TransferNote
 from faregate.usage.accounts.wallets import WalletChange
 from faregate.usage.features.plan_changes import Features, carried_shares
 from faregate.usage.features.plans import Plan, PlanGrant
@@ -116,7 +116,7 @@ async def _use(library: Library, credits: int) -> None:
     async def work(session: AsyncSession) -> None:
         owner = (await ledger.ensure_wallets(session, ["ada"]))["ada"].subject_id
         opening = ChargeOpening(owner, owner, None, "f", "individual")
-        (outcome,) = await ledger.post(session, [Posting(new_uuid7().hex, amount, amount, b"", opening=opening)])
+        (outcome,) = await ledger.post(session, [ChargeRequest(new_uuid7().hex, amount, amount, b"", opening=opening)])
         assert not isinstance(outcome, FaregateError)
 
     await library.database.run(work)
@@ -250,7 +250,9 @@ async def test_a_refund_is_no_use(library: Library, clock: FixedClock) -> None:
     await _change(library, "max")
     await _use(library, 200)
     (use, _) = await library.usage.wallets().transactions("ada", before=None, limit=2)
-    await library.credit.bookkeeping().refund(use.id, amount=None, note=Note(actor="ann", reason="a bad answer"))
+    await library.credit.bookkeeping().refund(
+        use.id, amount=None, note=TransferNote(actor="ann", reason="a bad answer")
+    )
     await _change(library, "pro", "max")
 
     assert await library.balance("ada") == 1000

@@ -15,7 +15,7 @@ from faregate.core.redaction.scrubbing import clean_text
 from faregate.core.runtime.batcher import Batcher, bisect_failures
 from faregate.core.runtime.failpoints import failpoint
 from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError
-from faregate.credit.services.credits import CreditService, Held
+from faregate.credit.services.credits import CreditService, HoldResult
 from faregate.credit.values import Charge, CreditTransaction, charge_view
 from faregate.usage.credits_process.repository import UsageRepository
 from faregate.usage.credits_process.settle import Settler
@@ -117,14 +117,14 @@ class UsageService:
         """
         return await bisect_failures(requests, self._settle_together, is_passing=is_passing)
 
-    async def void(self, usage_key: str, *, user_id: str, reason: str | None = None) -> Held:
+    async def void(self, usage_key: str, *, user_id: str, reason: str | None = None) -> HoldResult:
         """Close a hold unused. Voiding it again changes nothing.
 
         Raises:
             UnknownUsageKeyError, HoldMismatchError (another user's), AlreadySettledError, HoldClosedError (expired).
         """
 
-        async def work(session: AsyncSession) -> Held:
+        async def work(session: AsyncSession) -> HoldResult:
             await self._check_user(session, usage_key, user_id)
             return await self._credit.void(session, usage_key, reason=reason)
 

@@ -17,15 +17,15 @@ from faregate.credit.ledger.states import (
     ChargeStatus,
     GrantSlice,
     GrantState,
-    Note,
     TopUpOrder,
     Transfer,
+    TransferNote,
     WalletState,
 )
 
 __all__ = ["Book"]
 
-_NO_NOTE = Note()
+_NO_NOTE = TransferNote()
 
 
 class Book:
@@ -59,7 +59,7 @@ class Book:
         amount: int,
         slices: Iterable[tuple[GrantState, int]] = (),
         at: datetime | None = None,
-        note: Note = _NO_NOTE,
+        note: TransferNote = _NO_NOTE,
     ) -> Transfer:
         """Append one transfer, update the wallet's counters, and apply `slices` to grants.
 

@@ -10,7 +10,7 @@ from faregate.credit.ledger.accounts import Account, GrantSource, TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.burn_down import burn
 from faregate.credit.ledger.grants import GRANT_PRIORITY, GrantSpec, add_grant
-from faregate.credit.ledger.states import GrantSlice, GrantState, Note, Transfer, WalletState
+from faregate.credit.ledger.states import GrantSlice, GrantState, Transfer, TransferNote, WalletState
 from faregate.wire.ids import new_uuid7
 
 __all__ = [
@@ -38,7 +38,7 @@ def refund(
     slices: Sequence[GrantSlice],
     refunds: Sequence[Transfer],
     refund_slices: Sequence[GrantSlice],
-    note: Note,
+    note: TransferNote,
 ) -> Transfer:
     """Refund `amount` (None: all that is left) of a charge to the grants that paid it, last used first.
 
@@ -78,7 +78,7 @@ def refund(
     )
 
 
-def adjust(book: Book, wallet: WalletState, amount: int, *, note: Note) -> Transfer:
+def adjust(book: Book, wallet: WalletState, amount: int, *, note: TransferNote) -> Transfer:
     """Correct a balance manually: up with a grant of source adjustment, down from the free credits.
 
     Raises:
@@ -102,7 +102,7 @@ def charge_back(
     *,
     grants: Sequence[UUID],
     earlier: Sequence[Transfer],
-    note: Note,
+    note: TransferNote,
 ) -> list[Transfer]:
     """Reverse a purchase whose payment was reversed: take what is left of it, then any free credits; the rest is a loss.
 
@@ -171,7 +171,7 @@ def _take(
     account: Account,
     *,
     preferred: Iterable[UUID] = (),
-    note: Note,
+    note: TransferNote,
 ) -> Transfer:
     """Take `amount` from the `preferred` grants, then in burn order; never from the credit limit."""
     free = wallet.free - wallet.credit_limit
@@ -211,7 +211,7 @@ def _back_to_grants(
     return back
 
 
-def _refund_grant(book: Book, wallet: WalletState, amount: int, note: Note) -> GrantState:
+def _refund_grant(book: Book, wallet: WalletState, amount: int, note: TransferNote) -> GrantState:
     grant = GrantState(
         grant_id=new_uuid7(),
         wallet_id=wallet.wallet_id,

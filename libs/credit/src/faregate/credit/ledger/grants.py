@@ -12,7 +12,7 @@ from faregate.credit.errors import WalletClosedError
 from faregate.credit.ledger.accounts import GRANT_ORIGINS, Account, GrantSource, TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.recurrence import check_every, next_renewal
-from faregate.credit.ledger.states import GrantState, Note, Renewal, WalletState, WalletStatus
+from faregate.credit.ledger.states import GrantState, Renewal, TransferNote, WalletState, WalletStatus
 from faregate.credit.ledger.time_effects import expire_lapsed, post_grant
 from faregate.wire import exact_json
 from faregate.wire.ids import new_uuid7
@@ -119,7 +119,7 @@ def void_grant(
     grant.voided = True
     grant.renewal = None
     grant.expires_at = book.now
-    grant.void_note = Note(corrects_seq=_filled_by(book, grant) or filled_by, actor=actor, reason=reason)
+    grant.void_note = TransferNote(corrects_seq=_filled_by(book, grant) or filled_by, actor=actor, reason=reason)
     book.touch_grant(grant)
     expire_lapsed(book, wallet, at=book.now)
     _schedule_next_change(book, wallet, grant)
@@ -139,7 +139,7 @@ def _take_back(book: Book, wallet: WalletState, grant: GrantState, carried: int)
     amount = min(carried, grant.remaining)
     if amount == 0:
         return
-    note = Note(corrects_seq=wallet.last_seq, actor=grant.actor, reason="used before in this period")
+    note = TransferNote(corrects_seq=wallet.last_seq, actor=grant.actor, reason="used before in this period")
     origin, kind = GRANT_ORIGINS[grant.source], TransferKind.GRANT_VOID
     slices = [(grant, -amount)]
     book.post(wallet, kind, debit=Account.WALLET, credit=origin, amount=amount, slices=slices, note=note)

@@ -18,10 +18,10 @@ __all__ = [
     "GrantSlice",
     "GrantState",
     "GrantUse",
-    "Note",
     "Renewal",
     "TopUpOrder",
     "Transfer",
+    "TransferNote",
     "WalletState",
     "WalletStatus",
 ]
@@ -110,7 +110,7 @@ class GrantState:
     key: str | None = None
     actor: str | None = None
     reason: str | None = None
-    void_note: "Note | None" = None
+    void_note: "TransferNote | None" = None
     meaning_hash: bytes | None = None
 
     def usable_for(self, feature: str | None) -> bool:
@@ -246,7 +246,7 @@ class TopUpOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class TransferNote:
     """What a transfer refers to, who posted it and why.
 
     `operation_key` makes a correction idempotent; `corrects_seq` is the transfer that is corrected.

@@ -12,11 +12,11 @@ from functools import partial
 from faregate.credit.ledger.accounts import GRANT_ORIGINS, Account, TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.recurrence import next_renewal
-from faregate.credit.ledger.states import ChargeState, ChargeStatus, GrantState, Note, WalletState, WalletStatus
+from faregate.credit.ledger.states import ChargeState, ChargeStatus, GrantState, TransferNote, WalletState, WalletStatus
 
 __all__ = ["expire_lapsed", "mature", "next_change", "post_grant"]
 
-_CLOSED = Note(actor="faregate", reason="the wallet was closed when the grant would have begun")
+_CLOSED = TransferNote(actor="faregate", reason="the wallet was closed when the grant would have begun")
 
 _Step = tuple[datetime, int, str, Callable[[], None]]
 
@@ -54,7 +54,7 @@ def post_grant(book: Book, wallet: WalletState, grant: GrantState, amount: int, 
         amount=amount,
         slices=[(grant, amount - repaid)],
         at=at,
-        note=Note(operation_key=key, actor=grant.actor, reason=grant.reason),
+        note=TransferNote(operation_key=key, actor=grant.actor, reason=grant.reason),
     )
 
 
@@ -147,10 +147,10 @@ def _lapsable(wallet: WalletState, grant: GrantState) -> int:
 
 
 def _lapse(book: Book, wallet: WalletState, grant: GrantState, amount: int, *, at: datetime) -> None:
-    kind, account, note = TransferKind.EXPIRY, Account.BREAKAGE, Note()
+    kind, account, note = TransferKind.EXPIRY, Account.BREAKAGE, TransferNote()
     if grant.voided:
         kind, account = TransferKind.GRANT_VOID, GRANT_ORIGINS[grant.source]
-        note = grant.void_note or Note()
+        note = grant.void_note or TransferNote()
     slices = [(grant, -amount)]
     book.post(wallet, kind, debit=Account.WALLET, credit=account, amount=amount, slices=slices, note=note, at=at)
 

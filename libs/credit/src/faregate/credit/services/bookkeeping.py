@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subjects
 from faregate.credit.ledger.limits import EVERY_MEMBER, LimitPeriod, member_scope, user_scope
-from faregate.credit.ledger.states import Note
+from faregate.credit.ledger.states import TransferNote
 from faregate.credit.services.accounting import AccountingService, AccountStatement, Digest
 from faregate.credit.services.corrections import CorrectionService, required_words
 from faregate.credit.services.credits import CreditService
@@ -49,25 +49,25 @@ class Bookkeeping:
         self._limits = limits
         self._subjects = subjects
 
-    async def refund(self, transaction_id: str, *, amount: int | None, note: Note) -> CreditTransaction:
+    async def refund(self, transaction_id: str, *, amount: int | None, note: TransferNote) -> CreditTransaction:
         """Refund a charge, fully (None) or in part; see `CorrectionService.refund`."""
         return await self._database.run(
             lambda session: self._corrections.refund(session, transaction_id, amount=amount, note=note)
         )
 
-    async def charge_back(self, transaction_id: str, *, note: Note) -> list[CreditTransaction]:
+    async def charge_back(self, transaction_id: str, *, note: TransferNote) -> list[CreditTransaction]:
         """Reverse a purchase whose payment was reversed; see `CorrectionService.charge_back`."""
         return await self._database.run(
             lambda session: self._corrections.charge_back(session, transaction_id, note=note)
         )
 
-    async def adjust(self, owner_id: str, *, amount: int, note: Note) -> CreditTransaction:
+    async def adjust(self, owner_id: str, *, amount: int, note: TransferNote) -> CreditTransaction:
         """Correct a balance manually, up or down; see `CorrectionService.adjust`."""
         return await self._database.run(
             lambda session: self._corrections.adjust(session, owner_id, amount=amount, note=note)
         )
 
-    async def void_grant(self, owner_id: str, grant_id: UUID, *, note: Note) -> tuple[Grant, Wallet]:
+    async def void_grant(self, owner_id: str, grant_id: UUID, *, note: TransferNote) -> tuple[Grant, Wallet]:
         """Void a grant; see `CreditService.void_grant`."""
         actor, reason = required_words(note)
         return await self._database.run(

@@ -17,7 +17,7 @@ from faregate.credit.ledger.corrections import (
     is_refund_of,
     refund,
 )
-from faregate.credit.ledger.states import Note, Transfer
+from faregate.credit.ledger.states import Transfer, TransferNote
 from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.storage.repository import LedgerRepository
 from faregate.credit.values import CreditTransaction, transaction_view, transfer_position
@@ -37,7 +37,7 @@ class CorrectionService:
         self._subjects = subjects
 
     async def refund(
-        self, session: AsyncSession, transaction_id: str, *, amount: int | None, note: Note
+        self, session: AsyncSession, transaction_id: str, *, amount: int | None, note: TransferNote
     ) -> CreditTransaction:
         """Refund a charge, fully (None) or in part, to the grants that paid it.
 
@@ -70,7 +70,9 @@ class CorrectionService:
         await self._ledger_session.write(session, book)
         return await self._view(session, posted)
 
-    async def charge_back(self, session: AsyncSession, transaction_id: str, *, note: Note) -> list[CreditTransaction]:
+    async def charge_back(
+        self, session: AsyncSession, transaction_id: str, *, note: TransferNote
+    ) -> list[CreditTransaction]:
         """Reverse a purchase whose payment was reversed; repeating it changes nothing.
 
         Raises:
@@ -90,7 +92,9 @@ class CorrectionService:
         await self._ledger_session.write(session, book)
         return [await self._view(session, transfer) for transfer in posted]
 
-    async def adjust(self, session: AsyncSession, owner_id: str, *, amount: int, note: Note) -> CreditTransaction:
+    async def adjust(
+        self, session: AsyncSession, owner_id: str, *, amount: int, note: TransferNote
+    ) -> CreditTransaction:
         """Correct a balance manually, up or down.
 
         Raises:
@@ -116,7 +120,7 @@ class CorrectionService:
         await self._ledger_session.write(session, book)
         return await self._view(session, posted)
 
-    async def _signed(self, session: AsyncSession, note: Note) -> Note:
+    async def _signed(self, session: AsyncSession, note: TransferNote) -> TransferNote:
         """Return the note with the actor replaced by the name that the ledger stores permanently."""
         actor, _ = required_words(note)
         return replace(note, actor=await self._subjects.stand_in(session, actor))
@@ -128,7 +132,7 @@ class CorrectionService:
             raise UnknownTransferError(transaction_id)
         return wallet_id, original, await self._ledger_session.lock(session, [wallet_id])
 
-    async def _done(self, session: AsyncSession, wallet_id: int, note: Note) -> Transfer | None:
+    async def _done(self, session: AsyncSession, wallet_id: int, note: TransferNote) -> Transfer | None:
         """Return the first transfer of the operation key, if it was used before."""
         if note.operation_key is None:
             return None
@@ -139,7 +143,7 @@ class CorrectionService:
         return transaction_view(transfer, await self._ledger.charges(session, keys) if keys else {})
 
 
-def required_words(note: Note) -> tuple[str, str]:
+def required_words(note: TransferNote) -> tuple[str, str]:
     """Return actor and reason of a correction, or raise `InvalidError` if one of them is missing."""
     if not (note.reason or "").strip():
         raise InvalidError("reason is required: state why the correction is made", param="reason")
@@ -148,7 +152,7 @@ def required_words(note: Note) -> tuple[str, str]:
     return note.actor, str(note.reason)
 
 
-def _require_same(note: Note, same: bool) -> None:
+def _require_same(note: TransferNote, same: bool) -> None:
     if not same:
         raise KeyConflictError(
             f"the operation key {note.operation_key!r} was already used for a different correction; use a new key",

@@ -16,14 +16,14 @@ from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.grants import GrantSpec, add_grant, void_grant
 from faregate.credit.ledger.holds import HoldRequest, extend_hold, open_hold, void_hold
-from faregate.credit.ledger.settlement import Posting, settle
+from faregate.credit.ledger.settlement import ChargeRequest, settle
 from faregate.credit.ledger.states import ChargeState, GrantUse, WalletState
 from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.services.repricing import RepricingService
 from faregate.credit.storage.repository import LedgerRepository
 from faregate.credit.values import CreditTransaction, Grant, Wallet, grant_view, transaction_view, wallet_view
 
-__all__ = ["Balance", "CreditService", "Held", "Posted", "Started"]
+__all__ = ["Balance", "CreditService", "HoldResult", "SettledCharge", "StartedCharge"]
 
 _OWNERS_REMEMBERED = 100_000
 _OWNERS_REMEMBERED_SECONDS = 1.0
@@ -43,7 +43,7 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class StartedCharge:
     """A charge and its user; `organization` is the owner id (`org:<id>`) for which it was started."""
 
     charge: ChargeState
@@ -52,7 +52,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HoldResult:
     """A charge whose hold was opened, extended or voided, and the wallet's counters after it."""
 
     charge: ChargeState
@@ -60,7 +60,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Posted:
+class SettledCharge:
     """A settled charge; `replayed` if an earlier call had settled it."""
 
     charge: ChargeState
@@ -115,7 +115,9 @@ class CreditService:
             raise UnknownWalletError(owner_id)
         return subject
 
-    async def authorize(self, session: AsyncSession, requests: Sequence[HoldRequest]) -> list[Held | FaregateError]:
+    async def authorize(
+        self, session: AsyncSession, requests: Sequence[HoldRequest]
+    ) -> list[HoldResult | FaregateError]:
         """Open holds. Each one succeeds or is refused independently, in the order given. All wallets must exist."""
         scopes = [scope for request in requests for scope in request.limit_scopes]
         keys = [request.usage_key for request in requests if not request.is_new]
@@ -126,10 +128,12 @@ class CreditService:
         await self._ledger_session.write(session, book)
         return outcomes
 
-    async def find_started(self, session: AsyncSession, usage_keys: Iterable[str]) -> Mapping[str, Started]:
+    async def find_started(self, session: AsyncSession, usage_keys: Iterable[str]) -> Mapping[str, StartedCharge]:
         """Return the known ones of these uses in their present state, without locking."""
         found = await self._ledger.started(session, usage_keys)
-        return {charge.usage_key: Started(charge, user_id, organization) for charge, user_id, organization in found}
+        return {
+            charge.usage_key: StartedCharge(charge, user_id, organization) for charge, user_id, organization in found
+        }
 
     async def get_charge(self, session: AsyncSession, usage_key: str) -> ChargeState:
         """Return one use, or raise `UnknownUsageKeyError`."""
@@ -139,8 +143,8 @@ class CreditService:
         return charge
 
     async def post(
-        self, session: AsyncSession, postings: Sequence[Posting], *, seen: Mapping[str, ChargeState] | None = None
-    ) -> list[Posted | FaregateError]:
+        self, session: AsyncSession, requests: Sequence[ChargeRequest], *, seen: Mapping[str, ChargeState] | None = None
+    ) -> list[SettledCharge | FaregateError]:
         """Settle uses. Each one succeeds or is refused independently, in the order given.
 
         `seen` are charges that `find_started` has returned in this transaction; do not use them afterwards.
@@ -148,14 +152,14 @@ class CreditService:
         Raises:
             RetryTransactionError: a charge with another payer was inserted meanwhile; run the transaction again.
         """
-        if not postings:
+        if not requests:
             return []
-        wallet_ids = {posting.wallet_id for posting in postings}
-        scopes = [scope for posting in postings if posting.opening for scope in posting.opening.limit_scopes]
-        keys = [posting.usage_key for posting in postings]
+        wallet_ids = {request.wallet_id for request in requests}
+        scopes = [scope for request in requests if request.opening for scope in request.opening.limit_scopes]
+        keys = [request.usage_key for request in requests]
         book = await self._lock(session, wallet_ids, keys=keys, seen=seen, scopes=scopes)
-        await self._load_for(session, book, postings)
-        outcomes = [_attempt(lambda posting: Posted(*settle(book, posting)), posting) for posting in postings]
+        await self._load_for(session, book, requests)
+        outcomes = [_attempt(lambda request: SettledCharge(*settle(book, request)), request) for request in requests]
         await self._ledger_session.write(session, book)
         return outcomes
 
@@ -167,7 +171,7 @@ class CreditService:
         """Return, for each sequence of limit scopes, those that may have a limit; costs nothing if there are no limits."""
         return self._ledger_session.known_scopes(wanted)
 
-    async def void(self, session: AsyncSession, usage_key: str, *, reason: str | None = None) -> Held:
+    async def void(self, session: AsyncSession, usage_key: str, *, reason: str | None = None) -> HoldResult:
         """Void an open hold; repeating it changes nothing.
 
         Raises:
@@ -175,7 +179,7 @@ class CreditService:
         """
         return await self._on_charge(session, usage_key, lambda book, charge: void_hold(book, charge, reason=reason))
 
-    async def extend(self, session: AsyncSession, usage_key: str, *, ttl_seconds: int) -> Held:
+    async def extend(self, session: AsyncSession, usage_key: str, *, ttl_seconds: int) -> HoldResult:
         """Extend an open hold to at least `ttl_seconds` from now.
 
         Raises:
@@ -349,15 +353,15 @@ class CreditService:
             self._owners.clear()
             raise
 
-    async def _load_for(self, session: AsyncSession, book: Book, postings: Sequence[Posting]) -> None:
+    async def _load_for(self, session: AsyncSession, book: Book, requests: Sequence[ChargeRequest]) -> None:
         """Read the grants that the settlements may use: enough to cover the amounts, or all where some are restricted."""
         needs: dict[int, int] = {}
-        for posting in postings:
-            charge = book.charges.get(posting.usage_key)
-            wallet_id = charge.wallet_id if charge else posting.wallet_id
+        for request in requests:
+            charge = book.charges.get(request.usage_key)
+            wallet_id = charge.wallet_id if charge else request.wallet_id
             if wallet_id not in book.wallets:
-                raise RetryTransactionError(f"the payer of {posting.usage_key!r} is not locked")
-            needs[wallet_id] = needs.get(wallet_id, 0) + posting.chargeable
+                raise RetryTransactionError(f"the payer of {request.usage_key!r} is not locked")
+            needs[wallet_id] = needs.get(wallet_id, 0) + request.chargeable
         held = {c.wallet_id for c in book.charges.values() if c.hold_grants and c.wallet_id in book.wallets}
         await self._ledger.load_grants(session, book, held | {w for w in needs if book.wallets[w].earmarked})
         await self._ledger.load_grants_for(session, book, {w: need for w, need in needs.items() if need})
@@ -370,7 +374,7 @@ class CreditService:
 
     async def _on_charge(
         self, session: AsyncSession, usage_key: str, change: Callable[[Book, ChargeState], object]
-    ) -> Held:
+    ) -> HoldResult:
         wallet_id = (await self.get_charge(session, usage_key)).wallet_id
         book = await self._lock(session, [wallet_id], keys=[usage_key])
         charge = book.charges[usage_key]
@@ -388,8 +392,8 @@ def _attempt(decide: Callable[[Q], A], item: Q) -> A | FaregateError:
         return refusal
 
 
-def _held(book: Book, charge: ChargeState) -> Held:
-    return Held(charge, _balance(book.wallets[charge.wallet_id]))
+def _held(book: Book, charge: ChargeState) -> HoldResult:
+    return HoldResult(charge, _balance(book.wallets[charge.wallet_id]))
 
 
 def _balance(wallet: WalletState) -> Balance:

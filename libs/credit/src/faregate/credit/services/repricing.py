@@ -10,7 +10,7 @@ from faregate.credit.errors import UnknownUsageKeyError
 from faregate.credit.ledger.accounts import TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.settlement import charge_wallet
-from faregate.credit.ledger.states import ChargeState, ChargeStatus, Flag, Note
+from faregate.credit.ledger.states import ChargeState, ChargeStatus, Flag, TransferNote
 from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.storage.repository import LedgerRepository
 
@@ -51,7 +51,7 @@ class RepricingService:
         await self._ledger.load_grants(session, book, [charge.wallet_id])
         return book, charge
 
-    def add(self, book: Book, charge: ChargeState, *, consumed: int, chargeable: int, note: Note) -> int:
+    def add(self, book: Book, charge: ChargeState, *, consumed: int, chargeable: int, note: TransferNote) -> int:
         """Charge more for a use and return the amount charged; as in a settlement, the uncovered part is shortfall."""
         charged, shortfall = 0, 0
         if chargeable:

@@ -16,9 +16,9 @@ from faregate.credit.ledger.states import (
     Flag,
     GrantSlice,
     GrantState,
-    Note,
     Renewal,
     Transfer,
+    TransferNote,
     WalletState,
     WalletStatus,
 )
@@ -126,7 +126,7 @@ def grant_of(row: Any) -> GrantState:
         meaning_hash=meaning_hash,
         actor=actor,
         reason=reason,
-        void_note=Note(**void_note) if void_note is not None else None,
+        void_note=TransferNote(**void_note) if void_note is not None else None,
         created_at=created_at,
     )
 

@@ -6,7 +6,15 @@ from typing import Any
 from faregate.core.redaction.scrubbing import clean_metadata, clean_text
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.limits import LimitState
-from faregate.credit.ledger.states import ChargeState, ChargeStatus, GrantSlice, GrantState, Note, Transfer, WalletState
+from faregate.credit.ledger.states import (
+    ChargeState,
+    ChargeStatus,
+    GrantSlice,
+    GrantState,
+    Transfer,
+    TransferNote,
+    WalletState,
+)
 from faregate.wire import exact_json
 
 __all__ = ["COLUMNS", "arrays_of", "rows_of"]
@@ -159,7 +167,7 @@ def _grant_row(grant: GrantState) -> tuple[Any, ...]:
     )
 
 
-def _void_note(note: Note | None) -> str | None:
+def _void_note(note: TransferNote | None) -> str | None:
     return _json({name: getattr(note, name) for name in ("corrects_seq", "actor", "reason")}) if note else None
 
 

@@ -12,9 +12,9 @@ from faregate.core.db.subjects import Subject
 from faregate.core.errors import FaregateError
 from faregate.core.runtime.failpoints import failpoint
 from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError, UsageKeyConflictError
-from faregate.credit.ledger.settlement import ChargeOpening, Posting
+from faregate.credit.ledger.settlement import ChargeOpening, ChargeRequest
 from faregate.credit.ledger.states import NO_FLAGS, ChargeState, ChargeStatus, Flag
-from faregate.credit.services.credits import CreditService, Posted, Started
+from faregate.credit.services.credits import CreditService, SettledCharge, StartedCharge
 from faregate.usage.credits_process.charging import Charging, charging_for
 from faregate.usage.credits_process.count_checks import check_counts
 from faregate.usage.credits_process.repository import UsageRepository
@@ -92,7 +92,7 @@ class Settler:
         return [next(settled) if isinstance(item, _Settlement) else item for item in prepared]
 
     async def _facts(
-        self, session: AsyncSession, catalog: Catalog, uses: Sequence[tuple[SettleRequest, Started | None]]
+        self, session: AsyncSession, catalog: Catalog, uses: Sequence[tuple[SettleRequest, StartedCharge | None]]
     ) -> list[AccountFacts | None]:
         """Return what each settlement must know of its account, by position: one key may stand for two people here."""
         needed = [started is None or catalog.plans_change_prices for _, started in uses]
@@ -104,7 +104,7 @@ class Settler:
         self,
         catalog: Catalog,
         request: SettleRequest,
-        started: Started | None,
+        started: StartedCharge | None,
         facts: AccountFacts | None,
         *,
         in_full: bool,
@@ -119,7 +119,7 @@ class Settler:
             return refusal
 
     def _prepare_started(
-        self, catalog: Catalog, request: SettleRequest, started: Started, facts: AccountFacts | None
+        self, catalog: Catalog, request: SettleRequest, started: StartedCharge, facts: AccountFacts | None
     ) -> _Settlement:
         charge = started.charge
         if started.user_id != request.user_id:
@@ -176,18 +176,20 @@ class Settler:
             _posting(item, owners, limits, in_full=in_full) for item, limits in zip(settlements, scopes, strict=True)
         ]
         posted = await self._credit.post(session, postings, seen=seen)
-        new = [(s, p) for s, p in zip(settlements, posted, strict=True) if isinstance(p, Posted) and not p.replayed]
+        new = [
+            (s, p) for s, p in zip(settlements, posted, strict=True) if isinstance(p, SettledCharge) and not p.replayed
+        ]
         await self._repository.add_lines(session, [line for s, p in new for line in _numbered(s.price.lines, p.charge)])
         await self._events.add(session, [(p.charge, s.price.lines) for s, p in new])
-        replayed = {p.charge.usage_key for p in posted if isinstance(p, Posted) and p.replayed}
+        replayed = {p.charge.usage_key for p in posted if isinstance(p, SettledCharge) and p.replayed}
         first_lines = await self._repository.lines(session, replayed) if replayed else {}
         return [
-            self._answer(item, outcome, first_lines) if isinstance(outcome, Posted) else outcome
+            self._answer(item, outcome, first_lines) if isinstance(outcome, SettledCharge) else outcome
             for item, outcome in zip(settlements, posted, strict=True)
         ]
 
     def _answer(
-        self, item: _Settlement, posted: Posted, first_lines: Mapping[str, tuple[UsageLine, ...]]
+        self, item: _Settlement, posted: SettledCharge, first_lines: Mapping[str, tuple[UsageLine, ...]]
     ) -> Settled | FaregateError:
         if posted.replayed and not self._repeats(item, posted.charge):
             return UsageKeyConflictError(item.request.usage_key, "is settled already, at the price of other metadata")
@@ -203,7 +205,7 @@ class Settler:
         return has_same_price(price, use, first=charge.metadata, again=request.metadata)
 
 
-def _account(request: SettleRequest, started: Started | None) -> tuple[str, str | None]:
+def _account(request: SettleRequest, started: StartedCharge | None) -> tuple[str, str | None]:
     """Return user and organisation of a settlement: those of the charge where it was started, whatever the body names."""
     if started is not None:
         return started.user_id, organization_id_of(started.organization)
@@ -230,13 +232,13 @@ def _scopes(item: _Settlement, owners: Mapping[str, Subject]) -> tuple[str, ...]
 
 def _posting(
     item: _Settlement, owners: Mapping[str, Subject], limit_scopes: tuple[str, ...], *, in_full: bool
-) -> Posting:
+) -> ChargeRequest:
     request, price = item.request, item.price
     consumed = to_micros(price.credits)
     rule = Rule(item.charge.rule) if item.charge else item.charging.rule if item.charging else Rule.RECORDED
     was_started = item.charge is not None and item.charge.start_hash is not None
     named = None if was_started else request.organization_id
-    return Posting(
+    return ChargeRequest(
         usage_key=request.usage_key,
         consumed=consumed,
         chargeable=consumed if rule.charges else 0,
@@ -294,7 +296,7 @@ def _numbered(lines: Sequence[UsageLine], charge: ChargeState) -> list[tuple[str
     return [(charge.usage_key, number, line, settled_at) for number, line in enumerate(lines)]
 
 
-def _settled(item: _Settlement, posted: Posted, first_lines: Mapping[str, tuple[UsageLine, ...]]) -> Settled:
+def _settled(item: _Settlement, posted: SettledCharge, first_lines: Mapping[str, tuple[UsageLine, ...]]) -> Settled:
     charge = posted.charge
     return Settled(
         usage_key=charge.usage_key,
