@@ -1,4 +1,4 @@
-"""A host's own strategies come by setting and by entry point; a wrong one is named before anything starts."""
+"""A host's strategies from a setting and from entry points; an invalid one is reported at start-up."""
 
 import sys
 from collections.abc import Iterator
@@ -67,7 +67,7 @@ def prices() -> PriceBook:
     ],
 )
 @pytest.mark.usefixtures("shop")
-def test_the_setting_names_objects_classes_makers_and_mappings(
+def test_setting_accepts_objects_classes_factories_and_mappings(
     setting: str, names: list[str], prices: PriceBook
 ) -> None:
     found = host_strategies(setting, prices, installed=[])
@@ -77,7 +77,7 @@ def test_the_setting_names_objects_classes_makers_and_mappings(
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_strategy_that_wants_the_price_book_gets_it(prices: PriceBook) -> None:
+def test_strategy_receives_the_price_book_on_request(prices: PriceBook) -> None:
     (priced,) = host_strategies("priced=shop:Priced", prices, installed=[]).values()
 
     assert vars(priced)["prices"] is prices
@@ -99,7 +99,7 @@ def test_a_strategy_that_wants_the_price_book_gets_it(prices: PriceBook) -> None
     ],
 )
 @pytest.mark.usefixtures("shop")
-def test_a_wrong_one_is_named_in_one_line_with_the_fix(setting: str, said: str) -> None:
+def test_invalid_strategy_is_reported_in_one_line_with_the_fix(setting: str, said: str) -> None:
     with pytest.raises(ConfigurationError) as wrong:
         check_strategies(isolated_settings(strategies=setting))
 
@@ -109,7 +109,7 @@ def test_a_wrong_one_is_named_in_one_line_with_the_fix(setting: str, said: str) 
 
 
 @pytest.mark.usefixtures("shop")
-def test_entry_points_of_installed_packages_count_and_are_named_when_they_are_wrong(prices: PriceBook) -> None:
+def test_entry_points_are_loaded_and_invalid_ones_are_reported(prices: PriceBook) -> None:
     good = EntryPoint("translate", "shop:Pages", ENTRY_POINTS)
     wrong = EntryPoint("half", "shop:Half", ENTRY_POINTS)
 
@@ -121,7 +121,7 @@ def test_entry_points_of_installed_packages_count_and_are_named_when_they_are_wr
 
 
 @pytest.mark.usefixtures("shop")
-def test_what_the_setting_names_is_a_strategy_and_a_feature_of_every_composition() -> None:
+def test_strategy_of_the_setting_is_available_in_every_container() -> None:
     factory = UsageContainer(settings=isolated_settings(strategies="shop:translate")).factory()
 
     assert "translate" in factory.names
@@ -129,7 +129,7 @@ def test_what_the_setting_names_is_a_strategy_and_a_feature_of_every_composition
 
 
 @pytest.mark.parametrize("command", ["up", "gateway", "worker"])
-async def test_a_server_with_a_wrong_strategy_does_not_start(command: str, tmp_path: Path) -> None:
+async def test_server_with_an_invalid_strategy_does_not_start(command: str, tmp_path: Path) -> None:
     done = await run_command(
         command,
         FAREGATE_STRATEGIES="a=nowhere:A",
