@@ -234,9 +234,9 @@ MUTANTS = [
     ),
     Mutant(
         "credits are rounded down",
-        "libs/usage/src/faregate/usage/pricing/rounding.py",
-        "to_integral_value(ROUND_CEILING)",
-        "to_integral_value('ROUND_FLOOR')",
+        "libs/wire/src/faregate/wire/money.py",
+        "quanta += 1",
+        "quanta += 0",
         "tests/usage/test_pricing.py",
         "rounding",
     ),
