@@ -29,6 +29,7 @@ __all__ = [
     "GrantSliceRow",
     "SpendLimitRow",
     "TopUpRow",
+    "TransferReasonRow",
     "TransferRow",
     "VerifiedHeadRow",
     "WalletRow",

@@ -17,7 +17,7 @@ class Check:
     derived: str
 
 
-def wrong(*checks: Check, when: str = "true") -> str:
+def wrong(*checks: Check) -> str:
     """Return the end of a statement: one row `c` (check_name, stored, derived) for each failed check.
 
     Rows that pass all checks are excluded before any text is built.
@@ -29,7 +29,7 @@ def wrong(*checks: Check, when: str = "true") -> str:
     return f"""cross join lateral (values
   {rows}
 ) as c (check_name, wrong, stored, derived)
-where {when} and ({some}) and c.wrong"""
+where ({some}) and c.wrong"""
 
 
 def codes(*kinds: TransferKind) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from enum import IntEnum
 from types import GenericAlias
 from typing import Annotated, Any, Literal, NotRequired, Required, Self, cast
 
@@ -26,18 +25,10 @@ from faregate.usage.events.terms import CORRECT_IT, RESERVED, is_reserved
 from faregate.wire.count_names import ALIASES, unknown_name
 from faregate.wire.ids import EXTERNAL_ID_PATTERN
 
-__all__ = ["Device", "EventFields", "EventKind", "KindName", "UsageEvent", "parse_events"]
+__all__ = ["Device", "EventFields", "KindName", "UsageEvent", "parse_events"]
 
 Device = Literal["desktop", "mobile", "tablet", "bot", "server", "other"]
 KindName = Literal["request", "line", "meter"]
-
-
-class EventKind(IntEnum):
-    """The kind of an event, as stored in the database."""
-
-    REQUEST = 0
-    LINE = 1
-    METER = 2
 
 
 _ExternalId = Annotated[StrictStr, Field(pattern=EXTERNAL_ID_PATTERN, examples=["ai_chat_v1"])]

@@ -17,7 +17,6 @@ __all__ = [
     "line_key",
     "settled_meaning",
     "use_key",
-    "void_key",
 ]
 
 OWN_SOURCES = "faregate:"
@@ -54,11 +53,6 @@ def use_key(usage_key: str) -> UUID:
 def line_key(usage_key: str, number: int) -> UUID:
     """Return the key of one line of a settlement."""
     return event_key(LINE_SOURCE, f"{usage_key}/{number}")
-
-
-def void_key(key: UUID, version: int) -> UUID:
-    """Return the identity of a correction of one version of an event."""
-    return event_key(f"faregate:void:{version}", str(key))
 
 
 def settled_meaning(usage_key: str | None) -> UUID:

@@ -31,13 +31,6 @@ order by n.key
 on conflict (key) do update set reason = excluded.reason, rejected_at = now()
 """
 
-_FIND = """
-select k.event_key, e.* from faregate.usage_event_key k
-left join faregate.usage_event e
-  on e.subject_id = k.subject_id and e.time = k.time and e.event_key = k.event_key and e.version = 0 and e.sign = 1
-where k.key = :key
-"""
-
 _VERSIONS = """
 select e.*, s.external_id as user_id, o.external_id as organization
 from faregate.usage_event e
