@@ -1,6 +1,8 @@
-"""Does a test notice? Each mutant breaks one rule of the ledger in a copy of the code, and a named test must fail.
+"""Mutation tests of the ledger.
 
-`make mutants` runs them all; `python tests/mutants.py NAME …` only those whose name holds one of the words.
+Each mutant breaks one rule in a copy of the code, and a named test must fail.
+
+`make mutants` runs them all; `python tests/mutants.py NAME …` only those whose name contains one of the words.
 """
 
 import argparse
@@ -26,7 +28,7 @@ FOUND = "tests/credit/test_found_by_machine.py"
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change, and the test (file, `-k` expression) that must not survive it."""
+    """One change, and the test (file, `-k` expression) that must fail with it."""
 
     name: str
     file: str
@@ -39,7 +41,7 @@ class Mutant:
 MUTANTS = [
     Mutant(
         "locks in any order",
-        f"{CREDIT}/repository.py",
+        f"{CREDIT}/storage/repository.py",
         "ids = sorted(set(wallet_ids))\n        return book_of(await self._database.rows(session, sql.LOCK_WALLETS",
         "ids = __import__('random').sample(sorted(set(wallet_ids)), len(set(wallet_ids)))\n"
         "        return book_of(await self._database.rows(session, sql.LOCK_WALLETS",
@@ -48,7 +50,7 @@ MUTANTS = [
     ),
     Mutant(
         "no lock",
-        f"{CREDIT}/statements.py",
+        f"{CREDIT}/storage/sql.py",
         "from faregate.wallet where wallet_id = wanted.id for no key update",
         "from faregate.wallet where wallet_id = wanted.id",
         CONTENTION,
@@ -56,7 +58,7 @@ MUTANTS = [
     ),
     Mutant(
         "no guard before a hold",
-        f"{CREDIT}/holds.py",
+        f"{CREDIT}/ledger/holds.py",
         "if request.amount > free:",
         "if request.amount > 2 * free:",
         SCENARIOS,
@@ -64,7 +66,7 @@ MUTANTS = [
     ),
     Mutant(
         "a hold of all that is free is refused",
-        f"{CREDIT}/holds.py",
+        f"{CREDIT}/ledger/holds.py",
         "if request.amount > free:",
         "if request.amount >= free:",
         SCENARIOS,
@@ -88,7 +90,7 @@ MUTANTS = [
     ),
     Mutant(
         "no dedupe of settlements",
-        f"{CREDIT}/settlement.py",
+        f"{CREDIT}/ledger/settlement.py",
         "if charge is not None and charge.status is ChargeStatus.SETTLED:",
         "if charge is not None and charge.status is None:",
         SCENARIOS,
@@ -96,15 +98,15 @@ MUTANTS = [
     ),
     Mutant(
         "other usage under the same key passes as a replay",
-        f"{CREDIT}/settlement.py",
-        "if charge.meaning_hash != posting.meaning_hash:",
+        f"{CREDIT}/ledger/settlement.py",
+        "if charge.meaning_hash not in {request.meaning_hash, *request.earlier_hashes}:",
         "if charge.meaning_hash is None:",
         SCENARIOS,
         "test_31 and pure",
     ),
     Mutant(
         "no dedupe of starts",
-        f"{CREDIT}/holds.py",
+        f"{CREDIT}/ledger/holds.py",
         "    if known is not None:\n        return _replayed",
         "    if known is None and request is None:\n        return _replayed",
         SCENARIOS,
@@ -112,15 +114,15 @@ MUTANTS = [
     ),
     Mutant(
         "no dedupe of grants",
-        f"{CREDIT}/granting.py",
-        "if spec.key and grant.key == spec.key), None)",
+        f"{CREDIT}/ledger/grants.py",
+        "if grant.key in named), None)",
         "if grant is None), None)",
         SCENARIOS,
         "test_45 and pure",
     ),
     Mutant(
         "a settlement goes below zero",
-        f"{CREDIT}/settlement.py",
+        f"{CREDIT}/ledger/settlement.py",
         "chargeable = min(amount, max(0, wallet.free_for(charge.feature_key)))",
         "chargeable = amount",
         SCENARIOS,
@@ -128,7 +130,7 @@ MUTANTS = [
     ),
     Mutant(
         "a closed hold stays held",
-        f"{CREDIT}/book.py",
+        f"{CREDIT}/ledger/book.py",
         "wallet.held -= charge.hold",
         "wallet.held -= 0",
         SCENARIOS,
@@ -136,7 +138,7 @@ MUTANTS = [
     ),
     Mutant(
         "priority does not count",
-        f"{CREDIT}/burn_down.py",
+        f"{CREDIT}/ledger/burn_down.py",
         "        grant.priority,\n",
         "        0,\n",
         SCENARIOS,
@@ -144,15 +146,15 @@ MUTANTS = [
     ),
     Mutant(
         "expiry does not count",
-        f"{CREDIT}/burn_down.py",
+        f"{CREDIT}/ledger/burn_down.py",
         "        grant.expires_at or _NEVER,\n",
         "        _NEVER,\n",
         SCENARIOS,
         "test_2_ and pure",
     ),
     Mutant(
-        "paid for before given",
-        f"{CREDIT}/accounts.py",
+        "paid grants before free ones",
+        f"{CREDIT}/ledger/accounts.py",
         "return 1 if source in _PAID else 0",
         "return 0 if source in _PAID else 1",
         SCENARIOS,
@@ -160,15 +162,15 @@ MUTANTS = [
     ),
     Mutant(
         "expiry takes what is held",
-        f"{CREDIT}/maturing.py",
+        f"{CREDIT}/ledger/time_effects.py",
         "amount = unheld if grant.features is not None else min(unheld, _unheld_general(wallet))",
         "amount = unheld",
         SCENARIOS,
         "protects_expires and pure",
     ),
     Mutant(
-        "a late settlement is not told",
-        f"{CREDIT}/settlement.py",
+        "a late settlement is not flagged",
+        f"{CREDIT}/ledger/settlement.py",
         "flags |= Flag.LATE",
         "flags |= Flag(0)",
         SCENARIOS,
@@ -176,7 +178,7 @@ MUTANTS = [
     ),
     Mutant(
         "a refunded grant's expiry is forgotten",
-        f"{CREDIT}/book.py",
+        f"{CREDIT}/ledger/book.py",
         "if change > 0 and grant.expires_at is not None:",
         "if change > 0 and grant.expires_at is None:",
         FOUND,
@@ -184,15 +186,15 @@ MUTANTS = [
     ),
     Mutant(
         "a grant cannot be sent again after its expiry",
-        f"{CREDIT}/granting.py",
-        "    known = next(",
-        "    _check(spec, book.now)\n    known = next(",
+        f"{CREDIT}/ledger/grants.py",
+        "    known = _made_before(wallet, spec.key)",
+        "    _check(spec, book.now)\n    known = _made_before(wallet, spec.key)",
         FOUND,
         "sent_again",
     ),
     Mutant(
         "a hold reserves in the order of rows",
-        f"{CREDIT}/holds.py",
+        f"{CREDIT}/ledger/holds.py",
         "for grant in burn_order(wallet.grants.values(), now=book.now) if wallet.earmarked else ():",
         "for grant in wallet.grants.values() if wallet.earmarked else ():",
         FOUND,
@@ -200,7 +202,7 @@ MUTANTS = [
     ),
     Mutant(
         "hashes do not chain",
-        f"{CREDIT}/chain.py",
+        f"{CREDIT}/ledger/chain.py",
         "sha256(previous + numbers",
         "sha256(numbers",
         CHAIN,
@@ -208,23 +210,23 @@ MUTANTS = [
     ),
     Mutant(
         "texts are hashed without their lengths",
-        f"{CREDIT}/chain.py",
+        f"{CREDIT}/ledger/chain.py",
         "return _LENGTH.pack(len(data)) + data",
         "return data",
         CHAIN,
         "neighbour",
     ),
     Mutant(
-        "verify believes the hashes",
-        f"{CREDIT}/proof_chain.py",
+        "verify trusts the hashes",
+        f"{CREDIT}/proof/chain.py",
         '"t.hash <> t.derived_hash"',
         '"t.hash is null"',
         VERIFY,
         "tamperings",
     ),
     Mutant(
-        "verify believes the holds",
-        f"{CREDIT}/proof_wallets.py",
+        "verify trusts the holds",
+        f"{CREDIT}/proof/wallets.py",
         'Check("held", "d.held <> d.all_held"',
         'Check("held", "d.held is null"',
         VERIFY,
@@ -232,7 +234,7 @@ MUTANTS = [
     ),
     Mutant(
         "credits are rounded down",
-        "libs/usage/src/faregate/usage/pricing/line.py",
+        "libs/wire/src/faregate/wire/money.py",
         "quanta += 1",
         "quanta += 0",
         "tests/usage/test_pricing.py",
@@ -242,7 +244,7 @@ MUTANTS = [
 
 
 def run(mutants: list[Mutant]) -> int:
-    """Prove that all killers pass on the code as it is, then that each fails on its mutant; return the exit code."""
+    """Check that each test passes on the unchanged code and fails on its mutant; return the exit code."""
     with tempfile.TemporaryDirectory(prefix="faregate-mutants-") as directory:
         copy = Path(directory)
         for part in ("libs", "apps"):
@@ -255,7 +257,7 @@ def run(mutants: list[Mutant]) -> int:
 
 
 _SOUND: dict[tuple[str, str], int] = {}
-"""How each killer came out on the code as it is: it must pass there, or its failing says nothing."""
+"""Exit code of each test on the unchanged code: it must pass there, otherwise its failure proves nothing."""
 
 
 def _killed(mutant: Mutant, copy: Path) -> bool:
@@ -263,7 +265,7 @@ def _killed(mutant: Mutant, copy: Path) -> bool:
     before = file.read_text()
     if before.count(mutant.text) != 1:
         print(
-            f"  {mutant.name}: the text stands {before.count(mutant.text)} times in {mutant.file}; it must stand once"
+            f"  {mutant.name}: the text occurs {before.count(mutant.text)} times in {mutant.file}; it must occur once"
         )
         return False
     began = time.monotonic()
@@ -289,8 +291,8 @@ def _test(mutant: Mutant, copy: Path) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="run only mutants whose name holds one of these")
-    parser.add_argument("--list", action="store_true", help="only say which there are, and what must kill them")
+    parser.add_argument("names", nargs="*", help="run only mutants whose name contains one of these")
+    parser.add_argument("--list", action="store_true", help="only list the mutants and the tests that must fail")
     given = parser.parse_args()
     chosen = [m for m in MUTANTS if not given.names or any(name in m.name for name in given.names)]
     if given.list:

@@ -66,7 +66,7 @@ async def test_a_debit_is_refunded_in_part_and_its_purchase_charged_back_once_ea
     assert (debited["credits_charged"], debited["usage_key"], debited["feature_key"]) == (5, "call-1", "support")
     assert (moved[-2]["actor"], moved[-2]["reason"]) == ("eve", "an hour")
     assert (refunded["amount"], refunded["corrects"], again) == (2, charge, refunded)
-    assert (conflict.code, "was used for another correction" in conflict.err) == (1, True)
+    assert (conflict.code, "was already used for a different correction" in conflict.err) == (1, True)
     assert [(t["kind"], t["amount"], t["corrects"]) for t in back] == [
         ("chargeback", -17, bought),
         ("shortfall", 0, bought),
@@ -139,7 +139,7 @@ async def test_opening_balances_are_imported_once_and_all_or_nothing(desk: Desk,
     ("arguments", "said"),
     [
         (("grants", "add", "ada", "many"), "credits 'many' is no number; write it as 12.5"),
-        (("grants", "add", "ada", "5", "--rollover-max", "1"), "rollover needs `every`"),
+        (("grants", "add", "ada", "5", "--rollover-max", "1"), "rollover requires `every`"),
         (("adjust", "ada", "1", "--reason", " "), "reason is required"),
         (("statement", "ada", "--from", "soon", "--to", "2099-01-01"), "from 'soon' is no date or time"),
         (("wallets", "set", "ada", "--top-up", "50"), "BELOW:CREDITS"),

@@ -1,4 +1,4 @@
-"""What finance asks: statements that add up, balances as of any time, lists that stay exact while rows arrive."""
+"""Statements that add up, balances at a moment, and lists that are exact while rows are added."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ def ledger(database: Database) -> DatabaseLedger:
     return DatabaseLedger(database)
 
 
-async def stated(
+async def make_statement(
     ledger: DatabaseLedger, since: datetime, until: datetime, *, everyone: bool = False
 ) -> AccountStatement:
     async def work(session: AsyncSession) -> AccountStatement:
@@ -44,7 +44,7 @@ async def balance_at(ledger: DatabaseLedger, moment: datetime) -> Decimal:
     return (await ledger.database.run(work)).normalize()
 
 
-async def test_a_statement_of_each_day_leads_to_the_next(ledger: DatabaseLedger) -> None:
+async def test_each_days_closing_balance_is_the_next_days_opening_balance(ledger: DatabaseLedger) -> None:
     await ledger.grant("bought", 100, expires_at=START + 2 * DAY)
     await ledger.grant("given", 10, source=GrantSource.BONUS)
     await ledger.use(30)
@@ -53,7 +53,7 @@ async def test_a_statement_of_each_day_leads_to_the_next(ledger: DatabaseLedger)
     ledger.clock.advance(days=1)
     await ledger.state()
     ledger.clock.advance(days=1)
-    days = [await stated(ledger, START + n * DAY, START + (n + 1) * DAY) for n in range(3)]
+    days = [await make_statement(ledger, START + n * DAY, START + (n + 1) * DAY) for n in range(3)]
 
     assert [(day.opening, day.used, day.expired, day.closing) for day in days] == [
         (0, 30, 0, 80),
@@ -62,10 +62,12 @@ async def test_a_statement_of_each_day_leads_to_the_next(ledger: DatabaseLedger)
     ]
     assert days[0].granted == {"purchase": 100, "promotion": 10}
     assert [(day.deferred_closing, day.breakage_paid) for day in days] == [(70, 0), (50, 0), (0, 50)]
-    assert await stated(ledger, START, START + 3 * DAY, everyone=True) == await stated(ledger, START, START + 3 * DAY)
+    assert await make_statement(ledger, START, START + 3 * DAY, everyone=True) == await make_statement(
+        ledger, START, START + 3 * DAY
+    )
 
 
-async def test_a_balance_as_of_a_moment_is_the_one_just_before_it(ledger: DatabaseLedger) -> None:
+async def test_balance_at_a_moment_is_the_balance_just_before_it(ledger: DatabaseLedger) -> None:
     """Scenario 16: 10 granted at T1, expiring at T10; 4 used at T5."""
     ledger.clock.advance(hours=1)
     await ledger.grant("G", 10, expires_at=START + timedelta(hours=10))
@@ -78,13 +80,13 @@ async def test_a_balance_as_of_a_moment_is_the_one_just_before_it(ledger: Databa
     assert seen == [0, 10, 10, 6, 6, 0]
 
 
-async def test_a_period_must_not_end_before_it_begins(ledger: DatabaseLedger) -> None:
+async def test_period_that_ends_before_it_begins_is_refused(ledger: DatabaseLedger) -> None:
     await ledger.grant("G", 10)
     with pytest.raises(InvalidError, match="until must be later"):
-        await stated(ledger, START, START)
+        await make_statement(ledger, START, START)
 
 
-async def test_a_list_read_page_by_page_is_exact_while_rows_arrive(ledger: DatabaseLedger) -> None:
+async def test_list_read_page_by_page_is_exact_while_rows_are_added(ledger: DatabaseLedger) -> None:
     await ledger.grant("G", 1000)
     for _ in range(10):
         await ledger.use(1)
@@ -107,7 +109,7 @@ async def test_a_list_read_page_by_page_is_exact_while_rows_arrive(ledger: Datab
     assert numbers == list(range(11, 0, -1))
 
 
-async def test_3_a_hundred_thousand_grants_burn_the_one_that_expires_first_and_fast() -> None:
+async def test_3_of_100000_grants_the_first_to_expire_is_used_and_fast() -> None:
     grants = [
         GrantState(
             UUID(int=(n * 7919) % 100_003),
@@ -131,8 +133,8 @@ async def test_3_a_hundred_thousand_grants_burn_the_one_that_expires_first_and_f
     assert (uncovered, took < 10) == (0, True)
 
 
-async def test_a_wallet_with_very_many_grants_settles_without_reading_them_all(database: Database) -> None:
-    """Scenario 3 through the database: 20,000 lots, and a use still touches one."""
+async def test_settlement_does_not_read_all_of_very_many_grants(database: Database) -> None:
+    """Scenario 3 through the database: with 20,000 grants, a use still reads and writes only one."""
     ledger = DatabaseLedger(database)
     await ledger.grant("first", 100, expires_at=START + 29 * DAY)
     async with database.transaction() as session:
@@ -156,7 +158,7 @@ async def test_a_wallet_with_very_many_grants_settles_without_reading_them_all(d
     assert (await ledger.left())["first"] == 1
 
 
-async def test_a_first_sight_grants_once_however_many_see_at_the_same_time(database: Database) -> None:
+async def test_initial_grant_is_added_once_under_concurrent_first_uses(database: Database) -> None:
     credit = make_credit(database, initial_micros=micros(25))
 
     async def see() -> None:
@@ -168,7 +170,7 @@ async def test_a_first_sight_grants_once_however_many_see_at_the_same_time(datab
     assert [(wallet.owner_id, wallet.balance) for wallet in wallets] == [("ada", 25), ("bela", 25)]
 
 
-async def test_33_five_simultaneous_holds_of_500_on_600_credits_leave_one(database: Database) -> None:
+async def test_33_one_of_five_concurrent_holds_of_500_on_600_credits_is_opened(database: Database) -> None:
     ledger = DatabaseLedger(database)
     await ledger.grant("G", 600)
     outcomes = await asyncio.gather(*(ledger.hold(f"k{n}", 500) for n in range(5)), return_exceptions=True)
@@ -177,7 +179,7 @@ async def test_33_five_simultaneous_holds_of_500_on_600_credits_leave_one(databa
     assert await ledger.free() == 100
 
 
-async def test_grants_of_the_same_wallet_come_in_at_the_same_time(database: Database) -> None:
+async def test_concurrent_grants_to_one_wallet_are_all_added(database: Database) -> None:
     credit = make_credit(database)
     spec = GrantSpec(micros(10), GrantSource.PURCHASE, key="order-7")
     results = await asyncio.gather(

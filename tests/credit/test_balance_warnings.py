@@ -1,4 +1,4 @@
-"""`credits.low` and `credits.exhausted`: once, and again after a recovery or a pause."""
+"""`credits.low` and `credits.exhausted`: sent once, and again after a recovery or a pause."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,15 +11,15 @@ from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.balance_warnings import warn_of_balances
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.grants import GrantSpec, add_grant
-from faregate.credit.ledger.settlement import ChargeOpening, Posting, settle
+from faregate.credit.ledger.settlement import ChargeOpening, ChargeRequest, settle
 from faregate.credit.ledger.states import WalletState
 from support.ledger import START, micros
 
 PAUSE = timedelta(days=1)
 
 
-class Purse:
-    """One wallet, and what its owner was told."""
+class WarnedWallet:
+    """One wallet, and the warnings about it."""
 
     def __init__(self, *, mark: int | None = None, limit: int = 0, pause: timedelta = PAUSE) -> None:
         self.wallet = WalletState(
@@ -36,11 +36,11 @@ class Purse:
     def use(self, credits: int) -> None:
         self.uses += 1
         opening = ChargeOpening(1, 1, None, "f", "individual")
-        posting = Posting(f"use-{self.uses}", micros(credits), micros(credits), b"", opening=opening)
-        self._write(lambda book: settle(book, posting))
+        request = ChargeRequest(f"use-{self.uses}", micros(credits), micros(credits), b"", opening=opening)
+        self._write(lambda book: settle(book, request))
 
     def move(self, change: int) -> None:
-        """Buy (positive) or spend (negative)."""
+        """Add (positive) or use (negative) credits."""
         if change > 0:
             self.grant(change)
         elif change < 0:
@@ -72,16 +72,16 @@ class Purse:
         (None, [50, -60, -60], ["exhausted"]),
     ],
 )
-def test_a_wallet_is_warned_of_once_until_it_has_recovered(mark: int | None, moves: list[int], told: list[str]) -> None:
-    purse = Purse(mark=mark)
+def test_wallet_is_warned_of_once_until_it_has_recovered(mark: int | None, moves: list[int], told: list[str]) -> None:
+    purse = WarnedWallet(mark=mark)
     for move in moves:
         purse.move(move)
 
     assert purse.told == told
 
 
-def test_after_the_pause_each_fall_counts_again() -> None:
-    purse = Purse(mark=100)
+def test_after_the_pause_a_fall_is_warned_of_again() -> None:
+    purse = WarnedWallet(mark=100)
     for move in (110, -20, 20):
         purse.move(move)
     purse.now += PAUSE - timedelta(seconds=1)
@@ -94,16 +94,16 @@ def test_after_the_pause_each_fall_counts_again() -> None:
     assert purse.told == ["low", "low"]
 
 
-def test_without_a_pause_each_fall_is_told() -> None:
-    purse = Purse(mark=100, pause=timedelta(0))
+def test_without_a_pause_each_fall_is_warned_of() -> None:
+    purse = WarnedWallet(mark=100, pause=timedelta(0))
     for move in (110, *[-20, 20] * 11):
         purse.move(move)
 
     assert purse.told == ["low"] * 11
 
 
-def test_the_credit_limit_counts_as_what_is_left() -> None:
-    purse = Purse(mark=10, limit=50)
+def test_credit_limit_counts_as_left() -> None:
+    purse = WarnedWallet(mark=10, limit=50)
     purse.move(20)
     purse.move(-20)
     assert purse.told == []
@@ -113,9 +113,9 @@ def test_the_credit_limit_counts_as_what_is_left() -> None:
 
 
 @given(st.lists(st.integers(-60, 60).filter(bool), max_size=40), st.integers(1, 100))
-def test_between_two_warnings_lies_a_recovery(moves: list[int], mark: int) -> None:
-    """Within one pause a wallet is never told low twice unless it had one and a half times its mark in between."""
-    purse, highest = Purse(mark=mark), 0
+def test_wallet_recovers_between_two_warnings(moves: list[int], mark: int) -> None:
+    """Within one pause a wallet is warned of as low twice only if it had one and a half times its threshold in between."""
+    purse, highest = WarnedWallet(mark=mark), 0
     for move in moves:
         before = len(purse.told)
         purse.move(move)

@@ -1,4 +1,4 @@
-"""The hash chain: Python links what SQL proves, byte for byte, and no two rows read the same."""
+"""The hash chain: Python and SQL compute the same bytes, and no two rows have the same bytes."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -48,7 +48,7 @@ select {LINK} as hash from (
 """
 
 
-async def test_sql_and_python_link_the_same(database: Database) -> None:
+async def test_sql_and_python_link_the_same_hash(database: Database) -> None:
     """Nulls, empty and long texts, all of Unicode, any moment to the microsecond, any number of slices."""
     examples: list[tuple[bytes, dict[str, object]]] = []
 
@@ -69,8 +69,8 @@ async def test_sql_and_python_link_the_same(database: Database) -> None:
     assert wrong == []
 
 
-def test_the_bytes_are_as_promised() -> None:
-    """A fixed row has a fixed hash: whoever changes the layout breaks every ledger that exists."""
+def test_fixed_row_has_its_fixed_hash() -> None:
+    """A fixed row has a fixed hash: a change of the layout invalidates every existing ledger."""
     moment = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
     found = link(
         GENESIS,
@@ -99,7 +99,7 @@ def test_different_rows_have_different_hashes(one: dict[str, object], other: dic
     assert (link(GENESIS, **one) == link(GENESIS, **other)) is same  # type: ignore[arg-type]
 
 
-def test_a_text_cannot_move_into_its_neighbour() -> None:
+def test_text_cannot_move_into_its_neighbour_field() -> None:
     def of(*texts: str | None) -> bytes:
         moment = datetime(2026, 1, 1, tzinfo=UTC)
         return link(

@@ -1,4 +1,4 @@
-"""What the database itself refuses, whatever the code above it believes."""
+"""Constraints of the database that hold even if the code is wrong."""
 
 import asyncpg
 import pytest

@@ -1,4 +1,7 @@
-"""R2 in short: many connections on few wallets grant exactly what can be paid (`faregate bench contention` is the long form)."""
+"""Contention (R2, short form): many connections on few wallets grant exactly what can be paid.
+
+`faregate bench contention` is the long form.
+"""
 
 import pytest
 
@@ -8,8 +11,8 @@ from faregate.core.db.database import Database
 
 
 @pytest.mark.parametrize("wallets", [1, 10])
-async def test_the_bound_is_exact_whatever_happens_at_once(database: Database, wallets: int) -> None:
-    """Starts, settlements, voids, expiries, refunds and repetitions; free is sampled all along; nothing deadlocks."""
+async def test_bound_is_exact_under_concurrent_operations(database: Database, wallets: int) -> None:
+    """Starts, settlements, voids, expiries, refunds and repetitions; the free credits are sampled throughout; no deadlock."""
     played = await contend(database, wallets=wallets, attempts=4000, connections=16, seed=1)
 
     assert played.attempts >= 4000
@@ -21,6 +24,6 @@ async def test_the_bound_is_exact_whatever_happens_at_once(database: Database, w
     )
 
 
-async def test_reading_before_writing_overspends(database: Database) -> None:
-    """The control: a balance that is read, decided upon and written grants more than can be paid."""
+async def test_reading_before_writing_overspends_without_a_lock(database: Database) -> None:
+    """Control: reading the balance, deciding and then writing it grants more than can be paid."""
     assert await contend_naively(database, bound=20, attempts=400, connections=16) > 20

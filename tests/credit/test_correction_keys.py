@@ -1,4 +1,4 @@
-"""An operation key makes one correction: the same call again is a replay, any other call under it is a conflict."""
+"""Operation keys: the same call again is a replay, a different call with the same key is a conflict."""
 
 import pytest
 from hypothesis import given
@@ -9,16 +9,16 @@ from faregate.core.errors import KeyConflictError
 from faregate.credit.ledger.accounts import Account, TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.corrections import is_adjustment, is_charge_back_of, is_refund_of
-from faregate.credit.ledger.states import Note, Transfer, WalletState
+from faregate.credit.ledger.states import Transfer, TransferNote, WalletState
 from faregate.credit.values import CreditTransaction
 from support.ledger import START, DatabaseLedger, micros
 
-KEYED = Note(actor="eve", reason="ticket 9", operation_key="ticket-9")
+KEYED = TransferNote(actor="eve", reason="ticket 9", operation_key="ticket-9")
 WALLET, REVENUE, PURCHASES = Account.WALLET, Account.REVENUE, Account.PURCHASES
 
 
-class Desk(DatabaseLedger):
-    """A wallet of 100 from two purchases, with two charges of 10, and corrections of it under one key."""
+class CorrectedWallet(DatabaseLedger):
+    """A wallet of 100 from two purchases, with two charges of 10, and corrections of it with one key."""
 
     async def prepare(self) -> None:
         for name in ("bought", "bought too"):
@@ -31,7 +31,7 @@ class Desk(DatabaseLedger):
         return f"{wallet.wallet_id}-{number}"
 
     async def correct(self, call: str) -> list[CreditTransaction]:
-        """Make one of the corrections that a key may stand for: "refund 3 4", "adjust 5", "chargeback 1"."""
+        """Make one of the corrections with the key: "refund 3 4", "adjust 5", "chargeback 1"."""
         what, *numbers = call.split()
         service = self.corrections
         if what == "adjust":
@@ -45,52 +45,54 @@ class Desk(DatabaseLedger):
 
 
 @pytest.fixture
-async def desk(database: Database) -> Desk:
-    desk = Desk(database)
-    await desk.prepare()
-    return desk
+async def corrected(database: Database) -> CorrectedWallet:
+    corrected = CorrectedWallet(database)
+    await corrected.prepare()
+    return corrected
 
 
 CALLS = ("adjust 5", "adjust -5", "refund 3 5", "refund 3", "refund 4 5", "chargeback 1")
 
 
 @pytest.mark.parametrize("call", CALLS)
-async def test_the_same_correction_again_returns_the_first_and_any_other_is_a_conflict(desk: Desk, call: str) -> None:
-    first = await desk.correct(call)
-    before = await desk.balance()
+async def test_repeated_correction_returns_the_first_and_a_different_one_is_a_conflict(
+    corrected: CorrectedWallet, call: str
+) -> None:
+    first = await corrected.correct(call)
+    before = await corrected.balance()
     for other in CALLS:
         if other != call:
             with pytest.raises(KeyConflictError):
-                await desk.correct(other)
+                await corrected.correct(other)
 
-    assert await desk.correct(call) == first
-    assert await desk.balance() == before
+    assert await corrected.correct(call) == first
+    assert await corrected.balance() == before
 
 
-async def test_a_refund_of_all_that_is_left_is_the_same_after_other_refunds(desk: Desk) -> None:
-    """What was left then counts, not what is left now: 4 were given back before, 6 under the key."""
-    number = await desk.transaction(3)
-    other = Note(actor="eve", reason="before")
-    await desk.database.run(lambda s: desk.corrections.refund(s, number, amount=micros(4), note=other))
-    first = await desk.correct("refund 3")
+async def test_refund_of_the_remainder_is_the_same_after_other_refunds(corrected: CorrectedWallet) -> None:
+    """The amount left at the time of the call counts, not the amount left now: 4 were refunded before, 6 with the key."""
+    number = await corrected.transaction(3)
+    other = TransferNote(actor="eve", reason="before")
+    await corrected.database.run(lambda s: corrected.corrections.refund(s, number, amount=micros(4), note=other))
+    first = await corrected.correct("refund 3")
 
     assert first[0].amount == 6
-    assert await desk.correct("refund 3") == first
+    assert await corrected.correct("refund 3") == first
 
 
-async def test_a_key_that_made_a_grant_makes_no_adjustment(desk: Desk) -> None:
-    await desk.grant("ticket-9", 5)
+async def test_key_of_a_grant_cannot_make_an_adjustment(corrected: CorrectedWallet) -> None:
+    await corrected.grant("ticket-9", 5)
     with pytest.raises(KeyConflictError):
-        await desk.correct("adjust 5")
+        await corrected.correct("adjust 5")
 
 
 def posted(kind: TransferKind, debit: Account, credit: Account, amount: int, corrects: int | None = None) -> Transfer:
     book, wallet = Book(START), WalletState(1)
-    return book.post(wallet, kind, debit=debit, credit=credit, amount=amount, note=Note(corrects_seq=corrects))
+    return book.post(wallet, kind, debit=debit, credit=credit, amount=amount, note=TransferNote(corrects_seq=corrects))
 
 
 @given(made=st.integers(-50, 50).filter(bool), asked=st.integers(-50, 50).filter(bool))
-def test_an_adjustment_is_the_same_by_its_signed_amount(made: int, asked: int) -> None:
+def test_adjustments_are_compared_by_signed_amount(made: int, asked: int) -> None:
     up = (TransferKind.GRANT, Account.ADJUSTMENT, WALLET)
     down = (TransferKind.ADJUSTMENT, WALLET, Account.ADJUSTMENT)
 
@@ -107,7 +109,7 @@ def test_an_adjustment_is_the_same_by_its_signed_amount(made: int, asked: int) -
         (TransferKind.REPRICE, WALLET, REVENUE, False, False),
     ],
 )
-def test_only_its_own_kind_is_the_same_correction(
+def test_corrections_of_different_kinds_are_different(
     kind: TransferKind, debit: Account, credit: Account, refunds: bool, charges_back: bool
 ) -> None:
     original = posted(TransferKind.CHARGE, WALLET, REVENUE, 7)

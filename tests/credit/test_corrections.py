@@ -1,4 +1,4 @@
-"""Refunds, adjustments and charge-backs on the rules alone: to the grants that paid, never more than was taken."""
+"""Rules of refunds, adjustments and chargebacks: to the grants that paid, never more than was charged."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,10 +12,10 @@ from faregate.credit.errors import InsufficientCreditsError, NotRefundableError
 from faregate.credit.ledger.accounts import Account, TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.corrections import adjust, charge_back, refund
-from faregate.credit.ledger.states import GrantSlice, Note, Transfer
+from faregate.credit.ledger.states import GrantSlice, Transfer, TransferNote
 from support.ledger import START, PureLedger, check_invariants, micros
 
-NOTE = Note(actor="eve", reason="ticket 9")
+NOTE = TransferNote(actor="eve", reason="ticket 9")
 
 
 class Correcting(PureLedger):
@@ -72,7 +72,7 @@ def ledger() -> Correcting:
     return Correcting()
 
 
-async def test_a_refund_goes_back_to_the_grants_that_paid_the_last_used_first(ledger: Correcting) -> None:
+async def test_refund_returns_to_the_grants_that_paid_last_used_first(ledger: Correcting) -> None:
     await ledger.grant("first", 10, priority=1)
     await ledger.grant("second", 10, priority=2)
     await ledger.use(15)
@@ -81,7 +81,7 @@ async def test_a_refund_goes_back_to_the_grants_that_paid_the_last_used_first(le
     assert await ledger.left() == {"first": 2, "second": 10}
 
 
-async def test_a_refund_of_a_lapsed_grant_comes_back_as_a_new_one_that_stays(ledger: Correcting) -> None:
+async def test_refund_of_an_expired_grant_becomes_a_new_grant_without_expiry(ledger: Correcting) -> None:
     await ledger.grant("short", 10, expires_at=START + timedelta(days=1))
     await ledger.use(10)
     charge = ledger.last
@@ -93,7 +93,7 @@ async def test_a_refund_of_a_lapsed_grant_comes_back_as_a_new_one_that_stays(led
     assert [g.source.value for g in ledger.wallet.grants.values() if g.remaining] == ["refund"]
 
 
-async def test_a_refund_of_what_the_limit_paid_lowers_the_debt(ledger: Correcting) -> None:
+async def test_refund_of_what_the_limit_paid_reduces_the_debt(ledger: Correcting) -> None:
     await ledger.set_limit(20)
     await ledger.use(12)
     ledger.refund(ledger.last, 5)
@@ -113,7 +113,7 @@ async def test_refunds_are_limited_to_what_was_charged_in_total(ledger: Correcti
         ledger.refund(charge)
 
 
-async def test_only_a_charge_is_refunded_and_only_a_purchase_charged_back(ledger: Correcting) -> None:
+async def test_only_charges_are_refunded_and_only_purchases_charged_back(ledger: Correcting) -> None:
     await ledger.grant("G", 10)
     purchase = ledger.last
     await ledger.use(3)
@@ -124,7 +124,7 @@ async def test_only_a_charge_is_refunded_and_only_a_purchase_charged_back(ledger
         ledger.correct(lambda book: charge_back(book, ledger.wallet, charge, grants=[], earlier=[], note=NOTE))
 
 
-async def test_a_charge_back_never_goes_below_zero_the_rest_is_our_loss(ledger: Correcting) -> None:
+async def test_chargeback_never_goes_below_zero_and_the_rest_is_shortfall(ledger: Correcting) -> None:
     await ledger.grant("G", 10)
     purchase = ledger.last
     await ledger.use(7)
@@ -140,7 +140,7 @@ async def test_a_charge_back_never_goes_below_zero_the_rest_is_our_loss(ledger: 
     assert await ledger.balance() == 0
 
 
-async def test_an_adjustment_down_takes_only_what_is_free(ledger: Correcting) -> None:
+async def test_adjustment_down_takes_only_free_credits(ledger: Correcting) -> None:
     await ledger.grant("G", 10)
     await ledger.hold("k", 6)
     with pytest.raises(InsufficientCreditsError):
@@ -156,7 +156,7 @@ async def test_an_adjustment_down_takes_only_what_is_free(ledger: Correcting) ->
     parts=st.lists(st.integers(1, 60), max_size=6),
     limit=st.integers(0, 30),
 )
-async def test_whatever_is_refunded_in_whatever_parts_the_wallet_never_gains(
+async def test_partial_refunds_never_exceed_the_charge(
     grants: list[int], used: int, parts: list[int], limit: int
 ) -> None:
     """Refunds add up to at most the charge, and a full refund restores the balance from before it."""

@@ -1,4 +1,4 @@
-"""What the state machines found once, kept as single tests."""
+"""Failures that the state machines have found, as single tests."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from support.driving import Hold, PureDriver, PutGrant, Refund, Settle
 from support.ledger import START, PureLedger
 
 
-async def test_a_grant_sent_again_after_its_expiry_is_the_same_grant() -> None:
+async def test_grant_sent_again_after_its_expiry_is_the_same_grant() -> None:
     ledger = PureLedger()
     await ledger.grant("G", 5, expires_at=START + timedelta(minutes=1))
     ledger.clock.advance(hours=1)
@@ -19,8 +19,8 @@ async def test_a_grant_sent_again_after_its_expiry_is_the_same_grant() -> None:
 
 
 @pytest.mark.parametrize("look_between", [False, True])
-def test_what_is_refunded_to_a_grant_lapses_on_time(look_between: bool) -> None:
-    """Also when the wallet has looked at the clock between, while the grant was spent."""
+def test_refund_to_a_grant_lapses_on_time(look_between: bool) -> None:
+    """Also if the wallet was brought up to date in between, while the grant had no credits left."""
     ends = START + timedelta(hours=1)
     driver = PureDriver()
     driver.apply(PutGrant("G", 5, GrantSource.BONUS, expires_at=ends))
@@ -39,7 +39,7 @@ def test_what_is_refunded_to_a_grant_lapses_on_time(look_between: bool) -> None:
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_a_hold_reserves_restricted_grants_in_burn_order_not_in_that_of_rows(turned: bool) -> None:
+def test_hold_reserves_restricted_grants_in_burn_order_not_in_row_order(turned: bool) -> None:
     driver = PureDriver()
     driver.apply(PutGrant("lasting", 5, GrantSource.BONUS, features=("images",)))
     driver.apply(PutGrant("lapsing", 5, GrantSource.BONUS, features=("images",), expires_at=START + timedelta(hours=1)))

@@ -1,4 +1,4 @@
-"""Spending limits on the rules alone: what a start may still spend in its period."""
+"""Rules of spending limits: what a start may still spend in its period."""
 
 from datetime import UTC, datetime
 
@@ -27,7 +27,7 @@ def limit(*, soft: int | None = None, hard: int | None = None, spent: int = 0, h
         (limit(soft=50, spent=80), 1, ["member:7:1"]),
     ],
 )
-def test_up_to_a_hard_bound_is_allowed_and_beyond_a_soft_one_is_told(
+def test_spending_up_to_a_hard_bound_is_allowed_and_above_a_soft_bound_is_reported(
     state: LimitState, amount: int, warned: list[str]
 ) -> None:
     assert check_limits([state], amount) == warned
@@ -43,7 +43,7 @@ def test_up_to_a_hard_bound_is_allowed_and_beyond_a_soft_one_is_told(
         (limit(hard=0), 0),
     ],
 )
-def test_beyond_a_hard_bound_and_from_it_on_it_is_refused(state: LimitState, amount: int) -> None:
+def test_start_above_or_at_a_reached_hard_bound_is_refused(state: LimitState, amount: int) -> None:
     with pytest.raises(SpendingLimitError) as refused:
         check_limits([limit(hard=10**6), state], amount)
 
@@ -51,7 +51,7 @@ def test_beyond_a_hard_bound_and_from_it_on_it_is_refused(state: LimitState, amo
 
 
 @given(hard=st.integers(0, 100), amounts=st.lists(st.integers(0, 60), max_size=20))
-def test_whatever_is_asked_for_no_more_than_the_bound_is_let_through(hard: int, amounts: list[int]) -> None:
+def test_total_of_allowed_starts_never_exceeds_the_bound(hard: int, amounts: list[int]) -> None:
     state = limit(hard=hard)
     for amount in amounts:
         try:
@@ -63,7 +63,7 @@ def test_whatever_is_asked_for_no_more_than_the_bound_is_let_through(hard: int, 
     assert state.held <= hard
 
 
-def test_a_new_period_forgets_what_was_spent_but_not_what_is_held() -> None:
+def test_new_period_resets_spent_but_not_held() -> None:
     state = limit(hard=100, spent=100, held=5)
     state.roll(datetime(2026, 4, 1, tzinfo=UTC))
 

@@ -1,7 +1,7 @@
-"""Settle, void, expiry, extend and refund on one key: all pairs, in both orders, from all states, by four schedules.
+"""Settle, void, expire, extend and refund with one key: all pairs, in both orders, from all states, by four schedules.
 
-Real transactions on real connections, each stopped by a barrier where the schedule says. What comes out must be what one
-operation after the other makes of it, by the table below, in the order in which they ended.
+Real transactions on real connections, each stopped by a barrier where the schedule requires it. The result must equal that
+of running the operations one after the other, by the table below, in the order in which they ended.
 """
 
 import asyncio
@@ -62,9 +62,9 @@ ALLOWED: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "unstarted": {**SETTLED, "refund": ("unstarted, refunded", "refunded")},
     **{f"{how}, refunded": {**SETTLED, "refund": ("=", "not_refundable")} for how in ("settled", "late", "unstarted")},
 }
-"""By state and operation: the state afterwards ("=": the same), and what the caller is told.
+"""By state and operation: the next state ("=": unchanged), and the answer to the caller.
 
-`lapsed` is open beyond its time: whoever comes next finds it expired, whether it was swept or not."""
+`lapsed` is open after its expiry: the next operation finds it expired, whether or not a sweep has run."""
 
 STATES = ("unknown", "open", "voided", "expired", "settled")
 SCHEDULES = ("one after the other", "both before the lock", "one waits for the lock", "the first dies with the lock")
@@ -72,7 +72,7 @@ SCHEDULES = ("one after the other", "both before the lock", "one waits for the l
 
 @dataclass
 class Stage:
-    """Two callers, and which of them has ended, in this order, as of which moment."""
+    """Two callers, and the order in which they ended, with the moments."""
 
     callers: tuple[Caller, Caller]
     clock: FixedClock
@@ -101,8 +101,8 @@ async def stage(server_url: str, template: str) -> AsyncGenerator[Stage]:
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("state", STATES)
-async def test_a_pair_comes_out_as_one_after_the_other(stage: Stage, state: str, schedule: str) -> None:
-    """25 pairs of a state and a schedule; 500 cases in all."""
+async def test_concurrent_pair_has_the_result_of_a_serial_order(stage: Stage, state: str, schedule: str) -> None:
+    """25 pairs of operations for each pair of a state and a schedule: 500 cases."""
     for first, second in product(OPERATIONS, OPERATIONS):
         stage.cases += 1
         case = f"{first} and {second} of a key that is {state}, {schedule}"
@@ -123,11 +123,11 @@ async def test_a_pair_comes_out_as_one_after_the_other(stage: Stage, state: str,
 
 
 def _orders(schedule: str, order: list[tuple[str, bool]]) -> list[tuple[tuple[str, bool], ...]]:
-    """Return the orders in which the calls may have taken effect: of two at once, the one told first need not be first."""
+    """Return the orders in which the calls can have taken effect: two concurrent calls may be answered in either order."""
     return [tuple(order)] if schedule == SCHEDULES[0] else list(permutations(order))
 
 
-async def test_nothing_has_drifted_after_all_of_them(stage: Stage) -> None:
+async def test_ledger_verifies_after_all_pairs(stage: Stage) -> None:
     found = await Verifier(stage.callers[0].database).verify()
     assert (found.drifts, found.wallets) == ((), stage.cases)
 
@@ -135,7 +135,7 @@ async def test_nothing_has_drifted_after_all_of_them(stage: Stage) -> None:
 def _one_after_the_other(
     state: str, order: Sequence[tuple[str, bool]], operations: Mapping[str, Operation]
 ) -> tuple[str, dict[str, str]]:
-    """Return the state that the table leads to, and what both callers must be told."""
+    """Return the final state by the table, and the expected answers to both callers."""
     answers: dict[str, str] = {}
     for who, is_late in order:
         state = "lapsed" if state == "open" and is_late else state
@@ -147,7 +147,7 @@ def _one_after_the_other(
 
 
 def _money(state: str) -> tuple[Decimal, Decimal, int]:
-    """Return balance, held and the number of priced lines that a state must come with."""
+    """Return the expected balance, held credits and number of priced lines of a state."""
     done = state.startswith(("settled", "late", "unstarted"))
     paid = PRICE if done and not state.endswith("refunded") else Decimal(0)
     return GRANTED - paid, HOLD if state in {"open", "extended"} else Decimal(0), int(done)
@@ -181,7 +181,7 @@ async def _in_turn(_stage: Stage, first: Play, second: Play) -> None:
 
 
 async def _both_before_the_lock(stage: Stage, first: Play, second: Play) -> None:
-    """Both have read how things are, neither holds the lock; then one goes on after the other."""
+    """Both have read the state before either has the lock; then they continue one after the other."""
     tasks = [await _until(stage.callers[0], "before the lock", first)]
     tasks.append(await _until(stage.callers[1], "before the lock", second))
     for caller, task in zip(stage.callers, tasks, strict=True):
@@ -190,12 +190,12 @@ async def _both_before_the_lock(stage: Stage, first: Play, second: Play) -> None
 
 
 async def _one_waits(stage: Stage, first: Play, second: Play) -> None:
-    """The first has written and not committed when the second comes."""
+    """The second starts after the first has written and before it commits."""
     await _collide(stage, first, second, dies=False)
 
 
 async def _one_dies(stage: Stage, first: Play, second: Play) -> None:
-    """The first is gone before it commits; whoever had called it calls again."""
+    """The first is aborted before it commits; its caller repeats the call."""
     await _collide(stage, first, second, dies=True)
 
 
@@ -216,7 +216,7 @@ async def _collide(stage: Stage, first: Play, second: Play, *, dies: bool) -> No
 
 
 async def _until(caller: Caller, stop: Stop, play: Play) -> "asyncio.Future[None]":
-    """Let a caller begin; return when it has reached the place, or has ended before."""
+    """Start a caller; return when it has reached the barrier, or has ended before."""
     caller.database.prepare(stop)
     task = asyncio.ensure_future(play())
     reached = asyncio.ensure_future(caller.database.reached.wait())
@@ -250,7 +250,7 @@ async def _bring_into(stage: Stage, state: str, key: str, user: str) -> None:
 
 
 async def _found(stage: Stage, key: str, user: str) -> tuple[str, Decimal, Decimal, int]:
-    """Return what state the key is in by what is written, and the money, as of now."""
+    """Return the stored state of the key, and the amounts, as of now."""
     caller = stage.callers[0]
     caller.database.prepare(None)
     wallet = (await caller.usage.wallets().get(user))[0]

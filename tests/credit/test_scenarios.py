@@ -1,6 +1,6 @@
-"""Worked numbers that must come out (facts re-typed from the field's public test suites; the numbers are an index).
+"""Scenarios with worked numbers, retyped from public test suites of the field; the numbers are those of an index.
 
-Each runs on the rules alone and again through PostgreSQL.
+Each runs on the rules alone and again on PostgreSQL.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ def ledger(request: pytest.FixtureRequest) -> Ledger:
 
 @pytest.fixture
 def another(ledger: Ledger) -> Ledger:
-    """A second wallet beside the first, in the same database if there is one."""
+    """A second wallet, in the same database if there is one."""
     if not isinstance(ledger, DatabaseLedger):
         return PureLedger()
     other = DatabaseLedger(ledger.database)
@@ -58,14 +58,14 @@ async def test_2_earlier_expiry_burns_first(ledger: Ledger) -> None:
     assert await ledger.left() == {"G1": 0, "G2": 80}
 
 
-async def test_4_what_nothing_covers_is_shortfall(ledger: Ledger) -> None:
+async def test_4_uncovered_amount_is_shortfall(ledger: Ledger) -> None:
     charge = await ledger.use(50)
 
     assert (charge.charged, charge.shortfall, charge.flags) == (0, 50_000_000, Flag.NO_HOLD | Flag.SHORTFALL)
     assert await ledger.balance() == 0
 
 
-async def test_5_a_voided_grant_is_gone(ledger: Ledger) -> None:
+async def test_5_voided_grant_is_removed(ledger: Ledger) -> None:
     await ledger.grant("G", 100)
     ledger.clock.advance(minutes=59)
     await ledger.use(50)
@@ -77,7 +77,7 @@ async def test_5_a_voided_grant_is_gone(ledger: Ledger) -> None:
     assert (await ledger.balance(), charge.shortfall) == (0, 50_000_000)
 
 
-async def test_6_a_grant_counts_from_its_effective_moment(ledger: Ledger) -> None:
+async def test_6_grant_counts_from_its_effective_moment(ledger: Ledger) -> None:
     await ledger.grant("G", 100, effective_at=START + timedelta(days=10))
     await ledger.use(50)
     ledger.clock.advance(days=5)
@@ -87,7 +87,7 @@ async def test_6_a_grant_counts_from_its_effective_moment(ledger: Ledger) -> Non
     assert (at_day_5, await ledger.balance()) == (0, 100)
 
 
-async def test_7_a_recurring_grant_renews_and_carries_no_debt(ledger: Ledger) -> None:
+async def test_7_recurring_grant_renews_without_debt(ledger: Ledger) -> None:
     await ledger.grant("G", 100, every="day")
     charge = await ledger.use(120)
     ledger.clock.advance(days=1)
@@ -107,7 +107,7 @@ async def test_7b_with_a_credit_limit_the_renewal_repays_it_first(ledger: Ledger
     assert await ledger.free() == 100
 
 
-async def test_8_a_second_grant_of_lower_rank_waits(ledger: Ledger) -> None:
+async def test_8_grant_of_lower_rank_is_used_second(ledger: Ledger) -> None:
     await ledger.grant("first", 100, every="day", priority=1)
     await ledger.use(30)
     await ledger.grant("second", 100, priority=2)
@@ -136,7 +136,7 @@ async def test_9b_rollover_has_a_floor(ledger: Ledger) -> None:
     assert await ledger.balance() == 120
 
 
-async def test_14_priority_two_waits_for_priority_one(ledger: Ledger) -> None:
+async def test_14_priority_two_is_used_after_priority_one(ledger: Ledger) -> None:
     await ledger.grant("two", 50, priority=2)
     await ledger.grant("one", 30, priority=1)
     await ledger.use(60)
@@ -144,7 +144,7 @@ async def test_14_priority_two_waits_for_priority_one(ledger: Ledger) -> None:
     assert await ledger.left() == {"one": 0, "two": 20}
 
 
-async def test_16_expired_credit_is_gone_and_accounted_for(ledger: Ledger) -> None:
+async def test_16_expired_credits_are_posted_to_breakage(ledger: Ledger) -> None:
     await ledger.grant("G", 10, expires_at=START + timedelta(days=9))
     ledger.clock.advance(days=3)
     before = await ledger.balance()
@@ -157,7 +157,7 @@ async def test_16_expired_credit_is_gone_and_accounted_for(ledger: Ledger) -> No
     assert await ledger.listed() == [-6, -4, 10]
 
 
-async def test_17_the_earlier_lot_is_used_up_first(ledger: Ledger) -> None:
+async def test_17_earlier_grant_is_used_up_first(ledger: Ledger) -> None:
     await ledger.grant("later", 15, expires_at=START + timedelta(hours=15))
     await ledger.grant("sooner", 10, expires_at=START + timedelta(hours=10))
     await ledger.use(15)
@@ -165,7 +165,7 @@ async def test_17_the_earlier_lot_is_used_up_first(ledger: Ledger) -> None:
     assert await ledger.left() == {"sooner": 0, "later": 10}
 
 
-async def test_19_a_grant_key_makes_one_grant(ledger: Ledger) -> None:
+async def test_19_grant_key_makes_one_grant(ledger: Ledger) -> None:
     await ledger.grant("G", 100)
     await ledger.grant("G", 100)
     with pytest.raises(KeyConflictError):
@@ -174,7 +174,7 @@ async def test_19_a_grant_key_makes_one_grant(ledger: Ledger) -> None:
     assert await ledger.balance() == 100
 
 
-async def test_19b_on_another_wallet_the_key_makes_a_second_grant(ledger: Ledger, another: Ledger) -> None:
+async def test_19b_same_key_on_another_wallet_makes_a_second_grant(ledger: Ledger, another: Ledger) -> None:
     for wallet in (ledger, another):
         await wallet.grant("G", 100)
     await another.use(30)
@@ -182,7 +182,7 @@ async def test_19b_on_another_wallet_the_key_makes_a_second_grant(ledger: Ledger
     assert (await ledger.balance(), await another.balance()) == (100, 70)
 
 
-async def test_40_what_was_given_burns_before_what_was_bought(ledger: Ledger) -> None:
+async def test_40_free_grants_burn_before_paid_grants(ledger: Ledger) -> None:
     await ledger.grant("bought", 70, source=PURCHASE)
     ledger.clock.advance(seconds=1)
     await ledger.grant("bonus", 30, source=BONUS)
@@ -207,7 +207,7 @@ async def test_41_priority_then_class_then_age(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize(("settled", "left"), [(5, 10), (11, 4)], ids=["20 less than held", "21 more than held"])
-async def test_20_21_a_settlement_charges_what_was_used(ledger: Ledger, settled: int, left: int) -> None:
+async def test_20_21_settlement_charges_what_was_used(ledger: Ledger, settled: int, left: int) -> None:
     await ledger.grant("G", 15)
     await ledger.hold("K", 8)
     held = await ledger.free()
@@ -216,7 +216,7 @@ async def test_20_21_a_settlement_charges_what_was_used(ledger: Ledger, settled:
     assert (held, await ledger.free(), await ledger.balance()) == (7, left, left)
 
 
-async def test_22_a_void_gives_everything_back(ledger: Ledger) -> None:
+async def test_22_void_releases_the_whole_hold(ledger: Ledger) -> None:
     await ledger.grant("G", 15)
     await ledger.hold("K", 8)
     await ledger.void("K")
@@ -225,7 +225,7 @@ async def test_22_a_void_gives_everything_back(ledger: Ledger) -> None:
     assert await ledger.free() == 15
 
 
-async def test_23_a_void_gives_each_grant_its_own_back(ledger: Ledger) -> None:
+async def test_23_void_releases_each_grant_by_its_part(ledger: Ledger) -> None:
     await ledger.grant("hourly", 5, every="hour")
     await ledger.grant("lifetime", 20)
     await ledger.hold("K", 8)
@@ -234,7 +234,7 @@ async def test_23_a_void_gives_each_grant_its_own_back(ledger: Ledger) -> None:
     assert await ledger.left() == {"hourly": 5, "lifetime": 20}
 
 
-async def test_24_an_expiry_gives_back_once(ledger: Ledger) -> None:
+async def test_24_expiry_releases_once(ledger: Ledger) -> None:
     await ledger.grant("G", 15)
     await ledger.use(3)
     await ledger.hold("K", 8, ttl=60)
@@ -243,8 +243,8 @@ async def test_24_an_expiry_gives_back_once(ledger: Ledger) -> None:
     assert await asyncio.gather(ledger.free(), ledger.free()) == [12, 12]
 
 
-async def test_24b_two_expiries_that_wait_for_the_same_wallet_give_back_once(database: Database) -> None:
-    """Both have seen that the hold is due before either has the lock: whoever comes second finds it expired."""
+async def test_24b_two_concurrent_expiries_release_once(database: Database) -> None:
+    """Both find the hold due before either has the lock: the second one finds it expired."""
     ledger = DatabaseLedger(database)
     await ledger.grant("G", 15)
     await ledger.use(3)
@@ -261,7 +261,7 @@ async def test_24b_two_expiries_that_wait_for_the_same_wallet_give_back_once(dat
 
 
 async def until_waiting(database: Database, number: int) -> None:
-    """Wait until so many transactions of this database stand before a lock."""
+    """Wait until so many transactions of this database wait for a lock."""
     waiting = (
         "select count(*) as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
     )
@@ -273,7 +273,7 @@ async def until_waiting(database: Database, number: int) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_25_the_clock_of_a_settled_hold_does_nothing(ledger: Ledger) -> None:
+async def test_25_settled_hold_does_not_expire(ledger: Ledger) -> None:
     await ledger.grant("G", 15)
     await ledger.hold("K", 8, ttl=60)
     await ledger.settle("K", 4)
@@ -282,7 +282,7 @@ async def test_25_the_clock_of_a_settled_hold_does_nothing(ledger: Ledger) -> No
     assert await ledger.free() == 11
 
 
-async def test_26_a_late_settlement_counts_and_is_flagged(ledger: Ledger) -> None:
+async def test_26_late_settlement_is_charged_and_flagged(ledger: Ledger) -> None:
     await ledger.grant("G", 15)
     await ledger.hold("K", 8, ttl=60)
     ledger.clock.advance(hours=1)
@@ -294,7 +294,7 @@ async def test_26_a_late_settlement_counts_and_is_flagged(ledger: Ledger) -> Non
     assert (second.charged, second.flags, second.free_after) == (first.charged, first.flags, first.free_after)
 
 
-async def test_27_one_key_is_one_hold(ledger: Ledger) -> None:
+async def test_27_one_key_opens_one_hold(ledger: Ledger) -> None:
     await ledger.grant("G", 20)
     first = await ledger.hold("K", 5)
     again = await ledger.hold("K", 5)
@@ -305,7 +305,7 @@ async def test_27_one_key_is_one_hold(ledger: Ledger) -> None:
     assert await ledger.free() == 15
 
 
-async def test_31_settling_again_changes_nothing(ledger: Ledger) -> None:
+async def test_31_repeated_settlement_changes_nothing(ledger: Ledger) -> None:
     await ledger.grant("G", 10)
     await ledger.hold("K", "2.20")
     await ledger.settle("K", "0.55")
@@ -316,7 +316,7 @@ async def test_31_settling_again_changes_nothing(ledger: Ledger) -> None:
     assert await ledger.free() == Decimal("9.45")
 
 
-async def test_32_a_hold_must_fit_and_a_settled_one_cannot_be_voided(ledger: Ledger) -> None:
+async def test_32_hold_needs_free_credits_and_a_settled_one_cannot_be_voided(ledger: Ledger) -> None:
     await ledger.grant("G", 100)
     await ledger.use(70)
     with pytest.raises(InsufficientCreditsError) as refused:
@@ -331,7 +331,7 @@ async def test_32_a_hold_must_fit_and_a_settled_one_cannot_be_voided(ledger: Led
     assert await ledger.free() == 10
 
 
-async def test_35_what_two_members_put_into_a_pool_is_used_by_all_until_it_is_empty(ledger: Ledger) -> None:
+async def test_35_all_members_use_a_pool_until_it_is_empty(ledger: Ledger) -> None:
     for member in ("ann", "ben"):
         await ledger.grant(member, 500)
     await ledger.hold("ann 1", 300)
@@ -345,7 +345,7 @@ async def test_35_what_two_members_put_into_a_pool_is_used_by_all_until_it_is_em
     assert (after_first, await ledger.balance()) == (700, 0)
 
 
-async def test_36_a_member_at_the_hard_limit_is_refused_and_the_others_go_on(ledger: Ledger) -> None:
+async def test_36_member_at_the_hard_limit_is_refused_and_others_are_not(ledger: Ledger) -> None:
     ann, ben = member_scope(7, 1), member_scope(7, 2)
     await ledger.grant("pool", 1000)
     await ledger.set_hard_limit(ann, 100)
@@ -359,7 +359,7 @@ async def test_36_a_member_at_the_hard_limit_is_refused_and_the_others_go_on(led
     assert (await ledger.balance(), await ledger.free()) == (900, 700)
 
 
-async def test_42_a_direct_use_is_covered_or_nothing_is_written(ledger: Ledger) -> None:
+async def test_42_direct_use_is_charged_in_full_or_not_written(ledger: Ledger) -> None:
     await ledger.grant("G", 30)
     with pytest.raises(InsufficientCreditsError):
         await ledger.settle("K", 50, in_full=True)
@@ -369,7 +369,7 @@ async def test_42_a_direct_use_is_covered_or_nothing_is_written(ledger: Ledger) 
     assert (await ledger.settle("K", 30, in_full=True)).charged == 30_000_000
 
 
-async def test_45_a_top_up_sent_twice_counts_once(ledger: Ledger) -> None:
+async def test_45_top_up_sent_twice_counts_once(ledger: Ledger) -> None:
     await ledger.grant("opening", 10)
     await ledger.grant("top-up", 100)
     await ledger.grant("top-up", 100)
@@ -377,7 +377,7 @@ async def test_45_a_top_up_sent_twice_counts_once(ledger: Ledger) -> None:
     assert await ledger.balance() == 110
 
 
-async def test_48_a_debit_sent_twice_counts_once(ledger: Ledger) -> None:
+async def test_48_debit_sent_twice_counts_once(ledger: Ledger) -> None:
     await ledger.grant("G", 200)
     await ledger.settle("K", 50, in_full=True)
     await ledger.settle("K", 50, in_full=True)
@@ -385,7 +385,7 @@ async def test_48_a_debit_sent_twice_counts_once(ledger: Ledger) -> None:
     assert await ledger.balance() == 150
 
 
-async def test_a_refused_start_is_not_stored_and_passes_after_a_top_up(ledger: Ledger) -> None:
+async def test_refused_start_is_not_stored_and_succeeds_after_a_top_up(ledger: Ledger) -> None:
     with pytest.raises(InsufficientCreditsError):
         await ledger.hold("K", 5)
     await ledger.grant("G", 5)
@@ -393,8 +393,8 @@ async def test_a_refused_start_is_not_stored_and_passes_after_a_top_up(ledger: L
     assert (await ledger.hold("K", 5)).status is ChargeStatus.OPEN
 
 
-async def test_what_an_open_hold_protects_expires_when_the_hold_closes(ledger: Ledger) -> None:
-    """150 credits, 50 of them lapsing, 120 held: 30 lapse at once, 20 when the hold is released."""
+async def test_what_an_open_hold_protects_expires_when_it_closes(ledger: Ledger) -> None:
+    """150 credits, 50 of them expiring, 120 held: 30 expire at once, 20 when the hold is released."""
     await ledger.grant("lasting", 100)
     await ledger.grant("lapsing", 50, expires_at=START + timedelta(minutes=1))
     await ledger.hold("K", 120)
@@ -406,7 +406,7 @@ async def test_what_an_open_hold_protects_expires_when_the_hold_closes(ledger: L
     assert await ledger.left() == {"lasting": 100, "lapsing": 0}
 
 
-async def test_a_settlement_burns_what_its_hold_protected_first(ledger: Ledger) -> None:
+async def test_settlement_burns_first_what_its_hold_protected(ledger: Ledger) -> None:
     await ledger.grant("lasting", 100)
     await ledger.grant("lapsing", 50, expires_at=START + timedelta(minutes=1))
     await ledger.hold("K", 120)
@@ -417,7 +417,7 @@ async def test_a_settlement_burns_what_its_hold_protected_first(ledger: Ledger) 
     assert await ledger.balance() == 100
 
 
-async def test_an_extended_hold_lasts(ledger: Ledger) -> None:
+async def test_extended_hold_expires_later(ledger: Ledger) -> None:
     await ledger.grant("G", 10)
     await ledger.hold("K", 8, ttl=60)
     ends = await ledger.extend("K", 600)
@@ -430,7 +430,7 @@ async def test_an_extended_hold_lasts(ledger: Ledger) -> None:
     assert (held, await ledger.free()) == (2, 10)
 
 
-async def test_a_restricted_grant_serves_its_features_only(ledger: Ledger) -> None:
+async def test_restricted_grant_is_used_only_by_its_features(ledger: Ledger) -> None:
     await ledger.grant("images only", 50, features=["images"])
     await ledger.grant("general", 10)
     with pytest.raises(InsufficientCreditsError):
@@ -443,7 +443,7 @@ async def test_a_restricted_grant_serves_its_features_only(ledger: Ledger) -> No
     assert await ledger.left() == {"images only": 0, "general": 8}
 
 
-async def test_a_hold_on_general_credits_is_not_burnt_by_another_feature(ledger: Ledger) -> None:
+async def test_hold_on_general_credits_is_not_used_by_another_feature(ledger: Ledger) -> None:
     await ledger.grant("general", 100, priority=1)
     await ledger.grant("images only", 50, features=["images"], priority=50)
     await ledger.hold("chat", 60, feature="chat")

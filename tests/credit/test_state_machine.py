@@ -1,6 +1,6 @@
-"""Any sequence of grants, holds, extensions, settlements, voids, refunds, corrections, repetitions and time keeps the books.
+"""Any sequence of grants, holds, extensions, settlements, voids, refunds, corrections, repetitions and time keeps the invariants.
 
-The rules alone, and again through PostgreSQL beside them, step by step the same. `make prove` runs the long form
+The rules alone, and again with PostgreSQL in parallel, compared after each step. `make prove` runs the long form
 (`--hypothesis-profile=long`): 20,000 examples of the rules, 2,000 on PostgreSQL.
 """
 
@@ -44,7 +44,7 @@ TAKEN = {ChargeStatus.VOIDED: "HoldClosedError", ChargeStatus.EXPIRED: "HoldClos
 
 
 class Books(RuleBasedStateMachine):
-    """One wallet, its clock, and everything that was ever asked of it."""
+    """One wallet, its clock, and every operation so far."""
 
     steps: ClassVar[Counter[str]] = Counter()
 
@@ -57,12 +57,12 @@ class Books(RuleBasedStateMachine):
         self.steps["examples"] += 1
 
     def call(self, operation: Operation) -> str:
-        """Do it wherever it is done; a refusal changes nothing."""
+        """Run an operation; a refused one must change nothing."""
         self.pass_time(1)
         before = self.pure.state()
         outcome = self.pure.apply(operation)
         if outcome != "done":
-            assert self.pure.state() == before, f"{operation} was refused ({outcome}) and yet changed something"
+            assert self.pure.state() == before, f"{operation} was refused ({outcome}) but changed something"
         else:
             self.asked.append(operation)
         self.steps[f"{type(operation).__name__} {outcome}"] += 1
@@ -161,7 +161,7 @@ class Books(RuleBasedStateMachine):
     @precondition(lambda self: self.asked)
     @rule(number=st.integers(0, 1000))
     def repeat(self, number: int) -> None:
-        """Whatever succeeded once does nothing when it is asked again, however much later."""
+        """A repeated operation that succeeded before changes nothing, however much later it is repeated."""
         operation = self.asked[number % len(self.asked)]
         self.pass_time(1)
         before = self.pure.state()
@@ -177,7 +177,7 @@ class Books(RuleBasedStateMachine):
         self.steps[f"repeat {type(operation).__name__}"] += 1
 
     def settle_key(self, operation: Settle) -> None:
-        """A settlement charges what hold and free balance cover, and a hold is always enough for itself."""
+        """A settlement charges what hold and free balance cover, and a hold always covers its own amount."""
         self.pass_time(1)
         self.pure.mature()
         known = self.pure.charges.get(operation.key)
@@ -214,7 +214,7 @@ class Books(RuleBasedStateMachine):
         assert min(wallet.credits, wallet.debits, wallet.held, wallet.earmarked) >= 0
 
     @invariant()
-    def grants_hold_what_their_slices_say(self) -> None:
+    def grants_match_their_slices(self) -> None:
         wallet = self.pure.wallet
         moved: Counter[Any] = Counter()
         for part in self.pure.slices:
@@ -227,7 +227,7 @@ class Books(RuleBasedStateMachine):
         assert wallet.earmarked == sum(grant.remaining - grant.held for grant in restricted)
 
     @invariant()
-    def history_is_only_added_to(self) -> None:
+    def transfers_are_only_appended(self) -> None:
         hashes = [transfer.hash for transfer in self.pure.transfers]
         assert hashes[: len(self.seen)] == self.seen
         self.seen = hashes
@@ -248,8 +248,8 @@ class Books(RuleBasedStateMachine):
         assert charged == Counter({k: c.charged for k, c in self.pure.charges.items() if c.charged})
 
     @invariant()
-    def time_is_noticed(self) -> None:
-        """The wallet looks again no later than the next thing that time will do; what lapsed is gone unless a hold or a debt needs it."""
+    def changes_by_time_are_applied(self) -> None:
+        """The next change is scheduled no later than it is due; expired credits are removed unless a hold or debt needs them."""
         wallet, charges = self.pure.wallet, self.pure.charges.values()
         due = next_change(wallet, charges)
         assert due is None or (wallet.next_change_at is not None and wallet.next_change_at <= due)
@@ -260,8 +260,8 @@ class Books(RuleBasedStateMachine):
         assert lapsed <= wallet.held + wallet.debt
 
     @invariant()
-    def burning_is_in_order(self) -> None:
-        """What comes later in the order is not touched while something earlier is left (of general grants, nothing held)."""
+    def grants_are_used_in_burn_order(self) -> None:
+        """A later grant of the burn order is not used while an earlier one has credits left (general grants: none held)."""
         if self.pure.wallet.held or not self.pure.transfers:
             return
         last = self.pure.transfers[-1]
@@ -274,7 +274,7 @@ class Books(RuleBasedStateMachine):
         assert True not in spent_later[1:] or last.created_at < self.pure.clock.now()
 
     def teardown(self) -> None:
-        """The chain, linked anew from its first transfer."""
+        """Compute the chain again from its first transfer."""
         slices: dict[int, list[Any]] = {}
         for part in self.pure.slices:
             slices.setdefault(part.seq, []).append((part.grant_id, part.amount))
@@ -301,7 +301,7 @@ class Books(RuleBasedStateMachine):
 
 
 class BooksOnPostgres(Books):
-    """The same steps through the services on PostgreSQL: the same outcomes, the same state, and `verify` finds nothing."""
+    """The same steps through the services on PostgreSQL: same outcomes, same state, and `verify` finds nothing."""
 
     database: ClassVar[Database]
     runner: ClassVar[asyncio.Runner]
@@ -314,7 +314,7 @@ class BooksOnPostgres(Books):
 
         def both(operation: Operation) -> str:
             outcome = pure(operation)
-            assert self.real.apply(operation) == outcome, f"PostgreSQL says otherwise of {operation}"
+            assert self.real.apply(operation) == outcome, f"PostgreSQL has another outcome for {operation}"
             return outcome
 
         self.pure.apply = both  # type: ignore[method-assign]
@@ -347,7 +347,7 @@ def _examples(*, short: int, long: int) -> int:
 
 
 def _prove(machine: type[Books], *, examples: int, steps: int) -> None:
-    """Run so many examples, a thousand at a time: what Hypothesis remembers of a run makes the next example dearer."""
+    """Run the examples a thousand at a time: what Hypothesis stores during a run makes each further example slower."""
     machine.steps.clear()
     while machine.steps["examples"] < examples:
         _run(machine, examples=min(1_000, examples - machine.steps["examples"]), steps=steps)
@@ -373,7 +373,7 @@ def _run(machine: type[Books], *, examples: int, steps: int) -> None:
     )
 
 
-def test_the_rules_keep_the_books() -> None:
+def test_rules_keep_the_invariants() -> None:
     _prove(Books, examples=_examples(short=60, long=20_000), steps=50)
 
 
@@ -388,5 +388,5 @@ def runner(database_url: str) -> Any:
 
 
 @pytest.mark.usefixtures("runner")
-def test_postgres_keeps_the_same_books() -> None:
+def test_postgresql_keeps_the_same_state() -> None:
     _prove(BooksOnPostgres, examples=_examples(short=12, long=2_000), steps=30)

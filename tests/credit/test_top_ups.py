@@ -1,4 +1,4 @@
-"""Automatic top-ups: one order under a storm, paid once whatever fails in between."""
+"""Automatic top-ups: one order at a time, paid once even if a step fails."""
 
 import asyncio
 from uuid import UUID
@@ -11,14 +11,14 @@ from faregate.credit.errors import PaymentDeclinedError
 from faregate.credit.interfaces import Payment, PaymentOrder
 from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.grants import GrantSpec
-from faregate.credit.ledger.settlement import ChargeOpening, Posting
+from faregate.credit.ledger.settlement import ChargeOpening, ChargeRequest
 from faregate.credit.ledger.states import WalletState, WalletStatus
 from faregate.wire.credits import to_credits
 from support.ledger import Credit, make_credit, micros
 
 
-class Till:
-    """A provider that counts the orders it takes money for, once each; `refusals` come first."""
+class CountingProvider:
+    """A provider that counts the orders it was paid for, each once; it raises the `refusals` first."""
 
     def __init__(self, *refusals: Exception) -> None:
         self.paid: set[UUID] = set()
@@ -30,12 +30,12 @@ class Till:
         if self._refusals:
             raise self._refusals.pop(0)
         self.paid.add(order.order_id)
-        return Payment(f"till-{order.order_id}")
+        return Payment(f"payment-{order.order_id}")
 
 
-async def prepared(database: Database, till: Till) -> tuple[Credit, int]:
-    """A wallet of 100 that orders 100 more whenever fewer than 50 are left."""
-    credit = make_credit(database, provider=till)
+async def prepared(database: Database, provider: CountingProvider) -> tuple[Credit, int]:
+    """A wallet of 100 that orders 100 more when fewer than 50 are left."""
+    credit = make_credit(database, provider=provider)
 
     def rule(wallet: WalletState) -> None:
         wallet.top_up_below, wallet.top_up_amount = micros(50), micros(100)
@@ -50,8 +50,8 @@ async def prepared(database: Database, till: Till) -> tuple[Credit, int]:
 
 async def use(database: Database, credit: Credit, wallet_id: int, key: str, amount: int) -> None:
     opening = ChargeOpening(wallet_id, wallet_id, None, "f", "individual")
-    posting = Posting(key, micros(amount), micros(amount), key.encode(), opening=opening)
-    await database.run(lambda session: credit.service.post(session, [posting]))
+    request = ChargeRequest(key, micros(amount), micros(amount), key.encode(), opening=opening)
+    await database.run(lambda session: credit.service.post(session, [request]))
 
 
 async def set_status(database: Database, credit: Credit, status: WalletStatus) -> None:
@@ -70,21 +70,21 @@ async def balance(database: Database, credit: Credit) -> object:
     return (await database.run(lambda session: credit.service.wallet(session, "ada"))).balance
 
 
-async def test_five_concurrent_uses_cause_one_top_up(database: Database) -> None:
+async def test_five_concurrent_uses_order_one_top_up(database: Database) -> None:
     """Balance 100, threshold 50, top-up 100, five concurrent uses of 20."""
-    till = Till()
-    credit, wallet_id = await prepared(database, till)
+    provider = CountingProvider()
+    credit, wallet_id = await prepared(database, provider)
     await asyncio.gather(*(use(database, credit, wallet_id, f"use-{n}", 20) for n in range(5)))
     placed = await orders(database)
     await asyncio.gather(*(credit.top_ups.fulfil(order) for order in placed * 4))
 
-    assert (len(placed), till.paid) == (1, set(placed))
+    assert (len(placed), provider.paid) == (1, set(placed))
     assert await balance(database, credit) == 100
 
 
-async def test_an_order_that_the_provider_did_not_answer_is_asked_again_and_granted_once(database: Database) -> None:
-    till = Till(EngineUnavailableError("the provider is away"))
-    credit, wallet_id = await prepared(database, till)
+async def test_order_without_an_answer_is_paid_again_and_granted_once(database: Database) -> None:
+    provider = CountingProvider(EngineUnavailableError("the provider is away"))
+    credit, wallet_id = await prepared(database, provider)
     await use(database, credit, wallet_id, "use", 60)
     (order,) = await orders(database)
     with pytest.raises(EngineUnavailableError):
@@ -92,12 +92,12 @@ async def test_an_order_that_the_provider_did_not_answer_is_asked_again_and_gran
     for _ in range(3):
         await credit.top_ups.fulfil(order)
 
-    assert (till.asked, await balance(database, credit)) == (2, 140)
+    assert (provider.asked, await balance(database, credit)) == (2, 140)
 
 
-async def test_a_declined_order_is_closed_and_the_next_waits_an_hour(database: Database) -> None:
-    till = Till(PaymentDeclinedError("card expired"))
-    credit, wallet_id = await prepared(database, till)
+async def test_declined_order_is_closed_and_the_next_waits_an_hour(database: Database) -> None:
+    provider = CountingProvider(PaymentDeclinedError("card expired"))
+    credit, wallet_id = await prepared(database, provider)
     await use(database, credit, wallet_id, "use-1", 60)
     (order,) = await orders(database)
     await credit.top_ups.fulfil(order)
@@ -106,9 +106,9 @@ async def test_a_declined_order_is_closed_and_the_next_waits_an_hour(database: D
     assert (await orders(database), await balance(database, credit)) == ([order], to_credits(micros(30)))
 
 
-async def test_only_an_active_wallet_orders_but_what_was_ordered_is_still_paid_and_granted(database: Database) -> None:
-    till = Till()
-    credit, wallet_id = await prepared(database, till)
+async def test_only_an_active_wallet_orders_but_an_open_order_is_still_paid(database: Database) -> None:
+    provider = CountingProvider()
+    credit, wallet_id = await prepared(database, provider)
     await use(database, credit, wallet_id, "use-1", 60)
     for status in (WalletStatus.FROZEN, WalletStatus.CLOSED):
         await set_status(database, credit, status)
@@ -116,15 +116,15 @@ async def test_only_an_active_wallet_orders_but_what_was_ordered_is_still_paid_a
             await credit.top_ups.fulfil(order)
         await use(database, credit, wallet_id, f"use-{status}", 50)
 
-    assert (len(await orders(database)), len(till.paid), await balance(database, credit)) == (1, 1, 40)
+    assert (len(await orders(database)), len(provider.paid), await balance(database, credit)) == (1, 1, 40)
 
 
-async def test_a_paid_order_makes_room_for_the_next(database: Database) -> None:
-    till = Till()
-    credit, wallet_id = await prepared(database, till)
+async def test_next_order_is_placed_after_payment(database: Database) -> None:
+    provider = CountingProvider()
+    credit, wallet_id = await prepared(database, provider)
     for number in range(3):
         await use(database, credit, wallet_id, f"use-{number}", 100)
         for order in await orders(database):
             await credit.top_ups.fulfil(order)
 
-    assert (len(till.paid), await balance(database, credit)) == (3, 100)
+    assert (len(provider.paid), await balance(database, credit)) == (3, 100)

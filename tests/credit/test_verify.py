@@ -1,4 +1,4 @@
-"""`verify` is clean on whatever really happened, and finds whatever did not."""
+"""`verify` reports nothing on a correct ledger and reports every manipulation."""
 
 import asyncpg
 import pytest
@@ -22,14 +22,14 @@ async def busy(database: Database) -> BusyLedger:
     return ledger
 
 
-async def test_all_that_can_happen_is_proved_and_200_tamperings_are_each_found(busy: BusyLedger) -> None:
-    """Edits, deletions, insertions and reorderings behind the ledger's back, its triggers switched off."""
+async def test_all_operations_verify_and_each_of_200_tamperings_is_found(busy: BusyLedger) -> None:
+    """Edits, deletions, insertions and reorderings in the database, with its triggers disabled."""
     done: list[str] = []
     useless: list[str] = []
     missed: list[str] = []
     verifier = Verifier(busy.database)
     async with busy.database.transaction() as session:
-        clean = await verifier.look(session)
+        clean = await verifier.drifts(session)
         await busy.database.rows(session, "select set_config('session_replication_role', 'replica', true)")
         driver = await busy.database.driver(session)
         for case in cases():
@@ -38,12 +38,12 @@ async def test_all_that_can_happen_is_proved_and_200_tamperings_are_each_found(b
             try:
                 if problem := await _tamper(driver, case):
                     useless.append(problem)
-                elif not await verifier.look(session):
+                elif not await verifier.drifts(session):
                     missed.append(case.name)
                 done.append(case.name)
             finally:
                 await savepoint.rollback()
-        after = await verifier.look(session)
+        after = await verifier.drifts(session)
 
     assert useless == []
     assert missed == []
@@ -52,7 +52,7 @@ async def test_all_that_can_happen_is_proved_and_200_tamperings_are_each_found(b
 
 
 async def _tamper(driver: "asyncpg.Connection[asyncpg.Record]", case: Case) -> str | None:
-    """Do it; return why it is no case if a constraint refuses it or nothing is hit."""
+    """Run the manipulation; return why it is skipped, if a constraint refuses it or no row matches."""
     try:
         status = await driver.execute(case.sql)
     except asyncpg.PostgresError as error:
@@ -60,7 +60,7 @@ async def _tamper(driver: "asyncpg.Connection[asyncpg.Record]", case: Case) -> s
     return f"{case.name} hits nothing" if status.endswith(" 0") else None
 
 
-async def test_the_first_divergence_is_named(busy: BusyLedger) -> None:
+async def test_first_divergence_is_reported_first(busy: BusyLedger) -> None:
     async with busy.database.transaction() as session:
         await busy.database.rows(session, "select set_config('session_replication_role', 'replica', true)")
         for seq in (9, 6):
@@ -71,11 +71,13 @@ async def test_the_first_divergence_is_named(busy: BusyLedger) -> None:
 
     assert (first.wallet_id, first.seq, first.item) == (1, 6, "a0")
     assert Drift(1, 6, "a0", "balance_after", 168_000_000, 167_999_999) in found.drifts
-    assert await busy.rows("select * from faregate.verified_head") == [], "what is not clean is not remembered"
+    assert await busy.rows("select * from faregate.verified_head") == [], (
+        "a ledger with divergences must not be stored as verified"
+    )
 
 
-async def test_an_incremental_run_begins_where_the_last_clean_one_ended(busy: BusyLedger) -> None:
-    """It finds what was done to anything new, to counters and to the verified heads; older rows it takes on trust."""
+async def test_incremental_run_begins_where_the_last_clean_run_ended(busy: BusyLedger) -> None:
+    """It finds changes to new rows, to counters and to the verified heads; it trusts older rows."""
     verifier = Verifier(busy.database)
     assert (await verifier.verify(remember=True)).drifts == ()
     bob = busy.ledgers["bob"]
@@ -101,15 +103,15 @@ async def test_an_incremental_run_begins_where_the_last_clean_one_ended(busy: Bu
             savepoint = driver.transaction()
             await savepoint.start()
             await driver.execute(sql)
-            found[name] = bool(await verifier.look(session, since_heads=True))
+            found[name] = bool(await verifier.drifts(session, since_heads=True))
             await savepoint.rollback()
 
     assert clean.drifts == ()
     assert found == {name: name != "old" for name in edits}
 
 
-async def test_a_whole_history_written_anew_is_found_by_the_heads_that_were_remembered(database: Database) -> None:
-    """Who recomputes every hash and counter deceives a full run; not an earlier run's heads (nor a digest kept elsewhere)."""
+async def test_rewritten_history_is_found_by_the_stored_heads(database: Database) -> None:
+    """Recomputed hashes and counters deceive a full run, but not the heads stored by an earlier run (or a stored digest)."""
     ledger = DatabaseLedger(database)
     await ledger.grant("G", 10)
     await ledger.settle("K", 1)
@@ -128,14 +130,14 @@ async def test_a_whole_history_written_anew_is_found_by_the_heads_that_were_reme
     assert {(drift.wallet_id, drift.seq) for drift in found.drifts} >= {(1, 2)}
 
 
-async def test_progress_is_told_to_the_end(busy: BusyLedger) -> None:
+async def test_progress_is_reported_to_the_end(busy: BusyLedger) -> None:
     told: list[tuple[int, int]] = []
     await Verifier(busy.database).verify(on_progress=lambda done, total: told.append((done, total)))
 
     assert told[-1][0] == told[-1][1] == len(told)
 
 
-async def test_a_ledger_is_proved_in_whatever_pieces(busy: BusyLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_ledger_verifies_with_any_division_into_ranges(busy: BusyLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("faregate.credit.proof.ranges._SIZE", 4)
     sizes = [tuple(row) for row in await busy.rows("select wallet_id, last_seq from faregate.wallet")]
 
@@ -152,7 +154,7 @@ def test_ranges_cover_every_transfer_once() -> None:
     assert ranges[1:3] == [Range(2, 2, 2, 7), Range(2, 7, 2, 12)]
 
 
-async def test_a_limit_set_while_something_is_held_counts_it(busy: BusyLedger) -> None:
+async def test_limit_set_during_a_hold_counts_it(busy: BusyLedger) -> None:
     """Another limit of the same kind has put the scope on the charge before."""
     limits = busy.credit.limits
     scope, other = "user:3", "user:4"
@@ -167,7 +169,7 @@ async def test_a_limit_set_while_something_is_held_counts_it(busy: BusyLedger) -
     assert clean.drifts == (await Verifier(busy.database).verify()).drifts == ()
 
 
-async def test_the_words_of_a_reason_may_be_erased_and_not_be_changed(busy: BusyLedger) -> None:
+async def test_text_of_a_reason_may_be_erased_but_not_changed(busy: BusyLedger) -> None:
     kept = await busy.rows("select wallet_id, seq, words from faregate.transfer_reason order by 1, 2")
     sealed = await busy.rows("select 1 from faregate.transfer where reason like 'sealed:%'")
     first = f"wallet_id = {kept[0].wallet_id} and seq = {kept[0].seq}"

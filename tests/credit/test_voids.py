@@ -1,4 +1,4 @@
-"""Grants taken back: each void names who took it and the transfer that it corrects; who granted it stays known."""
+"""Voided grants: a void names its actor and the transfer that it corrects; the actor of the grant is kept."""
 
 from datetime import timedelta
 
@@ -6,11 +6,11 @@ import pytest
 
 from faregate.core.db.database import Database
 from faregate.credit.ledger.accounts import Account, TransferKind
-from faregate.credit.ledger.states import Note, Transfer
+from faregate.credit.ledger.states import Transfer, TransferNote
 from faregate.credit.proof.verify import Verifier
 from support.ledger import START, DatabaseLedger, Ledger, PureLedger, micros
 
-NOTE = Note(actor="bank", reason="dispute 77")
+NOTE = TransferNote(actor="bank", reason="dispute 77")
 
 
 @pytest.fixture(params=["pure", "database"])
@@ -24,8 +24,8 @@ async def voids(ledger: Ledger) -> list[Transfer]:
     return [transfer for transfer in await ledger.moved() if transfer.kind is TransferKind.GRANT_VOID]
 
 
-async def test_a_void_points_at_the_transfer_that_filled_the_grant_at_once_and_later(ledger: Ledger) -> None:
-    """What an open hold protects is taken when it closes, in the name of whoever voided the grant."""
+async def test_void_references_the_transfer_that_filled_the_grant(ledger: Ledger) -> None:
+    """What an open hold protects is taken when the hold closes, with the actor of the void."""
     await ledger.grant("other", 1)
     await ledger.grant("G", 10, actor="ada", reason="welcome")
     await ledger.hold("K", 5)
@@ -40,7 +40,7 @@ async def test_a_void_points_at_the_transfer_that_filled_the_grant_at_once_and_l
     assert (voided.actor, voided.reason) == ("ada", "welcome")
 
 
-async def test_of_a_renewed_grant_the_last_renewal_is_corrected_also_one_that_is_due_now(ledger: Ledger) -> None:
+async def test_void_of_a_renewed_grant_corrects_the_last_renewal_even_one_due_now(ledger: Ledger) -> None:
     await ledger.grant("G", 10, every="day")
     ledger.clock.advance(days=1)
     await ledger.balance()
@@ -52,14 +52,14 @@ async def test_of_a_renewed_grant_the_last_renewal_is_corrected_also_one_that_is
     assert (len(renewals), [t.corrects_seq for t in await voids(ledger)]) == (3, [renewals[-1]])
 
 
-async def test_a_scheduled_grant_that_is_voided_moves_nothing_and_remembers_who(ledger: Ledger) -> None:
+async def test_void_of_a_scheduled_grant_posts_nothing_and_stores_the_actor(ledger: Ledger) -> None:
     await ledger.grant("G", 10, effective_at=START + timedelta(days=1), actor="ada")
     await ledger.void_grant("G")
     ledger.clock.advance(days=2)
     (grant,) = (await ledger.state())[1]
 
     assert await ledger.moved() == []
-    assert (grant.actor, grant.void_note) == ("ada", Note(actor="test", reason="test"))
+    assert (grant.actor, grant.void_note) == ("ada", TransferNote(actor="test", reason="test"))
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def stored(database: Database) -> DatabaseLedger:
     return DatabaseLedger(database)
 
 
-async def test_a_charge_back_of_a_voided_purchase_is_no_repetition_of_the_void(stored: DatabaseLedger) -> None:
+async def test_chargeback_of_a_voided_purchase_does_not_repeat_the_void(stored: DatabaseLedger) -> None:
     await stored.grant("G", 10)
     await stored.use(4)
     await stored.void_grant("G")
@@ -80,7 +80,7 @@ async def test_a_charge_back_of_a_voided_purchase_is_no_repetition_of_the_void(s
     assert await proved(stored) == ()
 
 
-async def test_a_grant_that_a_refund_made_is_voided_as_of_that_refund(stored: DatabaseLedger) -> None:
+async def test_void_of_a_refund_grant_corrects_the_refund(stored: DatabaseLedger) -> None:
     await stored.grant("G", 10, expires_at=START + timedelta(days=1))
     await stored.use(10)
     stored.clock.advance(days=2)
@@ -98,7 +98,7 @@ async def test_a_grant_that_a_refund_made_is_voided_as_of_that_refund(stored: Da
     assert await proved(stored) == ()
 
 
-async def test_the_story_of_a_use_leaves_out_corrections_of_what_came_right_after_it(stored: DatabaseLedger) -> None:
+async def test_story_of_a_use_excludes_corrections_of_the_next_transfer(stored: DatabaseLedger) -> None:
     await stored.grant("G", 10)
     charge = await stored.use(4)
     await stored.grant("later", 5)
@@ -110,4 +110,4 @@ async def test_the_story_of_a_use_leaves_out_corrections_of_what_came_right_afte
 
 async def proved(ledger: DatabaseLedger) -> object:
     async with ledger.database.transaction() as session:
-        return await Verifier(ledger.database).look(session)
+        return await Verifier(ledger.database).drifts(session)

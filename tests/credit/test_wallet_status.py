@@ -1,4 +1,4 @@
-"""What a frozen and a closed wallet refuse, and what goes on: on the rules alone and through PostgreSQL."""
+"""What a frozen and a closed wallet refuse and accept, on the rules alone and on PostgreSQL."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ async def running(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize(("status", "refusal"), [(FROZEN, WalletFrozenError), (CLOSED, WalletClosedError)])
-async def test_nothing_is_started_but_what_was_is_settled_and_all_goes_on_when_it_is_active_again(
+async def test_inactive_wallet_settles_started_uses_and_starts_none_until_active_again(
     ledger: Ledger, status: WalletStatus, refusal: type[FaregateError]
 ) -> None:
     await ledger.set_status(status)
@@ -43,21 +43,21 @@ async def test_nothing_is_started_but_what_was_is_settled_and_all_goes_on_when_i
     assert (settled.flags, await ledger.balance(), await ledger.free()) == (Flag(0), 15, 14)
 
 
-async def test_what_was_used_without_a_start_is_charged_whatever_the_status(ledger: Ledger) -> None:
-    """It happened: refusing it would lose what it cost."""
+async def test_unstarted_use_is_charged_in_any_status(ledger: Ledger) -> None:
+    """The use has already happened: a refusal would lose its cost."""
     await ledger.set_status(CLOSED)
 
     assert (await ledger.use(3)).charged == 3_000_000
 
 
-async def test_a_frozen_wallet_takes_grants(ledger: Ledger) -> None:
+async def test_frozen_wallet_takes_grants(ledger: Ledger) -> None:
     await ledger.set_status(FROZEN)
     await ledger.grant("more", 7)
 
     assert await ledger.balance() == 27
 
 
-async def test_a_closed_wallet_takes_none_but_answers_for_those_that_it_took(ledger: Ledger) -> None:
+async def test_closed_wallet_takes_no_new_grants_but_answers_replays(ledger: Ledger) -> None:
     await ledger.set_status(CLOSED)
     with pytest.raises(WalletClosedError):
         await ledger.grant("more", 7)
@@ -69,7 +69,7 @@ async def test_a_closed_wallet_takes_none_but_answers_for_those_that_it_took(led
     assert (closed, await ledger.balance()) == (20, 27)
 
 
-async def test_renewals_that_fall_due_while_it_is_closed_are_left_out(ledger: Ledger) -> None:
+async def test_renewals_due_while_closed_are_skipped(ledger: Ledger) -> None:
     await ledger.grant("daily", 10, every="day")
     await ledger.set_status(CLOSED)
     ledger.clock.advance(days=2)
@@ -81,7 +81,7 @@ async def test_renewals_that_fall_due_while_it_is_closed_are_left_out(ledger: Le
     assert (closed, reopened, (await ledger.left())["daily"]) == (0, 0, 10)
 
 
-async def test_a_grant_that_would_begin_while_it_is_closed_is_void(ledger: Ledger) -> None:
+async def test_scheduled_grant_due_while_closed_is_voided(ledger: Ledger) -> None:
     await ledger.grant("during", 10, effective_at=START + timedelta(days=1))
     await ledger.grant("after", 3, effective_at=START + timedelta(days=3))
     await ledger.set_status(CLOSED)

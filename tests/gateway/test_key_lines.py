@@ -56,7 +56,7 @@ async def cap_of(gateway: Gateway, key: Any) -> tuple[Decimal, Decimal]:
 
 async def see_limits(gateway: Gateway) -> None:
     """Have the gateway look again which kinds of limits there are, which it does twice a second."""
-    gateway.container.credit.container.locker().limit_kinds.forget()
+    gateway.container.credit.container.ledger_session().limit_kinds.forget()
 
 
 @pytest.fixture

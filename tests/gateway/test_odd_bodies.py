@@ -50,7 +50,7 @@ async def test_a_line_that_is_too_long_costs_itself_only(gateway: Gateway) -> No
 
     assert answer.data["accepted"] == 2
     assert answer.data["rejected"] == [
-        {"index": 1, "error": "a line of more than 262144 bytes; end each event with a newline"}
+        {"index": 1, "error": "a line is longer than 262144 bytes; end each event with a newline"}
     ]
 
 

@@ -11,7 +11,7 @@ from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.holds import HoldRequest
 from faregate.credit.ledger.limits import LimitPeriod, user_scope
 from faregate.credit.ledger.reasons import operation_digest
-from faregate.credit.ledger.states import Note, WalletState
+from faregate.credit.ledger.states import TransferNote, WalletState
 from support.ledger import START, DatabaseLedger, make_credit, micros
 
 __all__ = ["BusyLedger"]
@@ -137,18 +137,18 @@ class BusyLedger:
     async def _refund(self, owner: str, key: str, credits: int | None) -> None:
         id_ = await self._transaction(owner, usage_key=key)
         amount = None if credits is None else micros(credits)
-        note = Note(actor="support", reason="it was wrong", operation_key=f"refund {key} {credits}")
+        note = TransferNote(actor="support", reason="it was wrong", operation_key=f"refund {key} {credits}")
         await self._try(lambda session: self.credit.corrections.refund(session, id_, amount=amount, note=note))
 
     async def _adjust(self, owner: str, credits: int) -> None:
-        note = Note(actor="support", reason="by hand", operation_key=f"adjust {credits}")
+        note = TransferNote(actor="support", reason="by hand", operation_key=f"adjust {credits}")
         await self._try(
             lambda session: self.credit.corrections.adjust(session, owner, amount=credits * 1_000_000, note=note)
         )
 
     async def _charge_back(self, owner: str, key: str) -> None:
         id_ = await self._transaction(owner, operation_key=str(operation_digest(key)))
-        note = Note(actor="bank", reason="reversed")
+        note = TransferNote(actor="bank", reason="reversed")
         await self._try(lambda session: self.credit.corrections.charge_back(session, id_, note=note))
 
     async def _try(self, work: Any) -> None:

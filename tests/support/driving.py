@@ -21,8 +21,8 @@ from faregate.credit.ledger.corrections import adjust, charge_back, refund
 from faregate.credit.ledger.grants import GrantSpec, add_grant, void_grant
 from faregate.credit.ledger.holds import HoldRequest, extend_hold, open_hold, void_hold
 from faregate.credit.ledger.reasons import operation_digest
-from faregate.credit.ledger.settlement import ChargeOpening, Posting, settle
-from faregate.credit.ledger.states import ChargeState, GrantSlice, GrantState, Note, Transfer, WalletState
+from faregate.credit.ledger.settlement import ChargeOpening, ChargeRequest, settle
+from faregate.credit.ledger.states import ChargeState, GrantSlice, GrantState, Transfer, TransferNote, WalletState
 from faregate.credit.ledger.time_effects import mature
 from faregate.credit.proof.verify import Drift, Verifier
 from support.ledger import START, make_credit
@@ -155,9 +155,9 @@ class Driver(Protocol):
     def state(self) -> State: ...
 
 
-def note_of(operation: Refund | Adjust | ChargeBack) -> Note:
+def note_of(operation: Refund | Adjust | ChargeBack) -> TransferNote:
     key = None if isinstance(operation, ChargeBack) else operation.operation_key
-    return Note(actor="test", reason="test", operation_key=key)
+    return TransferNote(actor="test", reason="test", operation_key=key)
 
 
 def request_of(wallet_id: int, op: Hold) -> HoldRequest:
@@ -165,9 +165,9 @@ def request_of(wallet_id: int, op: Hold) -> HoldRequest:
     return HoldRequest(op.key, wallet_id, wallet_id, None, op.feature, "individual", op.amount, op.ttl, meaning)
 
 
-def posting_of(wallet_id: int, op: Settle) -> Posting:
+def charge_request_of(wallet_id: int, op: Settle) -> ChargeRequest:
     opening = ChargeOpening(wallet_id, wallet_id, None, op.feature, "individual")
-    return Posting(op.key, op.amount, op.amount, f"{op.amount}".encode(), opening=opening, in_full=op.in_full)
+    return ChargeRequest(op.key, op.amount, op.amount, f"{op.amount}".encode(), opening=opening, in_full=op.in_full)
 
 
 class PureDriver:
@@ -224,7 +224,7 @@ class PureDriver:
             case Extend():
                 return extend_hold(book, self._charge(op.key), op.ttl)
             case Settle():
-                return settle(book, posting_of(1, op))
+                return settle(book, charge_request_of(1, op))
             case Void():
                 return void_hold(book, self._charge(op.key), reason=None)
             case Refund():
@@ -302,7 +302,7 @@ class DatabaseDriver:
 
     def drifts(self) -> tuple[Drift, ...]:
         """Return what `verify` says."""
-        return self._run(self.verifier.look(self._opened[0]))
+        return self._run(self.verifier.drifts(self._opened[0]))
 
     def transfers(self) -> list[Transfer]:
         async def read() -> list[Transfer]:
@@ -353,7 +353,7 @@ class DatabaseDriver:
             case Extend():
                 return await service.extend(session, op.key, ttl_seconds=op.ttl)
             case Settle():
-                return _raised(await service.post(session, [posting_of(self.wallet_id, op)]))
+                return _raised(await service.post(session, [charge_request_of(self.wallet_id, op)]))
             case Void():
                 return await service.void(session, op.key)
             case Refund():

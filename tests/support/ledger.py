@@ -19,13 +19,14 @@ from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.grants import GrantSpec, add_grant, void_grant
 from faregate.credit.ledger.holds import HoldRequest, extend_hold, open_hold, void_hold
 from faregate.credit.ledger.limits import LimitPeriod, LimitState, period_start
-from faregate.credit.ledger.settlement import ChargeOpening, Posting, settle
+from faregate.credit.ledger.settlement import ChargeOpening, ChargeRequest, settle
 from faregate.credit.ledger.states import ChargeState, GrantSlice, GrantState, Transfer, WalletState, WalletStatus
 from faregate.credit.ledger.time_effects import mature
 from faregate.credit.services.accounting import AccountingService
 from faregate.credit.services.corrections import CorrectionService
-from faregate.credit.services.credits import CreditService, Held, Posted
+from faregate.credit.services.credits import CreditService, HoldResult, SettledCharge
 from faregate.credit.services.ledger_session import LedgerSession
+from faregate.credit.services.repricing import RepricingService
 from faregate.credit.services.spending_limits import LimitService
 from faregate.credit.services.top_ups import OnAccountProvider, TopUpService
 from faregate.credit.storage.repository import LedgerRepository
@@ -65,9 +66,10 @@ def make_credit(
     """Compose the ledger on `database`; without a `clock` the database's decides."""
     repository, subjects = LedgerRepository(database), Subjects(database)
     ledger_session = LedgerSession(database, repository, Heartbeats(database), PostgresTransport(database), clock=clock)
+    repricing = RepricingService(repository, ledger_session, subjects)
     return Credit(
         repository,
-        CreditService(repository, ledger_session, subjects, initial_micros=initial_micros),
+        CreditService(repository, ledger_session, subjects, repricing, initial_micros=initial_micros),
         CorrectionService(repository, ledger_session, subjects),
         AccountingService(database, ledger_session),
         LimitService(database, repository, ledger_session),
@@ -170,7 +172,7 @@ class PureLedger(Ledger):
         return self._decide(lambda book: open_hold(book, request))
 
     async def post(self, key: str, amount: int, feature: str, in_full: bool) -> ChargeState:
-        posting = Posting(
+        request = ChargeRequest(
             key,
             amount,
             amount,
@@ -178,7 +180,7 @@ class PureLedger(Ledger):
             opening=ChargeOpening(1, 1, None, feature, "individual"),
             in_full=in_full,
         )
-        return self._decide(lambda book: settle(book, posting)[0])
+        return self._decide(lambda book: settle(book, request)[0])
 
     async def void(self, key: str) -> ChargeState:
         return self._decide(lambda book: void_hold(book, book.charges[key], reason=None))
@@ -265,8 +267,8 @@ class DatabaseLedger(Ledger):
     async def post(self, key: str, amount: int, feature: str, in_full: bool) -> ChargeState:
         wallet_id = await self._wallet_id()
         opening = ChargeOpening(wallet_id, wallet_id, None, feature, "individual")
-        posting = Posting(key, amount, amount, f"{amount}".encode(), opening=opening, in_full=in_full)
-        (outcome,) = await self.database.run(lambda session: self.service.post(session, [posting]))
+        request = ChargeRequest(key, amount, amount, f"{amount}".encode(), opening=opening, in_full=in_full)
+        (outcome,) = await self.database.run(lambda session: self.service.post(session, [request]))
         return _charge(outcome)
 
     async def void(self, key: str) -> ChargeState:
@@ -332,7 +334,7 @@ def check_invariants(wallet: WalletState, charges: Iterable[ChargeState]) -> Non
     assert min(wallet.credits, wallet.debits, wallet.held) >= 0
 
 
-def _charge(outcome: Held | Posted | FaregateError) -> ChargeState:
+def _charge(outcome: HoldResult | SettledCharge | FaregateError) -> ChargeState:
     if isinstance(outcome, FaregateError):
         raise outcome
     return outcome.charge

@@ -15,7 +15,7 @@ from faregate.core.db.database import Database
 from faregate.core.errors import FaregateError
 from faregate.core.settings import load_settings
 from faregate.credit.container import CreditContainer
-from faregate.credit.ledger.states import Note
+from faregate.credit.ledger.states import TransferNote
 from faregate.credit.services.bookkeeping import Bookkeeping
 from faregate.credit.storage.sql import LOCK_WALLETS
 from faregate.usage.container import UsageContainer
@@ -152,7 +152,7 @@ class Caller:
         charges = [each for each in (await self.service.story(key)).transactions if each.kind == "charge"]
         if not charges:
             return "nothing to refund"
-        note = Note(operation_key=f"refund-by-{self.name}", actor="test", reason="test")
+        note = TransferNote(operation_key=f"refund-by-{self.name}", actor="test", reason="test")
         desk: Bookkeeping = self.credit.bookkeeping()
         await desk.refund(charges[0].id, amount=None, note=note)
         return "refunded"

@@ -1,4 +1,4 @@
-"""The usage library composed as a host composes it, on a database of its own."""
+"""The usage library, configured as in a host, with a database of its own."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -20,13 +20,13 @@ def settings(database_url: str) -> Settings:
 
 @pytest.fixture
 def extra_strategies() -> dict[str, IFeatureStrategy]:
-    """What the host registers; tests override it."""
+    """The strategies that the host registers; tests override it."""
     return {}
 
 
 @pytest.fixture
 def seams() -> dict[str, Any]:
-    """What the host puts into further seams of the container; tests override it."""
+    """Further providers of the container that the host overrides; tests override it."""
     return {}
 
 

@@ -1,4 +1,4 @@
-"""Bodies that decide about money: every documented count counts, and what is not read is refused by name."""
+"""Bodies that determine prices: every documented count is charged, and unknown names are refused."""
 
 from typing import Any
 
@@ -22,14 +22,14 @@ def flat(**fields: Any) -> EndBody:
     return validated(EndBody, {**WHO, **LINE, **fields})
 
 
-def test_the_names_of_counts_are_those_that_prices_can_be_set_for() -> None:
+def test_names_of_counts_are_those_with_prices() -> None:
     assert set(_get_registry().units) - {"requests"} == EVERY_COUNT
     assert set(COUNT_NAMES) <= EVERY_COUNT
     assert set(COUNT_NAMES) == {name for name in LineFields.model_fields if name in EVERY_COUNT}
 
 
 @pytest.mark.parametrize("name", COUNT_NAMES)
-def test_every_documented_count_counts_flat_and_on_a_line(name: str) -> None:
+def test_every_documented_count_is_read_flat_and_on_a_line(name: str) -> None:
     line = UsageBody.model_validate({**LINE, name: 7})
 
     assert line.usage_line().tokens == {name: 7}
@@ -37,7 +37,7 @@ def test_every_documented_count_counts_flat_and_on_a_line(name: str) -> None:
 
 
 @pytest.mark.parametrize(("alias", "name"), ALIASES.items())
-def test_the_totals_may_be_called_as_openai_calls_them(alias: str, name: str) -> None:
+def test_totals_accept_the_names_of_openai(alias: str, name: str) -> None:
     assert flat(**{alias: 7}).request("k").usages[0].tokens == {name: 7}
     assert UsageBody.model_validate({**LINE, alias: 7, name: 7}).usage_line().tokens == {name: 7}
     with pytest.raises(InvalidError, match="two names of one count"):
@@ -66,7 +66,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("wrong", "right"), WRONG)
-def test_a_line_refuses_what_it_does_not_read_and_names_the_right_one(wrong: str, right: str | None) -> None:
+def test_line_refuses_unknown_fields_and_suggests_the_right_name(wrong: str, right: str | None) -> None:
     suggested = f"{wrong} is not known here" + (f"; did you mean {right}?" if right else "")
 
     bodies: list[tuple[type[BaseModel], dict[str, Any]]] = [
@@ -88,13 +88,13 @@ def test_a_flat_settlement_refuses_what_looks_like_a_count(wrong: str, right: st
 @pytest.mark.parametrize(
     "extra", ["trace_id", "requestId", "app", "session", "client_version", "notes", "is_final", "locale"]
 )
-def test_fields_of_the_callers_own_are_ignored_beside_the_line(extra: str) -> None:
-    """Existing callers send such fields; they say nothing about money."""
+def test_other_fields_of_the_caller_are_ignored_outside_the_line(extra: str) -> None:
+    """Existing callers send such fields; they do not affect the price."""
     assert flat(**{extra: "x"}, input_tokens=1).request("k") == flat(input_tokens=1).request("k")
 
 
 @pytest.mark.parametrize("name", ["input_tokens", "prompt_tokens", "usage", "web_searches", "inputTokens"])
-def test_counts_beside_the_lines_are_sent_into_them(name: str) -> None:
+def test_counts_outside_the_lines_are_refused_with_a_hint(name: str) -> None:
     line = {**LINE, "input_tokens": 1}
     with pytest.raises(InvalidError, match=r"usages"):
         validated(EndMultimodelBody, {**WHO, "usages": [line], name: 5})
@@ -105,12 +105,12 @@ def test_counts_beside_the_lines_are_sent_into_them(name: str) -> None:
 @pytest.mark.parametrize(
     ("wrong", "right"), [("usageKey", "usage_key"), ("usage_keys", "usage_key"), ("organization", "organization_id")]
 )
-def test_a_misspelt_name_that_decides_who_pays_or_how_often_is_refused(wrong: str, right: str) -> None:
+def test_misspelt_name_that_affects_payer_or_idempotency_is_refused(wrong: str, right: str) -> None:
     with pytest.raises(InvalidError, match=f"did you mean {right}"):
         flat(**{wrong: "x"}, input_tokens=1)
 
 
-def test_a_line_that_names_a_model_and_counts_nothing_is_refused() -> None:
+def test_line_with_a_model_and_no_counts_is_refused() -> None:
     with pytest.raises(InvalidError, match="needs its counts"):
         flat()
     with pytest.raises(InvalidError, match="needs its counts"):
@@ -118,14 +118,14 @@ def test_a_line_that_names_a_model_and_counts_nothing_is_refused() -> None:
 
 
 @pytest.mark.parametrize("said", [{"input_tokens": 0}, {"input_tokens": 0, "output_tokens": 0}, {"output_tokens": 0}])
-def test_zero_is_a_legitimate_count(said: dict[str, int]) -> None:
+def test_zero_is_a_valid_count(said: dict[str, int]) -> None:
     body = flat(**said)
 
     assert body.request("k").usages[0].tokens == {"input_tokens": 0}
     assert validated(EndBody, body.message("k")).request("k") == body.request("k")
 
 
-def test_what_a_total_says_beyond_the_counts_is_kept_as_output_and_flagged() -> None:
+def test_tokens_of_a_total_beyond_the_counts_are_output_and_flagged() -> None:
     line = UsageBody.model_validate(
         {**LINE, "input_tokens": 200, "output_tokens": 0, "total_tokens": 4900}
     ).usage_line()
@@ -138,7 +138,7 @@ def test_what_a_total_says_beyond_the_counts_is_kept_as_output_and_flagged() -> 
     assert (right.inconsistent, right.raw) == (False, None)
 
 
-def test_searches_beside_what_the_provider_reported_count_too() -> None:
+def test_searches_are_added_to_the_providers_report() -> None:
     usage = {"prompt_tokens": 10, "completion_tokens": 2}
 
     assert flat(usage=usage, web_searches=3).request("k").usages[0].tokens == {
@@ -151,7 +151,7 @@ def test_searches_beside_what_the_provider_reported_count_too() -> None:
 
 
 @given(st.text(max_size=200) | st.sampled_from(COUNT_NAMES))
-def test_names_of_any_form_are_taken_ignored_or_refused_by_name(name: str) -> None:
+def test_names_of_any_form_are_accepted_ignored_or_refused_by_name(name: str) -> None:
     try:
         counted = flat(**{"input_tokens": 1, name: 1}).request("k").usages[0].tokens
     except InvalidError as refusal:
@@ -161,7 +161,7 @@ def test_names_of_any_form_are_taken_ignored_or_refused_by_name(name: str) -> No
         assert counted == ({meant: 1, "input_tokens": 1} if meant in COUNT_NAMES else {"input_tokens": 1})
 
 
-def test_an_event_takes_other_names_of_its_tokens_and_refuses_what_it_does_not_read() -> None:
+def test_event_accepts_aliases_of_token_counts_and_refuses_unknown_fields() -> None:
     named, wrong, right = parse_events(
         [
             {"user_id": "a", "service": "s", "prompt_tokens": 5, "completion_tokens": 2},

@@ -1,4 +1,4 @@
-"""Who pays is decided from facts."""
+"""The payer of a use, decided from account facts."""
 
 import pytest
 
@@ -15,9 +15,9 @@ from faregate.usage.values import AccountFacts, ChargingPolicy, Rule
         (AccountFacts("kim", "acme", ChargingPolicy.POOLED), Charging(Rule.POOLED, "org:acme", "acme")),
     ],
 )
-def test_who_pays(facts: AccountFacts, charging: Charging) -> None:
+def test_payer_of_each_policy(facts: AccountFacts, charging: Charging) -> None:
     assert charging_for(facts) == charging
 
 
-def test_only_recorded_uses_charge_nobody() -> None:
+def test_only_recorded_uses_are_not_charged() -> None:
     assert [rule for rule in Rule if not rule.charges] == [Rule.RECORDED]

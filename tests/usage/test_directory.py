@@ -1,4 +1,4 @@
-"""The seam to the host's own knowledge of its accounts."""
+"""The account directory interface, implemented by a host."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -16,7 +16,7 @@ PAPER = FeatureKey.GENERATE_QUESTION_PAPER
 
 
 class CompanyDirectory:
-    """The host's table of employees says who belongs to whom; all companies pay for their people."""
+    """The host's table of employees determines the organisation; all companies pay for their members."""
 
     async def facts(self, session: AsyncSession, accounts: Sequence[tuple[str, str | None]]) -> Sequence[AccountFacts]:
         rows = await session.execute(text("select person, company from employee"))
@@ -36,7 +36,7 @@ async def employees(library: Library) -> None:
         await session.execute(text("insert into employee values ('kim', 'acme')"))
 
 
-async def test_the_hosts_directory_decides_who_pays_in_the_transaction_of_the_start(library: Library) -> None:
+async def test_host_directory_decides_the_payer_in_the_transaction_of_the_start(library: Library) -> None:
     await library.grant("org:acme", 20)
     started = await library.service.authorize(StartRequest("kim", FeatureRef(value=PAPER.value)))
     used = await library.service.record_usage(PAPER, "kim")

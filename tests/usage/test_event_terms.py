@@ -1,4 +1,4 @@
-"""What a usage event may not say, by each way in: amounts below 0, and a source that is Faregate's own."""
+"""Events with amounts below 0 or a reserved source are refused, however they are sent."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -50,10 +50,10 @@ def event(**more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("fields", NEGATIVE)
-async def test_an_amount_below_0_is_refused_with_the_way_to_correct(
+async def test_amount_below_0_is_refused_with_a_hint_to_correct(
     library: Library, recorder: UsageRecorder, fields: Any
 ) -> None:
-    """As fields, as an event, and as an event that was made without validation."""
+    """As fields, as an event, and as an event created without validation."""
     name = next(name for name in ("quantity", "credits", "cost_usd", "input_tokens", "output_tokens") if name in fields)
     unchecked = UsageEvent.model_construct(**event(id="e2", **fields))
     report = await recorder.record([event(**fields), event(id="good"), unchecked])
@@ -66,7 +66,7 @@ async def test_an_amount_below_0_is_refused_with_the_way_to_correct(
         await library.usage.history().replace("test", "good", event(**fields))
 
 
-async def test_our_own_corrections_may_count_below_0(library: Library, recorder: UsageRecorder) -> None:
+async def test_corrections_of_faregate_may_count_below_0(library: Library, recorder: UsageRecorder) -> None:
     await recorder.record([event(meter="api", quantity=5)])
     await library.usage.history().void("test", "e1")
     async with library.database.transaction() as session:
@@ -76,8 +76,8 @@ async def test_our_own_corrections_may_count_below_0(library: Library, recorder:
 
 
 @pytest.mark.parametrize("source", OURS)
-async def test_a_source_of_our_own_is_refused(library: Library, recorder: UsageRecorder, source: str) -> None:
-    """In what is recorded, made, and corrected; the other events of the call count."""
+async def test_reserved_source_is_refused(library: Library, recorder: UsageRecorder, source: str) -> None:
+    """In what is recorded, created and corrected; the other events of the call are recorded."""
     unchecked = UsageEvent.model_construct(**event(id="e2", source=source))
     report = await recorder.record([event(source=source), event(id="good"), unchecked])
     history = library.usage.history()
@@ -92,8 +92,10 @@ async def test_a_source_of_our_own_is_refused(library: Library, recorder: UsageR
         assert refused.value.param == "source"
 
 
-async def test_the_events_of_a_use_are_written_and_stand(library: Library, recorder: UsageRecorder) -> None:
-    """Nobody can claim them first, and nobody can take them back."""
+async def test_events_of_a_use_cannot_be_claimed_or_corrected_by_callers(
+    library: Library, recorder: UsageRecorder
+) -> None:
+    """Callers can neither claim them first nor take them back."""
     await library.feature(Feature("chat", "token_priced"))
     claims = [event(source=USE_SOURCE, id="K"), event(source=LINE_SOURCE, id="K/0")]
     before = await recorder.record(claims)
@@ -110,7 +112,7 @@ async def test_the_events_of_a_use_are_written_and_stand(library: Library, recor
 @pytest.mark.parametrize(
     "source", ["", "app", "/app", "faregate", "faregates:x", "my-faregate:use", "queue:usage_events"]
 )
-def test_a_source_of_the_caller_is_none_of_ours(source: str) -> None:
+def test_sources_of_callers_are_accepted(source: str) -> None:
     assert not is_reserved(source)
     assert not is_reserved(None)
 
@@ -120,20 +122,20 @@ def test_a_source_of_the_caller_is_none_of_ours(source: str) -> None:
     st.lists(st.booleans(), min_size=9, max_size=9),
     st.text(max_size=9),
 )
-def test_case_and_spaces_hide_no_prefix(space: str, upper: list[bool], rest: str) -> None:
+def test_reserved_prefix_is_found_despite_case_and_spaces(space: str, upper: list[bool], rest: str) -> None:
     said = "".join(c.upper() if up else c for c, up in zip("faregate:", upper, strict=True))
 
     assert is_reserved(f"{space}{said[:4]}{space}{said[4:]}{rest}")
 
 
-def test_full_width_letters_hide_no_prefix() -> None:
+def test_reserved_prefix_is_found_in_full_width_letters() -> None:
     assert is_reserved("".join(chr(ord(c) + 0xFEE0) for c in "faregate:") + "use")
 
 
-async def test_what_an_earlier_version_left_in_the_spool_keeps_nothing_else_from_it(
+async def test_spooled_event_that_is_no_longer_accepted_does_not_block_others(
     library: Library, recorder: UsageRecorder, tmp_path: Path
 ) -> None:
-    """An event that is no longer accepted is logged and dropped, its neighbours count."""
+    """An event that is no longer accepted is logged and dropped; the others are recorded."""
     good = {"user_id": "anna", "meter": "api", "quantity": Decimal("2.5"), "id": "c", "time": recorder.bounds.now}
     lines = [{**good, "id": "a", "quantity": -1}, {**good, "id": "b", "source": USE_SOURCE}, good]
     (tmp_path / "usage-events-1.ndjson").write_text("".join(f"{exact_json.dumps(line).decode()}\n" for line in lines))
@@ -156,8 +158,8 @@ async def test_what_an_earlier_version_left_in_the_spool_keeps_nothing_else_from
         (ModelUsage("gpt-4o", tokens={"input_tokens": -1}), "tokens.input_tokens"),
     ],
 )
-async def test_a_host_cannot_settle_amounts_below_0(library: Library, usage: ModelUsage, param: str) -> None:
-    """A quantity below 0 would make another line of the same unit cheaper."""
+async def test_settlement_with_an_amount_below_0_is_refused(library: Library, usage: ModelUsage, param: str) -> None:
+    """A quantity below 0 would reduce the price of another line of the same unit."""
     await library.feature(Feature("chat", "token_priced"))
     more = ModelUsage(None, quantity=Decimal(5), unit="images")
     service, feature = library.service, FeatureRef(value="chat")

@@ -1,4 +1,4 @@
-"""The way of a start and of a settlement through the database: short, the same for a crowd, and fresh in every process."""
+"""Database round trips of a start and a settlement: few, shared by concurrent calls, up to date in every process."""
 
 import asyncio
 import time
@@ -34,9 +34,9 @@ async def _settle(library: Library, key: str, user: str = "ada") -> Decimal:
 
 
 async def test_a_start_takes_four_statements_and_a_settlement_seven(database_url: str) -> None:
-    """Each is a round trip. What is in memory is not asked for, and nothing is told by NOTIFY within the transaction.
+    """Each statement is a round trip. Cached data is not read again, and no NOTIFY is sent in the transaction.
 
-    The fewest of some uses count: now and then a cache looks whether it is still right.
+    The smallest number over several uses counts, because a cache is revalidated now and then.
     """
     starting, settling = list[list[str]](), list[list[str]]()
     async with recorded_library(database_url) as (library, database):
@@ -55,10 +55,10 @@ async def test_a_start_takes_four_statements_and_a_settlement_seven(database_url
     assert not [sql for each in starting + settling for sql in each if "notify" in sql.lower()]
 
 
-async def test_a_crowd_on_one_wallet_has_one_transaction_to_start_and_one_to_settle_at_a_time(
+async def test_concurrent_calls_on_one_wallet_share_one_transaction_at_a_time(
     database_url: str,
 ) -> None:
-    """However many call, no more statements of one process wait for a hot wallet; a pool of many users has two of each."""
+    """Concurrent calls of one process wait for a hot wallet with one transaction each; a pool of many users has two each."""
     async with recorded_library(database_url) as (library, database):
         await library.feature(_chat())
         await library.grant("ada", 1000)
@@ -73,11 +73,11 @@ async def test_a_crowd_on_one_wallet_has_one_transaction_to_start_and_one_to_set
         at_once, statements = database.at_once_most, len(database.statements)
 
     assert at_once <= 2
-    assert statements < 300, "a crowd shares transactions"
+    assert statements < 300, "concurrent calls share transactions"
 
 
-async def test_a_batch_that_is_copied_writes_what_single_settlements_write(database_url: str) -> None:
-    """Started and unstarted uses, one of them twice in the batch and one settled before; then the ledger is proved."""
+async def test_copied_batch_writes_the_same_as_single_settlements(database_url: str) -> None:
+    """Started and unstarted uses, one of them twice in the batch and one already settled; then the ledger is verified."""
     async with recorded_library(database_url) as (library, database):
         await library.feature(_chat())
         for user in ("alone", "together"):
@@ -99,7 +99,7 @@ async def test_a_batch_that_is_copied_writes_what_single_settlements_write(datab
 
 
 async def _written(database: Database, user: str) -> list[tuple[object, ...]]:
-    """Return what settlements have written for a user, without what tells one use from another."""
+    """Return what settlements have written for a user, without ids and times that differ between uses."""
     sql = """
     with c as (select * from faregate.charge join faregate.subject s using (subject_id) where s.external_id = :user)
     select 'transfer', t.kind, t.debit_account, t.credit_account, t.amount, t.actor, null from faregate.transfer t

@@ -1,4 +1,4 @@
-"""Single records that come at the same time share transactions, and each is answered as if it were alone."""
+"""Concurrent single records share transactions, and each is answered as if it were alone."""
 
 import asyncio
 from decimal import Decimal
@@ -39,8 +39,8 @@ async def test_fifty_callers_of_one_wallet_are_each_charged_in_full_or_refused(l
     assert (await Verifier(library.database).verify()).drifts == ()
 
 
-async def test_one_key_at_the_same_time_is_one_use(library: Library) -> None:
-    """Uses, and debits with their actors: repetitions answer the same, another user's call is a conflict."""
+async def test_concurrent_calls_with_one_key_are_one_use(library: Library) -> None:
+    """Uses, and debits with their actors: repetitions get the same answer, another user's call is a conflict."""
     for owner in ("ada", "bob"):
         await library.grant(owner, 100)
     same = [library.service.debit("ada", "print", Decimal(2), usage_key="d", actor="key-1") for _ in range(5)]
@@ -55,8 +55,8 @@ async def test_one_key_at_the_same_time_is_one_use(library: Library) -> None:
     assert [t.actor for t in (await library.service.story("d")).transactions] == ["key-1"]
 
 
-async def test_a_use_within_a_surrounding_transaction_is_not_gathered(library: Library) -> None:
-    """It commits with what surrounds it, and goes when that fails; so do events."""
+async def test_use_in_the_callers_transaction_is_not_batched(library: Library) -> None:
+    """It is committed and rolled back with the surrounding transaction; so are events."""
     await library.grant("ada", 100)
     recorder = library.usage.recorder()
 
@@ -72,7 +72,7 @@ async def test_a_use_within_a_surrounding_transaction_is_not_gathered(library: L
     assert (await recorder.record([UsageEvent(user_id="ada", service="s", id="e", source="t")])).accepted == 1
 
 
-async def test_each_call_has_the_report_of_its_own_events(library: Library) -> None:
+async def test_each_call_gets_the_report_of_its_own_events(library: Library) -> None:
     recorder = library.usage.recorder()
     event = {"user_id": "ada", "service": "chat", "source": "t"}
     calls: list[list[dict[str, Any]]] = [[{**event, "id": str(n)}] for n in range(30)]
@@ -94,8 +94,8 @@ async def test_each_call_has_the_report_of_its_own_events(library: Library) -> N
     assert transactions < 5
 
 
-async def test_a_call_that_cannot_be_written_fails_by_itself(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its neighbours of the same transaction are recorded; a database that is away fails all of them."""
+async def test_call_that_cannot_be_written_fails_alone(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other calls in the transaction are recorded; if the database is unavailable, all of them fail."""
     recorder = library.usage.recorder()
     write = UsageRecorder._subject_ids
 

@@ -1,4 +1,4 @@
-"""A host's own strategies come by setting and by entry point; a wrong one is named before anything starts."""
+"""A host's strategies from a setting and from entry points; an invalid one is reported at start-up."""
 
 import sys
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     ],
 )
 @pytest.mark.usefixtures("shop")
-def test_the_setting_names_objects_classes_makers_and_mappings(setting: str, names: list[str]) -> None:
+def test_setting_accepts_objects_classes_factories_and_mappings(setting: str, names: list[str]) -> None:
     found = host_strategies(setting, installed=[])
 
     assert sorted(found) == names
@@ -85,7 +85,7 @@ def test_the_setting_names_objects_classes_makers_and_mappings(setting: str, nam
     ],
 )
 @pytest.mark.usefixtures("shop")
-def test_a_wrong_one_is_named_in_one_line_with_the_fix(setting: str, said: str) -> None:
+def test_invalid_strategy_is_reported_in_one_line_with_the_fix(setting: str, said: str) -> None:
     with pytest.raises(ConfigurationError) as wrong:
         check_strategies(isolated_settings(strategies=setting))
 
@@ -95,7 +95,7 @@ def test_a_wrong_one_is_named_in_one_line_with_the_fix(setting: str, said: str) 
 
 
 @pytest.mark.usefixtures("shop")
-def test_entry_points_of_installed_packages_count_and_are_named_when_they_are_wrong() -> None:
+def test_entry_points_are_loaded_and_invalid_ones_are_reported() -> None:
     good = EntryPoint("translate", "shop:Pages", ENTRY_POINTS)
     wrong = EntryPoint("half", "shop:Half", ENTRY_POINTS)
 
@@ -107,7 +107,7 @@ def test_entry_points_of_installed_packages_count_and_are_named_when_they_are_wr
 
 
 @pytest.mark.usefixtures("shop")
-def test_what_the_setting_names_is_a_strategy_and_a_feature_of_every_composition() -> None:
+def test_strategy_of_the_setting_is_available_in_every_container() -> None:
     factory = UsageContainer(settings=isolated_settings(strategies="shop:translate")).factory()
 
     assert "translate" in factory.names
@@ -115,7 +115,7 @@ def test_what_the_setting_names_is_a_strategy_and_a_feature_of_every_composition
 
 
 @pytest.mark.parametrize("command", ["up", "gateway", "worker"])
-async def test_a_server_with_a_wrong_strategy_does_not_start(command: str, tmp_path: Path) -> None:
+async def test_server_with_an_invalid_strategy_does_not_start(command: str, tmp_path: Path) -> None:
     done = await run_command(
         command,
         FAREGATE_STRATEGIES="a=nowhere:A",

@@ -1,6 +1,6 @@
-"""What the hot paths ask of PostgreSQL: the features that docs/explanation/scaling.md names, and no others.
+"""The PostgreSQL features that the hot paths use: exactly those listed in docs/explanation/scaling.md.
 
-Whoever brings a distributed PostgreSQL can read there whether it will do.
+Operators of a distributed PostgreSQL can check there whether it is compatible.
 """
 
 import re
@@ -46,11 +46,11 @@ FEATURES = {
     "`distinct on`": r"\bdistinct on\b",
     "full-text search, regular expressions": r"(@@|to_tsvector|\bregexp_|~\*?\s)",
 }
-"""By their names on the page: how to know them in a statement."""
+"""Patterns that recognise each feature in a statement, by its name on the page."""
 
 
 async def _hot_statements(database_url: str) -> list[str]:
-    """Start, settle (started or not, once and again), void, extend, expire: what happens at every use."""
+    """Start, settle (started or not, first and repeated), void, extend, expire: the operations of every use."""
     async with recorded_library(database_url) as (library, database):
         await library.feature(Feature("chat", "token_priced", min_credits=Decimal(1)))
         await library.grant("ada", 100)
@@ -69,12 +69,12 @@ async def _hot_statements(database_url: str) -> list[str]:
 
 
 def _promised() -> dict[str, str]:
-    """Return the page's table: of each feature yes or no."""
+    """Return the page's table: yes or no for each feature."""
     rows = re.findall(r"^\| (.+?) \| (yes|no) \|", PAGE.read_text(), re.MULTILINE)
     return dict(rows)
 
 
-async def test_the_page_names_what_the_hot_paths_use_and_nothing_else(database_url: str) -> None:
+async def test_page_lists_exactly_the_features_that_the_hot_paths_use(database_url: str) -> None:
     statements = await _hot_statements(database_url)
 
     used = dict.fromkeys(FEATURES, "no")
@@ -84,7 +84,7 @@ async def test_the_page_names_what_the_hot_paths_use_and_nothing_else(database_u
     assert used == _promised()
 
 
-async def test_the_hot_paths_call_no_function_that_the_page_does_not_name(database_url: str) -> None:
+async def test_hot_paths_call_only_functions_listed_on_the_page(database_url: str) -> None:
     statements = await _hot_statements(database_url)
     not_functions = {
         "as",
@@ -110,7 +110,7 @@ async def test_the_hot_paths_call_no_function_that_the_page_does_not_name(databa
 
 
 def _aliases(statements: list[str]) -> set[str]:
-    """Names given in the statements themselves, with columns behind them in brackets."""
+    """Names given in the statements themselves, with columns in brackets after them."""
     text = " ".join(statements)
     return set(re.findall(r"\bas (?:materialized )?([a-z_]+) ?\(", text)) | set(
         re.findall(r"(?:\bwith |, )([a-z_]+) as \(", text)

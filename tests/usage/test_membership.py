@@ -1,4 +1,4 @@
-"""An organisation named in a call counts for its members only, before anything is held or charged."""
+"""An organisation named in a call counts only for its members, before anything is held or charged."""
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -49,7 +49,7 @@ CALLS = [_start, _settle, _record, _debit]
 
 @pytest.fixture(autouse=True)
 async def organizations(library: Library) -> None:
-    """Kim belongs to acme, lee to another pool; ada to none. Only the pools have credits."""
+    """Kim belongs to acme, lee to another pool, ada to none. Only the pools have credits."""
     for organization, member in (("acme", "kim"), ("other", "lee")):
         await library.usage.organizations().change(organization, policy=ChargingPolicy.POOLED, join=[member])
         await library.grant(f"org:{organization}", 100)
@@ -64,7 +64,7 @@ async def _untouched(library: Library) -> bool:
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("user", ["ada", "kim", "never-seen"])
-async def test_an_organisation_that_does_not_exist_lets_nobody_ride(library: Library, call: Call, user: str) -> None:
+async def test_unknown_organisation_is_refused(library: Library, call: Call, user: str) -> None:
     with pytest.raises(UnknownOrganizationError, match=r"'typo'.*PUT /api/organizations/typo"):
         await call(library, user, "typo")
     assert await _untouched(library)
@@ -72,7 +72,7 @@ async def test_an_organisation_that_does_not_exist_lets_nobody_ride(library: Lib
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("user", ["ada", "lee", "never-seen"])
-async def test_the_pool_of_others_is_not_spent(library: Library, call: Call, user: str) -> None:
+async def test_pool_of_another_organisation_is_not_charged(library: Library, call: Call, user: str) -> None:
     with pytest.raises(NotAMemberError, match="leave organization_id out"):
         await call(library, user, "acme")
     assert await _untouched(library)
@@ -84,7 +84,7 @@ async def test_a_member_may_name_its_own_organisation(library: Library, call: Ca
     assert await library.free("org:acme") == 95
 
 
-async def test_one_that_is_refused_does_not_stop_its_batch(library: Library) -> None:
+async def test_refused_item_does_not_affect_its_batch(library: Library) -> None:
     batch = [
         SettleRequest("a", "ada", FEATURE, organization_id="acme"),
         SettleRequest("b", "kim", FEATURE, organization_id="acme"),
@@ -101,10 +101,8 @@ async def test_one_that_is_refused_does_not_stop_its_batch(library: Library) -> 
 
 
 @pytest.mark.parametrize("named", [None, "acme", "other", "typo"])
-async def test_a_started_use_is_settled_for_the_organisation_of_its_charge_whatever_the_body_names(
-    library: Library, named: str | None
-) -> None:
-    """Also when the user has left meanwhile, and for the terms of the organisation's plan."""
+async def test_started_use_is_settled_for_the_organisation_of_its_charge(library: Library, named: str | None) -> None:
+    """Even if the user has left the organisation meanwhile, and also for the terms of the organisation's plan."""
     await library.feature(Feature("report", "token_priced", min_credits=Decimal(1)))
     await library.usage.catalog().save_plan(Plan("team", margin_percent=Decimal(100)))
     await library.usage.wallets().change("org:acme", WalletChange({"plan": "team"}))
@@ -133,25 +131,25 @@ async def test_a_change_of_membership_counts_from_the_next_start(library: Librar
 
 
 class TestTrusted:
-    """With `FAREGATE_ORGANIZATION_CLAIM=trusted` the caller vouches for the user, not for the organisation."""
+    """With `FAREGATE_ORGANIZATION_CLAIM=trusted` the caller vouches for the user, but the organisation must exist."""
 
     @pytest.fixture
     def settings(self, database_url: str) -> Settings:
         return load_settings(database_url=database_url, organization_claim="trusted")
 
     @pytest.mark.parametrize("call", CALLS)
-    async def test_an_organisation_that_exists_pays_for_all_it_is_named_for(self, library: Library, call: Call) -> None:
+    async def test_existing_organisation_pays_for_any_named_user(self, library: Library, call: Call) -> None:
         await call(library, "ada", "acme")
         assert await library.free("org:acme") == 95
 
     @pytest.mark.parametrize("call", CALLS)
-    async def test_one_that_does_not_exist_pays_for_nobody(self, library: Library, call: Call) -> None:
+    async def test_unknown_organisation_pays_for_nobody(self, library: Library, call: Call) -> None:
         with pytest.raises(UnknownOrganizationError):
             await call(library, "ada", "typo")
         assert await _untouched(library)
 
 
-async def test_in_the_hosts_transaction_a_membership_of_the_same_transaction_counts(library: Library) -> None:
+async def test_membership_added_in_the_same_transaction_counts(library: Library) -> None:
     async def work(session: AsyncSession) -> None:
         await library.usage.members().join(session, "ada", "acme")
         await library.service.record_usage(PAPER, "ada", organization_id="acme", session=session)

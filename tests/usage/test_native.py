@@ -1,4 +1,4 @@
-"""Usage as providers and frameworks report it, read as it comes."""
+"""Usage objects of providers and frameworks, read in their original form."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ from support.native_forms import (
         (OTEL_OLD, 1000, 300, None, 50, None),
     ],
 )
-def test_every_form_becomes_totals_with_parts(
+def test_every_form_is_read_as_totals_with_parts(
     body: Any, read: int, written: int, cached: int | None, made: int | None, reasoning: int | None
 ) -> None:
     tokens = native_usage(body, model="gpt-4o").tokens
@@ -66,7 +66,7 @@ def test_genai_prices_reads_the_same_totals_and_parts(body: Any, provider: str, 
     assert ours == {name: count for name, count in theirs.items() if count and name not in left_out}
 
 
-def test_model_provider_and_tier_are_read_and_the_caller_wins() -> None:
+def test_model_provider_and_tier_are_read_and_the_callers_values_win() -> None:
     found = native_usage(OPENAI_CHAT)
     telling = native_usage(OTEL_NEW)
     named = native_usage(ANTHROPIC, model="mine", provider="aws", service_tier="batch")
@@ -78,7 +78,7 @@ def test_model_provider_and_tier_are_read_and_the_caller_wins() -> None:
     assert native_usage(LANGCHAIN).model == "gpt-4o"
 
 
-def test_what_is_kept_for_audit_is_usage_and_nothing_that_was_said() -> None:
+def test_audit_copy_contains_usage_and_no_content() -> None:
     payload = {"model": "m", "prompt_tokens": 1, "completion_tokens": 2, "messages": ["secret"], "id": "secret"}
 
     assert native_usage(payload).raw == {"prompt_tokens": 1, "completion_tokens": 2}
@@ -92,7 +92,7 @@ def test_what_is_kept_for_audit_is_usage_and_nothing_that_was_said() -> None:
         {"usage": {"input_tokens": 3, "output_tokens": 1, "server_tool_use": "none"}},
     ],
 )
-def test_a_reduced_body_says_the_same_and_nothing_else(body: Any) -> None:
+def test_reduced_body_is_read_the_same(body: Any) -> None:
     secrets = {"password": "canary", "note": "canary", "messages": ["canary"], "details": {"pin": 4711, "text": "x"}}
     usage = body.get("usage", {})
     told = {**secrets, **body, **({"usage": {**secrets, **usage}} if usage else {})}
@@ -106,7 +106,7 @@ def test_a_reduced_body_says_the_same_and_nothing_else(body: Any) -> None:
     assert (after.service_tier, after.inconsistent) == (before.service_tier, before.inconsistent)
 
 
-def test_a_secret_in_the_place_of_a_name_is_not_read() -> None:
+def test_credential_in_place_of_a_name_is_refused() -> None:
     key = "sk-proj-abcdefghijklmnopqrstuvwx"
     found = native_usage({"model": "m", "custom_llm_provider": key, "service_tier": key, "usage": {"prompt_tokens": 1}})
 
@@ -115,7 +115,7 @@ def test_a_secret_in_the_place_of_a_name_is_not_read() -> None:
         native_usage({"model": key, "usage": {"prompt_tokens": 1}})
 
 
-def test_counts_that_contradict_each_other_are_kept_and_flagged() -> None:
+def test_contradictory_counts_are_kept_and_flagged() -> None:
     found = native_usage(
         {"model": "gpt-4o", "usage": {"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 9}}}
     )
@@ -134,6 +134,6 @@ def test_counts_that_contradict_each_other_are_kept_and_flagged() -> None:
         ({"model": "m", "usage": {"prompt_tokens": True}}, "must be a whole number"),
     ],
 )
-def test_what_is_no_usage_is_refused(body: Any, problem: str) -> None:
+def test_body_without_usage_is_refused(body: Any, problem: str) -> None:
     with pytest.raises(InvalidError, match=problem):
         native_usage(body)

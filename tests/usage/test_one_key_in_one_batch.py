@@ -1,4 +1,4 @@
-"""Two requests with one usage key in one batch: the first uses it, the second is a repetition of it or a conflict."""
+"""Two requests with one usage key in one batch: the second is a repetition or a conflict."""
 
 import asyncio
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ async def _balances(library: Library, *owners: str) -> list[Decimal]:
     return [await library.balance(owner) for owner in owners]
 
 
-async def _nothing_drifts(library: Library) -> None:
+async def _ledger_verifies(library: Library) -> None:
     assert (await Verifier(library.database).verify()).drifts == ()
 
 
@@ -80,11 +80,11 @@ async def test_the_first_of_two_users_pays_and_the_second_is_a_conflict(funded: 
     assert isinstance(second, UsageKeyConflictError)
     assert await _balances(funded, "ada", "bob") == [95, 100]
     assert (await funded.service.story("k")).user_id == "ada"
-    await _nothing_drifts(funded)
+    await _ledger_verifies(funded)
 
 
 async def test_every_item_of_a_batch_has_its_own_result_in_its_own_place(funded: Library) -> None:
-    """Repetitions, conflicts and neighbours of other keys: as many results as requests, each at its position."""
+    """Repetitions, conflicts and requests with other keys: one result per request, each at its position."""
     requests = [
         SettleRequest(key, user, PAPER)
         for key, user in [
@@ -105,11 +105,11 @@ async def test_every_item_of_a_batch_has_its_own_result_in_its_own_place(funded:
     assert [result.replayed for result in results if isinstance(result, Settled)] == [False, False, True, False, True]
     assert [isinstance(result, Settled) for result in again] == [kind == "Settled" for kind in kinds]
     assert await _balances(funded, "ada", "bob") == [95, 90]
-    await _nothing_drifts(funded)
+    await _ledger_verifies(funded)
 
 
 async def test_two_organisations_of_one_user_are_two_payers(funded: Library) -> None:
-    """The pool that the first request names pays; naming another one is a conflict, at once and afterwards."""
+    """The pool that the first request names pays; naming another one is a conflict, now and later."""
     await _pool(funded, "acme", "beta")
     requests = [SettleRequest("k", "ada", PAPER, organization_id=name) for name in ("acme", "beta")]
     for _ in range(2):
@@ -119,10 +119,10 @@ async def test_two_organisations_of_one_user_are_two_payers(funded: Library) -> 
         assert isinstance(second, UsageKeyConflictError)
 
     assert await _balances(funded, "ada", "org:acme", "org:beta") == [100, 95, 100]
-    await _nothing_drifts(funded)
+    await _ledger_verifies(funded)
 
 
-async def test_what_was_started_is_paid_as_started_whatever_organisation_its_settlement_names(funded: Library) -> None:
+async def test_started_use_is_paid_as_started_for_any_organisation_of_its_settlement(funded: Library) -> None:
     await _pool(funded, "acme", "beta")
     await funded.service.authorize(StartRequest("ada", PAPER, "k", organization_id="acme"))
     for _ in range(2):
@@ -143,7 +143,7 @@ async def test_what_was_started_is_paid_as_started_whatever_organisation_its_set
     ],
     ids=["users", "organisations"],
 )
-async def test_two_starts_of_one_key(funded: Library, one: StartRequest, other: StartRequest) -> None:
+async def test_two_starts_with_one_key(funded: Library, one: StartRequest, other: StartRequest) -> None:
     await _pool(funded, "acme", "beta")
     first, second, third = await asyncio.gather(
         *map(funded.service.authorize, (one, other, one)), return_exceptions=True
@@ -156,11 +156,11 @@ async def test_two_starts_of_one_key(funded: Library, one: StartRequest, other: 
     owners = ["ada", "bob", "org:acme", "org:beta"]
     held = sum([await funded.balance(owner) - await funded.free(owner) for owner in owners])
     assert held == 5
-    await _nothing_drifts(funded)
+    await _ledger_verifies(funded)
 
 
-async def test_a_quota_refuses_the_user_whose_it_is(funded: Library) -> None:
-    """The refusal of one of two requests with one key does not fall on the other."""
+async def test_quota_refuses_only_its_own_user(funded: Library) -> None:
+    """The refusal of one of two requests with one key does not affect the other."""
     settler = funded.usage.settler()
     settler._quotas = RefusesBob()
     requests = [SettleRequest("k", "bob", PAPER), SettleRequest("k", "ada", PAPER)]
@@ -173,7 +173,7 @@ async def test_a_quota_refuses_the_user_whose_it_is(funded: Library) -> None:
     assert await _balances(funded, "ada", "bob") == [95, 100]
 
 
-async def test_every_answer_to_one_key_is_the_same_whatever_batch_it_was_in(funded: Library) -> None:
+async def test_answers_to_one_key_are_the_same_in_any_batch(funded: Library) -> None:
     await funded.feature(Feature("chat", "token_priced", min_credits=Decimal(1)))
     request = SettleRequest("k", "ada", CHAT, LINES)
     crowd = await asyncio.gather(*[funded.service.settle(request) for _ in range(20)])

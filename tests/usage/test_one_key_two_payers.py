@@ -1,4 +1,4 @@
-"""One usage key, sent for two people at the same time: one of them has used it, the other is told; no wallet drifts."""
+"""One usage key sent for two users at once: one use, one conflict."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -48,7 +48,7 @@ async def _hold(library: Library, session: Any, usage_key: str) -> None:
 
 
 async def _meanwhile(library: Library, first: Callable[[Any], Awaitable[Any]], second: Awaitable[Any]) -> Any:
-    """Do `first` in a transaction, and commit it when `second` waits for it; return what became of `second`."""
+    """Run `first` in a transaction, and commit it when `second` waits for it; return the result of `second`."""
     async with library.database.transaction() as session:
         await first(session)
         other = asyncio.ensure_future(second)
@@ -71,7 +71,7 @@ async def _balance(library: Library, owner: str) -> tuple[Decimal, Decimal]:
     return wallet.balance, wallet.held
 
 
-async def _nothing_drifts(library: Library) -> None:
+async def _ledger_verifies(library: Library) -> None:
     assert not (await Verifier(library.database).verify()).drifts
 
 
@@ -81,10 +81,10 @@ async def test_two_starts(two: Library) -> None:
 
     assert isinstance(outcome, UsageKeyConflictError)
     assert (await _balance(two, "ada"), await _balance(two, "bela")) == ((100, 7), (100, 0))
-    await _nothing_drifts(two)
+    await _ledger_verifies(two)
 
 
-async def test_two_settlements_of_what_was_never_started(two: Library) -> None:
+async def test_two_settlements_without_a_start(two: Library) -> None:
     second = two.service.settle(SettleRequest("k", "bela", CHAT, (LINE,)))
     outcome = await _meanwhile(
         two,
@@ -94,7 +94,7 @@ async def test_two_settlements_of_what_was_never_started(two: Library) -> None:
 
     assert isinstance(outcome, HoldMismatchError)
     assert (await _balance(two, "ada"), await _balance(two, "bela")) == ((100 - PRICE, 0), (100, 0))
-    await _nothing_drifts(two)
+    await _ledger_verifies(two)
 
 
 async def test_a_start_and_a_settlement(two: Library) -> None:
@@ -103,20 +103,20 @@ async def test_a_start_and_a_settlement(two: Library) -> None:
 
     assert isinstance(outcome, HoldMismatchError)
     assert (await _balance(two, "ada"), await _balance(two, "bela")) == ((100, 7), (100, 0))
-    await _nothing_drifts(two)
+    await _ledger_verifies(two)
 
 
-async def test_the_neighbours_of_such_a_settlement_are_settled(two: Library) -> None:
+async def test_other_items_of_the_batch_are_settled(two: Library) -> None:
     requests = [SettleRequest(key, "bela", CHAT, (LINE,)) for key in ("before", "k", "behind")]
     outcome = await _meanwhile(two, lambda session: _hold(two, session, "k"), two.service.settle_batch(requests))
 
     assert [type(each).__name__ for each in outcome] == ["Settled", "HoldMismatchError", "Settled"]
     assert (await _balance(two, "bela")) == (100 - 2 * PRICE, 0)
-    await _nothing_drifts(two)
+    await _ledger_verifies(two)
 
 
-async def test_two_people_in_one_batch(two: Library) -> None:
-    """The first of them has used the key and pays; the second is a conflict, and pays nothing."""
+async def test_two_users_in_one_batch(two: Library) -> None:
+    """The first of them has used the key and pays; the second is a conflict and pays nothing."""
     outcomes = await two.service.settle_batch([SettleRequest("k", who, CHAT, (LINE,)) for who in ("ada", "bela")])
 
     assert [type(outcome).__name__ for outcome in outcomes] == ["Settled", "UsageKeyConflictError"]
@@ -124,7 +124,7 @@ async def test_two_people_in_one_batch(two: Library) -> None:
     assert (outcomes[0].user_id, outcomes[0].charged) == ("ada", PRICE)
     assert (await two.service.story("k")).user_id == "ada"
     assert (await two.balance("ada"), await two.balance("bela")) == (100 - PRICE, 100)
-    await _nothing_drifts(two)
+    await _ledger_verifies(two)
 
 
 async def test_two_starts_in_one_batch(two: Library) -> None:
@@ -134,11 +134,11 @@ async def test_two_starts_in_one_batch(two: Library) -> None:
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Accessible", "UsageKeyConflictError"]
     holds = [(await _balance(two, who))[1] for who in ("ada", "bela")]
     assert sorted(holds) == [0, 3]
-    await _nothing_drifts(two)
+    await _ledger_verifies(two)
 
 
 class TestTrusted:
-    """Where callers vouch for memberships, one user may be named with two organisations."""
+    """Callers vouch for memberships, so that one user may be named with two organisations."""
 
     @pytest.fixture
     def settings(self, database_url: str) -> Settings:
@@ -146,7 +146,7 @@ class TestTrusted:
 
     @pytest.mark.parametrize("together", [True, False])
     async def test_two_organisations_of_one_user(self, two: Library, together: bool) -> None:
-        """In one batch or one after the other, the organisation that is named decides who pays: the second is a conflict."""
+        """In one batch or one after the other, the named organisation decides who pays: the second is a conflict."""
         for organization in ("first", "second"):
             await two.usage.organizations().change(organization, policy=ChargingPolicy.POOLED)
             await two.grant(f"org:{organization}", 100)
@@ -160,7 +160,7 @@ class TestTrusted:
         assert [await two.balance(f"org:{name}") for name in ("first", "second")] == [100 - PRICE, 100]
         again = await two.service.settle(requests[0])
         assert (again.replayed, again.charged) == (True, PRICE)
-        await _nothing_drifts(two)
+        await _ledger_verifies(two)
 
 
 @given(
@@ -171,10 +171,8 @@ class TestTrusted:
     )
 )
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_a_batch_answers_as_its_requests_would_one_by_one(
-    two: Library, asked: list[tuple[str, str, int]]
-) -> None:
-    """Nobody vanishes, and who is charged, what, and who is refused does not depend on the batch."""
+async def test_batch_answers_like_single_requests(two: Library, asked: list[tuple[str, str, int]]) -> None:
+    """Every request gets a result, and who is charged how much and who is refused does not depend on the batch."""
     run = str(new_uuid7())
 
     def requests(mark: str) -> list[SettleRequest]:
@@ -193,11 +191,11 @@ async def test_a_batch_answers_as_its_requests_would_one_by_one(
         ]
 
     assert told(together) == told(one_by_one)
-    await _nothing_drifts(two)
+    await _ledger_verifies(two)
 
 
 async def test_all_answers_to_one_key_are_the_same(two: Library) -> None:
-    """Twenty at once for one key with two lines: each tells the same lines, balance and flags."""
+    """Twenty concurrent calls with one key and two lines: each returns the same lines, balance and flags."""
     request = SettleRequest("k", "ada", CHAT, (LINE, replace(LINE, model="gpt-4o-mini")))
     answers = await asyncio.gather(*(two.service.settle(request) for _ in range(20)))
     batch = await two.service.settle_batch([request] * 20)
@@ -209,7 +207,7 @@ async def test_all_answers_to_one_key_are_the_same(two: Library) -> None:
 
 
 def _said(answer: Settled | Exception) -> Settled:
-    """Return an answer as it is told: a line's provider is the one that it was priced at."""
+    """Return an answer in comparable form: the provider of a line is the one whose price was used."""
     assert isinstance(answer, Settled)
     lines = (replace(line, usage=replace(line.usage, provider=line.provider)) for line in answer.lines)
     return replace(answer, replayed=True, lines=tuple(lines))

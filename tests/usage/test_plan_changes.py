@@ -1,4 +1,4 @@
-"""Changes of plan within a period: what was used is carried, and no more than the largest allowance is given."""
+"""Changes of plan within a period: use is carried over, and at most the largest allowance is granted."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from faregate.core.errors import FaregateError
 from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.grants import GrantSpec
 from faregate.credit.ledger.recurrence import next_renewal, period_start
-from faregate.credit.ledger.settlement import ChargeOpening, Posting
-from faregate.credit.ledger.states import Note
+from faregate.credit.ledger.settlement import ChargeOpening, ChargeRequest
+from faregate.credit.ledger.states import TransferNote
 from faregate.usage.accounts.wallets import WalletChange
 from faregate.usage.features.plan_changes import Features, carried_shares
 from faregate.usage.features.plans import Plan, PlanGrant
@@ -47,7 +47,7 @@ def _specs(*grants: tuple[int, Features]) -> list[GrantSpec]:
         ([(400, None), (400, None)], {None: 500}, [400, 100]),
     ],
 )
-def test_use_is_taken_off_grants_for_the_same_first(
+def test_use_is_deducted_first_from_grants_for_the_same_features(
     wanted: list[tuple[int, Features]], used: dict[Features, int], shares: list[int]
 ) -> None:
     assert carried_shares(_specs(*wanted), used) == shares
@@ -57,7 +57,7 @@ _PLANS = st.lists(st.tuples(st.integers(1, 1000), st.sampled_from([None, DRAW, (
 
 
 @given(st.lists(st.tuples(_PLANS, st.lists(st.integers(0, 1000), min_size=3, max_size=3)), max_size=12))
-def test_no_chain_of_changes_gives_more_than_the_largest_allowance(
+def test_no_sequence_of_changes_grants_more_than_the_largest_allowance(
     changes: Sequence[tuple[list[tuple[int, Features]], list[int]]],
 ) -> None:
     """What was used in all and what is left never exceed the largest plan; a share never exceeds its grant."""
@@ -80,7 +80,7 @@ def test_no_chain_of_changes_gives_more_than_the_largest_allowance(
     st.sampled_from(["hour", "day", "3 days", "week", "month", "5 months", "year"]),
     st.timedeltas(timedelta(0), timedelta(days=3000)),
 )
-def test_a_moment_lies_between_the_start_of_its_period_and_the_next_renewal(
+def test_moment_is_between_the_start_of_its_period_and_the_next_renewal(
     start: datetime, every: str, later: timedelta
 ) -> None:
     moment = start + later
@@ -110,13 +110,13 @@ async def _change(library: Library, *plans: str | None) -> None:
 
 
 async def _use(library: Library, credits: int) -> None:
-    """Charge an amount; by the ledger, whose clock the tests move."""
+    """Charge an amount with the ledger, whose clock the tests advance."""
     ledger, amount = library.credit.service(), credits * 1_000_000
 
     async def work(session: AsyncSession) -> None:
         owner = (await ledger.ensure_wallets(session, ["ada"]))["ada"].subject_id
         opening = ChargeOpening(owner, owner, None, "f", "individual")
-        (outcome,) = await ledger.post(session, [Posting(new_uuid7().hex, amount, amount, b"", opening=opening)])
+        (outcome,) = await ledger.post(session, [ChargeRequest(new_uuid7().hex, amount, amount, b"", opening=opening)])
         assert not isinstance(outcome, FaregateError)
 
     await library.database.run(work)
@@ -124,7 +124,7 @@ async def _use(library: Library, credits: int) -> None:
 
 async def _check(library: Library) -> None:
     async with library.database.transaction() as session:
-        assert await library.credit.verifier().look(session) == ()
+        assert await library.credit.verifier().drifts(session) == ()
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ async def _check(library: Library) -> None:
         (["pro", "max", "pro"], 500),
     ],
 )
-async def test_what_was_used_is_carried_over_changes_of_plan(
+async def test_use_is_carried_over_changes_of_plan(
     library: Library, clock: FixedClock, steps: list[Any], balance: int
 ) -> None:
     for step in steps:
@@ -154,7 +154,7 @@ async def test_what_was_used_is_carried_over_changes_of_plan(
     await _check(library)
 
 
-async def test_a_change_keeps_the_days_of_renewal_and_the_next_period_is_whole(
+async def test_change_keeps_the_renewal_days_and_the_next_period_is_granted_in_full(
     library: Library, clock: FixedClock
 ) -> None:
     """Also at the end of short months: from the 31st of January on it renews on the 28th, then on the 31st."""
@@ -170,7 +170,7 @@ async def test_a_change_keeps_the_days_of_renewal_and_the_next_period_is_whole(
     assert grant.renews_at == datetime(2026, 3, 31, 12, tzinfo=UTC)
 
 
-async def test_a_return_after_the_period_begins_anew(library: Library, clock: FixedClock) -> None:
+async def test_return_after_the_period_begins_a_new_period(library: Library, clock: FixedClock) -> None:
     await _change(library, "pro")
     await _use(library, 500)
     await _change(library, None)
@@ -182,8 +182,8 @@ async def test_a_return_after_the_period_begins_anew(library: Library, clock: Fi
     assert grant.renews_at == next_renewal(clock.now(), "month", after=clock.now())
 
 
-async def test_what_a_hold_protects_is_not_given_a_second_time(library: Library, clock: FixedClock) -> None:
-    """The hold of a use that runs keeps its credits through the change."""
+async def test_credits_protected_by_a_hold_are_not_granted_twice(library: Library, clock: FixedClock) -> None:
+    """The hold of a running use keeps its credits when the plan changes."""
     await library.feature(Feature("chat", "fixed", parameters={"credits": Decimal(300)}))
     await _change(library, "max")
     started = await library.service.authorize(StartRequest("ada", FeatureRef(value="chat")))
@@ -195,9 +195,7 @@ async def test_what_a_hold_protects_is_not_given_a_second_time(library: Library,
     await _check(library)
 
 
-async def test_what_was_brought_along_is_used_first_and_is_no_use_of_this_period(
-    library: Library, clock: FixedClock
-) -> None:
+async def test_rolled_over_credits_are_used_first_and_do_not_count(library: Library, clock: FixedClock) -> None:
     await _plan(library, "saver", PlanGrant(Decimal(500), "month", rollover_max=Decimal(100)))
     await _change(library, "saver")
     clock.advance(days=30)
@@ -209,10 +207,10 @@ async def test_what_was_brought_along_is_used_first_and_is_no_use_of_this_period
 
 
 @pytest.mark.parametrize(("owed", "balances"), [(700, [300, 0, 300]), (1000, [0, 0, 0]), (1500, [-500, -500, -500])])
-async def test_what_repaid_the_credit_limit_counts_as_used(
+async def test_repayment_of_the_credit_limit_counts_as_used(
     library: Library, clock: FixedClock, owed: int, balances: list[int]
 ) -> None:
-    """Repaid with a part of the grant or with all of it: a change of plan does not give it again."""
+    """Repaid with a part of the grant or with all of it: a change of plan does not grant it again."""
     await library.usage.wallets().change("ada", WalletChange({"credit_limit": Decimal(2000)}))
     await _use(library, owed)
     found: list[Decimal] = []
@@ -236,7 +234,7 @@ async def test_each_interval_has_an_allowance_of_its_own(library: Library, clock
     assert await library.balance("ada") == 110
 
 
-async def test_full_gives_the_whole_allowance_at_each_change(library: Library, clock: FixedClock) -> None:
+async def test_full_grants_the_whole_allowance_at_each_change(library: Library, clock: FixedClock) -> None:
     library.usage.settings.override(library.core.settings().model_copy(update={"plan_change": "full"}))
     await _change(library, "max")
     await _use(library, 200)
@@ -245,12 +243,14 @@ async def test_full_gives_the_whole_allowance_at_each_change(library: Library, c
     assert await library.balance("ada") == 1000
 
 
-async def test_a_refund_is_no_use(library: Library, clock: FixedClock) -> None:
-    """A use that was given back is as if it had not been."""
+async def test_refunded_use_does_not_count(library: Library, clock: FixedClock) -> None:
+    """A refunded use does not count as used."""
     await _change(library, "max")
     await _use(library, 200)
     (use, _) = await library.usage.wallets().transactions("ada", before=None, limit=2)
-    await library.credit.bookkeeping().refund(use.id, amount=None, note=Note(actor="ann", reason="a bad answer"))
+    await library.credit.bookkeeping().refund(
+        use.id, amount=None, note=TransferNote(actor="ann", reason="a bad answer")
+    )
     await _change(library, "pro", "max")
 
     assert await library.balance("ada") == 1000

@@ -27,8 +27,8 @@ from support.library import Library
 FEATURE = FeatureRef(value="report")
 
 
-class AsSaid:
-    """A host's strategy: what the use says it costs."""
+class StatedCost:
+    """A host's strategy: the cost stated by the use itself."""
 
     def check(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         return parameters
@@ -42,7 +42,7 @@ class AsSaid:
 
 @pytest.fixture
 def extra_strategies() -> dict[str, IFeatureStrategy]:
-    return {"as_said": AsSaid()}
+    return {"as_said": StatedCost()}
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ async def limit_members(library: Library, member: str, hard: int) -> None:
     await library.database.run(work)
 
 
-async def test_35_a_pool_is_used_by_all_until_it_is_empty(library: Library) -> None:
+async def test_35_all_members_use_a_pool_until_it_is_empty(library: Library) -> None:
     await library.grant("org:acme", 500)
     await library.grant("org:acme", 500)
     first = await start(library, "ann", 300)
@@ -95,7 +95,7 @@ async def test_35_a_pool_is_used_by_all_until_it_is_empty(library: Library) -> N
         await start(library, "cyd", 1)
 
 
-async def test_36_a_member_at_the_limit_is_refused_and_the_others_go_on(library: Library) -> None:
+async def test_36_member_at_the_limit_is_refused_and_others_are_not(library: Library) -> None:
     await library.grant("org:acme", 1000)
     await limit_members(library, "ann", 100)
     first = await start(library, "ann", 100)
@@ -108,7 +108,7 @@ async def test_36_a_member_at_the_limit_is_refused_and_the_others_go_on(library:
     assert await library.free("org:acme") == 700
 
 
-async def test_a_limit_for_every_member_counts_each_by_itself(library: Library) -> None:
+async def test_limit_for_every_member_counts_each_member_separately(library: Library) -> None:
     await library.grant("org:acme", 1000)
     await limit_members(library, EVERY_MEMBER, 50)
     await start(library, "ann", 40)
@@ -118,7 +118,7 @@ async def test_a_limit_for_every_member_counts_each_by_itself(library: Library) 
         await start(library, "ann", 11)
 
 
-async def test_simultaneous_starts_of_one_member_stay_within_the_limit(library: Library) -> None:
+async def test_concurrent_starts_of_one_member_stay_within_the_limit(library: Library) -> None:
     await library.grant("org:acme", 1000)
     await limit_members(library, "ann", 100)
     outcomes = await asyncio.gather(*(start(library, "ann", 30) for _ in range(12)), return_exceptions=True)
@@ -127,7 +127,7 @@ async def test_simultaneous_starts_of_one_member_stay_within_the_limit(library: 
     assert sum(isinstance(outcome, SpendingLimitError) for outcome in outcomes) == 9
 
 
-async def test_an_api_key_spends_no_more_than_its_cap_whoever_uses_it(library: Library) -> None:
+async def test_api_key_spends_at_most_its_limit_for_any_user(library: Library) -> None:
     await library.grant("org:acme", 1000)
     limits = library.credit.limits()
     await library.database.run(
@@ -140,7 +140,7 @@ async def test_an_api_key_spends_no_more_than_its_cap_whoever_uses_it(library: L
         await start(library, "ben", 30, spender="k1")
 
 
-async def test_what_was_only_held_frees_the_limit_again(library: Library) -> None:
+async def test_voided_hold_frees_the_limit(library: Library) -> None:
     await library.grant("org:acme", 1000)
     await limit_members(library, "ann", 100)
     held = await start(library, "ann", 100)

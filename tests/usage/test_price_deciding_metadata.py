@@ -1,4 +1,4 @@
-"""What a price was made from is part of a call's meaning: the same key at another price is a conflict."""
+"""Metadata that determines the price identifies a call: the same key at another price is a conflict."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -54,7 +54,7 @@ async def test_direct_use_at_the_same_price(sold: Library, metadata: Mapping[str
 
 
 async def test_a_replay_after_a_change_of_prices(sold: Library) -> None:
-    """The price of today decides nothing about a use that is settled."""
+    """Today's price does not affect a use that is already settled."""
     request = SettleRequest("k", "ada", IMAGE, metadata={"images": 3, "session": "s"})
     first = await sold.service.settle(request)
     await sold.feature(Feature("image", "per_unit", parameters={"units": {"images": Decimal(9)}}))
@@ -63,8 +63,8 @@ async def test_a_replay_after_a_change_of_prices(sold: Library) -> None:
     assert (again.charged, first.charged, again.replayed) == (6, 6, True)
 
 
-async def test_a_replay_that_todays_rules_would_refuse(sold: Library) -> None:
-    """The feature is sold by another unit now, which the old metadata holds no number of: the use stays settled."""
+async def test_a_replay_that_the_current_rules_would_refuse(sold: Library) -> None:
+    """The feature is now sold by another unit, which the old metadata does not contain: the use stays settled."""
     request = SettleRequest("k", "ada", IMAGE, metadata={"images": 3, "pages": "three", "trace": "a"})
     first = await sold.service.settle(request)
     await sold.feature(Feature("image", "per_unit", parameters={"units": {"pages": Decimal(9)}}))
@@ -91,7 +91,7 @@ async def test_another_quantity_in_a_line(sold: Library) -> None:
 
 
 async def test_a_started_use_is_settled_by_the_metadata_of_its_start(sold: Library) -> None:
-    """Metadata that is left out is that of the start, at the first settlement and at its repetition."""
+    """Omitted metadata is that of the start, at the first settlement and at its repetition."""
     await sold.service.authorize(StartRequest("ada", IMAGE, "k", metadata={"images": 3}))
     first = await sold.service.settle(SettleRequest("k", "ada", IMAGE))
     again = await sold.service.settle(SettleRequest("k", "ada", IMAGE))

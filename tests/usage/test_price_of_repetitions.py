@@ -1,4 +1,4 @@
-"""A repeated call whose metadata has another price is a conflict; one whose metadata says the same is a repetition."""
+"""Repeated calls: metadata with another price is a conflict, equal metadata a repetition."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -28,7 +28,7 @@ PAGES = FeatureRef(value="translate")
 
 
 class PerPage:
-    """A host's strategy, which declares nothing of what it reads: so many credits a page."""
+    """A host's strategy that does not declare what it reads: a number of credits per page."""
 
     def check(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         return parameters
@@ -90,7 +90,7 @@ async def test_a_repeated_use(
 
 
 async def test_two_prices_of_one_key_in_one_batch(funded: Library) -> None:
-    """Neither was known when the batch began: the first is charged, the second is a conflict."""
+    """The key was unknown when the batch began: the first is charged, the second is a conflict."""
     requests = [SettleRequest("k", "ada", PAGES, metadata={"pages": pages}) for pages in (2, 3, 2)]
     first, second, third = await funded.service.settle_batch(requests)
 
@@ -103,7 +103,7 @@ async def test_two_prices_of_one_key_in_one_batch(funded: Library) -> None:
 
 
 async def test_a_repeated_start(funded: Library) -> None:
-    """A hold was sized by its metadata: the same key with metadata of another size is a conflict, not the first hold."""
+    """The hold was sized by its metadata: the same key with metadata of another size is a conflict, not the first hold."""
     start = StartRequest("ada", PAGES, "k", metadata={"pages": 5})
     held = await funded.service.authorize(start)
     again = await funded.service.authorize(StartRequest("ada", PAGES, "k", metadata={"pages": 5, "attempt": 2}))
@@ -116,7 +116,7 @@ async def test_a_repeated_start(funded: Library) -> None:
     assert await funded.free("ada") == 990
 
 
-async def test_a_settlement_without_metadata_takes_that_of_its_start(funded: Library) -> None:
+async def test_settlement_without_metadata_uses_that_of_its_start(funded: Library) -> None:
     await funded.service.authorize(StartRequest("ada", PAGES, "k", metadata={"pages": 5}))
     for metadata in (None, {}, {"pages": 5}):
         settled = await funded.service.settle(SettleRequest("k", "ada", PAGES, metadata=metadata))
@@ -126,8 +126,8 @@ async def test_a_settlement_without_metadata_takes_that_of_its_start(funded: Lib
     assert (await funded.service.story("k")).charge.metadata == {"pages": 5}
 
 
-async def test_a_repetition_after_the_price_has_changed_is_a_repetition(funded: Library) -> None:
-    """Also when the feature reads other metadata by then, or refuses what the first use said."""
+async def test_repetition_after_a_change_of_price_is_still_a_repetition(funded: Library) -> None:
+    """Even if the feature reads other metadata by then, or refuses the metadata of the first use."""
     await _per_unit(funded, "3")
     used = await funded.service.record_usage("store", "ada", usage_key="k", metadata={"gb": 2, "attempt": 1})
     await _per_unit(funded, "4")
@@ -147,8 +147,8 @@ async def test_a_repetition_after_the_price_has_changed_is_a_repetition(funded: 
     assert await funded.balance("ada") == 994
 
 
-async def test_another_quantity_of_the_same_price_is_another_use(funded: Library) -> None:
-    """Ten of a package of ten cost what nine cost; the quantity is recorded, so it is part of what was said."""
+async def test_another_quantity_at_the_same_price_is_another_use(funded: Library) -> None:
+    """Ten of a package of ten cost as much as nine; the quantity is recorded, so that it identifies the call."""
     await funded.feature(
         Feature("pack", "package", parameters={"unit": "gb", "size": Decimal(10), "credits": Decimal(1)})
     )
@@ -162,7 +162,7 @@ async def test_another_quantity_of_the_same_price_is_another_use(funded: Library
         await funded.service.record_usage("pack", "ada", usage_key="q", usages=ten)
 
 
-async def test_the_price_of_a_debit_is_its_amount_whatever_its_metadata(funded: Library) -> None:
+async def test_price_of_a_debit_does_not_depend_on_its_metadata(funded: Library) -> None:
     debited = await funded.service.debit("ada", "store", Decimal(5), usage_key="k", metadata={"gb": 1})
     again = await funded.service.debit("ada", "store", Decimal(5), usage_key="k", metadata={"gb": 2})
     with pytest.raises(UsageKeyConflictError):
@@ -172,7 +172,7 @@ async def test_the_price_of_a_debit_is_its_amount_whatever_its_metadata(funded: 
     assert await funded.balance("ada") == 995
 
 
-def test_equal_metadata_asks_for_no_price(library_use: Use) -> None:
+def test_equal_metadata_is_not_priced_again(library_use: Use) -> None:
     def price(use: Use) -> Price:
         raise AssertionError("not asked")
 

@@ -1,4 +1,4 @@
-"""Lines that waited for a price, and prices of models whose names are paths."""
+"""Lines priced after settlement, and prices of models with paths as names."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -42,9 +42,7 @@ async def _price(library: Library, model: str, prices: dict[str, Any]) -> None:
     await library.usage.price_service().set(model, read_document(PriceDocument, fields))
 
 
-async def test_a_price_above_the_reported_cost_wins_afterwards_too(
-    library: Library, reported_costs_allowed: Any
-) -> None:
+async def test_price_above_the_reported_cost_wins_afterwards_too(library: Library, reported_costs_allowed: Any) -> None:
     await _settle(library, "K", REPORTED)
     await _price(library, "our-own-model", {"input_mtok": 10_000})
     reported_costs_allowed()
@@ -53,8 +51,8 @@ async def test_a_price_above_the_reported_cost_wins_afterwards_too(
     assert done.charged == 118
 
 
-async def test_audio_without_a_price_is_parked_with_what_was_used_and_priced_once_it_has_one(library: Library) -> None:
-    """Audio is never sold at the price of text."""
+async def test_audio_without_a_price_is_parked_and_priced_once_it_has_one(library: Library) -> None:
+    """Audio is never charged at the price of text."""
     settled = await _settle(library, "K", AUDIO)
     parked = (await library.service.story("K")).lines
     await _price(library, "gpt-4o-mini", {"input_mtok": 1, "output_mtok": 1, "input_audio_mtok": 100})
@@ -68,7 +66,7 @@ async def test_audio_without_a_price_is_parked_with_what_was_used_and_priced_onc
 @pytest.mark.parametrize(
     "told", ["gemini-2.5-flash", "models/gemini-2.5-flash", "publishers/google/models/gemini-2.5-flash"]
 )
-async def test_a_model_s_own_price_and_margin_count_however_its_path_is_written(library: Library, told: str) -> None:
+async def test_price_and_margin_of_a_model_apply_to_any_spelling_of_its_path(library: Library, told: str) -> None:
     prices = library.usage.price_service()
     usage = ModelUsage(told, tokens={"input_tokens": 10_000})
     await prices.set_margin("model", "gemini-2.5-flash", Decimal(50))

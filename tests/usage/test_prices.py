@@ -1,4 +1,4 @@
-"""Prices that operators set: overrides with dates, margins, plans; parked lines and their price afterwards."""
+"""Prices that operators set: dated overrides, margins, plans, and lines priced afterwards."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -45,7 +45,7 @@ async def _credits(library: Library, usage: ModelUsage, **at: Any) -> Decimal:
     return (await library.usage.price_service().quote(usage, **at)).credits
 
 
-async def test_an_override_counts_from_its_date_to_its_end_and_lines_say_which(library: Library) -> None:
+async def test_override_applies_from_its_date_to_its_end_and_lines_name_it(library: Library) -> None:
     prices = library.usage.price_service()
     now = datetime.now(UTC)
     old = await prices.set(
@@ -64,7 +64,7 @@ async def test_an_override_counts_from_its_date_to_its_end_and_lines_say_which(l
         await prices.withdraw(old.number)
 
 
-async def test_an_explicit_zero_is_a_price(library: Library) -> None:
+async def test_explicit_zero_is_a_price(library: Library) -> None:
     await library.usage.price_service().set("our-own-model", _price(prices={"input_mtok": 0}))
     line = await library.usage.price_service().quote(OURS)
 
@@ -95,12 +95,12 @@ async def test_72_margins_by_model_and_provider_in_the_database(library: Library
         {"prices": {"input_mtok": {"base": 1, "tiers": []}}},
     ],
 )
-async def test_prices_that_make_no_sense_are_refused(library: Library, fields: dict[str, Any]) -> None:
+async def test_invalid_prices_are_refused(library: Library, fields: dict[str, Any]) -> None:
     with pytest.raises(InvalidError):
         await library.usage.price_service().set("gpt-4o", _price(**fields))
 
 
-async def test_74_an_unpriced_line_is_parked_at_the_minimum_and_priced_later_by_one_transfer(library: Library) -> None:
+async def test_74_unpriced_line_is_parked_at_the_minimum_and_priced_later_by_one_transfer(library: Library) -> None:
     await library.grant("ada", 1000)
     await _chat(library, min_credits=Decimal(2))
     settled = await _settle(library, "K", GPT, OURS)
@@ -131,7 +131,7 @@ async def test_74_an_unpriced_line_is_parked_at_the_minimum_and_priced_later_by_
     assert (await library.credit.verifier().verify()).drifts == ()
 
 
-async def test_counts_that_contradict_each_other_wait_until_an_operator_prices_them_by_parts(library: Library) -> None:
+async def test_contradictory_counts_wait_until_an_operator_prices_them_by_parts(library: Library) -> None:
     await library.grant("ada", 1000)
     await _chat(library, min_credits=Decimal(1))
     odd = ModelUsage("gpt-4o", tokens={"input_tokens": 10, "cache_read_tokens": 10**6}, inconsistent=True)
@@ -142,7 +142,7 @@ async def test_counts_that_contradict_each_other_wait_until_an_operator_prices_t
     assert [item.charged for item in await library.usage.repricer().run(by_parts=True)] == [Decimal(149)]
 
 
-async def test_a_plan_gives_access_terms_and_credits_that_come_again(library: Library) -> None:
+async def test_plan_gives_access_terms_and_recurring_credits(library: Library) -> None:
     await _chat(library, access=FeatureAccess(users=frozenset({"root"})), min_credits=Decimal(5))
     plan = {
         "name": "Pro",
@@ -179,7 +179,7 @@ async def test_every_version_of_a_definition_is_kept(library: Library) -> None:
     assert history[1].content["parameters"] == {"credits": 3}
 
 
-async def test_a_use_that_has_begun_is_settled_though_its_feature_was_deleted(library: Library) -> None:
+async def test_started_use_is_settled_after_its_feature_is_deleted(library: Library) -> None:
     await library.grant("ada", 10)
     await _chat(library)
     await library.service.authorize(StartRequest("ada", CHAT, usage_key="K"))
@@ -190,7 +190,7 @@ async def test_a_use_that_has_begun_is_settled_though_its_feature_was_deleted(li
         await library.service.authorize(StartRequest("ada", CHAT))
 
 
-async def test_a_fixed_hold_is_what_is_set_aside(library: Library) -> None:
+async def test_fixed_hold_is_reserved_as_configured(library: Library) -> None:
     await library.grant("ada", 10)
     await _chat(library, hold_sizing=HoldSizing.FIXED, hold_credits=Decimal(4))
     started = await library.service.authorize(StartRequest("ada", CHAT, estimated_usages=(GPT,)))
@@ -241,7 +241,7 @@ async def test_72_the_worked_numbers_from_the_price_to_the_credits(library: Libr
 
 
 async def test_a_reported_cost_prices_a_parked_line_once_the_operator_allows_it(library: Library) -> None:
-    """It is kept with the line, so that pricing afterwards reads what the first pricing would have read."""
+    """It is stored with the line, so that pricing afterwards uses the same input as the first pricing."""
     await library.grant("ada", 1000)
     await _chat(library, min_credits=Decimal(2))
     settled = await _settle(library, "K", replace(OURS, reported_cost_usd=Decimal("0.75")))
@@ -272,7 +272,7 @@ async def test_a_reported_cost_prices_a_parked_line_once_the_operator_allows_it(
         (ModelUsage(None, quantity=Decimal(3), unit="images"), "a line in images has no price of a model"),
     ],
 )
-async def test_what_still_waits_says_why(library: Library, usage: ModelUsage, why: str) -> None:
+async def test_parked_line_states_why_it_waits(library: Library, usage: ModelUsage, why: str) -> None:
     await library.grant("ada", 1000)
     await _chat(library, min_credits=Decimal(1))
     await _settle(library, "K", GPT, usage)
@@ -282,7 +282,7 @@ async def test_what_still_waits_says_why(library: Library, usage: ModelUsage, wh
 
 
 async def test_another_reported_cost_under_the_same_key_is_a_conflict(library: Library) -> None:
-    """Where the deployment prices by it, the same key would otherwise cost what the first call said."""
+    """If the deployment prices by reported costs, the same key would otherwise keep the price of the first call."""
     await library.grant("ada", 1000)
     await _chat(library)
     told = replace(GPT, reported_cost_usd=Decimal("0.05"))

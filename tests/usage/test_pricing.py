@@ -1,4 +1,4 @@
-"""From tokens to credits: worked numbers, and what holds for all numbers."""
+"""Prices from tokens to credits: worked numbers, and properties that hold for all numbers."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -47,7 +47,7 @@ def test_65_cache_writes_have_their_price() -> None:
     assert line.provider_cost_usd == Decimal("0.054399")
 
 
-def test_66_cached_tokens_are_part_of_the_input_and_counted_once() -> None:
+def test_66_cached_tokens_are_part_of_the_input_and_charged_once() -> None:
     line = _line("claude-sonnet-4-5", input_tokens=1000, cache_write_tokens=700, cache_read_tokens=200)
 
     assert line.provider_cost_usd == Decimal("0.002985")
@@ -74,7 +74,7 @@ def test_73_rounding_up_to_the_quantum_per_line() -> None:
         ("-100", None, None, "-100"),
     ],
 )
-def test_72_the_nearest_margin_wins_and_an_explicit_zero_counts(
+def test_72_most_specific_margin_applies_and_an_explicit_zero_counts(
     feature: str | None, model: str | None, provider: str | None, expected: str
 ) -> None:
     margins = Margins(
@@ -91,7 +91,7 @@ def test_72_the_nearest_margin_wins_and_an_explicit_zero_counts(
     assert line.credits == Decimal("0.25") * (100 + Decimal(expected)) / 100
 
 
-def test_74_an_unknown_model_is_unpriced_never_free() -> None:
+def test_74_unknown_model_is_unpriced_and_never_free() -> None:
     line = _line("nobody/knows-this", input_tokens=1000)
 
     assert (line.unpriced, line.provider_cost_usd, line.credits, line.price_version) == (True, None, 0, "unpriced")
@@ -101,7 +101,7 @@ def test_a_price_of_zero_for_tokens_used_is_unpriced() -> None:
     assert _line("whisper-1", input_audio_tokens=1000, input_tokens=1000).unpriced
 
 
-def test_counts_that_contradict_each_other_are_unpriced_not_guessed() -> None:
+def test_contradictory_counts_are_unpriced() -> None:
     assert _line("claude-sonnet-4-5", input_tokens=10, cache_read_tokens=500).unpriced
 
 
@@ -145,7 +145,7 @@ counts = st.integers(0, 10**6)
 def test_of_every_published_model_more_tokens_never_cost_less_and_none_are_free(
     model: tuple[str, str], tokens_in: int, tokens_out: int, more: int
 ) -> None:
-    """What has no price for such tokens is unpriced, which is told, and never 0 credits as if that were the price."""
+    """A model without a price for such tokens is reported as unpriced, and never charged 0 credits."""
     less, more_in, more_out = [
         PriceBook(PLAIN).line(ModelUsage(model[1], model[0], {k: v for k, v in tokens.items() if v}), at=TODAY)
         for tokens in (

@@ -1,4 +1,4 @@
-"""Each form of usage: a body as its SDK or API writes it, what is read of it, and what it costs."""
+"""Forms of provider usage: the original body, what is read from it, and its cost."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -95,7 +95,7 @@ def read(name: str) -> ModelUsage:
 
 
 @pytest.mark.parametrize(("name", "tokens", "cost"), READ)
-def test_what_each_form_says_and_costs(name: str, tokens: dict[str, int], cost: str | None) -> None:
+def test_counts_and_cost_of_each_form(name: str, tokens: dict[str, int], cost: str | None) -> None:
     line = read(name)
 
     assert line.tokens == tokens
@@ -105,7 +105,7 @@ def test_what_each_form_says_and_costs(name: str, tokens: dict[str, int], cost: 
 
 
 @pytest.mark.parametrize("name", forms.FORMS)
-def test_what_lies_on_a_queue_says_the_same_and_nothing_that_was_said(name: str) -> None:
+def test_queued_body_has_the_same_usage_and_no_content(name: str) -> None:
     told, named = forms.FORMS[name], {"model": "m"}
     left = exact_json.loads(exact_json.dumps(reduced_usage(told)))
     before, after = native_usage(told, **named), native_usage(left, **named)
@@ -115,7 +115,7 @@ def test_what_lies_on_a_queue_says_the_same_and_nothing_that_was_said(name: str)
     assert (after.service_tier, after.reported_cost_usd) == (before.service_tier, before.reported_cost_usd)
 
 
-def test_every_form_has_a_body_here_and_a_row_in_the_page() -> None:
+def test_every_form_has_a_body_here_and_a_row_on_the_page() -> None:
     page = (Path(__file__).parents[2] / "docs/reference/provider-usage.md").read_text()
     seen = {form.name for body in forms.FORMS.values() for form in map(form_of, _objects(body)) if form is not None}
 
@@ -139,7 +139,7 @@ def _objects(body: dict[str, Any]) -> list[dict[str, Any]]:
         {"gen_ai.usage.input_tokens": 200, "llm.usage.total_tokens": 4900},
     ],
 )
-def test_what_a_total_says_beyond_what_was_read_costs_as_output_and_is_flagged(usage: dict[str, Any]) -> None:
+def test_unread_tokens_of_a_total_are_charged_as_output_and_flagged(usage: dict[str, Any]) -> None:
     line = native_usage(usage, model="gemini-2.5-flash")
 
     assert line.tokens == {"input_tokens": 200, "output_tokens": 4700}
@@ -148,7 +148,7 @@ def test_what_a_total_says_beyond_what_was_read_costs_as_output_and_is_flagged(u
     assert BOOK.line(line, at=AT).provider_cost_usd == Decimal("0.01181")
 
 
-def test_a_total_below_what_was_read_is_flagged_and_takes_nothing_away() -> None:
+def test_total_below_the_counts_is_flagged_and_reduces_nothing() -> None:
     line = native_usage({"prompt_tokens": 200, "completion_tokens": 50, "total_tokens": 100}, model="gpt-5")
 
     assert (line.tokens, line.inconsistent) == ({"input_tokens": 200, "output_tokens": 50}, True)
@@ -165,7 +165,7 @@ def test_audio_without_a_price_for_audio_is_parked_and_not_priced_as_text(name: 
 @pytest.mark.parametrize(
     "path", ["models/", "publishers/google/models/", "projects/p/locations/l/publishers/google/models/"]
 )
-def test_a_model_behind_a_path_of_google_costs_what_the_model_costs(path: str) -> None:
+def test_model_with_a_google_path_costs_the_same_as_the_model(path: str) -> None:
     counts = {"input_tokens": 1000, "output_tokens": 10}
     bare, long = (BOOK.line(ModelUsage(f"{before}gemini-2.5-flash", tokens=counts), at=AT) for before in ("", path))
 
@@ -173,7 +173,7 @@ def test_a_model_behind_a_path_of_google_costs_what_the_model_costs(path: str) -
     assert not long.unpriced
 
 
-def test_a_reported_cost_is_kept_and_counts_only_where_the_operator_allows_it() -> None:
+def test_reported_cost_is_stored_and_used_only_if_the_operator_allows_it() -> None:
     line = read("OPENROUTER")
     allowing = PriceBook(PricingPolicy(margin_percent=Decimal(0), use_reported_cost=True))
     known = ModelUsage("gpt-5", tokens={"input_tokens": 10_000}, reported_cost_usd=Decimal("0.001"))
@@ -195,7 +195,7 @@ def test_a_reported_cost_is_kept_and_counts_only_where_the_operator_allows_it() 
     assert BOOK.line(dearer, at=AT).provider_cost_usd == Decimal("0.0125")
 
 
-def test_the_tier_that_was_asked_for_and_the_one_that_was_served_are_both_kept() -> None:
+def test_requested_and_served_tier_are_both_stored() -> None:
     reply = {"model": "gpt-5", "service_tier": "default", "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
     line = native_usage(reply, service_tier="priority")
 
@@ -203,8 +203,8 @@ def test_the_tier_that_was_asked_for_and_the_one_that_was_served_are_both_kept()
     assert (line.raw["service_tier"], line.raw["requested_service_tier"]) == ("default", "priority")
 
 
-def test_a_form_that_tells_no_number_is_no_usage() -> None:
-    """It would otherwise be settled at 0 in silence."""
+def test_form_without_any_count_is_refused() -> None:
+    """Otherwise it would be settled at 0 without notice."""
     empty: list[dict[str, Any]] = [
         {"server_tool_use": {}},
         {"prompt_tokens": None},
@@ -216,7 +216,7 @@ def test_a_form_that_tells_no_number_is_no_usage() -> None:
             UsageBody.model_validate({"ai_model": "gpt-5", "usage": usage})
 
 
-def test_a_whole_response_settles_the_same_by_http_and_by_queue() -> None:
+def test_complete_response_settles_the_same_by_http_and_by_queue() -> None:
     who = {"user_id": "ada", "feature_endpoint_value": "chat"}
     body = validated(EndMultimodelBody, {**who, "usages": [{"usage": forms.OPENAI_WEB_SEARCH}]})
     queued = validated(EndMultimodelBody, exact_json.loads(exact_json.dumps(body.message("k"))))

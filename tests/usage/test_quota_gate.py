@@ -1,4 +1,4 @@
-"""A hard quota is asked before a use begins, never when it is settled."""
+"""Hard quotas: checked before a use begins, never at its settlement."""
 
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
@@ -16,8 +16,8 @@ from support.library import Library
 PAPER = "GENERATE_QUESTION_PAPER"
 
 
-class Gate:
-    """Lets only `allowed` pass, and remembers what it was asked."""
+class FakeQuotas:
+    """Allows only users in `allowed`, and records the uses it was asked about."""
 
     def __init__(self) -> None:
         self.allowed = {"ada"}
@@ -30,27 +30,32 @@ class Gate:
 
 
 @pytest.fixture
-async def gate(library: Library) -> AsyncIterator[Gate]:
-    gate = Gate()
-    with library.usage.quotas.override(providers.Object(gate)):
-        yield gate
+async def quotas(library: Library) -> AsyncIterator[FakeQuotas]:
+    quotas = FakeQuotas()
+    with library.usage.quotas.override(providers.Object(quotas)):
+        yield quotas
 
 
-async def test_a_start_beyond_a_hard_quota_is_refused_and_holds_nothing(library: Library, gate: Gate) -> None:
+async def test_start_above_a_hard_quota_is_refused_and_holds_nothing(library: Library, quotas: FakeQuotas) -> None:
     await library.grant("eve", 20)
-    with pytest.raises(QuotaExceededError, match="'daily papers' is used up: 3 of 3; it begins anew at 2026-11-22"):
+    with pytest.raises(QuotaExceededError, match="'daily papers' is used up: 3 of 3; it resets at 2026-11-22"):
         await library.service.authorize(StartRequest("eve", FeatureRef(value=PAPER)))
     await library.grant("ada", 20)
     await library.service.authorize(StartRequest("ada", FeatureRef(value=PAPER)))
 
     assert await library.free("eve") == 20
-    assert [(use.user_id, use.feature_key, use.credits) for use in gate.asked] == [("eve", PAPER, 5), ("ada", PAPER, 5)]
+    assert [(use.user_id, use.feature_key, use.credits) for use in quotas.asked] == [
+        ("eve", PAPER, 5),
+        ("ada", PAPER, 5),
+    ]
 
 
-async def test_a_direct_use_beyond_it_is_refused_but_a_settlement_never(library: Library, gate: Gate) -> None:
+async def test_direct_use_above_a_hard_quota_is_refused_but_a_settlement_is_not(
+    library: Library, quotas: FakeQuotas
+) -> None:
     await library.grant("ada", 20)
     started = await library.service.authorize(StartRequest("ada", FeatureRef(value=PAPER)))
-    gate.allowed.clear()
+    quotas.allowed.clear()
     with pytest.raises(QuotaExceededError):
         await library.service.record_usage(PAPER, "ada")
     settled = await library.service.settle(SettleRequest(started.usage_key, "ada", FeatureRef(value=PAPER)))

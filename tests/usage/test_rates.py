@@ -1,4 +1,4 @@
-"""Rate cards say what genai-prices says, for every model it knows, at any time; only faster."""
+"""Rate cards equal the prices of genai-prices for all models, at any time."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -25,7 +25,7 @@ theirs = get_snapshot()
 
 
 def _is_known(provider: str, model: str) -> bool:
-    """A few ids of the data are not matched by their own clauses."""
+    """Exclude the few ids of the data that their own clauses do not match."""
     try:
         theirs.find_provider_model(model, None, provider, None)
     except LookupError:
@@ -36,7 +36,7 @@ def _is_known(provider: str, model: str) -> bool:
 MODELS = [named for named in ours.models() if _is_known(*named)]
 
 DIRECTED_SECONDS = {"input_audio_seconds", "output_audio_seconds"}
-"""Parts of `audio_seconds` that no provider reports without it; by themselves they are parked as contradictory."""
+"""Parts of `audio_seconds` that no provider reports without it; on their own they are parked as contradictory."""
 
 counts = st.dictionaries(
     st.sampled_from([name for name in COUNTS if name not in DIRECTED_SECONDS]), st.integers(1, 400_000), max_size=6
@@ -45,8 +45,8 @@ moments = st.datetimes(datetime(2023, 1, 1), datetime(2027, 1, 1)).map(lambda mo
 tiers = st.sampled_from([None, "flex", "priority", "batch", "fast", "unheard-of"])
 
 
-def _their_price(model: str, provider: str, tier: str | None, at: datetime, used: dict[str, int]) -> Any:
-    """Return (total, input, output), or the text of their refusal."""
+def _genai_price(model: str, provider: str, tier: str | None, at: datetime, used: dict[str, int]) -> Any:
+    """Return (total, input, output), or the text of the error."""
     words = {"batch": {"processing": "batch"}, "fast": {"speed": "fast"}}
     context = {"service_tier": tier, **words.get(tier, {})} if tier else None
     try:
@@ -57,19 +57,19 @@ def _their_price(model: str, provider: str, tier: str | None, at: datetime, used
 
 
 @pytest.mark.parametrize("used", [{"input_tokens": 300_000, "output_tokens": 1234}, {"input_tokens": 7}])
-def test_every_model_of_the_snapshot_costs_what_genai_prices_says(used: dict[str, int]) -> None:
+def test_every_model_of_the_snapshot_costs_the_same_as_in_genai_prices(used: dict[str, int]) -> None:
     for provider, model in MODELS:
         found = ours.find(model, provider=provider, service_tier=None, at=TODAY)
         assert found is not None, (provider, model)
         cost = found.card.cost(used)
         if cost is not None:
-            assert (cost.total, cost.input, cost.output) == _their_price(model, provider, None, TODAY, used), model
+            assert (cost.total, cost.input, cost.output) == _genai_price(model, provider, None, TODAY, used), model
     assert len(MODELS) > 2200
 
 
 @settings(max_examples=1500, deadline=None)
 @given(st.sampled_from(MODELS), tiers, moments, counts)
-def test_any_counts_at_any_time_and_tier_cost_what_genai_prices_says(
+def test_any_counts_at_any_time_and_tier_cost_the_same_as_in_genai_prices(
     named: tuple[str, str], tier: str | None, at: datetime, used: dict[str, int]
 ) -> None:
     provider, model = named
@@ -77,7 +77,7 @@ def test_any_counts_at_any_time_and_tier_cost_what_genai_prices_says(
     assert found is not None
     used = {name: count for name, count in used.items() if name in found.card.covered - found.card.mute}
     priced = found.card.cost(used)
-    expected = _their_price(model, provider, tier, at, used)
+    expected = _genai_price(model, provider, tier, at, used)
 
     if isinstance(expected, str):
         assert priced is None or "reported overlapping usage keys" in expected
@@ -88,11 +88,13 @@ def test_any_counts_at_any_time_and_tier_cost_what_genai_prices_says(
         )
         return
     assert priced.total == expected[0]
-    if "audio_seconds" not in used:  # we count seconds of either direction to neither, they count them to the input
+    if (
+        "audio_seconds" not in used
+    ):  # Faregate counts seconds of either direction in neither, genai-prices counts them in the input
         assert (priced.input, priced.output) == expected[1:]
 
 
-def test_a_count_without_a_price_is_not_free() -> None:
+def test_count_without_a_price_is_not_free() -> None:
     found = ours.find("gpt-4o", provider="openai", service_tier=None, at=TODAY)
 
     assert found is not None
@@ -120,7 +122,7 @@ def test_a_count_without_a_price_is_not_free() -> None:
         ("text-embedding-3-small", None, "openai", "text-embedding-3-small"),
     ],
 )
-def test_models_are_found_by_the_names_that_frameworks_give_them(
+def test_models_are_found_by_the_names_used_in_frameworks(
     model: str, provider: str | None, owner: str, known: str
 ) -> None:
     found = ours.find(model, provider=provider, service_tier=None, at=TODAY)
@@ -130,11 +132,11 @@ def test_models_are_found_by_the_names_that_frameworks_give_them(
 
 
 @pytest.mark.parametrize(("model", "provider"), [("no-such-model", None), ("no/such", None), ("gpt-4o", "nobody")])
-def test_what_is_not_known_is_not_guessed(model: str, provider: str | None) -> None:
+def test_unknown_model_has_no_price(model: str, provider: str | None) -> None:
     assert ours.find(model, provider=provider, service_tier=None, at=TODAY) is None
 
 
-def test_names_that_callers_make_up_do_not_fill_the_memory() -> None:
+def test_invented_model_names_do_not_fill_the_cache() -> None:
     snapshot = PriceSnapshot()
     for number in range(10_050):
         snapshot.find(f"made-up/{number}", provider="nobody", service_tier=None, at=TODAY)
@@ -143,7 +145,7 @@ def test_names_that_callers_make_up_do_not_fill_the_memory() -> None:
     assert snapshot.find("gpt-4o", provider=None, service_tier=None, at=TODAY) is not None
 
 
-def test_prices_depend_on_the_hour_where_a_provider_says_so() -> None:
+def test_prices_depend_on_the_hour_for_providers_with_hourly_prices() -> None:
     costs = set[Decimal]()
     for hour in range(24):
         at = datetime(2025, 3, 1, tzinfo=UTC) + timedelta(hours=hour)
@@ -168,7 +170,7 @@ def test_prices_depend_on_the_hour_where_a_provider_says_so() -> None:
         ({}, False),
     ],
 )
-def test_parts_beyond_their_total_are_inconsistent(used: dict[str, int], *, inconsistent: bool) -> None:
+def test_parts_above_their_total_are_inconsistent(used: dict[str, int], *, inconsistent: bool) -> None:
     assert are_inconsistent(used) is inconsistent
 
 

@@ -1,4 +1,4 @@
-"""Taking in usage events: each counts once, a bad one sinks nobody."""
+"""Recording of usage events: each is counted once, and an invalid one does not affect the others."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta, timezone
@@ -31,7 +31,7 @@ async def total(library: Library, what: str = "count(*)") -> Any:
 
 
 async def test_the_same_source_and_id_never_counts_twice(library: Library, recorder: UsageRecorder) -> None:
-    """Also when resent with another time, with none, or twice in one call."""
+    """Also if it is resent with another time, without one, or twice in one call."""
     now = datetime.now(UTC)
     first = await recorder.record([event(1, time=now - timedelta(days=3)), event(1), event(2)])
     again = await recorder.record([event(1, time=now), event(2), event(3), event(1, source="other")])
@@ -50,7 +50,7 @@ async def test_concurrent_senders_of_the_same_events_count_them_once(library: Li
     assert sum(report.duplicates for report in reports) == 7 * 300
 
 
-async def test_one_bad_item_never_sinks_its_neighbours(library: Library, recorder: UsageRecorder) -> None:
+async def test_invalid_item_does_not_affect_the_others(library: Library, recorder: UsageRecorder) -> None:
     now = datetime.now(UTC)
     bad: list[dict[str, Any]] = [
         event(1, status=99),
@@ -82,8 +82,8 @@ async def test_one_bad_item_never_sinks_its_neighbours(library: Library, recorde
     assert [word for word, item in zip(words, report.rejected, strict=True) if word not in item.error] == []
 
 
-async def test_a_use_is_settled_in_a_month_that_nobody_has_prepared(library: Library) -> None:
-    """A host that runs no worker settles for years; its own transactions, too, find a place for the facts."""
+async def test_use_is_settled_in_a_month_without_partitions(library: Library) -> None:
+    """A host without a worker settles for years; partitions are created for its own transactions, too."""
     await library.grant("anna", 100)
     await library.feature(Feature("f", "token_priced"))
     async with library.database.transaction() as session:
@@ -101,7 +101,7 @@ async def test_a_use_is_settled_in_a_month_that_nobody_has_prepared(library: Lib
     assert await total(library, "sum(requests)") == 1
 
 
-async def test_a_use_counts_as_one_request_whoever_reports_it(library: Library, recorder: UsageRecorder) -> None:
+async def test_use_counts_as_one_request_for_all_its_reports(library: Library, recorder: UsageRecorder) -> None:
     await library.grant("anna", 100)
     await library.feature(Feature("f", "token_priced"))
     await recorder.record([event(1, usage_key="use-1", latency_ms=120, country="de")])
@@ -130,7 +130,7 @@ async def test_events_in_the_hosts_transaction_roll_back_with_it(library: Librar
     assert (await recorder.record([event(1)])).accepted == 1
 
 
-async def test_the_fate_of_any_event_can_be_asked(library: Library, recorder: UsageRecorder) -> None:
+async def test_status_of_every_event_can_be_read(library: Library, recorder: UsageRecorder) -> None:
     history = library.usage.history()
     await recorder.record([event(1, credits=2), event(2, status=1)])
 
@@ -147,9 +147,7 @@ async def test_the_fate_of_any_event_can_be_asked(library: Library, recorder: Us
     assert (await history.fate("test", "e2")).status == "counted"
 
 
-async def test_corrections_take_back_what_was_counted_and_nothing_else(
-    library: Library, recorder: UsageRecorder
-) -> None:
+async def test_corrections_reverse_exactly_what_was_counted(library: Library, recorder: UsageRecorder) -> None:
     history = library.usage.history()
     await recorder.record([event(n, credits=n, input_tokens=10) for n in range(1, 5)])
 
@@ -182,7 +180,7 @@ async def test_concurrent_corrections_of_one_event_take_effect_once(library: Lib
     assert await total(library) == 2
 
 
-async def test_a_meter_counts_one_unless_it_says_how_much(library: Library, recorder: UsageRecorder) -> None:
+async def test_meter_event_without_a_quantity_counts_one(library: Library, recorder: UsageRecorder) -> None:
     await recorder.record(
         [
             {"user_id": "anna", "meter": "api"},
@@ -194,7 +192,7 @@ async def test_a_meter_counts_one_unless_it_says_how_much(library: Library, reco
     assert await total(library, "sum(requests)") == 0
 
 
-def test_an_event_is_validated_where_it_is_made() -> None:
+def test_event_is_validated_on_creation() -> None:
     with pytest.raises(ValueError, match="latency_ms"):
         UsageEvent(user_id="anna", service="chat", latency_ms=-1)
 
@@ -208,8 +206,8 @@ async def test_events_without_an_id_always_count(library: Library, recorder: Usa
         await library.usage.history().replace("x", "y", {"user_id": "anna", "colour": 1})
 
 
-async def test_every_value_is_stored_as_it_was_said(library: Library, recorder: UsageRecorder) -> None:
-    """Rows are made in PostgreSQL's binary form; what it reads there is what was meant."""
+async def test_every_value_is_stored_unchanged(library: Library, recorder: UsageRecorder) -> None:
+    """Rows are written in PostgreSQL's binary format; PostgreSQL must read the intended values."""
     said = ["0", "5", "7", "9999", "10000", "1.50", "0.000000001", "123456789012.123456789", "20000.0001"]
     time = datetime.now(timezone(timedelta(hours=5, minutes=30))).replace(microsecond=123457) - timedelta(days=1)
     meters = [event(n, meter="api", quantity=Decimal(digits)) for n, digits in enumerate(said)]

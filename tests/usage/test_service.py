@@ -1,4 +1,4 @@
-"""The library in a host's hands: one call, the host's own transaction, the host's own strategies."""
+"""The library in a host: one call, the host's transaction, the host's strategies."""
 
 import asyncio
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ PAPER = FeatureKey.GENERATE_QUESTION_PAPER
 
 
 class PerPage:
-    """A host's strategy: so many credits a page."""
+    """A host's strategy: a number of credits per page."""
 
     def check(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         return parameters
@@ -53,7 +53,7 @@ def extra_strategies() -> dict[str, IFeatureStrategy]:
     return {"translate": PerPage()}
 
 
-async def test_the_briefs_example_in_one_call(library: Library) -> None:
+async def test_one_call_records_and_charges_a_use(library: Library) -> None:
     await library.grant("ada", 20)
 
     usage = await library.service.record_usage(PAPER, "ada", metadata={"subject": "physics"})
@@ -63,7 +63,7 @@ async def test_the_briefs_example_in_one_call(library: Library) -> None:
     assert await library.balance("ada") == 15
 
 
-async def test_a_strategy_of_the_host_is_a_feature_without_any_edit(library: Library) -> None:
+async def test_host_strategy_is_available_as_a_feature(library: Library) -> None:
     await library.grant("ada", 20)
     usage = await library.service.record_usage("translate", "ada", metadata={"pages": 3})
     catalog = await library.usage.catalog().current()
@@ -72,7 +72,7 @@ async def test_a_strategy_of_the_host_is_a_feature_without_any_edit(library: Lib
     assert sorted(catalog.features) == ["GENERATE_QUESTION_PAPER", "translate"]
 
 
-async def test_an_operators_definition_wins_over_the_codes(library: Library) -> None:
+async def test_operators_definition_overrides_that_of_the_code(library: Library) -> None:
     await library.grant("ada", 20)
     await library.feature(Feature(PAPER, "fixed", parameters={"credits": Decimal("7.5")}))
     usage = await library.service.record_usage(PAPER, "ada")
@@ -82,7 +82,7 @@ async def test_an_operators_definition_wins_over_the_codes(library: Library) -> 
     assert (usage.credits_charged, again.credits_charged) == (Decimal("7.5"), 5)
 
 
-async def test_in_the_hosts_transaction_a_rollback_leaves_nothing(library: Library) -> None:
+async def test_rollback_of_the_hosts_transaction_leaves_nothing(library: Library) -> None:
     await library.grant("ada", 20)
     with pytest.raises(RuntimeError):
         async with library.database.transaction() as session:
@@ -99,7 +99,7 @@ async def test_in_the_hosts_transaction_a_rollback_leaves_nothing(library: Libra
         assert await library.database.rows(session, "select 1 from faregate.subject where external_id <> 'ada'") == []
 
 
-async def test_in_the_hosts_transaction_a_commit_keeps_both(library: Library) -> None:
+async def test_commit_of_the_hosts_transaction_keeps_both(library: Library) -> None:
     await library.grant("ada", 20)
     async with library.database.transaction() as session:
         await session.execute(text("create table host_order (id int)"))
@@ -108,7 +108,7 @@ async def test_in_the_hosts_transaction_a_commit_keeps_both(library: Library) ->
     assert await library.balance("ada") == 15
 
 
-async def test_a_refusal_in_the_hosts_transaction_can_be_survived_by_it(library: Library) -> None:
+async def test_hosts_transaction_can_continue_after_a_refusal(library: Library) -> None:
     async with library.database.transaction() as session:
         await session.execute(text("create table host_order (id int)"))
         with pytest.raises(InsufficientCreditsError):
@@ -118,7 +118,7 @@ async def test_a_refusal_in_the_hosts_transaction_can_be_survived_by_it(library:
         assert (await session.execute(text("select to_regclass('host_order')"))).scalar() is not None
 
 
-async def test_many_uses_at_once_are_charged_exactly(library: Library) -> None:
+async def test_many_concurrent_uses_are_charged_exactly(library: Library) -> None:
     await library.grant("ada", 52)
     outcomes = await asyncio.gather(
         *(library.service.record_usage(PAPER, "ada") for _ in range(16)), return_exceptions=True
@@ -129,7 +129,7 @@ async def test_many_uses_at_once_are_charged_exactly(library: Library) -> None:
     assert await library.balance("ada") == 2
 
 
-async def test_a_batch_settles_each_item_by_itself(library: Library) -> None:
+async def test_batch_settles_each_item_independently(library: Library) -> None:
     await library.grant("ada", 100)
     await library.feature(Feature("chat", "token_priced"))
     line = (ModelUsage("gpt-4o", tokens={"input_tokens": 1000, "output_tokens": 100}),)
@@ -183,7 +183,7 @@ async def test_concurrent_settlements_of_one_key_charge_once(library: Library) -
     assert await library.balance("ada") == 95
 
 
-async def test_while_the_database_is_away_a_batch_is_undecided(library: Library) -> None:
+async def test_batch_is_undecided_while_the_database_is_unavailable(library: Library) -> None:
     await library.usage.catalog().current()
     await library.database.close()
     library.database._url = "postgresql://postgres@127.0.0.1:1/none"
@@ -218,20 +218,18 @@ async def test_an_organisation_that_pools_pays_for_its_members(library: Library)
         StartRequest("ada", FeatureRef()),
     ],
 )
-async def test_a_start_that_makes_no_sense_is_refused(library: Library, request_: StartRequest) -> None:
+async def test_invalid_start_is_refused(library: Library, request_: StartRequest) -> None:
     with pytest.raises(InvalidError):
         await library.service.authorize(request_)
 
 
-def test_a_wrong_object_in_the_registry_fails_at_start_up_by_name() -> None:
+def test_invalid_object_in_the_registry_fails_at_start_up_with_its_name() -> None:
     with pytest.raises(StrategyRegistryError, match="'translate' is a int"):
         FeatureFactory({}, {"translate": 5}, features=frozenset())  # type: ignore[dict-item]
 
 
-async def test_what_is_erased_while_a_use_is_settled_stays_erased(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A settlement reads the charge before it locks the wallet; what it read, it does not write back."""
+async def test_data_erased_during_a_settlement_stays_erased(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A settlement reads the charge before it locks the wallet, and does not write back what it read."""
     await library.grant("ada", 20)
     start = StartRequest("ada", FeatureRef(value=PAPER), usage_key="k-1", metadata={"who": "Ada"})
     await library.service.authorize(start)
@@ -280,7 +278,7 @@ async def test_a_host_s_counts_are_checked_before_anything_is_written(
     assert (right.charged, right.flags) == (0, Flag.NO_HOLD)
 
 
-async def test_a_line_whose_counts_nobody_knows_is_parked_and_never_free(library: Library) -> None:
+async def test_line_with_unknown_counts_is_parked_and_never_free(library: Library) -> None:
     await library.grant("ada", 20)
     await library.feature(Feature("chat", "token_priced", min_credits=Decimal(1)))
     settled = await library.service.settle(

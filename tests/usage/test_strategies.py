@@ -1,4 +1,4 @@
-"""What features cost by unit, tier and package; pure, and the worked numbers."""
+"""Prices by unit, tier and package, with worked numbers. Pure."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -50,14 +50,14 @@ def test_49_graduated(quantity: int, credits: int) -> None:
 
 
 @pytest.mark.parametrize(("free", "credits"), [(0, 1300), (10, 1200), (200, 0)])
-def test_51_packages_that_were_started_count(free: int, credits: int) -> None:
+def test_51_started_packages_are_charged_in_full(free: int, credits: int) -> None:
     assert packages(D(121), size=D(10), credits=D(100), free=D(free)) == credits
     parameters = {"unit": "pages", "size": 10, "credits": 100, "free": free}
 
     assert _price(PackageStrategy(), parameters, pages=121).credits == credits
 
 
-def test_volume_prices_all_by_the_tier_that_the_whole_falls_into() -> None:
+def test_volume_prices_all_units_by_the_tier_of_the_total() -> None:
     assert [volume(D(n), TIERS) for n in (10, 11, 21)] == [102, 58, 108]
     parameters = {"tiers": [{"up_to": 1, "credits": 3}, {"credits": 2}]}
 
@@ -76,7 +76,7 @@ def test_each_use_is_one_call() -> None:
     assert _price(PerUnitStrategy(), {"units": {"calls": D("0.5")}}).credits == D("0.5")
 
 
-def test_a_unit_that_nobody_priced_is_parked_at_the_minimum_never_free() -> None:
+def test_unit_without_a_price_is_parked_at_the_minimum_and_never_free() -> None:
     price = _price(PerUnitStrategy(), PER_UNIT, _some(3, "videos"))
 
     assert price.unpriced_models == ["videos"]
@@ -131,7 +131,7 @@ usages = st.builds(
 
 
 @given(st.lists(usages, max_size=6), st.randoms())
-def test_the_total_is_the_sum_of_lines_and_no_line_knows_its_neighbours(drawn: list[ModelUsage], random: Any) -> None:
+def test_total_is_the_sum_of_lines_and_lines_are_independent(drawn: list[ModelUsage], random: Any) -> None:
     strategy = TokenPricedStrategy()
     feature = Feature("f", "token_priced")
     together = strategy.price(Use(feature, AT, drawn, prices=BOOK))

@@ -1,4 +1,4 @@
-"""`TrackUsage` beside real hosts: everything is metered, and the host notices nothing."""
+"""`TrackUsage` in real hosts: every request is metered, without effect on the host."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -45,8 +45,8 @@ ANTHROPIC_STREAM = [
 ]
 
 
-class Taken(list[UsageEvent]):
-    """A recorder that keeps what it gets."""
+class FakeRecorder(list[UsageEvent]):
+    """A recorder that stores the events it receives."""
 
     def record_nowait(self, event: UsageEvent) -> bool:
         self.append(event)
@@ -54,7 +54,7 @@ class Taken(list[UsageEvent]):
 
 
 class Header(AuthenticationBackend):
-    """Whoever `x-user` names is signed in."""
+    """Signs in the user named in `x-user`."""
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser] | None:
         name = conn.headers.get("x-user")
@@ -84,7 +84,7 @@ def streaming(parts: list[bytes]) -> Any:
     return answer
 
 
-def host(taken: Any, **options: Any) -> Starlette:
+def host(recorder: Any, **options: Any) -> Starlette:
     routes = [
         Route("/plain/{name}", plain, methods=["GET", "POST"]),
         Route("/chat", chat),
@@ -94,17 +94,17 @@ def host(taken: Any, **options: Any) -> Starlette:
     ]
     app = Starlette(routes=routes)
     app.add_middleware(AuthenticationMiddleware, backend=Header())
-    app.add_middleware(TrackUsage, recorder=taken, **options)
+    app.add_middleware(TrackUsage, recorder=recorder, **options)
     return app
 
 
 def test_a_request_is_metered_with_time_sizes_status_and_user() -> None:
-    taken = Taken()
-    with TestClient(host(taken)) as client:
+    recorder = FakeRecorder()
+    with TestClient(host(recorder)) as client:
         answer = client.post("/plain/a", content=b"12345", headers={"x-user": "ada", "user-agent": PHONE})
         client.get("/nowhere")
 
-    event, missing = taken
+    event, missing = recorder
     assert answer.text == "12345"
     assert (event.kind, event.user_id, event.service, event.status, event.device) == (
         "request", "ada", "http", 200, "mobile",
@@ -124,17 +124,19 @@ def test_a_request_is_metered_with_time_sizes_status_and_user() -> None:
     [("/chat", "gpt-4o", (1000, 50)), ("/openai", "gpt-4o", (9, 12)), ("/anthropic", "claude-sonnet-4", (100, 15)),
      ("/plain/a", None, (0, 0))],
 )  # fmt: skip
-def test_model_and_tokens_come_from_the_providers_answer(path: str, model: str | None, tokens: tuple[int, int]) -> None:
-    taken = Taken()
-    with TestClient(host(taken)) as client:
+def test_model_and_tokens_are_read_from_the_providers_response(
+    path: str, model: str | None, tokens: tuple[int, int]
+) -> None:
+    recorder = FakeRecorder()
+    with TestClient(host(recorder)) as client:
         client.get(path)
 
-    (event,) = taken
+    (event,) = recorder
     assert (event.model, (event.input_tokens, event.output_tokens)) == (model, tokens)
 
 
-def test_fastapi_is_metered_by_the_path_of_the_route() -> None:
-    app, taken = FastAPI(), Taken()
+def test_fastapi_is_metered_by_the_route_path() -> None:
+    app, recorder = FastAPI(), FakeRecorder()
 
     class Answer(BaseModel):
         model: str
@@ -144,7 +146,9 @@ def test_fastapi_is_metered_by_the_path_of_the_route() -> None:
     async def item(number: int) -> Answer:  # pyright: ignore[reportUnusedFunction]
         return Answer(model="claude-sonnet-4", usage={"input_tokens": number, "output_tokens": 3})
 
-    app.add_middleware(TrackUsage, recorder=taken, service=lambda scope: "items" if "item" in scope["path"] else None)
+    app.add_middleware(
+        TrackUsage, recorder=recorder, service=lambda scope: "items" if "item" in scope["path"] else None
+    )
     with TestClient(app) as client:
         assert client.get("/items/7").json() == {
             "model": "claude-sonnet-4",
@@ -153,7 +157,7 @@ def test_fastapi_is_metered_by_the_path_of_the_route() -> None:
         client.get("/items/seven")
         client.get("/docs")
 
-    first, second = taken
+    first, second = recorder
     assert first.metadata is not None
     assert (first.service, first.model, first.input_tokens, first.metadata["path"]) == (
         "items", "claude-sonnet-4", 7, "/items/{number}",
@@ -161,9 +165,9 @@ def test_fastapi_is_metered_by_the_path_of_the_route() -> None:
     assert second.status == 422
 
 
-async def test_a_streamed_answer_passes_part_by_part() -> None:
-    """Each part is sent before the next one is made, and nothing more than a bound is kept."""
-    taken, sent = Taken(), list[bytes]()
+async def test_streamed_response_is_passed_on_part_by_part() -> None:
+    """Each part is sent before the next one is produced, and only a bounded amount is stored."""
+    recorder, sent = FakeRecorder(), list[bytes]()
     made = 0
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -192,38 +196,39 @@ async def test_a_streamed_answer_passes_part_by_part() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AnswerReader, "__init__", remember)
-        tracked = TrackUsage(app, recorder=taken, answer_limit_bytes=50_000)
+        tracked = TrackUsage(app, recorder=recorder, answer_limit_bytes=50_000)
         await tracked({"type": "http", "path": "/", "method": "GET", "headers": []}, _nothing, send)
     assert len(readers) == 1
-    assert [event.metadata["response_bytes"] for event in taken if event.metadata] == [1_000_000]
+    assert [event.metadata["response_bytes"] for event in recorder if event.metadata] == [1_000_000]
 
 
 async def _nothing() -> Any:
     return {"type": "http.request", "body": b""}
 
 
-def test_a_hosts_own_failure_stays_its_own_and_is_metered() -> None:
-    taken = Taken()
-    with TestClient(host(taken)) as client, pytest.raises(LookupError, match="own mistake"):
+def test_error_of_the_host_is_raised_and_metered() -> None:
+    recorder = FakeRecorder()
+    with TestClient(host(recorder)) as client, pytest.raises(LookupError, match="own mistake"):
         client.get("/broken")
 
-    assert [event.status for event in taken] == [500]
+    assert [event.status for event in recorder] == [500]
 
 
-async def test_a_client_that_leaves_is_metered() -> None:
-    taken = Taken()
+async def test_disconnected_client_is_metered() -> None:
+    recorder, began = FakeRecorder(), asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await asyncio.sleep(60)
+        began.set()
+        await asyncio.Event().wait()
 
-    tracked = TrackUsage(app, recorder=taken)
+    tracked = TrackUsage(app, recorder=recorder)
     scope = {"type": "http", "path": "/", "method": "GET", "headers": list[Any]()}
     task = asyncio.ensure_future(tracked(scope, _nothing, _ignore))
-    await asyncio.sleep(0.01)
+    await began.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert [event.status for event in taken] == [499]
+    assert [event.status for event in recorder] == [499]
 
 
 def test_no_failure_of_the_middleware_reaches_the_host() -> None:
@@ -234,7 +239,7 @@ def test_no_failure_of_the_middleware_reaches_the_host() -> None:
     def no_user(_: Any) -> str:
         raise KeyError("session")
 
-    for options in ({"recorder": Broken()}, {"recorder": Taken(), "user": no_user}):
+    for options in ({"recorder": Broken()}, {"recorder": FakeRecorder(), "user": no_user}):
         recorder = options.pop("recorder")
         with TestClient(host(recorder, **options)) as client:
             assert client.get("/plain/a").text == "hello"
@@ -250,17 +255,17 @@ def test_no_failure_of_the_middleware_reaches_the_host() -> None:
         b"\xff" * 99,
     ],
 )
-def test_an_answer_that_makes_no_sense_is_metered_without_tokens(body: bytes) -> None:
-    taken = Taken()
+def test_unreadable_response_is_metered_without_tokens(body: bytes) -> None:
+    recorder = FakeRecorder()
 
     async def odd(_: Request) -> Response:
         return Response(body, media_type="application/json")
 
     app = Starlette(routes=[Route("/", odd)])
-    app.add_middleware(TrackUsage, recorder=taken)
+    app.add_middleware(TrackUsage, recorder=recorder)
     with TestClient(app) as client:
         assert client.get("/").content == body
-    assert [(event.status, event.input_tokens) for event in taken] == [(200, 0)]
+    assert [(event.status, event.input_tokens) for event in recorder] == [(200, 0)]
 
 
 @pytest.mark.parametrize(
@@ -268,12 +273,12 @@ def test_an_answer_that_makes_no_sense_is_metered_without_tokens(body: bytes) ->
     [(PHONE, "mobile", "iOS"), (TABLET, "tablet", "Android"), (LAPTOP, "desktop", "Windows"), (BOT, "bot", None),
      ("python-httpx/0.28", "server", None)],
 )  # fmt: skip
-def test_the_user_agent_tells_device_and_platform(agent: str, device: str, platform: str | None) -> None:
-    taken = Taken()
-    with TestClient(host(taken)) as client:
+def test_device_and_platform_come_from_the_user_agent(agent: str, device: str, platform: str | None) -> None:
+    recorder = FakeRecorder()
+    with TestClient(host(recorder)) as client:
         client.get("/chat", headers={"user-agent": agent})
 
-    (event,) = taken
+    (event,) = recorder
     assert event.metadata is not None
     assert (event.device, event.metadata.get("platform")) == (device, platform)
 
@@ -282,8 +287,8 @@ def test_the_country_comes_from_a_header_or_from_a_file(tmp_path: Path) -> None:
     writer = MMDBWriter(4, "Test-Country", languages=["en"])
     writer.insert_network(IPSet(["81.2.69.0/24"]), {"country": {"iso_code": "GB"}})
     writer.to_db_file(str(tmp_path / "countries.mmdb"))
-    taken = Taken()
-    app = host(taken, country_header="CF-IPCountry", country_file=tmp_path / "countries.mmdb")
+    recorder = FakeRecorder()
+    app = host(recorder, country_header="CF-IPCountry", country_file=tmp_path / "countries.mmdb")
     for address, headers in [
         ("81.2.69.7", {}), ("81.2.69.7", {"cf-ipcountry": "de"}), ("10.0.0.1", {}), ("81.2.69.7", {"cf-ipcountry": "XX"}),
         ("testclient", {}),
@@ -291,23 +296,23 @@ def test_the_country_comes_from_a_header_or_from_a_file(tmp_path: Path) -> None:
         with TestClient(app, client=(address, 1)) as client:
             client.get("/chat", headers=headers)
 
-    assert [event.country for event in taken] == ["GB", "DE", None, "GB", None]
+    assert [event.country for event in recorder] == ["GB", "DE", None, "GB", None]
 
 
-def test_the_predefined_ones_meter_their_paths_alone() -> None:
-    taken = Taken()
+def test_predefined_middlewares_meter_only_their_paths() -> None:
+    recorder = FakeRecorder()
     paths = ["/mcp", "/api/mcp/tools", "/mcpx", "/api/credits/balance", "/auth/login"]
     app = Starlette(routes=[Route(path, chat) for path in paths])
     for track in (track_mcp, track_credits, track_auth):
-        app.add_middleware(track, recorder=taken)
+        app.add_middleware(track, recorder=recorder)
     with TestClient(app) as client:
         for path in paths:
             client.get(path)
 
-    assert [event.service for event in taken] == ["mcp", "mcp", "credits", "auth"]
+    assert [event.service for event in recorder] == ["mcp", "mcp", "credits", "auth"]
 
 
-async def test_what_it_took_is_in_the_database_once(library: Library) -> None:
+async def test_recorded_requests_are_in_the_database_once(library: Library) -> None:
     async with BufferedRecorder(library.usage.recorder()) as recorder:
         tracked = TrackUsage(_answer, recorder=recorder, user=lambda _: "ada")
         await tracked({"type": "http", "path": "/", "method": "GET", "headers": []}, _nothing, _ignore)
@@ -319,14 +324,14 @@ async def test_what_it_took_is_in_the_database_once(library: Library) -> None:
 
 
 async def test_p7_it_adds_at_most_50_microseconds_to_a_request() -> None:
-    """The median over many, beside the same without it; on a machine that is busy with other things."""
+    """The median of many requests, compared with the same requests without it; on a busy machine."""
     plain_us, tracked_us = list[float](), list[float]()
     for _ in range(300):
         plain_us.append(await _took_us(_answer))
         tracked_us.append(
-            await _took_us(TrackUsage(_answer, recorder=Taken(), user=lambda _: "ada", answer_limit_bytes=0))
+            await _took_us(TrackUsage(_answer, recorder=FakeRecorder(), user=lambda _: "ada", answer_limit_bytes=0))
         )
-    assert median(tracked_us) - median(plain_us) <= 150  # the promise is 50 on a machine of its own
+    assert median(tracked_us) - median(plain_us) <= 150  # the target is 50 on a dedicated machine
 
 
 async def _took_us(app: Any) -> float:

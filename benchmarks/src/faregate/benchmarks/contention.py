@@ -20,12 +20,13 @@ from faregate.core.monitoring.heartbeats import Heartbeats
 from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.grants import GrantSpec
 from faregate.credit.ledger.holds import HoldRequest
-from faregate.credit.ledger.settlement import Posting
-from faregate.credit.ledger.states import ChargeState, Note
+from faregate.credit.ledger.settlement import ChargeRequest
+from faregate.credit.ledger.states import ChargeState, TransferNote
 from faregate.credit.proof.verify import Verifier
 from faregate.credit.services.corrections import CorrectionService
 from faregate.credit.services.credits import CreditService
 from faregate.credit.services.ledger_session import LedgerSession
+from faregate.credit.services.repricing import RepricingService
 from faregate.credit.storage.repository import LedgerRepository
 from faregate.wire.credits import to_micros
 
@@ -216,18 +217,18 @@ class _Contender:
         if not keys:
             return
         places = {key: wallet_id for wallet_id, found in self._open.items() for key in found}
-        postings = [
-            Posting(key, PRICE, PRICE, b"contention", started_wallet_id=places[key])
+        requests = [
+            ChargeRequest(key, PRICE, PRICE, b"contention", started_wallet_id=places[key])
             for key in keys  # a settlement that comes twice counts once
             for _ in range(1 + (self._chance.random() < 0.1))
         ]
-        outcomes = await self._field.database.run(lambda session: self._field.credit.post(session, postings))
-        for posting, outcome in zip(postings, outcomes, strict=True):
+        outcomes = await self._field.database.run(lambda session: self._field.credit.post(session, requests))
+        for request, outcome in zip(requests, outcomes, strict=True):
             if isinstance(outcome, FaregateError):
                 raise outcome
             self._field.tell("settled again" if outcome.replayed else "settled")
             if not outcome.replayed:
-                self._settled[posting.wallet_id].append(outcome.charge)
+                self._settled[request.wallet_id].append(outcome.charge)
         self._drop(keys)
 
     async def _void(self) -> None:
@@ -243,7 +244,7 @@ class _Contender:
 
     async def _refund(self) -> None:
         wallet_id, charges = self._some(self._settled)
-        note = Note(actor="bench", reason="contention")
+        note = TransferNote(actor="bench", reason="contention")
 
         async def work(session: AsyncSession) -> None:
             for charge in charges:
@@ -271,10 +272,11 @@ async def _prepare(
     database: Database, wallets: int, bound: int, attempts: int, on_progress: Callable[[int], None]
 ) -> _Field:
     repository, subjects = LedgerRepository(database), Subjects(database)
-    locker = LedgerSession(database, repository, Heartbeats(database), PostgresTransport(database))
-    credit = CreditService(repository, locker, subjects)
+    ledger_session = LedgerSession(database, repository, Heartbeats(database), PostgresTransport(database))
+    repricing = RepricingService(repository, ledger_session, subjects)
+    credit = CreditService(repository, ledger_session, subjects, repricing)
     ids = [await _wallet(database, credit, f"contender-{number}", bound) for number in range(wallets)]
-    corrections = CorrectionService(repository, locker, subjects)
+    corrections = CorrectionService(repository, ledger_session, subjects)
     return _Field(database, credit, corrections, ids, attempts, on_progress)
 
 

@@ -1,4 +1,4 @@
-"""Wiring of the ledger."""
+"""Dependency injection container of the credit ledger."""
 
 from datetime import timedelta
 
@@ -19,6 +19,7 @@ from faregate.credit.services.credits import CreditService
 from faregate.credit.services.gauges import LedgerGauges
 from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.services.opening_balances import OpeningImport
+from faregate.credit.services.repricing import RepricingService
 from faregate.credit.services.spending_limits import LimitService
 from faregate.credit.services.top_ups import NoProvider, OnAccountProvider, TopUpService
 from faregate.credit.storage.repository import LedgerRepository
@@ -28,12 +29,12 @@ __all__ = ["CreditContainer"]
 
 
 def initial_micros(settings: Settings) -> int:
-    """Return what each new wallet is granted."""
+    """Return the initial grant of each new wallet, in micro-credits."""
     return to_micros(settings.initial_credits)
 
 
 def configured_provider(settings: Settings) -> ITopUpProvider:
-    """Return the payment provider that the settings name; a host gives its own instead."""
+    """Return the payment provider that the settings name. A host can override it."""
     return OnAccountProvider() if settings.top_up_provider == "on_account" else NoProvider()
 
 
@@ -42,11 +43,13 @@ def _warning_pause(settings: Settings) -> timedelta:
 
 
 class CreditContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `subjects`, `outbox` and `progress`; takes `top_up_provider`, `announcer`
-    and `clock`; exports
-    `service`, `bookkeeping`, `corrections`, `accounting`, `limits`, `top_ups`, `openings`, `gauges` and `verifier`.
+    """Container of the ledger.
 
-    `clock` is for simulations; left alone, the database's clock decides.
+    Requires `settings`, `database`, `subjects`, `outbox` and `progress`. Optional: `top_up_provider`, `announcer` and
+    `clock`. Provides `service`, `repricing`, `bookkeeping`, `corrections`, `accounting`, `limits`, `top_ups`, `openings`,
+    `gauges` and `verifier`.
+
+    `clock` is for simulations; if it is None, the database's clock is used.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -63,7 +66,7 @@ class CreditContainer(containers.DeclarativeContainer):
     clock: providers.Provider[IClock | None] = providers.Object(None)
 
     repository: providers.Provider[LedgerRepository] = providers.Singleton(LedgerRepository, database)
-    locker: providers.Provider[LedgerSession] = providers.Singleton(
+    ledger_session: providers.Provider[LedgerSession] = providers.Singleton(
         LedgerSession,
         database,
         repository,
@@ -73,16 +76,24 @@ class CreditContainer(containers.DeclarativeContainer):
         announcer=announcer,
         warning_pause=providers.Callable(_warning_pause, settings),
     )
+    repricing: providers.Provider[RepricingService] = providers.Singleton(
+        RepricingService, repository, ledger_session, subjects
+    )
     service: providers.Provider[CreditService] = providers.Singleton(
-        CreditService, repository, locker, subjects, initial_micros=providers.Callable(initial_micros, settings)
+        CreditService,
+        repository,
+        ledger_session,
+        subjects,
+        repricing,
+        initial_micros=providers.Callable(initial_micros, settings),
     )
     corrections: providers.Provider[CorrectionService] = providers.Singleton(
-        CorrectionService, repository, locker, subjects
+        CorrectionService, repository, ledger_session, subjects
     )
-    accounting: providers.Provider[AccountingService] = providers.Singleton(AccountingService, database, locker)
-    limits: providers.Provider[LimitService] = providers.Singleton(LimitService, database, repository, locker)
+    accounting: providers.Provider[AccountingService] = providers.Singleton(AccountingService, database, ledger_session)
+    limits: providers.Provider[LimitService] = providers.Singleton(LimitService, database, repository, ledger_session)
     top_ups: providers.Provider[TopUpService] = providers.Singleton(
-        TopUpService, database, repository, locker, subjects, top_up_provider
+        TopUpService, database, repository, ledger_session, subjects, top_up_provider
     )
     bookkeeping: providers.Provider[Bookkeeping] = providers.Singleton(
         Bookkeeping, database, service, corrections, accounting, limits, subjects

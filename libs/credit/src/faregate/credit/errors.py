@@ -1,4 +1,4 @@
-"""Why money does not move."""
+"""Errors of the credit ledger."""
 
 from decimal import Decimal
 
@@ -26,15 +26,15 @@ __all__ = [
 
 
 class CreditError(FaregateError):
-    """The root of this library's errors."""
+    """Base class of the errors of this library."""
 
 
 class InsufficientCreditsError(CreditError):
-    """The wallet does not have so much free.
+    """The wallet has too few free credits.
 
     Attributes:
-        balance: what is free now, in credits.
-        required: what was asked for, in credits.
+        balance: the free credits now.
+        required: the credits requested.
     """
 
     code = "insufficient_credits"
@@ -50,7 +50,7 @@ class InsufficientCreditsError(CreditError):
 
 
 class WalletFrozenError(CreditError):
-    """The wallet was frozen by an operator: it starts nothing."""
+    """An operator has frozen the wallet: it accepts no new holds or debits."""
 
     code = "wallet_frozen"
 
@@ -59,25 +59,25 @@ class WalletFrozenError(CreditError):
 
 
 class WalletClosedError(CreditError):
-    """The wallet was closed by an operator: it starts nothing and takes no grants."""
+    """An operator has closed the wallet: it accepts no new holds, debits or grants."""
 
     code = "wallet_closed"
 
     def __init__(self) -> None:
         super().__init__(
-            "The wallet is closed: it starts nothing and takes no credits; to reopen it, set its status to active",
+            "The wallet is closed and accepts no holds, debits or grants; to reopen it, set its status to active",
             status="closed",
         )
 
 
 class UnknownWalletError(CreditError, NotFoundError):
-    """No wallet has this owner yet."""
+    """The owner has no wallet yet."""
 
     code = "unknown_wallet"
 
     def __init__(self, owner_id: str) -> None:
         super().__init__(
-            f"{owner_id!r} has no wallet yet; it appears on first use, or with PUT /api/wallets/{owner_id}"
+            f"{owner_id!r} has no wallet yet; it is created on first use, or with PUT /api/wallets/{owner_id}"
         )
 
 
@@ -91,7 +91,7 @@ class UnknownUsageKeyError(CreditError, NotFoundError):
 
 
 class UnknownGrantError(CreditError, NotFoundError):
-    """The wallet has no such grant."""
+    """The wallet has no grant with this id."""
 
     code = "unknown_grant"
 
@@ -100,7 +100,7 @@ class UnknownGrantError(CreditError, NotFoundError):
 
 
 class UnknownTransferError(CreditError, NotFoundError):
-    """The wallet has no such transfer."""
+    """The wallet has no transfer with this id."""
 
     code = "unknown_transaction"
 
@@ -111,14 +111,14 @@ class UnknownTransferError(CreditError, NotFoundError):
 
 
 class UsageKeyConflictError(CreditError, KeyConflictError):
-    """The usage key was used before, with another meaning."""
+    """The usage key was already used for a different call."""
 
     def __init__(self, usage_key: str, detail: str) -> None:
         super().__init__(f"The usage key {usage_key!r} {detail}", param="usage_key", usage_key=usage_key)
 
 
 class HoldMismatchError(CreditError):
-    """User, feature or organisation are not those that the hold was opened for."""
+    """The user, feature or organisation differs from the one that the hold was opened for."""
 
     code = "hold_mismatch"
 
@@ -127,35 +127,35 @@ class HoldMismatchError(CreditError):
 
 
 class AlreadySettledError(CreditError):
-    """The use is settled; nothing but a correction can follow."""
+    """The use is already settled; only a correction can change it."""
 
     code = "already_settled"
 
     def __init__(self, usage_key: str) -> None:
         super().__init__(
-            f"{usage_key!r} is settled already; only a refund or an adjustment can follow", usage_key=usage_key
+            f"{usage_key!r} is already settled; use a refund or an adjustment to change it", usage_key=usage_key
         )
 
 
 class HoldClosedError(CreditError):
-    """The hold was voided or has expired, so it can be neither extended nor used again."""
+    """The hold was voided or has expired; it can be neither extended nor reused."""
 
     code = "hold_closed"
 
     def __init__(self, usage_key: str, status: str) -> None:
         super().__init__(
-            f"The hold of {usage_key!r} is {status}; start again with a new usage key",
+            f"The hold of {usage_key!r} is {status}; start a new use with a new usage key",
             usage_key=usage_key,
             status=status,
         )
 
 
 class SpendingLimitError(CreditError):
-    """A member, user or key has spent what it may in this period.
+    """A member, a user or an API key has reached its spending limit of this period.
 
     Attributes:
         balance: what is left of the limit, in credits.
-        required: what was asked for, in credits.
+        required: the credits requested.
     """
 
     code = "member_limit"
@@ -177,20 +177,20 @@ class SpendingLimitError(CreditError):
 
 
 class PaymentDeclinedError(CreditError):
-    """The payment provider did not pay a top-up order."""
+    """The payment provider declined a top-up order."""
 
     code = "payment_declined"
 
 
 class NotRefundableError(CreditError):
-    """The correction is larger than what is left to correct."""
+    """The refund is larger than the part of the charge that is not refunded yet."""
 
     code = "not_refundable"
 
     def __init__(self, *, left_micros: int, asked_micros: int) -> None:
         left, asked = to_credits(left_micros), to_credits(asked_micros)
         super().__init__(
-            f"Only {plain(left)} of the {plain(asked)} credits asked for are left to refund",
+            f"Only {plain(left)} of the requested {plain(asked)} credits can still be refunded",
             param="credits",
             refundable=left,
         )

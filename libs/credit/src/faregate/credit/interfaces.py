@@ -1,4 +1,4 @@
-"""The seams of the ledger that a host or another part of Faregate may fill."""
+"""Interfaces of the ledger that a host can implement."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,16 +13,16 @@ __all__ = ["ISettlementProgress", "ITopUpProvider", "Payment", "PaymentOrder"]
 
 @runtime_checkable
 class ISettlementProgress(Protocol):
-    """Says how far settlement has come, so that a backlog does not free credits that are spent already."""
+    """Reports how far settlement has progressed, so that a backlog does not release credits that are already spent."""
 
     async def settled_until(self, session: AsyncSession) -> datetime | None:
-        """Return the moment up to which all settlements are in; None when nobody keeps track (then: now)."""
+        """Return the moment up to which all settlements are recorded; None if progress is not tracked (then: now)."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentOrder:
-    """An automatic top-up to be paid: `credits` for the wallet of `owner_id`."""
+    """An automatic top-up to pay: `credits` for the wallet of `owner_id`."""
 
     order_id: UUID
     owner_id: str
@@ -32,20 +32,20 @@ class PaymentOrder:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A payment that was made; `reference` is the provider's own id of it."""
+    """A completed payment; `reference` is the provider's id of it."""
 
     reference: str
 
 
 @runtime_checkable
 class ITopUpProvider(Protocol):
-    """Takes money for an automatic top-up."""
+    """Collects the payment of an automatic top-up."""
 
     async def pay(self, order: PaymentOrder) -> Payment:
-        """Take the money for `order`, once, however often it is asked: `order_id` is the idempotency key.
+        """Collect the payment of `order` exactly once, even if called repeatedly: `order_id` is the idempotency key.
 
         Raises:
-            PaymentDeclinedError: it was refused; the order is closed, and the next one waits an hour.
-            Anything else: unknown; the same order is asked for again later.
+            PaymentDeclinedError: the payment was declined; the order is closed, and the next one waits an hour.
+            Any other error: the outcome is unknown; `pay` is called again later with the same order.
         """
         ...

@@ -1,4 +1,4 @@
-"""The tables of the ledger; amounts are integer micro-credits."""
+"""Tables of the ledger; amounts are integer micro-credits."""
 
 from datetime import datetime
 from typing import Any
@@ -29,6 +29,7 @@ __all__ = [
     "GrantSliceRow",
     "SpendLimitRow",
     "TopUpRow",
+    "TransferReasonRow",
     "TransferRow",
     "VerifiedHeadRow",
     "WalletRow",
@@ -46,12 +47,12 @@ def _micros(default: str | None = "0") -> "Column[Any]":
 
 
 def _wallet_id(*, primary_key: bool = False) -> "Column[Any]":
-    """Refer to a wallet. No foreign key on the hot tables: wallets are never deleted, and `verify` looks."""
+    """Refer to a wallet. The hot tables have no foreign key: wallets are never deleted, and `verify` checks the references."""
     return Column(BigInteger, nullable=False, primary_key=primary_key, autoincrement=False)
 
 
 class WalletRow(TableModel, table=True):
-    """One wallet: the lock, the cached counters, and the head of the hash chain. Its id is its owner's subject id."""
+    """One wallet: the row to lock, the cached counters and the head of the hash chain. Its id is the owner's subject id."""
 
     __table_args__: Any = (
         CheckConstraint(
@@ -139,7 +140,7 @@ class CreditGrantRow(TableModel, table=True):
 
 
 class ChargeRow(TableModel, table=True):
-    """One use of a feature: the hold, and what became of it. One row per usage key, for ever."""
+    """One use of a feature: its hold and its outcome. There is one row per usage key, which is never deleted."""
 
     __table_args__: Any = (
         CheckConstraint("status between 0 and 3 and (status = 0) = (closed_at is null)", name="status"),
@@ -178,7 +179,7 @@ class ChargeRow(TableModel, table=True):
 
 
 class TransferRow(TableModel, table=True):
-    """One movement of credits. Append-only: triggers refuse update, delete and truncate."""
+    """One movement of credits. Append-only: triggers reject UPDATE, DELETE and TRUNCATE."""
 
     __table_args__: Any = (
         CheckConstraint("amount > 0 and debit_account <> credit_account", name="moves"),
@@ -212,7 +213,7 @@ class TransferRow(TableModel, table=True):
 
 
 class TransferReasonRow(TableModel, table=True):
-    """The words of a transfer's reason, whose seal stands in the transfer: what an erasure may delete."""
+    """The text of a transfer's reason. The transfer holds its seal; an erasure may delete the text."""
 
     wallet_id: int = Field(sa_column=_wallet_id(primary_key=True))
     seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
@@ -221,7 +222,7 @@ class TransferReasonRow(TableModel, table=True):
 
 
 class GrantSliceRow(TableModel, table=True):
-    """What one transfer put into a grant (positive) or took from it (negative). Append-only."""
+    """The amount that one transfer added to a grant (positive) or took from it (negative). Append-only."""
 
     __table_args__: Any = (CheckConstraint("amount <> 0", name="moves"),)
 
@@ -232,7 +233,7 @@ class GrantSliceRow(TableModel, table=True):
 
 
 class SpendLimitRow(TableModel, table=True):
-    """How much a scope (`member:<organisation>:<user>`, `user:<subject>`, `key:<id>`) may spend in a period."""
+    """Spending limit of a scope (`member:<organisation>:<user>`, `user:<subject>`, `key:<id>`) in a period."""
 
     __table_args__: Any = (
         CheckConstraint("soft >= 0 and hard >= 0 and spent >= 0 and held >= 0", name="not_negative"),
@@ -249,7 +250,7 @@ class SpendLimitRow(TableModel, table=True):
 
 
 class TopUpRow(TableModel, table=True):
-    """An automatic top-up order and how it ended: requested, paid or declined."""
+    """An automatic top-up order and its status: requested, paid or declined."""
 
     __table_args__: Any = (
         Index("top_up_open_idx", "created_at", postgresql_where=text("status = 'requested'")),
@@ -267,7 +268,7 @@ class TopUpRow(TableModel, table=True):
 
 
 class VerifiedHeadRow(TableModel, table=True):
-    """Up to where a wallet's chain was verified, and what followed from it there: where the next incremental run begins."""
+    """The last verified head of a wallet's chain and the totals at it: where the next incremental run begins."""
 
     wallet_id: int = Field(sa_column=_wallet_id(primary_key=True))
     seq: int = Field(sa_column=Column(BigInteger, nullable=False))

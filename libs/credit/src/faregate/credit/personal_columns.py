@@ -1,4 +1,4 @@
-"""What an erasure does with each column of the ledger that can hold text."""
+"""How an erasure treats each text column of the ledger."""
 
 from collections.abc import Mapping
 

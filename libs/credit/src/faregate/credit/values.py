@@ -1,4 +1,4 @@
-"""What the ledger shows to the outside: frozen, in credits."""
+"""Wallets, grants, transactions and charges as the services return them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """A wallet at one moment. `free` = balance + credit_limit - held - earmarked; `balance` includes what is held."""
+    """A wallet at one moment. `free` = balance + credit_limit - held - earmarked; `balance` includes held credits."""
 
     owner_id: str
     email: str | None
@@ -68,7 +68,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class CreditTransaction:
-    """What its owner sees of one transfer: `amount` is signed, `balance` is the balance after it."""
+    """A transfer as its owner sees it: `amount` is signed, `balance` is the balance after it."""
 
     id: str
     kind: str
@@ -84,7 +84,7 @@ class CreditTransaction:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One use: what it holds, and what it cost in the end (`credits_consumed` is the price, `credits_charged` was paid)."""
+    """One use: its hold and its outcome. `credits_consumed` is the price, `credits_charged` is what was paid."""
 
     usage_key: str
     feature_key: str
@@ -150,7 +150,7 @@ def grant_view(grant: GrantState, *, now: datetime) -> Grant:
 
 
 def transaction_view(transfer: Transfer, charges: Mapping[str, ChargeState]) -> CreditTransaction:
-    """Return `transfer` as its owner sees it; `charges` tell the feature of those that belong to a use."""
+    """Return `transfer` as its owner sees it; `charges` supplies the feature of transfers that belong to a use."""
     charge = charges.get(transfer.usage_key) if transfer.usage_key is not None else None
     return CreditTransaction(
         id=transaction_id(transfer.wallet_id, transfer.seq),
@@ -194,10 +194,10 @@ def transaction_id(wallet_id: int, seq: int) -> str:
 
 
 def transfer_position(transaction: str) -> tuple[int, int]:
-    """Return wallet and number of a public transaction id.
+    """Return the wallet id and the sequence number of a public transaction id.
 
     Raises:
-        UnknownTransferError: it is none.
+        UnknownTransferError: `transaction` is not a transaction id.
     """
     wallet_id, _, seq = transaction.partition("-")
     if not (wallet_id.isdecimal() and seq.isdecimal() and len(transaction) < 40):

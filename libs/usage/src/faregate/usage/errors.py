@@ -1,4 +1,4 @@
-"""Why a feature may not be used, or a use not be priced."""
+"""Errors of features, plans, meters, events and pricing."""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -26,11 +26,11 @@ __all__ = [
 
 
 class UsageError(FaregateError):
-    """The root of this library's errors."""
+    """Base class of the errors of this library."""
 
 
 class UnknownFeatureError(UsageError, NotFoundError):
-    """No feature has this key or id; the text lists those that are meant perhaps, and those that are known."""
+    """No feature has this key or id; the text lists similar and known ones."""
 
     code = "unknown_feature"
 
@@ -48,29 +48,29 @@ class UnknownPlanError(UsageError, NotFoundError):
 
 
 class UnknownPriceError(UsageError, NotFoundError):
-    """Nobody knows a price for this model, or there is no such override."""
+    """No price is known for this model, or the override does not exist."""
 
     code = "unknown_price"
 
 
 class FeatureInactiveError(UsageError):
-    """The feature is switched off."""
+    """The feature is not active."""
 
     code = "feature_inactive"
 
     def __init__(self, key: str) -> None:
-        super().__init__(f"The feature {key!r} is switched off; an operator can activate it", feature_key=key)
+        super().__init__(f"The feature {key!r} is not active; an operator can activate it", feature_key=key)
 
 
 class FeatureNotAllowedError(UsageError):
-    """The feature's access rule leaves this user out."""
+    """The feature's access rule excludes this user."""
 
     code = "feature_not_allowed"
 
     def __init__(
         self, key: str, *, open_to: Sequence[str], plan: str | None = None, organization_id: str | None = None
     ) -> None:
-        """`open_to` are groups of users in words; names of other users and organisations do not belong there."""
+        """Describe in `open_to` the groups that have access; it must not name other users or organisations."""
         on_plan = f"on the plan {plan!r}" if plan else "on no plan"
         member = f"a member of {organization_id!r}" if organization_id else "a member of no organisation"
         super().__init__(
@@ -87,14 +87,14 @@ class UnknownOrganizationError(UsageError, NotFoundError):
 
     def __init__(self, organization_id: str) -> None:
         super().__init__(
-            f"No organisation {organization_id!r}; correct organization_id, or make it with "
+            f"No organisation {organization_id!r}; correct organization_id, or create it with "
             f"PUT /api/organizations/{organization_id}",
             param="organization_id",
         )
 
 
 class NotAMemberError(UsageError):
-    """The user does not belong to the organisation that the call names; nothing is held or charged."""
+    """The user is not a member of the organisation that the call names; nothing is held or charged."""
 
     code = "not_a_member"
 
@@ -109,17 +109,17 @@ class NotAMemberError(UsageError):
 
 
 class QuotaExceededError(UsageError):
-    """A hard quota leaves no room for this use.
+    """A hard quota does not allow this use.
 
     Args:
-        used, limit: in the quota's own unit.
-        resets_at: when its period ends, as ISO 8601; None for never.
+        used, limit: in the quota's unit.
+        resets_at: when its period ends, in ISO 8601; None for never.
     """
 
     code = "quota_exceeded"
 
     def __init__(self, quota: str, *, used: Decimal, limit: Decimal, resets_at: str | None = None) -> None:
-        until = f"; it begins anew at {resets_at}" if resets_at else ""
+        until = f"; it resets at {resets_at}" if resets_at else ""
         super().__init__(
             f"The quota {quota!r} is used up: {used:f} of {limit:f}{until}",
             quota=quota,
@@ -130,7 +130,7 @@ class QuotaExceededError(UsageError):
 
 
 class UnknownMeterError(UsageError, NotFoundError):
-    """No meter of this name is built in, declared, or named by an event; `suggestions` are those that are meant perhaps."""
+    """No meter of this name is built in, declared or named by an event; `suggestions` are similar names."""
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
@@ -142,14 +142,14 @@ class UnknownMeterError(UsageError, NotFoundError):
 
 
 class UnknownStrategyError(UsageError, InvalidError):
-    """A feature names a strategy that nobody registered."""
+    """A feature names a strategy that is not registered."""
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         super().__init__(f"No strategy {name!r}.{did_you_mean(name, known)}", param="strategy")
 
 
 class StrategyRegistryError(UsageError, ConfigurationError):
-    """What was registered under a name is no strategy."""
+    """The object registered under a name is not a strategy."""
 
     def __init__(self, name: str, found: object) -> None:
         super().__init__(
@@ -159,7 +159,7 @@ class StrategyRegistryError(UsageError, ConfigurationError):
 
 
 class UnpricedError(UsageError):
-    """A model has no price, and the feature's policy is to refuse such uses."""
+    """A model has no price, and the feature is set to refuse such uses."""
 
     code = "unpriced"
 
@@ -169,7 +169,7 @@ class UnpricedError(UsageError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a hint to append to 'No such …'."""
+    """Return a hint that lists similar and known names, to append to 'No such …'."""
     names = sorted(known)
     close = get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(repr(item) for item in close)}?" if close else ""
@@ -177,21 +177,21 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 class UnknownEventError(UsageError, NotFoundError):
-    """No event with this source and id was received within the dedupe window."""
+    """No event with this source and id was received within the deduplication window."""
 
     code = "unknown_event"
 
     def __init__(self, source: str | None, external_id: str) -> None:
         super().__init__(
-            f"No event {external_id!r} of source {source or ''!r} was received; check both, they are compared exactly",
+            f"No event {external_id!r} of source {source or ''!r} was received; check both, they must match exactly",
             param="id",
         )
 
 
 class AlreadyCorrectedError(UsageError):
-    """The event was voided, or is being corrected by somebody else."""
+    """The event was voided, or is being corrected by another call."""
 
     code = "already_corrected"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"The event {name!r} was corrected already; ask for its fate, and send a new event if need be")
+        super().__init__(f"The event {name!r} is already corrected; read its status, and send a new event if needed")

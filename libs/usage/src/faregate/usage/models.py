@@ -1,4 +1,4 @@
-"""Features, plans, prices, organisations and the lines of settlements."""
+"""Tables of features, plans, prices, organisations and usage lines."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class FeatureRow(TableModel, table=True):
-    """Something sold, as an operator defined it."""
+    """A feature as an operator defined it."""
 
     __table_args__: Any = (CheckConstraint("min_credits >= 0", name="min_credits"),)
 
@@ -62,7 +62,7 @@ class FeatureRow(TableModel, table=True):
 
 
 class PlanRow(TableModel, table=True):
-    """What subscribers of one plan get: features, their terms, and credits that come again and again."""
+    """A plan: the features it includes, their terms, and its recurring grants."""
 
     key: str = Field(sa_column=Column(Text, primary_key=True))
     name: str = Field(sa_column=Column(Text, nullable=False))
@@ -73,7 +73,7 @@ class PlanRow(TableModel, table=True):
 
 
 class PriceOverrideRow(TableModel, table=True):
-    """An operator's price of one model for some time; never changed, only withdrawn."""
+    """An operator's price of one model for a period; never changed, only withdrawn."""
 
     __table_args__: Any = (
         CheckConstraint("effective_to > effective_from", name="in_order"),
@@ -102,7 +102,7 @@ class MarginRow(TableModel, table=True):
 
 
 class DefinitionRow(TableModel, table=True):
-    """Every version of everything that operators define: who made it what, and when. `content` is null for a removal."""
+    """One version of an operator's definition, with its author and time. `content` is null for a deletion."""
 
     kind: str = Field(sa_column=Column(Text, primary_key=True))
     key: str = Field(sa_column=Column(Text, primary_key=True))
@@ -113,7 +113,7 @@ class DefinitionRow(TableModel, table=True):
 
 
 class OrganizationRow(TableModel, table=True):
-    """An organisation and what it wants for its members."""
+    """An organisation, and how its members are charged."""
 
     subject_id: int = Field(
         sa_column=Column(BigInteger, ForeignKey(f"{SCHEMA}.subject.subject_id"), primary_key=True, autoincrement=False)
@@ -124,7 +124,7 @@ class OrganizationRow(TableModel, table=True):
 
 
 class MemberRow(TableModel, table=True):
-    """A user's membership: at most one organisation at a time."""
+    """A user's membership of an organisation: at most one at a time."""
 
     __table_args__: Any = (Index("member_organization_idx", "organization_id"),)
 
@@ -138,7 +138,7 @@ class MemberRow(TableModel, table=True):
 
 
 class UsageLineRow(TableModel, table=True):
-    """One model's part of a settlement, with everything its price was made of."""
+    """One model's part of a settlement, with every input of its price."""
 
     __table_args__: Any = (
         Index("usage_line_unpriced_idx", "usage_key", postgresql_where=text("price_version = 'unpriced'")),

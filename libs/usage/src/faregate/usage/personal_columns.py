@@ -1,4 +1,4 @@
-"""What an erasure does with each column about features and usage that can hold text."""
+"""How an erasure treats each text column about features and usage."""
 
 from collections.abc import Mapping
 

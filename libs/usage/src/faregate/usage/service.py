@@ -13,7 +13,7 @@ from faregate.core.db.subjects import Subjects
 from faregate.core.errors import InvalidError
 from faregate.core.redaction.scrubbing import clean_text
 from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError
-from faregate.credit.services.credits import CreditService, Held
+from faregate.credit.services.credits import CreditService, HoldResult
 from faregate.credit.values import Charge, CreditTransaction, charge_view
 from faregate.usage.credits_process.process import CreditsProcess, DirectUse
 from faregate.usage.credits_process.repository import UsageRepository
@@ -93,14 +93,14 @@ class UsageService:
         """
         return await self._process.settle_batch(requests)
 
-    async def void(self, usage_key: str, *, user_id: str, reason: str | None = None) -> Held:
+    async def void(self, usage_key: str, *, user_id: str, reason: str | None = None) -> HoldResult:
         """Close a hold unused. Voiding it again changes nothing.
 
         Raises:
             UnknownUsageKeyError, HoldMismatchError (another user's), AlreadySettledError, HoldClosedError (expired).
         """
 
-        async def work(session: AsyncSession) -> Held:
+        async def work(session: AsyncSession) -> HoldResult:
             await self._check_user(session, usage_key, user_id)
             return await self._credit.void(session, usage_key, reason=reason)
 

@@ -12,7 +12,7 @@ from faregate.credit.errors import (
     UnknownWalletError,
     WalletClosedError,
 )
-from faregate.credit.ledger.states import Note
+from faregate.credit.ledger.states import TransferNote
 from faregate.credit.services.bookkeeping import Bookkeeping, MemberLimit
 from faregate.gateway.http.operation import Audit, Call, Controller, Reply, link, operation
 from faregate.gateway.schemas.bookkeeping import (
@@ -190,9 +190,9 @@ def _limits(found: Sequence[MemberLimit]) -> Reply:
     return Reply([member_limit_answer(member, limit) for member, limit in found])
 
 
-def _note(call: Call, reason: str, key: str | None) -> Note:
+def _note(call: Call, reason: str, key: str | None) -> TransferNote:
     """Return who corrects and why; what makes it happen once is the body's key, else the caller's Idempotency-Key."""
-    return Note(operation_key=key or call.derived_key, actor=call.principal.id, reason=reason)
+    return TransferNote(operation_key=key or call.derived_key, actor=call.principal.id, reason=reason)
 
 
 def _grant_id(text: str) -> UUID:

@@ -1,7 +1,7 @@
-"""The chart of accounts: between which accounts credits move, and why.
+"""Chart of accounts, kinds of transfers and sources of grants.
 
-Every movement is one transfer from one account to another. Only the wallet has a row of its own; the others are sums
-over transfers, so that no two wallets ever wait for one another.
+Every movement is one transfer from one account to another. Only wallets have rows; the balances of the other accounts are
+sums over transfers, so that transfers of different wallets never wait for the same lock.
 """
 
 from enum import IntEnum, StrEnum
@@ -10,22 +10,22 @@ __all__ = ["FLOWS", "GRANT_ORIGINS", "Account", "GrantSource", "TransferKind", "
 
 
 class Account(IntEnum):
-    """Where credits can be."""
+    """An account that a transfer debits or credits."""
 
     WALLET = 1
-    """What we owe the owner."""
+    """Credits owed to the owner."""
     REVENUE = 2
-    """Used: earned by us."""
+    """Used credits: earned."""
     PROMOTION = 3
-    """Given away: initial, bonus and plan grants."""
+    """Source of credits given away: initial, bonus and plan grants."""
     BREAKAGE = 4
-    """Lapsed unused."""
+    """Credits that expired unused."""
     SHORTFALL = 5
-    """Used, but neither held nor covered: our loss."""
+    """Usage that neither hold nor balance covered: a loss."""
     PURCHASES = 6
-    """Paid for."""
+    """Source of purchased credits."""
     ADJUSTMENT = 7
-    """Corrected by hand."""
+    """Manual corrections."""
 
 
 class TransferKind(IntEnum):
@@ -34,7 +34,7 @@ class TransferKind(IntEnum):
     GRANT = 1
     CHARGE = 2
     LIMIT_CHARGE = 3
-    """A charge that the credit limit pays: no grant stands behind it, the next grants repay it."""
+    """A charge paid from the credit limit: no grant covers it, later grants repay it."""
     SHORTFALL = 4
     EXPIRY = 5
     GRANT_VOID = 6
@@ -54,7 +54,7 @@ class GrantSource(StrEnum):
     REFUND = "refund"
     PLAN = "plan"
     OPENING = "opening"
-    """Brought along from another system."""
+    """Opening balance imported from another system."""
     ADJUSTMENT = "adjustment"
 
 
@@ -67,7 +67,7 @@ GRANT_ORIGINS: dict[GrantSource, Account] = {
     GrantSource.REFUND: Account.REVENUE,
     GrantSource.ADJUSTMENT: Account.ADJUSTMENT,
 }
-"""The account that a grant of each source is taken from."""
+"""The account debited by a grant of each source."""
 
 _ORIGINS = frozenset(GRANT_ORIGINS.values())
 
@@ -89,5 +89,5 @@ _PAID = frozenset({GrantSource.PURCHASE, GrantSource.OPENING})
 
 
 def burn_class(source: GrantSource) -> int:
-    """Return the class of the burn order: what was given (0) is used before what was paid for (1)."""
+    """Return the rank of the source in the burn order: free grants (0) are used before paid ones (1)."""
     return 1 if source in _PAID else 0

@@ -1,7 +1,7 @@
-"""Low and exhausted wallets, each warned of once until they recover. Pure.
+"""Warnings for low and exhausted wallets. Pure.
 
-What counts is what is left in all: the balance, holds included, and the credit limit. A hold spends nothing, so opening
-and closing holds warns of nothing.
+Warnings depend on what is left in total: the balance, held credits included, plus the credit limit. A hold spends nothing,
+so opening or closing a hold never triggers a warning.
 """
 
 from datetime import datetime, timedelta
@@ -14,31 +14,31 @@ __all__ = ["warn_of_balances"]
 
 
 def warn_of_balances(book: Book, *, pause: timedelta) -> None:
-    """Note in `book` which changed wallets have become low or exhausted, and in the wallets when that was.
+    """Add the changed wallets that have become low or exhausted to `book`, and record the time in the wallets.
 
-    A wallet is warned of when what is left falls to its mark (`low_balance`, or 0) or below. It is warned of again after
-    it has recovered, or when it falls to the mark again `pause` or more after the last warning.
+    A wallet is warned of when what is left falls to or below its threshold (`low_balance`, or 0). It is warned of again
+    after it has recovered, or when it falls to the threshold again at least `pause` after the last warning.
     """
     for wallet in book.changed_wallets.values():
         before = book.left_before.get(wallet.wallet_id, wallet.left)
         if before == wallet.left and wallet.low_told_at is None and wallet.exhausted_told_at is None:
             continue
-        _forget_recovered(book, wallet)
+        _clear_recovered(book, wallet)
         if wallet.low_balance is not None and before > wallet.low_balance >= wallet.left:
             wallet.low_told_at = _told_at(book, wallet, wallet.low_told_at, book.low, pause)
         if before > 0 >= wallet.left:
             wallet.exhausted_told_at = _told_at(book, wallet, wallet.exhausted_told_at, book.exhausted, pause)
 
 
-def _forget_recovered(book: Book, wallet: WalletState) -> None:
-    """Let a recovered wallet be warned of again.
+def _clear_recovered(book: Book, wallet: WalletState) -> None:
+    """Clear the last warnings of a recovered wallet, so that it can be warned of again.
 
-    A low wallet has recovered at one and a half times its mark. An exhausted one has recovered above its mark; without a
-    mark, as soon as a grant has filled it: a correction that comes and goes is no recovery.
+    A low wallet has recovered at one and a half times its threshold. An exhausted wallet has recovered above its threshold,
+    or, if it has none, as soon as a grant has filled it: a correction that is later undone is not a recovery.
     """
-    mark, left = wallet.low_balance or 0, wallet.left
-    filled = left > mark and (mark > 0 or _was_granted(book, wallet))
-    if filled and 2 * left >= 3 * mark:
+    threshold, left = wallet.low_balance or 0, wallet.left
+    filled = left > threshold and (threshold > 0 or _was_granted(book, wallet))
+    if filled and 2 * left >= 3 * threshold:
         wallet.low_told_at = None
     if filled and left > 0:
         wallet.exhausted_told_at = None
@@ -47,7 +47,7 @@ def _forget_recovered(book: Book, wallet: WalletState) -> None:
 def _told_at(
     book: Book, wallet: WalletState, told_at: datetime | None, told: list[WalletState], pause: timedelta
 ) -> datetime:
-    """Warn unless that was done less than `pause` ago; return when it was done last."""
+    """Add the wallet to `told` unless it was warned of less than `pause` ago; return the time of the last warning."""
     if told_at is not None and book.now < told_at + pause:
         return told_at
     told.append(wallet)

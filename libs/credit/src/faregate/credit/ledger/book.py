@@ -1,7 +1,7 @@
-"""The book: the wallets that one transaction has locked, and what is decided about them. Read once, written once.
+"""Wallets locked by one transaction, and the changes to write.
 
-Rules (`burn_down`, `holds`, `settlement`, `maturing`, `granting`, `corrections`) are functions over the book; none of
-them knows a database. All amounts here are integer micro-credits.
+The rules (`burn_down`, `holds`, `settlement`, `time_effects`, `grants`, `corrections`) are functions over the book and do not
+access the database. The book is read once and written once. All amounts are integer micro-credits.
 """
 
 from collections.abc import Iterable
@@ -17,25 +17,25 @@ from faregate.credit.ledger.states import (
     ChargeStatus,
     GrantSlice,
     GrantState,
-    Note,
     TopUpOrder,
     Transfer,
+    TransferNote,
     WalletState,
 )
 
 __all__ = ["Book"]
 
-_NO_NOTE = Note()
+_NO_NOTE = TransferNote()
 
 
 class Book:
-    """Wallets under lock, and the rows to write when the decisions are made."""
+    """Locked wallets, and the rows to write once all decisions are made."""
 
     def __init__(self, now: datetime, wallets: Iterable[WalletState] = ()) -> None:
         self.now = now
         self.wallets = {wallet.wallet_id: wallet for wallet in wallets}
         self.left_before: dict[int, int] = {}
-        """What the wallets had left when they were locked, by `WalletState.left`."""
+        """What each wallet had left (`WalletState.left`) when it was locked."""
         self.charges: dict[str, ChargeState] = {}
         self.changed_wallets: dict[int, WalletState] = {}
         self.changed_charges: dict[str, ChargeState] = {}
@@ -46,7 +46,7 @@ class Book:
         self.top_ups: list[TopUpOrder] = []
         self.low: list[WalletState] = []
         self.exhausted: list[WalletState] = []
-        """The wallets that have become low, and exhausted, and were not warned of yet."""
+        """The wallets that have become low or exhausted and for which a warning is due."""
         self.slices: list[GrantSlice] = []
 
     def post(
@@ -59,15 +59,15 @@ class Book:
         amount: int,
         slices: Iterable[tuple[GrantState, int]] = (),
         at: datetime | None = None,
-        note: Note = _NO_NOTE,
+        note: TransferNote = _NO_NOTE,
     ) -> Transfer:
-        """Append one transfer, move the wallet's counters, and move `slices` in and out of grants.
+        """Append one transfer, update the wallet's counters, and apply `slices` to grants.
 
-        `at` is when the movement took effect; never before the wallet's last one, so that a wallet's transfers are in
-        order of time as well as of number.
+        `at` is when the transfer takes effect. It is raised to the time of the wallet's previous transfer if it is earlier,
+        so that a wallet's transfers are ordered by time as well as by sequence number.
         """
         if amount <= 0:
-            raise AssertionError(f"a transfer moves a positive amount, not {amount}")
+            raise AssertionError(f"the amount of a transfer must be positive, not {amount}")
         moment = max(at or self.now, wallet.changed_at or at or self.now)
         wallet.changed_at = moment
         wallet.last_seq += 1
@@ -94,30 +94,30 @@ class Book:
             slices=moved,
         )
         transfer = Transfer(
-            wallet.wallet_id,
-            wallet.last_seq,
-            kind,
-            debit,
-            credit,
-            amount,
-            wallet.balance,
-            note.usage_key,
-            note.corrects_seq,
-            operation_key,
-            note.actor,
-            note.reason,
-            salt,
-            seal,
-            moment,
-            self.now,
-            wallet.head_hash,
+            wallet_id=wallet.wallet_id,
+            seq=wallet.last_seq,
+            kind=kind,
+            debit=debit,
+            credit=credit,
+            amount=amount,
+            balance_after=wallet.balance,
+            usage_key=note.usage_key,
+            corrects_seq=note.corrects_seq,
+            operation_key=operation_key,
+            actor=note.actor,
+            reason=note.reason,
+            salt=salt,
+            seal=seal,
+            effective_at=moment,
+            created_at=self.now,
+            hash=wallet.head_hash,
         )
         self.transfers.append(transfer)
         self.touch(wallet)
         return transfer
 
     def release(self, charge: ChargeState, status: ChargeStatus, *, at: datetime) -> None:
-        """Give back what an open charge holds, and close its hold with `status`."""
+        """Release the hold of an open charge and set its status to `status`."""
         wallet = self.wallets[charge.wallet_id]
         wallet.held -= charge.hold
         for grant_id, amount in charge.hold_grants.items():
@@ -131,32 +131,32 @@ class Book:
         self.touch_charge(charge)
 
     def limits_of(self, scopes: Iterable[str]) -> list[LimitState]:
-        """Return the limits of these scopes, of all periods."""
+        """Return the limits of these scopes, in all periods."""
         wanted = set(scopes)
         return [limit for limit in self.limits.values() if limit.scope in wanted]
 
     def count_limits(self, charge: ChargeState, *, held: int = 0, spent: int = 0) -> None:
-        """Count what a charge holds or has spent against its limits."""
+        """Count the held and spent amounts of a charge against its limits."""
         for limit in self.limits_of(charge.limit_scopes) if charge.limit_scopes else ():
             limit.held = max(0, limit.held + held)
             limit.spent += spent
             self.changed_limits[limit.scope, limit.period] = limit
 
     def touch(self, wallet: WalletState) -> None:
-        """Note that `wallet` must be written."""
+        """Mark `wallet` as changed."""
         self.changed_wallets[wallet.wallet_id] = wallet
 
     def touch_charge(self, charge: ChargeState) -> None:
-        """Note that `charge` must be written."""
+        """Mark `charge` as changed."""
         self.charges[charge.usage_key] = charge
         self.changed_charges[charge.usage_key] = charge
 
     def touch_grant(self, grant: GrantState) -> None:
-        """Note that `grant` must be written."""
+        """Mark `grant` as changed."""
         self.changed_grants[grant.grant_id] = grant
 
     def _move(self, wallet: WalletState, grant: GrantState, change: int) -> bool:
-        """Put `change` into a grant, whose expiry the wallet must not miss; tell whether there was anything to move."""
+        """Add `change` to a grant and its expiry to the wallet's next change; return False if `change` is 0."""
         self.touch_grant(grant)
         if change == 0:
             return False

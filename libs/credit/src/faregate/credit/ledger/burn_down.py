@@ -1,4 +1,4 @@
-"""In which order grants are used, and which slices pay an amount."""
+"""Burn order of grants, and the slices that pay an amount."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -12,10 +12,10 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def burn_order(grants: Iterable[GrantState], *, now: datetime) -> list[GrantState]:
-    """Return the grants that hold something, in the order in which they are used.
+    """Return the grants that have credits left, in the order in which they are used.
 
-    Lapsed ones first (an open hold still protects them), then lowest priority number, earliest expiry (none last), given
-    before paid for, oldest, id.
+    Expired grants come first (what an open hold still protects), then the lowest priority number, the earliest expiry
+    (grants without expiry last), free grants before paid ones, the oldest, and the id.
     """
     live = [grant for grant in grants if grant.active and grant.remaining > 0]
     return sorted(live, key=lambda grant: _rank(grant, now))
@@ -29,14 +29,15 @@ def burn(
     feature: str | None = None,
     general_limit: int | None = None,
 ) -> tuple[list[tuple[GrantState, int]], int]:
-    """Allocate `amount` to grants; nothing is changed.
+    """Allocate `amount` to grants without changing them.
 
     Args:
-        feature: who uses; a grant restricted to other features is passed over, as is what open holds set aside of it.
-        general_limit: how much may come from unrestricted grants together (the rest of them is held); None: all.
+        feature: the feature that uses the credits. Grants restricted to other features are skipped, as is the part of a
+            grant that open holds have set aside.
+        general_limit: most credits to take from unrestricted grants together (the rest is held); None for no limit.
 
     Returns:
-        The slices, as negative changes ready for `Book.post`, and the amount that no grant covers.
+        The slices, as negative changes for `Book.post`, and the amount that no grant covers.
     """
     slices: list[tuple[GrantState, int]] = []
     left = amount

@@ -1,7 +1,8 @@
-"""The hash chain of one wallet: each transfer's hash covers its fields, its grant slices, and the hash before it.
+"""Hash chain of a wallet's transfers.
 
-Every field is written with its length (a NULL as length -1), so that no two rows read the same. `verify` computes the
-same bytes in SQL (`proof_chain.LINK`); `tests/credit/test_chain.py` holds the two together.
+Each hash covers the fields of a transfer, its grant slices and the hash of the transfer before it. Every field is written
+with its length (NULL as length -1), so that no two rows have the same bytes. `verify` computes the same bytes in SQL
+(`proof.chain.LINK`); `tests/credit/test_chain.py` compares the two.
 """
 
 import struct
@@ -15,7 +16,7 @@ from faregate.credit.ledger.accounts import Account, TransferKind
 __all__ = ["GENESIS", "link", "microseconds"]
 
 GENESIS = bytes(32)
-"""What stands before a wallet's first transfer."""
+"""The hash before a wallet's first transfer."""
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -44,7 +45,7 @@ def link(
 
     Args:
         texts: usage key, operation key, actor and reason, in this order.
-        slices: what the transfer put into grants and took from them, in any order.
+        slices: what the transfer added to grants and took from them, in any order.
     """
     numbers = _NUMBERS.pack(
         wallet_id,
@@ -63,7 +64,7 @@ def link(
 
 
 def microseconds(moment: datetime) -> int:
-    """Return microseconds since 2000, exactly: what PostgreSQL stores and sends."""
+    """Return the exact number of microseconds since 2000, which is what PostgreSQL stores and sends."""
     return (moment - _EPOCH) // _MICROSECOND
 
 

@@ -1,4 +1,4 @@
-"""Putting right what was posted: each correction is a new transfer that points at what it corrects."""
+"""Refunds, adjustments and chargebacks, each a new transfer that references the original."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from faregate.credit.ledger.accounts import Account, GrantSource, TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.burn_down import burn
 from faregate.credit.ledger.grants import GRANT_PRIORITY, GrantSpec, add_grant
-from faregate.credit.ledger.states import GrantSlice, GrantState, Note, Transfer, WalletState
+from faregate.credit.ledger.states import GrantSlice, GrantState, Transfer, TransferNote, WalletState
 from faregate.wire.ids import new_uuid7
 
 __all__ = [
@@ -38,22 +38,23 @@ def refund(
     slices: Sequence[GrantSlice],
     refunds: Sequence[Transfer],
     refund_slices: Sequence[GrantSlice],
-    note: Note,
+    note: TransferNote,
 ) -> Transfer:
-    """Give back `amount` (None: all that is left) of a charge, to the grants that paid it, last used first.
+    """Refund `amount` (None: all that is left) of a charge to the grants that paid it, last used first.
 
-    What the credit limit paid lowers the debt first. What a grant has lapsed or was voided since, or a debt repaid since,
-    comes back as a new grant of source refund without an expiry.
+    A refund of what the credit limit paid first reduces the debt. What cannot go back because the grant has expired or was
+    voided, or because the debt was repaid, becomes a new grant of source refund without an expiry.
 
     Args:
-        slices: what the original took from grants; `refunds` and `refund_slices`: what was given back of it before.
+        slices: what the original took from grants.
+        refunds, refund_slices: the earlier refunds of the original, and what they returned to grants.
 
     Raises:
-        InvalidError: the transfer is none that can be refunded, or the amount is not above 0.
-        NotRefundableError: more than is left of it.
+        InvalidError: the transfer is not a charge, or the amount is not above 0.
+        NotRefundableError: the amount exceeds what is left to refund.
     """
     if original.kind not in REFUNDABLE:
-        raise InvalidError(f"a {original.kind.name.lower()} is no charge; only charges are refunded", param="id")
+        raise InvalidError(f"a {original.kind.name.lower()} cannot be refunded; only charges can", param="id")
     left = original.amount - sum(transfer.amount for transfer in refunds)
     wanted = left if amount is None else amount
     if wanted <= 0 < left:
@@ -77,12 +78,12 @@ def refund(
     )
 
 
-def adjust(book: Book, wallet: WalletState, amount: int, *, note: Note) -> Transfer:
-    """Correct a balance by hand: up as a grant of source adjustment, down out of what is free.
+def adjust(book: Book, wallet: WalletState, amount: int, *, note: TransferNote) -> Transfer:
+    """Correct a balance manually: up with a grant of source adjustment, down from the free credits.
 
     Raises:
-        InvalidError: 0 is no adjustment.
-        InsufficientCreditsError: down by more than is free.
+        InvalidError: the amount is 0.
+        InsufficientCreditsError: the balance would be reduced by more than is free.
     """
     if amount == 0:
         raise InvalidError("credits must not be 0", param="credits")
@@ -101,18 +102,19 @@ def charge_back(
     *,
     grants: Sequence[UUID],
     earlier: Sequence[Transfer],
-    note: Note,
+    note: TransferNote,
 ) -> list[Transfer]:
-    """Undo a purchase whose payment was reversed: from what is left of it, then from anything free; the rest is our loss.
+    """Reverse a purchase whose payment was reversed: take what is left of it, then any free credits; the rest is a loss.
 
-    The wallet never goes below its credit limit: what was used already is posted as shortfall against purchases.
+    The wallet never goes below its credit limit: credits that are already used are posted as shortfall against purchases.
 
     Args:
-        grants: the grants that the purchase filled; `earlier`: corrections of it posted before; if a charge-back is among
-            them, it is done.
+        grants: the grants that the purchase filled.
+        earlier: the corrections of the purchase posted before. If they include a chargeback, it is returned and nothing is
+            posted.
 
     Raises:
-        InvalidError: the transfer is no purchase.
+        InvalidError: the transfer is not a purchase.
     """
     if original.kind is not TransferKind.GRANT or original.debit is not Account.PURCHASES:
         raise InvalidError("only a purchase can be charged back", param="id")
@@ -120,15 +122,15 @@ def charge_back(
     if done:
         return done
     takable = min(original.amount, max(0, wallet.free - wallet.credit_limit))
-    said = replace(note, corrects_seq=original.seq)
+    note = replace(note, corrects_seq=original.seq)
     posted: list[Transfer] = []
     if takable:
         kind = TransferKind.CHARGEBACK
-        posted.append(_take(book, wallet, takable, kind, Account.PURCHASES, preferred=grants, note=said))
+        posted.append(_take(book, wallet, takable, kind, Account.PURCHASES, preferred=grants, note=note))
     if takable < original.amount:
         lost, kind = original.amount - takable, TransferKind.SHORTFALL
         posted.append(
-            book.post(wallet, kind, debit=Account.SHORTFALL, credit=Account.PURCHASES, amount=lost, note=said)
+            book.post(wallet, kind, debit=Account.SHORTFALL, credit=Account.PURCHASES, amount=lost, note=note)
         )
     return posted
 
@@ -136,10 +138,10 @@ def charge_back(
 def is_refund_of(
     transfer: Transfer, original: Transfer, *, amount: int | None, corrections: Iterable[Transfer]
 ) -> bool:
-    """Tell whether `transfer` is what `refund` of `original` has posted; `amount` None is all that was left then.
+    """Tell whether `transfer` is the result of this `refund` of `original`; `amount` None means all that was left then.
 
     Args:
-        corrections: all corrections of the original; they tell what `transfer` has left of it.
+        corrections: all corrections of the original; they show what was left of it after `transfer`.
     """
     if transfer.kind is not TransferKind.REFUND or transfer.corrects_seq != original.seq:
         return False
@@ -150,14 +152,14 @@ def is_refund_of(
 
 
 def is_adjustment(transfer: Transfer, amount: int) -> bool:
-    """Tell whether `transfer` is what `adjust` by this signed amount has posted."""
+    """Tell whether `transfer` is the result of `adjust` by this signed amount."""
     if amount > 0:
         return (transfer.kind, transfer.debit, transfer.amount) == (TransferKind.GRANT, Account.ADJUSTMENT, amount)
     return (transfer.kind, transfer.amount) == (TransferKind.ADJUSTMENT, -amount)
 
 
 def is_charge_back_of(transfer: Transfer, original: Transfer) -> bool:
-    """Tell whether `transfer` is one that `charge_back` of `original` has posted."""
+    """Tell whether `transfer` is a result of `charge_back` of `original`."""
     return transfer.corrects_seq == original.seq and transfer.credit is Account.PURCHASES and transfer.kind in _LOST
 
 
@@ -169,9 +171,9 @@ def _take(
     account: Account,
     *,
     preferred: Iterable[UUID] = (),
-    note: Note,
+    note: TransferNote,
 ) -> Transfer:
-    """Take `amount` from the `preferred` grants, then in burn order; never on credit."""
+    """Take `amount` from the `preferred` grants, then in burn order; never from the credit limit."""
     free = wallet.free - wallet.credit_limit
     if amount > free:
         raise InsufficientCreditsError(free_micros=max(0, free), required_micros=amount)
@@ -194,7 +196,7 @@ def _take(
 def _back_to_grants(
     book: Book, wallet: WalletState, amount: int, slices: Sequence[GrantSlice], refunded: Sequence[GrantSlice]
 ) -> list[tuple[GrantState, int]]:
-    """Return which grants get how much back: the last used first, as far as they still live."""
+    """Return the amount to return to each grant, last used first; expired grants get nothing."""
     given: dict[UUID, int] = {}
     for part in refunded:
         given[part.grant_id] = given.get(part.grant_id, 0) + part.amount
@@ -209,7 +211,7 @@ def _back_to_grants(
     return back
 
 
-def _refund_grant(book: Book, wallet: WalletState, amount: int, note: Note) -> GrantState:
+def _refund_grant(book: Book, wallet: WalletState, amount: int, note: TransferNote) -> GrantState:
     grant = GrantState(
         grant_id=new_uuid7(),
         wallet_id=wallet.wallet_id,

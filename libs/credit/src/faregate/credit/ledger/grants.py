@@ -1,4 +1,4 @@
-"""Putting grants into a wallet and taking them out again."""
+"""Adding grants to a wallet and voiding them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from faregate.credit.errors import WalletClosedError
 from faregate.credit.ledger.accounts import GRANT_ORIGINS, Account, GrantSource, TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.recurrence import check_every, next_renewal
-from faregate.credit.ledger.states import GrantState, Note, Renewal, WalletState, WalletStatus
+from faregate.credit.ledger.states import GrantState, Renewal, TransferNote, WalletState, WalletStatus
 from faregate.credit.ledger.time_effects import expire_lapsed, post_grant
 from faregate.wire import exact_json
 from faregate.wire.ids import new_uuid7
@@ -20,20 +20,20 @@ from faregate.wire.ids import new_uuid7
 __all__ = ["GRANT_PRIORITY", "GrantSpec", "add_grant", "void_grant"]
 
 GRANT_PRIORITY = 50
-"""The priority of a grant that names none; smaller numbers are used first."""
+"""The default priority of a grant; smaller numbers are used first."""
 
 
 @dataclass(frozen=True, slots=True)
 class GrantSpec:
-    """A grant to be made, in micro-credits.
+    """A grant to add, in micro-credits.
 
     Attributes:
-        key: the same key on one wallet makes one grant, however often it is sent.
-        every: makes it recurring (`"month"`, `"3 days"`); it renews to its amount plus what is left, clamped to
+        key: idempotency key: on one wallet, each key makes one grant, no matter how often it is sent.
+        every: makes the grant recurring (`"month"`, `"3 days"`); it renews to its amount plus what is left, clamped to
             `rollover_min` … `rollover_max`.
-        features: the only features that may use it; None for all.
-        carried: what of it was used already, where a recurring grant continues a period that began at `effective_at`. It
-            is filled as of now, and this part is taken back at once; None for a grant that continues nothing.
+        features: the only features that may use the grant; None for all.
+        carried: the part already used, if a recurring grant continues a period that began at `effective_at`. The grant is
+            filled as of now, and this part is taken back at once. None for a grant that continues no period.
     """
 
     amount: int
@@ -51,7 +51,7 @@ class GrantSpec:
     carried: int | None = None
 
     def meaning_hash(self) -> bytes:
-        """Return the hash of what makes two grants of one key the same."""
+        """Return the hash of the fields that must be equal for two grants with one key to be the same."""
         meaning = [
             self.amount,
             self.source,
@@ -68,23 +68,23 @@ class GrantSpec:
 
 
 def add_grant(book: Book, wallet: WalletState, spec: GrantSpec, *, paid_for: bool = False) -> tuple[GrantState, bool]:
-    """Make the grant, or return the one made earlier by its key (and True for such a replay).
+    """Add the grant, or return the one added earlier with its key (and True for such a replay).
 
-    A grant whose `effective_at` is to come is scheduled: it counts from that moment on.
+    A grant with an `effective_at` in the future is scheduled: it counts from that moment on.
 
     Args:
-        paid_for: an order that was paid already; even a closed wallet takes it.
+        paid_for: the grant fulfils an order that is already paid; even a closed wallet accepts it.
 
     Raises:
-        WalletClosedError: it takes nothing until it is reopened.
-        InvalidError: amount, dates or rollover make no sense.
-        KeyConflictError: the key was used on this wallet for another grant.
+        WalletClosedError: the wallet accepts no grants until it is reopened.
+        InvalidError: the amount, the dates or the rollover bounds are not valid.
+        KeyConflictError: the key was already used on this wallet for a different grant.
     """
     known = _made_before(wallet, spec.key) if spec.key else None
     if known is not None:
         if known.meaning_hash != spec.meaning_hash():
             raise KeyConflictError(
-                f"the grant key {spec.key!r} was used for another grant; take a new one", param="key"
+                f"the grant key {spec.key!r} was already used for a different grant; use a new key", param="key"
             )
         return known, True
     if wallet.status is WalletStatus.CLOSED and not paid_for:
@@ -95,12 +95,12 @@ def add_grant(book: Book, wallet: WalletState, spec: GrantSpec, *, paid_for: boo
     book.touch_grant(grant)
     if grant.effective_at <= book.now:
         _fill(book, wallet, grant, spec)
-    _note_changes(book, wallet, grant)
+    _schedule_next_change(book, wallet, grant)
     return grant, False
 
 
 def _made_before(wallet: WalletState, key: str) -> GrantState | None:
-    """Return the grant of this key, also where the key was replaced since it named a person who was erased."""
+    """Return the grant with this key, even if an erasure has replaced the key because it named a person."""
     named = {key, erased_key(key)}
     return next((grant for grant in wallet.grants.values() if grant.key in named), None)
 
@@ -108,20 +108,21 @@ def _made_before(wallet: WalletState, key: str) -> GrantState | None:
 def void_grant(
     book: Book, wallet: WalletState, grant: GrantState, *, actor: str, reason: str, filled_by: int | None = None
 ) -> GrantState:
-    """Take a grant back: what open holds do not protect goes at once, the rest when they close. Safe to repeat.
+    """Void a grant: what no open hold protects is taken at once, the rest when the holds close. Safe to repeat.
 
     Args:
-        filled_by: the transfer that filled the grant, which is corrected; unless this book has filled it anew since.
+        filled_by: the transfer that filled the grant, which the void corrects; ignored if a transfer of this book has
+            filled it since.
     """
     if grant.voided:
         return grant
     grant.voided = True
     grant.renewal = None
     grant.expires_at = book.now
-    grant.void_note = Note(corrects_seq=_filled_by(book, grant) or filled_by, actor=actor, reason=reason)
+    grant.void_note = TransferNote(corrects_seq=_filled_by(book, grant) or filled_by, actor=actor, reason=reason)
     book.touch_grant(grant)
     expire_lapsed(book, wallet, at=book.now)
-    _note_changes(book, wallet, grant)
+    _schedule_next_change(book, wallet, grant)
     return grant
 
 
@@ -134,18 +135,18 @@ def _fill(book: Book, wallet: WalletState, grant: GrantState, spec: GrantSpec) -
 
 
 def _take_back(book: Book, wallet: WalletState, grant: GrantState, carried: int) -> None:
-    """Take `carried` of what was just filled; what has repaid the credit limit stays repaid."""
+    """Take `carried` from a grant that was just filled; the part that repaid the credit limit is not taken back."""
     amount = min(carried, grant.remaining)
     if amount == 0:
         return
-    note = Note(corrects_seq=wallet.last_seq, actor=grant.actor, reason="used before in this period")
+    note = TransferNote(corrects_seq=wallet.last_seq, actor=grant.actor, reason="used before in this period")
     origin, kind = GRANT_ORIGINS[grant.source], TransferKind.GRANT_VOID
     slices = [(grant, -amount)]
     book.post(wallet, kind, debit=Account.WALLET, credit=origin, amount=amount, slices=slices, note=note)
 
 
 def _filled_by(book: Book, grant: GrantState) -> int | None:
-    """Return the last transfer of this book that filled the grant: what time has renewed is not written yet."""
+    """Return the last transfer of this book that filled the grant (a renewal of this book is not in the database yet)."""
     fillings = {t.seq for t in book.transfers if t.wallet_id == grant.wallet_id and t.kind is TransferKind.GRANT}
     filled = (s.seq for s in book.slices if s.grant_id == grant.grant_id and s.amount > 0 and s.seq in fillings)
     return max(filled, default=None)
@@ -156,16 +157,16 @@ def _check(spec: GrantSpec, now: datetime) -> None:
         raise InvalidError("credits must be more than 0", param="credits")
     _check_times(spec, now)
     if spec.features is not None and not spec.features:
-        raise InvalidError("features must name at least one feature; leave it out for all", param="features")
+        raise InvalidError("features must name at least one feature; omit it to allow all", param="features")
     if not 0 <= spec.rollover_min <= spec.rollover_max and spec.every:
         raise InvalidError("rollover bounds must be 0 <= rollover_min <= rollover_max", param="rollover_min")
     if spec.every is None and (spec.rollover_min or spec.rollover_max):
-        raise InvalidError("rollover needs `every`: only a recurring grant rolls over", param="every")
+        raise InvalidError("rollover requires `every`: only a recurring grant rolls over", param="every")
     if spec.every is not None:
         check_every(spec.every)
     begun = spec.effective_at is None or spec.effective_at <= now
     if spec.carried is not None and (spec.every is None or not begun or not 0 <= spec.carried <= spec.amount):
-        raise InvalidError("carried must be 0 … credits of a recurring grant that has begun", param="carried")
+        raise InvalidError("carried must be 0 … credits, on a recurring grant that has begun", param="carried")
 
 
 def _check_times(spec: GrantSpec, now: datetime) -> None:
@@ -198,8 +199,8 @@ def _new_grant(book: Book, wallet: WalletState, spec: GrantSpec) -> GrantState:
     )
 
 
-def _note_changes(book: Book, wallet: WalletState, grant: GrantState) -> None:
-    """Have the wallet look again when time changes this grant."""
+def _schedule_next_change(book: Book, wallet: WalletState, grant: GrantState) -> None:
+    """Set the wallet's next change to the next moment at which this grant changes, if that is earlier."""
     moments = [grant.renewal.next_at] if grant.renewal is not None else []
     if not grant.active and not grant.voided:
         moments.append(grant.effective_at)

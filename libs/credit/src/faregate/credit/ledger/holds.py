@@ -1,4 +1,4 @@
-"""Opening, extending and closing holds: what `start`, `extend` and `void` decide."""
+"""Opening, extending and voiding holds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ __all__ = ["HoldRequest", "extend_hold", "open_hold", "require_active", "void_ho
 
 @dataclass(frozen=True, slots=True)
 class HoldRequest:
-    """A wish to set `amount` micro-credits aside for one use; the identifying part is frozen on the charge.
+    """A request to hold `amount` micro-credits for one use; the identifying fields are frozen on the charge.
 
-    `start_hash` is the meaning of the call: the same key with the same hash is a replay, with another one a conflict.
-    `is_new`: the key was made for this very request, so that nobody can have used it before.
+    `start_hash` is the hash of the call: the same key with the same hash is a replay, with a different hash a conflict.
+    `is_new`: the key was generated for this request, so that it cannot have been used before.
     """
 
     usage_key: str
@@ -48,10 +48,10 @@ def open_hold(book: Book, request: HoldRequest) -> ChargeState:
     """Open the hold, or return the one that the same call opened before.
 
     Raises:
-        UsageKeyConflictError: the key was started with another meaning.
-        AlreadySettledError, HoldClosedError: the same call, but its hold is closed by now.
-        WalletFrozenError, WalletClosedError, InsufficientCreditsError, SpendingLimitError: refused; nothing is kept, so
-            that the call may pass later.
+        UsageKeyConflictError: the key was used to start a different call.
+        AlreadySettledError, HoldClosedError: the same call opened the hold before, but it is closed now.
+        WalletFrozenError, WalletClosedError, InsufficientCreditsError, SpendingLimitError: refused. Nothing is stored, so
+            that the same call can succeed later.
     """
     known = book.charges.get(request.usage_key)
     if known is not None:
@@ -84,7 +84,7 @@ def open_hold(book: Book, request: HoldRequest) -> ChargeState:
 
 
 def extend_hold(book: Book, charge: ChargeState, ttl_seconds: int) -> datetime:
-    """Let an open hold last at least `ttl_seconds` from now; never shortens it."""
+    """Extend an open hold to at least `ttl_seconds` from now; never shortens it."""
     _require_open(charge)
     wanted = book.now + timedelta(seconds=ttl_seconds)
     charge.expires_at = max(wanted, charge.expires_at or wanted)
@@ -93,7 +93,7 @@ def extend_hold(book: Book, charge: ChargeState, ttl_seconds: int) -> datetime:
 
 
 def void_hold(book: Book, charge: ChargeState, *, reason: str | None) -> ChargeState:
-    """Close a hold unused; voiding it again changes nothing."""
+    """Void an open hold; voiding it again changes nothing."""
     if charge.status is ChargeStatus.VOIDED:
         return charge
     _require_open(charge)
@@ -105,7 +105,7 @@ def void_hold(book: Book, charge: ChargeState, *, reason: str | None) -> ChargeS
 
 
 def require_active(wallet: WalletState) -> None:
-    """Raise `WalletFrozenError` or `WalletClosedError` unless new holds and debits are allowed."""
+    """Raise `WalletFrozenError` or `WalletClosedError` unless the wallet accepts new holds and debits."""
     if wallet.status is WalletStatus.FROZEN:
         raise WalletFrozenError
     if wallet.status is WalletStatus.CLOSED:
@@ -113,7 +113,7 @@ def require_active(wallet: WalletState) -> None:
 
 
 def _reserve(book: Book, wallet: WalletState, charge: ChargeState) -> None:
-    """Set the hold aside: first from grants that only this feature may use, in burn order, the rest from what is free."""
+    """Reserve the hold: first from grants restricted to this feature, in burn order, the rest from the free credits."""
     wallet.held += charge.hold
     left = charge.hold
     for grant in burn_order(wallet.grants.values(), now=book.now) if wallet.earmarked else ():

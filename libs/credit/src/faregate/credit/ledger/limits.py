@@ -1,7 +1,8 @@
-"""Spending limits: how much a member of a pool, a user or an API key may spend in a period, whoever pays.
+"""Spending limits of pool members, users and API keys.
 
-A limit is checked in the same step that holds, under a lock taken after the wallets. What runs already is settled
-whatever it costs, so that a limit can be overshot by what a use cost beyond its hold; the next start is refused.
+A limit caps what is spent in a period, no matter which wallet pays. It is checked together with the hold, under a lock
+taken after the wallets. Uses that are already running are settled at any cost, so that spending can exceed a limit by what
+a use cost beyond its hold; the next start is then refused.
 """
 
 from collections.abc import Iterable
@@ -26,7 +27,7 @@ EVERY_MEMBER = "*"
 
 
 class LimitPeriod(StrEnum):
-    """How long a limit counts before it begins anew; in UTC, weeks begin on Monday."""
+    """Length of a limit's period; in UTC, weeks begin on Monday."""
 
     DAY = "day"
     WEEK = "week"
@@ -36,7 +37,7 @@ class LimitPeriod(StrEnum):
 
 @dataclass(slots=True)
 class LimitState:
-    """One limit under its lock, in micro-credits. `soft` only warns, `hard` refuses; None for no such bound."""
+    """One locked limit, in micro-credits. `soft` only warns, `hard` refuses; None for no such bound."""
 
     scope: str
     period: LimitPeriod
@@ -47,17 +48,17 @@ class LimitState:
     held: int = 0
 
     def roll(self, now: datetime) -> None:
-        """Begin anew if the period has passed; open holds count on, they are spent in the period that settles them."""
+        """Start a new period if the current one has passed. Open holds stay: they count in the period that settles them."""
         started = period_start(self.period, now)
         if started > self.started_at:
             self.started_at, self.spent = started, 0
 
 
 def check_limits(limits: Iterable[LimitState], amount: int) -> list[str]:
-    """Return the scopes whose soft bound `amount` more would pass.
+    """Return the scopes whose soft bound would be exceeded by `amount` more.
 
     Raises:
-        SpendingLimitError: a hard bound would be passed. Spending exactly up to it is allowed, but not from it.
+        SpendingLimitError: a hard bound would be exceeded, or is already reached. Spending exactly up to it is allowed.
     """
     warned: list[str] = []
     for limit in limits:
@@ -76,7 +77,7 @@ def check_limits(limits: Iterable[LimitState], amount: int) -> list[str]:
 
 
 def period_start(period: LimitPeriod, now: datetime) -> datetime:
-    """Return when the period that holds `now` (in UTC) began."""
+    """Return when the period that contains `now` (in UTC) began."""
     day = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if period is LimitPeriod.DAY:
         return day
@@ -86,15 +87,15 @@ def period_start(period: LimitPeriod, now: datetime) -> datetime:
 
 
 def member_scope(organization: int, member: int | str = EVERY_MEMBER) -> str:
-    """Return the scope of one member of a pool, or of every member without a limit of the own."""
+    """Return the scope of one member of a pool, or of all members without a limit of their own."""
     return f"member:{organization}:{member}"
 
 
 def user_scope(user: int) -> str:
-    """Return the scope of one user, whoever pays."""
+    """Return the scope of one user, no matter which wallet pays."""
     return f"user:{user}"
 
 
 def key_scope(key_id: str) -> str:
-    """Return the scope of one API key: what is spent by the calls made with it."""
+    """Return the scope of one API key: what is spent by calls made with it."""
     return f"key:{key_id}"

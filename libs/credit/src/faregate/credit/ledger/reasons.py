@@ -1,6 +1,7 @@
-"""Why a transfer was made: the words stand beside the ledger, where they can be erased; the row, and so its hash, has their seal.
+"""Seals of the reasons of transfers.
 
-The salt goes with the words: from a seal alone nobody can find out what was said, not even by guessing.
+The text of a reason is stored beside the ledger, where it can be erased; the transfer, and so its hash, holds the seal. The
+salt is erased with the text: a seal alone does not reveal the text, not even by guessing.
 """
 
 import secrets
@@ -9,16 +10,16 @@ from hashlib import sha256
 __all__ = ["SEALED", "operation_digest", "seal_of", "sealed"]
 
 SEALED = "sealed:"
-"""What the reason of a row begins with whose words are kept apart; rows of before have the words themselves."""
+"""Prefix of the reason of a transfer whose text is stored separately; older rows hold the text itself."""
 
 OPERATION = "operation:"
-"""What an operation key begins with that is kept as a digest."""
+"""Prefix of an operation key that is stored as a digest."""
 
 _SALT_BYTES = 16
 
 
 def sealed(words: str | None) -> tuple[bytes, str | None]:
-    """Return a salt and the seal of these words under it; no seal for no words."""
+    """Return a salt and the seal of `words` with it; no seal if there are none."""
     if words is None:
         return b"", None
     salt = secrets.token_bytes(_SALT_BYTES)
@@ -26,13 +27,13 @@ def sealed(words: str | None) -> tuple[bytes, str | None]:
 
 
 def seal_of(salt: bytes, words: str) -> str:
-    """Return the seal; `proof_reasons` computes the same in SQL."""
+    """Return the seal; `proof.reasons` computes the same in SQL."""
     return SEALED + sha256(salt + words.encode()).hexdigest()
 
 
 def operation_digest(key: str | None) -> str | None:
-    """Return what the ledger has of a caller's operation key: enough to know a repetition, and no name of anybody.
+    """Return the digest of a caller's operation key: it identifies a repeated call and cannot name a person.
 
-    Rows of before have the key itself, so that whoever looks for one looks for both.
+    Older rows hold the key itself, so that a lookup must search for both.
     """
     return None if key is None else OPERATION + sha256(key.encode()).hexdigest()

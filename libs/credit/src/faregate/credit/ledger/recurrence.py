@@ -1,4 +1,7 @@
-"""When a recurring grant renews: calendar steps from its start, so that the 31st does not drift to the 28th."""
+"""Renewal times of recurring grants.
+
+Renewals are whole calendar steps from the start of the grant, so that a grant of the 31st does not drift to the 28th.
+"""
 
 import calendar
 import re
@@ -15,16 +18,16 @@ _SPANS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelt
 
 
 def parse_every(every: str) -> tuple[int, str]:
-    """Return count and unit of `every`, e.g. `"month"`, `"3 days"`.
+    """Return count and unit of `every`, for example `"month"` or `"3 days"`.
 
     Raises:
-        InvalidError: not of that form, or the count is 0.
+        InvalidError: `every` does not have that form, or the count is 0.
     """
     match = _EVERY.fullmatch(every)
     count = int(match[1] or 1) if match else 0
     if match is None or count == 0:
         raise InvalidError(
-            f"{every!r} is no interval; write 'day', 'week', 'month', 'year' or e.g. '3 days'", param="every"
+            f"{every!r} is not an interval; use 'day', 'week', 'month', 'year' or for example '3 days'", param="every"
         )
     return count, match[2]
 
@@ -38,7 +41,7 @@ def check_every(every: str) -> None:
 
 
 def next_renewal(start: datetime, every: str, *, after: datetime) -> datetime:
-    """Return the first renewal later than `after`, in UTC; renewals are `start` plus whole multiples of `every`."""
+    """Return the first renewal after `after`, in UTC; renewals are `start` plus whole multiples of `every`."""
     count, unit = parse_every(every)
     start, after = start.astimezone(UTC), after.astimezone(UTC)
     if unit in _SPANS:
@@ -53,7 +56,7 @@ def next_renewal(start: datetime, every: str, *, after: datetime) -> datetime:
 
 
 def period_start(start: datetime, every: str, *, at: datetime) -> datetime:
-    """Return the last renewal at or before `at`, in UTC; before `start` as if there had been renewals already."""
+    """Return the last renewal at or before `at`, in UTC; before `start`, as if renewals extended into the past."""
     count, unit = parse_every(every)
     start, at = start.astimezone(UTC), at.astimezone(UTC)
     if unit in _SPANS:

@@ -1,4 +1,4 @@
-"""What a settlement charges: the one place that decides how a use ends."""
+"""Settlement of a use: what is charged, and how the charge ends."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.burn_down import burn
 from faregate.credit.ledger.holds import require_active
 from faregate.credit.ledger.limits import check_limits
-from faregate.credit.ledger.states import NO_FLAGS, ChargeState, ChargeStatus, Flag, Note, WalletState
+from faregate.credit.ledger.states import NO_FLAGS, ChargeState, ChargeStatus, Flag, TransferNote, WalletState
 from faregate.credit.ledger.time_effects import expire_lapsed
 
-__all__ = ["ChargeOpening", "Posting", "charge_wallet", "settle"]
+__all__ = ["ChargeOpening", "ChargeRequest", "charge_wallet", "settle"]
 
 
 @dataclass(frozen=True, slots=True)
 class ChargeOpening:
-    """The identifying part of a charge that was never started."""
+    """The identifying fields of a charge that was never started."""
 
     wallet_id: int
     subject_id: int
@@ -30,19 +30,19 @@ class ChargeOpening:
 
 
 @dataclass(frozen=True, slots=True)
-class Posting:
-    """The cost of one use, in micro-credits.
+class ChargeRequest:
+    """A request to charge the cost of one use, in micro-credits.
 
     Attributes:
-        consumed: what the use is priced at.
-        chargeable: what the payer is asked for: `consumed`, or 0 when the rule only records.
-        meaning_hash: same key and same hash: the first result again; another hash: a conflict.
-        earlier_hashes: of the same meaning, as earlier releases made them; they are no conflict either.
-        flags: what pricing and parsing already know (`UNPRICED`, `KEYLESS`, `INCONSISTENT`).
-        started_wallet_id: the payer, where the caller has seen the charge.
-        opening: makes the charge when the key is unknown.
-        in_full: refuse rather than fall short (a direct use or debit, where nothing was consumed yet).
-        actor, reason: on whose word an amount is debited, and why; a use needs neither.
+        consumed: the price of the use.
+        chargeable: the amount to charge: `consumed`, or 0 if the rule only records.
+        meaning_hash: hash of the settlement: the same key with the same hash is a replay, with a different hash a conflict.
+        earlier_hashes: hashes of the same settlement as earlier releases computed them; they are no conflict either.
+        flags: flags set by pricing and parsing (`UNPRICED`, `KEYLESS`, `INCONSISTENT`).
+        started_wallet_id: the payer, if the caller has read the charge.
+        opening: creates the charge if the key is unknown.
+        in_full: refuse instead of posting a shortfall (for a direct use or debit, where nothing was consumed yet).
+        actor, reason: who debits an amount, and why; not needed for a use.
     """
 
     usage_key: str
@@ -61,44 +61,44 @@ class Posting:
 
     @property
     def wallet_id(self) -> int:
-        """The wallet to lock: the charge's, or the one that would pay."""
+        """The wallet to lock: the payer of the charge, or of the opening."""
         if self.started_wallet_id is not None:
             return self.started_wallet_id
         if self.opening is None:
-            raise AssertionError(f"the posting of {self.usage_key!r} names neither a charge nor an opening")
+            raise AssertionError(f"the settlement of {self.usage_key!r} has neither a started charge nor an opening")
         return self.opening.wallet_id
 
 
-def settle(book: Book, posting: Posting) -> tuple[ChargeState, bool]:
+def settle(book: Book, request: ChargeRequest) -> tuple[ChargeState, bool]:
     """Settle one use; return its charge and whether this was a replay that changed nothing.
 
-    Charges `min(chargeable, hold + free)`; the rest is shortfall. A settlement after a void or an expiry has no hold left
-    and is flagged late; one without a start is flagged `no_hold`.
+    Charges `min(chargeable, hold + free)`; the rest is shortfall. After a void or an expiry the hold is released, and the
+    settlement is flagged `late`; a settlement without a start is flagged `no_hold`.
 
     Raises:
-        UsageKeyConflictError: the key is settled with another meaning.
-        WalletFrozenError, WalletClosedError, InsufficientCreditsError, SpendingLimitError: `in_full`, and it cannot be;
-            nothing is changed.
+        UsageKeyConflictError: the key was already settled with different usage.
+        WalletFrozenError, WalletClosedError, InsufficientCreditsError, SpendingLimitError: `in_full` is set and the amount
+            cannot be charged in full; nothing is changed.
     """
-    charge = book.charges.get(posting.usage_key)
+    charge = book.charges.get(request.usage_key)
     if charge is not None and charge.status is ChargeStatus.SETTLED:
-        if charge.meaning_hash not in {posting.meaning_hash, *posting.earlier_hashes}:
-            raise UsageKeyConflictError(posting.usage_key, "is settled already, for other usage")
+        if charge.meaning_hash not in {request.meaning_hash, *request.earlier_hashes}:
+            raise UsageKeyConflictError(request.usage_key, "is settled already, for other usage")
         return charge, True
     if charge is None:
-        charge = _unstarted(book, posting)
-    if posting.in_full:
-        _require_cover(book, charge, posting.chargeable)
-    flags = _flags(charge, posting)
+        charge = _unstarted(book, request)
+    if request.in_full:
+        _require_cover(book, charge, request.chargeable)
+    flags = _flags(charge, request)
     if charge.status is ChargeStatus.OPEN:
         book.release(charge, ChargeStatus.SETTLED, at=book.now)
     wallet = book.wallets[charge.wallet_id]
-    charge.first_seq = wallet.last_seq + 1 if posting.chargeable else None
-    note = Note(posting.usage_key, actor=posting.actor, reason=posting.reason)
-    charged, shortfall = charge_wallet(book, wallet, posting.chargeable, charge=charge, note=note)
+    charge.first_seq = wallet.last_seq + 1 if request.chargeable else None
+    note = TransferNote(request.usage_key, actor=request.actor, reason=request.reason)
+    charged, shortfall = charge_wallet(book, wallet, request.chargeable, charge=charge, note=note)
     book.count_limits(charge, spent=charged)
     expire_lapsed(book, wallet, at=book.now)
-    _close(charge, posting, charged=charged, shortfall=shortfall, flags=flags, book=book)
+    _close(charge, request, charged=charged, shortfall=shortfall, flags=flags, book=book)
     return charge, False
 
 
@@ -109,12 +109,12 @@ def charge_wallet(
     *,
     charge: ChargeState,
     kind: TransferKind = TransferKind.CHARGE,
-    note: Note,
+    note: TransferNote,
 ) -> tuple[int, int]:
-    """Take `amount` for `charge`: from grants, then from the credit limit, and note what nothing covers.
+    """Charge `amount` for `charge`: to grants, then to the credit limit; what neither covers is posted as shortfall.
 
     Returns:
-        What was charged, and the shortfall.
+        The amount charged, and the shortfall.
     """
     chargeable = min(amount, max(0, wallet.free_for(charge.feature_key)))
     shortfall = amount - chargeable
@@ -145,12 +145,12 @@ def _require_cover(book: Book, charge: ChargeState, amount: int) -> None:
         check_limits(book.limits_of(charge.limit_scopes), amount)
 
 
-def _unstarted(book: Book, posting: Posting) -> ChargeState:
-    opening = posting.opening
+def _unstarted(book: Book, request: ChargeRequest) -> ChargeState:
+    opening = request.opening
     if opening is None:
-        raise AssertionError(f"{posting.usage_key!r} is unknown and its posting says nothing of who uses what")
+        raise AssertionError(f"{request.usage_key!r} is unknown and its settlement has no opening")
     return ChargeState(
-        usage_key=posting.usage_key,
+        usage_key=request.usage_key,
         wallet_id=opening.wallet_id,
         subject_id=opening.subject_id,
         organization_id=opening.organization_id,
@@ -165,29 +165,31 @@ def _unstarted(book: Book, posting: Posting) -> ChargeState:
     )
 
 
-def _flags(charge: ChargeState, posting: Posting) -> Flag:
-    flags = posting.flags
+def _flags(charge: ChargeState, request: ChargeRequest) -> Flag:
+    flags = request.flags
     if charge.flags:
         flags |= charge.flags & Flag.NO_HOLD
     if charge.status in {ChargeStatus.VOIDED, ChargeStatus.EXPIRED}:
         flags |= Flag.LATE
-    if charge.status is ChargeStatus.OPEN and posting.chargeable > charge.hold:
+    if charge.status is ChargeStatus.OPEN and request.chargeable > charge.hold:
         flags |= Flag.OVER_HOLD
     return flags
 
 
-def _close(charge: ChargeState, posting: Posting, *, charged: int, shortfall: int, flags: Flag, book: Book) -> None:
+def _close(
+    charge: ChargeState, request: ChargeRequest, *, charged: int, shortfall: int, flags: Flag, book: Book
+) -> None:
     wallet = book.wallets[charge.wallet_id]
     charge.status = ChargeStatus.SETTLED
     charge.closed_at = charge.closed_at or book.now
     charge.settled_at = book.now
-    charge.meaning_hash = posting.meaning_hash
-    charge.consumed = posting.consumed
+    charge.meaning_hash = request.meaning_hash
+    charge.consumed = request.consumed
     charge.charged = charged
     charge.shortfall = shortfall
     charge.flags = flags | Flag.SHORTFALL if shortfall else flags
     charge.balance_after = wallet.balance
     charge.free_after = wallet.free
-    charge.duration_ms = posting.duration_ms
-    charge.metadata = posting.metadata if posting.metadata is not None else charge.metadata
+    charge.duration_ms = request.duration_ms
+    charge.metadata = request.metadata if request.metadata is not None else charge.metadata
     book.touch_charge(charge)

@@ -1,4 +1,4 @@
-"""What the book is made of: wallets, grants, uses and transfers as the rules see them. Amounts are integer micro-credits."""
+"""States of wallets, grants, charges and transfers, in integer micro-credits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,27 +18,27 @@ __all__ = [
     "GrantSlice",
     "GrantState",
     "GrantUse",
-    "Note",
     "Renewal",
     "TopUpOrder",
     "Transfer",
+    "TransferNote",
     "WalletState",
     "WalletStatus",
 ]
 
 
 class WalletStatus(IntEnum):
-    """What a wallet may begin. What was begun is settled and corrected whatever the status; any may follow any other."""
+    """What a wallet accepts. Uses already started are settled and corrected in any status; all transitions are allowed."""
 
     ACTIVE = 1
     FROZEN = 2
-    """Starts nothing, and orders no top-ups."""
+    """Accepts no holds and no debits, and orders no top-ups."""
     CLOSED = 3
-    """Takes no grants and no renewals either, until it is reopened."""
+    """Like `FROZEN`; accepts no grants and no renewals either, until it is reopened."""
 
 
 class ChargeStatus(IntEnum):
-    """Where a use stands; only `OPEN` has a hold, nothing follows `SETTLED` but corrections."""
+    """Status of a use; only `OPEN` has a hold, and only corrections can follow `SETTLED`."""
 
     OPEN = 0
     SETTLED = 1
@@ -47,26 +47,26 @@ class ChargeStatus(IntEnum):
 
 
 class Flag(IntFlag):
-    """What was unusual about a settlement."""
+    """Exceptional conditions of a settlement."""
 
     LATE = 1
-    """Its hold was voided or had expired."""
+    """The hold was voided or had expired."""
     NO_HOLD = 2
-    """It was never started."""
+    """The use was never started."""
     OVER_HOLD = 4
-    """It cost more than its hold."""
+    """The use cost more than its hold."""
     SHORTFALL = 8
-    """Hold and free balance did not cover it."""
+    """Hold and free balance did not cover the cost."""
     UNPRICED = 16
     """A line has no price yet."""
     KEYLESS = 32
-    """It came without a usage key."""
+    """The call had no usage key."""
     INCONSISTENT = 64
     """The provider's token counts contradict each other."""
 
     @property
     def words(self) -> list[str]:
-        """The flags as the wire names them, in a fixed order."""
+        """The names of the flags in the API, in a fixed order."""
         return [str(flag.name).lower() for flag in Flag if flag in self]
 
 
@@ -75,7 +75,7 @@ NO_FLAGS = Flag(0)
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """How a recurring grant renews: to its amount plus what is left, clamped to the rollover bounds."""
+    """Renewal of a recurring grant: to its amount plus what is left, clamped to the rollover bounds."""
 
     every: str
     rollover_min: int
@@ -87,9 +87,10 @@ class Renewal:
 class GrantState:
     """One grant.
 
-    `held` is what open holds have set aside of a grant that is restricted to `features`; general grants are covered by
-    the wallet's own `held`. `active` turns true when `effective_at` has come and the amount was posted. `void_note` tells
-    who took it back and why, and which transfer had filled it: what a hold protects is taken later, in the same name.
+    `held` is what open holds have reserved of a grant that is restricted to `features`; holds on general grants are
+    counted in the wallet's `held`. `active` becomes true when `effective_at` is reached and the amount was posted.
+    `void_note` records who voided the grant and why, and which transfer had filled it; it is also the note of what is taken
+    later, when a hold that protects it closes.
     """
 
     grant_id: UUID
@@ -109,31 +110,31 @@ class GrantState:
     key: str | None = None
     actor: str | None = None
     reason: str | None = None
-    void_note: "Note | None" = None
+    void_note: "TransferNote | None" = None
     meaning_hash: bytes | None = None
 
     def usable_for(self, feature: str | None) -> bool:
-        """Tell whether `feature` may burn this grant."""
+        """Tell whether `feature` may use this grant."""
         return self.features is None or feature in self.features
 
     def lapsed(self, moment: datetime) -> bool:
-        """Tell whether the grant has expired by `moment`; what is left of it is protected by an open hold."""
+        """Tell whether the grant has expired at `moment`; an open hold still protects what is left of it."""
         return self.expires_at is not None and self.expires_at <= moment
 
     @property
     def burn_class(self) -> int:
-        """0 for what was given, 1 for what was paid for."""
+        """0 for free grants, 1 for paid ones."""
         return burn_class(self.source)
 
 
 @dataclass(frozen=True, slots=True)
 class GrantUse:
-    """What became of a grant since a moment, in micro-credits.
+    """Changes of a grant since a given moment, in micro-credits.
 
     Attributes:
         spent: charged to it, less refunds.
-        left: what it still has.
-        rolled_over: what it had at that moment and kept.
+        left: what it has left now.
+        rolled_over: what it had at that moment and still has.
     """
 
     spent: int
@@ -143,11 +144,11 @@ class GrantUse:
 
 @dataclass(slots=True)
 class WalletState:
-    """One wallet under its lock.
+    """One locked wallet.
 
     `credits` and `debits` only grow; `balance` is their difference. `held` is the sum of open holds, `earmarked` what
-    restricted grants keep for their features beyond their own holds, `debt` what the credit limit has paid and no grant
-    has repaid. Invariant: balance = sum of grants' remaining - debt.
+    restricted grants reserve for their features beyond their own holds, `debt` what was charged to the credit limit and is
+    not repaid. Invariant: balance = sum of grants' remaining - debt.
     """
 
     wallet_id: int
@@ -165,7 +166,7 @@ class WalletState:
     low_balance: int | None = None
     low_told_at: datetime | None = None
     exhausted_told_at: datetime | None = None
-    """When its owner was warned last, since the wallet recovered last."""
+    """When the owner was last warned; None after the wallet has recovered."""
     plan: str | None = None
     top_up_below: int | None = None
     top_up_amount: int | None = None
@@ -173,16 +174,16 @@ class WalletState:
     top_up_not_before: datetime | None = None
     grants: dict[UUID, GrantState] = field(default_factory=dict[UUID, GrantState])
     all_grants: bool = False
-    """Whether `grants` holds all that is live, scheduled or recurring, or only as many as were needed."""
+    """Whether `grants` holds all live, scheduled and recurring grants, or only as many as were needed."""
 
     @property
     def balance(self) -> int:
-        """What the owner has, holds included."""
+        """The owner's credits, held credits included."""
         return self.credits - self.debits
 
     @property
     def left(self) -> int:
-        """What is not spent yet: the balance, holds included, and the credit limit."""
+        """The balance, held credits included, plus the credit limit."""
         return self.credits + self.credit_limit - self.debits
 
     @property
@@ -191,7 +192,7 @@ class WalletState:
         return self.credits + self.credit_limit - self.debits - self.held - self.earmarked
 
     def free_for(self, feature: str | None) -> int:
-        """What `feature` may hold or be charged: what is free plus what is earmarked for it."""
+        """What `feature` may hold or be charged: the free credits plus those earmarked for it."""
         if not self.earmarked:
             return self.free
         return self.free + sum(g.remaining - g.held for g in self.grants.values() if _earmarked_for(g, feature))
@@ -199,7 +200,7 @@ class WalletState:
 
 @dataclass(slots=True)
 class ChargeState:
-    """One use: who pays, the hold, the outcome. The part before `status` is frozen when the row is made."""
+    """One use: the payer, the hold, the outcome. The fields before `status` never change after the row is inserted."""
 
     usage_key: str
     wallet_id: int
@@ -228,16 +229,16 @@ class ChargeState:
     metadata: Mapping[str, Any] | None = None
     read_metadata: Mapping[str, Any] | None = None
     read_reason: str | None = None
-    """`metadata` and `close_reason` as they were read: what was read is not written back, so that what is erased
-    meanwhile stays erased."""
+    """`metadata` and `close_reason` as read from the database. Unchanged values are not written back, so that values erased
+    meanwhile stay erased."""
     limit_scopes: tuple[str, ...] = ()
     warned: tuple[str, ...] = ()
-    """The scopes whose soft limit this start has passed; told once, not stored."""
+    """The scopes whose soft limit this start has exceeded; reported once, not stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopUpOrder:
-    """An order of `amount` micro-credits for a wallet, to be paid by a payment provider."""
+    """An order of `amount` micro-credits for a wallet, to be paid by the payment provider."""
 
     order_id: UUID
     wallet_id: int
@@ -245,10 +246,10 @@ class TopUpOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """What a transfer belongs to, and on whose word it was posted.
+class TransferNote:
+    """What a transfer refers to, who posted it and why.
 
-    `operation_key` makes a correction happen once; `corrects_seq` is the transfer that it corrects.
+    `operation_key` makes a correction idempotent; `corrects_seq` is the transfer that is corrected.
     """
 
     usage_key: str | None = None
@@ -272,12 +273,12 @@ class Transfer:
     usage_key: str | None
     corrects_seq: int | None
     operation_key: str | None
-    """The digest of the caller's key; rows of before have the key itself."""
+    """The digest of the caller's key; older rows hold the key itself."""
     actor: str | None
     reason: str | None
     salt: bytes
     seal: str | None
-    """What stands in the row for the reason, under the salt, and is covered by the hash."""
+    """The seal of the reason with the salt, which the row stores in place of the text and the hash covers."""
     effective_at: datetime
     created_at: datetime
     hash: bytes
@@ -285,7 +286,7 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class GrantSlice:
-    """What one transfer put into a grant (positive) or took from it (negative)."""
+    """The amount that one transfer added to a grant (positive) or took from it (negative)."""
 
     wallet_id: int
     seq: int

@@ -1,7 +1,7 @@
-"""What time does to a wallet: grants begin, lapse and renew, holds expire.
+"""Changes of a wallet by time: starts, renewals and expiries.
 
-A wallet whose `next_change_at` has passed is matured under its lock before anything else is decided about it, in the
-order in which the changes were due. So no answer depends on a sweep having run, and running late changes nothing.
+A wallet whose `next_change_at` has passed is brought up to date under its lock before any other decision, in the order in
+which the changes were due. No answer therefore depends on a sweep having run, and a late run has the same result.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,11 +12,11 @@ from functools import partial
 from faregate.credit.ledger.accounts import GRANT_ORIGINS, Account, TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.recurrence import next_renewal
-from faregate.credit.ledger.states import ChargeState, ChargeStatus, GrantState, Note, WalletState, WalletStatus
+from faregate.credit.ledger.states import ChargeState, ChargeStatus, GrantState, TransferNote, WalletState, WalletStatus
 
 __all__ = ["expire_lapsed", "mature", "next_change", "post_grant"]
 
-_CLOSED = Note(actor="faregate", reason="the wallet was closed when the grant would have begun")
+_CLOSED = TransferNote(actor="faregate", reason="the wallet was closed when the grant would have begun")
 
 _Step = tuple[datetime, int, str, Callable[[], None]]
 
@@ -24,9 +24,9 @@ _Step = tuple[datetime, int, str, Callable[[], None]]
 def mature(book: Book, wallet: WalletState, open_charges: Iterable[ChargeState], *, holds_until: datetime) -> None:
     """Apply everything that was due by `book.now`.
 
-    Needs all grants of the wallet that are live, scheduled or recurring, and its open charges (at least those whose hold
-    ends by `holds_until`, and the one that ends first after it). Holds expire up to `holds_until` only, which is earlier
-    than now while settlement is behind.
+    Requires all live, scheduled and recurring grants of the wallet, and its open charges (at least those whose hold ends by
+    `holds_until`, and the next one after it). Holds expire only up to `holds_until`, which is earlier than now while
+    settlement has a backlog.
     """
     charges = list(open_charges)
     for at, _, _, apply in sorted(_steps(book, wallet, charges, holds_until), key=lambda step: step[:3]):
@@ -37,9 +37,9 @@ def mature(book: Book, wallet: WalletState, open_charges: Iterable[ChargeState],
 
 
 def post_grant(book: Book, wallet: WalletState, grant: GrantState, amount: int, *, at: datetime) -> None:
-    """Put `amount` into `grant`; what the credit limit has paid is repaid from it first, unless it is restricted.
+    """Add `amount` to `grant`. Unless the grant is restricted, the wallet's debt on its credit limit is repaid from it first.
 
-    The first time, the grant's key becomes the transfer's operation key.
+    On the first posting, the grant's key becomes the transfer's operation key.
     """
     key = None if grant.active else grant.key
     repaid = 0 if grant.features is not None else min(wallet.debt, amount)
@@ -54,12 +54,12 @@ def post_grant(book: Book, wallet: WalletState, grant: GrantState, amount: int, 
         amount=amount,
         slices=[(grant, amount - repaid)],
         at=at,
-        note=Note(operation_key=key, actor=grant.actor, reason=grant.reason),
+        note=TransferNote(operation_key=key, actor=grant.actor, reason=grant.reason),
     )
 
 
 def expire_lapsed(book: Book, wallet: WalletState, *, at: datetime) -> None:
-    """Move what lapsed grants still hold to breakage, as far as no open hold protects it."""
+    """Post what expired grants have left to breakage, except for what an open hold protects."""
     for grant in sorted(wallet.grants.values(), key=lambda grant: (grant.expires_at or at, grant.grant_id)):
         if not grant.active or not grant.lapsed(at) or grant.remaining == 0:
             continue
@@ -70,7 +70,7 @@ def expire_lapsed(book: Book, wallet: WalletState, *, at: datetime) -> None:
 
 
 def next_change(wallet: WalletState, open_charges: Iterable[ChargeState]) -> datetime | None:
-    """Return the earliest moment at which time will change the wallet again."""
+    """Return the next moment at which the wallet changes by time."""
     moments = [c.expires_at for c in open_charges if c.status is ChargeStatus.OPEN and c.expires_at is not None]
     for grant in wallet.grants.values():
         if not grant.active and not grant.voided:
@@ -115,7 +115,7 @@ def _ended(grant: GrantState, moment: datetime) -> bool:
 
 
 def _begin(book: Book, wallet: WalletState, grant: GrantState) -> None:
-    """Let a scheduled grant begin; what would begin in a closed wallet is void."""
+    """Activate a scheduled grant; in a closed wallet the grant is voided instead."""
     if wallet.status is WalletStatus.CLOSED:
         grant.voided, grant.void_note, grant.renewal = True, _CLOSED, None
         book.touch_grant(grant)
@@ -124,9 +124,9 @@ def _begin(book: Book, wallet: WalletState, grant: GrantState) -> None:
 
 
 def _renew(book: Book, wallet: WalletState, grant: GrantState, moment: datetime) -> None:
-    """Bring a recurring grant to its amount plus the clamped rest; an open hold may keep more of the rest than that.
+    """Renew a recurring grant to its amount plus the clamped remainder; an open hold can keep more of the remainder.
 
-    In a closed wallet what is left lapses as at any renewal, and nothing is added.
+    In a closed wallet the remainder expires as at any renewal, and nothing is added.
     """
     renewal = grant.renewal
     if renewal is None or grant.voided:
@@ -147,18 +147,18 @@ def _lapsable(wallet: WalletState, grant: GrantState) -> int:
 
 
 def _lapse(book: Book, wallet: WalletState, grant: GrantState, amount: int, *, at: datetime) -> None:
-    kind, account, note = TransferKind.EXPIRY, Account.BREAKAGE, Note()
+    kind, account, note = TransferKind.EXPIRY, Account.BREAKAGE, TransferNote()
     if grant.voided:
         kind, account = TransferKind.GRANT_VOID, GRANT_ORIGINS[grant.source]
-        note = grant.void_note or Note()
+        note = grant.void_note or TransferNote()
     slices = [(grant, -amount)]
     book.post(wallet, kind, debit=Account.WALLET, credit=account, amount=amount, slices=slices, note=note, at=at)
 
 
 def _unheld_general(wallet: WalletState) -> int:
-    """What general grants hold beyond all holds; the credit limit protects nothing from lapsing."""
+    """What general grants have beyond all holds; the credit limit protects nothing from expiry."""
     return max(0, wallet.free - wallet.credit_limit)
 
 
 def _nothing() -> None:
-    """A grant lapses by the `expire_lapsed` that follows each step."""
+    """Do nothing: `expire_lapsed`, which runs after each step, expires the grant."""

@@ -1,6 +1,5 @@
-"""Automatic top-ups: when a balance falls below its threshold, one order is placed, whatever storm is on."""
+"""Automatic top-ups: at most one open order per wallet."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
 from faregate.core.messaging.interfaces import OutgoingMessage
@@ -9,19 +8,14 @@ from faregate.credit.ledger.states import TopUpOrder, WalletState, WalletStatus
 from faregate.wire import exact_json
 from faregate.wire.ids import new_uuid7
 
-__all__ = ["TopUpRule", "close_order", "order_message", "order_top_ups"]
-
-
-@dataclass(frozen=True, slots=True)
-class TopUpRule:
-    """Order `amount` micro-credits when the balance (what is held included) falls below `below`."""
-
-    below: int
-    amount: int
+__all__ = ["close_order", "order_message", "order_top_ups"]
 
 
 def order_top_ups(book: Book) -> None:
-    """Place an order for each changed active wallet that needs one; a wallet has at most one order under way."""
+    """Place an order for each changed active wallet whose balance (held credits included) is below its threshold.
+
+    A wallet with an open order gets none.
+    """
     for wallet in book.changed_wallets.values():
         if _needs(book, wallet):
             wallet.top_up_order = new_uuid7()
@@ -29,13 +23,13 @@ def order_top_ups(book: Book) -> None:
 
 
 def close_order(wallet: WalletState, order_id: UUID) -> None:
-    """Note that an order came to its end, so that the next one may be placed."""
+    """Clear the wallet's open order, so that the next one can be placed."""
     if wallet.top_up_order == order_id:
         wallet.top_up_order = None
 
 
 def order_message(order: TopUpOrder) -> OutgoingMessage:
-    """Return the message that has the worker pay an order."""
+    """Return the message by which the worker pays an order."""
     return OutgoingMessage(exact_json.dumps({"order_id": order.order_id}))
 
 

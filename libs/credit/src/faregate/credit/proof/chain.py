@@ -1,5 +1,5 @@
 # ruff: noqa: S608
-"""The proof of the chains: every transfer follows from the one before it and from its grant slices."""
+"""Verification of the hash chains against transfers and grant slices."""
 
 from faregate.credit.ledger.accounts import FLOWS, TransferKind
 from faregate.credit.proof.checks import Check, codes, wrong
@@ -20,7 +20,7 @@ LINK = f"""sha256(coalesce(t.previous_hash, {_GENESIS})
   || timestamptz_send(t.effective_at) || timestamptz_send(t.created_at)
   || {" || ".join(_framed(f"t.{name}") for name in _TEXTS)}
   || coalesce(int4send(octet_length(s.parts)) || s.parts, '\\x00000000'))"""
-"""The bytes of `chain.link`, of a transfer `t` (with the hash before it) and its slices `s`."""
+"""The bytes of `chain.link` for a transfer `t` (with the hash before it) and its slices `s`."""
 
 _FLOWS = ", ".join(
     sorted(

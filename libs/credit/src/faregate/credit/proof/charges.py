@@ -1,5 +1,5 @@
 # ruff: noqa: S608
-"""The proof of what refers to transfers: charges, corrections, top-up orders and spending limits."""
+"""Verification of charges, corrections, top-up orders and spending limits."""
 
 from faregate.credit.ledger.accounts import TransferKind
 from faregate.credit.proof.checks import Check, codes, wrong
@@ -9,7 +9,7 @@ __all__ = ["CHARGES", "CORRECTIONS", "LIMITS", "TOP_UPS"]
 _CHARGES = codes(TransferKind.CHARGE, TransferKind.LIMIT_CHARGE, TransferKind.REPRICE)
 
 _PAYER = "case d.rule when 'pooled' then d.organization_id else d.subject_id end"
-"""Who pays: the organisation's pool, else the user (on whose wallet recorded uses stand, too)."""
+"""The payer: the organisation's pool, otherwise the user (whose wallet also lists recorded uses)."""
 
 CHARGES = f"""
 with paid as (

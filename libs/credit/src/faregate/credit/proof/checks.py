@@ -1,4 +1,4 @@
-"""How a statement of `verify` says what is wrong: checks of one derived row, each with what is stored and what should be."""
+"""Checks of derived values, as SQL for `verify`."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ __all__ = ["Check", "codes", "wrong"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A condition in SQL that holds when something is wrong, and the two sides of it (cast to text by `wrong`)."""
+    """A condition in SQL that is true for a divergence, and the two values to report (`wrong` casts them to text)."""
 
     name: str
     condition: str
@@ -17,10 +17,10 @@ class Check:
     derived: str
 
 
-def wrong(*checks: Check, when: str = "true") -> str:
-    """Return the end of a statement: one row `c` (check_name, stored, derived) for each check that fails.
+def wrong(*checks: Check) -> str:
+    """Return the end of a statement: one row `c` (check_name, stored, derived) for each failed check.
 
-    The rows in order are sorted out before any text is made.
+    Rows that pass all checks are excluded before any text is built.
     """
     rows = ",\n  ".join(
         f"('{check.name}', {check.condition}, ({check.stored})::text, ({check.derived})::text)" for check in checks
@@ -29,7 +29,7 @@ def wrong(*checks: Check, when: str = "true") -> str:
     return f"""cross join lateral (values
   {rows}
 ) as c (check_name, wrong, stored, derived)
-where {when} and ({some}) and c.wrong"""
+where ({some}) and c.wrong"""
 
 
 def codes(*kinds: TransferKind) -> str:

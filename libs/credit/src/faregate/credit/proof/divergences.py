@@ -1,10 +1,10 @@
 # ruff: noqa: S608
-"""What `verify` asks of the database: each statement returns the numbers that do not follow from the transfers.
+"""SQL statements of `verify`.
 
-All return the same columns: wallet_id, seq, item (a usage key, grant, order or scope), check_name, stored, derived; none when
-all is well, a hundred at most. They look at one range of wallets (or of transfers), so that several connections can share
-the work under one snapshot. `full` derives everything from the first transfer on; `since_heads` begins at the heads that an
-earlier run has verified and stored.
+Each returns the values that do not follow from the transfers, as the columns wallet_id, seq, item (a usage key, grant, order
+or scope), check_name, stored and derived: no rows if everything is consistent, at most a hundred otherwise. Each reads one
+range of wallets (or of transfers), so that several connections can share the work under one snapshot. `full` derives
+everything from the first transfer; `since_heads` starts at the heads that an earlier run has verified and stored.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from faregate.credit.proof.wallets import GRANTS, WALLETS
 __all__ = ["COUNTS", "OF_ALL", "REMEMBER", "Statements", "full", "since_heads"]
 
 OF_ALL = (CORRECTIONS, TOP_UPS, LIMITS)
-"""Looked at whole: they are few."""
+"""Statements that are not divided into ranges, because they read few rows."""
 
 COUNTS = """
 select (select count(*) from faregate.wallet) as wallets, (select count(*) from faregate.transfer) as transfers,
@@ -37,14 +37,14 @@ where w.last_seq is distinct from known.seq
 on conflict (wallet_id) do update set seq = excluded.seq, hash = excluded.hash, credits = excluded.credits,
   debits = excluded.debits, remaining = excluded.remaining, grants = excluded.grants, verified_at = now()
 """
-"""Run in the snapshot that was verified: the wallets' own numbers are the derived ones then."""
+"""Run in the verified snapshot, in which the wallets' counters equal the derived ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """The statements of one kind of run. `chain` takes a range of transfers or of wallets, the others one of wallets.
+    """The statements of one kind of run. `chain` takes a range of transfers or of wallets, the others a range of wallets.
 
-    `charges` in a full run reads the whole table for each range, since charges have no index by wallet: give it few.
+    In a full run `charges` reads the whole table for each range, because charges have no index by wallet: use few ranges.
     """
 
     chain: str
@@ -57,7 +57,7 @@ _KEYS = "({0}.wallet_id, {0}.seq) >= (:first, :first_seq) and ({0}.wallet_id, {0
 
 
 def full() -> Statements:
-    """Return the statements that derive everything from the first transfer on."""
+    """Return the statements that derive everything from the first transfer."""
     new = f"select t.* from faregate.transfer t where {_RANGE.format('t')}"
     new_slices = f"select s.* from faregate.grant_slice s where {_RANGE.format('s')}"
     heads = "select * from faregate.verified_head where false"
@@ -71,7 +71,7 @@ def full() -> Statements:
 
 
 def since_heads() -> Statements:
-    """Return the statements that trust what was verified before the stored heads."""
+    """Return the statements that trust everything before the stored heads."""
     of_wallets = f"""from faregate.wallet w left join faregate.verified_head h on h.wallet_id = w.wallet_id
       cross join lateral (select x.* from faregate.{{0}} x where x.wallet_id = w.wallet_id and x.seq {{1}} coalesce(h.seq, 0)
         order by x.seq) x where {_RANGE.format("w")}"""

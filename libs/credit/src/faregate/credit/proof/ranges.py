@@ -1,4 +1,4 @@
-"""How the ledger is divided for `verify`: ranges of transfers, about equally many in each."""
+"""Ranges of about equally many transfers, for parallel verification."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The transfers after (`first`, `first_seq`) up to and with (`last`, `last_seq`): wallet and number."""
+    """The transfers after (`first`, `first_seq`) up to and including (`last`, `last_seq`): wallet id and sequence number."""
 
     first: int
     first_seq: int
@@ -21,10 +21,11 @@ class Range:
 
 
 def split(sizes: Iterable[tuple[int, int]], *, size: int = _SIZE) -> list[Range]:
-    """Return ranges that cover every possible wallet and number, divided where the wallets' `sizes` suggest it.
+    """Return ranges that cover every possible wallet id and sequence number, divided according to `sizes`.
 
     Args:
-        sizes: wallet and number of its transfers, by wallet; hints only, a wrong one makes ranges uneven and no less whole.
+        sizes: wallet id and number of its transfers, in order of the ids. These are hints: wrong ones make the ranges uneven
+            but never incomplete.
     """
     cuts: list[tuple[int, int]] = []
     filled = 0

@@ -1,4 +1,4 @@
-"""The proof of the reasons: words that are kept are those that the ledger sealed."""
+"""Verification of reasons against their seals in the ledger."""
 
 from faregate.credit.ledger.reasons import SEALED
 
@@ -12,4 +12,4 @@ cross join lateral (select '{SEALED}' || encode(sha256(r.salt || convert_to(r.wo
 where r.wallet_id > :first and r.wallet_id <= :last and t.reason is distinct from d.seal
 order by 1, 2 limit 100
 """  # noqa: S608
-"""Words that were erased prove nothing and disprove nothing: the seal in the chain stays."""
+"""An erased text is not checked: its seal stays in the chain."""

@@ -1,4 +1,4 @@
-"""The proof: everything that is stored, derived again from the transfers, in one snapshot; the first divergence is named."""
+"""Verification of the ledger: stored values derived again from the transfers."""
 
 import asyncio
 from collections import deque
@@ -26,11 +26,11 @@ select set_config('statement_timeout', '0', true), set_config('idle_in_transacti
   set_config('max_parallel_workers_per_gather', '0', true)
 """
 
-_WAY = "select set_config('enable_seqscan', :seqscan, true), set_config('enable_mergejoin', :mergejoin, true)"
+_PLANNER = "select set_config('enable_seqscan', :seqscan, true), set_config('enable_mergejoin', :mergejoin, true)"
 _BY_INDEX = {"seqscan": "off", "mergejoin": "on"}
-"""A range is a small part of its table, whatever the statistics say of a ledger that has just grown."""
+"""A range is a small part of its table; the statistics of a ledger that has just grown may say otherwise."""
 _WHOLE = {"seqscan": "on", "mergejoin": "off"}
-"""Half a ledger is hashed; sorting it first, to merge it, takes longer."""
+"""For half a ledger a hash join is faster than a merge join, which sorts first."""
 
 _SIZES = "select wallet_id, last_seq from faregate.wallet order by wallet_id"
 
@@ -42,14 +42,14 @@ from faregate.wallet w left join faregate.verified_head h using (wallet_id) orde
 _WRITABLE = "select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off' as writable"
 
 Progress = Callable[[int, int], None]
-"""Told how many of how many steps are done."""
+"""Called with the number of finished steps and the number of all steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One number that does not follow from the transfers, in micro-credits (or a count, a hash, a moment).
+    """One value that does not follow from the transfers, in micro-credits (or a count, a hash, a moment).
 
-    `seq` is the transfer at which it shows, `item` the usage key, grant, order or limit that it belongs to.
+    `seq` is the transfer at which it shows, `item` the usage key, grant, order or limit to which it belongs.
     """
 
     wallet_id: int | None
@@ -62,7 +62,7 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was looked at, and what was found (at most 100 drifts, the first divergence first)."""
+    """What was verified, and what was found (at most 100 drifts, the first divergence first)."""
 
     wallets: int
     charges: int
@@ -78,7 +78,7 @@ class _Step:
 
 
 class Verifier:
-    """Derives the ledger again, by two connections under one snapshot; locks nothing."""
+    """Verifies the ledger on two connections under one snapshot; takes no locks."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -89,12 +89,12 @@ class Verifier:
         """Compare counters, holds, grants, slices, charges, corrections, top-ups, limits and hash chains with the transfers.
 
         Args:
-            since_heads: trust what an earlier run has verified and remembered, and look at what came after.
-            remember: if all is well, store the heads of all chains as verified. Where nothing can be written (a standby),
-                nothing is.
+            since_heads: trust what an earlier run has verified and stored, and check only what came after.
+            remember: if no divergence is found, store the heads of all chains as verified. On a read-only database (a
+                standby) nothing is stored.
         """
         async with self._database.transaction(isolation="REPEATABLE READ") as session:
-            await self._settle_in(session)
+            await self._configure(session)
             sizes = await self._database.rows(session, _NEW_SIZES if since_heads else _SIZES)
             ranges = split([(row.wallet_id, row.last_seq) for row in sizes])
             statements = divergences.since_heads() if since_heads else divergences.full()
@@ -105,9 +105,9 @@ class Verifier:
                 await self._remember(session)
         return Verification(counts.wallets, counts.charges, counts.transfers, drifts)
 
-    async def look(self, session: AsyncSession, *, since_heads: bool = False) -> tuple[Drift, ...]:
-        """Return what is wrong with the ledger as the caller's transaction sees it, its own changes included."""
-        await self._settle_in(session)
+    async def drifts(self, session: AsyncSession, *, since_heads: bool = False) -> tuple[Drift, ...]:
+        """Return the divergences of the ledger as the caller's transaction sees it, its own changes included."""
+        await self._configure(session)
         statements = divergences.since_heads() if since_heads else divergences.full()
         found: list[Drift] = []
         for step in _steps(statements, split(()), whole=not since_heads):
@@ -143,17 +143,17 @@ class Verifier:
                 "last": at.last,
                 "last_seq": at.last_seq,
             }
-        await self._database.rows(session, _WAY, **(_BY_INDEX if step.by_index else _WHOLE))
+        await self._database.rows(session, _PLANNER, **(_BY_INDEX if step.by_index else _WHOLE))
         return [_drift(row) for row in await self._database.rows(session, step.sql, **parameters)]
 
     @asynccontextmanager
     async def _reader(self, snapshot: str) -> AsyncGenerator[AsyncSession]:
         async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
             await self._database.rows(session, f"set transaction snapshot '{snapshot}'")
-            await self._settle_in(session)
+            await self._configure(session)
             yield session
 
-    async def _settle_in(self, session: AsyncSession) -> None:
+    async def _configure(self, session: AsyncSession) -> None:
         await self._database.rows(session, _SETTINGS)
 
     async def _remember(self, session: AsyncSession) -> None:
@@ -163,7 +163,7 @@ class Verifier:
 
 
 def _steps(statements: Statements, ranges: Sequence[Range], *, whole: bool) -> list[_Step]:
-    """Return what to look at; a wallet is divided for the chain only, and only where transfers are read by number."""
+    """Return the steps; a wallet is divided only for the chain, and only if transfers are read by sequence number."""
     wallets = _by_wallets(ranges)
     chain = [_Step(statements.chain, part) for part in (ranges if whole else wallets)]
     charges = [_Step(statements.charges, part, by_index=not whole) for part in (_halves(wallets) if whole else wallets)]
@@ -201,6 +201,6 @@ def _sorted(found: Iterable[Drift]) -> tuple[Drift, ...]:
 
 
 def _order(drift: Drift) -> tuple[int, int, str, str]:
-    """The first divergence first: by wallet, then by the transfer where it shows, then what belongs to none."""
+    """Order by wallet, then by the transfer at which the drift shows; drifts without either come last."""
     wallet = drift.wallet_id if drift.wallet_id is not None else _LAST
     return wallet, drift.seq if drift.seq is not None else _LAST, drift.check, drift.item or ""

@@ -1,5 +1,5 @@
 # ruff: noqa: S608
-"""The proof of what is cached: the counters of wallets and what grants hold follow from transfers and their slices."""
+"""Verification of wallet counters and grants against transfers and slices."""
 
 from faregate.credit.ledger.accounts import GRANT_ORIGINS, GrantSource, TransferKind, burn_class
 from faregate.credit.proof.checks import Check, codes, wrong
@@ -86,7 +86,7 @@ _CLASSES = " ".join(f"when '{source}' then {burn_class(source)}" for source in G
 
 _LATER_FILLING = """f.amount > d.amount and exists (
     select from faregate.transfer t where t.wallet_id = d.wallet_id and t.kind = 3 and t.seq < f.seq)"""
-"""What first reached a recurring grant may be a renewal: the grant itself went into repaying the credit limit."""
+"""The first slice of a recurring grant can be a renewal, if the grant itself went entirely into repaying the credit limit."""
 
 GRANTS = f"""
 with heads as ({{heads}}), sliced as (

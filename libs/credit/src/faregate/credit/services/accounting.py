@@ -1,4 +1,4 @@
-"""What finance asks of the ledger: balances as of a moment, statements of a period, and a digest of all chains."""
+"""Financial statements: balances at a moment, statements and ledger digest."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,15 +30,15 @@ _PAID_SOURCES = [source.value for source in GrantSource if burn_class(source)]
 
 @dataclass(frozen=True, slots=True)
 class AccountStatement:
-    """What happened to one wallet, or to all, in a period; in credits, `since` included, `until` not.
+    """Statement of one wallet, or of all, over a period; in credits, `since` included, `until` not.
 
     opening + granted - used - expired - voided + refunded + adjusted - charged_back = closing.
 
     Attributes:
-        used: charged for uses, shortfalls not included; `used_on_limit` of it was paid by the credit limit.
-        shortfall: used, but not covered: our loss.
-        deferred_opening, deferred_closing: paid for and not yet used or lapsed (what is owed in service).
-        breakage_paid: paid for and lapsed.
+        used: charged for uses, without shortfalls; `used_on_limit` is the part that the credit limit paid.
+        shortfall: used but not covered: a loss.
+        deferred_opening, deferred_closing: paid for and neither used nor expired (deferred revenue).
+        breakage_paid: paid for and expired.
     """
 
     since: datetime
@@ -61,7 +61,7 @@ class AccountStatement:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """One hash over the heads of all wallets' chains: kept elsewhere, it anchors the whole ledger up to now."""
+    """One hash over the heads of all wallets' chains: stored elsewhere, it proves the ledger unchanged up to now."""
 
     wallets: int
     transfers: int
@@ -69,23 +69,23 @@ class Digest:
 
 
 class AccountingService:
-    """Reads the ledger for finance. Works in the caller's transaction; matures a wallet before it speaks of it."""
+    """Reads the ledger for finance, in the caller's transaction; a wallet is brought up to date before it is read."""
 
-    def __init__(self, database: Database, locker: LedgerSession) -> None:
+    def __init__(self, database: Database, ledger_session: LedgerSession) -> None:
         self._database = database
-        self._locker = locker
+        self._ledger_session = ledger_session
 
     async def balance_at(self, session: AsyncSession, wallet_id: int, moment: datetime) -> Decimal:
-        """Return what a wallet's balance was just before `moment` (everything that took effect earlier counts)."""
-        await self._locker.matured(session, wallet_id)
+        """Return a wallet's balance just before `moment` (everything that took effect earlier counts)."""
+        await self._ledger_session.matured(session, wallet_id)
         return to_credits(await self._balance(session, wallet_id, await self._seq_at(session, wallet_id, moment)))
 
     async def statement(
         self, session: AsyncSession, wallet_id: int | None, *, since: datetime, until: datetime
     ) -> AccountStatement:
-        """Return the statement of one wallet, or (None) of all of them together.
+        """Return the statement of one wallet, or (None) of all together.
 
-        That of all wallets shows what has been posted: run a sweep first, or wait for the worker's next one.
+        The statement of all wallets covers what has been posted: run a sweep first, or wait for the worker's next one.
         """
         if since >= until:
             raise InvalidError("until must be later than since", param="until")
@@ -93,14 +93,14 @@ class AccountingService:
             return _statement(
                 await self._sums(session, None, since), await self._sums(session, since, until), since, until
             )
-        await self._locker.matured(session, wallet_id)
+        await self._ledger_session.matured(session, wallet_id)
         first = await self._seq_at(session, wallet_id, since)
         last = await self._seq_at(session, wallet_id, until)
         before = await self._wallet_sums(session, wallet_id, 0, first)
         return _statement(before, await self._wallet_sums(session, wallet_id, first, last), since, until)
 
     async def digest(self, session: AsyncSession) -> Digest:
-        """Return one hash over the heads of all chains, in order of wallets."""
+        """Return one hash over the heads of all chains, in order of wallet ids."""
         found = sha256()
         wallets = transfers = 0
         for row in await self._database.rows(session, ACCOUNTING_HEADS):
@@ -131,7 +131,7 @@ class AccountingService:
 
 
 class _Sums:
-    """Sums of transfers by kind and accounts, and how much of them moved in and out of paid grants."""
+    """Sums of transfers by kind and accounts, and how much of them changed paid grants."""
 
     def __init__(self, rows: Sequence[Any]) -> None:
         self._rows = [
@@ -146,7 +146,7 @@ class _Sums:
         ]
 
     def of(self, *kinds: TransferKind, debit: Account | None = None, credit: Account | None = None) -> int:
-        """Return the sum of these kinds, with this debit or credit account if given."""
+        """Return the sum over these kinds, with this debit or credit account if given."""
         return sum(
             amount
             for kind, debited, credited, amount, _ in self._rows
@@ -154,7 +154,7 @@ class _Sums:
         )
 
     def paid(self, *kinds: TransferKind) -> int:
-        """Return by how much these kinds (none: all) changed what paid grants hold."""
+        """Return by how much transfers of these kinds (none: all) changed the paid grants."""
         return sum(paid for kind, _, _, _, paid in self._rows if not kinds or kind in kinds)
 
     @property

@@ -1,4 +1,4 @@
-"""The events of a written book: low and exhausted wallets, expired holds, settlements."""
+"""Webhook events of a book: balance warnings, expired holds and settlements."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -12,7 +12,7 @@ __all__ = ["events_of"]
 
 
 def events_of(book: Book) -> Iterator[Event]:
-    """Return what happened in `book`."""
+    """Return the events of the changes in `book`."""
     for wallet in book.low:
         yield _wallet_event(EventType.CREDITS_LOW, wallet, low_balance=to_credits(wallet.low_balance or 0))
     for wallet in book.exhausted:

@@ -1,4 +1,4 @@
-"""What finance and support do to wallets: corrections, statements and spending limits, each in a transaction of its own."""
+"""Bookkeeping by finance and support: corrections, statements and spending limits."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subjects
 from faregate.credit.ledger.limits import EVERY_MEMBER, LimitPeriod, member_scope, user_scope
-from faregate.credit.ledger.states import Note
+from faregate.credit.ledger.states import TransferNote
 from faregate.credit.services.accounting import AccountingService, AccountStatement, Digest
 from faregate.credit.services.corrections import CorrectionService, required_words
 from faregate.credit.services.credits import CreditService
@@ -24,11 +24,14 @@ LimitBounds = tuple[LimitPeriod, int | None, int | None]
 """A period with its soft and its hard bound in micro-credits; both None removes the limit."""
 
 MemberLimit = tuple[str | None, SpendingLimit]
-"""Whose limit (None: every member without one of the own), and the limit."""
+"""The member's user id (None: all members without a limit of their own), and the limit."""
 
 
 class Bookkeeping:
-    """The desk of finance and support; owns its transactions, repeats them after a deadlock."""
+    """Corrections, statements and limits by owner id. Owns its transactions and repeats them after a deadlock.
+
+    The services that it calls (`CorrectionService`, `AccountingService`, `LimitService`) work in the caller's transaction.
+    """
 
     def __init__(
         self,
@@ -46,26 +49,26 @@ class Bookkeeping:
         self._limits = limits
         self._subjects = subjects
 
-    async def refund(self, transaction_id: str, *, amount: int | None, note: Note) -> CreditTransaction:
-        """Give back a charge, wholly (None) or in part; see `CorrectionService.refund`."""
+    async def refund(self, transaction_id: str, *, amount: int | None, note: TransferNote) -> CreditTransaction:
+        """Refund a charge, fully (None) or in part; see `CorrectionService.refund`."""
         return await self._database.run(
             lambda session: self._corrections.refund(session, transaction_id, amount=amount, note=note)
         )
 
-    async def charge_back(self, transaction_id: str, *, note: Note) -> list[CreditTransaction]:
-        """Undo a purchase whose payment was reversed; see `CorrectionService.charge_back`."""
+    async def charge_back(self, transaction_id: str, *, note: TransferNote) -> list[CreditTransaction]:
+        """Reverse a purchase whose payment was reversed; see `CorrectionService.charge_back`."""
         return await self._database.run(
             lambda session: self._corrections.charge_back(session, transaction_id, note=note)
         )
 
-    async def adjust(self, owner_id: str, *, amount: int, note: Note) -> CreditTransaction:
-        """Correct a balance by hand, up or down; see `CorrectionService.adjust`."""
+    async def adjust(self, owner_id: str, *, amount: int, note: TransferNote) -> CreditTransaction:
+        """Correct a balance manually, up or down; see `CorrectionService.adjust`."""
         return await self._database.run(
             lambda session: self._corrections.adjust(session, owner_id, amount=amount, note=note)
         )
 
-    async def void_grant(self, owner_id: str, grant_id: UUID, *, note: Note) -> tuple[Grant, Wallet]:
-        """Take a grant back; see `CreditService.void_grant`."""
+    async def void_grant(self, owner_id: str, grant_id: UUID, *, note: TransferNote) -> tuple[Grant, Wallet]:
+        """Void a grant; see `CreditService.void_grant`."""
         actor, reason = required_words(note)
         return await self._database.run(
             lambda session: self._credit.void_grant(session, owner_id, grant_id, actor=actor, reason=reason)
@@ -81,7 +84,7 @@ class Bookkeeping:
         return await self._database.run(work)
 
     async def balance_at(self, owner_id: str, moment: datetime) -> Decimal:
-        """Return what a wallet's balance was just before `moment`."""
+        """Return a wallet's balance just before `moment`."""
 
         async def work(session: AsyncSession) -> Decimal:
             wallet_id = (await self._credit.get_owner(session, owner_id)).subject_id
@@ -94,7 +97,7 @@ class Bookkeeping:
         return await self._database.run(self._accounting.digest)
 
     async def set_user_limits(self, user_id: str, bounds: Iterable[LimitBounds]) -> Sequence[SpendingLimit]:
-        """Set what a user may spend in some periods, whoever pays; return all limits of the user."""
+        """Set a user's limits in some periods, no matter which wallet pays; return all limits of the user."""
         wanted = list(bounds)
 
         async def work(session: AsyncSession) -> Sequence[SpendingLimit]:
@@ -107,7 +110,7 @@ class Bookkeeping:
     async def set_member_limits(
         self, organization_id: str, member: str | None, bounds: Iterable[LimitBounds]
     ) -> Sequence[MemberLimit]:
-        """Set what a member of a pool may spend, or (None) every member without a limit of the own; return all limits."""
+        """Set the limits of a pool member, or (None) of all members without a limit of their own; return all limits."""
         wanted, pool = list(bounds), organization_owner_id(organization_id)
 
         async def work(session: AsyncSession) -> Sequence[MemberLimit]:
@@ -119,7 +122,7 @@ class Bookkeeping:
         return await self._database.run(work)
 
     async def member_limits(self, organization_id: str) -> Sequence[MemberLimit]:
-        """Return what the members of a pool may spend, and have spent; none for a pool that nobody has seen."""
+        """Return the limits and the spending of a pool's members; none for an unknown pool."""
 
         async def work(session: AsyncSession) -> Sequence[MemberLimit]:
             pool = organization_owner_id(organization_id)
@@ -129,7 +132,7 @@ class Bookkeeping:
         return await self._database.run(work)
 
     async def user_limits(self, user_id: str) -> Sequence[SpendingLimit]:
-        """Return what a user may spend, and has spent, by period."""
+        """Return a user's limits and spending, by period."""
 
         async def work(session: AsyncSession) -> Sequence[SpendingLimit]:
             scope = user_scope((await self._credit.get_owner(session, user_id)).subject_id)

@@ -1,4 +1,4 @@
-"""Corrections by people: refunds, adjustments, charge-backs. Each names who and why, and happens once per key."""
+"""Manual corrections: refunds, adjustments and chargebacks, each once per key."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from faregate.credit.ledger.corrections import (
     is_refund_of,
     refund,
 )
-from faregate.credit.ledger.states import Note, Transfer
+from faregate.credit.ledger.states import Transfer, TransferNote
 from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.storage.repository import LedgerRepository
 from faregate.credit.values import CreditTransaction, transaction_view, transfer_position
@@ -26,25 +26,25 @@ __all__ = ["CorrectionService", "required_words"]
 
 
 class CorrectionService:
-    """Puts right what was posted. Works in the caller's transaction and never commits.
+    """Corrects posted transfers. Works in the caller's transaction and never commits.
 
-    `note` must name an actor and a reason; with an `operation_key` the same call again returns the first result.
+    `note` must have an actor and a reason; with an `operation_key`, a repeated call returns the first result.
     """
 
-    def __init__(self, repository: LedgerRepository, locker: LedgerSession, subjects: Subjects) -> None:
+    def __init__(self, repository: LedgerRepository, ledger_session: LedgerSession, subjects: Subjects) -> None:
         self._ledger = repository
-        self._locker = locker
+        self._ledger_session = ledger_session
         self._subjects = subjects
 
     async def refund(
-        self, session: AsyncSession, transaction_id: str, *, amount: int | None, note: Note
+        self, session: AsyncSession, transaction_id: str, *, amount: int | None, note: TransferNote
     ) -> CreditTransaction:
-        """Give back a charge, wholly (None) or in part, to the grants that paid it.
+        """Refund a charge, fully (None) or in part, to the grants that paid it.
 
         Raises:
-            UnknownTransferError, InvalidError: no such charge.
-            NotRefundableError: more than is left of it after earlier refunds.
-            KeyConflictError: the operation key was used for something else.
+            UnknownTransferError, InvalidError: the transaction does not exist, or is not a charge.
+            NotRefundableError: the amount exceeds what earlier refunds have left.
+            KeyConflictError: the operation key was used for a different correction.
         """
         note = await self._signed(session, note)
         wallet_id, original, book = await self._open(session, transaction_id)
@@ -67,15 +67,17 @@ class CorrectionService:
             refund_slices=given,
             note=note,
         )
-        await self._locker.write(session, book)
+        await self._ledger_session.write(session, book)
         return await self._view(session, posted)
 
-    async def charge_back(self, session: AsyncSession, transaction_id: str, *, note: Note) -> list[CreditTransaction]:
-        """Undo a purchase whose payment was reversed; doing it again changes nothing.
+    async def charge_back(
+        self, session: AsyncSession, transaction_id: str, *, note: TransferNote
+    ) -> list[CreditTransaction]:
+        """Reverse a purchase whose payment was reversed; repeating it changes nothing.
 
         Raises:
-            UnknownTransferError, InvalidError: no such purchase.
-            KeyConflictError: the operation key was used for something else.
+            UnknownTransferError, InvalidError: the transaction does not exist, or is not a purchase.
+            KeyConflictError: the operation key was used for a different correction.
         """
         note = await self._signed(session, note)
         wallet_id, original, book = await self._open(session, transaction_id)
@@ -87,23 +89,25 @@ class CorrectionService:
         await self._ledger.load_grants(session, book, [wallet_id])
         grants = [part.grant_id for part in filled]
         posted = charge_back(book, book.wallets[wallet_id], original, grants=grants, earlier=earlier, note=note)
-        await self._locker.write(session, book)
+        await self._ledger_session.write(session, book)
         return [await self._view(session, transfer) for transfer in posted]
 
-    async def adjust(self, session: AsyncSession, owner_id: str, *, amount: int, note: Note) -> CreditTransaction:
-        """Correct a balance by hand, up or down.
+    async def adjust(
+        self, session: AsyncSession, owner_id: str, *, amount: int, note: TransferNote
+    ) -> CreditTransaction:
+        """Correct a balance manually, up or down.
 
         Raises:
-            UnknownWalletError: nobody of that id was seen yet.
-            InvalidError: 0 is no adjustment.
-            InsufficientCreditsError: down by more than is free.
-            KeyConflictError: the operation key was used for something else.
+            UnknownWalletError: the owner has no wallet yet.
+            InvalidError: the amount is 0.
+            InsufficientCreditsError: the balance would be reduced by more than is free.
+            KeyConflictError: the operation key was used for a different correction.
         """
         note = await self._signed(session, note)
         subject = (await self._subjects.find(session, [owner_id])).get(owner_id)
         if subject is None or not await self._ledger.has_wallet(session, subject.subject_id):
             raise UnknownWalletError(owner_id)
-        book = await self._locker.lock(session, [subject.subject_id])
+        book = await self._ledger_session.lock(session, [subject.subject_id])
         wallet = book.wallets[subject.subject_id]
         done = await self._done(session, wallet.wallet_id, note)
         if done is not None:
@@ -113,11 +117,11 @@ class CorrectionService:
         if note.operation_key is not None:
             await self._ledger.load_grants_by_key(session, book, [(wallet.wallet_id, note.operation_key)])
         posted = adjust(book, wallet, amount, note=note)
-        await self._locker.write(session, book)
+        await self._ledger_session.write(session, book)
         return await self._view(session, posted)
 
-    async def _signed(self, session: AsyncSession, note: Note) -> Note:
-        """Return the note as it stands in the ledger, for ever."""
+    async def _signed(self, session: AsyncSession, note: TransferNote) -> TransferNote:
+        """Return the note with the actor replaced by the name that the ledger stores permanently."""
         actor, _ = required_words(note)
         return replace(note, actor=await self._subjects.stand_in(session, actor))
 
@@ -126,9 +130,9 @@ class CorrectionService:
         original = await self._ledger.transfer(session, wallet_id, seq)
         if original is None:
             raise UnknownTransferError(transaction_id)
-        return wallet_id, original, await self._locker.lock(session, [wallet_id])
+        return wallet_id, original, await self._ledger_session.lock(session, [wallet_id])
 
-    async def _done(self, session: AsyncSession, wallet_id: int, note: Note) -> Transfer | None:
+    async def _done(self, session: AsyncSession, wallet_id: int, note: TransferNote) -> Transfer | None:
         """Return the first transfer of the operation key, if it was used before."""
         if note.operation_key is None:
             return None
@@ -139,18 +143,18 @@ class CorrectionService:
         return transaction_view(transfer, await self._ledger.charges(session, keys) if keys else {})
 
 
-def required_words(note: Note) -> tuple[str, str]:
-    """Return actor and reason of a correction, or raise `InvalidError`: nobody corrects without saying who and why."""
+def required_words(note: TransferNote) -> tuple[str, str]:
+    """Return actor and reason of a correction, or raise `InvalidError` if one of them is missing."""
     if not (note.reason or "").strip():
-        raise InvalidError("reason is required: say why, for whoever reads the ledger later", param="reason")
+        raise InvalidError("reason is required: state why the correction is made", param="reason")
     if not note.actor:
-        raise InvalidError("actor is required: say who corrects", param="actor")
+        raise InvalidError("actor is required: state who makes the correction", param="actor")
     return note.actor, str(note.reason)
 
 
-def _require_same(note: Note, same: bool) -> None:
+def _require_same(note: TransferNote, same: bool) -> None:
     if not same:
         raise KeyConflictError(
-            f"the operation key {note.operation_key!r} was used for another correction; take a new one",
+            f"the operation key {note.operation_key!r} was already used for a different correction; use a new key",
             param="operation_key",
         )

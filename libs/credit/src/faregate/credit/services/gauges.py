@@ -1,4 +1,4 @@
-"""What an operator watches of the ledger."""
+"""Gauges of open holds."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ __all__ = ["LedgerGauges"]
 
 
 class LedgerGauges:
-    """Reads what is open only: the cost follows the number of open holds, not the age of the ledger."""
+    """Reads open holds only, so that the cost depends on their number and not on the age of the ledger."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def gauges(self) -> Sequence[Gauge]:
-        """Return the figures; raises `EngineUnavailableError`."""
+        """Return the gauges; raises `EngineUnavailableError`."""
         async with self._database.transaction(read_only=True) as session:
             (holds,) = await self._database.rows(session, GAUGES_HOLDS)
         return [

@@ -1,4 +1,4 @@
-"""Opening and closing the book: every money operation locks its wallets here, finds them as of now, and writes here."""
+"""Ledger session: locks wallets, brings them up to date, writes changes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -28,10 +28,13 @@ WARNING_PAUSE = timedelta(days=1)
 
 
 class LedgerSession:
-    """Locks wallets in ascending order, then spending limits, and hands out the book of them.
+    """Locks wallets in ascending order of their ids, then spending limits, and returns a book of them.
+
+    Every operation that moves credits reads its wallets with `lock` and stores its changes with `write`, both in the
+    caller's transaction.
 
     Args:
-        clock: replaces the database's clock, which decides otherwise; for simulations.
+        clock: replaces the database's clock in simulations.
         warning_pause: how long a wallet that has not recovered is not warned of again; see `balance_warnings`.
     """
 
@@ -57,7 +60,7 @@ class LedgerSession:
         )
 
     def now(self) -> datetime | None:
-        """Return the simulated moment, or None for the database's."""
+        """Return the simulated moment, or None to use the database's clock."""
         return self._clock.now() if self._clock is not None else None
 
     async def lock(
@@ -69,7 +72,7 @@ class LedgerSession:
         seen: Mapping[str, ChargeState] | None = None,
         scopes: Iterable[str] = (),
     ) -> Book:
-        """Return the book of these wallets as of now, with the charges of `keys` and the limits of `scopes`.
+        """Lock these wallets and return the book of them as of now, with the charges of `keys` and the limits of `scopes`.
 
         Charges that the caller has `seen` in this transaction are read again only if they have changed since.
 
@@ -79,7 +82,7 @@ class LedgerSession:
         wanted = set(wallet_ids)
         book = await self._repository.lock(session, wanted, now=self.now())
         if len(book.wallets) < len(wanted):
-            raise RetryTransactionError("a wallet is gone; the transaction that made it was rolled back")
+            raise RetryTransactionError("a wallet does not exist; the transaction that created it was rolled back")
         book.left_before = {wallet.wallet_id: wallet.left for wallet in book.wallets.values()}
         if keys:
             book.charges.update(await self._repository.charges_again(session, keys, seen or {}))
@@ -93,7 +96,7 @@ class LedgerSession:
         return book
 
     async def matured(self, session: AsyncSession, wallet_id: int) -> Book:
-        """Return the book of one wallet as of now, locked (and what time has changed written) only if need be."""
+        """Return the book of one wallet as of now; it is locked and written only if time has changed it."""
         return await self.all_matured(session, [wallet_id])
 
     async def all_matured(self, session: AsyncSession, wallet_ids: Sequence[int]) -> Book:
@@ -107,7 +110,7 @@ class LedgerSession:
         return book
 
     async def write(self, session: AsyncSession, book: Book) -> None:
-        """Write what was decided, with the top-up orders that follow from it."""
+        """Write the changes, with the top-up orders and events that follow from them."""
         order_top_ups(book)
         warn_of_balances(book, pause=self._pause)
         await self._repository.write(session, book)
@@ -116,7 +119,7 @@ class LedgerSession:
             await self._outbox.add(session, TOP_UP_QUEUE, [order_message(order) for order in book.top_ups])
 
     async def _load_due(self, session: AsyncSession, book: Book, wallet_ids: Sequence[int]) -> datetime:
-        """Read what maturing needs; return up to when holds expire (earlier than now while settlement is behind)."""
+        """Read what `mature` requires; return up to when holds expire (earlier than now while settlement has a backlog)."""
         until = min(await self._progress.settled_until(session) or book.now, book.now)
         await self._repository.load_grants(session, book, wallet_ids)
         due = await self._repository.due_charges(session, wallet_ids, until=until)

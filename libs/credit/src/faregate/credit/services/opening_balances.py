@@ -1,4 +1,4 @@
-"""Opening balances from another system: a CSV is read whole before anything is written, and can be sent again."""
+"""Import of opening balances from a CSV file; safe to repeat."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ _CHUNK = 200
 
 @dataclass(frozen=True, slots=True)
 class OpeningBalance:
-    """One line: who gets how much, until when; `key` makes it count once."""
+    """One line of the file: owner, amount in micro-credits, expiry, and the key that makes it count once."""
 
     owner_id: str
     micros: int
@@ -35,17 +35,17 @@ class OpeningBalance:
 
 
 def read_openings(lines: Iterable[str], *, run: str) -> list[OpeningBalance]:
-    """Read a CSV with the columns owner_id and credits, and perhaps expires_at (ISO 8601, with offset).
+    """Read a CSV file with the columns owner_id, credits and, optionally, expires_at (ISO 8601, with offset).
 
-    `run` names the import: the same owner in the same run is granted once, however often the file is sent.
+    `run` names the import: in one run each owner is granted once, no matter how often the file is sent.
 
     Raises:
-        InvalidError: a column is missing, or lines cannot be read; the first twenty are told with their numbers.
+        InvalidError: a column is missing, or lines are not valid; the first twenty are reported with their numbers.
     """
     reader = csv.DictReader(lines)
     missing = {"owner_id", "credits"} - set(reader.fieldnames or ())
     if missing:
-        raise InvalidError(f"the file lacks the column {min(missing)!r}; it needs owner_id and credits")
+        raise InvalidError(f"the file has no column {min(missing)!r}; it requires owner_id and credits")
     found: list[OpeningBalance] = []
     mistakes: list[str] = []
     seen: dict[str, int] = {}
@@ -53,7 +53,7 @@ def read_openings(lines: Iterable[str], *, run: str) -> list[OpeningBalance]:
         try:
             opening = _opening(row, run)
             if opening.owner_id in seen:
-                raise InvalidError(f"{opening.owner_id!r} stands in line {seen[opening.owner_id]} already")
+                raise InvalidError(f"{opening.owner_id!r} is already in line {seen[opening.owner_id]}")
             seen[opening.owner_id] = number
             found.append(opening)
         except InvalidError as error:
@@ -65,14 +65,14 @@ def read_openings(lines: Iterable[str], *, run: str) -> list[OpeningBalance]:
 
 
 class OpeningImport:
-    """Writes opening balances; owns its transactions, one for each few hundred wallets."""
+    """Writes opening balances; owns its transactions, one for every 200 wallets."""
 
     def __init__(self, database: Database, credit: CreditService) -> None:
         self._database = database
         self._credit = credit
 
     async def run(self, openings: Sequence[OpeningBalance], *, actor: str) -> int:
-        """Grant every opening balance once; return how many this run granted (the others had been granted before)."""
+        """Grant every opening balance once; return how many this run granted (the others were granted before)."""
         granted = 0
         ordered = sorted(openings, key=lambda opening: opening.owner_id)
         for first in range(0, len(ordered), _CHUNK):
@@ -102,7 +102,7 @@ def _opening(row: dict[str, str], run: str) -> OpeningBalance:
     try:
         credits = Decimal((row["credits"] or "").strip())
     except InvalidOperation:
-        raise InvalidError(f"credits {row['credits']!r} is no number; write it as 12.5") from None
+        raise InvalidError(f"credits {row['credits']!r} is not a number; write it as 12.5") from None
     micros = to_micros(credits)
     if micros <= 0:
         raise InvalidError(f"credits must be more than 0, not {credits}")

@@ -1,5 +1,7 @@
-"""What the ledger holds on a person. Transfers stay as they are: they are the books, and name nobody but by number. The
-words of their reasons stand beside them and go.
+"""Export and erasure of a person's data in the ledger.
+
+Transfers are kept: they are the accounting records and identify a person only by subject id. The texts of their reasons are
+stored separately and are erased.
 """
 
 from faregate.core.privacy.erased_keys import key_without
@@ -70,7 +72,7 @@ CREDIT_EXPORTS = {
 }
 
 _CALLERS_KEY = "not starts_with(key, 'plan:') and not starts_with(key, 'top-up:') and not starts_with(key, 'erased:')"
-"""Keys that we make name nobody, and are found by how they begin."""
+"""Keys that Faregate generates, recognised by their prefix, name no person."""
 
 CREDIT_ERASURES = {
     "charge": """

@@ -1,4 +1,4 @@
-"""Charging afterwards for what had no price when it was settled: one more transfer per key, line and price version."""
+"""Charges for lines that had no price when they were settled."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from faregate.credit.errors import UnknownUsageKeyError
 from faregate.credit.ledger.accounts import TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.settlement import charge_wallet
-from faregate.credit.ledger.states import ChargeState, ChargeStatus, Flag, Note
+from faregate.credit.ledger.states import ChargeState, ChargeStatus, Flag, TransferNote
 from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.storage.repository import LedgerRepository
 
@@ -18,36 +18,41 @@ __all__ = ["RepricingService"]
 
 
 class RepricingService:
-    """Adds to settled charges. Works in the caller's transaction and never commits."""
+    """Adds transfers to settled charges: one for each key, line and price version.
 
-    def __init__(self, repository: LedgerRepository, locker: LedgerSession, subjects: Subjects) -> None:
+    Works in the caller's transaction and never commits.
+    """
+
+    def __init__(self, repository: LedgerRepository, ledger_session: LedgerSession, subjects: Subjects) -> None:
         self._ledger = repository
-        self._locker = locker
+        self._ledger_session = ledger_session
         self._subjects = subjects
 
     async def author(self, session: AsyncSession, actor: str | None) -> str | None:
-        """Return how `actor` stands in the ledger; see `Subjects.stand_in`."""
+        """Return the name of `actor` in the ledger; see `Subjects.stand_in`."""
         return await self._subjects.stand_in(session, actor) if actor is not None else None
 
     async def lock(self, session: AsyncSession, usage_key: str) -> tuple[Book, ChargeState]:
-        """Return a settled charge under its wallet's lock.
+        """Lock the wallet of a settled charge and return the charge.
 
         Raises:
-            UnknownUsageKeyError: there is none.
+            UnknownUsageKeyError: the charge does not exist.
         """
         known: Mapping[str, ChargeState] = await self._ledger.charges(session, [usage_key])
         if usage_key not in known:
             raise UnknownUsageKeyError(usage_key)
         charge = known[usage_key]
-        book = await self._locker.lock(session, [charge.wallet_id], keys=[usage_key], scopes=charge.limit_scopes)
+        book = await self._ledger_session.lock(
+            session, [charge.wallet_id], keys=[usage_key], scopes=charge.limit_scopes
+        )
         charge = book.charges[usage_key]
         if charge.status is not ChargeStatus.SETTLED:
             raise RetryTransactionError(f"{usage_key!r} is not settled")
         await self._ledger.load_grants(session, book, [charge.wallet_id])
         return book, charge
 
-    def add(self, book: Book, charge: ChargeState, *, consumed: int, chargeable: int, note: Note) -> int:
-        """Charge more for a use: what the wallet cannot pay is shortfall, as at the settlement. Return what was charged."""
+    def add(self, book: Book, charge: ChargeState, *, consumed: int, chargeable: int, note: TransferNote) -> int:
+        """Charge more for a use and return the amount charged; as in a settlement, the uncovered part is shortfall."""
         charged, shortfall = 0, 0
         if chargeable:
             wallet = book.wallets[charge.wallet_id]
@@ -64,10 +69,10 @@ class RepricingService:
         return charged
 
     def close(self, book: Book, charge: ChargeState) -> None:
-        """Note that every line of the use has a price now."""
+        """Clear the `UNPRICED` flag: every line of the use has a price now."""
         charge.flags &= ~Flag.UNPRICED
         book.touch_charge(charge)
 
     async def write(self, session: AsyncSession, book: Book) -> None:
-        """Write what was added."""
-        await self._locker.write(session, book)
+        """Write the added transfers."""
+        await self._ledger_session.write(session, book)

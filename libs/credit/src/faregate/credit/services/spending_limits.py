@@ -1,4 +1,4 @@
-"""Setting and reading spending limits."""
+"""Spending limits of members, users and API keys."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ __all__ = ["LimitService", "SpendingLimit"]
 
 @dataclass(frozen=True, slots=True)
 class SpendingLimit:
-    """A limit and what is used of it, in credits. `scope` as `limits.member_scope`, `user_scope` and `key_scope` make it."""
+    """A limit and its use, in credits. `scope` is made by `limits.member_scope`, `user_scope` or `key_scope`."""
 
     scope: str
     period: str
@@ -34,20 +34,20 @@ class SpendingLimit:
 
 
 class LimitService:
-    """Spending limits of members, users and API keys. Works in the caller's transaction and never commits."""
+    """Sets and reads spending limits. Works in the caller's transaction and never commits."""
 
-    def __init__(self, database: Database, repository: LedgerRepository, locker: LedgerSession) -> None:
+    def __init__(self, database: Database, repository: LedgerRepository, ledger_session: LedgerSession) -> None:
         self._database = database
         self._ledger = repository
-        self._locker = locker
+        self._ledger_session = ledger_session
 
     async def set(
         self, session: AsyncSession, scope: str, period: LimitPeriod, *, soft: int | None, hard: int | None
     ) -> SpendingLimit:
-        """Set both bounds (in micro-credits; None for no such bound); what is spent and held already counts on.
+        """Set both bounds (in micro-credits; None for no such bound). What is already spent and held still counts.
 
         Raises:
-            InvalidError: both are missing, one is negative, or the soft one is above the hard one.
+            InvalidError: both bounds are missing, one is negative, or the soft one is above the hard one.
         """
         _check(soft, hard)
         now = await self._now(session)
@@ -61,13 +61,13 @@ class LimitService:
         book.changed_limits[scope, period] = limit
         await self._ledger.write(session, book)
         await raise_version(self._database, session, LIMITS_VERSION)
-        self._locker.limit_kinds.forget()
+        self._ledger_session.limit_kinds.forget()
         return _view(limit)
 
     async def set_all(
         self, session: AsyncSession, scope: str, bounds: Iterable[tuple[LimitPeriod, int | None, int | None]]
     ) -> None:
-        """Set the limits of these periods; a period with neither soft nor hard bound loses its limit."""
+        """Set the limits of these periods; a period with neither bound loses its limit."""
         for period, soft, hard in bounds:
             if soft is None and hard is None:
                 await self.drop(session, scope, period)
@@ -75,13 +75,13 @@ class LimitService:
                 await self.set(session, scope, period, soft=soft, hard=hard)
 
     async def drop(self, session: AsyncSession, scope: str, period: LimitPeriod) -> bool:
-        """Forget a limit; tell whether there was one."""
+        """Remove a limit; return whether it existed."""
         return await self._ledger.drop_limit(session, scope, period)
 
     async def list(
         self, session: AsyncSession, *, scopes: Iterable[str] = (), prefix: str | None = None
     ) -> list[SpendingLimit]:
-        """Return the limits of these scopes, and those whose scope begins with `prefix` (at most 1,000)."""
+        """Return the limits of these scopes, and those whose scope starts with `prefix` (at most 1,000)."""
         now = await self._now(session)
         limits = await self._ledger.limits(session, scopes=scopes, prefix=prefix)
         for limit in limits:
@@ -89,7 +89,7 @@ class LimitService:
         return [_view(limit) for limit in limits]
 
     async def _now(self, session: AsyncSession) -> datetime:
-        given = self._locker.now()
+        given = self._ledger_session.now()
         if given is not None:
             return given
         ((moment,),) = await self._database.rows(session, "select clock_timestamp()")
@@ -98,7 +98,7 @@ class LimitService:
 
 def _check(soft: int | None, hard: int | None) -> None:
     if soft is None and hard is None:
-        raise InvalidError("give soft, hard or both; remove the limit to have none", param="hard")
+        raise InvalidError("give soft, hard or both; to have no limit, remove it", param="hard")
     if (soft or 0) < 0 or (hard or 0) < 0:
         raise InvalidError("a limit cannot be negative; give 0 or more", param="hard" if (hard or 0) < 0 else "soft")
     if soft is not None and hard is not None and soft > hard:

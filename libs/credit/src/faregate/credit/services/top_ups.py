@@ -1,4 +1,4 @@
-"""Paying automatic top-up orders: the provider takes the money, the wallet gets the grant, each order once."""
+"""Payment of automatic top-up orders, each order once."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -27,41 +27,41 @@ _PAUSE_AFTER_DECLINE = timedelta(hours=1)
 
 
 class NoProvider:
-    """No payment provider: orders wait until the deployment gets one."""
+    """Used if no payment provider is configured: orders wait until one is."""
 
     async def pay(self, order: PaymentOrder) -> Payment:
         raise ConfigurationError(f"order {order.order_id} cannot be paid: no payment provider is configured")
 
 
 class OnAccountProvider:
-    """Credits now, an invoice later: every order is accepted, the operator bills the purchases of the ledger."""
+    """Accepts every order without a payment; the operator invoices the purchases of the ledger later."""
 
     async def pay(self, order: PaymentOrder) -> Payment:
         return Payment(f"on-account:{order.order_id}")
 
 
 class TopUpService:
-    """Pays orders; owns its transactions. A crash at any point leaves an order that is asked for again, and paid once."""
+    """Pays orders; owns its transactions. After a crash at any point the order is processed again, and paid once."""
 
     def __init__(
         self,
         database: Database,
         repository: LedgerRepository,
-        locker: LedgerSession,
+        ledger_session: LedgerSession,
         subjects: Subjects,
         provider: ITopUpProvider,
     ) -> None:
         self._database = database
         self._ledger = repository
-        self._locker = locker
+        self._ledger_session = ledger_session
         self._subjects = subjects
         self._provider = provider
 
     async def fulfil(self, order_id: UUID) -> None:
-        """Have an order paid and grant what it is for. Safe to repeat.
+        """Have an order paid and grant its credits. Safe to repeat.
 
         Raises:
-            Whatever the provider raises but a decline: the order stays open.
+            Any error of the provider except a decline: the order stays open.
         """
         found = await self._find(order_id)
         if found is None:
@@ -89,7 +89,7 @@ class TopUpService:
     async def _grant(
         self, session: AsyncSession, order_id: UUID, wallet_id: int, amount: int, payment: Payment
     ) -> None:
-        book = await self._locker.lock(session, [wallet_id])
+        book = await self._ledger_session.lock(session, [wallet_id])
         wallet = book.wallets[wallet_id]
         key = f"top-up:{order_id}"
         await self._ledger.load_grants_by_key(session, book, [(wallet_id, key)])
@@ -99,16 +99,16 @@ class TopUpService:
         close_order(wallet, order_id)
         book.touch(wallet)
         await self._close(session, order_id, "paid", reference=payment.reference)
-        await self._locker.write(session, book)
+        await self._ledger_session.write(session, book)
 
     async def _decline(self, session: AsyncSession, order_id: UUID, wallet_id: int, detail: str) -> None:
-        book = await self._locker.lock(session, [wallet_id])
+        book = await self._ledger_session.lock(session, [wallet_id])
         wallet = book.wallets[wallet_id]
         close_order(wallet, order_id)
         wallet.top_up_not_before = book.now + _PAUSE_AFTER_DECLINE
         book.touch(wallet)
         await self._close(session, order_id, "declined", detail=detail)
-        await self._locker.write(session, book)
+        await self._ledger_session.write(session, book)
 
     async def _close(
         self,

@@ -1,4 +1,4 @@
-"""All statements of the ledger: locks wallets into a book, and writes a book back."""
+"""Repository of the ledger: reads wallets into a book, writes it back."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -40,7 +40,7 @@ from faregate.credit.storage.row_writer import COLUMNS, arrays_of, rows_of
 __all__ = ["LedgerRepository"]
 
 _GRANTS_AT_FIRST = 32
-"""How many grants per wallet a settlement reads; if they do not cover it, all are read."""
+"""How many grants per wallet a settlement reads first; if they do not cover the amount, all are read."""
 
 
 class LedgerRepository:
@@ -50,35 +50,35 @@ class LedgerRepository:
         self._database = database
 
     async def add_wallets(self, session: AsyncSession, wallet_ids: Iterable[int]) -> list[int]:
-        """Make the missing ones of these wallets; return those that this call made."""
+        """Create the missing ones of these wallets; return the ids of those created by this call."""
         rows = await self._database.rows(session, sql.ADD_WALLETS, ids=sorted(wallet_ids), genesis=GENESIS)
         return [row.wallet_id for row in rows]
 
     async def lock(self, session: AsyncSession, wallet_ids: Iterable[int], *, now: datetime | None) -> Book:
-        """Lock wallets in ascending order and return the book of them; `now` None takes the database's clock."""
+        """Lock wallets in ascending order and return a book of them; if `now` is None, the database's clock is used."""
         ids = sorted(set(wallet_ids))
         return book_of(await self._database.rows(session, sql.LOCK_WALLETS, ids=ids, now=now))
 
     async def read(self, session: AsyncSession, wallet_ids: Iterable[int], *, now: datetime | None) -> Book:
-        """Return a book of wallets as they stand, not locked."""
+        """Return a book of wallets as stored, without locking."""
         return book_of(await self._database.rows(session, sql.READ_WALLETS, ids=sorted(set(wallet_ids)), now=now))
 
     async def charges(self, session: AsyncSession, usage_keys: Iterable[str]) -> Mapping[str, ChargeState]:
-        """Return the known ones among these uses."""
+        """Return the known ones of these uses."""
         rows = await self._database.rows(session, sql.READ_CHARGES, keys=sorted(set(usage_keys)))
         return _by_key(rows)
 
     async def started(
         self, session: AsyncSession, usage_keys: Iterable[str]
     ) -> list[tuple[ChargeState, str, str | None]]:
-        """Return the known ones among these uses, each with its user and its organisation (as owner ids)."""
+        """Return the known ones of these uses, each with its user and its organisation (as owner ids)."""
         rows = await self._database.rows(session, sql.READ_STARTED, keys=sorted(set(usage_keys)))
         return [(charge_of(columns), user_id, organization) for *columns, user_id, organization in rows]
 
     async def charges_again(
         self, session: AsyncSession, usage_keys: Iterable[str], seen: Mapping[str, ChargeState]
     ) -> Mapping[str, ChargeState]:
-        """Return the known ones among these uses; those in `seen`, which was read before the lock, if unchanged since."""
+        """Return the known ones of these uses; those in `seen`, read before the lock, are reused if unchanged."""
         keys = sorted(set(usage_keys))
         opened = {key: seen[key] for key in keys if key in seen and seen[key].status is ChargeStatus.OPEN}
         ends = [opened[key].expires_at if key in opened else None for key in keys]
@@ -93,12 +93,12 @@ class LedgerRepository:
         return _by_key(rows)
 
     async def due_wallets(self, session: AsyncSession, *, now: datetime | None, limit: int) -> list[int]:
-        """Return wallets that time has changed, longest overdue first; not locked."""
+        """Return the ids of wallets that time has changed, longest overdue first, without locking."""
         rows = await self._database.rows(session, sql.DUE_WALLETS, now=now, limit=limit)
         return [row.wallet_id for row in rows]
 
     async def load_grants(self, session: AsyncSession, book: Book, wallet_ids: Iterable[int]) -> None:
-        """Put all live, scheduled and recurring grants of these wallets into the book."""
+        """Add all live, scheduled and recurring grants of these wallets to the book."""
         ids = sorted(wallet_ids)
         if not ids:
             return
@@ -107,7 +107,7 @@ class LedgerRepository:
             book.wallets[wallet_id].all_grants = True
 
     async def load_grants_for(self, session: AsyncSession, book: Book, needs: Mapping[int, int]) -> None:
-        """Put as many grants into the book as are sure to cover `needs` (wallet → amount), in burn order."""
+        """Add enough grants to the book to cover `needs` (wallet id → amount), in burn order."""
         wanted = {wallet_id: need for wallet_id, need in needs.items() if not book.wallets[wallet_id].all_grants}
         if not wanted:
             return
@@ -116,30 +116,30 @@ class LedgerRepository:
         await self.load_grants(session, book, [w for w, need in wanted.items() if not _covered(book.wallets[w], need)])
 
     async def load_grants_by_key(self, session: AsyncSession, book: Book, keys: Sequence[tuple[int, str]]) -> None:
-        """Put the grants with these keys (wallet, key) into the book, spent ones too."""
+        """Add the grants with these keys (wallet id, key) to the book, used ones included."""
         ids, names = [wallet_id for wallet_id, _ in keys], [key for _, key in keys]
         take_grants(book, await self._database.rows(session, sql.GRANTS_BY_KEY, ids=ids, keys=names))
 
     async def load_grants_by_id(self, session: AsyncSession, book: Book, grant_ids: Iterable[UUID]) -> None:
-        """Put these grants into the book, if their wallets are in it."""
+        """Add these grants to the book, if it contains their wallets."""
         take_grants(book, await self._database.rows(session, sql.GRANTS_BY_ID, ids=sorted(set(grant_ids))))
 
     async def grants(
         self, session: AsyncSession, wallet_id: int, *, live: bool = True, limit: int = 1000
     ) -> list[GrantState]:
-        """Return a wallet's grants, oldest first; `live` leaves out spent, lapsed and voided ones."""
+        """Return a wallet's grants, oldest first; `live` omits used, expired and voided ones."""
         rows = await self._database.rows(session, sql.LIST_GRANTS, wallet_id=wallet_id, live=live, limit=limit)
         return [grant_of(row) for row in rows]
 
     async def grants_by_prefix(self, session: AsyncSession, wallet_id: int, prefix: str) -> list[GrantState]:
-        """Return the grants whose key begins with `prefix`, newest first (at most 1,000)."""
+        """Return the grants whose key starts with `prefix`, newest first (at most 1,000)."""
         rows = await self._database.rows(session, sql.GRANTS_BY_PREFIX, wallet_id=wallet_id, prefix=prefix)
         return [grant_of(row) for row in rows]
 
     async def grant_use(
         self, session: AsyncSession, wallet_id: int, grant_ids: Sequence[UUID], *, since: datetime
     ) -> Mapping[UUID, GrantUse]:
-        """Return what became of these grants since a moment."""
+        """Return the use of these grants since a moment."""
         rows = await self._database.rows(session, sql.GRANT_USE, wallet_id=wallet_id, ids=list(grant_ids), since=since)
         return {
             UUID(bytes=row.grant_id.bytes): GrantUse(
@@ -157,7 +157,7 @@ class LedgerRepository:
         *,
         since: datetime,
     ) -> int:
-        """Return what the fillings of these grants have repaid of the credit limit since a moment."""
+        """Return how much of the credit limit was repaid by filling these grants since a moment."""
         ids, names = list(grant_ids), sorted(set(actors))
         ((repaid,),) = await self._database.rows(
             session, sql.GRANT_REPAID, wallet_id=wallet_id, ids=ids, actors=names, since=since
@@ -167,7 +167,7 @@ class LedgerRepository:
     async def transfers(
         self, session: AsyncSession, wallet_id: int, *, before: int | None, limit: int
     ) -> list[Transfer]:
-        """Return a wallet's transfers, newest first, from just below the number `before`."""
+        """Return a wallet's transfers, newest first, below sequence number `before`."""
         rows = await self._database.rows(
             session,
             sql.LIST_TRANSFERS,
@@ -207,28 +207,28 @@ class LedgerRepository:
         return [transfer_of(row) for row in rows]
 
     async def slices(self, session: AsyncSession, wallet_id: int, seqs: Iterable[int]) -> list[GrantSlice]:
-        """Return what these transfers put into grants and took from them."""
+        """Return the slices of these transfers: what they added to grants and took from them."""
         rows = await self._database.rows(session, sql.SLICES, wallet_id=wallet_id, seqs=list(seqs))
         return [slice_of(row) for row in rows]
 
     async def filled_by(self, session: AsyncSession, wallet_id: int, grant_id: UUID) -> int | None:
-        """Return the number of the transfer that filled a grant, the last one where it was renewed."""
+        """Return the sequence number of the transfer that filled a grant, the last one if it was renewed."""
         rows = await self._database.rows(session, sql.FILLED_BY, wallet_id=wallet_id, grant_id=grant_id)
         return rows[0].seq if rows else None
 
     async def has_wallet(self, session: AsyncSession, wallet_id: int) -> bool:
-        """Tell whether a subject has a wallet: one that only logs or events have named has none."""
+        """Tell whether a subject has a wallet; a subject that appears only in logs or events has none."""
         return bool(await self._database.rows(session, sql.HAS_WALLET, wallet_id=wallet_id))
 
     async def list_wallets(
         self, session: AsyncSession, *, prefix: str | None, after: str | None, limit: int
     ) -> list[Subject]:
-        """Return owners of wallets in order of their ids, from just behind `after`."""
+        """Return owners of wallets in order of their ids, starting after `after`."""
         rows = await self._database.rows(session, sql.LIST_WALLETS, prefix=prefix, after=after, limit=limit)
         return [Subject(row.wallet_id, row.external_id, row.email) for row in rows]
 
     async def lock_limits(self, session: AsyncSession, book: Book, scopes: Iterable[str]) -> None:
-        """Lock the spending limits of these scopes, after the wallets, in a fixed order, and put them into the book."""
+        """Lock the spending limits of these scopes, after the wallets and in a fixed order, and add them to the book."""
         wanted = sorted(set(scopes))
         if not wanted:
             return
@@ -242,30 +242,30 @@ class LedgerRepository:
             book.limits[limit.scope, limit.period] = limit
 
     async def held_by(self, session: AsyncSession, scope: str) -> int:
-        """Return what open charges hold that count against this scope."""
+        """Return the sum of the open holds that count against this scope."""
         ((held,),) = await self._database.rows(session, sql.HELD_BY_SCOPE, scope=scope)
         return int(held)
 
     async def limit_kinds(self, session: AsyncSession) -> frozenset[str]:
-        """Return which kinds of scopes have limits at all."""
+        """Return the kinds of scopes that have limits."""
         return frozenset(row.kind for row in await self._database.rows(session, sql.LIMIT_KINDS))
 
     async def limits(
         self, session: AsyncSession, *, scopes: Iterable[str] = (), prefix: str | None = None
     ) -> list[LimitState]:
-        """Return limits as they stand, by exact scope or by what their scope begins with (at most 1,000)."""
+        """Return limits as stored, by exact scope or by prefix of the scope (at most 1,000)."""
         rows = await self._database.rows(session, sql.LIST_LIMITS, scopes=list(scopes), prefix=prefix)
         return [limit_of(row) for row in rows]
 
     async def drop_limit(self, session: AsyncSession, scope: str, period: LimitPeriod) -> bool:
-        """Forget a limit; tell whether there was one."""
+        """Delete a limit; return whether it existed."""
         return bool(await self._database.rows(session, sql.DROP_LIMIT, scope=scope, period=period.value))
 
     async def write(self, session: AsyncSession, book: Book) -> None:
-        """Write what was decided: in one statement, but for many transfers, which are copied.
+        """Write the changes in one statement, except for large numbers of transfers and slices, which are copied.
 
         Raises:
-            RetryTransactionError: a usage key of the book was used meanwhile, and another wallet pays for it.
+            RetryTransactionError: a usage key of the book was used meanwhile, with another wallet as its payer.
         """
         tables = rows_of(book)
         copied = {part: tables.pop(part) for part in sql.COPIES if len(tables.get(part, ())) >= COPIED_FROM}
@@ -276,7 +276,7 @@ class LedgerRepository:
             except asyncpg.NotNullViolationError as error:
                 if (error.table_name, error.column_name) != ("charge", "status"):
                     raise
-                raise RetryTransactionError("a usage key was used meanwhile, and another wallet pays for it") from error
+                raise RetryTransactionError("a usage key was used meanwhile by another wallet") from error
         for part, rows in copied.items():
             await self._database.copy(session, sql.COPIES[part], COLUMNS[part], rows)
 
@@ -290,7 +290,7 @@ def _by_key(rows: Iterable[Any]) -> dict[str, ChargeState]:
 
 
 def _covered(wallet: WalletState, need: int) -> bool:
-    """Tell whether the grants read so far are all, or enough whatever the feature."""
+    """Tell whether the grants read so far are all, or cover `need` for any feature."""
     if len(wallet.grants) < _GRANTS_AT_FIRST:
         return True
     return not wallet.earmarked and sum(grant.remaining for grant in wallet.grants.values()) >= need

@@ -1,4 +1,4 @@
-"""From the rows of the database to the states of the book; `writing` goes the other way."""
+"""Conversion of database rows to ledger states; the inverse of `row_writer`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -16,9 +16,9 @@ from faregate.credit.ledger.states import (
     Flag,
     GrantSlice,
     GrantState,
-    Note,
     Renewal,
     Transfer,
+    TransferNote,
     WalletState,
     WalletStatus,
 )
@@ -31,17 +31,17 @@ _GRANT_SOURCES = {source.value: source for source in GrantSource}
 
 
 def book_of(rows: Sequence[Any]) -> Book:
-    """Return the book of these wallet rows, whose column `now` is the moment of the transaction."""
+    """Return the book of these wallet rows; their column `now` is the moment of the transaction."""
     if not rows:
-        raise RetryTransactionError("none of the wallets exists; the transaction that made them was rolled back")
+        raise RetryTransactionError("none of the wallets exists; the transaction that created them was rolled back")
     return Book(max(row.now for row in rows), (wallet_of(row) for row in rows))
 
 
 def wallet_of(row: Any) -> WalletState:
-    """Return the wallet of one row of `statements.WALLET_COLUMNS`, and the moment behind them."""
+    """Return the wallet of a row of `sql.WALLET_COLUMNS`, which the moment `now` follows."""
     wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, plan, low_balance, *rest = row
-    top_up_below, top_up_amount, top_up_order, top_up_not_before, next_change_at, last_seq, head_hash, *told = rest
-    changed_at, low_told_at, exhausted_told_at, _ = told
+    top_up_below, top_up_amount, top_up_order, top_up_not_before, next_change_at, last_seq, head_hash, *times = rest
+    changed_at, low_told_at, exhausted_told_at, _ = times
     return WalletState(
         wallet_id=wallet_id,
         credits=credits,
@@ -67,7 +67,7 @@ def wallet_of(row: Any) -> WalletState:
 
 
 def charge_of(row: Any) -> ChargeState:
-    """Return the charge of one row of `statements.CHARGE_COLUMNS`."""
+    """Return the charge of a row of `sql.CHARGE_COLUMNS`."""
     usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold, hold_grants, *outcome = row
     expires_at, start_hash, meaning_hash, consumed, charged, shortfall, flags, first_seq, *rest = outcome
     balance_after, free_after, duration_ms, metadata, close_reason, created_at, closed_at, settled_at, scopes = rest
@@ -104,7 +104,7 @@ def charge_of(row: Any) -> ChargeState:
 
 
 def grant_of(row: Any) -> GrantState:
-    """Return the grant of one row of `statements.GRANT_COLUMNS`."""
+    """Return the grant of a row of `sql.GRANT_COLUMNS`."""
     grant_id, wallet_id, source, priority, amount, remaining, held, features, effective_at, expires_at, *rest = row
     active, voided, every, rollover_min, rollover_max, next_at, key, meaning_hash, actor, reason, *end = rest
     void_note, created_at = end
@@ -126,13 +126,13 @@ def grant_of(row: Any) -> GrantState:
         meaning_hash=meaning_hash,
         actor=actor,
         reason=reason,
-        void_note=Note(**void_note) if void_note is not None else None,
+        void_note=TransferNote(**void_note) if void_note is not None else None,
         created_at=created_at,
     )
 
 
 def transfer_of(row: Any) -> Transfer:
-    """Return the transfer of one row."""
+    """Return the transfer of a row."""
     return Transfer(
         wallet_id=row.wallet_id,
         seq=row.seq,
@@ -155,7 +155,7 @@ def transfer_of(row: Any) -> Transfer:
 
 
 def take_grants(book: Book, rows: Iterable[Any]) -> None:
-    """Put grants into the book, unless it knows them already (then its state is newer than the row)."""
+    """Add grants to the book, except those already in it (their state is newer than the row)."""
     for row in rows:
         grant = grant_of(row)
         if grant.wallet_id in book.wallets:
@@ -171,10 +171,10 @@ def _hold_grants(value: Mapping[str, int]) -> dict[UUID, int]:
 
 
 def limit_of(row: Any) -> LimitState:
-    """Return the limit of one row."""
+    """Return the limit of a row."""
     return LimitState(row.scope, LimitPeriod(row.period), row.soft, row.hard, row.started_at, row.spent, row.held)
 
 
 def slice_of(row: Any) -> GrantSlice:
-    """Return the grant slice of one row."""
+    """Return the grant slice of a row."""
     return GrantSlice(row.wallet_id, row.seq, _uuid(row.grant_id), row.amount)

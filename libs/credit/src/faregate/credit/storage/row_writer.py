@@ -1,4 +1,4 @@
-"""From the states of the book to the rows of the database; `rows` goes the other way."""
+"""Conversion of ledger states to database rows; the inverse of `row_reader`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,15 @@ from typing import Any
 from faregate.core.redaction.scrubbing import clean_metadata, clean_text
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.limits import LimitState
-from faregate.credit.ledger.states import ChargeState, ChargeStatus, GrantSlice, GrantState, Note, Transfer, WalletState
+from faregate.credit.ledger.states import (
+    ChargeState,
+    ChargeStatus,
+    GrantSlice,
+    GrantState,
+    Transfer,
+    TransferNote,
+    WalletState,
+)
 from faregate.wire import exact_json
 
 __all__ = ["COLUMNS", "arrays_of", "rows_of"]
@@ -34,7 +42,7 @@ COLUMNS = {
 
 
 def rows_of(book: Book) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the rows to write by their kind (letters of `statements.WRITES`), in the order of `COLUMNS`."""
+    """Return the rows to write by kind (the letters of `sql.WRITES`), in the order of `COLUMNS`."""
     charges = book.changed_charges.values()
     tables: dict[str, list[tuple[Any, ...]]] = {
         "w": [_wallet_row(wallet) for wallet in book.changed_wallets.values()],
@@ -51,7 +59,7 @@ def rows_of(book: Book) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def arrays_of(part: str, rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
-    """Return the rows of one kind as the parameters of its statement: an array per column."""
+    """Return the rows of one kind as parameters of its statement: one array per column."""
     columns = zip(*rows, strict=True)
     return {f"{part}_{name}": list(values) for name, values in zip(COLUMNS[part], columns, strict=True)}
 
@@ -159,7 +167,7 @@ def _grant_row(grant: GrantState) -> tuple[Any, ...]:
     )
 
 
-def _void_note(note: Note | None) -> str | None:
+def _void_note(note: TransferNote | None) -> str | None:
     return _json({name: getattr(note, name) for name in ("corrects_seq", "actor", "reason")}) if note else None
 
 

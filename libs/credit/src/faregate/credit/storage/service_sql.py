@@ -26,7 +26,7 @@ with recursive bisect (low, high) as (
 )
 select low as seq from bisect where low = high
 """
-"""A wallet's transfers are in order of time, so the last one before a moment is found by halving."""
+"""A wallet's transfers are ordered by time, so that the last one before a moment is found by binary search."""
 
 ACCOUNTING_BALANCE_AT_SEQ = "select balance_after from faregate.transfer where wallet_id = :wallet_id and seq = :seq"
 

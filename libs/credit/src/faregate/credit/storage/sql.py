@@ -1,5 +1,8 @@
-"""The SQL of the ledger. Reads force index lookups (LATERAL), writes store whole rows by key (ON CONFLICT), so that no
-plan depends on statistics that a fresh table does not have yet."""
+"""SQL of the ledger.
+
+Reads force index lookups (LATERAL) and writes store whole rows by key (ON CONFLICT), so that no plan depends on statistics,
+which a new table does not have yet.
+"""
 
 from faregate.core.privacy.erased_keys import key_without
 
@@ -24,7 +27,7 @@ cross join lateral (
   from faregate.wallet where wallet_id = wanted.id for no key update
 ) w
 """  # noqa: S608
-"""`ids` come sorted, and the nested loop locks in that order."""
+"""`ids` are sorted, and the nested loop locks the rows in that order."""
 
 READ_WALLETS = f"""
 select {WALLET_COLUMNS}, coalesce(cast(:now as timestamptz), clock_timestamp()) as now
@@ -68,7 +71,8 @@ cross join lateral (
   where usage_key = seen.usage_key and (status <> 0 or expires_at is distinct from seen.expires_at) offset 0
 ) c
 """  # noqa: S608
-"""What has changed since it was seen: of an open charge only its end can, until it closes; `ends` is null for the others."""
+"""Charges that have changed since they were seen. Only `expires_at` of an open charge can change until it closes; `ends` is
+null for the others."""
 
 DUE_CHARGES = f"""
 select c.* from unnest(cast(:ids as bigint[])) as wanted (wallet_id)

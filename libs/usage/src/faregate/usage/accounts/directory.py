@@ -1,4 +1,4 @@
-"""The default account directory: memberships and policies from our own tables."""
+"""Default account directory: memberships and policies from the database."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -32,8 +32,8 @@ class DatabaseDirectory:
     """`IAccountDirectory` on the tables `organization` and `member`.
 
     Args:
-        claim: what an organisation named by a caller counts for: `member`, only for its members; `trusted`, for every
-            user the caller names it for. In both cases the organisation must exist.
+        claim: for whom an organisation named by a caller counts: `member`, only for its members; `trusted`, for every user.
+            In both cases the organisation must exist.
     """
 
     def __init__(self, database: Database, subjects: Subjects, *, claim: OrganizationClaim = "member") -> None:
@@ -63,12 +63,12 @@ class DatabaseDirectory:
         return None
 
     async def version(self, session: AsyncSession, owner_id: str) -> str | None:
-        """Return the version of an owner's wallet and membership; None if there is none, or a change of it is due."""
+        """Return the version of an owner's wallet and membership; None if there is none, or if a change is due by time."""
         rows = await self._database.rows(session, VERSION, owner_id=owner_id)
         return rows[0].version if rows else None
 
     async def join(self, session: AsyncSession, user_id: str, organization_id: str | None) -> None:
-        """Make the user a member of this organisation only, or (None) of none; it counts from the next start on."""
+        """Make the user a member of only this organisation, or (None) of none; it counts from the next start."""
         owner_id = organization_owner_id(organization_id) if organization_id is not None else None
         found = await self._subjects.ensure(session, [user_id, *([owner_id] if owner_id else [])])
         user = found[user_id].subject_id
@@ -80,30 +80,30 @@ class DatabaseDirectory:
         await self._database.rows(session, JOIN, user=user, organization=organization)
 
     async def set_policy(self, session: AsyncSession, organization_id: str, policy: ChargingPolicy) -> None:
-        """Decide how this organisation's members are charged, from their next start on."""
+        """Set how this organisation's members are charged, from their next start."""
         owner_id = organization_owner_id(organization_id)
         organization = (await self._subjects.ensure(session, [owner_id]))[owner_id].subject_id
         await self._database.rows(session, ADD_ORGANIZATION, organization=organization)
         await self._database.rows(session, SET_POLICY, organization=organization, policy=policy.value)
 
     async def add(self, session: AsyncSession, organization_id: str) -> None:
-        """Make an organisation unless there is one of that id."""
+        """Create the organisation unless it exists."""
         owner_id = organization_owner_id(organization_id)
         organization = (await self._subjects.ensure(session, [owner_id]))[owner_id].subject_id
         await self._database.rows(session, ADD_ORGANIZATION, organization=organization)
 
     async def policy(self, session: AsyncSession, organization_id: str) -> ChargingPolicy | None:
-        """Return how an organisation's members are charged; None if there is no such organisation."""
+        """Return how an organisation's members are charged; None if it does not exist."""
         rows = await self._database.rows(session, POLICY, owner_id=organization_owner_id(organization_id))
         return ChargingPolicy(rows[0].policy) if rows else None
 
     async def members(self, session: AsyncSession, organization_id: str) -> list[str]:
-        """Return the members' user ids, in order (at most 1,000)."""
+        """Return the members' user ids, sorted (at most 1,000)."""
         rows = await self._database.rows(session, MEMBERS, owner_id=organization_owner_id(organization_id))
         return [row.external_id for row in rows]
 
     async def organizations(self, session: AsyncSession, *, after: str, limit: int) -> list[tuple[str, ChargingPolicy]]:
-        """Return (id, policy), in order of the ids, from just behind `after`."""
+        """Return (id, policy) of organisations in order of their ids, starting after `after`."""
         start = organization_owner_id(after) if after else ORGANIZATION_PREFIX
         rows = await self._database.rows(session, ORGANIZATIONS, after=start, limit=limit)
         return [(row.external_id.removeprefix(ORGANIZATION_PREFIX), ChargingPolicy(row.policy)) for row in rows]

@@ -1,4 +1,4 @@
-"""Organisations: how their members are charged, and who is one."""
+"""Organisations, their charging policies and their members."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ __all__ = ["Organization", "OrganizationService"]
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """An organisation: `policy` counts from the members' next start on; `members` are at most 1,000 of them, by id."""
+    """An organisation: `policy` counts from the members' next start; `members` are the first 1,000, by id."""
 
     organization_id: str
     policy: ChargingPolicy
@@ -43,7 +43,7 @@ class OrganizationService:
         join: Sequence[str] = (),
         leave: Sequence[str] = (),
     ) -> Organization:
-        """Make the organisation if need be, set its policy, let users join it (and no other) or leave it."""
+        """Create the organisation if needed, set its policy, and add and remove members. Joining ends another membership."""
         check_external_id(organization_id, param="organization_id")
         for user_id in (*join, *leave):
             check_user_id(user_id)
@@ -61,7 +61,7 @@ class OrganizationService:
         return await self._database.run(work)
 
     async def list(self, *, after: str = "", limit: int = 100) -> Sequence[Organization]:
-        """Return organisations without their members, in order of their ids, from just behind `after`."""
+        """Return organisations without their members, in order of their ids, starting after `after`."""
         async with self._database.transaction(read_only=True) as session:
             found = await self._directory.organizations(session, after=after, limit=limit)
         return [Organization(organization_id, policy, ()) for organization_id, policy in found]

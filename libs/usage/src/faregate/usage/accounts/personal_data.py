@@ -1,4 +1,7 @@
-"""What is held on a person about the use of features: lines, events, memberships. Numbers stay, texts go."""
+"""Export and erasure of a person's usage data.
+
+An erasure keeps numbers and removes texts.
+"""
 
 from faregate.core.privacy.person_words import GONE, json_erasure, words_erasure
 from faregate.core.privacy.personal_data import actor_erasure
@@ -51,7 +54,7 @@ USAGE_EXPORTS = {
 
 
 def _definition_erasure(member: str) -> str:
-    """Return the statement that takes names out of one text of kept definitions; what they decide stays as it was."""
+    """Return the statement that removes names from one text of the stored definitions; nothing else in them changes."""
     return f"""
     update faregate.definition set content = jsonb_set(content, '{{{member}}}',
       to_jsonb(regexp_replace(content->>'{member}', :certain, '{GONE}', 'gi')))

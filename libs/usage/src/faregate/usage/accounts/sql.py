@@ -28,7 +28,7 @@ left join faregate.wallet ow on ow.wallet_id = o.subject_id
 order by wanted.n
 """
 
-# Each of these rows is written by whatever changes the wallet, and `xmin` names the last transaction that did.
+# Every change of a wallet writes one of these rows, and `xmin` is the last transaction that wrote it.
 VERSION = """
 select concat_ws('/', s.subject_id, s.xmin, w.xmin, m.xmin, (
   select string_agg(concat(g.grant_id, ':', g.xmin), ',' order by g.grant_id) from faregate.credit_grant g

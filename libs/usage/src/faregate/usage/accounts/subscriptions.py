@@ -1,4 +1,4 @@
-"""Change of plan: the old plan's grants go, the new one's come."""
+"""Change of plan: replaces the grants of the old plan."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -28,8 +28,8 @@ class Subscriber:
     """Replaces a wallet's plan grants, in the caller's transaction and under the wallet's lock.
 
     Args:
-        on_change: `carry` gives the new plan's credits less what was used in the period under way, which goes on; `full`
-            gives all of them, and begins a new period.
+        on_change: `carry` grants the new plan's credits less what was used in the current period, which continues; `full`
+            grants all of them and begins a new period.
     """
 
     def __init__(self, credit: CreditService, *, on_change: OnPlanChange = "carry") -> None:
@@ -37,7 +37,7 @@ class Subscriber:
         self._carries = on_change == "carry"
 
     async def subscribe(self, session: AsyncSession, owner_id: str, plan: Plan) -> None:
-        """Take back what is left of the grants of plans, and give those of `plan`."""
+        """Void what is left of the plan grants, and add those of `plan`."""
         now, found = await self._credit.grants_by_prefix(session, owner_id, PLAN_KEYS)
         past = [grant for grant in found if grant.source == GrantSource.PLAN]
         for grant in past:

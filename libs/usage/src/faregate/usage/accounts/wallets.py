@@ -1,4 +1,4 @@
-"""Wallets as operators see them: the ledger's side (limit, status, grants) and the account's (organisation, e-mail)."""
+"""Wallets with their owners' account data, for operators."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ __all__ = ["WalletChange", "WalletService"]
 class WalletChange:
     """What to change: `email`, `organization_id`, `plan`, `credit_limit`, `low_balance` (in credits), `status`, `top_up`.
 
-    A name that is missing stays as it is; None takes the value away. `top_up` is (below, credits): whenever the balance
-    falls below the first, the second is ordered.
+    A missing field stays as it is; None clears the value. `top_up` is (below, credits): when the balance falls below the
+    first, the second is ordered.
     """
 
     fields: Mapping[str, Any]
 
     def apply(self, wallet: WalletState) -> None:
-        """Change the ledger's part of `wallet`."""
+        """Change the ledger's fields of `wallet`."""
         if "plan" in self.fields:
             wallet.plan = self.fields["plan"]
         if "status" in self.fields:
@@ -76,13 +76,13 @@ class WalletService:
         return await self._database.run(work)
 
     async def version(self, owner_id: str) -> str | None:
-        """Return a text that is another one after each change of what `get` returns; None when time has changed it."""
+        """Return a text that differs after each change of what `get` returns; None if a change is due by time."""
         if self._credit.simulated:
             return None
         return await self._database.run(lambda session: self._members.version(session, owner_id))
 
     async def free(self, owner_id: str) -> Decimal:
-        """Return what an owner has free; 0 for one that was never seen."""
+        """Return an owner's free credits; 0 if the owner has no wallet."""
         try:
             wallet, _ = await self.get(owner_id)
         except UnknownWalletError:
@@ -90,12 +90,12 @@ class WalletService:
         return wallet.free
 
     async def change(self, owner_id: str, change: WalletChange) -> tuple[Wallet, str | None]:
-        """Make the wallet if need be and change what is given.
+        """Change the given fields; create the wallet if needed.
 
-        Another plan takes back what is left of the old plan's grants, and gives the new one's; see `Subscriber`.
+        A new plan voids what is left of the old plan's grants and adds its own; see `Subscriber`.
 
         Raises:
-            InvalidError: the limit would be below what is used of it, or a field does not fit an organisation.
+            InvalidError: the limit would be below what is used of it, or a field does not apply to an organisation.
         """
         check_external_id(owner_id, param="owner_id")
         joins = "organization_id" in change.fields
@@ -124,22 +124,22 @@ class WalletService:
         return await self._database.run(work)
 
     async def list(self, *, prefix: str | None = None, after: str | None = None, limit: int = 100) -> Sequence[Wallet]:
-        """Return wallets without their grants, in order of their owners' ids, from just behind `after`."""
+        """Return wallets without their grants, in order of their owner ids, starting after `after`."""
         return await self._database.run(
             lambda session: self._credit.wallets(session, prefix=prefix, after=after, limit=limit)
         )
 
     async def grants(self, owner_id: str) -> Sequence[Grant]:
-        """Return all grants of a wallet, spent and lapsed ones included, oldest first (at most 1,000)."""
+        """Return all grants of a wallet, used and expired ones included, oldest first (at most 1,000)."""
         return await self._database.run(lambda session: self._credit.grants(session, owner_id))
 
     async def grant(self, owner_id: str, spec: GrantSpec) -> tuple[Grant, Wallet, bool]:
-        """Put a grant into a wallet, making the wallet if need be; the same key makes it once (then True)."""
+        """Add a grant to a wallet, creating the wallet if needed; each key adds it once (True for a replay)."""
         check_external_id(owner_id, param="owner_id")
         return await self._database.run(lambda session: self._credit.grant(session, owner_id, spec))
 
     async def transactions(self, owner_id: str, *, before: int | None, limit: int) -> Sequence[CreditTransaction]:
-        """Return a wallet's transactions, newest first, from just below sequence number `before`."""
+        """Return a wallet's transactions, newest first, below sequence number `before`."""
         return await self._database.run(
             lambda session: self._credit.transactions(session, owner_id, before=before, limit=limit)
         )
@@ -150,10 +150,10 @@ class WalletService:
 
 
 def _set_low_balance(wallet: WalletState, low: Decimal | None) -> None:
-    """Set the mark; nobody was warned of another one yet."""
-    mark = to_micros(low, param="low_balance") if low is not None else None
-    if mark != wallet.low_balance:
-        wallet.low_balance, wallet.low_told_at = mark, None
+    """Set the threshold of the low-balance warning; after a change, the owner can be warned again."""
+    threshold = to_micros(low, param="low_balance") if low is not None else None
+    if threshold != wallet.low_balance:
+        wallet.low_balance, wallet.low_told_at = threshold, None
 
 
 def _set_top_up(wallet: WalletState, rule: tuple[Decimal, Decimal] | None) -> None:
@@ -170,7 +170,7 @@ def _set_limit(wallet: WalletState, limit: int) -> None:
     used = limit - wallet.credit_limit + wallet.free
     if used < 0:
         raise InvalidError(
-            f"credit_limit must be at least {to_credits(limit - used).normalize():f}: so much of it is owed or held",
+            f"credit_limit must be at least {to_credits(limit - used).normalize():f}: this much of it is owed or held",
             param="credit_limit",
         )
     wallet.credit_limit = limit

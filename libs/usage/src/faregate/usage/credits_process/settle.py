@@ -11,9 +11,9 @@ from faregate.core.db.subjects import Subject
 from faregate.core.errors import FaregateError
 from faregate.core.runtime.failpoints import failpoint
 from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError, UsageKeyConflictError
-from faregate.credit.ledger.settlement import ChargeOpening, Posting
+from faregate.credit.ledger.settlement import ChargeOpening, ChargeRequest
 from faregate.credit.ledger.states import NO_FLAGS, ChargeState, ChargeStatus, Flag
-from faregate.credit.services.credits import CreditService, Posted, Started
+from faregate.credit.services.credits import CreditService, SettledCharge, StartedCharge
 from faregate.usage.credits_process.charging import Charging, charging_for
 from faregate.usage.credits_process.count_checks import check_counts
 from faregate.usage.credits_process.repository import UsageRepository
@@ -103,7 +103,7 @@ class Settler:
         return [next(settled) if isinstance(item, _Settlement) else item for item in prepared]
 
     async def _facts(
-        self, session: AsyncSession, catalog: Catalog, uses: Sequence[tuple[SettleRequest, Started | None]]
+        self, session: AsyncSession, catalog: Catalog, uses: Sequence[tuple[SettleRequest, StartedCharge | None]]
     ) -> list[AccountFacts | None]:
         """Return what each settlement must know of its account, by position: one key may stand for two people here."""
         needed = [started is None or catalog.plans_change_prices for _, started in uses]
@@ -115,7 +115,7 @@ class Settler:
         self,
         rules: Rulebook,
         request: SettleRequest,
-        started: Started | None,
+        started: StartedCharge | None,
         facts: AccountFacts | None,
         *,
         in_full: bool,
@@ -130,7 +130,7 @@ class Settler:
             return refusal
 
     def _prepare_started(
-        self, rules: Rulebook, request: SettleRequest, started: Started, facts: AccountFacts | None
+        self, rules: Rulebook, request: SettleRequest, started: StartedCharge, facts: AccountFacts | None
     ) -> _Settlement:
         catalog = rules.catalog
         charge = started.charge
@@ -190,18 +190,22 @@ class Settler:
         ]
         posted = await self._credit.post(session, postings, seen=seen)
         pairs = zip(settlements, posted, strict=True)
-        new = [(p.charge, s.lines) for s, p in pairs if isinstance(p, Posted) and not p.replayed]
+        new = [(p.charge, s.lines) for s, p in pairs if isinstance(p, SettledCharge) and not p.replayed]
         await self._repository.add_lines(session, [line for charge, lines in new for line in _numbered(lines, charge)])
         await self._events.add(session, new)
-        replayed = {p.charge.usage_key for p in posted if isinstance(p, Posted) and p.replayed}
+        replayed = {p.charge.usage_key for p in posted if isinstance(p, SettledCharge) and p.replayed}
         first_lines = await self._repository.lines(session, replayed) if replayed else {}
         return [
-            self._answer(rules, item, outcome, first_lines) if isinstance(outcome, Posted) else outcome
+            self._answer(rules, item, outcome, first_lines) if isinstance(outcome, SettledCharge) else outcome
             for item, outcome in zip(settlements, posted, strict=True)
         ]
 
     def _answer(
-        self, rules: Rulebook, item: _Settlement, posted: Posted, first_lines: Mapping[str, tuple[UsageLine, ...]]
+        self,
+        rules: Rulebook,
+        item: _Settlement,
+        posted: SettledCharge,
+        first_lines: Mapping[str, tuple[UsageLine, ...]],
     ) -> Settled | FaregateError:
         if posted.replayed and not self._repeats(rules, item, posted.charge):
             return UsageKeyConflictError(item.request.usage_key, "is settled already, at the price of other metadata")
@@ -217,7 +221,7 @@ class Settler:
         return has_same_price(price, use, first=charge.metadata, again=request.metadata)
 
 
-def _account(request: SettleRequest, started: Started | None) -> tuple[str, str | None]:
+def _account(request: SettleRequest, started: StartedCharge | None) -> tuple[str, str | None]:
     """Return user and organisation of a settlement: those of the charge where it was started, whatever the body names."""
     if started is not None:
         return started.user_id, organization_id_of(started.organization)
@@ -244,12 +248,12 @@ def _scopes(item: _Settlement, owners: Mapping[str, Subject]) -> tuple[str, ...]
 
 def _posting(
     item: _Settlement, owners: Mapping[str, Subject], limit_scopes: tuple[str, ...], *, in_full: bool
-) -> Posting:
+) -> ChargeRequest:
     request, consumed = item.request, item.consumed
     rule = Rule(item.charge.rule) if item.charge else item.charging.rule if item.charging else Rule.RECORDED
     was_started = item.charge is not None and item.charge.start_hash is not None
     named = None if was_started else request.organization_id
-    return Posting(
+    return ChargeRequest(
         usage_key=request.usage_key,
         consumed=consumed,
         chargeable=consumed if rule.charges else 0,
@@ -307,7 +311,7 @@ def _numbered(lines: Sequence[UsageLine], charge: ChargeState) -> list[tuple[str
     return [(charge.usage_key, number, line, settled_at) for number, line in enumerate(lines)]
 
 
-def _settled(item: _Settlement, posted: Posted, first_lines: Mapping[str, tuple[UsageLine, ...]]) -> Settled:
+def _settled(item: _Settlement, posted: SettledCharge, first_lines: Mapping[str, tuple[UsageLine, ...]]) -> Settled:
     charge = posted.charge
     return Settled(
         usage_key=charge.usage_key,

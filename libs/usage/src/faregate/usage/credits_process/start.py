@@ -13,7 +13,7 @@ from faregate.core.errors import FaregateError
 from faregate.credit.errors import UsageKeyConflictError
 from faregate.credit.ledger.holds import HoldRequest
 from faregate.credit.ledger.states import ChargeState
-from faregate.credit.services.credits import CreditService, Held
+from faregate.credit.services.credits import CreditService, HoldResult
 from faregate.usage.credits_process.charging import Charging, charging_for
 from faregate.usage.credits_process.count_checks import check_counts
 from faregate.usage.credits_process.hold_sizing import hold_for
@@ -87,7 +87,7 @@ class Starter:
         opened = iter(await self._open(session, rules, ready, known) if ready else [])
         return [self._answer(start, next(opened)) if isinstance(start, _Start) else start for start in starts]
 
-    def _answer(self, start: _Start, opened: Held | FaregateError) -> Accessible | FaregateError:
+    def _answer(self, start: _Start, opened: HoldResult | FaregateError) -> Accessible | FaregateError:
         if isinstance(opened, FaregateError):
             return opened
         if not self._repeats(start, opened.charge):
@@ -143,7 +143,7 @@ class Starter:
 
     async def _open(
         self, session: AsyncSession, rules: Rulebook, starts: Sequence[_Start], known: Mapping[str, Subject]
-    ) -> list[Held | FaregateError]:
+    ) -> list[HoldResult | FaregateError]:
         wanted = owners_of((start.request.user_id, start.charging) for start in starts)
         owners = {**known, **await self._credit.ensure_wallets(session, wanted - known.keys())}
         for start in starts:
@@ -198,7 +198,7 @@ def end_of_hold(charge: ChargeState) -> datetime:
     return charge.expires_at
 
 
-def _accessible(start: _Start, opened: Held) -> Accessible:
+def _accessible(start: _Start, opened: HoldResult) -> Accessible:
     charge, wallet = opened.charge, opened.wallet
     return Accessible(
         user_id=start.request.user_id,

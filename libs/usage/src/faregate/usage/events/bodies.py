@@ -1,4 +1,4 @@
-"""Usage events as they travel: JSON objects and arrays, lines of JSON, CloudEvents."""
+"""Formats of usage events: JSON, NDJSON and CloudEvents."""
 
 import asyncio
 from collections import deque
@@ -21,23 +21,23 @@ _BYTES_AT_ONCE = 2 * 1024 * 1024
 _LINE_BYTES = 256 * 1024
 
 _NO_OBJECT = InvalidError("an event must be an object")
-_TOO_LONG = InvalidError(f"a line of more than {_LINE_BYTES} bytes; end each event with a newline")
+_TOO_LONG = InvalidError(f"a line is longer than {_LINE_BYTES} bytes; end each event with a newline")
 
 
 def events_of(data: Any, *, cloud_events: bool = False) -> list[EventLike]:
-    """Return the items of a body: of an array each, of an object that one."""
+    """Return the events of a body: the items of an array, or the one object."""
     items: list[Any] = cast("list[Any]", data) if isinstance(data, list) else [data]
     return [_item(item, cloud_events=cloud_events) for item in items]
 
 
 async def events_in_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[Sequence[EventLike]]:
-    """Read lines of JSON as they come, at most 5,000 or about 2 MiB at a time; empty lines are skipped."""
+    """Read NDJSON as it arrives, at most 5,000 lines or about 2 MiB at a time; empty lines are skipped."""
     splitter = _Splitter()
     async for chunk in chunks:
         splitter.feed(chunk)
         while splitter.is_full:
             yield _parsed(splitter.take())
-            await asyncio.sleep(0)  # a large body must not keep others waiting
+            await asyncio.sleep(0)  # let other tasks run during a large body
     splitter.end()
     while lines := splitter.take():
         yield _parsed(lines)
@@ -45,7 +45,7 @@ async def events_in_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[Sequenc
 
 
 class _Splitter:
-    """Cuts bytes into lines; of a line beyond the limit only the fact is kept."""
+    """Splits bytes into lines; a line above the limit is discarded and reported as an error."""
 
     def __init__(self) -> None:
         self._lines: deque[bytes | InvalidError] = deque()
@@ -70,7 +70,7 @@ class _Splitter:
         self._add(last)
 
     def end(self) -> None:
-        """End the line in hand."""
+        """End the current line."""
         line, self._rest = bytes(self._rest), bytearray()
         if self._too_long:
             self._lines.append(_TOO_LONG)
@@ -80,7 +80,7 @@ class _Splitter:
         self._too_long = False
 
     def take(self) -> list[bytes | InvalidError]:
-        """Return the next lines, as many as are worked on at once."""
+        """Return the next lines, as many as are processed at a time."""
         taken: list[bytes | InvalidError] = []
         size = 0
         while self._lines and len(taken) < _LINES_AT_ONCE and size < _BYTES_AT_ONCE:
@@ -99,7 +99,7 @@ class _Splitter:
 
 
 def _parsed(lines: Sequence[bytes | InvalidError]) -> list[EventLike]:
-    """Parse all lines as one array, which is faster, and each alone if that fails."""
+    """Parse all lines as one array, which is faster; if that fails, parse each line separately."""
     try:
         items = exact_json.loads(b"[" + b",".join(lines) + b"]")  # type: ignore[arg-type]
         if len(items) == len(lines):
@@ -128,14 +128,14 @@ def _item(item: Any, *, cloud_events: bool) -> EventLike:
 
 
 def _from_cloud_event(envelope: Mapping[str, Any]) -> EventLike:
-    """Return the event in a CloudEvent: `id`, `source` and `time` of the envelope, the rest from `data`; without them
-    there, `subject` is the user and `type` the service.
+    """Return the event of a CloudEvent: `id` and `source` from the envelope, the other fields from `data`. Fields missing
+    in `data` come from the envelope: `user_id` from `subject`, `service` from `type`, and `time`.
     """
     data = envelope.get("data")
     if envelope.get("specversion") != "1.0" or not isinstance(data, dict):
-        return InvalidError("a CloudEvent needs specversion 1.0 and an object as data")
+        return InvalidError("a CloudEvent requires specversion 1.0 and an object as data")
     if not isinstance(envelope.get("id"), str) or not isinstance(envelope.get("source"), str):
-        return InvalidError("a CloudEvent needs an id and a source")
+        return InvalidError("a CloudEvent requires an id and a source")
     outer = {"user_id": envelope.get("subject"), "service": envelope.get("type"), "time": envelope.get("time")}
     given = {name: value for name, value in outer.items() if value is not None}
     return {**given, **cast("Mapping[str, Any]", data), "id": envelope["id"], "source": envelope["source"]}

@@ -1,4 +1,4 @@
-"""Recording without waiting: events gather in memory and are written together, by number or by age."""
+"""Buffered recorder: collects events in memory and writes them in batches."""
 
 import asyncio
 import contextlib
@@ -25,18 +25,19 @@ _SOURCE = f"buffer:{os.getpid()}"
 
 
 class BufferedRecorder:
-    """A recorder for hosts: `async with BufferedRecorder(recorder) as usage:` around the life of the application.
+    """A recorder for hosts: `async with BufferedRecorder(recorder) as usage:` around the lifetime of the application.
 
-    Each event gets an id if it has none, so that writing it again is safe. Leaving the block writes what waits; do it
-    on SIGTERM, as servers do by their lifespan, and nothing is lost. While the database is away events go to the spool
-    (and from there to the database once it is back, also after a restart); without a spool they wait in memory.
+    An event without an id gets one, so that writing it again is safe. Leaving the block writes all waiting events; leave it
+    on SIGTERM, as servers do in their lifespan, so that no event is lost. While the database is unavailable, events are
+    written to the spool (and from there to the database once it is available, even after a restart); without a spool they
+    wait in memory.
 
     Args:
-        batch_size: events that are written at once (USAGE_BATCH_SIZE).
+        batch_size: number of events that are written at once (USAGE_BATCH_SIZE).
         batch_timeout_seconds: longest time an event waits (USAGE_BATCH_TIMEOUT).
-        capacity: most events in memory; beyond it `record` waits and `record_nowait` says no.
-        spool: a directory of this host's own disk.
-        spool_file: a file there instead (USAGE_BATCH_FILE); each process adds its id to the name.
+        capacity: largest number of events in memory; when it is reached, `record` waits and `record_nowait` returns False.
+        spool: a directory on the host's local disk.
+        spool_file: a file in such a directory (USAGE_BATCH_FILE); each process adds its id to the name.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class BufferedRecorder:
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self.dropped = 0
-        """Events that `record_nowait` refused because the buffer was full."""
+        """Number of events that `record_nowait` refused because the buffer was full."""
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())
@@ -72,7 +73,7 @@ class BufferedRecorder:
         await self.close()
 
     def record_nowait(self, event: UsageEvent) -> bool:
-        """Take an event without waiting; False, and it is gone, if the buffer is full."""
+        """Accept an event without waiting; return False, and drop the event, if the buffer is full."""
         if len(self._waiting) >= self._capacity:
             self.dropped += 1
             return False
@@ -82,7 +83,7 @@ class BufferedRecorder:
         return True
 
     async def record(self, event: UsageEvent) -> None:
-        """Take an event; waits while the buffer is full."""
+        """Accept an event; wait while the buffer is full."""
         while len(self._waiting) >= self._capacity:
             self._room.clear()
             self._wake.set()
@@ -90,10 +91,10 @@ class BufferedRecorder:
         self.record_nowait(event)
 
     async def flush(self) -> None:
-        """Write all that waits.
+        """Write all waiting events.
 
         Raises:
-            EngineUnavailableError: the database is away and there is no spool; the events wait on.
+            EngineUnavailableError: the database is unavailable and there is no spool; the events keep waiting.
         """
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(self._batch_size, len(self._waiting)))]
@@ -103,7 +104,7 @@ class BufferedRecorder:
             await self._replay(self._spool)
 
     async def close(self) -> None:
-        """Write all that waits and stop."""
+        """Write all waiting events and stop."""
         self._closing = True
         self._wake.set()
         if self._task is not None:
@@ -142,7 +143,7 @@ class BufferedRecorder:
                 paths.add(path)
                 _warn(report, [event.get("id") for event in events])
         except EngineUnavailableError:
-            return  # they stay in the spool; those that were written are safe to write again
+            return  # the events stay in the spool; those already written are safe to write again
         for path in paths:
             spool.forget(path)
 

@@ -1,7 +1,7 @@
-"""PostgreSQL's binary COPY format: each value is its length and its bytes, NULL the length -1. Pure.
+"""PostgreSQL's binary COPY format. Pure.
 
-Rows are made here rather than by the driver because a whole row of whole numbers is one call of `struct`, and a name
-that many rows share is encoded once.
+A value is written as its length and its bytes, NULL as the length -1. Rows are encoded here instead of by the driver because
+a row of integers takes one call of `struct`, and a name that many rows share is encoded once.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _NUMERIC_NEGATIVE = 0x4000
 _FRACTION_DIGITS = 12
-"""Decimal places of `numeric`, in groups of four as PostgreSQL keeps them."""
+"""Decimal places of `numeric`, in groups of four digits as PostgreSQL stores them."""
 
 _small, _integer, _big = (Struct(form).pack for form in ("!ih", "!ii", "!iq"))
 _length = Struct("!i").pack
@@ -27,18 +27,18 @@ _numeric_head = Struct("!ihhHh").pack
 
 
 def copy_body(rows: Iterable[bytes]) -> bytes:
-    """Return what COPY reads; each row begins with its number of columns."""
+    """Return the data that COPY reads; each row begins with its number of columns."""
     return b"".join((_HEADER, *rows, _TRAILER))
 
 
 def micros(moment: datetime) -> int:
-    """Return an aware moment as `timestamptz` holds it: microseconds since 2000."""
+    """Return an aware moment as `timestamptz` stores it: microseconds since 2000."""
     since = moment - _EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def moment_of(value: int) -> datetime:
-    """Return the moment behind `micros`."""
+    """Return the moment of a value of `micros`."""
     return _EPOCH + value * _MICROSECOND
 
 
@@ -66,7 +66,7 @@ def text(value: str | None) -> bytes:
 
 
 def jsonb(value: bytes | None) -> bytes:
-    """Return a `jsonb` of JSON text."""
+    """Return JSON text as a `jsonb`."""
     return NULL if value is None else (len(value) + 1).to_bytes(4) + b"\x01" + value
 
 
@@ -74,7 +74,7 @@ def numeric(value: Decimal | int | None) -> bytes:
     """Return a `numeric` of at most 12 decimal places, exactly and with as many places as `value` has.
 
     Raises:
-        ValueError: it has more.
+        ValueError: `value` has more than 12 decimal places.
     """
     if value is None:
         return NULL

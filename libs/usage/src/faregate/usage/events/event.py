@@ -1,8 +1,7 @@
-"""Metered facts as callers report them: one event of a kind, validated where it is made."""
+"""Usage events as callers report them, validated on creation."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from enum import IntEnum
 from types import GenericAlias
 from typing import Annotated, Any, Literal, NotRequired, Required, Self, cast
 
@@ -26,18 +25,10 @@ from faregate.usage.events.terms import CORRECT_IT, RESERVED, is_reserved
 from faregate.wire.count_names import ALIASES, unknown_name
 from faregate.wire.ids import EXTERNAL_ID_PATTERN
 
-__all__ = ["Device", "EventFields", "EventKind", "KindName", "UsageEvent", "parse_events"]
+__all__ = ["Device", "EventFields", "KindName", "UsageEvent", "parse_events"]
 
 Device = Literal["desktop", "mobile", "tablet", "bot", "server", "other"]
 KindName = Literal["request", "line", "meter"]
-
-
-class EventKind(IntEnum):
-    """What kind of fact an event is, as the database holds it."""
-
-    REQUEST = 0
-    LINE = 1
-    METER = 2
 
 
 _ExternalId = Annotated[StrictStr, Field(pattern=EXTERNAL_ID_PATTERN, examples=["ai_chat_v1"])]
@@ -71,21 +62,21 @@ Source = Annotated[Label, AfterValidator(_not_reserved)]
 
 
 class UsageEvent(Body):
-    """One metered fact. Making one validates it.
+    """One metered fact, validated on creation.
 
-    No amount may be below 0: what was counted is taken back or lowered by a correction of its event.
+    No amount may be below 0: to take back or lower what was counted, correct the event.
 
     Attributes:
-        id, source: name the event; the same pair never counts twice. Without an id, every delivery counts. Sources that
-            begin with `faregate:` are Faregate's own.
-        kind: `request` (one per use), `line` (what one model did in a use) or `meter` (a quantity). Without it an event
-            with a meter is a `meter`, any other one a `request`.
-        service: what was used; for a meter it may be left out and is then the meter's name.
-        quantity: how much of the meter, 1 if left out; in the meter's unit, or in another `unit` that it converts from.
-        usage_key: the use that the event belongs to; a use counts as one request, however many report it.
-        credits, cost_usd: what it was sold for and what the provider took, exactly.
+        id, source: identify the event; the same pair is never counted twice. Without an id, every delivery counts. Sources
+            that begin with `faregate:` are reserved.
+        kind: `request` (one per use), `line` (one model's part of a use) or `meter` (a quantity). By default an event with
+            a meter is a `meter`, any other one a `request`.
+        service: what was used; by default the meter's name.
+        quantity: the quantity of the meter, by default 1; in the meter's unit, or in another `unit` that it converts from.
+        usage_key: the use to which the event belongs; a use counts as one request, no matter how many events report it.
+        credits, cost_usd: the exact price and the exact provider cost.
         latency_ms: milliseconds. status: 100 … 599, or `success` (200) or `failed` (500).
-        time: when it happened; the time of arrival if left out.
+        time: when it happened; by default the time of arrival.
     """
 
     user_id: _ExternalId
@@ -115,7 +106,7 @@ class UsageEvent(Body):
 
     @model_validator(mode="after")
     def _names_are_no_credentials(self) -> Self:
-        """Look at all names at once, as `parse_events` looks at those of all events."""
+        """Check all names of the event together, as `parse_events` checks those of all its events."""
         credentials = credentials_in({name for name in (*map(vars(self).get, _NAMES), *(self.tags or ())) if name})
         refusal = _refusal(vars(self), credentials) if credentials else None
         if refusal is not None:
@@ -124,10 +115,10 @@ class UsageEvent(Body):
 
 
 EventFields = Mapping[str, Any]
-"""The fields of an event after validation; one that is not there is None (or 0, for tokens)."""
+"""The fields of an event after validation; a missing field is None (or 0, for tokens)."""
 
 _MANY_FIELDS = 64
-_TOO_MANY = f"event: has more than {_MANY_FIELDS} fields; put what is yours into metadata or tags"
+_TOO_MANY = f"event: has more than {_MANY_FIELDS} fields; put your own data into metadata or tags"
 
 _NAMES = (
     *("user_id", "service", "id", "source", "organization_id", "meter", "unit", "feature_key", "usage_key", "model"),
@@ -136,7 +127,7 @@ _NAMES = (
 
 
 def _fields() -> TypeAdapter[list[EventFields]]:
-    """Return what validates like `UsageEvent` but leaves dicts: half the time is making the objects."""
+    """Return a validator like `UsageEvent` that returns dicts, because creating the objects takes half of the time."""
     fields = {
         name: Required[field.rebuild_annotation()] if field.is_required() else NotRequired[field.rebuild_annotation()]
         for name, field in UsageEvent.model_fields.items()
@@ -151,7 +142,7 @@ _EVENTS = _fields()
 
 
 def parse_events(items: Sequence[UsageEvent | EventFields | InvalidError]) -> list[EventFields | InvalidError]:
-    """Validate `items`; each becomes its fields or the reason why it is no event, in order. Errors stay as they are."""
+    """Validate `items`; return, in order, the fields of each or why it is not valid. Errors are returned unchanged."""
     parsed: list[EventFields | InvalidError] = [vars(item) if isinstance(item, UsageEvent) else item for item in items]
     places = [number for number, item in enumerate(items) if not isinstance(item, UsageEvent | InvalidError)]
     for number, found in zip(places, _validated([parsed[number] for number in places]), strict=True):
@@ -182,7 +173,7 @@ def _validated(items: Sequence[Any]) -> list[EventFields | InvalidError]:
 
 
 def _without_aliases(item: Any) -> Any:
-    """Return an event with other names of its tokens replaced, looked at only where something is wrong with it."""
+    """Return an event with aliases of its token counts renamed; called only for events that failed validation."""
     if not isinstance(item, Mapping):
         return item
     fields = cast("Mapping[str, Any]", item)

@@ -1,4 +1,4 @@
-"""What became of an event, and taking it back: corrections append, nothing is rewritten."""
+"""Status and corrections of events; corrections append and never overwrite."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,12 +40,12 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class EventFate:
-    """What became of an event.
+    """Status of an event.
 
     Attributes:
-        status: `counted`, `duplicate` (its use counts as the request of its settlement, or as one that was reported
+        status: `counted`, `duplicate` (its use already counts as the request of its settlement, or of an event reported
             before), `corrected`, `voided`, or `rejected`.
-        counted_at: the time under which it counts; `counted_in`: the beginnings of its quarter-hour, day and month.
+        counted_at: the time at which it counts; `counted_in`: the start of its quarter-hour, hour, day and month.
         event: the version that counts now, or None.
         reason: why it was rejected.
     """
@@ -62,7 +62,7 @@ class EventFate:
 
 
 class EventHistory:
-    """Answers for single events, and corrects them."""
+    """Reads the status of single events, and corrects them."""
 
     def __init__(
         self,
@@ -81,10 +81,10 @@ class EventHistory:
         self._prices = prices
 
     async def fate(self, source: str | None, external_id: str) -> EventFate:
-        """Return what became of the event that `source` calls `external_id`.
+        """Return the status of the event that `source` calls `external_id`.
 
         Raises:
-            UnknownEventError: none was received within the dedupe window.
+            UnknownEventError: no such event was received within the deduplication window.
         """
         key = event_key(source, external_id)
         async with self._database.transaction(read_only=True) as session:
@@ -103,10 +103,10 @@ class EventHistory:
     async def void(
         self, source: str | None, external_id: str, *, reason: str | None = None, actor: str | None = None
     ) -> EventFate:
-        """Take an event back, so that it counts for nothing; voiding it again changes nothing.
+        """Void an event, so that it no longer counts; voiding it again changes nothing.
 
         Raises:
-            UnknownEventError, InvalidError (it is an event of Faregate's own: refund or adjust its use).
+            UnknownEventError, InvalidError (the event was recorded by Faregate: refund or adjust its use).
         """
         check_source(source)
         await self._correct(source, external_id, None, reason, actor)
@@ -121,14 +121,14 @@ class EventHistory:
         reason: str | None = None,
         actor: str | None = None,
     ) -> EventFate:
-        """Let an event count as `event` says from now on; the same replacement again changes nothing.
+        """Replace an event by `event`; repeating the same replacement changes nothing.
 
-        The time may be any that is not in the future; without one the event keeps its own.
+        The time may be any that is not in the future; without one the event keeps its time.
 
         Raises:
             UnknownEventError, AlreadyCorrectedError (it was voided).
-            InvalidError: it contradicts itself, or it names a use whose request is another event; or the event is
-                Faregate's own: refund or adjust its use.
+            InvalidError: the new event is not consistent, it names a use whose request is another event, or the event was
+                recorded by Faregate (refund or adjust its use).
         """
         check_source(source)
         (fields,) = parse_events([event])
@@ -171,7 +171,7 @@ class EventHistory:
             raise AlreadyCorrectedError(str(last.external_id or last.usage_key or key))
         replacement = await self._replacement(session, last, wanted, key) if wanted is not None else None
         where = replacement or last
-        noted = await self._repository.correct(
+        stored = await self._repository.correct(
             session,
             key=key,
             version=last.version,
@@ -182,8 +182,8 @@ class EventHistory:
             reason=reason,
             actor=actor,
         )
-        if not noted:
-            raise RetryTransactionError("the event is being corrected by somebody else")
+        if not stored:
+            raise RetryTransactionError("another call is correcting the event")
         await self._repository.take_back(
             session, key=key, version=last.version, subject_id=last.subject_id, time=last.time
         )
@@ -205,12 +205,12 @@ class EventHistory:
         return _Replacement(row, subjects[event.user_id], time)
 
     async def _claim(self, session: AsyncSession, key: UUID, claims: Sequence[bytes]) -> None:
-        """Claim the use of which a replacement is the request, so that no other request of it counts beside."""
+        """Claim the use whose request the replacement is, so that no other request of that use counts as well."""
         await self._repository.claim_new(session, sorted(set(claims)))
         for claim in map(claim_of, claims):
             held = await self._repository.claimed(session, claim.key)
             if held is not None and held.event_key != key:
-                problem = "usage_key: another event is the request of this use; void this one, or leave usage_key out"
+                problem = "usage_key: another event is the request of this use; void this one, or omit usage_key"
                 raise InvalidError(problem, param="usage_key")
 
 
@@ -224,7 +224,7 @@ class _Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Replacement:
-    """The row of the next version of an event, and where it is found."""
+    """The row of an event's next version, and the subject and time by which it is found."""
 
     row: bytes
     subject_id: int
@@ -232,7 +232,7 @@ class _Replacement:
 
 
 def _meaning(event: UsageEvent | None) -> UUID:
-    """Return a hash of what a correction says; the same one again is a repetition."""
+    """Return the hash of a correction; an equal hash means a repeated correction."""
     text = exact_json.dumps(event.model_dump()).decode() if event is not None else "void"
     return event_key("faregate:correction", text)
 

@@ -1,4 +1,4 @@
-"""Seam between recorded usage events and the price list."""
+"""Interface between recorded usage events and the price list."""
 
 from collections.abc import Iterable
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Identities: what makes an event the same event. A hash of 16 bytes stands for it in the database."""
+"""Identities of events, stored as hashes of 16 bytes."""
 
 import os
 from hashlib import blake2b
@@ -17,13 +17,12 @@ __all__ = [
     "line_key",
     "settled_meaning",
     "use_key",
-    "void_key",
 ]
 
 OWN_SOURCES = "faregate:"
-"""How the sources of our own facts begin; events of others may not name one."""
+"""Prefix of the sources of Faregate's events; callers must not use it."""
 USE_SOURCE = "faregate:use"
-"""The source of the request of a settlement; its id is the usage key. Its key is also the claim of a use on one request."""
+"""The source of a settlement's request, whose id is the usage key. Its key is also the claim of a use on one request."""
 LINE_SOURCE = "faregate:line"
 _REPORTED_SOURCE = "faregate:reported"
 
@@ -47,7 +46,7 @@ def event_key(source: str | None, external_id: str) -> UUID:
 
 
 def use_key(usage_key: str) -> UUID:
-    """Return the claim of a use on its one request."""
+    """Return the claim of a use on its only request."""
     return event_key(USE_SOURCE, usage_key)
 
 
@@ -56,21 +55,16 @@ def line_key(usage_key: str, number: int) -> UUID:
     return event_key(LINE_SOURCE, f"{usage_key}/{number}")
 
 
-def void_key(key: UUID, version: int) -> UUID:
-    """Return the identity of a correction of one version of an event."""
-    return event_key(f"faregate:void:{version}", str(key))
-
-
 def settled_meaning(usage_key: str | None) -> UUID:
-    """Return the hash of the correction by which a settlement takes the place of the use's reported request."""
+    """Return the hash of the correction by which a settlement replaces the use's reported request."""
     return event_key("faregate:settled", usage_key or "")
 
 
 def identity_of(source: str | None, external_id: str | None, usage_key: str | None) -> Identity:
-    """Return the key of an event and its claims; one without id or use has a random key and claims nothing.
+    """Return the key of an event and its claims; an event without id and use has a random key and no claims.
 
     Args:
-        usage_key: the use of which the event is the one request; None for any other event.
+        usage_key: the use of which the event is the only request; None for any other event.
     """
     if external_id is None:
         if usage_key is None:

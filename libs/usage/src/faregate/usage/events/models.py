@@ -1,4 +1,4 @@
-"""Metered facts and what is known about them."""
+"""Tables of usage events, their identities, corrections, rejections and meters."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -31,9 +31,9 @@ def _text() -> "Column[Any]":
 class UsageEventRow(TableModel, table=True):
     """One metered fact: the table that analytics reads. Append-only and partitioned by month of `time`.
 
-    A correction adds a row that takes the first one back (`sign` -1, counts negated), and a replacement one more, so
-    that sums over all rows are right at any moment. `tx` is the transaction that wrote the row: roll-ups go by it, not
-    by time, since transactions do not commit in the order in which they began. `credits` and `charged` are
+    A correction adds a row that reverses the original (`sign` -1, counts negated), and a replacement adds one more, so that
+    sums over all rows are correct at any moment. `tx` is the transaction that wrote the row: roll-ups follow it instead of
+    the time, because transactions do not commit in the order in which they begin. `credits` and `charged` are in
     micro-credits, `cost` is in 10⁻¹² USD.
     """
 
@@ -79,7 +79,7 @@ class UsageEventRow(TableModel, table=True):
 
 
 class UsageEventKeyRow(TableModel, table=True):
-    """A claim on an identity: what makes the same event count once. Kept for the dedupe window, and leads to the event."""
+    """A claim on an identity, by which an event counts only once. Kept for the deduplication window; locates the event."""
 
     __table_args__: Any = (Index("usage_event_key_received_idx", "received_at", postgresql_using="brin"),)
 
@@ -91,7 +91,7 @@ class UsageEventKeyRow(TableModel, table=True):
 
 
 class UsageCorrectionRow(TableModel, table=True):
-    """One version of an event taken back, and by what it was replaced, if by anything."""
+    """The correction of one version of an event; `replaced` if a next version replaces it."""
 
     event_key: UUID = Field(sa_column=Column(Uuid, primary_key=True))
     version: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
@@ -105,7 +105,7 @@ class UsageCorrectionRow(TableModel, table=True):
 
 
 class UsageRejectionRow(TableModel, table=True):
-    """Why an event that had an id was not accepted, until one with that id is."""
+    """Why an event with an id was rejected; deleted when an event with that id is accepted."""
 
     __table_args__: Any = (Index("usage_rejection_rejected_idx", "rejected_at", postgresql_using="brin"),)
 
@@ -115,7 +115,7 @@ class UsageRejectionRow(TableModel, table=True):
 
 
 class UsageMeterRow(TableModel, table=True):
-    """A meter that somebody declared beside the built-in ones, or a built-in one with another price."""
+    """A declared meter, or a built-in one with another price."""
 
     name: str = Field(sa_column=Column(Text, primary_key=True))
     unit: str = Field(sa_column=Column(Text, nullable=False))

@@ -1,4 +1,4 @@
-"""Taking in metered facts: validated, each counted once, written by COPY."""
+"""Recording of usage events: validated, deduplicated, written by COPY."""
 
 import asyncio
 from bisect import bisect_left
@@ -33,15 +33,15 @@ BATCH_SIZE = 10_000
 REJECTIONS_LISTED = 100
 _LANES = 2
 _GATHERED_UP_TO = 50
-"""Calls with more events than this have a transaction of their own."""
+"""Calls with more events than this use a transaction of their own."""
 
 EventLike = UsageEvent | Mapping[str, Any] | InvalidError
-"""An event, its fields, or why something that came was none: that is reported beside the others."""
+"""An event, its fields, or the error of an item that could not be read, which is reported with the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """An item that was not accepted: where it stood in the call, and why."""
+    """An item that was not accepted: its index in the call, and why."""
 
     index: int
     error: str
@@ -49,11 +49,11 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What became of the items of a call. A duplicate is no error: it counted before, and does not count again.
+    """Result of recording the items of a call. A duplicate is not an error: it already counts, and is not counted again.
 
     Attributes:
-        rejected: the items that were not accepted, in order; of a stream the first ones only.
-        unlisted: how many more were not accepted.
+        rejected: the items that were not accepted, in order; for a stream only the first ones.
+        unlisted: the number of further items that were not accepted.
     """
 
     accepted: int = 0
@@ -63,7 +63,7 @@ class IngestReport:
 
     @property
     def rejections(self) -> int:
-        """How many items were not accepted."""
+        """Number of items that were not accepted."""
         return len(self.rejected) + self.unlisted
 
     def shortened(self, listed: int) -> "IngestReport":
@@ -75,7 +75,7 @@ class IngestReport:
 
     @classmethod
     def sum(cls, reports: Iterable[tuple[int, "IngestReport"]]) -> "IngestReport":
-        """Return the sum of reports, each with the place where its items began."""
+        """Return the sum of reports, each with the index of its first item."""
         accepted, duplicates, unlisted = 0, 0, 0
         rejected: list[Rejected] = []
         for offset, report in sorted(reports, key=itemgetter(0)):
@@ -88,11 +88,11 @@ class IngestReport:
 
 @dataclass(frozen=True, slots=True)
 class _Recorded:
-    """What became of the items of one transaction.
+    """Result of recording the items of one transaction.
 
     Attributes:
-        read: the numbers of the items that are events, rising.
-        new: the positions in `read` of those that had not counted before, rising.
+        read: the indexes of the items that are valid events, ascending.
+        new: the positions in `read` of the events that had not counted before, ascending.
     """
 
     read: Sequence[int]
@@ -100,7 +100,7 @@ class _Recorded:
     rejected: Sequence[Rejected]
 
     def report(self, first: int, end: int) -> IngestReport:
-        """Return what became of the items from `first` to before `end`."""
+        """Return the result of the items from `first` up to but not including `end`."""
         begin, stop = bisect_left(self.read, first), bisect_left(self.read, end)
         accepted = bisect_left(self.new, stop) - bisect_left(self.new, begin)
         rejected = tuple(Rejected(r.index - first, r.error) for r in self.rejected if first <= r.index < end)
@@ -111,9 +111,9 @@ class UsageRecorder:
     """Records usage events. Concurrent calls with few events share transactions.
 
     Args:
-        prices: what events cost that name a model and no cost.
-        late_days: how far back an event's time may lie; with the claims kept for longer, nothing counts twice.
-        future_seconds: how far ahead of our clock it may lie.
+        prices: the costs of events that name a model and no cost.
+        late_days: how far in the past an event's time may be; claims are kept longer, so that nothing counts twice.
+        future_seconds: how far in the future it may be.
     """
 
     def __init__(
@@ -144,13 +144,13 @@ class UsageRecorder:
         return TimeBounds.around(self._clock.now(), late_days=self._late_days, future_seconds=self._future_seconds)
 
     async def record(self, items: Sequence[EventLike], *, session: AsyncSession | None = None) -> IngestReport:
-        """Record events; a bad one never sinks its neighbours, a repeated `(source, id)` never counts twice.
+        """Record events. An invalid event does not affect the others, and a repeated `(source, id)` is never counted twice.
 
-        Without `session` each 10,000 items are a transaction of their own, two of them at a time; concurrent calls of up
-        to 50 items share one. In the caller's `session` (READ COMMITTED) they commit and roll back with the caller.
+        Without `session`, every 10,000 items are one transaction, two at a time; concurrent calls of up to 50 items share
+        one. With the caller's `session` (READ COMMITTED) the events are committed and rolled back with it.
 
         Raises:
-            EngineUnavailableError: the database is away; repeat the call, events with an id are safe to repeat.
+            EngineUnavailableError: the database is unavailable; repeat the call. Events with an id are safe to repeat.
         """
         if session is not None:
             return _whole(await self._record(session, items, *await self._parsed(items)), items)
@@ -163,9 +163,9 @@ class UsageRecorder:
     async def record_stream(
         self, chunks: AsyncIterator[Sequence[EventLike]], *, listed: int = REJECTIONS_LISTED
     ) -> IngestReport:
-        """Record chunk after chunk as they come, two at a time; each is a transaction of its own.
+        """Record chunks as they arrive, two at a time; each chunk is one transaction.
 
-        The report lists the first `listed` rejected items and counts the others: a stream has no end to be waited for.
+        The report lists the first `listed` rejected items and counts the others, because a stream can be of any length.
         """
         reports: list[tuple[int, IngestReport]] = []
         taken, lock = 0, asyncio.Lock()
@@ -206,7 +206,7 @@ class UsageRecorder:
         return await self._database.run(lambda session: self._record(session, items, events, costs))
 
     async def _parsed(self, items: Sequence[EventLike]) -> tuple[Sequence[EventFields | InvalidError], EventCosts]:
-        """Return the events and what prices them; makes their partitions, before a transaction begins."""
+        """Validate the events; create missing partitions and load prices before a transaction begins."""
         with gc_paused():
             events, bounds = parse_events(items), self.bounds
         times = [time for event in events if not isinstance(event, InvalidError) and (time := event.get("time"))]
@@ -262,7 +262,7 @@ class UsageRecorder:
     async def _subject_ids(
         self, session: AsyncSession, events: Iterable[EventFields | InvalidError]
     ) -> tuple[Mapping[str, int], Mapping[str, InvalidError]]:
-        """Return the numbers of all users and organisations, and why some have none."""
+        """Return the subject ids of all users and organisations, and why some of them have none."""
         good = [event for event in events if not isinstance(event, InvalidError)]
         names = {event["user_id"] for event in good}
         organizations = {event.get("organization_id") for event in good} - {None}
@@ -283,7 +283,7 @@ class UsageRecorder:
 def _without(
     events: Sequence[EventFields | InvalidError], refused: Mapping[str, InvalidError]
 ) -> Sequence[EventFields | InvalidError]:
-    """Return the events; in place of those of a refused user or organisation, why."""
+    """Return the events; those of a refused user or organisation are replaced by the error."""
 
     def checked(event: EventFields | InvalidError) -> EventFields | InvalidError:
         if isinstance(event, InvalidError):
@@ -299,7 +299,7 @@ def _whole(recorded: _Recorded, items: Sequence[EventLike]) -> IngestReport:
 
 
 def _first_of_each(prepared: Sequence[Prepared]) -> tuple[Sequence[int], list[bytes]]:
-    """Return the positions of the events without repetitions among themselves, and their claims in order."""
+    """Return the positions of the events without repetitions among themselves, and their claims, sorted."""
     seen: dict[bytes, bytes] = {}
     repeated: set[int] = set()
     for number, (_, claims) in enumerate(prepared):

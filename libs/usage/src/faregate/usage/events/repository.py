@@ -1,4 +1,4 @@
-"""All statements on usage events, the claims on their identities, and rejections."""
+"""Repository of usage events, the claims on their identities, and rejections."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -31,13 +31,6 @@ order by n.key
 on conflict (key) do update set reason = excluded.reason, rejected_at = now()
 """
 
-_FIND = """
-select k.event_key, e.* from faregate.usage_event_key k
-left join faregate.usage_event e
-  on e.subject_id = k.subject_id and e.time = k.time and e.event_key = k.event_key and e.version = 0 and e.sign = 1
-where k.key = :key
-"""
-
 _VERSIONS = """
 select e.*, s.external_id as user_id, o.external_id as organization
 from faregate.usage_event e
@@ -57,7 +50,7 @@ _REJECTION = "select reason, rejected_at from faregate.usage_rejection where key
 _CLAIMED = "select event_key, subject_id, time, received_at from faregate.usage_event_key where key = :key"
 
 COUNTED = frozenset({"quantity", "requests", "calls", "input_tokens", "output_tokens", "credits", "charged", "cost"})
-"""The columns that a row which takes an event back negates."""
+"""The columns that are negated in a row that reverses an event."""
 
 _TAKE_BACK = f"""
 insert into faregate.usage_event (sign, {", ".join(COLUMNS)})
@@ -78,15 +71,15 @@ _FORGET_REJECTIONS = "delete from faregate.usage_rejection where rejected_at < :
 
 
 class EventRepository:
-    """Writes and reads events in the caller's transaction."""
+    """Reads and writes events in the caller's transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def claim_all(self, session: AsyncSession, claims: Sequence[bytes]) -> bool:
-        """Store all claims (rows of `CLAIM_COLUMNS`) by COPY; return False, with nothing stored, if one of them is not new.
+        """Store all claims (rows of `CLAIM_COLUMNS`) by COPY; if one of them is not new, store nothing and return False.
 
-        The claims must be sorted and free of repetition: concurrent writers then wait for each other, never in a circle.
+        The claims must be sorted and without repetitions, so that concurrent writers cannot deadlock.
         """
         driver = await self._database.driver(session)
         await driver.execute("savepoint claims")
@@ -115,11 +108,11 @@ class EventRepository:
         await self._copy(await self._database.driver(session), "usage_event", COLUMNS, rows)
 
     async def reject(self, session: AsyncSession, reasons: Mapping[UUID, str]) -> None:
-        """Remember why these were not accepted."""
+        """Store why these events were not accepted."""
         await self._database.rows(session, _REJECT, keys=list(reasons), reasons=list(reasons.values()))
 
     async def claimed(self, session: AsyncSession, key: UUID) -> Any | None:
-        """Return where the event behind a claim is, or None."""
+        """Return the claim of this key, with the event it belongs to, or None."""
         rows = await self._database.rows(session, _CLAIMED, key=key)
         return rows[0] if rows else None
 
@@ -128,26 +121,26 @@ class EventRepository:
         return await self._database.rows(session, _VERSIONS, key=key)
 
     async def corrections(self, session: AsyncSession, key: UUID) -> Sequence[Any]:
-        """Return what was done to an event, in order."""
+        """Return the corrections of an event, in order."""
         return await self._database.rows(session, _CORRECTIONS, key=key)
 
     async def rejection(self, session: AsyncSession, key: UUID) -> Any | None:
-        """Return why the event was last refused, or None."""
+        """Return why the event was last rejected, or None."""
         rows = await self._database.rows(session, _REJECTION, key=key)
         return rows[0] if rows else None
 
     async def correct(self, session: AsyncSession, **correction: Any) -> bool:
-        """Note a correction; return False if that version was corrected before."""
+        """Store a correction; return False if that version was corrected before."""
         return bool(await self._database.rows(session, _CORRECT, **correction))
 
     async def take_back(
         self, session: AsyncSession, *, key: UUID, version: int, subject_id: int, time: datetime
     ) -> None:
-        """Append the row that undoes one version of an event."""
+        """Append the row that reverses one version of an event."""
         await self._database.rows(session, _TAKE_BACK, key=key, version=version, subject_id=subject_id, time=time)
 
     async def forget(self, session: AsyncSession, *, before: datetime) -> None:
-        """Forget claims and rejections that arrived before a moment."""
+        """Delete claims and rejections that arrived before a moment."""
         await self._database.rows(session, _FORGET_KEYS, before=before)
         await self._database.rows(session, _FORGET_REJECTIONS, before=before)
 

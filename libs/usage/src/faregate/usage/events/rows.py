@@ -1,4 +1,4 @@
-"""From an event to the row that is stored; here the values that depend on each other are checked. Pure."""
+"""Conversion of an event to its database row. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ _QUANTITY_LIMIT = 10**12
 
 @dataclass(frozen=True, slots=True)
 class TimeBounds:
-    """What times are accepted, from `earliest` to `latest`; `now` is the time of events that name none."""
+    """The accepted times, from `earliest` to `latest`; `now` is the time of events without one."""
 
     now: datetime
     earliest: datetime
@@ -72,7 +72,7 @@ class TimeBounds:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim on an identity: its key, and the event under which it is found."""
+    """A claim on an identity: its key, and the event to which it belongs."""
 
     key: UUID
     event_key: UUID
@@ -90,27 +90,29 @@ _RARE = ("quantity", "unit", "tags", "metadata")
 _NO_RARE = NULL * 3
 
 Prepared = tuple[bytes, tuple[bytes, ...]]
-"""The row of an event in the order of `COLUMNS`, and the rows of the claims that must all be new for it to count; both
-as COPY reads them. Rows of claims sort like their keys."""
+"""The row of an event in the order of `COLUMNS`, and the rows of the claims that must all be new for it to count; both in
+COPY format. Rows of claims sort like their keys."""
 
 
 def claim_key(row: bytes) -> bytes:
-    """Return the key in the row of a claim."""
+    """Return the key of a claim's row."""
     return row[6:22]
 
 
 def claim_of(row: bytes) -> Claim:
-    """Return what the row of a claim says."""
+    """Return the claim of a row."""
     _, _, key, _, event, _, subject_id, _, time = _CLAIM.unpack(row)
     return Claim(uuid_of(key), uuid_of(event), subject_id, moment_of(time))
 
 
 class RowMaker:
-    """Makes the rows of many events; what they have in common is checked and written once.
+    """Converts many events to rows; the values that events share are checked and encoded once.
+
+    Checks that depend on more than one field are made here.
 
     Args:
-        subjects: the numbers of all users, and of organisations behind their prefix.
-        costs: prices what names a model and no cost, and names the provider of a model that comes without one.
+        subjects: the subject ids of all users, and of organisations (with their prefix).
+        costs: prices events that name a model and no cost, and supplies the provider of a model if it is missing.
     """
 
     def __init__(self, subjects: Mapping[str, int], bounds: TimeBounds, costs: EventCosts) -> None:
@@ -121,10 +123,10 @@ class RowMaker:
         self._shapes: dict[tuple[Any, ...], tuple[bool, bytes]] = {}
 
     def prepare(self, event: EventFields, *, version: int = 0, key: bytes | None = None) -> Prepared:
-        """Return the row and the claims of an event; `key` is another one than its own identity.
+        """Return the row and the claims of an event; `key` overrides the event's identity.
 
         Raises:
-            InvalidError: it contradicts itself, or its time is too long ago or in the future.
+            InvalidError: the event is not consistent, or its time is too long ago or in the future.
         """
         get = event.get
         shape = tuple(map(get, _SHAPE))
@@ -166,16 +168,16 @@ class RowMaker:
         return cost if cost is None or cost < _COST_LIMIT else None
 
     def _shape(self, shape: tuple[Any, ...]) -> tuple[bool, bytes]:
-        """Return whether events of this shape are requests, and the part of their rows that is the same in all."""
-        said, meter, service, feature_key, model, provider, country, device, source = shape
-        kind = _KINDS[said] if said is not None else (0 if meter is None else 2)
+        """Return whether events of this shape are requests, and the part of the row that they all share."""
+        named, meter, service, feature_key, model, provider, country, device, source = shape
+        kind = _KINDS[named] if named is not None else (0 if meter is None else 2)
         if (kind == 2) != (meter is not None):
-            raise InvalidError("an event names a meter exactly if its kind is 'meter'", param="meter")
+            raise InvalidError("an event must name a meter if, and only if, its kind is 'meter'", param="meter")
         if is_reserved(source):
             raise InvalidError(f"source {RESERVED}", param="source")
         service = service or meter or feature_key
         if not service:
-            raise InvalidError("service is needed: what was used, e.g. 'chat'", param="service")
+            raise InvalidError("service is required: what was used, e.g. 'chat'", param="service")
         if model is not None and provider is None:
             provider = self._costs.provider(model, self._bounds.now)
         counts = (kind, 1 if kind == 0 else 0, 1 if kind < 2 and model is not None else 0)
@@ -210,7 +212,7 @@ def _time_error(time: datetime, bounds: TimeBounds) -> InvalidError:
         problem = f"is too long ago; send events that happened at {bounds.earliest:%Y-%m-%dT%H:%M:%SZ} or later"
         setting = "FAREGATE_LATE_EVENT_DAYS"
     else:
-        problem = f"lies in the future; send events that happened at {bounds.latest:%Y-%m-%dT%H:%M:%SZ} or earlier"
+        problem = f"is in the future; send events that happened at {bounds.latest:%Y-%m-%dT%H:%M:%SZ} or earlier"
         setting = "FAREGATE_FUTURE_EVENT_SECONDS"
     return InvalidError(f"time {problem} (the operator's setting {setting} is the limit)", param="time")
 
@@ -219,7 +221,7 @@ def _quantity(event: EventFields) -> Decimal | int | None:
     quantity, meter, unit = event.get("quantity"), event.get("meter"), event.get("unit")
     if meter is None:
         if quantity is not None:
-            raise InvalidError("quantity needs a meter; name it, e.g. 'api'", param="quantity")
+            raise InvalidError("quantity requires a meter; name it, e.g. 'api'", param="quantity")
         return None
     if quantity is None:
         quantity = 1
@@ -237,7 +239,7 @@ def _quantity(event: EventFields) -> Decimal | int | None:
 def _meter(name: str) -> Meter:
     meter = BUILT_IN.get(name)
     if meter is None:
-        raise InvalidError(f"{name} has one unit only; leave out `unit`", param="unit")
+        raise InvalidError(f"{name} has only one unit; omit `unit`", param="unit")
     return meter
 
 

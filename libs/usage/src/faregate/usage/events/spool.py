@@ -1,4 +1,4 @@
-"""Events on the local disk while the database is away: lines of JSON, flushed before anybody is told they are safe."""
+"""Spool of events on the local disk while the database is unavailable."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ _LINES_AT_ONCE = 1_000
 
 
 class EventSpool:
-    """One file of one process, `<stem>-<process id><suffix>` of `name`; what an earlier process left is found by it."""
+    """NDJSON file of one process, `<stem>-<process id><suffix>` of `name`; files of earlier processes are read too."""
 
     def __init__(self, directory: Path, name: str = "usage-events.ndjson") -> None:
         self._directory = directory
@@ -26,11 +26,11 @@ class EventSpool:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing waits."""
+        """Whether no events are waiting."""
         return not any(self._files())
 
     def add(self, events: Sequence[UsageEvent]) -> None:
-        """Append events; they are on the disk when this returns."""
+        """Append events; they are flushed to disk when this returns."""
         make_private_directory(self._directory)
         with private_file(self._file, append=True) as file:
             for event in events:
@@ -39,19 +39,19 @@ class EventSpool:
             os.fsync(file.fileno())
 
     def batches(self) -> Iterator[tuple[Path, list[Mapping[str, Any]]]]:
-        """Read what waits, file by file; `forget` each file once all of its batches are recorded.
+        """Read the waiting events, file by file; call `forget` for each file once all of its batches are recorded.
 
-        Events come as they were written, unchecked: one that is no longer accepted must not keep the others from it.
+        Events are returned as written, without validation: one that is no longer accepted must not block the others.
         """
         for path in list(self._files()):
             lines = [line for line in path.read_bytes().split(b"\n") if line]
-            whole = [line for line in lines if line.endswith(b"}")]  # a crash may have cut the last one short
+            whole = [line for line in lines if line.endswith(b"}")]  # a crash may have truncated the last line
             for start in range(0, len(whole), _LINES_AT_ONCE):
                 chunk = whole[start : start + _LINES_AT_ONCE]
                 yield path, [exact_json.loads(line) for line in chunk]
 
     def forget(self, path: Path) -> None:
-        """Remove a file that is recorded."""
+        """Delete a file whose events are recorded."""
         path.unlink(missing_ok=True)
 
     def _files(self) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""What a usage event may not say: amounts below 0, and a source that is Faregate's own. Pure."""
+"""Values that events must not have: negative amounts, reserved sources. Pure."""
 
 import re
 from typing import Any
@@ -13,20 +13,20 @@ NOT_NEGATIVE = f"must be 0 or more; {CORRECT_IT}"
 
 _PREFIX = "faregate:"
 RESERVED = (
-    f"names a source of Faregate's own: no source may begin with '{_PREFIX}', in any case. Send the event under a "
+    f"names a reserved source: no source may begin with '{_PREFIX}', in any case. Send the event under a "
     "source of yours"
 )
 _CORRECTED_BY_MONEY = (
-    "a use's own events follow its charge and cannot be corrected; change the charge instead: "
+    "the events of a use follow its charge and cannot be corrected; change the charge instead: "
     "POST /api/transactions/{transaction_id}/refund, or POST /api/wallets/{owner_id}/adjustments"
 )
 _SPACES = re.compile(r"\s+")
 
 
 def is_reserved(source: Any) -> bool:
-    """Tell whether a source begins with the prefix of our own ones, or with what a reader takes for it.
+    """Tell whether a source begins with the reserved prefix, or with something that looks like it.
 
-    Case, spaces and other forms of the same letters (full width) do not matter.
+    Case, spaces and other forms of the same letters (full width) are ignored.
     """
     if not isinstance(source, str) or ":" not in (plain := source if source.isascii() else normalize("NFKC", source)):
         return False
@@ -34,10 +34,10 @@ def is_reserved(source: Any) -> bool:
 
 
 def check_source(source: str | None) -> None:
-    """Refuse a correction of an event under a source of our own.
+    """Refuse a correction of an event with a reserved source.
 
     Raises:
-        InvalidError: the fix is a refund or an adjustment.
+        InvalidError: the source is reserved; the charge must be refunded or adjusted instead.
     """
     if is_reserved(source):
         raise InvalidError(_CORRECTED_BY_MONEY, param="source")

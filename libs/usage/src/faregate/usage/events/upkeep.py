@@ -1,4 +1,4 @@
-"""What usage events need by the clock: months ahead, and an end to what is remembered of ids."""
+"""Scheduled maintenance: partitions ahead of time, deletion of old ids."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ _MONTHS_AHEAD = 3
 
 
 class EventUpkeep:
-    """Safe to repeat, anywhere. `dedupe_days`: how long the ids of events are remembered."""
+    """Maintains the tables of events; safe to repeat, in any process. `dedupe_days`: how long ids of events are kept."""
 
     def __init__(
         self,
@@ -31,11 +31,11 @@ class EventUpkeep:
         self._dedupe_days = dedupe_days
 
     async def make_partitions(self) -> None:
-        """Make the partitions of this month and the next three."""
+        """Create the partitions of this month and the next three."""
         month = Month.of(self._clock.now())
         await self._partitions.ensure(months_between(month, month.after(_MONTHS_AHEAD)))
 
     async def forget(self) -> None:
-        """Forget ids and rejections that are older than the dedupe window."""
+        """Delete ids and rejections that are older than the deduplication window."""
         before = self._clock.now() - timedelta(days=self._dedupe_days)
         await self._database.run(lambda session: self._repository.forget(session, before=before))

@@ -1,4 +1,4 @@
-"""Features, plans and prices as people write them: in files and in bodies of HTTP, checked field by field."""
+"""Definitions of features, plans and prices, in files and requests."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -41,7 +41,7 @@ Percent = Annotated[Credits, Field(ge=-100, le=100_000)]
 
 
 class AccessDocument(Body):
-    """Who may use a feature: everyone when all lists are empty, else whoever is in one of them."""
+    """Who may use a feature: everyone if all lists are empty, otherwise only those on one of them."""
 
     plans: Annotated[list[ExternalId], AtMost(10_000)] = Field(default_factory=list)
     organizations: Annotated[list[ExternalId], AtMost(10_000)] = Field(default_factory=list)
@@ -49,7 +49,7 @@ class AccessDocument(Body):
 
 
 class FeatureDocument(Body):
-    """A feature's whole definition."""
+    """Complete definition of a feature."""
 
     key: ExternalId | None = None
     id: ExternalId | None = None
@@ -80,7 +80,7 @@ class FeatureDocument(Body):
         return self
 
     def feature(self, key: str) -> Feature:
-        """Return the feature of that key."""
+        """Return the feature with this key."""
         given = self.model_dump(exclude={"key", "id", "access", "hold_sizing", "outage_policy"})
         access = {kind: frozenset(names) for kind, names in self.access.model_dump().items()}
         return Feature(
@@ -94,14 +94,14 @@ class FeatureDocument(Body):
 
 
 class TermsDocument(Body):
-    """What differs for one feature on a plan."""
+    """Terms of one feature on a plan that differ from the feature's own."""
 
     min_credits: Annotated[Credits, Field(ge=0)] | None = None
     margin_percent: Percent | None = None
 
 
 class PlanGrantDocument(Body):
-    """Credits that come with a plan again and again."""
+    """A recurring grant of a plan."""
 
     credits: Annotated[Credits, Field(gt=0)]
     every: Text = Field(examples=["month"])
@@ -112,7 +112,7 @@ class PlanGrantDocument(Body):
 
 
 class PlanDocument(Body):
-    """A plan's whole definition."""
+    """Complete definition of a plan."""
 
     key: ExternalId | None = None
     name: Note = ""
@@ -121,27 +121,27 @@ class PlanDocument(Body):
     grants: Annotated[list[PlanGrantDocument], AtMost(20)] = Field(default_factory=list[PlanGrantDocument])
 
     def plan(self, key: str) -> Plan:
-        """Return the plan of that key."""
+        """Return the plan with this key."""
         features = {name: Terms(**terms.model_dump()) for name, terms in self.features.items()}
         return Plan(key, self.name, self.margin_percent, features, tuple(map(_plan_grant, self.grants)))
 
 
 class TierDocument(Body):
-    """More than `start` input tokens raise the whole line to `price`."""
+    """More than `start` input tokens set the price of the whole line to `price`."""
 
     start: Count
     price: Usd
 
 
 class TieredDocument(Body):
-    """A price that depends on how much went in."""
+    """A price that depends on the number of input tokens."""
 
     base: Usd
     tiers: Annotated[list[TierDocument], AtMost(20, least=1)]
 
 
 class PriceDocument(Body):
-    """Prices of one model, in USD, that replace the published ones; and the margin on it."""
+    """Prices of one model in USD, which replace the published ones, and the margin on it."""
 
     provider: ModelName | None = None
     service_tier: ModelName | None = None
@@ -160,7 +160,7 @@ class PriceDocument(Body):
 
 
 def read_document(kind: type[D], content: Any, *, name: str = "body") -> D:
-    """Return `content` as a document, or raise `InvalidError` naming the first wrong field."""
+    """Return `content` as a document; raise `InvalidError` that names the first invalid field."""
     try:
         return kind.model_validate(content)
     except ValidationError as error:
@@ -170,7 +170,7 @@ def read_document(kind: type[D], content: Any, *, name: str = "body") -> D:
 
 
 def feature_content(feature: Feature) -> dict[str, Any]:
-    """Return a feature as a document that reads back as the same feature."""
+    """Return a feature as a document from which the same feature can be read."""
     access = feature.access
     return {
         "key": feature.key,
@@ -198,7 +198,7 @@ def feature_content(feature: Feature) -> dict[str, Any]:
 
 
 def plan_content(plan: Plan) -> dict[str, Any]:
-    """Return a plan as a document that reads back as the same plan."""
+    """Return a plan as a document from which the same plan can be read."""
     return {
         "key": plan.key,
         "name": plan.name,

@@ -1,7 +1,7 @@
-"""What a change of plan carries over within a period. Pure.
+"""Use that a change of plan carries over within a period. Pure.
 
-Grants of the same interval (`every`) share one allowance: in a period of it, all plans together give at most the largest
-allowance among them. A change neither begins a new period nor takes back what was used.
+Grants of the same interval (`every`) share one allowance: within one period, all plans together grant at most the largest
+of their allowances. A change neither begins a new period nor takes back what was used.
 """
 
 from collections import Counter
@@ -18,16 +18,16 @@ from faregate.credit.values import Grant
 __all__ = ["Features", "PlanPeriod", "carried_shares", "continued_period", "continuing", "used_before"]
 
 Features = tuple[str, ...] | None
-"""What a grant may be used for; None for everything."""
+"""The features that may use a grant; None for all."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanPeriod:
-    """A period under way.
+    """The current period.
 
     Attributes:
-        anchor: the moment that renewals are counted from, in the past.
-        grants: the plan grants that were live in it.
+        anchor: the past moment from which renewals are counted.
+        grants: the plan grants that were live in the period.
     """
 
     anchor: datetime
@@ -36,9 +36,9 @@ class PlanPeriod:
 
 
 def continued_period(past: Sequence[Grant], every: str, *, now: datetime) -> PlanPeriod | None:
-    """Return the period that a new grant of this interval continues; None where the last one has ended.
+    """Return the period that a new grant of this interval continues; None if the last one has ended.
 
-    `past` are all grants that came with plans, newest first, as they were before the change.
+    `past` are all plan grants, newest first, as they were before the change.
     """
     same = [grant for grant in past if _interval(grant) in {None, parse_every(every)}]
     if not same:
@@ -49,11 +49,11 @@ def continued_period(past: Sequence[Grant], every: str, *, now: datetime) -> Pla
 
 
 def used_before(period: PlanPeriod, uses: Sequence[GrantUse], *, repaid: int) -> Mapping[Features, int]:
-    """Return what was used of the period's allowance, by what the grants were for.
+    """Return the used part of the period's allowance, by the features of the grants.
 
-    What holds protect of restricted grants that were taken back counts as used; of general ones it lapses as soon as the
-    new grants cover the holds. What was brought along from the period before is used first, and does not count. `repaid`
-    has paid what the credit limit had advanced: it counts.
+    Credits of voided restricted grants that holds protect count as used; those of general grants expire as soon as the new
+    grants cover the holds. Credits rolled over from the previous period are used first and do not count. `repaid`, which
+    has repaid the credit limit, counts.
     """
     used: Counter[Features] = Counter({None: repaid})
     for grant, use in zip(period.grants, uses, strict=True):
@@ -63,10 +63,10 @@ def used_before(period: PlanPeriod, uses: Sequence[GrantUse], *, repaid: int) ->
 
 
 def continuing(spec: GrantSpec, share: int, period: PlanPeriod, *, now: datetime, debt: int) -> GrantSpec:
-    """Return the new grant as it continues a period, `share` of it used.
+    """Return the new grant as the continuation of a period of which `share` is used.
 
-    Where the wallet owes so much of its credit limit that the share could not be taken back from the filling, the grant
-    begins with the next period.
+    If the wallet's debt on its credit limit is so large that the share could not be taken back from the filled grant, the
+    grant begins with the next period.
     """
     if share and spec.features is None and debt > spec.amount - share:
         return replace(spec, effective_at=next_renewal(period.anchor, spec.every or "", after=now))
@@ -74,8 +74,8 @@ def continuing(spec: GrantSpec, share: int, period: PlanPeriod, *, now: datetime
 
 
 def carried_shares(specs: Sequence[GrantSpec], used: Mapping[Features, int]) -> list[int]:
-    """Return what is taken off each new grant of one interval: first what grants for the same features have used, then
-    the rest off the others, in their order. Never more than a grant has, and in all never less than fits.
+    """Return the share deducted from each new grant of one interval: first the use of grants for the same features, then
+    the rest from the other grants, in their order. A share never exceeds its grant, and as much as possible is deducted.
     """
     rest = Counter(used)
     shares = [0] * len(specs)
@@ -93,7 +93,7 @@ def _features(names: Sequence[str] | None) -> Features:
 
 
 def _interval(grant: Grant) -> tuple[int, str] | None:
-    """Return how often the grant came; its key remembers that after it was taken back. None where it is not known."""
+    """Return the interval of the grant, which its key still shows after it was voided; None if it is not known."""
     every = grant.every or (grant.key or "").rpartition(":")[0].rpartition(":")[2]
     try:
         return parse_every(every)

@@ -1,4 +1,4 @@
-"""Plans: which features subscribers may use, on which terms, and the credits that come again and again. Pure."""
+"""Plans: included features, their terms, and recurring grants. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,12 +14,12 @@ from faregate.wire.credits import to_micros
 __all__ = ["NO_PLAN", "PLAN_KEYS", "Plan", "PlanGrant", "Terms", "check_plan", "grant_specs", "on_plan"]
 
 PLAN_KEYS = "plan:"
-"""What the keys of grants begin with that come with a plan."""
+"""Prefix of the keys of plan grants."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What differs for one feature on a plan; None for what the feature itself says."""
+    """Terms of one feature on a plan; None keeps the feature's own value."""
 
     min_credits: Decimal | None = None
     margin_percent: Decimal | None = None
@@ -27,7 +27,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class PlanGrant:
-    """Credits that come with a plan, every so often (`"month"`, `"2 weeks"`)."""
+    """A recurring grant of a plan; `every` is its interval (`"month"`, `"2 weeks"`)."""
 
     credits: Decimal
     every: str
@@ -42,8 +42,8 @@ class Plan:
     """A plan.
 
     Attributes:
-        features: the features included, also where their access rule would keep others out.
-        margin_percent: in the place of the deployment's margin; models, providers and features still say it better.
+        features: the included features; subscribers may use them even if the access rule excludes others.
+        margin_percent: replaces the deployment's margin; margins of models, providers and features take precedence.
     """
 
     key: str
@@ -54,7 +54,7 @@ class Plan:
 
     @property
     def changes_prices(self) -> bool:
-        """Whether a use costs something else on this plan."""
+        """Whether the price of a use can differ on this plan."""
         margins = [self.margin_percent, *(terms.margin_percent for terms in self.features.values())]
         floors = [terms.min_credits for terms in self.features.values()]
         return any(value is not None for value in [*margins, *floors])
@@ -64,7 +64,7 @@ NO_PLAN = Plan("")
 
 
 def on_plan(feature: Feature, plan: Plan) -> Feature:
-    """Return the feature as subscribers of `plan` get it."""
+    """Return the feature with the terms of `plan`."""
     terms = plan.features.get(feature.key, Terms())
     if terms == Terms() and plan.margin_percent is None:
         return feature
@@ -77,7 +77,7 @@ def on_plan(feature: Feature, plan: Plan) -> Feature:
 
 
 def grant_specs(plan: Plan, *, actor: str | None) -> list[GrantSpec]:
-    """Return the recurring grants of a new subscriber. The same plan with the same grants gives the same keys."""
+    """Return the recurring grants of a new subscriber. The same plan with the same grants returns the same keys."""
     return [
         GrantSpec(
             amount=to_micros(grant.credits, param=f"grants.{number}.credits"),
@@ -96,10 +96,10 @@ def grant_specs(plan: Plan, *, actor: str | None) -> list[GrantSpec]:
 
 
 def check_plan(plan: Plan, known_features: Mapping[str, Feature]) -> None:
-    """Raise `InvalidError` if a plan names what does not exist or could not be granted."""
+    """Raise `InvalidError` if a plan names an unknown feature or has a grant that is not valid."""
     for key in plan.features:
         if key not in known_features:
-            raise InvalidError(f"features.{key}: no such feature; define it first", param=f"features.{key}")
+            raise InvalidError(f"features.{key}: the feature does not exist; define it first", param=f"features.{key}")
     for number, grant in enumerate(plan.grants):
         param = f"grants.{number}"
         if grant.credits <= 0:

@@ -1,4 +1,4 @@
-"""The meters of a deployment: the built-in ones, and what was declared beside them or in their place."""
+"""Catalog of meters: the built-in ones and those declared."""
 
 import re
 from collections.abc import Mapping
@@ -18,17 +18,17 @@ _AGGREGATIONS: tuple[Aggregation, ...] = ("sum", "count", "max", "unique", "late
 
 
 class MeterCatalog:
-    """Declares and finds meters. An event may name a meter that nobody declared: its quantities are then summed."""
+    """Declares and finds meters. An event may name a meter that is not declared: its quantities are then summed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def declare(self, meter: Meter) -> None:
-        """Declare a meter, or change one; its quantities so far are read by the new declaration.
+        """Declare a meter, or change its declaration; the new declaration also applies to quantities recorded before.
 
         Raises:
-            InvalidError: a name that events cannot give, an unknown aggregation, another unit for a built-in meter, or a
-                price that is no number from 0.
+            InvalidError: the name is not allowed in events, the aggregation is unknown, the unit of a built-in meter
+                differs, or the price is not a number from 0.
         """
         if meter.aggregation not in _AGGREGATIONS:
             raise InvalidError(f"aggregation must be one of {', '.join(_AGGREGATIONS)}", param="aggregation")

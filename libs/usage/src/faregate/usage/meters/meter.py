@@ -1,4 +1,7 @@
-"""Meters: named quantities with a unit, what they convert from, and what a unit costs by default. Pure."""
+"""Meters: named quantities with a unit, conversions and prices.
+
+Pure.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,10 +20,10 @@ class Meter:
     """A named quantity.
 
     Attributes:
-        unit: what one of it is; events in another unit of `factors` are converted, exactly.
-        aggregation: how quantities make the meter's value: their sum, how many there are, the highest, how many
-            different users, or the last one.
-        unit_price_usd: what one unit costs; None where it is not sold by the unit.
+        unit: the unit of the meter; quantities in another unit of `factors` are converted exactly.
+        aggregation: how the meter's value follows from quantities: their sum, their number, the largest, the number of
+            different users, or the latest.
+        unit_price_usd: the price of one unit; None if the meter is not sold by the unit.
     """
 
     name: str
@@ -31,7 +34,7 @@ class Meter:
     description: str = ""
 
     def price(self, value: Decimal) -> Decimal | None:
-        """Return what `value` units cost in USD, exactly; None where the meter is not sold by the unit."""
+        """Return the exact price of `value` units in USD; None if the meter is not sold by the unit."""
         return None if self.unit_price_usd is None else value * self.unit_price_usd
 
 
@@ -78,19 +81,19 @@ BUILT_IN: Mapping[str, Meter] = {
         Meter("functions", "invocation", unit_price_usd=Decimal("0.0000002"), description="calls of functions"),
     )
 }
-"""The meters that need no declaration; the prices are starting points, made to be replaced."""
+"""The meters that need no declaration; their prices are defaults that operators replace."""
 
 
 def in_unit_of(meter: Meter, quantity: Decimal, unit: str | None) -> Decimal:
-    """Return `quantity` of `unit` in the meter's own unit, exactly.
+    """Return `quantity` of `unit` converted exactly to the meter's unit.
 
     Raises:
-        InvalidError: the meter does not convert from `unit`; the text lists what it does convert from.
+        InvalidError: the meter does not convert from `unit`; the text lists the units that it does.
     """
     if unit is None or unit == meter.unit:
         return quantity
     factor = meter.factors.get(unit)
     if factor is None:
         known = ", ".join([meter.unit, *meter.factors])
-        raise InvalidError(f"{meter.name} is not measured in {unit!r}; known are {known}", param="unit")
+        raise InvalidError(f"{meter.name} is not measured in {unit!r}; its units are {known}", param="unit")
     return quantity * factor

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.db.database import Database
 from faregate.credit.ledger.book import Book
-from faregate.credit.ledger.states import ChargeState, Note
+from faregate.credit.ledger.states import ChargeState, TransferNote
 from faregate.credit.services.credits import CreditService
 from faregate.usage.credits_process.repository import UsageRepository
 from faregate.usage.features.catalog import FeatureCatalog
@@ -155,7 +155,7 @@ class Repricer:
             total = max(total, feature.min_credits)
         more = max(0, to_micros(total) - charge.consumed)
         version = lines[number].price_version
-        note = Note(
+        note = TransferNote(
             usage_key=charge.usage_key,
             corrects_seq=charge.first_seq,
             operation_key=f"reprice:{charge.usage_key}:{number}:{version}",

@@ -1,4 +1,7 @@
-"""What an answer says was used, read beside the stream: nothing is held back, and little is kept."""
+"""Model and token counts, read from a provider's response.
+
+The response is read as it is streamed, in bounded memory, and never delayed.
+"""
 
 import re
 from collections.abc import Mapping
@@ -10,20 +13,20 @@ from faregate.wire import exact_json
 
 __all__ = ["AnswerReader", "reader_for"]
 
-_TELLS = re.compile(rb'"usage(?:Metadata|_metadata)?"\s*:\s*\{|(?:_tokens|TokenCount|Tokens)"\s*:')
-"""How every form of usage looks that is known; most events of a stream have none, and are not parsed."""
+_USAGE = re.compile(rb'"usage(?:Metadata|_metadata)?"\s*:\s*\{|(?:_tokens|TokenCount|Tokens)"\s*:')
+"""Matches every known form of usage; most events of a stream match none and are not parsed."""
 
 _COUNTS = ("input_tokens", "output_tokens")
 
 
 class AnswerReader:
-    """Takes the parts of a provider's answer as they pass, JSON or server-sent events, in bounded memory.
+    """Reads the parts of a provider's response, JSON or server-sent events, in bounded memory.
 
-    An answer of JSON that is longer than `limit_bytes`, or an event that is, is not read.
+    A JSON response longer than `limit_bytes` is not read, nor is a longer event.
 
     Attributes:
-        model, provider: who answered, as far as the answer says.
-        tokens: input and output; of a stream the highest counts, since providers repeat and complete them.
+        model, provider: what the response names, if anything.
+        tokens: input and output tokens; for a stream the highest counts, since providers repeat and complete them.
     """
 
     def __init__(self, *, events: bool, limit_bytes: int) -> None:
@@ -36,14 +39,14 @@ class AnswerReader:
         self.tokens: dict[str, int] = {}
 
     def take(self, part: bytes) -> None:
-        """Look at the next part."""
+        """Read the next part of the response."""
         if self._events:
             self._take_lines(part)
         elif not self._skipping:
             self._keep(part)
 
     def end(self) -> None:
-        """Read what is left."""
+        """Read what is left at the end of the response."""
         if self._events:
             self._take_lines(b"\n")
         elif not self._skipping:
@@ -70,14 +73,14 @@ class AnswerReader:
             self._keep(rest)
 
     def _read(self, text: bytes) -> None:
-        if _TELLS.search(text) is None:
+        if _USAGE.search(text) is None:
             return
         try:
             body = exact_json.loads(text)
             if isinstance(body, Mapping):
                 self._add(cast("Mapping[str, Any]", body))
         except FaregateError:
-            return  # an answer of somebody else
+            return  # not a response of a known provider
 
     def _add(self, body: Mapping[str, Any]) -> None:
         usage = native_usage(body, model=self.model)
@@ -87,7 +90,7 @@ class AnswerReader:
 
 
 def reader_for(headers: Mapping[bytes, bytes], *, limit_bytes: int) -> AnswerReader | None:
-    """Return a reader if an answer with these headers can be one of a provider; compressed ones are not looked into."""
+    """Return a reader if a response with these headers can come from a provider; compressed ones are not read."""
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     events = kind == b"text/event-stream"
     if limit_bytes <= 0 or headers.get(b"content-encoding", b"identity").lower() != b"identity":

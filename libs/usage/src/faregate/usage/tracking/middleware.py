@@ -1,4 +1,4 @@
-"""`TrackUsage`: one `request` event for each answered HTTP request of a host, recorded beside it."""
+"""`TrackUsage`: ASGI middleware that records a usage event per request."""
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from pathlib import Path
@@ -22,19 +22,19 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _ANSWER_LIMIT_BYTES = 256 * 1024
 _PATH_LIMIT = 200
-_NO_STATUS = 499  # the client left before there was an answer
+_NO_STATUS = 499  # the client disconnected before the response
 
 
 class ITakesEvents(Protocol):
-    """What takes events without waiting: a `BufferedRecorder`."""
+    """A recorder that accepts events without waiting, such as `BufferedRecorder`."""
 
     def record_nowait(self, event: UsageEvent) -> bool:
-        """Take an event; False if there is no room."""
+        """Accept an event; return False if the buffer is full."""
         ...
 
 
 def signed_in(scope: Scope) -> str | None:
-    """Return who is signed in as Starlette's `AuthenticationMiddleware` and its like leave it: the user's identity."""
+    """Return the identity of the signed-in user, as set by Starlette's `AuthenticationMiddleware` and similar ones."""
     user = scope.get("user")
     if user is None or not getattr(user, "is_authenticated", False):
         return None
@@ -53,20 +53,20 @@ def _identity(user: Any) -> Any:
 
 
 class TrackUsage:
-    """Meters every HTTP request that it wraps: time, sizes, status, who, where from, and a provider's model and tokens.
+    """Meters every HTTP request of the wrapped app: time, sizes, status, user, country, device, model and tokens.
 
-    The host's request comes first: answers pass through part by part as they are sent, nothing waits for the recorder,
-    and no failure in here reaches the host (it is logged). Bodies, addresses and user agents are not kept.
+    The host's request has priority: each part of a response is passed on as it is sent, nothing waits for the recorder, and
+    failures in the middleware are logged and never reach the host. Bodies, addresses and user agents are not stored.
 
     Args:
-        recorder: takes the events, usually a `BufferedRecorder` that lives as long as the host.
-        user: who asks; it is called when the request is over, so that authentication within has done its work.
-        organization: the organisation of the request, if any.
-        service: what is used, a name or a function of the scope; a function that returns None leaves the request out.
-        paths: only what is at or under these is metered; nothing given means everything.
-        anonymous: the user id of requests without a user; None leaves them out.
-        country_header, country_file: where the country comes from; the header must be one that a proxy of yours sets.
-        answer_limit_bytes: the longest JSON answer, or server-sent event, that is looked into; 0 looks into none.
+        recorder: records the events, usually a `BufferedRecorder` with the lifetime of the host.
+        user: returns the user; called at the end of the request, so that authentication in the app has run.
+        organization: returns the organisation of the request, if any.
+        service: the service used: a name, or a function of the scope; if the function returns None, nothing is recorded.
+        paths: only requests at or below these paths are metered; by default all are.
+        anonymous: the user id of requests without a user; if None, they are not recorded.
+        country_header, country_file: the source of the country; the header must be one that your proxy sets.
+        answer_limit_bytes: size of the largest JSON response or server-sent event that is read; 0 reads none.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class TrackUsage:
 
         async def sent(message: Message) -> None:
             await send(message)
-            seen.look(message)
+            seen.observe(message)
 
         try:
             await self._app(scope, received, sent)
@@ -127,7 +127,7 @@ class TrackUsage:
             event = self._event(scope, seen, seconds)
             if event is not None and not self._recorder.record_nowait(event):
                 log.warning("usage_event_dropped", reason="the buffer is full")
-        except Exception as error:  # noqa: BLE001  whatever it is, the host's request goes on
+        except Exception as error:  # noqa: BLE001  a failure here must not affect the host's request
             log.warning("usage_not_tracked", error=repr(error))
 
     def _event(self, scope: Scope, seen: "_Seen", seconds: float) -> UsageEvent | None:
@@ -164,7 +164,7 @@ class TrackUsage:
 
 
 class _Seen:
-    """What passed of one request."""
+    """What was sent and received in one request."""
 
     __slots__ = ("_done", "_limit_bytes", "reader", "request_bytes", "response_bytes", "status")
 
@@ -175,8 +175,8 @@ class _Seen:
         self.request_bytes = self.response_bytes = 0
         self.status: int | None = None
 
-    def look(self, message: Message) -> None:
-        """Look at a message that was sent."""
+    def observe(self, message: Message) -> None:
+        """Count a message that was sent, and read its usage."""
         try:
             if message["type"] == "http.response.start":
                 self.status = message["status"]
@@ -186,12 +186,12 @@ class _Seen:
                 self.response_bytes += len(part)
                 if self.reader is not None:
                     self.reader.take(part)
-        except Exception as error:  # noqa: BLE001  an answer that cannot be read is not read
+        except Exception as error:  # noqa: BLE001  a response that cannot be parsed is skipped
             self.reader = None
             log.warning("answer_not_read", error=repr(error))
 
     def usage(self) -> tuple[str | None, dict[str, int]]:
-        """Return the model and the tokens that the answer told of."""
+        """Return the model and the tokens that the response names."""
         if self.reader is None:
             return None, {}
         self.reader.end()
@@ -199,6 +199,6 @@ class _Seen:
 
 
 def _template(scope: Scope) -> str:
-    """Return the path as the host's router knows it (`/items/{id}`), or else as it was asked for."""
+    """Return the path template of the host's router (`/items/{id}`), or the requested path if there is none."""
     path = getattr(scope.get("route"), "path", None)
     return (path if isinstance(path, str) else str(scope["path"]))[:_PATH_LIMIT]

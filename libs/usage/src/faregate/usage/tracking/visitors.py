@@ -1,6 +1,7 @@
-"""Who asks, as far as a request tells: device and platform from the user agent, the country from a header or a file.
+"""Device, platform and country of the client of a request.
 
-Addresses and user agents are looked at and not kept.
+Device and platform come from the user agent, the country from a header or from a file. Addresses and user agents are not
+stored.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,9 +22,9 @@ _TABLETS = frozenset({"iPad", "Kindle", "Kindle Fire"})
 
 
 def device_of(agent: str) -> tuple[Device | None, str | None]:
-    """Return the kind of device and its platform (`iOS`, `Windows`, …); programs that are no browsers are servers.
+    """Return the kind of device and its platform (`iOS`, `Windows`, …); programs other than browsers are servers.
 
-    Nothing is known without `faregate[tracking]`. Of a long user agent the first 512 characters count.
+    Requires `faregate[tracking]`; without it nothing is known. Only the first 512 characters of a user agent are read.
     """
     return _device_of(agent[:_LONGEST_AGENT])
 
@@ -55,11 +56,11 @@ def _device(agent: str, platform: str | None, family: str | None) -> Device:
 def country_reader(
     header: str | None, file: Path | None
 ) -> Callable[[Mapping[bytes, bytes], str | None], str | None] | None:
-    """Return what tells a country (two letters) by a request's headers and the client's address; None for neither.
+    """Return a function from request headers and client address to a country (two letters); None if neither is given.
 
     Args:
-        header: one that a trusted proxy sets, such as `cf-ipcountry`; it wins.
-        file: a database in MaxMind's format with countries, which the user brings.
+        header: a header that a trusted proxy sets, such as `cf-ipcountry`; it takes precedence.
+        file: a country database in MaxMind's format, supplied by the user.
 
     Raises:
         MissingExtraError: a file is given, and `faregate[tracking]` is not installed.
@@ -69,9 +70,9 @@ def country_reader(
     name, look_up = (header or "").lower().encode(), _file_reader(file) if file is not None else None
 
     def country(headers: Mapping[bytes, bytes], address: str | None) -> str | None:
-        said = headers.get(name, b"").decode("latin-1").strip().upper()
-        if len(said) == 2 and said.isascii() and said.isalpha() and said not in {"XX", "ZZ"}:
-            return said
+        given = headers.get(name, b"").decode("latin-1").strip().upper()
+        if len(given) == 2 and given.isascii() and given.isalpha() and given not in {"XX", "ZZ"}:
+            return given
         return look_up(address) if look_up is not None and address is not None else None
 
     return country

@@ -16,7 +16,7 @@ from faregate.cli.shared.output import Format, console, number, print_json, prin
 from faregate.cli.shared.session import actor as actor_of
 from faregate.cli.shared.session import with_library
 from faregate.core.errors import InvalidError
-from faregate.credit.ledger.states import Note
+from faregate.credit.ledger.states import TransferNote
 from faregate.credit.services.accounting import AccountStatement
 from faregate.credit.services.opening_balances import read_openings
 from faregate.credit.values import CreditTransaction
@@ -174,8 +174,8 @@ def digest(*, output: Output = "table") -> None:
         console.print(f"{found.digest}  {found.wallets:,} wallets, {found.transfers:,} transfers", soft_wrap=True)
 
 
-def _note(actor: str | None, reason: str, key: str | None) -> Note:
-    return Note(operation_key=key, actor=actor_of(actor), reason=reason)
+def _note(actor: str | None, reason: str, key: str | None) -> TransferNote:
+    return TransferNote(operation_key=key, actor=actor_of(actor), reason=reason)
 
 
 def _tell(title: str, done: CreditTransaction, output: Format) -> None:

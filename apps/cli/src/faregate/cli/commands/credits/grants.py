@@ -14,7 +14,7 @@ from faregate.cli.shared.session import with_library
 from faregate.core.errors import InvalidError
 from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.grants import GRANT_PRIORITY, GrantSpec
-from faregate.credit.ledger.states import Note
+from faregate.credit.ledger.states import TransferNote
 from faregate.credit.values import Grant, Wallet
 
 __all__ = ["grants"]
@@ -83,7 +83,7 @@ def void(owner: str, grant_id: str, *, reason: Reason, actor: Actor = None, outp
         wanted = UUID(grant_id)
     except ValueError:
         raise InvalidError(f"{grant_id!r} is no grant id; `faregate grants list` shows them") from None
-    note = Note(actor=actor_of(actor), reason=reason)
+    note = TransferNote(actor=actor_of(actor), reason=reason)
     grant, wallet = with_library(lambda lib: lib.bookkeeping().void_grant(owner, wanted, note=note))
     _say(grant, wallet, "voided", output)
 
