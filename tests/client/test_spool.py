@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faregate.client import exact_json
 from faregate.client.transport.outage import DebtBook, Outage
 from faregate.client.transport.spool import Entry, SettlementSpool, SpoolFullError
+from faregate.wire import exact_json
 
 
 @pytest.fixture(autouse=True)

@@ -147,7 +147,9 @@ def test_of_every_published_model_more_tokens_never_cost_less_and_none_are_free(
 ) -> None:
     """What has no price for such tokens is unpriced, which is told, and never 0 credits as if that were the price."""
     less, more_in, more_out = [
-        PriceBook(PLAIN).line(ModelUsage(model[1], model[0], {k: v for k, v in tokens.items() if v}), at=TODAY)
+        PriceBook(PLAIN).line(
+            ModelUsage(model[1], provider=model[0], tokens={k: v for k, v in tokens.items() if v}), at=TODAY
+        )
         for tokens in (
             {"input_tokens": tokens_in, "output_tokens": tokens_out},
             {"input_tokens": tokens_in + more, "output_tokens": tokens_out},

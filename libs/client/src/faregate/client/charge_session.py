@@ -12,10 +12,10 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, NoReturn, Protocol, TypeVar
 
-from faregate.client.clock import monotonic_seconds
 from faregate.client.errors import CreditsError, InvalidCall
 from faregate.client.replies.observer import Observer
 from faregate.client.values import Accepted, Authorization, ModelUsage, Settlement, Voided
+from faregate.wire.clock import monotonic_seconds
 
 __all__ = ["Charge", "Estimate", "Ride", "RideRequest", "current_ride", "leave"]
 

@@ -11,7 +11,6 @@ import httpx2
 
 from faregate.client.charge_session import Charge, Estimate, RideRequest
 from faregate.client.credits_api import SettleVia, Till
-from faregate.client.ids import new_usage_key
 from faregate.client.request_bodies import (
     USAGE_PATH,
     record_body,
@@ -33,6 +32,7 @@ from faregate.client.values import (
     feature_usage_in,
 )
 from faregate.client.wrapping.wrap import Unmetered, user_of, wrap_sdk
+from faregate.wire.ids import new_uuid7
 
 __all__ = ["CreditsClient", "start_request"]
 
@@ -315,7 +315,7 @@ def start_request(
     return RideRequest(
         feature,
         user_id,
-        usage_key or new_usage_key(),
+        usage_key or str(new_uuid7()),
         estimate,
         organization_id,
         user_email,

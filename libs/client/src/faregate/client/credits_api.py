@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from faregate.client.charge_session import Charge, Ride, RideRequest
-from faregate.client.clock import monotonic_seconds, now
 from faregate.client.errors import CreditsError, HoldClosed, Unavailable, UnknownUsageKey
 from faregate.client.request_bodies import END_PATH, EXTEND_PATH, START_PATH, VOID_PATH, settlement_body, start_body
 from faregate.client.transport.delivery import SettlementDelivery
@@ -25,6 +24,7 @@ from faregate.client.values import (
     authorization_in,
     settlement_in,
 )
+from faregate.wire.clock import monotonic_seconds, now
 
 __all__ = ["SettleVia", "Till"]
 

@@ -10,10 +10,7 @@ from typing import Any, Self
 
 import httpx2
 
-from faregate.client import exact_json
-from faregate.client.clock import now
 from faregate.client.errors import CreditsError, Unavailable
-from faregate.client.ids import new_usage_key
 from faregate.client.request_bodies import LOG_PATH
 from faregate.client.transport.broker import Broker
 from faregate.client.transport.delivery import SettlementDelivery
@@ -21,6 +18,9 @@ from faregate.client.transport.http import GatewayConnection, HttpCall
 from faregate.client.transport.outage import DebtBook
 from faregate.client.transport.retrying import Retry
 from faregate.client.transport.spool import Entry, SettlementSpool, SpoolFullError
+from faregate.wire import exact_json
+from faregate.wire.clock import now
+from faregate.wire.ids import new_uuid7
 
 __all__ = ["FeatureLogger"]
 
@@ -122,7 +122,7 @@ class FeatureLogger:
 
     def _checked(self, record: Mapping[str, Any]) -> tuple[int, dict[str, Any]] | None:
         try:
-            whole = {"id": new_usage_key(), "time": now(), **record}
+            whole = {"id": str(new_uuid7()), "time": now(), **record}
             size = len(exact_json.dumps(whole))
         except (TypeError, ValueError, RecursionError) as error:
             self._drop(f"it has no JSON form: {error}")

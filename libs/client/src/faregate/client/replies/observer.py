@@ -9,10 +9,10 @@ from itertools import count
 from typing import Any
 
 from faregate.client.errors import UnreadableReply
-from faregate.client.exact_json import mapping
 from faregate.client.replies.estimating import reply_tokens
 from faregate.client.replies.reading import plain, reading_of
 from faregate.client.values import ModelUsage
+from faregate.wire.exact_json import mapping
 from faregate.wire.provider_usage import Reading, model_in, tier_in
 
 __all__ = ["LINES_LIMIT", "Lines", "Observer", "merged"]
@@ -36,7 +36,6 @@ _EVENTS = re.compile(
 _BRINGS = re.compile(r"delta|text-generation")
 """The events that bring content; those that repeat it whole at its end do not count again."""
 _MARKS = frozenset({"choices", "candidates", "messageStop", "contentBlockStart", "contentBlockStop", "event_type"})
-_TOTALS = ("input_tokens", "output_tokens")
 
 
 @dataclass
@@ -309,15 +308,13 @@ def _gap(line: ModelUsage) -> int | None:
 
 
 def _sum(one: ModelUsage, other: ModelUsage) -> ModelUsage:
-    names = {**one.more, **other.more}
+    names = {**one.tokens, **other.tokens}
     totals, costs = (one.total_tokens, other.total_tokens), (one.reported_cost_usd, other.reported_cost_usd)
     return replace(
         one,
         total_tokens=None if None in totals else sum(filter(None, totals)),
         reported_cost_usd=None if None in costs else sum(filter(None, costs), Decimal(0)),
-        input_tokens=one.input_tokens + other.input_tokens,
-        output_tokens=one.output_tokens + other.output_tokens,
-        more={name: one.more.get(name, 0) + other.more.get(name, 0) for name in names},
+        tokens={name: one.tokens.get(name, 0) + other.tokens.get(name, 0) for name in names},
     )
 
 
@@ -345,14 +342,12 @@ def _guess(seen: _Seen, estimate: Iterable[ModelUsage]) -> bool:
 
 
 def _line(seen: _Seen) -> ModelUsage:
-    more = {name: number for name, number in seen.counts.items() if name not in _TOTALS}
+    totals = {"input_tokens": 0, "output_tokens": 0}
     return ModelUsage(
         seen.model or UNKNOWN_MODEL,
-        seen.counts.get("input_tokens", 0),
-        seen.counts.get("output_tokens", 0),
         provider=seen.provider,
         service_tier=seen.service_tier,
-        more=more,
+        tokens={**totals, **seen.counts} if seen.counts else {},
         total_tokens=seen.total,
         reported_cost_usd=seen.cost,
     )

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, cast
 
-from faregate.client.exact_json import mapping
 from faregate.client.replies.observer import LINES_LIMIT
 from faregate.client.testing.book import RefusedError
 from faregate.client.testing.pricing import tokens_of
 from faregate.wire.count_names import COUNT_NAMES, unknown_name
+from faregate.wire.exact_json import mapping
 from faregate.wire.provider_usage import COUNT_LIMIT
 
 __all__ = ["check_ids", "check_start", "lines_in", "meaning_of"]

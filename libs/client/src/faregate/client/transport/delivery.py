@@ -5,13 +5,13 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from faregate.client import exact_json
 from faregate.client.errors import CreditsError, RateLimited, Unauthenticated, Unavailable
 from faregate.client.request_bodies import END_PATH, LOG_PATH
 from faregate.client.transport.broker import SETTLE_MULTIMODEL_QUEUE, USAGE_LOG_QUEUE, Broker
 from faregate.client.transport.http import GatewayConnection, HttpCall
 from faregate.client.transport.outage import DebtBook
 from faregate.client.transport.spool import Entry, Segment, SettlementSpool
+from faregate.wire import exact_json
 
 __all__ = ["SettlementDelivery"]
 

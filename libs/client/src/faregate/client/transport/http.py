@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx2
 
-from faregate.client import exact_json
 from faregate.client.errors import CreditsError, InvalidCall, Unavailable, error_of
 from faregate.client.transport.retrying import RETRIED_STATUSES, Breaker, Retry
+from faregate.wire import exact_json
 
 __all__ = ["GatewayConnection", "HttpCall"]
 
@@ -101,7 +101,7 @@ class GatewayConnection:
 
 def _json_in(response: httpx2.Response) -> Any:
     try:
-        return exact_json.loads(response.content)
+        return exact_json.loads_lenient(response.content)
     except ValueError:
         return None
 

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from faregate.client.clock import monotonic_seconds
+from faregate.wire.clock import monotonic_seconds
 
 __all__ = ["RETRIED_STATUSES", "Breaker", "Retry"]
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from faregate.client.charge_session import Ride, current_ride
 from faregate.client.errors import InvalidCall
-from faregate.client.exact_json import mapping
 from faregate.client.replies.estimating import request_tokens
 from faregate.client.replies.observer import Observer
 from faregate.client.wrapping.endpoints import kind_of, route_of
 from faregate.client.wrapping.readers import reader_for, see_json
 from faregate.client.wrapping.streams import watch_async_response, watch_response
+from faregate.wire.exact_json import mapping
 
 __all__ = ["AsyncDoor", "Charger", "SyncDoor", "Wrapping"]
 

@@ -5,9 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from faregate.client import exact_json
-from faregate.client.exact_json import mapping
 from faregate.client.replies.observer import Observer
+from faregate.wire import exact_json
+from faregate.wire.exact_json import mapping
 
 __all__ = ["BodyReader", "ProviderFailedError", "reader_for"]
 
@@ -128,7 +128,7 @@ def reader_for(content_type: str, observer: Observer, *, hide_usage: bool) -> Bo
 def see_json(observer: Observer, content: bytes) -> None:
     """Observe a whole reply; one that cannot be read is settled as unpriced and must not break the host."""
     try:
-        body = exact_json.loads(content)
+        body = exact_json.loads_lenient(content)
     except ValueError as error:
         log.warning("a reply is not JSON: %s", error)
         body = None
@@ -151,6 +151,6 @@ def _data(event: bytes) -> Mapping[str, Any]:
     if not text.startswith(b"{"):
         return {}
     try:
-        return mapping(exact_json.loads(text))
+        return mapping(exact_json.loads_lenient(text))
     except ValueError:
         return {}

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, cast
 
 from faregate.client.errors import InvalidCall
-from faregate.client.exact_json import mapping
 from faregate.client.wrapping.entry_points import AsyncDoor, Charger, SyncDoor, Wrapping
+from faregate.wire.exact_json import mapping
 
 __all__ = ["Unmetered", "user_of", "wrap", "wrap_sdk"]
 
