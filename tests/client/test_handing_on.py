@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faregate.client import CreditsClient, FakeCredits, ModelUsage, Settlement, token_prices
-from faregate.client.replies.observer import LINES_LIMIT, Observer, merged
+from faregate.client.replies.observer import Observer
+from faregate.client.replies.usage_lines import LINES_LIMIT, merged
 from faregate.client.request_bodies import line_body
 from faregate.client.testing.pricing import FakePrice
 from faregate.usage.credits_process.bodies import UsageBody
@@ -43,7 +44,7 @@ BOOKS = [PriceBook(PricingPolicy(use_reported_cost=allowed)) for allowed in (Fal
 def observed(body: dict[str, Any], model: str) -> dict[str, Any]:
     """Return the line that a client sends for a reply."""
     observer = Observer()
-    observer.see(body, model=model)
+    observer.observe(body, model=model)
     (usage,) = observer.lines().usages
     sent: dict[str, Any] = exact_json.loads(exact_json.dumps(line_body(usage)))
     return sent
@@ -115,8 +116,8 @@ async def _ride(client: CreditsClient, body: dict[str, Any]) -> Settlement:
 
 def test_the_usage_of_a_stream_hands_its_total_and_cost_on() -> None:
     observer = Observer()
-    observer.see({"id": "c", "object": "chat.completion.chunk", "model": "gpt-5", "choices": [{"delta": {}}]})
-    observer.see({"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": MISCOUNTED["usage"]})
+    observer.observe({"id": "c", "object": "chat.completion.chunk", "model": "gpt-5", "choices": [{"delta": {}}]})
+    observer.observe({"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": MISCOUNTED["usage"]})
 
     more = {"cache_read_tokens": 800, "output_reasoning_tokens": 200}
     assert observer.lines().usages == [

@@ -15,7 +15,7 @@ from faregate.client.request_bodies import LOG_PATH
 from faregate.client.transport.broker import Broker
 from faregate.client.transport.delivery import SettlementDelivery
 from faregate.client.transport.http import GatewayConnection, HttpCall
-from faregate.client.transport.outage import DebtBook
+from faregate.client.transport.outage import OutageDebts
 from faregate.client.transport.retrying import Retry
 from faregate.client.transport.spool import Entry, SettlementSpool, SpoolFullError
 from faregate.wire import exact_json
@@ -64,7 +64,7 @@ class FeatureLogger:
         broker = Broker(broker_url, timeout_seconds=timeout_seconds) if broker_url else None
         spool = SettlementSpool(spool_dir, limit_bytes=spool_limit_bytes)
         self._delivery = SettlementDelivery(
-            self._gateway, broker, spool, DebtBook({}), pause_seconds=1.0, on_answer=self._look
+            self._gateway, broker, spool, OutageDebts({}), pause_seconds=1.0, on_answer=self._count_rejected
         )
         self._buffer: deque[tuple[int, dict[str, Any]]] = deque()
         self._buffer_size = buffer_size
@@ -156,7 +156,7 @@ class FeatureLogger:
             records.append(record)
         return records
 
-    def _look(self, data: Mapping[str, Any]) -> None:
+    def _count_rejected(self, data: Mapping[str, Any]) -> None:
         """Count what the gateway takes no part of: a wrong record does not sink its neighbours."""
         rejected: Any = data.get("rejected") or ()
         if rejected:

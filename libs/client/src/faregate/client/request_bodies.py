@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from faregate.client.charge_session import RideRequest
+from faregate.client.charge_request import ChargeRequest
 from faregate.client.values import ModelUsage
 from faregate.wire.ids import new_uuid7
 
@@ -49,9 +49,9 @@ def line_body(usage: ModelUsage) -> dict[str, Any]:
     }
 
 
-def start_body(request: RideRequest) -> dict[str, Any]:
+def start_body(request: ChargeRequest) -> dict[str, Any]:
     """Return the body of a start."""
-    return _given(
+    return _without_none(
         user_id=request.user_id,
         feature_endpoint_id=request.feature,
         usage_key=request.usage_key,
@@ -75,7 +75,7 @@ def settlement_body(
     metadata: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the body of a settlement, for HTTP and for the queue."""
-    return _given(
+    return _without_none(
         user_id=user_id,
         usage_key=usage_key,
         feature_endpoint_id=feature,
@@ -96,7 +96,7 @@ def record_body(
     metadata: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the body of a use in one call; without a key it gets one, so that its repetitions are one use."""
-    return _given(
+    return _without_none(
         user_id=user_id,
         usage_key=usage_key or str(new_uuid7()),
         feature_key=feature,
@@ -106,5 +106,5 @@ def record_body(
     )
 
 
-def _given(**fields: Decimal | str | int | list[Any] | dict[str, Any] | None) -> dict[str, Any]:
+def _without_none(**fields: Decimal | str | int | list[Any] | dict[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}

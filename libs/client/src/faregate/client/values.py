@@ -15,9 +15,9 @@ __all__ = [
     "ModelUsage",
     "Settlement",
     "Voided",
-    "authorization_in",
-    "feature_usage_in",
-    "settlement_in",
+    "read_authorization",
+    "read_feature_usage",
+    "read_settlement",
 ]
 
 
@@ -93,7 +93,7 @@ class FeatureUsage:
     executed_at: datetime
 
 
-def authorization_in(data: Mapping[str, Any], *, feature: str) -> Authorization:
+def read_authorization(data: Mapping[str, Any], *, feature: str) -> Authorization:
     """Read the answer to a start."""
     limit = data.get("outage_limit_credits")
     return Authorization(
@@ -110,7 +110,7 @@ def authorization_in(data: Mapping[str, Any], *, feature: str) -> Authorization:
     )
 
 
-def settlement_in(data: Mapping[str, Any]) -> Settlement:
+def read_settlement(data: Mapping[str, Any]) -> Settlement:
     """Read the answer to a settlement."""
     return Settlement(
         user_id=data["user_id"],
@@ -125,7 +125,7 @@ def settlement_in(data: Mapping[str, Any]) -> Settlement:
     )
 
 
-def feature_usage_in(data: Mapping[str, Any]) -> FeatureUsage:
+def read_feature_usage(data: Mapping[str, Any]) -> FeatureUsage:
     """Read a finished use."""
     return FeatureUsage(
         id=data["id"],

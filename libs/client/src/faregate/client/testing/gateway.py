@@ -8,7 +8,7 @@ from typing import Any, cast
 import httpx2
 
 from faregate.client.request_bodies import END_PATH, EXTEND_PATH, LOG_PATH, START_PATH, USAGE_PATH, VOID_PATH
-from faregate.client.testing.bodies import check_ids, check_start, lines_in, meaning_of
+from faregate.client.testing.bodies import check_ids, check_start, lines_in, request_identity
 from faregate.client.testing.book import FakeBook, FakeUse, RefusedError
 from faregate.client.testing.pricing import FakePrice, Pricing, price_of, token_prices
 from faregate.wire import clock, exact_json
@@ -114,7 +114,7 @@ class FakeGateway:
             metadata=body.get("metadata"),
             organization_id=organization_id,
             expires_at=self.clock() + timedelta(seconds=body.get("ttl_seconds") or _TTL_SECONDS),
-            started=meaning_of(user_id, feature, *asked, lines=lines),
+            started=request_identity(user_id, feature, *asked, lines=lines),
         )
 
     def _end(self, body: Mapping[str, Any]) -> httpx2.Response:
@@ -137,7 +137,7 @@ class FakeGateway:
         known = self._book.uses.get(key)
         started = known is not None and known.started is not None
         named = None if started else body.get("organization_id")
-        use.settled = meaning_of(use.user_id, feature, key, named, lines=lines)
+        use.settled = request_identity(use.user_id, feature, key, named, lines=lines)
         first = self._book.settled_before(use)
         if first is not None:
             return first

@@ -46,7 +46,7 @@ class BodyReader:
     def end(self, failure: BaseException | None, *, whole: bool) -> None:  # noqa: ARG002  others need it
         """Take note that no more comes; `whole`: the body came to its own end."""
         self.failure = self.failure or failure
-        self._observer.see_untold()
+        self._observer.end_without_usage()
 
 
 class _JsonReader(BodyReader):
@@ -100,7 +100,7 @@ class _EventReader(BodyReader):
         if self.failure is not None:
             self._observer.fail()
         elif whole:
-            self._observer.see_untold()
+            self._observer.end_without_usage()
         else:
             self._observer.break_off()
 
@@ -134,12 +134,12 @@ def see_json(observer: Observer, content: bytes) -> None:
         body = None
     if isinstance(body, Mapping):
         _see(observer, mapping(body))
-    observer.see_untold()
+    observer.end_without_usage()
 
 
 def _see(observer: Observer, body: Mapping[str, Any]) -> None:
     try:
-        observer.see_piece(body)
+        observer.observe_chunk(body)
     except Exception:
         log.exception("a reply cannot be observed")
 
