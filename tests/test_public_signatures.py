@@ -28,8 +28,8 @@ NAMED_BY_OTHERS = {
     ),
     **dict.fromkeys(
         [
-            f"faregate.client.wrapping.entry_points.{door}.{name}"
-            for door in ("AsyncDoor", "SyncDoor")
+            f"faregate.client.wrapping.entry_points.{kind}.{name}"
+            for kind in ("AsyncEntryPoint", "SyncEntryPoint")
             for name in ("post", "process_response")
         ],
         "the keywords of an SDK's own method, which refuses others",

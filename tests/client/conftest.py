@@ -8,7 +8,7 @@ import pytest
 from client.provider import running_provider
 
 from faregate.client import CreditsClient, Outage, Retry
-from faregate.client.transport.retrying import Breaker
+from faregate.client.transport.retrying import CircuitBreaker
 from support.apps import KEY, Gateway, open_gateway, settings_for
 
 
@@ -75,7 +75,7 @@ async def credits(line: Line, quick: Retry, tmp_path: Path) -> AsyncIterator[Cre
         spool_dir=tmp_path / "spool",
         outage={"ai_chat_v1": Outage.open(debt_limit_credits=3, credits_per_use=1)},
     )
-    client._gateway._breaker = Breaker(rest_seconds=0.05)
+    client._gateway._breaker = CircuitBreaker(rest_seconds=0.05)
     async with client:
         yield client
 

@@ -23,10 +23,9 @@ from faregate.client import (
     one_credit,
     token_prices,
 )
-from faregate.client import clock as client_clock
 from faregate.usage.pricing.line import PriceBook
-from faregate.usage.values import ModelUsage as Line
 from faregate.usage.values import PricingPolicy
+from faregate.wire import clock
 from faregate.wire.count_names import COUNT_NAMES
 from faregate.wire.published_prices import PriceSnapshot
 from support.apps import KEY, Gateway
@@ -79,7 +78,7 @@ class Side:
         more = {"user_id": self.user, "ttl_seconds": 60, **more}
         try:
             ends = await self.client.extend(f"{self.user}-{key}", **more)
-            self.seen.append(("lasts", round((ends - client_clock.now()).total_seconds(), -1)))
+            self.seen.append(("lasts", round((ends - clock.now()).total_seconds(), -1)))
         except CreditsError as error:
             self.seen.append((type(error).__name__, error.code))
 
@@ -328,9 +327,11 @@ def test_any_line_costs_what_the_price_book_says(
 ) -> None:
     provider, model = named
     owner = provider if with_provider and provider else None
-    at = client_clock.now()
+    at = clock.now()
     book = PriceBook(PricingPolicy(margin_percent=margin, use_reported_cost=True))
-    line = Line(model, owner, {"input_tokens": 0, **counts}, service_tier=tier, reported_cost_usd=reported)
+    line = ModelUsage(
+        model, provider=owner, tokens={"input_tokens": 0, **counts}, service_tier=tier, reported_cost_usd=reported
+    )
     theirs = book.line(line, at=at)
     told = {"ai_model": model, "provider": owner, "service_tier": tier, "reported_cost_usd": reported, **counts}
 
@@ -351,7 +352,7 @@ async def test_holds_expire_with_the_clock_and_what_comes_after_is_late() -> Non
         go = await credits.authorize("chat", user_id="ada", ttl_seconds=60)
         await credits.extend(go.usage_key, user_id="ada", ttl_seconds=120)
         assert credits.gateway.free("ada") == 8
-        later = client_clock.now() + timedelta(seconds=121)
+        later = clock.now() + timedelta(seconds=121)
         credits.gateway.clock = lambda: later
         assert credits.gateway.free("ada") == 10
 

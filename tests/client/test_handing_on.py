@@ -8,14 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faregate.client import CreditsClient, FakeCredits, ModelUsage, Settlement, exact_json, token_prices
-from faregate.client.replies.observer import LINES_LIMIT, Observer, merged
+from faregate.client import CreditsClient, FakeCredits, ModelUsage, Settlement, token_prices
+from faregate.client.replies.observer import Observer
+from faregate.client.replies.usage_lines import LINES_LIMIT, merged
+from faregate.client.request_bodies import line_body
 from faregate.client.testing.pricing import FakePrice
 from faregate.usage.credits_process.bodies import UsageBody
 from faregate.usage.credits_process.provider_lines import native_usage
 from faregate.usage.pricing.line import PriceBook
-from faregate.usage.values import ModelUsage as Line
 from faregate.usage.values import PricingPolicy
+from faregate.wire import exact_json
 from support.apps import KEY, Gateway
 from support.native_forms import FORMS, OPENROUTER
 
@@ -42,9 +44,9 @@ BOOKS = [PriceBook(PricingPolicy(use_reported_cost=allowed)) for allowed in (Fal
 def observed(body: dict[str, Any], model: str) -> dict[str, Any]:
     """Return the line that a client sends for a reply."""
     observer = Observer()
-    observer.see(body, model=model)
+    observer.observe(body, model=model)
     (usage,) = observer.lines().usages
-    sent: dict[str, Any] = exact_json.loads(exact_json.dumps(usage.wire()))
+    sent: dict[str, Any] = exact_json.loads(exact_json.dumps(line_body(usage)))
     return sent
 
 
@@ -62,7 +64,7 @@ def test_a_reply_says_the_same_by_the_client_as_by_itself(name: str) -> None:
     assert [_fake_price(book, sent) for book in BOOKS] == [_price(book, raw)[:2] for book in BOOKS]
 
 
-def _price(book: PriceBook, usage: Line) -> tuple[Decimal, str, Decimal | None]:
+def _price(book: PriceBook, usage: ModelUsage) -> tuple[Decimal, str, Decimal | None]:
     line = book.line(usage, at=AT)
     return line.credits, line.price_version, line.provider_cost_usd
 
@@ -114,8 +116,8 @@ async def _ride(client: CreditsClient, body: dict[str, Any]) -> Settlement:
 
 def test_the_usage_of_a_stream_hands_its_total_and_cost_on() -> None:
     observer = Observer()
-    observer.see({"id": "c", "object": "chat.completion.chunk", "model": "gpt-5", "choices": [{"delta": {}}]})
-    observer.see({"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": MISCOUNTED["usage"]})
+    observer.observe({"id": "c", "object": "chat.completion.chunk", "model": "gpt-5", "choices": [{"delta": {}}]})
+    observer.observe({"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": MISCOUNTED["usage"]})
 
     more = {"cache_read_tokens": 800, "output_reasoning_tokens": 200}
     assert observer.lines().usages == [
@@ -143,7 +145,7 @@ def test_lines_that_are_added_up_keep_their_missing_tokens_and_costs(lines: list
 
 
 def _facts(lines: list[ModelUsage]) -> tuple[int, bool, Decimal]:
-    read = [UsageBody.model_validate(line.wire()).usage_line() for line in lines]
+    read = [UsageBody.model_validate(line_body(line)).usage_line() for line in lines]
     tokens = sum(sum(line.tokens.get(name, 0) for name in ("input_tokens", "output_tokens")) for line in read)
     costs = sum((line.reported_cost_usd or Decimal(0) for line in read), Decimal(0))
     return tokens, any(line.inconsistent for line in read), costs

@@ -8,11 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faregate.client import ModelUsage, UnreadableReply, exact_json
-from faregate.client.replies.observer import LINES_LIMIT, Lines, Observer, merged
+from faregate.client import ModelUsage, UnreadableReply
+from faregate.client.replies.observer import Observer
 from faregate.client.replies.reading import reading_of
+from faregate.client.replies.usage_lines import LINES_LIMIT, Lines, merged
+from faregate.client.request_bodies import line_body
 from faregate.usage.credits_process.bodies import UsageBody, validated
 from faregate.usage.credits_process.provider_lines import native_usage
+from faregate.wire import exact_json
 from faregate.wire.provider_usage import model_in
 from support.native_forms import FORMS
 
@@ -81,9 +84,9 @@ def test_what_the_client_sends_is_what_the_gateway_reads_of_the_reply_itself(nam
     """The total that contradicts its parts and the reported cost reach the gateway, too."""
     body = {**FORMS, **MORE, **TOTALS}[name]
     observer = Observer()
-    observer.see(body, model="m")
+    observer.observe(body, model="m")
     (line,) = observer.lines().usages
-    sent = validated(UsageBody, exact_json.loads(exact_json.dumps(line.wire()))).usage_line()
+    sent = validated(UsageBody, exact_json.loads(exact_json.dumps(line_body(line)))).usage_line()
     read = native_usage(body, model="m")
 
     names = ("tokens", "inconsistent", "reported_cost_usd", "provider", "service_tier")
@@ -109,7 +112,7 @@ def test_lines_that_are_added_up_keep_their_totals_and_costs() -> None:
 def test_nonsense_breaks_no_stream_that_is_observed(usage: dict[str, Any]) -> None:
     """What cannot be read becomes an unpriced line, or nothing if it was no reply; never a failure of the host's stream."""
     observer = Observer()
-    known = observer.see_piece(usage)
+    known = observer.observe_chunk(usage)
 
     lines = observer.lines()
     assert lines.usages == ([ModelUsage("unknown")] if lines.unread else [])
@@ -126,9 +129,9 @@ def test_a_use_whose_model_nobody_names_is_settled_all_the_same() -> None:
     """It becomes a line of the estimated model, or of one that the gateway keeps unpriced until someone prices it."""
     bedrock = {"output": {}, "usage": {"inputTokens": 10, "outputTokens": 4}}
     told, estimated, named = Observer(), Observer(), Observer()
-    told.see(bedrock)
-    estimated.see(bedrock)
-    named.see(bedrock, model="amazon.nova-pro-v1:0")
+    told.observe(bedrock)
+    estimated.observe(bedrock)
+    named.observe(bedrock, model="amazon.nova-pro-v1:0")
 
     assert told.lines() == Lines([ModelUsage("unknown", 10, 4)], estimated=False)
     assert estimated.lines([ModelUsage("amazon.nova-lite-v1:0", 5)]).usages == [
@@ -147,9 +150,9 @@ def test_a_bedrock_stream_is_read_from_its_last_event_and_bounded_until_then() -
     ]
     whole, broken = Observer(), Observer()
     for event in events:
-        whole.see(event, model="nova")
+        whole.observe(event, model="nova")
     for event in events[:-1]:
-        broken.see(event, model="nova")
+        broken.observe(event, model="nova")
 
     assert whole.lines() == Lines([ModelUsage("nova", 10, 4)], estimated=False)
     assert broken.lines() == Lines([ModelUsage("nova", 0, 2)], estimated=True)
@@ -189,7 +192,7 @@ class AgentRun:
 @pytest.mark.parametrize("usage", [RunUsage(), CallableUsage(), AgentRun.of_method])
 def test_the_usage_of_a_run_is_read_from_a_method_and_from_a_property(usage: Any) -> None:
     observer = Observer()
-    observer.see(AgentRun(usage), model="gpt-5")
+    observer.observe(AgentRun(usage), model="gpt-5")
 
     more = {"cache_read_tokens": 60, "output_reasoning_tokens": 8}
     assert observer.lines().usages == [ModelUsage("gpt-5", 100, 20, more=more)]
@@ -197,7 +200,7 @@ def test_the_usage_of_a_run_is_read_from_a_method_and_from_a_property(usage: Any
 
 def test_an_object_that_is_a_dataclass_is_read() -> None:
     observer = Observer()
-    observer.see(RunUsage(), model="gpt-5")
+    observer.observe(RunUsage(), model="gpt-5")
 
     more = {"cache_read_tokens": 60, "output_reasoning_tokens": 8}
     assert observer.lines().usages == [ModelUsage("gpt-5", 100, 20, more=more)]
@@ -216,7 +219,7 @@ def test_what_is_no_reply_is_refused_by_name(reply: Any, message: str) -> None:
     """NullAnnouncer would be a use for nothing."""
     observer = Observer()
     with pytest.raises(UnreadableReply, match=message):
-        observer.see(reply)
+        observer.observe(reply)
 
     assert observer.empty
 
@@ -227,22 +230,22 @@ def test_two_streams_at_once_do_not_mix() -> None:
     one, other = Observer(), Observer()
     for observer, name in ((one, "a"), (other, "b")):
         message = {"id": name, "model": name, "usage": {"input_tokens": 10, "output_tokens": 1}}
-        observer.see({"type": "message_start", "message": message})
-    one.see({"type": "message_delta", "usage": {"output_tokens": 5}})
-    other.see({"type": "message_delta", "usage": {"output_tokens": 7}})
-    whole.take(one)
-    whole.take(other)
+        observer.observe({"type": "message_start", "message": message})
+    one.observe({"type": "message_delta", "usage": {"output_tokens": 5}})
+    other.observe({"type": "message_delta", "usage": {"output_tokens": 7}})
+    whole.merge(one)
+    whole.merge(other)
 
     assert whole.lines() == Lines([ModelUsage("a", 10, 5), ModelUsage("b", 10, 7)], estimated=False)
 
 
 def test_a_response_stream_is_read_from_its_last_event() -> None:
     observer = Observer()
-    observer.see({"type": "response.created", "response": {"id": "r", "model": "gpt-5", "usage": None}})
-    observer.see({"type": "response.output_text.delta", "delta": "la"})
+    observer.observe({"type": "response.created", "response": {"id": "r", "model": "gpt-5", "usage": None}})
+    observer.observe({"type": "response.output_text.delta", "delta": "la"})
     assert not observer.empty
     usage = {"input_tokens": 10, "output_tokens": 4}
-    observer.see({"type": "response.completed", "response": {"id": "r", "model": "gpt-5", "usage": usage}})
+    observer.observe({"type": "response.completed", "response": {"id": "r", "model": "gpt-5", "usage": usage}})
 
     assert observer.lines() == Lines([ModelUsage("gpt-5", 10, 4)], estimated=False)
 
@@ -251,7 +254,7 @@ def test_a_gemini_stream_tells_a_growing_total() -> None:
     observer = Observer()
     for output in (3, 9):
         counts = {"promptTokenCount": 10, "candidatesTokenCount": output}
-        observer.see({"responseId": "g", "modelVersion": "gemini-2.5-flash", "usageMetadata": counts})
+        observer.observe({"responseId": "g", "modelVersion": "gemini-2.5-flash", "usageMetadata": counts})
 
     assert observer.lines() == Lines([ModelUsage("gemini-2.5-flash", 10, 9)], estimated=False)
 
@@ -267,8 +270,8 @@ def test_however_many_lines_nothing_is_lost(calls: list[tuple[str, int, int]]) -
     assert _sums(sent) == _sums(lines)
 
 
-def _sums(lines: list[ModelUsage]) -> dict[str, tuple[int, int, int]]:
-    sums: dict[str, tuple[int, int, int]] = {}
+def _sums(lines: list[ModelUsage]) -> dict[str | None, tuple[int, int, int]]:
+    sums: dict[str | None, tuple[int, int, int]] = {}
     for line in lines:
         came, went, read = sums.get(line.model, (0, 0, 0))
         cached = line.more.get("cache_read_tokens", 0)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from client.conftest import Line
 
-from faregate.client import CreditsClient, ModelUsage, Retry, Settlement, Unavailable, Voided, current_ride
+from faregate.client import CreditsClient, ModelUsage, Retry, Settlement, Unavailable, Voided, current_charge_session
 from faregate.client.values import Accepted
 from support.apps import KEY, Gateway
 
@@ -29,7 +29,7 @@ ANTHROPIC = {
 
 async def test_several_models_are_settled_together(credits: CreditsClient, gateway: Gateway) -> None:
     async with credits.charge("ai_chat_v1", user_id="ada", metadata={"page": 1}) as ride:
-        assert current_ride.get() is ride
+        assert current_charge_session.get() is ride
         ride.observe(OPENAI)
         ride.observe(OPENAI)  # the same reply, seen twice
         ride.observe(ANTHROPIC)
@@ -41,7 +41,7 @@ async def test_several_models_are_settled_together(credits: CreditsClient, gatew
     assert story["status"] == "settled"
     assert story["metadata"] == {"page": 1}
     assert story["duration_ms"] is not None
-    assert current_ride.get() is None
+    assert current_charge_session.get() is None
 
 
 async def test_an_exception_that_used_nothing_voids(credits: CreditsClient, gateway: Gateway) -> None:

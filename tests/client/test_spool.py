@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faregate.client import exact_json
-from faregate.client.transport.outage import DebtBook, Outage
+from faregate.client.transport.outage import Outage, OutageDebts
 from faregate.client.transport.spool import Entry, SettlementSpool, SpoolFullError
+from faregate.wire import exact_json
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +138,7 @@ def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
     settled=st.sets(st.integers(min_value=0, max_value=11)),
 )
 def test_the_debt_never_exceeds_its_limit(limit: Decimal, estimates: list[Decimal | None], settled: set[int]) -> None:
-    book = DebtBook({"chat": Outage.open(debt_limit_credits=limit, credits_per_use=1)})
+    book = OutageDebts({"chat": Outage.open(debt_limit_credits=limit, credits_per_use=1)})
     for number, estimate in enumerate(estimates):
         before = book.total("chat")
         admitted = book.admit("chat", str(number), estimate)
@@ -157,6 +157,6 @@ def test_debts_in_the_spool_count_after_a_restart(tmp_path: Path) -> None:
     spool.close()
 
     owed = [(entry.body["usage_key"], entry.feature, entry.debt) for entry in SettlementSpool(tmp_path).waiting()]
-    book = DebtBook({"chat": Outage.open(debt_limit_credits=3)}, owed)
+    book = OutageDebts({"chat": Outage.open(debt_limit_credits=3)}, owed)
     assert book.total("chat") == Decimal("2.5")
     assert not book.admit("chat", "b", Decimal(1))

@@ -15,7 +15,7 @@ from anthropic import Anthropic, AsyncAnthropic
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
-from faregate.client import FakeCredits, InvalidCall, ModelUsage, Ride, SyncFakeCredits, UnreadableReply, wrap
+from faregate.client import ChargeSession, FakeCredits, InvalidCall, ModelUsage, SyncFakeCredits, UnreadableReply, wrap
 
 HELLO: Any = [{"role": "user", "content": "Hello, how are you today?"}]
 ASKED = 11  # 25 letters are 7 tokens, and 4 for what wraps a message
@@ -357,13 +357,13 @@ async def test_mixing_sync_and_async_says_so_at_once(
     with pytest.raises(InvalidCall, match="a dict cannot be wrapped"):
         wrap({})
     async with credits.charge("ai_chat_v1", user_id="ada") as ride:
-        with pytest.raises(InvalidCall, match="a sync client of an SDK is called within the block of an async ride"):
+        with pytest.raises(InvalidCall, match="a sync client of an SDK is called within the block of an async charge"):
             wrap(sync_sdk).chat.completions.create(model="gpt-4o", messages=HELLO)
         with pytest.raises(InvalidCall, match="use `watch_sync`"):
             ride.watch([])
         with pytest.raises(InvalidCall, match="use `watch`"):
             ride.watch_sync(_nothing())
-    refused = pytest.raises(InvalidCall, match="an async client of an SDK is called within the block of a sync ride")
+    refused = pytest.raises(InvalidCall, match="an async client of an SDK is called within the block of a sync charge")
     with sync_credits.charge("ai_chat_v1", user_id="ada"), refused:
         await wrap(sdk).chat.completions.create(model="gpt-4o", messages=HELLO)
 
@@ -467,7 +467,7 @@ async def test_a_client_that_is_closed_keeps_the_settlements_that_come_after(tmp
         ride.add("gpt-4o", input_tokens=3)
         await credits.aclose()
 
-    assert isinstance(ride, Ride)
+    assert isinstance(ride, ChargeSession)
     assert sum(path.read_text().count(ride.usage_key) for path in tmp_path.glob("*.spool")) == 1
 
 

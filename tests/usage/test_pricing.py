@@ -147,7 +147,9 @@ def test_of_every_published_model_more_tokens_never_cost_less_and_none_are_free(
 ) -> None:
     """A model without a price for such tokens is reported as unpriced, and never charged 0 credits."""
     less, more_in, more_out = [
-        PriceBook(PLAIN).line(ModelUsage(model[1], model[0], {k: v for k, v in tokens.items() if v}), at=TODAY)
+        PriceBook(PLAIN).line(
+            ModelUsage(model[1], provider=model[0], tokens={k: v for k, v in tokens.items() if v}), at=TODAY
+        )
         for tokens in (
             {"input_tokens": tokens_in, "output_tokens": tokens_out},
             {"input_tokens": tokens_in + more, "output_tokens": tokens_out},

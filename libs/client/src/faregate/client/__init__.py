@@ -1,6 +1,6 @@
 """The client for services that do not import the library: authorise, run, settle, log, over HTTP or AMQP."""
 
-from faregate.client.charge_session import Ride, current_ride
+from faregate.client.charge_session import ChargeSession, Ride, current_charge_session, current_ride
 from faregate.client.client import CreditsClient
 from faregate.client.errors import (
     AccessRefused,
@@ -31,6 +31,7 @@ __all__ = [
     "Accepted",
     "AccessRefused",
     "Authorization",
+    "ChargeSession",
     "CreditsClient",
     "CreditsError",
     "FakeCredits",
@@ -57,6 +58,7 @@ __all__ = [
     "UnknownUsageKey",
     "UnreadableReply",
     "Voided",
+    "current_charge_session",
     "current_ride",
     "fixed_credits",
     "one_credit",

@@ -8,12 +8,12 @@ from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
-__all__ = ["Portal"]
+__all__ = ["BackgroundLoop"]
 
 T = TypeVar("T")
 
 
-class Portal:
+class BackgroundLoop:
     """Runs coroutines for threads that wait for them. Starts at the first call, and again after a fork."""
 
     def __init__(self) -> None:

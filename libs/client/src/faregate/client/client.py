@@ -9,9 +9,9 @@ from typing import Any, Self, TypeVar
 
 import httpx2
 
-from faregate.client.charge_session import Charge, Estimate, RideRequest
-from faregate.client.credits_api import SettleVia, Till
-from faregate.client.ids import new_usage_key
+from faregate.client.charge_handle import ChargeHandle
+from faregate.client.charge_request import ChargeRequest, Estimate
+from faregate.client.credits_api import CreditsApi, SettleVia
 from faregate.client.request_bodies import (
     USAGE_PATH,
     record_body,
@@ -20,7 +20,7 @@ from faregate.client.request_bodies import (
 from faregate.client.transport.broker import Broker
 from faregate.client.transport.delivery import SettlementDelivery
 from faregate.client.transport.http import GatewayConnection, HttpCall
-from faregate.client.transport.outage import CLOSED, DebtBook, Outage
+from faregate.client.transport.outage import CLOSED, Outage, OutageDebts
 from faregate.client.transport.retrying import Retry
 from faregate.client.transport.spool import SettlementSpool
 from faregate.client.values import (
@@ -30,9 +30,10 @@ from faregate.client.values import (
     ModelUsage,
     Settlement,
     Voided,
-    feature_usage_in,
+    read_feature_usage,
 )
 from faregate.client.wrapping.wrap import Unmetered, user_of, wrap_sdk
+from faregate.wire.ids import new_uuid7
 
 __all__ = ["CreditsClient", "start_request"]
 
@@ -76,9 +77,11 @@ class CreditsClient:
         broker = Broker(broker_url, timeout_seconds=timeout_seconds) if broker_url else None
         spool = SettlementSpool(spool_dir)
         owed = [(entry.body["usage_key"], entry.feature, entry.debt) for entry in spool.waiting() if entry.debt]
-        self._debts = DebtBook(outage or {}, owed, default=default_outage)
+        self._debts = OutageDebts(outage or {}, owed, default=default_outage)
         self._delivery = SettlementDelivery(self._gateway, broker, spool, self._debts, pause_seconds=1.0)
-        self._till = Till(self._gateway, self._delivery, self._debts, settle_via or ("queue" if broker_url else "api"))
+        self._api = CreditsApi(
+            self._gateway, self._delivery, self._debts, settle_via or ("queue" if broker_url else "api")
+        )
 
     async def __aenter__(self) -> Self:
         self._delivery.wake()
@@ -94,7 +97,7 @@ class CreditsClient:
 
         Streams of wrapped clients that were neither read to their end nor closed are settled by what came.
         """
-        await self._till.end_all(patient=patience_seconds > 0)
+        await self._api.finish_all(patient=patience_seconds > 0)
         await self._delivery.aclose(patience_seconds=patience_seconds)
         await self._gateway.aclose()
 
@@ -116,7 +119,7 @@ class CreditsClient:
             InsufficientCredits, AccessRefused, UnknownFeature: a hard stop; do not run the feature.
             Unavailable: nobody answered, and the feature's outage policy is closed or its debt is at its limit.
         """
-        return await self._till.tap_in(
+        return await self._api.authorize(
             start_request(
                 feature,
                 user_id,
@@ -154,7 +157,7 @@ class CreditsClient:
             duration_ms=duration_ms,
             metadata=metadata,
         )
-        return await self._till.settle_now(body)
+        return await self._api.settle_now(body)
 
     async def settle_via_queue(
         self,
@@ -184,7 +187,7 @@ class CreditsClient:
             duration_ms=duration_ms,
             metadata=metadata,
         )
-        return await self._till.settle_later(feature, body)
+        return await self._api.settle_later(feature, body)
 
     async def void(self, usage_key: str, *, user_id: str, reason: str | None = None) -> Voided:
         """Close a hold unused. Voiding it again changes nothing.
@@ -192,7 +195,7 @@ class CreditsClient:
         Raises:
             UnknownUsageKey, HoldClosed, KeyConflict (another user's), Unavailable.
         """
-        return await self._till.void(usage_key, user_id, reason)
+        return await self._api.void_hold(usage_key, user_id, reason)
 
     async def extend(self, usage_key: str, *, user_id: str, ttl_seconds: int) -> datetime:
         """Let an open hold last at least `ttl_seconds` from now; return when it ends.
@@ -200,7 +203,7 @@ class CreditsClient:
         Raises:
             UnknownUsageKey, HoldClosed, KeyConflict (another user's), Unavailable.
         """
-        return await self._till.extend(usage_key, user_id, ttl_seconds)
+        return await self._api.extend(usage_key, user_id, ttl_seconds)
 
     async def record_usage(
         self,
@@ -220,7 +223,7 @@ class CreditsClient:
         body = record_body(
             feature, user_id, usage_key=usage_key, usages=usages, organization_id=organization_id, metadata=metadata
         )
-        return feature_usage_in(await self._gateway.post(HttpCall(USAGE_PATH, body)))
+        return read_feature_usage(await self._gateway.post(HttpCall(USAGE_PATH, body)))
 
     def charge(
         self,
@@ -233,10 +236,10 @@ class CreditsClient:
         user_email: str | None = None,
         ttl_seconds: int | None = None,
         metadata: Mapping[str, Any] | None = None,
-    ) -> Charge:
+    ) -> ChargeHandle:
         """Authorise, run a block, settle what it used: `async with credits.charge("ai_chat_v1", user_id=…) as ride:`."""
-        return Charge(
-            self._till,
+        return ChargeHandle(
+            self._api,
             start_request(
                 feature,
                 user_id,
@@ -276,7 +279,7 @@ class CreditsClient:
             InvalidCall: `client` is a sync client, or none of an SDK.
         """
 
-        def charger(body: Mapping[str, Any]) -> Charge:
+        def charger(body: Mapping[str, Any]) -> ChargeHandle:
             payer = user_id if isinstance(user_id, str) else user_id(body)
             return self.charge(
                 feature,
@@ -310,12 +313,12 @@ def start_request(
     user_email: str | None = None,
     ttl_seconds: int | None = None,
     metadata: Mapping[str, Any] | None = None,
-) -> RideRequest:
+) -> ChargeRequest:
     """Return the start request of a use, under a key of its own unless one is given."""
-    return RideRequest(
+    return ChargeRequest(
         feature,
         user_id,
-        usage_key or new_usage_key(),
+        usage_key or str(new_uuid7()),
         estimate,
         organization_id,
         user_email,

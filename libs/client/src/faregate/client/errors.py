@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from faregate.client.exact_json import mapping
+from faregate.wire.exact_json import mapping
 
 __all__ = [
     "AccessRefused",

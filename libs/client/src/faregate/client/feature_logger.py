@@ -10,17 +10,17 @@ from typing import Any, Self
 
 import httpx2
 
-from faregate.client import exact_json
-from faregate.client.clock import now
 from faregate.client.errors import CreditsError, Unavailable
-from faregate.client.ids import new_usage_key
 from faregate.client.request_bodies import LOG_PATH
 from faregate.client.transport.broker import Broker
 from faregate.client.transport.delivery import SettlementDelivery
 from faregate.client.transport.http import GatewayConnection, HttpCall
-from faregate.client.transport.outage import DebtBook
+from faregate.client.transport.outage import OutageDebts
 from faregate.client.transport.retrying import Retry
 from faregate.client.transport.spool import Entry, SettlementSpool, SpoolFullError
+from faregate.wire import exact_json
+from faregate.wire.clock import now
+from faregate.wire.ids import new_uuid7
 
 __all__ = ["FeatureLogger"]
 
@@ -64,7 +64,7 @@ class FeatureLogger:
         broker = Broker(broker_url, timeout_seconds=timeout_seconds) if broker_url else None
         spool = SettlementSpool(spool_dir, limit_bytes=spool_limit_bytes)
         self._delivery = SettlementDelivery(
-            self._gateway, broker, spool, DebtBook({}), pause_seconds=1.0, on_answer=self._look
+            self._gateway, broker, spool, OutageDebts({}), pause_seconds=1.0, on_answer=self._count_rejected
         )
         self._buffer: deque[tuple[int, dict[str, Any]]] = deque()
         self._buffer_size = buffer_size
@@ -122,7 +122,7 @@ class FeatureLogger:
 
     def _checked(self, record: Mapping[str, Any]) -> tuple[int, dict[str, Any]] | None:
         try:
-            whole = {"id": new_usage_key(), "time": now(), **record}
+            whole = {"id": str(new_uuid7()), "time": now(), **record}
             size = len(exact_json.dumps(whole))
         except (TypeError, ValueError, RecursionError) as error:
             self._drop(f"it has no JSON form: {error}")
@@ -156,7 +156,7 @@ class FeatureLogger:
             records.append(record)
         return records
 
-    def _look(self, data: Mapping[str, Any]) -> None:
+    def _count_rejected(self, data: Mapping[str, Any]) -> None:
         """Count what the gateway takes no part of: a wrong record does not sink its neighbours."""
         rejected: Any = data.get("rejected") or ()
         if rejected:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from faregate.client.charge_session import RideRequest
-from faregate.client.ids import new_usage_key
+from faregate.client.charge_request import ChargeRequest
 from faregate.client.values import ModelUsage
+from faregate.wire.ids import new_uuid7
 
 __all__ = [
     "END_PATH",
@@ -15,6 +15,7 @@ __all__ = [
     "START_PATH",
     "USAGE_PATH",
     "VOID_PATH",
+    "line_body",
     "record_body",
     "settlement_body",
     "start_body",
@@ -28,14 +29,34 @@ USAGE_PATH = "/api/usage"
 LOG_PATH = "/api/feature-usage-logs"
 
 
-def start_body(request: RideRequest) -> dict[str, Any]:
+def line_body(usage: ModelUsage) -> dict[str, Any]:
+    """Return one line of usage as the gateway reads it.
+
+    Both totals are always sent: a line without counts says that nothing was used.
+    """
+    named = {
+        "provider": usage.provider,
+        "service_tier": usage.service_tier,
+        "total_tokens": usage.total_tokens,
+        "reported_cost_usd": usage.reported_cost_usd,
+    }
+    return {
+        "ai_model": usage.model,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        **{name: value for name, value in named.items() if value is not None},
+        **{name: count for name, count in usage.more.items() if count},
+    }
+
+
+def start_body(request: ChargeRequest) -> dict[str, Any]:
     """Return the body of a start."""
-    return _given(
+    return _without_none(
         user_id=request.user_id,
         feature_endpoint_id=request.feature,
         usage_key=request.usage_key,
         estimated_credits=request.estimated_credits,
-        estimated_usages=[line.wire() for line in request.estimated_usages] or None,
+        estimated_usages=[line_body(line) for line in request.estimated_usages] or None,
         organization_id=request.organization_id,
         user_email=request.user_email,
         ttl_seconds=request.ttl_seconds,
@@ -54,11 +75,11 @@ def settlement_body(
     metadata: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the body of a settlement, for HTTP and for the queue."""
-    return _given(
+    return _without_none(
         user_id=user_id,
         usage_key=usage_key,
         feature_endpoint_id=feature,
-        usages=[line.wire() for line in usages],
+        usages=[line_body(line) for line in usages],
         organization_id=organization_id,
         duration=duration_ms,
         metadata=dict(metadata or {}) or None,
@@ -75,15 +96,15 @@ def record_body(
     metadata: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the body of a use in one call; without a key it gets one, so that its repetitions are one use."""
-    return _given(
+    return _without_none(
         user_id=user_id,
-        usage_key=usage_key or new_usage_key(),
+        usage_key=usage_key or str(new_uuid7()),
         feature_key=feature,
-        usages=[line.wire() for line in usages] or None,
+        usages=[line_body(line) for line in usages] or None,
         organization_id=organization_id,
         metadata=dict(metadata or {}) or None,
     )
 
 
-def _given(**fields: Decimal | str | int | list[Any] | dict[str, Any] | None) -> dict[str, Any]:
+def _without_none(**fields: Decimal | str | int | list[Any] | dict[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}

@@ -16,8 +16,10 @@ from typing import Any, Generic, NoReturn, Protocol, Self, TypeVar
 
 import httpx2
 
-from faregate.client.background_loop import Portal
-from faregate.client.charge_session import Charge, Estimate, Ride, current_ride, leave
+from faregate.client.background_loop import BackgroundLoop
+from faregate.client.charge_handle import ChargeHandle
+from faregate.client.charge_request import Estimate
+from faregate.client.charge_session import ChargeSession, current_charge_session, restore_session
 from faregate.client.client import CreditsClient
 from faregate.client.credits_api import SettleVia
 from faregate.client.errors import InvalidCall
@@ -27,24 +29,24 @@ from faregate.client.transport.retrying import Retry
 from faregate.client.values import Accepted, Authorization, FeatureUsage, ModelUsage, Settlement, Voided
 from faregate.client.wrapping.wrap import Unmetered, user_of, wrap_sdk
 
-__all__ = ["SyncCharge", "SyncCreditsClient", "SyncFeatureLogger"]
+__all__ = ["SyncChargeHandle", "SyncCreditsClient", "SyncFeatureLogger"]
 
 C = TypeVar("C")
 T = TypeVar("T")
-Twin = TypeVar("Twin", bound="_Closable")
+AsyncClientT = TypeVar("AsyncClientT", bound="_Closable")
 
 
 class _Closable(Protocol):
     async def aclose(self, *, patience_seconds: float) -> None: ...
 
 
-class _Facade(Generic[Twin]):
+class _SyncFacade(Generic[AsyncClientT]):
     """Makes the async twin on its loop at the first call; anew in a forked process."""
 
-    def __init__(self, make: Callable[[], Twin]) -> None:
-        self._make: Callable[[], Twin] = make
-        self._portal = Portal()
-        self._twin_or_none: Twin | None = None
+    def __init__(self, make: Callable[[], AsyncClientT]) -> None:
+        self._make: Callable[[], AsyncClientT] = make
+        self._background = BackgroundLoop()
+        self._client_or_none: AsyncClientT | None = None
         self._process = 0
         atexit.register(self._at_exit)
 
@@ -62,46 +64,46 @@ class _Facade(Generic[Twin]):
         A process that ends without it spools what waits, but sends nothing more.
         """
         atexit.unregister(self._at_exit)
-        twin = self._twin_or_none
-        if twin is not None and self._portal.started_here:
-            self._portal.call(lambda: twin.aclose(patience_seconds=patience_seconds))
-        self._twin_or_none = None
-        self._portal.close()
+        client = self._client_or_none
+        if client is not None and self._background.started_here:
+            self._background.call(lambda: client.aclose(patience_seconds=patience_seconds))
+        self._client_or_none = None
+        self._background.close()
 
     def _at_exit(self) -> None:
         self.close(patience_seconds=0)
 
-    def _call(self, work: "Callable[[Twin], Coroutine[Any, Any, T]]") -> T:
-        twin = self._twin
-        return self._portal.call(lambda: work(twin))
+    def _call(self, work: "Callable[[AsyncClientT], Coroutine[Any, Any, T]]") -> T:
+        client = self._client
+        return self._background.call(lambda: work(client))
 
     @property
-    def _twin(self) -> Twin:
-        if self._twin_or_none is None or self._process != os.getpid():
+    def _client(self) -> AsyncClientT:
+        if self._client_or_none is None or self._process != os.getpid():
             self._process = os.getpid()
-            self._twin_or_none = self._portal.call_soon(self._make)
-        return self._twin_or_none
+            self._client_or_none = self._background.call_soon(self._make)
+        return self._client_or_none
 
 
-class SyncCharge:
-    """`with credits.charge(…) as ride:`; see `Charge`."""
+class SyncChargeHandle:
+    """`with credits.charge(…) as ride:`; see `ChargeHandle`."""
 
-    def __init__(self, portal: Portal, charge: Charge) -> None:
-        self._portal = portal
+    def __init__(self, background: BackgroundLoop, charge: ChargeHandle) -> None:
+        self._background = background
         self._charge = charge
-        self._token: Token[Ride | None] | None = None
+        self._token: Token[ChargeSession | None] | None = None
 
-    def __enter__(self) -> Ride:
-        ride = self.open()
-        ride.bounded = True
-        self._token = current_ride.set(ride)
-        return ride
+    def __enter__(self) -> ChargeSession:
+        session = self.open()
+        session.bounded = True
+        self._token = current_charge_session.set(session)
+        return session
 
     def __exit__(
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._token is not None:
-            leave(self._token)
+            restore_session(self._token)
         self.finish(failure)
 
     async def __aenter__(self) -> NoReturn:
@@ -110,27 +112,27 @@ class SyncCharge:
     async def __aexit__(self, *failure: object) -> None:
         """Never reached."""
 
-    def open(self) -> Ride:
+    def open(self) -> ChargeSession:
         """Authorise; the caller sees to it that `finish` is called."""
-        ride = self._portal.call(self._charge.open)
-        ride.blocking = True
-        return ride
+        session = self._background.call(self._charge.open)
+        session.blocking = True
+        return session
 
     def finish(self, failure: BaseException | None = None) -> None:
         """Settle or void. On the loop's own thread, where a collected stream may end, nothing waits for it."""
-        if self._portal.is_current:
+        if self._background.is_current:
             self.abandon()
-        elif not self._portal.started_here:
-            self._charge.keep()
+        elif not self._background.started_here:
+            self._charge.finish_by_spool()
         else:
-            self._portal.call(lambda: self._charge.finish(failure))
+            self._background.call(lambda: self._charge.finish(failure))
 
     def abandon(self) -> None:
-        """See `Charge.abandon`."""
+        """See `ChargeHandle.abandon`."""
         self._charge.abandon()
 
 
-class SyncCreditsClient(_Facade[CreditsClient]):
+class SyncCreditsClient(_SyncFacade[CreditsClient]):
     """See `CreditsClient`: takes the same arguments, has the same methods."""
 
     def __init__(
@@ -176,7 +178,7 @@ class SyncCreditsClient(_Facade[CreditsClient]):
     ) -> Authorization:
         """See `CreditsClient.authorize`."""
         return self._call(
-            lambda twin: twin.authorize(
+            lambda client: client.authorize(
                 feature,
                 user_id=user_id,
                 usage_key=usage_key,
@@ -201,7 +203,7 @@ class SyncCreditsClient(_Facade[CreditsClient]):
     ) -> Settlement:
         """See `CreditsClient.settle_via_api`."""
         return self._call(
-            lambda twin: twin.settle_via_api(
+            lambda client: client.settle_via_api(
                 feature,
                 user_id=user_id,
                 usage_key=usage_key,
@@ -225,7 +227,7 @@ class SyncCreditsClient(_Facade[CreditsClient]):
     ) -> Accepted:
         """See `CreditsClient.settle_via_queue`."""
         return self._call(
-            lambda twin: twin.settle_via_queue(
+            lambda client: client.settle_via_queue(
                 feature,
                 user_id=user_id,
                 usage_key=usage_key,
@@ -238,11 +240,11 @@ class SyncCreditsClient(_Facade[CreditsClient]):
 
     def void(self, usage_key: str, *, user_id: str, reason: str | None = None) -> Voided:
         """See `CreditsClient.void`."""
-        return self._call(lambda twin: twin.void(usage_key, user_id=user_id, reason=reason))
+        return self._call(lambda client: client.void(usage_key, user_id=user_id, reason=reason))
 
     def extend(self, usage_key: str, *, user_id: str, ttl_seconds: int) -> datetime:
         """See `CreditsClient.extend`."""
-        return self._call(lambda twin: twin.extend(usage_key, user_id=user_id, ttl_seconds=ttl_seconds))
+        return self._call(lambda client: client.extend(usage_key, user_id=user_id, ttl_seconds=ttl_seconds))
 
     def record_usage(
         self,
@@ -256,7 +258,7 @@ class SyncCreditsClient(_Facade[CreditsClient]):
     ) -> FeatureUsage:
         """See `CreditsClient.record_usage`."""
         return self._call(
-            lambda twin: twin.record_usage(
+            lambda client: client.record_usage(
                 feature,
                 user_id=user_id,
                 usage_key=usage_key,
@@ -277,11 +279,11 @@ class SyncCreditsClient(_Facade[CreditsClient]):
         user_email: str | None = None,
         ttl_seconds: int | None = None,
         metadata: Mapping[str, Any] | None = None,
-    ) -> SyncCharge:
+    ) -> SyncChargeHandle:
         """See `CreditsClient.charge`."""
-        return SyncCharge(
-            self._portal,
-            self._twin.charge(
+        return SyncChargeHandle(
+            self._background,
+            self._client.charge(
                 feature,
                 user_id=user_id,
                 usage_key=usage_key,
@@ -309,7 +311,7 @@ class SyncCreditsClient(_Facade[CreditsClient]):
     ) -> C:
         """See `CreditsClient.wrap`; takes a sync client of an SDK."""
 
-        def charger(body: Mapping[str, Any]) -> SyncCharge:
+        def charger(body: Mapping[str, Any]) -> SyncChargeHandle:
             payer = user_id if isinstance(user_id, str) else user_id(body)
             return self.charge(
                 feature,
@@ -326,14 +328,14 @@ class SyncCreditsClient(_Facade[CreditsClient]):
 
     def drain(self) -> bool:
         """See `CreditsClient.drain`."""
-        return self._call(lambda twin: twin.drain())
+        return self._call(lambda client: client.drain())
 
     def debt(self, feature: str) -> Decimal:
         """See `CreditsClient.debt`."""
-        return self._twin.debt(feature)
+        return self._client.debt(feature)
 
 
-class SyncFeatureLogger(_Facade[FeatureLogger]):
+class SyncFeatureLogger(_SyncFacade[FeatureLogger]):
     """See `FeatureLogger`: takes the same arguments, has the same methods."""
 
     def __init__(
@@ -366,13 +368,13 @@ class SyncFeatureLogger(_Facade[FeatureLogger]):
     @property
     def dropped(self) -> int:
         """How many records were lost."""
-        return self._twin.dropped
+        return self._client.dropped
 
     def dispatch_to_queue(self, record: Mapping[str, Any]) -> bool:
         """See `FeatureLogger.dispatch_to_queue`."""
-        twin = self._twin
-        return self._portal.call_soon(lambda: twin.dispatch_to_queue(record))
+        client = self._client
+        return self._background.call_soon(lambda: client.dispatch_to_queue(record))
 
     def dispatch_to_api(self, record: Mapping[str, Any]) -> str | None:
         """See `FeatureLogger.dispatch_to_api`."""
-        return self._call(lambda twin: twin.dispatch_to_api(record))
+        return self._call(lambda client: client.dispatch_to_api(record))

@@ -1,10 +1,12 @@
 """What goes to the gateway and comes back. Frozen; credits are `Decimal`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
+
+from faregate.wire.model_usage import ModelUsage
 
 __all__ = [
     "Accepted",
@@ -13,49 +15,10 @@ __all__ = [
     "ModelUsage",
     "Settlement",
     "Voided",
-    "authorization_in",
-    "feature_usage_in",
-    "settlement_in",
+    "read_authorization",
+    "read_feature_usage",
+    "read_settlement",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelUsage:
-    """What one model did in one use.
-
-    Attributes:
-        input_tokens: all of them; cached ones are part of it, `more` says how many (`cache_read_tokens`).
-        more: further counts by their wire names (`cache_read_tokens`, `cache_write_tokens`, `output_reasoning_tokens`, …).
-        total_tokens: the sum as the provider reported it. Where input and output are less, the gateway charges the rest as
-            output; where they are another number, it flags the use `inconsistent`.
-        reported_cost_usd: what the provider says it cost, at most 12 decimal places. The gateway keeps it on the line, and
-            charges at least that where its operator allows it (`FAREGATE_USE_REPORTED_COST`).
-    """
-
-    model: str
-    input_tokens: int = 0
-    output_tokens: int = 0
-    provider: str | None = None
-    service_tier: str | None = None
-    more: Mapping[str, int] = field(default_factory=dict[str, int])
-    total_tokens: int | None = None
-    reported_cost_usd: Decimal | None = None
-
-    def wire(self) -> dict[str, Any]:
-        """Return the line as the gateway reads it."""
-        named = {
-            "provider": self.provider,
-            "service_tier": self.service_tier,
-            "total_tokens": self.total_tokens,
-            "reported_cost_usd": self.reported_cost_usd,
-        }
-        return {
-            "ai_model": self.model,
-            "input_tokens": self.input_tokens,
-            "output_tokens": self.output_tokens,
-            **{name: value for name, value in named.items() if value is not None},
-            **{name: count for name, count in self.more.items() if count},
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +93,7 @@ class FeatureUsage:
     executed_at: datetime
 
 
-def authorization_in(data: Mapping[str, Any], *, feature: str) -> Authorization:
+def read_authorization(data: Mapping[str, Any], *, feature: str) -> Authorization:
     """Read the answer to a start."""
     limit = data.get("outage_limit_credits")
     return Authorization(
@@ -147,7 +110,7 @@ def authorization_in(data: Mapping[str, Any], *, feature: str) -> Authorization:
     )
 
 
-def settlement_in(data: Mapping[str, Any]) -> Settlement:
+def read_settlement(data: Mapping[str, Any]) -> Settlement:
     """Read the answer to a settlement."""
     return Settlement(
         user_id=data["user_id"],
@@ -162,7 +125,7 @@ def settlement_in(data: Mapping[str, Any]) -> Settlement:
     )
 
 
-def feature_usage_in(data: Mapping[str, Any]) -> FeatureUsage:
+def read_feature_usage(data: Mapping[str, Any]) -> FeatureUsage:
     """Read a finished use."""
     return FeatureUsage(
         id=data["id"],

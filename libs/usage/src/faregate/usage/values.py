@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from faregate.core.db.subjects import Subject
 from faregate.core.errors import FaregateError
 from faregate.credit.ledger.states import Flag
+from faregate.wire.model_usage import ModelUsage
 from faregate.wire.money import PricingPolicy
 
 __all__ = [
@@ -155,31 +156,6 @@ class FeatureRef:
 
     id: str | None = None
     value: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ModelUsage:
-    """What one model did in one use.
-
-    Attributes:
-        model: as the provider names it; None for a part that no model did (`quantity` of some `unit`).
-        tokens: counts by canonical name (`input_tokens` is the total, cached ones are part of it). Without any, nothing is
-            known of what was used: such a line has no price. `{"input_tokens": 0}` says that nothing was used.
-        service_tier: `flex`, `priority`, `batch`, … where prices differ by it.
-        raw: the provider's own usage object, kept for audit.
-        inconsistent: the counts contradict each other or the reported total; `raw` has them as they came.
-        reported_cost_usd: what the provider said it costs.
-    """
-
-    model: str | None
-    provider: str | None = None
-    tokens: Mapping[str, int] = field(default_factory=dict[str, int])
-    quantity: Decimal | None = None
-    unit: str | None = None
-    service_tier: str | None = None
-    raw: Any = None
-    inconsistent: bool = False
-    reported_cost_usd: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

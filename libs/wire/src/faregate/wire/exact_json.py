@@ -19,7 +19,7 @@ from uuid import UUID
 
 from faregate.wire.errors import MalformedError
 
-__all__ = ["DEPTH_LIMIT", "checked", "dumps", "loads", "mended", "plain", "reader"]
+__all__ = ["DEPTH_LIMIT", "checked", "dumps", "loads", "loads_lenient", "mapping", "mended", "plain", "reader"]
 
 DEPTH_LIMIT = 32
 _NUMBER_LENGTH_LIMIT = 64
@@ -50,6 +50,23 @@ def loads(data: bytes | str, *, depth_limit: int = DEPTH_LIMIT, mend: bool = Fal
     return checked(value, text, depth_limit=depth_limit, mend=mend)
 
 
+def loads_lenient(data: bytes | str) -> Any:
+    """Parse JSON that another system wrote; numbers with a fraction or an exponent become `Decimal`.
+
+    Unlike `loads` it accepts what it need not pass on: duplicate keys (the last one counts), any depth, any character.
+    The client reads providers' replies and the gateway's answers with it.
+
+    Raises:
+        ValueError: not JSON, or not UTF-8.
+    """
+    return json.loads(data, parse_float=Decimal)
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Return a JSON object as it is, and anything else as an empty one."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
 def checked(value: Any, text: str, *, depth_limit: int = DEPTH_LIMIT, mend: bool = False) -> Any:
     """Return what was read from `text`, its free fields without unreadable characters.
 
@@ -71,8 +88,9 @@ def mended(text: str) -> str:
 def dumps(value: Any) -> bytes:
     """Write `value` as compact UTF-8 JSON.
 
-    Knows dict, list, tuple, str, bool, None, int, finite float, `Decimal` (plain digits, no exponent, no trailing
-    zeros), aware `datetime` (UTC, `Z`), `UUID`, `Enum` and anything with `model_dump()` (pydantic).
+    Knows mappings, sequences, str, bool, None, int, finite float, `Decimal` (plain digits, no exponent, no trailing
+    zeros), aware `datetime` (UTC, `Z`), `UUID`, `Enum` and anything with `model_dump()` (pydantic). Keys that are no text
+    are written as text.
 
     Raises:
         TypeError: any other type, or a naive datetime.
@@ -80,7 +98,7 @@ def dumps(value: Any) -> bytes:
     """
     try:
         return _write_plain(value).encode()
-    except (_NotPlainError, ValueError):
+    except (_NotPlainError, TypeError, ValueError):  # TypeError: a key that is no text
         return _encode(value).encode()
 
 
@@ -161,7 +179,11 @@ def _encode(value: Any) -> str:
 
 
 def _encode_mapping(value: Mapping[str, Any]) -> str:
-    return "{" + ",".join(f"{encode_basestring(key)}:{_encode(item)}" for key, item in value.items()) + "}"
+    return "{" + ",".join(f"{_encode_key(key)}:{_encode(item)}" for key, item in value.items()) + "}"
+
+
+def _encode_key(key: object) -> str:
+    return encode_basestring(key if isinstance(key, str) else str(key))
 
 
 def _encode_sequence(value: Sequence[Any]) -> str:
@@ -185,7 +207,7 @@ def plain(value: Decimal) -> str:
 def _encode_float(value: float) -> str:
     if not math.isfinite(value):
         raise ValueError(f"{value} is not a JSON number")
-    return repr(value)
+    return float.__repr__(value)
 
 
 def _encode_time(value: datetime) -> str:
@@ -202,6 +224,10 @@ def _encode_other(value: Any) -> str:
     for kind, write in _WRITERS.items():
         if isinstance(value, kind):
             return write(value)
+    if isinstance(value, Mapping):
+        return _encode_mapping(cast("Mapping[str, Any]", value))
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return _encode_sequence(cast("Sequence[Any]", value))
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 

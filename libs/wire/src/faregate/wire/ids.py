@@ -45,6 +45,9 @@ class _Tick:
 
     def __init__(self) -> None:
         self._last = 0
+        self.renew_lock()
+
+    def renew_lock(self) -> None:
         self._lock = Lock()
 
     def next(self) -> int:
@@ -54,6 +57,7 @@ class _Tick:
 
 
 _TICK = _Tick()
+os.register_at_fork(after_in_child=_TICK.renew_lock)  # another thread may hold the lock at the fork
 
 
 def new_uuid7() -> UUID:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any, cast
 
-from faregate.client.exact_json import mapping
+from faregate.wire.exact_json import mapping
 
 __all__ = ["reply_tokens", "request_tokens", "text_tokens"]
 

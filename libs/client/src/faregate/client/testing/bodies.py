@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, cast
 
-from faregate.client.exact_json import mapping
-from faregate.client.replies.observer import LINES_LIMIT
+from faregate.client.replies.usage_lines import LINES_LIMIT
 from faregate.client.testing.book import RefusedError
 from faregate.client.testing.pricing import tokens_of
 from faregate.wire.count_names import COUNT_NAMES, unknown_name
+from faregate.wire.exact_json import mapping
 from faregate.wire.provider_usage import COUNT_LIMIT
 
-__all__ = ["check_ids", "check_start", "lines_in", "meaning_of"]
+__all__ = ["check_ids", "check_start", "lines_in", "request_identity"]
 
 _ID = re.compile(r"[A-Za-z0-9._:@|+/=-]{1,255}")
 _NAMED = ("ai_model", "provider", "service_tier")
@@ -54,7 +54,7 @@ def lines_in(body: Mapping[str, Any], name: str = "usages") -> Sequence[Mapping[
     return lines
 
 
-def meaning_of(*parts: Any, lines: Sequence[Mapping[str, Any]]) -> object:
+def request_identity(*parts: Any, lines: Sequence[Mapping[str, Any]]) -> object:
     """Return what makes two calls the same: zeros and the order of lines do not matter."""
     told = [
         (*(line.get(name) for name in _NAMED), sorted(tokens_of(line).items()), _plain(line.get("reported_cost_usd")))

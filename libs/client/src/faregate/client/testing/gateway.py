@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import httpx2
 
-from faregate.client import clock, exact_json
-from faregate.client.ids import new_usage_key
 from faregate.client.request_bodies import END_PATH, EXTEND_PATH, LOG_PATH, START_PATH, USAGE_PATH, VOID_PATH
-from faregate.client.testing.bodies import check_ids, check_start, lines_in, meaning_of
+from faregate.client.testing.bodies import check_ids, check_start, lines_in, request_identity
 from faregate.client.testing.book import FakeBook, FakeUse, RefusedError
 from faregate.client.testing.pricing import FakePrice, Pricing, price_of, token_prices
+from faregate.wire import clock, exact_json
+from faregate.wire.ids import new_uuid7
 
 __all__ = ["FakeGateway"]
 
@@ -61,7 +61,7 @@ class FakeGateway:
         """Answer one request."""
         if self.down:
             raise httpx2.ConnectError("the fake gateway is down")
-        path, body = request.url.path, exact_json.loads(await request.aread())
+        path, body = request.url.path, exact_json.loads_lenient(await request.aread())
         if path == LOG_PATH:
             return self._log(body)
         self._book.expire(self.clock())
@@ -114,7 +114,7 @@ class FakeGateway:
             metadata=body.get("metadata"),
             organization_id=organization_id,
             expires_at=self.clock() + timedelta(seconds=body.get("ttl_seconds") or _TTL_SECONDS),
-            started=meaning_of(user_id, feature, *asked, lines=lines),
+            started=request_identity(user_id, feature, *asked, lines=lines),
         )
 
     def _end(self, body: Mapping[str, Any]) -> httpx2.Response:
@@ -137,7 +137,7 @@ class FakeGateway:
         known = self._book.uses.get(key)
         started = known is not None and known.started is not None
         named = None if started else body.get("organization_id")
-        use.settled = meaning_of(use.user_id, feature, key, named, lines=lines)
+        use.settled = request_identity(use.user_id, feature, key, named, lines=lines)
         first = self._book.settled_before(use)
         if first is not None:
             return first
@@ -184,7 +184,7 @@ class FakeGateway:
     def _log(self, body: Any) -> httpx2.Response:
         records: list[Any] = cast("list[Any]", body) if isinstance(body, list) else [body]
         self.logs.extend(records)
-        return _answer(201, {"id": new_usage_key(), "accepted": len(records), "rejected": []})
+        return _answer(201, {"id": str(new_uuid7()), "accepted": len(records), "rejected": []})
 
     def _require_access(self, user_id: str, feature: str) -> None:
         if feature in self.refuse:

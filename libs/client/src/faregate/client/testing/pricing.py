@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from faregate.client.clock import now
+from faregate.wire.clock import now
 from faregate.wire.count_names import COUNT_NAMES
 from faregate.wire.money import PricingPolicy, credits_for
 from faregate.wire.provider_usage import balanced

@@ -5,20 +5,20 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from faregate.client import exact_json
 from faregate.client.errors import CreditsError, RateLimited, Unauthenticated, Unavailable
 from faregate.client.request_bodies import END_PATH, LOG_PATH
 from faregate.client.transport.broker import SETTLE_MULTIMODEL_QUEUE, USAGE_LOG_QUEUE, Broker
 from faregate.client.transport.http import GatewayConnection, HttpCall
-from faregate.client.transport.outage import DebtBook
+from faregate.client.transport.outage import OutageDebts
 from faregate.client.transport.spool import Entry, Segment, SettlementSpool
+from faregate.wire import exact_json
 
 __all__ = ["SettlementDelivery"]
 
 log = logging.getLogger("faregate.client")
 
 _QUEUES = {END_PATH: SETTLE_MULTIMODEL_QUEUE, LOG_PATH: USAGE_LOG_QUEUE}
-_PASSING = (Unavailable, RateLimited, Unauthenticated)
+_TRANSIENT = (Unavailable, RateLimited, Unauthenticated)
 """Not the entry's fault: it stays in the spool. A key that is refused today may be put right tomorrow."""
 
 By = Literal["broker", "gateway", "spool"]
@@ -35,7 +35,7 @@ class SettlementDelivery:
         gateway: GatewayConnection,
         broker: Broker | None,
         spool: SettlementSpool,
-        debts: DebtBook,
+        debts: OutageDebts,
         *,
         pause_seconds: float,
         on_answer: Callable[[Mapping[str, Any]], None] | None = None,
@@ -130,7 +130,7 @@ class SettlementDelivery:
         for entry in segment.entries:
             try:
                 await self._hand_over(entry)
-            except _PASSING:
+            except _TRANSIENT:
                 return False
             except CreditsError as error:
                 await asyncio.to_thread(self._spool.refuse, entry, f"{error.code}: {error}")

@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx2
 
-from faregate.client import exact_json
 from faregate.client.errors import CreditsError, InvalidCall, Unavailable, error_of
-from faregate.client.transport.retrying import RETRIED_STATUSES, Breaker, Retry
+from faregate.client.transport.retrying import RETRIED_STATUSES, CircuitBreaker, Retry
+from faregate.wire import exact_json
 
 __all__ = ["GatewayConnection", "HttpCall"]
 
@@ -41,7 +41,7 @@ class GatewayConnection:
         if not (api_key.isascii() and api_key.isprintable() and api_key.strip()):
             raise InvalidCall("api_key must be the key as it was shown: fg_ and ASCII characters", param="api_key")
         self._retry = retry
-        self._breaker = Breaker()
+        self._breaker = CircuitBreaker()
         self._http = httpx2.AsyncClient(
             base_url=base_url,
             headers={"x-server-api-key": api_key, "content-type": "application/json", "user-agent": "faregate-client"},
@@ -82,26 +82,26 @@ class GatewayConnection:
     async def _repeated(self, call: HttpCall) -> Mapping[str, Any]:
         content = exact_json.dumps(call.body)
         for attempt in count(1):
-            told_seconds = None
+            retry_after_seconds = None
             try:
                 response = await self._http.post(call.path, content=content, headers=dict(call.headers))
                 if response.is_success:
                     return _data_in(response)
                 failure = error_of(response.status_code, _json_in(response))
-                told_seconds = _told_seconds(response)
+                retry_after_seconds = _retry_after_seconds(response)
                 repeat = response.status_code in RETRIED_STATUSES
             except httpx2.TransportError as error:
                 failure = Unavailable(f"the gateway cannot be reached: {error!r}", code="unavailable")
                 repeat = True
             if not repeat or attempt >= self._retry.attempts:
                 raise failure
-            await asyncio.sleep(self._retry.pause_seconds(attempt, told_seconds=told_seconds))
+            await asyncio.sleep(self._retry.pause_seconds(attempt, retry_after_seconds=retry_after_seconds))
         raise AssertionError  # pragma: no cover  `count` does not end
 
 
 def _json_in(response: httpx2.Response) -> Any:
     try:
-        return exact_json.loads(response.content)
+        return exact_json.loads_lenient(response.content)
     except ValueError:
         return None
 
@@ -117,6 +117,6 @@ def _data_in(response: httpx2.Response) -> Mapping[str, Any]:
     return exact_json.mapping(data)
 
 
-def _told_seconds(response: httpx2.Response) -> float | None:
+def _retry_after_seconds(response: httpx2.Response) -> float | None:
     told = response.headers.get("retry-after", "")
     return float(told) if told.isdigit() else None

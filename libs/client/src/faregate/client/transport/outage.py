@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from threading import Lock
 
-__all__ = ["CLOSED", "DebtBook", "Outage"]
+__all__ = ["CLOSED", "Outage", "OutageDebts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ CLOSED = Outage()
 """Refuse; the default."""
 
 
-class DebtBook:
+class OutageDebts:
     """What passed without a hold and is not settled yet, by feature.
 
     A feature's policy is what the host named for it, else what the gateway told at its last start, else the default.

@@ -3,9 +3,9 @@
 import random
 from dataclasses import dataclass
 
-from faregate.client.clock import monotonic_seconds
+from faregate.wire.clock import monotonic_seconds
 
-__all__ = ["RETRIED_STATUSES", "Breaker", "Retry"]
+__all__ = ["RETRIED_STATUSES", "CircuitBreaker", "Retry"]
 
 RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
 
@@ -24,13 +24,13 @@ class Retry:
     cap_seconds: float = 2.0
     total_seconds: float = 20.0
 
-    def pause_seconds(self, attempt: int, *, told_seconds: float | None = None) -> float:
+    def pause_seconds(self, attempt: int, *, retry_after_seconds: float | None = None) -> float:
         """Return how long to wait after failed attempt number `attempt`: full jitter, and never less than told."""
         ceiling = min(self.cap_seconds, self.base_seconds * 2**attempt)
-        return (told_seconds or 0.0) + random.uniform(0, ceiling)  # noqa: S311  spreads callers, hides nothing
+        return (retry_after_seconds or 0.0) + random.uniform(0, ceiling)  # noqa: S311  spreads callers, hides nothing
 
 
-class Breaker:
+class CircuitBreaker:
     """After `failures` failed calls in a row, refuses calls for `rest_seconds`, then lets one try.
 
     Without it, each of a host's own requests would wait for the whole time-out while the gateway is down.

@@ -17,8 +17,8 @@ from threading import RLock
 from typing import IO, Any
 from zlib import crc32
 
-from faregate.client import exact_json
-from faregate.client.ids import new_usage_key
+from faregate.wire import exact_json
+from faregate.wire.ids import new_uuid7
 
 __all__ = ["Entry", "Segment", "SettlementSpool", "SpoolFullError"]
 
@@ -143,7 +143,7 @@ class SettlementSpool:
 
     def _new_file(self, directory: Path) -> IO[bytes]:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._active = open(directory / f"{new_usage_key()}.spool", "xb", opener=_private)  # noqa: SIM115
+        self._active = open(directory / f"{new_uuid7()}.spool", "xb", opener=_private)  # noqa: SIM115
         fcntl.flock(self._active, fcntl.LOCK_EX)
         folder = os.open(directory, os.O_RDONLY)
         try:
@@ -187,7 +187,7 @@ def _content(line: bytes) -> Mapping[str, Any] | None:
     checksum, _, text = line.removesuffix(b"\n").partition(b" ")
     if not line.endswith(b"\n") or checksum != b"%08x" % crc32(text):
         return None
-    return exact_json.mapping(exact_json.loads(text))
+    return exact_json.mapping(exact_json.loads_lenient(text))
 
 
 def _private(path: str, flags: int) -> int:

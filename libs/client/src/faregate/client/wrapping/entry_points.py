@@ -1,4 +1,4 @@
-"""The two doors of a wrapped SDK client: where a call begins, and where its HTTP response passes."""
+"""Entry points of a wrapped SDK client: `post` and `process_response`."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -6,24 +6,24 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from faregate.client.charge_session import Ride, current_ride
+from faregate.client.charge_session import ChargeSession, current_charge_session
 from faregate.client.errors import InvalidCall
-from faregate.client.exact_json import mapping
 from faregate.client.replies.estimating import request_tokens
 from faregate.client.replies.observer import Observer
 from faregate.client.wrapping.endpoints import kind_of, route_of
 from faregate.client.wrapping.readers import reader_for, see_json
 from faregate.client.wrapping.streams import watch_async_response, watch_response
+from faregate.wire.exact_json import mapping
 
-__all__ = ["AsyncDoor", "Charger", "SyncDoor", "Wrapping"]
+__all__ = ["AsyncEntryPoint", "Charger", "SyncEntryPoint", "Wrapping"]
 
 Charger = Callable[[Mapping[str, Any]], Any]
-"""Makes the charge of one call from the body of its request."""
+"""Makes the charge of one call from the body of the call's request."""
 
 _BY_TEXT = frozenset(
     {"chat/completions", "completions", "decisions", "embeddings", "messages", "responses", "responses/compact"}
 )
-"""Where the text of the request is what the input is priced by."""
+"""Endpoints whose input is priced by the text of the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Wrapping:
     """How a client is wrapped.
 
     Attributes:
-        inner: the client as it was.
-        charger: for calls outside of a ride's block; None where there must be one.
-        unmetered: refuses or announces a call whose usage nobody tells.
+        inner: the client before it was wrapped.
+        charger: charges calls outside of a `charge` block; None if calls must be inside of one.
+        unmetered: refuses or logs a call whose usage is not reported.
     """
 
     inner: Any
@@ -43,7 +43,7 @@ class Wrapping:
 
 @dataclass
 class _Call:
-    """One call on its way through the SDK; `pending`: its response is not over when `post` returns."""
+    """One call of the SDK. `pending`: its response is not complete when `post` returns."""
 
     observer: Observer
     hide_usage: bool
@@ -54,16 +54,16 @@ class _Call:
 _current_call: ContextVar[_Call | None] = ContextVar("faregate_call", default=None)
 
 
-class _Door:
-    """What sync and async share."""
+class _EntryPoint:
+    """Base of the entry points of sync and async clients."""
 
     def __init__(self, wrapping: Wrapping, client: Any) -> None:
         self._wrapping = wrapping
         self._post = client.post
-        self._process = client._process_response  # noqa: SLF001  no other seam
+        self._process = client._process_response  # noqa: SLF001  the SDK has no public hook
 
     def _is_metered(self, path: str, body: Mapping[str, Any]) -> bool:
-        """Tell whether the reply says what the call used; a response in the background says it only later."""
+        """Return whether the reply reports the usage of the call; a response in the background reports it only later."""
         kind = kind_of(path)
         if kind == "free":
             return False
@@ -72,28 +72,28 @@ class _Door:
         self._wrapping.unmetered(f"POST /{route_of(path)}" + (" in the background" if kind == "metered" else ""))
         return False
 
-    def _ride(self, *, blocking: bool) -> Ride | None:
-        """Return the ride of the current block; one that has ended is none.
+    def _block_session(self, *, blocking: bool) -> ChargeSession | None:
+        """Return the open session of the current block, or None.
 
         Raises:
-            InvalidCall: it belongs to the other kind of client, or it has ended and there is no other payer.
+            InvalidCall: the session belongs to the other kind of client, or it has ended and there is no other payer.
         """
-        ride = current_ride.get()
-        if ride is None:
+        session = current_charge_session.get()
+        if session is None:
             return None
-        if not ride.running:
+        if not session.running:
             if self._wrapping.charger is None:
                 raise InvalidCall(
-                    f"who pays? the ride {ride.usage_key} has ended; finish its calls within its block, "
+                    f"who pays? the charge session {session.usage_key} has ended; finish its calls within its block, "
                     "or use `credits.wrap(client, feature)`"
                 )
             return None
-        if ride.blocking is not blocking and (ride.blocking or _in_event_loop()):
+        if session.blocking is not blocking and (session.blocking or _in_event_loop()):
             ours, theirs = ("a sync", "an async") if blocking else ("an async", "a sync")
             raise InvalidCall(
-                f"{ours} client of an SDK is called within the block of {theirs} ride; use both sync or both async"
+                f"{ours} client of an SDK is called within the block of {theirs} charge; use both sync or both async"
             )
-        return ride
+        return session
 
     def _charge(self, body: Mapping[str, Any]) -> Any:
         if self._wrapping.charger is None:
@@ -103,20 +103,20 @@ class _Door:
         return self._wrapping.charger(body)
 
 
-class AsyncDoor(_Door):
-    """The doors of an async client."""
+class AsyncEntryPoint(_EntryPoint):
+    """Entry points of an async client."""
 
     async def post(self, path: str, **options: Any) -> Any:
-        """Make a call; charge it, or have it observed by the ride of the current block."""
+        """Make a call; charge it, or let the session of the current block observe it."""
         body = mapping(options.get("body"))
         if not self._is_metered(path, body):
             return await self._post(path, **options)
-        ride = self._ride(blocking=False)
-        charge = self._charge(body) if ride is None else None
+        session = self._block_session(blocking=False)
+        charge = self._charge(body) if session is None else None
         if charge is not None:
-            ride = await charge.open()
+            session = await charge.open()
         options, hide_usage = _asking_for_usage(path, options)
-        call = _Call(_observer(ride, path, body), hide_usage, charge)
+        call = _Call(_observer(session, path, body), hide_usage, charge)
         token = _current_call.set(call)
         try:
             reply = await self._post(path, **options)
@@ -132,7 +132,7 @@ class AsyncDoor(_Door):
         return reply
 
     async def process_response(self, **given: Any) -> Any:
-        """Observe a response before the SDK parses it."""
+        """Observe an HTTP response before the SDK parses it."""
         call = _current_call.get()
         if call is not None:
             self._observe(call, given["response"])
@@ -151,20 +151,20 @@ class AsyncDoor(_Door):
             watch_async_response(response, reader, charge.finish, charge.abandon)
 
 
-class SyncDoor(_Door):
-    """The doors of a sync client."""
+class SyncEntryPoint(_EntryPoint):
+    """Entry points of a sync client."""
 
     def post(self, path: str, **options: Any) -> Any:
-        """See `AsyncDoor.post`."""
+        """See `AsyncEntryPoint.post`."""
         body = mapping(options.get("body"))
         if not self._is_metered(path, body):
             return self._post(path, **options)
-        ride = self._ride(blocking=True)
-        charge = self._charge(body) if ride is None else None
+        session = self._block_session(blocking=True)
+        charge = self._charge(body) if session is None else None
         if charge is not None:
-            ride = charge.open()
+            session = charge.open()
         options, hide_usage = _asking_for_usage(path, options)
-        call = _Call(_observer(ride, path, body), hide_usage, charge)
+        call = _Call(_observer(session, path, body), hide_usage, charge)
         token = _current_call.set(call)
         try:
             reply = self._post(path, **options)
@@ -180,7 +180,7 @@ class SyncDoor(_Door):
         return reply
 
     def process_response(self, **given: Any) -> Any:
-        """Observe a response before the SDK parses it."""
+        """Observe an HTTP response before the SDK parses it."""
         call = _current_call.get()
         if call is not None:
             self._observe(call, given["response"])
@@ -199,15 +199,17 @@ class SyncDoor(_Door):
             watch_response(response, reader, charge.finish, charge.abandon)
 
 
-def _observer(ride: Ride | None, path: str, body: Mapping[str, Any]) -> Observer:
-    assert ride is not None  # noqa: S101  either the block's or the charge's
+def _observer(session: ChargeSession | None, path: str, body: Mapping[str, Any]) -> Observer:
+    assert session is not None  # noqa: S101  the session of the block or of the charge
     model = body.get("model")
-    asked = request_tokens(body) if route_of(path) in _BY_TEXT else None
-    return ride.watcher(model if isinstance(model, str) else None, asked)
+    tokens = request_tokens(body) if route_of(path) in _BY_TEXT else None
+    return session.watcher(model if isinstance(model, str) else None, tokens)
 
 
 def _failed(call: _Call, failure: BaseException) -> None:
-    """A request that failed is owed only if a reply came; one that its caller cancelled may well have been answered."""
+    """Record a failed request: it is charged only if a reply was received, or if the caller cancelled it, since the provider may
+    have answered.
+    """
     if isinstance(failure, Exception):
         call.observer.fail()
     else:
@@ -215,7 +217,7 @@ def _failed(call: _Call, failure: BaseException) -> None:
 
 
 def _asking_for_usage(path: str, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Ask OpenAI's streams for their usage; tell whether the caller did not, and so must not see the answer."""
+    """Make OpenAI's streams report their usage; return whether the caller did not ask for it, so that the report is hidden."""
     body = mapping(options.get("body"))
     if not (body.get("stream") and route_of(path) in {"chat/completions", "completions"}):
         return options, False

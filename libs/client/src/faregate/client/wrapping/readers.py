@@ -5,9 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from faregate.client import exact_json
-from faregate.client.exact_json import mapping
 from faregate.client.replies.observer import Observer
+from faregate.wire import exact_json
+from faregate.wire.exact_json import mapping
 
 __all__ = ["BodyReader", "ProviderFailedError", "reader_for"]
 
@@ -46,7 +46,7 @@ class BodyReader:
     def end(self, failure: BaseException | None, *, whole: bool) -> None:  # noqa: ARG002  others need it
         """Take note that no more comes; `whole`: the body came to its own end."""
         self.failure = self.failure or failure
-        self._observer.see_untold()
+        self._observer.end_without_usage()
 
 
 class _JsonReader(BodyReader):
@@ -100,7 +100,7 @@ class _EventReader(BodyReader):
         if self.failure is not None:
             self._observer.fail()
         elif whole:
-            self._observer.see_untold()
+            self._observer.end_without_usage()
         else:
             self._observer.break_off()
 
@@ -128,18 +128,18 @@ def reader_for(content_type: str, observer: Observer, *, hide_usage: bool) -> Bo
 def see_json(observer: Observer, content: bytes) -> None:
     """Observe a whole reply; one that cannot be read is settled as unpriced and must not break the host."""
     try:
-        body = exact_json.loads(content)
+        body = exact_json.loads_lenient(content)
     except ValueError as error:
         log.warning("a reply is not JSON: %s", error)
         body = None
     if isinstance(body, Mapping):
         _see(observer, mapping(body))
-    observer.see_untold()
+    observer.end_without_usage()
 
 
 def _see(observer: Observer, body: Mapping[str, Any]) -> None:
     try:
-        observer.see_piece(body)
+        observer.observe_chunk(body)
     except Exception:
         log.exception("a reply cannot be observed")
 
@@ -151,6 +151,6 @@ def _data(event: bytes) -> Mapping[str, Any]:
     if not text.startswith(b"{"):
         return {}
     try:
-        return mapping(exact_json.loads(text))
+        return mapping(exact_json.loads_lenient(text))
     except ValueError:
         return {}

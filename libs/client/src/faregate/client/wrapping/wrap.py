@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, cast
 
 from faregate.client.errors import InvalidCall
-from faregate.client.exact_json import mapping
-from faregate.client.wrapping.entry_points import AsyncDoor, Charger, SyncDoor, Wrapping
+from faregate.client.wrapping.entry_points import AsyncEntryPoint, Charger, SyncEntryPoint, Wrapping
+from faregate.wire.exact_json import mapping
 
 __all__ = ["Unmetered", "user_of", "wrap", "wrap_sdk"]
 
@@ -50,8 +50,8 @@ def wrap_sdk(client: C, charger: Charger | None, *, unmetered: Unmetered, asynch
     copy = _copy_of(inner, asynchronous)
     charger = charger or (earlier.charger if earlier is not None else None)
     wrapping = Wrapping(inner, charger, lambda what: _unmetered(what, unmetered))
-    door = (AsyncDoor if inspect.iscoroutinefunction(copy.post) else SyncDoor)(wrapping, copy)
-    copy.post, copy._process_response = door.post, door.process_response  # noqa: SLF001  no other seam
+    entry_point = (AsyncEntryPoint if inspect.iscoroutinefunction(copy.post) else SyncEntryPoint)(wrapping, copy)
+    copy.post, copy._process_response = entry_point.post, entry_point.process_response  # noqa: SLF001  no other seam
     copy.copy = copy.with_options = _rewrapping(inner.with_options, charger, unmetered)
     setattr(copy, _MARK, wrapping)
     _watch_websockets(copy, wrapping)
@@ -90,9 +90,9 @@ def _copy_of(client: Any, asynchronous: bool | None) -> Any:
     is_async = inspect.iscoroutinefunction(client.post)
     if asynchronous is not None and is_async is not asynchronous:
         kind, other = ("an async", "SyncCreditsClient") if is_async else ("a sync", "CreditsClient")
-        twin = "CreditsClient" if is_async else "SyncCreditsClient"
+        suitable = "CreditsClient" if is_async else "SyncCreditsClient"
         raise InvalidCall(
-            f"{type(client).__name__} is {kind} client, this is a {other}; use a {twin}, or the SDK's other client",
+            f"{type(client).__name__} is {kind} client, this is a {other}; use a {suitable}, or the SDK's other client",
             param="client",
         )
     return client.with_options()
