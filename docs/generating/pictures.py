@@ -1,0 +1,183 @@
+"""Pictures of the documentation as SVG, readable in light and dark mode and without scripts or fonts from elsewhere."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+
+__all__ = ["architecture_picture", "settlement_picture"]
+
+_STYLE = """\
+<style>
+  .ground { fill: #ffffff } .line { stroke: #55606b; fill: none; stroke-width: 1.5 } .head { fill: #55606b }
+  .box { fill: #f1f5f9; stroke: #94a3b8; stroke-width: 1.2 } .store { fill: #e3f2ed; stroke: #5b9a86; stroke-width: 1.2 }
+  .app { fill: #e8eefc; stroke: #7b93d6; stroke-width: 1.2 } .note { fill: #fdf3d8; stroke: #c9a544; stroke-width: 1 }
+  text { font-family: system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1e293b; font-size: 14px }
+  .title { font-weight: 600 } .small { font-size: 12.5px; fill: #475569 }
+  @media (prefers-color-scheme: dark) {
+    .ground { fill: #171b22 } .line { stroke: #9aa7b5 } .head { fill: #9aa7b5 }
+    .box { fill: #232a34; stroke: #4b5868 } .store { fill: #1d322c; stroke: #4a8471 }
+    .app { fill: #222c44; stroke: #5870b4 } .note { fill: #3a3320; stroke: #8f7838 }
+    text { fill: #e5e9ee } .small { fill: #aab6c3 }
+  }
+</style>
+<defs><marker id="to" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto-start-reverse">
+<path class="head" d="M0 0 10 5 0 10z"/></marker></defs>"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    x: int
+    y: int
+    width: int
+    height: int
+    title: str
+    lines: tuple[str, ...] = ()
+    kind: str = "box"
+
+    def drawn(self) -> Iterator[str]:
+        yield f'<rect class="{self.kind}" x="{self.x}" y="{self.y}" width="{self.width}" height="{self.height}" rx="6"/>'
+        yield _text(self.x + 12, self.y + 22, self.title, "title")
+        for number, line in enumerate(self.lines):
+            yield _text(self.x + 12, self.y + 41 + 17 * number, line, "small")
+
+
+_HOSTS, _LIBRARIES, _RULES, _STORES = 56, 176, 292, 522
+_ARCHITECTURE = (
+    _Box(20, _HOSTS, 170, 72, "Your services", ("any language: HTTP, AMQP", "Python: faregate.client"), "app"),
+    _Box(210, _HOSTS, 190, 72, "gateway", ("HTTP, keys and tokens,", "limits, answers, audit"), "app"),
+    _Box(420, _HOSTS, 190, 72, "worker", ("consumers of queues,", "scheduled jobs, webhooks"), "app"),
+    _Box(630, _HOSTS, 110, 72, "cli", ("faregate …",), "app"),
+    _Box(760, _HOSTS, 180, 72, "Your application", ("imports the libraries", "in its own process"), "app"),
+    _Box(
+        210, _LIBRARIES, 730, 58, "host", ("FaregateContainer: one wiring of all libraries, extended by applications",)
+    ),
+    _Box(
+        210,
+        _RULES,
+        730,
+        58,
+        "analytics",
+        ("questions, sums by period, quotas and alerts, exports, the story of one use",),
+    ),
+    _Box(
+        210,
+        _RULES + 74,
+        480,
+        58,
+        "usage",
+        ("features, strategies, prices, charging rules, usage events; UsageService",),
+    ),
+    _Box(706, _RULES + 74, 234, 58, "feature_log", ("redacted log of each request",)),
+    _Box(210, _RULES + 148, 480, 58, "credit", ("wallets, grants, holds, ledger (pure rules + SQL), verify",)),
+    _Box(20, _RULES + 148, 170, 58, "client", ("no database",)),
+    _Box(
+        210,
+        _STORES,
+        730,
+        58,
+        "core",
+        ("settings, database, messages (queue = outbox), schedule, keys, redaction, webhooks",),
+    ),
+    _Box(
+        20,
+        _STORES + 74,
+        920,
+        58,
+        "wire",
+        ("ids, exact JSON, money, provider usage, published prices, queues: pure, no database",),
+    ),
+    _Box(
+        210, _STORES + 172, 355, 58, "PostgreSQL", ("ledger, events, sums, logs, messages; embedded to start",), "store"
+    ),
+    _Box(585, _STORES + 172, 355, 58, "RabbitMQ (optional)", ("public queues; without it they are a table",), "store"),
+)
+_ARROWS = (
+    ((190, _HOSTS + 36), (208, _HOSTS + 36)),
+    ((105, _HOSTS + 74), (105, _RULES + 146)),
+    ((305, _HOSTS + 74), (305, _LIBRARIES - 2)),
+    ((515, _HOSTS + 74), (515, _LIBRARIES - 2)),
+    ((685, _HOSTS + 74), (685, _LIBRARIES - 2)),
+    ((850, _HOSTS + 74), (850, _LIBRARIES - 2)),
+    ((575, _LIBRARIES + 60), (575, _RULES - 2)),
+    ((450, _RULES + 60), (450, _RULES + 72)),
+    ((823, _RULES + 60), (823, _RULES + 72)),
+    ((450, _RULES + 134), (450, _RULES + 146)),
+    ((450, _RULES + 208), (450, _STORES - 2)),
+    ((823, _RULES + 134), (823, _STORES - 2)),
+    ((575, _STORES + 60), (575, _STORES + 72)),
+    ((105, _RULES + 208), (105, _STORES + 72)),
+    ((388, _STORES + 134), (388, _STORES + 170)),
+    ((763, _STORES + 134), (763, _STORES + 170)),
+)
+
+
+def architecture_picture() -> str:
+    """Return processes, libraries and engines; arrows point to what is used."""
+    parts = [_text(20, 32, "Applications (each library may be used without them)", "small")]
+    parts += [part for box in _ARCHITECTURE for part in box.drawn()]
+    parts += [_arrow(*start, *end) for start, end in _ARROWS]
+    return _svg(960, _STORES + 250, parts, "Faregate: applications on libraries on PostgreSQL and RabbitMQ")
+
+
+_NAMES = ("publisher", "queue", "worker", "PostgreSQL")
+_STEPS: Sequence[tuple[int, int, str] | str] = (
+    (0, 1, "publish (persistent, mandatory)"),
+    (1, 0, "confirmed: stored"),
+    (1, 2, "a batch, up to FAREGATE_SETTLE_BATCH_SIZE"),
+    "taken",
+    (2, 3, "begin, read charges and owners of all keys"),
+    "priced",
+    (2, 3, "lock the wallets, lowest number first"),
+    (2, 3, "one statement: charges, transfers, slices, wallets"),
+    (2, 3, "usage lines, usage events, announcements"),
+    "written",
+    (2, 3, "commit"),
+    "committed",
+    "handled: each message has its decision",
+    (2, 1, "copies of messages to retry or set aside"),
+    (1, 2, "confirmed"),
+    "copied",
+    (2, 1, "one acknowledgement for the batch"),
+    "acknowledging, acknowledged",
+)
+_COLUMN, _ROW, _FIRST = 320, 38, 100
+
+
+def settlement_picture() -> str:
+    """Return the life of one settlement message; the yellow notes are the named crash points."""
+    bottom = _FIRST + _ROW * len(_STEPS)
+    centres = [90 + _COLUMN * number for number in range(len(_NAMES))]
+    parts: list[str] = []
+    for x, name in zip(centres, _NAMES, strict=True):
+        parts.append(f'<path class="line" d="M{x} 62V{bottom}" stroke-dasharray="3 4"/>')
+        parts.append(f'<rect class="app" x="{x - 65}" y="24" width="130" height="36" rx="6"/>')
+        parts.append(_text(x, 47, name, "title", anchor="middle"))
+    for number, step in enumerate(_STEPS):
+        y = _FIRST + _ROW * number
+        if isinstance(step, str):
+            width = 24 + round(7.6 * len(step))
+            parts.append(
+                f'<rect class="note" x="{centres[2] - width // 2}" y="{y - 20}" width="{width}" height="26" rx="4"/>'
+            )
+            parts.append(_text(centres[2], y - 2, step, anchor="middle"))
+            continue
+        start, end, words = step
+        towards = 1 if end > start else -1
+        parts.append(_arrow(centres[start] + 4 * towards, y, centres[end] - 4 * towards, y))
+        parts.append(_text((centres[start] + centres[end]) // 2, y - 7, words, "small", anchor="middle"))
+    return _svg(1140, bottom + 20, parts, "The life of one settlement message")
+
+
+def _text(x: int, y: int, words: str, kind: str = "", *, anchor: str = "start") -> str:
+    named = f' class="{kind}"' if kind else ""
+    return f'<text{named} x="{x}" y="{y}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
+def _arrow(x: int, y: int, to_x: int, to_y: int) -> str:
+    return f'<path class="line" d="M{x} {y}L{to_x} {to_y}" marker-end="url(#to)"/>'
+
+
+def _svg(width: int, height: int, parts: Sequence[str], title: str) -> str:
+    opening = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
+    ground = f'<rect class="ground" width="{width}" height="{height}" rx="8"/>'
+    return "\n".join([opening, f"<title>{escape(title)}</title>", _STYLE, ground, *parts, "</svg>", ""])
