@@ -11,8 +11,8 @@ _STYLE = """\
   .ground { fill: #ffffff } .line { stroke: #55606b; fill: none; stroke-width: 1.5 } .head { fill: #55606b }
   .box { fill: #f1f5f9; stroke: #94a3b8; stroke-width: 1.2 } .store { fill: #e3f2ed; stroke: #5b9a86; stroke-width: 1.2 }
   .app { fill: #e8eefc; stroke: #7b93d6; stroke-width: 1.2 } .note { fill: #fdf3d8; stroke: #c9a544; stroke-width: 1 }
-  text { font-family: system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1e293b; font-size: 14px }
-  .title { font-weight: 600 } .small { font-size: 12.5px; fill: #475569 }
+  text { font-family: system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1e293b; font-size: 15px }
+  .title { font-weight: 600 } .small { font-size: 14px; fill: #475569 }
   @media (prefers-color-scheme: dark) {
     .ground { fill: #171b22 } .line { stroke: #9aa7b5 } .head { fill: #9aa7b5 }
     .box { fill: #232a34; stroke: #4b5868 } .store { fill: #1d322c; stroke: #4a8471 }
@@ -41,106 +41,75 @@ class _Box:
             yield _text(self.x + 12, self.y + 41 + 17 * number, line, "small")
 
 
-_HOSTS, _LIBRARIES, _RULES, _STORES = 56, 176, 292, 522
-_ARCHITECTURE = (
-    _Box(20, _HOSTS, 170, 72, "Your services", ("any language: HTTP, AMQP", "Python: faregate.client"), "app"),
-    _Box(210, _HOSTS, 190, 72, "gateway", ("HTTP, keys and tokens,", "limits, answers, audit"), "app"),
-    _Box(420, _HOSTS, 190, 72, "worker", ("consumers of queues,", "scheduled jobs, webhooks"), "app"),
-    _Box(630, _HOSTS, 110, 72, "cli", ("faregate …",), "app"),
-    _Box(760, _HOSTS, 180, 72, "Your application", ("imports the libraries", "in its own process"), "app"),
+_APPLICATIONS, _HOST, _UPPER, _ENGINES = 52, 172, 270, 598
+_BOXES = (
+    _Box(20, _APPLICATIONS, 180, 78, "Your services", ("any language: HTTP,", "AMQP, client"), "app"),
+    _Box(220, _APPLICATIONS, 180, 78, "gateway", ("HTTP, keys, tokens,", "limits, audit"), "app"),
+    _Box(420, _APPLICATIONS, 190, 78, "worker", ("queues, scheduled jobs,", "webhooks"), "app"),
+    _Box(630, _APPLICATIONS, 110, 78, "cli", ("faregate …",), "app"),
+    _Box(760, _APPLICATIONS, 180, 78, "Your application", ("imports the libraries", "into its process"), "app"),
+    _Box(220, _HOST, 720, 60, "host", ("FaregateContainer: the wiring of all libraries, extended by applications",)),
     _Box(
-        210, _LIBRARIES, 730, 58, "host", ("FaregateContainer: one wiring of all libraries, extended by applications",)
-    ),
-    _Box(
-        210,
-        _RULES,
-        730,
-        58,
+        220,
+        _UPPER,
+        720,
+        60,
         "analytics",
         ("questions, sums by period, quotas and alerts, exports, the story of one use",),
     ),
-    _Box(
-        210,
-        _RULES + 74,
-        480,
-        58,
-        "usage",
-        ("features, strategies, prices, charging rules, usage events; UsageService",),
-    ),
-    _Box(706, _RULES + 74, 234, 58, "feature_log", ("redacted log of each request",)),
-    _Box(210, _RULES + 148, 480, 58, "credit", ("wallets, grants, holds, ledger (pure rules + SQL), verify",)),
-    _Box(20, _RULES + 148, 170, 58, "client", ("no database",)),
-    _Box(
-        210,
-        _STORES,
-        730,
-        58,
-        "core",
-        ("settings, database, messages (queue = outbox), schedule, keys, redaction, webhooks",),
-    ),
-    _Box(
-        20,
-        _STORES + 74,
-        920,
-        58,
-        "wire",
-        ("ids, exact JSON, money, provider usage, published prices, queues: pure, no database",),
-    ),
-    _Box(
-        210, _STORES + 172, 355, 58, "PostgreSQL", ("ledger, events, sums, logs, messages; embedded to start",), "store"
-    ),
-    _Box(585, _STORES + 172, 355, 58, "RabbitMQ (optional)", ("public queues; without it they are a table",), "store"),
+    _Box(220, _UPPER + 82, 480, 60, "usage", ("features, strategies, prices, charging rules, usage events",)),
+    _Box(720, _UPPER + 82, 220, 60, "feature_log", ("redacted log of requests",)),
+    _Box(220, _UPPER + 164, 480, 60, "credit", ("wallets, grants, holds, ledger, verify",)),
+    _Box(20, _UPPER + 164, 180, 60, "client", ("no database",)),
+    _Box(220, _UPPER + 246, 720, 60, "core", ("settings, database, messages, schedule, keys, redaction, webhooks",)),
+    _Box(20, _ENGINES, 400, 60, "wire", ("ids, exact JSON, money, prices, provider usage",)),
+    _Box(440, _ENGINES, 260, 60, "PostgreSQL", ("embedded, or your own",), "store"),
+    _Box(720, _ENGINES, 220, 60, "RabbitMQ", ("optional",), "store"),
 )
 _ARROWS = (
-    ((190, _HOSTS + 36), (208, _HOSTS + 36)),
-    ((105, _HOSTS + 74), (105, _RULES + 146)),
-    ((305, _HOSTS + 74), (305, _LIBRARIES - 2)),
-    ((515, _HOSTS + 74), (515, _LIBRARIES - 2)),
-    ((685, _HOSTS + 74), (685, _LIBRARIES - 2)),
-    ((850, _HOSTS + 74), (850, _LIBRARIES - 2)),
-    ((575, _LIBRARIES + 60), (575, _RULES - 2)),
-    ((450, _RULES + 60), (450, _RULES + 72)),
-    ((823, _RULES + 60), (823, _RULES + 72)),
-    ((450, _RULES + 134), (450, _RULES + 146)),
-    ((450, _RULES + 208), (450, _STORES - 2)),
-    ((823, _RULES + 134), (823, _STORES - 2)),
-    ((575, _STORES + 60), (575, _STORES + 72)),
-    ((105, _RULES + 208), (105, _STORES + 72)),
-    ((388, _STORES + 134), (388, _STORES + 170)),
-    ((763, _STORES + 134), (763, _STORES + 170)),
+    ((200, _APPLICATIONS + 39), (218, _APPLICATIONS + 39)),
+    ((110, _APPLICATIONS + 80), (110, _UPPER + 162)),
+    *(((x, _APPLICATIONS + 80), (x, _HOST - 2)) for x in (310, 515, 685, 850)),
+    ((580, _HOST + 62), (580, _UPPER - 2)),
+    *(((x, _UPPER + 62), (x, _UPPER + 80)) for x in (460, 830)),
+    ((460, _UPPER + 144), (460, _UPPER + 162)),
+    ((460, _UPPER + 226), (460, _UPPER + 244)),
+    ((830, _UPPER + 144), (830, _UPPER + 244)),
+    ((110, _UPPER + 226), (110, _ENGINES - 2)),
+    *(((x, _UPPER + 308), (x, _ENGINES - 2)) for x in (320, 570, 830)),
 )
 
 
 def architecture_picture() -> str:
     """Return processes, libraries and engines; arrows point to what is used."""
-    parts = [_text(20, 32, "Applications (each library may be used without them)", "small")]
-    parts += [part for box in _ARCHITECTURE for part in box.drawn()]
+    parts = [_text(20, 32, "Applications", "small"), _text(20, _HOST + 36, "Libraries", "small")]
+    parts += [part for box in _BOXES for part in box.drawn()]
     parts += [_arrow(*start, *end) for start, end in _ARROWS]
-    return _svg(960, _STORES + 250, parts, "Faregate: applications on libraries on PostgreSQL and RabbitMQ")
+    return _svg(960, _ENGINES + 80, parts, "Faregate: applications on libraries on PostgreSQL and RabbitMQ")
 
 
 _NAMES = ("publisher", "queue", "worker", "PostgreSQL")
 _STEPS: Sequence[tuple[int, int, str] | str] = (
     (0, 1, "publish (persistent, mandatory)"),
     (1, 0, "confirmed: stored"),
-    (1, 2, "a batch, up to FAREGATE_SETTLE_BATCH_SIZE"),
+    (1, 2, "a batch of up to 250 messages"),
     "taken",
-    (2, 3, "begin, read charges and owners of all keys"),
+    (2, 3, "begin; read charges and owners"),
     "priced",
-    (2, 3, "lock the wallets, lowest number first"),
-    (2, 3, "one statement: charges, transfers, slices, wallets"),
-    (2, 3, "usage lines, usage events, announcements"),
+    (2, 3, "lock wallets in ascending order"),
+    (2, 3, "write charges, transfers, wallets"),
+    (2, 3, "write lines, events, webhooks"),
     "written",
     (2, 3, "commit"),
     "committed",
     "handled: each message has its decision",
-    (2, 1, "copies of messages to retry or set aside"),
+    (2, 1, "copies to retry or set aside"),
     (1, 2, "confirmed"),
     "copied",
-    (2, 1, "one acknowledgement for the batch"),
+    (2, 1, "one acknowledgement per batch"),
     "acknowledging, acknowledged",
 )
-_COLUMN, _ROW, _FIRST = 320, 38, 100
+_COLUMN, _ROW, _FIRST = 275, 38, 100
 
 
 def settlement_picture() -> str:
@@ -155,7 +124,7 @@ def settlement_picture() -> str:
     for number, step in enumerate(_STEPS):
         y = _FIRST + _ROW * number
         if isinstance(step, str):
-            width = 24 + round(7.6 * len(step))
+            width = 24 + round(7.9 * len(step))
             parts.append(
                 f'<rect class="note" x="{centres[2] - width // 2}" y="{y - 20}" width="{width}" height="26" rx="4"/>'
             )
@@ -165,7 +134,7 @@ def settlement_picture() -> str:
         towards = 1 if end > start else -1
         parts.append(_arrow(centres[start] + 4 * towards, y, centres[end] - 4 * towards, y))
         parts.append(_text((centres[start] + centres[end]) // 2, y - 7, words, "small", anchor="middle"))
-    return _svg(1140, bottom + 20, parts, "The life of one settlement message")
+    return _svg(1005, bottom + 20, parts, "The life of one settlement message")
 
 
 def _text(x: int, y: int, words: str, kind: str = "", *, anchor: str = "start") -> str:

@@ -4,7 +4,6 @@ import importlib
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 import pytest
 from brief.names import NAMES
@@ -17,6 +16,7 @@ from faregate.gateway.container import GatewayContainer
 from faregate.gateway.http.operation import operations_of
 from faregate.wire.queues import PUBLIC_QUEUES
 from support.docs import ROOT
+from support.names import resolved
 
 PAGE = (ROOT / "docs/reference/brief-map.md").read_text()
 ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("| ")]
@@ -48,21 +48,6 @@ def metrics() -> frozenset[str]:
     sources = [path.read_text() for place in ("apps", "libs") for path in (ROOT / place).rglob("*.py")]
     declared = re.compile(r'(?:Counter|Gauge|Histogram)\(\s*"(faregate_\w+)"')
     return frozenset(name for source in sources for name in declared.findall(source))
-
-
-def resolved(path: str) -> Any:
-    """Import the longest module of `path`, and return what the rest of it names there; fail where there is none."""
-    words = path.split(".")
-    for end in range(len(words), 0, -1):
-        name = ".".join(words[:end])
-        try:
-            found: Any = importlib.import_module(name)
-        except ModuleNotFoundError:
-            continue
-        for word in words[end:]:
-            found = getattr(found, word)
-        return found
-    raise AssertionError(f"{path} is no module")
 
 
 @pytest.mark.parametrize("reference", sorted(set(references())))
