@@ -30,4 +30,4 @@ def cli_page() -> str:
 
 def _readable(line: str) -> str:
     """Return a line of the generated text without what Markdown would take for HTML."""
-    return _PLACEHOLDER.sub(r"`<\1>`", line).replace("****", "")
+    return _PLACEHOLDER.sub(r"`<\1>`", line).removesuffix(":")

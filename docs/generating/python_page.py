@@ -78,7 +78,7 @@ def _entry(name: str, value: Any) -> Iterator[str]:
         yield from (f"A constant of type `{type(value).__name__}`.", "")
 
 
-def _class(name: str, value: type) -> Iterator[str]:
+def _class(name: str, value: Any) -> Iterator[str]:
     if issubclass(value, enum.Enum):
         members = ", ".join(f"`{member.name}`" for member in value)
         yield from (_first_paragraph(value), "", f"Members: {members}", "")

@@ -19,8 +19,8 @@ from support.docs import ROOT
 from support.names import resolved
 
 PAGE = (ROOT / "docs/reference/brief-map.md").read_text()
-ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("| ")]
-ROWS = [row for row in ROWS if row[0] not in {"original name", "---"}]
+_LINES = [line.strip("|").split("|") for line in PAGE.splitlines() if line.startswith("| ")]
+ROWS = [row for row in ([cell.strip() for cell in line] for line in _LINES) if row[0] not in {"original name", "---"}]
 NOT_BUILT = "Not built"
 
 

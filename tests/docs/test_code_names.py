@@ -7,8 +7,7 @@ import pytest
 from support.docs import ROOT
 from support.names import resolved
 
-PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md"))
-PAGES = [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 OLD_PATHS = {"upgrade.md"}
 """Pages that name modules of older versions."""
 NO_MODULES = {"faregate.strategies", "faregate.dead_letters"}
