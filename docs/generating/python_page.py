@@ -38,7 +38,7 @@ def python_page() -> str:
         lines += [f"## `{package.__name__}`", "", _first_paragraph(package), ""]
         if names := getattr(package, "__all__", ()):
             for name in sorted(names):
-                lines += _entry(name, getattr(package, name))
+                lines += [f'<a id="{package.__name__}.{name}"></a>', "", *_entry(name, getattr(package, name))]
         else:
             lines += _modules(package)
         if library == "host":
