@@ -98,3 +98,21 @@ def test_each_row_refers_to_something_or_says_that_it_is_not_built() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_name_of_the_documents_has_its_row(name: str) -> None:
     assert [row for row in ROWS if re.search(rf"(?<![\w/]){re.escape(name)}(?![\w/-])", row[0])]
+
+
+DEFAULTS = [
+    (row[1].strip("`"), int(found[1]))
+    for row in ROWS
+    if (found := re.fullmatch(r"(?:default )?(\d+)(?: seconds)?", row[2]))
+]
+
+
+@pytest.mark.parametrize(("variable", "default"), DEFAULTS)
+def test_a_threshold_has_the_default_of_the_documents(variable: str, default: int) -> None:
+    (field,) = [field for name, field in Settings.model_fields.items() if variable in variable_names(name)]
+
+    assert field.default == default
+
+
+def test_the_thresholds_are_found() -> None:
+    assert len(DEFAULTS) == 5
