@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test prove chaos replay mutants check fuzz advisories docs format bench clean
+.PHONY: help install demo test prove chaos replay mutants check fuzz advisories docs site format bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -56,8 +56,12 @@ fuzz: install ## schemathesis over the whole HTTP contract: at least 50,000 case
 advisories: install ## known advisories of the locked dependencies, as PyPI tells them (ARGS='name …': only these)
 	@$(BIN)/python tests/advisories.py $(ARGS)
 
-docs: install ## write the generated pages of docs/reference
+docs: install ## write the generated pages of docs/reference, and the pictures
 	@$(BIN)/python docs/generate.py
+
+site: install ## build the documentation as a site into build/site; broken links are errors
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --clean
+	@echo "build/site/index.html"
 
 format: install ## format the code
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
@@ -66,4 +70,4 @@ bench: install ## measure, each figure beside its limit
 	@$(BIN)/faregate bench
 
 clean: ## remove what install and the tests made
-	@rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

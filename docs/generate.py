@@ -1,7 +1,14 @@
-"""Write the pages of docs/reference that are generated from the code: `make docs`; a test keeps them up to date."""
+"""Writer of the generated pages and pictures: `make docs`; a test keeps them up to date."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # a script: `generating` lies beside it
+
+from generating.cli_page import cli_page
+from generating.pictures import architecture_picture, settlement_picture
+from generating.python_page import python_page
 
 from faregate.core.settings import Settings, isolated_settings, variable_names
 from faregate.gateway.container import GatewayContainer
@@ -11,6 +18,7 @@ from faregate.gateway.http.personal import Personal
 from faregate.gateway.security.auth import ALL_SCOPES, ROLE_SCOPES
 
 REFERENCE = Path(__file__).parent / "reference"
+ASSETS = Path(__file__).parent / "assets"
 
 
 def pages() -> dict[Path, str]:
@@ -21,16 +29,20 @@ def pages() -> dict[Path, str]:
         REFERENCE / "errors.md": markdown(),
         REFERENCE / "settings.md": settings_page(),
         REFERENCE / "http.md": http_page(operations),
+        REFERENCE / "cli.md": cli_page(),
+        REFERENCE / "python.md": python_page(),
+        ASSETS / "architecture.svg": architecture_picture(),
+        ASSETS / "settlement.svg": settlement_picture(),
     }
 
 
 def settings_page() -> str:
-    """Return all settings."""
+    """Return the page of all settings."""
     lines = [
         "# Settings",
         "",
-        "Environment variables; an empty one counts as not set. A wrong value is told at start, with an example; so is a name that",
-        "is one slip away from one of these. Where a second name stands below the first, it is accepted, too.",
+        "Environment variables; an empty one counts as not set. A wrong value stops the start and is reported with an example;",
+        "so does a name that is one typing error away from one of these. A second name below the first is accepted as well.",
         "",
         "| variable | default | meaning | example |",
         "| --- | --- | --- | --- |",
@@ -51,7 +63,7 @@ _PEOPLE = {
 
 
 def http_page(operations: Sequence[Operation]) -> str:
-    """Return all calls with what they need; bodies and answers are in `/openapi.json` and `/docs`."""
+    """Return the page of all calls and the scopes they need; `/openapi.json` and `/docs` have bodies and answers."""
     lines = [
         (REFERENCE / "http.head.md").read_text().rstrip(),
         "",

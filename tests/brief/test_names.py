@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from brief.names import FUNCTIONS
 
 from faregate.cli.main import command_line
 from faregate.cli.older_names import OLDER_NAMES as COMMANDS
@@ -12,18 +13,6 @@ from faregate.gateway.http.path_hints import OLDER_NAMES as PATHS
 from faregate.gateway.http.path_hints import path_meant
 
 ROOT = Path(__file__).parents[2]
-
-FUNCTIONS = (
-    ["usage_init_batch", "usage_batch_add", "usage_batch_flush", "usage_batch_insert", "usage_cleanup_batch"]
-    + ["usage_aggregate", "usage_aggregate_hourly", "usage_aggregate_daily", "usage_aggregate_monthly"]
-    + ["usage_refresh_summary", "usage_get_all", "usage_get_service"]
-    + ["usage_check_alerts", "usage_check_service_alert", "usage_trigger_alert", "usage_get_alerts"]
-    + ["usage_export", "usage_export_csv", "usage_export_json", "usage_export_xlsx"]
-    + ["usage_get_stats", "usage_get_trends", "usage_get_peaks", "usage_archive"]
-    + [f"usage_track_{kind}" for kind in ("api", "storage", "bandwidth", "compute", "database", "functions")]
-    + ["billing_usage_records"]
-)
-"""Functions of the metering document, its six tracking functions and its table."""
 
 VARIABLES = {
     "USAGE_BATCH_SIZE": "batch_size",

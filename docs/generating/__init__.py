@@ -1,0 +1,1 @@
+"""Writers of the generated pages and pictures; `docs/generate.py` calls them."""
