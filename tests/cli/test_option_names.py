@@ -40,7 +40,7 @@ def test_what_is_wrong_is_named_as_it_was_typed(
 ) -> None:
     monkeypatch.setenv("FAREGATE_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
     monkeypatch.setattr(sys, "argv", ["faregate", *call])
-    monkeypatch.setattr(commands, "configure_logging", lambda **_: None)
+    monkeypatch.setattr(commands, "start_logging", lambda: None)
 
     with pytest.raises(SystemExit) as ended:
         commands.main()

@@ -52,7 +52,7 @@ def _quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for field in Settings.model_fields:
         for name in variable_names(field):
             monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(commands, "configure_logging", lambda **_: None)
+    monkeypatch.setattr(commands, "start_logging", lambda: None)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "trips.csv").write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03,1,1\n")
     (tmp_path / "openings.csv").write_text("owner_id,credits\nada,1\n")

@@ -1,15 +1,16 @@
-"""The commands by name; each is loaded when it is called, so that `faregate --help` needs none of the extras."""
+"""Commands by name, each imported when it is called.
+
+`faregate --help` needs none of the extras but `cli`, and the help of a command loads neither a database driver nor a server.
+"""
 
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faregate.cli.older_names import command_meant
 from faregate.cli.option_names import in_options, options_of
-from faregate.core.db.database import sqlstate
 from faregate.core.errors import (
     ConfigurationError,
     EngineUnavailableError,
@@ -17,7 +18,6 @@ from faregate.core.errors import (
     InvalidError,
     MissingExtraError,
 )
-from faregate.core.logging import configure_logging
 
 if TYPE_CHECKING:
     from cyclopts import App, CycloptsError
@@ -81,6 +81,7 @@ EXTRAS = {
 """The optional part of the distribution that brings each module."""
 
 FAILED, WRONG_USE = 1, 2
+VERSION_FLAG, HELP_FLAGS = "--version", frozenset({"--help", "-h"})
 DATA_DIR_OPTION, DATA_DIR_VARIABLE = "--data-dir", "FAREGATE_DATA_DIR"
 OWN_DATA_DIR = {"up", "replay"}
 """Commands to which the data directory is one of their own options."""
@@ -91,6 +92,9 @@ UNMIGRATED = {"42P01", "42703", "3F000"}
 
 def main() -> None:
     """Run one command; exit 0 when all is well, 1 when it is not, 2 when it was called or configured wrongly."""
+    if sys.argv[1:] == [VERSION_FLAG]:  # needs no other module of ours, nor cyclopts
+        sys.stdout.write(f"{_version()}\n")
+        sys.exit(0)
     try:
         sys.exit(_run())
     except KeyboardInterrupt:
@@ -105,6 +109,8 @@ def main() -> None:
 
 def _told(error: Exception) -> FaregateError | None:
     """Return what the operator is told in one line; None for a defect of ours."""
+    from faregate.core.db.database import sqlstate
+
     if isinstance(error, EngineUnavailableError):
         return FaregateError(f"{error.detail} ({_database()})")
     if isinstance(error, FaregateError):
@@ -121,10 +127,11 @@ def _told(error: Exception) -> FaregateError | None:
 
 
 def _run() -> int:
-    configure_logging(level="warning")  # standard output is the answer's alone; servers say more
     from cyclopts import CycloptsError
 
     arguments = _placed(sys.argv[1:])
+    if not _asks_for_help(arguments):
+        start_logging()
     app = command_line()
     try:
         return app(arguments, result_action="return_value", print_error=False, exit_on_error=False) or 0
@@ -134,6 +141,25 @@ def _run() -> int:
     except InvalidError as error:
         error.detail = in_options(error, options_of(app, arguments))
         raise
+
+
+def start_logging() -> None:
+    """Log warnings and errors to standard error; standard output is for the answer. Servers log more."""
+    from faregate.core.logging import configure_logging
+
+    configure_logging(level="warning")
+
+
+def _asks_for_help(arguments: Sequence[str]) -> bool:
+    """Return whether help is all that is printed: it logs nothing, and structlog takes as long to load as the rest."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return not HELP_FLAGS.isdisjoint(options)
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("faregate")
 
 
 def _placed(arguments: Sequence[str]) -> list[str]:
@@ -183,7 +209,7 @@ def command_line() -> "App":
         help="A fare gate for AI features: authorise and hold, run, settle what it really cost.",
         help_epilogue="Every command takes --data-dir: where the embedded PostgreSQL is, as `faregate up` printed it.",
         help_format="plaintext",
-        version=version("faregate"),
+        version=_version,
     )
     for name, (path, help_text) in COMMANDS.items():
         app.command(module_of(path), name=name, help=help_text)

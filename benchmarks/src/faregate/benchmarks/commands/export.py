@@ -1,20 +1,21 @@
 """`faregate bench export`: P6, exports beside `psql`."""
 
+from __future__ import annotations
+
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from faregate.analytics.exports.formats import Format
-from faregate.benchmarks.exporting import Measured, fill_events, measure_export, psql_seconds
 from faregate.cli.shared.options import Output
 from faregate.cli.shared.output import console, print_json, print_table
-from faregate.core.db.database import Database
-from faregate.core.db.embedded import EmbeddedServer
-from faregate.core.db.migrate import upgrade
 from faregate.core.runtime import event_loop
+
+if TYPE_CHECKING:
+    from faregate.benchmarks.exporting import Measured
 
 __all__ = ["export"]
 
@@ -43,6 +44,11 @@ def export(
 
 
 async def _measure(rows: int, kinds: list[Format], rounds: int) -> tuple[float, list[Measured]]:
+    from faregate.benchmarks.exporting import fill_events, measure_export, psql_seconds
+    from faregate.core.db.database import Database
+    from faregate.core.db.embedded import EmbeddedServer
+    from faregate.core.db.migrate import upgrade
+
     with tempfile.TemporaryDirectory(prefix="faregate-bench-", ignore_cleanup_errors=True) as directory:
         Path(directory).chmod(0o755)
         database = Database(server=EmbeddedServer(Path(directory) / "pg", durable=False), statement_timeout_seconds=600)
@@ -63,6 +69,8 @@ async def _measure(rows: int, kinds: list[Format], rounds: int) -> tuple[float, 
 
 def _better(known: Measured | None, one: Measured) -> Measured:
     """Return the faster of two runs with the larger growth of both."""
+    from faregate.benchmarks.exporting import Measured
+
     if known is None:
         return one
     growth = max(known.memory_growth_mib, one.memory_growth_mib)

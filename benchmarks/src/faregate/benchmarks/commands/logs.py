@@ -5,13 +5,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from faregate.benchmarks.commands.main import private_database
-from faregate.benchmarks.logs import fill, fuzz, measure_ingest, measure_redaction, measure_search
 from faregate.cli.shared.output import console, print_table
 from faregate.core.clock import SystemClock
 from faregate.core.db.subjects import Subjects
 from faregate.core.runtime import event_loop
-from faregate.core.settings import isolated_settings
-from faregate.feature_log.container import FeatureLogContainer
 
 __all__ = ["logs", "redaction"]
 
@@ -27,6 +24,8 @@ def redaction(
     seed: Annotated[int, Parameter(help="The same seed makes the same payloads.")] = 7,
 ) -> int:
     """Time redaction (limit: 100 µs per kB at p50) and fuzz it; exit 1 if it is slower or a secret survived."""
+    from faregate.benchmarks.logs import fuzz, measure_redaction
+
     pace = measure_redaction(documents=documents, seed=seed)
     console.print(
         f"{pace.name}: p50 {pace.p50:.0f} (limit {_REDACTION_MICROSECONDS}), p95 {pace.p95:.0f}, p99 {pace.p99:.0f}"
@@ -48,6 +47,10 @@ def logs(
 
 
 async def _logs(ingest: int, batch: int, stored: int, queries: int) -> int:
+    from faregate.benchmarks.logs import fill, measure_ingest, measure_search
+    from faregate.core.settings import isolated_settings
+    from faregate.feature_log.container import FeatureLogContainer
+
     async with private_database(10) as database:
         container = FeatureLogContainer(
             settings=isolated_settings(), database=database, subjects=Subjects(database), clock=SystemClock()

@@ -1,25 +1,25 @@
 """`faregate bench`: what must hold under load, measured on a private database."""
 
+from __future__ import annotations
+
 import tempfile
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from faregate.benchmarks.contention import Round, contend
-from faregate.benchmarks.filling import fill
-from faregate.benchmarks.naive import contend_naively
 from faregate.cli.commands.credits.verify import prove, show
 from faregate.cli.shared.output import Format, console, errors, print_json, print_table
 from faregate.core.clock import SystemClock
-from faregate.core.db.database import Database
-from faregate.core.db.embedded import EmbeddedServer
-from faregate.core.db.migrate import upgrade
 from faregate.core.runtime import event_loop
+
+if TYPE_CHECKING:
+    from faregate.benchmarks.contention import Round
+    from faregate.core.db.database import Database
 
 __all__ = ["app", "private_database"]
 
@@ -74,6 +74,9 @@ def verification(
 
 
 async def _contention(attempts: int, connections: int, wallets: tuple[int, ...], seed: int) -> tuple[list[Round], int]:
+    from faregate.benchmarks.contention import contend
+    from faregate.benchmarks.naive import contend_naively
+
     rounds: list[Round] = []
     each = attempts // len(wallets)
     with Progress(*_COLUMNS, console=errors, transient=True, disable=not errors.is_terminal) as progress:
@@ -96,6 +99,8 @@ async def _contention(attempts: int, connections: int, wallets: tuple[int, ...],
 
 
 async def _verification(transfers: int, wallets: int) -> int:
+    from faregate.benchmarks.filling import fill
+
     clock = SystemClock()
     async with private_database(10) as database:
         with Progress(*_COLUMNS, console=errors, transient=True, disable=not errors.is_terminal) as progress:
@@ -123,6 +128,10 @@ def _teller(progress: Progress, task: TaskID) -> Callable[[int], None]:
 
 @asynccontextmanager
 async def private_database(connections: int, **options: str) -> AsyncGenerator[Database]:
+    from faregate.core.db.database import Database
+    from faregate.core.db.embedded import EmbeddedServer
+    from faregate.core.db.migrate import upgrade
+
     with tempfile.TemporaryDirectory(prefix="faregate-bench-", ignore_cleanup_errors=True) as directory:
         Path(directory).chmod(0o755)
         server = EmbeddedServer(

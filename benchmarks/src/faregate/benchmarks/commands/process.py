@@ -1,24 +1,26 @@
 """`faregate bench settle | start | record | hot-wallet | export-beside`: whole processes, figures beside their limits."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from faregate.analytics.exports.formats import Format
-from faregate.benchmarks.export_beside import ExportBeside, measure_beside
-from faregate.benchmarks.exporting import fill_events
-from faregate.benchmarks.ground import broker_versions, machine, private_ground
-from faregate.benchmarks.hot_wallet import HotWallet, storm
-from faregate.benchmarks.record_rate import Records, measure_records
-from faregate.benchmarks.settle_rate import Settlements, measure_settlements
-from faregate.benchmarks.start_rate import Starts, measure_starts
 from faregate.cli.shared.options import Output
 from faregate.cli.shared.output import errors, print_json, print_table
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.gc_tuning import raise_gc_thresholds
+
+if TYPE_CHECKING:
+    from faregate.benchmarks.export_beside import ExportBeside
+    from faregate.benchmarks.hot_wallet import HotWallet
+    from faregate.benchmarks.record_rate import Records
+    from faregate.benchmarks.settle_rate import Settlements
+    from faregate.benchmarks.start_rate import Starts
 
 __all__ = ["export_beside", "hot_wallet", "record", "settle", "start"]
 
@@ -38,6 +40,8 @@ def settle(
     output: Output = "table",
 ) -> int:
     """P1: a pre-filled queue to committed and acked, beside pgbench doing the same writes one message at a time."""
+    from faregate.benchmarks.ground import broker_versions, machine, private_ground
+    from faregate.benchmarks.settle_rate import measure_settlements
 
     async def run() -> tuple[Settlements, Mapping[str, str]]:
         async with _progress() as tell, private_ground(wallets=wallets, broker_url=broker) as ground:
@@ -72,6 +76,8 @@ def start(
     output: Output = "table",
 ) -> int:
     """P2: `start` over HTTP beside a bare Starlette and asyncpg endpoint that does one conditional UPDATE."""
+    from faregate.benchmarks.ground import machine, private_ground
+    from faregate.benchmarks.start_rate import measure_starts
 
     async def run() -> tuple[Starts, Mapping[str, str]]:
         async with private_ground(wallets=users) as ground:
@@ -96,6 +102,8 @@ def record(
     output: Output = "table",
 ) -> int:
     """Single uses and single usage events: gathered beside one transaction each, by library and over HTTP."""
+    from faregate.benchmarks.ground import machine, private_ground
+    from faregate.benchmarks.record_rate import measure_records
 
     async def run() -> tuple[Records, Records, Mapping[str, str]]:
         async with private_ground(wallets=users) as ground:
@@ -121,6 +129,10 @@ def export_beside(
     output: Output = "table",
 ) -> int:
     """Exports by HTTP, and how long the same gateway's health answers take meanwhile; exit 1 if they wait for each other."""
+    from faregate.benchmarks.export_beside import measure_beside
+    from faregate.benchmarks.exporting import fill_events
+    from faregate.benchmarks.ground import machine, private_ground
+
     kinds = formats or [Format.XLSX, Format.CSV]
 
     async def run() -> tuple[Sequence[ExportBeside], Mapping[str, str]]:
@@ -150,6 +162,8 @@ def hot_wallet(
     output: Output = "table",
 ) -> int:
     """P3: pairs of start and settle on one wallet, by library and by queue."""
+    from faregate.benchmarks.ground import broker_versions, machine, private_ground
+    from faregate.benchmarks.hot_wallet import storm
 
     async def run() -> tuple[HotWallet, Mapping[str, str]]:
         async with _progress() as tell, private_ground(wallets=1, broker_url=broker) as ground:

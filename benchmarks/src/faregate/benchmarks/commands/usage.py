@@ -1,24 +1,21 @@
 """`faregate bench ingest | queries`: usage events beside raw COPY, and the dashboard's questions over them."""
 
+from __future__ import annotations
+
 import io
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from faregate.benchmarks.asking import ask_all
 from faregate.benchmarks.commands.main import private_database
-from faregate.benchmarks.events import make_events
-from faregate.benchmarks.ground import broker_versions, machine, private_ground
-from faregate.benchmarks.ingest_rate import measure_http, measure_queue
-from faregate.benchmarks.metering import fill, memory_mib, recorder_of, roll_up
 from faregate.cli.shared.output import Format, console, print_json, print_table
 from faregate.core.clock import SystemClock
-from faregate.core.db.database import Database
 from faregate.core.runtime import event_loop
-from faregate.usage.events.buffer import BufferedRecorder
-from faregate.usage.events.event import UsageEvent
-from faregate.usage.events.recorder import UsageRecorder
+
+if TYPE_CHECKING:
+    from faregate.core.db.database import Database
+    from faregate.usage.events.recorder import UsageRecorder
 
 __all__ = ["ingest", "queries"]
 
@@ -64,6 +61,9 @@ def queries(
 
 
 async def _queries(count: int, rounds: int) -> dict[str, Any]:
+    from faregate.benchmarks.asking import ask_all
+    from faregate.benchmarks.metering import fill, memory_mib, roll_up
+
     async with private_database(10, shared_buffers="1GB") as database:
         _, filled, _ = await fill(database, count)
         rolled = await roll_up(database)
@@ -87,6 +87,11 @@ def _show_questions(found: dict[str, Any]) -> None:
 
 
 async def _ingest(count: int, broker: str | None, processes: int) -> dict[str, Any]:
+    from faregate.benchmarks.events import make_events
+    from faregate.benchmarks.ground import broker_versions, machine, private_ground
+    from faregate.benchmarks.ingest_rate import measure_http, measure_queue
+    from faregate.benchmarks.metering import fill, memory_mib, recorder_of
+
     async with private_ground(wallets=1, broker_url=broker) as ground:
         database = ground.library.database()
         report, seconds, cpu = await fill(database, count)
@@ -139,6 +144,9 @@ async def _copy_seconds(database: Database) -> float:
 
 
 def _buffered_us(recorder: UsageRecorder) -> float:
+    from faregate.usage.events.buffer import BufferedRecorder
+    from faregate.usage.events.event import UsageEvent
+
     buffered, event = BufferedRecorder(recorder, capacity=10**6), UsageEvent(user_id="anna", service="chat")
     began = _CLOCK.monotonic()
     for _ in range(10_000):

@@ -3,6 +3,8 @@
 A command says it of itself (`@audited(…)`), as a call of the gateway does; what runs its work (`in_audit`) writes the entry.
 """
 
+from __future__ import annotations
+
 import getpass
 import inspect
 import socket
@@ -10,16 +12,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from faregate.core.access.audit import AuditLog, Deed, fingerprint
-from faregate.core.db.ambient_transaction import apart as joined_apart
-from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subjects, person_of
 from faregate.core.errors import NotFoundError
 from faregate.wire.ids import new_uuid7
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from faregate.core.access.audit import AuditLog, Deed
+    from faregate.core.db.database import Database
 
 __all__ = ["Audited", "audited", "in_audit", "note"]
 
@@ -131,6 +134,8 @@ async def in_audit(database: Database, audit: AuditLog, work: Callable[[], Await
 
 
 async def _looked_at(pending: _Pending, work: Callable[[], Awaitable[T]], library: Any) -> T:
+    from faregate.core.db.ambient_transaction import apart as joined_apart
+
     look = pending.declared.look
     if look is None:
         result = await work()
@@ -149,6 +154,8 @@ async def _looked_at(pending: _Pending, work: Callable[[], Awaitable[T]], librar
 
 async def _deed(database: Database, session: AsyncSession, pending: _Pending) -> Deed:
     # as the database sees us; it sees no address behind a socket file, which is on its own machine
+    from faregate.core.access.audit import Deed
+
     ((address,),) = await database.rows(session, "select coalesce(host(inet_client_addr()), '127.0.0.1')")
     declared, asked = pending.declared, pending.arguments
     named = {name: str(asked[name]) for name in declared.target if asked[name] is not None}
@@ -189,4 +196,6 @@ def _owner(declared: Audited, asked: Mapping[str, Any]) -> str | None:
 
 
 def _hash(value: Any) -> bytes | None:
+    from faregate.core.access.audit import fingerprint
+
     return None if value is _UNSAID or value is None else fingerprint(value)

@@ -1,10 +1,15 @@
 """Which deployment a command works on: its settings, its database and how that is named."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from faregate.core.db.embedded import EmbeddedServer, default_data_dir
 from faregate.core.errors import ConfigurationError
-from faregate.core.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from faregate.core.db.embedded import EmbeddedServer
+    from faregate.core.settings import Settings
 
 __all__ = ["database_name", "existing_deployment", "require_database"]
 
@@ -15,6 +20,8 @@ def existing_deployment() -> Settings:
     Raises:
         ConfigurationError: as `require_database`.
     """
+    from faregate.core.settings import load_settings
+
     settings = load_settings()
     require_database(settings)
     return settings
@@ -46,4 +53,6 @@ def database_name(settings: Settings) -> str:
 
 
 def _server(settings: Settings) -> EmbeddedServer:
+    from faregate.core.db.embedded import EmbeddedServer, default_data_dir
+
     return EmbeddedServer(settings.data_dir or default_data_dir())

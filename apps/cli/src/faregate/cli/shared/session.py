@@ -1,15 +1,19 @@
 """The libraries on the database that the settings name, for commands that work without a gateway."""
 
+from __future__ import annotations
+
 import asyncio
 import getpass
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from faregate.cli.shared.auditing import in_audit
 from faregate.cli.shared.deployment import existing_deployment
 from faregate.core.db.subjects import person_of
 from faregate.core.errors import InvalidError
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["actor", "with_library"]
 
@@ -21,6 +25,7 @@ def with_library(work: Callable[[WorkerContainer], Awaitable[T]]) -> T:
 
     A command that is `audited` is noted with it.
     """
+    from faregate.worker.container import WorkerContainer
 
     async def run() -> T:
         container = WorkerContainer(settings=existing_deployment())

@@ -1,7 +1,9 @@
 """`faregate usage meters`: what is metered, how it is read, and what a unit costs."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -11,7 +13,9 @@ from faregate.cli.shared.options import decimal_of
 from faregate.cli.shared.output import console
 from faregate.cli.shared.session import with_library
 from faregate.usage.meters.meter import Aggregation, Meter
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["meters"]
 

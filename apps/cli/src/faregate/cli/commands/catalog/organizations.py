@@ -1,8 +1,10 @@
 """`faregate organizations`: how organisations pay, and who belongs to them."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -11,9 +13,11 @@ from faregate.cli.shared.options import Limit, Output, micros_of
 from faregate.cli.shared.output import print_json, print_table
 from faregate.cli.shared.session import with_library
 from faregate.credit.ledger.limits import LimitPeriod
-from faregate.usage.accounts.organizations import Organization
 from faregate.usage.values import ChargingPolicy
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.usage.accounts.organizations import Organization
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["organizations"]
 

@@ -1,8 +1,10 @@
 """`faregate prices`: what models cost, and what operators set instead."""
 
+from __future__ import annotations
+
 from dataclasses import asdict
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -12,9 +14,10 @@ from faregate.cli.shared.output import console, print_json, print_table
 from faregate.cli.shared.session import actor as actor_of
 from faregate.cli.shared.session import with_library
 from faregate.core.errors import InvalidError
-from faregate.usage.features.documents import PriceDocument, read_document
 from faregate.usage.values import ModelUsage
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["prices"]
 
@@ -68,6 +71,8 @@ def set_price(
     actor: Actor = None,
 ) -> None:
     """Override prices, such as `input_mtok=2.5 output_mtok=10` (USD per million), and set the margin on a model."""
+    from faregate.usage.features.documents import PriceDocument, read_document
+
     fields: dict[str, Any] = {"provider": provider, "service_tier": tier, "note": note}
     if price:
         fields["prices"] = dict(_pair(item) for item in price)

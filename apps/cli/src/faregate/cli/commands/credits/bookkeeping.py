@@ -3,10 +3,12 @@
 `faregate transactions`, `debit`, `refund`, `adjust`, `chargeback`, `statement`, `import` and `digest`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -17,12 +19,13 @@ from faregate.cli.shared.session import actor as actor_of
 from faregate.cli.shared.session import with_library
 from faregate.core.errors import InvalidError
 from faregate.credit.ledger.states import Note
-from faregate.credit.services.accounting import AccountStatement
-from faregate.credit.services.opening_balances import read_openings
 from faregate.credit.values import CreditTransaction
 from faregate.usage.values import FeatureUsage
 from faregate.wire.credits import to_credits
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.credit.services.accounting import AccountStatement
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["adjust", "charge_back", "debit", "digest", "import_openings", "refund", "statement", "transactions"]
 
@@ -153,6 +156,8 @@ def import_openings(
     output: Output = "table",
 ) -> None:
     """Bring balances from elsewhere: one grant of source opening for each line. Safe to repeat."""
+    from faregate.credit.services.opening_balances import read_openings
+
     if not file.is_file():
         raise InvalidError(f"{file} is no file; give a CSV with the columns owner_id and credits")
     with file.open(newline="", encoding="utf-8-sig") as lines:

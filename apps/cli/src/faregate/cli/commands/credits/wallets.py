@@ -1,9 +1,11 @@
 """`faregate wallets`: who has how much."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import asdict
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -14,9 +16,10 @@ from faregate.cli.shared.session import with_library
 from faregate.core.errors import InvalidError
 from faregate.credit.ledger.limits import LimitPeriod
 from faregate.credit.values import Wallet
-from faregate.usage.accounts.wallets import WalletChange
 from faregate.wire.credits import to_credits
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["wallets"]
 
@@ -88,6 +91,8 @@ def change(
     status: Literal["active", "frozen", "closed"] | None = None,
 ) -> None:
     """Make a wallet, or change what is given of it."""
+    from faregate.usage.accounts.wallets import WalletChange
+
     given: dict[str, Any] = {"plan": plan, "organization_id": organization, "email": email, "status": status}
     fields = {name: None if value == _NONE else value for name, value in given.items() if value is not None}
     for name, text in (("credit_limit", credit_limit), ("low_balance", low_balance)):

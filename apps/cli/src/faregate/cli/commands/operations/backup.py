@@ -1,10 +1,12 @@
 """`faregate backup` and `faregate restore`: the whole database in one file, and back."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 from asyncio.subprocess import PIPE
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from cyclopts import Parameter
@@ -13,15 +15,14 @@ from faregate.cli.commands.credits.verify import run_verify
 from faregate.cli.shared.auditing import audited, in_audit
 from faregate.cli.shared.deployment import database_name, existing_deployment
 from faregate.cli.shared.output import console
-from faregate.core.access.audit import AuditLog
-from faregate.core.container import make_database
-from faregate.core.db.database import Database
-from faregate.core.db.embedded import postgres_program
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import ConfigurationError, FaregateError
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.private_files import private_file
-from faregate.core.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from faregate.core.db.database import Database
+    from faregate.core.settings import Settings
 
 __all__ = ["backup", "restore"]
 
@@ -29,6 +30,8 @@ __all__ = ["backup", "restore"]
 @audited("database.backup", target=("file",), apart=True)
 def backup(file: Annotated[Path, Parameter(help="Where to write it; must not exist.")]) -> None:
     """Write all tables into one compressed file, as of one moment, while everything runs."""
+    from faregate.core.container import make_database
+
     if file.exists():
         raise ConfigurationError(f"{file} exists; choose another name")
     settings = existing_deployment()
@@ -58,6 +61,8 @@ def restore(
     replace: Annotated[bool, Parameter(help="Drop what the database holds now.", negative="")] = False,
 ) -> int:
     """Put a backup into the database, all or nothing, and prove that its balances are right."""
+    from faregate.core.settings import load_settings
+
     if not file.exists():
         raise ConfigurationError(f"{file} does not exist; give a file that `faregate backup` wrote")
     settings = load_settings()
@@ -70,6 +75,8 @@ def restore(
 
 
 async def _restore(settings: Settings, file: Path, *, replace: bool) -> None:
+    from faregate.core.container import make_database
+
     database, schema = make_database(settings), settings.db_schema
     await database.open()
     try:
@@ -86,6 +93,8 @@ async def _restore(settings: Settings, file: Path, *, replace: bool) -> None:
 
 
 async def _note_restored(settings: Settings) -> None:
+    from faregate.core.container import make_database
+
     database = make_database(settings)
     await database.open()
     try:
@@ -96,6 +105,7 @@ async def _note_restored(settings: Settings) -> None:
 
 async def _note(database: Database) -> None:
     """Write the entry of the running command; what it did was done by programs of PostgreSQL."""
+    from faregate.core.access.audit import AuditLog
 
     async def done() -> None: ...
 
@@ -141,6 +151,8 @@ async def _holds_something(database: Database, schema: str) -> bool:
 
 async def _run(program: str, *arguments: str, url: str | None = None) -> None:
     """Run one of PostgreSQL's programs; a password travels in the environment, where no list of processes shows it."""
+    from faregate.core.db.embedded import postgres_program
+
     environment = dict(os.environ)
     if url is not None:
         parts = urlsplit(url)

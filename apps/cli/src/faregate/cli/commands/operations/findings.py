@@ -1,11 +1,14 @@
 """What `faregate doctor` looks at beside the engines: how the gateway is guarded, and Redis."""
 
-from dataclasses import dataclass
-from typing import Any, cast
+from __future__ import annotations
 
-from faregate.core.settings import Settings
-from faregate.core.token_settings import unchecked_claims
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
 from faregate.core.webhooks.special_addresses import SNAPSHOT
+
+if TYPE_CHECKING:
+    from faregate.core.settings import Settings
 
 __all__ = ["Finding", "look_at_redis", "look_at_security"]
 
@@ -46,6 +49,8 @@ async def look_at_redis(settings: Settings) -> list[Finding]:
 
 
 def _tokens(settings: Settings) -> Finding:
+    from faregate.core.token_settings import unchecked_claims
+
     if settings.jwks_url is None and settings.jwt_secret is None:
         return Finding("tokens", ok=True, detail="no users' tokens: neither FAREGATE_JWKS_URL nor FAREGATE_JWT_SECRET")
     unchecked = unchecked_claims(settings)

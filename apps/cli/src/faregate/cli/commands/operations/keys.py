@@ -1,31 +1,33 @@
 """`faregate keys`: server API keys, on the machine that has the database."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import App, Parameter
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.cli.shared.auditing import audited, in_audit, note
 from faregate.cli.shared.deployment import existing_deployment
 from faregate.cli.shared.options import micros_of
 from faregate.cli.shared.output import Format, console, print_json, print_table
 from faregate.cli.shared.session import with_library
-from faregate.core.access.audit import AuditLog
 from faregate.core.access.key_format import Key
-from faregate.core.access.key_store import ApiKey, KeySpec, KeyStore
 from faregate.core.clock import SystemClock
-from faregate.core.container import make_database, make_key_store
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import InvalidError
 from faregate.core.runtime import event_loop
 from faregate.credit.ledger.limits import LimitPeriod
-from faregate.credit.services.spending_limits import SpendingLimit
-from faregate.gateway.security.auth import Scope
 from faregate.gateway.security.key_caps import cap_scope
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from faregate.core.access.key_store import ApiKey, KeyStore
+    from faregate.credit.services.spending_limits import SpendingLimit
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["keys"]
 
@@ -48,6 +50,9 @@ def create(
     output: _Output = "table",
 ) -> None:
     """Make a key and print it, this one time."""
+    from faregate.core.access.key_store import KeySpec
+    from faregate.gateway.security.auth import Scope
+
     unknown = sorted(set(scope) - {known.value for known in Scope})
     if unknown:
         raise InvalidError(f"there is no scope {unknown[0]!r}; known: {', '.join(known.value for known in Scope)}")
@@ -132,6 +137,9 @@ def list_keys(*, output: _Output = "table") -> None:
 
 
 def _with(work: Callable[[KeyStore, AsyncSession], Awaitable[T]]) -> T:
+    from faregate.core.access.audit import AuditLog
+    from faregate.core.container import make_database, make_key_store
+
     async def run() -> T:
         settings = existing_deployment()
         database = make_database(settings)
@@ -158,6 +166,8 @@ def _show_new(made: ApiKey, key: str, output: Format) -> None:
 
 
 def _fields(key: ApiKey) -> dict[str, object]:
+    from faregate.core.access.key_store import ApiKey
+
     return {name: getattr(key, name) for name in ApiKey.__slots__}
 
 

@@ -1,23 +1,26 @@
 """`faregate gateway` and `faregate worker`: one process each, for deployments of several."""
 
-from typing import Annotated, Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from faregate.cli.demo.serving import Gateway, serve_together
 from faregate.cli.shared.deployment import require_database
-from faregate.core.logging import configure_logging
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.gc_tuning import raise_gc_thresholds
-from faregate.core.settings import Settings, load_settings
-from faregate.usage.container import check_strategies
-from faregate.worker.main import run_worker, stop_on_signals
+
+if TYPE_CHECKING:
+    from faregate.core.settings import Settings
 
 __all__ = ["gateway", "worker"]
 
 
 def checked(**given: Any) -> Settings:
     """Return the settings of a server: its database is there, and the strategies that they name can be used."""
+    from faregate.core.settings import load_settings
+    from faregate.usage.container import check_strategies
+
     settings = load_settings(**given)
     require_database(settings)
     check_strategies(settings)
@@ -33,6 +36,10 @@ def gateway(
     ] = 1,
 ) -> None:
     """Serve HTTP until Ctrl-C or SIGTERM."""
+    from faregate.cli.demo.serving import Gateway, serve_together
+    from faregate.core.logging import configure_logging
+    from faregate.worker.main import stop_on_signals
+
     settings = checked(**{k: v for k, v in {"host": host, "port": port}.items() if v is not None})
     configure_logging(style=settings.log_format, level=settings.log_level)
 
@@ -48,6 +55,9 @@ def gateway(
 
 def worker() -> None:
     """Settle what is published and run what is scheduled, until Ctrl-C or SIGTERM."""
+    from faregate.core.logging import configure_logging
+    from faregate.worker.main import run_worker
+
     settings = checked()
     configure_logging(style=settings.log_format, level=settings.log_level)
     raise_gc_thresholds()

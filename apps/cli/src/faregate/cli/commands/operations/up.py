@@ -1,32 +1,29 @@
 """`faregate up`: gateway, worker and database in one command."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import secrets
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 from rich.markup import escape
 from rich.panel import Panel
 
-from faregate.cli.demo.serving import Gateway
 from faregate.cli.shared.deployment import database_name
 from faregate.cli.shared.output import errors
-from faregate.core.container import make_database
-from faregate.core.db.embedded import EmbeddedServer, default_data_dir
-from faregate.core.db.embedded_keeper import EmbeddedKeeper
-from faregate.core.db.migrate import upgrade
 from faregate.core.errors import ConfigurationError, FaregateError
-from faregate.core.logging import configure_logging
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.gc_tuning import raise_gc_thresholds
 from faregate.core.runtime.private_files import make_private_directory, private_file
-from faregate.core.settings import Settings, load_settings
-from faregate.usage.container import check_strategies
 from faregate.wire import exact_json
-from faregate.worker.main import run_worker, stop_on_signals
+
+if TYPE_CHECKING:
+    from faregate.cli.demo.serving import Gateway
+    from faregate.core.settings import Settings
 
 __all__ = ["up"]
 
@@ -45,6 +42,10 @@ def up(
     ready_file: Annotated[Path | None, Parameter(help="Write URL and key here (JSON) when ready.")] = None,
 ) -> None:
     """Start everything in one process and say where it is; Ctrl-C stops it cleanly."""
+    from faregate.core.logging import configure_logging
+    from faregate.core.settings import load_settings
+    from faregate.usage.container import check_strategies
+
     given: dict[str, Any] = {"host": host, "port": port, "data_dir": data_dir, "broker_url": broker}
     chosen = load_settings(**{name: value for name, value in given.items() if value is not None})
     check_strategies(chosen)
@@ -55,6 +56,8 @@ def up(
 
 def with_key(settings: Settings) -> Settings:
     """Return `settings` with a server API key: the configured one, or one kept beside the embedded data."""
+    from faregate.core.settings import load_settings
+
     if settings.server_api_key is not None:
         return settings
     path = _key_file(settings)
@@ -71,10 +74,19 @@ def with_key(settings: Settings) -> Settings:
 
 
 def _key_file(settings: Settings) -> Path:
+    from faregate.core.db.embedded import default_data_dir
+
     return (settings.data_dir or default_data_dir()).expanduser().absolute() / _KEY_FILE
 
 
 async def _up(settings: Settings, *, with_worker: bool, ready_file: Path | None) -> None:
+    from faregate.cli.demo.serving import Gateway
+    from faregate.core.container import make_database
+    from faregate.core.db.embedded import EmbeddedServer, default_data_dir
+    from faregate.core.db.embedded_keeper import EmbeddedKeeper
+    from faregate.core.db.migrate import upgrade
+    from faregate.worker.main import run_worker, stop_on_signals
+
     stop = stop_on_signals()
     server = Gateway(settings)
     database = make_database(settings)

@@ -1,17 +1,20 @@
 """`faregate audit`: search who did what."""
 
+from __future__ import annotations
+
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from faregate.cli.shared.deployment import existing_deployment
 from faregate.cli.shared.output import Format, print_json, print_table
-from faregate.core.access.audit import AuditEntry, AuditFilter, AuditLog
-from faregate.core.container import make_database
 from faregate.core.db.subjects import Subjects
 from faregate.core.runtime import event_loop
+
+if TYPE_CHECKING:
+    from faregate.core.access.audit import AuditEntry, AuditFilter
 
 __all__ = ["audit"]
 
@@ -29,6 +32,8 @@ def audit(
     output: Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")] = "table",
 ) -> None:
     """Search administrative and money actions, newest first."""
+    from faregate.core.access.audit import AuditFilter
+
     wanted = AuditFilter(actor, actor_user, owner, action, request_id, _aware(since), _aware(until))
     found = event_loop.run(_search(wanted, limit))
     if output == "json":
@@ -39,6 +44,9 @@ def audit(
 
 
 async def _search(wanted: AuditFilter, limit: int) -> list[AuditEntry]:
+    from faregate.core.access.audit import AuditLog
+    from faregate.core.container import make_database
+
     database = make_database(existing_deployment())
     await database.open()
     try:

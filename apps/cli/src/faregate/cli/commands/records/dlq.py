@@ -1,8 +1,10 @@
 """`faregate dlq`: what could not be handled."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -11,9 +13,11 @@ from faregate.cli.shared.options import Limit, Output
 from faregate.cli.shared.output import console, print_json, print_table
 from faregate.cli.shared.session import with_library
 from faregate.core.errors import InvalidError
-from faregate.core.messaging.dead_letters import DeadLetterService, shown_body
-from faregate.core.messaging.interfaces import DeadMessage
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.core.messaging.dead_letters import DeadLetterService
+    from faregate.core.messaging.interfaces import DeadMessage
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["dlq"]
 
@@ -73,6 +77,8 @@ def drop(*letter_ids: str, queue: _Queue = None, every: _All = False) -> None:
 
 def _body(letter: DeadMessage) -> dict[str, str]:
     """Return a body as it came where it is text, else in base64, and which of both it is."""
+    from faregate.core.messaging.dead_letters import shown_body
+
     shown, encoding = shown_body(letter.body)
     return {"body": shown if encoding == "base64" else letter.body.decode(), "body_encoding": encoding}
 

@@ -1,9 +1,11 @@
 """`faregate logs`: feature logs by hand: find, show, delete, keep, archive, restore, rotate keys."""
 
+from __future__ import annotations
+
 import base64
 import secrets
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 from cyclopts import App, Parameter
@@ -12,10 +14,12 @@ from faregate.cli.shared.auditing import audited, note
 from faregate.cli.shared.options import Actor, Limit, Output, moment_of
 from faregate.cli.shared.output import console, errors, print_json, print_table
 from faregate.cli.shared.session import actor, with_library
-from faregate.core.archive.archives import Manifest
 from faregate.core.db.partitions import Month
 from faregate.feature_log.values import FeatureLog, LogFilter
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.core.archive.archives import Manifest
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["logs"]
 

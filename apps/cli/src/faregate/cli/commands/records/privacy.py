@@ -1,8 +1,10 @@
 """`faregate privacy`: show and erase what is held on one person."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import App, Parameter
 
@@ -13,9 +15,10 @@ from faregate.cli.shared.output import console, print_table
 from faregate.core.errors import ConfigurationError
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.private_files import private_file
-from faregate.feature_log.privacy import Erased, PrivacyService
-from faregate.host.container import FaregateContainer
 from faregate.wire import exact_json
+
+if TYPE_CHECKING:
+    from faregate.feature_log.privacy import Erased, PrivacyService
 
 __all__ = ["privacy"]
 
@@ -62,6 +65,8 @@ def erase(
 
 
 def _with_privacy(work: Callable[[PrivacyService], Awaitable[T]]) -> T:
+    from faregate.host.container import FaregateContainer
+
     async def run() -> T:
         container = FaregateContainer(settings=existing_deployment())
         async with container.engines() as database:

@@ -1,8 +1,10 @@
 """`faregate quotas` and `faregate alerts`: limits, how they stand, what was told."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 from cyclopts import App, Parameter
@@ -16,7 +18,9 @@ from faregate.cli.shared.options import decimal_of, moment_of
 from faregate.cli.shared.output import console, errors, shows_pictures
 from faregate.cli.shared.plots import share_bar
 from faregate.cli.shared.session import with_library
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["alerts", "quotas"]
 

@@ -1,19 +1,19 @@
 """`faregate usage`: record, ask, export, archive."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from faregate.analytics.answers.meter_totals import MeterTotal
-from faregate.analytics.answers.trends import Dimension, counted_as
+from faregate.analytics.answers.terms import Dimension
 from faregate.analytics.exports.formats import Format
-from faregate.analytics.exports.service import Export
 from faregate.analytics.question.filters import Question
 from faregate.cli.commands.catalog.meters import meters
 from faregate.cli.shared.analytics_options import About, Shape, UnitWord, tell, tell_omissions, unit_of
@@ -24,10 +24,13 @@ from faregate.cli.shared.session import with_library
 from faregate.core.clock import SystemClock
 from faregate.core.errors import InvalidError
 from faregate.core.runtime.private_files import make_private_directory, private_file
-from faregate.core.settings import load_settings
 from faregate.core.values.time_zones import time_zone
 from faregate.wire import exact_json
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.analytics.answers.meter_totals import MeterTotal
+    from faregate.analytics.exports.service import Export
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["usage"]
 
@@ -69,6 +72,8 @@ def record(
 @usage.command
 def stats(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = "table") -> None:
     """Count, sum, average, median, p95 and p99 of single events."""
+    from faregate.analytics.answers.trends import counted_as
+
     question, amount = counted_as(meter, about.question())
     found = with_library(lambda lib: lib.patterns().stats(question, amount=amount))
     tell_omissions(question)
@@ -82,6 +87,8 @@ def stats(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = 
 @usage.command
 def trends(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = "table") -> None:
     """Each day beside the day before and the same day of the week before."""
+    from faregate.analytics.answers.trends import counted_as
+
     question, amount = counted_as(meter, about.question())
     points = with_library(lambda lib: lib.patterns().trends(question, amount=amount))
     tell_omissions(question)
@@ -105,6 +112,8 @@ def peaks(
     output: Shape = "table",
 ) -> None:
     """The hours, days, weeks or months of most use."""
+    from faregate.analytics.answers.trends import counted_as
+
     question, amount = counted_as(meter, about.question())
     peaks = with_library(lambda lib: lib.patterns().peaks(question, unit=unit_of(by), amount=amount, limit=limit))
     tell_omissions(question)
@@ -123,6 +132,8 @@ def peaks(
 @usage.command
 def series(meter: _Meter, by: _By = "day", *, about: About = _ABOUT, output: Shape = "table") -> None:
     """What a meter read in each hour, day, week or month, as it is declared; empty periods too."""
+    from faregate.analytics.answers.trends import counted_as
+
     question, amount = counted_as(meter, about.question())
     found = with_library(lambda lib: lib.patterns().amounts(question, unit=unit_of(by), amount=amount))
     tell_omissions(question)
@@ -323,6 +334,8 @@ async def _write(made: Export, path: Path | None) -> None:
 
 def _target(name: str, path: Path | None) -> Path:
     """Return the file to write: `path`, or a file of that `name` in it, or in the directory that the settings name."""
+    from faregate.core.settings import load_settings
+
     if path is not None:
         return path / name if path.is_dir() else path
     directory = load_settings().export_dir or Path()

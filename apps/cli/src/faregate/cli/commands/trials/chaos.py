@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from faregate.core.errors import ConfigurationError
-from faregate.core.settings import environment_without_settings
 
 __all__ = ["chaos"]
 
@@ -28,6 +27,8 @@ def chaos(
     time ran out before the form's targets were reached, or if one of the workers that are broken on purpose (the
     smallest form has none) was not caught.
     """
+    from faregate.core.settings import environment_without_settings
+
     tests = _tests()
     arguments = ["--form", form, "--seed", str(seed)]
     arguments += ["--report", str(report.resolve())] if report is not None else []

@@ -1,5 +1,7 @@
 """`faregate demo`: everything started, driven, settled, shown and proved, on embedded engines."""
 
+from __future__ import annotations
+
 import shutil
 import tempfile
 from collections import Counter
@@ -7,20 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from faregate.cli.commands.credits.verify import run_verify, show
-from faregate.cli.demo.load_driver import Client, Outcome, Rider, open_client
-from faregate.cli.demo.reports import show_models, show_pace, show_refusals
-from faregate.cli.demo.stack import Stack, private_stack
 from faregate.cli.demo.traffic import Trip, generate
 from faregate.cli.shared.output import console, errors, print_table
 from faregate.core.clock import SystemClock
 from faregate.core.runtime import event_loop
-from faregate.core.settings import isolated_settings
+
+if TYPE_CHECKING:
+    from faregate.cli.demo.load_driver import Client, Outcome
+    from faregate.cli.demo.stack import Stack
 
 __all__ = ["demo"]
 
@@ -64,6 +66,10 @@ def demo(
 
 
 async def _demo(directory: Path, trips: Sequence[Trip], papers: int, concurrency: int, *, keep: bool) -> int:
+    from faregate.cli.demo.load_driver import open_client
+    from faregate.cli.demo.stack import private_stack
+    from faregate.core.settings import isolated_settings
+
     console.print("Starting gateway, worker and PostgreSQL in a temporary directory …")
     async with private_stack(directory / "data", keep=keep) as stack, open_client(stack.url, stack.key) as client:
         cast = Cast()
@@ -92,6 +98,10 @@ async def _prepare(client: Client, cast: Cast) -> None:
 
 
 async def _drive(client: Client, trips: Sequence[Trip], concurrency: int) -> None:
+    from faregate.cli.demo.load_driver import Rider
+    from faregate.cli.demo.reports import show_models, show_pace, show_refusals
+    from faregate.core.settings import isolated_settings
+
     clock = SystemClock()
     rider = Rider(client, clock, feature=FEATURE, run="demo", settle="queue")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

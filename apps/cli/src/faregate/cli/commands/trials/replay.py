@@ -1,5 +1,7 @@
 """`faregate replay FILE`: recorded LLM traffic through start, run and settle."""
 
+from __future__ import annotations
+
 import contextlib
 import secrets
 import tempfile
@@ -7,20 +9,20 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from faregate.cli.demo.load_driver import Client, Outcome, Rider, open_client
-from faregate.cli.demo.reports import show_models, show_pace, show_refusals, totals
-from faregate.cli.demo.stack import private_stack
 from faregate.cli.demo.traffic import Trip, read_trips
 from faregate.cli.shared.output import Format, console, errors, print_json
 from faregate.core.clock import SystemClock
 from faregate.core.errors import InvalidError
 from faregate.core.runtime import event_loop
-from faregate.core.settings import Settings, load_settings, variable_name
+
+if TYPE_CHECKING:
+    from faregate.cli.demo.load_driver import Client, Outcome
+    from faregate.core.settings import Settings
 
 __all__ = ["replay"]
 
@@ -68,6 +70,8 @@ def replay(
 async def _replay(
     trips: list[Trip], credits: int, options: ReplayOptions, *, url: str | None, key: str | None, data_dir: Path | None
 ) -> None:
+    from faregate.cli.demo.load_driver import open_client
+
     async with (
         _gateway(url, key, data_dir) as (found_url, found_key),
         open_client(found_url, found_key, connections=options.concurrency) as client,
@@ -78,6 +82,9 @@ async def _replay(
 
 @asynccontextmanager
 async def _gateway(url: str | None, key: str | None, data_dir: Path | None) -> AsyncGenerator[tuple[str, str]]:
+    from faregate.cli.demo.stack import private_stack
+    from faregate.core.settings import load_settings
+
     if url is not None:
         secret = load_settings().server_api_key
         yield url, key or (secret.get_secret_value() if secret else "")
@@ -90,6 +97,8 @@ async def _gateway(url: str | None, key: str | None, data_dir: Path | None) -> A
 
 def _prices_of(settings: Settings) -> dict[str, str]:
     """Return the variables that decide what a use costs: a replay is priced as the caller's deployment would."""
+    from faregate.core.settings import variable_name
+
     return {variable_name(name): str(getattr(settings, name)) for name in _PRICING}
 
 
@@ -101,6 +110,10 @@ async def _prepare(client: Client, users: set[str], credits: int) -> None:
 
 
 async def _drive(client: Client, trips: list[Trip], options: ReplayOptions) -> None:
+    from faregate.cli.demo.load_driver import Rider
+    from faregate.cli.demo.reports import show_models, show_pace, show_refusals, totals
+    from faregate.core.settings import load_settings
+
     clock = SystemClock()
     rider = Rider(client, clock, feature=FEATURE, run=options.run, settle=options.settle)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

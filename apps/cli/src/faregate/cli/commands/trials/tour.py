@@ -7,15 +7,11 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from faregate.cli.demo.tours.metering import SCENARIOS, Stage
 from faregate.cli.shared.options import Output
 from faregate.cli.shared.output import console, print_json
 from faregate.core.clock import SystemClock
-from faregate.core.db.migrate import upgrade
 from faregate.core.runtime import event_loop
-from faregate.core.settings import isolated_settings
 from faregate.wire import exact_json
-from faregate.worker.container import WorkerContainer
 
 __all__ = ["tour"]
 
@@ -41,6 +37,11 @@ def metering(
 
 
 async def _metering(data_dir: Path, place: Path, *, quiet: bool) -> list[dict[str, Any]]:
+    from faregate.cli.demo.tours.metering import SCENARIOS, Stage
+    from faregate.core.db.migrate import upgrade
+    from faregate.core.settings import isolated_settings
+    from faregate.worker.container import WorkerContainer
+
     settings = isolated_settings(data_dir=data_dir, db_statement_timeout_seconds=60)
     container = WorkerContainer(settings=settings)
     await upgrade(container.database())
