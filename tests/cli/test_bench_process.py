@@ -9,7 +9,7 @@ from importlib.metadata import version
 import pytest
 
 from faregate.benchmarks.ground import Ground, broker_versions, machine, private_ground
-from faregate.benchmarks.hot_wallet import storm
+from faregate.benchmarks.hot_wallet import measure_hot_wallet
 from faregate.benchmarks.record_rate import measure_records
 from faregate.benchmarks.settle_rate import measure_settlements
 from faregate.benchmarks.start_rate import measure_starts
@@ -26,7 +26,7 @@ async def ground() -> AsyncGenerator[Ground]:
 
 
 async def test_the_hot_wallet_settles_all_pairs_by_library_and_by_queue(ground: Ground) -> None:
-    found = await storm(ground, pairs=200, concurrency=50, on_progress=lambda _: None)
+    found = await measure_hot_wallet(ground, pairs=200, concurrency=50, on_progress=lambda _: None)
     (wallet, _) = await ground.library.wallets().get("bench-0")
 
     assert found.by_library > 0

@@ -138,7 +138,7 @@ async def test_opening_balances_are_imported_once_and_all_or_nothing(desk: Desk,
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("grants", "add", "ada", "many"), "credits 'many' is no number; write it as 12.5"),
+        (("grants", "add", "ada", "many"), "credits 'many' is not a number; write it as 12.5"),
         (("grants", "add", "ada", "5", "--rollover-max", "1"), "rollover needs `every`"),
         (("adjust", "ada", "1", "--reason", " "), "reason is required"),
         (("statement", "ada", "--from", "soon", "--to", "2099-01-01"), "from 'soon' is no date or time"),
@@ -157,4 +157,4 @@ async def test_an_actor_who_is_no_person_is_refused(name: str) -> None:
     done = await run_command("adjust", "ada", "5", "--reason", "test", "--actor", name)
 
     assert done.code == 1
-    assert "names no person" in done.err
+    assert "is not a person" in done.err

@@ -8,9 +8,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from faregate.cli.demo.load_driver import Rider, open_client
+from faregate.cli.demo.load_driver import LoadDriver, open_client
 from faregate.cli.demo.stack import Stack, private_stack
-from faregate.cli.demo.traffic import Trip
+from faregate.cli.demo.traffic import TrafficRequest
 from faregate.core.clock import SystemClock
 from faregate.core.db.embedded import EmbeddedServer
 from support.processes import run_command
@@ -72,8 +72,8 @@ async def test_a_data_directory_beside_another_database_is_refused(tmp_path: Pat
     empty = await run_command("verify", "--data-dir")
 
     assert (done.code, empty.code) == (2, 2)
-    assert "leave one of them out" in done.err
-    assert "--data-dir needs a directory" in empty.err
+    assert "use only one of them" in done.err
+    assert "--data-dir needs a value" in empty.err
 
 
 async def test_what_cannot_be_reached_is_named_without_its_password() -> None:
@@ -92,13 +92,15 @@ async def test_up_outlives_the_death_of_its_postgresql(stack: Stack, victim: str
         died = EmbeddedServer(stack.data_dir).server_pid()
         assert died is not None
         os.kill(died if victim == "postmaster" else await _backend(stack), signal.SIGKILL)
-        rider = Rider(client, SystemClock(), feature="kept", run=victim, settle="queue")
-        (story,) = await rider.stories(
-            [await rider.ride(Trip(1, "ada", "gpt-4o-mini", 1000, 10, 0.0))], concurrency=1, on_done=lambda: None
+        driver = LoadDriver(client, SystemClock(), feature="kept", run=victim, settle="queue")
+        (settled,) = await driver.costs(
+            [await driver.send(TrafficRequest(1, "ada", "gpt-4o-mini", 1000, 10, 0.0))],
+            concurrency=1,
+            on_done=lambda: None,
         )
         again = EmbeddedServer(stack.data_dir).server_pid()
 
-    assert story.charged > 0
+    assert settled.charged > 0
     assert again is not None
     assert (again == died) == (victim == "backend")
     assert stack.process.returncode is None

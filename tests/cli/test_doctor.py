@@ -115,7 +115,7 @@ async def test_clocks_that_disagree_are_told(database_url: str, monkeypatch: pyt
     monkeypatch.setattr(doctor_module, "SystemClock", Late)
     told = await problem(load_settings(database_url=database_url), "clock")
 
-    assert "disagree by 90." in told.detail
+    assert "differ by 90." in told.detail
     assert told.fix == "set up NTP on this machine and the database's"
 
 

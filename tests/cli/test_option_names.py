@@ -61,7 +61,7 @@ def test_what_is_wrong_is_named_as_it_was_typed(
         ),
         ("user_id 'user_id' is not usage_key", "user_id", "--user 'user_id' is not --usage-key"),
         ("see /api/organizations/user_id or `user_id`", None, "see /api/organizations/user_id or `user_id`"),
-        ("limit 'x' is no number; a limit is", "limit", "--limit 'x' is no number; a limit is"),
+        ("limit 'x' is not a number; a limit is", "limit", "--limit 'x' is not a number; a limit is"),
         ("model_name is no option here", "model_name", "model_name is no option here"),
     ],
 )

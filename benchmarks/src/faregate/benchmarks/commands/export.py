@@ -1,4 +1,4 @@
-"""`faregate bench export`: P6, exports beside `psql`."""
+"""`faregate bench export`: P6, exports compared with `psql`."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ _MEMORY_LIMIT_MIB = 64
 
 def export(
     *,
-    rows: Annotated[int, Parameter(help="Events to export.")] = 1_000_000,
-    formats: Annotated[list[Format] | None, Parameter(help="Which; else csv, ndjson and parquet.")] = None,
-    rounds: Annotated[int, Parameter(help="How often each is measured; the best counts.")] = 3,
+    rows: Annotated[int, Parameter(help="Number of events to export.")] = 1_000_000,
+    formats: Annotated[
+        list[Format] | None, Parameter(help="Formats to measure; csv, ndjson and parquet by default.")
+    ] = None,
+    rounds: Annotated[int, Parameter(help="How many times each is measured; the best counts.")] = 3,
     output: Output = "table",
 ) -> int:
-    """P6: CSV of so many events takes at most 1.5 times as long as `psql COPY TO`, in flat memory; exit 1 if not."""
+    """P6: export events; exit 1 if CSV takes more than 1.5 times as long as `psql COPY TO`, or more than 64 MiB of memory."""
     kinds = formats or [Format.CSV, Format.NDJSON, Format.PARQUET]
     psql, found = event_loop.run(_measure(rows, kinds, rounds))
     ratios = {one.format: one.seconds / psql for one in found}
@@ -68,7 +70,7 @@ async def _measure(rows: int, kinds: list[Format], rounds: int) -> tuple[float, 
 
 
 def _better(known: Measured | None, one: Measured) -> Measured:
-    """Return the faster of two runs with the larger growth of both."""
+    """Return the faster of two runs, with the larger memory growth of the two."""
     from faregate.benchmarks.exporting import Measured
 
     if known is None:

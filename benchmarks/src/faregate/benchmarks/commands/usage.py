@@ -1,4 +1,4 @@
-"""`faregate bench ingest | queries`: usage events beside raw COPY, and the dashboard's questions over them."""
+"""`faregate bench ingest` and `queries`: usage events and questions over them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _CLOCK = SystemClock()
 
 def ingest(
     *,
-    events: Annotated[int, Parameter(help="Events to take in, each way.")] = 1_000_000,
-    broker: Annotated[str | None, Parameter(help="RabbitMQ to use; without it the queue is PostgreSQL's.")] = None,
-    processes: Annotated[int, Parameter(help="Gateway processes, and worker processes.")] = 2,
+    events: Annotated[int, Parameter(help="Number of events to record in each way.")] = 1_000_000,
+    broker: Annotated[str | None, Parameter(help="RabbitMQ to use; without it PostgreSQL is the queue.")] = None,
+    processes: Annotated[int, Parameter(help="Number of gateway processes, and of worker processes.")] = 2,
     output: _Output = "table",
 ) -> int:
-    """P4, P7: take in events by library, HTTP and queue, beside COPY of the same rows; fsync on. Exit 1 below the targets."""
+    """P4, P7: record events by library, HTTP and queue, compared with COPY of the same rows; fsync on. Exit 1 below the targets."""
     found = event_loop.run(_ingest(events, broker, processes))
     passed = all(row["reached"] for row in found["figures"])
     if output == "json":
@@ -44,12 +44,14 @@ def ingest(
 
 def queries(
     *,
-    events: Annotated[int, Parameter(help="Events of 30 days; 10000000 is the other size of the promise.")] = 1_000_000,
-    rounds: Annotated[int, Parameter(help="How often each question is asked; the median counts.")] = 7,
+    events: Annotated[
+        int, Parameter(help="Number of events of 30 days; 10000000 is the second size with limits.")
+    ] = 1_000_000,
+    rounds: Annotated[int, Parameter(help="How many times each question is asked; the median counts.")] = 7,
     output: _Output = "table",
 ) -> int:
-    """P5: the dashboard's questions over 30 days, without cache; beside some, the same asked of the raw facts. Exit 1
-    beyond the targets.
+    """P5: time the dashboard's questions over 30 days, without cache; some are also asked of the raw facts. Exit 1 above
+    the limits.
     """
     found = event_loop.run(_queries(events, rounds))
     passed = all(took["ms"] <= took["limit_ms"] for took in found["questions"])

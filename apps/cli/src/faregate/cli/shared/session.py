@@ -1,4 +1,4 @@
-"""The libraries on the database that the settings name, for commands that work without a gateway."""
+"""Libraries on the configured database, for commands without a gateway."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 def with_library(work: Callable[[WorkerContainer], Awaitable[T]]) -> T:
     """Run `work` with the libraries, on the database and the queue that the settings name, and return its result.
 
-    A command that is `audited` is noted with it.
+    Writes the audit entry of a command that is `audited`.
     """
     from faregate.worker.container import WorkerContainer
 
@@ -32,15 +32,15 @@ def with_library(work: Callable[[WorkerContainer], Awaitable[T]]) -> T:
         async with container.engines():
             return await in_audit(container.database(), container.audit(), lambda: work(container), library=container)
 
-    return asyncio.run(run())  # uvloop may wait for ever for a socket that its peer has left half-closed
+    return asyncio.run(run())  # uvloop may wait forever for a socket that its peer has half-closed
 
 
 def actor(given: str | None) -> str:
-    """Return who acts: the person given, else the login name of the caller.
+    """Return the actor: the given person, or else the caller's login name.
 
     Raises:
-        InvalidError: the name is another kind of actor's, such as `bootstrap` or `key:…`.
+        InvalidError: the name belongs to another kind of actor, such as `bootstrap` or `key:…`.
     """
     if given and person_of(given) is None:
-        raise InvalidError(f"--actor {given!r} names no person; leave it out for your login name", param="actor")
+        raise InvalidError(f"--actor {given!r} is not a person; leave it out to use your login name", param="actor")
     return given or f"cli:{getpass.getuser()}"

@@ -1,4 +1,4 @@
-"""`faregate features`: what is sold."""
+"""`faregate features`: the features that are sold."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["features"]
 
-features = App(name="features", help="Look at what is sold, and define it from a file.")
+features = App(name="features", help="Show features, and define them from a file.")
 
 
 @features.command(name="list")
@@ -39,7 +39,7 @@ def list_features(*, output: Output = "table") -> None:
 
 @features.command
 def show(key: str, *, versions: bool = False) -> None:
-    """Print one feature as JSON, or (--versions) everything it has ever been."""
+    """Print one feature as JSON, or all its versions with --versions."""
     from faregate.usage.features.documents import feature_content
 
     async def read(lib: WorkerContainer) -> object:
@@ -56,11 +56,13 @@ def show(key: str, *, versions: bool = False) -> None:
 def apply(
     file: Path,
     *,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y"], help="Do it; else only show what would change.")] = False,
+    yes: Annotated[
+        bool, Parameter(name=["--yes", "-y"], help="Apply the changes; without it they are only shown.")
+    ] = False,
     output: Output = "table",
     actor: Actor = None,
 ) -> None:
-    """Define the features of a TOML or JSON file; those that it does not name stay as they are."""
+    """Define the features of a TOML or JSON file; features that the file does not name stay as they are."""
     from faregate.usage.features.documents import FeatureDocument, feature_content, read_document
 
     entries = entries_in(file, "features")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plans"]
 
-plans = App(name="plans", help="Look at plans, and define them from a file.")
+plans = App(name="plans", help="Show plans, and define them from a file.")
 
 
 @plans.command(name="list")
@@ -41,11 +41,13 @@ def list_plans(*, output: Output = "table") -> None:
 def apply(
     file: Path,
     *,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y"], help="Do it; else only show what would change.")] = False,
+    yes: Annotated[
+        bool, Parameter(name=["--yes", "-y"], help="Apply the changes; without it they are only shown.")
+    ] = False,
     output: Output = "table",
     actor: Actor = None,
 ) -> None:
-    """Define the plans of a TOML or JSON file; those that it does not name stay as they are."""
+    """Define the plans of a TOML or JSON file; plans that the file does not name stay as they are."""
     from faregate.usage.features.documents import PlanDocument, plan_content, read_document
 
     entries = entries_in(file, "plans")

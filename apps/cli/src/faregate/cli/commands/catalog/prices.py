@@ -1,4 +1,4 @@
-"""`faregate prices`: what models cost, and what operators set instead."""
+"""`faregate prices`: prices of models, and overrides of them."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 __all__ = ["prices"]
 
-prices = App(name="prices", help="Look at prices, set them, quote, and price what was parked.")
+prices = App(name="prices", help="Show, set and quote prices, and price parked lines.")
 
-Provider = Annotated[str | None, Parameter(help="Whose model it is, where its name does not tell.")]
-At = Annotated[str | None, Parameter(help="As of this moment; else now.")]
+Provider = Annotated[str | None, Parameter(help="The model's provider, where the model's name does not determine it.")]
+At = Annotated[str | None, Parameter(help="The moment that the price applies at; now by default.")]
 
 
 @prices.command
 def show(
     model: str, *, provider: Provider = None, tier: str | None = None, at: At = None, output: Output = "table"
 ) -> None:
-    """Print the price of a model in force, and its overrides."""
+    """Print the price of a model that is in force, and its overrides."""
     moment = moment_of(at, param="at") if at else None
     found = with_library(
         lambda lib: lib.price_service().effective(model, provider=provider, service_tier=tier, at=moment)
@@ -64,7 +64,7 @@ def set_price(
     *price: str,
     provider: Provider = None,
     tier: str | None = None,
-    margin: Annotated[str | None, Parameter(help="Margin on the model in percent; 'none' takes it away.")] = None,
+    margin: Annotated[str | None, Parameter(help="Margin on the model in percent; 'none' removes it.")] = None,
     effective_from: str | None = None,
     effective_to: str | None = None,
     note: str | None = None,
@@ -89,7 +89,7 @@ def set_price(
 @prices.command
 @audited("prices.withdraw", target=("number",))
 def withdraw(number: int, *, actor: Actor = None) -> None:
-    """Take an override back; lines that it has priced keep their price."""
+    """Withdraw an override; lines that it has priced keep their price."""
     with_library(lambda lib: lib.price_service().withdraw(number, actor=actor_of(actor)))
     console.print(f"override {number} withdrawn")
 
@@ -113,7 +113,7 @@ def quote(
             {name: value for name, value in asdict(line).items() if name != "usage"} | {"unpriced": line.unpriced}
         )
     elif line.unpriced:
-        console.print(f"no price is known for {model}; `faregate prices set` gives it one")
+        console.print(f"no price is known for {model}; set one with `faregate prices set`")
     else:
         console.print(
             f"{line.credits.normalize():f} credits: {line.provider_cost_usd} USD ({line.provider}, {line.price_version}), "
@@ -124,7 +124,7 @@ def quote(
 
 @prices.command
 def check(*, output: Output = "table") -> int:
-    """List the uses that wait for a price; exit 1 if there are some."""
+    """List the uses that wait for a price; exit 1 if there are any."""
     found = with_library(lambda lib: lib.repricer().parked())
     if output == "json":
         print_json([asdict(use) for use in found])
@@ -142,11 +142,13 @@ def reprice(
     *,
     model: str | None = None,
     usage_key: str | None = None,
-    by_parts: Annotated[bool, Parameter(help="Also counts that contradict each other, part by part.")] = False,
+    by_parts: Annotated[
+        bool, Parameter(help="Also price lines whose counts contradict each other, each part on its own.")
+    ] = False,
     output: Output = "table",
     actor: Actor = None,
 ) -> None:
-    """Price what was parked and can be priced now, and say why the rest still waits; safe to repeat."""
+    """Price the parked lines that can be priced now, and say why the others still wait; safe to repeat."""
 
     async def work(lib: WorkerContainer) -> Any:
         return await lib.repricer().run(model=model, usage_key=usage_key, by_parts=by_parts, actor=actor_of(actor))
@@ -165,5 +167,5 @@ def reprice(
 def _pair(text: str) -> tuple[str, Decimal]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise InvalidError(f"{text!r} is no name=value, such as input_mtok=2.5", param="price")
+        raise InvalidError(f"{text!r} is not of the form name=value, such as input_mtok=2.5", param="price")
     return name, decimal_of(value, param=name)

@@ -1,4 +1,4 @@
-"""`faregate verify`: prove that every balance follows from the transfers."""
+"""`faregate verify`: the proof of all balances from the transfers."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = ["prove", "run_verify", "show", "verify"]
 def verify(
     *,
     new: Annotated[
-        bool, Parameter(help="Only what came after the last clean run; trusts that run.", negative="")
+        bool, Parameter(help="Check only transfers after the last clean run, and trust that run.", negative="")
     ] = False,
-    remember: Annotated[bool, Parameter(help="After a clean run, keep how far it came, for --new.")] = True,
+    remember: Annotated[bool, Parameter(help="After a clean run, store how far it came, for --new.")] = True,
     output: Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")] = "table",
 ) -> int:
-    """Derive every balance again from the transfers; exit 1 and name the first divergence if there is one."""
+    """Derive every balance again from the transfers; if any differs, print the first divergence and exit 1."""
     settings = existing_deployment()
     found = event_loop.run(run_verify(settings, since_heads=new, remember=remember))
     if output == "json":
@@ -52,7 +52,7 @@ async def run_verify(settings: Settings, *, since_heads: bool = False, remember:
 
 
 async def prove(database: Database, *, since_heads: bool = False, remember: bool = False) -> Verification:
-    """Verify an open database, with a progress bar where somebody looks."""
+    """Verify an open database, with a progress bar on a terminal."""
     from faregate.credit.proof.verify import Verifier
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())

@@ -1,4 +1,4 @@
-"""`faregate backup` and `faregate restore`: the whole database in one file, and back."""
+"""`faregate backup` and `faregate restore`: a database as one file."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ __all__ = ["backup", "restore"]
 
 
 @audited("database.backup", target=("file",), apart=True)
-def backup(file: Annotated[Path, Parameter(help="Where to write it; must not exist.")]) -> None:
-    """Write all tables into one compressed file, as of one moment, while everything runs."""
+def backup(file: Annotated[Path, Parameter(help="File to write; must not exist.")]) -> None:
+    """Write all tables to one compressed file, as of one moment, while the servers keep running."""
     from faregate.core.container import make_database
 
     if file.exists():
@@ -42,7 +42,7 @@ def backup(file: Annotated[Path, Parameter(help="Where to write it; must not exi
         await database.open()
         try:
             options = ["--format=custom", f"--schema={settings.db_schema}", f"--file={unfinished}"]
-            private_file(unfinished).close()  # pg_dump keeps the mode of a file that is there
+            private_file(unfinished).close()  # pg_dump keeps the mode of an existing file
             await _run("pg_dump", *options, url=database.url)
             await _run("pg_restore", "--list", str(unfinished))
             await _note(database)
@@ -56,11 +56,11 @@ def backup(file: Annotated[Path, Parameter(help="Where to write it; must not exi
 
 @audited("database.restore", target=("file", "replace"), apart=True)
 def restore(
-    file: Annotated[Path, Parameter(help="What `faregate backup` wrote.")],
+    file: Annotated[Path, Parameter(help="File that `faregate backup` wrote.")],
     *,
-    replace: Annotated[bool, Parameter(help="Drop what the database holds now.", negative="")] = False,
+    replace: Annotated[bool, Parameter(help="Drop the data that the database holds now.", negative="")] = False,
 ) -> int:
-    """Put a backup into the database, all or nothing, and prove that its balances are right."""
+    """Restore a backup in one transaction, and verify its balances."""
     from faregate.core.settings import load_settings
 
     if not file.exists():
@@ -84,9 +84,7 @@ async def _restore(settings: Settings, file: Path, *, replace: bool) -> None:
             await _read(file, database.url)
             return
         if not replace:
-            raise ConfigurationError(
-                f"the database holds the schema {schema!r} already; --replace puts the backup there"
-            )
+            raise ConfigurationError(f"the database already holds the schema {schema!r}; replace it with --replace")
         await _replace(file, database, schema)
     finally:
         await database.close()
@@ -104,7 +102,7 @@ async def _note_restored(settings: Settings) -> None:
 
 
 async def _note(database: Database) -> None:
-    """Write the entry of the running command; what it did was done by programs of PostgreSQL."""
+    """Write the audit entry of the running command, whose work was done by programs of PostgreSQL."""
     from faregate.core.access.audit import AuditLog
 
     async def done() -> None: ...
@@ -113,11 +111,11 @@ async def _note(database: Database) -> None:
 
 
 async def _replace(file: Path, database: Database, schema: str) -> None:
-    """Set what is there aside until the backup is in; a backup that cannot be read changes nothing."""
+    """Rename the present schema until the backup is restored; a backup that cannot be read changes nothing."""
     aside = f"{schema}_aside"
     if await _holds_something(database, aside):
         raise ConfigurationError(
-            f"an interrupted restore left its data in the schema {aside!r}; look, and rename or drop it"
+            f"an interrupted restore left its data in the schema {aside!r}; check it, and rename or drop it"
         )
     await _execute(database, f'alter schema "{schema}" rename to "{aside}"')
     try:
@@ -150,7 +148,7 @@ async def _holds_something(database: Database, schema: str) -> bool:
 
 
 async def _run(program: str, *arguments: str, url: str | None = None) -> None:
-    """Run one of PostgreSQL's programs; a password travels in the environment, where no list of processes shows it."""
+    """Run a program of PostgreSQL; a password is passed in the environment, which a list of processes does not show."""
     from faregate.core.db.embedded import postgres_program
 
     environment = dict(os.environ)

@@ -1,4 +1,4 @@
-"""`faregate doctor`: look at everything that is needed, and say how to mend what is broken."""
+"""`faregate doctor`: checks of a deployment, each with its fix."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OLDEST_POSTGRESQL = 15_00_00
 
 
 def doctor(*, output: Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")] = "table") -> int:
-    """Look at everything that is needed; exit 1 if something is broken, with the fix beside it."""
+    """Check everything that a deployment needs; exit 1 if something is broken, and print the fix."""
     from faregate.core.settings import load_settings
 
     findings = event_loop.run(look(load_settings()))
@@ -45,7 +45,7 @@ def doctor(*, output: Annotated[Format, Parameter(name=["--output", "-o"], help=
 
 
 async def look(settings: Settings) -> list[Finding]:
-    """Look at everything; what depends on something that is broken is left out."""
+    """Run all checks; a check that depends on something broken is left out."""
     from faregate.core.container import make_database
 
     database = make_database(settings)
@@ -113,7 +113,11 @@ async def _database(settings: Settings, database: Database) -> str:
 
 
 def supported(number: int) -> str:
-    """Return the version behind `server_version_num` for people, or raise that it is too old."""
+    """Return `server_version_num` as people write it.
+
+    Raises:
+        FaregateError: the server is older than the oldest supported version.
+    """
     if number < _OLDEST_POSTGRESQL:
         raise FaregateError(f"PostgreSQL {number // 10_000} is too old; 15 or newer is needed")
     return f"PostgreSQL {number // 10_000}.{number % 10_000}"
@@ -134,7 +138,7 @@ async def _clock(database: Database) -> str:
         ((moment,),) = await database.rows(session, "select clock_timestamp()")
     skew = abs((SystemClock().now() - moment).total_seconds())
     if skew > _SKEW_SECONDS_MAX:
-        raise FaregateError(f"this machine and the database disagree by {skew:.1f} s")
+        raise FaregateError(f"the clocks of this machine and the database differ by {skew:.1f} s")
     return f"within {max(skew, 0.01):.2f} s of the database"
 
 

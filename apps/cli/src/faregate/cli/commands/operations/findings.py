@@ -1,4 +1,4 @@
-"""What `faregate doctor` looks at beside the engines: how the gateway is guarded, and Redis."""
+"""Checks of `faregate doctor` on the gateway's security and Redis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Finding", "look_at_redis", "look_at_security"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; `fix` says what to do if it is not ok."""
+    """Result of one check; `fix` says what to do if it is not ok."""
 
     name: str
     ok: bool
@@ -24,12 +24,12 @@ class Finding:
 
 
 def look_at_security(settings: Settings) -> list[Finding]:
-    """Return what is said of people's tokens and of webhooks; half a setting is a problem."""
+    """Return the findings on users' tokens and on webhooks; an incomplete setting is a problem."""
     return [_tokens(settings), _webhooks(settings)]
 
 
 async def look_at_redis(settings: Settings) -> list[Finding]:
-    """Return whether Redis answers, where the settings name one."""
+    """Return whether Redis answers, if the settings name one."""
     if settings.redis_url is None:
         return []
     try:

@@ -1,4 +1,4 @@
-"""`faregate migrate`: bring the database to this version."""
+"""`faregate migrate`: migrations of the database."""
 
 from faregate.cli.shared.deployment import database_name
 from faregate.cli.shared.output import console
@@ -8,7 +8,7 @@ __all__ = ["migrate"]
 
 
 def migrate() -> None:
-    """Bring the database to the version of this code. Safe to repeat."""
+    """Migrate the database to the version of this code. Safe to repeat."""
     from faregate.core.container import make_database
     from faregate.core.db.migrate import upgrade
     from faregate.core.settings import load_settings

@@ -1,4 +1,4 @@
-"""`faregate gateway` and `faregate worker`: one process each, for deployments of several."""
+"""`faregate gateway` and `faregate worker`: servers of separate processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["gateway", "worker"]
 
 
 def checked(**given: Any) -> Settings:
-    """Return the settings of a server: its database is there, and the strategies that they name can be used."""
+    """Return the settings of a server, after checking that its database exists and that its strategies can be loaded."""
     from faregate.core.settings import load_settings
     from faregate.usage.container import check_strategies
 
@@ -30,9 +30,9 @@ def checked(**given: Any) -> Settings:
 def gateway(
     *,
     host: Annotated[str | None, Parameter(help="Address to listen on.")] = None,
-    port: Annotated[int | None, Parameter(help="Port to listen on; 0 takes a free one.")] = None,
+    port: Annotated[int | None, Parameter(help="Port to listen on; 0 chooses a free one.")] = None,
     workers: Annotated[
-        int, Parameter(help="Processes that share the port; limits count per process without Redis.")
+        int, Parameter(help="Number of processes that share the port; without Redis, rate limits count per process.")
     ] = 1,
 ) -> None:
     """Serve HTTP until Ctrl-C or SIGTERM."""
@@ -54,7 +54,7 @@ def gateway(
 
 
 def worker() -> None:
-    """Settle what is published and run what is scheduled, until Ctrl-C or SIGTERM."""
+    """Settle published uses and run scheduled jobs, until Ctrl-C or SIGTERM."""
     from faregate.core.logging import configure_logging
     from faregate.worker.main import run_worker
 

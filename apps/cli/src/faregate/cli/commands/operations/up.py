@@ -33,15 +33,19 @@ _KEY_FILE = "server_api_key"
 def up(
     *,
     host: Annotated[str | None, Parameter(help="Address to listen on.")] = None,
-    port: Annotated[int | None, Parameter(help="Port to listen on; 0 takes a free one.")] = None,
-    data_dir: Annotated[Path | None, Parameter(help="Where the embedded PostgreSQL keeps its data.")] = None,
+    port: Annotated[int | None, Parameter(help="Port to listen on; 0 chooses a free one.")] = None,
+    data_dir: Annotated[Path | None, Parameter(help="Data directory of the embedded PostgreSQL.")] = None,
     broker: Annotated[
-        str | None, Parameter(help="RabbitMQ to settle from, amqp://…; else PostgreSQL is the queue.")
+        str | None, Parameter(help="RabbitMQ to settle from, amqp://…; without it PostgreSQL is the queue.")
     ] = None,
-    without_worker: Annotated[bool, Parameter(help="Serve HTTP only; run workers yourself.", negative="")] = False,
-    ready_file: Annotated[Path | None, Parameter(help="Write URL and key here (JSON) when ready.")] = None,
+    without_worker: Annotated[
+        bool, Parameter(help="Serve HTTP only; workers are run separately.", negative="")
+    ] = False,
+    ready_file: Annotated[
+        Path | None, Parameter(help="File to write the URL and the key to, as JSON, when ready.")
+    ] = None,
 ) -> None:
-    """Start everything in one process and say where it is; Ctrl-C stops it cleanly."""
+    """Start gateway, worker and database in one process and print the address; Ctrl-C stops them."""
     from faregate.core.logging import configure_logging
     from faregate.core.settings import load_settings
     from faregate.usage.container import check_strategies
@@ -55,7 +59,7 @@ def up(
 
 
 def with_key(settings: Settings) -> Settings:
-    """Return `settings` with a server API key: the configured one, or one kept beside the embedded data."""
+    """Return `settings` with a server API key: the configured one, or one kept in the data directory."""
     from faregate.core.settings import load_settings
 
     if settings.server_api_key is not None:
@@ -68,7 +72,7 @@ def with_key(settings: Settings) -> Settings:
                 file.write(f"fg_boot_{secrets.token_urlsafe(32)}".encode())
     except OSError as error:
         raise ConfigurationError(
-            f"FAREGATE_DATA_DIR: nothing can be written in {path.parent} ({error.strerror}); name another by --data-dir"
+            f"FAREGATE_DATA_DIR: cannot write to {path.parent} ({error.strerror}); choose another directory with --data-dir"
         ) from None
     return load_settings(**{**settings.model_dump(), "server_api_key": path.read_text().strip()})
 
@@ -138,7 +142,7 @@ def _ready(server: Gateway, settings: Settings, ready_file: Path | None) -> None
 
 
 def _shown(key: str, settings: Settings) -> str:
-    """Return the key where a person looks; elsewhere, as in a log, where it is kept."""
+    """Return the key on a terminal; elsewhere, as in a log, return where it is kept."""
     if errors.is_terminal:
         return key
     kept = _key_file(settings)
@@ -146,7 +150,7 @@ def _shown(key: str, settings: Settings) -> str:
 
 
 def _exports(settings: Settings) -> str:
-    """Return the line that makes other commands work on this database."""
+    """Return the line that points other commands to this database."""
     if settings.database_url is not None:
         return ""
     return f"For other commands:\nexport FAREGATE_DATA_DIR={shlex.quote(str(_key_file(settings).parent))}\n\n"

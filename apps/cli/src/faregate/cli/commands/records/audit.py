@@ -1,4 +1,4 @@
-"""`faregate audit`: search who did what."""
+"""`faregate audit`: search in the audit log."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ __all__ = ["audit"]
 def audit(
     *,
     actor: Annotated[str | None, Parameter(help="Credential, such as key:4fQZk2vN8sLx or bootstrap.")] = None,
-    actor_user: Annotated[str | None, Parameter(help="The person who did it.")] = None,
-    owner: Annotated[str | None, Parameter(help="The user or org:<id> it was done to.")] = None,
-    action: Annotated[str | None, Parameter(help="Such as wallets.add_grant, or wallets.*")] = None,
+    actor_user: Annotated[str | None, Parameter(help="User who performed the action.")] = None,
+    owner: Annotated[str | None, Parameter(help="User or org:<id> that the action concerned.")] = None,
+    action: Annotated[
+        str | None, Parameter(help="Action such as wallets.add_grant, or a pattern such as wallets.*")
+    ] = None,
     request_id: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
-    limit: Annotated[int, Parameter(help="Most rows to show.")] = 100,
+    limit: Annotated[int, Parameter(help="Highest number of rows.")] = 100,
     output: Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")] = "table",
 ) -> None:
     """Search administrative and money actions, newest first."""

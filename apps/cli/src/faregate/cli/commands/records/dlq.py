@@ -1,4 +1,4 @@
-"""`faregate dlq`: what could not be handled."""
+"""`faregate dlq`: dead letters, the messages that could not be handled."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["dlq"]
 
-dlq = App(name="dlq", help="Read, replay and drop messages that could not be handled.")
+dlq = App(name="dlq", help="List, replay and drop messages that could not be handled.")
 
-_Queue = Annotated[str | None, Parameter(help="All of this queue.")]
-_All = Annotated[bool, Parameter(name="--all", negative="", help="Of all queues.")]
+_Queue = Annotated[str | None, Parameter(help="All dead letters of this queue.")]
+_All = Annotated[bool, Parameter(name="--all", negative="", help="All dead letters of all queues.")]
 
 
 @dlq.command(name="list")
@@ -45,7 +45,7 @@ def list_letters(*, queue: _Queue = None, limit: Limit = 50, output: Output = "t
 @dlq.command
 @audited("dead-letters.get_letter", target=("letter_id",), apart=True)
 def show(letter_id: str) -> None:
-    """Show one dead letter whole."""
+    """Show one dead letter with its body."""
     letter = with_library(lambda lib: lib.dead_letters().get(letter_id))
     body = _body(letter)
     facts = [
@@ -63,20 +63,20 @@ def show(letter_id: str) -> None:
 @audited("dead-letters.replay", target=("letter_ids", "queue", "every"))
 def replay(*letter_ids: str, queue: _Queue = None, every: _All = False) -> None:
     """Put dead letters back on their queues as new messages: these ids, all of one --queue, or --all."""
-    count = with_library(_chosen(letter_ids, queue, every, lambda desk, ids: desk.replay(ids)))
+    count = with_library(_chosen(letter_ids, queue, every, lambda letters, ids: letters.replay(ids)))
     console.print(f"{count:,} put back on their queues")
 
 
 @dlq.command
 @audited("dead-letters.drop", target=("letter_ids", "queue", "every"))
 def drop(*letter_ids: str, queue: _Queue = None, every: _All = False) -> None:
-    """Forget dead letters for ever: these ids, all of one --queue, or --all."""
-    count = with_library(_chosen(letter_ids, queue, every, lambda desk, ids: desk.drop(ids)))
+    """Delete dead letters permanently: these ids, all of one --queue, or --all."""
+    count = with_library(_chosen(letter_ids, queue, every, lambda letters, ids: letters.drop(ids)))
     console.print(f"{count:,} dropped")
 
 
 def _body(letter: DeadMessage) -> dict[str, str]:
-    """Return a body as it came where it is text, else in base64, and which of both it is."""
+    """Return a body as text, or in base64 if it is not text, and which of the two it is."""
     from faregate.core.messaging.dead_letters import shown_body
 
     shown, encoding = shown_body(letter.body)
@@ -93,7 +93,7 @@ def _chosen(
         raise InvalidError("name dead letters by id, or all of one --queue, or --all")
 
     async def work(lib: WorkerContainer) -> int:
-        desk = lib.dead_letters()
-        return await act(desk, letter_ids or await desk.ids(queue))
+        letters = lib.dead_letters()
+        return await act(letters, letter_ids or await letters.ids(queue))
 
     return work

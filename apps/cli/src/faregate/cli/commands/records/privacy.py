@@ -1,4 +1,4 @@
-"""`faregate privacy`: show and erase what is held on one person."""
+"""`faregate privacy`: export and erasure of a user's personal data."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ __all__ = ["privacy"]
 
 T = TypeVar("T")
 
-privacy = App(name="privacy", help="Show everything that is held on a user; erase what names them.")
+privacy = App(name="privacy", help="Export everything that is stored about a user, and erase personal data.")
 
 
 @privacy.command
 @audited("privacy.export", owner="user", apart=True)
-def export(user: str, file: Annotated[Path, Parameter(help="Where to write; one JSON object a line.")]) -> None:
-    """Write everything that is held on a user, one record a line with its kind."""
+def export(user: str, file: Annotated[Path, Parameter(help="File to write, one JSON object per line.")]) -> None:
+    """Write everything that is stored about a user, one record per line with its kind."""
 
     async def write(service: PrivacyService) -> int:
         count = 0
@@ -48,16 +48,16 @@ def export(user: str, file: Annotated[Path, Parameter(help="Where to write; one 
 def erase(
     user: str,
     *,
-    yes: Annotated[bool, Parameter(help="Do it; there is no way back.", negative="")] = False,
-    by: Actor = None,  # noqa: ARG001  the audit entry tells it
+    yes: Annotated[bool, Parameter(help="Confirm; an erasure cannot be undone.", negative="")] = False,
+    by: Actor = None,  # noqa: ARG001  the audit entry names it
 ) -> None:
-    """Erase what names a user: row, bodies of logs, archives, metadata, messages. Sums and counts stay."""
+    """Erase the personal data of a user: row, bodies of logs, archives, metadata, messages. Sums and counts stay."""
     if not yes:
-        raise ConfigurationError("erasing cannot be undone; export first, then repeat with --yes")
+        raise ConfigurationError("an erasure cannot be undone; export the data first, then repeat with --yes")
 
     async def work(service: PrivacyService) -> Erased:
         erased = await service.erase(user)
-        note(after=None, **erased.target)  # no hash: it would prove who it was
+        note(after=None, **erased.target)  # no hash: it would prove who the user was
         return erased
 
     erased = _with_privacy(work).rows

@@ -1,4 +1,4 @@
-"""`faregate usage`: record, ask, export, archive."""
+"""`faregate usage`: usage events, statistics, exports and archives."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["usage"]
 
-usage = App(name="usage", help="Record what was used, ask about it, export and archive it.")
+usage = App(name="usage", help="Record usage events, query, export and archive them.")
 usage.command(meters)
 
 _ABOUT = About()
@@ -45,7 +45,7 @@ _Meter = Annotated[
 
 
 _TOTALS = ["meter", "value", "unit", "read as", "events", "unit price (USD)", "cost (USD)"]
-_By = Annotated[UnitWord, Parameter(help="hour, day, week or month; hourly, daily, … are understood, too.")]
+_By = Annotated[UnitWord, Parameter(help="hour, day, week or month; hourly, daily, … are accepted, too.")]
 
 
 @usage.command
@@ -53,13 +53,17 @@ def record(
     meter: str | None = None,
     quantity: str = "1",
     *,
-    user: Annotated[str | None, Parameter(help="Who used it.")] = None,
-    organization: Annotated[str | None, Parameter(help="For which organisation.")] = None,
-    event_id: Annotated[str | None, Parameter(name="--id", help="The same id never counts twice.")] = None,
-    metadata: Annotated[str | None, Parameter(help="A JSON object.")] = None,
+    user: Annotated[str | None, Parameter(help="User who used it.")] = None,
+    organization: Annotated[str | None, Parameter(help="Organisation that the use is for.")] = None,
+    event_id: Annotated[
+        str | None, Parameter(name="--id", help="Idempotency id of the event: the same id is counted once.")
+    ] = None,
+    metadata: Annotated[str | None, Parameter(help="Metadata of the event, a JSON object.")] = None,
     file: Annotated[
         Path | None,
-        Parameter(allow_leading_hyphen=True, help="Events as NDJSON instead, one per line; - for standard input."),
+        Parameter(
+            allow_leading_hyphen=True, help="File of events as NDJSON instead, one per line; - for standard input."
+        ),
     ] = None,
 ) -> int:
     """Record one quantity of a meter, or many events from a file; exit 1 if one was rejected."""
@@ -71,7 +75,7 @@ def record(
 
 @usage.command
 def stats(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = "table") -> None:
-    """Count, sum, average, median, p95 and p99 of single events."""
+    """Print count, sum, average, median, p95 and p99 of single events."""
     from faregate.analytics.answers.trends import counted_as
 
     question, amount = counted_as(meter, about.question())
@@ -86,7 +90,7 @@ def stats(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = 
 
 @usage.command
 def trends(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = "table") -> None:
-    """Each day beside the day before and the same day of the week before."""
+    """Print each day's total beside the day before and the same day of the week before."""
     from faregate.analytics.answers.trends import counted_as
 
     question, amount = counted_as(meter, about.question())
@@ -106,12 +110,12 @@ def trends(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape =
 def peaks(
     meter: _Meter = "requests",
     by: _By = "hour",
-    limit: Annotated[int, Parameter(help="How many.")] = 10,
+    limit: Annotated[int, Parameter(help="Number of periods.")] = 10,
     *,
     about: About = _ABOUT,
     output: Shape = "table",
 ) -> None:
-    """The hours, days, weeks or months of most use."""
+    """Print the hours, days, weeks or months with the most use."""
     from faregate.analytics.answers.trends import counted_as
 
     question, amount = counted_as(meter, about.question())
@@ -131,7 +135,7 @@ def peaks(
 
 @usage.command
 def series(meter: _Meter, by: _By = "day", *, about: About = _ABOUT, output: Shape = "table") -> None:
-    """What a meter read in each hour, day, week or month, as it is declared; empty periods too."""
+    """Print a meter's value in each hour, day, week or month, as it is declared; empty periods too."""
     from faregate.analytics.answers.trends import counted_as
 
     question, amount = counted_as(meter, about.question())
@@ -144,7 +148,7 @@ def series(meter: _Meter, by: _By = "day", *, about: About = _ABOUT, output: Sha
 
 @usage.command
 def distribution(
-    by: Annotated[Dimension, Parameter(help="Over what.")] = "country",
+    by: Annotated[Dimension, Parameter(help="Dimension to divide by.")] = "country",
     *,
     meter: Annotated[str | None, Parameter(help="Only this meter; quantities of different meters are not added.")] = (
         None
@@ -152,7 +156,7 @@ def distribution(
     about: About = _ABOUT,
     output: Shape = "table",
 ) -> None:
-    """Requests, tokens, credits and errors over a dimension; quantities of one meter."""
+    """Print requests, tokens, credits and errors by a dimension, and quantities of one meter."""
     question = about.question()
     question = replace(question, filters=replace(question.filters, meter=meter))
     found = with_library(lambda lib: lib.patterns().distribution(question, by))
@@ -169,12 +173,12 @@ def distribution(
 def totals(
     *,
     detailed: Annotated[
-        bool, Parameter(help="Also users, average, median, p95 and highest of the single quantities.")
+        bool, Parameter(help="Also print users, and average, median, p95 and maximum of the single quantities.")
     ] = False,
     about: About = _ABOUT,
     output: Shape = "table",
 ) -> None:
-    """What each meter read, as it is declared, and what that costs at the price of its unit."""
+    """Print the value of each meter, as it is declared, and its cost at the meter's unit price."""
     question = about.question()
     if detailed:
         _tell_details(question, output)
@@ -208,14 +212,15 @@ def export(
     path: Annotated[
         Path | None,
         Parameter(
-            allow_leading_hyphen=True, help="File or directory; - for standard output; else here, named by dates."
+            allow_leading_hyphen=True,
+            help="File or directory; - for standard output; by default a file in FAREGATE_EXPORT_DIR or here, named by dates.",
         ),
     ] = (None),
     *,
     raw: Annotated[
-        bool, Parameter(help="Leave text as it is, also what a spreadsheet would run as a formula.")
+        bool, Parameter(help="Leave text unchanged, even if a spreadsheet would run it as a formula.")
     ] = False,
-    bom: Annotated[bool, Parameter(help="Begin CSV with a byte order mark, so that Excel reads UTF-8.")] = False,
+    bom: Annotated[bool, Parameter(help="Begin CSV with a byte order mark, so that Excel reads it as UTF-8.")] = False,
     meter: Annotated[str | None, Parameter(help="Only this meter.")] = None,
     about: About = _ABOUT,
 ) -> None:
@@ -235,12 +240,12 @@ def export(
 @audited("usage-events.archive", target=("keep_days",), apart=True)
 def archive(
     keep_days: Annotated[
-        int | None, Parameter(help="Archive months older than this; else FAREGATE_USAGE_RETENTION_DAYS.")
+        int | None, Parameter(help="Archive months older than this; FAREGATE_USAGE_RETENTION_DAYS by default.")
     ] = None,
     *,
     output: Shape = "table",
 ) -> None:
-    """Archive months whose time is over, prove each archive, then drop the month from the database."""
+    """Archive months that are older than the retention time, verify each archive, then drop the month from the database."""
     found = with_library(lambda lib: lib.event_archive().archive(keep_days=keep_days))
     tell(
         output, "Archived", ["month", "rows", "bytes", "sha256"], [(m.month, m.rows, m.bytes, m.sha256) for m in found]
@@ -250,20 +255,20 @@ def archive(
 @usage.command
 @audited("usage-events.restore", target=("month",), apart=True)
 def restore(
-    month: Annotated[str, Parameter(help="Such as 2026-01.")],
+    month: Annotated[str, Parameter(help="Month, such as 2026-01.")],
     *,
-    days: Annotated[int, Parameter(help="How long it stays before it is archived again.")] = 30,
+    days: Annotated[int, Parameter(help="Days that it stays before it is archived again.")] = 30,
 ) -> None:
-    """Load an archived month back; what it holds is not counted again."""
+    """Restore an archived month; its events are not counted again."""
     found = with_library(lambda lib: lib.event_archive().restore(month, days=days))
     console.print(f"{found.month}: {found.rows:,} events are back until {found.restored_until:%Y-%m-%d}")
 
 
 @usage.command
 def rollup(
-    *, rebuild: Annotated[bool, Parameter(help="Make all sums anew from the events that are in the database.")] = False
+    *, rebuild: Annotated[bool, Parameter(help="Rebuild all rollups from the events that are in the database.")] = False
 ) -> None:
-    """Add new events to the sums that answers are read from; the worker does so all the time."""
+    """Add new events to the rollups that answers are read from; the worker does so continuously."""
 
     async def work(lib: WorkerContainer) -> int:
         roller = lib.roller()
@@ -333,7 +338,7 @@ async def _write(made: Export, path: Path | None) -> None:
 
 
 def _target(name: str, path: Path | None) -> Path:
-    """Return the file to write: `path`, or a file of that `name` in it, or in the directory that the settings name."""
+    """Return the file to write: `path`, or a file of that `name` in it, or in the directory of the settings."""
     from faregate.core.settings import load_settings
 
     if path is not None:
