@@ -1,4 +1,7 @@
-"""Commands work on the database that `up` made, never make a second one, and `up` keeps its own alive."""
+"""Commands on the database of `up`.
+
+They never create a second database, and `up` restarts its own after a crash.
+"""
 
 import os
 import signal
@@ -37,9 +40,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
 
 
 @pytest.mark.parametrize("command", READING, ids=" ".join)
-async def test_no_command_makes_a_cluster_beside_the_one_that_is_meant(
-    command: tuple[str, ...], tmp_path: Path
-) -> None:
+async def test_no_command_creates_a_second_cluster(command: tuple[str, ...], tmp_path: Path) -> None:
     done = await run_command(*command, FAREGATE_DATA_DIR=str(tmp_path / "none"))
 
     assert done.code == 2
@@ -49,7 +50,7 @@ async def test_no_command_makes_a_cluster_beside_the_one_that_is_meant(
     assert not (tmp_path / "none").exists()
 
 
-async def test_doctor_names_a_missing_database_and_makes_none(tmp_path: Path) -> None:
+async def test_doctor_reports_a_missing_database_and_creates_none(tmp_path: Path) -> None:
     done = await run_command("doctor", FAREGATE_DATA_DIR=str(tmp_path / "none"))
 
     assert done.code == 1
@@ -67,7 +68,7 @@ async def test_every_command_takes_the_data_directory_and_names_its_database(sta
     assert all(f"embedded PostgreSQL in {stack.data_dir}" in done.out for done in (by_option, migrated, seen))
 
 
-async def test_a_data_directory_beside_another_database_is_refused(tmp_path: Path) -> None:
+async def test_a_data_directory_and_a_database_url_together_are_refused(tmp_path: Path) -> None:
     done = await run_command("verify", "--data-dir", str(tmp_path), FAREGATE_DATABASE_URL="postgresql://x/y")
     empty = await run_command("verify", "--data-dir")
 
@@ -76,7 +77,7 @@ async def test_a_data_directory_beside_another_database_is_refused(tmp_path: Pat
     assert "--data-dir needs a value" in empty.err
 
 
-async def test_what_cannot_be_reached_is_named_without_its_password() -> None:
+async def test_an_unreachable_database_is_named_without_its_password() -> None:
     done = await run_command("verify", FAREGATE_DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/none")
 
     assert done.code == 1
@@ -85,7 +86,7 @@ async def test_what_cannot_be_reached_is_named_without_its_password() -> None:
 
 
 @pytest.mark.parametrize("victim", ["postmaster", "backend"])
-async def test_up_outlives_the_death_of_its_postgresql(stack: Stack, victim: str) -> None:
+async def test_up_survives_a_crash_of_its_postgresql(stack: Stack, victim: str) -> None:
     async with open_client(stack.url, stack.key) as client:
         await client.must("PUT", "/api/features/kept", {"strategy": "token_priced", "min_credits": 1})
         await client.must("POST", "/api/wallets/ada/grants", {"credits": 10, "source": "bonus", "key": victim})

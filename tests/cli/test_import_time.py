@@ -1,4 +1,4 @@
-"""Modules that `--version` and `--help` load, and the processor time that they take."""
+"""Modules and processor time of `--version` and `--help`."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ HEAVY = [
     "structlog",
     "uvicorn",
 ]
-"""What a command needs when it runs, and its help does not."""
+"""Modules that commands need when they run, and their help does not."""
 
 LOADED = """
 import sys
