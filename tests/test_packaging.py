@@ -33,7 +33,11 @@ def test_the_wheel_holds_every_portion_typed_and_the_migrations(wheel: Path) -> 
 
 
 def test_the_library_imports_without_any_extra(bare_python: Path) -> None:
-    done = _run(bare_python, "-c", "import faregate.core, faregate.credit, faregate.usage; print('fine')")
+    done = _run(
+        bare_python,
+        "-c",
+        "from faregate.core import *; from faregate.credit import *; from faregate.usage import *; print('fine')",
+    )
 
     assert (done.stdout, done.stderr) == ("fine\n", "")
 
@@ -41,7 +45,7 @@ def test_the_library_imports_without_any_extra(bare_python: Path) -> None:
 def test_the_client_needs_nothing_but_httpx2(wheel: Path, tmp_path: Path) -> None:
     """A remote host without a database installs it by `pip install --no-deps faregate httpx2`."""
     python = fresh_environment(tmp_path / "venv", "httpx2")
-    code = "import faregate.client, sys; print(sorted({name.partition('.')[0] for name in sys.modules} & {'sqlalchemy', 'pydantic', 'aiormq'}))"
+    code = "from faregate.client import *; import sys; print(sorted({name.partition('.')[0] for name in sys.modules} & {'sqlalchemy', 'pydantic', 'aiormq'}))"
     zipfile.ZipFile(wheel).extractall(tmp_path / "faregate")
     done = _run(python, "-c", code, PYTHONPATH=str(tmp_path / "faregate"))
 

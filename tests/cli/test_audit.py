@@ -1,4 +1,8 @@
-"""What commands leave in the audit log: each change, each look at people, who typed it where, and nothing else."""
+"""Audit entries of commands.
+
+Every command that changes something or reads data about a person writes one entry with the operator and the host; other
+commands write none.
+"""
 
 import getpass
 import socket
@@ -13,12 +17,12 @@ from faregate.cli.main import command_line
 from faregate.wire import exact_json
 from support.processes import Finished, run_command
 
-UNNOTED = {
-    **dict.fromkeys(("up", "gateway", "worker"), "servers note what they are asked for"),
-    **dict.fromkeys(("demo", "replay", "tour", "bench", "chaos"), "they measure and show, on data of their own"),
-    "migrate": "the version table says it",
-    "doctor": "it looks at the machine",
-    "audit": "it would note itself",
+NOT_AUDITED = {
+    **dict.fromkeys(("up", "gateway", "worker"), "servers audit their own operations"),
+    **dict.fromkeys(("demo", "replay", "tour", "bench", "chaos"), "they work on private data"),
+    "migrate": "the version table records it",
+    "doctor": "it checks the machine",
+    "audit": "it would record itself",
     "verify": "it reads sums and prints none of them",
     "digest": "one hash of everything",
     "features list": "what is sold",
@@ -26,12 +30,12 @@ UNNOTED = {
     "plans list": "what is sold",
     "prices show": "what models cost",
     "prices quote": "what models cost",
-    "prices check": "usage keys and models, about nobody",
+    "prices check": "usage keys and models, no personal data",
     "keys list": "credentials without their secrets",
     "organizations list": "ids and policies",
     "logs retention show": "days by feature",
-    "logs new-key": "a random number that is kept nowhere",
-    "usage record": "events keep their own fate",
+    "logs new-key": "a random number that is not stored",
+    "usage record": "events are a record of their own",
     "usage rollup": "sums that follow from the events",
     **dict.fromkeys(
         ("usage stats", "usage trends", "usage peaks", "usage totals", "usage series"), "sums over all users"
@@ -40,9 +44,9 @@ UNNOTED = {
     "usage meters list": "what is metered",
     "quotas status": "limits and sums",
     "quotas check": "limits and sums",
-    "alerts test": "no data: a message without any is sent",
+    "alerts test": "it sends a message without data",
     "alerts list": "limits and sums",
-    "alerts check": "it fires what the worker would have fired",
+    "alerts check": "it creates the alerts that the worker would create",
 }
 
 
@@ -58,17 +62,17 @@ def commands(app: App, path: str = "") -> Iterator[tuple[str, Any]]:
             yield whole, found.default_command
 
 
-def test_every_command_is_noted_or_has_a_reason_why_not() -> None:
+def test_every_command_is_audited_or_listed_with_a_reason() -> None:
     found = dict(commands(command_line()))
-    unnoted = {name for name, function in found.items() if not hasattr(function, "__audited__")}
-    reasons = {name for name in unnoted if name in UNNOTED or name.split()[0] in UNNOTED}
+    not_audited = {name for name, function in found.items() if not hasattr(function, "__audited__")}
+    reasons = {name for name in not_audited if name in NOT_AUDITED or name.split()[0] in NOT_AUDITED}
 
-    assert unnoted - reasons == set()
-    assert {name for name in UNNOTED if name in found} <= unnoted
-    assert len(found) - len(unnoted) > 35
+    assert not_audited - reasons == set()
+    assert {name for name in NOT_AUDITED if name in found} <= not_audited
+    assert len(found) - len(not_audited) > 35
 
 
-def test_an_entry_of_a_command_names_parameters_that_the_command_has() -> None:
+def test_audited_parameters_exist_in_the_command() -> None:
     import inspect
 
     for name, function in commands(command_line()):
@@ -79,7 +83,7 @@ def test_an_entry_of_a_command_names_parameters_that_the_command_has() -> None:
 
 
 class Desk:
-    """Types commands on one database."""
+    """Runs commands on one database."""
 
     def __init__(self, url: str, directory: Path) -> None:
         self._url = url
@@ -99,7 +103,7 @@ def desk(database_url: str, tmp_path: Path) -> Desk:
     return Desk(database_url, tmp_path)
 
 
-async def test_an_entry_tells_who_typed_what_about_whom_where_and_on_whose_word(desk: Desk) -> None:
+async def test_an_entry_names_operator_action_owner_host_and_represented_person(desk: Desk) -> None:
     await desk.type("grants", "add", "ada", "5")
     await desk.type("adjust", "ada", "5", "--reason", "hello", "--actor", "eve")
     entry, _ = await desk.entries()
@@ -109,7 +113,7 @@ async def test_an_entry_tells_who_typed_what_about_whom_where_and_on_whose_word(
     assert (entry["address"], entry["request_id"][:4], len(entry["after_hash"])) == ("127.0.0.1", "cli:", 64)
 
 
-async def test_the_hashes_of_commands_tell_whether_something_changed(desk: Desk) -> None:
+async def test_before_and_after_hashes_differ_only_if_the_command_changed_something(desk: Desk) -> None:
     for limit in ("1", "1", "2"):
         await desk.type("wallets", "set", "ada", "--credit-limit", limit)
     changed, repeated, made = await desk.entries("--action", "wallets.put_wallet")
@@ -119,18 +123,18 @@ async def test_the_hashes_of_commands_tell_whether_something_changed(desk: Desk)
     assert changed["after_hash"] != changed["before_hash"]
 
 
-async def test_looks_at_people_are_noted_and_looks_at_definitions_are_not(desk: Desk) -> None:
+async def test_reads_of_personal_data_are_audited_and_reads_of_definitions_are_not(desk: Desk) -> None:
     await desk.type("grants", "add", "ada", "5")
     for looked in (["wallets", "show", "ada"], ["privacy", "export", "ada", str(desk._directory / "ada.ndjson")]):
         await desk.type(*looked)
-    for unnoted in (["features", "list"], ["wallets", "limit", "ada"], ["digest"]):
-        await desk.type(*unnoted)
+    for not_audited in (["features", "list"], ["wallets", "limit", "ada"], ["digest"]):
+        await desk.type(*not_audited)
 
     found = [(entry["action"], entry["owner_id"]) for entry in await desk.entries()]
     assert found == [("privacy.export", "ada"), ("wallets.get_wallet", "ada"), ("wallets.add_grant", "ada")]
 
 
-async def test_keys_files_and_dead_letters_are_noted_by_their_ids(desk: Desk, tmp_path: Path) -> None:
+async def test_entries_of_keys_files_and_dead_letters_hold_their_ids(desk: Desk, tmp_path: Path) -> None:
     (tmp_path / "features.toml").write_text('[[features]]\nkey = "chat"\nstrategy = "free"\n')
     made = await desk.type("keys", "create", "shop", "--scope", "credits:process", "-o", "json")
     key = exact_json.loads(made.out)
@@ -152,7 +156,7 @@ async def test_keys_files_and_dead_letters_are_noted_by_their_ids(desk: Desk, tm
     assert key["key"] not in str(entries)
 
 
-async def test_an_erasure_is_noted_without_whom_it_erased(desk: Desk) -> None:
+async def test_the_entry_of_an_erasure_does_not_name_the_erased_user(desk: Desk) -> None:
     await desk.type("grants", "add", "ada", "5")
     await desk.type("privacy", "erase", "ada", "--yes", "--by", "dpo")
     (entry,) = await desk.entries("--action", "privacy.*")
@@ -161,7 +165,7 @@ async def test_an_erasure_is_noted_without_whom_it_erased(desk: Desk) -> None:
     assert "ada" not in str(entry)
 
 
-async def test_a_definition_that_is_no_plain_json_is_noted_too(desk: Desk) -> None:
+async def test_a_definition_with_decimals_and_dates_is_audited(desk: Desk) -> None:
     await desk.type("prices", "set", "our-model", "input_mtok=2.5", "output_mtok=10", "--provider", "us")
     await desk.type("plans", "list")
     (entry,) = await desk.entries()
@@ -173,7 +177,7 @@ async def test_a_definition_that_is_no_plain_json_is_noted_too(desk: Desk) -> No
     )
 
 
-async def test_a_command_that_fails_leaves_neither_deed_nor_entry(desk: Desk, database_url: str) -> None:
+async def test_a_failed_command_changes_nothing_and_writes_no_entry(desk: Desk, database_url: str) -> None:
     refused = await run_command(
         "adjust", "ada", "-5", "--reason", "more than there is", FAREGATE_DATABASE_URL=database_url
     )

@@ -1,4 +1,7 @@
-"""The benchmarks of the ledger and of prices in short: they run, judge themselves, and say so by their exit code."""
+"""Short runs of the ledger and pricing benchmarks.
+
+They compare their figures with the limits, and their exit code is the result.
+"""
 
 from faregate.wire import exact_json
 from support.processes import run_command
@@ -12,8 +15,8 @@ async def test_verify_is_timed_in_full_and_incrementally() -> None:
     assert "incremental, nothing new" in done.out
 
 
-async def test_pricing_comes_to_the_same_price_as_genai_prices() -> None:
-    """Whether a line is fast enough is for a machine at rest to say."""
+async def test_pricing_gives_the_same_price_as_genai_prices() -> None:
+    """Checks prices only; the speed is judged on a machine at rest."""
     done = await run_command("bench", "pricing", "--calls", "20", "-o", "json")
     told = exact_json.loads(done.out.encode())
 

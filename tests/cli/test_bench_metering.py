@@ -1,4 +1,7 @@
-"""The benchmarks of metering in short: they ask everything, judge themselves, and say so by their exit code."""
+"""Short runs of the metering benchmarks.
+
+They measure everything, compare the figures with the limits, and their exit code is the result.
+"""
 
 import re
 
@@ -6,8 +9,8 @@ from faregate.wire import exact_json
 from support.processes import run_command
 
 
-async def test_the_export_bench_says_whether_it_is_within_its_limit() -> None:
-    """The short form of P6; whether 20,000 events are fast says nothing, that all of them come out does."""
+async def test_the_exit_code_of_the_export_bench_says_whether_it_is_within_its_limit() -> None:
+    """A short run of P6: checks that all 20,000 events are exported; the speed is not judged."""
     done = await run_command("bench", "export", "--rows", "20000", "--rounds", "1", "--formats", "csv", "-o", "json")
     found = exact_json.loads(done.out.splitlines()[-1].encode())
 
@@ -17,8 +20,8 @@ async def test_the_export_bench_says_whether_it_is_within_its_limit() -> None:
     assert done.code == (0 if found["passed"] else 1)
 
 
-async def test_an_export_by_http_begins_before_it_ends_and_lets_health_answer() -> None:
-    """The short form of the bench; the limits themselves are for a machine at rest."""
+async def test_an_export_by_http_streams_and_health_checks_are_answered_meanwhile() -> None:
+    """A short run; the limits are judged on a machine at rest."""
     done = await run_command("bench", "export-beside", "--rows", "20000", "--formats", "xlsx", "-o", "json")
     found = exact_json.loads(done.out.splitlines()[-1].encode())
 
@@ -32,7 +35,7 @@ async def test_an_export_by_http_begins_before_it_ends_and_lets_health_answer() 
     assert 0 < float(health["measured"]) < whole_seconds * 1000 + 1000
 
 
-async def test_the_queries_bench_asks_every_question_and_says_what_it_took() -> None:
+async def test_the_queries_bench_reports_a_time_for_every_question() -> None:
     done = await run_command("bench", "queries", "--events", "3000", "--rounds", "1", "-o", "json")
     found = exact_json.loads(done.out.splitlines()[-1].encode())
 

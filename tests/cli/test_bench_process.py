@@ -1,4 +1,7 @@
-"""The benchmarks of the credits process in short: that they measure both sides and overspend nothing; no figure is promised."""
+"""Short runs of the benchmarks of the credits process.
+
+They measure both sides and overspend nothing; no figure is checked.
+"""
 
 import re
 from collections.abc import AsyncGenerator
@@ -9,7 +12,7 @@ from importlib.metadata import version
 import pytest
 
 from faregate.benchmarks.ground import Ground, broker_versions, machine, private_ground
-from faregate.benchmarks.hot_wallet import storm
+from faregate.benchmarks.hot_wallet import measure_hot_wallet
 from faregate.benchmarks.record_rate import measure_records
 from faregate.benchmarks.settle_rate import measure_settlements
 from faregate.benchmarks.start_rate import measure_starts
@@ -26,16 +29,16 @@ async def ground() -> AsyncGenerator[Ground]:
 
 
 async def test_the_hot_wallet_settles_all_pairs_by_library_and_by_queue(ground: Ground) -> None:
-    found = await storm(ground, pairs=200, concurrency=50, on_progress=lambda _: None)
+    found = await measure_hot_wallet(ground, pairs=200, concurrency=50, on_progress=lambda _: None)
     (wallet, _) = await ground.library.wallets().get("bench-0")
 
     assert found.by_library > 0
     assert found.by_queue > 0
     assert wallet.held == 0
-    assert wallet.balance == 10**6 - 401 * Decimal("0.0252")  # 200 of each kind, and one to warm up
+    assert wallet.balance == 10**6 - 401 * Decimal("0.0252")  # 200 of each kind, and one that waits for the worker
 
 
-async def test_single_records_are_measured_beside_one_transaction_for_each(ground: Ground) -> None:
+async def test_single_records_are_compared_with_one_transaction_each(ground: Ground) -> None:
     require_program("wrk", package="wrk")
     for found in await measure_records(ground, users=WALLETS, seconds=1, callers=8):
         assert found.ratio == found.gathered / found.one_by_one
@@ -43,8 +46,8 @@ async def test_single_records_are_measured_beside_one_transaction_for_each(groun
     assert (await Verifier(ground.library.database()).verify()).drifts == ()
 
 
-async def test_settlements_are_measured_beside_one_transaction_for_each(ground: Ground) -> None:
-    """From here on the ledger of this ground holds rows of the other side, which are no ledger's."""
+async def test_settlements_are_compared_with_one_transaction_each(ground: Ground) -> None:
+    """Afterwards the ledger of this deployment holds rows written by pgbench, which do not verify."""
     found = await measure_settlements(
         ground, wallets=WALLETS, messages=3000, workers=1, on_progress=lambda *_: None, clients=(4,), seconds=1
     )
@@ -54,7 +57,7 @@ async def test_settlements_are_measured_beside_one_transaction_for_each(ground: 
     assert (await Verifier(ground.library.database()).verify()).wallets == WALLETS
 
 
-async def test_starts_are_measured_beside_a_bare_endpoint(ground: Ground) -> None:
+async def test_starts_are_compared_with_a_bare_endpoint(ground: Ground) -> None:
     require_program("wrk", package="wrk")
     found = await measure_starts(ground, users=WALLETS, seconds=1, connections=4, rate=50, processes=1)
 
@@ -62,14 +65,14 @@ async def test_starts_are_measured_beside_a_bare_endpoint(ground: Ground) -> Non
     assert found.at_rate.p99_ms >= found.at_rate.p50_ms > 0
 
 
-def test_what_it_was_measured_on_is_told(ground: Ground) -> None:
+def test_the_machine_and_its_software_are_reported(ground: Ground) -> None:
     told = machine(ground)
 
     assert {"cpu", "system", "python", "postgresql", "faregate", "fsync"} == told.keys()
     assert told["fsync"].endswith("fdatasync/s")
 
 
-async def test_the_broker_it_was_measured_on_is_told(ground: Ground, broker_url: str) -> None:
+async def test_the_versions_of_broker_and_client_are_reported(ground: Ground, broker_url: str) -> None:
     beside = replace(ground, settings=ground.settings.model_copy(update={"broker_url": broker_url}))
     told = await broker_versions(beside)
 

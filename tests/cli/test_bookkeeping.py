@@ -1,4 +1,4 @@
-"""Wallets, grants, corrections, statements and imports as an operator types them."""
+"""Commands for wallets, grants, corrections, statements and imports."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +11,7 @@ from support.processes import Finished, run_command
 
 
 class Desk:
-    """Types commands on one database."""
+    """Runs commands on one database."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -30,7 +30,7 @@ def desk(database_url: str) -> Desk:
     return Desk(database_url)
 
 
-async def test_what_is_granted_is_shown_corrected_and_stated(desk: Desk) -> None:
+async def test_a_grant_is_shown_adjusted_and_in_the_statement(desk: Desk) -> None:
     added = await desk.type("grants", "add", "ada", "20", "--key", "order-7", "--reason", "order 7")
     again = await desk.type("grants", "add", "ada", "20", "--key", "order-7", "--reason", "order 7")
     down = await desk.type("adjust", "ada", "-2.5", "--reason", "counted twice", "--actor", "eve")
@@ -104,7 +104,7 @@ async def test_a_key_has_a_spend_cap_that_its_successor_keeps(desk: Desk) -> Non
     assert (unknown.code, "Traceback" in unknown.err) == (1, False)
 
 
-async def test_where_nobody_has_a_wallet_the_list_is_empty(desk: Desk) -> None:
+async def test_without_wallets_the_list_is_empty(desk: Desk) -> None:
     assert await desk.json("wallets", "list") == []
     assert await desk.json("wallets", "list", "--prefix", "org:") == []
 
@@ -138,23 +138,23 @@ async def test_opening_balances_are_imported_once_and_all_or_nothing(desk: Desk,
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("grants", "add", "ada", "many"), "credits 'many' is no number; write it as 12.5"),
+        (("grants", "add", "ada", "many"), "credits 'many' is not a number; write it as 12.5"),
         (("grants", "add", "ada", "5", "--rollover-max", "1"), "rollover requires `every`"),
         (("adjust", "ada", "1", "--reason", " "), "reason is required"),
         (("statement", "ada", "--from", "soon", "--to", "2099-01-01"), "from 'soon' is no date or time"),
         (("wallets", "set", "ada", "--top-up", "50"), "BELOW:CREDITS"),
     ],
 )
-async def test_what_cannot_be_done_is_said_in_one_line(desk: Desk, arguments: tuple[str, ...], said: str) -> None:
+async def test_a_refused_command_prints_one_line(desk: Desk, arguments: tuple[str, ...], said: str) -> None:
     done = await desk.type(*arguments)
 
     assert (done.code, said in done.err, "Traceback" in done.err) == (1, True, False), done.err
 
 
 @pytest.mark.parametrize("name", ["bootstrap", "key:01", "System:jobs"])
-async def test_an_actor_who_is_no_person_is_refused(name: str) -> None:
-    """What people do by command never stands under the name of a credential."""
+async def test_an_actor_that_is_not_a_person_is_refused(name: str) -> None:
+    """Actions of people are never recorded under the name of a credential."""
     done = await run_command("adjust", "ada", "5", "--reason", "test", "--actor", name)
 
     assert done.code == 1
-    assert "names no person" in done.err
+    assert "is not a person" in done.err

@@ -1,4 +1,4 @@
-"""The commands as an operator types them: what they print, how they exit, how they stop."""
+"""Commands as processes: output, exit codes and signals."""
 
 import asyncio
 import signal
@@ -17,7 +17,7 @@ from faregate.wire import exact_json
 from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
 from support.processes import run_command, start_command
 
-TRIPS = "TIMESTAMP,ContextTokens,GeneratedTokens\n" + "".join(
+REQUESTS = "TIMESTAMP,ContextTokens,GeneratedTokens\n" + "".join(
     f"2023-11-16 18:17:{second:02d}.9799600,{100 + 37 * second % 4000},{1 + second % 50}\n" for second in range(60)
 )
 
@@ -28,7 +28,7 @@ async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
         yield stack
 
 
-async def test_up_serves_and_a_signal_stops_it_cleanly_with_its_database(tmp_path: Path) -> None:
+async def test_up_serves_and_a_signal_stops_it_and_its_database(tmp_path: Path) -> None:
     async with private_stack(tmp_path / "data") as stack:
         async with open_client(stack.url, stack.key) as client:
             status, ready = await client.call("GET", "/readyz")
@@ -38,12 +38,12 @@ async def test_up_serves_and_a_signal_stops_it_cleanly_with_its_database(tmp_pat
 
     assert (status, ready["data"]["status"], code) == (200, "ready", 0)
     assert stack.url in told
-    assert stack.key not in told  # which is a log
+    assert stack.key not in told  # up.log is a log
     assert f"export FAREGATE_DATA_DIR={stack.data_dir}" in told
     assert EmbeddedServer(stack.data_dir).server_pid() is None
 
 
-async def test_the_key_of_up_is_kept_for_the_next_time_and_for_nobody_else(tmp_path: Path) -> None:
+async def test_the_key_of_up_is_kept_in_a_private_file(tmp_path: Path) -> None:
     async with private_stack(tmp_path / "data") as first:
         pass
     async with private_stack(tmp_path / "data") as second:
@@ -53,7 +53,7 @@ async def test_the_key_of_up_is_kept_for_the_next_time_and_for_nobody_else(tmp_p
     assert stat.S_IMODE((tmp_path / "data" / "server_api_key").stat().st_mode) == 0o600
 
 
-async def test_a_taken_port_is_told_with_the_fix(tmp_path: Path) -> None:
+async def test_a_port_in_use_is_reported_with_the_fix(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -75,7 +75,7 @@ async def test_wrong_settings_exit_2_and_name_the_variables() -> None:
     }
 
 
-async def test_a_database_that_is_away_exits_1_without_a_traceback() -> None:
+async def test_an_unavailable_database_exits_1_without_a_traceback() -> None:
     done = await run_command("verify", FAREGATE_DATABASE_URL="postgresql://postgres@127.0.0.1:1/none")
 
     assert (done.code, "Traceback" in done.err) == (1, False)
@@ -90,7 +90,7 @@ async def test_help_lists_every_command_with_its_purpose() -> None:
         assert f" {name} " in done.out
 
 
-async def test_migrate_brings_a_new_database_up_and_says_so(server_url: str) -> None:
+async def test_migrate_reports_what_it_migrated(server_url: str) -> None:
     from support.servers import address, execute
 
     await execute(server_url, "create database test_migrate_command")
@@ -103,7 +103,7 @@ async def test_migrate_brings_a_new_database_up_and_says_so(server_url: str) -> 
     assert "already" in again.out
 
 
-async def test_a_database_that_is_not_migrated_is_told_with_the_fix(server_url: str) -> None:
+async def test_a_database_that_is_not_migrated_is_reported_with_the_fix(server_url: str) -> None:
     from support.servers import address, execute
 
     await execute(server_url, "create database test_unmigrated")
@@ -114,7 +114,7 @@ async def test_a_database_that_is_not_migrated_is_told_with_the_fix(server_url: 
     assert "run `faregate migrate`" in done.err
 
 
-async def test_doctor_tells_what_is_broken_and_how_to_mend_it(server_url: str, database_url: str) -> None:
+async def test_doctor_reports_what_is_broken_and_the_fix(server_url: str, database_url: str) -> None:
     from support.servers import address, execute
 
     await execute(server_url, "create database test_doctor_command")
@@ -161,8 +161,8 @@ async def test_verify_is_clean_and_finds_an_edited_balance(stack: Stack) -> None
 
 
 async def test_settling_by_queue_and_by_http_costs_the_same_to_the_micro_credit(stack: Stack, tmp_path: Path) -> None:
-    file = tmp_path / "trips.csv"
-    file.write_text(TRIPS)
+    file = tmp_path / "requests.csv"
+    file.write_text(REQUESTS)
     common = ("replay", str(file), "--url", stack.url, "--key", stack.key, "-o", "json", "--users", "5")
     by_queue = exact_json.loads((await run_command(*common, "--settle", "queue")).out)
     by_http = exact_json.loads((await run_command(*common, "--settle", "http", "--run", "by-http")).out)
@@ -179,8 +179,8 @@ async def test_settling_by_queue_and_by_http_costs_the_same_to_the_micro_credit(
     assert verified.code == 0
 
 
-async def test_a_killed_worker_costs_nobody_anything(tmp_path: Path) -> None:
-    """`kill -9` in the middle of settling, and a restart: every ride is charged, once."""
+async def test_a_killed_worker_neither_loses_nor_repeats_a_charge(tmp_path: Path) -> None:
+    """`kill -9` while uses are settled, and a restart: every use is charged once."""
     async with private_stack(tmp_path / "data", arguments=["--without-worker"]) as stack:
         place = {"FAREGATE_DATA_DIR": str(stack.data_dir), "FAREGATE_SETTLE_BATCH_SIZE": "5"}
         async with open_client(stack.url, stack.key) as client:
@@ -193,8 +193,9 @@ async def test_a_killed_worker_costs_nobody_anything(tmp_path: Path) -> None:
                     "POST", "/api/credits-process/end-multimodel", body, headers={"prefer": "respond-async"}
                 )
             worker = await start_command("worker", **place)
-            while (await _waiting(stack)) > 250:
-                await asyncio.sleep(0.01)
+            async with asyncio.timeout(60):
+                while (await _waiting(stack)) > 250:
+                    await asyncio.sleep(0.01)
             worker.kill()
             await worker.communicate()
             left = await _waiting(stack)
@@ -202,8 +203,9 @@ async def test_a_killed_worker_costs_nobody_anything(tmp_path: Path) -> None:
             await connection.execute("update faregate.message set available_at = now()")
             await connection.close()
             second = await start_command("worker", **place)
-            while await _waiting(stack):
-                await asyncio.sleep(0.05)
+            async with asyncio.timeout(60):
+                while await _waiting(stack):
+                    await asyncio.sleep(0.05)
             second.terminate()
             await second.communicate()
             wallet = await client.must("GET", "/api/wallets/ada")
@@ -232,8 +234,8 @@ async def _waiting(stack: Stack) -> int:
         ("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03,many,1\n", "line 2"),
     ],
 )
-async def test_a_file_that_cannot_be_replayed_is_told_by_line(tmp_path: Path, content: str, problem: str) -> None:
-    file = tmp_path / "trips.csv"
+async def test_an_unreadable_file_for_replay_is_reported_by_line(tmp_path: Path, content: str, problem: str) -> None:
+    file = tmp_path / "requests.csv"
     file.write_text(content)
     done = await run_command("replay", str(file), "--url", "http://127.0.0.1:1")
 

@@ -1,4 +1,7 @@
-"""Commands work on the database that `up` made, never make a second one, and `up` keeps its own alive."""
+"""Commands on the database of `up`.
+
+They never create a second database, and `up` restarts its own after a crash.
+"""
 
 import os
 import signal
@@ -8,9 +11,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from faregate.cli.demo.load_driver import Rider, open_client
+from faregate.cli.demo.load_driver import LoadDriver, open_client
 from faregate.cli.demo.stack import Stack, private_stack
-from faregate.cli.demo.traffic import Trip
+from faregate.cli.demo.traffic import TrafficRequest
 from faregate.core.clock import SystemClock
 from faregate.core.db.embedded import EmbeddedServer
 from support.processes import run_command
@@ -37,9 +40,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
 
 
 @pytest.mark.parametrize("command", READING, ids=" ".join)
-async def test_no_command_makes_a_cluster_beside_the_one_that_is_meant(
-    command: tuple[str, ...], tmp_path: Path
-) -> None:
+async def test_no_command_creates_a_second_cluster(command: tuple[str, ...], tmp_path: Path) -> None:
     done = await run_command(*command, FAREGATE_DATA_DIR=str(tmp_path / "none"))
 
     assert done.code == 2
@@ -49,7 +50,7 @@ async def test_no_command_makes_a_cluster_beside_the_one_that_is_meant(
     assert not (tmp_path / "none").exists()
 
 
-async def test_doctor_names_a_missing_database_and_makes_none(tmp_path: Path) -> None:
+async def test_doctor_reports_a_missing_database_and_creates_none(tmp_path: Path) -> None:
     done = await run_command("doctor", FAREGATE_DATA_DIR=str(tmp_path / "none"))
 
     assert done.code == 1
@@ -67,16 +68,16 @@ async def test_every_command_takes_the_data_directory_and_names_its_database(sta
     assert all(f"embedded PostgreSQL in {stack.data_dir}" in done.out for done in (by_option, migrated, seen))
 
 
-async def test_a_data_directory_beside_another_database_is_refused(tmp_path: Path) -> None:
+async def test_a_data_directory_and_a_database_url_together_are_refused(tmp_path: Path) -> None:
     done = await run_command("verify", "--data-dir", str(tmp_path), FAREGATE_DATABASE_URL="postgresql://x/y")
     empty = await run_command("verify", "--data-dir")
 
     assert (done.code, empty.code) == (2, 2)
-    assert "leave one of them out" in done.err
-    assert "--data-dir needs a directory" in empty.err
+    assert "use only one of them" in done.err
+    assert "--data-dir needs a value" in empty.err
 
 
-async def test_what_cannot_be_reached_is_named_without_its_password() -> None:
+async def test_an_unreachable_database_is_named_without_its_password() -> None:
     done = await run_command("verify", FAREGATE_DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/none")
 
     assert done.code == 1
@@ -85,20 +86,22 @@ async def test_what_cannot_be_reached_is_named_without_its_password() -> None:
 
 
 @pytest.mark.parametrize("victim", ["postmaster", "backend"])
-async def test_up_outlives_the_death_of_its_postgresql(stack: Stack, victim: str) -> None:
+async def test_up_survives_a_crash_of_its_postgresql(stack: Stack, victim: str) -> None:
     async with open_client(stack.url, stack.key) as client:
         await client.must("PUT", "/api/features/kept", {"strategy": "token_priced", "min_credits": 1})
         await client.must("POST", "/api/wallets/ada/grants", {"credits": 10, "source": "bonus", "key": victim})
         died = EmbeddedServer(stack.data_dir).server_pid()
         assert died is not None
         os.kill(died if victim == "postmaster" else await _backend(stack), signal.SIGKILL)
-        rider = Rider(client, SystemClock(), feature="kept", run=victim, settle="queue")
-        (story,) = await rider.stories(
-            [await rider.ride(Trip(1, "ada", "gpt-4o-mini", 1000, 10, 0.0))], concurrency=1, on_done=lambda: None
+        driver = LoadDriver(client, SystemClock(), feature="kept", run=victim, settle="queue")
+        (settled,) = await driver.costs(
+            [await driver.send(TrafficRequest(1, "ada", "gpt-4o-mini", 1000, 10, 0.0))],
+            concurrency=1,
+            on_done=lambda: None,
         )
         again = EmbeddedServer(stack.data_dir).server_pid()
 
-    assert story.charged > 0
+    assert settled.charged > 0
     assert again is not None
     assert (again == died) == (victim == "backend")
     assert stack.process.returncode is None

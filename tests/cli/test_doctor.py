@@ -1,4 +1,4 @@
-"""Everything that `faregate doctor` explains: each problem, made, and the fix that it names."""
+"""Problems that `faregate doctor` finds, and the fixes that it names."""
 
 import builtins
 import shutil
@@ -40,14 +40,14 @@ async def set_revision(database: Database, revision: str) -> None:
         await database.rows(session, "update faregate.alembic_version set version_num = :to", to=revision)
 
 
-async def test_nothing_is_broken_and_no_fix_is_offered_for_it(database_url: str) -> None:
+async def test_a_sound_deployment_has_no_problem(database_url: str) -> None:
     findings = await found(load_settings(database_url=database_url))
 
     assert all(finding.ok for finding in findings.values())
     assert findings["migrations"].detail == f"at {head_revision()}"
 
 
-async def test_a_database_that_is_away_hides_neither_the_broker_nor_redis(tmp_path: Path) -> None:
+async def test_an_unavailable_database_hides_neither_the_broker_nor_redis(tmp_path: Path) -> None:
     settings = load_settings(
         database_url=f"postgresql://postgres@{NOWHERE}/none",
         broker_url=f"amqp://guest:hidden@{NOWHERE}/",
@@ -66,25 +66,25 @@ async def test_a_database_that_is_away_hides_neither_the_broker_nor_redis(tmp_pa
     assert "hidden" not in str(findings)
 
 
-async def test_a_queue_in_a_database_that_is_away_is_not_told_twice() -> None:
+async def test_a_queue_in_an_unavailable_database_is_not_reported_twice() -> None:
     settings = load_settings(database_url=f"postgresql://postgres@{NOWHERE}/none")
 
     assert (await problem(settings, "database")).detail.startswith("the database does not answer")
 
 
-async def test_a_broker_that_is_away_is_told_while_the_database_is_fine(database_url: str) -> None:
+async def test_an_unavailable_broker_is_reported_while_the_database_works(database_url: str) -> None:
     told = await problem(load_settings(database_url=database_url, broker_url=f"amqp://{NOWHERE}/"), "queue")
 
     assert (told.detail.startswith("RabbitMQ: connecting"), told.fix) == (True, "check FAREGATE_BROKER_URL")
 
 
-async def test_a_database_that_does_not_exist_is_told_without_a_traceback(server_url: str) -> None:
+async def test_a_database_that_does_not_exist_is_reported_without_a_traceback(server_url: str) -> None:
     settings = load_settings(database_url=server_url.replace("/postgres", "/no_such_database"))
 
     assert "no_such_database" in (await problem(settings, "database")).detail
 
 
-async def test_a_database_that_is_too_old_wants_a_migration(database: Database, database_url: str) -> None:
+async def test_for_an_older_schema_the_fix_is_a_migration(database: Database, database_url: str) -> None:
     await set_revision(database, "0011")
     told = await problem(load_settings(database_url=database_url), "migrations")
 
@@ -92,10 +92,8 @@ async def test_a_database_that_is_too_old_wants_a_migration(database: Database, 
     assert told.fix == "run `faregate migrate`"
 
 
-async def test_a_database_that_is_newer_than_the_code_wants_a_newer_package(
-    database: Database, database_url: str
-) -> None:
-    """`migrate` says the same, instead of what Alembic says."""
+async def test_for_a_newer_schema_the_fix_is_a_newer_package(database: Database, database_url: str) -> None:
+    """`migrate` reports the same instead of Alembic's error."""
     await set_revision(database, "9999")
     told = await problem(load_settings(database_url=database_url), "migrations")
     migrated = await run_command("migrate", FAREGATE_DATABASE_URL=database_url)
@@ -107,7 +105,7 @@ async def test_a_database_that_is_newer_than_the_code_wants_a_newer_package(
     assert "Traceback" not in migrated.err
 
 
-async def test_clocks_that_disagree_are_told(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_clocks_that_differ_are_reported(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Late(SystemClock):
         def now(self) -> Any:
             return super().now() - timedelta(seconds=90)
@@ -115,18 +113,18 @@ async def test_clocks_that_disagree_are_told(database_url: str, monkeypatch: pyt
     monkeypatch.setattr(doctor_module, "SystemClock", Late)
     told = await problem(load_settings(database_url=database_url), "clock")
 
-    assert "disagree by 90." in told.detail
+    assert "differ by 90." in told.detail
     assert told.fix == "set up NTP on this machine and the database's"
 
 
-async def test_a_full_disk_is_told(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_disk_is_reported(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**8))
     told = await problem(load_settings(database_url=database_url), "disk")
 
     assert told.fix == "make room, or set FAREGATE_DATA_DIR to a larger disk"
 
 
-async def test_prices_that_are_not_there_are_told(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_missing_prices_are_reported(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     line = PriceBook.line
     monkeypatch.setattr(
         PriceBook,
@@ -146,15 +144,15 @@ async def test_prices_that_are_not_there_are_told(database_url: str, monkeypatch
         ({"jwt_audience": "faregate"}, "FAREGATE_JWT_ISSUER"),
     ],
 )
-def test_tokens_for_somebody_else_are_told(keys: dict[str, Any], given: dict[str, Any], missing: str) -> None:
-    """With published keys as with a secret: each claim that is not checked, and the setting that checks it."""
+def test_unchecked_claims_of_tokens_are_reported(keys: dict[str, Any], given: dict[str, Any], missing: str) -> None:
+    """With published keys or a secret: each claim that is not checked is reported with the setting that checks it."""
     tokens, _ = look_at_security(load_settings(**keys, **given))
 
     assert (tokens.ok, tokens.fix) == (False, f"set {missing} to what your identity provider issues")
 
 
 @pytest.mark.parametrize("given", [{}, {"jwt_secret": "s" * 32, "jwt_issuer": "us", "jwt_audience": "faregate"}])
-def test_tokens_that_are_checked_or_not_accepted_are_no_problem(given: dict[str, Any]) -> None:
+def test_checked_tokens_and_no_tokens_are_no_problem(given: dict[str, Any]) -> None:
     tokens, _ = look_at_security(load_settings(**given))
 
     assert tokens.ok
@@ -163,16 +161,14 @@ def test_tokens_that_are_checked_or_not_accepted_are_no_problem(given: dict[str,
 @pytest.mark.parametrize(
     ("allowed", "said"), [(False, "special addresses as of 20"), (True, "only metadata services of clouds are blocked")]
 )
-def test_what_webhooks_may_reach_is_told(allowed: bool, said: str) -> None:
+def test_the_allowed_targets_of_webhooks_are_reported(allowed: bool, said: str) -> None:
     _, webhooks = look_at_security(load_settings(webhook_allow_private=allowed))
 
     assert said in webhooks.detail
     assert "FAREGATE_WEBHOOK_ALLOW_PRIVATE" in webhooks.detail
 
 
-async def test_a_client_of_redis_that_is_not_installed_is_told(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_missing_redis_client_is_reported(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     imported = builtins.__import__
 
     def without_redis(name: str, *more: Any, **named: Any) -> Any:
@@ -191,6 +187,6 @@ def test_servers_from_15_on_are_supported(number: int, version: str) -> None:
     assert supported(number) == version
 
 
-def test_a_server_that_is_too_old_is_told() -> None:
+def test_a_server_before_15_is_refused() -> None:
     with pytest.raises(FaregateError, match="PostgreSQL 14 is too old; 15 or newer is needed"):
         supported(14_00_12)

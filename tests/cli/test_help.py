@@ -1,4 +1,4 @@
-"""The help of every command shows its docstring whole: also what stands in angle brackets."""
+"""Help of every command, including text in brackets."""
 
 import inspect
 import io
@@ -27,7 +27,7 @@ ALL = list(commands(command_line()))
 
 
 def promised(app: App) -> str:
-    """Return what the source says about a command and its options."""
+    """Return the docstring of a command and the help of its options."""
     function: Any = app.default_command
     if function is None:
         return ""
@@ -35,13 +35,13 @@ def promised(app: App) -> str:
     return " ".join([inspect.getdoc(function) or "", *options])
 
 
-def test_commands_that_promise_placeholders_are_found() -> None:
+def test_docstrings_with_placeholders_are_found() -> None:
     assert len(ALL) > 60
     assert [path for path, app in ALL if "org:<id>" in promised(app)]
 
 
 @pytest.mark.parametrize(("path", "app"), ALL, ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")
-def test_what_stands_in_brackets_is_in_the_help(path: tuple[str, ...], app: App) -> None:
+def test_text_in_brackets_is_in_the_help(path: tuple[str, ...], app: App) -> None:
     file = io.StringIO()
     command_line().help_print(list(path), console=Console(file=file, width=400))
 

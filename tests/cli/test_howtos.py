@@ -1,4 +1,4 @@
-"""The pages on features and prices do what they say."""
+"""Code blocks of the pages on features and prices."""
 
 import asyncio
 import sys
@@ -12,7 +12,7 @@ PAGES = ["docs/howto/add-a-feature.md", "docs/howto/price-a-model.md", "docs/exp
 
 
 @pytest.mark.parametrize("page", PAGES)
-async def test_the_blocks_run(page: str, database_url: str, tmp_path: Path) -> None:
+async def test_every_code_block_of_the_page_runs(page: str, database_url: str, tmp_path: Path) -> None:
     here = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
     for block in Page.of(page).blocks():
         if block.title is not None:

@@ -1,4 +1,4 @@
-"""Metering as an operator types it: record, ask, export, archive; quotas and alerts; the tour."""
+"""Commands for usage, quotas and alerts."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from support.processes import Finished, run_command
 
 
 class Desk:
-    """Types commands on one database."""
+    """Runs commands on one database."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -32,7 +32,7 @@ def desk(database_url: str) -> Desk:
     return Desk(database_url)
 
 
-async def test_what_is_recorded_is_asked_about_and_exported(desk: Desk, tmp_path: Path) -> None:
+async def test_recorded_events_are_in_statistics_and_exports(desk: Desk, tmp_path: Path) -> None:
     lines = tmp_path / "events.ndjson"
     lines.write_text('{"user_id":"ada","meter":"api","quantity":2.5,"id":"1","source":"t"}\n\n{"user_id":"ada"}\n')
     one = await desk.type("usage", "record", "api", "4", "--user", "=ada@x", "--id", "k")
@@ -50,12 +50,12 @@ async def test_what_is_recorded_is_asked_about_and_exported(desk: Desk, tmp_path
     assert (stats["count"], stats["total"]) == (2, Decimal("6.5"))
     assert (peaks[0], peaks[1][1:]) == (["period", "total", "events"], ["6.5", "2"])
     assert trends.code == 0, trends.err
-    assert not set("▁▂▃▄▅▆▇█") & set(trends.out), "no pictures where no terminal is"
+    assert not set("▁▂▃▄▅▆▇█") & set(trends.out), "sparklines are printed on terminals only"
     (file,) = tmp_path.glob("usage-events_*.csv")
     assert (exported.code, len(list(csv.DictReader(io.StringIO(file.read_text()))))) == (0, 2)
 
 
-async def test_series_parts_and_peaks_of_a_meter_as_the_brief_asks_for_them(desk: Desk) -> None:
+async def test_series_distribution_and_peaks_of_a_meter(desk: Desk) -> None:
     """`usage peaks api hourly 10`, by position; quantities of different meters are not added."""
     for meter, quantity in (("api", "4"), ("api", "2.5"), ("storage", "7")):
         assert (await desk.type("usage", "record", meter, quantity, "--user", "ada")).code == 0
@@ -73,7 +73,7 @@ async def test_series_parts_and_peaks_of_a_meter_as_the_brief_asks_for_them(desk
 
 
 async def test_the_quota_of_one_owner_for_one_meter_is_checked(desk: Desk) -> None:
-    """Exit 1 says that it is used up; nothing is fired."""
+    """Exit 1 means that the quota is used up; no alert is created."""
     await desk.type("usage", "record", "api", "4", "--user", "ada")
     for meter, limit in (("api", "4"), ("storage", "9")):
         await desk.type("quotas", "set", "ada", meter, limit)
@@ -92,7 +92,7 @@ async def test_the_quota_of_one_owner_for_one_meter_is_checked(desk: Desk) -> No
     assert len(fired.out.splitlines()) == 1
 
 
-async def test_a_test_alert_says_of_each_channel_whether_it_went(desk: Desk, tmp_path: Path) -> None:
+async def test_a_test_alert_reports_the_result_of_each_channel(desk: Desk, tmp_path: Path) -> None:
     went = await desk.type("alerts", "test", "-o", "json", FAREGATE_ALERT_LOG_FILE=str(tmp_path / "alerts.log"))
     failed = await desk.type("alerts", "test", "-o", "json", FAREGATE_ALERT_LOG_FILE=str(tmp_path))
     history = await desk.type("alerts", "list", "-o", "csv")
@@ -104,7 +104,7 @@ async def test_a_test_alert_says_of_each_channel_whether_it_went(desk: Desk, tmp
 
 
 async def test_an_export_without_a_path_goes_into_the_directory_of_the_settings(desk: Desk, tmp_path: Path) -> None:
-    """It is made when it is missing; what it holds is its owner's alone."""
+    """The directory is created if it is missing, and is readable by its owner only."""
     directory = tmp_path / "not" / "there"
     done = await desk.type("usage", "export", "csv", FAREGATE_EXPORT_DIR=str(directory))
 
@@ -114,7 +114,7 @@ async def test_an_export_without_a_path_goes_into_the_directory_of_the_settings(
     assert (file.stat().st_mode & 0o777, directory.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
-async def test_an_export_to_standard_output_is_the_file_alone(desk: Desk) -> None:
+async def test_an_export_to_standard_output_prints_the_file_only(desk: Desk) -> None:
     done = await desk.type("usage", "export", "ndjson", "-")
     wrong = await desk.type("usage", "export", "csv", "-", "--from", "2026-02-02", "--to", "2026-01-01")
 
@@ -123,7 +123,7 @@ async def test_an_export_to_standard_output_is_the_file_alone(desk: Desk) -> Non
     assert "--from must be before --to" in wrong.err
 
 
-async def test_a_quota_is_set_checked_told_on_stderr_and_listed(desk: Desk, tmp_path: Path) -> None:
+async def test_a_quota_is_set_checked_logged_and_listed(desk: Desk, tmp_path: Path) -> None:
     """`faregate alerts check 2>&1 | grep EXCEEDED`: the pipe of the brief works."""
     log = tmp_path / "alerts.log"
     await desk.type("quotas", "set", "ada", "api", "10", "--period", "year")
@@ -145,8 +145,8 @@ async def test_a_quota_is_set_checked_told_on_stderr_and_listed(desk: Desk, tmp_
 
 
 @pytest.mark.parametrize(("percent", "width"), [("0", 0), ("50", 8), ("100", 16), ("250", 16), (None, 16)])
-def test_the_bar_of_a_quota_is_as_long_as_its_share(percent: str | None, width: int) -> None:
-    """What is unused has no bar; a limit of nothing is used up."""
+def test_the_bar_of_a_quota_is_proportional_to_its_share(percent: str | None, width: int) -> None:
+    """An unused quota has no bar; a limit of 0 is shown as used up."""
     assert share_bar(None if percent is None else Decimal(percent)) == "█" * width
 
 
@@ -159,7 +159,7 @@ def test_the_bar_of_a_quota_is_as_long_as_its_share(percent: str | None, width: 
         (True, False, "ascii", False),
     ],
 )
-def test_bars_are_for_terminals_that_can_show_them(
+def test_bars_are_printed_only_on_terminals_that_can_show_them(
     monkeypatch: pytest.MonkeyPatch, terminal: bool, no_color: bool, encoding: str, shown: bool
 ) -> None:
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
@@ -172,8 +172,8 @@ def test_bars_are_for_terminals_that_can_show_them(
 @example(Decimal("2E-7"))
 @example(Decimal("0E-12"))
 @example(Decimal("1E+5"))
-def test_numbers_are_written_without_an_exponent_and_mean_the_same(value: Decimal) -> None:
-    """In CSV, in JSON and in tables alike."""
+def test_numbers_are_printed_exactly_and_without_an_exponent(value: Decimal) -> None:
+    """Holds for CSV, JSON and tables."""
     written = [
         str(analytics_options._cell(value)),
         exact_json.dumps(value).decode(),
@@ -184,7 +184,7 @@ def test_numbers_are_written_without_an_exponent_and_mean_the_same(value: Decima
     assert [Decimal(text) for text in written] == [value] * 3
 
 
-async def test_a_meter_is_declared_listed_and_costs_what_it_was_declared_to(desk: Desk) -> None:
+async def test_a_declared_meter_is_listed_and_priced(desk: Desk) -> None:
     declared = await desk.type("usage", "meters", "declare", "seats", "seat", "--aggregation", "max", "--price", "4.99")
     for quantity in ("9", "4"):
         await desk.type("usage", "record", "seats", quantity, "--user", "ada")
@@ -198,7 +198,7 @@ async def test_a_meter_is_declared_listed_and_costs_what_it_was_declared_to(desk
     assert [(t["meter"], t["value"], t["cost (USD)"]) for t in totals] == [("seats", "9", "44.91")]
 
 
-async def test_a_removed_quota_is_gone(desk: Desk) -> None:
+async def test_a_removed_quota_is_not_listed(desk: Desk) -> None:
     await desk.type("quotas", "set", "ada", "api", "10")
     (quota,) = exact_json.loads((await desk.type("quotas", "status", "-o", "json")).out.encode())
     removed = await desk.type("quotas", "remove", quota["id"])
@@ -225,14 +225,14 @@ async def test_a_month_is_archived_and_restored(desk: Desk, tmp_path: Path) -> N
     assert f"{manifest['month']}: 1 events are back" in restored.out
 
 
-async def test_archiving_needs_a_place(desk: Desk) -> None:
+async def test_archiving_needs_a_directory(desk: Desk) -> None:
     done = await desk.type("usage", "archive")
 
     assert done.code == 2
     assert "FAREGATE_USAGE_ARCHIVE_DIR" in done.err
 
 
-def test_plots_grow_with_their_values() -> None:
+def test_bars_and_sparklines_grow_with_their_values() -> None:
     assert sparkline([Decimal(0), Decimal(5), Decimal(10)]) == "▁▄█"
     assert sparkline([Decimal(0)]) == "▁"
     assert [bar(Decimal(n), Decimal(10), width=10) for n in (0, 5, 10, 20)] == ["", "█████", "█" * 10, "█" * 10]

@@ -1,4 +1,4 @@
-"""Errors of commands name the option that was typed, never the field of an HTTP body."""
+"""Errors of commands, which name options instead of HTTP fields."""
 
 import sys
 
@@ -35,12 +35,12 @@ GRANT = ["grants", "add", "ada", "10", "--key", "k", "--source", "purchase"]
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
 )
-def test_what_is_wrong_is_named_as_it_was_typed(
+def test_an_error_names_the_option_that_was_typed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], call: list[str], option: str
 ) -> None:
     monkeypatch.setenv("FAREGATE_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
     monkeypatch.setattr(sys, "argv", ["faregate", *call])
-    monkeypatch.setattr(commands, "configure_logging", lambda **_: None)
+    monkeypatch.setattr(commands, "start_logging", lambda: None)
 
     with pytest.raises(SystemExit) as ended:
         commands.main()
@@ -61,13 +61,11 @@ def test_what_is_wrong_is_named_as_it_was_typed(
         ),
         ("user_id 'user_id' is not usage_key", "user_id", "--user 'user_id' is not --usage-key"),
         ("see /api/organizations/user_id or `user_id`", None, "see /api/organizations/user_id or `user_id`"),
-        ("limit 'x' is no number; a limit is", "limit", "--limit 'x' is no number; a limit is"),
+        ("limit 'x' is not a number; a limit is", "limit", "--limit 'x' is not a number; a limit is"),
         ("model_name is no option here", "model_name", "model_name is no option here"),
     ],
 )
-def test_only_names_of_options_are_replaced_and_nothing_in_quotes(
-    detail: str, param: str | None, expected: str
-) -> None:
+def test_only_unquoted_names_of_options_are_replaced(detail: str, param: str | None, expected: str) -> None:
     options = frozenset({"--from", "--to", "--user", "--usage-key", "--limit"})
 
     assert in_options(InvalidError(detail, param=param), options) == expected

@@ -1,4 +1,4 @@
-"""Features, plans, prices and organisations as an operator types them."""
+"""Commands for features, plans, prices and organisations."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ grants = [{ credits = 50, every = "month" }]
 """
 
 
-async def test_a_file_is_shown_before_it_is_applied(database_url: str, tmp_path: Path) -> None:
+async def test_changes_of_a_file_are_shown_before_they_are_applied(database_url: str, tmp_path: Path) -> None:
     file = tmp_path / "offer.toml"
     file.write_text(FILE)
     shown = await run_command("features", "apply", str(file), FAREGATE_DATABASE_URL=database_url)
@@ -52,8 +52,10 @@ async def test_a_price_is_set_quoted_and_withdrawn(database_url: str) -> None:
     assert (unknown.code, checked.code) == (1, 0)
 
 
-@pytest.mark.parametrize(("text", "problem"), [("x = 1", "features is missing"), ("[[features]]", "a key of its own")])
-async def test_a_wrong_file_is_told_by_its_place(database_url: str, tmp_path: Path, text: str, problem: str) -> None:
+@pytest.mark.parametrize(("text", "problem"), [("x = 1", "features is missing"), ("[[features]]", "a unique key")])
+async def test_an_error_in_a_file_is_reported_with_its_place(
+    database_url: str, tmp_path: Path, text: str, problem: str
+) -> None:
     file = tmp_path / "offer.toml"
     file.write_text(text)
     done = await run_command("features", "apply", str(file), FAREGATE_DATABASE_URL=database_url)
@@ -61,7 +63,7 @@ async def test_a_wrong_file_is_told_by_its_place(database_url: str, tmp_path: Pa
     assert (done.code, problem in done.err) == (1, True), done.err
 
 
-async def test_of_a_changed_plan_the_difference_is_shown_before_it_counts(database_url: str, tmp_path: Path) -> None:
+async def test_the_changes_of_a_plan_are_shown_before_they_are_applied(database_url: str, tmp_path: Path) -> None:
     file = tmp_path / "offer.toml"
     file.write_text(FILE)
     await run_command("features", "apply", str(file), "--yes", FAREGATE_DATABASE_URL=database_url)

@@ -1,4 +1,4 @@
-"""Feature logs and privacy as an operator types them."""
+"""Commands for feature logs and privacy."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ async def typed(database: Database, *arguments: str) -> Finished:
     return await run_command(*arguments, FAREGATE_DATABASE_URL=database.url)
 
 
-async def test_logs_are_found_shown_and_removed_by_hand(database: Database) -> None:
+async def test_logs_are_found_shown_and_deleted(database: Database) -> None:
     first = await recorded(database, payload={"password": "x", "prompt": "hi"}, time=datetime.now(UTC))
     second = await recorded(database, payload={"prompt": "ho"})
     found = exact_json.loads((await typed(database, "logs", "search", "--user", "ada", "-o", "json")).out)
@@ -58,7 +58,7 @@ async def test_logs_are_found_shown_and_removed_by_hand(database: Database) -> N
     ]
 
 
-async def test_whoever_types_and_is_a_user_is_noted_as_one_and_can_be_erased(database: Database) -> None:
+async def test_an_operator_who_is_a_user_is_recorded_as_one_and_can_be_erased(database: Database) -> None:
     await recorded(database)
     second = await recorded(database, payload={"prompt": "ho"})
     hidden = await typed(database, "logs", "delete", second, "--by", "ada")
@@ -77,7 +77,7 @@ async def test_whoever_types_and_is_a_user_is_noted_as_one_and_can_be_erased(dat
     assert [log.deleted_by for log in logs] == [f"subject:{number}"]
 
 
-async def test_a_person_is_exported_and_erased_only_when_asked_twice(database: Database, tmp_path: Path) -> None:
+async def test_a_user_is_exported_and_erased_only_after_confirmation(database: Database, tmp_path: Path) -> None:
     await recorded(database, payload={"prompt": "of ada"})
     file = tmp_path / "ada.ndjson"
     exported = await typed(database, "privacy", "export", "ada", str(file))

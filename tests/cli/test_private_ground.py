@@ -1,4 +1,4 @@
-"""What makes its own ground touches nothing that the caller's environment names."""
+"""Commands on private deployments, which ignore the caller's environment."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,14 +24,14 @@ _SCHEMES = {
 
 
 class Trap:
-    """A server that real systems stand behind; it counts who came."""
+    """A server in place of real systems that counts connections."""
 
     def __init__(self) -> None:
-        self.came = 0
+        self.connections = 0
         self.address = ""
 
     async def meet(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.came += 1
+        self.connections += 1
         writer.close()
 
 
@@ -45,7 +45,7 @@ async def trap() -> AsyncIterator[Trap]:
 
 
 def _deployment(trap: Trap, directory: Path) -> dict[str, str]:
-    """The environment of a deployment with everything set, by every name that a setting has."""
+    """Return the environment of a deployment with all settings, under every name of each setting."""
     named = {name: text.format(trap.address) for name, text in _SCHEMES.items()}
     named |= {name: str(directory / name) for name in Settings.model_fields if name.endswith(("_dir", "_file"))}
     named |= {"alert_emails": "people@example.com", "initial_credits": "77", "strategies": "no.such.module:thing"}
@@ -54,13 +54,13 @@ def _deployment(trap: Trap, directory: Path) -> dict[str, str]:
 
 @pytest.fixture
 async def elsewhere(trap: Trap, tmp_path: Path) -> AsyncIterator[dict[str, str]]:
-    """The environment of somebody's deployment; nothing of it may be reached or made."""
+    """The environment of another deployment; none of its servers may be reached, none of its directories created."""
     yield _deployment(trap, tmp_path / "theirs")
-    assert trap.came == 0
+    assert trap.connections == 0
     assert not (tmp_path / "theirs").exists()
 
 
-async def test_the_demo_shows_everything_and_proves_it(elsewhere: dict[str, str]) -> None:
+async def test_the_demo_prints_all_parts_and_verifies_the_ledger(elsewhere: dict[str, str]) -> None:
     done = await run_command("demo", "--requests", "60", "--papers", "16", **elsewhere)
 
     assert done.code == 0, done.err
@@ -77,8 +77,8 @@ async def test_the_demo_shows_everything_and_proves_it(elsewhere: dict[str, str]
         assert shown in done.out, shown
 
 
-async def test_the_tour_of_metering_really_happens(elsewhere: dict[str, str], tmp_path: Path) -> None:
-    """The ten scenarios of the demo, with the numbers that come out."""
+async def test_the_tour_of_metering_gives_the_expected_figures(elsewhere: dict[str, str], tmp_path: Path) -> None:
+    """Runs the ten scenarios and checks their figures."""
     done = await run_command("tour", "metering", "-o", "json", "--directory", str(tmp_path / "ours"), **elsewhere)
     assert done.code == 0, done.err
     lines = done.out.splitlines()
@@ -98,7 +98,7 @@ async def test_the_tour_of_metering_really_happens(elsewhere: dict[str, str], tm
     assert played["Cleanup and maintenance"]["before"] == played["Cleanup and maintenance"]["after"] == 100
 
 
-async def test_contention_grants_the_exact_bound_where_the_naive_way_overspends(elsewhere: dict[str, str]) -> None:
+async def test_contention_grants_the_exact_bound_and_the_naive_control_overspends(elsewhere: dict[str, str]) -> None:
     short = ("--attempts", "1000", "--connections", "8", "--wallets", "1", "10", "-o", "json")
     done = await run_command("bench", "contention", *short, **elsewhere)
     told = exact_json.loads(done.out.encode())

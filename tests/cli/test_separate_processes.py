@@ -1,6 +1,7 @@
-"""Gateway and worker as processes of their own, on one PostgreSQL and one RabbitMQ: the same money as in one process.
+"""Gateway and worker as separate processes on PostgreSQL and RabbitMQ.
 
-The short form rides 200 generated requests. FAREGATE_TEST_REPLAY_FILE names a recorded file to ride instead.
+They must charge the same as one process. The short form replays 200 generated requests; FAREGATE_TEST_REPLAY_FILE names
+a recorded file to replay instead.
 """
 
 import asyncio
@@ -34,8 +35,8 @@ LONG = os.environ.get("FAREGATE_TEST_REPLAY_FILE")
 def recording(tmp_path: Path) -> Path:
     if LONG:
         return Path(LONG)
-    dice = random.Random(7)
-    lines = [f"2023-11-16 18:17:{n % 60:02d}.97,{dice.randint(1, 4000)},{dice.randint(1, 500)}\n" for n in range(200)]
+    rng = random.Random(7)
+    lines = [f"2023-11-16 18:17:{n % 60:02d}.97,{rng.randint(1, 4000)},{rng.randint(1, 500)}\n" for n in range(200)]
     path = tmp_path / "recorded.csv"
     path.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n" + "".join(lines))
     return path
@@ -86,24 +87,25 @@ async def _replay(recording: Path, *arguments: str, **environment: str) -> dict[
 
 
 async def _settled(client: Client, usage_key: str) -> bool:
-    _, story = await client.call("GET", f"/api/credits-process/{usage_key}")
-    return bool(story["success"] and story["data"]["status"] == "settled")
+    _, answer = await client.call("GET", f"/api/credits-process/{usage_key}")
+    return bool(answer["success"] and answer["data"]["status"] == "settled")
 
 
-async def test_a_replay_through_rabbitmq_costs_the_same_though_its_worker_is_killed(
+async def test_a_replay_through_rabbitmq_costs_the_same_although_its_worker_is_killed(
     recording: Path, gateway: str, environment: dict[str, str], broker_url: str, tmp_path: Path
 ) -> None:
-    """The judge of the short form settles in the HTTP calls; that of the long form is `faregate replay` by itself."""
+    """The short form compares with settlement in the HTTP calls, the long form with `faregate replay` on a private deployment."""
     middle = recording.read_text().count("\n") // 2
-    riding = asyncio.create_task(_replay(recording, "--url", gateway, "--run", "split", **environment))
+    replay = asyncio.create_task(_replay(recording, "--url", gateway, "--run", "split", **environment))
     async with open_client(gateway, KEY) as client, _process("worker", **environment) as doomed:
         while not await _settled(client, f"split:{middle}"):
+            assert not replay.done(), "the replay ended before its worker was killed"
             await asyncio.sleep(0.02)
-        assert not riding.done()
+        assert not replay.done()
         doomed.kill()
         await doomed.wait()
     async with _process("worker", **environment):
-        split = await riding
+        split = await replay
 
     if LONG:
         expected = await _replay(recording, "--data-dir", str(tmp_path / "embedded"))
@@ -121,10 +123,8 @@ async def test_a_replay_through_rabbitmq_costs_the_same_though_its_worker_is_kil
 
 
 @pytest.mark.parametrize("command", ["gateway", "worker"])
-async def test_either_process_makes_the_queues_by_itself(
-    command: str, environment: dict[str, str], broker_url: str
-) -> None:
-    """Whichever starts first: who publishes meets no missing queue."""
+async def test_each_process_declares_the_queues(command: str, environment: dict[str, str], broker_url: str) -> None:
+    """Whichever process starts first declares the queues, so that no publisher finds one missing."""
     options = ("--port", "0") if command == "gateway" else ()
     async with _process(command, *options, **environment) as process, asyncio.timeout(60):
         missing = set(PUBLIC_QUEUES)
@@ -145,7 +145,7 @@ async def _exists(broker_url: str, queue: str) -> bool:
     return True
 
 
-async def test_up_settles_from_the_broker_that_it_is_given(environment: dict[str, str], tmp_path: Path) -> None:
+async def test_up_settles_from_the_given_broker(environment: dict[str, str], tmp_path: Path) -> None:
     ready = tmp_path / "up.json"
     broker = environment.pop("FAREGATE_BROKER_URL")
     options = ("--port", "0", "--ready-file", str(ready), "--broker", broker)

@@ -1,4 +1,4 @@
-"""A wrong setting is one line and exit code 2, whatever the command."""
+"""Wrong settings: one line and exit code 2 from every command."""
 
 import re
 import sys
@@ -10,7 +10,7 @@ from faregate.cli import main as commands
 from faregate.core.settings import Settings, variable_names
 
 ISOLATED = {"demo", "tour", "bench", "chaos"}
-"""Commands that run on a private ground, where no setting of the caller counts."""
+"""Commands that run on a private deployment and ignore the caller's settings."""
 
 CALLS = [
     ["up"],
@@ -19,7 +19,7 @@ CALLS = [
     ["doctor"],
     ["migrate"],
     ["verify"],
-    ["replay", "trips.csv"],
+    ["replay", "requests.csv"],
     ["wallets", "list"],
     ["grants", "list", "ada"],
     ["transactions", "ada"],
@@ -52,9 +52,9 @@ def _quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for field in Settings.model_fields:
         for name in variable_names(field):
             monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(commands, "configure_logging", lambda **_: None)
+    monkeypatch.setattr(commands, "start_logging", lambda: None)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "trips.csv").write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03,1,1\n")
+    (tmp_path / "requests.csv").write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03,1,1\n")
     (tmp_path / "openings.csv").write_text("owner_id,credits\nada,1\n")
 
 
@@ -65,12 +65,12 @@ def told(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[object, list[
     return ended.value.code, capsys.readouterr().err.splitlines()
 
 
-def test_every_command_is_in_the_table() -> None:
+def test_every_command_is_tested() -> None:
     assert {call[0] for call in CALLS} | ISOLATED == set(commands.COMMANDS)
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call[0])
-def test_one_wrong_setting_is_one_line(
+def test_one_wrong_setting_prints_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], call: list[str]
 ) -> None:
     monkeypatch.setenv("FAREGATE_PORT", "seventy")
@@ -95,7 +95,7 @@ def test_one_wrong_setting_is_one_line(
         ("FAREGATE_STRATEGIES", "x"),
     ],
 )
-def test_an_address_that_cannot_be_read_is_one_line_not_a_traceback(
+def test_an_invalid_address_prints_one_line_without_its_password(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, name: str, value: str
 ) -> None:
     monkeypatch.setenv("FAREGATE_DATABASE_URL", "postgresql://nowhere.invalid/x")
@@ -109,7 +109,7 @@ def test_an_address_that_cannot_be_read_is_one_line_not_a_traceback(
     assert "hunter2" not in lines[0]
 
 
-def test_several_wrong_settings_are_one_line_each(
+def test_several_wrong_settings_print_one_line_each(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FAREGATE_PORT", "seventy")
@@ -126,7 +126,7 @@ def test_several_wrong_settings_are_one_line_each(
 
 
 @pytest.mark.parametrize("call", [["replay", "no/such.csv"], ["usage", "record", "--file", "no/such.ndjson"]])
-def test_a_file_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str], call: list[str]) -> None:
+def test_a_missing_file_prints_one_line(capsys: pytest.CaptureFixture[str], call: list[str]) -> None:
     code, lines = told(capsys, *call)
 
     assert (code, lines) == (1, [f"faregate: {call[-1]}: No such file or directory"])

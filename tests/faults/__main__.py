@@ -1,4 +1,4 @@
-"""`python -m faults`: one campaign (or the negative controls) on engines of its own."""
+"""`python -m faults`: a campaign and its negative controls, on private engines."""
 
 import argparse
 import asyncio
@@ -113,7 +113,7 @@ def main() -> int:
     parser.add_argument("--form", choices=sorted(FORMS), default="short")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--report", help="write <report>.md and <report>.json")
-    parser.add_argument("--no-controls", action="store_true", help="leave out the workers that must be caught")
+    parser.add_argument("--no-controls", action="store_true", help="leave out the negative controls")
     for name in NUMBERS:
         parser.add_argument(f"--{name.replace('_', '-')}", type=float if name == "fault_seconds" else int)
     return 0 if asyncio.run(_run(parser.parse_args())) else 1

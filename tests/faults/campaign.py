@@ -1,4 +1,4 @@
-"""A campaign: set up, the fault phase, the heal phase with its deadline, the verdict."""
+"""Campaigns: set-up, fault phase, heal phase with a deadline, verdict."""
 
 import asyncio
 import random
@@ -23,8 +23,8 @@ from faregate.worker.container import WorkerContainer
 from faults.disasters import Disasters
 from faults.engines import Engines
 from faults.judge import Judge, read_books
-from faults.nursery import Life, Nursery
 from faults.plans import Outcome, Plan, Target
+from faults.processes import ChildProcess, ProcessPool
 from faults.strikes import CONTROL_STRIKES, GATEWAY_STRIKES, PUBLISHER_STRIKES, WORKER_STRIKES, Strike
 from faults.traffic import FEATURE, Traffic
 from support.servers import execute
@@ -41,7 +41,7 @@ _SWEEP_NOW = "update faregate.scheduled_job set leased_until = null, next_at = n
 
 
 class Campaign:
-    """Runs one plan on running engines."""
+    """Runs one plan on started engines."""
 
     def __init__(self, plan: Plan, engines: Engines, *, say: Callable[[str], None]) -> None:
         self._plan = plan
@@ -49,8 +49,8 @@ class Campaign:
         self._say = say
         self._random = random.Random(plan.seed)
         self._traffic = Traffic(plan.seed, chunk_size=plan.chunk_size)
-        self._nursery = Nursery(engines.directory / f"{plan.name}.log")
-        self._disasters = Disasters(plan.seed, engines, self._nursery)
+        self._pool = ProcessPool(engines.directory / f"{plan.name}.log")
+        self._disasters = Disasters(plan.seed, engines, self._pool)
         self._unstored: deque[int] = deque()
         self._made: set[int] = set()
         self._stored: set[int] = set()
@@ -65,7 +65,7 @@ class Campaign:
             healing = time.monotonic()
             problems = await self._heal_phase()
         finally:
-            await self._nursery.close()
+            await self._pool.close()
         healed = time.monotonic()
         outcome = await self._verdict(problems)
         outcome.seconds = {"faults": healing - began, "healing": healed - healing}
@@ -84,7 +84,7 @@ class Campaign:
                 *(wallets.grant(user, GrantSpec(micros, GrantSource.PURCHASE)) for user, micros in granted.items())
             )
         self._port = _free_port()
-        await self._nursery.open()
+        await self._pool.open()
 
     @property
     def _progress(self) -> float:
@@ -93,7 +93,9 @@ class Campaign:
     @property
     def _enough(self) -> bool:
         reached = not any(target.missed for target in self._targets().values())
-        if self._plan.control is not None:  # what is lost must not come again because its publisher was interrupted
+        if (
+            self._plan.control is not None
+        ):  # a lost message must not be published again because its publisher was interrupted
             return reached and self._made == self._stored
         return reached
 
@@ -110,8 +112,8 @@ class Campaign:
 
     @property
     def _least(self) -> int:
-        """Count strikes where there were fewest: at a failpoint, or of a kind of strike at workers."""
-        struck, points = self._nursery.strikes, Counter[str]()
+        """Return the lowest count of strikes at a failpoint, or of a kind of strike at workers."""
+        struck, points = self._pool.strikes, Counter[str]()
         for name, count in struck.items():
             points[name.partition(": ")[2].partition(",")[0]] += count
         return min(*(struck[f"worker: {strike.name}"] for strike in WORKER_STRIKES), *(points[p] for p in POINTS))
@@ -150,13 +152,15 @@ class Campaign:
         )
 
     async def _keep(self, kind: str, strikes: Callable[[], Strike | None]) -> None:
-        """See to it that there is always one of a kind, each with its own fate."""
+        """Keep one process of a kind running, each with a strike of its own."""
         while True:
             strike = strikes()
             beyond = kind == "worker" and self._random.random() < 0.4
-            await self._live(kind, strike, beyond_proxies=beyond)
+            await self._run(kind, strike, beyond_proxies=beyond)
 
-    async def _live(self, kind: str, strike: Strike | None, *, beyond_proxies: bool = False, **more: Any) -> Life:
+    async def _run(
+        self, kind: str, strike: Strike | None, *, beyond_proxies: bool = False, **more: Any
+    ) -> ChildProcess:
         calm = kind == "worker" and strike is None and self._plan.calm_workers > 0
         size = _CALM_BATCH_SIZE if calm else self._plan.batch_size
         settings = {**self._engines.settings(beyond_proxies=beyond_proxies), "settle_batch_size": size}
@@ -167,17 +171,17 @@ class Campaign:
             order |= {"point": strike.point, "how": strike.how, "nth": self._nth(kind, strike)}
         if kind == "worker":
             order["control"] = self._plan.control
-        life = self._nursery.bear(order)
+        child = self._pool.start(order)
         patience = 4.0 if strike is not None and strike.how == "backend" else _PATIENCE_SECONDS[kind]
         patience = _CALM_SECONDS if calm else patience
         try:
-            await asyncio.wait_for(life.ended.wait(), patience)
+            await asyncio.wait_for(child.ended.wait(), patience)
         except TimeoutError:
-            life.send(signal.SIGCONT)
-            life.send(signal.SIGKILL)
-            await life.ended.wait()
-        self._struck_crashes += bool(life.strikes) and not life.told_to_end
-        return life
+            child.send(signal.SIGCONT)
+            child.send(signal.SIGKILL)
+            await child.ended.wait()
+        self._struck_crashes += bool(child.strikes) and not child.told_to_end
+        return child
 
     def _nth(self, kind: str, strike: Strike) -> int:
         if strike.point in {"beating", "sweeping", "copied", "relayed"}:
@@ -185,7 +189,7 @@ class Campaign:
         return self._random.randint(1, _PASSAGES_MOST[kind])
 
     async def _feed(self, strikes: Callable[[], Strike]) -> None:
-        """Publish at the pace of the crashes, again and again what is not known to be stored."""
+        """Publish at the rate of the crashes, and publish again the chunks that are not known to be stored."""
         while True:
             await self._make()
             batch = [self._unstored.popleft() for _ in range(min(_CHUNKS_AT_ONCE, len(self._unstored)))]
@@ -194,19 +198,21 @@ class Campaign:
                 continue
             paths = [(number, str(self._engines.directory / f"chunk-{number}.json")) for number in batch]
             gateway = f"http://127.0.0.1:{self._port}"
-            struck = self._plan.control is None and self._random.random() < 0.8  # what is published again is not lost
+            struck = (
+                self._plan.control is None and self._random.random() < 0.8
+            )  # a message that is published again is not lost
             strike = strikes() if struck else None
-            life = await self._live("publisher", strike, chunks=paths, gateway=gateway)
+            child = await self._run("publisher", strike, chunks=paths, gateway=gateway)
             for number in batch:
-                if number in life.stored:
+                if number in child.stored:
                     self._stored.add(number)
                 else:
                     self._unstored.append(number)
-            if life.code and life.code > 0:
+            if child.code and child.code > 0:
                 await asyncio.sleep(0.5)
 
     async def _make(self) -> None:
-        """Make more while little waits: the crashes have something to hit, and none hits the same messages for ever."""
+        """Make new chunks while few messages wait, so that crashes always meet messages, and not the same ones."""
         if self._plan.control is not None and self._traffic.counts["messages"] >= self._plan.messages:
             return
         if len(self._unstored) >= _CHUNKS_AT_ONCE or await self._waiting() > _BACKLOG_CHUNKS * self._plan.chunk_size:
@@ -226,24 +232,24 @@ class Campaign:
             return 0
 
     async def _sweep(self) -> None:
-        """Have the sweep run every second, also after its worker died, for whom others would wait ten minutes."""
+        """Make the sweep due every second, also after the death of its worker, whose lease would last ten minutes."""
         while True:
             await asyncio.sleep(1)
             try:
                 await execute(self._engines.database_url, _SWEEP_NOW)
-            except Exception:  # noqa: BLE001, S112  the database is down, as it should be now and then
+            except Exception:  # noqa: BLE001, S112  the database is down at times in a campaign
                 continue
 
     async def _heal_phase(self) -> list[str]:
-        """No more faults: everything must be settled, set aside or expired in time."""
+        """Stop all faults; everything must be settled, dead-lettered or expired before the deadline."""
         await execute(self._engines.database_url, _SWEEP_NOW)
         if self._plan.hurry:
             await execute(self._engines.database_url, "update faregate.message set available_at = now()")
             await execute(self._engines.database_url, "delete from faregate.heartbeat")
         order = {"kind": "worker", "control": self._plan.control, "settings": self._engines.settings()}
-        workers = [self._nursery.bear({**order, "seed": n}) for n in range(2)]
+        workers = [self._pool.start({**order, "seed": n}) for n in range(2)]
         gateway_order = {"kind": "gateway", "settings": {**self._engines.settings(), "port": self._port}, "seed": 9}
-        workers.append(self._nursery.bear(gateway_order))
+        workers.append(self._pool.start(gateway_order))
         problems = []
         try:
             async with asyncio.timeout(self._plan.heal_seconds):
@@ -254,21 +260,21 @@ class Campaign:
         except TimeoutError:
             problems.append(f"after {self._plan.heal_seconds:.0f} s not finished: {await self._unfinished()}")
         await self._end_all(signal.SIGTERM)
-        problems += [f"{w.order['kind']} ended with {w.code} when told to stop" for w in workers if w.code != 0]
-        return problems + self._nursery.failures
+        problems += [f"{w.order['kind']} ended with {w.code} at SIGTERM" for w in workers if w.code != 0]
+        return problems + self._pool.failures
 
     async def _store_the_rest(self) -> None:
         while left := self._made - self._stored:
             number = min(left)
             path = str(self._engines.directory / f"chunk-{number}.json")
             gateway = f"http://127.0.0.1:{self._port}"
-            life = await self._live("publisher", None, chunks=[(number, path)], gateway=gateway)
-            self._stored |= life.stored
-            if number not in life.stored:
+            child = await self._run("publisher", None, chunks=[(number, path)], gateway=gateway)
+            self._stored |= child.stored
+            if number not in child.stored:
                 await asyncio.sleep(0.5)
 
     async def _unfinished(self) -> dict[str, int]:
-        """Return what is left to do."""
+        """Return counts of the unfinished messages, holds and chunks."""
         import asyncpg
 
         connection = await asyncpg.connect(self._engines.database_url)
@@ -288,17 +294,17 @@ class Campaign:
         return {what: count for what, count in left.items() if count}
 
     async def _end_all(self, how: signal.Signals) -> None:
-        lives = list(self._nursery.lives.values())
-        for life in lives:
-            life.send(signal.SIGCONT)
-            life.send(how)
+        children = list(self._pool.children.values())
+        for child in children:
+            child.send(signal.SIGCONT)
+            child.send(how)
         try:
             async with asyncio.timeout(30):
-                await asyncio.gather(*(life.ended.wait() for life in lives))
+                await asyncio.gather(*(child.ended.wait() for child in children))
         except TimeoutError:
-            for life in lives:
-                life.send(signal.SIGKILL)
-            await asyncio.gather(*(life.ended.wait() for life in lives))
+            for child in children:
+                child.send(signal.SIGKILL)
+            await asyncio.gather(*(child.ended.wait() for child in children))
 
     async def _verdict(self, problems: Sequence[str]) -> Outcome:
         books = await read_books(self._engines.database_url)
@@ -322,8 +328,8 @@ class Campaign:
             self._plan,
             self._targets(),
             {**self._traffic.counts, "keys": len(self._traffic.expected.uses)},
-            dict(sorted(self._nursery.strikes.items())),
-            {**self._disasters.counts, "starts given up for want of an engine": self._nursery.refused},
+            dict(sorted(self._pool.strikes.items())),
+            {**self._disasters.counts, "starts given up for want of an engine": self._pool.refused},
             self._struck_crashes,
             {},
             dict(faults),
@@ -339,7 +345,7 @@ class Campaign:
 
 
 def _cycle(strikes: Sequence[Strike], rng: random.Random) -> Callable[[], Strike]:
-    """Return what hands out all strikes in turn, in another order each time."""
+    """Return a function that returns all strikes in turn, in a new random order each round."""
     waiting: list[Strike] = []
 
     def draw() -> Strike:

@@ -1,4 +1,7 @@
-"""Negative controls: two ways to build a worker that loses or doubles, which the judge must catch."""
+"""Negative controls: workers with a defect that the judge must detect.
+
+One settles messages twice, the other loses them.
+"""
 
 import itertools
 from collections.abc import Sequence
@@ -15,7 +18,7 @@ _unique = itertools.count()
 
 
 def without_dedupe() -> None:
-    """Settle each delivery for itself, as a worker does that keeps no key."""
+    """Settle each delivery separately, like a worker that does not deduplicate by usage key."""
     read = settlement._request  # pyright: ignore[reportPrivateUsage]
 
     def unrecognised(delivery: Delivery, data: Any, number: int, count: int) -> Any:
@@ -28,7 +31,7 @@ def without_dedupe() -> None:
 
 
 def acknowledging_first() -> None:
-    """Acknowledge what is taken before it is settled."""
+    """Acknowledge messages when they are taken, before they are settled."""
     take, copy = RabbitConsumer.take, RabbitConsumer._copy
 
     async def hasty(self: RabbitConsumer, limit: int, *, wait_seconds: float) -> Sequence[Delivery]:
@@ -49,6 +52,6 @@ CONTROLS = {"without dedupe": without_dedupe, "acknowledging first": acknowledgi
 
 
 def apply(name: str | None) -> None:
-    """Break this process in the way called `name`."""
+    """Give this process the defect called `name`."""
     if name is not None:
         CONTROLS[name]()

@@ -1,4 +1,4 @@
-"""What one process takes from RabbitMQ, and what it decides about."""
+"""Counts of the deliveries that a process takes from RabbitMQ and decides."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ __all__ = ["count_deliveries"]
 
 
 def count_deliveries(queue: str) -> Counter[str]:
-    """Count in this process, from now on, what of `queue` was "taken" and "decided", and how much of it came again."""
+    """Count the messages of `queue` that this process takes and decides from now on, and redeliveries among them."""
     counts = Counter[str]()
     take, decide = RabbitConsumer.take, RabbitConsumer.decide
 

@@ -1,4 +1,4 @@
-"""What befalls the servers, the network and frozen peers, at set stages of a campaign."""
+"""Faults of servers, network and peers at set stages of a campaign."""
 
 import asyncio
 import random
@@ -7,20 +7,20 @@ from collections import Counter
 from collections.abc import Callable
 
 from faults.engines import Engines
-from faults.nursery import Nursery
 from faults.plans import Plan
+from faults.processes import ProcessPool
 
 __all__ = ["Disasters"]
 
 
 class Disasters:
-    """One at a time; `counts` says how many there were of each."""
+    """Causes one fault at a time; `counts` holds the number of each."""
 
-    def __init__(self, seed: int, engines: Engines, nursery: Nursery) -> None:
+    def __init__(self, seed: int, engines: Engines, pool: ProcessPool) -> None:
         self.counts: Counter[str] = Counter()
         self._random = random.Random(seed)
         self._engines = engines
-        self._nursery = nursery
+        self._pool = pool
         self._mishaps = {
             "connections to PostgreSQL cut": self._cut_postgres,
             "connections to RabbitMQ cut": self._cut_broker,
@@ -32,11 +32,11 @@ class Disasters:
 
     @property
     def mishaps(self) -> int:
-        """How many there were that no server had to be started again for."""
+        """Number of faults that needed no restart of a server."""
         return sum(self.counts[name] for name in self._mishaps)
 
     async def strike(self, plan: Plan, progress: Callable[[], float]) -> None:
-        """Let each disaster of the plan happen when its stage is reached."""
+        """Cause each fault of the plan when its stage is reached."""
         names = ["PostgreSQL crashed"] * plan.postgres_crashes + ["RabbitMQ killed"] * plan.broker_kills
         kinds = list(self._mishaps)
         names += [kinds[number % len(kinds)] for number in range(plan.mishaps)]
@@ -48,7 +48,7 @@ class Disasters:
             self.counts[name] += 1
 
     async def mend(self) -> None:
-        """Put everything back into order, whatever was interrupted."""
+        """Restore connections and servers after any interruption."""
         self._engines.broker_proxy.thaw()
         self._engines.postgres_proxy.thaw()
         if self._engines.postgres.server_pid() is None:
@@ -81,7 +81,7 @@ class Disasters:
         self._engines.broker_proxy.thaw()
 
     async def _freeze_worker(self) -> None:
-        workers = [life for life in self._nursery.lives.values() if life.order["kind"] == "worker"]
+        workers = [child for child in self._pool.children.values() if child.order["kind"] == "worker"]
         if workers:
             frozen = self._random.choice(workers)
             frozen.send(signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""PostgreSQL and RabbitMQ of one campaign, and what can befall them."""
+"""PostgreSQL and RabbitMQ of one campaign, and their faults."""
 
 import asyncio
 import contextlib
@@ -51,7 +51,7 @@ class Engines:
         return address(self.postgres.url, self._name)
 
     def settings(self, *, beyond_proxies: bool = False) -> dict[str, str]:
-        """Return where a process finds its engines: straight away, or beyond what can fall silent."""
+        """Return the settings of a process that connects to its engines directly, or through the proxies."""
         if not beyond_proxies:
             return {"database_url": self.database_url, "broker_url": self.broker.url}
         url = self.database_url.replace(str(self._socket.parent), str(self._socket_beyond.parent))
@@ -59,14 +59,14 @@ class Engines:
         return {"database_url": url, "broker_url": f"amqp://guest:guest@127.0.0.1:{port}/"}
 
     async def new_database(self, name: str) -> None:
-        """Begin with an empty database, and with empty queues."""
+        """Start with an empty database and empty queues."""
         await execute(self.postgres.url, f"create database {name}")
         self._name = name
         for queue in (*_QUEUES, *_RETRY_QUEUES, _DEAD_QUEUE):
             await self._purge(queue)
 
     async def crash_postgres(self) -> None:
-        """Stop it as a power failure does, and start it again: it recovers from its log."""
+        """Stop PostgreSQL as a power failure does, and start it again; it recovers from its log."""
         await asyncio.to_thread(self.postgres.shut_down, signal.SIGQUIT)
         await asyncio.to_thread(self.postgres.stop_now)
         self.postgres = self._server()
@@ -77,7 +77,7 @@ class Engines:
         await asyncio.to_thread(self.broker.start)
 
     async def hold_wallets(self, seconds: float) -> None:
-        """Be the stranger who keeps rows locked."""
+        """Hold row locks in a transaction of another application."""
         connection = await asyncpg.connect(self.database_url)
         try:
             with contextlib.suppress(asyncpg.DeadlockDetectedError):  # then the stranger had to give way
@@ -88,7 +88,7 @@ class Engines:
             await connection.close()
 
     async def waiting(self) -> int:
-        """Return how many messages lie on the broker, ready or waiting for a further attempt."""
+        """Return the number of messages on the broker, ready or waiting for a retry."""
         connection = await aiormq.connect(self.broker.url)
         try:
             return sum([await self._depth(connection, queue) for queue in (*_QUEUES, *_RETRY_QUEUES)])
@@ -96,7 +96,7 @@ class Engines:
             await connection.close()
 
     async def dead_letters(self) -> list[bytes]:
-        """Read what the broker has set aside; it stays there."""
+        """Return the bodies in the dead-letter queue, which keeps them."""
         connection = await aiormq.connect(self.broker.url)
         try:
             channel = await connection.channel()

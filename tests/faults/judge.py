@@ -1,4 +1,7 @@
-"""The verdict: what the database and the queues say, against what was published. No code of the ledger is used here."""
+"""Verdict: database and queues compared with the published messages.
+
+It uses no code of the ledger.
+"""
 
 import json
 from collections import Counter, defaultdict
@@ -33,7 +36,7 @@ _DEAD = "select body from faregate.message where dead_at is not null"
 
 @dataclass
 class Books:
-    """What was found."""
+    """Rows and dead letters at the end of a campaign."""
 
     charges: dict[str, Any]
     transfers: dict[str, dict[int, tuple[int, int]]]
@@ -43,7 +46,7 @@ class Books:
 
 
 async def read_books(url: str) -> Books:
-    """Read everything from the database at `url`; what lies on the broker is the caller's to add."""
+    """Read the database at `url`; the caller adds the messages on the broker."""
     connection = await asyncpg.connect(url)
     try:
         transfers: dict[str, dict[int, tuple[int, int]]] = defaultdict(dict)
@@ -61,7 +64,7 @@ async def read_books(url: str) -> Books:
 
 
 class Judge:
-    """Collects what is wrong: `faults` counts by kind, `examples` names the first few of each."""
+    """Collects errors: `faults` holds counts by kind, `examples` the first few of each."""
 
     def __init__(self, expected: Expected, books: Books) -> None:
         self.faults: Counter[str] = Counter()
@@ -70,7 +73,7 @@ class Judge:
         self._books = books
 
     def judge(self) -> bool:
-        """Compare; return whether all is as it must be."""
+        """Compare everything, and return whether there is no fault."""
         self._keys()
         self._strangers()
         self._totals()
@@ -80,7 +83,7 @@ class Judge:
         return not self.faults
 
     def _keys(self) -> None:
-        """Each key that was published is settled once, at the price of a body that was published for it."""
+        """Check that each published key is settled once, at the price of a body that was published for it."""
         for key, (user, prices) in self._expected.uses.items():
             charge = self._books.charges.get(key)
             if charge is None or charge["status"] != SETTLED:
@@ -97,7 +100,7 @@ class Judge:
                 self._blame("keys that fell short for no reason", [key])
 
     def _strangers(self) -> None:
-        """Nothing is charged that nobody published; what was started and left alone has expired."""
+        """Check that only published keys are charged, and that abandoned holds have expired."""
         for key, charge in self._books.charges.items():
             if key in self._expected.uses:
                 continue
@@ -117,7 +120,7 @@ class Judge:
                 self._blame("wallets with another total", [f"{user}: {dict(wallet)}, not {granted} {paid} 0"])
 
     def _settled_price(self, key: str, prices: tuple[int, ...]) -> int:
-        """Of a contended key any of its bodies may have won; the ledger says which."""
+        """Check a key with two bodies: either may be settled, and the ledger shows which."""
         charge = self._books.charges.get(key)
         return charge["consumed"] if charge is not None and charge["consumed"] in prices else prices[0]
 
@@ -142,7 +145,7 @@ def _texts(these: Mapping[str, bytes], without: Mapping[str, bytes]) -> list[str
 
 
 def _canonical(body: bytes) -> str:
-    """Name a body by what it says: an item of an array travels on as a message of its own, with other spaces."""
+    """Return a canonical form of a body; an item of an array is republished as its own message, with other whitespace."""
     try:
         return json.dumps(json.loads(body), sort_keys=True)
     except (ValueError, RecursionError):

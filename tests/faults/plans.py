@@ -1,4 +1,4 @@
-"""What a campaign is to do, and what came of it."""
+"""Plan and outcome of a campaign."""
 
 from dataclasses import dataclass, field
 
@@ -7,16 +7,16 @@ __all__ = ["Outcome", "Plan", "Target"]
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of what; all randomness follows from `seed`.
+    """Amounts and seed of a campaign; all random choices follow from `seed`.
 
     Attributes:
-        each: least number of strikes at each failpoint, and of each kind of strike at workers.
-        chunk_size: messages that one publisher sends at a time; the larger, the faster they come.
-        hurry: what dead workers have left behind (leases, heartbeats) ends at once instead of after a minute.
-        batch_size: messages that a worker settles at a time who will be struck; small ones are struck sooner.
-        calm_workers: workers beside the others that are not struck before they have worked for a while, in large batches:
-            they see to it that messages do not pile up between the crashes.
-        control: how to break the workers, so that the judge has something to find.
+        each: lowest number of strikes at each failpoint, and of each kind of strike at workers.
+        chunk_size: messages that one publisher sends at a time; larger chunks are published faster.
+        hurry: leases and heartbeats of dead workers end at once instead of after a minute.
+        batch_size: messages that a struck worker settles at a time; small batches reach the strike sooner.
+        calm_workers: further workers that are struck only after a while and settle large batches, so that messages do not
+            accumulate between crashes.
+        control: the defect of the workers that the judge must detect; None for sound workers.
     """
 
     seed: int
@@ -39,7 +39,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Target:
-    """How often something was to happen at least, and how often it did."""
+    """Lowest wanted count of an event, and the count reached."""
 
     wanted: int
     reached: int
@@ -51,7 +51,7 @@ class Target:
 
 @dataclass
 class Outcome:
-    """What happened, and whether all is as it must be."""
+    """Counts, faults and targets at the end of a campaign."""
 
     plan: Plan
     targets: dict[str, Target]
@@ -73,5 +73,5 @@ class Outcome:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing was wrong and all was reached; a control has no targets, it need only be caught."""
+        """Whether there was no fault and every target was reached; a negative control has no targets."""
         return not self.faults and (self.plan.control is not None or not self.missed)

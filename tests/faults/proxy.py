@@ -1,5 +1,7 @@
-"""A relay between a process and its server that can fall silent, in both directions or in one, cut what it carries, and
-refuse."""
+"""Proxy between a process and its server that causes network faults.
+
+It can stop forwarding in one direction or both, cut connections, and refuse them.
+"""
 
 import asyncio
 import contextlib
@@ -14,7 +16,7 @@ Opened = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Proxy:
-    """Listens on a port (or a Unix socket) and carries every connection to where `connect` leads."""
+    """Listens on a port or a Unix socket, and forwards every connection to the one that `connect` opens."""
 
     def __init__(self, connect: Callable[[], Awaitable[Opened]]) -> None:
         self._connect = connect
@@ -23,7 +25,7 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._refuses = False
         self.accepted = 0
-        """Connections carried so far, ended ones included."""
+        """Connections forwarded so far, including closed ones."""
         self.port = 0
         self.thaw()
 
@@ -42,12 +44,12 @@ class Proxy:
         self.cut()
 
     def cut(self) -> None:
-        """End all connections without a word."""
+        """Abort all connections."""
         for writer in list(self._writers):
             writer.transport.abort()
 
     def refuse(self) -> None:
-        """End all connections, and let nobody in until `admit`."""
+        """Abort all connections, and refuse new ones until `admit`."""
         self._refuses = True
         self.cut()
 
@@ -55,7 +57,7 @@ class Proxy:
         self._refuses = False
 
     def freeze(self, *ways: str) -> None:
-        """Carry nothing any more; connections stay."""
+        """Stop forwarding; connections stay open."""
         for way in ways or ("there", "back"):
             self._flowing[way].clear()
 
@@ -95,7 +97,7 @@ class Proxy:
 
 @contextlib.asynccontextmanager
 async def before_postgres(url: str) -> AsyncGenerator[tuple[Proxy, str]]:
-    """Put a proxy before the PostgreSQL at `url`; yield it, and the address that leads through it."""
+    """Start a proxy for the PostgreSQL at `url`; yield it and the URL through it."""
     parts = urlsplit(url)
     (host,) = parse_qs(parts.query).get("host", [parts.hostname or "localhost"])
     port = parts.port or 5432

@@ -1,4 +1,4 @@
-"""What was done and what came of it, for people and for programs."""
+"""Reports of a campaign as Markdown and JSON."""
 
 import json
 import platform

@@ -1,4 +1,4 @@
-"""How a process is struck at a failpoint."""
+"""Strikes at failpoints: ways to kill a process."""
 
 import asyncio
 import os
@@ -28,8 +28,8 @@ _open_connections: "list[asyncpg.Connection[Any]]" = []
 
 @dataclass(frozen=True)
 class Strike:
-    """SIGKILL at a point ("at once"), at a random moment of what follows it ("in flight": a commit, a publish, an
-    acknowledgement), or the end of the database's side of the transaction while it commits ("backend").
+    """SIGKILL at a point ("at once") or at a random moment of the commit, publish or acknowledgement that follows it
+    ("in flight"), or the end of the transaction's PostgreSQL backend while it commits ("backend").
     """
 
     point: str
@@ -56,13 +56,13 @@ WORKER_STRIKES = (
     Strike("sweeping"),
 )
 CONTROL_STRIKES = (Strike("taken"), Strike("priced"), Strike("written"), Strike("committed"), Strike("handled"))
-"""Where a worker that is broken on purpose must lose or double."""
+"""Strikes at which a worker with a deliberate defect loses or doubles messages."""
 PUBLISHER_STRIKES = (Strike("publishing", "in flight"), Strike("published"))
 GATEWAY_STRIKES = (Strike("written"), Strike("committed"), Strike("publishing", "in flight"), Strike("published"))
 
 
 class Striker:
-    """What `arm` is given: strikes at the n-th passage, a backend again at each n-th one."""
+    """Handler for `arm`: strikes at the n-th passage; backends are ended at every n-th one."""
 
     def __init__(self, strike: Strike, nth: int, rng: random.Random, tell: Callable[[str], None]) -> None:
         self._strike = strike
@@ -82,7 +82,7 @@ class Striker:
         self._tell(self._strike.name)
         if self._strike.how == "at once":
             os.kill(os.getpid(), signal.SIGKILL)
-        signal.setitimer(signal.ITIMER_REAL, delay)  # nobody handles SIGALRM: the kernel ends the process
+        signal.setitimer(signal.ITIMER_REAL, delay)  # SIGALRM has no handler, so the kernel ends the process
 
     def _end_backends(self, delay: float) -> None:
         for connection in _open_connections:
@@ -92,7 +92,7 @@ class Striker:
 
 
 def track_connections() -> None:
-    """Remember each connection to PostgreSQL that this process opens, so that its other end can be ended."""
+    """Record each connection to PostgreSQL that this process opens, so that its backend can be ended."""
     connect = asyncpg.connect
 
     async def tracked(*arguments: Any, **named: Any) -> Any:

@@ -1,4 +1,7 @@
-"""`faregate chaos` in small: what dies is settled all the same, and the judge is not blind to a worker that must be caught."""
+"""Short fault tests of settlement, and of the judge.
+
+Messages of killed processes are settled once, and workers with a deliberate defect are detected.
+"""
 
 import json
 import tempfile
@@ -31,8 +34,8 @@ async def engines() -> AsyncIterator[Engines]:
             await engines.close()
 
 
-async def test_all_is_settled_once_while_everything_dies(tmp_path: Path) -> None:
-    """The smallest form of `faregate chaos`: each kind of strike twice, disasters among them, and a report."""
+async def test_every_message_is_settled_once_although_processes_and_servers_are_killed(tmp_path: Path) -> None:
+    """Runs the smallest form of `faregate chaos`: each kind of strike twice, faults of the servers, and a report."""
     require_rabbitmq()
     done = await run_command("chaos", "--form", "smallest", "--seed", "7", "--report", str(tmp_path / "smallest"))
     assert done.code == 0, done.out + done.err
@@ -64,7 +67,7 @@ def test_a_campaign_that_runs_out_of_time_is_not_clean() -> None:
 
 
 @pytest.mark.parametrize("control", sorted(CONTROLS))
-async def test_a_worker_that_is_broken_on_purpose_is_caught(engines: Engines, control: str) -> None:
+async def test_a_worker_with_a_deliberate_defect_is_detected(engines: Engines, control: str) -> None:
     name = f"control_{control.split(maxsplit=1)[0]}"
     plan = Plan(
         seed=4, messages=800, crashes=5, fault_seconds=60, control=control, hurry=True, heal_seconds=60, name=name
@@ -75,7 +78,7 @@ async def test_a_worker_that_is_broken_on_purpose_is_caught(engines: Engines, co
     assert "wallets with another total" in outcome.faults
 
 
-def test_every_failpoint_is_struck() -> None:
+def test_every_failpoint_has_a_strike() -> None:
     assert {strike.point for strike in (*WORKER_STRIKES, *PUBLISHER_STRIKES, *GATEWAY_STRIKES)} == set(POINTS)
 
 

@@ -1,6 +1,6 @@
-"""Workers and gateways are replaced while they are used, one after the other, and nobody notices.
+"""Rolling restart: workers and gateways replaced during traffic, without an error.
 
-`FAREGATE_TEST_REPLACEMENTS` says how many workers (10); every third time a gateway as well.
+`FAREGATE_TEST_REPLACEMENTS` is the number of workers to replace (10); with every third worker, a gateway is replaced, too.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ from faregate.core.messaging.interfaces import OutgoingMessage
 from faregate.credit.proof.verify import Verifier
 from faregate.wire import exact_json
 from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
-from faults.lives import KEY
-from faults.nursery import Life, Nursery
+from faults.processes import ChildProcess, ProcessPool
+from faults.roles import KEY
 from support.apps import Gateway, open_gateway, settings_for
 from support.gateways import free_port, listening
 
@@ -38,23 +38,23 @@ _CHARGED = "select count(*) as n from faregate.transfer where kind = 2"
 
 
 class Fleet:
-    """Two workers and two gateways, each of which may be replaced."""
+    """Two workers and two gateways that can be replaced."""
 
-    def __init__(self, nursery: Nursery, gateway: Gateway, settings: Mapping[str, str]) -> None:
+    def __init__(self, pool: ProcessPool, gateway: Gateway, settings: Mapping[str, str]) -> None:
         self.ports = [free_port(), free_port()]
-        self.left: list[Life] = []
-        self._nursery = nursery
+        self.left: list[ChildProcess] = []
+        self._pool = pool
         self._database = gateway.database
         self._settings = {**settings, "settle_batch_size": BATCH, "rate_limit_key": "0"}
-        self._gateways: list[Life] = []
-        self._workers: list[Life] = []
+        self._gateways: list[ChildProcess] = []
+        self._workers: list[ChildProcess] = []
 
     async def start(self) -> None:
         self._gateways = [await self._gateway(port) for port in self.ports]
         self._workers = [await self._worker() for _ in range(2)]
 
     async def replace_worker(self) -> None:
-        """Start the new one, and then tell the oldest to go, as a supervisor does."""
+        """Start a new worker, then send SIGTERM to the oldest, as a supervisor does."""
         self._workers.append(await self._worker())
         await self._dismiss(self._workers.pop(0))
 
@@ -63,30 +63,30 @@ class Fleet:
         self._gateways[number] = await self._gateway(self.ports[number])
 
     async def end(self) -> None:
-        for life in [*self._workers, *self._gateways]:
-            await self._dismiss(life)
+        for child in [*self._workers, *self._gateways]:
+            await self._dismiss(child)
 
-    async def _dismiss(self, life: Life) -> None:
-        life.send(signal.SIGTERM)
+    async def _dismiss(self, child: ChildProcess) -> None:
+        child.send(signal.SIGTERM)
         async with asyncio.timeout(60):
-            await life.ended.wait()
-        self.left.append(life)
+            await child.ended.wait()
+        self.left.append(child)
 
-    async def _gateway(self, port: int) -> Life:
-        life = self._nursery.bear({"kind": "gateway", "settings": {**self._settings, "port": port}, "seed": port})
+    async def _gateway(self, port: int) -> ChildProcess:
+        child = self._pool.start({"kind": "gateway", "settings": {**self._settings, "port": port}, "seed": port})
         await listening(port)
-        return life
+        return child
 
-    async def _worker(self) -> Life:
-        life = self._nursery.bear({"kind": "worker", "settings": self._settings, "seed": 1, "counted": QUEUE})
+    async def _worker(self) -> ChildProcess:
+        child = self._pool.start({"kind": "worker", "settings": self._settings, "seed": 1, "counted": QUEUE})
         async with asyncio.timeout(60):
-            while not await self._speaks(life):
+            while not await self._speaks(child):
                 await asyncio.sleep(0.05)
-        return life
+        return child
 
-    async def _speaks(self, life: Life) -> bool:
+    async def _speaks(self, child: ChildProcess) -> bool:
         async with self._database.transaction(read_only=True) as session:
-            (row,) = await self._database.rows(session, _SPEAKS, instance=f"%:{life.pid}")
+            (row,) = await self._database.rows(session, _SPEAKS, instance=f"%:{child.pid}")
         return bool(row.n)
 
 
@@ -145,16 +145,16 @@ class Traffic:
 
 @asynccontextmanager
 async def _fleet(gateway: Gateway, settings: Mapping[str, str], log: Path) -> AsyncGenerator[Fleet]:
-    nursery = Nursery(log)
-    await nursery.open()
-    fleet = Fleet(nursery, gateway, settings)
+    pool = ProcessPool(log)
+    await pool.open()
+    fleet = Fleet(pool, gateway, settings)
     try:
         await fleet.start()
         yield fleet
         await fleet.end()
     finally:
-        await nursery.close()
-    assert nursery.failures == []
+        await pool.close()
+    assert pool.failures == []
 
 
 async def _until_settled(gateway: Gateway, count: int) -> None:
@@ -169,7 +169,7 @@ async def _one(gateway: Gateway, sql: str) -> Any:
     return row
 
 
-async def test_all_are_replaced_during_traffic_without_an_error(
+async def test_workers_and_gateways_are_replaced_during_traffic_without_an_error(
     database_url: str, broker_url: str, tmp_path: Path
 ) -> None:
     settings = {"database_url": database_url, "broker_url": broker_url}
@@ -177,7 +177,7 @@ async def test_all_are_replaced_during_traffic_without_an_error(
         await gateway.feature("chat", min_credits=Decimal("0.1"))
         for number in range(USERS):
             await gateway.grant(f"user{number}", 1_000_000)
-        async with _fleet(gateway, settings, tmp_path / "lives.log") as fleet:
+        async with _fleet(gateway, settings, tmp_path / "children.log") as fleet:
             traffic, stop = Traffic(gateway, list(fleet.ports)), asyncio.Event()
             async with asyncio.TaskGroup() as callers:
                 for work in (traffic.call, traffic.call, traffic.publish):
@@ -193,10 +193,10 @@ async def test_all_are_replaced_during_traffic_without_an_error(
         dead = [letter async for letter in gateway.container.transport().dead_letters()]
         found = await Verifier(gateway.database).verify()
 
-    workers = [life for life in fleet.left if life.order["kind"] == "worker"]
-    counts = sum((life.counts for life in workers), Counter[str]())
+    workers = [child for child in fleet.left if child.order["kind"] == "worker"]
+    counts = sum((child.counts for child in workers), Counter[str]())
     print(dict(traffic.counts), dict(counts))
-    assert [life.code for life in fleet.left] == [0] * len(fleet.left)
+    assert [child.code for child in fleet.left] == [0] * len(fleet.left)
     assert len(workers) == REPLACEMENTS + 2
     assert (settled.n, settled.micros, charged.n) == (uses, uses * COST_MICROS, uses)
     assert (dead, found.drifts) == ([], ())

@@ -1,6 +1,9 @@
-"""What is published, and what must come of it: seeded, and computed without any code of Faregate.
+"""Messages of a campaign, and the state that they must lead to.
 
-Prices are those of one model that the price list has had for long: 2.5 USD per million tokens in, 10 out, plus 20 %
+Both follow from a seed and are computed without code of Faregate.
+
+
+Prices are those of a model that has long been in the price list: 2.5 USD per million tokens in, 10 out, plus 20 %
 margin, at 0.01 USD per credit: 300 micro-credits per token in, 1200 per token out.
 """
 
@@ -18,16 +21,16 @@ IN_MICROS, OUT_MICROS = 300, 1200
 RICH_MICROS, POOR_MICROS = 100_000_000_000_000, 5_000_000
 
 _STARTS, _CALLS = (0.3, 300), (0.03, 20)
-"""How many uses of a chunk have a hold, and come by HTTP: a share, but no more than so many, for both take long."""
+"""Share and highest number of uses per chunk that have a hold, and that are settled by HTTP; both are slow."""
 
 RICH, POOR = 450, 50
-"""How many wallets never run dry, and how many do. The latter get no holds, so that what each pays in the end does not
-depend on the order of things."""
+"""Number of wallets with enough credits, and with too few. The latter get no holds, so that their final balances do not
+depend on the order of settlement."""
 
 
 @dataclass
 class Chunk:
-    """Some messages, by the way they take, and the holds to open before they go out."""
+    """Messages by their route, and the holds to open before they are published."""
 
     number: int
     starts: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])
@@ -58,13 +61,13 @@ class Chunk:
 
 @dataclass
 class Expected:
-    """What must be true in the end.
+    """State that must result.
 
     Attributes:
-        uses: of each settled key its user, and what it may have been priced at (two amounts where two bodies contend).
-        contenders: of each contended key the two bodies by their price; the one that lost must be a dead letter.
+        uses: user of each settled key, and its possible prices (two if there are two bodies for the key).
+        contenders: two bodies of a key by their price; the one that is not settled must be a dead letter.
         abandoned: keys that were started and never settled.
-        poison: bodies that must be dead letters.
+        poison: unreadable bodies, which must be dead letters.
         granted: micro-credits of each user.
     """
 
@@ -76,7 +79,7 @@ class Expected:
 
 
 class Traffic:
-    """Makes chunks, the same for the same seed, and keeps the book of what they must lead to."""
+    """Makes chunks, determined by a seed, and records the state that they must lead to."""
 
     def __init__(self, seed: int, *, chunk_size: int = 400, ttl_seconds: int = 2) -> None:
         self.expected = Expected()
@@ -91,7 +94,7 @@ class Traffic:
         self._again: list[tuple[str, bytes]] = []
 
     def chunk(self) -> Chunk:
-        """Make the next one: new uses, old ones again, poison; in no order."""
+        """Make the next chunk: new uses, repeated ones and unreadable bodies, in random order."""
         self._number += 1
         chunk = Chunk(self._number)
         while chunk.size < self._chunk_size:
@@ -148,7 +151,7 @@ class Traffic:
         return min(share, most / self._chunk_size)
 
     def _contended(self) -> list[tuple[str, bytes]]:
-        """Two bodies for one key: whichever comes first is settled, the other one is set aside."""
+        """Return two bodies for one key: the first to arrive is settled, the other is dead-lettered."""
         self.counts["conflicts"] += 1
         key, user = self._named(rich=True)
         (one, price), (other, other_price) = self._body(key, user), self._body(key, user)
@@ -159,7 +162,7 @@ class Traffic:
         return [(MULTIMODEL_QUEUE, _json(one)), (MULTIMODEL_QUEUE, _json(other))]
 
     def _array(self) -> bytes:
-        """Several uses in one message; now and then with an item that cannot be read."""
+        """Return several uses in one message, sometimes with an unreadable item."""
         self.counts["arrays"] += 1
         items = [self._use() for _ in range(self._random.randint(2, 6))]
         if self._random.random() < 0.1:

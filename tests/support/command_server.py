@@ -10,6 +10,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import select
 import signal
 import socket
@@ -17,6 +18,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+from faregate import cli
 from faregate.cli import __main__ as entry
 from faregate.cli.main import COMMANDS, main, module_of
 
@@ -73,8 +75,13 @@ def _reap(statuses: dict[int, int]) -> None:
 
 
 def _import_all() -> None:
+    """Import all commands, and what they import only when they run."""
     for place, _ in COMMANDS.values():
         importlib.import_module(module_of(place).partition(":")[0])
+    for module in pkgutil.walk_packages(cli.__path__, f"{cli.__name__}."):
+        importlib.import_module(module.name)
+    for servers in ("faregate.gateway.main", "faregate.worker.main"):
+        importlib.import_module(servers)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Benchmarks, each figure beside its limit. Not part of the wheel."""
+"""Benchmarks, each figure with its limit. Not part of the wheel."""

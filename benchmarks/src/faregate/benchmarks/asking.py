@@ -1,4 +1,7 @@
-"""P5: the questions of the dashboard, each with its limit, timed one after the other without any cache of answers."""
+"""P5: timing of the dashboard's questions.
+
+They are asked one after the other, without a cache of answers; each has its limit.
+"""
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -34,7 +37,7 @@ Ask = Callable[[], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One question: the median and the longest of its rounds, and the same asked of the raw facts once."""
+    """Times of one question: the median and the longest of its rounds, and one round on the raw facts."""
 
     name: str
     limit_ms: float
@@ -107,7 +110,7 @@ def _questions(
 def _of_meters(
     analytics: AnalyticsService, patterns: Patterns, database: Database
 ) -> tuple[str, float, Ask, Ask | None]:
-    """Return the question of what each meter read; the facts are asked once for each."""
+    """Return the question for the value of each meter; it reads the facts once per meter."""
     month = Question(_month("UTC"))
     totals = MeterTotals(analytics, patterns, MeterCatalog(database))
 
@@ -119,7 +122,7 @@ def _of_meters(
 
 
 def _month(timezone: str) -> TimeRange:
-    """Return the last 30 days up to the coming midnight in a time zone, as pages ask by default."""
+    """Return the 30 days before the coming midnight in a time zone, which is the default of the pages."""
     today = _CLOCK.now().astimezone(time_zone(timezone)).replace(hour=0, minute=0, second=0, microsecond=0)
     end = (today + timedelta(days=1)).astimezone(UTC)
     return TimeRange(end - timedelta(days=_DAYS), end, timezone)

@@ -1,6 +1,6 @@
-"""The limit of `start` over HTTP: Starlette and asyncpg, one conditional UPDATE, nothing else.
+"""Baseline of `start` over HTTP: Starlette, asyncpg and one conditional UPDATE.
 
-Run by uvicorn in a process of its own, on the ground that the environment names.
+It is run by uvicorn in its own process, on the database that the environment names.
 """
 
 from collections.abc import AsyncGenerator
@@ -24,7 +24,7 @@ update bare_wallet set held = held + 1 where owner_id = $1 and credits - held >=
 
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncGenerator[None]:
-    """Keep a pool of connections."""
+    """Hold a connection pool while the application runs."""
     settings = load_settings()
     url = EmbeddedServer(settings.data_dir or default_data_dir()).url
     async with asyncpg.create_pool(url, min_size=10, max_size=10) as pool:

@@ -1,4 +1,7 @@
-"""R2: many connections on few wallets. What is granted is the exact bound, nothing is ever below zero, nothing deadlocks."""
+"""R2: contention of many connections on few wallets.
+
+The number of granted uses is exactly the bound, no wallet is ever below zero, and there is no deadlock.
+"""
 
 import asyncio
 import random
@@ -39,13 +42,13 @@ _BATCH = 64
 _FEW = 8
 _SAMPLE_SECONDS = 0.01
 _SAMPLES_AT_ONCE = 20
-_LAPSE_SECONDS = 1
-_ACTIONS = ("start", "settle", "void", "lapse", "refund", "repeat")
+_EXPIRE_SECONDS = 1
+_ACTIONS = ("start", "settle", "void", "expire", "refund", "repeat")
 _WEIGHTS = (46, 26, 7, 6, 5, 10)
 
 _FREE = "select min(credits + credit_limit - debits - held - earmarked) as free from faregate.wallet"
-# On the server, since 64 connections keep this process too busy to look every 10 ms; each statement in it sees what is
-# committed by then.
+# It samples on the server, since 64 connections keep this process too busy to sample every 10 ms; each statement in it
+# sees what is committed at that time.
 _SAMPLER = f"""
 create function pg_temp.sample(rounds integer) returns bigint language plpgsql as $$
 declare
@@ -71,7 +74,7 @@ _REFUNDED = "select wallet_id, count(*) as refunded from faregate.transfer where
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What came of one number of wallets."""
+    """Results for one number of wallets."""
 
     wallets: int
     connections: int
@@ -88,13 +91,13 @@ class Round:
 
     @property
     def passed(self) -> bool:
-        """Whether everything is as promised."""
+        """Whether all bounds are kept."""
         return self.exact and self.lowest_free_micros >= 0 and not self.deadlocks and not self.drifts
 
 
 @dataclass(slots=True)
-class _Field:
-    """The wallets under contention, and what was asked of them."""
+class _Arena:
+    """The wallets under contention, and counts of the outcomes."""
 
     database: Database
     credit: CreditService
@@ -121,10 +124,10 @@ async def contend(
     seed: int,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Round:
-    """Run `attempts` mixed attempts on an empty, migrated database, then start and settle until every wallet refuses.
+    """Make `attempts` mixed attempts on an empty, migrated database, then start uses until every wallet refuses.
 
-    Each wallet can grant a known number of uses of one price and has a rest that is too small for another. At the end
-    exactly that many are granted (started, and not voided, expired or refunded).
+    Each wallet can pay for a known number of uses of one price, and has a remainder that is too small for another one. At
+    the end exactly that many are granted (started, and not voided, expired or refunded).
     """
     clock = SystemClock()
     bound = max(2, attempts // 8 // wallets)
@@ -136,7 +139,7 @@ async def contend(
     async with asyncio.TaskGroup() as tasks:
         for number in range(connections):
             tasks.create_task(_Contender(arena, random.Random(seed * 1000 + number)).run())  # noqa: S311
-    await asyncio.sleep(_LAPSE_SECONDS + 0.1)
+    await asyncio.sleep(_EXPIRE_SECONDS + 0.1)
     await _drain(arena)
     seconds = clock.monotonic() - began
     sampling.cancel()
@@ -159,56 +162,56 @@ async def contend(
 
 
 class _Contender:
-    """One connection: starts, settles, voids, lets lapse, refunds, repeats."""
+    """One connection that starts, settles, voids, refunds and repeats uses, and lets holds expire."""
 
-    def __init__(self, arena: _Field, chance: random.Random) -> None:
-        self._field = arena
+    def __init__(self, arena: _Arena, chance: random.Random) -> None:
+        self._arena = arena
         self._chance = chance
         self._open: dict[int, list[str]] = defaultdict(list)
         self._settled: dict[int, list[ChargeState]] = defaultdict(list)
         self._last: list[HoldRequest] = []
 
     async def run(self) -> None:
-        """Go on until all attempts together are made, then close what is open."""
+        """Run until all connections together have made all attempts, then settle the open uses."""
         actions = {
             "start": self._start,
             "settle": self._settle,
             "void": self._void,
-            "lapse": self._lapse,
+            "expire": self._expire,
             "refund": self._refund,
             "repeat": self._repeat,
         }
-        while self._field.done < self._field.attempts:
+        while self._arena.done < self._arena.attempts:
             (action,) = self._chance.choices(_ACTIONS, _WEIGHTS)
             await actions[action]()
         while any(self._open.values()):
             await self._settle()
 
     async def _start(self) -> None:
-        self._last = [_request(self._field, self._chance, 3600) for _ in range(_BATCH)]
+        self._last = [_request(self._arena, self._chance, 3600) for _ in range(_BATCH)]
         await self._authorize(self._last, "started")
 
-    async def _lapse(self) -> None:
-        requests = [_request(self._field, self._chance, _LAPSE_SECONDS) for _ in range(_FEW)]
-        await self._authorize(requests, "left to lapse", keep=False)
+    async def _expire(self) -> None:
+        requests = [_request(self._arena, self._chance, _EXPIRE_SECONDS) for _ in range(_FEW)]
+        await self._authorize(requests, "left to expire", keep=False)
 
     async def _repeat(self) -> None:
-        """Start again what was started: nothing new may come of it."""
+        """Repeat the last starts, which must open no new hold."""
         if self._last:
             await self._authorize(self._last, "started again", keep=False)
             self._last = []
 
     async def _authorize(self, requests: Sequence[HoldRequest], name: str, *, keep: bool = True) -> None:
-        credit = self._field.credit
+        credit = self._arena.credit
         known = {key for keys in self._open.values() for key in keys}
         if name == "started again":
             requests = [request for request in requests if request.usage_key in known]
         if not requests:
             return
-        outcomes = await self._field.database.run(lambda session: credit.authorize(session, requests))
+        outcomes = await self._arena.database.run(lambda session: credit.authorize(session, requests))
         for request, outcome in zip(requests, outcomes, strict=True):
             refused = isinstance(outcome, FaregateError)
-            self._field.tell(f"refused: {outcome.code}" if isinstance(outcome, FaregateError) else name)
+            self._arena.tell(f"refused: {outcome.code}" if isinstance(outcome, FaregateError) else name)
             if keep and not refused:
                 self._open[request.wallet_id].append(request.usage_key)
 
@@ -219,14 +222,14 @@ class _Contender:
         places = {key: wallet_id for wallet_id, found in self._open.items() for key in found}
         requests = [
             ChargeRequest(key, PRICE, PRICE, b"contention", started_wallet_id=places[key])
-            for key in keys  # a settlement that comes twice counts once
+            for key in keys  # a repeated settlement counts once
             for _ in range(1 + (self._chance.random() < 0.1))
         ]
-        outcomes = await self._field.database.run(lambda session: self._field.credit.post(session, requests))
+        outcomes = await self._arena.database.run(lambda session: self._arena.credit.post(session, requests))
         for request, outcome in zip(requests, outcomes, strict=True):
             if isinstance(outcome, FaregateError):
                 raise outcome
-            self._field.tell("settled again" if outcome.replayed else "settled")
+            self._arena.tell("settled again" if outcome.replayed else "settled")
             if not outcome.replayed:
                 self._settled[request.wallet_id].append(outcome.charge)
         self._drop(keys)
@@ -236,10 +239,10 @@ class _Contender:
 
         async def work(session: AsyncSession) -> None:
             for key in keys:
-                await self._field.credit.void(session, key)
+                await self._arena.credit.void(session, key)
 
-        await self._field.database.run(work)
-        self._field.tell("voided", len(keys))
+        await self._arena.database.run(work)
+        self._arena.tell("voided", len(keys))
         self._drop(keys)
 
     async def _refund(self) -> None:
@@ -249,16 +252,16 @@ class _Contender:
         async def work(session: AsyncSession) -> None:
             for charge in charges:
                 at = f"{wallet_id}-{charge.first_seq}"
-                await self._field.corrections.refund(session, at, amount=None, note=note)
+                await self._arena.corrections.refund(session, at, amount=None, note=note)
 
-        await self._field.database.run(work)
-        self._field.tell("refunded", len(charges))
+        await self._arena.database.run(work)
+        self._arena.tell("refunded", len(charges))
         self._settled[wallet_id] = [charge for charge in self._settled[wallet_id] if charge not in charges]
 
     def _some(self, of: dict[int, list[T]]) -> tuple[int, list[T]]:
         wallet_ids = [wallet_id for wallet_id, found in of.items() if found]
         if not wallet_ids:
-            return self._field.wallet_ids[0], []
+            return self._arena.wallet_ids[0], []
         wallet_id = self._chance.choice(wallet_ids)
         return wallet_id, of[wallet_id][:_FEW]
 
@@ -270,14 +273,14 @@ class _Contender:
 
 async def _prepare(
     database: Database, wallets: int, bound: int, attempts: int, on_progress: Callable[[int], None]
-) -> _Field:
+) -> _Arena:
     repository, subjects = LedgerRepository(database), Subjects(database)
     ledger_session = LedgerSession(database, repository, Heartbeats(database), PostgresTransport(database))
     repricing = RepricingService(repository, ledger_session, subjects)
     credit = CreditService(repository, ledger_session, subjects, repricing)
     ids = [await _wallet(database, credit, f"contender-{number}", bound) for number in range(wallets)]
     corrections = CorrectionService(repository, ledger_session, subjects)
-    return _Field(database, credit, corrections, ids, attempts, on_progress)
+    return _Arena(database, credit, corrections, ids, attempts, on_progress)
 
 
 async def _wallet(database: Database, credit: CreditService, owner: str, bound: int) -> int:
@@ -286,14 +289,14 @@ async def _wallet(database: Database, credit: CreditService, owner: str, bound: 
     return (await database.run(lambda session: credit.ensure_wallets(session, [owner])))[owner].subject_id
 
 
-def _request(arena: _Field, chance: random.Random, ttl_seconds: int, wallet_id: int | None = None) -> HoldRequest:
+def _request(arena: _Arena, chance: random.Random, ttl_seconds: int, wallet_id: int | None = None) -> HoldRequest:
     wallet_id = wallet_id or chance.choice(arena.wallet_ids)
     key = f"use-{next(arena.numbers)}"
     return HoldRequest(key, wallet_id, wallet_id, None, "f", "individual", PRICE, ttl_seconds, b"contention")
 
 
-async def _drain(arena: _Field) -> None:
-    """Start in every wallet until it refuses."""
+async def _drain(arena: _Arena) -> None:
+    """Start uses in every wallet until it refuses."""
     chance = random.Random(0)  # noqa: S311
     left = list(arena.wallet_ids)
     while left:
@@ -304,7 +307,7 @@ async def _drain(arena: _Field) -> None:
         left = [wallet_id for wallet_id in left if wallet_id not in refused]
 
 
-async def _granted(arena: _Field) -> dict[int, int]:
+async def _granted(arena: _Arena) -> dict[int, int]:
     async with arena.database.transaction() as session:
         charges = await arena.database.rows(session, _OUTCOMES)
         refunded = {row.wallet_id: row.refunded for row in await arena.database.rows(session, _REFUNDED)}

@@ -1,4 +1,4 @@
-"""Made-up usage events that look like a month of a real deployment, the same for the same seed."""
+"""Generated usage events of a realistic month, determined by a seed."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -24,8 +24,8 @@ _CHUNK = 10_000
 def make_events(
     count: int, *, now: datetime, days: int = 30, users: int = 5_000, seed: int = 7
 ) -> Iterator[list[dict[str, Any]]]:
-    """Make `count` events over `days` before `now`, in order of time, 10,000 at a time: of ten, four are requests, four
-    are lines and two are meters.
+    """Yield `count` events over the `days` before `now`, in order of time, 10,000 at a time; of ten events, four are
+    requests, four are lines and two are meters.
     """
     random, step = Random(seed), timedelta(days=days) / count  # noqa: S311
     start = now - timedelta(days=days)

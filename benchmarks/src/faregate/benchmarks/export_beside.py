@@ -1,4 +1,4 @@
-"""Exports through a gateway, and how long its health answer takes meanwhile."""
+"""Exports through a gateway, and its health latency meanwhile."""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _TIMEOUT_SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class ExportBeside:
-    """One export by HTTP: seconds to its first byte and to its end, and the health answers beside it, in ms."""
+    """One export by HTTP: seconds to its first byte and to its end, and the latency of health answers meanwhile, in ms."""
 
     format: Format
     first_byte_seconds: float
@@ -35,7 +35,7 @@ class ExportBeside:
 
 
 async def measure_beside(ground: Ground, question: Question, kinds: Sequence[Format]) -> Sequence[ExportBeside]:
-    """Ask `/healthz` every 10 ms of a gateway with one process: first alone, then while it exports each format."""
+    """Request `/healthz` every 10 ms from a gateway with one process: first without load, then during an export of each format."""
     async with (
         serving(ground, "faregate.cli", "gateway", "--port", workers=1) as url,
         httpx2.AsyncClient(base_url=url, headers={"x-server-api-key": KEY}, timeout=_TIMEOUT_SECONDS) as client,

@@ -1,4 +1,4 @@
-"""P6: the export of many events beside what `psql` needs for the same rows, and the memory that it takes."""
+"""P6: time and memory of exports, compared with `psql`."""
 
 import asyncio
 import resource
@@ -44,7 +44,7 @@ from generate_series(cast(:first as bigint), cast(:last as bigint)) n
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One export."""
+    """Figures of one export."""
 
     format: Format
     seconds: float
@@ -53,7 +53,7 @@ class Measured:
 
 
 async def fill_events(database: Database, rows: int) -> Question:
-    """Write `rows` events, one per second, and return the question that is about all of them."""
+    """Write `rows` events, one per second, and return the question that selects all of them."""
     start = datetime(2026, 3, 1, tzinfo=UTC)
     end = start + timedelta(seconds=rows + 1)
     months = [Month.of(start + timedelta(days=days)) for days in range((end - start).days + 2)]
@@ -72,30 +72,30 @@ async def fill_events(database: Database, rows: int) -> Question:
 
 
 async def psql_seconds(database: Database) -> float:
-    """Return what `psql` needs to COPY the whole table to nowhere."""
+    """Return the seconds that `psql` needs to COPY the whole table to /dev/null."""
     clock, statement = (
         SystemClock(),
         database.sql.text("copy (select * from faregate.usage_event) to stdout csv header"),
     )
     began = clock.monotonic()
-    with Path("/dev/null").open("wb") as nowhere:  # noqa: ASYNC230  it never blocks
-        process = await asyncio.create_subprocess_exec(_psql(), database.url, "-qc", statement, stdout=nowhere)
+    with Path("/dev/null").open("wb") as target:  # noqa: ASYNC230  it never blocks
+        process = await asyncio.create_subprocess_exec(_psql(), database.url, "-qc", statement, stdout=target)
         if await process.wait() != 0:
-            raise ConfigurationError("psql failed; its message stands above")
+            raise ConfigurationError("psql failed; its message is printed above")
     return clock.monotonic() - began
 
 
 async def measure_export(database: Database, question: Question, kind: Format) -> Measured:
-    """Export everything to nowhere; memory is what the process grew by at its highest."""
+    """Export everything to /dev/null; the memory figure is the growth of the process at its peak."""
     clock, archived = SystemClock(), ArchivedMonths(database)
     rollups = RollupRepository(database, archived)
     meters = KnownMeters(database, MeterCatalog(database), rollups)
     service = ExportService(database, clock, archived, KnownModels(rollups), meters)
     before, began, size = _peak_mib(), clock.monotonic(), 0
-    with Path("/dev/null").open("wb") as nowhere:  # noqa: ASYNC230  it never blocks
+    with Path("/dev/null").open("wb") as target:  # noqa: ASYNC230  it never blocks
         async with aclosing(service.events(question, kind).chunks) as chunks:
             async for chunk in chunks:
-                size += nowhere.write(chunk)
+                size += target.write(chunk)
     return Measured(kind, clock.monotonic() - began, size, _peak_mib() - before)
 
 
@@ -104,7 +104,7 @@ def _peak_mib() -> float:
 
 
 def _psql() -> str:
-    """Return the `psql` beside the embedded server, else the one on the path."""
+    """Return the `psql` of the embedded server, or else the one on the path."""
     try:
         return str(postgres_program("psql"))
     except ConfigurationError:

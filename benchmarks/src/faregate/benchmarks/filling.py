@@ -1,4 +1,4 @@
-"""A ledger of any size, made by the real rules and written by the real statements."""
+"""Ledgers of any size, made with the real rules and statements."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -23,7 +23,7 @@ _HOLD_EVERY = 20
 async def fill(
     database: Database, *, transfers: int, wallets: int, on_progress: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Make `wallets` wallets with `transfers` transfers: grants, and charges of which some had a hold before."""
+    """Create `wallets` wallets with `transfers` transfers: grants, and charges with and without a hold."""
     repository = LedgerRepository(database)
     states = await _wallets(database, repository, wallets)
     ids = sorted(states)

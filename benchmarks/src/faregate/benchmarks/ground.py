@@ -1,4 +1,7 @@
-"""A private, durable Faregate to measure: its own PostgreSQL with fsync on, funded wallets, and the machine's name."""
+"""Private deployment for benchmarks, and a description of the machine.
+
+It has its own PostgreSQL with fsync on, and funded wallets.
+"""
 
 import asyncio
 import os
@@ -35,12 +38,12 @@ KEY = "fg_bench_0123456789abcdef"
 _FUNDS_MICROS = 10**12
 _FSYNC_SECONDS = 1
 _VERSION = re.compile(rb"\x07versionS.{4}([\w.+-]+)", re.DOTALL)
-"""In the first frame of a broker, after the length of what follows."""
+"""A field in the first frame of a broker, after the length of the frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a benchmark works on."""
+    """Deployment that a benchmark runs on."""
 
     settings: Settings
     library: WorkerContainer
@@ -48,12 +51,12 @@ class Ground:
 
     @property
     def usage(self) -> UsageService:
-        """The library in this process."""
+        """The usage service in this process."""
         return self.library.usage_service()
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The environment of processes that work on the same ground."""
+        """Environment of processes on the same deployment."""
         broker = {"FAREGATE_BROKER_URL": self.settings.broker_url} if self.settings.broker_url else {}
         return {
             **environment_without_settings(),
@@ -65,14 +68,14 @@ class Ground:
         }
 
     def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[bytes]":
-        """Start `faregate …` on this ground."""
+        """Start `faregate …` on this deployment."""
         command = [sys.executable, "-m", "faregate.cli", *arguments]
         return subprocess.Popen(command, env={**self.environment, **environment})
 
 
 @asynccontextmanager
 async def private_ground(*, wallets: int, broker_url: str | None = None) -> AsyncGenerator[Ground]:
-    """Make a database with `wallets` funded wallets (`user(0)` …) and the feature `bench`; remove all of it at the end.
+    """Create a database with `wallets` funded wallets (`user(0)` …) and the feature `bench`; remove it at the end.
 
     Raises:
         InvalidError: the settlement queue of `broker_url` is not empty; benchmarks do not mix with real messages.
@@ -100,13 +103,13 @@ async def _furnished(settings: Settings, wallets: int) -> AsyncGenerator[WorkerC
     async with library.engines() as database:
         await upgrade(database)
         if (await library.transport().backlog(SETTLE_MULTIMODEL_QUEUE)).depth:
-            raise InvalidError(f"{SETTLE_MULTIMODEL_QUEUE} is not empty; give the benchmark a broker of its own")
+            raise InvalidError(f"{SETTLE_MULTIMODEL_QUEUE} is not empty; use a broker that serves this benchmark only")
         await _furnish(library, wallets)
         yield library
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody uses now."""
+    """Return an unused port of the loopback interface."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
@@ -118,7 +121,7 @@ def user(number: int) -> str:
 
 
 def machine(ground: Ground) -> Mapping[str, str]:
-    """Return what the figures were measured on, `pg_test_fsync` included."""
+    """Return a description of the machine and its software, with the result of `pg_test_fsync`."""
     cpu = next(
         (
             line.partition(":")[2].strip()
@@ -140,14 +143,14 @@ def machine(ground: Ground) -> Mapping[str, str]:
 
 
 async def broker_versions(ground: Ground) -> Mapping[str, str]:
-    """Return the versions of RabbitMQ and of its client; nothing if the queue is PostgreSQL's."""
+    """Return the versions of RabbitMQ and of its client; empty if PostgreSQL is the queue."""
     if ground.settings.broker_url is None:
         return {}
     return {"rabbitmq": await _broker_version(ground.settings.broker_url), "aiormq": version("aiormq")}
 
 
 async def _broker_version(url: str) -> str:
-    """Return what the broker says of itself before anybody has logged in."""
+    """Return the properties that the broker announces before login."""
     parts = urlsplit(url)
     tls = parts.scheme == "amqps"
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port or (5671 if tls else 5672), ssl=tls)
@@ -160,7 +163,7 @@ async def _broker_version(url: str) -> str:
 
 
 def _fsync(ground: Ground) -> str:
-    """Return how often a second this disk can be written through, as PostgreSQL does it."""
+    """Return how many synchronous writes per second this disk completes, as PostgreSQL makes them."""
     with tempfile.TemporaryDirectory(dir=ground.settings.data_dir) as directory:
         said = subprocess.run(
             [postgres_program("pg_test_fsync"), "-s", str(_FSYNC_SECONDS), "-f", f"{directory}/probe"],

@@ -1,4 +1,4 @@
-"""P3: one wallet that everybody wants: pairs of start and settle per second, by library and by queue."""
+"""P3: pairs of start and settle per second on one wallet."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,7 +12,7 @@ from faregate.usage.values import ModelUsage, SettleRequest, StartRequest
 from faregate.wire import exact_json
 from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
 
-__all__ = ["HotWallet", "settle_body", "storm"]
+__all__ = ["HotWallet", "measure_hot_wallet", "settle_body"]
 
 _USAGE = ModelUsage(model=MODEL, tokens={"input_tokens": 1_000, "output_tokens": 100})
 _WAIT_SECONDS = 300
@@ -20,7 +20,7 @@ _WAIT_SECONDS = 300
 
 @dataclass(frozen=True, slots=True)
 class HotWallet:
-    """What one wallet endured."""
+    """Figures of one wallet under concurrent use."""
 
     pairs: int
     concurrency: int
@@ -29,12 +29,12 @@ class HotWallet:
 
     @property
     def by_library(self) -> float:
-        """Pairs a second, both calls synchronous."""
+        """Pairs per second, both calls synchronous."""
         return self.pairs / self.library_seconds
 
     @property
     def by_queue(self) -> float:
-        """Pairs a second, settled by a worker process."""
+        """Pairs per second, settled by a worker process."""
         return self.pairs / self.queue_seconds
 
 
@@ -46,8 +46,10 @@ def settle_body(usage_key: str, owner: str) -> bytes:
     )
 
 
-async def storm(ground: Ground, *, pairs: int, concurrency: int, on_progress: Callable[[int], None]) -> HotWallet:
-    """Run `pairs` start and settle on one wallet, `concurrency` at a time: first by library, then by queue."""
+async def measure_hot_wallet(
+    ground: Ground, *, pairs: int, concurrency: int, on_progress: Callable[[int], None]
+) -> HotWallet:
+    """Run `pairs` pairs of start and settle on one wallet, `concurrency` at a time: first by library, then by queue."""
     clock = SystemClock()
     done = 0
 
@@ -71,7 +73,7 @@ async def storm(ground: Ground, *, pairs: int, concurrency: int, on_progress: Ca
 
     worker = ground.start("worker")
     try:
-        await _warm(ground, publishing)
+        await _wait_for_worker(ground, publishing)
         began = clock.monotonic()
         await _each([f"queue-{number}" for number in range(pairs)], by_queue, concurrency)
         await _nothing_held(ground)
@@ -82,8 +84,8 @@ async def storm(ground: Ground, *, pairs: int, concurrency: int, on_progress: Ca
     return HotWallet(pairs, concurrency, library_seconds, queue_seconds)
 
 
-async def _warm(ground: Ground, publishing: "Batcher[OutgoingMessage, None]") -> None:
-    """Wait until the worker works."""
+async def _wait_for_worker(ground: Ground, publishing: "Batcher[OutgoingMessage, None]") -> None:
+    """Wait until the worker settles its first message."""
     await ground.usage.authorize(StartRequest(user(0), FEATURE, usage_key="warm"))
     await publishing.submit(OutgoingMessage(settle_body("warm", user(0))), lane_key="warm")
     await _nothing_held(ground)

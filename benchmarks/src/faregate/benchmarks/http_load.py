@@ -1,4 +1,4 @@
-"""Load over HTTP: `wrk` for how much goes through, and calls at a steady rate for how long each waits."""
+"""HTTP load: throughput with `wrk`, and latency at a steady rate."""
 
 import asyncio
 import re
@@ -27,7 +27,7 @@ response = function(status) if status < 200 or status > 299 then wrk.thread:stop
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """How long calls at a steady rate took, from the moment each was due, in milliseconds."""
+    """Latency of calls at a steady rate in milliseconds, from the moment at which each was due."""
 
     rate: float
     p50_ms: float
@@ -35,7 +35,7 @@ class Waits:
 
 
 def throughput(url: str, *, users: int, more: str, headers: Mapping[str, str], seconds: int, connections: int) -> float:
-    """Return how many POSTs a second `url` answers with success; `more` follows the user in the body."""
+    """Return how many POSTs per second `url` answers with success; `more` is appended to the user in the body."""
     program = shutil.which("wrk")
     if program is None:
         raise ConfigurationError("the benchmark needs wrk; install it with `apt-get install wrk`")
@@ -58,7 +58,7 @@ def throughput(url: str, *, users: int, more: str, headers: Mapping[str, str], s
 async def steady(
     url: str, *, users: int, more: str, headers: Mapping[str, str], rate: int, seconds: int, connections: int = 32
 ) -> Waits:
-    """Send `rate` POSTs a second for `seconds`, whether or not the earlier ones are answered, and time each."""
+    """Send `rate` POSTs per second for `seconds`, whether or not earlier ones are answered, and time each."""
     clock = SystemClock()
     due: asyncio.Queue[tuple[float, bytes] | None] = asyncio.Queue()
     waits: list[float] = []

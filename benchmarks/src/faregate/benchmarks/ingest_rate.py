@@ -1,4 +1,7 @@
-"""P4 from outside: usage events by HTTP as NDJSON, and by the queue as arrays, to committed and acknowledged."""
+"""P4: rates of usage events by HTTP and by queue.
+
+Events are sent as NDJSON over HTTP and as arrays over the queue, and count when they are committed and acknowledged.
+"""
 
 import asyncio
 from collections.abc import Iterable
@@ -26,7 +29,7 @@ _HEADERS = {"x-server-api-key": KEY, "content-type": "application/x-ndjson"}
 
 
 async def measure_http(ground: Ground, events: int, *, processes: int) -> float:
-    """Return events a second over HTTP, one sender for each server process, 10,000 events to a body."""
+    """Return events per second over HTTP, with one sender per server process and 10,000 events per body."""
     made = (_from("http", chunk) for chunk in make_events(events, now=_CLOCK.now()))
     bodies = [b"\n".join(map(exact_json.dumps, chunk)) for chunk in made]
     waiting = iter(bodies)
@@ -41,9 +44,10 @@ async def measure_http(ground: Ground, events: int, *, processes: int) -> float:
 
 
 async def measure_queue(ground: Ground, events: int, *, workers: int) -> float:
-    """Return events a second from a queue that is filled before, arrays of 500, until the last one is acknowledged.
+    """Return events per second from a pre-filled queue, in arrays of 500, until the last one is acknowledged.
 
-    What was acknowledged when the workers first tell does not count, unless that is all: then their start counts, too.
+    Messages acknowledged before the workers first report are not counted, unless those are all of them; then the time
+    includes the workers' start.
     """
     transport = ground.library.transport()
     messages = 0
@@ -75,7 +79,7 @@ async def _send(http: httpx2.AsyncClient, bodies: Iterable[bytes]) -> None:
 
 
 def _from(source: str, chunk: list[dict[str, object]]) -> list[dict[str, object]]:
-    """Return them as events and uses of their own: neither an id of one source nor a use ever counts twice."""
+    """Return the events with ids and usage keys of their own, since an id of one source or a use is never counted twice."""
     return [
         {**event, "source": source} | ({"usage_key": f"{source}:{event['usage_key']}"} if "usage_key" in event else {})
         for event in chunk

@@ -1,4 +1,7 @@
-"""What pricing one line costs: ours (price, margin, credits, the whole line) beside genai-prices' own (the price alone)."""
+"""Time to price one line, compared with genai-prices.
+
+Ours computes price, margin, credits and the whole line; genai-prices computes the price only.
+"""
 
 import timeit
 from collections.abc import Callable
@@ -24,12 +27,12 @@ CASES: dict[str, tuple[str, dict[str, int]]] = {
     "by the hour": ("deepseek-chat", {"input_tokens": 1000, "output_tokens": 100}),
     "reasoning": ("gpt-5", {"input_tokens": 1000, "output_tokens": 5000, "output_reasoning_tokens": 4000}),
 }
-"""A model and what it used, by what makes its price special."""
+"""Model and token counts of each case, by the property of its price."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinePace:
-    """Microseconds a line, of ours and of genai-prices, and whether both come to the same price."""
+    """Microseconds per line, of ours and of genai-prices, and whether both give the same price."""
 
     case: str
     ours_us: float
@@ -38,7 +41,7 @@ class LinePace:
 
 
 def measure_line(case: str, *, calls: int) -> LinePace:
-    """Time one case, warm; the best of five rounds of `calls`, for genai-prices of a fifth of them."""
+    """Time one case after a first call; the best of five rounds of `calls` calls, or a fifth of them for genai-prices."""
     model, counts = CASES[case]
     book = PriceBook(PricingPolicy())
     usage = ModelUsage(model, tokens=counts)
@@ -48,6 +51,6 @@ def measure_line(case: str, *, calls: int) -> LinePace:
 
 
 def _best(work: Callable[[], Any], calls: int) -> tuple[float, Any]:
-    """Return the microseconds of one call, and what it returns."""
+    """Return the microseconds of one call, and its result."""
     result = work()
     return min(timeit.repeat(work, number=calls, repeat=5)) / calls * 1e6, result

@@ -1,4 +1,4 @@
-"""Feature logs under measure: redaction, ingest beside raw COPY, search over many."""
+"""Feature logs: redaction, ingest compared with raw COPY, and search."""
 
 import asyncio
 import random
@@ -72,7 +72,7 @@ _CODES = (200,) * 40 + (201,) * 40 + (400, 403, 404, 429, 500)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long something took, in milliseconds (or as its name says)."""
+    """Percentiles of a duration, in milliseconds unless the name gives another unit."""
 
     name: str
     p50: float
@@ -82,7 +82,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """Logs per second: from messages through validation, redaction and deduplication; and raw COPY of the same rows."""
+    """Logs per second: from messages, with validation, redaction and deduplication; and by raw COPY of the same rows."""
 
     logs: int
     per_second: float
@@ -90,7 +90,7 @@ class Ingest:
 
     @property
     def ratio(self) -> float:
-        """Ours against raw."""
+        """Our rate divided by the raw rate."""
         return self.per_second / self.raw_per_second
 
 
@@ -132,13 +132,13 @@ def measure_redaction(*, documents: int, seed: int) -> Pace:
 
 
 def fuzz(*, payloads: int, seed: int) -> int:
-    """Redact random payloads with secrets anywhere in them; return in how many one survived."""
+    """Redact random payloads with secrets at any place; return how many still contain one."""
     rng, redactor = random.Random(seed), Redactor()  # noqa: S311
     return sum(_CANARY.encode() in exact_json.dumps(redactor.value(_random_value(rng, 0))) for _ in range(payloads))
 
 
 async def measure_ingest(container: FeatureLogContainer, database: Database, *, logs: int, batch: int) -> Ingest:
-    """Record `logs` as the worker does; every few batches copy the same rows raw into the emptied table with its indexes.
+    """Record `logs` as the worker does; every few batches, copy the same rows raw into the emptied table with its indexes.
 
     Ours: `batch` messages in a transaction, and the next batch is prepared while the database writes the last one. Raw:
     `batch` rows in a transaction, one after the other. Both sides alternate and each gives its median, so that a busy
@@ -215,7 +215,7 @@ async def fill(
 
 
 async def measure_search(container: FeatureLogContainer, *, queries: int, logs: int) -> list[Pace]:
-    """Return how long each filter takes, 50 logs a page."""
+    """Return the latency of each filter, with 50 logs per page."""
     rng, clock, service = random.Random(13), SystemClock(), container.service()  # noqa: S311
     now = clock.now()
 

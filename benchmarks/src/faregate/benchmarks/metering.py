@@ -1,4 +1,4 @@
-"""Usage events of a month in a database, and their sums: what the benchmarks of metering measure."""
+"""A month of usage events in a database, and their rollups."""
 
 import gc
 import resource
@@ -37,7 +37,7 @@ def _prices_of(database: Database) -> EventPrices:
 
 
 async def fill(database: Database, count: int) -> tuple[IngestReport, float, float]:
-    """Take in `count` events, and return seconds and processor seconds; those spent on making them up do not count."""
+    """Record `count` events, and return seconds and processor seconds without those spent on generating the events."""
     making = making_cpu = 0.0
 
     async def chunks() -> AsyncIterator[Sequence[EventLike]]:
@@ -64,7 +64,7 @@ def _cpu_seconds() -> float:
 
 
 async def roll_up(database: Database) -> float:
-    """Make the sums, and return the seconds; statistics are up to date before and after, as autovacuum keeps them."""
+    """Make the rollups, and return the seconds; table statistics are up to date before and after, as autovacuum keeps them."""
     await _vacuum(database)
     began = _CLOCK.monotonic()
     await Roller(database, Partitions(database, "usage_event")).run()
@@ -74,7 +74,7 @@ async def roll_up(database: Database) -> float:
 
 
 def memory_mib() -> int:
-    """Return what this process held at its highest."""
+    """Return the peak memory of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 

@@ -1,4 +1,7 @@
-"""The control of R2: read, decide, write. It must overspend, or the contention was none."""
+"""Control of R2: read, decide, write without a lock.
+
+It must overspend; otherwise there was no contention.
+"""
 
 import asyncio
 
@@ -10,7 +13,7 @@ _PRICE = 7
 
 
 async def contend_naively(database: Database, *, bound: int, attempts: int, connections: int) -> int:
-    """Return how many of `attempts` a read-then-write balance grants, where only `bound` can be paid."""
+    """Return how many of `attempts` a read-then-write balance grants when only `bound` can be paid."""
     async with database.transaction() as session:
         await database.rows(session, "create table if not exists faregate.naive_balance (balance bigint not null)")
         await database.rows(session, "truncate faregate.naive_balance")

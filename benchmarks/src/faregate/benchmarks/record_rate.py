@@ -1,4 +1,4 @@
-"""Single records a second, gathered and one transaction each, by library and over HTTP."""
+"""Single records per second, batched and unbatched."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ _Call = Callable[[int, AsyncSession | None], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Records a second of one kind: callers of the library, the same with a transaction each, and over HTTP."""
+    """Records per second of one kind: batched by the library, with one transaction each, and over HTTP."""
 
     gathered: float
     one_by_one: float
@@ -34,12 +34,12 @@ class Records:
 
     @property
     def ratio(self) -> float:
-        """Gathered beside one by one."""
+        """The batched rate divided by the rate of one transaction each."""
         return self.gathered / self.one_by_one
 
 
 async def measure_records(ground: Ground, *, users: int, seconds: int, callers: int) -> tuple[Records, Records]:
-    """Measure direct uses and usage events, each by `callers` that wait for their answer before the next call."""
+    """Measure direct uses and usage events, by `callers` that each wait for an answer before the next call."""
     recorder = ground.library.recorder()
 
     async def use(number: int, session: AsyncSession | None) -> object:

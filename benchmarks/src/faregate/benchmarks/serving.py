@@ -1,4 +1,4 @@
-"""Server processes on a benchmark's ground, ours or another."""
+"""Server processes on a benchmark's deployment, ours or a baseline."""
 
 import asyncio
 import subprocess

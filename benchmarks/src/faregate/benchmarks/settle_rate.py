@@ -1,4 +1,7 @@
-"""P1: a pre-filled queue, settled by worker processes, beside pgbench doing the same writes one message at a time."""
+"""P1: settlement rate of worker processes, compared with pgbench.
+
+Workers settle a pre-filled queue; pgbench makes the same writes with one transaction per message.
+"""
 
 import asyncio
 import re
@@ -80,8 +83,8 @@ commit;
 
 @dataclass(frozen=True, slots=True)
 class Settlements:
-    """Messages a second: ours from the queue to committed and acknowledged, and the same writes one per transaction by
-    pgbench.
+    """Messages per second: ours from the queue to committed and acknowledged, and pgbench's with the same writes, one message
+    per transaction.
     """
 
     messages: int
@@ -94,7 +97,7 @@ class Settlements:
 
     @property
     def ratio(self) -> float:
-        """Ours beside the limit."""
+        """Our rate divided by pgbench's."""
         return self.ours / self.one_by_one
 
 
@@ -108,11 +111,11 @@ async def measure_settlements(
     clients: Sequence[int] = _CLIENTS,
     seconds: int = _PGBENCH_SECONDS,
 ) -> Settlements:
-    """Settle `messages` from a pre-filled queue, then the same writes by pgbench; then publish at half the rate.
+    """Settle `messages` from a pre-filled queue, make the same writes with pgbench, then publish at half the rate.
 
     Args:
-        clients: numbers of pgbench's clients to try; the best one counts.
-        seconds: length of each of these, and of what is measured of the half load.
+        clients: numbers of pgbench clients to try; the best rate counts.
+        seconds: length of each run of pgbench, and of the measured part at half load.
     """
     await _start(ground, "use", wallets, messages, lambda done: on_progress("starting uses", done))
     await _start(ground, "one", wallets, messages, lambda done: on_progress("starting uses for pgbench", done))
@@ -143,13 +146,13 @@ async def _publish(ground: Ground, wallets: int, messages: int) -> None:
 
 
 async def _settle(ground: Ground, messages: int, workers: int, on_progress: Callable[[int], None]) -> float:
-    """Return messages a second, from the first acknowledged one to the last: a process's start does not count."""
+    """Return messages per second, from the first acknowledged message to the last, so that the start of processes is excluded."""
     clock, transport = SystemClock(), ground.library.transport()
     async with working(ground, workers, queue=SETTLE_MULTIMODEL_QUEUE) as acknowledged, asyncio.timeout(_WAIT_SECONDS):
         while not (at_first := await acknowledged()):
             await asyncio.sleep(_LOOK_SECONDS)
         began = clock.monotonic()
-        while waiting := (await transport.backlog(SETTLE_MULTIMODEL_QUEUE)).depth:  # cheaper than what workers tell
+        while waiting := (await transport.backlog(SETTLE_MULTIMODEL_QUEUE)).depth:  # cheaper than the workers' metrics
             on_progress(messages - waiting)
             await asyncio.sleep(_LOOK_SECONDS)
         while await acknowledged() < messages:
@@ -167,9 +170,9 @@ async def _settled(ground: Ground, prefix: str) -> int:
 
 
 async def _half_load(ground: Ground, wallets: int, rate: float, workers: int, seconds: int) -> float:
-    """Publish at `rate` for some seconds; return p99 of publish to settled, in milliseconds, by the times of the commits.
+    """Publish at `rate` for some seconds; return the p99 from publish to commit in milliseconds, by the commit timestamps.
 
-    The first second is not counted: new processes learn their prices and plans by then.
+    The first second is not counted, since new processes load their prices and plans then.
     """
     burst, count = max(1, int(rate / 50)), int(rate * (seconds + _WARM_SECONDS))
     warm = int(rate * _WARM_SECONDS)

@@ -1,4 +1,7 @@
-"""P2: `start` over HTTP beside a bare Starlette and asyncpg endpoint that does one conditional UPDATE."""
+"""P2: rate of `start` over HTTP, compared with a bare endpoint.
+
+The bare endpoint uses Starlette and asyncpg and makes one conditional UPDATE.
+"""
 
 import asyncio
 from dataclasses import dataclass
@@ -24,7 +27,7 @@ insert into bare_wallet select 'bench-' || n, 1000000000 from generate_series(0,
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """Calls a second of both, and how long a start takes at a steady rate."""
+    """Calls per second of both endpoints, and the latency of `start` at a steady rate."""
 
     ours: float
     bare: float
@@ -32,14 +35,14 @@ class Starts:
 
     @property
     def ratio(self) -> float:
-        """Ours beside the limit."""
+        """Our rate divided by that of the bare endpoint."""
         return self.ours / self.bare
 
 
 async def measure_starts(
     ground: Ground, *, users: int, seconds: int, connections: int, rate: int, processes: int
 ) -> Starts:
-    """Measure both, one after the other in one run, with as many server processes each."""
+    """Measure both endpoints one after the other, with the same number of server processes."""
     more = f',"feature_endpoint_value":"{FEATURE.value}"'
     async with serving(ground, "faregate.cli", "gateway", "--port", workers=processes) as url:
         await asyncio.to_thread(_load, url + _START, users, more, 2, connections)

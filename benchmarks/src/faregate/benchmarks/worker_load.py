@@ -1,4 +1,4 @@
-"""Worker processes on a benchmark's ground, and how many messages of a queue they have acknowledged."""
+"""Worker processes of a benchmark, and the messages that they acknowledged."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ _ACKNOWLEDGED = r'^faregate_messages_total{{decision="acknowledged",queue="{queu
 
 @asynccontextmanager
 async def working(ground: Ground, workers: int, *, queue: str) -> AsyncGenerator[Callable[[], Awaitable[int]]]:
-    """Run worker processes; yield what tells how many messages of `queue` they have acknowledged so far."""
+    """Run worker processes; yield a function that returns how many messages of `queue` they have acknowledged so far."""
     ports = [free_port() for _ in range(workers)]
     processes = [ground.start("worker", FAREGATE_WORKER_PORT=str(port)) for port in ports]
 
@@ -33,14 +33,18 @@ async def working(ground: Ground, workers: int, *, queue: str) -> AsyncGenerator
 
 
 async def check_empty(ground: Ground, queue: str) -> None:
-    """Nothing may be left once the workers are gone, who give back what they hold: neither ready nor unacknowledged."""
+    """Check that the queue holds no message after the workers, which return theirs, have ended: neither ready nor unacknowledged.
+
+    Raises:
+        FaregateError: messages were left.
+    """
     left = (await ground.library.transport().backlog(queue)).depth
     if left:
         raise FaregateError(f"{left:,} messages were handled and not acknowledged")
 
 
 def _acknowledged_by(port: int, queue: str) -> int:
-    """Return 0, too, while the process is not up yet."""
+    """Return the messages of `queue` that the worker at `port` has acknowledged; 0 while it is starting."""
     try:
         with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             found = re.search(_ACKNOWLEDGED.format(queue=queue), answer.read().decode(), re.MULTILINE)

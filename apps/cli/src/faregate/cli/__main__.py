@@ -2,5 +2,5 @@
 
 from faregate.cli.main import main
 
-if __name__ == "__main__":  # gateway processes that are spawned import this, and must not start over
+if __name__ == "__main__":  # spawned gateway processes import this module and must not run the command again
     main()

@@ -1,15 +1,16 @@
-"""The commands by name; each is loaded when it is called, so that `faregate --help` needs none of the extras."""
+"""Commands by name, each imported when it is called.
+
+`faregate --help` needs none of the extras but `cli`, and the help of a command loads neither a database driver nor a server.
+"""
 
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faregate.cli.older_names import command_meant
 from faregate.cli.option_names import in_options, options_of
-from faregate.core.db.database import sqlstate
 from faregate.core.errors import (
     ConfigurationError,
     EngineUnavailableError,
@@ -17,7 +18,6 @@ from faregate.core.errors import (
     InvalidError,
     MissingExtraError,
 )
-from faregate.core.logging import configure_logging
 
 if TYPE_CHECKING:
     from cyclopts import App, CycloptsError
@@ -25,44 +25,50 @@ if TYPE_CHECKING:
 __all__ = ["command_line", "main"]
 
 BENCHMARKS = "faregate.benchmarks"
-"""Part of a checkout, not of the wheel."""
+"""In a checkout only: benchmarks are not part of the wheel."""
 
 COMMANDS = {
     "up": ("operations.up:up", "Start gateway, worker and database in one process."),
     "gateway": ("operations.servers:gateway", "Serve HTTP."),
-    "worker": ("operations.servers:worker", "Settle what is published, run what is scheduled."),
-    "demo": ("trials.demo:demo", "Start everything, drive real-looking traffic through it, and show what came of it."),
+    "worker": ("operations.servers:worker", "Settle published uses and run scheduled jobs."),
+    "demo": (
+        "trials.demo:demo",
+        "Start everything, send realistic traffic through it, show the results and verify them.",
+    ),
     "replay": ("trials.replay:replay", "Run recorded LLM traffic through start, run and settle."),
-    "migrate": ("operations.migrate:migrate", "Bring the database to this version."),
-    "verify": ("credits.verify:verify", "Prove that every balance follows from the transfers."),
-    "bench": (f"{BENCHMARKS}.commands.main:app", "Measure what must hold under load."),
-    "chaos": ("trials.chaos:chaos", "Settle while everything dies, and have the result judged (from a checkout)."),
-    "wallets": ("credits.wallets:wallets", "Look at wallets and change them."),
-    "grants": ("credits.grants:grants", "Put credits into wallets, list and void what was put in."),
-    "transactions": ("credits.bookkeeping:transactions", "List what moved in a wallet."),
+    "migrate": ("operations.migrate:migrate", "Migrate the database to this version."),
+    "verify": ("credits.verify:verify", "Prove every balance from the transfers."),
+    "bench": (f"{BENCHMARKS}.commands.main:app", "Run the benchmarks."),
+    "chaos": ("trials.chaos:chaos", "Kill processes while uses are settled, and check the result (from a checkout)."),
+    "wallets": ("credits.wallets:wallets", "Show wallets and change them."),
+    "grants": ("credits.grants:grants", "Grant credits to wallets; list and void grants."),
+    "transactions": ("credits.bookkeeping:transactions", "List the transactions of a wallet."),
     "debit": ("credits.bookkeeping:debit", "Charge an amount for a service."),
-    "refund": ("credits.bookkeeping:refund", "Give back a charge, wholly or in part."),
+    "refund": ("credits.bookkeeping:refund", "Refund a charge, in whole or in part."),
     "adjust": ("credits.bookkeeping:adjust", "Correct a balance by hand."),
-    "chargeback": ("credits.bookkeeping:charge_back", "Undo a purchase whose payment was reversed."),
-    "statement": ("credits.bookkeeping:statement", "Print what happened to one wallet, or to all, in a period."),
-    "import": ("credits.bookkeeping:import_openings", "Bring opening balances from a CSV file."),
-    "digest": ("credits.bookkeeping:digest", "Print one hash that anchors the whole ledger."),
-    "usage": ("records.usage:usage", "Record what was used, ask about it, export and archive it."),
-    "quotas": ("records.quotas:quotas", "Set limits on use, and see how they stand."),
-    "alerts": ("records.quotas:alerts", "Check quotas now, and read what was told."),
-    "dlq": ("records.dlq:dlq", "Read, replay and drop messages that could not be handled."),
-    "logs": ("records.logs:logs", "Find feature logs, delete, archive and restore them, rotate their keys."),
-    "privacy": ("records.privacy:privacy", "Show everything that is held on a user; erase what names them."),
-    "tour": ("trials.tour:tour", "Show what Faregate does, by doing it on a private database."),
-    "keys": ("operations.keys:keys", "Make, list, rotate and revoke server API keys."),
-    "audit": ("records.audit:audit", "Search who did what."),
-    "backup": ("operations.backup:backup", "Write the whole database into one file."),
-    "restore": ("operations.backup:restore", "Put a backup back, and prove its balances."),
-    "features": ("catalog.features:features", "Look at what is sold, and define it from a file."),
-    "plans": ("catalog.plans:plans", "Look at plans, and define them from a file."),
-    "prices": ("catalog.prices:prices", "Look at prices, set them, quote, and price what was parked."),
-    "organizations": ("catalog.organizations:organizations", "Decide how organisations pay, and who belongs to them."),
-    "doctor": ("operations.doctor:doctor", "Look at everything that is needed, and say how to mend what is broken."),
+    "chargeback": ("credits.bookkeeping:charge_back", "Reverse a purchase whose payment was reversed."),
+    "statement": ("credits.bookkeeping:statement", "Print the statement of one wallet, or of all, for a period."),
+    "import": ("credits.bookkeeping:import_openings", "Import opening balances from a CSV file."),
+    "digest": ("credits.bookkeeping:digest", "Print one hash of the whole ledger."),
+    "usage": ("records.usage:usage", "Record usage events, query, export and archive them."),
+    "quotas": ("records.quotas:quotas", "Set quotas, and show how much of them is used."),
+    "alerts": ("records.quotas:alerts", "Check quotas now, and list the alerts that were sent."),
+    "dlq": ("records.dlq:dlq", "List, replay and drop messages that could not be handled."),
+    "logs": ("records.logs:logs", "Search, delete, archive and restore feature logs, and rotate their keys."),
+    "privacy": ("records.privacy:privacy", "Export everything that is stored about a user, and erase personal data."),
+    "tour": ("trials.tour:tour", "Demonstrate Faregate on a private database."),
+    "keys": ("operations.keys:keys", "Create, list, rotate and revoke server API keys."),
+    "audit": ("records.audit:audit", "Search the audit log."),
+    "backup": ("operations.backup:backup", "Write the whole database to one file."),
+    "restore": ("operations.backup:restore", "Restore a backup, and verify its balances."),
+    "features": ("catalog.features:features", "Show features, and define them from a file."),
+    "plans": ("catalog.plans:plans", "Show plans, and define them from a file."),
+    "prices": ("catalog.prices:prices", "Show, set and quote prices, and price parked lines."),
+    "organizations": ("catalog.organizations:organizations", "Set how organisations pay, and their members."),
+    "doctor": (
+        "operations.doctor:doctor",
+        "Check everything that a deployment needs, and say how to fix what is broken.",
+    ),
 }
 
 EXTRAS = {
@@ -78,39 +84,47 @@ EXTRAS = {
     "pamqp": "worker",
     "aiosmtplib": "worker",
 }
-"""The optional part of the distribution that brings each module."""
+"""The extra of the distribution that installs each module."""
 
 FAILED, WRONG_USE = 1, 2
+VERSION_FLAG, HELP_FLAGS = "--version", frozenset({"--help", "-h"})
 DATA_DIR_OPTION, DATA_DIR_VARIABLE = "--data-dir", "FAREGATE_DATA_DIR"
 OWN_DATA_DIR = {"up", "replay"}
-"""Commands to which the data directory is one of their own options."""
+"""Commands with an option --data-dir of their own."""
 FILE_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 UNMIGRATED = {"42P01", "42703", "3F000"}
 """No such table, column or schema."""
 
 
 def main() -> None:
-    """Run one command; exit 0 when all is well, 1 when it is not, 2 when it was called or configured wrongly."""
+    """Run one command; exit with 0 on success, 1 on failure, 2 if it was called or configured wrongly."""
+    if sys.argv[1:] == [VERSION_FLAG]:  # needs no other module of ours, nor cyclopts
+        sys.stdout.write(f"{_version()}\n")
+        sys.exit(0)
     try:
         sys.exit(_run())
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        told = _told(error)
-        if told is None:
+        reported = _reported(error)
+        if reported is None:
             raise
-        _complain(told)
-        sys.exit(WRONG_USE if isinstance(told, ConfigurationError) else FAILED)
+        _complain(reported)
+        sys.exit(WRONG_USE if isinstance(reported, ConfigurationError) else FAILED)
 
 
-def _told(error: Exception) -> FaregateError | None:
-    """Return what the operator is told in one line; None for a defect of ours."""
+def _reported(error: Exception) -> FaregateError | None:
+    """Return the error that is printed on one line; None for a defect of Faregate, which keeps its traceback."""
+    from faregate.core.db.database import sqlstate
+
     if isinstance(error, EngineUnavailableError):
         return FaregateError(f"{error.detail} ({_database()})")
     if isinstance(error, FaregateError):
         return error
     if isinstance(error, ModuleNotFoundError) and error.name == BENCHMARKS:
-        return ConfigurationError("benchmarks are no part of the package; run `faregate bench` in a checkout of it")
+        return ConfigurationError(
+            "benchmarks are not part of the package; run `faregate bench` in a checkout of its repository"
+        )
     if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
         return MissingExtraError(f"This command (it uses {error.name})", EXTRAS[error.name])
     if isinstance(error, FILE_ERRORS) and error.filename is not None:
@@ -121,10 +135,11 @@ def _told(error: Exception) -> FaregateError | None:
 
 
 def _run() -> int:
-    configure_logging(level="warning")  # standard output is the answer's alone; servers say more
     from cyclopts import CycloptsError
 
-    arguments = _placed(sys.argv[1:])
+    arguments = _without_data_dir(sys.argv[1:])
+    if not _asks_for_help(arguments):
+        start_logging()
     app = command_line()
     try:
         return app(arguments, result_action="return_value", print_error=False, exit_on_error=False) or 0
@@ -136,8 +151,27 @@ def _run() -> int:
         raise
 
 
-def _placed(arguments: Sequence[str]) -> list[str]:
-    """Take --data-dir out of the arguments of any command, and let the settings say it: to child processes, too."""
+def start_logging() -> None:
+    """Log warnings and errors to standard error; standard output is for the answer. Servers log more."""
+    from faregate.core.logging import configure_logging
+
+    configure_logging(level="warning")
+
+
+def _asks_for_help(arguments: Sequence[str]) -> bool:
+    """Return whether help is all that is printed: it logs nothing, and structlog takes as long to load as the rest."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return not HELP_FLAGS.isdisjoint(options)
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("faregate")
+
+
+def _without_data_dir(arguments: Sequence[str]) -> list[str]:
+    """Remove --data-dir from the arguments, and set it in the environment, where child processes see it, too."""
     if not arguments or arguments[0] in OWN_DATA_DIR:
         return list(arguments)
     kept = list(arguments)
@@ -156,10 +190,10 @@ def _placed(arguments: Sequence[str]) -> list[str]:
 
 def _use_data_dir(directory: str) -> None:
     if not directory:
-        raise ConfigurationError("--data-dir needs a directory: the one that `faregate up` printed")
+        raise ConfigurationError("--data-dir needs a value: the directory that `faregate up` printed")
     if os.environ.get("FAREGATE_DATABASE_URL"):
         raise ConfigurationError(
-            "--data-dir names an embedded database, but FAREGATE_DATABASE_URL names another; leave one of them out"
+            "--data-dir names an embedded database, but FAREGATE_DATABASE_URL names another one; use only one of them"
         )
     os.environ[DATA_DIR_VARIABLE] = str(Path(directory).expanduser().absolute())
 
@@ -175,15 +209,15 @@ def _database() -> str:
 
 
 def command_line() -> "App":
-    """Return all commands; none is loaded yet."""
+    """Return the application with all commands, none of which is imported yet."""
     from cyclopts import App
 
     app = App(
         name="faregate",
         help="A fare gate for AI features: authorise and hold, run, settle what it really cost.",
-        help_epilogue="Every command takes --data-dir: where the embedded PostgreSQL is, as `faregate up` printed it.",
+        help_epilogue="Every command takes --data-dir: the directory of the embedded PostgreSQL, as `faregate up` printed it.",
         help_format="plaintext",
-        version=version("faregate"),
+        version=_version,
     )
     for name, (path, help_text) in COMMANDS.items():
         app.command(module_of(path), name=name, help=help_text)
@@ -191,12 +225,12 @@ def command_line() -> "App":
 
 
 def module_of(place: str) -> str:
-    """Return the full name of a command's place: within `faregate.cli.commands` unless it says otherwise."""
+    """Return the full name of a command's module: within `faregate.cli.commands` unless it begins with `faregate.`."""
     return place if place.startswith("faregate.") else f"faregate.cli.commands.{place}"
 
 
 def _wrong_use(error: "CycloptsError") -> None:
-    """Print what is wrong with the command line: for names of the older documents, the command of today."""
+    """Print what is wrong with the command line; for a name of the older documents, name the present command."""
     from cyclopts import CycloptsPanel, UnknownCommandError
 
     words = error.root_input_tokens or []

@@ -1,4 +1,4 @@
-"""Function names of the older documents, and the command for each."""
+"""Commands that replace function names of older documents."""
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -44,11 +44,11 @@ OLDER_NAMES: Mapping[str, str] = {
 """The arguments of `faregate` for each name; words in capitals are to be filled in."""
 
 _LIKENESS = 0.85
-"""How alike a misspelt name and an older name must be: about one letter of seven."""
+"""How similar a misspelt name must be to an older name: about one letter of seven may differ."""
 
 
 def command_meant(words: Sequence[str]) -> str | None:
-    """Return the command for what was typed where it is an older name, or nearly; None where it is not.
+    """Return the command that replaces the name that was typed, if it is an older name or nearly one; else None.
 
     The name may be written with hyphens, and as a command of `usage`: `usage-get-trends`, `usage get_trends`.
     """

@@ -1,4 +1,4 @@
-"""Errors in the words of the command line: options instead of fields of HTTP bodies."""
+"""Errors that name command-line options instead of fields of HTTP bodies."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,14 +18,14 @@ _OPTIONS: Mapping[str, str] = {
     "user_id": "--user",
     "organization_id": "--organization",
 }
-"""Options that are named otherwise than the field."""
+"""Options whose name differs from the field's."""
 
 _FIELD = re.compile(r"(?<![\w/'`\"-])(?:startDate|endDate|groupBy|[a-z]+(?:_[a-z]+)+)(?![\w'`\"])")
-"""A field's name in a sentence, outside of quotes and paths."""
+"""A field's name in a sentence, outside quotes and paths."""
 
 
 def options_of(app: "App", arguments: Sequence[str]) -> frozenset[str]:
-    """Return the options of the command that `arguments` name; empty where they name none."""
+    """Return the options of the command that `arguments` name; empty if they name none."""
     _, apps, _ = app.parse_commands(list(arguments))
     command = apps[-1]
     if command.default_command is None:
@@ -34,7 +34,7 @@ def options_of(app: "App", arguments: Sequence[str]) -> frozenset[str]:
 
 
 def in_options(error: FaregateError, options: frozenset[str]) -> str:
-    """Return the detail of `error`, with the fields that are one of `options` named as that."""
+    """Return the detail of `error`, with each field that has an option in `options` replaced by the option."""
     detail = _FIELD.sub(lambda found: _option(found[0], options), error.detail)
     first, space, rest = detail.partition(" ")
     return f"{_option(first, options)}{space}{rest}" if first == error.param else detail

@@ -1,1 +1,1 @@
-"""`faregate bench`: one module for each group of benchmarks."""
+"""Commands of `faregate bench`, one module per group of benchmarks."""

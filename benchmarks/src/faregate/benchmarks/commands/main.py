@@ -1,43 +1,44 @@
-"""`faregate bench`: what must hold under load, measured on a private database."""
+"""`faregate bench`: benchmarks on a private database."""
+
+from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from faregate.benchmarks.contention import Round, contend
-from faregate.benchmarks.filling import fill
-from faregate.benchmarks.naive import contend_naively
 from faregate.cli.commands.credits.verify import prove, show
 from faregate.cli.shared.output import Format, console, errors, print_json, print_table
 from faregate.core.clock import SystemClock
-from faregate.core.db.database import Database
-from faregate.core.db.embedded import EmbeddedServer
-from faregate.core.db.migrate import upgrade
 from faregate.core.runtime import event_loop
+
+if TYPE_CHECKING:
+    from faregate.benchmarks.contention import Round
+    from faregate.core.db.database import Database
 
 __all__ = ["app", "private_database"]
 
-app = App(name="bench", help="Measure what must hold under load, on a private PostgreSQL that is thrown away.")
+app = App(name="bench", help="Run the benchmarks, on a private PostgreSQL that is deleted afterwards.")
 for _name in ("settle", "start", "record", "hot_wallet", "export_beside"):
     app.command(f"faregate.benchmarks.commands.process:{_name}", name=_name.replace("_", "-"))
 
 app.command("faregate.benchmarks.commands.logs:redaction", help="Time the redaction of secrets, and fuzz it.")
 app.command(
-    "faregate.benchmarks.commands.logs:logs", help="Feature logs: ingest beside raw COPY, search over a million."
+    "faregate.benchmarks.commands.logs:logs",
+    help="Compare the ingest of feature logs with raw COPY, and time searches.",
 )
-app.command("faregate.benchmarks.commands.pricing:pricing", help="Price one line, beside genai-prices.")
-app.command("faregate.benchmarks.commands.usage:ingest", help="Usage events: taken in beside raw COPY.")
-app.command("faregate.benchmarks.commands.usage:queries", help="Analytics: the dashboard's questions over a month.")
+app.command("faregate.benchmarks.commands.pricing:pricing", help="Price one line, compared with genai-prices.")
+app.command("faregate.benchmarks.commands.usage:ingest", help="Record usage events, compared with raw COPY.")
+app.command("faregate.benchmarks.commands.usage:queries", help="Time the dashboard's questions over a month.")
 app.command("faregate.benchmarks.commands.export:export", name="export")
 
 _VERIFY_SECONDS = 10
-"""For each million transfers, and for fewer: what a small ledger takes is mostly fixed cost."""
+"""Limit per million transfers, and for fewer: the time of a small ledger is mostly fixed cost."""
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 _Output = Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")]
 
@@ -45,13 +46,19 @@ _Output = Annotated[Format, Parameter(name=["--output", "-o"], help="table or js
 @app.command
 def contention(
     *,
-    attempts: Annotated[int, Parameter(help="Attempts in all, a third on each number of wallets.")] = 1_020_000,
-    connections: Annotated[int, Parameter(help="Connections at the same time.")] = 64,
-    wallets: Annotated[tuple[int, ...], Parameter(help="Numbers of wallets.", consume_multiple=True)] = (1, 10, 1000),
-    seed: Annotated[int, Parameter(help="The same seed makes the same choices.")] = 7,
+    attempts: Annotated[
+        int, Parameter(help="Number of attempts in all, divided equally among the numbers of wallets.")
+    ] = 1_020_000,
+    connections: Annotated[int, Parameter(help="Number of concurrent connections.")] = 64,
+    wallets: Annotated[tuple[int, ...], Parameter(help="Numbers of wallets to measure.", consume_multiple=True)] = (
+        1,
+        10,
+        1000,
+    ),
+    seed: Annotated[int, Parameter(help="Seed of the random choices.")] = 7,
     output: _Output = "table",
 ) -> int:
-    """R2: starts, settles, voids, expiries, refunds and repetitions on few wallets; exit 1 unless all bounds are exact."""
+    """R2: start, settle, void, expire, refund and repeat uses of few wallets; exit 1 unless all bounds are exact."""
     rounds, naive = event_loop.run(_contention(attempts, connections, wallets, seed))
     bound = max(2, attempts // 100)
     passed = all(played.passed for played in rounds) and naive > bound
@@ -66,14 +73,17 @@ def contention(
 @app.command(name="verify")
 def verification(
     *,
-    transfers: Annotated[int, Parameter(help="Transfers to make and to verify.")] = 1_000_000,
-    wallets: Annotated[int, Parameter(help="Wallets that they are spread over.")] = 5_000,
+    transfers: Annotated[int, Parameter(help="Number of transfers to make and to verify.")] = 1_000_000,
+    wallets: Annotated[int, Parameter(help="Number of wallets that the transfers are distributed over.")] = 5_000,
 ) -> int:
     """Fill a ledger and time `verify`, full and incremental; exit 1 if a million transfers take more than 10 s."""
     return event_loop.run(_verification(transfers, wallets))
 
 
 async def _contention(attempts: int, connections: int, wallets: tuple[int, ...], seed: int) -> tuple[list[Round], int]:
+    from faregate.benchmarks.contention import contend
+    from faregate.benchmarks.naive import contend_naively
+
     rounds: list[Round] = []
     each = attempts // len(wallets)
     with Progress(*_COLUMNS, console=errors, transient=True, disable=not errors.is_terminal) as progress:
@@ -86,7 +96,7 @@ async def _contention(attempts: int, connections: int, wallets: tuple[int, ...],
                     attempts=each,
                     connections=connections,
                     seed=seed,
-                    on_progress=_teller(progress, task),
+                    on_progress=_reporter(progress, task),
                 )
             rounds.append(played)
     async with private_database(connections + 4) as database:
@@ -96,6 +106,8 @@ async def _contention(attempts: int, connections: int, wallets: tuple[int, ...],
 
 
 async def _verification(transfers: int, wallets: int) -> int:
+    from faregate.benchmarks.filling import fill
+
     clock = SystemClock()
     async with private_database(10) as database:
         with Progress(*_COLUMNS, console=errors, transient=True, disable=not errors.is_terminal) as progress:
@@ -104,7 +116,7 @@ async def _verification(transfers: int, wallets: int) -> int:
                 database,
                 transfers=transfers,
                 wallets=wallets,
-                on_progress=_teller(progress, task),
+                on_progress=_reporter(progress, task),
             )
         took: list[float] = []
         for since_heads in (False, True):
@@ -117,12 +129,16 @@ async def _verification(transfers: int, wallets: int) -> int:
     return 0 if took[0] <= limit and not found.drifts else 1
 
 
-def _teller(progress: Progress, task: TaskID) -> Callable[[int], None]:
+def _reporter(progress: Progress, task: TaskID) -> Callable[[int], None]:
     return lambda done: progress.update(task, completed=done)
 
 
 @asynccontextmanager
 async def private_database(connections: int, **options: str) -> AsyncGenerator[Database]:
+    from faregate.core.db.database import Database
+    from faregate.core.db.embedded import EmbeddedServer
+    from faregate.core.db.migrate import upgrade
+
     with tempfile.TemporaryDirectory(prefix="faregate-bench-", ignore_cleanup_errors=True) as directory:
         Path(directory).chmod(0o755)
         server = EmbeddedServer(
@@ -170,5 +186,5 @@ def _show(rounds: list[Round], naive: int, bound: int) -> None:
     outcomes = sorted({name for played in rounds for name in played.counts})
     counts = [(name, *(played.counts.get(name, 0) for played in rounds)) for name in outcomes]
     print_table("Outcomes", ["outcome", *(f"{played.wallets:,} wallets" for played in rounds)], counts)
-    verdict = "[green]overspends, as it must[/]" if naive > bound else "[red]did not overspend: no contention[/]"
+    verdict = "[green]overspends, as expected[/]" if naive > bound else "[red]did not overspend: no contention[/]"
     console.print(f"control, read then write: {naive:,} granted where {bound:,} can be paid: {verdict}")

@@ -1,12 +1,16 @@
-"""`faregate bench pricing`."""
+"""`faregate bench pricing`: time to price one line."""
+
+from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from faregate.benchmarks.line_pace import CASES, LinePace, measure_line
 from faregate.cli.shared.output import Format, print_json, print_table
+
+if TYPE_CHECKING:
+    from faregate.benchmarks.line_pace import LinePace
 
 __all__ = ["pricing"]
 
@@ -15,10 +19,12 @@ _LIMIT_US = 50
 
 def pricing(
     *,
-    calls: Annotated[int, Parameter(help="Calls in each of five rounds.")] = 2_000,
+    calls: Annotated[int, Parameter(help="Number of calls in each of five rounds.")] = 2_000,
     output: Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")] = "table",
 ) -> int:
-    """Time the pricing of one line beside genai-prices (limit: 50 µs); exit 1 if one is slower or comes to another price."""
+    """Time the pricing of one line, compared with genai-prices (limit: 50 µs); exit 1 if one is slower or gives another price."""
+    from faregate.benchmarks.line_pace import CASES, measure_line
+
     found = [measure_line(case, calls=calls) for case in CASES]
     passed = all(pace.same_price and pace.ours_us <= _LIMIT_US for pace in found)
     if output == "json":

@@ -1,43 +1,52 @@
-"""`faregate bench settle | start | record | hot-wallet | export-beside`: whole processes, figures beside their limits."""
+"""Benchmarks of whole processes, figures with their limits.
+
+`faregate bench settle`, `start`, `record`, `hot-wallet` and `export-beside`.
+"""
+
+from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from faregate.analytics.exports.formats import Format
-from faregate.benchmarks.export_beside import ExportBeside, measure_beside
-from faregate.benchmarks.exporting import fill_events
-from faregate.benchmarks.ground import broker_versions, machine, private_ground
-from faregate.benchmarks.hot_wallet import HotWallet, storm
-from faregate.benchmarks.record_rate import Records, measure_records
-from faregate.benchmarks.settle_rate import Settlements, measure_settlements
-from faregate.benchmarks.start_rate import Starts, measure_starts
 from faregate.cli.shared.options import Output
 from faregate.cli.shared.output import errors, print_json, print_table
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.gc_tuning import raise_gc_thresholds
 
+if TYPE_CHECKING:
+    from faregate.benchmarks.export_beside import ExportBeside
+    from faregate.benchmarks.hot_wallet import HotWallet
+    from faregate.benchmarks.record_rate import Records
+    from faregate.benchmarks.settle_rate import Settlements
+    from faregate.benchmarks.start_rate import Starts
+
 __all__ = ["export_beside", "hot_wallet", "record", "settle", "start"]
 
-_Broker = Annotated[str | None, Parameter(help="RabbitMQ to use, e.g. amqp://…; without it the queue is PostgreSQL's.")]
+_Broker = Annotated[
+    str | None, Parameter(help="RabbitMQ to use, such as amqp://…; without it PostgreSQL is the queue.")
+]
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 
 Row = tuple[str, float, float, str]
-"""What was measured, the figure, its target, and the unit."""
+"""Description, figure, target and unit of one measurement."""
 
 
 def settle(
     *,
     broker: _Broker = None,
-    messages: Annotated[int, Parameter(help="Settlements on the queue.")] = 50_000,
+    messages: Annotated[int, Parameter(help="Number of settlements on the queue.")] = 50_000,
     wallets: int = 5_000,
-    workers: Annotated[int, Parameter(help="Worker processes; one for each processor is best.")] = 2,
+    workers: Annotated[int, Parameter(help="Number of worker processes; one per processor is best.")] = 2,
     output: Output = "table",
 ) -> int:
-    """P1: a pre-filled queue to committed and acked, beside pgbench doing the same writes one message at a time."""
+    """P1: settle a pre-filled queue to committed and acknowledged, compared with pgbench making the same writes per message."""
+    from faregate.benchmarks.ground import broker_versions, machine, private_ground
+    from faregate.benchmarks.settle_rate import measure_settlements
 
     async def run() -> tuple[Settlements, Mapping[str, str]]:
         async with _progress() as tell, private_ground(wallets=wallets, broker_url=broker) as ground:
@@ -64,14 +73,16 @@ def settle(
 
 def start(
     *,
-    seconds: Annotated[int, Parameter(help="Length of each measurement.")] = 10,
+    seconds: Annotated[int, Parameter(help="Seconds of each measurement.")] = 10,
     connections: int = 32,
-    rate: Annotated[int, Parameter(help="Steady calls a second for the waits.")] = 1_000,
-    processes: Annotated[int, Parameter(help="Server processes on either side.")] = 1,
+    rate: Annotated[int, Parameter(help="Calls per second for the latency at a steady rate.")] = 1_000,
+    processes: Annotated[int, Parameter(help="Number of server processes of each side.")] = 1,
     users: int = 5_000,
     output: Output = "table",
 ) -> int:
-    """P2: `start` over HTTP beside a bare Starlette and asyncpg endpoint that does one conditional UPDATE."""
+    """P2: `start` over HTTP, compared with a bare Starlette and asyncpg endpoint that makes one conditional UPDATE."""
+    from faregate.benchmarks.ground import machine, private_ground
+    from faregate.benchmarks.start_rate import measure_starts
 
     async def run() -> tuple[Starts, Mapping[str, str]]:
         async with private_ground(wallets=users) as ground:
@@ -90,12 +101,16 @@ def start(
 
 def record(
     *,
-    seconds: Annotated[int, Parameter(help="Length of each measurement.")] = 5,
-    callers: Annotated[int, Parameter(help="Callers that each wait for their answer before the next call.")] = 50,
+    seconds: Annotated[int, Parameter(help="Seconds of each measurement.")] = 5,
+    callers: Annotated[
+        int, Parameter(help="Number of callers that each wait for an answer before the next call.")
+    ] = 50,
     users: int = 5_000,
     output: Output = "table",
 ) -> int:
-    """Single uses and single usage events: gathered beside one transaction each, by library and over HTTP."""
+    """Record single uses and usage events: batched, compared with one transaction each, by library and over HTTP."""
+    from faregate.benchmarks.ground import machine, private_ground
+    from faregate.benchmarks.record_rate import measure_records
 
     async def run() -> tuple[Records, Records, Mapping[str, str]]:
         async with private_ground(wallets=users) as ground:
@@ -116,11 +131,15 @@ def record(
 
 def export_beside(
     *,
-    rows: Annotated[int, Parameter(help="Events in each export.")] = 275_000,
-    formats: Annotated[list[Format] | None, Parameter(help="Which; else xlsx and csv.")] = None,
+    rows: Annotated[int, Parameter(help="Number of events in each export.")] = 275_000,
+    formats: Annotated[list[Format] | None, Parameter(help="Formats to export; xlsx and csv by default.")] = None,
     output: Output = "table",
 ) -> int:
-    """Exports by HTTP, and how long the same gateway's health answers take meanwhile; exit 1 if they wait for each other."""
+    """Export by HTTP, and time the same gateway's health answers meanwhile; exit 1 if an export delays them."""
+    from faregate.benchmarks.export_beside import measure_beside
+    from faregate.benchmarks.exporting import fill_events
+    from faregate.benchmarks.ground import machine, private_ground
+
     kinds = formats or [Format.XLSX, Format.CSV]
 
     async def run() -> tuple[Sequence[ExportBeside], Mapping[str, str]]:
@@ -145,16 +164,18 @@ def _beside(one: ExportBeside) -> list[Row]:
 def hot_wallet(
     *,
     broker: _Broker = None,
-    pairs: Annotated[int, Parameter(help="Starts and settlements of each kind.")] = 10_000,
+    pairs: Annotated[int, Parameter(help="Number of pairs by library, and by queue.")] = 10_000,
     concurrency: int = 200,
     output: Output = "table",
 ) -> int:
-    """P3: pairs of start and settle on one wallet, by library and by queue."""
+    """P3: start and settle uses of one wallet, by library and by queue."""
+    from faregate.benchmarks.ground import broker_versions, machine, private_ground
+    from faregate.benchmarks.hot_wallet import measure_hot_wallet
 
     async def run() -> tuple[HotWallet, Mapping[str, str]]:
         async with _progress() as tell, private_ground(wallets=1, broker_url=broker) as ground:
-            raise_gc_thresholds()  # as a gateway does, which is what this process stands for
-            found = await storm(
+            raise_gc_thresholds()  # as a gateway does, whose place this process takes
+            found = await measure_hot_wallet(
                 ground, pairs=pairs, concurrency=concurrency, on_progress=lambda done: tell("by library", done, pairs)
             )
             return found, {**machine(ground), **await broker_versions(ground)}
@@ -189,7 +210,7 @@ def _tell(
     *,
     counts: Mapping[str, int] | None = None,
 ) -> int:
-    """Print figures beside their targets; return 1 unless all are reached."""
+    """Print figures with their targets; return 1 unless all are reached."""
     judged: list[dict[str, Any]] = [
         *(
             {"what": w, "measured": round(v, 2), "target": f">= {t:,} {u}", "reached": v >= t}

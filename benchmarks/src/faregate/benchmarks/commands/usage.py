@@ -1,24 +1,21 @@
-"""`faregate bench ingest | queries`: usage events beside raw COPY, and the dashboard's questions over them."""
+"""`faregate bench ingest` and `queries`: usage events and questions over them."""
+
+from __future__ import annotations
 
 import io
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from faregate.benchmarks.asking import ask_all
 from faregate.benchmarks.commands.main import private_database
-from faregate.benchmarks.events import make_events
-from faregate.benchmarks.ground import broker_versions, machine, private_ground
-from faregate.benchmarks.ingest_rate import measure_http, measure_queue
-from faregate.benchmarks.metering import fill, memory_mib, recorder_of, roll_up
 from faregate.cli.shared.output import Format, console, print_json, print_table
 from faregate.core.clock import SystemClock
-from faregate.core.db.database import Database
 from faregate.core.runtime import event_loop
-from faregate.usage.events.buffer import BufferedRecorder
-from faregate.usage.events.event import UsageEvent
-from faregate.usage.events.recorder import UsageRecorder
+
+if TYPE_CHECKING:
+    from faregate.core.db.database import Database
+    from faregate.usage.events.recorder import UsageRecorder
 
 __all__ = ["ingest", "queries"]
 
@@ -28,12 +25,12 @@ _CLOCK = SystemClock()
 
 def ingest(
     *,
-    events: Annotated[int, Parameter(help="Events to take in, each way.")] = 1_000_000,
-    broker: Annotated[str | None, Parameter(help="RabbitMQ to use; without it the queue is PostgreSQL's.")] = None,
-    processes: Annotated[int, Parameter(help="Gateway processes, and worker processes.")] = 2,
+    events: Annotated[int, Parameter(help="Number of events to record in each way.")] = 1_000_000,
+    broker: Annotated[str | None, Parameter(help="RabbitMQ to use; without it PostgreSQL is the queue.")] = None,
+    processes: Annotated[int, Parameter(help="Number of gateway processes, and of worker processes.")] = 2,
     output: _Output = "table",
 ) -> int:
-    """P4, P7: take in events by library, HTTP and queue, beside COPY of the same rows; fsync on. Exit 1 below the targets."""
+    """P4, P7: record events by library, HTTP and queue, compared with COPY of the same rows; fsync on. Exit 1 below the targets."""
     found = event_loop.run(_ingest(events, broker, processes))
     passed = all(row["reached"] for row in found["figures"])
     if output == "json":
@@ -47,12 +44,14 @@ def ingest(
 
 def queries(
     *,
-    events: Annotated[int, Parameter(help="Events of 30 days; 10000000 is the other size of the promise.")] = 1_000_000,
-    rounds: Annotated[int, Parameter(help="How often each question is asked; the median counts.")] = 7,
+    events: Annotated[
+        int, Parameter(help="Number of events of 30 days; 10000000 is the second size with limits.")
+    ] = 1_000_000,
+    rounds: Annotated[int, Parameter(help="How many times each question is asked; the median counts.")] = 7,
     output: _Output = "table",
 ) -> int:
-    """P5: the dashboard's questions over 30 days, without cache; beside some, the same asked of the raw facts. Exit 1
-    beyond the targets.
+    """P5: time the dashboard's questions over 30 days, without cache; some are also asked of the raw facts. Exit 1 above
+    the limits.
     """
     found = event_loop.run(_queries(events, rounds))
     passed = all(took["ms"] <= took["limit_ms"] for took in found["questions"])
@@ -64,6 +63,9 @@ def queries(
 
 
 async def _queries(count: int, rounds: int) -> dict[str, Any]:
+    from faregate.benchmarks.asking import ask_all
+    from faregate.benchmarks.metering import fill, memory_mib, roll_up
+
     async with private_database(10, shared_buffers="1GB") as database:
         _, filled, _ = await fill(database, count)
         rolled = await roll_up(database)
@@ -87,6 +89,11 @@ def _show_questions(found: dict[str, Any]) -> None:
 
 
 async def _ingest(count: int, broker: str | None, processes: int) -> dict[str, Any]:
+    from faregate.benchmarks.events import make_events
+    from faregate.benchmarks.ground import broker_versions, machine, private_ground
+    from faregate.benchmarks.ingest_rate import measure_http, measure_queue
+    from faregate.benchmarks.metering import fill, memory_mib, recorder_of
+
     async with private_ground(wallets=1, broker_url=broker) as ground:
         database = ground.library.database()
         report, seconds, cpu = await fill(database, count)
@@ -139,6 +146,9 @@ async def _copy_seconds(database: Database) -> float:
 
 
 def _buffered_us(recorder: UsageRecorder) -> float:
+    from faregate.usage.events.buffer import BufferedRecorder
+    from faregate.usage.events.event import UsageEvent
+
     buffered, event = BufferedRecorder(recorder, capacity=10**6), UsageEvent(user_id="anna", service="chat")
     began = _CLOCK.monotonic()
     for _ in range(10_000):

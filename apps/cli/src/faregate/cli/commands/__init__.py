@@ -1,1 +1,1 @@
-"""One module per command; each is imported when it is called."""
+"""Modules of commands, each imported when its command is called."""

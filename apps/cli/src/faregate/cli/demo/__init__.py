@@ -1,1 +1,1 @@
-"""Demonstrations: a private stack, traffic and tours."""
+"""Demonstrations: a private deployment, its traffic, and tours."""

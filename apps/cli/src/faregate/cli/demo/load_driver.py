@@ -1,4 +1,7 @@
-"""Driving trips through a gateway over HTTP: start, simulated run, settle; and reading back what they cost."""
+"""Load driver: requests started and settled through a gateway over HTTP.
+
+The run between start and settlement is simulated; afterwards the driver reads back what each request cost.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
@@ -9,12 +12,12 @@ from typing import Any, Literal, TypeVar
 
 import httpx2
 
-from faregate.cli.demo.traffic import Trip
+from faregate.cli.demo.traffic import TrafficRequest
 from faregate.core.clock import Deadline, IClock
 from faregate.core.errors import EngineUnavailableError, FaregateError
 from faregate.wire import exact_json
 
-__all__ = ["Client", "LoadStory", "Outcome", "Rider", "open_client"]
+__all__ = ["Client", "LoadDriver", "RequestOutcome", "SettledRequest", "open_client"]
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -23,18 +26,18 @@ Settle = Literal["queue", "http"]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one trip went: refused at the gate (with a code), or ridden under `usage_key`."""
+class RequestOutcome:
+    """Result of one request: refused at its start with an error code, or settled under `usage_key`."""
 
-    trip: Trip
+    request: TrafficRequest
     usage_key: str
     refused: str | None
     start_ms: float
 
 
 @dataclass(frozen=True, slots=True)
-class LoadStory:
-    """What one ride cost in the end."""
+class SettledRequest:
+    """What one settled request cost."""
 
     model: str
     input_tokens: int
@@ -47,7 +50,7 @@ class LoadStory:
 
 
 class Client:
-    """A server's client: one key, exact numbers, a clear error when the gateway says no."""
+    """A client of the gateway with one server API key, exact numbers and an error for each refused call."""
 
     def __init__(self, http: httpx2.AsyncClient) -> None:
         self._http = http
@@ -55,7 +58,7 @@ class Client:
     async def call(
         self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None
     ) -> tuple[int, Any]:
-        """Return status and parsed envelope of one call; tries again while the gateway is away, for a while."""
+        """Return status and parsed envelope of one call; retries for 60 s while the gateway does not answer or answers 503."""
         sent = {**(headers or {}), **({"content-type": "application/json"} if body is not None else {})}
         content = exact_json.dumps(body) if body is not None else None
         deadline = Deadline(60)
@@ -85,8 +88,8 @@ async def open_client(url: str, key: str, *, connections: int = 64) -> AsyncGene
         yield Client(http)
 
 
-class Rider:
-    """Rides trips; each has a usage key of its own, so that riding one twice charges it once."""
+class LoadDriver:
+    """Starts and settles requests; each has its own usage key, so that repeating a request charges it once."""
 
     def __init__(self, client: Client, clock: IClock, *, feature: str, run: str, settle: Settle) -> None:
         self._client = client
@@ -95,73 +98,75 @@ class Rider:
         self._run = run
         self._settle = settle
 
-    async def ride_all(
+    async def send_all(
         self,
-        trips: Sequence[Trip],
+        requests: Sequence[TrafficRequest],
         *,
         concurrency: int,
         speed: float | None,
-        on_done: Callable[[Outcome], None],
-    ) -> list[Outcome]:
-        """Ride all trips; `speed` 1 keeps the recorded pace, 10 is ten times as fast, None as fast as it goes."""
+        on_done: Callable[[RequestOutcome], None],
+    ) -> list[RequestOutcome]:
+        """Send all requests; `speed` 1 keeps the recorded times, 10 is ten times as fast, None is without pauses."""
         began = self._clock.monotonic()
 
-        async def one(trip: Trip) -> Outcome:
+        async def one(request: TrafficRequest) -> RequestOutcome:
             if speed is not None:
-                await asyncio.sleep(max(0.0, began + trip.at_seconds / speed - self._clock.monotonic()))
-            outcome = await self.ride(trip)
+                await asyncio.sleep(max(0.0, began + request.at_seconds / speed - self._clock.monotonic()))
+            outcome = await self.send(request)
             on_done(outcome)
             return outcome
 
-        return await _in_turn(one, trips, concurrency)
+        return await _concurrently(one, requests, concurrency)
 
-    async def ride(self, trip: Trip) -> Outcome:
-        """Start, run and settle one trip."""
-        key = f"{self._run}:{trip.number}"
-        who = {"user_id": trip.user_id, "feature_endpoint_value": self._feature, "usage_key": key}
+    async def send(self, request: TrafficRequest) -> RequestOutcome:
+        """Start, run and settle one request."""
+        key = f"{self._run}:{request.number}"
+        who = {"user_id": request.user_id, "feature_endpoint_value": self._feature, "usage_key": key}
         began = self._clock.monotonic()
         _, started = await self._client.call("POST", "/api/credits-process/start", who)
         start_ms = (self._clock.monotonic() - began) * 1000
         if not started["success"] and started["error"]["code"] != "already_settled":
-            return Outcome(trip, key, started["error"]["code"], start_ms)
-        usages = [{"ai_model": trip.model, "input_tokens": trip.input_tokens, "output_tokens": trip.output_tokens}]
+            return RequestOutcome(request, key, started["error"]["code"], start_ms)
+        usages = [
+            {"ai_model": request.model, "input_tokens": request.input_tokens, "output_tokens": request.output_tokens}
+        ]
         headers = {"prefer": "respond-async"} if self._settle == "queue" else None
         status, settled = await self._client.call(
             "POST", "/api/credits-process/end-multimodel", {**who, "usages": usages}, headers=headers
         )
         if not settled["success"]:
             raise FaregateError(f"settling {key} answered {status}: {settled['message']}")
-        return Outcome(trip, key, None, start_ms)
+        return RequestOutcome(request, key, None, start_ms)
 
-    async def stories(
+    async def costs(
         self,
-        outcomes: Iterable[Outcome],
+        outcomes: Iterable[RequestOutcome],
         *,
         concurrency: int,
         on_done: Callable[[], None],
         timeout_seconds: float = 120,
-    ) -> list[LoadStory]:
-        """Return what each ride cost; waits for the queue to settle those that are not settled yet."""
+    ) -> list[SettledRequest]:
+        """Return what each request cost; waits until the queue has settled all of them."""
         deadline = Deadline(timeout_seconds)
 
-        async def one(outcome: Outcome) -> LoadStory:
+        async def one(outcome: RequestOutcome) -> SettledRequest:
             while True:
                 data = await self._client.must("GET", f"/api/credits-process/{outcome.usage_key}")
                 if data["status"] == "settled":
                     on_done()
-                    return _story(data)
+                    return _settled(data)
                 if deadline.passed:
                     raise EngineUnavailableError(
                         f"{outcome.usage_key} is still {data['status']} after {timeout_seconds:g} s; is a worker running?"
                     )
                 await asyncio.sleep(0.25)
 
-        ridden = [outcome for outcome in outcomes if outcome.refused is None]
-        return await _in_turn(one, ridden, concurrency)
+        settling = [outcome for outcome in outcomes if outcome.refused is None]
+        return await _concurrently(one, settling, concurrency)
 
 
-async def _in_turn(work: Callable[[Q], Awaitable[A]], items: Sequence[Q], workers: int) -> list[A]:
-    """Do `work` on all items, so many at a time; answers in the order of the items."""
+async def _concurrently(work: Callable[[Q], Awaitable[A]], items: Sequence[Q], workers: int) -> list[A]:
+    """Do `work` on all items, `workers` at a time, and return the results in the order of the items."""
     waiting = iter(enumerate(items))
     answers: dict[int, A] = {}
 
@@ -175,9 +180,9 @@ async def _in_turn(work: Callable[[Q], Awaitable[A]], items: Sequence[Q], worker
     return [answers[position] for position in range(len(items))]
 
 
-def _story(data: dict[str, Any]) -> LoadStory:
+def _settled(data: dict[str, Any]) -> SettledRequest:
     lines = data["details"]
-    return LoadStory(
+    return SettledRequest(
         model=lines[0]["ai_model"] if lines else "",
         input_tokens=sum(line["input_tokens"] for line in lines),
         output_tokens=sum(line["output_tokens"] for line in lines),

@@ -1,55 +1,55 @@
-"""What came of a drive, in tables."""
+"""Tables of the results of a load run."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from statistics import quantiles
 
-from faregate.cli.demo.load_driver import LoadStory, Outcome
+from faregate.cli.demo.load_driver import RequestOutcome, SettledRequest
 from faregate.cli.shared.output import console, print_table
 
 __all__ = ["show_models", "show_pace", "show_refusals", "totals"]
 
 
-def totals(stories: Iterable[LoadStory]) -> dict[str, int | Decimal]:
-    """Return the sums over all rides, exact: what two ways of settling must agree on."""
-    kept = list(stories)
+def totals(settled: Iterable[SettledRequest]) -> dict[str, int | Decimal]:
+    """Return exact sums over all settled requests; both ways of settling must give the same."""
+    kept = list(settled)
     return {
         "rides": len(kept),
-        "input_tokens": sum(story.input_tokens for story in kept),
-        "output_tokens": sum(story.output_tokens for story in kept),
-        "provider_cost_usd": sum((story.cost_usd for story in kept), Decimal(0)),
-        "credits_consumed": sum((story.consumed for story in kept), Decimal(0)),
-        "credits_charged": sum((story.charged for story in kept), Decimal(0)),
-        "shortfall": sum((story.shortfall for story in kept), Decimal(0)),
+        "input_tokens": sum(one.input_tokens for one in kept),
+        "output_tokens": sum(one.output_tokens for one in kept),
+        "provider_cost_usd": sum((one.cost_usd for one in kept), Decimal(0)),
+        "credits_consumed": sum((one.consumed for one in kept), Decimal(0)),
+        "credits_charged": sum((one.charged for one in kept), Decimal(0)),
+        "shortfall": sum((one.shortfall for one in kept), Decimal(0)),
     }
 
 
-def show_models(stories: Sequence[LoadStory], *, credit_price_usd: Decimal) -> None:
-    """Print one row per model and a total: what it cost us, what it earned."""
-    by_model: dict[str, list[LoadStory]] = defaultdict(list)
-    for story in stories:
-        by_model[story.model].append(story)
+def show_models(settled: Sequence[SettledRequest], *, credit_price_usd: Decimal) -> None:
+    """Print one row per model and a total: provider cost, margin, and credits."""
+    by_model: dict[str, list[SettledRequest]] = defaultdict(list)
+    for one in settled:
+        by_model[one.model].append(one)
     ordered = sorted(by_model.items(), key=lambda item: -len(item[1]))
     rows = [_row(model, kept, credit_price_usd) for model, kept in ordered]
     columns = ["model", "requests", "tokens in", "tokens out", "provider cost $", "margin $", "credits", "charged"]
-    print_table("Settled, by model", columns, [*rows, _row("all", stories, credit_price_usd)])
+    print_table("Settled, by model", columns, [*rows, _row("all", settled, credit_price_usd)])
 
 
-def show_refusals(outcomes: Sequence[Outcome]) -> None:
-    """Print how many trips were refused at the gate, and why."""
+def show_refusals(outcomes: Sequence[RequestOutcome]) -> None:
+    """Print how many requests were refused at their start, by error code."""
     refused = Counter(outcome.refused for outcome in outcomes if outcome.refused is not None)
     if refused:
-        print_table("Refused at the gate", ["reason", "trips"], refused.most_common())
+        print_table("Refused at start", ["reason", "requests"], refused.most_common())
     else:
-        console.print("No trip was refused at the gate.")
+        console.print("No request was refused at its start.")
 
 
-def show_pace(outcomes: Sequence[Outcome], seconds: float) -> None:
-    """Print how fast it went."""
+def show_pace(outcomes: Sequence[RequestOutcome], seconds: float) -> None:
+    """Print the rate of requests and the latency of `start`."""
     p50, p95, p99 = percentiles([outcome.start_ms for outcome in outcomes])
     rate = len(outcomes) / seconds
-    console.print(f"{rate:,.0f} trips/s; `start` took p50 {p50:.1f} ms, p95 {p95:.1f} ms, p99 {p99:.1f} ms")
+    console.print(f"{rate:,.0f} requests/s; `start` took p50 {p50:.1f} ms, p95 {p95:.1f} ms, p99 {p99:.1f} ms")
 
 
 def percentiles(values: Sequence[float]) -> tuple[float, float, float]:
@@ -61,15 +61,15 @@ def percentiles(values: Sequence[float]) -> tuple[float, float, float]:
     return cuts[49], cuts[94], cuts[98]
 
 
-def _row(name: str, stories: Sequence[LoadStory], credit_price_usd: Decimal) -> list[str | int | Decimal]:
-    cost = sum((story.cost_usd for story in stories), Decimal(0))
-    consumed = sum((story.consumed for story in stories), Decimal(0))
-    charged = sum((story.charged for story in stories), Decimal(0))
+def _row(name: str, settled: Sequence[SettledRequest], credit_price_usd: Decimal) -> list[str | int | Decimal]:
+    cost = sum((one.cost_usd for one in settled), Decimal(0))
+    consumed = sum((one.consumed for one in settled), Decimal(0))
+    charged = sum((one.charged for one in settled), Decimal(0))
     return [
         name,
-        len(stories),
-        sum(story.input_tokens for story in stories),
-        sum(story.output_tokens for story in stories),
+        len(settled),
+        sum(one.input_tokens for one in settled),
+        sum(one.output_tokens for one in settled),
         cost.quantize(Decimal("0.000001")),
         (consumed * credit_price_usd - cost).quantize(Decimal("0.000001")),
         consumed,

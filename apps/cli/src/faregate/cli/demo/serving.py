@@ -1,4 +1,7 @@
-"""A gateway in this process: binds first, so that a taken port is told before anything starts."""
+"""A gateway server in this process.
+
+It binds its port when it is created, so that a port in use is reported before anything starts.
+"""
 
 import asyncio
 import contextlib
@@ -18,7 +21,7 @@ __all__ = ["Gateway", "serve_together"]
 
 
 class Gateway:
-    """An HTTP server that stops when an event says so, after finishing the requests in flight."""
+    """An HTTP server that stops when an event is set, after finishing the requests in flight."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -26,7 +29,7 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The address that it listens on."""
         host, port = self._socket.getsockname()[:2]
         shown = "localhost" if host in {"0.0.0.0", "127.0.0.1", "::"} else host  # noqa: S104
         return f"http://{shown}:{port}"
@@ -51,7 +54,7 @@ class Gateway:
 
 
 def serve_together(settings: Settings, workers: int) -> None:
-    """Serve with several processes on one port; their metrics are added up."""
+    """Serve with several processes on one port; their metrics are summed."""
     with tempfile.TemporaryDirectory(prefix="faregate-metrics-") as directory:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
         uvicorn.run(
@@ -65,12 +68,12 @@ def serve_together(settings: Settings, workers: int) -> None:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=20,
-            timeout_worker_healthcheck=60,  # a slow start on a busy machine is no hang
+            timeout_worker_healthcheck=60,  # a slow start on a busy machine must not count as a hang
         )
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to whoever runs it."""
+    """Installs no signal handlers; the caller handles signals."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:

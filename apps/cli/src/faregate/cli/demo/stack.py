@@ -1,4 +1,4 @@
-"""A private `faregate up` in a process of its own, for commands that need one to talk to."""
+"""A private `faregate up` in its own process."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ __all__ = ["Stack", "private_stack"]
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A running gateway: where it is and how to get in."""
+    """A running gateway: its address, key, data directory and process."""
 
     url: str
     key: str
@@ -38,10 +38,10 @@ async def private_stack(
 ) -> AsyncGenerator[Stack]:
     """Start `faregate up` on a free port with its data in `data_dir`; stop it at the end unless `keep`.
 
-    No setting of the caller reaches it, only those of `environment`.
+    It gets no settings of the caller, only those of `environment`.
 
     Raises:
-        EngineUnavailableError: it did not come up; the text holds the end of its log.
+        EngineUnavailableError: it did not become ready; the text holds the end of its log.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     ready, log = data_dir / "up.json", data_dir / "up.log"

@@ -1,4 +1,7 @@
-"""Traffic to ride: recorded (a CSV of real LLM requests) or made up (seeded, with realistic shapes). Pure."""
+"""Traffic of LLM requests, recorded or generated. Pure.
+
+Recorded traffic is a CSV file of real requests; generated traffic follows realistic distributions from a seed.
+"""
 
 import csv
 import math
@@ -10,7 +13,7 @@ from pathlib import Path
 
 from faregate.core.errors import InvalidError
 
-__all__ = ["MODELS", "Trip", "generate", "read_trips"]
+__all__ = ["MODELS", "TrafficRequest", "generate", "read_requests"]
 
 MODELS = (
     ("gpt-4o-mini", 0.42, 6.2, 5.2),
@@ -24,8 +27,8 @@ MODELS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Trip:
-    """One use to be: who, which model, how many tokens, and when (seconds after the first one)."""
+class TrafficRequest:
+    """One request: user, model, token counts, and its time in seconds after the first request."""
 
     number: int
     user_id: str
@@ -35,30 +38,30 @@ class Trip:
     at_seconds: float
 
 
-def generate(*, count: int, users: Sequence[str], seed: int) -> list[Trip]:
-    """Return `count` made-up trips: Poisson arrivals, log-normal token counts, a few users who use most."""
-    dice = random.Random(seed)  # noqa: S311  traffic, not secrets
+def generate(*, count: int, users: Sequence[str], seed: int) -> list[TrafficRequest]:
+    """Return `count` generated requests: Poisson arrivals, log-normal token counts, a few users with most of the requests."""
+    rng = random.Random(seed)  # noqa: S311  traffic, not secrets
     weights = [1 / (rank + 1) ** 0.7 for rank in range(len(users))]
-    models = dice.choices(MODELS, [share for _, share, _, _ in MODELS], k=count)
+    models = rng.choices(MODELS, [share for _, share, _, _ in MODELS], k=count)
     at = 0.0
-    trips: list[Trip] = []
+    requests: list[TrafficRequest] = []
     for number, (model, _, median_in, median_out) in enumerate(models):
-        at += dice.expovariate(20)
-        tokens_in, tokens_out = (max(1, round(math.exp(dice.gauss(mu, 0.8)))) for mu in (median_in, median_out))
-        (user,) = dice.choices(users, weights)
-        trips.append(Trip(number, user, model, tokens_in, tokens_out, at))
-    return trips
+        at += rng.expovariate(20)
+        tokens_in, tokens_out = (max(1, round(math.exp(rng.gauss(mu, 0.8)))) for mu in (median_in, median_out))
+        (user,) = rng.choices(users, weights)
+        requests.append(TrafficRequest(number, user, model, tokens_in, tokens_out, at))
+    return requests
 
 
-def read_trips(path: Path, *, model: str, users: Sequence[str], seed: int) -> list[Trip]:
-    """Return the trips of a CSV with the columns TIMESTAMP, ContextTokens, GeneratedTokens and perhaps Model and User.
+def read_requests(path: Path, *, model: str, users: Sequence[str], seed: int) -> list[TrafficRequest]:
+    """Return the requests of a CSV with the columns TIMESTAMP, ContextTokens, GeneratedTokens and optionally Model and User.
 
-    Requests without a user are dealt out to `users`, the same way for the same seed; those without a model get `model`.
+    Requests without a user are assigned to `users`, in the same way for the same seed; those without a model get `model`.
 
     Raises:
         InvalidError: the file lacks a column, or a line cannot be read; the text says which.
     """
-    dice = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)  # noqa: S311
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         names = {name.lower(): name for name in reader.fieldnames or ()}
@@ -70,7 +73,9 @@ def read_trips(path: Path, *, model: str, users: Sequence[str], seed: int) -> li
         raise InvalidError(f"{path} holds no requests")
     first = min(moment for moment, *_ in lines)
     return [
-        Trip(number, user or dice.choice(users), named or model, tokens_in, tokens_out, (at - first).total_seconds())
+        TrafficRequest(
+            number, user or rng.choice(users), named or model, tokens_in, tokens_out, (at - first).total_seconds()
+        )
         for number, (at, tokens_in, tokens_out, named, user) in enumerate(lines)
     ]
 

@@ -1,4 +1,4 @@
-"""What analytics is asked about, as options of commands; and answers as table, JSON or CSV."""
+"""Options of commands about usage, and output as table, JSON or CSV."""
 
 import csv
 import sys
@@ -39,13 +39,16 @@ def unit_of(word: UnitWord) -> Unit:
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True)
 class About:
-    """Which facts."""
+    """Options that select usage events."""
 
-    start: Annotated[str | None, Parameter(name="--from", help="First day or moment; else 30 days before the end.")] = (
-        None
-    )
-    end: Annotated[str | None, Parameter(name="--to", help="Day or moment before which it ends; else tonight.")] = None
-    timezone: Annotated[str, Parameter(help="Where days begin, such as Europe/Berlin.")] = "UTC"
+    start: Annotated[
+        str | None, Parameter(name="--from", help="First day or moment; by default 30 days before the end.")
+    ] = None
+    end: Annotated[
+        str | None,
+        Parameter(name="--to", help="Day or moment before which the range ends; by default the coming midnight."),
+    ] = None
+    timezone: Annotated[str, Parameter(help="Time zone of days, such as Europe/Berlin.")] = "UTC"
     user: Annotated[str | None, Parameter(help="Only this user.")] = None
     organization: Annotated[str | None, Parameter(help="Only this organisation.")] = None
     service: Annotated[str | None, Parameter(help="Only this service.")] = None
@@ -53,7 +56,7 @@ class About:
     feature: Annotated[str | None, Parameter(help="Only this feature.")] = None
 
     def question(self) -> Question:
-        """Return what is asked about."""
+        """Return the question that the options describe."""
         span = time_range(self.start, self.end, self.timezone, now=SystemClock().now())
         filters = Filters(
             service=self.service,
@@ -66,7 +69,7 @@ class About:
 
 
 def tell(shape: str, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], **more: Any) -> None:
-    """Print rows in the shape that was asked for; `more` stands beside them in JSON only."""
+    """Print rows in the given shape; `more` is added beside them in JSON only."""
     kept = [list(row) for row in rows]
     if shape == "json":
         objects: Sequence[Mapping[str, Any]] = [dict(zip(columns, row, strict=True)) for row in kept]
@@ -80,7 +83,7 @@ def tell(shape: str, title: str, columns: Sequence[str], rows: Iterable[Sequence
 
 
 def tell_omissions(question: Question) -> None:
-    """Say on standard error what the answer had to leave out."""
+    """Print on standard error what the answer had to leave out."""
     if question.omissions.note is not None:
         errors.print(f"Note: {question.omissions.note}; `faregate usage restore` brings a month back.")
 

@@ -1,7 +1,10 @@
-"""What of a command goes into the audit log: every change of money, rights and definitions, and looks at people.
+"""Audit entries of commands.
 
-A command says it of itself (`@audited(…)`), as a call of the gateway does; what runs its work (`in_audit`) writes the entry.
+A command is audited if it changes money, rights or definitions, or reads data about a person. It is declared by
+`@audited(…)`, as an operation of the gateway is; `in_audit`, which runs the command's work, writes the entry.
 """
+
+from __future__ import annotations
 
 import getpass
 import inspect
@@ -10,16 +13,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from faregate.core.access.audit import AuditLog, Deed, fingerprint
-from faregate.core.db.ambient_transaction import outside_transaction
-from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subjects, person_of
 from faregate.core.errors import NotFoundError
 from faregate.wire.ids import new_uuid7
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from faregate.core.access.audit import AuditLog, Deed
+    from faregate.core.db.database import Database
 
 __all__ = ["Audited", "audited", "in_audit", "note"]
 
@@ -29,20 +33,21 @@ T = TypeVar("T")
 
 Look = Callable[[Any, Mapping[str, Any]], Awaitable[Any]]
 
-_UNSAID = object()
+_NOT_GIVEN = object()
 
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """How a command is noted.
+    """What the audit entry of a command holds.
 
     Attributes:
-        action: the name of the same deed over HTTP, where there is one.
-        owner: the parameter that names whose data it concerns; `organization_id` names an organisation.
-        target: parameters that name what it concerns otherwise. People stand in `owner` alone, where they can be erased.
-        when: a parameter without which the command changes nothing.
-        look: reads the thing before and after, from the container of the work and the command's arguments.
-        apart: the work has transactions of its own; the entry follows in another one. Else both commit together.
+        action: the name of the same action over HTTP, if there is one.
+        owner: the parameter that names the owner of the data; `organization_id` names an organisation.
+        target: parameters that name other things that the command concerns; never people, who can be erased in `owner` only.
+        when: a parameter without which the command changes nothing and writes no entry.
+        look: reads the changed thing before and after the work, given the container and the command's arguments.
+        apart: the work uses its own transactions, and the entry is written in a further one afterwards. Otherwise both
+            commit together.
     """
 
     action: str
@@ -55,13 +60,13 @@ class Audited:
 
 @dataclass(slots=True)
 class _Pending:
-    """A deed on its way."""
+    """The audit entry of the running command, before it is written."""
 
     declared: Audited
     arguments: Mapping[str, Any]
     target: dict[str, Any] = field(default_factory=dict[str, Any])
-    before: Any = _UNSAID
-    after: Any = _UNSAID
+    before: Any = _NOT_GIVEN
+    after: Any = _NOT_GIVEN
 
 
 _pending: ContextVar[_Pending | None] = ContextVar("faregate_command_deed", default=None)
@@ -76,7 +81,7 @@ def audited(
     look: Look | None = None,
     apart: bool = False,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Declare that a command is noted when it has done its work; `Audited` explains the parts."""
+    """Declare that a command writes an audit entry after its work; `Audited` describes the parameters."""
     declared = Audited(action, owner, target, when, look, apart)
 
     def declare(command: Callable[P, R]) -> Callable[P, R]:
@@ -98,18 +103,18 @@ def audited(
     return declare
 
 
-def note(*, before: Any = _UNSAID, after: Any = _UNSAID, **target: Any) -> None:
-    """Add to the entry of the running command; does nothing in one that is not noted."""
+def note(*, before: Any = _NOT_GIVEN, after: Any = _NOT_GIVEN, **target: Any) -> None:
+    """Add to the audit entry of the running command; does nothing if the command is not audited."""
     pending = _pending.get()
     if pending is None:
         return
     pending.target.update(target)
-    pending.before = before if before is not _UNSAID else pending.before
-    pending.after = after if after is not _UNSAID else pending.after
+    pending.before = before if before is not _NOT_GIVEN else pending.before
+    pending.after = after if after is not _NOT_GIVEN else pending.after
 
 
 async def in_audit(database: Database, audit: AuditLog, work: Callable[[], Awaitable[T]], *, library: Any = None) -> T:
-    """Run the work of the running command, and write its entry if it is one that is noted."""
+    """Run the work of the running command, and write its audit entry if it is audited."""
     pending = _pending.get()
     if pending is None:
         return await work()
@@ -119,26 +124,28 @@ async def in_audit(database: Database, audit: AuditLog, work: Callable[[], Await
 
     async def together(session: AsyncSession) -> T:
         await database.rows(session, "set local idle_in_transaction_session_timeout = 0")
-        result = await _looked_at(pending, work, library)
+        result = await _work_between_looks(pending, work, library)
         await write(session)
         return result
 
     if not pending.declared.apart:
         return await database.run_joined(together)
-    result = await _looked_at(pending, work, library)
+    result = await _work_between_looks(pending, work, library)
     await database.run(write)
     return result
 
 
-async def _looked_at(pending: _Pending, work: Callable[[], Awaitable[T]], library: Any) -> T:
+async def _work_between_looks(pending: _Pending, work: Callable[[], Awaitable[T]], library: Any) -> T:
+    from faregate.core.db.ambient_transaction import outside_transaction
+
     look = pending.declared.look
     if look is None:
         result = await work()
-        if pending.after is _UNSAID:
+        if pending.after is _NOT_GIVEN:
             pending.after = result
         return result
     try:
-        with outside_transaction():  # what is not there yet must not fail the transaction
+        with outside_transaction():  # a thing that does not exist yet must not fail the transaction
             pending.before = await look(library, pending.arguments)
     except NotFoundError:
         pending.before = None
@@ -148,7 +155,9 @@ async def _looked_at(pending: _Pending, work: Callable[[], Awaitable[T]], librar
 
 
 async def _deed(database: Database, session: AsyncSession, pending: _Pending) -> Deed:
-    # as the database sees us; it sees no address behind a socket file, which is on its own machine
+    # the client's address as the database sees it; a Unix socket has none and is local
+    from faregate.core.access.audit import Deed
+
     ((address,),) = await database.rows(session, "select coalesce(host(inet_client_addr()), '127.0.0.1')")
     declared, asked = pending.declared, pending.arguments
     named = {name: str(asked[name]) for name in declared.target if asked[name] is not None}
@@ -157,7 +166,7 @@ async def _deed(database: Database, session: AsyncSession, pending: _Pending) ->
     known = await Subjects(database).find(session, [person] if person else [])
     return Deed(
         actor=f"cli:{getpass.getuser()}",
-        actor_user_id=person if known else None,  # a user is named where an erasure reaches
+        actor_user_id=person if known else None,  # users are named only in columns that an erasure changes
         action=declared.action,
         status=200,
         request_id=_request_id(),
@@ -171,13 +180,13 @@ async def _deed(database: Database, session: AsyncSession, pending: _Pending) ->
         before_hash=_hash(pending.before),
         after_hash=_hash(pending.after),
         address=address,
-        is_look=declared.apart,  # what is apart and names an owner only reads
+        is_look=declared.apart,  # a command with its own transactions and an owner only reads
     )
 
 
 @cache
 def _request_id() -> str:
-    """One process is one request."""
+    """Return the request id of this process, which runs one command."""
     return f"cli:{new_uuid7()}"
 
 
@@ -189,4 +198,6 @@ def _owner(declared: Audited, asked: Mapping[str, Any]) -> str | None:
 
 
 def _hash(value: Any) -> bytes | None:
-    return None if value is _UNSAID or value is None else fingerprint(value)
+    from faregate.core.access.audit import fingerprint
+
+    return None if value is _NOT_GIVEN or value is None else fingerprint(value)

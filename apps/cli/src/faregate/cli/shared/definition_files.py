@@ -1,4 +1,4 @@
-"""Files of features and plans: read, compared with what is in force, shown before they are applied."""
+"""Files of features and plans, and their changes against the database."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ __all__ = ["DefinitionChange", "changes_between", "entries_in", "show_changes"]
 
 @dataclass(frozen=True, slots=True)
 class DefinitionChange:
-    """One field of one definition that differs; `before` is None for what is new."""
+    """One field of one definition that differs; `before` is None for a new definition."""
 
     key: str
     field: str
@@ -29,7 +29,7 @@ def entries_in(path: Path, section: str) -> dict[str, dict[str, Any]]:
 
     Raises:
         ConfigurationError: the file cannot be read.
-        InvalidError: the section is missing, or an entry has no key or one that another has.
+        InvalidError: the section is missing, or an entry has no key, or two entries have the same key.
     """
     try:
         data = path.read_bytes()
@@ -43,15 +43,13 @@ def entries_in(path: Path, section: str) -> dict[str, dict[str, Any]]:
     for position, entry in enumerate(cast("list[Any]", listed)):
         key = cast("dict[str, Any]", entry).get("key") if isinstance(entry, dict) else None
         if not isinstance(key, str) or key in found:
-            raise InvalidError(
-                f"{path}: {section}[{position}] needs a key of its own", param=f"{section}.{position}.key"
-            )
+            raise InvalidError(f"{path}: {section}[{position}] needs a unique key", param=f"{section}.{position}.key")
         found[key] = entry
     return found
 
 
 def changes_between(key: str, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> list[DefinitionChange]:
-    """Return what differs, field by field."""
+    """Return the fields that differ."""
     known = before or {}
     return [
         DefinitionChange(key, name, known.get(name), value)
@@ -61,7 +59,7 @@ def changes_between(key: str, before: Mapping[str, Any] | None, after: Mapping[s
 
 
 def show_changes(changes: Sequence[DefinitionChange], *, output: str) -> None:
-    """Print what would change."""
+    """Print the changes."""
     if output == "json":
         print_json([{"key": c.key, "field": c.field, "before": c.before, "after": c.after} for c in changes])
     elif not changes:

@@ -14,9 +14,9 @@ from faregate.wire.credits import to_micros
 __all__ = ["Actor", "Limit", "Output", "Reason", "decimal_of", "micros_of", "moment_of"]
 
 Output = Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")]
-Reason = Annotated[str, Parameter(help="Why, for whoever reads the ledger later.")]
-Actor = Annotated[str | None, Parameter(help="On whose word; else your login name.")]
-Limit = Annotated[int, Parameter(help="How many at most.")]
+Reason = Annotated[str, Parameter(help="Reason, as the ledger shows it.")]
+Actor = Annotated[str | None, Parameter(help="Person on whose behalf you act; your login name by default.")]
+Limit = Annotated[int, Parameter(help="Highest number of rows.")]
 
 
 def micros_of(text: str, *, param: str = "credits") -> int:
@@ -25,13 +25,13 @@ def micros_of(text: str, *, param: str = "credits") -> int:
 
 
 def decimal_of(text: str, *, param: str) -> Decimal:
-    """Return a number as typed, or raise `InvalidError`: for NaN and infinity, too."""
+    """Return a number as typed, or raise `InvalidError`, also for NaN and infinity."""
     try:
         number = Decimal(text)
     except InvalidOperation:
         number = Decimal("NaN")
     if not number.is_finite():
-        raise InvalidError(f"{param} {text!r} is no number; write it as 12.5", param=param)
+        raise InvalidError(f"{param} {text!r} is not a number; write it as 12.5", param=param)
     return number
 
 

@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for programs."""
+"""Output of commands: tables for people, JSON for programs."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -15,14 +15,14 @@ __all__ = ["Format", "console", "errors", "number", "print_json", "print_table",
 Format = Literal["table", "json"]
 
 _WIDTH = 118
-"""Where there is no terminal to ask, tables are as wide as this."""
+"""Width of tables where no terminal determines it."""
 
 console = Console(width=None if sys.stdout.isatty() else _WIDTH)
 errors = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
 
 
 def shows_pictures() -> bool:
-    """Return whether bars can be read where the answer goes: on a terminal with UTF-8, unless NO_COLOR is set."""
+    """Return whether the output shows bars: on a terminal with UTF-8, unless NO_COLOR is set."""
     return console.is_terminal and not console.no_color and console.encoding.startswith("utf")
 
 
@@ -49,7 +49,7 @@ def print_json(value: Any) -> None:
 
 
 def number(value: Any) -> str:
-    """Return a value for people: thousands separated, no trailing zeros."""
+    """Return a value as people read it: thousands separated, without trailing zeros."""
     if isinstance(value, bool) or value is None:
         return "" if value is None else ("yes" if value else "no")
     if isinstance(value, int):

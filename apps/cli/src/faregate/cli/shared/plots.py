@@ -1,4 +1,4 @@
-"""Small plots for terminals: a line of blocks, and bars."""
+"""Sparklines and bars for terminals."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -10,7 +10,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def sparkline(values: Sequence[Decimal]) -> str:
-    """Return one block per value, from the least to the most; negative ones count as 0."""
+    """Return one block per value, scaled to the highest; negative values count as 0."""
     most = max(values, default=Decimal(0))
     if most <= 0:
         return _BLOCKS[0] * len(values)
@@ -19,7 +19,7 @@ def sparkline(values: Sequence[Decimal]) -> str:
 
 
 def bar(value: Decimal, most: Decimal, *, width: int = 24) -> str:
-    """Return a bar of at most `width` characters, to an eighth of one; a value above 0 is never invisible."""
+    """Return a bar of at most `width` characters, to an eighth of a character; a value above 0 is always visible."""
     if most <= 0 or value <= 0:
         return ""
     eighths = max(1, int(min(value, most) * width * 8 / most))
@@ -27,7 +27,7 @@ def bar(value: Decimal, most: Decimal, *, width: int = 24) -> str:
 
 
 def share_bar(percent: Decimal | None, *, width: int = 16) -> str:
-    """Return a bar of a share of at most 100 %; None, of a limit that allows nothing, is full."""
+    """Return a bar of a share of at most 100 %; None, the share of a limit of 0, is a full bar."""
     return bar(_WHOLE if percent is None else percent, _WHOLE, width=width)
 
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Literal, cast
+from typing import cast
 
 from faregate.analytics.answers.service import AnalyticsService
+from faregate.analytics.answers.terms import Amount, Dimension
 from faregate.analytics.facts.repository import RawRepository
 from faregate.analytics.question.calendar import Unit, periods_of
 from faregate.analytics.question.filters import Question
@@ -33,10 +34,6 @@ __all__ = [
     "counted_as",
 ]
 
-Amount = Literal["requests", "credits", "tokens", "cost", "quantity", "events"]
-Dimension = Literal[
-    "service", "model", "country", "device", "hour", "provider", "feature", "organization", "status", "meter"
-]
 _MEASURES = {"requests", "credits", "tokens", "cost"}
 _ALL = "all"
 

@@ -5,13 +5,17 @@ ambient one instead, if it runs in the same task. Tasks that it starts do not jo
 to what the use case writes, and both are committed or neither.
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from sqlalchemy.ext.asyncio import AsyncSession
+if TYPE_CHECKING:  # the command line reads values that are defined beside this without loading SQLAlchemy
+    from sqlalchemy.ext.asyncio import AsyncSession
 
 __all__ = ["AmbientTransaction", "current_transaction", "entered_transaction", "outside_transaction"]
 
@@ -28,7 +32,7 @@ class AmbientTransaction:
 
     owner: object
     session: AsyncSession
-    task: "asyncio.Task[object] | None"
+    task: asyncio.Task[object] | None
     changed: set[str] = field(default_factory=set[str])
     after_commit: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
     failure: BaseException | None = None

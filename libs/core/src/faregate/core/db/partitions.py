@@ -4,17 +4,22 @@ A partition of `usage_event` for November 2026 is the table `usage_event_y2026m1
 of time and detached at the end of their retention.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-
-from sqlalchemy.ext.asyncio import AsyncSession
+from typing import TYPE_CHECKING
 
 from faregate.core.db.ambient_transaction import outside_transaction
-from faregate.core.db.database import Database
 from faregate.core.errors import InvalidError
+
+if TYPE_CHECKING:  # the command line reads `Month` without loading SQLAlchemy
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from faregate.core.db.database import Database
 
 __all__ = ["Month", "Partitions", "months_between"]
 
@@ -36,13 +41,13 @@ class Month:
     number: int
 
     @classmethod
-    def of(cls, moment: datetime) -> "Month":
+    def of(cls, moment: datetime) -> Month:
         """Return the month that holds `moment` (aware)."""
         utc = moment.astimezone(UTC)
         return cls(utc.year, utc.month)
 
     @classmethod
-    def parse(cls, text: str) -> "Month":
+    def parse(cls, text: str) -> Month:
         """Read `2026-11`, or raise `InvalidError`."""
         found = _MONTH.fullmatch(text)
         if found is None or not 1 <= int(found[2]) <= 12 or not int(found[1]):
@@ -59,7 +64,7 @@ class Month:
         """The first moment after the month."""
         return self.after(1).start
 
-    def after(self, months: int) -> "Month":
+    def after(self, months: int) -> Month:
         """Return the month the given number of months later (earlier, if negative)."""
         years, number = divmod(self.year * 12 + self.number - 1 + months, 12)
         return Month(years, number + 1)

@@ -3,17 +3,22 @@
 Every other table refers to people and organisations by these numbers.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from sys import getsizeof
+from typing import TYPE_CHECKING
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from faregate.core.db.database import Database
 from faregate.core.db.sql import SUBJECT_ADD, SUBJECT_FIND, SUBJECT_NAME, SUBJECT_NUMBERS, SUBJECT_SET_EMAIL
 from faregate.core.errors import InvalidError
 from faregate.core.runtime.bounded_memory import BoundedMemory
 from faregate.wire.ids import ORGANIZATION_PREFIX, check_not_reserved, is_reserved, reserved_error
+
+if TYPE_CHECKING:  # the command line reads `Subject` without loading SQLAlchemy
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from faregate.core.db.database import Database
 
 __all__ = ["NUMBERED", "PERSON", "Subject", "Subjects", "person_of"]
 

@@ -1,8 +1,10 @@
-"""`faregate features`: what is sold."""
+"""`faregate features`: the features that are sold."""
+
+from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -12,17 +14,20 @@ from faregate.cli.shared.options import Actor, Output
 from faregate.cli.shared.output import console, print_json, print_table
 from faregate.cli.shared.session import actor as actor_of
 from faregate.cli.shared.session import with_library
-from faregate.usage.features.documents import FeatureDocument, feature_content, read_document
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["features"]
 
-features = App(name="features", help="Look at what is sold, and define it from a file.")
+features = App(name="features", help="Show features, and define them from a file.")
 
 
 @features.command(name="list")
 def list_features(*, output: Output = "table") -> None:
     """List all features."""
+    from faregate.usage.features.documents import feature_content
+
     catalog = with_library(lambda lib: lib.catalog().current())
     found = [catalog.features[key] for key in sorted(catalog.features)]
     if output == "json":
@@ -34,7 +39,8 @@ def list_features(*, output: Output = "table") -> None:
 
 @features.command
 def show(key: str, *, versions: bool = False) -> None:
-    """Print one feature as JSON, or (--versions) everything it has ever been."""
+    """Print one feature as JSON, or all its versions with --versions."""
+    from faregate.usage.features.documents import feature_content
 
     async def read(lib: WorkerContainer) -> object:
         catalog = lib.catalog()
@@ -50,11 +56,15 @@ def show(key: str, *, versions: bool = False) -> None:
 def apply(
     file: Path,
     *,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y"], help="Do it; else only show what would change.")] = False,
+    yes: Annotated[
+        bool, Parameter(name=["--yes", "-y"], help="Apply the changes; without it they are only shown.")
+    ] = False,
     output: Output = "table",
     actor: Actor = None,
 ) -> None:
-    """Define the features of a TOML or JSON file; those that it does not name stay as they are."""
+    """Define the features of a TOML or JSON file; features that the file does not name stay as they are."""
+    from faregate.usage.features.documents import FeatureDocument, feature_content, read_document
+
     entries = entries_in(file, "features")
     wanted = {key: read_document(FeatureDocument, entry, name=key).feature(key) for key, entry in entries.items()}
 

@@ -1,7 +1,9 @@
-"""`faregate usage meters`: what is metered, how it is read, and what a unit costs."""
+"""`faregate usage meters`: meters with their units, aggregations and prices."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -11,7 +13,9 @@ from faregate.cli.shared.options import decimal_of
 from faregate.cli.shared.output import console
 from faregate.cli.shared.session import with_library
 from faregate.usage.meters.meter import Aggregation, Meter
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["meters"]
 
@@ -37,13 +41,15 @@ def list_meters(*, output: Shape = "table") -> None:
 @audited("meters.put_meter", target=("name",), look=_meter)
 def declare(
     name: str,
-    unit: Annotated[str, Parameter(help="What one of it is, such as seat or GB.")],
+    unit: Annotated[str, Parameter(help="The unit of a quantity, such as seat or GB.")],
     *,
-    aggregation: Annotated[Aggregation, Parameter(help="How quantities make the meter's value.")] = "sum",
-    price: Annotated[str | None, Parameter(help="What one unit costs in USD.")] = None,
+    aggregation: Annotated[
+        Aggregation, Parameter(help="How quantities are aggregated into the meter's value.")
+    ] = "sum",
+    price: Annotated[str | None, Parameter(help="Price of one unit in USD.")] = None,
     description: str = "",
 ) -> None:
-    """Declare a meter, or change one; what was recorded before is read by the new declaration."""
+    """Declare a meter, or change one; events recorded before are read by the new declaration."""
     price_usd = decimal_of(price, param="price") if price is not None else None
     meter = Meter(name, unit, aggregation, price_usd, description=description)
     with_library(lambda lib: lib.meters().declare(meter))

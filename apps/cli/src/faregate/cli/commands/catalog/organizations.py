@@ -1,8 +1,10 @@
-"""`faregate organizations`: how organisations pay, and who belongs to them."""
+"""`faregate organizations`: charging policies and members of organisations."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -11,13 +13,15 @@ from faregate.cli.shared.options import Limit, Output, micros_of
 from faregate.cli.shared.output import print_json, print_table
 from faregate.cli.shared.session import with_library
 from faregate.credit.ledger.limits import LimitPeriod
-from faregate.usage.accounts.organizations import Organization
 from faregate.usage.values import ChargingPolicy
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.usage.accounts.organizations import Organization
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["organizations"]
 
-organizations = App(name="organizations", help="Decide how organisations pay, and who belongs to them.")
+organizations = App(name="organizations", help="Set how organisations pay, and their members.")
 
 
 async def _organization(lib: WorkerContainer, asked: Mapping[str, Any]) -> object:
@@ -30,7 +34,7 @@ async def _limits(lib: WorkerContainer, asked: Mapping[str, Any]) -> object:
 
 @organizations.command(name="list")
 def list_organizations(*, limit: Limit = 100, output: Output = "table") -> None:
-    """List organisations; `show` tells who belongs to one."""
+    """List organisations; `show` lists the members of one."""
     found = with_library(lambda lib: lib.organizations().list(limit=limit))
     if output == "json":
         print_json([{"organization_id": o.organization_id, "policy": o.policy.value} for o in found])
@@ -50,12 +54,16 @@ def show(organization_id: str, *, output: Output = "table") -> None:
 def set_organization(
     organization_id: str,
     *,
-    policy: Annotated[ChargingPolicy | None, Parameter(help="recorded: nobody pays; pooled: its wallet pays.")] = None,
-    join: Annotated[list[str] | None, Parameter(help="Users who become members of it, and of no other.")] = None,
-    leave: Annotated[list[str] | None, Parameter(help="Members who leave.")] = None,
+    policy: Annotated[
+        ChargingPolicy | None, Parameter(help="recorded: nobody pays; pooled: the organisation's wallet pays.")
+    ] = None,
+    join: Annotated[
+        list[str] | None, Parameter(help="Users to add; a user is a member of one organisation at most.")
+    ] = None,
+    leave: Annotated[list[str] | None, Parameter(help="Members to remove.")] = None,
     output: Output = "table",
 ) -> None:
-    """Make an organisation, or change its policy and members; it counts from the next start on."""
+    """Create an organisation, or change its policy and members; this applies to uses that start afterwards."""
     changed = with_library(
         lambda lib: lib.organizations().change(organization_id, policy=policy, join=join or (), leave=leave or ())
     )
@@ -66,14 +74,16 @@ def set_organization(
 @audited("organizations.put_member_limits", owner="organization_id", when="period", look=_limits)
 def limit(
     organization_id: str,
-    period: Annotated[LimitPeriod | None, Parameter(help="Left out: show the limits.")] = None,
+    period: Annotated[LimitPeriod | None, Parameter(help="Without it the limits are shown.")] = None,
     *,
-    member: Annotated[str | None, Parameter(help="Whose; left out: every member that has none of the own.")] = None,
-    soft: Annotated[str | None, Parameter(help="Beyond it a start says so.")] = None,
-    hard: Annotated[str | None, Parameter(help="Beyond it a start is refused.")] = None,
+    member: Annotated[
+        str | None, Parameter(help="The member to limit; without it, every member without a limit of their own.")
+    ] = None,
+    soft: Annotated[str | None, Parameter(help="Beyond this amount a start reports it.")] = None,
+    hard: Annotated[str | None, Parameter(help="Beyond this amount a start is refused.")] = None,
     output: Output = "table",
 ) -> None:
-    """Show or set what members may spend of the pool in a period; neither soft nor hard removes the limit."""
+    """Show or set what members may spend of the pool in a period; without --soft and --hard the limit is removed."""
     if period is not None:
         bounds = [(period, micros_of(soft) if soft else None, micros_of(hard) if hard else None)]
         found = with_library(lambda lib: lib.bookkeeping().set_member_limits(organization_id, member, bounds))

@@ -1,7 +1,9 @@
 """`faregate plans`: features, terms and recurring credits of subscribers."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -11,17 +13,20 @@ from faregate.cli.shared.options import Actor, Output
 from faregate.cli.shared.output import console, print_json, print_table
 from faregate.cli.shared.session import actor as actor_of
 from faregate.cli.shared.session import with_library
-from faregate.usage.features.documents import PlanDocument, plan_content, read_document
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["plans"]
 
-plans = App(name="plans", help="Look at plans, and define them from a file.")
+plans = App(name="plans", help="Show plans, and define them from a file.")
 
 
 @plans.command(name="list")
 def list_plans(*, output: Output = "table") -> None:
     """List all plans."""
+    from faregate.usage.features.documents import plan_content
+
     catalog = with_library(lambda lib: lib.catalog().current())
     found = [catalog.plans[key] for key in sorted(catalog.plans)]
     if output == "json":
@@ -36,11 +41,15 @@ def list_plans(*, output: Output = "table") -> None:
 def apply(
     file: Path,
     *,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y"], help="Do it; else only show what would change.")] = False,
+    yes: Annotated[
+        bool, Parameter(name=["--yes", "-y"], help="Apply the changes; without it they are only shown.")
+    ] = False,
     output: Output = "table",
     actor: Actor = None,
 ) -> None:
-    """Define the plans of a TOML or JSON file; those that it does not name stay as they are."""
+    """Define the plans of a TOML or JSON file; plans that the file does not name stay as they are."""
+    from faregate.usage.features.documents import PlanDocument, plan_content, read_document
+
     entries = entries_in(file, "plans")
     wanted = [read_document(PlanDocument, entry, name=key).plan(key) for key, entry in entries.items()]
 

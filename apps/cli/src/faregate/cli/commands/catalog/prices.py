@@ -1,8 +1,10 @@
-"""`faregate prices`: what models cost, and what operators set instead."""
+"""`faregate prices`: prices of models, and overrides of them."""
+
+from __future__ import annotations
 
 from dataclasses import asdict
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -12,23 +14,24 @@ from faregate.cli.shared.output import console, print_json, print_table
 from faregate.cli.shared.session import actor as actor_of
 from faregate.cli.shared.session import with_library
 from faregate.core.errors import InvalidError
-from faregate.usage.features.documents import PriceDocument, read_document
 from faregate.usage.values import ModelUsage
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["prices"]
 
-prices = App(name="prices", help="Look at prices, set them, quote, and price what was parked.")
+prices = App(name="prices", help="Show, set and quote prices, and price parked lines.")
 
-Provider = Annotated[str | None, Parameter(help="Whose model it is, where its name does not tell.")]
-At = Annotated[str | None, Parameter(help="As of this moment; else now.")]
+Provider = Annotated[str | None, Parameter(help="The model's provider, where the model's name does not determine it.")]
+At = Annotated[str | None, Parameter(help="The moment that the price applies at; now by default.")]
 
 
 @prices.command
 def show(
     model: str, *, provider: Provider = None, tier: str | None = None, at: At = None, output: Output = "table"
 ) -> None:
-    """Print the price of a model in force, and its overrides."""
+    """Print the price of a model that is in force, and its overrides."""
     moment = moment_of(at, param="at") if at else None
     found = with_library(
         lambda lib: lib.price_service().effective(model, provider=provider, service_tier=tier, at=moment)
@@ -61,13 +64,15 @@ def set_price(
     *price: str,
     provider: Provider = None,
     tier: str | None = None,
-    margin: Annotated[str | None, Parameter(help="Margin on the model in percent; 'none' takes it away.")] = None,
+    margin: Annotated[str | None, Parameter(help="Margin on the model in percent; 'none' removes it.")] = None,
     effective_from: str | None = None,
     effective_to: str | None = None,
     note: str | None = None,
     actor: Actor = None,
 ) -> None:
     """Override prices, such as `input_mtok=2.5 output_mtok=10` (USD per million), and set the margin on a model."""
+    from faregate.usage.features.documents import PriceDocument, read_document
+
     fields: dict[str, Any] = {"provider": provider, "service_tier": tier, "note": note}
     if price:
         fields["prices"] = dict(_pair(item) for item in price)
@@ -84,7 +89,7 @@ def set_price(
 @prices.command
 @audited("prices.withdraw", target=("number",))
 def withdraw(number: int, *, actor: Actor = None) -> None:
-    """Take an override back; lines that it has priced keep their price."""
+    """Withdraw an override; lines that it has priced keep their price."""
     with_library(lambda lib: lib.price_service().withdraw(number, actor=actor_of(actor)))
     console.print(f"override {number} withdrawn")
 
@@ -108,7 +113,7 @@ def quote(
             {name: value for name, value in asdict(line).items() if name != "usage"} | {"unpriced": line.unpriced}
         )
     elif line.unpriced:
-        console.print(f"no price is known for {model}; `faregate prices set` gives it one")
+        console.print(f"no price is known for {model}; set one with `faregate prices set`")
     else:
         console.print(
             f"{line.credits.normalize():f} credits: {line.provider_cost_usd} USD ({line.provider}, {line.price_version}), "
@@ -119,7 +124,7 @@ def quote(
 
 @prices.command
 def check(*, output: Output = "table") -> int:
-    """List the uses that wait for a price; exit 1 if there are some."""
+    """List the uses that wait for a price; exit 1 if there are any."""
     found = with_library(lambda lib: lib.repricer().parked())
     if output == "json":
         print_json([asdict(use) for use in found])
@@ -137,11 +142,13 @@ def reprice(
     *,
     model: str | None = None,
     usage_key: str | None = None,
-    by_parts: Annotated[bool, Parameter(help="Also counts that contradict each other, part by part.")] = False,
+    by_parts: Annotated[
+        bool, Parameter(help="Also price lines whose counts contradict each other, each part on its own.")
+    ] = False,
     output: Output = "table",
     actor: Actor = None,
 ) -> None:
-    """Price what was parked and can be priced now, and say why the rest still waits; safe to repeat."""
+    """Price the parked lines that can be priced now, and say why the others still wait; safe to repeat."""
 
     async def work(lib: WorkerContainer) -> Any:
         return await lib.repricer().run(model=model, usage_key=usage_key, by_parts=by_parts, actor=actor_of(actor))
@@ -160,5 +167,5 @@ def reprice(
 def _pair(text: str) -> tuple[str, Decimal]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise InvalidError(f"{text!r} is no name=value, such as input_mtok=2.5", param="price")
+        raise InvalidError(f"{text!r} is not of the form name=value, such as input_mtok=2.5", param="price")
     return name, decimal_of(value, param=name)

@@ -1,12 +1,14 @@
-"""Corrections and statements.
+"""Corrections and statements of the ledger.
 
 `faregate transactions`, `debit`, `refund`, `adjust`, `chargeback`, `statement`, `import` and `digest`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -17,27 +19,32 @@ from faregate.cli.shared.session import actor as actor_of
 from faregate.cli.shared.session import with_library
 from faregate.core.errors import InvalidError
 from faregate.credit.ledger.states import TransferNote
-from faregate.credit.services.accounting import AccountStatement
-from faregate.credit.services.opening_balances import read_openings
 from faregate.credit.values import CreditTransaction
 from faregate.usage.values import FeatureUsage
 from faregate.wire.credits import to_credits
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.credit.services.accounting import AccountStatement
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["adjust", "charge_back", "debit", "digest", "import_openings", "refund", "statement", "transactions"]
 
-Key = Annotated[str | None, Parameter(help="The same key makes it once, however often the command is repeated.")]
+Key = Annotated[
+    str | None, Parameter(help="Idempotency key: a repeated command with the same key has no further effect.")
+]
 
 
 @audited("wallets.list_transactions", owner="owner", apart=True)
 def transactions(
     owner: str,
     *,
-    before: Annotated[int | None, Parameter(help="Only those below this number (the part of the id behind -).")] = None,
+    before: Annotated[
+        int | None, Parameter(help="Only transactions below this number (the part of the id after -).")
+    ] = None,
     limit: Limit = 50,
     output: Output = "table",
 ) -> None:
-    """List what moved in a wallet, newest first."""
+    """List the transactions of a wallet, newest first."""
     found = with_library(lambda lib: lib.wallets().transactions(owner, before=before, limit=limit))
     if output == "json":
         print_json([asdict(transaction) for transaction in found])
@@ -47,15 +54,17 @@ def transactions(
 
 @audited("transactions.refund", target=("transaction",))
 def refund(
-    transaction: Annotated[str, Parameter(help="Its id, as `faregate transactions` shows it.")],
+    transaction: Annotated[str, Parameter(help="The transaction's id, as `faregate transactions` shows it.")],
     *,
     reason: Reason,
-    credits: Annotated[str | None, Parameter(help="Only so much; else all that is left of it.")] = None,
+    credits: Annotated[
+        str | None, Parameter(help="Amount to refund; all that is left of the charge by default.")
+    ] = None,
     key: Key = None,
     actor: Actor = None,
     output: Output = "table",
 ) -> None:
-    """Give back a charge, wholly or in part, to the grants that paid it."""
+    """Refund a charge, in whole or in part, to the grants that paid for it."""
     amount, note = micros_of(credits) if credits is not None else None, _note(actor, reason, key)
     done = with_library(lambda lib: lib.bookkeeping().refund(transaction, amount=amount, note=note))
     _tell("Refunded", done, output)
@@ -64,7 +73,9 @@ def refund(
 @audited("wallets.adjust", owner="owner")
 def adjust(
     owner: str,
-    credits: Annotated[str, Parameter(help="Up, or with a minus down.", allow_leading_hyphen=True)],
+    credits: Annotated[
+        str, Parameter(help="Amount to add, or to remove with a minus sign.", allow_leading_hyphen=True)
+    ],
     *,
     reason: Reason,
     key: Key = None,
@@ -80,16 +91,16 @@ def adjust(
 @audited("wallets.debit", owner="owner")
 def debit(
     owner: str,
-    credits: Annotated[str, Parameter(help="How much.")],
+    credits: Annotated[str, Parameter(help="Amount to charge.")],
     *,
-    service: Annotated[str, Parameter(help="What it is for; it need be no feature.")],
-    reason: Annotated[str | None, Parameter(help="Why, for whoever reads the ledger; else the service.")] = None,
-    key: Annotated[str | None, Parameter(help="Its usage key: the same key debits once.")] = None,
-    organization: Annotated[str | None, Parameter(help="For which organisation.")] = None,
+    service: Annotated[str, Parameter(help="Name of the service; it need not be a feature.")],
+    reason: Annotated[str | None, Parameter(help="Reason, as the ledger shows it; the service by default.")] = None,
+    key: Annotated[str | None, Parameter(help="Usage key; the same key is debited once.")] = None,
+    organization: Annotated[str | None, Parameter(help="The organisation that the use is for.")] = None,
     actor: Actor = None,
     output: Output = "table",
 ) -> None:
-    """Charge an amount for a service, and record it like any use."""
+    """Charge an amount for a service, and record it as a use."""
     amount, who = to_credits(micros_of(credits)), actor_of(actor)
 
     async def work(lib: WorkerContainer) -> FeatureUsage:
@@ -107,14 +118,14 @@ def debit(
 
 @audited("transactions.charge_back", target=("transaction",))
 def charge_back(
-    transaction: Annotated[str, Parameter(help="Of the purchase, as `faregate transactions` shows it.")],
+    transaction: Annotated[str, Parameter(help="The purchase's id, as `faregate transactions` shows it.")],
     *,
     reason: Reason,
     key: Key = None,
     actor: Actor = None,
     output: Output = "table",
 ) -> None:
-    """Undo a purchase whose payment was reversed; what was used of it already is our loss."""
+    """Reverse a purchase whose payment was reversed; the part that is already used is recorded as our loss."""
     note = _note(actor, reason, key)
     done = with_library(lambda lib: lib.bookkeeping().charge_back(transaction, note=note))
     if output == "json":
@@ -125,13 +136,13 @@ def charge_back(
 
 @audited("wallets.statement", owner="owner", apart=True)
 def statement(
-    owner: Annotated[str | None, Parameter(help="Left out: all wallets together.")] = None,
+    owner: Annotated[str | None, Parameter(help="The wallet's owner; without it, all wallets together.")] = None,
     *,
     since: Annotated[str, Parameter(name="--from", help="Date or time, included.")],
     until: Annotated[str, Parameter(name="--to", help="Date or time, not included.")],
     output: Output = "table",
 ) -> None:
-    """Print what happened in a period: opening, granted, used, expired, refunded, closing."""
+    """Print the statement of a period: opening, granted, used, expired, refunded, closing."""
     first, last = moment_of(since, param="from"), moment_of(until, param="to")
 
     async def work(lib: WorkerContainer) -> AccountStatement:
@@ -146,15 +157,19 @@ def statement(
 
 @audited("openings.import", target=("file", "run"), apart=True)
 def import_openings(
-    file: Annotated[Path, Parameter(help="CSV: owner_id, credits, perhaps expires_at.")],
+    file: Annotated[Path, Parameter(help="CSV with the columns owner_id, credits and, optionally, expires_at.")],
     *,
-    run: Annotated[str | None, Parameter(help="Name of the import, else the file's; it counts once per owner.")] = None,
+    run: Annotated[
+        str | None, Parameter(help="Name of the import, the file's name by default; an import grants once per owner.")
+    ] = None,
     actor: Actor = None,
     output: Output = "table",
 ) -> None:
-    """Bring balances from elsewhere: one grant of source opening for each line. Safe to repeat."""
+    """Import balances from another system: one grant of source `opening` for each line. Safe to repeat."""
+    from faregate.credit.services.opening_balances import read_openings
+
     if not file.is_file():
-        raise InvalidError(f"{file} is no file; give a CSV with the columns owner_id and credits")
+        raise InvalidError(f"{file} is not a file; give a CSV with the columns owner_id and credits")
     with file.open(newline="", encoding="utf-8-sig") as lines:
         openings = read_openings(lines, run=run or file.stem)
     who = actor_of(actor)
@@ -162,11 +177,11 @@ def import_openings(
     if output == "json":
         print_json({"lines": len(openings), "granted": granted})
         return
-    console.print(f"{granted:,} of {len(openings):,} opening balances granted; the others had been before")
+    console.print(f"{granted:,} of {len(openings):,} opening balances granted; the others had been granted before")
 
 
 def digest(*, output: Output = "table") -> None:
-    """Print one hash over all wallets' chains; kept elsewhere, it anchors the ledger up to now."""
+    """Print one hash over the chains of all wallets; stored outside the database, it proves the ledger up to now."""
     found = with_library(lambda lib: lib.bookkeeping().digest())
     if output == "json":
         print_json(asdict(found))
@@ -222,6 +237,6 @@ def _show_statement(owner: str | None, found: AccountStatement) -> None:
         ("shortfall (our loss)", found.shortfall),
         ("paid for and not yet used, opening", found.deferred_opening),
         ("paid for and not yet used, closing", found.deferred_closing),
-        ("paid for and lapsed (breakage)", found.breakage_paid),
+        ("paid for and expired (breakage)", found.breakage_paid),
     ]
     print_table("Beside it", ["", "credits"], [(name, number(amount)) for name, amount in beside])

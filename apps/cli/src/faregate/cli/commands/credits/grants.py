@@ -1,4 +1,4 @@
-"""`faregate grants`: credits put into wallets."""
+"""`faregate grants`: grants of credits to wallets."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -19,7 +19,7 @@ from faregate.credit.values import Grant, Wallet
 
 __all__ = ["grants"]
 
-grants = App(name="grants", help="Put credits into wallets, list and void what was put in.")
+grants = App(name="grants", help="Grant credits to wallets; list and void grants.")
 
 
 @grants.command
@@ -29,19 +29,21 @@ def add(
     credits: str,
     *,
     source: GrantSource = GrantSource.PURCHASE,
-    key: Annotated[str | None, Parameter(help="The same key on one wallet makes one grant.")] = None,
-    priority: Annotated[int, Parameter(help="Lower ones are used first.")] = GRANT_PRIORITY,
+    key: Annotated[str | None, Parameter(help="Idempotency key: the same key on one wallet makes one grant.")] = None,
+    priority: Annotated[int, Parameter(help="Grants of a lower number are used first.")] = GRANT_PRIORITY,
     effective_at: str | None = None,
     expires_at: str | None = None,
-    features: Annotated[list[str] | None, Parameter(help="Only for these features.")] = None,
-    every: Annotated[str | None, Parameter(help="Makes it recurring: day, week, month, '3 days' …")] = None,
-    rollover_min: Annotated[str, Parameter(help="A renewal begins with at least so much beyond its credits.")] = "0",
-    rollover_max: Annotated[str, Parameter(help="A renewal keeps at most so much of what is left.")] = "0",
+    features: Annotated[
+        list[str] | None, Parameter(help="Features that the grant may pay for; all by default.")
+    ] = None,
+    every: Annotated[str | None, Parameter(help="Interval of a recurring grant: day, week, month, '3 days' …")] = None,
+    rollover_min: Annotated[str, Parameter(help="Lowest number of credits carried over at a renewal.")] = "0",
+    rollover_max: Annotated[str, Parameter(help="Highest number of unused credits carried over at a renewal.")] = "0",
     reason: str | None = None,
     actor: Actor = None,
     output: Output = "table",
 ) -> None:
-    """Put credits into a wallet."""
+    """Grant credits to a wallet."""
     spec = GrantSpec(
         amount=micros_of(credits),
         source=source,
@@ -63,7 +65,7 @@ def add(
 @grants.command(name="list")
 @audited("wallets.get_wallet", owner="owner", apart=True)
 def list_grants(owner: str, *, output: Output = "table") -> None:
-    """List all grants of a wallet, spent and lapsed ones included, oldest first."""
+    """List all grants of a wallet, used and expired ones included, oldest first."""
     found = with_library(lambda lib: lib.wallets().grants(owner))
     if output == "json":
         print_json([asdict(grant) for grant in found])
@@ -78,11 +80,11 @@ def list_grants(owner: str, *, output: Output = "table") -> None:
 @grants.command
 @audited("wallets.void_grant", owner="owner", target=("grant_id",))
 def void(owner: str, grant_id: str, *, reason: Reason, actor: Actor = None, output: Output = "table") -> None:
-    """Take a grant back: at once what no open hold protects, the rest when the holds close."""
+    """Void a grant: at once the part that no open hold protects, the rest when the holds close."""
     try:
         wanted = UUID(grant_id)
     except ValueError:
-        raise InvalidError(f"{grant_id!r} is no grant id; `faregate grants list` shows them") from None
+        raise InvalidError(f"{grant_id!r} is not a grant id; `faregate grants list` shows the ids") from None
     note = TransferNote(actor=actor_of(actor), reason=reason)
     grant, wallet = with_library(lambda lib: lib.bookkeeping().void_grant(owner, wanted, note=note))
     _say(grant, wallet, "voided", output)

@@ -1,18 +1,21 @@
-"""`faregate verify`: prove that every balance follows from the transfers."""
+"""`faregate verify`: the proof of all balances from the transfers."""
+
+from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from faregate.cli.shared.deployment import database_name, existing_deployment
 from faregate.cli.shared.output import Format, console, errors, print_json, print_table
-from faregate.core.container import make_database
-from faregate.core.db.database import Database
 from faregate.core.runtime import event_loop
-from faregate.core.settings import Settings
-from faregate.credit.proof.verify import Drift, Verification, Verifier
+
+if TYPE_CHECKING:
+    from faregate.core.db.database import Database
+    from faregate.core.settings import Settings
+    from faregate.credit.proof.verify import Drift, Verification
 
 __all__ = ["prove", "run_verify", "show", "verify"]
 
@@ -20,12 +23,12 @@ __all__ = ["prove", "run_verify", "show", "verify"]
 def verify(
     *,
     new: Annotated[
-        bool, Parameter(help="Only what came after the last clean run; trusts that run.", negative="")
+        bool, Parameter(help="Check only transfers after the last clean run, and trust that run.", negative="")
     ] = False,
-    remember: Annotated[bool, Parameter(help="After a clean run, keep how far it came, for --new.")] = True,
+    remember: Annotated[bool, Parameter(help="After a clean run, store how far it came, for --new.")] = True,
     output: Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")] = "table",
 ) -> int:
-    """Derive every balance again from the transfers; exit 1 and name the first divergence if there is one."""
+    """Derive every balance again from the transfers; if any differs, print the first divergence and exit 1."""
     settings = existing_deployment()
     found = event_loop.run(run_verify(settings, since_heads=new, remember=remember))
     if output == "json":
@@ -38,6 +41,8 @@ def verify(
 
 async def run_verify(settings: Settings, *, since_heads: bool = False, remember: bool = False) -> Verification:
     """Verify the database that `settings` name."""
+    from faregate.core.container import make_database
+
     database = make_database(settings)
     await database.open()
     try:
@@ -47,7 +52,9 @@ async def run_verify(settings: Settings, *, since_heads: bool = False, remember:
 
 
 async def prove(database: Database, *, since_heads: bool = False, remember: bool = False) -> Verification:
-    """Verify an open database, with a progress bar where somebody looks."""
+    """Verify an open database, with a progress bar on a terminal."""
+    from faregate.credit.proof.verify import Verifier
+
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
         task = progress.add_task("verifying", total=None)

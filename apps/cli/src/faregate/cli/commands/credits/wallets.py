@@ -1,9 +1,11 @@
-"""`faregate wallets`: who has how much."""
+"""`faregate wallets`: wallets, their balances and settings."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -14,13 +16,14 @@ from faregate.cli.shared.session import with_library
 from faregate.core.errors import InvalidError
 from faregate.credit.ledger.limits import LimitPeriod
 from faregate.credit.values import Wallet
-from faregate.usage.accounts.wallets import WalletChange
 from faregate.wire.credits import to_credits
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["wallets"]
 
-wallets = App(name="wallets", help="Look at wallets and change them.")
+wallets = App(name="wallets", help="Show wallets and change them.")
 
 _NONE = "none"
 
@@ -37,8 +40,10 @@ async def _limits(lib: WorkerContainer, asked: Mapping[str, Any]) -> object:
 @audited("wallets.list_wallets", apart=True)
 def list_wallets(
     *,
-    prefix: Annotated[str | None, Parameter(help="Only owners whose id begins so; org: for organisations.")] = None,
-    after: Annotated[str | None, Parameter(help="Only owners behind this one.")] = None,
+    prefix: Annotated[
+        str | None, Parameter(help="Only owners whose id begins with this; org: for organisations.")
+    ] = None,
+    after: Annotated[str | None, Parameter(help="Only owners that follow this one in order.")] = None,
     limit: Limit = 50,
     output: Output = "table",
 ) -> None:
@@ -57,7 +62,7 @@ def list_wallets(
 def show(
     owner: str,
     *,
-    at: Annotated[str | None, Parameter(help="The balance at this moment instead.")] = None,
+    at: Annotated[str | None, Parameter(help="Show the balance at this moment instead.")] = None,
     output: Output = "table",
 ) -> None:
     """Show one wallet with its live grants."""
@@ -79,15 +84,19 @@ def show(
 def change(
     owner: str,
     *,
-    plan: Annotated[str | None, Parameter(help="'none' takes it away.")] = None,
-    organization: Annotated[str | None, Parameter(help="'none' takes it away.")] = None,
+    plan: Annotated[str | None, Parameter(help="'none' removes it.")] = None,
+    organization: Annotated[str | None, Parameter(help="'none' removes it.")] = None,
     email: str | None = None,
-    credit_limit: Annotated[str | None, Parameter(help="How far below zero it may go, in credits.")] = None,
-    low_balance: Annotated[str | None, Parameter(help="Tell when less is left; 'none' takes it away.")] = None,
-    top_up: Annotated[str | None, Parameter(help="BELOW:CREDITS, or 'none'.")] = None,
+    credit_limit: Annotated[str | None, Parameter(help="How far below zero the balance may go, in credits.")] = None,
+    low_balance: Annotated[
+        str | None, Parameter(help="Balance below which a warning is sent; 'none' removes it.")
+    ] = None,
+    top_up: Annotated[str | None, Parameter(help="Automatic top-up as BELOW:CREDITS, or 'none'.")] = None,
     status: Literal["active", "frozen", "closed"] | None = None,
 ) -> None:
-    """Make a wallet, or change what is given of it."""
+    """Create a wallet, or change the given fields of one."""
+    from faregate.usage.accounts.wallets import WalletChange
+
     given: dict[str, Any] = {"plan": plan, "organization_id": organization, "email": email, "status": status}
     fields = {name: None if value == _NONE else value for name, value in given.items() if value is not None}
     for name, text in (("credit_limit", credit_limit), ("low_balance", low_balance)):
@@ -96,7 +105,7 @@ def change(
     if top_up is not None:
         fields["top_up"] = None if top_up == _NONE else _top_up(top_up)
     if not fields:
-        raise InvalidError("say what to change; `faregate wallets set --help` lists it")
+        raise InvalidError("give at least one option to change; `faregate wallets set --help` lists them")
     wallet, joined = with_library(lambda lib: lib.wallets().change(owner, WalletChange(fields)))
     _show(wallet, joined)
 
@@ -105,13 +114,13 @@ def change(
 @audited("wallets.put_limits", owner="owner", when="period", look=_limits)
 def limit(
     owner: str,
-    period: Annotated[LimitPeriod | None, Parameter(help="Left out: show the limits.")] = None,
+    period: Annotated[LimitPeriod | None, Parameter(help="Without it the limits are shown.")] = None,
     *,
-    soft: Annotated[str | None, Parameter(help="Beyond it a start says so.")] = None,
-    hard: Annotated[str | None, Parameter(help="Beyond it a start is refused.")] = None,
+    soft: Annotated[str | None, Parameter(help="Beyond this amount a start reports it.")] = None,
+    hard: Annotated[str | None, Parameter(help="Beyond this amount a start is refused.")] = None,
     output: Output = "table",
 ) -> None:
-    """Show or set what a user may spend in a period, whoever pays; neither soft nor hard removes the limit."""
+    """Show or set what a user may spend in a period, from any wallet; without --soft and --hard the limit is removed."""
     if period is not None:
         bounds = [(period, micros_of(soft) if soft else None, micros_of(hard) if hard else None)]
         found = with_library(lambda lib: lib.bookkeeping().set_user_limits(owner, bounds))

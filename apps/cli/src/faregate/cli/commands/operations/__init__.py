@@ -1,1 +1,1 @@
-"""Commands that run and look after a deployment."""
+"""Commands that run and maintain a deployment."""

@@ -1,10 +1,12 @@
-"""`faregate backup` and `faregate restore`: the whole database in one file, and back."""
+"""`faregate backup` and `faregate restore`: a database as one file."""
+
+from __future__ import annotations
 
 import asyncio
 import os
 from asyncio.subprocess import PIPE
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from cyclopts import Parameter
@@ -13,22 +15,23 @@ from faregate.cli.commands.credits.verify import run_verify
 from faregate.cli.shared.auditing import audited, in_audit
 from faregate.cli.shared.deployment import database_name, existing_deployment
 from faregate.cli.shared.output import console
-from faregate.core.access.audit import AuditLog
-from faregate.core.container import make_database
-from faregate.core.db.database import Database
-from faregate.core.db.embedded import postgres_program
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import ConfigurationError, FaregateError
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.private_files import private_file
-from faregate.core.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from faregate.core.db.database import Database
+    from faregate.core.settings import Settings
 
 __all__ = ["backup", "restore"]
 
 
 @audited("database.backup", target=("file",), apart=True)
-def backup(file: Annotated[Path, Parameter(help="Where to write it; must not exist.")]) -> None:
-    """Write all tables into one compressed file, as of one moment, while everything runs."""
+def backup(file: Annotated[Path, Parameter(help="File to write; must not exist.")]) -> None:
+    """Write all tables to one compressed file, as of one moment, while the servers keep running."""
+    from faregate.core.container import make_database
+
     if file.exists():
         raise ConfigurationError(f"{file} exists; choose another name")
     settings = existing_deployment()
@@ -39,7 +42,7 @@ def backup(file: Annotated[Path, Parameter(help="Where to write it; must not exi
         await database.open()
         try:
             options = ["--format=custom", f"--schema={settings.db_schema}", f"--file={unfinished}"]
-            private_file(unfinished).close()  # pg_dump keeps the mode of a file that is there
+            private_file(unfinished).close()  # pg_dump keeps the mode of an existing file
             await _run("pg_dump", *options, url=database.url)
             await _run("pg_restore", "--list", str(unfinished))
             await _note(database)
@@ -53,11 +56,13 @@ def backup(file: Annotated[Path, Parameter(help="Where to write it; must not exi
 
 @audited("database.restore", target=("file", "replace"), apart=True)
 def restore(
-    file: Annotated[Path, Parameter(help="What `faregate backup` wrote.")],
+    file: Annotated[Path, Parameter(help="File that `faregate backup` wrote.")],
     *,
-    replace: Annotated[bool, Parameter(help="Drop what the database holds now.", negative="")] = False,
+    replace: Annotated[bool, Parameter(help="Drop the data that the database holds now.", negative="")] = False,
 ) -> int:
-    """Put a backup into the database, all or nothing, and prove that its balances are right."""
+    """Restore a backup in one transaction, and verify its balances."""
+    from faregate.core.settings import load_settings
+
     if not file.exists():
         raise ConfigurationError(f"{file} does not exist; give a file that `faregate backup` wrote")
     settings = load_settings()
@@ -70,6 +75,8 @@ def restore(
 
 
 async def _restore(settings: Settings, file: Path, *, replace: bool) -> None:
+    from faregate.core.container import make_database
+
     database, schema = make_database(settings), settings.db_schema
     await database.open()
     try:
@@ -77,15 +84,15 @@ async def _restore(settings: Settings, file: Path, *, replace: bool) -> None:
             await _read(file, database.url)
             return
         if not replace:
-            raise ConfigurationError(
-                f"the database holds the schema {schema!r} already; --replace puts the backup there"
-            )
+            raise ConfigurationError(f"the database already holds the schema {schema!r}; replace it with --replace")
         await _replace(file, database, schema)
     finally:
         await database.close()
 
 
 async def _note_restored(settings: Settings) -> None:
+    from faregate.core.container import make_database
+
     database = make_database(settings)
     await database.open()
     try:
@@ -95,7 +102,8 @@ async def _note_restored(settings: Settings) -> None:
 
 
 async def _note(database: Database) -> None:
-    """Write the entry of the running command; what it did was done by programs of PostgreSQL."""
+    """Write the audit entry of the running command, whose work was done by programs of PostgreSQL."""
+    from faregate.core.access.audit import AuditLog
 
     async def done() -> None: ...
 
@@ -103,11 +111,11 @@ async def _note(database: Database) -> None:
 
 
 async def _replace(file: Path, database: Database, schema: str) -> None:
-    """Set what is there aside until the backup is in; a backup that cannot be read changes nothing."""
+    """Rename the present schema until the backup is restored; a backup that cannot be read changes nothing."""
     aside = f"{schema}_aside"
     if await _holds_something(database, aside):
         raise ConfigurationError(
-            f"an interrupted restore left its data in the schema {aside!r}; look, and rename or drop it"
+            f"an interrupted restore left its data in the schema {aside!r}; check it, and rename or drop it"
         )
     await _execute(database, f'alter schema "{schema}" rename to "{aside}"')
     try:
@@ -140,7 +148,9 @@ async def _holds_something(database: Database, schema: str) -> bool:
 
 
 async def _run(program: str, *arguments: str, url: str | None = None) -> None:
-    """Run one of PostgreSQL's programs; a password travels in the environment, where no list of processes shows it."""
+    """Run a program of PostgreSQL; a password is passed in the environment, which a list of processes does not show."""
+    from faregate.core.db.embedded import postgres_program
+
     environment = dict(os.environ)
     if url is not None:
         parts = urlsplit(url)

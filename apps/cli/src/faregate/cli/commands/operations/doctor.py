@@ -1,28 +1,25 @@
-"""`faregate doctor`: look at everything that is needed, and say how to mend what is broken."""
+"""`faregate doctor`: checks of a deployment, each with its fix."""
+
+from __future__ import annotations
 
 import shutil
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from asyncpg import PostgresError
 from cyclopts import Parameter
-from sqlalchemy.exc import SQLAlchemyError
 
 from faregate.cli.commands.operations.findings import Finding, look_at_redis, look_at_security
 from faregate.cli.shared.deployment import database_name, require_database
 from faregate.cli.shared.output import Format, console, print_json
 from faregate.core.clock import SystemClock
-from faregate.core.container import make_database, make_transport
-from faregate.core.db.database import Database
-from faregate.core.db.embedded import default_data_dir
-from faregate.core.db.migrate import current_revision, schema_problem
 from faregate.core.errors import ConfigurationError, FaregateError
 from faregate.core.runtime import event_loop
-from faregate.core.settings import Settings, load_settings
-from faregate.usage.container import pricing_policy
-from faregate.usage.pricing.line import PriceBook
 from faregate.usage.values import ModelUsage
 from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
+
+if TYPE_CHECKING:
+    from faregate.core.db.database import Database
+    from faregate.core.settings import Settings
 
 __all__ = ["doctor", "look", "supported"]
 
@@ -32,7 +29,9 @@ _OLDEST_POSTGRESQL = 15_00_00
 
 
 def doctor(*, output: Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")] = "table") -> int:
-    """Look at everything that is needed; exit 1 if something is broken, with the fix beside it."""
+    """Check everything that a deployment needs; exit 1 if something is broken, and print the fix."""
+    from faregate.core.settings import load_settings
+
     findings = event_loop.run(look(load_settings()))
     if output == "json":
         print_json([{"name": f.name, "ok": f.ok, "detail": f.detail, "fix": f.fix} for f in findings])
@@ -46,7 +45,9 @@ def doctor(*, output: Annotated[Format, Parameter(name=["--output", "-o"], help=
 
 
 async def look(settings: Settings) -> list[Finding]:
-    """Look at everything; what depends on something that is broken is left out."""
+    """Run all checks; a check that depends on something broken is left out."""
+    from faregate.core.container import make_database
+
     database = make_database(settings)
     try:
         engines = await _look_at_database(settings, database)
@@ -72,6 +73,9 @@ async def _look_at_database(settings: Settings, database: Database) -> list[Find
 
 
 async def _try(name: str, check: Callable[[], Awaitable[str]], fix: str) -> Finding:
+    from asyncpg import PostgresError
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
         return Finding(name, ok=True, detail=await check())
     except (FaregateError, SQLAlchemyError, PostgresError, OSError) as error:
@@ -92,6 +96,8 @@ def _key(settings: Settings) -> Finding:
 
 
 def _disk(settings: Settings) -> Finding:
+    from faregate.core.db.embedded import default_data_dir
+
     directory = settings.data_dir or default_data_dir()
     existing = next(path for path in (directory, *directory.parents) if path.exists())
     free = shutil.disk_usage(existing).free
@@ -107,13 +113,19 @@ async def _database(settings: Settings, database: Database) -> str:
 
 
 def supported(number: int) -> str:
-    """Return the version behind `server_version_num` for people, or raise that it is too old."""
+    """Return `server_version_num` as people write it.
+
+    Raises:
+        FaregateError: the server is older than the oldest supported version.
+    """
     if number < _OLDEST_POSTGRESQL:
         raise FaregateError(f"PostgreSQL {number // 10_000} is too old; 15 or newer is needed")
     return f"PostgreSQL {number // 10_000}.{number % 10_000}"
 
 
 async def _migrations(database: Database) -> Finding:
+    from faregate.core.db.migrate import current_revision, schema_problem
+
     revision = await current_revision(database)
     problem = schema_problem(revision)
     if problem is not None:
@@ -126,11 +138,13 @@ async def _clock(database: Database) -> str:
         ((moment,),) = await database.rows(session, "select clock_timestamp()")
     skew = abs((SystemClock().now() - moment).total_seconds())
     if skew > _SKEW_SECONDS_MAX:
-        raise FaregateError(f"this machine and the database disagree by {skew:.1f} s")
+        raise FaregateError(f"the clocks of this machine and the database differ by {skew:.1f} s")
     return f"within {max(skew, 0.01):.2f} s of the database"
 
 
 async def _queue(settings: Settings, database: Database) -> str:
+    from faregate.core.container import make_transport
+
     transport = make_transport(settings, database)
     try:
         await transport.open()
@@ -141,6 +155,9 @@ async def _queue(settings: Settings, database: Database) -> str:
 
 
 def _prices(settings: Settings) -> Finding:
+    from faregate.usage.container import pricing_policy
+    from faregate.usage.pricing.line import PriceBook
+
     line = PriceBook(pricing_policy(settings)).line(
         ModelUsage("gpt-4o", tokens={"input_tokens": 1000}), at=SystemClock().now()
     )

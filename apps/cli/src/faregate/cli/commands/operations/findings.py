@@ -1,18 +1,21 @@
-"""What `faregate doctor` looks at beside the engines: how the gateway is guarded, and Redis."""
+"""Checks of `faregate doctor` on the gateway's security and Redis."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from faregate.core.settings import Settings
-from faregate.core.token_settings import unchecked_claims
 from faregate.core.webhooks.special_addresses import SNAPSHOT
+
+if TYPE_CHECKING:
+    from faregate.core.settings import Settings
 
 __all__ = ["Finding", "look_at_redis", "look_at_security"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; `fix` says what to do if it is not ok."""
+    """Result of one check; `fix` says what to do if it is not ok."""
 
     name: str
     ok: bool
@@ -21,12 +24,12 @@ class Finding:
 
 
 def look_at_security(settings: Settings) -> list[Finding]:
-    """Return what is said of people's tokens and of webhooks; half a setting is a problem."""
+    """Return the findings on users' tokens and on webhooks; an incomplete setting is a problem."""
     return [_tokens(settings), _webhooks(settings)]
 
 
 async def look_at_redis(settings: Settings) -> list[Finding]:
-    """Return whether Redis answers, where the settings name one."""
+    """Return whether Redis answers, if the settings name one."""
     if settings.redis_url is None:
         return []
     try:
@@ -46,6 +49,8 @@ async def look_at_redis(settings: Settings) -> list[Finding]:
 
 
 def _tokens(settings: Settings) -> Finding:
+    from faregate.core.token_settings import unchecked_claims
+
     if settings.jwks_url is None and settings.jwt_secret is None:
         return Finding("tokens", ok=True, detail="no users' tokens: neither FAREGATE_JWKS_URL nor FAREGATE_JWT_SECRET")
     unchecked = unchecked_claims(settings)

@@ -1,31 +1,33 @@
-"""`faregate keys`: server API keys, on the machine that has the database."""
+"""`faregate keys`: server API keys of a deployment."""
+
+from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import App, Parameter
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.cli.shared.auditing import audited, in_audit, note
 from faregate.cli.shared.deployment import existing_deployment
 from faregate.cli.shared.options import micros_of
 from faregate.cli.shared.output import Format, console, print_json, print_table
 from faregate.cli.shared.session import with_library
-from faregate.core.access.audit import AuditLog
 from faregate.core.access.key_format import Key
-from faregate.core.access.key_store import ApiKey, KeySpec, KeyStore
 from faregate.core.clock import SystemClock
-from faregate.core.container import make_database, make_key_store
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import InvalidError
 from faregate.core.runtime import event_loop
 from faregate.credit.ledger.limits import LimitPeriod
-from faregate.credit.services.spending_limits import SpendingLimit
-from faregate.gateway.security.auth import Scope
 from faregate.gateway.security.key_caps import cap_scope
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from faregate.core.access.key_store import ApiKey, KeyStore
+    from faregate.credit.services.spending_limits import SpendingLimit
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["keys"]
 
@@ -33,21 +35,29 @@ T = TypeVar("T")
 _ACTOR = "cli"
 _Output = Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")]
 
-keys = App(name="keys", help="Make, list, rotate and revoke server API keys.")
+keys = App(name="keys", help="Create, list, rotate and revoke server API keys.")
 
 
 @keys.command
 @audited("keys.create_key")
 def create(
-    name: Annotated[str, Parameter(help="Who will use it.")],
+    name: Annotated[str, Parameter(help="Name of the client that will use the key.")],
     *,
-    scope: Annotated[list[str], Parameter(help="What it may do; give it several times.", negative="")],
+    scope: Annotated[list[str], Parameter(help="Scope that the key is given; may be repeated.", negative="")],
     environment: Annotated[str, Parameter(help="live or test")] = "live",
-    days: Annotated[int | None, Parameter(help="How long it lives; without it, until it is revoked.")] = None,
-    allowed_ip: Annotated[list[str] | None, Parameter(help="Address or network it is good from.", negative="")] = None,
+    days: Annotated[
+        int | None, Parameter(help="Days until the key expires; without it, the key is valid until revoked.")
+    ] = None,
+    allowed_ip: Annotated[
+        list[str] | None,
+        Parameter(help="Address or network that the key may be used from; may be repeated.", negative=""),
+    ] = None,
     output: _Output = "table",
 ) -> None:
-    """Make a key and print it, this one time."""
+    """Create a key and print it; it cannot be shown again."""
+    from faregate.core.access.key_store import KeySpec
+    from faregate.gateway.security.auth import Scope
+
     unknown = sorted(set(scope) - {known.value for known in Scope})
     if unknown:
         raise InvalidError(f"there is no scope {unknown[0]!r}; known: {', '.join(known.value for known in Scope)}")
@@ -70,10 +80,10 @@ def create(
 def rotate(
     key_id: str,
     *,
-    overlap_hours: Annotated[float, Parameter(help="How long the old key lives on.")] = 24,
+    overlap_hours: Annotated[float, Parameter(help="Hours for which the old key stays valid.")] = 24,
     output: _Output = "table",
 ) -> None:
-    """Make the successor of a key; both live for a while, and share their caps and what is spent of them."""
+    """Create the successor of a key; both are valid for a while, and share their spend caps and what is spent of them."""
     overlap = timedelta(hours=overlap_hours)
 
     async def work(lib: WorkerContainer, session: AsyncSession) -> tuple[ApiKey, Key]:
@@ -90,12 +100,12 @@ def rotate(
 @audited("keys.put_caps", target=("key_id",), when="period")
 def cap(
     key_id: str,
-    period: Annotated[LimitPeriod | None, Parameter(help="Left out: show the caps.")] = None,
-    credits: Annotated[str | None, Parameter(help="At most so much in a period; left out: no cap.")] = None,
+    period: Annotated[LimitPeriod | None, Parameter(help="Without it the caps are shown.")] = None,
+    credits: Annotated[str | None, Parameter(help="Credits that may be spent in a period; without it, no cap.")] = None,
     *,
     output: _Output = "table",
 ) -> None:
-    """Show or set what may be spent by calls made with a key, its successors and the keys that they have made."""
+    """Show or set what may be spent by calls with a key, its successors and the keys that they have created."""
     bounds = [(period, None, micros_of(credits) if credits is not None else None)] if period is not None else []
 
     async def work(lib: WorkerContainer, session: AsyncSession) -> list[SpendingLimit]:
@@ -115,7 +125,7 @@ def cap(
 @keys.command
 @audited("keys.revoke_key", target=("key_id",))
 def revoke(key_id: str) -> None:
-    """End a key and all keys that it has made; every process refuses them within a second."""
+    """Revoke a key and all keys that it has created; every process refuses them within a second."""
     revoked = _with(lambda store, session: store.revoke(session, key_id))
     console.print(f"revoked {revoked.key_id} ({revoked.name})", highlight=False)
 
@@ -132,6 +142,9 @@ def list_keys(*, output: _Output = "table") -> None:
 
 
 def _with(work: Callable[[KeyStore, AsyncSession], Awaitable[T]]) -> T:
+    from faregate.core.access.audit import AuditLog
+    from faregate.core.container import make_database, make_key_store
+
     async def run() -> T:
         settings = existing_deployment()
         database = make_database(settings)
@@ -154,10 +167,12 @@ def _show_new(made: ApiKey, key: str, output: Format) -> None:
     if output == "json":
         print_json({**_fields(made), "key": key})
         return
-    console.print(f"{key}\n\nKeep it safe: it is not shown again. Id {made.key_id}.", highlight=False)
+    console.print(f"{key}\n\nStore it safely: it is not shown again. Id {made.key_id}.", highlight=False)
 
 
 def _fields(key: ApiKey) -> dict[str, object]:
+    from faregate.core.access.key_store import ApiKey
+
     return {name: getattr(key, name) for name in ApiKey.__slots__}
 
 

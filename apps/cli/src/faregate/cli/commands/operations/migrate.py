@@ -1,17 +1,18 @@
-"""`faregate migrate`: bring the database to this version."""
+"""`faregate migrate`: migrations of the database."""
 
 from faregate.cli.shared.deployment import database_name
 from faregate.cli.shared.output import console
-from faregate.core.container import make_database
-from faregate.core.db.migrate import upgrade
 from faregate.core.runtime import event_loop
-from faregate.core.settings import load_settings
 
 __all__ = ["migrate"]
 
 
 def migrate() -> None:
-    """Bring the database to the version of this code. Safe to repeat."""
+    """Migrate the database to the version of this code. Safe to repeat."""
+    from faregate.core.container import make_database
+    from faregate.core.db.migrate import upgrade
+    from faregate.core.settings import load_settings
+
     settings = load_settings()
 
     async def bring() -> tuple[str | None, str]:

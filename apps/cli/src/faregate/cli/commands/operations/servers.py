@@ -1,23 +1,26 @@
-"""`faregate gateway` and `faregate worker`: one process each, for deployments of several."""
+"""`faregate gateway` and `faregate worker`: servers of separate processes."""
 
-from typing import Annotated, Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from faregate.cli.demo.serving import Gateway, serve_together
 from faregate.cli.shared.deployment import require_database
-from faregate.core.logging import configure_logging
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.gc_tuning import raise_gc_thresholds
-from faregate.core.settings import Settings, load_settings
-from faregate.usage.container import check_strategies
-from faregate.worker.main import run_worker, stop_on_signals
+
+if TYPE_CHECKING:
+    from faregate.core.settings import Settings
 
 __all__ = ["gateway", "worker"]
 
 
 def checked(**given: Any) -> Settings:
-    """Return the settings of a server: its database is there, and the strategies that they name can be used."""
+    """Return the settings of a server, after checking that its database exists and that its strategies can be loaded."""
+    from faregate.core.settings import load_settings
+    from faregate.usage.container import check_strategies
+
     settings = load_settings(**given)
     require_database(settings)
     check_strategies(settings)
@@ -27,12 +30,16 @@ def checked(**given: Any) -> Settings:
 def gateway(
     *,
     host: Annotated[str | None, Parameter(help="Address to listen on.")] = None,
-    port: Annotated[int | None, Parameter(help="Port to listen on; 0 takes a free one.")] = None,
+    port: Annotated[int | None, Parameter(help="Port to listen on; 0 chooses a free one.")] = None,
     workers: Annotated[
-        int, Parameter(help="Processes that share the port; limits count per process without Redis.")
+        int, Parameter(help="Number of processes that share the port; without Redis, rate limits count per process.")
     ] = 1,
 ) -> None:
     """Serve HTTP until Ctrl-C or SIGTERM."""
+    from faregate.cli.demo.serving import Gateway, serve_together
+    from faregate.core.logging import configure_logging
+    from faregate.worker.main import stop_on_signals
+
     settings = checked(**{k: v for k, v in {"host": host, "port": port}.items() if v is not None})
     configure_logging(style=settings.log_format, level=settings.log_level)
 
@@ -47,7 +54,10 @@ def gateway(
 
 
 def worker() -> None:
-    """Settle what is published and run what is scheduled, until Ctrl-C or SIGTERM."""
+    """Settle published uses and run scheduled jobs, until Ctrl-C or SIGTERM."""
+    from faregate.core.logging import configure_logging
+    from faregate.worker.main import run_worker
+
     settings = checked()
     configure_logging(style=settings.log_format, level=settings.log_level)
     raise_gc_thresholds()

@@ -1,32 +1,29 @@
 """`faregate up`: gateway, worker and database in one command."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import secrets
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 from rich.markup import escape
 from rich.panel import Panel
 
-from faregate.cli.demo.serving import Gateway
 from faregate.cli.shared.deployment import database_name
 from faregate.cli.shared.output import errors
-from faregate.core.container import make_database
-from faregate.core.db.embedded import EmbeddedServer, default_data_dir
-from faregate.core.db.embedded_keeper import EmbeddedKeeper
-from faregate.core.db.migrate import upgrade
 from faregate.core.errors import ConfigurationError, FaregateError
-from faregate.core.logging import configure_logging
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.gc_tuning import raise_gc_thresholds
 from faregate.core.runtime.private_files import make_private_directory, private_file
-from faregate.core.settings import Settings, load_settings
-from faregate.usage.container import check_strategies
 from faregate.wire import exact_json
-from faregate.worker.main import run_worker, stop_on_signals
+
+if TYPE_CHECKING:
+    from faregate.cli.demo.serving import Gateway
+    from faregate.core.settings import Settings
 
 __all__ = ["up"]
 
@@ -36,15 +33,23 @@ _KEY_FILE = "server_api_key"
 def up(
     *,
     host: Annotated[str | None, Parameter(help="Address to listen on.")] = None,
-    port: Annotated[int | None, Parameter(help="Port to listen on; 0 takes a free one.")] = None,
-    data_dir: Annotated[Path | None, Parameter(help="Where the embedded PostgreSQL keeps its data.")] = None,
+    port: Annotated[int | None, Parameter(help="Port to listen on; 0 chooses a free one.")] = None,
+    data_dir: Annotated[Path | None, Parameter(help="Data directory of the embedded PostgreSQL.")] = None,
     broker: Annotated[
-        str | None, Parameter(help="RabbitMQ to settle from, amqp://…; else PostgreSQL is the queue.")
+        str | None, Parameter(help="RabbitMQ to settle from, amqp://…; without it PostgreSQL is the queue.")
     ] = None,
-    without_worker: Annotated[bool, Parameter(help="Serve HTTP only; run workers yourself.", negative="")] = False,
-    ready_file: Annotated[Path | None, Parameter(help="Write URL and key here (JSON) when ready.")] = None,
+    without_worker: Annotated[
+        bool, Parameter(help="Serve HTTP only; workers are run separately.", negative="")
+    ] = False,
+    ready_file: Annotated[
+        Path | None, Parameter(help="File to write the URL and the key to, as JSON, when ready.")
+    ] = None,
 ) -> None:
-    """Start everything in one process and say where it is; Ctrl-C stops it cleanly."""
+    """Start gateway, worker and database in one process and print the address; Ctrl-C stops them."""
+    from faregate.core.logging import configure_logging
+    from faregate.core.settings import load_settings
+    from faregate.usage.container import check_strategies
+
     given: dict[str, Any] = {"host": host, "port": port, "data_dir": data_dir, "broker_url": broker}
     chosen = load_settings(**{name: value for name, value in given.items() if value is not None})
     check_strategies(chosen)
@@ -54,7 +59,9 @@ def up(
 
 
 def with_key(settings: Settings) -> Settings:
-    """Return `settings` with a server API key: the configured one, or one kept beside the embedded data."""
+    """Return `settings` with a server API key: the configured one, or one kept in the data directory."""
+    from faregate.core.settings import load_settings
+
     if settings.server_api_key is not None:
         return settings
     path = _key_file(settings)
@@ -65,16 +72,25 @@ def with_key(settings: Settings) -> Settings:
                 file.write(f"fg_boot_{secrets.token_urlsafe(32)}".encode())
     except OSError as error:
         raise ConfigurationError(
-            f"FAREGATE_DATA_DIR: nothing can be written in {path.parent} ({error.strerror}); name another by --data-dir"
+            f"FAREGATE_DATA_DIR: cannot write to {path.parent} ({error.strerror}); choose another directory with --data-dir"
         ) from None
     return load_settings(**{**settings.model_dump(), "server_api_key": path.read_text().strip()})
 
 
 def _key_file(settings: Settings) -> Path:
+    from faregate.core.db.embedded import default_data_dir
+
     return (settings.data_dir or default_data_dir()).expanduser().absolute() / _KEY_FILE
 
 
 async def _up(settings: Settings, *, with_worker: bool, ready_file: Path | None) -> None:
+    from faregate.cli.demo.serving import Gateway
+    from faregate.core.container import make_database
+    from faregate.core.db.embedded import EmbeddedServer, default_data_dir
+    from faregate.core.db.embedded_keeper import EmbeddedKeeper
+    from faregate.core.db.migrate import upgrade
+    from faregate.worker.main import run_worker, stop_on_signals
+
     stop = stop_on_signals()
     server = Gateway(settings)
     database = make_database(settings)
@@ -126,7 +142,7 @@ def _ready(server: Gateway, settings: Settings, ready_file: Path | None) -> None
 
 
 def _shown(key: str, settings: Settings) -> str:
-    """Return the key where a person looks; elsewhere, as in a log, where it is kept."""
+    """Return the key on a terminal; elsewhere, as in a log, return where it is kept."""
     if errors.is_terminal:
         return key
     kept = _key_file(settings)
@@ -134,7 +150,7 @@ def _shown(key: str, settings: Settings) -> str:
 
 
 def _exports(settings: Settings) -> str:
-    """Return the line that makes other commands work on this database."""
+    """Return the line that points other commands to this database."""
     if settings.database_url is not None:
         return ""
     return f"For other commands:\nexport FAREGATE_DATA_DIR={shlex.quote(str(_key_file(settings).parent))}\n\n"

@@ -1,17 +1,20 @@
-"""`faregate audit`: search who did what."""
+"""`faregate audit`: search in the audit log."""
+
+from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from faregate.cli.shared.deployment import existing_deployment
 from faregate.cli.shared.output import Format, print_json, print_table
-from faregate.core.access.audit import AuditEntry, AuditFilter, AuditLog
-from faregate.core.container import make_database
 from faregate.core.db.subjects import Subjects
 from faregate.core.runtime import event_loop
+
+if TYPE_CHECKING:
+    from faregate.core.access.audit import AuditEntry, AuditFilter
 
 __all__ = ["audit"]
 
@@ -19,16 +22,20 @@ __all__ = ["audit"]
 def audit(
     *,
     actor: Annotated[str | None, Parameter(help="Credential, such as key:4fQZk2vN8sLx or bootstrap.")] = None,
-    actor_user: Annotated[str | None, Parameter(help="The person who did it.")] = None,
-    owner: Annotated[str | None, Parameter(help="The user or org:<id> it was done to.")] = None,
-    action: Annotated[str | None, Parameter(help="Such as wallets.add_grant, or wallets.*")] = None,
+    actor_user: Annotated[str | None, Parameter(help="User who performed the action.")] = None,
+    owner: Annotated[str | None, Parameter(help="User or org:<id> that the action concerned.")] = None,
+    action: Annotated[
+        str | None, Parameter(help="Action such as wallets.add_grant, or a pattern such as wallets.*")
+    ] = None,
     request_id: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
-    limit: Annotated[int, Parameter(help="Most rows to show.")] = 100,
+    limit: Annotated[int, Parameter(help="Highest number of rows.")] = 100,
     output: Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")] = "table",
 ) -> None:
     """Search administrative and money actions, newest first."""
+    from faregate.core.access.audit import AuditFilter
+
     wanted = AuditFilter(actor, actor_user, owner, action, request_id, _aware(since), _aware(until))
     found = event_loop.run(_search(wanted, limit))
     if output == "json":
@@ -39,6 +46,9 @@ def audit(
 
 
 async def _search(wanted: AuditFilter, limit: int) -> list[AuditEntry]:
+    from faregate.core.access.audit import AuditLog
+    from faregate.core.container import make_database
+
     database = make_database(existing_deployment())
     await database.open()
     try:

@@ -1,8 +1,10 @@
-"""`faregate dlq`: what could not be handled."""
+"""`faregate dlq`: dead letters, the messages that could not be handled."""
+
+from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -11,16 +13,18 @@ from faregate.cli.shared.options import Limit, Output
 from faregate.cli.shared.output import console, print_json, print_table
 from faregate.cli.shared.session import with_library
 from faregate.core.errors import InvalidError
-from faregate.core.messaging.dead_letters import DeadLetterService, shown_body
-from faregate.core.messaging.interfaces import DeadMessage
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.core.messaging.dead_letters import DeadLetterService
+    from faregate.core.messaging.interfaces import DeadMessage
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["dlq"]
 
-dlq = App(name="dlq", help="Read, replay and drop messages that could not be handled.")
+dlq = App(name="dlq", help="List, replay and drop messages that could not be handled.")
 
-_Queue = Annotated[str | None, Parameter(help="All of this queue.")]
-_All = Annotated[bool, Parameter(name="--all", negative="", help="Of all queues.")]
+_Queue = Annotated[str | None, Parameter(help="All dead letters of this queue.")]
+_All = Annotated[bool, Parameter(name="--all", negative="", help="All dead letters of all queues.")]
 
 
 @dlq.command(name="list")
@@ -41,7 +45,7 @@ def list_letters(*, queue: _Queue = None, limit: Limit = 50, output: Output = "t
 @dlq.command
 @audited("dead-letters.get_letter", target=("letter_id",), apart=True)
 def show(letter_id: str) -> None:
-    """Show one dead letter whole."""
+    """Show one dead letter with its body."""
     letter = with_library(lambda lib: lib.dead_letters().get(letter_id))
     body = _body(letter)
     facts = [
@@ -59,20 +63,22 @@ def show(letter_id: str) -> None:
 @audited("dead-letters.replay", target=("letter_ids", "queue", "every"))
 def replay(*letter_ids: str, queue: _Queue = None, every: _All = False) -> None:
     """Put dead letters back on their queues as new messages: these ids, all of one --queue, or --all."""
-    count = with_library(_chosen(letter_ids, queue, every, lambda desk, ids: desk.replay(ids)))
+    count = with_library(_chosen(letter_ids, queue, every, lambda letters, ids: letters.replay(ids)))
     console.print(f"{count:,} put back on their queues")
 
 
 @dlq.command
 @audited("dead-letters.drop", target=("letter_ids", "queue", "every"))
 def drop(*letter_ids: str, queue: _Queue = None, every: _All = False) -> None:
-    """Forget dead letters for ever: these ids, all of one --queue, or --all."""
-    count = with_library(_chosen(letter_ids, queue, every, lambda desk, ids: desk.drop(ids)))
+    """Delete dead letters permanently: these ids, all of one --queue, or --all."""
+    count = with_library(_chosen(letter_ids, queue, every, lambda letters, ids: letters.drop(ids)))
     console.print(f"{count:,} dropped")
 
 
 def _body(letter: DeadMessage) -> dict[str, str]:
-    """Return a body as it came where it is text, else in base64, and which of both it is."""
+    """Return a body as text, or in base64 if it is not text, and which of the two it is."""
+    from faregate.core.messaging.dead_letters import shown_body
+
     shown, encoding = shown_body(letter.body)
     return {"body": shown if encoding == "base64" else letter.body.decode(), "body_encoding": encoding}
 
@@ -87,7 +93,7 @@ def _chosen(
         raise InvalidError("name dead letters by id, or all of one --queue, or --all")
 
     async def work(lib: WorkerContainer) -> int:
-        desk = lib.dead_letters()
-        return await act(desk, letter_ids or await desk.ids(queue))
+        letters = lib.dead_letters()
+        return await act(letters, letter_ids or await letters.ids(queue))
 
     return work

@@ -1,9 +1,11 @@
-"""`faregate logs`: feature logs by hand: find, show, delete, keep, archive, restore, rotate keys."""
+"""`faregate logs`: feature logs, their retention, archives and keys."""
+
+from __future__ import annotations
 
 import base64
 import secrets
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 from cyclopts import App, Parameter
@@ -12,15 +14,17 @@ from faregate.cli.shared.auditing import audited, note
 from faregate.cli.shared.options import Actor, Limit, Output, moment_of
 from faregate.cli.shared.output import console, errors, print_json, print_table
 from faregate.cli.shared.session import actor, with_library
-from faregate.core.archive.archives import Manifest
 from faregate.core.db.partitions import Month
 from faregate.feature_log.values import FeatureLog, LogFilter
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.core.archive.archives import Manifest
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["logs"]
 
-logs = App(name="logs", help="Find feature logs, delete, archive and restore them, rotate their keys.")
-retention = App(name="retention", help="How long features keep their logs.")
+logs = App(name="logs", help="Search, delete, archive and restore feature logs, and rotate their keys.")
+retention = App(name="retention", help="Set how long features keep their logs.")
 logs.command(retention)
 
 
@@ -28,18 +32,18 @@ logs.command(retention)
 @audited("feature-usage-logs.list_logs", apart=True)
 def search(
     *,
-    user: Annotated[str | None, Parameter(help="Of this user.")] = None,
-    email: Annotated[str | None, Parameter(help="With this e-mail address.")] = None,
-    feature: Annotated[str | None, Parameter(help="Of this feature, by key or id.")] = None,
-    usage_key: Annotated[str | None, Parameter(help="Of this use.")] = None,
-    status: Annotated[Literal["success", "failed"] | None, Parameter(help="Which ended so.")] = None,
-    code: Annotated[int | None, Parameter(help="Answered with this HTTP status.")] = None,
+    user: Annotated[str | None, Parameter(help="Only logs of this user.")] = None,
+    email: Annotated[str | None, Parameter(help="Only logs with this e-mail address.")] = None,
+    feature: Annotated[str | None, Parameter(help="Only logs of this feature, by key or id.")] = None,
+    usage_key: Annotated[str | None, Parameter(help="Only logs of this use.")] = None,
+    status: Annotated[Literal["success", "failed"] | None, Parameter(help="Only logs with this status.")] = None,
+    code: Annotated[int | None, Parameter(help="Only requests answered with this HTTP status.")] = None,
     method: Annotated[
-        Literal["GET", "POST", "PUT", "PATCH", "DELETE"] | None, Parameter(help="Asked with this HTTP method.")
+        Literal["GET", "POST", "PUT", "PATCH", "DELETE"] | None, Parameter(help="Only requests with this HTTP method.")
     ] = None,
-    since: Annotated[str | None, Parameter(name="--from", help="From this moment on.")] = None,
-    until: Annotated[str | None, Parameter(name="--to", help="Before this moment.")] = None,
-    text: Annotated[str | None, Parameter(help="In feature, endpoint, type or status.")] = None,
+    since: Annotated[str | None, Parameter(name="--from", help="Only logs from this moment on.")] = None,
+    until: Annotated[str | None, Parameter(name="--to", help="Only logs before this moment.")] = None,
+    text: Annotated[str | None, Parameter(help="Text to find in feature, endpoint, type or status.")] = None,
     limit: Limit = 50,
     output: Output = "table",
 ) -> None:
@@ -88,12 +92,14 @@ def show(log_id: UUID) -> None:
 @logs.command
 @audited("feature-usage-logs.delete_many", target=("permanent",))
 def delete(
-    ids: Annotated[list[UUID], Parameter(help="Which logs.")],
+    ids: Annotated[list[UUID], Parameter(help="Ids of the logs.")],
     *,
-    permanent: Annotated[bool, Parameter(help="Remove them for ever instead of hiding them.", negative="")] = False,
+    permanent: Annotated[
+        bool, Parameter(help="Delete the logs permanently instead of hiding them.", negative="")
+    ] = False,
     by: Actor = None,
 ) -> int:
-    """Hide logs, or remove them for ever; exit 1 if one was not there."""
+    """Hide logs, or delete them permanently; exit 1 if one does not exist."""
     who = actor(by)
 
     async def work(lib: WorkerContainer) -> Sequence[UUID]:
@@ -110,7 +116,7 @@ def delete(
 
 @retention.command(name="show")
 def show_retention(*, output: Output = "table") -> None:
-    """Show which features keep their logs for another time than the setting says."""
+    """Show the features whose logs are kept for another time than the setting says."""
     days = with_library(lambda lib: lib.log_retention().days())
     if output == "json":
         print_json(dict(days))
@@ -121,23 +127,23 @@ def show_retention(*, output: Output = "table") -> None:
 @retention.command(name="set")
 @audited("feature-usage-logs.set_retention", target=("feature", "days"))
 def set_retention(feature: str, days: int) -> None:
-    """Keep the logs of one feature for so many days; 0 goes back to the setting."""
+    """Set the days for which the logs of a feature are kept; 0 restores the setting."""
     with_library(lambda lib: lib.log_retention().set_days(feature, days or None))
     console.print(f"{feature}: {f'{days} days' if days else 'as the setting says'}")
 
 
 @logs.command
 @audited("feature-usage-logs.archive", target=("month",), apart=True)
-def archive(month: Annotated[str, Parameter(help="As 2026-01.")]) -> None:
-    """Archive one month, read the archive back, and drop the month."""
+def archive(month: Annotated[str, Parameter(help="Month, such as 2026-01.")]) -> None:
+    """Archive one month, verify the archive by reading it back, and drop the month from the database."""
     parsed = Month.parse(month)
     _tell("archived", [with_library(lambda lib: lib.log_retention().archive(parsed))])
 
 
 @logs.command
 @audited("feature-usage-logs.restore", target=("month",), apart=True)
-def restore(month: Annotated[str, Parameter(help="As 2026-01.")]) -> None:
-    """Bring an archived month back; it stays for 30 days."""
+def restore(month: Annotated[str, Parameter(help="Month, such as 2026-01.")]) -> None:
+    """Restore an archived month; it stays in the database for 30 days."""
     parsed = Month.parse(month)
     _tell("restored", with_library(lambda lib: lib.log_retention().restore(parsed)))
 
@@ -145,8 +151,8 @@ def restore(month: Annotated[str, Parameter(help="As 2026-01.")]) -> None:
 @logs.command(name="rotate-keys")
 @audited("feature-usage-logs.rotate_keys", apart=True)
 def rotate_keys() -> None:
-    """Seal all logs and secrets of webhooks under the first key of FAREGATE_LOG_KEYS; may run beside everything else, and
-    be repeated.
+    """Encrypt all logs and webhook secrets with the first key of FAREGATE_LOG_KEYS; may run beside the servers, and be
+    repeated.
     """
 
     def tell(done: int) -> None:
@@ -156,14 +162,14 @@ def rotate_keys() -> None:
     done = with_library(lambda lib: lib.log_rotation().rotate(on_progress=tell))
     secrets_done = with_library(lambda lib: lib.database().run(lib.webhooks().reseal))
     console.print(
-        f"{done:,} logs sealed again, secrets of {secrets_done:,} webhooks; keys behind the first one are no longer needed "
-        "for what is in the database"
+        f"{done:,} logs sealed again, and the secrets of {secrets_done:,} webhooks; keys after the first one are no longer needed "
+        "for the data in the database"
     )
 
 
 @logs.command(name="new-key")
-def new_key(name: Annotated[str, Parameter(help="Its id, e.g. the month.")]) -> None:
-    """Make a key and print it as FAREGATE_LOG_KEYS wants it; put it before the others."""
+def new_key(name: Annotated[str, Parameter(help="The key's id, such as the month.")]) -> None:
+    """Create a key and print it as an entry of FAREGATE_LOG_KEYS; put it before the others."""
     console.print(f"{name}:{base64.b64encode(secrets.token_bytes(32)).decode()}", highlight=False, soft_wrap=True)
 
 

@@ -1,8 +1,10 @@
-"""`faregate privacy`: show and erase what is held on one person."""
+"""`faregate privacy`: export and erasure of a user's personal data."""
+
+from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import App, Parameter
 
@@ -13,21 +15,22 @@ from faregate.cli.shared.output import console, print_table
 from faregate.core.errors import ConfigurationError
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.private_files import private_file
-from faregate.feature_log.privacy import Erased, PrivacyService
-from faregate.host.container import FaregateContainer
 from faregate.wire import exact_json
+
+if TYPE_CHECKING:
+    from faregate.feature_log.privacy import Erased, PrivacyService
 
 __all__ = ["privacy"]
 
 T = TypeVar("T")
 
-privacy = App(name="privacy", help="Show everything that is held on a user; erase what names them.")
+privacy = App(name="privacy", help="Export everything that is stored about a user, and erase personal data.")
 
 
 @privacy.command
 @audited("privacy.export", owner="user", apart=True)
-def export(user: str, file: Annotated[Path, Parameter(help="Where to write; one JSON object a line.")]) -> None:
-    """Write everything that is held on a user, one record a line with its kind."""
+def export(user: str, file: Annotated[Path, Parameter(help="File to write, one JSON object per line.")]) -> None:
+    """Write everything that is stored about a user, one record per line with its kind."""
 
     async def write(service: PrivacyService) -> int:
         count = 0
@@ -45,16 +48,16 @@ def export(user: str, file: Annotated[Path, Parameter(help="Where to write; one 
 def erase(
     user: str,
     *,
-    yes: Annotated[bool, Parameter(help="Do it; there is no way back.", negative="")] = False,
-    by: Actor = None,  # noqa: ARG001  the audit entry tells it
+    yes: Annotated[bool, Parameter(help="Confirm; an erasure cannot be undone.", negative="")] = False,
+    by: Actor = None,  # noqa: ARG001  the audit entry names it
 ) -> None:
-    """Erase what names a user: row, bodies of logs, archives, metadata, messages. Sums and counts stay."""
+    """Erase the personal data of a user: row, bodies of logs, archives, metadata, messages. Sums and counts stay."""
     if not yes:
-        raise ConfigurationError("erasing cannot be undone; export first, then repeat with --yes")
+        raise ConfigurationError("an erasure cannot be undone; export the data first, then repeat with --yes")
 
     async def work(service: PrivacyService) -> Erased:
         erased = await service.erase(user)
-        note(after=None, **erased.target)  # no hash: it would prove who it was
+        note(after=None, **erased.target)  # no hash: it would prove who the user was
         return erased
 
     erased = _with_privacy(work).rows
@@ -62,6 +65,8 @@ def erase(
 
 
 def _with_privacy(work: Callable[[PrivacyService], Awaitable[T]]) -> T:
+    from faregate.host.container import FaregateContainer
+
     async def run() -> T:
         container = FaregateContainer(settings=existing_deployment())
         async with container.engines() as database:

@@ -1,8 +1,10 @@
-"""`faregate quotas` and `faregate alerts`: limits, how they stand, what was told."""
+"""`faregate quotas` and `faregate alerts`: quotas, their state and alerts."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 from cyclopts import App, Parameter
@@ -16,14 +18,16 @@ from faregate.cli.shared.options import decimal_of, moment_of
 from faregate.cli.shared.output import console, errors, shows_pictures
 from faregate.cli.shared.plots import share_bar
 from faregate.cli.shared.session import with_library
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["alerts", "quotas"]
 
-quotas = App(name="quotas", help="Set limits on use, and see how they stand.")
-alerts = App(name="alerts", help="Check quotas now, and read what was told.")
+quotas = App(name="quotas", help="Set quotas, and show how much of them is used.")
+alerts = App(name="alerts", help="Check quotas now, and list the alerts that were sent.")
 
-_Owner = Annotated[str, Parameter(help="A user id, org:<id>, or * for everybody together.")]
+_Owner = Annotated[str, Parameter(help="A user id, org:<id>, or * for all owners together.")]
 _COLUMNS = ["id", "owner", "meter", "period", "used", "limit", "percent", "level", "runs out"]
 
 
@@ -35,11 +39,13 @@ def set_quota(
     limit: str,
     *,
     period: QuotaPeriod = QuotaPeriod.MONTH,
-    hard: Annotated[bool, Parameter(help="Refuse to start uses once it is used up.")] = False,
+    hard: Annotated[bool, Parameter(help="Refuse to start uses when the quota is used up.")] = False,
     timezone: str = "UTC",
-    email: Annotated[list[str] | None, Parameter(help="Who is told beside those whom the settings name.")] = None,
+    email: Annotated[
+        list[str] | None, Parameter(help="Addresses that are mailed in addition to those of the settings.")
+    ] = None,
 ) -> None:
-    """Set the quota of an owner for a meter and a period; the same again changes nothing."""
+    """Set the quota of an owner for a meter and a period; repeating it changes nothing."""
     amount = decimal_of(limit, param="limit")
     wanted = QuotaSpec(owner, meter, period, amount, hard=hard, timezone=timezone, emails=tuple(email or ()))
     made = with_library(lambda lib: lib.quota_service().put(wanted))
@@ -48,7 +54,7 @@ def set_quota(
 
 @quotas.command
 def status(owner: _Owner | None = None, *, output: Shape = "table") -> None:
-    """Show how quotas stand, and when they will run out at the present pace."""
+    """Show how much of each quota is used, and when it will be used up at the present rate."""
 
     async def work(lib: WorkerContainer) -> list[QuotaStatus]:
         service = lib.quota_service()
@@ -70,7 +76,7 @@ def check_owner(
     *,
     output: Shape = "table",
 ) -> int:
-    """Show how the quotas of one owner stand, of all meters or of one; exit 1 if one is used up. Fires nothing."""
+    """Show how much of one owner's quotas is used, for all meters or one; exit 1 if one is used up. Sends no alert."""
     found = with_library(lambda lib: lib.quota_service().check_owner(owner, meter))
     if not found:
         wanted = f" for {meter}" if meter else ""
@@ -82,7 +88,7 @@ def check_owner(
 @quotas.command
 @audited("quotas.delete_quota", target=("quota_id",))
 def remove(quota_id: UUID) -> None:
-    """Forget a quota and its alerts."""
+    """Delete a quota and its alerts."""
 
     async def work(lib: WorkerContainer) -> None:
         service = lib.quota_service()
@@ -90,12 +96,12 @@ def remove(quota_id: UUID) -> None:
         await service.remove(quota_id)
 
     with_library(work)
-    console.print(f"{quota_id} is gone")
+    console.print(f"{quota_id} is deleted")
 
 
 @alerts.command
 def check(*, output: Shape = "table") -> None:
-    """Fire what is due and deliver it by every channel that the settings name; the log goes to stderr."""
+    """Create the alerts that are due and deliver them by every channel of the settings; the log goes to stderr."""
 
     async def work(lib: WorkerContainer) -> list[Alert]:
         service = lib.quota_service()
@@ -109,10 +115,12 @@ def check(*, output: Shape = "table") -> None:
 @alerts.command(name="test")
 def send_test(
     *,
-    email: Annotated[list[str] | None, Parameter(help="Who is mailed beside those whom the settings name.")] = None,
+    email: Annotated[
+        list[str] | None, Parameter(help="Addresses that are mailed in addition to those of the settings.")
+    ] = None,
     output: Shape = "table",
 ) -> int:
-    """Send one marked test alert by every channel that the settings name; exit 1 if one did not take it."""
+    """Send one alert marked as a test by every channel of the settings; exit 1 if a channel failed."""
     found = with_library(lambda lib: lib.alert_tester().run(emails=email or ()))
     tell(output, "Test alert", ["channel", "result"], [(one.channel, one.problem or "sent") for one in found])
     return 1 if any(one.problem for one in found) else 0
@@ -128,7 +136,7 @@ def list_alerts(
     limit: int = 100,
     output: Shape = "table",
 ) -> None:
-    """Show the alerts that were fired, the latest first, and how they were delivered."""
+    """List the alerts, the latest first, and how they were delivered."""
     wanted = AlertFilter(
         owner_id=owner,
         meter=meter,

@@ -1,4 +1,6 @@
-"""`faregate usage`: record, ask, export, archive."""
+"""`faregate usage`: usage events, statistics, exports and archives."""
+
+from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator
@@ -6,14 +8,12 @@ from contextlib import aclosing
 from dataclasses import asdict, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from faregate.analytics.answers.meter_totals import MeterTotal
-from faregate.analytics.answers.trends import Dimension, counted_as
+from faregate.analytics.answers.terms import Dimension
 from faregate.analytics.exports.formats import Format
-from faregate.analytics.exports.service import Export
 from faregate.analytics.question.filters import Question
 from faregate.cli.commands.catalog.meters import meters
 from faregate.cli.shared.analytics_options import About, Shape, UnitWord, tell, tell_omissions, unit_of
@@ -24,14 +24,17 @@ from faregate.cli.shared.session import with_library
 from faregate.core.clock import SystemClock
 from faregate.core.errors import InvalidError
 from faregate.core.runtime.private_files import make_private_directory, private_file
-from faregate.core.settings import load_settings
 from faregate.core.values.time_zones import time_zone
 from faregate.wire import exact_json
-from faregate.worker.container import WorkerContainer
+
+if TYPE_CHECKING:
+    from faregate.analytics.answers.meter_totals import MeterTotal
+    from faregate.analytics.exports.service import Export
+    from faregate.worker.container import WorkerContainer
 
 __all__ = ["usage"]
 
-usage = App(name="usage", help="Record what was used, ask about it, export and archive it.")
+usage = App(name="usage", help="Record usage events, query, export and archive them.")
 usage.command(meters)
 
 _ABOUT = About()
@@ -42,7 +45,7 @@ _Meter = Annotated[
 
 
 _TOTALS = ["meter", "value", "unit", "read as", "events", "unit price (USD)", "cost (USD)"]
-_By = Annotated[UnitWord, Parameter(help="hour, day, week or month; hourly, daily, … are understood, too.")]
+_By = Annotated[UnitWord, Parameter(help="hour, day, week or month; hourly, daily, … are accepted, too.")]
 
 
 @usage.command
@@ -50,13 +53,17 @@ def record(
     meter: str | None = None,
     quantity: str = "1",
     *,
-    user: Annotated[str | None, Parameter(help="Who used it.")] = None,
-    organization: Annotated[str | None, Parameter(help="For which organisation.")] = None,
-    event_id: Annotated[str | None, Parameter(name="--id", help="The same id never counts twice.")] = None,
-    metadata: Annotated[str | None, Parameter(help="A JSON object.")] = None,
+    user: Annotated[str | None, Parameter(help="User who used it.")] = None,
+    organization: Annotated[str | None, Parameter(help="Organisation that the use is for.")] = None,
+    event_id: Annotated[
+        str | None, Parameter(name="--id", help="Idempotency id of the event: the same id is counted once.")
+    ] = None,
+    metadata: Annotated[str | None, Parameter(help="Metadata of the event, a JSON object.")] = None,
     file: Annotated[
         Path | None,
-        Parameter(allow_leading_hyphen=True, help="Events as NDJSON instead, one per line; - for standard input."),
+        Parameter(
+            allow_leading_hyphen=True, help="File of events as NDJSON instead, one per line; - for standard input."
+        ),
     ] = None,
 ) -> int:
     """Record one quantity of a meter, or many events from a file; exit 1 if one was rejected."""
@@ -68,7 +75,9 @@ def record(
 
 @usage.command
 def stats(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = "table") -> None:
-    """Count, sum, average, median, p95 and p99 of single events."""
+    """Print count, sum, average, median, p95 and p99 of single events."""
+    from faregate.analytics.answers.trends import counted_as
+
     question, amount = counted_as(meter, about.question())
     found = with_library(lambda lib: lib.patterns().stats(question, amount=amount))
     tell_omissions(question)
@@ -81,7 +90,9 @@ def stats(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = 
 
 @usage.command
 def trends(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape = "table") -> None:
-    """Each day beside the day before and the same day of the week before."""
+    """Print each day's total beside the day before and the same day of the week before."""
+    from faregate.analytics.answers.trends import counted_as
+
     question, amount = counted_as(meter, about.question())
     points = with_library(lambda lib: lib.patterns().trends(question, amount=amount))
     tell_omissions(question)
@@ -99,12 +110,14 @@ def trends(meter: _Meter = "requests", *, about: About = _ABOUT, output: Shape =
 def peaks(
     meter: _Meter = "requests",
     by: _By = "hour",
-    limit: Annotated[int, Parameter(help="How many.")] = 10,
+    limit: Annotated[int, Parameter(help="Number of periods.")] = 10,
     *,
     about: About = _ABOUT,
     output: Shape = "table",
 ) -> None:
-    """The hours, days, weeks or months of most use."""
+    """Print the hours, days, weeks or months with the most use."""
+    from faregate.analytics.answers.trends import counted_as
+
     question, amount = counted_as(meter, about.question())
     peaks = with_library(lambda lib: lib.patterns().peaks(question, unit=unit_of(by), amount=amount, limit=limit))
     tell_omissions(question)
@@ -122,7 +135,9 @@ def peaks(
 
 @usage.command
 def series(meter: _Meter, by: _By = "day", *, about: About = _ABOUT, output: Shape = "table") -> None:
-    """What a meter read in each hour, day, week or month, as it is declared; empty periods too."""
+    """Print a meter's value in each hour, day, week or month, as it is declared; empty periods too."""
+    from faregate.analytics.answers.trends import counted_as
+
     question, amount = counted_as(meter, about.question())
     found = with_library(lambda lib: lib.patterns().amounts(question, unit=unit_of(by), amount=amount))
     tell_omissions(question)
@@ -133,7 +148,7 @@ def series(meter: _Meter, by: _By = "day", *, about: About = _ABOUT, output: Sha
 
 @usage.command
 def distribution(
-    by: Annotated[Dimension, Parameter(help="Over what.")] = "country",
+    by: Annotated[Dimension, Parameter(help="Dimension to divide by.")] = "country",
     *,
     meter: Annotated[str | None, Parameter(help="Only this meter; quantities of different meters are not added.")] = (
         None
@@ -141,7 +156,7 @@ def distribution(
     about: About = _ABOUT,
     output: Shape = "table",
 ) -> None:
-    """Requests, tokens, credits and errors over a dimension; quantities of one meter."""
+    """Print requests, tokens, credits and errors by a dimension, and quantities of one meter."""
     question = about.question()
     question = replace(question, filters=replace(question.filters, meter=meter))
     found = with_library(lambda lib: lib.patterns().distribution(question, by))
@@ -158,12 +173,12 @@ def distribution(
 def totals(
     *,
     detailed: Annotated[
-        bool, Parameter(help="Also users, average, median, p95 and highest of the single quantities.")
+        bool, Parameter(help="Also print users, and average, median, p95 and maximum of the single quantities.")
     ] = False,
     about: About = _ABOUT,
     output: Shape = "table",
 ) -> None:
-    """What each meter read, as it is declared, and what that costs at the price of its unit."""
+    """Print the value of each meter, as it is declared, and its cost at the meter's unit price."""
     question = about.question()
     if detailed:
         _tell_details(question, output)
@@ -197,14 +212,15 @@ def export(
     path: Annotated[
         Path | None,
         Parameter(
-            allow_leading_hyphen=True, help="File or directory; - for standard output; else here, named by dates."
+            allow_leading_hyphen=True,
+            help="File or directory; - for standard output; by default a file in FAREGATE_EXPORT_DIR or here, named by dates.",
         ),
     ] = (None),
     *,
     raw: Annotated[
-        bool, Parameter(help="Leave text as it is, also what a spreadsheet would run as a formula.")
+        bool, Parameter(help="Leave text unchanged, even if a spreadsheet would run it as a formula.")
     ] = False,
-    bom: Annotated[bool, Parameter(help="Begin CSV with a byte order mark, so that Excel reads UTF-8.")] = False,
+    bom: Annotated[bool, Parameter(help="Begin CSV with a byte order mark, so that Excel reads it as UTF-8.")] = False,
     meter: Annotated[str | None, Parameter(help="Only this meter.")] = None,
     about: About = _ABOUT,
 ) -> None:
@@ -224,12 +240,12 @@ def export(
 @audited("usage-events.archive", target=("keep_days",), apart=True)
 def archive(
     keep_days: Annotated[
-        int | None, Parameter(help="Archive months older than this; else FAREGATE_USAGE_RETENTION_DAYS.")
+        int | None, Parameter(help="Archive months older than this; FAREGATE_USAGE_RETENTION_DAYS by default.")
     ] = None,
     *,
     output: Shape = "table",
 ) -> None:
-    """Archive months whose time is over, prove each archive, then drop the month from the database."""
+    """Archive months that are older than the retention time, verify each archive, then drop the month from the database."""
     found = with_library(lambda lib: lib.event_archive().archive(keep_days=keep_days))
     tell(
         output, "Archived", ["month", "rows", "bytes", "sha256"], [(m.month, m.rows, m.bytes, m.sha256) for m in found]
@@ -239,20 +255,20 @@ def archive(
 @usage.command
 @audited("usage-events.restore", target=("month",), apart=True)
 def restore(
-    month: Annotated[str, Parameter(help="Such as 2026-01.")],
+    month: Annotated[str, Parameter(help="Month, such as 2026-01.")],
     *,
-    days: Annotated[int, Parameter(help="How long it stays before it is archived again.")] = 30,
+    days: Annotated[int, Parameter(help="Days that it stays before it is archived again.")] = 30,
 ) -> None:
-    """Load an archived month back; what it holds is not counted again."""
+    """Restore an archived month; its events are not counted again."""
     found = with_library(lambda lib: lib.event_archive().restore(month, days=days))
     console.print(f"{found.month}: {found.rows:,} events are back until {found.restored_until:%Y-%m-%d}")
 
 
 @usage.command
 def rollup(
-    *, rebuild: Annotated[bool, Parameter(help="Make all sums anew from the events that are in the database.")] = False
+    *, rebuild: Annotated[bool, Parameter(help="Rebuild all rollups from the events that are in the database.")] = False
 ) -> None:
-    """Add new events to the sums that answers are read from; the worker does so all the time."""
+    """Add new events to the rollups that answers are read from; the worker does so continuously."""
 
     async def work(lib: WorkerContainer) -> int:
         roller = lib.roller()
@@ -322,7 +338,9 @@ async def _write(made: Export, path: Path | None) -> None:
 
 
 def _target(name: str, path: Path | None) -> Path:
-    """Return the file to write: `path`, or a file of that `name` in it, or in the directory that the settings name."""
+    """Return the file to write: `path`, or a file of that `name` in it, or in the directory of the settings."""
+    from faregate.core.settings import load_settings
+
     if path is not None:
         return path / name if path.is_dir() else path
     directory = load_settings().export_dir or Path()

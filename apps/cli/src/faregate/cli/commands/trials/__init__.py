@@ -1,1 +1,1 @@
-"""Commands that show, replay and break a private deployment."""
+"""Commands that demonstrate, load and disturb a private deployment."""

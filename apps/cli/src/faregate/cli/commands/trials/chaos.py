@@ -1,4 +1,4 @@
-"""`faregate chaos`: settle while everything dies, and have the result judged. Works from a checkout only."""
+"""`faregate chaos`: fault tests of settlement. Works in a checkout only."""
 
 import subprocess
 import sys
@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from faregate.core.errors import ConfigurationError
-from faregate.core.settings import environment_without_settings
 
 __all__ = ["chaos"]
 
@@ -17,17 +16,19 @@ def chaos(
     *,
     form: Annotated[
         Literal["smallest", "short", "full"],
-        Parameter(help="About a minute, a few minutes, or 1,000 crashes and 200,000 messages."),
+        Parameter(help="smallest: about a minute; short: a few minutes; full: 1,000 crashes and 200,000 messages."),
     ] = "short",
-    seed: Annotated[int, Parameter(help="All randomness follows from it.")] = 1,
-    report: Annotated[Path | None, Parameter(help="Write <report>.md and <report>.json.")] = None,
+    seed: Annotated[int, Parameter(help="Seed of all random choices.")] = 1,
+    report: Annotated[Path | None, Parameter(help="Write the results to <report>.md and <report>.json.")] = None,
 ) -> int:
     """Kill workers, publishers, gateway, PostgreSQL and RabbitMQ at named points while messages are settled.
 
-    Real servers of its own, on private ports, with private data. Exit 1 if anything was lost, doubled or left over, if
-    time ran out before the form's targets were reached, or if one of the workers that are broken on purpose (the
-    smallest form has none) was not caught.
+    Starts its own real servers, on private ports with private data. Exit 1 if any message was lost, settled twice or left
+    over, if time ran out before the targets of the form were reached, or if a worker with a deliberate defect (the
+    smallest form has none) was not detected.
     """
+    from faregate.core.settings import environment_without_settings
+
     tests = _tests()
     arguments = ["--form", form, "--seed", str(seed)]
     arguments += ["--report", str(report.resolve())] if report is not None else []
@@ -36,7 +37,7 @@ def chaos(
 
 
 def _tests() -> Path:
-    """Return the directory that holds the fault tests, which are no part of the distribution."""
+    """Return the directory that holds the fault tests, which are not part of the distribution."""
     for root in (Path.cwd(), *Path(__file__).resolve().parents):
         if (root / "tests" / "faults" / "__main__.py").exists():
             return root / "tests"

@@ -1,4 +1,6 @@
-"""`faregate demo`: everything started, driven, settled, shown and proved, on embedded engines."""
+"""`faregate demo`: a demonstration on an embedded PostgreSQL."""
+
+from __future__ import annotations
 
 import shutil
 import tempfile
@@ -7,20 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from faregate.cli.commands.credits.verify import run_verify, show
-from faregate.cli.demo.load_driver import Client, Outcome, Rider, open_client
-from faregate.cli.demo.reports import show_models, show_pace, show_refusals
-from faregate.cli.demo.stack import Stack, private_stack
-from faregate.cli.demo.traffic import Trip, generate
+from faregate.cli.demo.traffic import TrafficRequest, generate
 from faregate.cli.shared.output import console, errors, print_table
 from faregate.core.clock import SystemClock
 from faregate.core.runtime import event_loop
-from faregate.core.settings import isolated_settings
+
+if TYPE_CHECKING:
+    from faregate.cli.demo.load_driver import Client, RequestOutcome
+    from faregate.cli.demo.stack import Stack
 
 __all__ = ["demo"]
 
@@ -29,93 +31,113 @@ PAPER = "GENERATE_QUESTION_PAPER"
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
-    """Who plays: individuals who pay, members of an organisation who are only recorded, and one nearly broke."""
+class DemoUsers:
+    """Users of the demonstration: individuals who pay, members of an organisation whose use is only recorded, and one user
+    with few credits.
+    """
 
     individuals: tuple[str, ...] = ("ada", "bela", "chen", "dora", "emil", "fatima", "goran", "hana", "ines", "jonas")
     members: tuple[str, ...] = ("kim.acme", "lena.acme", "mara.acme", "noor.acme")
-    broke: str = "otto"
+    low_balance: str = "otto"
     organization: str = "acme-school"
 
     @property
     def everyone(self) -> tuple[str, ...]:
-        """All users, the busiest first."""
-        return (*self.individuals, *self.members, self.broke)
+        """All users, those with most requests first."""
+        return (*self.individuals, *self.members, self.low_balance)
 
 
 def demo(
     *,
-    requests: Annotated[int, Parameter(help="Rides to drive.")] = 2000,
+    requests: Annotated[int, Parameter(help="Requests to send.")] = 2000,
     papers: Annotated[int, Parameter(help="Question papers to record.")] = 40,
-    seed: Annotated[int, Parameter(help="The same seed makes the same traffic.")] = 7,
-    concurrency: Annotated[int, Parameter(help="Rides at the same time.")] = 8,
-    keep: Annotated[bool, Parameter(help="Leave it running, and say where.", negative="")] = False,
+    seed: Annotated[int, Parameter(help="Seed of the traffic; the same seed gives the same traffic.")] = 7,
+    concurrency: Annotated[int, Parameter(help="Requests at the same time.")] = 8,
+    keep: Annotated[bool, Parameter(help="Leave the servers running, and print their address.", negative="")] = False,
 ) -> int:
-    """Start everything on embedded engines, drive real-looking traffic through it, show what came of it and prove it."""
+    """Start everything on an embedded PostgreSQL, send realistic traffic through it, show the results and verify them."""
     directory = Path(tempfile.mkdtemp(prefix="faregate-demo-"))
     directory.chmod(0o755)
     try:
         return event_loop.run(
-            _demo(directory, generate(count=requests, users=Cast().everyone, seed=seed), papers, concurrency, keep=keep)
+            _demo(
+                directory,
+                generate(count=requests, users=DemoUsers().everyone, seed=seed),
+                papers,
+                concurrency,
+                keep=keep,
+            )
         )
     finally:
         if not keep:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-async def _demo(directory: Path, trips: Sequence[Trip], papers: int, concurrency: int, *, keep: bool) -> int:
+async def _demo(
+    directory: Path, traffic: Sequence[TrafficRequest], papers: int, concurrency: int, *, keep: bool
+) -> int:
+    from faregate.cli.demo.load_driver import open_client
+    from faregate.cli.demo.stack import private_stack
+    from faregate.core.settings import isolated_settings
+
     console.print("Starting gateway, worker and PostgreSQL in a temporary directory …")
     async with private_stack(directory / "data", keep=keep) as stack, open_client(stack.url, stack.key) as client:
-        cast = Cast()
-        await _prepare(client, cast)
-        await _drive(client, trips, concurrency)
-        await _papers(client, cast, papers)
-        await _show_balances(client, cast)
+        users = DemoUsers()
+        await _prepare(client, users)
+        await _drive(client, traffic, concurrency)
+        await _papers(client, users, papers)
+        await _show_balances(client, users)
         found = await run_verify(isolated_settings(data_dir=stack.data_dir))
         show(found)
-        _say_what_next(stack, keep=keep)
+        _print_next_steps(stack, keep=keep)
         return 1 if found.drifts else 0
 
 
-async def _prepare(client: Client, cast: Cast) -> None:
+async def _prepare(client: Client, users: DemoUsers) -> None:
     await client.must(
         "PUT",
         f"/api/features/{FEATURE}",
         {"name": "AI chat", "strategy": "token_priced", "min_credits": Decimal("0.5")},
     )
-    for user in cast.individuals:
+    for user in users.individuals:
         await client.must("POST", f"/api/wallets/{user}/grants", {"credits": 500, "source": "purchase", "key": "demo"})
         await client.must("POST", f"/api/wallets/{user}/grants", {"credits": 20, "source": "bonus", "key": "welcome"})
-    for user in cast.members:
-        await client.must("PUT", f"/api/wallets/{user}", {"organization_id": cast.organization})
-    await client.must("POST", f"/api/wallets/{cast.broke}/grants", {"credits": 3, "source": "bonus", "key": "demo"})
+    for user in users.members:
+        await client.must("PUT", f"/api/wallets/{user}", {"organization_id": users.organization})
+    await client.must(
+        "POST", f"/api/wallets/{users.low_balance}/grants", {"credits": 3, "source": "bonus", "key": "demo"}
+    )
 
 
-async def _drive(client: Client, trips: Sequence[Trip], concurrency: int) -> None:
+async def _drive(client: Client, traffic: Sequence[TrafficRequest], concurrency: int) -> None:
+    from faregate.cli.demo.load_driver import LoadDriver
+    from faregate.cli.demo.reports import show_models, show_pace, show_refusals
+    from faregate.core.settings import isolated_settings
+
     clock = SystemClock()
-    rider = Rider(client, clock, feature=FEATURE, run="demo", settle="queue")
+    driver = LoadDriver(client, clock, feature=FEATURE, run="demo", settle="queue")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True) as progress:
-        riding = progress.add_task("start → run → settle by queue", total=len(trips))
+        sending = progress.add_task("start → run → settle by queue", total=len(traffic))
 
-        def ridden(_outcome: Outcome) -> None:
-            progress.advance(riding)
+        def sent(_outcome: RequestOutcome) -> None:
+            progress.advance(sending)
 
         began = clock.monotonic()
-        outcomes = await rider.ride_all(trips, concurrency=concurrency, speed=None, on_done=ridden)
+        outcomes = await driver.send_all(traffic, concurrency=concurrency, speed=None, on_done=sent)
         seconds = clock.monotonic() - began
         reading = progress.add_task("reading back", total=sum(outcome.refused is None for outcome in outcomes))
-        stories = await rider.stories(outcomes, concurrency=16, on_done=lambda: progress.advance(reading))
-    show_models(stories, credit_price_usd=isolated_settings().credit_price_usd)
+        settled = await driver.costs(outcomes, concurrency=16, on_done=lambda: progress.advance(reading))
+    show_models(settled, credit_price_usd=isolated_settings().credit_price_usd)
     show_refusals(outcomes)
     show_pace(outcomes, seconds)
 
 
-async def _papers(client: Client, cast: Cast, count: int) -> None:
-    came: Counter[str] = Counter()
+async def _papers(client: Client, users: DemoUsers, count: int) -> None:
+    counts: Counter[str] = Counter()
     charged = Decimal(0)
     for number in range(count):
-        user = cast.everyone[number % len(cast.everyone)]
+        user = users.everyone[number % len(users.everyone)]
         body = {"feature_key": PAPER, "user_id": user, "usage_key": f"paper:{number}"}
         _, answer = await client.call("POST", "/api/usage", body)
         if answer["success"]:
@@ -123,21 +145,21 @@ async def _papers(client: Client, cast: Cast, count: int) -> None:
             charged += Decimal(answer["data"]["credits_charged"])
         else:
             kind = f"refused, {answer['error']['code']}"
-        came[kind] += 1
-    rows = [*came.most_common(), ("credits charged", charged)]
+        counts[kind] += 1
+    rows = [*counts.most_common(), ("credits charged", charged)]
     print_table(f"Question papers (5 credits each, `record_usage`): {count}", ["outcome", "number"], rows)
 
 
-async def _show_balances(client: Client, cast: Cast) -> None:
+async def _show_balances(client: Client, users: DemoUsers) -> None:
     rows: list[tuple[str, str, Decimal, Decimal, Decimal]] = []
-    for user in cast.everyone:
+    for user in users.everyone:
         wallet = await client.must("GET", f"/api/wallets/{user}")
         held, balance = Decimal(wallet["held"]), Decimal(wallet["balance"])
         rows.append((user, wallet["organization_id"] or "individual", balance, held, Decimal(wallet["credits"])))
     print_table("Wallets", ["user", "belongs to", "balance", "held", "free"], rows)
 
 
-def _say_what_next(stack: Stack, *, keep: bool) -> None:
+def _print_next_steps(stack: Stack, *, keep: bool) -> None:
     console.print("\n[bold]What to try next[/]")
     if keep:
         console.print(
@@ -146,6 +168,6 @@ def _say_what_next(stack: Stack, *, keep: bool) -> None:
         console.print(f'  curl -H "x-server-api-key: {stack.key}" {stack.url}/api/wallets/ada', soft_wrap=True)
         console.print(f"  FAREGATE_DATA_DIR={stack.data_dir} faregate verify", soft_wrap=True)
     else:
-        console.print("  make demo KEEP=1        leave it running and look around")
+        console.print("  make demo KEEP=1        leave it running")
     console.print("  faregate up             your own, kept in FAREGATE_DATA_DIR")
     console.print("  faregate replay FILE    your own traffic: TIMESTAMP,ContextTokens,GeneratedTokens")

@@ -1,4 +1,6 @@
-"""`faregate replay FILE`: recorded LLM traffic through start, run and settle."""
+"""`faregate replay FILE`: a replay of recorded LLM traffic."""
+
+from __future__ import annotations
 
 import contextlib
 import secrets
@@ -7,20 +9,20 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from faregate.cli.demo.load_driver import Client, Outcome, Rider, open_client
-from faregate.cli.demo.reports import show_models, show_pace, show_refusals, totals
-from faregate.cli.demo.stack import private_stack
-from faregate.cli.demo.traffic import Trip, read_trips
+from faregate.cli.demo.traffic import TrafficRequest, read_requests
 from faregate.cli.shared.output import Format, console, errors, print_json
 from faregate.core.clock import SystemClock
 from faregate.core.errors import InvalidError
 from faregate.core.runtime import event_loop
-from faregate.core.settings import Settings, load_settings, variable_name
+
+if TYPE_CHECKING:
+    from faregate.cli.demo.load_driver import Client, RequestOutcome
+    from faregate.core.settings import Settings
 
 __all__ = ["replay"]
 
@@ -30,7 +32,7 @@ _PRICING = ("credit_price_usd", "margin_percent", "credit_quantum")
 
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
-    """How to replay; see `replay`."""
+    """Options of `replay`."""
 
     settle: Literal["queue", "http"]
     speed: float | None
@@ -40,44 +42,68 @@ class ReplayOptions:
 
 
 def replay(
-    file: Annotated[Path, Parameter(help="CSV: TIMESTAMP, ContextTokens, GeneratedTokens; perhaps Model and User.")],
+    file: Annotated[
+        Path,
+        Parameter(
+            help="CSV with the columns TIMESTAMP, ContextTokens, GeneratedTokens and, optionally, Model and User."
+        ),
+    ],
     *,
-    url: Annotated[str | None, Parameter(help="A running gateway; without it one is started for this run.")] = None,
-    key: Annotated[str | None, Parameter(help="Its server API key; else FAREGATE_SERVER_API_KEY.")] = None,
+    url: Annotated[
+        str | None, Parameter(help="Address of a running gateway; without it one is started for this run.")
+    ] = None,
+    key: Annotated[
+        str | None, Parameter(help="Server API key of the gateway; FAREGATE_SERVER_API_KEY by default.")
+    ] = None,
     settle: Annotated[Literal["queue", "http"], Parameter(help="Settle by queue or in the HTTP call.")] = "queue",
-    speed: Annotated[str, Parameter(help="1 as recorded, 10 ten times as fast, max as fast as it goes.")] = "max",
-    model: Annotated[str, Parameter(help="The model of requests that name none.")] = "gpt-4o-mini",
-    users: Annotated[int, Parameter(help="Users to deal the requests to, where they name none.")] = 50,
-    credits: Annotated[int, Parameter(help="Credits that each user is given.")] = 1_000_000,
-    limit: Annotated[int | None, Parameter(help="Only so many requests.")] = None,
-    concurrency: Annotated[int, Parameter(help="Requests on their way at the same time.")] = 32,
-    run: Annotated[str | None, Parameter(help="Name of the run; a run of the same name charges nothing twice.")] = None,
+    speed: Annotated[
+        str, Parameter(help="1 keeps the recorded times, 10 is ten times as fast, max is without pauses.")
+    ] = "max",
+    model: Annotated[str, Parameter(help="Model of requests that name none.")] = "gpt-4o-mini",
+    users: Annotated[int, Parameter(help="Number of users that requests without a user are assigned to.")] = 50,
+    credits: Annotated[int, Parameter(help="Credits granted to each user.")] = 1_000_000,
+    limit: Annotated[int | None, Parameter(help="Highest number of requests to replay.")] = None,
+    concurrency: Annotated[int, Parameter(help="Requests at the same time.")] = 32,
+    run: Annotated[
+        str | None, Parameter(help="Name of the run; repeating a run of the same name charges nothing twice.")
+    ] = None,
     data_dir: Annotated[
-        Path | None, Parameter(help="Data of the gateway started for this run; else temporary.")
+        Path | None, Parameter(help="Data directory of the gateway started for this run; temporary by default.")
     ] = None,
     output: Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")] = "table",
 ) -> None:
-    """Run recorded LLM traffic through start, run and settle, and print what it cost."""
+    """Start, run and settle the requests of recorded LLM traffic, and print what they cost."""
     pace = _speed(speed)
     names = [f"replay-{number:03d}" for number in range(1, users + 1)]
-    trips = read_trips(file, model=model, users=names, seed=2023)[:limit]
+    traffic = read_requests(file, model=model, users=names, seed=2023)[:limit]
     options = ReplayOptions(settle, pace, concurrency, run or f"replay-{secrets.token_hex(4)}", output)
-    event_loop.run(_replay(trips, credits, options, url=url, key=key, data_dir=data_dir))
+    event_loop.run(_replay(traffic, credits, options, url=url, key=key, data_dir=data_dir))
 
 
 async def _replay(
-    trips: list[Trip], credits: int, options: ReplayOptions, *, url: str | None, key: str | None, data_dir: Path | None
+    traffic: list[TrafficRequest],
+    credits: int,
+    options: ReplayOptions,
+    *,
+    url: str | None,
+    key: str | None,
+    data_dir: Path | None,
 ) -> None:
+    from faregate.cli.demo.load_driver import open_client
+
     async with (
         _gateway(url, key, data_dir) as (found_url, found_key),
         open_client(found_url, found_key, connections=options.concurrency) as client,
     ):
-        await _prepare(client, {trip.user_id for trip in trips}, credits)
-        await _drive(client, trips, options)
+        await _prepare(client, {request.user_id for request in traffic}, credits)
+        await _drive(client, traffic, options)
 
 
 @asynccontextmanager
 async def _gateway(url: str | None, key: str | None, data_dir: Path | None) -> AsyncGenerator[tuple[str, str]]:
+    from faregate.cli.demo.stack import private_stack
+    from faregate.core.settings import load_settings
+
     if url is not None:
         secret = load_settings().server_api_key
         yield url, key or (secret.get_secret_value() if secret else "")
@@ -89,7 +115,9 @@ async def _gateway(url: str | None, key: str | None, data_dir: Path | None) -> A
 
 
 def _prices_of(settings: Settings) -> dict[str, str]:
-    """Return the variables that decide what a use costs: a replay is priced as the caller's deployment would."""
+    """Return the variables that determine the price of a use, so that a replay is priced like the caller's deployment."""
+    from faregate.core.settings import variable_name
+
     return {variable_name(name): str(getattr(settings, name)) for name in _PRICING}
 
 
@@ -100,30 +128,34 @@ async def _prepare(client: Client, users: set[str], credits: int) -> None:
         await client.must("POST", f"/api/wallets/{user}/grants", grant)
 
 
-async def _drive(client: Client, trips: list[Trip], options: ReplayOptions) -> None:
+async def _drive(client: Client, traffic: list[TrafficRequest], options: ReplayOptions) -> None:
+    from faregate.cli.demo.load_driver import LoadDriver
+    from faregate.cli.demo.reports import show_models, show_pace, show_refusals, totals
+    from faregate.core.settings import load_settings
+
     clock = SystemClock()
-    rider = Rider(client, clock, feature=FEATURE, run=options.run, settle=options.settle)
+    driver = LoadDriver(client, clock, feature=FEATURE, run=options.run, settle=options.settle)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, transient=True) as progress:
-        riding = progress.add_task(f"riding, settling by {options.settle}", total=len(trips))
+        sending = progress.add_task(f"sending, settling by {options.settle}", total=len(traffic))
 
-        def ridden(_outcome: Outcome) -> None:
-            progress.advance(riding)
+        def sent(_outcome: RequestOutcome) -> None:
+            progress.advance(sending)
 
         began = clock.monotonic()
-        outcomes = await rider.ride_all(trips, concurrency=options.concurrency, speed=options.speed, on_done=ridden)
+        outcomes = await driver.send_all(traffic, concurrency=options.concurrency, speed=options.speed, on_done=sent)
         seconds = clock.monotonic() - began
         reading = progress.add_task("reading back", total=sum(outcome.refused is None for outcome in outcomes))
-        stories = await rider.stories(
+        settled = await driver.costs(
             outcomes, concurrency=options.concurrency, on_done=lambda: progress.advance(reading)
         )
         settled_seconds = clock.monotonic() - began
-    sums = totals(stories)
+    sums = totals(settled)
     if options.output == "json":
         print_json({"run": options.run, "settle": options.settle, **sums})
         return
-    console.print(f"run [bold]{options.run}[/]: {len(trips):,} requests, settled by {options.settle}")
-    show_models(stories, credit_price_usd=load_settings().credit_price_usd)
+    console.print(f"run [bold]{options.run}[/]: {len(traffic):,} requests, settled by {options.settle}")
+    show_models(settled, credit_price_usd=load_settings().credit_price_usd)
     show_refusals(outcomes)
     show_pace(outcomes, seconds)
     console.print(f"all settled after {settled_seconds:.1f} s")

@@ -1,4 +1,7 @@
-"""The tour of metering: ten scenarios, each of which really happens and returns what came of it."""
+"""Tour of metering: ten scenarios on a private database.
+
+Each scenario calls the libraries and returns the figures that result.
+"""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -19,7 +22,7 @@ from faregate.core.clock import FixedClock
 from faregate.usage.meters.meter import Meter
 from faregate.worker.container import WorkerContainer
 
-__all__ = ["SCENARIOS", "Scenario", "Stage"]
+__all__ = ["SCENARIOS", "Scenario", "TourContext"]
 
 Facts = Mapping[str, Any]
 _METERS = ("api", "storage", "bandwidth", "compute", "database", "functions")
@@ -29,8 +32,8 @@ _HOURS_PER_MONTH = 730
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """Where the scenarios play: the libraries on a private database, a directory for files, and one moment."""
+class TourContext:
+    """What scenarios run on: the libraries on a private database, a directory for files, and one moment."""
 
     lib: WorkerContainer
     directory: Path
@@ -49,64 +52,64 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One stop of the tour."""
+    """One scenario of the tour."""
 
     title: str
-    play: Callable[[Stage], Awaitable[Facts]]
+    run: Callable[[TourContext], Awaitable[Facts]]
 
 
 def _use(user_id: str, meter: str, quantity: Decimal | int, time: datetime) -> dict[str, Any]:
     return {"user_id": user_id, "meter": meter, "quantity": quantity, "time": time}
 
 
-async def basic_tracking(stage: Stage) -> Facts:
-    """Six meters, metadata, and a resend that does not count twice."""
+async def basic_tracking(tour: TourContext) -> Facts:
+    """Record six meters with metadata, and send the same events again: they are not counted twice."""
     events = [
-        {**_use("ada", meter, Decimal("1.5"), stage.now), "id": meter, "source": "tour", "metadata": {"page": "/users"}}
+        {**_use("ada", meter, Decimal("1.5"), tour.now), "id": meter, "source": "tour", "metadata": {"page": "/users"}}
         for meter in _METERS
     ]
-    first = await stage.record(events)
-    again = await stage.record(events)
+    first = await tour.record(events)
+    again = await tour.record(events)
     return {**first, "duplicates": again["duplicates"]}
 
 
-async def high_volume(stage: Stage) -> Facts:
-    """Twenty thousand events in one stream, written by COPY."""
+async def high_volume(tour: TourContext) -> Facts:
+    """Record twenty thousand events in one stream, written by COPY."""
 
     async def chunks() -> AsyncGenerator[list[Mapping[str, Any]]]:
         for first in range(0, _MANY, 5_000):
             yield [
-                {"user_id": f"user-{n % 50}", "meter": "api", "quantity": 1, "time": stage.now - timedelta(seconds=n)}
+                {"user_id": f"user-{n % 50}", "meter": "api", "quantity": 1, "time": tour.now - timedelta(seconds=n)}
                 for n in range(first, first + 5_000)
             ]
 
-    report = await stage.lib.recorder().record_stream(chunks())
+    report = await tour.lib.recorder().record_stream(chunks())
     return {"accepted": report.accepted}
 
 
-async def aggregation(stage: Stage) -> Facts:
-    """Quarter hours, hours, days and months, kept incrementally; a new event is in the next answer all the same."""
-    rolled = await stage.lib.roller().run()
-    patterns, (api, _) = stage.lib.patterns(), counted_as("api", stage.last_days(3))
+async def aggregation(tour: TourContext) -> Facts:
+    """Keep rollups of quarter hours, hours, days and months incrementally; the next answer includes a new event."""
+    rolled = await tour.lib.roller().run()
+    patterns, (api, _) = tour.lib.patterns(), counted_as("api", tour.last_days(3))
     before = (await patterns.stats(api)).total
-    await stage.record([_use("ada", "api", 5, stage.now)])
+    await tour.record([_use("ada", "api", 5, tour.now)])
     after = (await patterns.stats(api)).total
     return {"rolled_up": rolled, "before": before, "after": after}
 
 
-async def reporting(stage: Stage) -> Facts:
-    """What each meter adds up to."""
-    patterns, question = stage.lib.patterns(), stage.last_days(3)
+async def reporting(tour: TourContext) -> Facts:
+    """Report the total of each meter."""
+    patterns, question = tour.lib.patterns(), tour.last_days(3)
     return {meter: (await patterns.stats(counted_as(meter, question)[0])).total for meter in _METERS}
 
 
-async def alerting(stage: Stage) -> Facts:
-    """A quota of 100 tells at 75, 90 and 100, once each."""
-    service, deliverer = stage.lib.quota_service(), stage.lib.alert_deliverer()
+async def alerting(tour: TourContext) -> Facts:
+    """Alert at 75, 90 and 100 % of a quota of 100, once each."""
+    service, deliverer = tour.lib.quota_service(), tour.lib.alert_deliverer()
     await service.put(QuotaSpec("ben", "storage", QuotaPeriod.YEAR, Decimal(100)))
     told: list[str] = []
     for quantity in (74, 1, 15, 10, 30):
-        await stage.record([_use("ben", "storage", quantity, stage.now)])
+        await tour.record([_use("ben", "storage", quantity, tour.now)])
         fired = [alert for alert in await service.check() if alert.level is not Level.PREDICTED]
         told += [f"{alert.level} at {alert.used:f}" for alert in fired]
         await deliverer.deliver_due()
@@ -114,12 +117,12 @@ async def alerting(stage: Stage) -> Facts:
     return {"told": told, "history": len(history), "delivered": sum(len(alert.deliveries) for alert in history)}
 
 
-async def exporting(stage: Stage) -> Facts:
-    """CSV, JSON with its summary, XLSX: each named by its dates."""
-    question, sizes = stage.last_days(3, user_id="ada"), dict[str, Any]()
+async def exporting(tour: TourContext) -> Facts:
+    """Export CSV, JSON with a summary, and XLSX; each file is named by its dates."""
+    question, sizes = tour.last_days(3, user_id="ada"), dict[str, Any]()
     for kind in (Format.CSV, Format.JSON, Format.XLSX):
-        made = stage.lib.exports().events(question, kind)
-        path = stage.directory / made.name
+        made = tour.lib.exports().events(question, kind)
+        path = tour.directory / made.name
         with path.open("wb") as file:
             async with aclosing(made.chunks) as chunks:
                 async for chunk in chunks:
@@ -128,15 +131,15 @@ async def exporting(stage: Stage) -> Facts:
     return {"files": sizes}
 
 
-async def statistics(stage: Stage) -> Facts:
-    """Average, median, p95, p99; the trend; the peak."""
+async def statistics(tour: TourContext) -> Facts:
+    """Compute average, median, p95 and p99, the trend and the peak."""
     events = [
-        {"user_id": "eve", "meter": "compute", "quantity": n, "time": stage.now - timedelta(days=n % 10)}
+        {"user_id": "eve", "meter": "compute", "quantity": n, "time": tour.now - timedelta(days=n % 10)}
         for n in range(1, 101)
     ]
-    await stage.record(events)
-    patterns = stage.lib.patterns()
-    question, amount = counted_as("compute", stage.last_days(12, user_id="eve"))
+    await tour.record(events)
+    patterns = tour.lib.patterns()
+    question, amount = counted_as("compute", tour.last_days(12, user_id="eve"))
     stats = await patterns.stats(question)
     trend = await patterns.trends(question, amount=amount)
     peak = (await patterns.peaks(question, unit="day", amount=amount, limit=1))[0]
@@ -150,14 +153,14 @@ async def statistics(stage: Stage) -> Facts:
     }
 
 
-async def api_monitoring(stage: Stage) -> Facts:
-    """Requests with status and latency: error rate and percentiles by service."""
+async def api_monitoring(tour: TourContext) -> Facts:
+    """Record requests with status and latency; compute error rate and percentiles of a service."""
     events = [
         {"user_id": f"user-{n % 9}", "service": "checkout", "latency_ms": 10 * n, "status": 200 if n % 20 else 500}
         for n in range(1, 101)
     ]
-    await stage.record(events)
-    metrics = await stage.lib.questions().metrics(stage.last_days(3, service="checkout"), exact=True)
+    await tour.record(events)
+    metrics = await tour.lib.questions().metrics(tour.last_days(3, service="checkout"), exact=True)
     measures = metrics.measures
     return {
         "requests": measures.requests,
@@ -167,44 +170,44 @@ async def api_monitoring(stage: Stage) -> Facts:
     }
 
 
-async def storage_billing(stage: Stage) -> Facts:
-    """A meter is declared with its price; gigabyte-hours of three customers become gigabyte-months, and an amount."""
+async def storage_billing(tour: TourContext) -> Facts:
+    """Declare a meter with its price; gigabyte-hours of three customers become gigabyte-months and an amount."""
     meter = Meter("kept", "GB-month", unit_price_usd=_STORAGE_PRICE_USD, description="data kept, by size and time")
-    await stage.lib.meters().declare(meter)
+    await tour.lib.meters().declare(meter)
     events = [
         {
             "user_id": customer,
             "meter": "kept",
             "quantity": gigabytes / _HOURS_PER_MONTH,
-            "time": stage.now - timedelta(hours=hour),
+            "time": tour.now - timedelta(hours=hour),
         }
         for customer, gigabytes in (("north", Decimal(73)), ("south", Decimal("7.3")), ("west", Decimal(0)))
         for hour in range(20)
     ]
-    await stage.record(events)
-    totals, bills = stage.lib.meter_totals(), dict[str, Any]()
+    await tour.record(events)
+    totals, bills = tour.lib.meter_totals(), dict[str, Any]()
     for customer in ("north", "south", "west"):
-        found = {total.meter: total for total in await totals.totals(stage.last_days(3, user_id=customer))}
+        found = {total.meter: total for total in await totals.totals(tour.last_days(3, user_id=customer))}
         bills[customer] = found["kept"].cost_usd
     return {"usd": bills}
 
 
-async def maintenance(stage: Stage) -> Facts:
-    """As if a hundred days had passed: months go into a proven archive, and come back; no sum changes."""
-    analytics, settings = stage.lib.analytics.container, stage.lib.settings()
+async def maintenance(tour: TourContext) -> Facts:
+    """As if a hundred days had passed, archive months, verify the archives and restore them; no sum changes."""
+    analytics, settings = tour.lib.analytics.container, tour.lib.settings()
     archive = EventArchive(
-        stage.lib.database(),
+        tour.lib.database(),
         analytics.partitions(),
         analytics.roller(),
-        FixedClock(stage.now + timedelta(days=100)),
-        directory=stage.directory / "archive",
+        FixedClock(tour.now + timedelta(days=100)),
+        directory=tour.directory / "archive",
         keep_days=40,
         late_days=settings.late_event_days,
     )
-    question = stage.last_days(3, service="checkout")
+    question = tour.last_days(3, service="checkout")
     before = (await analytics.service().metrics(question)).measures.requests
     archived = await archive.archive()
-    left = (await analytics.patterns().stats(counted_as("api", stage.last_days(3))[0])).count
+    left = (await analytics.patterns().stats(counted_as("api", tour.last_days(3))[0])).count
     for manifest in archived:
         await archive.restore(manifest.month)
     after = (await analytics.service().metrics(question)).measures.requests
@@ -223,4 +226,4 @@ SCENARIOS = (
     Scenario("Real-world storage billing", storage_billing),
     Scenario("Cleanup and maintenance", maintenance),
 )
-"""In the order in which they play."""
+"""In the order in which they run."""

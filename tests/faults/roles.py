@@ -1,4 +1,4 @@
-"""What a forked process does with its life: work, serve, or publish."""
+"""Roles of forked processes: worker, gateway and publisher."""
 
 import asyncio
 from collections.abc import Callable
@@ -32,19 +32,19 @@ def _settings(order: dict[str, Any]) -> Settings:
 
 
 async def work(order: dict[str, Any], tell: Tell) -> None:
-    """Be a worker until told to stop: the very one that `faregate worker` runs. Tells at its end what it is to count."""
+    """Run the worker of `faregate worker` until SIGTERM, and report its counts at the end."""
     counts = count_deliveries(order["counted"]) if "counted" in order else {}
     await run_worker(_settings(order))
     tell({"counts": counts})
 
 
 async def serve(order: dict[str, Any], _tell: Tell) -> None:
-    """Be a gateway until told to stop."""
+    """Run a gateway until SIGTERM."""
     await Gateway(_settings(order)).serve(stop_on_signals())
 
 
 async def feed(order: dict[str, Any], tell: Tell) -> None:
-    """Publish chunks, and tell of each that is known to be stored; whoever sent us has the others published again."""
+    """Publish chunks, and report each that is known to be stored; the campaign publishes the others again."""
     container = WorkerContainer(settings=_settings(order))
     async with (
         container.engines(),
@@ -60,7 +60,7 @@ async def feed(order: dict[str, Any], tell: Tell) -> None:
 
 
 async def _start(service: UsageService, chunk: Chunk) -> None:
-    """Open the holds; a key that is settled or expired by now, since its chunk comes again, has had its hold."""
+    """Open the holds; a key of a repeated chunk may already be settled or expired."""
 
     async def start(key: str, user: str, ttl_seconds: int) -> None:
         request = StartRequest(
@@ -81,7 +81,7 @@ async def _publish(transport: ITransport, messages: list[tuple[str, bytes]]) -> 
 
 
 async def _call(http: httpx2.AsyncClient, chunk: Chunk) -> None:
-    """Settle by HTTP, at once or by way of the queue."""
+    """Settle by HTTP, synchronously or through the queue."""
     for asynchronous, body in chunk.gateway:
         headers = {"x-server-api-key": KEY, **({"prefer": "respond-async"} if asynchronous else {})}
         async with asyncio.timeout(_PATIENCE_SECONDS):
@@ -90,7 +90,7 @@ async def _call(http: httpx2.AsyncClient, chunk: Chunk) -> None:
 
 
 async def _settled(http: httpx2.AsyncClient, body: dict[str, Any], headers: dict[str, str]) -> bool:
-    """Call once; what fails for the engine's sake may be sent again."""
+    """Call once, and return False for a failure of an engine, after which the call may be repeated."""
     try:
         answer = await http.post("/api/credits-process/end-multimodel", json=body, headers=headers)
     except httpx2.TransportError:

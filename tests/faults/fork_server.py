@@ -1,6 +1,6 @@
-"""A process that has imported everything and forks a life whenever it is told to: a start costs milliseconds.
+"""Fork server: starts processes in milliseconds, since it has imported everything.
 
-Orders come by standard input, a JSON object a line; what happens is told on standard output in the same way.
+It reads orders from standard input, one JSON object per line, and reports events on standard output in the same way.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ from faregate.core.logging import configure_logging
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.failpoints import arm
 from faults import controls
-from faults.lives import feed, serve, work
+from faults.roles import feed, serve, work
 from faults.strikes import Strike, Striker, track_connections
 
 __all__ = ["main"]
@@ -35,10 +35,10 @@ _PR_SET_PDEATHSIG = 1
 def main() -> None:
     """Fork until standard input ends."""
     report = os.dup(1)
-    os.dup2(2, 1)  # whatever a life prints goes to the log
+    os.dup2(2, 1)  # output of the processes goes to the log
     gc.collect()
     gc.freeze()
-    lives: dict[int, int] = {}
+    children: dict[int, int] = {}
     _tell(report, {"ready": os.getpid()})
     pending = b""
     while True:
@@ -48,44 +48,44 @@ def main() -> None:
                 return
             *orders, pending = (pending + read).split(b"\n")
             for order in map(json.loads, orders):
-                lives[_fork(order, report)] = order["life"]
-        _reap(lives, report)
+                children[_fork(order, report)] = order["child"]
+        _reap(children, report)
 
 
 def _fork(order: dict[str, Any], report: int) -> int:
     pid = os.fork()
     if pid:
-        _tell(report, {"life": order["life"], "pid": pid})
+        _tell(report, {"child": order["child"], "pid": pid})
         return pid
     code = 1
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
-        _live(order, report)
+        _run(order, report)
         code = 0
-    except BaseException as error:  # noqa: BLE001  a life must never come back from here
+    except BaseException as error:  # noqa: BLE001  a child process must never return from here
         traceback.print_exc()
-        _tell(report, {"life": order["life"], "error": _told(error)[:500]})
+        _tell(report, {"child": order["child"], "error": _told(error)[:500]})
     finally:
         sys.stderr.flush()
         os._exit(code)
 
 
 def _told(error: BaseException) -> str:
-    """Return an error in a line, a group with what is in it: the number alone explains nothing."""
+    """Return an error as one line, with the errors of a group."""
     parts = [_told(part) for part in error.exceptions] if isinstance(error, BaseExceptionGroup) else []
     return f"{type(error).__name__}: {error}" + (f" [{'; '.join(parts)}]" if parts else "")
 
 
-def _live(order: dict[str, Any], report: int) -> None:
+def _run(order: dict[str, Any], report: int) -> None:
     random.seed(order["seed"])
     configure_logging(style="json", level="error")
     track_connections()
     controls.apply(order.get("control"))
 
     def tell(more: dict[str, Any]) -> None:
-        _tell(report, {"life": order["life"], **more})
+        _tell(report, {"child": order["child"], **more})
 
     if order.get("point"):
         strike = Strike(order["point"], order["how"])
@@ -94,12 +94,12 @@ def _live(order: dict[str, Any], report: int) -> None:
     event_loop.run(KINDS[order["kind"]](order, tell))  # type: ignore[arg-type]
 
 
-def _reap(lives: dict[int, int], report: int) -> None:
-    while lives:
+def _reap(children: dict[int, int], report: int) -> None:
+    while children:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
             return
-        _tell(report, {"life": lives.pop(pid), "ended": os.waitstatus_to_exitcode(status)})
+        _tell(report, {"child": children.pop(pid), "ended": os.waitstatus_to_exitcode(status)})
 
 
 def _tell(report: int, message: dict[str, Any]) -> None:

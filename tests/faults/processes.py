@@ -1,4 +1,4 @@
-"""The other side of the zygote: lives to order, and what became of each."""
+"""Forked processes of a campaign, and how they ended."""
 
 import asyncio
 import contextlib
@@ -12,15 +12,15 @@ from typing import Any
 
 from faregate.core.settings import environment_without_settings
 
-__all__ = ["Life", "Nursery"]
+__all__ = ["ChildProcess", "ProcessPool"]
 
 
 _NO_ENGINE = ("EngineUnavailableError", "SystemExit: 3")
-"""How worker and gateway end that find no engine when they start, for their supervisor to start them again; one that has
-started outlasts the loss, and would end with an `ExceptionGroup`."""
+"""Errors of a worker or gateway that finds no engine at its start, and is started again by its supervisor. After its start
+it survives the loss of an engine, and would end with an `ExceptionGroup`."""
 
 
-class Life:
+class ChildProcess:
     """One forked process; `ended` is set with its exit code (negative: the signal that ended it)."""
 
     def __init__(self, number: int, order: dict[str, Any]) -> None:
@@ -36,24 +36,24 @@ class Life:
         self.ended = asyncio.Event()
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal, if it still lives."""
+        """Send a signal if the process is still running."""
         if self.pid is not None and self.code is None:
             self.told_to_end = self.told_to_end or number in {signal.SIGKILL, signal.SIGTERM}
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
 
-class Nursery:
-    """Starts lives and counts how they end."""
+class ProcessPool:
+    """Starts processes and counts how they end."""
 
     def __init__(self, log: Path) -> None:
         self.strikes: Counter[str] = Counter()
         self.crashes = 0
         self.refused = 0
         self.failures: list[str] = []
-        self.lives: dict[int, Life] = {}
+        self.children: dict[int, ChildProcess] = {}
         self._log = log
-        self._born = 0
+        self._started = 0
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
 
@@ -67,7 +67,7 @@ class Nursery:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "faults.zygote",
+                "faults.fork_server",
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
@@ -78,51 +78,51 @@ class Nursery:
         self._reading = asyncio.create_task(self._read(self._process.stdout))
 
     async def close(self) -> None:
-        for life in list(self.lives.values()):
-            life.send(signal.SIGCONT)
-            life.send(signal.SIGKILL)
+        for child in list(self.children.values()):
+            child.send(signal.SIGCONT)
+            child.send(signal.SIGKILL)
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
             await self._process.wait()
         if self._reading is not None:
             await self._reading
 
-    def bear(self, order: dict[str, Any]) -> Life:
-        """Start a life."""
+    def start(self, order: dict[str, Any]) -> ChildProcess:
+        """Start a process with this order."""
         assert self._process is not None
         assert self._process.stdin is not None
-        self._born += 1
-        life = Life(self._born, order)
-        self.lives[life.number] = life
-        self._process.stdin.write(json.dumps({"life": life.number, **order}).encode() + b"\n")
-        return life
+        self._started += 1
+        child = ChildProcess(self._started, order)
+        self.children[child.number] = child
+        self._process.stdin.write(json.dumps({"child": child.number, **order}).encode() + b"\n")
+        return child
 
     async def _read(self, stream: asyncio.StreamReader) -> None:
         while line := await stream.readline():
             message = json.loads(line)
-            life = self.lives[message["life"]]
+            child = self.children[message["child"]]
             if "pid" in message:
-                life.pid = message["pid"]
+                child.pid = message["pid"]
             if "stored" in message:
-                life.stored.add(message["stored"])
+                child.stored.add(message["stored"])
             if "struck" in message:
-                life.strikes.append(message["struck"])
+                child.strikes.append(message["struck"])
             if "counts" in message:
-                life.counts.update(message["counts"])
+                child.counts.update(message["counts"])
             if "error" in message:
-                life.error = message["error"]
+                child.error = message["error"]
             if "ended" in message:
-                self._end(life, message["ended"])
+                self._end(child, message["ended"])
 
-    def _end(self, life: Life, code: int) -> None:
-        life.code = code
-        del self.lives[life.number]
-        for name in life.strikes:
-            self.strikes[f"{life.order['kind']}: {name}"] += 1
+    def _end(self, child: ChildProcess, code: int) -> None:
+        child.code = code
+        del self.children[child.number]
+        for name in child.strikes:
+            self.strikes[f"{child.order['kind']}: {name}"] += 1
         if code < 0:
             self.crashes += 1
-        elif code > 0 and life.order.get("faults") and life.error.startswith(_NO_ENGINE):
+        elif code > 0 and child.order.get("faults") and child.error.startswith(_NO_ENGINE):
             self.refused += 1
-        elif code > 0 and life.order["kind"] != "publisher":
-            self.failures.append(f"{life.order['kind']} {life.number} ended by itself with {code}: {life.error}")
-        life.ended.set()
+        elif code > 0 and child.order["kind"] != "publisher":
+            self.failures.append(f"{child.order['kind']} {child.number} ended unexpectedly with {code}: {child.error}")
+        child.ended.set()
