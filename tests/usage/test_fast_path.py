@@ -58,7 +58,7 @@ async def test_a_start_takes_four_statements_and_a_settlement_seven(database_url
 async def test_concurrent_calls_on_one_wallet_share_one_transaction_at_a_time(
     database_url: str,
 ) -> None:
-    """Concurrent calls of one process wait for a hot wallet with one transaction each; a pool of many users has two each."""
+    """At most one start and one settlement transaction of a process wait for a hot wallet; a pool of many users has two each."""
     async with recorded_library(database_url) as (library, database):
         await library.feature(_chat())
         await library.grant("ada", 1000)

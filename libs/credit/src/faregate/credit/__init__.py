@@ -1,4 +1,4 @@
-"""Credits: wallets, grants, holds and a ledger that can be proved."""
+"""Credits: wallets, grants, holds and a verifiable ledger."""
 
 from typing import TYPE_CHECKING
 

@@ -194,4 +194,6 @@ class AlreadyCorrectedError(UsageError):
     code = "already_corrected"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"The event {name!r} is already corrected; read its status, and send a new event if needed")
+        super().__init__(
+            f"The event {name!r} is already corrected (GET /api/usage-events/fate); send a new event if needed"
+        )

@@ -1,1 +1,1 @@
-"""Proof of the ledger: everything derived again from its transfers."""
+"""Verification of the ledger: stored values derived again from transfers."""

@@ -1,1 +1,1 @@
-"""Use cases of the ledger, each in the caller's transaction."""
+"""Services of the ledger: operations, corrections, statements, limits and top-ups."""

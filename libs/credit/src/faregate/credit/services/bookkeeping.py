@@ -12,7 +12,7 @@ from faregate.core.db.subjects import Subjects
 from faregate.credit.ledger.limits import EVERY_MEMBER, LimitPeriod, member_scope, user_scope
 from faregate.credit.ledger.states import TransferNote
 from faregate.credit.services.accounting import AccountingService, AccountStatement, Digest
-from faregate.credit.services.corrections import CorrectionService, required_words
+from faregate.credit.services.corrections import CorrectionService, actor_and_reason
 from faregate.credit.services.credits import CreditService
 from faregate.credit.services.spending_limits import LimitService, SpendingLimit
 from faregate.credit.values import CreditTransaction, Grant, Wallet
@@ -69,7 +69,7 @@ class Bookkeeping:
 
     async def void_grant(self, owner_id: str, grant_id: UUID, *, note: TransferNote) -> tuple[Grant, Wallet]:
         """Void a grant; see `CreditService.void_grant`."""
-        actor, reason = required_words(note)
+        actor, reason = actor_and_reason(note)
         return await self._database.run(
             lambda session: self._credit.void_grant(session, owner_id, grant_id, actor=actor, reason=reason)
         )

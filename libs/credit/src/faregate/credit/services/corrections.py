@@ -22,7 +22,7 @@ from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.storage.repository import LedgerRepository
 from faregate.credit.values import CreditTransaction, transaction_view, transfer_position
 
-__all__ = ["CorrectionService", "required_words"]
+__all__ = ["CorrectionService", "actor_and_reason"]
 
 
 class CorrectionService:
@@ -122,7 +122,7 @@ class CorrectionService:
 
     async def _signed(self, session: AsyncSession, note: TransferNote) -> TransferNote:
         """Return the note with the actor replaced by the name that the ledger stores permanently."""
-        actor, _ = required_words(note)
+        actor, _ = actor_and_reason(note)
         return replace(note, actor=await self._subjects.stand_in(session, actor))
 
     async def _open(self, session: AsyncSession, transaction_id: str) -> tuple[int, Transfer, Book]:
@@ -143,7 +143,7 @@ class CorrectionService:
         return transaction_view(transfer, await self._ledger.charges(session, keys) if keys else {})
 
 
-def required_words(note: TransferNote) -> tuple[str, str]:
+def actor_and_reason(note: TransferNote) -> tuple[str, str]:
     """Return actor and reason of a correction, or raise `InvalidError` if one of them is missing."""
     if not (note.reason or "").strip():
         raise InvalidError("reason is required: state why the correction is made", param="reason")

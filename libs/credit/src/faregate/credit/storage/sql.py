@@ -148,7 +148,8 @@ from faregate.transfer t left join faregate.grant_slice s on s.wallet_id = t.wal
 where t.wallet_id = :wallet_id and t.effective_at >= :since and t.kind in (1, 6) and t.actor = any(cast(:actors as text[]))
   and (s.grant_id is null or s.grant_id = any(cast(:ids as uuid[])))
 """
-"""What fillings have repaid of the credit limit; one that repaid with all of it has no slice, only its actor."""
+"""How much of the credit limit the fillings of grants have repaid. A filling that went entirely into the repayment has no
+slice and is found by its actor."""
 
 ADD_LIMITS = """
 insert into faregate.spend_limit (scope, period, soft, hard, started_at, held)
@@ -160,7 +161,7 @@ where not exists (select from faregate.spend_limit l where l.scope = wanted.scop
 order by wanted.scope, t.period
 on conflict (scope, period) do nothing
 """
-"""Gives each member of a pool without a limit of the own a copy of everybody's."""
+"""Gives each pool member without a limit of its own a copy of the limit for all members."""
 
 LOCK_LIMITS = """
 select l.* from unnest(cast(:scopes as text[])) as wanted (scope)
@@ -223,7 +224,7 @@ select t.seq from faregate.grant_slice s join faregate.transfer t on t.wallet_id
 where s.wallet_id = :wallet_id and s.grant_id = :grant_id and s.amount > 0 and t.kind in (1, 7)
 order by t.kind, case when t.kind = 1 then -t.seq else t.seq end limit 1
 """
-"""The last grant or renewal; a grant that a refund has made has none, but its refund."""
+"""The last grant or renewal; for a grant made by a refund, the refund."""
 
 TRANSFERS_OF_CHARGE = f"""
 select {_TRANSFER_COLUMNS} from faregate.transfer
@@ -257,8 +258,8 @@ on conflict (wallet_id) do update set credits = excluded.credits, debits = exclu
 """
 
 _SAME_PAYER = "status = case when c.wallet_id = excluded.wallet_id then excluded.status end"
-"""Only a charge of the same wallet is written over. Another wallet's can be there if it was made since we looked, under a
-lock that is not ours; its status would become null then, which the table refuses."""
+"""Only a charge of the same wallet is overwritten. If a charge of another wallet was inserted after the charges were read
+(under the lock of that wallet), its status is set to null, which the table refuses."""
 
 _WRITE_CHARGES = f"""
 insert into faregate.charge as c (usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold,
@@ -302,7 +303,7 @@ on conflict (usage_key) do update set {_SAME_PAYER}, hold = excluded.hold,
   hold_grants = excluded.hold_grants, expires_at = excluded.expires_at,
   metadata = coalesce(excluded.metadata, c.metadata)
 """  # noqa: S608
-"""Open charges have no outcome: half of the columns."""
+"""Open charges have no outcome, so that half of the columns suffice."""
 
 _WRITE_GRANTS = """
 insert into faregate.credit_grant as g (grant_id, wallet_id, source, burn_class, priority, amount, remaining, held,
@@ -372,10 +373,10 @@ WRITES = {
     "l": _WRITE_LIMITS,
     "o": _WRITE_TOP_UPS,
 }
-"""One INSERT per kind of row; `LedgerRepository.write` joins those it needs into one statement."""
+"""One INSERT per kind of row; `LedgerRepository.write` combines those it needs into one statement."""
 
 COPIES = {"t": "transfer", "s": "grant_slice"}
-"""The tables that only grow: many rows at a time are copied into them, which costs both sides a fraction."""
+"""The append-only tables; large numbers of rows are written to them by COPY, which is much cheaper than INSERT."""
 
 
 def write_statement(parts: str) -> str:

@@ -37,7 +37,7 @@ async def events_in_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[Sequenc
         splitter.feed(chunk)
         while splitter.is_full:
             yield _parsed(splitter.take())
-            await asyncio.sleep(0)  # let other tasks run during a large body
+            await asyncio.sleep(0)  # yields to other tasks while a large body is parsed
     splitter.end()
     while lines := splitter.take():
         yield _parsed(lines)

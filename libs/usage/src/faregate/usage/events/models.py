@@ -105,7 +105,7 @@ class UsageCorrectionRow(TableModel, table=True):
 
 
 class UsageRejectionRow(TableModel, table=True):
-    """Why an event with an id was rejected; deleted when an event with that id is accepted."""
+    """Why an event with an id was rejected; ignored once an event with that id is accepted."""
 
     __table_args__: Any = (Index("usage_rejection_rejected_idx", "rejected_at", postgresql_using="brin"),)
 

@@ -10,7 +10,7 @@ from faregate.usage.events.event import UsageEvent
 from faregate.usage.tracking.answers import AnswerReader, reader_for
 from faregate.usage.tracking.visitors import country_reader, device_of
 
-__all__ = ["ASGIApp", "ITakesEvents", "TrackUsage", "signed_in"]
+__all__ = ["ASGIApp", "IEventRecorder", "TrackUsage", "signed_in"]
 
 log = get_logger(__name__)
 
@@ -25,7 +25,7 @@ _PATH_LIMIT = 200
 _NO_STATUS = 499  # the client disconnected before the response
 
 
-class ITakesEvents(Protocol):
+class IEventRecorder(Protocol):
     """A recorder that accepts events without waiting, such as `BufferedRecorder`."""
 
     def record_nowait(self, event: UsageEvent) -> bool:
@@ -73,7 +73,7 @@ class TrackUsage:
         self,
         app: ASGIApp,
         *,
-        recorder: ITakesEvents,
+        recorder: IEventRecorder,
         user: Callable[[Scope], str | None] = signed_in,
         organization: Callable[[Scope], str | None] | None = None,
         service: str | Callable[[Scope], str | None] = "http",
