@@ -1,4 +1,7 @@
-"""The platform that the libraries of Faregate share; it knows nothing of usage, credits or features."""
+"""Platform of the libraries.
+
+It knows nothing of usage, credits or features.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The use of features: strategies, prices, charging rules, and the service that ties them to credits."""
+"""Use of features: strategies, prices, charging rules, and the service."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The seams that a host, or an upper library, may fill: strategies, the account directory, quotas and history."""
+"""Seams of hosts: strategies, account directory, quotas, hold history."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What goes through a use of a feature: who, what, how much, and what came of it. Frozen."""
+"""Values of the credits process. Frozen."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,7 @@
-"""The bodies of the credits process, the same by HTTP and by queue, and what they mean."""
+"""Request bodies of the credits process.
+
+HTTP and queues take the same bodies.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace

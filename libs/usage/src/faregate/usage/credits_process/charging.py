@@ -1,4 +1,7 @@
-"""Who pays: individual or organisation, decided from facts when a use starts and frozen on its charge."""
+"""Charging rule: who pays, individual or organisation. Pure.
+
+Decided from facts when a use starts, and frozen on its charge.
+"""
 
 from dataclasses import dataclass
 

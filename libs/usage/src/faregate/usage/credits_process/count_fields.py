@@ -1,4 +1,4 @@
-"""The fields of a line of usage as bodies carry them, and what is refused in their place."""
+"""Count fields of usage lines, and refused look-alikes."""
 
 from collections.abc import Collection, Mapping
 from functools import cache

@@ -1,4 +1,7 @@
-"""Usage as providers report it, as lines: errors of ours, secrets taken out, the raw counts kept. Pure."""
+"""Usage lines from providers' own usage objects. Pure.
+
+Errors are ours, secrets are removed, the raw counts are kept.
+"""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""What makes two calls the same: hashes over their meaning, not over their bytes."""
+"""Hashes of the meaning of starts and settlements. Pure.
+
+Two calls are the same if their meaning is, whatever their bytes.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""Settling uses: what did each really cost, and what does its charge become. A batch at a time, in one transaction."""
+"""Settlement: price of each use, and what becomes of its charge.
+
+A batch at a time, in one transaction.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""What a settlement adds to the metered facts: one request, and a line for each model, in the settlement's transaction."""
+"""Usage events that settlements add.
+
+One request, and a line for each model, in the transaction of the settlement.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime

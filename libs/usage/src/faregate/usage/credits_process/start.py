@@ -1,4 +1,7 @@
-"""Starting uses: who may, who pays, how much is set aside. A batch at a time, in one transaction."""
+"""Start request: access, payer, amount of the hold.
+
+A batch at a time, in one transaction.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

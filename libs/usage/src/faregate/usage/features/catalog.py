@@ -1,4 +1,7 @@
-"""The catalogue of features and plans: what operators defined in the database, over what the code brings along."""
+"""Catalogue of features and plans.
+
+Operators' definitions in the database override those that the code brings along.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace

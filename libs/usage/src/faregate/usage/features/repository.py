@@ -1,4 +1,4 @@
-"""All statements on what operators define: features, plans, overrides of prices, margins, and the versions of each."""
+"""Statements on features, plans, overrides, margins, and their versions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

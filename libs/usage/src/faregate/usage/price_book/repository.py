@@ -1,4 +1,4 @@
-"""All statements on overrides of prices, margins, and lines that wait for a price."""
+"""Statements on price overrides, margins, and unpriced lines."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

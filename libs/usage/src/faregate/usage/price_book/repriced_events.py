@@ -1,4 +1,7 @@
-"""What pricing afterwards changes in the metered facts: they are taken back and replaced, in its transaction."""
+"""Usage events of repriced lines.
+
+The events are taken back and replaced, in the transaction that prices the lines.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Pricing what was parked: uses that were settled while a model had no price."""
+"""Repricing of uses that were settled without a price."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Prices as operators see them: what is in force, what would this cost, and what to change."""
+"""Price service: effective prices, quotes, overrides and margins."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

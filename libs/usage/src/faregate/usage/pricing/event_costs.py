@@ -1,4 +1,4 @@
-"""Provider costs of usage events that name a model but no cost. Pure."""
+"""Provider costs of usage events without one. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""From tokens to credits: the price in force, margin, credit price, rounding. One line at a time."""
+"""Price of one usage line: cost, margin, credits. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

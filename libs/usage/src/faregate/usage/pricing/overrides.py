@@ -1,4 +1,4 @@
-"""What operators decide about prices: overrides of provider prices, each with its dates, and margins. Pure."""
+"""Price overrides with their dates, and margins. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The pricing strategies that come with the library, by the name that features use."""
+"""Built-in pricing strategies."""
 
 from faregate.usage.strategies.fixed import FixedStrategy, GenerateQuestionPaperStrategy
 from faregate.usage.strategies.free import FreeStrategy

@@ -1,4 +1,7 @@
-"""The same number of credits for each use, whatever models it needed; those are recorded at their cost."""
+"""Fixed price for each use.
+
+Models are recorded at their cost.
+"""
 
 from collections.abc import Mapping
 from decimal import Decimal

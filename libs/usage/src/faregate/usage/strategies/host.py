@@ -1,4 +1,4 @@
-"""The host's own strategies: named by a setting, or by entry points of installed packages."""
+"""Loader of hosts' strategies: by setting, or by entry points."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping

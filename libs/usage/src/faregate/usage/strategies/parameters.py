@@ -1,4 +1,7 @@
-"""Checking a feature's parameters against a pydantic model, when the feature is saved."""
+"""Validation of strategies' parameters.
+
+A feature is checked when it is saved.
+"""
 
 from collections.abc import Mapping
 from decimal import Decimal

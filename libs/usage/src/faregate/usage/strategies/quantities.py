@@ -1,4 +1,7 @@
-"""How much of something one use took: from its usages of that unit, from its metadata, or one call."""
+"""Quantity of a unit in one use.
+
+From its usages of that unit, from its metadata, or one call.
+"""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,7 @@
-"""From the name of a strategy to the strategy: the library's own, and whatever the host registered."""
+"""Registry of strategies by name.
+
+The library's own, and those that hosts register.
+"""
 
 from collections.abc import Mapping
 from typing import cast

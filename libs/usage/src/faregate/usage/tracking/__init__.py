@@ -1,4 +1,4 @@
-"""Metering the requests of a host: an ASGI middleware for Starlette, FastAPI and whatever else speaks ASGI."""
+"""ASGI middleware that records requests as usage events."""
 
 from typing import TYPE_CHECKING
 
