@@ -8,7 +8,7 @@ import pytest
 from faregate.core.redaction.records import Redactor, looks_like_credential
 from faregate.core.redaction.scrubbing import clean_metadata, is_credential
 from faregate.core.redaction.secret_names import secrecy_of
-from faregate.core.runtime.bounded_memory import BoundedMemory, remembered
+from faregate.core.runtime.bounded_memory import BoundedCache, bounded_cache
 from faregate.feature_log.routes import endpoint_template
 from faregate.feature_log.sealing import Sealer
 from faregate.usage.tracking.visitors import device_of
@@ -47,7 +47,7 @@ def test_distinct_large_names_take_little_memory(pour: Callable[[str], object]) 
 
 def test_the_cache_is_cleared_before_it_exceeds_its_bytes() -> None:
     """Also with keys of several parts; an entry larger than the bound is not stored."""
-    memory: BoundedMemory[tuple[str, str | None], int] = BoundedMemory(limit_bytes=100_000, entries=1000)
+    memory: BoundedCache[tuple[str, str | None], int] = BoundedCache(limit_bytes=100_000, entries=1000)
     for number, name in enumerate(_names(5000, 900)):
         memory[name, None] = number
         assert memory.get((name, None)) == number
@@ -58,7 +58,7 @@ def test_the_cache_is_cleared_before_it_exceeds_its_bytes() -> None:
 
 
 def test_the_cache_holds_at_most_its_number_of_entries() -> None:
-    memory: BoundedMemory[int, str] = BoundedMemory(limit_bytes=10**9, entries=10)
+    memory: BoundedCache[int, str] = BoundedCache(limit_bytes=10**9, entries=10)
     memory.update(dict.fromkeys(range(1000), "x"))
 
     assert len(memory) <= 10
@@ -67,7 +67,7 @@ def test_the_cache_holds_at_most_its_number_of_entries() -> None:
 def test_results_for_long_texts_are_not_cached() -> None:
     asked: list[str] = []
 
-    @remembered(entries=10, longest=5)
+    @bounded_cache(entries=10, longest=5)
     def length(text: str) -> int:
         asked.append(text)
         return len(text)

@@ -240,7 +240,7 @@ def test_processes_with_different_pgport_share_one_server(
 async def test_a_killed_server_is_started_again(server: EmbeddedServer) -> None:
     await server.start()
     stop = asyncio.Event()
-    kept = asyncio.create_task(EmbeddedKeeper(server, look_seconds=0.02).run(stop))
+    kept = asyncio.create_task(EmbeddedKeeper(server, check_seconds=0.02).run(stop))
     died = server.server_pid()
     assert died is not None
     os.kill(died, signal.SIGKILL)
@@ -265,7 +265,7 @@ async def test_a_server_that_cannot_start_is_retried_a_bounded_number_of_times(
     died = server.server_pid()
     assert died is not None
     os.kill(died, signal.SIGKILL)
-    keeper = EmbeddedKeeper(server, look_seconds=0.02, pauses_seconds=(0.01, 0.01))
+    keeper = EmbeddedKeeper(server, check_seconds=0.02, retry_delays_seconds=(0.01, 0.01))
 
     with pytest.raises(EngineUnavailableError, match=r"(?s)\(3 attempts\).*shared_buffers") as given_up:
         await keeper.run(asyncio.Event())

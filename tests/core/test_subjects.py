@@ -49,7 +49,7 @@ async def test_an_email_address_is_stored(database: Database, subjects: Subjects
 async def test_a_cache_is_reloaded_when_another_process_raises_its_version(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faregate.core.db.versioned_cache._LOOK_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr("faregate.core.db.versioned_cache._CHECK_SECONDS", 0.05)
     loads = 0
 
     async def load(_session: AsyncSession) -> int:
@@ -105,7 +105,7 @@ async def test_append_only_rows_refer_to_a_person_by_number(database: Database, 
     async with database.transaction() as session:
         ada = (await subjects.ensure(session, ["ada"]))["ada"].subject_id
         actors = ["user:ada", "ada", "user:new", "key:7", "bootstrap", "cli:ada"]
-        written = {actor: await subjects.stand_in(session, actor) for actor in actors}
+        written = {actor: await subjects.append_only_actor(session, actor) for actor in actors}
         new = (await subjects.find(session, ["new"]))["new"].subject_id
 
     assert written == {

@@ -119,7 +119,7 @@ class CorrectionService:
     async def _signed(self, session: AsyncSession, note: Note) -> Note:
         """Return the note as it stands in the ledger, for ever."""
         actor, _ = required_words(note)
-        return replace(note, actor=await self._subjects.stand_in(session, actor))
+        return replace(note, actor=await self._subjects.append_only_actor(session, actor))
 
     async def _open(self, session: AsyncSession, transaction_id: str) -> tuple[int, Transfer, Book]:
         wallet_id, seq = transfer_position(transaction_id)

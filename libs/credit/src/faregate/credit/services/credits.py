@@ -182,7 +182,7 @@ class CreditService:
         """Put a grant into a wallet, making the wallet if need be; the same key makes it once (then True)."""
         subject = (await self.ensure_wallets(session, [owner_id]))[owner_id]
         if spec.actor is not None:
-            spec = replace(spec, actor=await self._subjects.stand_in(session, spec.actor))
+            spec = replace(spec, actor=await self._subjects.append_only_actor(session, spec.actor))
         book = await self._lock(session, [subject.subject_id])
         if spec.key is not None:
             await self._ledger.load_grants_by_key(session, book, [(subject.subject_id, spec.key)])
@@ -200,7 +200,7 @@ class CreditService:
             UnknownWalletError, UnknownGrantError.
         """
         subject = await self.get_owner(session, owner_id)
-        actor = await self._subjects.stand_in(session, actor)
+        actor = await self._subjects.append_only_actor(session, actor)
         book = await self._lock(session, [subject.subject_id])
         await self._ledger.load_grants_by_id(session, book, [grant_id])
         wallet = book.wallets[subject.subject_id]
