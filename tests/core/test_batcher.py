@@ -1,4 +1,4 @@
-"""Concurrent calls become batches; each caller gets its own answer."""
+"""Batching of concurrent calls; each caller gets its own answer."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from faregate.core.runtime.batcher import Batcher, bisect_failures
 
 
 class Doubler:
-    """Doubles numbers, a batch at a time, and remembers the batches."""
+    """Doubles numbers, one batch at a time, and records the batches."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -20,7 +20,7 @@ class Doubler:
         return [ValueError(f"no {item}") if item < 0 else item * 2 for item in items]
 
 
-async def test_a_crowd_shares_batches_and_everybody_gets_the_own_answer() -> None:
+async def test_concurrent_calls_share_batches_and_each_gets_its_own_answer() -> None:
     doubler = Doubler()
     batcher: Batcher[int, int] = Batcher(doubler.run, batch_size=50)
 
@@ -30,7 +30,7 @@ async def test_a_crowd_shares_batches_and_everybody_gets_the_own_answer() -> Non
     assert [len(batch) for batch in doubler.batches] == [50, 50, 20]
 
 
-async def test_who_comes_alone_does_not_wait_for_company() -> None:
+async def test_a_single_call_does_not_wait_for_others() -> None:
     doubler = Doubler()
     batcher: Batcher[int, int] = Batcher(doubler.run)
 
@@ -38,7 +38,7 @@ async def test_who_comes_alone_does_not_wait_for_company() -> None:
     assert doubler.batches == [[1], [2]]
 
 
-async def test_a_refusal_reaches_only_its_caller() -> None:
+async def test_an_error_outcome_is_raised_to_its_caller_only() -> None:
     batcher: Batcher[int, int] = Batcher(Doubler().run)
 
     answers = await asyncio.gather(*(batcher.submit(n) for n in (1, -1, 3)), return_exceptions=True)
@@ -63,7 +63,7 @@ async def test_a_failing_batch_fails_all_its_callers_and_the_next_one_runs() -> 
     assert await batcher.submit(3) == 3
 
 
-async def test_a_caller_that_gives_up_leaves_the_others_alone() -> None:
+async def test_a_cancelled_caller_does_not_affect_the_others() -> None:
     batcher: Batcher[int, int] = Batcher(Doubler().run)
     impatient = asyncio.create_task(batcher.submit(1))
     patient = asyncio.create_task(batcher.submit(2))
@@ -76,7 +76,7 @@ async def test_a_caller_that_gives_up_leaves_the_others_alone() -> None:
 
 
 class Gates:
-    """Runs batches that end when they are told to, and notes which run at the same time."""
+    """Runs batches that end on command, and records which run at the same time."""
 
     def __init__(self) -> None:
         self.begun: list[list[str]] = []
@@ -91,8 +91,8 @@ class Gates:
         self.gates.setdefault(first, asyncio.Event()).set()
 
 
-async def test_a_batch_that_takes_long_is_overtaken_but_not_by_its_own_key() -> None:
-    """Whoever shares a key with what is stuck waits for it; the others do not, neither those there nor those to come."""
+async def test_later_batches_overtake_a_slow_one_except_for_its_own_keys() -> None:
+    """Items that share a key with the slow batch wait for it; all others do not, neither earlier nor later ones."""
     gates = Gates()
     batcher: Batcher[str, str] = Batcher(gates.run, patience_seconds=0.01)
     stuck = asyncio.create_task(batcher.submit("stuck", lane_key="a"))
@@ -113,11 +113,14 @@ async def test_a_batch_that_takes_long_is_overtaken_but_not_by_its_own_key() -> 
     assert await asyncio.gather(stuck, behind) == ["stuck", "behind"]
 
 
-async def test_no_more_batches_run_at_the_same_time_than_there_are_lanes() -> None:
+async def test_at_most_as_many_batches_run_at_the_same_time_as_there_are_lanes() -> None:
     gates = Gates()
     batcher: Batcher[str, str] = Batcher(gates.run, batch_size=1, lanes=2, patience_seconds=0.001)
     waiting = [asyncio.create_task(batcher.submit(name, lane_key=name)) for name in "abcd"]
-    await asyncio.sleep(0.02)
+    async with asyncio.timeout(5):
+        while len(gates.begun) < 2:
+            await asyncio.sleep(0.001)
+    await asyncio.sleep(0.02)  # a third batch would begin now
     assert gates.begun == [["a"], ["b"]]
 
     for name in "abcd":
@@ -126,7 +129,7 @@ async def test_no_more_batches_run_at_the_same_time_than_there_are_lanes() -> No
 
 
 async def test_items_of_one_key_never_run_at_the_same_time_and_keep_their_order() -> None:
-    """Hundreds of them, of few keys, in batches that are all too slow."""
+    """Hundreds of items, of few keys, in batches that all exceed the patience."""
     running: list[int] = []
     done: list[int] = []
 
@@ -145,7 +148,7 @@ async def test_items_of_one_key_never_run_at_the_same_time_and_keep_their_order(
     assert [[n for n in done if n % 5 == key] for key in range(5)] == [list(range(key, 300, 5)) for key in range(5)]
 
 
-async def test_poison_is_found_by_halving_and_its_neighbours_are_answered() -> None:
+async def test_failing_items_are_isolated_by_halving_and_the_others_are_answered() -> None:
     async def run(items: Sequence[int]) -> Sequence[int | Exception]:
         if 7 in items:
             raise ValueError("poison")
@@ -157,7 +160,7 @@ async def test_poison_is_found_by_halving_and_its_neighbours_are_answered() -> N
     assert [answer for n, answer in enumerate(answers) if n != 7] == [n * 2 for n in range(20) if n != 7]
 
 
-async def test_a_passing_failure_concerns_no_item_and_is_raised() -> None:
+async def test_a_temporary_failure_is_raised_and_not_assigned_to_an_item() -> None:
     async def run(_items: Sequence[int]) -> Sequence[int | Exception]:
         raise ConnectionError
 

@@ -1,4 +1,4 @@
-"""What a process remembers is bounded by bytes, however long the names are that callers make up."""
+"""In-memory caches are bounded by bytes, however long the callers' names are."""
 
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ import pytest
 from faregate.core.redaction.records import Redactor, looks_like_credential
 from faregate.core.redaction.scrubbing import clean_metadata, is_credential
 from faregate.core.redaction.secret_names import secrecy_of
-from faregate.core.runtime.bounded_memory import BoundedMemory, remembered
+from faregate.core.runtime.bounded_memory import BoundedCache, bounded_cache
 from faregate.feature_log.routes import endpoint_template
 from faregate.feature_log.sealing import Sealer
 from faregate.usage.tracking.visitors import device_of
@@ -33,7 +33,7 @@ def _names(count: int, length: int) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("pour", [pytest.param(pour, id=name) for name, pour in POURED])
-def test_distinct_large_names_leave_little_behind(pour: Callable[[str], object]) -> None:
+def test_distinct_large_names_take_little_memory(pour: Callable[[str], object]) -> None:
     """200 names of 250 kB, 50 MB together."""
     pour("warm")
     tracemalloc.start()
@@ -45,9 +45,9 @@ def test_distinct_large_names_leave_little_behind(pour: Callable[[str], object])
     assert kept < 2_000_000
 
 
-def test_a_memory_forgets_before_it_takes_more_than_its_bytes() -> None:
-    """Also in names of several parts; what is larger than all of it is not kept."""
-    memory: BoundedMemory[tuple[str, str | None], int] = BoundedMemory(limit_bytes=100_000, entries=1000)
+def test_the_cache_is_cleared_before_it_exceeds_its_bytes() -> None:
+    """Also with keys of several parts; an entry larger than the bound is not stored."""
+    memory: BoundedCache[tuple[str, str | None], int] = BoundedCache(limit_bytes=100_000, entries=1000)
     for number, name in enumerate(_names(5000, 900)):
         memory[name, None] = number
         assert memory.get((name, None)) == number
@@ -57,17 +57,17 @@ def test_a_memory_forgets_before_it_takes_more_than_its_bytes() -> None:
     assert memory.get(("y" * 200_000, None)) is None
 
 
-def test_a_memory_holds_no_more_entries_than_it_may() -> None:
-    memory: BoundedMemory[int, str] = BoundedMemory(limit_bytes=10**9, entries=10)
+def test_the_cache_holds_at_most_its_number_of_entries() -> None:
+    memory: BoundedCache[int, str] = BoundedCache(limit_bytes=10**9, entries=10)
     memory.update(dict.fromkeys(range(1000), "x"))
 
     assert len(memory) <= 10
 
 
-def test_long_texts_are_answered_without_being_remembered() -> None:
+def test_results_for_long_texts_are_not_cached() -> None:
     asked: list[str] = []
 
-    @remembered(entries=10, longest=5)
+    @bounded_cache(entries=10, longest=5)
     def length(text: str) -> int:
         asked.append(text)
         return len(text)

@@ -1,4 +1,4 @@
-"""Credits and micro-credits are the same amount."""
+"""Conversion between credits and micro-credits keeps the amount."""
 
 from decimal import Decimal
 
@@ -11,12 +11,12 @@ from faregate.wire.credits import to_credits, to_micros
 
 
 @given(st.integers(-(10**15) + 1, 10**15 - 1))
-def test_there_and_back_is_the_same(micros: int) -> None:
+def test_converting_back_returns_the_same_amount(micros: int) -> None:
     assert to_micros(to_credits(micros)) == micros
 
 
 @pytest.mark.parametrize("amount", ["0.0000001", "1000000000", "-1000000000", "NaN", "Infinity", "1e20"])
-def test_amounts_that_cannot_be_kept_exactly_are_refused_by_name(amount: str) -> None:
+def test_amounts_that_cannot_be_stored_exactly_are_refused_with_the_parameter_name(amount: str) -> None:
     with pytest.raises(InvalidError) as refused:
         to_micros(Decimal(amount), param="hold")
 

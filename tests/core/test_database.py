@@ -1,4 +1,4 @@
-"""Transactions commit at the edge, are tried again when that helps, and say when the server is away."""
+"""Transactions: commit, rollback, retries, time-outs and an unavailable server."""
 
 import asyncio
 from urllib.parse import urlsplit
@@ -49,7 +49,7 @@ async def test_a_block_that_raises_rolls_back(table: Database) -> None:
     assert await _numbers(table) == {1: 0, 2: 0}
 
 
-async def test_rows_are_the_same_by_both_ways_to_the_driver(database: Database) -> None:
+async def test_rows_are_the_same_through_sqlalchemy_and_the_driver(database: Database) -> None:
     """The first statement of a transaction goes through SQLAlchemy, the later ones do not."""
     sql = "select cast(:a as text) as a, cast(:b as int) + :b as b, ':a'::text as c, cast(:j as jsonb) as j"
     async with database.transaction() as session:
@@ -80,7 +80,7 @@ async def test_the_session_has_its_time_outs(database_url: str) -> None:
     assert shown == ["3s", "500ms", "3s", "UTC"]
 
 
-async def test_a_deadlock_victim_is_tried_again(table: Database) -> None:
+async def test_a_deadlock_victim_is_retried(table: Database) -> None:
     met = asyncio.Barrier(2)
     tries = 0
 
@@ -98,7 +98,7 @@ async def test_a_deadlock_victim_is_tried_again(table: Database) -> None:
     assert tries == 3
 
 
-async def test_a_lock_time_out_is_tried_again_until_the_lock_is_free(database_url: str, table: Database) -> None:
+async def test_a_lock_time_out_is_retried_until_the_lock_is_free(database_url: str, table: Database) -> None:
     impatient = Database(database_url, lock_timeout_seconds=0.05)
     await impatient.open()
     holder = await asyncpg.connect(database_url)
@@ -132,7 +132,7 @@ async def test_attempts_are_bounded(database: Database) -> None:
     assert tries == 3
 
 
-async def test_a_wrong_statement_is_not_tried_again(database: Database) -> None:
+async def test_a_wrong_statement_is_not_retried(database: Database) -> None:
     tries = 0
 
     async def work(session: AsyncSession) -> None:
@@ -147,7 +147,7 @@ async def test_a_wrong_statement_is_not_tried_again(database: Database) -> None:
     assert tries == 1
 
 
-async def test_a_server_that_is_not_there_is_said_to_be_away() -> None:
+async def test_a_missing_server_is_reported_as_unavailable() -> None:
     database = Database("postgresql://postgres@127.0.0.1:1/none")
     await database.open()
 
@@ -158,7 +158,7 @@ async def test_a_server_that_is_not_there_is_said_to_be_away() -> None:
 
 
 @pytest.mark.parametrize("statements", [1, 2])
-async def test_a_connection_that_is_lost_is_said_to_be_away_and_replaced(
+async def test_a_lost_connection_is_reported_as_unavailable_and_replaced(
     database: Database, database_url: str, statements: int
 ) -> None:
     with pytest.raises(EngineUnavailableError):
@@ -174,10 +174,8 @@ async def test_a_connection_that_is_lost_is_said_to_be_away_and_replaced(
 
 
 @pytest.mark.parametrize("change", [{"path": "/no_such_database"}, {"query": "sslmode=banana"}])
-async def test_a_server_that_refuses_the_address_is_told_with_the_setting(
-    database_url: str, change: dict[str, str]
-) -> None:
-    """One sentence for operators; strangers read only that the database is away."""
+async def test_a_refused_login_is_reported_with_the_setting(database_url: str, change: dict[str, str]) -> None:
+    """Operators get one sentence with the cause; callers learn only that the database is unavailable."""
     database = Database(urlsplit(database_url)._replace(**change).geturl())
     await database.open()
     try:
@@ -191,8 +189,8 @@ async def test_a_server_that_refuses_the_address_is_told_with_the_setting(
     assert "no_such_database" not in DatabaseRefusedError(refused.value.detail).public_detail
 
 
-async def test_a_transaction_under_way_ends_before_its_database_closes(database_url: str, table: Database) -> None:
-    """Neither its work is lost nor its connection left open."""
+async def test_close_waits_for_a_running_transaction(database_url: str, table: Database) -> None:
+    """Its work is committed, and its connection closed."""
     database = Database(database_url)
     await database.open()
     began = asyncio.Event()
@@ -209,10 +207,10 @@ async def test_a_transaction_under_way_ends_before_its_database_closes(database_
 
     assert working.done()
     assert await _numbers(table) == {1: 5, 2: 0}
-    assert await _strangers(table) == 0
+    assert await _other_connections(table) == 0
 
 
-async def test_a_transaction_that_does_not_end_is_cut_off(
+async def test_close_cuts_off_a_transaction_that_does_not_end(
     database_url: str, table: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("faregate.core.db.database._CLOSING_SECONDS", 0.1)
@@ -223,14 +221,14 @@ async def test_a_transaction_that_does_not_end_is_cut_off(
     await database.rows(session, "update public.t set n = 5 where id = 1")
     await database.close()
 
-    assert await _strangers(table) == 0
+    assert await _other_connections(table) == 0
     assert await _numbers(table) == {1: 0, 2: 0}
     with pytest.raises(EngineUnavailableError):
         await holding.__aexit__(None, None, None)
 
 
-async def _strangers(database: Database) -> int:
-    """Return how many connections to its database are none of `database`'s own, once PostgreSQL has noticed their ends."""
+async def _other_connections(database: Database) -> int:
+    """Return how many connections to the database do not belong to `database`, once PostgreSQL has noticed closed ones."""
     sql = "select count(*) as n from pg_stat_activity where datname = current_database() and application_name = 'faregate'"
     for _ in range(50):
         async with database.transaction(read_only=True) as session:
@@ -241,7 +239,7 @@ async def _strangers(database: Database) -> int:
     return int(row.n) - 1
 
 
-async def test_a_database_that_was_not_opened_says_so() -> None:
+async def test_a_database_that_was_not_opened_raises_a_clear_error() -> None:
     with pytest.raises(ConfigurationError, match="not open"):
         async with Database("postgresql://x/y").transaction():
             pass
@@ -253,7 +251,7 @@ def test_sql_names_our_schema_and_runs_in_the_configured_one() -> None:
     assert sql == "select tenant_a.wallet.x, 'faregate' from tenant_a.wallet"
 
 
-def test_our_tables_stay_out_of_the_hosts_metadata() -> None:
+def test_tables_are_not_in_the_hosts_metadata() -> None:
     from sqlmodel import SQLModel
 
     assert not [name for name in SQLModel.metadata.tables if name.startswith("faregate")]

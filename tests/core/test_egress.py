@@ -1,4 +1,4 @@
-"""Webhook addresses: a hundred that must not be called, and those that may."""
+"""SSRF guard: a hundred addresses that must not be called, and addresses that may."""
 
 from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
@@ -37,13 +37,13 @@ def carried(form: str, inner: str) -> str:
 
 
 @pytest.mark.parametrize("url", BAD_TEXT)
-def test_a_wrong_text_is_refused_before_anything_is_asked(url: str) -> None:
+def test_an_invalid_url_is_refused_before_the_name_is_resolved(url: str) -> None:
     with pytest.raises(UnsafeUrlError):
         Egress().check(url)
 
 
 @pytest.mark.parametrize("url", BAD_ADDRESS)
-async def test_an_address_inside_is_refused_however_it_is_written(url: str) -> None:
+async def test_a_private_address_is_refused_in_every_notation(url: str) -> None:
     with pytest.raises(UnsafeUrlError):
         await Egress().target(url)
 
@@ -59,8 +59,8 @@ async def test_every_address_of_a_name_must_be_public(answers: Sequence[str]) ->
         await Egress(resolve=resolve).target("https://rebind.example.com/")
 
 
-async def test_a_name_is_resolved_once_and_connected_to_what_was_checked() -> None:
-    """A name server that answers differently the second time gains nothing: it is not asked again."""
+async def test_a_name_is_resolved_once_and_the_checked_address_is_used() -> None:
+    """A name server that gives a different second answer has no effect: it is not asked again."""
     asked: list[str] = []
 
     async def resolve(host: str, _port: int) -> Sequence[str]:
@@ -85,7 +85,7 @@ PUBLIC = [
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses_are_public(address: str) -> None:
-    """Also where a translator (NAT64) stands before them, which networks without IPv4 have."""
+    """Also with the prefix of a translator (NAT64), which networks without IPv4 use."""
     assert is_public(address)
     assert not is_metadata(address)
 
@@ -100,7 +100,7 @@ def test_no_address_of_a_registered_block_is_public(block: str) -> None:
 @pytest.mark.parametrize("address", ["192.0.0.192", "168.63.129.16", "3fff::1", "3fff:fff::1", "192.88.99.2", "5f00::1",
                                      "100:0:0:1::1", "64:ff9b:1::808:808", "2002:808:808::1", "192.0.0.9", "4000::1", "::8.8.8.8",
                                      "", "localhost", "1.2.3", "fe80::1%eth0"])  # fmt: skip
-def test_what_python_or_its_lists_take_for_public_is_not(address: str) -> None:
+def test_addresses_that_python_wrongly_calls_public_are_refused(address: str) -> None:
     assert not is_public(address)
 
 
@@ -108,7 +108,7 @@ def test_what_python_or_its_lists_take_for_public_is_not(address: str) -> None:
     "inner", ["127.0.0.1", "10.1.2.3", "169.254.169.254", "168.63.129.16", "192.0.0.192", "100.100.100.200"]
 )
 @pytest.mark.parametrize(("form", "kind"), CARRIED, ids=[kind for _, kind in CARRIED])
-def test_an_address_inside_another_is_found(form: str, kind: str, inner: str) -> None:
+def test_an_ipv4_address_inside_an_ipv6_address_is_found(form: str, kind: str, inner: str) -> None:
     address = carried(form, inner)
 
     assert not is_public(address), kind
@@ -121,7 +121,7 @@ def test_the_obfuscated_client_of_a_teredo_address_is_found() -> None:
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "168.63.129.16", "fd00:ec2::254", "::ffff:169.254.170.2"])
 async def test_the_metadata_service_of_a_cloud_is_never_called(address: str) -> None:
-    """Not even where private networks are allowed: it would hand out the machine's own credentials."""
+    """Not even if private networks are allowed: it would return the machine's own credentials."""
 
     async def resolve(_host: str, _port: int) -> Sequence[str]:
         return ["10.0.0.7", address]
@@ -130,7 +130,7 @@ async def test_the_metadata_service_of_a_cloud_is_never_called(address: str) -> 
         await Egress(allow_private=True, resolve=resolve).target("http://hooks.internal/")
 
 
-async def test_a_deployment_may_trust_its_own_network() -> None:
+async def test_a_deployment_may_allow_private_networks() -> None:
     assert (await Egress(allow_private=True).target("http://127.0.0.1:9000/x")).port == 9000
     with pytest.raises(UnsafeUrlError):
         Egress(allow_private=True).check("file:///etc/passwd")

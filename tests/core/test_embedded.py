@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL starts by itself, survives its users, and is never two."""
+"""The embedded PostgreSQL: start, shared use, crashes, and at most one server."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ print("stopped", flush=True)
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[Path]:
-    """A data directory below one that only we may enter, as /root is."""
+    """A data directory below one that only its owner may enter, such as /root."""
     path = tmp_path / "deep" / "data"
     yield path
     EmbeddedServer(path).shut_down(signal.SIGQUIT)
@@ -94,7 +94,7 @@ def test_data_outlive_the_server(server: EmbeddedServer) -> None:
     server.stop_now()
 
 
-def test_two_users_share_one_server_and_the_last_one_out_stops_it(directory: Path) -> None:
+def test_two_users_share_one_server_and_the_last_to_leave_stops_it(directory: Path) -> None:
     first, pid = _user(directory)
     second, same = _user(directory)
     _leave(first)
@@ -119,7 +119,7 @@ def test_many_users_at_once_start_one_server(directory: Path) -> None:
     assert len(pids) == 1
 
 
-def test_a_killed_user_leaves_the_server_to_the_next_one(directory: Path) -> None:
+def test_the_next_user_takes_over_the_server_of_a_killed_one(directory: Path) -> None:
     user, pid = _user(directory)
     user.kill()
     user.communicate()
@@ -145,9 +145,7 @@ def test_a_killed_server_recovers_at_the_next_start(directory: Path) -> None:
     server.stop_now()
 
 
-def test_a_stale_pid_file_whose_number_another_program_has_is_no_obstacle(
-    server: EmbeddedServer, directory: Path
-) -> None:
+def test_a_stale_pid_file_with_the_id_of_another_program_is_ignored(server: EmbeddedServer, directory: Path) -> None:
     server.start_now()
     server.stop_now()
     lines = [str(os.getpid()), str(directory / "postgres18"), "1", "5432", str(directory), "", "", "ready"]
@@ -159,7 +157,7 @@ def test_a_stale_pid_file_whose_number_another_program_has_is_no_obstacle(
     server.stop_now()
 
 
-def test_an_interrupted_set_up_is_begun_again(server: EmbeddedServer, directory: Path) -> None:
+def test_an_interrupted_set_up_is_restarted(server: EmbeddedServer, directory: Path) -> None:
     (directory / "postgres18.new").mkdir(parents=True)
     (directory / "postgres18.new" / "rubbish").touch()
 
@@ -172,7 +170,7 @@ def test_an_interrupted_set_up_is_begun_again(server: EmbeddedServer, directory:
     server.stop_now()
 
 
-def test_a_path_too_long_for_a_socket_gets_one_elsewhere(tmp_path: Path) -> None:
+def test_a_path_too_long_for_a_socket_uses_another_directory_for_it(tmp_path: Path) -> None:
     server = EmbeddedServer(tmp_path / ("x" * 60) / ("y" * 60), durable=False)
     server.start_now()
 
@@ -222,12 +220,12 @@ def test_the_default_directory_depends_on_who_runs_it(monkeypatch: pytest.Monkey
     assert default_data_dir() == Path("/var/lib/faregate")
 
 
-def test_looking_whether_there_is_a_cluster_makes_none(directory: Path) -> None:
+def test_checking_for_a_cluster_creates_none(directory: Path) -> None:
     assert not EmbeddedServer(directory).exists
     assert not directory.exists()
 
 
-def test_the_port_of_the_environment_parts_no_two_processes(
+def test_processes_with_different_pgport_share_one_server(
     server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGPORT", "6543")
@@ -242,7 +240,7 @@ def test_the_port_of_the_environment_parts_no_two_processes(
 async def test_a_killed_server_is_started_again(server: EmbeddedServer) -> None:
     await server.start()
     stop = asyncio.Event()
-    kept = asyncio.create_task(EmbeddedKeeper(server, look_seconds=0.02).run(stop))
+    kept = asyncio.create_task(EmbeddedKeeper(server, check_seconds=0.02).run(stop))
     died = server.server_pid()
     assert died is not None
     os.kill(died, signal.SIGKILL)
@@ -257,17 +255,17 @@ async def test_a_killed_server_is_started_again(server: EmbeddedServer) -> None:
     assert server.server_pid() is None
 
 
-async def test_a_server_that_cannot_start_is_tried_a_bounded_number_of_times_and_named(
+async def test_a_server_that_cannot_start_is_retried_a_bounded_number_of_times(
     server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As with a full disk: each start ends at once, with a reason in the server's log."""
+    """As with a full disk: each start fails at once, with a reason in the server's log."""
     await server.start()
     configure_logging(style="json")
     monkeypatch.setattr(server, "_options", {"shared_buffers": "no space left"})
     died = server.server_pid()
     assert died is not None
     os.kill(died, signal.SIGKILL)
-    keeper = EmbeddedKeeper(server, look_seconds=0.02, pauses_seconds=(0.01, 0.01))
+    keeper = EmbeddedKeeper(server, check_seconds=0.02, retry_delays_seconds=(0.01, 0.01))
 
     with pytest.raises(EngineUnavailableError, match=r"(?s)\(3 attempts\).*shared_buffers") as given_up:
         await keeper.run(asyncio.Event())

@@ -1,4 +1,4 @@
-"""Holds wait for settlement that is behind, and not for workers that are dead."""
+"""Heartbeats: holds wait for late settlement, but not for dead workers."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -29,21 +29,21 @@ async def _settled_until(database: Database) -> datetime | None:
         return await Heartbeats(database).settled_until(session)
 
 
-async def test_the_slowest_living_worker_counts(database: Database) -> None:
+async def test_the_slowest_live_worker_counts(database: Database) -> None:
     await _report(database, "quick", NOW)
     await _report(database, "slow", NOW - timedelta(minutes=5), silent_seconds=30)
 
     assert await _settled_until(database) == NOW - timedelta(minutes=5)
 
 
-async def test_a_worker_that_died_a_minute_before_another_spoke_holds_nothing_back(database: Database) -> None:
+async def test_a_worker_silent_a_minute_longer_than_another_delays_nothing(database: Database) -> None:
     await _report(database, "killed", NOW - timedelta(hours=1), silent_seconds=70)
     await _report(database, "alive", NOW)
 
     assert await _settled_until(database) == NOW
 
 
-async def test_when_all_are_silent_the_last_to_speak_counts_for_a_day(database: Database) -> None:
+async def test_when_all_are_silent_the_last_to_report_counts_for_a_day(database: Database) -> None:
     await _report(database, "killed", NOW, silent_seconds=3600)
     assert await _settled_until(database) == NOW
 

@@ -1,4 +1,4 @@
-"""Ids are ordered by time, and odd ones are refused."""
+"""Ids are ordered by time, and invalid ones are refused."""
 
 from uuid import RFC_4122
 
@@ -22,11 +22,11 @@ def test_ids_of_all_usual_kinds_pass(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "x" * 256, "a b", "a/b", "ä", "a\n", "'; drop table"])
-def test_odd_ids_are_refused_by_name(value: str) -> None:
+def test_invalid_ids_are_refused_with_the_parameter_name(value: str) -> None:
     with pytest.raises(InvalidError, match="user_id"):
         check_user_id(value)
 
 
-def test_a_user_cannot_pass_for_an_organisation() -> None:
+def test_a_user_id_cannot_have_the_form_of_an_organisation() -> None:
     with pytest.raises(InvalidError, match="names an organisation"):
         check_user_id("org:acme")

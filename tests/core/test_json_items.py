@@ -1,4 +1,4 @@
-"""Items of an array are read or refused one by one; the time to read any bytes is linear in them."""
+"""Array items are read or refused one by one, in linear time for any bytes."""
 
 import contextlib
 import json
@@ -16,8 +16,8 @@ from faregate.wire.exact_json import loads
 
 BAD_ITEMS = [
     pytest.param(b'{"a":"\\u0000"}', "NUL", id="NUL"),
-    pytest.param(b'{"a":"x\\ud800y"}', "surrogate", id="half a pair"),
-    pytest.param(b'{"\\udfff":1}', "surrogate", id="half a pair as key"),
+    pytest.param(b'{"a":"x\\ud800y"}', "surrogate", id="an unpaired surrogate"),
+    pytest.param(b'{"\\udfff":1}', "surrogate", id="an unpaired surrogate as key"),
     pytest.param(b'{"a":"\xff"}', "surrogate", id="not UTF-8"),
     pytest.param(b'{"a":"x\ny"}', "control character", id="line break"),
     pytest.param(b'{"a":1,"a":2}', "stands twice", id="duplicate key"),
@@ -26,14 +26,14 @@ BAD_ITEMS = [
     pytest.param(b'{"a":1e999}', "exponent", id="exponent"),
     pytest.param(b'{"a":' + b"9" * 65 + b"}", "64 digits", id="digits"),
     pytest.param(b"[" * 40 + b"]" * 40, "deeper", id="deep"),
-    pytest.param(b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "deeper", id="as deep as can be"),
+    pytest.param(b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "deeper", id="100,000 levels deep"),
     pytest.param(b'{"a":"]}\\"","b":NaN}', "NaN", id="brackets in texts"),
 ]
 
 
 @pytest.mark.parametrize(("item", "problem"), BAD_ITEMS)
-def test_a_bad_item_is_refused_in_its_place_and_its_neighbours_are_read(item: bytes, problem: str) -> None:
-    """Its text stays as it came."""
+def test_a_bad_item_is_refused_in_its_place_and_the_others_are_read(item: bytes, problem: str) -> None:
+    """Its original text is kept."""
     first, bad, last = load_items(b' [{"x": 1.5} ,\n' + item + b"\t, 7 ] ")
 
     assert (str(first["x"]), last) == ("1.5", 7)
@@ -51,12 +51,12 @@ def test_one_object_that_cannot_be_read_is_refused(item: bytes, problem: str) ->
 @pytest.mark.parametrize(
     "text", [b"[", b"[1,]", b"[1 2]", b'[{"a":1]', b"[1]x", b'[{"a":NaN},tru]', b'[{"a":NaN}', b""]
 )
-def test_what_is_no_json_is_refused_as_a_whole(text: bytes) -> None:
+def test_invalid_json_is_refused_as_a_whole(text: bytes) -> None:
     with pytest.raises(MalformedError):
         load_items(text)
 
 
-def test_more_items_than_are_taken_are_refused_before_all_are_looked_at() -> None:
+def test_too_many_items_are_refused_before_all_are_read() -> None:
     with pytest.raises(InvalidError, match="more than 1000 items"):
         load_items(b"[" + b",".join([b"NaN"] * 300_000) + b"]")
 
@@ -71,14 +71,14 @@ def test_more_items_than_are_taken_are_refused_before_all_are_looked_at() -> Non
         (b'\xef\xbb\xbf{"a":1}', False, {"a": 1}),
     ],
 )
-def test_free_fields_are_mended(text: bytes, mend: bool, read: Any) -> None:
-    """NUL and half a surrogate pair become U+FFFD there; a whole pair is one character; a byte order mark is skipped."""
+def test_free_fields_are_repaired(text: bytes, mend: bool, read: Any) -> None:
+    """NUL and an unpaired surrogate become U+FFFD; a surrogate pair is one character; a byte order mark is skipped."""
     assert load_items(text, mend=mend) == read
     assert loads(text, mend=mend) == read
 
 
-def test_keys_that_would_become_the_same_are_refused() -> None:
-    """Mending must not lose a value in silence."""
+def test_keys_that_would_become_equal_are_refused() -> None:
+    """A repair must not lose a value silently."""
     with pytest.raises(MalformedError, match="two keys"):
         loads(b'{"metadata":{"\\ud800":1,"\\ud801":2}}')
 
@@ -92,7 +92,7 @@ json_like = st.recursive(
 
 @given(st.lists(json_like, max_size=8), st.data())
 def test_each_item_of_any_array_is_read_or_refused_alone(items: list[Any], data: st.DataObject) -> None:
-    """Whatever stands beside it: an item reads as it does by itself."""
+    """The result for an item does not depend on the other items of its array."""
     texts = [json.dumps(item).encode() for item in items]
     bad = data.draw(st.lists(st.sampled_from([b"NaN", b'{"a":1,"a":1}', b'"\\u0000"', b"1e99"]), max_size=3))
     mixed = data.draw(st.permutations([*texts, *bad]))
@@ -115,7 +115,7 @@ HOSTILE: list[tuple[str, Callable[[int], bytes]]] = [
         "distinct keys, the last twice",
         lambda n: b"{" + b",".join(b'"%d":1' % i for i in range(n // 9)) + b',"x":1,"x":1}',
     ),
-    ("one key again and again", lambda n: b"{" + b",".join([b'"a":1'] * (n // 6)) + b"}"),
+    ("one key repeated", lambda n: b"{" + b",".join([b'"a":1'] * (n // 6)) + b"}"),
     ("depth", lambda n: b"[" * (n // 2) + b"]" * (n // 2)),
     ("depth of objects", lambda n: b'{"a":' * (n // 5)),
     ("flat arrays", lambda n: b"[" + b",".join([b"[[]]"] * (n // 5)) + b"]"),
@@ -127,14 +127,14 @@ HOSTILE: list[tuple[str, Callable[[int], bytes]]] = [
     ("quotes", lambda n: b"[NaN," + b'"' * n),
     ("control characters", lambda n: b"[" + b",".join([b'"\x01"'] * (n // 4)) + b"]"),
     ("long mended text", lambda n: b'[{"metadata":"' + b"\\u0000" * (n // 6) + b'"},NaN]'),
-    ("bytes that are no UTF-8", lambda n: b"[NaN," + b"\xff" * n),
+    ("bytes that are not UTF-8", lambda n: b"[NaN," + b"\xff" * n),
     ("line breaks", lambda n: b"\n" * n),
 ]
 
 
 @pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in HOSTILE])
 def test_the_time_to_read_hostile_bytes_is_linear(make: Callable[[int], bytes]) -> None:
-    """1 MB takes a second at most, however it is shaped: quadratic work would take minutes."""
+    """1 MB takes at most a second, whatever its contents: quadratic work would take minutes."""
     text = make(1_000_000)
     began = time.process_time()
     with contextlib.suppress(MalformedError, InvalidError):

@@ -1,4 +1,4 @@
-"""API keys: a form that scanners find and typing errors break."""
+"""API key format: found by scanners, and with a checksum against typing errors."""
 
 import re
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from faregate.core.access.key_format import KEY_PATTERN, hash_secret, new_key, parse_key
 
 
-def test_a_key_survives_its_text_and_scanners_find_it() -> None:
+def test_a_key_is_parsed_from_its_text_and_found_by_scanners() -> None:
     keys = [new_key(environment) for environment in ("live", "test") for _ in range(200)]
 
     assert [parse_key(str(key)) for key in keys] == keys
@@ -17,7 +17,7 @@ def test_a_key_survives_its_text_and_scanners_find_it() -> None:
 
 
 @given(st.integers(0, 68), st.characters(codec="ascii", categories=["L", "N"]))
-def test_one_mistyped_character_is_noticed_without_asking_anybody(position: int, letter: str) -> None:
+def test_one_mistyped_character_is_detected_by_the_checksum(position: int, letter: str) -> None:
     text = str(new_key("live"))
     mistyped = text[:position] + letter + text[position + 1 :]
 

@@ -1,4 +1,4 @@
-"""Events are one line each; secrets are never among them."""
+"""Log events are one line each and contain no secrets."""
 
 import io
 import json
@@ -18,7 +18,7 @@ def stream() -> Iterator[io.StringIO]:
     logging.basicConfig(handlers=[logging.NullHandler()], force=True)
 
 
-def test_json_events_carry_what_is_bound(stream: io.StringIO) -> None:
+def test_json_events_contain_the_bound_values(stream: io.StringIO) -> None:
     configure_logging(style="json", stream=stream)
 
     with structlog.contextvars.bound_contextvars(request_id="r-1"):
@@ -69,7 +69,7 @@ def test_secrets_are_hidden_at_any_depth(stream: io.StringIO, secret: dict[str, 
     assert "[hidden]" in stream.getvalue()
 
 
-def test_token_counts_are_no_secrets(stream: io.StringIO) -> None:
+def test_token_counts_are_not_hidden(stream: io.StringIO) -> None:
     configure_logging(style="json", stream=stream)
 
     get_logger("here").info("usage", input_tokens=12, max_tokens=5)

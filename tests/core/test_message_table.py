@@ -1,4 +1,4 @@
-"""What only the PostgreSQL transport promises: outbox in the caller's transaction, leases, fencing."""
+"""Guarantees of the PostgreSQL transport: transactional outbox, leases, fencing."""
 
 import asyncio
 from typing import Any
@@ -35,7 +35,7 @@ async def test_an_outbox_message_exists_exactly_if_the_transaction_commits(
 
 
 class CutDatabase(Database):
-    """Its connections for wake-ups are cut before anything is asked of them, as when the server stops at that moment."""
+    """A database whose connections for notifications are closed before use, as if the server stopped at that moment."""
 
     async def connect(self) -> Any:
         connection = await super().connect()
@@ -43,7 +43,7 @@ class CutDatabase(Database):
         return connection
 
 
-async def test_a_consumer_whose_connection_for_wake_ups_is_cut_polls(
+async def test_a_consumer_without_its_notification_connection_polls(
     database_url: str, transport: PostgresTransport
 ) -> None:
     database = CutDatabase(database_url)
@@ -72,14 +72,14 @@ async def test_a_consumer_that_died_loses_its_messages_when_the_lease_ends(
     assert (second.attempt, second.redelivered) == (2, True)
 
     await dead.decide([(first, Ack())])
-    assert (await transport.backlog(QUEUE)).depth == 1, "a consumer without the lease has no say any more"
+    assert (await transport.backlog(QUEUE)).depth == 1, "a consumer without the lease can no longer decide"
     await alive.decide([(second, Ack())])
     assert (await transport.backlog(QUEUE)).depth == 0
     await dead.close()
     await alive.close()
 
 
-async def test_a_message_that_kills_its_consumers_is_dead_after_the_limit(
+async def test_a_message_that_kills_its_consumers_is_dead_lettered_after_the_limit(
     database: Database, transport: PostgresTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("faregate.core.messaging.postgres_transport._LEASE_SECONDS", 0)

@@ -1,4 +1,4 @@
-"""One linear history, in our own schema, on every PostgreSQL we promise."""
+"""Migrations: one linear history, in our own schema, on every supported PostgreSQL."""
 
 import asyncio
 from pathlib import Path
@@ -26,7 +26,7 @@ async def test_upgrading_is_safe_to_repeat(database: Database) -> None:
     assert await upgrade(database) == (head_revision(), head_revision())
 
 
-async def test_the_history_is_one_line() -> None:
+async def test_the_history_is_linear() -> None:
     from alembic.script import ScriptDirectory
 
     import faregate.core.db.migrate
@@ -37,7 +37,7 @@ async def test_the_history_is_one_line() -> None:
     assert [s.revision for s in scripts.walk_revisions() if s.is_branch_point] == []
 
 
-async def test_down_and_up_again_leaves_the_same(database: Database) -> None:
+async def test_downgrade_and_upgrade_restore_the_same_schema(database: Database) -> None:
     before = await _tables(database, "faregate")
     await run_alembic(database, "downgrade", "base")
     emptied = await _tables(database, "faregate")
@@ -62,7 +62,7 @@ async def test_another_schema_is_another_tenant(database: Database, database_url
     assert await _tables(database, "tenant_b") == await _tables(database, "faregate")
 
 
-async def test_many_at_once_migrate_once(server_url: str, template: str, database_url: str) -> None:
+async def test_concurrent_upgrades_migrate_once(server_url: str, template: str, database_url: str) -> None:
     base, _, _ = database_url.partition("?")
     name = base.rpartition("/")[2] + "_many"
     await execute(server_url, f"create database {name}")
@@ -77,7 +77,7 @@ async def test_many_at_once_migrate_once(server_url: str, template: str, databas
 
 
 async def test_a_host_runs_it_in_a_transaction_of_its_own(server_url: str, database_url: str) -> None:
-    """Beside the host's tables and version table; a rollback leaves nothing."""
+    """Together with the host's tables and version table; a rollback leaves nothing."""
     from sqlalchemy.ext.asyncio import create_async_engine
 
     engine = create_async_engine(database_url.replace("postgresql://", "postgresql+asyncpg://"))
@@ -112,8 +112,8 @@ async def test_the_ledger_is_append_only_for_everybody(database: Database, state
     await connection.close()
 
 
-async def test_times_at_the_ends_of_the_calendar_are_mended(database: Database) -> None:
-    """Grants that end in the year 10000, or began before Christ, can be read again, and the wallet with them."""
+async def test_times_outside_the_range_are_repaired(database: Database) -> None:
+    """Grants that end in the year 10000, or begin before Christ, and their wallet, can be read again."""
     await run_alembic(database, "downgrade", "0013")
     async with database.transaction() as session:
         await database.rows(session, "insert into faregate.subject (external_id) values ('ada')")

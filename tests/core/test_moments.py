@@ -1,4 +1,4 @@
-"""One range for every moment that comes in: nothing is stored that cannot be read."""
+"""Allowed range of moments: nothing is stored that cannot be read."""
 
 import importlib
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize("text", OUTSIDE)
-def test_the_ends_of_the_calendar_are_refused_with_the_fix(text: str) -> None:
+def test_times_outside_the_range_are_refused_with_the_fix(text: str) -> None:
     with pytest.raises(ValidationError, match="from 1970 up to 2200; leave it out"):
         ADAPTER.validate_python(text)
     with pytest.raises(InvalidError, match="expires_at must be"):
@@ -31,12 +31,12 @@ def test_the_ends_of_the_calendar_are_refused_with_the_fix(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["1970-01-01T00:00:00Z", "2199-12-31T23:59:59.999999Z", "2026-11-28T12:00:00+05:45"])
-def test_what_is_within(text: str) -> None:
+def test_times_within_the_range_are_accepted(text: str) -> None:
     assert ADAPTER.validate_python(text) == moment_in(text, param="at")
 
 
 @pytest.mark.parametrize("text", ["", "now", "2026-13-01", "24:00", "2026-01-31T25:00:00Z", "infinity", "1e99"])
-def test_what_is_no_moment(text: str) -> None:
+def test_texts_that_are_not_moments_are_refused(text: str) -> None:
     with pytest.raises(ValidationError):
         ADAPTER.validate_python(text)
     with pytest.raises(InvalidError):
@@ -44,8 +44,8 @@ def test_what_is_no_moment(text: str) -> None:
 
 
 @given(st.datetimes(), st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda m: timezone(timedelta(minutes=m))))
-def test_whatever_moment_comes_is_taken_or_refused(naive: datetime, zone: timezone) -> None:
-    """None of them is an error of another kind, and what is taken can be shifted by a century and shown in UTC."""
+def test_any_moment_is_accepted_or_refused(naive: datetime, zone: timezone) -> None:
+    """None raises another kind of error, and accepted ones can be shifted by a century and shown in UTC."""
     moment = naive.replace(tzinfo=zone)
     try:
         taken = check_moment(moment, param="at")

@@ -1,4 +1,4 @@
-"""Monthly partitions and their archives, on a table of the test's own."""
+"""Monthly partitions and their archives, on a table created by the test."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -50,7 +50,7 @@ async def _rows(database: Database) -> list[tuple[object, ...]]:
         return [tuple(row) for row in await database.rows(session, "select * from faregate.fact order by at, fact_id")]
 
 
-def test_months_know_their_bounds_and_neighbours() -> None:
+def test_months_have_bounds_and_neighbours() -> None:
     december = Month.parse("2026-12")
 
     assert (december.start, december.end) == (datetime(2026, 12, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
@@ -60,12 +60,12 @@ def test_months_know_their_bounds_and_neighbours() -> None:
 
 
 @pytest.mark.parametrize("text", ["2026", "2026-13", "2026-00", "0000-01", "11/2026", ""])
-def test_what_is_no_month_is_refused(text: str) -> None:
+def test_a_text_that_is_not_a_month_is_refused(text: str) -> None:
     with pytest.raises(InvalidError, match="2026-11"):
         Month.parse(text)
 
 
-async def test_partitions_are_made_once_by_many_at_once(database: Database, partitions: Partitions) -> None:
+async def test_concurrent_callers_create_partitions_once(database: Database, partitions: Partitions) -> None:
     others = [Partitions(database, "fact") for _ in range(4)]
     await asyncio.gather(*(other.ensure([OCTOBER, NOVEMBER]) for other in [partitions, *others]))
     async with database.transaction() as session:
@@ -73,7 +73,7 @@ async def test_partitions_are_made_once_by_many_at_once(database: Database, part
         assert list(await partitions.detached(session)) == []
 
 
-async def test_a_month_goes_into_an_archive_and_comes_back_the_same(
+async def test_an_archived_month_is_restored_unchanged(
     database: Database, partitions: Partitions, archives: Archives
 ) -> None:
     await partitions.ensure([OCTOBER, NOVEMBER])
@@ -94,10 +94,10 @@ async def test_a_month_goes_into_an_archive_and_comes_back_the_same(
         await archives.restore(Month(2020, 1), until=LATER)
 
 
-async def test_a_month_that_was_only_taken_off_is_found_and_archived_later(
+async def test_a_detached_month_is_found_and_archived_later(
     database: Database, partitions: Partitions, archives: Archives
 ) -> None:
-    """A crash between taking off and dropping loses nothing."""
+    """A crash between detaching and dropping loses nothing."""
     await partitions.ensure([OCTOBER])
     await _fill(database, OCTOBER)
     async with database.transaction() as session:
@@ -110,7 +110,7 @@ async def test_a_month_that_was_only_taken_off_is_found_and_archived_later(
         assert list(await partitions.detached(session)) == []
 
 
-async def test_a_damaged_archive_is_told_and_nothing_is_dropped_or_loaded(
+async def test_a_damaged_archive_is_reported_and_nothing_is_dropped_or_loaded(
     database: Database, partitions: Partitions, archives: Archives, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await partitions.ensure([OCTOBER])
@@ -130,10 +130,10 @@ async def test_a_damaged_archive_is_told_and_nothing_is_dropped_or_loaded(
         await archives.restore(OCTOBER, until=LATER)
 
 
-async def test_an_archive_can_be_amended_and_proves_itself_again(
+async def test_an_amended_archive_is_verifiable_again(
     database: Database, partitions: Partitions, archives: Archives
 ) -> None:
-    """What a person asked to be erased is erased from archives too; all other rows stay as they were."""
+    """An erasure also removes data from archives; all other rows stay unchanged."""
     await partitions.ensure([OCTOBER])
     await _fill(database, OCTOBER)
     before = await _rows(database)
@@ -150,10 +150,10 @@ async def test_an_archive_can_be_amended_and_proves_itself_again(
     )
 
 
-async def test_what_left_the_table_is_read_and_changed_wherever_it_is(
+async def test_rows_that_left_the_table_are_read_and_changed(
     database: Database, partitions: Partitions, archives: Archives
 ) -> None:
-    """Archived, or taken off by a run that stopped half-way; a month that was restored is in the table."""
+    """Archived, or detached by a run that was interrupted; rows of a restored month are in the table."""
     months = [OCTOBER, NOVEMBER, Month(2026, 12)]
     await partitions.ensure(months)
     for month in months:
@@ -172,7 +172,7 @@ async def test_what_left_the_table_is_read_and_changed_wherever_it_is(
     assert [row async for row in archives.select_all(query, note="plain")] == []
 
 
-async def test_a_crash_between_the_two_files_of_an_amended_archive_is_made_good(
+async def test_a_crash_between_writing_the_two_files_of_an_amended_archive_is_repaired(
     database: Database, partitions: Partitions, archives: Archives, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await partitions.ensure([OCTOBER])
@@ -199,7 +199,7 @@ async def test_a_crash_between_the_two_files_of_an_amended_archive_is_made_good(
     archives.check(manifest)
 
 
-async def test_nothing_moves_in_or_out_while_rows_are_changed_wherever_they_are(
+async def test_rows_are_not_archived_or_restored_while_they_are_being_changed(
     database: Database, partitions: Partitions, archives: Archives
 ) -> None:
     await partitions.ensure([OCTOBER, NOVEMBER])

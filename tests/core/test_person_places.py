@@ -1,4 +1,4 @@
-"""What is left of a settlement or event that is about an erased person: all that counts, and no word."""
+"""Erasure of a person from settlements and events: counted values stay, texts go."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ EVENT: dict[str, Any] = {
 }
 
 
-def test_all_that_counts_stays_and_no_word() -> None:
+def test_counted_values_stay_and_texts_are_removed() -> None:
     left = without_person(EVENT, NAMES, "erased:1")
 
     assert "bela" not in str(left).lower()
@@ -57,7 +57,7 @@ def test_the_same_event_sent_twice_stays_the_same_event() -> None:
         ("bela", False),
     ],
 )
-def test_a_person_is_found_by_the_place_alone(value: Any, about: bool) -> None:
+def test_a_person_is_recognised_by_the_json_member_only(value: Any, about: bool) -> None:
     assert is_about(value, NAMES) is about
 
 
@@ -70,5 +70,5 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(["user_id", "users", "metadata", "usages", "id"]), JSON))
-def test_nothing_left_is_about_the_person(item: dict[str, Any]) -> None:
+def test_the_result_is_no_longer_about_the_person(item: dict[str, Any]) -> None:
     assert not is_about(without_person(item, NAMES, "erased:1"), NAMES)

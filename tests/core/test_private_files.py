@@ -1,4 +1,4 @@
-"""Files with secrets are for their owner alone, whatever the umask and whatever mode they had."""
+"""Files with secrets are readable by their owner only, whatever the umask and old mode."""
 
 import os
 import stat
@@ -53,7 +53,7 @@ def test_an_exclusive_file_is_never_replaced(tmp_path: Path) -> None:
         private_file(tmp_path / "there", exclusive=True)
 
 
-def test_directories_that_we_make_are_private_and_others_stay(tmp_path: Path) -> None:
+def test_created_directories_are_private_and_existing_ones_keep_their_mode(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     make_private_directory(tmp_path / "a" / "b")
     make_private_directory(tmp_path)
@@ -74,7 +74,7 @@ def test_the_spool_of_usage_events_is_private(tmp_path: Path) -> None:
     assert (_mode(tmp_path / "spool"), _mode(file)) == (0o700, 0o600)
 
 
-def test_the_spool_of_the_client_is_private_with_what_was_refused(tmp_path: Path) -> None:
+def test_the_spool_of_the_client_and_its_refused_entries_are_private(tmp_path: Path) -> None:
     spool, entry = SettlementSpool(tmp_path / "spool"), Entry("/api/x", {"user_id": "ada"})
     spool.append(entry)
     spool.refuse(entry, "no")

@@ -1,4 +1,4 @@
-"""What only the RabbitMQ transport promises: it survives what brokers do, and lives with what others made."""
+"""The RabbitMQ transport: broker failures, foreign queues and confirmed publishing."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
@@ -65,7 +65,7 @@ async def consuming(transport: RabbitTransport, queue: str = QUEUE) -> AsyncGene
 
 @asynccontextmanager
 async def plain_channel(url: str) -> AsyncGenerator[aiormq.abc.AbstractChannel]:
-    """A channel of somebody else."""
+    """A channel of another client."""
     connection = await aiormq.connect(url)
     try:
         yield await connection.channel()
@@ -87,7 +87,7 @@ async def _take(consumer: IConsumer, count: int) -> list[Delivery]:
 
 
 async def _once_it_answers(ask: Callable[[], Awaitable[T]]) -> T:
-    """A node that has just started refuses for a moment: its quorum queues have no leader yet."""
+    """Repeat while a node that has just started refuses: its quorum queues have no leader yet."""
     async with asyncio.timeout(40):
         while True:
             try:
@@ -97,7 +97,7 @@ async def _once_it_answers(ask: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _until_lost(consumer: IConsumer, seconds: float) -> EngineUnavailableError:
-    """Take until the consumer says that it is lost."""
+    """Take until the consumer raises that its connection is lost."""
     async with asyncio.timeout(seconds):
         while True:
             try:
@@ -109,7 +109,7 @@ async def _until_lost(consumer: IConsumer, seconds: float) -> EngineUnavailableE
 async def test_a_restart_of_the_broker_loses_nothing_that_was_confirmed(
     fragile_rabbitmq: RabbitServer, fragile_transport: RabbitTransport
 ) -> None:
-    """Confirmed messages survive, undecided ones come again, a publisher that was connected goes on by itself."""
+    """Confirmed messages survive, undecided ones are delivered again, and a connected publisher continues without help."""
     rabbitmq_server, transport = fragile_rabbitmq, fragile_transport
     await transport.publish(QUEUE, _messages(*"abc"))
     first = await transport.consume(QUEUE)
@@ -137,10 +137,8 @@ async def test_a_restart_of_the_broker_loses_nothing_that_was_confirmed(
     assert (await transport.backlog(QUEUE)).depth == 0
 
 
-async def test_a_frozen_broker_is_noticed_and_left(
-    fragile_rabbitmq: RabbitServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With a heartbeat of 1 s a dead peer is noticed within (1 + 1) x 3 s, the default of 10 s takes 33 s."""
+async def test_a_frozen_broker_is_detected(fragile_rabbitmq: RabbitServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a heartbeat of 1 s a dead peer is detected within (1 + 1) x 3 s; the default of 10 s takes 33 s."""
     monkeypatch.setattr("faregate.core.messaging.rabbitmq.publisher.RPC_SECONDS", 1)
     rabbitmq_server = fragile_rabbitmq
     async with opened(f"{rabbitmq_server.url}?heartbeat=1") as transport:
@@ -162,10 +160,10 @@ async def test_a_frozen_broker_is_noticed_and_left(
     assert {b"a", b"c"} <= bodies <= {b"a", b"b", b"c"}
 
 
-async def test_a_cancelled_consumer_says_so_and_the_next_one_finds_a_queue(
+async def test_a_cancelled_consumer_raises_and_the_next_one_has_a_queue(
     broker_url: str, transport: RabbitTransport
 ) -> None:
-    """The broker cancels consumers when a queue is deleted or its leader moves; the channel stays open, in silence."""
+    """The broker cancels consumers when a queue is deleted or its leader moves; the channel stays open, without an error."""
     async with consuming(transport) as consumer:
         async with plain_channel(broker_url) as channel:
             await channel.queue_delete(QUEUE)
@@ -177,7 +175,7 @@ async def test_a_cancelled_consumer_says_so_and_the_next_one_finds_a_queue(
         assert [delivery.body for delivery in await _take(another, 1)] == [b"after"]
 
 
-async def test_a_publisher_never_meets_a_missing_queue(broker_url: str, transport: RabbitTransport) -> None:
+async def test_a_publisher_creates_a_missing_queue(broker_url: str, transport: RabbitTransport) -> None:
     async with plain_channel(broker_url) as channel:
         for queue in PUBLIC_QUEUES:
             await channel.queue_delete(queue)
@@ -187,8 +185,8 @@ async def test_a_publisher_never_meets_a_missing_queue(broker_url: str, transpor
     assert [(await transport.backlog(queue)).depth for queue in PUBLIC_QUEUES] == [1, 0, 0, 0]
 
 
-async def test_a_message_that_finds_no_queue_raises_and_its_neighbours_are_stored(transport: RabbitTransport) -> None:
-    """Without `mandatory` the broker confirms and forgets it; with one message id for two, their outcomes swap."""
+async def test_an_unroutable_message_raises_and_the_others_are_stored(transport: RabbitTransport) -> None:
+    """Without `mandatory` the broker confirms and drops it; with one message id for two messages, their outcomes are mixed up."""
     good = [transport.publish(QUEUE, _messages(str(number))) for number in range(20)]
     lost = [transport.publish("no_such_queue", _messages("lost")) for _ in range(5)]
     outcomes = await asyncio.gather(*good, *lost, return_exceptions=True)
@@ -199,8 +197,8 @@ async def test_a_message_that_finds_no_queue_raises_and_its_neighbours_are_store
     assert (await transport.backlog(QUEUE)).depth == 20
 
 
-async def test_the_queues_are_there_before_anybody_publishes(broker_url: str, transport: RabbitTransport) -> None:
-    """Quorum queues, four delays, and dead letters that the broker hands over at least once."""
+async def test_the_queues_exist_before_the_first_publish(broker_url: str, transport: RabbitTransport) -> None:
+    """Quorum queues, four delays, and a dead letter queue with at-least-once dead-lettering by the broker."""
     safe: dict[str, Any] = {
         "x-dead-letter-strategy": "at-least-once",
         "x-overflow": "reject-publish",
@@ -226,7 +224,7 @@ async def test_the_classic_type_is_what_a_plain_durable_assertion_expects(broker
         assert (await transport.backlog(QUEUE)).depth == 0
 
 
-async def test_a_queue_that_exists_with_other_arguments_is_used_as_it_is_and_told(broker_url: str) -> None:
+async def test_an_existing_queue_with_other_arguments_is_used_and_logged(broker_url: str) -> None:
     async with plain_channel(broker_url) as channel:
         await channel.queue_declare(QUEUE, durable=True, arguments={"x-max-priority": 3})
         await channel.basic_publish(b"theirs", routing_key=QUEUE)
@@ -260,7 +258,7 @@ async def test_an_acknowledgement_never_covers_what_is_undecided(transport: Rabb
     ]
 
 
-async def test_a_message_of_somebody_else_needs_nothing_but_a_body(broker_url: str, transport: RabbitTransport) -> None:
+async def test_a_message_of_another_publisher_needs_only_a_body(broker_url: str, transport: RabbitTransport) -> None:
     await publish_nameless(broker_url, QUEUE, b"plain")
     async with consuming(transport) as consumer:
         (delivery,) = await _take(consumer, 1)
@@ -270,7 +268,7 @@ async def test_a_message_of_somebody_else_needs_nothing_but_a_body(broker_url: s
 
 
 @pytest.mark.parametrize("headers", [{"x-attempt": "many"}, {"x-attempt": -1}, {"x-attempt": True}])
-async def test_what_a_stranger_writes_into_our_headers_does_no_harm(
+async def test_invalid_values_in_our_headers_are_ignored(
     broker_url: str, transport: RabbitTransport, headers: dict[str, Any]
 ) -> None:
     async with plain_channel(broker_url) as channel:
@@ -282,8 +280,8 @@ async def test_what_a_stranger_writes_into_our_headers_does_no_harm(
     assert delivery.attempt == 1
 
 
-async def test_a_message_keeps_its_name_through_retry_burial_and_replay(broker_url: str) -> None:
-    """Who has no usage key is charged once by that name."""
+async def test_a_message_keeps_its_id_through_retry_dead_letter_and_replay(broker_url: str) -> None:
+    """A message without a usage key is charged once by that id."""
     async with opened(broker_url, retry_delays_seconds=(0.2,)) as transport, consuming(transport) as consumer:
         await publish_nameless(broker_url, QUEUE, b"x")
         names: list[str | None] = []
@@ -300,7 +298,7 @@ async def test_a_message_keeps_its_name_through_retry_burial_and_replay(broker_u
     assert names[1] == names[2]
 
 
-async def test_a_message_that_kills_its_consumers_is_set_aside_by_the_broker(
+async def test_the_broker_dead_letters_a_message_that_kills_its_consumers(
     broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("faregate.core.messaging.rabbitmq.topology.DELIVERY_LIMIT", 2)
@@ -320,7 +318,7 @@ async def test_a_message_that_kills_its_consumers_is_set_aside_by_the_broker(
         assert (await transport.backlog(QUEUE)).depth == 1
 
 
-async def test_reading_dead_letters_leaves_them_and_their_order(transport: RabbitTransport) -> None:
+async def test_reading_dead_letters_keeps_them_in_order(transport: RabbitTransport) -> None:
     async with consuming(transport) as consumer:
         await transport.publish(QUEUE, _messages(*"abcde"))
         await consumer.decide(
@@ -334,10 +332,8 @@ async def test_reading_dead_letters_leaves_them_and_their_order(transport: Rabbi
     assert [letter async for letter in transport.dead_letters(queue="another")] == []
 
 
-async def test_the_age_of_a_backlog_is_a_bound_that_errs_towards_older(
-    broker_url: str, transport: RabbitTransport
-) -> None:
-    """RabbitMQ does not tell it. What is held is known; what waits is younger than what came before it."""
+async def test_the_age_of_a_backlog_is_an_upper_bound(broker_url: str, transport: RabbitTransport) -> None:
+    """RabbitMQ does not report it. The age of held messages is known; waiting ones are younger than those before them."""
     await transport.publish(QUEUE, _messages("before"))
     async with opened(broker_url) as fresh:
         assert await fresh.backlog(QUEUE) == Backlog(1, None), "nothing is known of its past"
@@ -363,7 +359,7 @@ async def test_a_thousand_at_once_are_confirmed(transport: RabbitTransport) -> N
     assert (await transport.backlog(QUEUE)).depth == 1000
 
 
-async def test_an_address_that_lets_nobody_in_is_told(broker_url: str) -> None:
+async def test_a_refused_login_is_reported(broker_url: str) -> None:
     wrong = broker_url.replace("guest:guest", "guest:secret")
     with pytest.raises(EngineUnavailableError, match="connecting to") as caught:
         await RabbitTransport(wrong).open()
@@ -371,8 +367,8 @@ async def test_an_address_that_lets_nobody_in_is_told(broker_url: str) -> None:
     assert "secret" not in caught.value.detail
 
 
-async def test_consuming_publishing_and_asking_each_have_a_connection_of_their_own(broker_url: str) -> None:
-    """A broker that is short of memory stops reading from those who publish; acknowledgements must still pass."""
+async def test_consumers_publisher_and_queries_have_separate_connections(broker_url: str) -> None:
+    """A broker that is short of memory stops reading from publishing connections; acknowledgements must still pass."""
     parts = urlsplit(broker_url)
     proxy = Proxy(lambda: asyncio.open_connection(parts.hostname, parts.port))
     await proxy.listen()
@@ -392,7 +388,7 @@ async def test_consuming_publishing_and_asking_each_have_a_connection_of_their_o
     assert opened_connections == [1, 3, 4]
 
 
-async def test_a_broker_behind_tls_is_spoken_to_if_its_certificate_is_trusted() -> None:
+async def test_a_tls_broker_is_accepted_if_its_certificate_is_trusted() -> None:
     require_rabbitmq()
     server = RabbitServer(tls=True)
     try:

@@ -1,4 +1,4 @@
-"""Messages of foreign publishers: none holds up its queue, none is lost, none is changed into another."""
+"""Messages of other publishers: none blocks its queue, is lost, or changes its identity."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -33,17 +33,17 @@ ODD: dict[str, dict[str, bytes]] = {
     "compressed": {"content_encoding": short_text(b"gzip")},
     "a time in ms": {"timestamp": time(1_764_334_000_000)},
     "a time in ns": {"timestamp": time(1_764_334_000_000_000_000)},
-    "a time beyond all": {"timestamp": time(2**64 - 1)},
+    "a time out of range": {"timestamp": time(2**64 - 1)},
     "a time in the future": {"timestamp": time(4_000_000_000)},
-    "an id that is no UTF-8": {"message_id": short_text(b"\xff\xfe")},
-    "a long id that is no UTF-8": {"message_id": short_text(b"\xff" * 255)},
+    "an id that is not UTF-8": {"message_id": short_text(b"\xff\xfe")},
+    "a long id that is not UTF-8": {"message_id": short_text(b"\xff" * 255)},
     "an id with NUL": {"message_id": short_text(b"a\0b")},
-    "a type that is no UTF-8": {"content_type": short_text(b"\xe9"), "type": short_text(b"\xe9")},
-    "an answer wanted nowhere": {"correlation_id": short_text(b"\xe9"), "reply_to": short_text(b"\xff")},
+    "a type that is not UTF-8": {"content_type": short_text(b"\xe9"), "type": short_text(b"\xe9")},
+    "a reply-to that is not UTF-8": {"correlation_id": short_text(b"\xe9"), "reply_to": short_text(b"\xff")},
     "priority": {"priority": b"\xff"},
-    "expires in a while": {"expiration": short_text(b"3600000")},
-    "a text that is no UTF-8": {"headers": table((b"S", b"S" + long_text(b"\xff\xfe")))},
-    "a float that is no float": {"headers": table((b"d", b"d" + b"\x7f\xe1\xcc\xf3\x85\xeb\xc8\xa0"))},
+    "with an expiration": {"expiration": short_text(b"3600000")},
+    "a text that is not UTF-8": {"headers": table((b"S", b"S" + long_text(b"\xff\xfe")))},
+    "a float beyond single precision": {"headers": table((b"d", b"d" + b"\x7f\xe1\xcc\xf3\x85\xeb\xc8\xa0"))},
     "a decimal of 2^32": {"headers": table((b"D", b"D\x02\xff\xff\xff\xff"))},
     "our headers in wrong types": {
         "headers": table((b"x-message-id", b"F" + table()), (b"x-attempt", b"S" + long_text(b"3")), (b"x-reason", b"V"))
@@ -52,10 +52,10 @@ ODD: dict[str, dict[str, bytes]] = {
     "headers that fill a frame": {"headers": table((b"big", b"S" + long_text(b"x" * 130_900)), (b"small", b"t\x01"))},
 }
 UNDECODABLE: dict[str, dict[str, bytes]] = {
-    "a name that is no UTF-8": {"headers": table((b"\xff", b"t\x01"))},
-    "nested deeper than our stack": {"headers": nested(900)},
+    "a name that is not UTF-8": {"headers": table((b"\xff", b"t\x01"))},
+    "nested deeper than the stack limit": {"headers": nested(900)},
     "nested too deep": {"headers": nested(60)},
-    "a time in a header beyond all": {"headers": table((b"T", b"T" + time(2**64 - 1)))},
+    "a time in a header out of range": {"headers": table((b"T", b"T" + time(2**64 - 1)))},
 }
 
 
@@ -76,10 +76,10 @@ async def take(consumer: Any, count: int) -> list[Delivery]:
     raise AssertionError(f"{len(taken)} of {count} messages came")
 
 
-async def test_no_foreign_message_holds_up_its_queue_and_none_is_lost(
+async def test_no_foreign_message_blocks_its_queue_and_none_is_lost(
     broker_url: str, transport: RabbitTransport
 ) -> None:
-    """Each is delivered with its body, can wait for another attempt, be set aside and be replayed."""
+    """Each is delivered with its body, and can be retried, dead-lettered and replayed."""
     messages = [(name.encode(), properties) for name, properties in {**ODD, **UNDECODABLE}.items()]
     await publish_raw(broker_url, QUEUE, [pair for message in messages for pair in (message, (b"neighbour", {}))])
     consumer = await transport.consume(QUEUE)
@@ -106,7 +106,7 @@ async def test_no_foreign_message_holds_up_its_queue_and_none_is_lost(
     assert (await transport.backlog(QUEUE)).depth == 0
 
 
-async def test_copies_keep_what_the_publisher_said_and_never_expire(
+async def test_copies_keep_the_publishers_properties_and_never_expire(
     broker_url: str, transport: RabbitTransport
 ) -> None:
     said = {
@@ -129,9 +129,7 @@ async def test_copies_keep_what_the_publisher_said_and_never_expire(
     assert (found.headers or {})["theirs"] == "yes"
 
 
-async def test_what_a_stranger_puts_among_the_dead_letters_hides_none(
-    broker_url: str, transport: RabbitTransport
-) -> None:
+async def test_foreign_messages_in_the_dead_letter_queue_hide_none(broker_url: str, transport: RabbitTransport) -> None:
     strange = [
         (b"1", {}),
         (b"2", {"headers": table((b"x-death", b"S" + long_text(b"x")))}),
@@ -148,10 +146,10 @@ async def test_what_a_stranger_puts_among_the_dead_letters_hides_none(
     assert [letter.body async for letter in transport.dead_letters()] == [b"1", b"3", b"5"]
 
 
-async def test_a_time_ahead_of_ours_says_nothing_of_the_age_of_a_backlog(
+async def test_a_publish_time_in_the_future_is_ignored_for_the_age_of_a_backlog(
     broker_url: str, transport: RabbitTransport
 ) -> None:
-    """Holds expire by that age: a publisher whose clock is years ahead must not end those of settlements that wait."""
+    """Holds expire by that age: a publisher whose clock is years ahead must not end the holds of waiting settlements."""
     ahead = int((datetime.now(UTC) + timedelta(days=400)).timestamp())
     await publish_raw(broker_url, QUEUE, [(b"liar", {"timestamp": time(ahead)}), (b"waits", {})])
     consumer = await transport.consume(QUEUE)
@@ -193,14 +191,14 @@ def test_a_repaired_frame_can_be_decoded_and_keeps_its_size_and_channel(
 def is_decodable(data: bytes) -> bool:
     try:
         unmarshal(data)
-    except Exception:  # noqa: BLE001  the kinds that pamqp raises are what is asked
+    except Exception:  # noqa: BLE001  the test collects all kinds that pamqp raises
         return False
     return True
 
 
 @given(st.binary(max_size=255), st.binary(max_size=255))
 def test_two_message_ids_never_become_one(one: bytes, other: bytes) -> None:
-    """Except that an id may be written as the repair of another, which takes a publisher that means it."""
+    """Except that an id may equal the repaired form of another, which a publisher can only do on purpose."""
     ids = [unmarshal(repaired(frame(2, 1, header_payload(1, message_id=short_text(i))))) for i in (one, other)]
     texts = [cast("ContentHeader", header).properties.message_id for _, _, header in ids]
 
@@ -209,7 +207,7 @@ def test_two_message_ids_never_become_one(one: bytes, other: bytes) -> None:
 
 @pytest.mark.parametrize("key", [b"\xff\xfe", b"\xc3\xa9", b"plain", b"\xff" * 255])
 @pytest.mark.parametrize("kind", ["deliver", "get"])
-def test_a_routing_key_that_is_no_utf_8_is_delivered(key: bytes, kind: str) -> None:
+def test_a_message_with_a_routing_key_that_is_not_utf_8_is_delivered(key: bytes, kind: str) -> None:
     names = short_text(b"amq.topic") + short_text(key)
     tag = time(5) + b"\0"
     payload = (
@@ -223,13 +221,13 @@ def test_a_routing_key_that_is_no_utf_8_is_delivered(key: bytes, kind: str) -> N
     assert (found.delivery_tag, found.exchange) == (5, "amq.topic")
 
 
-def test_headers_beyond_the_budget_are_named_and_ours_stay() -> None:
+def test_headers_beyond_the_limit_are_dropped_by_name_and_ours_are_kept() -> None:
     kept = kept_headers({"big": "x" * 100_000, "small": 1, "x-reason": "r" * 2_000}, ours=frozenset({"x-reason"}))
 
     assert kept == {"small": 1, "x-reason": "r" * 2_000, DROPPED: ["big"]}
 
 
-def test_why_headers_are_unreadable_is_kept_with_what_came() -> None:
+def test_the_reason_and_the_original_bytes_of_unreadable_headers_are_kept() -> None:
     _, _, header = unmarshal(repaired(frame(2, 1, header_payload(1, headers=table((b"\xff", b"t\x01"))))))
 
     assert isinstance(header, ContentHeader)

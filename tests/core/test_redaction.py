@@ -1,4 +1,4 @@
-"""What may be kept of a record: no secret, wherever it hides; all that is none."""
+"""Redaction of records: no secret is kept, in any place; everything else is."""
 
 import json
 import re
@@ -127,7 +127,7 @@ def text_of(value: Any) -> str:
 
 
 @pytest.mark.parametrize("name", SECRET_NAMES)
-def test_what_stands_behind_a_secret_name_is_replaced_at_any_depth(name: str) -> None:
+def test_values_under_a_secret_name_are_replaced_at_any_depth(name: str) -> None:
     kept = redactor.value({"a": [{"b": {name: "hunter2-canary", "other": 1}}]})
 
     assert "hunter2" not in text_of(kept)
@@ -135,7 +135,7 @@ def test_what_stands_behind_a_secret_name_is_replaced_at_any_depth(name: str) ->
 
 
 @pytest.mark.parametrize("name", OPEN_NAMES)
-def test_counts_and_harmless_names_survive(name: str) -> None:
+def test_counts_and_harmless_names_are_kept(name: str) -> None:
     body = {name: 1000, "list": [{name: 7}]}
 
     assert redactor.value(body) == body
@@ -145,7 +145,7 @@ def test_counts_and_harmless_names_survive(name: str) -> None:
 
 @pytest.mark.parametrize("secret", SECRETS)
 @pytest.mark.parametrize("container", CONTAINERS)
-def test_a_secret_is_known_by_its_looks_wherever_it_stands(secret: str, container: str) -> None:
+def test_a_secret_is_recognised_by_its_form_in_any_place(secret: str, container: str) -> None:
     written = secret.replace("\n", "\\n") if container.startswith(("{{", "[", '"')) else secret
     text = container.format(written)
     kept = text_of(redactor.value({"note": text, "list": [text]}))
@@ -204,7 +204,7 @@ def test_headers_cookies_pairs_and_numbers() -> None:
     assert "sk-abcdef" not in text_of(kept)
 
 
-def test_e_mails_by_policy() -> None:
+def test_e_mail_addresses_are_redacted_or_kept_by_policy() -> None:
     text = "write to ada@example.com"
 
     assert Redactor(with_emails=False).text(text) == text
@@ -239,7 +239,7 @@ def test_sizes_depth_and_cycles_are_bounded() -> None:
 
 
 class Hostile:
-    """An object that answers every question with an exception."""
+    """An object that raises an exception from every method."""
 
     def __str__(self) -> str:
         raise RuntimeError("canary-in-error")
@@ -322,10 +322,10 @@ PIECES = [
 @settings(max_examples=800, deadline=None)
 @given(st.lists(st.sampled_from(PIECES + SECRETS), max_size=8).map("".join) | st.text(max_size=60))
 @example("-user:pw")
-def test_what_is_not_worth_trying_would_change_nothing(text: str) -> None:
-    """`-u` alone is no secret: other programs have it, too, so that its pattern is tried only beside `curl`."""
+def test_patterns_skipped_by_hints_would_change_nothing(text: str) -> None:
+    """`-u` alone is not a secret: other programs have this option, too, so its pattern is tried only together with `curl`."""
     hints = redactor.hints
-    skipped = [pattern for pattern in hints.patterns if pattern not in hints.worth_trying(text)]
+    skipped = [pattern for pattern in hints.patterns if pattern not in hints.candidates(text)]
     skipped = [pattern for pattern in skipped if pattern.name != "curl" or "curl" in text.lower()]
 
     assert [pattern.name for pattern in skipped if pattern.expression.sub(pattern.replacement, text) != text] == []
@@ -365,23 +365,23 @@ def test_any_text_is_redacted_without_an_error(text: str) -> None:
     assert isinstance(redactor.text(text), str)
 
 
-def test_names_are_told_from_credentials() -> None:
+def test_names_are_distinguished_from_credentials() -> None:
     assert [text for text in SECRETS[:4] if not looks_like_credential(text)] == []
     assert not any(
         map(looks_like_credential, ["507f1f77bcf86cd799439011", "ada@example.com", "4111111111111111", "k-1", None])
     )
 
 
-def test_a_card_number_behind_a_name_that_may_be_a_count_is_redacted_once_and_for_all() -> None:
-    """Redacting again must change nothing, also where the number stands in JSON inside a text."""
+def test_redacting_a_card_number_under_a_count_name_is_idempotent() -> None:
+    """Redacting again must change nothing, also if the number is in JSON inside a text."""
     for value in ({"TOKEN": 4111111111111111}, '{"TOKEN": 4111111111111111}'):
         once = Redactor().value(value)
         assert Redactor().value(once) == once
         assert "4111" not in str(once)
 
 
-def test_the_glance_and_the_thorough_walk_give_the_same_answer() -> None:
-    """A record that is plain at a glance must be exactly what the thorough walk makes of it."""
+def test_the_fast_path_and_the_full_redaction_give_the_same_result() -> None:
+    """A record that the fast path accepts must have the same result as in the full redaction."""
     plain = {
         "a": [1, None, True, {"password": "x", "max_tokens": 7, "token": "t", "session": "12"}],
         "text": "two words",
@@ -395,9 +395,9 @@ def test_the_glance_and_the_thorough_walk_give_the_same_answer() -> None:
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(json_values)
-def test_any_value_is_kept_at_a_glance_as_the_thorough_walk_keeps_it(value: Any) -> None:
+def test_any_value_has_the_same_result_on_the_fast_path(value: Any) -> None:
     glanced = redactor.value({"record": value})
-    thorough = redactor.value({"record": value, "json": '{"a":1}'})  # JSON in a text asks for the walk
+    thorough = redactor.value({"record": value, "json": '{"a":1}'})  # JSON in a text needs the full redaction
 
     assert text_of(glanced["record"]) == text_of(thorough["record"])
 
@@ -434,7 +434,7 @@ KEYS_OF_TODAY = [
 
 @pytest.mark.parametrize("secret", KEYS_OF_TODAY)
 @pytest.mark.parametrize("container", CONTAINERS)
-def test_keys_of_todays_issuers_are_known_wherever_they_stand(secret: str, container: str) -> None:
+def test_keys_of_current_issuers_are_recognised_in_any_place(secret: str, container: str) -> None:
     kept = text_of(redactor.value({"note": container.format(secret)}))
 
     assert re.search(r"x9Kd02mf|a1b2c3d4|NopQrSt|N7UND0|a8x3k9|3Zx9Kd|Ab8RN6", kept) is None
@@ -450,13 +450,13 @@ NO_KEYS = [
 
 
 @pytest.mark.parametrize("name", NO_KEYS)
-def test_names_of_models_users_and_constraints_are_no_keys(name: str) -> None:
+def test_names_of_models_users_and_constraints_are_not_keys(name: str) -> None:
     assert redactor.text(f"see {name} here") == f"see {name} here"
     assert not looks_like_credential(name)
     assert not is_credential(name)
 
 
-def test_no_model_that_has_a_price_is_taken_for_a_key() -> None:
+def test_no_model_with_a_price_is_mistaken_for_a_key() -> None:
     names = {model.id for provider in providers for model in provider.models}
 
     assert len(names) > 500
@@ -494,7 +494,7 @@ def test_no_model_that_has_a_price_is_taken_for_a_key() -> None:
         "Authorization       :      hunter2",
     ],
 )
-def test_secrets_behind_names_are_replaced_in_every_notation(value: Any) -> None:
+def test_named_secrets_are_replaced_in_every_notation(value: Any) -> None:
     kept = redactor.value({"value_of": value, "list": [value]})
 
     assert "hunter2" not in text_of(kept)
@@ -508,7 +508,7 @@ def test_secrets_behind_names_are_replaced_in_every_notation(value: Any) -> None
         *(4111111111111111.0, Decimal("4111111111111111.00"), "4111111111111111.0", "De89370400440532013000"),
     ],
 )
-def test_cards_and_ibans_are_known_in_every_spelling(value: Any) -> None:
+def test_card_numbers_and_ibans_are_recognised_in_every_notation(value: Any) -> None:
     kept = text_of(redactor.value({"a": value, "b": [value]}))
 
     assert re.search(r"1111\.?1111|822463|3704|1234569", kept) is None
@@ -522,5 +522,5 @@ def test_cards_and_ibans_are_known_in_every_spelling(value: Any) -> None:
         *("curl -u ada https://example.com", "in 12 weeks from 2025", "name=x; value=y", "de12 word rest"),
     ],
 )
-def test_what_only_looks_a_little_like_it_survives(text: str) -> None:
+def test_texts_similar_to_secrets_are_kept(text: str) -> None:
     assert redactor.value({"note": text}) == {"note": text}

@@ -1,4 +1,4 @@
-"""Jobs run when they are due, once each, however many workers there are."""
+"""Scheduled jobs run when they are due, once each, with any number of workers."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 class Counting:
-    """A job that counts its runs, and fails when told to."""
+    """A job that counts its runs, and can be made to fail."""
 
     def __init__(self) -> None:
         self.runs = 0
@@ -45,7 +45,7 @@ async def test_many_workers_run_a_job_once(database: Database) -> None:
     assert job.runs == 1
 
 
-async def test_a_failing_job_is_noted_and_tried_at_its_next_time(database: Database) -> None:
+async def test_a_failing_job_is_recorded_and_retried_at_its_next_time(database: Database) -> None:
     job, clock = Counting(), FixedClock(NOON)
     job.fails = True
     schedule = Schedule(database, clock, [Job("count", 60.0, job.run)])
@@ -81,15 +81,15 @@ def test_a_cron_expression_is_in_utc() -> None:
     assert Job("daily", "30 3 * * *", nothing).next_after(NOON) == datetime(2026, 2, 1, 3, 30, tzinfo=UTC)
 
 
-def test_two_jobs_of_one_name_are_a_mistake(database: Database) -> None:
+def test_two_jobs_of_one_name_are_refused(database: Database) -> None:
     async def nothing() -> None: ...
 
     with pytest.raises(ConfigurationError, match="share a name"):
         Schedule(database, FixedClock(NOON), [Job("a", 1.0, nothing), Job("a", 2.0, nothing)])
 
 
-async def test_a_stop_cuts_off_what_takes_long_and_another_worker_begins_it_anew(database: Database) -> None:
-    """A worker that is told to stop does not wait for the sums of a million facts; what a job had not committed is gone."""
+async def test_a_stop_cancels_a_long_job_and_another_worker_restarts_it(database: Database) -> None:
+    """A stopping worker does not wait for the rollup of a million facts; uncommitted work of the job is rolled back."""
     began, job, clock, stop = asyncio.Event(), Counting(), FixedClock(NOON), asyncio.Event()
 
     async def endless() -> None:
@@ -107,7 +107,7 @@ async def test_a_stop_cuts_off_what_takes_long_and_another_worker_begins_it_anew
     assert job.runs == 1
 
 
-async def test_a_stop_waits_for_what_is_nearly_done(database: Database) -> None:
+async def test_a_stop_waits_for_a_job_within_the_grace_period(database: Database) -> None:
     began, stop, done = asyncio.Event(), asyncio.Event(), False
 
     async def short() -> None:

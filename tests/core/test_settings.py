@@ -1,4 +1,4 @@
-"""Settings come typed from the environment, and all mistakes are told at once."""
+"""Settings are read typed from the environment, and all errors are reported at once."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -59,13 +59,13 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
     assert load_settings().broker_url is None
 
 
-def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_take_precedence_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAREGATE_PORT", "1000")
 
     assert load_settings(port=2000).port == 2000
 
 
-def test_all_mistakes_are_told_at_once_by_variable_with_the_value_and_an_example_but_no_secret(
+def test_all_errors_are_reported_at_once_with_value_and_example_but_no_secret(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("FAREGATE_DATABASE_URL", "mysql://root:hunter2@db/x")
@@ -142,7 +142,7 @@ def test_secrets_do_not_show_when_settings_are_printed() -> None:
     assert "hunter22hunter22" not in repr(load_settings(server_api_key="hunter22hunter22"))
 
 
-def test_every_setting_says_what_it_means_and_gives_an_example_that_is_accepted(
+def test_every_setting_has_a_description_and_a_valid_example(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, field in Settings.model_fields.items():
@@ -158,7 +158,7 @@ def test_every_setting_says_what_it_means_and_gives_an_example_that_is_accepted(
     ("name", "field"),
     [("BILLING_DATA_DIR", "data_dir"), ("BILLING_EXPORT_DIR", "export_dir"), ("BILLING_CACHE_DIR", "cache_dir")],
 )
-def test_the_directories_of_the_older_documents_are_understood(
+def test_the_directories_of_the_older_documents_are_accepted(
     monkeypatch: pytest.MonkeyPatch, name: str, field: str
 ) -> None:
     monkeypatch.setenv(name, "/somewhere")
@@ -166,9 +166,7 @@ def test_the_directories_of_the_older_documents_are_understood(
     assert getattr(load_settings(), field) == Path("/somewhere")
 
 
-def test_isolated_settings_are_the_defaults_whatever_the_environment_and_a_file_say(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_isolated_settings_ignore_the_environment_and_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, field in Settings.model_fields.items():
         for variable in variable_names(name):
             monkeypatch.setenv(variable, str((field.examples or [""])[0]))
@@ -188,7 +186,7 @@ def test_no_file_in_the_working_directory_is_read(monkeypatch: pytest.MonkeyPatc
     assert load_settings().port == 8080
 
 
-def test_the_environment_of_a_private_process_holds_no_setting_in_any_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_of_an_isolated_process_has_no_setting_in_any_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
     every = [variable for name in Settings.model_fields for variable in variable_names(name)]
     for variable in [*every, "faregate_database_url", "usage_batch_size", "FAREGATE_FUTURE", "PGHOST"]:
         monkeypatch.setenv(variable, "x")
@@ -213,14 +211,14 @@ def test_a_misspelt_setting_is_refused_with_the_right_name(monkeypatch: pytest.M
     ]
 
 
-def test_names_that_an_orchestrator_makes_of_the_prefix_are_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_that_an_orchestrator_derives_from_the_prefix_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FAREGATE_SERVICE_HOST", "FAREGATE_SERVICE_PORT", "FAREGATE_PORT_8080_TCP_ADDR"):
         monkeypatch.setenv(name, "10.0.0.1")
 
     assert load_settings().port == Settings.model_fields["port"].default
 
 
-def test_a_value_that_is_no_json_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_that_is_not_json_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAREGATE_JWT_ALGORITHMS", "RS256,sesame")
 
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""A subject stands for one owner, however many see it first at the same time; what is kept in memory stays fresh."""
+"""Subjects are created once per owner, also concurrently; caches are invalidated by version."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ async def test_the_same_owner_is_always_the_same_subject(database: Database, sub
     assert [subject.external_id for subject in named.values()] == ["bela"]
 
 
-async def test_first_sights_at_the_same_time_agree_and_do_not_deadlock(database: Database) -> None:
+async def test_concurrent_first_uses_agree_and_do_not_deadlock(database: Database) -> None:
     names = [f"user-{n}" for n in range(20)]
 
     async def see(order: list[str]) -> dict[str, int]:
@@ -36,7 +36,7 @@ async def test_first_sights_at_the_same_time_agree_and_do_not_deadlock(database:
     assert len(set(seen[0].values())) == 20
 
 
-async def test_an_email_address_is_remembered(database: Database, subjects: Subjects) -> None:
+async def test_an_email_address_is_stored(database: Database, subjects: Subjects) -> None:
     async with database.transaction() as session:
         subject = (await subjects.ensure(session, ["ada"]))["ada"]
         await subjects.remember_email(session, subject.subject_id, "ada@example.com")
@@ -46,10 +46,10 @@ async def test_an_email_address_is_remembered(database: Database, subjects: Subj
     assert found["ada"].email == "ada@example.com"
 
 
-async def test_a_cache_is_loaded_again_when_its_version_was_raised_elsewhere(
+async def test_a_cache_is_reloaded_when_another_process_raises_its_version(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faregate.core.db.versioned_cache._LOOK_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr("faregate.core.db.versioned_cache._CHECK_SECONDS", 0.05)
     loads = 0
 
     async def load(_session: AsyncSession) -> int:
@@ -68,7 +68,7 @@ async def test_a_cache_is_loaded_again_when_its_version_was_raised_elsewhere(
     assert (first, unchanged, await cache.get()) == ([1, 1, 1], 1, 2)
 
 
-async def test_a_crowd_loads_a_cache_once(database: Database) -> None:
+async def test_concurrent_readers_load_a_cache_once(database: Database) -> None:
     loads = 0
 
     async def load(_session: AsyncSession) -> int:
@@ -82,7 +82,7 @@ async def test_a_crowd_loads_a_cache_once(database: Database) -> None:
     assert await asyncio.gather(*(cache.get() for _ in range(20))) == [1] * 20
 
 
-async def test_the_slowest_worker_says_how_far_settlement_has_come(database: Database) -> None:
+async def test_the_slowest_worker_determines_the_progress_of_settlement(database: Database) -> None:
     from datetime import UTC, datetime
 
     heartbeats = Heartbeats(database)
@@ -101,11 +101,11 @@ async def test_the_slowest_worker_says_how_far_settlement_has_come(database: Dat
     assert (nobody, both, one) == (None, early, late)
 
 
-async def test_a_person_stands_in_what_is_never_changed_by_number(database: Database, subjects: Subjects) -> None:
+async def test_append_only_rows_refer_to_a_person_by_number(database: Database, subjects: Subjects) -> None:
     async with database.transaction() as session:
         ada = (await subjects.ensure(session, ["ada"]))["ada"].subject_id
         actors = ["user:ada", "ada", "user:new", "key:7", "bootstrap", "cli:ada"]
-        written = {actor: await subjects.stand_in(session, actor) for actor in actors}
+        written = {actor: await subjects.append_only_actor(session, actor) for actor in actors}
         new = (await subjects.find(session, ["new"]))["new"].subject_id
 
     assert written == {

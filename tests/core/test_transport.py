@@ -1,4 +1,4 @@
-"""What every transport promises; each test runs on all of them."""
+"""Guarantees of every transport; each test runs on all of them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -24,7 +24,7 @@ from faregate.wire.queues import SETTLE_QUEUE as OTHER_QUEUE
 
 @pytest.fixture
 def delays(request: pytest.FixtureRequest) -> Sequence[float]:
-    """Seconds before each further attempt; a test gives others by parametrising."""
+    """Seconds before each retry; tests set others by parametrising."""
     return getattr(request, "param", RETRY_DELAYS_SECONDS)
 
 
@@ -57,7 +57,7 @@ def _messages(*bodies: str) -> list[OutgoingMessage]:
 
 
 async def _take(consumer: IConsumer, count: int, *, limit: int = 100) -> list[Delivery]:
-    """Take until there are `count` messages, or nothing comes any more."""
+    """Take until there are `count` messages, or until none arrive."""
     taken: list[Delivery] = []
     while len(taken) < count:
         more = await consumer.take(limit, wait_seconds=3)
@@ -79,7 +79,7 @@ async def test_what_is_published_is_delivered_once_and_in_order(transport: ITran
     assert (await transport.backlog(QUEUE)).depth == 0
 
 
-async def test_bytes_that_are_no_text_survive(transport: ITransport, consumer: IConsumer) -> None:
+async def test_binary_bodies_are_unchanged(transport: ITransport, consumer: IConsumer) -> None:
     body = bytes(range(256)) * 100
     await transport.publish(QUEUE, [OutgoingMessage(body)])
 
@@ -88,7 +88,7 @@ async def test_bytes_that_are_no_text_survive(transport: ITransport, consumer: I
     assert delivery.body == body
 
 
-async def test_headers_travel_along(transport: ITransport, consumer: IConsumer) -> None:
+async def test_headers_are_delivered(transport: ITransport, consumer: IConsumer) -> None:
     await transport.publish(QUEUE, [OutgoingMessage(b"x", {"apart": True, "name": "n"})])
 
     (delivery,) = await _take(consumer, 1)
@@ -105,7 +105,7 @@ async def test_every_message_has_an_id_of_its_own_and_a_time(transport: ITranspo
     assert all(delivery.published_at is not None for delivery in taken)
 
 
-async def test_queues_do_not_mix(transport: ITransport, consumer: IConsumer) -> None:
+async def test_queues_are_separate(transport: ITransport, consumer: IConsumer) -> None:
     await transport.publish(OTHER_QUEUE, _messages("other"))
     await transport.publish(QUEUE, _messages("mine"))
 
@@ -120,7 +120,7 @@ async def test_no_more_than_the_limit_is_taken_at_once(transport: ITransport, co
     assert 1 <= len(first) <= 3
 
 
-async def test_a_waiting_consumer_is_woken_by_a_message(transport: ITransport, consumer: IConsumer) -> None:
+async def test_a_message_wakes_a_waiting_consumer(transport: ITransport, consumer: IConsumer) -> None:
     taking = asyncio.create_task(consumer.take(10, wait_seconds=10))
     await asyncio.sleep(0.3)
     began = asyncio.get_running_loop().time()
@@ -149,7 +149,7 @@ async def test_two_consumers_share_the_messages_and_none_is_delivered_twice(tran
     assert sorted(taken, key=int) == [str(n).encode() for n in range(60)]
 
 
-async def test_what_was_taken_and_not_decided_comes_again_when_the_consumer_leaves(transport: ITransport) -> None:
+async def test_undecided_messages_are_redelivered_when_the_consumer_closes(transport: ITransport) -> None:
     first = await transport.consume(QUEUE)
     await transport.publish(QUEUE, _messages("a", "b"))
     taken = await _take(first, 2)
@@ -163,7 +163,7 @@ async def test_what_was_taken_and_not_decided_comes_again_when_the_consumer_leav
     assert [delivery.body for delivery in again] == [b"b"]
 
 
-async def test_a_dead_letter_is_kept_with_its_reason_beside_good_neighbours(
+async def test_a_dead_letter_is_stored_with_its_reason_and_the_others_are_acknowledged(
     transport: ITransport, consumer: IConsumer
 ) -> None:
     await transport.publish(QUEUE, _messages("good", "poison", "better"))
@@ -190,7 +190,7 @@ async def test_dead_letters_are_replayed_or_dropped_by_id(transport: ITransport,
 
 
 @pytest.mark.parametrize("delays", [(0.4, 0.4)], indirect=True)
-async def test_a_retried_message_waits_its_delay_and_says_that_it_came_before(
+async def test_a_retried_message_waits_its_delay_and_has_the_next_attempt_number(
     transport: ITransport, consumer: IConsumer
 ) -> None:
     await transport.publish(QUEUE, _messages("later"))
@@ -203,7 +203,7 @@ async def test_a_retried_message_waits_its_delay_and_says_that_it_came_before(
 
 
 @pytest.mark.parametrize("delays", [(0.1,)], indirect=True)
-async def test_past_the_last_delay_a_retried_message_is_dead_with_its_reason(
+async def test_after_the_last_delay_a_retried_message_is_dead_lettered_with_its_reason(
     transport: ITransport, consumer: IConsumer
 ) -> None:
     await transport.publish(QUEUE, _messages("hopeless"))
@@ -217,7 +217,7 @@ async def test_past_the_last_delay_a_retried_message_is_dead_with_its_reason(
     assert letter.attempts == 2
 
 
-async def test_the_backlog_tells_depth_and_age(transport: ITransport) -> None:
+async def test_the_backlog_has_depth_and_age(transport: ITransport) -> None:
     assert await transport.backlog(QUEUE) == await transport.backlog(OTHER_QUEUE)
 
     await transport.publish(QUEUE, _messages("a", "b"))

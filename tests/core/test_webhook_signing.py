@@ -1,4 +1,4 @@
-"""Webhooks are signed so that any Standard Webhooks library verifies them."""
+"""Webhook signatures that any Standard Webhooks library verifies."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -22,11 +22,11 @@ def headers(**changed: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("secret", [SECRET, SECRET.removeprefix("whsec_")])
-def test_the_official_vector_comes_out(secret: str) -> None:
+def test_the_official_test_vector_is_reproduced(secret: str) -> None:
     assert signing.sign(secret, message_id=ID, at=AT, body=BODY) == SIGNATURE
 
 
-def test_what_is_signed_verifies() -> None:
+def test_a_signed_message_verifies() -> None:
     signing.verify(SECRET, headers=headers(), body=BODY, now=AT + timedelta(minutes=4))
 
 
@@ -38,8 +38,8 @@ def test_during_a_rotation_either_secret_verifies() -> None:
         signing.verify(secret, headers=both, body=BODY, now=AT)
 
 
-def test_of_many_signatures_one_must_fit() -> None:
-    """The official list: foreign signatures and other versions beside the genuine one are passed over."""
+def test_one_of_several_signatures_must_match() -> None:
+    """The official test: other signatures and versions in addition to the valid one are ignored."""
     other = "Ceo5qEr07ixe2NLpvHk3FH9bwy/WavXrAFQ/9tdO6mc="
     signatures = f"v1,{other} v2,{other} {SIGNATURE} v1,{other}"
 
@@ -59,7 +59,7 @@ def test_of_many_signatures_one_must_fit() -> None:
         ({"webhook_signature": "v1,\u00fc"}, "webhook-signature"),
     ],
 )
-def test_what_is_missing_or_forged_is_refused(changed: dict[str, str], named: str) -> None:
+def test_missing_or_forged_signatures_are_refused(changed: dict[str, str], named: str) -> None:
     with pytest.raises(InvalidError) as refusal:
         signing.verify(SECRET, headers=headers(**changed), body=BODY, now=AT)
 
@@ -73,7 +73,7 @@ def test_too_old_and_too_new_are_refused(drift: timedelta) -> None:
 
 
 @given(body=st.binary(max_size=200), flipped=st.integers(min_value=0))
-def test_any_changed_byte_is_noticed(body: bytes, flipped: int) -> None:
+def test_any_changed_byte_is_detected(body: bytes, flipped: int) -> None:
     made = signing.signed_headers([SECRET], message_id=ID, at=AT, body=body)
     signing.verify(SECRET, headers=made, body=body, now=AT)
     at = flipped % (len(body) + 1)
@@ -84,10 +84,10 @@ def test_any_changed_byte_is_noticed(body: bytes, flipped: int) -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_short", "no base64 at all, whatever its length may be"])
-def test_a_secret_that_cannot_protect_is_refused(secret: str) -> None:
+def test_an_invalid_secret_is_refused(secret: str) -> None:
     with pytest.raises(InvalidError, match="whsec_"):
         signing.check_secret(secret)
 
 
-def test_new_secrets_serve_and_differ() -> None:
+def test_new_secrets_are_valid_and_distinct() -> None:
     assert signing.check_secret(signing.new_secret()) != signing.new_secret()

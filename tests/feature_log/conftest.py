@@ -1,4 +1,4 @@
-"""Feature logs as a host composes them, and a gateway before them, on a database of the test's own."""
+"""Fixtures: feature logs in a host, and behind a gateway, on a separate database."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime

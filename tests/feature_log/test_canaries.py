@@ -1,4 +1,4 @@
-"""Secrets put into every field of every way in are found in no sink: database, queue, dead letters, log, answers."""
+"""Secrets in every field of every input reach no output: database, queue, dead letters, log, answers."""
 
 import asyncio
 import json
@@ -53,14 +53,14 @@ def log(**more: Any) -> dict[str, Any]:
 
 
 def bodies() -> list[dict[str, Any]]:
-    """Return logs, good and bad ones, with a secret in each field."""
+    """Return valid and invalid logs, with a secret in each field."""
     in_bodies = [log(**{field: body}) for field in ("payload", "response", "params", "query") for body in BODIES]
     in_fields = [log(**{field: value}) for field in FIELDS for value in (TOKEN, {"password": CANARY}, [TOKEN, TOKEN])]
     in_texts = [log(endpoint=f"/x?api_key={CANARY}"), log(type=TOKEN), log(code=700, payload={"token": CANARY})]
     return [*in_bodies, *in_fields, *in_texts]
 
 
-async def test_no_secret_reaches_a_sink(
+async def test_no_secret_reaches_an_output(
     gateway: Gateway, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure_logging(style="json", level="debug")

@@ -1,4 +1,4 @@
-"""Secrets in every field, query parameter, path and header of every call of the document are found in no sink."""
+"""Secrets in every field, parameter, path and header of every documented call reach no output."""
 
 import re
 import subprocess
@@ -23,14 +23,14 @@ OBJECT = {"password": CANARY, "note": TEXTS[1], "deep": [{"text": f"eyJhbGciOiJI
 LATER = {"prefer": "respond-async"}
 DEPTH = 2
 PLAIN = {"ai_model": "gpt-4o"}
-"""What stands beside a spoilt field of an inner object, so that it is a valid one."""
+"""Fields that make an inner object valid, in addition to the field with the secret."""
 
 BY_DESIGN = {"secret", "url", "parameters"}
-"""What must keep its look: a webhook's own secret and address, and what a host's strategy is set up with."""
+"""Fields that are not redacted: a webhook's own secret and address, and the parameters of a host's strategy."""
 
 
 def resolved(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the object behind a schema: of a reference the model, of alternatives the first one that has fields."""
+    """Return the object behind a schema: the model of a reference, or the first alternative that has fields."""
     if "$ref" in schema:
         return resolved(document, document["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
     for choice in (*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ())):
@@ -41,16 +41,16 @@ def resolved(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[
 
 
 REPORTED = {"prompt_tokens": 10, "completion_tokens": 1, "prompt_tokens_details": OBJECT, "model": "gpt-4o", **OBJECT}
-"""What a provider says was used, with secrets in it that nobody looks for."""
+"""A provider's usage object, with secrets in unknown fields."""
 
 SPOILT: Mapping[str, Sequence[Any]] = {
     "usage": [REPORTED, {"usage": REPORTED, "model": TOKEN}, {"usage": {**REPORTED, "service_tier": TOKEN}}]
 }
-"""Values for fields in which any other object would be refused."""
+"""Values for fields that refuse any other object."""
 
 
 def spoilt(document: Mapping[str, Any], name: str, schema: Mapping[str, Any], depth: int = 0) -> Iterator[Any]:
-    """Return what can stand in a field, with a secret in it: at the top, in each item, and in each field below."""
+    """Return possible values of a field, with a secret in them: at the top, in each item, and in each field below."""
     kinds = str(schema)
     yield from TEXTS if "'string'" in kinds else TEXTS[:1]
     yield from SPOILT.get(name, ())
@@ -76,7 +76,7 @@ def below(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int) ->
 
 
 def bodies(document: Mapping[str, Any], described: Mapping[str, Any]) -> Iterator[Any]:
-    """Return the example body of a call as it stands, and with a secret in each of its fields, and of theirs."""
+    """Return the example body of a call unchanged, and with a secret in each of its fields, and of their fields."""
     content = described.get("requestBody", {}).get("content", {}).get("application/json", {})
     fields = resolved(document, content.get("schema", {})).get("properties", {})
     base = content.get("example", {})
@@ -108,7 +108,7 @@ def requests(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Any, Mappi
             yield method, address, plain, told
 
 
-async def test_no_secret_in_any_field_of_any_call_reaches_a_sink(gateway: Gateway, database_url: str) -> None:
+async def test_no_secret_in_any_field_of_any_call_reaches_an_output(gateway: Gateway, database_url: str) -> None:
     log, answers = StringIO(), list[str]()
     configure_logging(style="json", level="debug", stream=log)
     document = (await gateway.get("/openapi.json")).body
@@ -136,7 +136,7 @@ async def test_no_secret_in_any_field_of_any_call_reaches_a_sink(gateway: Gatewa
         assert found == [], name
 
 
-async def test_what_is_accepted_for_later_lies_on_rabbitmq_without_secrets(database_url: str, broker_url: str) -> None:
+async def test_requests_queued_on_rabbitmq_contain_no_secrets(database_url: str, broker_url: str) -> None:
     async with open_gateway(settings_for(database_url, broker_url=broker_url)) as gateway:
         document = (await gateway.get("/openapi.json")).body
         headers = {"x-server-api-key": gateway.key, "content-type": "application/json"}

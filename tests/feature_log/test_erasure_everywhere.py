@@ -1,4 +1,4 @@
-"""Every column that can hold text either loses an erased person or says why it may stay; read from the catalogue."""
+"""Every text column of the catalogue loses an erased person or states why it is kept."""
 
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -41,7 +41,7 @@ _OWN = {
     *("definition.actor", "price_override.actor", "usage_correction.actor", "quota.emails"),
     *(f"feature_log.{name}" for name in ("email", "email_index", "payload", "response", "params", "query")),
 }
-"""Columns where only the person stands, or what is theirs; `live` and `administer` put them there by the API."""
+"""Columns that hold only the person or the person's own data; `live` and `administer` fill them by the API."""
 
 _PLANTED = {
     "text": "concat_ws(' ', {column}, '{words}')",
@@ -109,7 +109,7 @@ async def catalogue(gateway: Gateway) -> dict[str, str]:
 
 
 async def naming(gateway: Gateway, columns: Mapping[str, str]) -> set[str]:
-    """Return the columns in which the person's id or address stands."""
+    """Return the columns that contain the person's id or address."""
     found: set[str] = set()
     for name, kind in columns.items():
         table, column = name.split(".")
@@ -121,7 +121,7 @@ async def naming(gateway: Gateway, columns: Mapping[str, str]) -> set[str]:
 
 
 async def plant(gateway: Gateway, columns: Mapping[str, str]) -> None:
-    """Put the person into one row of somebody else, in every column that an erasure has to clean."""
+    """Write the person into one row of another person, in every column that an erasure has to clean."""
     for sql in _EXTRA:
         await rows(gateway, sql)
     for name in sorted(columns):
@@ -151,8 +151,8 @@ _OTHERS = {
 }
 
 
-async def test_every_column_that_can_hold_text_is_erased_or_says_why_it_stays(gateway: Gateway) -> None:
-    """A new column without an entry fails here: decide whether an erasure has to reach it."""
+async def test_every_text_column_is_erased_or_states_why_it_is_kept(gateway: Gateway) -> None:
+    """A new column without an entry fails here: decide whether an erasure has to clean it."""
     assert sorted(COLUMNS) == sorted(await catalogue(gateway))
     assert all(COLUMNS.values())
 
@@ -168,13 +168,13 @@ async def test_after_an_erasure_no_column_names_the_person(gateway: Gateway) -> 
     erased = await gateway.post("/api/privacy/erase", {"user_id": ID})
 
     expected = {name for name in columns if COLUMNS[name] == ERASED and name != "feature_log.email_index"}
-    assert sorted(expected - before) == [], "the test puts the person everywhere"
+    assert sorted(expected - before) == [], "the test writes the person into every column"
     assert erased.status == 200, erased.body
     assert sorted(await naming(gateway, columns)) == []
     assert not (await Verifier(gateway.database).verify()).drifts
 
 
-async def test_archives_lose_what_they_say_of_the_person_in_rows_of_others(gateway: Gateway, tmp_path: Path) -> None:
+async def test_archives_lose_mentions_of_the_person_in_rows_of_others(gateway: Gateway, tmp_path: Path) -> None:
     await live(gateway, "bela", "bela@example.com", "other-text")
     await gateway.grant(ID, 1)
     await gateway.put(f"/api/wallets/{ID}", {"email": EMAIL})
@@ -197,8 +197,8 @@ async def test_archives_lose_what_they_say_of_the_person_in_rows_of_others(gatew
     assert GONE in logs
 
 
-async def test_a_repetition_is_known_when_its_key_named_an_erased_person(gateway: Gateway) -> None:
-    """Keys of others that name the person become digests: a grant, a correction and an answer are not made twice."""
+async def test_a_repetition_is_recognised_when_its_key_named_an_erased_person(gateway: Gateway) -> None:
+    """Keys of others that name the person become digests: a grant, a correction and an answer are not created twice."""
     await gateway.grant(ID, 1)
     order = {"credits": 10, "source": "bonus", "key": f"invited-{ID}"}
     correction = {"credits": 2, "reason": "sorry", "key": f"sorry-{ID}"}
@@ -220,7 +220,7 @@ async def test_a_repetition_is_known_when_its_key_named_an_erased_person(gateway
     assert (other.status, other.error["code"]) == (409, "key_conflict")
 
 
-async def test_a_message_of_others_that_mentions_the_person_loses_the_mention_and_counts(gateway: Gateway) -> None:
+async def test_a_message_of_others_loses_the_mention_and_still_counts(gateway: Gateway) -> None:
     transport = gateway.container.transport()
     await gateway.grant(ID, 1)
     waiting = {
@@ -240,8 +240,8 @@ async def test_a_message_of_others_that_mentions_the_person_loses_the_mention_an
 
 
 @pytest.mark.parametrize("word", ["chat", "gpt-4o", "4711", "null"])
-async def test_free_fields_of_others_keep_what_is_counted_and_what_may_be_a_word(gateway: Gateway, word: str) -> None:
-    """Numbers, models and plain words in metadata of others say nothing of a user who is called the same."""
+async def test_free_fields_of_others_keep_counted_values_and_common_words(gateway: Gateway, word: str) -> None:
+    """Numbers, models and common words in others' metadata do not refer to a user of the same name."""
     await gateway.grant(word, 1)
     metadata = {"model": "gpt-4o", "n": 4711, "list": [4711, None], "note": "a chat of 4711", "owner_id": word}
     event = {"id": "e", "user_id": "carla", "service": "chat", "model": "gpt-4o", "credits": 1, "metadata": metadata}
@@ -253,5 +253,5 @@ async def test_free_fields_of_others_keep_what_is_counted_and_what_may_be_a_word
     assert exact_json.loads(row.metadata) == {**metadata, "owner_id": GONE}
 
 
-def test_the_digest_of_a_key_is_one_for_the_same_key_only() -> None:
+def test_equal_keys_have_equal_digests_and_different_keys_differ() -> None:
     assert erased_key("a") == erased_key("a") != erased_key("b")

@@ -53,8 +53,8 @@ async def test_a_log_is_stored_redacted_and_found_by_its_id(gateway: Gateway) ->
     assert (log["feature_endpoint_value"], log["code"], log["status"]) == ("ai_chat_v1", 201, "success")
 
 
-async def test_an_array_is_taken_item_by_item(gateway: Gateway) -> None:
-    """A bad item is refused with its fields and reasons, and never sinks its neighbours."""
+async def test_an_array_is_handled_item_by_item(gateway: Gateway) -> None:
+    """A bad item is refused with its fields and reasons, and does not affect the others."""
     items = [
         body(id="a"),
         body(code=700),
@@ -97,14 +97,14 @@ async def test_an_array_of_which_nothing_can_be_stored_is_refused(gateway: Gatew
         ({"time": "2100-01-01T00:00:00Z"}, "time"),
     ],
 )
-async def test_a_wrong_field_is_named(gateway: Gateway, change: dict[str, Any], param: str) -> None:
+async def test_an_invalid_field_is_named_in_the_error(gateway: Gateway, change: dict[str, Any], param: str) -> None:
     answer = await gateway.post(PATH, body(**change))
 
     assert (answer.status, answer.error["param"]) == (422, param)
 
 
-async def test_a_resend_is_stored_once(gateway: Gateway) -> None:
-    """By id, by content, by Idempotency-Key; also within one array and at the same moment."""
+async def test_a_repeated_log_is_stored_once(gateway: Gateway) -> None:
+    """By id, by content, by Idempotency-Key; also within one array and concurrently."""
     by_id = [await gateway.post(PATH, body(id="one", payload={"n": n})) for n in range(2)]
     by_content = await asyncio.gather(*(gateway.post(PATH, body(payload={"n": 1})) for _ in range(8)))
     by_key = [await gateway.post(PATH, body(duration_ms=7), idempotency_key="k1") for _ in range(2)]
@@ -120,7 +120,7 @@ async def test_a_resend_is_stored_once(gateway: Gateway) -> None:
     assert len(listed.data) == 4
 
 
-async def test_every_filter_finds_its_logs_and_pages_meet(gateway: Gateway) -> None:
+async def test_every_filter_finds_its_logs_and_pages_are_contiguous(gateway: Gateway) -> None:
     items = [
         body(
             id=str(n),
@@ -198,10 +198,10 @@ async def test_respond_async_puts_the_redacted_body_on_the_queue(gateway: Gatewa
     assert b"[redacted]" in rows[0].body
 
 
-async def test_a_log_and_the_use_behind_it_tell_of_each_other(gateway: Gateway) -> None:
-    """The detail view joins hold, lines, transactions and events by `usage_key`; the story of the use names its logs.
+async def test_a_log_and_its_use_refer_to_each_other(gateway: Gateway) -> None:
+    """The detail view joins hold, lines, transactions and events by `usage_key`; the story of the use lists its logs.
 
-    A log in which another user has named the key is kept, and is no part of the story.
+    A log of another user with the same key is stored, and is not part of the story.
     """
     await gateway.feature("chat")
     await gateway.grant("ada", 100)

@@ -1,4 +1,4 @@
-"""One person: everything that is held is shown; after erasure no dump names them, and the books are the same."""
+"""Privacy: an export shows all data; after an erasure no dump names the person, and the ledger is unchanged."""
 
 import gzip
 import json
@@ -96,7 +96,7 @@ async def live(gateway: Gateway, user: str, email: str, text: str) -> None:
 
 
 async def administer(gateway: Gateway, staff: str, email: str) -> None:
-    """Do as staff, to another person, what leaves the name of who did it."""
+    """Act as staff, on another person, so that rows record the actor's name."""
     count = 0
 
     async def do(method: str, path: str, body: Any = None) -> Any:
@@ -131,19 +131,19 @@ async def administer(gateway: Gateway, staff: str, email: str) -> None:
 
 
 def dump(url: str) -> str:
-    """Return what pg_dump writes of the whole database."""
+    """Return the output of pg_dump for the whole database."""
     command = [str(postgres_program("pg_dump")), "--inserts", url]
     done = subprocess.run(command, capture_output=True, check=True, text=True)
     return done.stdout
 
 
 def traces(text: str, word: str) -> list[str]:
-    """Return where `word` stands in a dump, as text or as bytes."""
+    """Return the places in a dump where `word` occurs, as text or as bytes."""
     return [line[:300] for line in text.splitlines() if word in line or word.encode().hex() in line]
 
 
 def unpacked(directory: Path) -> str:
-    """Return what all archives in a directory hold."""
+    """Return the contents of all archives in a directory."""
     return "".join(gzip.decompress(file.read_bytes()).decode() for file in directory.glob("*.csv.gz"))
 
 
@@ -157,7 +157,7 @@ def by_text(records: list[Any]) -> list[str]:
 
 
 async def retire_events(gateway: Gateway, directory: Path) -> EventArchive:
-    """Archive all usage events, as if a year had passed; return what brings them back."""
+    """Archive all usage events, as if a year had passed; return a function that restores them."""
     analytics = gateway.container.analytics.container
     clock = FixedClock(SystemClock().now() + timedelta(days=365))
     archive = EventArchive(
@@ -180,7 +180,7 @@ async def sums(gateway: Gateway) -> tuple[Any, ...]:
     return tuple(row)
 
 
-async def test_an_export_holds_everything_and_only_that_person(gateway: Gateway) -> None:
+async def test_an_export_contains_all_data_of_that_person_only(gateway: Gateway) -> None:
     await live(gateway, ID, EMAIL, TEXT)
     await live(gateway, "bela", "bela@example.com", "other-text")
     exported = await gateway.get(f"/api/privacy/export?user_id={ID}")
@@ -197,7 +197,7 @@ async def test_an_export_holds_everything_and_only_that_person(gateway: Gateway)
     assert (await gateway.get("/api/privacy/export?user_id=nobody")).status == 404
 
 
-async def test_an_export_holds_what_is_archived_too(gateway: Gateway, tmp_path: Path) -> None:
+async def test_an_export_contains_archived_data(gateway: Gateway, tmp_path: Path) -> None:
     await live(gateway, ID, EMAIL, TEXT)
     before = (await gateway.get(f"/api/privacy/export?user_id={ID}")).data["records"]
     retention = gateway.container.log_retention()
@@ -214,7 +214,7 @@ async def test_an_export_holds_what_is_archived_too(gateway: Gateway, tmp_path: 
         assert by_text(archived[kind]) == by_text(restored[kind]) == by_text(before[kind])
 
 
-async def test_after_erasure_a_full_dump_holds_no_trace_and_the_books_are_the_same(
+async def test_after_an_erasure_a_full_dump_has_no_trace_and_the_ledger_is_unchanged(
     gateway: Gateway, database_url: str, tmp_path: Path
 ) -> None:
     await live(gateway, ID, EMAIL, TEXT)
@@ -249,8 +249,8 @@ async def test_after_erasure_a_full_dump_holds_no_trace_and_the_books_are_the_sa
 
 
 @pytest.mark.parametrize("person", ["1", "bela"])
-async def test_an_erasure_leaves_the_words_about_others(gateway: Gateway, person: str) -> None:
-    """Reasons are the books' memory: that a name is part of another one, or a common word, is no mention of the person."""
+async def test_an_erasure_keeps_texts_about_others(gateway: Gateway, person: str) -> None:
+    """Reasons document the ledger: a name that is part of another name, or a common word, does not refer to the person."""
     kept = ["1 credit too many of 12", "an hour with bela-2, ticket order-1", "for bela@example.org, labela"]
     gone = [f"on the word of user:{person}", f"user:{person.upper()} asked"] + ["sorry, Bela: late"] * (
         person == "bela"
@@ -282,13 +282,13 @@ async def test_a_message_about_several_people_keeps_what_is_about_the_others(gat
     assert tombstone.startswith("erased:")
     assert {**theirs, "id": "bela"} == {**events[1], "user_id": tombstone}
     assert "bela" not in str(waiting), "nor in the id of an event"
-    assert waiting == [[events[0], theirs, events[2]], [theirs], theirs], "what is counted stays counted"
+    assert waiting == [[events[0], theirs, events[2]], [theirs], theirs], "counted values are unchanged"
     assert erased.data["erased"]["message"] == 3
 
 
 @pytest.mark.parametrize("word", ["purchase", "gpt-4o", "chat", "ticket-7", "POST"])
-async def test_an_erasure_touches_nobody_whose_words_look_like_the_person(gateway: Gateway, word: str) -> None:
-    """A user may be called like a source, a model or a feature: kept answers and waiting settlements of others stay."""
+async def test_an_erasure_does_not_change_others_with_similar_words(gateway: Gateway, word: str) -> None:
+    """A user id may equal a source, a model or a feature: stored answers and waiting settlements of others are kept."""
     transport = gateway.container.transport()
     await gateway.grant(word, 5)
     order = {"credits": 10, "source": "purchase", "reason": word, "key": "order-1"}
@@ -309,8 +309,8 @@ async def test_an_erasure_touches_nobody_whose_words_look_like_the_person(gatewa
     assert left == [waiting]
 
 
-async def test_a_waiting_settlement_of_an_erased_person_is_settled_all_the_same(gateway: Gateway) -> None:
-    """The charge is the books'; whose it was is not known any more, and no word about the person is left."""
+async def test_a_waiting_settlement_of_an_erased_person_is_still_settled(gateway: Gateway) -> None:
+    """The charge belongs to the ledger; its person is no longer known, and no text about the person is left."""
     await gateway.grant("bela", 5)
     await gateway.call("PUT", "/api/features/chat", {"strategy": "token_priced"})
     feature = {"user_id": "bela", "feature_endpoint_value": "chat", "usage_key": "k"}
@@ -337,7 +337,7 @@ async def test_a_waiting_settlement_of_an_erased_person_is_settled_all_the_same(
     assert settled.data["charged"] == Decimal("0.42")
 
 
-async def test_a_call_about_an_erased_person_is_not_carried_out_twice(gateway: Gateway) -> None:
+async def test_a_repeated_call_about_an_erased_person_is_not_executed_again(gateway: Gateway) -> None:
     order, headers = {"credits": 10, "source": "purchase"}, {"idempotency-key": "once"}
     await gateway.call("POST", "/api/wallets/bela/grants", order, headers=headers)
     await gateway.post("/api/privacy/erase", {"user_id": "bela"})
@@ -348,7 +348,7 @@ async def test_a_call_about_an_erased_person_is_not_carried_out_twice(gateway: G
     assert (await gateway.get("/api/wallets/bela")).status == 404
 
 
-async def test_erasure_reaches_archived_events_and_a_restore_brings_no_trace_back(
+async def test_an_erasure_includes_archived_events_and_a_restore_has_no_trace(
     gateway: Gateway, database_url: str, tmp_path: Path
 ) -> None:
     await live(gateway, ID, EMAIL, TEXT)
@@ -370,7 +370,7 @@ async def test_erasure_reaches_archived_events_and_a_restore_brings_no_trace_bac
     assert "other-text-tag" in text
 
 
-async def test_a_person_who_worked_as_staff_leaves_no_trace_either(gateway: Gateway, database_url: str) -> None:
+async def test_an_erased_person_who_acted_as_staff_leaves_no_trace(gateway: Gateway, database_url: str) -> None:
     await live(gateway, "bela", "bela@example.com", "other-text")
     await administer(gateway, ID, EMAIL)
     before, first = await sums(gateway), dump(database_url)
@@ -389,7 +389,7 @@ async def test_a_person_who_worked_as_staff_leaves_no_trace_either(gateway: Gate
     assert not (await Verifier(gateway.database).verify()).drifts
 
 
-async def test_who_moved_credits_is_a_number_in_the_books_and_a_name_in_the_audit_log(gateway: Gateway) -> None:
+async def test_the_actor_is_a_number_in_the_ledger_and_a_name_in_the_audit_log(gateway: Gateway) -> None:
     await live(gateway, "bela", "bela@example.com", "other-text")
     await administer(gateway, ID, EMAIL)
     moved = (await gateway.get("/api/wallets/bela/transactions")).data
@@ -457,13 +457,13 @@ PLANTED = {
     insert into faregate.usage_user (service, grain, bucket, subject_id) select '{canary}', 2, now(), {subject}""",
     "feature_log": "update faregate.feature_log set usage_key = '{canary}' where subject_id = {subject}",
 }
-"""How a text is put, table by table, where it belongs to a user."""
+"""Statements that write a text into the rows of a user, by table."""
 
 NUMBERS_ONLY = {
     *("subject", "organization", "grant_slice", "usage_event_key", "verified_head", "usage_rejection"),
     *("usage_active", "usage_cube", "usage_cube_active", "usage_rollup"),
 }
-"""Tables that refer to people by number and hold nothing beside it but figures and keys; the subject is looked at apart."""
+"""Tables that refer to people by number and otherwise hold only numbers and keys; the subject is checked separately."""
 
 _REFERRING = """
 select distinct table_name from information_schema.columns where table_schema = 'faregate' and table_name !~ '_y\\d{4}m\\d\\d$'
@@ -471,7 +471,7 @@ select distinct table_name from information_schema.columns where table_schema = 
 """
 
 
-async def test_an_export_shows_what_is_in_every_table_that_refers_to_a_person(gateway: Gateway) -> None:
+async def test_an_export_includes_every_table_that_refers_to_a_person(gateway: Gateway) -> None:
     await live(gateway, ID, EMAIL, TEXT)
     await live(gateway, "bela", "bela@example.com", "other-text")
     await administer(gateway, ID, EMAIL)

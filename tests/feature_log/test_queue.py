@@ -41,7 +41,7 @@ async def drain(transport: ITransport, database_url: str) -> list[DeadMessage]:
     return [letter async for letter in transport.dead_letters()]
 
 
-async def test_one_many_and_resent_messages_become_logs(
+async def test_single_batched_and_repeated_messages_become_logs(
     gateway: Gateway, transport: ITransport, database_url: str
 ) -> None:
     await publish(transport, body(id="a"), [body(id=f"b{n}") for n in range(100)], body(id="a"), body(id="b7"))
@@ -50,7 +50,7 @@ async def test_one_many_and_resent_messages_become_logs(
     assert len((await gateway.get(f"{PATH}?limit=1000")).data) == 101
 
 
-async def test_what_cannot_be_stored_is_set_aside_redacted_and_its_neighbours_are_stored(
+async def test_invalid_items_are_dead_lettered_redacted_and_the_others_are_stored(
     gateway: Gateway, transport: ITransport, database_url: str
 ) -> None:
     secret = "hunter2-canary"
@@ -71,8 +71,8 @@ async def test_what_cannot_be_stored_is_set_aside_redacted_and_its_neighbours_ar
     assert exact_json.loads(invalid.body)["payload"] == {"password": "[redacted]"}
 
 
-async def test_a_backlog_of_logs_does_not_hold_back_the_expiry_of_holds(gateway: Gateway, database_url: str) -> None:
-    """Only settlements say how far settlement has come."""
+async def test_a_backlog_of_logs_does_not_delay_the_expiry_of_holds(gateway: Gateway, database_url: str) -> None:
+    """Only settlements determine the progress of settlement."""
     async with running_worker(settings_for(database_url)) as container:
         settling = [consumer.queue for consumer in container.consumers() if consumer.settles]
 

@@ -1,4 +1,4 @@
-"""Months are made ahead, archived before they are dropped, and come back; features may keep their logs for less."""
+"""Retention: months are created ahead, archived before they are dropped, and restored; per feature, too."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,7 +30,7 @@ async def count(container: FeatureLogContainer, feature: str | None = None) -> i
     return len((await container.service().find(LogFilter(feature=feature), limit=1000)).logs)
 
 
-async def test_months_are_there_before_they_begin(container: FeatureLogContainer, database: Database) -> None:
+async def test_months_exist_before_they_begin(container: FeatureLogContainer, database: Database) -> None:
     await container.retention().sweep()
     async with database.transaction() as session:
         months = await container.partitions().attached(session)
@@ -59,7 +59,7 @@ async def test_a_month_is_archived_dropped_and_restored_for_a_while(
     assert await count(container) == 0
 
 
-async def test_a_feature_may_keep_its_logs_for_less_or_for_longer(
+async def test_a_feature_may_have_a_shorter_or_longer_retention(
     container: FeatureLogContainer, clock: FixedClock
 ) -> None:
     now = clock.now()
@@ -79,7 +79,7 @@ async def test_a_feature_may_keep_its_logs_for_less_or_for_longer(
     assert await container.retention().days() == {"short": 7}
 
 
-async def test_what_goes_before_its_month_is_in_an_archive_and_comes_back_for_a_while(
+async def test_days_removed_before_their_month_are_archived_and_restored_for_a_while(
     container: FeatureLogContainer, clock: FixedClock
 ) -> None:
     now = clock.now()
@@ -107,9 +107,7 @@ async def test_what_goes_before_its_month_is_in_an_archive_and_comes_back_for_a_
     assert {manifest.restored_until for manifest in again} == {None}
 
 
-async def test_logs_that_come_after_their_month_was_archived_are_not_lost(
-    container: FeatureLogContainer, clock: FixedClock
-) -> None:
+async def test_logs_of_an_archived_month_are_not_lost(container: FeatureLogContainer, clock: FixedClock) -> None:
     now = clock.now()
     await record(container, "chat", now, now - timedelta(days=1))
     await container.retention().archive(Month(2026, 11))
@@ -135,7 +133,7 @@ async def test_without_an_archive_nothing_is_dropped(database: Database, subject
         await container.retention().archive(Month(2026, 11))
 
 
-async def test_digests_are_forgotten_when_their_time_is_over(
+async def test_expired_digests_are_deleted(
     container: FeatureLogContainer, clock: FixedClock, database: Database
 ) -> None:
     await record(container, "chat", clock.now())

@@ -1,4 +1,4 @@
-"""With keys, logs that wait on the queue and secrets of webhooks are sealed, and a rotation under load loses nothing."""
+"""Encryption of queued logs and webhook secrets; a key rotation under load loses nothing."""
 
 import asyncio
 import base64
@@ -34,7 +34,7 @@ HOOK = {"url": "https://93.184.215.14/hook", "events": ["credits.low"]}
 
 @pytest.fixture
 async def gateways(database_url: str) -> AsyncIterator[list[Gateway]]:
-    """Three gateways on one database: without keys, with the old one, and with the new one before the old one."""
+    """Three gateways on one database: without keys, with the old key, and with the new key before the old one."""
     async with AsyncExitStack() as stack:
         rings = (None, OLD, f"{NEW},{OLD}")
         kept = [settings_for(database_url, log_keys=ring, webhook_allow_private=True) for ring in rings]
@@ -54,7 +54,7 @@ def handler(gateway: Gateway) -> FeatureLogHandler:
 
 
 async def consume(gateway: Gateway) -> list[Any]:
-    """Handle all that waits; return the decisions."""
+    """Handle all waiting messages; return the decisions."""
     consumer = await gateway.container.transport().consume(FEATURE_LOG_QUEUE)
     decided: list[Any] = []
     while deliveries := await consumer.take(100, wait_seconds=0):
@@ -77,7 +77,7 @@ async def enqueue(gateway: Gateway, number: int, **more: Any) -> None:
     assert answer.status == 202, answer.body
 
 
-async def test_logs_wait_sealed_and_are_stored_under_any_key_of_the_ring(gateways: list[Gateway]) -> None:
+async def test_logs_are_encrypted_in_the_queue_and_stored_under_any_key_of_the_ring(gateways: list[Gateway]) -> None:
     plain, old, both = gateways
     await enqueue(old, 1)
     await enqueue(plain, 2)
@@ -91,8 +91,8 @@ async def test_logs_wait_sealed_and_are_stored_under_any_key_of_the_ring(gateway
     assert len((await both.get("/api/feature-usage-logs?user_id=ada")).data) == 3
 
 
-async def test_a_message_whose_key_is_lost_waits_as_it_is_among_the_dead_letters(gateways: list[Gateway]) -> None:
-    """With the key back in the ring it is replayed; nothing of it was shown or lost."""
+async def test_a_message_whose_key_is_missing_is_dead_lettered_unchanged(gateways: list[Gateway]) -> None:
+    """Once the key is back in the ring, it is replayed; none of it was shown or lost."""
     plain, old, both = gateways
     await enqueue(old, 1)
     (sealed,) = await texts(old, "select body from faregate.message")
@@ -109,7 +109,7 @@ async def test_a_message_whose_key_is_lost_waits_as_it_is_among_the_dead_letters
     assert len((await both.get("/api/feature-usage-logs?user_id=ada")).data) == 1
 
 
-async def test_what_cannot_be_stored_is_set_aside_sealed(gateways: list[Gateway]) -> None:
+async def test_invalid_items_are_dead_lettered_encrypted(gateways: list[Gateway]) -> None:
     _, old, _ = gateways
     await enqueue(old, 1, time="2010-01-01T00:00:00Z")
     await consume(old)
@@ -119,8 +119,8 @@ async def test_what_cannot_be_stored_is_set_aside_sealed(gateways: list[Gateway]
     assert b"canary" not in bodies[0]
 
 
-async def test_an_erasure_reaches_sealed_messages(gateways: list[Gateway]) -> None:
-    """Logs of the person go, those of others lose the mention; an unreadable message refuses the erasure."""
+async def test_an_erasure_includes_encrypted_messages(gateways: list[Gateway]) -> None:
+    """Logs of the person are removed, those of others lose the mention; an undecryptable message fails the erasure."""
     plain, old, both = gateways
     await old.grant("ada-77", 1)
     await old.grant("ada", 1)
@@ -139,8 +139,8 @@ async def test_an_erasure_reaches_sealed_messages(gateways: list[Gateway]) -> No
     assert sorted(shown) == ["for [erased]", "y"]
 
 
-async def test_secrets_of_webhooks_are_sealed_and_sealed_again(gateways: list[Gateway]) -> None:
-    """Plain secrets of before are read, too; the new ring seals both secrets of a rotation again."""
+async def test_webhook_secrets_are_encrypted_and_rotated(gateways: list[Gateway]) -> None:
+    """Older plain secrets are read, too; the new ring encrypts both secrets of a rotation again."""
     plain, old, both = gateways
     made = [(await gateway.post("/api/webhooks", HOOK)).data for gateway in (plain, old)]
     turned = (await old.post(f"/api/webhooks/{made[0]['id']}/rotate", {})).data
@@ -159,8 +159,10 @@ async def test_secrets_of_webhooks_are_sealed_and_sealed_again(gateways: list[Ga
     assert await plain.database.run(plain.container.webhooks().endpoints), "lists need no key"
 
 
-async def test_without_its_key_a_webhook_waits_and_says_why(gateways: list[Gateway], receiver: Receiver) -> None:
-    """A missing key is a failed attempt, tried again later; with the key it is delivered."""
+async def test_a_delivery_without_its_key_is_retried_with_the_reason(
+    gateways: list[Gateway], receiver: Receiver
+) -> None:
+    """A missing key is a failed attempt and retried later; with the key it is delivered."""
     plain, old, both = gateways
     made = (await old.post("/api/webhooks", {**HOOK, "url": receiver.url})).data
     await low(old)
@@ -175,7 +177,7 @@ async def test_without_its_key_a_webhook_waits_and_says_why(gateways: list[Gatew
 
 
 async def test_a_rotation_under_load_loses_no_log_and_no_webhook(gateways: list[Gateway], receiver: Receiver) -> None:
-    """Two generations of processes write, enqueue and deliver while everything is sealed again, over and over."""
+    """Two generations of processes write, enqueue and deliver while everything is repeatedly encrypted again."""
     _, old, both = gateways
     hook = {"url": receiver.url, "events": ["settlement.completed"]}
     made = [(await gateway.post("/api/webhooks", hook)).data for gateway in (old, both)]

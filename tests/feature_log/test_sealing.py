@@ -1,4 +1,4 @@
-"""Encryption at rest: what is stored tells nothing, cannot be moved, and changes its key under load."""
+"""Encryption at rest: cells reveal nothing, cannot be moved, and are rotated under load."""
 
 import asyncio
 import base64
@@ -35,7 +35,7 @@ async def stored(database: Database) -> list[Any]:
         return list(await database.rows(session, "select * from faregate.feature_log order by logged_at, log_id"))
 
 
-def test_a_cell_opens_only_as_what_it_was_sealed_as() -> None:
+def test_a_cell_is_decrypted_only_in_its_own_place() -> None:
     sealer = Sealer([LogKey("a", bytes(32))])
     row, other = uuid4(), uuid4()
     sealed = sealer.seal("payload", row, b"text")
@@ -58,14 +58,14 @@ def test_a_cell_opens_only_as_what_it_was_sealed_as() -> None:
 @pytest.mark.parametrize(
     "text", ["abc", "a:short", "a:" + "!" * 44, ":" + base64.b64encode(bytes(32)).decode(), OLD + "," + OLD]
 )
-def test_wrong_keys_are_told_and_never_repeated(text: str) -> None:
+def test_invalid_keys_are_reported_without_repeating_them(text: str) -> None:
     with pytest.raises(LogKeyError, match="FAREGATE_LOG_KEYS") as told:
         parse_keys(text)
 
     assert text.partition(":")[2].partition(",")[0] not in told.value.detail or not text.partition(":")[2]
 
 
-async def test_bodies_and_e_mails_are_sealed_and_addresses_stay_findable(
+async def test_bodies_and_e_mails_are_encrypted_and_addresses_are_searchable(
     database: Database, subjects: Subjects, clock: FixedClock
 ) -> None:
     container = container_with(OLD, database, subjects, clock)
@@ -81,10 +81,10 @@ async def test_bodies_and_e_mails_are_sealed_and_addresses_stay_findable(
     assert (await container.service().get(recorded.id)).bodies["payload"] == {"prompt": "canary-text"}
 
 
-async def test_rotation_seals_everything_again_while_logs_come_in(
+async def test_a_rotation_encrypts_everything_again_while_logs_arrive(
     database: Database, subjects: Subjects, clock: FixedClock
 ) -> None:
-    """Plain rows too; afterwards the old key may go. Addresses are found before, during and after."""
+    """Plain rows too; afterwards the old key may be removed. Addresses are found before, during and after."""
     new = NEW.replace("old", "new")
     plain = container_with(None, database, subjects, clock)
     old = container_with(OLD, database, subjects, clock)
@@ -107,10 +107,12 @@ async def test_rotation_seals_everything_again_while_logs_come_in(
     assert await both.rotation().rotate() == 0
 
 
-async def test_behind_the_path_of_an_endpoint_nothing_stands_in_clear(
+async def test_only_the_path_of_an_endpoint_is_stored_in_clear(
     database: Database, subjects: Subjects, clock: FixedClock
 ) -> None:
-    """With keys the query string is part of the sealed query; the path stays for analytics, and rotation mends old rows."""
+    """With keys the query string is part of the encrypted query; the path stays readable for analytics, and a rotation repairs
+    old rows.
+    """
     where = "/api/chat?who=canary-person&page=2#canary-part"
     plain = container_with(None, database, subjects, clock)
     await plain.service().record([entry(1, endpoint=where, query={"page": 1})])
@@ -135,7 +137,7 @@ async def test_behind_the_path_of_an_endpoint_nothing_stands_in_clear(
     )
 
 
-def test_a_sealed_message_opens_under_any_key_of_the_ring_and_on_its_queue_only() -> None:
+def test_a_message_is_decrypted_under_any_key_of_the_ring_and_for_its_queue_only() -> None:
     old, new = RingKey("old", bytes(32)), RingKey("new", bytes([1]) * 32)
     sealed = KeyRing([old]).seal_message("logs", b'[{"payload": "canary"}]')
     forged = sealed.replace(b'"old"', b'"new"')
@@ -155,7 +157,7 @@ def test_a_sealed_message_opens_under_any_key_of_the_ring_and_on_its_queue_only(
 
 
 @pytest.mark.parametrize("text", ["whsec_abc", "", "sealed", "ä"])
-def test_a_sealed_text_says_its_key_and_opens_in_its_place_only(text: str) -> None:
+def test_an_encrypted_text_names_its_key_and_is_decrypted_in_its_place_only(text: str) -> None:
     ring = KeyRing([RingKey("a:b", bytes(32))])
     sealed = ring.seal_text("place", text)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from faregate.core.access.key_lineage import LINE_LIMIT, KeyOfLine, lineage_of
+from faregate.core.access.key_lineage import LINE_LIMIT, LineageKey, lineage_of
 from faregate.usage.credits_process.charging import Charging
 from faregate.usage.credits_process.spending import scopes_of
 from faregate.usage.values import Rule
@@ -251,13 +251,13 @@ def test_a_key_lives_while_each_client_of_its_line_has_a_live_key() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     past, ahead = now - timedelta(1), now + timedelta(1)
     keys = [
-        KeyOfLine("a", None, past),
-        KeyOfLine("a", None, ahead),
-        KeyOfLine("b", "a", None),
-        KeyOfLine("c", "b", None),
-        KeyOfLine("d", "gone", None),
-        KeyOfLine("x", "y", None),
-        KeyOfLine("y", "x", None),
+        LineageKey("a", None, past),
+        LineageKey("a", None, ahead),
+        LineageKey("b", "a", None),
+        LineageKey("c", "b", None),
+        LineageKey("d", "gone", None),
+        LineageKey("x", "y", None),
+        LineageKey("y", "x", None),
     ]
     lineage = lineage_of(keys)
 

@@ -1,1 +1,1 @@
-"""What tests share: servers to start, builders, fakes for host seams."""
+"""Test support: servers, builders, and fakes for extension points."""

@@ -1,4 +1,4 @@
-"""The applications as tests use them: a gateway without a network, and a worker that works until told to stop."""
+"""The applications in the test process: a gateway without a network, and a worker."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -39,7 +39,7 @@ class Answer:
 
 
 class Gateway:
-    """Calls a gateway in this process, with a key that may do everything."""
+    """Calls a gateway in this process, with a key that has all scopes."""
 
     def __init__(self, container: GatewayContainer, app: Starlette, http: httpx2.AsyncClient) -> None:
         self.container = container
@@ -60,7 +60,7 @@ class Gateway:
         headers: Mapping[str, str] | None = None,
         raw: bool = False,
     ) -> Answer:
-        """Call; `raw`: the answer may be something else than JSON, and is not read."""
+        """Make a call; with `raw` the answer may be other than JSON, and is not parsed."""
         sent = {"x-server-api-key": KEY, **(headers or {})}
         content: bytes | None = None
         if body is not None:
@@ -117,7 +117,7 @@ async def open_gateway(settings: Settings, **options: Any) -> AsyncGenerator[Gat
 
 @asynccontextmanager
 async def running_worker(settings: Settings) -> AsyncGenerator[WorkerContainer]:
-    """Run a worker in this process; it drains at the end."""
+    """Run a worker in this process; it drains at the end of the block."""
     container = WorkerContainer(settings=settings)
     core = container.core.container
     stop = asyncio.Event()

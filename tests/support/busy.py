@@ -1,4 +1,4 @@
-"""A small ledger in which everything has happened that can happen: what proofs are tried on."""
+"""A small ledger with every kind of operation, for tests of proofs."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,7 @@ __all__ = ["BusyLedger"]
 
 
 class _Provider:
-    """Pays for everybody but carl."""
+    """A payment provider that declines carl only."""
 
     async def pay(self, order: PaymentOrder) -> Payment:
         if order.owner_id == "carl":
@@ -39,7 +39,7 @@ class BusyLedger:
             ledger.service, ledger.repository = self.credit.service, self.credit.repository
 
     async def live(self) -> None:
-        """Let everything happen."""
+        """Perform every kind of operation."""
         await self._ada()
         await self._bob()
         for name in ("carl", "dora", "eve"):

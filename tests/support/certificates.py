@@ -1,4 +1,4 @@
-"""A certificate that signs itself, for servers on loopback that speak TLS."""
+"""Self-signed certificates for TLS servers on loopback."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,14 +14,14 @@ __all__ = ["Certificate", "make_certificate"]
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Where its two files lie, both PEM."""
+    """The paths of its two PEM files."""
 
     certificate: Path
     key: Path
 
 
 def make_certificate(directory: Path, *names: str) -> Certificate:
-    """Write a certificate for `names` (and 127.0.0.1) that is its own authority, good for a day."""
+    """Write a certificate for `names` (and 127.0.0.1) that is its own authority, valid for a day."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Faregate tests")])
     hosts = [*map(x509.DNSName, names), x509.IPAddress(ip_address("127.0.0.1"))]

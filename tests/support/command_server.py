@@ -1,8 +1,8 @@
-"""A process that has imported all commands and forks one whenever it is told to: a start costs milliseconds, not seconds.
+"""Fork server for commands: a start takes milliseconds, not seconds.
 
-What it forks is a process as any other: its own environment, arguments, pipes and end, and nothing has run in it before
-`faregate` itself. Orders come by a socket, as JSON with three descriptors: standard output, standard error, and where to
-tell the exit code.
+The server has imported all commands and forks for each start. The child is like any other process: its own environment,
+arguments, pipes and end, and nothing has run in it before `faregate` itself. Orders arrive by a socket, as JSON with three
+descriptors: standard output, standard error, and the pipe for the exit code.
 """
 
 import ctypes
@@ -29,7 +29,7 @@ _REAP_SECONDS = 0.02
 
 
 def serve(orders: socket.socket) -> None:
-    """Fork until nobody is left to give orders. Returns in the child alone, ready to run `main`."""
+    """Fork until the socket is closed. Returns in the child only, ready to run `main`."""
     statuses: dict[int, int] = {}
     while True:
         if select.select([orders], [], [], _REAP_SECONDS)[0]:
@@ -50,7 +50,7 @@ def serve(orders: socket.socket) -> None:
 
 
 def _become(order: dict[str, Any], out: int, err: int, foreign: list[int]) -> None:
-    """Be a process that was just started with these arguments."""
+    """Set up this process as if it had just been started with these arguments."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(out, 1)
@@ -69,7 +69,7 @@ def _reap(statuses: dict[int, int]) -> None:
         if pid == 0:
             return
         pipe = statuses.pop(pid)
-        with suppress(BrokenPipeError):  # nobody asks any more
+        with suppress(BrokenPipeError):  # the other side has closed
             os.write(pipe, str(os.waitstatus_to_exitcode(status)).encode())
         os.close(pipe)
 
@@ -87,6 +87,6 @@ def _import_all() -> None:
 if __name__ == "__main__":
     _import_all()
     gc.collect()
-    gc.freeze()  # what is shared stays shared
+    gc.freeze()  # keeps memory pages shared with the forked processes
     serve(socket.socket(fileno=int(sys.argv[1])))
     main()

@@ -1,4 +1,4 @@
-"""Whether an answer is what the OpenAPI document promises."""
+"""Conformance of answers to the OpenAPI document."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def conforms(document: Any, described: Any, answer: httpx2.Response) -> None:
 
 
 def is_valid(document: Any, schema: Any, value: Any) -> bool:
-    """Tell whether a schema of the document allows this value."""
+    """Return whether a schema of the document allows this value."""
     return not _problems(document, schema, value)
 
 

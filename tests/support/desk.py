@@ -1,4 +1,4 @@
-"""Commands as an operator types them, in the process of the tests."""
+"""The command line, run in the test process."""
 
 import sys
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Desk:
-    """Types commands in this process: the same as in a process of their own, and faster."""
+    """Runs commands in this process: the same as in a separate process, and faster."""
 
     monkeypatch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]

@@ -1,7 +1,7 @@
-"""The pages' code blocks, found and run: what a page says, it does.
+"""Code blocks of documentation pages, extracted and run.
 
-A block may carry a title (```` ```python title="strategies.py" ````): `Block.save` writes it under that name, as the page
-tells its reader to.
+A block may have a title (```` ```python title="strategies.py" ````): `Block.save` writes it under that name, as the page
+instructs its reader to.
 """
 
 import os
@@ -34,12 +34,12 @@ class Block:
     def run(
         self, *, cwd: Path | None = None, python: str | Path = sys.executable, timeout: float = 60, **environment: str
     ) -> str:
-        """Run a `python`, `bash` or `sh` block with `environment` on top of ours; return what it printed.
+        """Run a `python`, `bash` or `sh` block with `environment` added to the test's; return its output.
 
         In an async test whose servers live in the same process: `await asyncio.to_thread(block.run, …)`.
 
         Raises:
-            AssertionError: it failed; the text names the block and shows what it wrote to stderr.
+            AssertionError: it failed; the text names the block and contains its stderr.
         """
         done = subprocess.run(
             self._command(str(python)),
@@ -54,7 +54,7 @@ class Block:
         return done.stdout
 
     def save(self, directory: Path) -> Path:
-        """Write the block to the file that its title names, below `directory`."""
+        """Write the block to the file named by its title, below `directory`."""
         assert self.title is not None, f'{self.place} has no title="…"'
         path = directory / self.title
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ class Page:
         return found[0]
 
     def joined(self, language: str) -> Block:
-        """Return the blocks of a language as one, for pages whose later blocks go on from the earlier ones."""
+        """Return the blocks of a language as one, for pages whose later blocks continue the earlier ones."""
         found = self.blocks(language)
         assert found, f"{self.name} has no {language} block"
         return Block(found[0].place, language, "\n".join(block.text for block in found))

@@ -1,6 +1,6 @@
-"""One wallet driven by operations that can be repeated: by the rules alone, or through the services on PostgreSQL.
+"""One wallet and repeatable operations on it, in memory or on PostgreSQL.
 
-Every operation says in `replay` what a repetition must do once it has succeeded: nothing new.
+Every operation states in `replay` that a repetition after success must change nothing.
 """
 
 import asyncio
@@ -135,12 +135,12 @@ Operation = PutGrant | TakeGrant | Hold | Extend | Settle | Void | Refund | Adju
 
 
 class Absent(Exception):  # noqa: N818
-    """What the operation is about is not there."""
+    """The object of the operation does not exist."""
 
 
 @dataclass(frozen=True)
 class State:
-    """Everything there is, comparable between drivers: grants by their place, no ids, no hashes."""
+    """The complete state, comparable between drivers: grants by position, no ids, no hashes."""
 
     wallet: tuple[Any, ...]
     grants: tuple[tuple[Any, ...], ...]
@@ -171,7 +171,7 @@ def charge_request_of(wallet_id: int, op: Settle) -> ChargeRequest:
 
 
 class PureDriver:
-    """The rules alone: books over one wallet in memory."""
+    """The ledger rules only: books over one wallet in memory."""
 
     def __init__(self) -> None:
         self.clock = FixedClock(START)
@@ -181,7 +181,7 @@ class PureDriver:
         self.slices: list[GrantSlice] = []
 
     def apply(self, operation: Operation) -> str:
-        """Do it; return "done", or the name of the refusal."""
+        """Perform it; return "done", or the name of the refusal."""
         book = self.mature()
         try:
             self._do(book, operation)
@@ -192,7 +192,7 @@ class PureDriver:
         return "done"
 
     def mature(self) -> Book:
-        """Let time do its part, and return the book of now."""
+        """Apply the effects of time, and return the current book."""
         book = self._book()
         if self.wallet.next_change_at is not None and self.wallet.next_change_at <= book.now:
             mature(book, self.wallet, self.charges.values(), holds_until=book.now)
@@ -301,7 +301,7 @@ class DatabaseDriver:
         return self._run(self._state())
 
     def drifts(self) -> tuple[Drift, ...]:
-        """Return what `verify` says."""
+        """Return the findings of `verify`."""
         return self._run(self.verifier.drifts(self._opened[0]))
 
     def transfers(self) -> list[Transfer]:
@@ -372,7 +372,7 @@ class DatabaseDriver:
                 return await service.change_wallet(session, OWNER, change)
 
     async def _find(self, session: AsyncSession, condition: str) -> str:
-        await self.credit.service.wallet(session, OWNER)  # matured, so that what time has posted is there
+        await self.credit.service.wallet(session, OWNER)  # matured, so that transfers posted by time are included
         sql = f"select seq from faregate.transfer where wallet_id = :wallet_id and {condition} order by seq limit 1"
         rows = await self.database.rows(session, sql, wallet_id=self.wallet_id)
         if not rows:

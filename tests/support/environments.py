@@ -1,4 +1,4 @@
-"""Fresh environments with the built wheel, as a host has them."""
+"""Fresh virtual environments with the built wheel, as a host has them."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ def build_wheel(directory: Path) -> Path:
 
 
 def fresh_environment(directory: Path, *requirements: str) -> Path:
-    """Make a virtual environment that holds `requirements` and nothing else; return its Python."""
+    """Create a virtual environment that contains `requirements` only; return its Python."""
     uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     python = directory / "bin" / "python"
     if uv is not None:
@@ -34,7 +34,7 @@ def fresh_environment(directory: Path, *requirements: str) -> Path:
 
 
 def same_versions(directory: Path) -> Path:
-    """Write a constraints file with the versions of this environment, so that a fresh one holds no surprises."""
+    """Write a constraints file with the versions of this environment, so that a fresh one has the same versions."""
     path = directory / "constraints.txt"
     here = {found.metadata["Name"]: found.version for found in distributions() if found.metadata["Name"] != "faregate"}
     path.write_text("".join(f"{name}=={version}\n" for name, version in sorted(here.items())))

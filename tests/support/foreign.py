@@ -1,4 +1,4 @@
-"""Publishing to RabbitMQ as no client of ours would: properties byte by byte."""
+"""RabbitMQ publisher with arbitrary property bytes."""
 
 import struct
 from collections.abc import Sequence
@@ -54,6 +54,6 @@ async def publish_raw(url: str, queue: str, messages: Sequence[tuple[bytes, dict
         for body, properties in messages:
             data = begin + frame(2, number, header_payload(len(body), **properties)) + frame(3, number, body)
             await connection.write_queue.put(ChannelFrame(payload=data, should_close=False))
-        await channel.queue_declare(queue, passive=True)  # answered after what was published before it
+        await channel.queue_declare(queue, passive=True)  # answered after everything published before it
     finally:
         await connection.close()

@@ -1,4 +1,4 @@
-"""Gateways in processes of their own, by command."""
+"""Gateways in separate processes, started by command."""
 
 import asyncio
 import socket

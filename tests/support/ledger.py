@@ -1,4 +1,7 @@
-"""One wallet to drive in tests, purely or through the database, by the same calls: amounts in credits, time by hand."""
+"""One wallet under test, in memory or in the database, by the same calls.
+
+Amounts are in credits; the clock is set by the test.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
@@ -46,7 +49,7 @@ def micros(amount: Amount) -> int:
 
 @dataclass(frozen=True)
 class Credit:
-    """The services of the ledger, composed by hand."""
+    """The services of the ledger, composed without the container."""
 
     repository: LedgerRepository
     service: CreditService
@@ -63,7 +66,7 @@ def make_credit(
     initial_micros: int = 0,
     provider: ITopUpProvider | None = None,
 ) -> Credit:
-    """Compose the ledger on `database`; without a `clock` the database's decides."""
+    """Compose the ledger on `database`; without a `clock` the database's clock is used."""
     repository, subjects = LedgerRepository(database), Subjects(database)
     ledger_session = LedgerSession(database, repository, Heartbeats(database), PostgresTransport(database), clock=clock)
     repricing = RepricingService(repository, ledger_session, subjects)
@@ -85,7 +88,7 @@ class Ledger(ABC):
         self.names: dict[str, str] = {}
 
     async def grant(self, name: str, credits: Amount, **spec: Any) -> None:
-        """Put a grant called `name` into the wallet."""
+        """Add a grant called `name` to the wallet."""
         spec.setdefault("source", GrantSource.PURCHASE)
         for bound in ("rollover_min", "rollover_max"):
             spec[bound] = micros(spec.get(bound, 0))
@@ -103,7 +106,7 @@ class Ledger(ABC):
         return await self.post(key, amount, feature, in_full)
 
     async def use(self, credits: Amount, *, key: str | None = None, feature: str = "f") -> ChargeState:
-        """Use without a hold; what is not covered is shortfall."""
+        """Use without a hold; the amount that is not covered is shortfall."""
         self.names[f"use-{len(self.names)}"] = ""
         return await self.settle(key or f"use-{len(self.names)}", credits, feature=feature)
 
@@ -125,7 +128,7 @@ class Ledger(ABC):
     async def set_limit(self, credits: Amount) -> None: ...
     @abstractmethod
     async def set_hard_limit(self, scope: str, credits: Amount) -> None:
-        """Limit what a scope may spend in a month."""
+        """Limit the spending of a scope per month."""
 
     @abstractmethod
     async def set_status(self, status: WalletStatus) -> None: ...
@@ -138,7 +141,7 @@ class Ledger(ABC):
         """Return all transfers of the wallet as of now, in order."""
 
     async def listed(self) -> list[Decimal]:
-        """Return the signed amounts of all transactions as the owner sees them, newest first."""
+        """Return the signed amounts of all transactions in the owner's view, newest first."""
         return [transaction_view(transfer, {}).amount for transfer in reversed(await self.moved())]
 
     async def balance(self) -> Decimal:
@@ -148,12 +151,12 @@ class Ledger(ABC):
         return to_credits((await self.state())[0].free).normalize()
 
     async def left(self) -> dict[str, Decimal]:
-        """Return what is left of each grant, by name."""
+        """Return the remainder of each grant, by name."""
         return {str(grant.key): to_credits(grant.remaining).normalize() for grant in (await self.state())[1]}
 
 
 class PureLedger(Ledger):
-    """The rules alone: a book without a database."""
+    """The ledger rules only: a book without a database."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -321,13 +324,13 @@ class DatabaseLedger(Ledger):
 
 
 def check_invariants(wallet: WalletState, charges: Iterable[ChargeState]) -> None:
-    """Assert what must hold after every step, whatever it was."""
+    """Assert the invariants that hold after every step."""
     held = sum(charge.hold for charge in charges if charge.status == 0)
     remaining = sum(grant.remaining for grant in wallet.grants.values())
     restricted = sum(grant.remaining - grant.held for grant in wallet.grants.values() if grant.features is not None)
     assert wallet.held == held, "held is the sum of open holds"
-    assert wallet.balance == remaining - wallet.debt, "balance is what grants hold less the debt"
-    assert wallet.earmarked == restricted, "earmarked is what restricted grants keep beyond their holds"
+    assert wallet.balance == remaining - wallet.debt, "balance is the remainder of all grants less the debt"
+    assert wallet.earmarked == restricted, "earmarked is the remainder of restricted grants beyond their holds"
     assert wallet.free >= 0, "never overspent"
     assert 0 <= wallet.debt <= wallet.credit_limit, "the debt stays within the limit"
     assert all(0 <= grant.held <= grant.remaining for grant in wallet.grants.values())

@@ -1,4 +1,4 @@
-"""The libraries as a host holds them."""
+"""The libraries as used by a host."""
 
 from dataclasses import dataclass
 from decimal import Decimal

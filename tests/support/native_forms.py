@@ -1,4 +1,7 @@
-"""Usage as providers and frameworks report it: what the gateway and the client must read alike."""
+"""Usage objects of providers and frameworks, for gateway and client tests.
+
+Gateway and client must read them in the same way.
+"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Node and what it needs from npm, pinned by a lock file and installed once into a cache."""
+"""Node and its npm packages, pinned by a lock file and cached."""
 
 import asyncio
 import fcntl
@@ -29,7 +29,7 @@ class Node:
                 self._install(project)
 
     def bundle(self, entry: Path) -> Path:
-        """Strip the types of `entry` and pull in what it imports; return the module to run."""
+        """Strip the types of `entry` and include its imports; return the module to run."""
         out = entry.with_suffix(".mjs")
         # amqplib is CommonJS and requires Node's own modules; an ES module has to be told how
         banner = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"

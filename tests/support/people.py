@@ -1,4 +1,4 @@
-"""People and keys for tests: tokens signed by hand, and an identity provider that publishes its keys."""
+"""Users and keys for tests: tokens signed by hand, and an identity provider."""
 
 import json
 import time

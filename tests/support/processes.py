@@ -1,4 +1,4 @@
-"""Faregate's commands as processes of their own, as an operator runs them."""
+"""Faregate's commands in separate processes."""
 
 import asyncio
 import atexit
@@ -28,10 +28,10 @@ class Finished:
 
 
 class Command:
-    """A command that runs, as `asyncio.subprocess.Process` would show it; somebody else forked it for us."""
+    """A running command, with the interface of `asyncio.subprocess.Process`; it was forked by the command server."""
 
     def __init__(self, pid: int, out: int, err: int, status: int) -> None:
-        """`out` and `err` are files in memory that it writes to, `status` the pipe that its exit code comes by."""
+        """`out` and `err` are the files in memory that it writes to, `status` is the pipe for its exit code."""
         self.pid = pid
         self._out, self._err, self._status = out, err, status
         self._code: int | None = None
@@ -39,14 +39,14 @@ class Command:
 
     @property
     def returncode(self) -> int | None:
-        """Its exit code, None while it runs; of one that a signal ended, the signal's negative."""
+        """Its exit code, None while it runs; the negative signal number if a signal ended it."""
         if self._code is None:
             with suppress(BlockingIOError):
                 self._code = int(os.read(self._status, 20))
         return self._code
 
     async def communicate(self) -> tuple[bytes, bytes]:
-        """Return all that it wrote, once it has ended."""
+        """Return all its output, once it has ended."""
         await self.wait()
         return _all_of(self._out), _all_of(self._err)
 
@@ -102,7 +102,7 @@ def _environment(more: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Server:
-    """A server of commands and the way to it; it ends when our side of the socket does."""
+    """A command server and the socket to it; it ends when our side of the socket is closed."""
 
     orders: socket.socket
     process: subprocess.Popen[bytes]

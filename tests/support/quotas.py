@@ -1,4 +1,4 @@
-"""Quotas with a meter that a test turns by hand."""
+"""Quotas with a meter set by the test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ NOON = datetime(2026, 5, 14, 12, tzinfo=UTC)
 
 @dataclass
 class Ledger:
-    """Uses at moments, added up as asked: an `IUsageTotals` without tables."""
+    """Uses with their times, summed on request: an `IUsageTotals` without tables."""
 
     uses: list[tuple[datetime, Decimal]] = field(default_factory=list)
 
@@ -40,7 +40,7 @@ class Ledger:
 
 @dataclass
 class Inbox:
-    """A channel that keeps what it is told, and is away for the first `refusals` deliveries."""
+    """An alert channel that keeps what it receives, and fails the first `refusals` deliveries."""
 
     name: str = "inbox"
     refusals: int = 0

@@ -1,4 +1,7 @@
-"""A real RabbitMQ for the tests: Debian's package on private ports, with a private directory and a private epmd."""
+"""A real RabbitMQ for tests: Debian's package with private ports and files.
+
+Each node has its own directory and its own epmd.
+"""
 
 import contextlib
 import os
@@ -28,7 +31,7 @@ from support.servers import in_memory, require_program
 __all__ = ["RabbitServer", "delete_queues", "publish_nameless", "require_rabbitmq"]
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-"""The real one: /usr/sbin/rabbitmq-server insists on being root or the user rabbitmq, and then becomes the latter."""
+"""The actual server script: /usr/sbin/rabbitmq-server must be run by root or by the user rabbitmq, and switches to the latter."""
 
 
 def require_rabbitmq() -> None:
@@ -41,7 +44,7 @@ class RabbitServer:
     """One node; `start` and `stop` may be repeated on the same data."""
 
     def __init__(self, *, tls: bool = False) -> None:
-        """`tls`: listen to TLS alone, with a certificate that `url` says to trust."""
+        """`tls`: listen for TLS only, with a certificate that `url` trusts."""
         self.directory = Path(tempfile.mkdtemp(prefix="fg-rabbitmq-", dir=in_memory()))
         self._certificate = make_certificate(self.directory) if tls else None
         self.port, self._distribution_port, self._epmd_port = _free_port(), _free_port(), _free_port()
@@ -60,7 +63,7 @@ class RabbitServer:
         return self._server is not None and self._server.poll() is None
 
     def start(self, timeout_seconds: float = 300) -> None:
-        """Start the node and wait until it answers; a busy machine needs its time."""
+        """Start the node and wait until it answers, which can take long on a busy machine."""
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         if self._epmd is None:
             command = ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
@@ -76,7 +79,7 @@ class RabbitServer:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Stop the node in good order; its data stay."""
+        """Stop the node in an orderly way; its data are kept."""
         if self._server is None:
             return
         self._server.send_signal(signal.SIGTERM)
@@ -87,7 +90,7 @@ class RabbitServer:
         self._server = None
 
     def kill(self) -> None:
-        """End the node as a power failure does."""
+        """Kill the node, as a power failure does."""
         assert self._server is not None
         os.killpg(self._server.pid, signal.SIGKILL)
         self._server.wait(10)
@@ -98,11 +101,11 @@ class RabbitServer:
         return {**self._environment, "PATH": f"{SERVER.parent}{os.pathsep}{os.environ['PATH']}"}
 
     def freeze(self) -> None:
-        """Stop it in mid-motion: connections stay, nothing answers."""
+        """Suspend the node: connections stay open, nothing answers."""
         assert self._server is not None
         os.killpg(self._server.pid, signal.SIGSTOP)
         while not all(state == "T" for state in _states(self._server.pid)):
-            time.sleep(0.01)  # a thread that runs on another processor stops when it next comes to the kernel
+            time.sleep(0.01)  # a thread that runs on another processor stops when it next enters the kernel
 
     def thaw(self) -> None:
         assert self._server is not None
@@ -164,7 +167,7 @@ class RabbitServer:
 
 
 async def delete_queues(url: str, *more: str) -> None:
-    """Remove all queues of Faregate, whatever they hold."""
+    """Delete all queues of Faregate and their messages."""
     connection = await aiormq.connect(url)
     try:
         channel = await connection.channel()
@@ -183,7 +186,7 @@ def _free_port() -> int:
 
 
 async def publish_nameless(url: str, queue: str, body: bytes) -> None:
-    """Publish as the simplest of clients does: no properties at all (aiormq itself always adds a message id)."""
+    """Publish without any properties, as the simplest clients do (aiormq itself always adds a message id)."""
     connection = await aiormq.connect(url)
     try:
         channel = await connection.channel(publisher_confirms=False)

@@ -1,4 +1,4 @@
-"""Those who are told: a mail server and an HTTP receiver, both real and both ours."""
+"""A mail server and an HTTP receiver, both real, in the test process."""
 
 import asyncio
 import threading
@@ -19,7 +19,7 @@ __all__ = ["MailServer", "Posted", "Receiver", "http_receiver", "mail_server"]
 
 @dataclass
 class MailServer:
-    """What a mail server has taken; it refuses recipients at `refused.example`."""
+    """Keeps received mail; refuses recipients at `refused.example`."""
 
     url: str = ""
     mails: list[tuple[list[str], EmailMessage]] = field(default_factory=list)
@@ -40,7 +40,7 @@ class MailServer:
 
 @asynccontextmanager
 async def mail_server(*, login: tuple[str, str] | None = None) -> AsyncGenerator[MailServer]:
-    """Run a mail server on a free port; with `login` it takes mail from that user only."""
+    """Run a mail server on a free port; with `login` it accepts mail from that user only."""
     kept = MailServer()
 
     def authenticate(_server: SMTP, _session: Session, _envelope: Envelope, _kind: str, data: Any) -> AuthResult:
@@ -77,7 +77,7 @@ class Posted:
 
 @dataclass
 class Receiver:
-    """What was posted, and what is answered."""
+    """The received requests, and the answers to give."""
 
     url: str = ""
     status: int = 204
@@ -99,7 +99,7 @@ def http_receiver() -> Generator[Receiver]:
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  http.server names it so
-            """Be silent."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     kept.url = f"http://127.0.0.1:{server.server_address[1]}"

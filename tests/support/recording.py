@@ -1,4 +1,4 @@
-"""A library that notes what it asks of PostgreSQL."""
+"""A library that records its statements to PostgreSQL."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -18,7 +18,7 @@ __all__ = ["RecordingDatabase", "recorded_library"]
 
 
 class RecordingDatabase(Database):
-    """Keeps every statement, and how many writing transactions there were at the same time at most."""
+    """Records every statement, and the maximum number of concurrent writing transactions."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url, pool_size=20)

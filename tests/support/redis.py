@@ -1,4 +1,4 @@
-"""A Redis of one test, on a free port, that can be taken away and brought back."""
+"""A Redis server for one test, on a free port, that can be stopped and restarted."""
 
 import asyncio
 import signal
@@ -13,7 +13,7 @@ __all__ = ["RedisServer", "redis_server"]
 
 
 class RedisServer:
-    """Keeps nothing between `stop` and `start`."""
+    """Keeps no data between `stop` and `start`."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -26,7 +26,7 @@ class RedisServer:
         return f"redis://127.0.0.1:{self._port}/0"
 
     async def start(self) -> None:
-        """Start it on its port; at first on another one, if somebody else took that meanwhile."""
+        """Start it on its port; the first time on another one if the port has been taken meanwhile."""
         while not await self._listens():
             if self._ran:
                 raise AssertionError(f"Redis ended at once; is port {self._port} taken?")

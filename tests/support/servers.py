@@ -1,4 +1,4 @@
-"""Real servers for the tests, and the small statements that make databases on them."""
+"""Real servers for tests, and statements that create databases on them."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ _ROOM_BYTES = 4 * 2**30
 
 
 def require_program(program: str | Path, *, package: str) -> None:
-    """Skip the test if a program of Debian's is missing; in CI (CI=true) a missing one is a failure."""
+    """Skip the test if a Debian program is missing; in CI (CI=true) a missing one is a failure."""
     if shutil.which(str(program)) is not None:
         return
     problem = f"{program} is missing; `apt-get install {package}`"
@@ -39,7 +39,7 @@ def address(server_url: str, name: str) -> str:
 
 
 def in_memory() -> str | None:
-    """Return a directory in memory for data that need not outlive the tests, where there is room; None means the disk.
+    """Return a directory in memory for data that need not outlive the tests, if there is space; None means the disk.
 
     A database is cloned there five times as fast, and this is done for every test.
     """

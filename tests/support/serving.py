@@ -1,4 +1,7 @@
-"""An ASGI application on a real socket, for what a transport in this process cannot show."""
+"""An ASGI application on a real socket.
+
+For behaviour that a transport in this process cannot show.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator

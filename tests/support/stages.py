@@ -1,4 +1,7 @@
-"""Two callers on one ledger, stopped where a test wants it: each is a library of its own, with connections of its own."""
+"""Two callers on one ledger, paused at chosen places.
+
+Each caller is a library of its own, with separate connections.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -32,13 +35,13 @@ T = TypeVar("T")
 
 
 class _DeathError(Exception):
-    """The caller is gone, and its transaction with it."""
+    """The caller died, and its transaction with it."""
 
 
 class StagedDatabase(Database):
-    """Waits at one place, if told to, until it may go on or must die.
+    """Pauses at one place, if requested, until it may continue or must die.
 
-    The places are the statement that locks wallets, and the commit of a transaction that did.
+    The places are the statement that locks wallets, and the commit of a transaction that locked them.
     """
 
     def __init__(self, url: str, clock: FixedClock) -> None:
@@ -51,7 +54,7 @@ class StagedDatabase(Database):
         self._dies = False
 
     def prepare(self, stop: Stop | None) -> None:
-        """Stop at `stop`, once."""
+        """Pause at `stop`, once."""
         self.stop, self._dies, self.decided_at = stop, False, None
         self.reached.clear()
         self._go_on.clear()
@@ -63,7 +66,7 @@ class StagedDatabase(Database):
     async def rows(self, session: AsyncSession, sql: str, /, **parameters: Any) -> Sequence[Any]:
         if sql is LOCK_WALLETS:
             await self._pass("before the lock")
-            # as the database's own clock is read: with the lock, not before it
+            # as the database reads its own clock: with the lock, not before it
             parameters["now"] = self.decided_at = self._clock.now()
         return await super().rows(session, sql, **parameters)
 
@@ -86,10 +89,10 @@ class StagedDatabase(Database):
 
 
 class Caller:
-    """Does one operation at a time on one key, by the same services that gateway and worker use.
+    """Performs one operation at a time on one key, by the same services that gateway and worker use.
 
     Attributes:
-        ended: called when an operation has ended, with the caller's name and the moment as of which it was decided.
+        ended: called when an operation has ended, with the caller's name and the time at which it was decided.
     """
 
     def __init__(self, name: str, url: str, clock: FixedClock, ended: Callable[[str, datetime], None]) -> None:
@@ -121,7 +124,7 @@ class Caller:
         return self.usage.service()
 
     async def do(self, operation: Operation, key: str, user: str) -> str:
-        """Return what the caller is told: a word for success, or the code of a refusal; "died" if it was made to."""
+        """Return the caller's result: a word for success, or the code of a refusal; "died" if it was made to die."""
         try:
             told = await getattr(self, f"_{operation}")(key, user)
         except FaregateError as refusal:

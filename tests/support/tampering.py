@@ -1,4 +1,4 @@
-"""What somebody with the database's password could do to a ledger: edits, deletions, insertions, reorderings."""
+"""Tampering with a ledger by direct SQL: edits, deletions, insertions, reorderings."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ __all__ = ["Case", "cases"]
 
 @dataclass(frozen=True)
 class Case:
-    """One statement behind the ledger's back. `{row}` in it is the row's place among those it may hit."""
+    """One statement that bypasses the ledger. `{row}` is the row's position among those it may change."""
 
     name: str
     sql: str
@@ -82,7 +82,7 @@ _SLICE_EDITS = {
 
 
 def cases() -> Iterator[Case]:
-    """Return every case, always the same."""
+    """Return every case, always in the same order."""
     for column, value in _TRANSFER_EDITS.items():
         yield from _edits("transfer", "wallet_id, seq", column, value, rows=6)
     for column, value in _WALLET_EDITS.items():
@@ -113,7 +113,7 @@ def _edits(table: str, order: str, column: str, value: str, *, rows: int, where:
 
 
 def _pick(table: str, order: str, where: str, row: int) -> str:
-    """The rows spread evenly over the table, by their place in `order`."""
+    """Return the rows evenly spread over the table, by their position in `order`."""
     return f"""select ctid from (
         select ctid, row_number() over (order by {order}) as n, count(*) over () as of
         from faregate.{table} t where {where}) r
@@ -206,7 +206,7 @@ def _reorderings() -> Iterator[Case]:
             if column == "amount" and (wallet, one) == (2, 10):
                 continue  # both are 1
             if column == "usage_key" and one == 1:
-                continue  # both have none, or the check above has them
+                continue  # both have none, or the check above covers them
             yield Case(
                 f"swap {column} of {one} and {other} of wallet {wallet}",
                 f"""update faregate.transfer t set {column} = o.{column} from faregate.transfer o

@@ -59,7 +59,7 @@ class PrivacyService:
         """
         async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
             person = await self._person(session, user_id)
-            await self._take_time(session)
+            await self._without_time_outs(session)
             for part in self._parts:
                 async for kind, record in part.export(session, person):
                     yield kind, record
@@ -76,7 +76,7 @@ class PrivacyService:
 
         async def work(session: AsyncSession) -> Erased:
             person = await self._person(session, user_id)
-            await self._take_time(session)
+            await self._without_time_outs(session)
             changed: dict[str, int] = {}
             for part in self._parts:
                 changed |= await part.erase(session, person)
@@ -88,7 +88,7 @@ class PrivacyService:
 
         return await self._database.run(work)
 
-    async def _take_time(self, session: AsyncSession) -> None:
+    async def _without_time_outs(self, session: AsyncSession) -> None:
         """Lift the time-outs of the transaction while archives are unpacked."""
         await self._database.rows(session, "set local statement_timeout = 0")
         await self._database.rows(session, "set local idle_in_transaction_session_timeout = 0")

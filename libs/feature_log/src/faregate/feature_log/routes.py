@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.db.database import Database
-from faregate.core.runtime.bounded_memory import BoundedMemory, remembered
+from faregate.core.runtime.bounded_memory import BoundedCache, bounded_cache
 from faregate.feature_log.sql import ROUTE_ADD, ROUTE_FIND, ROUTE_MATCHING
 from faregate.feature_log.values import Route
 
@@ -30,7 +30,7 @@ class Routes:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: BoundedMemory[tuple[str, ...], int] = BoundedMemory(
+        self._known: BoundedCache[tuple[str, ...], int] = BoundedCache(
             limit_bytes=_REMEMBERED_BYTES, entries=_REMEMBERED
         )
 
@@ -80,7 +80,7 @@ def _path(path: str, user_id: str) -> str:
     return "/".join(["{user}" if part == user_id else _template_segment(part) for part in path.split("/")])
 
 
-@remembered(entries=10_000, longest=64)
+@bounded_cache(entries=10_000, longest=64)
 def _template_segment(part: str) -> str:
     return part if not part or _PLAIN_SEGMENT.fullmatch(part) else "{id}"
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from faregate.core.privacy.key_ring import KeyRing, SealedError, parse_keys
 from faregate.core.privacy.key_ring import RingKey as LogKey
-from faregate.core.runtime.bounded_memory import remembered
+from faregate.core.runtime.bounded_memory import bounded_cache
 from faregate.feature_log.errors import LogSealedError
 
 __all__ = ["LogKey", "Sealer", "email_text", "parse_keys"]
@@ -27,7 +27,7 @@ class Sealer:
         self.ring = KeyRing(keys)
         self._index_keys = [hmac.digest(key.secret, b"faregate blind index of e-mails", sha256) for key in keys]
         self.key_id = self.ring.key_id
-        self.index = remembered(entries=10_000, longest=512)(self._index)
+        self.index = bounded_cache(entries=10_000, longest=512)(self._index)
 
     def seal(self, column: str, row_id: UUID, data: bytes | None) -> bytes | None:
         """Return the stored form of `data`, encrypted under the key in use."""

@@ -86,8 +86,8 @@ class FeatureLogService:
             if isinstance(log, PreparedLog):
                 first.setdefault(log.digest, log)
         owners = await self._store(list(first.values()), now)
-        told: set[UUID] = set()
-        return [_recorded(log, owners, told) for log in prepared]
+        seen: set[UUID] = set()
+        return [_recorded(log, owners, seen) for log in prepared]
 
     async def get(self, log_id: UUID) -> FeatureLog:
         """Return one log with its bodies, even if it is hidden.
@@ -130,7 +130,7 @@ class FeatureLogService:
         if not ids:
             return []
         async with self._database.transaction() as session:
-            who = await self._subjects.stand_in(session, actor)
+            who = await self._subjects.append_only_actor(session, actor)
             gone = await self._repository.soft_delete(session, ids, actor=who, now=self._clock.now())
             if not noted:
                 await self._note(session, "feature_logs.hide", gone, actor)
@@ -227,11 +227,11 @@ class FeatureLogService:
 
 
 def _recorded(
-    log: PreparedLog | FaregateError, owners: Mapping[UUID, UUID], told: set[UUID]
+    log: PreparedLog | FaregateError, owners: Mapping[UUID, UUID], seen: set[UUID]
 ) -> Recorded | FaregateError:
     if isinstance(log, FaregateError):
         return log
     owner = owners[log.digest]
-    duplicate = owner != log.log_id or owner in told
-    told.add(owner)
+    duplicate = owner != log.log_id or owner in seen
+    seen.add(owner)
     return Recorded(owner, duplicate)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.analytics.question.filters import Question, SpelledFilters
 from faregate.analytics.rollups.repository import RollupRepository
 from faregate.analytics.values import Measures
-from faregate.core.runtime.bounded_memory import BoundedMemory
+from faregate.core.runtime.bounded_memory import BoundedCache
 from faregate.wire.model_names import canonical_model, canonical_provider
 from faregate.wire.published_prices import MODELS_REMEMBERED, PriceSchedule, PriceSnapshot
 
@@ -28,8 +28,8 @@ class KnownModels:
 
     def __init__(self, rollups: RollupRepository) -> None:
         self._rollups = rollups
-        memory: BoundedMemory[tuple[str, str | None, str | None], PriceSchedule | None]
-        memory = BoundedMemory(limit_bytes=_MEMORY_BYTES, entries=MODELS_REMEMBERED + 1)
+        memory: BoundedCache[tuple[str, str | None, str | None], PriceSchedule | None]
+        memory = BoundedCache(limit_bytes=_MEMORY_BYTES, entries=MODELS_REMEMBERED + 1)
         self._published = PriceSnapshot(memory)
 
     async def resolve(self, session: AsyncSession, question: Question) -> Question:

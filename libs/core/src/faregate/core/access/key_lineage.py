@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-__all__ = ["LINE_LIMIT", "KeyOfLine", "Lineage", "lineage_of"]
+__all__ = ["LINE_LIMIT", "Lineage", "LineageKey", "lineage_of"]
 
 LINE_LIMIT = 8
 """Maximum length of a chain of keys that created one another: each use counts towards the caps of all of them."""
 
 
 @dataclass(frozen=True, slots=True)
-class KeyOfLine:
+class LineageKey:
     """A live key: its client, when it expires, and the client whose key created it (None: not created by a key)."""
 
     client: str
@@ -38,7 +38,7 @@ class Lineage:
         return tuple(found)
 
 
-def lineage_of(keys: Iterable[KeyOfLine]) -> Lineage:
+def lineage_of(keys: Iterable[LineageKey]) -> Lineage:
     """Return the lineage of all live keys."""
     minters: dict[str, str] = {}
     ends: dict[str, datetime | None] = {}

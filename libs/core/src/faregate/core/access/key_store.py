@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.access.key_format import Key, hash_secret, new_key, parse_key
-from faregate.core.access.key_lineage import KeyOfLine, Lineage, lineage_of
+from faregate.core.access.key_lineage import Lineage, LineageKey, lineage_of
 from faregate.core.access.sql import (
     KEY_ADD,
     KEY_EXPIRE,
@@ -263,7 +263,7 @@ class KeyStore:
     async def _load(self, session: AsyncSession) -> _LiveKeys:
         rows = await self._database.rows(session, KEY_LIVE)
         keys = {row.key_id: (_api_key(row), bytes(row.secret_hash)) for row in rows}
-        return _LiveKeys(keys, lineage_of(KeyOfLine(row.client, row.minter, row.expires_at) for row in rows))
+        return _LiveKeys(keys, lineage_of(LineageKey(row.client, row.minter, row.expires_at) for row in rows))
 
     def _note_use(self, key_id: str) -> None:
         self._used[key_id] = self._clock.now()

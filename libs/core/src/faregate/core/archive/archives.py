@@ -28,14 +28,14 @@ __all__ = ["ArchiveBusyError", "ArchiveError", "Archives", "Manifest"]
 
 log = get_logger(__name__)
 
-_TAKE_TIME = """
+_WITHOUT_TIME_OUTS = """
 select set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true),
   set_config('lock_timeout', '60s', true)
 """
 
 _HOLD = "select pg_advisory_xact_lock(hashtextextended('archives of ' || cast(:name as text), 0))"
 
-_WAIT_SHORTLY = "select set_config('lock_timeout', '500ms', true)"
+_SHORT_LOCK_TIME_OUT = "select set_config('lock_timeout', '500ms', true)"
 _ATTEMPTS = 6
 
 _MOVE = """
@@ -76,8 +76,8 @@ class Archives:
             ArchiveError: what is on the disk differs from what the database sent; nothing was dropped.
             ArchiveBusyError: the month is read continuously; nothing was changed.
         """
-        async with self._alone():
-            await self._take_off(month)
+        async with self._locked():
+            await self._detach(month)
             manifest = await self._store.write(f"faregate.{self._partitions.name(month)}", month)
             self.check(manifest)
             async with self._database.transaction() as session:
@@ -85,11 +85,11 @@ class Archives:
         log.info("month_archived", table=manifest.table, month=manifest.month, rows=manifest.rows, bytes=manifest.bytes)
         return manifest
 
-    async def _take_off(self, month: Month) -> None:
+    async def _detach(self, month: Month) -> None:
         """Detach a month. Readers of the table queue behind the attempt, so each attempt is short; there are several."""
 
         async def detach(session: AsyncSession) -> None:
-            await self._database.rows(session, _WAIT_SHORTLY)
+            await self._database.rows(session, _SHORT_LOCK_TIME_OUT)
             if month in await self._partitions.attached(session):
                 await self._partitions.detach(session, month)
                 await self._note_change(session)
@@ -113,7 +113,7 @@ class Archives:
         Raises:
             ArchiveError: what is on the disk differs from what the database sent; nothing was removed.
         """
-        async with self._alone():
+        async with self._locked():
             known = self.manifest(month, part)
             joined = known if known is not None and known.restored_until is None else None
             async with self._store.staged(month, joined) as (session, staged):
@@ -133,11 +133,11 @@ class Archives:
             ArchiveError: the archive is damaged; nothing was loaded.
             InvalidError: the table holds rows of this month.
         """
-        self._proven(month)
+        self._verified(month)
         await self._partitions.ensure([month])
         name = self._partitions.name(month)
-        async with self._alone():
-            manifest = self._proven(month)
+        async with self._locked():
+            manifest = self._verified(month)
             async with self._database.transaction() as session:
                 if await self._database.rows(session, f"select 1 from faregate.{name} limit 1"):  # noqa: S608
                     raise InvalidError(
@@ -154,7 +154,7 @@ class Archives:
         await self._partitions.ensure([month])
         sql = f"insert into faregate.{self._partitions.table} select * from {{}} on conflict do nothing"  # noqa: S608
         restored: list[Manifest] = []
-        async with self._alone():
+        async with self._locked():
             for manifest in self.manifests():
                 if manifest.part and manifest.month == str(month):
                     async with self._store.staged(month, manifest) as (session, staged):
@@ -167,7 +167,7 @@ class Archives:
 
         Required for changes to rows wherever they are stored: a row that moves in the meantime would be missed.
         """
-        await self._database.rows(session, _TAKE_TIME)
+        await self._database.rows(session, _WITHOUT_TIME_OUTS)
         await self._database.rows(session, _HOLD, name=f"{self._database.sql.schema}.{self._partitions.table}")
 
     async def amend(self, month: Month, statement: str, *, part: str = "", **parameters: Any) -> int:
@@ -218,7 +218,7 @@ class Archives:
         return [row for text in statements for row in await self._database.rows(session, text, **parameters)]
 
     @asynccontextmanager
-    async def _alone(self) -> AsyncGenerator[None]:
+    async def _locked(self) -> AsyncGenerator[None]:
         """Lock the archives while rows move between them and the table."""
         async with self._database.transaction() as session:
             await self.hold(session)
@@ -227,7 +227,7 @@ class Archives:
     async def _note_change(self, session: AsyncSession) -> None:
         await raise_version(self._database, session, f"archives of {self._partitions.table}")
 
-    def _proven(self, month: Month) -> Manifest:
+    def _verified(self, month: Month) -> Manifest:
         manifest = self.manifest(month)
         if manifest is None:
             raise NotFoundError(f"{month} of {self._partitions.table} is not archived in {self.directory}")

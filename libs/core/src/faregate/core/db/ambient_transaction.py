@@ -38,7 +38,7 @@ class AmbientTransaction:
     failure: BaseException | None = None
 
     @contextmanager
-    def part(self) -> Generator[AsyncSession]:
+    def join(self) -> Generator[AsyncSession]:
         """Run one use case in this transaction."""
         try:
             yield self.session
@@ -47,12 +47,12 @@ class AmbientTransaction:
             raise
 
 
-_surrounding: ContextVar[AmbientTransaction | None] = ContextVar("faregate_joined", default=None)
+_ambient: ContextVar[AmbientTransaction | None] = ContextVar("faregate_ambient_transaction", default=None)
 
 
 def current_transaction(owner: object) -> AmbientTransaction | None:
     """Return the ambient transaction of `owner` in the running task, or None."""
-    found = _surrounding.get()
+    found = _ambient.get()
     if found is None or found.owner is not owner or found.task is not asyncio.current_task():
         return None
     return found
@@ -61,19 +61,19 @@ def current_transaction(owner: object) -> AmbientTransaction | None:
 @contextmanager
 def entered_transaction(owner: object, session: AsyncSession) -> Generator[AmbientTransaction]:
     """Make the transactions of `owner` within this block join `session`."""
-    surrounding = AmbientTransaction(owner, session, asyncio.current_task())
-    token = _surrounding.set(surrounding)
+    ambient = AmbientTransaction(owner, session, asyncio.current_task())
+    token = _ambient.set(ambient)
     try:
-        yield surrounding
+        yield ambient
     finally:
-        _surrounding.reset(token)
+        _ambient.reset(token)
 
 
 @contextmanager
 def outside_transaction() -> Generator[None]:
     """Make the transactions within this block independent of the ambient one: for data that must survive its rollback."""
-    token = _surrounding.set(None)
+    token = _ambient.set(None)
     try:
         yield
     finally:
-        _surrounding.reset(token)
+        _ambient.reset(token)

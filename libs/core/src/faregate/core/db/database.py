@@ -183,9 +183,9 @@ class Database:
                 unknown: repeat the same call; all writes are safe to repeat.
         """
         engine = self._require_engine()
-        surrounding = current_transaction(self) if isolation == "READ COMMITTED" else None
-        if surrounding is not None:
-            with surrounding.part() as session:
+        ambient = current_transaction(self) if isolation == "READ COMMITTED" else None
+        if ambient is not None:
+            with ambient.join() as session:
                 yield session
             return
         if isolation != "READ COMMITTED" or read_only:
@@ -225,11 +225,11 @@ class Database:
         after_commit: list[Callable[[], None]] = []
 
         async def together(session: AsyncSession) -> T:
-            with entered_transaction(self, session) as surrounding:
+            with entered_transaction(self, session) as ambient:
                 result = await work(session)
-            if surrounding.failure is not None:
-                raise surrounding.failure
-            after_commit[:] = surrounding.after_commit
+            if ambient.failure is not None:
+                raise ambient.failure
+            after_commit[:] = ambient.after_commit
             return result
 
         result = await self.run(together)

@@ -117,12 +117,12 @@ async def run_alembic(database: Database, command: str, *arguments: Any, **optio
 
 def upgrade_on(connection: Connection, *, schema: str = SCHEMA, revision: str = "head") -> None:
     """Migrate on a host's own (synchronous) connection, in its transaction; to be called from the host's `env.py`."""
-    with _surroundings_kept():
+    with _alembic_context_kept():
         _run(connection, schema, "upgrade", revision)
 
 
 @contextmanager
-def _surroundings_kept() -> Generator[None]:
+def _alembic_context_kept() -> Generator[None]:
     """Restore `alembic.context` of the host's `env.py`, which Alembic removes at the end of an inner run."""
     from alembic import context
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from faregate.core.db.sql import SUBJECT_ADD, SUBJECT_FIND, SUBJECT_NAME, SUBJECT_NUMBERS, SUBJECT_SET_EMAIL
 from faregate.core.errors import InvalidError
-from faregate.core.runtime.bounded_memory import BoundedMemory
+from faregate.core.runtime.bounded_memory import BoundedCache
 from faregate.wire.ids import ORGANIZATION_PREFIX, check_not_reserved, is_reserved, reserved_error
 
 if TYPE_CHECKING:  # the command line reads `Subject` without loading SQLAlchemy
@@ -54,7 +54,7 @@ class Subjects:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._emails: BoundedMemory[int, str] = BoundedMemory(
+        self._emails: BoundedCache[int, str] = BoundedCache(
             limit_bytes=_EMAILS_BYTES, entries=_EMAILS_REMEMBERED, size_of=getsizeof
         )
 
@@ -105,7 +105,7 @@ class Subjects:
         rows = await self._database.rows(session, SUBJECT_NAME, ids=sorted(set(subject_ids)))
         return {row.subject_id: Subject(row.subject_id, row.external_id, row.email) for row in rows}
 
-    async def stand_in(self, session: AsyncSession, actor: str) -> str:
+    async def append_only_actor(self, session: AsyncSession, actor: str) -> str:
         """Return how an actor is written in rows that are never changed: for a person the number, as `subject:7`, so that an
         erasure reaches it; any other actor unchanged.
         """

@@ -19,7 +19,7 @@ __all__ = ["VersionedCache", "raise_version"]
 
 T = TypeVar("T")
 
-_LOOK_AGAIN_SECONDS = 0.5
+_CHECK_SECONDS = 0.5
 
 
 async def raise_version(database: Database, session: AsyncSession, name: str) -> None:
@@ -46,9 +46,9 @@ class VersionedCache(Generic[T]):
 
         Within an ambient transaction that changed it, it is loaded from there and not cached.
         """
-        surrounding = current_transaction(self._database)
-        if surrounding is not None and self._name in surrounding.changed:
-            return await self._load(surrounding.session)
+        ambient = current_transaction(self._database)
+        if ambient is not None and self._name in ambient.changed:
+            return await self._load(ambient.session)
         if self._held is not None and (not self._fresh.passed or self._lock.locked()):
             self._database.cache_metrics.count(self._name, hit=True)
             return self._held[0]
@@ -57,7 +57,7 @@ class VersionedCache(Generic[T]):
                 held = self._held
                 self._held = await self._refresh()
                 self._database.cache_metrics.count(self._name, hit=self._held is held)
-                self._fresh = Deadline(_LOOK_AGAIN_SECONDS)
+                self._fresh = Deadline(_CHECK_SECONDS)
             return self._held[0]
 
     @property
@@ -68,25 +68,25 @@ class VersionedCache(Generic[T]):
     def forget(self) -> None:
         """Check the version at the next `get`: for the process that has just made a change itself."""
         self._held = None
-        surrounding = current_transaction(self._database)
-        if surrounding is not None:
-            surrounding.after_commit.append(self._forget)
+        ambient = current_transaction(self._database)
+        if ambient is not None:
+            ambient.after_commit.append(self._forget)
 
     def _forget(self) -> None:
         self._held = None
 
     async def changed(self, session: AsyncSession) -> None:
         """Record in `session` that the value has changed; call `forget` after the commit."""
-        surrounding = current_transaction(self._database)
-        if surrounding is not None:
-            surrounding.changed.add(self._name)
+        ambient = current_transaction(self._database)
+        if ambient is not None:
+            ambient.changed.add(self._name)
         await raise_version(self._database, session, self._name)
 
     async def _refresh(self) -> tuple[T, int]:
         with outside_transaction():
-            return await self._look()
+            return await self._check_version()
 
-    async def _look(self) -> tuple[T, int]:
+    async def _check_version(self) -> tuple[T, int]:
         async with self._database.transaction(read_only=True) as session:
             rows = await self._database.rows(session, VERSION_READ, name=self._name)
             version = rows[0].version if rows else 0

@@ -11,13 +11,13 @@ from faregate.core.db.database import Database
 from faregate.core.db.migrate import current_revision, schema_problem
 from faregate.core.errors import FaregateError
 
-__all__ = ["Checked", "check_all", "check_database", "check_migrations"]
+__all__ = ["CheckResult", "check_all", "check_database", "check_migrations"]
 
 Check = Callable[[], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckResult:
     """The result of one check."""
 
     name: str
@@ -26,7 +26,7 @@ class Checked:
     detail: str
 
 
-async def check_all(checks: Mapping[str, Check], clock: IClock) -> Sequence[Checked]:
+async def check_all(checks: Mapping[str, Check], clock: IClock) -> Sequence[CheckResult]:
     """Run all checks, one after the other."""
     return [await _checked(name, check, clock) for name, check in checks.items()]
 
@@ -47,10 +47,10 @@ async def check_migrations(database: Database) -> str:
     return f"revision {revision}"
 
 
-async def _checked(name: str, check: Check, clock: IClock) -> Checked:
+async def _checked(name: str, check: Check, clock: IClock) -> CheckResult:
     began = clock.monotonic()
     try:
         detail, ok = await check(), True
     except FaregateError as error:
         detail, ok = error.detail, False
-    return Checked(name, ok, round((clock.monotonic() - began) * 1000, 2), detail)
+    return CheckResult(name, ok, round((clock.monotonic() - began) * 1000, 2), detail)

@@ -26,7 +26,7 @@ from faregate.core.redaction.fast_path import (
 from faregate.core.redaction.secret_hints import Hints
 from faregate.core.redaction.secret_names import Secrecy, secrecy_of
 from faregate.core.redaction.secret_values import REDACTED, SecretPattern, built_in_patterns, is_card_number
-from faregate.core.runtime.bounded_memory import remembered
+from faregate.core.runtime.bounded_memory import bounded_cache
 
 __all__ = ["REDACTED", "IRedactor", "Redactor", "holds_credential", "looks_like_credential"]
 
@@ -77,7 +77,7 @@ class Redactor:
         self._with_emails = with_emails
         self._secrecy = secrecy
         self._text_limit = text_limit
-        self._secrecy_of_plain = lru_cache(maxsize=8_192)(self._judge_name)
+        self._secrecy_of_plain = lru_cache(maxsize=8_192)(self._secrecy_of_name)
 
     @cached_property
     def hints(self) -> Hints:
@@ -87,19 +87,19 @@ class Redactor:
 
     def value(self, value: Any) -> Any:
         try:
-            return self._at_a_glance(value)
+            return self._by_fast_path(value)
         except NotPlainError:
             pass
         except Exception:  # noqa: BLE001  as below
             return UNREADABLE
         try:
-            return _Walk(self._secrecy, self.hints, self._text_limit).value(value)
+            return _Redaction(self._secrecy, self.hints, self._text_limit).value(value)
         except Exception:  # noqa: BLE001  an object of the host that raises when read must not fail the host's request
             return UNREADABLE
 
     def text(self, text: str) -> str:
         try:
-            return _Walk(self._secrecy, self.hints, self._text_limit).text(text)
+            return _Redaction(self._secrecy, self.hints, self._text_limit).text(text)
         except Exception:  # noqa: BLE001  as above
             return UNREADABLE
 
@@ -109,22 +109,22 @@ class Redactor:
         kept = self.text(decoded)
         return found[0] if kept == decoded else quote(kept, safe=_UNQUOTED)
 
-    def _at_a_glance(self, value: Any) -> Any:
+    def _by_fast_path(self, value: Any) -> Any:
         """Return the copy of a record whose texts are all free of secrets; most are."""
         fast_path = FastPath(self._secrecy_of_plain, self._text_limit)
         kept = fast_path.value(value)
-        if self.hints.worth_trying("\n".join(fast_path.texts)):
+        if self.hints.candidates("\n".join(fast_path.texts)):
             raise NotPlainError
         return kept
 
-    def _judge_name(self, name: str) -> Secrecy:
+    def _secrecy_of_name(self, name: str) -> Secrecy:
         """Return the secrecy of a name; the results are cached, because the same names occur repeatedly."""
         if len(name) > _NAME_LIMIT or self.text(name) != name:
             raise NotPlainError
         return self._secrecy(name)
 
 
-class _Walk:
+class _Redaction:
     """One pass over one value."""
 
     def __init__(self, secrecy: Callable[[str], Secrecy], hints: Hints, text_limit: int) -> None:
@@ -165,7 +165,7 @@ class _Walk:
             inner = self._json_inside(text)
             if inner is not None:
                 return inner
-        for pattern in self._hints.worth_trying(text):
+        for pattern in self._hints.candidates(text):
             text = pattern.expression.sub(pattern.replacement, text)
         return text
 
@@ -239,7 +239,7 @@ class _Walk:
         return name if len(name) < 12 and "@" not in name else self.text(name)
 
 
-@remembered(entries=20_000, longest=512)
+@bounded_cache(entries=20_000, longest=512)
 def looks_like_credential(text: str | None) -> bool:
     """Return whether a text that should be a name is a token or a key, which is never a valid id."""
     if text is None or len(text) < _SHORTEST_CREDENTIAL:
@@ -249,7 +249,7 @@ def looks_like_credential(text: str | None) -> bool:
 
 def holds_credential(text: str) -> bool:
     """Return whether a text contains a token or a key."""
-    return any(pattern.finds(text) for pattern in _credentials().worth_trying(text))
+    return any(pattern.finds(text) for pattern in _credentials().candidates(text))
 
 
 @cache

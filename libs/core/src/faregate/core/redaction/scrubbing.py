@@ -13,7 +13,7 @@ from typing import Any, cast
 from faregate.core.redaction.key_formats import KEY_EXPRESSION, is_key
 from faregate.core.redaction.records import Redactor
 from faregate.core.redaction.secret_names import Secrecy, secrecy_of
-from faregate.core.runtime.bounded_memory import remembered
+from faregate.core.runtime.bounded_memory import bounded_cache
 from faregate.wire import exact_json
 
 __all__ = [
@@ -50,10 +50,10 @@ def clean_value(value: Any) -> Any:
 
 def clean_text(text: str) -> str:
     """Return a note without what is a secret by its form."""
-    return _by_look().text(text)
+    return _by_form().text(text)
 
 
-@remembered(entries=20_000, longest=512)
+@bounded_cache(entries=20_000, longest=512)
 def is_credential(name: str) -> bool:
     """Return whether a text that should be a name is a token or a key, which is never a valid id."""
     if len(name) < _SHORTEST_CREDENTIAL:
@@ -96,7 +96,7 @@ def _texts_only(name: str) -> Secrecy:
     return min(secrecy_of(name), Secrecy.TEXT)
 
 
-def _nothing_by_name(_name: str) -> Secrecy:
+def _never_secret_by_name(_name: str) -> Secrecy:
     return Secrecy.OPEN
 
 
@@ -106,8 +106,8 @@ def _for_metadata() -> Redactor:
 
 
 @cache
-def _by_look() -> Redactor:
-    return Redactor(with_emails=False, secrecy=_nothing_by_name, text_limit=_TEXT_LIMIT)
+def _by_form() -> Redactor:
+    return Redactor(with_emails=False, secrecy=_never_secret_by_name, text_limit=_TEXT_LIMIT)
 
 
 def _is_key(word: str) -> bool:

@@ -27,7 +27,7 @@ class Hints:
         self._automaton = AhoCorasick(self._words, implementation=Implementation.DFA)
         self._unhinted = tuple(pattern for pattern in patterns if not pattern.hints)
 
-    def worth_trying(self, text: str) -> Sequence[SecretPattern]:
+    def candidates(self, text: str) -> Sequence[SecretPattern]:
         """Return the patterns that may find something in `text`, in their order."""
         lowered = text.lower() if text.isascii() else _lowered(text)
         matches = self._find(lowered)

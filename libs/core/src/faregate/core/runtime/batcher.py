@@ -75,7 +75,7 @@ class Batcher(Generic[Q, A]):
     async def _run_batch(self, batch: Sequence[tuple[object, Q, "asyncio.Future[A]"]]) -> None:
         slow = False
 
-        def lose_patience() -> None:
+        def stop_waiting() -> None:
             nonlocal slow
             slow = True
             self._slow += 1
@@ -83,7 +83,7 @@ class Batcher(Generic[Q, A]):
 
         keys = {key for key, _, _ in batch}
         self._running |= keys
-        impatience = asyncio.get_running_loop().call_later(self._patience_seconds, lose_patience)
+        impatience = asyncio.get_running_loop().call_later(self._patience_seconds, stop_waiting)
         try:
             await self._answer([(item, answer) for _, item, answer in batch])
         finally:

@@ -8,7 +8,7 @@ from functools import lru_cache, wraps
 from sys import getsizeof
 from typing import Any, Generic, TypeVar, cast
 
-__all__ = ["BoundedMemory", "remembered"]
+__all__ = ["BoundedCache", "bounded_cache"]
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -18,7 +18,7 @@ _ENTRY_BYTES = 200
 """Approximate size of an entry without its key."""
 
 
-def remembered(*, entries: int, longest: int) -> Callable[[Callable[[A], V]], Callable[[A], V]]:
+def bounded_cache(*, entries: int, longest: int) -> Callable[[Callable[[A], V]], Callable[[A], V]]:
     """Cache the results for the last `entries` texts of at most `longest` characters; results for longer texts are computed each
     time.
     """
@@ -36,7 +36,7 @@ def remembered(*, entries: int, longest: int) -> Callable[[Callable[[A], V]], Ca
     return decorate
 
 
-class BoundedMemory(Generic[K, V]):
+class BoundedCache(Generic[K, V]):
     """A dictionary that clears itself before it takes more than `limit_bytes`, or more than `entries`.
 
     The size is that of the keys' texts, plus `size_of` of the values.

@@ -79,7 +79,7 @@ class Announcer:
         self._database = database
         self._subscribed: VersionedCache[frozenset[str]] = VersionedCache(database, SUBSCRIPTIONS_VERSION, self._load)
         self._known = Deadline(0)
-        self._looking: asyncio.Task[None] | None = None
+        self._refreshing: asyncio.Task[None] | None = None
 
     async def announce(self, session: AsyncSession, events: Iterable[Event]) -> None:
         types = self._wanted_types()
@@ -97,12 +97,12 @@ class Announcer:
     def _wanted_types(self) -> Collection[str]:
         """Return the event types that may have subscribers; if the cached list is too old, all types."""
         if self._known.passed:
-            if self._looking is None or self._looking.done():
-                self._looking = asyncio.create_task(self._look())
+            if self._refreshing is None or self._refreshing.done():
+                self._refreshing = asyncio.create_task(self._refresh())
             return _ALL_TYPES
         return self._subscribed.last or ()
 
-    async def _look(self) -> None:
+    async def _refresh(self) -> None:
         try:
             await self._subscribed.get()
         except EngineUnavailableError:

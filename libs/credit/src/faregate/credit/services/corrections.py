@@ -123,7 +123,7 @@ class CorrectionService:
     async def _signed(self, session: AsyncSession, note: TransferNote) -> TransferNote:
         """Return the note with the actor replaced by the name that the ledger stores permanently."""
         actor, _ = actor_and_reason(note)
-        return replace(note, actor=await self._subjects.stand_in(session, actor))
+        return replace(note, actor=await self._subjects.append_only_actor(session, actor))
 
     async def _open(self, session: AsyncSession, transaction_id: str) -> tuple[int, Transfer, Book]:
         wallet_id, seq = transfer_position(transaction_id)

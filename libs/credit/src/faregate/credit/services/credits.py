@@ -190,7 +190,7 @@ class CreditService:
         """Add a grant to a wallet, creating the wallet if needed; each key adds it once (True for a replay)."""
         subject = (await self.ensure_wallets(session, [owner_id]))[owner_id]
         if spec.actor is not None:
-            spec = replace(spec, actor=await self._subjects.stand_in(session, spec.actor))
+            spec = replace(spec, actor=await self._subjects.append_only_actor(session, spec.actor))
         book = await self._lock(session, [subject.subject_id])
         if spec.key is not None:
             await self._ledger.load_grants_by_key(session, book, [(subject.subject_id, spec.key)])
@@ -208,7 +208,7 @@ class CreditService:
             UnknownWalletError, UnknownGrantError.
         """
         subject = await self.get_owner(session, owner_id)
-        actor = await self._subjects.stand_in(session, actor)
+        actor = await self._subjects.append_only_actor(session, actor)
         book = await self._lock(session, [subject.subject_id])
         await self._ledger.load_grants_by_id(session, book, [grant_id])
         wallet = book.wallets[subject.subject_id]

@@ -29,8 +29,8 @@ class RepricingService:
         self._subjects = subjects
 
     async def author(self, session: AsyncSession, actor: str | None) -> str | None:
-        """Return the name of `actor` in the ledger; see `Subjects.stand_in`."""
-        return await self._subjects.stand_in(session, actor) if actor is not None else None
+        """Return the name of `actor` in the ledger; see `Subjects.append_only_actor`."""
+        return await self._subjects.append_only_actor(session, actor) if actor is not None else None
 
     async def lock(self, session: AsyncSession, usage_key: str) -> tuple[Book, ChargeState]:
         """Lock the wallet of a settled charge and return the charge.

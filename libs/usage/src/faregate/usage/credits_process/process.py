@@ -119,7 +119,7 @@ class CreditsProcess:
     ) -> list[FeatureUsage | FaregateError]:
         """Answer each use by itself, in order: charged in full, or refused."""
         names = {use.who for use in uses if use.who is not None}
-        actors = {name: await self._subjects.stand_in(session, name) for name in sorted(names)}
+        actors = {name: await self._subjects.append_only_actor(session, name) for name in sorted(names)}
         requests = [replace(u.request, actor=actors[u.who]) if u.who is not None else u.request for u in uses]
         outcomes = await self._settler.run(session, rules, requests, in_full=True)
         settled = [outcome.usage_key for outcome in outcomes if isinstance(outcome, Settled)]

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
-from faregate.core.runtime.bounded_memory import BoundedMemory
 from faregate.usage.pricing.overrides import Margins, PriceList
 from faregate.usage.values import REPORTED, UNPRICED, ModelUsage, PricingPolicy, UsageLine
 from faregate.wire.money import credits_for
@@ -48,9 +47,9 @@ class _Found:
     version: str
 
 
-def _memory() -> BoundedMemory[tuple[str, str | None, str | None], PriceSchedule | None]:
+def _memory() -> BoundedCache[tuple[str, str | None, str | None], PriceSchedule | None]:
     """Return a memory for models: their names come from callers."""
-    return BoundedMemory(limit_bytes=_REMEMBERED_BYTES, entries=MODELS_REMEMBERED + 1)
+    return BoundedCache(limit_bytes=_REMEMBERED_BYTES, entries=MODELS_REMEMBERED + 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from faregate.core.errors import MissingExtraError
-from faregate.core.runtime.bounded_memory import remembered
+from faregate.core.runtime.bounded_memory import bounded_cache
 from faregate.usage.events.event import Device
 
 __all__ = ["country_reader", "device_of"]
@@ -85,7 +85,7 @@ def _file_reader(file: Path) -> Callable[[str], str | None]:
 
     database: Any = maxminddb.open_database(file)  # pyright: ignore[reportUnknownMemberType]
 
-    @remembered(entries=4096, longest=64)
+    @bounded_cache(entries=4096, longest=64)
     def look_up(address: str) -> str | None:
         try:
             found: dict[str, dict[str, str]] = database.get(address) or {}

@@ -68,10 +68,10 @@ async def broker_errors(what: str) -> AsyncGenerator[None]:
 class Link:
     """One connection with one channel; both are opened and closed together."""
 
-    def __init__(self, connection: aiormq.Connection, channel: Channel, grip: "_Grip") -> None:
+    def __init__(self, connection: aiormq.Connection, channel: Channel, transport: "_AbortableTransport") -> None:
         self.connection = connection
         self.channel = channel
-        self._grip = grip
+        self._transport = transport
 
     @property
     def lost(self) -> bool:
@@ -87,7 +87,7 @@ class Link:
         """Close in an orderly way, or abort if the broker does not answer; never raises. Unacknowledged messages return to the
         queue.
         """
-        await _close(self.connection, self._grip)
+        await _close(self.connection, self._transport)
 
 
 async def open_link(url: str, name: str, *, confirms: bool) -> Link:
@@ -98,20 +98,20 @@ async def open_link(url: str, name: str, *, confirms: bool) -> Link:
     """
     parts = urlsplit(url)
     query = {"heartbeat": str(_HEARTBEAT_SECONDS), "name": name, **dict(parse_qsl(parts.query))}
-    grip = _Grip(TLSTransportFactory() if parts.scheme == "amqps" else TCPTransportFactory())
+    transport = _AbortableTransport(TLSTransportFactory() if parts.scheme == "amqps" else TCPTransportFactory())
     async with broker_errors(f"connecting to {parts.hostname or 'localhost'}"):
-        connection = aiormq.Connection(urlunsplit(parts._replace(query=urlencode(query))), transport_factory=grip)
+        connection = aiormq.Connection(urlunsplit(parts._replace(query=urlencode(query))), transport_factory=transport)
         try:
             async with asyncio.timeout(RPC_SECONDS):
                 await connection.connect()  # pyright: ignore[reportUnknownMemberType]
                 channel = cast("Channel", await connection.channel(publisher_confirms=confirms))
         except BaseException:
-            await _close(connection, grip)
+            await _close(connection, transport)
             raise
-    return Link(connection, channel, grip)
+    return Link(connection, channel, transport)
 
 
-class _Grip(TransportFactory):
+class _AbortableTransport(TransportFactory):
     """Keeps the socket, to abort a peer that never answers, and repairs frames that cannot be decoded."""
 
     def __init__(self, inner: TransportFactory) -> None:
@@ -127,11 +127,11 @@ class _Grip(TransportFactory):
             self._writer.transport.abort()
 
 
-async def _close(connection: aiormq.Connection, grip: _Grip) -> None:
+async def _close(connection: aiormq.Connection, transport: _AbortableTransport) -> None:
     with contextlib.suppress(Exception):
         if connection.is_opened:
             await connection.close(timeout=_CLOSE_SECONDS)
-    grip.release()
+    transport.release()
 
 
 def _sentence(error: BaseException) -> str:

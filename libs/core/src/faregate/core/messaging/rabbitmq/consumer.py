@@ -56,7 +56,7 @@ class RabbitConsumer:
         """Start consuming, with up to `prefetch` messages in advance."""
         channel = self._link.channel
         channel.on_consumer_cancel_callbacks.add(self._cancelled)
-        self._link.on_lost(lambda: self._lose("the connection was lost"))
+        self._link.on_lost(lambda: self._discard("the connection was lost"))
         async with broker_errors(f"consuming {self.queue}"):
             await channel.basic_qos(prefetch_count=prefetch, timeout=RPC_SECONDS)
             consumed = await channel.basic_consume(self.queue, self._receive, timeout=RPC_SECONDS)
@@ -75,10 +75,10 @@ class RabbitConsumer:
             if 0 < len(self._inbox) < limit:
                 await asyncio.sleep(_GATHER_SECONDS)
         self._check()
-        await self._bury_unreadable()
+        await self._dead_letter_unreadable()
         return tuple(self._inbox.popleft() for _ in range(min(limit, len(self._inbox))))
 
-    async def _bury_unreadable(self) -> None:
+    async def _dead_letter_unreadable(self) -> None:
         """Dead-letter messages whose headers cannot be decoded: the headers may identify the message and who pays for it."""
         while self._unreadable:
             found = [self._unreadable.popleft() for _ in range(len(self._unreadable))]
@@ -104,7 +104,7 @@ class RabbitConsumer:
             with contextlib.suppress(EngineUnavailableError):
                 async with broker_errors("leaving the queue"):
                     await self._link.channel.basic_cancel(self._tag, timeout=RPC_SECONDS)
-        self._lose("the consumer is closed")
+        self._discard("the consumer is closed")
         await self._link.close()
 
     async def _acknowledge(self, tags: Sequence[int]) -> None:
@@ -153,9 +153,9 @@ class RabbitConsumer:
         self._arrived.set()
 
     def _cancelled(self, _frame: Any) -> None:
-        self._lose("the broker cancelled the consumer; was the queue deleted?")
+        self._discard("the broker cancelled the consumer; was the queue deleted?")
 
-    def _lose(self, problem: str) -> None:
+    def _discard(self, problem: str) -> None:
         """Discard what was received: it is delivered again, on another connection."""
         self._problem = self._problem or problem
         self._inbox.clear()

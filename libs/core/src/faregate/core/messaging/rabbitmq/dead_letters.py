@@ -55,7 +55,7 @@ class DeadLetters:
         async def publish(message: DeliveredMessage) -> None:
             await self._publisher.publish([replayed(message, self._clock.now())])
 
-        return await self._take_out(ids, publish)
+        return await self._remove(ids, publish)
 
     async def drop(self, ids: Sequence[str]) -> int:
         """Remove these."""
@@ -63,14 +63,14 @@ class DeadLetters:
         async def forget(_message: DeliveredMessage) -> None:
             return
 
-        return await self._take_out(ids, forget)
+        return await self._remove(ids, forget)
 
     async def _letters(self) -> AsyncGenerator[DeadMessage]:
         async with self._connected() as link, aclosing(_walk(link)) as messages:
             async for message in messages:
                 yield dead_letter_of(message)
 
-    async def _take_out(self, ids: Sequence[str], take: Take) -> int:
+    async def _remove(self, ids: Sequence[str], take: Take) -> int:
         wanted = set(ids)
         found = 0
         async with self._connected() as link, aclosing(_walk(link)) as messages:

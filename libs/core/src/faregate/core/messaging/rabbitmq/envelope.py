@@ -69,7 +69,7 @@ def delivery_of(queue: str, message: DeliveredMessage, channel: AbstractChannel,
         redelivered=bool(message.redelivered) or attempt > 1,
         published_at=_published_at(message, now),
         headers={name: value for name, value in headers.items() if not _is_internal(name)},
-        token=(channel, message.delivery_tag, _theirs(message)),
+        token=(channel, message.delivery_tag, _publisher_properties(message)),
     )
 
 
@@ -120,7 +120,9 @@ def replayed(message: DeliveredMessage, now: datetime) -> Envelope:
     letter, headers = dead_letter_of(message), headers_of(message)
     kept = {name: value for name, value in headers.items() if not _is_internal(name)}
     name = _text(headers.get(MESSAGE_ID)) or message.header.properties.message_id or letter.id
-    return Envelope(letter.queue, letter.body, {**kept, MESSAGE_ID: name}, published_at=now, theirs=_theirs(message))
+    return Envelope(
+        letter.queue, letter.body, {**kept, MESSAGE_ID: name}, published_at=now, theirs=_publisher_properties(message)
+    )
 
 
 def headers_of(message: DeliveredMessage) -> dict[str, Any]:
@@ -161,7 +163,7 @@ def _published_at(message: DeliveredMessage, now: datetime) -> datetime | None:
     return at if at is not None and at <= now + _AHEAD else None
 
 
-def _theirs(message: DeliveredMessage) -> dict[str, str]:
+def _publisher_properties(message: DeliveredMessage) -> dict[str, str]:
     found = {name: getattr(message.header.properties, name) for name in _KEPT_PROPERTIES}
     return {name: value for name, value in found.items() if value}
 

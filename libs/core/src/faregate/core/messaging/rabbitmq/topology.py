@@ -121,7 +121,7 @@ async def _declare(connection: aiormq.Connection, spec: QueueSpec) -> None:
     try:
         await channel.queue_declare(spec.name, durable=True, arguments=dict(spec.arguments), timeout=RPC_SECONDS)
     except ChannelPreconditionFailed as error:  # another client was faster, with different arguments
-        _tell(spec, error)
+        _log_difference(spec, error)
         return
     if spec.fanout:
         await channel.exchange_declare(spec.name, exchange_type="fanout", durable=True, timeout=RPC_SECONDS)
@@ -137,7 +137,7 @@ async def _compare(connection: aiormq.Connection, spec: QueueSpec) -> None:
         log.info("queue_not_compared", queue=spec.name, reason=str(error))
 
 
-def _tell(spec: QueueSpec, error: Exception) -> None:
+def _log_difference(spec: QueueSpec, error: Exception) -> None:
     log.warning(
         "queue_differs",
         queue=spec.name,

@@ -47,15 +47,15 @@ class RabbitTransport:
         self._dead = DeadLetters(lambda: self._established("faregate dead letters"), self._publisher, self._clock)
         self._consumers: WeakSet[RabbitConsumer] = WeakSet()
         self._empty_at: dict[str, datetime] = {}
-        self._asking: Link | None = None
-        self._asking_lock = asyncio.Lock()
+        self._query_link: Link | None = None
+        self._query_lock = asyncio.Lock()
 
     async def open(self) -> None:
         await self._publisher.open()
 
     async def close(self) -> None:
         await self._publisher.close()
-        link, self._asking = self._asking, None
+        link, self._query_link = self._query_link, None
         if link is not None:
             await link.close()
 
@@ -113,14 +113,14 @@ class RabbitTransport:
         return await self._dead.drop(ids)
 
     async def _waiting(self, queue: str) -> int:
-        async with self._asking_lock:
+        async with self._query_lock:
             try:
-                if self._asking is None or self._asking.lost:
-                    self._asking = await self._established("faregate")
+                if self._query_link is None or self._query_link.lost:
+                    self._query_link = await self._established("faregate")
                 async with broker_errors(f"reading the depth of {queue}"):
-                    asked = await self._asking.channel.queue_declare(queue, passive=True, timeout=RPC_SECONDS)
+                    asked = await self._query_link.channel.queue_declare(queue, passive=True, timeout=RPC_SECONDS)
             except BaseException:
-                link, self._asking = self._asking, None
+                link, self._query_link = self._query_link, None
                 if link is not None:
                     await link.close()
                 raise
