@@ -1,4 +1,4 @@
-"""The client for services that do not import the library: authorise, run, settle, log, over HTTP or AMQP."""
+"""Client for services without the library, over HTTP or AMQP."""
 
 from faregate.client.charge_session import ChargeSession, Ride, current_charge_session, current_ride
 from faregate.client.client import CreditsClient
