@@ -1,4 +1,4 @@
-"""The client in front of a real gateway, in one process; the way between them can be cut."""
+"""Fixtures: the client and a real gateway in one process, with failures between them."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,12 +13,13 @@ from support.apps import KEY, Gateway, open_gateway, settings_for
 
 
 class Line(httpx2.AsyncBaseTransport):
-    """The line to the gateway: counts what passes, fails as told.
+    """Transport to the gateway that records the calls and can fail.
 
     Attributes:
-        cut: while True nothing passes.
-        failures: how the next calls fail, before (`lost`) or after (`unanswered`) the gateway has done its work, or
-            with a status instead.
+        cut: while True every call fails to connect.
+        failures: the failures of the next calls: before (`lost`) or after (`unanswered`) the gateway has carried out the
+            call, or a status instead of the call.
+        paths: the paths of all calls.
     """
 
     def __init__(self, gateway: Gateway) -> None:
@@ -66,7 +67,7 @@ def quick() -> Retry:
 
 @pytest.fixture
 async def credits(line: Line, quick: Retry, tmp_path: Path) -> AsyncIterator[CreditsClient]:
-    """A client; ai_chat_v1 may run on a debt of 3 credits while the gateway is away, paper may not."""
+    """A client; ai_chat_v1 may run on a debt of 3 credits while the gateway is unavailable, paper may not."""
     client = CreditsClient(
         "http://gateway",
         KEY,
@@ -82,6 +83,6 @@ async def credits(line: Line, quick: Retry, tmp_path: Path) -> AsyncIterator[Cre
 
 @pytest.fixture(scope="session")
 def provider() -> Iterator[str]:
-    """The address of a stub of the providers."""
+    """The URL of the stub of the providers."""
     with running_provider() as url:
         yield url

@@ -1,7 +1,7 @@
-"""A stub of OpenAI's and Anthropic's servers, on a port of its own: what the real SDKs talk to in tests.
+"""Stub of OpenAI's and Anthropic's servers for the real SDKs.
 
-The model's name says what happens: `broken…` answers 400, `cut…` breaks off in the middle of a stream, `failing…` reports
-an error as its first event, `endless…` streams on, `silent…` tells no usage, `long…` stops at its length limit.
+The model name selects the behaviour: `broken…` answers 400, `cut…` breaks off in the middle of a stream, `failing…` reports
+an error as its first event, `endless…` streams 4,000 chunks, `silent…` reports no usage, `long…` stops at its length limit.
 """
 
 import asyncio
@@ -75,13 +75,13 @@ async def embeddings(request: Request) -> Response:
 
 async def images(request: Request) -> Response:
     body = await request.json() if "json" in request.headers["content-type"] else {"model": "gpt-image-1"}
-    told = {
+    counts = {
         "input_tokens": 50,
         "input_tokens_details": {"image_tokens": 40, "text_tokens": 10},
         "output_tokens": 1056,
         "total_tokens": 1106,
     }
-    usage = {"usage": told} if body["model"].startswith("gpt-image") else {}
+    usage = {"usage": counts} if body["model"].startswith("gpt-image") else {}
     return JSONResponse({"created": 1, "data": [{"b64_json": "aGVsbG8="}], **usage})
 
 

@@ -1,4 +1,4 @@
-"""Method A over a real RabbitMQ: published, confirmed, settled once; and what happens without it."""
+"""Settlement by queue over RabbitMQ, and the fallbacks without it."""
 
 import asyncio
 import socket
@@ -42,7 +42,7 @@ async def _balance(gateway: Gateway, wanted: str) -> Decimal:
     return balance
 
 
-async def test_a_ride_is_settled_by_the_broker_while_the_gateway_is_away(
+async def test_a_charge_is_settled_by_the_broker_while_the_gateway_is_unavailable(
     gateway: Gateway, line: Line, quick: Retry, broker_url: str
 ) -> None:
     async with CreditsClient("http://gateway", KEY, broker_url=broker_url, transport=line, retry=quick) as credits:
@@ -78,7 +78,7 @@ async def test_a_dead_broker_falls_back_to_the_gateway_and_then_to_the_spool(
     assert await _balance(gateway, "9.16") == Decimal("9.16")
 
 
-async def test_a_message_that_no_queue_takes_is_not_called_published(broker_url: str) -> None:
+async def test_an_unroutable_message_is_not_reported_as_published(broker_url: str) -> None:
     """Without `mandatory`, RabbitMQ confirms such a message and drops it."""
     broker = Broker(broker_url, timeout_seconds=5)
     with pytest.raises(Unavailable):
@@ -86,7 +86,7 @@ async def test_a_message_that_no_queue_takes_is_not_called_published(broker_url:
     await broker.aclose()
 
 
-async def test_a_broker_that_comes_back_is_used_again(gateway: Gateway, broker_url: str) -> None:
+async def test_a_broker_is_used_again_after_its_outage(gateway: Gateway, broker_url: str) -> None:
     broker = Broker(broker_url, timeout_seconds=5)
     await broker.publish(SETTLE_MULTIMODEL_QUEUE, b"{}")
     assert broker._connection is not None

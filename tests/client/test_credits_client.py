@@ -1,4 +1,4 @@
-"""The three phases by the client, against a real gateway."""
+"""The three phases of the client against a real gateway."""
 
 import inspect
 from decimal import Decimal
@@ -36,7 +36,7 @@ async def test_authorise_and_settle_with_exact_credits(credits: CreditsClient) -
     assert done.details[0]["provider_cost_usd"] == Decimal("0.0035")
 
 
-async def test_a_refusal_tells_balance_and_required(credits: CreditsClient) -> None:
+async def test_a_refusal_holds_balance_and_required(credits: CreditsClient) -> None:
     with pytest.raises(InsufficientCredits) as caught:
         await credits.authorize("ai_chat_v1", user_id="ada", estimate=Decimal("10.000001"))
 
@@ -68,7 +68,7 @@ async def test_refusals_have_types_and_are_not_repeated(gateway: Gateway, credit
     assert len(line.paths) - before == 6
 
 
-async def test_a_wrong_key_or_address_is_told(line: Line, quick: Retry) -> None:
+async def test_a_wrong_key_or_address_is_an_error(line: Line, quick: Retry) -> None:
     async with CreditsClient("http://gateway", "fg_wrong", transport=line, retry=quick) as wrong:
         with pytest.raises(Unauthenticated):
             await wrong.authorize("ai_chat_v1", user_id="ada")
@@ -82,7 +82,7 @@ async def test_a_wrong_key_or_address_is_told(line: Line, quick: Retry) -> None:
 async def test_each_call_survives_a_failure_and_takes_effect_once(
     credits: CreditsClient, line: Line, gateway: Gateway, failure: str | int
 ) -> None:
-    """An answer that is lost on the way is the hard case: the gateway has done the work already."""
+    """Includes a lost answer: the gateway has already carried out the call."""
     line.failures = [failure]
     go = await credits.authorize("ai_chat_v1", user_id="ada")
     line.failures = [failure, failure]
@@ -97,7 +97,7 @@ async def test_each_call_survives_a_failure_and_takes_effect_once(
     assert (line.calls("/start"), line.calls("/end-multimodel"), line.calls("/usage")) == (2, 3, 2)
 
 
-async def test_void_frees_and_extend_prolongs(credits: CreditsClient) -> None:
+async def test_void_releases_and_extend_extends_a_hold(credits: CreditsClient) -> None:
     go = await credits.authorize("ai_chat_v1", user_id="ada", ttl_seconds=60)
     ends = await credits.extend(go.usage_key, user_id="ada", ttl_seconds=7200)
     voided = await credits.void(go.usage_key, user_id="ada", reason="changed my mind")
@@ -107,7 +107,7 @@ async def test_void_frees_and_extend_prolongs(credits: CreditsClient) -> None:
     assert voided.credits == 10
 
 
-async def test_record_usage_charges_in_one_call_and_repeats_harmlessly(credits: CreditsClient) -> None:
+async def test_record_usage_charges_in_one_call_and_is_idempotent(credits: CreditsClient) -> None:
     first = await credits.record_usage("paper", user_id="ada", usage_key="p-1", metadata={"pages": 2})
     again = await credits.record_usage("paper", user_id="ada", usage_key="p-1", metadata={"pages": 2})
 
@@ -115,10 +115,10 @@ async def test_record_usage_charges_in_one_call_and_repeats_harmlessly(credits: 
     assert again == first
 
 
-async def test_without_a_broker_the_queue_is_the_gateways_own(
+async def test_without_a_broker_the_gateways_own_queue_is_used(
     credits: CreditsClient, gateway: Gateway, database_url: str
 ) -> None:
-    """`Prefer: respond-async` is method A for who reaches no broker."""
+    """`Prefer: respond-async` is method A for hosts that cannot reach the broker."""
     from support.apps import settings_for
 
     go = await credits.authorize("ai_chat_v1", user_id="ada")
@@ -138,8 +138,8 @@ async def _settled(gateway: Gateway, usage_key: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_a_gateway_that_stays_away_is_not_asked_each_time(line: Line, quick: Retry) -> None:
-    """The host's own requests must not queue up behind our time-outs."""
+async def test_the_circuit_breaker_stops_calls_to_an_unavailable_gateway(line: Line, quick: Retry) -> None:
+    """The host's own requests must not wait for the client's time-outs."""
     async with CreditsClient("http://gateway", KEY, transport=line, retry=quick) as credits:
         line.cut = True
         for _ in range(8):

@@ -1,4 +1,4 @@
-"""Every endpoint of the installed SDKs that can cost money is metered, or known not to be."""
+"""Kinds of all endpoints of the installed SDKs."""
 
 import ast
 from collections.abc import Iterator
@@ -34,14 +34,14 @@ def _path(call: ast.Call) -> Iterator[str]:
 PATHS = sorted({*_posted_paths(openai.__file__), *_posted_paths(anthropic.__file__)})
 
 
-def test_the_walk_finds_the_endpoints_of_both_sdks() -> None:
+def test_the_search_finds_the_endpoints_of_both_sdks() -> None:
     assert {"/chat/completions", "/responses?beta=true", "/v1/messages"} <= set(PATHS)
     assert len(PATHS) > 100
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_every_endpoint_of_the_sdks_has_a_kind(path: str) -> None:
-    """A release of an SDK that adds an endpoint fails here until somebody says whether it is paid."""
+    """A new SDK release with a new endpoint fails here until the endpoint is classified."""
     assert kind_of(path) is not None
 
 

@@ -1,4 +1,4 @@
-"""What an answer of the gateway is to the caller's `except`."""
+"""Errors of the client for error answers of the gateway."""
 
 import pytest
 
@@ -14,8 +14,8 @@ from faregate.client.errors import error_of
         ("quota_exceeded", QuotaExceeded),
     ],
 )
-def test_a_402_says_what_is_short(code: str, kind: type[CreditsError]) -> None:
-    """Whoever is told to top up must be short of credits, not of a quota."""
+def test_a_402_tells_credits_and_quota_apart(code: str, kind: type[CreditsError]) -> None:
+    """A top-up helps only if credits are missing, not if a quota is exceeded."""
     error = error_of(402, {"error": {"code": code, "detail": "no", "used": 5, "limit": 5}})
 
     assert type(error) is kind

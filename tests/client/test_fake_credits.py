@@ -1,4 +1,4 @@
-"""`FakeCredits` does what the gateway does: one table of cases is run against both."""
+"""Comparison of `FakeCredits` with the gateway, case by case."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -50,7 +50,7 @@ Steps = Callable[["Side"], Awaitable[None]]
 
 
 class Side:
-    """One of the two that are compared: calls a client and writes down what came of each call."""
+    """One side of the comparison: calls a client and records the result of each call."""
 
     def __init__(self, client: CreditsClient, user: str) -> None:
         self.client, self.user = client, user
@@ -88,7 +88,7 @@ class Side:
 
 
 def _plain(result: Any) -> Any:
-    """Return what is compared of an answer: everything but moments, which no two runs share."""
+    """Return the compared part of an answer: everything but times, which differ between runs."""
     names = [name for name in result.__slots__ if name not in {"expires_at", "executed_at"}]
     return type(result).__name__, {name: getattr(result, name) for name in names}
 
@@ -109,7 +109,7 @@ async def every_kind_of_line(side: Side) -> None:
 
 
 async def totals_and_costs(side: Side) -> None:
-    """A total counts as what it adds to the counts; a cost that the provider reported is part of what is settled."""
+    """A reported total is charged by its excess over the counts; a reported cost is part of the settlement."""
     await side.end(SHORT_OF_TOTAL)
     await side.end(ModelUsage("gpt-4o", 200, 4700))
     await side.end(ModelUsage("gpt-4o", 200, 4700, total_tokens=5000))
@@ -148,7 +148,7 @@ async def over_the_hold(side: Side) -> None:
 
 
 async def short(side: Side) -> None:
-    """What the wallet does not cover is shortfall, and what others hold is not taken."""
+    """The part that the wallet cannot pay is shortfall; credits held by other uses are not charged."""
     await side.start(key="other")
     await side.start()
     await side.end(HUGE)
@@ -250,7 +250,7 @@ async def empty_handed(side: Side) -> None:
 
 
 async def a_member(side: Side) -> None:
-    """What members of an organisation use is recorded, not charged."""
+    """Uses of an organisation's members are recorded and not charged."""
     await side.start(estimate=100)
     await side.end(LARGE)
     await side.end(LARGE, key="unstarted")
@@ -272,8 +272,8 @@ CASES: Sequence[Steps] = (
 )
 
 
-async def test_it_does_what_the_gateway_does(gateway: Gateway) -> None:
-    """Outcomes, errors, balances and lines of each case are the same, step by step."""
+async def test_the_fake_answers_as_the_gateway(gateway: Gateway) -> None:
+    """Outcomes, errors, balances and lines are equal at each step."""
     await gateway.feature("chat", min_credits=2)
     await gateway.feature("paper", strategy="fixed", parameters={"credits": 5}, min_credits=2)
     await gateway.put("/api/organizations/acme", {"join": ["a_member"]})
@@ -300,7 +300,7 @@ async def _run(case: Steps, side: Side) -> list[Any]:
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_every_case_shows_something(case: Steps) -> None:
+async def test_every_case_records_several_steps(case: Steps) -> None:
     async with FakeCredits(balance=10, hold=2, pricing={"paper": fixed_credits(5)}) as fake:
         assert len(await _run(case, Side(fake, "ada"))) > 1
 
@@ -317,7 +317,7 @@ published = st.sampled_from(sorted(PriceSnapshot().models()))
     margin=st.decimals(-100, 500, places=2),
     reported=st.none() | st.decimals(0, 10, places=6),
 )
-def test_any_line_costs_what_the_price_book_says(
+def test_every_line_costs_the_same_as_in_the_price_book(
     named: tuple[str, str],
     with_provider: bool,
     tier: str | None,
@@ -347,7 +347,7 @@ def test_any_line_costs_what_the_price_book_says(
     assert price.unpriced == ([model] if theirs.unpriced else [])
 
 
-async def test_holds_expire_with_the_clock_and_what_comes_after_is_late() -> None:
+async def test_holds_expire_by_the_clock_and_later_settlements_are_late() -> None:
     async with FakeCredits(balance=10, hold=2) as credits:
         go = await credits.authorize("chat", user_id="ada", ttl_seconds=60)
         await credits.extend(go.usage_key, user_id="ada", ttl_seconds=120)
@@ -363,8 +363,8 @@ async def test_holds_expire_with_the_clock_and_what_comes_after_is_late() -> Non
     assert (closed.value.code, done.flags) == ("hold_closed", ("late",))
 
 
-async def test_what_the_queue_refuses_later_is_a_dead_letter() -> None:
-    """The gateway accepts what is well-formed; a conflict is found when the worker settles it."""
+async def test_a_settlement_refused_by_the_queue_is_a_dead_letter() -> None:
+    """The gateway accepts a valid body; a conflict is detected when the worker settles it."""
     async with FakeCredits() as credits:
         await credits.settle_via_queue("chat", user_id="ada", usage_key="k", usages=[GPT])
         await credits.settle_via_queue("chat", user_id="ada", usage_key="k", usages=[LARGE])
@@ -385,13 +385,13 @@ async def test_a_pricing_is_chosen_for_all_features_or_by_name() -> None:
 
 
 @pytest.mark.parametrize("wrong", [Decimal(-1), Decimal("0.0000001")])
-async def test_a_pricing_that_no_gateway_could_charge_is_refused(wrong: Decimal) -> None:
+async def test_a_pricing_with_an_invalid_amount_is_refused(wrong: Decimal) -> None:
     async with FakeCredits(pricing=lambda _: wrong) as credits:
         with pytest.raises(ValueError, match=f"pricing gave {wrong}"):
             await credits.settle_via_api("chat", user_id="ada", usage_key="k", usages=[GPT])
 
 
-async def test_a_host_sees_its_users_run_out() -> None:
+async def test_a_user_runs_out_of_credits() -> None:
     async with FakeCredits(balance=1) as credits:
         async with credits.charge("chat", user_id="ada") as ride:
             ride.add("gpt-4o", input_tokens=1_000_000)

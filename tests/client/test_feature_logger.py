@@ -1,4 +1,4 @@
-"""The feature logger never breaks, blocks or slows its host."""
+"""The feature logger: batches, drops, outages; it never fails its host."""
 
 import asyncio
 import logging
@@ -41,15 +41,15 @@ async def test_queued_records_arrive_in_batches_each_with_an_id_and_a_time(gatew
     assert logger.dropped == 0
 
 
-async def test_method_b_answers_with_the_id(gateway: FakeGateway) -> None:
+async def test_method_b_returns_the_id(gateway: FakeGateway) -> None:
     async with _logger(gateway) as logger:
         assert await logger.dispatch_to_api({**RECORD, "id": "mine"}) is not None
 
     assert gateway.logs[0]["id"] == "mine"
 
 
-async def test_nothing_that_is_logged_can_raise(gateway: FakeGateway) -> None:
-    """No JSON form, too large, endless: a log that fails must not fail the request."""
+async def test_dispatching_never_raises(gateway: FakeGateway) -> None:
+    """Without a JSON form, too large or circular: an invalid log must not fail the request."""
     endless: dict[str, object] = {}
     endless["again"] = endless
     async with _logger(gateway) as logger:
@@ -60,7 +60,7 @@ async def test_nothing_that_is_logged_can_raise(gateway: FakeGateway) -> None:
         assert logger.dropped == 8
 
 
-async def test_a_full_buffer_drops_counts_and_says_so(gateway: FakeGateway, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_full_buffer_drops_counts_and_logs(gateway: FakeGateway, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "faregate.client"):
         async with _logger(gateway, buffer_size=10) as logger:
             taken = [logger.dispatch_to_queue(RECORD) for _ in range(15)]
@@ -85,7 +85,7 @@ async def test_records_of_an_outage_arrive_after_it(gateway: FakeGateway, tmp_pa
     assert (logger.dropped, second.dropped) == (0, 0)
 
 
-async def test_a_bounded_spool_drops_rather_than_fills_the_disk(gateway: FakeGateway, tmp_path: Path) -> None:
+async def test_records_beyond_the_limit_of_the_spool_are_dropped(gateway: FakeGateway, tmp_path: Path) -> None:
     gateway.down = True
     logger = _logger(gateway, spool_dir=tmp_path, spool_limit_bytes=1000)
     for _ in range(10):

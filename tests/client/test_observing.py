@@ -1,4 +1,4 @@
-"""What providers say about their use, in each known shape."""
+"""Observation of provider replies in each known format."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -80,8 +80,8 @@ TOTALS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", [*FORMS, *MORE, *TOTALS])
-def test_what_the_client_sends_is_what_the_gateway_reads_of_the_reply_itself(name: str) -> None:
-    """The total that contradicts its parts and the reported cost reach the gateway, too."""
+def test_the_client_sends_the_usage_that_the_gateway_reads_from_the_reply(name: str) -> None:
+    """Contradicting totals and reported costs reach the gateway."""
     body = {**FORMS, **MORE, **TOTALS}[name]
     observer = Observer()
     observer.observe(body, model="m")
@@ -93,7 +93,7 @@ def test_what_the_client_sends_is_what_the_gateway_reads_of_the_reply_itself(nam
     assert [getattr(sent, name) for name in names] == [getattr(read, name) for name in names]
 
 
-def test_lines_that_are_added_up_keep_their_totals_and_costs() -> None:
+def test_merged_lines_keep_their_totals_and_costs() -> None:
     told = [ModelUsage("m", 1, 2, total_tokens=5, reported_cost_usd=Decimal("0.1"))] * 60
     untold = [ModelUsage("m", 1, 2)] * 60
 
@@ -109,8 +109,8 @@ def test_lines_that_are_added_up_keep_their_totals_and_costs() -> None:
         st.sampled_from(["prompt_tokens", "input_tokens", "usage", "x"]), st.none() | st.booleans() | st.text()
     )
 )
-def test_nonsense_breaks_no_stream_that_is_observed(usage: dict[str, Any]) -> None:
-    """What cannot be read becomes an unpriced line, or nothing if it was no reply; never a failure of the host's stream."""
+def test_invalid_usage_does_not_break_an_observed_stream(usage: dict[str, Any]) -> None:
+    """Unreadable usage becomes an unpriced line, or nothing if the item is not a reply; the host's stream never fails."""
     observer = Observer()
     known = observer.observe_chunk(usage)
 
@@ -120,13 +120,13 @@ def test_nonsense_breaks_no_stream_that_is_observed(usage: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize("wrong", ["5", True, -1, 1.5, 10**9 + 1])
-def test_a_usage_that_cannot_be_read_is_refused_by_name(wrong: Any) -> None:
+def test_unreadable_usage_is_refused_and_its_field_named(wrong: Any) -> None:
     with pytest.raises(UnreadableReply, match="input_tokens must be a whole number"):
         reading_of({"usage": {"prompt_tokens": wrong}})
 
 
-def test_a_use_whose_model_nobody_names_is_settled_all_the_same() -> None:
-    """It becomes a line of the estimated model, or of one that the gateway keeps unpriced until someone prices it."""
+def test_a_use_of_an_unnamed_model_is_settled() -> None:
+    """It becomes a line of the estimated model, or of the model `unknown`, which the gateway keeps unpriced."""
     bedrock = {"output": {}, "usage": {"inputTokens": 10, "outputTokens": 4}}
     told, estimated, named = Observer(), Observer(), Observer()
     told.observe(bedrock)
@@ -140,7 +140,7 @@ def test_a_use_whose_model_nobody_names_is_settled_all_the_same() -> None:
     assert named.lines().usages == [ModelUsage("amazon.nova-pro-v1:0", 10, 4)]
 
 
-def test_a_bedrock_stream_is_read_from_its_last_event_and_bounded_until_then() -> None:
+def test_a_bedrock_stream_is_read_from_its_last_event_and_estimated_until_then() -> None:
     events: list[dict[str, Any]] = [
         {"messageStart": {"role": "assistant"}},
         {"contentBlockDelta": {"delta": {"text": "la"}}},
@@ -160,7 +160,7 @@ def test_a_bedrock_stream_is_read_from_its_last_event_and_bounded_until_then() -
 
 @dataclass
 class RunUsage:
-    """The form of pydantic-ai's own usage object."""
+    """The format of pydantic-ai's usage object."""
 
     input_tokens: int = 100
     output_tokens: int = 20
@@ -169,14 +169,14 @@ class RunUsage:
 
 
 class CallableUsage(RunUsage):
-    """pydantic-ai deprecates calling what has become a property; warnings are errors for some hosts."""
+    """In newer versions of pydantic-ai `usage` is a property and calling it is deprecated; some hosts turn warnings into errors."""
 
     def __call__(self) -> RunUsage:
         raise DeprecationWarning("`usage` is a property")
 
 
 class AgentRun:
-    """The form of pydantic-ai's result of a run."""
+    """The format of pydantic-ai's result of a run."""
 
     def __init__(self, usage: Any) -> None:
         self.usage = usage
@@ -209,14 +209,14 @@ def test_an_object_that_is_a_dataclass_is_read() -> None:
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
-        ("Hello", "a str is no reply"),
-        (object(), "a object is no reply"),
+        ("Hello", "a str is not a reply"),
+        (object(), "a object is not a reply"),
         ({"foo": 1, "bar": 2}, "no usage was found in a dict with foo, bar"),
         ({}, "with nothing"),
     ],
 )
-def test_what_is_no_reply_is_refused_by_name(reply: Any, message: str) -> None:
-    """NullAnnouncer would be a use for nothing."""
+def test_an_object_that_is_not_a_reply_is_refused_and_its_type_named(reply: Any, message: str) -> None:
+    """Ignoring it silently would leave the use uncharged."""
     observer = Observer()
     with pytest.raises(UnreadableReply, match=message):
         observer.observe(reply)
@@ -224,8 +224,8 @@ def test_what_is_no_reply_is_refused_by_name(reply: Any, message: str) -> None:
     assert observer.empty
 
 
-def test_two_streams_at_once_do_not_mix() -> None:
-    """Anthropic's later events do not say to which message they belong."""
+def test_two_concurrent_streams_are_kept_apart() -> None:
+    """Anthropic's later events do not name the message they belong to."""
     whole = Observer()
     one, other = Observer(), Observer()
     for observer, name in ((one, "a"), (other, "b")):
@@ -250,7 +250,7 @@ def test_a_response_stream_is_read_from_its_last_event() -> None:
     assert observer.lines() == Lines([ModelUsage("gpt-5", 10, 4)], estimated=False)
 
 
-def test_a_gemini_stream_tells_a_growing_total() -> None:
+def test_the_growing_totals_of_a_gemini_stream_count_once() -> None:
     observer = Observer()
     for output in (3, 9):
         counts = {"promptTokenCount": 10, "candidatesTokenCount": output}
@@ -261,8 +261,8 @@ def test_a_gemini_stream_tells_a_growing_total() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 10**6), st.integers(0, 10**6)), max_size=250))
-def test_however_many_lines_nothing_is_lost(calls: list[tuple[str, int, int]]) -> None:
-    """A settlement takes 100 lines; an agent may call a model more often."""
+def test_merging_lines_preserves_their_sums(calls: list[tuple[str, int, int]]) -> None:
+    """A settlement has at most 100 lines; an agent may call a model more often."""
     lines = [ModelUsage(model, given_, came, more={"cache_read_tokens": given_ // 2}) for model, given_, came in calls]
     sent = merged(lines)
 
@@ -282,7 +282,7 @@ def _sums(lines: list[ModelUsage]) -> dict[str | None, tuple[int, int, int]]:
 @settings(deadline=None)
 @given(st.decimals(min_value=-(10**9), max_value=10**9, places=6))
 def test_credits_pass_json_without_a_float(credits: Decimal) -> None:
-    """`0.1 + 0.2` is nobody's balance."""
+    """Balances are not rounded to binary floating point."""
     back = exact_json.loads(exact_json.dumps({"credits": credits}))["credits"]
 
     assert back == credits

@@ -1,4 +1,4 @@
-"""The spool keeps what it took, whatever dies."""
+"""Durability and limits of the spool."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ from faregate.wire import exact_json
 
 @pytest.fixture(autouse=True)
 def _closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let go of every spool's files at the end, as a process that ends does."""
+    """Close the files of every spool at the end of the test."""
     made: list[SettlementSpool] = []
     original = SettlementSpool.__init__
 
@@ -40,8 +40,8 @@ def _keys(spool: SettlementSpool) -> list[str]:
     return [entry.body["usage_key"] for entry in spool.waiting()]
 
 
-def test_another_process_finds_what_a_killed_one_wrote(tmp_path: Path) -> None:
-    """`os._exit` runs no handler: only what is on disk is left."""
+def test_another_process_reads_the_entries_of_a_killed_one(tmp_path: Path) -> None:
+    """`os._exit` runs no exit handlers: only data on disk survives."""
     code = (
         "import os, sys; from pathlib import Path; from faregate.client.transport.spool import Entry, SettlementSpool\n"
         "spool = SettlementSpool(Path(sys.argv[1]))\n"
@@ -55,7 +55,7 @@ def test_another_process_finds_what_a_killed_one_wrote(tmp_path: Path) -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(cut=st.integers(min_value=1, max_value=60), at=st.integers(min_value=0, max_value=59))
-def test_a_torn_or_damaged_line_costs_that_line_only(
+def test_only_an_incomplete_or_damaged_line_is_lost(
     cut: int, at: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     directory = tmp_path_factory.mktemp("spool")
@@ -77,7 +77,7 @@ def test_a_torn_or_damaged_line_costs_that_line_only(
     assert _keys(SettlementSpool(directory)) == ["b"]
 
 
-def test_two_processes_share_a_directory_without_taking_each_others_files(tmp_path: Path) -> None:
+def test_two_processes_sharing_a_directory_keep_their_own_files(tmp_path: Path) -> None:
     one, other = SettlementSpool(tmp_path), SettlementSpool(tmp_path)
     one.append(_entry("mine"))
 
@@ -88,7 +88,7 @@ def test_two_processes_share_a_directory_without_taking_each_others_files(tmp_pa
     assert segment.entries == (_entry("mine"),)
 
 
-def test_what_is_delivered_is_forgotten_and_what_comes_meanwhile_is_kept(tmp_path: Path) -> None:
+def test_delivered_entries_are_deleted_and_later_ones_are_kept(tmp_path: Path) -> None:
     spool = SettlementSpool(tmp_path)
     spool.append(_entry("a"))
     segment = spool.oldest()
@@ -102,7 +102,7 @@ def test_what_is_delivered_is_forgotten_and_what_comes_meanwhile_is_kept(tmp_pat
 
 
 @pytest.mark.parametrize("on_disk", [True, False])
-def test_a_full_spool_says_so(tmp_path: Path, on_disk: bool) -> None:
+def test_a_full_spool_raises(tmp_path: Path, on_disk: bool) -> None:
     spool = SettlementSpool(tmp_path if on_disk else None, limit_bytes=300)
     spool.append(_entry("a"))
     spool.append(_entry("b"))
@@ -116,7 +116,7 @@ def test_a_full_spool_says_so(tmp_path: Path, on_disk: bool) -> None:
     assert _keys(spool) == ["c"]
 
 
-def test_what_the_gateway_refuses_for_good_is_set_aside_with_its_reason(tmp_path: Path) -> None:
+def test_permanently_refused_entries_are_stored_with_the_reason(tmp_path: Path) -> None:
     SettlementSpool(tmp_path).refuse(_entry("a"), "hold_mismatch: another user's")
 
     said = exact_json.loads((tmp_path / "refused.jsonl").read_bytes())
@@ -124,8 +124,8 @@ def test_what_the_gateway_refuses_for_good_is_set_aside_with_its_reason(tmp_path
     assert said["body"] == {"usage_key": "a"}
 
 
-def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
-    """Settlements name users."""
+def test_only_the_owner_may_read_the_spool(tmp_path: Path) -> None:
+    """Settlements hold user ids."""
     spool = SettlementSpool(tmp_path / "spool")
     spool.append(_entry("a"))
 

@@ -1,4 +1,4 @@
-"""The sync client: from threads, after a fork, at the end of a process."""
+"""The sync client in threads, after a fork and at process exit."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def test_all_phases() -> None:
     assert (done.charged, accepted.by, paper.credits_charged) == (1, "gateway", 1)
 
 
-def test_a_ride_settles_and_voids() -> None:
+def test_a_charge_settles_and_voids() -> None:
     with SyncFakeCredits(pricing=lambda lines: Decimal("0.5") * len(lines)) as credits:
         with credits.charge("chat", user_id="ada") as ride:
             ride.add("gpt-4o", input_tokens=3)
@@ -59,15 +59,15 @@ def test_many_threads_share_one_client() -> None:
         assert credits.gateway.free("ada") == 36
 
 
-def test_a_gateway_that_is_down_is_told() -> None:
+def test_an_unavailable_gateway_raises() -> None:
     with SyncFakeCredits() as credits:
         credits.gateway.down = True
         with pytest.raises(Unavailable):
             credits.authorize("chat", user_id="ada")
 
 
-def test_a_forked_worker_gets_a_loop_of_its_own() -> None:
-    """Servers load the application, then fork; a thread does not come along."""
+def test_a_forked_worker_gets_its_own_event_loop() -> None:
+    """Servers load the application and then fork; threads are not copied."""
     code = """
 import os, warnings
 warnings.simplefilter("ignore", DeprecationWarning)
@@ -87,7 +87,7 @@ print("fine")
     assert (done.stdout, done.stderr) == ("fine\n", "")
 
 
-def test_a_process_that_just_ends_leaves_its_logs_in_the_spool(tmp_path: Path) -> None:
+def test_a_process_that_exits_leaves_its_logs_in_the_spool(tmp_path: Path) -> None:
     code = """
 import sys; from pathlib import Path
 from faregate.client import SyncFeatureLogger

@@ -1,4 +1,4 @@
-"""What the client knows nothing of is never settled for nothing."""
+"""Settlement of uses whose usage is unknown."""
 
 from decimal import Decimal
 
@@ -6,7 +6,7 @@ from faregate.client import CreditsClient, ModelUsage, Settlement
 from support.apps import Gateway
 
 
-async def test_a_line_of_nothing_known_is_unpriced_and_costs_the_minimum(
+async def test_a_line_of_unknown_usage_is_unpriced_and_costs_the_minimum(
     gateway: Gateway, credits: CreditsClient
 ) -> None:
     """The client sends model `unknown` with counts of zero; the gateway charges the feature's minimum and says why."""

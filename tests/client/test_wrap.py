@@ -1,4 +1,4 @@
-"""`wrap(openai_client)`: the providers' real SDKs, against a stub of the providers, charge by one line."""
+"""Wrapped SDK clients against a stub of the providers."""
 
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
@@ -53,10 +53,10 @@ async def test_one_line_charges_every_call(credits: FakeCredits, sdk: AsyncOpenA
     assert reply.choices[0].message.content == "Tap in, ride"
     assert [use.user_id for use in credits.settled] == ["ada", "bela", "ada"]
     assert _lines(credits) == [("gpt-4o", 1000, 100), ("gpt-5", 1000, 100), ("text-embedding-3-small", 8, 0)]
-    assert credits.gateway.free("ada") == 100 - Decimal("0.42") - Decimal("0.00002")  # 20 % above what the models cost
+    assert credits.gateway.free("ada") == 100 - Decimal("0.42") - Decimal("0.00002")  # the models' cost plus 20 %
 
 
-async def test_within_a_ride_its_calls_are_observed(credits: FakeCredits, sdk: AsyncOpenAI) -> None:
+async def test_calls_within_a_charge_block_are_observed(credits: FakeCredits, sdk: AsyncOpenAI) -> None:
     ai = wrap(sdk)
     async with credits.charge("ai_chat_v1", user_id="ada") as ride:
         await ai.chat.completions.create(model="gpt-4o", messages=HELLO)
@@ -66,12 +66,12 @@ async def test_within_a_ride_its_calls_are_observed(credits: FakeCredits, sdk: A
     assert _lines(credits) == [("gpt-4o", 1000, 100), ("gpt-4o-mini", 1000, 100)]
 
 
-async def test_outside_of_a_ride_nobody_would_pay(sdk: AsyncOpenAI) -> None:
+async def test_a_call_outside_of_a_charge_block_has_no_payer(sdk: AsyncOpenAI) -> None:
     with pytest.raises(InvalidCall, match="who pays"):
         await wrap(sdk).chat.completions.create(model="gpt-4o", messages=HELLO)
 
 
-async def test_the_client_that_was_wrapped_stays_as_it_was(credits: FakeCredits, sdk: AsyncOpenAI) -> None:
+async def test_the_wrapped_client_itself_is_not_changed(credits: FakeCredits, sdk: AsyncOpenAI) -> None:
     credits.wrap(sdk, "ai_chat_v1")
     await sdk.chat.completions.create(model="gpt-4o", messages=HELLO)
 
@@ -96,10 +96,10 @@ async def test_a_failed_call_is_voided(credits: FakeCredits, sdk: AsyncOpenAI) -
     assert credits.gateway.free("ada") == 100
 
 
-async def test_a_stream_is_settled_at_its_end_and_the_host_sees_no_chunk_it_did_not_ask_for(
+async def test_a_stream_is_settled_at_its_end_and_the_requested_usage_chunk_is_hidden(
     credits: FakeCredits, sdk: AsyncOpenAI
 ) -> None:
-    """OpenAI tells a stream's usage only when asked, in a chunk without choices that would surprise the host."""
+    """OpenAI reports a stream's usage only on request, in a chunk without choices that hosts do not expect."""
     ai = credits.wrap(sdk, "ai_chat_v1", user_id="ada")
     stream = await ai.chat.completions.create(model="gpt-4o", messages=HELLO, stream=True)
     text = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
@@ -117,7 +117,7 @@ async def test_the_sdks_own_stream_helper_works(credits: FakeCredits, sdk: Async
     assert _lines(credits) == [("gpt-4o", 1000, 100)]
 
 
-async def test_a_stream_that_the_host_leaves_early_is_settled_by_what_came(
+async def test_a_stream_that_the_host_leaves_early_is_settled_with_the_content_received(
     credits: FakeCredits, sdk: AsyncOpenAI
 ) -> None:
     ai = credits.wrap(sdk, "ai_chat_v1", user_id="ada", estimate=[ModelUsage("gpt-4o", 1200, 500)])
@@ -129,7 +129,9 @@ async def test_a_stream_that_the_host_leaves_early_is_settled_by_what_came(
     assert credits.settled[0].metadata == {"usage_estimated": True}
 
 
-async def test_a_stream_that_breaks_is_settled_by_what_came(credits: FakeCredits, sdk: AsyncOpenAI) -> None:
+async def test_a_stream_that_breaks_is_settled_with_the_content_received(
+    credits: FakeCredits, sdk: AsyncOpenAI
+) -> None:
     ai = credits.wrap(sdk, "ai_chat_v1", user_id="ada", estimate=[ModelUsage("cut", 1200, 500)])
     with pytest.raises(Exception, match=r"(?i)peer closed|connection"):
         async for _ in await ai.chat.completions.create(model="cut", messages=HELLO, stream=True):
@@ -141,7 +143,7 @@ async def test_a_stream_that_breaks_is_settled_by_what_came(credits: FakeCredits
 
 
 async def test_anthropic_whole_and_streamed(credits: FakeCredits, provider: str) -> None:
-    """Cached tokens stand beside Anthropic's `input_tokens`; a line's total includes them."""
+    """Cached tokens are not part of Anthropic's `input_tokens`; a line's total includes them."""
     async with AsyncAnthropic(api_key="sk-ant", base_url=provider, max_retries=0) as sdk:
         ai = credits.wrap(sdk, "ai_chat_v1", user_id="ada")
         hello: dict[str, Any] = {"max_tokens": 100, "model": "claude-stub-1", "messages": HELLO}
@@ -156,7 +158,7 @@ async def test_anthropic_whole_and_streamed(credits: FakeCredits, provider: str)
     assert {use.usages[0]["cache_read_tokens"] for use in credits.settled} == {100}
 
 
-async def test_a_raw_reply_is_observed_too(credits: FakeCredits, sdk: AsyncOpenAI) -> None:
+async def test_a_raw_reply_is_observed(credits: FakeCredits, sdk: AsyncOpenAI) -> None:
     ai = credits.wrap(sdk, "ai_chat_v1", user_id="ada")
     raw = await ai.chat.completions.with_raw_response.create(model="gpt-4o", messages=HELLO)
 

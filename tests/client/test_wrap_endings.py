@@ -1,4 +1,4 @@
-"""Wrapped SDKs: no paid reply is lost, however the host handles it."""
+"""Wrapped SDK clients: settlement at each kind of end of a reply."""
 
 import asyncio
 import gc
@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from faregate.client import ChargeSession, FakeCredits, InvalidCall, ModelUsage, SyncFakeCredits, UnreadableReply, wrap
 
 HELLO: Any = [{"role": "user", "content": "Hello, how are you today?"}]
-ASKED = 11  # 25 letters are 7 tokens, and 4 for what wraps a message
+REQUEST_TOKENS = 11  # 25 letters are 7 tokens, the frame of a message is 4
 
 
 @pytest.fixture
@@ -65,30 +65,30 @@ async def _until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_stream_that_the_reader_breaks_off_pays_its_input_and_what_came(
+async def test_a_stream_closed_early_is_charged_its_input_and_the_content_received(
     ai: AsyncOpenAI, credits: FakeCredits
 ) -> None:
-    """No estimate was given: the input is counted from the request."""
+    """Without an estimate the input is estimated from the request."""
     stream = await ai.chat.completions.create(model="gpt-4o", messages=HELLO, stream=True)
     async for _ in stream:
         break
     await stream.close()
 
-    assert _lines(credits) == [("gpt-4o", ASKED, 1)]
+    assert _lines(credits) == [("gpt-4o", REQUEST_TOKENS, 1)]
     assert credits.settled[0].metadata == {"usage_estimated": True}
 
 
-async def test_a_stream_that_is_closed_unread_pays_its_input(ai: AsyncOpenAI, credits: FakeCredits) -> None:
+async def test_a_stream_closed_unread_is_charged_its_input(ai: AsyncOpenAI, credits: FakeCredits) -> None:
     await (await ai.chat.completions.create(model="gpt-4o", messages=HELLO, stream=True)).close()
 
-    assert _lines(credits) == [("gpt-4o", ASKED, 0)]
+    assert _lines(credits) == [("gpt-4o", REQUEST_TOKENS, 0)]
 
 
 @pytest.mark.parametrize("read", [True, False])
-async def test_a_stream_that_is_dropped_is_settled_when_it_is_collected(
+async def test_an_abandoned_stream_is_settled_when_it_is_garbage_collected(
     ai: AsyncOpenAI, credits: FakeCredits, read: bool
 ) -> None:
-    """`async for … break` without a close: the ride ends when the stream goes, and nothing keeps its hold open."""
+    """`async for … break` without a close: the session ends with the stream, and its hold is released."""
 
     async def request() -> None:
         stream = await ai.chat.completions.create(model="endless", messages=HELLO, stream=True)
@@ -102,23 +102,23 @@ async def test_a_stream_that_is_dropped_is_settled_when_it_is_collected(
         await ai.chat.completions.create(model="endless", messages=HELLO, stream=True)
     await _until(lambda: bool(credits.settled))
 
-    assert _lines(credits) == [("endless", ASKED, 1 if read else 0)]
+    assert _lines(credits) == [("endless", REQUEST_TOKENS, 1 if read else 0)]
     assert credits.gateway.free("ada") == 99
 
 
-async def test_closing_the_client_settles_the_streams_that_are_left(sdk: AsyncOpenAI) -> None:
+async def test_closing_the_client_settles_open_streams(sdk: AsyncOpenAI) -> None:
     credits = FakeCredits()
     ai = credits.wrap(sdk, "ai_chat_v1", user_id="ada")
     stream = await ai.chat.completions.create(model="endless", messages=HELLO, stream=True)
     await anext(aiter(stream))
     await credits.aclose()
 
-    assert _lines(credits) == [("endless", ASKED, 1)]
+    assert _lines(credits) == [("endless", REQUEST_TOKENS, 1)]
     assert asyncio.all_tasks() == {asyncio.current_task()}
     await stream.close()
 
 
-async def test_a_reader_that_is_cancelled_pays_for_what_came(ai: AsyncOpenAI, credits: FakeCredits) -> None:
+async def test_a_cancelled_reader_is_charged_the_content_received(ai: AsyncOpenAI, credits: FakeCredits) -> None:
     begun = asyncio.Event()
 
     async def read() -> None:
@@ -131,13 +131,13 @@ async def test_a_reader_that_is_cancelled_pays_for_what_came(ai: AsyncOpenAI, cr
     await asyncio.wait({task})
     await _until(lambda: bool(credits.settled))
 
-    ((model, asked, came),) = _lines(credits)
-    assert (model, asked) == ("endless", ASKED)
-    assert came >= 1
+    ((model, input_tokens, output_tokens),) = _lines(credits)
+    assert (model, input_tokens) == ("endless", REQUEST_TOKENS)
+    assert output_tokens >= 1
 
 
-async def test_a_stream_that_fails_before_anything_came_is_voided(ai: AsyncOpenAI, credits: FakeCredits) -> None:
-    """The provider reports an error as its first event: it answered nothing, nobody owes anything."""
+async def test_a_stream_that_fails_before_any_content_is_voided(ai: AsyncOpenAI, credits: FakeCredits) -> None:
+    """The provider reports an error as its first event: there is no reply, so nothing is charged."""
     with pytest.raises(openai.APIError, match="overloaded"):
         async for _ in await ai.chat.completions.create(model="failing", messages=HELLO, stream=True):
             pass
@@ -146,7 +146,7 @@ async def test_a_stream_that_fails_before_anything_came_is_voided(ai: AsyncOpenA
     assert (use.status, use.reason) == ("voided", "ProviderFailedError")
 
 
-async def test_a_stream_left_open_at_the_end_of_its_block_is_settled_and_says_so_when_it_is_read_on(
+async def test_a_stream_open_at_the_end_of_its_block_is_settled_and_cannot_be_read_on(
     credits: FakeCredits, sdk: AsyncOpenAI
 ) -> None:
     async with credits.charge("ai_chat_v1", user_id="ada") as ride:
@@ -158,8 +158,8 @@ async def test_a_stream_left_open_at_the_end_of_its_block_is_settled_and_says_so
     assert [line[0] for line in _lines(credits)] == ["endless"]
 
 
-async def test_a_ride_that_has_ended_takes_nothing_more(credits: FakeCredits, sdk: AsyncOpenAI) -> None:
-    """A task that goes on behind the block would ride free."""
+async def test_an_ended_session_refuses_usage(credits: FakeCredits, sdk: AsyncOpenAI) -> None:
+    """Usage of a task that outlives the block would not be charged."""
     late = asyncio.Event()
 
     async def background() -> None:
@@ -176,7 +176,9 @@ async def test_a_ride_that_has_ended_takes_nothing_more(credits: FakeCredits, sd
             use()
 
 
-async def test_a_background_task_of_a_wrapped_client_pays_for_itself(ai: AsyncOpenAI, credits: FakeCredits) -> None:
+async def test_a_background_task_of_a_wrapped_client_is_charged_separately(
+    ai: AsyncOpenAI, credits: FakeCredits
+) -> None:
     late = asyncio.Event()
 
     async def background() -> None:
@@ -191,7 +193,7 @@ async def test_a_background_task_of_a_wrapped_client_pays_for_itself(ai: AsyncOp
     assert [(use.user_id, len(use.usages)) for use in credits.settled] == [("bela", 0), ("ada", 1)]
 
 
-def test_a_ride_is_not_pickled(sync_credits: SyncFakeCredits) -> None:
+def test_a_session_cannot_be_pickled(sync_credits: SyncFakeCredits) -> None:
     with sync_credits.charge("ai_chat_v1", user_id="ada") as ride, pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(ride)
 
@@ -201,7 +203,7 @@ class Answer(BaseModel):
 
 
 async def test_a_parse_that_fails_after_a_paid_reply_settles_it(ai: AsyncOpenAI, credits: FakeCredits) -> None:
-    """The reply came and is paid; that it is no answer of this form is the host's matter."""
+    """The reply was received and is paid for, even if it does not match the host's response format."""
     with pytest.raises(openai.LengthFinishReasonError):
         await ai.chat.completions.parse(model="long", messages=HELLO, response_format=Answer)
     with pytest.raises(ValueError, match="Answer"):
@@ -229,7 +231,7 @@ async def test_a_streamed_response_is_observed_however_it_is_read(ai: AsyncOpenA
     assert [use.metadata for use in credits.settled] == [None] * 4
 
 
-async def test_a_streamed_response_of_events_is_observed_and_hides_what_was_not_asked_for(
+async def test_a_streamed_response_of_events_is_observed_and_hides_usage_not_requested(
     ai: AsyncOpenAI, credits: FakeCredits
 ) -> None:
     create = ai.chat.completions.with_streaming_response.create
@@ -256,8 +258,8 @@ async def test_a_raw_stream_is_settled_when_it_ends(ai: AsyncOpenAI, credits: Fa
     assert _lines(credits) == [("gpt-4o", 1000, 100)]
 
 
-async def test_wrapping_twice_is_one_ride(credits: FakeCredits, sdk: AsyncOpenAI) -> None:
-    """The last feature that was named is the one that sells."""
+async def test_wrapping_twice_charges_once(credits: FakeCredits, sdk: AsyncOpenAI) -> None:
+    """The feature of the last wrapping is charged."""
     twice = wrap(credits.wrap(credits.wrap(sdk, "first", user_id="ada"), "second", user_id="ada"))
     await twice.chat.completions.create(model="gpt-4o", messages=HELLO)
     await twice.with_options(timeout=5).chat.completions.create(model="gpt-4o", messages=HELLO)
@@ -282,8 +284,8 @@ async def test_images_and_audio_are_metered(ai: AsyncOpenAI, credits: FakeCredit
     ]
 
 
-async def test_a_reply_that_tells_no_usage_is_unpriced_and_never_free(ai: AsyncOpenAI, credits: FakeCredits) -> None:
-    """Lines of the model `unknown` are kept unpriced by the gateway; the metadata say of which model they are."""
+async def test_a_reply_without_usage_is_unpriced_and_not_free(ai: AsyncOpenAI, credits: FakeCredits) -> None:
+    """The gateway keeps lines of the model `unknown` unpriced; the metadata names their models."""
     await ai.images.generate(model="dall-e-3", prompt="A gate")
     await ai.audio.speech.create(model="tts-1", voice="alloy", input="Tap in")
     await ai.audio.transcriptions.create(model="whisper-1", file=("a.mp3", b"ID3"), response_format="srt")
@@ -294,14 +296,14 @@ async def test_a_reply_that_tells_no_usage_is_unpriced_and_never_free(ai: AsyncO
     ]
 
 
-async def test_a_chat_that_tells_no_usage_is_estimated(ai: AsyncOpenAI, credits: FakeCredits) -> None:
+async def test_a_chat_without_usage_is_estimated(ai: AsyncOpenAI, credits: FakeCredits) -> None:
     await ai.chat.completions.create(model="silent", messages=HELLO)
 
-    assert _lines(credits) == [("silent", ASKED, 3)]
+    assert _lines(credits) == [("silent", REQUEST_TOKENS, 3)]
     assert credits.settled[0].metadata == {"usage_estimated": True}
 
 
-async def test_what_tells_no_usage_is_refused_announced_or_passed_by_choice(
+async def test_unmetered_calls_are_refused_logged_or_passed_as_chosen(
     credits: FakeCredits, sdk: AsyncOpenAI, caplog: pytest.LogCaptureFixture
 ) -> None:
     def ai(**options: Any) -> AsyncOpenAI:
@@ -326,7 +328,7 @@ async def test_what_tells_no_usage_is_refused_announced_or_passed_by_choice(
     assert credits.gateway.uses == {}
 
 
-async def test_what_costs_nothing_passes_unseen(credits: FakeCredits, sdk: AsyncOpenAI) -> None:
+async def test_free_calls_are_not_charged(credits: FakeCredits, sdk: AsyncOpenAI) -> None:
     ai = credits.wrap(sdk, "ai_chat_v1", user_id="ada", unmetered="refuse")
     await ai.responses.input_tokens.count(model="gpt-5", input="Hello")
     await ai.conversations.create()
@@ -334,7 +336,9 @@ async def test_what_costs_nothing_passes_unseen(credits: FakeCredits, sdk: Async
     assert credits.gateway.uses == {}
 
 
-async def test_anthropics_beta_is_metered_and_a_break_pays_what_it_told(credits: FakeCredits, provider: str) -> None:
+async def test_anthropics_beta_is_metered_and_a_closed_stream_is_charged_its_reported_usage(
+    credits: FakeCredits, provider: str
+) -> None:
     async with AsyncAnthropic(api_key="sk-ant", base_url=provider, max_retries=0) as sdk:
         ai = credits.wrap(sdk, "ai_chat_v1", user_id="ada")
         hello: dict[str, Any] = {"max_tokens": 100, "model": "claude-stub-1", "messages": HELLO}
@@ -347,7 +351,7 @@ async def test_anthropics_beta_is_metered_and_a_break_pays_what_it_told(credits:
     assert _lines(credits) == [("claude-stub-1", 1000, 100), ("claude-stub-1", 1000, 1)]
 
 
-async def test_mixing_sync_and_async_says_so_at_once(
+async def test_mixing_sync_and_async_raises(
     credits: FakeCredits, sync_credits: SyncFakeCredits, sdk: AsyncOpenAI, sync_sdk: OpenAI
 ) -> None:
     with pytest.raises(InvalidCall, match="OpenAI is a sync client"):
@@ -368,7 +372,7 @@ async def test_mixing_sync_and_async_says_so_at_once(
         await wrap(sdk).chat.completions.create(model="gpt-4o", messages=HELLO)
 
 
-async def test_the_wrong_kind_of_block_says_so_at_once(credits: FakeCredits, sync_credits: SyncFakeCredits) -> None:
+async def test_the_wrong_kind_of_block_raises(credits: FakeCredits, sync_credits: SyncFakeCredits) -> None:
     plain, awaited = credits.charge("ai_chat_v1", user_id="ada"), sync_credits.charge("ai_chat_v1", user_id="ada")
     with pytest.raises(InvalidCall, match="SyncCreditsClient"):
         plain.__enter__()
@@ -381,7 +385,7 @@ async def _nothing() -> AsyncIterator[Any]:
     yield
 
 
-async def test_a_sync_client_in_a_thread_of_its_own_is_observed(credits: FakeCredits, sync_sdk: OpenAI) -> None:
+async def test_a_sync_client_in_another_thread_is_observed(credits: FakeCredits, sync_sdk: OpenAI) -> None:
     async with credits.charge("ai_chat_v1", user_id="ada"):
         await asyncio.to_thread(wrap(sync_sdk).chat.completions.create, model="gpt-4o", messages=HELLO)
 
@@ -389,7 +393,7 @@ async def test_a_sync_client_in_a_thread_of_its_own_is_observed(credits: FakeCre
 
 
 @pytest.mark.parametrize("reply", ["a text", {"answer": 42}, None])
-async def test_what_cannot_be_read_is_never_settled_in_silence(credits: FakeCredits, reply: Any) -> None:
+async def test_an_unreadable_reply_raises_and_voids(credits: FakeCredits, reply: Any) -> None:
     with pytest.raises(UnreadableReply):
         async with credits.charge("ai_chat_v1", user_id="ada") as ride:
             ride.observe(reply)
@@ -398,7 +402,7 @@ async def test_what_cannot_be_read_is_never_settled_in_silence(credits: FakeCred
     assert use.status == "voided"
 
 
-async def test_a_stream_of_an_unknown_form_is_unpriced_or_what_was_estimated(credits: FakeCredits) -> None:
+async def test_a_stream_of_an_unknown_form_is_unpriced_or_settled_as_estimated(credits: FakeCredits) -> None:
     async def stream() -> AsyncIterator[Any]:
         yield {"answer": 42}
 
@@ -410,7 +414,7 @@ async def test_a_stream_of_an_unknown_form_is_unpriced_or_what_was_estimated(cre
     assert _lines(credits) == [("unknown", 0, 0), ("home-made", 5, 7)]
 
 
-def test_sync_streams_end_as_async_ones_do(sync_credits: SyncFakeCredits, sync_sdk: OpenAI) -> None:
+def test_sync_streams_end_like_async_ones(sync_credits: SyncFakeCredits, sync_sdk: OpenAI) -> None:
     ai = sync_credits.wrap(sync_sdk, "ai_chat_v1", user_id="ada")
     with ai.chat.completions.create(model="closed", messages=HELLO, stream=True) as stream:
         next(iter(stream))
@@ -419,11 +423,11 @@ def test_sync_streams_end_as_async_ones_do(sync_credits: SyncFakeCredits, sync_s
     with pytest.raises(openai.LengthFinishReasonError):
         ai.chat.completions.parse(model="long", messages=HELLO, response_format=Answer)
 
-    assert _lines(sync_credits) == [("closed", ASKED, 1), ("unread", 1000, 100), ("long", 1000, 100)]
+    assert _lines(sync_credits) == [("closed", REQUEST_TOKENS, 1), ("unread", 1000, 100), ("long", 1000, 100)]
 
 
 @pytest.mark.parametrize("read", [True, False])
-def test_a_sync_stream_that_is_dropped_is_settled_when_it_is_collected(
+def test_an_abandoned_sync_stream_is_settled_when_it_is_garbage_collected(
     sync_credits: SyncFakeCredits, sync_sdk: OpenAI, read: bool
 ) -> None:
     ai = sync_credits.wrap(sync_sdk, "ai_chat_v1", user_id="ada")
@@ -440,11 +444,11 @@ def test_a_sync_stream_that_is_dropped_is_settled_when_it_is_collected(
             break
         threading.Event().wait(0.01)
 
-    assert _lines(sync_credits) == [("endless", ASKED, 1 if read else 0)]
+    assert _lines(sync_credits) == [("endless", REQUEST_TOKENS, 1 if read else 0)]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the sockets of a loop that is gone
-def test_a_stream_that_outlives_its_event_loop_is_kept_in_the_spool(provider: str, tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the sockets of a closed event loop
+def test_the_settlement_of_a_stream_that_outlives_its_event_loop_is_spooled(provider: str, tmp_path: Path) -> None:
     credits = FakeCredits(spool_dir=tmp_path)
 
     async def request() -> Any:
@@ -461,7 +465,7 @@ def test_a_stream_that_outlives_its_event_loop_is_kept_in_the_spool(provider: st
     assert '"ai_model":"endless","input_tokens":11' in kept
 
 
-async def test_a_client_that_is_closed_keeps_the_settlements_that_come_after(tmp_path: Path) -> None:
+async def test_settlements_after_the_client_was_closed_are_spooled(tmp_path: Path) -> None:
     credits = FakeCredits(spool_dir=tmp_path)
     async with credits.charge("ai_chat_v1", user_id="ada") as ride:
         ride.add("gpt-4o", input_tokens=3)

@@ -1,4 +1,4 @@
-"""The client for services that do not import the library: authorise, run, settle, log, over HTTP or AMQP."""
+"""Client for services without the library, over HTTP or AMQP."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for callers that have none."""
+"""Event loop in a background thread."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class BackgroundLoop:
-    """Runs coroutines for threads that wait for them. Starts at the first call, and again after a fork."""
+    """Runs coroutines on an event loop while the calling threads wait. Starts at the first call, and again after a fork."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -24,12 +24,12 @@ class BackgroundLoop:
 
     @property
     def is_current(self) -> bool:
-        """Whether this is the loop's own thread, which must not wait for itself."""
+        """Whether the caller is the loop's own thread; waiting there would block the loop."""
         return self._thread is threading.current_thread()
 
     @property
     def started_here(self) -> bool:
-        """Whether the loop runs, and in this process rather than in the one that forked it."""
+        """Whether the loop was started in this process, rather than in the parent before a fork."""
         return self._loop is not None and self._process == os.getpid()
 
     def call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -1,4 +1,4 @@
-"""Charge session: one authorised use of a feature and the usage observed in it."""
+"""Charge session: one authorised use of a feature, with its observed usage."""
 
 import os
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence

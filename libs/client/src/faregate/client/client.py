@@ -1,4 +1,4 @@
-"""The three phases from a remote host: authorise, run, settle."""
+"""Async client of the gateway."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -41,20 +41,20 @@ C = TypeVar("C")
 
 
 class CreditsClient:
-    """Speaks to one gateway; make one per process and close it (`async with CreditsClient(…) as credits`).
+    """Calls one gateway. Create one per process and close it (`async with CreditsClient(…) as credits`).
 
-    All calls are safe to repeat and are repeated by themselves, within the bounds of `retry`. Fork before the first call.
+    All calls are idempotent; failed ones are repeated automatically within the bounds of `retry`. Fork before the first call.
 
     Args:
-        base_url: where the gateway is, e.g. `https://credits.example.com`.
+        base_url: the address of the gateway, such as `https://credits.example.com`.
         api_key: a server key with the scope `credits:process` (`usage:write` for `record_usage`, `logs:write` for logs).
         broker_url: `amqp(s)://…`; with it, `settle_via_queue` publishes (needs `pip install aiormq`).
-        spool_dir: where settlements wait while the gateway is away; None keeps them in memory.
-        outage: what features do while the gateway is away, by name. Of one that is not named, what the gateway told at its
-            last start (the feature's `outage_policy`) is done, and before any start what `default_outage` says.
-        settle_via: how rides settle: "api" answers with the new balance, "queue" does not make the host wait.
-            By default "queue" with a broker and "api" without.
-        timeout_seconds: bound on one attempt; `retry.total_seconds` bounds a call with all its repetitions.
+        spool_dir: the directory for settlements while the gateway is unavailable; None keeps them in memory.
+        outage: the outage policies of features, by feature. For a feature that is not named, the policy applies that the
+            gateway reported at the feature's last start (its `outage_policy`), and before the first start `default_outage`.
+        settle_via: how charge sessions settle: "api" answers with the new balance, "queue" does not make the host wait.
+            The default is "queue" with a broker and "api" without.
+        timeout_seconds: time limit of one attempt; `retry.total_seconds` limits a call with all its repetitions.
     """
 
     def __init__(
@@ -93,9 +93,9 @@ class CreditsClient:
         await self.aclose()
 
     async def aclose(self, *, patience_seconds: float = 5) -> None:
-        """Send what waits, for at most `patience_seconds`; the rest stays in the spool. Close all connections.
+        """Send waiting settlements for at most `patience_seconds`, then close all connections; the rest stays in the spool.
 
-        Streams of wrapped clients that were neither read to their end nor closed are settled by what came.
+        Streams of wrapped clients that were neither read to their end nor closed are settled with the usage observed so far.
         """
         await self._api.finish_all(patient=patience_seconds > 0)
         await self._delivery.aclose(patience_seconds=patience_seconds)
@@ -113,11 +113,11 @@ class CreditsClient:
         ttl_seconds: int | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Authorization:
-        """Phase I: may this user use this feature? Holds the credits; `void` or settle it afterwards.
+        """Phase I: check whether this user may use this feature, and hold the credits. Settle or `void` it afterwards.
 
         Raises:
-            InsufficientCredits, AccessRefused, UnknownFeature: a hard stop; do not run the feature.
-            Unavailable: nobody answered, and the feature's outage policy is closed or its debt is at its limit.
+            InsufficientCredits, AccessRefused, UnknownFeature: do not run the feature.
+            Unavailable: the gateway did not answer, and the feature's outage policy is closed or its debt is at its limit.
         """
         return await self._api.authorize(
             start_request(
@@ -143,10 +143,11 @@ class CreditsClient:
         duration_ms: int | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Settlement:
-        """Phase III, method B: settle now and learn what it cost.
+        """Phase III, method B: settle now and return the cost.
 
         Raises:
-            CreditsError: refused; `Unavailable`: unknown whether settled, repeat it or `settle_via_queue`.
+            CreditsError: the settlement was refused.
+            Unavailable: it is unknown whether the use was settled; repeat the call or use `settle_via_queue`.
         """
         body = settlement_body(
             feature,
@@ -170,13 +171,13 @@ class CreditsClient:
         duration_ms: int | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Accepted:
-        """Phase III, method A: hand the settlement over and go on.
+        """Phase III, method A: hand over the settlement without waiting for its result.
 
-        To the broker if there is one; else, or if it does not take it, to the gateway's own queue
-        (`Prefer: respond-async`); while that is away, too, to the spool.
+        It goes to the broker if there is one. Without a broker, or if the broker does not confirm, it goes to the gateway's
+        own queue (`Prefer: respond-async`); while the gateway is unavailable, to the spool.
 
         Raises:
-            CreditsError: the gateway refuses the body.
+            CreditsError: the gateway refused the body.
         """
         body = settlement_body(
             feature,
@@ -190,7 +191,7 @@ class CreditsClient:
         return await self._api.settle_later(feature, body)
 
     async def void(self, usage_key: str, *, user_id: str, reason: str | None = None) -> Voided:
-        """Close a hold unused. Voiding it again changes nothing.
+        """Close a hold without a charge. Voiding it again changes nothing.
 
         Raises:
             UnknownUsageKey, HoldClosed, KeyConflict (another user's), Unavailable.
@@ -198,7 +199,7 @@ class CreditsClient:
         return await self._api.void_hold(usage_key, user_id, reason)
 
     async def extend(self, usage_key: str, *, user_id: str, ttl_seconds: int) -> datetime:
-        """Let an open hold last at least `ttl_seconds` from now; return when it ends.
+        """Extend an open hold to at least `ttl_seconds` from now; return its new expiry.
 
         Raises:
             UnknownUsageKey, HoldClosed, KeyConflict (another user's), Unavailable.
@@ -215,7 +216,7 @@ class CreditsClient:
         organization_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> FeatureUsage:
-        """Use a feature and pay for it in one call. To repeat it yourself, give the same `usage_key`.
+        """Record a use of a feature and charge it in one call. A host that repeats the call must give the same `usage_key`.
 
         Raises:
             InsufficientCredits, AccessRefused, UnknownFeature, KeyConflict, Unavailable.
@@ -237,7 +238,10 @@ class CreditsClient:
         ttl_seconds: int | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> ChargeHandle:
-        """Authorise, run a block, settle what it used: `async with credits.charge("ai_chat_v1", user_id=…) as ride:`."""
+        """Authorise, run a block and settle the usage observed in it.
+
+        Used as `async with credits.charge("ai_chat_v1", user_id=…) as ride:`.
+        """
         return ChargeHandle(
             self._api,
             start_request(
@@ -266,17 +270,19 @@ class CreditsClient:
         ttl_seconds: int | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> C:
-        """Return a copy of an async OpenAI or Anthropic client; each call of a model is charged as a ride of its own.
+        """Return a copy of an async OpenAI or Anthropic client whose model calls are charged, each as a use of its own.
 
-        `user_id` may be a function of the request's body; by default the user that the request names pays. Within a
-        `charge` block, that ride observes the call instead. A client that is wrapped already is wrapped anew, not twice.
+        Within a `charge` block the block's session observes the call instead. Wrapping a wrapped client again replaces the
+        first wrapping.
 
         Args:
-            unmetered: what calls do that cost money and tell no usage (batches, fine-tuning, videos, realtime, …, and
-                endpoints that are not known): "refuse" them, let them pass with a "warn"ing, or "pass".
+            user_id: the user who pays, or a function of the request's body that returns one. By default, the user that the
+                request names.
+            unmetered: how to treat calls that cost money but whose reply reports no usage (batches, fine-tuning, videos,
+                realtime, …, and unknown endpoints): "refuse" them, "warn" in the log, or "pass".
 
         Raises:
-            InvalidCall: `client` is a sync client, or none of an SDK.
+            InvalidCall: `client` is a sync client, or not a client of a supported SDK.
         """
 
         def charger(body: Mapping[str, Any]) -> ChargeHandle:
@@ -295,11 +301,11 @@ class CreditsClient:
         return wrap_sdk(client, charger, unmetered=unmetered, asynchronous=True)
 
     async def drain(self) -> bool:
-        """Send what waits in the spool now; tell whether it is empty. It is also sent by itself in the background."""
+        """Send the spool now; return whether it is empty afterwards. The spool is also sent in the background."""
         return await self._delivery.drain()
 
     def debt(self, feature: str) -> Decimal:
-        """Return what a feature's outage policy let pass and what is not settled yet."""
+        """Return the credits of this feature's uses that ran on debt and are not settled yet."""
         return self._debts.total(feature)
 
 
@@ -314,7 +320,7 @@ def start_request(
     ttl_seconds: int | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> ChargeRequest:
-    """Return the start request of a use, under a key of its own unless one is given."""
+    """Return the charge request of a use, with a new usage key unless one is given."""
     return ChargeRequest(
         feature,
         user_id,

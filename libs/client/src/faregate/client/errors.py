@@ -1,4 +1,4 @@
-"""What can go wrong, as types to catch. Names are the caller's words: `except InsufficientCredits as no:`."""
+"""Errors of the client."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -25,14 +25,14 @@ __all__ = [
 
 
 class CreditsError(Exception):
-    """Any refusal or failure.
+    """A call that was refused or failed; base of all errors of the client.
 
     Attributes:
-        code: the gateway's error code, e.g. `insufficient_credits`.
-        status: the HTTP status; 0 when there was no answer.
-        param: the field that is wrong, if one is.
-        request_id: what to tell the operator.
-        facts: everything else that the gateway said, numbers exact.
+        code: the gateway's error code, such as `insufficient_credits`.
+        status: the HTTP status; 0 without an answer.
+        param: the field that is invalid, if one is.
+        request_id: the id of the request, for the operator's logs.
+        facts: all further fields of the gateway's error, with exact numbers.
     """
 
     def __init__(
@@ -55,49 +55,49 @@ class CreditsError(Exception):
 
 
 class InsufficientCredits(CreditsError):
-    """The wallet has less free than this use needs. Nothing was stored: after a top-up the same call passes."""
+    """The wallet has fewer free credits than this use needs. Nothing was stored: the same call can succeed after a top-up."""
 
     @property
     def balance(self) -> Decimal:
-        """What is free."""
+        """The free credits."""
         return Decimal(self.facts.get("balance", 0))
 
     @property
     def required(self) -> Decimal:
-        """What would have been needed."""
+        """The credits that the use needs."""
         return Decimal(self.facts.get("required", 0))
 
 
 class AccessRefused(CreditsError):
-    """This user, plan or credential may not do this, or the wallet is frozen or closed."""
+    """The user, plan or credential is not allowed to do this, or the wallet is frozen or closed."""
 
 
 class QuotaExceeded(CreditsError):
-    """A hard quota leaves no room for this use, whatever is in the wallet; `facts` say `used`, `limit` and `resets_at`."""
+    """The use would exceed a hard quota, whatever the balance; `facts` hold `used`, `limit` and `resets_at`."""
 
 
 class UnreadableReply(CreditsError):
-    """A provider's reply holds a usage that cannot be read; nothing of it was counted."""
+    """A provider's reply holds usage that cannot be read; none of it was counted."""
 
 
 class UnknownFeature(CreditsError):
-    """No feature has this id or key."""
+    """There is no feature with this id or key."""
 
 
 class UnknownUsageKey(CreditsError):
-    """No use has this key."""
+    """There is no use with this usage key."""
 
 
 class KeyConflict(CreditsError):
-    """The usage key was used with another meaning (409)."""
+    """The usage key was used before for a different request (409)."""
 
 
 class HoldClosed(CreditsError):
-    """The hold is settled, voided or expired already."""
+    """The hold is already settled, voided or expired."""
 
 
 class InvalidCall(CreditsError):
-    """The call itself is wrong; `param` names the field. Repeating it will not help."""
+    """The call is invalid; `param` names the field. Repeating it cannot succeed."""
 
 
 class Unauthenticated(CreditsError):
@@ -105,11 +105,11 @@ class Unauthenticated(CreditsError):
 
 
 class RateLimited(CreditsError):
-    """Too many calls, and waiting as told would take longer than this call may."""
+    """Too many calls, and the delay that the gateway asks for is longer than the time limit of this call."""
 
 
 class Unavailable(CreditsError):
-    """No usable answer in time. Whether the call took effect is unknown; all calls are safe to repeat."""
+    """There was no usable answer in time. Whether the call took effect is unknown; all calls are safe to repeat."""
 
 
 _BY_CODE: Mapping[str, type[CreditsError]] = {
@@ -135,11 +135,11 @@ _BY_STATUS: Mapping[int, type[CreditsError]] = {
 
 
 def error_of(status: int, body: Any) -> CreditsError:
-    """Return the error that an answer of the gateway (or of a proxy before it) stands for."""
-    said = mapping(body)
-    facts = dict(mapping(said.get("error")))
+    """Return the error for an error response of the gateway, or of a proxy in front of it."""
+    answer = mapping(body)
+    facts = dict(mapping(answer.get("error")))
     code = str(facts.pop("code", "error"))
-    detail = str(facts.pop("detail", None) or said.get("message") or f"the gateway answered {status}")
+    detail = str(facts.pop("detail", None) or answer.get("message") or f"the gateway answered {status}")
     kind = _BY_CODE.get(code) or _BY_STATUS.get(status) or (Unavailable if status >= 500 else CreditsError)
     param, request_id = facts.pop("param", None), facts.pop("request_id", None)
     return kind(detail, code=code, status=status, param=param, request_id=request_id, facts=facts)

@@ -1,4 +1,4 @@
-"""The black-box record of a feature's requests. It never breaks, blocks or slows the host."""
+"""Feature usage logs, sent in the background without failing the host."""
 
 import asyncio
 import logging
@@ -32,15 +32,15 @@ _RECORD_BYTES = 512 * 1024
 
 
 class FeatureLogger:
-    """Sends feature usage logs; make one per process and close it (`async with FeatureLogger(…) as logger`).
+    """Sends feature usage logs. Create one per process and close it (`async with FeatureLogger(…) as logger`).
 
-    Each record gets an `id` and a `time` unless it has them, so that a repetition counts once.
+    A record without `id` or `time` gets them, so that it counts once if it is sent again.
 
     Args:
-        broker_url: with it, `dispatch_to_queue` publishes; without it, it posts in the background.
-        spool_dir: where records wait while nobody takes them; None keeps them in memory.
-        buffer_size: most records that wait to be sent; a further one is dropped, counted in `dropped`, and told.
-        spool_limit_bytes: most that waits in the spool; beyond, records are dropped.
+        broker_url: with it, `dispatch_to_queue` publishes to the broker; without, it posts to the gateway in the background.
+        spool_dir: the directory for records while gateway and broker are unavailable; None keeps them in memory.
+        buffer_size: maximum number of records waiting to be sent; further ones are dropped, counted in `dropped` and logged.
+        spool_limit_bytes: maximum size of the spool; beyond it, records are dropped.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class FeatureLogger:
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self.dropped = 0
-        """How many records were lost."""
+        """Number of records that were dropped."""
         self._gateway = GatewayConnection(
             base_url, api_key, timeout_seconds=timeout_seconds, retry=retry or Retry(attempts=2), transport=transport
         )
@@ -80,7 +80,7 @@ class FeatureLogger:
         await self.aclose()
 
     async def aclose(self, *, patience_seconds: float = 5) -> None:
-        """Send what waits, for at most about `patience_seconds`; the rest stays in the spool."""
+        """Send waiting records for at most about `patience_seconds`; the rest stays in the spool."""
         if self._sender is not None:
             await asyncio.wait({self._sender}, timeout=patience_seconds)
             self._sender.cancel()
@@ -90,7 +90,7 @@ class FeatureLogger:
         await self._gateway.aclose()
 
     def dispatch_to_queue(self, record: Mapping[str, Any]) -> bool:
-        """Method A: take the record and return at once; tell whether it was taken. Never raises."""
+        """Method A: buffer the record and return at once, with whether it was accepted. Never raises."""
         sized = self._checked(record)
         if sized is None:
             return False
@@ -105,7 +105,7 @@ class FeatureLogger:
     async def dispatch_to_api(self, record: Mapping[str, Any]) -> str | None:
         """Method B: send the record now; return its id at the gateway, or None if that failed. Never raises.
 
-        While the gateway is away the record goes to the spool, and None is returned.
+        While the gateway is unavailable, the record is written to the spool and None is returned.
         """
         sized = self._checked(record)
         if sized is None:
@@ -114,7 +114,7 @@ class FeatureLogger:
             data = await self._gateway.post(HttpCall(LOG_PATH, sized[1]))
             return str(data.get("id"))
         except Unavailable as error:
-            log.warning("a feature log is sent later: %s", error)
+            log.warning("a feature log will be sent later: %s", error)
             self._keep([sized[1]])
         except CreditsError as error:
             self._drop(f"the gateway refuses it: {error}")
@@ -157,7 +157,7 @@ class FeatureLogger:
         return records
 
     def _count_rejected(self, data: Mapping[str, Any]) -> None:
-        """Count what the gateway takes no part of: a wrong record does not sink its neighbours."""
+        """Count the records that the gateway rejected; the other records of the batch were stored."""
         rejected: Any = data.get("rejected") or ()
         if rejected:
             self._drop(f"the gateway refuses it: {rejected[0]}", len(rejected) + data.get("rejected_unlisted", 0))
@@ -166,7 +166,7 @@ class FeatureLogger:
         try:
             self._delivery.keep(Entry(LOG_PATH, records))
         except (SpoolFullError, OSError) as error:
-            self._drop(f"the spool does not take it: {error}", len(records))
+            self._drop(f"it cannot be written to the spool: {error}", len(records))
 
     def _drop(self, reason: str, number: int = 1) -> None:
         before, self.dropped = self.dropped, self.dropped + number

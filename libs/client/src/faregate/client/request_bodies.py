@@ -1,4 +1,7 @@
-"""The bodies of the credits process. Pure; `feature` may be the feature's id or its key."""
+"""Request bodies of the credits process. Pure.
+
+`feature` is the id or the key of a feature.
+"""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -30,9 +33,9 @@ LOG_PATH = "/api/feature-usage-logs"
 
 
 def line_body(usage: ModelUsage) -> dict[str, Any]:
-    """Return one line of usage as the gateway reads it.
+    """Return the body of one line of usage.
 
-    Both totals are always sent: a line without counts says that nothing was used.
+    Both totals are always sent: a line without counts is sent with zeros.
     """
     named = {
         "provider": usage.provider,
@@ -95,7 +98,10 @@ def record_body(
     organization_id: str | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the body of a use in one call; without a key it gets one, so that its repetitions are one use."""
+    """Return the body of a use that is recorded in one call.
+
+    Without a usage key it gets a new one, so that its repetitions count as one use.
+    """
     return _without_none(
         user_id=user_id,
         usage_key=usage_key or str(new_uuid7()),

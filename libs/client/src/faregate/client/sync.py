@@ -1,7 +1,8 @@
-"""The same client for code without an event loop: same names, same arguments, same answers.
+"""Client and feature logger for code without an event loop.
 
-Each object runs its async twin on a loop in a background thread, so that heartbeats, retries from the spool and the
-sending of logs go on while the host is busy. It may be used from many threads at once.
+They have the names, arguments and results of the async classes. Each object runs its async counterpart on an event loop
+in a background thread, so that extending holds, sending the spool and sending logs continue while the host is busy. An
+object may be used from several threads at once.
 """
 
 import atexit
@@ -41,7 +42,7 @@ class _Closable(Protocol):
 
 
 class _SyncFacade(Generic[AsyncClientT]):
-    """Makes the async twin on its loop at the first call; anew in a forked process."""
+    """Creates the async object on its event loop at the first call, and again in a forked process."""
 
     def __init__(self, make: Callable[[], AsyncClientT]) -> None:
         self._make: Callable[[], AsyncClientT] = make
@@ -59,9 +60,9 @@ class _SyncFacade(Generic[AsyncClientT]):
         self.close()
 
     def close(self, *, patience_seconds: float = 5) -> None:
-        """Send what waits, for at most about `patience_seconds`, and close.
+        """Send waiting entries for at most about `patience_seconds`, then close.
 
-        A process that ends without it spools what waits, but sends nothing more.
+        A process that exits without this call writes the waiting entries to the spool and sends nothing.
         """
         atexit.unregister(self._at_exit)
         client = self._client_or_none
@@ -86,7 +87,7 @@ class _SyncFacade(Generic[AsyncClientT]):
 
 
 class SyncChargeHandle:
-    """`with credits.charge(…) as ride:`; see `ChargeHandle`."""
+    """Sync counterpart of `ChargeHandle`: `with credits.charge(…) as ride:`."""
 
     def __init__(self, background: BackgroundLoop, charge: ChargeHandle) -> None:
         self._background = background
@@ -113,13 +114,16 @@ class SyncChargeHandle:
         """Never reached."""
 
     def open(self) -> ChargeSession:
-        """Authorise; the caller sees to it that `finish` is called."""
+        """Authorise; the caller must call `finish` afterwards."""
         session = self._background.call(self._charge.open)
         session.blocking = True
         return session
 
     def finish(self, failure: BaseException | None = None) -> None:
-        """Settle or void. On the loop's own thread, where a collected stream may end, nothing waits for it."""
+        """Settle or void.
+
+        On the loop's own thread, where a garbage-collected stream may end, this returns without waiting.
+        """
         if self._background.is_current:
             self.abandon()
         elif not self._background.started_here:
@@ -133,7 +137,7 @@ class SyncChargeHandle:
 
 
 class SyncCreditsClient(_SyncFacade[CreditsClient]):
-    """See `CreditsClient`: takes the same arguments, has the same methods."""
+    """Sync counterpart of `CreditsClient`, with the same arguments and methods."""
 
     def __init__(
         self,
@@ -309,7 +313,7 @@ class SyncCreditsClient(_SyncFacade[CreditsClient]):
         ttl_seconds: int | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> C:
-        """See `CreditsClient.wrap`; takes a sync client of an SDK."""
+        """See `CreditsClient.wrap`; `client` is a sync client of an SDK."""
 
         def charger(body: Mapping[str, Any]) -> SyncChargeHandle:
             payer = user_id if isinstance(user_id, str) else user_id(body)
@@ -336,7 +340,7 @@ class SyncCreditsClient(_SyncFacade[CreditsClient]):
 
 
 class SyncFeatureLogger(_SyncFacade[FeatureLogger]):
-    """See `FeatureLogger`: takes the same arguments, has the same methods."""
+    """Sync counterpart of `FeatureLogger`, with the same arguments and methods."""
 
     def __init__(
         self,
@@ -367,7 +371,7 @@ class SyncFeatureLogger(_SyncFacade[FeatureLogger]):
 
     @property
     def dropped(self) -> int:
-        """How many records were lost."""
+        """Number of records that were dropped."""
         return self._client.dropped
 
     def dispatch_to_queue(self, record: Mapping[str, Any]) -> bool:

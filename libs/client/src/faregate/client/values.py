@@ -1,4 +1,4 @@
-"""What goes to the gateway and comes back. Frozen; credits are `Decimal`."""
+"""Values of the client's calls and answers; credits are `Decimal`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """Go ahead, and settle with this `usage_key`.
+    """An authorised use, to be settled or voided by its `usage_key`.
 
     Attributes:
-        credits: what is free now; None on debt.
-        expires_at: when the hold ends by itself; None on debt.
-        on_debt: the gateway was away and the feature's outage policy let the use pass without a hold.
-        outage_limit_credits: what uses of this feature may owe while nobody answers, as the gateway says; None: nothing.
+        credits: the free credits after the hold; None on debt.
+        expires_at: when the hold expires; None on debt.
+        on_debt: the gateway was unavailable, and the feature's outage policy allowed the use without a hold.
+        outage_limit_credits: the credits that uses of this feature may owe while the gateway is unavailable; None if none.
     """
 
     user_id: str
@@ -47,7 +47,7 @@ class Authorization:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What a use cost. `flags` of `late, no_hold, over_hold, shortfall, unpriced, keyless`."""
+    """The cost of a settled use. `flags` are of `late, no_hold, over_hold, shortfall, unpriced, keyless, inconsistent`."""
 
     user_id: str
     usage_key: str
@@ -62,7 +62,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The settlement will happen; `by` says who keeps it until then: the broker, the gateway or the local spool."""
+    """A settlement that is accepted and not yet done; `by` says where it is stored: broker, gateway or local spool."""
 
     usage_key: str
     by: Literal["broker", "gateway", "spool"]
@@ -70,7 +70,10 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Voided:
-    """Nothing was charged; `credits` are free now. None if nobody answered: then the hold ends by itself."""
+    """A use that was voided: nothing was charged.
+
+    `credits` are the free credits. They are None if the gateway did not answer; the hold then expires.
+    """
 
     user_id: str
     usage_key: str
@@ -80,7 +83,7 @@ class Voided:
 
 @dataclass(frozen=True, slots=True)
 class FeatureUsage:
-    """A finished use: `credits_consumed` is its price, `credits_charged` what the payer paid."""
+    """A settled use: `credits_consumed` is its price, `credits_charged` what the payer paid."""
 
     id: str
     usage_key: str
@@ -94,7 +97,7 @@ class FeatureUsage:
 
 
 def read_authorization(data: Mapping[str, Any], *, feature: str) -> Authorization:
-    """Read the answer to a start."""
+    """Return the authorisation in the answer to a start."""
     limit = data.get("outage_limit_credits")
     return Authorization(
         user_id=data["user_id"],
@@ -111,7 +114,7 @@ def read_authorization(data: Mapping[str, Any], *, feature: str) -> Authorizatio
 
 
 def read_settlement(data: Mapping[str, Any]) -> Settlement:
-    """Read the answer to a settlement."""
+    """Return the settlement in the answer to one."""
     return Settlement(
         user_id=data["user_id"],
         usage_key=data["usage_key"],
@@ -126,7 +129,7 @@ def read_settlement(data: Mapping[str, Any]) -> Settlement:
 
 
 def read_feature_usage(data: Mapping[str, Any]) -> FeatureUsage:
-    """Read a finished use."""
+    """Return the settled use in an answer."""
     return FeatureUsage(
         id=data["id"],
         usage_key=data["usage_key"],

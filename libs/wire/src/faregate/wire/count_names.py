@@ -1,4 +1,4 @@
-"""Names of counts: the canonical ones, accepted aliases, and what a wrong name may mean."""
+"""Names of counts: canonical names, aliases and corrections."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -19,7 +19,7 @@ COUNT_NAMES = (
     *("input_document_pages", "input_annotated_document_pages"),
     *("web_searches", "social_searches", "storage_searches", "rerank_searches", "code_executions"),
 )
-"""The counts that a line may carry; `input_tokens` and `output_tokens` are totals, the other tokens are parts of them."""
+"""The counts that a line may hold; `input_tokens` and `output_tokens` are totals, the other tokens are parts of them."""
 
 _MODALITIES = ("text", "audio", "image", "video")
 
@@ -31,7 +31,7 @@ EVERY_COUNT = frozenset(
         *(f"output_{kind}_{part}_tokens" for kind in _MODALITIES for part in ("reasoning", "citation")),
     )
 )
-"""All names that a price can be set for; the rarer ones are for hosts that import the library."""
+"""All names for which a price can be set; only hosts that import the library can send the rarer ones."""
 
 ALIASES = {
     "prompt_tokens": "input_tokens",
@@ -39,9 +39,9 @@ ALIASES = {
     "completion_tokens": "output_tokens",
     "output_token": "output_tokens",
 }
-"""What else the totals may be called."""
+"""Accepted aliases of the totals."""
 
-_MEANT = {
+_CORRECTIONS = {
     "model": "ai_model",
     "model_name": "ai_model",
     "cached_tokens": "cache_read_tokens",
@@ -59,7 +59,7 @@ _MEANT = {
     "cost": "reported_cost_usd",
     "cost_usd": "reported_cost_usd",
 }
-"""What providers call it, by our name."""
+"""Canonical names of fields, by the names that providers use."""
 
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\W_]+")
 _COUNTED = re.compile(
@@ -76,21 +76,21 @@ def snake(name: str) -> str:
 
 
 def looks_like_count(name: str) -> bool:
-    """Tell whether a name says that it counts or prices something: tokens, seconds, searches, pages, usage, cost."""
+    """Return whether a name looks like a count or a price: tokens, seconds, searches, pages, usage, cost."""
     return _COUNTED.search(snake(name)) is not None
 
 
 def meant_by(name: str, known: Collection[str]) -> str | None:
-    """Return which of the `known` names a wrong one stands for; None if none is near."""
+    """Return the name in `known` that an unknown one most likely means; None if none is similar."""
     plain = snake(name)
-    for candidate in (plain, ALIASES.get(plain), _MEANT.get(plain)):
+    for candidate in (plain, ALIASES.get(plain), _CORRECTIONS.get(plain)):
         if candidate is not None and candidate in known:
             return candidate
     return next(iter(get_close_matches(plain, known, n=1, cutoff=_CLOSE)), None)
 
 
 def unknown_name(name: str, known: Iterable[str]) -> str:
-    """Return what to say about a name that is not read, with the right one where it is near."""
+    """Return the error text for an unknown name, with the most similar known one as a suggestion."""
     meant = meant_by(name, frozenset(known))
     shown = name[:_NAME_LENGTH]
     return f"{shown} is not known here; did you mean {meant}?" if meant else f"{shown} is not known here"

@@ -1,4 +1,7 @@
-"""Credits are `Decimal` with six places for people, integer micro-credits for arithmetic and storage."""
+"""Conversion between credits and micro-credits.
+
+Credits are `Decimal` with six places in the API, and integer micro-credits in arithmetic and storage.
+"""
 
 from decimal import Decimal
 
@@ -8,7 +11,7 @@ __all__ = ["CREDITS_LIMIT", "MICROS_PER_CREDIT", "to_credits", "to_micros"]
 
 MICROS_PER_CREDIT = 1_000_000
 CREDITS_LIMIT = Decimal(10**9)
-"""Amounts stay below this, so that fifteen digits survive a reader that knows only doubles."""
+"""Amounts are below this limit, so that readers that parse numbers as doubles keep their fifteen digits."""
 
 _SCALE = Decimal(MICROS_PER_CREDIT)
 
@@ -17,7 +20,7 @@ def to_micros(credits: Decimal | int, *, param: str = "credits") -> int:
     """Return `credits` as micro-credits, exactly.
 
     Raises:
-        InvalidError: not finite, not below ±10⁹, or finer than 0.000001.
+        InvalidError: not finite, not within ±10⁹, or with more than 6 decimal places.
     """
     amount = Decimal(credits)
     if not amount.is_finite() or abs(amount) >= CREDITS_LIMIT:

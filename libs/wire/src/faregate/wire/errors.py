@@ -6,14 +6,14 @@ __all__ = ["FaregateError", "InvalidError", "MalformedError"]
 
 
 class FaregateError(Exception):
-    """Something Faregate can name.
+    """Base of all errors of the libraries and servers.
 
     Attributes:
-        code: stable word for programs; each has a page in the docs.
-        retryable: the same call may succeed later, unchanged.
-        detail: one sentence with the values concerned and the fix.
+        code: stable identifier for programs; each has a page in the documentation.
+        retryable: the same call may succeed later without a change.
+        detail: one sentence with the values concerned and how to correct them.
         param: the request field concerned, if one is.
-        facts: more values that a caller may act on (`balance`, `required`, …).
+        facts: further values for the caller (`balance`, `required`, …).
     """
 
     code: ClassVar[str] = "internal"
@@ -27,17 +27,17 @@ class FaregateError(Exception):
 
     @property
     def public_detail(self) -> str:
-        """Return what strangers may read: `detail`, unless that names what is ours alone."""
+        """Return the text for callers: `detail`, unless that contains internal information."""
         return self.detail
 
 
 class MalformedError(FaregateError):
-    """The bytes are not what they claim to be: no JSON, a duplicate key, too deep."""
+    """The bytes are malformed: not JSON, a duplicate key, nested too deep."""
 
     code = "malformed"
 
 
 class InvalidError(FaregateError):
-    """Well-formed, but a value cannot be accepted."""
+    """The input is well-formed, but a value is not accepted."""
 
     code = "invalid"

@@ -1,8 +1,9 @@
-"""JSON in and out without floats: `0.1` is `Decimal("0.1")` on the way in and `0.1` on the way out.
+"""JSON with exact decimal numbers.
 
-Used wherever JSON carries money. Duplicate keys, NaN, Infinity and nesting beyond the limit are refused, because two
-readers of one such text may disagree about what it says. NUL and half a surrogate pair, which PostgreSQL and UTF-8
-cannot hold, are refused too, but replaced in free fields (`metadata`, a provider's `usage`): nobody looks those up.
+`0.1` is read as `Decimal("0.1")` and written as `0.1`. Used wherever JSON carries money. Duplicate keys, NaN, Infinity and
+nesting beyond the limit are refused, because two parsers may read such a text differently. NUL and unpaired surrogates,
+which PostgreSQL and UTF-8 cannot store, are refused too, except in free fields (`metadata`, a provider's `usage`), where
+they are replaced: no field is looked up by those values.
 """
 
 import json
@@ -24,19 +25,19 @@ __all__ = ["DEPTH_LIMIT", "checked", "dumps", "loads", "loads_lenient", "mapping
 DEPTH_LIMIT = 32
 _NUMBER_LENGTH_LIMIT = 64
 _FREE_FIELDS = frozenset({"metadata", "usage"})
-_UNREADABLE = re.compile("[\x00\ud800-\udfff]")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _BOM = "\ufeff"
 
 
 def loads(data: bytes | str, *, depth_limit: int = DEPTH_LIMIT, mend: bool = False) -> Any:
     """Parse one JSON text; numbers with a fraction or an exponent become `Decimal`.
 
-    A byte order mark in front is skipped. With `mend` unreadable characters become U+FFFD everywhere, not in free fields
-    only.
+    A leading byte order mark is skipped. With `mend` characters that cannot be stored become U+FFFD in all fields, not only
+    in free fields.
 
     Raises:
-        MalformedError: not UTF-8, not JSON, a duplicate key, NaN or Infinity, a number of more than 64 digits, too deep,
-            an unreadable character.
+        MalformedError: not UTF-8, not JSON, a duplicate key, NaN or Infinity, a number of more than 64 digits, nested too
+            deep, or a character that cannot be stored.
     """
     try:
         text = (data if isinstance(data, str) else data.decode()).removeprefix(_BOM)
@@ -53,8 +54,8 @@ def loads(data: bytes | str, *, depth_limit: int = DEPTH_LIMIT, mend: bool = Fal
 def loads_lenient(data: bytes | str) -> Any:
     """Parse JSON that another system wrote; numbers with a fraction or an exponent become `Decimal`.
 
-    Unlike `loads` it accepts what it need not pass on: duplicate keys (the last one counts), any depth, any character.
-    The client reads providers' replies and the gateway's answers with it.
+    Unlike `loads` it accepts duplicate keys (the last one counts), any depth and any character. The client reads
+    providers' replies and the gateway's answers with it.
 
     Raises:
         ValueError: not JSON, or not UTF-8.
@@ -68,29 +69,29 @@ def mapping(value: Any) -> Mapping[str, Any]:
 
 
 def checked(value: Any, text: str, *, depth_limit: int = DEPTH_LIMIT, mend: bool = False) -> Any:
-    """Return what was read from `text`, its free fields without unreadable characters.
+    """Return the value parsed from `text`, with unstorable characters in free fields replaced.
 
     Raises:
-        MalformedError: it is too deep, or there is an unreadable character in another field.
+        MalformedError: it is nested too deep, or another field holds a character that cannot be stored.
     """
-    if text.count("{") + text.count("[") > depth_limit:  # fewer brackets than levels make no such depth
+    if text.count("{") + text.count("[") > depth_limit:  # with fewer brackets the limit cannot be exceeded
         _check_depth(value, depth_limit)
-    if "\\u" in text or (not text.isascii() and _UNREADABLE.search(text)):
+    if "\\u" in text or (not text.isascii() and _UNSTORABLE.search(text)):
         return _readable(value, mend=mend)
     return value
 
 
 def mended(text: str) -> str:
-    """Return a text with U+FFFD for what UTF-8 or PostgreSQL cannot hold: NUL and half a surrogate pair."""
-    return _UNREADABLE.sub("\ufffd", text)
+    """Return a text with U+FFFD for each NUL and unpaired surrogate, which UTF-8 or PostgreSQL cannot store."""
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def dumps(value: Any) -> bytes:
     """Write `value` as compact UTF-8 JSON.
 
-    Knows mappings, sequences, str, bool, None, int, finite float, `Decimal` (plain digits, no exponent, no trailing
-    zeros), aware `datetime` (UTC, `Z`), `UUID`, `Enum` and anything with `model_dump()` (pydantic). Keys that are no text
-    are written as text.
+    Supports mappings, sequences, str, bool, None, int, finite float, `Decimal` (plain digits, no exponent, no trailing
+    zeros), aware `datetime` (UTC, `Z`), `UUID`, `Enum` and anything with `model_dump()` (pydantic). Keys of other types
+    than str are converted to text.
 
     Raises:
         TypeError: any other type, or a naive datetime.
@@ -98,7 +99,7 @@ def dumps(value: Any) -> bytes:
     """
     try:
         return _write_plain(value).encode()
-    except (_NotPlainError, TypeError, ValueError):  # TypeError: a key that is no text
+    except (_NotPlainError, TypeError, ValueError):  # TypeError: a key that is not a str
         return _encode(value).encode()
 
 
@@ -152,9 +153,9 @@ def _children(item: Any) -> Sequence[Any]:
 
 
 def _readable(value: Any, *, mend: bool) -> Any:
-    """Return `value` without what UTF-8 or PostgreSQL cannot hold; only an escape can bring it in."""
+    """Return `value` without characters that UTF-8 or PostgreSQL cannot store; only an escape sequence can contain them."""
     if isinstance(value, str):
-        if not _UNREADABLE.search(value):
+        if not _UNSTORABLE.search(value):
             return value
         if not mend:
             raise MalformedError("a text holds NUL or half a surrogate pair; take it out")
@@ -232,7 +233,7 @@ def _encode_other(value: Any) -> str:
 
 
 class _NotPlainError(Exception):
-    """There is something in it that the standard encoder does not know."""
+    """The value holds a type that the standard encoder does not support."""
 
 
 def _not_plain(_value: object) -> None:
@@ -242,12 +243,12 @@ def _not_plain(_value: object) -> None:
 _write_plain = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), default=_not_plain
 ).encode
-"""The standard encoder, five times as fast; it writes all but `Decimal`, moments and ids, and the same as ours."""
+"""The standard encoder, five times as fast as `_encode`. It writes the same text, but no `Decimal`, datetime or UUID."""
 
 reader = json.JSONDecoder(
     parse_float=_decimal, parse_int=_integer, parse_constant=_refuse_constant, object_pairs_hook=_unique
 )
-"""Reads what is well-formed; `checked` does the rest."""
+"""The decoder for well-formed JSON; `checked` makes the remaining checks."""
 
 _WRITERS: dict[type[Any], Callable[[Any], str]] = {
     str: encode_basestring,

@@ -1,4 +1,4 @@
-"""Ids: UUIDv7 for what we name, one pattern for what callers name."""
+"""Ids: UUIDv7 for own ids, one pattern for callers' ids."""
 
 import os
 import re
@@ -24,24 +24,24 @@ __all__ = [
 ]
 
 EXTERNAL_ID_PATTERN = r"^[A-Za-z0-9._:@-]{1,255}$"
-"""What a caller's id may look like: 24-hex object ids, UUIDs, slugs and e-mail addresses pass."""
+"""Pattern of callers' ids; it allows 24-hex object ids, UUIDs, slugs and e-mail addresses."""
 
 ORGANIZATION_PREFIX = "org:"
 RESERVED_PREFIXES = ("user:", "key:", "system:", "erased:", "faregate:", "subject:", "cli:")
-"""How actors that are no bare user id begin; in any case of letters."""
+"""Prefixes of actors that are not users; case-insensitive."""
 
 RESERVED_NAMES = frozenset({"bootstrap", "cli", "plans"})
-"""Actors without a prefix: the bootstrap key, and our own commands and plans."""
+"""Actors without a prefix: the bootstrap key, the commands and the plans."""
 
 _EXTERNAL_ID = re.compile(EXTERNAL_ID_PATTERN)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _LAST_MILLISECOND = 253_402_300_799_000
-"""The last second of the year 9999, the end of Python's calendar."""
+"""The last second of the year 9999, the largest date that Python supports."""
 
 
 class _Tick:
-    """Milliseconds and a 12-bit count within them; grows with every id of this process."""
+    """Counter of milliseconds with 12 bits below; increases with every id of this process."""
 
     def __init__(self) -> None:
         self._last = 0
@@ -61,27 +61,35 @@ os.register_at_fork(after_in_child=_TICK.renew_lock)  # another thread may hold 
 
 
 def new_uuid7() -> UUID:
-    """Return a new UUID of version 7 (RFC 9562): ordered by time, and within one process in the order of the calls."""
+    """Return a new UUID of version 7 (RFC 9562), ordered by time and, within one process, by the order of the calls."""
     tick = _TICK.next()
     tail = int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1)
     return UUID(int=(tick >> 12) << 80 | 0x7 << 76 | (tick & 0xFFF) << 64 | 0x2 << 62 | tail)
 
 
 def uuid7_span(value: UUID) -> tuple[datetime, datetime]:
-    """Return the millisecond that a UUID of version 7 tells: from (included) and to (not included)."""
+    """Return the millisecond of a UUID of version 7: its start (included) and end (excluded)."""
     since = _EPOCH + timedelta(milliseconds=min(value.int >> 80, _LAST_MILLISECOND))
     return since, since + timedelta(milliseconds=1)
 
 
 def check_external_id(value: str, *, param: str) -> str:
-    """Return `value` if it may serve as an id, else raise `InvalidError` naming `param`."""
+    """Return `value` if it is a valid id.
+
+    Raises:
+        InvalidError: it is not; the error names `param`.
+    """
     if not _EXTERNAL_ID.fullmatch(value):
         raise InvalidError(f"{param} must be 1 to 255 characters of A-Z a-z 0-9 . _ : @ -", param=param)
     return value
 
 
 def check_user_id(value: str, *, param: str = "user_id") -> str:
-    """Return `value` if it may name a user; `org:…` is kept for organisations."""
+    """Return `value` if it is a valid user id.
+
+    Raises:
+        InvalidError: it is not, or it begins with `org:`, which is reserved for organisations.
+    """
     if value.startswith(ORGANIZATION_PREFIX):
         raise InvalidError(
             f"{param} must not begin with {ORGANIZATION_PREFIX!r}; that names an organisation", param=param
@@ -90,20 +98,24 @@ def check_user_id(value: str, *, param: str = "user_id") -> str:
 
 
 def is_reserved(value: str) -> bool:
-    """Tell whether an id is kept for credentials, our own parts and erased people, so that no person may have it."""
+    """Return whether an id is reserved for credentials, internal actors or erased users."""
     name = value.removeprefix(ORGANIZATION_PREFIX).lower()
     return name in RESERVED_NAMES or name.startswith(RESERVED_PREFIXES)
 
 
 def check_not_reserved(value: str, *, param: str = "user_id") -> str:
-    """Return `value` if a new user or organisation may have it, else raise `InvalidError` naming `param`."""
+    """Return `value` if a new user or organisation may have this id.
+
+    Raises:
+        InvalidError: the id is reserved; the error names `param`.
+    """
     if is_reserved(value):
         raise reserved_error(value, param=param)
     return value
 
 
 def reserved_error(value: str, *, param: str) -> InvalidError:
-    """Return why no new user or organisation may have this id."""
+    """Return the error for an id that is reserved."""
     return InvalidError(
         f"{param} {value.removeprefix(ORGANIZATION_PREFIX)!r} is reserved: ids of users and organisations must not be "
         f"{', '.join(sorted(RESERVED_NAMES))}, nor begin with {' '.join(RESERVED_PREFIXES)}; choose another",
@@ -117,5 +129,5 @@ def organization_owner_id(organization_id: str) -> str:
 
 
 def organization_id_of(owner_id: str | None) -> str | None:
-    """Return the organisation of an owner id `org:<id>`; None for none."""
+    """Return the organisation id of an owner id `org:<id>`; None for None."""
     return owner_id.removeprefix(ORGANIZATION_PREFIX) if owner_id is not None else None

@@ -1,4 +1,4 @@
-"""One name for each model, however gateways and frameworks spell it. Pure."""
+"""Canonical names of models and providers. Pure."""
 
 from functools import lru_cache
 
@@ -27,7 +27,7 @@ _PROVIDERS = {
     "x-ai": "x-ai",
     "xai": "x-ai",
 }
-"""Who is meant by what stands before a model, as in `openai/gpt-4o` or `openai:gpt-4o`."""
+"""Providers by the prefixes of model names, as in `openai/gpt-4o` or `openai:gpt-4o`."""
 
 _MODEL_PATH_OWNER = "publishers/"
 
@@ -39,25 +39,25 @@ def plain_model(name: str) -> str:
 
 
 def canonical_provider(provider: str) -> str:
-    """Return the one name of a provider: in lower case, and `google` for `gemini` or `vertex_ai`."""
+    """Return the canonical name of a provider: in lower case, and `google` for `gemini` or `vertex_ai`."""
     name = provider.strip().lower()
     return _PROVIDERS.get(name, name)
 
 
 @lru_cache(maxsize=4096)
 def canonical_model(model: str, provider: str | None = None) -> tuple[str, str | None]:
-    """Return the one name of a model, and its provider: the one that is given, else the one that its name begins with.
+    """Return the canonical name of a model, and its provider: `provider` if given, else the prefix of the name.
 
-    Case does not matter, nor do a provider or the path of an API before the name: `GPT-4o`, `openai/gpt-4o` and
-    `models/gpt-4o` are `gpt-4o`. What stands behind the name (a date, a variant) makes another model.
+    Case and a provider or API path before the name are ignored: `GPT-4o`, `openai/gpt-4o` and `models/gpt-4o` are
+    `gpt-4o`. A suffix (a date, a variant) makes a different model.
     """
     name = model.strip().lower()
     bare = plain_model(name)
-    said = _owner_of_path(name) if bare != name else None
+    named = _owner_of_path(name) if bare != name else None
     while (found := _prefixed(bare)) is not None:
         owner, bare = found
-        said = said or owner
-    return bare, canonical_provider(provider) if provider else said
+        named = named or owner
+    return bare, canonical_provider(provider) if provider else named
 
 
 def _owner_of_path(name: str) -> str | None:

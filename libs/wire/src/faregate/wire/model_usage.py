@@ -18,15 +18,15 @@ class ModelUsage:
         model: as the provider names it; None for a part that no model did (`quantity` of some `unit`).
         provider: the provider; None if it is inferred from the model.
         tokens: counts by canonical name (`input_tokens` is the total, cached ones are part of it). Without any, nothing is
-            known of what was used: such a line has no price. `{"input_tokens": 0}` says that nothing was used.
+            known of the usage and the line has no price. `{"input_tokens": 0}` means that nothing was used.
         quantity: how many of `unit` were used, for a part that is not counted in tokens.
         service_tier: `flex`, `priority`, `batch`, … where prices differ by it.
         raw: the provider's own usage object, kept for audit.
         inconsistent: the counts contradict each other or the reported total; `raw` has them as they came.
-        reported_cost_usd: what the provider said it costs, at most 12 decimal places. The gateway keeps it on the line, and
+        reported_cost_usd: the cost that the provider reported, at most 12 decimal places. The gateway keeps it on the line, and
             charges at least that where its operator allows it (`FAREGATE_USE_REPORTED_COST`).
-        total_tokens: the sum as the provider reported it, for the gateway to check `tokens` by. Where input and output are
-            less, the gateway charges the rest as output; where they are another number, it flags the use `inconsistent`.
+        total_tokens: the total that the provider reported; the gateway compares it with `tokens`. If input and output are less,
+            the gateway charges the difference as output; if they differ at all, it flags the use `inconsistent`.
     """
 
     model: str | None

@@ -1,4 +1,4 @@
-"""From what a provider charges to credits. Pure."""
+"""Conversion of provider costs to credits. Pure."""
 
 from dataclasses import dataclass
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
@@ -11,10 +11,13 @@ _EXACT = Context(prec=100, traps=[Inexact, InvalidOperation, DivisionByZero, Ove
 
 @dataclass(frozen=True, slots=True)
 class PricingPolicy:
-    """From cost to credits, for a whole deployment.
+    """How a deployment converts costs to credits.
 
     Attributes:
-        use_reported_cost: a line costs at least what the provider reported, also where its model has no price.
+        credit_price_usd: the price of one credit.
+        margin_percent: the margin added to provider costs.
+        quantum: credits are rounded up to a multiple of this.
+        use_reported_cost: a line costs at least what the provider reported, even if its model has no price.
     """
 
     credit_price_usd: Decimal = Decimal("0.01")
@@ -26,7 +29,7 @@ class PricingPolicy:
 def credits_for(cost_usd: Decimal, *, margin_percent: Decimal, policy: PricingPolicy) -> Decimal:
     """Return cost times (1 + margin) divided by the credit price, rounded up to a multiple of the quantum.
 
-    Exact but for that one rounding.
+    That rounding is the only one.
     """
     price = _EXACT.multiply(cost_usd, _EXACT.add(_HUNDRED, margin_percent))
     quantum_price = _EXACT.multiply(_EXACT.multiply(policy.credit_price_usd, _HUNDRED), policy.quantum)

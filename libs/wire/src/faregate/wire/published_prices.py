@@ -1,4 +1,7 @@
-"""The providers' published prices: the pinned genai-prices data, looked up once per model and compiled to rate cards."""
+"""Published prices of the providers, compiled to rate cards.
+
+The data is the pinned version of genai-prices. A model is looked up once.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -23,7 +26,7 @@ __all__ = [
 ]
 
 MODELS_REMEMBERED = 10_000
-"""Model names come from callers: what is remembered of them is bounded."""
+"""Maximum number of cached models; the names come from callers."""
 
 _VENDORS = ("openai", "anthropic", "google", "mistral", "cohere", "voyageai")
 _BILLED_SECONDS_MIN = {("groq", "whisper-large-v3"): 10, ("groq", "whisper-large-v3-turbo"): 10}
@@ -35,7 +38,7 @@ ModelKey = tuple[str, str | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A model's rate card in force at some moment, and whose it is."""
+    """The rate card of a model at a point in time, with its provider."""
 
     provider: str
     model: str
@@ -44,7 +47,7 @@ class Published:
 
 
 class IMemory(Protocol):
-    """What a snapshot keeps its answers in, by model, provider and service tier."""
+    """Cache of a snapshot's schedules, by model, provider and service tier."""
 
     def __getitem__(self, key: ModelKey, /) -> "PriceSchedule | None": ...
 
@@ -56,10 +59,10 @@ class IMemory(Protocol):
 
 
 class PriceSnapshot:
-    """Finds published prices; loads genai-prices at the first call, not at import. Nothing is ever downloaded.
+    """Finds published prices. genai-prices is loaded at the first call, not at import; nothing is downloaded.
 
     Args:
-        memory: where what was found is kept; give one that is bounded by bytes where strangers choose the names.
+        memory: the cache; use one that is bounded in bytes if untrusted callers choose the model names.
     """
 
     def __init__(self, memory: IMemory | None = None) -> None:
@@ -68,7 +71,7 @@ class PriceSnapshot:
         self._schedules: IMemory = {} if memory is None else memory
 
     def find(self, model: str, *, provider: str | None, service_tier: str | None, at: datetime) -> Published | None:
-        """Return the prices of a model as of `at`, or None; the provider is inferred where it is not given."""
+        """Return the prices of a model as of `at`, or None; without `provider` it is inferred from the model."""
         key = (model, provider, service_tier)
         try:
             schedule = self._schedules[key]
@@ -77,13 +80,13 @@ class PriceSnapshot:
         return schedule.at(at) if schedule is not None else None
 
     def models(self) -> Iterable[tuple[str, str]]:
-        """Return (provider, model) of everything published."""
+        """Return (provider, model) of all published prices."""
         self._load()
         return [(provider.id, model.id) for provider in self._data.providers for model in provider.models]
 
     @property
     def version(self) -> str:
-        """The version of the data, as it is stored on each line."""
+        """The version of the data, which is stored on each line."""
         self._load()
         return self._version
 
@@ -109,7 +112,7 @@ class PriceSnapshot:
 
 
 class PriceSchedule:
-    """All prices of one model in one request context; a card is compiled for each set of conditions that comes up."""
+    """All prices of one model in one request context; a card is compiled at the first use of each set of conditions."""
 
     def __init__(self, provider: Any, model: Any, context: Mapping[str, str] | None, data_version: str) -> None:
         self._provider = provider
@@ -134,13 +137,17 @@ class PriceSchedule:
 
 
 def published_cost(found: Published | None, counts: Mapping[str, int], *, by_parts: bool = False) -> Cost | None:
-    """Return what counts cost by published prices, or None where these are no price: unknown, not covered, or 0 for a use."""
+    """Return the cost of counts by published prices.
+
+    Returns None without a usable price: the model is unknown, a count is not covered, or the cost is 0 although something
+    was used.
+    """
     cost = found.card.cost(counts, by_parts=by_parts) if found is not None else None
     return None if cost is None or (not cost.total and any(counts.values())) else cost
 
 
 def compile_card(prices: Mapping[str, Any], *, seconds_min: int = 0) -> RateCard:
-    """Return the card for prices by their genai-prices name (`input_mtok` …), each a Decimal or a `TieredPrices`."""
+    """Return the rate card for prices by their genai-prices name (`input_mtok` …), each a Decimal or a `TieredPrices`."""
     registry = unit_registry()
     units = {name: registry.unit_for_price_key(name) for name in prices}
     names = sorted(prices, key=lambda name: (-len(units[name].dimensions), units[name].usage_key))
@@ -170,7 +177,7 @@ def _is_part(whole: Any, part: Any) -> bool:
 
 
 def unit_registry() -> Any:
-    """Return the units that prices are named by."""
+    """Return the registry of units of genai-prices."""
     from genai_prices.units import _get_registry  # pyright: ignore[reportPrivateUsage]
 
     return _get_registry()
@@ -184,7 +191,7 @@ def _conditional(model: Any) -> list[Any]:
 
 
 def _context(service_tier: str | None) -> dict[str, str] | None:
-    """Return the request context for a tier: batches and fast modes have their own words there."""
+    """Return the request context of genai-prices for a service tier; batch and fast modes have further keys."""
     if service_tier is None:
         return None
     tier = service_tier.lower()
@@ -207,7 +214,7 @@ def _lookup(data: Any, model: str, provider: str | None) -> tuple[Any, Any] | No
 
 
 def _spellings(model: str, provider: str | None) -> Iterable[tuple[str, str | None]]:
-    """Return how a model may be looked up: as it is, then by the prefixes that gateways and frameworks put before it."""
+    """Return the names to look a model up by: as given, then without the prefixes that gateways and frameworks add."""
     yield model, provider
     bare = plain_model(model)
     if bare != model:

@@ -1,4 +1,7 @@
-"""The price list of one model at one moment, and what counts of tokens cost by it. Pure; exact to 28 digits."""
+"""Rate card of one model at a point in time. Pure.
+
+Costs are exact to 28 digits.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +10,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 __all__ = ["Cost", "Rate", "RateCard", "are_inconsistent"]
 
 _CONTEXT = Context(prec=28, rounding=ROUND_HALF_EVEN)
-"""Our own context: the host may have changed the thread's. 28 digits are exact for all that is priced per million."""
+"""An own context, because the host may have changed the thread's. 28 digits are exact for all prices per million."""
 
 _NOTHING = Decimal(0)
 _TOTALS = frozenset({"input_tokens", "output_tokens"})
@@ -23,15 +26,15 @@ _INPUT_PARTS = ("input_audio_tokens", "input_image_tokens", "input_tool_tokens")
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What `per` units of one count cost, in USD.
+    """The price in USD of `per` units of one count.
 
     Attributes:
         count: the name of the count, such as `cache_read_tokens`.
-        direction: "input", "output" or "" for neither.
-        tiers: (start, price), ascending: more than `start` input tokens raise the whole line to that price.
-        parts: positions in the card of the rates whose counts are part of this one, and priced there.
+        direction: "input", "output", or "" for neither.
+        tiers: (start, price), ascending; with more than `start` input tokens the price applies to the whole line.
+        parts: positions in the card of the rates whose counts are part of this one and are priced by their own rate.
         includes: the names of counts that are part of this one and have no price of their own.
-        minimum: the least that is billed of what is used at all.
+        minimum: the smallest count that is billed if the count is not 0.
     """
 
     count: str
@@ -46,7 +49,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """In USD; `total` may exceed `input` plus `output` by what is neither (searches, requests)."""
+    """A cost in USD; `total` may exceed `input` plus `output` by costs that are neither (searches, requests)."""
 
     total: Decimal
     input: Decimal
@@ -54,13 +57,15 @@ class Cost:
 
 
 class RateCard:
-    """Rates in an order in which parts come before what they are part of.
+    """Rates, ordered so that a part precedes the counts that include it.
 
     Args:
-        covered: the counts that some rate prices, by itself or as part of another count. Audio is never priced as
-            text: without a rate for audio it has no price.
-        mute: the counts of audio that have none.
+        covered: the counts that a rate prices, on their own or as part of another count. Audio is never priced as text:
+            without a rate for audio it has no price.
         order: positions of the rates in the order in which costs are summed.
+
+    Attributes:
+        mute: the counts of audio without a price.
     """
 
     __slots__ = ("_input_parts", "_names", "_order", "_tiered", "covered", "mute", "rates")
@@ -79,10 +84,10 @@ class RateCard:
         ]
 
     def cost(self, counts: Mapping[str, int], *, by_parts: bool = False) -> Cost | None:
-        """Return what these counts cost, or None if one of them has no price here or they contradict each other.
+        """Return the cost of these counts, or None if one of them has no price or they contradict each other.
 
         Args:
-            by_parts: price contradicting counts all the same: a total below the sum of its parts counts as the sum.
+            by_parts: price contradicting counts as well: a total below the sum of its parts counts as that sum.
         """
         if self.without_price(counts):
             return None
@@ -106,12 +111,12 @@ class RateCard:
         return Cost(total, input_cost, output_cost)
 
     def without_price(self, counts: Mapping[str, int]) -> list[str]:
-        """Return the counts that have no price here, by name; a count of 0 needs none."""
+        """Return the names of the counts without a price; a count of 0 needs none."""
         unknown = (counts.keys() - self.covered) | (counts.keys() & self.mute)
         return sorted(name for name in unknown if counts[name]) if unknown else []
 
     def _leaves(self, counts: Mapping[str, int], *, by_parts: bool) -> list[int] | None:
-        """Return what is left of each count when its parts, priced by themselves, are taken away; None if less than 0."""
+        """Return each count minus its parts that have a rate of their own; None if a difference is below 0."""
         leaves: list[int] = []
         unnamed = counts.keys() - self._names
         for rate in self.rates:
@@ -128,7 +133,7 @@ class RateCard:
 
 
 def are_inconsistent(counts: Mapping[str, int]) -> bool:
-    """Tell whether parts exceed their total: more cached than read, more reasoning than written."""
+    """Return whether parts exceed their total: more cached tokens than input, more reasoning than output."""
     if counts.keys() <= _TOTALS:
         return False
     get = counts.get

@@ -1,1 +1,1 @@
-"""Usage in provider replies."""
+"""Usage reported in provider replies."""

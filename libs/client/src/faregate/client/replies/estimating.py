@@ -1,7 +1,7 @@
 """Token estimates from the text of requests and replies. Pure.
 
 No tokenizer is used: about four characters of ASCII text are one token, two of other alphabets, one of Chinese, Japanese
-and Korean. What is estimated is always marked as such on the settlement.
+and Korean. Settlements with estimated counts are marked as such.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,21 +15,21 @@ __all__ = ["reply_tokens", "request_tokens", "text_tokens"]
 _QUARTERS_ASCII, _QUARTERS_OTHER, _QUARTERS_CJK = 1, 2, 4
 _FIRST_CJK = "\u2e80"
 _MESSAGE_TOKENS = 4
-"""What wraps one message."""
+"""Tokens of the frame of one message."""
 _MEDIA_TOKENS = 1000
-"""For an image or a document of unknown size."""
+"""Tokens of an image or a document of unknown size."""
 
-_ASKED = (
+_REQUEST_FIELDS = (
     *("messages", "input", "inputs", "prompt", "instructions", "system"),
     *("tools", "functions", "response_format", "text", "questions"),
 )
 _MEDIA = frozenset({"image", "image_url", "input_image", "document", "file", "input_file", "input_audio"})
-_SILENT = frozenset(
+_UNCOUNTED = frozenset(
     {"type", "role", "id", "cache_control", "detail", "encoding_format", "model", "url", "data", "file_id"}
 )
 _FRAME = frozenset({"content", "parts", "text"})
-"""Names that are no text for the model; those of tools and of their parameters are."""
-_SAID = (
+"""Field names that the model does not read as text, unlike the names of tools and of their parameters."""
+_TEXT_FIELDS = (
     "content",
     "text",
     "refusal",
@@ -40,14 +40,14 @@ _SAID = (
     "delta",
     "output_text",
 )
-_AROUND = (
+_NESTED_FIELDS = (
     *("choices", "delta", "message", "content", "output", "tool_calls", "function"),
     *("candidates", "parts", "contentBlockDelta", "response"),
 )
 
 
 def text_tokens(text: str) -> int:
-    """Return about how many tokens a text is; 0 only for none."""
+    """Return the estimated tokens of a text; 0 only for the empty text."""
     if text.isascii():
         return ceil(len(text) * _QUARTERS_ASCII / 4)
     quarters = sum(
@@ -58,13 +58,13 @@ def text_tokens(text: str) -> int:
 
 
 def request_tokens(body: Mapping[str, Any]) -> int:
-    """Return about how many tokens a request to a model is, its tools and images included."""
-    return sum(_weight(body[name]) for name in _ASKED if name in body)
+    """Return the estimated tokens of a request to a model, its tools and images included."""
+    return sum(_weight(body[name]) for name in _REQUEST_FIELDS if name in body)
 
 
 def reply_tokens(body: Mapping[str, Any]) -> int:
-    """Return about how many tokens a reply, or one event of its stream, brings."""
-    return _said(body)
+    """Return the estimated tokens of the content in a reply, or in one event of its stream."""
+    return _content_tokens(body)
 
 
 def _weight(value: Any) -> int:
@@ -81,17 +81,17 @@ def _weight(value: Any) -> int:
 def _object_weight(item: Mapping[str, Any]) -> int:
     if item.get("type") in _MEDIA:
         return _MEDIA_TOKENS
-    told = ((name, value) for name, value in item.items() if name not in _SILENT)
-    inside = sum((0 if name in _FRAME else text_tokens(name)) + _weight(value) for name, value in told)
+    counted = ((name, value) for name, value in item.items() if name not in _UNCOUNTED)
+    inside = sum((0 if name in _FRAME else text_tokens(name)) + _weight(value) for name, value in counted)
     return inside + (_MESSAGE_TOKENS if "role" in item else 0)
 
 
-def _said(value: Any) -> int:
+def _content_tokens(value: Any) -> int:
     if isinstance(value, Mapping):
         body = mapping(value)
-        texts = (body[name] for name in _SAID if isinstance(body.get(name), str))
-        inner = (body[name] for name in _AROUND if isinstance(body.get(name), Mapping | list))
-        return sum(map(text_tokens, texts)) + sum(map(_said, inner))
+        texts = (body[name] for name in _TEXT_FIELDS if isinstance(body.get(name), str))
+        inner = (body[name] for name in _NESTED_FIELDS if isinstance(body.get(name), Mapping | list))
+        return sum(map(text_tokens, texts)) + sum(map(_content_tokens, inner))
     if isinstance(value, list):
-        return sum(map(_said, cast("list[Any]", value)))
+        return sum(map(_content_tokens, cast("list[Any]", value)))
     return 0

@@ -1,4 +1,4 @@
-"""Replies of providers and frameworks as JSON, and the usage in them."""
+"""Conversion of provider replies to JSON, and the usage in them."""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -16,15 +16,15 @@ _DEPTH = 32
 
 
 def plain(reply: Any) -> Mapping[str, Any]:
-    """Return a reply (an SDK's object, the result of an agent, or JSON) as a mapping, to its leaves.
+    """Return a reply (an SDK's object, the result of an agent, or JSON) as a mapping of plain JSON values.
 
     Raises:
-        UnreadableReply: it is nothing that a provider or a framework returns.
+        UnreadableReply: it is not an object that a provider or a framework returns.
     """
     found = _result(reply) or _object(reply)
     if found is None:
         raise UnreadableReply(
-            f"a {type(reply).__name__} is no reply of a provider; give the reply itself, or `add(model, …)`",
+            f"a {type(reply).__name__} is not a reply of a provider; give the reply itself, or use `add(model, …)`",
             code="unreadable_reply",
             param="reply",
         )
@@ -32,10 +32,10 @@ def plain(reply: Any) -> Mapping[str, Any]:
 
 
 def reading_of(body: Mapping[str, Any]) -> Reading | None:
-    """Return what a reply, or the usage object itself, says was used; None if no known form of usage is in it.
+    """Return the usage in a reply, or in the usage object itself; None if it holds no known form of usage.
 
     Raises:
-        UnreadableReply: a form is known, but one of its counts is no whole number from 0 to 10⁹.
+        UnreadableReply: the form is known, but one of its counts is not a whole number from 0 to 10⁹.
     """
     try:
         return read_usage(body)
@@ -44,7 +44,7 @@ def reading_of(body: Mapping[str, Any]) -> Reading | None:
 
 
 def _result(reply: Any) -> Mapping[str, Any] | None:
-    """Return the usage of a run of an agent: pydantic-ai's results have a method for it, OpenAI Agents' a context."""
+    """Return the usage of an agent's run: results of pydantic-ai have a method for it, those of OpenAI Agents a context."""
     if isinstance(reply, Mapping):
         return None
     usage = _usage_of_run(reply)
@@ -56,12 +56,12 @@ def _result(reply: Any) -> Mapping[str, Any] | None:
 
 
 def _usage_of_run(reply: Any) -> Any:
-    """Return it from a method, or, as newer versions of pydantic-ai have it, from a property of what has messages."""
-    told = getattr(reply, "usage", None)
-    if isroutine(told):
-        return told()
-    if told is not None and callable(getattr(reply, "all_messages", None)):
-        return told
+    """Return the usage from the method or, in newer versions of pydantic-ai, from the property of a run with messages."""
+    usage = getattr(reply, "usage", None)
+    if isroutine(usage):
+        return usage()
+    if usage is not None and callable(getattr(reply, "all_messages", None)):
+        return usage
     return getattr(getattr(reply, "context_wrapper", None), "usage", None)
 
 
@@ -77,16 +77,16 @@ def _object(value: Any) -> Mapping[Any, Any] | None:
             return cast("Mapping[Any, Any]", dumped) if isinstance(dumped, Mapping) else None
     if is_dataclass(value):
         return {field.name: getattr(value, field.name, None) for field in fields(value)}
-    told = ("usage", "usage_metadata", "response_metadata")
+    names = ("usage", "usage_metadata", "response_metadata")
     return (
-        {name: getattr(value, name) for name in (*told, "model", "id") if hasattr(value, name)}
-        if any(getattr(value, name, None) is not None for name in told)
+        {name: getattr(value, name) for name in (*names, "model", "id") if hasattr(value, name)}
+        if any(getattr(value, name, None) is not None for name in names)
         else None
     )
 
 
 def _leaf(value: Any, depth: int) -> Any:
-    """Return a part of a reply as JSON has it; what has no form in JSON stays as it is."""
+    """Return a part of a reply as a JSON value; a value without a JSON form is returned unchanged."""
     if value is None or isinstance(value, str | int | float) or depth > _DEPTH:
         return value.value if isinstance(value, Enum) else value
     if isinstance(value, list | tuple):

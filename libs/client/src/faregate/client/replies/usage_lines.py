@@ -1,4 +1,4 @@
-"""Usage lines of a settlement, made of the replies of one use. Pure."""
+"""Usage lines of a settlement, made of observed replies. Pure."""
 
 import logging
 from collections.abc import Iterable, Sequence

@@ -1,1 +1,1 @@
-"""The client's fake gateway for hosts' tests."""
+"""Fake gateway for the tests of hosts."""

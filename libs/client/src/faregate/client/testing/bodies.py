@@ -1,4 +1,4 @@
-"""Checks of bodies that the gateway would refuse."""
+"""Validation of request bodies, as in the gateway."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ _TTL_LIMIT_SECONDS = 86_400
 
 
 def check_ids(body: Mapping[str, Any], *names: str) -> None:
-    """Refuse ids that are none."""
+    """Raise `RefusedError` for a missing or invalid id."""
     for name in names:
         value = body.get(name)
         if not isinstance(value, str) or not _ID.fullmatch(value):
@@ -32,7 +32,7 @@ def check_ids(body: Mapping[str, Any], *names: str) -> None:
 
 
 def check_start(body: Mapping[str, Any]) -> None:
-    """Refuse an estimate or a life that no hold can have."""
+    """Raise `RefusedError` for an estimate or a lifetime that no hold can have."""
     ttl, credits = body.get("ttl_seconds"), body.get("estimated_credits")
     if ttl is not None and (type(ttl) is not int or not 1 <= ttl <= _TTL_LIMIT_SECONDS):
         raise _invalid("ttl_seconds", f"must be a whole number from 1 to {_TTL_LIMIT_SECONDS}")
@@ -44,7 +44,7 @@ def lines_in(body: Mapping[str, Any], name: str = "usages") -> Sequence[Mapping[
     """Return the lines of a body.
 
     Raises:
-        RefusedError: one has no model, a name that is not known, or a count that is none; or they are too many.
+        RefusedError: a line has no model, an unknown field or an invalid count; or there are too many lines.
     """
     lines = [mapping(line) for line in cast("Sequence[Any]", body.get(name) or ())]
     if len(lines) > LINES_LIMIT:
@@ -55,12 +55,12 @@ def lines_in(body: Mapping[str, Any], name: str = "usages") -> Sequence[Mapping[
 
 
 def request_identity(*parts: Any, lines: Sequence[Mapping[str, Any]]) -> object:
-    """Return what makes two calls the same: zeros and the order of lines do not matter."""
-    told = [
+    """Return a value that is equal for equal requests; zeros and the order of lines do not matter."""
+    facts = [
         (*(line.get(name) for name in _NAMED), sorted(tokens_of(line).items()), _plain(line.get("reported_cost_usd")))
         for line in lines
     ]
-    return (*parts, sorted(map(repr, told)))
+    return (*parts, sorted(map(repr, facts)))
 
 
 def _plain(cost: Decimal | int | None) -> str | None:

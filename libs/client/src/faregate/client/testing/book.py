@@ -1,4 +1,4 @@
-"""Wallets and uses of the gateway in memory, by the rules of the credits process."""
+"""In-memory wallets and uses, by the rules of the credits process."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ __all__ = ["FLAGS", "FakeBook", "FakeUse", "RefusedError", "Status"]
 Status = Literal["open", "settled", "voided", "expired"]
 
 FLAGS = ("late", "no_hold", "over_hold", "shortfall", "unpriced", "keyless", "inconsistent")
-"""What may be unusual about a settlement, in the order of answers."""
+"""The flags of a settlement, in the order of the answers."""
 
 _NOTHING = Decimal(0)
 
 
 class RefusedError(Exception):
-    """A refusal, as the gateway answers it."""
+    """A refusal with the status, code and facts of the gateway's error."""
 
     def __init__(self, status: int, code: str, detail: str, facts: Mapping[str, Any] | None = None) -> None:
         super().__init__(detail)
@@ -28,13 +28,13 @@ class RefusedError(Exception):
 
 @dataclass
 class FakeUse:
-    """One use as the fake knows it.
+    """One use in the fake gateway.
 
     Attributes:
-        charged: what its user paid; `consumed` is what it was priced at, `shortfall` what no credits were left for.
-        started: the meaning of its start; None if it was never started.
-        settled: the meaning of its settlement.
-        answer: what its settlement was answered.
+        charged: the credits that its user paid; `consumed` is its price, `shortfall` the part that could not be paid.
+        started: the identity of its start request; None if it was never started.
+        settled: the identity of its settlement request.
+        answer: the answer to its settlement.
     """
 
     user_id: str
@@ -57,10 +57,10 @@ class FakeUse:
 
 
 class FakeBook:
-    """Uses by their keys, and what is left in each user's wallet.
+    """Uses by usage key, and the balance of each user's wallet.
 
     Args:
-        balance: what every user begins with.
+        balance: the initial balance of every user.
     """
 
     def __init__(self, balance: Decimal) -> None:
@@ -69,26 +69,26 @@ class FakeBook:
         self._balance = balance
 
     def balance(self, user_id: str) -> Decimal:
-        """Return what a user has, held credits included."""
+        """Return a user's balance, held credits included."""
         return self.balances.get(user_id, self._balance)
 
     def free(self, user_id: str) -> Decimal:
-        """Return what a user has and no open use holds."""
+        """Return a user's free credits: the balance without open holds."""
         return self.balance(user_id) - self.held(user_id)
 
     def held(self, user_id: str) -> Decimal:
-        """Return what a user's open uses hold."""
+        """Return the sum of a user's open holds."""
         held = (use.hold for use in self.uses.values() if use.user_id == user_id and use.status == "open")
         return sum(held, _NOTHING)
 
     def expire(self, moment: datetime) -> None:
-        """Close the holds that have ended."""
+        """Expire the holds whose time has passed."""
         for use in self.uses.values():
             if use.status == "open" and use.expires_at is not None and use.expires_at <= moment:
                 use.status = "expired"
 
     def start(self, use: FakeUse) -> FakeUse:
-        """Open the hold of a use, or return the one that the same call opened before."""
+        """Open the hold of a use, or return the use that the same request started before."""
         known = self.uses.get(use.usage_key)
         if known is not None:
             if known.started != use.started:
@@ -100,7 +100,7 @@ class FakeBook:
         return use
 
     def find(self, usage_key: str, user_id: str) -> FakeUse:
-        """Return a user's use."""
+        """Return a user's use by its key."""
         use = self.uses.get(usage_key)
         if use is None:
             raise RefusedError(404, "unknown_usage_key", f"No use is known by the key {usage_key!r}; start one first")
@@ -108,21 +108,21 @@ class FakeBook:
         return use
 
     def extend(self, use: FakeUse, now: datetime, ttl_seconds: int) -> datetime:
-        """Let an open hold last longer; never shortens it."""
+        """Extend an open hold; never shortens it."""
         _require_open(use)
         wanted = now + timedelta(seconds=ttl_seconds)
         use.expires_at = max(wanted, use.expires_at or wanted)
         return use.expires_at
 
     def void(self, use: FakeUse, reason: str | None) -> None:
-        """Close a hold unused; voiding it again changes nothing."""
+        """Close a hold without a charge; voiding it again changes nothing."""
         if use.status == "voided":
             return
         _require_open(use)
         use.status, use.reason = "voided", reason
 
     def settled_before(self, use: FakeUse) -> FakeUse | None:
-        """Return the use that a settlement repeats; None if it is the first.
+        """Return the use that was settled by the same request before; None if this is the first.
 
         Args:
             use: the settlement.
@@ -142,8 +142,8 @@ class FakeBook:
         """Charge `min(price, hold + free)`; the rest is shortfall.
 
         Args:
-            recorded: nobody pays.
-            in_full: refuse rather than fall short.
+            recorded: only record the price; charge no wallet.
+            in_full: refuse the settlement if there would be a shortfall.
         """
         known = self.uses.get(use.usage_key, use)
         chargeable = _NOTHING if recorded else price.credits
@@ -174,8 +174,8 @@ def _require_open(use: FakeUse) -> None:
         raise RefusedError(409, "hold_closed", f"The hold of {use.usage_key!r} is {use.status}", {"status": use.status})
 
 
-def _require_same(use: FakeUse, name: str, started: str, told: str) -> None:
-    if started != told:
+def _require_same(use: FakeUse, name: str, started: str, given: str) -> None:
+    if started != given:
         detail = f"{name} is not the one that {use.usage_key!r} was started for"
         raise RefusedError(409, "hold_mismatch", detail, {"param": name})
 

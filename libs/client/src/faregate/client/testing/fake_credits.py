@@ -1,4 +1,4 @@
-"""`FakeCredits` for the tests of hosts: the real client, with a gateway in memory behind it."""
+"""`FakeCredits`: the real client with an in-memory gateway, for tests."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -27,14 +27,14 @@ def _gateway(
 
 
 class FakeCredits(CreditsClient):
-    """A `CreditsClient` that needs no server; `gateway` is what it talks to, and settles as the real one does.
+    """A `CreditsClient` that needs no server: its `gateway` is in memory and settles as the real one does.
 
     Args:
-        balance: what every user begins with.
-        hold: every feature's minimum: a start holds it at least, and a use with an unpriced line costs it at least.
-        pricing: what uses cost, of all features or by feature. By default, and for features that are not named, tokens
+        balance: the initial balance of every user.
+        hold: the minimum of every feature: a start holds at least this, and a use with an unpriced line costs at least this.
+        pricing: the pricing of all features, or by feature. By default, and for features that are not named, tokens
             cost the providers' published prices plus the default margin (`token_prices()`, needs genai-prices);
-            `fixed_credits(5)` and `one_credit` are there as well, or give a function of the lines.
+            `fixed_credits(5)`, `one_credit` or a function of the lines are alternatives.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class FakeCredits(CreditsClient):
 
     @property
     def settled(self) -> Sequence[FakeUse]:
-        """The uses that were settled, in the order of their start."""
+        """The settled uses, in the order of their start."""
         return [use for use in self.gateway.uses.values() if use.status == "settled"]
 
 
 class SyncFakeCredits(SyncCreditsClient):
-    """The same for `SyncCreditsClient`."""
+    """Sync counterpart of `FakeCredits`."""
 
     def __init__(
         self,
@@ -106,5 +106,5 @@ class SyncFakeCredits(SyncCreditsClient):
 
     @property
     def settled(self) -> Sequence[FakeUse]:
-        """The uses that were settled, in the order of their start."""
+        """The settled uses, in the order of their start."""
         return [use for use in self.gateway.uses.values() if use.status == "settled"]

@@ -1,4 +1,4 @@
-"""A gateway in memory, for the tests of hosts: no server, no database, the real client in front."""
+"""In-memory gateway for the tests of hosts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -22,17 +22,17 @@ _TTL_SECONDS = 3600
 class FakeGateway:
     """Answers the client's calls as the gateway does: holds, prices, shortfalls, conflicts.
 
-    It knows no plans, quotas, spending limits and operators' prices; every feature exists.
+    It has no plans, quotas, spending limits or operators' prices; every feature exists.
 
     Attributes:
         uses: by usage key.
-        balances: of users that were charged; set one to give a user other credits.
-        members: organisations by their members' ids; what these use is recorded and not charged.
-        logs: the feature logs that came.
-        dead_letters: settlements that were accepted for the queue and refused by it, with the error's code.
-        down: while True, nobody answers.
-        refuse: features that nobody may start.
-        clock: the time; set it forward to let holds expire.
+        balances: balances of users that were charged; set one to change a user's balance.
+        members: organisations by member id; uses of members are recorded and not charged.
+        logs: the feature logs received.
+        dead_letters: settlements that were accepted by the queue and refused later, with the error's code.
+        down: while True, every call fails to connect.
+        refuse: features whose start is refused for every user.
+        clock: returns the current time; replace it to let holds expire.
     """
 
     def __init__(self, *, balance: Decimal, hold: Decimal, pricing: Pricing | Mapping[str, Pricing] | None) -> None:
@@ -73,7 +73,7 @@ class FakeGateway:
             return _refusal(refusal)
 
     def free(self, user_id: str) -> Decimal:
-        """Return what a user has and no open use holds."""
+        """Return a user's free credits: the balance without open holds."""
         self._book.expire(self.clock())
         return self._book.free(user_id)
 
@@ -87,7 +87,7 @@ class FakeGateway:
         self._require_access(body["user_id"], body["feature_endpoint_id"])
         estimate = self._price(body["feature_endpoint_id"], lines)
         use = self._book.start(self._wanted(body, lines, estimate))
-        told: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "status": "accessible",
             "feature_key": use.feature,
             "held": self._book.held(use.user_id),
@@ -98,10 +98,10 @@ class FakeGateway:
             "limits_passed": [],
             "outage_limit_credits": None,
         }
-        return _answer(200, {**self._state(use), **told})
+        return _answer(200, {**self._state(use), **facts})
 
     def _wanted(self, body: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], estimate: FakePrice) -> FakeUse:
-        """Return the use that a start asks for, with its hold."""
+        """Return the use of a start request, with its hold."""
         user_id, feature = body["user_id"], body["feature_endpoint_id"]
         organization_id = self.members.get(user_id)
         asked = [body.get(name) for name in ("organization_id", "estimated_credits", "ttl_seconds")]
@@ -122,7 +122,7 @@ class FakeGateway:
         return _answer(200, self._settle(body, body["feature_endpoint_id"]).answer)
 
     def _enqueue(self, body: Mapping[str, Any]) -> httpx2.Response:
-        """Accept what is well-formed; a refusal after that is a dead letter."""
+        """Accept a valid body; if its settlement is refused afterwards, it becomes a dead letter."""
         check_ids(body, "user_id", "feature_endpoint_id", "usage_key")
         lines_in(body)
         try:
@@ -153,8 +153,8 @@ class FakeGateway:
 
     def _outcome(self, use: FakeUse, price: FakePrice) -> Mapping[str, Any]:
         outcome = {name: getattr(use, name) for name in ("charged", "consumed", "shortfall", "flags")}
-        told = {"status": "returnable", "feature_key": use.feature, "details": price.details}
-        return {**self._state(use), **told, **outcome}
+        facts = {"status": "returnable", "feature_key": use.feature, "details": price.details}
+        return {**self._state(use), **facts, **outcome}
 
     def _void(self, body: Mapping[str, Any]) -> httpx2.Response:
         use = self._book.find(body["usage_key"], body["user_id"])
@@ -170,7 +170,7 @@ class FakeGateway:
     def _record(self, body: Mapping[str, Any]) -> httpx2.Response:
         check_ids(body, "user_id", "feature_key", "usage_key")
         use = self._settle(body, body["feature_key"], in_full=True)
-        told: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "id": use.usage_key,
             "organization_id": use.organization_id,
             "feature_key": use.feature,
@@ -179,7 +179,7 @@ class FakeGateway:
             "metadata": use.metadata or {},
             "executed_at": self.clock(),
         }
-        return _answer(201, {**self._state(use), **told})
+        return _answer(201, {**self._state(use), **facts})
 
     def _log(self, body: Any) -> httpx2.Response:
         records: list[Any] = cast("list[Any]", body) if isinstance(body, list) else [body]

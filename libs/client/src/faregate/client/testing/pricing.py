@@ -1,4 +1,4 @@
-"""Prices of the gateway in memory: token prices as the gateway computes them."""
+"""Pricing of the in-memory gateway, computed as in the gateway."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ _UNPRICED = "unpriced"
 """The price version of a line whose model has no price."""
 
 _REPORTED = "reported"
-"""The price version of a line that costs what its provider reported."""
+"""The price version of a line priced at the cost that its provider reported."""
 
 _DEFAULTS = PricingPolicy()
 _SNAPSHOT = PriceSnapshot()
-"""Shared, since it takes a while to load."""
+"""Shared by all fakes, because it is slow to load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class FakePrice:
     """The price of one use.
 
     Attributes:
-        details: its lines, as a settlement's answer has them.
-        unpriced: models without a price; with any, at least the feature's minimum is charged.
+        details: its lines, in the form of a settlement's answer.
+        unpriced: models without a price; if there are any, at least the feature's minimum is charged.
     """
 
     credits: Decimal
@@ -50,7 +50,7 @@ class FakePrice:
 
 
 Pricing = Callable[[Sequence[Mapping[str, Any]]], FakePrice | Decimal | int]
-"""Prices the lines of one use, as they are sent."""
+"""Returns the price of one use for its lines as sent."""
 
 
 def one_credit(usages: Sequence[Mapping[str, Any]]) -> Decimal:  # noqa: ARG001
@@ -59,7 +59,7 @@ def one_credit(usages: Sequence[Mapping[str, Any]]) -> Decimal:  # noqa: ARG001
 
 
 def fixed_credits(credits: Decimal | int) -> Pricing:
-    """Return the pricing of a feature with the strategy `fixed`: so much for each use."""
+    """Return the pricing of a feature with the strategy `fixed`: the same credits for each use."""
     return lambda usages: Decimal(credits)  # noqa: ARG005
 
 
@@ -73,10 +73,10 @@ def token_prices(
 ) -> Pricing:
     """Return the pricing of a feature with the strategy `token_priced`, by the providers' published prices.
 
-    Each line costs its provider price plus margin, rounded up to the quantum. A line without a price costs nothing by
-    itself and is listed as unpriced: an unknown model, counts that its prices do not cover, or a published price of zero.
-    With `use_reported_cost` a line costs at least what its provider reported, also where its model has no price.
-    The defaults are those of a gateway without settings; an operator's own prices and margins are not known here.
+    Each line costs its provider price plus margin, rounded up to the quantum. A line without a price costs nothing and is
+    listed as unpriced: an unknown model, counts that its prices do not cover, or a published price of zero. With
+    `use_reported_cost` a line costs at least what its provider reported, even if its model has no price. The defaults are
+    those of a gateway without settings; an operator's own prices and margins are not known to the client.
 
     Raises:
         ImportError: at the first line, if genai-prices is not installed.
@@ -92,25 +92,25 @@ def token_prices(
 
 
 def price_of(pricing: Pricing, usages: Sequence[Mapping[str, Any]]) -> FakePrice:
-    """Return what a pricing says of a use.
+    """Return the price of a use by a pricing.
 
     Raises:
-        ValueError: it is no amount that the gateway could charge.
+        ValueError: the gateway could not charge this amount.
     """
-    said = pricing(usages)
-    price = said if isinstance(said, FakePrice) else FakePrice(Decimal(said), usages)
+    priced = pricing(usages)
+    price = priced if isinstance(priced, FakePrice) else FakePrice(Decimal(priced), usages)
     if price.credits < 0 or price.credits != round(price.credits, 6):
         raise ValueError(f"pricing gave {price.credits}; a price is at least 0 and has at most 6 decimal places")
     return price
 
 
 def tokens_of(usage: Mapping[str, Any]) -> dict[str, int]:
-    """Return the counts of a line that are not zero, added up to its total."""
+    """Return the counts of a line other than zero, completed to its reported total."""
     return _balanced(usage)[0]
 
 
 def is_inconsistent(usage: Mapping[str, Any]) -> bool:
-    """Tell whether the counts of a line contradict each other, or its total."""
+    """Return whether the counts of a line contradict each other or its total."""
     counts, differs = _balanced(usage)
     return differs or are_inconsistent(counts)
 

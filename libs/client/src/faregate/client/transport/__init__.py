@@ -1,1 +1,1 @@
-"""Connections to the gateway and the broker."""
+"""Transport to the gateway and the broker."""

@@ -1,4 +1,7 @@
-"""Publishing to the public queues by AMQP; aiormq is loaded only when a broker is given."""
+"""Publisher to the public queues over AMQP.
+
+aiormq is imported only if a broker is configured.
+"""
 
 import asyncio
 import logging
@@ -19,9 +22,9 @@ USAGE_LOG_QUEUE = "feature_usage_queue"
 
 
 class Broker:
-    """One connection and channel, made when first needed and again after any trouble.
+    """One connection and channel, opened at the first message and again after an error.
 
-    It never declares a queue: their arguments belong to gateway and worker. Messages are persistent, mandatory and
+    It never declares a queue: gateway and worker own the arguments of the queues. Messages are persistent, mandatory and
     confirmed: `publish` returns when the broker has stored the message.
     """
 
@@ -33,10 +36,10 @@ class Broker:
         self._channel: AbstractChannel | None = None
 
     async def publish(self, queue: str, body: bytes, *, correlation_id: str | None = None) -> None:
-        """Put one message on a queue.
+        """Publish one message to a queue.
 
         Raises:
-            Unavailable: it is not known to be stored; publish it again, readers know the usage key.
+            Unavailable: it is unknown whether the message was stored; publish it again, its usage key makes that safe.
         """
         from aiormq.exceptions import AMQPError
         from pamqp.commands import Basic
@@ -49,13 +52,13 @@ class Broker:
                 channel = await self._open_channel()
                 await channel.basic_publish(body, routing_key=queue, properties=properties, mandatory=True)
         except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-            await self._trouble(error)
+            await self._fail(error)
         except asyncio.CancelledError as error:
-            # a connection that is lost surfaces as a cancellation of what waits for it
+            # aiormq cancels the tasks that wait for a connection that is lost
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            await self._trouble(error)
+            await self._fail(error)
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -74,14 +77,14 @@ class Broker:
             self._channel = await self._connection.channel(publisher_confirms=True)
             return self._channel
 
-    async def _trouble(self, error: BaseException) -> Any:
+    async def _fail(self, error: BaseException) -> Any:
         await self.aclose()
-        raise Unavailable(f"the broker did not confirm: {error!r}", code="unavailable") from error
+        raise Unavailable(f"the broker did not confirm the message: {error!r}", code="unavailable") from error
 
 
 async def _closed(connection: "AbstractConnection") -> None:
     try:
         async with asyncio.timeout(2):
             await connection.close()
-    except Exception as error:  # noqa: BLE001  it is given up anyway
-        log.debug("closing the broker's connection: %r", error)
+    except Exception as error:  # noqa: BLE001  the connection is discarded in any case
+        log.debug("the connection to the broker failed to close: %r", error)

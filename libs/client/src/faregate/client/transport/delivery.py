@@ -1,4 +1,4 @@
-"""Sees to it that what is owed to the gateway arrives: by the broker, by HTTP, or later from the spool."""
+"""Delivery of settlements and logs by broker, HTTP or spool."""
 
 import asyncio
 import logging
@@ -19,16 +19,13 @@ log = logging.getLogger("faregate.client")
 
 _QUEUES = {END_PATH: SETTLE_MULTIMODEL_QUEUE, LOG_PATH: USAGE_LOG_QUEUE}
 _TRANSIENT = (Unavailable, RateLimited, Unauthenticated)
-"""Not the entry's fault: it stays in the spool. A key that is refused today may be put right tomorrow."""
+"""Errors that do not concern the entry, which stays in the spool: a rejected key may be corrected later."""
 
 By = Literal["broker", "gateway", "spool"]
 
 
 class SettlementDelivery:
-    """Takes entries and gets rid of them.
-
-    Every entry is delivered at least once; the gateway counts each once, by its usage key.
-    """
+    """Delivers each entry at least once; the gateway counts each once, by its usage key."""
 
     def __init__(
         self,
@@ -55,12 +52,12 @@ class SettlementDelivery:
 
         Raises:
             CreditsError: the gateway refuses it.
-            SpoolFullError: nobody takes it.
+            SpoolFullError: broker and gateway are unavailable and the spool is full.
         """
         try:
             return await self._hand_over(entry)
         except Unavailable as error:
-            log.warning("%s is kept until the gateway is back: %s", entry.path, error)
+            log.warning("%s is written to the spool, the gateway is unavailable: %s", entry.path, error)
             await asyncio.to_thread(self.keep, entry)
         except asyncio.CancelledError:
             self.keep(entry)
@@ -69,7 +66,7 @@ class SettlementDelivery:
         return "spool"
 
     def keep(self, entry: Entry) -> None:
-        """Put `entry` into the spool without waiting for anything: the task that held it is being cancelled."""
+        """Write `entry` to the spool synchronously, so that it also works in a task that is being cancelled."""
         self._spool.append(entry)
         if not self._closed:
             return
@@ -78,12 +75,12 @@ class SettlementDelivery:
             _log_lost(entry)
 
     def wake(self) -> None:
-        """See to it that the spool is emptied in the background."""
+        """Start sending the spool in the background unless it is empty or being sent."""
         if not self._closed and self._spool.waiting() and (self._drainer is None or self._drainer.done()):
             self._drainer = asyncio.create_task(self._drain_until_empty())
 
     async def drain(self) -> bool:
-        """Deliver what is in the spool; tell whether it is empty now."""
+        """Deliver the entries of the spool; return whether it is empty afterwards."""
         async with self._draining:
             while (segment := await asyncio.to_thread(self._spool.oldest)) is not None:
                 if not await self._deliver(segment):
@@ -92,7 +89,7 @@ class SettlementDelivery:
             return True
 
     async def aclose(self, *, patience_seconds: float) -> int:
-        """Try for a while to empty the spool; return how many entries are left in it."""
+        """Send the spool for at most `patience_seconds`, close, and return the number of entries left."""
         self._closed = True
         if self._drainer is not None:
             self._drainer.cancel()
@@ -118,7 +115,7 @@ class SettlementDelivery:
                 key = exact_json.mapping(entry.body).get("usage_key")
                 await self._broker.publish(_QUEUES[entry.path], exact_json.dumps(entry.body), correlation_id=key)
             except Unavailable as error:
-                log.warning("the broker does not take %s, the gateway is asked: %s", entry.path, error)
+                log.warning("the broker did not confirm %s, it is sent to the gateway: %s", entry.path, error)
             else:
                 return "broker"
         data = await self._gateway.post(HttpCall(entry.path, entry.body, {"prefer": "respond-async"}))
@@ -146,4 +143,6 @@ class SettlementDelivery:
 
 
 def _log_lost(entry: Entry) -> None:
-    log.error("lost with this process: %s %s", entry.path, exact_json.dumps(entry.body).decode())
+    log.error(
+        "not sent and not stored, lost with this process: %s %s", entry.path, exact_json.dumps(entry.body).decode()
+    )

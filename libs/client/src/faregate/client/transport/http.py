@@ -1,4 +1,4 @@
-"""The connection to the gateway: one call, repeated until it is answered or its time is up."""
+"""HTTP connection to the gateway, with retries and a circuit breaker."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ __all__ = ["GatewayConnection", "HttpCall"]
 
 @dataclass(frozen=True, slots=True)
 class HttpCall:
-    """One POST to the gateway; safe to repeat, because what it creates is named by the caller."""
+    """One POST to the gateway; safe to repeat, because its body names the id of what it creates."""
 
     path: str
     body: Any
@@ -25,7 +25,7 @@ class HttpCall:
 
 
 class GatewayConnection:
-    """Keeps connections to one gateway."""
+    """A pool of connections to one gateway."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class GatewayConnection:
         if not base_url.startswith(("http://", "https://")):
             raise InvalidCall(f"base_url must begin with http:// or https://, not {base_url[:20]!r}", param="base_url")
         if not (api_key.isascii() and api_key.isprintable() and api_key.strip()):
-            raise InvalidCall("api_key must be the key as it was shown: fg_ and ASCII characters", param="api_key")
+            raise InvalidCall("api_key must be the key as it was issued: fg_ and ASCII characters", param="api_key")
         self._retry = retry
         self._breaker = CircuitBreaker()
         self._http = httpx2.AsyncClient(
@@ -53,13 +53,16 @@ class GatewayConnection:
         """Send `call` and return the answer's `data`.
 
         Raises:
-            CreditsError: the typed refusal.
+            CreditsError: the gateway refused the call.
             Unavailable: no usable answer within the attempts and the total time.
         """
         if self._http.is_closed:
             raise Unavailable("this client is closed", code="unavailable")
         if not self._breaker.admits():
-            raise Unavailable("the gateway did not answer lately; not asked again yet", code="unavailable")
+            raise Unavailable(
+                "the last calls to the gateway failed; the circuit breaker is open, try again in a few seconds",
+                code="unavailable",
+            )
         try:
             async with asyncio.timeout(self._retry.total_seconds):
                 data = await self._repeated(call)
@@ -110,7 +113,7 @@ def _data_in(response: httpx2.Response) -> Mapping[str, Any]:
     data = exact_json.mapping(_json_in(response)).get("data")
     if not isinstance(data, Mapping):
         raise Unavailable(
-            f"what answered at {response.url} is not a gateway of Faregate; check the base URL",
+            f"the server at {response.url} did not answer as a Faregate gateway does; check the base URL",
             code="unavailable",
             status=response.status_code,
         )
@@ -118,5 +121,5 @@ def _data_in(response: httpx2.Response) -> Mapping[str, Any]:
 
 
 def _retry_after_seconds(response: httpx2.Response) -> float | None:
-    told = response.headers.get("retry-after", "")
-    return float(told) if told.isdigit() else None
+    seconds = response.headers.get("retry-after", "")
+    return float(seconds) if seconds.isdigit() else None

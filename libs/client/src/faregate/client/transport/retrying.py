@@ -1,4 +1,4 @@
-"""When to ask again, and when to stop asking for a while. Pure but for the clock and the dice."""
+"""Retry with jitter; circuit breaker."""
 
 import random
 from dataclasses import dataclass
@@ -12,11 +12,13 @@ RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often and how long: all calls are idempotent, so a repetition after any failure is safe.
+    """Limits on the repetition of failed calls. All calls are idempotent, so that repeating them is safe.
 
     Attributes:
-        attempts: the first one included.
-        total_seconds: bound on one call with all its repetitions and pauses.
+        attempts: maximum number of attempts, the first one included.
+        base_seconds: base of the exponential backoff.
+        cap_seconds: upper bound on one pause.
+        total_seconds: time limit of one call with all its repetitions and pauses.
     """
 
     attempts: int = 4
@@ -25,15 +27,15 @@ class Retry:
     total_seconds: float = 20.0
 
     def pause_seconds(self, attempt: int, *, retry_after_seconds: float | None = None) -> float:
-        """Return how long to wait after failed attempt number `attempt`: full jitter, and never less than told."""
+        """Return the pause after failed attempt number `attempt`: full jitter, added to `retry_after_seconds`."""
         ceiling = min(self.cap_seconds, self.base_seconds * 2**attempt)
-        return (retry_after_seconds or 0.0) + random.uniform(0, ceiling)  # noqa: S311  spreads callers, hides nothing
+        return (retry_after_seconds or 0.0) + random.uniform(0, ceiling)  # noqa: S311  jitter, not cryptography
 
 
 class CircuitBreaker:
-    """After `failures` failed calls in a row, refuses calls for `rest_seconds`, then lets one try.
+    """Rejects calls for `rest_seconds` after `failures` consecutive failures, then admits one trial call.
 
-    Without it, each of a host's own requests would wait for the whole time-out while the gateway is down.
+    Without it, each request of the host would wait for the whole time-out while the gateway is down.
     """
 
     def __init__(self, *, failures: int = 5, rest_seconds: float = 2.0) -> None:
@@ -43,7 +45,7 @@ class CircuitBreaker:
         self._open_until = 0.0
 
     def admits(self) -> bool:
-        """Tell whether a call may be tried; after a rest, the first to ask is the one that tries."""
+        """Return whether a call may be made; after `rest_seconds`, only the first caller is admitted."""
         if self._failed < self._limit:
             return True
         now = monotonic_seconds()
@@ -53,11 +55,11 @@ class CircuitBreaker:
         return True
 
     def succeeded(self) -> None:
-        """Note that the gateway answered."""
+        """Record that the gateway answered; this closes the circuit."""
         self._failed = 0
 
     def failed(self) -> None:
-        """Note that it did not."""
+        """Record that the gateway did not answer."""
         self._failed += 1
         if self._failed >= self._limit:
             self._open_until = monotonic_seconds() + self._rest_seconds

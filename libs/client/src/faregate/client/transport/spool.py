@@ -1,8 +1,9 @@
-"""What could not be sent yet: append-only files that survive a crash of this process or of the machine.
+"""Durable spool of entries that could not be sent yet.
 
-A line is `<crc32> <json>`; it is on disk (fsync) before `append` returns. A torn last line is a write that was never
-promised and is skipped. Files are locked by the process that writes them; those of dead processes are taken over.
-Entries may be handed out twice after a crash, which is harmless: what they hold is idempotent.
+The spool is a directory of append-only files that survive a crash of the process or of the machine. A line is
+`<crc32> <json>`; it is on disk (fsync) before `append` returns. An incomplete last line belongs to an `append` that did
+not return, and is skipped. A file is locked by the process that writes it; files of dead processes are taken over.
+Entries may be delivered twice after a crash, which is safe: they are idempotent.
 """
 
 import fcntl
@@ -28,12 +29,12 @@ _SEGMENT_ENTRIES = 500
 
 
 class SpoolFullError(Exception):
-    """The spool has reached its bound."""
+    """The spool has reached its size limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One POST that is owed to the gateway; `debt` is what an outage policy let pass for it."""
+    """One POST to deliver to the gateway; `debt` is the credits that it ran on under an outage policy."""
 
     path: str
     body: Any
@@ -41,14 +42,14 @@ class Entry:
     debt: Decimal = Decimal(0)
 
     def line(self) -> bytes:
-        """Return the entry as a line of the file."""
+        """Return the entry as a line of a spool file."""
         text = exact_json.dumps({"path": self.path, "body": self.body, "feature": self.feature, "debt": self.debt})
         return b"%08x %s\n" % (crc32(text), text)
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Entries that were written together; `path` is None for those kept in memory."""
+    """Entries of one spool file, delivered together; `path` is None if they are kept in memory."""
 
     entries: tuple[Entry, ...]
     path: Path | None = None
@@ -56,11 +57,7 @@ class Segment:
 
 
 class SettlementSpool:
-    """Entries in the order of their writing, on disk below `directory`, or in memory if that is None.
-
-    Raises (on append):
-        SpoolFullError: `limit_bytes` are waiting.
-    """
+    """Entries in the order of their writing: on disk in `directory`, or in memory if that is None."""
 
     def __init__(self, directory: Path | None = None, *, limit_bytes: int = 64 * 1024 * 1024) -> None:
         self._directory = directory
@@ -73,20 +70,24 @@ class SettlementSpool:
 
     @property
     def durable(self) -> bool:
-        """Whether entries outlive this process."""
+        """Whether entries survive this process."""
         return self._directory is not None
 
     def waiting(self) -> list[Entry]:
-        """Return all entries that are not delivered."""
+        """Return all entries that are not delivered yet."""
         with self._lock:
             return [entry for segment in self._segments for entry in segment.entries] + self._written
 
     def append(self, entry: Entry) -> None:
-        """Keep `entry`; it is on disk when this returns."""
+        """Store `entry`; with a directory it is on disk when this returns.
+
+        Raises:
+            SpoolFullError: `limit_bytes` would be exceeded.
+        """
         line = entry.line()
         with self._lock:
             if self._waiting_bytes + len(line) > self._limit_bytes:
-                raise SpoolFullError(f"{self._waiting_bytes} bytes are waiting for the gateway")
+                raise SpoolFullError(f"the spool holds {self._waiting_bytes} bytes; its limit is {self._limit_bytes}")
             if self._directory is not None:
                 file = self._active or self._new_file(self._directory)
                 file.write(line)
@@ -98,7 +99,7 @@ class SettlementSpool:
                 self._rotate()
 
     def oldest(self) -> Segment | None:
-        """Return the segment to deliver next; call `done` with it afterwards, or nothing if that failed."""
+        """Return the segment to deliver next, or None. Call `done` with it once its entries are delivered or refused."""
         with self._lock:
             if not self._segments:
                 self._segments.extend(self._orphans())
@@ -107,7 +108,7 @@ class SettlementSpool:
             return self._segments[0] if self._segments else None
 
     def done(self, segment: Segment) -> None:
-        """Forget a segment whose entries are delivered or refused."""
+        """Delete a segment whose entries are delivered or refused."""
         with self._lock:
             self._segments.remove(segment)
             self._waiting_bytes -= sum(len(entry.line()) for entry in segment.entries)
@@ -117,8 +118,10 @@ class SettlementSpool:
                 segment.lock.close()
 
     def refuse(self, entry: Entry, reason: str) -> None:
-        """Set aside what the gateway will never take, in `refused.jsonl`, for a person to look at."""
-        log.error("the gateway refused %s for good: %s; %s", entry.path, reason, exact_json.dumps(entry.body).decode())
+        """Append an entry that the gateway refused permanently to `refused.jsonl`, for the operator to inspect."""
+        log.error(
+            "the gateway refused %s permanently: %s; %s", entry.path, reason, exact_json.dumps(entry.body).decode()
+        )
         if self._directory is None:
             return
         with self._lock, open(self._directory / "refused.jsonl", "ab", opener=_private) as file:
@@ -127,7 +130,7 @@ class SettlementSpool:
             os.fsync(file.fileno())
 
     def close(self) -> None:
-        """Let go of the files; what is in them is found again by the next process."""
+        """Close the files; the next process takes over their entries."""
         with self._lock:
             if self._active is not None:
                 self._active.close()
@@ -176,11 +179,11 @@ class SettlementSpool:
 
 def _entries_in(path: Path, data: bytes) -> Iterator[Entry]:
     for number, line in enumerate(data.splitlines(keepends=True), 1):
-        said = _content(line)
-        if said is None:
-            log.warning("line %d of %s is torn or damaged; skipped", number, path)
+        content = _content(line)
+        if content is None:
+            log.warning("line %d of %s is incomplete or damaged and is skipped", number, path)
             continue
-        yield Entry(said["path"], said["body"], said["feature"], Decimal(said["debt"]))
+        yield Entry(content["path"], content["body"], content["feature"], Decimal(content["debt"]))
 
 
 def _content(line: bytes) -> Mapping[str, Any] | None:
@@ -191,7 +194,7 @@ def _content(line: bytes) -> Mapping[str, Any] | None:
 
 
 def _private(path: str, flags: int) -> int:
-    """Open a file that only its owner may read, whatever the umask."""
+    """Open a file readable and writable by its owner only, independent of the umask."""
     handle = os.open(path, flags, 0o600)
     os.fchmod(handle, 0o600)
     return handle

@@ -1,1 +1,1 @@
-"""Wrapped provider SDKs."""
+"""Wrapping of provider SDKs."""

@@ -1,4 +1,4 @@
-"""Endpoints of the providers' SDKs: metered, free, or paid without usage."""
+"""Endpoints of the providers' SDKs: metered, free or unmetered."""
 
 import re
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from typing import Literal
 __all__ = ["Kind", "kind_of", "route_of"]
 
 Kind = Literal["metered", "free", "unmetered"]
-"""`metered`: the reply says what it used, or the request does. `unmetered`: paid, but nothing in the reply tells how much."""
+"""`metered`: the reply or the request reports the usage. `unmetered`: the call costs money, but its reply reports no usage."""
 
 _METERED = (
     "audio/speech",
@@ -113,12 +113,12 @@ _FREE = (
 
 
 def route_of(path: str) -> str:
-    """Return the path without host prefix, version and query: `/v1/messages?beta=true` is `messages`."""
+    """Return the path without leading slash, version and query: `messages` for `/v1/messages?beta=true`."""
     return path.partition("?")[0].strip("/").removeprefix("v1/")
 
 
 def kind_of(path: str) -> Kind | None:
-    """Return the kind of the endpoint that is called by POST; None if it is not known."""
+    """Return the kind of the endpoint that a POST calls; None if it is not known."""
     route = route_of(path)
     return next((kind for kind, pattern in _PATTERNS if pattern.fullmatch(route)), None)
 
@@ -128,7 +128,7 @@ def _compiled(patterns: Iterable[str]) -> re.Pattern[str]:
 
 
 def _regex(pattern: str) -> str:
-    """`*` is one segment; `/**` is everything below, and the folder itself."""
+    """Return the regular expression of a pattern: `*` is one segment; `/**` is the path itself and everything below it."""
     return re.escape(pattern).replace(r"/\*\*", "(?:/.*)?").replace(r"\*", "[^/]+")
 
 
@@ -137,4 +137,4 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("unmetered", _compiled(_UNMETERED)),
     ("free", _compiled(_FREE)),
 )
-"""The first that fits decides."""
+"""The first pattern that matches decides."""

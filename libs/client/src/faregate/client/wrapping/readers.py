@@ -1,4 +1,4 @@
-"""Bodies of responses, read while they pass: events, JSON, and what cannot be read. Pure."""
+"""Readers of response bodies while the host reads them. Pure."""
 
 import logging
 import re
@@ -18,15 +18,16 @@ _LONGEST_END = 4
 
 
 class ProviderFailedError(Exception):
-    """The provider reported an error in the middle of its stream."""
+    """The provider reported an error within its stream."""
 
 
 class BodyReader:
-    """Sees a body that it cannot read; the base of those that can.
+    """Reader of a body whose content type is not known; base of the other readers.
 
     Attributes:
-        failure: why the body broke off, unless its reader did that.
-        needs_the_rest: a body closed unread is to be read out, since it is complete and short.
+        failure: the error that ended the body; None if it is complete or its reader stopped.
+        needs_the_rest: a body that is closed before it was read must be read to its end, because only the whole body
+            reports the usage.
     """
 
     needs_the_rest = False
@@ -36,15 +37,15 @@ class BodyReader:
         self.failure: BaseException | None = None
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take bytes as they come; return those that the host may see."""
+        """Read bytes as they arrive; return those that the host receives."""
         return chunk
 
     def rest(self) -> bytes:
-        """Return what was held back, at the end of the body."""
+        """Return the bytes that were held back until the end of the body."""
         return b""
 
-    def end(self, failure: BaseException | None, *, whole: bool) -> None:  # noqa: ARG002  others need it
-        """Take note that no more comes; `whole`: the body came to its own end."""
+    def end(self, failure: BaseException | None, *, whole: bool) -> None:  # noqa: ARG002  used by the subclasses
+        """Record the end of the body; `whole`: it is complete."""
         self.failure = self.failure or failure
         self._observer.end_without_usage()
 
@@ -70,7 +71,7 @@ class _JsonReader(BodyReader):
 
 
 class _EventReader(BodyReader):
-    """Server-sent events. `hide_usage`: the host did not ask for the event that tells the usage, and must not see it."""
+    """Reader of server-sent events. `hide_usage`: the host did not ask for the event with the usage and must not receive it."""
 
     def __init__(self, observer: Observer, *, hide_usage: bool) -> None:
         super().__init__(observer)
@@ -126,7 +127,7 @@ def reader_for(content_type: str, observer: Observer, *, hide_usage: bool) -> Bo
 
 
 def see_json(observer: Observer, content: bytes) -> None:
-    """Observe a whole reply; one that cannot be read is settled as unpriced and must not break the host."""
+    """Observe a whole reply. A reply that cannot be read is settled as unpriced and must not fail the host."""
     try:
         body = exact_json.loads_lenient(content)
     except ValueError as error:
@@ -145,7 +146,7 @@ def _see(observer: Observer, body: Mapping[str, Any]) -> None:
 
 
 def _data(event: bytes) -> Mapping[str, Any]:
-    """Return the JSON object of an event; an empty one for comments and the end mark."""
+    """Return the JSON object of an event; an empty one for comments and the end marker."""
     lines = (line for line in event.splitlines() if line.startswith(b"data:"))
     text = b"\n".join(line.removeprefix(b"data:").removeprefix(b" ") for line in lines)
     if not text.startswith(b"{"):

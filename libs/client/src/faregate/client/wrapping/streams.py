@@ -1,7 +1,7 @@
-"""Observation of the HTTP responses of an SDK: what the host reads passes by here, and its end is told once.
+"""Observer of an SDK's HTTP responses and of their end.
 
-A response stays the SDK's own; its `iter_bytes` and its `close` are replaced. Streams of events, raw responses and
-`with_streaming_response` all read by the one and end by the other.
+The response remains the SDK's own object; its `iter_bytes` and `close` are replaced. Streams of events, raw responses and
+`with_streaming_response` all read through `iter_bytes` and end with `close`. The end is reported once.
 """
 
 import logging
@@ -18,7 +18,7 @@ log = logging.getLogger("faregate.client")
 
 
 class _Watch:
-    """What sync and async share: whether the response is over."""
+    """Base of both observers: whether the response has ended."""
 
     def __init__(self, reader: BodyReader, abandon: Callable[[], None] | None) -> None:
         self._reader = reader
@@ -28,7 +28,10 @@ class _Watch:
         self.over = False
 
     def ends(self, failure: BaseException | None, *, whole: bool) -> bool:
-        """Tell whether this is the end, for the first time: a body that is read out closes before its last bytes."""
+        """Record the end of the response; return whether this is the first report.
+
+        SDKs close a body before they return its last bytes; a close during a read is therefore not the end.
+        """
         if self.inside or self.over:
             return False
         self.over = True
@@ -36,10 +39,10 @@ class _Watch:
         return True
 
     def lost(self) -> None:
-        """End a response that nobody holds any more; a forked process leaves it to its parent."""
+        """End a response that was garbage-collected. A forked process does nothing: the response belongs to its parent."""
         if os.getpid() != self._process or not self.ends(None, whole=False):
             return
-        log.warning("a stream was neither read to its end nor closed; it is settled by what came")
+        log.warning("a stream was neither read to its end nor closed; it is settled with the usage observed so far")
         if self._abandon is not None:
             self._abandon()
 
@@ -130,9 +133,9 @@ def watch_async_response(
     finish: Callable[[BaseException | None], Awaitable[None]] | None,
     abandon: Callable[[], None] | None,
 ) -> None:
-    """Observe `response`; `finish` is awaited at its end, with its failure if it has one.
+    """Observe `response`; `finish` is awaited at its end, with its failure or None.
 
-    `abandon` is called instead, on any thread, when the response is collected as garbage without an end.
+    If the response is garbage-collected before its end, `abandon` is called instead, on any thread.
     """
     watch = _AsyncWatch(reader, finish, abandon)
     kind = cast("Any", type(response))
@@ -156,7 +159,7 @@ def watch_response(
     finish: Callable[[BaseException | None], None] | None,
     abandon: Callable[[], None] | None,
 ) -> None:
-    """Observe `response`; `finish` is called at its end, with its failure if it has one; for `abandon` see above."""
+    """Observe `response`; `finish` is called at its end. See `watch_async_response`."""
     watch = _SyncWatch(reader, finish, abandon)
     kind = cast("Any", type(response))
 
@@ -174,17 +177,17 @@ def watch_response(
 
 
 async def _read_out_async(chunks: AsyncIterator[bytes]) -> None:
-    """Read what the host did not: the reply is complete and paid, and only its end says what it used."""
+    """Read the rest that the host did not: the reply is complete and paid for, and only its end reports the usage."""
     try:
         async for _ in chunks:
             pass
-    except Exception as error:  # noqa: BLE001  the host is closing and waits for no bytes
-        log.warning("a reply that was not read could not be read for its usage: %r", error)
+    except Exception as error:  # noqa: BLE001  the host is closing the response and expects no data
+        log.warning("the rest of an unread reply, which reports its usage, could not be read: %r", error)
 
 
 def _read_out(chunks: Iterator[bytes]) -> None:
     try:
         for _ in chunks:
             pass
-    except Exception as error:  # noqa: BLE001  the host is closing and waits for no bytes
-        log.warning("a reply that was not read could not be read for its usage: %r", error)
+    except Exception as error:  # noqa: BLE001  the host is closing the response and expects no data
+        log.warning("the rest of an unread reply, which reports its usage, could not be read: %r", error)

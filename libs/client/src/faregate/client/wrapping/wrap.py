@@ -1,8 +1,8 @@
-"""`wrap(openai_client)`: charging what a provider's SDK does, by one line.
+"""Wrapping of SDK clients: `wrap(openai_client)`.
 
-Works with SDKs whose resources call `client.post` and whose replies pass `client._process_response` (OpenAI's and
-Anthropic's do), sync and async. It makes a copy of the client and stands at these two doors: at the first a use begins, at
-the second each HTTP response passes before the SDK parses it. Everything else of the client stays as it is, types included.
+It works with SDKs whose resources call `client.post` and whose replies pass through `client._process_response`, sync and
+async; OpenAI's and Anthropic's do. The client is copied and these two methods are replaced: a use begins in the first; each
+HTTP response passes through the second before the SDK parses it. The rest of the client, types included, is unchanged.
 """
 
 import inspect
@@ -20,30 +20,30 @@ C = TypeVar("C")
 log = logging.getLogger("faregate.client")
 
 Unmetered = Literal["refuse", "warn", "pass"]
-"""What calls do that cost money and tell no usage."""
+"""How to treat calls that cost money but whose reply reports no usage."""
 
 _MARK = "_faregate_wrapping"
 
 
 def wrap(client: C, *, unmetered: Unmetered = "warn") -> C:
-    """Return a copy of an SDK's client whose replies and streams are observed by the ride of the current block.
+    """Return a copy of an SDK's client whose replies and streams are observed by the session of the current block.
 
-    A client of `credits.wrap(…)` stays one. For `unmetered` see `CreditsClient.wrap`.
+    A client made by `credits.wrap(…)` keeps its charging. For `unmetered` see `CreditsClient.wrap`.
 
-    Raises (at a call that uses a model, outside of a block):
-        InvalidCall: nobody would pay; put `credits.charge(…)` around it, or use `credits.wrap(client, feature)`.
+    A call of a model outside of a block raises `InvalidCall`, because there is no payer: put `credits.charge(…)` around
+    it, or use `credits.wrap(client, feature)`.
     """
     return wrap_sdk(client, None, unmetered=unmetered)
 
 
 def wrap_sdk(client: C, charger: Charger | None, *, unmetered: Unmetered, asynchronous: bool | None = None) -> C:
-    """Return a copy of `client`; calls outside of a ride's block get a charge of their own from `charger`.
+    """Return a copy of `client`; each call outside of a `charge` block gets its own charge from `charger`.
 
     Args:
-        asynchronous: which kind of client `charger` is for; None if for either.
+        asynchronous: the kind of client that `charger` works with; None for both.
 
     Raises:
-        InvalidCall: this is no client of an SDK, or one of the other kind.
+        InvalidCall: `client` is not a client of a supported SDK, or it is of the other kind.
     """
     earlier: Wrapping | None = getattr(client, _MARK, None)
     inner: Any = earlier.inner if earlier is not None else client
@@ -51,7 +51,7 @@ def wrap_sdk(client: C, charger: Charger | None, *, unmetered: Unmetered, asynch
     charger = charger or (earlier.charger if earlier is not None else None)
     wrapping = Wrapping(inner, charger, lambda what: _unmetered(what, unmetered))
     entry_point = (AsyncEntryPoint if inspect.iscoroutinefunction(copy.post) else SyncEntryPoint)(wrapping, copy)
-    copy.post, copy._process_response = entry_point.post, entry_point.process_response  # noqa: SLF001  no other seam
+    copy.post, copy._process_response = entry_point.post, entry_point.process_response  # noqa: SLF001  the SDK has no public hook
     copy.copy = copy.with_options = _rewrapping(inner.with_options, charger, unmetered)
     setattr(copy, _MARK, wrapping)
     _watch_websockets(copy, wrapping)
@@ -59,10 +59,10 @@ def wrap_sdk(client: C, charger: Charger | None, *, unmetered: Unmetered, asynch
 
 
 def user_of(body: Mapping[str, Any]) -> str:
-    """Return the user that the request itself names, as the providers have it.
+    """Return the user that the request names in the provider's own fields.
 
     Raises:
-        InvalidCall: it names none.
+        InvalidCall: the request names no user.
     """
     names = (body.get("user"), body.get("safety_identifier"), mapping(body.get("metadata")).get("user_id"))
     for user_id in names:
@@ -99,24 +99,24 @@ def _copy_of(client: Any, asynchronous: bool | None) -> Any:
 
 
 def _unmetered(what: str, choice: Unmetered) -> None:
-    """Refuse or announce a call of which nobody would know what it used.
+    """Refuse or log a call whose usage is not reported.
 
     Raises:
-        InvalidCall: it is to be refused.
+        InvalidCall: `choice` is "refuse".
     """
     if choice == "refuse":
         raise InvalidCall(
-            f"{what} may cost money, but its reply tells no usage; call it on a client that is not wrapped and settle "
+            f"{what} may cost money, but its reply reports no usage; call it on a client that is not wrapped and settle "
             'what it costs, or wrap with unmetered="warn" or "pass"',
             code="unmetered",
             param="unmetered",
         )
     if choice == "warn":
-        log.warning("%s may cost money, but its reply tells no usage: it is not charged", what)
+        log.warning("%s may cost money, but its reply reports no usage: it is not charged", what)
 
 
 def _watch_websockets(copy: Any, wrapping: Wrapping) -> None:
-    """See to the connections of the SDK that are no POST; all of them ask the client for this address first."""
+    """Treat connections by WebSocket as unmetered; the SDK reads `websocket_base_url` before each of them."""
     if not hasattr(copy, "websocket_base_url"):
         return
     kind = cast("type[Any]", type(copy))

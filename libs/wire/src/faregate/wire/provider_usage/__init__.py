@@ -1,7 +1,7 @@
-"""Usage as providers, frameworks and telemetry report it.
+"""Usage formats of providers, frameworks and telemetry.
 
 In the canonical form `input_tokens` and `output_tokens` are totals: cached, written, reasoning and audio tokens are parts
-of them. Anthropic and Bedrock report what was cached beside the input, so it is added; OpenAI reports it within.
+of them. Anthropic and Bedrock report cached tokens in addition to the input, so they are added; OpenAI includes them.
 """
 
 from faregate.wire.provider_usage.balance import balanced

@@ -1,4 +1,4 @@
-"""Anthropic's `usage`."""
+"""Usage format of Anthropic."""
 
 from faregate.wire.provider_usage.counts import Counts, Json, first, part
 
@@ -6,7 +6,7 @@ __all__ = ["read_anthropic"]
 
 
 def read_anthropic(usage: Json, counts: Counts) -> None:
-    """Cached tokens are reported beside `input_tokens`, not within; `cache_creation` says for how long they are kept."""
+    """Read `usage`. Cached tokens are not part of `input_tokens`; `cache_creation` holds their lifetimes."""
     kept = part(usage, "cache_creation")
     counts.add("input_tokens", usage.get("input_tokens"))
     counts.add("output_tokens", usage.get("output_tokens"))

@@ -1,4 +1,4 @@
-"""Totals as a check on what was read."""
+"""Comparison of counts with the reported total."""
 
 from collections.abc import Collection, Mapping
 
@@ -8,12 +8,12 @@ __all__ = ["balanced"]
 def balanced(
     counts: Mapping[str, int], total: int | None, *, also: Collection[int] = ()
 ) -> tuple[dict[str, int], bool]:
-    """Return the counts so that they add up to the reported total, and whether they did not before.
+    """Return the counts completed to the reported total, and whether they differed from it.
 
-    What is missing is added as output, the dearer direction. Counts beyond the total stay as they are.
+    Missing tokens are added as output, the more expensive direction. Counts above the total are not changed.
 
     Args:
-        also: other sums that the total may be, such as the one without cached tokens.
+        also: other sums that the total may equal, such as the one without cached tokens.
     """
     read = counts.get("input_tokens", 0) + counts.get("output_tokens", 0)
     if not total or total == read or total in also:

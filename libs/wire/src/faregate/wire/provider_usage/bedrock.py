@@ -1,4 +1,4 @@
-"""Amazon Bedrock's `usage`, of `converse` and of `invoke_model`."""
+"""Usage format of Amazon Bedrock: `converse` and `invoke_model`."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -9,7 +9,7 @@ __all__ = ["read_bedrock"]
 
 
 def read_bedrock(usage: Json, counts: Counts) -> None:
-    """Cached tokens are reported beside the input; `cacheDetails` says for how long they are kept."""
+    """Read `usage`. Cached tokens are not part of the input; `cacheDetails` holds their lifetimes."""
     counts.add("input_tokens", first(usage, "inputTokens", "inputTokenCount"))
     counts.add("output_tokens", first(usage, "outputTokens", "outputTokenCount"))
     for name, ours in (("cacheRead", "cache_read_tokens"), ("cacheWrite", "cache_write_tokens")):

@@ -1,4 +1,4 @@
-"""Cohere's `meta` (version 1) and `usage` (version 2)."""
+"""Usage format of Cohere: `meta` (version 1) and `usage` (version 2)."""
 
 from faregate.wire.provider_usage.counts import Counts, Json, first, part
 
@@ -6,7 +6,7 @@ __all__ = ["read_cohere"]
 
 
 def read_cohere(usage: Json, counts: Counts) -> None:
-    """What is billed counts, not what was processed; without it, what was processed does."""
+    """Read the billed units; if there are none, the processed tokens."""
     billed = part(usage, "billed_units") or part(usage, "tokens")
     for name in ("input_tokens", "output_tokens"):
         counts.add(name, billed.get(name))

@@ -1,4 +1,4 @@
-"""Counts on their way to the canonical form; every number is checked."""
+"""Accumulator of counts in the canonical form."""
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
@@ -12,11 +12,11 @@ __all__ = ["COUNT_LIMIT", "Counts", "Json", "UnreadableUsageError", "either_case
 Json = Mapping[str, Any]
 
 COUNT_LIMIT = 10**9
-"""Most that one count may be."""
+"""Maximum of one count."""
 
 
 class UnreadableUsageError(ValueError):
-    """A usage of a known form holds something that is no count.
+    """A count of a known usage format is not a whole number from 0 to 10⁹.
 
     Attributes:
         name: the canonical name of the count.
@@ -28,55 +28,55 @@ class UnreadableUsageError(ValueError):
 
 
 class Counts:
-    """Sums by canonical name, without zeros.
+    """Sums of counts by canonical name, without zeros.
 
     Attributes:
-        contradicted: the reported total, where what was read adds up to another; what was missing was added as output.
-        missing: how much that was.
-        told: some number was reported, be it 0.
+        contradicted: the reported total, if it differs from the sum of the counts; missing tokens were added as output.
+        missing: how many tokens were added.
+        reported: some number was reported, even 0.
     """
 
     def __init__(self) -> None:
         self.values: dict[str, int] = {}
         self.contradicted: int | None = None
         self.missing = 0
-        self.told = False
+        self.reported = False
 
     def get(self, name: str) -> int:
-        """Return what was added so far."""
+        """Return the sum of a count so far."""
         return self.values.get(name, 0)
 
     def add(self, name: str, value: Any) -> None:
         """Add a reported number; None counts as nothing.
 
         Raises:
-            UnreadableUsageError: it is no whole number from 0 to 10⁹.
+            UnreadableUsageError: it is not a whole number from 0 to 10⁹.
         """
         number = _whole(value, name)
-        self.told = self.told or value is not None
+        self.reported = self.reported or value is not None
         if number:
             self.values[name] = self.values.get(name, 0) + number
 
     def at_least(self, name: str, value: Any) -> None:
-        """Raise a sum to a reported number that may include what was added before."""
+        """Raise a sum to a reported number that may include the numbers added before."""
         if value is not None:
             self.add(name, max(0, _whole(value, name) - self.get(name)))
 
     def expect(self, total: Any, *, without: Sequence[int] = ()) -> None:
-        """Compare what was read with the reported total.
+        """Compare the counts with the reported total.
 
         Args:
-            without: parts that a provider may leave out of its total.
+            without: parts that a provider may exclude from its total.
         """
-        self.told = self.told or total is not None
-        reported = _whole(total, "total_tokens")
+        self.reported = self.reported or total is not None
+        total_tokens = _whole(total, "total_tokens")
         read = self.get("input_tokens") + self.get("output_tokens")
-        self.values, differs = balanced(self.values, reported, also=[read - part for part in without])
+        self.values, differs = balanced(self.values, total_tokens, also=[read - part for part in without])
         if differs:
-            self.contradicted, self.missing = reported, max(0, reported - read)
+            self.contradicted, self.missing = total_tokens, max(0, total_tokens - read)
 
     def add_started(self, name: str, value: Any) -> None:
-        """Add a reported duration, where each started unit counts."""
+        """Add a reported duration, rounded up to whole units."""
         if isinstance(value, float | Decimal) and isfinite(value):
             value = int(Decimal(str(value)).to_integral_value(ROUND_CEILING))
         self.add(name, value)
@@ -93,7 +93,7 @@ def _whole(value: Any, name: str) -> int:
 
 
 def part(usage: Json, *names: str) -> Json:
-    """Return the objects of these names as one; what is no object is empty."""
+    """Return the objects of these names merged into one; values that are not objects are ignored."""
     found: dict[str, Any] = {}
     for name in names:
         value = usage.get(name)
@@ -108,7 +108,7 @@ def first(usage: Json, *names: str) -> Any:
 
 
 def either_case(usage: Json) -> Callable[[str], Any]:
-    """Read camelCase as an API writes it, or snake_case as its SDK's objects do."""
+    """Return a getter for fields in camelCase, as an API writes them, or snake_case, as its SDK's objects do."""
 
     def get(name: str) -> Any:
         snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)

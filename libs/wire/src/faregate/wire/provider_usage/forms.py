@@ -1,4 +1,4 @@
-"""The known forms of usage, and what each is known by."""
+"""Registry of the known usage formats."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ __all__ = ["FORMS", "Form", "form_of"]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One way to report usage.
+    """One usage format.
 
     Attributes:
-        name: who reports like that.
-        counts: names of counts, one of which is enough to know the form.
-        objects: names of objects, one of which is enough to know it.
+        name: the providers or frameworks that use it.
+        counts: names of counts; one of them identifies the format.
+        objects: names of objects; one of them identifies the format.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Form:
     objects: Sequence[str] = ()
 
     def fits(self, usage: Json) -> bool:
-        """Tell whether `usage` is of this form."""
+        """Return whether `usage` has this format."""
         if any(usage.get(name) is not None for name in self.counts):
             return True
         return any(isinstance(usage.get(name), Mapping) for name in self.objects)
@@ -91,9 +91,9 @@ FORMS = (
     Form("Ollama", read_ollama, ("prompt_eval_count", "eval_count")),
     Form("Transcription by time", read_duration, ("seconds",)),
 )
-"""The most telling first: Anthropic's own names come before the plain `input_tokens`."""
+"""The most specific format first: Anthropic's own names precede the plain `input_tokens`."""
 
 
 def form_of(usage: Json) -> Form | None:
-    """Return the form that `usage` is of; None if it is of no known one."""
+    """Return the format of `usage`; None if it is not known."""
     return next((form for form in FORMS if form.fits(usage)), None)

@@ -1,4 +1,7 @@
-"""Gemini's `usageMetadata`, of the API and of Live, as the API writes it and as the SDK's objects do."""
+"""Usage format of Gemini and Gemini Live: `usageMetadata`.
+
+Names are read as the API writes them and as the SDK's objects do.
+"""
 
 from faregate.wire.provider_usage.counts import Counts, Json, either_case
 from faregate.wire.provider_usage.modalities import add_modalities
@@ -7,7 +10,10 @@ __all__ = ["read_gemini"]
 
 
 def read_gemini(usage: Json, counts: Counts) -> None:
-    """Thoughts are reported beside the candidates, and prompts of tools beside the prompt. Live says `response`."""
+    """Read the counts.
+
+    Thoughts are not part of the candidates, nor tool prompts of the prompt. Live names the candidates `response`.
+    """
     get = either_case(usage)
     written = get("candidatesTokenCount")
     counts.add("input_tokens", get("promptTokenCount"))

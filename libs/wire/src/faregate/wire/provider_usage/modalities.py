@@ -1,4 +1,4 @@
-"""Modalities as Gemini names them, and the canonical names of their counts."""
+"""Modalities of Gemini, and the canonical names of their counts."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -11,12 +11,12 @@ _MODALITIES = {"TEXT": None, "AUDIO": "audio", "IMAGE": "image", "VIDEO": "video
 
 
 def is_modality(text: str) -> bool:
-    """Tell whether a text is nothing but the name of a modality."""
+    """Return whether a text is the name of a modality and nothing else."""
     return _plain(text) in _MODALITIES
 
 
 def add_modalities(details: Any, pattern: str, counts: Counts) -> None:
-    """Add what `details` says per modality; text is what is left of the total."""
+    """Add the counts of `details` by modality; text tokens are the rest of the total."""
     if not isinstance(details, list):
         return
     for detail in cast("list[Any]", details):

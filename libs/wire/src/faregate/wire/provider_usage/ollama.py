@@ -1,4 +1,4 @@
-"""Ollama's counts, which stand in the reply itself."""
+"""Usage format of Ollama: counts in the reply itself."""
 
 from faregate.wire.provider_usage.counts import Counts, Json
 
@@ -6,6 +6,6 @@ __all__ = ["read_ollama"]
 
 
 def read_ollama(usage: Json, counts: Counts) -> None:
-    """A prompt that was kept from before is not counted by Ollama."""
+    """Read the counts. Ollama does not count a prompt that it has cached."""
     counts.add("input_tokens", usage.get("prompt_eval_count"))
     counts.add("output_tokens", usage.get("eval_count"))

@@ -1,4 +1,4 @@
-"""OpenAI's chat completions and transcriptions, and what is built like them."""
+"""Usage formats of OpenAI's chat completions and transcriptions."""
 
 from faregate.wire.provider_usage.counts import Counts, Json, first, part
 
@@ -6,7 +6,10 @@ __all__ = ["read_chat", "read_duration"]
 
 
 def read_chat(usage: Json, counts: Counts) -> None:
-    """Chat completions, DeepSeek, OpenRouter, xAI, and LiteLLM, which adds Anthropic's names but counts as OpenAI does."""
+    """Read the usage of chat completions, DeepSeek, OpenRouter, xAI and LiteLLM.
+
+    LiteLLM adds Anthropic's names but counts as OpenAI does.
+    """
     read, written = part(usage, "prompt_tokens_details"), part(usage, "completion_tokens_details")
     whole = {**usage, **{name: value for name, value in read.items() if value is not None}}
     counts.add("input_tokens", usage.get("prompt_tokens"))
@@ -27,7 +30,7 @@ def read_chat(usage: Json, counts: Counts) -> None:
 
 
 def _add_reasoning_beside(usage: Json, counts: Counts) -> None:
-    """xAI reports reasoning beside `completion_tokens`: the total tells."""
+    """Add reasoning tokens that are not part of `completion_tokens`, as the total of xAI shows."""
     reasoning = counts.get("output_reasoning_tokens")
     read = counts.get("input_tokens") + counts.get("output_tokens")
     if reasoning and usage.get("total_tokens") == read + reasoning:
@@ -35,5 +38,5 @@ def _add_reasoning_beside(usage: Json, counts: Counts) -> None:
 
 
 def read_duration(usage: Json, counts: Counts) -> None:
-    """Transcription billed by time: started seconds count."""
+    """Read the duration of a transcription billed by time, rounded up to seconds."""
     counts.add_started("audio_seconds", usage.get("seconds"))

@@ -1,4 +1,4 @@
-"""The usage in a provider's reply: counts, model, provider and service tier."""
+"""Reader of the usage in a provider's reply."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,15 +28,15 @@ _USUAL_TIERS = frozenset({"auto", "default", "standard", ""})
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a reply says about its use.
+    """The usage that a reply reports.
 
     Attributes:
-        counts: by canonical name, without zeros; `input_tokens` and `output_tokens` are totals. Empty: all are 0.
-        usage: the object that holds the counts, as it came.
-        service_tier: only where its price may differ from the usual one.
-        contradicted_total: the reported total, where what was read adds up to another.
-        missing_tokens: how many that total has more than what was read; `counts` has them as output.
-        reported_cost_usd: what the provider says it costs, with at most 12 places, rounded up.
+        counts: by canonical name, without zeros; `input_tokens` and `output_tokens` are totals. Empty if all are 0.
+        usage: the object that holds the counts, as received.
+        service_tier: only if its price may differ from the standard one.
+        contradicted_total: the reported total, if it differs from the sum of the counts read.
+        missing_tokens: by how much that total exceeds the counts read; `counts` includes them as output.
+        reported_cost_usd: the cost that the provider reported, rounded up to at most 12 places.
     """
 
     counts: Mapping[str, int]
@@ -50,15 +50,15 @@ class Reading:
 
     @property
     def inconsistent(self) -> bool:
-        """Whether the reported total is another than the sum of what was read."""
+        """Whether the reported total differs from the sum of the counts read."""
         return self.contradicted_total is not None
 
 
 def read_usage(body: Json) -> Reading | None:
-    """Return what a reply, or the usage object itself, says was used; None if no known form of usage is in it.
+    """Return the usage in a reply, or in the usage object itself; None if it holds no known usage format.
 
     Raises:
-        UnreadableUsageError: a form is known, but one of its counts is no whole number from 0 to 10⁹.
+        UnreadableUsageError: the format is known, but one of its counts is not a whole number from 0 to 10⁹.
     """
     found = _find(body)
     if found is None:
@@ -69,7 +69,7 @@ def read_usage(body: Json) -> Reading | None:
         usage = {**usage, METADATA: metadata}
     counts = Counts()
     form.read(usage, counts)
-    if not counts.told:
+    if not counts.reported:
         return None
     if not counts.get("web_searches"):
         counts.add("web_searches", searches_in(body))
@@ -86,7 +86,7 @@ def read_usage(body: Json) -> Reading | None:
 
 
 def searches_in(body: Json) -> int:
-    """Return how many web searches a whole response of OpenAI lists; opening a page and finding on it is none."""
+    """Return the number of web searches in a complete response of OpenAI; opening or searching a page does not count."""
     value: Any = first(body, "output") or part(body, "response").get("output")
     items = cast("list[Any]", value) if isinstance(value, list) else []
     calls = [cast("Json", item) for item in items if isinstance(item, Mapping)]
@@ -98,33 +98,33 @@ def _is_search(action: Json) -> bool:
 
 
 def _cost(body: Json, usage: Json) -> Decimal | None:
-    """Return the cost that OpenRouter, LiteLLM, Perplexity or xAI report."""
+    """Return the cost reported by OpenRouter, LiteLLM, Perplexity or xAI."""
     nested = part(usage, "cost").get("total_cost")
-    told = nested if nested is not None else first({**usage, **part(body, "_hidden_params")}, "cost", "response_cost")
-    if told is None:
-        told = body.get("response_cost")
+    cost = nested if nested is not None else first({**usage, **part(body, "_hidden_params")}, "cost", "response_cost")
+    if cost is None:
+        cost = body.get("response_cost")
     ticks = usage.get("cost_in_usd_ticks")
-    if told is None and isinstance(ticks, int):
-        told = Decimal(ticks) / _TICKS
-    if isinstance(told, bool) or not isinstance(told, int | float | Decimal) or not 0 < told < COUNT_LIMIT:
+    if cost is None and isinstance(ticks, int):
+        cost = Decimal(ticks) / _TICKS
+    if isinstance(cost, bool) or not isinstance(cost, int | float | Decimal) or not 0 < cost < COUNT_LIMIT:
         return None
-    return Decimal(str(told)).quantize(_COST_PLACES, ROUND_CEILING)
+    return Decimal(str(cost)).quantize(_COST_PLACES, ROUND_CEILING)
 
 
 def model_in(body: Json) -> str | None:
-    """Return the model that a reply names."""
+    """Return the model named in a reply."""
     return _text(body, *_MODEL)
 
 
 def tier_in(body: Json) -> str | None:
-    """Return the service tier that a reply names, if its price may differ from the usual one."""
+    """Return the service tier named in a reply, if its price may differ from the standard one."""
     tier = first(body, "service_tier", "speed", "serviceTier")
     tier = part(body, "serviceTier").get("type") if isinstance(tier, Mapping) else tier
     return tier if _is_name(tier) and tier not in _USUAL_TIERS else None
 
 
 def _find(body: Json) -> tuple[Form, Json] | None:
-    """Return the usage object and its form: the body itself, or one of its parts."""
+    """Return the usage object and its format: the body itself, or one of its parts."""
     form = form_of(body)
     if form is not None:
         return form, body

@@ -1,4 +1,4 @@
-"""Attributes of spans: OpenTelemetry's `gen_ai.usage.*`, OpenLLMetry's and OpenInference's."""
+"""Usage attributes of OpenTelemetry, OpenLLMetry and OpenInference spans."""
 
 from faregate.wire.provider_usage.counts import Counts, Json, first
 
@@ -6,7 +6,10 @@ __all__ = ["read_open_inference", "read_open_telemetry"]
 
 
 def read_open_telemetry(usage: Json, counts: Counts) -> None:
-    """Cached counts are part of `input_tokens`; OpenLLMetry writes dots as underscores and the total under `llm.`."""
+    """Read `gen_ai.usage.*`. Cached counts are part of `input_tokens`.
+
+    OpenLLMetry writes dots as underscores and the total under `llm.`.
+    """
     own = {name.removeprefix("gen_ai.usage."): value for name, value in usage.items()}
     counts.add("input_tokens", first(own, "input_tokens", "prompt_tokens", "llm.usage.prompt_tokens"))
     counts.add("output_tokens", first(own, "output_tokens", "completion_tokens", "llm.usage.completion_tokens"))
@@ -20,7 +23,7 @@ def read_open_telemetry(usage: Json, counts: Counts) -> None:
 
 
 def read_open_inference(usage: Json, counts: Counts) -> None:
-    """Details are part of `prompt` and `completion`."""
+    """Read `llm.token_count.*`. The details are part of `prompt` and `completion`."""
     own = {name.removeprefix("llm.token_count."): value for name, value in usage.items()}
     counts.add("input_tokens", own.get("prompt"))
     counts.add("output_tokens", own.get("completion"))

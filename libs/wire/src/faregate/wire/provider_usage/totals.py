@@ -1,4 +1,7 @@
-"""OpenAI's responses, images, realtime and agents, LangChain and pydantic-ai: details are within `input_tokens`."""
+"""Usage formats with totals that include all details.
+
+They are those of OpenAI's responses, images, realtime and agents, LangChain and pydantic-ai.
+"""
 
 from faregate.wire.provider_usage.counts import Counts, Json, first, part
 
@@ -6,7 +9,7 @@ __all__ = ["read_totals"]
 
 
 def read_totals(usage: Json, counts: Counts) -> None:
-    """Details come in an object of their own, or beside the totals under their canonical names."""
+    """Read the counts. Details are in an object of their own, or next to the totals under their canonical names."""
     came = {**usage, **_given(part(usage, "input_tokens_details", "input_token_details"))}
     more = _given(part(usage, "output_tokens_details", "output_token_details"))
     went = {**usage, **_given(part(usage, "details")), **more}
@@ -26,7 +29,7 @@ def read_totals(usage: Json, counts: Counts) -> None:
 
 
 def _add_written(came: Json, counts: Counts) -> None:
-    """LangChain moves what Anthropic's models write to the cache from `cache_creation` to a name for its time."""
+    """Add cache writes. LangChain moves those of Anthropic's models from `cache_creation` to a name with their lifetime."""
     kept = {**came, **part(came, "cache_write_tokens_details")}
     for name in ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"):
         counts.add("cache_write_tokens", kept.get(name))

@@ -1,4 +1,4 @@
-"""The usage of Vercel's AI SDK, versions 4 to 6."""
+"""Usage format of Vercel's AI SDK, versions 4 to 6."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -8,10 +8,10 @@ from faregate.wire.provider_usage.counts import Counts, Json, first, part
 __all__ = ["METADATA", "metadata_counts", "read_vercel"]
 
 METADATA = "providerMetadata"
-"""Beside the usage: what one provider tells, under its name. Version 4 tells there alone what was cached."""
+"""Field next to the usage with each provider's own counts. In version 4 only this field reports cached tokens."""
 
 _BESIDE = frozenset({"anthropic", "bedrock"})
-"""Providers whose cached tokens stand beside `promptTokens` and `inputTokens`, not within; version 6 adds them up."""
+"""Providers whose cached tokens are not part of `promptTokens` and `inputTokens`; version 6 adds them."""
 
 _READ = ("cacheReadInputTokens", "cachedPromptTokens", "promptCacheHitTokens")
 _WRITTEN = ("cacheCreationInputTokens", "cacheWriteInputTokens")
@@ -19,15 +19,16 @@ _KNOWN = (*_READ, *_WRITTEN, "reasoningTokens")
 
 
 def metadata_counts(body: Json) -> dict[str, dict[str, Any]]:
-    """Return the counts in a result's metadata, by provider; of several steps their sums, since the result's are the last
-    step's while its usage is that of all.
+    """Return the counts in a result's metadata, by provider.
+
+    With several steps it returns their sums: the result's own metadata is the last step's, while its usage is that of all.
     """
     steps = [found for found in map(_counts_of, _steps(body)) if found]
     return _sums(steps) if len(steps) > 1 else _counts_of(body)
 
 
 def _steps(body: Json) -> list[Json]:
-    """Return the steps of a result whose usage is that of all of them."""
+    """Return the steps of a result whose usage is the sum of all steps; else none."""
     items = body.get("steps")
     if not isinstance(items, list) or not (part(body, "totalUsage") or "promptTokens" in part(body, "usage")):
         return []
@@ -54,7 +55,7 @@ def _sums(steps: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[st
 
 
 def read_vercel(usage: Json, counts: Counts) -> None:
-    """Cached and reasoning tokens are part of the totals; a provider's own object nests them in `inputTokens`."""
+    """Read the counts. Cached and reasoning tokens are part of the totals; a provider's own object nests them in `inputTokens`."""
     came = {**usage, **part(usage, "inputTokenDetails", "inputTokens")}
     went = {**usage, **part(usage, "outputTokenDetails", "outputTokens")}
     metadata = part(usage, METADATA)
@@ -74,7 +75,7 @@ def read_vercel(usage: Json, counts: Counts) -> None:
 
 
 def _is_beside(usage: Json, counts: Counts, *, provider_says: bool) -> bool:
-    """Tell whether what was cached stands beside the input: its provider does so, or it is more than the input."""
+    """Return whether cached tokens are not part of the input: their provider reports them so, or they exceed the input."""
     if part(usage, "inputTokenDetails", "inputTokens"):
         return False
     return provider_says or counts.get("cache_read_tokens") > counts.get("input_tokens")

@@ -1,4 +1,4 @@
-"""`credits.charge(…)`: what is observed is settled, however the block ends."""
+"""`credits.charge(…)`: settlement at each kind of end of the block."""
 
 import asyncio
 import logging
@@ -31,7 +31,7 @@ async def test_several_models_are_settled_together(credits: CreditsClient, gatew
     async with credits.charge("ai_chat_v1", user_id="ada", metadata={"page": 1}) as ride:
         assert current_charge_session.get() is ride
         ride.observe(OPENAI)
-        ride.observe(OPENAI)  # the same reply, seen twice
+        ride.observe(OPENAI)  # the same reply counts once
         ride.observe(ANTHROPIC)
         ride.add("gpt-4o-mini", input_tokens=100, output_tokens=10)
 
@@ -44,7 +44,7 @@ async def test_several_models_are_settled_together(credits: CreditsClient, gatew
     assert current_charge_session.get() is None
 
 
-async def test_an_exception_that_used_nothing_voids(credits: CreditsClient, gateway: Gateway) -> None:
+async def test_an_exception_without_usage_voids(credits: CreditsClient, gateway: Gateway) -> None:
     with pytest.raises(RuntimeError, match="model"):
         async with credits.charge("ai_chat_v1", user_id="ada") as ride:
             raise RuntimeError("the model is down")
@@ -54,7 +54,7 @@ async def test_an_exception_that_used_nothing_voids(credits: CreditsClient, gate
     assert (await gateway.get(f"/api/credits-process/{ride.usage_key}")).data["reason"] == "RuntimeError"
 
 
-async def test_an_exception_after_a_reply_settles_what_was_used(credits: CreditsClient, gateway: Gateway) -> None:
+async def test_an_exception_after_a_reply_settles_the_usage(credits: CreditsClient, gateway: Gateway) -> None:
     with pytest.raises(KeyError):
         async with credits.charge("ai_chat_v1", user_id="ada") as ride:
             ride.observe(OPENAI)
@@ -91,19 +91,19 @@ async def test_a_refusal_does_not_enter_the_block(credits: CreditsClient) -> Non
 
 
 async def test_a_cancelled_request_still_settles(credits: CreditsClient, gateway: Gateway) -> None:
-    """The reader closes the page while the reply is written: what was used is paid."""
-    riding = asyncio.Event()
+    """The request is cancelled during the reply: the usage until then is charged."""
+    started = asyncio.Event()
     keys: list[str] = []
 
     async def request() -> None:
         async with credits.charge("ai_chat_v1", user_id="ada") as ride:
             keys.append(ride.usage_key)
             ride.observe(OPENAI)
-            riding.set()
+            started.set()
             await asyncio.sleep(60)
 
     task = asyncio.create_task(request())
-    await riding.wait()
+    await started.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -111,7 +111,7 @@ async def test_a_cancelled_request_still_settles(credits: CreditsClient, gateway
     assert (await gateway.get(f"/api/credits-process/{keys[0]}")).data["credits_charged"] == Decimal("0.42")
 
 
-async def test_a_cancellation_in_the_middle_of_the_settlement_does_not_break_it(
+async def test_a_cancellation_during_the_settlement_does_not_interrupt_it(
     credits: CreditsClient, gateway: Gateway
 ) -> None:
     keys: list[str] = []
@@ -128,7 +128,7 @@ async def test_a_cancellation_in_the_middle_of_the_settlement_does_not_break_it(
     assert (await gateway.get(f"/api/credits-process/{keys[0]}")).data["status"] == "settled"
 
 
-async def test_a_gateway_lost_during_the_ride_gets_the_settlement_later(
+async def test_a_gateway_that_becomes_unavailable_gets_the_settlement_later(
     credits: CreditsClient, gateway: Gateway, line: Line
 ) -> None:
     async with credits.charge("ai_chat_v1", user_id="ada") as ride:
@@ -142,7 +142,7 @@ async def test_a_gateway_lost_during_the_ride_gets_the_settlement_later(
     assert line.paths.count("/api/credits-process/end-multimodel") > 1
 
 
-async def test_what_is_spooled_survives_the_process(
+async def test_spooled_settlements_survive_the_process(
     line: Line, quick: Retry, gateway: Gateway, tmp_path: Path, database_url: str
 ) -> None:
     from client.test_credits_client import _settled
@@ -153,7 +153,7 @@ async def test_what_is_spooled_survives_the_process(
     async with first.charge("ai_chat_v1", user_id="ada") as ride:
         ride.observe(OPENAI)
         line.cut = True
-    await first.aclose(patience_seconds=0)  # as good as a crash: the file is on disk since the ride's end
+    await first.aclose(patience_seconds=0)  # equivalent to a crash: the entry is on disk since the end of the block
 
     line.cut = False
     async with CreditsClient("http://gateway", KEY, transport=line, retry=quick, spool_dir=tmp_path / "s") as second:
@@ -186,10 +186,10 @@ async def test_an_open_feature_runs_on_a_bounded_debt_and_a_closed_one_does_not(
     assert credits.debt("ai_chat_v1") == 0
 
 
-async def test_a_feature_whose_own_policy_is_open_runs_on_a_debt_once_the_client_has_heard_of_it(
+async def test_a_features_own_open_policy_applies_after_its_first_start(
     credits: CreditsClient, line: Line, gateway: Gateway
 ) -> None:
-    """The policy of the feature's document, in no client's code: two uses of 2 credits fit into a debt of 5, three do not."""
+    """The policy is set in the feature only: two uses of 2 credits fit into a debt of 5, three do not."""
     document = {"strategy": "fixed", "parameters": {"credits": 2}, "min_credits": 2}
     opened = {**document, "outage_policy": "open", "outage_limit_credits": 5}
     await gateway.put("/api/features/essay", opened)
@@ -215,7 +215,7 @@ async def test_a_feature_whose_own_policy_is_open_runs_on_a_debt_once_the_client
         await credits.authorize("essay", user_id="ada")
 
 
-async def test_the_hold_of_a_long_ride_is_kept_open(credits: CreditsClient, line: Line) -> None:
+async def test_the_hold_of_a_long_session_is_extended(credits: CreditsClient, line: Line) -> None:
     async with credits.charge("ai_chat_v1", user_id="ada", ttl_seconds=1) as ride:
         await asyncio.sleep(1.3)
         ride.observe(OPENAI)
@@ -225,8 +225,10 @@ async def test_the_hold_of_a_long_ride_is_kept_open(credits: CreditsClient, line
     assert ride.outcome.flags == ()
 
 
-async def test_a_stream_that_breaks_off_is_settled_by_what_came(credits: CreditsClient, gateway: Gateway) -> None:
-    """No usage came: the estimated input and one output token per piece, and the settlement says so."""
+async def test_a_stream_that_breaks_off_is_settled_with_the_content_received(
+    credits: CreditsClient, gateway: Gateway
+) -> None:
+    """Without reported usage the input is the estimate and each chunk is one output token; the settlement is marked."""
 
     async def stream() -> Any:
         for _ in range(7):
@@ -250,7 +252,9 @@ async def test_a_stream_that_breaks_off_is_settled_by_what_came(credits: Credits
     assert story["metadata"] == {"usage_estimated": True, "error": "ConnectionError"}
 
 
-async def test_a_settlement_that_is_refused_is_told(credits: CreditsClient, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_refused_settlement_is_raised_and_logged(
+    credits: CreditsClient, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.ERROR), pytest.raises(Exception, match=r"settled|key"):
         async with credits.charge("ai_chat_v1", user_id="ada") as ride:
             ride.observe(OPENAI)
@@ -259,7 +263,7 @@ async def test_a_settlement_that_is_refused_is_told(credits: CreditsClient, capl
     assert ride.usage_key in caplog.text
 
 
-async def test_what_the_gateway_refuses_after_an_outage_is_set_aside_and_holds_nothing_up(
+async def test_entries_refused_after_an_outage_do_not_block_the_spool(
     credits: CreditsClient, line: Line, gateway: Gateway, tmp_path: Path
 ) -> None:
     line.cut = True
@@ -275,7 +279,7 @@ async def test_what_the_gateway_refuses_after_an_outage_is_set_aside_and_holds_n
 
 
 async def test_a_block_may_be_left_in_another_context(credits: CreditsClient) -> None:
-    """So do dependencies that yield, in some frameworks."""
+    """Dependencies that yield do so in some frameworks."""
     charge = credits.charge("ai_chat_v1", user_id="ada")
     ride = await asyncio.create_task(charge.__aenter__())
     ride.observe(OPENAI)

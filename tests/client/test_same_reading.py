@@ -1,11 +1,11 @@
-"""What the client hands on of a reply: the gateway makes of it what it makes of the reply itself."""
+"""Usage read by the client and by the gateway from the same replies."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from faregate.client import CreditsClient, FakeCredits, ModelUsage, Settlement, token_prices
@@ -51,8 +51,8 @@ def observed(body: dict[str, Any], model: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_a_reply_says_the_same_by_the_client_as_by_itself(name: str) -> None:
-    """Counts, flag, reported cost and price are those of the raw reply, with and without reported costs as prices."""
+def test_the_client_and_the_gateway_read_a_reply_alike(name: str) -> None:
+    """Counts, flag, reported cost and price equal those of the raw reply, with and without `use_reported_cost`."""
     body = exact_json.loads(exact_json.dumps(BODIES[name]))
     raw = native_usage(body, model="gpt-5")
     sent = observed(body, "gpt-5")
@@ -76,8 +76,8 @@ def _fake_price(book: PriceBook, sent: dict[str, Any]) -> tuple[Decimal, str]:
     return line["credits"], line["price_version"]
 
 
-def test_these_bodies_show_what_they_are_for() -> None:
-    """One total says more than its parts, one less, and two replies report a cost."""
+def test_the_bodies_cover_contradicting_totals_and_reported_costs() -> None:
+    """One total exceeds its parts, one is below them, and two replies report a cost."""
     assert native_usage(MISCOUNTED).tokens["output_tokens"] == 750
     assert native_usage(MISCOUNTED).inconsistent
     assert native_usage(OVERCOUNTED).inconsistent
@@ -86,10 +86,8 @@ def test_these_bodies_show_what_they_are_for() -> None:
 
 
 @pytest.mark.parametrize("body", [MISCOUNTED, OVERCOUNTED, OPENROUTER])
-async def test_by_http_by_the_client_and_by_the_fake_a_reply_is_charged_alike(
-    gateway: Gateway, body: dict[str, Any]
-) -> None:
-    """The charge, the flags and the lines' counts do not depend on who reads the reply."""
+async def test_http_client_and_fake_charge_a_reply_alike(gateway: Gateway, body: dict[str, Any]) -> None:
+    """Charge, flags and counts do not depend on which side reads the reply."""
     raw = await gateway.post(
         "/api/credits-process/end-multimodel",
         {"user_id": "ada", "usage_key": "raw", "feature_endpoint_id": "ai_chat_v1", "usages": [{"usage": body}]},
@@ -114,7 +112,7 @@ async def _ride(client: CreditsClient, body: dict[str, Any]) -> Settlement:
     return ride.outcome
 
 
-def test_the_usage_of_a_stream_hands_its_total_and_cost_on() -> None:
+def test_a_stream_passes_on_its_total_and_cost() -> None:
     observer = Observer()
     observer.observe({"id": "c", "object": "chat.completion.chunk", "model": "gpt-5", "choices": [{"delta": {}}]})
     observer.observe({"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": MISCOUNTED["usage"]})
@@ -135,9 +133,10 @@ lines_ = st.builds(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # lists of at least 101 lines
 @given(st.lists(lines_, min_size=LINES_LIMIT + 1, max_size=LINES_LIMIT + 20))
-def test_lines_that_are_added_up_keep_their_missing_tokens_and_costs(lines: list[ModelUsage]) -> None:
-    """What only totals tell is charged in a sum, too, and one line's surplus never hides what another one lacks."""
+def test_merged_lines_keep_their_missing_tokens_and_costs(lines: list[ModelUsage]) -> None:
+    """Tokens reported only by totals are charged after merging, and a surplus of one line never offsets a deficit of another."""
     sent = merged(lines)
 
     assert len(sent) <= LINES_LIMIT
