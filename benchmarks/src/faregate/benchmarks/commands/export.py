@@ -32,7 +32,7 @@ def export(
     rounds: Annotated[int, Parameter(help="How many times each is measured; the best counts.")] = 3,
     output: Output = "table",
 ) -> int:
-    """P6: export events; exit 1 if CSV takes more than 1.5 times as long as `psql COPY TO`, or more than 64 MiB of memory."""
+    """P6: export events; exit 1 if CSV takes over 1.5 times as long as `psql COPY TO`, or memory grows by over 64 MiB."""
     kinds = formats or [Format.CSV, Format.NDJSON, Format.PARQUET]
     psql, found = event_loop.run(_measure(rows, kinds, rounds))
     ratios = {one.format: one.seconds / psql for one in found}

@@ -181,7 +181,7 @@ def import_openings(
 
 
 def digest(*, output: Output = "table") -> None:
-    """Print one hash over the chains of all wallets; stored outside the database, it proves the ledger up to now."""
+    """Print one hash over the chains of all wallets; stored elsewhere, it reveals later changes to the ledger up to now."""
     found = with_library(lambda lib: lib.bookkeeping().digest())
     if output == "json":
         print_json(asdict(found))

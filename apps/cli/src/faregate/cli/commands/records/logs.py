@@ -105,13 +105,13 @@ def delete(
     async def work(lib: WorkerContainer) -> Sequence[UUID]:
         service = lib.logs()
         remove = service.delete if permanent else service.hide
-        gone = await remove(ids, actor=who, noted=True)
-        note(after=None, log_ids=[str(log_id) for log_id in gone])
-        return gone
+        removed = await remove(ids, actor=who, noted=True)
+        note(after=None, log_ids=[str(log_id) for log_id in removed])
+        return removed
 
-    gone = with_library(work)
-    console.print(f"{len(gone)} of {len(ids)} logs {'removed' if permanent else 'hidden'}")
-    return 0 if len(gone) == len(set(ids)) else 1
+    removed = with_library(work)
+    console.print(f"{len(removed)} of {len(ids)} logs {'removed' if permanent else 'hidden'}")
+    return 0 if len(removed) == len(set(ids)) else 1
 
 
 @retention.command(name="show")

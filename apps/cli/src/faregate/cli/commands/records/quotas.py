@@ -162,8 +162,8 @@ def _row(status: QuotaStatus) -> list[object]:
     ]
 
 
-def _when(gone: datetime | None) -> str | None:
-    return f"{gone:%a %Y-%m-%d %H:%M} UTC" if gone else None
+def _when(moment: datetime | None) -> str | None:
+    return f"{moment:%a %Y-%m-%d %H:%M} UTC" if moment else None
 
 
 def _tell(output: Shape, title: str, found: Sequence[Alert]) -> None:

@@ -1,1 +1,1 @@
-"""Guided tours: real work on a private database, shown step by step."""
+"""Guided tours on a private database."""
