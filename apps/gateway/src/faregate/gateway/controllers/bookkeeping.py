@@ -111,7 +111,7 @@ class BookkeepingController(Controller):
         answer=StatementAnswer,
         errors=(UnknownWalletError,),
     )
-    async def statement(self, call: Call, owner_id: str, query: StatementQuery) -> StatementAnswer:  # noqa: ARG002
+    async def statement(self, owner_id: str, query: StatementQuery) -> StatementAnswer:
         """Return the statement of a wallet for a period."""
         return statement_answer(owner_id, await self._books.statement(owner_id, since=query.since, until=query.until))
 
@@ -122,7 +122,7 @@ class BookkeepingController(Controller):
         answer=BalanceAnswer,
         errors=(UnknownWalletError,),
     )
-    async def balance_at(self, call: Call, owner_id: str, query: BalanceQuery) -> BalanceAnswer:  # noqa: ARG002
+    async def balance_at(self, owner_id: str, query: BalanceQuery) -> BalanceAnswer:
         """Return what a balance was at a moment."""
         return BalanceAnswer(owner_id=owner_id, at=query.at, balance=await self._books.balance_at(owner_id, query.at))
 
@@ -133,7 +133,7 @@ class BookkeepingController(Controller):
         answer=list[LimitAnswer],
         errors=(UnknownWalletError,),
     )
-    async def get_limits(self, call: Call, owner_id: str) -> Reply:  # noqa: ARG002
+    async def get_limits(self, owner_id: str) -> Reply:
         """Return what a user may spend, and has spent, by period."""
         return Reply([limit_answer(limit) for limit in await self._books.user_limits(owner_id)])
 
@@ -144,7 +144,7 @@ class BookkeepingController(Controller):
         answer=list[LimitAnswer],
         links={"read": link("wallets.get_limits", path={"owner_id": "$request.path.owner_id"})},
     )
-    async def put_limits(self, call: Call, owner_id: str, body: LimitsBody) -> Reply:  # noqa: ARG002
+    async def put_limits(self, owner_id: str, body: LimitsBody) -> Reply:
         """Set what a user may spend, whoever pays."""
         limits = await self._books.set_user_limits(owner_id, [limit.bounds() for limit in body.limits])
         return Reply([limit_answer(limit) for limit in limits])
@@ -156,7 +156,7 @@ class BookkeepingController(Controller):
         answer=list[MemberLimitAnswer],
         audit=Audit.PERSONAL,
     )
-    async def get_member_limits(self, call: Call, organization_id: str) -> Reply:  # noqa: ARG002
+    async def get_member_limits(self, organization_id: str) -> Reply:
         """Return what the members of a pool may spend, and have spent, by period."""
         return _limits(await self._books.member_limits(organization_id))
 
@@ -169,18 +169,18 @@ class BookkeepingController(Controller):
             "read": link("organizations.get_member_limits", path={"organization_id": "$request.path.organization_id"})
         },
     )
-    async def put_member_limits(self, call: Call, organization_id: str, body: MemberLimitsBody) -> Reply:  # noqa: ARG002
+    async def put_member_limits(self, organization_id: str, body: MemberLimitsBody) -> Reply:
         """Set what one member of a pool may spend, or every member that has no limit of the own."""
         bounds = [limit.bounds() for limit in body.limits]
         return _limits(await self._books.set_member_limits(organization_id, body.member, bounds))
 
     @operation("GET", "/api/ledger/statement", scope=Scope.WALLETS_READ, answer=StatementAnswer)
-    async def statement_of_all(self, call: Call, query: StatementQuery) -> StatementAnswer:  # noqa: ARG002
+    async def statement_of_all(self, query: StatementQuery) -> StatementAnswer:
         """Return the statement of all wallets together: revenue, deferred revenue and breakage."""
         return statement_answer(None, await self._books.statement(None, since=query.since, until=query.until))
 
     @operation("GET", "/api/ledger/digest", scope=Scope.OPS_READ, answer=DigestAnswer)
-    async def digest(self, call: Call) -> DigestAnswer:  # noqa: ARG002
+    async def digest(self) -> DigestAnswer:
         """Return one hash over the heads of all wallets' chains."""
         found = await self._books.digest()
         return DigestAnswer(wallets=found.wallets, transfers=found.transfers, digest=found.digest)

@@ -147,7 +147,7 @@ class CreditsProcessController(Controller):
         answer=ExtendAnswer,
         errors=(UnknownUsageKeyError, HoldMismatchError, *_CLOSED),
     )
-    async def extend(self, call: Call, body: ExtendBody) -> ExtendAnswer:  # noqa: ARG002
+    async def extend(self, body: ExtendBody) -> ExtendAnswer:
         """Let an open hold last longer."""
         ends = await self._usage.extend(body.usage_key, user_id=body.user_id, ttl_seconds=body.ttl_seconds)
         return ExtendAnswer(usage_key=body.usage_key, expires_at=ends)
@@ -159,7 +159,7 @@ class CreditsProcessController(Controller):
         answer=VoidAnswer,
         errors=(UnknownUsageKeyError, HoldMismatchError, *_CLOSED),
     )
-    async def void(self, call: Call, body: VoidBody) -> VoidAnswer:  # noqa: ARG002
+    async def void(self, body: VoidBody) -> VoidAnswer:
         """Close a hold unused."""
         voided = await self._usage.void(body.usage_key, user_id=body.user_id, reason=body.reason)
         return VoidAnswer(
@@ -178,7 +178,7 @@ class CreditsProcessController(Controller):
         errors=(UnknownUsageKeyError,),
         audit=Audit.PERSONAL,
     )
-    async def story(self, call: Call, usage_key: str) -> StoryAnswer:  # noqa: ARG002
+    async def story(self, usage_key: str) -> StoryAnswer:
         """Tell everything about one use: hold, outcome, lines, transactions, usage events and feature logs."""
         use, story = await self._stories.tell(usage_key)
         return story_answer(story, use)

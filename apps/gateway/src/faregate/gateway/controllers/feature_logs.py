@@ -96,7 +96,7 @@ class FeatureLogsController(Controller):
         links={"read": link("feature-usage-logs.get_log", path={"log_id": "0/id"})},
         audit=Audit.PERSONAL,
     )
-    async def list_logs(self, call: Call, query: LogQuery) -> Page:  # noqa: ARG002
+    async def list_logs(self, query: LogQuery) -> Page:
         """List logs, newest first, without bodies."""
         position = position_of(query.cursor, datetime, UUID)
         before = (position[0], position[1]) if position else None
@@ -111,7 +111,7 @@ class FeatureLogsController(Controller):
         errors=(UnknownLogError, LogSealedError),
         audit=Audit.PERSONAL,
     )
-    async def get_log(self, call: Call, log_id: UUID) -> LogDetailAnswer:  # noqa: ARG002
+    async def get_log(self, log_id: UUID) -> LogDetailAnswer:
         """Return one log with its redacted bodies, the use behind it (hold, lines, transactions) and that use's events."""
         log = await self._logs.get(log_id)
         return detail_answer(log, *await self._stories.behind(log))

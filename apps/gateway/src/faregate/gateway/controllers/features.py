@@ -18,7 +18,7 @@ class FeaturesController(Controller):
         self._catalog = catalog
 
     @operation("GET", "/api/features", scope=Scope.USAGE_READ, answer=list[FeatureAnswer])
-    async def list_features(self, call: Call) -> Page:  # noqa: ARG002
+    async def list_features(self) -> Page:
         """List all features."""
         features = (await self._catalog.current()).features
         return Page([feature_answer(features[key]) for key in sorted(features)])
@@ -26,7 +26,7 @@ class FeaturesController(Controller):
     @operation(
         "GET", "/api/features/{key}", scope=Scope.USAGE_READ, answer=FeatureAnswer, errors=(UnknownFeatureError,)
     )
-    async def get_feature(self, call: Call, key: str) -> FeatureAnswer:  # noqa: ARG002
+    async def get_feature(self, key: str) -> FeatureAnswer:
         """Return one feature, by key or id."""
         return feature_answer((await self._catalog.current()).get(key))
 

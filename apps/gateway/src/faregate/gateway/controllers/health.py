@@ -11,7 +11,7 @@ from faregate.core.db.database import Database
 from faregate.core.messaging.interfaces import ITransport
 from faregate.core.monitoring.readiness import check_all, check_database, check_migrations
 from faregate.gateway.errors import NotReadyError
-from faregate.gateway.http.operation import Call, Controller, Refusal, Reply, operation
+from faregate.gateway.http.operation import Controller, Refusal, Reply, operation
 from faregate.gateway.http.personal import Personal
 from faregate.gateway.observability.metrics import GatewayMetrics
 from faregate.gateway.schemas.health import CheckAnswer, HealthAnswer, ReadyAnswer
@@ -35,12 +35,12 @@ class HealthController(Controller):
         self._metrics = metrics
 
     @operation("GET", "/healthz", scope=None, answer=HealthAnswer)
-    async def healthz(self, call: Call) -> HealthAnswer:  # noqa: ARG002
+    async def healthz(self) -> HealthAnswer:
         """Say that the process answers."""
         return HealthAnswer(version=version("faregate"))
 
     @operation("GET", "/readyz", scope=None, answer=ReadyAnswer, personal=Personal.NONE)
-    async def readyz(self, call: Call) -> Reply:  # noqa: ARG002
+    async def readyz(self) -> Reply:
         """Say whether all that is needed answers, with timings."""
         checks = [CheckAnswer(**asdict(check)) for check in await check_all(self._checks, self._clock)]
         ready = all(check.ok for check in checks)
@@ -51,7 +51,7 @@ class HealthController(Controller):
         return Reply(answer, message="Ready")
 
     @operation("GET", "/metrics", scope=None, produces=(_PROMETHEUS,))
-    async def metrics(self, call: Call) -> Response:  # noqa: ARG002
+    async def metrics(self) -> Response:
         """Count requests, refusals and what waits, for Prometheus."""
         return Response(await self._metrics.text(), media_type=_PROMETHEUS)
 

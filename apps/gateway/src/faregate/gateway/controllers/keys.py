@@ -111,7 +111,7 @@ class KeysController(Controller):
         answer=list[KeyAnswer],
         links={"read": link("keys.get_key", path={"key_id": "0/key_id"})},
     )
-    async def list_keys(self, call: Call, query: PageQuery) -> Page:  # noqa: ARG002
+    async def list_keys(self, query: PageQuery) -> Page:
         """List keys, live or not, newest first."""
         position = position_of(query.cursor, datetime, str)
         before = (position[0], position[1]) if position else None
@@ -126,14 +126,14 @@ class KeysController(Controller):
         return Page([key_answer(key, [c for c in caps if c.scope == cap_scope(key.client)]) for key in found], cursor)
 
     @operation("GET", "/api/keys/{key_id}", scope=_SCOPE, answer=KeyAnswer, errors=(UnknownKeyError,))
-    async def get_key(self, call: Call, key_id: str) -> KeyAnswer:  # noqa: ARG002
+    async def get_key(self, key_id: str) -> KeyAnswer:
         """Return one key, without its secret."""
         async with self._database.transaction(read_only=True) as session:
             key = await self._keys.get(session, key_id)
             return key_answer(key, await self._limits.list(session, scopes=[cap_scope(key.client)]))
 
     @operation("DELETE", "/api/keys/{key_id}", scope=_SCOPE, answer=KeyAnswer, errors=(UnknownKeyError,))
-    async def revoke_key(self, call: Call, key_id: str) -> KeyAnswer:  # noqa: ARG002
+    async def revoke_key(self, key_id: str) -> KeyAnswer:
         """Revoke a key and all keys that it has made; every process refuses them within a second."""
         revoked = await self._database.run(lambda session: self._keys.revoke(session, key_id))
         self._keys.forget()

@@ -19,13 +19,13 @@ class PlansController(Controller):
         self._catalog = catalog
 
     @operation("GET", "/api/plans", scope=Scope.USAGE_READ, answer=list[PlanAnswer])
-    async def list_plans(self, call: Call) -> Page:  # noqa: ARG002
+    async def list_plans(self) -> Page:
         """List all plans."""
         plans = (await self._catalog.current()).plans
         return Page([plan_answer(plans[key]) for key in sorted(plans)])
 
     @operation("GET", "/api/plans/{key}", scope=Scope.USAGE_READ, answer=PlanAnswer, errors=(UnknownPlanError,))
-    async def get_plan(self, call: Call, key: str) -> PlanAnswer:  # noqa: ARG002
+    async def get_plan(self, key: str) -> PlanAnswer:
         """Return one plan."""
         plans = (await self._catalog.current()).plans
         if key not in plans:

@@ -28,7 +28,7 @@ class PricesController(Controller):
         self._prices = prices
 
     @operation("GET", "/api/prices", scope=Scope.USAGE_READ, answer=list[OverrideAnswer])
-    async def list_overrides(self, call: Call, query: PageQuery) -> Page:  # noqa: ARG002
+    async def list_overrides(self, query: PageQuery) -> Page:
         """List the overrides of prices, the oldest first, withdrawn ones included."""
         position = position_of(query.cursor, int)
         start = position[0] if position else 0
@@ -44,14 +44,14 @@ class PricesController(Controller):
         answer=QuoteAnswer,
         audit=Audit.NEVER,
     )
-    async def quote(self, call: Call, body: QuoteBody) -> QuoteAnswer:  # noqa: ARG002
+    async def quote(self, body: QuoteBody) -> QuoteAnswer:
         """Tell what a use would cost; nothing is charged or stored."""
         return quote_answer(await self._prices.quote(body.usage_line(), at=body.at))
 
     @operation(
         "GET", "/api/prices/{model:path}", scope=Scope.USAGE_READ, answer=PriceAnswer, errors=(UnknownPriceError,)
     )
-    async def get_price(self, call: Call, model: ModelName, query: PriceQuery) -> PriceAnswer:  # noqa: ARG002
+    async def get_price(self, model: ModelName, query: PriceQuery) -> PriceAnswer:
         """Return the price of a model in force, and its overrides."""
         found = await self._prices.effective(
             model, provider=query.provider, service_tier=query.service_tier, at=query.at

@@ -43,7 +43,7 @@ class PrivacyController(Controller):
         errors=(UnknownPersonError, LogSealedError),
         audit=Audit.PERSONAL,
     )
-    async def export(self, call: Call, query: ExportQuery) -> ExportAnswer:  # noqa: ARG002
+    async def export(self, query: ExportQuery) -> ExportAnswer:
         """Return everything that is held on a user."""
         records: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         async for kind, record in self._privacy.export(query.user_id):

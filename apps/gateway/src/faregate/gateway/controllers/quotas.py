@@ -5,7 +5,7 @@ from uuid import UUID
 from faregate.analytics.quotas.errors import UnknownQuotaError
 from faregate.analytics.quotas.service import QuotaService
 from faregate.analytics.quotas.values import AlertFilter
-from faregate.gateway.http.operation import Call, Controller, Page, Reply, link, operation
+from faregate.gateway.http.operation import Controller, Page, Reply, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.quotas import (
     AlertAnswer,
@@ -39,7 +39,7 @@ class QuotasController(Controller):
         answer=list[QuotaAnswer],
         errors=(UnknownMeterError,),
     )
-    async def list_quotas(self, call: Call, query: QuotasQuery) -> Page:  # noqa: ARG002
+    async def list_quotas(self, query: QuotasQuery) -> Page:
         """List quotas in the order they were made."""
         position = position_of(query.cursor, UUID)
         found = await self._quotas.quotas(
@@ -63,7 +63,7 @@ class QuotasController(Controller):
             "delete": link("quotas.delete_quota", path={"quota_id": "id"}),
         },
     )
-    async def put_quota(self, call: Call, body: QuotaBody) -> QuotaAnswer:  # noqa: ARG002
+    async def put_quota(self, body: QuotaBody) -> QuotaAnswer:
         """Set the quota of an owner for a meter and a period.
 
         The same again changes nothing; another limit begins its alerts anew. A hard quota refuses to start uses once it
@@ -79,18 +79,18 @@ class QuotasController(Controller):
         answer=list[QuotaStatusAnswer],
         errors=(UnknownMeterError,),
     )
-    async def check_quotas(self, call: Call, query: QuotaCheckQuery) -> Reply:  # noqa: ARG002
+    async def check_quotas(self, query: QuotaCheckQuery) -> Reply:
         """Return how the quotas of an owner stand now, of all meters or of one; fires no alert."""
         found = await self._quotas.check_owner(query.owner_id, query.meter)
         return Reply([status_answer(status).model_dump() for status in found])
 
     @operation("GET", "/api/quotas/{quota_id}", scope=Scope.USAGE_READ, answer=QuotaAnswer, errors=(UnknownQuotaError,))
-    async def get_quota(self, call: Call, quota_id: UUID) -> QuotaAnswer:  # noqa: ARG002
+    async def get_quota(self, quota_id: UUID) -> QuotaAnswer:
         """Return one quota."""
         return quota_answer(await self._quotas.get(quota_id))
 
     @operation("DELETE", "/api/quotas/{quota_id}", scope=Scope.QUOTAS_WRITE, errors=(UnknownQuotaError,))
-    async def delete_quota(self, call: Call, quota_id: UUID) -> dict[str, str]:  # noqa: ARG002
+    async def delete_quota(self, quota_id: UUID) -> dict[str, str]:
         """Forget a quota and its alerts."""
         await self._quotas.remove(quota_id)
         return {"id": str(quota_id)}
@@ -102,7 +102,7 @@ class QuotasController(Controller):
         answer=QuotaStatusAnswer,
         errors=(UnknownQuotaError,),
     )
-    async def quota_status(self, call: Call, quota_id: UUID) -> QuotaStatusAnswer:  # noqa: ARG002
+    async def quota_status(self, quota_id: UUID) -> QuotaStatusAnswer:
         """Return the use so far, and when the quota will run out at the present pace."""
         return status_answer(await self._quotas.status(quota_id))
 
@@ -114,7 +114,7 @@ class QuotasController(Controller):
         answer=list[AlertAnswer],
         errors=(UnknownMeterError,),
     )
-    async def list_alerts(self, call: Call, query: AlertsQuery) -> Page:  # noqa: ARG002
+    async def list_alerts(self, query: AlertsQuery) -> Page:
         """List the alerts that were fired, the latest first, with how they were delivered."""
         position = position_of(query.cursor, UUID)
         wanted = AlertFilter(

@@ -109,7 +109,7 @@ class UsageController(Controller):
         links={"status": link("credits-process.story", path={"usage_key": "0/usage_key"})},
         audit=Audit.PERSONAL,
     )
-    async def list_usages(self, call: Call, query: UsageQuery) -> Page:  # noqa: ARG002
+    async def list_usages(self, query: UsageQuery) -> Page:
         """List finished uses, the one started last first."""
         position = position_of(query.cursor, datetime, str)
         usages = await self._usage.usages(

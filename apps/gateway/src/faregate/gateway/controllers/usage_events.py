@@ -85,7 +85,7 @@ class UsageEventsController(Controller):
         return ingest_answer(await self._recorder.record(_named(items, call.derived_key)))
 
     @operation("GET", "/api/usage-events/fate", scope=Scope.USAGE_READ, answer=FateAnswer, errors=(UnknownEventError,))
-    async def fate(self, call: Call, query: FateQuery) -> FateAnswer:  # noqa: ARG002
+    async def fate(self, query: FateQuery) -> FateAnswer:
         """Say what became of an event: counted and where, corrected, or rejected and why."""
         return fate_answer(await self._history.fate(query.source, query.id))
 

@@ -40,7 +40,7 @@ class Dispatcher:
         self._limits = limits
         self._work = work
         self._answers = answers
-        self._reads: dict[str, Method] = {}
+        self._reads: dict[str, tuple[Operation, Method]] = {}
 
     def routes(self, controllers: Iterable[Controller]) -> list[BaseRoute]:
         """Return the routes to all operations of the controllers."""
@@ -48,7 +48,7 @@ class Dispatcher:
         for controller in controllers:
             for operation, method in operations_of(controller):
                 if operation.method == "GET" and operation.query is None:
-                    self._reads[operation.path] = method
+                    self._reads[operation.path] = operation, method
                 paths.setdefault(operation.path, {})[operation.method] = self._endpoint(operation, method, controller)
         return routes_of(paths)
 
@@ -79,7 +79,7 @@ class Dispatcher:
         call = Call(request, principal, request.scope["state"]["request_id"])
 
         async def make() -> Response:
-            return _response(operation, await method(call, **arguments), _meta(arguments))
+            return _response(operation, await _called(operation, method, call, arguments), _meta(arguments))
 
         async def answer() -> Response:
             if operation.kept is None:
@@ -100,7 +100,7 @@ class Dispatcher:
         named = {name: arguments[name] for name in operation.path_parameters}
 
         async def look() -> Any:
-            return _content(await read(call, **named))
+            return _content(await _called(*read, call, named))
 
         return look
 
@@ -116,6 +116,10 @@ class Dispatcher:
         request.scope["state"]["principal"] = principal.id
         principal.enter(operation.scope, own=operation.own)
         return principal
+
+
+def _called(operation: Operation, method: Method, call: Call, arguments: Mapping[str, Any]) -> Awaitable[Any]:
+    return method(call, **arguments) if operation.takes_call else method(**arguments)
 
 
 def _question(operation: Operation, call: Call) -> str:

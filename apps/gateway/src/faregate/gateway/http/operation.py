@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from enum import Enum
 from hashlib import sha256
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -62,6 +62,7 @@ class Operation:
         path_parameters: the type of each, in the order of the path.
         body, query: the types that validate them, taken from the method's annotations.
         consumes: the schema of the body by media type; None where there is no body.
+        takes_call: whether the method has the parameter `call`.
     """
 
     method: str
@@ -89,6 +90,7 @@ class Operation:
     links: Mapping[str, Any]
     audit: Audit
     personal: Personal
+    takes_call: bool
 
     @property
     def paged(self) -> bool:
@@ -148,11 +150,6 @@ class Call:
         """Have `close` called when the answer has been sent to its end, or could not be sent."""
         held: AsyncExitStack = self.request.scope["state"][HELD]
         held.push_async_callback(close)
-
-    @property
-    def accept(self) -> str:
-        """The media types that the caller would like, as it wrote them."""
-        return self.request.headers.get("accept", "*/*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +211,10 @@ def operation(
 ) -> Callable[[F], F]:
     """Declare a controller's method as the answer to `method path`.
 
-    Its parameters after `call` are the path's by name (a plain `str` is held to the pattern of ids; annotate otherwise
-    for another form), then optionally `query` (a model) and `body` (a model, `Model | list[Model]`, or `RawBody` for
-    streams). The first line of its docstring is the summary, the rest the description.
+    Its parameters are `call` if it needs the request or the caller, the parameters of the path by name (a plain `str`
+    must match the pattern of ids; annotate another type for another form), then optionally `query` (a model) and `body`
+    (a model, `Model | list[Model]`, or `RawBody` for streams). The first line of its docstring is the summary, the rest
+    the description.
 
     Args:
         scope: what the credential must include; None for calls that anybody may make. The roles of people are sets of
@@ -270,6 +268,7 @@ def operation(
             links=links or {},
             audit=audit,
             personal=personal_in(answer, *(also or {}).values()) if personal is None else personal,
+            takes_call="call" in hints,
         )
         return function
 
@@ -303,11 +302,6 @@ def operations_of(controller: Controller) -> list[tuple[Operation, Callable[...,
     """Return the operations of a controller with their bound methods, in the order of the source."""
     methods = [getattr(controller, name) for name in vars(type(controller))]
     return [(method.__operation__, method) for method in methods if hasattr(method, "__operation__")]
-
-
-def item_type(answer: Any) -> Any:
-    """Return the model of one item of `list[Model]`, or the model itself."""
-    return get_args(answer)[0] if get_origin(answer) is list else answer
 
 
 def _expression(value: str) -> str:
