@@ -10,6 +10,7 @@ from starlette.responses import Response
 from faregate.core.access.audit import Deed, fingerprint
 from faregate.core.db.ambient_transaction import apart
 from faregate.core.errors import NotFoundError
+from faregate.gateway.http.envelope import ContentResponse
 from faregate.gateway.http.operation import Audit, Call, Operation
 from faregate.gateway.security.auth import Principal, Scope
 from faregate.gateway.security.client_address import address_of
@@ -77,13 +78,13 @@ class Auditor:
             is_look=self.reads,
         )
 
-    def without_secrets(self, body: bytes) -> bytes:
-        """Return an answer as it may be kept: what is shown once is not in it."""
+    def without_secrets(self, response: Response) -> bytes:
+        """Return the body of an answer as it may be stored: fields that are shown once are null in it."""
         if not self._operation.shown_once:
-            return body
-        content = exact_json.loads(body, depth_limit=_OWN_DEPTH, mend=True)
-        content["data"] |= dict.fromkeys(self._operation.shown_once)
-        return exact_json.dumps(content)
+            return bytes(response.body)
+        content = _content(response)
+        data = {**_fields(content["data"]), **dict.fromkeys(self._operation.shown_once)}
+        return exact_json.dumps({**content, "data": data})
 
     def _reads_of_others(self, principal: Principal) -> bool:
         scope, named = self._operation.scope, self._owner()
@@ -95,8 +96,7 @@ class Auditor:
 
     def _owner_in(self, response: Response) -> str | None:
         """Return whom an answer is about, where the request did not say it: one log, one use."""
-        found = _data(response) if self.reads else None
-        return cast("dict[str, Any]", found).get("user_id") if isinstance(found, dict) else None
+        return _fields(_data(response)).get("user_id") if self.reads else None
 
     def _owner(self) -> str | None:
         places = (self._arguments, _fields(self._arguments.get("query")), _fields(self._arguments.get("body")))
@@ -125,10 +125,20 @@ def _address(request: Request) -> str | None:
 
 
 def _fields(value: Any) -> Mapping[str, Any]:
-    return dict(value) if isinstance(value, BaseModel) else {}
+    """Return the fields of a model or mapping; none of anything else."""
+    if isinstance(value, BaseModel):
+        return dict(value)
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
 def _data(response: Response) -> Any:
     if response.media_type != "application/json":
         return None
-    return exact_json.loads(bytes(response.body), depth_limit=_OWN_DEPTH, mend=True)["data"]
+    return _content(response)["data"]
+
+
+def _content(response: Response) -> Mapping[str, Any]:
+    """Return what a JSON answer says; its body is parsed only where it comes from a cache."""
+    if isinstance(response, ContentResponse):
+        return response.content
+    return exact_json.loads(bytes(response.body), depth_limit=_OWN_DEPTH, mend=True)

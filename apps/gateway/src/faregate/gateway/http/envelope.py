@@ -11,7 +11,17 @@ from faregate.core.redaction.scrubbing import clean_text, clean_value
 from faregate.gateway.errors import DOCS_URL, STATUS
 from faregate.wire import exact_json
 
-__all__ = ["failure", "json_bytes_response", "json_response", "success"]
+__all__ = ["ContentResponse", "failure", "json_bytes_response", "success"]
+
+
+class ContentResponse(Response):
+    """A JSON response that keeps the `content` its body was written from, so that the body need not be parsed."""
+
+    def __init__(self, content: Mapping[str, Any], *, status: int, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(
+            _written(content), status_code=status, media_type="application/json", headers=dict(headers or {})
+        )
+        self.content = content
 
 
 def success(
@@ -26,7 +36,7 @@ def success(
     content: dict[str, Any] = {"success": status < 400, "status": status, "message": message, "data": data}
     if meta is not None:
         content["meta"] = dict(meta)
-    return json_response(content, status=status, headers=headers)
+    return ContentResponse(content, status=status, headers=headers)
 
 
 def failure(
@@ -53,7 +63,7 @@ def failure(
         "data": {**clean_value(dict(data or {})), "message": detail},
         "error": {**clean_value(error.facts), **described},
     }
-    return json_response(content, status=status, headers={**_standard_headers(error, status), **(headers or {})})
+    return ContentResponse(content, status=status, headers={**_standard_headers(error, status), **(headers or {})})
 
 
 def _standard_headers(error: FaregateError, status: int) -> dict[str, str]:
@@ -62,11 +72,6 @@ def _standard_headers(error: FaregateError, status: int) -> dict[str, str]:
     if status in {429, 503}:
         return {"retry-after": str(error.facts.get("retry_after_seconds", 1))}
     return {}
-
-
-def json_response(content: Any, *, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """Return `content` as exact JSON."""
-    return json_bytes_response(_written(content), status, headers)
 
 
 def json_bytes_response(body: bytes, status: int, headers: Mapping[str, str] | None = None) -> Response:

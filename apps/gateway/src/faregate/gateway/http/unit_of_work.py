@@ -61,7 +61,7 @@ class UnitOfWork:
                 return json_bytes_response(stored.body, stored.status, {"idempotency-replayed": "true"})
 
             async def keep(session: AsyncSession, response: Response) -> None:
-                kept = StoredAnswer(request_hash, response.status_code, auditor.without_secrets(bytes(response.body)))
+                kept = StoredAnswer(request_hash, response.status_code, auditor.without_secrets(response))
                 if not await self._store.keep(session, credential, key, kept):
                     raise _TakenError
 
