@@ -24,6 +24,8 @@ from faregate.wire.ids import organization_owner_id
 __all__ = ["FactReader", "Group"]
 
 K = TypeVar("K")
+_Kept = tuple[Dimension, Values | None]
+"""A dimension whose sums are kept, and the values asked for; None stands for all values."""
 
 _ALL = (Grain.QUARTER, Grain.HOUR, Grain.DAY, Grain.MONTH)
 _FROM_HOUR = _ALL[1:]
@@ -59,9 +61,10 @@ class FactReader:
             await self._rollups.state(session)
             measures, counts, active = await self._raw.overview(session, question)
             return measures, active, _exactly(counts, percents)
-        found = await self.measures(session, question)
-        unique = await self.unique_users(session, question)
-        near = await self.percentiles(session, question, percents)
+        kept = await self._kept(session, question)
+        found = await self._measures(session, question, (), kept)
+        unique = await self._unique_users(session, question, None, kept)
+        near = await self._percentiles(session, question, percents, kept)
         return found.get((), Measures()), unique.get(None, 0), near
 
     async def version(self, session: AsyncSession) -> str | None:
@@ -72,7 +75,11 @@ class FactReader:
         self, session: AsyncSession, question: Question, by: Sequence[str] = ()
     ) -> Mapping[Group, Measures]:
         """Return the sums by the values of the dimensions `by`; groups of which nothing is left do not appear."""
-        alone = await self._alone(session, question, by)
+        return await self._measures(session, question, by, await self._kept(session, question, by))
+
+    async def _measures(
+        self, session: AsyncSession, question: Question, by: Sequence[str], alone: _Kept | None
+    ) -> Mapping[Group, Measures]:
         coverage = cover(question.range, _ALL if alone else _DAYS)
         if coverage is None or (alone is None and not _in_cells(question)):
             return _standing(await self._raw.measures(session, question, by))
@@ -89,18 +96,22 @@ class FactReader:
         self, session: AsyncSession, question: Question, unit: Unit
     ) -> Mapping[datetime, tuple[Measures, int]]:
         """Return sums and unique users by period in the question's time zone; empty periods do not appear."""
-        alone = await self._alone(session, question)
-        if self._series_coverage(question, unit, alone) is None:
+        kept = await self._kept(session, question)
+        if self._series_coverage(question, unit, kept) is None:
             return await self._raw.points(session, question, unit)
-        found = await self.series(session, question, unit)
-        unique = await self.unique_users(session, question, unit)
+        found = await self._series(session, question, unit, kept)
+        unique = await self._unique_users(session, question, unit, kept)
         return {
             period: (found.get(period, Measures()), unique.get(period, 0)) for period in {*found, *unique} if period
         }
 
     async def series(self, session: AsyncSession, question: Question, unit: Unit) -> Mapping[datetime, Measures]:
         """Return the sums by period in the question's time zone; empty periods do not appear."""
-        alone = await self._alone(session, question)
+        return await self._series(session, question, unit, await self._kept(session, question))
+
+    async def _series(
+        self, session: AsyncSession, question: Question, unit: Unit, alone: _Kept | None
+    ) -> Mapping[datetime, Measures]:
         coverage = self._series_coverage(question, unit, alone)
         if coverage is None:
             return await self._raw.series(session, question, unit)
@@ -131,13 +142,17 @@ class FactReader:
         return await self._rollups.users(session, question, coverage, rest, order, limit)
 
     async def percentiles(
-        self, session: AsyncSession, question: Question, percents: Sequence[int], *, exact: bool = False
+        self, session: AsyncSession, question: Question, percents: Sequence[int]
     ) -> list[Decimal | None]:
-        """Return percentiles of the latencies in milliseconds: at most 1 % off, or exact on demand."""
-        alone = await self._alone(session, question)
+        """Return percentiles of the latencies in milliseconds, at most 1 % off."""
+        return await self._percentiles(session, question, percents, await self._kept(session, question))
+
+    async def _percentiles(
+        self, session: AsyncSession, question: Question, percents: Sequence[int], alone: _Kept | None
+    ) -> list[Decimal | None]:
         total = alone is not None and alone[0] is Dimension.TOTAL
         coverage = cover(question.range, _FROM_HOUR if total else _FROM_DAY if alone else _DAYS)
-        if exact or coverage is None or (alone is None and not _in_cells(question)):
+        if coverage is None or (alone is None and not _in_cells(question)):
             return _exactly(await self._raw.latencies(session, question), percents)
         rest = await self._rest(session, question, coverage)
         if alone is None:
@@ -154,7 +169,11 @@ class FactReader:
         self, session: AsyncSession, question: Question, unit: Unit | None = None
     ) -> Mapping[datetime | None, int]:
         """Return how many users were active, exactly: by period, or under None in the whole range."""
-        alone = await self._alone(session, question)
+        return await self._unique_users(session, question, unit, await self._kept(session, question))
+
+    async def _unique_users(
+        self, session: AsyncSession, question: Question, unit: Unit | None, alone: _Kept | None
+    ) -> Mapping[datetime | None, int]:
         coverage = self._series_coverage(question, unit, alone)
         if coverage is None:
             return _counted(await self._raw.active(session, question, unit))
@@ -180,19 +199,15 @@ class FactReader:
             counts |= {period: _bits_with(kept.get(period, {}), late[period]) for period in changed}
         return counts
 
-    def _series_coverage(
-        self, question: Question, unit: Unit | None, alone: tuple[Dimension, Values | None] | None
-    ) -> Coverage | None:
+    def _series_coverage(self, question: Question, unit: Unit | None, alone: _Kept | None) -> Coverage | None:
         """Return the buckets that answer, none of which is in two periods; None if only the facts can."""
         if alone is None and not _in_cells(question):
             return None
         grains = _ALL if alone is not None else _DAYS
         return cover(question.range, grains) if unit is None else cover_periods(question.range, unit, grains)
 
-    async def _alone(
-        self, session: AsyncSession, question: Question, by: Sequence[str] = ()
-    ) -> tuple[Dimension, Values | None] | None:
-        """Return the one dimension that a question is about, and its value (None for all values)."""
+    async def _kept(self, session: AsyncSession, question: Question, by: Sequence[str] = ()) -> _Kept | None:
+        """Return the one dimension that a question is about; None if it is about a combination, or its sums are not kept."""
         await self._rollups.state(session)  # which also sets how the session plans
         given = question.filters.given
         if not given and len(by) <= 1:

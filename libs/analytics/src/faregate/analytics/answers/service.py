@@ -1,14 +1,14 @@
 """The questions that people ask of their usage."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.answers.facts import FactReader
 from faregate.analytics.question.calendar import Unit, periods_of
-from faregate.analytics.question.filters import Filters, Question
+from faregate.analytics.question.filters import Question
 from faregate.analytics.rollups.known_meters import KnownMeters
 from faregate.analytics.rollups.known_models import KnownModels, united_providers
 from faregate.analytics.values import Breakdown, Freshness, Measures, Point, TopUser, UsageMetrics
@@ -137,9 +137,3 @@ class AnalyticsService:
 
 def _size(part: Breakdown) -> tuple[int, int, str]:
     return part.measures.credits, part.measures.requests, part.value or ""
-
-
-def own(question: Question, user_id: str) -> Question:
-    """Return the same question about one user alone."""
-    filters: Filters = replace(question.filters, user_id=user_id)
-    return replace(question, filters=filters)
