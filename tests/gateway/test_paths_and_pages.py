@@ -29,7 +29,7 @@ async def test_a_slash_too_many_is_told_with_the_right_path(gateway: Gateway) ->
     for method, path in (("GET", "/api/wallets/ada/"), ("POST", "/api/usage-events/"), ("GET", "/healthz//")):
         answer = await gateway.call(method, path, {} if method == "POST" else None)
         assert (answer.status, answer.error["code"]) == (404, "not_found")
-        assert answer.error["detail"].endswith(f"leave out the slash at its end: {path.rstrip('/')}")
+        assert answer.error["detail"].endswith(f"remove the slash at the end: {path.rstrip('/')}")
 
     nothing = await gateway.get("/api/nothing/")
     assert (nothing.status, "/docs" in nothing.error["detail"]) == (404, True)

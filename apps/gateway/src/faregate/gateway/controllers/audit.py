@@ -1,4 +1,4 @@
-"""`/api/audit`: who did what."""
+"""Controller of `/api/audit`, the audit log."""
 
 from uuid import UUID
 

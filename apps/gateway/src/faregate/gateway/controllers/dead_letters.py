@@ -1,4 +1,4 @@
-"""`/api/dead-letters`: what could not be handled, for an operator to read, replay or drop."""
+"""Controller of `/api/dead-letters`: list, read, replay and drop dead letters."""
 
 from datetime import datetime
 
@@ -59,7 +59,7 @@ class DeadLettersController(Controller):
 
     @operation("POST", "/api/dead-letters/drop", scope=Scope.OPS_WRITE, answer=DoneAnswer)
     async def drop(self, body: DeadLettersBody) -> DoneAnswer:
-        """Forget dead letters for ever."""
+        """Delete dead letters permanently."""
         return DoneAnswer(count=await self._letters.drop(await self._ids(body)))
 
     async def _ids(self, body: DeadLettersBody) -> list[str]:

@@ -1,4 +1,4 @@
-"""`/healthz` and `/readyz`: whether the process lives, and whether it can serve."""
+"""Controller of `/healthz`, `/readyz` and `/metrics`."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -23,7 +23,7 @@ _PROMETHEUS = "text/plain"
 
 
 class HealthController(Controller):
-    """Probes for whoever runs the process."""
+    """Liveness, readiness and metrics of the process."""
 
     def __init__(self, database: Database, transport: ITransport, clock: IClock, metrics: GatewayMetrics) -> None:
         self._checks: dict[str, Callable[[], Awaitable[str]]] = {
@@ -36,12 +36,12 @@ class HealthController(Controller):
 
     @operation("GET", "/healthz", scope=None, answer=HealthAnswer)
     async def healthz(self) -> HealthAnswer:
-        """Say that the process answers."""
+        """Report that the process answers."""
         return HealthAnswer(version=version("faregate"))
 
     @operation("GET", "/readyz", scope=None, answer=ReadyAnswer, personal=Personal.NONE)
     async def readyz(self) -> Reply:
-        """Say whether all that is needed answers, with timings."""
+        """Report whether all required engines answer, with timings."""
         checks = [CheckAnswer(**asdict(check)) for check in await check_all(self._checks, self._clock)]
         ready = all(check.ok for check in checks)
         answer = ReadyAnswer(status="ready" if ready else "not ready", checks=checks)
@@ -52,7 +52,7 @@ class HealthController(Controller):
 
     @operation("GET", "/metrics", scope=None, produces=(_PROMETHEUS,))
     async def metrics(self) -> Response:
-        """Count requests, refusals and what waits, for Prometheus."""
+        """Return the counts of requests, refusals and waiting messages, for Prometheus."""
         return Response(await self._metrics.text(), media_type=_PROMETHEUS)
 
 

@@ -1,4 +1,7 @@
-"""`/api/meters`: what is metered and how it is read; `/api/analytics/meters`: what each meter read and costs."""
+"""Controller of `/api/meters` and `/api/analytics/meters`.
+
+The first declares meters, the second returns their readings and costs.
+"""
 
 from faregate.analytics.answers.meter_totals import MeterTotals
 from faregate.core.clock import IClock
@@ -22,7 +25,7 @@ __all__ = ["MetersController"]
 
 
 class MetersController(Controller):
-    """Declare meters, and read them all."""
+    """Declarations and readings of meters over HTTP."""
 
     def __init__(self, meters: MeterCatalog, totals: MeterTotals, clock: IClock) -> None:
         self._meters = meters
@@ -31,7 +34,7 @@ class MetersController(Controller):
 
     @operation("GET", "/api/meters", scope=Scope.USAGE_READ, answer=list[MeterAnswer])
     async def list_meters(self) -> Reply:
-        """List the meters, built in and declared, by name."""
+        """List the built-in and declared meters, by name."""
         meters = await self._meters.all()
         return Reply([meter_answer(meters[name]).model_dump() for name in sorted(meters)])
 
@@ -51,7 +54,7 @@ class MetersController(Controller):
     async def put_meter(self, name: MeterName, body: MeterBody) -> MeterAnswer:
         """Declare a meter, or change one: its unit, how it is read, and what a unit costs.
 
-        What was recorded before is read by the new declaration. A built-in meter keeps its unit.
+        Earlier events are read by the new declaration, too. A built-in meter keeps its unit.
         """
         await self._meters.declare(body.meter(name))
         return meter_answer(await self._meters.get(name))
@@ -64,7 +67,7 @@ class MetersController(Controller):
         errors=(InvalidError, UnknownMeterError),
     )
     async def meter_totals(self, query: MeterTotalsQuery) -> Reply:
-        """Return what each meter read, as it is declared, and what that costs at the price of its unit."""
+        """Return the reading of each meter, by its declaration, and its cost at the price of its unit."""
         question = query.question(now=self._clock.now())
         if query.detailed:
             details = await self._totals.details(question)

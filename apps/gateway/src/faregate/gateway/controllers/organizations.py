@@ -1,4 +1,4 @@
-"""`/api/organizations`: how members are charged, and who they are."""
+"""Controller of `/api/organizations`: charging policies and members."""
 
 from faregate.gateway.http.operation import Audit, Controller, Page, link, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
@@ -48,7 +48,7 @@ class OrganizationsController(Controller):
         },
     )
     async def put_organization(self, organization_id: str, body: OrganizationBody) -> OrganizationAnswer:
-        """Make an organisation, or change its policy and members."""
+        """Create an organisation, or change its policy and members."""
         policy = ChargingPolicy(body.policy) if body.policy is not None else None
         return _answer(
             await self._organizations.change(organization_id, policy=policy, join=body.join, leave=body.leave)

@@ -1,4 +1,4 @@
-"""`/api/quotas` and `/api/alerts`: limits, how they stand, and what was told about them."""
+"""Controller of `/api/quotas` and `/api/alerts`."""
 
 from uuid import UUID
 
@@ -26,7 +26,7 @@ __all__ = ["QuotasController"]
 
 
 class QuotasController(Controller):
-    """Set quotas, see how they stand, read the alerts."""
+    """Quotas, their status and their alerts over HTTP."""
 
     def __init__(self, quotas: QuotaService) -> None:
         self._quotas = quotas
@@ -40,7 +40,7 @@ class QuotasController(Controller):
         errors=(UnknownMeterError,),
     )
     async def list_quotas(self, query: QuotasQuery) -> Page:
-        """List quotas in the order they were made."""
+        """List quotas in the order of their creation."""
         position = position_of(query.cursor, UUID)
         found = await self._quotas.quotas(
             owner_id=query.owner_id,
@@ -66,8 +66,8 @@ class QuotasController(Controller):
     async def put_quota(self, body: QuotaBody) -> QuotaAnswer:
         """Set the quota of an owner for a meter and a period.
 
-        The same again changes nothing; another limit begins its alerts anew. A hard quota refuses to start uses once it
-        is used up (`quota_exceeded`), any other one only tells.
+        Setting the same quota again changes nothing; with another limit its alerts may fire again. Once a hard quota is used
+        up, the start of uses is refused (`quota_exceeded`); any other quota only fires alerts.
         """
         return quota_answer(await self._quotas.put(body.spec()))
 
@@ -80,7 +80,7 @@ class QuotasController(Controller):
         errors=(UnknownMeterError,),
     )
     async def check_quotas(self, query: QuotaCheckQuery) -> Reply:
-        """Return how the quotas of an owner stand now, of all meters or of one; fires no alert."""
+        """Return the current status of an owner's quotas, for all meters or for one; fires no alert."""
         found = await self._quotas.check_owner(query.owner_id, query.meter)
         return Reply([status_answer(status).model_dump() for status in found])
 
@@ -91,7 +91,7 @@ class QuotasController(Controller):
 
     @operation("DELETE", "/api/quotas/{quota_id}", scope=Scope.QUOTAS_WRITE, errors=(UnknownQuotaError,))
     async def delete_quota(self, quota_id: UUID) -> dict[str, str]:
-        """Forget a quota and its alerts."""
+        """Delete a quota and its alerts."""
         await self._quotas.remove(quota_id)
         return {"id": str(quota_id)}
 
@@ -103,7 +103,7 @@ class QuotasController(Controller):
         errors=(UnknownQuotaError,),
     )
     async def quota_status(self, quota_id: UUID) -> QuotaStatusAnswer:
-        """Return the use so far, and when the quota will run out at the present pace."""
+        """Return the use so far, and when the quota will run out at the current pace."""
         return status_answer(await self._quotas.status(quota_id))
 
     @operation(
@@ -115,7 +115,7 @@ class QuotasController(Controller):
         errors=(UnknownMeterError,),
     )
     async def list_alerts(self, query: AlertsQuery) -> Page:
-        """List the alerts that were fired, the latest first, with how they were delivered."""
+        """List the fired alerts, latest first, with their deliveries."""
         position = position_of(query.cursor, UUID)
         wanted = AlertFilter(
             owner_id=query.owner_id,

@@ -1,4 +1,4 @@
-"""`/api/wallets`: balances, grants and transactions."""
+"""Controller of `/api/wallets`: balances, grants and transactions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -84,7 +84,7 @@ class WalletsController(Controller):
         },
     )
     async def put_wallet(self, owner_id: str, body: WalletBody) -> WalletAnswer:
-        """Make a wallet, or change what is given of it."""
+        """Create a wallet, or change the given fields of it."""
         wallet, organization_id = await self._wallets.change(owner_id, WalletChange(body.fields()))
         return wallet_answer(wallet, organization_id=organization_id)
 
@@ -102,7 +102,7 @@ class WalletsController(Controller):
         },
     )
     async def add_grant(self, call: Call, owner_id: str, body: GrantBody) -> Reply:
-        """Put credits into a wallet."""
+        """Grant credits to a wallet."""
         spec = GrantSpec(
             amount=to_micros(body.credits),
             source=GrantSource(body.source),
@@ -134,7 +134,7 @@ class WalletsController(Controller):
         },
     )
     async def list_transactions(self, owner_id: str, query: PageQuery) -> Page:
-        """List what moved, newest first."""
+        """List the transactions of a wallet, newest first."""
         position = position_of(query.cursor, int)
         found = await self._wallets.transactions(owner_id, before=position[0] if position else None, limit=query.limit)
         more = len(found) == query.limit

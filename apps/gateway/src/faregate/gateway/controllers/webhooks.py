@@ -1,4 +1,4 @@
-"""`/api/webhooks`: who is told of what."""
+"""Controller of `/api/webhooks`: webhook endpoints and their deliveries."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -56,7 +56,7 @@ class WebhooksController(Controller):
         },
     )
     async def create_webhook(self, call: Call, body: WebhookBody) -> NewWebhookAnswer:
-        """Have events sent to an address, signed by Standard Webhooks; the answer holds the secret, this one time."""
+        """Create an endpoint: events are sent to its address, signed by Standard Webhooks; only this answer holds the secret."""
         spec = EndpointSpec(body.url, body.events, body.description, body.secret)
         return new_webhook_answer(
             await self._database.run(lambda s: self._webhooks.create(s, spec, created_by=call.principal.id))
@@ -87,7 +87,7 @@ class WebhooksController(Controller):
         "PUT", "/api/webhooks/{id}", scope=_SCOPE, answer=WebhookAnswer, errors=(UnknownWebhookError, UnsafeUrlError)
     )
     async def put_webhook(self, id: UUID, body: WebhookChangeBody) -> WebhookAnswer:  # noqa: A002
-        """Change an endpoint; `enabled` brings a disabled one back, or switches it off."""
+        """Change an endpoint; `enabled` enables or disables it."""
         spec = EndpointSpec(body.url, body.events, body.description)
         return webhook_answer(
             await self._database.run(lambda s: self._webhooks.change(s, id, spec, enabled=body.enabled))
@@ -95,7 +95,7 @@ class WebhooksController(Controller):
 
     @operation("DELETE", "/api/webhooks/{id}", scope=_SCOPE, answer=WebhookAnswer, errors=_UNKNOWN)
     async def delete_webhook(self, id: UUID) -> WebhookAnswer:  # noqa: A002
-        """Forget an endpoint and what was on its way to it."""
+        """Delete an endpoint and its deliveries."""
         return webhook_answer(await self._database.run(lambda s: self._webhooks.delete(s, id)))
 
     @operation(
@@ -108,13 +108,13 @@ class WebhooksController(Controller):
         errors=_UNKNOWN,
     )
     async def rotate_secret(self, id: UUID, body: RotateSecretBody) -> NewWebhookAnswer:  # noqa: A002
-        """Give a new secret; for `overlap_seconds` messages are signed with both."""
+        """Rotate the secret of an endpoint; for `overlap_seconds` messages are signed with both secrets."""
         overlap = timedelta(seconds=body.overlap_seconds)
         return new_webhook_answer(await self._database.run(lambda s: self._webhooks.rotate(s, id, overlap=overlap)))
 
     @operation("GET", "/api/webhooks/{id}/deliveries", scope=_SCOPE, answer=list[DeliveryAnswer], errors=_UNKNOWN)
     async def list_deliveries(self, id: UUID, query: DeliveriesQuery) -> Page:  # noqa: A002
-        """List what was sent, newest first, with every attempt."""
+        """List the deliveries of an endpoint, newest first, with every attempt."""
         position = position_of(query.cursor, datetime, UUID)
         async with self._database.transaction(read_only=True) as session:
             found = await self._webhooks.deliveries(

@@ -1,4 +1,7 @@
-"""From a request to a controller's method and back: authenticate, validate, call, envelope. No `if` about money here."""
+"""Request dispatcher: authentication, validation, the controller's method, the envelope.
+
+No decision about money is made here.
+"""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
@@ -31,7 +34,7 @@ _ANYBODY = Principal("anybody", frozenset())
 
 
 class Dispatcher:
-    """Makes routes of controllers."""
+    """Builds the routes of controllers."""
 
     def __init__(
         self, authenticator: IAuthenticator, limits: RateLimiter, work: UnitOfWork, answers: AnswerCache
@@ -73,7 +76,7 @@ class Dispatcher:
         principal = await self._principal(operation, request)
         if operation.guarded:
             request.scope["state"]["left"] = await self._limits.take(principal, operation)
-        if operation.concurrency is not None:  # held until the answer is sent: a stream takes its time
+        if operation.concurrency is not None:  # held until the answer is sent, because a stream may take long
             request.scope["state"][HELD].enter_context(self._limits.slot(operation))
         arguments = await arguments_of(operation, request, principal)
         call = Call(request, principal, request.scope["state"]["request_id"])
@@ -93,7 +96,7 @@ class Dispatcher:
     def _look(
         self, operation: Operation, call: Call, arguments: Mapping[str, Any]
     ) -> Callable[[], Awaitable[Any]] | None:
-        """Return how to read what `operation` is about to change."""
+        """Return a function that reads the object which `operation` is about to change; None without one."""
         read = self._reads.get(operation.path) if operation.method in {"PUT", "PATCH", "DELETE"} else None
         if read is None:
             return None
@@ -134,7 +137,7 @@ def _content(answer: Any) -> Any:
 
 
 def _meta(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the arguments have to say of the answer."""
+    """Return what the arguments add to `meta` of the answer."""
     return {
         name: value for argument in arguments.values() for name, value in getattr(argument, "answer_meta", {}).items()
     }

@@ -1,4 +1,4 @@
-"""The shape of every answer: success, status, message, data, and on failure error."""
+"""Response envelope: success, status, message, data, and error on failure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,7 +32,7 @@ def success(
     meta: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return an answer that says yes."""
+    """Return the answer to a call that succeeded."""
     content: dict[str, Any] = {"success": status < 400, "status": status, "message": message, "data": data}
     if meta is not None:
         content["meta"] = dict(meta)
@@ -46,7 +46,7 @@ def failure(
     data: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return an answer that says no; `data.message` is there for clients that look at nothing else."""
+    """Return the answer to a call that failed; `data.message` is for clients that read nothing but `data`."""
     status, detail = STATUS[error.code], clean_text(error.public_detail)
     described: dict[str, Any] = {
         "code": error.code,
@@ -75,12 +75,12 @@ def _standard_headers(error: FaregateError, status: int) -> dict[str, str]:
 
 
 def json_bytes_response(body: bytes, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """Return JSON that is written already."""
+    """Return a response whose body is JSON bytes."""
     return Response(body, status_code=status, media_type="application/json", headers=dict(headers or {}))
 
 
 def _written(content: Any) -> bytes:
-    """Write what `exact_json.dumps` writes, but for the notation of floats; nobody hashes these bytes."""
+    """Write the JSON of `exact_json.dumps`, except for the notation of floats; these bytes are never hashed."""
     try:
         return orjson.dumps(content, default=_exact, option=orjson.OPT_PASSTHROUGH_DATETIME)
     except orjson.JSONEncodeError:  # integers of more than 64 bits

@@ -69,7 +69,7 @@ class QuotaBody(Body):
     active: Flag = True
 
     def spec(self) -> QuotaSpec:
-        """Return what is asked for."""
+        """Return the specification of the quota."""
         given = self.thresholds
         return QuotaSpec(
             owner_id=self.owner_id,
@@ -85,21 +85,21 @@ class QuotaBody(Body):
 
 
 class QuotasQuery(PageQuery):
-    """Which quotas."""
+    """Filters of quotas."""
 
     owner_id: str | None = None
     meter: str | None = None
 
 
 class QuotaCheckQuery(LooseBody):
-    """Whose quotas, and for which meter."""
+    """The owner of the quotas, and a meter."""
 
     owner_id: Annotated[Text, Field(min_length=1, max_length=255, examples=["ada"])]
     meter: str | None = None
 
 
 class AlertsQuery(PageQuery):
-    """Which alerts; `from` is included, `to` is not."""
+    """Filters of alerts; `from` is included, `to` is excluded."""
 
     owner_id: str | None = None
     quota_id: UUID | None = None
@@ -135,7 +135,7 @@ class QuotaAnswer(Answer):
 
 
 class PredictionAnswer(Answer):
-    """What is to be expected at the present pace."""
+    """The expected use at the current pace."""
 
     projected: Decimal
     per_day: Decimal
@@ -145,7 +145,7 @@ class PredictionAnswer(Answer):
 
 
 class QuotaStatusAnswer(Answer):
-    """How a quota stands."""
+    """The status of a quota."""
 
     quota: QuotaAnswer
     at: datetime
@@ -159,7 +159,7 @@ class QuotaStatusAnswer(Answer):
 
 
 class DeliveryAnswer(Answer):
-    """How one channel took an alert."""
+    """The delivery of an alert by one channel."""
 
     channel: str
     status: str
@@ -209,7 +209,7 @@ def quota_answer(quota: Quota) -> QuotaAnswer:
 
 
 def status_answer(status: QuotaStatus) -> QuotaStatusAnswer:
-    """Return how one quota stands."""
+    """Return the status of one quota."""
     return QuotaStatusAnswer(
         quota=quota_answer(status.quota),
         at=status.at,

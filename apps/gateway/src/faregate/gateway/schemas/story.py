@@ -1,4 +1,4 @@
-"""Answers that tell about one use: its credits, its events, its feature logs."""
+"""Answers about one use: credits, usage events, feature logs."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -42,7 +42,7 @@ class UseAnswer(Answer):
 
 
 class EventAnswer(Answer):
-    """One usage event of a use, as it counts."""
+    """One counted usage event of a use."""
 
     time: datetime
     kind: str
@@ -61,7 +61,7 @@ class EventAnswer(Answer):
 
 
 class UseLogAnswer(Answer):
-    """One feature log of a use; bodies and e-mail are shown by `/api/feature-usage-logs/{id}`."""
+    """One feature log of a use; bodies and e-mail address are in `/api/feature-usage-logs/{id}`."""
 
     id: UUID
     logged_at: datetime
@@ -74,7 +74,7 @@ class UseLogAnswer(Answer):
 
 
 class StoryAnswer(UseAnswer):
-    """Everything that is known of one use."""
+    """All data about one use."""
 
     events: list[EventAnswer]
     feature_logs: list[UseLogAnswer]
@@ -86,7 +86,7 @@ def use_answer(use: UsageStory) -> UseAnswer:
 
 
 def story_answer(story: UseStory, use: UsageStory) -> StoryAnswer:
-    """Return the whole story of one use."""
+    """Return all data about one use."""
     events = [event_answer(event) for event in story.events]
     return StoryAnswer(**_facts(use), events=events, feature_logs=[_log(log) for log in story.logs])
 

@@ -41,7 +41,7 @@ class FeatureUsageAnswer(Answer):
 
 
 class UsageQuery(PageQuery):
-    """Which finished uses; `from` is included, `to` is not."""
+    """Filters of finished uses; `from` is included, `to` is excluded."""
 
     user_id: str | None = None
     organization_id: str | None = None
