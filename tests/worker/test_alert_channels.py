@@ -64,7 +64,7 @@ def receiver() -> Iterator[Receiver]:
 def test_an_alert_says_who_used_what_and_what_follows() -> None:
     assert sentence(ALERT) == (
         "CRITICAL: org:acme has used 9,250.000001 of 10,000 api this month (92.5 %). "
-        "At this rate it is gone on Thursday, 21 May 2026, 09:00 UTC. The month ends on Monday, 01 June 2026, 00:00 UTC."
+        "At this rate it runs out on Thursday, 21 May 2026, 09:00 UTC. The month ends on Monday, 01 June 2026, 00:00 UTC."
     )
 
 
@@ -72,7 +72,7 @@ def test_a_prediction_says_when_and_a_subject_says_of_which_day() -> None:
     """With the time zone."""
     predicted = replace(ALERT, level=Level.PREDICTED)
 
-    assert headline(predicted).endswith("this month (92.5 %); at this rate it is gone on 2026-05-21 09:00 UTC")
+    assert headline(predicted).endswith("this month (92.5 %); at this rate it runs out on 2026-05-21 09:00 UTC")
     assert sentence(predicted).count("At this rate") + sentence(predicted).count("at this rate") == 1
     assert subject(ALERT) == f"{headline(ALERT)} [{NOON:%Y-%m-%d}]"
 

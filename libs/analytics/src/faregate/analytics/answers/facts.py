@@ -1,4 +1,4 @@
-"""Answers to questions about facts: from the sums where they are kept, and from the facts themselves for the rest."""
+"""Reader of facts: rollups first, raw facts for the rest."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -37,9 +37,9 @@ _WORDS = {"success", "error"}
 
 
 class FactReader:
-    """Reads in the caller's transaction, which is REPEATABLE READ: all parts of an answer are of one moment.
+    """Reads in the caller's transaction, which is REPEATABLE READ: all parts of an answer are from one snapshot.
 
-    Sums are kept for each dimension alone (any number of periods, percentiles, users), for all combinations by day, and
+    Sums are kept for each single dimension (any number of periods, percentiles, users), for all combinations by day, and
     for users by day; what they do not cover is read from the facts, which is exact and slower.
     """
 
@@ -50,7 +50,7 @@ class FactReader:
         self._subjects = subjects
 
     async def freshness(self, session: AsyncSession) -> Freshness:
-        """Return how far the sums reach."""
+        """Return when the sums were last updated."""
         return Freshness((await self._rollups.state(session)).rolled_at)
 
     async def overview(
@@ -68,13 +68,13 @@ class FactReader:
         return found.get((), Measures()), unique.get(None, 0), near
 
     async def version(self, session: AsyncSession) -> str | None:
-        """Return the version of all facts: facts are only ever added, so that their number tells."""
+        """Return the version of all facts: facts are only added, so that their number is their version."""
         return await self._rollups.version(session)
 
     async def measures(
         self, session: AsyncSession, question: Question, by: Sequence[str] = ()
     ) -> Mapping[Group, Measures]:
-        """Return the sums by the values of the dimensions `by`; groups of which nothing is left do not appear."""
+        """Return the sums by the values of the dimensions `by`; groups whose facts were all corrected away are left out."""
         return await self._measures(session, question, by, await self._kept(session, question, by))
 
     async def _measures(
@@ -95,7 +95,7 @@ class FactReader:
     async def points(
         self, session: AsyncSession, question: Question, unit: Unit
     ) -> Mapping[datetime, tuple[Measures, int]]:
-        """Return sums and unique users by period in the question's time zone; empty periods do not appear."""
+        """Return sums and unique users by period in the question's time zone; empty periods are left out."""
         kept = await self._kept(session, question)
         if self._series_coverage(question, unit, kept) is None:
             return await self._raw.points(session, question, unit)
@@ -106,7 +106,7 @@ class FactReader:
         }
 
     async def series(self, session: AsyncSession, question: Question, unit: Unit) -> Mapping[datetime, Measures]:
-        """Return the sums by period in the question's time zone; empty periods do not appear."""
+        """Return the sums by period in the question's time zone; empty periods are left out."""
         return await self._series(session, question, unit, await self._kept(session, question))
 
     async def _series(
@@ -133,7 +133,7 @@ class FactReader:
     async def _ranked(
         self, session: AsyncSession, question: Question, order: str, limit: int
     ) -> list[tuple[int, Measures, datetime]]:
-        """Return the users with the most of `order`; their last activity may be a fact that was taken back."""
+        """Return the users with the most of `order`; their last activity may be a fact that was voided."""
         coverage = cover(question.range, _OF_USERS)
         if coverage is None or set(question.filters.given) - {"service"}:
             await self._rollups.state(session)
@@ -200,7 +200,7 @@ class FactReader:
         return counts
 
     def _series_coverage(self, question: Question, unit: Unit | None, alone: _Kept | None) -> Coverage | None:
-        """Return the buckets that answer, none of which is in two periods; None if only the facts can."""
+        """Return buckets that cover the range, each within one period; None if only the facts can answer."""
         if alone is None and not _in_cells(question):
             return None
         grains = _ALL if alone is not None else _DAYS
@@ -208,7 +208,7 @@ class FactReader:
 
     async def _kept(self, session: AsyncSession, question: Question, by: Sequence[str] = ()) -> _Kept | None:
         """Return the one dimension that a question is about; None if it is about a combination, or its sums are not kept."""
-        await self._rollups.state(session)  # which also sets how the session plans
+        await self._rollups.state(session)  # this also sets the planner options of the session
         given = question.filters.given
         if not given and len(by) <= 1:
             return (DIMENSION_OF[by[0]], None) if by else (Dimension.TOTAL, _NO_VALUE)
@@ -232,7 +232,7 @@ class FactReader:
 
 
 def _in_cells(question: Question) -> bool:
-    """Tell whether sums are kept under the filters at all."""
+    """Tell whether sums are kept for the filters."""
     filters = question.filters
     return filters.user_id is None and (filters.status is None or filters.status in _WORDS)
 
