@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TypeVar
 
 from faregate.analytics.answers.trends import FeatureReturn, Part, Peak, Stats, Trend
 from faregate.analytics.answers.user_periods import UserPeriod
@@ -39,9 +38,6 @@ __all__ = [
     "trend_answer",
     "user_period_answer",
 ]
-
-
-A = TypeVar("A", bound=Answer)
 
 
 class OwnMetricsAnswer(Answer):
@@ -282,18 +278,12 @@ def model_answer(part: Breakdown, credit_price_usd: Decimal) -> ModelAnswer:
 
 def own_usage_answer(found: DashboardAnswer) -> OwnUsageAnswer:
     """Return the part of their own dashboard that a person may see: everything except costs and margins."""
-    return OwnUsageAnswer(
-        overview=_own(OwnMetricsAnswer, found.overview),
-        services=found.services,
-        models=[_own(OwnModelAnswer, model) for model in found.models],
-        timeSeries=[_own(OwnPointAnswer, point) for point in found.timeSeries],
-        topUsers=found.topUsers,
-        freshness=found.freshness,
+    return OwnUsageAnswer.of(
+        found,
+        overview=OwnMetricsAnswer.of(found.overview),
+        models=[OwnModelAnswer.of(model) for model in found.models],
+        timeSeries=[OwnPointAnswer.of(point) for point in found.timeSeries],
     )
-
-
-def _own(kind: type[A], whole: Answer) -> A:
-    return kind(**{name: getattr(whole, name) for name in kind.model_fields})
 
 
 def point_answer(point: Point, quantity: Decimal | None = None) -> PointAnswer:
@@ -350,15 +340,12 @@ def part_answer(part: Part) -> PartAnswer:
 
 def stats_answer(meter: str, stats: Stats) -> StatsAnswer:
     """Return the statistics of a meter."""
-    return StatsAnswer(
-        meter=meter, count=stats.count, sum=stats.total, average=stats.average, median=stats.median,
-        p95=stats.p95, p99=stats.p99,
-    )  # fmt: skip
+    return StatsAnswer.of(stats, meter=meter, sum=stats.total)  # fmt: skip
 
 
 def trend_answer(trend: Trend) -> TrendAnswer:
     """Return one day compared with the days before."""
-    return TrendAnswer(period=trend.period, amount=trend.amount, change=trend.change, weekChange=trend.week_change)
+    return TrendAnswer.of(trend, weekChange=trend.week_change)
 
 
 def return_answer(item: FeatureReturn) -> ReturnAnswer:

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,6 +24,11 @@ class Answer(BaseModel):
     """The `data` of an answer."""
 
     model_config = ConfigDict(frozen=True)
+
+    @classmethod
+    def of(cls, value: object, **others: Any) -> Self:
+        """Return the answer with the fields of `value` that have the same names, and with `others`."""
+        return cls(**{name: getattr(value, name) for name in cls.model_fields if name not in others}, **others)
 
 
 class PageQuery(LooseBody):

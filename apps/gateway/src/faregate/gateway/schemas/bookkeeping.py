@@ -175,9 +175,7 @@ def member_limit_answer(member: str | None, limit: SpendingLimit) -> MemberLimit
 
 def limit_answer(limit: SpendingLimit) -> LimitAnswer:
     """Return one limit."""
-    return LimitAnswer(
-        period=limit.period, soft=limit.soft, hard=limit.hard, spent=limit.spent, held=limit.held, since=limit.since
-    )
+    return LimitAnswer.of(limit)
 
 
 def statement_answer(owner_id: str | None, statement: AccountStatement) -> StatementAnswer:

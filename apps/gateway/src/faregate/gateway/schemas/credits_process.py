@@ -143,16 +143,10 @@ def end_answer(settled: Settled) -> EndAnswer:
 def line_answer(line: UsageLine) -> LineAnswer:
     """Return one line."""
     tokens = line.usage.tokens
-    return LineAnswer(
+    return LineAnswer.of(
+        line,
         ai_model=line.usage.model,
-        provider=line.provider,
         input_tokens=tokens.get("input_tokens", 0),
         output_tokens=tokens.get("output_tokens", 0),
         tokens=tokens,
-        provider_cost_usd=line.provider_cost_usd,
-        margin_percent=line.margin_percent,
-        credit_price_usd=line.credit_price_usd,
-        credits=line.credits,
-        price_version=line.price_version,
-        unpriced=line.unpriced,
     )

@@ -57,12 +57,4 @@ class DoneAnswer(Answer):
 def letter_answer(letter: DeadMessage) -> DeadLetterAnswer:
     """Return one dead letter."""
     body, encoding = shown_body(letter.body)
-    return DeadLetterAnswer(
-        id=letter.id,
-        queue=letter.queue,
-        reason=letter.reason,
-        attempts=letter.attempts,
-        dead_at=letter.dead_at,
-        body=body,
-        body_encoding=encoding,
-    )
+    return DeadLetterAnswer.of(letter, body=body, body_encoding=encoding)

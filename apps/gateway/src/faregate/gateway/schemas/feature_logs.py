@@ -140,13 +140,13 @@ class LogQuery(PageQuery):
 
 def log_answer(log: FeatureLog) -> LogAnswer:
     """Return one log without bodies."""
-    return LogAnswer(**_facts(log))
+    return LogAnswer.of(log, **_feature(log))
 
 
 def detail_answer(log: FeatureLog, use: UsageStory | None, story: UseStory) -> LogDetailAnswer:
     """Return one log with bodies, its use and the events of the use."""
     events = [event_answer(event) for event in story.events]
-    return LogDetailAnswer(**_facts(log), **log.bodies, use=use_answer(use) if use else None, events=events)
+    return LogDetailAnswer.of(log, **_feature(log), **log.bodies, use=use_answer(use) if use else None, events=events)
 
 
 def rejections(outcomes: Sequence[object]) -> dict[str, Any]:
@@ -164,21 +164,5 @@ def _rejection(index: int, error: FaregateError) -> Rejection:
     return Rejection(index=index, error={name: value for name, value in described.items() if value is not None})
 
 
-def _facts(log: FeatureLog) -> dict[str, Any]:
-    return {
-        "id": log.id,
-        "logged_at": log.logged_at,
-        "user_id": log.user_id,
-        "user_email": log.user_email,
-        "feature_endpoint_id": log.feature.id,
-        "feature_endpoint_value": log.feature.value,
-        "usage_key": log.usage_key,
-        "method": log.method,
-        "code": log.code,
-        "status": log.status,
-        "endpoint": log.endpoint,
-        "type": log.type,
-        "duration_ms": log.duration_ms,
-        "deleted_at": log.deleted_at,
-        "deleted_by": log.deleted_by,
-    }
+def _feature(log: FeatureLog) -> dict[str, Any]:
+    return {"feature_endpoint_id": log.feature.id, "feature_endpoint_value": log.feature.value}

@@ -82,18 +82,9 @@ class NewKeyAnswer(KeyAnswer):
 
 def key_answer(key: ApiKey, caps: list[SpendingLimit]) -> KeyAnswer:
     """Return a key without its secret."""
-    return KeyAnswer(
-        key_id=key.key_id,
-        client=key.client,
-        name=key.name,
-        environment=key.environment,
+    return KeyAnswer.of(
+        key,
         scopes=list(key.scopes),
         allowed_ips=list(key.allowed_ips) if key.allowed_ips is not None else None,
         spend_caps=[SpendCapAnswer(credits=c.hard, period=c.period, spent=c.spent, held=c.held) for c in caps],
-        created_by=key.created_by,
-        minted_by=key.minted_by,
-        created_at=key.created_at,
-        expires_at=key.expires_at,
-        revoked_at=key.revoked_at,
-        last_used_at=key.last_used_at,
     )

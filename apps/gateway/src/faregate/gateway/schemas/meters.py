@@ -65,14 +65,7 @@ class MeterTotalAnswer(Answer):
 
 def meter_answer(meter: Meter) -> MeterAnswer:
     """Return one meter."""
-    return MeterAnswer(
-        name=meter.name,
-        unit=meter.unit,
-        aggregation=meter.aggregation,
-        unit_price_usd=meter.unit_price_usd,
-        units=list(meter.factors),
-        description=meter.description,
-    )
+    return MeterAnswer.of(meter, units=list(meter.factors))
 
 
 def meter_total_answer(total: MeterTotal) -> MeterTotalAnswer:

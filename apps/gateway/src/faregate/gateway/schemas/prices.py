@@ -129,17 +129,10 @@ class DebitBody(Body):
 
 def quote_answer(line: UsageLine) -> QuoteAnswer:
     """Return the cost of a line."""
-    return QuoteAnswer(
+    return QuoteAnswer.of(
+        line,
         model=line.usage.model,
-        provider=line.provider,
-        provider_cost_usd=line.provider_cost_usd,
-        input_cost_usd=line.input_cost_usd,
-        output_cost_usd=line.output_cost_usd,
         credits=None if line.unpriced else line.credits,
-        margin_percent=line.margin_percent,
-        credit_price_usd=line.credit_price_usd,
-        price_version=line.price_version,
-        unpriced=line.unpriced,
         inconsistent=line.usage.inconsistent,
     )
 
@@ -152,14 +145,7 @@ def override_answer(override: Override) -> OverrideAnswer:
 
 def price_answer(price: EffectivePrice) -> PriceAnswer:
     """Return the price in force."""
-    return PriceAnswer(
-        model=price.model,
-        provider=price.provider,
-        prices=price.prices,
-        price_version=price.price_version,
-        margin_percent=price.margin_percent,
-        overrides=[override_answer(item) for item in price.overrides],
-    )
+    return PriceAnswer.of(price, overrides=[override_answer(item) for item in price.overrides])
 
 
 def plan_answer(plan: Plan) -> PlanAnswer:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -26,8 +26,6 @@ __all__ = [
     "quota_answer",
     "status_answer",
 ]
-
-A = TypeVar("A", bound=Answer)
 
 
 def _number(value: object) -> object:
@@ -190,19 +188,12 @@ class AlertAnswer(Answer):
 
 def quota_answer(quota: Quota) -> QuotaAnswer:
     """Return one quota."""
-    spec = quota.spec
-    given = spec.thresholds
-    return QuotaAnswer(
+    given = quota.spec.thresholds
+    return QuotaAnswer.of(
+        quota.spec,
         id=quota.id,
-        owner_id=spec.owner_id,
-        meter=spec.meter,
-        period=spec.period,
-        limit=spec.limit,
-        hard=spec.hard,
-        timezone=spec.timezone,
-        thresholds=_read(ThresholdsAnswer, given) if given else None,
-        emails=list(spec.emails),
-        active=spec.active,
+        thresholds=ThresholdsAnswer.of(given) if given else None,
+        emails=list(quota.spec.emails),
         created_at=quota.created_at,
         updated_at=quota.updated_at,
     )
@@ -210,23 +201,15 @@ def quota_answer(quota: Quota) -> QuotaAnswer:
 
 def status_answer(status: QuotaStatus) -> QuotaStatusAnswer:
     """Return the status of one quota."""
-    return QuotaStatusAnswer(
+    return QuotaStatusAnswer.of(
+        status,
         quota=quota_answer(status.quota),
-        at=status.at,
         period_start=status.window.start,
         period_end=status.window.end,
-        used=status.used,
-        remaining=status.remaining,
-        percent=status.percent,
-        level=status.level,
-        prediction=_read(PredictionAnswer, status.prediction) if status.prediction else None,
+        prediction=PredictionAnswer.of(status.prediction) if status.prediction else None,
     )
 
 
 def alert_answer(alert: Alert) -> AlertAnswer:
     """Return one alert."""
-    return _read(AlertAnswer, alert)
-
-
-def _read(kind: type[A], value: object) -> A:
-    return kind.model_validate(value, from_attributes=True)
+    return AlertAnswer.of(alert, deliveries=[DeliveryAnswer.of(delivery) for delivery in alert.deliveries])

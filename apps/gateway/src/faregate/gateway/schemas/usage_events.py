@@ -95,15 +95,8 @@ def ingest_answer(report: IngestReport) -> IngestAnswer:
 
 def fate_answer(fate: EventFate) -> FateAnswer:
     """Return the status of one event."""
-    return FateAnswer(
-        source=fate.source,
-        id=fate.id,
-        status=fate.status,
-        received_at=fate.received_at,
-        counted_at=fate.counted_at,
-        counted_in=fate.counted_in,
-        event=fate.event,
-        reason=fate.reason,
+    return FateAnswer.of(
+        fate,
         corrections=[
             CorrectionAnswer(action=c.action, reason=c.reason, actor=c.actor, at=c.at) for c in fate.corrections
         ],

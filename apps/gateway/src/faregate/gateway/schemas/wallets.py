@@ -140,58 +140,20 @@ class GrantedAnswer(Answer):
 
 def transaction_answer(transaction: CreditTransaction) -> TransactionAnswer:
     """Return one transaction."""
-    return TransactionAnswer(
-        id=transaction.id,
-        kind=transaction.kind,
-        amount=transaction.amount,
-        balance=transaction.balance,
-        usage_key=transaction.usage_key,
-        feature_key=transaction.feature_key,
-        corrects=transaction.corrects,
-        reason=transaction.reason,
-        actor=transaction.actor,
-        executed_at=transaction.executed_at,
-    )
+    return TransactionAnswer.of(transaction)
 
 
 def grant_answer(grant: Grant) -> GrantAnswer:
     """Return one grant."""
-    return GrantAnswer(
-        id=grant.id,
-        credits=grant.credits,
-        remaining=grant.remaining,
-        source=grant.source,
-        priority=grant.priority,
-        status=grant.status,
-        effective_at=grant.effective_at,
-        expires_at=grant.expires_at,
-        features=list(grant.features) if grant.features is not None else None,
-        every=grant.every,
-        renews_at=grant.renews_at,
-        key=grant.key,
-        reason=grant.reason,
-        actor=grant.actor,
-        voided_by=grant.voided_by,
-        void_reason=grant.void_reason,
-        created_at=grant.created_at,
-    )
+    return GrantAnswer.of(grant, features=list(grant.features) if grant.features is not None else None)
 
 
 def wallet_answer(wallet: Wallet, *, organization_id: str | None) -> WalletAnswer:
     """Return a wallet with its grants."""
-    return WalletAnswer(
-        owner_id=wallet.owner_id,
-        email=wallet.email,
+    return WalletAnswer.of(
+        wallet,
         organization_id=organization_id,
         credits=wallet.free,
-        balance=wallet.balance,
-        held=wallet.held,
-        earmarked=wallet.earmarked,
-        credit_limit=wallet.credit_limit,
-        debt=wallet.debt,
-        status=wallet.status,
-        plan=wallet.plan,
-        low_balance=wallet.low_balance,
         top_up=_top_up(wallet),
         grants=[grant_answer(grant) for grant in wallet.grants],
     )

@@ -119,17 +119,7 @@ class DeliveriesQuery(PageQuery):
 
 def webhook_answer(endpoint: Endpoint) -> WebhookAnswer:
     """Return an endpoint without its secret."""
-    return WebhookAnswer(
-        id=str(endpoint.id),
-        url=endpoint.url,
-        events=list(endpoint.events),
-        description=endpoint.description,
-        created_by=endpoint.created_by,
-        created_at=endpoint.created_at,
-        failing_since=endpoint.failing_since,
-        disabled_at=endpoint.disabled_at,
-        disabled_reason=endpoint.disabled_reason,
-    )
+    return WebhookAnswer.of(endpoint, id=str(endpoint.id), events=list(endpoint.events))
 
 
 def new_webhook_answer(endpoint: Endpoint) -> NewWebhookAnswer:
@@ -139,15 +129,10 @@ def new_webhook_answer(endpoint: Endpoint) -> NewWebhookAnswer:
 
 def delivery_answer(delivery: WebhookDelivery) -> DeliveryAnswer:
     """Return a delivery."""
-    return DeliveryAnswer(
+    return DeliveryAnswer.of(
+        delivery,
         id=str(delivery.id),
-        event_id=delivery.event_id,
-        event_type=delivery.event_type,
-        status=delivery.status,
-        attempts=delivery.attempts,
-        due_at=delivery.due_at,
         history=[
             AttemptAnswer(at=a.at, status=a.status, error=a.error, duration_ms=a.duration_ms) for a in delivery.history
         ],
-        created_at=delivery.created_at,
     )
