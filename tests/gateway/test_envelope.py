@@ -1,4 +1,4 @@
-"""Answers are written by a faster encoder than ours, and say the same."""
+"""Answers are written by a faster encoder with the same result as the exact encoder."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -14,7 +14,7 @@ from faregate.wire import exact_json
 
 
 class Model(BaseModel):
-    """Something with fields."""
+    """A model with fields."""
 
     name: str
     amount: Decimal
@@ -44,7 +44,7 @@ def test_an_answer_is_what_the_exact_encoder_writes(content: Any) -> None:
     assert bytes(ContentResponse(content, status=200).body) == exact_json.dumps(content)
 
 
-def test_amounts_are_digits_and_whole_numbers_of_any_size_too() -> None:
+def test_decimals_and_large_integers_are_written_with_all_digits() -> None:
     content = {"credits": Decimal("1E+3"), "price": Decimal("0.10"), "big": 2**70, "id": UUID(int=7)}
     body = bytes(ContentResponse(content, status=200).body)
 

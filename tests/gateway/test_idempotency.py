@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: the same call twice is one deed, whoever races whom; the answer is kept with the deed or not at all."""
+"""`Idempotency-Key`: the same call twice has one effect, even concurrently; the answer is stored with it or not at all."""
 
 import asyncio
 from collections import Counter
@@ -61,7 +61,7 @@ async def test_a_refusal_is_not_kept(gateway: Gateway) -> None:
 
 
 async def test_deed_and_kept_answer_are_one_transaction(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failure between the deed and its kept answer undoes the deed."""
+    """A failure between the change and its stored answer rolls the change back."""
 
     async def broken(*_: object) -> bool:
         raise RuntimeError("power cut")
@@ -108,7 +108,7 @@ async def test_old_answers_are_forgotten_after_36_days_and_not_before(gateway: G
 
 
 async def test_a_debit_under_a_key_is_one_of_its_caller_whatever_the_key_looks_like(gateway: Gateway) -> None:
-    """Two services may count their orders alike, and need not know what a usage key may look like."""
+    """Two services may use the same order numbers, and keys need not match the pattern of usage keys."""
     debit = {"credits": 5, "service": "support"}
     await gateway.grant("ada", 20)
     await gateway.grant("bela", 20)
@@ -122,7 +122,7 @@ async def test_a_debit_under_a_key_is_one_of_its_caller_whatever_the_key_looks_l
 
 
 class Caller:
-    """One of two with a key that may do everything."""
+    """One of two services with a key that has all scopes."""
 
     def __init__(self, gateway: Gateway, key: str) -> None:
         self._gateway = gateway
@@ -134,7 +134,7 @@ class Caller:
 
 
 Made = tuple[str, Any, Any]
-"""A path, what is sent there, and something else that could be."""
+"""A path, a body for it, and another valid body."""
 
 
 async def use_of(gateway: Gateway) -> str:
@@ -205,7 +205,7 @@ BY_USAGE_KEY: dict[str, Made] = {
         {**USE, "usages": MORE_LINES},
     ),
 }
-"""Without a usage key the `Idempotency-Key` makes one: what is remembered is the use itself."""
+"""Without a usage key, one is derived from the `Idempotency-Key`: the use itself is stored, not the answer."""
 
 MAKES_NOTHING = {
     "credits-process.extend",
@@ -218,7 +218,7 @@ MAKES_NOTHING = {
     "privacy.erase",
     "webhooks.replay",
 }
-"""They act on something that is named; once it is done, it is done."""
+"""They act on a named object, so that repeating them has no further effect."""
 
 
 @pytest.fixture

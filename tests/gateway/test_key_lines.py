@@ -200,7 +200,7 @@ async def test_revoking_a_key_ends_all_that_it_has_made(gateway: Gateway) -> Non
     assert None not in told
 
 
-async def test_a_key_made_while_its_maker_is_revoked_does_not_outlive_it(gateway: Gateway) -> None:
+async def test_a_key_made_while_its_maker_is_revoked_is_revoked_too(gateway: Gateway) -> None:
     maker = await made(gateway)
     tries = [make(gateway, maker) for _ in range(6)]
     revoked = gateway.call("DELETE", f"/api/keys/{maker['key_id']}")
@@ -211,7 +211,7 @@ async def test_a_key_made_while_its_maker_is_revoked_does_not_outlive_it(gateway
     assert {await status(gateway, key) for key in keys} <= {401}
 
 
-async def test_what_a_key_has_made_lives_on_through_its_rotation_and_ends_with_its_client(gateway: Gateway) -> None:
+async def test_keys_made_by_a_key_survive_its_rotation_and_end_with_its_client(gateway: Gateway) -> None:
     maker = await made(gateway)
     child = await made(gateway, maker)
     successor = (await rotate(gateway, maker["key_id"], overlap_seconds=0)).data
@@ -241,13 +241,13 @@ async def test_keys_of_a_key_share_its_rate(database_url: str) -> None:
     assert asked - 2 * 30 <= answers.count(429) <= asked - 30
 
 
-async def test_people_and_the_first_key_make_keys_without_bounds(gateway: Gateway) -> None:
+async def test_people_and_the_bootstrap_key_make_keys_without_bounds(gateway: Gateway) -> None:
     key = await made(gateway)
 
     assert (key["minted_by"], key["expires_at"], key["allowed_ips"], key["spend_caps"]) == (None, None, None, [])
 
 
-def test_a_key_lives_while_each_client_of_its_line_has_a_live_key() -> None:
+def test_a_key_is_valid_while_each_client_of_its_line_has_a_valid_key() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     past, ahead = now - timedelta(1), now + timedelta(1)
     keys = [
