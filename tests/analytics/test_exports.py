@@ -123,7 +123,7 @@ async def test_csv_for_excel_begins_with_a_byte_order_mark_and_is_the_same_other
 
 @pytest.mark.parametrize("kind", [kind for kind in Format if kind is not Format.CSV])
 def test_a_byte_order_mark_is_refused_where_it_would_break_the_file(exports: ExportService, kind: Format) -> None:
-    with pytest.raises(InvalidError, match="csv alone") as refused:
+    with pytest.raises(InvalidError, match="csv only") as refused:
         exports.events(Question(EVER), kind, bom=True)
     assert refused.value.param == "bom"
 

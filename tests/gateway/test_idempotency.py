@@ -39,7 +39,7 @@ async def test_the_key_with_another_request_is_a_conflict(gateway: Gateway, path
     assert (await gateway.get("/api/wallets/ada")).data["balance"] == 7
 
 
-async def test_thirty_at_once_are_one_deed_and_all_are_told_the_same(gateway: Gateway) -> None:
+async def test_thirty_concurrent_calls_have_one_effect_and_the_same_answer(gateway: Gateway) -> None:
     answers = await asyncio.gather(
         *(gateway.post("/api/wallets/ada/grants", BODY, idempotency_key="order-1") for _ in range(30))
     )
@@ -49,7 +49,7 @@ async def test_thirty_at_once_are_one_deed_and_all_are_told_the_same(gateway: Ga
     assert (await gateway.get("/api/wallets/ada")).data["balance"] == 7
 
 
-async def test_a_refusal_is_not_kept(gateway: Gateway) -> None:
+async def test_an_error_is_not_stored(gateway: Gateway) -> None:
     body = {"user_id": "ada", "feature_key": "GENERATE_QUESTION_PAPER"}
     refused = await gateway.post("/api/usage", body, idempotency_key="paper-1")
     await gateway.grant("ada", 5)
@@ -60,7 +60,7 @@ async def test_a_refusal_is_not_kept(gateway: Gateway) -> None:
     assert (await gateway.get("/api/wallets/ada")).data["balance"] == 0
 
 
-async def test_deed_and_kept_answer_are_one_transaction(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_change_and_stored_answer_are_one_transaction(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failure between the change and its stored answer rolls the change back."""
 
     async def broken(*_: object) -> bool:
@@ -87,13 +87,13 @@ async def test_a_start_without_usage_key_is_one_hold_per_idempotency_key(gateway
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "käse".encode("latin-1")])
-async def test_a_key_that_is_none_is_refused(gateway: Gateway, key: Any) -> None:
+async def test_an_invalid_key_is_refused(gateway: Gateway, key: Any) -> None:
     refused = await gateway.post("/api/wallets/ada/grants", BODY, idempotency_key=key)
 
     assert (refused.status, refused.error["param"]) == (422, "Idempotency-Key")
 
 
-async def test_old_answers_are_forgotten_after_36_days_and_not_before(gateway: Gateway) -> None:
+async def test_old_answers_are_deleted_after_36_days_and_not_before(gateway: Gateway) -> None:
     for number in range(3):
         await gateway.post("/api/wallets/ada/grants", BODY, idempotency_key=f"order-{number}")
     store = gateway.container.idempotency()
@@ -107,7 +107,7 @@ async def test_old_answers_are_forgotten_after_36_days_and_not_before(gateway: G
     assert (kept, await store.forget_old(), await store.forget_old()) == (0, 2, 0)
 
 
-async def test_a_debit_under_a_key_is_one_of_its_caller_whatever_the_key_looks_like(gateway: Gateway) -> None:
+async def test_a_debit_key_belongs_to_its_caller_and_may_have_any_form(gateway: Gateway) -> None:
     """Two services may use the same order numbers, and keys need not match the pattern of usage keys."""
     debit = {"credits": 5, "service": "support"}
     await gateway.grant("ada", 20)
@@ -231,7 +231,7 @@ async def callers(gateway: Gateway) -> tuple[Caller, Caller]:
     return Caller(gateway, gateway.key), Caller(gateway, made.data["key"])
 
 
-async def test_the_table_below_holds_every_call_that_makes_something(gateway: Gateway) -> None:
+async def test_the_table_below_lists_every_creating_call(gateway: Gateway) -> None:
     declared = [found for controller in gateway.container.controllers() for found, _ in operations_of(controller)]
     posts = {found.id for found in declared if found.method == "POST"}
 
@@ -240,8 +240,10 @@ async def test_the_table_below_holds_every_call_that_makes_something(gateway: Ga
 
 
 @pytest.mark.parametrize("name", [*FIXED, *ABOUT, *BY_USAGE_KEY])
-async def test_a_key_is_one_request_of_its_caller(gateway: Gateway, callers: tuple[Caller, Caller], name: str) -> None:
-    """The same body: the same answer. Another body: a conflict. Another caller: as if there were no such key."""
+async def test_a_key_stands_for_one_request_of_its_caller(
+    gateway: Gateway, callers: tuple[Caller, Caller], name: str
+) -> None:
+    """With the same body: the same answer. With another body: a conflict. From another caller: a new key."""
     mine, theirs = callers
     if name in ABOUT:
         make, (path, body, other) = ABOUT[name]

@@ -144,4 +144,5 @@ def _content(response: Response) -> Mapping[str, Any]:
     """Return the content of a JSON answer; its body is parsed only if it comes from a cache."""
     if isinstance(response, ContentResponse):
         return response.content
-    return exact_json.loads(bytes(response.body), depth_limit=_OWN_DEPTH, mend=True)
+    parsed: Mapping[str, Any] = exact_json.loads(bytes(response.body), depth_limit=_OWN_DEPTH, mend=True)
+    return parsed
