@@ -1,4 +1,4 @@
-"""The analytics library beside the usage library, on a database of its own."""
+"""The analytics and usage libraries with their own database."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from support.library import Library
 
 @dataclass(frozen=True)
 class Lab:
-    """Everything that a test of analytics takes in its hands."""
+    """The objects that tests of analytics use."""
 
     database: Database
     library: Library

@@ -1,4 +1,4 @@
-"""Old months go into a proven archive and come back; what was counted stays counted, once."""
+"""Archiving and restoring of months: archives are verified, and counts do not change."""
 
 import asyncio
 import os
@@ -70,7 +70,7 @@ async def test_months_are_archived_dropped_and_restored_and_sums_stay(lab: Any, 
     assert await archive.due() == []
 
 
-async def test_what_a_crash_left_unfinished_is_removed_by_a_later_run(lab: Any, tmp_path: Path) -> None:
+async def test_unfinished_files_of_a_crash_are_removed_by_a_later_run(lab: Any, tmp_path: Path) -> None:
     archive = made(lab, tmp_path, ahead_days=0)
     old = [tmp_path / f"usage_event_y2026m01.{ending}" for ending in ("csv.gz.new", "json.new")]
     young, other = tmp_path / "usage_event_y2026m02.csv.gz.new", tmp_path / "notes.json.new"
@@ -95,7 +95,7 @@ async def test_a_damaged_archive_is_not_loaded(lab: Any, archive: EventArchive, 
     assert await rows(lab) == 0
 
 
-async def test_an_archive_is_never_overwritten_by_what_came_later(lab: Any, archive: EventArchive) -> None:
+async def test_an_archive_is_never_overwritten_by_later_events(lab: Any, archive: EventArchive) -> None:
     await archive.archive()
     await Partitions(lab.database, "usage_event").ensure([Month.of(NOW)])
     await lab.recorder.record([{"user_id": "late", "service": "chat", "time": NOW}])
@@ -103,7 +103,7 @@ async def test_an_archive_is_never_overwritten_by_what_came_later(lab: Any, arch
         await archive.archive()
 
 
-async def test_young_months_are_left_alone(lab: Any, archive: EventArchive, tmp_path: Path) -> None:
+async def test_recent_months_are_not_archived(lab: Any, archive: EventArchive, tmp_path: Path) -> None:
     young = made(lab, tmp_path, ahead_days=0)
     with pytest.raises(InvalidError, match="late"):
         await young.archive(keep_days=30)
@@ -111,7 +111,7 @@ async def test_young_months_are_left_alone(lab: Any, archive: EventArchive, tmp_
     assert (await young.archive(), await rows(lab)) == ([], 399)
 
 
-async def test_without_a_place_nothing_is_dropped(lab: Any, archive: EventArchive) -> None:
+async def test_without_a_directory_nothing_is_dropped(lab: Any, archive: EventArchive) -> None:
     nowhere = made(lab, None)
     with pytest.raises(ConfigurationError, match="FAREGATE_USAGE_ARCHIVE_DIR"):
         await nowhere.archive()
@@ -119,8 +119,8 @@ async def test_without_a_place_nothing_is_dropped(lab: Any, archive: EventArchiv
     assert (nowhere.configured, await rows(lab)) == (False, 399)
 
 
-async def test_an_answer_that_needs_archived_facts_says_so(lab: Any, archive: EventArchive) -> None:
-    """Sums answer as before; one user, several filters, exact percentiles and statistics say what they lack."""
+async def test_an_answer_that_needs_archived_facts_reports_it(lab: Any, archive: EventArchive) -> None:
+    """Answers from sums do not change; those for one user, several filters, exact percentiles and statistics report omissions."""
     await archive.archive()
 
     def asked(**filters: str) -> Question:
@@ -139,8 +139,10 @@ async def test_an_answer_that_needs_archived_facts_says_so(lab: Any, archive: Ev
         assert f"before {Month.of(NOW).end:%Y-%m-%d} are archived" in str(question.omissions.note)
 
 
-async def test_what_a_meter_read_does_not_change_when_its_events_are_archived(lab: Any, archive: EventArchive) -> None:
-    """Sums, counts and users come from the sums that are kept; the highest quantity says that it may lack some."""
+async def test_the_reading_of_a_meter_does_not_change_when_its_events_are_archived(
+    lab: Any, archive: EventArchive
+) -> None:
+    """Sums, counts and users come from the rollups; the highest quantity reports omissions."""
     catalog, totals = lab.library.usage.meters(), lab.analytics.meter_totals()
     await lab.recorder.record(
         [{"id": f"m{n}", "user_id": f"u{n}", "meter": "seats", "quantity": n, "time": NOW} for n in range(1, 5)]
@@ -161,7 +163,7 @@ async def test_what_a_meter_read_does_not_change_when_its_events_are_archived(la
     assert highest.omissions.archived_before is not None
 
 
-async def test_an_answer_is_refused_rather_than_left_incomplete(lab: Any, archive: EventArchive) -> None:
+async def test_an_incomplete_answer_is_refused_on_request(lab: Any, archive: EventArchive) -> None:
     await archive.archive()
     question = Question(RANGE.range, Filters(user_id="u1"), Omissions(refused=True))
 
@@ -170,8 +172,8 @@ async def test_an_answer_is_refused_rather_than_left_incomplete(lab: Any, archiv
     assert refused.value.param == "startDate"
 
 
-async def test_what_is_restored_is_missed_no_more(lab: Any, archive: EventArchive) -> None:
-    """Kept answers notice both: the version of the facts is another one after archiving, and after restoring."""
+async def test_restored_facts_are_in_the_answers_again(lab: Any, archive: EventArchive) -> None:
+    """Cached answers become invalid: the version of the facts changes after archiving and after restoring."""
     versions = [await lab.service.version()]
     await archive.archive()
     versions.append(await lab.service.version())
@@ -185,8 +187,8 @@ async def test_what_is_restored_is_missed_no_more(lab: Any, archive: EventArchiv
     assert len(set(versions)) == 3
 
 
-async def test_the_months_ahead_and_without_events_are_not_missed(lab: Any, archive: EventArchive) -> None:
-    """Only months that had events can lack them."""
+async def test_future_months_and_months_without_events_are_not_reported(lab: Any, archive: EventArchive) -> None:
+    """Only months with events can be reported as archived."""
     await archive.archive()
     ahead = Question(TimeRange(NOW + timedelta(days=40), NOW + timedelta(days=70)), Filters(user_id="u1"))
     long_ago = Question(TimeRange(NOW - timedelta(days=400), NOW - timedelta(days=300)), Filters(user_id="u1"))
@@ -195,10 +197,10 @@ async def test_the_months_ahead_and_without_events_are_not_missed(lab: Any, arch
         assert question.omissions.archived_before is None
 
 
-async def test_a_month_that_is_read_without_a_pause_is_left_alone(
+async def test_a_month_with_an_endless_reader_is_not_archived(
     lab: Any, archive: EventArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beside a reader who does not end, archiving ends with one sentence, and nothing is changed."""
+    """With a reader that does not end, archiving fails with one sentence and changes nothing."""
     monkeypatch.setattr("faregate.core.archive.archives._ATTEMPTS", 2)
     async with lab.database.transaction(read_only=True) as session:
         await lab.database.rows(session, "select 1 from faregate.usage_event limit 1")
@@ -209,7 +211,7 @@ async def test_a_month_that_is_read_without_a_pause_is_left_alone(
     assert sum(manifest.rows for manifest in await archive.archive()) == 399
 
 
-async def test_archiving_waits_for_a_reader_who_ends(lab: Any, archive: EventArchive) -> None:
+async def test_archiving_waits_for_a_reader_that_ends(lab: Any, archive: EventArchive) -> None:
     async with lab.database.transaction(read_only=True) as session:
         await lab.database.rows(session, "select 1 from faregate.usage_event limit 1")
         archiving = asyncio.ensure_future(archive.archive())
@@ -219,7 +221,7 @@ async def test_archiving_waits_for_a_reader_who_ends(lab: Any, archive: EventArc
     assert sum(manifest.rows for manifest in manifests) == 399
 
 
-async def test_an_export_says_which_events_it_lacks(lab: Any, archive: EventArchive) -> None:
+async def test_an_export_reports_archived_events(lab: Any, archive: EventArchive) -> None:
     await archive.archive()
     made = lab.analytics.exports().events(RANGE, Format.JSON)
     document = exact_json.loads(b"".join([chunk async for chunk in made.chunks]))

@@ -1,4 +1,4 @@
-"""Where periods begin: in every time zone each moment is in one period, and in one alone."""
+"""Calendar periods: in every time zone each moment is in exactly one period."""
 
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ SAMPLES = [BEGIN + timedelta(hours=6 * n) for n in range(2 * 365 * 4)]
 
 
 def _distinct_zones() -> Iterator[str]:
-    """Return of all IANA zones one for each course of the clock in 2026 and 2027: the others are the same by name only."""
+    """Return one IANA zone for each set of clock changes in 2026 and 2027; the other zones differ only by name."""
     seen: set[tuple[timedelta | None, ...]] = set()
     for name in sorted(known_time_zones() - {"Factory"}):
         zone = time_zone(name)
@@ -31,14 +31,14 @@ def _distinct_zones() -> Iterator[str]:
 ZONES = list(_distinct_zones())
 
 
-def test_many_zones_are_looked_at() -> None:
+def test_many_zones_are_tested() -> None:
     assert len(ZONES) > 60
     assert {"America/Havana", "Australia/Lord_Howe", "America/Vancouver"} <= known_time_zones()
 
 
 @pytest.mark.parametrize("unit", [unit for unit in get_args(LongUnit) if unit != "hour"])
 def test_no_gap_and_no_overlap(unit: LongUnit) -> None:
-    """A period lasts until the next one begins: its last moment is in it, the next moment is not, and its day is right."""
+    """A period lasts until the next one begins: its last moment is in it, the next moment is not, and its date is right."""
     for name in ZONES:
         zone = time_zone(name)
         period = period_at(BEGIN, unit, zone)
@@ -52,7 +52,7 @@ def test_no_gap_and_no_overlap(unit: LongUnit) -> None:
 
 @pytest.mark.parametrize("year", [2026, 2027])
 def test_no_gap_and_no_overlap_of_hours(year: int) -> None:
-    """Hours are whole unless the clock changes by less than one, and begin when the minutes are 00 unless it skips that."""
+    """Hours are whole unless the clock changes by less than one hour, and begin at minute 00 unless the clock skips it."""
     for name in ZONES:
         zone = time_zone(name)
         span = TimeRange(datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC), name)
@@ -68,7 +68,7 @@ def test_no_gap_and_no_overlap_of_hours(year: int) -> None:
 
 @pytest.mark.parametrize("unit", get_args(Unit))
 def test_the_sum_of_a_series_is_the_total(unit: Unit) -> None:
-    """Every moment of a range, wherever it begins and ends, falls into one of its periods, the one that holds it."""
+    """Every moment of any range is in exactly one of its periods."""
     for name in ZONES:
         zone = time_zone(name)
         span = TimeRange(datetime(2026, 3, 7, 13, 29, tzinfo=UTC), datetime(2027, 4, 9, 7, 1, tzinfo=UTC), name)

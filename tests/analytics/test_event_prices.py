@@ -1,4 +1,4 @@
-"""Events that name a model and tokens are priced like settled lines, or counted as unpriced; never as 0 in silence."""
+"""Prices of events with a model and tokens: priced like settled lines, or counted as unpriced, never silently as 0."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -43,7 +43,7 @@ async def _prices(lab: Any, model: str, **prices: Any) -> None:
 
 @given(data=st.data(), read=st.integers(0, 10**9), written=st.integers(0, 10**9))
 def test_an_event_costs_what_a_line_costs(data: st.DataObject, read: int, written: int) -> None:
-    """For every published model: 10⁻¹² USD exactly, and no price where a line has none."""
+    """For every published model: exact to 10⁻¹² USD, and no price if a line has none."""
     provider, model = data.draw(st.sampled_from(sorted(BOOK.snapshot.models())))
     at = data.draw(st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)))
     counts = {name: n for name, n in (("input_tokens", read), ("output_tokens", written)) if n}
@@ -52,14 +52,14 @@ def test_an_event_costs_what_a_line_costs(data: st.DataObject, read: int, writte
     assert COSTS.cost(model, provider, read, written, at) == pico_usd(line.provider_cost_usd)
 
 
-async def test_a_recorded_call_has_its_provider_cost_and_the_credits_it_came_with(lab: Any) -> None:
+async def test_a_recorded_call_has_its_provider_cost_and_its_given_credits(lab: Any) -> None:
     await lab.recorder.record([{**CALL, "credits": Decimal("0.25")}, {**CALL, "kind": "line"}])
     sums = await _sums(lab)
 
     assert (sums.cost_usd, sums.total_credits, sums.unpriced) == (2 * COST, Decimal("0.25"), 0)
 
 
-async def test_a_given_cost_stands_also_0(lab: Any) -> None:
+async def test_a_given_cost_is_kept_including_0(lab: Any) -> None:
     await lab.recorder.record([{**CALL, "cost_usd": Decimal("0.5")}, {**CALL, "cost_usd": 0}])
     sums = await _sums(lab)
 
@@ -80,7 +80,7 @@ async def test_an_event_is_priced_as_of_its_own_time(lab: Any) -> None:
     assert (sums.cost_usd, sums.unpriced) == (3, 1)
 
 
-async def test_a_corrected_event_is_priced_anew(lab: Any) -> None:
+async def test_a_corrected_event_is_priced_again(lab: Any) -> None:
     await lab.recorder.record([{**CALL, "id": "e1"}, {**CALL, "id": "e2", "model": "nobody-knows"}])
     history = lab.library.usage.history()
     await history.replace(None, "e1", {**CALL, "model": "nobody-knows"})
@@ -91,8 +91,8 @@ async def test_a_corrected_event_is_priced_anew(lab: Any) -> None:
 
 
 @pytest.mark.parametrize("rolled", [False, True])
-async def test_what_nobody_can_price_is_counted_in_every_answer(lab: Any, rolled: bool) -> None:
-    """Unknown models, calls without tokens, and calls taken back: from the sums, the cells, the users and the facts."""
+async def test_unpriced_calls_are_counted_in_every_answer(lab: Any, rolled: bool) -> None:
+    """Unknown models, calls without tokens, and voided calls: from the sums, the cells, the users and the facts."""
     unknown = {**CALL, "model": "nobody-knows", "input_tokens": 5}
     bare = {"user_id": "ada", "service": "chat", "model": "gpt-4o", "time": AT}
     meter = {"user_id": "ada", "meter": "api", "time": AT}
@@ -114,8 +114,8 @@ async def test_what_nobody_can_price_is_counted_in_every_answer(lab: Any, rolled
         assert (await _sums(lab, **filters)).unpriced == (1 if "model" in filters else 2)
 
 
-async def test_calls_recorded_before_they_were_counted_are_counted(lab: Any) -> None:
-    """The migration has the sums made anew, and every other sum is what it was."""
+async def test_unpriced_calls_recorded_before_the_migration_are_counted(lab: Any) -> None:
+    """The migration causes a rebuild of the sums, and every other sum stays unchanged."""
     week_ago = {**CALL, "time": AT - timedelta(days=7)}
     await lab.recorder.record([CALL, week_ago, {**CALL, "model": "nobody-knows"}, {"user_id": "bea", "meter": "api"}])
     await lab.analytics.roller().run()
@@ -130,7 +130,7 @@ async def test_calls_recorded_before_they_were_counted_are_counted(lab: Any) -> 
 
 
 async def test_a_tracked_answer_of_a_provider_is_priced(lab: Any) -> None:
-    """What `TrackUsage` reads from an answer is priced when it is recorded."""
+    """The usage that `TrackUsage` reads from an answer is priced when it is recorded."""
     taken: list[Any] = []
 
     class Recorder:
@@ -147,8 +147,8 @@ async def test_a_tracked_answer_of_a_provider_is_priced(lab: Any) -> None:
     assert (sums.requests, sums.cost_usd, sums.unpriced) == (1, COST, 0)
 
 
-async def test_a_price_beyond_all_bounds_is_no_price(lab: Any) -> None:
-    """Neither the event nor its neighbours are lost."""
+async def test_a_price_out_of_bounds_is_ignored(lab: Any) -> None:
+    """Neither the event nor the others are lost."""
     await _prices(lab, "mad", prices={"input_mtok": 10**8, "output_mtok": 10**8})
     report = await lab.recorder.record([{**CALL, "model": "mad", "input_tokens": 10**9}, CALL])
     sums = await _sums(lab)

@@ -1,4 +1,4 @@
-"""Exports: complete, exact, harmless, streamed, and gone without a trace when nobody reads on."""
+"""Exports: complete, exact, free of formulas, streamed, and cleaned up when the reader leaves."""
 
 import asyncio
 import csv
@@ -102,7 +102,7 @@ async def test_csv_holds_every_event_with_exact_amounts(exports: ExportService, 
     assert exact_json.loads(rows["e7"]["metadata"])["exact"] == Decimal("0.10000000000000000001")
 
 
-async def test_csv_tells_times_in_iso_8601_and_numbers_without_exponent(exports: ExportService, lab: Any) -> None:
+async def test_csv_has_times_in_iso_8601_and_numbers_without_exponent(exports: ExportService, lab: Any) -> None:
     """`2026-01-31T12:00:00.000001Z`, also for whole seconds; the least amounts keep their digits."""
     await lab.recorder.record(
         [event(1, credits=Decimal("0.000001"), cost_usd=Decimal("0.000000000002"), time=NOW.replace(microsecond=0))]
@@ -123,7 +123,7 @@ async def test_csv_for_excel_begins_with_a_byte_order_mark_and_is_the_same_other
 
 @pytest.mark.parametrize("kind", [kind for kind in Format if kind is not Format.CSV])
 def test_a_byte_order_mark_is_refused_where_it_would_break_the_file(exports: ExportService, kind: Format) -> None:
-    with pytest.raises(InvalidError, match="csv alone") as refused:
+    with pytest.raises(InvalidError, match="csv only") as refused:
         exports.events(Question(EVER), kind, bom=True)
     assert refused.value.param == "bom"
 
@@ -138,7 +138,7 @@ async def test_no_csv_cell_is_a_formula_unless_asked_for(exports: ExportService,
     assert set(NASTY) <= {row["source"] for row in raw}
 
 
-async def test_all_formats_tell_the_same(exports: ExportService, filled: list[Any]) -> None:
+async def test_all_formats_have_the_same_values(exports: ExportService, filled: list[Any]) -> None:
     pq: Any = import_module("pyarrow.parquet")
 
     question = Question(EVER)
@@ -161,7 +161,7 @@ async def test_all_formats_tell_the_same(exports: ExportService, filled: list[An
     ]
 
 
-async def test_json_says_what_was_asked_and_what_it_adds_up_to(exports: ExportService, filled: list[Any]) -> None:
+async def test_json_has_the_question_and_the_totals(exports: ExportService, filled: list[Any]) -> None:
     question = Question(EVER, Filters(service="chat", user_id="u3", status="success"))
     whole = exact_json.loads(await read(exports.events(question, Format.JSON).chunks))
 
@@ -173,7 +173,7 @@ async def test_json_says_what_was_asked_and_what_it_adds_up_to(exports: ExportSe
 
 
 @pytest.mark.parametrize("kind", [Format.JSON, Format.NDJSON, Format.CSV, Format.PARQUET, Format.XLSX])
-async def test_nothing_to_export_is_a_whole_file_all_the_same(exports: ExportService, kind: Format) -> None:
+async def test_an_empty_export_is_a_complete_file(exports: ExportService, kind: Format) -> None:
     made = await read(exports.events(Question(EVER), kind).chunks)
 
     if kind is Format.JSON:
@@ -204,7 +204,7 @@ async def test_xlsx_holds_text_as_text_and_numbers_as_numbers(
     assert dict(row[:2] for row in book["about"].iter_rows(values_only=True))["rows"] == len(filled)
 
 
-async def test_a_corrected_event_is_exported_as_it_stands(lab: Any, exports: ExportService) -> None:
+async def test_a_corrected_event_is_exported_in_its_valid_version(lab: Any, exports: ExportService) -> None:
     """Sums of an export equal sums of analytics, also after a void and a replacement."""
     await lab.recorder.record([event(number) for number in range(1, 6)])
     corrections = lab.library.usage.history()
@@ -218,6 +218,12 @@ async def test_a_corrected_event_is_exported_as_it_stands(lab: Any, exports: Exp
     assert sum(Decimal(row["credits"]) for row in rows.values()) == metrics.measures.total_credits
 
 
+async def until_copies(database: Database, number: int) -> None:
+    async with asyncio.timeout(20):
+        while await active_copies(database) != number:
+            await asyncio.sleep(0.05)
+
+
 async def active_copies(database: Database) -> int:
     async with database.transaction() as session:
         rows = await database.rows(
@@ -228,10 +234,10 @@ async def active_copies(database: Database) -> int:
 
 
 @pytest.mark.parametrize("kind", list(Format))
-async def test_who_leaves_early_leaves_nothing_behind(
+async def test_leaving_early_leaves_no_query_or_file(
     lab: Any, exports: ExportService, kind: Format, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """No query goes on, no temporary file stays."""
+    """No query continues, no temporary file is left."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     await lab.recorder.record(
         [event(n, metadata={"long": "x" * 500}, time=NOW - timedelta(seconds=n)) for n in range(1, 6001)]
@@ -239,22 +245,18 @@ async def test_who_leaves_early_leaves_nothing_behind(
     chunks = exports.events(Question(EVER), kind).chunks
     first = await anext(chunks)
     if kind is Format.XLSX:
-        await anext(chunks)  # the first chunk is the workbook's head; the rows begin with the second
+        await anext(chunks)  # the first chunk is the head of the workbook; the rows begin with the second
     if kind is not Format.PARQUET:
         assert await active_copies(lab.database) == 1
     await chunks.aclose()
 
     assert first
-    for _ in range(50):
-        if await active_copies(lab.database) == 0:
-            break
-        await asyncio.sleep(0.05)
-    assert await active_copies(lab.database) == 0
+    await until_copies(lab.database, 0)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", [Format.XLSX, Format.PARQUET])
-async def test_an_export_leaves_the_loop_to_others(lab: Any, exports: ExportService, kind: Format) -> None:
+async def test_an_export_does_not_block_the_event_loop(lab: Any, exports: ExportService, kind: Format) -> None:
     """Between two turns of the event loop its thread works at most 25 ms, however busy the machine is."""
     import_module("pyarrow.parquet")
     await lab.recorder.record([event(n, time=NOW - timedelta(seconds=n)) for n in range(1, 12_001)])
@@ -286,12 +288,11 @@ async def test_a_cancelled_export_ends_its_query(lab: Any, exports: ExportServic
             await asyncio.sleep(60)
 
     reading = asyncio.create_task(slow_reader())
-    await asyncio.sleep(0.5)
+    await until_copies(lab.database, 1)
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    await asyncio.sleep(0.2)
-    assert await active_copies(lab.database) == 0
+    await until_copies(lab.database, 0)
 
 
 async def test_more_rows_than_a_sheet_holds_are_refused_before_the_first_byte(
@@ -302,7 +303,7 @@ async def test_more_rows_than_a_sheet_holds_are_refused_before_the_first_byte(
         await read(exports.events(Question(EVER), Format.XLSX).chunks)
 
 
-def test_file_names_say_what_from_when_until_when_and_when_made() -> None:
+def test_file_names_have_content_range_and_time_of_creation() -> None:
     start, end = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
     made = datetime(2026, 6, 2, 8, 15, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order, every answer equals the same question asked of the raw facts."""
+"""Random interleavings: every answer equals the answer from the raw facts."""
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
@@ -40,11 +40,11 @@ STEPS = (
 
 
 class CrashError(Exception):
-    """Stands for a process that dies before it commits."""
+    """Simulates a process that crashes before it commits."""
 
 
 class Life:
-    """A random life of a deployment, step by step."""
+    """A random sequence of operations of a deployment."""
 
     def __init__(self, lab: Lab, seed: int) -> None:
         self.lab = lab
@@ -113,7 +113,7 @@ class Life:
             await history.void("s", name)
         else:
             self.sent.append(name)
-            with suppress(InvalidError):  # another event is the request of the use that it names
+            with suppress(InvalidError):  # another event is already the request of this use
                 await history.replace("s", name, event)
 
     async def roll(self) -> None:
@@ -179,7 +179,7 @@ BY: list[tuple[str, ...]] = [
 
 
 def _sums(top: list[tuple[int, Measures, datetime]]) -> list[tuple[int, Measures, datetime]]:
-    """Leave out quantities, which have no meaning over several meters."""
+    """Leave out quantities, which cannot be added over several meters."""
     return [(subject_id, replace(measures, quantity=Decimal(0)), at) for subject_id, measures, at in top]
 
 
@@ -234,7 +234,7 @@ _LONG = settings.get_current_profile_name() == "long"
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(st.sampled_from(STEPS), min_size=8, max_size=25), st.integers(0, 2**32))
-async def test_every_answer_equals_the_question_asked_of_the_raw_facts(lab: Lab, steps: list[str], seed: int) -> None:
+async def test_every_answer_equals_the_answer_from_raw_facts(lab: Lab, steps: list[str], seed: int) -> None:
     """For any interleaving of inserts, resends, late events, corrections, open host transactions, runs and crashes."""
     async with lab.database.transaction() as session:
         for table in TABLES.split(", "):
@@ -282,8 +282,8 @@ async def test_the_watermark_skips_no_row_beside_a_long_transaction(lab: Lab) ->
     assert await counted() == (106, 106)
 
 
-async def test_a_database_from_a_dump_begins_anew_without_losing_a_fact(lab: Lab) -> None:
-    """Its rows carry transaction numbers of another server, beyond what this one has reached."""
+async def test_a_database_restored_from_a_dump_rolls_up_again_without_losing_a_fact(lab: Lab) -> None:
+    """Its rows have transaction numbers of another server, beyond those of this one."""
     event = {"user_id": "anna", "service": "chat"}
     await lab.recorder.record([event] * 3)
     await lab.analytics.roller().run()

@@ -1,4 +1,4 @@
-"""One model is one row, and one filter, however events spelled it; events keep what they said."""
+"""Model spellings: each model is one row and one filter, and events keep their own spelling."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -46,7 +46,7 @@ OLD = "update faregate.usage_event set provider = null where model = 'gpt-4o' an
     ],
 )
 def test_one_name_for_each_model(model: str, provider: str | None, name: str, owner: str | None) -> None:
-    """And the one name of a name is the name itself."""
+    """The canonical name of a canonical name is itself."""
     assert canonical_model(model, provider) == (name, owner)
     assert canonical_model(name, owner) == (name, owner)
 
@@ -64,7 +64,7 @@ async def _filled(lab: Any, *, rolled: bool) -> None:
 
 @pytest.mark.parametrize("rolled", [False, True])
 async def test_one_model_is_one_row(lab: Any, rolled: bool) -> None:
-    """By provider; one that is not named is the model's vendor, or its only provider."""
+    """By provider; a missing provider is the vendor of the model, or its only provider."""
     await _filled(lab, rolled=rolled)
     found = await lab.service.breakdown(Question(RANGE), "model")
     providers = await lab.service.breakdown(Question(RANGE, Filters(country="DE")), "provider")
@@ -101,7 +101,7 @@ async def test_an_export_finds_every_spelling_and_keeps_it(lab: Any) -> None:
 
 
 async def test_an_override_prices_every_spelling_of_its_model(lab: Any) -> None:
-    """One with a provider in its name prices that provider's calls alone."""
+    """A name with a provider prices only the calls of that provider."""
     for model, usd in (("ours", 7), ("azure/gpt-4o", 9)):
         price = {"prices": {"input_mtok": usd, "output_mtok": usd}, "effective_from": NOW - timedelta(days=1)}
         await lab.library.usage.price_service().set(model, PriceDocument.model_validate(price))

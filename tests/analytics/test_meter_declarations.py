@@ -1,4 +1,4 @@
-"""Meters: units convert exactly, and each aggregation reads the same facts its own way."""
+"""Meter declarations: units convert exactly, and each aggregation reads the same facts."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -75,7 +75,7 @@ async def test_a_custom_meter_is_read_as_it_is_declared(lab: Lab, rolled: bool) 
         await catalog.declare(Meter("storage", "TB"))
 
 
-async def test_totals_cost_the_value_as_declared_times_the_price_of_a_unit_exactly(lab: Lab) -> None:
+async def test_the_cost_is_exactly_the_reading_times_the_price_of_a_unit(lab: Lab) -> None:
     await lab.library.usage.meters().declare(Meter("seats", "seat", "max", Decimal("4.99")))
     await lab.recorder.record([
         {"user_id": user, "meter": meter, "quantity": quantity}
@@ -102,7 +102,7 @@ async def test_totals_cost_the_value_as_declared_times_the_price_of_a_unit_exact
         Meter("seats", "seat", unit_price_usd=Decimal(-1)),
     ],
 )
-async def test_a_declaration_that_nobody_can_use_is_refused(database: Database, meter: Meter) -> None:
+async def test_an_invalid_declaration_is_refused(database: Database, meter: Meter) -> None:
     meters = MeterCatalog(database)
 
     with pytest.raises(InvalidError):

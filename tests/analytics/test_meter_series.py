@@ -1,4 +1,4 @@
-"""Series and parts of one meter: they add up to its total, and quantities of different meters are never added."""
+"""Series and breakdowns of one meter add up to its total; quantities of different meters are never added."""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Statistics, trends and peaks of a meter are those of its facts, exactly."""
+"""Statistics, trends and peaks of a meter match its facts exactly."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -22,7 +22,7 @@ def use(meter: str, quantity: str, *, days: int, hour: int = 5, **more: Any) -> 
     return {"user_id": "ada", "meter": meter, "quantity": Decimal(quantity), "time": TODAY - timedelta(days=days, hours=-hour), **more}  # fmt: skip
 
 
-async def test_stats_are_exact_and_leave_out_what_was_taken_back(lab: Any) -> None:
+async def test_stats_are_exact_and_leave_out_voided_events(lab: Any) -> None:
     await lab.recorder.record([use("api", str(n), days=2, id=f"e{n}") for n in range(1, 102)])
     await lab.library.usage.history().void(None, "e101")
     stats = await lab.analytics.patterns().stats(API)
@@ -31,13 +31,13 @@ async def test_stats_are_exact_and_leave_out_what_was_taken_back(lab: Any) -> No
     assert (stats.least, stats.median, stats.p95, stats.p99, stats.most) == (1, 50, 95, 99, 100)
 
 
-async def test_nothing_used_has_a_sum_and_no_average(lab: Any) -> None:
+async def test_without_use_there_is_a_sum_and_no_average(lab: Any) -> None:
     stats = await lab.analytics.patterns().stats(Question(RANGE, Filters(user_id="nobody", meter="api")))
 
     assert stats == Stats(0, Decimal(0), None, None, None, None, None, None)
 
 
-async def test_trends_look_at_the_day_and_the_week_before(lab: Any) -> None:
+async def test_trends_compare_with_the_day_and_the_week_before(lab: Any) -> None:
     await lab.recorder.record([use("api", "10", days=9), use("api", "20", days=2), use("api", "25", days=1)])
     await lab.analytics.roller().run()
     found = await lab.analytics.patterns().trends(API, amount="quantity")
@@ -58,7 +58,7 @@ async def test_a_trend_takes_the_first_day_as_a_whole_also_from_noon(lab: Any) -
     assert (day.period, day.amount, day.change) == (TODAY - timedelta(days=1), 10, Decimal("1.5"))
 
 
-async def test_peaks_are_the_periods_of_most_use(lab: Any) -> None:
+async def test_peaks_are_the_periods_of_highest_use(lab: Any) -> None:
     await lab.recorder.record(
         [use("api", "3", days=1, hour=1), use("api", "4", days=1, hour=1), use("api", "6", days=2), use("other", "99", days=3)]
     )  # fmt: skip
@@ -88,10 +88,10 @@ async def test_measures_of_every_use_have_statistics_too(lab: Any) -> None:
     ("how", "yesterday", "before"),
     [("sum", 12, 6), ("count", 2, 1), ("max", 9, 6), ("unique", 1, 1), ("latest", 3, 6)],
 )
-async def test_trends_and_peaks_read_a_meter_as_it_is_declared(
+async def test_trends_and_peaks_read_a_meter_by_its_declaration(
     lab: Any, how: Aggregation, yesterday: int, before: int
 ) -> None:
-    """The highest of a day, not the sum of what was read in it, where the meter is the highest; what was taken back is out."""
+    """For a meter read as its highest quantity: the highest of a day, not the sum; voided events are left out."""
     await lab.library.usage.meters().declare(Meter("seats", "seat", how))
     await lab.recorder.record([
         use("seats", "9", days=1, hour=1), use("seats", "3", days=1, hour=2), use("seats", "6", days=2),
@@ -111,8 +111,8 @@ async def test_trends_and_peaks_read_a_meter_as_it_is_declared(
     assert max(peak.amount for peak in peaks) == max(yesterday, before)
 
 
-async def test_a_misspelt_meter_is_refused_with_what_was_meant(lab: Any) -> None:
-    """Zeros for a meter that does not exist would pass for an answer."""
+async def test_a_misspelt_meter_is_refused_with_a_suggestion(lab: Any) -> None:
+    """Zeros for an unknown meter would look like an answer."""
     await lab.recorder.record([use("seats", "1", days=1)])
     patterns = lab.analytics.patterns()
     for name, meant in (("storrage", "storage"), ("seat", "seats")):

@@ -40,7 +40,7 @@ def test_any_use_of_a_limit_of_0_exceeds_it_and_none_does_not() -> None:
     limit=st.decimals("0.000001", 10**12, places=6), percent=st.sampled_from([Decimal(75), Decimal(90), Decimal(100)])
 )
 def test_levels_are_exact_at_the_edge_for_any_limit(limit: Decimal, percent: Decimal) -> None:
-    """75 % of a third is still 75 %: no rounding lets an alert slip."""
+    """75 % of a third is exactly 75 %: rounding suppresses no alert."""
     edge, grain = limit * percent / 100, Decimal("0.00000001")
     level = {name for name, threshold in NORMAL.items() if threshold == percent}.pop()
 
@@ -49,7 +49,7 @@ def test_levels_are_exact_at_the_edge_for_any_limit(limit: Decimal, percent: Dec
 
 
 @pytest.mark.parametrize("wrong", [(90, 75, 100), (0, 50, 100), (75, 75, 100), (75, 90, 80)])
-def test_thresholds_that_do_not_rise_are_refused(wrong: tuple[int, int, int]) -> None:
+def test_thresholds_that_do_not_ascend_are_refused(wrong: tuple[int, int, int]) -> None:
     with pytest.raises(InvalidError, match="rise"):
         Thresholds(*map(Decimal, wrong))
 
@@ -82,7 +82,7 @@ def test_periods_are_those_of_the_calendar(period: QuotaPeriod, start: datetime,
     assert window_at(period, utc(2026, 5, 14, 10, 30)) == Window(start, end)
 
 
-def test_a_month_ends_where_the_owner_lives() -> None:
+def test_a_month_ends_in_the_time_zone_of_the_quota() -> None:
     """31 January 23:30 UTC is February in Kolkata."""
     window = window_at(QuotaPeriod.MONTH, utc(2026, 1, 31, 23, 30), "Asia/Kolkata")
 
@@ -90,7 +90,7 @@ def test_a_month_ends_where_the_owner_lives() -> None:
 
 
 @pytest.mark.parametrize(("day", "hours"), [((2026, 3, 29), 23), ((2026, 10, 25), 25), ((2026, 6, 1), 24)])
-def test_a_day_of_a_clock_change_has_the_hours_it_has(day: tuple[int, int, int], hours: int) -> None:
+def test_a_day_with_a_clock_change_has_23_or_25_hours(day: tuple[int, int, int], hours: int) -> None:
     assert window_at(QuotaPeriod.DAY, utc(*day, 12), "Europe/Berlin").length == timedelta(hours=hours)
 
 
@@ -103,8 +103,8 @@ def test_an_unknown_time_zone_is_refused_by_name(name: str) -> None:
 MARCH = Window(utc(2026, 3, 1), utc(2026, 3, 31))
 
 
-def test_a_steady_use_runs_out_when_the_ruler_says() -> None:
-    """10 a day, 200 allowed: gone on the 21st, whatever the pace is measured over."""
+def test_a_steady_use_runs_out_at_the_linear_date() -> None:
+    """10 a day, 200 allowed: used up on the 21st, for every period of measurement."""
     found = predict(MARCH, utc(2026, 3, 11), used=Decimal(100), recent=Decimal(25), limit=Decimal(200))
 
     assert found is not None
@@ -129,7 +129,7 @@ def test_a_use_that_stays_below_never_runs_out() -> None:
     assert found.runs_out_at is None
 
 
-def test_what_is_used_up_has_run_out_now() -> None:
+def test_a_used_up_quota_has_run_out_now() -> None:
     now = utc(2026, 3, 11)
     found = predict(MARCH, now, used=Decimal(200), recent=Decimal(0), limit=Decimal(200))
 
@@ -138,7 +138,7 @@ def test_what_is_used_up_has_run_out_now() -> None:
 
 
 @pytest.mark.parametrize("now", [utc(2026, 3, 1, 1), utc(2026, 3, 1), utc(2026, 4, 1)])
-def test_too_early_or_too_late_nothing_is_predicted(now: datetime) -> None:
+def test_too_early_or_too_late_there_is_no_prediction(now: datetime) -> None:
     assert predict(MARCH, now, used=Decimal(50), recent=Decimal(50), limit=Decimal(200)) is None
 
 

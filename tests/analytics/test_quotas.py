@@ -1,4 +1,4 @@
-"""Quotas fire each alert once, keep a history, and reach every channel in the end."""
+"""Quotas: each alert fires once, is stored in the history, and is retried until every channel has it."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ async def levels(quotas: Quotas) -> list[str]:
     return [alert.level.value for alert in await quotas.service.alerts(AlertFilter())]
 
 
-async def test_a_quota_of_100_is_told_at_75_90_and_100_once_each(database: Database) -> None:
+async def test_a_quota_of_100_fires_at_75_90_and_100_once_each(database: Database) -> None:
     """Scenario 60."""
     quotas = make_quotas(database, [Inbox()], now=NOON.replace(day=31, hour=20))
     await quotas.service.put(spec(100))
@@ -37,7 +37,7 @@ async def test_a_quota_of_100_is_told_at_75_90_and_100_once_each(database: Datab
     assert fired == [[], [], ["warning"], [], ["critical"], [], ["exceeded"], []]
 
 
-async def test_many_checkers_at_once_fire_each_level_once(database: Database) -> None:
+async def test_concurrent_checks_fire_each_level_once(database: Database) -> None:
     inbox = Inbox()
     quotas = make_quotas(database, [inbox])
     for number in range(5):
@@ -51,7 +51,7 @@ async def test_many_checkers_at_once_fire_each_level_once(database: Database) ->
     assert sorted(await levels(quotas)) == ["critical"] * 5 + ["warning"] * 5
 
 
-async def test_of_levels_passed_at_once_the_most_urgent_is_delivered_and_all_are_in_the_history(
+async def test_of_levels_passed_at_once_all_are_stored_and_the_most_urgent_is_delivered(
     database: Database,
 ) -> None:
     inbox = Inbox()
@@ -76,7 +76,7 @@ async def test_a_new_period_fires_again(database: Database) -> None:
         quotas.clock.advance(days=1)
 
 
-async def test_a_raised_limit_begins_anew_and_the_same_quota_again_does_not(database: Database) -> None:
+async def test_alerts_may_fire_again_after_a_raised_limit_but_not_for_the_same_quota(database: Database) -> None:
     quotas = make_quotas(database)
     first = await quotas.service.put(spec(100))
     quotas.ledger.use(STEADY, 80)
@@ -90,7 +90,7 @@ async def test_a_raised_limit_begins_anew_and_the_same_quota_again_does_not(data
     assert [(alert.level, alert.limit) for alert in await quotas.service.check()] == [(Level.WARNING, 102)]
 
 
-async def test_thresholds_of_a_quota_beat_those_of_the_deployment(database: Database) -> None:
+async def test_thresholds_of_a_quota_override_those_of_the_deployment(database: Database) -> None:
     quotas = make_quotas(database)
     await quotas.service.put(spec(100, thresholds=Thresholds(Decimal(10), Decimal("20.5"), Decimal(30))))
     quotas.ledger.use(STEADY, "20.5")
@@ -99,7 +99,7 @@ async def test_thresholds_of_a_quota_beat_those_of_the_deployment(database: Data
 
 
 async def test_a_steady_use_is_predicted_to_run_out_before_it_warns(database: Database) -> None:
-    """50 of 100 by the 13th: gone on the 26th. Told once, while nothing worse has been."""
+    """50 of 100 by the 13th: used up on the 26th. The alert fires once, while no more urgent level is reached."""
     inbox = Inbox()
     quotas = make_quotas(database, [inbox], now=datetime(2026, 5, 13, 12, tzinfo=UTC))
     quota = await quotas.service.put(spec(100))
@@ -117,7 +117,7 @@ async def test_a_steady_use_is_predicted_to_run_out_before_it_warns(database: Da
     assert inbox.alerts[0].runs_out_at == status.prediction.runs_out_at
 
 
-async def test_an_inactive_quota_is_silent_and_a_removed_one_is_gone(database: Database) -> None:
+async def test_inactive_and_deleted_quotas_fire_no_alerts(database: Database) -> None:
     quotas = make_quotas(database)
     quota = await quotas.service.put(spec(1, active=False))
     quotas.ledger.use(STEADY, 5)
@@ -153,14 +153,14 @@ async def test_quotas_are_listed_by_owner_and_page_by_page(database: Database) -
         ({"emails": ("a@b.c\nBcc: x@y.z",)}, "emails"),
     ],
 )
-async def test_nonsense_is_refused_by_name(database: Database, changed: dict[str, Any], param: str) -> None:
+async def test_an_invalid_quota_is_refused_by_field(database: Database, changed: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidError) as refusal:
         await make_quotas(database).service.put(spec(**changed))
 
     assert refusal.value.param == param
 
 
-async def test_a_channel_that_was_away_is_told_later_and_the_others_at_once(database: Database) -> None:
+async def test_an_unavailable_channel_gets_the_alert_later_and_the_others_at_once(database: Database) -> None:
     slow, fast = Inbox("slow", refusals=2), Inbox("fast")
     quotas = make_quotas(database, [slow, fast])
     await quotas.service.put(spec(1))
@@ -179,7 +179,7 @@ async def test_a_channel_that_was_away_is_told_later_and_the_others_at_once(data
     assert sent == {"fast": ("delivered", 1), "slow": ("delivered", 3)}
 
 
-async def test_a_channel_that_never_answers_is_given_up_with_the_reason(database: Database) -> None:
+async def test_a_delivery_fails_with_the_reason_after_the_last_attempt(database: Database) -> None:
     quotas = make_quotas(database, [Inbox(refusals=99)])
     await quotas.service.put(spec(1))
     quotas.ledger.use(STEADY, 1)

@@ -1,4 +1,4 @@
-"""A price that is set afterwards is in every answer: before the next roll-up, and after it."""
+"""Repricing: a price set afterwards is in every answer, before and after the next roll-up."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -39,7 +39,7 @@ async def _sums(lab: Lab, filters: Filters = EVERYTHING) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("rolled", [False, True])
-async def test_a_re_price_repairs_the_sums(lab: Lab, rolled: bool) -> None:
+async def test_repricing_corrects_the_sums(lab: Lab, rolled: bool) -> None:
     await _settle(lab, GPT, OURS)
     if rolled:
         await lab.analytics.roller().run()
@@ -79,7 +79,7 @@ async def test_each_later_price_adds_a_version_and_repeating_adds_none(lab: Lab)
     ])  # fmt: skip
 
 
-async def test_a_fact_that_was_voided_stays_so(lab: Lab) -> None:
+async def test_a_voided_fact_stays_voided(lab: Lab) -> None:
     await _settle(lab, OURS)
     await lab.library.usage.history()._correct(USE_SOURCE, "K", None, "voided by an earlier version", None)
     await _price(lab, OURS.model or "")
@@ -87,7 +87,7 @@ async def test_a_fact_that_was_voided_stays_so(lab: Lab) -> None:
     assert await _sums(lab) == (0, 10**6, 120, 0, 1, 1)
 
 
-async def test_the_fate_of_a_request_tells_of_its_price(lab: Lab) -> None:
+async def test_the_status_of_a_request_shows_its_repricing(lab: Lab) -> None:
     await _settle(lab, OURS)
     await _price(lab, OURS.model or "")
     fate = await lab.library.usage.history().fate(USE_SOURCE, "K")

@@ -1,4 +1,4 @@
-"""Every number by hand, from a handful of facts."""
+"""Answers of analytics, compared with numbers computed by hand."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -33,7 +33,7 @@ FACTS = [
 
 @pytest.fixture(params=["raw", "half rolled up", "rolled up"])
 async def filled(request: pytest.FixtureRequest, lab: Lab) -> Lab:
-    """The facts, in every state of preparation: the answers are the same."""
+    """The facts, with and without rollups: the answers are the same."""
     half = 0 if request.param == "raw" else 4
     await lab.recorder.record(FACTS[:half])
     if half:
@@ -46,7 +46,7 @@ async def filled(request: pytest.FixtureRequest, lab: Lab) -> Lab:
 
 
 async def test_the_totals(filled: Lab) -> None:
-    """A use with two models is one request; what is at the end of the range is not in it."""
+    """A use with two models is one request; a fact at the end of the range is excluded."""
     metrics = await filled.service.metrics(Question(RANGE))
     sums = metrics.measures
 
@@ -114,8 +114,8 @@ async def test_top_users(filled: Lab) -> None:
     assert [u.user_id for u in by_tokens] == ["anna"]
 
 
-async def test_the_last_activity_is_one_that_stands(filled: Lab) -> None:
-    """What was taken back, or replaced by something earlier, is no activity."""
+async def test_the_last_activity_is_a_valid_fact(filled: Lab) -> None:
+    """Facts that were voided, or replaced by earlier ones, are not activity."""
     late = fact("anna", 60, id="late", source="host")
     await filled.recorder.record([late, fact("bob", 70, id="moved", source="host")])
     for _ in range(2):
@@ -147,8 +147,8 @@ def test_ranges_are_half_open_and_begin_at_the_callers_midnight() -> None:
             time_range(start, end, zone, now=now)
 
 
-async def test_holds_are_sized_by_what_uses_have_cost(lab: Lab) -> None:
-    """A percentile of the feature's own uses, once there are 20; lines and requests of one use are one cost."""
+async def test_holds_are_sized_by_earlier_costs(lab: Lab) -> None:
+    """A percentile of the feature's own uses, from 20 uses on; lines and requests of one use are one cost."""
     now, history = datetime.now(UTC), lab.analytics.hold_history()
     few = [fact("anna", 1, feature_key="few", usage_key=f"f{n}", credits=9) | {"time": now} for n in range(19)]
     many = [fact("anna", 1, feature_key="f", usage_key=f"k{n}", credits=n) | {"time": now} for n in range(1, 101)]

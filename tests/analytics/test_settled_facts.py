@@ -1,4 +1,4 @@
-"""What was settled is in every sum as the ledger has it, whatever others report about the same use."""
+"""Settled facts: every sum agrees with the ledger, whatever others report about the same use."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ REPORTS: dict[str, dict[str, Any]] = {
     "of another day, with credits": {"id": "e1", "time": NOW - timedelta(days=2), "credits": Decimal(7)},
     "of an organisation": {"organization_id": "acme", "latency_ms": 5, "status": "failed", "country": "DE"},
 }
-"""Requests that name a use that is settled."""
+"""Requests about a settled use."""
 
 
 def _event(**fields: Any) -> dict[str, Any]:
@@ -59,7 +59,7 @@ async def _equals_the_ledger(lab: Lab) -> None:
 
 @pytest.mark.parametrize("rolled", [False, True])
 @pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS.keys())
-async def test_a_request_reported_before_hides_no_settlement(
+async def test_an_earlier_reported_request_does_not_hide_a_settlement(
     lab: Lab, report: Mapping[str, Any], *, rolled: bool
 ) -> None:
     await lab.recorder.record([_event(**report)])
@@ -71,7 +71,7 @@ async def test_a_request_reported_before_hides_no_settlement(
 
 
 @pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS.keys())
-async def test_a_request_reported_afterwards_adds_nothing(lab: Lab, report: Mapping[str, Any]) -> None:
+async def test_a_later_reported_request_adds_nothing(lab: Lab, report: Mapping[str, Any]) -> None:
     await _settle(lab)
     done = await lab.recorder.record([_event(**report)])
 
@@ -79,7 +79,7 @@ async def test_a_request_reported_afterwards_adds_nothing(lab: Lab, report: Mapp
     await _equals_the_ledger(lab)
 
 
-async def test_it_stays_so_with_requests_before_and_after_and_a_price_that_comes_later(lab: Lab) -> None:
+async def test_requests_before_and_after_and_a_later_price_change_nothing(lab: Lab) -> None:
     await lab.recorder.record([_event(id="before", credits=Decimal(3))])
     await _settle(lab)
     await lab.recorder.record([_event(id="before", credits=Decimal(3)), _event(), _event(id="after", user_id="bob")])
@@ -93,7 +93,7 @@ async def test_it_stays_so_with_requests_before_and_after_and_a_price_that_comes
     await _equals_the_ledger(lab)
 
 
-async def test_settlements_in_large_batches_count_as_single_ones_do(lab: Lab) -> None:
+async def test_settlements_in_large_batches_count_like_single_ones(lab: Lab) -> None:
     keys = [f"k{number}" for number in range(120)]
     await lab.recorder.record([_event(usage_key=key, user_id="bob", credits=Decimal(1)) for key in keys[::3]])
     await lab.library.grant("ada", 1000)
@@ -105,7 +105,7 @@ async def test_settlements_in_large_batches_count_as_single_ones_do(lab: Lab) ->
     assert await _sums(lab) == (120, 240, 240, 1)
 
 
-async def test_a_report_that_was_replaced_gives_way_as_it_stands(lab: Lab) -> None:
+async def test_a_replaced_report_is_superseded_by_the_settlement(lab: Lab) -> None:
     history = lab.library.usage.history()
     await lab.recorder.record([_event(id="e1", source="app")])
     moved = _event(user_id="bob", credits=Decimal(9), time=NOW - timedelta(days=1))
@@ -118,7 +118,7 @@ async def test_a_report_that_was_replaced_gives_way_as_it_stands(lab: Lab) -> No
     assert (await history.fate(USE_SOURCE, "K")).status == "counted"
 
 
-async def test_a_report_that_is_about_another_use_by_now_stays(lab: Lab) -> None:
+async def test_a_report_that_was_moved_to_another_use_stays(lab: Lab) -> None:
     await lab.recorder.record([_event(id="e1", source="app")])
     await lab.library.usage.history().replace("app", "e1", _event(usage_key="other"))
     await _settle(lab)
@@ -128,7 +128,7 @@ async def test_a_report_that_is_about_another_use_by_now_stays(lab: Lab) -> None
     assert await _sums(lab) == (2, 4, 4, 1)
 
 
-async def test_no_report_becomes_the_second_request_of_a_use_by_a_correction(lab: Lab) -> None:
+async def test_a_correction_cannot_make_a_report_the_second_request_of_a_use(lab: Lab) -> None:
     await _settle(lab)
     await lab.recorder.record([_event(id="e1", source="app", usage_key="other")])
     before = await _sums(lab)
@@ -140,9 +140,7 @@ async def test_no_report_becomes_the_second_request_of_a_use_by_a_correction(lab
 
 @pytest.mark.parametrize("name", [{"source": USE_SOURCE, "id": "K"}, {"source": LINE_SOURCE, "id": "K/0"}])
 @pytest.mark.parametrize("settled_first", [False, True])
-async def test_nobody_takes_the_name_of_our_own_facts(
-    lab: Lab, name: Mapping[str, str], *, settled_first: bool
-) -> None:
+async def test_reserved_sources_are_refused(lab: Lab, name: Mapping[str, str], *, settled_first: bool) -> None:
     if settled_first:
         await _settle(lab)
     done = await lab.recorder.record([_event(**name), _event(**name, meter="api", kind="meter")])

@@ -1,4 +1,4 @@
-"""Series, trends, peaks and the hours of the day add up to the total, whatever clocks did in a zone."""
+"""Series, trends, peaks and hours of the day add up to the total in zones with any clock changes."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ def settings(database_url: str) -> Settings:
 
 @pytest.fixture(params=["raw", "rolled up"])
 async def filled(request: pytest.FixtureRequest, lab: Lab) -> Lab:
-    """Facts around each change of a clock, and through the year."""
+    """Facts around each clock change, and over the whole year."""
     moments = {change + timedelta(minutes=20 * n) for name in ZONES for change in _changes(name) for n in range(-8, 9)}
     moments |= {BEGIN + timedelta(hours=13 * n) for n in range(370 * 24 // 13)}
     events = [
@@ -55,7 +55,7 @@ FILTERS = [Filters(), Filters(service="chat"), Filters(service="chat", model="gp
 
 
 async def test_the_sum_of_each_series_is_the_total(filled: Lab) -> None:
-    """By every unit, with no filter, with one, with two and for one user."""
+    """By every unit, without filter, with one, with two and for one user."""
     for zone in ZONES:
         for filters in FILTERS:
             question = Question(TimeRange(*SPAN, zone), filters)

@@ -1,4 +1,4 @@
-"""Workbooks: rows stream through, every text and number comes out as it went in, large archives are sound."""
+"""Workbooks: rows are streamed, texts and numbers are preserved, large archives are valid."""
 
 import io
 import tracemalloc
@@ -43,7 +43,7 @@ async def sheet(database: Database, column: Column, kind: str, values: Sequence[
 
 
 async def test_a_row_in_sql_is_the_row_in_python(database: Database) -> None:
-    """The database writes each text, number and moment as the code beside it does."""
+    """The database writes each text, number and time as the Python code does."""
     moments = [datetime(2026, 1, 31, 12, 0, 0, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC), None]
     numbers = [Decimal(number) for number in NUMBERS]
     cases: list[tuple[Kind, str, Sequence[Any]]] = [
@@ -58,8 +58,8 @@ async def test_a_row_in_sql_is_the_row_in_python(database: Database) -> None:
 
 
 @given(st.text(max_size=30) | st.sampled_from(TEXTS[:-4]))
-def test_a_text_comes_out_of_its_cell_as_it_went_in(text: str) -> None:
-    (found,) = ET.fromstring(text_cell("A1", text)).iter("t")  # noqa: S314  it is ours
+def test_a_text_is_read_back_unchanged_from_its_cell(text: str) -> None:
+    (found,) = ET.fromstring(text_cell("A1", text)).iter("t")  # noqa: S314  our own XML
 
     assert sub("_x([0-9A-Fa-f]{4})_", lambda match: chr(int(match[1], 16)), found.text or "") == text
 
@@ -84,7 +84,7 @@ def test_columns_have_the_names_of_spreadsheets() -> None:
 
 
 class Source:
-    """Rows that count how many were taken."""
+    """Rows that count how many were read."""
 
     def __init__(self, chunk: bytes, times: int) -> None:
         self.taken, self.total = 0, times
@@ -100,7 +100,7 @@ class Source:
         return {"rows": self.total}
 
 
-async def test_the_first_bytes_of_a_workbook_leave_before_its_rows_are_read() -> None:
+async def test_the_first_bytes_of_a_workbook_are_sent_before_its_rows_are_read() -> None:
     source = Source(b"<row/>\n" * 20_000, 50)
     chunks = workbook(EVENT_COLUMNS, source.rows(), source.about)
 
@@ -111,7 +111,7 @@ async def test_the_first_bytes_of_a_workbook_leave_before_its_rows_are_read() ->
     await chunks.aclose()
 
 
-async def test_the_first_row_group_of_parquet_leaves_before_the_last_rows_are_read() -> None:
+async def test_the_first_row_group_of_parquet_is_sent_before_the_last_rows_are_read() -> None:
     source = Source(b"some text\n" * 100_000, 20)
     chunks = parquet([Column("t", Kind.TEXT)], source.rows(), {})
 
@@ -120,8 +120,8 @@ async def test_the_first_row_group_of_parquet_leaves_before_the_last_rows_are_re
     await chunks.aclose()
 
 
-async def test_a_workbook_of_any_size_takes_the_same_memory() -> None:
-    """64 MiB of rows pass through less than 4 MiB."""
+async def test_the_memory_of_a_workbook_does_not_depend_on_its_size() -> None:
+    """64 MiB of rows are written with less than 4 MiB of memory."""
     source = Source(b"<row><c><v>1</v></c></row>\n" * 38_837, 64)
     tracemalloc.start()
     size = 0
@@ -134,7 +134,7 @@ async def test_a_workbook_of_any_size_takes_the_same_memory() -> None:
     assert peak < 4 * 2**20
 
 
-async def test_parquet_tells_empty_text_from_none_and_keeps_line_breaks() -> None:
+async def test_parquet_distinguishes_empty_text_from_none_and_keeps_line_breaks() -> None:
     pq: Any = import_module("pyarrow.parquet")
     source = Source(b',""\n1,"two\nlines, ""quoted"""\n', 1)
     columns = [Column("n", Kind.INTEGER), Column("t", Kind.TEXT)]

@@ -1,4 +1,4 @@
-"""A gateway per test, on a database of its own."""
+"""One gateway for each test, with its own database."""
 
 from collections.abc import AsyncIterator
 

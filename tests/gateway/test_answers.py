@@ -1,4 +1,4 @@
-"""Answers that are kept: never older than the question, whoever wrote in between; counted; and never needed."""
+"""The response cache: an answer is never older than its request, lookups are counted, and the cache is optional."""
 
 import asyncio
 import re
@@ -67,8 +67,8 @@ async def test_no_change_of_a_wallet_is_missed(gateway: Gateway, change: dict[st
     assert (await gateway.get(ADA)).data == changed.data
 
 
-async def test_no_balance_is_older_than_the_question_in_any_process(two: tuple[Gateway, Gateway]) -> None:
-    """One process writes, both read, again and again: each read shows every write that was answered before it."""
+async def test_no_balance_is_older_than_its_request_in_any_process(two: tuple[Gateway, Gateway]) -> None:
+    """One process writes and both read, repeatedly: each read shows every write that was answered before it."""
     for number in range(1, 16):
         await grant(two[number % 2])
         found = await asyncio.gather(*(gateway.get(ADA) for gateway in (*two, *two)))
@@ -96,7 +96,7 @@ async def test_an_event_just_recorded_is_in_the_next_answer(gateway: Gateway) ->
     assert await lookups(gateway, "analytics") == (3, 3)
 
 
-async def test_who_was_erased_is_named_no_more(gateway: Gateway) -> None:
+async def test_an_erased_user_is_not_in_later_answers(gateway: Gateway) -> None:
     await record(gateway)
     named = [(await gateway.get("/api/analytics/users/top")).body for _ in range(2)]
     erased = await gateway.post("/api/privacy/erase", {"user_id": "ada"})
@@ -106,7 +106,7 @@ async def test_who_was_erased_is_named_no_more(gateway: Gateway) -> None:
     assert "'ada'" not in str((await gateway.get("/api/analytics/users/top")).body)
 
 
-async def test_people_are_not_given_the_answers_of_others(database_url: str) -> None:
+async def test_people_do_not_get_cached_answers_of_others(database_url: str) -> None:
     from support.people import SECRET, bearer
 
     async with open_gateway(settings_for(database_url, jwt_secret=SECRET)) as gateway:
@@ -121,7 +121,7 @@ async def test_people_are_not_given_the_answers_of_others(database_url: str) -> 
 async def test_without_redis_everything_is_computed(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While it is away, and again from it when it is back."""
+    """While Redis is unavailable answers are computed, and they are cached again when it is back."""
     monkeypatch.setattr(response_cache, "_AWAY_SECONDS", 0.0)
     async with (
         redis_server(tmp_path) as redis,
@@ -138,7 +138,7 @@ async def test_without_redis_everything_is_computed(
         assert (await lookups(gateway, "wallets"))[0] >= 1
 
 
-async def test_nothing_is_kept_where_nobody_wants_it(database_url: str) -> None:
+async def test_nothing_is_kept_if_the_cache_is_off(database_url: str) -> None:
     async with open_gateway(settings_for(database_url, kept_answers=0)) as gateway:
         await grant(gateway)
         await gateway.get(ADA)

@@ -1,4 +1,4 @@
-"""The audit log: every administrative and money action, staff's reads of personal data, nothing else, for ever."""
+"""The audit log: administrative actions, actions on money and reads of personal data by staff; it cannot be changed."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -62,7 +62,7 @@ async def entries(gateway: Gateway, query: str = "") -> Any:
     return (await gateway.get(f"/api/audit{query}")).data
 
 
-async def test_a_deed_tells_who_what_whom_where_and_which_request(gateway: Gateway) -> None:
+async def test_an_entry_has_actor_action_owner_address_and_request(gateway: Gateway) -> None:
     headers = {**bearer("root", role="admin"), "x-request-id": "req-1"}
     body = {"credits": 5, "source": "bonus"}
     await gateway.call("POST", "/api/wallets/ada/grants", body, headers=headers)
@@ -78,7 +78,7 @@ async def test_a_deed_tells_who_what_whom_where_and_which_request(gateway: Gatew
     assert (entry["before_hash"], len(str(entry["after_hash"]))) == (None, 64)
 
 
-async def test_the_hashes_tell_whether_something_changed(gateway: Gateway) -> None:
+async def test_the_hashes_show_whether_something_changed(gateway: Gateway) -> None:
     for credits in (1, 1, 2):
         await gateway.feature("f", strategy="fixed", parameters={"credits": credits})
     await gateway.call("DELETE", "/api/features/f")
@@ -91,7 +91,7 @@ async def test_the_hashes_tell_whether_something_changed(gateway: Gateway) -> No
     assert made["target"] == {"key": "f"}
 
 
-async def test_refused_and_daily_work_is_not_noted(gateway: Gateway) -> None:
+async def test_refused_calls_and_regular_work_are_not_recorded(gateway: Gateway) -> None:
     await gateway.post("/api/wallets/ada/grants", {"credits": -1, "source": "bonus"})
     await gateway.start("ada", "nothing")
     await gateway.get("/api/wallets/ada")
@@ -99,7 +99,7 @@ async def test_refused_and_daily_work_is_not_noted(gateway: Gateway) -> None:
     assert await entries(gateway) == []
 
 
-async def test_staff_reading_somebody_is_noted_and_people_reading_themselves_are_not(gateway: Gateway) -> None:
+async def test_reads_of_others_by_staff_are_recorded_and_own_reads_are_not(gateway: Gateway) -> None:
     await gateway.grant("ada", 1)
     for sub, role in (("root", "admin"), ("ann", "analyst"), ("ada", "user"), ("ada", "admin")):
         await gateway.call("GET", "/api/wallets/ada", headers=bearer(sub, role=role))
@@ -118,15 +118,15 @@ def auditor(operation: Operation, **arguments: object) -> Auditor:
     return Auditor(operation, person("root", [Role.ADMIN]), arguments, None)
 
 
-async def test_every_call_that_changes_something_is_noted_or_has_a_reason(gateway: Gateway) -> None:
+async def test_every_changing_call_is_recorded_or_listed_with_a_reason(gateway: Gateway) -> None:
     changing = [operation for operation in operations(gateway) if operation.method != "GET"]
 
     assert {o.id for o in changing if not auditor(o).writes} == set(UNNOTED_CHANGES)
     assert len(changing) > 40
 
 
-async def test_every_read_by_staff_of_what_people_did_is_noted_or_has_a_reason(gateway: Gateway) -> None:
-    """Whoever is named by the path or the query, and nobody where the answer is about people anyway."""
+async def test_every_staff_read_of_personal_data_is_recorded_or_listed_with_a_reason(gateway: Gateway) -> None:
+    """The operation names a user in the path or the query, or nobody if its answer is about people anyway."""
     reads = [operation for operation in operations(gateway) if operation.method == "GET"]
     unnoted: set[str] = set()
     for operation in reads:
@@ -155,7 +155,7 @@ PERSONAL = [
 
 
 @pytest.mark.parametrize("path", PERSONAL)
-async def test_an_administrator_looking_at_people_is_noted(gateway: Gateway, path: str) -> None:
+async def test_reads_of_personal_data_by_an_administrator_are_recorded(gateway: Gateway, path: str) -> None:
     await gateway.feature("chat", strategy="free")
     await gateway.put("/api/organizations/acme", {"join": ["eve"]})
     await gateway.start("ada", "chat", usage_key="use-1")
@@ -171,7 +171,7 @@ async def test_an_administrator_looking_at_people_is_noted(gateway: Gateway, pat
     assert found[0]["owner_id"] == ("ada" if about_one else "org:acme" if "acme" in path else None)
 
 
-async def test_a_key_that_administers_is_noted_too_and_a_server_at_its_daily_work_is_not(gateway: Gateway) -> None:
+async def test_reads_with_an_administrative_key_are_recorded_and_regular_ones_are_not(gateway: Gateway) -> None:
     await gateway.grant("ada", 1)
     for path in ("/api/privacy/export?user_id=ada", "/api/usage?user_id=ada", "/api/wallets/ada"):
         assert (await gateway.call("GET", path)).status == 200
@@ -179,7 +179,7 @@ async def test_a_key_that_administers_is_noted_too_and_a_server_at_its_daily_wor
     assert [e["action"] for e in await entries(gateway) if e["action"] != "wallets.add_grant"] == ["privacy.export"]
 
 
-async def test_looking_for_somebody_unknown_makes_nobody_known(gateway: Gateway) -> None:
+async def test_a_read_about_an_unknown_user_creates_no_subject(gateway: Gateway) -> None:
     looked = await gateway.call("GET", "/api/usage?user_id=nobody", headers=bearer("root", role="admin"))
     (entry,) = await entries(gateway)
     async with gateway.database.transaction() as session:
@@ -189,7 +189,7 @@ async def test_looking_for_somebody_unknown_makes_nobody_known(gateway: Gateway)
     assert [row.external_id for row in known] == ["root"]
 
 
-async def test_a_correction_of_an_event_is_noted_and_a_quote_is_not(gateway: Gateway) -> None:
+async def test_a_correction_of_an_event_is_recorded_and_a_quote_is_not(gateway: Gateway) -> None:
     event = {"id": "1", "source": "/app", "user_id": "ada", "service": "chat"}
     await gateway.post("/api/usage-events", event)
     voided = {"source": "/app", "id": "1", "action": "void", "reason": "sent twice"}
@@ -204,7 +204,9 @@ async def test_a_correction_of_an_event_is_noted_and_a_quote_is_not(gateway: Gat
     )
 
 
-async def test_no_deed_without_its_entry(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_change_without_its_audit_entry_is_rolled_back(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def broken(*_: object) -> None:
         raise RuntimeError("disk full")
 
@@ -216,7 +218,7 @@ async def test_no_deed_without_its_entry(gateway: Gateway, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("sql", ["update faregate.audit_entry set actor = 'me'", "delete from faregate.audit_entry"])
-async def test_the_database_refuses_to_change_the_past(gateway: Gateway, sql: str) -> None:
+async def test_the_database_refuses_to_change_entries(gateway: Gateway, sql: str) -> None:
     await gateway.grant("ada", 1)
     with pytest.raises(DBAPIError, match="append-only"):
         async with gateway.database.transaction() as session:

@@ -18,7 +18,7 @@ async def charged(gateway: Gateway, user: str, usage_key: str = "use-1") -> str:
     return str((await gateway.get(f"/api/wallets/{user}/transactions")).data[0]["id"])
 
 
-async def test_a_refund_goes_back_in_parts_and_never_more_than_was_charged(gateway: Gateway) -> None:
+async def test_a_charge_is_refunded_in_parts_up_to_its_amount(gateway: Gateway) -> None:
     await gateway.grant("ada", 20)
     path = f"/api/transactions/{await charged(gateway, 'ada')}/refund"
 
@@ -65,7 +65,7 @@ async def test_an_adjustment_moves_a_balance_up_and_down_but_not_below_what_is_f
         ("/api/wallets/ada/grants/nonsense/void", {"reason": "r"}, 404, "unknown_grant"),
     ],
 )
-async def test_a_wrong_correction_is_told_and_changes_nothing(
+async def test_an_invalid_correction_is_refused_and_changes_nothing(
     gateway: Gateway, path: str, body: dict[str, Any], status: int, code: str
 ) -> None:
     await gateway.grant("ada", 10)
@@ -75,7 +75,7 @@ async def test_a_wrong_correction_is_told_and_changes_nothing(
     assert (await gateway.get("/api/wallets/ada")).data["balance"] == 10
 
 
-async def test_a_charge_back_takes_what_is_left_and_books_the_rest_as_loss(gateway: Gateway) -> None:
+async def test_a_charge_back_takes_the_remaining_credits_and_books_the_rest_as_loss(gateway: Gateway) -> None:
     await gateway.grant("ada", 8)
     purchase = (await gateway.get("/api/wallets/ada/transactions")).data[0]["id"]
     await charged(gateway, "ada")
@@ -85,7 +85,7 @@ async def test_a_charge_back_takes_what_is_left_and_books_the_rest_as_loss(gatew
     assert (await gateway.get("/api/wallets/ada")).data["balance"] == 0
 
 
-async def test_a_voided_grant_is_gone_but_for_what_a_hold_protects(gateway: Gateway) -> None:
+async def test_a_voided_grant_keeps_only_the_credits_protected_by_a_hold(gateway: Gateway) -> None:
     await gateway.feature("chat", min_credits=6)
     welcome = {"credits": 10, "source": "bonus", "reason": "welcome"}
     granted = await gateway.post("/api/wallets/ada/grants", welcome)
@@ -104,7 +104,7 @@ async def test_a_voided_grant_is_gone_but_for_what_a_hold_protects(gateway: Gate
     assert (await gateway.get("/api/wallets/ada")).data["balance"] == 0
 
 
-async def test_a_statement_adds_up_and_a_balance_can_be_asked_as_of_any_time(gateway: Gateway) -> None:
+async def test_a_statement_adds_up_and_a_balance_can_be_read_as_of_any_time(gateway: Gateway) -> None:
     await gateway.grant("ada", 20)
     await gateway.post("/api/wallets/ada/grants", {"credits": 5, "source": "bonus"})
     transaction = await charged(gateway, "ada")
@@ -150,7 +150,7 @@ async def test_a_user_limit_warns_when_soft_and_refuses_when_hard(gateway: Gatew
     assert (used[0]["period"], used[0]["held"], used[0]["spent"]) == ("month", 6, 0)
 
 
-async def test_a_limit_is_taken_away_by_naming_neither_bound(gateway: Gateway) -> None:
+async def test_a_limit_without_bounds_is_removed(gateway: Gateway) -> None:
     await gateway.put("/api/wallets/ada/limits", {"limits": [{"period": "day", "hard": 0}]})
     gone = await gateway.put("/api/wallets/ada/limits", {"limits": [{"period": "day"}]})
     wrong = await gateway.put("/api/wallets/ada/limits", {"limits": [{"period": "day", "soft": 5, "hard": 2}]})
@@ -159,7 +159,7 @@ async def test_a_limit_is_taken_away_by_naming_neither_bound(gateway: Gateway) -
     assert wrong.status == 422
 
 
-async def test_members_of_a_pool_have_limits_of_their_own_or_the_common_one(gateway: Gateway) -> None:
+async def test_members_of_a_pool_have_own_limits_or_the_common_one(gateway: Gateway) -> None:
     await gateway.put("/api/organizations/acme", {"policy": "pooled", "join": ["ann", "ben"]})
     await gateway.grant("org:acme", 100)
     await gateway.feature("chat", min_credits=0)
@@ -175,8 +175,8 @@ async def test_members_of_a_pool_have_limits_of_their_own_or_the_common_one(gate
     assert (shown["ben"], shown[None]) == ((50, 30), (20, 0))
 
 
-async def test_who_is_known_from_elsewhere_only_has_no_wallet_yet(gateway: Gateway) -> None:
-    """Feature logs and events number their users too; that makes nobody a wallet."""
+async def test_a_user_known_only_from_logs_and_events_has_no_wallet(gateway: Gateway) -> None:
+    """Feature logs and events create subjects too, but no wallets."""
     log = {"feature_endpoint_value": "f", "user_id": "zoe", "method": "GET", "code": 200, "status": "success"}
     logged = await gateway.post("/api/feature-usage-logs", log)
     shown = await gateway.get("/api/wallets/zoe")

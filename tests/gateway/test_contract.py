@@ -9,7 +9,7 @@ from support.apps import KEY, Gateway
     "headers",
     [{"x-server-api-key": ""}, {"x-server-api-key": "wrong-wrong-wrong-wrong"}, {"x-server-api-key": KEY + "x"}],
 )
-async def test_without_a_known_key_nothing_is_told(gateway: Gateway, headers: dict[str, str]) -> None:
+async def test_without_a_known_key_every_call_is_refused(gateway: Gateway, headers: dict[str, str]) -> None:
     refused = await gateway.call("GET", "/api/wallets/ada", headers=headers)
 
     assert (refused.status, refused.error["code"]) == (401, "unauthenticated")
@@ -37,7 +37,7 @@ async def test_the_key_is_accepted_as_bearer_token_too(gateway: Gateway) -> None
         (b"{}", {}, 422, "invalid"),
     ],
 )
-async def test_bad_bodies_are_told_apart(
+async def test_each_kind_of_bad_body_has_its_own_error(
     gateway: Gateway, body: bytes, headers: dict[str, str], status: int, code: str
 ) -> None:
     refused = await gateway.call("POST", "/api/credits-process/start", body, headers=headers)
@@ -73,7 +73,7 @@ async def test_token_counts_are_whole_numbers_from_zero(gateway: Gateway, tokens
     assert "[redacted]" not in str(refused.body)
 
 
-async def test_a_misspelt_token_count_is_refused_not_swallowed(gateway: Gateway) -> None:
+async def test_a_misspelt_token_count_is_refused_and_not_ignored(gateway: Gateway) -> None:
     body = {"user_id": "a", "feature_endpoint_value": "f", "usages": [{"ai_model": "m", "cached_tokens": 5}]}
     refused = await gateway.post("/api/credits-process/end-multimodel", body)
 
@@ -123,7 +123,7 @@ async def test_without_a_database_calls_answer_503_and_readiness_says_why(gatewa
     assert [check["name"] for check in ready.data["checks"] if not check["ok"]] == ["database", "migrations", "queue"]
 
 
-async def test_a_defect_is_a_500_without_its_insides(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_defect_is_a_500_without_internal_details(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(*_: object) -> None:
         raise RuntimeError("select secret from table")
 
@@ -134,7 +134,7 @@ async def test_a_defect_is_a_500_without_its_insides(gateway: Gateway, monkeypat
     assert "secret" not in str(refused.body)
 
 
-async def test_a_query_parameter_that_nobody_reads_is_refused(gateway: Gateway) -> None:
+async def test_an_unknown_query_parameter_is_refused(gateway: Gateway) -> None:
     misspelt = await gateway.get("/api/usage?user=ada")
     twice = await gateway.get("/api/usage?limit=1&limit=2")
     nul = await gateway.get("/api/usage?user_id=a%00b")
@@ -149,23 +149,23 @@ async def test_a_query_parameter_that_nobody_reads_is_refused(gateway: Gateway) 
 
 
 @pytest.mark.parametrize("path", ["/api/wallets/a%00b", "/api/wallets/a%20b", "/api/credits-process/%F0%9F%98%80"])
-async def test_an_id_in_the_path_is_held_to_the_pattern(gateway: Gateway, path: str) -> None:
+async def test_an_id_in_the_path_must_match_the_pattern(gateway: Gateway, path: str) -> None:
     assert (await gateway.get(path)).status == 422
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/json; charset=utf-16", ""])
-async def test_a_body_of_another_kind_is_refused(gateway: Gateway, kind: str) -> None:
+async def test_a_body_of_another_media_type_is_refused(gateway: Gateway, kind: str) -> None:
     refused = await gateway.call("POST", "/api/usage", b"{}", headers={"content-type": kind})
 
     assert (refused.status, refused.error["code"]) == (415, "unsupported_media_type")
 
 
-async def test_lists_say_where_they_go_on(gateway: Gateway) -> None:
+async def test_lists_have_a_cursor_for_the_next_page(gateway: Gateway) -> None:
     assert (await gateway.get("/api/features")).body["meta"] == {"next_cursor": None}
 
 
-async def test_a_word_in_a_path_is_never_taken_for_an_id(gateway: Gateway) -> None:
-    """`/bulk` and `/me` answer their own methods only, and say which those are."""
+async def test_a_fixed_path_is_never_read_as_an_id(gateway: Gateway) -> None:
+    """`/bulk` and `/me` answer only their own methods, and list them in the 405 answer."""
     for method, path, allowed in (("GET", "/api/feature-usage-logs/bulk", "DELETE"), ("PUT", "/api/wallets/me", "GET")):
         answer = await gateway.call(method, path, {} if method == "PUT" else None)
         assert (answer.status, answer.error["code"]) == (405, "method_not_allowed")

@@ -1,4 +1,4 @@
-"""The three phases over HTTP, by the wire contract."""
+"""The phases of the credits process over HTTP, as in the HTTP contract."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -53,7 +53,7 @@ async def test_start_holds_and_end_settles(gateway: Gateway) -> None:
     )
 
 
-async def test_a_refused_start_says_why_where_existing_clients_look(gateway: Gateway) -> None:
+async def test_a_refused_start_has_its_reason_in_the_fields_that_existing_clients_read(gateway: Gateway) -> None:
     refused = await gateway.start("bela", "ai_chat_v1")
 
     assert refused.status == refused.body["status"] == 402
@@ -76,7 +76,7 @@ async def test_a_refused_start_says_why_where_existing_clients_look(gateway: Gat
     )
 
 
-async def test_a_refused_start_passes_with_the_same_key_after_a_top_up(gateway: Gateway) -> None:
+async def test_a_refused_start_succeeds_with_the_same_key_after_a_top_up(gateway: Gateway) -> None:
     refused = await gateway.start("bela", "ai_chat_v1", usage_key="K")
     await gateway.grant("bela", 5)
     accepted = await gateway.start("bela", "ai_chat_v1", usage_key="K")
@@ -103,7 +103,7 @@ async def test_settling_again_gives_the_first_result_and_other_usage_conflicts(g
     assert (other.status, other.error["code"]) == (409, "key_conflict")
 
 
-async def test_end_and_end_multimodel_mean_the_same(gateway: Gateway) -> None:
+async def test_end_and_end_multimodel_have_the_same_result(gateway: Gateway) -> None:
     key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
     flat = {"user_id": "ada", "feature_endpoint_id": "ai_chat_v1", "usage_key": key, "ai_model": "gpt-4o"}
     first = await gateway.post("/api/credits-process/end", {**flat, "input_token": 1000, "output_token": 100})
@@ -114,7 +114,7 @@ async def test_end_and_end_multimodel_mean_the_same(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["inputTokens", "audio_secs_tokens", "web_search", "cache_write_1h_token"])
-async def test_what_a_settlement_does_not_read_is_refused_and_the_corrected_body_settles(
+async def test_an_unknown_field_of_a_settlement_is_refused_and_the_corrected_body_settles(
     gateway: Gateway, wrong: str
 ) -> None:
     key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
@@ -147,21 +147,21 @@ async def test_a_settlement_without_a_start_is_settled_and_flagged(gateway: Gate
     assert (ended.status, ended.data["flags"], ended.data["charged"]) == (200, ["no_hold"], Decimal("0.42"))
 
 
-async def test_a_deployment_may_forbid_settling_what_was_never_started(database_url: str) -> None:
+async def test_a_deployment_may_forbid_settlements_without_a_start(database_url: str) -> None:
     async with open_gateway(settings_for(database_url, allow_unstarted=False)) as strict:
         refused = await strict.end("ada", "ai_chat_v1", usage_key="never-started", usages=[USAGE])
 
     assert (refused.status, refused.error["code"]) == (404, "unknown_usage_key")
 
 
-async def test_without_a_key_one_is_minted_and_the_settlement_flagged(gateway: Gateway) -> None:
+async def test_without_a_key_one_is_generated_and_the_settlement_is_flagged(gateway: Gateway) -> None:
     ended = await gateway.end("ada", "ai_chat_v1", usages=[USAGE])
 
     assert ended.data["usage_key"]
     assert ended.data["flags"] == ["no_hold", "keyless"]
 
 
-async def test_an_idempotency_key_stands_in_for_the_usage_key(gateway: Gateway) -> None:
+async def test_an_idempotency_key_replaces_a_missing_usage_key(gateway: Gateway) -> None:
     first, again = [
         await gateway.end("ada", "ai_chat_v1", usages=[USAGE], headers={"Idempotency-Key": "mine"}) for _ in range(2)
     ]
@@ -170,7 +170,7 @@ async def test_an_idempotency_key_stands_in_for_the_usage_key(gateway: Gateway) 
     assert again.data["balance"] == Decimal("9.58")
 
 
-async def test_what_hold_and_balance_do_not_cover_is_shortfall(gateway: Gateway) -> None:
+async def test_an_amount_beyond_hold_and_balance_is_a_shortfall(gateway: Gateway) -> None:
     key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
     ended = await gateway.end("ada", "ai_chat_v1", usage_key=key, usages=[{**USAGE, "input_tokens": 100_000}])
 
@@ -178,7 +178,7 @@ async def test_what_hold_and_balance_do_not_cover_is_shortfall(gateway: Gateway)
     assert ended.data["flags"] == ["over_hold", "shortfall"]
 
 
-async def test_a_zero_usage_settlement_gives_the_hold_back(gateway: Gateway) -> None:
+async def test_a_settlement_without_usage_releases_the_hold(gateway: Gateway) -> None:
     key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
     ended = await gateway.end("ada", "ai_chat_v1", usage_key=key, usages=[])
 
@@ -198,7 +198,7 @@ async def test_another_user_or_feature_than_started_is_a_mismatch(gateway: Gatew
     assert (await gateway.get("/api/wallets/ada")).data["held"] == 2
 
 
-async def test_a_void_closes_unused_and_a_late_settlement_still_counts(gateway: Gateway) -> None:
+async def test_a_void_closes_the_hold_and_a_late_settlement_is_still_charged(gateway: Gateway) -> None:
     key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
     voided = [
         await gateway.post("/api/credits-process/void", {"usage_key": key, "user_id": "ada", "reason": "gave up"})
@@ -221,7 +221,7 @@ async def test_extending_moves_the_end(gateway: Gateway) -> None:
     assert (await gateway.post("/api/credits-process/extend", {**body, "ttl_seconds": 0})).status == 422
 
 
-async def test_the_story_of_one_use_holds_everything(gateway: Gateway) -> None:
+async def test_the_story_of_one_use_is_complete(gateway: Gateway) -> None:
     key = (await gateway.start("ada", "ai_chat_v1", metadata={"page": 3})).data["usage_key"]
     await gateway.end("ada", "ai_chat_v1", usage_key=key, usages=[USAGE], duration=1234)
     story = (await gateway.get(f"/api/credits-process/{key}")).data
@@ -234,7 +234,7 @@ async def test_the_story_of_one_use_holds_everything(gateway: Gateway) -> None:
     assert (unknown.status, unknown.error["code"]) == (404, "unknown_usage_key")
 
 
-async def test_an_unknown_model_is_parked_never_free(gateway: Gateway) -> None:
+async def test_a_use_of_an_unknown_model_is_unpriced_and_not_free(gateway: Gateway) -> None:
     key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
     ended = await gateway.end("ada", "ai_chat_v1", usage_key=key, usages=[{**USAGE, "ai_model": "nobody/knows-this"}])
 
@@ -242,7 +242,7 @@ async def test_an_unknown_model_is_parked_never_free(gateway: Gateway) -> None:
     assert [(line["unpriced"], line["provider_cost_usd"]) for line in ended.data["details"]] == [(True, None)]
 
 
-async def test_estimates_size_the_hold_and_tell_what_has_no_price(gateway: Gateway) -> None:
+async def test_estimates_size_the_hold_and_list_models_without_a_price(gateway: Gateway) -> None:
     sized = await gateway.start("ada", "ai_chat_v1", estimated_usages=[{**USAGE, "input_tokens": 10_000}])
     unpriced = await gateway.start("ada", "ai_chat_v1", estimated_usages=[{**USAGE, "ai_model": "unheard-of"}])
 
@@ -264,7 +264,7 @@ async def test_a_hold_is_capped(gateway: Gateway) -> None:
     assert started.data["hold"] == 1
 
 
-async def test_an_unknown_feature_lists_what_was_meant_perhaps(gateway: Gateway) -> None:
+async def test_an_unknown_feature_is_refused_with_similar_ones(gateway: Gateway) -> None:
     refused = await gateway.start("ada", "ai_chat_v2")
 
     assert (refused.status, refused.error["code"]) == (404, "unknown_feature")
@@ -290,7 +290,7 @@ async def test_features_are_named_by_id_or_slug_or_both(gateway: Gateway) -> Non
     assert (none.status, none.error["code"]) == (422, "invalid")
 
 
-async def test_access_rules_and_switched_off_features_refuse(gateway: Gateway) -> None:
+async def test_access_rules_and_inactive_features_refuse(gateway: Gateway) -> None:
     await gateway.feature("vip", access={"users": ["ada"], "plans": ["gold"]})
     await gateway.feature("off", active=False)
     await gateway.grant("bela", 10)
@@ -315,7 +315,7 @@ async def test_access_rules_and_switched_off_features_refuse(gateway: Gateway) -
 
 
 @pytest.mark.parametrize("change", ["deleted", "given another id"])
-async def test_what_has_begun_by_id_is_settled_whatever_becomes_of_the_feature(gateway: Gateway, change: str) -> None:
+async def test_a_use_begun_by_id_is_settled_after_any_change_of_the_feature(gateway: Gateway, change: str) -> None:
     await gateway.feature("painter", id="507f1f77bcf86cd799439011", strategy="fixed", parameters={"credits": 2})
     named = {"user_id": "ada", "feature_endpoint_id": "507f1f77bcf86cd799439011"}
     key = (await gateway.post("/api/credits-process/start", named)).data["usage_key"]
@@ -333,7 +333,7 @@ async def test_what_has_begun_by_id_is_settled_whatever_becomes_of_the_feature(g
     assert (await gateway.post("/api/credits-process/end-multimodel", mixed)).error["code"] == "hold_mismatch"
 
 
-async def test_a_frozen_wallet_starts_nothing_but_settles_what_runs(gateway: Gateway) -> None:
+async def test_a_frozen_wallet_refuses_starts_and_settles_running_uses(gateway: Gateway) -> None:
     key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
     await gateway.put("/api/wallets/ada", {"status": "frozen"})
     refused = await gateway.start("ada", "ai_chat_v1")
@@ -354,7 +354,7 @@ async def test_a_wallet_that_is_not_active_refuses_direct_uses_and_debits(gatewa
     assert [(a.status, a.error["code"]) for a in (used, debited, started)] == [(403, f"wallet_{status}")] * 3
 
 
-async def test_a_closed_wallet_takes_no_credits_until_it_is_reopened(gateway: Gateway) -> None:
+async def test_a_closed_wallet_accepts_no_credits_until_it_is_reopened(gateway: Gateway) -> None:
     key = (await gateway.start("ada", "ai_chat_v1")).data["usage_key"]
     await gateway.put("/api/wallets/ada", {"status": "closed"})
     grant = {"credits": 5, "source": "bonus"}
@@ -412,7 +412,7 @@ async def test_simultaneous_starts_never_overspend(gateway: Gateway) -> None:
     assert sorted(answer.status for answer in answers) == [200, 402, 402, 402, 402]
 
 
-async def test_the_initial_grant_comes_once_however_many_see_the_user_first(database_url: str) -> None:
+async def test_the_initial_grant_is_made_once_with_concurrent_first_calls(database_url: str) -> None:
     async with open_gateway(settings_for(database_url, initial_credits=10)) as generous:
         answers = await asyncio.gather(*(generous.start(f"new-{n % 2}", "ai_chat_v1") for n in range(10)))
         wallets = [(await generous.get(f"/api/wallets/new-{n}")).data for n in range(2)]
@@ -421,7 +421,7 @@ async def test_the_initial_grant_comes_once_however_many_see_the_user_first(data
     assert [(wallet["balance"], wallet["held"]) for wallet in wallets] == [(10, 10), (10, 10)]
 
 
-async def test_a_feature_may_be_for_the_members_of_an_organisation_alone(gateway: Gateway) -> None:
+async def test_a_feature_may_be_limited_to_the_members_of_an_organisation(gateway: Gateway) -> None:
     await gateway.feature("theirs", access={"organizations": ["acme"]})
     await gateway.put("/api/organizations/acme", {"join": ["kim"]})
     await gateway.grant("kim", 10)
@@ -432,7 +432,7 @@ async def test_a_feature_may_be_for_the_members_of_an_organisation_alone(gateway
     assert "acme" not in stranger.error["detail"]
 
 
-async def test_a_hold_lasts_as_long_as_its_feature_says_unless_the_start_says_otherwise(gateway: Gateway) -> None:
+async def test_a_hold_lasts_as_long_as_the_start_or_else_the_feature_says(gateway: Gateway) -> None:
     await gateway.feature("long", hold_ttl_seconds=7200)
     begun = datetime.now(UTC)
     own, wished = await gateway.start("ada", "long"), await gateway.start("ada", "long", ttl_seconds=60)
@@ -441,8 +441,8 @@ async def test_a_hold_lasts_as_long_as_its_feature_says_unless_the_start_says_ot
     assert [round(length / timedelta(seconds=30)) for length in lasting] == [240, 2]
 
 
-async def test_a_hold_is_sized_by_what_uses_have_cost_once_there_are_twenty(gateway: Gateway) -> None:
-    """Nine in ten uses of these cost at most 18 credits; before, the estimate counts."""
+async def test_a_hold_is_sized_by_earlier_costs_from_twenty_uses_on(gateway: Gateway) -> None:
+    """Nine in ten of these uses cost at most 18 credits; with fewer than twenty uses the estimate applies."""
     priced = {"strategy": "per_unit", "parameters": {"units": {"pages": 1}}}
     await gateway.feature("print", **priced, hold_sizing="percentile", hold_percentile=90)
     await gateway.grant("bela", 1000)
@@ -455,12 +455,12 @@ async def test_a_hold_is_sized_by_what_uses_have_cost_once_there_are_twenty(gate
 
     async with open_gateway(
         gateway.container.settings()
-    ) as another:  # it has not looked yet; what is known is kept a while
+    ) as another:  # the history is cached, and has not been read again yet
         after = await another.start("bela", "print", estimated_usages=[{"unit": "pages", "quantity": 3}])
     assert (before.data["hold"], after.data["hold"]) == (3, 18)
 
 
-async def test_what_the_provider_said_is_kept_on_the_line(gateway: Gateway) -> None:
+async def test_usage_reported_by_the_provider_is_stored_on_the_line(gateway: Gateway) -> None:
     raw = {"prompt_tokens": 1000, "completion_tokens": 100, "prompt_tokens_details": {"cached_tokens": 200}}
     spoken = {**raw, "completion": "hello", "user": "ada@example.com"}
     await gateway.end("ada", "ai_chat_v1", usages=[{"ai_model": "gpt-4o", "usage": spoken}], usage_key="K")
@@ -470,8 +470,8 @@ async def test_what_the_provider_said_is_kept_on_the_line(gateway: Gateway) -> N
     assert [row.raw for row in rows] == [raw]
 
 
-async def test_an_organisation_that_is_named_counts_for_its_members_only(gateway: Gateway) -> None:
-    """In every call that may be the first of a use: 404 for none that exists, 403 for one that the user is not in."""
+async def test_an_organisation_may_be_named_only_by_its_members(gateway: Gateway) -> None:
+    """In every call that may be the first of a use: 404 for an unknown organisation, 403 for one without the user as member."""
     await gateway.put("/api/organizations/acme", {"policy": "pooled", "join": ["kim"]})
     await gateway.grant("org:acme", 100)
     feature = {"user_id": "ada", "feature_endpoint_value": "ai_chat_v1"}

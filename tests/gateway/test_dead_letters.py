@@ -1,4 +1,4 @@
-"""Dead letters over HTTP and by command: read, replayed once mended, dropped."""
+"""Dead letters over HTTP and by command: read, replayed, dropped."""
 
 import asyncio
 from base64 import b64encode
@@ -11,7 +11,7 @@ from support.processes import run_command
 
 
 async def buried(gateway: Gateway, database_url: str, *features: str) -> list[dict[str, object]]:
-    """Have settlements of unknown features end as dead letters."""
+    """Create dead letters from settlements of unknown features."""
     transport = gateway.container.transport()
     bodies = [{"user_id": "ada", "feature_endpoint_value": name, "usage_key": name, "usages": []} for name in features]
     await transport.publish(SETTLE_MULTIMODEL_QUEUE, [OutgoingMessage(exact_json.dumps(body)) for body in bodies])
@@ -21,7 +21,7 @@ async def buried(gateway: Gateway, database_url: str, *features: str) -> list[di
     return list(found)
 
 
-async def test_a_dead_letter_is_read_mended_and_replayed(gateway: Gateway, database_url: str) -> None:
+async def test_a_dead_letter_is_read_and_replayed_after_its_cause_is_fixed(gateway: Gateway, database_url: str) -> None:
     (letter,) = await buried(gateway, database_url, "chat")
     await gateway.feature("chat", min_credits=0)
     one = await gateway.get(f"/api/dead-letters/{letter['id']}")
@@ -36,7 +36,9 @@ async def test_a_dead_letter_is_read_mended_and_replayed(gateway: Gateway, datab
     assert (await gateway.get("/api/dead-letters")).data == []
 
 
-async def test_all_of_a_queue_are_dropped_and_an_unknown_one_is_told(gateway: Gateway, database_url: str) -> None:
+async def test_all_letters_of_a_queue_are_dropped_and_an_unknown_one_is_refused(
+    gateway: Gateway, database_url: str
+) -> None:
     await buried(gateway, database_url, "chat", "draw")
     wrong = await gateway.post("/api/dead-letters/drop", {})
     gone = await gateway.post("/api/dead-letters/drop", {"queue": SETTLE_MULTIMODEL_QUEUE})
@@ -61,8 +63,8 @@ async def test_the_commands_list_show_replay_and_drop(gateway: Gateway, database
     assert (vague.code, "--all" in vague.err) == (1, True)
 
 
-async def test_ids_that_can_be_nobodys_are_of_no_letter(gateway: Gateway) -> None:
-    """Names that are no UUIDs, and the same one again and again."""
+async def test_invalid_ids_match_no_letter(gateway: Gateway) -> None:
+    """Ids that are not UUIDs, and the same one several times."""
     for call in ("replay", "drop"):
         answer = await gateway.post(f"/api/dead-letters/{call}", {"ids": ["nobody", "nobody", "0" * 32]})
         assert (answer.status, answer.data["count"]) == (200, 0), answer.body
@@ -72,7 +74,7 @@ JUNK = [b"\xff\xfe\x00binary", b"plain text", b'{"usage_key":"a\\u0000"}', b"\x0
 
 
 async def dead(gateway: Gateway, database_url: str, *bodies: bytes) -> None:
-    """Have messages that nobody can settle end as dead letters."""
+    """Create dead letters from messages that cannot be settled."""
     transport = gateway.container.transport()
     for body in bodies:
         await transport.publish(SETTLE_MULTIMODEL_QUEUE, [OutgoingMessage(body)])
@@ -81,10 +83,8 @@ async def dead(gateway: Gateway, database_url: str, *bodies: bytes) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_bodies_that_are_no_text_are_shown_in_base64_and_replayed_as_they_came(
-    gateway: Gateway, database_url: str
-) -> None:
-    """One binary letter hides no other; how a body is shown is said beside it; the command does the same."""
+async def test_binary_bodies_are_shown_in_base64_and_replayed_unchanged(gateway: Gateway, database_url: str) -> None:
+    """A binary letter does not hide others; `body_encoding` says how a body is shown; the command shows the same."""
     await dead(gateway, database_url, *JUNK)
     listed = await gateway.get("/api/dead-letters")
     shown = [(await gateway.get(f"/api/dead-letters/{letter['id']}")).data for letter in listed.data]
@@ -109,7 +109,7 @@ async def test_bodies_that_are_no_text_are_shown_in_base64_and_replayed_as_they_
 
 
 async def test_dead_letters_come_in_pages(gateway: Gateway, database_url: str) -> None:
-    """Each once, also while earlier ones are dropped between two pages."""
+    """Each letter is listed once, also if earlier ones are dropped between two pages."""
     await dead(gateway, database_url, *[b"%d" % n for n in range(5)])
     ids = [letter["id"] for letter in (await gateway.get("/api/dead-letters")).data]
     seen: list[str] = []

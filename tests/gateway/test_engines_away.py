@@ -1,4 +1,4 @@
-"""Engines that go away in the middle of a request: the caller is told to come again, and nothing of ours."""
+"""Engines that fail during a request: the caller gets a retryable error without internal details."""
 
 import asyncio
 
@@ -12,15 +12,15 @@ INTERNAL = ("traceback", "select ", "insert ", "update ", "faregate.wallet", "as
 GRANT = {"credits": 5, "source": "bonus"}
 
 
-def assert_told_to_come_again(answer: Answer) -> None:
+def assert_retryable(answer: Answer) -> None:
     assert (answer.status, answer.error["code"]) == (503, "unavailable"), answer.body
     assert int(answer.headers["retry-after"]) >= 1
     told = str(answer.body).lower().replace(str(answer.error["request_id"]), "")
     assert not [word for word in INTERNAL if word in told], answer.body
 
 
-async def test_a_database_that_ends_our_connections_during_a_write(gateway: Gateway) -> None:
-    """The grant waits for a locked wallet when its connection is ended; afterwards it can be repeated as it was."""
+async def test_a_terminated_connection_during_a_write_is_retryable(gateway: Gateway) -> None:
+    """The connection of a grant that waits for a locked wallet is terminated; the same request can be repeated afterwards."""
     await gateway.grant("ada", 1)
     async with gateway.database.transaction() as session:
         await gateway.database.rows(session, "select 1 from faregate.wallet for update")
@@ -38,11 +38,11 @@ async def test_a_database_that_ends_our_connections_during_a_write(gateway: Gate
         answer = await waiting
     again = await gateway.post("/api/wallets/ada/grants", GRANT, idempotency_key="order-1")
 
-    assert_told_to_come_again(answer)
+    assert_retryable(answer)
     assert (again.status, again.data["balance"]) == (201, 6)
 
 
-async def test_a_redis_that_is_not_there_costs_no_answer(database_url: str) -> None:
+async def test_calls_succeed_without_redis(database_url: str) -> None:
     redis = f"redis://127.0.0.1:{free_port()}/0"
     async with open_gateway(settings_for(database_url, redis_url=redis)) as gateway:
         written = await gateway.post("/api/wallets/ada/grants", GRANT)
@@ -51,10 +51,10 @@ async def test_a_redis_that_is_not_there_costs_no_answer(database_url: str) -> N
     assert (written.status, read.status, read.data["balance"]) == (201, 200, 5)
 
 
-async def test_a_gateway_that_starts_while_its_broker_is_away_starts_and_settles_all_the_same(
+async def test_a_gateway_starts_and_settles_without_its_broker(
     database_url: str, fragile_rabbitmq: RabbitServer
 ) -> None:
-    """What needs the broker is refused until it is there, and then done, without a restart."""
+    """Calls that need the broker are refused until it is available, and then succeed without a restart."""
     fragile_rabbitmq.stop()
     later = {"prefer": "respond-async"}
     async with open_gateway(settings_for(database_url, broker_url=fragile_rabbitmq.url)) as gateway:
@@ -72,12 +72,12 @@ async def test_a_gateway_that_starts_while_its_broker_is_away_starts_and_settles
                 await asyncio.sleep(0.5)
 
     assert (started.status, settled.status, settled.data["charged"]) == (200, 200, 2)
-    assert_told_to_come_again(refused)
+    assert_retryable(refused)
     assert ready.status == 503
     assert queued.data["status"] == "processing"
 
 
-async def test_a_command_that_needs_no_broker_does_without_it(database_url: str) -> None:
+async def test_a_command_that_needs_no_broker_runs_without_it(database_url: str) -> None:
     away = f"amqp://guest:guest@127.0.0.1:{free_port()}/"
     done = await run_command("wallets", "list", FAREGATE_DATABASE_URL=database_url, FAREGATE_BROKER_URL=away)
 

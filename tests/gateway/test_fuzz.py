@@ -1,4 +1,4 @@
-"""A short form of `make fuzz`: schemathesis over the whole document, a few cases per call."""
+"""A short form of `make fuzz`: schemathesis over the whole document, a few cases for each call."""
 
 import asyncio
 import re
@@ -11,7 +11,7 @@ from faregate.cli.demo.stack import private_stack
 from support.apps import Gateway
 
 
-async def test_no_case_breaks_the_contract(tmp_path: Path) -> None:
+async def test_no_case_violates_the_contract(tmp_path: Path) -> None:
     more = ("--phases", "examples,fuzzing,stateful", "--max-time", "12", "--generation-deterministic")
     async with private_stack(tmp_path / "data", environment=ENVIRONMENT) as stack:
         fuzzed = await asyncio.to_thread(fuzz, stack, tmp_path, examples=3, more=more)
@@ -29,7 +29,7 @@ async def test_no_case_breaks_the_contract(tmp_path: Path) -> None:
         (Fuzzed(code=1, cases=0, calls=0, findings=0, seed=0, seconds=0), 1),
     ],
 )
-def test_the_long_form_fails_for_what_it_finds_and_for_being_short(run: Fuzzed, verdict: int) -> None:
+def test_the_long_form_fails_for_findings_and_for_too_few_cases(run: Fuzzed, verdict: int) -> None:
     assert run.verdict(cases_min=50_000) == verdict
     assert f"{run.cases:,} cases" in run.summary(cases_min=50_000)
     assert ("fewer than" in run.summary(cases_min=50_000)) == (run.cases < 50_000)
@@ -37,7 +37,7 @@ def test_the_long_form_fails_for_what_it_finds_and_for_being_short(run: Fuzzed, 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 50])
 async def test_each_operation_is_in_one_part_of_the_long_form(gateway: Gateway, parts: int) -> None:
-    """Whatever the number of processors; resources stay together, so that their links lead somewhere."""
+    """For any number of processors; calls of one resource are in the same part, so that their links can be followed."""
     document = (await gateway.http.get("/openapi.json")).json()
     patterns = shared_out(document, parts)
 
@@ -47,7 +47,7 @@ async def test_each_operation_is_in_one_part_of_the_long_form(gateway: Gateway, 
     )
 
 
-def test_the_parts_of_a_run_are_one_run() -> None:
+def test_the_parts_together_are_the_whole_run() -> None:
     parts = [Fuzzed(0, 30_000, 50, 0, 7, 90), Fuzzed(1, 20_000, 47, 2, 7, 100)]
 
     assert together(parts, Fuzzed(0, 1_000, 97, 1, 7, 50)) == Fuzzed(1, 51_000, 97, 3, 7, 100)

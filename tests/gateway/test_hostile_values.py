@@ -1,4 +1,4 @@
-"""Hostile values in every path, query parameter, cursor and header of every call: refused or answered, never a 5xx."""
+"""Hostile values in every path, query parameter, cursor and header of every call never cause a 5xx."""
 
 import re
 from base64 import urlsafe_b64encode
@@ -61,7 +61,7 @@ async def test_no_value_of_a_query_parameter_breaks_a_call(gateway: Gateway) -> 
         for name, field in operation.query.model_fields.items():
             known = f"{name}: {field.annotation} {field.metadata}"
             values = CURSORS if name == "cursor" else RAW
-            if name != "cursor" and seen[known] > 1:  # what is the same everywhere need not be tried with everything
+            if name != "cursor" and seen[known] > 1:  # parameters shared by all calls are not tried with every value
                 values = [values[(seen[known] * 3 + n) % len(values)] for n in range(3)]
             seen[known] += 1
             path = f"{path_of(operation, 'someone')}?{field.alias or name}="
@@ -77,7 +77,7 @@ async def test_no_value_of_a_query_parameter_breaks_a_call(gateway: Gateway) -> 
      "user-agent", "content-length", "if-none-match", "range"],
 )  # fmt: skip
 async def test_no_header_breaks_a_call(gateway: Gateway, name: str) -> None:
-    """Reads, an audited write, a body: an address that is none, bytes that are no text, numbers that are too large."""
+    """Reads, an audited write and a body, with an invalid address, bytes that are not text, and numbers that are too large."""
     made = {"credits": 1, "source": "bonus"}
     for value in ("unknown", "\xff\xfe", "x" * 5000, "9" * 40, "-1", ',;="', "1e400", "bytes=-9-", "*/*;q=x"):
         if name == "content-length" and not value.lstrip("-").isdigit():
@@ -96,7 +96,7 @@ async def test_no_header_breaks_a_call(gateway: Gateway, name: str) -> None:
 
 
 @pytest.mark.parametrize("zone", ["localtime", "posixrules", "../UTC", "/etc/localtime", "utc\n", "Europe"])
-async def test_a_name_that_is_no_time_zone_is_told(gateway: Gateway, zone: str) -> None:
+async def test_an_unknown_time_zone_is_refused_by_name(gateway: Gateway, zone: str) -> None:
     for path in ("/api/analytics/metrics", "/api/analytics/timeseries"):
         refused = await gateway.get(f"{path}?timezone={quote(zone, safe='')}")
 

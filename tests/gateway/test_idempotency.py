@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: the same call twice is one deed, whoever races whom; the answer is kept with the deed or not at all."""
+"""`Idempotency-Key`: the same call twice has one effect, even concurrently; the answer is stored with it or not at all."""
 
 import asyncio
 from collections import Counter
@@ -39,7 +39,7 @@ async def test_the_key_with_another_request_is_a_conflict(gateway: Gateway, path
     assert (await gateway.get("/api/wallets/ada")).data["balance"] == 7
 
 
-async def test_thirty_at_once_are_one_deed_and_all_are_told_the_same(gateway: Gateway) -> None:
+async def test_thirty_concurrent_calls_have_one_effect_and_the_same_answer(gateway: Gateway) -> None:
     answers = await asyncio.gather(
         *(gateway.post("/api/wallets/ada/grants", BODY, idempotency_key="order-1") for _ in range(30))
     )
@@ -49,7 +49,7 @@ async def test_thirty_at_once_are_one_deed_and_all_are_told_the_same(gateway: Ga
     assert (await gateway.get("/api/wallets/ada")).data["balance"] == 7
 
 
-async def test_a_refusal_is_not_kept(gateway: Gateway) -> None:
+async def test_an_error_is_not_stored(gateway: Gateway) -> None:
     body = {"user_id": "ada", "feature_key": "GENERATE_QUESTION_PAPER"}
     refused = await gateway.post("/api/usage", body, idempotency_key="paper-1")
     await gateway.grant("ada", 5)
@@ -60,8 +60,8 @@ async def test_a_refusal_is_not_kept(gateway: Gateway) -> None:
     assert (await gateway.get("/api/wallets/ada")).data["balance"] == 0
 
 
-async def test_deed_and_kept_answer_are_one_transaction(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failure between the deed and its kept answer undoes the deed."""
+async def test_change_and_stored_answer_are_one_transaction(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure between the change and its stored answer rolls the change back."""
 
     async def broken(*_: object) -> bool:
         raise RuntimeError("power cut")
@@ -87,13 +87,13 @@ async def test_a_start_without_usage_key_is_one_hold_per_idempotency_key(gateway
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "käse".encode("latin-1")])
-async def test_a_key_that_is_none_is_refused(gateway: Gateway, key: Any) -> None:
+async def test_an_invalid_key_is_refused(gateway: Gateway, key: Any) -> None:
     refused = await gateway.post("/api/wallets/ada/grants", BODY, idempotency_key=key)
 
     assert (refused.status, refused.error["param"]) == (422, "Idempotency-Key")
 
 
-async def test_old_answers_are_forgotten_after_36_days_and_not_before(gateway: Gateway) -> None:
+async def test_old_answers_are_deleted_after_36_days_and_not_before(gateway: Gateway) -> None:
     for number in range(3):
         await gateway.post("/api/wallets/ada/grants", BODY, idempotency_key=f"order-{number}")
     store = gateway.container.idempotency()
@@ -107,8 +107,8 @@ async def test_old_answers_are_forgotten_after_36_days_and_not_before(gateway: G
     assert (kept, await store.forget_old(), await store.forget_old()) == (0, 2, 0)
 
 
-async def test_a_debit_under_a_key_is_one_of_its_caller_whatever_the_key_looks_like(gateway: Gateway) -> None:
-    """Two services may count their orders alike, and need not know what a usage key may look like."""
+async def test_a_debit_key_belongs_to_its_caller_and_may_have_any_form(gateway: Gateway) -> None:
+    """Two services may use the same order numbers, and keys need not match the pattern of usage keys."""
     debit = {"credits": 5, "service": "support"}
     await gateway.grant("ada", 20)
     await gateway.grant("bela", 20)
@@ -122,7 +122,7 @@ async def test_a_debit_under_a_key_is_one_of_its_caller_whatever_the_key_looks_l
 
 
 class Caller:
-    """One of two with a key that may do everything."""
+    """One of two services with a key that has all scopes."""
 
     def __init__(self, gateway: Gateway, key: str) -> None:
         self._gateway = gateway
@@ -134,7 +134,7 @@ class Caller:
 
 
 Made = tuple[str, Any, Any]
-"""A path, what is sent there, and something else that could be."""
+"""A path, a body for it, and another valid body."""
 
 
 async def use_of(gateway: Gateway) -> str:
@@ -205,7 +205,7 @@ BY_USAGE_KEY: dict[str, Made] = {
         {**USE, "usages": MORE_LINES},
     ),
 }
-"""Without a usage key the `Idempotency-Key` makes one: what is remembered is the use itself."""
+"""Without a usage key, one is derived from the `Idempotency-Key`: the use itself is stored, not the answer."""
 
 MAKES_NOTHING = {
     "credits-process.extend",
@@ -218,7 +218,7 @@ MAKES_NOTHING = {
     "privacy.erase",
     "webhooks.replay",
 }
-"""They act on something that is named; once it is done, it is done."""
+"""They act on a named object, so that repeating them has no further effect."""
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ async def callers(gateway: Gateway) -> tuple[Caller, Caller]:
     return Caller(gateway, gateway.key), Caller(gateway, made.data["key"])
 
 
-async def test_the_table_below_holds_every_call_that_makes_something(gateway: Gateway) -> None:
+async def test_the_table_below_lists_every_creating_call(gateway: Gateway) -> None:
     declared = [found for controller in gateway.container.controllers() for found, _ in operations_of(controller)]
     posts = {found.id for found in declared if found.method == "POST"}
 
@@ -240,8 +240,10 @@ async def test_the_table_below_holds_every_call_that_makes_something(gateway: Ga
 
 
 @pytest.mark.parametrize("name", [*FIXED, *ABOUT, *BY_USAGE_KEY])
-async def test_a_key_is_one_request_of_its_caller(gateway: Gateway, callers: tuple[Caller, Caller], name: str) -> None:
-    """The same body: the same answer. Another body: a conflict. Another caller: as if there were no such key."""
+async def test_a_key_stands_for_one_request_of_its_caller(
+    gateway: Gateway, callers: tuple[Caller, Caller], name: str
+) -> None:
+    """With the same body: the same answer. With another body: a conflict. From another caller: a new key."""
     mine, theirs = callers
     if name in ABOUT:
         make, (path, body, other) = ABOUT[name]

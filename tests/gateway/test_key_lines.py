@@ -1,4 +1,4 @@
-"""Keys that keys make: never more than their maker, in sum neither, and never longer than it."""
+"""Keys made by API keys: each and all together bounded by the maker, in permissions, credits and lifetime."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -55,7 +55,7 @@ async def cap_of(gateway: Gateway, key: Any) -> tuple[Decimal, Decimal]:
 
 
 async def see_limits(gateway: Gateway) -> None:
-    """Have the gateway look again which kinds of limits there are, which it does twice a second."""
+    """Make the gateway read the kinds of limits again, which it does twice a second."""
     gateway.container.credit.container.ledger_session().limit_kinds.forget()
 
 
@@ -69,8 +69,8 @@ async def capped(gateway: Gateway) -> Any:
     return key
 
 
-async def test_what_a_descendant_spends_counts_on_every_cap_above_it(gateway: Gateway, capped: Any) -> None:
-    """Ten keys of a key with a cap of ten credits spend ten credits, not a hundred; so do their keys."""
+async def test_credits_spent_by_a_descendant_count_against_every_cap_above_it(gateway: Gateway, capped: Any) -> None:
+    """Ten keys made by a key with a cap of ten credits spend ten credits, not a hundred; so do keys made by them."""
     child = await made(gateway, capped, spend_cap={"credits": 8, "period": "total"})
     grandchild = await made(gateway, child)
     sibling = await made(gateway, capped)
@@ -85,7 +85,7 @@ async def test_what_a_descendant_spends_counts_on_every_cap_above_it(gateway: Ga
     assert grandchild["minted_by"] == child["key_id"]
 
 
-async def test_two_keys_at_once_do_not_both_take_the_last_credits(gateway: Gateway, capped: Any) -> None:
+async def test_two_concurrent_keys_do_not_both_spend_the_last_credits(gateway: Gateway, capped: Any) -> None:
     children = [await made(gateway, capped) for _ in range(4)]
     answers = await asyncio.gather(*(start(gateway, child, 4) for child in children for _ in range(3)))
 
@@ -93,7 +93,7 @@ async def test_two_keys_at_once_do_not_both_take_the_last_credits(gateway: Gatew
     assert (await cap_of(gateway, capped))[1] == 8
 
 
-async def test_what_the_queue_settles_counts_on_every_cap(gateway: Gateway, capped: Any, database_url: str) -> None:
+async def test_queued_settlements_count_against_every_cap(gateway: Gateway, capped: Any, database_url: str) -> None:
     child = await made(gateway, capped)
     answer = await end(gateway, child, 0, "u-1", prefer="respond-async")
     assert answer.status == 202
@@ -106,8 +106,8 @@ async def test_what_the_queue_settles_counts_on_every_cap(gateway: Gateway, capp
     assert (await cap_of(gateway, capped))[0] == 1
 
 
-async def test_a_rotation_keeps_what_was_spent(gateway: Gateway, capped: Any) -> None:
-    """The keys of one client share one cap: a rotation gives no second one."""
+async def test_a_rotation_keeps_the_spent_amount(gateway: Gateway, capped: Any) -> None:
+    """The keys of one client share one cap: a rotation does not add a second one."""
     await start(gateway, capped, 6)
     new = (await rotate(gateway, capped["key_id"], capped)).data
     refused, last = await start(gateway, new, 5), await start(gateway, new, 4)
@@ -128,7 +128,7 @@ async def test_a_rotation_keeps_what_was_spent(gateway: Gateway, capped: Any) ->
         ({"scopes": ["usage:read"]}, "scopes", "usage:read"),
     ],
 )
-async def test_a_key_asks_for_no_more_than_its_maker_has(gateway: Gateway, wish: Any, param: str, told: str) -> None:
+async def test_a_key_cannot_exceed_its_maker(gateway: Gateway, wish: Any, param: str, told: str) -> None:
     """The refusal names the field and the bound."""
     cap = {"credits": 50, "period": "month"}
     allowed = ["10.0.0.0/8", "127.0.0.1"]
@@ -139,7 +139,7 @@ async def test_a_key_asks_for_no_more_than_its_maker_has(gateway: Gateway, wish:
     assert told in refused.error["detail"]
 
 
-async def test_what_is_left_out_is_taken_from_the_maker(gateway: Gateway) -> None:
+async def test_omitted_fields_are_taken_from_the_maker(gateway: Gateway) -> None:
     maker = await made(gateway, allowed_ips=["127.0.0.0/8"], expires_at=SOON.isoformat())
     child = await made(gateway, maker)
     narrower = await made(gateway, maker, allowed_ips=["127.0.0.1"], expires_at=(SOON - timedelta(1)).isoformat())
@@ -149,7 +149,7 @@ async def test_what_is_left_out_is_taken_from_the_maker(gateway: Gateway) -> Non
 
 
 async def test_a_longer_period_may_have_a_higher_cap(gateway: Gateway) -> None:
-    """A cap by month above one by day is no more: the cap by day counts as well."""
+    """A higher cap by month than by day does not exceed the bounds: the cap by day applies, too."""
     maker = await made(gateway, spend_cap={"credits": 5, "period": "day"})
     child = await made(gateway, maker, spend_cap={"credits": 60, "period": "month"})
 
@@ -185,7 +185,7 @@ async def test_the_successor_of_a_minted_key_descends_from_the_same_key(gateway:
     assert (await cap_of(gateway, capped))[1] == 7
 
 
-async def test_revoking_a_key_ends_all_that_it_has_made(gateway: Gateway) -> None:
+async def test_revoking_a_key_revokes_all_keys_made_by_it(gateway: Gateway) -> None:
     top = await made(gateway)
     child = await made(gateway, top)
     grandchild = await made(gateway, child)
@@ -200,7 +200,7 @@ async def test_revoking_a_key_ends_all_that_it_has_made(gateway: Gateway) -> Non
     assert None not in told
 
 
-async def test_a_key_made_while_its_maker_is_revoked_does_not_outlive_it(gateway: Gateway) -> None:
+async def test_a_key_made_while_its_maker_is_revoked_is_revoked_too(gateway: Gateway) -> None:
     maker = await made(gateway)
     tries = [make(gateway, maker) for _ in range(6)]
     revoked = gateway.call("DELETE", f"/api/keys/{maker['key_id']}")
@@ -211,7 +211,7 @@ async def test_a_key_made_while_its_maker_is_revoked_does_not_outlive_it(gateway
     assert {await status(gateway, key) for key in keys} <= {401}
 
 
-async def test_what_a_key_has_made_lives_on_through_its_rotation_and_ends_with_its_client(gateway: Gateway) -> None:
+async def test_keys_made_by_a_key_survive_its_rotation_and_end_with_its_client(gateway: Gateway) -> None:
     maker = await made(gateway)
     child = await made(gateway, maker)
     successor = (await rotate(gateway, maker["key_id"], overlap_seconds=0)).data
@@ -241,13 +241,13 @@ async def test_keys_of_a_key_share_its_rate(database_url: str) -> None:
     assert asked - 2 * 30 <= answers.count(429) <= asked - 30
 
 
-async def test_people_and_the_first_key_make_keys_without_bounds(gateway: Gateway) -> None:
+async def test_people_and_the_bootstrap_key_make_keys_without_bounds(gateway: Gateway) -> None:
     key = await made(gateway)
 
     assert (key["minted_by"], key["expires_at"], key["allowed_ips"], key["spend_caps"]) == (None, None, None, [])
 
 
-def test_a_key_lives_while_each_client_of_its_line_has_a_live_key() -> None:
+def test_a_key_is_valid_while_each_client_of_its_line_has_a_valid_key() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     past, ahead = now - timedelta(1), now + timedelta(1)
     keys = [
@@ -276,7 +276,7 @@ def test_a_use_counts_against_each_key_of_its_line_once() -> None:
 
 
 async def test_the_caps_of_rotated_keys_become_their_clients(gateway: Gateway) -> None:
-    """The upgrade links keys to the live keys that made them, and loses nothing of what was spent and is held."""
+    """The migration links keys to the valid keys that made them, and keeps spent and held amounts."""
     from faregate.core.db.migrate import run_alembic, upgrade
 
     database = gateway.database

@@ -1,4 +1,4 @@
-"""Server keys: shown once, scoped, expiring, rotated without a gap, revoked everywhere within a second."""
+"""API keys: shown once, scoped, expiring, rotated without a gap, revoked in every process within a second."""
 
 import asyncio
 import time
@@ -22,6 +22,12 @@ async def make(gateway: Gateway, **more: Any) -> Any:
 
 async def as_key(gateway: Gateway, key: str, path: str = "/api/wallets/nobody") -> Answer:
     return await gateway.call("GET", path, headers={"x-server-api-key": key})
+
+
+async def until_refused(gateway: Gateway, key: str) -> None:
+    async with asyncio.timeout(30):
+        while (await as_key(gateway, key)).status != 401:
+            await asyncio.sleep(0.02)
 
 
 async def test_a_key_is_shown_once_and_stored_as_a_hash(gateway: Gateway) -> None:
@@ -51,7 +57,7 @@ async def test_a_key_may_do_what_its_scopes_say_and_no_more(gateway: Gateway) ->
     assert (refused.status, refused.error["code"], refused.error["scope"]) == (403, "scope_missing", "usage:read")
 
 
-async def test_nobody_gives_away_what_they_have_not(gateway: Gateway) -> None:
+async def test_a_key_cannot_get_scopes_that_the_caller_lacks(gateway: Gateway) -> None:
     clerk = (await make(gateway, scopes=["keys:admin", "usage:read"]))["key"]
     headers = {"x-server-api-key": clerk}
     refused = await gateway.call("POST", "/api/keys", WANTED, headers=headers)
@@ -75,23 +81,24 @@ async def test_nobody_gives_away_what_they_have_not(gateway: Gateway) -> None:
         ({"spend_cap": {"credits": 0}}, "spend_cap.credits"),
     ],
 )
-async def test_a_key_that_makes_no_sense_is_refused_by_field(gateway: Gateway, body: Any, param: str) -> None:
+async def test_an_invalid_key_is_refused_by_field(gateway: Gateway, body: Any, param: str) -> None:
     refused = await gateway.post("/api/keys", {**WANTED, **body})
 
     assert (refused.status, refused.error["param"]) == (422, param)
 
 
 async def test_a_key_ends_when_it_expires(gateway: Gateway) -> None:
-    soon = (datetime.now(UTC) + timedelta(seconds=0.6)).isoformat()
-    key = (await make(gateway, expires_at=soon))["key"]
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    key = (await make(gateway, expires_at=soon.isoformat()))["key"]
     before = await as_key(gateway, key)
-    await asyncio.sleep(0.7)
+    await until_refused(gateway, key)
 
-    assert (before.status, (await as_key(gateway, key)).status) == (404, 401)
+    assert before.status == 404
+    assert datetime.now(UTC) >= soon
 
 
 async def test_a_revocation_reaches_other_processes_within_a_second(gateway: Gateway, database_url: str) -> None:
-    """The best of three: a busy machine may hold up one of them."""
+    """The best of three attempts, because a busy machine may delay one of them."""
     async with open_gateway(settings_for(database_url)) as other:
         seconds = [await _seconds_until_refused(gateway, other)]
         while min(seconds) >= 1 and len(seconds) < 3:
@@ -101,7 +108,7 @@ async def test_a_revocation_reaches_other_processes_within_a_second(gateway: Gat
 
 
 async def _seconds_until_refused(gateway: Gateway, other: Gateway) -> float:
-    """Revoke a key in one process; return how long another one takes it."""
+    """Revoke a key in one process; return how long another process still accepts it."""
     made = await make(gateway)
     before = await as_key(other, made["key"])
     await gateway.call("DELETE", f"/api/keys/{made['key_id']}")
@@ -115,7 +122,7 @@ async def _seconds_until_refused(gateway: Gateway, other: Gateway) -> float:
 
 
 async def test_a_revocation_reaches_another_process_of_the_same_database(database_url: str) -> None:
-    """Two gateways in processes of their own, asked over their sockets."""
+    """Two gateways in separate processes, called over their sockets."""
     (one, here), (two, there) = await asyncio.gather(*(start_gateway(database_url) for _ in range(2)))
     async with httpx2.AsyncClient(timeout=20) as http:
         admin = {"x-server-api-key": KEY}
@@ -128,7 +135,9 @@ async def test_a_revocation_reaches_another_process_of_the_same_database(databas
 
         before = [await status() for _ in range(3)]
         assert (await http.delete(f"{here}/api/keys/{made['key_id']}", headers=admin)).status_code == 200
-        await asyncio.sleep(1)
+        async with asyncio.timeout(30):
+            while await status() != 401:
+                await asyncio.sleep(0.02)
         after = [await status() for _ in range(3)]
     for process in (one, two):
         process.terminate()
@@ -143,7 +152,7 @@ async def test_two_keys_of_one_client_live_during_a_rotation(gateway: Gateway) -
     new = (await gateway.post(path, {"overlap_seconds": 1})).data
     third = await gateway.post(f"/api/keys/{new['key_id']}/rotate", {})
     both = [(await as_key(gateway, key["key"])).status for key in (old, new)]
-    await asyncio.sleep(1.1)
+    await until_refused(gateway, old["key"])
     after = [(await as_key(gateway, key["key"])).status for key in (old, new)]
 
     assert (both, after) == ([404, 404], [401, 404])
@@ -153,7 +162,7 @@ async def test_two_keys_of_one_client_live_during_a_rotation(gateway: Gateway) -
     assert (await gateway.post(path, {})).status == 409
 
 
-async def test_a_key_is_good_from_its_addresses_only(gateway: Gateway) -> None:
+async def test_a_key_is_valid_only_from_its_addresses(gateway: Gateway) -> None:
     key = (await make(gateway, allowed_ips=["203.0.113.0/24", "2001:db8::/32"]))["key"]
 
     async def status(address: str) -> int:
@@ -165,7 +174,7 @@ async def test_a_key_is_good_from_its_addresses_only(gateway: Gateway) -> None:
     assert found == [404, 404, 404, 401, 401]
 
 
-async def test_the_last_use_is_noted(gateway: Gateway) -> None:
+async def test_the_last_use_is_recorded(gateway: Gateway) -> None:
     made = await make(gateway)
     await as_key(gateway, made["key"])
     await gateway.container.keys().flush()
@@ -173,11 +182,11 @@ async def test_the_last_use_is_noted(gateway: Gateway) -> None:
     assert (await gateway.get(f"/api/keys/{made['key_id']}")).data["last_used_at"] is not None
 
 
-async def test_a_spend_cap_stops_the_key_and_nobody_else(gateway: Gateway) -> None:
+async def test_a_spend_cap_stops_only_its_key(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("faregate.core.db.versioned_cache._LOOK_AGAIN_SECONDS", 0)
     await gateway.grant("ada", 100)
     await gateway.feature("chat", min_credits=6)
     key = (await make(gateway, spend_cap={"credits": 10}))["key"]
-    await asyncio.sleep(0.6)  # limits reach every process within a second
     body = {"user_id": "ada", "feature_endpoint_value": "chat"}
     headers = {"x-server-api-key": key}
     first, second = [await gateway.call("POST", "/api/credits-process/start", body, headers=headers) for _ in range(2)]
@@ -187,7 +196,7 @@ async def test_a_spend_cap_stops_the_key_and_nobody_else(gateway: Gateway) -> No
     assert (await gateway.start("ada", "chat")).status == 200
 
 
-async def test_a_known_id_with_a_wrong_secret_is_as_unknown_as_any(gateway: Gateway) -> None:
+async def test_a_known_id_with_a_wrong_secret_gets_the_same_error_as_an_unknown_key(gateway: Gateway) -> None:
     from faregate.core.access.key_format import Key, new_key
 
     made = await make(gateway)

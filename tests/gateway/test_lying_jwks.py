@@ -1,4 +1,4 @@
-"""An identity provider that rotates, lies or dies: known keys go on for a bounded time, and no answer of it is an outage."""
+"""Rotations and failures of the identity provider: known keys stay valid for a bounded time, and no answer causes an outage."""
 
 import asyncio
 import base64
@@ -32,7 +32,7 @@ GOOD = published(RSA, "one")
 
 
 class Liar:
-    """Answers each request with the bytes that are set, slowly if told to."""
+    """Answers each request with the bytes that are set, after `pause`."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -120,7 +120,7 @@ LIES: dict[str, Callable[[Liar], None]] = {
 
 
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
-async def test_whatever_the_provider_answers_known_keys_go_on_and_strangers_stay_out(
+async def test_known_keys_stay_valid_and_unknown_ones_are_refused_whatever_the_provider_answers(
     liar: Liar, lie: Callable[[Liar], None]
 ) -> None:
     known = tokens(liar)
@@ -134,7 +134,7 @@ async def test_whatever_the_provider_answers_known_keys_go_on_and_strangers_stay
 
 
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
-async def test_without_a_first_good_answer_people_are_told_to_come_again(
+async def test_without_a_first_valid_answer_people_get_a_retryable_error(
     liar: Liar, lie: Callable[[Liar], None]
 ) -> None:
     lie(liar)
@@ -142,7 +142,7 @@ async def test_without_a_first_good_answer_people_are_told_to_come_again(
         await tokens(liar).principal(signed())
 
 
-async def test_a_key_that_vanishes_is_refused_once_the_keys_are_read_again(liar: Liar) -> None:
+async def test_a_withdrawn_key_is_refused_once_the_keys_are_fetched_again(liar: Liar) -> None:
     known = tokens(liar)
     assert await is_accepted(known, signed())
     liar.publish(published(OTHER, "two"))
@@ -151,7 +151,7 @@ async def test_a_key_that_vanishes_is_refused_once_the_keys_are_read_again(liar:
     assert not await is_accepted(known, signed())
 
 
-async def test_keys_that_cannot_be_confirmed_count_for_a_bounded_time(liar: Liar) -> None:
+async def test_keys_stay_valid_for_a_bounded_time_while_fetches_fail(liar: Liar) -> None:
     known = tokens(liar, kept_seconds=0.2)
     assert await is_accepted(known, signed())
     liar.say(b"", "500 Internal Server Error")
@@ -163,8 +163,8 @@ async def test_keys_that_cannot_be_confirmed_count_for_a_bounded_time(liar: Liar
                 await asyncio.sleep(0.02)
 
 
-async def test_a_flood_of_unknown_ids_delays_a_rotation_by_no_more_than_the_pause(liar: Liar) -> None:
-    """And those whose key is known do not wait for it."""
+async def test_a_flood_of_unknown_ids_delays_a_rotation_by_at_most_the_pause(liar: Liar) -> None:
+    """Tokens with a known key do not wait for the fetch."""
     known = tokens(liar, cool_down_seconds=0.3)
     assert await is_accepted(known, signed())
     liar.publish(GOOD, published(OTHER, "two"))
@@ -177,7 +177,7 @@ async def test_a_flood_of_unknown_ids_delays_a_rotation_by_no_more_than_the_paus
     assert liar.asked <= 4
 
 
-async def test_rsa_and_ec_keys_stand_side_by_side_and_neither_is_taken_for_the_other(liar: Liar) -> None:
+async def test_rsa_and_ec_keys_can_be_published_together_and_are_not_confused(liar: Liar) -> None:
     liar.publish(GOOD, published(EC, "ec"))
     known = tokens(liar)
 
@@ -198,20 +198,20 @@ async def test_rsa_and_ec_keys_stand_side_by_side_and_neither_is_taken_for_the_o
         published(rsa.generate_private_key(public_exponent=65537, key_size=1024), "one"),  # noqa: S505
     ],
 )
-async def test_a_key_that_must_not_verify_is_no_key(liar: Liar, entry: dict[str, Any]) -> None:
+async def test_a_key_that_is_not_for_signatures_is_ignored(liar: Liar, entry: dict[str, Any]) -> None:
     liar.publish(published(OTHER, "two"), entry)
 
     assert not await is_accepted(tokens(liar), signed())
 
 
-async def test_a_provider_that_publishes_its_private_key_stops_nobody(liar: Liar) -> None:
+async def test_a_published_private_key_does_not_invalidate_the_others(liar: Liar) -> None:
     liar.publish({**json.loads(RSAAlgorithm.to_jwk(RSA)), "kid": "one"})
 
     assert await is_accepted(tokens(liar), signed())
 
 
 @pytest.mark.parametrize("header", [b"[" * 9_000, b'{"alg":' * 1_500, b'{"alg":"RS256","kid":{"a":1}}', b"\xff", b""])
-async def test_a_header_made_to_break_something_is_no_token(liar: Liar, header: bytes) -> None:
+async def test_a_malicious_token_header_is_refused(liar: Liar, header: bytes) -> None:
     text = base64.urlsafe_b64encode(header).decode().rstrip("=")
 
     assert not await is_accepted(tokens(liar), f"{text}.e30.c2ln")

@@ -1,4 +1,4 @@
-"""A Redis that lies or dies: requests are served at once, limits fall back, and money is what the ledger says."""
+"""Failures of Redis: requests are served at once, limits fall back to the process, and balances come from the ledger."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -44,7 +44,7 @@ LIES: Mapping[str, bytes | None] = {
 
 @asynccontextmanager
 async def lying_redis(answer: bytes | None) -> AsyncGenerator[str]:
-    """Run a server that answers each command with this, or never."""
+    """Run a server that answers each command with this text, or never."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -65,7 +65,7 @@ async def lying_redis(answer: bytes | None) -> AsyncGenerator[str]:
 
 
 async def take(limiter: RateLimiter, operation: Operation, times: int) -> int:
-    """Return how many of so many calls are let through."""
+    """Return how many of the calls pass the limit."""
     served = 0
     for _ in range(times):
         try:
@@ -77,8 +77,8 @@ async def take(limiter: RateLimiter, operation: Operation, times: int) -> int:
 
 
 @pytest.mark.parametrize("answer", LIES.values(), ids=LIES.keys())
-async def test_reads_pass_and_writes_are_counted_here_whatever_redis_answers(answer: bytes | None) -> None:
-    """Within the time that Redis is given once, not once per request."""
+async def test_reads_pass_and_writes_are_counted_in_process_whatever_redis_answers(answer: bytes | None) -> None:
+    """The timeout of Redis is waited for once, not in each request."""
     async with lying_redis(answer) as url:
         limiter = RateLimiter(RULES, SystemClock(), url)
         began = monotonic()
@@ -91,7 +91,7 @@ async def test_reads_pass_and_writes_are_counted_here_whatever_redis_answers(ans
 
 
 @pytest.mark.parametrize("answer", [LIES["silence"], LIES["a text"], LIES["nested without end"]])
-async def test_money_is_what_the_ledger_says_whatever_redis_answers(database_url: str, answer: bytes | None) -> None:
+async def test_balances_come_from_the_ledger_whatever_redis_answers(database_url: str, answer: bytes | None) -> None:
     async with (
         lying_redis(answer) as url,
         open_gateway(settings_for(database_url, redis_url=url)) as gateway,
@@ -104,7 +104,7 @@ async def test_money_is_what_the_ledger_says_whatever_redis_answers(database_url
     assert balances == [5] * 3
 
 
-async def test_a_real_redis_that_is_full_a_replica_or_holds_other_types_is_counted_around(
+async def test_limits_work_with_a_redis_that_is_full_a_replica_or_holds_other_types(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rate_limits, "_AWAY_SECONDS", 0)
@@ -136,7 +136,7 @@ async def test_a_real_redis_that_is_full_a_replica_or_holds_other_types_is_count
         await client.set(name, "-1000", ex=60)
         headers = await limiter.take(CALLER, READ)
         assert headers["ratelimit-remaining"] == str(RULES.key), "never more than the limit"
-        await client.flushall()  # as an eviction does
+        await client.flushall()  # like an eviction
         assert await take(limiter, READ, 5) == RULES.key
         await client.aclose()
         await limiter.close()

@@ -1,4 +1,4 @@
-"""Who may call what: every route of the gateway with every scope and every role, generated from what is served."""
+"""Authorisation: every served route of the gateway with every scope and every role."""
 
 import re
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ def address(operation: Operation, **values: str) -> str:
 
 
 async def call(gateway: Gateway, operation: Operation, headers: dict[str, str], **values: str) -> Answer:
-    """Call without a body: whoever is let in is told that it is missing, and nothing happens."""
+    """Call without a body: an authorised caller gets an error about the missing body, and nothing happens."""
     return await gateway.call(operation.method, address(operation, **values), headers=headers, raw=True)
 
 
@@ -51,7 +51,7 @@ async def test_without_a_credential_every_guarded_call_is_401(gateway: Gateway) 
     assert open_ones <= {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/{path:path}", "/dashboard"}
 
 
-async def test_a_key_passes_exactly_where_its_scope_is_asked_for(gateway: Gateway) -> None:
+async def test_a_key_passes_only_calls_of_its_scope(gateway: Gateway) -> None:
     """Each route with a key of each single scope: 403 unless it is the route's own."""
     keys: dict[Scope, Any] = {}
     for scope in Scope:
@@ -65,7 +65,7 @@ async def test_a_key_passes_exactly_where_its_scope_is_asked_for(gateway: Gatewa
 
 
 @pytest.mark.parametrize("role", [*Role, None])
-async def test_a_role_passes_where_its_scopes_do_and_for_own_data(gateway: Gateway, role: Role | None) -> None:
+async def test_a_role_passes_calls_of_its_scopes_and_of_own_data(gateway: Gateway, role: Role | None) -> None:
     held = ROLE_SCOPES[role] if role else frozenset[Scope]()
     headers = bearer("ada", **({"role": role.value} if role else {}))
     for operation in operations(gateway):
@@ -77,7 +77,7 @@ async def test_a_role_passes_where_its_scopes_do_and_for_own_data(gateway: Gatew
 
 
 async def test_users_see_their_own_data_only(gateway: Gateway) -> None:
-    """Another's id in the path is 404, as if there were none; in the query it is refused, and filled in when left out."""
+    """Another user's id in the path is 404, like an unknown one; in the query it is refused, and filled in if left out."""
     headers = bearer("ada", role="user")
     owned = [operation for operation in operations(gateway) if operation.own not in {None, "me"}]
     for operation in owned:
@@ -91,7 +91,7 @@ async def test_users_see_their_own_data_only(gateway: Gateway) -> None:
     assert owned
 
 
-async def test_two_users_never_meet(gateway: Gateway) -> None:
+async def test_users_never_see_data_of_each_other(gateway: Gateway) -> None:
     for user in ("ada", "bela"):
         await gateway.grant(user, 20)
         await gateway.feature("paper", strategy="fixed", parameters={"credits": 1})
@@ -106,7 +106,7 @@ async def test_two_users_never_meet(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("query", ["", "?userId=bela", "?user_id=bela", "?organizationId=acme", "?service=secret"])
 async def test_my_usage_never_shows_what_another_user_did(gateway: Gateway, query: str) -> None:
-    """Neither by default nor asked for, in no part of the answer: bela's service, model, tokens and credits are not there."""
+    """By default or on request, no part of the answer contains bela's service, model, tokens or credits."""
     bela = {"user_id": "bela", "service": "secret", "model": "m-secret", "input_tokens": 777_777_777, "credits": 5}
     events = [bela | {"organization_id": "acme"}, {"user_id": "ada", "service": "chat", "credits": 1}]
     sent = await gateway.post("/api/usage-events", events)
@@ -116,7 +116,7 @@ async def test_my_usage_never_shows_what_another_user_did(gateway: Gateway, quer
 
     shown = exact_json.dumps(answer.data if answer.status == 200 else answer.error).decode()
     assert "m-secret" not in shown
-    assert "777777777" not in shown  # longer than any part of a time
+    assert "777777777" not in shown  # more digits than any part of a time
     assert (sent.data["accepted"], answer.status in {200, 403, 422}) == (2, True)
     if not query:
         assert (answer.data["overview"]["totalRequests"], answer.data["overview"]["totalCredits"]) == (1, 1)
@@ -126,7 +126,7 @@ async def test_my_usage_never_shows_what_another_user_did(gateway: Gateway, quer
         assert {user["userId"] for user in answer.data["topUsers"]} <= {"ada"}
 
 
-def test_roles_are_what_the_documents_say() -> None:
+def test_roles_have_the_documented_scopes() -> None:
     assert ROLE_SCOPES[Role.ADMIN] == ALL_SCOPES
     assert all(scope.value.endswith(":read") for scope in ROLE_SCOPES[Role.ANALYST])
     assert Scope.LOGS_READ not in ROLE_SCOPES[Role.ANALYST]
@@ -134,11 +134,11 @@ def test_roles_are_what_the_documents_say() -> None:
 
 
 _SECRET = re.compile(r"cost|margin|price", re.IGNORECASE)
-"""Names of what a seller pays, adds and asks."""
+"""Field names of the seller's costs, margins and prices."""
 
 
 def _names(answer: object, seen: set[type]) -> set[str]:
-    """Return the names of all fields in an answer's model, of the models in it, too."""
+    """Return the names of all fields of an answer's model, including nested models."""
     if isinstance(answer, type) and issubclass(answer, BaseModel):
         if answer in seen:
             return set()
@@ -148,7 +148,7 @@ def _names(answer: object, seen: set[type]) -> set[str]:
     return set[str]().union(*(_names(part, seen) for part in get_args(answer)))
 
 
-async def test_no_call_that_people_may_make_answers_what_the_seller_pays_or_adds(gateway: Gateway) -> None:
+async def test_no_call_of_people_answers_costs_or_margins_of_the_seller(gateway: Gateway) -> None:
     """For every operation that role `user` may call: neither provider costs nor margins nor prices, at any depth."""
     user = person("ada", [Role.USER])
     open_to_people = [o for o in operations(gateway) if o.own is not None or o.scope is None or user.may(o.scope)]
@@ -164,7 +164,7 @@ async def test_no_call_that_people_may_make_answers_what_the_seller_pays_or_adds
 
 
 async def test_my_usage_shows_credits_and_no_costs(gateway: Gateway) -> None:
-    """What is sent has exactly the declared fields, also where the provider's cost is known."""
+    """The answer has exactly the declared fields, also if the provider's cost is known."""
     await gateway.post(
         "/api/usage-events",
         {"user_id": "ada", "service": "chat", "model": "m", "credits": 1, "cost_usd": Decimal("0.004")},
@@ -194,11 +194,11 @@ TOLD_TO_ANALYSTS = {
     "wallets.get_wallet": "e-mail address of the owner",
     "wallets.list_transactions": "reasons of transactions",
 }
-"""Calls of analysts whose answers may hold more than ids, and what."""
+"""Calls of analysts whose answers may hold more than ids, with the level of their data."""
 
 
-async def test_analysts_see_ids_and_what_is_listed_here_and_never_a_body(gateway: Gateway) -> None:
-    """A new call for analysts that may hold more than ids about people fails here: name it, or give it another scope."""
+async def test_analysts_see_ids_and_the_listed_data_and_never_a_body(gateway: Gateway) -> None:
+    """A new call for analysts that may hold more than ids of people fails here: list it, or give it another scope."""
     theirs = [found for found in operations(gateway) if found.scope in ROLE_SCOPES[Role.ANALYST]]
     telling = {found.id for found in theirs if found.personal > Personal.IDS}
 
@@ -206,8 +206,8 @@ async def test_analysts_see_ids_and_what_is_listed_here_and_never_a_body(gateway
     assert telling == TOLD_TO_ANALYSTS.keys()
 
 
-async def test_bodies_need_a_scope_for_them(gateway: Gateway) -> None:
-    """`ops:read` does not read what was sent to features: logs, dead letters and exports of a person have their own."""
+async def test_bodies_require_their_own_scopes(gateway: Gateway) -> None:
+    """`ops:read` does not allow reading bodies of features: logs, dead letters and exports of a person have scopes of their own."""
     bodies = {found.scope for found in operations(gateway) if found.personal is Personal.BODIES}
     headers = bearer("ada", role="analyst")
     paths = ("/api/privacy/export?user_id=bela", "/api/dead-letters", "/api/dead-letters/x", "/api/feature-usage-logs")
@@ -221,7 +221,7 @@ async def test_bodies_need_a_scope_for_them(gateway: Gateway) -> None:
     ("name", "level"),
     [("user_id", Personal.IDS), ("email", Personal.WORDS), ("payload", Personal.BODIES), ("total", Personal.NONE)],
 )
-def test_what_an_answer_may_hold_is_read_from_its_members_at_any_depth(name: str, level: Personal) -> None:
+def test_personal_data_of_an_answer_is_derived_from_its_members_at_any_depth(name: str, level: Personal) -> None:
     inner = create_model("Inner", **{name: (str, "")})  # type: ignore[call-overload]
     outer = create_model("Outer", items=(list[inner | None], []))  # type: ignore[valid-type]
 

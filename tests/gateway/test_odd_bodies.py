@@ -1,4 +1,4 @@
-"""Odd bodies over HTTP: one bad item costs itself only, gzip is inflated within bounds, errors do not outgrow what came."""
+"""Unusual bodies over HTTP: a bad item affects only itself, gzip is decompressed within limits, error answers stay small."""
 
 import asyncio
 import gzip
@@ -33,8 +33,8 @@ BAD_ITEMS = [
 
 
 @pytest.mark.parametrize("item", BAD_ITEMS)
-async def test_a_bad_event_never_sinks_its_neighbours(gateway: Gateway, item: bytes) -> None:
-    """In an array and in lines alike: its index and a short reason are in the answer, the others count."""
+async def test_a_bad_event_does_not_affect_the_other_events(gateway: Gateway, item: bytes) -> None:
+    """In an array and in lines: its index and a short reason are in the answer, and the other items count."""
     array = await gateway.call("POST", EVENTS, b"[" + EVENT % 1 + b"," + item + b"," + EVENT % 2 + b"]")
     lines = await gateway.call("POST", EVENTS, b"\n".join([EVENT % 3, item, EVENT % 4]), headers=ND)
 
@@ -44,7 +44,7 @@ async def test_a_bad_event_never_sinks_its_neighbours(gateway: Gateway, item: by
         assert 5 < len(answer.data["rejected"][0]["error"]) < 400
 
 
-async def test_a_line_that_is_too_long_costs_itself_only(gateway: Gateway) -> None:
+async def test_only_the_line_that_is_too_long_is_rejected(gateway: Gateway) -> None:
     long = b'{"user_id":"ada","service":"chat","metadata":{"text":"' + b"x" * 300_000 + b'"}}'
     answer = await gateway.call("POST", EVENTS, b"\n".join([EVENT % 1, long, EVENT % 2]), headers=ND)
 
@@ -54,8 +54,8 @@ async def test_a_line_that_is_too_long_costs_itself_only(gateway: Gateway) -> No
     ]
 
 
-async def test_texts_of_logs_are_mended_and_names_are_refused(gateway: Gateway) -> None:
-    """NUL and half a surrogate pair become U+FFFD in bodies; an id that holds them is wrong, alone."""
+async def test_texts_of_logs_are_repaired_and_names_are_refused(gateway: Gateway) -> None:
+    """NUL and half a surrogate pair become U+FFFD in bodies; an id with them is refused, and the other items are stored."""
     items = [
         LOG % (1, b',"payload":{"a\\u0000":"x\\ud83d y"},"endpoint":"/a\\u0000"'),
         LOG % (2, b',"usage_key":"k\\ud800"'),
@@ -72,7 +72,7 @@ async def test_texts_of_logs_are_mended_and_names_are_refused(gateway: Gateway) 
 
 
 async def test_a_settlement_is_not_refused_for_its_metadata_or_a_providers_texts(gateway: Gateway) -> None:
-    """What nobody looks up is mended and kept; a name with half a pair is refused."""
+    """Free fields are repaired and stored; a name with half a pair is refused."""
     await gateway.feature("chat", min_credits=1)
     await gateway.grant("ada", 10)
     body = (
@@ -98,8 +98,8 @@ async def test_a_byte_order_mark_is_skipped(gateway: Gateway) -> None:
     assert (array.data["accepted"], lines.data["accepted"], feature.status) == (1, 2, 200)
 
 
-async def test_gzip_bodies_are_taken(gateway: Gateway) -> None:
-    """JSON, lines, and members one after the other; the same answer as without."""
+async def test_gzip_bodies_are_accepted(gateway: Gateway) -> None:
+    """JSON, lines, and several gzip members; the answer is the same as without gzip."""
     array = gzip.compress(b"[" + EVENT % 1 + b"]")
     lines = b"".join(gzip.compress(EVENT % n + b"\n") for n in range(2, 2000))
     feature = gzip.compress(b'{"strategy":"token_priced"}')
@@ -132,8 +132,8 @@ async def test_bad_encodings_are_refused_by_name(
     assert "Content-Type" not in refused.error["detail"]
 
 
-async def test_a_million_wrong_lines_answer_shortly_and_let_others_run(gateway: Gateway) -> None:
-    """The first hundred are listed, the others counted; no one else waits for long."""
+async def test_a_million_wrong_lines_get_a_short_answer_and_do_not_block_others(gateway: Gateway) -> None:
+    """The first hundred are listed, the others counted; other requests do not wait for long."""
     longest = 0.0
 
     async def watch() -> None:
@@ -163,7 +163,7 @@ async def test_many_wrong_items_of_an_array_are_counted(gateway: Gateway) -> Non
 
 
 async def test_many_wrong_items_of_a_list_are_refused_together(gateway: Gateway) -> None:
-    """200,000 wrong ids in one list: one sentence, not one for each."""
+    """200,000 wrong ids in one list give one error, not one for each."""
     wrong = exact_json.dumps({"ids": ["?"] * 200_000})
     for method, path in (
         ("DELETE", f"{LOGS}/bulk"),
@@ -179,7 +179,7 @@ async def test_many_wrong_items_of_a_list_are_refused_together(gateway: Gateway)
 
 
 def _lists(kind: Any, schemas: dict[str, Any], path: str, seen: frozenset[str] = frozenset()) -> list[str]:
-    """Return where in a schema there are lists without a bound."""
+    """Return the paths of lists without a bound in a schema."""
     if isinstance(kind, list):
         return [place for item in kind for place in _lists(item, schemas, path, seen)]
     if not isinstance(kind, dict):
@@ -192,7 +192,7 @@ def _lists(kind: Any, schemas: dict[str, Any], path: str, seen: frozenset[str] =
 
 
 async def test_every_list_in_a_body_has_a_bound(gateway: Gateway) -> None:
-    """Arrays as whole bodies have that of all bodies, 1,000 items."""
+    """Arrays as whole bodies have the common bound of 1,000 items."""
     document: Answer = await gateway.get("/openapi.json")
     schemas = document.body["components"]["schemas"]
     unbounded = [

@@ -1,4 +1,4 @@
-"""The document is what is served: each route, parameter, body, answer and code; and its examples work."""
+"""The OpenAPI document matches the served routes, parameters, bodies, answers and codes, and its examples work."""
 
 import re
 from typing import Any
@@ -71,7 +71,7 @@ async def test_parameters_bodies_and_codes_are_those_of_the_models(gateway: Gate
 
 
 async def test_examples_are_accepted_and_answers_are_as_described(gateway: Gateway) -> None:
-    """Every example body of the document, sent as it stands, is well-formed and valid, and answered by schema."""
+    """Every example body of the document is valid when sent unchanged, and its answer matches the schema."""
     found = await document(gateway)
     for user in ("user-1", "someone"):
         await gateway.grant(user, 1000)
@@ -105,8 +105,8 @@ async def test_examples_are_accepted_and_answers_are_as_described(gateway: Gatew
 
 
 @pytest.mark.parametrize("path", ["/api/usage-events", "/api/feature-usage-logs"])
-async def test_what_is_taken_item_by_item_is_documented_as_any_item(gateway: Gateway, path: str) -> None:
-    """An array is answered 2xx when some items are nothing that could be stored: the document must allow them."""
+async def test_individually_validated_items_are_documented_as_any_item(gateway: Gateway, path: str) -> None:
+    """An array is answered 2xx even if some items cannot be stored, so the document must allow any item."""
     found = await document(gateway)
     content = found["paths"][path]["post"]["requestBody"]["content"]["application/json"]
     strangers: tuple[Any, ...] = (5, None, "text", [], {}, {"user_id": 5})
@@ -121,7 +121,7 @@ async def test_what_is_taken_item_by_item_is_documented_as_any_item(gateway: Gat
         assert (alone.status not in {201, 202}) or is_valid(found, content["schema"], stranger), stranger
 
 
-async def test_links_name_calls_and_parameters_that_exist(gateway: Gateway) -> None:
+async def test_links_refer_to_existing_calls_and_parameters(gateway: Gateway) -> None:
     known = {operation.id: operation for operation in operations(gateway)}
     for source in known.values():
         for name, link in source.links.items():
@@ -133,8 +133,8 @@ async def test_links_name_calls_and_parameters_that_exist(gateway: Gateway) -> N
             assert target.body is not None or "requestBody" not in link, f"{source.id}: {name}"
 
 
-async def test_every_call_about_one_thing_is_linked_from_the_call_that_makes_or_lists_it(gateway: Gateway) -> None:
-    """So that whoever follows the document, a fuzzer among them, gets to each call with an id that exists."""
+async def test_every_call_on_an_object_is_linked_from_the_call_that_creates_or_lists_it(gateway: Gateway) -> None:
+    """So that clients of the document, such as a fuzzer, can call each operation with an existing id."""
     all_ = operations(gateway)
     linked = {link["operationId"] for operation in all_ for link in operation.links.values()}
     named_by_caller = {operation.id for operation in all_ if operation.method == "PUT" and operation.path_parameters}
@@ -143,8 +143,8 @@ async def test_every_call_about_one_thing_is_linked_from_the_call_that_makes_or_
     assert missing == set()
 
 
-async def test_links_lead_somewhere(gateway: Gateway) -> None:
-    """From each example's answer, each link that only reads is followed, and finds what it is about."""
+async def test_links_can_be_followed(gateway: Gateway) -> None:
+    """Each reading link in the answer to each example is followed, and its target exists."""
     found = await document(gateway)
     await gateway.grant("user-1", 1000)
     await gateway.feature("ai_chat_v1", strategy="fixed", parameters={"credits": 1})
@@ -198,7 +198,7 @@ async def test_every_code_has_a_page(gateway: Gateway) -> None:
     assert refused.error["type"] == "/docs/errors#not_found"
 
 
-async def test_the_page_asks_nobody_else_for_anything(gateway: Gateway) -> None:
+async def test_the_page_loads_nothing_from_other_servers(gateway: Gateway) -> None:
     page = await gateway.http.get("/docs")
     policy = page.headers["content-security-policy"]
     sources = re.findall(r'(?:src|href)="([^"]+)"', page.text)
@@ -215,7 +215,7 @@ async def test_the_page_asks_nobody_else_for_anything(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("code", sorted(STATUS))
-def test_every_code_says_what_to_do(code: str) -> None:
+def test_every_code_has_a_remedy(code: str) -> None:
     from faregate.gateway.http.error_pages import error_pages
 
     (page,) = [page for page in error_pages() if page.code == code]

@@ -1,9 +1,10 @@
-"""What operators rely on: probes, metrics, access log, limits, shutdown with requests in flight, several workers, backups."""
+"""Operation of the gateway: probes, metrics, access log, limits, graceful stop, several workers, backups."""
 
 import asyncio
 import json
 import re
 import signal
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx2
@@ -18,7 +19,7 @@ from support.processes import run_command
 from support.redis import redis_server
 
 
-async def test_metrics_count_by_route_and_name_nobody(gateway: Gateway) -> None:
+async def test_metrics_count_by_route_without_ids(gateway: Gateway) -> None:
     for user in ("ada", "bela"):
         await gateway.get(f"/api/wallets/{user}")
     await gateway.get("/nowhere/ada")
@@ -30,7 +31,7 @@ async def test_metrics_count_by_route_and_name_nobody(gateway: Gateway) -> None:
     assert 'faregate_queue_messages{queue="credits_process_end_queue"} 0.0' in text
 
 
-async def test_a_credential_beyond_its_limit_waits_and_others_do_not(database_url: str) -> None:
+async def test_only_the_credential_beyond_its_limit_is_refused(database_url: str) -> None:
     settings = settings_for(database_url, jwt_secret=SECRET, rate_limit_user=5)
     async with open_gateway(settings) as gateway:
         answers = [await gateway.call("GET", "/api/wallets/me", headers=bearer("ada")) for _ in range(6)]
@@ -42,7 +43,7 @@ async def test_a_credential_beyond_its_limit_waits_and_others_do_not(database_ur
     assert (answers[5].error["code"], other.status) == ("rate_limited", 404)
 
 
-async def test_guessing_credentials_is_slowed_down(database_url: str) -> None:
+async def test_wrong_credentials_are_rate_limited(database_url: str) -> None:
     async with open_gateway(settings_for(database_url, rate_limit_refused=3)) as gateway:
         wrong = {"x-server-api-key": "fg_live_guess"}
         answers = [await gateway.call("GET", "/api/usage", headers=wrong) for _ in range(5)]
@@ -66,7 +67,7 @@ async def test_limits_are_shared_through_redis_and_fail_open_for_reads(tmp_path:
     assert one.uncounted == 9
 
 
-async def test_heavy_calls_have_few_slots(gateway: Gateway) -> None:
+async def test_expensive_calls_have_few_slots(gateway: Gateway) -> None:
     from dataclasses import replace
 
     from faregate.gateway.errors import RateLimitedError
@@ -81,7 +82,27 @@ async def test_heavy_calls_have_few_slots(gateway: Gateway) -> None:
         pass
 
 
-async def test_a_stop_lets_requests_in_flight_finish(database_url: str) -> None:
+async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(20):
+        while not await holds():
+            await asyncio.sleep(0.02)
+
+
+async def _serves(url: str, *, requests: int) -> bool:
+    async with httpx2.AsyncClient(base_url=url) as http:
+        return f"faregate_http_requests_running {requests}.0" in (await http.get("/metrics")).text
+
+
+async def _refuses_connections(url: str) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", httpx2.URL(url).port)
+    except ConnectionRefusedError:
+        return True
+    writer.close()
+    return False
+
+
+async def test_requests_in_flight_are_finished_on_a_stop(database_url: str) -> None:
     process, url = await start_gateway(database_url)
     head = (
         f"POST /api/wallets/ada/grants HTTP/1.1\r\nhost: x\r\nx-server-api-key: {KEY}\r\n"
@@ -89,9 +110,9 @@ async def test_a_stop_lets_requests_in_flight_finish(database_url: str) -> None:
     )
     reader, writer = await asyncio.open_connection("127.0.0.1", httpx2.URL(url).port)
     writer.write(head.encode() + b'{"credits": 5, ')
-    await asyncio.sleep(0.3)
+    await _until(lambda: _serves(url, requests=2))  # the grant, and the reading of the metrics
     process.send_signal(signal.SIGTERM)
-    await asyncio.sleep(0.3)
+    await _until(lambda: _refuses_connections(url))
     writer.write(b'"source": "purchase"}  ')
     answer = await asyncio.wait_for(reader.read(), 10)
     writer.close()
@@ -163,7 +184,7 @@ async def test_traces_reach_a_collector(database_url: str) -> None:
     assert b"/api/wallets/{owner_id}" in got[0]
 
 
-async def test_a_backup_comes_back_and_is_proved(gateway: Gateway, database_url: str, tmp_path: Path) -> None:
+async def test_a_backup_is_restored_and_verified(gateway: Gateway, database_url: str, tmp_path: Path) -> None:
     await gateway.grant("ada", 12)
     file = tmp_path / "all.backup"
     environment = {"FAREGATE_DATABASE_URL": database_url}

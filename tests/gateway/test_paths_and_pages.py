@@ -1,4 +1,4 @@
-"""What callers meet at the door: paths with a slash too many, web pages, proxies, hints."""
+"""Paths with a trailing slash, suggestions, web pages, proxies."""
 
 from collections.abc import AsyncIterator
 
@@ -24,18 +24,18 @@ async def open_to_pages(database_url: str) -> AsyncIterator[Gateway]:
         yield gateway
 
 
-async def test_a_slash_too_many_is_told_with_the_right_path(gateway: Gateway) -> None:
+async def test_a_trailing_slash_is_refused_with_the_right_path(gateway: Gateway) -> None:
     """No redirect: it would lose the body of a POST."""
     for method, path in (("GET", "/api/wallets/ada/"), ("POST", "/api/usage-events/"), ("GET", "/healthz//")):
         answer = await gateway.call(method, path, {} if method == "POST" else None)
         assert (answer.status, answer.error["code"]) == (404, "not_found")
-        assert answer.error["detail"].endswith(f"leave out the slash at its end: {path.rstrip('/')}")
+        assert answer.error["detail"].endswith(f"remove the slash at the end: {path.rstrip('/')}")
 
     nothing = await gateway.get("/api/nothing/")
     assert (nothing.status, "/docs" in nothing.error["detail"]) == (404, True)
 
 
-async def test_a_path_that_is_nearly_right_is_told_with_the_right_one(gateway: Gateway) -> None:
+async def test_a_misspelt_path_is_refused_with_the_right_one(gateway: Gateway) -> None:
     for path, meant in (("/api/analytics/metric", "/api/analytics/metrics"), ("/api/wallet/me", "/api/wallets/me")):
         answer = await gateway.get(path)
         assert (answer.status, answer.error["detail"]) == (
@@ -44,13 +44,13 @@ async def test_a_path_that_is_nearly_right_is_told_with_the_right_one(gateway: G
         )
 
 
-async def test_a_function_name_of_the_older_documents_leads_to_the_call_of_today(gateway: Gateway) -> None:
+async def test_a_function_name_of_the_older_documents_is_refused_with_the_current_call(gateway: Gateway) -> None:
     for name, meant in OLDER_NAMES.items():
         answer = await gateway.get(f"/api/{name}")
         assert (answer.status, f"did you mean {meant}?" in answer.error["detail"]) == (404, True)
 
 
-def test_every_call_that_is_suggested_exists() -> None:
+def test_every_suggested_call_exists() -> None:
     container = GatewayContainer(settings=isolated_settings(database_url="postgresql://nowhere/none"))
     known = {
         f"{declared.method} {declared.path}"
@@ -62,7 +62,7 @@ def test_every_call_that_is_suggested_exists() -> None:
     assert calls <= known
 
 
-async def test_who_sends_no_credential_reads_how_to_send_one(gateway: Gateway) -> None:
+async def test_a_call_without_credential_is_refused_with_instructions(gateway: Gateway) -> None:
     answer = await gateway.call("GET", "/api/wallets/ada", headers={"x-server-api-key": ""})
 
     assert answer.status == 401
@@ -70,8 +70,8 @@ async def test_who_sends_no_credential_reads_how_to_send_one(gateway: Gateway) -
     assert "[redacted" not in answer.error["detail"]
 
 
-async def test_pages_of_named_origins_may_call_with_a_token(open_to_pages: Gateway) -> None:
-    """Preflight and answers name the origin; limits and ids can be read; cookies are not asked for; keys are not let in."""
+async def test_pages_of_configured_origins_may_call_with_a_token(open_to_pages: Gateway) -> None:
+    """Preflight and answers name the origin; limits and ids are readable; cookies and server keys are not allowed."""
     asked = {"origin": PAGE, "access-control-request-method": "GET"}
     preflight = await open_to_pages.call(
         "OPTIONS", "/api/wallets/me", headers={**asked, "access-control-request-headers": "authorization"}, raw=True
@@ -91,7 +91,7 @@ async def test_pages_of_named_origins_may_call_with_a_token(open_to_pages: Gatew
     assert "access-control-allow-origin" not in stranger.headers
 
 
-async def test_without_the_setting_no_page_is_let_in(gateway: Gateway) -> None:
+async def test_without_the_setting_no_page_may_call(gateway: Gateway) -> None:
     answer = await gateway.call("GET", "/api/wallets/ada", headers={"origin": PAGE})
 
     assert [name for name in answer.headers if name.startswith("access-control")] == []
@@ -126,18 +126,18 @@ def test_a_wrong_setting_is_named(name: str, value: str) -> None:
         ("10.0.0.1", ["x" * 5000], "10.0.0.1"),
     ],
 )
-def test_the_client_is_the_nearest_address_that_is_no_proxy(peer: str, forwarded: list[str], client: str) -> None:
-    """What callers write in front of it is not believed, and what is no address is nobody's."""
+def test_the_client_is_the_nearest_address_that_is_not_a_proxy(peer: str, forwarded: list[str], client: str) -> None:
+    """Addresses that callers add are not trusted, and an invalid address is ignored."""
     settings = load_settings(trusted_proxies="10.0.0.0/8")
 
     assert client_of(peer, forwarded, settings.proxy_networks) == client
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-async def test_forwarded_addresses_count_from_configured_proxies_only(
+async def test_forwarded_addresses_are_trusted_only_from_configured_proxies(
     gateway: Gateway, open_to_pages: Gateway, trusted: bool
 ) -> None:
-    """Loopback included; an address that is none does not break an audited write."""
+    """Also from loopback; an invalid address does not break an audited write."""
     called = open_to_pages if trusted else gateway
     for forwarded in ("203.0.113.7", "unknown"):
         made = await called.call(

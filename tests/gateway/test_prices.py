@@ -71,7 +71,7 @@ async def test_usage_is_settled_as_the_provider_reported_it(gateway: Gateway) ->
     assert settled.data["details"][0]["input_tokens"] == 1000
 
 
-async def test_units_are_sold_over_http(gateway: Gateway) -> None:
+async def test_uses_are_priced_by_unit_over_http(gateway: Gateway) -> None:
     await gateway.grant("ada", 10)
     await gateway.feature("draw", strategy="per_unit", parameters={"units": {"images": 2}})
     settled = await gateway.end("ada", "draw", usages=[{"unit": "images", "quantity": 3}])
@@ -117,7 +117,7 @@ async def test_48_a_debit_with_a_key_is_charged_once(gateway: Gateway) -> None:
     assert (await gateway.post("/api/wallets/ada/debits", {**body, "usage_key": "L", "credits": 151})).status == 402
 
 
-async def test_a_debit_says_who_took_it_and_why(gateway: Gateway) -> None:
+async def test_a_debit_has_an_actor_and_a_reason(gateway: Gateway) -> None:
     await gateway.grant("ada", 20)
     await gateway.post("/api/wallets/ada/debits", {"credits": 5, "service": "support", "reason": "an hour by phone"})
     await gateway.post("/api/wallets/ada/debits", {"credits": 4, "service": "printing"})
@@ -144,7 +144,7 @@ async def test_a_service_tier_has_its_price_in_quotes_and_settlements(gateway: G
 
 
 async def test_any_character_of_a_model_in_a_path_is_part_of_its_name(gateway: Gateway) -> None:
-    """Also a slash and a line break: a strange name is an unknown model, not an unknown path."""
+    """Also a slash and a line break: an unusual name is an unknown model, not an unknown path."""
     for name in ("google/gemini-9", "%0Agpt%0A", "gpt%0Dx", "a%2Fb"):
         asked = await gateway.get(f"/api/prices/{name}")
         assert (asked.status, asked.error["code"]) == (404, "unknown_price"), name

@@ -85,11 +85,11 @@ async def test_a_hard_quota_is_402_quota_exceeded_with_the_numbers(gateway: Gate
         {"more": 1},
     ],
 )
-async def test_a_quota_that_makes_no_sense_is_422(gateway: Gateway, wrong: dict[str, object]) -> None:
+async def test_an_invalid_quota_is_422(gateway: Gateway, wrong: dict[str, object]) -> None:
     assert (await gateway.call("PUT", "/api/quotas", {**QUOTA, **wrong})).status == 422
 
 
-async def test_a_quota_for_a_misspelt_meter_or_its_trend_is_refused_with_what_was_meant(gateway: Gateway) -> None:
+async def test_a_quota_or_trend_of_a_misspelt_meter_is_refused_with_a_suggestion(gateway: Gateway) -> None:
     """Such a quota would never fire, and such a trend would be zeros."""
     refused = await gateway.call("PUT", "/api/quotas", {**QUOTA, "meter": "storrage"})
     trend = await gateway.call("GET", "/api/analytics/trends?of=quantity&meter=storrage")
@@ -129,7 +129,7 @@ async def test_an_export_is_a_named_file_of_its_kind(gateway: Gateway, kind: str
     assert len(made.content) > 100
 
 
-async def test_an_export_answers_to_the_filters_with_exact_amounts(gateway: Gateway) -> None:
+async def test_an_export_is_filtered_and_has_exact_amounts(gateway: Gateway) -> None:
     await ride(gateway, "k1")
     whole = exact_json.loads((await export(gateway, "format=json&userId=ada&service=chat")).content)
     nobody = exact_json.loads((await export(gateway, "format=json&userId=eve")).content)
@@ -143,15 +143,15 @@ async def test_an_export_answers_to_the_filters_with_exact_amounts(gateway: Gate
     "wrong",
     ["format=doc", "startDate=yesterday", "timezone=Mars", "status=odd", "startDate=2026-02-02&endDate=2026-01-01"],
 )
-async def test_a_question_that_makes_no_sense_is_422_and_no_file(gateway: Gateway, wrong: str) -> None:
+async def test_an_invalid_query_is_422_and_no_file(gateway: Gateway, wrong: str) -> None:
     made = await export(gateway, wrong)
 
     assert made.status_code == 422
     assert made.headers["content-type"].startswith("application/json")
 
 
-async def test_an_export_knows_every_filter_of_analytics(gateway: Gateway) -> None:
-    """Also `meter`; a filter that is not known would export everything in silence."""
+async def test_an_export_accepts_every_filter_of_analytics(gateway: Gateway) -> None:
+    """Including `meter`: an ignored filter would silently export everything."""
     for meter in ("seats", "storage"):
         await gateway.post("/api/usage-events", {"user_id": "ada", "meter": meter, "quantity": 3})
     one = exact_json.loads((await export(gateway, "format=json&meter=seats")).content)
@@ -160,13 +160,13 @@ async def test_an_export_knows_every_filter_of_analytics(gateway: Gateway) -> No
     assert set(AnalyticsQuery.model_fields) <= set(ExportQuery.model_fields)
 
 
-async def test_csv_for_excel_is_asked_for_by_bom(gateway: Gateway) -> None:
+async def test_csv_for_excel_is_requested_by_bom(gateway: Gateway) -> None:
     assert (await export(gateway, "bom=true")).content.startswith(b"\xef\xbb\xbftime,")
     assert (await export(gateway, "bom=true&format=json")).status_code == 422
 
 
-async def test_the_error_rate_of_nothing_is_null(gateway: Gateway) -> None:
-    """None failed of none: that is no rate of 0."""
+async def test_the_error_rate_without_requests_is_null(gateway: Gateway) -> None:
+    """Without requests there is no rate, rather than a rate of 0."""
     await gateway.post("/api/usage-events", {"user_id": "ada", "meter": "storage", "quantity": 3})
     empty = (await gateway.call("GET", "/api/analytics/metrics?userId=nobody")).data
     parts = (await gateway.call("GET", "/api/analytics/distribution?by=meter&meter=storage")).data
@@ -198,7 +198,7 @@ async def test_a_meter_is_declared_over_http_and_read_with_its_cost(gateway: Gat
 
 
 async def test_a_meter_has_a_series_parts_and_details(gateway: Gateway) -> None:
-    """The brief's words for periods are understood, and quantities of different meters are not added."""
+    """`hourly`, `daily` and so on are accepted, and quantities of different meters are not added."""
     events = [
         {"user_id": "ada", "meter": "api", "quantity": 4},
         {"user_id": "bea", "meter": "api", "quantity": 2},

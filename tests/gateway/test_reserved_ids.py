@@ -1,4 +1,4 @@
-"""People and credentials share no names: what an actor may be called, no new user or organisation is."""
+"""Reserved ids: no new user or organisation may have the name of an actor such as a credential."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ any_id = st.from_regex(EXTERNAL_ID_PATTERN, fullmatch=True)
 
 
 @given(any_id)
-def test_no_id_of_a_person_is_the_name_of_another_kind_of_actor(name: str) -> None:
+def test_no_user_id_is_the_name_of_another_kind_of_actor(name: str) -> None:
     if is_reserved(name):
         with pytest.raises(InvalidError, match="is reserved"):
             check_not_reserved(name)
@@ -56,12 +56,12 @@ def test_every_reserved_name_is_reserved_in_any_case_and_for_organisations_too(n
 @pytest.mark.parametrize(
     "usual", ["auth0-5f7c", "ada@example.com", "users:ada", "bootstrap2", "keynes", "cli-user", "erased"]
 )
-def test_usual_ids_stay_free(usual: str) -> None:
+def test_usual_ids_are_allowed(usual: str) -> None:
     assert check_not_reserved(usual) == usual
 
 
 @pytest.mark.parametrize("name", RESERVED)
-async def test_every_way_in_refuses_a_reserved_user(gateway: Gateway, name: str) -> None:
+async def test_every_call_refuses_a_reserved_user(gateway: Gateway, name: str) -> None:
     await gateway.feature("chat")
     start = {"user_id": name, "feature_endpoint_value": "chat", "usage_key": "k"}
     answers = [
@@ -77,7 +77,7 @@ async def test_every_way_in_refuses_a_reserved_user(gateway: Gateway, name: str)
     assert all("is reserved" in answer.error["detail"] for answer in answers)
 
 
-async def test_one_reserved_user_never_takes_the_others_of_an_array_along(gateway: Gateway) -> None:
+async def test_a_reserved_user_in_an_array_does_not_affect_the_others(gateway: Gateway) -> None:
     events = [{"user_id": user, "service": "chat", "id": user} for user in ("ada", "bootstrap", "ben")]
     events.append({"user_id": "eve", "organization_id": "key:1", "service": "chat", "id": "eve"})
     recorded = await gateway.call("POST", "/api/usage-events", events)
@@ -93,8 +93,10 @@ async def test_one_reserved_user_never_takes_the_others_of_an_array_along(gatewa
     assert kept.data["accepted"] == 2
 
 
-async def test_a_user_of_before_the_rule_goes_on_and_is_never_taken_for_the_credential(gateway: Gateway) -> None:
-    """Neither by the audit log nor by an erasure, which would take the credential's name out of what it did."""
+async def test_an_existing_user_with_a_reserved_name_stays_and_is_not_confused_with_the_credential(
+    gateway: Gateway,
+) -> None:
+    """Neither in the audit log nor by an erasure, which would remove the credential's name from its entries."""
     database = gateway.container.database()
     async with database.transaction() as session:
         await database.rows(session, "insert into faregate.subject (external_id) values ('bootstrap')")

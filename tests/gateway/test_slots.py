@@ -1,4 +1,4 @@
-"""Heavy calls have few slots, over HTTP: a slot is taken until the last byte is sent, and free again whatever happens."""
+"""Slots of expensive calls over HTTP: a slot is held until the last byte is sent, and is always released."""
 
 import asyncio
 from typing import Any
@@ -12,7 +12,7 @@ PATH = "/api/analytics/export"
 
 
 class Reader:
-    """A client of an export that reads when it is told to."""
+    """A client of an export that reads on demand."""
 
     def __init__(self, gateway: Gateway, *, leaves: bool = False) -> None:
         self.reading = asyncio.Event()
@@ -38,7 +38,7 @@ class Reader:
         await self.reading.wait()
 
 
-async def test_what_is_beyond_the_slots_is_told_to_come_again(gateway: Gateway) -> None:
+async def test_calls_without_a_free_slot_are_answered_429(gateway: Gateway) -> None:
     readers = [Reader(gateway) for _ in range(exports._AT_ONCE)]
     await asyncio.gather(*(reader.begun.wait() for reader in readers))
     refused = await gateway.get(PATH)
@@ -52,9 +52,9 @@ async def test_what_is_beyond_the_slots_is_told_to_come_again(gateway: Gateway) 
     assert (others.status, again.status) == (200, 200)
 
 
-async def test_clients_that_leave_take_no_slot_with_them(gateway: Gateway) -> None:
+async def test_clients_that_disconnect_release_their_slots(gateway: Gateway) -> None:
     for _ in range(exports._AT_ONCE + 1):
-        with pytest.raises(BaseException):  # noqa: B017  what a server makes of a lost client is its own
+        with pytest.raises(BaseException):  # noqa: B017  the error for a lost client depends on the server
             await Reader(gateway, leaves=True).call
 
     assert (await gateway.call("GET", PATH, raw=True)).status == 200

@@ -1,4 +1,4 @@
-"""People's tokens: pinned signatures, pinned issuer and audience, and keys that are fetched seldom and never lost."""
+"""Tokens of people: fixed algorithms, issuer and audience; keys are fetched rarely and kept."""
 
 import base64
 import hmac
@@ -60,7 +60,7 @@ def unsigned(**claims: Any) -> str:
     return f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(content)}."
 
 
-async def test_claims_become_a_person() -> None:
+async def test_claims_are_read_into_a_principal() -> None:
     found = await SHARED.principal(token("ada", role="analyst", org="acme", **CLAIMS))
     several = await SHARED.principal(token("ada", roles=["user", "admin", "emperor"], **CLAIMS))
 
@@ -80,8 +80,8 @@ async def test_claims_become_a_person() -> None:
         ({}, {"user"}),
     ],
 )
-async def test_a_role_counts_in_whatever_case_it_is_written(given: dict[str, Any], roles: set[str]) -> None:
-    """Roles of other systems may stand beside it; a token that names no role is a user's."""
+async def test_the_case_of_a_role_does_not_matter(given: dict[str, Any], roles: set[str]) -> None:
+    """Roles of other systems may be listed besides it; a token without a role is a user's."""
     found = await SHARED.principal(token("ada", **CLAIMS, **given))
 
     assert {role.value for role in found.roles} == roles
@@ -115,7 +115,7 @@ async def test_a_token_that_names_only_unknown_roles_is_refused_with_the_known_o
         pytest.param("", id="empty"),
     ],
 )
-async def test_a_token_that_is_not_ours_is_refused(text: str) -> None:
+async def test_an_invalid_token_is_refused(text: str) -> None:
     assert await refused(SHARED, text)
 
 
@@ -132,8 +132,8 @@ async def test_published_keys_verify_and_rotate(provider: Provider) -> None:
     assert (first.user_id, second.user_id, provider.fetches) == ("ada", "ada", 2)
 
 
-async def test_the_public_key_is_no_shared_secret(provider: Provider) -> None:
-    """The old confusion: HS256 with the published key as its secret."""
+async def test_the_public_key_is_not_accepted_as_a_shared_secret(provider: Provider) -> None:
+    """Algorithm confusion: HS256 with the published key as its secret."""
     public = provider.keys["one"].public_key()
     pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     head = base64.urlsafe_b64encode(b'{"alg":"HS256","kid":"one"}').decode().rstrip("=")
@@ -144,7 +144,7 @@ async def test_the_public_key_is_no_shared_secret(provider: Provider) -> None:
     assert await refused(tokens(provider), forged)
 
 
-async def test_ten_thousand_made_up_key_ids_cost_one_fetch(provider: Provider) -> None:
+async def test_ten_thousand_unknown_key_ids_cause_one_fetch(provider: Provider) -> None:
     known = tokens(provider)
     made_up = provider.token("one", **CLAIMS).split(".")
     for number in range(10_000):
@@ -154,7 +154,7 @@ async def test_ten_thousand_made_up_key_ids_cost_one_fetch(provider: Provider) -
     assert provider.fetches == 1
 
 
-async def test_known_keys_outlive_the_identity_provider(provider: Provider) -> None:
+async def test_known_keys_stay_valid_while_the_identity_provider_is_unavailable(provider: Provider) -> None:
     known = tokens(provider, cool_down_seconds=0, refresh_seconds=0)
     await known.principal(provider.token("one", **CLAIMS))
     provider.up = False
@@ -164,13 +164,13 @@ async def test_known_keys_outlive_the_identity_provider(provider: Provider) -> N
     assert (await known.principal(provider.token("one", **CLAIMS))).user_id == "ada"
 
 
-async def test_without_ever_a_key_the_answer_is_not_401(provider: Provider) -> None:
+async def test_without_any_fetched_key_the_answer_is_not_401(provider: Provider) -> None:
     provider.up = False
     with pytest.raises(EngineUnavailableError):
         await tokens(provider).principal(provider.token("one", **CLAIMS))
 
 
-async def test_of_two_keys_with_one_id_the_first_counts_and_weak_ones_never(provider: Provider) -> None:
+async def test_the_first_of_two_keys_with_one_id_is_used_and_weak_ones_never(provider: Provider) -> None:
     provider.add("weak", bits=1024)
     original = provider.keys["one"]
     provider.add("one")
@@ -196,8 +196,8 @@ async def test_of_two_keys_with_one_id_the_first_counts_and_weak_ones_never(prov
         ({}, []),
     ],
 )
-def test_a_claim_that_is_not_checked_is_told_at_start(given: dict[str, Any], told: list[str]) -> None:
-    """One warning each, with the setting that checks it."""
+def test_a_claim_that_is_not_checked_is_logged_at_start(given: dict[str, Any], told: list[str]) -> None:
+    """One warning for each claim, with the setting that checks it."""
     with capture_logs() as logs:
         create_app(GatewayContainer(settings=isolated_settings(**given)))
 

@@ -1,4 +1,4 @@
-"""Usage events in all forms over HTTP, and analytics in the names of the wire contract."""
+"""Usage events in all forms over HTTP, and analytics with the field names of the HTTP contract."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -61,7 +61,7 @@ _NAMELESS = {"user_id": "anna", "service": "chat"}
 async def test_events_without_an_id_count_once_under_one_idempotency_key(
     gateway: Gateway, body: Any, kind: str, number: int
 ) -> None:
-    """The answer is kept; for lines of JSON it is not, and a resend says that they were there."""
+    """The answer is stored; for lines of JSON it is not, and a resend reports duplicates."""
 
     async def sent(key: str) -> dict[str, Any]:
         headers = {"content-type": kind, "idempotency-key": key}
@@ -77,7 +77,7 @@ async def test_events_without_an_id_count_once_under_one_idempotency_key(
 
 
 @pytest.mark.parametrize("kind", ["application/json", "application/x-ndjson"])
-async def test_a_key_that_is_none_is_refused_whatever_the_body_is(gateway: Gateway, kind: str) -> None:
+async def test_an_invalid_idempotency_key_is_refused_with_any_body(gateway: Gateway, kind: str) -> None:
     headers = {"content-type": kind, "idempotency-key": "two words"}
     answer = await gateway.call("POST", "/api/usage-events", exact_json.dumps(_NAMELESS), headers=headers)
 
@@ -132,12 +132,12 @@ async def test_a_settlement_is_in_the_next_answer(gateway: Gateway) -> None:
     ["services", "models", "timeseries?groupBy=week", "users/top?by=cost&limit=5", "stats?meter=api", "trends?of=credits",
      "peaks?groupBy=day", "distribution?by=hour", "distribution?by=country", "profitability", "dashboard"],
 )  # fmt: skip
-async def test_every_question_has_an_answer_also_when_nothing_happened(gateway: Gateway, path: str) -> None:
+async def test_every_question_has_an_answer_without_any_facts(gateway: Gateway, path: str) -> None:
     assert (await gateway.get(f"/api/analytics/{path}")).status == 200
 
 
 async def test_requests_per_user_by_day_and_by_month(gateway: Gateway) -> None:
-    """Every user of every period, from the sums and from what is not in them yet."""
+    """Every user of every period, from the sums and from facts that are not rolled up yet."""
     last = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
     days = [last - timedelta(days=1), last]
     counts = {("anna", 0): 3, ("bob", 0): 1, ("anna", 1): 2}
@@ -181,8 +181,8 @@ async def test_a_wrong_question_names_the_field(gateway: Gateway) -> None:
         assert (answer.status, answer.error["param"]) == (422, param)
 
 
-async def test_a_meter_that_is_declared_anew_is_read_anew_at_once(gateway: Gateway) -> None:
-    """Also where the same question was answered a moment ago, from the same facts."""
+async def test_a_changed_declaration_of_a_meter_applies_at_once(gateway: Gateway) -> None:
+    """Even if the same question was answered a moment ago from the same facts."""
     await send(gateway, [event(n, meter="seats", quantity=n) for n in (9, 3)])
     asked = "of=quantity&meter=seats"
 
@@ -206,7 +206,7 @@ async def test_a_meter_that_is_declared_anew_is_read_anew_at_once(gateway: Gatew
         ({"source": " FareGate:line"}, "source of yours"),
     ],
 )
-async def test_amounts_below_0_and_our_sources_are_refused_in_every_form(
+async def test_negative_amounts_and_reserved_sources_are_refused_in_every_form(
     gateway: Gateway, fields: dict[str, Any], said: str
 ) -> None:
     bad = event(1, **fields)
@@ -233,7 +233,7 @@ async def test_amounts_below_0_and_our_sources_are_refused_in_every_form(
         assert said in report["rejected"][0]["error"]
 
 
-async def test_the_events_of_a_use_are_corrected_by_its_charge_alone(gateway: Gateway) -> None:
+async def test_the_events_of_a_use_are_corrected_only_through_its_charge(gateway: Gateway) -> None:
     body = {"id": "K", "source": "Faregate: use", "action": "void"}
     for more in ({}, {"action": "replace", "event": event(1)}):
         refused = await gateway.post("/api/usage-events/corrections", {**body, **more})

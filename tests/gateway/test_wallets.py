@@ -24,7 +24,7 @@ async def test_a_wallet_appears_on_first_use_with_nothing_in_it(gateway: Gateway
     )
 
 
-async def test_a_put_changes_what_is_given_and_leaves_the_rest(gateway: Gateway) -> None:
+async def test_a_put_changes_only_the_given_fields(gateway: Gateway) -> None:
     await gateway.put("/api/wallets/ada", {"plan": "gold", "organization_id": "acme", "low_balance": 5})
     changed = await gateway.put("/api/wallets/ada", {"credit_limit": Decimal("2.5"), "organization_id": None})
 
@@ -36,7 +36,7 @@ async def test_a_put_changes_what_is_given_and_leaves_the_rest(gateway: Gateway)
     )
 
 
-async def test_a_limit_in_use_cannot_be_taken_away(gateway: Gateway) -> None:
+async def test_a_credit_limit_in_use_cannot_be_removed(gateway: Gateway) -> None:
     await gateway.put("/api/wallets/ada", {"credit_limit": 10})
     await gateway.post("/api/usage", {"user_id": "ada", "feature_key": PAPER})
     refused = await gateway.put("/api/wallets/ada", {"credit_limit": 4})
@@ -74,15 +74,13 @@ async def test_a_grant_key_makes_one_grant(gateway: Gateway) -> None:
         ({"credits": 5, "source": "purchase", "expire_at": "2030-01-01T00:00:00Z"}, "expire_at"),
     ],
 )
-async def test_a_grant_that_makes_no_sense_is_refused_by_field(
-    gateway: Gateway, body: dict[str, object], param: str
-) -> None:
+async def test_an_invalid_grant_is_refused_by_field(gateway: Gateway, body: dict[str, object], param: str) -> None:
     refused = await gateway.post("/api/wallets/ada/grants", body)
 
     assert (refused.status, refused.error["param"]) == (422, param)
 
 
-async def test_grants_are_listed_while_they_live(gateway: Gateway) -> None:
+async def test_grants_are_listed_while_they_are_live(gateway: Gateway) -> None:
     await gateway.grant("ada", 5)
     await gateway.grant("ada", 10, effective_at="2100-01-01T00:00:00Z")
     await gateway.grant("ada", 3, every="month", source="plan")
@@ -163,7 +161,7 @@ async def test_finished_uses_are_listed_by_filter(gateway: Gateway) -> None:
     assert rest.body["meta"]["next_cursor"] is None
 
 
-async def test_features_are_defined_read_and_forgotten(gateway: Gateway) -> None:
+async def test_features_are_defined_read_and_deleted(gateway: Gateway) -> None:
     await gateway.feature("painter", strategy="fixed", parameters={"credits": Decimal("0.5")}, name="Painter", id="p-1")
     listed = (await gateway.get("/api/features")).data
     by_id = (await gateway.get("/api/features/p-1")).data
@@ -189,7 +187,7 @@ async def test_features_are_defined_read_and_forgotten(gateway: Gateway) -> None
         ({"strategy": "free", "activ": True}, "activ"),
     ],
 )
-async def test_a_feature_that_makes_no_sense_is_refused_when_it_is_saved(
+async def test_an_invalid_feature_is_refused_when_it_is_saved(
     gateway: Gateway, body: dict[str, object], param: str
 ) -> None:
     refused = await gateway.put("/api/features/f", body)

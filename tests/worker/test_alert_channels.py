@@ -1,4 +1,4 @@
-"""Alerts reach people and programs: log, file, e-mail, signed webhook, chat."""
+"""Alert channels: log, file, e-mail, signed webhook, chat."""
 
 import asyncio
 import io
@@ -61,26 +61,26 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
-def test_an_alert_says_who_used_what_and_what_follows() -> None:
+def test_an_alert_names_owner_use_and_consequences() -> None:
     assert sentence(ALERT) == (
         "CRITICAL: org:acme has used 9,250.000001 of 10,000 api this month (92.5 %). "
-        "At this rate it is gone on Thursday, 21 May 2026, 09:00 UTC. The month ends on Monday, 01 June 2026, 00:00 UTC."
+        "At this rate it runs out on Thursday, 21 May 2026, 09:00 UTC. The month ends on Monday, 01 June 2026, 00:00 UTC."
     )
 
 
-def test_a_prediction_says_when_and_a_subject_says_of_which_day() -> None:
+def test_a_prediction_has_its_time_and_a_mail_subject_its_day() -> None:
     """With the time zone."""
     predicted = replace(ALERT, level=Level.PREDICTED)
 
-    assert headline(predicted).endswith("this month (92.5 %); at this rate it is gone on 2026-05-21 09:00 UTC")
+    assert headline(predicted).endswith("this month (92.5 %); at this rate it runs out on 2026-05-21 09:00 UTC")
     assert sentence(predicted).count("At this rate") + sentence(predicted).count("at this rate") == 1
     assert subject(ALERT) == f"{headline(ALERT)} [{NOON:%Y-%m-%d}]"
 
 
-async def test_a_test_alert_goes_through_every_channel_marked_and_without_numbers(
+async def test_a_test_alert_is_sent_by_every_channel_marked_and_without_numbers(
     receiver: Receiver, tmp_path: Path
 ) -> None:
-    """Each channel says for itself whether it went; nothing of it stands in the history."""
+    """Each channel reports its own result; the history stays empty."""
     path, clock = tmp_path / "alerts.log", FixedClock(NOON)
     async with mail_server() as server:
         mailer = Mailer(server.url, "fg@ours.example")
@@ -121,7 +121,7 @@ async def test_the_log_on_stderr_shows_an_alert_in_capitals() -> None:
     assert line["message"].startswith("EXCEEDED: org:acme has used")
 
 
-async def test_the_file_holds_one_exact_line_per_alert_whoever_writes(tmp_path: Path) -> None:
+async def test_the_file_has_one_exact_line_per_alert_with_concurrent_writers(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "alerts.log"
     await asyncio.gather(*(FileChannel(path).deliver(ALERT) for _ in range(20)))
 
@@ -147,7 +147,7 @@ async def test_an_alert_is_mailed_to_the_deployment_and_to_the_owner() -> None:
 
 
 async def test_without_recipients_nothing_is_mailed() -> None:
-    """No server is even asked: this address answers to nobody."""
+    """No server is called: nothing listens on this address."""
     await EmailChannel(Mailer("smtp://127.0.0.1:1", "fg@ours.example"), []).deliver(replace(ALERT, emails=()))
 
 
@@ -176,7 +176,7 @@ async def test_a_mail_server_with_a_login_gets_user_and_password() -> None:
     assert len(server.mails) == 1
 
 
-async def test_a_refused_recipient_is_no_success() -> None:
+async def test_a_refused_recipient_is_a_failure() -> None:
     async with mail_server() as server:
         with pytest.raises(EngineUnavailableError, match=r"x@refused\.example"):
             await Mailer(server.url, "a@b.example").send(Mail(["ok@b.example", "x@refused.example"], "s", "t"))
@@ -191,13 +191,13 @@ async def test_required_encryption_is_never_given_up_silently() -> None:
 
 
 @pytest.mark.parametrize("subject", ["one\nBcc: thief@x.example", "one\rtwo"])
-async def test_headers_cannot_be_smuggled(subject: str) -> None:
+async def test_headers_cannot_be_injected(subject: str) -> None:
     with pytest.raises(InvalidError):
         await Mailer("smtp://127.0.0.1:1", "a@b.example").send(Mail(["c@d.example"], subject, "t"))
 
 
 @pytest.mark.parametrize("url", ["http://mail.example.com", "smtp://", "smtp://h?starttls=maybe"])
-def test_an_address_that_is_no_mail_server_is_refused(url: str) -> None:
+def test_an_invalid_mail_server_url_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="FAREGATE_SMTP_URL"):
         Mailer(url, "a@b.example")
 
@@ -215,7 +215,7 @@ async def test_a_webhook_is_signed_exact_and_named_by_the_alert(receiver: Receiv
 
 
 @pytest.mark.parametrize("status", [302, 400, 500])
-async def test_only_a_2xx_counts_as_taken_and_no_redirect_is_followed(receiver: Receiver, status: int) -> None:
+async def test_only_a_2xx_counts_as_delivered_and_no_redirect_is_followed(receiver: Receiver, status: int) -> None:
     receiver.status = status
     with pytest.raises(DeliveryError, match=str(status)):
         await WebhookChannel(receiver.url, SECRET, SystemClock()).deliver(ALERT)
@@ -223,7 +223,7 @@ async def test_only_a_2xx_counts_as_taken_and_no_redirect_is_followed(receiver: 
     assert len(receiver.posts) == 1
 
 
-async def test_a_receiver_that_is_away_is_a_reason_not_a_crash() -> None:
+async def test_an_unavailable_receiver_is_a_delivery_error() -> None:
     with pytest.raises(DeliveryError, match="does not answer"):
         await SlackChannel("http://127.0.0.1:1/x").deliver(ALERT)
 
@@ -254,7 +254,7 @@ async def test_a_chat_gets_one_line_without_links_or_mentions(receiver: Receiver
     assert body["text"].startswith(":large_orange_circle: CRITICAL: &lt;!channel&gt; has used")
 
 
-def test_channels_are_those_that_the_settings_name(tmp_path: Path) -> None:
+def test_channels_are_those_of_the_settings(tmp_path: Path) -> None:
     settings = load_settings(
         alert_log_file=tmp_path / "a.log",
         smtp_url="smtp://mail.example.com",
@@ -279,7 +279,7 @@ def test_channels_are_those_that_the_settings_name(tmp_path: Path) -> None:
         {"smtp_url": "nonsense"},
     ],
 )
-def test_a_channel_named_by_half_is_told_at_the_start(half: dict[str, Any]) -> None:
+def test_an_incompletely_configured_channel_is_refused_at_start(half: dict[str, Any]) -> None:
     with pytest.raises((ConfigurationError, InvalidError), match=r"FAREGATE_(SMTP_URL|ALERT_WEBHOOK_SECRET)"):
         make_channels(load_settings(**half), SystemClock())
 
@@ -287,7 +287,7 @@ def test_a_channel_named_by_half_is_told_at_the_start(half: dict[str, Any]) -> N
 async def test_one_alert_reaches_all_channels_through_the_history(
     database: Database, receiver: Receiver, tmp_path: Path
 ) -> None:
-    """From the use to the mailbox, with a deployment's own settings."""
+    """From the use to the mailbox, with the settings of a deployment."""
     async with mail_server() as server:
         settings = load_settings(
             alert_log_file=tmp_path / "alerts.log",

@@ -1,4 +1,4 @@
-"""Dead letters on RabbitMQ, by command and over HTTP: the same as on PostgreSQL."""
+"""Dead letters on RabbitMQ, by command and over HTTP, as on PostgreSQL."""
 
 import asyncio
 from base64 import b64decode
@@ -29,7 +29,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
 
 
 async def _buried(gateway: Gateway, settings: Settings, *features: str) -> list[str]:
-    """Have settlements of unknown features end as dead letters; return their ids."""
+    """Create dead letters from settlements of unknown features; return their ids."""
     transport = gateway.container.transport()
     bodies = [{"user_id": "ada", "feature_endpoint_value": name, "usage_key": name, "usages": []} for name in features]
     await transport.publish(QUEUE, [OutgoingMessage(exact_json.dumps(body)) for body in bodies])
@@ -86,7 +86,7 @@ async def test_by_command_they_are_listed_shown_replayed_and_dropped(
 async def test_on_the_broker_too_they_come_in_pages_and_binary_ones_in_base64(
     gateway: Gateway, settings: Settings
 ) -> None:
-    """Replaying sends the bytes as they came, and a page begins where the last one ended, also if that letter is gone."""
+    """A replay sends the original bytes, and a page begins after the last one, even if that letter no longer exists."""
     transport = gateway.container.transport()
     bodies = [b"\xff\x00%d" % n for n in range(5)]
     await transport.publish(QUEUE, [OutgoingMessage(body) for body in bodies])

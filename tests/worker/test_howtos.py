@@ -1,4 +1,4 @@
-"""docs/howto/operate-the-worker.md and secure-a-deployment.md do what they say."""
+"""The commands of docs/howto/operate-the-worker.md and secure-a-deployment.md work."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ SECURE = Page.of("docs/howto/secure-a-deployment.md")
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
-async def test_a_worker_is_started_asked_cleared_of_dead_letters_and_stopped(database_url: str) -> None:
+async def test_a_worker_is_started_probed_cleared_of_dead_letters_and_stopped(database_url: str) -> None:
     require_program("curl", package="curl")
     settings = settings_for(database_url)
     async with open_gateway(settings) as gateway:
@@ -39,8 +39,8 @@ async def test_a_worker_is_started_asked_cleared_of_dead_letters_and_stopped(dat
     assert "1 put back on their queues" in printed
 
 
-async def test_every_metric_that_the_page_names_is_told(database_url: str, broker_url: str) -> None:
-    """In the tables and in the alerts; the shorthand of the page stands for a name that is there."""
+async def test_every_metric_of_the_page_exists(database_url: str, broker_url: str) -> None:
+    """In the tables and in the alerts; each abbreviation of the page matches an existing metric."""
     settings = settings_for(database_url, broker_url=broker_url)
     named = set(re.findall(r"faregate_[a-z_]+", OPERATE.text))
 

@@ -1,4 +1,4 @@
-"""What the worker does by the clock, run as the schedule runs it."""
+"""Scheduled jobs of the worker, run as by the schedule."""
 
 from faregate.core.container import engines
 from faregate.core.db.database import Database
@@ -12,10 +12,8 @@ from generate_series(1, 5003) as n
 """
 
 
-async def test_answers_older_than_36_days_are_forgotten_all_of_them_and_no_others(
-    database: Database, database_url: str
-) -> None:
-    """More than one batch of them; what a caller may still ask for stays."""
+async def test_exactly_the_answers_older_than_36_days_are_deleted(database: Database, database_url: str) -> None:
+    """More than one batch of answers; answers that may still be requested stay."""
     async with database.transaction() as session:
         await database.rows(session, _ANSWERS)
     container = WorkerContainer(settings=settings_for(database_url))

@@ -1,4 +1,4 @@
-"""Odd items on every queue: each ends alone, its neighbours are settled, counted and stored."""
+"""Unusual items on every queue: each becomes a dead letter alone, and the others are settled, counted and stored."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -35,7 +35,7 @@ BAD = [
     b',"metadata":' + b"[" * 99 + b"]" * 99,
     b',"metadata":' + b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
 ]
-"""What makes an item of any form one that cannot be taken."""
+"""Changes that make an item of any form invalid."""
 
 
 @pytest.fixture
@@ -70,8 +70,8 @@ async def _count(gateway: Gateway, table: str) -> int:
     return int(count)
 
 
-async def test_one_bad_item_ends_alone_on_every_queue(gateway: Gateway, settings: Settings) -> None:
-    """Its dead letter holds it as it came, and says why; its neighbours are settled, counted, stored."""
+async def test_one_bad_item_becomes_a_dead_letter_alone_on_every_queue(gateway: Gateway, settings: Settings) -> None:
+    """Its dead letter has the original item and the reason; the others are settled, counted and stored."""
     transport = gateway.container.transport()
     for queue, form in FORMS.items():
         arrays = [
@@ -99,7 +99,7 @@ async def test_one_bad_item_ends_alone_on_every_queue(gateway: Gateway, settings
     assert len(logs) >= 2 * len(BAD)
 
 
-async def test_free_texts_are_mended_and_do_not_stop_anything(gateway: Gateway, settings: Settings) -> None:
+async def test_free_texts_are_repaired_and_stop_nothing(gateway: Gateway, settings: Settings) -> None:
     """NUL in metadata or in a log's body becomes U+FFFD, for one message and for an item of an array."""
     transport = gateway.container.transport()
     bad = b',"metadata":{"note":"a\\u0000b\\ud800"}'
@@ -119,7 +119,9 @@ async def test_free_texts_are_mended_and_do_not_stop_anything(gateway: Gateway, 
     assert await _count(gateway, "usage_event") >= 1
 
 
-async def test_bytes_that_are_no_json_are_a_dead_letter_and_nothing_stops(gateway: Gateway, settings: Settings) -> None:
+async def test_bytes_that_are_not_json_become_a_dead_letter_and_stop_nothing(
+    gateway: Gateway, settings: Settings
+) -> None:
     transport = gateway.container.transport()
     junk = [b"\x00\xff\xfe", b"", b"[", b"[" * 100_000, b"\x1f\x8b\x08\x00", "{}".encode("utf-16")]
     for queue in FORMS:

@@ -1,4 +1,4 @@
-"""PostgreSQL goes away while a worker on RabbitMQ holds messages: it keeps them, and settles them when it is back."""
+"""PostgreSQL becomes unavailable while a worker on RabbitMQ holds messages: it keeps them and settles them later."""
 
 import asyncio
 import re
@@ -27,7 +27,7 @@ select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname
 
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[Delivery]:
-    """Every message as a consumer took it."""
+    """Every message that a consumer fetched."""
     found, take = list[Delivery](), RabbitConsumer.take
 
     async def noting(self: RabbitConsumer, limit: int, *, wait_seconds: float) -> Sequence[Delivery]:
@@ -41,7 +41,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[Delivery]:
 
 @asynccontextmanager
 async def _wallets_locked(url: str) -> AsyncGenerator["asyncpg.Connection[asyncpg.Record]"]:
-    """Be a stranger who keeps all wallets locked, so that a batch comes as far as its lock and no further."""
+    """Lock all wallets from another connection, so that a batch stops at its lock."""
     stranger = await asyncpg.connect(url)
     try:
         async with stranger.transaction():
@@ -70,10 +70,10 @@ def _body(number: int) -> bytes:
     )
 
 
-async def test_what_is_held_while_postgresql_is_away_is_settled_once_on_its_first_attempt(
+async def test_messages_held_while_postgresql_is_unavailable_are_settled_once_on_the_first_attempt(
     database_url: str, broker_url: str, taken: list[Delivery]
 ) -> None:
-    """No delivery is spent on the outage: nothing goes back, nothing waits its turn again, nothing is set aside."""
+    """The outage uses up no delivery: no message is returned to the queue, delivered again or moved to the dead letters."""
     interruptions = f'faregate_interruptions_total{{queue="{QUEUE}"}}'
     acknowledged = f'faregate_messages_total{{decision="acknowledged",queue="{QUEUE}"}}'
     direct = settings_for(database_url, broker_url=broker_url)
@@ -86,7 +86,7 @@ async def test_what_is_held_while_postgresql_is_away_is_settled_once_on_its_firs
         async with running_worker(settings_for(beyond, **through)) as worker:
 
             async def holds_a_batch() -> bool:
-                await stranger.execute("select pg_stat_clear_snapshot()")  # which lasts as long as the transaction
+                await stranger.execute("select pg_stat_clear_snapshot()")  # the lock lasts as long as the transaction
                 return bool(await stranger.fetchval(_WAITING))
 
             async def tried_again_and_again() -> bool:

@@ -1,4 +1,4 @@
-"""Settling from RabbitMQ: what is published is settled once, whoever published it and whatever stands beside it."""
+"""Settlement from RabbitMQ: each message is settled once, from any publisher and beside any other message."""
 
 import asyncio
 import gzip
@@ -70,7 +70,7 @@ async def _reasons(transport: RabbitTransport, count: int) -> list[str]:
 
 
 async def _publish_until_stored(transport: ITransport, messages: list[OutgoingMessage]) -> None:
-    """What every publisher owes: not known to be stored means once more."""
+    """Publish again until the message is known to be stored, as every publisher must."""
     async with asyncio.timeout(40):
         while True:
             try:
@@ -79,7 +79,7 @@ async def _publish_until_stored(transport: ITransport, messages: list[OutgoingMe
                 await asyncio.sleep(0.5)
 
 
-async def test_poison_is_set_aside_and_its_neighbours_settle(
+async def test_invalid_messages_become_dead_letters_and_the_others_settle(
     gateway: Gateway, transport: RabbitTransport, settings: Settings
 ) -> None:
     poison = [b"not json", b"\xff\xfe", b"5", _body("x", usages="many"), _body("x", feature_endpoint_id="unheard-of")]
@@ -94,10 +94,10 @@ async def test_poison_is_set_aside_and_its_neighbours_settle(
     assert await _spent(gateway) == len(poison) * COST
 
 
-async def test_without_any_key_the_first_delivery_is_charged_and_a_second_one_never(
+async def test_without_any_key_only_the_first_delivery_is_charged(
     gateway: Gateway, transport: RabbitTransport, settings: Settings, broker_url: str
 ) -> None:
-    """Nobody can know whether a delivery that was lost on its way had been charged: a person decides."""
+    """It is unknown whether a lost delivery was charged, so a person decides."""
     await publish_nameless(broker_url, QUEUE, _body())
     consumer = await transport.consume(QUEUE)
     assert len(await consumer.take(1, wait_seconds=5)) == 1
@@ -127,10 +127,10 @@ async def test_a_keyless_message_is_charged_once_by_its_message_id(
     assert await _spent(gateway) == 2 * COST
 
 
-async def test_what_lies_in_the_outbox_is_relayed_once_by_name(
+async def test_outbox_messages_are_relayed_once_by_id(
     gateway: Gateway, transport: RabbitTransport, settings: Settings
 ) -> None:
-    """Written in a transaction, or left from before there was a broker; also when it is relayed twice."""
+    """Written in a transaction, or stored before a broker was configured; also if it is relayed twice."""
     outbox = PostgresTransport(gateway.database)
     await outbox.publish(QUEUE, [OutgoingMessage(_body("keyed")), OutgoingMessage(_body())])
     copies = await outbox.consume(QUEUE)
@@ -147,7 +147,9 @@ async def test_what_lies_in_the_outbox_is_relayed_once_by_name(
     assert await _spent(gateway) == 2 * COST
 
 
-async def test_a_worker_outlives_a_restart_of_its_broker(database_url: str, fragile_rabbitmq: RabbitServer) -> None:
+async def test_a_worker_continues_after_a_restart_of_its_broker(
+    database_url: str, fragile_rabbitmq: RabbitServer
+) -> None:
     settings = settings_for(database_url, broker_url=fragile_rabbitmq.url)
     async with open_gateway(settings) as gateway, running_worker(settings):
         await gateway.feature("chat", min_credits=1)
@@ -162,7 +164,7 @@ async def test_a_worker_outlives_a_restart_of_its_broker(database_url: str, frag
         assert await _spent(gateway) == 100 * COST
 
 
-async def test_an_end_call_that_need_not_be_waited_for_goes_to_the_broker(
+async def test_an_asynchronous_end_call_is_published_to_the_broker(
     gateway: Gateway, transport: RabbitTransport
 ) -> None:
     answer = await gateway.end("ada", "chat", usage_key="k", usages=[LINE], headers={"prefer": "respond-async"})
@@ -174,7 +176,7 @@ async def test_an_end_call_that_need_not_be_waited_for_goes_to_the_broker(
 async def test_foreign_messages_settle_or_are_dead_letters_with_the_reason(
     gateway: Gateway, transport: RabbitTransport, settings: Settings, broker_url: str
 ) -> None:
-    """Wrong properties cost nothing; what may name the payer's key and cannot be read is never settled without it."""
+    """Wrong properties charge nothing; a message whose API key header cannot be read is never settled without the key."""
     settle: dict[bytes, dict[str, bytes]] = {
         b"content-type": {"content_type": short_text(b"text/xml")},
         b"time": {"timestamp": time(2**64 - 1)},

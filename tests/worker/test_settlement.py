@@ -1,7 +1,8 @@
-"""What is published is settled: once, in batches, whatever stands beside it."""
+"""Settlement of messages: once, in batches, beside any other message."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -46,7 +47,7 @@ async def _publish(transport: ITransport, *bodies: Any, queue: str = SETTLE_MULT
 
 
 async def _drain(transport: ITransport, settings: Settings) -> list[DeadMessage]:
-    """Run a worker until both queues are empty; return what it could not settle."""
+    """Run a worker until both queues are empty; return the messages that it could not settle."""
     async with running_worker(settings):
         for _ in range(200):
             depths = [(await transport.backlog(queue)).depth for queue in (SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE)]
@@ -67,7 +68,7 @@ async def test_a_published_settlement_is_settled(gateway: Gateway, transport: IT
     assert (await gateway.get("/api/wallets/ada")).data["held"] == 0
 
 
-async def test_both_queues_take_their_bodies(gateway: Gateway, transport: ITransport, settings: Settings) -> None:
+async def test_both_queues_accept_their_bodies(gateway: Gateway, transport: ITransport, settings: Settings) -> None:
     flat = {
         "user_id": "ada",
         "feature_endpoint_id": "chat",
@@ -114,7 +115,7 @@ POISON = [
 ]
 
 
-async def test_poison_is_set_aside_with_its_reason_and_its_neighbours_settle(
+async def test_invalid_messages_become_dead_letters_with_reason_and_the_others_settle(
     gateway: Gateway, transport: ITransport, settings: Settings
 ) -> None:
     messages: list[Any] = []
@@ -128,7 +129,7 @@ async def test_poison_is_set_aside_with_its_reason_and_its_neighbours_settle(
     assert reasons == dict(POISON)
 
 
-async def test_a_bad_item_in_an_array_is_set_aside_alone(
+async def test_only_the_bad_item_of_an_array_becomes_a_dead_letter(
     gateway: Gateway, transport: ITransport, settings: Settings
 ) -> None:
     await _publish(transport, [_body("a"), {"user_id": "ada"}, _body("b")])
@@ -138,7 +139,7 @@ async def test_a_bad_item_in_an_array_is_set_aside_alone(
     assert (await gateway.get("/api/wallets/ada")).data["balance"] == 100 - 2 * COST
 
 
-async def test_a_conflicting_settlement_is_set_aside(
+async def test_a_conflicting_settlement_becomes_a_dead_letter(
     gateway: Gateway, transport: ITransport, settings: Settings
 ) -> None:
     await _publish(transport, _body("K"), _body("K", usages=[LINE, LINE]))
@@ -167,7 +168,7 @@ async def test_a_thousand_messages_are_settled_in_batches(
     assert (await gateway.get("/api/wallets/ada")).data["balance"] == 1100 - 1000 * COST
 
 
-async def test_expired_holds_are_swept_without_anybody_asking(gateway: Gateway, settings: Settings) -> None:
+async def test_expired_holds_are_released_without_any_call(gateway: Gateway, settings: Settings) -> None:
     started = await gateway.start("ada", "chat", ttl_seconds=1, estimated_credits=50)
     async with running_worker(settings):
         held = 50
@@ -179,24 +180,23 @@ async def test_expired_holds_are_swept_without_anybody_asking(gateway: Gateway, 
     assert started.data["hold"] == 50
 
 
-async def test_holds_wait_while_settlement_is_behind(gateway: Gateway, transport: ITransport) -> None:
-    """A backlog must not free credits that are spent: the message that says so has only not been read yet."""
-    from datetime import timedelta
-
+async def test_holds_do_not_expire_while_settlement_is_behind(gateway: Gateway, transport: ITransport) -> None:
+    """A backlog must not release credits that are spent: their settlement has only not been read yet."""
     heartbeats = gateway.container.heartbeats()
     clock = gateway.container.clock()
     await heartbeats.report("slow worker", "worker", settled_until=clock.now() - timedelta(minutes=1))
-    key = (await gateway.start("ada", "chat", ttl_seconds=1, estimated_credits=50)).data["usage_key"]
-    await asyncio.sleep(1.2)
+    started = (await gateway.start("ada", "chat", ttl_seconds=1, estimated_credits=50)).data
+    while clock.now() <= datetime.fromisoformat(started["expires_at"]):
+        await asyncio.sleep(0.02)
     behind = (await gateway.get("/api/wallets/ada")).data["held"]
-    settled = await gateway.end("ada", "chat", usage_key=key, usages=[LINE])
+    settled = await gateway.end("ada", "chat", usage_key=started["usage_key"], usages=[LINE])
     await heartbeats.forget("slow worker")
 
     assert behind == 50
     assert settled.data["flags"] == []
 
 
-async def test_counts_that_are_not_read_are_a_dead_letter_that_names_the_right_one(
+async def test_an_unknown_token_count_becomes_a_dead_letter_with_the_right_name(
     gateway: Gateway, transport: ITransport, settings: Settings
 ) -> None:
     """The hold stays, so that the corrected body settles it."""
@@ -218,10 +218,10 @@ async def test_counts_that_are_not_read_are_a_dead_letter_that_names_the_right_o
     assert (await gateway.get(f"/api/credits-process/{key}")).data["credits_charged"] == COST
 
 
-async def test_a_settlement_for_an_organisation_that_does_not_count_is_buried_with_the_reason(
+async def test_a_settlement_for_an_invalid_organisation_becomes_a_dead_letter_with_reason(
     gateway: Gateway, transport: ITransport, settings: Settings
 ) -> None:
-    """For none that exists, and for one that the user is not in; nothing is charged."""
+    """For an unknown organisation, and for one without the user as member; nothing is charged."""
     await gateway.put("/api/organizations/acme", {"policy": "pooled"})
     await gateway.grant("org:acme", 100)
     await _publish(transport, _body("a", organization_id="typo"), _body("b", organization_id="acme"))
@@ -234,7 +234,7 @@ async def test_a_settlement_for_an_organisation_that_does_not_count_is_buried_wi
     assert [(await gateway.get(f"/api/wallets/{owner}")).data["balance"] for owner in ("ada", "org:acme")] == [100, 100]
 
 
-async def test_a_settlement_that_is_handed_to_the_queue_counts_for_the_cap_of_the_key_that_sent_it(
+async def test_a_queued_settlement_counts_against_the_cap_of_its_key(
     gateway: Gateway, transport: ITransport, settings: Settings
 ) -> None:
     """A use that was never started, sent with `Prefer: respond-async`; the next one is refused at once."""

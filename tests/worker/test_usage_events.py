@@ -1,4 +1,4 @@
-"""Usage events by queue: counted once, whatever is delivered again."""
+"""Usage events by queue: counted once, also after redeliveries."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ def delivery(body: Any, message_id: str | None = "m1", *, redelivered: bool = Fa
     return Delivery(USAGE_EVENTS_QUEUE, exact_json.dumps(body), message_id, 1, redelivered, datetime.now(UTC), {}, None)
 
 
-async def test_messages_count_once_and_bad_items_go_on_alone(database_url: str) -> None:
+async def test_messages_count_once_and_bad_items_become_messages_of_their_own(database_url: str) -> None:
     settings: Settings = load_settings(database_url=database_url)
     container = WorkerContainer(settings=settings)
     core = container.core.container
@@ -48,8 +48,8 @@ async def test_messages_count_once_and_bad_items_go_on_alone(database_url: str) 
     assert backlog.depth == 1, "the bad item of the array stands alone now"
 
 
-async def test_amounts_below_0_and_our_sources_are_set_aside(database_url: str) -> None:
-    """Also where the message gives the event its name."""
+async def test_negative_amounts_and_reserved_sources_become_dead_letters(database_url: str) -> None:
+    """Also if the event has its id from the message."""
     container = WorkerContainer(settings=load_settings(database_url=database_url))
     core = container.core.container
     await core.database().open()
@@ -66,16 +66,16 @@ async def test_amounts_below_0_and_our_sources_are_set_aside(database_url: str) 
     assert all("source of yours" in reason for reason in reasons[1:])
 
 
-async def test_what_is_published_is_counted_by_a_worker_once(database_url: str) -> None:
+async def test_published_events_are_counted_once_by_a_worker(database_url: str) -> None:
     await _counted_by_a_worker(settings_for(database_url))
 
 
-async def test_what_is_published_to_rabbitmq_is_counted_by_a_worker_once(database_url: str, broker_url: str) -> None:
+async def test_events_published_to_rabbitmq_are_counted_once_by_a_worker(database_url: str, broker_url: str) -> None:
     await _counted_by_a_worker(settings_for(database_url, broker_url=broker_url))
 
 
 async def _counted_by_a_worker(settings: Settings) -> None:
-    """Publish one event, an array that repeats it, and a message that is no event; the worker's consumer does the rest."""
+    """Publish one event, an array that repeats it, and a message that is not an event, for the worker's consumer."""
     named = {"user_id": "anna", "service": "chat", "id": "e1", "source": "test"}
     bodies: list[Any] = [named, [named, {"user_id": "bob", "service": "chat"}], {"user_id": "anna"}]
     async with open_gateway(settings) as gateway:

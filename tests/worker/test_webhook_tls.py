@@ -1,4 +1,4 @@
-"""Webhooks over TLS: to the address that was checked, under the name that was given, to nobody with another certificate."""
+"""Webhooks over TLS: sent to the checked address, with the host name of the URL, only if the certificate is valid for it."""
 
 import asyncio
 import ssl
@@ -21,7 +21,7 @@ NAME = "hooks.example.com"
 
 
 class TlsReceiver:
-    """Keeps which name was asked for, and the heads of what was posted."""
+    """Records the requested server name and the headers of each post."""
 
     def __init__(self, own: Certificate) -> None:
         self.names: list[str | None] = []
@@ -49,7 +49,7 @@ async def receiving(own: Certificate) -> AsyncGenerator[TlsReceiver]:
 
 @pytest.fixture(autouse=True)
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Answer for the name, which nobody else knows; return what was asked."""
+    """Resolve the name, which no other resolver knows; return the lookups."""
     names: list[str] = []
 
     async def resolve(host: str, _port: int) -> list[str]:
@@ -61,7 +61,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 async def deliver(gateway: Gateway, port: int) -> Any:
-    """Have one event sent to the name; return what the log of deliveries says."""
+    """Send one event to the name; return its entry in the log of deliveries."""
     body = {"url": f"https://{NAME}:{port}/hook", "events": ["credits.low"]}
     made = (await gateway.post("/api/webhooks", body)).data
     await gateway.put("/api/wallets/ada", {"low_balance": 5})
@@ -74,7 +74,7 @@ async def deliver(gateway: Gateway, port: int) -> Any:
 
 @pytest.fixture
 def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Certificate:
-    """Return a certificate that this process trusts, and no other."""
+    """Return a certificate that is the only one this process trusts."""
     own = make_certificate(tmp_path, NAME)
     trust(own, monkeypatch)
     return own
@@ -85,7 +85,7 @@ def trust(own: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpcore2, "default_ssl_context", lambda **_: ssl.create_default_context(cafile=file))
 
 
-async def test_it_connects_to_the_checked_address_under_the_name_of_the_url(
+async def test_it_connects_to_the_checked_address_with_the_host_name_of_the_url(
     database_url: str, trusted: Certificate, asked: list[str]
 ) -> None:
     async with (
@@ -95,12 +95,12 @@ async def test_it_connects_to_the_checked_address_under_the_name_of_the_url(
         delivery = await deliver(gateway, receiver.port)
 
         assert (delivery["status"], receiver.names) == ("delivered", [NAME])
-        assert asked == [NAME] * 2  # when it was made, and once for the delivery
+        assert asked == [NAME] * 2  # once at creation, and once for the delivery
         assert f"\r\nhost: {NAME}:{receiver.port}\r\n" in receiver.heads[0].lower()
 
 
 @pytest.mark.parametrize("name", [NAME, "other.example.com"])
-async def test_a_certificate_that_is_not_trusted_or_another_s_gets_nothing(
+async def test_a_receiver_without_a_trusted_certificate_gets_nothing(
     database_url: str, trusted: Certificate, tmp_path: Path, name: str
 ) -> None:
     assert trusted.certificate.exists()
@@ -114,7 +114,7 @@ async def test_a_certificate_that_is_not_trusted_or_another_s_gets_nothing(
         assert (delivery["status"], receiver.heads) == ("pending", [])
 
 
-async def test_a_trusted_certificate_of_another_name_gets_nothing(
+async def test_a_receiver_with_a_certificate_of_another_name_gets_nothing(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = make_certificate(tmp_path, "other.example.com")

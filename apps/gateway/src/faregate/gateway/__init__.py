@@ -1,1 +1,1 @@
-"""The gateway: Faregate over HTTP."""
+"""HTTP gateway of Faregate."""

@@ -1,4 +1,7 @@
-"""Composition root of the gateway: the only place here that sees all libraries."""
+"""Composition root of the gateway.
+
+It is the only module of the gateway that imports all libraries.
+"""
 
 from dependency_injector import providers
 
@@ -40,13 +43,13 @@ __all__ = ["GatewayContainer"]
 
 
 def make_authenticator(settings: Settings, keys: KeyStore) -> Authenticator:
-    """Return who proves who calls, as the settings say."""
+    """Return the authenticator of the settings."""
     key = settings.server_api_key.get_secret_value() if settings.server_api_key else None
     return Authenticator(key, keys, make_tokens(settings))
 
 
 def make_tokens(settings: Settings) -> Tokens | None:
-    """Return who proves people's tokens; None where the settings know no people."""
+    """Return the verifier of people's tokens; None if the settings configure none."""
     if settings.jwks_url is not None:
         rules = TokenRules(settings.jwt_algorithms, settings.jwt_issuer, settings.jwt_audience)
         return Tokens(KeySet(settings.jwks_url), rules)

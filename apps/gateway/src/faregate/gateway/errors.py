@@ -1,4 +1,7 @@
-"""From error code to HTTP status: the one table. A test walks all error classes and asserts that each has a row."""
+"""HTTP status of each error code, and the gateway's errors.
+
+A test asserts that each error class has a row in `STATUS`.
+"""
 
 from collections.abc import Mapping
 
@@ -65,19 +68,19 @@ def status_of(error: FaregateError) -> int:
 
 
 class UnauthenticatedError(FaregateError):
-    """No credential, or none that is known."""
+    """No credential, or an unknown one."""
 
     code = "unauthenticated"
 
 
 class ForbiddenError(FaregateError):
-    """The credential is known, but this is not for it."""
+    """The credential is known, but may not do this."""
 
     code = "forbidden"
 
 
 class ScopeMissingError(FaregateError):
-    """The credential is known, but does not include this."""
+    """The credential is known, but lacks the scope."""
 
     code = "scope_missing"
 
@@ -88,7 +91,7 @@ class ScopeMissingError(FaregateError):
 
 
 class RateLimitedError(FaregateError):
-    """Too many requests of this credential, or too many of this kind at once."""
+    """Too many requests of this credential, or too many concurrent requests of this kind."""
 
     code = "rate_limited"
     retryable = True
@@ -108,14 +111,14 @@ class RequestTimeoutError(FaregateError):
 
 
 class NotReadyError(FaregateError):
-    """Something that this process needs does not answer; `data.checks` says what."""
+    """An engine that this process needs does not answer; `data.checks` names it."""
 
     code = "unavailable"
     retryable = True
 
 
 class TooLargeError(FaregateError):
-    """The body is larger than this call takes."""
+    """The body is larger than this call accepts."""
 
     code = "too_large"
 
@@ -124,22 +127,22 @@ class TooLargeError(FaregateError):
 
 
 class UnsupportedMediaTypeError(FaregateError):
-    """The body is of a kind that this call does not take."""
+    """The body has a media type that this call does not accept."""
 
     code = "unsupported_media_type"
 
     def __init__(self, wanted: str) -> None:
-        super().__init__(f"This call takes {wanted}; set Content-Type accordingly")
+        super().__init__(f"This call accepts {wanted}; set Content-Type accordingly")
 
 
 class UnsupportedEncodingError(FaregateError):
-    """The body is compressed in a way that this call does not take."""
+    """The body has a content coding that this call does not accept."""
 
     code = "unsupported_media_type"
 
     def __init__(self) -> None:
         super().__init__(
-            "Content-Encoding may be gzip, or left out; send the body as it is, or compressed by gzip once",
+            "Content-Encoding must be gzip or left out; send the body uncompressed, or compressed with gzip once",
             param="Content-Encoding",
         )
 

@@ -1,4 +1,4 @@
-"""The gateway as an ASGI application, and as a process."""
+"""ASGI application and server of the gateway."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -35,7 +35,7 @@ _PATH_SHOWN = 500
 
 
 def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> Starlette:
-    """Return the application of `container`; with `own_lifecycle` it opens and closes the engines itself."""
+    """Return the application of `container`; with `own_lifecycle` its lifespan opens and closes the engines."""
     container.check_dependencies()
     settings = container.settings()
     controllers = container.controllers()
@@ -53,7 +53,7 @@ def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> St
         exception_handlers={HTTPException: _http_error},
         lifespan=_lifespan(container) if own_lifecycle else None,
     )
-    app.router.redirect_slashes = False  # a redirect would lose bodies, and name the host that the caller made up
+    app.router.redirect_slashes = False  # a redirect would lose the body, and name the host of the Host header
     return app
 
 
@@ -71,7 +71,7 @@ def _operations(controllers: Sequence[Controller]) -> list[Operation]:
 
 
 def from_environment() -> Starlette:
-    """Return the application that the environment's settings describe, for `uvicorn --factory`; it logs as they say."""
+    """Return the application of the environment's settings, for `uvicorn --factory`, and configure logging."""
     settings = load_settings()
     configure_logging(style=settings.log_format, level=settings.log_level)
     app = create_app(GatewayContainer(settings=settings))
@@ -80,13 +80,13 @@ def from_environment() -> Starlette:
 
 
 def server_config(app: Starlette, settings: Settings) -> uvicorn.Config:
-    """Return how to serve `app`: requests in flight are finished when the server is told to stop."""
+    """Return the server configuration for `app`; on a stop, requests in flight are finished."""
     return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         http=BoundedProtocol,
-        proxy_headers=False,  # ours ask the settings whom to believe, and uvicorn's believe loopback
+        proxy_headers=False,  # ForwardedAddress trusts the proxies of the settings; uvicorn would trust loopback
         log_config=None,
         access_log=False,
         server_header=False,
@@ -108,16 +108,14 @@ def _lifespan(container: GatewayContainer) -> Callable[[Starlette], AbstractAsyn
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101  that is what it is registered for
+    assert isinstance(error, HTTPException)  # noqa: S101  registered for this exception only
     request_id = request.scope["state"]["request_id"]
     if error.status_code == 405:
         known = (error.headers or {}).get("Allow", "")
-        answer = MethodNotAllowedError(f"{request.method} is not for this path; allowed: {known}")
+        answer = MethodNotAllowedError(f"{request.method} is not allowed for this path; allowed: {known}")
         return failure(answer, request_id=request_id, headers={"allow": known})
     path = request.scope["path"]
-    hint = (
-        f"leave out the slash at its end: {path.rstrip('/')}" if _is_known_without_slash(request) else _meant(request)
-    )
+    hint = f"remove the slash at the end: {path.rstrip('/')}" if _is_known_without_slash(request) else _meant(request)
     shown = request.url.path[:_PATH_SHOWN]
     return failure(RouteNotFoundError(f"There is nothing at {shown}; {hint}"), request_id=request_id)
 

@@ -1,1 +1,1 @@
-"""The worker: settles what is published, runs what is scheduled."""
+"""Worker: consumers of queues and scheduled jobs."""

@@ -1,4 +1,7 @@
-"""The loop of one queue: take a batch, have it handled, and only then let go of the messages."""
+"""Consumer loop of one queue.
+
+It fetches a batch and acknowledges its messages only after they are handled.
+"""
 
 import asyncio
 import contextlib
@@ -20,18 +23,18 @@ log = get_logger(__name__)
 _IDLE_SECONDS = 1.0
 _PAUSE_SECONDS_MAX = 30.0
 _UNKNOWN = datetime.fromtimestamp(0, UTC)
-"""Something waits, since nobody knows when: no hold may expire on the strength of that."""
+"""The moment to report while the age of waiting messages is unknown: no hold may expire because of it."""
 
 Handler = Callable[[Sequence[Delivery]], Awaitable[Sequence[tuple[Delivery, Decision]]]]
 
 
 class Consumer:
-    """Consumes one queue until told to stop; outlives the loss of broker and database.
+    """Consumes one queue until it is stopped; continues after the broker or the database was unavailable.
 
-    While the database is away it holds what it has taken and tries again, more and more slowly: no message is handed
-    back for that, so that none is counted as failed.
+    While the database is unavailable it keeps the fetched messages and tries again with growing pauses: no message is
+    returned because of that, so none is counted as failed.
 
-    `settles` tells whether holds must wait for what lies on this queue; `problem` says why it stands still, if it does.
+    `settles` tells whether holds must not expire while messages wait on this queue; `problem` is the reason if it is stalled.
     """
 
     def __init__(
@@ -57,7 +60,7 @@ class Consumer:
         self._interruptions = 0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Consume until `stop` is set; finishes the batch in hand."""
+        """Consume until `stop` is set, and finish the current batch."""
         while not stop.is_set():
             try:
                 await self._consume(stop)

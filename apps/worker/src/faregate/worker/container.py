@@ -1,4 +1,7 @@
-"""Composition root of the worker: the only place here that sees all libraries."""
+"""Composition root of the worker.
+
+It is the only module of the worker that imports all libraries.
+"""
 
 from collections.abc import Sequence
 
@@ -38,7 +41,7 @@ __all__ = ["WorkerContainer"]
 
 _TOP_UPS_AT_ONCE = 10
 _BATCHES_AT_ONCE = 2
-"""While the database writes one batch, the next one is prepared; the order of messages does not matter."""
+"""The next batch is prepared while the database writes one; the order of messages does not matter."""
 
 
 def make_consumers(
@@ -53,9 +56,9 @@ def make_consumers(
     batch_size: int,
     broker_url: str | None,
 ) -> Sequence[Consumer]:
-    """Return a consumer per queue: the public ones of the transport, and what the ledger asks for in its outbox.
+    """Return one consumer for each queue: the public queues of the transport, and the queues of the ledger's outbox.
 
-    With a broker, what lies in the outbox for a public queue is relayed to it.
+    With a broker, messages of the outbox for a public queue are relayed to it.
     """
     relay = RelayHandler(transport)
     relayed = PUBLIC_QUEUES if broker_url is not None else ()
@@ -80,7 +83,7 @@ def make_consumers(
 def make_probes(
     settings: Settings, database: Database, consumers: Sequence[Consumer], metrics: WorkerMetrics, clock: IClock
 ) -> Sequence[ILoop]:
-    """Return the server of health and metrics if the settings give it a port, else nothing."""
+    """Return the server of health and metrics if the settings name its port, else an empty list."""
     if settings.worker_port is None:
         return []
     from faregate.worker.probes import Probes
@@ -95,7 +98,7 @@ def make_worker(
     deliverer: WebhookDeliverer,
     probes: Sequence[ILoop],
 ) -> Worker:
-    """Return all that one worker process runs."""
+    """Return all tasks of one worker process."""
     return Worker(consumers, schedule, heartbeats, loops=[deliverer, *probes])
 
 
@@ -103,7 +106,7 @@ host = FaregateContainer
 
 
 class WorkerContainer(FaregateContainer):
-    """Needs `settings`; takes what `FaregateContainer` takes; adds `worker`, and delivers alerts as the settings say."""
+    """Needs `settings`; takes what `FaregateContainer` takes; adds `worker`, and the alert channels of the settings."""
 
     channels: providers.Provider[Sequence[IAlertChannel]] = providers.Singleton(
         make_channels, host.settings, host.clock

@@ -1,4 +1,4 @@
-"""What the worker does by the clock."""
+"""Scheduled jobs of the worker."""
 
 from collections.abc import Sequence
 
@@ -48,7 +48,7 @@ def make_jobs(
 
 
 async def _sweep_wallets(database: Database, credit: CreditService) -> None:
-    """Expire holds and grants, begin and renew grants; hygiene, since no answer waits for it."""
+    """Expire holds and grants, begin and renew grants. This is maintenance: no answer waits for it."""
 
     async def sweep(session: AsyncSession) -> int:
         count = await credit.sweep(session, limit=_SWEEP_SIZE)
@@ -66,7 +66,7 @@ async def _sweep_wallets(database: Database, credit: CreditService) -> None:
 
 
 async def _forget_answers(answers: IdempotencyStore) -> None:
-    """Delete what was answered for `Idempotency-Key`s longer ago than they are kept, a batch per transaction."""
+    """Delete stored answers of `Idempotency-Key`s whose retention is over, one batch in each transaction."""
     forgotten = 0
     while count := await answers.forget_old(limit=_ANSWERS_AT_ONCE):
         forgotten += count

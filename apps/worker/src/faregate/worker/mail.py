@@ -16,7 +16,7 @@ _STARTTLS = {"auto": None, "required": True, "never": False}
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that goes with a mail; `media_type` such as `text/csv`."""
+    """An attachment of a mail; `media_type` such as `text/csv`."""
 
     name: str
     media_type: str
@@ -25,7 +25,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail; `html` is what most readers show, `text` what the others do."""
+    """One mail; `html` is shown by most mail programs, `text` by the others."""
 
     to: Sequence[str]
     subject: str
@@ -36,18 +36,18 @@ class Mail:
 
 
 class Mailer:
-    """Sends mails through the server at `url`: `smtp://` or `smtps://`, with user and password if it wants them."""
+    """Sends mails through the server at `url`: `smtp://` or `smtps://`, with user and password if it requires them."""
 
     def __init__(self, url: str, sender: str) -> None:
         self._options = _options(url)
         self._sender = sender
 
     async def send(self, mail: Mail) -> None:
-        """Return once the server has taken `mail` for all recipients.
+        """Return once the server has accepted `mail` for all recipients.
 
         Raises:
-            EngineUnavailableError: it did not, or not for all of them.
-            InvalidError: an address or the subject holds what no header may.
+            EngineUnavailableError: it did not accept it, or not for all recipients.
+            InvalidError: an address or the subject contains characters that a header cannot hold.
         """
         from aiosmtplib import SMTPException, send
 
@@ -55,7 +55,7 @@ class Mailer:
         try:
             refused, _ = await send(message, recipients=list(mail.to), timeout=_TIMEOUT_SECONDS, **self._options)
         except (TimeoutError, SMTPException, OSError) as error:
-            raise EngineUnavailableError(f"the mail server did not take the mail: {error}") from error
+            raise EngineUnavailableError(f"the mail server did not accept the mail: {error}") from error
         if refused:
             raise EngineUnavailableError(f"the mail server refused the recipients {', '.join(sorted(refused))}")
 

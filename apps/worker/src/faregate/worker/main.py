@@ -1,4 +1,4 @@
-"""The worker as a process."""
+"""Process of the worker."""
 
 import asyncio
 import signal
@@ -10,7 +10,7 @@ __all__ = ["run_worker", "stop_on_signals"]
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event | None = None) -> None:
-    """Work until SIGTERM, SIGINT or `stop`; opens and closes the engines itself."""
+    """Run the worker until SIGTERM, SIGINT or `stop`; open and close the engines."""
     container = WorkerContainer(settings=settings)
     container.check_dependencies()
     stop = stop if stop is not None else stop_on_signals()

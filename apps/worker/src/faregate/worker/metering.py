@@ -1,4 +1,4 @@
-"""What the worker does for metering by the clock: sums, quotas, archives."""
+"""Scheduled jobs of metering: rollups, quotas, archives."""
 
 from collections.abc import Sequence
 
@@ -23,14 +23,14 @@ def metering_jobs(
     """Return the jobs of metering."""
 
     async def watch_quotas() -> None:
-        """Fire the alerts that are due, and deliver what waits."""
+        """Fire the alerts that are due, and deliver waiting ones."""
         fired = await quotas.check()
         delivered = await deliverer.deliver_due()
         if fired or delivered:
             log.info("quotas_watched", fired=len(fired), delivered=delivered)
 
     async def archive_events() -> None:
-        """Archive months of usage events whose time is over, where there is a place for archives."""
+        """Archive months of usage events whose retention is over, if the settings name a directory for archives."""
         if archive.configured:
             await archive.archive()
 

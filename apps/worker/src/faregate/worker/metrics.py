@@ -1,4 +1,4 @@
-"""What one worker counts, for Prometheus."""
+"""Prometheus metrics of one worker."""
 
 from collections import Counter as Tally
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _DECISIONS = {Ack: "acknowledged", RetryLater: "retried", DeadLetter: "dead"}
 
 
 class WorkerMetrics:
-    """Counts batches, decisions and settlements of this process; `text` adds what is read when someone asks."""
+    """Counts batches, decisions and settlements of this process; `text` adds the values that are read at each scrape."""
 
     def __init__(self, sources: Sequence[IGauges] = ()) -> None:
         self._sources = sources
@@ -27,7 +27,7 @@ class WorkerMetrics:
         by_queue = {"labelnames": ("queue",), "registry": self._registry}
         self._sizes = Histogram("faregate_batch_messages", "Messages in a batch", buckets=_SIZES, **by_queue)  # type: ignore[arg-type]
         self._seconds = Histogram("faregate_batch_seconds", "Time to handle a batch", buckets=_SECONDS, **by_queue)  # type: ignore[arg-type]
-        self._interruptions = Counter("faregate_interruptions", "Times an engine was away", **by_queue)  # type: ignore[arg-type]
+        self._interruptions = Counter("faregate_interruptions", "Times an engine was unavailable", **by_queue)  # type: ignore[arg-type]
         self._messages = Counter(
             "faregate_messages", "Messages decided upon", ("queue", "decision"), registry=self._registry
         )
@@ -36,18 +36,18 @@ class WorkerMetrics:
         self._missing = Counter("faregate_shortfall_credits", "Credits that nothing covered", registry=self._registry)
 
     def handled(self, queue: str, decisions: Sequence[tuple[Delivery, Decision]], seconds: float) -> None:
-        """Count a batch that was handled and let go."""
+        """Count a batch that was handled and acknowledged."""
         self._sizes.labels(queue).observe(len(decisions))
         self._seconds.labels(queue).observe(seconds)
         for decision, count in Tally(_DECISIONS[type(decision)] for _, decision in decisions).items():
             self._messages.labels(queue, decision).inc(count)
 
     def interrupted(self, queue: str) -> None:
-        """Count that broker or database was away."""
+        """Count that the broker or the database was unavailable."""
         self._interruptions.labels(queue).inc()
 
     def settled(self, outcomes: Sequence[Settled | Exception]) -> None:
-        """Count what came of settlements."""
+        """Count the outcomes of settlements."""
         for name, count in Tally(map(_outcome, outcomes)).items():
             self._settlements.labels(name).inc(count)
         for outcome in outcomes:
@@ -56,7 +56,7 @@ class WorkerMetrics:
                 self._missing.inc(float(outcome.shortfall))
 
     async def text(self) -> bytes:
-        """Return everything in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry) + await prometheus_text(self._sources)
 
 

@@ -14,13 +14,13 @@ __all__ = ["PostError", "Poster"]
 
 
 class PostError(Exception):
-    """The receiver gave no answer; the message says why."""
+    """The receiver did not answer; the message says why."""
 
 
 class Poster:
-    """Posts to the address that `egress` has checked, under the name in the URL.
+    """Posts to the address that `egress` has checked, with the host name of the URL.
 
-    Redirects are not followed, proxies of the environment are not used, and only the status of an answer is read.
+    Redirects are not followed, proxies of the environment are not used, and only the status of the answer is read.
     """
 
     def __init__(self, egress: Egress, *, timeout_seconds: float) -> None:
@@ -30,12 +30,12 @@ class Poster:
         self._reading = asyncio.Lock()
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
-        """Return the receiver's status.
+        """Return the status of the receiver's answer.
 
         Raises:
             UnsafeUrlError: the address must not be called. PostError: there was no answer in time.
         """
-        import httpx2  # takes a while to import; only who posts pays for it
+        import httpx2  # slow to import, and needed only to post
 
         trusted = await self._trust()
         try:
@@ -73,7 +73,7 @@ class Poster:
         )
 
     async def _trust(self) -> ssl.SSLContext:
-        """Return the trusted authorities (SSL_CERT_FILE, if set), read once because reading them blocks for long."""
+        """Return the trusted authorities (SSL_CERT_FILE, if set); they are read once, because that blocks the event loop."""
         import httpx2
 
         async with self._reading:

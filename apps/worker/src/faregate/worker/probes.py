@@ -1,4 +1,7 @@
-"""`/healthz`, `/readyz` and `/metrics` of a worker, on a port of its own (FAREGATE_WORKER_PORT); off unless that is set."""
+"""Server of a worker's `/healthz`, `/readyz` and `/metrics`.
+
+It listens on FAREGATE_WORKER_PORT, and runs only if that is set.
+"""
 
 import asyncio
 import contextlib
@@ -23,7 +26,7 @@ __all__ = ["Probes"]
 
 
 class Probes:
-    """A small HTTP server beside the consumers. Nothing that it tells names anybody."""
+    """A small HTTP server besides the consumers. Its answers contain no personal data."""
 
     def __init__(
         self,
@@ -45,7 +48,7 @@ class Probes:
         return int(self._socket.getsockname()[1])
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Answer until `stop` is set."""
+        """Serve until `stop` is set."""
         routes = [Route("/healthz", self._healthz), Route("/readyz", self._readyz), Route("/metrics", self._told)]
         server = _Server(
             uvicorn.Config(Starlette(routes=routes), log_config=None, access_log=False, timeout_graceful_shutdown=2)
@@ -80,7 +83,7 @@ class Probes:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the worker."""
+    """A server that does not handle signals, because the worker does."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -95,6 +98,6 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise ConfigurationError(
-            f"FAREGATE_WORKER_PORT: cannot listen on {host}:{port}: {error.strerror}; take another port, or leave it unset"
+            f"FAREGATE_WORKER_PORT: cannot listen on {host}:{port}: {error.strerror}; choose another port, or leave it unset"
         ) from error
     return bound

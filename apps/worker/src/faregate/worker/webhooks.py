@@ -1,4 +1,7 @@
-"""Delivering webhooks: signed, tried again for days, logged; an endpoint that is gone or fails for days is switched off."""
+"""Delivery of webhooks: signatures, retries, log.
+
+A delivery is retried for about three days; an endpoint that is gone or fails for days is disabled.
+"""
 
 import asyncio
 import contextlib
@@ -49,7 +52,7 @@ class _Outcome:
 
 
 class WebhookDeliverer:
-    """Sends what is due. Several workers share the work; who dies leaves its part to be sent again: at least once."""
+    """Sends deliveries that are due, at least once. Several workers share them; those of a worker that crashed are sent again."""
 
     def __init__(
         self,
@@ -67,7 +70,7 @@ class WebhookDeliverer:
         self._poll_seconds = poll_seconds
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Deliver until `stop` is set; finishes what is on its way."""
+        """Deliver until `stop` is set, and finish deliveries that have begun."""
         while not stop.is_set():
             sent = 0
             try:
@@ -81,7 +84,7 @@ class WebhookDeliverer:
                     await asyncio.wait_for(stop.wait(), self._poll_seconds)
 
     async def deliver_due(self) -> int:
-        """Send what is due, at most a batch; return how many were tried."""
+        """Send at most one batch of deliveries that are due; return the number of attempts."""
         async with self._database.transaction() as session:
             due = await self._database.rows(session, CLAIM, lease=_LEASE, limit=_BATCH)
             bodies: list[Any] = [exact_json.loads(bytes(row.payload)) for row in due]
@@ -147,7 +150,7 @@ class WebhookDeliverer:
             )
 
     def _decide(self, outcome: _Outcome) -> tuple[str, datetime | None]:
-        """Return the status of a delivery now, and when to try again."""
+        """Return the new status of a delivery, and the time of the next attempt."""
         attempt: int = outcome.delivery.attempts
         if outcome.ok:
             return "delivered", None
@@ -158,6 +161,6 @@ class WebhookDeliverer:
 
 
 def _content(row: Any, stored: Mapping[str, Any], names: Mapping[int, str]) -> bytes:
-    """Return the body: `type`, `timestamp`, `data`; who was erased meanwhile is null."""
+    """Return the body: `type`, `timestamp`, `data`; the id of a user erased in the meantime is null."""
     people = {field: names.get(number) for field, number in stored["people"].items()}
     return exact_json.dumps({"type": row.event_type, "timestamp": row.created_at, "data": {**stored["data"], **people}})

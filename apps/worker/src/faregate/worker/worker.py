@@ -1,4 +1,4 @@
-"""All that one worker process runs, and how it stops."""
+"""Tasks of one worker process, and their shutdown."""
 
 import asyncio
 import os
@@ -21,15 +21,15 @@ _HEARTBEAT_SECONDS = 2.0
 
 
 class ILoop(Protocol):
-    """Works until told to stop."""
+    """A task that runs until it is stopped."""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set; outlives the loss of the engines."""
+        """Run until `stop` is set; continue after the engines were unavailable."""
         ...
 
 
 class Worker:
-    """Consumers, scheduler and heartbeat, side by side until told to stop."""
+    """Consumers, scheduler and heartbeat, which run concurrently until they are stopped."""
 
     def __init__(
         self, consumers: Sequence[Consumer], schedule: Schedule, heartbeats: Heartbeats, *, loops: Sequence[ILoop] = ()
@@ -41,7 +41,7 @@ class Worker:
         self._instance = f"worker:{socket.gethostname()}:{os.getpid()}"
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, then drain: the batch in hand is finished, what was only taken is handed back."""
+        """Run until `stop` is set, then drain: finish the current batch, and return messages that were only fetched."""
         queues = list(dict.fromkeys(consumer.queue for consumer in self._consumers))
         log.info("worker_started", instance=self._instance, queues=queues)
         async with asyncio.TaskGroup() as tasks:

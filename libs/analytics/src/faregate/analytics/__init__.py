@@ -1,1 +1,1 @@
-"""What use adds up to: quotas and alerts, exports."""
+"""Analytics, quotas, alerts and exports of usage."""

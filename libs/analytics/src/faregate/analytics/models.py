@@ -1,4 +1,4 @@
-"""Sums over usage events, kept up to date so that questions need not read the events themselves."""
+"""Tables of rollups over usage events."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -38,7 +38,7 @@ def _key_number() -> "Column[Any]":
 
 
 class RollupStateRow(TableModel, table=True):
-    """How far the sums reach: they hold the facts of all transactions before `from_tx` but `open_txs`, which were not
+    """How far the sums reach: they contain the facts of all transactions before `from_tx` except `open_txs`, which were not
     finished then. One row.
     """
 
@@ -52,7 +52,7 @@ class RollupStateRow(TableModel, table=True):
 class UsageRollupRow(TableModel, table=True):
     """Sums by quarter-hour, hour, day and month (`grain` 0 to 3) for each value of each dimension alone.
 
-    An empty `value` stands for facts that name none; `detail` is the provider of a model. `bins` and `counts` are the
+    An empty `value` stands for facts without one; `detail` is the provider of a model. `bins` and `counts` are the
     sketch of the latencies, in no order: of days and months, and of the hours of all facts together.
     """
 
@@ -83,9 +83,9 @@ class UsageRollupRow(TableModel, table=True):
 
 
 class UsageActiveRow(TableModel, table=True):
-    """Who was active, by quarter-hour, hour, day and month (`grain` 0 to 3): a bit for each subject, exact and quickly united.
+    """Active subjects by quarter-hour, hour, day and month (`grain` 0 to 3): one bit for each subject, exact and fast to merge.
 
-    `chunk` is the subject's number over 2,048, the bit its remainder.
+    `chunk` is the subject's number divided by 2,048, the bit is the remainder.
     """
 
     __table_args__: Any = ({"postgresql_with": _OFTEN_UPDATED},)
@@ -99,7 +99,7 @@ class UsageActiveRow(TableModel, table=True):
 
 
 class UsageCubeRow(TableModel, table=True):
-    """Sums by day for each combination of values: for questions with filters. Calls of models beside requests.
+    """Sums by day for each combination of values: for questions with filters. Includes calls of models besides requests.
 
     `bins`, `counts` and `call_counts` are the sketch of the latencies, of requests and of calls.
     """
@@ -139,7 +139,7 @@ class UsageCubeRow(TableModel, table=True):
 
 
 class UsageCubeActiveRow(TableModel, table=True):
-    """Who was active in a cell of the cube, as in `UsageActive`."""
+    """Active subjects of a cell of the cube, as in `UsageActive`."""
 
     __table_args__: Any = ({"postgresql_with": _OFTEN_UPDATED},)
 

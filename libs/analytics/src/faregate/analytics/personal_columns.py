@@ -1,4 +1,4 @@
-"""What an erasure does with each column of rollups and quotas that can hold text."""
+"""Erasure rules for the text columns of rollups and quotas."""
 
 from collections.abc import Mapping
 

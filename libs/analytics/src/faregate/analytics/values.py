@@ -1,4 +1,7 @@
-"""The answers of analytics. Amounts are exact; times between requests and answers are milliseconds; rates are 0 … 1."""
+"""Values of analytics answers.
+
+Amounts are exact; latencies are in milliseconds; rates are 0 … 1.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -16,9 +19,9 @@ _PICO = Decimal("0.000000000001")
 class Measures:
     """Sums over facts; everything else is derived from them. Credits are micro-credits, cost is in 10⁻¹² USD.
 
-    `facts` counts all of them, `quantity` adds up what meters counted (it means something for one meter). `requests`
-    counts uses, or, where a question is about models, calls of models; errors and latencies go with it. `unpriced` counts
-    the calls of models whose cost nobody knows: it is in no `cost`.
+    `facts` counts all facts, `quantity` adds up the quantities of meters (only meaningful for one meter). `requests`
+    counts uses, or calls of models if the question is about models; errors and latencies refer to the same. `unpriced`
+    counts the calls of models whose cost is unknown, which is not part of `cost`.
     """
 
     facts: int = 0
@@ -44,46 +47,46 @@ class Measures:
 
     @property
     def empty(self) -> bool:
-        """Whether no fact stands, corrections taken off."""
+        """Whether no valid fact is left after corrections."""
         return self.facts == 0
 
     @property
     def tokens(self) -> int:
-        """Input and output together."""
+        """Input and output tokens."""
         return self.input_tokens + self.output_tokens
 
     @property
     def total_credits(self) -> Decimal:
-        """What the use was worth, in credits, whether anybody paid or not."""
+        """The credits of the use, whether they were charged or not."""
         return (self.credits * _CREDIT).quantize(_CREDIT)
 
     @property
     def charged_credits(self) -> Decimal:
-        """What was really charged, in credits."""
+        """The credits that were charged."""
         return (self.charged * _CREDIT).quantize(_CREDIT)
 
     @property
     def cost_usd(self) -> Decimal:
-        """What the providers took."""
+        """The provider cost, in USD."""
         return self.cost * _PICO
 
     @property
     def average_latency_ms(self) -> Decimal | None:
-        """The mean, to the microsecond; None where nothing was timed."""
+        """The mean latency, to the microsecond; None without timed requests."""
         return _ratio(self.latency_sum, self.latency_count, "0.001")
 
     @property
     def error_rate(self) -> Decimal | None:
-        """The part of the requests that failed; None where there was no request."""
+        """The fraction of requests that failed; None without requests."""
         return _ratio(self.errors, self.requests, "0.000001")
 
     @property
     def cost_per_request_usd(self) -> Decimal | None:
-        """Provider cost over requests; None where there was no request."""
+        """Provider cost divided by requests; None without requests."""
         return _ratio(self.cost, self.requests * 10**12, "0.000000000001")
 
     def margin_credits(self, credit_price_usd: Decimal) -> Decimal:
-        """Charged credits less the provider cost at what a credit costs, to the micro-credit."""
+        """Charged credits less the provider cost at the price of a credit, to the micro-credit."""
         return (self.charged_credits - self.cost_usd / credit_price_usd).quantize(_CREDIT)
 
 
@@ -107,7 +110,7 @@ class UsageMetrics:
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """The part of one value (a service, a model, …); `value` is None for facts that name none."""
+    """The sums of one value (a service, a model, …); `value` is None for facts without one."""
 
     value: str | None
     measures: Measures
@@ -125,7 +128,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class TopUser:
-    """What one user used."""
+    """The usage of one user."""
 
     user_id: str
     email: str | None
@@ -135,6 +138,6 @@ class TopUser:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """Answers always reach to now; `rolled_up_at` is when sums were last made, what came later is added on the way."""
+    """Answers always include all facts until now; `rolled_up_at` is when sums were last updated, later facts are added."""
 
     rolled_up_at: datetime | None

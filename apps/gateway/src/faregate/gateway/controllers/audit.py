@@ -1,9 +1,9 @@
-"""`/api/audit`: who did what."""
+"""Controller of `/api/audit`, the audit log."""
 
 from uuid import UUID
 
 from faregate.core.access.audit import AuditFilter, AuditLog
-from faregate.gateway.http.operation import Call, Controller, Page, operation
+from faregate.gateway.http.operation import Controller, Page, operation
 from faregate.gateway.schemas.audit import AuditAnswer, AuditQuery, audit_answer
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.security.auth import Scope
@@ -18,7 +18,7 @@ class AuditController(Controller):
         self._audit = audit
 
     @operation("GET", "/api/audit", scope=Scope.OPS_READ, answer=list[AuditAnswer])
-    async def search(self, call: Call, query: AuditQuery) -> Page:  # noqa: ARG002
+    async def search(self, query: AuditQuery) -> Page:
         """Search administrative and money actions, newest first."""
         position = position_of(query.cursor, UUID)
         wanted = AuditFilter(

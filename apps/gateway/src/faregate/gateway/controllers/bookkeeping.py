@@ -1,4 +1,7 @@
-"""What finance and support do: refunds, adjustments, charge-backs, voided grants, statements, spending limits."""
+"""Controller of corrections, statements and spending limits.
+
+The corrections are refunds, adjustments, charge-backs and voided grants.
+"""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -46,7 +49,7 @@ __all__ = ["BookkeepingController"]
 
 
 class BookkeepingController(Controller):
-    """The desk of finance and support over HTTP."""
+    """Calls of finance and support over HTTP."""
 
     def __init__(self, books: Bookkeeping) -> None:
         self._books = books
@@ -60,7 +63,7 @@ class BookkeepingController(Controller):
         errors=(UnknownWalletError, InsufficientCreditsError, WalletClosedError, KeyConflictError),
     )
     async def adjust(self, call: Call, owner_id: str, body: AdjustmentBody) -> TransactionAnswer:
-        """Correct a balance by hand, up or down."""
+        """Adjust a balance manually, up or down."""
         note = _note(call, body.reason, body.key)
         return transaction_answer(await self._books.adjust(owner_id, amount=to_micros(body.credits), note=note))
 
@@ -73,7 +76,7 @@ class BookkeepingController(Controller):
         errors=(UnknownTransferError, NotRefundableError, KeyConflictError),
     )
     async def refund(self, call: Call, transaction_id: str, body: RefundBody) -> TransactionAnswer:
-        """Give back a charge, wholly or in part."""
+        """Refund a charge, wholly or in part."""
         amount = to_micros(body.credits) if body.credits is not None else None
         note = _note(call, body.reason, body.key)
         return transaction_answer(await self._books.refund(transaction_id, amount=amount, note=note))
@@ -87,7 +90,7 @@ class BookkeepingController(Controller):
         errors=(UnknownTransferError, KeyConflictError),
     )
     async def charge_back(self, call: Call, transaction_id: str, body: ChargebackBody) -> Reply:
-        """Undo a purchase whose payment was reversed."""
+        """Reverse a purchase whose payment was charged back."""
         posted = await self._books.charge_back(transaction_id, note=_note(call, body.reason, body.key))
         return Reply([transaction_answer(transaction) for transaction in posted])
 
@@ -99,7 +102,7 @@ class BookkeepingController(Controller):
         errors=(UnknownWalletError, UnknownGrantError),
     )
     async def void_grant(self, call: Call, owner_id: str, grant_id: str, body: VoidGrantBody) -> GrantedAnswer:
-        """Take a grant back: at once what no open hold protects, the rest when the holds close."""
+        """Void a grant: credits that no open hold protects at once, the rest when the holds close."""
         note = _note(call, body.reason, None)
         grant, wallet = await self._books.void_grant(owner_id, _grant_id(grant_id), note=note)
         return GrantedAnswer(grant=grant_answer(grant), credits=wallet.free, balance=wallet.balance)
@@ -111,7 +114,7 @@ class BookkeepingController(Controller):
         answer=StatementAnswer,
         errors=(UnknownWalletError,),
     )
-    async def statement(self, call: Call, owner_id: str, query: StatementQuery) -> StatementAnswer:  # noqa: ARG002
+    async def statement(self, owner_id: str, query: StatementQuery) -> StatementAnswer:
         """Return the statement of a wallet for a period."""
         return statement_answer(owner_id, await self._books.statement(owner_id, since=query.since, until=query.until))
 
@@ -122,8 +125,8 @@ class BookkeepingController(Controller):
         answer=BalanceAnswer,
         errors=(UnknownWalletError,),
     )
-    async def balance_at(self, call: Call, owner_id: str, query: BalanceQuery) -> BalanceAnswer:  # noqa: ARG002
-        """Return what a balance was at a moment."""
+    async def balance_at(self, owner_id: str, query: BalanceQuery) -> BalanceAnswer:
+        """Return the balance at a moment."""
         return BalanceAnswer(owner_id=owner_id, at=query.at, balance=await self._books.balance_at(owner_id, query.at))
 
     @operation(
@@ -133,8 +136,8 @@ class BookkeepingController(Controller):
         answer=list[LimitAnswer],
         errors=(UnknownWalletError,),
     )
-    async def get_limits(self, call: Call, owner_id: str) -> Reply:  # noqa: ARG002
-        """Return what a user may spend, and has spent, by period."""
+    async def get_limits(self, owner_id: str) -> Reply:
+        """Return the spending limits of a user and the amount spent, by period."""
         return Reply([limit_answer(limit) for limit in await self._books.user_limits(owner_id)])
 
     @operation(
@@ -144,8 +147,8 @@ class BookkeepingController(Controller):
         answer=list[LimitAnswer],
         links={"read": link("wallets.get_limits", path={"owner_id": "$request.path.owner_id"})},
     )
-    async def put_limits(self, call: Call, owner_id: str, body: LimitsBody) -> Reply:  # noqa: ARG002
-        """Set what a user may spend, whoever pays."""
+    async def put_limits(self, owner_id: str, body: LimitsBody) -> Reply:
+        """Set the spending limits of a user, regardless of the wallet that pays."""
         limits = await self._books.set_user_limits(owner_id, [limit.bounds() for limit in body.limits])
         return Reply([limit_answer(limit) for limit in limits])
 
@@ -156,8 +159,8 @@ class BookkeepingController(Controller):
         answer=list[MemberLimitAnswer],
         audit=Audit.PERSONAL,
     )
-    async def get_member_limits(self, call: Call, organization_id: str) -> Reply:  # noqa: ARG002
-        """Return what the members of a pool may spend, and have spent, by period."""
+    async def get_member_limits(self, organization_id: str) -> Reply:
+        """Return the spending limits of the members of a pool and the amounts spent, by period."""
         return _limits(await self._books.member_limits(organization_id))
 
     @operation(
@@ -169,19 +172,19 @@ class BookkeepingController(Controller):
             "read": link("organizations.get_member_limits", path={"organization_id": "$request.path.organization_id"})
         },
     )
-    async def put_member_limits(self, call: Call, organization_id: str, body: MemberLimitsBody) -> Reply:  # noqa: ARG002
-        """Set what one member of a pool may spend, or every member that has no limit of the own."""
+    async def put_member_limits(self, organization_id: str, body: MemberLimitsBody) -> Reply:
+        """Set the spending limits of one member of a pool, or of every member without own limits."""
         bounds = [limit.bounds() for limit in body.limits]
         return _limits(await self._books.set_member_limits(organization_id, body.member, bounds))
 
     @operation("GET", "/api/ledger/statement", scope=Scope.WALLETS_READ, answer=StatementAnswer)
-    async def statement_of_all(self, call: Call, query: StatementQuery) -> StatementAnswer:  # noqa: ARG002
+    async def statement_of_all(self, query: StatementQuery) -> StatementAnswer:
         """Return the statement of all wallets together: revenue, deferred revenue and breakage."""
         return statement_answer(None, await self._books.statement(None, since=query.since, until=query.until))
 
     @operation("GET", "/api/ledger/digest", scope=Scope.OPS_READ, answer=DigestAnswer)
-    async def digest(self, call: Call) -> DigestAnswer:  # noqa: ARG002
-        """Return one hash over the heads of all wallets' chains."""
+    async def digest(self) -> DigestAnswer:
+        """Return one hash over the last hashes of all wallets' chains."""
         found = await self._books.digest()
         return DigestAnswer(wallets=found.wallets, transfers=found.transfers, digest=found.digest)
 
@@ -191,7 +194,7 @@ def _limits(found: Sequence[MemberLimit]) -> Reply:
 
 
 def _note(call: Call, reason: str, key: str | None) -> TransferNote:
-    """Return who corrects and why; what makes it happen once is the body's key, else the caller's Idempotency-Key."""
+    """Return the actor, the reason and the key of a correction; the key is the body's, else derived from the Idempotency-Key."""
     return TransferNote(operation_key=key or call.derived_key, actor=call.principal.id, reason=reason)
 
 

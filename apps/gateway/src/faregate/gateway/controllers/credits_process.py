@@ -1,4 +1,4 @@
-"""`/api/credits-process`: start, settle, extend, void, and the story of one use."""
+"""Controller of `/api/credits-process`: start, settle, extend, void, story."""
 
 from decimal import Decimal
 
@@ -63,7 +63,7 @@ _STORY = link("credits-process.story", path={"usage_key": "usage_key"})
 
 
 class CreditsProcessController(Controller):
-    """The three phases over HTTP."""
+    """The phases of the credits process over HTTP."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class CreditsProcessController(Controller):
         links={"status": _STORY},
     )
     async def end_multimodel(self, call: Call, body: EndMultimodelBody) -> Reply:
-        """Settle a use by what each model did."""
+        """Settle a use with one line for each model."""
         return await self._settle(call, body, SETTLE_MULTIMODEL_QUEUE)
 
     @operation(
@@ -137,7 +137,7 @@ class CreditsProcessController(Controller):
         links={"status": _STORY},
     )
     async def end(self, call: Call, body: EndBody) -> Reply:
-        """Settle a use by what its one model did."""
+        """Settle a use of a single model."""
         return await self._settle(call, body, SETTLE_QUEUE)
 
     @operation(
@@ -147,8 +147,8 @@ class CreditsProcessController(Controller):
         answer=ExtendAnswer,
         errors=(UnknownUsageKeyError, HoldMismatchError, *_CLOSED),
     )
-    async def extend(self, call: Call, body: ExtendBody) -> ExtendAnswer:  # noqa: ARG002
-        """Let an open hold last longer."""
+    async def extend(self, body: ExtendBody) -> ExtendAnswer:
+        """Extend an open hold."""
         ends = await self._usage.extend(body.usage_key, user_id=body.user_id, ttl_seconds=body.ttl_seconds)
         return ExtendAnswer(usage_key=body.usage_key, expires_at=ends)
 
@@ -159,8 +159,8 @@ class CreditsProcessController(Controller):
         answer=VoidAnswer,
         errors=(UnknownUsageKeyError, HoldMismatchError, *_CLOSED),
     )
-    async def void(self, call: Call, body: VoidBody) -> VoidAnswer:  # noqa: ARG002
-        """Close a hold unused."""
+    async def void(self, body: VoidBody) -> VoidAnswer:
+        """Void a hold: close it without a charge."""
         voided = await self._usage.void(body.usage_key, user_id=body.user_id, reason=body.reason)
         return VoidAnswer(
             user_id=body.user_id,
@@ -178,8 +178,8 @@ class CreditsProcessController(Controller):
         errors=(UnknownUsageKeyError,),
         audit=Audit.PERSONAL,
     )
-    async def story(self, call: Call, usage_key: str) -> StoryAnswer:  # noqa: ARG002
-        """Tell everything about one use: hold, outcome, lines, transactions, usage events and feature logs."""
+    async def story(self, usage_key: str) -> StoryAnswer:
+        """Return everything about one use: hold, outcome, lines, transactions, usage events and feature logs."""
         use, story = await self._stories.tell(usage_key)
         return story_answer(story, use)
 
@@ -207,7 +207,7 @@ class CreditsProcessController(Controller):
 
 
 def _usage_key(call: Call, body: SettlementBody) -> tuple[str, bool]:
-    """Return the key of a settlement and whether the caller gave none: then its Idempotency-Key makes one."""
+    """Return the key of a settlement, and whether it was derived from the Idempotency-Key because the caller gave none."""
     if body.usage_key is not None:
         return body.usage_key, False
     if call.derived_key is not None:

@@ -1,10 +1,10 @@
-"""`/api/dead-letters`: what could not be handled, for an operator to read, replay or drop."""
+"""Controller of `/api/dead-letters`: list, read, replay and drop dead letters."""
 
 from datetime import datetime
 
 from faregate.core.messaging.dead_letters import DeadLetterService, UnknownDeadLetterError
 from faregate.core.messaging.interfaces import DeadLetterCursor
-from faregate.gateway.http.operation import Audit, Call, Controller, Page, link, operation
+from faregate.gateway.http.operation import Audit, Controller, Page, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.dead_letters import (
     DeadLetterAnswer,
@@ -32,7 +32,7 @@ class DeadLettersController(Controller):
         links={"read": link("dead-letters.get_letter", path={"letter_id": "0/id"})},
         audit=Audit.PERSONAL,
     )
-    async def list_letters(self, call: Call, query: DeadLettersQuery) -> Page:  # noqa: ARG002
+    async def list_letters(self, query: DeadLettersQuery) -> Page:
         """List dead letters, oldest first."""
         position = position_of(query.cursor, int, str, datetime)
         after = (position[0], DeadLetterCursor(position[1], position[2])) if position else None
@@ -48,18 +48,18 @@ class DeadLettersController(Controller):
         errors=(UnknownDeadLetterError,),
         audit=Audit.PERSONAL,
     )
-    async def get_letter(self, call: Call, letter_id: str) -> DeadLetterAnswer:  # noqa: ARG002
+    async def get_letter(self, letter_id: str) -> DeadLetterAnswer:
         """Return one dead letter."""
         return letter_answer(await self._letters.get(letter_id))
 
     @operation("POST", "/api/dead-letters/replay", scope=Scope.OPS_WRITE, answer=DoneAnswer)
-    async def replay(self, call: Call, body: DeadLettersBody) -> DoneAnswer:  # noqa: ARG002
+    async def replay(self, body: DeadLettersBody) -> DoneAnswer:
         """Put dead letters back on their queues as new messages."""
         return DoneAnswer(count=await self._letters.replay(await self._ids(body)))
 
     @operation("POST", "/api/dead-letters/drop", scope=Scope.OPS_WRITE, answer=DoneAnswer)
-    async def drop(self, call: Call, body: DeadLettersBody) -> DoneAnswer:  # noqa: ARG002
-        """Forget dead letters for ever."""
+    async def drop(self, body: DeadLettersBody) -> DoneAnswer:
+        """Delete dead letters permanently."""
         return DoneAnswer(count=await self._letters.drop(await self._ids(body)))
 
     async def _ids(self, body: DeadLettersBody) -> list[str]:

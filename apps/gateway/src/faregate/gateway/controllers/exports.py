@@ -1,4 +1,4 @@
-"""`/api/analytics/export`: usage events as a file that streams."""
+"""Controller of `/api/analytics/export`: usage events as a streamed file."""
 
 from collections.abc import AsyncGenerator
 
@@ -20,7 +20,7 @@ _AT_ONCE = 4
 
 
 class ExportsController(Controller):
-    """Export what analytics counts."""
+    """Exports of usage events over HTTP."""
 
     def __init__(self, exports: ExportService, clock: IClock) -> None:
         self._exports = exports
@@ -39,13 +39,14 @@ class ExportsController(Controller):
     async def export(self, call: Call, query: ExportQuery) -> StreamingResponse:
         """Download usage events as csv, json, ndjson, xlsx or parquet.
 
-        Streamed from one snapshot of the database, amounts exact. Cells of CSV that a spreadsheet would run as a formula
-        get an apostrophe in front; `raw=true` leaves them as they are. `bom=true` begins CSV as Excel wants UTF-8 to begin.
-        Where events of the range are archived, the header `x-faregate-archived-before` says so; `complete=true` refuses.
+        The file is streamed from one snapshot of the database, with exact amounts. CSV cells that a spreadsheet would run as
+        a formula get an apostrophe in front; with `raw=true` they stay unchanged. With `bom=true` CSV begins with a byte
+        order mark, by which Excel recognises UTF-8. If events of the range are archived, the header
+        `x-faregate-archived-before` says so; with `complete=true` such an export is refused.
         """
         question = query.question(now=self._clock.now())
         made = self._exports.events(question, query.format, safe=not query.raw, bom=query.bom)
-        call.at_end(made.chunks.aclose)  # a client that leaves at once never lets the stream begin
+        call.at_end(made.chunks.aclose)  # if the client disconnects at once, the stream never begins
         first = await anext(made.chunks, b"")
         headers = {"content-disposition": f'attachment; filename="{made.name}"', "cache-control": "no-store"}
         if question.omissions.archived_before is not None:
@@ -54,7 +55,7 @@ class ExportsController(Controller):
 
 
 async def _with(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """Yield the first chunk, which was made before the status was sent, and the others."""
+    """Yield the first chunk, which was read before the status was sent, and then the others."""
     yield first
     async for chunk in rest:
         yield chunk

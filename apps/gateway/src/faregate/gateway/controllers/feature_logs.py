@@ -1,4 +1,4 @@
-"""`/api/feature-usage-logs`: record requests to features, find them again, delete them."""
+"""Controller of `/api/feature-usage-logs`: record, list, read and delete feature logs."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -74,9 +74,9 @@ class FeatureLogsController(Controller):
     async def record(self, call: Call, body: RawBody) -> Reply:
         """Record one request to a feature, or an array of them.
 
-        Secrets are taken out before anything is stored. Items of an array are refused one by one. A resend with the same
-        `id`, or within 24 hours the same content, is stored once. `Prefer: respond-async` puts
-        the redacted body on the queue `feature_usage_queue` and answers 202.
+        Secrets are removed before anything is stored. Items of an array are refused individually. A log with the same `id`,
+        or with the same content within 24 hours, is stored once. With `Prefer: respond-async` the redacted body is put on
+        the queue `feature_usage_queue` and the answer is 202.
         """
         content = await body.items(mend=True)
         items = _items(content)
@@ -96,7 +96,7 @@ class FeatureLogsController(Controller):
         links={"read": link("feature-usage-logs.get_log", path={"log_id": "0/id"})},
         audit=Audit.PERSONAL,
     )
-    async def list_logs(self, call: Call, query: LogQuery) -> Page:  # noqa: ARG002
+    async def list_logs(self, query: LogQuery) -> Page:
         """List logs, newest first, without bodies."""
         position = position_of(query.cursor, datetime, UUID)
         before = (position[0], position[1]) if position else None
@@ -111,14 +111,14 @@ class FeatureLogsController(Controller):
         errors=(UnknownLogError, LogSealedError),
         audit=Audit.PERSONAL,
     )
-    async def get_log(self, call: Call, log_id: UUID) -> LogDetailAnswer:  # noqa: ARG002
+    async def get_log(self, log_id: UUID) -> LogDetailAnswer:
         """Return one log with its redacted bodies, the use behind it (hold, lines, transactions) and that use's events."""
         log = await self._logs.get(log_id)
         return detail_answer(log, *await self._stories.behind(log))
 
     @operation("DELETE", _PATH + "/{log_id}", scope=Scope.OPS_WRITE, answer=DeletedAnswer, errors=(UnknownLogError,))
     async def hide_log(self, call: Call, log_id: UUID) -> DeletedAnswer:
-        """Hide one log: it is no longer listed, and goes with its month."""
+        """Hide one log: it is no longer listed, and is archived or deleted with its month."""
         return _deleted(await self._logs.hide([log_id], actor=call.principal.id, noted=True), log_id)
 
     @operation(
@@ -129,12 +129,12 @@ class FeatureLogsController(Controller):
         errors=(UnknownLogError,),
     )
     async def delete_log(self, call: Call, log_id: UUID) -> DeletedAnswer:
-        """Remove one log for ever."""
+        """Remove one log permanently."""
         return _deleted(await self._logs.delete([log_id], actor=call.principal.id, noted=True), log_id)
 
     @operation("DELETE", _PATH + "/bulk", scope=Scope.OPS_WRITE, answer=DeletedAnswer)
     async def delete_many(self, call: Call, body: BulkBody) -> DeletedAnswer:
-        """Hide many logs, or remove them for ever; the answer names those that were there."""
+        """Hide many logs, or remove them permanently; the answer lists those that existed."""
         delete = self._logs.delete if body.permanent else self._logs.hide
         deleted = await delete(body.ids, actor=call.principal.id, noted=True)
         call.noted.update(log_ids=[str(log_id) for log_id in deleted], permanent=body.permanent)
@@ -165,7 +165,7 @@ def _items(content: Any) -> list[Any]:
 
 
 def _entry(item: Any, call: Call, index: int) -> LogEntry | FaregateError:
-    """Return an item as an entry; without an id of its own, the call's `Idempotency-Key` makes one."""
+    """Return an item as an entry; without an id, it gets one derived from the call's `Idempotency-Key`."""
     if isinstance(item, Unreadable):
         return item.error
     try:

@@ -1,4 +1,4 @@
-"""`/api/features`: what is sold."""
+"""Controller of `/api/features`."""
 
 from faregate.core.errors import InvalidError
 from faregate.gateway.http.operation import Call, Controller, Page, link, operation
@@ -18,7 +18,7 @@ class FeaturesController(Controller):
         self._catalog = catalog
 
     @operation("GET", "/api/features", scope=Scope.USAGE_READ, answer=list[FeatureAnswer])
-    async def list_features(self, call: Call) -> Page:  # noqa: ARG002
+    async def list_features(self) -> Page:
         """List all features."""
         features = (await self._catalog.current()).features
         return Page([feature_answer(features[key]) for key in sorted(features)])
@@ -26,7 +26,7 @@ class FeaturesController(Controller):
     @operation(
         "GET", "/api/features/{key}", scope=Scope.USAGE_READ, answer=FeatureAnswer, errors=(UnknownFeatureError,)
     )
-    async def get_feature(self, call: Call, key: str) -> FeatureAnswer:  # noqa: ARG002
+    async def get_feature(self, key: str) -> FeatureAnswer:
         """Return one feature, by key or id."""
         return feature_answer((await self._catalog.current()).get(key))
 
@@ -44,7 +44,7 @@ class FeaturesController(Controller):
         },
     )
     async def put_feature(self, call: Call, key: str, body: FeatureDocument) -> FeatureAnswer:
-        """Define a feature; it counts from the next start on."""
+        """Define a feature; the definition applies from the next start on."""
         if body.key is not None and body.key != key:
             raise InvalidError(f"key must be {key!r}, as in the path, or left out", param="key")
         return feature_answer(await self._catalog.save(body.feature(key), actor=call.principal.id))
@@ -57,6 +57,6 @@ class FeaturesController(Controller):
         errors=(UnknownFeatureError,),
     )
     async def delete_feature(self, call: Call, key: str) -> DeletedAnswer:
-        """Forget a feature's definition."""
+        """Delete the definition of a feature."""
         await self._catalog.delete(key, actor=call.principal.id)
         return DeletedAnswer(key=key)

@@ -1,4 +1,4 @@
-"""`/healthz` and `/readyz`: whether the process lives, and whether it can serve."""
+"""Controller of `/healthz`, `/readyz` and `/metrics`."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from faregate.core.db.database import Database
 from faregate.core.messaging.interfaces import ITransport
 from faregate.core.monitoring.readiness import check_all, check_database, check_migrations
 from faregate.gateway.errors import NotReadyError
-from faregate.gateway.http.operation import Call, Controller, Refusal, Reply, operation
+from faregate.gateway.http.operation import Controller, Refusal, Reply, operation
 from faregate.gateway.http.personal import Personal
 from faregate.gateway.observability.metrics import GatewayMetrics
 from faregate.gateway.schemas.health import CheckAnswer, HealthAnswer, ReadyAnswer
@@ -23,7 +23,7 @@ _PROMETHEUS = "text/plain"
 
 
 class HealthController(Controller):
-    """Probes for whoever runs the process."""
+    """Liveness, readiness and metrics of the process."""
 
     def __init__(self, database: Database, transport: ITransport, clock: IClock, metrics: GatewayMetrics) -> None:
         self._checks: dict[str, Callable[[], Awaitable[str]]] = {
@@ -35,13 +35,13 @@ class HealthController(Controller):
         self._metrics = metrics
 
     @operation("GET", "/healthz", scope=None, answer=HealthAnswer)
-    async def healthz(self, call: Call) -> HealthAnswer:  # noqa: ARG002
-        """Say that the process answers."""
+    async def healthz(self) -> HealthAnswer:
+        """Report that the process answers."""
         return HealthAnswer(version=version("faregate"))
 
     @operation("GET", "/readyz", scope=None, answer=ReadyAnswer, personal=Personal.NONE)
-    async def readyz(self, call: Call) -> Reply:  # noqa: ARG002
-        """Say whether all that is needed answers, with timings."""
+    async def readyz(self) -> Reply:
+        """Report whether all required engines answer, with timings."""
         checks = [CheckAnswer(**asdict(check)) for check in await check_all(self._checks, self._clock)]
         ready = all(check.ok for check in checks)
         answer = ReadyAnswer(status="ready" if ready else "not ready", checks=checks)
@@ -51,8 +51,8 @@ class HealthController(Controller):
         return Reply(answer, message="Ready")
 
     @operation("GET", "/metrics", scope=None, produces=(_PROMETHEUS,))
-    async def metrics(self, call: Call) -> Response:  # noqa: ARG002
-        """Count requests, refusals and what waits, for Prometheus."""
+    async def metrics(self) -> Response:
+        """Return the counts of requests, refusals and waiting messages, for Prometheus."""
         return Response(await self._metrics.text(), media_type=_PROMETHEUS)
 
 

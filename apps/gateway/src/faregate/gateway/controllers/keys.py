@@ -1,4 +1,4 @@
-"""`/api/keys`: servers' credentials."""
+"""Controller of `/api/keys`, the API keys of servers."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -54,14 +54,14 @@ class KeysController(Controller):
     async def create_key(self, call: Call, body: KeyBody) -> Reply:
         """Make a key.
 
-        The answer holds it in full, this one time. It cannot have scopes that the caller has not. A key that an API key
-        makes is bounded by it: `expires_at`, `allowed_ips` and `spend_cap` are within its own (what is left out is taken
-        from it), what the new key spends counts against its caps, too, and revoking it revokes the new one.
+        Only this answer holds the key in full. A key cannot have scopes that the caller lacks. A key made by an API key is
+        bounded by that key: `expires_at`, `allowed_ips` and `spend_cap` must be within its own (left out, they are copied
+        from it), what the new key spends counts against its caps, too, and revoking it revokes the new key.
         """
         _check_scopes(call.principal, body.scopes)
         if body.expires_at is not None and body.expires_at <= self._clock.now():
             raise InvalidError(
-                "expires_at must lie ahead; leave it out for a key that does not expire", param="expires_at"
+                "expires_at must be in the future; leave it out for a key that does not expire", param="expires_at"
             )
         spec = KeySpec(body.name, body.scopes, body.environment, body.expires_at, body.allowed_ips)
 
@@ -87,9 +87,9 @@ class KeysController(Controller):
         links=_OF_NEW_KEY,
     )
     async def rotate_key(self, call: Call, key_id: str, body: RotateBody) -> Reply:
-        """Make the successor of a key, with the same scopes; both share their caps and what is spent of them.
+        """Rotate a key: make its successor, with the same scopes; both share the caps and the amounts spent.
 
-        The old key lives on for `overlap_seconds`; at most two keys of one client live at the same time.
+        The old key stays valid for `overlap_seconds`; at most two keys of one client are valid at the same time.
         """
         overlap = timedelta(seconds=body.overlap_seconds)
 
@@ -111,8 +111,8 @@ class KeysController(Controller):
         answer=list[KeyAnswer],
         links={"read": link("keys.get_key", path={"key_id": "0/key_id"})},
     )
-    async def list_keys(self, call: Call, query: PageQuery) -> Page:  # noqa: ARG002
-        """List keys, live or not, newest first."""
+    async def list_keys(self, query: PageQuery) -> Page:
+        """List keys, valid or not, newest first."""
         position = position_of(query.cursor, datetime, str)
         before = (position[0], position[1]) if position else None
         async with self._database.transaction(read_only=True) as session:
@@ -126,15 +126,15 @@ class KeysController(Controller):
         return Page([key_answer(key, [c for c in caps if c.scope == cap_scope(key.client)]) for key in found], cursor)
 
     @operation("GET", "/api/keys/{key_id}", scope=_SCOPE, answer=KeyAnswer, errors=(UnknownKeyError,))
-    async def get_key(self, call: Call, key_id: str) -> KeyAnswer:  # noqa: ARG002
+    async def get_key(self, key_id: str) -> KeyAnswer:
         """Return one key, without its secret."""
         async with self._database.transaction(read_only=True) as session:
             key = await self._keys.get(session, key_id)
             return key_answer(key, await self._limits.list(session, scopes=[cap_scope(key.client)]))
 
     @operation("DELETE", "/api/keys/{key_id}", scope=_SCOPE, answer=KeyAnswer, errors=(UnknownKeyError,))
-    async def revoke_key(self, call: Call, key_id: str) -> KeyAnswer:  # noqa: ARG002
-        """Revoke a key and all keys that it has made; every process refuses them within a second."""
+    async def revoke_key(self, key_id: str) -> KeyAnswer:
+        """Revoke a key and all keys made by it; every process refuses them within a second."""
         revoked = await self._database.run(lambda session: self._keys.revoke(session, key_id))
         self._keys.forget()
         return key_answer(revoked, [])

@@ -1,9 +1,12 @@
-"""`/api/meters`: what is metered and how it is read; `/api/analytics/meters`: what each meter read and costs."""
+"""Controller of `/api/meters` and `/api/analytics/meters`.
+
+The first declares meters, the second returns their readings and costs.
+"""
 
 from faregate.analytics.answers.meter_totals import MeterTotals
 from faregate.core.clock import IClock
 from faregate.core.errors import InvalidError, NotFoundError
-from faregate.gateway.http.operation import Call, Controller, Reply, link, operation
+from faregate.gateway.http.operation import Controller, Reply, link, operation
 from faregate.gateway.schemas.analytics_query import MeterTotalsQuery
 from faregate.gateway.schemas.meters import (
     MeterAnswer,
@@ -22,7 +25,7 @@ __all__ = ["MetersController"]
 
 
 class MetersController(Controller):
-    """Declare meters, and read them all."""
+    """Declarations and readings of meters over HTTP."""
 
     def __init__(self, meters: MeterCatalog, totals: MeterTotals, clock: IClock) -> None:
         self._meters = meters
@@ -30,13 +33,13 @@ class MetersController(Controller):
         self._clock = clock
 
     @operation("GET", "/api/meters", scope=Scope.USAGE_READ, answer=list[MeterAnswer])
-    async def list_meters(self, call: Call) -> Reply:  # noqa: ARG002
-        """List the meters, built in and declared, by name."""
+    async def list_meters(self) -> Reply:
+        """List the built-in and declared meters, by name."""
         meters = await self._meters.all()
         return Reply([meter_answer(meters[name]).model_dump() for name in sorted(meters)])
 
     @operation("GET", "/api/meters/{name:path}", scope=Scope.USAGE_READ, answer=MeterAnswer, errors=(NotFoundError,))
-    async def get_meter(self, call: Call, name: MeterName) -> MeterAnswer:  # noqa: ARG002
+    async def get_meter(self, name: MeterName) -> MeterAnswer:
         """Return one meter."""
         return meter_answer(await self._meters.get(name))
 
@@ -48,10 +51,10 @@ class MetersController(Controller):
         errors=(InvalidError,),
         links={"read": link("meters.get_meter", path={"name": "name"})},
     )
-    async def put_meter(self, call: Call, name: MeterName, body: MeterBody) -> MeterAnswer:  # noqa: ARG002
+    async def put_meter(self, name: MeterName, body: MeterBody) -> MeterAnswer:
         """Declare a meter, or change one: its unit, how it is read, and what a unit costs.
 
-        What was recorded before is read by the new declaration. A built-in meter keeps its unit.
+        Earlier events are read by the new declaration, too. A built-in meter keeps its unit.
         """
         await self._meters.declare(body.meter(name))
         return meter_answer(await self._meters.get(name))
@@ -63,8 +66,8 @@ class MetersController(Controller):
         answer=list[MeterTotalAnswer],
         errors=(InvalidError, UnknownMeterError),
     )
-    async def meter_totals(self, call: Call, query: MeterTotalsQuery) -> Reply:  # noqa: ARG002
-        """Return what each meter read, as it is declared, and what that costs at the price of its unit."""
+    async def meter_totals(self, query: MeterTotalsQuery) -> Reply:
+        """Return the reading of each meter, by its declaration, and its cost at the price of its unit."""
         question = query.question(now=self._clock.now())
         if query.detailed:
             details = await self._totals.details(question)

@@ -1,6 +1,6 @@
-"""`/api/organizations`: how members are charged, and who they are."""
+"""Controller of `/api/organizations`: charging policies and members."""
 
-from faregate.gateway.http.operation import Audit, Call, Controller, Page, link, operation
+from faregate.gateway.http.operation import Audit, Controller, Page, link, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
 from faregate.gateway.schemas.prices import OrganizationAnswer, OrganizationBody
 from faregate.gateway.security.auth import Scope
@@ -18,7 +18,7 @@ class OrganizationsController(Controller):
         self._organizations = organizations
 
     @operation("GET", "/api/organizations", scope=Scope.WALLETS_READ, answer=list[OrganizationAnswer])
-    async def list_organizations(self, call: Call, query: PageQuery) -> Page:  # noqa: ARG002
+    async def list_organizations(self, query: PageQuery) -> Page:
         """List organisations, without their members."""
         position = position_of(query.cursor, str)
         found = await self._organizations.list(after=position[0] if position else "", limit=query.limit)
@@ -33,7 +33,7 @@ class OrganizationsController(Controller):
         errors=(UnknownOrganizationError,),
         audit=Audit.PERSONAL,
     )
-    async def get_organization(self, call: Call, organization_id: str) -> OrganizationAnswer:  # noqa: ARG002
+    async def get_organization(self, organization_id: str) -> OrganizationAnswer:
         """Return an organisation with its members."""
         return _answer(await self._organizations.get(organization_id))
 
@@ -47,8 +47,8 @@ class OrganizationsController(Controller):
             "limits": link("organizations.put_member_limits", path={"organization_id": "organization_id"}),
         },
     )
-    async def put_organization(self, call: Call, organization_id: str, body: OrganizationBody) -> OrganizationAnswer:  # noqa: ARG002
-        """Make an organisation, or change its policy and members."""
+    async def put_organization(self, organization_id: str, body: OrganizationBody) -> OrganizationAnswer:
+        """Create an organisation, or change its policy and members."""
         policy = ChargingPolicy(body.policy) if body.policy is not None else None
         return _answer(
             await self._organizations.change(organization_id, policy=policy, join=body.join, leave=body.leave)

@@ -1,4 +1,4 @@
-"""`/api/plans`: features, terms and recurring credits of subscribers."""
+"""Controller of `/api/plans`: features, terms and recurring credits of subscribers."""
 
 from faregate.core.errors import InvalidError
 from faregate.gateway.http.operation import Call, Controller, Page, link, operation
@@ -19,13 +19,13 @@ class PlansController(Controller):
         self._catalog = catalog
 
     @operation("GET", "/api/plans", scope=Scope.USAGE_READ, answer=list[PlanAnswer])
-    async def list_plans(self, call: Call) -> Page:  # noqa: ARG002
+    async def list_plans(self) -> Page:
         """List all plans."""
         plans = (await self._catalog.current()).plans
         return Page([plan_answer(plans[key]) for key in sorted(plans)])
 
     @operation("GET", "/api/plans/{key}", scope=Scope.USAGE_READ, answer=PlanAnswer, errors=(UnknownPlanError,))
-    async def get_plan(self, call: Call, key: str) -> PlanAnswer:  # noqa: ARG002
+    async def get_plan(self, key: str) -> PlanAnswer:
         """Return one plan."""
         plans = (await self._catalog.current()).plans
         if key not in plans:
@@ -44,7 +44,7 @@ class PlansController(Controller):
         },
     )
     async def put_plan(self, call: Call, key: str, body: PlanDocument) -> PlanAnswer:
-        """Define a plan; its terms count from the next start on, its grants for new subscribers."""
+        """Define a plan; its terms apply from the next start on, its grants to new subscribers."""
         if body.key is not None and body.key != key:
             raise InvalidError(f"key must be {key!r}, as in the path, or left out", param="key")
         return plan_answer(await self._catalog.save_plan(body.plan(key), actor=call.principal.id))
@@ -57,6 +57,6 @@ class PlansController(Controller):
         errors=(UnknownPlanError,),
     )
     async def delete_plan(self, call: Call, key: str) -> DeletedAnswer:
-        """Forget a plan; its subscribers keep the grants already made."""
+        """Delete a plan; its subscribers keep the grants already made."""
         await self._catalog.delete_plan(key, actor=call.principal.id)
         return DeletedAnswer(key=key)

@@ -1,4 +1,4 @@
-"""`/api/prices`: what is in force, what would this cost, and what operators set."""
+"""Controller of `/api/prices`: prices in force, quotes and overrides."""
 
 from faregate.core.fields import ModelName
 from faregate.gateway.http.operation import Audit, Call, Controller, Page, link, operation
@@ -28,8 +28,8 @@ class PricesController(Controller):
         self._prices = prices
 
     @operation("GET", "/api/prices", scope=Scope.USAGE_READ, answer=list[OverrideAnswer])
-    async def list_overrides(self, call: Call, query: PageQuery) -> Page:  # noqa: ARG002
-        """List the overrides of prices, the oldest first, withdrawn ones included."""
+    async def list_overrides(self, query: PageQuery) -> Page:
+        """List the overrides of prices, oldest first, including withdrawn ones."""
         position = position_of(query.cursor, int)
         start = position[0] if position else 0
         found = [item for item in await self._prices.overrides() if item.number > start]
@@ -44,15 +44,15 @@ class PricesController(Controller):
         answer=QuoteAnswer,
         audit=Audit.NEVER,
     )
-    async def quote(self, call: Call, body: QuoteBody) -> QuoteAnswer:  # noqa: ARG002
-        """Tell what a use would cost; nothing is charged or stored."""
+    async def quote(self, body: QuoteBody) -> QuoteAnswer:
+        """Return the cost of a use without charging or storing anything."""
         return quote_answer(await self._prices.quote(body.usage_line(), at=body.at))
 
     @operation(
         "GET", "/api/prices/{model:path}", scope=Scope.USAGE_READ, answer=PriceAnswer, errors=(UnknownPriceError,)
     )
-    async def get_price(self, call: Call, model: ModelName, query: PriceQuery) -> PriceAnswer:  # noqa: ARG002
-        """Return the price of a model in force, and its overrides."""
+    async def get_price(self, model: ModelName, query: PriceQuery) -> PriceAnswer:
+        """Return the price in force of a model, and its overrides."""
         found = await self._prices.effective(
             model, provider=query.provider, service_tier=query.service_tier, at=query.at
         )

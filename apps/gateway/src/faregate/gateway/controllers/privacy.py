@@ -1,4 +1,4 @@
-"""`/api/privacy`: what is held on one person, and its erasure."""
+"""Controller of `/api/privacy`: export and erasure of personal data."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -27,9 +27,10 @@ class PrivacyController(Controller):
         errors=(UnknownPersonError, LogSealedError),
     )
     async def erase(self, call: Call, body: EraseBody) -> ErasedAnswer:
-        """Erase what names a user; sums and counts stay.
+        """Erase the personal data of a user; sums and counts stay.
 
-        The user's row, the bodies of their logs (archives included), metadata and messages go. Stop their traffic first.
+        The user's row, the bodies of their logs (also in archives), metadata and messages are erased. Stop the user's traffic
+        first.
         """
         erased = await self._privacy.erase(body.erased_name)
         call.noted.update(erased.target)
@@ -43,8 +44,8 @@ class PrivacyController(Controller):
         errors=(UnknownPersonError, LogSealedError),
         audit=Audit.PERSONAL,
     )
-    async def export(self, call: Call, query: ExportQuery) -> ExportAnswer:  # noqa: ARG002
-        """Return everything that is held on a user."""
+    async def export(self, query: ExportQuery) -> ExportAnswer:
+        """Return all data about a user."""
         records: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         async for kind, record in self._privacy.export(query.user_id):
             records[kind].append(record)

@@ -1,11 +1,11 @@
-"""`/api/quotas` and `/api/alerts`: limits, how they stand, and what was told about them."""
+"""Controller of `/api/quotas` and `/api/alerts`."""
 
 from uuid import UUID
 
 from faregate.analytics.quotas.errors import UnknownQuotaError
 from faregate.analytics.quotas.service import QuotaService
 from faregate.analytics.quotas.values import AlertFilter
-from faregate.gateway.http.operation import Call, Controller, Page, Reply, link, operation
+from faregate.gateway.http.operation import Controller, Page, Reply, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.quotas import (
     AlertAnswer,
@@ -26,7 +26,7 @@ __all__ = ["QuotasController"]
 
 
 class QuotasController(Controller):
-    """Set quotas, see how they stand, read the alerts."""
+    """Quotas, their status and their alerts over HTTP."""
 
     def __init__(self, quotas: QuotaService) -> None:
         self._quotas = quotas
@@ -39,8 +39,8 @@ class QuotasController(Controller):
         answer=list[QuotaAnswer],
         errors=(UnknownMeterError,),
     )
-    async def list_quotas(self, call: Call, query: QuotasQuery) -> Page:  # noqa: ARG002
-        """List quotas in the order they were made."""
+    async def list_quotas(self, query: QuotasQuery) -> Page:
+        """List quotas in the order of their creation."""
         position = position_of(query.cursor, UUID)
         found = await self._quotas.quotas(
             owner_id=query.owner_id,
@@ -63,11 +63,11 @@ class QuotasController(Controller):
             "delete": link("quotas.delete_quota", path={"quota_id": "id"}),
         },
     )
-    async def put_quota(self, call: Call, body: QuotaBody) -> QuotaAnswer:  # noqa: ARG002
+    async def put_quota(self, body: QuotaBody) -> QuotaAnswer:
         """Set the quota of an owner for a meter and a period.
 
-        The same again changes nothing; another limit begins its alerts anew. A hard quota refuses to start uses once it
-        is used up (`quota_exceeded`), any other one only tells.
+        Setting the same quota again changes nothing; with another limit its alerts may fire again. Once a hard quota is used
+        up, the start of uses is refused (`quota_exceeded`); any other quota only fires alerts.
         """
         return quota_answer(await self._quotas.put(body.spec()))
 
@@ -79,19 +79,19 @@ class QuotasController(Controller):
         answer=list[QuotaStatusAnswer],
         errors=(UnknownMeterError,),
     )
-    async def check_quotas(self, call: Call, query: QuotaCheckQuery) -> Reply:  # noqa: ARG002
-        """Return how the quotas of an owner stand now, of all meters or of one; fires no alert."""
+    async def check_quotas(self, query: QuotaCheckQuery) -> Reply:
+        """Return the current status of an owner's quotas, for all meters or for one; fires no alert."""
         found = await self._quotas.check_owner(query.owner_id, query.meter)
         return Reply([status_answer(status).model_dump() for status in found])
 
     @operation("GET", "/api/quotas/{quota_id}", scope=Scope.USAGE_READ, answer=QuotaAnswer, errors=(UnknownQuotaError,))
-    async def get_quota(self, call: Call, quota_id: UUID) -> QuotaAnswer:  # noqa: ARG002
+    async def get_quota(self, quota_id: UUID) -> QuotaAnswer:
         """Return one quota."""
         return quota_answer(await self._quotas.get(quota_id))
 
     @operation("DELETE", "/api/quotas/{quota_id}", scope=Scope.QUOTAS_WRITE, errors=(UnknownQuotaError,))
-    async def delete_quota(self, call: Call, quota_id: UUID) -> dict[str, str]:  # noqa: ARG002
-        """Forget a quota and its alerts."""
+    async def delete_quota(self, quota_id: UUID) -> dict[str, str]:
+        """Delete a quota and its alerts."""
         await self._quotas.remove(quota_id)
         return {"id": str(quota_id)}
 
@@ -102,8 +102,8 @@ class QuotasController(Controller):
         answer=QuotaStatusAnswer,
         errors=(UnknownQuotaError,),
     )
-    async def quota_status(self, call: Call, quota_id: UUID) -> QuotaStatusAnswer:  # noqa: ARG002
-        """Return the use so far, and when the quota will run out at the present pace."""
+    async def quota_status(self, quota_id: UUID) -> QuotaStatusAnswer:
+        """Return the use so far, and when the quota will run out at the current pace."""
         return status_answer(await self._quotas.status(quota_id))
 
     @operation(
@@ -114,8 +114,8 @@ class QuotasController(Controller):
         answer=list[AlertAnswer],
         errors=(UnknownMeterError,),
     )
-    async def list_alerts(self, call: Call, query: AlertsQuery) -> Page:  # noqa: ARG002
-        """List the alerts that were fired, the latest first, with how they were delivered."""
+    async def list_alerts(self, query: AlertsQuery) -> Page:
+        """List the fired alerts, latest first, with their deliveries."""
         position = position_of(query.cursor, UUID)
         wanted = AlertFilter(
             owner_id=query.owner_id,

@@ -1,4 +1,4 @@
-"""`/api/usage`: fixed-price uses in one call, and the list of finished uses."""
+"""Controller of `/api/usage`: uses in one call, and finished uses."""
 
 from datetime import datetime
 
@@ -30,7 +30,7 @@ _MEMBERSHIP = (UnknownOrganizationError, NotAMemberError)
 
 
 class UsageController(Controller):
-    """Record and list uses."""
+    """Uses over HTTP."""
 
     def __init__(self, usage: UsageService) -> None:
         self._usage = usage
@@ -86,7 +86,7 @@ class UsageController(Controller):
         links={"status": link("credits-process.story", path={"usage_key": "usage_key"})},
     )
     async def debit(self, call: Call, owner_id: str, body: DebitBody) -> FeatureUsageAnswer:
-        """Track and charge an amount for a service."""
+        """Record and charge an amount for a service."""
         usage = await self._usage.debit(
             owner_id,
             body.service,
@@ -109,8 +109,8 @@ class UsageController(Controller):
         links={"status": link("credits-process.story", path={"usage_key": "0/usage_key"})},
         audit=Audit.PERSONAL,
     )
-    async def list_usages(self, call: Call, query: UsageQuery) -> Page:  # noqa: ARG002
-        """List finished uses, the one started last first."""
+    async def list_usages(self, query: UsageQuery) -> Page:
+        """List finished uses, the latest start first."""
         position = position_of(query.cursor, datetime, str)
         usages = await self._usage.usages(
             user_id=query.user_id,

@@ -1,4 +1,4 @@
-"""`/api/usage-events`: metered facts, what became of them, and their corrections."""
+"""Controller of `/api/usage-events`: record, look up and correct usage events."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any
@@ -27,7 +27,7 @@ __all__ = ["UsageEventsController"]
 
 _CLOUD = dict[str, object]
 _LINE = Annotated[Any, Field(examples=[{"id": "1", "source": "/app", "user_id": "ada", "service": "chat"}])]
-"""Each line is looked at by itself: one that is no event is refused with its number, and its neighbours count."""
+"""Each line is validated on its own: a line that is not an event is rejected with its number, and the other lines count."""
 
 _CLOUD_EVENTS = Annotated[
     list[Any],
@@ -41,7 +41,7 @@ _BODY_LIMIT_BYTES = 64 * 1024 * 1024
 
 
 class UsageEventsController(Controller):
-    """Record usage events, ask for the fate of one, correct one."""
+    """Recording, lookup and correction of usage events over HTTP."""
 
     def __init__(self, recorder: UsageRecorder, history: EventHistory) -> None:
         self._recorder = recorder
@@ -69,9 +69,9 @@ class UsageEventsController(Controller):
     async def record_events(self, call: Call, body: RawBody) -> IngestAnswer:
         """Record one event, an array, lines of JSON or CloudEvents.
 
-        The same `(source, id)` never counts twice; a bad item never sinks its neighbours. Events without an id are
-        named by the `Idempotency-Key` and their place in the body. No answer is kept for lines of JSON, which may be
-        many: resent under the same key, they are duplicates.
+        The same `(source, id)` never counts twice; an invalid item does not affect the other items. Events without an id get
+        one from the `Idempotency-Key` and their position in the body. For lines of JSON, which may be many, no answer is
+        stored: resent with the same key, they are duplicates.
         """
         if body.is_stream:
             lines = _named_chunks(events_in_lines(body.chunks()), call.derived_key)
@@ -85,8 +85,8 @@ class UsageEventsController(Controller):
         return ingest_answer(await self._recorder.record(_named(items, call.derived_key)))
 
     @operation("GET", "/api/usage-events/fate", scope=Scope.USAGE_READ, answer=FateAnswer, errors=(UnknownEventError,))
-    async def fate(self, call: Call, query: FateQuery) -> FateAnswer:  # noqa: ARG002
-        """Say what became of an event: counted and where, corrected, or rejected and why."""
+    async def fate(self, query: FateQuery) -> FateAnswer:
+        """Return the status of an event: counted and where, corrected, or rejected and why."""
         return fate_answer(await self._history.fate(query.source, query.id))
 
     @operation(
@@ -99,7 +99,7 @@ class UsageEventsController(Controller):
         audit=Audit.DEED,
     )
     async def correct(self, call: Call, body: CorrectionBody) -> FateAnswer:
-        """Take an event back, or let another count in its place; repeating the same correction changes nothing."""
+        """Void an event, or replace it with another; repeating the same correction changes nothing."""
         call.noted.update(source=body.source, id=body.id, correction=body.action)
         told = {"reason": body.reason, "actor": call.principal.id}
         if body.event is None:
@@ -108,7 +108,7 @@ class UsageEventsController(Controller):
 
 
 def _named(items: Sequence[EventLike], key: str | None, offset: int = 0) -> Sequence[EventLike]:
-    """Give each event without an id one of its place in the body; the first of `items` stands at `offset`."""
+    """Give each event without an id one from its position in the body; the first of `items` is at `offset`."""
     if key is None:
         return items
     return [

@@ -1,4 +1,4 @@
-"""`/api/wallets`: balances, grants and transactions."""
+"""Controller of `/api/wallets`: balances, grants and transactions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -48,7 +48,7 @@ class WalletsController(Controller):
         errors=(UnknownWalletError,),
         kept="wallets",
     )
-    async def get_wallet(self, call: Call, owner_id: str) -> WalletAnswer:  # noqa: ARG002
+    async def get_wallet(self, owner_id: str) -> WalletAnswer:
         """Return a wallet with its live grants."""
         wallet, organization_id = await self._wallets.get(owner_id)
         return wallet_answer(wallet, organization_id=organization_id)
@@ -64,7 +64,7 @@ class WalletsController(Controller):
     )
     async def get_own_wallet(self, call: Call) -> WalletAnswer:
         """Return the caller's own wallet."""
-        return await self.get_wallet(call, str(call.principal.user_id))
+        return await self.get_wallet(str(call.principal.user_id))
 
     @operation(
         "PUT",
@@ -83,8 +83,8 @@ class WalletsController(Controller):
             "limits": link("wallets.put_limits", path=_OWNER),
         },
     )
-    async def put_wallet(self, call: Call, owner_id: str, body: WalletBody) -> WalletAnswer:  # noqa: ARG002
-        """Make a wallet, or change what is given of it."""
+    async def put_wallet(self, owner_id: str, body: WalletBody) -> WalletAnswer:
+        """Create a wallet, or change the given fields of it."""
         wallet, organization_id = await self._wallets.change(owner_id, WalletChange(body.fields()))
         return wallet_answer(wallet, organization_id=organization_id)
 
@@ -102,7 +102,7 @@ class WalletsController(Controller):
         },
     )
     async def add_grant(self, call: Call, owner_id: str, body: GrantBody) -> Reply:
-        """Put credits into a wallet."""
+        """Grant credits to a wallet."""
         spec = GrantSpec(
             amount=to_micros(body.credits),
             source=GrantSource(body.source),
@@ -133,8 +133,8 @@ class WalletsController(Controller):
             "chargeBack": link("transactions.charge_back", path={"transaction_id": "0/id"}),
         },
     )
-    async def list_transactions(self, call: Call, owner_id: str, query: PageQuery) -> Page:  # noqa: ARG002
-        """List what moved, newest first."""
+    async def list_transactions(self, owner_id: str, query: PageQuery) -> Page:
+        """List the transactions of a wallet, newest first."""
         position = position_of(query.cursor, int)
         found = await self._wallets.transactions(owner_id, before=position[0] if position else None, limit=query.limit)
         more = len(found) == query.limit

@@ -1,4 +1,4 @@
-"""`/api/webhooks`: who is told of what."""
+"""Controller of `/api/webhooks`: webhook endpoints and their deliveries."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -56,7 +56,7 @@ class WebhooksController(Controller):
         },
     )
     async def create_webhook(self, call: Call, body: WebhookBody) -> NewWebhookAnswer:
-        """Have events sent to an address, signed by Standard Webhooks; the answer holds the secret, this one time."""
+        """Create an endpoint: events are sent to its address, signed by Standard Webhooks; only this answer holds the secret."""
         spec = EndpointSpec(body.url, body.events, body.description, body.secret)
         return new_webhook_answer(
             await self._database.run(lambda s: self._webhooks.create(s, spec, created_by=call.principal.id))
@@ -69,7 +69,7 @@ class WebhooksController(Controller):
         answer=list[WebhookAnswer],
         links={"deliveries": link("webhooks.list_deliveries", path={"id": "0/id"})},
     )
-    async def list_webhooks(self, call: Call, query: PageQuery) -> Page:  # noqa: ARG002
+    async def list_webhooks(self, query: PageQuery) -> Page:
         """List endpoints, newest first."""
         position = position_of(query.cursor, UUID)
         async with self._database.transaction(read_only=True) as session:
@@ -78,7 +78,7 @@ class WebhooksController(Controller):
         return Page([webhook_answer(endpoint) for endpoint in found], cursor)
 
     @operation("GET", "/api/webhooks/{id}", scope=_SCOPE, answer=WebhookAnswer, errors=_UNKNOWN)
-    async def get_webhook(self, call: Call, id: UUID) -> WebhookAnswer:  # noqa: ARG002, A002  the wire's name
+    async def get_webhook(self, id: UUID) -> WebhookAnswer:  # noqa: A002  the name of the path parameter
         """Return one endpoint."""
         async with self._database.transaction(read_only=True) as session:
             return webhook_answer(await self._webhooks.get(session, id))
@@ -86,16 +86,16 @@ class WebhooksController(Controller):
     @operation(
         "PUT", "/api/webhooks/{id}", scope=_SCOPE, answer=WebhookAnswer, errors=(UnknownWebhookError, UnsafeUrlError)
     )
-    async def put_webhook(self, call: Call, id: UUID, body: WebhookChangeBody) -> WebhookAnswer:  # noqa: ARG002, A002
-        """Change an endpoint; `enabled` brings a disabled one back, or switches it off."""
+    async def put_webhook(self, id: UUID, body: WebhookChangeBody) -> WebhookAnswer:  # noqa: A002
+        """Change an endpoint; `enabled` enables or disables it."""
         spec = EndpointSpec(body.url, body.events, body.description)
         return webhook_answer(
             await self._database.run(lambda s: self._webhooks.change(s, id, spec, enabled=body.enabled))
         )
 
     @operation("DELETE", "/api/webhooks/{id}", scope=_SCOPE, answer=WebhookAnswer, errors=_UNKNOWN)
-    async def delete_webhook(self, call: Call, id: UUID) -> WebhookAnswer:  # noqa: ARG002, A002
-        """Forget an endpoint and what was on its way to it."""
+    async def delete_webhook(self, id: UUID) -> WebhookAnswer:  # noqa: A002
+        """Delete an endpoint and its deliveries."""
         return webhook_answer(await self._database.run(lambda s: self._webhooks.delete(s, id)))
 
     @operation(
@@ -107,14 +107,14 @@ class WebhooksController(Controller):
         shown_once=("secret",),
         errors=_UNKNOWN,
     )
-    async def rotate_secret(self, call: Call, id: UUID, body: RotateSecretBody) -> NewWebhookAnswer:  # noqa: ARG002, A002
-        """Give a new secret; for `overlap_seconds` messages are signed with both."""
+    async def rotate_secret(self, id: UUID, body: RotateSecretBody) -> NewWebhookAnswer:  # noqa: A002
+        """Rotate the secret of an endpoint; for `overlap_seconds` messages are signed with both secrets."""
         overlap = timedelta(seconds=body.overlap_seconds)
         return new_webhook_answer(await self._database.run(lambda s: self._webhooks.rotate(s, id, overlap=overlap)))
 
     @operation("GET", "/api/webhooks/{id}/deliveries", scope=_SCOPE, answer=list[DeliveryAnswer], errors=_UNKNOWN)
-    async def list_deliveries(self, call: Call, id: UUID, query: DeliveriesQuery) -> Page:  # noqa: ARG002, A002
-        """List what was sent, newest first, with every attempt."""
+    async def list_deliveries(self, id: UUID, query: DeliveriesQuery) -> Page:  # noqa: A002
+        """List the deliveries of an endpoint, newest first, with every attempt."""
         position = position_of(query.cursor, datetime, UUID)
         async with self._database.transaction(read_only=True) as session:
             found = await self._webhooks.deliveries(
@@ -128,7 +128,7 @@ class WebhooksController(Controller):
         return Page([delivery_answer(delivery) for delivery in found], cursor)
 
     @operation("POST", "/api/webhooks/{id}/replay", scope=_SCOPE, answer=ReplayAnswer, status=202, errors=_UNKNOWN)
-    async def replay(self, call: Call, id: UUID, body: ReplayBody) -> ReplayAnswer:  # noqa: ARG002, A002
+    async def replay(self, id: UUID, body: ReplayBody) -> ReplayAnswer:  # noqa: A002
         """Send deliveries again."""
         count = await self._database.run(lambda s: self._webhooks.replay(s, id, ids=body.ids, since=body.since))
         return ReplayAnswer(replayed=count)

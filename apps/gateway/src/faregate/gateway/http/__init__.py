@@ -1,1 +1,1 @@
-"""HTTP: routing, bodies, answers, idempotency and limits."""
+"""HTTP layer: routing, request bodies, responses, idempotency and rate limits."""

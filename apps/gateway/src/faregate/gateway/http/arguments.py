@@ -1,4 +1,7 @@
-"""What a controller's method is called with: path, query and body, each validated, and held to the caller's own data."""
+"""Validated arguments of a controller method.
+
+The path, the query and the body are each validated. People of role `user` may name only themselves.
+"""
 
 from typing import Any
 
@@ -19,12 +22,12 @@ async def arguments_of(operation: Operation, request: Request, principal: Princi
 
     Raises:
         MalformedError, InvalidError, UnsupportedMediaTypeError, TooLargeError: a part of the request is wrong.
-        NotFoundError, ForbiddenError: a person asks for somebody else's data.
+        NotFoundError, ForbiddenError: a person asks for the data of another user.
     """
     own = None if principal.may(operation.scope) else operation.own
     arguments = _path(operation, request)
     if own in arguments and arguments[own] != principal.user_id:
-        raise NotFoundError("There is no such thing, or it is not yours", param=own)
+        raise NotFoundError("Not found, or not yours", param=own)
     if operation.query is not None:
         arguments["query"] = validate(operation.query, _query(operation.query, request, own, principal))
     elif operation.guarded and request.query_params:
@@ -42,7 +45,7 @@ def _path(operation: Operation, request: Request) -> dict[str, Any]:
         except ValidationError as error:
             raise invalid(error, param=name) from None
         if "\x00" in str(arguments[name]):
-            raise InvalidError(f"{name} holds a NUL character; take it out", param=name)
+            raise InvalidError(f"{name} contains a NUL character; remove it", param=name)
     return arguments
 
 
@@ -55,7 +58,7 @@ def _query(kind: type[BaseModel], request: Request, own: str | None, principal: 
         if name not in known:
             raise _unknown(name, known)
         if "\x00" in value:
-            raise MalformedError(f"{name} holds a NUL character; take it out", param=name)
+            raise MalformedError(f"{name} contains a NUL character; remove it", param=name)
         given[name] = value
     if own in known and given.setdefault(str(own), principal.user_id) != principal.user_id:
         raise ForbiddenError(f"{own} must be your own id, or left out: you may see your own data only")
@@ -64,5 +67,5 @@ def _query(kind: type[BaseModel], request: Request, own: str | None, principal: 
 
 def _unknown(name: str, known: list[str]) -> FaregateError:
     shown = name[:50].replace("\x00", "")
-    choices = f"known: {', '.join(known)}" if known else "this call takes none"
-    return InvalidError(f"{shown!r} is no query parameter of this call; {choices}", param=shown)
+    choices = f"known: {', '.join(known)}" if known else "this call has no query parameters"
+    return InvalidError(f"{shown!r} is not a query parameter of this call; {choices}", param=shown)

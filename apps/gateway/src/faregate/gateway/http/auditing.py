@@ -1,4 +1,7 @@
-"""What of a call goes into the audit log: every administrative and money action, and staff's reads of personal data."""
+"""Audit entries of HTTP calls.
+
+The audit log records every administrative action, every action on money, and each read of personal data by staff.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
@@ -10,6 +13,7 @@ from starlette.responses import Response
 from faregate.core.access.audit import Deed, fingerprint
 from faregate.core.db.ambient_transaction import outside_transaction
 from faregate.core.errors import NotFoundError
+from faregate.gateway.http.envelope import ContentResponse
 from faregate.gateway.http.operation import Audit, Call, Operation
 from faregate.gateway.security.auth import Principal, Scope
 from faregate.gateway.security.client_address import address_of
@@ -18,14 +22,14 @@ from faregate.wire import exact_json
 __all__ = ["Auditor"]
 
 _DAILY_WORK = frozenset({Scope.CREDITS_PROCESS, Scope.USAGE_WRITE, Scope.LOGS_WRITE, None})
-"""Scopes of what products do all day: the ledger and the logs themselves say who did that."""
+"""Scopes of the regular work of products: the ledger and the feature logs themselves record who did it."""
 
 _PERSONAL = frozenset({Scope.USAGE_READ, Scope.WALLETS_READ, Scope.LOGS_READ, Scope.ANALYTICS_READ})
 _STAFF_ONLY = frozenset({Scope.LOGS_READ, Scope.OPS_READ, Scope.DEAD_LETTERS_READ, Scope.PRIVACY_READ})
-"""Scopes that only who administers holds: reads of people's data are noted for keys, too."""
+"""Scopes that only administrators hold: reads of personal data with these scopes are recorded for API keys, too."""
 
 _OWN_DEPTH = 100
-"""Answers may hold a whole body, which has the depth of bodies by itself."""
+"""An answer may contain a whole request body, which alone may be as deep as a body is allowed to be."""
 
 _OWNERS = ("owner_id", "user_id", "userId")
 
@@ -33,10 +37,10 @@ _Look = Callable[[], Awaitable[Any]]
 
 
 class Auditor:
-    """Decides about one call, and describes it.
+    """Decides whether a call is recorded, and builds its audit entry.
 
     Args:
-        look: reads the thing that a PUT or DELETE is about to change (the GET of the same path), where there is one.
+        look: reads the object that a PUT or DELETE is about to change (the GET of the same path), where there is such a GET.
     """
 
     def __init__(
@@ -50,7 +54,7 @@ class Auditor:
         self.reads = operation.method == "GET" and self._reads_of_others(principal)
 
     async def look_before(self) -> None:
-        """Remember the thing as it is before the call."""
+        """Store the hash of the object as it is before the call."""
         if self._look is None:
             return
         try:
@@ -60,7 +64,7 @@ class Auditor:
             self._before = None
 
     def deed(self, call: Call, response: Response) -> Deed:
-        """Return what the call did."""
+        """Return the audit entry of the call."""
         after = _data(response) if self.writes and self._operation.method != "DELETE" else None
         principal, request = call.principal, call.request
         return Deed(
@@ -77,13 +81,13 @@ class Auditor:
             is_look=self.reads,
         )
 
-    def without_secrets(self, body: bytes) -> bytes:
-        """Return an answer as it may be kept: what is shown once is not in it."""
+    def without_secrets(self, response: Response) -> bytes:
+        """Return the body of an answer as it may be stored, with null in the fields that are shown once."""
         if not self._operation.shown_once:
-            return body
-        content = exact_json.loads(body, depth_limit=_OWN_DEPTH, mend=True)
-        content["data"] |= dict.fromkeys(self._operation.shown_once)
-        return exact_json.dumps(content)
+            return bytes(response.body)
+        content = _content(response)
+        data = {**_fields(content["data"]), **dict.fromkeys(self._operation.shown_once)}
+        return exact_json.dumps({**content, "data": data})
 
     def _reads_of_others(self, principal: Principal) -> bool:
         scope, named = self._operation.scope, self._owner()
@@ -94,9 +98,8 @@ class Auditor:
         return principal.user_id is not None and scope in _PERSONAL and named is not None
 
     def _owner_in(self, response: Response) -> str | None:
-        """Return whom an answer is about, where the request did not say it: one log, one use."""
-        found = _data(response) if self.reads else None
-        return cast("dict[str, Any]", found).get("user_id") if isinstance(found, dict) else None
+        """Return the user that an answer is about, where the request names none: one feature log, one use."""
+        return _fields(_data(response)).get("user_id") if self.reads else None
 
     def _owner(self) -> str | None:
         places = (self._arguments, _fields(self._arguments.get("query")), _fields(self._arguments.get("body")))
@@ -119,16 +122,27 @@ def _is_deed(operation: Operation) -> bool:
 
 
 def _address(request: Request) -> str | None:
-    """Return the caller's network address; None where there is none, as on a Unix socket."""
+    """Return the caller's network address; None without one, as on a Unix socket."""
     found = address_of(request.client.host) if request.client is not None else None
     return str(found) if found is not None else None
 
 
 def _fields(value: Any) -> Mapping[str, Any]:
-    return dict(value) if isinstance(value, BaseModel) else {}
+    """Return the fields of a model or mapping; none of anything else."""
+    if isinstance(value, BaseModel):
+        return dict(value)
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
 def _data(response: Response) -> Any:
     if response.media_type != "application/json":
         return None
-    return exact_json.loads(bytes(response.body), depth_limit=_OWN_DEPTH, mend=True)["data"]
+    return _content(response)["data"]
+
+
+def _content(response: Response) -> Mapping[str, Any]:
+    """Return the content of a JSON answer; its body is parsed only if it comes from a cache."""
+    if isinstance(response, ContentResponse):
+        return response.content
+    parsed: Mapping[str, Any] = exact_json.loads(bytes(response.body), depth_limit=_OWN_DEPTH, mend=True)
+    return parsed

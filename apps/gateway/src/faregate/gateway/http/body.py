@@ -1,4 +1,4 @@
-"""Reading request bodies: bounded while they stream, inflated, exact, validated."""
+"""Request bodies: size limits, gzip, exact JSON, validation."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -35,9 +35,9 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(slots=True)
 class RawBody:
-    """A body as it comes, for calls that read streams or several kinds: its media type, and its bytes, bounded.
+    """An unparsed body, for calls that read streams or several media types: its media type and its bytes, up to a limit.
 
-    `limit_bytes` counts what is sent and also what a gzip body becomes.
+    `limit_bytes` applies to the bytes that are sent and to the bytes of a gzip body after decompression.
     """
 
     request: Request
@@ -48,11 +48,11 @@ class RawBody:
 
     @property
     def is_stream(self) -> bool:
-        """Whether it is lines without end, which nobody can look at before they are worked on."""
+        """Whether it is newline-delimited JSON, which is processed while it arrives and cannot be read as a whole first."""
         return self.media_type == NDJSON
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Read on; stops with `TooLargeError` at the limit, whatever Content-Length said."""
+        """Yield the chunks of the body; raises `TooLargeError` at the limit, whatever Content-Length says."""
         if not self.is_gzip:
             async for chunk in self._sent():
                 yield chunk
@@ -64,7 +64,7 @@ class RawBody:
                 if size > self.limit_bytes:
                     raise TooLargeError(self.limit_bytes)
                 yield piece
-                await asyncio.sleep(0)  # a little may become very much
+                await asyncio.sleep(0)  # a small gzip body may decompress to a very large one
         for piece in inflater.end():
             yield piece
 
@@ -85,7 +85,7 @@ class RawBody:
             yield chunk
 
     async def bytes(self) -> bytes:
-        """Return all of it; read once, however often it is asked for."""
+        """Return the whole body; it is read once, and later calls return the same bytes."""
         if self._content is None:
             self.limit_bytes = min(self.limit_bytes, BODY_LIMIT_BYTES)
             try:
@@ -96,16 +96,16 @@ class RawBody:
         return self._content
 
     async def json(self) -> Any:
-        """Return all of it as exact JSON."""
+        """Return the whole body as exact JSON."""
         return exact_json.loads(await self.bytes())
 
     async def items(self, *, mend: bool = False) -> Any:
-        """Return all of it as exact JSON; what cannot be read of an array is an `Unreadable` in its place."""
+        """Return the whole body as exact JSON; an item of an array that cannot be read is an `Unreadable` in its place."""
         return load_items(await self.bytes(), mend=mend)
 
 
 async def read_body(operation: Operation, request: Request) -> Any:
-    """Return the body as `operation.body` wants it.
+    """Return the body as the type `operation.body`.
 
     Raises:
         UnsupportedMediaTypeError, TooLargeError, MalformedError, InvalidError.
@@ -132,7 +132,7 @@ def validate(kind: Any, data: Any) -> Any:
 
 
 def invalid(error: ValidationError, *, param: str | None = None) -> FaregateError:
-    """Return what a validation error means to the caller; `param` names a value that has no fields of its own."""
+    """Return the `InvalidError` for a validation error; `param` names a value that has no fields of its own."""
     fields = [
         {
             "param": ".".join(map(str, problem["loc"]))[:_NAME_SHOWN] or param or "body",
@@ -143,14 +143,14 @@ def invalid(error: ValidationError, *, param: str | None = None) -> FaregateErro
     first, count = fields[0], error.error_count()
     more = f" (and {count - 1} more)" if count > 1 else ""
     unlisted = {"unlisted": count - len(fields)} if count > len(fields) else {}
-    # no colon behind the name: `input_tokens: Input …` reads like a secret, and secrets are taken out of answers
+    # no colon after the name: `input_tokens: Input …` looks like a secret, and secrets are removed from answers
     return InvalidError(
         f"{first['param']} is wrong: {first['detail']}{more}", param=first["param"], fields=fields, **unlisted
     )
 
 
 def _alternative(kind: Any, data: Any) -> Any:
-    """Return the half of `Model | list[Model]` that `data` looks like, so that a complaint is about that one."""
+    """Return the alternative of `Model | list[Model]` that `data` resembles, so that the error refers to that one."""
     if get_origin(kind) not in {Union, UnionType}:
         return kind
     return next(
@@ -160,7 +160,7 @@ def _alternative(kind: Any, data: Any) -> Any:
 
 
 def _media_type(request: Request, consumes: Mapping[str, Any]) -> str:
-    """Return the media type of the body among `consumes`; `application/…+json` passes for JSON, any charset but UTF-8 does not."""
+    """Return the media type of the body among `consumes`; `application/…+json` counts as JSON; only UTF-8 is accepted."""
     kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
     kind = kind.strip()
     charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
@@ -174,7 +174,7 @@ def _media_type(request: Request, consumes: Mapping[str, Any]) -> str:
 
 
 def _is_gzip(request: Request) -> bool:
-    """Tell whether the body is gzip, the one coding that is taken."""
+    """Tell whether the body is gzip, the only content coding that is accepted."""
     coding = request.headers.get("content-encoding", "").strip().lower()
     if coding not in _CODINGS:
         raise UnsupportedEncodingError

@@ -1,4 +1,4 @@
-"""CORS: which web pages may read answers here, with their user's token."""
+"""CORS for web pages that call with their user's token."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ __all__ = ["cross_origin"]
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _SENT = ("authorization", "content-type", "idempotency-key", "prefer", "x-request-id")
-"""A page sends its user's token. The header of server keys is not among them: a key in a page is anybody's."""
+"""A page sends its user's token. The header of server keys is not allowed: anybody can read a key in a page."""
 
 _READ = (
     *("x-request-id", "idempotency-replayed", "retry-after", "preference-applied", "content-disposition"),
@@ -19,7 +19,7 @@ _PREFLIGHT_SECONDS = 600
 
 
 def cross_origin(origins: Sequence[str]) -> list[Middleware]:
-    """Return what lets pages of `origins` call; cookies are never among what they may send."""
+    """Return the middleware that lets pages of `origins` call; they may never send cookies."""
     if not origins:
         return []
     return [

@@ -1,4 +1,7 @@
-"""From a request to a controller's method and back: authenticate, validate, call, envelope. No `if` about money here."""
+"""Request dispatcher: authentication, validation, the controller's method, the envelope.
+
+No decision about money is made here.
+"""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
@@ -31,7 +34,7 @@ _ANYBODY = Principal("anybody", frozenset())
 
 
 class Dispatcher:
-    """Makes routes of controllers."""
+    """Builds the routes of controllers."""
 
     def __init__(
         self, authenticator: IAuthenticator, limits: RateLimiter, work: UnitOfWork, answers: AnswerCache
@@ -40,7 +43,7 @@ class Dispatcher:
         self._limits = limits
         self._work = work
         self._answers = answers
-        self._reads: dict[str, Method] = {}
+        self._reads: dict[str, tuple[Operation, Method]] = {}
 
     def routes(self, controllers: Iterable[Controller]) -> list[BaseRoute]:
         """Return the routes to all operations of the controllers."""
@@ -48,7 +51,7 @@ class Dispatcher:
         for controller in controllers:
             for operation, method in operations_of(controller):
                 if operation.method == "GET" and operation.query is None:
-                    self._reads[operation.path] = method
+                    self._reads[operation.path] = operation, method
                 paths.setdefault(operation.path, {})[operation.method] = self._endpoint(operation, method, controller)
         return routes_of(paths)
 
@@ -73,13 +76,13 @@ class Dispatcher:
         principal = await self._principal(operation, request)
         if operation.guarded:
             request.scope["state"]["left"] = await self._limits.take(principal, operation)
-        if operation.concurrency is not None:  # held until the answer is sent: a stream takes its time
+        if operation.concurrency is not None:  # held until the answer is sent, because a stream may take long
             request.scope["state"][HELD].enter_context(self._limits.slot(operation))
         arguments = await arguments_of(operation, request, principal)
         call = Call(request, principal, request.scope["state"]["request_id"])
 
         async def make() -> Response:
-            return _response(operation, await method(call, **arguments), _meta(arguments))
+            return _response(operation, await _called(operation, method, call, arguments), _meta(arguments))
 
         async def answer() -> Response:
             if operation.kept is None:
@@ -93,14 +96,14 @@ class Dispatcher:
     def _look(
         self, operation: Operation, call: Call, arguments: Mapping[str, Any]
     ) -> Callable[[], Awaitable[Any]] | None:
-        """Return how to read what `operation` is about to change."""
+        """Return a function that reads the object which `operation` is about to change; None without one."""
         read = self._reads.get(operation.path) if operation.method in {"PUT", "PATCH", "DELETE"} else None
         if read is None:
             return None
         named = {name: arguments[name] for name in operation.path_parameters}
 
         async def look() -> Any:
-            return _content(await read(call, **named))
+            return _content(await _called(*read, call, named))
 
         return look
 
@@ -118,6 +121,10 @@ class Dispatcher:
         return principal
 
 
+def _called(operation: Operation, method: Method, call: Call, arguments: Mapping[str, Any]) -> Awaitable[Any]:
+    return method(call, **arguments) if operation.takes_call else method(**arguments)
+
+
 def _question(operation: Operation, call: Call) -> str:
     asked = sorted(call.request.query_params.multi_items())
     asker = call.principal.user_id if operation.own is not None else None
@@ -130,7 +137,7 @@ def _content(answer: Any) -> Any:
 
 
 def _meta(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the arguments have to say of the answer."""
+    """Return what the arguments add to `meta` of the answer."""
     return {
         name: value for argument in arguments.values() for name, value in getattr(argument, "answer_meta", {}).items()
     }

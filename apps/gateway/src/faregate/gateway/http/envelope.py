@@ -1,4 +1,4 @@
-"""The shape of every answer: success, status, message, data, and on failure error."""
+"""Response envelope: success, status, message, data, and error on failure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,17 @@ from faregate.core.redaction.scrubbing import clean_text, clean_value
 from faregate.gateway.errors import DOCS_URL, STATUS
 from faregate.wire import exact_json
 
-__all__ = ["failure", "json_bytes_response", "json_response", "success"]
+__all__ = ["ContentResponse", "failure", "json_bytes_response", "success"]
+
+
+class ContentResponse(Response):
+    """A JSON response that keeps the `content` its body was written from, so that the body need not be parsed."""
+
+    def __init__(self, content: Mapping[str, Any], *, status: int, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(
+            _written(content), status_code=status, media_type="application/json", headers=dict(headers or {})
+        )
+        self.content = content
 
 
 def success(
@@ -22,11 +32,11 @@ def success(
     meta: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return an answer that says yes."""
+    """Return the answer to a call that succeeded."""
     content: dict[str, Any] = {"success": status < 400, "status": status, "message": message, "data": data}
     if meta is not None:
         content["meta"] = dict(meta)
-    return json_response(content, status=status, headers=headers)
+    return ContentResponse(content, status=status, headers=headers)
 
 
 def failure(
@@ -36,7 +46,7 @@ def failure(
     data: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return an answer that says no; `data.message` is there for clients that look at nothing else."""
+    """Return the answer to a call that failed; `data.message` is for clients that read nothing but `data`."""
     status, detail = STATUS[error.code], clean_text(error.public_detail)
     described: dict[str, Any] = {
         "code": error.code,
@@ -53,7 +63,7 @@ def failure(
         "data": {**clean_value(dict(data or {})), "message": detail},
         "error": {**clean_value(error.facts), **described},
     }
-    return json_response(content, status=status, headers={**_standard_headers(error, status), **(headers or {})})
+    return ContentResponse(content, status=status, headers={**_standard_headers(error, status), **(headers or {})})
 
 
 def _standard_headers(error: FaregateError, status: int) -> dict[str, str]:
@@ -64,18 +74,13 @@ def _standard_headers(error: FaregateError, status: int) -> dict[str, str]:
     return {}
 
 
-def json_response(content: Any, *, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """Return `content` as exact JSON."""
-    return json_bytes_response(_written(content), status, headers)
-
-
 def json_bytes_response(body: bytes, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """Return JSON that is written already."""
+    """Return a response whose body is JSON bytes."""
     return Response(body, status_code=status, media_type="application/json", headers=dict(headers or {}))
 
 
 def _written(content: Any) -> bytes:
-    """Write what `exact_json.dumps` writes, but for the notation of floats; nobody hashes these bytes."""
+    """Write the JSON of `exact_json.dumps`, except for the notation of floats; these bytes are never hashed."""
     try:
         return orjson.dumps(content, default=_exact, option=orjson.OPT_PASSTHROUGH_DATETIME)
     except orjson.JSONEncodeError:  # integers of more than 64 bits

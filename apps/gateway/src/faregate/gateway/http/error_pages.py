@@ -1,4 +1,7 @@
-"""What each error code means and what to do about it: the text behind `error.type`."""
+"""Error pages: the meaning and remedy of each error code.
+
+`error.type` of an answer links to them.
+"""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -11,39 +14,39 @@ from faregate.gateway.errors import STATUS
 __all__ = ["ErrorPage", "error_pages", "markdown"]
 
 _FIXES: Mapping[str, str] = {
-    "malformed": "Send JSON in UTF-8 without duplicate keys, NaN or more than 32 levels; the text says where it breaks.",
-    "invalid": "Look at `error.fields`: each wrong field is named with what it must be. Nothing was written.",
+    "malformed": "Send JSON in UTF-8 without duplicate keys, NaN or more than 32 levels; `error.detail` says where the error is.",
+    "invalid": "Read `error.fields`: it names each wrong field and what it must be. Nothing was written.",
     "unauthenticated": "Send a live server key (`x-server-api-key`) or a user's token (`Authorization: Bearer`).",
-    "forbidden": "Use a credential for which this is meant; people see their own data only.",
+    "forbidden": "Use a credential that may make this call; people see their own data only.",
     "scope_missing": "Ask an administrator for a key with the scope in `error.scope`.",
-    "not_found": "Check path and ids; what belongs to somebody else is answered the same.",
+    "not_found": "Check path and ids; the answer is the same for what belongs to another user.",
     "method_not_allowed": "Use one of the methods in the `Allow` header.",
-    "unsupported_media_type": "Set `Content-Type` to what the call takes, in UTF-8, without `Content-Encoding`.",
-    "too_large": "Send it in parts; `error.limit` is the limit in bytes.",
-    "key_conflict": "Take a new key for a new request; repeat a request with exactly the same body.",
+    "unsupported_media_type": "Set `Content-Type` to a media type that the call accepts, in UTF-8, without `Content-Encoding`.",
+    "too_large": "Send the body in parts; `error.limit` is the limit in bytes.",
+    "key_conflict": "Use a new key for a new request; repeat a request with exactly the same body.",
     "rate_limited": "Wait `Retry-After` seconds. Spread calls, or ask for a higher limit.",
     "request_timeout": "Send the body faster, or in parts.",
     "unavailable": "Repeat the same call after a moment (`Retry-After`); all writes are safe to repeat.",
     "archive_damaged": "Restore from another copy; the file is not what its manifest says.",
-    "configuration": "An operator must mend the setting that the log names; `faregate doctor` finds it.",
-    "internal": "A defect of ours: tell us the `request_id`. It is safe to repeat the call.",
+    "configuration": "An operator must correct the setting that the log names; `faregate doctor` finds it.",
+    "internal": "A defect of Faregate: report the `request_id`. It is safe to repeat the call.",
     "insufficient_credits": "Top up (`error.balance`, `error.required`) and repeat with the same usage key, or ask for less.",
     "wallet_frozen": "An operator froze this wallet; ask for it to be activated.",
     "wallet_closed": "An operator closed this wallet. It can be reopened: PUT it with `status` `active`.",
-    "unknown_wallet": "A wallet appears on first use or by PUT; check the id (`org:<id>` for an organisation).",
-    "unknown_usage_key": "Start first, or check the key; it is the one that `start` answered.",
-    "unknown_grant": "GET the wallet for its grants.",
-    "unknown_transaction": "GET the wallet's transactions for their ids.",
+    "unknown_wallet": "A wallet is created on first use or by PUT; check the id (`org:<id>` for an organisation).",
+    "unknown_usage_key": "Start first, or check the key; it is the `usage_key` of the answer to `start`.",
+    "unknown_grant": "GET the wallet to list its grants.",
+    "unknown_transaction": "GET the wallet's transactions to find their ids.",
     "hold_mismatch": "Send the user and feature that the use was started with.",
-    "already_settled": "Nothing: it is settled. A correction is a refund or an adjustment.",
+    "already_settled": "Nothing: the use is settled. To correct it, make a refund or an adjustment.",
     "hold_closed": "Start again with a new usage key.",
-    "not_refundable": "Refund at most what is left of the original charge.",
+    "not_refundable": "Refund at most the part of the original charge that is not refunded yet.",
     "member_limit": "The member's, user's or key's limit for the period is used up; raise it or wait for the next period.",
-    "payment_declined": "Another means of payment is needed; automatic top-ups pause for an hour.",
+    "payment_declined": "Use another means of payment; automatic top-ups pause for an hour.",
     "quota_exceeded": "Wait for the next period, or raise the quota.",
-    "unknown_feature": "Check the key; the text names similar ones. GET /api/features lists all.",
-    "feature_inactive": "An operator switched it off; PUT /api/features/{key} with `active` true switches it on.",
-    "feature_not_allowed": "The text says whom the feature is for: users of plans, members of organisations, certain users. "
+    "unknown_feature": "Check the key; `error.detail` names similar ones. GET /api/features lists all.",
+    "feature_inactive": "An operator deactivated the feature; PUT /api/features/{key} with `active` true activates it.",
+    "feature_not_allowed": "`error.detail` says who may use the feature: users of plans, members of organisations, certain users. "
     "Put the user on such a plan (PUT /api/wallets/{user_id}), send the `organization_id` that counts, or change `access` "
     "of the feature (PUT /api/features/{key}).",
     "unpriced": "Add a price override for the models in `error.models`, or allow unpriced models for the feature.",
@@ -51,15 +54,15 @@ _FIXES: Mapping[str, str] = {
     "not_a_member": "Leave `organization_id` out, or let the user join; see `FAREGATE_ORGANIZATION_CLAIM`.",
     "unknown_plan": "GET /api/plans lists the plans; PUT one to define it.",
     "unknown_price": "Check model and provider, or give the model a price: PUT /api/prices/{model}.",
-    "unknown_event": "Check `source` and `id`: they are compared exactly, upper and lower case too.",
-    "already_corrected": "GET /api/usage-events/fate tells what was done; correct the event that stands in its place.",
-    "unknown_log": "GET /api/feature-usage-logs for the ids; a log that was deleted for ever or archived is not found.",
-    "log_sealed": "An operator must put the key that sealed it back into `FAREGATE_LOG_KEYS`, behind the present one.",
+    "unknown_event": "Check `source` and `id`: they are compared exactly, including upper and lower case.",
+    "already_corrected": "GET /api/usage-events/fate says what was done; correct the event that replaces it.",
+    "unknown_log": "GET /api/feature-usage-logs lists the ids; a log that was removed permanently or archived is not found.",
+    "log_sealed": "An operator must add the key that encrypted it to `FAREGATE_LOG_KEYS` again, after the current one.",
     "unknown_dead_letter": "GET /api/dead-letters lists them; this one may have been replayed or dropped meanwhile.",
     "unknown_key": "GET /api/keys lists the keys.",
     "too_many_keys": "Revoke the older key of this client first.",
     "unknown_webhook": "GET /api/webhooks lists the endpoints.",
-    "unsafe_url": "Give a public https address; private targets must be allowed by the operator.",
+    "unsafe_url": "Use a public https address; private targets must be allowed by the operator.",
 }
 
 
@@ -74,9 +77,9 @@ class ErrorPage:
 
 
 def error_pages() -> list[ErrorPage]:
-    """Return a page per code, in alphabetical order."""
+    """Return one page for each code, in alphabetical order."""
     meanings = {error.code: _first_line(error) for error in reversed(list(_errors()))}
-    meanings |= {"internal": "Something broke here; it has been logged."}
+    meanings |= {"internal": "An unexpected error occurred; it has been logged."}
     return [
         ErrorPage(code, status, meanings.get(code, ""), _FIXES.get(code, "")) for code, status in sorted(STATUS.items())
     ]
@@ -87,9 +90,9 @@ def markdown() -> str:
     lines = [
         "# Errors",
         "",
-        "Every refusal carries `error.code` from this closed list; `error.type` links here. `error.detail` is a sentence",
-        "for people that names the field, the problem and the fix; further fields of `error` are facts to act on.",
-        "Refusals and failures are never kept for an `Idempotency-Key`: the same call may succeed later.",
+        "Every error has an `error.code` from this closed list; `error.type` links here. `error.detail` is a sentence",
+        "for people that names the field, the problem and the fix; further fields of `error` are values for programs.",
+        "Errors are never stored for an `Idempotency-Key`: the same call may succeed later.",
     ]
     for page in error_pages():
         lines += ["", f'<a id="{page.code}"></a>', "", f"## `{page.code}` ({page.status})", "", page.meaning]
@@ -105,7 +108,7 @@ _OF_THE_BROKER = (
     "",
     "A client declared a queue with other arguments than it has: `inequivalent arg 'x-queue-type' for queue …`. Faregate's",
     "public queues are quorum queues with a delivery limit; a client that asserts a plain durable queue is refused by the",
-    "broker, and its channel closed. Nothing of it reaches Faregate, and no message is lost.",
+    "broker, and its channel is closed. Faregate receives nothing from it, and no message is lost.",
     "",
     "**What to do:** Publish without declaring, since gateway and worker declare the queues. Where the client cannot be",
     "changed, set `FAREGATE_QUEUE_TYPE=classic` for gateway and worker, stop them, delete the empty queues, and start them",

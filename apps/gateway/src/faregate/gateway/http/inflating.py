@@ -1,4 +1,4 @@
-"""Inflating gzip bodies while they stream, without ever holding more than a piece of what they become."""
+"""Streaming gzip decompression in bounded memory."""
 
 import zlib
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ _GZIP_ONLY = 16 + zlib.MAX_WBITS
 
 
 class Inflater:
-    """Inflates one gzip stream of any number of members, piece by piece."""
+    """Decompresses one gzip stream of any number of members, in pieces."""
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(_GZIP_ONLY)
         self._begun = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Return what `data` becomes, in pieces of at most 64 KiB.
+        """Return the decompressed `data`, in pieces of at most 64 KiB.
 
         Raises:
             MalformedError: not gzip, or damaged.
@@ -37,10 +37,10 @@ class Inflater:
                 yield piece
 
     def end(self) -> Iterator[bytes]:
-        """Return what is left.
+        """Return the remaining bytes.
 
         Raises:
-            MalformedError: the stream ends in the middle.
+            MalformedError: the stream ends before its last member is complete.
         """
         if not self._begun:
             return

@@ -1,4 +1,7 @@
-"""What one HTTP call is: declared once beside its method, used for routing, guarding, validating and documenting."""
+"""Declaration of one HTTP call.
+
+A controller declares it once beside its method; routing, authorisation, validation and documentation use it.
+"""
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -6,7 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from enum import Enum
 from hashlib import sha256
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -39,19 +42,19 @@ BODY_LIMIT_BYTES = 1024 * 1024
 
 
 class Audit(Enum):
-    """Whether a call is noted in the audit log."""
+    """Whether a call is recorded in the audit log."""
 
     BY_SCOPE = "by scope"
-    """Changes are, unless their scope is what products do all day; staff's reads are, where they name somebody else."""
+    """Changes are recorded unless their scope is the regular work of products; reads by staff, if they name another user."""
 
     DEED = "deed"
-    """A change that always is, whatever its scope."""
+    """A change that is always recorded, whatever its scope."""
 
     PERSONAL = "personal"
-    """Its answer is about people, also where the request names nobody: staff's reads are."""
+    """The answer is about people even if the request names nobody: reads by staff are recorded."""
 
     NEVER = "never"
-    """It changes nothing, whatever its method."""
+    """Not recorded: the call changes nothing, whatever its method."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Operation:
         path_parameters: the type of each, in the order of the path.
         body, query: the types that validate them, taken from the method's annotations.
         consumes: the schema of the body by media type; None where there is no body.
+        takes_call: whether the method has the parameter `call`.
     """
 
     method: str
@@ -89,29 +93,30 @@ class Operation:
     links: Mapping[str, Any]
     audit: Audit
     personal: Personal
+    takes_call: bool
 
     @property
     def paged(self) -> bool:
-        """Whether it answers a list, with `meta.next_cursor`."""
+        """Whether the answer is a list, with `meta.next_cursor`."""
         return get_origin(self.answer) is list
 
     @property
     def guarded(self) -> bool:
-        """Whether a credential is needed."""
+        """Whether the call requires a credential."""
         return self.scope is not None or self.own is not None
 
     @property
     def id(self) -> str:
-        """A name that no other operation has."""
+        """The unique name of the operation."""
         return f"{self.tag}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request on its way through a controller.
+    """One request to a controller's method.
 
     Attributes:
-        noted: what the controller adds to the target of the call's audit entry.
+        noted: fields that the controller adds to the target of the call's audit entry.
     """
 
     request: Request
@@ -126,7 +131,7 @@ class Call:
 
     @property
     def derived_key(self) -> str | None:
-        """A key for what the call makes, the same for each resend: of the credential and its `Idempotency-Key`."""
+        """A key for the objects that the call creates, from the credential and its `Idempotency-Key`: equal for each resend."""
         if self.idempotency_key is None:
             return None
         digest = sha256(f"{self.principal.id}\0{self.idempotency_key}".encode()).hexdigest()
@@ -134,7 +139,7 @@ class Call:
 
     @property
     def spender(self) -> str | None:
-        """The credentials whose spending limits count: a person's own count anyway, and a person has no other."""
+        """The spender whose limits apply besides the user's own; None for a person, who has no other limits."""
         if self.principal.user_id is not None:
             return None
         return spender_of(self.principal.line) or self.principal.id
@@ -145,14 +150,9 @@ class Call:
         return "respond-async" in self.request.headers.get("prefer", "")
 
     def at_end(self, close: Callable[[], Awaitable[None]]) -> None:
-        """Have `close` called when the answer has been sent to its end, or could not be sent."""
+        """Call `close` when the answer has been sent completely, or could not be sent."""
         held: AsyncExitStack = self.request.scope["state"][HELD]
         held.push_async_callback(close)
-
-    @property
-    def accept(self) -> str:
-        """The media types that the caller would like, as it wrote them."""
-        return self.request.headers.get("accept", "*/*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a controller answers; a bare model, mapping or `Page` is short for it."""
+    """The answer of a controller's method; a model, mapping or `Page` alone is short for it."""
 
     data: Any
     message: str | None = None
@@ -174,8 +174,8 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-class Refusal(Exception):  # noqa: N818  it carries an error, it is none
-    """A refusal with something to say in `data` beside the message."""
+class Refusal(Exception):  # noqa: N818  it holds an error and is not one itself
+    """An error answer with `data` besides the message."""
 
     def __init__(self, error: FaregateError, data: Mapping[str, Any]) -> None:
         super().__init__(error.detail)
@@ -187,7 +187,7 @@ class Controller:
     """Answers the operations declared on its methods."""
 
     async def version(self, arguments: Mapping[str, Any], user_id: str | None) -> str | None:  # noqa: ARG002
-        """Return the version of what an answer that may be `kept` is made from; None when it must not be kept."""
+        """Return the version of the data behind an answer that may be `kept`; None if it must not be kept."""
         return None
 
 
@@ -214,30 +214,31 @@ def operation(
 ) -> Callable[[F], F]:
     """Declare a controller's method as the answer to `method path`.
 
-    Its parameters after `call` are the path's by name (a plain `str` is held to the pattern of ids; annotate otherwise
-    for another form), then optionally `query` (a model) and `body` (a model, `Model | list[Model]`, or `RawBody` for
-    streams). The first line of its docstring is the summary, the rest the description.
+    Its parameters are `call` if it needs the request or the caller, the parameters of the path by name (a plain `str`
+    must match the pattern of ids; annotate another type for another form), then optionally `query` (a model) and `body`
+    (a model, `Model | list[Model]`, or `RawBody` for streams). The first line of its docstring is the summary, the rest
+    the description.
 
     Args:
-        scope: what the credential must include; None for calls that anybody may make. The roles of people are sets of
+        scope: the scope that the credential must have; None for calls that anybody may make. The roles of people are sets of
             scopes (`auth.ROLE_SCOPES`), so that nothing about roles is declared here.
-        own: lets people of role `user` in, for their own data only: the path parameter or query field that names the
-            user. In the path another name than theirs is answered 404; in the query it is filled in, or refused.
-            `"me"`: no parameter at all, the method itself asks `call.principal.user_id`; servers are not let in.
+        own: admits people of role `user`, for their own data only: the path parameter or query field that names the
+            user. A path with another user's name is answered 404; in the query the name is filled in, or refused.
+            `"me"`: no parameter; the method reads `call.principal.user_id`, and servers are refused.
         answer: the model of `data`; `list[Model]` for a list with `meta.next_cursor` (return a `Page`).
-        also: models of `data` by other statuses that a `Reply` may have.
+        also: models of `data` for other statuses that a `Reply` may have, by status.
         produces: media types of a download or stream, which has no envelope (return a Starlette response).
-        consumes: schema by media type, where the body may be something else than JSON of `body`.
-        body_limit_bytes: bodies beyond it are refused while they stream.
-        errors: what this call may refuse beside the errors of every call; documented, and checked in tests.
-        idempotent: honour `Idempotency-Key`: the answer is stored in the transaction that the call makes. True for
-            every POST that answers 201, unless said otherwise.
-        shown_once: fields of `data` that hold secrets: a replayed answer has null there.
-        concurrency: how many of it one process serves at a time; more are told to come again (429).
-        kept: the cache for its answers; the controller's `version` tells what they are made from.
+        consumes: schema by media type, if the body may be something other than JSON of `body`.
+        body_limit_bytes: larger bodies are refused while they are received.
+        errors: errors of this call besides those of every call; documented, and checked in tests.
+        idempotent: honour `Idempotency-Key`: the answer is stored in the transaction of the call. True for
+            every POST that answers 201, unless given.
+        shown_once: fields of `data` that hold secrets: they are null in a replayed answer.
+        concurrency: how many such calls one process serves at a time; further ones are answered 429.
+        kept: the cache for its answers; the controller's `version` identifies the data behind them.
         links: OpenAPI links from the answer to other calls, by name (`link` makes them).
         audit: whether the call is noted in the audit log.
-        personal: what the answer may hold about people, where its models do not say it by their members.
+        personal: which personal data the answer may hold, if the members of its models do not show it.
     """
 
     def declare(function: F) -> F:
@@ -270,6 +271,7 @@ def operation(
             links=links or {},
             audit=audit,
             personal=personal_in(answer, *(also or {}).values()) if personal is None else personal,
+            takes_call="call" in hints,
         )
         return function
 
@@ -283,9 +285,9 @@ def link(
     query: Mapping[str, str] | None = None,
     body: Mapping[str, str] | None = None,
 ) -> Mapping[str, Any]:
-    """Return an OpenAPI link to the operation `target` (its id): which values of this call go where in that one.
+    """Return an OpenAPI link to the operation `target` (its id): which values of this call are which parameters of the other.
 
-    A value is `$request.…` as OpenAPI writes it, or the place of a field in `data` of the answer: `usage_key`, `grant/id`.
+    A value is `$request.…` as OpenAPI writes it, or the path of a field in `data` of the answer: `usage_key`, `grant/id`.
     """
     parameters = {
         **{f"path.{name}": _expression(value) for name, value in (path or {}).items()},
@@ -303,11 +305,6 @@ def operations_of(controller: Controller) -> list[tuple[Operation, Callable[...,
     """Return the operations of a controller with their bound methods, in the order of the source."""
     methods = [getattr(controller, name) for name in vars(type(controller))]
     return [(method.__operation__, method) for method in methods if hasattr(method, "__operation__")]
-
-
-def item_type(answer: Any) -> Any:
-    """Return the model of one item of `list[Model]`, or the model itself."""
-    return get_args(answer)[0] if get_origin(answer) is list else answer
 
 
 def _expression(value: str) -> str:

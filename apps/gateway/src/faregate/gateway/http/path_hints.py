@@ -1,4 +1,4 @@
-"""What a request for an unknown path probably meant."""
+"""Suggestions for unknown paths."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -44,16 +44,16 @@ OLDER_NAMES: Mapping[str, str] = {
 """Function and table names of the older documents, and the call for each."""
 
 _LIKENESS = 0.8
-"""How alike two paths must be of which one is taken for a slip of the other."""
+"""The least similarity of two paths at which one counts as a misspelling of the other."""
 _LONGEST = 200
-"""Longer paths are not compared: the time that takes grows with their square."""
+"""Longer paths are not compared: the time for a comparison grows with the square of their length."""
 
 
 def path_meant(path: str, known: Iterable[str]) -> str | None:
-    """Return the call that `path` probably meant, for people; None where none is near.
+    """Return the call that `path` probably means, as text for people; None if no call is similar.
 
     Args:
-        path: as it was asked for, such as `/api/usage_get_trends` or `/api/analytics/metric`.
+        path: the requested path, such as `/api/usage_get_trends` or `/api/analytics/metric`.
         known: all paths that have no parameters.
     """
     if len(path) > _LONGEST:

@@ -1,4 +1,4 @@
-"""What answers may hold about people, read from their models."""
+"""Personal data in answers, derived from their models."""
 
 from collections.abc import Iterator
 from enum import IntEnum
@@ -10,12 +10,12 @@ __all__ = ["Personal", "personal_in"]
 
 
 class Personal(IntEnum):
-    """The most telling that an answer may hold; each level includes the ones before it."""
+    """The most sensitive data that an answer may hold; each level includes the ones before it."""
 
     NONE = 0
-    """Nothing about one person."""
+    """No data about a single person."""
     IDS = 1
-    """Ids of people, with figures, models and moments."""
+    """Ids of people, with numbers, model names and times."""
     WORDS = 2
     """E-mail and network addresses, and texts and free fields that callers wrote."""
     BODIES = 3
@@ -31,11 +31,11 @@ _BY_NAME = {
     **dict.fromkeys(("metadata", "tags", "address", "description", "reference", "detail"), Personal.WORDS),
     **dict.fromkeys(("payload", "response", "params", "body", "records", "raw"), Personal.BODIES),
 }
-"""Members of answers by what they may hold."""
+"""Members of answers by the level of what they may hold."""
 
 
 def personal_in(*answers: Any) -> Personal:
-    """Return the most telling that these models may hold, whatever depth it stands at."""
+    """Return the highest level of the members of these models, at any depth."""
     return max(
         (_BY_NAME.get(name, Personal.NONE) for answer in answers for name in _names(answer, set())),
         default=Personal.NONE,

@@ -1,4 +1,7 @@
-"""HTTP/1.1 on the socket, with a bound on what comes before a body: uvicorn's fast parser has none."""
+"""HTTP/1.1 protocol with limits on request line and headers.
+
+uvicorn's fast parser has no such limits.
+"""
 
 import asyncio
 from typing import Any
@@ -17,7 +20,7 @@ _TOO_LARGE = (
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Ends connections whose request line and headers are larger than 64 KiB, or do not arrive within 20 s."""
+    """Closes connections whose request line and headers are larger than 64 KiB, or do not arrive within 20 s."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)

@@ -1,4 +1,4 @@
-"""How many requests a credential may send, and how many of the heavy ones are served at once."""
+"""Rate limits of credentials; concurrency limits of expensive calls."""
 
 import asyncio
 import math
@@ -27,12 +27,12 @@ log = get_logger(__name__)
 _MEMORY = "async+memory://"
 _REDIS_TIMEOUT_SECONDS = 0.25
 _AWAY_SECONDS = 1.0
-"""How long Redis is not asked after it failed: every request would wait for it."""
+"""How long Redis is not used after a failure, because every request would wait for its timeout."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitRules:
-    """Requests per minute of one credential, by kind; 0 for no limit. `refused` counts wrong credentials of an address."""
+    """Requests per minute of one credential, by kind; 0 for no limit. `refused` limits wrong credentials from one address."""
 
     key: int
     admin: int
@@ -41,7 +41,7 @@ class LimitRules:
     refused: int
 
     def of(self, principal: Principal) -> int:
-        """Return the limit of a credential: the highest of a person's roles."""
+        """Return the limit of a credential; a person has the highest limit of their roles."""
         if principal.user_id is None:
             return self.key
         by_role = {Role.ADMIN: self.admin, Role.ANALYST: self.analyst, Role.USER: self.user}
@@ -50,7 +50,7 @@ class LimitRules:
 
 
 def limit_rules(settings: Settings) -> LimitRules:
-    """Return the limits that the settings say."""
+    """Return the limits of the settings."""
     return LimitRules(
         settings.rate_limit_key,
         settings.rate_limit_admin,
@@ -61,10 +61,10 @@ def limit_rules(settings: Settings) -> LimitRules:
 
 
 class RateLimiter:
-    """Counts in a sliding window of a minute, in process or in Redis.
+    """Counts requests in a sliding window of a minute, in process or in Redis.
 
-    While Redis is away, slow or answers nonsense, reads pass uncounted and writes are counted in process, by each process
-    for itself. A limit protects from load; whether somebody may spend is never decided here.
+    While Redis is unavailable, slow or sends invalid answers, reads pass uncounted, and each process counts writes on its
+    own. A rate limit protects from load; it never decides whether somebody may spend credits.
     """
 
     def __init__(self, rules: LimitRules, clock: IClock, redis_url: str | None = None) -> None:
@@ -78,12 +78,12 @@ class RateLimiter:
         self.uncounted = 0
 
     async def take(self, principal: Principal, operation: Operation) -> Mapping[str, str]:
-        """Count one request; return the headers that tell what is left.
+        """Count one request; return the headers with the remaining number of requests.
 
-        The keys of one client and all keys that these have made share what one key may send.
+        The keys of one client and all keys made by them share the limit of one key.
 
         Raises:
-            RateLimitedError: there is nothing left in this minute.
+            RateLimitedError: the limit of this minute is used up.
         """
         limit = self._rules.of(principal)
         return await self._count(f"principal:{_counted_as(principal)}", limit, reading=operation.method == "GET")
@@ -92,21 +92,21 @@ class RateLimiter:
         """Count one wrong credential of an address.
 
         Raises:
-            RateLimitedError: there were too many; somebody guesses.
+            RateLimitedError: there were too many, as when somebody guesses keys.
         """
         await self._count(f"refused:{address}", self._rules.refused, reading=False)
 
     async def close(self) -> None:
-        """Let go of Redis."""
+        """Close the connection to Redis."""
         if self._shared is not None:
             await self._shared.storage.bridge.storage.aclose()
 
     @contextmanager
     def slot(self, operation: Operation) -> Generator[None]:
-        """Hold one of the slots of a heavy call, of which a process has few.
+        """Hold one of the slots of an expensive call, of which a process has few.
 
         Raises:
-            RateLimitedError: all are taken.
+            RateLimitedError: no slot is free.
         """
         if operation.concurrency is None:
             yield
@@ -114,7 +114,8 @@ class RateLimiter:
         if self._busy[operation.id] >= operation.concurrency:
             self.refused += 1
             raise RateLimitedError(
-                f"{operation.concurrency} calls of this kind run already; try again in a moment", retry_after_seconds=1
+                f"{operation.concurrency} calls of this kind are already running; try again in a moment",
+                retry_after_seconds=1,
             )
         self._busy[operation.id] += 1
         try:
@@ -147,7 +148,7 @@ class RateLimiter:
                 try:
                     async with asyncio.timeout(_REDIS_TIMEOUT_SECONDS):
                         return await _hit(self._shared, item, name)
-                except Exception as error:  # noqa: BLE001  a Redis that answers nonsense makes its client raise anything
+                except Exception as error:  # noqa: BLE001  the client may raise anything if Redis sends invalid answers
                     self._leave(error)
             if reading:
                 self.uncounted += 1
@@ -183,7 +184,7 @@ def _shared(redis_url: str | None) -> Any:
 
 
 def _with_port(url: str) -> str:
-    """Return a URL of Redis with its port; the library that counts does not know the usual one."""
+    """Return a URL of Redis with its port; the rate limit library does not know the default port."""
     parts = urlsplit(url)
     if parts.scheme == "unix" or parts.port is not None:
         return url

@@ -1,8 +1,8 @@
-"""Answers that are kept, in this process or in Redis, together with the version of what they were made from.
+"""Response cache, keyed by the version of the data.
 
-Nothing has to be told that something changed: each call first asks the database, in one small read, for the version as it
-stands, and takes a kept answer only if it was made from that very version. So no answer is ever older than its question,
-whoever wrote in between, and from whichever process.
+Answers are kept in this process or in Redis. No invalidation is needed: each call first reads the current version from the
+database, in one small query, and uses a kept answer only if it was made from exactly that version. So an answer is never
+older than its request, whichever process wrote in between.
 """
 
 import asyncio
@@ -30,13 +30,14 @@ _AWAY_SECONDS = 5.0
 _REDIS_TIMEOUT_SECONDS = 0.25
 _OK = 200
 _LARGEST_BYTES = 64 * 1024
-"""Of an answer that is kept: how many are is a setting, so that this bounds their memory."""
+"""The largest answer that is kept. The number of kept answers is a setting; together they bound the memory."""
 
 
 class AnswerCache:
-    """Keeps answers for ten seconds at most; while Redis is away, everything is computed.
+    """Keeps answers for ten seconds at most; while Redis is unavailable, every answer is computed.
 
-    `size` is the number of answers in this process' memory (those used least go first); 0 keeps none anywhere.
+    `size` is the number of answers in the memory of this process (the least recently used are evicted first); 0 turns the
+    cache off, in Redis too.
     """
 
     def __init__(self, database: Database, size: int, redis_url: str | None = None) -> None:
@@ -50,9 +51,9 @@ class AnswerCache:
     async def answer(
         self, name: str, question: str, version: str | None, make: Callable[[], Awaitable[Response]]
     ) -> Response:
-        """Return the kept answer to `question` about `version`, or make it; the same one is made once at a time.
+        """Return the kept answer to `question` at `version`, or make it; concurrent equal requests make it once.
 
-        A `version` of None says that the answer must not be kept. Only answers of status 200 are.
+        With a `version` of None the answer is not kept. Only answers of status 200 are kept.
         """
         if version is None or self._size == 0:
             return await make()
@@ -69,7 +70,7 @@ class AnswerCache:
             return response
 
     async def close(self) -> None:
-        """Let go of Redis."""
+        """Close the connection to Redis."""
         if self._store is not None:
             await self._store.close()
             self._store = None
@@ -83,7 +84,7 @@ class AnswerCache:
             return None
         try:
             found = await self._cache.get(key)
-        except Exception:  # noqa: BLE001  a Redis that answers nonsense makes its client raise anything
+        except Exception:  # noqa: BLE001  the client may raise anything if Redis sends invalid answers
             self._leave()
             return None
         return found if isinstance(found, bytes) else None
@@ -93,17 +94,17 @@ class AnswerCache:
             return
         try:
             await self._cache.set(key, body, expire=_KEPT_SECONDS)
-        except Exception:  # noqa: BLE001  a Redis that answers nonsense makes its client raise anything
+        except Exception:  # noqa: BLE001  the client may raise anything if Redis sends invalid answers
             self._leave()
 
     def _leave(self) -> None:
         self._away = Deadline(_AWAY_SECONDS)
-        log.warning("answers_not_kept", reason="Redis is away or answers nonsense", seconds=_AWAY_SECONDS)
+        log.warning("answers_not_kept", reason="Redis is unavailable or sends invalid answers", seconds=_AWAY_SECONDS)
 
     @property
     def _cache(self) -> "Cache":
         if self._store is None:
-            from cashews import Cache  # takes a while to import; only who keeps answers pays for it
+            from cashews import Cache  # slow to import, and needed only if answers are kept
 
             self._store = Cache()
             if self._redis_url is None:

@@ -1,4 +1,7 @@
-"""Which operation a request is for: paths without parameters are found by one look, the others in order."""
+"""Routing of requests to operations.
+
+Paths without parameters are found by one dictionary lookup, the others in order.
+"""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -14,15 +17,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 __all__ = ["HELD", "Endpoint", "routes_of"]
 
 HELD = "held"
-"""In a request's state: what is let go of when the answer has been sent to its end, or cannot be sent."""
+"""Key in a request's state: the stack that is closed when the answer has been sent completely, or cannot be sent."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def routes_of(paths: Mapping[str, Mapping[str, Endpoint]]) -> list[BaseRoute]:
-    """Return a route per path; it knows all methods of the path, so that a wrong one is told the right ones.
+    """Return one route for each path; it knows all methods of the path, so that a 405 answer can list them.
 
-    Paths without parameters come first, so that `/me` is not taken for an id.
+    Paths without parameters come first, so that `/me` is not read as an id.
     """
     ordered = sorted(paths.items(), key=lambda item: [part.startswith("{") for part in item[0].split("/")])
     routes = [_PathRoute(path, _Methods(methods), methods=list(methods)) for path, methods in ordered]
@@ -30,10 +33,10 @@ def routes_of(paths: Mapping[str, Mapping[str, Endpoint]]) -> list[BaseRoute]:
 
 
 class _PathRoute(Route):
-    """A path belongs to the first route that fits it, whatever the method: `/me` is no id, not even for another method.
+    """A path belongs to the first route that matches it, whatever the method: `/me` is not an id for any method.
 
-    What stands for a parameter may hold any character, so that a line break in a name is told to be wrong by whoever
-    knows the name, and is no unknown path.
+    A parameter matches any character, so that a name with a line break is refused as a wrong name by its validation, and
+    not as an unknown path.
     """
 
     def __init__(self, path: str, endpoint: ASGIApp, *, methods: list[str]) -> None:
@@ -46,7 +49,7 @@ class _PathRoute(Route):
 
 
 class _Shortcut(BaseRoute):
-    """Stands for routes without parameters, so that a request for one of them is not held against all the others."""
+    """Looks up routes without parameters by path, so that a request is not matched against each of them."""
 
     def __init__(self, routes: Iterable[_PathRoute]) -> None:
         self._routes = {route.path: route for route in routes}
@@ -66,7 +69,7 @@ class _Shortcut(BaseRoute):
 
 
 class _Methods:
-    """The methods of one path, as an application: Starlette wraps functions in what ours have around them already."""
+    """The methods of one path as an ASGI application; Starlette would wrap functions in a layer that ours already have."""
 
     def __init__(self, methods: Mapping[str, Endpoint]) -> None:
         self._methods = methods

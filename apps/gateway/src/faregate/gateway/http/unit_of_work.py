@@ -1,4 +1,7 @@
-"""One call, one transaction: the deed, the answer kept for its `Idempotency-Key`, and the audit entry, or none of them."""
+"""Unit of work: one transaction for each call.
+
+It commits the change, the answer stored for the `Idempotency-Key` and the audit entry, or none of them.
+"""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -29,11 +32,11 @@ _ATTEMPTS = 3
 
 
 class _TakenError(Exception):
-    """Another call with the same key was faster."""
+    """A concurrent call with the same key committed first."""
 
 
 class UnitOfWork:
-    """Runs controllers' methods, in a transaction around theirs where more than they is to be written."""
+    """Runs controllers' methods, in a transaction that also holds the stored answer and the audit entry if there are any."""
 
     def __init__(self, database: Database, store: IdempotencyStore, audit: AuditLog) -> None:
         self._database = database
@@ -46,7 +49,7 @@ class UnitOfWork:
         """Return what `answer` returns, or the stored answer to an earlier call with the same `Idempotency-Key`.
 
         Raises:
-            KeyConflictError: the key came with another request before.
+            KeyConflictError: the key was used with a different request before.
         """
         body = arguments.get("body")
         streamed = isinstance(body, RawBody) and body.is_stream
@@ -61,7 +64,7 @@ class UnitOfWork:
                 return json_bytes_response(stored.body, stored.status, {"idempotency-replayed": "true"})
 
             async def keep(session: AsyncSession, response: Response) -> None:
-                kept = StoredAnswer(request_hash, response.status_code, auditor.without_secrets(bytes(response.body)))
+                kept = StoredAnswer(request_hash, response.status_code, auditor.without_secrets(response))
                 if not await self._store.keep(session, credential, key, kept):
                     raise _TakenError
 
@@ -69,7 +72,7 @@ class UnitOfWork:
                 return await self._once(call, answer, auditor, keep)
             except _TakenError:
                 continue
-        raise EngineUnavailableError("calls with the same Idempotency-Key race each other; try again")
+        raise EngineUnavailableError("concurrent calls use the same Idempotency-Key; try again")
 
     async def _once(
         self,
@@ -100,7 +103,7 @@ class UnitOfWork:
 def _checked(key: str) -> str:
     if not _KEY.fullmatch(key):
         raise InvalidError(
-            "Idempotency-Key must be 1 to 255 visible ASCII characters; a UUID is a good one", param="Idempotency-Key"
+            "Idempotency-Key must be 1 to 255 visible ASCII characters; use a UUID", param="Idempotency-Key"
         )
     if is_credential(key):
         raise InvalidError("Idempotency-Key looks like a credential; send a UUID", param="Idempotency-Key")
@@ -108,7 +111,7 @@ def _checked(key: str) -> str:
 
 
 async def _request_hash(operation: Operation, call: Call, body: Any) -> bytes:
-    """Hash what is asked for: the call, its path and its body, whatever the order of the body's fields."""
+    """Hash the request: the method, the path, the query and the body, regardless of the order of the body's fields."""
     plain = await _raw(body) if isinstance(body, RawBody) else _plain(body)
     asked = [operation.method, call.request.url.path, str(call.request.url.query), plain]
     return sha256(exact_json.dumps(asked)).digest()
@@ -117,7 +120,7 @@ async def _request_hash(operation: Operation, call: Call, body: Any) -> bytes:
 async def _raw(body: RawBody) -> Any:
     try:
         return _ordered(await body.json())
-    except MalformedError:  # an item of an array that cannot be read has no other form than its bytes
+    except MalformedError:  # an array item that is not valid JSON can only be compared by its bytes
         return sha256(await body.bytes()).hexdigest()
 
 

@@ -1,4 +1,7 @@
-"""What is counted about requests, for Prometheus. Routes are templates: no id of anybody becomes a label."""
+"""Prometheus metrics of requests.
+
+Routes are labelled by their templates, so that no id becomes a label.
+"""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -21,7 +24,7 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 
 class GatewayMetrics:
-    """The metrics of one process, or, where several share `PROMETHEUS_MULTIPROC_DIR`, of all of them."""
+    """The metrics of one process, or of all processes that share `PROMETHEUS_MULTIPROC_DIR`."""
 
     def __init__(self, limiter: RateLimiter, cache_metrics: CacheMetrics, sources: Sequence[IGauges] = ()) -> None:
         self._sources = sources
@@ -53,11 +56,11 @@ class GatewayMetrics:
         cache_metrics.listen(self._look)
 
     def begin(self) -> None:
-        """Count a request that begins."""
+        """Count a request at its start."""
         self._running.inc()
 
     def end(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request that ends."""
+        """Count a request at its end."""
         self._running.dec()
         counted, timed = self._of_route(method, route, status)
         counted.inc()
@@ -77,7 +80,7 @@ class GatewayMetrics:
         self._lookups.labels(name, "hit" if hit else "miss").inc()
 
     async def text(self) -> bytes:
-        """Return everything in Prometheus' text format, with what waits in the queues."""
+        """Return all metrics in Prometheus' text format, with the number of waiting messages of each queue."""
         registry = self._registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
@@ -86,7 +89,7 @@ class GatewayMetrics:
 
 
 class _Limits(Collector):
-    """What the rate limiter counted by itself."""
+    """The counters that the rate limiter keeps."""
 
     def __init__(self, limiter: RateLimiter) -> None:
         self._limiter = limiter

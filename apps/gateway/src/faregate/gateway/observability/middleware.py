@@ -1,4 +1,4 @@
-"""Around every request: an id, bound log context, an access log, and an answer even where a defect struck."""
+"""Request context: request id, log context, access log, internal errors."""
 
 import re
 
@@ -22,7 +22,7 @@ _REQUEST_ID = re.compile(EXTERNAL_ID_PATTERN)
 
 
 class RequestContext:
-    """Gives each request an id (the caller's `x-request-id` if it is one) and logs how it ended."""
+    """Gives each request an id (the caller's `x-request-id` if it is valid), logs its outcome, and answers internal errors."""
 
     def __init__(self, app: ASGIApp, clock: IClock, metrics: GatewayMetrics, *, access_log: bool) -> None:
         self._app = app
@@ -62,14 +62,16 @@ class RequestContext:
             if not isinstance(error, EngineUnavailableError):
                 log.error("request_failed", exc_info=True)
             answer = (
-                error if isinstance(error, FaregateError) else FaregateError("Something broke here; it has been logged")
+                error
+                if isinstance(error, FaregateError)
+                else FaregateError("An unexpected error occurred; it has been logged")
             )
             await failure(answer, request_id=request_id)(scope, receive, send_with_id)
         finally:
             self._finish(scope, status, self._clock.monotonic() - began)
 
     def _finish(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count and log; a client that left before its answer counts as 499."""
+        """Count and log; a client that disconnected before its answer counts as 499."""
         route = getattr(scope.get("route"), "path", "unknown")
         self._metrics.end(scope["method"] if route != "unknown" else "any", route, status or 499, seconds)
         self._log(

@@ -1,4 +1,7 @@
-"""OpenTelemetry: a span per request, sent to the collector that the settings name. An extra."""
+"""OpenTelemetry tracing of requests, an optional extra.
+
+Each request is a span, which is sent to the collector of the settings.
+"""
 
 from typing import Any
 
@@ -11,10 +14,10 @@ __all__ = ["tracing"]
 
 
 def tracing(settings: Settings) -> list[Middleware]:
-    """Return the middleware that traces requests; none where no collector is named.
+    """Return the middleware that traces requests; an empty list if the settings name no collector.
 
     Raises:
-        MissingExtraError: a collector is named, but the extra is not installed.
+        MissingExtraError: the settings name a collector, but the extra is not installed.
     """
     if settings.otel_endpoint is None:
         return []

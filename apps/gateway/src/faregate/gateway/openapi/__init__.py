@@ -1,1 +1,1 @@
-"""The OpenAPI document, built from the declarations that route, guard and validate."""
+"""OpenAPI document, built from the declarations of the operations."""

@@ -1,4 +1,4 @@
-"""The document as a whole."""
+"""OpenAPI document."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,19 +11,19 @@ from faregate.gateway.security.auth import Scope
 
 __all__ = ["build_document"]
 
-_ABOUT = """Credits for AI features: authorise, run, settle what it really cost.
+_ABOUT = """Credits for AI features: authorise a use, run it, settle its real cost.
 
 Credits and money are JSON numbers with their exact decimal digits: read them as decimals. Every answer has the same
-envelope (`success`, `status`, `message`, `data`, on failure `error`), every error a code from a closed list with a page
-of its own (`error.type`). Creating calls honour `Idempotency-Key`: the same key with the same body gets the same answer."""
+envelope (`success`, `status`, `message`, `data`, on failure `error`), and every error has a code from a closed list, with
+a page of its own (`error.type`). Creating calls honour `Idempotency-Key`: the same key with the same body gets the same answer."""
 
 _ERROR = {
     "type": "object",
-    "description": "why not; `code` is from a closed list, further fields are facts to act on",
+    "description": "the error; `code` is from a closed list, further fields are values for programs",
     "required": ["code", "detail", "type", "request_id"],
     "properties": {
         "code": {"type": "string"},
-        "detail": {"type": "string", "description": "one sentence for people: what is wrong, and the fix"},
+        "detail": {"type": "string", "description": "one sentence for people: the problem and the fix"},
         "type": {"type": "string", "description": "the page about this code"},
         "param": {"type": "string", "description": "the field concerned"},
         "request_id": {"type": "string"},

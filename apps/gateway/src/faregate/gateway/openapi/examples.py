@@ -1,4 +1,4 @@
-"""Example bodies, put together from the fields' own examples, so that each of them is accepted."""
+"""Example bodies, built from the examples of their fields."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -37,7 +37,7 @@ _BY_MODEL: Mapping[str, dict[str, Any]] = {
 
 
 def example_of(schema: Mapping[str, Any], definitions: Mapping[str, Any], name: str = "") -> Any:
-    """Return a value of this schema for a field of this name: its own example, or one of its required fields."""
+    """Return a valid value of this schema for a field of this name: its example, or one built from its required fields."""
     if name in _BY_NAME:
         return _BY_NAME[name]
     for word in ("examples", "const", "default", "enum"):

@@ -1,4 +1,4 @@
-"""JSON schemas of pydantic models as they are on our wire: exact numbers are numbers, not texts."""
+"""JSON schemas of models, with decimals as numbers."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -17,7 +17,7 @@ _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "ex
 
 
 class _Generator(GenerateJsonSchema):
-    """Writes `Decimal` as a number."""
+    """Generates a JSON schema in which `Decimal` is a number, as in our JSON, and not a string."""
 
     def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:
         return {"type": "number", **{name: bound for name, bound in schema.items() if name in _BOUNDS}}
@@ -27,7 +27,7 @@ class _Generator(GenerateJsonSchema):
 
 
 class Schemas:
-    """All schemas of a document, named and referenced; bodies as they are validated, answers as they are written."""
+    """All schemas of a document, named and referenced; request bodies in validation mode, answers in serialisation mode."""
 
     def __init__(self, kinds: Sequence[tuple[Any, Mode]]) -> None:
         inputs = [(index, mode, TypeAdapter(kind).core_schema) for index, (kind, mode) in enumerate(kinds)]
@@ -38,7 +38,7 @@ class Schemas:
         self._found = {(repr(kind), mode): _mended(found[index, mode]) for index, (kind, mode) in enumerate(kinds)}
 
     def of(self, kind: Any, mode: Mode) -> dict[str, Any]:
-        """Return the schema of `kind`: a reference, for a model."""
+        """Return the schema of `kind`; for a model, a reference."""
         return dict(self._found[repr(kind), mode])
 
     def resolved(self, kind: Any, mode: Mode) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class Schemas:
 
 
 def _mended(schema: Any) -> Any:
-    """Return a schema with the bounds that pydantic leaves in its own words, written in JSON Schema's."""
+    """Return the schema with bounds that pydantic writes in keywords of its own, in keywords of JSON Schema."""
     if isinstance(schema, list):
         return [_mended(item) for item in cast("list[Any]", schema)]
     if not isinstance(schema, dict):

@@ -1,4 +1,7 @@
-"""One operation in the document: parameters, body, answers, errors, who may call it."""
+"""OpenAPI operation objects.
+
+Each lists the parameters, the body, the answers, the errors, and who may call it.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -27,7 +30,7 @@ __all__ = ["describe", "errors_of"]
 _REQUEST_ID = {
     "name": "x-request-id",
     "in": "header",
-    "description": f"your own id of this request ({EXTERNAL_ID_PATTERN}), else one is made; it comes back, and is logged",
+    "description": f"your own id of this request ({EXTERNAL_ID_PATTERN}), else one is made; it is returned and logged",
     "schema": {"type": "string"},
 }
 _IDEMPOTENCY_KEY = {
@@ -38,18 +41,18 @@ _IDEMPOTENCY_KEY = {
 }
 _REASONS = {
     400: "malformed",
-    401: "no credential, or none that is known",
+    401: "no credential, or an unknown one",
     402: "not enough credits",
     403: "not permitted",
-    404: "there is no such thing",
+    404: "not found",
     408: "too slow",
     409: "conflict",
     413: "too large",
     415: "media type",
     422: "well-formed, but invalid",
     429: "too many requests",
-    500: "a defect of ours",
-    503: "a needed engine is away",
+    500: "a defect of Faregate",
+    503: "a required engine is unavailable",
 }
 
 
@@ -75,7 +78,7 @@ def describe(operation: Operation, schemas: Schemas) -> dict[str, Any]:
 
 
 def errors_of(operation: Operation) -> set[type[FaregateError]]:
-    """Return everything that a call may refuse."""
+    """Return all error responses of a call."""
     found: set[type[FaregateError]] = {FaregateError, EngineUnavailableError, MalformedError, *operation.errors}
     if operation.guarded:
         found |= {UnauthenticatedError, ScopeMissingError, ForbiddenError, RateLimitedError, InvalidError}
@@ -111,7 +114,7 @@ def _headers(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a parameter that may be left out: it cannot be null there."""
+    """Return the schema of an optional parameter, without null, which a query cannot hold."""
     kept = {key: value for key, value in schema.items() if not (key == "default" and value is None)}
     choices = [choice for choice in schema.get("anyOf", []) if choice.get("type") != "null"]
     if not choices:

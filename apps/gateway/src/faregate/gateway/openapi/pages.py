@@ -1,4 +1,7 @@
-"""`/openapi.json` and `/docs`: the document, and a page that shows it with nothing fetched from elsewhere."""
+"""Routes of `/openapi.json` and `/docs`.
+
+The page shows the document and loads nothing from other servers.
+"""
 
 import gzip
 import html
@@ -89,7 +92,7 @@ async def _asset(request: Request) -> Response:
     if name == "start.js":
         return Response(_START, media_type="text/javascript", headers=_HEADERS)
     if name not in _ASSETS:
-        return Response("There is no such file\n", status_code=404, media_type="text/plain", headers=_HEADERS)
+        return Response("File not found\n", status_code=404, media_type="text/plain", headers=_HEADERS)
     zipped = "gzip" in request.headers.get("accept-encoding", "")
     headers = {**_HEADERS, "cache-control": "public, max-age=86400", "vary": "accept-encoding"}
     if zipped:
@@ -99,6 +102,6 @@ async def _asset(request: Request) -> Response:
 
 @lru_cache(maxsize=8)
 def _content(name: str, *, zipped: bool) -> bytes:
-    """Return a file of the package `offapi`, which is read and never imported: its import copies 9 MB."""
+    """Return a file of the package `offapi`, which is read without importing the package: its import copies 9 MB."""
     content = Path(str(distribution("offapi").locate_file(f"offapi/{name}"))).read_bytes()
     return gzip.compress(content, 9) if zipped else content

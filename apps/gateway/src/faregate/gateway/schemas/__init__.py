@@ -1,1 +1,4 @@
-"""Bodies and answers of the HTTP calls, a module per area, with the way from the libraries' values to them."""
+"""Request bodies and answers of the HTTP calls.
+
+Each module also builds its answers from the values of the libraries.
+"""

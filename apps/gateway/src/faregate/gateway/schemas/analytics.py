@@ -1,9 +1,8 @@
-"""Answers of `/api/analytics`, in the names of the wire contract."""
+"""Answers of `/api/analytics`, in the field names of the HTTP contract."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TypeVar
 
 from faregate.analytics.answers.trends import FeatureReturn, Part, Peak, Stats, Trend
 from faregate.analytics.answers.user_periods import UserPeriod
@@ -41,9 +40,6 @@ __all__ = [
 ]
 
 
-A = TypeVar("A", bound=Answer)
-
-
 class OwnMetricsAnswer(Answer):
     """The totals of one's own usage. Response times are milliseconds, rates 0 … 1."""
 
@@ -60,8 +56,8 @@ class OwnMetricsAnswer(Answer):
 
 
 class MetricsAnswer(OwnMetricsAnswer):
-    """The totals, with what providers took and what remained. `unpriced` counts the calls of models whose cost nobody
-    knows: it is in none of these.
+    """The totals, with provider costs and margins. `unpriced` counts the calls of models whose cost is unknown: it is in
+    none of these.
     """
 
     costPerRequest: Decimal | None  # noqa: N815
@@ -97,7 +93,7 @@ class OwnModelAnswer(Answer):
 
 class ModelAnswer(OwnModelAnswer):
     """One model of one provider; `requests` counts its calls, `margin` is credits less provider cost, in USD. `unpriced`
-    counts the calls whose cost nobody knows: it is in neither of them.
+    counts the calls whose cost is unknown: it is in neither of them.
     """
 
     providerCostUsd: Decimal  # noqa: N815
@@ -106,8 +102,8 @@ class ModelAnswer(OwnModelAnswer):
 
 
 class OwnPointAnswer(Answer):
-    """One period of one's own usage; it begins at `period`. `quantity` is what the meter of the question read in it, in
-    its unit, and null where the question names no meter: quantities of different meters are not added.
+    """One period of one's own usage; it begins at `period`. `quantity` is the reading of the meter of the query in the
+    period, in its unit, and null if the query names no meter: quantities of different meters are not added.
     """
 
     period: datetime
@@ -120,14 +116,14 @@ class OwnPointAnswer(Answer):
 
 
 class PointAnswer(OwnPointAnswer):
-    """One period, with what providers took in it; `unpriced` counts the calls of models whose cost nobody knows."""
+    """One period, with its provider costs; `unpriced` counts the calls of models whose cost is unknown."""
 
     providerCostUsd: Decimal  # noqa: N815
     unpriced: int
 
 
 class PeakAnswer(PointAnswer):
-    """A period of much use; `amount` is how much of what was asked for, a meter's as it is declared."""
+    """A period of high use; `amount` is its requested amount; for a meter, its reading by its declaration."""
 
     amount: Decimal
 
@@ -144,20 +140,21 @@ class TopUserAnswer(Answer):
 
 
 class UserPeriodAnswer(TopUserAnswer):
-    """What one user used in one period."""
+    """The usage of one user in one period."""
 
     period: datetime
 
 
 class FreshnessAnswer(Answer):
-    """Answers reach to now; sums were last made at `rolledUpAt`. Single facts before `archivedBefore` were left out."""
+    """Answers include all facts until now; sums were last updated at `rolledUpAt`. Single facts before `archivedBefore` are
+    left out."""
 
     rolledUpAt: datetime | None  # noqa: N815
     archivedBefore: datetime | None = None  # noqa: N815
 
 
 class DashboardAnswer(Answer):
-    """The first page, of one moment."""
+    """The first page of a dashboard, from one snapshot."""
 
     overview: MetricsAnswer
     services: Sequence[ServiceAnswer]
@@ -168,7 +165,7 @@ class DashboardAnswer(Answer):
 
 
 class OwnUsageAnswer(Answer):
-    """One's own usage, of one moment, without the seller's costs and margins."""
+    """One's own usage, from one snapshot, without the seller's costs and margins."""
 
     overview: OwnMetricsAnswer
     services: Sequence[ServiceAnswer]
@@ -191,7 +188,7 @@ class StatsAnswer(Answer):
 
 
 class TrendAnswer(Answer):
-    """One day; changes are fractions against the day and the week before."""
+    """One day; changes are fractions compared with the day and the week before."""
 
     period: datetime
     amount: Decimal
@@ -200,8 +197,8 @@ class TrendAnswer(Answer):
 
 
 class PartAnswer(Answer):
-    """One value of a dimension; `value` is null for facts that name none. `quantity` is null unless the row is about one
-    meter that is added up: quantities of different meters have different units.
+    """One value of a dimension; `value` is null for facts without one. `quantity` is null unless the row is about one
+    meter whose quantities are added: quantities of different meters have different units.
     """
 
     value: str | int | None
@@ -213,8 +210,8 @@ class PartAnswer(Answer):
 
 
 class ReturnAnswer(Answer):
-    """What a feature brought; `returnRate` is the margin over the cost. `unpriced` counts the calls whose cost nobody
-    knows.
+    """The return of a feature; `returnRate` is the margin divided by the cost. `unpriced` counts the calls whose cost is
+    unknown.
     """
 
     feature: str | None
@@ -280,23 +277,17 @@ def model_answer(part: Breakdown, credit_price_usd: Decimal) -> ModelAnswer:
 
 
 def own_usage_answer(found: DashboardAnswer) -> OwnUsageAnswer:
-    """Return what a person may see of their own dashboard: everything but costs and margins."""
-    return OwnUsageAnswer(
-        overview=_own(OwnMetricsAnswer, found.overview),
-        services=found.services,
-        models=[_own(OwnModelAnswer, model) for model in found.models],
-        timeSeries=[_own(OwnPointAnswer, point) for point in found.timeSeries],
-        topUsers=found.topUsers,
-        freshness=found.freshness,
+    """Return the part of their own dashboard that a person may see: everything except costs and margins."""
+    return OwnUsageAnswer.of(
+        found,
+        overview=OwnMetricsAnswer.of(found.overview),
+        models=[OwnModelAnswer.of(model) for model in found.models],
+        timeSeries=[OwnPointAnswer.of(point) for point in found.timeSeries],
     )
 
 
-def _own(kind: type[A], whole: Answer) -> A:
-    return kind(**{name: getattr(whole, name) for name in kind.model_fields})
-
-
 def point_answer(point: Point, quantity: Decimal | None = None) -> PointAnswer:
-    """Return one period; `quantity` is that of the one meter which is asked about."""
+    """Return one period; `quantity` is the reading of the meter of the query."""
     sums = point.measures
     return PointAnswer(
         period=point.period,
@@ -312,12 +303,12 @@ def point_answer(point: Point, quantity: Decimal | None = None) -> PointAnswer:
 
 
 def peak_answer(peak: Peak) -> PeakAnswer:
-    """Return one period of much use."""
+    """Return one period of high use."""
     return PeakAnswer(amount=peak.amount, **point_answer(peak.point).model_dump())
 
 
 def user_period_answer(found: UserPeriod) -> UserPeriodAnswer:
-    """Return what one user used in one period."""
+    """Return the usage of one user in one period."""
     return UserPeriodAnswer(period=found.period, **top_user_answer(found.user).model_dump())
 
 
@@ -349,19 +340,16 @@ def part_answer(part: Part) -> PartAnswer:
 
 def stats_answer(meter: str, stats: Stats) -> StatsAnswer:
     """Return the statistics of a meter."""
-    return StatsAnswer(
-        meter=meter, count=stats.count, sum=stats.total, average=stats.average, median=stats.median,
-        p95=stats.p95, p99=stats.p99,
-    )  # fmt: skip
+    return StatsAnswer.of(stats, meter=meter, sum=stats.total)  # fmt: skip
 
 
 def trend_answer(trend: Trend) -> TrendAnswer:
-    """Return one day beside the days before."""
-    return TrendAnswer(period=trend.period, amount=trend.amount, change=trend.change, weekChange=trend.week_change)
+    """Return one day compared with the days before."""
+    return TrendAnswer.of(trend, weekChange=trend.week_change)
 
 
 def return_answer(item: FeatureReturn) -> ReturnAnswer:
-    """Return what one feature brought."""
+    """Return the return of one feature."""
     sums = item.measures
     return ReturnAnswer(
         feature=item.feature,

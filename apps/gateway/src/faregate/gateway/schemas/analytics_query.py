@@ -1,4 +1,4 @@
-"""Questions of `/api/analytics`, in the names of the wire contract."""
+"""Queries of `/api/analytics`, in the field names of the HTTP contract."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -31,14 +31,14 @@ def _unit(word: Any) -> Any:
     return _UNITS.get(word.lower(), word.lower()) if isinstance(word, str) else word
 
 
-_GROUP_BY = "`hourly`, `daily`, `weekly` and `monthly` are understood, too"
+_GROUP_BY = "`hourly`, `daily`, `weekly` and `monthly` are accepted, too"
 _Unit = Annotated[Literal["hour", "day", "week", "month"], BeforeValidator(_unit), Field(description=_GROUP_BY)]
 _LongUnit = Annotated[Literal["day", "week", "month"], BeforeValidator(_unit), Field(description=_GROUP_BY)]
 _Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(name_checked)]
 
 
 class AnalyticsQuery(LooseBody):
-    """Which facts: from `startDate` (included) to `endDate` (not), each a date or a time, and filters that must all hold."""
+    """The facts from `startDate` (included) to `endDate` (excluded), each a date or a time, that match all filters."""
 
     startDate: Annotated[str, Field(max_length=40)] | None = None  # noqa: N815
     endDate: Annotated[str, Field(max_length=40)] | None = None  # noqa: N815
@@ -55,20 +55,20 @@ class AnalyticsQuery(LooseBody):
     status: _Text | None = None
     complete: bool = Field(
         default=False,
-        description="refuse rather than leave out single facts that are archived, where sums do not answer",
+        description="refuse the query if it needs single facts that are archived, instead of leaving them out",
     )
     _omissions: Omissions = PrivateAttr(default_factory=Omissions)
 
     @property
     def answer_meta(self) -> dict[str, Any]:
-        """What the envelope of the answer says beside the data: what was left out of it."""
+        """The fields of `meta` about facts that were left out of the answer."""
         left_out = self._omissions
         if left_out.archived_before is None:
             return {}
         return {"archived_before": left_out.archived_before, "note": left_out.note}
 
     def question(self, *, now: datetime, user_id: str | None = None) -> Question:
-        """Return what is asked; about one user alone if `user_id` names one."""
+        """Return the question; only about the user `user_id`, if given."""
         filters = Filters(
             self.service,
             self.model,
@@ -86,26 +86,26 @@ class AnalyticsQuery(LooseBody):
 
 
 class MetricsQuery(AnalyticsQuery):
-    """`exact`: percentiles from the facts themselves instead of at most 1 % off."""
+    """`exact`: exact percentiles from the single facts; otherwise they are at most 1 % off."""
 
     exact: bool = False
 
 
 class SeriesQuery(AnalyticsQuery):
-    """In which periods."""
+    """The length of the periods."""
 
     groupBy: _Unit = "day"  # noqa: N815
 
 
 class TopUsersQuery(AnalyticsQuery):
-    """How many users, the ones with the most of what."""
+    """The number of users, and the amount by which they are ranked."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 10
     by: Literal["credits", "requests", "tokens", "cost"] = "credits"
 
 
 class UserPeriodsQuery(TopUsersQuery):
-    """In which periods, and how many users in each, the ones with the most of what."""
+    """The length of the periods, the number of users in each, and the amount by which they are ranked."""
 
     groupBy: _LongUnit = "day"  # noqa: N815
     limit: Annotated[int, Field(ge=1, le=100)] = 100
@@ -119,25 +119,25 @@ class MeterTotalsQuery(AnalyticsQuery):
 
 
 class MeterQuery(AnalyticsQuery):
-    """Statistics of which meter."""
+    """The meter of the statistics."""
 
-    meter: _Text  # pyright: ignore[reportGeneralTypeIssues, reportIncompatibleVariableOverride]  # here it is required
+    meter: _Text  # pyright: ignore[reportGeneralTypeIssues, reportIncompatibleVariableOverride]  # required here
 
 
 class TrendsQuery(AnalyticsQuery):
-    """The trend of what."""
+    """The amount of the trend."""
 
     of: Amount = "requests"
 
 
 class PeaksQuery(TrendsQuery):
-    """Peaks of what, in which periods, and how many."""
+    """The amount of the peaks, the length of the periods, and the number of peaks."""
 
     groupBy: _Unit = "hour"  # noqa: N815
     limit: Annotated[int, Field(ge=1, le=100)] = 10
 
 
 class DistributionQuery(AnalyticsQuery):
-    """Over what."""
+    """The dimension of the distribution."""
 
     by: Literal["country", "device", "hour", "provider", "feature", "organization", "status", "meter"] = "country"

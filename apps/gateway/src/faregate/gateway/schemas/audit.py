@@ -15,7 +15,7 @@ __all__ = ["AuditAnswer", "AuditQuery", "audit_answer"]
 
 
 class AuditQuery(PageQuery):
-    """Which deeds; `from` is included, `to` is not; `action` may end with `*`."""
+    """Filters of audit entries; `from` is included, `to` is excluded; `action` may end with `*`."""
 
     actor: ExternalId | None = None
     actor_user_id: ExternalId | None = None
@@ -27,7 +27,7 @@ class AuditQuery(PageQuery):
 
 
 class AuditAnswer(Answer):
-    """One deed. The hashes are SHA-256 of the thing before and after; equal hashes mean that nothing changed."""
+    """One audit entry. The hashes are SHA-256 of the object before and after; equal hashes mean that nothing changed."""
 
     id: str
     actor: str
@@ -44,5 +44,5 @@ class AuditAnswer(Answer):
 
 
 def audit_answer(entry: AuditEntry) -> AuditAnswer:
-    """Return one deed."""
+    """Return one audit entry."""
     return AuditAnswer.model_validate({**asdict(entry), "id": str(entry.id)})

@@ -36,11 +36,13 @@ __all__ = [
 ]
 
 Reason = Annotated[Note, Field(min_length=1)]
-Key = Annotated[ExternalId | None, Field(description="the same key makes one correction; else the Idempotency-Key")]
+Key = Annotated[
+    ExternalId | None, Field(description="calls with the same key make one correction; default: the Idempotency-Key")
+]
 
 
 class AdjustmentBody(Body):
-    """Correct a balance by hand, up or down."""
+    """Adjust a balance manually, up or down."""
 
     credits: Credits
     reason: Reason
@@ -48,7 +50,7 @@ class AdjustmentBody(Body):
 
 
 class RefundBody(Body):
-    """Give back a charge, in part with `credits`, else all that is left of it."""
+    """Refund a charge: `credits` of it, or without `credits` all that is not refunded yet."""
 
     credits: Annotated[Credits, Field(gt=0)] | None = None
     reason: Reason
@@ -56,20 +58,20 @@ class RefundBody(Body):
 
 
 class ChargebackBody(Body):
-    """Undo a purchase whose payment was reversed."""
+    """Reverse a purchase whose payment was charged back."""
 
     reason: Reason
     key: Key = None
 
 
 class VoidGrantBody(Body):
-    """Take a grant back."""
+    """Void a grant."""
 
     reason: Reason
 
 
 class BalanceQuery(LooseBody):
-    """Which moment: what took effect before it counts."""
+    """The moment; transactions that took effect before it count."""
 
     at: Moment
 
@@ -83,7 +85,7 @@ class BalanceAnswer(Answer):
 
 
 class StatementQuery(LooseBody):
-    """Which period: `from` is included, `to` is not."""
+    """The period: `from` is included, `to` is excluded."""
 
     since: Moment = Field(alias="from")
     until: Moment = Field(alias="to")
@@ -112,7 +114,7 @@ class StatementAnswer(Answer):
 
 
 class DigestAnswer(Answer):
-    """One hash over the heads of all wallets' chains: kept elsewhere, it anchors the ledger up to now."""
+    """One hash over the last hashes of all wallets' chains: stored elsewhere, it proves the state of the ledger up to now."""
 
     wallets: int
     transfers: int
@@ -120,7 +122,7 @@ class DigestAnswer(Answer):
 
 
 class LimitBody(Body):
-    """What may be spent in a period: beyond `soft` the start says so, beyond `hard` it is refused; neither: no limit."""
+    """The limits of a period: a start beyond `soft` gets a warning, a start beyond `hard` is refused; without both: no limit."""
 
     period: LimitPeriod
     soft: Annotated[Credits, Field(ge=0)] | None = None
@@ -144,13 +146,13 @@ class LimitsBody(Body):
 
 
 class MemberLimitsBody(LimitsBody):
-    """The limits of one member of a pool; without `member`, of every member that has none of the own."""
+    """The limits of one member of a pool; without `member`, of every member without own limits."""
 
     member: ExternalId | None = None
 
 
 class LimitAnswer(Answer):
-    """A limit and what is used of it in the period that began at `since`."""
+    """A limit and the amount used in the period that began at `since`."""
 
     period: str
     soft: Decimal | None
@@ -161,7 +163,7 @@ class LimitAnswer(Answer):
 
 
 class MemberLimitAnswer(LimitAnswer):
-    """A limit of one member of a pool; `member` null: of every member that has none of the own."""
+    """A limit of one member of a pool; with `member` null, of every member without own limits."""
 
     member: str | None
 
@@ -173,9 +175,7 @@ def member_limit_answer(member: str | None, limit: SpendingLimit) -> MemberLimit
 
 def limit_answer(limit: SpendingLimit) -> LimitAnswer:
     """Return one limit."""
-    return LimitAnswer(
-        period=limit.period, soft=limit.soft, hard=limit.hard, spent=limit.spent, held=limit.held, since=limit.since
-    )
+    return LimitAnswer.of(limit)
 
 
 def statement_answer(owner_id: str | None, statement: AccountStatement) -> StatementAnswer:

@@ -1,4 +1,4 @@
-"""Bodies and answers of the three phases."""
+"""Bodies and answers of `/api/credits-process`."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -22,9 +22,10 @@ __all__ = [
 
 
 class StartAnswer(Answer):
-    """Go ahead. `credits` is what is free, `balance` includes what is held, `hold` is this use's part of it.
+    """The use may begin. `credits` are the free credits, `balance` includes the held ones, `hold` is the hold of this use.
 
-    `outage_limit_credits`: what uses of this feature may owe while the gateway does not answer; null where they must wait.
+    `outage_limit_credits`: the credits that uses of this feature may owe while the gateway does not answer; null if they
+    must wait.
     """
 
     status: Literal["accessible"] = "accessible"
@@ -60,7 +61,7 @@ class LineAnswer(Answer):
 
 
 class EndAnswer(Answer):
-    """What the use cost."""
+    """The outcome of a settlement."""
 
     status: Literal["returnable"] = "returnable"
     user_id: str
@@ -85,7 +86,7 @@ class ProcessingAnswer(Answer):
 
 
 class VoidAnswer(Answer):
-    """The hold is closed, nothing was charged."""
+    """The hold is closed without a charge."""
 
     status: Literal["voided"] = "voided"
     user_id: str
@@ -96,7 +97,7 @@ class VoidAnswer(Answer):
 
 
 class ExtendAnswer(Answer):
-    """When the hold ends now."""
+    """The new expiry of the hold."""
 
     usage_key: str
     expires_at: datetime
@@ -142,16 +143,10 @@ def end_answer(settled: Settled) -> EndAnswer:
 def line_answer(line: UsageLine) -> LineAnswer:
     """Return one line."""
     tokens = line.usage.tokens
-    return LineAnswer(
+    return LineAnswer.of(
+        line,
         ai_model=line.usage.model,
-        provider=line.provider,
         input_tokens=tokens.get("input_tokens", 0),
         output_tokens=tokens.get("output_tokens", 0),
         tokens=tokens,
-        provider_cost_usd=line.provider_cost_usd,
-        margin_percent=line.margin_percent,
-        credit_price_usd=line.credit_price_usd,
-        credits=line.credits,
-        price_version=line.price_version,
-        unpriced=line.unpriced,
     )

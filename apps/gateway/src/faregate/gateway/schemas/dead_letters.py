@@ -16,8 +16,8 @@ __all__ = ["DeadLetterAnswer", "DeadLettersBody", "DeadLettersQuery", "DoneAnswe
 class DeadLetterAnswer(Answer):
     """One message that could not be handled.
 
-    `body_encoding` says what `body` is: `json`, its JSON; `text`, its text, which is no JSON; `base64`, its bytes, which
-    are no text. Replaying sends the bytes as they came.
+    `body_encoding` is the form of `body`: `json` for JSON, `text` for text that is not JSON, `base64` for bytes that are
+    not text. Replaying sends the original bytes.
     """
 
     id: str
@@ -30,13 +30,13 @@ class DeadLetterAnswer(Answer):
 
 
 class DeadLettersQuery(PageQuery):
-    """Which dead letters, oldest first."""
+    """Filters of dead letters, oldest first."""
 
     queue: ExternalId | None = None
 
 
 class DeadLettersBody(Body):
-    """Which dead letters: by id, or all of one queue."""
+    """The dead letters: by id, or all of one queue."""
 
     ids: Annotated[list[ExternalId], AtMost(1000, least=1)] | None = None
     queue: ExternalId | None = None
@@ -49,7 +49,7 @@ class DeadLettersBody(Body):
 
 
 class DoneAnswer(Answer):
-    """How many dead letters there were."""
+    """The number of dead letters replayed or dropped."""
 
     count: int
 
@@ -57,12 +57,4 @@ class DoneAnswer(Answer):
 def letter_answer(letter: DeadMessage) -> DeadLetterAnswer:
     """Return one dead letter."""
     body, encoding = shown_body(letter.body)
-    return DeadLetterAnswer(
-        id=letter.id,
-        queue=letter.queue,
-        reason=letter.reason,
-        attempts=letter.attempts,
-        dead_at=letter.dead_at,
-        body=body,
-        body_encoding=encoding,
-    )
+    return DeadLetterAnswer.of(letter, body=body, body_encoding=encoding)

@@ -11,12 +11,12 @@ __all__ = ["ExportQuery"]
 
 
 class ExportQuery(AnalyticsQuery):
-    """What to export, by the filters of all analytics, and how."""
+    """The filters of analytics, and the form of the export."""
 
     format: Format = Format.CSV
-    raw: Annotated[bool, Field(description="leave text as it is, also what a spreadsheet would run as a formula")] = (
+    raw: Annotated[bool, Field(description="leave text unchanged, even if a spreadsheet would run it as a formula")] = (
         False
     )
-    bom: Annotated[bool, Field(description="CSV alone: begin with a byte order mark, so that Excel reads UTF-8")] = (
+    bom: Annotated[bool, Field(description="only for CSV: begin with a byte order mark, so that Excel reads UTF-8")] = (
         False
     )

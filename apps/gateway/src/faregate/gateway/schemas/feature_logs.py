@@ -32,7 +32,7 @@ _REJECTIONS_LISTED = 100
 
 
 class LoggedAnswer(Answer):
-    """One stored log; `duplicate`: it had been there before."""
+    """One stored log; `duplicate`: it was already stored."""
 
     id: UUID
     duplicate: bool = False
@@ -46,7 +46,7 @@ class Rejection(Answer):
 
 
 class LogsAnswer(Answer):
-    """What became of an array; `ids` in the order of the accepted items.
+    """The outcome of an array; `ids` are in the order of the accepted items.
 
     `rejected` lists the first 100 items that were not stored, `rejected_unlisted` counts the others.
     """
@@ -59,7 +59,7 @@ class LogsAnswer(Answer):
 
 
 class LogAnswer(Answer):
-    """One log as lists show it: without bodies."""
+    """One log of a list, without bodies."""
 
     id: UUID
     logged_at: datetime
@@ -79,7 +79,7 @@ class LogAnswer(Answer):
 
 
 class LogDetailAnswer(LogAnswer):
-    """One log with its bodies, redacted as they are kept; `use` is what the use of that `usage_key` cost, if known."""
+    """One log with its redacted bodies; `use` holds the credits of the use of that `usage_key`, if known."""
 
     payload: Any
     response: Any
@@ -90,20 +90,20 @@ class LogDetailAnswer(LogAnswer):
 
 
 class DeletedAnswer(Answer):
-    """Which logs were deleted."""
+    """The ids of the deleted logs."""
 
     deleted: Sequence[UUID]
 
 
 class BulkBody(Body):
-    """`DELETE /api/feature-usage-logs/bulk`; `permanent` removes them for ever."""
+    """`DELETE /api/feature-usage-logs/bulk`; `permanent` removes them permanently."""
 
     ids: Annotated[list[UUID], AtMost(1000, least=1)]
     permanent: StrictBool = False
 
 
 class LogQuery(PageQuery):
-    """Which logs; `from` is included, `to` is not; `q` is looked for in feature, endpoint, type and status."""
+    """Filters of logs; `from` is included, `to` is excluded; `q` is searched in feature, endpoint, type and status."""
 
     user_id: str | None = None
     user_email: str | None = None
@@ -116,7 +116,7 @@ class LogQuery(PageQuery):
     until: Moment | None = Field(default=None, alias="to")
     q: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     body: Annotated[str, Field(min_length=3, max_length=200)] | None = Field(
-        default=None, description="text in the bodies; only where they are not encrypted, and without an index"
+        default=None, description="text in the bodies; works only if they are not encrypted, and without an index"
     )
     deleted: bool = False
 
@@ -140,17 +140,17 @@ class LogQuery(PageQuery):
 
 def log_answer(log: FeatureLog) -> LogAnswer:
     """Return one log without bodies."""
-    return LogAnswer(**_facts(log))
+    return LogAnswer.of(log, **_feature(log))
 
 
 def detail_answer(log: FeatureLog, use: UsageStory | None, story: UseStory) -> LogDetailAnswer:
-    """Return one log with bodies and what is behind it."""
+    """Return one log with bodies, its use and the events of the use."""
     events = [event_answer(event) for event in story.events]
-    return LogDetailAnswer(**_facts(log), **log.bodies, use=use_answer(use) if use else None, events=events)
+    return LogDetailAnswer.of(log, **_feature(log), **log.bodies, use=use_answer(use) if use else None, events=events)
 
 
 def rejections(outcomes: Sequence[object]) -> dict[str, Any]:
-    """Return why items were not stored, the first 100 of them, and how many more there were."""
+    """Return the errors of the first 100 items that were not stored, and the number of further ones."""
     errors = [(index, error) for index, error in enumerate(outcomes) if isinstance(error, FaregateError)]
     return {
         "rejected": [_rejection(index, error) for index, error in errors[:_REJECTIONS_LISTED]],
@@ -159,26 +159,10 @@ def rejections(outcomes: Sequence[object]) -> dict[str, Any]:
 
 
 def _rejection(index: int, error: FaregateError) -> Rejection:
-    """Return why an item was not stored; its values are not repeated."""
+    """Return the error of an item that was not stored, without its values."""
     described = {"code": error.code, "detail": error.detail, "param": error.param, **error.facts}
     return Rejection(index=index, error={name: value for name, value in described.items() if value is not None})
 
 
-def _facts(log: FeatureLog) -> dict[str, Any]:
-    return {
-        "id": log.id,
-        "logged_at": log.logged_at,
-        "user_id": log.user_id,
-        "user_email": log.user_email,
-        "feature_endpoint_id": log.feature.id,
-        "feature_endpoint_value": log.feature.value,
-        "usage_key": log.usage_key,
-        "method": log.method,
-        "code": log.code,
-        "status": log.status,
-        "endpoint": log.endpoint,
-        "type": log.type,
-        "duration_ms": log.duration_ms,
-        "deleted_at": log.deleted_at,
-        "deleted_by": log.deleted_by,
-    }
+def _feature(log: FeatureLog) -> dict[str, Any]:
+    return {"feature_endpoint_id": log.feature.id, "feature_endpoint_value": log.feature.value}

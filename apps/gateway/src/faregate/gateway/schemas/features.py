@@ -34,7 +34,7 @@ class FeatureAnswer(Answer):
 
 
 class DeletedAnswer(Answer):
-    """The feature that is no more."""
+    """The key of the deleted feature."""
 
     key: str
 

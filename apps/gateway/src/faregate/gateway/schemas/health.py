@@ -1,4 +1,4 @@
-"""Answers of the probes."""
+"""Answers of `/healthz` and `/readyz`."""
 
 from typing import Literal
 
@@ -15,7 +15,7 @@ class HealthAnswer(Answer):
 
 
 class CheckAnswer(Answer):
-    """One needed part, how long it took to answer, and what is wrong with it."""
+    """The check of one required engine: its response time, and its problem if there is one."""
 
     name: str
     ok: bool
@@ -24,7 +24,7 @@ class CheckAnswer(Answer):
 
 
 class ReadyAnswer(Answer):
-    """Whether this process can serve."""
+    """Whether this process can serve requests."""
 
     status: Literal["ready", "not ready"]
     checks: list[CheckAnswer]

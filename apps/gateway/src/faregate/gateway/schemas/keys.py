@@ -16,7 +16,7 @@ __all__ = ["KeyAnswer", "KeyBody", "NewKeyAnswer", "RotateBody", "SpendCapBody",
 
 
 class SpendCapBody(Body):
-    """How much may be spent by calls made with the key."""
+    """The limit on the credits that calls with the key may spend."""
 
     credits: Annotated[Credits, Field(gt=0)]
     period: Literal["day", "week", "month", "total"] = "month"
@@ -30,7 +30,7 @@ class KeyBody(Body):
     environment: Literal["live", "test"] = "live"
     expires_at: Moment | None = None
     allowed_ips: Annotated[list[Text], AtMost(100, least=1), Field(examples=[["203.0.113.0/24"]])] | None = Field(
-        default=None, description="addresses and networks it may be used from; left out: from everywhere"
+        default=None, description="addresses and networks that the key may be used from; left out: any address"
     )
     spend_cap: SpendCapBody | None = None
 
@@ -39,12 +39,12 @@ class RotateBody(Body):
     """`POST /api/keys/{key_id}/rotate`."""
 
     overlap_seconds: Annotated[StrictInt, Field(ge=0, le=30 * 86_400)] = Field(
-        default=86_400, description="how long the old key lives on beside the new one"
+        default=86_400, description="how long the old key stays valid besides the new one"
     )
 
 
 class SpendCapAnswer(Answer):
-    """A cap and what is used of it."""
+    """A spend cap and the amount used."""
 
     credits: Decimal | None
     period: str
@@ -53,10 +53,10 @@ class SpendCapAnswer(Answer):
 
 
 class KeyAnswer(Answer):
-    """A key without its secret. `client` is the first key of a line of rotations, whose keys share their spend caps.
+    """A key without its secret. `client` is the id of the first key of a line of rotations, whose keys share their spend caps.
 
-    `minted_by` is the API key that made the client; null where none did. What a key spends counts against the caps of
-    that one, too.
+    `minted_by` is the API key that made the client, if there is one. What a key spends counts against the caps of
+    `minted_by`, too.
     """
 
     key_id: str
@@ -75,25 +75,16 @@ class KeyAnswer(Answer):
 
 
 class NewKeyAnswer(KeyAnswer):
-    """A new key, in full for this one time; null where the answer is replayed."""
+    """A new key; only this answer holds it in full, and in a replayed answer it is null."""
 
     key: str | None = Field(examples=["fg_live_4fQZk2vN8sLx_…"])
 
 
 def key_answer(key: ApiKey, caps: list[SpendingLimit]) -> KeyAnswer:
     """Return a key without its secret."""
-    return KeyAnswer(
-        key_id=key.key_id,
-        client=key.client,
-        name=key.name,
-        environment=key.environment,
+    return KeyAnswer.of(
+        key,
         scopes=list(key.scopes),
         allowed_ips=list(key.allowed_ips) if key.allowed_ips is not None else None,
         spend_caps=[SpendCapAnswer(credits=c.hard, period=c.period, spent=c.spent, held=c.held) for c in caps],
-        created_by=key.created_by,
-        minted_by=key.minted_by,
-        created_at=key.created_at,
-        expires_at=key.expires_at,
-        revoked_at=key.revoked_at,
-        last_used_at=key.last_used_at,
     )

@@ -19,7 +19,7 @@ MeterName = Annotated[
 
 
 class MeterBody(Body):
-    """`PUT /api/meters/{name}`: what the meter counts and costs."""
+    """`PUT /api/meters/{name}`: the declaration of a meter."""
 
     unit: Annotated[Text, Field(min_length=1, max_length=50, examples=["seat"]), AfterValidator(name_checked)]
     aggregation: Aggregation = "sum"
@@ -27,12 +27,12 @@ class MeterBody(Body):
     description: Annotated[Note, Field(max_length=500)] = ""
 
     def meter(self, name: str) -> Meter:
-        """Return what is declared."""
+        """Return the declaration."""
         return Meter(name, self.unit, self.aggregation, self.unit_price_usd, description=self.description)
 
 
 class MeterAnswer(Answer):
-    """One meter; `units` are what events may come in beside its own `unit`."""
+    """One meter; `units` are the units of events that are accepted besides its own `unit`."""
 
     name: str
     unit: str
@@ -43,9 +43,9 @@ class MeterAnswer(Answer):
 
 
 class MeterTotalAnswer(Answer):
-    """What one meter read and costs; without a declaration there is no unit, and without a price no cost.
+    """The reading and cost of one meter; without a declaration it has no unit, and without a price no cost.
 
-    With `detailed=true` also its users, and the statistics of its single quantities.
+    With `detailed=true` also its number of users, and statistics of its single quantities.
     """
 
     meter: str
@@ -65,18 +65,11 @@ class MeterTotalAnswer(Answer):
 
 def meter_answer(meter: Meter) -> MeterAnswer:
     """Return one meter."""
-    return MeterAnswer(
-        name=meter.name,
-        unit=meter.unit,
-        aggregation=meter.aggregation,
-        unit_price_usd=meter.unit_price_usd,
-        units=list(meter.factors),
-        description=meter.description,
-    )
+    return MeterAnswer.of(meter, units=list(meter.factors))
 
 
 def meter_total_answer(total: MeterTotal) -> MeterTotalAnswer:
-    """Return what one meter read and costs."""
+    """Return the reading and cost of one meter."""
     return MeterTotalAnswer(
         meter=total.meter,
         unit=total.unit,
@@ -89,7 +82,7 @@ def meter_total_answer(total: MeterTotal) -> MeterTotalAnswer:
 
 
 def meter_detail_answer(detail: MeterDetail) -> MeterTotalAnswer:
-    """Return what one meter read and costs, with its users and statistics."""
+    """Return the reading and cost of one meter, with its users and statistics."""
     stats = detail.stats
     found = {
         "uniqueUsers": detail.users,

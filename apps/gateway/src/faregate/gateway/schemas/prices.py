@@ -34,13 +34,13 @@ __all__ = [
 
 
 class QuoteBody(UsageBody):
-    """`POST /api/prices/quote`: what would this cost, at a moment."""
+    """`POST /api/prices/quote`: a use to be priced."""
 
-    at: Moment | None = Field(default=None, description="as of when; else now")
+    at: Moment | None = Field(default=None, description="the moment of the price; default: now")
 
 
 class QuoteAnswer(Answer):
-    """What it would cost; amounts are null for an unpriced model."""
+    """The cost of the use; amounts are null for an unpriced model."""
 
     model: str | None
     provider: str | None
@@ -56,7 +56,7 @@ class QuoteAnswer(Answer):
 
 
 class PriceQuery(LooseBody):
-    """Which price of a model."""
+    """The provider and the moment of a price."""
 
     provider: ModelName | None = None
     service_tier: ModelName | None = None
@@ -64,7 +64,7 @@ class PriceQuery(LooseBody):
 
 
 class OverrideAnswer(Answer):
-    """An operator's price of one model for some time."""
+    """An operator's price of one model for a period."""
 
     number: int
     model: str
@@ -101,7 +101,7 @@ class PlanAnswer(Answer):
 
 
 class OrganizationBody(Body):
-    """`PUT /api/organizations/{organization_id}`: what is left out stays as it is."""
+    """`PUT /api/organizations/{organization_id}`: fields that are left out stay unchanged."""
 
     policy: Literal["recorded", "pooled"] | None = None
     join: Annotated[list[ExternalId], AtMost(1000)] = Field(default_factory=list)
@@ -109,7 +109,7 @@ class OrganizationBody(Body):
 
 
 class OrganizationAnswer(Answer):
-    """An organisation: how its members are charged, and who they are (at most 1,000)."""
+    """An organisation with its charging policy and its members (at most 1,000)."""
 
     organization_id: str
     policy: str
@@ -117,29 +117,22 @@ class OrganizationAnswer(Answer):
 
 
 class DebitBody(Body):
-    """`POST /api/wallets/{owner_id}/debits`: track and charge an amount."""
+    """`POST /api/wallets/{owner_id}/debits`: record and charge an amount."""
 
     credits: Annotated[Credits, Field(ge=0)]
     service: ExternalId
     usage_key: ExternalId | None = None
     organization_id: ExternalId | None = None
-    reason: Note | None = Field(default=None, description="why, for whoever reads the ledger; else the service")
+    reason: Note | None = Field(default=None, description="the reason, shown in the ledger; default: the service")
     metadata: Metadata | None = None
 
 
 def quote_answer(line: UsageLine) -> QuoteAnswer:
-    """Return what a line would cost."""
-    return QuoteAnswer(
+    """Return the cost of a line."""
+    return QuoteAnswer.of(
+        line,
         model=line.usage.model,
-        provider=line.provider,
-        provider_cost_usd=line.provider_cost_usd,
-        input_cost_usd=line.input_cost_usd,
-        output_cost_usd=line.output_cost_usd,
         credits=None if line.unpriced else line.credits,
-        margin_percent=line.margin_percent,
-        credit_price_usd=line.credit_price_usd,
-        price_version=line.price_version,
-        unpriced=line.unpriced,
         inconsistent=line.usage.inconsistent,
     )
 
@@ -152,14 +145,7 @@ def override_answer(override: Override) -> OverrideAnswer:
 
 def price_answer(price: EffectivePrice) -> PriceAnswer:
     """Return the price in force."""
-    return PriceAnswer(
-        model=price.model,
-        provider=price.provider,
-        prices=price.prices,
-        price_version=price.price_version,
-        margin_percent=price.margin_percent,
-        overrides=[override_answer(item) for item in price.overrides],
-    )
+    return PriceAnswer.of(price, overrides=[override_answer(item) for item in price.overrides])
 
 
 def plan_answer(plan: Plan) -> PlanAnswer:

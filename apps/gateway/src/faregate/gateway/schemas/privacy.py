@@ -12,7 +12,7 @@ __all__ = ["EraseBody", "ErasedAnswer", "ExportAnswer", "ExportQuery"]
 
 
 class EraseBody(Body):
-    """`POST /api/privacy/erase`. The field has another name in here, so that no audit entry names the erased person."""
+    """`POST /api/privacy/erase`. The field has another name in the code, so that no audit entry names the erased person."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -20,7 +20,7 @@ class EraseBody(Body):
 
 
 class ErasedAnswer(Answer):
-    """How many rows changed, by kind."""
+    """The number of changed rows, by kind."""
 
     erased: Mapping[str, int]
 
@@ -32,7 +32,7 @@ class ExportQuery(LooseBody):
 
 
 class ExportAnswer(Answer):
-    """Everything that is held on a user, by kind."""
+    """All data about a user, by kind."""
 
     user_id: str
     records: Mapping[str, Sequence[Mapping[str, Any]]]

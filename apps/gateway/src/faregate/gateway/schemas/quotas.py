@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -26,8 +26,6 @@ __all__ = [
     "quota_answer",
     "status_answer",
 ]
-
-A = TypeVar("A", bound=Answer)
 
 
 def _number(value: object) -> object:
@@ -69,7 +67,7 @@ class QuotaBody(Body):
     active: Flag = True
 
     def spec(self) -> QuotaSpec:
-        """Return what is asked for."""
+        """Return the specification of the quota."""
         given = self.thresholds
         return QuotaSpec(
             owner_id=self.owner_id,
@@ -85,21 +83,21 @@ class QuotaBody(Body):
 
 
 class QuotasQuery(PageQuery):
-    """Which quotas."""
+    """Filters of quotas."""
 
     owner_id: str | None = None
     meter: str | None = None
 
 
 class QuotaCheckQuery(LooseBody):
-    """Whose quotas, and for which meter."""
+    """The owner of the quotas, and a meter."""
 
     owner_id: Annotated[Text, Field(min_length=1, max_length=255, examples=["ada"])]
     meter: str | None = None
 
 
 class AlertsQuery(PageQuery):
-    """Which alerts; `from` is included, `to` is not."""
+    """Filters of alerts; `from` is included, `to` is excluded."""
 
     owner_id: str | None = None
     quota_id: UUID | None = None
@@ -135,7 +133,7 @@ class QuotaAnswer(Answer):
 
 
 class PredictionAnswer(Answer):
-    """What is to be expected at the present pace."""
+    """The expected use at the current pace."""
 
     projected: Decimal
     per_day: Decimal
@@ -145,7 +143,7 @@ class PredictionAnswer(Answer):
 
 
 class QuotaStatusAnswer(Answer):
-    """How a quota stands."""
+    """The status of a quota."""
 
     quota: QuotaAnswer
     at: datetime
@@ -159,7 +157,7 @@ class QuotaStatusAnswer(Answer):
 
 
 class DeliveryAnswer(Answer):
-    """How one channel took an alert."""
+    """The delivery of an alert by one channel."""
 
     channel: str
     status: str
@@ -190,43 +188,28 @@ class AlertAnswer(Answer):
 
 def quota_answer(quota: Quota) -> QuotaAnswer:
     """Return one quota."""
-    spec = quota.spec
-    given = spec.thresholds
-    return QuotaAnswer(
+    given = quota.spec.thresholds
+    return QuotaAnswer.of(
+        quota.spec,
         id=quota.id,
-        owner_id=spec.owner_id,
-        meter=spec.meter,
-        period=spec.period,
-        limit=spec.limit,
-        hard=spec.hard,
-        timezone=spec.timezone,
-        thresholds=_read(ThresholdsAnswer, given) if given else None,
-        emails=list(spec.emails),
-        active=spec.active,
+        thresholds=ThresholdsAnswer.of(given) if given else None,
+        emails=list(quota.spec.emails),
         created_at=quota.created_at,
         updated_at=quota.updated_at,
     )
 
 
 def status_answer(status: QuotaStatus) -> QuotaStatusAnswer:
-    """Return how one quota stands."""
-    return QuotaStatusAnswer(
+    """Return the status of one quota."""
+    return QuotaStatusAnswer.of(
+        status,
         quota=quota_answer(status.quota),
-        at=status.at,
         period_start=status.window.start,
         period_end=status.window.end,
-        used=status.used,
-        remaining=status.remaining,
-        percent=status.percent,
-        level=status.level,
-        prediction=_read(PredictionAnswer, status.prediction) if status.prediction else None,
+        prediction=PredictionAnswer.of(status.prediction) if status.prediction else None,
     )
 
 
 def alert_answer(alert: Alert) -> AlertAnswer:
     """Return one alert."""
-    return _read(AlertAnswer, alert)
-
-
-def _read(kind: type[A], value: object) -> A:
-    return kind.model_validate(value, from_attributes=True)
+    return AlertAnswer.of(alert, deliveries=[DeliveryAnswer.of(delivery) for delivery in alert.deliveries])

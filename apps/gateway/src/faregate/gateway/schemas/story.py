@@ -1,4 +1,4 @@
-"""Answers that tell about one use: its credits, its events, its feature logs."""
+"""Answers about one use: credits, usage events, feature logs."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from faregate.analytics.answers.story import StoryEvent, UseStory
-from faregate.feature_log.values import FeatureLog
 from faregate.gateway.schemas.base import Answer
 from faregate.gateway.schemas.credits_process import LineAnswer, line_answer
 from faregate.gateway.schemas.wallets import TransactionAnswer, transaction_answer
@@ -42,7 +41,7 @@ class UseAnswer(Answer):
 
 
 class EventAnswer(Answer):
-    """One usage event of a use, as it counts."""
+    """One counted usage event of a use."""
 
     time: datetime
     kind: str
@@ -61,7 +60,7 @@ class EventAnswer(Answer):
 
 
 class UseLogAnswer(Answer):
-    """One feature log of a use; bodies and e-mail are shown by `/api/feature-usage-logs/{id}`."""
+    """One feature log of a use; bodies and e-mail address are in `/api/feature-usage-logs/{id}`."""
 
     id: UUID
     logged_at: datetime
@@ -74,7 +73,7 @@ class UseLogAnswer(Answer):
 
 
 class StoryAnswer(UseAnswer):
-    """Everything that is known of one use."""
+    """All data about one use."""
 
     events: list[EventAnswer]
     feature_logs: list[UseLogAnswer]
@@ -82,45 +81,28 @@ class StoryAnswer(UseAnswer):
 
 def use_answer(use: UsageStory) -> UseAnswer:
     """Return one use in credits."""
-    return UseAnswer(**_facts(use))
+    return UseAnswer.of(use.charge, **_facts(use))
 
 
 def story_answer(story: UseStory, use: UsageStory) -> StoryAnswer:
-    """Return the whole story of one use."""
+    """Return all data about one use."""
     events = [event_answer(event) for event in story.events]
-    return StoryAnswer(**_facts(use), events=events, feature_logs=[_log(log) for log in story.logs])
+    logs = [UseLogAnswer.of(log) for log in story.logs]
+    return StoryAnswer.of(use.charge, **_facts(use), events=events, feature_logs=logs)
 
 
 def event_answer(event: StoryEvent) -> EventAnswer:
     """Return one event."""
-    return EventAnswer(**{name: getattr(event, name) for name in EventAnswer.model_fields})
-
-
-def _log(log: FeatureLog) -> UseLogAnswer:
-    return UseLogAnswer(**{name: getattr(log, name) for name in UseLogAnswer.model_fields})
+    return EventAnswer.of(event)
 
 
 def _facts(use: UsageStory) -> dict[str, Any]:
-    charge = use.charge
+    """Return the fields that the charge does not have under the same name."""
     return {
-        "usage_key": charge.usage_key,
         "user_id": use.user_id,
         "organization_id": use.organization_id,
-        "feature_key": charge.feature_key,
-        "charging": charge.rule,
-        "status": charge.status,
-        "hold": charge.hold,
-        "expires_at": charge.expires_at,
-        "credits_consumed": charge.credits_consumed,
-        "credits_charged": charge.credits_charged,
-        "shortfall": charge.shortfall,
-        "flags": list(charge.flags),
-        "reason": charge.reason,
-        "duration_ms": charge.duration_ms,
-        "metadata": charge.metadata,
+        "charging": use.charge.rule,
+        "flags": list(use.charge.flags),
         "details": [line_answer(line) for line in use.lines],
         "transactions": [transaction_answer(transaction) for transaction in use.transactions],
-        "created_at": charge.created_at,
-        "closed_at": charge.closed_at,
-        "settled_at": charge.settled_at,
     }

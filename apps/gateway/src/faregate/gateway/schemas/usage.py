@@ -41,7 +41,7 @@ class FeatureUsageAnswer(Answer):
 
 
 class UsageQuery(PageQuery):
-    """Which finished uses; `from` is included, `to` is not."""
+    """Filters of finished uses; `from` is included, `to` is excluded."""
 
     user_id: str | None = None
     organization_id: str | None = None
@@ -52,14 +52,4 @@ class UsageQuery(PageQuery):
 
 def usage_answer(usage: FeatureUsage) -> FeatureUsageAnswer:
     """Return one finished use."""
-    return FeatureUsageAnswer(
-        id=usage.id,
-        usage_key=usage.usage_key,
-        user_id=usage.user_id,
-        organization_id=usage.organization_id,
-        feature_key=usage.feature_key,
-        credits_consumed=usage.credits_consumed,
-        credits_charged=usage.credits_charged,
-        metadata=usage.metadata,
-        executed_at=usage.executed_at,
-    )
+    return FeatureUsageAnswer.of(usage)

@@ -25,7 +25,7 @@ class RejectedAnswer(Answer):
 
 
 class IngestAnswer(Answer):
-    """What became of the items; a duplicate counted before, and does not count again.
+    """The outcome of the items; a duplicate was counted before and is not counted again.
 
     `rejected` lists the first 100 items that were not accepted, `rejected_unlisted` counts the others.
     """
@@ -37,14 +37,14 @@ class IngestAnswer(Answer):
 
 
 class FateQuery(LooseBody):
-    """Which event: by the source and id that it was sent with."""
+    """The source and id that the event was sent with."""
 
     id: Name
     source: Annotated[StrictStr, Field(max_length=512), AfterValidator(name_checked)] = ""
 
 
 class CorrectionBody(Body):
-    """A correction: `void` counts the event no more, `replace` counts `event` in its place."""
+    """A correction: `void` stops counting the event, `replace` counts `event` in its place."""
 
     id: Name
     source: Annotated[StrictStr, Field(max_length=512), AfterValidator(name_checked)] = ""
@@ -55,12 +55,12 @@ class CorrectionBody(Body):
     @model_validator(mode="after")
     def _whole(self) -> "CorrectionBody":
         if (self.action == "replace") != (self.event is not None):
-            raise ValueError("event is needed to replace one, and only then")
+            raise ValueError("event is required for replace, and must be left out for void")
         return self
 
 
 class CorrectionAnswer(Answer):
-    """What was done to an event."""
+    """One correction of an event."""
 
     action: str
     reason: str | None
@@ -69,7 +69,7 @@ class CorrectionAnswer(Answer):
 
 
 class FateAnswer(Answer):
-    """What became of an event: `counted`, `duplicate`, `corrected`, `voided` or `rejected`."""
+    """The status of an event: `counted`, `duplicate`, `corrected`, `voided` or `rejected`."""
 
     source: str
     id: str
@@ -83,7 +83,7 @@ class FateAnswer(Answer):
 
 
 def ingest_answer(report: IngestReport) -> IngestAnswer:
-    """Return what became of a call's items."""
+    """Return the outcome of the items of a call."""
     short = report.shortened(REJECTIONS_LISTED)
     return IngestAnswer(
         accepted=short.accepted,
@@ -94,16 +94,9 @@ def ingest_answer(report: IngestReport) -> IngestAnswer:
 
 
 def fate_answer(fate: EventFate) -> FateAnswer:
-    """Return what became of one event."""
-    return FateAnswer(
-        source=fate.source,
-        id=fate.id,
-        status=fate.status,
-        received_at=fate.received_at,
-        counted_at=fate.counted_at,
-        counted_in=fate.counted_in,
-        event=fate.event,
-        reason=fate.reason,
+    """Return the status of one event."""
+    return FateAnswer.of(
+        fate,
         corrections=[
             CorrectionAnswer(action=c.action, reason=c.reason, actor=c.actor, at=c.at) for c in fate.corrections
         ],

@@ -24,7 +24,7 @@ __all__ = [
 
 
 class TransactionAnswer(Answer):
-    """One movement: `amount` is signed, `balance` is the one after it."""
+    """One transaction: `amount` is signed, `balance` is the balance after it."""
 
     id: str
     kind: str
@@ -68,7 +68,7 @@ class TopUpAnswer(Answer):
 
 
 class WalletAnswer(Answer):
-    """A wallet. `credits` is what is free: balance + credit_limit - held - earmarked."""
+    """A wallet. `credits` are the free credits: balance + credit_limit - held - earmarked."""
 
     owner_id: str
     email: str | None
@@ -94,7 +94,7 @@ class TopUpBody(Body):
 
 
 class WalletBody(Body):
-    """`PUT /api/wallets/{owner_id}`: what is left out stays as it is, null takes it away."""
+    """`PUT /api/wallets/{owner_id}`: fields that are left out stay unchanged, null clears a field."""
 
     email: Note | None = None
     organization_id: ExternalId | None = None
@@ -105,7 +105,7 @@ class WalletBody(Body):
     top_up: TopUpBody | None = None
 
     def fields(self) -> dict[str, Any]:
-        """Return what is given, as `WalletChange` takes it."""
+        """Return the given fields in the form of `WalletChange`."""
         given = self.model_dump(exclude_unset=True)
         if self.top_up is not None:
             given["top_up"] = (self.top_up.below, self.top_up.credits)
@@ -122,11 +122,11 @@ class GrantBody(Body):
     expires_at: Moment | None = None
     features: Annotated[list[ExternalId], AtMost(1000)] | None = None
     every: Text | None = Field(
-        default=None, description="makes it recurring: 'day', 'week', 'month', 'year', '3 days' …"
+        default=None, description="interval of a recurring grant: 'day', 'week', 'month', 'year', '3 days' …"
     )
     rollover_min: Annotated[Credits, Field(ge=0)] = Decimal(0)
     rollover_max: Annotated[Credits, Field(ge=0)] = Decimal(0)
-    key: ExternalId | None = Field(default=None, description="the same key on one wallet makes one grant")
+    key: ExternalId | None = Field(default=None, description="calls with the same key make one grant on a wallet")
     reason: Note | None = None
 
 
@@ -140,58 +140,20 @@ class GrantedAnswer(Answer):
 
 def transaction_answer(transaction: CreditTransaction) -> TransactionAnswer:
     """Return one transaction."""
-    return TransactionAnswer(
-        id=transaction.id,
-        kind=transaction.kind,
-        amount=transaction.amount,
-        balance=transaction.balance,
-        usage_key=transaction.usage_key,
-        feature_key=transaction.feature_key,
-        corrects=transaction.corrects,
-        reason=transaction.reason,
-        actor=transaction.actor,
-        executed_at=transaction.executed_at,
-    )
+    return TransactionAnswer.of(transaction)
 
 
 def grant_answer(grant: Grant) -> GrantAnswer:
     """Return one grant."""
-    return GrantAnswer(
-        id=grant.id,
-        credits=grant.credits,
-        remaining=grant.remaining,
-        source=grant.source,
-        priority=grant.priority,
-        status=grant.status,
-        effective_at=grant.effective_at,
-        expires_at=grant.expires_at,
-        features=list(grant.features) if grant.features is not None else None,
-        every=grant.every,
-        renews_at=grant.renews_at,
-        key=grant.key,
-        reason=grant.reason,
-        actor=grant.actor,
-        voided_by=grant.voided_by,
-        void_reason=grant.void_reason,
-        created_at=grant.created_at,
-    )
+    return GrantAnswer.of(grant, features=list(grant.features) if grant.features is not None else None)
 
 
 def wallet_answer(wallet: Wallet, *, organization_id: str | None) -> WalletAnswer:
     """Return a wallet with its grants."""
-    return WalletAnswer(
-        owner_id=wallet.owner_id,
-        email=wallet.email,
+    return WalletAnswer.of(
+        wallet,
         organization_id=organization_id,
         credits=wallet.free,
-        balance=wallet.balance,
-        held=wallet.held,
-        earmarked=wallet.earmarked,
-        credit_limit=wallet.credit_limit,
-        debt=wallet.debt,
-        status=wallet.status,
-        plan=wallet.plan,
-        low_balance=wallet.low_balance,
         top_up=_top_up(wallet),
         grants=[grant_answer(grant) for grant in wallet.grants],
     )

@@ -31,7 +31,7 @@ _Url = Annotated[Text, Field(min_length=1, examples=["https://93.184.215.14/hook
 
 
 class WebhookBody(Body):
-    """`POST /api/webhooks`. Without a secret one is made."""
+    """`POST /api/webhooks`. Without a secret, one is generated."""
 
     url: _Url
     events: _Events
@@ -40,7 +40,7 @@ class WebhookBody(Body):
 
 
 class WebhookChangeBody(Body):
-    """`PUT /api/webhooks/{id}`: the whole endpoint but its secret."""
+    """`PUT /api/webhooks/{id}`: the whole endpoint except its secret."""
 
     url: _Url
     events: _Events
@@ -52,7 +52,7 @@ class RotateSecretBody(Body):
     """`POST /api/webhooks/{id}/rotate`."""
 
     overlap_seconds: Annotated[StrictInt, Field(ge=0, le=30 * 86_400)] = Field(
-        default=86_400, description="how long both secrets sign"
+        default=86_400, description="how long messages are signed with both secrets"
     )
 
 
@@ -78,7 +78,7 @@ class WebhookAnswer(Answer):
 
 
 class NewWebhookAnswer(WebhookAnswer):
-    """An endpoint with its secret, this one time; null where the answer is replayed."""
+    """An endpoint with its secret, which only this answer holds; in a replayed answer it is null."""
 
     secret: str | None
 
@@ -93,7 +93,7 @@ class AttemptAnswer(Answer):
 
 
 class DeliveryAnswer(Answer):
-    """One event on its way."""
+    """The delivery of one event."""
 
     id: str
     event_id: str
@@ -106,30 +106,20 @@ class DeliveryAnswer(Answer):
 
 
 class ReplayAnswer(Answer):
-    """How many will be sent again."""
+    """The number of deliveries that will be sent again."""
 
     replayed: int
 
 
 class DeliveriesQuery(PageQuery):
-    """Which deliveries."""
+    """Filters of deliveries."""
 
     status: Literal["pending", "delivered", "failed"] | None = None
 
 
 def webhook_answer(endpoint: Endpoint) -> WebhookAnswer:
     """Return an endpoint without its secret."""
-    return WebhookAnswer(
-        id=str(endpoint.id),
-        url=endpoint.url,
-        events=list(endpoint.events),
-        description=endpoint.description,
-        created_by=endpoint.created_by,
-        created_at=endpoint.created_at,
-        failing_since=endpoint.failing_since,
-        disabled_at=endpoint.disabled_at,
-        disabled_reason=endpoint.disabled_reason,
-    )
+    return WebhookAnswer.of(endpoint, id=str(endpoint.id), events=list(endpoint.events))
 
 
 def new_webhook_answer(endpoint: Endpoint) -> NewWebhookAnswer:
@@ -139,15 +129,10 @@ def new_webhook_answer(endpoint: Endpoint) -> NewWebhookAnswer:
 
 def delivery_answer(delivery: WebhookDelivery) -> DeliveryAnswer:
     """Return a delivery."""
-    return DeliveryAnswer(
+    return DeliveryAnswer.of(
+        delivery,
         id=str(delivery.id),
-        event_id=delivery.event_id,
-        event_type=delivery.event_type,
-        status=delivery.status,
-        attempts=delivery.attempts,
-        due_at=delivery.due_at,
         history=[
             AttemptAnswer(at=a.at, status=a.status, error=a.error, duration_ms=a.duration_ms) for a in delivery.history
         ],
-        created_at=delivery.created_at,
     )

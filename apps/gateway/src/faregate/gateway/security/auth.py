@@ -1,4 +1,4 @@
-"""Who calls: from headers to a principal with scopes."""
+"""Principals, scopes and roles of callers."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ __all__ = [
 
 
 class Scope(StrEnum):
-    """What a credential may be allowed."""
+    """A permission of a credential."""
 
     CREDITS_PROCESS = "credits:process"
     USAGE_WRITE = "usage:write"
@@ -46,7 +46,7 @@ ALL_SCOPES = frozenset(Scope)
 
 
 class Role(StrEnum):
-    """What a person is."""
+    """The role of a person."""
 
     ADMIN = "admin"
     ANALYST = "analyst"
@@ -58,17 +58,17 @@ ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
     Role.ANALYST: frozenset({Scope.USAGE_READ, Scope.WALLETS_READ, Scope.ANALYTICS_READ, Scope.OPS_READ}),
     Role.USER: frozenset(),
 }
-"""What people may do, by role. Users have no scope: they are let in where a call is for their own data (`own=`)."""
+"""Scopes of people, by role. Users have no scope: they may make calls for their own data (`own=`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls, as far as the credential proves it. `id` names the credential in audits and keeps its keys apart.
+    """The authenticated caller. `id` names the credential in the audit log and separates its idempotency keys from others.
 
     Attributes:
-        user_id, organization_id: the person and where it belongs, where the credential is a person's.
-        key_id: the API key, where it is one of the database's.
-        line: the client of that key, then the clients that it descends from, the oldest last.
+        user_id, organization_id: the person and their organisation, if the credential is a person's.
+        key_id: the id of the API key, if it is one of the database.
+        line: the client of that key, then the clients that it descends from; the oldest is last.
     """
 
     id: str
@@ -84,7 +84,7 @@ class Principal:
         return scope is not None and scope in self.scopes
 
     def enter(self, scope: Scope | None, *, own: str | None = None) -> None:
-        """Raise unless the credential has this scope, or is a person's and the call is for people's own data.
+        """Raise unless the credential has this scope, or is a person's and the call is for the data of that person.
 
         Raises:
             ScopeMissingError, ForbiddenError.
@@ -93,7 +93,7 @@ class Principal:
             return
         if scope is None:
             raise ForbiddenError(
-                "This call is for people; send a user's token in the Authorization header, behind the word Bearer"
+                "This call is for people; send a user's token in the Authorization header, after the word Bearer"
             )
         raise ScopeMissingError(scope.value)
 
@@ -107,14 +107,14 @@ def person(user_id: str, roles: Iterable[Role], *, organization_id: str | None =
 
 @runtime_checkable
 class IAuthenticator(Protocol):
-    """Proves who calls."""
+    """Authenticates callers."""
 
     async def authenticate(self, headers: Mapping[str, str], *, address: str | None) -> Principal:
-        """Return who sent these headers from this network address, or raise `UnauthenticatedError`."""
+        """Return the principal of these headers from this network address, or raise `UnauthenticatedError`."""
         ...
 
 
 def bearer_token(headers: Mapping[str, str]) -> str | None:
-    """Return what stands behind `Bearer` in the Authorization header."""
+    """Return the token after `Bearer` in the Authorization header."""
     kind, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if kind.lower() == "bearer" else None

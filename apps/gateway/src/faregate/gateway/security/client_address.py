@@ -1,4 +1,4 @@
-"""Whose address a request comes from, where trusted proxies stand in front."""
+"""Client addresses behind trusted proxies."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -12,7 +12,7 @@ Networks = Sequence[IPv4Network | IPv6Network]
 
 
 class ForwardedAddress:
-    """Puts the client's address and scheme into the scope, as trusted proxies tell them; nobody else is believed."""
+    """Sets the client's address and scheme in the scope from the headers of trusted proxies; headers of others are ignored."""
 
     def __init__(self, app: ASGIApp, trusted: Networks) -> None:
         self._app = app
@@ -29,7 +29,7 @@ class ForwardedAddress:
 
 
 def client_of(peer: str, forwarded_for: Sequence[str], trusted: Networks) -> str:
-    """Return the nearest address that is no trusted proxy's; what is no address ends the search at its neighbour."""
+    """Return the nearest address that is not a trusted proxy's; the search stops before a value that is not an address."""
     nearest = peer
     for part in reversed(",".join(forwarded_for).split(",")):
         address = address_of(part.strip())
@@ -42,7 +42,7 @@ def client_of(peer: str, forwarded_for: Sequence[str], trusted: Networks) -> str
 
 
 def address_of(text: str | None) -> IPv4Address | IPv6Address | None:
-    """Return a network address, without a port or the form that carries IPv4 in IPv6; None for anything else."""
+    """Return a network address without port, and an IPv4 address mapped into IPv6 as IPv4; None for anything else."""
     if not text or len(text) > 64:
         return None
     host = text[1:].partition("]")[0] if text.startswith("[") else text

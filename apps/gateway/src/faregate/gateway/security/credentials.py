@@ -1,4 +1,4 @@
-"""Which credential it is: the bootstrap key, an API key of the database, or a person's token."""
+"""Authentication by bootstrap key, API key or user token."""
 
 import hmac
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from faregate.gateway.security.auth import ALL_SCOPES, Principal, Scope, bearer_
 __all__ = ["Authenticator", "ITokens"]
 
 _KEY_PREFIX = "fg_"
-_HOW = "send a server API key as x-server-api-key, or a key or a user's token in the Authorization header, behind the word Bearer"
+_HOW = "send a server API key as x-server-api-key, or a key or a user's token in the Authorization header, after the word Bearer"
 
 
 class ITokens(Protocol):
-    """Proves people's tokens."""
+    """Verifies the tokens of people."""
 
     async def principal(self, token: str) -> Principal:
-        """Return whom `token` was issued to, or raise `UnauthenticatedError`."""
+        """Return the person that `token` was issued to, or raise `UnauthenticatedError`."""
         ...
 
 
@@ -27,8 +27,8 @@ class Authenticator:
     """`IAuthenticator` of a deployment.
 
     Args:
-        bootstrap_key: the one key of `FAREGATE_SERVER_API_KEY`, with all scopes.
-        tokens: None where no people are known.
+        bootstrap_key: the key of `FAREGATE_SERVER_API_KEY`, with all scopes.
+        tokens: None if the settings configure no user tokens.
     """
 
     def __init__(self, bootstrap_key: str | None, keys: KeyStore, tokens: ITokens | None) -> None:
@@ -46,7 +46,7 @@ class Authenticator:
         if server_key or given.startswith(_KEY_PREFIX):
             return await self._key(given, address)
         if self._tokens is None:
-            raise UnauthenticatedError("This deployment knows no users' tokens; send a server API key")
+            raise UnauthenticatedError("This deployment accepts no users' tokens; send a server API key")
         return await self._tokens.principal(given)
 
     def _is_bootstrap(self, given: str) -> bool:
@@ -57,7 +57,7 @@ class Authenticator:
         found = await self._keys.check(given)
         if found is None:
             raise UnauthenticatedError(
-                "This server API key is not known; check it for missing characters, or ask for a new one"
+                "This server API key is unknown; check it for missing characters, or ask for a new one"
             )
         key = found.key
         if not key.admits(address):

@@ -1,4 +1,7 @@
-"""The identity provider's public keys, fetched seldom and kept for a day while a fetch fails."""
+"""Public keys of the identity provider (JWKS).
+
+They are fetched rarely, and kept for a day while fetches fail.
+"""
 
 import asyncio
 import json
@@ -17,16 +20,16 @@ __all__ = ["KeySet"]
 log = get_logger(__name__)
 
 _COOL_DOWN_SECONDS = 30.0
-"""Between two fetches, whatever key ids the callers make up."""
+"""The least time between two fetches, whatever key ids the callers send."""
 
 _REFRESH_SECONDS = 300.0
-"""So that a key which was taken away is not accepted for long."""
+"""The time after which keys are fetched again, so that a withdrawn key is not accepted for long."""
 
 _KEPT_SECONDS = 24 * 3600.0
-"""How long keys count that the identity provider could not confirm: an outage signs nobody out, and nobody for ever in."""
+"""How long keys are valid while fetches fail: an outage does not end sessions, and no session lasts for ever."""
 
 _TIMEOUT_SECONDS = 5.0
-"""For the whole fetch, however slowly it trickles."""
+"""The timeout of the whole fetch, also if the answer arrives slowly."""
 
 _SIZE_LIMIT = 512 * 1024
 _KEYS_LIMIT = 100
@@ -63,7 +66,7 @@ class KeySet:
 
         Raises:
             UnauthenticatedError: there is no such key.
-            EngineUnavailableError: no key was ever fetched, or none for a day.
+            EngineUnavailableError: no key was ever fetched, or the last fetch is more than a day ago.
         """
         found = self._find(key_id)
         if found is None:
@@ -94,7 +97,7 @@ class KeySet:
                 async with asyncio.timeout(self._timeout_seconds):
                     document = await self._fetch()
                 keys = _usable(document)
-            except Exception as error:  # noqa: BLE001  whatever a provider answers must not stop those whose key is known
+            except Exception as error:  # noqa: BLE001  no answer of the provider may refuse tokens whose key is known
                 log.warning("jwks_fetch_failed", url=self._url, reason=f"{type(error).__name__}: {error}")
                 return
             self._keys = keys
@@ -108,7 +111,7 @@ class KeySet:
         ):
             response.raise_for_status()
             body = b""
-            async for chunk in response.aiter_raw():  # not inflated: a small answer could become a very large one
+            async for chunk in response.aiter_raw():  # not decompressed: a small answer could become a very large one
                 body += chunk
                 if len(body) > _SIZE_LIMIT:
                     raise ValueError("the key set is too large")
@@ -116,13 +119,13 @@ class KeySet:
 
 
 def _usable(document: Any) -> dict[str | None, Any]:
-    """Return the signing keys by id; of two with one id the first, and none that is too weak or of a kind unknown.
+    """Return the signing keys by id, without weak keys and unknown kinds; of two keys with the same id, the first.
 
     Raises:
-        ValueError: there is none; a provider without keys is a mistake, and not the end of all sessions.
+        ValueError: there is none; an empty key set counts as a mistake of the provider, so that sessions continue.
     """
     if not isinstance(document, dict):
-        raise ValueError("the key set is no JSON object")  # noqa: TRY004  one kind of failure for whoever fetches
+        raise ValueError("the key set is not a JSON object")  # noqa: TRY004  the caller handles one type of error
     found: dict[str | None, Any] = {}
     listed = cast("dict[str, Any]", document).get("keys")
     for entry in cast("list[Any]", listed)[:_KEYS_LIMIT] if isinstance(listed, list) else []:
@@ -130,12 +133,12 @@ def _usable(document: Any) -> dict[str | None, Any]:
         if key is not None:
             found.setdefault(entry.get("kid"), key)
     if not found:
-        raise ValueError("the key set holds no key that can be used")
+        raise ValueError("the key set holds no usable key")
     return found
 
 
 def _public_key(entry: Any) -> Any:
-    """Return the key of one entry, or None unless it can verify signatures with a public key that is strong enough."""
+    """Return the key of one entry, or None unless it is a sufficiently strong public key that can verify signatures."""
     if not isinstance(entry, dict):
         return None
     given = cast("dict[str, Any]", entry)
@@ -144,7 +147,7 @@ def _public_key(entry: Any) -> Any:
         return None
     try:
         key = jwt.PyJWK.from_dict(given).key
-    except Exception:  # noqa: BLE001  one odd entry must not take the others along
+    except Exception:  # noqa: BLE001  an invalid entry must not invalidate the others
         return None
-    key = key.public_key() if hasattr(key, "public_key") else key  # a provider that publishes its private key
+    key = key.public_key() if hasattr(key, "public_key") else key  # the provider published a private key
     return None if given["kty"] == "RSA" and getattr(key, "key_size", 0) not in _RSA_BITS else key

@@ -1,4 +1,7 @@
-"""What a key that an API key makes or rotates may be: never more than its maker."""
+"""Bounds of keys that an API key makes or rotates.
+
+Such a key may never do more than the key that made it.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -20,21 +23,21 @@ _LENGTHS = tuple(LimitPeriod)
 
 @dataclass(frozen=True, slots=True)
 class KeyBounds:
-    """The key that asks, its line (own client first, the oldest last) and the spend caps of that line."""
+    """The calling key, its line (own client first, the oldest last) and the spend caps of that line."""
 
     key: ApiKey
     line: Sequence[str]
     caps: Sequence[SpendingLimit]
 
     def narrowed(self, spec: KeySpec) -> KeySpec:
-        """Return `spec` within the bounds; what it leaves out it takes from the key that makes it.
+        """Return `spec` within the bounds; fields that are left out are taken from the key that makes it.
 
         Raises:
-            ForbiddenError: it asks for more, or the line of keys is too long.
+            ForbiddenError: `spec` exceeds the bounds, or the line of keys is too long.
         """
         if len(self.line) >= LINE_LIMIT:
             raise ForbiddenError(
-                f"a key may stand at most {LINE_LIMIT} keys deep; have a key nearer to the first one make it"
+                f"keys may be nested at most {LINE_LIMIT} levels deep; make this key with a key nearer to the first one"
             )
         inherited = replace(
             spec,
@@ -45,20 +48,20 @@ class KeyBounds:
         return inherited
 
     def check_cap(self, micros: int, period: LimitPeriod) -> None:
-        """Raise `ForbiddenError` where a spend cap is above one of the line's of this or a longer period."""
+        """Raise `ForbiddenError` if a spend cap is above one of the line for the same or a longer period."""
         for cap in self.caps:
             longer = _LENGTHS.index(LimitPeriod(cap.period)) >= _LENGTHS.index(period)
             if cap.hard is not None and longer and micros > to_micros(cap.hard):
                 raise ForbiddenError(
                     f"spend_cap: {to_credits(micros)} credits ({period}) are more than the {cap.hard} ({cap.period}) "
-                    "that the key which makes it may spend; lower it, or leave it out",
+                    "that the calling key may spend; lower it, or leave it out",
                     param="spend_cap",
                 )
 
     def check_rotation(self, old: ApiKey, line: Iterable[str]) -> None:
-        """Raise `ForbiddenError` unless the successor of `old`, a key of this line, may do no more than the key that asks.
+        """Raise `ForbiddenError` unless the successor of `old`, a key of this line, may do no more than the calling key.
 
-        A key outside of the own line spends nothing of the own caps: one that has caps cannot rotate it.
+        A key outside the line of the calling key spends from other caps, so a calling key with caps cannot rotate it.
         """
         self._check(KeySpec(old.name, old.scopes, old.environment, old.expires_at, old.allowed_ips))
         if old.client in self.line[1:]:
@@ -75,7 +78,7 @@ class KeyBounds:
         ends = self.key.expires_at
         if ends is not None and (spec.expires_at is None or spec.expires_at > ends):
             raise ForbiddenError(
-                f"expires_at must not be after {ends.isoformat()}, when the key that asks expires", param="expires_at"
+                f"expires_at must not be after {ends.isoformat()}, when the calling key expires", param="expires_at"
             )
         allowed = self.key.allowed_ips
         if allowed is None:
@@ -83,20 +86,20 @@ class KeyBounds:
         outside = _outside(spec.allowed_ips, allowed)
         if outside is not None:
             raise ForbiddenError(
-                f"allowed_ips: {outside} is not within {', '.join(allowed)}, where the key that asks may be used from",
+                f"allowed_ips: {outside} is not within {', '.join(allowed)}, the networks of the calling key",
                 param="allowed_ips",
             )
 
 
 def _outside(wanted: Sequence[str] | None, allowed: Sequence[str]) -> str | None:
-    """Return the first network that is not within the allowed ones; None for none."""
+    """Return the first network that is not within the allowed ones; None if all are."""
     if wanted is None:
         return "every address"
     try:
         return next((network for network in wanted if not _is_within(network, allowed)), None)
     except ValueError:
         raise InvalidError(
-            "allowed_ips holds addresses and networks such as 203.0.113.0/24", param="allowed_ips"
+            "allowed_ips must hold addresses and networks such as 203.0.113.0/24", param="allowed_ips"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""What calls made with the keys of one client may spend: a spending limit whose scope is the client."""
+"""Spend caps of API keys: spending limits scoped to a client."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ __all__ = ["cap_scope", "spender_of"]
 
 
 def cap_scope(client: str) -> str:
-    """Return the scope that counts what a client spends, with all of its keys and the keys that these have made."""
+    """Return the scope of what a client spends with all of its keys and the keys made by them."""
     return key_scope(_spender(client))
 
 

@@ -1,4 +1,7 @@
-"""People's tokens: JSON Web Tokens, signed with one secret or with the identity provider's published keys."""
+"""JSON Web Tokens of people.
+
+They are signed with a shared secret or with the published keys of the identity provider.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +21,7 @@ _LENGTH_LIMIT = 16 * 1024
 
 
 class IKeySource(Protocol):
-    """Where the keys that verify tokens come from."""
+    """Source of the keys that verify tokens."""
 
     async def key(self, key_id: str | None) -> Any:
         """Return the key of this id, or raise `UnauthenticatedError`."""
@@ -31,13 +34,13 @@ class SecretSource:
     def __init__(self, secret: str) -> None:
         self._secret = secret
 
-    async def key(self, key_id: str | None) -> str:  # noqa: ARG002  there is only one
+    async def key(self, key_id: str | None) -> str:  # noqa: ARG002  there is only one key
         return self._secret
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """What a token must be. `algorithms` are ours: what the token's own header names decides nothing."""
+    """Requirements for a token. `algorithms` are ours: the algorithm in the token's header is not trusted."""
 
     algorithms: Sequence[str]
     issuer: str | None = None
@@ -52,11 +55,11 @@ class Tokens:
         self._rules = rules
 
     async def principal(self, token: str) -> Principal:
-        """Return whom `token` was issued to.
+        """Return the person that `token` was issued to.
 
         Raises:
-            UnauthenticatedError: it is none, not valid (any more), or names only roles that are not known here.
-            EngineUnavailableError: the identity provider's keys were never reached, or not for a day.
+            UnauthenticatedError: it is not a token, is invalid or expired, or names only unknown roles.
+            EngineUnavailableError: the identity provider's keys were never fetched, or not for a day.
         """
         claims = await self._claims(token)
         try:
@@ -65,7 +68,7 @@ class Tokens:
             if organization is not None:
                 organization = check_not_reserved(check_external_id(str(organization), param="org"), param="org")
         except InvalidError as error:
-            raise UnauthenticatedError(f"The token's claims are of no use here: {error.detail}") from None
+            raise UnauthenticatedError(f"The token's claims cannot be used: {error.detail}") from None
         return person(user_id, _roles(claims), organization_id=organization)
 
     async def _claims(self, token: str) -> Mapping[str, Any]:
@@ -98,9 +101,9 @@ class Tokens:
 
 
 def _roles(claims: Mapping[str, Any]) -> set[Role]:
-    """Return the roles that are known here, in whatever case they are written; none if the token names no role.
+    """Return the known roles of a token, regardless of case; none if it names no role.
 
-    Other systems' roles may stand beside a known one.
+    Roles of other systems are ignored if there is a known one.
 
     Raises:
         UnauthenticatedError: the token names roles, and none of them is known.
@@ -110,7 +113,7 @@ def _roles(claims: Mapping[str, Any]) -> set[Role]:
     known = {role for role in Role if role.value in {str(name).strip().lower() for name in named}}
     if named and not known:
         raise UnauthenticatedError(
-            f"The token names no role that is known here; `role` or `roles` must hold one of {', '.join(Role)}, or be "
+            f"The token names no known role; `role` or `roles` must hold one of {', '.join(Role)}, or be "
             "left out for a user"
         )
     return known

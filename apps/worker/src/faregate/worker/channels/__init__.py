@@ -1,1 +1,1 @@
-"""The ways by which alerts leave the house."""
+"""Delivery channels of alerts."""

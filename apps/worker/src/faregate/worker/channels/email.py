@@ -11,7 +11,7 @@ __all__ = ["EmailChannel"]
 
 
 class EmailChannel:
-    """Mails each alert to the deployment's recipients and to those of the quota; to nobody, if there are none."""
+    """Mails each alert to the recipients of the deployment and of the quota; sends nothing if there are none."""
 
     name = "email"
 
@@ -23,7 +23,7 @@ class EmailChannel:
         to = sorted({*self._recipients, *alert.emails})
         if not to:
             if alert.test:
-                raise DeliveryError("nobody is mailed: FAREGATE_ALERT_EMAILS is not set; set it, or give --email")
+                raise DeliveryError("no recipients: set FAREGATE_ALERT_EMAILS, or give --email")
             return
         text = (
             f"{sentence(alert)}\n\nQuota {alert.quota_id}, alert {alert.id}, {alert.fired_at:%Y-%m-%d %H:%M:%S} UTC\n"

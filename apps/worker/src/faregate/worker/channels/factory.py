@@ -1,4 +1,4 @@
-"""Which channels a deployment has: those that its settings name."""
+"""Alert channels of the settings."""
 
 from collections.abc import Sequence
 
@@ -17,10 +17,10 @@ __all__ = ["make_channels"]
 
 
 def make_channels(settings: Settings, clock: IClock) -> Sequence[IAlertChannel]:
-    """Return the log, and what else `settings` name.
+    """Return the log channel and the other channels that `settings` configure.
 
     Raises:
-        ConfigurationError: a channel is named by half.
+        ConfigurationError: the settings of a channel are incomplete.
     """
     channels: list[IAlertChannel] = [LogChannel()]
     if settings.alert_log_file is not None:
@@ -31,9 +31,7 @@ def make_channels(settings: Settings, clock: IClock) -> Sequence[IAlertChannel]:
         raise ConfigurationError("FAREGATE_ALERT_EMAILS is set, but no mail server: set FAREGATE_SMTP_URL, too")
     if settings.alert_webhook_url is not None:
         if settings.alert_webhook_secret is None:
-            raise ConfigurationError(
-                "FAREGATE_ALERT_WEBHOOK_URL needs FAREGATE_ALERT_WEBHOOK_SECRET (whsec_…) beside it"
-            )
+            raise ConfigurationError("FAREGATE_ALERT_WEBHOOK_URL needs FAREGATE_ALERT_WEBHOOK_SECRET (whsec_…), too")
         channels.append(WebhookChannel(settings.alert_webhook_url, _secret(settings.alert_webhook_secret), clock))
     if settings.alert_slack_url is not None:
         channels.append(SlackChannel(settings.alert_slack_url))

@@ -1,4 +1,4 @@
-"""Alerts by HTTP: to a program, signed, and to a chat room."""
+"""Alerts by HTTP: signed webhooks and chat messages."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ _NOTICE = ":hourglass_flowing_sand:"
 
 
 class WebhookChannel:
-    """Posts the event `usage.alert`, signed by Standard Webhooks; the alert's id is the message's."""
+    """Posts the event `usage.alert`, signed by Standard Webhooks; the id of the alert is the id of the message."""
 
     name = "webhook"
 
@@ -39,7 +39,7 @@ class WebhookChannel:
 
 
 class SlackChannel:
-    """Posts one line as Slack's incoming webhooks read it; Mattermost, Discord (`/slack`) and others do, too."""
+    """Posts one line in the format of Slack's incoming webhooks, which Mattermost, Discord (`/slack`) and others accept, too."""
 
     name = "slack"
 
@@ -53,7 +53,7 @@ class SlackChannel:
 
 
 def _own_poster() -> Poster:
-    """Return a poster to addresses that the deployment's operator has set, which may be private."""
+    """Return a poster to addresses of the operator's settings, which may be private."""
     return Poster(Egress(allow_private=True), timeout_seconds=_TIMEOUT_SECONDS)
 
 
@@ -69,5 +69,5 @@ async def _post(poster: Poster, url: str, body: bytes, headers: Mapping[str, str
 
 
 def _escaped(text: str) -> str:
-    """Return `text` without what Slack would read as a link or a mention."""
+    """Return `text` with the characters escaped that Slack would read as a link or a mention."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,1 +1,1 @@
-"""From bytes to commands: one module per kind of message."""
+"""Handlers of messages, one module for each kind."""

@@ -1,4 +1,7 @@
-"""Feature log messages: one object or an array of them becomes logs; what cannot be stored is set aside redacted."""
+"""Handler of feature log messages.
+
+A message holds one object or an array of objects; logs that cannot be stored become redacted dead letters.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,22 +33,22 @@ __all__ = ["FeatureLogHandler"]
 log = get_logger(__name__)
 
 _REDACTED = "redacted"
-"""The header of what was published by this handler: it may be kept as it is."""
+"""The header of messages that this handler published: they are redacted and may be kept unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """One object of a message: an entry, or why it is none."""
+    """One object of a message: an entry, or the error why it is not one."""
 
     data: Any
     entry: LogEntry | FaregateError
 
 
 class FeatureLogHandler:
-    """Decides about feature log messages, a batch at a time.
+    """Handles feature log messages, one batch at a time.
 
-    A message that cannot be stored may hold secrets, so it is not kept as it came: a redacted copy goes through the
-    queue instead, and is the one that ends among the dead letters.
+    A message that cannot be stored may hold secrets, so the original is not kept: a redacted copy is published to the queue
+    instead, and that copy becomes the dead letter.
     """
 
     def __init__(self, logs: FeatureLogService, transport: ITransport, redactor: IRedactor, ring: KeyRing) -> None:
@@ -55,10 +58,10 @@ class FeatureLogHandler:
         self._ring = ring
 
     async def handle(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Decision]]:
-        """Store all entries in one transaction; return what to do with each message.
+        """Store all entries in one transaction; return the decision for each message.
 
         Raises:
-            EngineUnavailableError: the database is away; nothing was decided.
+            EngineUnavailableError: the database is unavailable; nothing was decided.
         """
         opened = [(delivery, self._opened(delivery)) for delivery in deliveries]
         shut: list[tuple[Delivery, Decision]] = [
@@ -92,7 +95,10 @@ class FeatureLogHandler:
         return Ack()
 
     def _opened(self, delivery: Delivery) -> bytes | SealedError:
-        """Return the body; or why it cannot be opened: then it is set aside as it is, to be replayed with its key."""
+        """Return the body, or the error why it cannot be decrypted.
+
+        Such a message becomes a dead letter unchanged, to be replayed once its key is configured.
+        """
         try:
             return self._ring.open_message(delivery.queue, delivery.body)
         except SealedError as error:

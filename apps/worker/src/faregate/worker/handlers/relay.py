@@ -1,4 +1,4 @@
-"""What lies in the outbox for a public queue goes on to the broker."""
+"""Relay of outbox messages to the broker."""
 
 from collections.abc import Sequence
 
@@ -10,19 +10,19 @@ __all__ = ["RelayHandler"]
 
 
 class RelayHandler:
-    """Publishes messages that were written in a transaction, or were left in PostgreSQL before there was a broker.
+    """Publishes messages that were written in a transaction, or stored in PostgreSQL before a broker was configured.
 
-    Each keeps its name, so that one which is relayed twice is still charged once.
+    Each keeps its id, so that a message that is relayed twice is charged once.
     """
 
     def __init__(self, transport: ITransport) -> None:
         self._transport = transport
 
     async def handle(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Decision]]:
-        """Publish all; they are gone from the outbox only when the broker has confirmed them.
+        """Publish all messages; they are removed from the outbox only after the broker has confirmed them.
 
         Raises:
-            EngineUnavailableError: the broker is away; nothing was decided.
+            EngineUnavailableError: the broker is unavailable; nothing was decided.
         """
         for queue in dict.fromkeys(delivery.queue for delivery in deliveries):
             messages = [_message(delivery) for delivery in deliveries if delivery.queue == queue]

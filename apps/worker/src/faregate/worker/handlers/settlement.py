@@ -1,4 +1,7 @@
-"""Settlement messages: one object or an array of them becomes settlements; each item has its own outcome."""
+"""Handler of settlement messages.
+
+A message holds one object or an array of objects; each item has its own outcome.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,17 +40,17 @@ _SPENDER_LIMIT = 512
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """One object of a message: what it asks for, or why that cannot be read."""
+    """One object of a message: its request, or the error why it cannot be read."""
 
     data: Any
     request: SettleRequest | FaregateError
 
 
 class SettlementHandler:
-    """Decides about settlement messages, a batch at a time.
+    """Handles settlement messages, one batch at a time.
 
-    An array whose items end differently is taken apart: what failed goes on by itself, so that no item is settled or
-    buried because of its neighbour.
+    An array whose items have different outcomes is split: failed items become messages of their own, so that no item is
+    settled or moved to the dead letters because of another one.
     """
 
     def __init__(self, usage: UsageService, transport: ITransport, metrics: WorkerMetrics) -> None:
@@ -56,10 +59,10 @@ class SettlementHandler:
         self._transport = transport
 
     async def handle(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Decision]]:
-        """Settle all messages in as few transactions as possible; return what to do with each.
+        """Settle all messages in as few transactions as possible; return the decision for each.
 
         Raises:
-            EngineUnavailableError: the database is away; nothing was decided.
+            EngineUnavailableError: the database is unavailable; nothing was decided.
         """
         messages = [(delivery, _items(delivery)) for delivery in deliveries]
         requests = [i.request for _, items in messages for i in items if isinstance(i.request, SettleRequest)]
@@ -87,17 +90,17 @@ class SettlementHandler:
 
 
 def _alone(item: _Item) -> bytes:
-    """Return the object as a message of its own; one that cannot be read stays as it came."""
+    """Return the object as a message of its own; one that cannot be read stays unchanged."""
     return item.data.text if isinstance(item.data, Unreadable) else exact_json.dumps(_named(item))
 
 
 def _spent_by(delivery: Delivery) -> dict[str, Any]:
-    """Return the header that names the API key whose caps count, as the gateway has set it."""
+    """Return the header with the API key whose caps apply, which the gateway has set."""
     return {name: value for name, value in delivery.headers.items() if name == SPENDER_HEADER}
 
 
 def _named(item: _Item) -> Any:
-    """Return the object with the key it has in its array, so that the array coming again charges nothing twice."""
+    """Return the object with the key of its position in the array, so that a redelivery of the array charges nothing twice."""
     if not isinstance(item.request, SettleRequest) or item.data.get("usage_key") is not None:
         return item.data
     return {**item.data, "usage_key": item.request.usage_key}
@@ -125,16 +128,16 @@ def _request(delivery: Delivery, data: Any, number: int, count: int) -> SettleRe
         digest = sha256(delivery.message_id.encode()).hexdigest()[:32]
         return body.request(f"message:{digest}" + (f":{number}" if count > 1 else ""), spender=spender)
     if delivery.redelivered:
-        return InvalidError("no usage_key and no message_id, and redelivered: it may have been charged before")
+        return InvalidError("redelivered without usage_key and message_id: it may have been charged before")
     return body.request(str(new_uuid7()), keyless=True, spender=spender)
 
 
 def _spender(delivery: Delivery) -> str | None:
-    """Return the API key whose caps count; what cannot be one must not be settled without its caps."""
+    """Return the API key whose caps apply; with an invalid one the message is not settled, because the caps are unknown."""
     given = delivery.headers.get(SPENDER_HEADER)
     if given is None or (isinstance(given, str) and given.isprintable() and 0 < len(given) <= _SPENDER_LIMIT):
         return given
-    raise InvalidError(f"header {SPENDER_HEADER} must be the id of an API key, a text", param=SPENDER_HEADER)
+    raise InvalidError(f"header {SPENDER_HEADER} must be the id of an API key, a string", param=SPENDER_HEADER)
 
 
 def _decision(error: Exception) -> Decision:

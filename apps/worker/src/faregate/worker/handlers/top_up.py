@@ -1,4 +1,4 @@
-"""Top-up orders: have each paid, then grant what it is for."""
+"""Handler of top-up orders: payment, then grant."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -15,16 +15,16 @@ log = get_logger(__name__)
 
 
 class TopUpHandler:
-    """Decides about the messages of the outbox that ask for a payment."""
+    """Handles the messages of the outbox that order a payment."""
 
     def __init__(self, top_ups: TopUpService) -> None:
         self._top_ups = top_ups
 
     async def handle(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Decision]]:
-        """Pay the orders one by one; what the provider does not answer is asked again later.
+        """Pay the orders one by one; an order without an answer of the provider is tried again later.
 
         Raises:
-            EngineUnavailableError: the database is away; nothing was decided.
+            EngineUnavailableError: the database is unavailable; nothing was decided.
         """
         return [(delivery, await self._decide(delivery)) for delivery in deliveries]
 
@@ -32,12 +32,12 @@ class TopUpHandler:
         try:
             order_id = UUID(str(exact_json.loads(delivery.body)["order_id"]))
         except (FaregateError, KeyError, TypeError, ValueError) as error:
-            return DeadLetter(f"no order: {error}")
+            return DeadLetter(f"not an order: {error}")
         try:
             await self._top_ups.fulfil(order_id)
         except EngineUnavailableError:
             raise
-        except Exception as error:  # noqa: BLE001  whatever a provider of the host raises: ask again later
+        except Exception as error:  # noqa: BLE001  a provider of the host may raise anything: try again later
             log.warning("top_up_waits", order_id=str(order_id), reason=str(error))
             return RetryLater(f"{type(error).__name__}: {error}")
         return Ack()

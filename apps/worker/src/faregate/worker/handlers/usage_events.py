@@ -1,4 +1,7 @@
-"""Usage event messages: one object or an array of them; what is accepted counts, the rest is set aside by itself."""
+"""Handler of usage event messages.
+
+A message holds one object or an array of objects; accepted events count, rejected ones become dead letters.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +24,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """One message on its way: its items as they came and as events, or why it cannot be taken."""
+    """One message: its items as received and as events, or the error why it is rejected."""
 
     delivery: Delivery
     bodies: Sequence[Any]
@@ -30,10 +33,10 @@ class _Message:
 
 
 class UsageEventHandler:
-    """Decides about usage event messages, a batch at a time.
+    """Handles usage event messages, one batch at a time.
 
-    Items without an id are named by their message; where that has no id either, the first delivery counts, and a
-    redelivered one goes to a person: it is never counted twice.
+    Items without an id get one from the id of their message. If the message has no id either, its first delivery counts,
+    and a redelivery becomes a dead letter: it is never counted twice.
     """
 
     def __init__(self, recorder: UsageRecorder, transport: ITransport) -> None:
@@ -41,10 +44,10 @@ class UsageEventHandler:
         self._transport = transport
 
     async def handle(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Decision]]:
-        """Record all events in as few transactions as possible; return what to do with each message.
+        """Record all events in as few transactions as possible; return the decision for each message.
 
         Raises:
-            EngineUnavailableError: the database is away; nothing was decided.
+            EngineUnavailableError: the database is unavailable; nothing was decided.
         """
         messages = [_read(delivery) for delivery in deliveries]
         events = [event for message in messages for event in message.events]
@@ -87,13 +90,13 @@ def _read(delivery: Delivery) -> _Message:
 
 
 def _alone(body: Any) -> bytes:
-    """Return an item as a message of its own; one that cannot be read stays as it came."""
+    """Return an item as a message of its own; one that cannot be read stays unchanged."""
     return body.text if isinstance(body, Unreadable) else exact_json.dumps(body)
 
 
 def _named(event: EventLike, delivery: Delivery, number: int) -> EventLike:
     if not isinstance(event, dict) or event.get("id") is not None:
         return event
-    if is_reserved(event.get("source")):  # the name of the message must not hide it
+    if is_reserved(event.get("source")):  # else the id of the message would replace it
         return InvalidError(f"source: {RESERVED}", param="source")
     return {**event, "source": f"queue:{delivery.queue}", "id": f"{delivery.message_id}/{number}"}

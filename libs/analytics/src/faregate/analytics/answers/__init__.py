@@ -1,1 +1,1 @@
-"""Answers to questions, from sums where they are kept."""
+"""Answers of analytics, from rollups and facts."""

@@ -1,4 +1,4 @@
-"""Answers to questions about facts: from the sums where they are kept, and from the facts themselves for the rest."""
+"""Reader of facts: rollups first, raw facts for the rest."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -24,6 +24,8 @@ from faregate.wire.ids import organization_owner_id
 __all__ = ["FactReader", "Group"]
 
 K = TypeVar("K")
+_Kept = tuple[Dimension, Values | None]
+"""A dimension whose sums are kept, and the values asked for; None stands for all values."""
 
 _ALL = (Grain.QUARTER, Grain.HOUR, Grain.DAY, Grain.MONTH)
 _FROM_HOUR = _ALL[1:]
@@ -35,9 +37,9 @@ _WORDS = {"success", "error"}
 
 
 class FactReader:
-    """Reads in the caller's transaction, which is REPEATABLE READ: all parts of an answer are of one moment.
+    """Reads in the caller's transaction, which is REPEATABLE READ: all parts of an answer are from one snapshot.
 
-    Sums are kept for each dimension alone (any number of periods, percentiles, users), for all combinations by day, and
+    Sums are kept for each single dimension (any number of periods, percentiles, users), for all combinations by day, and
     for users by day; what they do not cover is read from the facts, which is exact and slower.
     """
 
@@ -48,7 +50,7 @@ class FactReader:
         self._subjects = subjects
 
     async def freshness(self, session: AsyncSession) -> Freshness:
-        """Return how far the sums reach."""
+        """Return when the sums were last updated."""
         return Freshness((await self._rollups.state(session)).rolled_at)
 
     async def overview(
@@ -59,20 +61,25 @@ class FactReader:
             await self._rollups.state(session)
             measures, counts, active = await self._raw.overview(session, question)
             return measures, active, _exactly(counts, percents)
-        found = await self.measures(session, question)
-        unique = await self.unique_users(session, question)
-        near = await self.percentiles(session, question, percents)
+        kept = await self._kept(session, question)
+        found = await self._measures(session, question, (), kept)
+        unique = await self._unique_users(session, question, None, kept)
+        near = await self._percentiles(session, question, percents, kept)
         return found.get((), Measures()), unique.get(None, 0), near
 
     async def version(self, session: AsyncSession) -> str | None:
-        """Return the version of all facts: facts are only ever added, so that their number tells."""
+        """Return the version of all facts: facts are only added, so that their number is their version."""
         return await self._rollups.version(session)
 
     async def measures(
         self, session: AsyncSession, question: Question, by: Sequence[str] = ()
     ) -> Mapping[Group, Measures]:
-        """Return the sums by the values of the dimensions `by`; groups of which nothing is left do not appear."""
-        alone = await self._alone(session, question, by)
+        """Return the sums by the values of the dimensions `by`; groups whose facts were all corrected away are left out."""
+        return await self._measures(session, question, by, await self._kept(session, question, by))
+
+    async def _measures(
+        self, session: AsyncSession, question: Question, by: Sequence[str], alone: _Kept | None
+    ) -> Mapping[Group, Measures]:
         coverage = cover(question.range, _ALL if alone else _DAYS)
         if coverage is None or (alone is None and not _in_cells(question)):
             return _standing(await self._raw.measures(session, question, by))
@@ -88,19 +95,23 @@ class FactReader:
     async def points(
         self, session: AsyncSession, question: Question, unit: Unit
     ) -> Mapping[datetime, tuple[Measures, int]]:
-        """Return sums and unique users by period in the question's time zone; empty periods do not appear."""
-        alone = await self._alone(session, question)
-        if self._series_coverage(question, unit, alone) is None:
+        """Return sums and unique users by period in the question's time zone; empty periods are left out."""
+        kept = await self._kept(session, question)
+        if self._series_coverage(question, unit, kept) is None:
             return await self._raw.points(session, question, unit)
-        found = await self.series(session, question, unit)
-        unique = await self.unique_users(session, question, unit)
+        found = await self._series(session, question, unit, kept)
+        unique = await self._unique_users(session, question, unit, kept)
         return {
             period: (found.get(period, Measures()), unique.get(period, 0)) for period in {*found, *unique} if period
         }
 
     async def series(self, session: AsyncSession, question: Question, unit: Unit) -> Mapping[datetime, Measures]:
-        """Return the sums by period in the question's time zone; empty periods do not appear."""
-        alone = await self._alone(session, question)
+        """Return the sums by period in the question's time zone; empty periods are left out."""
+        return await self._series(session, question, unit, await self._kept(session, question))
+
+    async def _series(
+        self, session: AsyncSession, question: Question, unit: Unit, alone: _Kept | None
+    ) -> Mapping[datetime, Measures]:
         coverage = self._series_coverage(question, unit, alone)
         if coverage is None:
             return await self._raw.series(session, question, unit)
@@ -122,7 +133,7 @@ class FactReader:
     async def _ranked(
         self, session: AsyncSession, question: Question, order: str, limit: int
     ) -> list[tuple[int, Measures, datetime]]:
-        """Return the users with the most of `order`; their last activity may be a fact that was taken back."""
+        """Return the users with the most of `order`; their last activity may be a fact that was voided."""
         coverage = cover(question.range, _OF_USERS)
         if coverage is None or set(question.filters.given) - {"service"}:
             await self._rollups.state(session)
@@ -131,13 +142,17 @@ class FactReader:
         return await self._rollups.users(session, question, coverage, rest, order, limit)
 
     async def percentiles(
-        self, session: AsyncSession, question: Question, percents: Sequence[int], *, exact: bool = False
+        self, session: AsyncSession, question: Question, percents: Sequence[int]
     ) -> list[Decimal | None]:
-        """Return percentiles of the latencies in milliseconds: at most 1 % off, or exact on demand."""
-        alone = await self._alone(session, question)
+        """Return percentiles of the latencies in milliseconds, at most 1 % off."""
+        return await self._percentiles(session, question, percents, await self._kept(session, question))
+
+    async def _percentiles(
+        self, session: AsyncSession, question: Question, percents: Sequence[int], alone: _Kept | None
+    ) -> list[Decimal | None]:
         total = alone is not None and alone[0] is Dimension.TOTAL
         coverage = cover(question.range, _FROM_HOUR if total else _FROM_DAY if alone else _DAYS)
-        if exact or coverage is None or (alone is None and not _in_cells(question)):
+        if coverage is None or (alone is None and not _in_cells(question)):
             return _exactly(await self._raw.latencies(session, question), percents)
         rest = await self._rest(session, question, coverage)
         if alone is None:
@@ -154,7 +169,11 @@ class FactReader:
         self, session: AsyncSession, question: Question, unit: Unit | None = None
     ) -> Mapping[datetime | None, int]:
         """Return how many users were active, exactly: by period, or under None in the whole range."""
-        alone = await self._alone(session, question)
+        return await self._unique_users(session, question, unit, await self._kept(session, question))
+
+    async def _unique_users(
+        self, session: AsyncSession, question: Question, unit: Unit | None, alone: _Kept | None
+    ) -> Mapping[datetime | None, int]:
         coverage = self._series_coverage(question, unit, alone)
         if coverage is None:
             return _counted(await self._raw.active(session, question, unit))
@@ -180,20 +199,16 @@ class FactReader:
             counts |= {period: _bits_with(kept.get(period, {}), late[period]) for period in changed}
         return counts
 
-    def _series_coverage(
-        self, question: Question, unit: Unit | None, alone: tuple[Dimension, Values | None] | None
-    ) -> Coverage | None:
-        """Return the buckets that answer, none of which is in two periods; None if only the facts can."""
+    def _series_coverage(self, question: Question, unit: Unit | None, alone: _Kept | None) -> Coverage | None:
+        """Return buckets that cover the range, each within one period; None if only the facts can answer."""
         if alone is None and not _in_cells(question):
             return None
         grains = _ALL if alone is not None else _DAYS
         return cover(question.range, grains) if unit is None else cover_periods(question.range, unit, grains)
 
-    async def _alone(
-        self, session: AsyncSession, question: Question, by: Sequence[str] = ()
-    ) -> tuple[Dimension, Values | None] | None:
-        """Return the one dimension that a question is about, and its value (None for all values)."""
-        await self._rollups.state(session)  # which also sets how the session plans
+    async def _kept(self, session: AsyncSession, question: Question, by: Sequence[str] = ()) -> _Kept | None:
+        """Return the one dimension that a question is about; None if it is about a combination, or its sums are not kept."""
+        await self._rollups.state(session)  # this also sets the planner options of the session
         given = question.filters.given
         if not given and len(by) <= 1:
             return (DIMENSION_OF[by[0]], None) if by else (Dimension.TOTAL, _NO_VALUE)
@@ -217,7 +232,7 @@ class FactReader:
 
 
 def _in_cells(question: Question) -> bool:
-    """Tell whether sums are kept under the filters at all."""
+    """Tell whether sums are kept for the filters."""
     filters = question.filters
     return filters.user_id is None and (filters.status is None or filters.status in _WORDS)
 

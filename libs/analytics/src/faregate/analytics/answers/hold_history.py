@@ -1,4 +1,7 @@
-"""What uses of a feature have cost of late: sizes the holds of features that ask for a percentile of their history."""
+"""Recent costs of uses, for the size of holds.
+
+Features may size their holds by a percentile of the credits of recent uses.
+"""
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -18,8 +21,8 @@ _KEPT_SECONDS = 300.0
 
 
 class HoldHistory:
-    """Answers from the last 1,000 uses of the last 7 days; needs 20. An answer is kept in memory for 5 minutes, so that
-    a start rarely pays for it: a hold is an estimate, and what a use really costs is settled exactly.
+    """Reads the last 1,000 uses of the last 7 days; needs at least 20. A result is kept in memory for 5 minutes, so that a
+    start rarely waits for the query: a hold is an estimate, and the real cost of a use is settled exactly.
     """
 
     def __init__(self, database: Database, clock: IClock) -> None:
@@ -30,7 +33,7 @@ class HoldHistory:
     async def percentiles(
         self, session: AsyncSession, wanted: Sequence[tuple[str, Decimal]]
     ) -> Sequence[Decimal | None]:
-        """Return for each (feature key, percentile 0 … 100), in order, the credits, or None for too little history."""
+        """Return the credits for each (feature key, percentile 0 … 100), in order; None with too few uses."""
         return [_nearest(await self._costs(session, key), percent) for key, percent in wanted]
 
     async def _costs(self, session: AsyncSession, feature_key: str) -> Sequence[int]:

@@ -1,4 +1,7 @@
-"""What each meter read and costs: its value as it is declared, times the price of its unit."""
+"""Readings and costs of meters.
+
+A reading follows the declaration of the meter; the cost is the reading times the price of the unit.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,8 +22,8 @@ class MeterTotal:
     """One meter over a range.
 
     Attributes:
-        unit: None where nobody declared the meter; its quantities are then summed.
-        cost_usd: exact; None where the meter is not sold by the unit.
+        unit: None if the meter is not declared; its quantities are then summed.
+        cost_usd: exact; None if the meter has no price.
     """
 
     meter: str
@@ -42,7 +45,7 @@ class MeterDetail:
 
 
 class MeterTotals:
-    """Reads meters by their declarations."""
+    """Computes the readings of meters by their declarations."""
 
     def __init__(self, analytics: AnalyticsService, patterns: Patterns, meters: MeterCatalog) -> None:
         self._analytics = analytics
@@ -50,12 +53,12 @@ class MeterTotals:
         self._meters = meters
 
     async def value(self, question: Question, meter: str) -> Decimal:
-        """Return what `meter` read in the range: the sum, count, highest, users or last quantity it is declared as."""
+        """Return the reading of `meter` in the range, by its declaration: sum, count, highest quantity, users or last quantity."""
         declared = (await self._meters.all()).get(meter)
         return await self._value(question, meter, declared.aggregation if declared else "sum")
 
     async def totals(self, question: Question) -> Sequence[MeterTotal]:
-        """Return each meter that was used, by name, with what it costs."""
+        """Return each meter that was used, by name, with its cost."""
         declared = await self._meters.all()
         parts = await self._analytics.breakdown(question, "meter")
         found = [
@@ -83,7 +86,7 @@ class MeterTotals:
         return MeterTotal(name, meter.unit, aggregation, sums.facts, value, meter.unit_price_usd, meter.price(value))
 
     async def _value(self, question: Question, meter: str, aggregation: Aggregation) -> Decimal:
-        """Read sums, counts and users from the sums that are kept; only the other readings need the single events."""
+        """Read sums, counts and users from the rollups; only the other readings need the single events."""
         if aggregation in {"max", "latest"}:
             return await self._patterns.meter_value(question, meter, aggregation)
         found = await self._analytics.metrics(replace(question, filters=replace(question.filters, meter=meter)))
@@ -92,7 +95,7 @@ class MeterTotals:
 
 
 def _kept(sums: Measures, aggregation: Aggregation) -> Decimal | None:
-    """Return the reading that a meter's sums hold; None for one that they do not."""
+    """Return the reading of a meter from its sums; None if they do not contain it."""
     if aggregation == "sum":
         return sums.quantity
     return Decimal(sums.facts) if aggregation == "count" else None

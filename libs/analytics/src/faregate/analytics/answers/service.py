@@ -1,14 +1,14 @@
-"""The questions that people ask of their usage."""
+"""Totals, breakdowns, series and rankings of usage."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.answers.facts import FactReader
 from faregate.analytics.question.calendar import Unit, periods_of
-from faregate.analytics.question.filters import Filters, Question
+from faregate.analytics.question.filters import Question
 from faregate.analytics.rollups.known_meters import KnownMeters
 from faregate.analytics.rollups.known_models import KnownModels, united_providers
 from faregate.analytics.values import Breakdown, Freshness, Measures, Point, TopUser, UsageMetrics
@@ -25,7 +25,7 @@ _PERCENTS = (50, 95, 99)
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """Everything that the first page shows, of one moment."""
+    """The data of the first page of a dashboard, from one snapshot."""
 
     metrics: UsageMetrics
     services: Sequence[Breakdown]
@@ -36,9 +36,9 @@ class Dashboard:
 
 
 class AnalyticsService:
-    """Answers from all facts that are committed, in one snapshot per answer. Opens its own, read-only transactions.
+    """Answers from all committed facts, with one snapshot for each answer. Opens its own read-only transactions.
 
-    Every question that names a meter which does not exist raises `UnknownMeterError`.
+    Every question about an unknown meter raises `UnknownMeterError`.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class AnalyticsService:
         self._meters = meters
 
     async def version(self) -> str | None:
-        """Return a text that is another one after each change of the facts; None while too much is not rolled up."""
+        """Return a text that differs after each change of the facts; None while too many facts are not rolled up."""
         async with self._snapshot() as session:
             return await self._facts.version(session)
 
@@ -63,8 +63,8 @@ class AnalyticsService:
             return await self._metrics(session, asked, exact=exact)
 
     async def breakdown(self, question: Question, by: str, *, limit: int | None = None) -> Sequence[Breakdown]:
-        """Return the parts of a dimension: `service`, `model`, `provider`, `feature`, `organization`, `country`, `device`
-        or `status`; the one with most credits first. Models come with their provider.
+        """Return the breakdown by a dimension: `service`, `model`, `provider`, `feature`, `organization`, `country`, `device`
+        or `status`; in descending order of credits. Models come with their provider.
         """
         await self._meters.check(question)
         async with self._snapshot() as session:
@@ -72,19 +72,19 @@ class AnalyticsService:
             return (await self._breakdown(session, asked, by))[:limit]
 
     async def series(self, question: Question, unit: Unit) -> Sequence[Point]:
-        """Return a point for each hour, day, week (from Monday) or month of the range, empty ones too."""
+        """Return a point for each hour, day, week (from Monday) or month of the range, including empty ones."""
         await self._meters.check(question)
         async with self._snapshot() as session:
             return await self._series(session, await self._models.resolve(session, question), unit)
 
     async def top_users(self, question: Question, *, by: TopBy = "credits", limit: int = 10) -> Sequence[TopUser]:
-        """Return the users with the most credits, requests, tokens or cost, the first one first."""
+        """Return the users with the most credits, requests, tokens or cost, in descending order."""
         await self._meters.check(question)
         async with self._snapshot() as session:
             return await self._top_users(session, await self._models.resolve(session, question), by, limit)
 
     async def dashboard(self, question: Question, *, unit: Unit = "day", users: int = 10) -> Dashboard:
-        """Return metrics, services, models, series and top users of one moment."""
+        """Return metrics, services, models, series and top users from one snapshot."""
         await self._meters.check(question)
         async with self._snapshot() as session:
             asked = await self._models.resolve(session, question)
@@ -137,9 +137,3 @@ class AnalyticsService:
 
 def _size(part: Breakdown) -> tuple[int, int, str]:
     return part.measures.credits, part.measures.requests, part.value or ""
-
-
-def own(question: Question, user_id: str) -> Question:
-    """Return the same question about one user alone."""
-    filters: Filters = replace(question.filters, user_id=user_id)
-    return replace(question, filters=filters)

@@ -1,4 +1,7 @@
-"""The story of one use of a feature: hold, outcome, lines and transfers, its usage events, and its feature logs."""
+"""Story of one use: credits, usage events, feature logs.
+
+The credits are the hold, the outcome, the lines and the transfers.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -42,14 +45,14 @@ class StoryEvent:
 
 @dataclass(frozen=True, slots=True)
 class UseStory:
-    """What is known beside the credits of one use, of its user only. Logs are without bodies and e-mail."""
+    """Usage events and feature logs of one use, only those of its user. Logs have no bodies and no e-mail address."""
 
     events: Sequence[StoryEvent]
     logs: Sequence[FeatureLog] = ()
 
 
 class Storyteller:
-    """Puts together what the libraries know of one `usage_key`."""
+    """Collects the data of the libraries about one `usage_key`."""
 
     def __init__(self, database: Database, clock: IClock, usage: UsageService, logs: FeatureLogService) -> None:
         self._database = database
@@ -61,7 +64,7 @@ class Storyteller:
         """Return the whole story of one use.
 
         Raises:
-            UnknownUsageKeyError: there is no such use.
+            UnknownUsageKeyError: no use has this key.
         """
         use = await self._usage.story(usage_key)
         charge = use.charge
@@ -70,7 +73,7 @@ class Storyteller:
         return use, UseStory(events, await self._logs.of_usage(usage_key, user_id=use.user_id))
 
     async def behind(self, log: FeatureLog) -> tuple[UsageStory | None, UseStory]:
-        """Return the use behind one feature log, if credits were involved, and the events of the log's user in it."""
+        """Return the use of one feature log, if it has one with credits, and the events of the log's user in it."""
         if log.usage_key is None:
             return None, UseStory(())
         try:
@@ -83,7 +86,7 @@ class Storyteller:
         return use, UseStory(await self._events(log.usage_key, log.user_id, min(moments), max(moments)))
 
     async def _events(self, usage_key: str, user_id: str, first: datetime, last: datetime) -> Sequence[StoryEvent]:
-        """Return the events that count, from a day before to a day after: that is what the index by user and time finds."""
+        """Return the counted events from a day before to a day after the use, so that the index by user and time can be used."""
         async with self._database.transaction(read_only=True) as session:
             rows = await self._database.rows(
                 session, STORY_EVENTS, user_id=user_id, usage_key=usage_key, since=first - _MARGIN, until=last + _MARGIN

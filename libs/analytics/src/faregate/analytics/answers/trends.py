@@ -1,4 +1,4 @@
-"""How usage moves: statistics of a meter, trends, peaks, the hours of the day, and what features return."""
+"""Statistics, trends, peaks, distributions and returns of usage."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -54,7 +54,7 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """One period beside the one before and the one a week before; a change is a fraction, None where there was nothing."""
+    """One period compared with the one before and the one a week before; a change is a fraction, or None if that was 0."""
 
     period: datetime
     amount: Decimal
@@ -64,7 +64,7 @@ class Trend:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """A period, how much of what was asked for, and everything else in it."""
+    """A period, its requested amount, and its other measures."""
 
     amount: Decimal
     point: Point
@@ -72,11 +72,11 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What happened under one value of a dimension; `value` is None for facts that name none.
+    """The measures of one value of a dimension; `value` is None for facts without one.
 
     Attributes:
-        quantity: of one meter, in its unit; None for more than one, whose units differ, and where it is not added up (a
-            meter that is read as its highest or latest quantity, or as its users).
+        quantity: of one meter, in its unit; None for several meters, whose units differ, and for a meter that is not added
+            up (one that is read as its highest or latest quantity, or as its users).
     """
 
     value: str | int | None
@@ -86,7 +86,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class HourOfDay:
-    """What happened in one hour of the day, over all days."""
+    """The measures of one hour of the day, over all days."""
 
     hour: int
     measures: Measures
@@ -94,7 +94,7 @@ class HourOfDay:
 
 @dataclass(frozen=True, slots=True)
 class FeatureReturn:
-    """What a feature brought: charged credits less provider cost at the price of a credit."""
+    """The return of a feature: charged credits less provider cost, converted at the price of a credit."""
 
     feature: str | None
     measures: Measures
@@ -103,7 +103,7 @@ class FeatureReturn:
 
 
 class Patterns:
-    """Reads series and breakdowns, and says what is in them."""
+    """Computes statistics and patterns from series and breakdowns."""
 
     def __init__(
         self,
@@ -125,11 +125,11 @@ class Patterns:
         self._credit_price_usd = credit_price_usd
 
     async def stats(self, question: Question, *, amount: Amount = "quantity") -> Stats:
-        """Return the statistics of what single events counted; of a meter's quantities, or of nothing but their number.
+        """Return statistics of the amounts of single events: of the quantities of a meter, or of their number alone.
 
         Raises:
-            UnknownMeterError: the question names a meter that does not exist.
-            InvalidError: quantities are asked for without a meter; they have different units.
+            UnknownMeterError: the question names an unknown meter.
+            InvalidError: quantities are requested without a meter; they have different units.
         """
         await self._check(question, amount)
         async with self._database.transaction(read_only=True) as session:
@@ -145,9 +145,9 @@ class Patterns:
             return await self._raw.meter_value(session, await self._models.resolve(session, asked), aggregation)
 
     async def trends(self, question: Question, *, amount: Amount = "requests") -> Sequence[Trend]:
-        """Return each day that the range touches, as a whole, beside the day before and the same weekday before.
+        """Return each day that the range touches, as a whole day, compared with the day before and the same weekday before.
 
-        A meter is read as it is declared: the highest quantity of each day, its users, the last one. Raises as `stats`.
+        A meter is read by its declaration: e.g. the highest quantity of each day, its users, or the last one. Raises as `stats`.
         """
         await self._check(question, amount)
         first = periods_of(question.range, "day")[0]
@@ -163,13 +163,13 @@ class Patterns:
     async def peaks(
         self, question: Question, *, unit: Unit = "hour", amount: Amount = "requests", limit: int = 10
     ) -> Sequence[Peak]:
-        """Return the periods with the most, the highest first; empty ones are no peaks. Meters as in `trends`."""
+        """Return the periods with the highest amounts, the highest first; empty ones are left out. Meters as in `trends`."""
         await self._check(question, amount)
         found = [Peak(each, point) for each, point in await self._amounts(question, unit, amount) if each > 0]
         return sorted(found, key=lambda peak: (-peak.amount, peak.point.period))[:limit]
 
     async def amounts(self, question: Question, *, unit: Unit, amount: Amount = "quantity") -> Sequence[Peak]:
-        """Return each period of the range in order, empty ones too, and how much was in it. Meters as in `trends`."""
+        """Return each period of the range in order, including empty ones, with its amount. Meters as in `trends`."""
         await self._check(question, amount)
         return [Peak(each, point) for each, point in await self._amounts(question, unit, amount)]
 
@@ -177,7 +177,7 @@ class Patterns:
         """Return the sums of each value of a dimension, or of each hour of the day in the question's time zone.
 
         Raises:
-            UnknownMeterError: the question names a meter that does not exist.
+            UnknownMeterError: the question names an unknown meter.
         """
         found: list[tuple[str | int | None, Measures]]
         if by == "hour":
@@ -199,7 +199,7 @@ class Patterns:
         return [HourOfDay(hour, measures) for hour, measures in enumerate(hours)]
 
     async def profitability(self, question: Question) -> Sequence[FeatureReturn]:
-        """Return each feature's margin, the highest first, and what it returned on its cost."""
+        """Return the margin of each feature, the highest first, and its return on cost."""
         parts = await self._analytics.breakdown(question, "feature")
         found = [self._return(part.value, part.measures) for part in parts]
         return sorted(found, key=lambda item: item.margin_credits, reverse=True)
@@ -233,8 +233,8 @@ class Patterns:
 
 
 def counted_as(name: str, question: Question) -> tuple[Question, Amount]:
-    """Return what to ask about `name`: `requests`, `tokens`, `credits`, `cost`, the number of `all` usage events, or the
-    quantities of a meter of that name.
+    """Return the question and the amount for `name`: `requests`, `tokens`, `credits`, `cost`, the number of `all` usage events,
+    or the quantities of a meter of that name.
     """
     if name == _ALL:
         return question, "events"

@@ -1,4 +1,4 @@
-"""Who used how much in each day or month: the ranking of users, period by period."""
+"""Ranking of users by day, week or month."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,14 +19,14 @@ _PERIODS_LIMIT = 100
 
 @dataclass(frozen=True, slots=True)
 class UserPeriod:
-    """What one user used in one period; the period is cut where the range begins or ends."""
+    """The usage of one user in one period; the first and last periods are cut at the bounds of the range."""
 
     period: datetime
     user: TopUser
 
 
 class UserPeriods:
-    """Asks for each period by itself, so that the sums of users by day and month answer."""
+    """Queries each period separately, so that the sums of users by day and month can be used."""
 
     def __init__(self, analytics: AnalyticsService) -> None:
         self._analytics = analytics
@@ -39,7 +39,7 @@ class UserPeriods:
         by: TopBy = "requests",
         limit: int = 100,
     ) -> Sequence[UserPeriod]:
-        """Return the users of each period, the earliest period first, in it the ones with the most; at most `limit` in each.
+        """Return the top users of each period, the earliest period first; at most `limit` users in each.
 
         Raises:
             InvalidError: the range has more than 100 periods.
@@ -47,7 +47,7 @@ class UserPeriods:
         span = question.range
         starts = periods_of(span, unit)
         if len(starts) > _PERIODS_LIMIT:
-            raise InvalidError(f"{len(starts)} periods; ask for at most {_PERIODS_LIMIT} at once", param="startDate")
+            raise InvalidError(f"{len(starts)} periods; request at most {_PERIODS_LIMIT} at once", param="startDate")
         found: list[UserPeriod] = []
         for start, end in pairwise([*starts, span.end]):
             part = replace(span, start=max(start, span.start), end=min(end, span.end))

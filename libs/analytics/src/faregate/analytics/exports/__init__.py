@@ -1,1 +1,1 @@
-"""Exports: rows of any number as CSV, JSON, NDJSON, XLSX or Parquet, in bounded memory."""
+"""Exports as CSV, JSON, NDJSON, XLSX or Parquet, in bounded memory."""

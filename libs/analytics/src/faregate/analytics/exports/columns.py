@@ -1,4 +1,4 @@
-"""What the columns of an export are: a name, a kind, and the SQL that yields them."""
+"""Columns of exports: name, kind and SQL."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ __all__ = ["Column", "Kind"]
 
 
 class Kind(StrEnum):
-    """How a column's values look and sort; amounts and quantities are exact decimals."""
+    """The type of a column's values; amounts and quantities are exact decimals."""
 
     TEXT = "text"
     INTEGER = "integer"
@@ -26,9 +26,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; `sql` yields it where rows come from a query, and is its name elsewhere.
+    """One column; `sql` is its expression if the rows come from a query, else its name.
 
-    Text that outsiders may choose is `guarded` in spreadsheets.
+    Text from outside, which a spreadsheet could run as a formula, is `guarded`.
     """
 
     name: str

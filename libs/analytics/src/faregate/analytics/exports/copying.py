@@ -1,4 +1,7 @@
-"""Rows out of PostgreSQL: as bytes that it has formatted itself. One connection, one snapshot, no buffer."""
+"""Rows from PostgreSQL by COPY.
+
+PostgreSQL formats the bytes. Each export has one connection and one snapshot, and no buffer.
+"""
 
 import asyncio
 import contextlib
@@ -30,9 +33,9 @@ class ExportSource:
     @classmethod
     @asynccontextmanager
     async def open(cls, database: Database, selection: Selection) -> AsyncGenerator["ExportSource"]:
-        """Open a connection of its own; whoever leaves early leaves no query behind.
+        """Open a separate connection; leaving the context early ends the query.
 
-        A connection in the middle of a COPY cannot be closed politely: it is cut, and the server ends the query.
+        A connection cannot be closed regularly during a COPY: it is aborted, and the server ends the query.
         """
         connection = await database.connect()
         done = False
@@ -61,7 +64,7 @@ class ExportSource:
         return [dict(row) for row in await self._connection.fetch(statement.driver_sql, *arguments)]
 
     async def count(self, *, limit: int) -> int:
-        """Return how many rows there are, or `limit` if there are more."""
+        """Return the number of rows, at most `limit`."""
         statement, arguments = self._prepared(f"select count(*) from (select 1 {self._selection.body} limit {limit}) r")  # noqa: S608
         return await self._connection.fetchval(statement.driver_sql, *arguments) or 0
 
@@ -72,13 +75,13 @@ class ExportSource:
     def objects(self) -> AsyncGenerator[bytes]:
         """Yield one JSON object per line.
 
-        COPY knows no raw format; JSON text holds no control characters, so that CSV with two of them for delimiter and
-        quote leaves it as it is.
+        COPY has no raw format. JSON text contains no control characters, so CSV with two of them as delimiter and quote
+        leaves it unchanged.
         """
         return self._copy(self._selection.objects_sql(), **_AS_IT_IS)
 
     def sheet_rows(self) -> AsyncGenerator[bytes]:
-        """Yield one row of a sheet per line, as XML; it holds no control characters either."""
+        """Yield one row of a sheet per line, as XML, which contains no control characters either."""
         return self._copy(self._selection.sheet_rows_sql(), **_AS_IT_IS)
 
     async def _copy(self, sql: str, **options: Any) -> AsyncGenerator[bytes]:
@@ -110,7 +113,7 @@ class ExportSource:
                     yield chunk
             await copying
         finally:
-            left.set()  # nobody takes another chunk: waiting for room would be for ever
+            left.set()  # no further chunk is read, so waiting for space in the queue would never end
             if not copying.done():
                 self._connection.terminate()
                 copying.cancel()

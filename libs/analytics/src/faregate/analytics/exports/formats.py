@@ -1,4 +1,4 @@
-"""The formats of exports, and what their files are called. Pure."""
+"""Formats and file names of exports. Pure."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -8,11 +8,11 @@ from faregate.core.errors import InvalidError
 __all__ = ["XLSX_ROW_LIMIT", "Format", "file_name", "format_of"]
 
 XLSX_ROW_LIMIT = 1_048_575
-"""What a sheet holds beside its heading."""
+"""The number of rows of a sheet, without its heading."""
 
 
 class Format(StrEnum):
-    """How an export is written."""
+    """The file format of an export."""
 
     CSV = "csv"
     JSON = "json"
@@ -35,7 +35,7 @@ _MEDIA_TYPES = {
 
 
 def format_of(name: str) -> Format:
-    """Return the format of that name, else raise `InvalidError`."""
+    """Return the format of that name, or raise `InvalidError`."""
     try:
         return Format(name)
     except ValueError as error:
@@ -43,7 +43,7 @@ def format_of(name: str) -> Format:
 
 
 def file_name(what: str, kind: Format, *, start: datetime | None, end: datetime | None, now: datetime) -> str:
-    """Return a name that says what is inside, from when until (before) when, and when it was made, all in UTC."""
+    """Return a file name with the content, the range (its end excluded) and the time of creation, all in UTC."""
     span = [moment.astimezone(UTC).strftime("%Y-%m-%d") for moment in (start, end) if moment is not None]
     made = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     return "_".join([f"usage-{what}", *span, made]) + f".{kind}"

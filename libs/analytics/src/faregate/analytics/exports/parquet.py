@@ -1,4 +1,4 @@
-"""Parquet: columns with exact types, for programs that analyse."""
+"""Parquet files with exact column types."""
 
 import asyncio
 import io
@@ -23,7 +23,7 @@ async def parquet(
     """Yield Parquet of `cells`: CSV without a heading, each chunk of whole rows; a row group for every 4 MiB of it.
 
     Credits are decimal(18, 6), USD decimal(24, 12), quantities decimal(38, 12); JSON is text; times are microseconds in
-    UTC. `about` stands in the file's key-value metadata. Reading and writing run in a thread, without the interpreter.
+    UTC. `about` is stored in the file's key-value metadata. Parsing and writing run in a thread, without the interpreter lock.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
@@ -41,7 +41,7 @@ async def parquet(
 
 
 class _Sink(io.RawIOBase):
-    """Keeps what is written until it is taken."""
+    """Buffers written bytes until they are read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class _Table:
         return self._sink.take()
 
     def close(self) -> bytes:
-        """Return how the file ends."""
+        """Return the end of the file."""
         self._writer.close()
         return self._sink.take()
 

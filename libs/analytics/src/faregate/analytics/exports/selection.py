@@ -1,4 +1,4 @@
-"""What can be exported, as SQL: columns, where they come from, and what they add up to."""
+"""SQL of the rows, columns and totals of exports."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ EVENT_COLUMNS = (
 )
 
 _ISO_8601 = """to_char({moment} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-"""COPY alone writes a blank where ISO 8601 has a T."""
+"""COPY alone would write a blank instead of the T of ISO 8601."""
 
 
 _EVENT_SUMMARY = {
@@ -62,7 +62,7 @@ _METER_SUMS = "count(*) as events, coalesce(sum(e.quantity), 0) as quantity"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Rows of a query: `body` is everything from `from` on, `totals` are what they add up to, `meter` names their meter."""
+    """Rows of a query: `body` is the query from its `from` on, `totals` are the sums of the rows, `meter` names their meter."""
 
     what: str
     columns: Sequence[Column]
@@ -72,11 +72,11 @@ class Selection:
     meter: str
 
     def rows_sql(self) -> str:
-        """Return the statement that yields values as they are."""
+        """Return the statement that yields unformatted values."""
         return f"select {self._list(lambda column: column.sql)} {self.body}"
 
     def cells_sql(self, *, safe: bool) -> str:
-        """Return the statement that yields CSV cells; with `safe` none of them is a formula."""
+        """Return the statement that yields CSV cells; with `safe` formulas are made harmless."""
         return f"select {self._list(lambda column: _cell(column, safe=safe))} {self.body}"
 
     def objects_sql(self) -> str:
@@ -100,7 +100,7 @@ class Selection:
 
 
 def events_selection(question: Question) -> Selection:
-    """Return the events that stand (no corrected version) and answer to `question`, in the order of their arrival."""
+    """Return the valid events (no corrected versions) that match `question`, in order of arrival."""
     body = FROM_EVENTS.format(where=conditions(question.filters))
     return Selection(EVENTS, EVENT_COLUMNS, body, parameters(question), _EVENT_SUMMARY, "e.meter")
 

@@ -1,4 +1,4 @@
-"""Exports: what is asked for becomes a named file that streams."""
+"""Export service: named files that are streamed."""
 
 from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, Mapping
@@ -25,7 +25,7 @@ __all__ = ["Export", "ExportService"]
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A file that begins to be made when it is read; close `chunks` to leave early."""
+    """A file that is written while it is read; close `chunks` to stop early."""
 
     name: str
     format: Format
@@ -33,7 +33,7 @@ class Export:
 
 
 class ExportService:
-    """Streams exports from a snapshot of the database, each over a connection of its own."""
+    """Streams exports from a snapshot of the database, each over a separate connection."""
 
     def __init__(
         self, database: Database, clock: IClock, archived: ArchivedMonths, models: KnownModels, meters: KnownMeters
@@ -45,25 +45,25 @@ class ExportService:
         self._clock = clock
 
     def events(self, question: Question, kind: Format, *, safe: bool = True, bom: bool = False) -> Export:
-        """Return the events that answer to `question`, in order of arrival.
+        """Return the events that match `question`, in order of arrival.
 
         With `safe`, CSV cells that a spreadsheet would run as formulas get an apostrophe in front; the other formats
-        need none. Amounts are exact in all of them. With `bom`, CSV begins with a byte order mark, by which Excel knows
-        that it is UTF-8.
+        need none. Amounts are exact in all of them. With `bom`, CSV begins with a byte order mark, by which Excel recognises
+        UTF-8.
 
         Raises:
             InvalidError: `bom` for another format than CSV.
 
-        Events that are archived are not in it: once the first chunk is read, the question's omissions tell, and so do the
-        files that have room for it.
+        Archived events are left out: once the first chunk is read, the omissions of the question say so, and so does the
+        metadata of formats that have metadata.
 
         Raises, when the first chunk is read:
-            InvalidError: more rows than XLSX holds; or archived events are missing, and the question refuses that.
-            UnknownMeterError: the question names a meter that does not exist.
+            InvalidError: more rows than XLSX can hold; or archived events are missing, and the question refuses that.
+            UnknownMeterError: the question names an unknown meter.
             MissingExtraError: the library for Parquet is not installed.
         """
         if bom and kind is not Format.CSV:
-            raise InvalidError(f"bom is for csv alone; leave it out for {kind}", param="bom")
+            raise InvalidError(f"bom is for csv only; leave it out for {kind}", param="bom")
         now = self._clock.now()
         name = file_name("events", kind, start=question.range.start, end=question.range.end, now=now)
         metadata = {
@@ -117,7 +117,7 @@ async def _open(
 async def _workbook(source: ExportSource, selection: Selection, metadata: Mapping[str, Any]) -> AsyncGenerator[bytes]:
     if await source.count(limit=XLSX_ROW_LIMIT + 1) > XLSX_ROW_LIMIT:
         raise InvalidError(
-            f"XLSX holds {XLSX_ROW_LIMIT:,} rows at most and these are more; "
+            f"XLSX holds {XLSX_ROW_LIMIT:,} rows at most, and this export has more; "
             "narrow the dates, or export as csv or parquet",
             param="format",
         )

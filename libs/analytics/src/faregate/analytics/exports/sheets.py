@@ -1,8 +1,8 @@
-"""Rows of a sheet as the XML of XLSX, written by PostgreSQL or here. Pure.
+"""Sheet rows as XLSX XML. Pure.
 
 A cell of XLSX is a double: a number of more than 15 digits is written as text, so that no digit is lost. Text is an inline
 string, never a formula nor a link; text longer than a cell (32,767 characters) is cut, and ends with `…`. Characters that
-XML cannot hold are written as Excel does, `_x0001_`, and text that looks so is told apart by `_x005F_`.
+XML cannot hold are written as in Excel, `_x0001_`, and text that looks like that is escaped with `_x005F_`.
 """
 
 import re
@@ -17,7 +17,7 @@ from faregate.analytics.exports.columns import Column, Kind
 __all__ = ["BOLD", "MOMENT", "cell", "column_letters", "row_sql", "text_cell"]
 
 BOLD, MOMENT = 1, 2
-"""Styles of cells: places in the list of the workbook's styles."""
+"""Styles of cells: indexes into the styles of the workbook."""
 
 _CELL_LIMIT = 32_767
 _EXACT_DIGITS = 15
@@ -40,7 +40,7 @@ def column_letters(position: int) -> str:
 
 
 def cell(reference: str, value: Any) -> str:
-    """Return the cell of a value: moments and exact numbers as such, all else as text; nothing for None."""
+    """Return the cell of a value: times and exact numbers as such, everything else as text; an empty text for None."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -62,9 +62,9 @@ def text_cell(reference: str, text: str, *, style: int = 0) -> str:
 
 
 def row_sql(columns: Sequence[Column], body: str) -> str:
-    """Return the statement that yields each row, from the sheet's second on, as one line of XML.
+    """Return the statement that yields each row, from the second row of the sheet on, as one line of XML.
 
-    Values become text once (`v`), then cells (`w`); only rows with characters that XML cannot hold pay for their masks.
+    Values become text once (`v`), then cells (`w`); only rows with characters that XML cannot hold are escaped.
     """
     values = ", ".join(f"{_value(column)} as {column.name}" for column in columns)
     cells = " || ".join(_cell(column_letters(place), column) for place, column in enumerate(columns))
@@ -78,13 +78,13 @@ def row_sql(columns: Sequence[Column], body: str) -> str:
 
 
 def _plain(value: Decimal) -> str:
-    """Return all digits of `value`, without an exponent and without zeros at the end of a fraction."""
+    """Return all digits of `value`, without exponent and without trailing zeros of the fraction."""
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _is_exact(plain: str) -> bool:
-    """Whether a double tells a number exactly, as far as fifteen digits go."""
+    """Whether a double represents a number exactly, up to fifteen digits."""
     return not plain.strip("-.0123456789") and len(re.sub("[-.]", "", plain).strip("0")) <= _EXACT_DIGITS
 
 

@@ -1,4 +1,4 @@
-"""XLSX: a sheet of rows and a sheet about them, streamed as the rows arrive."""
+"""Streamed XLSX workbooks: a sheet of rows, a sheet about them."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -58,9 +58,9 @@ _SHEET_END = b"</sheetData></worksheet>"
 async def workbook(
     columns: Sequence[Column], rows: AsyncGenerator[bytes], about: Callable[[], Awaitable[Mapping[str, Any]]]
 ) -> AsyncGenerator[bytes]:
-    """Yield a workbook of `rows` (the XML of `row_sql`), whose second sheet tells what is `about` them.
+    """Yield a workbook of `rows` (the XML of `row_sql`), whose second sheet holds `about`.
 
-    `about` is asked when the rows have ended. Compression runs in a thread and leaves the interpreter to others.
+    `about` is called after the last row. Compression runs in a thread and releases the interpreter lock.
     """
     book = ZipStream()
     head = b"".join(book.member(name, (_XML + part).encode()) for name, part in _PARTS.items())

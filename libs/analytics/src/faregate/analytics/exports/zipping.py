@@ -1,7 +1,7 @@
-"""A ZIP file written from front to back, for streams that cannot seek. Pure.
+"""ZIP archives for streams that cannot seek. Pure.
 
-`zipfile` decides before the first byte whether a member may pass 4 GiB, and spreadsheets distrust those that may. Here sizes
-follow a member's data, and only a directory of an archive that needs it is in the ZIP64 form.
+`zipfile` decides before the first byte whether a member may exceed 4 GiB, and spreadsheet programs distrust members that may.
+Here sizes follow the data of a member, and only the directory of an archive that needs it has the ZIP64 form.
 """
 
 import struct
@@ -33,7 +33,7 @@ class _Member:
 
 
 class ZipStream:
-    """Returns the bytes of an archive piece by piece: `begin`, `add` any number of times and `end` each member, then `finish`.
+    """Returns the bytes of an archive in pieces: `begin`, `add` any number of times and `end` each member, then `finish`.
 
     `add` compresses without holding the interpreter's lock: it may run in a thread, one call at a time.
     """
@@ -44,7 +44,7 @@ class ZipStream:
         self._offset = 0
 
     def begin(self, name: str) -> bytes:
-        """Return the head of a member."""
+        """Return the header of a member."""
         self._deflate = _deflater()
         self._members.append(_Member(name.encode(), self._offset))
         head = struct.pack(
@@ -64,7 +64,7 @@ class ZipStream:
         return self._sent(head + name.encode())
 
     def add(self, data: bytes) -> bytes:
-        """Return what is ready of the compressed data; often nothing."""
+        """Return the compressed data that is ready; often empty."""
         member = self._members[-1]
         member.crc = zlib.crc32(data, member.crc)
         member.size += len(data)

@@ -1,1 +1,1 @@
-"""Answers from raw usage events."""
+"""Queries over raw usage events."""

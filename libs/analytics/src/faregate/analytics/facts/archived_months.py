@@ -1,4 +1,4 @@
-"""Months of which sums are kept and whose facts are archived."""
+"""Months with sums whose facts are archived."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,20 +11,21 @@ from faregate.core.db.partitions import Month
 __all__ = ["ARCHIVES_VERSION", "ArchivedMonths"]
 
 ARCHIVES_VERSION = "archives of usage_event"
-"""Raised whenever a month of usage events is archived or restored: answers that are kept are not, from then on."""
+"""The version that is incremented whenever a month of usage events is archived or restored, so that kept answers become
+invalid."""
 
 
 class ArchivedMonths:
-    """Looks up which months of a question lack their facts."""
+    """Finds the months of a question whose facts are archived."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def note(self, session: AsyncSession, question: Question, rest: Rest | None) -> None:
-        """Note in the question what its facts (or, with a `rest`, those that the sums do not hold) lack.
+        """Note the archived months in the omissions of the question; with a `rest`, only for facts that the sums do not contain.
 
         Raises:
-            InvalidError: the question wants all facts or no answer.
+            InvalidError: the question refuses incomplete answers.
         """
         span = question.range
         if rest is None:

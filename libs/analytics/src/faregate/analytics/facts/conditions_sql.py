@@ -1,4 +1,7 @@
-"""SQL over the raw facts: exact, whatever is asked. The prepared answers must equal it, and fall back on it."""
+"""SQL conditions and sums over raw facts.
+
+They are exact for every question. Answers from rollups must equal them, and use them for what rollups do not cover.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +32,7 @@ DIMENSIONS = {
     "meter": "e.meter",
     "status": "case when e.status >= 400 then 'error' when e.status is not null then 'success' end",
 }
-"""What facts can be grouped by, as an expression over `usage_event e`."""
+"""The expressions over `usage_event e` that facts can be grouped by."""
 
 MEASURES = (
     *("facts", "requests", "errors", "input_tokens", "output_tokens", "credits", "charged", "cost", "latency_sum"),
@@ -37,7 +40,7 @@ MEASURES = (
 )
 
 UNPRICED = "e.cost is null and (e.calls <> 0 or e.input_tokens + e.output_tokens <> 0)"
-"""What is true of a call of a model whose cost nobody knows."""
+"""The condition of a call of a model whose cost is unknown."""
 
 _CONDITIONS = {
     "service": "e.service = :service",
@@ -54,9 +57,9 @@ _CONDITIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """The facts that prepared sums do not hold: before `start` or from `end` on (None where the range begins or ends
-    with them), or written by a transaction that was not finished when they were made: one from `from_tx` on, or one of
-    `open_txs`; there are none of the latter without a `tail`.
+    """The facts that the sums do not contain: before `start` or from `end` on (None if the sums reach that bound of the
+    range), or written by a transaction that was not finished when the sums were made: one from `from_tx` on, or one of
+    `open_txs`. Without a `tail` there are no such transactions.
     """
 
     start: datetime | None
@@ -67,12 +70,12 @@ class Rest:
 
     @property
     def empty(self) -> bool:
-        """Whether the sums hold everything."""
+        """Whether the sums contain all facts."""
         return self.start is None and self.end is None and not self.tail
 
     @property
     def condition(self) -> str:
-        """What is true of the rest alone."""
+        """The condition that only the rest fulfils."""
         parts = ["e.time < :rest_start"] if self.start is not None else []
         parts += ["e.time >= :rest_end"] if self.end is not None else []
         parts += ["e.tx >= :from_tx", "e.tx = any(cast(:open_txs as bigint[]))"] if self.tail else []
@@ -80,14 +83,14 @@ class Rest:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The values of `condition`."""
+        """The parameters of `condition`."""
         times = {"rest_start": self.start, "rest_end": self.end}
         given = {name: time for name, time in times.items() if time is not None}
         return given | ({"from_tx": self.from_tx, "open_txs": list(self.open_txs)} if self.tail else {})
 
 
 def about_models(filters: Filters, *group: str) -> bool:
-    """Tell whether a question is about models: then calls of models count, not uses of features."""
+    """Tell whether a question is about models: then calls of models are counted, not uses of features."""
     return bool({"model", "provider"} & {*filters.given, *group})
 
 
@@ -102,7 +105,7 @@ def conditions(filters: Filters, rest: Rest | None = None) -> str:
 
 
 def period_sql(moment: str) -> str:
-    """Return the place (from 1 on) of the period that holds `moment`, among the beginnings given as `:periods`."""
+    """Return the position (from 1) of the period that contains `moment`, among the period starts `:periods`."""
     return f"width_bucket({moment}, cast(:periods as timestamptz[]))"
 
 
@@ -124,7 +127,7 @@ def measures_sql(*, models: bool) -> str:
 
 
 def parameters(question: Question, rest: Rest | None = None) -> dict[str, Any]:
-    """Return the values of `conditions`."""
+    """Return the parameters of `conditions`."""
     filters = question.filters
     of_rest = rest.parameters if rest is not None else {}
     values: dict[str, Any] = {"start": question.range.start, "end": question.range.end, **filters.given, **of_rest}

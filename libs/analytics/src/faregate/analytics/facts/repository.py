@@ -1,4 +1,4 @@
-"""All statements on raw facts."""
+"""Repository of raw facts."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -35,7 +35,7 @@ _AMOUNTS = {
     "quantity": ("e.quantity", "e.quantity is not null"),
     "events": ("1::numeric", "true"),
 }
-"""What one event counted, in its unit, and which events counted any."""
+"""The amount of one event, in its unit, and the condition of events that have one."""
 
 _READINGS = {
     "sum": "sum(value)",
@@ -44,11 +44,11 @@ _READINGS = {
     "unique": "count(distinct subject_id)",
     "latest": "(array_agg(value order by time desc))[1]",
 }
-"""How the quantities of a meter make its value."""
+"""How the quantities of a meter are aggregated to its value."""
 
 
 class RawRepository:
-    """Adds up facts of a question; with a `rest`, only those that prepared sums do not hold."""
+    """Adds up the facts of a question; with a `rest`, only those that the sums do not contain."""
 
     def __init__(self, database: Database, archived: ArchivedMonths) -> None:
         self._database = database
@@ -137,7 +137,7 @@ class RawRepository:
     async def last_activity(
         self, session: AsyncSession, question: Question, subject_ids: Sequence[int]
     ) -> dict[int, datetime]:
-        """Return the time of each subject's last fact that stands; one whose facts are archived does not appear."""
+        """Return the time of each subject's last valid fact; a subject whose facts are all archived is left out."""
         sql = f"""
         select wanted.subject_id, last.time
         from unnest(cast(:subject_ids as bigint[])) as wanted (subject_id)
@@ -152,7 +152,7 @@ class RawRepository:
         return {row.subject_id: row.time for row in await self._database.rows(session, sql, **given)}
 
     async def latencies(self, session: AsyncSession, question: Question, rest: Rest | None = None) -> dict[int, int]:
-        """Return how many timed requests took how many milliseconds."""
+        """Return the number of requests by latency in milliseconds."""
         weight = "e.calls" if about_models(question.filters) else "e.requests"
         sql = f"""
         select e.latency_ms as value, sum({weight})::bigint as number from faregate.usage_event e
@@ -162,8 +162,8 @@ class RawRepository:
         return {row.value: row.number for row in rows}
 
     async def statistics(self, session: AsyncSession, question: Question, amount: str) -> Any:
-        """Return `count`, `total`, `average`, `least`, `most` and `ranks` (median, p95, p99; nearest rank) of what single
-        events counted, exactly; what was taken back or replaced is not among them.
+        """Return the exact `count`, `total`, `average`, `least`, `most` and `ranks` (median, p95, p99; nearest rank) of the
+        amounts of single events; voided and replaced events are left out.
         """
         value, only = _AMOUNTS[amount]
         sql = f"""
@@ -178,7 +178,7 @@ class RawRepository:
         return (await self._rows(session, sql, question, None))[0]
 
     async def meter_value(self, session: AsyncSession, question: Question, aggregation: str) -> Decimal:
-        """Return a meter's value by `aggregation`: `sum`, `count`, `max`, `unique` (users) or `latest`; 0 for nothing."""
+        """Return a meter's value by `aggregation`: `sum`, `count`, `max`, `unique` (users) or `latest`; 0 without events."""
         sql = f"select {_READINGS[aggregation]} as value from ({_standing(question)}) standing"  # noqa: S608
         return Decimal((await self._rows(session, sql, question, None))[0].value or 0)
 
@@ -197,7 +197,7 @@ class RawRepository:
     async def active(
         self, session: AsyncSession, question: Question, unit: Unit | None = None, rest: Rest | None = None
     ) -> dict[datetime | None, dict[int, int]]:
-        """Return, by period or for the whole range, how many facts of each subject stand (corrections taken off)."""
+        """Return, by period or for the whole range, the number of valid facts of each subject (corrections subtracted)."""
         periods: Sequence[datetime] = periods_of(question.range, unit) if unit else ()
         sql = f"""
         select {period_sql("e.time") if periods else "0"} as period, e.subject_id, sum(e.sign)::bigint as facts
@@ -218,7 +218,7 @@ class RawRepository:
 
 
 def measures_of(row: Any, first: int) -> Measures:
-    """Return the sums of a row that has a column for each, in their order, from column `first` on."""
+    """Return the sums of a row with one column for each measure, in their order, from column `first` on."""
     *counts, quantity = row[first : first + _COUNT]
     return Measures.of([*map(int, counts), Decimal(quantity)])
 
@@ -227,7 +227,7 @@ _COUNT = len(MEASURES)
 
 
 def _standing(question: Question) -> str:
-    """Return a query for the quantities that were not taken back."""
+    """Return a query for the quantities of valid events."""
     return f"""
     select e.subject_id, e.time, max(e.quantity) filter (where e.sign > 0) as value from faregate.usage_event e
     where {conditions(question.filters)} and e.quantity is not null

@@ -1,7 +1,7 @@
-"""Boundaries of hours, days, weeks, months, quarters and years in a time zone.
+"""Calendar periods in a time zone. Pure.
 
-The one authority for where a period begins: SQL gets these moments, since PostgreSQL has time-zone data of another
-release, and resolves midnights that happen twice otherwise. Pure.
+The periods are hours, days, weeks, months, quarters and years. All period starts are computed here and passed to SQL,
+because PostgreSQL may have time zone data of another release, and resolves a midnight that occurs twice differently.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -24,7 +24,7 @@ _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 @lru_cache(maxsize=64)
 def periods_of(span: TimeRange, unit: Unit) -> tuple[datetime, ...]:
-    """Return the beginnings (UTC) of all periods that `span` touches, in order; each ends where the next one begins.
+    """Return the starts (UTC) of all periods that `span` touches, in order; each period ends at the start of the next one.
 
     Raises:
         InvalidError: there are more than 10,000.
@@ -35,7 +35,7 @@ def periods_of(span: TimeRange, unit: Unit) -> tuple[datetime, ...]:
     while period < span.end:
         if len(periods) == PERIODS_LIMIT:
             raise InvalidError(
-                f"more than {PERIODS_LIMIT} periods; ask for a shorter range or a longer unit", param="groupBy"
+                f"more than {PERIODS_LIMIT} periods; choose a shorter range or a longer unit", param="groupBy"
             )
         periods.append(period)
         period = next_period(period, unit, zone)
@@ -43,10 +43,10 @@ def periods_of(span: TimeRange, unit: Unit) -> tuple[datetime, ...]:
 
 
 def period_at(moment: datetime, unit: LongUnit, zone: ZoneInfo) -> datetime:
-    """Return when the period that holds `moment` began, in UTC.
+    """Return the start of the period that contains `moment`, in UTC.
 
-    A day begins at the first of two midnights, or when the clock skips midnight. An hour begins when the minutes are 00,
-    and where a clock change skips that; when it goes back by less than an hour, the hour lasts longer.
+    A day begins at the first of two midnights, or at the clock change if midnight is skipped. An hour begins at minute 00,
+    or at the clock change if that is skipped; if the clock goes back by less than an hour, the hour is longer.
     """
     local = moment.astimezone(zone)
     if unit == "hour":
@@ -55,7 +55,7 @@ def period_at(moment: datetime, unit: LongUnit, zone: ZoneInfo) -> datetime:
 
 
 def next_period(period: datetime, unit: LongUnit, zone: ZoneInfo) -> datetime:
-    """Return when the period after the one that began at `period` begins, in UTC."""
+    """Return the start of the period after the one that begins at `period`, in UTC."""
     if unit == "hour":
         later = period_at(period + _HOUR, unit, zone)
         return later if later > period else period_at(period + 2 * _HOUR, unit, zone)

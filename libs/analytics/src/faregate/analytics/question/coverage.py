@@ -1,4 +1,7 @@
-"""Which buckets answer a range of time: the longest that fit, with only the ends left to the facts themselves. Pure."""
+"""Coverage of a time range by buckets. Pure.
+
+The longest buckets that fit are used; only the ends of the range are read from the facts.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +27,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Buckets that hold `start` up to before `end`, each moment once."""
+    """Buckets that contain each moment from `start` up to before `end` once."""
 
     pieces: tuple[Piece, ...]
     start: datetime
@@ -32,7 +35,7 @@ class Coverage:
 
 
 def cover(span: TimeRange, grains: Sequence[Grain]) -> Coverage | None:
-    """Cover as much of `span` as buckets of `grains` (finest first) can; None if not even one fits."""
+    """Return the buckets of `grains` (finest first) that cover as much of `span` as possible; None if none fits."""
     finest = grains[0]
     start, end = _ceil(finest, span.start.astimezone(UTC)), floor_to(finest, span.end.astimezone(UTC))
     if start >= end:
@@ -42,9 +45,9 @@ def cover(span: TimeRange, grains: Sequence[Grain]) -> Coverage | None:
 
 @lru_cache(maxsize=64)
 def cover_periods(span: TimeRange, unit: Unit, grains: tuple[Grain, ...]) -> Coverage | None:
-    """Cover as much of `span` as buckets of `grains` (finest first) can, none of which is in two of its periods.
+    """Return the buckets of `grains` (finest first) that cover as much of `span` as possible, each within one period.
 
-    None if the finest buckets are cut by a period, or if not even one fits.
+    None if a period start lies within one of the finest buckets, or if none fits.
     """
     finest, within = grains[0], grains[: grains.index(_LONGEST[unit]) + 1] if _LONGEST[unit] in grains else grains
     cuts = [period.astimezone(UTC) for period in periods_of(span, unit)[1:]]
@@ -60,7 +63,7 @@ _LONGEST = {"hour": Grain.HOUR, "day": Grain.DAY, "week": Grain.DAY, "month": Gr
 
 
 def _joined(pieces: Iterable[Piece]) -> list[Piece]:
-    """Join pieces that follow each other: a zone without an offset needs one for a whole series."""
+    """Join adjacent pieces: in a time zone without an offset one piece is enough for a whole series."""
     found: list[Piece] = []
     for piece in pieces:
         if found and found[-1].grain is piece.grain and found[-1].end == piece.start:

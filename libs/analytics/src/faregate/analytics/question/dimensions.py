@@ -1,4 +1,4 @@
-"""The dimensions that sums are kept by, and the grains of time. Pure."""
+"""Dimensions and time grains of rollups. Pure."""
 
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -7,7 +7,7 @@ __all__ = ["DIMENSION_OF", "Dimension", "Grain", "floor_to", "next_after"]
 
 
 class Dimension(IntEnum):
-    """What facts are summed by, as the database holds it."""
+    """The dimensions of sums, as numbered in the database."""
 
     TOTAL = 0
     SERVICE = 1
@@ -33,13 +33,13 @@ DIMENSION_OF = {
     "status": Dimension.STATUS,
     "meter": Dimension.METER,
 }
-"""By the name of a filter or a breakdown."""
+"""The dimension by the name of its filter or breakdown."""
 
 
 class Grain(IntEnum):
-    """How long a bucket lasts. Buckets begin at whole quarter-hours, hours, days, months and weeks (from Monday) of UTC.
+    """The length of a bucket. Buckets begin at whole quarter-hours, hours, days, months and weeks (from Monday) of UTC.
 
-    The numbers are names, not an order: a month is not made of weeks.
+    The numbers are identifiers without an order: a month does not consist of weeks.
     """
 
     QUARTER = 0
@@ -50,7 +50,7 @@ class Grain(IntEnum):
 
 
 def floor_to(grain: Grain, moment: datetime) -> datetime:
-    """Return the beginning of the bucket that holds `moment` (UTC)."""
+    """Return the start of the bucket that contains `moment` (UTC)."""
     if grain is Grain.QUARTER:
         return moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0)
     hour = moment.replace(minute=0, second=0, microsecond=0)
@@ -63,7 +63,7 @@ def floor_to(grain: Grain, moment: datetime) -> datetime:
 
 
 def next_after(grain: Grain, start: datetime) -> datetime:
-    """Return the beginning of the bucket after the one that begins at `start`."""
+    """Return the start of the bucket after the one that begins at `start`."""
     if grain is Grain.MONTH:
         return (start + timedelta(days=31)).replace(day=1)
     return start + _LENGTHS[grain]

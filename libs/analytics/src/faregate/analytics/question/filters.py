@@ -1,4 +1,7 @@
-"""Which facts a question is about: a half-open range of time, and filters that must all hold."""
+"""Questions: a time range and filters.
+
+The range is half-open; facts must match all filters.
+"""
 
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, time, timedelta
@@ -19,7 +22,7 @@ _LONGEST = timedelta(days=3660)
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """From `start` (included) to `end` (not included); `timezone` is where days, weeks and months begin."""
+    """From `start` (included) to `end` (not included); `timezone` determines the starts of days, weeks and months."""
 
     start: datetime
     end: datetime
@@ -28,7 +31,7 @@ class TimeRange:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What facts must be; None means any. `status` is `success`, `error` or a code such as `429`."""
+    """The values that facts must have; None means any value. `status` is `success`, `error` or a code such as `429`."""
 
     service: str | None = None
     model: str | None = None
@@ -53,7 +56,7 @@ class Filters:
 
     @property
     def spelled(self) -> dict[str, list[str]]:
-        """The spellings of the model and the provider that are filtered by; here just the given ones."""
+        """All spellings of the filtered model and provider; here only the given ones."""
         given = {"model": self.model, "provider": self.provider}
         return {name: [value] for name, value in given.items() if value is not None}
 
@@ -68,21 +71,21 @@ _FILTERS = tuple(f.name for f in fields(Filters))
 
 @dataclass(frozen=True, slots=True)
 class SpelledFilters(Filters):
-    """Filters with all spellings of their model and their provider in the facts; without any, only the given ones count."""
+    """Filters with all spellings of their model and their provider in the facts; without any, the given ones apply."""
 
     models: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
 
     @property
     def spelled(self) -> dict[str, list[str]]:
-        """The spellings of the model and the provider that are filtered by."""
+        """All spellings of the filtered model and provider."""
         given = {"model": (self.model, self.models), "provider": (self.provider, self.providers)}
         return {name: list(all_of or (one,)) for name, (one, all_of) in given.items() if one is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked about; `omissions` tells afterwards what the answers had to leave out."""
+    """A question; after it is answered, `omissions` says what was left out of the answers."""
 
     range: TimeRange
     filters: Filters = Filters()
@@ -90,9 +93,9 @@ class Question:
 
 
 def time_range(start: str | None, end: str | None, timezone: str, *, now: datetime) -> TimeRange:
-    """Return the range that two texts name, each a date (its midnight in `timezone`) or a time with or without offset.
+    """Return the range of two texts, each a date (its midnight in `timezone`) or a time with or without offset.
 
-    Without an end it lasts to the coming midnight, without a start it begins 30 days before its end.
+    Without an end it ends at the next midnight, without a start it begins 30 days before its end.
 
     Raises:
         InvalidError: not a date or time, not a time zone, empty, or longer than ten years.
@@ -104,7 +107,7 @@ def time_range(start: str | None, end: str | None, timezone: str, *, now: dateti
     else:
         first = _midnight((last.astimezone(zone) - timedelta(days=DEFAULT_DAYS)).date(), zone)
     if not first < last:
-        raise InvalidError("startDate must be before endDate, which is not included itself", param="startDate")
+        raise InvalidError("startDate must be before endDate, which is not included", param="startDate")
     if last - first > _LONGEST:
         raise InvalidError("the range must not be longer than ten years", param="startDate")
     return TimeRange(first, last, timezone)

@@ -1,4 +1,4 @@
-"""Facts that an answer had to leave out, since they are archived."""
+"""Archived facts that are left out of an answer."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,35 +12,37 @@ __all__ = ["Omissions"]
 
 @dataclass(slots=True)
 class Omissions:
-    """Notes what is left out of the answers to one question.
+    """Records the facts that are left out of the answers to one question.
 
-    Sums that are kept outlive the facts that they were made of. What they do not know (several filters, one user, exact
-    percentiles, statistics) is read from the facts, and is incomplete where those are archived.
+    Sums are kept longer than the facts that they were made of. Answers that need more than sums (several filters, one
+    user, exact percentiles, statistics) are read from the facts, and are incomplete if those are archived.
 
     Attributes:
         refused: raise instead of leaving anything out.
-        archived_before: facts before this moment were left out; None where the answer is complete.
+        archived_before: facts before this moment were left out; None if the answer is complete.
     """
 
     refused: bool = False
     archived_before: datetime | None = None
 
     def add(self, months: Iterable[Month]) -> None:
-        """Note months whose facts an answer needed and cannot have.
+        """Record archived months whose facts an answer needs.
 
         Raises:
-            InvalidError: `refused`, and there are any.
+            InvalidError: `refused` is set, and there are such months.
         """
         ends = [month.end for month in months]
         if not ends:
             return
         self.archived_before = max([*ends, *([self.archived_before] if self.archived_before else [])])
         if self.refused:
-            raise InvalidError(f"{self.note}; begin later, ask with fewer filters, or restore them", param="startDate")
+            raise InvalidError(
+                f"{self.note}; choose a later start, use fewer filters, or restore them", param="startDate"
+            )
 
     @property
     def note(self) -> str | None:
-        """What people are told; None where the answer is complete."""
+        """The note for people; None if the answer is complete."""
         if self.archived_before is None:
             return None
         return f"single facts before {self.archived_before:%Y-%m-%d} are archived and not in this answer"

@@ -38,12 +38,12 @@ def thresholds_of(settings: Settings) -> Thresholds:
 
 
 def names_of(channels: Sequence[IAlertChannel]) -> Sequence[str]:
-    """Return what the history calls `channels`."""
+    """Return the names of `channels` in the history."""
     return [channel.name for channel in channels]
 
 
 class QuotasContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `subjects` and `clock`; takes `channels`, where alerts are delivered, `announcer` and `totals`;
+    """Needs `settings`, `database`, `subjects` and `clock`; takes `channels` for the delivery of alerts, `announcer` and `totals`;
     exports `service`, `gate`, `deliverer` and `tester`.
     """
 

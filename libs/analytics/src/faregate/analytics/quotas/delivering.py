@@ -1,4 +1,4 @@
-"""Delivers alerts: each channel by itself, again after a failure, until it is taken or given up."""
+"""Delivery of alerts to channels, with retries."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -19,14 +19,14 @@ __all__ = ["DELAYS", "AlertDeliverer"]
 log = get_logger(__name__)
 
 DELAYS = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 600, 3600, 6 * 3600))
-"""How long to wait after each failed attempt; after the one that follows the last, a delivery has failed."""
+"""The pause after each failed attempt; when the attempt after the last pause fails, the delivery has failed."""
 
 _LEASE = timedelta(minutes=2)
 _AT_ONCE = 8
 
 
 class AlertDeliverer:
-    """Takes what is due from the history and hands it to its channel, outside any transaction."""
+    """Claims due deliveries from the history and sends each to its channel, outside any transaction."""
 
     def __init__(
         self, database: Database, history: AlertHistory, channels: Sequence[IAlertChannel], clock: IClock
@@ -37,10 +37,10 @@ class AlertDeliverer:
         self._clock = clock
 
     async def deliver_due(self) -> int:
-        """Try every delivery that is due once; return how many were taken.
+        """Try every due delivery once; return the number of delivered ones.
 
-        Several processes may do so at once. One that dies after a channel took an alert, and before it noted so, leaves
-        a delivery that comes a second time, with the same alert id.
+        Several processes may do so concurrently. If a process crashes after a channel accepted an alert and before that is
+        recorded, the alert is delivered again, with the same alert id.
         """
         taken = 0
         while batch := await self._claim():
@@ -58,7 +58,7 @@ class AlertDeliverer:
     async def _deliver(self, alert: Alert, channel: str, attempt: int) -> bool:
         try:
             await self._channels[channel].deliver(alert)
-        except Exception as error:  # noqa: BLE001  whatever a channel raises is noted as its failure
+        except Exception as error:  # noqa: BLE001  any exception of a channel is recorded as its failure
             await self._missed(alert, channel, attempt, error)
             return False
         async with self._database.transaction() as session:

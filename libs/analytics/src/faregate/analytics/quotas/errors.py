@@ -1,4 +1,4 @@
-"""What quotas refuse."""
+"""Errors of quotas."""
 
 from uuid import UUID
 
@@ -15,7 +15,7 @@ class UnknownQuotaError(NotFoundError):
 
 
 class DeliveryError(FaregateError):
-    """A channel did not take an alert; it is tried again later."""
+    """A channel did not accept an alert; it is tried again later."""
 
     code = "unavailable"
     retryable = True

@@ -1,4 +1,4 @@
-"""Hard quotas at the door: a use does not begin once its owner's quota is used up."""
+"""Hard quotas: refusal of starts once a quota is used up."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -27,11 +27,11 @@ _REMEMBERED = 10_000
 
 
 class QuotaGate:
-    """An `IQuotaGate`. Where nobody has a hard quota, it costs nothing.
+    """The `IQuotaGate` of hard quotas. Without hard quotas it makes no queries.
 
-    What counts is what is recorded: uses that have begun and are not settled yet are not in it, so that as many of them
-    as run at the same time can go beyond a limit. A user's own use is added up at every question; that of an
-    organisation or of everybody, which may be many facts, at most every two seconds.
+    Recorded use counts: uses that have begun and are not settled yet are not included, so that concurrent uses can exceed a
+    limit together. The use of a user is added up at every check; that of an organisation or of everybody, which may be
+    many facts, at most every two seconds.
     """
 
     def __init__(self, database: Database, repository: QuotaRepository, totals: IUsageTotals, clock: IClock) -> None:
@@ -42,7 +42,7 @@ class QuotaGate:
         self._shared: dict[tuple[UUID, datetime], tuple[Decimal, Deadline]] = {}
 
     async def check(self, session: AsyncSession, uses: Sequence[QuotaUse]) -> Sequence[FaregateError | None]:
-        """Return for each use None, or why it may not begin."""
+        """Return None for each use that may begin, or the error why it may not."""
         hard = await self._quotas.get()
         if not hard:
             return [None] * len(uses)

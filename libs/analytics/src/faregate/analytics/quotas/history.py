@@ -1,4 +1,4 @@
-"""All SQL about alerts: fired once, delivered until taken, kept for reading."""
+"""Repository of alerts and their deliveries."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -40,10 +40,10 @@ class AlertHistory:
         now: datetime,
         channels: Sequence[str],
     ) -> Sequence[Alert]:
-        """Store those of `reached` that are new in their period, and queue the most urgent new one of each quota.
+        """Store the alerts of `reached` that are new in their period, and queue the most urgent new one of each quota.
 
         Returns:
-            The alerts that are to be delivered. Of several callers at once, one gets each.
+            The alerts to deliver. Of several concurrent callers, only one gets each alert.
         """
         top = {
             status.quota.id: max(level.rank for s, level in reached if s.quota.id == status.quota.id)
@@ -73,14 +73,14 @@ class AlertHistory:
     async def claim(
         self, session: AsyncSession, *, channels: Sequence[str], now: datetime, lease: timedelta, limit: int
     ) -> Sequence[tuple[Alert, str, int]]:
-        """Take deliveries that are due, for `lease`: (alert, channel, the number of this attempt)."""
+        """Claim due deliveries for the time `lease`: (alert, channel, the number of this attempt)."""
         rows = await self._database.rows(
             session, ALERT_CLAIM, channels=list(channels), now=now, lease=lease, limit=limit
         )
         return [(alert_of(row), row.channel, row.attempts) for row in rows]
 
     async def delivered(self, session: AsyncSession, alert_id: UUID, channel: str, *, now: datetime) -> None:
-        """Note that a channel has taken an alert."""
+        """Record that a channel has accepted an alert."""
         await self._database.rows(session, ALERT_DONE, alert_id=alert_id, channel=channel, now=now)
 
     async def missed(
@@ -93,7 +93,7 @@ class AlertHistory:
         again_at: datetime | None,
         now: datetime,
     ) -> None:
-        """Note that a channel did not take an alert; without `again_at` it has failed for good."""
+        """Record that a channel did not accept an alert; without `again_at` the delivery has failed permanently."""
         await self._database.rows(
             session,
             ALERT_MISSED,
@@ -105,7 +105,7 @@ class AlertHistory:
         )
 
     async def matching(self, session: AsyncSession, wanted: AlertFilter) -> Sequence[Alert]:
-        """Return alerts, the latest first, with their deliveries."""
+        """Return alerts, latest first, with their deliveries."""
         rows = await self._database.rows(
             session,
             ALERT_LIST,
@@ -130,7 +130,7 @@ class AlertHistory:
 
 
 def alert_of(row: Any, deliveries: tuple[AlertDelivery, ...] = ()) -> Alert:
-    """Return the alert in a row that holds `ALERT_ALERT`."""
+    """Return the alert of a row with the columns `ALERT_ALERT`."""
     return Alert(
         id=row.alert_id,
         quota_id=row.quota_id,

@@ -1,4 +1,4 @@
-"""The seams of quotas: where use is counted, and how alerts reach people and programs."""
+"""Interfaces of quotas: usage totals and alert channels."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -13,24 +13,24 @@ __all__ = ["IAlertChannel", "IUsageTotals"]
 
 @runtime_checkable
 class IUsageTotals(Protocol):
-    """Adds up what was used."""
+    """Adds up use."""
 
     async def totals(self, session: AsyncSession, questions: Sequence[UsageQuestion]) -> Sequence[Decimal]:
-        """Answer each question, in order, in the meter's unit; what was never used is 0."""
+        """Return the total of each question, in order, in the meter's unit; 0 without use."""
         ...
 
 
 @runtime_checkable
 class IAlertChannel(Protocol):
-    """One way to tell somebody; `name` stands in the history."""
+    """One way to deliver alerts; `name` identifies it in the history."""
 
     @property
     def name(self) -> str: ...
 
     async def deliver(self, alert: Alert) -> None:
-        """Tell of `alert`; the same one may come again after a crash, with the same id.
+        """Deliver `alert`; after a crash the same alert may be delivered again, with the same id.
 
         Raises:
-            DeliveryError: nobody was told; it is tried again.
+            DeliveryError: it was not delivered; it is tried again.
         """
         ...

@@ -1,4 +1,4 @@
-"""When an owner is told: which alert levels a use has reached. Pure and exact."""
+"""Alert levels that a use has reached. Pure and exact."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,7 +10,7 @@ __all__ = ["Level", "Thresholds", "level_of", "levels_reached", "percent_used"]
 
 
 class Level(StrEnum):
-    """How urgent an alert is; `predicted` says that a quota will run out before its period ends."""
+    """The urgency of an alert; `predicted` means that a quota is expected to run out before its period ends."""
 
     PREDICTED = "predicted"
     WARNING = "warning"
@@ -19,7 +19,7 @@ class Level(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Higher is more urgent."""
+        """The rank of the level; a higher one is more urgent."""
         return list(Level).index(self)
 
 
@@ -34,8 +34,8 @@ class Thresholds:
     def __post_init__(self) -> None:
         if not 0 < self.warning < self.critical < self.exceeded:
             raise InvalidError(
-                f"alert thresholds must rise from above 0: warning {self.warning} < critical {self.critical} "
-                f"< exceeded {self.exceeded} does not hold",
+                f"alert thresholds must be above 0 and ascending: warning {self.warning} < critical {self.critical} "
+                f"< exceeded {self.exceeded} is not true",
                 param="thresholds",
             )
 
@@ -45,7 +45,7 @@ class Thresholds:
 
 
 def percent_used(used: Decimal, limit: Decimal) -> Decimal | None:
-    """Return how much of `limit` is used, with two places rounded down; None where the limit is 0."""
+    """Return the used percentage of `limit`, rounded down to two places; None if the limit is 0."""
     if limit == 0:
         return None
     return Decimal(int(used * 10_000 / limit)).scaleb(-2)
@@ -54,8 +54,8 @@ def percent_used(used: Decimal, limit: Decimal) -> Decimal | None:
 def levels_reached(used: Decimal, limit: Decimal, thresholds: Thresholds) -> tuple[Level, ...]:
     """Return every level that `used` has reached, the least urgent first.
 
-    Nothing used reaches nothing, whatever the limit; any use of a limit of 0 reaches everything. Compared without
-    division, so that exactly 75 % of any limit is a warning.
+    Without use no level is reached, whatever the limit; with a limit of 0 any use reaches all levels. The comparison needs
+    no division, so that exactly 75 % of any limit is a warning.
     """
     if used <= 0:
         return ()

@@ -1,4 +1,4 @@
-"""Alerts as lines of the log: on stderr with all others, and in a file of their own."""
+"""Alert channels of the log and of a file."""
 
 import asyncio
 from pathlib import Path
@@ -29,7 +29,8 @@ class LogChannel:
 class FileChannel:
     """Appends each alert to a file as one JSON line.
 
-    Opened anew for each line, so that a rotated file is let go of; one write per line, so that processes do not mix.
+    The file is opened for each line, so that a rotated file is not kept open; each line is one write, so that lines of
+    several processes do not mix.
     """
 
     name = "file"

@@ -1,4 +1,4 @@
-"""Quotas, the alerts that they fired, and how those were delivered."""
+"""Tables of quotas, alerts and deliveries."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -27,7 +27,7 @@ __all__ = ["AlertDeliveryRow", "QuotaAlertRow", "QuotaRow"]
 
 
 class QuotaRow(TableModel, table=True):
-    """How much of a meter an owner may use in a period; no subject means everybody together."""
+    """The limit on the use of a meter by an owner in a period; no subject means everybody together."""
 
     __table_args__: Any = (
         UniqueConstraint("subject_id", "meter", "period", name="quota_owner_key", postgresql_nulls_not_distinct=True),
@@ -50,7 +50,7 @@ class QuotaRow(TableModel, table=True):
 
 
 class QuotaAlertRow(TableModel, table=True):
-    """One level of one quota in one period. The unique key is what makes an alert fire once, however many check."""
+    """One level of one quota in one period. The unique key ensures that an alert fires once, even with concurrent checks."""
 
     __table_args__: Any = (
         UniqueConstraint("quota_id", "revision", "period_start", "level", name="quota_alert_once_key"),

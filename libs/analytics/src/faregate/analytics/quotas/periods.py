@@ -1,4 +1,4 @@
-"""Which stretch of time a quota counts over: calendar periods in the quota's own time zone. Pure."""
+"""Calendar periods of quotas in their time zones. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ __all__ = ["QuotaPeriod", "Window", "check_timezone", "window_at"]
 
 
 class QuotaPeriod(StrEnum):
-    """How long a quota counts before it begins again."""
+    """The length of the period after which a quota begins again."""
 
     HOUR = "hour"
     DAY = "day"
@@ -23,7 +23,7 @@ class QuotaPeriod(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The half-open stretch `start` ≤ t < `end`, in UTC."""
+    """The half-open interval `start` ≤ t < `end`, in UTC."""
 
     start: datetime
     end: datetime
@@ -42,10 +42,10 @@ def check_timezone(name: str, *, param: str = "timezone") -> str:
 
 
 def window_at(period: QuotaPeriod, moment: datetime, timezone: str = "UTC") -> Window:
-    """Return the period that holds `moment`: days, weeks (from Monday), months … as the wall clock there has them.
+    """Return the period that contains `moment`: day, week (from Monday), month … by the local time of the zone.
 
-    Boundaries are those of `faregate.analytics.question.calendar`; a day that a clock change makes 23 or 25 hours long is that long
-    here, too.
+    Boundaries are those of `faregate.analytics.question.calendar`; a day with a clock change is 23 or 25
+    hours long here, too.
     """
     zone = time_zone(timezone)
     start = period_at(moment, period.value, zone)

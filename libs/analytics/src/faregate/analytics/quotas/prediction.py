@@ -1,8 +1,8 @@
-"""When a quota will run out if use goes on as it does. Pure.
+"""Prediction of when a quota runs out. Pure.
 
-Method: two paces, that of the whole period so far and that of its latest quarter. Their mean gives the date, the two
-themselves the range around it. It knows no week-ends and no seasons; early in a period (less than a twentieth of it,
-or 15 minutes) it says nothing at all.
+Method: two paces, the pace of the whole period so far and that of its latest quarter. Their mean gives the date, the two
+paces give the range around it. Week-ends and seasons are not considered; early in a period (less than a twentieth of it, or
+15 minutes) there is no prediction.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _LEAST_TIME = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What is to be expected of a quota within its period.
+    """The expected use of a quota within its period.
 
     Attributes:
         projected: use at the end of the period, at the mean pace.
@@ -37,12 +37,12 @@ class Prediction:
 
 
 def recent_start(window: Window, now: datetime) -> datetime:
-    """Return where the latest quarter of what has passed of `window` begins."""
+    """Return the start of the latest quarter of the elapsed part of `window`."""
     return now - (now - window.start) / _RECENT_SHARE
 
 
 def predict(window: Window, now: datetime, *, used: Decimal, recent: Decimal, limit: Decimal) -> Prediction | None:
-    """Return when `limit` will be reached; None where nothing can be said yet.
+    """Return when `limit` will be reached; None if it is too early for a prediction.
 
     `used` counts from the window's start and `recent` from `recent_start`, both until `now`.
     """

@@ -1,4 +1,4 @@
-"""All SQL about quotas."""
+"""Repository of quotas."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -92,7 +92,7 @@ class QuotaRepository:
     async def matching(
         self, session: AsyncSession, *, owner_id: str | None, meter: str | None, after: UUID | None, limit: int
     ) -> Sequence[Quota]:
-        """Return quotas in the order they were made, of one owner or of all, for one meter or for all."""
+        """Return quotas in the order of their creation, of one owner or of all, for one meter or for all."""
         rows = await self._database.rows(session, _LIST, owner_id=owner_id, meter=meter, after=after, limit=limit)
         return [quota_of(row) for row in rows]
 
@@ -105,12 +105,12 @@ class QuotaRepository:
         return [quota_of(row) for row in await self._database.rows(session, _HARD)]
 
     async def remove(self, session: AsyncSession, quota_id: UUID) -> bool:
-        """Forget one quota and its alerts; return whether there was one."""
+        """Delete one quota and its alerts; return whether it existed."""
         return bool(await self._database.rows(session, _REMOVE, quota_id=quota_id))
 
 
 def quota_of(row: Any) -> Quota:
-    """Return the quota in a row that holds `COLUMNS`."""
+    """Return the quota of a row with the columns `COLUMNS`."""
     spec = QuotaSpec(
         owner_id=row.owner_id or EVERYBODY,
         meter=row.meter,

@@ -1,4 +1,4 @@
-"""Quotas: set them, see how they stand, fire what is due."""
+"""Quota service: settings, status, alerts."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -38,7 +38,7 @@ from faregate.wire.ids import ORGANIZATION_PREFIX, check_external_id, check_user
 __all__ = ["HARD_QUOTAS", "QuotaService"]
 
 HARD_QUOTAS = "hard_quotas"
-"""The version under which processes keep the hard quotas in memory."""
+"""The version of the hard quotas that processes keep in memory."""
 
 _CHECKED_AT_ONCE = 500
 _OF_AN_OWNER = 1000
@@ -46,9 +46,9 @@ _LEAST_PREDICTED_PERCENT = 25
 
 
 class QuotaService:
-    """The only orchestrator of quotas; opens its own transactions.
+    """The use cases of quotas; each opens its own transactions.
 
-    `channels` are the names of those that alerts are delivered by; a process that fires alerts names all of them.
+    `channels` are the names of the channels that deliver alerts; a process that fires alerts must name all of them.
     """
 
     def __init__(
@@ -77,13 +77,13 @@ class QuotaService:
         self._announcer = announcer
 
     async def put(self, spec: QuotaSpec) -> Quota:
-        """Set the quota of an owner for a meter and a period. The same again changes nothing.
+        """Set the quota of an owner for a meter and a period. Setting the same quota again changes nothing.
 
         Another limit, time zone or thresholds begin a new revision, whose alerts may fire again in this period.
 
         Raises:
-            InvalidError: a field makes no sense; `param` names it.
-            UnknownMeterError: there is no such meter; such a quota would never fire.
+            InvalidError: a field is invalid; `param` names it.
+            UnknownMeterError: the meter is unknown; such a quota would never fire.
         """
         check_spec(spec)
         await self._require_meter(spec.meter)
@@ -106,20 +106,20 @@ class QuotaService:
     async def quotas(
         self, *, owner_id: str | None = None, meter: str | None = None, after: UUID | None = None, limit: int = 100
     ) -> Sequence[Quota]:
-        """Return quotas in the order they were made; go on with the last id as `after`.
+        """Return quotas in the order of their creation; the next page begins after the id `after`.
 
         Raises:
-            UnknownMeterError: there is no such meter.
+            UnknownMeterError: the meter is unknown.
         """
         await self._require_meter(meter)
         async with self._database.transaction(read_only=True) as session:
             return await self._repository.matching(session, owner_id=owner_id, meter=meter, after=after, limit=limit)
 
     async def check_owner(self, owner_id: str, meter: str | None = None) -> Sequence[QuotaStatus]:
-        """Return how the quotas of an owner stand now, at most 1,000 of them, or just those for one meter. Fires nothing.
+        """Return the current status of an owner's quotas, at most 1,000, or only of those for one meter. Fires no alert.
 
         Raises:
-            UnknownMeterError: there is no such meter.
+            UnknownMeterError: the meter is unknown.
         """
         await self._require_meter(meter)
         async with self._database.transaction(read_only=True) as session:
@@ -129,20 +129,20 @@ class QuotaService:
             return await self.statuses(session, found)
 
     async def remove(self, quota_id: UUID) -> None:
-        """Forget a quota and the history of its alerts, or raise `UnknownQuotaError`."""
+        """Delete a quota and the history of its alerts, or raise `UnknownQuotaError`."""
         async with self._database.transaction() as session:
             if not await self._repository.remove(session, quota_id):
                 raise UnknownQuotaError(quota_id)
             await raise_version(self._database, session, HARD_QUOTAS)
 
     async def status(self, quota_id: UUID) -> QuotaStatus:
-        """Return how one quota stands now, with all use that is committed."""
+        """Return the current status of one quota, with all committed use."""
         async with self._database.transaction(read_only=True) as session:
             (status,) = await self.statuses(session, [await self._require(session, quota_id)])
             return status
 
     async def statuses(self, session: AsyncSession, quotas: Sequence[Quota]) -> Sequence[QuotaStatus]:
-        """Return how `quotas` stand now, in order."""
+        """Return the current status of `quotas`, in order."""
         now = self._clock.now()
         windows = [window_at(quota.spec.period, now, quota.spec.timezone) for quota in quotas]
         whole = [question(quota, window) for quota, window in zip(quotas, windows, strict=True)]
@@ -158,9 +158,9 @@ class QuotaService:
         ]
 
     async def check(self) -> Sequence[Alert]:
-        """Look at every active quota and fire what it has reached; safe to run anywhere, any number of times.
+        """Check every active quota and fire the alerts that it has reached; safe to run in any process, any number of times.
 
-        Each level fires once per quota, revision and period. Where a quota passes several levels at once, all stand in
+        Each level fires once per quota, revision and period. If a quota passes several levels at once, all are stored in
         the history and the most urgent one is delivered.
         """
         fired: list[Alert] = []
@@ -173,10 +173,10 @@ class QuotaService:
             after = quotas[-1].id
 
     async def alerts(self, wanted: AlertFilter) -> Sequence[Alert]:
-        """Return the history of alerts, the latest first.
+        """Return the history of alerts, latest first.
 
         Raises:
-            UnknownMeterError: alerts of a meter are asked for, and there is no such meter.
+            UnknownMeterError: the filter names an unknown meter.
         """
         await self._require_meter(wanted.meter)
         async with self._database.transaction(read_only=True) as session:
@@ -229,20 +229,20 @@ class QuotaService:
 
 
 def _event(alert: Alert, subject_id: int | None) -> Event:
-    """Return what subscribers of `usage.alert` are told; the owner is named when it is sent."""
+    """Return the data of the event `usage.alert`; the owner is added when it is sent."""
     personal = {"owner_id", "message"} if subject_id is not None else set[str]()
     data = {name: value for name, value in body_of(alert)["data"].items() if name not in personal}
     return Event(EventType.USAGE_ALERT, data, {"owner_id": subject_id} if subject_id is not None else {})
 
 
 def question(quota: Quota, window: Window) -> UsageQuestion:
-    """Return what to ask about `quota` over `window`."""
+    """Return the question for the use of `quota` in `window`."""
     organization = quota.spec.owner_id.startswith(ORGANIZATION_PREFIX)
     return UsageQuestion(quota.subject_id, organization, quota.spec.meter, window.start, window.end)
 
 
 def check_spec(spec: QuotaSpec) -> None:
-    """Raise `InvalidError` unless `spec` makes sense."""
+    """Raise `InvalidError` unless `spec` is valid."""
     if spec.owner_id.startswith(ORGANIZATION_PREFIX):
         check_external_id(spec.owner_id.removeprefix(ORGANIZATION_PREFIX), param="owner_id")
     elif spec.owner_id != EVERYBODY:

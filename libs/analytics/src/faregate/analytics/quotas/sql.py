@@ -111,8 +111,9 @@ TOTALS_OWNERS = {
     )""",  # noqa: S608
     "everybody": "true",
 }
-"""Whose facts count. Of what others report for an organisation, `members` counts that of its members: who is no member uses
-up no quota of it. The facts of settlements were checked before. An organisation that is not made here has no members.
+"""The conditions of facts that count for an owner. Of the facts that others report for an organisation, `members` counts those
+of its members: users who are not members do not use up its quota. Facts of settlements were checked before. An organisation
+that was not created in Faregate has no members.
 """
 
 TOTALS_SQL = """

@@ -1,4 +1,4 @@
-"""What was used, added up for quotas from the facts: every committed use is in it."""
+"""Usage totals for quotas, from all committed facts."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -18,7 +18,7 @@ BUILT_IN_MEASURES = {
     "credits": "sum(e.credits) * 0.000001",
     "cost_usd": "sum(e.cost) * 0.000000000001",
 }
-"""What every use is measured in, meters aside; as SQL over `usage_event e`."""
+"""The measures of every use, except meters, as SQL over `usage_event e`."""
 
 
 _METER = f"""
@@ -34,10 +34,10 @@ end
 
 
 class FactTotals:
-    """An `IUsageTotals` over the usage events: one statement per kind of owner and measure.
+    """The `IUsageTotals` over usage events: one statement for each kind of owner and measure.
 
     Args:
-        claim: for whom an organisation counts that an event names: `member`, for its members; `trusted`, for every user.
+        claim: for which users the organisation of an event counts: `member`, for its members; `trusted`, for every user.
     """
 
     def __init__(self, database: Database, *, claim: Literal["member", "trusted"] = "member") -> None:
@@ -45,7 +45,7 @@ class FactTotals:
         self._organization = "members" if claim == "member" else "organization"
 
     async def totals(self, session: AsyncSession, questions: Sequence[UsageQuestion]) -> Sequence[Decimal]:
-        """Answer each question, in order."""
+        """Return the total of each question, in order."""
         groups: dict[str, list[int]] = {}
         for number, question in enumerate(questions):
             groups.setdefault(self._statement(question), []).append(number)

@@ -1,4 +1,4 @@
-"""A test alert through every channel, to see whether alerts would arrive."""
+"""Test alerts through every channel."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ _NOTHING = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """How one channel took the test alert; `problem` is None where it went."""
+    """The result of the test alert on one channel; `problem` is None if it was delivered."""
 
     channel: str
     problem: str | None
 
 
 class AlertTester:
-    """Sends test alerts. They are marked, say nothing of anybody's use, and stand in no history."""
+    """Sends test alerts. They are marked as tests, contain nobody's use, and are not stored in the history."""
 
     def __init__(self, channels: Sequence[IAlertChannel], clock: IClock) -> None:
         self._channels = channels
@@ -64,6 +64,6 @@ class AlertTester:
 async def _problem(channel: IAlertChannel, alert: Alert) -> str | None:
     try:
         await channel.deliver(alert)
-    except Exception as error:  # noqa: BLE001  whatever a channel raises is its answer
+    except Exception as error:  # noqa: BLE001  any exception of a channel is its result
         return error.detail if isinstance(error, FaregateError) else f"{type(error).__name__}: {error}"
     return None

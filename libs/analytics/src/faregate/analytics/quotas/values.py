@@ -1,4 +1,4 @@
-"""What a quota is, how it stands, and what is told about it."""
+"""Values of quotas: specification, status, alert."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,20 +21,20 @@ __all__ = [
 ]
 
 EVERYBODY = "*"
-"""The owner id of a quota that counts the whole deployment."""
+"""The owner id of a quota on the whole deployment."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaSpec:
-    """A quota as somebody sets it.
+    """The specification of a quota.
 
     Attributes:
         owner_id: a user id, `org:<id>`, or `*` for everybody together.
         meter: what is counted: `requests`, `tokens`, `credits`, `cost_usd`, or the name of a meter.
         limit: in the meter's unit; 0 allows nothing.
-        hard: refuse to start a use once the limit is reached; otherwise only tell.
+        hard: refuse the start of uses once the limit is reached; otherwise only fire alerts.
         thresholds: None for the deployment's.
-        emails: who is told beside those whom the deployment tells.
+        emails: recipients besides those of the deployment.
     """
 
     owner_id: str
@@ -50,7 +50,7 @@ class QuotaSpec:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """A quota as it is stored; `revision` grows when its limit or thresholds change, and alerts begin again."""
+    """A quota as it is stored; `revision` increases when its limit or thresholds change; then its alerts may fire again."""
 
     id: UUID
     subject_id: int | None
@@ -62,7 +62,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class UsageQuestion:
-    """How much of `meter` did `subject_id` (everybody if None) use from `start` until before `end`?"""
+    """The question for the use of `meter` by `subject_id` (everybody if None) from `start` until before `end`."""
 
     subject_id: int | None
     organization: bool
@@ -73,7 +73,7 @@ class UsageQuestion:
 
 @dataclass(frozen=True, slots=True)
 class QuotaStatus:
-    """How a quota stands at `at`."""
+    """The status of a quota at `at`."""
 
     quota: Quota
     at: datetime
@@ -87,12 +87,12 @@ class QuotaStatus:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One level of one quota, reached in one period: told once.
+    """One level of one quota, reached in one period; it fires once.
 
     Attributes:
         superseded: a more urgent level was reached at the same time, and only that one is delivered.
         runs_out_at: of a prediction, when the quota is expected to run out.
-        test: it only tries the channels; no quota was reached.
+        test: it only tests the channels; no quota was reached.
     """
 
     id: UUID
@@ -117,7 +117,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class AlertDelivery:
-    """How the delivery of one alert by one channel went so far."""
+    """The status of the delivery of one alert by one channel."""
 
     channel: str
     status: str
@@ -128,7 +128,7 @@ class AlertDelivery:
 
 @dataclass(frozen=True, slots=True)
 class AlertFilter:
-    """Which alerts to list; what is None does not matter."""
+    """Filters of alerts; None means any value."""
 
     owner_id: str | None = None
     quota_id: UUID | None = None

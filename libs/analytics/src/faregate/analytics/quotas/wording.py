@@ -1,4 +1,4 @@
-"""What an alert says: a sentence for people, a body for programs. Pure."""
+"""Texts and webhook bodies of alerts. Pure."""
 
 from decimal import Decimal
 from typing import Any
@@ -10,9 +10,9 @@ __all__ = ["body_of", "headline", "sentence", "subject"]
 
 
 def headline(alert: Alert) -> str:
-    """Return one line: the level in capitals first, so that it can be searched for; of a prediction also when."""
+    """Return one line: it begins with the level in capitals, so that it can be searched for; a prediction includes the time."""
     if alert.level is Level.PREDICTED and alert.runs_out_at is not None and not alert.test:
-        return f"{_use(alert)}; at this rate it is gone on {alert.runs_out_at:%Y-%m-%d %H:%M} UTC"
+        return f"{_use(alert)}; at this rate it runs out on {alert.runs_out_at:%Y-%m-%d %H:%M} UTC"
     return _use(alert)
 
 
@@ -23,7 +23,7 @@ def subject(alert: Alert) -> str:
 
 def _use(alert: Alert) -> str:
     if alert.test:
-        return "TEST: this only tries the channels of Faregate's alerts; no quota was reached"
+        return "TEST: this only tests the alert channels of Faregate; no quota was reached"
     owner = "everybody" if alert.owner_id == EVERYBODY else alert.owner_id
     share = "" if alert.percent is None else f" ({plain(alert.percent)} %)"
     use = f"{owner} has used {plain(alert.used)} of {plain(alert.limit)} {alert.meter} this {alert.period}{share}"
@@ -31,12 +31,12 @@ def _use(alert: Alert) -> str:
 
 
 def sentence(alert: Alert) -> str:
-    """Return the headline and what follows from it."""
+    """Return the headline and its consequences."""
     return f"{_use(alert)}." if alert.test else f"{_use(alert)}. {_consequence(alert)}"
 
 
 def body_of(alert: Alert) -> dict[str, Any]:
-    """Return the event `usage.alert` as webhooks carry it; amounts are exact JSON numbers."""
+    """Return the body of the webhook event `usage.alert`; amounts are exact JSON numbers."""
     return {
         "type": "usage.alert",
         "timestamp": alert.fired_at,
@@ -73,4 +73,4 @@ def _consequence(alert: Alert) -> str:
         return f"{'New uses are refused until then' if alert.hard else 'Nothing is refused'}. {ends}"
     if alert.runs_out_at is None:
         return ends
-    return f"At this rate it is gone on {alert.runs_out_at:%A, %d %B %Y, %H:%M} UTC. {ends}"
+    return f"At this rate it runs out on {alert.runs_out_at:%A, %d %B %Y, %H:%M} UTC. {ends}"

@@ -1,4 +1,4 @@
-"""Old usage events: a month at a time into a verified archive and out of the table, and back again."""
+"""Archiving and restoring of usage events by month."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,10 +15,10 @@ __all__ = ["EventArchive"]
 
 
 class EventArchive:
-    """Archives usage events; the sums that analytics keeps stay as they are.
+    """Archives usage events; the sums of analytics stay unchanged.
 
     A month is archived once all of it is older than `keep_days`, which must be more than `late_days`, so that no event
-    can arrive for a month that is gone.
+    can arrive for an archived month.
     """
 
     def __init__(
@@ -42,23 +42,23 @@ class EventArchive:
 
     @property
     def configured(self) -> bool:
-        """Whether there is a place for archives."""
+        """Whether a directory for archives is configured."""
         return self._directory is not None
 
     @property
     def store(self) -> Archives | None:
-        """The archives themselves, where there is a place for them."""
+        """The archives, if a directory is configured."""
         return self._archives() if self.configured else None
 
     def manifests(self) -> Sequence[Manifest]:
-        """Return what is archived, oldest month first."""
+        """Return the archived months, oldest first."""
         return self._archives().manifests()
 
     async def due(self, *, keep_days: int | None = None) -> Sequence[Month]:
-        """Return the months whose time is over, oldest first.
+        """Return the months whose retention is over, oldest first.
 
         Raises:
-            InvalidError: events could still arrive for months that are that young.
+            InvalidError: events could still arrive for such recent months.
         """
         kept = self._keep_days if keep_days is None else keep_days
         if kept <= self._late_days:
@@ -71,11 +71,11 @@ class EventArchive:
         return sorted(m for m in months if m.end <= limit and not _is_back(archives.manifest(m), now))
 
     async def archive(self, *, keep_days: int | None = None) -> Sequence[Manifest]:
-        """Archive every month whose time is over and drop it once its archive is proven. Safe to repeat after a crash:
-        unfinished files of a day ago and older are removed.
+        """Archive every month whose retention is over, and drop it once its archive is verified. Safe to repeat after a crash:
+        unfinished files that are at least a day old are removed.
 
         Raises:
-            ArchiveError: what is on the disk is not what the database sent; that month was not dropped.
+            ArchiveError: the file differs from the data of the database; that month was not dropped.
         """
         months = await self.due(keep_days=keep_days)
         self._archives().clean()
@@ -86,7 +86,7 @@ class EventArchive:
     async def restore(self, month: str, *, days: int = 30) -> Manifest:
         """Load an archived month (`2026-01`) back into the table and leave it there for `days`.
 
-        Its events are in the sums already and are not added again.
+        Its events are already in the sums and are not added again.
         """
         until: datetime = self._clock.now() + timedelta(days=days)
         return await self._archives().restore(Month.parse(month), until=until)
@@ -107,11 +107,11 @@ class EventArchive:
     def _archives(self) -> Archives:
         if self._directory is None:
             raise ConfigurationError(
-                "FAREGATE_USAGE_ARCHIVE_DIR names no place for archives, e.g. /var/lib/faregate/archive"
+                "FAREGATE_USAGE_ARCHIVE_DIR is not set; set it to a directory for archives, e.g. /var/lib/faregate/archive"
             )
         return Archives(self._database, self._partitions, self._directory, self._clock)
 
 
 def _is_back(manifest: Manifest | None, now: datetime) -> bool:
-    """Whether a month was restored and its time is not up."""
+    """Whether a month was restored and its time in the table is not over."""
     return manifest is not None and manifest.restored_until is not None and manifest.restored_until > now

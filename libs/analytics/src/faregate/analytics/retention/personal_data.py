@@ -1,4 +1,7 @@
-"""What quotas and alerts hold on a person: limits of their own, and addresses that alerts go to; and archived events."""
+"""Personal data in quotas, alerts and archived usage events.
+
+It consists of quotas of the person, the addresses of alerts, and archived events.
+"""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -58,7 +61,7 @@ ANALYTICS_ERASURES = {
     """,
     "alert_error": words_erasure("alert_delivery", "last_error"),
 }
-"""Of a quota of the person's own all addresses go: they are most likely theirs. Limits and counts stay."""
+"""All addresses of the person's own quotas are erased: they are most likely theirs. Limits and counts stay."""
 
 _EXPORT_ARCHIVED = """
 select to_json(e)::text from {rows} e where e.subject_id = :subject order by e.time
@@ -78,7 +81,7 @@ returning 1
 
 
 class ArchivedEventsPersonalData:
-    """`IPersonalData` of months of usage events that are not in the table: what goes there goes here too."""
+    """`IPersonalData` of archived months of usage events: the same columns are erased as in the table."""
 
     def __init__(self, archive: EventArchive) -> None:
         self._archive = archive

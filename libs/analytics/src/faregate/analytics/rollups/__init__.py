@@ -1,1 +1,1 @@
-"""Sums of usage events: how they are kept and read."""
+"""Rollups of usage events."""

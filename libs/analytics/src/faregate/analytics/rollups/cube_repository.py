@@ -1,4 +1,7 @@
-"""All statements that read the sums by combination of values: whole days of UTC, any filters but users and status codes."""
+"""Repository of daily sums by combination of values.
+
+They cover whole days of UTC and any filters except users and status codes.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -46,7 +49,7 @@ class CubeRepository:
     async def series(
         self, session: AsyncSession, coverage: Coverage, filters: Filters, periods: Sequence[datetime]
     ) -> dict[datetime, Measures]:
-        """Return the sums by period, given by their beginnings; none of them cuts a day of UTC in two."""
+        """Return the sums by period, given by the period starts; each day of UTC must lie within one period."""
         sql = f"""
         select {_PERIOD} as period, {_cube_sums(models=about_models(filters))} from faregate.usage_cube c
         where {_cells(filters)} group by 1
@@ -55,7 +58,7 @@ class CubeRepository:
         return {periods[row.period - 1]: measures_of(row, 1) for row in rows}
 
     async def sketch(self, session: AsyncSession, coverage: Coverage, filters: Filters) -> dict[int, int]:
-        """Return how many timed requests fell into each bin."""
+        """Return the number of timed requests in each bin."""
         counts = "c.call_counts" if about_models(filters) else "c.counts"
         sql = f"""
         select s.bin, sum(s.count)::bigint as number from faregate.usage_cube c
@@ -70,7 +73,7 @@ class CubeRepository:
         filters: Filters,
         periods: Sequence[datetime] = (),
     ) -> dict[datetime | None, dict[int, int]]:
-        """Return who was active, by period or (none given) in the whole coverage: for each chunk the bits of its subjects."""
+        """Return the active subjects by period, or without periods in the whole coverage: the bits of each chunk."""
         sql = f"""
         select {_PERIOD if periods else "0"} as period, a.chunk, bit_or(a.users) as users from faregate.usage_cube c
         join faregate.usage_cube_active a using (day, cell) where {_cells(filters)} group by 1, 2
@@ -95,7 +98,7 @@ def _cells(filters: Filters) -> str:
 
 
 def parameters_of(filters: Filters) -> dict[str, Any]:
-    """Return the values of the conditions on cells."""
+    """Return the parameters of the conditions on cells."""
     values: dict[str, Any] = {**filters.given, **filters.spelled}
     if filters.organization_owner is not None:
         values["organization_id"] = filters.organization_owner

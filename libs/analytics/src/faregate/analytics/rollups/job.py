@@ -1,8 +1,8 @@
-"""Keeping the sums up to date: each fact is added exactly once, in whatever order transactions commit.
+"""Rollup job: adds each fact to the sums exactly once.
 
-Not a time and not a number of the row says what is new, but the database's own record of finished transactions: the
-state holds a snapshot, and the next run adds what was not visible in it. A transaction of the host that stays open for
-an hour delays its own facts and nobody else's.
+Transactions may commit in any order. New facts are found neither by time nor by row number, but by the database's record of
+finished transactions: the state holds a snapshot, and the next run adds the facts that were not visible in it. A transaction
+of the host that stays open for an hour delays only its own facts.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ BATCH_FACTS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Rolled:
-    """What one run did: facts that were added, and whether more are waiting."""
+    """The result of one run: the number of added facts, and whether more are waiting."""
 
     facts: int
     more: bool
@@ -34,14 +34,14 @@ class Rolled:
 
 @dataclass(frozen=True, slots=True)
 class RollupSnapshot:
-    """Which transactions count: those before `from_tx`, but not `open_txs`."""
+    """The visible transactions: those before `from_tx`, except `open_txs`."""
 
     from_tx: int
     open_txs: tuple[int, ...] = ()
 
 
 class Roller:
-    """Adds facts to the sums. Safe to run anywhere, any number of times, also at once."""
+    """Adds facts to the sums. Safe to run in any process, any number of times, also concurrently."""
 
     def __init__(self, database: Database, partitions: Partitions, *, batch_facts: int = BATCH_FACTS) -> None:
         self._database = database
@@ -49,7 +49,7 @@ class Roller:
         self._batch_facts = batch_facts
 
     async def run(self) -> int:
-        """Add all facts that are committed; return how many there were."""
+        """Add all committed facts; return their number."""
         added = 0
         while True:
             rolled = await self._database.run(self._run)
@@ -60,9 +60,9 @@ class Roller:
                 return added
 
     async def rebuild(self) -> int:
-        """Make the sums anew from the facts, and return how many there were; meanwhile answers come from the facts.
+        """Rebuild the sums from the facts and return the number of facts; in the meantime answers come from the facts.
 
-        What was archived stays in the sums as it is.
+        The sums of archived facts stay unchanged.
         """
         await self._database.run(self._clear)
         return await self.run()
@@ -85,7 +85,7 @@ class Roller:
         return [(row.tx, row.facts) for row in rows]
 
     def _target(self, state: Any, old: RollupSnapshot, waiting: Sequence[tuple[int, int]]) -> RollupSnapshot:
-        """Return how far to go: to now, or, with much to do, to a transaction before which all are finished."""
+        """Return the snapshot to roll up to: now or, with many new facts, a transaction before which all are finished."""
         total = 0
         for tx, facts in waiting:
             if total >= self._batch_facts and old.from_tx < tx <= state.snapshot_min:
@@ -114,7 +114,7 @@ class Roller:
             await self._database.rows(session, statement, **since)
 
     async def _adopt(self, session: AsyncSession, snapshot_max: int) -> None:
-        """Begin anew in a database that counts transactions otherwise: this one was restored from a dump."""
+        """Reset the state in a database that was restored from a dump, whose transaction numbers differ."""
         log.warning("rollups_begin_anew", reason="the database was restored from a dump")
         await self._database.rows(session, ADOPT, snapshot_max=snapshot_max)
         await self._clear(session)

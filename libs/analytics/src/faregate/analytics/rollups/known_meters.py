@@ -1,4 +1,4 @@
-"""Names of all meters: built in, declared, and named by events."""
+"""Names of all meters: built in, declared, used by events."""
 
 from faregate.analytics.question.filters import Question
 from faregate.analytics.rollups.repository import RollupRepository
@@ -10,7 +10,7 @@ __all__ = ["KnownMeters"]
 
 
 class KnownMeters:
-    """Tells a meter from a misspelt one. The first event that names a meter makes it known."""
+    """Distinguishes known meters from misspelt ones. A meter is known from its first event on."""
 
     def __init__(self, database: Database, catalog: MeterCatalog, rollups: RollupRepository) -> None:
         self._database = database
@@ -18,15 +18,15 @@ class KnownMeters:
         self._rollups = rollups
 
     async def check(self, question: Question) -> None:
-        """Return if the question is about no meter, or about one that exists. Raises as `require`."""
+        """Return if the question names no meter, or a known one. Raises as `require`."""
         if question.filters.meter is not None:
             await self.require(question.filters.meter)
 
     async def require(self, name: str) -> None:
-        """Return if there is such a meter.
+        """Return if the meter is known.
 
         Raises:
-            UnknownMeterError: there is none; `suggestions` are the closest names.
+            UnknownMeterError: it is not; `suggestions` are the closest names.
         """
         declared = await self._catalog.all()
         if name in declared:

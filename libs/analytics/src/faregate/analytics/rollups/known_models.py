@@ -1,4 +1,4 @@
-"""One row for each model, however events spelled it and its provider."""
+"""Unification of model and provider spellings."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,13 +18,13 @@ __all__ = ["KnownModels", "united_providers"]
 
 _MEMORY_BYTES = 4 * 1024 * 1024
 _ANY_TIME = datetime(2025, 1, 1, tzinfo=UTC)
-"""Whose model it is does not change with time; only its prices do."""
+"""The vendor of a model does not change with time; only its prices do."""
 
 ModelSums = dict[tuple[str, str | None], Measures]
 
 
 class KnownModels:
-    """Unites what events call one model; the events keep what they said."""
+    """Unites the spellings of one model in events; the events themselves stay unchanged."""
 
     def __init__(self, rollups: RollupRepository) -> None:
         self._rollups = rollups
@@ -49,8 +49,8 @@ class KnownModels:
         return replace(question, filters=found)
 
     def united(self, found: Mapping[tuple[Any, ...], Measures]) -> ModelSums:
-        """Return sums by model and provider as reported as those of each model: a provider that is not named is the one
-        in the model's name, else its vendor, else the only one that the model has here.
+        """Unite sums by reported model and provider to the sums of each model. A missing provider is the one in the model's
+        name, else the vendor, else the only provider of the model in the sums.
         """
         sums: ModelSums = {}
         for (model, provider), measures in found.items():
@@ -71,7 +71,7 @@ class KnownModels:
 
 
 def united_providers(found: Mapping[tuple[Any, ...], Measures]) -> dict[tuple[Any, ...], Measures]:
-    """Return sums by provider as reported as those of each provider."""
+    """Unite sums by reported provider to the sums of each provider."""
     sums: dict[tuple[Any, ...], Measures] = {}
     for (provider,), measures in found.items():
         key = (canonical_provider(provider) if provider is not None else None,)

@@ -1,4 +1,4 @@
-"""The statements that look up again what cannot be subtracted, and those that make room for sums to be made anew."""
+"""SQL of repairs and rebuilds of rollups."""
 
 from faregate.analytics.models import CHUNK_BITS
 from faregate.analytics.rollups.sql import CELL, MASK, NEW, STATUS, USER_SUMS, united
@@ -66,7 +66,7 @@ where a.day = m.day and a.cell = m.cell and a.chunk = m.chunk
 """  # noqa: S608
 
 REPAIR = (_REPAIR_ACTIVE, _REPAIR_CELLS)
-"""Who was active cannot be subtracted: it is looked up again for those whose facts were taken back, where they were."""
+"""Activity cannot be subtracted: for subjects with voided facts it is read again, in the buckets of those facts."""
 
 CLEAR = (
     "delete from faregate.usage_rollup where bucket >= :since",

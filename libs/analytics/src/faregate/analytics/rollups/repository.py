@@ -1,4 +1,4 @@
-"""All statements that read the sums. Each takes one coverage: the buckets that answer."""
+"""Repository of sums by single dimension and by user."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ __all__ = ["RollupRepository", "State", "Values", "bits_of"]
 
 
 def _buckets(table: str, only: str, bucket: str = "timestamptz") -> str:
-    """Return rows `r` of the buckets of a coverage, piece by piece: no plan may look through all buckets instead."""
+    """Return rows `r` of the buckets of a coverage, piece by piece, so that the planner cannot scan all buckets instead."""
     return f"""
     unnest(cast(:grains as smallint[]), cast(:starts as timestamptz[]), cast(:ends as timestamptz[]))
       as p (grain, "from", "to")
@@ -60,7 +60,7 @@ _STATE = """
 select from_tx, open_txs, rolled_at, facts, set_config('plan_cache_mode', 'force_custom_plan', true)
 from faregate.rollup_state where state_id = 1
 """
-"""What is asked differs too much for one plan: the range and the tail may be next to nothing or everything."""
+"""Disables generic plans, because the parameters differ too much: the range and the tail may be almost empty or everything."""
 
 _TAIL = """
 select exists (
@@ -101,7 +101,7 @@ _USER_SUMS = tuple(name for name in MEASURES if name != "quantity")
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How far the sums reach, and whether there is a `tail` of facts that they do not hold."""
+    """How far the sums reach, and whether there is a `tail` of facts that they do not contain."""
 
     from_tx: int
     open_txs: tuple[int, ...]
@@ -110,14 +110,14 @@ class State:
 
 
 class RollupRepository:
-    """Reads sums of a question whose filters and dimensions are kept."""
+    """Reads the sums of a question for whose filters and dimensions sums are kept."""
 
     def __init__(self, database: Database, archived: ArchivedMonths) -> None:
         self._database = database
         self._archived = archived
 
     async def state(self, session: AsyncSession) -> State:
-        """Return how far the sums reach; it is looked up once in a transaction, which sees one snapshot."""
+        """Return how far the sums reach; it is read once in each transaction, which sees one snapshot."""
         known = session.info.get(_VIEW)
         if known is not None and known[0] is session.get_transaction():
             return cast("State", known[1])
@@ -129,16 +129,16 @@ class RollupRepository:
         return state
 
     async def version(self, session: AsyncSession) -> str | None:
-        """Return the version of the sums, with the number of facts that are not in them; None from 10,000 of those on."""
+        """Return the version of the sums and the number of facts that are not in them; None from 10,000 such facts on."""
         row = (await self._database.rows(session, _VERSION))[0]
         return row.version if row.facts < _COUNTED else None
 
     async def meters(self, session: AsyncSession) -> set[str]:
-        """Return the names of all meters that events named so far."""
+        """Return the names of all meters in the events so far."""
         return {row.name for row in await self._database.rows(session, _METERS)}
 
     async def models(self, session: AsyncSession) -> tuple[set[str], set[str]]:
-        """Return the names of all models and of all providers that events named so far, as they spelled them."""
+        """Return the names of all models and of all providers in the events so far, in their original spelling."""
         rows = await self._database.rows(session, _MODELS)
         models = {row.name for row in rows if row.dimension == Dimension.MODEL}
         return models, {row.name for row in rows if row.dimension == Dimension.PROVIDER}
@@ -167,7 +167,7 @@ class RollupRepository:
         values: Values,
         periods: Sequence[datetime],
     ) -> dict[datetime, Measures]:
-        """Return the sums of one value by period, given by their beginnings."""
+        """Return the sums of one value by period, given by the period starts."""
         sql = f"""
         select {_PERIOD} as period, {_SUMS} from {_buckets("usage_rollup", _of(values))} group by 1
         """  # noqa: S608
@@ -179,7 +179,7 @@ class RollupRepository:
     async def sketch(
         self, session: AsyncSession, coverage: Coverage, dimension: Dimension, values: Values
     ) -> dict[int, int]:
-        """Return how many timed requests fell into each bin."""
+        """Return the number of timed requests in each bin."""
         sql = f"""
         select s.bin, sum(s.count)::bigint as number from {_buckets("usage_rollup", _of(values))}
         cross join lateral unnest(r.bins, r.counts) as s (bin, count) group by 1
@@ -190,7 +190,7 @@ class RollupRepository:
     async def active(
         self, session: AsyncSession, coverage: Coverage, dimension: Dimension, values: Values
     ) -> dict[int, int]:
-        """Return who was active in the whole coverage: for each chunk the bits of its subjects."""
+        """Return the active subjects of the whole coverage: for each chunk the bits of its subjects."""
         sql = _active("0", "true", values)
         rows = await self._database.rows(session, sql, **_given(dimension, values), **_pieces(coverage))
         return {row.chunk: bits_of(row.users) for row in rows}
@@ -204,7 +204,7 @@ class RollupRepository:
         periods: Sequence[datetime],
         wanted: Collection[datetime],
     ) -> dict[datetime, dict[int, int]]:
-        """Return who was active in those of `periods` that are `wanted`: for each chunk the bits of its subjects."""
+        """Return the active subjects of those `periods` that are `wanted`: for each chunk the bits of its subjects."""
         places = [place for place, period in enumerate(periods, 1) if period in wanted]
         sql = _active(_PERIOD, f"{_PERIOD} = any(cast(:places as int[]))", values)
         given = {**_given(dimension, values), "periods": periods, "places": places}
@@ -221,7 +221,7 @@ class RollupRepository:
         values: Values,
         periods: Sequence[datetime],
     ) -> dict[datetime, int]:
-        """Return how many users were active in each period, given by their beginnings."""
+        """Return the number of active users in each period, given by the period starts."""
         active = _active(_PERIOD, "true", values)
         sql = f"select period, sum(bit_count(users))::bigint as number from ({active}) a group by 1"  # noqa: S608
         given = {**_given(dimension, values), "periods": periods}
@@ -231,7 +231,7 @@ class RollupRepository:
     async def users(
         self, session: AsyncSession, question: Question, coverage: Coverage, rest: Rest, order: str, limit: int
     ) -> list[tuple[int, Measures, datetime]]:
-        """Return the users with the most of `order` (an expression over sums), with those of the rest."""
+        """Return the users with the most of `order` (an expression over sums), including the facts of the rest."""
         names = ", ".join(_USER_SUMS)
         kept = _buckets("usage_user", "b.service = :in_service", "date")
         of_ranked = _buckets(
@@ -282,5 +282,5 @@ def _key(row: Any, dimension: Dimension) -> Group:
 
 
 def bits_of(users: Any) -> int:
-    """Return a bit string as an integer whose bit i is the subject with remainder i."""
+    """Return a bit string as an integer whose bit i stands for the subject with remainder i."""
     return int(users.to_int("little")) if users is not None else 0

@@ -1,4 +1,7 @@
-"""The statements that add new facts to the sums. Each runs in the transaction that moves the state on."""
+"""SQL that adds new facts to the sums.
+
+Each statement runs in the transaction that advances the state.
+"""
 
 from faregate.analytics.models import CHUNK_BITS
 from faregate.analytics.rollups.percentiles import GAMMA, ZERO_BIN
@@ -19,19 +22,20 @@ __all__ = [
 ]
 
 LOCK = "select 1 from faregate.rollup_state where state_id = 1 for update"
-"""One run at a time."""
+"""The lock that allows one run at a time."""
 
 NEW = """
 (e.tx >= :from_tx or e.tx = any(cast(:open_txs as bigint[])))
 and e.tx < :next_tx and not e.tx = any(cast(:next_open as bigint[]))
 """
-"""What the old snapshot did not see and the new one does; statements of one run see more, so that they are told."""
+"""The facts that the new snapshot sees and the old one did not. The statements of a run could see more facts, so the
+snapshots are parameters."""
 
 PREPARE = """
 select set_config('statement_timeout', '0', true), set_config('work_mem', '64MB', true), set_config('jit', 'off', true),
   set_config('enable_mergejoin', 'off', true)
 """
-"""Room to add up a batch in memory; and no plan that is good only for the few rows that are expected of a batch."""
+"""Memory to add up a batch, and no plan that is fast only for the few rows that the planner expects of a batch."""
 
 STATE = """
 select from_tx, open_txs, rolled_at, facts,
@@ -59,16 +63,16 @@ _DIMENSION = f"""
 case grouping({_KEYS}) when 511 then 0 when 255 then 1 when 319 then 2 when 383 then 2 when 447 then 3 when 479 then 4
   when 495 then 5 when 503 then 6 when 507 then 7 when 509 then 8 else 9 end
 """
-"""The dimension that a grouping set is about: of the nine names, in order, each that it leaves out is a bit."""
+"""The dimension of a grouping set: each of the nine columns, in order, is a bit that is set if the set leaves it out."""
 
 _VALUE = f"coalesce({_KEYS}, '')"
 _DETAIL = "case when grouping(model) = 0 then coalesce(provider, '') else '' end"
 _NAMED = "(grouping(model) = 1 or model is not null) and (grouping(meter) = 1 or meter is not null)"
-"""A fact without a model or a meter is in no part of these; one without a country is in the part that has none."""
+"""A fact without a model or a meter is left out of these dimensions; one without a country counts under the empty country."""
 
 
 def _each_dimension(*also: str, model: str = "model, provider") -> str:
-    """Return the grouping sets of every dimension alone beside the columns `also`: all of them take one pass."""
+    """Return the grouping sets of every single dimension with the columns `also`; all of them are computed in one pass."""
     alone = ("", *(f", {model if name == 'model' else name}" for name in _NAMES))
     sets = (f"({', '.join(also)}{names})" for names in alone)
     return f"grouping sets ({', '.join(sets)})"
@@ -105,12 +109,12 @@ def _summed(names: tuple[str, ...]) -> str:
 
 
 def united(names: tuple[str, ...]) -> str:
-    """Return sums over sums, which stay of the type that is stored."""
+    """Return sums over sums, in the stored types."""
     return ", ".join(f"sum({name}){'' if name in {'cost', 'quantity'} else '::bigint'} as {name}" for name in names)
 
 
 def _by_dimension(names: tuple[str, ...]) -> str:
-    """Return the sums of a dimension: what counts as a request of a model or provider is a call."""
+    """Return the sums of a dimension: for models and providers, calls count as requests."""
     called = "case when dimension in (2, 3) then {call} else {name} end as {name}"
     return ", ".join(called.format(call=_CALL_OF[name], name=name) if name in _CALL_OF else name for name in names)
 
@@ -126,7 +130,7 @@ md5(concat_ws(e'\\x1f', e.service, coalesce(e.model, e'\\x1e'), coalesce(e.provi
   coalesce(e.feature_key, e'\\x1e'), coalesce(e.organization_id::text, e'\\x1e'), coalesce(e.country, e'\\x1e'),
   coalesce(e.device, e'\\x1e'), coalesce({STATUS}, e'\\x1e'), coalesce(e.meter, e'\\x1e')))::uuid
 """
-"""The name of a combination of values."""
+"""The identifier of a combination of values."""
 
 MASK = f"set_bit(0::bit({CHUNK_BITS}), (subject_id % {CHUNK_BITS})::int, 1)"
 

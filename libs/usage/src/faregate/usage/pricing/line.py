@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
+from faregate.core.runtime.bounded_memory import BoundedCache
 from faregate.usage.pricing.overrides import Margins, PriceList
 from faregate.usage.values import REPORTED, UNPRICED, ModelUsage, PricingPolicy, UsageLine
 from faregate.wire.money import credits_for
