@@ -11,7 +11,7 @@ from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.balance_warnings import warn_of_balances
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.grants import GrantSpec, add_grant
-from faregate.credit.ledger.settlement import ChargeOpening, ChargeRequest, settle
+from faregate.credit.ledger.settlement import ChargeOpening, PostingRequest, settle
 from faregate.credit.ledger.states import WalletState
 from support.ledger import START, micros
 
@@ -36,7 +36,7 @@ class WarnedWallet:
     def use(self, credits: int) -> None:
         self.uses += 1
         opening = ChargeOpening(1, 1, None, "f", "individual")
-        request = ChargeRequest(f"use-{self.uses}", micros(credits), micros(credits), b"", opening=opening)
+        request = PostingRequest(f"use-{self.uses}", micros(credits), micros(credits), b"", opening=opening)
         self._write(lambda book: settle(book, request))
 
     def move(self, change: int) -> None:

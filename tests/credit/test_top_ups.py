@@ -11,7 +11,7 @@ from faregate.credit.errors import PaymentDeclinedError
 from faregate.credit.interfaces import Payment, PaymentOrder
 from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.grants import GrantSpec
-from faregate.credit.ledger.settlement import ChargeOpening, ChargeRequest
+from faregate.credit.ledger.settlement import ChargeOpening, PostingRequest
 from faregate.credit.ledger.states import WalletState, WalletStatus
 from faregate.wire.credits import to_credits
 from support.ledger import Credit, make_credit, micros
@@ -50,7 +50,7 @@ async def prepared(database: Database, provider: CountingProvider) -> tuple[Cred
 
 async def use(database: Database, credit: Credit, wallet_id: int, key: str, amount: int) -> None:
     opening = ChargeOpening(wallet_id, wallet_id, None, "f", "individual")
-    request = ChargeRequest(key, micros(amount), micros(amount), key.encode(), opening=opening)
+    request = PostingRequest(key, micros(amount), micros(amount), key.encode(), opening=opening)
     await database.run(lambda session: credit.service.post(session, [request]))
 
 

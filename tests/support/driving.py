@@ -21,7 +21,7 @@ from faregate.credit.ledger.corrections import adjust, charge_back, refund
 from faregate.credit.ledger.grants import GrantSpec, add_grant, void_grant
 from faregate.credit.ledger.holds import HoldRequest, extend_hold, open_hold, void_hold
 from faregate.credit.ledger.reasons import operation_digest
-from faregate.credit.ledger.settlement import ChargeOpening, ChargeRequest, settle
+from faregate.credit.ledger.settlement import ChargeOpening, PostingRequest, settle
 from faregate.credit.ledger.states import ChargeState, GrantSlice, GrantState, Transfer, TransferNote, WalletState
 from faregate.credit.ledger.time_effects import mature
 from faregate.credit.proof.verify import Drift, Verifier
@@ -165,9 +165,9 @@ def request_of(wallet_id: int, op: Hold) -> HoldRequest:
     return HoldRequest(op.key, wallet_id, wallet_id, None, op.feature, "individual", op.amount, op.ttl, meaning)
 
 
-def charge_request_of(wallet_id: int, op: Settle) -> ChargeRequest:
+def charge_request_of(wallet_id: int, op: Settle) -> PostingRequest:
     opening = ChargeOpening(wallet_id, wallet_id, None, op.feature, "individual")
-    return ChargeRequest(op.key, op.amount, op.amount, f"{op.amount}".encode(), opening=opening, in_full=op.in_full)
+    return PostingRequest(op.key, op.amount, op.amount, f"{op.amount}".encode(), opening=opening, in_full=op.in_full)
 
 
 class PureDriver:

@@ -22,7 +22,7 @@ from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.grants import GrantSpec, add_grant, void_grant
 from faregate.credit.ledger.holds import HoldRequest, extend_hold, open_hold, void_hold
 from faregate.credit.ledger.limits import LimitPeriod, LimitState, period_start
-from faregate.credit.ledger.settlement import ChargeOpening, ChargeRequest, settle
+from faregate.credit.ledger.settlement import ChargeOpening, PostingRequest, settle
 from faregate.credit.ledger.states import ChargeState, GrantSlice, GrantState, Transfer, WalletState, WalletStatus
 from faregate.credit.ledger.time_effects import mature
 from faregate.credit.services.accounting import AccountingService
@@ -175,7 +175,7 @@ class PureLedger(Ledger):
         return self._decide(lambda book: open_hold(book, request))
 
     async def post(self, key: str, amount: int, feature: str, in_full: bool) -> ChargeState:
-        request = ChargeRequest(
+        request = PostingRequest(
             key,
             amount,
             amount,
@@ -270,7 +270,7 @@ class DatabaseLedger(Ledger):
     async def post(self, key: str, amount: int, feature: str, in_full: bool) -> ChargeState:
         wallet_id = await self._wallet_id()
         opening = ChargeOpening(wallet_id, wallet_id, None, feature, "individual")
-        request = ChargeRequest(key, amount, amount, f"{amount}".encode(), opening=opening, in_full=in_full)
+        request = PostingRequest(key, amount, amount, f"{amount}".encode(), opening=opening, in_full=in_full)
         (outcome,) = await self.database.run(lambda session: self.service.post(session, [request]))
         return _charge(outcome)
 

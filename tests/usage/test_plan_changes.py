@@ -17,7 +17,7 @@ from faregate.core.errors import FaregateError
 from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.grants import GrantSpec
 from faregate.credit.ledger.recurrence import next_renewal, period_start
-from faregate.credit.ledger.settlement import ChargeOpening, ChargeRequest
+from faregate.credit.ledger.settlement import ChargeOpening, PostingRequest
 from faregate.credit.ledger.states import TransferNote
 from faregate.usage.accounts.wallets import WalletChange
 from faregate.usage.features.plan_changes import Features, carried_shares
@@ -116,7 +116,7 @@ async def _use(library: Library, credits: int) -> None:
     async def work(session: AsyncSession) -> None:
         owner = (await ledger.ensure_wallets(session, ["ada"]))["ada"].subject_id
         opening = ChargeOpening(owner, owner, None, "f", "individual")
-        (outcome,) = await ledger.post(session, [ChargeRequest(new_uuid7().hex, amount, amount, b"", opening=opening)])
+        (outcome,) = await ledger.post(session, [PostingRequest(new_uuid7().hex, amount, amount, b"", opening=opening)])
         assert not isinstance(outcome, FaregateError)
 
     await library.database.run(work)

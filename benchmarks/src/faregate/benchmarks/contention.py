@@ -23,7 +23,7 @@ from faregate.core.monitoring.heartbeats import Heartbeats
 from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.grants import GrantSpec
 from faregate.credit.ledger.holds import HoldRequest
-from faregate.credit.ledger.settlement import ChargeRequest
+from faregate.credit.ledger.settlement import PostingRequest
 from faregate.credit.ledger.states import ChargeState, TransferNote
 from faregate.credit.proof.verify import Verifier
 from faregate.credit.services.corrections import CorrectionService
@@ -221,7 +221,7 @@ class _Contender:
             return
         places = {key: wallet_id for wallet_id, found in self._open.items() for key in found}
         requests = [
-            ChargeRequest(key, PRICE, PRICE, b"contention", started_wallet_id=places[key])
+            PostingRequest(key, PRICE, PRICE, b"contention", started_wallet_id=places[key])
             for key in keys  # a repeated settlement counts once
             for _ in range(1 + (self._chance.random() < 0.1))
         ]

@@ -9,7 +9,7 @@ from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.grants import GrantSpec, add_grant
 from faregate.credit.ledger.holds import HoldRequest, open_hold
-from faregate.credit.ledger.settlement import ChargeOpening, ChargeRequest, settle
+from faregate.credit.ledger.settlement import ChargeOpening, PostingRequest, settle
 from faregate.credit.ledger.states import WalletState
 from faregate.credit.storage.repository import LedgerRepository
 
@@ -58,4 +58,4 @@ def _transfer(book: Book, wallet_id: int, number: int) -> None:
         open_hold(book, HoldRequest(key, wallet_id, wallet_id, None, "bench", "individual", 1_000_000, 3600, b"bench"))
     amount = 1 + number * 7919 % 1_000_000
     opening = ChargeOpening(wallet_id, wallet_id, None, "bench", "individual")
-    settle(book, ChargeRequest(key, amount, amount, b"bench", opening=opening))
+    settle(book, PostingRequest(key, amount, amount, b"bench", opening=opening))

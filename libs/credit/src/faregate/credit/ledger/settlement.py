@@ -13,7 +13,7 @@ from faregate.credit.ledger.limits import check_limits
 from faregate.credit.ledger.states import NO_FLAGS, ChargeState, ChargeStatus, Flag, TransferNote, WalletState
 from faregate.credit.ledger.time_effects import expire_lapsed
 
-__all__ = ["ChargeOpening", "ChargeRequest", "charge_wallet", "settle"]
+__all__ = ["ChargeOpening", "PostingRequest", "charge_wallet", "settle"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class ChargeOpening:
 
 
 @dataclass(frozen=True, slots=True)
-class ChargeRequest:
+class PostingRequest:
     """A request to charge the cost of one use, in micro-credits.
 
     Attributes:
@@ -69,7 +69,7 @@ class ChargeRequest:
         return self.opening.wallet_id
 
 
-def settle(book: Book, request: ChargeRequest) -> tuple[ChargeState, bool]:
+def settle(book: Book, request: PostingRequest) -> tuple[ChargeState, bool]:
     """Settle one use; return its charge and whether this was a replay that changed nothing.
 
     Charges `min(chargeable, hold + free)`; the rest is shortfall. After a void or an expiry the hold is released, and the
@@ -145,7 +145,7 @@ def _require_cover(book: Book, charge: ChargeState, amount: int) -> None:
         check_limits(book.limits_of(charge.limit_scopes), amount)
 
 
-def _unstarted(book: Book, request: ChargeRequest) -> ChargeState:
+def _unstarted(book: Book, request: PostingRequest) -> ChargeState:
     opening = request.opening
     if opening is None:
         raise AssertionError(f"{request.usage_key!r} is unknown and its settlement has no opening")
@@ -165,7 +165,7 @@ def _unstarted(book: Book, request: ChargeRequest) -> ChargeState:
     )
 
 
-def _flags(charge: ChargeState, request: ChargeRequest) -> Flag:
+def _flags(charge: ChargeState, request: PostingRequest) -> Flag:
     flags = request.flags
     if charge.flags:
         flags |= charge.flags & Flag.NO_HOLD
@@ -177,7 +177,7 @@ def _flags(charge: ChargeState, request: ChargeRequest) -> Flag:
 
 
 def _close(
-    charge: ChargeState, request: ChargeRequest, *, charged: int, shortfall: int, flags: Flag, book: Book
+    charge: ChargeState, request: PostingRequest, *, charged: int, shortfall: int, flags: Flag, book: Book
 ) -> None:
     wallet = book.wallets[charge.wallet_id]
     charge.status = ChargeStatus.SETTLED

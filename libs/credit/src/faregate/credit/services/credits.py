@@ -16,7 +16,7 @@ from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.grants import GrantSpec, add_grant, void_grant
 from faregate.credit.ledger.holds import HoldRequest, extend_hold, open_hold, void_hold
-from faregate.credit.ledger.settlement import ChargeRequest, settle
+from faregate.credit.ledger.settlement import PostingRequest, settle
 from faregate.credit.ledger.states import ChargeState, GrantUse, WalletState
 from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.services.repricing import RepricingService
@@ -143,7 +143,11 @@ class CreditService:
         return charge
 
     async def post(
-        self, session: AsyncSession, requests: Sequence[ChargeRequest], *, seen: Mapping[str, ChargeState] | None = None
+        self,
+        session: AsyncSession,
+        requests: Sequence[PostingRequest],
+        *,
+        seen: Mapping[str, ChargeState] | None = None,
     ) -> list[SettledCharge | FaregateError]:
         """Settle uses. Each one succeeds or is refused independently, in the order given.
 
@@ -352,7 +356,7 @@ class CreditService:
             self._owners.clear()
             raise
 
-    async def _load_for(self, session: AsyncSession, book: Book, requests: Sequence[ChargeRequest]) -> None:
+    async def _load_for(self, session: AsyncSession, book: Book, requests: Sequence[PostingRequest]) -> None:
         """Read the grants that the settlements may use: enough to cover the amounts, or all where some are restricted."""
         needs: dict[int, int] = {}
         for request in requests:

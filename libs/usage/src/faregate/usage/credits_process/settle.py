@@ -14,7 +14,7 @@ from faregate.core.db.subjects import Subject
 from faregate.core.errors import FaregateError
 from faregate.core.runtime.failpoints import failpoint
 from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError, UsageKeyConflictError
-from faregate.credit.ledger.settlement import ChargeOpening, ChargeRequest
+from faregate.credit.ledger.settlement import ChargeOpening, PostingRequest
 from faregate.credit.ledger.states import NO_FLAGS, ChargeState, ChargeStatus, Flag
 from faregate.credit.services.credits import CreditService, SettledCharge, StartedCharge
 from faregate.usage.credits_process.charging import Charging, charging_for
@@ -251,12 +251,12 @@ def _scopes(item: _Settlement, owners: Mapping[str, Subject]) -> tuple[str, ...]
 
 def _posting(
     item: _Settlement, owners: Mapping[str, Subject], limit_scopes: tuple[str, ...], *, in_full: bool
-) -> ChargeRequest:
+) -> PostingRequest:
     request, consumed = item.request, item.consumed
     rule = Rule(item.charge.rule) if item.charge else item.charging.rule if item.charging else Rule.RECORDED
     was_started = item.charge is not None and item.charge.start_hash is not None
     named = None if was_started else request.organization_id
-    return ChargeRequest(
+    return PostingRequest(
         usage_key=request.usage_key,
         consumed=consumed,
         chargeable=consumed if rule.charges else 0,
