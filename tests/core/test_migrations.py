@@ -31,7 +31,7 @@ async def test_the_history_is_linear() -> None:
 
     import faregate.core.db.migrate
 
-    scripts = ScriptDirectory(str(Path(faregate.core.db.migrate.__file__).parent / "migrations"))
+    scripts = ScriptDirectory(str(Path(faregate.core.db.migrate.__file__).parents[1] / "migrations"))
 
     assert len(scripts.get_heads()) == len(scripts.get_bases()) == 1
     assert [s.revision for s in scripts.walk_revisions() if s.is_branch_point] == []
