@@ -1,6 +1,7 @@
 """Allowed range of moments: nothing is stored that cannot be read."""
 
 import importlib
+import pkgutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, get_args
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, AwareDatetime, BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+import faregate.feature_log
+import faregate.usage
 from faregate.core.errors import InvalidError
 from faregate.core.fields import Body, LooseBody, Moment
 from faregate.core.values.moments import EARLIEST, LATEST, check_moment, is_within_bounds, moment_in
@@ -58,16 +61,11 @@ def test_any_moment_is_accepted_or_refused(naive: datetime, zone: timezone) -> N
 
 
 def _incoming() -> Iterator[type[BaseModel]]:
-    """Return every body and query of the gateway and the queues."""
-    modules = (
-        "feature_log.bodies",
-        "gateway.container",
-        "usage.credits_process.bodies",
-        "usage.events.event",
-        "usage.features.documents",
-    )
-    for name in modules:
-        importlib.import_module(f"faregate.{name}")  # which define them all
+    """Return every request body and query model of the gateway and the queues."""
+    for package in (faregate.feature_log, faregate.usage):  # all bodies are defined there and in the gateway
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+    importlib.import_module("faregate.gateway.container")
     waiting: list[type[BaseModel]] = [Body, LooseBody]
     while waiting:
         kind = waiting.pop()

@@ -126,7 +126,7 @@ async def test_a_damaged_archive_is_reported_and_nothing_is_dropped_or_loaded(
     file.write_bytes(file.read_bytes()[:-1])
 
     assert kept == [OCTOBER]
-    with pytest.raises(ArchiveError, match="not what its manifest says"):
+    with pytest.raises(ArchiveError, match="differs from its manifest"):
         await archives.restore(OCTOBER, until=LATER)
 
 

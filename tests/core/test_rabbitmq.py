@@ -130,7 +130,7 @@ async def test_a_restart_of_the_broker_loses_nothing_that_was_confirmed(
     second = await _once_it_answers(lambda: transport.consume(QUEUE))
     again = await _take(second, 4)
     await second.decide([(delivery, Ack()) for delivery in again])
-    with pytest.raises(EngineUnavailableError, match="they come again"):
+    with pytest.raises(EngineUnavailableError, match="they are delivered again"):
         await second.decide([(taken[0], Ack())])
     await second.close()
     assert {delivery.body for delivery in again} == {b"a", b"b", b"c", b"d"}

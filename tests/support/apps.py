@@ -23,7 +23,7 @@ KEY = "fg_test_0123456789abcdef"
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer, its numbers exact."""
+    """An HTTP answer with exact numbers."""
 
     status: int
     body: dict[str, Any]

@@ -283,7 +283,7 @@ class PureDriver:
 
 
 class DatabaseDriver:
-    """The same wallet in PostgreSQL: services, statements and constraints included. One transaction, rolled back at the end."""
+    """The same wallet in PostgreSQL: services, statements and constraints included; one transaction, rolled back at the end."""
 
     def __init__(self, database: Database, runner: asyncio.Runner) -> None:
         self.clock = FixedClock(START)

@@ -31,7 +31,7 @@ class Node:
     def bundle(self, entry: Path) -> Path:
         """Strip the types of `entry` and include its imports; return the module to run."""
         out = entry.with_suffix(".mjs")
-        # amqplib is CommonJS and requires Node's own modules; an ES module has to be told how
+        # amqplib is CommonJS and requires Node's own modules; an ES module needs this definition
         banner = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"
         self._run(
             str(self._directory / "node_modules/.bin/esbuild"),

@@ -16,7 +16,7 @@ class IClock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Return seconds from an arbitrary start that never run backwards."""
+        """Return seconds since an arbitrary start; they never decrease."""
         ...
 
 
@@ -43,7 +43,7 @@ class FixedClock:
         return self._now.timestamp()
 
     def advance(self, **span: float) -> datetime:
-        """Move on by `timedelta(**span)` and return the new moment."""
+        """Advance by `timedelta(**span)` and return the new time."""
         self._now += timedelta(**span)
         return self._now
 

@@ -90,12 +90,14 @@ async def _connect(transport: ITransport) -> None:
     try:
         await transport.open()
     except EngineUnavailableError as error:
-        log.warning("queue_unavailable_at_start", reason=error.detail, advice="it is tried again whenever it is needed")
+        log.warning(
+            "queue_unavailable_at_start", reason=error.detail, advice="the connection is retried when it is needed"
+        )
 
 
 class CoreContainer(containers.DeclarativeContainer):
-    """Needs `settings`; exports `database`, `transport`, `outbox`, `dead_letters`, `subjects`, `heartbeats`, `gauges`,
-    `idempotency`, `audit`, `keys`, `egress`, `announcer`, `webhooks`, `ring` and `clock`.
+    """Container of the core. Needs `settings`; exports `database`, `transport`, `outbox`, `dead_letters`, `subjects`,
+    `heartbeats`, `gauges`, `idempotency`, `audit`, `keys`, `egress`, `announcer`, `webhooks`, `ring` and `clock`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)

@@ -267,7 +267,7 @@ class Settings(BaseSettings):
         examples=["0.000001"],
     )
     initial_credits: Annotated[Decimal, Field(ge=0, lt=10**9, decimal_places=6)] = Field(
-        default=Decimal(0), description="granted once to each wallet when it is first seen", examples=["10"]
+        default=Decimal(0), description="granted once to each wallet at its first use", examples=["10"]
     )
     top_up_provider: Literal["none", "on_account"] = Field(
         default="none",
@@ -399,7 +399,7 @@ class Settings(BaseSettings):
     )
     alert_log_file: Path | None = Field(
         default=None,
-        description="file that quota alerts are appended to, one JSON line each, beside the log on stderr",
+        description="file that quota alerts are appended to, one JSON line each, in addition to the log on stderr",
         examples=["/var/log/faregate/alerts.log"],
     )
     alert_emails: str = Field(
@@ -483,7 +483,7 @@ class Settings(BaseSettings):
             try:
                 ip_network(part)
             except ValueError:
-                raise ValueError(f"{part!r} is no address or network") from None
+                raise ValueError(f"{part!r} is not an address or network") from None
         return value
 
     @field_validator("cors_origins")
@@ -491,7 +491,7 @@ class Settings(BaseSettings):
     def _origins(cls, value: str) -> str:
         for part in _parts(value):
             if part != "*" and not _ORIGIN.fullmatch(part):
-                raise ValueError(f"{part!r} is no origin; write scheme and host without a path, or *")
+                raise ValueError(f"{part!r} is not an origin; write scheme and host without a path, or *")
         return value
 
     @field_validator("db_schema")

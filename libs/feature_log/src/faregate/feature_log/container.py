@@ -47,8 +47,8 @@ def make_archives(settings: Settings, database: Database, partitions: Partitions
 
 
 class FeatureLogContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `subjects` and `clock`; takes `names` (a catalogue) and `redactor`;
-    exports `service`, `retention`, `rotation`, `personal_data` and `redactor`.
+    """Container of feature logs. Needs `settings`, `database`, `subjects` and `clock`; accepts `names` (a catalogue) and
+    `redactor`; exports `service`, `retention`, `rotation`, `personal_data` and `redactor`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)

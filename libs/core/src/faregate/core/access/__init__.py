@@ -1,1 +1,1 @@
-"""API keys, the audit log and kept idempotent answers."""
+"""API keys, the audit log and stored idempotent answers."""

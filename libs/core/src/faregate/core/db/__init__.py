@@ -1,1 +1,1 @@
-"""PostgreSQL: connections, transactions, migrations, partitions and what is cached of its tables."""
+"""PostgreSQL: connections, transactions, migrations, partitions and cached tables."""

@@ -1,4 +1,4 @@
-"""Restart of an embedded PostgreSQL that died while it was in use."""
+"""Restart of an embedded PostgreSQL after a crash."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""Personal data: where it is, how it is shown and erased."""
+"""Export and erasure of personal data; encryption at rest."""

@@ -89,13 +89,13 @@ class KeyRing:
             return sealed
         cipher = self._ciphers.get(key_id)
         if cipher is None:
-            raise SealedError(f"The key {key_id!r} is not in FAREGATE_LOG_KEYS; put it back behind the one in use")
+            raise SealedError(f"The key {key_id!r} is not in FAREGATE_LOG_KEYS; add it again after the one in use")
         from cryptography.exceptions import InvalidTag
 
         try:
             return bytes(cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], place.encode()))
         except (InvalidTag, ValueError):
-            raise SealedError(f"{place.replace('|', ' ')} is not what was sealed for it") from None
+            raise SealedError(f"{place.replace('|', ' ')} was not sealed for this place, or was changed") from None
 
     def seal_text(self, place: str, text: str) -> str:
         """Return `sealed:<key>:<base64>` of a text, unless the text already begins like that; without keys return it unchanged."""

@@ -78,7 +78,7 @@ _HEX = re.compile(r"(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]+")
 
 
 def is_key(found: re.Match[str]) -> bool:
-    """Tell whether a match of `KEY_EXPRESSION` is a key."""
+    """Return whether a match of `KEY_EXPRESSION` is a key."""
     return found["sure"] is not None or is_random(found["rest"])
 
 

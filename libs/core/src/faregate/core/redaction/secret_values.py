@@ -44,7 +44,7 @@ class SecretPattern:
     unbroken: bool = False
 
     def finds(self, text: str) -> bool:
-        """Tell whether anything in `text` would be replaced."""
+        """Return whether anything in `text` would be replaced."""
         if isinstance(self.replacement, str):
             return self.expression.search(text) is not None
         return any(self.replacement(found) != found[0] for found in self.expression.finditer(text))

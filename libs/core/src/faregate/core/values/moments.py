@@ -19,7 +19,7 @@ _QUOTED = 40
 
 
 def is_within_bounds(moment: datetime) -> bool:
-    """Tell whether an aware moment is from 1970 (included) up to 2200 (not included)."""
+    """Return whether an aware moment is from 1970 (included) up to 2200 (not included)."""
     return EARLIEST <= moment < LATEST
 
 

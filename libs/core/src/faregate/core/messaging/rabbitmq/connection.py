@@ -61,7 +61,7 @@ async def broker_errors(what: str) -> AsyncGenerator[None]:
     except Exception as error:
         if type(error) is not Exception:
             raise
-        # What still waits when a connection ends without a reason is given a bare `Exception` (aiormq.base).
+        # Code that still waits when a connection ends without a reason gets a bare `Exception` (aiormq.base).
         raise BrokerUnavailableError(f"RabbitMQ: {what}: the connection was lost") from error
 
 

@@ -22,7 +22,7 @@ __all__ = ["Envelope", "attempt_of", "dead_letter_of", "delivery_of", "retry_hea
 
 ATTEMPT = "x-attempt"
 MESSAGE_ID = MESSAGE_ID_HEADER
-"""The AMQP `message_id` names one publish, and is never used twice."""
+"""The AMQP `message_id` identifies one publish and is never reused; this header identifies the message."""
 QUEUE, REASON, DEAD_AT = "x-queue", "x-reason", "x-dead-at"
 _OURS = frozenset({ATTEMPT, MESSAGE_ID, QUEUE, REASON, DEAD_AT, UNREADABLE})
 _KEPT_PROPERTIES = ("content_type", "content_encoding", "correlation_id", "reply_to", "message_type", "app_id")

@@ -25,7 +25,7 @@ _METHOD, _HEADER = 1, 2
 _DELIVER, _GET_OK = b"\x00\x3c\x00\x3c", b"\x00\x3c\x00\x47"
 _HEAD = 7
 _TAGS = 9
-"""Bytes of a delivery tag and the flag behind it."""
+"""Bytes of a delivery tag and the flag after it."""
 _TEXT_LIMIT = 255
 _DEPTH_LIMIT = 32
 _RAW_LIMIT = 32 * 1024
