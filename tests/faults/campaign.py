@@ -93,9 +93,7 @@ class Campaign:
     @property
     def _enough(self) -> bool:
         reached = not any(target.missed for target in self._targets().values())
-        if (
-            self._plan.control is not None
-        ):  # a lost message must not be published again because its publisher was interrupted
+        if self._plan.control is not None:  # an interrupted publisher would publish lost messages again
             return reached and self._made == self._stored
         return reached
 
@@ -198,9 +196,7 @@ class Campaign:
                 continue
             paths = [(number, str(self._engines.directory / f"chunk-{number}.json")) for number in batch]
             gateway = f"http://127.0.0.1:{self._port}"
-            struck = (
-                self._plan.control is None and self._random.random() < 0.8
-            )  # a message that is published again is not lost
+            struck = self._plan.control is None and self._random.random() < 0.8  # a republished message is not lost
             strike = strikes() if struck else None
             child = await self._run("publisher", strike, chunks=paths, gateway=gateway)
             for number in batch:
