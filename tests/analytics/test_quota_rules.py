@@ -50,7 +50,7 @@ def test_levels_are_exact_at_the_edge_for_any_limit(limit: Decimal, percent: Dec
 
 @pytest.mark.parametrize("wrong", [(90, 75, 100), (0, 50, 100), (75, 75, 100), (75, 90, 80)])
 def test_thresholds_that_do_not_ascend_are_refused(wrong: tuple[int, int, int]) -> None:
-    with pytest.raises(InvalidError, match="rise"):
+    with pytest.raises(InvalidError, match="ascending"):
         Thresholds(*map(Decimal, wrong))
 
 

@@ -33,33 +33,33 @@ _OWN_DEPTH = 100
 
 _OWNERS = ("owner_id", "user_id", "userId")
 
-_Look = Callable[[], Awaitable[Any]]
+_Read = Callable[[], Awaitable[Any]]
 
 
 class Auditor:
     """Decides whether a call is recorded, and builds its audit entry.
 
     Args:
-        look: reads the object that a PUT or DELETE is about to change (the GET of the same path), where there is such a GET.
+        read: reads the object that a PUT or DELETE is about to change (the GET of the same path), where there is such a GET.
     """
 
     def __init__(
-        self, operation: Operation, principal: Principal, arguments: Mapping[str, Any], look: _Look | None
+        self, operation: Operation, principal: Principal, arguments: Mapping[str, Any], read: _Read | None
     ) -> None:
         self._operation = operation
         self._arguments = arguments
-        self._look = look
+        self._read = read
         self._before: bytes | None = None
         self.writes = _is_deed(operation)
         self.reads = operation.method == "GET" and self._reads_of_others(principal)
 
-    async def look_before(self) -> None:
+    async def read_before(self) -> None:
         """Store the hash of the object as it is before the call."""
-        if self._look is None:
+        if self._read is None:
             return
         try:
             with outside_transaction():
-                self._before = fingerprint(await self._look())
+                self._before = fingerprint(await self._read())
         except NotFoundError:
             self._before = None
 

@@ -90,10 +90,10 @@ class Dispatcher:
             version = await controller.version(arguments, principal.user_id)
             return await self._answers.answer(operation.kept, _question(operation, call), version, make)
 
-        auditor = Auditor(operation, principal, arguments, self._look(operation, call, arguments))
+        auditor = Auditor(operation, principal, arguments, self._reader(operation, call, arguments))
         return await self._work.run(operation, call, arguments, answer, auditor)
 
-    def _look(
+    def _reader(
         self, operation: Operation, call: Call, arguments: Mapping[str, Any]
     ) -> Callable[[], Awaitable[Any]] | None:
         """Return a function that reads the object which `operation` is about to change; None without one."""
@@ -102,10 +102,10 @@ class Dispatcher:
             return None
         named = {name: arguments[name] for name in operation.path_parameters}
 
-        async def look() -> Any:
+        async def read_current() -> Any:
             return _content(await _called(*read, call, named))
 
-        return look
+        return read_current
 
     async def _principal(self, operation: Operation, request: Request) -> Principal:
         if not operation.guarded:

@@ -89,7 +89,7 @@ class UnitOfWork:
 
         async def together(session: AsyncSession) -> Response:
             if auditor.writes:
-                await auditor.look_before()
+                await auditor.read_before()
             response = await answer()
             if keep is not None and response.status_code < 400:
                 await keep(session, response)
