@@ -43,13 +43,14 @@ replay: install ## ride a recorded trace (FILE=…csv) through gateway, worker a
 mutants: install ## break each rule of the ledger in turn: a named test must notice
 	@$(BIN)/python tests/mutants.py
 
-check: install ## formatting, lint, types (mypy and pyright, strict), boundaries, rules of the house
+check: install ## formatting, lint, types (mypy and pyright, strict), boundaries, dead code, rules of the house
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tests/house_rules.py
+	@$(BIN)/vulture
 
 fuzz: install ## schemathesis over the whole HTTP contract: at least 50,000 cases (EXAMPLES=10 per call: a short form)
 	@$(BIN)/python tests/fuzz/run.py $(EXAMPLES)
