@@ -32,8 +32,10 @@ SQL = re.compile(
     r"|\bfaregate\.[a-z_]+[\s\S]*\b(select|where|set)\b"
 )
 SHARED_NAMES = {"DeletedAnswer", "DeliveryAnswer", "ExportQuery", "FeatureUsage"}
-"""Bodies of the HTTP contract: each belongs to one group of calls, and the document tells them apart. `FeatureUsage` is one
-thing: the library's value, and what the client reads of it in an answer."""
+"""Bodies of the HTTP contract: each belongs to one group of calls, and the document tells them apart.
+
+`FeatureUsage` is public in the client and in the library: the client's lacks `started_at`, which the HTTP answer does not hold.
+"""
 
 
 def first_line_problem(text: str) -> str | None:

@@ -1,1 +1,1 @@
-"""What the client and the servers share: pure, without a database."""
+"""Code shared by the client and the servers; pure, without a database."""

@@ -22,7 +22,7 @@ class ModelUsage:
         quantity: how many of `unit` were used, for a part that is not counted in tokens.
         service_tier: `flex`, `priority`, `batch`, … where prices differ by it.
         raw: the provider's own usage object, kept for audit.
-        inconsistent: the counts contradict each other or the reported total; `raw` has them as they came.
+        inconsistent: the counts contradict each other or the reported total; `raw` has them as reported.
         reported_cost_usd: the cost that the provider reported, at most 12 decimal places. The gateway keeps it on the line, and
             charges at least that where its operator allows it (`FAREGATE_USE_REPORTED_COST`).
         total_tokens: the total that the provider reported; the gateway compares it with `tokens`. If input and output are less,

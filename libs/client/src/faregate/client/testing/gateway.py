@@ -104,7 +104,7 @@ class FakeGateway:
         """Return the use of a start request, with its hold."""
         user_id, feature = body["user_id"], body["feature_endpoint_id"]
         organization_id = self.members.get(user_id)
-        asked = [body.get(name) for name in ("organization_id", "estimated_credits", "ttl_seconds")]
+        fields = [body.get(name) for name in ("organization_id", "estimated_credits", "ttl_seconds")]
         hold = max(self._minimum, estimate.credits, Decimal(body.get("estimated_credits") or 0))
         return FakeUse(
             user_id,
@@ -114,7 +114,7 @@ class FakeGateway:
             metadata=body.get("metadata"),
             organization_id=organization_id,
             expires_at=self.clock() + timedelta(seconds=body.get("ttl_seconds") or _TTL_SECONDS),
-            started=request_identity(user_id, feature, *asked, lines=lines),
+            started=request_identity(user_id, feature, *fields, lines=lines),
         )
 
     def _end(self, body: Mapping[str, Any]) -> httpx2.Response:

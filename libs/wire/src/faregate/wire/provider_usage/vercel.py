@@ -37,9 +37,9 @@ def _steps(body: Json) -> list[Json]:
 
 def _counts_of(body: Json) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for provider, told in part(body, "experimental_providerMetadata", METADATA).items():
-        if isinstance(told, Mapping):
-            named = {**cast("Json", told), **part(cast("Json", told), "usage")}
+    for provider, reported in part(body, "experimental_providerMetadata", METADATA).items():
+        if isinstance(reported, Mapping):
+            named = {**cast("Json", reported), **part(cast("Json", reported), "usage")}
             found[provider] = {name: named[name] for name in _KNOWN if named.get(name) is not None}
     return {provider: counts for provider, counts in found.items() if counts or provider in _BESIDE}
 
@@ -47,27 +47,27 @@ def _counts_of(body: Json) -> dict[str, dict[str, Any]]:
 def _sums(steps: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
     sums: dict[str, Counts] = {}
     for step in steps:
-        for provider, told in step.items():
+        for provider, reported in step.items():
             of_provider = sums.setdefault(provider, Counts())
-            for name, value in told.items():
+            for name, value in reported.items():
                 of_provider.add(name, value)
     return {provider: dict(counts.values) for provider, counts in sums.items()}
 
 
 def read_vercel(usage: Json, counts: Counts) -> None:
     """Read the counts. Cached and reasoning tokens are part of the totals; a provider's own object nests them in `inputTokens`."""
-    came = {**usage, **part(usage, "inputTokenDetails", "inputTokens")}
-    went = {**usage, **part(usage, "outputTokenDetails", "outputTokens")}
+    input_fields = {**usage, **part(usage, "inputTokenDetails", "inputTokens")}
+    output_fields = {**usage, **part(usage, "outputTokenDetails", "outputTokens")}
     metadata = part(usage, METADATA)
-    told = part(metadata, *metadata)
+    reported = part(metadata, *metadata)
     counts.add("input_tokens", _total(first(usage, "inputTokens", "promptTokens")))
     counts.add("output_tokens", _total(first(usage, "outputTokens", "completionTokens")))
-    read = first(came, "cacheReadTokens", "cacheRead", "cachedInputTokens")
-    written = first(came, "cacheWriteTokens", "cacheWrite")
-    counts.add("cache_read_tokens", first(told, *_READ) if read is None else read)
-    counts.add("cache_write_tokens", first(told, *_WRITTEN) if written is None else written)
-    reasoning = first(went, "reasoningTokens", "reasoning")
-    counts.add("output_reasoning_tokens", told.get("reasoningTokens") if reasoning is None else reasoning)
+    read = first(input_fields, "cacheReadTokens", "cacheRead", "cachedInputTokens")
+    written = first(input_fields, "cacheWriteTokens", "cacheWrite")
+    counts.add("cache_read_tokens", first(reported, *_READ) if read is None else read)
+    counts.add("cache_write_tokens", first(reported, *_WRITTEN) if written is None else written)
+    reasoning = first(output_fields, "reasoningTokens", "reasoning")
+    counts.add("output_reasoning_tokens", reported.get("reasoningTokens") if reasoning is None else reasoning)
     cached = counts.get("cache_read_tokens") + counts.get("cache_write_tokens")
     if _is_beside(usage, counts, provider_says=bool(_BESIDE & metadata.keys())):
         counts.add("input_tokens", cached)
