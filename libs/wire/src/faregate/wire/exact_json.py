@@ -158,7 +158,7 @@ def _readable(value: Any, *, mend: bool) -> Any:
         if not _UNSTORABLE.search(value):
             return value
         if not mend:
-            raise MalformedError("a text holds NUL or half a surrogate pair; take it out")
+            raise MalformedError("a text holds NUL or an unpaired surrogate; remove it")
         return mended(value)
     if isinstance(value, dict):
         return _readable_object(cast("dict[str, Any]", value), mend=mend)
@@ -170,7 +170,7 @@ def _readable_object(fields: dict[str, Any], *, mend: bool) -> dict[str, Any]:
         _readable(key, mend=mend): _readable(item, mend=mend or key in _FREE_FIELDS) for key, item in fields.items()
     }
     if len(kept) != len(fields):
-        raise MalformedError("two keys of one object differ only in NUL or half a surrogate pair; send one of them")
+        raise MalformedError("two keys of one object differ only in NUL or an unpaired surrogate; send one of them")
     return kept
 
 
