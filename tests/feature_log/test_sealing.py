@@ -51,7 +51,7 @@ def test_a_cell_is_decrypted_only_in_its_own_place() -> None:
     ]:
         with pytest.raises(LogSealedError):
             sealer.open(column, row_id, "a", cell)
-    with pytest.raises(LogSealedError, match="put it back"):
+    with pytest.raises(LogSealedError, match="add it again"):
         Sealer([LogKey("b", bytes(32))]).open("payload", row, "a", sealed)
 
 
