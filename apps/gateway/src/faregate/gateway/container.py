@@ -30,7 +30,7 @@ from faregate.gateway.controllers.webhooks import WebhooksController
 from faregate.gateway.http.dispatch import Dispatcher
 from faregate.gateway.http.operation import Controller
 from faregate.gateway.http.rate_limits import RateLimiter, limit_rules
-from faregate.gateway.http.response_cache import AnswerCache
+from faregate.gateway.http.response_cache import ResponseCache
 from faregate.gateway.http.unit_of_work import UnitOfWork
 from faregate.gateway.observability.metrics import GatewayMetrics
 from faregate.gateway.security.auth import IAuthenticator
@@ -72,10 +72,12 @@ class GatewayContainer(FaregateContainer):
     limiter: providers.Provider[RateLimiter] = providers.Singleton(
         RateLimiter, providers.Callable(limit_rules, host.settings), host.clock, host.settings.provided.redis_url
     )
-    answers: providers.Provider[AnswerCache] = providers.Singleton(
-        AnswerCache, host.database, host.settings.provided.kept_answers, host.settings.provided.redis_url
+    response_cache: providers.Provider[ResponseCache] = providers.Singleton(
+        ResponseCache, host.database, host.settings.provided.kept_answers, host.settings.provided.redis_url
     )
-    dispatcher: providers.Provider[Dispatcher] = providers.Singleton(Dispatcher, authenticator, limiter, work, answers)
+    dispatcher: providers.Provider[Dispatcher] = providers.Singleton(
+        Dispatcher, authenticator, limiter, work, response_cache
+    )
 
     metrics: providers.Provider[GatewayMetrics] = providers.Singleton(
         GatewayMetrics,

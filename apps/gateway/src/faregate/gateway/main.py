@@ -101,7 +101,7 @@ def _lifespan(container: GatewayContainer) -> Callable[[Starlette], AbstractAsyn
             try:
                 yield
             finally:
-                await container.answers().close()
+                await container.response_cache().close()
                 await container.limiter().close()
 
     return lifespan

@@ -19,7 +19,7 @@ from faregate.gateway.http.auditing import Auditor
 from faregate.gateway.http.envelope import failure, success
 from faregate.gateway.http.operation import Call, Controller, Operation, Page, Refusal, Reply, operations_of
 from faregate.gateway.http.rate_limits import RateLimiter
-from faregate.gateway.http.response_cache import AnswerCache
+from faregate.gateway.http.response_cache import ResponseCache
 from faregate.gateway.http.routing import HELD, Endpoint, routes_of
 from faregate.gateway.http.unit_of_work import UnitOfWork
 from faregate.gateway.security.auth import IAuthenticator, Principal
@@ -37,7 +37,7 @@ class Dispatcher:
     """Builds the routes of controllers."""
 
     def __init__(
-        self, authenticator: IAuthenticator, limits: RateLimiter, work: UnitOfWork, answers: AnswerCache
+        self, authenticator: IAuthenticator, limits: RateLimiter, work: UnitOfWork, answers: ResponseCache
     ) -> None:
         self._authenticator = authenticator
         self._limits = limits

@@ -21,7 +21,7 @@ from faregate.gateway.http.envelope import json_bytes_response
 if TYPE_CHECKING:
     from cashews import Cache
 
-__all__ = ["AnswerCache"]
+__all__ = ["ResponseCache"]
 
 log = get_logger(__name__)
 
@@ -33,7 +33,7 @@ _LARGEST_BYTES = 64 * 1024
 """The largest answer that is kept. The number of kept answers is a setting; together they bound the memory."""
 
 
-class AnswerCache:
+class ResponseCache:
     """Keeps answers for ten seconds at most; while Redis is unavailable, every answer is computed.
 
     `size` is the number of answers in the memory of this process (the least recently used are evicted first); 0 turns the
