@@ -102,7 +102,7 @@ async def test_a_begun_use_is_settled_after_the_quota_is_used_up(
 async def test_a_raised_limit_lets_the_next_use_begin(
     shop: tuple[Library, QuotaService], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faregate.core.db.versioned_cache._LOOK_AGAIN_SECONDS", 0)
+    monkeypatch.setattr("faregate.core.db.versioned_cache._CHECK_SECONDS", 0)
     monkeypatch.setattr("faregate.analytics.quotas.gate._REMEMBER_SHARED_SECONDS", 0)
     library, quotas = shop
     await quotas.put(spec(1, owner_id="*", meter="requests", hard=True, period=QuotaPeriod.YEAR))

@@ -183,7 +183,7 @@ async def test_the_last_use_is_recorded(gateway: Gateway) -> None:
 
 
 async def test_a_spend_cap_stops_only_its_key(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("faregate.core.db.versioned_cache._LOOK_AGAIN_SECONDS", 0)
+    monkeypatch.setattr("faregate.core.db.versioned_cache._CHECK_SECONDS", 0)
     await gateway.grant("ada", 100)
     await gateway.feature("chat", min_credits=6)
     key = (await make(gateway, spend_cap={"credits": 10}))["key"]
