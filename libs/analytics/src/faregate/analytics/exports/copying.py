@@ -44,8 +44,11 @@ class ExportSource:
             await connection.set_type_codec(
                 "jsonb", encoder=_json_text, decoder=exact_json.loads, schema="pg_catalog", format="text"
             )
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                yield cls(connection, selection, database.sql)
+            transaction = connection.transaction(isolation="repeatable_read", readonly=True)
+            await transaction.start()
+            yield cls(connection, selection, database.sql)
+            # on failure there is no rollback: the connection may be cut already, and cutting it ends the transaction
+            await transaction.commit()
             done = True
         finally:
             if done:
