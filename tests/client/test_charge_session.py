@@ -1,6 +1,7 @@
 """`credits.charge(…)`: settlement at each kind of end of the block."""
 
 import asyncio
+import contextlib
 import logging
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from client.conftest import Line
 
 from faregate.client import CreditsClient, ModelUsage, Retry, Settlement, Unavailable, Voided, current_charge_session
-from faregate.client.values import Accepted
+from faregate.client.values import Accepted, Authorization
 from support.apps import KEY, Gateway
 
 OPENAI = {
@@ -137,8 +138,7 @@ async def test_a_gateway_that_becomes_unavailable_gets_the_settlement_later(
     assert ride.outcome == Accepted(ride.usage_key, "spool")
 
     line.cut = False
-    await asyncio.sleep(0.1)
-    assert await credits.drain()
+    await _drained(credits)
     assert line.paths.count("/api/credits-process/end-multimodel") > 1
 
 
@@ -181,8 +181,7 @@ async def test_an_open_feature_runs_on_a_bounded_debt_and_a_closed_one_does_not(
             pass
 
     line.cut = False
-    await asyncio.sleep(0.1)
-    assert await credits.drain()
+    await _drained(credits)
     assert credits.debt("ai_chat_v1") == 0
 
 
@@ -197,9 +196,8 @@ async def test_a_features_own_open_policy_applies_after_its_first_start(
     with pytest.raises(Unavailable):
         await credits.authorize("essay", user_id="ada")
     line.cut = False
-    await asyncio.sleep(0.1)
 
-    assert (await credits.authorize("essay", user_id="ada")).outage_limit_credits == 5
+    assert (await _authorized(credits, "essay")).outage_limit_credits == 5
     line.cut = True
     debts = [(await credits.authorize("essay", user_id="ada")).on_debt for _ in range(2)]
     with pytest.raises(Unavailable):
@@ -207,9 +205,8 @@ async def test_a_features_own_open_policy_applies_after_its_first_start(
     assert (debts, credits.debt("essay")) == ([True, True], 4)
 
     line.cut = False
-    await asyncio.sleep(0.1)
     await gateway.put("/api/features/essay", document)
-    assert (await credits.authorize("essay", user_id="ada")).outage_limit_credits is None
+    assert (await _authorized(credits, "essay")).outage_limit_credits is None
     line.cut = True
     with pytest.raises(Unavailable):
         await credits.authorize("essay", user_id="ada")
@@ -272,8 +269,7 @@ async def test_entries_refused_after_an_outage_do_not_block_the_spool(
     assert (wrong.by, right.by) == ("spool", "spool")
 
     line.cut = False
-    await asyncio.sleep(0.1)
-    assert await credits.drain()
+    await _drained(credits)
     refused = (tmp_path / "spool" / "refused.jsonl").read_text().splitlines()
     assert [("wrong" in text, "user_id" in text) for text in refused] == [(True, True)]
 
@@ -287,3 +283,21 @@ async def test_a_block_may_be_left_in_another_context(credits: CreditsClient) ->
 
     assert isinstance(ride.outcome, Settlement)
     assert ride.outcome.charged == Decimal("0.42")
+
+
+async def _drained(credits: CreditsClient) -> None:
+    """Wait until the spool is sent: the client leaves the gateway alone for a moment after an outage."""
+    async with asyncio.timeout(5):
+        while not await credits.drain():
+            await asyncio.sleep(0.01)
+
+
+async def _authorized(credits: CreditsClient, feature: str) -> Authorization:
+    """Authorise with a hold, as soon as the client asks the gateway again."""
+    async with asyncio.timeout(5):
+        while True:
+            with contextlib.suppress(Unavailable):
+                authorization = await credits.authorize(feature, user_id="ada")
+                if not authorization.on_debt:
+                    return authorization
+            await asyncio.sleep(0.01)

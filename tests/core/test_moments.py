@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 import faregate.feature_log
 import faregate.usage
 from faregate.core.errors import InvalidError
-from faregate.core.fields import Body, LooseBody, Moment
+from faregate.core.values.fields import Body, LooseBody, Moment
 from faregate.core.values.moments import EARLIEST, LATEST, check_moment, is_within_bounds, moment_in
 
 ADAPTER: TypeAdapter[datetime] = TypeAdapter(Moment)

@@ -8,7 +8,7 @@ from dependency_injector import providers
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.errors import FaregateError
-from faregate.usage.errors import QuotaExceededError
+from faregate.usage.errors import QuotaExceededError, quota_exceeded
 from faregate.usage.interfaces import QuotaUse
 from faregate.usage.values import FeatureRef, SettleRequest, StartRequest
 from support.library import Library
@@ -25,7 +25,7 @@ class FakeQuotas:
 
     async def check(self, session: AsyncSession, uses: Sequence[QuotaUse]) -> Sequence[FaregateError | None]:  # noqa: ARG002
         self.asked += uses
-        full = QuotaExceededError("daily papers", used=Decimal(3), limit=Decimal(3), resets_at="2026-11-22T00:00:00Z")
+        full = quota_exceeded("daily papers", used=Decimal(3), limit=Decimal(3), resets_at="2026-11-22T00:00:00Z")
         return [None if use.user_id in self.allowed else full for use in uses]
 
 

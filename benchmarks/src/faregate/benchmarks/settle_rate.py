@@ -24,7 +24,7 @@ from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
 __all__ = ["Settlements", "measure_settlements"]
 
 _CLIENTS = (4, 8, 16, 32)
-_PGBENCH_SECONDS = 6
+_HALF_LOAD_SECONDS = 6
 _WARM_SECONDS = 1
 _LOOK_SECONDS = 0.1
 _START_CHUNK = 1_000
@@ -109,19 +109,19 @@ async def measure_settlements(
     workers: int,
     on_progress: Callable[[str, int], None],
     clients: Sequence[int] = _CLIENTS,
-    seconds: int = _PGBENCH_SECONDS,
+    seconds: int = _HALF_LOAD_SECONDS,
 ) -> Settlements:
     """Settle `messages` from a pre-filled queue, make the same writes with pgbench, then publish at half the rate.
 
     Args:
-        clients: numbers of pgbench clients to try; the best rate counts.
-        seconds: length of each run of pgbench, and of the measured part at half load.
+        clients: numbers of pgbench clients to try, with an equal share of the messages each; the best rate counts.
+        seconds: length of the measured part at half load.
     """
     await _start(ground, "use", wallets, messages, lambda done: on_progress("starting uses", done))
     await _start(ground, "one", wallets, messages, lambda done: on_progress("starting uses for pgbench", done))
     await _publish(ground, wallets, messages)
     ours = await _settle(ground, messages, workers, lambda done: on_progress("settling", done))
-    one_by_one, best = await _one_by_one(ground, messages, clients, seconds)
+    one_by_one, best = await _one_by_one(ground, messages, clients)
     p99 = await _half_load(ground, wallets, ours / 2, workers, seconds)
     return Settlements(messages, wallets, workers, ours, one_by_one, best, p99)
 
@@ -203,22 +203,24 @@ async def _p99(ground: Ground, sent: dict[str, float]) -> float:
     return 1000 * float(waits[int(len(waits) * 0.99)])
 
 
-async def _one_by_one(ground: Ground, messages: int, clients: Sequence[int], seconds: int) -> tuple[float, int]:
+async def _one_by_one(ground: Ground, messages: int, clients: Sequence[int]) -> tuple[float, int]:
     """Return the best rate of pgbench and its number of clients; no message is settled twice."""
     database = ground.library.database()
     async with database.transaction() as session:
         await database.rows(session, f"create sequence public.bench_message maxvalue {messages}")
-    found = [(await asyncio.to_thread(_pgbench, ground, number, seconds), number) for number in clients]
+    share = messages // len(clients)
+    found = [(await asyncio.to_thread(_pgbench, ground, number, share), number) for number in clients]
     return max(found)
 
 
-def _pgbench(ground: Ground, clients: int, seconds: int) -> float:
+def _pgbench(ground: Ground, clients: int, messages: int) -> float:
+    """Return the messages per second of `messages` transactions by `clients` connections."""
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "one_message.sql"
         file.write_text(_ONE_MESSAGE)
         done = subprocess.run(
             [
-                *(postgres_program("pgbench"), "-n", "-M", "prepared", "-f", str(file), "-T", str(seconds)),
+                *(postgres_program("pgbench"), "-n", "-M", "prepared", "-f", str(file), "-t", str(messages // clients)),
                 *("-c", str(clients), "-j", "2", ground.server.url),
             ],
             capture_output=True,

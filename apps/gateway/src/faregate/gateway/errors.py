@@ -6,8 +6,9 @@ A test asserts that each error class has a row in `STATUS`.
 from collections.abc import Mapping
 
 from faregate.core.errors import FaregateError
+from faregate.wire.errors import AccessRefusedError, RateLimitedError, UnauthenticatedError, UnavailableError
 
-__all__ = ["DOCS_URL", "STATUS", "status_of"]
+__all__ = ["DOCS_URL", "STATUS", "RateLimitedError", "UnauthenticatedError", "status_of"]
 
 DOCS_URL = "/docs/errors"
 
@@ -67,19 +68,13 @@ def status_of(error: FaregateError) -> int:
     return STATUS[error.code]
 
 
-class UnauthenticatedError(FaregateError):
-    """No credential, or an unknown one."""
-
-    code = "unauthenticated"
-
-
-class ForbiddenError(FaregateError):
+class ForbiddenError(AccessRefusedError):
     """The credential is known, but may not do this."""
 
     code = "forbidden"
 
 
-class ScopeMissingError(FaregateError):
+class ScopeMissingError(AccessRefusedError):
     """The credential is known, but lacks the scope."""
 
     code = "scope_missing"
@@ -88,17 +83,6 @@ class ScopeMissingError(FaregateError):
         super().__init__(
             f"This credential lacks the scope {scope!r}; ask an administrator for one that has it", scope=scope
         )
-
-
-class RateLimitedError(FaregateError):
-    """Too many requests of this credential, or too many concurrent requests of this kind."""
-
-    code = "rate_limited"
-    retryable = True
-
-    def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
-        super().__init__(detail, retry_after_seconds=retry_after_seconds)
-        self.retry_after_seconds = retry_after_seconds
 
 
 class RequestTimeoutError(FaregateError):
@@ -110,11 +94,8 @@ class RequestTimeoutError(FaregateError):
         super().__init__(f"The body did not arrive within {seconds:g} seconds; send it faster, or in parts")
 
 
-class NotReadyError(FaregateError):
+class NotReadyError(UnavailableError):
     """An engine that this process needs does not answer; `data.checks` names it."""
-
-    code = "unavailable"
-    retryable = True
 
 
 class TooLargeError(FaregateError):

@@ -14,7 +14,7 @@ from starlette.routing import Match, Route
 from faregate.core.logging import configure_logging, get_logger
 from faregate.core.runtime.gc_tuning import raise_gc_thresholds
 from faregate.core.settings import Settings, load_settings
-from faregate.core.token_settings import unchecked_claims
+from faregate.core.settings.unchecked_claims import unchecked_claims
 from faregate.gateway.container import GatewayContainer
 from faregate.gateway.errors import MethodNotAllowedError, RouteNotFoundError
 from faregate.gateway.http.cross_origin import cross_origin

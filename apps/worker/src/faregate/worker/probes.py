@@ -5,7 +5,6 @@ It listens on FAREGATE_WORKER_PORT, and runs only if that is set.
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Generator, Sequence
 from dataclasses import asdict
 
@@ -17,8 +16,9 @@ from starlette.routing import Route
 
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
-from faregate.core.errors import ConfigurationError, FaregateError
+from faregate.core.errors import FaregateError
 from faregate.core.monitoring.readiness import check_all, check_database, check_migrations
+from faregate.core.runtime.listening import listening_socket
 from faregate.worker.consumer import Consumer
 from faregate.worker.metrics import WorkerMetrics
 
@@ -37,7 +37,9 @@ class Probes:
         metrics: WorkerMetrics,
         clock: IClock,
     ) -> None:
-        self._socket = _bound(host, port)
+        self._socket = listening_socket(
+            host, port, fix="choose another port with FAREGATE_WORKER_PORT, or leave it unset"
+        )
         self._database = database
         self._consumers = consumers
         self._metrics = metrics
@@ -88,16 +90,3 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host, port))
-    except OSError as error:
-        bound.close()
-        raise ConfigurationError(
-            f"FAREGATE_WORKER_PORT: cannot listen on {host}:{port}: {error.strerror}; choose another port, or leave it unset"
-        ) from error
-    return bound

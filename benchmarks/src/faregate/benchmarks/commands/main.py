@@ -24,8 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["app", "private_database"]
 
 app = App(name="bench", help="Run the benchmarks, on a private PostgreSQL that is deleted afterwards.")
-for _name in ("settle", "start", "record", "hot_wallet", "export_beside"):
-    app.command(f"faregate.benchmarks.commands.process:{_name}", name=_name.replace("_", "-"))
+_PROCESS = {
+    "settle": "Settle a pre-filled queue, compared with pgbench.",
+    "start": "Start uses over HTTP, compared with a bare endpoint.",
+    "record": "Record single uses and usage events, batched and one by one.",
+    "hot-wallet": "Start and settle uses of one wallet.",
+    "export-beside": "Export by HTTP, and time the gateway's health answers meanwhile.",
+}
+for _name, _help in _PROCESS.items():
+    app.command(f"faregate.benchmarks.commands.process:{_name.replace('-', '_')}", name=_name, help=_help)
 
 app.command("faregate.benchmarks.commands.logs:redaction", help="Time the redaction of secrets, and fuzz it.")
 app.command(
@@ -35,7 +42,7 @@ app.command(
 app.command("faregate.benchmarks.commands.pricing:pricing", help="Price one line, compared with genai-prices.")
 app.command("faregate.benchmarks.commands.usage:ingest", help="Record usage events, compared with raw COPY.")
 app.command("faregate.benchmarks.commands.usage:queries", help="Time the dashboard's questions over a month.")
-app.command("faregate.benchmarks.commands.export:export", name="export")
+app.command("faregate.benchmarks.commands.export:export", help="Export events, compared with psql.")
 
 _VERIFY_SECONDS = 10
 """Limit per million transfers, and for fewer: the time of a small ledger is mostly fixed cost."""

@@ -1,10 +1,13 @@
-"""Errors that every library may raise; their root is in `faregate.wire`.
+"""Errors of engines and configuration; the errors that the client shares are in `faregate.wire`."""
 
-Each library derives its own errors from `FaregateError`; the gateway and the worker translate them, each in one table. A
-*refusal* (no credits) is an expected outcome, a *fault* (`retryable`) is temporary, and any other error is a defect.
-"""
-
-from faregate.wire.errors import FaregateError, InvalidError, MalformedError
+from faregate.wire.errors import (
+    FaregateError,
+    InvalidError,
+    KeyConflictError,
+    MalformedError,
+    NotFoundError,
+    UnavailableError,
+)
 
 __all__ = [
     "BrokerUnavailableError",
@@ -21,23 +24,8 @@ __all__ = [
 ]
 
 
-class NotFoundError(FaregateError):
-    """The requested object does not exist, or this caller may not see it."""
-
-    code = "not_found"
-
-
-class KeyConflictError(FaregateError):
-    """A key that must be used once was used again for a different request."""
-
-    code = "key_conflict"
-
-
-class EngineUnavailableError(FaregateError):
+class EngineUnavailableError(UnavailableError):
     """A required engine (database, broker) is unavailable; nothing was written."""
-
-    code = "unavailable"
-    retryable = True
 
 
 class DatabaseRefusedError(EngineUnavailableError):

@@ -1,9 +1,8 @@
 """Errors of the credit ledger."""
 
-from decimal import Decimal
-
 from faregate.core.errors import FaregateError, KeyConflictError, NotFoundError
 from faregate.wire.credits import to_credits
+from faregate.wire.errors import AccessRefusedError, HoldClosedError, InsufficientCreditsError, UnknownUsageKeyError
 from faregate.wire.exact_json import plain
 
 __all__ = [
@@ -22,6 +21,9 @@ __all__ = [
     "UsageKeyConflictError",
     "WalletClosedError",
     "WalletFrozenError",
+    "hold_closed",
+    "insufficient_credits",
+    "unknown_usage_key",
 ]
 
 
@@ -29,27 +31,17 @@ class CreditError(FaregateError):
     """Base class of the errors of this library."""
 
 
-class InsufficientCreditsError(CreditError):
-    """The wallet has too few free credits.
-
-    Attributes:
-        balance: the free credits now.
-        required: the credits requested.
-    """
-
-    code = "insufficient_credits"
-
-    def __init__(self, *, free_micros: int, required_micros: int) -> None:
-        self.balance: Decimal = to_credits(free_micros)
-        self.required: Decimal = to_credits(required_micros)
-        super().__init__(
-            f"Insufficient credits: {plain(self.balance)} free, {plain(self.required)} needed; top up or ask for less",
-            balance=self.balance,
-            required=self.required,
-        )
+def insufficient_credits(*, free_micros: int, required_micros: int) -> InsufficientCreditsError:
+    """Return the error for a wallet with too few free credits."""
+    balance, required = to_credits(free_micros), to_credits(required_micros)
+    return InsufficientCreditsError(
+        f"Insufficient credits: {plain(balance)} free, {plain(required)} needed; top up or ask for less",
+        balance=balance,
+        required=required,
+    )
 
 
-class WalletFrozenError(CreditError):
+class WalletFrozenError(CreditError, AccessRefusedError):
     """An operator has frozen the wallet: it accepts no new holds or debits."""
 
     code = "wallet_frozen"
@@ -58,7 +50,7 @@ class WalletFrozenError(CreditError):
         super().__init__("The wallet is frozen; ask the operator to activate it", status="frozen")
 
 
-class WalletClosedError(CreditError):
+class WalletClosedError(CreditError, AccessRefusedError):
     """An operator has closed the wallet: it accepts no new holds, debits or grants."""
 
     code = "wallet_closed"
@@ -81,13 +73,9 @@ class UnknownWalletError(CreditError, NotFoundError):
         )
 
 
-class UnknownUsageKeyError(CreditError, NotFoundError):
-    """No charge has this usage key."""
-
-    code = "unknown_usage_key"
-
-    def __init__(self, usage_key: str) -> None:
-        super().__init__(f"No use is known by the key {usage_key!r}; start one first", param="usage_key")
+def unknown_usage_key(usage_key: str) -> UnknownUsageKeyError:
+    """Return the error for a usage key that no charge has."""
+    return UnknownUsageKeyError(f"No use is known by the key {usage_key!r}; start one first", param="usage_key")
 
 
 class UnknownGrantError(CreditError, NotFoundError):
@@ -117,7 +105,7 @@ class UsageKeyConflictError(CreditError, KeyConflictError):
         super().__init__(f"The usage key {usage_key!r} {detail}", param="usage_key", usage_key=usage_key)
 
 
-class HoldMismatchError(CreditError):
+class HoldMismatchError(CreditError, KeyConflictError):
     """The user, feature or organisation differs from the one that the hold was opened for."""
 
     code = "hold_mismatch"
@@ -126,7 +114,7 @@ class HoldMismatchError(CreditError):
         super().__init__(f"{param} is not the one that {usage_key!r} was started for", param=param, usage_key=usage_key)
 
 
-class AlreadySettledError(CreditError):
+class AlreadySettledError(CreditError, HoldClosedError):
     """The use is already settled; only a correction can change it."""
 
     code = "already_settled"
@@ -137,40 +125,31 @@ class AlreadySettledError(CreditError):
         )
 
 
-class HoldClosedError(CreditError):
-    """The hold was voided or has expired; it can be neither extended nor reused."""
-
-    code = "hold_closed"
-
-    def __init__(self, usage_key: str, status: str) -> None:
-        super().__init__(
-            f"The hold of {usage_key!r} is {status}; start a new use with a new usage key",
-            usage_key=usage_key,
-            status=status,
-        )
+def hold_closed(usage_key: str, status: str) -> HoldClosedError:
+    """Return the error for a hold that was voided or has expired."""
+    return HoldClosedError(
+        f"The hold of {usage_key!r} is {status}; start a new use with a new usage key",
+        usage_key=usage_key,
+        status=status,
+    )
 
 
-class SpendingLimitError(CreditError):
-    """A member, a user or an API key has reached its spending limit of this period.
-
-    Attributes:
-        balance: what is left of the limit, in credits.
-        required: the credits requested.
-    """
+class SpendingLimitError(CreditError, InsufficientCreditsError):
+    """A member, a user or an API key has reached its spending limit of this period; `balance` is what is left of it."""
 
     code = "member_limit"
 
     def __init__(self, *, scope: str, period: str, limit_micros: int, used_micros: int, required_micros: int) -> None:
         limit, used = to_credits(limit_micros), to_credits(used_micros)
-        self.balance: Decimal = to_credits(max(0, limit_micros - used_micros))
-        self.required: Decimal = to_credits(required_micros)
+        required = to_credits(required_micros)
         span = "in total" if period == "total" else f"per {period}"
         super().__init__(
             f"The {scope} limit of {plain(limit)} credits {span} is reached: {plain(used)} used, "
-            f"{plain(self.required)} needed; raise the limit or wait for the next period",
+            f"{plain(required)} needed; raise the limit or wait for the next period",
+            balance=to_credits(max(0, limit_micros - used_micros)),
             limit=limit,
             used=used,
-            required=self.required,
+            required=required,
             period=period,
             limited=scope,
         )

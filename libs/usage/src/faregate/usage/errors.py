@@ -5,6 +5,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 
 from faregate.core.errors import ConfigurationError, FaregateError, InvalidError, NotFoundError
+from faregate.wire.errors import AccessRefusedError, QuotaExceededError, UnknownFeatureError
 
 __all__ = [
     "AlreadyCorrectedError",
@@ -22,6 +23,8 @@ __all__ = [
     "UnknownStrategyError",
     "UnpricedError",
     "UsageError",
+    "quota_exceeded",
+    "unknown_feature",
 ]
 
 
@@ -29,13 +32,9 @@ class UsageError(FaregateError):
     """Base class of the errors of this library."""
 
 
-class UnknownFeatureError(UsageError, NotFoundError):
-    """No feature has this key or id; the text lists similar and known ones."""
-
-    code = "unknown_feature"
-
-    def __init__(self, name: str, known: Iterable[str], *, param: str = "feature_key") -> None:
-        super().__init__(f"No feature {name!r}.{did_you_mean(name, known)}", param=param)
+def unknown_feature(name: str, known: Iterable[str], *, param: str = "feature_key") -> UnknownFeatureError:
+    """Return the error for a key or id that no feature has; the text lists similar and known ones."""
+    return UnknownFeatureError(f"No feature {name!r}.{did_you_mean(name, known)}", param=param)
 
 
 class UnknownPlanError(UsageError, NotFoundError):
@@ -53,7 +52,7 @@ class UnknownPriceError(UsageError, NotFoundError):
     code = "unknown_price"
 
 
-class FeatureInactiveError(UsageError):
+class FeatureInactiveError(UsageError, AccessRefusedError):
     """The feature is not active."""
 
     code = "feature_inactive"
@@ -62,7 +61,7 @@ class FeatureInactiveError(UsageError):
         super().__init__(f"The feature {key!r} is not active; an operator can activate it", feature_key=key)
 
 
-class FeatureNotAllowedError(UsageError):
+class FeatureNotAllowedError(UsageError, AccessRefusedError):
     """The feature's access rule excludes this user."""
 
     code = "feature_not_allowed"
@@ -93,7 +92,7 @@ class UnknownOrganizationError(UsageError, NotFoundError):
         )
 
 
-class NotAMemberError(UsageError):
+class NotAMemberError(UsageError, AccessRefusedError):
     """The user is not a member of the organisation that the call names; nothing is held or charged."""
 
     code = "not_a_member"
@@ -108,25 +107,23 @@ class NotAMemberError(UsageError):
         )
 
 
-class QuotaExceededError(UsageError):
-    """A hard quota does not allow this use.
+def quota_exceeded(
+    quota: str, *, used: Decimal, limit: Decimal, resets_at: str | None = None
+) -> QuotaExceededError:
+    """Return the error for a hard quota that is used up.
 
     Args:
         used, limit: in the quota's unit.
         resets_at: when its period ends, in ISO 8601; None for never.
     """
-
-    code = "quota_exceeded"
-
-    def __init__(self, quota: str, *, used: Decimal, limit: Decimal, resets_at: str | None = None) -> None:
-        until = f"; it resets at {resets_at}" if resets_at else ""
-        super().__init__(
-            f"The quota {quota!r} is used up: {used:f} of {limit:f}{until}",
-            quota=quota,
-            used=used,
-            limit=limit,
-            resets_at=resets_at,
-        )
+    until = f"; it resets at {resets_at}" if resets_at else ""
+    return QuotaExceededError(
+        f"The quota {quota!r} is used up: {used:f} of {limit:f}{until}",
+        quota=quota,
+        used=used,
+        limit=limit,
+        resets_at=resets_at,
+    )
 
 
 class UnknownMeterError(UsageError, NotFoundError):

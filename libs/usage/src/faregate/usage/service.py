@@ -12,7 +12,7 @@ from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import InvalidError
 from faregate.core.redaction.scrubbing import clean_text
-from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError
+from faregate.credit.errors import HoldMismatchError, unknown_usage_key
 from faregate.credit.services.credits import CreditService, HoldResult
 from faregate.credit.values import Charge, CreditTransaction, charge_view
 from faregate.usage.credits_process.process import CreditsProcess, DirectUse
@@ -240,7 +240,7 @@ class UsageService:
     async def _check_user(self, session: AsyncSession, usage_key: str, user_id: str) -> None:
         started = (await self._credit.find_started(session, [usage_key])).get(usage_key)
         if started is None:
-            raise UnknownUsageKeyError(usage_key)
+            raise unknown_usage_key(usage_key)
         if started.user_id != user_id:
             raise HoldMismatchError(usage_key, "user_id")
 

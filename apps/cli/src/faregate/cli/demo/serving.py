@@ -6,13 +6,12 @@ It binds its port when it is created, so that a port in use is reported before a
 import asyncio
 import contextlib
 import os
-import socket
 import tempfile
 from collections.abc import Callable, Generator
 
 import uvicorn
 
-from faregate.core.errors import ConfigurationError
+from faregate.core.runtime.listening import listening_socket
 from faregate.core.settings import Settings
 from faregate.gateway.container import GatewayContainer
 from faregate.gateway.main import create_app, server_config
@@ -25,7 +24,7 @@ class Gateway:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._socket = _bind(settings.host, settings.port)
+        self._socket = listening_socket(settings.host, settings.port, fix="choose another with --port")
 
     @property
     def url(self) -> str:
@@ -87,17 +86,3 @@ async def _watch(server: uvicorn.Server, stop: asyncio.Event, on_ready: Callable
         on_ready()
     await stop.wait()
     server.should_exit = True
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host, port))
-    except OSError as error:
-        bound.close()
-        raise ConfigurationError(
-            f"cannot listen on {host}:{port} ({error.strerror}); choose another with --port"
-        ) from None
-    return bound

@@ -1,6 +1,6 @@
 """Controller of `/api/prices`: prices in force, quotes and overrides."""
 
-from faregate.core.fields import ModelName
+from faregate.core.values.fields import ModelName
 from faregate.gateway.http.operation import Audit, Call, Controller, Page, link, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
 from faregate.gateway.schemas.prices import (

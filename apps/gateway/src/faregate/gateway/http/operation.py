@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from faregate.core.errors import FaregateError
-from faregate.core.fields import ExternalId
+from faregate.core.values.fields import ExternalId
 from faregate.gateway.http.personal import Personal, personal_in
 from faregate.gateway.http.routing import HELD
 from faregate.gateway.security.auth import Principal, Scope

@@ -16,7 +16,7 @@ from limits.storage import storage_from_string
 from faregate.core.clock import Deadline, IClock
 from faregate.core.logging import get_logger
 from faregate.core.settings import Settings
-from faregate.gateway.errors import RateLimitedError
+from faregate.wire.errors import RateLimitedError
 from faregate.gateway.http.operation import Operation
 from faregate.gateway.security.auth import Principal, Role
 

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr
 
 from faregate.analytics.question.filters import Filters, Question, time_range
 from faregate.analytics.question.omissions import Omissions
-from faregate.core.fields import LooseBody
+from faregate.core.values.fields import LooseBody
 from faregate.core.redaction.scrubbing import name_checked
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from faregate.core.access.audit import AuditEntry
-from faregate.core.fields import ExternalId, Moment
+from faregate.core.values.fields import ExternalId, Moment
 from faregate.gateway.schemas.base import Answer, PageQuery
 
 __all__ = ["AuditAnswer", "AuditQuery", "audit_answer"]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from faregate.core.errors import InvalidError, MalformedError
-from faregate.core.fields import LooseBody
+from faregate.core.values.fields import LooseBody
 from faregate.core.values.moments import is_within_bounds
 from faregate.wire import exact_json
 

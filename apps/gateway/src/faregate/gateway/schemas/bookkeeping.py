@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from faregate.core.fields import AtMost, Body, Credits, ExternalId, LooseBody, Moment, Note
+from faregate.core.values.fields import AtMost, Body, Credits, ExternalId, LooseBody, Moment, Note
 from faregate.credit.ledger.limits import LimitPeriod
 from faregate.credit.services.accounting import AccountStatement
 from faregate.credit.services.bookkeeping import LimitBounds

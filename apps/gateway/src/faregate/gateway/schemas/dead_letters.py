@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import model_validator
 
-from faregate.core.fields import AtMost, Body, ExternalId
+from faregate.core.values.fields import AtMost, Body, ExternalId
 from faregate.core.messaging.dead_letters import shown_body
 from faregate.core.messaging.interfaces import DeadMessage
 from faregate.gateway.schemas.base import Answer, PageQuery

@@ -9,7 +9,7 @@ from pydantic import Field, StrictBool
 
 from faregate.analytics.answers.story import UseStory
 from faregate.core.errors import FaregateError
-from faregate.core.fields import AtMost, Body, Moment
+from faregate.core.values.fields import AtMost, Body, Moment
 from faregate.feature_log.values import FeatureLog, LogFilter
 from faregate.gateway.schemas.base import Answer, PageQuery
 from faregate.gateway.schemas.story import EventAnswer, UseAnswer, event_answer, use_answer

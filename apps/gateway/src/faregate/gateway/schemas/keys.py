@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictInt
 
 from faregate.core.access.key_store import ApiKey
-from faregate.core.fields import AtMost, Body, Credits, Moment, Note, Text
+from faregate.core.values.fields import AtMost, Body, Credits, Moment, Note, Text
 from faregate.credit.services.spending_limits import SpendingLimit
 from faregate.gateway.schemas.base import Answer
 from faregate.gateway.security.auth import Scope

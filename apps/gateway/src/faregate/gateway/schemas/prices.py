@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from faregate.core.fields import AtMost, Body, Credits, ExternalId, LooseBody, Metadata, ModelName, Moment, Note
+from faregate.core.values.fields import AtMost, Body, Credits, ExternalId, LooseBody, Metadata, ModelName, Moment, Note
 from faregate.gateway.schemas.base import Answer
 from faregate.usage.credits_process.bodies import UsageBody
 from faregate.usage.features.documents import plan_content

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from faregate.core.fields import Body, LooseBody, UserId
+from faregate.core.values.fields import Body, LooseBody, UserId
 from faregate.gateway.schemas.base import Answer
 
 __all__ = ["EraseBody", "ErasedAnswer", "ExportAnswer", "ExportQuery"]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from faregate.core.fields import AtMost, Body, ExternalId, Metadata, Moment
+from faregate.core.values.fields import AtMost, Body, ExternalId, Metadata, Moment
 from faregate.gateway.schemas.base import Answer, PageQuery
 from faregate.usage.credits_process.bodies import LINES_LIMIT, UsageBody
 from faregate.usage.values import FeatureUsage

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from faregate.core.fields import AtMost, Body, Count, Credits, ExternalId, Moment, Note, Text
+from faregate.core.values.fields import AtMost, Body, Count, Credits, ExternalId, Moment, Note, Text
 from faregate.credit.values import CreditTransaction, Grant, Wallet
 from faregate.gateway.schemas.base import Answer
 

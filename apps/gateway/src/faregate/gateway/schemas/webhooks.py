@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, StrictInt
 
-from faregate.core.fields import AtMost, Body, Flag, Moment, Note, Text
+from faregate.core.values.fields import AtMost, Body, Flag, Moment, Note, Text
 from faregate.core.webhooks.endpoints import Endpoint, WebhookDelivery
 from faregate.core.webhooks.outgoing_events import EventType
 from faregate.gateway.schemas.base import Answer, PageQuery

@@ -16,7 +16,7 @@ from faregate.core.clock import Deadline, IClock
 from faregate.core.db.database import Database
 from faregate.core.db.versioned_cache import VersionedCache
 from faregate.core.errors import FaregateError
-from faregate.usage.errors import QuotaExceededError
+from faregate.usage.errors import quota_exceeded
 from faregate.usage.interfaces import QuotaUse
 from faregate.wire.ids import organization_owner_id
 
@@ -100,4 +100,4 @@ def _owners(use: QuotaUse) -> Sequence[str]:
 
 def _refusal(quota: Quota, used: Decimal, window: Window) -> FaregateError:
     name = f"{quota.spec.owner_id} {quota.spec.meter} per {quota.spec.period}"
-    return QuotaExceededError(name, used=used, limit=quota.spec.limit, resets_at=window.end.isoformat())
+    return quota_exceeded(name, used=used, limit=quota.spec.limit, resets_at=window.end.isoformat())

@@ -103,7 +103,6 @@ class Observer:
             names = ", ".join(list(body)[:8]) or "nothing"
             raise UnreadableReply(
                 f"no usage was found in a {type(reply).__name__} with {names}; give the whole reply, or `add(model, …)`",
-                code="unreadable_reply",
                 param="reply",
             )
 

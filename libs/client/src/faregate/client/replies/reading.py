@@ -25,7 +25,6 @@ def plain(reply: Any) -> Mapping[str, Any]:
     if found is None:
         raise UnreadableReply(
             f"a {type(reply).__name__} is not a reply of a provider; give the reply itself, or use `add(model, …)`",
-            code="unreadable_reply",
             param="reply",
         )
     return {str(name): _leaf(value, 0) for name, value in found.items()}
@@ -40,7 +39,7 @@ def reading_of(body: Mapping[str, Any]) -> Reading | None:
     try:
         return read_usage(body)
     except UnreadableUsageError as error:
-        raise UnreadableReply(f"usage: {error}", code="unreadable_reply", param="usage") from None
+        raise UnreadableReply(f"usage: {error}", param="usage") from None
 
 
 def _result(reply: Any) -> Mapping[str, Any] | None:

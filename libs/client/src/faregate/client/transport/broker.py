@@ -79,7 +79,7 @@ class Broker:
 
     async def _fail(self, error: BaseException) -> Any:
         await self.aclose()
-        raise Unavailable(f"the broker did not confirm the message: {error!r}", code="unavailable") from error
+        raise Unavailable(f"the broker did not confirm the message: {error!r}") from error
 
 
 async def _closed(connection: "AbstractConnection") -> None:

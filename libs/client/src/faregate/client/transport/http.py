@@ -57,18 +57,17 @@ class GatewayConnection:
             Unavailable: no usable answer within the attempts and the total time.
         """
         if self._http.is_closed:
-            raise Unavailable("this client is closed", code="unavailable")
+            raise Unavailable("this client is closed")
         if not self._breaker.admits():
             raise Unavailable(
                 "the last calls to the gateway failed; the circuit breaker is open, try again in a few seconds",
-                code="unavailable",
             )
         try:
             async with asyncio.timeout(self._retry.total_seconds):
                 data = await self._repeated(call)
         except TimeoutError:
             self._breaker.failed()
-            raise Unavailable("the gateway did not answer in time", code="unavailable") from None
+            raise Unavailable("the gateway did not answer in time") from None
         except Unavailable:
             self._breaker.failed()
             raise
@@ -94,7 +93,7 @@ class GatewayConnection:
                 retry_after_seconds = _retry_after_seconds(response)
                 repeat = response.status_code in RETRIED_STATUSES
             except httpx2.TransportError as error:
-                failure = Unavailable(f"the gateway cannot be reached: {error!r}", code="unavailable")
+                failure = Unavailable(f"the gateway cannot be reached: {error!r}")
                 repeat = True
             if not repeat or attempt >= self._retry.attempts:
                 raise failure
@@ -112,11 +111,11 @@ def _json_in(response: httpx2.Response) -> Any:
 def _data_in(response: httpx2.Response) -> Mapping[str, Any]:
     data = exact_json.mapping(_json_in(response)).get("data")
     if not isinstance(data, Mapping):
-        raise Unavailable(
-            f"the server at {response.url} did not answer as a Faregate gateway does; check the base URL",
-            code="unavailable",
-            status=response.status_code,
+        failure = Unavailable(
+            f"the server at {response.url} did not answer as a Faregate gateway does; check the base URL"
         )
+        failure.status = response.status_code
+        raise failure
     return exact_json.mapping(data)
 
 

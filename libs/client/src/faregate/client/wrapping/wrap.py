@@ -105,12 +105,13 @@ def _unmetered(what: str, choice: Unmetered) -> None:
         InvalidCall: `choice` is "refuse".
     """
     if choice == "refuse":
-        raise InvalidCall(
+        refusal = InvalidCall(
             f"{what} may cost money, but its reply reports no usage; call it on a client that is not wrapped and settle "
             'what it costs, or wrap with unmetered="warn" or "pass"',
-            code="unmetered",
             param="unmetered",
         )
+        refusal.code = "unmetered"
+        raise refusal
     if choice == "warn":
         log.warning("%s may cost money, but its reply reports no usage: it is not charged", what)
 

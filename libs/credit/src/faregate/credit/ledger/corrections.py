@@ -5,7 +5,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from faregate.core.errors import InvalidError
-from faregate.credit.errors import InsufficientCreditsError, NotRefundableError
+from faregate.credit.errors import NotRefundableError, insufficient_credits
 from faregate.credit.ledger.accounts import Account, GrantSource, TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.burn_down import burn
@@ -176,7 +176,7 @@ def _take(
     """Take `amount` from the `preferred` grants, then in burn order; never from the credit limit."""
     free = wallet.free - wallet.credit_limit
     if amount > free:
-        raise InsufficientCreditsError(free_micros=max(0, free), required_micros=amount)
+        raise insufficient_credits(free_micros=max(0, free), required_micros=amount)
     slices: list[tuple[GrantState, int]] = []
     left = amount
     for grant_id in preferred:

@@ -5,14 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from faregate.credit.errors import (
-    AlreadySettledError,
-    HoldClosedError,
-    InsufficientCreditsError,
-    UsageKeyConflictError,
-    WalletClosedError,
-    WalletFrozenError,
-)
+from faregate.credit.errors import (AlreadySettledError, UsageKeyConflictError, WalletClosedError, WalletFrozenError, hold_closed, insufficient_credits)
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.burn_down import burn_order
 from faregate.credit.ledger.limits import check_limits
@@ -60,7 +53,7 @@ def open_hold(book: Book, request: HoldRequest) -> ChargeState:
     require_active(wallet)
     free = wallet.free_for(request.feature_key)
     if request.amount > free:
-        raise InsufficientCreditsError(free_micros=free, required_micros=request.amount)
+        raise insufficient_credits(free_micros=free, required_micros=request.amount)
     warned = check_limits(book.limits_of(request.limit_scopes), request.amount)
     charge = ChargeState(
         usage_key=request.usage_key,
@@ -142,4 +135,4 @@ def _require_open(charge: ChargeState) -> None:
     if charge.status is ChargeStatus.SETTLED:
         raise AlreadySettledError(charge.usage_key)
     if charge.status is not ChargeStatus.OPEN:
-        raise HoldClosedError(charge.usage_key, charge.status.name.lower())
+        raise hold_closed(charge.usage_key, charge.status.name.lower())

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from faregate.credit.errors import InsufficientCreditsError, UsageKeyConflictError
+from faregate.credit.errors import UsageKeyConflictError, insufficient_credits
 from faregate.credit.ledger.accounts import Account, TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.burn_down import burn
@@ -140,7 +140,7 @@ def _require_cover(book: Book, charge: ChargeState, amount: int) -> None:
     held = charge.hold if charge.status is ChargeStatus.OPEN else 0
     free = wallet.free_for(charge.feature_key) + held
     if amount > free:
-        raise InsufficientCreditsError(free_micros=free, required_micros=amount)
+        raise insufficient_credits(free_micros=free, required_micros=amount)
     if charge.status is not ChargeStatus.OPEN:
         check_limits(book.limits_of(charge.limit_scopes), amount)
 

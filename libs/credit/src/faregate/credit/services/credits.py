@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.clock import Deadline
 from faregate.core.db.subjects import Subject, Subjects
 from faregate.core.errors import FaregateError, RetryTransactionError
-from faregate.credit.errors import UnknownGrantError, UnknownUsageKeyError, UnknownWalletError
+from faregate.credit.errors import UnknownGrantError, UnknownWalletError, unknown_usage_key
 from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.grants import GrantSpec, add_grant, void_grant
@@ -139,7 +139,7 @@ class CreditService:
         """Return one use, or raise `UnknownUsageKeyError`."""
         charge = (await self._ledger.charges(session, [usage_key])).get(usage_key)
         if charge is None:
-            raise UnknownUsageKeyError(usage_key)
+            raise unknown_usage_key(usage_key)
         return charge
 
     async def post(

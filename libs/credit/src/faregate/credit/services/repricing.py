@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import RetryTransactionError
-from faregate.credit.errors import UnknownUsageKeyError
+from faregate.credit.errors import unknown_usage_key
 from faregate.credit.ledger.accounts import TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.settlement import charge_wallet
@@ -40,7 +40,7 @@ class RepricingService:
         """
         known: Mapping[str, ChargeState] = await self._ledger.charges(session, [usage_key])
         if usage_key not in known:
-            raise UnknownUsageKeyError(usage_key)
+            raise unknown_usage_key(usage_key)
         charge = known[usage_key]
         book = await self._ledger_session.lock(
             session, [charge.wallet_id], keys=[usage_key], scopes=charge.limit_scopes

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, cast
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from faregate.core.errors import InvalidError, MalformedError
-from faregate.core.fields import AtMost, Count, Credits, ExternalId, LooseBody, Metadata, Note
+from faregate.core.values.fields import AtMost, Count, Credits, ExternalId, LooseBody, Metadata, Note
 from faregate.core.values.json_items import ITEMS_LIMIT, load_items
 from faregate.usage.credits_process.count_fields import CarefulBody, LineFields
 from faregate.usage.credits_process.provider_lines import native_usage, reduced_usage

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import Field, model_validator
 
-from faregate.core.fields import Count, Credits, JsonObject, LooseBody, ModelName, Text, Usd
+from faregate.core.values.fields import Count, Credits, JsonObject, LooseBody, ModelName, Text, Usd
 from faregate.wire.count_names import ALIASES, COUNT_NAMES, looks_like_count, meant_by, unknown_name
 
 __all__ = ["CarefulBody", "LineFields"]

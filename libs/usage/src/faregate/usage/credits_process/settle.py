@@ -13,7 +13,7 @@ from faregate.core.clock import IClock
 from faregate.core.db.subjects import Subject
 from faregate.core.errors import FaregateError
 from faregate.core.runtime.failpoints import failpoint
-from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError, UsageKeyConflictError
+from faregate.credit.errors import HoldMismatchError, UsageKeyConflictError, unknown_usage_key
 from faregate.credit.ledger.settlement import ChargeOpening, PostingRequest
 from faregate.credit.ledger.states import NO_FLAGS, ChargeState, ChargeStatus, Flag
 from faregate.credit.services.credits import CreditService, SettledCharge, StartedCharge
@@ -158,7 +158,7 @@ class Settler:
         if in_full:
             require_access(feature, facts, catalog.plan(facts.plan))
         elif not self._allow_unstarted:
-            raise UnknownUsageKeyError(request.usage_key)
+            raise unknown_usage_key(request.usage_key)
         use = Use(feature, self._clock.now(), request.usages, request.metadata or {}, prices=rules.prices)
         return _Settlement(request, feature, self._price(use, request), None, charging)
 

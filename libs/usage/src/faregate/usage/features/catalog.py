@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.db.database import Database
 from faregate.core.db.versioned_cache import VersionedCache
 from faregate.core.errors import InvalidError
-from faregate.usage.errors import FeatureInactiveError, FeatureNotAllowedError, UnknownFeatureError, UnknownPlanError
+from faregate.usage.errors import (FeatureInactiveError, FeatureNotAllowedError, UnknownPlanError, unknown_feature)
 from faregate.usage.features.documents import FeatureDocument, feature_content, read_document
 from faregate.usage.features.plans import NO_PLAN, Plan, check_plan, on_plan
 from faregate.usage.features.repository import Definition, DefinitionRepository
@@ -107,7 +107,7 @@ class Catalog:
     def _lookup(self, name: str, param: str) -> Feature:
         found = self._by_id.get(name) or self.features.get(name)
         if found is None:
-            raise UnknownFeatureError(name, self.features, param=param)
+            raise unknown_feature(name, self.features, param=param)
         return found
 
 
@@ -185,7 +185,7 @@ class FeatureCatalog:
         """
         async with self._database.transaction() as session:
             if not await self._repository.retire_feature(session, key, actor=actor):
-                raise UnknownFeatureError(key, (await self.current()).features)
+                raise unknown_feature(key, (await self.current()).features)
             await self._cache.changed(session)
         self._cache.forget()
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from faregate.core.errors import InvalidError
-from faregate.core.fields import (
+from faregate.core.values.fields import (
     AtMost,
     Body,
     Count,

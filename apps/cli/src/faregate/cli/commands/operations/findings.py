@@ -49,7 +49,7 @@ async def look_at_redis(settings: Settings) -> list[Finding]:
 
 
 def _tokens(settings: Settings) -> Finding:
-    from faregate.core.token_settings import unchecked_claims
+    from faregate.core.settings.unchecked_claims import unchecked_claims
 
     if settings.jwks_url is None and settings.jwt_secret is None:
         return Finding("tokens", ok=True, detail="no users' tokens: neither FAREGATE_JWKS_URL nor FAREGATE_JWT_SECRET")

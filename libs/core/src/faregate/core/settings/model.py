@@ -1,31 +1,17 @@
-"""Typed settings; the only module that reads the environment."""
+"""Model of the settings: types, bounds, defaults and descriptions."""
 
-import os
 import re
-from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from difflib import get_close_matches
-from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from faregate.core.errors import ConfigurationError
+from faregate.core.settings.addresses import address_problem
 
-__all__ = [
-    "PREFIX",
-    "Settings",
-    "environment_without_settings",
-    "isolated_settings",
-    "load_settings",
-    "variable_name",
-    "variable_names",
-]
+__all__ = ["PREFIX", "Settings"]
 
 PREFIX = "FAREGATE_"
 
@@ -36,27 +22,6 @@ _Percent = Annotated[Decimal, Field(ge=0, le=1000)]
 
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:.]+\](:\d{1,5})?")
-
-
-_PORTS = range(1, 65_536)
-_WITHOUT_HOST = ("postgres:", "postgresql:", "postgresql+asyncpg:", "unix:")
-"""URLs that may name a socket instead of a host."""
-
-
-def _address_problem(url: str) -> str | None:
-    """Return why `url` names no host and port, without repeating the URL: it may hold a password."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return (
-            "its host or port cannot be read; a port is a number from 1 to 65535, and / ? # @ in a password are escaped"
-        )
-    if port is not None and port not in _PORTS:
-        return "a port is a number from 1 to 65535"
-    if not parts.hostname and not url.startswith(_WITHOUT_HOST):
-        return "the host is missing"
-    return None
 
 
 def _parts(text: str) -> list[str]:
@@ -471,7 +436,7 @@ class Settings(BaseSettings):
     @classmethod
     def _addresses(cls, value: str | SecretStr | None) -> str | SecretStr | None:
         url = value.get_secret_value() if isinstance(value, SecretStr) else value
-        problem = _address_problem(url) if url is not None else None
+        problem = address_problem(url) if url is not None else None
         if problem is not None:
             raise ValueError(problem)
         return value
@@ -500,150 +465,3 @@ class Settings(BaseSettings):
         if value.startswith("pg_") or value in {"public", "information_schema"}:
             raise ValueError("must be a schema of its own, not 'public' or one of PostgreSQL's")
         return value
-
-
-class _IsolatedSettings(Settings):
-    """Settings that ignore environment variables."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  the signature is the library's
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
-
-
-def load_settings(**overrides: Any) -> Settings:
-    """Read the environment; `overrides` take precedence over it.
-
-    Raises:
-        ConfigurationError: one line per wrong variable, each with the problem, the value, the meaning and an example; a value that
-            may hold a secret (a URL, a key) is not repeated. An unknown variable whose name is a likely misspelling of a known one
-            is an error, too, and so is an override that is not a setting.
-    """
-    _check_names(overrides)
-    slips = [f"{name}: there is no such setting; did you mean {meant}?" for name, meant in _misspelt(os.environ)]
-    try:
-        settings = Settings(**overrides)
-    except ValidationError as error:
-        raise ConfigurationError("\n".join(dict.fromkeys([*_lines(error), *slips]))) from None
-    except SettingsError as error:
-        raise ConfigurationError("\n".join([_unreadable(str(error)), *slips])) from None
-    if slips:
-        raise ConfigurationError("\n".join(slips))
-    return settings
-
-
-def isolated_settings(**values: Any) -> Settings:
-    """Return settings made of `values` and the defaults; the environment is ignored.
-
-    For demos and benchmarks that create their own database: the caller's deployment is not touched.
-
-    Raises:
-        ConfigurationError: as `load_settings`.
-    """
-    _check_names(values)
-    try:
-        return _IsolatedSettings(**values)
-    except ValidationError as error:
-        raise ConfigurationError("\n".join(dict.fromkeys(_lines(error)))) from None
-
-
-def environment_without_settings() -> dict[str, str]:
-    """Return the environment without the variables that configure Faregate or a PostgreSQL client, for isolated processes."""
-    ours = _all_names()
-    return {name: value for name, value in os.environ.items() if not _configures(name.upper(), ours)}
-
-
-def _check_names(values: Mapping[str, Any]) -> None:
-    unknown = [_unknown(name) for name in values if name not in Settings.model_fields]
-    if unknown:
-        raise ConfigurationError("\n".join(unknown))
-
-
-def _unknown(name: str) -> str:
-    close = get_close_matches(name, Settings.model_fields, n=1)
-    return f"{name} is no setting" + (f"; did you mean {close[0]}?" if close else "")
-
-
-def variable_name(field: str) -> str:
-    """Return the environment variable that sets `field`."""
-    return variable_names(field)[0]
-
-
-def variable_names(field: str) -> tuple[str, ...]:
-    """Return all environment variables that set `field`, the preferred one first."""
-    alias = Settings.model_fields[field].validation_alias
-    return tuple(map(str, alias.choices)) if isinstance(alias, AliasChoices) else (PREFIX + field.upper(),)
-
-
-@cache
-def _all_names() -> frozenset[str]:
-    return frozenset(name for field in Settings.model_fields for name in variable_names(field))
-
-
-def _configures(name: str, ours: frozenset[str]) -> bool:
-    return name.startswith((PREFIX, "PG")) or name in ours
-
-
-def _misspelt(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Return the unknown names that are likely misspellings of known ones; other programs may use the prefix for variables of
-    their own.
-    """
-    known = {name.removeprefix(PREFIX): name for name in _all_names() if name.startswith(PREFIX)}
-    for name in sorted(environment):
-        bare = name.upper().removeprefix(PREFIX)
-        if not name.upper().startswith(PREFIX) or bare in known or not environment[name]:
-            continue
-        near = get_close_matches(bare, known, n=1, cutoff=_SLIP)
-        if near:
-            yield name, known[near[0]]
-
-
-_SLIP = 0.85
-"""Similarity from which one name counts as a misspelling of another: they differ in about one letter of seven."""
-
-
-def _lines(error: ValidationError) -> list[str]:
-    return [_line(problem) for problem in error.errors()]
-
-
-def _line(problem: ErrorDetails) -> str:
-    location, text = str(problem["loc"][0]), problem["msg"].removeprefix("Value error, ")
-    value = problem["input"]
-    shown = isinstance(value, str | int | float | Decimal) and not _may_be_secret(location)
-    return _explain(location, f"{text}, not {str(value)[:_SHOWN]!r}" if shown else text)
-
-
-_SHOWN = 60
-"""Longest part of a wrong value that is repeated."""
-
-
-def _may_be_secret(location: str) -> bool:
-    field = _field_of(location)
-    return field.endswith(_SECRET_ENDINGS) or "SecretStr" in str(Settings.model_fields[field].annotation)
-
-
-_SECRET_ENDINGS = ("_url", "_endpoint")
-"""URLs may hold passwords and tokens."""
-
-
-def _unreadable(problem: str) -> str:
-    """Explain pydantic-settings' error about a value that is not JSON, without repeating the value."""
-    field = next((name for name in Settings.model_fields if f'"{name}"' in problem), "")
-    return _explain(field, "must be a JSON array") if field else problem
-
-
-def _explain(location: str, problem: str) -> str:
-    field = _field_of(location)
-    known = Settings.model_fields[field]
-    example = (known.examples or [""])[0]
-    return f"{variable_name(field)}: {problem} — {known.description}, e.g. {variable_name(field)}={example}"
-
-
-def _field_of(location: str) -> str:
-    return next((name for name in Settings.model_fields if location in {name, *variable_names(name)}), location)
