@@ -18,8 +18,9 @@ from faregate.client.request_bodies import (
     settlement_body,
 )
 from faregate.client.transport.broker import Broker
+from faregate.client.transport.call import HttpCall
 from faregate.client.transport.delivery import SettlementDelivery
-from faregate.client.transport.http import GatewayConnection, HttpCall
+from faregate.client.transport.http import GatewayConnection
 from faregate.client.transport.outage import CLOSED, Outage, OutageDebts
 from faregate.client.transport.retrying import Retry
 from faregate.client.transport.spool import SettlementSpool

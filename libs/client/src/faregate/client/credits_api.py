@@ -13,8 +13,8 @@ from faregate.client.charge_request import ChargeRequest
 from faregate.client.charge_session import ChargeSession
 from faregate.client.errors import CreditsError, HoldClosed, Unavailable, UnknownUsageKey
 from faregate.client.request_bodies import END_PATH, EXTEND_PATH, START_PATH, VOID_PATH, settlement_body, start_body
+from faregate.client.transport.call import HttpCall, IGateway
 from faregate.client.transport.delivery import SettlementDelivery
-from faregate.client.transport.http import GatewayConnection, HttpCall
 from faregate.client.transport.outage import OutageDebts
 from faregate.client.transport.spool import Entry
 from faregate.client.values import (
@@ -44,7 +44,7 @@ class CreditsApi:
     """Calls of the credits process, with the outage policies of the features."""
 
     def __init__(
-        self, gateway: GatewayConnection, delivery: SettlementDelivery, debts: OutageDebts, settle_via: SettleVia
+        self, gateway: IGateway, delivery: SettlementDelivery, debts: OutageDebts, settle_via: SettleVia
     ) -> None:
         self._gateway = gateway
         self._delivery = delivery

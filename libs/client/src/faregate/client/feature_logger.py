@@ -13,8 +13,9 @@ import httpx2
 from faregate.client.errors import CreditsError, Unavailable
 from faregate.client.request_bodies import LOG_PATH
 from faregate.client.transport.broker import Broker
+from faregate.client.transport.call import HttpCall
 from faregate.client.transport.delivery import SettlementDelivery
-from faregate.client.transport.http import GatewayConnection, HttpCall
+from faregate.client.transport.http import GatewayConnection
 from faregate.client.transport.outage import OutageDebts
 from faregate.client.transport.retrying import Retry
 from faregate.client.transport.spool import Entry, SettlementSpool, SpoolFullError

@@ -11,9 +11,11 @@ from faregate.wire.model_usage import ModelUsage
 __all__ = [
     "Accepted",
     "Authorization",
+    "Balance",
     "FeatureUsage",
     "ModelUsage",
     "Settlement",
+    "UseResult",
     "Voided",
     "read_authorization",
     "read_feature_usage",
@@ -79,6 +81,47 @@ class Voided:
     usage_key: str
     credits: Decimal | None = None
     balance: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UseResult:
+    """How a use ended.
+
+    Attributes:
+        state: "settled"; "voided"; or "pending", if it is accepted by a queue or the spool and settled later.
+        charged: what the payer paid; 0 for a voided use, None while pending.
+        consumed: the price of the use; None while pending.
+        shortfall: the part of the price that could not be paid.
+        credits: the payer's free credits; None while pending, and if the gateway did not answer a void.
+        flags: of `late, no_hold, over_hold, shortfall, unpriced, keyless, inconsistent`.
+        details: the priced lines.
+        by: where a pending settlement is stored: broker, gateway or spool.
+    """
+
+    user_id: str
+    usage_key: str
+    state: Literal["settled", "pending", "voided"]
+    charged: Decimal | None = None
+    consumed: Decimal | None = None
+    shortfall: Decimal = Decimal(0)
+    credits: Decimal | None = None
+    balance: Decimal | None = None
+    flags: tuple[str, ...] = ()
+    details: tuple[Mapping[str, Any], ...] = ()
+    by: Literal["broker", "gateway", "spool"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A wallet's credits. `free` is what new uses may take: balance and credit limit without held and earmarked credits."""
+
+    user_id: str
+    free: Decimal
+    held: Decimal
+    balance: Decimal
+    credit_limit: Decimal
+    plan: str | None
+    status: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Errors of engines and configuration; the errors that the client shares are in `faregate.wire`."""
+"""Errors of engines, settings and repeated transactions."""
 
 from faregate.wire.errors import (
     FaregateError,
@@ -44,11 +44,8 @@ class BrokerUnavailableError(EngineUnavailableError):
         return "the message broker cannot be reached; try again"
 
 
-class RetryTransactionError(FaregateError):
+class RetryTransactionError(UnavailableError):
     """The data changed between two reads of one transaction; retrying the transaction is enough."""
-
-    code = "unavailable"
-    retryable = True
 
 
 class ConfigurationError(FaregateError):

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BeforeValidator, Field, StrictInt, StrictStr, ValidationError
 
 from faregate.core.errors import InvalidError
-from faregate.core.values.fields import Count, JsonObject, LooseBody, Moment
 from faregate.core.redaction.records import IRedactor, holds_credential, looks_like_credential
+from faregate.core.values.fields import Count, JsonObject, LooseBody, Moment
 from faregate.feature_log.values import BODY_COLUMNS, FeatureNames, LogEntry
 from faregate.wire.ids import EXTERNAL_ID_PATTERN, ORGANIZATION_PREFIX, check_user_id
 

@@ -107,9 +107,7 @@ class NotAMemberError(UsageError, AccessRefusedError):
         )
 
 
-def quota_exceeded(
-    quota: str, *, used: Decimal, limit: Decimal, resets_at: str | None = None
-) -> QuotaExceededError:
+def quota_exceeded(quota: str, *, used: Decimal, limit: Decimal, resets_at: str | None = None) -> QuotaExceededError:
     """Return the error for a hard quota that is used up.
 
     Args:

@@ -88,4 +88,4 @@ def _written(content: Any) -> bytes:
 
 
 def _exact(value: Any) -> Any:
-    return value.model_dump() if hasattr(value, "model_dump") else orjson.Fragment(exact_json.dumps(value))
+    return value.model_dump() if hasattr(value, "model_dump") else orjson.Fragment(exact_json.written(value))

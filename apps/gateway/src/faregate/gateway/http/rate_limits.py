@@ -16,9 +16,9 @@ from limits.storage import storage_from_string
 from faregate.core.clock import Deadline, IClock
 from faregate.core.logging import get_logger
 from faregate.core.settings import Settings
-from faregate.wire.errors import RateLimitedError
 from faregate.gateway.http.operation import Operation
 from faregate.gateway.security.auth import Principal, Role
+from faregate.wire.errors import RateLimitedError
 
 __all__ = ["LimitRules", "RateLimiter", "limit_rules"]
 

@@ -7,8 +7,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr
 
 from faregate.analytics.question.filters import Filters, Question, time_range
 from faregate.analytics.question.omissions import Omissions
-from faregate.core.values.fields import LooseBody
 from faregate.core.redaction.scrubbing import name_checked
+from faregate.core.values.fields import LooseBody
 
 __all__ = [
     "AnalyticsQuery",

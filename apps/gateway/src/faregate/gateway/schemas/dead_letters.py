@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import model_validator
 
-from faregate.core.values.fields import AtMost, Body, ExternalId
 from faregate.core.messaging.dead_letters import shown_body
 from faregate.core.messaging.interfaces import DeadMessage
+from faregate.core.values.fields import AtMost, Body, ExternalId
 from faregate.gateway.schemas.base import Answer, PageQuery
 
 __all__ = ["DeadLetterAnswer", "DeadLettersBody", "DeadLettersQuery", "DoneAnswer", "letter_answer"]

@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from faregate.analytics.answers.meter_totals import MeterDetail, MeterTotal
-from faregate.core.values.fields import Body, Note, Text, Usd
 from faregate.core.redaction.scrubbing import name_checked
+from faregate.core.values.fields import Body, Note, Text, Usd
 from faregate.gateway.schemas.base import Answer
 from faregate.usage.meters.meter import Aggregation, Meter
 

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from faregate.analytics.quotas.levels import Level, Thresholds
 from faregate.analytics.quotas.periods import QuotaPeriod
 from faregate.analytics.quotas.values import Alert, Quota, QuotaSpec, QuotaStatus
-from faregate.core.values.fields import AtMost, Body, Flag, LooseBody, Moment, Text
 from faregate.core.redaction.scrubbing import name_checked
+from faregate.core.values.fields import AtMost, Body, Flag, LooseBody, Moment, Text
 from faregate.gateway.schemas.base import Answer, PageQuery
 
 __all__ = [

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StrictStr, model_validator
 
-from faregate.core.values.fields import Body, JsonObject, LooseBody, Note
 from faregate.core.redaction.scrubbing import name_checked
+from faregate.core.values.fields import Body, JsonObject, LooseBody, Note
 from faregate.gateway.schemas.base import Answer
 from faregate.usage.events.history import EventFate
 from faregate.usage.events.recorder import REJECTIONS_LISTED, IngestReport

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from faregate.client.errors import CreditsError, RateLimited, Unauthenticated, Unavailable
 from faregate.client.request_bodies import END_PATH, LOG_PATH
 from faregate.client.transport.broker import SETTLE_MULTIMODEL_QUEUE, USAGE_LOG_QUEUE, Broker
-from faregate.client.transport.http import GatewayConnection, HttpCall
+from faregate.client.transport.call import HttpCall, IGateway
 from faregate.client.transport.outage import OutageDebts
 from faregate.client.transport.spool import Entry, Segment, SettlementSpool
 from faregate.wire import exact_json
@@ -29,7 +29,7 @@ class SettlementDelivery:
 
     def __init__(
         self,
-        gateway: GatewayConnection,
+        gateway: IGateway,
         broker: Broker | None,
         spool: SettlementSpool,
         debts: OutageDebts,

@@ -2,26 +2,17 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 import httpx2
 
 from faregate.client.errors import CreditsError, InvalidCall, Unavailable, error_of
+from faregate.client.transport.call import HttpCall
 from faregate.client.transport.retrying import RETRIED_STATUSES, CircuitBreaker, Retry
 from faregate.wire import exact_json
 
-__all__ = ["GatewayConnection", "HttpCall"]
-
-
-@dataclass(frozen=True, slots=True)
-class HttpCall:
-    """One POST to the gateway; safe to repeat, because its body names the id of what it creates."""
-
-    path: str
-    body: Any
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+__all__ = ["GatewayConnection"]
 
 
 class GatewayConnection:

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from faregate.credit.errors import (AlreadySettledError, UsageKeyConflictError, WalletClosedError, WalletFrozenError, hold_closed, insufficient_credits)
+from faregate.credit.errors import (
+    AlreadySettledError,
+    UsageKeyConflictError,
+    WalletClosedError,
+    WalletFrozenError,
+    hold_closed,
+    insufficient_credits,
+)
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.burn_down import burn_order
 from faregate.credit.ledger.limits import check_limits

@@ -23,7 +23,7 @@ from faregate.credit.services.repricing import RepricingService
 from faregate.credit.storage.repository import LedgerRepository
 from faregate.credit.values import CreditTransaction, Grant, Wallet, grant_view, transaction_view, wallet_view
 
-__all__ = ["Balance", "CreditService", "HoldResult", "SettledCharge", "StartedCharge"]
+__all__ = ["CreditService", "HoldResult", "SettledCharge", "StartedCharge", "WalletCounters"]
 
 _OWNERS_REMEMBERED = 100_000
 _OWNERS_REMEMBERED_SECONDS = 1.0
@@ -34,7 +34,7 @@ A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True)
-class Balance:
+class WalletCounters:
     """A wallet's counters, in micro-credits, after one decision of a batch."""
 
     balance: int
@@ -56,7 +56,7 @@ class HoldResult:
     """A charge whose hold was opened, extended or voided, and the wallet's counters after it."""
 
     charge: ChargeState
-    wallet: Balance
+    wallet: WalletCounters
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +309,7 @@ class CreditService:
         transfers = await self._ledger.transfers_of(session, charge)
         return [transaction_view(transfer, {charge.usage_key: charge}) for transfer in transfers]
 
-    async def balances(self, session: AsyncSession, wallet_ids: Iterable[int]) -> Mapping[int, Balance]:
+    async def balances(self, session: AsyncSession, wallet_ids: Iterable[int]) -> Mapping[int, WalletCounters]:
         """Return the stored counters of wallets, without locking them or bringing them up to date."""
         book = await self._ledger.read(session, wallet_ids, now=self._ledger_session.now())
         return {wallet.wallet_id: _balance(wallet) for wallet in book.wallets.values()}
@@ -399,5 +399,5 @@ def _held(book: Book, charge: ChargeState) -> HoldResult:
     return HoldResult(charge, _balance(book.wallets[charge.wallet_id]))
 
 
-def _balance(wallet: WalletState) -> Balance:
-    return Balance(wallet.balance, wallet.held, wallet.free)
+def _balance(wallet: WalletState) -> WalletCounters:
+    return WalletCounters(wallet.balance, wallet.held, wallet.free)

@@ -19,8 +19,8 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from faregate.core.errors import InvalidError
-from faregate.core.values.fields import AtMost, Body, Metadata, OneOf
 from faregate.core.redaction.scrubbing import CREDENTIAL, credentials_in
+from faregate.core.values.fields import AtMost, Body, Metadata, OneOf
 from faregate.usage.events.terms import CORRECT_IT, RESERVED, is_reserved
 from faregate.wire.count_names import ALIASES, unknown_name
 from faregate.wire.ids import EXTERNAL_ID_PATTERN

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.db.database import Database
 from faregate.core.db.versioned_cache import VersionedCache
 from faregate.core.errors import InvalidError
-from faregate.usage.errors import (FeatureInactiveError, FeatureNotAllowedError, UnknownPlanError, unknown_feature)
+from faregate.usage.errors import FeatureInactiveError, FeatureNotAllowedError, UnknownPlanError, unknown_feature
 from faregate.usage.features.documents import FeatureDocument, feature_content, read_document
 from faregate.usage.features.plans import NO_PLAN, Plan, check_plan, on_plan
 from faregate.usage.features.repository import Definition, DefinitionRepository
