@@ -64,6 +64,7 @@ def _subclasses(kind: type[FaregateError]) -> Iterator[type[FaregateError]]:
 def test_every_error_has_a_status() -> None:
     """An error without a row would be a 500 to the first caller who meets it."""
     classes = [kind for kind in _subclasses(FaregateError) if kind.__module__.startswith("faregate.")]
+    classes = [kind for kind in classes if not kind.__module__.startswith("faregate.client.")]  # no server raises them
 
     assert {kind.__name__ for kind in classes if kind.code not in STATUS} == set()
     assert len(classes) > 20
