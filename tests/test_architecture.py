@@ -107,7 +107,7 @@ def test_only_the_settings_read_the_environment() -> None:
         "stack.py",
         "ground.py",
         "main.py",
-        "settings.py",
+        "reading.py",
         "backup.py",
         "serving.py",
         "metrics.py",
