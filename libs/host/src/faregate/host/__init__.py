@@ -1,4 +1,4 @@
-"""All libraries of Faregate wired together, for hosts and applications."""
+"""All libraries of Faregate together, for host applications."""
 
 from typing import TYPE_CHECKING
 
@@ -6,12 +6,14 @@ from faregate.wire.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from faregate.host.container import FaregateContainer
+    from faregate.host.facade import Faregate
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "container": ["FaregateContainer"],
+            "facade": ["Faregate"],
         },
     )
 
-__all__ = ["FaregateContainer"]
+__all__ = ["Faregate", "FaregateContainer"]

@@ -97,6 +97,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     top_up_provider = credit.container.top_up_provider
     credits = credit.container.service
     bookkeeping = credit.container.bookkeeping
+    corrections = credit.container.corrections
     spending_limits = credit.container.limits
     top_ups = credit.container.top_ups
     openings = credit.container.openings

@@ -21,6 +21,7 @@ __all__ = [
     "is_charge_back_of",
     "is_refund_of",
     "refund",
+    "refund_parts",
 ]
 
 REFUNDABLE = frozenset({TransferKind.CHARGE, TransferKind.LIMIT_CHARGE, TransferKind.REPRICE})
@@ -76,6 +77,29 @@ def refund(
         slices=back,
         note=replace(note, usage_key=original.usage_key, corrects_seq=original.seq),
     )
+
+
+def refund_parts(charges: Sequence[tuple[Transfer, int]], amount: int | None) -> list[tuple[Transfer, int]]:
+    """Return what to refund of each charge of one use, last charge first.
+
+    Args:
+        charges: the charges of the use in order, each with what earlier refunds have left of it.
+        amount: the amount to refund in all; None for all that is left.
+
+    Raises:
+        NotRefundableError: the amount exceeds what is left, or nothing is left.
+    """
+    left = sum(rest for _, rest in charges)
+    wanted = left if amount is None else amount
+    if wanted > left or left == 0:
+        raise NotRefundableError(left_micros=left, asked_micros=wanted or sum(charge.amount for charge, _ in charges))
+    parts: list[tuple[Transfer, int]] = []
+    for charge, rest in reversed(charges):
+        part = min(rest, wanted)
+        wanted -= part
+        if part:
+            parts.append((charge, part))
+    return parts
 
 
 def adjust(book: Book, wallet: WalletState, amount: int, *, note: TransferNote) -> Transfer:

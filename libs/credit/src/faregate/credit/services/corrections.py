@@ -1,23 +1,26 @@
 """Manual corrections: refunds, adjustments and chargebacks, each once per key."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import InvalidError, KeyConflictError
-from faregate.credit.errors import UnknownTransferError, UnknownWalletError
+from faregate.credit.errors import UnknownTransferError, UnknownWalletError, unknown_usage_key
 from faregate.credit.ledger.accounts import TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.corrections import (
+    REFUNDABLE,
     adjust,
     charge_back,
     is_adjustment,
     is_charge_back_of,
     is_refund_of,
     refund,
+    refund_parts,
 )
-from faregate.credit.ledger.states import Transfer, TransferNote
+from faregate.credit.ledger.states import ChargeState, Transfer, TransferNote
 from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.storage.repository import LedgerRepository
 from faregate.credit.values import CreditTransaction, transaction_view, transfer_position
@@ -53,22 +56,32 @@ class CorrectionService:
         if done is not None:
             _require_same(note, is_refund_of(done, original, amount=amount, corrections=corrections))
             return await self._view(session, done)
-        refunds = [transfer for transfer in corrections if transfer.kind is TransferKind.REFUND]
-        slices = await self._ledger.slices(session, wallet_id, [original.seq])
-        given = await self._ledger.slices(session, wallet_id, [transfer.seq for transfer in refunds])
-        await self._ledger.load_grants_by_id(session, book, (part.grant_id for part in slices))
-        posted = refund(
-            book,
-            book.wallets[wallet_id],
-            original,
-            amount=amount,
-            slices=slices,
-            refunds=refunds,
-            refund_slices=given,
-            note=note,
-        )
+        posted = await self._refund(session, book, original, corrections, amount=amount, note=note)
         await self._ledger_session.write(session, book)
         return await self._view(session, posted)
+
+    async def refund_use(
+        self, session: AsyncSession, usage_key: str, *, amount: int | None, note: TransferNote
+    ) -> list[CreditTransaction]:
+        """Refund a use, fully (None) or in part: all charges that were posted for it, the last one first.
+
+        Raises:
+            UnknownUsageKeyError: there is no such use.
+            NotRefundableError: the amount exceeds what was charged and is not refunded yet.
+            KeyConflictError: the operation key was used for a different correction.
+        """
+        note = await self._signed(session, note)
+        charge = (await self._ledger.charges(session, [usage_key])).get(usage_key)
+        if charge is None:
+            raise unknown_usage_key(usage_key)
+        book = await self._ledger_session.lock(session, [charge.wallet_id])
+        done = await self._operation(session, charge.wallet_id, note)
+        if done:
+            _require_same(note, _is_refund_of_use(done, usage_key, amount))
+            return [transaction_view(transfer, {usage_key: charge}) for transfer in done]
+        posted = await self._refund_all(session, book, charge, amount=amount, note=note)
+        await self._ledger_session.write(session, book)
+        return [transaction_view(transfer, {usage_key: charge}) for transfer in posted]
 
     async def charge_back(
         self, session: AsyncSession, transaction_id: str, *, note: TransferNote
@@ -132,11 +145,53 @@ class CorrectionService:
             raise UnknownTransferError(transaction_id)
         return wallet_id, original, await self._ledger_session.lock(session, [wallet_id])
 
+    async def _refund_all(
+        self, session: AsyncSession, book: Book, charge: ChargeState, *, amount: int | None, note: TransferNote
+    ) -> list[Transfer]:
+        charges: list[tuple[Transfer, int]] = []
+        corrections: dict[int, list[Transfer]] = {}
+        for transfer in await self._ledger.transfers_of(session, charge):
+            if transfer.kind in REFUNDABLE:
+                corrections[transfer.seq] = await self._ledger.corrections(session, charge.wallet_id, transfer.seq)
+                charges.append((transfer, transfer.amount - sum(t.amount for t in _refunds(corrections[transfer.seq]))))
+        return [
+            await self._refund(session, book, original, corrections[original.seq], amount=part, note=note)
+            for original, part in refund_parts(charges, amount)
+        ]
+
+    async def _refund(
+        self,
+        session: AsyncSession,
+        book: Book,
+        original: Transfer,
+        corrections: Sequence[Transfer],
+        *,
+        amount: int | None,
+        note: TransferNote,
+    ) -> Transfer:
+        wallet_id, refunds = original.wallet_id, _refunds(corrections)
+        slices = await self._ledger.slices(session, wallet_id, [original.seq])
+        given = await self._ledger.slices(session, wallet_id, [transfer.seq for transfer in refunds])
+        await self._ledger.load_grants_by_id(session, book, (part.grant_id for part in slices))
+        return refund(
+            book,
+            book.wallets[wallet_id],
+            original,
+            amount=amount,
+            slices=slices,
+            refunds=refunds,
+            refund_slices=given,
+            note=note,
+        )
+
     async def _done(self, session: AsyncSession, wallet_id: int, note: TransferNote) -> Transfer | None:
         """Return the first transfer of the operation key, if it was used before."""
+        return next(iter(await self._operation(session, wallet_id, note)), None)
+
+    async def _operation(self, session: AsyncSession, wallet_id: int, note: TransferNote) -> list[Transfer]:
         if note.operation_key is None:
-            return None
-        return next(iter(await self._ledger.operation(session, wallet_id, note.operation_key)), None)
+            return []
+        return await self._ledger.operation(session, wallet_id, note.operation_key)
 
     async def _view(self, session: AsyncSession, transfer: Transfer) -> CreditTransaction:
         keys = [transfer.usage_key] if transfer.usage_key is not None else []
@@ -150,6 +205,17 @@ def actor_and_reason(note: TransferNote) -> tuple[str, str]:
     if not note.actor:
         raise InvalidError("actor is required: state who makes the correction", param="actor")
     return note.actor, str(note.reason)
+
+
+def _refunds(corrections: Sequence[Transfer]) -> list[Transfer]:
+    return [transfer for transfer in corrections if transfer.kind is TransferKind.REFUND]
+
+
+def _is_refund_of_use(done: Sequence[Transfer], usage_key: str, amount: int | None) -> bool:
+    """Tell whether the transfers of an operation key are a refund of this use, and of this amount if one is given."""
+    return all(transfer.kind is TransferKind.REFUND and transfer.usage_key == usage_key for transfer in done) and (
+        amount is None or amount == sum(transfer.amount for transfer in done)
+    )
 
 
 def _require_same(note: TransferNote, same: bool) -> None:

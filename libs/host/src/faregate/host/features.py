@@ -1,0 +1,56 @@
+"""Features of the facade: what is sold, at which price."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from faregate.usage.features.catalog import FeatureCatalog
+from faregate.usage.features.documents import FeatureDocument, read_document
+from faregate.usage.values import Feature
+
+__all__ = ["Features"]
+
+
+class Features:
+    """The features that are sold. A change counts for every start within a second, in all processes."""
+
+    def __init__(self, catalog: FeatureCatalog) -> None:
+        self._catalog = catalog
+
+    async def define(
+        self,
+        key: str,
+        *,
+        strategy: str,
+        parameters: Mapping[str, Any] | None = None,
+        min_credits: Decimal | int = 0,
+        actor: str | None = None,
+        **fields: Any,
+    ) -> Feature:
+        """Define a feature, or replace its definition.
+
+        Args:
+            strategy: the name of its pricing strategy: a built-in one (`fixed`, `token_priced`, `per_unit`, …) or the host's.
+            parameters: of the strategy, such as `{"credits": 5}` for `fixed`.
+            min_credits: what a wallet must have free to start it.
+            fields: further fields of the definition, as in `PUT /api/features/{key}`: `name`, `access`, `active`,
+                `hold_sizing`, `margin_percent`, …
+
+        Raises:
+            InvalidError: a field or a parameter is not valid; `param` names it.
+        """
+        given = {"strategy": strategy, "parameters": dict(parameters or {}), "min_credits": min_credits, **fields}
+        document = read_document(FeatureDocument, given, name=f"feature {key}")
+        return await self._catalog.save(document.feature(key), actor=actor)
+
+    async def get(self, key: str) -> Feature:
+        """Return a feature, or raise `UnknownFeatureError`, which lists similar names."""
+        return (await self._catalog.current()).get(key)
+
+    async def list(self) -> Sequence[Feature]:
+        """Return all features, by key."""
+        return sorted((await self._catalog.current()).features.values(), key=lambda feature: feature.key)
+
+    async def delete(self, key: str, *, actor: str | None = None) -> None:
+        """Delete a definition; uses that have begun are settled by it. Raises `UnknownFeatureError` if there is none."""
+        await self._catalog.delete(key, actor=actor)

@@ -1,0 +1,77 @@
+"""Check that a host's session can take part in a charge."""
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+
+from faregate.core.db.database import Database
+from faregate.core.errors import InvalidError
+from faregate.host.sql import PLACE
+
+__all__ = ["SessionCheck"]
+
+_CHECKED = "faregate_checked_transaction"
+
+
+class SessionCheck:
+    """Checks driver, isolation and database of a session, once in each of its transactions; costs one round trip."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._places: WeakKeyDictionary[Database, str] = WeakKeyDictionary()
+
+    async def checked(self, session: object) -> AsyncSession:
+        """Return `session`, in a transaction.
+
+        Raises:
+            InvalidError: it is no `AsyncSession`, its driver is not asyncpg, its isolation is not READ COMMITTED, or it is
+                connected to another database.
+        """
+        found = _async_session(session)
+        if found.info.get(_CHECKED) is not None and found.info[_CHECKED] is found.get_transaction():
+            return found
+        _check_driver((await found.connection()).dialect)
+        place = (await found.execute(self._database.sql.statement(PLACE).clause)).one()
+        if place.isolation != "read committed":
+            raise _invalid(
+                f"the session's isolation is {place.isolation.upper()}; a charge needs READ COMMITTED, where it waits for a "
+                "wallet instead of failing: leave isolation_level out for this engine or connection"
+            )
+        if place.place != await self._own_place():
+            raise _invalid(
+                f"the session is connected to another database ({place.name}) than Faregate; give both the same URL, or "
+                "charge without `session`"
+            )
+        found.info[_CHECKED] = found.get_transaction()
+        return found
+
+    async def _own_place(self) -> str:
+        if self._database not in self._places:
+            async with self._database.transaction(read_only=True) as session:
+                self._places[self._database] = (await self._database.rows(session, PLACE))[0].place
+        return self._places[self._database]
+
+
+def _async_session(session: object) -> AsyncSession:
+    if isinstance(session, AsyncSession):
+        return session
+    if isinstance(session, Session):
+        raise _invalid(
+            "the session is synchronous; its driver cannot run Faregate's statements. Use `SyncFaregate.charge_on_commit("
+            "session, …)`, which settles when your transaction commits, or charge without `session`"
+        )
+    raise _invalid(f"session must be SQLAlchemy's AsyncSession, not a {type(session).__name__}")
+
+
+def _check_driver(dialect: Any) -> None:
+    if (dialect.name, dialect.driver) != ("postgresql", "asyncpg"):
+        raise _invalid(
+            f"the session's driver is {dialect.name}+{dialect.driver}; a charge needs asyncpg: "
+            'create_async_engine("postgresql+asyncpg://…")'
+        )
+
+
+def _invalid(detail: str) -> InvalidError:
+    return InvalidError(f"session: {detail}", param="session")

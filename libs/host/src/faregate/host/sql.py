@@ -1,0 +1,16 @@
+"""SQL of the host's transactions: where they are, and a message in them."""
+
+__all__ = ["MESSAGE_ADD", "PLACE"]
+
+PLACE = """
+select current_setting('transaction_isolation') as isolation, current_database() as name,
+  (select system_identifier from pg_control_system()) || '/' || d.oid as place
+from pg_database d where d.datname = current_database()
+"""
+"""The isolation of the transaction, and what identifies the server and the database."""
+
+MESSAGE_ADD = """
+insert into faregate.message (message_id, queue, body, headers)
+values (cast(:message_id as uuid), :queue, convert_to(cast(:body as text), 'UTF8'), cast(:headers as jsonb))
+"""
+"""One message of the outbox, by any driver."""

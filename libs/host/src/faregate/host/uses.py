@@ -1,0 +1,58 @@
+"""Uses in blocks: hold, run, settle, on the libraries in this process."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from faregate.client.charge_request import ChargeRequest, Estimate
+from faregate.client.credits_api import CreditsApi
+from faregate.client.transport.delivery import SettlementDelivery
+from faregate.client.transport.outage import CLOSED, OutageDebts
+from faregate.client.transport.spool import SettlementSpool
+from faregate.host.local_gateway import LocalGateway
+from faregate.usage.service import UsageService
+from faregate.wire.ids import new_uuid7
+
+__all__ = ["Uses", "use_request"]
+
+_PATIENCE_SECONDS = 5
+_PAUSE_SECONDS = 1.0
+
+
+class Uses:
+    """The calls of `use` blocks, and the spool of settlements that could not be written yet."""
+
+    def __init__(self, usage: UsageService, spool_dir: Path | None) -> None:
+        gateway, spool = LocalGateway(usage), SettlementSpool(spool_dir)
+        owed = [(entry.body["usage_key"], entry.feature, entry.debt) for entry in spool.waiting() if entry.debt]
+        debts = OutageDebts({}, owed, default=CLOSED)
+        self._delivery = SettlementDelivery(gateway, None, spool, debts, pause_seconds=_PAUSE_SECONDS)
+        self.api = CreditsApi(gateway, self._delivery, debts, "api")
+
+    async def __aenter__(self) -> Self:
+        self._delivery.wake()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.api.finish_all(patient=True)
+        await self._delivery.aclose(patience_seconds=_PATIENCE_SECONDS)
+
+
+def use_request(
+    feature: str,
+    user: str,
+    *,
+    key: str | None,
+    estimate: Estimate,
+    organization: str | None,
+    email: str | None,
+    ttl_seconds: int | None,
+    metadata: Mapping[str, Any] | None,
+) -> ChargeRequest:
+    """Return the request of a use, with a new usage key unless one is given."""
+    return ChargeRequest(
+        feature, user, key or str(new_uuid7()), estimate, organization, email, ttl_seconds, metadata or {}
+    )
