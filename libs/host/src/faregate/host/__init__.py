@@ -7,13 +7,15 @@ from faregate.wire.lazy_exports import lazy_exports
 if TYPE_CHECKING:
     from faregate.host.container import FaregateContainer
     from faregate.host.facade import Faregate
+    from faregate.host.memory.fake import FakeFaregate
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "container": ["FaregateContainer"],
             "facade": ["Faregate"],
+            "memory.fake": ["FakeFaregate"],
         },
     )
 
-__all__ = ["Faregate", "FaregateContainer"]
+__all__ = ["FakeFaregate", "Faregate", "FaregateContainer"]

@@ -48,6 +48,8 @@ class Faregate:
             without that for the embedded server (extra `embedded`).
         strategies: the host's own pricing strategies, by name: objects, classes without arguments, or functions of the use
             that return credits. `strategy` registers further ones.
+        features: features by key, each with the arguments of `features.define`, such as `{"image": {"strategy": "per_image"}}`.
+            They are defined when opened, unless the database has a feature of this key.
         directory: who belongs to which organisation, if the host knows; by default the database does (`organizations`).
         migrate: bring the schema up to date when opened. With False, a schema that is too old is refused.
         spool_dir: where settlements of `use` blocks wait while the database is unavailable; None keeps them in memory.
@@ -63,6 +65,7 @@ class Faregate:
         url: str | None = None,
         *,
         strategies: Mapping[str, object] | None = None,
+        features: Mapping[str, Mapping[str, Any]] | None = None,
         directory: IAccountDirectory | None = None,
         migrate: bool = True,
         spool_dir: Path | None = None,
@@ -74,6 +77,7 @@ class Faregate:
                 "give either a container, or url, directory and settings: the container has its own"
             )
         self._strategies = {name: strategy_of(name, made) for name, made in (strategies or {}).items()}
+        self._features = dict(features or {})
         self._given = container
         self._directory = directory
         self._settings = {**({"database_url": url} if url is not None else {}), **settings}
@@ -361,4 +365,11 @@ class Faregate:
                 await upgrade(database)
             elif (problem := schema_problem(await current_revision(database))) is not None:
                 raise ConfigurationError(f"{problem.detail}; {problem.fix}")
+            await self._define_features()
             yield
+
+    async def _define_features(self) -> None:
+        known = {feature.key for feature in await self.features.list()}
+        for key, definition in self._features.items():
+            if key not in known:
+                await self.features.define(key, **definition)

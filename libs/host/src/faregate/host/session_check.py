@@ -10,7 +10,7 @@ from faregate.core.db.database import Database
 from faregate.core.errors import InvalidError
 from faregate.host.sql import PLACE
 
-__all__ = ["SessionCheck"]
+__all__ = ["SessionCheck", "async_session"]
 
 _CHECKED = "faregate_checked_transaction"
 
@@ -29,7 +29,7 @@ class SessionCheck:
             InvalidError: it is no `AsyncSession`, its driver is not asyncpg, its isolation is not READ COMMITTED, or it is
                 connected to another database.
         """
-        found = _async_session(session)
+        found = async_session(session)
         if found.info.get(_CHECKED) is not None and found.info[_CHECKED] is found.get_transaction():
             return found
         _check_driver((await found.connection()).dialect)
@@ -54,7 +54,8 @@ class SessionCheck:
         return self._places[self._database]
 
 
-def _async_session(session: object) -> AsyncSession:
+def async_session(session: object) -> AsyncSession:
+    """Return `session` if it is SQLAlchemy's `AsyncSession`, or raise `InvalidError`."""
     if isinstance(session, AsyncSession):
         return session
     if isinstance(session, Session):

@@ -1,0 +1,1 @@
+"""Libraries on data in memory, for tests of hosts."""
