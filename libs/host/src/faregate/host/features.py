@@ -8,7 +8,7 @@ from faregate.usage.features.catalog import FeatureCatalog
 from faregate.usage.features.documents import FeatureDocument, read_document
 from faregate.usage.values import Feature
 
-__all__ = ["Features"]
+__all__ = ["Features", "feature_of"]
 
 
 class Features:
@@ -39,9 +39,8 @@ class Features:
         Raises:
             InvalidError: a field or a parameter is not valid; `param` names it.
         """
-        given = {"strategy": strategy, "parameters": dict(parameters or {}), "min_credits": min_credits, **fields}
-        document = read_document(FeatureDocument, given, name=f"feature {key}")
-        return await self._catalog.save(document.feature(key), actor=actor)
+        feature = feature_of(key, strategy=strategy, parameters=parameters, min_credits=min_credits, **fields)
+        return await self._catalog.save(feature, actor=actor)
 
     async def get(self, key: str) -> Feature:
         """Return a feature, or raise `UnknownFeatureError`, which lists similar names."""
@@ -54,3 +53,20 @@ class Features:
     async def delete(self, key: str, *, actor: str | None = None) -> None:
         """Delete a definition; uses that have begun are settled by it. Raises `UnknownFeatureError` if there is none."""
         await self._catalog.delete(key, actor=actor)
+
+
+def feature_of(
+    key: str,
+    *,
+    strategy: str,
+    parameters: Mapping[str, Any] | None = None,
+    min_credits: Decimal | int = 0,
+    **fields: Any,
+) -> Feature:
+    """Return a feature of these fields; its strategy has not checked the parameters yet.
+
+    Raises:
+        InvalidError: a field is not valid; `param` names it.
+    """
+    given = {"strategy": strategy, "parameters": dict(parameters or {}), "min_credits": min_credits, **fields}
+    return read_document(FeatureDocument, given, name=f"feature {key}").feature(key)

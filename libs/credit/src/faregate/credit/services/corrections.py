@@ -20,7 +20,7 @@ from faregate.credit.ledger.corrections import (
     refund,
     refund_parts,
 )
-from faregate.credit.ledger.states import ChargeState, Transfer, TransferNote
+from faregate.credit.ledger.states import Transfer, TransferNote
 from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.storage.repository import LedgerRepository
 from faregate.credit.values import CreditTransaction, transaction_view, transfer_position
@@ -75,11 +75,12 @@ class CorrectionService:
         if charge is None:
             raise unknown_usage_key(usage_key)
         book = await self._ledger_session.lock(session, [charge.wallet_id])
-        done = await self._operation(session, charge.wallet_id, note)
+        charges = [t for t in await self._ledger.transfers_of(session, charge) if t.kind in REFUNDABLE]
+        done = [t for original in charges for t in await self._operation(session, original, note)]
         if done:
-            _require_same(note, _is_refund_of_use(done, usage_key, amount))
-            return [transaction_view(transfer, {usage_key: charge}) for transfer in done]
-        posted = await self._refund_all(session, book, charge, amount=amount, note=note)
+            _require_same(note, amount is None or amount == sum(transfer.amount for transfer in done))
+            return [transaction_view(transfer, {usage_key: charge}) for transfer in reversed(done)]
+        posted = await self._refund_all(session, book, charges, amount=amount, note=note)
         await self._ledger_session.write(session, book)
         return [transaction_view(transfer, {usage_key: charge}) for transfer in posted]
 
@@ -146,17 +147,15 @@ class CorrectionService:
         return wallet_id, original, await self._ledger_session.lock(session, [wallet_id])
 
     async def _refund_all(
-        self, session: AsyncSession, book: Book, charge: ChargeState, *, amount: int | None, note: TransferNote
+        self, session: AsyncSession, book: Book, charges: Sequence[Transfer], *, amount: int | None, note: TransferNote
     ) -> list[Transfer]:
-        charges: list[tuple[Transfer, int]] = []
-        corrections: dict[int, list[Transfer]] = {}
-        for transfer in await self._ledger.transfers_of(session, charge):
-            if transfer.kind in REFUNDABLE:
-                corrections[transfer.seq] = await self._ledger.corrections(session, charge.wallet_id, transfer.seq)
-                charges.append((transfer, transfer.amount - sum(t.amount for t in _refunds(corrections[transfer.seq]))))
+        corrections = {t.seq: await self._ledger.corrections(session, t.wallet_id, t.seq) for t in charges}
+        left = [(t, t.amount - sum(refund.amount for refund in _refunds(corrections[t.seq]))) for t in charges]
         return [
-            await self._refund(session, book, original, corrections[original.seq], amount=part, note=note)
-            for original, part in refund_parts(charges, amount)
+            await self._refund(
+                session, book, original, corrections[original.seq], amount=part, note=_part_note(note, original)
+            )
+            for original, part in refund_parts(left, amount)
         ]
 
     async def _refund(
@@ -186,12 +185,14 @@ class CorrectionService:
 
     async def _done(self, session: AsyncSession, wallet_id: int, note: TransferNote) -> Transfer | None:
         """Return the first transfer of the operation key, if it was used before."""
-        return next(iter(await self._operation(session, wallet_id, note)), None)
-
-    async def _operation(self, session: AsyncSession, wallet_id: int, note: TransferNote) -> list[Transfer]:
         if note.operation_key is None:
-            return []
-        return await self._ledger.operation(session, wallet_id, note.operation_key)
+            return None
+        return next(iter(await self._ledger.operation(session, wallet_id, note.operation_key)), None)
+
+    async def _operation(self, session: AsyncSession, original: Transfer, note: TransferNote) -> list[Transfer]:
+        """Return the refund of one charge of a use by this operation, if it was made before."""
+        key = _part_note(note, original).operation_key
+        return await self._ledger.operation(session, original.wallet_id, key) if key is not None else []
 
     async def _view(self, session: AsyncSession, transfer: Transfer) -> CreditTransaction:
         keys = [transfer.usage_key] if transfer.usage_key is not None else []
@@ -211,11 +212,10 @@ def _refunds(corrections: Sequence[Transfer]) -> list[Transfer]:
     return [transfer for transfer in corrections if transfer.kind is TransferKind.REFUND]
 
 
-def _is_refund_of_use(done: Sequence[Transfer], usage_key: str, amount: int | None) -> bool:
-    """Tell whether the transfers of an operation key are a refund of this use, and of this amount if one is given."""
-    return all(transfer.kind is TransferKind.REFUND and transfer.usage_key == usage_key for transfer in done) and (
-        amount is None or amount == sum(transfer.amount for transfer in done)
-    )
+def _part_note(note: TransferNote, original: Transfer) -> TransferNote:
+    """Return the note of the part of an operation that corrects `original`: each transfer has an operation key of its own."""
+    key = note.operation_key
+    return replace(note, operation_key=f"{key}/{original.seq}") if key is not None else note
 
 
 def _require_same(note: TransferNote, same: bool) -> None:

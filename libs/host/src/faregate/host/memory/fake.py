@@ -1,24 +1,30 @@
 """Facade on data in memory, for tests of hosts."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from faregate.core.clock import IClock, SystemClock
 from faregate.core.settings import isolated_settings
+from faregate.host.commit_charge import ICursor
 from faregate.host.container import FaregateContainer
 from faregate.host.facade import Faregate
+from faregate.host.features import feature_of
 from faregate.host.memory.container import memory_container
 from faregate.host.memory.store import Store
 from faregate.host.session_check import SessionCheck, async_session
+from faregate.host.sync_facade import SyncFaregate
 from faregate.usage.interfaces import IAccountDirectory
+from faregate.usage.values import ModelUsage
+from faregate.wire.ids import new_uuid7
 
-__all__ = ["FakeFaregate"]
+__all__ = ["FakeFaregate", "SyncFakeFaregate"]
 
 
 class FakeFaregate(Faregate):
@@ -55,11 +61,13 @@ class FakeFaregate(Faregate):
 
     def _made_container(self) -> FaregateContainer:
         settings = isolated_settings(**self._settings)
-        return memory_container(settings, self._store, self._clock, dict(self._strategies), self._directory)
+        made = memory_container(settings, self._store, self._clock, dict(self._strategies), self._directory)
+        for key, definition in self._features.items():
+            self._store.features[key] = made.catalog().check(feature_of(key, **definition))
+        return made
 
     @asynccontextmanager
     async def _engines(self) -> AsyncGenerator[None]:
-        await self._define_features()
         yield
 
 
@@ -73,3 +81,52 @@ class _FakeSessions(SessionCheck):
         found, before = async_session(session), self._store.snapshot()
         event.listen(found.sync_session, "after_rollback", lambda _: self._store.restore(before), once=True)
         return found
+
+
+class SyncFakeFaregate(SyncFaregate):
+    """Sync counterpart of `FakeFaregate`."""
+
+    def __init__(
+        self,
+        *,
+        strategies: Mapping[str, object] | None = None,
+        features: Mapping[str, Mapping[str, Any]] | None = None,
+        balance: Decimal | int = 100,
+        directory: IAccountDirectory | None = None,
+        clock: IClock | None = None,
+        **settings: Any,
+    ) -> None:
+        self._begin(
+            strategies,
+            lambda known: FakeFaregate(
+                strategies=known,
+                features=features,
+                balance=balance,
+                directory=directory,
+                clock=clock,
+                **settings,
+            ),
+        )
+
+    def charge_on_commit(
+        self,
+        transaction: Session | Connection | ICursor,
+        feature: str,
+        user: str,
+        *,
+        key: str | None = None,
+        usages: Sequence[ModelUsage] = (),
+        metadata: Mapping[str, Any] | None = None,
+        organization: str | None = None,
+    ) -> str:
+        """Charge when the session commits; with a connection or a cursor, which tell nobody of their commit, at once."""
+        usage_key = key or str(new_uuid7())
+
+        def charge(_: object = None) -> None:
+            self.charge(feature, user, key=usage_key, usages=usages, metadata=metadata, organization=organization)
+
+        if isinstance(transaction, Session):
+            event.listen(transaction, "after_commit", charge, once=True)
+        else:
+            charge()
+        return usage_key

@@ -1,0 +1,70 @@
+"""Charge that follows the commit of a host's transaction, on any driver."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, cast
+
+from sqlalchemy import Connection, text
+from sqlalchemy.orm import Session
+
+from faregate.client.request_bodies import settlement_body
+from faregate.core.db.database import Sql
+from faregate.core.errors import InvalidError
+from faregate.host.sql import MESSAGE_ADD
+from faregate.usage.credits_process.bodies import EndMultimodelBody, validated
+from faregate.usage.values import ModelUsage
+from faregate.wire import exact_json
+from faregate.wire.ids import new_uuid7
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
+
+__all__ = ["ICursor", "add_charge"]
+
+
+class ICursor(Protocol):
+    """A cursor of the DB-API whose parameters are `%(name)s`, such as psycopg's or Django's."""
+
+    def execute(self, sql: str, params: Any = ..., /) -> Any: ...
+
+
+def add_charge(
+    transaction: Session | Connection | ICursor,
+    schema: str,
+    feature: str,
+    user: str,
+    *,
+    key: str | None = None,
+    usages: Sequence[ModelUsage] = (),
+    metadata: Mapping[str, Any] | None = None,
+    organization: str | None = None,
+) -> str:
+    """Write a settlement into the outbox by the host's own connection; return its usage key.
+
+    Raises:
+        InvalidError: an argument is not valid, or `transaction` is neither a session, a connection nor a cursor.
+    """
+    usage_key = key or str(new_uuid7())
+    body = settlement_body(feature, user, usage_key, usages=usages, organization_id=organization, metadata=metadata)
+    validated(EndMultimodelBody, body)  # an error belongs to the caller, not to the worker's dead letters
+    parameters = {
+        "message_id": str(new_uuid7()),
+        "queue": SETTLE_MULTIMODEL_QUEUE,
+        "body": exact_json.dumps(body).decode(),
+        "headers": "{}",
+    }
+    sql = Sql(schema).text(MESSAGE_ADD)
+    if isinstance(transaction, Session | Connection):
+        transaction.execute(text(sql), parameters)
+    elif hasattr(transaction, "execute") and hasattr(transaction, "fetchone"):
+        cast("ICursor", transaction).execute(_pyformat(sql, parameters), parameters)
+    else:
+        raise InvalidError(
+            f"transaction: a {type(transaction).__name__} is neither SQLAlchemy's Session or Connection nor a cursor; in "
+            "Django give `connection.cursor()`",
+            param="transaction",
+        )
+    return usage_key
+
+
+def _pyformat(sql: str, names: Mapping[str, Any]) -> str:
+    for name in names:
+        sql = sql.replace(f":{name}", f"%({name})s")
+    return sql
