@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from client.conftest import Line
 
-from faregate.client import Accepted, CreditsClient, ModelUsage, Retry, SyncCreditsClient
-from faregate.client.errors import Unavailable
+from faregate.client import CreditsClient, ModelUsage, Retry, SyncCreditsClient, UseResult
+from faregate.client.errors import UnavailableError
 from faregate.client.transport.broker import SETTLE_MULTIMODEL_QUEUE, Broker
 from support.apps import KEY, Gateway, open_gateway, running_worker, settings_for
 
@@ -51,7 +51,7 @@ async def test_a_charge_is_settled_by_the_broker_while_the_gateway_is_unavailabl
             line.cut = True
         again = await credits.settle_via_queue("ai_chat_v1", user_id="ada", usage_key=ride.usage_key, usages=[GPT])
 
-    assert ride.outcome == Accepted(ride.usage_key, "broker") == again
+    assert ride.result == UseResult("ada", ride.usage_key, "pending", by="broker") == again
     assert await _balance(gateway, "9.58") == Decimal("9.58")
 
 
@@ -81,7 +81,7 @@ async def test_a_dead_broker_falls_back_to_the_gateway_and_then_to_the_spool(
 async def test_an_unroutable_message_is_not_reported_as_published(broker_url: str) -> None:
     """Without `mandatory`, RabbitMQ confirms such a message and drops it."""
     broker = Broker(broker_url, timeout_seconds=5)
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         await broker.publish("nothing", b"{}")
     await broker.aclose()
 
@@ -97,14 +97,14 @@ async def test_a_broker_is_used_again_after_its_outage(gateway: Gateway, broker_
         try:
             await broker.publish(SETTLE_MULTIMODEL_QUEUE, b"{}")
             published += 1
-        except Unavailable:
+        except UnavailableError:
             pass
     await broker.aclose()
     assert published >= 2
 
 
 async def test_the_sync_client_publishes_too(gateway: Gateway, broker_url: str) -> None:
-    def settle() -> Accepted:
+    def settle() -> UseResult:
         with SyncCreditsClient("http://nowhere.invalid", KEY, broker_url=broker_url) as credits:
             return credits.settle_via_queue("ai_chat_v1", user_id="ada", usage_key="k", usages=[GPT])
 

@@ -10,8 +10,14 @@ from typing import Any
 import pytest
 from client.conftest import Line
 
-from faregate.client import CreditsClient, ModelUsage, Retry, Settlement, Unavailable, Voided, current_charge_session
-from faregate.client.values import Accepted, Authorization
+from faregate.client import (
+    CreditsClient,
+    ModelUsage,
+    Retry,
+    UnavailableError,
+    current_charge_session,
+)
+from faregate.client.values import Authorization, UseResult
 from support.apps import KEY, Gateway
 
 OPENAI = {
@@ -36,8 +42,8 @@ async def test_several_models_are_settled_together(credits: CreditsClient, gatew
         ride.observe(ANTHROPIC)
         ride.add("gpt-4o-mini", input_tokens=100, output_tokens=10)
 
-    assert isinstance(ride.outcome, Settlement)
-    assert [line["ai_model"] for line in ride.outcome.details] == ["gpt-4o-mini", "gpt-4o", "claude-sonnet-4-5"]
+    assert ride.result.state == "settled"
+    assert [line["ai_model"] for line in ride.result.details] == ["gpt-4o-mini", "gpt-4o", "claude-sonnet-4-5"]
     story = (await gateway.get(f"/api/credits-process/{ride.usage_key}")).data
     assert story["status"] == "settled"
     assert story["metadata"] == {"page": 1}
@@ -50,7 +56,7 @@ async def test_an_exception_without_usage_voids(credits: CreditsClient, gateway:
         async with credits.charge("ai_chat_v1", user_id="ada") as ride:
             raise RuntimeError("the model is down")
 
-    assert isinstance(ride.outcome, Voided)
+    assert ride.result.state == "voided"
     assert (await gateway.get("/api/wallets/ada")).data["credits"] == 10
     assert (await gateway.get(f"/api/credits-process/{ride.usage_key}")).data["reason"] == "RuntimeError"
 
@@ -61,8 +67,8 @@ async def test_an_exception_after_a_reply_settles_the_usage(credits: CreditsClie
             ride.observe(OPENAI)
             raise KeyError("our own mistake")
 
-    assert isinstance(ride.outcome, Settlement)
-    assert ride.outcome.charged == Decimal("0.42")
+    assert ride.result.state == "settled"
+    assert ride.result.charged == Decimal("0.42")
     assert (await gateway.get(f"/api/credits-process/{ride.usage_key}")).data["metadata"] == {"error": "KeyError"}
 
 
@@ -70,16 +76,16 @@ async def test_a_fixed_price_needs_no_observation(credits: CreditsClient) -> Non
     async with credits.charge("paper", user_id="ada") as ride:
         pass
 
-    assert isinstance(ride.outcome, Settlement)
-    assert ride.outcome.charged == 5
+    assert ride.result.state == "settled"
+    assert ride.result.charged == 5
 
 
 async def test_void_on_request(credits: CreditsClient) -> None:
     async with credits.charge("paper", user_id="ada") as ride:
         ride.void("from the cache")
 
-    assert isinstance(ride.outcome, Voided)
-    assert ride.outcome.credits == 10
+    assert ride.result.state == "voided"
+    assert ride.result.credits == 10
 
 
 async def test_a_refusal_does_not_enter_the_block(credits: CreditsClient) -> None:
@@ -135,7 +141,7 @@ async def test_a_gateway_that_becomes_unavailable_gets_the_settlement_later(
     async with credits.charge("ai_chat_v1", user_id="ada") as ride:
         ride.observe(OPENAI)
         line.cut = True
-    assert ride.outcome == Accepted(ride.usage_key, "spool")
+    assert ride.result == UseResult("ada", ride.usage_key, "pending", by="spool")
 
     line.cut = False
     await _drained(credits)
@@ -168,7 +174,7 @@ async def test_an_open_feature_runs_on_a_bounded_debt_and_a_closed_one_does_not(
     credits: CreditsClient, line: Line, gateway: Gateway
 ) -> None:
     line.cut = True
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         async with credits.charge("paper", user_id="ada"):
             pass
     for _ in range(3):
@@ -176,7 +182,7 @@ async def test_an_open_feature_runs_on_a_bounded_debt_and_a_closed_one_does_not(
             ride.observe({**OPENAI, "id": ride.usage_key})
         assert ride.authorization.on_debt
     assert credits.debt("ai_chat_v1") == 3
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         async with credits.charge("ai_chat_v1", user_id="ada"):
             pass
 
@@ -193,14 +199,14 @@ async def test_a_features_own_open_policy_applies_after_its_first_start(
     opened = {**document, "outage_policy": "open", "outage_limit_credits": 5}
     await gateway.put("/api/features/essay", opened)
     line.cut = True
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         await credits.authorize("essay", user_id="ada")
     line.cut = False
 
     assert (await _authorized(credits, "essay")).outage_limit_credits == 5
     line.cut = True
     debts = [(await credits.authorize("essay", user_id="ada")).on_debt for _ in range(2)]
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         await credits.authorize("essay", user_id="ada")
     assert (debts, credits.debt("essay")) == ([True, True], 4)
 
@@ -208,7 +214,7 @@ async def test_a_features_own_open_policy_applies_after_its_first_start(
     await gateway.put("/api/features/essay", document)
     assert (await _authorized(credits, "essay")).outage_limit_credits is None
     line.cut = True
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         await credits.authorize("essay", user_id="ada")
 
 
@@ -218,8 +224,8 @@ async def test_the_hold_of_a_long_session_is_extended(credits: CreditsClient, li
         ride.observe(OPENAI)
 
     assert line.calls("/extend") >= 1
-    assert isinstance(ride.outcome, Settlement)
-    assert ride.outcome.flags == ()
+    assert ride.result.state == "settled"
+    assert ride.result.flags == ()
 
 
 async def test_a_stream_that_breaks_off_is_settled_with_the_content_received(
@@ -243,8 +249,8 @@ async def test_a_stream_that_breaks_off_is_settled_with_the_content_received(
             async for _ in ride.watch(stream()):
                 pass
 
-    assert isinstance(ride.outcome, Settlement)
-    assert [(line["input_tokens"], line["output_tokens"]) for line in ride.outcome.details] == [(500, 7)]
+    assert ride.result.state == "settled"
+    assert [(line["input_tokens"], line["output_tokens"]) for line in ride.result.details] == [(500, 7)]
     story = (await gateway.get(f"/api/credits-process/{ride.usage_key}")).data
     assert story["metadata"] == {"usage_estimated": True, "error": "ConnectionError"}
 
@@ -281,8 +287,8 @@ async def test_a_block_may_be_left_in_another_context(credits: CreditsClient) ->
     ride.observe(OPENAI)
     await charge.__aexit__(None, None, None)
 
-    assert isinstance(ride.outcome, Settlement)
-    assert ride.outcome.charged == Decimal("0.42")
+    assert ride.result.state == "settled"
+    assert ride.result.charged == Decimal("0.42")
 
 
 async def _drained(credits: CreditsClient) -> None:
@@ -296,7 +302,7 @@ async def _authorized(credits: CreditsClient, feature: str) -> Authorization:
     """Authorise with a hold, as soon as the client asks the gateway again."""
     async with asyncio.timeout(5):
         while True:
-            with contextlib.suppress(Unavailable):
+            with contextlib.suppress(UnavailableError):
                 authorization = await credits.authorize(feature, user_id="ada")
                 if not authorization.on_debt:
                     return authorization

@@ -7,19 +7,19 @@ import pytest
 from client.conftest import Line
 
 from faregate.client import (
-    AccessRefused,
+    AccessRefusedError,
     CreditsClient,
-    HoldClosed,
-    InsufficientCredits,
-    InvalidCall,
-    KeyConflict,
+    HoldClosedError,
+    InsufficientCreditsError,
+    InvalidError,
+    KeyConflictError,
     ModelUsage,
     Retry,
     SyncCreditsClient,
-    Unauthenticated,
-    Unavailable,
-    UnknownFeature,
-    UnknownUsageKey,
+    UnauthenticatedError,
+    UnavailableError,
+    UnknownFeatureError,
+    UnknownUsageKeyError,
 )
 from support.apps import KEY, Gateway, running_worker
 
@@ -37,7 +37,7 @@ async def test_authorise_and_settle_with_exact_credits(credits: CreditsClient) -
 
 
 async def test_a_refusal_holds_balance_and_required(credits: CreditsClient) -> None:
-    with pytest.raises(InsufficientCredits) as caught:
+    with pytest.raises(InsufficientCreditsError) as caught:
         await credits.authorize("ai_chat_v1", user_id="ada", estimate=Decimal("10.000001"))
 
     assert (caught.value.balance, caught.value.required) == (10, Decimal("10.000001"))
@@ -51,17 +51,17 @@ async def test_refusals_have_types_and_are_not_repeated(gateway: Gateway, credit
     await credits.settle_via_api("ai_chat_v1", user_id="ada", usage_key=go.usage_key, usages=[GPT])
     before = len(line.paths)
 
-    with pytest.raises(UnknownFeature):
+    with pytest.raises(UnknownFeatureError):
         await credits.authorize("nothing", user_id="ada")
-    with pytest.raises(AccessRefused):
+    with pytest.raises(AccessRefusedError):
         await credits.authorize("closed", user_id="ada")
-    with pytest.raises(HoldClosed):
+    with pytest.raises(HoldClosedError):
         await credits.authorize("ai_chat_v1", user_id="ada", usage_key="k")
-    with pytest.raises(KeyConflict):
+    with pytest.raises(KeyConflictError):
         await credits.settle_via_api("ai_chat_v1", user_id="ada", usage_key="k", usages=[])
-    with pytest.raises(UnknownUsageKey):
+    with pytest.raises(UnknownUsageKeyError):
         await credits.void("nothing", user_id="ada")
-    with pytest.raises(InvalidCall) as caught:
+    with pytest.raises(InvalidError) as caught:
         await credits.authorize("ai_chat_v1", user_id="not an id")
 
     assert caught.value.param == "user_id"
@@ -70,11 +70,11 @@ async def test_refusals_have_types_and_are_not_repeated(gateway: Gateway, credit
 
 async def test_a_wrong_key_or_address_is_an_error(line: Line, quick: Retry) -> None:
     async with CreditsClient("http://gateway", "fg_wrong", transport=line, retry=quick) as wrong:
-        with pytest.raises(Unauthenticated):
+        with pytest.raises(UnauthenticatedError):
             await wrong.authorize("ai_chat_v1", user_id="ada")
-    with pytest.raises(InvalidCall, match="http://"):
+    with pytest.raises(InvalidError, match="http://"):
         CreditsClient("gateway:8080", KEY)
-    with pytest.raises(InvalidCall, match="api_key"):
+    with pytest.raises(InvalidError, match="api_key"):
         CreditsClient("http://gateway", "fg_…")
 
 
@@ -143,7 +143,7 @@ async def test_the_circuit_breaker_stops_calls_to_an_unavailable_gateway(line: L
     async with CreditsClient("http://gateway", KEY, transport=line, retry=quick) as credits:
         line.cut = True
         for _ in range(8):
-            with pytest.raises(Unavailable):
+            with pytest.raises(UnavailableError):
                 await credits.authorize("ai_chat_v1", user_id="ada")
 
     assert line.calls("/start") == 5 * quick.attempts

@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 
 from faregate.client import (
     CreditsClient,
-    CreditsError,
     FakeCredits,
-    InsufficientCredits,
-    KeyConflict,
+    FaregateError,
+    InsufficientCreditsError,
+    KeyConflictError,
     ModelUsage,
     Retry,
-    Settlement,
     fixed_credits,
     one_credit,
     token_prices,
@@ -59,7 +58,7 @@ class Side:
     async def note(self, call: Awaitable[Any]) -> None:
         try:
             self.seen.append(_plain(await call))
-        except CreditsError as error:
+        except FaregateError as error:
             known = {name: error.facts.get(name) for name in ("balance", "required", "status")}
             self.seen.append((type(error).__name__, error.status, error.code, known))
 
@@ -79,7 +78,7 @@ class Side:
         try:
             ends = await self.client.extend(f"{self.user}-{key}", **more)
             self.seen.append(("lasts", round((ends - clock.now()).total_seconds(), -1)))
-        except CreditsError as error:
+        except FaregateError as error:
             self.seen.append((type(error).__name__, error.code))
 
     async def record(self, *usages: ModelUsage, key: str = "k", feature: str = "chat", **more: Any) -> None:
@@ -356,7 +355,7 @@ async def test_holds_expire_by_the_clock_and_later_settlements_are_late() -> Non
         credits.gateway.clock = lambda: later
         assert credits.gateway.free("ada") == 10
 
-        with pytest.raises(CreditsError) as closed:
+        with pytest.raises(FaregateError) as closed:
             await credits.authorize("chat", user_id="ada", usage_key=go.usage_key, ttl_seconds=60)
         done = await credits.settle_via_api("chat", user_id="ada", usage_key=go.usage_key, usages=[GPT])
 
@@ -395,9 +394,9 @@ async def test_a_user_runs_out_of_credits() -> None:
     async with FakeCredits(balance=1) as credits:
         async with credits.charge("chat", user_id="ada") as ride:
             ride.add("gpt-4o", input_tokens=1_000_000)
-        assert isinstance(ride.outcome, Settlement)
-        assert (ride.outcome.charged, ride.outcome.flags) == (1, ("over_hold", "shortfall"))
-        with pytest.raises(InsufficientCredits):
+        assert ride.result.state == "settled"
+        assert (ride.result.charged, ride.result.flags) == (1, ("over_hold", "shortfall"))
+        with pytest.raises(InsufficientCreditsError):
             await credits.authorize("chat", user_id="ada")
-        with pytest.raises(KeyConflict):
+        with pytest.raises(KeyConflictError):
             await credits.settle_via_api("chat", user_id="ada", usage_key=ride.usage_key, usages=[GPT])

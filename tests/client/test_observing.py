@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faregate.client import ModelUsage, UnreadableReply
+from faregate.client import ModelUsage, UnreadableReplyError
 from faregate.client.replies.observer import Observer
 from faregate.client.replies.reading import reading_of
 from faregate.client.replies.usage_lines import LINES_LIMIT, Lines, merged
@@ -121,7 +121,7 @@ def test_invalid_usage_does_not_break_an_observed_stream(usage: dict[str, Any]) 
 
 @pytest.mark.parametrize("wrong", ["5", True, -1, 1.5, 10**9 + 1])
 def test_unreadable_usage_is_refused_and_its_field_named(wrong: Any) -> None:
-    with pytest.raises(UnreadableReply, match="input_tokens must be a whole number"):
+    with pytest.raises(UnreadableReplyError, match="input_tokens must be a whole number"):
         reading_of({"usage": {"prompt_tokens": wrong}})
 
 
@@ -218,7 +218,7 @@ def test_an_object_that_is_a_dataclass_is_read() -> None:
 def test_an_object_that_is_not_a_reply_is_refused_and_its_type_named(reply: Any, message: str) -> None:
     """Ignoring it silently would leave the use uncharged."""
     observer = Observer()
-    with pytest.raises(UnreadableReply, match=message):
+    with pytest.raises(UnreadableReplyError, match=message):
         observer.observe(reply)
 
     assert observer.empty

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from faregate.client import CreditsClient, FakeCredits, ModelUsage, Settlement, token_prices
+from faregate.client import CreditsClient, FakeCredits, ModelUsage, UseResult, token_prices
 from faregate.client.replies.observer import Observer
 from faregate.client.replies.usage_lines import LINES_LIMIT, merged
 from faregate.client.request_bodies import line_body
@@ -105,11 +105,11 @@ async def test_http_client_and_fake_charge_a_reply_alike(gateway: Gateway, body:
     assert [line["tokens"] for line in ours.details] == [line["tokens"] for line in raw.data["details"]]
 
 
-async def _ride(client: CreditsClient, body: dict[str, Any]) -> Settlement:
+async def _ride(client: CreditsClient, body: dict[str, Any]) -> UseResult:
     async with client.charge("ai_chat_v1", user_id="ada") as ride:
         ride.observe(body)
-    assert isinstance(ride.outcome, Settlement)
-    return ride.outcome
+    assert ride.result.state == "settled"
+    return ride.result
 
 
 def test_a_stream_passes_on_its_total_and_cost() -> None:

@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 
 from faregate.client import (
-    InsufficientCredits,
+    InsufficientCreditsError,
     ModelUsage,
-    Settlement,
     SyncFakeCredits,
-    Unavailable,
-    Voided,
+    UnavailableError,
     one_credit,
 )
 
@@ -27,7 +25,7 @@ def test_all_phases() -> None:
         done = credits.settle_via_api("chat", user_id="ada", usage_key=go.usage_key, usages=[GPT])
         accepted = credits.settle_via_queue("chat", user_id="ada", usage_key="k", usages=[GPT])
         paper = credits.record_usage("paper", user_id="ada")
-        with pytest.raises(InsufficientCredits):
+        with pytest.raises(InsufficientCreditsError):
             credits.authorize("chat", user_id="ada")
 
     assert (done.charged, accepted.by, paper.credits_charged) == (1, "gateway", 1)
@@ -40,9 +38,9 @@ def test_a_charge_settles_and_voids() -> None:
         with pytest.raises(RuntimeError), credits.charge("chat", user_id="ada") as failed:
             raise RuntimeError
 
-    assert isinstance(ride.outcome, Settlement)
-    assert ride.outcome.charged == Decimal("0.5")
-    assert isinstance(failed.outcome, Voided)
+    assert ride.result.state == "settled"
+    assert ride.result.charged == Decimal("0.5")
+    assert failed.result.state == "voided"
 
 
 def test_many_threads_share_one_client() -> None:
@@ -62,7 +60,7 @@ def test_many_threads_share_one_client() -> None:
 def test_an_unavailable_gateway_raises() -> None:
     with SyncFakeCredits() as credits:
         credits.gateway.down = True
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             credits.authorize("chat", user_id="ada")
 
 

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from faregate.client import CreditsClient, ModelUsage, Settlement
+from faregate.client import CreditsClient, ModelUsage
 from support.apps import Gateway
 
 
@@ -14,8 +14,8 @@ async def test_a_line_of_unknown_usage_is_unpriced_and_costs_the_minimum(
         ride.add("unknown")
     direct = await credits.record_usage("ai_chat_v1", user_id="ada", usages=[ModelUsage("unknown")])
 
-    assert isinstance(ride.outcome, Settlement)
-    assert (ride.outcome.charged, ride.outcome.flags) == (Decimal(2), ("unpriced",))
-    assert [line["unpriced"] for line in ride.outcome.details] == [True]
+    assert ride.result.state == "settled"
+    assert (ride.result.charged, ride.result.flags) == (Decimal(2), ("unpriced",))
+    assert [line["unpriced"] for line in ride.result.details] == [True]
     assert direct.credits_charged == 2
     assert (await gateway.get("/api/wallets/ada")).data["balance"] == 6

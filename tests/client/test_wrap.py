@@ -11,10 +11,9 @@ from openai import AsyncOpenAI, OpenAI
 
 from faregate.client import (
     FakeCredits,
-    InsufficientCredits,
-    InvalidCall,
+    InsufficientCreditsError,
+    InvalidError,
     ModelUsage,
-    Settlement,
     SyncFakeCredits,
     wrap,
 )
@@ -62,12 +61,12 @@ async def test_calls_within_a_charge_block_are_observed(credits: FakeCredits, sd
         await ai.chat.completions.create(model="gpt-4o", messages=HELLO)
         await ai.with_options(timeout=5).chat.completions.create(model="gpt-4o-mini", messages=HELLO)
 
-    assert isinstance(ride.outcome, Settlement)
+    assert ride.result.state == "settled"
     assert _lines(credits) == [("gpt-4o", 1000, 100), ("gpt-4o-mini", 1000, 100)]
 
 
 async def test_a_call_outside_of_a_charge_block_has_no_payer(sdk: AsyncOpenAI) -> None:
-    with pytest.raises(InvalidCall, match="who pays"):
+    with pytest.raises(InvalidError, match="who pays"):
         await wrap(sdk).chat.completions.create(model="gpt-4o", messages=HELLO)
 
 
@@ -80,7 +79,7 @@ async def test_the_wrapped_client_itself_is_not_changed(credits: FakeCredits, sd
 
 async def test_a_refused_user_never_reaches_the_provider(credits: FakeCredits, sdk: AsyncOpenAI) -> None:
     ai = credits.wrap(sdk, "ai_chat_v1", user_id="ada", estimate=1000)
-    with pytest.raises(InsufficientCredits) as caught:
+    with pytest.raises(InsufficientCreditsError) as caught:
         await ai.chat.completions.create(model="gpt-4o", messages=HELLO)
 
     assert (caught.value.balance, caught.value.required) == (100, 1000)

@@ -15,7 +15,15 @@ from anthropic import Anthropic, AsyncAnthropic
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
-from faregate.client import ChargeSession, FakeCredits, InvalidCall, ModelUsage, SyncFakeCredits, UnreadableReply, wrap
+from faregate.client import (
+    ChargeSession,
+    FakeCredits,
+    InvalidError,
+    ModelUsage,
+    SyncFakeCredits,
+    UnreadableReplyError,
+    wrap,
+)
 
 HELLO: Any = [{"role": "user", "content": "Hello, how are you today?"}]
 REQUEST_TOKENS = 11  # 25 letters are 7 tokens, the frame of a message is 4
@@ -152,7 +160,7 @@ async def test_a_stream_open_at_the_end_of_its_block_is_settled_and_cannot_be_re
     async with credits.charge("ai_chat_v1", user_id="ada") as ride:
         stream = ride.watch(await wrap(sdk).chat.completions.create(model="endless", messages=HELLO, stream=True))
         await anext(stream)
-    with pytest.raises(InvalidCall, match=f"{ride.usage_key} has ended"):
+    with pytest.raises(InvalidError, match=f"{ride.usage_key} has ended"):
         await anext(stream)
 
     assert [line[0] for line in _lines(credits)] == ["endless"]
@@ -169,10 +177,10 @@ async def test_an_ended_session_refuses_usage(credits: FakeCredits, sdk: AsyncOp
     async with credits.charge("ai_chat_v1", user_id="ada") as ride:
         task = asyncio.create_task(background())
     late.set()
-    with pytest.raises(InvalidCall, match="has ended"):
+    with pytest.raises(InvalidError, match="has ended"):
         await task
     for use in (lambda: ride.add("gpt-4o", input_tokens=1), lambda: ride.observe({"usage": {"prompt_tokens": 1}})):
-        with pytest.raises(InvalidCall, match="has ended"):
+        with pytest.raises(InvalidError, match="has ended"):
             use()
 
 
@@ -310,14 +318,14 @@ async def test_unmetered_calls_are_refused_logged_or_passed_as_chosen(
         return credits.wrap(sdk, "ai_chat_v1", user_id="ada", **options)
 
     for refuse in (ai(unmetered="refuse"), wrap(sdk, unmetered="refuse")):
-        with pytest.raises(InvalidCall, match="POST /moderations may cost money") as caught:
+        with pytest.raises(InvalidError, match="POST /moderations may cost money") as caught:
             await refuse.moderations.create(input="Hello")
         assert caught.value.param == "unmetered"
-    with pytest.raises(InvalidCall, match="/responses in the background"):
+    with pytest.raises(InvalidError, match="/responses in the background"):
         await ai(unmetered="refuse").responses.create(model="gpt-5", input="Hello", background=True)
-    with pytest.raises(InvalidCall, match="/brand/new"):
+    with pytest.raises(InvalidError, match="/brand/new"):
         await ai(unmetered="refuse").post("/brand/new", cast_to=object)
-    with pytest.raises(InvalidCall, match="WebSocket"):
+    with pytest.raises(InvalidError, match="WebSocket"):
         async with ai(unmetered="refuse").realtime.connect(model="gpt-realtime"):
             pass
     with caplog.at_level(logging.WARNING):
@@ -354,29 +362,29 @@ async def test_anthropics_beta_is_metered_and_a_closed_stream_is_charged_its_rep
 async def test_mixing_sync_and_async_raises(
     credits: FakeCredits, sync_credits: SyncFakeCredits, sdk: AsyncOpenAI, sync_sdk: OpenAI
 ) -> None:
-    with pytest.raises(InvalidCall, match="OpenAI is a sync client"):
+    with pytest.raises(InvalidError, match="OpenAI is a sync client"):
         credits.wrap(sync_sdk, "ai_chat_v1")
-    with pytest.raises(InvalidCall, match="AsyncOpenAI is an async client"):
+    with pytest.raises(InvalidError, match="AsyncOpenAI is an async client"):
         sync_credits.wrap(sdk, "ai_chat_v1")
-    with pytest.raises(InvalidCall, match="a dict cannot be wrapped"):
+    with pytest.raises(InvalidError, match="a dict cannot be wrapped"):
         wrap({})
     async with credits.charge("ai_chat_v1", user_id="ada") as ride:
-        with pytest.raises(InvalidCall, match="a sync client of an SDK is called within the block of an async charge"):
+        with pytest.raises(InvalidError, match="a sync client of an SDK is called within the block of an async charge"):
             wrap(sync_sdk).chat.completions.create(model="gpt-4o", messages=HELLO)
-        with pytest.raises(InvalidCall, match="use `watch_sync`"):
+        with pytest.raises(InvalidError, match="use `watch_sync`"):
             ride.watch([])
-        with pytest.raises(InvalidCall, match="use `watch`"):
+        with pytest.raises(InvalidError, match="use `watch`"):
             ride.watch_sync(_nothing())
-    refused = pytest.raises(InvalidCall, match="an async client of an SDK is called within the block of a sync charge")
+    refused = pytest.raises(InvalidError, match="an async client of an SDK is called within the block of a sync charge")
     with sync_credits.charge("ai_chat_v1", user_id="ada"), refused:
         await wrap(sdk).chat.completions.create(model="gpt-4o", messages=HELLO)
 
 
 async def test_the_wrong_kind_of_block_raises(credits: FakeCredits, sync_credits: SyncFakeCredits) -> None:
     plain, awaited = credits.charge("ai_chat_v1", user_id="ada"), sync_credits.charge("ai_chat_v1", user_id="ada")
-    with pytest.raises(InvalidCall, match="SyncCreditsClient"):
+    with pytest.raises(InvalidError, match="SyncCreditsClient"):
         plain.__enter__()
-    with pytest.raises(InvalidCall, match="use CreditsClient"):
+    with pytest.raises(InvalidError, match="use CreditsClient"):
         await awaited.__aenter__()
 
 
@@ -394,7 +402,7 @@ async def test_a_sync_client_in_another_thread_is_observed(credits: FakeCredits,
 
 @pytest.mark.parametrize("reply", ["a text", {"answer": 42}, None])
 async def test_an_unreadable_reply_raises_and_voids(credits: FakeCredits, reply: Any) -> None:
-    with pytest.raises(UnreadableReply):
+    with pytest.raises(UnreadableReplyError):
         async with credits.charge("ai_chat_v1", user_id="ada") as ride:
             ride.observe(reply)
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from faregate.client.testing.pricing import FakePrice, fixed_credits, one_credit, token_prices
     from faregate.client.transport.outage import CLOSED, Outage
     from faregate.client.transport.retrying import Retry
-    from faregate.client.values import Accepted, Authorization, FeatureUsage, ModelUsage, Settlement, Voided
+    from faregate.client.values import Authorization, Balance, FeatureUsage, ModelUsage, UseResult
     from faregate.client.wrapping.wrap import wrap
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -83,17 +83,17 @@ else:
             "testing.pricing": ["FakePrice", "fixed_credits", "one_credit", "token_prices"],
             "transport.outage": ["CLOSED", "Outage"],
             "transport.retrying": ["Retry"],
-            "values": ["Accepted", "Authorization", "FeatureUsage", "ModelUsage", "Settlement", "Voided"],
+            "values": ["Authorization", "Balance", "FeatureUsage", "ModelUsage", "UseResult"],
             "wrapping.wrap": ["wrap"],
         },
     )
 
 __all__ = [
     "CLOSED",
-    "Accepted",
     "AccessRefused",
     "AccessRefusedError",
     "Authorization",
+    "Balance",
     "ChargeSession",
     "CreditsClient",
     "CreditsError",
@@ -118,7 +118,6 @@ __all__ = [
     "RateLimitedError",
     "Retry",
     "Ride",
-    "Settlement",
     "SyncCreditsClient",
     "SyncFakeCredits",
     "SyncFeatureLogger",
@@ -132,7 +131,7 @@ __all__ = [
     "UnknownUsageKeyError",
     "UnreadableReply",
     "UnreadableReplyError",
-    "Voided",
+    "UseResult",
     "current_charge_session",
     "current_ride",
     "fixed_credits",

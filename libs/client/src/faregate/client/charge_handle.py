@@ -13,12 +13,11 @@ from faregate.client.charge_request import ChargeRequest
 from faregate.client.charge_session import (
     ChargeSession,
     ClosingDecision,
-    Outcome,
     current_charge_session,
     restore_session,
 )
-from faregate.client.errors import CreditsError, InvalidCall
-from faregate.client.values import Accepted, Authorization, ModelUsage, Settlement, Voided
+from faregate.client.errors import FaregateError, InvalidError
+from faregate.client.values import Authorization, ModelUsage, UseResult, voided
 
 __all__ = ["ChargeHandle", "ICreditsApi"]
 
@@ -33,15 +32,15 @@ class ICreditsApi(Protocol):
 
     async def settle(
         self, session: ChargeSession, usages: Sequence[ModelUsage], metadata: Mapping[str, Any], duration_ms: int
-    ) -> Settlement | Accepted: ...
+    ) -> UseResult: ...
 
-    async def void(self, session: ChargeSession, reason: str) -> Voided: ...
+    async def void(self, session: ChargeSession, reason: str) -> UseResult: ...
 
     async def extend_until_cancelled(self, session: ChargeSession) -> None: ...
 
     def settle_by_spool(
         self, session: ChargeSession, usages: Sequence[ModelUsage], metadata: Mapping[str, Any], duration_ms: int
-    ) -> None: ...
+    ) -> UseResult: ...
 
     def track(self, charge: "ChargeHandle") -> None: ...
 
@@ -68,7 +67,7 @@ class ChargeHandle:
         self._finished = False
 
     def __enter__(self) -> NoReturn:
-        raise InvalidCall("a CreditsClient charges by `async with`; without an event loop use SyncCreditsClient")
+        raise InvalidError("a CreditsClient charges by `async with`; without an event loop use SyncCreditsClient")
 
     def __exit__(self, *failure: object) -> None:
         """Never reached."""
@@ -113,15 +112,15 @@ class ChargeHandle:
         If that fails while the block itself failed, the block's failure gets a note and nothing is raised here.
 
         Raises:
-            CreditsError: the settlement failed and the block did not.
+            FaregateError: the settlement failed and the block did not.
         """
         session = self._session
         if session is None or not self._first_end():
             return
         self.release()
         try:
-            session.outcome = await _run_shielded(lambda: self._close(session, session.end(failure)))
-        except CreditsError as error:
+            session.ended_with(await _run_shielded(lambda: self._close(session, session.end(failure))))
+        except FaregateError as error:
             log.error("%s of %s was not settled: %s", session.usage_key, session.user_id, error)  # noqa: TRY400  one line
             if failure is None:
                 raise
@@ -139,17 +138,26 @@ class ChargeHandle:
             self.finish_by_spool()
 
     def finish_by_spool(self) -> None:
-        """Finish by writing the settlement to the spool; works from any thread and without an event loop."""
+        """Finish by writing the settlement to the spool; works from any thread and without an event loop.
+
+        The hold of a session that was voided expires.
+        """
         session = self._session
-        if session is not None and self._first_end():
-            decision = session.end(None)
+        if session is None or not self._first_end():
+            return
+        decision = session.end(None)
+        if decision.void_reason is not None:
+            session.ended_with(voided(session.user_id, session.usage_key))
+            return
+        session.ended_with(
             self._api.settle_by_spool(session, decision.usages, decision.metadata, decision.duration_ms)
+        )
 
     def _finish_soon(self) -> None:
         _keep_until_done(asyncio.ensure_future(self._finish_quietly()))
 
     async def _finish_quietly(self) -> None:
-        with suppress(CreditsError):  # logged
+        with suppress(FaregateError):  # logged
             await self.finish()
 
     def _first_end(self) -> bool:
@@ -159,7 +167,7 @@ class ChargeHandle:
             self._api.untrack(self)
         return first
 
-    async def _close(self, session: ChargeSession, decision: ClosingDecision) -> Outcome:
+    async def _close(self, session: ChargeSession, decision: ClosingDecision) -> UseResult:
         if decision.void_reason is not None:
             return await self._api.void(session, decision.void_reason)
         return await self._api.settle(session, decision.usages, decision.metadata, decision.duration_ms)

@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from faregate.client.charge_request import ChargeRequest
-from faregate.client.errors import InvalidCall
+from faregate.client.errors import InvalidError
 from faregate.client.replies.observer import Observer
-from faregate.client.values import Accepted, Authorization, ModelUsage, Settlement, Voided
+from faregate.client.values import Authorization, ModelUsage, UseResult
 from faregate.wire.clock import monotonic_seconds
 
 __all__ = [
     "ChargeSession",
     "ClosingDecision",
-    "Outcome",
     "Ride",
     "current_charge_session",
     "current_ride",
@@ -24,8 +23,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-Outcome = Settlement | Accepted | Voided
 
 current_charge_session: ContextVar["ChargeSession | None"] = ContextVar("faregate_charge_session", default=None)
 """The session whose block is running; wrapped SDK clients report their usage to it."""
@@ -35,7 +32,6 @@ class ChargeSession:
     """An authorised use of a feature while it runs.
 
     Attributes:
-        outcome: set at the end of the block: a `Settlement`, `Accepted` (a queue or the spool has it), or `Voided`.
         metadata: sent with the settlement; the host may add to it.
         blocking: the block belongs to a `SyncCreditsClient`.
         bounded: the session ends with a block of code, rather than with a stream.
@@ -45,12 +41,12 @@ class ChargeSession:
         self.request = request
         self.authorization = authorization
         self.metadata: dict[str, Any] = dict(request.metadata)
-        self.outcome: Outcome | None = None
         self.blocking = False
         self.bounded = False
         self._observer = Observer()
         self._stream_observers: list[Observer] = []
         self._void_reason: str | None = None
+        self._result: UseResult | None = None
         self._began = monotonic_seconds()
         self._process = os.getpid()
 
@@ -76,6 +72,25 @@ class ChargeSession:
         return self.authorization.usage_key
 
     @property
+    def result(self) -> UseResult:
+        """How the use ended: settled, voided, or pending where a queue or the spool settles it later.
+
+        Raises:
+            InvalidError: the block has not ended, or its settlement was refused.
+        """
+        if self._result is None:
+            raise InvalidError(
+                f"the use {self.usage_key} has no result yet: read `result` after its block; there is none if the settlement "
+                "was refused",
+                param="result",
+            )
+        return self._result
+
+    def ended_with(self, result: UseResult) -> None:
+        """Set the result."""
+        self._result = result
+
+    @property
     def running(self) -> bool:
         """Whether usage observed now is still settled: the session is open and belongs to this process."""
         return not self._observer.closed and self._process == os.getpid()
@@ -91,8 +106,8 @@ class ChargeSession:
         The usage of several replies and models is added up. The same reply counts once, however often it is observed.
 
         Raises:
-            UnreadableReply: no usage was found in it; use `add`.
-            InvalidCall: the session has ended.
+            UnreadableReplyError: no usage was found in it; use `add`.
+            InvalidError: the session has ended.
         """
         self._check_running()
         self._observer.observe(reply, model=model)
@@ -128,7 +143,7 @@ class ChargeSession:
         `input_tokens` and `output_tokens` are totals; the other counts of tokens are parts of them.
 
         Raises:
-            InvalidCall: the session has ended.
+            InvalidError: the session has ended.
         """
         self._check_running()
         more = {
@@ -158,27 +173,27 @@ class ChargeSession:
         """Pass on an async stream and observe each chunk: `async for chunk in ride.watch(stream)`.
 
         Raises:
-            InvalidCall: the stream is not async, or the session has ended.
+            InvalidError: the stream is not async, or the session has ended.
         """
         if not hasattr(stream, "__aiter__"):
-            raise InvalidCall(f"a {type(stream).__name__} is no async stream; use `watch_sync`", param="stream")
+            raise InvalidError(f"a {type(stream).__name__} is no async stream; use `watch_sync`", param="stream")
         return self._watched_items(stream, self.watcher(model), model)
 
     def watch_sync(self, stream: Any, *, model: str | None = None) -> Iterator[Any]:
         """Pass on a stream and observe each chunk: `for chunk in ride.watch_sync(stream)`.
 
         Raises:
-            InvalidCall: the stream is async, or the session has ended.
+            InvalidError: the stream is async, or the session has ended.
         """
         if not hasattr(stream, "__iter__"):
-            raise InvalidCall(f"a {type(stream).__name__} is no plain stream; use `watch`", param="stream")
+            raise InvalidError(f"a {type(stream).__name__} is no plain stream; use `watch`", param="stream")
         return self._watched_sync_items(stream, self.watcher(model), model)
 
     def watcher(self, model: str | None = None, request_tokens: int | None = None) -> Observer:
         """Return an observer for one request and its stream, whose usage is part of this session.
 
         Raises:
-            InvalidCall: the session has ended.
+            InvalidError: the session has ended.
         """
         self._check_running()
         observer = Observer()
@@ -215,7 +230,7 @@ class ChargeSession:
 
     def _check_running(self) -> None:
         if not self.running:
-            raise InvalidCall(
+            raise InvalidError(
                 f"the charge session {self.usage_key} has ended or belongs to another process: usage observed now would not "
                 "be charged; observe within its block",
                 param="ride",

@@ -25,12 +25,10 @@ from faregate.client.transport.outage import CLOSED, Outage, OutageDebts
 from faregate.client.transport.retrying import Retry
 from faregate.client.transport.spool import SettlementSpool
 from faregate.client.values import (
-    Accepted,
     Authorization,
     FeatureUsage,
     ModelUsage,
-    Settlement,
-    Voided,
+    UseResult,
     read_feature_usage,
 )
 from faregate.client.wrapping.wrap import Unmetered, user_of, wrap_sdk
@@ -117,8 +115,8 @@ class CreditsClient:
         """Phase I: check whether this user may use this feature, and hold the credits. Settle or `void` it afterwards.
 
         Raises:
-            InsufficientCredits, AccessRefused, UnknownFeature: do not run the feature.
-            Unavailable: the gateway did not answer, and the feature's outage policy is closed or its debt is at its limit.
+            InsufficientCreditsError, AccessRefusedError, UnknownFeatureError: do not run the feature.
+            UnavailableError: the gateway did not answer, and the feature's outage policy is closed or its debt is at its limit.
         """
         return await self._api.authorize(
             start_request(
@@ -143,12 +141,12 @@ class CreditsClient:
         organization_id: str | None = None,
         duration_ms: int | None = None,
         metadata: Mapping[str, Any] | None = None,
-    ) -> Settlement:
+    ) -> UseResult:
         """Phase III, method B: settle now and return the cost.
 
         Raises:
-            CreditsError: the settlement was refused.
-            Unavailable: it is unknown whether the use was settled; repeat the call or use `settle_via_queue`.
+            FaregateError: the settlement was refused.
+            UnavailableError: it is unknown whether the use was settled; repeat the call or use `settle_via_queue`.
         """
         body = settlement_body(
             feature,
@@ -171,14 +169,14 @@ class CreditsClient:
         organization_id: str | None = None,
         duration_ms: int | None = None,
         metadata: Mapping[str, Any] | None = None,
-    ) -> Accepted:
+    ) -> UseResult:
         """Phase III, method A: hand over the settlement without waiting for its result.
 
         It goes to the broker if there is one. Without a broker, or if the broker does not confirm, it goes to the gateway's
         own queue (`Prefer: respond-async`); while the gateway is unavailable, to the spool.
 
         Raises:
-            CreditsError: the gateway refused the body.
+            FaregateError: the gateway refused the body.
         """
         body = settlement_body(
             feature,
@@ -191,11 +189,11 @@ class CreditsClient:
         )
         return await self._api.settle_later(feature, body)
 
-    async def void(self, usage_key: str, *, user_id: str, reason: str | None = None) -> Voided:
+    async def void(self, usage_key: str, *, user_id: str, reason: str | None = None) -> UseResult:
         """Close a hold without a charge. Voiding it again changes nothing.
 
         Raises:
-            UnknownUsageKey, HoldClosed, KeyConflict (another user's), Unavailable.
+            UnknownUsageKeyError, HoldClosedError, KeyConflictError (another user's), UnavailableError.
         """
         return await self._api.void_hold(usage_key, user_id, reason)
 
@@ -203,7 +201,7 @@ class CreditsClient:
         """Extend an open hold to at least `ttl_seconds` from now; return its new expiry.
 
         Raises:
-            UnknownUsageKey, HoldClosed, KeyConflict (another user's), Unavailable.
+            UnknownUsageKeyError, HoldClosedError, KeyConflictError (another user's), UnavailableError.
         """
         return await self._api.extend(usage_key, user_id, ttl_seconds)
 
@@ -220,7 +218,7 @@ class CreditsClient:
         """Record a use of a feature and charge it in one call. A host that repeats the call must give the same `usage_key`.
 
         Raises:
-            InsufficientCredits, AccessRefused, UnknownFeature, KeyConflict, Unavailable.
+            InsufficientCreditsError, AccessRefusedError, UnknownFeatureError, KeyConflictError, UnavailableError.
         """
         body = record_body(
             feature, user_id, usage_key=usage_key, usages=usages, organization_id=organization_id, metadata=metadata
@@ -283,7 +281,7 @@ class CreditsClient:
                 realtime, …, and unknown endpoints): "refuse" them, "warn" in the log, or "pass".
 
         Raises:
-            InvalidCall: `client` is a sync client, or not a client of a supported SDK.
+            InvalidError: `client` is a sync client, or not a client of a supported SDK.
         """
 
         def charger(body: Mapping[str, Any]) -> ChargeHandle:

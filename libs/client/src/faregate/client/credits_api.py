@@ -5,26 +5,25 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Literal
 
 from faregate.client.charge_handle import ChargeHandle
 from faregate.client.charge_request import ChargeRequest
 from faregate.client.charge_session import ChargeSession
-from faregate.client.errors import CreditsError, HoldClosed, Unavailable, UnknownUsageKey
+from faregate.client.errors import FaregateError, HoldClosedError, UnavailableError, UnknownUsageKeyError
 from faregate.client.request_bodies import END_PATH, EXTEND_PATH, START_PATH, VOID_PATH, settlement_body, start_body
 from faregate.client.transport.call import HttpCall, IGateway
 from faregate.client.transport.delivery import SettlementDelivery
 from faregate.client.transport.outage import OutageDebts
 from faregate.client.transport.spool import Entry
 from faregate.client.values import (
-    Accepted,
     Authorization,
     ModelUsage,
-    Settlement,
-    Voided,
+    UseResult,
     read_authorization,
     read_settlement,
+    read_void,
+    voided,
 )
 from faregate.wire.clock import monotonic_seconds, now
 
@@ -76,18 +75,18 @@ class CreditsApi:
             if not patient:
                 charge.finish_by_spool()
                 continue
-            with suppress(CreditsError):  # logged
+            with suppress(FaregateError):  # logged
                 await charge.finish()
 
     async def authorize(self, request: ChargeRequest) -> Authorization:
         """Open a hold; while the gateway is unavailable, allow the use within the feature's outage policy.
 
         Raises:
-            Unavailable: the gateway did not answer, and the outage policy does not allow the use.
+            UnavailableError: the gateway did not answer, and the outage policy does not allow the use.
         """
         try:
             data = await self._gateway.post(HttpCall(START_PATH, start_body(request)))
-        except Unavailable:
+        except UnavailableError:
             if not self._debts.admit(request.feature, request.usage_key, request.estimated_credits):
                 raise
             log.warning("the gateway is unavailable: %s of %s runs on debt", request.usage_key, request.user_id)
@@ -98,48 +97,47 @@ class CreditsApi:
 
     async def settle(
         self, session: ChargeSession, usages: Sequence[ModelUsage], metadata: Mapping[str, Any], duration_ms: int
-    ) -> Settlement | Accepted:
+    ) -> UseResult:
         """Settle a session: at once if `settle_via` is "api" and the gateway answers, else by queue or spool."""
         body = _settlement_of(session, usages, metadata, duration_ms)
         if self._settle_via == "api":
             try:
                 return await self.settle_now(body)
-            except Unavailable as error:
+            except UnavailableError as error:
                 log.warning("%s will be settled later: %s", session.usage_key, error)
             except asyncio.CancelledError:
                 self._delivery.keep(self._entry(session.feature, body))
                 raise
         return await self.settle_later(session.feature, body)
 
-    async def settle_now(self, body: dict[str, Any]) -> Settlement:
+    async def settle_now(self, body: dict[str, Any]) -> UseResult:
         """Settle over HTTP."""
         settled = read_settlement(await self._gateway.post(HttpCall(END_PATH, body)))
         self._debts.settled(settled.usage_key)
         return settled
 
-    async def settle_later(self, feature: str, body: dict[str, Any]) -> Accepted:
+    async def settle_later(self, feature: str, body: dict[str, Any]) -> UseResult:
         """Hand over the settlement to the broker, to the gateway's queue, or to the spool."""
         by = await self._delivery.send(self._entry(feature, body))
         if by != "spool":
             self._debts.settled(body["usage_key"])
-        return Accepted(body["usage_key"], by)
+        return UseResult(body["user_id"], body["usage_key"], "pending", by=by)
 
-    async def void(self, session: ChargeSession, reason: str) -> Voided:
+    async def void(self, session: ChargeSession, reason: str) -> UseResult:
         """Void a session. If the gateway does not answer, the hold expires; that is not an error."""
         if session.authorization.on_debt:
             self._debts.settled(session.usage_key)
-            return Voided(session.user_id, session.usage_key)
+            return voided(session.user_id, session.usage_key)
         try:
             return await self.void_hold(session.usage_key, session.user_id, reason)
-        except (Unavailable, HoldClosed) as error:
+        except (UnavailableError, HoldClosedError) as error:
             log.warning("%s was not voided, its hold will expire: %s", session.usage_key, error)
-            return Voided(session.user_id, session.usage_key)
+            return voided(session.user_id, session.usage_key)
 
-    async def void_hold(self, usage_key: str, user_id: str, reason: str | None) -> Voided:
+    async def void_hold(self, usage_key: str, user_id: str, reason: str | None) -> UseResult:
         """Close a hold without a charge."""
         body = {"usage_key": usage_key, "user_id": user_id} | ({"reason": reason} if reason else {})
-        data = await self._gateway.post(HttpCall(VOID_PATH, body))
-        return Voided(data["user_id"], data["usage_key"], Decimal(data["credits"]), Decimal(data["balance"]))
+        return read_void(await self._gateway.post(HttpCall(VOID_PATH, body)))
 
     async def extend(self, usage_key: str, user_id: str, ttl_seconds: int) -> datetime:
         """Extend an open hold to at least `ttl_seconds` from now; return its new expiry."""
@@ -163,18 +161,19 @@ class CreditsApi:
             activity = session.activity
             try:
                 await self.extend(session.usage_key, session.user_id, ttl_seconds)
-            except (HoldClosed, UnknownUsageKey) as error:
+            except (HoldClosedError, UnknownUsageKeyError) as error:
                 log.warning("the hold of %s is closed: %s", session.usage_key, error)
                 return
-            except CreditsError as error:
+            except FaregateError as error:
                 log.warning("the hold of %s was not extended: %s", session.usage_key, error)
 
     def settle_by_spool(
         self, session: ChargeSession, usages: Sequence[ModelUsage], metadata: Mapping[str, Any], duration_ms: int
-    ) -> None:
+    ) -> UseResult:
         """Write the settlement of a session to the spool, when no event loop is left to send it."""
         log.warning("%s ends without an event loop; its settlement is written to the spool", session.usage_key)
         self._delivery.keep(self._entry(session.feature, _settlement_of(session, usages, metadata, duration_ms)))
+        return UseResult(session.user_id, session.usage_key, "pending", by="spool")
 
     def _entry(self, feature: str, body: dict[str, Any]) -> Entry:
         return Entry(END_PATH, body, feature, self._debts.of(body["usage_key"]))

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import httpx2
 
-from faregate.client.errors import CreditsError, Unavailable
+from faregate.client.errors import FaregateError, UnavailableError
 from faregate.client.request_bodies import LOG_PATH
 from faregate.client.transport.broker import Broker
 from faregate.client.transport.call import HttpCall
@@ -114,10 +114,10 @@ class FeatureLogger:
         try:
             data = await self._gateway.post(HttpCall(LOG_PATH, sized[1]))
             return str(data.get("id"))
-        except Unavailable as error:
+        except UnavailableError as error:
             log.warning("a feature log will be sent later: %s", error)
             self._keep([sized[1]])
-        except CreditsError as error:
+        except FaregateError as error:
             self._drop(f"the gateway refuses it: {error}")
         return None
 
@@ -140,7 +140,7 @@ class FeatureLogger:
     async def _send(self, records: list[dict[str, Any]]) -> None:
         try:
             await self._delivery.send(Entry(LOG_PATH, records))
-        except CreditsError as error:
+        except FaregateError as error:
             self._drop(f"the gateway refuses it: {error}", len(records))
         except SpoolFullError as error:
             self._drop(f"the spool is full: {error}", len(records))

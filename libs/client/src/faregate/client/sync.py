@@ -23,11 +23,11 @@ from faregate.client.charge_request import Estimate
 from faregate.client.charge_session import ChargeSession, current_charge_session, restore_session
 from faregate.client.client import CreditsClient
 from faregate.client.credits_api import SettleVia
-from faregate.client.errors import InvalidCall
+from faregate.client.errors import InvalidError
 from faregate.client.feature_logger import FeatureLogger
 from faregate.client.transport.outage import CLOSED, Outage
 from faregate.client.transport.retrying import Retry
-from faregate.client.values import Accepted, Authorization, FeatureUsage, ModelUsage, Settlement, Voided
+from faregate.client.values import Authorization, FeatureUsage, ModelUsage, UseResult
 from faregate.client.wrapping.wrap import Unmetered, user_of, wrap_sdk
 
 __all__ = ["SyncChargeHandle", "SyncCreditsClient", "SyncFeatureLogger"]
@@ -108,7 +108,7 @@ class SyncChargeHandle:
         self.finish(failure)
 
     async def __aenter__(self) -> NoReturn:
-        raise InvalidCall("a SyncCreditsClient charges by `with`; within an event loop use CreditsClient")
+        raise InvalidError("a SyncCreditsClient charges by `with`; within an event loop use CreditsClient")
 
     async def __aexit__(self, *failure: object) -> None:
         """Never reached."""
@@ -204,7 +204,7 @@ class SyncCreditsClient(_SyncFacade[CreditsClient]):
         organization_id: str | None = None,
         duration_ms: int | None = None,
         metadata: Mapping[str, Any] | None = None,
-    ) -> Settlement:
+    ) -> UseResult:
         """See `CreditsClient.settle_via_api`."""
         return self._call(
             lambda client: client.settle_via_api(
@@ -228,7 +228,7 @@ class SyncCreditsClient(_SyncFacade[CreditsClient]):
         organization_id: str | None = None,
         duration_ms: int | None = None,
         metadata: Mapping[str, Any] | None = None,
-    ) -> Accepted:
+    ) -> UseResult:
         """See `CreditsClient.settle_via_queue`."""
         return self._call(
             lambda client: client.settle_via_queue(
@@ -242,7 +242,7 @@ class SyncCreditsClient(_SyncFacade[CreditsClient]):
             )
         )
 
-    def void(self, usage_key: str, *, user_id: str, reason: str | None = None) -> Voided:
+    def void(self, usage_key: str, *, user_id: str, reason: str | None = None) -> UseResult:
         """See `CreditsClient.void`."""
         return self._call(lambda client: client.void(usage_key, user_id=user_id, reason=reason))
 

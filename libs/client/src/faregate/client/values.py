@@ -9,17 +9,16 @@ from typing import Any, Literal
 from faregate.wire.model_usage import ModelUsage
 
 __all__ = [
-    "Accepted",
     "Authorization",
     "Balance",
     "FeatureUsage",
     "ModelUsage",
-    "Settlement",
     "UseResult",
-    "Voided",
     "read_authorization",
     "read_feature_usage",
     "read_settlement",
+    "read_void",
+    "voided",
 ]
 
 
@@ -45,42 +44,6 @@ class Authorization:
     unpriced: tuple[str, ...] = ()
     on_debt: bool = False
     outage_limit_credits: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """The cost of a settled use. `flags` are of `late, no_hold, over_hold, shortfall, unpriced, keyless, inconsistent`."""
-
-    user_id: str
-    usage_key: str
-    credits: Decimal
-    balance: Decimal
-    charged: Decimal
-    consumed: Decimal
-    shortfall: Decimal
-    flags: tuple[str, ...]
-    details: tuple[Mapping[str, Any], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A settlement that is accepted and not yet done; `by` says where it is stored: broker, gateway or local spool."""
-
-    usage_key: str
-    by: Literal["broker", "gateway", "spool"]
-
-
-@dataclass(frozen=True, slots=True)
-class Voided:
-    """A use that was voided: nothing was charged.
-
-    `credits` are the free credits. They are None if the gateway did not answer; the hold then expires.
-    """
-
-    user_id: str
-    usage_key: str
-    credits: Decimal | None = None
-    balance: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,19 +119,39 @@ def read_authorization(data: Mapping[str, Any], *, feature: str) -> Authorizatio
     )
 
 
-def read_settlement(data: Mapping[str, Any]) -> Settlement:
-    """Return the settlement in the answer to one."""
-    return Settlement(
+def read_settlement(data: Mapping[str, Any]) -> UseResult:
+    """Return the result in the answer to a settlement."""
+    return UseResult(
         user_id=data["user_id"],
         usage_key=data["usage_key"],
-        credits=Decimal(data["credits"]),
-        balance=Decimal(data["balance"]),
+        state="settled",
         charged=Decimal(data["charged"]),
         consumed=Decimal(data.get("consumed", data["charged"])),
         shortfall=Decimal(data["shortfall"]),
+        credits=Decimal(data["credits"]),
+        balance=Decimal(data["balance"]),
         flags=tuple(data["flags"]),
         details=tuple(data["details"]),
     )
+
+
+def read_void(data: Mapping[str, Any]) -> UseResult:
+    """Return the result in the answer to a void."""
+    return voided(
+        data["user_id"], data["usage_key"], credits=Decimal(data["credits"]), balance=Decimal(data["balance"])
+    )
+
+
+def voided(
+    user_id: str, usage_key: str, *, credits: Decimal | None = None, balance: Decimal | None = None
+) -> UseResult:
+    """Return the result of a use for which nothing is charged.
+
+    Args:
+        credits: the payer's free credits; None if the gateway did not answer.
+    """
+    nothing = Decimal(0)
+    return UseResult(user_id, usage_key, "voided", nothing, nothing, credits=credits, balance=balance)
 
 
 def read_feature_usage(data: Mapping[str, Any]) -> FeatureUsage:

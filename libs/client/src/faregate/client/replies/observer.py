@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from faregate.client.errors import UnreadableReply
+from faregate.client.errors import UnreadableReplyError
 from faregate.client.replies.estimating import reply_tokens
 from faregate.client.replies.reading import plain, reading_of
 from faregate.client.replies.usage_lines import UNKNOWN_MODEL, Lines, ObservedReply, lines_of
@@ -96,12 +96,12 @@ class Observer:
         """Record a whole reply or one event of a stream.
 
         Raises:
-            UnreadableReply: `reply` is not a reply of a provider, or it holds no usage in a known form.
+            UnreadableReplyError: `reply` is not a reply of a provider, or it holds no usage in a known form.
         """
         body = plain(reply)
         if not self._observe(body, model):
             names = ", ".join(list(body)[:8]) or "nothing"
-            raise UnreadableReply(
+            raise UnreadableReplyError(
                 f"no usage was found in a {type(reply).__name__} with {names}; give the whole reply, or `add(model, …)`",
                 param="reply",
             )
@@ -110,7 +110,7 @@ class Observer:
         """Record one item of a stream; return whether it could be read. Never raises: it must not break the host's stream."""
         try:
             return self._observe(plain(reply), model)
-        except UnreadableReply as error:
+        except UnreadableReplyError as error:
             log.warning("an item of a stream cannot be read: %s", error)
             return False
 
@@ -122,7 +122,7 @@ class Observer:
         self.activity += 1
         try:
             return self._observe_body(body, model)
-        except UnreadableReply as error:
+        except UnreadableReplyError as error:
             log.warning("a reply cannot be read, its usage is taken from the estimate: %s", error)
             self.end_without_usage(model or model_in(body) or UNKNOWN_MODEL)
             return True

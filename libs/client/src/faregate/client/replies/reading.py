@@ -6,7 +6,7 @@ from enum import Enum
 from inspect import isroutine
 from typing import Any, cast
 
-from faregate.client.errors import UnreadableReply
+from faregate.client.errors import UnreadableReplyError
 from faregate.wire.provider_usage import Reading, UnreadableUsageError, read_usage
 
 __all__ = ["plain", "reading_of"]
@@ -19,11 +19,11 @@ def plain(reply: Any) -> Mapping[str, Any]:
     """Return a reply (an SDK's object, the result of an agent, or JSON) as a mapping of plain JSON values.
 
     Raises:
-        UnreadableReply: it is not an object that a provider or a framework returns.
+        UnreadableReplyError: it is not an object that a provider or a framework returns.
     """
     found = _result(reply) or _object(reply)
     if found is None:
-        raise UnreadableReply(
+        raise UnreadableReplyError(
             f"a {type(reply).__name__} is not a reply of a provider; give the reply itself, or use `add(model, …)`",
             param="reply",
         )
@@ -34,12 +34,12 @@ def reading_of(body: Mapping[str, Any]) -> Reading | None:
     """Return the usage in a reply, or in the usage object itself; None if it holds no known form of usage.
 
     Raises:
-        UnreadableReply: the form is known, but one of its counts is not a whole number from 0 to 10⁹.
+        UnreadableReplyError: the form is known, but one of its counts is not a whole number from 0 to 10⁹.
     """
     try:
         return read_usage(body)
     except UnreadableUsageError as error:
-        raise UnreadableReply(f"usage: {error}", param="usage") from None
+        raise UnreadableReplyError(f"usage: {error}", param="usage") from None
 
 
 def _result(reply: Any) -> Mapping[str, Any] | None:

@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from faregate.client.errors import Unavailable
+from faregate.client.errors import UnavailableError
 
 if TYPE_CHECKING:
     from aiormq.abc import AbstractChannel, AbstractConnection
@@ -39,7 +39,7 @@ class Broker:
         """Publish one message to a queue.
 
         Raises:
-            Unavailable: it is unknown whether the message was stored; publish it again, its usage key makes that safe.
+            UnavailableError: it is unknown whether the message was stored; publish it again, its usage key makes that safe.
         """
         from aiormq.exceptions import AMQPError
         from pamqp.commands import Basic
@@ -79,7 +79,7 @@ class Broker:
 
     async def _fail(self, error: BaseException) -> Any:
         await self.aclose()
-        raise Unavailable(f"the broker did not confirm the message: {error!r}") from error
+        raise UnavailableError(f"the broker did not confirm the message: {error!r}") from error
 
 
 async def _closed(connection: "AbstractConnection") -> None:

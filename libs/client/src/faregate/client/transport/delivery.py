@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from faregate.client.errors import CreditsError, RateLimited, Unauthenticated, Unavailable
+from faregate.client.errors import FaregateError, RateLimitedError, UnauthenticatedError, UnavailableError
 from faregate.client.request_bodies import END_PATH, LOG_PATH
 from faregate.client.transport.broker import SETTLE_MULTIMODEL_QUEUE, USAGE_LOG_QUEUE, Broker
 from faregate.client.transport.call import HttpCall, IGateway
@@ -18,7 +18,7 @@ __all__ = ["SettlementDelivery"]
 log = logging.getLogger("faregate.client")
 
 _QUEUES = {END_PATH: SETTLE_MULTIMODEL_QUEUE, LOG_PATH: USAGE_LOG_QUEUE}
-_TRANSIENT = (Unavailable, RateLimited, Unauthenticated)
+_TRANSIENT = (UnavailableError, RateLimitedError, UnauthenticatedError)
 """Errors that do not concern the entry, which stays in the spool: a rejected key may be corrected later."""
 
 By = Literal["broker", "gateway", "spool"]
@@ -51,12 +51,12 @@ class SettlementDelivery:
         """Hand `entry` to the broker, else to the gateway (`Prefer: respond-async`), else to the spool.
 
         Raises:
-            CreditsError: the gateway refuses it.
+            FaregateError: the gateway refuses it.
             SpoolFullError: broker and gateway are unavailable and the spool is full.
         """
         try:
             return await self._hand_over(entry)
-        except Unavailable as error:
+        except UnavailableError as error:
             log.warning("%s is written to the spool, the gateway is unavailable: %s", entry.path, error)
             await asyncio.to_thread(self.keep, entry)
         except asyncio.CancelledError:
@@ -114,7 +114,7 @@ class SettlementDelivery:
             try:
                 key = exact_json.mapping(entry.body).get("usage_key")
                 await self._broker.publish(_QUEUES[entry.path], exact_json.dumps(entry.body), correlation_id=key)
-            except Unavailable as error:
+            except UnavailableError as error:
                 log.warning("the broker did not confirm %s, it is sent to the gateway: %s", entry.path, error)
             else:
                 return "broker"
@@ -129,7 +129,7 @@ class SettlementDelivery:
                 await self._hand_over(entry)
             except _TRANSIENT:
                 return False
-            except CreditsError as error:
+            except FaregateError as error:
                 await asyncio.to_thread(self._spool.refuse, entry, f"{error.code}: {error}")
             if entry.path == END_PATH:
                 self._debts.settled(entry.body["usage_key"])

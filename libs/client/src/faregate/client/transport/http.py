@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from faregate.client.errors import CreditsError, InvalidCall, Unavailable, error_of
+from faregate.client.errors import FaregateError, InvalidError, UnavailableError, error_of
 from faregate.client.transport.call import HttpCall
 from faregate.client.transport.retrying import RETRIED_STATUSES, CircuitBreaker, Retry
 from faregate.wire import exact_json
@@ -28,9 +28,9 @@ class GatewayConnection:
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         if not base_url.startswith(("http://", "https://")):
-            raise InvalidCall(f"base_url must begin with http:// or https://, not {base_url[:20]!r}", param="base_url")
+            raise InvalidError(f"base_url must begin with http:// or https://, not {base_url[:20]!r}", param="base_url")
         if not (api_key.isascii() and api_key.isprintable() and api_key.strip()):
-            raise InvalidCall("api_key must be the key as it was issued: fg_ and ASCII characters", param="api_key")
+            raise InvalidError("api_key must be the key as it was issued: fg_ and ASCII characters", param="api_key")
         self._retry = retry
         self._breaker = CircuitBreaker()
         self._http = httpx2.AsyncClient(
@@ -44,13 +44,13 @@ class GatewayConnection:
         """Send `call` and return the answer's `data`.
 
         Raises:
-            CreditsError: the gateway refused the call.
-            Unavailable: no usable answer within the attempts and the total time.
+            FaregateError: the gateway refused the call.
+            UnavailableError: no usable answer within the attempts and the total time.
         """
         if self._http.is_closed:
-            raise Unavailable("this client is closed")
+            raise UnavailableError("this client is closed")
         if not self._breaker.admits():
-            raise Unavailable(
+            raise UnavailableError(
                 "the last calls to the gateway failed; the circuit breaker is open, try again in a few seconds",
             )
         try:
@@ -58,11 +58,11 @@ class GatewayConnection:
                 data = await self._repeated(call)
         except TimeoutError:
             self._breaker.failed()
-            raise Unavailable("the gateway did not answer in time") from None
-        except Unavailable:
+            raise UnavailableError("the gateway did not answer in time") from None
+        except UnavailableError:
             self._breaker.failed()
             raise
-        except CreditsError:
+        except FaregateError:
             self._breaker.succeeded()
             raise
         self._breaker.succeeded()
@@ -84,7 +84,7 @@ class GatewayConnection:
                 retry_after_seconds = _retry_after_seconds(response)
                 repeat = response.status_code in RETRIED_STATUSES
             except httpx2.TransportError as error:
-                failure = Unavailable(f"the gateway cannot be reached: {error!r}")
+                failure = UnavailableError(f"the gateway cannot be reached: {error!r}")
                 repeat = True
             if not repeat or attempt >= self._retry.attempts:
                 raise failure
@@ -102,7 +102,7 @@ def _json_in(response: httpx2.Response) -> Any:
 def _data_in(response: httpx2.Response) -> Mapping[str, Any]:
     data = exact_json.mapping(_json_in(response)).get("data")
     if not isinstance(data, Mapping):
-        failure = Unavailable(
+        failure = UnavailableError(
             f"the server at {response.url} did not answer as a Faregate gateway does; check the base URL"
         )
         failure.status = response.status_code

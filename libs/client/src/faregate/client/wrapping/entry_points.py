@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faregate.client.charge_session import ChargeSession, current_charge_session
-from faregate.client.errors import InvalidCall
+from faregate.client.errors import InvalidError
 from faregate.client.replies.estimating import request_tokens
 from faregate.client.replies.observer import Observer
 from faregate.client.wrapping.endpoints import kind_of, route_of
@@ -76,28 +76,28 @@ class _EntryPoint:
         """Return the open session of the current block, or None.
 
         Raises:
-            InvalidCall: the session belongs to the other kind of client, or it has ended and there is no other payer.
+            InvalidError: the session belongs to the other kind of client, or it has ended and there is no other payer.
         """
         session = current_charge_session.get()
         if session is None:
             return None
         if not session.running:
             if self._wrapping.charger is None:
-                raise InvalidCall(
+                raise InvalidError(
                     f"who pays? the charge session {session.usage_key} has ended; finish its calls within its block, "
                     "or use `credits.wrap(client, feature)`"
                 )
             return None
         if session.blocking is not blocking and (session.blocking or _in_event_loop()):
             ours, theirs = ("a sync", "an async") if blocking else ("an async", "a sync")
-            raise InvalidCall(
+            raise InvalidError(
                 f"{ours} client of an SDK is called within the block of {theirs} charge; use both sync or both async"
             )
         return session
 
     def _charge(self, body: Mapping[str, Any]) -> Any:
         if self._wrapping.charger is None:
-            raise InvalidCall(
+            raise InvalidError(
                 "who pays? put `credits.charge(…)` around the call, or use `credits.wrap(client, feature)`"
             )
         return self._wrapping.charger(body)

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, cast
 
-from faregate.client.errors import InvalidCall
+from faregate.client.errors import InvalidError
 from faregate.client.wrapping.entry_points import AsyncEntryPoint, Charger, SyncEntryPoint, Wrapping
 from faregate.wire.exact_json import mapping
 
@@ -30,7 +30,7 @@ def wrap(client: C, *, unmetered: Unmetered = "warn") -> C:
 
     A client made by `credits.wrap(…)` keeps its charging. For `unmetered` see `CreditsClient.wrap`.
 
-    A call of a model outside of a block raises `InvalidCall`, because there is no payer: put `credits.charge(…)` around
+    A call of a model outside of a block raises `InvalidError`, because there is no payer: put `credits.charge(…)` around
     it, or use `credits.wrap(client, feature)`.
     """
     return wrap_sdk(client, None, unmetered=unmetered)
@@ -43,7 +43,7 @@ def wrap_sdk(client: C, charger: Charger | None, *, unmetered: Unmetered, asynch
         asynchronous: the kind of client that `charger` works with; None for both.
 
     Raises:
-        InvalidCall: `client` is not a client of a supported SDK, or it is of the other kind.
+        InvalidError: `client` is not a client of a supported SDK, or it is of the other kind.
     """
     earlier: Wrapping | None = getattr(client, _MARK, None)
     inner: Any = earlier.inner if earlier is not None else client
@@ -62,13 +62,13 @@ def user_of(body: Mapping[str, Any]) -> str:
     """Return the user that the request names in the provider's own fields.
 
     Raises:
-        InvalidCall: the request names no user.
+        InvalidError: the request names no user.
     """
     names = (body.get("user"), body.get("safety_identifier"), mapping(body.get("metadata")).get("user_id"))
     for user_id in names:
         if isinstance(user_id, str) and user_id:
             return user_id
-    raise InvalidCall(
+    raise InvalidError(
         "who pays? give `user_id` to `wrap`, or `user=…` (Anthropic: metadata) to the call", param="user_id"
     )
 
@@ -82,7 +82,7 @@ def _rewrapping(method: Callable[..., Any], charger: Charger | None, unmetered: 
 
 def _copy_of(client: Any, asynchronous: bool | None) -> Any:
     if not all(callable(getattr(client, name, None)) for name in ("with_options", "post", "_process_response")):
-        raise InvalidCall(
+        raise InvalidError(
             f"a {type(client).__name__} cannot be wrapped; wrap a client of OpenAI's or Anthropic's SDK, "
             "or observe its replies",
             param="client",
@@ -91,7 +91,7 @@ def _copy_of(client: Any, asynchronous: bool | None) -> Any:
     if asynchronous is not None and is_async is not asynchronous:
         kind, other = ("an async", "SyncCreditsClient") if is_async else ("a sync", "CreditsClient")
         suitable = "CreditsClient" if is_async else "SyncCreditsClient"
-        raise InvalidCall(
+        raise InvalidError(
             f"{type(client).__name__} is {kind} client, this is a {other}; use a {suitable}, or the SDK's other client",
             param="client",
         )
@@ -102,10 +102,10 @@ def _unmetered(what: str, choice: Unmetered) -> None:
     """Refuse or log a call whose usage is not reported.
 
     Raises:
-        InvalidCall: `choice` is "refuse".
+        InvalidError: `choice` is "refuse".
     """
     if choice == "refuse":
-        refusal = InvalidCall(
+        refusal = InvalidError(
             f"{what} may cost money, but its reply reports no usage; call it on a client that is not wrapped and settle "
             'what it costs, or wrap with unmetered="warn" or "pass"',
             param="unmetered",
