@@ -37,7 +37,7 @@ LINES = (
 class RefusesBob:
     """A quota that only bob has used up."""
 
-    async def check(self, session: AsyncSession, uses: Sequence[QuotaUse]) -> Sequence[FaregateError | None]:  # noqa: ARG002
+    async def check(self, session: AsyncSession, uses: Sequence[QuotaUse]) -> Sequence[FaregateError | None]:
         return [FaregateError("used up") if use.user_id == "bob" else None for use in uses]
 
 

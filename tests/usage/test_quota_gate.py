@@ -23,7 +23,7 @@ class FakeQuotas:
         self.allowed = {"ada"}
         self.asked: list[QuotaUse] = []
 
-    async def check(self, session: AsyncSession, uses: Sequence[QuotaUse]) -> Sequence[FaregateError | None]:  # noqa: ARG002
+    async def check(self, session: AsyncSession, uses: Sequence[QuotaUse]) -> Sequence[FaregateError | None]:
         self.asked += uses
         full = quota_exceeded("daily papers", used=Decimal(3), limit=Decimal(3), resets_at="2026-11-22T00:00:00Z")
         return [None if use.user_id in self.allowed else full for use in uses]

@@ -67,7 +67,9 @@ class ChargeHandle:
         self._finished = False
 
     def __enter__(self) -> NoReturn:
-        raise InvalidError("a CreditsClient charges by `async with`; without an event loop use SyncCreditsClient")
+        raise InvalidError(
+            "the async classes charge by `async with`; in code without an event loop use the sync ones and `with`"
+        )
 
     def __exit__(self, *failure: object) -> None:
         """Never reached."""
@@ -149,9 +151,7 @@ class ChargeHandle:
         if decision.void_reason is not None:
             session.ended_with(voided(session.user_id, session.usage_key))
             return
-        session.ended_with(
-            self._api.settle_by_spool(session, decision.usages, decision.metadata, decision.duration_ms)
-        )
+        session.ended_with(self._api.settle_by_spool(session, decision.usages, decision.metadata, decision.duration_ms))
 
     def _finish_soon(self) -> None:
         _keep_until_done(asyncio.ensure_future(self._finish_quietly()))

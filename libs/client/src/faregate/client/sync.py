@@ -8,29 +8,26 @@ object may be used from several threads at once.
 import atexit
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextvars import Token
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, NoReturn, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import httpx2
 
 from faregate.client.background_loop import BackgroundLoop
-from faregate.client.charge_handle import ChargeHandle
 from faregate.client.charge_request import Estimate
-from faregate.client.charge_session import ChargeSession, current_charge_session, restore_session
 from faregate.client.client import CreditsClient
 from faregate.client.credits_api import SettleVia
-from faregate.client.errors import InvalidError
 from faregate.client.feature_logger import FeatureLogger
+from faregate.client.sync_charge_handle import SyncChargeHandle
 from faregate.client.transport.outage import CLOSED, Outage
 from faregate.client.transport.retrying import Retry
 from faregate.client.values import Authorization, FeatureUsage, ModelUsage, UseResult
 from faregate.client.wrapping.wrap import Unmetered, user_of, wrap_sdk
 
-__all__ = ["SyncChargeHandle", "SyncCreditsClient", "SyncFeatureLogger"]
+__all__ = ["SyncCreditsClient", "SyncFeatureLogger"]
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -84,56 +81,6 @@ class _SyncFacade(Generic[AsyncClientT]):
             self._process = os.getpid()
             self._client_or_none = self._background.call_soon(self._make)
         return self._client_or_none
-
-
-class SyncChargeHandle:
-    """Sync counterpart of `ChargeHandle`: `with credits.charge(…) as ride:`."""
-
-    def __init__(self, background: BackgroundLoop, charge: ChargeHandle) -> None:
-        self._background = background
-        self._charge = charge
-        self._token: Token[ChargeSession | None] | None = None
-
-    def __enter__(self) -> ChargeSession:
-        session = self.open()
-        session.bounded = True
-        self._token = current_charge_session.set(session)
-        return session
-
-    def __exit__(
-        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._token is not None:
-            restore_session(self._token)
-        self.finish(failure)
-
-    async def __aenter__(self) -> NoReturn:
-        raise InvalidError("a SyncCreditsClient charges by `with`; within an event loop use CreditsClient")
-
-    async def __aexit__(self, *failure: object) -> None:
-        """Never reached."""
-
-    def open(self) -> ChargeSession:
-        """Authorise; the caller must call `finish` afterwards."""
-        session = self._background.call(self._charge.open)
-        session.blocking = True
-        return session
-
-    def finish(self, failure: BaseException | None = None) -> None:
-        """Settle or void.
-
-        On the loop's own thread, where a garbage-collected stream may end, this returns without waiting.
-        """
-        if self._background.is_current:
-            self.abandon()
-        elif not self._background.started_here:
-            self._charge.finish_by_spool()
-        else:
-            self._background.call(lambda: self._charge.finish(failure))
-
-    def abandon(self) -> None:
-        """See `ChargeHandle.abandon`."""
-        self._charge.abandon()
 
 
 class SyncCreditsClient(_SyncFacade[CreditsClient]):

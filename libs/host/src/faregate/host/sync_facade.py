@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from faregate.client.background_loop import BackgroundLoop
 from faregate.client.charge_request import Estimate
-from faregate.client.sync import SyncChargeHandle
+from faregate.client.sync_charge_handle import SyncChargeHandle
 from faregate.client.values import Balance
 from faregate.client.wrapping.wrap import Unmetered, user_of, wrap_sdk
 from faregate.core.settings import load_settings

@@ -1,12 +1,13 @@
 """Facade on data in memory, for tests of hosts."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, event
+from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
@@ -25,6 +26,9 @@ from faregate.usage.values import ModelUsage
 from faregate.wire.ids import new_uuid7
 
 __all__ = ["FakeFaregate", "SyncFakeFaregate"]
+
+
+_SNAPSHOT = "faregate_fake_snapshot"
 
 
 class FakeFaregate(Faregate):
@@ -78,9 +82,29 @@ class _FakeSessions(SessionCheck):
         self._store = store
 
     async def checked(self, session: object) -> AsyncSession:
-        found, before = async_session(session), self._store.snapshot()
-        event.listen(found.sync_session, "after_rollback", lambda _: self._store.restore(before), once=True)
+        found = async_session(session)
+        with suppress(UnboundExecutionError):  # a host may test without any database
+            await found.connection()
+        transaction = found.get_transaction()
+        if transaction is not None and found.info.get(_SNAPSHOT) is not transaction:
+            found.info[_SNAPSHOT] = transaction
+            self._undo_with(found.sync_session)
         return found
+
+    def _undo_with(self, session: Session) -> None:
+        """Restore what was before the session's transaction if that is rolled back."""
+        before, committed = self._store.snapshot(), False
+
+        def commit(_: Session) -> None:
+            nonlocal committed
+            committed = True
+
+        def roll_back(_: Session) -> None:
+            if not committed:
+                self._store.restore(before)
+
+        event.listen(session, "after_commit", commit, once=True)
+        event.listen(session, "after_rollback", roll_back, once=True)
 
 
 class SyncFakeFaregate(SyncFaregate):
