@@ -101,18 +101,7 @@ async def test_calls_from_any_language(stack: Stack) -> None:
 async def test_charging_inside_the_hosts_transaction(server_url: str, tmp_path: Path) -> None:
     name = f"howto_{os.getpid()}_{next(_numbers)}"
     await execute(server_url, f"create database {name}")
-    TRANSACTION.block(title="composition.py").save(tmp_path)
     printed = TRANSACTION.block(title="order.py").run(cwd=tmp_path, FAREGATE_DATABASE_URL=address(server_url, name))
     await execute(server_url, f"drop database {name} with (force)")
 
     assert printed.splitlines()[-3:] == TRANSACTION.block("text").text.splitlines()
-
-
-def test_the_environment_on_the_page_is_that_of_the_example() -> None:
-    """`examples/host` runs it; here it is shown without its surroundings."""
-    shown = TRANSACTION.block(title="env.py").text
-    migrate = shown[shown.index("def migrate") :].replace("\n\n\n", "\n\n")
-    example = (Path(__file__).parents[2] / "examples/host/migrations/env.py").read_text()
-
-    lines = [line for line in example.splitlines() if '"""' not in line]
-    assert migrate.strip() in "\n".join(lines)
