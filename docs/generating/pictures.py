@@ -48,7 +48,7 @@ _BOXES = (
     _Box(420, _APPLICATIONS, 190, 78, "worker", ("queues, scheduled jobs,", "webhooks"), "app"),
     _Box(630, _APPLICATIONS, 110, 78, "cli", ("faregate …",), "app"),
     _Box(760, _APPLICATIONS, 180, 78, "Your application", ("imports the libraries", "into its process"), "app"),
-    _Box(220, _HOST, 720, 60, "host", ("FaregateContainer: the wiring of all libraries, extended by applications",)),
+    _Box(220, _HOST, 720, 60, "host", ("Faregate: all libraries for an application; FaregateContainer: their wiring",)),
     _Box(
         220,
         _UPPER,
