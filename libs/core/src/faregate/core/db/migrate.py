@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from faregate.core.db.database import Database
+from faregate.core.db.database import Database, sqlstate
 from faregate.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ __all__ = [
 _LOCK = 7_305_201_923_140_001
 """Advisory lock: of two processes that start at the same time only one may migrate."""
 
+_NOT_ALLOWED = "42501"
+
 _MIGRATE = "run `faregate migrate`"
 _UPGRADE = "upgrade the package: `pip install --upgrade faregate`"
 
@@ -37,8 +40,21 @@ async def upgrade(database: Database) -> tuple[str | None, str]:
     if problem is not None and problem.newer:
         raise ConfigurationError(f"{problem.detail}; {problem.fix}")
     if problem is not None:
-        await run_alembic(database, "upgrade", "head")
+        await _upgrade_as_owner(database)
     return before, head_revision()
+
+
+async def _upgrade_as_owner(database: Database) -> None:
+    try:
+        await run_alembic(database, "upgrade", "head")
+    except DBAPIError as error:
+        if sqlstate(error) != _NOT_ALLOWED:
+            raise
+        raise ConfigurationError(
+            f"the database role may not migrate: {error.orig}; run `faregate migrate` as the role that owns the schema "
+            f"{database.sql.schema!r}, or let an administrator create the schema for that role: "
+            f"create schema {database.sql.schema} authorization …"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
