@@ -10,7 +10,7 @@ from faregate.core.db.database import Database
 from faregate.core.errors import ConfigurationError, FaregateError
 from faregate.core.settings import load_settings
 from support.apps import open_gateway, settings_for
-from support.deployments import archiving, run_jobs, serve_calls, settle_in_a_later_month, settle_messages, type_commands
+from support.deployments import archiving, run_jobs, serve_calls, settle_messages, type_commands, use_a_later_month
 from support.pgbouncer import pgbouncer
 from support.processes import run_command
 
@@ -31,7 +31,7 @@ async def test_a_deployment_runs_through_it(database_url: str, pooled_url: str, 
     async with open_gateway(settings) as gateway:
         await serve_calls(gateway)
         await settle_messages(gateway, settings)
-    await settle_in_a_later_month(settings)
+    await use_a_later_month(settings)
     await run_jobs(settings, ahead_days=600)
     await type_commands(settings, tmp_path)
 
@@ -87,7 +87,7 @@ async def test_without_a_direct_address_it_is_refused_with_the_fix(pooled_url: s
     await database.close()
     for command in ("doctor", "migrate", "verify"):
         done = await run_command(command, FAREGATE_DATABASE_URL=pooled_url)
-        assert done.code == 1
+        assert done.code in {1, 2}
         assert FIX in " ".join((done.out + done.err).split()), (done.out, done.err)
 
 

@@ -14,7 +14,7 @@ from faregate.core.db.database import Database
 from faregate.core.db.migrate import current_revision, head_revision, upgrade
 from faregate.core.errors import ConfigurationError
 from support.apps import open_gateway, settings_for
-from support.deployments import archiving, run_jobs, serve_calls, settle_in_a_later_month, settle_messages, type_commands
+from support.deployments import archiving, run_jobs, serve_calls, settle_messages, type_commands, use_a_later_month
 from support.docs import Page
 from support.processes import run_command
 from support.servers import address, execute
@@ -76,7 +76,7 @@ async def test_a_deployment_runs_as_a_role_that_only_reads_and_writes_rows(roles
     async with open_gateway(settings) as gateway:
         await serve_calls(gateway)
         await settle_messages(gateway, settings)
-    await settle_in_a_later_month(settings)
+    await use_a_later_month(settings)
     await run_jobs(settings, ahead_days=600)
     await type_commands(settings, tmp_path)
 

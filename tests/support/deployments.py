@@ -16,7 +16,7 @@ from faregate.worker.container import WorkerContainer
 from support.apps import Gateway, open_gateway, running_worker
 from support.processes import run_command
 
-__all__ = ["archiving", "run_jobs", "serve_calls", "settle_in_a_later_month", "settle_messages", "type_commands"]
+__all__ = ["archiving", "run_jobs", "serve_calls", "settle_messages", "type_commands", "use_a_later_month"]
 
 LINE = {"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}
 _LISTENING = "select count(*) as n from pg_stat_activity where datname = current_database() and query ilike 'listen %'"
@@ -57,20 +57,21 @@ async def settle_messages(gateway: Gateway, settings: Settings, *, count: int = 
     assert [letter async for letter in transport.dead_letters()] == []
 
 
-async def settle_in_a_later_month(settings: Settings, *, months: int = 6) -> None:
-    """Charge in a month that has no partition yet: it is created, and the event is in it."""
+async def use_a_later_month(settings: Settings, *, months: int = 6) -> None:
+    """Charge and record in a month that has no partition yet: it is created, and the event is in it."""
     clock = FixedClock(SystemClock().now() + timedelta(days=31 * months))
     async with open_gateway(settings, clock=clock) as gateway:
         database, month = gateway.database, Month.of(clock.now())
         name = f"{settings.db_schema}.usage_event_y{month.year:04d}m{month.number:02d}"
         async with database.transaction() as session:
             (before,) = await database.rows(session, _PARTITION, name=name)
-        await gateway.grant("ada", 10)
         settled = await gateway.end("ada", "chat", usage_key="later", usages=[LINE])
-        assert settled.status == 200, settled.body
+        event = {"user_id": "ada", "meter": "api", "quantity": 1, "id": "later", "time": clock.now().isoformat()}
+        recorded = await gateway.post("/api/usage-events", [event])
+        assert (settled.status, recorded.status, recorded.data["accepted"]) == (200, 202, 1), (settled.body, recorded.body)
         async with database.transaction() as session:
             (after,) = await database.rows(session, f"select count(*) as n from {name}")
-    assert (before.n, after.n) == (0, 2)
+    assert (before.n, after.n) == (0, 1), (before, after, name)
 
 
 async def run_jobs(settings: Settings, *, ahead_days: int) -> None:
@@ -97,7 +98,7 @@ async def type_commands(settings: Settings, directory: Path) -> None:
         ("logs", "restore", month),
         ("usage", "rollup"),
         ("usage", "export", "csv", str(directory)),
-        ("privacy", "export", "ada"),
+        ("privacy", "export", "ada", "--file", str(directory / "ada.json")),
         ("verify",),
         ("backup", str(directory / "backup.dump")),
     ):

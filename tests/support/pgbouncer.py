@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pwd
 import subprocess
 import tempfile
 from collections.abc import AsyncGenerator
@@ -34,7 +35,8 @@ async def pgbouncer(server_url: str, *, user: str = "", **options: str) -> Async
         f"[databases]\n* = host={host} port={parts.port or 5432} user={user or parts.username or 'postgres'}{password}\n"
         "[pgbouncer]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items())
     )
-    as_other = ["-u", "nobody"] if os.getuid() == 0 else []
+    owner = pwd.getpwuid(Path(host).stat().st_uid).pw_name if host.startswith("/") else "nobody"
+    as_other = ["-u", owner] if os.getuid() == 0 else []  # it must not run as root, and must reach the socket
     with tempfile.NamedTemporaryFile("w", suffix=".ini") as ini:
         ini.write(text)
         ini.flush()
