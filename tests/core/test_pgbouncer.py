@@ -46,9 +46,12 @@ async def test_concurrent_transactions_change_connections_and_keep_their_setting
       current_setting('jit') as jit, current_setting('transaction_read_only') as read_only
     """
 
+    three = asyncio.Barrier(3)  # transactions are open at once, so that all three connections are used
+
     async def look(read_only: bool) -> tuple[object, ...]:
         async with database.transaction(read_only=read_only) as session:
             await database.rows(session, "select 1 as one")
+            await three.wait()
             (row,) = await database.rows(session, sql)
             await database.rows(session, "select 2 as two")
             return tuple(row)
