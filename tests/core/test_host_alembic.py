@@ -22,12 +22,12 @@ from support.servers import address, execute
 
 PAGE = Page.of("docs/howto/migrate-with-alembic.md")
 _numbers = count(1)
-MODELS = '''
+MODELS = """
 from sqlalchemy import Column, Integer, MetaData, Table
 metadata = MetaData()
 Table("paper", metadata, Column("id", Integer, primary_key=True))
 Table("parcel", metadata, Column("id", Integer, primary_key=True), schema="shipping")
-'''
+"""
 
 
 class Host:
@@ -40,7 +40,9 @@ class Host:
         self._template = template
         driver = f"postgresql+{'asyncpg' if template == 'async' else 'psycopg'}://"
         ini = directory / "alembic.ini"
-        ini.write_text(ini.read_text().replace("driver://user:pass@localhost/dbname", self.url.replace("postgresql://", driver)))
+        ini.write_text(
+            ini.read_text().replace("driver://user:pass@localhost/dbname", self.url.replace("postgresql://", driver))
+        )
 
     def follow(self, page: Page) -> None:
         """Add to `env.py` what the page says."""
@@ -48,12 +50,18 @@ class Host:
         path = self.directory / "migrations" / "env.py"
         begin = re.escape(blocks[self._template].splitlines()[0])
         changed, number = re.subn(
-            rf"^{begin}\n(.|\n)*?context\.run_migrations\(\)\n", lambda _: blocks[self._template], path.read_text(), flags=re.M
+            rf"^{begin}\n(.|\n)*?context\.run_migrations\(\)\n",
+            lambda _: blocks[self._template],
+            path.read_text(),
+            flags=re.MULTILINE,
         )
         assert number == 1
         path.write_text(changed)
         self.edit(
-            ("from alembic import context\n", f"from alembic import context\n{blocks['import']}\nfrom shop import metadata\n"),
+            (
+                "from alembic import context\n",
+                f"from alembic import context\n{blocks['import']}\nfrom shop import metadata\n",
+            ),
             ("target_metadata = None", "target_metadata = metadata"),
         )
 
@@ -186,7 +194,9 @@ async def test_a_transaction_that_nobody_commits_is_refused(host: Host) -> None:
     assert await host.value("select to_regnamespace('faregate')") is None
 
 
-async def test_a_role_named_like_the_schema_is_refused_until_its_search_path_is_set(tmp_path: Path, bare_url: str) -> None:
+async def test_a_role_named_like_the_schema_is_refused_until_its_search_path_is_set(
+    tmp_path: Path, bare_url: str
+) -> None:
     """Else its unqualified `alembic_version` would be Faregate's from the second run on."""
     name = f"named_{os.getpid()}_{next(_numbers)}"
     await execute(bare_url, f"create role {name} login superuser password 'x'")
@@ -275,7 +285,10 @@ async def test_a_filter_of_the_host_goes_on(host: Host) -> None:
     host.alembic("upgrade", "head")
     await execute(host.url, "create schema legacy; create table legacy.old (id int); create table gone (id int)")
     host.edit(
-        ("from faregate.alembic import include_name, upgrade_on\n", f"from faregate.alembic import upgrade_on\n{block.text}"),
+        (
+            "from faregate.alembic import include_name, upgrade_on\n",
+            f"from faregate.alembic import upgrade_on\n{block.text}",
+        ),
         ("include_name=include_name", "include_name=include_ours"),
     )
     host.alembic("revision", "--autogenerate", "-m", "first")
@@ -288,11 +301,15 @@ async def test_our_tables_are_hidden_where_our_schema_is_the_default(host: Host)
     """The host's own tables in it are not: those are compared."""
     host.alembic("upgrade", "head")
     await execute(host.url, "create table faregate.gone (id int)")
-    await execute(host.url, f"alter database {await host.value('select current_database()')} set search_path = faregate, public")
+    await execute(
+        host.url, f"alter database {await host.value('select current_database()')} set search_path = faregate, public"
+    )
     host.edit(("include_schemas=True,", 'include_schemas=True, version_table_schema="public",'))
     host.alembic("revision", "--autogenerate", "-m", "first")
 
     (written,) = host.revisions()
-    assert [line.strip() for line in written.splitlines() if "drop_table" in line and "upgrade" not in line][:1] == ["op.drop_table('gone')"]
+    assert [line.strip() for line in written.splitlines() if "drop_table" in line and "upgrade" not in line][:1] == [
+        "op.drop_table('gone')"
+    ]
     assert "wallet" not in written
     assert "usage_event" not in written

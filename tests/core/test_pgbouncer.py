@@ -36,9 +36,13 @@ async def test_a_deployment_runs_through_it(database_url: str, pooled_url: str, 
     await type_commands(settings, tmp_path)
 
 
-async def test_concurrent_transactions_change_connections_and_keep_their_settings(database_url: str, pooled_url: str) -> None:
+async def test_concurrent_transactions_change_connections_and_keep_their_settings(
+    database_url: str, pooled_url: str
+) -> None:
     """Twelve connections of ours on three of the server: no statement is missed, and each transaction has its time-outs and UTC."""
-    database = Database(pooled_url, direct_url=database_url, pool_size=12, statement_timeout_seconds=7, lock_timeout_seconds=3)
+    database = Database(
+        pooled_url, direct_url=database_url, pool_size=12, statement_timeout_seconds=7, lock_timeout_seconds=3
+    )
     await database.open()
     sql = """
     select pg_backend_pid() as pid, current_setting('lock_timeout') as lock, current_setting('statement_timeout') as statement,

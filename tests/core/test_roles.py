@@ -81,9 +81,7 @@ async def test_a_deployment_runs_as_a_role_that_only_reads_and_writes_rows(roles
     await type_commands(settings, tmp_path)
 
     connection = await asyncpg.connect(roles.administrator)
-    owners = await connection.fetch(
-        "select distinct tableowner from pg_tables where schemaname = $1", SCHEMA
-    )
+    owners = await connection.fetch("select distinct tableowner from pg_tables where schemaname = $1", SCHEMA)
     elsewhere = await connection.fetchval("select to_regnamespace('faregate')")
     await connection.close()
     assert [row["tableowner"] for row in owners] == [roles.names[0]]

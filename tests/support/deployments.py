@@ -48,11 +48,17 @@ async def serve_calls(gateway: Gateway) -> None:
 
 async def settle_messages(gateway: Gateway, settings: Settings, *, count: int = 40) -> None:
     """Settle by queue, in batches large enough for COPY; a consumer listens meanwhile."""
-    bodies = [{"user_id": "ada", "feature_endpoint_id": "chat", "usage_key": f"m{n}", "usages": [LINE]} for n in range(count)]
+    bodies = [
+        {"user_id": "ada", "feature_endpoint_id": "chat", "usage_key": f"m{n}", "usages": [LINE]} for n in range(count)
+    ]
     transport = gateway.container.transport()
     async with running_worker(settings):
         await transport.publish(QUEUE, [OutgoingMessage(exact_json.dumps(body)) for body in bodies])
-        await _until(gateway.database, "select count(*) = :count as done from faregate.charge where status = 1 and usage_key like 'm%'", count=count)
+        await _until(
+            gateway.database,
+            "select count(*) = :count as done from faregate.charge where status = 1 and usage_key like 'm%'",
+            count=count,
+        )
         await _until(gateway.database, f"select ({_LISTENING}) > 0 as done")
     assert [letter async for letter in transport.dead_letters()] == []
 
@@ -68,7 +74,10 @@ async def use_a_later_month(settings: Settings, *, months: int = 6) -> None:
         settled = await gateway.end("ada", "chat", usage_key="later", usages=[LINE])
         event = {"user_id": "ada", "meter": "api", "quantity": 1, "id": "later", "time": clock.now().isoformat()}
         recorded = await gateway.post("/api/usage-events", [event])
-        assert (settled.status, recorded.status, recorded.data["accepted"]) == (200, 202, 1), (settled.body, recorded.body)
+        assert (settled.status, recorded.status, recorded.data["accepted"]) == (200, 202, 1), (
+            settled.body,
+            recorded.body,
+        )
         async with database.transaction() as session:
             (after,) = await database.rows(session, f"select count(*) as n from {name}")
     assert (before.n, after.n) == (0, 1), (before, after, name)

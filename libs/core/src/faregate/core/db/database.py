@@ -98,8 +98,8 @@ class Database:
     """The connection pool of one process.
 
     Needs an address: `url`, or a `server` that returns one when started. If `url` leads to a pooler in transaction mode, such as
-    pgbouncer, `direct_url` is the address of PostgreSQL itself, for what needs a session. Between `open()` and `close()`, sessions come from
-    `transaction()` only, so that each commit happens at the end of a use case.
+    pgbouncer, `direct_url` is the address of PostgreSQL itself, for what needs a session. Between `open()` and `close()`, sessions
+    come from `transaction()` only, so that each commit happens at the end of a use case.
     """
 
     def __init__(
@@ -303,9 +303,9 @@ class Database:
         try:
             if pooled and self._direct_url is not None:
                 return await connect_through_pooler(self.url, self._session_settings)
-            connection = await asyncpg.connect(self.direct_url, server_settings=self._session_settings, timeout=10)
-            await self._check_settings_once(connection)
-            return connection
+            return await self._checked_once(
+                await asyncpg.connect(self.direct_url, server_settings=self._session_settings, timeout=10)
+            )
         except asyncpg.ProtocolViolationError as error:
             if "startup parameter" not in str(error):
                 raise DatabaseRefusedError(f"the database refuses the connection: {error}") from error
@@ -323,15 +323,18 @@ class Database:
     def _direct_variable(self) -> str:
         return "FAREGATE_DIRECT_DATABASE_URL" if self._direct_url else "FAREGATE_DATABASE_URL"
 
-    async def _check_settings_once(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-        if self._settings_checked:
-            return
-        try:
-            await check_settings(connection, self._session_settings, self._direct_variable)
-        except BaseException:
-            connection.terminate()
-            raise
-        self._settings_checked = True
+    async def _checked_once(
+        self, connection: "asyncpg.Connection[asyncpg.Record]"
+    ) -> "asyncpg.Connection[asyncpg.Record]":
+        """Return the connection; if it is the first one, after a check that no pooler has dropped its settings."""
+        if not self._settings_checked:
+            try:
+                await check_settings(connection, self._session_settings, self._direct_variable)
+            except BaseException:
+                connection.terminate()
+                raise
+            self._settings_checked = True
+        return connection
 
     def _variant(self, isolation: str, read_only: bool) -> AsyncEngine:
         """Return the engine for other transaction options; it shares the pool. Creating it costs as much as a round trip."""

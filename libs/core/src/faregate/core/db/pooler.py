@@ -26,16 +26,6 @@ from pg_settings where name = any($1)
 """
 
 
-class _SetTransaction(Transaction):
-    """A transaction that begins with the settings that other connections have from their start."""
-
-    async def start(self) -> None:
-        outermost = not self._connection.is_in_transaction()
-        await super().start()
-        if outermost:
-            await self._connection.execute(self._connection.transaction_settings)
-
-
 if TYPE_CHECKING:
     _Connection = asyncpg.Connection[asyncpg.Record]
 else:
@@ -47,12 +37,23 @@ class PooledConnection(_Connection):
 
     transaction_settings = ""
 
-    def transaction(
-        self, *, isolation: Any = None, readonly: bool = False, deferrable: bool = False
-    ) -> Transaction:
+    def transaction(self, *, isolation: Any = None, readonly: bool = False, deferrable: bool = False) -> Transaction:
         """Return a transaction as `asyncpg.Connection.transaction` does."""
-        self._check_open()
         return _SetTransaction(self, isolation, readonly, deferrable)
+
+
+class _SetTransaction(Transaction):
+    """A transaction that begins with the settings that other connections have from their start."""
+
+    def __init__(self, connection: PooledConnection, isolation: Any, readonly: bool, deferrable: bool) -> None:
+        super().__init__(connection, isolation, readonly, deferrable)
+        self._pooled = connection
+
+    async def start(self) -> None:
+        outermost = not self._pooled.is_in_transaction()
+        await super().start()
+        if outermost:
+            await self._pooled.execute(self._pooled.transaction_settings)
 
 
 async def connect_through_pooler(url: str, settings: Mapping[str, str]) -> PooledConnection:
