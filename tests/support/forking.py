@@ -1,5 +1,6 @@
 """A function in a process of its own, forked from the tests: it has imported everything already."""
 
+import faulthandler
 import os
 import sys
 import tempfile
@@ -9,6 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 __all__ = ["forked"]
+
+_SECONDS = 60
+"""After which a child that does not end shows where it stands, and ends."""
 
 
 def forked(work: Callable[[], object], directory: Path, environment: Mapping[str, str]) -> tuple[int, str]:
@@ -31,6 +35,7 @@ def _end(work: Callable[[], object], directory: Path, environment: Mapping[str, 
         os.dup2(out, 1)
         os.dup2(out, 2)
         sys.stdout = sys.stderr = os.fdopen(1, "w")
+        faulthandler.dump_traceback_later(_SECONDS, exit=True, file=sys.stderr)
         os.chdir(directory)
         os.environ.update(environment)
         sys.path.insert(0, str(directory))
