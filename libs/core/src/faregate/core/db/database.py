@@ -19,6 +19,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from faregate.core.clock import Deadline
 from faregate.core.db.ambient_transaction import current_transaction, entered_transaction
+from faregate.core.db.pooler import check_settings, connect_through_pooler, pooler_refusal
 from faregate.core.db.schema import SCHEMA
 from faregate.core.errors import ConfigurationError, DatabaseRefusedError, EngineUnavailableError, RetryTransactionError
 from faregate.core.logging import get_logger
@@ -96,8 +97,9 @@ class Sql:
 class Database:
     """The connection pool of one process.
 
-    Needs an address: `url`, or a `server` that returns one when started. Between `open()` and `close()`, sessions come from
-    `transaction()` only, so that each commit happens at the end of a use case.
+    Needs an address: `url`, or a `server` that returns one when started. If `url` leads to a pooler in transaction mode, such as
+    pgbouncer, `direct_url` is the address of PostgreSQL itself, for what needs a session. Between `open()` and `close()`, sessions
+    come from `transaction()` only, so that each commit happens at the end of a use case.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class Database:
         url: str | None = None,
         *,
         server: IDatabaseServer | None = None,
+        direct_url: str | None = None,
         schema: str = SCHEMA,
         pool_size: int = 10,
         statement_timeout_seconds: float = 15,
@@ -113,7 +116,9 @@ class Database:
         self.sql = Sql(schema)
         self.cache_metrics = CacheMetrics()
         self._url = url
+        self._direct_url = direct_url and _libpq_url(direct_url)
         self._server = server
+        self._settings_checked = False
         self._pool_size = pool_size
         self._engine: AsyncEngine | None = None
         self._variants: dict[tuple[str, bool], AsyncEngine] = {}
@@ -136,6 +141,11 @@ class Database:
             )
         return self._url
 
+    @property
+    def direct_url(self) -> str:
+        """The address of PostgreSQL itself, for what needs a session: `url`, unless that leads to a pooler."""
+        return self._direct_url or self.url
+
     async def open(self) -> None:
         """Start the server if there is one to start, and create the pool. Safe to repeat."""
         if self._engine is not None:
@@ -144,10 +154,10 @@ class Database:
             if self._server is None:
                 raise ConfigurationError("FAREGATE_DATABASE_URL is not set and no embedded server was given")
             self._url = await self._server.start()
-        self._url = self._url.replace("postgresql+asyncpg://", "postgresql://", 1)
+        self._url = _libpq_url(self._url)
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
-            async_creator=self._connect_pooled,
+            connect_args={"async_creator_fn": self._connect_pooled, **self._preparation},
             pool_size=self._pool_size,
             max_overflow=0,
             pool_timeout=30,
@@ -280,13 +290,26 @@ class Database:
         await driver.copy_records_to_table(table, schema_name=self.sql.schema, columns=list(columns), records=rows)
 
     async def _connect_pooled(self) -> "asyncpg.Connection[asyncpg.Record]":
-        connection = await self._connect()
+        connection = await self._connect(pooled=True)
         self._pooled.add(connection)
         return connection
 
-    async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
+    @property
+    def _preparation(self) -> dict[str, Any]:
+        """The arguments by which SQLAlchemy's driver prepares no statement under a name, where a pooler would lose it."""
+        return {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str} if self._direct_url else {}
+
+    async def _connect(self, *, pooled: bool = False) -> "asyncpg.Connection[asyncpg.Record]":
         try:
-            return await asyncpg.connect(self.url, server_settings=self._session_settings, timeout=10)
+            if pooled and self._direct_url is not None:
+                return await connect_through_pooler(self.url, self._session_settings)
+            return await self._checked_once(
+                await asyncpg.connect(self.direct_url, server_settings=self._session_settings, timeout=10)
+            )
+        except asyncpg.ProtocolViolationError as error:
+            if "startup parameter" not in str(error):
+                raise DatabaseRefusedError(f"the database refuses the connection: {error}") from error
+            raise pooler_refusal(error, self._direct_variable) from error
         except (OSError, TimeoutError) as error:
             raise EngineUnavailableError("the database does not answer; try again") from error
         except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
@@ -295,6 +318,23 @@ class Database:
             ) from error
         except asyncpg.InterfaceError as error:
             raise ConfigurationError(f"FAREGATE_DATABASE_URL: {error}") from error
+
+    @property
+    def _direct_variable(self) -> str:
+        return "FAREGATE_DIRECT_DATABASE_URL" if self._direct_url else "FAREGATE_DATABASE_URL"
+
+    async def _checked_once(
+        self, connection: "asyncpg.Connection[asyncpg.Record]"
+    ) -> "asyncpg.Connection[asyncpg.Record]":
+        """Return the connection; if it is the first one, after a check that no pooler has dropped its settings."""
+        if not self._settings_checked:
+            try:
+                await check_settings(connection, self._session_settings, self._direct_variable)
+            except BaseException:
+                connection.terminate()
+                raise
+            self._settings_checked = True
+        return connection
 
     def _variant(self, isolation: str, read_only: bool) -> AsyncEngine:
         """Return the engine for other transaction options; it shares the pool. Creating it costs as much as a round trip."""
@@ -318,6 +358,10 @@ async def _transactions_ended(pool: AsyncAdaptedQueuePool) -> None:
     deadline = Deadline(_CLOSING_SECONDS)
     while pool.checkedout() and not deadline.passed:  # noqa: ASYNC110 - the pool has no event for this
         await asyncio.sleep(0.01)
+
+
+def _libpq_url(url: str) -> str:
+    return url.replace("postgresql+asyncpg://", "postgresql://", 1)
 
 
 def _json_text(value: object) -> str:

@@ -43,7 +43,7 @@ def backup(file: Annotated[Path, Parameter(help="File to write; must not exist."
         try:
             options = ["--format=custom", f"--schema={settings.db_schema}", f"--file={unfinished}"]
             private_file(unfinished).close()  # pg_dump keeps the mode of an existing file
-            await _run("pg_dump", *options, url=database.url)
+            await _run("pg_dump", *options, url=database.direct_url)
             await _run("pg_restore", "--list", str(unfinished))
             await _note(database)
         finally:
@@ -81,7 +81,7 @@ async def _restore(settings: Settings, file: Path, *, replace: bool) -> None:
     await database.open()
     try:
         if not await _holds_something(database, schema):
-            await _read(file, database.url)
+            await _read(file, database.direct_url)
             return
         if not replace:
             raise ConfigurationError(f"the database already holds the schema {schema!r}; replace it with --replace")
@@ -119,7 +119,7 @@ async def _replace(file: Path, database: Database, schema: str) -> None:
         )
     await _execute(database, f'alter schema "{schema}" rename to "{aside}"')
     try:
-        await _read(file, database.url)
+        await _read(file, database.direct_url)
     except BaseException:
         await _execute(database, f'alter schema "{aside}" rename to "{schema}"')
         raise
