@@ -13,7 +13,6 @@ from faregate.cli.older_names import command_meant
 from faregate.cli.option_names import in_options, options_of
 from faregate.core.errors import (
     ConfigurationError,
-    EngineUnavailableError,
     FaregateError,
     InvalidError,
     MissingExtraError,
@@ -117,8 +116,6 @@ def _reported(error: Exception) -> FaregateError | None:
     """Return the error that is printed on one line; None for a defect of Faregate, which keeps its traceback."""
     from faregate.core.db.database import sqlstate
 
-    if isinstance(error, EngineUnavailableError):
-        return FaregateError(f"{error.detail} ({_database()})")
     if isinstance(error, FaregateError):
         return error
     if isinstance(error, ModuleNotFoundError) and error.name == BENCHMARKS:

@@ -19,10 +19,12 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from faregate.core.clock import Deadline
 from faregate.core.db.ambient_transaction import current_transaction, entered_transaction
+from faregate.core.db.connection_errors import OLDEST_MAJOR, connection_error, lost_connection, too_old
 from faregate.core.db.schema import SCHEMA
-from faregate.core.errors import ConfigurationError, DatabaseRefusedError, EngineUnavailableError, RetryTransactionError
+from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
 from faregate.core.logging import get_logger
 from faregate.core.runtime.cache_metrics import CacheMetrics
+from faregate.core.settings.addresses import address_problem
 from faregate.wire import exact_json
 
 __all__ = ["COPIED_FROM", "Database", "IDatabaseServer", "Sql", "is_passing", "sqlstate"]
@@ -145,6 +147,9 @@ class Database:
                 raise ConfigurationError("FAREGATE_DATABASE_URL is not set and no embedded server was given")
             self._url = await self._server.start()
         self._url = self._url.replace("postgresql+asyncpg://", "postgresql://", 1)
+        problem = address_problem(self._url)
+        if problem is not None:
+            raise ConfigurationError(f"FAREGATE_DATABASE_URL: {problem}")
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=self._connect_pooled,
@@ -155,6 +160,16 @@ class Database:
             json_serializer=_json_text,
             json_deserializer=exact_json.loads,
         )
+
+    async def check(self) -> None:
+        """Connect once; the connection stays in the pool.
+
+        Raises:
+            EngineUnavailableError: the server cannot be used; the text names its address, the reason and the fix.
+            ConfigurationError: the address cannot be read.
+        """
+        async with self._require_engine().connect():
+            return
 
     async def close(self) -> None:
         """Refuse new transactions, wait for running ones, close all connections and release the server.
@@ -195,7 +210,7 @@ class Database:
                 yield session
         except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as error:
             if is_unavailable(error):
-                raise EngineUnavailableError("the database cannot be reached; try again") from error
+                raise lost_connection(error, self.url) from error
             raise
 
     async def run(self, work: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = 6) -> T:
@@ -286,15 +301,14 @@ class Database:
 
     async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         try:
-            return await asyncpg.connect(self.url, server_settings=self._session_settings, timeout=10)
-        except (OSError, TimeoutError) as error:
-            raise EngineUnavailableError("the database does not answer; try again") from error
-        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
-            raise DatabaseRefusedError(
-                f"the database refuses the connection: {error}; check FAREGATE_DATABASE_URL"
-            ) from error
-        except asyncpg.InterfaceError as error:
-            raise ConfigurationError(f"FAREGATE_DATABASE_URL: {error}") from error
+            connection = await asyncpg.connect(self.url, server_settings=self._session_settings, timeout=10)
+        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise connection_error(error, self.url) from error
+        major = connection.get_server_version().major
+        if major < OLDEST_MAJOR:
+            connection.terminate()
+            raise too_old(major, self.url)
+        return connection
 
     def _variant(self, isolation: str, read_only: bool) -> AsyncEngine:
         """Return the engine for other transaction options; it shares the pool. Creating it costs as much as a round trip."""

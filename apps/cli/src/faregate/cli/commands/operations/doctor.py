@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from rich.markup import escape
 
 from faregate.cli.commands.operations.findings import Finding, look_at_redis, look_at_security
 from faregate.cli.shared.deployment import database_name, require_database
 from faregate.cli.shared.output import Format, console, print_json
 from faregate.core.clock import SystemClock
-from faregate.core.errors import ConfigurationError, FaregateError
+from faregate.core.errors import ConfigurationError, DatabaseUnavailableError, FaregateError
 from faregate.core.runtime import event_loop
 from faregate.usage.values import ModelUsage
 from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
@@ -21,11 +22,10 @@ if TYPE_CHECKING:
     from faregate.core.db.database import Database
     from faregate.core.settings import Settings
 
-__all__ = ["doctor", "look", "supported"]
+__all__ = ["doctor", "look"]
 
 _DISK_NEEDED_BYTES = 1024**3
 _SKEW_SECONDS_MAX = 2
-_OLDEST_POSTGRESQL = 15_00_00
 
 
 def doctor(*, output: Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")] = "table") -> int:
@@ -38,9 +38,9 @@ def doctor(*, output: Annotated[Format, Parameter(name=["--output", "-o"], help=
     else:
         for finding in findings:
             mark = "[green]ok[/]  " if finding.ok else "[red]bad[/] "
-            console.print(f"{mark}{finding.name:<12}{finding.detail}", highlight=False)
+            console.print(f"{mark}{finding.name:<12}{escape(finding.detail)}", highlight=False, soft_wrap=True)
             if finding.fix and not finding.ok:
-                console.print(f"    fix: {finding.fix}", style="yellow", highlight=False)
+                console.print(f"    fix: {escape(finding.fix)}", style="yellow", highlight=False, soft_wrap=True)
     return 0 if all(finding.ok for finding in findings) else 1
 
 
@@ -63,7 +63,8 @@ async def _look_at_database(settings: Settings, database: Database) -> list[Find
     try:
         require_database(settings)
     except ConfigurationError as error:
-        return [Finding("database", ok=False, detail=error.detail, fix="see above")]
+        detail, _, fix = error.detail.rpartition("; ")
+        return [Finding("database", ok=False, detail=detail, fix=fix)]
     fix = "start it, or check FAREGATE_DATABASE_URL" if settings.database_url else "look into FAREGATE_DATA_DIR"
     found = [await _try("database", lambda: _database(settings, database), fix)]
     if not found[0].ok:
@@ -78,6 +79,8 @@ async def _try(name: str, check: Callable[[], Awaitable[str]], fix: str) -> Find
 
     try:
         return Finding(name, ok=True, detail=await check())
+    except DatabaseUnavailableError as error:
+        return Finding(name, ok=False, detail=error.problem, fix=error.fix)
     except (FaregateError, SQLAlchemyError, PostgresError, OSError) as error:
         detail = error.detail if isinstance(error, FaregateError) else _first_line(error)
         cause = f" ({_first_line(error.__cause__)})" if error.__cause__ is not None else ""
@@ -109,17 +112,11 @@ async def _database(settings: Settings, database: Database) -> str:
     await database.open()
     async with database.transaction(read_only=True) as session:
         ((number,),) = await database.rows(session, "show server_version_num")
-    return f"{supported(int(number))}: {database_name(settings)}"
+    return f"{_version(int(number))}: {database_name(settings)}"
 
 
-def supported(number: int) -> str:
-    """Return `server_version_num` as people write it.
-
-    Raises:
-        FaregateError: the server is older than the oldest supported version.
-    """
-    if number < _OLDEST_POSTGRESQL:
-        raise FaregateError(f"PostgreSQL {number // 10_000} is too old; 15 or newer is needed")
+def _version(number: int) -> str:
+    """Return `server_version_num` as people write it."""
     return f"PostgreSQL {number // 10_000}.{number % 10_000}"
 
 
