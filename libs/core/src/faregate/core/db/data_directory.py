@@ -14,7 +14,17 @@ FREE_BYTES_NEEDED = 128 * 1024**2
 
 _FIX = "choose another directory with FAREGATE_DATA_DIR or --data-dir"
 _ROOM = f"make room, or {_FIX}"
-_OURS = {"users.lock", "start.lock", "postgres.log", "server_api_key", "lost+found", "archive", "backups", "cache", "exports"}
+_OURS = {
+    "users.lock",
+    "start.lock",
+    "postgres.log",
+    "server_api_key",
+    "lost+found",
+    "archive",
+    "backups",
+    "cache",
+    "exports",
+}
 """Files that Faregate writes before there is a database, and directories that other settings suggest."""
 _CLUSTER = re.compile(r"postgres(\d+)")
 NO_SPACE = "No space left on device"

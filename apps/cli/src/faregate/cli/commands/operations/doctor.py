@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
@@ -9,11 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from rich.markup import escape
 
-from faregate.cli.commands.operations.findings import Finding, look_at_redis, look_at_security
+from faregate.cli.commands.operations.findings import (
+    Finding,
+    look_at_key_set,
+    look_at_names,
+    look_at_redis,
+    look_at_security,
+)
 from faregate.cli.shared.deployment import database_name, require_database
 from faregate.cli.shared.output import Format, console, print_json
 from faregate.core.clock import SystemClock
-from faregate.core.errors import ConfigurationError, DatabaseUnavailableError, FaregateError
+from faregate.core.errors import ConfigurationError, FaregateError
 from faregate.core.runtime import event_loop
 from faregate.usage.values import ModelUsage
 from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
@@ -55,36 +62,42 @@ async def look(settings: Settings) -> list[Finding]:
             engines.append(await _try("queue", lambda: _queue(settings, database), "check FAREGATE_BROKER_URL"))
     finally:
         await database.close()
-    beside = [_prices(settings), *look_at_security(settings), *await look_at_redis(settings)]
-    return [Finding("settings", ok=True, detail="all readable"), _key(settings), _disk(settings), *engines, *beside]
+    beside = [_prices(settings), *look_at_security(settings), *await look_at_key_set(settings)]
+    beside += await look_at_redis(settings)
+    return [look_at_names(os.environ), _key(settings), _disk(settings), *engines, *beside]
 
 
 async def _look_at_database(settings: Settings, database: Database) -> list[Finding]:
     try:
         require_database(settings)
     except ConfigurationError as error:
-        detail, _, fix = error.detail.rpartition("; ")
-        return [Finding("database", ok=False, detail=detail, fix=fix)]
-    fix = "start it, or check FAREGATE_DATABASE_URL" if settings.database_url else "look into FAREGATE_DATA_DIR"
-    found = [await _try("database", lambda: _database(settings, database), fix)]
+        return [_with_its_fix("database", error)]
+    found = [await _try("database", lambda: _database(settings, database))]
     if not found[0].ok:
         return found
     clock = await _try("clock", lambda: _clock(database), "set up NTP on this machine and the database's")
     return [*found, clock, await _migrations(database)]
 
 
-async def _try(name: str, check: Callable[[], Awaitable[str]], fix: str) -> Finding:
+async def _try(name: str, check: Callable[[], Awaitable[str]], fix: str | None = None) -> Finding:
+    """Run one check; without a `fix`, the errors that it raises end with theirs."""
     from asyncpg import PostgresError
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         return Finding(name, ok=True, detail=await check())
-    except DatabaseUnavailableError as error:
-        return Finding(name, ok=False, detail=error.problem, fix=error.fix)
     except (FaregateError, SQLAlchemyError, PostgresError, OSError) as error:
+        if fix is None and isinstance(error, FaregateError):
+            return _with_its_fix(name, error)
         detail = error.detail if isinstance(error, FaregateError) else _first_line(error)
         cause = f" ({_first_line(error.__cause__)})" if error.__cause__ is not None else ""
-        return Finding(name, ok=False, detail=detail + cause, fix=fix)
+        return Finding(name, ok=False, detail=detail + cause, fix=fix or "")
+
+
+def _with_its_fix(name: str, error: FaregateError) -> Finding:
+    """Return the finding for an error whose text is `problem; fix`."""
+    problem, _, fix = error.detail.rpartition("; ")
+    return Finding(name, ok=False, detail=problem, fix=fix)
 
 
 def _first_line(error: BaseException) -> str:
