@@ -129,7 +129,9 @@ async def test_doctor_reports_what_is_broken_and_the_fix(server_url: str, databa
     )
     assert empty.code == 1
     assert "run `faregate migrate`" in empty.out
-    assert [c["fix"] for c in exact_json.loads(away.out) if not c["ok"]] == ["start it, or check FAREGATE_DATABASE_URL"]
+    assert [c["fix"] for c in exact_json.loads(away.out) if not c["ok"]] == [
+        "start PostgreSQL there, or correct host and port in FAREGATE_DATABASE_URL"
+    ]
 
 
 async def test_verify_is_clean_and_finds_an_edited_balance(stack: Stack) -> None:

@@ -23,11 +23,15 @@ async def run_worker(
     container = WorkerContainer(settings=settings)
     container.check_dependencies()
     stop = stop if stop is not None else stop_on_signals()
-    async with container.engines():
-        worker = container.worker()
-        if on_ready is not None:
-            on_ready(worker.queues)
-        await worker.run(stop)
+    worker = container.worker()  # wrong settings are reported before the engines are opened
+    try:
+        async with container.engines():
+            if on_ready is not None:
+                on_ready(worker.queues)
+            await worker.run(stop)
+    finally:
+        for probes in container.probes():
+            probes.close()
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -34,6 +34,10 @@ class Gateway:
         """The address that it listens on."""
         return _url(*self._socket.getsockname()[:2])
 
+    def close(self) -> None:
+        """Release the port of a server that was never started. Safe to repeat."""
+        self._socket.close()
+
     async def serve(self, stop: asyncio.Event, *, on_ready: Callable[[], None] | None = None) -> None:
         """Serve until `stop` is set.
 

@@ -9,14 +9,14 @@ import httpx2
 
 __all__ = ["key_set_problem"]
 
-_FIX = "correct FAREGATE_JWKS_URL, or mend the identity provider; until then users' tokens are not accepted"
+_FIX = "correct FAREGATE_JWKS_URL, or mend the identity provider"
 
 
 def key_set_problem(error: BaseException, url: str) -> str:
     """Return one sentence with the URL (without its user and query), what was wrong, and the fix."""
     parts = urlsplit(url)
     shown = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-    return f"{shown}: {_reason(error)}; {_FIX}"
+    return f"{shown}: {_reason(error)}, so users' tokens are not accepted; {_FIX}"
 
 
 def _reason(error: BaseException) -> str:

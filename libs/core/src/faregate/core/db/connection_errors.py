@@ -5,7 +5,7 @@ They name the server's address without its password. Commands, servers and the l
 
 import socket
 import ssl
-from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -19,7 +19,7 @@ OLDEST_MAJOR = 15
 
 _SETTING = "FAREGATE_DATABASE_URL"
 _REFUSALS = {
-    "28P01": ("refuses the password of user {user!r}", f"correct the password in {_SETTING}"),
+    "28P01": ("refuses the password of user {user!r}", f"correct user and password in {_SETTING}"),
     "3D000": (
         "has no database {database!r}",
         f"create it with `createdb {{database}}`, or correct the name in {_SETTING}",
@@ -50,14 +50,14 @@ def printable_url(url: str) -> str:
     user, _, host = parts.netloc.rpartition("@")
     login = f"{user.partition(':')[0]}@" if user else ""
     directory = _option(url, "host")
-    query = f"host={directory}" if directory and not host else ""
-    return urlunsplit(("postgresql", login + host, parts.path, query, ""))
+    query = f"?host={directory}" if directory and not host else ""
+    return f"postgresql://{login}{host}{parts.path}{query}"
 
 
 def connection_error(error: BaseException, url: str) -> FaregateError:
     """Return the error to raise for what the driver raised when it connected to `url`."""
     if isinstance(error, asyncpg.ClientConfigurationError):
-        return ConfigurationError(f"{_SETTING}: {error}")
+        return ConfigurationError(f"{_SETTING}: {_client_problem(error, url)}")
     if isinstance(error, ValueError) and not isinstance(error, OSError):  # its text may hold a part of the password
         return ConfigurationError(f"{_SETTING}: it cannot be read; escape / ? # @ % in user and password")
     if isinstance(error, asyncpg.PostgresError):
@@ -82,6 +82,13 @@ def too_old(major: int, url: str) -> DatabaseRefusedError:
         f"{printable_url(url)}: the server is PostgreSQL {major}, which is too old; {OLDEST_MAJOR} or newer is needed",
         f"upgrade the server, or name another one with {_SETTING}",
     )
+
+
+def _client_problem(error: asyncpg.ClientConfigurationError, url: str) -> str:
+    if "root certificate" in str(error):
+        mode = _option(url, "sslmode")
+        return f"sslmode={mode} needs the authority of the server's certificate; add sslrootcert=FILE"
+    return f"{_first_line(error)}; correct this option"
 
 
 def _server_error(error: asyncpg.PostgresError, url: str) -> DatabaseUnavailableError:

@@ -14,18 +14,10 @@ FREE_BYTES_NEEDED = 128 * 1024**2
 
 _FIX = "choose another directory with FAREGATE_DATA_DIR or --data-dir"
 _ROOM = f"make room, or {_FIX}"
-_OURS = {
-    "users.lock",
-    "start.lock",
-    "postgres.log",
-    "server_api_key",
-    "lost+found",
-    "archive",
-    "backups",
-    "cache",
-    "exports",
-}
+_OURS = {"users.lock", "start.lock", "server_api_key", "lost+found", "archive", "backups", "cache", "exports"}
 """Files that Faregate writes before there is a database, and directories that other settings suggest."""
+_OUTPUT = (".log", ".json", ".pid")
+"""Endings of files that `faregate up` is told to write there, such as its output and its ready file."""
 _CLUSTER = re.compile(r"postgres(\d+)")
 NO_SPACE = "No space left on device"
 _FATAL = re.compile(r"(?:FATAL|PANIC|error):\s*(.+)")
@@ -60,7 +52,8 @@ def check_contents(directory: Path, major: int) -> None:
     clusters = sorted(name for name in names if _CLUSTER.fullmatch(name))
     if clusters:
         _check_cluster(directory, clusters, major)
-    foreign = sorted(name for name in names - _OURS if not name.startswith((".", "postgres")))
+    kept = [name for name in names - _OURS if not name.startswith(".") and not name.endswith(_OUTPUT)]
+    foreign = sorted(name for name in kept if not _CLUSTER.match(name))
     if foreign and not clusters and "users.lock" not in names:
         raise ConfigurationError(
             f"FAREGATE_DATA_DIR: {directory} holds {foreign[0]!r} and no database of Faregate, which needs a directory of its "
@@ -82,12 +75,13 @@ def check_room(directory: Path) -> None:
         )
 
 
-def reason_in(output: str) -> str:
-    """Return the last line in which a PostgreSQL program says why it ended, without its prefix."""
-    lines = [line for line in output.splitlines() if line.strip()]
-    reasons = [found[1] for line in lines if (found := _FATAL.search(line))]
-    full = next((NO_SPACE for line in lines if NO_SPACE in line), None)
-    return full or (reasons or lines or ["no reason given"])[-1].strip()
+def reason_in(output: str, *, first: bool = False) -> str:
+    """Return why a PostgreSQL program ended: the last reason in its output, or the first, before it cleaned up."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    if any(NO_SPACE in line for line in lines):
+        return NO_SPACE
+    reasons = [found[1] for line in lines if (found := _FATAL.search(line))] or lines or ["no reason given"]
+    return reasons[0 if first else -1]
 
 
 def _check_cluster(directory: Path, clusters: list[str], major: int) -> None:

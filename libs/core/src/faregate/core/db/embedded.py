@@ -226,7 +226,7 @@ class EmbeddedServer:
         ]
         made = _run_as_owner([str(postgres_program("initdb")), *arguments, "--no-instructions"], cwd=self.data_dir)
         if made.returncode != 0:
-            raise self._failed("could not be set up", made.stderr)
+            raise self._failed("could not be set up", reason_in(made.stderr, first=True))
         unfinished.rename(self._cluster)
 
     def _launch(self) -> None:
@@ -241,6 +241,7 @@ class EmbeddedServer:
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [str(postgres_program("postgres")), "-D", str(self._cluster), *flags]
         with self.log_file.open("ab") as output:
+            said_before = output.tell()
             process = subprocess.Popen[Any](
                 command,
                 cwd=self.data_dir,
@@ -251,7 +252,7 @@ class EmbeddedServer:
                 **_as_owner(),
             )
         self._process = process
-        self._wait_ready(process)
+        self._wait_ready(process, said_before)
         log.info("embedded_postgres_started", data_dir=str(self.data_dir), pid=process.pid)
 
     def _clear_stale_pid_file(self) -> None:
@@ -267,11 +268,11 @@ class EmbeddedServer:
         for note in notes:
             note.unlink(missing_ok=True)
 
-    def _wait_ready(self, process: "subprocess.Popen[Any]") -> None:
+    def _wait_ready(self, process: "subprocess.Popen[Any]", said_before: int) -> None:
         deadline = Deadline(self._start_timeout_seconds)
         while not deadline.passed:
             if process.poll() is not None:
-                raise self._failed("did not start", _tail(self.log_file))
+                raise self._failed("did not start", reason_in(_text_from(self.log_file, said_before)))
             if _status(self._cluster) == "ready":
                 return
             sleep(_POLL_SECONDS)
@@ -279,8 +280,7 @@ class EmbeddedServer:
             f"the embedded PostgreSQL is not ready after {self._start_timeout_seconds:g} s; see {self.log_file}"
         )
 
-    def _failed(self, what: str, output: str) -> EngineUnavailableError:
-        reason = reason_in(output)
+    def _failed(self, what: str, reason: str) -> EngineUnavailableError:
         if reason == NO_SPACE:
             return full_disk(self.data_dir)
         return EngineUnavailableError(
@@ -344,8 +344,10 @@ def _process_ids() -> Iterator[int]:
     return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
 
 
-def _tail(path: Path, lines: int = 12) -> str:
-    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else "(no log)"
+def _text_from(path: Path, place: int) -> str:
+    with path.open("rb") as file:
+        file.seek(place)
+        return file.read().decode(errors="replace")
 
 
 def _system_account() -> pwd.struct_passwd:

@@ -115,8 +115,11 @@ def _disk(settings: Settings) -> Finding:
     from faregate.core.db.embedded import default_data_dir
 
     directory = settings.data_dir or default_data_dir()
-    existing = next(path for path in (directory, *directory.parents) if path.exists())
-    free = shutil.disk_usage(existing).free
+    try:
+        existing = next(path for path in (directory, *directory.parents) if path.exists())
+        free = shutil.disk_usage(existing).free
+    except PermissionError as error:  # the check of the database says what to do
+        return Finding("disk", ok=True, detail=f"not measured: {error.filename} ({error.strerror})")
     detail = f"{free / 1024**3:.1f} GiB free at {existing}"
     return Finding("disk", free >= _DISK_NEEDED_BYTES, detail, "make room, or set FAREGATE_DATA_DIR to a larger disk")
 

@@ -53,7 +53,7 @@ async def look_at_key_set(settings: Settings) -> list[Finding]:
     try:
         keys = await KeySet(settings.jwks_url).check()
     except EngineUnavailableError as error:
-        problem, _, fix = error.detail.partition("; ")
+        problem, _, fix = error.detail.rpartition("; ")
         return [Finding("key set", ok=False, detail=problem, fix=fix)]
     return [Finding("key set", ok=True, detail=f"{keys} public keys for users' tokens")]
 

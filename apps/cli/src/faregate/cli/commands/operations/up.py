@@ -110,6 +110,7 @@ async def _up(settings: Settings, *, with_worker: bool, ready_file: Path | None)
     except* FaregateError as group:
         raise _first(group) from group
     finally:
+        server.close()
         await database.close()
         if embedded is not None:
             await embedded.stop()
