@@ -65,7 +65,7 @@ def tcp_server(directory: Path) -> Generator[TcpServer]:
     flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     owner: dict[str, Any] = embedded._as_owner()
     with (directory / "tcp.log").open("ab") as log:
-        process = subprocess.Popen(
+        process = subprocess.Popen[bytes](
             [str(_PROGRAMS / "postgres"), "-D", str(cluster), *flags], stdout=log, stderr=log, cwd="/", **owner
         )
     try:

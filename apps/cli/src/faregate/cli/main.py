@@ -229,7 +229,10 @@ def command_line() -> "App":
     """Return the application with all commands, none of which is imported yet."""
     from cyclopts import App
 
+    from faregate.cli.shared.piped_console import PipedConsole
+
     app = App(
+        console=PipedConsole(),
         name="faregate",
         help="A fare gate for AI features: authorise and hold, run, settle what it really cost.",
         help_epilogue="Every command takes --data-dir: the directory of the embedded PostgreSQL, as `faregate up` printed it.",

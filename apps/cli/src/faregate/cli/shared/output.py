@@ -3,11 +3,11 @@
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
-from rich.console import Console
 from rich.table import Table
 
+from faregate.cli.shared.piped_console import PipedConsole
 from faregate.wire import exact_json
 
 __all__ = [
@@ -28,16 +28,8 @@ Format = Literal["table", "json"]
 _WIDTH = 118
 """Width of tables where no terminal determines it."""
 
-
-class _Output(Console):
-    """A console that raises `BrokenPipeError` when its reader has gone; Rich would exit with 1."""
-
-    def on_broken_pipe(self) -> NoReturn:
-        raise BrokenPipeError
-
-
-console = _Output(width=None if sys.stdout.isatty() else _WIDTH)
-errors = _Output(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
+console = PipedConsole(width=None if sys.stdout.isatty() else _WIDTH)
+errors = PipedConsole(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
 
 
 def shows_pictures() -> bool:
