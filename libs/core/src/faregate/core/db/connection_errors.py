@@ -113,7 +113,10 @@ def _network_problem(error: BaseException, url: str) -> tuple[str, str]:
             f"name its authority in {_SETTING} with sslrootcert=FILE, or use the host name of the certificate",
         )
     if isinstance(error, ssl.SSLError):
-        return f"TLS failed ({error.reason or _first_line(error)})", f"check the ssl… options in {_SETTING}"
+        return (
+            f"TLS failed ({getattr(error, 'reason', None) or _first_line(error)})",
+            f"check the ssl… options in {_SETTING}",
+        )
     if isinstance(error, ConnectionError) and _NO_TLS in str(error):
         mode = _option(url, "sslmode") or "require"
         return (
