@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
@@ -64,7 +63,7 @@ async def look(settings: Settings) -> list[Finding]:
         await database.close()
     beside = [_prices(settings), *look_at_security(settings), *await look_at_key_set(settings)]
     beside += await look_at_redis(settings)
-    return [look_at_names(os.environ), _key(settings), _disk(settings), *engines, *beside]
+    return [look_at_names(), _key(settings), _disk(settings), *engines, *beside]
 
 
 async def _look_at_database(settings: Settings, database: Database) -> list[Finding]:

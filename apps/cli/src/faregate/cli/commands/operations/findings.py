@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -30,11 +29,11 @@ def look_at_security(settings: Settings) -> list[Finding]:
     return [_tokens(settings), _webhooks(settings)]
 
 
-def look_at_names(environment: Mapping[str, str]) -> Finding:
+def look_at_names() -> Finding:
     """Return the finding on the settings, which could be read; it lists variables with the prefix that are none."""
-    from faregate.core.settings.names import unknown
+    from faregate.core.settings.reading import ignored_names
 
-    ignored = ", ".join(unknown(environment))
+    ignored = ", ".join(ignored_names())
     return Finding(
         "settings", ok=True, detail="all readable" + (f"; ignored, as no setting: {ignored}" if ignored else "")
     )
