@@ -81,10 +81,12 @@ async def engines(database: Database, transport: ITransport) -> AsyncGenerator[D
     connects when it does.
 
     Raises:
-        EngineUnavailableError: the database is unavailable.
+        EngineUnavailableError: the database is unavailable; the text names its address, the reason and the fix.
+        ConfigurationError: a setting of the database is wrong.
     """
     await database.open()
     try:
+        await database.check()
         await _connect(transport)
         yield database
     finally:

@@ -19,11 +19,13 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from faregate.core.clock import Deadline
 from faregate.core.db.ambient_transaction import current_transaction, entered_transaction
-from faregate.core.db.pooler import check_settings, connect_through_pooler, pooler_refusal
+from faregate.core.db.connection_errors import OLDEST_MAJOR, connection_error, lost_connection, too_old
+from faregate.core.db.pooler import check_settings, connect_through_pooler, is_pooler_refusal, pooler_refusal
 from faregate.core.db.schema import SCHEMA
-from faregate.core.errors import ConfigurationError, DatabaseRefusedError, EngineUnavailableError, RetryTransactionError
+from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
 from faregate.core.logging import get_logger
 from faregate.core.runtime.cache_metrics import CacheMetrics
+from faregate.core.settings.addresses import address_problem
 from faregate.wire import exact_json
 
 __all__ = ["COPIED_FROM", "Database", "IDatabaseServer", "Sql", "is_passing", "sqlstate"]
@@ -155,6 +157,9 @@ class Database:
                 raise ConfigurationError("FAREGATE_DATABASE_URL is not set and no embedded server was given")
             self._url = await self._server.start()
         self._url = _libpq_url(self._url)
+        problem = address_problem(self._url)
+        if problem is not None:
+            raise ConfigurationError(f"FAREGATE_DATABASE_URL: {problem}")
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
             connect_args={"async_creator_fn": self._connect_pooled, **self._preparation},
@@ -165,6 +170,16 @@ class Database:
             json_serializer=_json_text,
             json_deserializer=exact_json.loads,
         )
+
+    async def check(self) -> None:
+        """Connect once; the connection stays in the pool.
+
+        Raises:
+            EngineUnavailableError: the server cannot be used; the text names its address, the reason and the fix.
+            ConfigurationError: the address cannot be read.
+        """
+        async with self._require_engine().connect():
+            return
 
     async def close(self) -> None:
         """Refuse new transactions, wait for running ones, close all connections and release the server.
@@ -205,7 +220,7 @@ class Database:
                 yield session
         except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as error:
             if is_unavailable(error):
-                raise EngineUnavailableError("the database cannot be reached; try again") from error
+                raise lost_connection(error, self.url) from error
             raise
 
     async def run(self, work: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = 6) -> T:
@@ -300,24 +315,22 @@ class Database:
         return {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str} if self._direct_url else {}
 
     async def _connect(self, *, pooled: bool = False) -> "asyncpg.Connection[asyncpg.Record]":
+        through_pooler = pooled and self._direct_url is not None
+        url = self.url if through_pooler else self.direct_url
         try:
-            if pooled and self._direct_url is not None:
-                return await connect_through_pooler(self.url, self._session_settings)
-            return await self._checked_once(
-                await asyncpg.connect(self.direct_url, server_settings=self._session_settings, timeout=10)
-            )
-        except asyncpg.ProtocolViolationError as error:
-            if "startup parameter" not in str(error):
-                raise DatabaseRefusedError(f"the database refuses the connection: {error}") from error
-            raise pooler_refusal(error, self._direct_variable) from error
-        except (OSError, TimeoutError) as error:
-            raise EngineUnavailableError("the database does not answer; try again") from error
-        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
-            raise DatabaseRefusedError(
-                f"the database refuses the connection: {error}; check FAREGATE_DATABASE_URL"
-            ) from error
-        except asyncpg.InterfaceError as error:
-            raise ConfigurationError(f"FAREGATE_DATABASE_URL: {error}") from error
+            if through_pooler:
+                connection = await connect_through_pooler(url, self._session_settings)
+            else:
+                connection = await asyncpg.connect(url, server_settings=self._session_settings, timeout=10)
+        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if is_pooler_refusal(error):
+                raise pooler_refusal(error, self._direct_variable) from error
+            raise connection_error(error, url) from error
+        major = connection.get_server_version().major
+        if major < OLDEST_MAJOR:
+            connection.terminate()
+            raise too_old(major, url)
+        return connection if through_pooler else await self._checked_once(connection)
 
     @property
     def _direct_variable(self) -> str:

@@ -12,7 +12,7 @@ from asyncpg.transaction import Transaction
 
 from faregate.core.errors import ConfigurationError
 
-__all__ = ["PooledConnection", "check_settings", "connect_through_pooler", "pooler_refusal"]
+__all__ = ["PooledConnection", "check_settings", "connect_through_pooler", "is_pooler_refusal", "pooler_refusal"]
 
 _DIRECT = (
     "set FAREGATE_DIRECT_DATABASE_URL to the address of PostgreSQL itself, "
@@ -85,6 +85,11 @@ async def check_settings(
         )
 
 
-def pooler_refusal(error: asyncpg.ProtocolViolationError, variable: str) -> ConfigurationError:
+def is_pooler_refusal(error: BaseException) -> bool:
+    """Return whether a pooler refused the settings with which a connection is started."""
+    return isinstance(error, asyncpg.ProtocolViolationError) and "startup parameter" in str(error)
+
+
+def pooler_refusal(error: BaseException, variable: str) -> ConfigurationError:
     """Return the error for a pooler that refuses the settings with which a connection is started."""
     return ConfigurationError(f"{variable} leads to a pooler, which refuses a session: {error}; {_DIRECT}")
