@@ -319,7 +319,9 @@ class Database:
         url = self.url if through_pooler else self.direct_url
         try:
             if through_pooler:
-                connection = await connect_through_pooler(url, self._session_settings)
+                connection: asyncpg.Connection[asyncpg.Record] = await connect_through_pooler(
+                    url, self._session_settings
+                )
             else:
                 connection = await asyncpg.connect(url, server_settings=self._session_settings, timeout=10)
         except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
