@@ -17,6 +17,7 @@ from faregate.client.charge_session import (
     restore_session,
 )
 from faregate.client.errors import FaregateError, InvalidError
+from faregate.client.transport.per_loop import cancel_anywhere
 from faregate.client.values import Authorization, ModelUsage, UseResult, voided
 
 __all__ = ["ChargeHandle", "ICreditsApi"]
@@ -102,9 +103,8 @@ class ChargeHandle:
 
     def release(self) -> None:
         """Stop extending the hold."""
-        if self._extension is not None:
-            self._extension.cancel()
-            self._extension = None
+        extension, self._extension = self._extension, None
+        cancel_anywhere(extension)
 
     async def finish(self, failure: BaseException | None = None) -> None:
         """Settle or void, once.
@@ -149,9 +149,7 @@ class ChargeHandle:
         if decision.void_reason is not None:
             session.ended_with(voided(session.user_id, session.usage_key))
             return
-        session.ended_with(
-            self._api.settle_by_spool(session, decision.usages, decision.metadata, decision.duration_ms)
-        )
+        session.ended_with(self._api.settle_by_spool(session, decision.usages, decision.metadata, decision.duration_ms))
 
     def _finish_soon(self) -> None:
         _keep_until_done(asyncio.ensure_future(self._finish_quietly()))

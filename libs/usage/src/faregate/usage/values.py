@@ -247,6 +247,28 @@ class AccountFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Quote:
+    """What a use would hold and cost now. Nothing is stored for it.
+
+    Attributes:
+        credits: the price of the usage; of a use that is only recorded, what is recorded.
+        hold: what a start would hold.
+        free: the payer's credits that this feature may use.
+        covered: whether `free` covers the hold and the price; always true where nobody pays.
+    """
+
+    user_id: str
+    feature_key: str
+    charging: Rule
+    credits: Decimal
+    hold: Decimal
+    free: Decimal
+    covered: bool
+    lines: tuple[UsageLine, ...] = ()
+    unpriced_models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StartRequest:
     """A wish to begin a use. The same `usage_key` again gives the same hold."""
 
