@@ -89,8 +89,9 @@ async def test_an_unroutable_message_is_not_reported_as_published(broker_url: st
 async def test_a_broker_is_used_again_after_its_outage(gateway: Gateway, broker_url: str) -> None:
     broker = Broker(broker_url, timeout_seconds=5)
     await broker.publish(SETTLE_MULTIMODEL_QUEUE, b"{}")
-    assert broker._connection is not None
-    await broker._connection.close()
+    connection = (await broker._lines.get())._connection
+    assert connection is not None
+    await connection.close()
 
     published = 0
     for _ in range(3):
