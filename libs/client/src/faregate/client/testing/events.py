@@ -47,7 +47,8 @@ def _fields_of(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the fields of an event or of a CloudEvent; None if the latter is incomplete."""
     if "specversion" not in event:
         return event
-    if event["specversion"] != "1.0" or not (event.get("id") and event.get("source") and event.get("data")):
+    named = all(isinstance(event.get(name), str) for name in ("id", "source"))
+    if event["specversion"] != "1.0" or not named or not isinstance(event.get("data"), Mapping):
         return None
     outer = {"user_id": event.get("subject"), "service": event.get("type"), "time": event.get("time")}
     return {**outer, **mapping(event["data"]), "id": event["id"], "source": event["source"]}
