@@ -49,7 +49,7 @@ class ICreditsApi(Protocol):
 
 
 class ChargeHandle:
-    """`async with credits.charge(…) as ride:` authorises on entry; on exit it settles the observed usage, or voids.
+    """`async with credits.use(…) as use:` authorises on entry; on exit it settles the observed usage, or voids.
 
     * The block ends normally: the observed usage is settled; without any, a fixed price is settled.
     * The block raises: without observed usage the hold is voided; otherwise the usage until then is settled.

@@ -87,7 +87,7 @@ class _SyncFacade(Generic[AsyncClientT]):
 
 
 class SyncChargeHandle:
-    """Sync counterpart of `ChargeHandle`: `with credits.charge(…) as ride:`."""
+    """Sync counterpart of `ChargeHandle`: `with credits.use(…) as use:`."""
 
     def __init__(self, background: BackgroundLoop, charge: ChargeHandle) -> None:
         self._background = background
