@@ -24,7 +24,15 @@ def test_every_example_is_typed(tmp_path: Path) -> None:
         path.write_text(f"# {block.place}\n{block.text}")
         folders.add(folder)
         checked.append(path)
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", str(ROOT / "pyproject.toml"), *map(str, checked)]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--config-file",
+        str(ROOT / "pyproject.toml"),
+        *map(str, checked),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
     assert len(checked) > 10

@@ -155,7 +155,7 @@ async def test_settlement_organisation_and_quota_take_odd_ids(gateway: Gateway) 
     user, organization, key = "auth0|1", "acme/eu+=", "use/1=|+"
     await gateway.feature("chat", strategy="fixed", parameters={"credits": 2})
     await gateway.put(f"/api/organizations/{quote(organization, safe='')}", {"join": [user], "policy": "pooled"})
-    await gateway.grant(quote(f"org:{organization}", safe=""), 10)
+    await gateway.grant(f"org:{organization}", 10)
     quota = await gateway.put(
         "/api/quotas", {"owner_id": user, "meter": "credits", "period": "month", "limit": 100, "hard": True}
     )
