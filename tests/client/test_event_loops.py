@@ -48,15 +48,19 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+
+    @property
+    def _counted(self) -> _Server:
+        assert isinstance(self.server, _Server)
+        return self.server
 
     def setup(self) -> None:
         super().setup()
-        self.server.count(1)
+        self._counted.count(1)
 
     def finish(self) -> None:
         super().finish()
-        self.server.count(-1)
+        self._counted.count(-1)
 
     def do_POST(self) -> None:
         body = exact_json.loads(self.rfile.read(int(self.headers["content-length"])))

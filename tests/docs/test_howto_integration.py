@@ -48,11 +48,12 @@ async def test_a_use(stack: Stack) -> None:
 
 
 async def test_what_a_use_costs_and_what_is_left(stack: Stack) -> None:
-    quote, balance, events = _printed(stack, "before.py")
+    quote, balance, events, rejected = _printed(stack, "before.py")
 
     assert quote == "costs 0.42, holds 2, covered: True"
     assert balance.endswith("0 held")
-    assert events.startswith("1 accepted, 1 repeated; 2: user_id")
+    assert events == "1 accepted, 1 repeated"
+    assert rejected.startswith("event 2 is rejected: user_id")
 
 
 async def test_one_line_around_an_sdk(stack: Stack) -> None:

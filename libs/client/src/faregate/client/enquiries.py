@@ -17,6 +17,7 @@ from faregate.client.values import (
     read_balance,
     read_quote,
 )
+from faregate.wire import exact_json
 from faregate.wire.ids import new_uuid7
 
 __all__ = ["IReadableGateway", "read_quote_of", "recorded_events", "wallet_balance"]
@@ -51,12 +52,7 @@ async def read_quote_of(gateway: IGateway, request: ChargeRequest, usages: Seque
 
 async def recorded_events(gateway: IGateway, events: Sequence[Mapping[str, Any]]) -> EventsResult:
     """Record usage events; each one without an id gets one, so that it counts once if the call is repeated."""
-    for number, event in enumerate(events):
-        if not isinstance(event, Mapping):
-            raise InvalidError(
-                f"events[{number}] must be a mapping, such as {{'user_id': 'ada', 'service': 'chat'}}", param="events"
-            )
-    named = [event if event.get("id") is not None else {**event, "id": str(new_uuid7())} for event in events]
+    named = [_named(event, number) for number, event in enumerate(events)]
     accepted = duplicates = 0
     rejected: list[RejectedEvent] = []
     for first in range(0, len(named), _EVENTS_AT_ONCE):
@@ -65,3 +61,13 @@ async def recorded_events(gateway: IGateway, events: Sequence[Mapping[str, Any]]
         duplicates += data["duplicates"]
         rejected += [RejectedEvent(first + item["index"], item["error"]) for item in data["rejected"]]
     return EventsResult(accepted, duplicates, tuple(rejected))
+
+
+def _named(event: object, number: int) -> Mapping[str, Any]:
+    """Return an event with an id."""
+    if not isinstance(event, Mapping):
+        raise InvalidError(
+            f"events[{number}] must be a mapping, such as {{'user_id': 'ada', 'service': 'chat'}}", param="events"
+        )
+    fields = exact_json.mapping(event)
+    return fields if fields.get("id") is not None else {**fields, "id": str(new_uuid7())}
