@@ -24,11 +24,11 @@ from faregate.usage.values import (
     FeatureRef,
     FeatureUsage,
     ModelUsage,
-    Quote,
     Settled,
     SettleRequest,
     StartRequest,
     UsageLine,
+    UseQuote,
 )
 from faregate.wire.credits import to_micros
 from faregate.wire.ids import check_external_id, check_user_id, new_uuid7, organization_owner_id
@@ -82,7 +82,7 @@ class UsageService:
         usage_key = request.usage_key or str(new_uuid7())
         return await self._process.start(request, usage_key)
 
-    async def quote(self, request: StartRequest, *, usages: Sequence[ModelUsage] = ()) -> Quote:
+    async def quote(self, request: StartRequest, *, usages: Sequence[ModelUsage] = ()) -> UseQuote:
         """Return what a start of `request` would hold, and what `usages` would cost now; nothing is stored.
 
         Without `usages` the estimated usages are priced, and without those `usages` are also the estimate. Too few credits are

@@ -36,6 +36,7 @@ __all__ = [
     "StartRequest",
     "UsageLine",
     "Use",
+    "UseQuote",
 ]
 
 
@@ -247,7 +248,7 @@ class AccountFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Quote:
+class UseQuote:
     """What a use would hold and cost now. Nothing is stored for it.
 
     Attributes:

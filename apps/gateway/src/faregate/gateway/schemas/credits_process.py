@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from faregate.gateway.schemas.base import Answer
-from faregate.usage.values import Accessible, Quote, Rule, Settled, UsageLine
+from faregate.usage.values import Accessible, Rule, Settled, UsageLine, UseQuote
 
 __all__ = [
     "EndAnswer",
@@ -144,7 +144,7 @@ def start_answer(accessible: Accessible) -> StartAnswer:
     )
 
 
-def use_quote_answer(quote: Quote) -> UseQuoteAnswer:
+def use_quote_answer(quote: UseQuote) -> UseQuoteAnswer:
     """Return the answer to a quote."""
     return UseQuoteAnswer(
         user_id=quote.user_id,

@@ -1,4 +1,4 @@
-"""One object for each event loop, closed at the end of its loop."""
+"""Objects that belong to one event loop, closed at its end."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable

@@ -10,7 +10,7 @@ from faregate.usage.credits_process.count_checks import check_counts
 from faregate.usage.credits_process.rulebook import IRulebooks, Rulebook
 from faregate.usage.credits_process.start import Starter
 from faregate.usage.strategies.registry import FeatureFactory
-from faregate.usage.values import ModelUsage, Quote, StartRequest
+from faregate.usage.values import ModelUsage, StartRequest, UseQuote
 
 __all__ = ["Quoter"]
 
@@ -27,7 +27,7 @@ class Quoter:
         self._credit = credit
         self._factory = factory
 
-    async def quote(self, request: StartRequest, usages: tuple[ModelUsage, ...]) -> Quote:
+    async def quote(self, request: StartRequest, usages: tuple[ModelUsage, ...]) -> UseQuote:
         """Return what a start of `request` would hold, and what `usages` would cost; each stands for the other if empty."""
         rules = await self._rules.current()
         check_counts(usages)
@@ -37,12 +37,12 @@ class Quoter:
 
     async def _quote(
         self, session: AsyncSession, rules: Rulebook, request: StartRequest, usages: tuple[ModelUsage, ...]
-    ) -> Quote:
+    ) -> UseQuote:
         start = await self._starter.prepare(session, rules, request)
         feature, charging = start.feature, start.charging
         price = self._factory.strategy(feature.strategy).price(replace(start.use, usages=usages))
         free = await self._credit.usable(session, charging.payer_id, feature.key)
-        return Quote(
+        return UseQuote(
             user_id=request.user_id,
             feature_key=feature.key,
             charging=charging.rule,
