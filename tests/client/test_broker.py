@@ -104,6 +104,18 @@ async def test_a_broker_is_used_again_after_its_outage(gateway: Gateway, broker_
     assert published >= 2
 
 
+async def test_each_loop_publishes_on_a_connection_of_its_own(gateway: Gateway, broker_url: str) -> None:
+    client = CreditsClient("http://nowhere.invalid", KEY, broker_url=broker_url)
+
+    def settle(key: str) -> str | None:
+        sent = client.settle_via_queue("ai_chat_v1", user_id="ada", usage_key=key, usages=[GPT])
+        return asyncio.run(sent).by
+
+    assert [await asyncio.to_thread(settle, key) for key in ("a", "b")] == ["broker", "broker"]
+    assert client._delivery._broker is not None
+    assert client._delivery._broker._lines._opened == {}
+
+
 async def test_the_sync_client_publishes_too(gateway: Gateway, broker_url: str) -> None:
     def settle() -> UseResult:
         with SyncCreditsClient("http://nowhere.invalid", KEY, broker_url=broker_url) as credits:

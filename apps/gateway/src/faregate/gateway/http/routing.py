@@ -20,6 +20,9 @@ __all__ = ["HELD", "Endpoint", "routes_of"]
 _PLAIN = ":@"
 """Characters besides letters, digits and `-._~` that need no encoding in a path."""
 
+_ENCODED = "faregate.encoded_path"
+"""Key in a request's scope: its path with encoded parameters, or None if no parameter holds a slash."""
+
 HELD = "held"
 """Key in a request's state: the stack that is closed when the answer has been sent completely, or cannot be sent."""
 
@@ -48,27 +51,27 @@ class _PathRoute(Route):
         self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        encoded = _encoded_path(scope)
-        if encoded is None:
-            match, child = super().matches(scope)
-        else:
-            match, child = super().matches({**scope, "path": encoded})
-            named = child.get("path_params", {})
-            child = (
-                {**child, "path_params": {name: unquote(value) for name, value in named.items()}} if child else child
-            )
+        encoded = scope.get(_ENCODED)
+        match, child = super().matches(scope if encoded is None else {**scope, "path": encoded})
+        if encoded is not None and match is not Match.NONE:
+            named = {name: unquote(value) for name, value in child["path_params"].items()}
+            child = {**child, "path_params": named}
         return (Match.FULL if match is Match.PARTIAL else match), child
 
 
 class _Shortcut(BaseRoute):
-    """Looks up routes without parameters by path, so that a request is not matched against each of them."""
+    """Looks up routes without parameters by path, so that a request is not matched against each of them.
+
+    It is the first route, and finds out for the others whether the path holds an encoded slash.
+    """
 
     def __init__(self, routes: Iterable[_PathRoute]) -> None:
         self._routes = {route.path: route for route in routes}
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        scope[_ENCODED] = encoded = _encoded_path(scope)
         route = self._routes.get(scope["path"])
-        if route is None or _encoded_path(scope) is not None:
+        if route is None or encoded is not None:
             return Match.NONE, {}
         match, child = route.matches(scope)
         return match, {**child, "route": route}
