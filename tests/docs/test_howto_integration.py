@@ -40,11 +40,20 @@ def _printed(stack: Stack, title: str, **environment: Any) -> list[str]:
     return SERVICE.block("python", title=title).run(URL=stack.url, KEY=stack.key, **environment).splitlines()
 
 
-async def test_a_ride(stack: Stack) -> None:
-    charged, refused = _printed(stack, "ride.py")
+async def test_a_use(stack: Stack) -> None:
+    charged, refused = _printed(stack, "use.py")
 
     assert charged.startswith("charged 0.42, left ")
     assert refused.endswith(" of 1000000 credits")
+
+
+async def test_what_a_use_costs_and_what_is_left(stack: Stack) -> None:
+    quote, balance, events, rejected = _printed(stack, "before.py")
+
+    assert quote == "costs 0.42, holds 2, covered: True"
+    assert balance.endswith("0 held")
+    assert events == "1 accepted, 1 repeated"
+    assert rejected.startswith("event 2 is rejected: user_id")
 
 
 async def test_one_line_around_an_sdk(stack: Stack) -> None:

@@ -159,5 +159,6 @@ def _is_known_without_slash(request: Request) -> bool:
     shorter = path.rstrip("/")
     if shorter in {path, ""} or len(path) > _PATH_SHOWN:
         return False
-    asked = {**request.scope, "path": shorter}
+    raw = (request.scope.get("raw_path") or b"").rstrip(b"/")
+    asked = {**request.scope, "path": shorter, "raw_path": raw}
     return any(route.matches(asked)[0] is not Match.NONE for route in request.app.routes)
