@@ -39,8 +39,5 @@ def answer(task: Task, user: str, prompt: str) -> dict[str, str]:
 
 def call_model(prompt: str) -> dict[str, object]:
     """A stand-in for the SDK of a model provider, whose replies look like this."""
-    return {
-        "object": "chat.completion",
-        "model": "gpt-4o",
-        "usage": {"prompt_tokens": 1000, "completion_tokens": 100},
-    }
+    usage = {"prompt_tokens": len(prompt) * 200, "completion_tokens": 100}
+    return {"object": "chat.completion", "model": "gpt-4o", "usage": usage}

@@ -23,7 +23,8 @@ def test_a_task_is_charged_by_its_tokens(fare: SyncFaregate) -> None:
     assert fare.usage.story("task-1").charge.status == "settled"
 
 
-def test_a_user_without_credits_gets_no_answer(fare: SyncFaregate) -> None:
+@pytest.mark.usefixtures("fare")
+def test_a_user_without_credits_gets_no_answer() -> None:
     tasks.answer.apply(args=("ada", "hello"))
 
     with pytest.raises(InsufficientCreditsError):

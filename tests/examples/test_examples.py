@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from support.servers import address, execute
 
 EXAMPLES = ROOT / "examples"
 NAMES = sorted(found.parent.name for found in EXAMPLES.glob("*/README.md"))
+_numbers = count(1)
 PORT = "8000"
 """The port that the READMEs show; here a free one takes its place."""
 
@@ -41,9 +43,9 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 @pytest.fixture
-async def empty_url(server_url: str, request: pytest.FixtureRequest) -> AsyncGenerator[str]:
+async def empty_url(server_url: str) -> AsyncGenerator[str]:
     """A new database, as an engineer has it."""
-    name = f"example_{os.getpid()}_{re.sub(r'\W', '_', request.node.name)}"
+    name = f"example_{os.getpid()}_{next(_numbers)}"
     await execute(server_url, f"create database {name}")
     yield address(server_url, name)
     await execute(server_url, f"drop database {name} with (force)")
@@ -88,7 +90,9 @@ def _running(server: Block, directory: Path, environment: dict[str, str]) -> Ite
 
 def _run(block: Block, directory: Path, environment: dict[str, str]) -> str:
     command = ["bash", "-euo", "pipefail", "-c", block.text]
-    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(
+        command, cwd=directory, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
     assert done.returncode == 0, f"{block.place} ended with {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from importlib.metadata import distributions
 from pathlib import Path
 
-__all__ = ["build_wheel", "fresh_environment", "install_exactly", "readable_directory", "same_versions"]
+__all__ = ["add_alone", "build_wheel", "fresh_environment", "install_exactly", "readable_directory", "same_versions"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,6 +29,11 @@ def fresh_environment(directory: Path, *requirements: str) -> Path:
     _run(_uv(), "venv", "--quiet", "--python", sys.executable, str(directory))
     _run(_uv(), "pip", "install", "--quiet", "--python", str(python), *requirements)
     return python
+
+
+def add_alone(python: Path, requirement: str) -> None:
+    """Add a package to an environment without what it depends on."""
+    _run(_uv(), "pip", "install", "--quiet", "--no-deps", "--python", str(python), requirement)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from unittest.mock import patch
 from urllib.parse import urlsplit
 
 from django.db import connection
+from django.http import HttpResponse
 from django.test import TestCase, TransactionTestCase
 
 from faregate.host import SyncFakeFaregate, SyncFaregate
@@ -39,7 +40,9 @@ class ShopWithWorkerTest(TransactionTestCase):
     """The real Faregate on Django's test database, and a worker beside it."""
 
     def setUp(self) -> None:
-        url = urlsplit(os.environ["FAREGATE_DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
+        url = (
+            urlsplit(os.environ["FAREGATE_DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
+        )
         self.fare = self.enterContext(SyncFaregate(url, features=credits.FEATURES))
         self.enterContext(patch.object(credits, "fare", self.fare))
         self.fare.grant("ada", 10, key="welcome")
@@ -58,5 +61,5 @@ class ShopWithWorkerTest(TransactionTestCase):
         self.assertEqual({use.usage_key for use in uses}, {answers[i].json()["usage_key"] for i in (0, 2)})
         self.assertEqual(self.fare.balance("ada").free, 6)
 
-    def order(self, title: str):
+    def order(self, title: str) -> HttpResponse:
         return self.client.post("/orders", {"title": title}, headers={"User": "ada"})
