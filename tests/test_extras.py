@@ -240,7 +240,8 @@ def test_what_needs_an_extra_names_it(
 
 def test_server_starts_everything_without_settings(install: Install, tmp_path: Path) -> None:
     ready, data = tmp_path / "ready.json", tmp_path / "data"
-    command = [install("server").with_name("faregate"), "up", "--port", "0", "--data-dir", data, "--ready-file", ready]
+    program = str(install("server").with_name("faregate"))
+    command = [program, "up", "--port", "0", "--data-dir", data, "--ready-file", ready]
     process = subprocess.Popen(
         command, env={"PATH": os.environ["PATH"]}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
