@@ -30,7 +30,7 @@ def _run(python: Path, *arguments: str, **environment: str) -> "subprocess.Compl
 def test_the_wheel_holds_every_portion_typed_and_the_migrations(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
 
-    for portion in ("wire", "core", "credit", "usage", "client", "gateway", "worker", "cli"):
+    for portion in ("wire", "core", "credit", "usage", "alembic", "client", "gateway", "worker", "cli"):
         assert f"faregate/{portion}/py.typed" in names
     assert "faregate/core/migrations/versions/0001_first_tables.py" in names
     assert "faregate/core/migrations/script.py.mako" in names

@@ -37,8 +37,8 @@ NAMED_BY_OTHERS = {
     "faregate.core.clock.FixedClock.advance": "the arguments of timedelta, which refuses others",
     "faregate.wire.errors.FaregateError": "facts of an error, for its answer",
     "faregate.core.db.migrate.run_alembic": "the options of an Alembic command, which refuses others",
-    "faregate.core.settings.isolated_settings": "names of settings, checked",
-    "faregate.core.settings.load_settings": "names of settings, checked",
+    "faregate.core.settings.reading.isolated_settings": "names of settings, checked",
+    "faregate.core.settings.reading.load_settings": "names of settings, checked",
 }
 LIBRARIES = ("core", "credit", "usage", "feature_log", "analytics", "client", "wire")
 

@@ -48,7 +48,8 @@ _BOXES = (
     _Box(420, _APPLICATIONS, 190, 78, "worker", ("queues, scheduled jobs,", "webhooks"), "app"),
     _Box(630, _APPLICATIONS, 110, 78, "cli", ("faregate …",), "app"),
     _Box(760, _APPLICATIONS, 180, 78, "Your application", ("imports the libraries", "into its process"), "app"),
-    _Box(220, _HOST, 720, 60, "host", ("FaregateContainer: the wiring of all libraries, extended by applications",)),
+    _Box(220, _HOST, 520, 60, "host", ("Faregate: all libraries for an application",)),
+    _Box(760, _HOST, 180, 60, "alembic", ("migrations of hosts",)),
     _Box(
         220,
         _UPPER,
@@ -70,6 +71,7 @@ _ARROWS = (
     ((200, _APPLICATIONS + 39), (218, _APPLICATIONS + 39)),
     ((110, _APPLICATIONS + 80), (110, _UPPER + 162)),
     *(((x, _APPLICATIONS + 80), (x, _HOST - 2)) for x in (310, 515, 685, 850)),
+    ((850, _HOST + 62), (850, _UPPER - 2)),
     ((580, _HOST + 62), (580, _UPPER - 2)),
     *(((x, _UPPER + 62), (x, _UPPER + 80)) for x in (460, 830)),
     ((460, _UPPER + 144), (460, _UPPER + 162)),

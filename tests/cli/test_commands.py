@@ -79,7 +79,7 @@ async def test_an_unavailable_database_exits_1_without_a_traceback() -> None:
     done = await run_command("verify", FAREGATE_DATABASE_URL="postgresql://postgres@127.0.0.1:1/none")
 
     assert (done.code, "Traceback" in done.err) == (1, False)
-    assert "does not answer" in done.err
+    assert "nothing listens there" in done.err
 
 
 async def test_help_lists_every_command_with_its_purpose() -> None:
@@ -129,7 +129,9 @@ async def test_doctor_reports_what_is_broken_and_the_fix(server_url: str, databa
     )
     assert empty.code == 1
     assert "run `faregate migrate`" in empty.out
-    assert [c["fix"] for c in exact_json.loads(away.out) if not c["ok"]] == ["start it, or check FAREGATE_DATABASE_URL"]
+    assert [c["fix"] for c in exact_json.loads(away.out) if not c["ok"]] == [
+        "start PostgreSQL there, or correct host and port in FAREGATE_DATABASE_URL"
+    ]
 
 
 async def test_verify_is_clean_and_finds_an_edited_balance(stack: Stack) -> None:

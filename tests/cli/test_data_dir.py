@@ -81,7 +81,7 @@ async def test_an_unreachable_database_is_named_without_its_password() -> None:
     done = await run_command("verify", FAREGATE_DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/none")
 
     assert done.code == 1
-    assert "(postgresql://me@127.0.0.1:1/none, schema faregate)" in done.err
+    assert "faregate: postgresql://me@127.0.0.1:1/none: nothing listens there" in done.err
     assert "hunter2" not in done.err
 
 

@@ -35,7 +35,7 @@ def desk(database_url: str) -> Desk:
 async def test_recorded_events_are_in_statistics_and_exports(desk: Desk, tmp_path: Path) -> None:
     lines = tmp_path / "events.ndjson"
     lines.write_text('{"user_id":"ada","meter":"api","quantity":2.5,"id":"1","source":"t"}\n\n{"user_id":"ada"}\n')
-    one = await desk.type("usage", "record", "api", "4", "--user", "=ada@x", "--id", "k")
+    one = await desk.type("usage", "record", "api", "4", "--user", "ada x", "--id", "k")
     bad = await desk.type("usage", "record", "api", "4", "--user", "ada", "--id", "k2")
     many = await desk.type("usage", "record", "--file", str(lines))
     rebuilt = await desk.type("usage", "rollup", "--rebuild")

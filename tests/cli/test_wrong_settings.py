@@ -9,7 +9,7 @@ import pytest
 from faregate.cli import main as commands
 from faregate.core.settings import Settings, variable_names
 
-ISOLATED = {"demo", "tour", "bench", "chaos"}
+ISOLATED = {"demo", "tour", "bench", "chaos", "completion"}
 """Commands that run on a private deployment and ignore the caller's settings."""
 
 CALLS = [

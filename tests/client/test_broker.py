@@ -89,8 +89,9 @@ async def test_an_unroutable_message_is_not_reported_as_published(broker_url: st
 async def test_a_broker_is_used_again_after_its_outage(gateway: Gateway, broker_url: str) -> None:
     broker = Broker(broker_url, timeout_seconds=5)
     await broker.publish(SETTLE_MULTIMODEL_QUEUE, b"{}")
-    assert broker._connection is not None
-    await broker._connection.close()
+    connection = (await broker._lines.get())._connection
+    assert connection is not None
+    await connection.close()
 
     published = 0
     for _ in range(3):
@@ -101,6 +102,18 @@ async def test_a_broker_is_used_again_after_its_outage(gateway: Gateway, broker_
             pass
     await broker.aclose()
     assert published >= 2
+
+
+async def test_each_loop_publishes_on_a_connection_of_its_own(gateway: Gateway, broker_url: str) -> None:
+    client = CreditsClient("http://nowhere.invalid", KEY, broker_url=broker_url)
+
+    def settle(key: str) -> str | None:
+        sent = client.settle_via_queue("ai_chat_v1", user_id="ada", usage_key=key, usages=[GPT])
+        return asyncio.run(sent).by
+
+    assert [await asyncio.to_thread(settle, key) for key in ("a", "b")] == ["broker", "broker"]
+    assert client._delivery._broker is not None
+    assert client._delivery._broker._lines._opened == {}
 
 
 async def test_the_sync_client_publishes_too(gateway: Gateway, broker_url: str) -> None:

@@ -12,6 +12,7 @@ from client.conftest import Line
 
 from faregate.client import (
     CreditsClient,
+    InvalidError,
     ModelUsage,
     Retry,
     UnavailableError,
@@ -78,6 +79,41 @@ async def test_a_fixed_price_needs_no_observation(credits: CreditsClient) -> Non
 
     assert ride.result.state == "settled"
     assert ride.result.charged == 5
+
+
+async def test_the_result_is_read_after_the_block(credits: CreditsClient) -> None:
+    async with credits.use("paper", "ada") as use:
+        with pytest.raises(InvalidError, match="after its block"):
+            _ = use.result
+
+    result = use.result
+    assert (result.state, result.charged, result.consumed, result.by) == ("settled", 5, 5, None)
+    assert (result.user_id, result.usage_key, result.balance) == ("ada", use.usage_key, 5)
+
+
+async def test_a_use_takes_the_words_of_the_library(credits: CreditsClient, gateway: Gateway) -> None:
+    await gateway.put("/api/organizations/acme", {"join": ["ada"]})
+    async with credits.use(
+        "paper", "ada", key="k", estimate=7, organization="acme", email="ada@x.de", ttl_seconds=90, metadata={"page": 1}
+    ) as use:
+        assert use.authorization.charging == "recorded"
+
+    story = (await gateway.get("/api/credits-process/k")).data
+    assert (story["organization_id"], story["metadata"]) == ("acme", {"page": 1})
+    assert (await gateway.get("/api/wallets/ada")).data["email"] == "ada@x.de"
+    assert (use.result.state, use.result.charged, use.result.consumed) == ("settled", 0, 5)
+
+
+async def test_a_voided_use_that_ends_without_an_event_loop_is_not_settled(credits: CreditsClient) -> None:
+    charge = credits.use("paper", "ada")
+    use = await charge.open()
+    use.void("from the cache")
+    charge.release()
+    await asyncio.to_thread(charge.finish_by_spool)
+
+    assert (use.result.state, use.result.credits) == ("voided", None)
+    assert await credits.drain()
+    assert (await credits.balance("ada")).balance == 10
 
 
 async def test_void_on_request(credits: CreditsClient) -> None:

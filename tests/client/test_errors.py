@@ -2,8 +2,32 @@
 
 import pytest
 
+from faregate import client
 from faregate.client import FaregateError, InsufficientCreditsError, QuotaExceededError
 from faregate.client.errors import error_of
+
+EARLIER = {
+    "AccessRefused": "AccessRefusedError",
+    "CreditsError": "FaregateError",
+    "HoldClosed": "HoldClosedError",
+    "InsufficientCredits": "InsufficientCreditsError",
+    "InvalidCall": "InvalidError",
+    "KeyConflict": "KeyConflictError",
+    "QuotaExceeded": "QuotaExceededError",
+    "RateLimited": "RateLimitedError",
+    "Unauthenticated": "UnauthenticatedError",
+    "Unavailable": "UnavailableError",
+    "UnknownFeature": "UnknownFeatureError",
+    "UnknownUsageKey": "UnknownUsageKeyError",
+    "UnreadableReply": "UnreadableReplyError",
+}
+
+
+def test_the_earlier_names_are_the_same_classes() -> None:
+    for earlier, today in EARLIER.items():
+        assert getattr(client, earlier) is getattr(client, today)
+    shared = set(EARLIER.values()) - {"UnreadableReplyError"}
+    assert all(getattr(client, name).__module__ == "faregate.wire.errors" for name in shared)
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,18 @@ class Side:
         except FaregateError as error:
             self.seen.append((type(error).__name__, error.code))
 
+    async def quote(self, *usages: ModelUsage, feature: str = "chat", **more: Any) -> None:
+        user = more.pop("user", self.user)
+        await self.note(self.client.quote(feature, user, usages=usages, **more))
+
+    async def balance(self) -> None:
+        await self.note(self.client.balance(self.user))
+
+    async def events(self, *events: Mapping[str, Any]) -> None:
+        """Note what became of each event; the words of the rejections may differ."""
+        done = await self.client.record_events(events)
+        self.seen.append((done.accepted, done.duplicates, [item.index for item in done.rejected]))
+
     async def record(self, *usages: ModelUsage, key: str = "k", feature: str = "chat", **more: Any) -> None:
         more = {"user_id": self.user, **more}
         await self.note(self.client.record_usage(feature, usage_key=f"{self.user}-{key}", usages=usages, **more))
@@ -254,6 +266,62 @@ async def a_member(side: Side) -> None:
     await side.end(LARGE)
     await side.end(LARGE, key="unstarted")
     await side.record(LARGE, key="direct")
+    await side.quote(LARGE, estimate=100)
+
+
+async def quoted(side: Side) -> None:
+    """A quote holds and charges nothing."""
+    await side.quote(GPT, CACHED)
+    await side.quote(estimate=[LARGE])
+    await side.quote(GPT, estimate=[LARGE])
+    await side.quote(GPT, estimate=Decimal("4.5"))
+    await side.quote(UNKNOWN)
+    await side.quote()
+    await side.quote(HUGE)
+    await side.quote(feature="paper")
+    await side.start(estimate=9)
+    await side.quote(GPT)
+    await side.quote(user="org:acme")
+    await side.quote(ModelUsage("gpt-4o", -1))
+    await side.quote(estimate=Decimal(-1))
+    await side.balance()
+
+
+async def in_a_block(side: Side) -> None:
+    async with side.client.use("chat", side.user, key=f"{side.user}-k", estimate=3) as use:
+        use.add("gpt-4o", input_tokens=1000, output_tokens=100)
+        await side.balance()
+    side.seen.append(_plain(use.result))
+    async with side.client.use("chat", side.user, key=f"{side.user}-v") as use:
+        use.void("from the cache")
+    side.seen.append(_plain(use.result))
+    await side.balance()
+
+
+async def odd_ids(side: Side) -> None:
+    key = "use/1=|+"
+    await side.start(key=key)
+    await side.end(GPT, key=key)
+    await side.end(GPT, key=key, user_id="auth0|1")
+    await side.record(key="auth0|x/y+z=", feature="paper")
+
+
+async def metered(side: Side) -> None:
+    chat = {"user_id": side.user, "service": "chat", "id": "1", "source": side.user}
+    calls = {"user_id": side.user, "meter": "calls", "quantity": 3, "id": "2", "source": side.user}
+    cloud = {
+        "specversion": "1.0", "id": "3", "source": side.user, "type": "chat", "subject": "auth0|1", "data": {},
+    }  # fmt: skip
+    await side.events(chat, calls, cloud)
+    await side.events(chat, {**chat, "id": "4"}, {**chat, "id": "4"}, cloud)
+    await side.events(
+        {"service": "chat"}, {**chat, "user_id": "a b", "id": "5"}, {"user_id": "ada"}, {**chat, "id": "6"}
+    )
+    await side.events(
+        {**calls, "id": "7", "quantity": -1}, {**chat, "id": "8", "colour": "red"}, {**cloud, "specversion": "2"}
+    )
+    await side.events({"user_id": side.user, "service": "chat"}, {"user_id": side.user, "service": "chat"})
+    await side.events()
 
 
 CASES: Sequence[Steps] = (
@@ -267,7 +335,7 @@ CASES: Sequence[Steps] = (
         over_the_hold,
     ),
     *(short, late, never_started, repeated, conflicts, not_the_one_who_started, nothing_to_close, in_one_call),
-    *(a_fixed_price, wrong_calls, empty_handed, a_member),
+    *(a_fixed_price, wrong_calls, empty_handed, a_member, quoted, in_a_block, odd_ids, metered),
 )
 
 

@@ -177,16 +177,16 @@ async def test_a_lost_connection_is_reported_as_unavailable_and_replaced(
 async def test_a_refused_login_is_reported_with_the_setting(database_url: str, change: dict[str, str]) -> None:
     """Operators get one sentence with the cause; callers learn only that the database is unavailable."""
     database = Database(urlsplit(database_url)._replace(**change).geturl())
-    await database.open()
     try:
         with pytest.raises((DatabaseRefusedError, ConfigurationError), match="FAREGATE_DATABASE_URL") as refused:
+            await database.open()
             async with database.transaction() as session:
                 await database.rows(session, "select 1")
     finally:
         await database.close()
 
     assert "\n" not in refused.value.detail
-    assert "no_such_database" not in DatabaseRefusedError(refused.value.detail).public_detail
+    assert "no_such_database" not in DatabaseRefusedError(refused.value.detail, "").public_detail
 
 
 async def test_close_waits_for_a_running_transaction(database_url: str, table: Database) -> None:

@@ -190,7 +190,7 @@ def test_nobody_else_can_enter_the_data_directory(server: EmbeddedServer, direct
 def test_data_of_another_major_version_are_refused_with_the_fix(directory: Path) -> None:
     (directory / "postgres16").mkdir(parents=True)
 
-    with pytest.raises(ConfigurationError, match=r"holds postgres16.*backup"):
+    with pytest.raises(ConfigurationError, match=r"holds PostgreSQL 16.*backup"):
         EmbeddedServer(directory).start_now()
 
 

@@ -7,6 +7,9 @@ import pytest
 from faregate.core.errors import InvalidError
 from faregate.wire.ids import check_external_id, check_user_id, new_uuid7
 
+IDENTITIES = ["auth0|5f7c8ec7c33c6c004bbafe82", "google-oauth2|1", "ada+test@x.de", "a/b", "YWRh=", "+", "|a|"]
+"""Subjects of identity providers, e-mail addresses with tags, base64."""
+
 
 def test_uuid7_has_its_version_and_grows_with_time() -> None:
     ids = [new_uuid7() for _ in range(200)]
@@ -16,12 +19,16 @@ def test_uuid7_has_its_version_and_grows_with_time() -> None:
     assert ids == sorted(ids)
 
 
-@pytest.mark.parametrize("value", ["507f1f77bcf86cd799439011", "ai_chat_v1", "ada@example.com", "a:b-c.d", "x" * 255])
+@pytest.mark.parametrize(
+    "value", ["507f1f77bcf86cd799439011", "ai_chat_v1", "ada@example.com", "a:b-c.d", "x" * 255, *IDENTITIES]
+)
 def test_ids_of_all_usual_kinds_pass(value: str) -> None:
     assert check_external_id(value, param="id") == value
 
 
-@pytest.mark.parametrize("value", ["", "x" * 256, "a b", "a/b", "ä", "a\n", "'; drop table"])
+@pytest.mark.parametrize(
+    "value", ["", "x" * 256, "a b", "a%2Fb", "a\\b", "a?b", "a#b", "a&b", "a,b", "ä", "a\n", "a\x00", "'; drop table"]
+)
 def test_invalid_ids_are_refused_with_the_parameter_name(value: str) -> None:
     with pytest.raises(InvalidError, match="user_id"):
         check_user_id(value)

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from faregate.core.db.database import Database
-from faregate.core.db.migrate import current_revision, head_revision, run_alembic, upgrade, upgrade_on
+from faregate.core.db.migrate import current_revision, head_revision, run_alembic, upgrade
 from support.servers import address, execute
 
 
@@ -74,24 +74,6 @@ async def test_concurrent_upgrades_migrate_once(server_url: str, template: str, 
     await execute(server_url, f"drop database {name} with (force)")
 
     assert revisions == {head_revision()}
-
-
-async def test_a_host_runs_it_in_a_transaction_of_its_own(server_url: str, database_url: str) -> None:
-    """Together with the host's tables and version table; a rollback leaves nothing."""
-    from sqlalchemy.ext.asyncio import create_async_engine
-
-    engine = create_async_engine(database_url.replace("postgresql://", "postgresql+asyncpg://"))
-    async with engine.connect() as connection:
-        await connection.execute(text("create table host_table (id int)"))
-        await connection.run_sync(lambda sync: upgrade_on(sync, schema="beside"))
-        await connection.rollback()
-        gone = (await connection.execute(text("select to_regclass('beside.wallet')"))).scalar()
-        await connection.run_sync(lambda sync: upgrade_on(sync, schema="beside"))
-        await connection.commit()
-        made = (await connection.execute(text("select to_regclass('beside.wallet')"))).scalar()
-    await engine.dispose()
-
-    assert (gone, made) == (None, "beside.wallet")
 
 
 @pytest.mark.parametrize(

@@ -40,11 +40,20 @@ def _printed(stack: Stack, title: str, **environment: Any) -> list[str]:
     return SERVICE.block("python", title=title).run(URL=stack.url, KEY=stack.key, **environment).splitlines()
 
 
-async def test_a_ride(stack: Stack) -> None:
-    charged, refused = _printed(stack, "ride.py")
+async def test_a_use(stack: Stack) -> None:
+    charged, refused = _printed(stack, "use.py")
 
     assert charged.startswith("charged 0.42, left ")
     assert refused.endswith(" of 1000000 credits")
+
+
+async def test_what_a_use_costs_and_what_is_left(stack: Stack) -> None:
+    quote, balance, events, rejected = _printed(stack, "before.py")
+
+    assert quote == "costs 0.42, holds 2, covered: True"
+    assert balance.endswith("0 held")
+    assert events == "1 accepted, 1 repeated"
+    assert rejected.startswith("event 2 is rejected: user_id")
 
 
 async def test_one_line_around_an_sdk(stack: Stack) -> None:
@@ -101,18 +110,7 @@ async def test_calls_from_any_language(stack: Stack) -> None:
 async def test_charging_inside_the_hosts_transaction(server_url: str, tmp_path: Path) -> None:
     name = f"howto_{os.getpid()}_{next(_numbers)}"
     await execute(server_url, f"create database {name}")
-    TRANSACTION.block(title="composition.py").save(tmp_path)
     printed = TRANSACTION.block(title="order.py").run(cwd=tmp_path, FAREGATE_DATABASE_URL=address(server_url, name))
     await execute(server_url, f"drop database {name} with (force)")
 
     assert printed.splitlines()[-3:] == TRANSACTION.block("text").text.splitlines()
-
-
-def test_the_environment_on_the_page_is_that_of_the_example() -> None:
-    """`examples/host` runs it; here it is shown without its surroundings."""
-    shown = TRANSACTION.block(title="env.py").text
-    migrate = shown[shown.index("def migrate") :].replace("\n\n\n", "\n\n")
-    example = (Path(__file__).parents[2] / "examples/host/migrations/env.py").read_text()
-
-    lines = [line for line in example.splitlines() if '"""' not in line]
-    assert migrate.strip() in "\n".join(lines)

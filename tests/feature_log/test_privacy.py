@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -62,13 +63,14 @@ def event(user: str, email: str, text: str) -> dict[str, Any]:
 
 async def live(gateway: Gateway, user: str, email: str, text: str) -> None:
     await gateway.feature("chat")
-    await gateway.put(f"/api/wallets/{user}", {"email": email, "organization_id": "acme"})
-    await gateway.put(f"/api/wallets/{user}", {"organization_id": None})
+    wallet = f"/api/wallets/{quote(user, safe='')}"
+    await gateway.put(wallet, {"email": email, "organization_id": "acme"})
+    await gateway.put(wallet, {"organization_id": None})
     await gateway.grant(user, 100, reason=f"welcome {text}")
     correction = {"credits": 1, "reason": f"sorry, {email}: {text}"}
-    assert (await gateway.post(f"/api/wallets/{user}/adjustments", correction)).status == 201
+    assert (await gateway.post(f"{wallet}/adjustments", correction)).status == 201
     debit = {"service": "support", "credits": 1, "reason": f"an hour with {user}, {text}"}
-    assert (await gateway.post(f"/api/wallets/{user}/debits", debit)).status == 201
+    assert (await gateway.post(f"{wallet}/debits", debit)).status == 201
     line = {"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}
     for number in range(3):
         started = await gateway.start(user, "chat", metadata={"note": text}, user_email=email)
@@ -214,37 +216,41 @@ async def test_an_export_contains_archived_data(gateway: Gateway, tmp_path: Path
         assert by_text(archived[kind]) == by_text(restored[kind]) == by_text(before[kind])
 
 
+@pytest.mark.parametrize("person", [ID, "auth0|canary-7f/3+a="])
 async def test_after_an_erasure_a_full_dump_has_no_trace_and_the_ledger_is_unchanged(
-    gateway: Gateway, database_url: str, tmp_path: Path
+    gateway: Gateway, database_url: str, tmp_path: Path, person: str
 ) -> None:
-    await live(gateway, ID, EMAIL, TEXT)
+    await live(gateway, person, EMAIL, TEXT)
+    named = f"{quote(person, safe='')} asked, see /users/{quote(person, safe=':@')}/chat and /users/{person}"
+    await gateway.grant("carla", 1, reason=named)
     await live(gateway, "bela", "bela@example.com", "other-text")
     retention = gateway.container.log_retention()
     archived = (await retention.archive(Month(2026, 10))).rows
     before, first = await sums(gateway), dump(database_url)
-    erased = await gateway.post("/api/privacy/erase", {"user_id": ID})
+    erased = await gateway.post("/api/privacy/erase", {"user_id": person})
     text = dump(database_url)
     archive = gzip.open(next((tmp_path / "archive").glob("*.csv.gz")), "rt").read()  # noqa: SIM115
 
-    assert [word for word in (ID, EMAIL, TEXT) if not traces(first, word)] == []
+    assert [word for word in (person, EMAIL, TEXT) if not traces(first, word)] == []
     assert (erased.status, erased.data["erased"]["feature_log"], erased.data["erased"]["feature_log_archived"]) == (
         200,
         6,
         6,
     )
-    assert traces(text, ID) + traces(text, EMAIL) + traces(text, TEXT) == []
+    assert traces(text, quote(person, safe="")) + traces(text, quote(person, safe=":@")) == []
+    assert traces(text, person) + traces(text, EMAIL) + traces(text, TEXT) == []
     assert "bela@example.com" in text
-    assert (archived, ID in archive, archive.count("\n") - 1) == (12, False, 12)
+    assert (archived, person in archive, archive.count("\n") - 1) == (12, False, 12)
     assert await sums(gateway) == before
     assert not (await Verifier(gateway.database).verify()).drifts
-    assert (await gateway.get(f"/api/wallets/{ID}")).status == 404
+    assert (await gateway.get(f"/api/wallets/{quote(person, safe='')}")).status == 404
     noted = [deed for deed in (await gateway.get("/api/audit?limit=1000")).data if deed["action"].startswith("privacy")]
     assert [deed["action"] for deed in noted] == ["privacy.erase"]
     assert noted[0]["target"]["rows"] == sum(erased.data["erased"].values())
     assert "carla" in text
     assert "ops@example.com" in text
     assert (await gateway.get("/api/wallets/bela")).data["balance"] < Decimal(100)
-    assert (await gateway.post("/api/privacy/erase", {"user_id": ID})).status == 404
+    assert (await gateway.post("/api/privacy/erase", {"user_id": person})).status == 404
     assert [manifest.rows for manifest in await retention.restore(Month(2026, 10))] == [12]
 
 

@@ -13,9 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from faregate.core.errors import EngineUnavailableError
+from faregate.core.logging import configure_logging
 from faregate.gateway.errors import UnauthenticatedError
 from faregate.gateway.security.jwks import KeySet
 from faregate.gateway.security.tokens import TokenRules, Tokens
+from support.apps import open_gateway, settings_for
 from support.people import token
 
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -215,3 +217,30 @@ async def test_a_malicious_token_header_is_refused(liar: Liar, header: bytes) ->
     text = base64.urlsafe_b64encode(header).decode().rstrip("=")
 
     assert not await is_accepted(tokens(liar), f"{text}.e30.c2ln")
+
+
+async def test_a_key_set_that_cannot_be_used_is_reported_once_with_the_fix(liar: Liar) -> None:
+    good = await KeySet(liar.url).check()
+    liar.say(b"<html>")
+    with pytest.raises(EngineUnavailableError) as refused:
+        await KeySet(liar.url.replace("http://", "http://user:hunter2@") + "?token=hunter2").check()
+
+    assert good == 1
+    assert refused.value.detail == (
+        f"{liar.url}: the answer is not JSON, so users' tokens are not accepted; correct FAREGATE_JWKS_URL, or mend the identity "
+        "provider"
+    )
+
+
+async def test_a_gateway_starts_without_its_identity_provider_and_logs_why(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging(style="json", level="warning")
+    async with open_gateway(settings_for(database_url, jwks_url="http://127.0.0.1:1/jwks")) as gateway:
+        said = ""
+        async with asyncio.timeout(20):
+            while "jwks_unusable" not in said:
+                assert (await gateway.get("/healthz")).status == 200
+                said += capsys.readouterr().err
+
+    assert "nothing listens there (connection refused)" in said

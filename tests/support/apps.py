@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 from starlette.applications import Starlette
@@ -81,7 +82,7 @@ class Gateway:
 
     async def grant(self, user: str, credits: object, **more: object) -> None:
         body = {"credits": credits, "source": "purchase", **more}
-        answer = await self.post(f"/api/wallets/{user}/grants", body)
+        answer = await self.post(f"/api/wallets/{quote(user, safe='')}/grants", body)
         assert answer.status == 201, answer.body
 
     async def feature(self, key: str, **fields: object) -> None:

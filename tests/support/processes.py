@@ -45,6 +45,10 @@ class Command:
                 self._code = int(os.read(self._status, 20))
         return self._code
 
+    def said(self) -> str:
+        """Return what it has written to standard error so far."""
+        return _all_of(self._err).decode()
+
     async def communicate(self) -> tuple[bytes, bytes]:
         """Return all its output, once it has ended."""
         await self.wait()

@@ -212,7 +212,7 @@ async def test_an_organisation_that_pools_pays_for_its_members(library: Library)
         StartRequest("org:acme", FeatureRef(value=PAPER)),
         StartRequest("a b", FeatureRef(value=PAPER)),
         StartRequest("ada", FeatureRef(value=PAPER), usage_key="a b"),
-        StartRequest("ada", FeatureRef(value=PAPER), organization_id="a/b"),
+        StartRequest("ada", FeatureRef(value=PAPER), organization_id="a b"),
         StartRequest("ada", FeatureRef(value=PAPER), ttl_seconds=86_401),
         StartRequest("ada", FeatureRef(value=PAPER), estimated_credits=Decimal(-1)),
         StartRequest("ada", FeatureRef()),

@@ -8,12 +8,14 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
 import bureau.models  # noqa: F401  fills the metadata
-from faregate.core.db.migrate import upgrade_on
+from faregate.alembic import include_name, upgrade_on
 
 
 def migrate(connection: Connection) -> None:
     """Run the bureau's migrations, then Faregate's, in one transaction."""
-    context.configure(connection=connection, target_metadata=SQLModel.metadata)
+    context.configure(
+        connection=connection, target_metadata=SQLModel.metadata, include_schemas=True, include_name=include_name
+    )
     with context.begin_transaction():
         context.run_migrations()
     upgrade_on(connection)

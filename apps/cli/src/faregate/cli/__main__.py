@@ -1,6 +1,18 @@
-"""`python -m faregate.cli`."""
+"""Entry point of `faregate` and of `python -m faregate.cli`."""
 
-from faregate.cli.main import main
+import signal
+
+__all__ = ["run"]
+
+
+def run() -> None:
+    """Run one command. Until its modules are loaded, Ctrl-C ends the process at once and without a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from faregate.cli.main import main
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on `main` handles it
+    main()
+
 
 if __name__ == "__main__":  # spawned gateway processes import this module and must not run the command again
-    main()
+    run()

@@ -6,6 +6,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ from faregate.cli.older_names import command_meant
 from faregate.cli.option_names import in_options, options_of
 from faregate.core.errors import (
     ConfigurationError,
-    EngineUnavailableError,
     FaregateError,
     InvalidError,
     MissingExtraError,
@@ -65,6 +65,7 @@ COMMANDS = {
     "plans": ("catalog.plans:plans", "Show plans, and define them from a file."),
     "prices": ("catalog.prices:prices", "Show, set and quote prices, and price parked lines."),
     "organizations": ("catalog.organizations:organizations", "Set how organisations pay, and their members."),
+    "completion": ("operations.completion:completion", "Print or install completion for bash, zsh or fish."),
     "doctor": (
         "operations.doctor:doctor",
         "Check everything that a deployment needs, and say how to fix what is broken.",
@@ -90,6 +91,8 @@ SERVERS = {"gateway": "gateway", "worker": "worker", "up": "server"}
 """Commands that run servers, and the extra that holds all that each needs."""
 
 FAILED, WRONG_USE = 1, 2
+INTERRUPTED, PIPE_CLOSED = 128 + 2, 128 + 13
+"""As shells report a process that SIGINT or SIGPIPE ended."""
 VERSION_FLAG, HELP_FLAGS = "--version", frozenset({"--help", "-h"})
 DATA_DIR_OPTION, DATA_DIR_VARIABLE = "--data-dir", "FAREGATE_DATA_DIR"
 OWN_DATA_DIR = {"up", "replay"}
@@ -100,26 +103,37 @@ UNMIGRATED = {"42P01", "42703", "3F000"}
 
 
 def main() -> None:
-    """Run one command; exit with 0 on success, 1 on failure, 2 if it was called or configured wrongly."""
-    if sys.argv[1:] == [VERSION_FLAG]:  # needs no other module of ours, nor cyclopts
-        sys.stdout.write(f"{_version()}\n")
-        sys.exit(0)
+    """Run one command; exit with 0 on success, 1 on failure, 2 if it was called or configured wrongly.
+
+    After Ctrl-C the code is 130, and 141 if the reader of the output has gone; nothing is printed then.
+    """
     try:
-        sys.exit(_run())
+        code = _run()
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        _discard_output()
+        sys.exit(PIPE_CLOSED)
     except Exception as error:
         reported = _reported(error)
         if reported is None:
             raise
         _complain(reported)
         sys.exit(WRONG_USE if isinstance(reported, ConfigurationError) else FAILED)
+    sys.exit(code)
+
+
+def _discard_output() -> None:
+    """Send what is still buffered nowhere: its reader, such as `head`, has ended, and Python would complain at its exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            os.dup2(nowhere, stream.fileno())
 
 
 def _reported(error: Exception) -> FaregateError | None:
     """Return the error that is printed on one line; None for a defect of Faregate, which keeps its traceback."""
-    if isinstance(error, EngineUnavailableError):
-        return FaregateError(f"{error.detail} ({_database()})")
     if isinstance(error, FaregateError):
         return error
     if isinstance(error, ImportError):
@@ -150,6 +164,9 @@ def _missing(error: BaseException | None) -> FaregateError | None:
 
 
 def _run() -> int:
+    if sys.argv[1:] == [VERSION_FLAG]:  # needs no other module of ours, nor cyclopts
+        sys.stdout.write(f"{_version()}\n")
+        return 0
     from cyclopts import CycloptsError
 
     arguments = _without_data_dir(sys.argv[1:])
@@ -227,7 +244,10 @@ def command_line() -> "App":
     """Return the application with all commands, none of which is imported yet."""
     from cyclopts import App
 
+    from faregate.cli.shared.piped_console import PipedConsole
+
     app = App(
+        console=PipedConsole(),
         name="faregate",
         help="A fare gate for AI features: authorise and hold, run, settle what it really cost.",
         help_epilogue="Every command takes --data-dir: the directory of the embedded PostgreSQL, as `faregate up` printed it.",
@@ -258,4 +278,6 @@ def _wrong_use(error: "CycloptsError") -> None:
 
 
 def _complain(error: FaregateError) -> None:
-    sys.stderr.write(f"faregate: {error.detail}\n")
+    from faregate.cli.advice import in_commands
+
+    sys.stderr.write(f"faregate: {in_commands(error.detail)}\n")

@@ -1,5 +1,6 @@
 """ASGI application and server of the gateway."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -8,9 +9,10 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match, Route
 
+from faregate.core.errors import EngineUnavailableError
 from faregate.core.logging import configure_logging, get_logger
 from faregate.core.runtime.gc_tuning import raise_gc_thresholds
 from faregate.core.settings import Settings, load_settings
@@ -26,8 +28,9 @@ from faregate.gateway.observability.middleware import RequestContext
 from faregate.gateway.observability.tracing import tracing
 from faregate.gateway.openapi.pages import documentation_routes
 from faregate.gateway.security.client_address import ForwardedAddress
+from faregate.gateway.security.jwks import KeySet
 
-__all__ = ["create_app", "from_environment", "server_config"]
+__all__ = ["create_app", "from_environment", "open_engines", "server_config"]
 
 log = get_logger(__name__)
 
@@ -97,14 +100,37 @@ def server_config(app: Starlette, settings: Settings) -> uvicorn.Config:
 def _lifespan(container: GatewayContainer) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
-        async with container.engines():
-            try:
-                yield
-            finally:
-                await container.response_cache().close()
-                await container.limiter().close()
+        async with open_engines(container):
+            yield
 
     return lifespan
+
+
+@asynccontextmanager
+async def open_engines(container: GatewayContainer) -> AsyncGenerator[None]:
+    """Keep the engines open that an application made with `own_lifecycle=False` needs.
+
+    An identity provider that does not answer is logged and prevents nothing: calls with an API key work without it.
+
+    Raises:
+        EngineUnavailableError: the database is unavailable; the text names its address, the reason and the fix.
+    """
+    async with container.engines():
+        looking = asyncio.create_task(_report_key_set(container.settings().jwks_url))
+        try:
+            yield
+        finally:
+            looking.cancel()
+            await container.response_cache().close()
+            await container.limiter().close()
+
+
+async def _report_key_set(url: str | None) -> None:
+    try:
+        if url is not None:
+            await KeySet(url).check()
+    except EngineUnavailableError as error:
+        log.warning("jwks_unusable", reason=error.detail)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -115,6 +141,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
         answer = MethodNotAllowedError(f"{request.method} is not allowed for this path; allowed: {known}")
         return failure(answer, request_id=request_id, headers={"allow": known})
     path = request.scope["path"]
+    if path == "/" and "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse("/docs", status_code=303)
     hint = f"remove the slash at the end: {path.rstrip('/')}" if _is_known_without_slash(request) else _meant(request)
     shown = request.url.path[:_PATH_SHOWN]
     return failure(RouteNotFoundError(f"There is nothing at {shown}; {hint}"), request_id=request_id)
@@ -131,5 +159,6 @@ def _is_known_without_slash(request: Request) -> bool:
     shorter = path.rstrip("/")
     if shorter in {path, ""} or len(path) > _PATH_SHOWN:
         return False
-    asked = {**request.scope, "path": shorter}
+    raw = (request.scope.get("raw_path") or b"").rstrip(b"/")
+    asked = {**request.scope, "path": shorter, "raw_path": raw}
     return any(route.matches(asked)[0] is not Match.NONE for route in request.app.routes)

@@ -4,6 +4,7 @@ It is the only module of the worker that imports all libraries.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from dependency_injector import providers
 
@@ -36,6 +37,9 @@ from faregate.worker.metering import metering_jobs
 from faregate.worker.metrics import WorkerMetrics
 from faregate.worker.webhooks import WebhookDeliverer
 from faregate.worker.worker import ILoop, Worker
+
+if TYPE_CHECKING:
+    from faregate.worker.probes import Probes
 
 __all__ = ["WorkerContainer"]
 
@@ -82,7 +86,7 @@ def make_consumers(
 
 def make_probes(
     settings: Settings, database: Database, consumers: Sequence[Consumer], metrics: WorkerMetrics, clock: IClock
-) -> Sequence[ILoop]:
+) -> "Sequence[Probes]":
     """Return the server of health and metrics if the settings name its port, else an empty list."""
     if settings.worker_port is None:
         return []
@@ -174,7 +178,7 @@ class WorkerContainer(FaregateContainer):
     deliverer: providers.Provider[WebhookDeliverer] = providers.Singleton(
         WebhookDeliverer, host.database, host.egress, host.clock, ring=host.ring
     )
-    probes: providers.Provider[Sequence[ILoop]] = providers.Singleton(
+    probes: "providers.Provider[Sequence[Probes]]" = providers.Singleton(
         make_probes, host.settings, host.database, consumers, metrics, host.clock
     )
     worker: providers.Provider[Worker] = providers.Singleton(

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Callable, Sequence
 
 from faregate.core.settings import Settings
 from faregate.worker.container import WorkerContainer
@@ -9,13 +10,28 @@ from faregate.worker.container import WorkerContainer
 __all__ = ["run_worker", "stop_on_signals"]
 
 
-async def run_worker(settings: Settings, stop: asyncio.Event | None = None) -> None:
-    """Run the worker until SIGTERM, SIGINT or `stop`; open and close the engines."""
+async def run_worker(
+    settings: Settings, stop: asyncio.Event | None = None, *, on_ready: Callable[[Sequence[str]], None] | None = None
+) -> None:
+    """Run the worker until SIGTERM, SIGINT or `stop`; open and close the engines.
+
+    `on_ready` is called with the names of its queues once the database answers.
+
+    Raises:
+        EngineUnavailableError: the database is unavailable at the start.
+    """
     container = WorkerContainer(settings=settings)
     container.check_dependencies()
     stop = stop if stop is not None else stop_on_signals()
-    async with container.engines():
-        await container.worker().run(stop)
+    worker = container.worker()  # wrong settings are reported before the engines are opened
+    try:
+        async with container.engines():
+            if on_ready is not None:
+                on_ready(worker.queues)
+            await worker.run(stop)
+    finally:
+        for probes in container.probes():
+            probes.close()
 
 
 def stop_on_signals() -> asyncio.Event:

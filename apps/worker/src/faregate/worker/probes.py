@@ -49,6 +49,10 @@ class Probes:
     def port(self) -> int:
         return int(self._socket.getsockname()[1])
 
+    def close(self) -> None:
+        """Release the port. Safe to repeat."""
+        self._socket.close()
+
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set."""
         routes = [Route("/healthz", self._healthz), Route("/readyz", self._readyz), Route("/metrics", self._told)]

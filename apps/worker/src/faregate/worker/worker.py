@@ -40,10 +40,14 @@ class Worker:
         self._loops = loops
         self._instance = f"worker:{socket.gethostname()}:{os.getpid()}"
 
+    @property
+    def queues(self) -> Sequence[str]:
+        """The names of the queues that it consumes."""
+        return list(dict.fromkeys(consumer.queue for consumer in self._consumers))
+
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then drain: finish the current batch, and return messages that were only fetched."""
-        queues = list(dict.fromkeys(consumer.queue for consumer in self._consumers))
-        log.info("worker_started", instance=self._instance, queues=queues)
+        log.info("worker_started", instance=self._instance, queues=self.queues)
         async with asyncio.TaskGroup() as tasks:
             for consumer in self._consumers:
                 tasks.create_task(consumer.run(stop))

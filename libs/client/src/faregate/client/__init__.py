@@ -41,7 +41,16 @@ if TYPE_CHECKING:
     from faregate.client.testing.pricing import FakePrice, fixed_credits, one_credit, token_prices
     from faregate.client.transport.outage import CLOSED, Outage
     from faregate.client.transport.retrying import Retry
-    from faregate.client.values import Authorization, Balance, FeatureUsage, ModelUsage, UseResult
+    from faregate.client.values import (
+        Authorization,
+        Balance,
+        EventsResult,
+        FeatureUsage,
+        ModelUsage,
+        Quote,
+        RejectedEvent,
+        UseResult,
+    )
     from faregate.client.wrapping.wrap import wrap
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -83,7 +92,16 @@ else:
             "testing.pricing": ["FakePrice", "fixed_credits", "one_credit", "token_prices"],
             "transport.outage": ["CLOSED", "Outage"],
             "transport.retrying": ["Retry"],
-            "values": ["Authorization", "Balance", "FeatureUsage", "ModelUsage", "UseResult"],
+            "values": [
+                "Authorization",
+                "Balance",
+                "EventsResult",
+                "FeatureUsage",
+                "ModelUsage",
+                "Quote",
+                "RejectedEvent",
+                "UseResult",
+            ],
             "wrapping.wrap": ["wrap"],
         },
     )
@@ -97,6 +115,7 @@ __all__ = [
     "ChargeSession",
     "CreditsClient",
     "CreditsError",
+    "EventsResult",
     "FakeCredits",
     "FakePrice",
     "FaregateError",
@@ -114,8 +133,10 @@ __all__ = [
     "Outage",
     "QuotaExceeded",
     "QuotaExceededError",
+    "Quote",
     "RateLimited",
     "RateLimitedError",
+    "RejectedEvent",
     "Retry",
     "Ride",
     "SyncCreditsClient",

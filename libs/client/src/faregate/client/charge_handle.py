@@ -17,6 +17,7 @@ from faregate.client.charge_session import (
     restore_session,
 )
 from faregate.client.errors import FaregateError, InvalidError
+from faregate.client.transport.per_loop import cancel_anywhere
 from faregate.client.values import Authorization, ModelUsage, UseResult, voided
 
 __all__ = ["ChargeHandle", "ICreditsApi"]
@@ -48,7 +49,7 @@ class ICreditsApi(Protocol):
 
 
 class ChargeHandle:
-    """`async with credits.charge(…) as ride:` authorises on entry; on exit it settles the observed usage, or voids.
+    """`async with credits.use(…) as use:` authorises on entry; on exit it settles the observed usage, or voids.
 
     * The block ends normally: the observed usage is settled; without any, a fixed price is settled.
     * The block raises: without observed usage the hold is voided; otherwise the usage until then is settled.
@@ -104,9 +105,8 @@ class ChargeHandle:
 
     def release(self) -> None:
         """Stop extending the hold."""
-        if self._extension is not None:
-            self._extension.cancel()
-            self._extension = None
+        extension, self._extension = self._extension, None
+        cancel_anywhere(extension)
 
     async def finish(self, failure: BaseException | None = None) -> None:
         """Settle or void, once.

@@ -170,7 +170,7 @@ class ChargeSession:
         self._observer.add(ModelUsage(model, input_tokens, output_tokens, more=counted))
 
     def watch(self, stream: Any, *, model: str | None = None) -> AsyncIterator[Any]:
-        """Pass on an async stream and observe each chunk: `async for chunk in ride.watch(stream)`.
+        """Pass on an async stream and observe each chunk: `async for chunk in use.watch(stream)`.
 
         Raises:
             InvalidError: the stream is not async, or the session has ended.
@@ -180,7 +180,7 @@ class ChargeSession:
         return self._watched_items(stream, self.watcher(model), model)
 
     def watch_sync(self, stream: Any, *, model: str | None = None) -> Iterator[Any]:
-        """Pass on a stream and observe each chunk: `for chunk in ride.watch_sync(stream)`.
+        """Pass on a stream and observe each chunk: `for chunk in use.watch_sync(stream)`.
 
         Raises:
             InvalidError: the stream is async, or the session has ended.
@@ -233,7 +233,7 @@ class ChargeSession:
             raise InvalidError(
                 f"the charge session {self.usage_key} has ended or belongs to another process: usage observed now would not "
                 "be charged; observe within its block",
-                param="ride",
+                param="use",
             )
 
     async def _watched_items(self, stream: Any, observer: Observer, model: str | None) -> AsyncIterator[Any]:

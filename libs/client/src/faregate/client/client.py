@@ -12,6 +12,7 @@ import httpx2
 from faregate.client.charge_handle import ChargeHandle
 from faregate.client.charge_request import ChargeRequest, Estimate
 from faregate.client.credits_api import CreditsApi, SettleVia
+from faregate.client.enquiries import read_quote_of, recorded_events, wallet_balance
 from faregate.client.request_bodies import (
     USAGE_PATH,
     record_body,
@@ -26,8 +27,11 @@ from faregate.client.transport.retrying import Retry
 from faregate.client.transport.spool import SettlementSpool
 from faregate.client.values import (
     Authorization,
+    Balance,
+    EventsResult,
     FeatureUsage,
     ModelUsage,
+    Quote,
     UseResult,
     read_feature_usage,
 )
@@ -43,10 +47,14 @@ class CreditsClient:
     """Calls one gateway. Create one per process and close it (`async with CreditsClient(…) as credits`).
 
     All calls are idempotent; failed ones are repeated automatically within the bounds of `retry`. Fork before the first call.
+    One client may be used on several event loops and threads: each loop has its own connections, which are closed with it
+    (`asyncio.run` does that; who closes a loop by hand runs `loop.shutdown_asyncgens()` first), and all share spool and debts.
+    Entering a closed client opens it again.
 
     Args:
         base_url: the address of the gateway, such as `https://credits.example.com`.
-        api_key: a server key with the scope `credits:process` (`usage:write` for `record_usage`, `logs:write` for logs).
+        api_key: a server key with the scope `credits:process` (`usage:write` for `record_usage` and `record_events`,
+            `wallets:read` for `balance`, `logs:write` for logs).
         broker_url: `amqp(s)://…`; with it, `settle_via_queue` publishes (needs `pip install aiormq`).
         spool_dir: the directory for settlements while the gateway is unavailable; None keeps them in memory.
         outage: the outage policies of features, by feature. For a feature that is not named, the policy applies that the
@@ -83,7 +91,8 @@ class CreditsClient:
         )
 
     async def __aenter__(self) -> Self:
-        self._delivery.wake()
+        self._gateway.reopen()
+        self._delivery.reopen()
         return self
 
     async def __aexit__(
@@ -225,6 +234,89 @@ class CreditsClient:
         )
         return read_feature_usage(await self._gateway.post(HttpCall(USAGE_PATH, body)))
 
+    async def balance(self, user: str) -> Balance:
+        """Return the credits of a user, or of an organisation (`org:<id>`).
+
+        An owner who has no wallet yet gets one at the first use or grant; until then the answer is what that would find.
+
+        Raises:
+            AccessRefusedError: the key does not have the scope `wallets:read`. UnavailableError.
+        """
+        return await wallet_balance(self._gateway, user)
+
+    async def quote(
+        self,
+        feature: str,
+        user: str,
+        *,
+        usages: Sequence[ModelUsage] = (),
+        estimate: Estimate = None,
+        organization: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Quote:
+        """Return what a use would hold and cost now, without holding or charging anything.
+
+        Args:
+            usages: the usage to be priced, and the estimate if there is none.
+            estimate: as in `use`; if it is the usage of models, it is priced unless there are `usages`.
+
+        Raises:
+            AccessRefusedError, UnknownFeatureError, QuotaExceededError: a start would be refused. Too few credits are no error:
+                the quote is not `covered`.
+            UnavailableError: the gateway did not answer.
+        """
+        request = start_request(feature, user, estimate=estimate, organization_id=organization, metadata=metadata)
+        return await read_quote_of(self._gateway, request, usages)
+
+    async def record_events(self, events: Sequence[Mapping[str, Any]]) -> EventsResult:
+        """Record usage events, such as `{"user_id": "ada", "service": "chat", "meter": "calls", "quantity": 3}` or CloudEvents.
+
+        An event counts once by its `source` and `id`; one without an id gets a new one. An invalid event is rejected and does
+        not affect the others.
+
+        Raises:
+            InvalidError: an event is not a mapping. AccessRefusedError: the key does not have the scope `usage:write`.
+            UnavailableError: it is unknown which of them were recorded; repeat the call with ids.
+        """
+        return await recorded_events(self._gateway, events)
+
+    def use(
+        self,
+        feature: str,
+        user: str,
+        *,
+        key: str | None = None,
+        estimate: Estimate = None,
+        organization: str | None = None,
+        email: str | None = None,
+        ttl_seconds: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> ChargeHandle:
+        """Hold credits, run a block, and settle what it used: `async with credits.use("ai_chat_v1", "ada") as use:`.
+
+        In the block, `use.observe(reply)` reads the usage that a provider's reply reports; after it, `use.result` tells what was
+        charged. If the block raises before anything was observed, the hold is voided. It is extended while the block runs.
+
+        Args:
+            key: the usage key; a new one by default.
+            estimate: the expected cost in credits, or the expected usage of models; the hold covers it.
+            ttl_seconds: the lifetime of the hold should this process end (1 to 86,400).
+
+        Raises (on entry):
+            InsufficientCreditsError, AccessRefusedError, UnknownFeatureError, QuotaExceededError: do not run the feature.
+            UnavailableError: the gateway did not answer, and the feature's outage policy does not allow the use.
+        """
+        return self.charge(
+            feature,
+            user_id=user,
+            usage_key=key,
+            estimate=estimate,
+            organization_id=organization,
+            user_email=email,
+            ttl_seconds=ttl_seconds,
+            metadata=metadata,
+        )
+
     def charge(
         self,
         feature: str,
@@ -237,10 +329,7 @@ class CreditsClient:
         ttl_seconds: int | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> ChargeHandle:
-        """Authorise, run a block and settle the usage observed in it.
-
-        Used as `async with credits.charge("ai_chat_v1", user_id=…) as ride:`.
-        """
+        """Return the same block as `use`, of which this is the earlier name."""
         return ChargeHandle(
             self._api,
             start_request(

@@ -17,6 +17,7 @@ from faregate.client.transport.call import HttpCall
 from faregate.client.transport.delivery import SettlementDelivery
 from faregate.client.transport.http import GatewayConnection
 from faregate.client.transport.outage import OutageDebts
+from faregate.client.transport.per_loop import cancel_anywhere, is_running
 from faregate.client.transport.retrying import Retry
 from faregate.client.transport.spool import Entry, SettlementSpool, SpoolFullError
 from faregate.wire import exact_json
@@ -72,7 +73,8 @@ class FeatureLogger:
         self._sender: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._delivery.wake()
+        self._gateway.reopen()
+        self._delivery.reopen()
         return self
 
     async def __aexit__(
@@ -82,9 +84,10 @@ class FeatureLogger:
 
     async def aclose(self, *, patience_seconds: float = 5) -> None:
         """Send waiting records for at most about `patience_seconds`; the rest stays in the spool."""
-        if self._sender is not None:
-            await asyncio.wait({self._sender}, timeout=patience_seconds)
-            self._sender.cancel()
+        sender = self._sender
+        if sender is not None and sender.get_loop() is asyncio.get_running_loop():
+            await asyncio.wait({sender}, timeout=patience_seconds)
+        cancel_anywhere(sender)
         for _, record in self._buffer:
             self._keep([record])
         await self._delivery.aclose(patience_seconds=patience_seconds)
@@ -99,7 +102,7 @@ class FeatureLogger:
             self._drop("the buffer is full")
             return False
         self._buffer.append(sized)
-        if self._sender is None or self._sender.done():
+        if not is_running(self._sender):
             self._sender = asyncio.create_task(self._send_all())
         return True
 

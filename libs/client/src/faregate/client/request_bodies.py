@@ -6,6 +6,7 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 from faregate.client.charge_request import ChargeRequest
 from faregate.client.values import ModelUsage
@@ -13,23 +14,34 @@ from faregate.wire.ids import new_uuid7
 
 __all__ = [
     "END_PATH",
+    "EVENTS_PATH",
     "EXTEND_PATH",
     "LOG_PATH",
+    "QUOTE_PATH",
     "START_PATH",
     "USAGE_PATH",
     "VOID_PATH",
     "line_body",
+    "quote_body",
     "record_body",
     "settlement_body",
     "start_body",
+    "wallet_path",
 ]
 
 START_PATH = "/api/credits-process/start"
 END_PATH = "/api/credits-process/end-multimodel"
 VOID_PATH = "/api/credits-process/void"
 EXTEND_PATH = "/api/credits-process/extend"
+QUOTE_PATH = "/api/credits-process/quote"
 USAGE_PATH = "/api/usage"
+EVENTS_PATH = "/api/usage-events"
 LOG_PATH = "/api/feature-usage-logs"
+
+
+def wallet_path(owner_id: str) -> str:
+    """Return the path of a wallet; characters such as `/` and `|` of its owner's id are percent-encoded."""
+    return f"/api/wallets/{quote(owner_id, safe='')}"
 
 
 def line_body(usage: ModelUsage) -> dict[str, Any]:
@@ -63,6 +75,19 @@ def start_body(request: ChargeRequest) -> dict[str, Any]:
         organization_id=request.organization_id,
         user_email=request.user_email,
         ttl_seconds=request.ttl_seconds,
+        metadata=dict(request.metadata) or None,
+    )
+
+
+def quote_body(request: ChargeRequest, usages: Sequence[ModelUsage]) -> dict[str, Any]:
+    """Return the body of a quote: the estimate of a start, and the usage to be priced."""
+    return _without_none(
+        user_id=request.user_id,
+        feature_endpoint_id=request.feature,
+        usages=[line_body(line) for line in usages] or None,
+        estimated_credits=request.estimated_credits,
+        estimated_usages=[line_body(line) for line in request.estimated_usages] or None,
+        organization_id=request.organization_id,
         metadata=dict(request.metadata) or None,
     )
 

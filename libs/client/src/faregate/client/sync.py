@@ -24,7 +24,7 @@ from faregate.client.feature_logger import FeatureLogger
 from faregate.client.sync_charge_handle import SyncChargeHandle
 from faregate.client.transport.outage import CLOSED, Outage
 from faregate.client.transport.retrying import Retry
-from faregate.client.values import Authorization, FeatureUsage, ModelUsage, UseResult
+from faregate.client.values import Authorization, Balance, EventsResult, FeatureUsage, ModelUsage, Quote, UseResult
 from faregate.client.wrapping.wrap import Unmetered, user_of, wrap_sdk
 
 __all__ = ["SyncCreditsClient", "SyncFeatureLogger"]
@@ -217,6 +217,55 @@ class SyncCreditsClient(_SyncFacade[CreditsClient]):
                 organization_id=organization_id,
                 metadata=metadata,
             )
+        )
+
+    def balance(self, user: str) -> Balance:
+        """See `CreditsClient.balance`."""
+        return self._call(lambda client: client.balance(user))
+
+    def quote(
+        self,
+        feature: str,
+        user: str,
+        *,
+        usages: Sequence[ModelUsage] = (),
+        estimate: Estimate = None,
+        organization: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Quote:
+        """See `CreditsClient.quote`."""
+        return self._call(
+            lambda client: client.quote(
+                feature, user, usages=usages, estimate=estimate, organization=organization, metadata=metadata
+            )
+        )
+
+    def record_events(self, events: Sequence[Mapping[str, Any]]) -> EventsResult:
+        """See `CreditsClient.record_events`."""
+        return self._call(lambda client: client.record_events(events))
+
+    def use(
+        self,
+        feature: str,
+        user: str,
+        *,
+        key: str | None = None,
+        estimate: Estimate = None,
+        organization: str | None = None,
+        email: str | None = None,
+        ttl_seconds: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> SyncChargeHandle:
+        """See `CreditsClient.use`: `with credits.use("ai_chat_v1", "ada") as use:`."""
+        return self.charge(
+            feature,
+            user_id=user,
+            usage_key=key,
+            estimate=estimate,
+            organization_id=organization,
+            user_email=email,
+            ttl_seconds=ttl_seconds,
+            metadata=metadata,
         )
 
     def charge(

@@ -13,7 +13,7 @@ __all__ = ["SyncChargeHandle"]
 
 
 class SyncChargeHandle:
-    """Sync counterpart of `ChargeHandle`: `with credits.charge(…) as ride:`."""
+    """Sync counterpart of `ChargeHandle`: `with credits.use(…) as use:`."""
 
     def __init__(self, background: BackgroundLoop, charge: ChargeHandle) -> None:
         self._background = background

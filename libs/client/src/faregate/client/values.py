@@ -11,11 +11,16 @@ from faregate.wire.model_usage import ModelUsage
 __all__ = [
     "Authorization",
     "Balance",
+    "EventsResult",
     "FeatureUsage",
     "ModelUsage",
+    "Quote",
+    "RejectedEvent",
     "UseResult",
     "read_authorization",
+    "read_balance",
     "read_feature_usage",
+    "read_quote",
     "read_settlement",
     "read_void",
     "voided",
@@ -88,6 +93,48 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
+class Quote:
+    """What a use would hold and cost now. Nothing is held or charged for it.
+
+    Attributes:
+        credits: the price of the usage.
+        hold: the credits that a start would hold.
+        free: the payer's credits that this feature may use.
+        covered: whether `free` covers the hold and the price; always true where nobody is charged.
+        charging: "individual", "pooled" (the organisation pays) or "recorded" (nobody is charged).
+        lines: the priced lines, as in the `details` of a `UseResult`.
+        unpriced: the models without a price.
+    """
+
+    user_id: str
+    feature: str
+    credits: Decimal
+    hold: Decimal
+    free: Decimal
+    covered: bool
+    charging: str
+    lines: tuple[Mapping[str, Any], ...] = ()
+    unpriced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedEvent:
+    """A usage event that was not accepted: its index in the call, and why."""
+
+    index: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventsResult:
+    """What became of the events of a call; a duplicate was counted before and is not counted again."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: tuple[RejectedEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FeatureUsage:
     """A settled use: `credits_consumed` is its price, `credits_charged` what the payer paid."""
 
@@ -152,6 +199,34 @@ def voided(
     """
     nothing = Decimal(0)
     return UseResult(user_id, usage_key, "voided", nothing, nothing, credits=credits, balance=balance)
+
+
+def read_balance(data: Mapping[str, Any]) -> Balance:
+    """Return the balance in the answer about a wallet."""
+    return Balance(
+        user_id=data["owner_id"],
+        free=Decimal(data["credits"]),
+        held=Decimal(data["held"]),
+        balance=Decimal(data["balance"]),
+        credit_limit=Decimal(data["credit_limit"]),
+        plan=data["plan"],
+        status=data["status"],
+    )
+
+
+def read_quote(data: Mapping[str, Any]) -> Quote:
+    """Return the quote in the answer to one."""
+    return Quote(
+        user_id=data["user_id"],
+        feature=data["feature_key"],
+        credits=Decimal(data["price"]),
+        hold=Decimal(data["hold"]),
+        free=Decimal(data["credits"]),
+        covered=data["covered"],
+        charging=data["charging"],
+        lines=tuple(data["details"]),
+        unpriced=tuple(data["unpriced"]),
+    )
 
 
 def read_feature_usage(data: Mapping[str, Any]) -> FeatureUsage:

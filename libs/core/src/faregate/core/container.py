@@ -12,7 +12,7 @@ from faregate.core.clock import IClock, SystemClock
 from faregate.core.db.database import Database
 from faregate.core.db.embedded import EmbeddedServer, default_data_dir
 from faregate.core.db.subjects import Subjects
-from faregate.core.errors import EngineUnavailableError, MissingExtraError
+from faregate.core.errors import ConfigurationError, EngineUnavailableError, MissingExtraError
 from faregate.core.logging import get_logger
 from faregate.core.messaging.dead_letters import DeadLetterService
 from faregate.core.messaging.interfaces import ITransport
@@ -34,10 +34,16 @@ def make_database(settings: Settings) -> Database:
     """Return the database that `settings` name: a server by URL, or the embedded one."""
     server = None
     if settings.database_url is None:
+        if settings.direct_database_url is not None:
+            raise ConfigurationError(
+                "FAREGATE_DIRECT_DATABASE_URL is set, but not FAREGATE_DATABASE_URL, the address of the pooler; "
+                "without a pooler set FAREGATE_DATABASE_URL only"
+            )
         server = EmbeddedServer(settings.data_dir or default_data_dir())
     return Database(
         settings.database_url,
         server=server,
+        direct_url=settings.direct_database_url,
         schema=settings.db_schema,
         pool_size=settings.db_pool_size,
         statement_timeout_seconds=settings.db_statement_timeout_seconds,
@@ -75,10 +81,12 @@ async def engines(database: Database, transport: ITransport) -> AsyncGenerator[D
     connects when it does.
 
     Raises:
-        EngineUnavailableError: the database is unavailable.
+        EngineUnavailableError: the database is unavailable; the text names its address, the reason and the fix.
+        ConfigurationError: a setting of the database is wrong.
     """
     await database.open()
     try:
+        await database.check()
         await _connect(transport)
         yield database
     finally:

@@ -13,6 +13,7 @@ __all__ = [
     "BrokerUnavailableError",
     "ConfigurationError",
     "DatabaseRefusedError",
+    "DatabaseUnavailableError",
     "EngineUnavailableError",
     "FaregateError",
     "InvalidError",
@@ -28,12 +29,21 @@ class EngineUnavailableError(UnavailableError):
     """A required engine (database, broker) is unavailable; nothing was written."""
 
 
-class DatabaseRefusedError(EngineUnavailableError):
-    """The database server answers, but refuses this login or has no such database; `detail` is for its operators."""
+class DatabaseUnavailableError(EngineUnavailableError):
+    """The database cannot be used; `detail` gives its address, the reason and the fix, for its operators."""
+
+    def __init__(self, problem: str, fix: str) -> None:
+        super().__init__(f"{problem}; {fix}")
+        self.problem = problem
+        self.fix = fix
 
     @property
     def public_detail(self) -> str:
         return "the database does not answer; try again"
+
+
+class DatabaseRefusedError(DatabaseUnavailableError):
+    """The database server answers, but refuses this login, has no such database or is too old."""
 
 
 class BrokerUnavailableError(EngineUnavailableError):

@@ -1,5 +1,9 @@
 """Errors of the credit ledger."""
 
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
 from faregate.core.errors import FaregateError, KeyConflictError, NotFoundError
 from faregate.wire.credits import to_credits
 from faregate.wire.errors import AccessRefusedError, HoldClosedError, InsufficientCreditsError, UnknownUsageKeyError
@@ -63,13 +67,16 @@ class WalletClosedError(CreditError, AccessRefusedError):
 
 
 class UnknownWalletError(CreditError, NotFoundError):
-    """The owner has no wallet yet."""
+    """The owner has no wallet yet; `initial_credits`, if given, are what it will begin with."""
 
     code = "unknown_wallet"
 
-    def __init__(self, owner_id: str) -> None:
+    def __init__(self, owner_id: str, *, initial_credits: Decimal | None = None) -> None:
+        facts: dict[str, Any] = {} if initial_credits is None else {"initial_credits": initial_credits}
         super().__init__(
-            f"{owner_id!r} has no wallet yet; it is created on first use, or with PUT /api/wallets/{owner_id}"
+            f"{owner_id!r} has no wallet yet; it is created on first use, or with PUT "
+            f"/api/wallets/{quote(owner_id, safe=':@')}",
+            **facts,
         )
 
 

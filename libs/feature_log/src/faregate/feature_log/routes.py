@@ -6,7 +6,7 @@ There are few of them, and many logs share one.
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote, unquote
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -77,7 +77,13 @@ def split_endpoint(endpoint: str) -> tuple[str, dict[str, Any]]:
 
 
 def _path(path: str, user_id: str) -> str:
-    return "/".join(["{user}" if part == user_id else _template_segment(part) for part in path.split("/")])
+    if "/" in user_id:
+        path = re.sub(rf"(?<![^/]){re.escape(user_id)}(?![^/])", quote(user_id, safe=""), path)
+    return "/".join(["{user}" if _is_user(part, user_id) else _template_segment(part) for part in path.split("/")])
+
+
+def _is_user(part: str, user_id: str) -> bool:
+    return part == user_id or ("%" in part and unquote(part) == user_id)
 
 
 @bounded_cache(entries=10_000, longest=64)

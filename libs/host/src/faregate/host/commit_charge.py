@@ -1,7 +1,7 @@
 """Charge that follows the commit of a host's transaction, on any driver."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
@@ -22,7 +22,8 @@ __all__ = ["ICursor", "add_charge"]
 class ICursor(Protocol):
     """A cursor of the DB-API whose parameters are `%(name)s`, such as psycopg's or Django's."""
 
-    def execute(self, sql: str, params: Any = ..., /) -> Any: ...
+    @property
+    def execute(self) -> Callable[..., Any]: ...
 
 
 def add_charge(
@@ -50,18 +51,21 @@ def add_charge(
         "body": exact_json.dumps(body).decode(),
         "headers": "{}",
     }
-    sql = Sql(schema).text(MESSAGE_ADD)
+    _execute(transaction, Sql(schema).text(MESSAGE_ADD), parameters)
+    return usage_key
+
+
+def _execute(transaction: Any, sql: str, parameters: Mapping[str, Any]) -> None:
     if isinstance(transaction, Session | Connection):
         transaction.execute(text(sql), parameters)
     elif hasattr(transaction, "execute") and hasattr(transaction, "fetchone"):
-        cast("ICursor", transaction).execute(_pyformat(sql, parameters), parameters)
+        transaction.execute(_pyformat(sql, parameters), parameters)
     else:
         raise InvalidError(
             f"transaction: a {type(transaction).__name__} is neither SQLAlchemy's Session or Connection nor a cursor; in "
             "Django give `connection.cursor()`",
             param="transaction",
         )
-    return usage_key
 
 
 def _pyformat(sql: str, names: Mapping[str, Any]) -> str:

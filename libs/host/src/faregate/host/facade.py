@@ -92,7 +92,8 @@ class Faregate:
         """The container of all libraries, for what this class does not offer."""
         made = self._given if self._given is not None else self._made_container()
         if self._given is not None and self._strategies:
-            made.extra_strategies.override(self._strategies)
+            strategies: Any = made.extra_strategies
+            strategies.override(self._strategies)
         return made
 
     def strategy(self, name: str) -> Callable[[S], S]:

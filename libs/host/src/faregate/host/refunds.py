@@ -1,4 +1,4 @@
-"""Refunds of the facade: a use by its key, in full or in part."""
+"""Refunds of the facade: a use by its key."""
 
 from dataclasses import dataclass
 from decimal import Decimal

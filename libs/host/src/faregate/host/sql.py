@@ -1,4 +1,4 @@
-"""SQL of the host's transactions: where they are, and a message in them."""
+"""SQL in the transactions of a host."""
 
 __all__ = ["MESSAGE_ADD", "PLACE"]
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         StartRequest,
         UsageLine,
         Use,
+        UseQuote,
     )
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -52,6 +53,7 @@ else:
                 "StartRequest",
                 "UsageLine",
                 "Use",
+                "UseQuote",
             ],
         },
     )
@@ -79,4 +81,5 @@ __all__ = [
     "UsageLine",
     "UsageService",
     "Use",
+    "UseQuote",
 ]

@@ -13,6 +13,7 @@ from faregate.usage.accounts.organizations import OrganizationService
 from faregate.usage.accounts.subscriptions import Subscriber
 from faregate.usage.accounts.wallets import WalletService
 from faregate.usage.credits_process.process import CreditsProcess
+from faregate.usage.credits_process.quoting import Quoter
 from faregate.usage.credits_process.reported_requests import ReportedRequests
 from faregate.usage.credits_process.repository import UsageRepository
 from faregate.usage.credits_process.settle import Settler
@@ -207,7 +208,13 @@ class UsageContainer(containers.DeclarativeContainer):
         CreditsProcess, database, rulebooks, starter, settler, settled_events, subjects, repository
     )
     service: providers.Provider[UsageService] = providers.Singleton(
-        UsageService, database, credit, subjects, process, repository
+        UsageService,
+        database,
+        credit,
+        subjects,
+        process,
+        repository,
+        providers.Singleton(Quoter, database, rulebooks, starter, credit, factory),
     )
 
 

@@ -16,6 +16,7 @@ from faregate.credit.errors import HoldMismatchError, unknown_usage_key
 from faregate.credit.services.credits import CreditService, HoldResult
 from faregate.credit.values import Charge, CreditTransaction, charge_view
 from faregate.usage.credits_process.process import CreditsProcess, DirectUse
+from faregate.usage.credits_process.quoting import Quoter
 from faregate.usage.credits_process.repository import UsageRepository
 from faregate.usage.credits_process.start import HOLD_TTL_LIMIT_SECONDS, end_of_hold
 from faregate.usage.values import (
@@ -27,6 +28,7 @@ from faregate.usage.values import (
     SettleRequest,
     StartRequest,
     UsageLine,
+    UseQuote,
 )
 from faregate.wire.credits import to_micros
 from faregate.wire.ids import check_external_id, check_user_id, new_uuid7, organization_owner_id
@@ -55,12 +57,14 @@ class UsageService:
         subjects: Subjects,
         process: CreditsProcess,
         repository: UsageRepository,
+        quoter: Quoter,
     ) -> None:
         self._database = database
         self._credit = credit
         self._subjects = subjects
         self._process = process
         self._repository = repository
+        self._quoter = quoter
 
     async def authorize(self, request: StartRequest) -> Accessible:
         """Open a hold; commits by itself, so that no wallet is locked while a model thinks.
@@ -77,6 +81,19 @@ class UsageService:
         _check_start(request)
         usage_key = request.usage_key or str(new_uuid7())
         return await self._process.start(request, usage_key)
+
+    async def quote(self, request: StartRequest, *, usages: Sequence[ModelUsage] = ()) -> UseQuote:
+        """Return what a start of `request` would hold, and what `usages` would cost now; nothing is stored.
+
+        Without `usages` the estimated usages are priced, and without those `usages` are also the estimate. Too few credits are
+        no error here: the answer has `covered` False. Spending limits are not looked at.
+
+        Raises:
+            InvalidError, UnknownFeatureError, FeatureInactiveError, FeatureNotAllowedError, UnpricedError, WalletFrozenError,
+                WalletClosedError, QuotaExceededError: the start would be refused.
+        """
+        _check_start(request)
+        return await self._quoter.quote(request, tuple(usages))
 
     async def settle(self, request: SettleRequest) -> Settled:
         """Settle one use; see `settle_batch`. Raises what that returns as an outcome."""

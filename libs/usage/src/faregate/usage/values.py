@@ -36,6 +36,7 @@ __all__ = [
     "StartRequest",
     "UsageLine",
     "Use",
+    "UseQuote",
 ]
 
 
@@ -244,6 +245,28 @@ class AccountFacts:
     plan: str | None = None
     owners: tuple[Subject, ...] = ()
     refusal: FaregateError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UseQuote:
+    """What a use would hold and cost now. Nothing is stored for it.
+
+    Attributes:
+        credits: the price of the usage; of a use that is only recorded, what is recorded.
+        hold: what a start would hold.
+        free: the payer's credits that this feature may use.
+        covered: whether `free` covers the hold and the price; always true where nobody pays.
+    """
+
+    user_id: str
+    feature_key: str
+    charging: Rule
+    credits: Decimal
+    hold: Decimal
+    free: Decimal
+    covered: bool
+    lines: tuple[UsageLine, ...] = ()
+    unpriced_models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ __all__ = [
     "uuid7_span",
 ]
 
-EXTERNAL_ID_PATTERN = r"^[A-Za-z0-9._:@-]{1,255}$"
-"""Pattern of callers' ids; it allows 24-hex object ids, UUIDs, slugs and e-mail addresses."""
+EXTERNAL_ID_PATTERN = r"^[A-Za-z0-9._:@|+/=-]{1,255}$"
+"""Pattern of callers' ids: 24-hex object ids, UUIDs, slugs, e-mail addresses with tags, subjects such as `auth0|123`, base64."""
 
 ORGANIZATION_PREFIX = "org:"
 RESERVED_PREFIXES = ("user:", "key:", "system:", "erased:", "faregate:", "subject:", "cli:")
@@ -80,7 +80,7 @@ def check_external_id(value: str, *, param: str) -> str:
         InvalidError: it is not; the error names `param`.
     """
     if not _EXTERNAL_ID.fullmatch(value):
-        raise InvalidError(f"{param} must be 1 to 255 characters of A-Z a-z 0-9 . _ : @ -", param=param)
+        raise InvalidError(f"{param} must be 1 to 255 characters of A-Z a-z 0-9 . _ : @ | + / = -", param=param)
     return value
 
 

@@ -14,9 +14,12 @@ import uvicorn
 from faregate.core.runtime.listening import listening_socket
 from faregate.core.settings import Settings
 from faregate.gateway.container import GatewayContainer
-from faregate.gateway.main import create_app, server_config
+from faregate.gateway.main import create_app, open_engines, server_config
 
 __all__ = ["Gateway", "serve_together"]
+
+
+_PORT_FIX = "choose another with --port or FAREGATE_PORT"
 
 
 class Gateway:
@@ -24,18 +27,31 @@ class Gateway:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._socket = listening_socket(settings.host, settings.port, fix="choose another with --port")
+        self._socket = listening_socket(settings.host, settings.port, fix=_PORT_FIX)
 
     @property
     def url(self) -> str:
         """The address that it listens on."""
-        host, port = self._socket.getsockname()[:2]
-        shown = "localhost" if host in {"0.0.0.0", "127.0.0.1", "::"} else host  # noqa: S104
-        return f"http://{shown}:{port}"
+        return _url(*self._socket.getsockname()[:2])
+
+    def close(self) -> None:
+        """Release the port of a server that was never started. Safe to repeat."""
+        self._socket.close()
 
     async def serve(self, stop: asyncio.Event, *, on_ready: Callable[[], None] | None = None) -> None:
-        """Serve until `stop` is set."""
-        server = self._server()
+        """Serve until `stop` is set.
+
+        Raises:
+            EngineUnavailableError: the database is unavailable at the start.
+        """
+        container, server = self._server()
+        try:
+            async with open_engines(container):
+                await self._serve(server, stop, on_ready)
+        finally:
+            self._socket.close()
+
+    async def _serve(self, server: "_Server", stop: asyncio.Event, on_ready: Callable[[], None] | None) -> None:
         serving = asyncio.create_task(server.serve(sockets=[self._socket]))
         watching = asyncio.create_task(_watch(server, stop, on_ready))
         try:
@@ -44,16 +60,25 @@ class Gateway:
             watching.cancel()
             stop.set()
 
-    def _server(self) -> "_Server":
+    def _server(self) -> tuple[GatewayContainer, "_Server"]:
         try:
-            return _Server(server_config(create_app(GatewayContainer(settings=self._settings)), self._settings))
+            container = GatewayContainer(settings=self._settings)
+            app = create_app(container, own_lifecycle=False)
+            return container, _Server(server_config(app, self._settings))
         except BaseException:
             self._socket.close()
             raise
 
 
-def serve_together(settings: Settings, workers: int) -> None:
-    """Serve with several processes on one port; their metrics are summed."""
+def serve_together(settings: Settings, workers: int, *, on_ready: Callable[[str], None]) -> None:
+    """Serve with several processes on one port; their metrics are summed.
+
+    Raises:
+        ConfigurationError: the address cannot be used.
+    """
+    with listening_socket(settings.host, settings.port, fix=_PORT_FIX) as found:
+        host, port = found.getsockname()[:2]
+    on_ready(_url(host, port))
     with tempfile.TemporaryDirectory(prefix="faregate-metrics-") as directory:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
         uvicorn.run(
@@ -61,7 +86,7 @@ def serve_together(settings: Settings, workers: int) -> None:
             factory=True,
             workers=workers,
             host=settings.host,
-            port=settings.port,
+            port=port,
             http="faregate.gateway.http.protocol:BoundedProtocol",
             log_config=None,
             access_log=False,
@@ -69,6 +94,11 @@ def serve_together(settings: Settings, workers: int) -> None:
             timeout_graceful_shutdown=20,
             timeout_worker_healthcheck=60,  # a slow start on a busy machine must not count as a hang
         )
+
+
+def _url(host: str, port: int) -> str:
+    shown = "localhost" if host in {"0.0.0.0", "127.0.0.1", "::"} else host  # noqa: S104
+    return f"http://{shown}:{port}"
 
 
 class _Server(uvicorn.Server):

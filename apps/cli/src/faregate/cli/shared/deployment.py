@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
 from faregate.core.errors import ConfigurationError
 
@@ -34,22 +33,25 @@ def require_database(settings: Settings) -> None:
         ConfigurationError: no database is named, and the data directory holds none. None is created, so that an operator who
             forgot to name the database does not get a second, empty one.
     """
-    if settings.database_url is None and not _server(settings).exists:
+    if settings.database_url is not None:
+        return
+    server = _server(settings)
+    server.check_directory()
+    if not server.exists:
         raise ConfigurationError(
-            f"there is no database: FAREGATE_DATABASE_URL is not set, and {_server(settings).data_dir} holds no embedded "
-            "one. Give the data directory that `faregate up` printed with --data-dir or FAREGATE_DATA_DIR; or create a new "
+            f"there is no database: FAREGATE_DATABASE_URL is not set, and {server.data_dir} holds no embedded "
+            "one; give the data directory that `faregate up` printed with --data-dir or FAREGATE_DATA_DIR, or create a new "
             "database with `faregate up` or `faregate migrate`"
         )
 
 
 def database_name(settings: Settings) -> str:
     """Return a printable name of the database that `settings` name, without its password."""
+    from faregate.core.db.connection_errors import printable_url
+
     if settings.database_url is None:
         return f"embedded PostgreSQL in {_server(settings).data_dir}"
-    parts = urlsplit(settings.database_url)
-    user, _, host = parts.netloc.rpartition("@")
-    login = f"{user.partition(':')[0]}@" if user else ""
-    return f"{urlunsplit(('postgresql', login + host, parts.path, '', ''))}, schema {settings.db_schema}"
+    return f"{printable_url(settings.database_url)}, schema {settings.db_schema}"
 
 
 def _server(settings: Settings) -> EmbeddedServer:

@@ -1,24 +1,35 @@
 """Output of commands: tables for people, JSON for programs."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
-from rich.console import Console
 from rich.table import Table
 
+from faregate.cli.shared.piped_console import PipedConsole
 from faregate.wire import exact_json
 
-__all__ = ["Format", "console", "errors", "number", "print_json", "print_table", "shows_pictures", "table"]
+__all__ = [
+    "Format",
+    "console",
+    "errors",
+    "number",
+    "print_done",
+    "print_facts",
+    "print_json",
+    "print_table",
+    "shows_pictures",
+    "table",
+]
 
 Format = Literal["table", "json"]
 
 _WIDTH = 118
 """Width of tables where no terminal determines it."""
 
-console = Console(width=None if sys.stdout.isatty() else _WIDTH)
-errors = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
+console = PipedConsole(width=None if sys.stdout.isatty() else _WIDTH)
+errors = PipedConsole(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
 
 
 def shows_pictures() -> bool:
@@ -46,6 +57,22 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
 def print_json(value: Any) -> None:
     """Print `value` as exact JSON, for programs."""
     sys.stdout.write(exact_json.dumps(value).decode() + "\n")
+
+
+def print_done(sentence: str, facts: Mapping[str, Any], output: str) -> None:
+    """Print what a command has done: as a sentence for people, or the facts as JSON for programs."""
+    if output == "json":
+        print_json(facts)
+    else:
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_facts(title: str, facts: Mapping[str, Any], output: str) -> None:
+    """Print the fields of one thing, one row each, or as one JSON object."""
+    if output == "json":
+        print_json(facts)
+    else:
+        print_table(title, ["", "value"], list(facts.items()))
 
 
 def number(value: Any) -> str:

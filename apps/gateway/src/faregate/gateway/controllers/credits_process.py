@@ -23,9 +23,11 @@ from faregate.gateway.schemas.credits_process import (
     ExtendAnswer,
     ProcessingAnswer,
     StartAnswer,
+    UseQuoteAnswer,
     VoidAnswer,
     end_answer,
     start_answer,
+    use_quote_answer,
 )
 from faregate.gateway.schemas.story import StoryAnswer, story_answer
 from faregate.gateway.security.auth import Scope
@@ -36,6 +38,7 @@ from faregate.usage.credits_process.bodies import (
     ExtendBody,
     SettlementBody,
     StartBody,
+    UseQuoteBody,
     VoidBody,
 )
 from faregate.usage.errors import (
@@ -113,6 +116,30 @@ class CreditsProcessController(Controller):
             return start_answer(await self._usage.authorize(body.request(spender=call.spender)))
         except FaregateError as refusal:
             raise Refusal(refusal, await self._refusal_data(body.user_id, refusal)) from refusal
+
+    @operation(
+        "POST",
+        "/api/credits-process/quote",
+        scope=_SCOPE,
+        answer=UseQuoteAnswer,
+        errors=(
+            UnknownFeatureError,
+            FeatureInactiveError,
+            FeatureNotAllowedError,
+            UnpricedError,
+            *_MEMBERSHIP,
+            WalletClosedError,
+            WalletFrozenError,
+        ),
+        audit=Audit.NEVER,
+    )
+    async def quote(self, body: UseQuoteBody) -> UseQuoteAnswer:
+        """Return what a start would hold and what the usage would cost now, without storing anything.
+
+        Without `usages` the estimated usages are priced; without an estimate `usages` are the estimate. Too few credits are no
+        error: `covered` tells whether the payer's credits cover both the hold and the price. Spending limits are not looked at.
+        """
+        return use_quote_answer(await self._usage.quote(body.request(), usages=body.used()))
 
     @operation(
         "POST",

@@ -30,6 +30,7 @@ _BY_MODEL: Mapping[str, dict[str, Any]] = {
     "UsageEvent": {"id": "event-1", "source": "/app", "user_id": "user-1", "service": "chat", "input_tokens": 1200},
     "EndBody": {**_USE, **_USAGES[0]},
     "QuoteBody": _USAGES[0],
+    "UseQuoteBody": {**_USE, "usages": _USAGES},
     "PriceDocument": {"margin_percent": 25},
     "DeadLettersBody": {"queue": "credits_process_end_queue"},
 }

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from faregate.gateway.schemas.base import Answer
-from faregate.usage.values import Accessible, Rule, Settled, UsageLine
+from faregate.usage.values import Accessible, Rule, Settled, UsageLine, UseQuote
 
 __all__ = [
     "EndAnswer",
@@ -14,10 +14,12 @@ __all__ = [
     "LineAnswer",
     "ProcessingAnswer",
     "StartAnswer",
+    "UseQuoteAnswer",
     "VoidAnswer",
     "end_answer",
     "line_answer",
     "start_answer",
+    "use_quote_answer",
 ]
 
 
@@ -58,6 +60,26 @@ class LineAnswer(Answer):
     credits: Decimal
     price_version: str
     unpriced: bool
+
+
+class UseQuoteAnswer(Answer):
+    """What a use would hold and cost now.
+
+    `credits` are the free credits that this feature may use, `hold` is what a start would hold, `price` is what the usage would
+    cost. `covered`: whether `credits` cover both; always true where nobody is charged.
+    """
+
+    status: Literal["quoted"] = "quoted"
+    user_id: str
+    feature_key: str
+    charging: Rule
+    credits: Decimal
+    hold: Decimal
+    price: Decimal
+    covered: bool
+    unpriced: list[str]
+    details: list[LineAnswer]
+    message: str
 
 
 class EndAnswer(Answer):
@@ -119,6 +141,22 @@ def start_answer(accessible: Accessible) -> StartAnswer:
         limits_passed=list(accessible.limits_passed),
         outage_limit_credits=accessible.outage_limit_credits,
         message="Go ahead; settle with this usage_key",
+    )
+
+
+def use_quote_answer(quote: UseQuote) -> UseQuoteAnswer:
+    """Return the answer to a quote."""
+    return UseQuoteAnswer(
+        user_id=quote.user_id,
+        feature_key=quote.feature_key,
+        charging=quote.charging,
+        credits=quote.free,
+        hold=quote.hold,
+        price=quote.credits,
+        covered=quote.covered,
+        unpriced=list(quote.unpriced_models),
+        details=[line_answer(line) for line in quote.lines],
+        message="Nothing is held or charged",
     )
 
 

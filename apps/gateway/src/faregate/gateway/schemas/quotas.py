@@ -13,6 +13,7 @@ from faregate.analytics.quotas.values import Alert, Quota, QuotaSpec, QuotaStatu
 from faregate.core.redaction.scrubbing import name_checked
 from faregate.core.values.fields import AtMost, Body, Flag, LooseBody, Moment, Text
 from faregate.gateway.schemas.base import Answer, PageQuery
+from faregate.wire.ids import EXTERNAL_ID_PATTERN
 
 __all__ = [
     "AlertAnswer",
@@ -38,7 +39,7 @@ _Limit = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, lt=10**15, dec
 _Percent = Annotated[Decimal, BeforeValidator(_number), Field(gt=0, le=1000, decimal_places=2, examples=[75])]
 _Owner = Annotated[
     str,
-    Field(pattern=r"^(\*|[A-Za-z0-9._:@-]{1,255})$", examples=["user-1", "org:acme", "*"]),
+    Field(pattern=rf"^\*$|{EXTERNAL_ID_PATTERN}", examples=["user-1", "org:acme", "*"]),
     AfterValidator(name_checked),
 ]
 

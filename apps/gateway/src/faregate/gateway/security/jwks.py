@@ -14,6 +14,7 @@ from faregate.core.clock import Deadline
 from faregate.core.errors import EngineUnavailableError
 from faregate.core.logging import get_logger
 from faregate.gateway.errors import UnauthenticatedError
+from faregate.gateway.security.key_set_problems import key_set_problem
 
 __all__ = ["KeySet"]
 
@@ -80,6 +81,18 @@ class KeySet:
             raise EngineUnavailableError("the keys of the identity provider cannot be fetched; try again")
         raise UnauthenticatedError("The token is signed with a key that the identity provider does not publish")
 
+    async def check(self) -> int:
+        """Fetch the keys now, and return their number.
+
+        Raises:
+            EngineUnavailableError: they cannot be fetched or used; the text names the URL, the reason and the fix.
+        """
+        try:
+            await self._fetch_now()
+        except Exception as error:
+            raise EngineUnavailableError(key_set_problem(error, self._url)) from error
+        return len(self._keys)
+
     def _find(self, key_id: str | None) -> Any:
         if self._keys and self._expired.passed:
             log.error("jwks_expired", url=self._url, reason="no key set could be fetched for too long")
@@ -94,15 +107,16 @@ class KeySet:
                 return
             self._may_fetch = Deadline(self._cool_down_seconds)
             try:
-                async with asyncio.timeout(self._timeout_seconds):
-                    document = await self._fetch()
-                keys = _usable(document)
+                await self._fetch_now()
             except Exception as error:  # noqa: BLE001  no answer of the provider may refuse tokens whose key is known
-                log.warning("jwks_fetch_failed", url=self._url, reason=f"{type(error).__name__}: {error}")
-                return
-            self._keys = keys
-            self._stale = Deadline(self._refresh_seconds)
-            self._expired = Deadline(self._kept_seconds)
+                log.warning("jwks_fetch_failed", reason=key_set_problem(error, self._url))
+
+    async def _fetch_now(self) -> None:
+        async with asyncio.timeout(self._timeout_seconds):
+            document = await self._fetch()
+        self._keys = _usable(document)
+        self._stale = Deadline(self._refresh_seconds)
+        self._expired = Deadline(self._kept_seconds)
 
     async def _fetch(self) -> Any:
         async with (

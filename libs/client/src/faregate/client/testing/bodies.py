@@ -10,11 +10,12 @@ from faregate.client.testing.book import RefusedError
 from faregate.client.testing.pricing import tokens_of
 from faregate.wire.count_names import COUNT_NAMES, unknown_name
 from faregate.wire.exact_json import mapping
+from faregate.wire.ids import EXTERNAL_ID_PATTERN
 from faregate.wire.provider_usage import COUNT_LIMIT
 
 __all__ = ["check_ids", "check_start", "lines_in", "request_identity"]
 
-_ID = re.compile(r"[A-Za-z0-9._:@|+/=-]{1,255}")
+_ID = re.compile(EXTERNAL_ID_PATTERN)
 _NAMED = ("ai_model", "provider", "service_tier")
 _LINE_FIELDS = frozenset({*_NAMED, "total_tokens", "reported_cost_usd", *COUNT_NAMES})
 _WHOLE = frozenset({"total_tokens", *COUNT_NAMES})

@@ -7,9 +7,20 @@ from typing import Any, cast
 
 import httpx2
 
-from faregate.client.request_bodies import END_PATH, EXTEND_PATH, LOG_PATH, START_PATH, USAGE_PATH, VOID_PATH
+from faregate.client.request_bodies import (
+    END_PATH,
+    EVENTS_PATH,
+    EXTEND_PATH,
+    LOG_PATH,
+    QUOTE_PATH,
+    START_PATH,
+    USAGE_PATH,
+    VOID_PATH,
+    wallet_path,
+)
 from faregate.client.testing.bodies import check_ids, check_start, lines_in, request_identity
 from faregate.client.testing.book import FakeBook, FakeUse, RefusedError
+from faregate.client.testing.events import event_identity, event_problem
 from faregate.client.testing.pricing import FakePrice, Pricing, price_of, token_prices
 from faregate.wire import clock, exact_json
 from faregate.wire.ids import new_uuid7
@@ -29,6 +40,7 @@ class FakeGateway:
         balances: balances of users that were charged; set one to change a user's balance.
         members: organisations by member id; uses of members are recorded and not charged.
         logs: the feature logs received.
+        events: the usage events that counted.
         dead_letters: settlements that were accepted by the queue and refused later, with the error's code.
         down: while True, every call fails to connect.
         refuse: features whose start is refused for every user.
@@ -41,6 +53,7 @@ class FakeGateway:
         self.balances = self._book.balances
         self.members: dict[str, str] = {}
         self.logs: list[Mapping[str, Any]] = []
+        self.events: list[Mapping[str, Any]] = []
         self.dead_letters: list[tuple[str, Mapping[str, Any]]] = []
         self.refuse: set[str] = set()
         self.down = False
@@ -54,6 +67,7 @@ class FakeGateway:
             END_PATH: self._end,
             VOID_PATH: self._void,
             EXTEND_PATH: self._extend,
+            QUOTE_PATH: self._quote,
             USAGE_PATH: self._record,
         }
 
@@ -61,10 +75,15 @@ class FakeGateway:
         """Answer one request."""
         if self.down:
             raise httpx2.ConnectError("the fake gateway is down")
-        path, body = request.url.path, exact_json.loads_lenient(await request.aread())
+        self._book.expire(self.clock())
+        path = request.url.path
+        if request.method == "GET":
+            return self._wallet(path.removeprefix(wallet_path("")))
+        body = exact_json.loads_lenient(await request.aread())
         if path == LOG_PATH:
             return self._log(body)
-        self._book.expire(self.clock())
+        if path == EVENTS_PATH:
+            return self._record_events(cast("list[Any]", body))
         try:
             if path == END_PATH and request.headers.get("prefer") == "respond-async":
                 return self._enqueue(exact_json.mapping(body))
@@ -144,9 +163,7 @@ class FakeGateway:
         if in_full and not started:
             self._require_access(use.user_id, feature)
         use.organization_id = known.organization_id if known is not None else self.members.get(use.user_id)
-        price = self._price(feature, lines)
-        if price.unpriced:
-            price = FakePrice(max(price.credits, self._minimum), price.details, price.unpriced)
+        price = self._settled_price(feature, lines)
         done = self._book.settle(use, price, recorded=use.organization_id is not None, in_full=in_full)
         done.answer = self._outcome(done, price)
         return done
@@ -181,6 +198,55 @@ class FakeGateway:
         }
         return _answer(201, {**self._state(use), **facts})
 
+    def _quote(self, body: Mapping[str, Any]) -> httpx2.Response:
+        check_ids(body, "user_id", "feature_endpoint_id")
+        check_start(body)
+        user_id, feature = body["user_id"], body["feature_endpoint_id"]
+        estimated, used = lines_in(body, "estimated_usages"), lines_in(body)
+        self._require_access(user_id, feature)
+        use = self._wanted({**body, "usage_key": ""}, estimated, self._price(feature, estimated or used))
+        price = self._settled_price(feature, used or estimated)
+        facts: dict[str, Any] = {
+            "user_id": user_id,
+            "feature_key": feature,
+            "charging": "recorded" if use.organization_id else "individual",
+            "credits": self._book.free(user_id),
+            "hold": use.hold,
+            "price": price.credits,
+            "covered": bool(use.organization_id) or self._book.free(user_id) >= max(use.hold, price.credits),
+            "unpriced": price.unpriced,
+            "details": price.details,
+        }
+        return _answer(200, {"status": "quoted", **facts})
+
+    def _wallet(self, owner_id: str) -> httpx2.Response:
+        facts: dict[str, Any] = {
+            "owner_id": owner_id,
+            "credits": self._book.free(owner_id),
+            "held": self._book.held(owner_id),
+            "balance": self._book.balance(owner_id),
+            "credit_limit": 0,
+            "plan": None,
+            "status": "active",
+        }
+        return _answer(200, facts)
+
+    def _record_events(self, events: Sequence[Any]) -> httpx2.Response:
+        """Count each valid event once by its source and id."""
+        known = {event_identity(event) for event in self.events}
+        rejected: list[Mapping[str, Any]] = []
+        new: list[Mapping[str, Any]] = []
+        for index, event in enumerate(map(exact_json.mapping, events)):
+            problem = event_problem(event)
+            if problem is not None:
+                rejected.append({"index": index, "error": problem})
+            elif event_identity(event) not in known:
+                known.add(event_identity(event))
+                new.append(event)
+        self.events += new
+        repeated = len(events) - len(rejected) - len(new)
+        return _answer(202, {"accepted": len(new), "duplicates": repeated, "rejected": rejected})
+
     def _log(self, body: Any) -> httpx2.Response:
         records: list[Any] = cast("list[Any]", body) if isinstance(body, list) else [body]
         self.logs.extend(records)
@@ -192,6 +258,13 @@ class FakeGateway:
 
     def _price(self, feature: str, lines: Sequence[Mapping[str, Any]]) -> FakePrice:
         return price_of(self._named.get(feature, self._pricing), lines)
+
+    def _settled_price(self, feature: str, lines: Sequence[Mapping[str, Any]]) -> FakePrice:
+        """Return the price of a use; with an unpriced line, at least the minimum."""
+        price = self._price(feature, lines)
+        if not price.unpriced:
+            return price
+        return FakePrice(max(price.credits, self._minimum), price.details, price.unpriced)
 
     def _state(self, use: FakeUse) -> dict[str, Any]:
         free, balance = self._book.free(use.user_id), self._book.balance(use.user_id)

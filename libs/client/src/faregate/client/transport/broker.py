@@ -5,10 +5,11 @@ aiormq is imported only if a broker is configured.
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 from uuid import uuid4
 
 from faregate.client.errors import UnavailableError
+from faregate.client.transport.per_loop import PerLoop
 
 if TYPE_CHECKING:
     from aiormq.abc import AbstractChannel, AbstractConnection
@@ -22,18 +23,15 @@ USAGE_LOG_QUEUE = "feature_usage_queue"
 
 
 class Broker:
-    """One connection and channel, opened at the first message and again after an error.
+    """One connection and channel for each event loop, opened at the first message and again after an error.
 
     It never declares a queue: gateway and worker own the arguments of the queues. Messages are persistent, mandatory and
     confirmed: `publish` returns when the broker has stored the message.
     """
 
     def __init__(self, url: str, *, timeout_seconds: float) -> None:
-        self._url = url
         self._timeout_seconds = timeout_seconds
-        self._lock = asyncio.Lock()
-        self._connection: AbstractConnection | None = None
-        self._channel: AbstractChannel | None = None
+        self._lines = PerLoop(lambda: _Line(url), _Line.aclose)
 
     async def publish(self, queue: str, body: bytes, *, correlation_id: str | None = None) -> None:
         """Publish one message to a queue.
@@ -47,26 +45,40 @@ class Broker:
         properties = Basic.Properties(
             content_type="application/json", delivery_mode=2, message_id=uuid4().hex, correlation_id=correlation_id
         )
+        line = await self._lines.get()
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                channel = await self._open_channel()
+                channel = await line.open_channel()
                 await channel.basic_publish(body, routing_key=queue, properties=properties, mandatory=True)
         except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-            await self._fail(error)
+            await _fail(line, error)
         except asyncio.CancelledError as error:
             # aiormq cancels the tasks that wait for a connection that is lost
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            await self._fail(error)
+            await _fail(line, error)
 
     async def aclose(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
+        await self._lines.aclose()
+
+
+class _Line:
+    """A connection and its channel, on one event loop."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = asyncio.Lock()
+        self._connection: AbstractConnection | None = None
+        self._channel: AbstractChannel | None = None
+
+    async def aclose(self) -> None:
         connection, self._connection, self._channel = self._connection, None, None
         if connection is not None:
             await _closed(connection)
 
-    async def _open_channel(self) -> "AbstractChannel":
+    async def open_channel(self) -> "AbstractChannel":
         async with self._lock:
             if self._channel is not None and not self._channel.is_closed:
                 return self._channel
@@ -77,9 +89,10 @@ class Broker:
             self._channel = await self._connection.channel(publisher_confirms=True)
             return self._channel
 
-    async def _fail(self, error: BaseException) -> Any:
-        await self.aclose()
-        raise UnavailableError(f"the broker did not confirm the message: {error!r}") from error
+
+async def _fail(line: _Line, error: BaseException) -> NoReturn:
+    await line.aclose()
+    raise UnavailableError(f"the broker did not confirm the message: {error!r}") from error
 
 
 async def _closed(connection: "AbstractConnection") -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from threading import Lock
 from typing import Any, Literal
 
 from faregate.client.errors import FaregateError, RateLimitedError, UnauthenticatedError, UnavailableError
@@ -10,6 +12,7 @@ from faregate.client.request_bodies import END_PATH, LOG_PATH
 from faregate.client.transport.broker import SETTLE_MULTIMODEL_QUEUE, USAGE_LOG_QUEUE, Broker
 from faregate.client.transport.call import HttpCall, IGateway
 from faregate.client.transport.outage import OutageDebts
+from faregate.client.transport.per_loop import cancel_anywhere, is_running
 from faregate.client.transport.spool import Entry, Segment, SettlementSpool
 from faregate.wire import exact_json
 
@@ -20,6 +23,8 @@ log = logging.getLogger("faregate.client")
 _QUEUES = {END_PATH: SETTLE_MULTIMODEL_QUEUE, LOG_PATH: USAGE_LOG_QUEUE}
 _TRANSIENT = (UnavailableError, RateLimitedError, UnauthenticatedError)
 """Errors that do not concern the entry, which stays in the spool: a rejected key may be corrected later."""
+
+_TURN_SECONDS = 0.01
 
 By = Literal["broker", "gateway", "spool"]
 
@@ -44,7 +49,7 @@ class SettlementDelivery:
         self._pause_seconds = pause_seconds
         self._on_answer = on_answer
         self._drainer: asyncio.Task[None] | None = None
-        self._draining = asyncio.Lock()
+        self._draining = Lock()
         self._closed = False
 
     async def send(self, entry: Entry) -> By:
@@ -76,12 +81,12 @@ class SettlementDelivery:
 
     def wake(self) -> None:
         """Start sending the spool in the background unless it is empty or being sent."""
-        if not self._closed and self._spool.waiting() and (self._drainer is None or self._drainer.done()):
+        if not self._closed and self._spool.waiting() and not is_running(self._drainer):
             self._drainer = asyncio.create_task(self._drain_until_empty())
 
     async def drain(self) -> bool:
         """Deliver the entries of the spool; return whether it is empty afterwards."""
-        async with self._draining:
+        async with self._turn():
             while (segment := await asyncio.to_thread(self._spool.oldest)) is not None:
                 if not await self._deliver(segment):
                     return False
@@ -91,9 +96,10 @@ class SettlementDelivery:
     async def aclose(self, *, patience_seconds: float) -> int:
         """Send the spool for at most `patience_seconds`, close, and return the number of entries left."""
         self._closed = True
-        if self._drainer is not None:
-            self._drainer.cancel()
-            await asyncio.wait({self._drainer})
+        drainer = self._drainer
+        cancel_anywhere(drainer)
+        if drainer is not None and drainer.get_loop() is asyncio.get_running_loop():
+            await asyncio.wait({drainer})
         if self._spool.waiting() and patience_seconds:
             try:
                 async with asyncio.timeout(patience_seconds):
@@ -108,6 +114,21 @@ class SettlementDelivery:
         if self._broker is not None:
             await self._broker.aclose()
         return len(left)
+
+    def reopen(self) -> None:
+        """Accept entries again after `aclose`, and send what waits."""
+        self._closed = False
+        self.wake()
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        """Send the spool on one event loop at a time; loops cannot share an `asyncio.Lock`."""
+        while not self._draining.acquire(blocking=False):  # noqa: ASYNC110  an asyncio.Event belongs to one loop
+            await asyncio.sleep(_TURN_SECONDS)
+        try:
+            yield
+        finally:
+            self._draining.release()
 
     async def _hand_over(self, entry: Entry) -> By:
         if self._broker is not None:

@@ -9,6 +9,7 @@ import httpx2
 
 from faregate.client.errors import FaregateError, InvalidError, UnavailableError, error_of
 from faregate.client.transport.call import HttpCall
+from faregate.client.transport.per_loop import PerLoop
 from faregate.client.transport.retrying import RETRIED_STATUSES, CircuitBreaker, Retry
 from faregate.wire import exact_json
 
@@ -16,7 +17,7 @@ __all__ = ["GatewayConnection"]
 
 
 class GatewayConnection:
-    """A pool of connections to one gateway."""
+    """Connections to one gateway, a pool for each event loop; the circuit breaker is shared by all loops."""
 
     def __init__(
         self,
@@ -33,12 +34,13 @@ class GatewayConnection:
             raise InvalidError("api_key must be the key as it was issued: fg_ and ASCII characters", param="api_key")
         self._retry = retry
         self._breaker = CircuitBreaker()
-        self._http = httpx2.AsyncClient(
-            base_url=base_url,
-            headers={"x-server-api-key": api_key, "content-type": "application/json", "user-agent": "faregate-client"},
-            timeout=httpx2.Timeout(timeout_seconds, connect=min(timeout_seconds, 2.0)),
-            transport=transport,
-        )
+        self._base_url = base_url
+        self._api_key = api_key
+        self._timeout = httpx2.Timeout(timeout_seconds, connect=min(timeout_seconds, 2.0))
+        self._transport = transport
+        self._tls = httpx2.create_ssl_context() if transport is None else None
+        self._pools = PerLoop(self._new_pool, httpx2.AsyncClient.aclose)
+        self._closed = False
 
     async def post(self, call: HttpCall) -> Mapping[str, Any]:
         """Send `call` and return the answer's `data`.
@@ -47,7 +49,14 @@ class GatewayConnection:
             FaregateError: the gateway refused the call.
             UnavailableError: no usable answer within the attempts and the total time.
         """
-        if self._http.is_closed:
+        return await self._answer("POST", call)
+
+    async def get(self, path: str) -> Mapping[str, Any]:
+        """Read `path` and return the answer's `data`; see `post`."""
+        return await self._answer("GET", HttpCall(path, None))
+
+    async def _answer(self, method: str, call: HttpCall) -> Mapping[str, Any]:
+        if self._closed:
             raise UnavailableError("this client is closed")
         if not self._breaker.admits():
             raise UnavailableError(
@@ -55,7 +64,7 @@ class GatewayConnection:
             )
         try:
             async with asyncio.timeout(self._retry.total_seconds):
-                data = await self._repeated(call)
+                data = await self._repeated(method, call)
         except TimeoutError:
             self._breaker.failed()
             raise UnavailableError("the gateway did not answer in time") from None
@@ -70,14 +79,35 @@ class GatewayConnection:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._http.aclose()
+        self._closed = True
+        await self._pools.aclose()
+        if self._transport is not None:
+            await self._transport.aclose()
 
-    async def _repeated(self, call: HttpCall) -> Mapping[str, Any]:
-        content = exact_json.dumps(call.body)
+    def reopen(self) -> None:
+        """Accept calls again after `aclose`."""
+        self._closed = False
+
+    def _new_pool(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            base_url=self._base_url,
+            headers={
+                "x-server-api-key": self._api_key,
+                "content-type": "application/json",
+                "user-agent": "faregate-client",
+            },
+            timeout=self._timeout,
+            verify=self._tls or True,
+            transport=_Shared(self._transport) if self._transport is not None else None,
+        )
+
+    async def _repeated(self, method: str, call: HttpCall) -> Mapping[str, Any]:
+        pool = await self._pools.get()
+        content = exact_json.dumps(call.body) if method == "POST" else None
         for attempt in count(1):
             retry_after_seconds = None
             try:
-                response = await self._http.post(call.path, content=content, headers=dict(call.headers))
+                response = await pool.request(method, call.path, content=content, headers=dict(call.headers))
                 if response.is_success:
                     return _data_in(response)
                 failure = error_of(response.status_code, _json_in(response))
@@ -90,6 +120,16 @@ class GatewayConnection:
                 raise failure
             await asyncio.sleep(self._retry.pause_seconds(attempt, retry_after_seconds=retry_after_seconds))
         raise AssertionError  # pragma: no cover  `count` does not end
+
+
+class _Shared(httpx2.AsyncBaseTransport):
+    """A transport that was given to the client: the pools of all loops use it, and none of them closes it."""
+
+    def __init__(self, transport: httpx2.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        return await self._transport.handle_async_request(request)
 
 
 def _json_in(response: httpx2.Response) -> Any:

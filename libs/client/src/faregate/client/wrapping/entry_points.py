@@ -97,9 +97,7 @@ class _EntryPoint:
 
     def _charge(self, body: Mapping[str, Any]) -> Any:
         if self._wrapping.charger is None:
-            raise InvalidError(
-                "who pays? put `credits.charge(…)` around the call, or use `credits.wrap(client, feature)`"
-            )
+            raise InvalidError("who pays? put `credits.use(…)` around the call, or use `credits.wrap(client, feature)`")
         return self._wrapping.charger(body)
 
 

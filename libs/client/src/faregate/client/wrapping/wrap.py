@@ -30,7 +30,7 @@ def wrap(client: C, *, unmetered: Unmetered = "warn") -> C:
 
     A client made by `credits.wrap(…)` keeps its charging. For `unmetered` see `CreditsClient.wrap`.
 
-    A call of a model outside of a block raises `InvalidError`, because there is no payer: put `credits.charge(…)` around
+    A call of a model outside of a block raises `InvalidError`, because there is no payer: put `credits.use(…)` around
     it, or use `credits.wrap(client, feature)`.
     """
     return wrap_sdk(client, None, unmetered=unmetered)

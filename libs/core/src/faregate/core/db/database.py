@@ -19,10 +19,13 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from faregate.core.clock import Deadline
 from faregate.core.db.ambient_transaction import current_transaction, entered_transaction
+from faregate.core.db.connection_errors import OLDEST_MAJOR, connection_error, lost_connection, too_old
+from faregate.core.db.pooler import check_settings, connect_through_pooler, is_pooler_refusal, pooler_refusal
 from faregate.core.db.schema import SCHEMA
-from faregate.core.errors import ConfigurationError, DatabaseRefusedError, EngineUnavailableError, RetryTransactionError
+from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
 from faregate.core.logging import get_logger
 from faregate.core.runtime.cache_metrics import CacheMetrics
+from faregate.core.settings.addresses import address_problem
 from faregate.wire import exact_json
 
 __all__ = ["COPIED_FROM", "Database", "IDatabaseServer", "Sql", "is_passing", "sqlstate"]
@@ -96,8 +99,9 @@ class Sql:
 class Database:
     """The connection pool of one process.
 
-    Needs an address: `url`, or a `server` that returns one when started. Between `open()` and `close()`, sessions come from
-    `transaction()` only, so that each commit happens at the end of a use case.
+    Needs an address: `url`, or a `server` that returns one when started. If `url` leads to a pooler in transaction mode, such as
+    pgbouncer, `direct_url` is the address of PostgreSQL itself, for what needs a session. Between `open()` and `close()`, sessions
+    come from `transaction()` only, so that each commit happens at the end of a use case.
     """
 
     def __init__(
@@ -105,6 +109,7 @@ class Database:
         url: str | None = None,
         *,
         server: IDatabaseServer | None = None,
+        direct_url: str | None = None,
         schema: str = SCHEMA,
         pool_size: int = 10,
         statement_timeout_seconds: float = 15,
@@ -113,7 +118,9 @@ class Database:
         self.sql = Sql(schema)
         self.cache_metrics = CacheMetrics()
         self._url = url
+        self._direct_url = direct_url and _libpq_url(direct_url)
         self._server = server
+        self._settings_checked = False
         self._pool_size = pool_size
         self._engine: AsyncEngine | None = None
         self._variants: dict[tuple[str, bool], AsyncEngine] = {}
@@ -136,6 +143,11 @@ class Database:
             )
         return self._url
 
+    @property
+    def direct_url(self) -> str:
+        """The address of PostgreSQL itself, for what needs a session: `url`, unless that leads to a pooler."""
+        return self._direct_url or self.url
+
     async def open(self) -> None:
         """Start the server if there is one to start, and create the pool. Safe to repeat."""
         if self._engine is not None:
@@ -144,10 +156,13 @@ class Database:
             if self._server is None:
                 raise ConfigurationError("FAREGATE_DATABASE_URL is not set and no embedded server was given")
             self._url = await self._server.start()
-        self._url = self._url.replace("postgresql+asyncpg://", "postgresql://", 1)
+        self._url = _libpq_url(self._url)
+        problem = address_problem(self._url)
+        if problem is not None:
+            raise ConfigurationError(f"FAREGATE_DATABASE_URL: {problem}")
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
-            async_creator=self._connect_pooled,
+            connect_args={"async_creator_fn": self._connect_pooled, **self._preparation},
             pool_size=self._pool_size,
             max_overflow=0,
             pool_timeout=30,
@@ -155,6 +170,16 @@ class Database:
             json_serializer=_json_text,
             json_deserializer=exact_json.loads,
         )
+
+    async def check(self) -> None:
+        """Connect once; the connection stays in the pool.
+
+        Raises:
+            EngineUnavailableError: the server cannot be used; the text names its address, the reason and the fix.
+            ConfigurationError: the address cannot be read.
+        """
+        async with self._require_engine().connect():
+            return
 
     async def close(self) -> None:
         """Refuse new transactions, wait for running ones, close all connections and release the server.
@@ -195,7 +220,7 @@ class Database:
                 yield session
         except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as error:
             if is_unavailable(error):
-                raise EngineUnavailableError("the database cannot be reached; try again") from error
+                raise lost_connection(error, self.url) from error
             raise
 
     async def run(self, work: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = 6) -> T:
@@ -280,21 +305,51 @@ class Database:
         await driver.copy_records_to_table(table, schema_name=self.sql.schema, columns=list(columns), records=rows)
 
     async def _connect_pooled(self) -> "asyncpg.Connection[asyncpg.Record]":
-        connection = await self._connect()
+        connection = await self._connect(pooled=True)
         self._pooled.add(connection)
         return connection
 
-    async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
+    @property
+    def _preparation(self) -> dict[str, Any]:
+        """The arguments by which SQLAlchemy's driver prepares no statement under a name, where a pooler would lose it."""
+        return {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str} if self._direct_url else {}
+
+    async def _connect(self, *, pooled: bool = False) -> "asyncpg.Connection[asyncpg.Record]":
+        through_pooler = pooled and self._direct_url is not None
+        url = self.url if through_pooler else self.direct_url
         try:
-            return await asyncpg.connect(self.url, server_settings=self._session_settings, timeout=10)
-        except (OSError, TimeoutError) as error:
-            raise EngineUnavailableError("the database does not answer; try again") from error
-        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
-            raise DatabaseRefusedError(
-                f"the database refuses the connection: {error}; check FAREGATE_DATABASE_URL"
-            ) from error
-        except asyncpg.InterfaceError as error:
-            raise ConfigurationError(f"FAREGATE_DATABASE_URL: {error}") from error
+            if through_pooler:
+                connection: asyncpg.Connection[asyncpg.Record] = await connect_through_pooler(
+                    url, self._session_settings
+                )
+            else:
+                connection = await asyncpg.connect(url, server_settings=self._session_settings, timeout=10)
+        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if is_pooler_refusal(error):
+                raise pooler_refusal(error, self._direct_variable) from error
+            raise connection_error(error, url) from error
+        major = connection.get_server_version().major
+        if major < OLDEST_MAJOR:
+            connection.terminate()
+            raise too_old(major, url)
+        return connection if through_pooler else await self._checked_once(connection)
+
+    @property
+    def _direct_variable(self) -> str:
+        return "FAREGATE_DIRECT_DATABASE_URL" if self._direct_url else "FAREGATE_DATABASE_URL"
+
+    async def _checked_once(
+        self, connection: "asyncpg.Connection[asyncpg.Record]"
+    ) -> "asyncpg.Connection[asyncpg.Record]":
+        """Return the connection; if it is the first one, after a check that no pooler has dropped its settings."""
+        if not self._settings_checked:
+            try:
+                await check_settings(connection, self._session_settings, self._direct_variable)
+            except BaseException:
+                connection.terminate()
+                raise
+            self._settings_checked = True
+        return connection
 
     def _variant(self, isolation: str, read_only: bool) -> AsyncEngine:
         """Return the engine for other transaction options; it shares the pool. Creating it costs as much as a round trip."""
@@ -318,6 +373,10 @@ async def _transactions_ended(pool: AsyncAdaptedQueuePool) -> None:
     deadline = Deadline(_CLOSING_SECONDS)
     while pool.checkedout() and not deadline.passed:  # noqa: ASYNC110 - the pool has no event for this
         await asyncio.sleep(0.01)
+
+
+def _libpq_url(url: str) -> str:
+    return url.replace("postgresql+asyncpg://", "postgresql://", 1)
 
 
 def _json_text(value: object) -> str:

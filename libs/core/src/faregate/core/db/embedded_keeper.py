@@ -44,7 +44,7 @@ class EmbeddedKeeper:
         """Keep the server running until `stop` is set.
 
         Raises:
-            EngineUnavailableError: the last attempt to start it failed; the text holds the end of its log.
+            EngineUnavailableError: the last attempt to start it failed; the text holds the reason that its log gives.
         """
         failures, calm = 0, Deadline(self._stable_seconds)
         while not await _stopped_within(stop, self._check_seconds):

@@ -1,16 +1,14 @@
 """Database migrations: by command, at start-up, or within a host's own."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from faregate.core.db.database import Database
-from faregate.core.db.schema import SCHEMA
+from faregate.core.db.database import Database, sqlstate
 from faregate.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -21,13 +19,15 @@ __all__ = [
     "current_revision",
     "head_revision",
     "run_alembic",
+    "run_on",
     "schema_problem",
     "upgrade",
-    "upgrade_on",
 ]
 
 _LOCK = 7_305_201_923_140_001
 """Advisory lock: of two processes that start at the same time only one may migrate."""
+
+_NOT_ALLOWED = "42501"
 
 _MIGRATE = "run `faregate migrate`"
 _UPGRADE = "upgrade the package: `pip install --upgrade faregate`"
@@ -40,8 +40,21 @@ async def upgrade(database: Database) -> tuple[str | None, str]:
     if problem is not None and problem.newer:
         raise ConfigurationError(f"{problem.detail}; {problem.fix}")
     if problem is not None:
-        await run_alembic(database, "upgrade", "head")
+        await _upgrade_as_owner(database)
     return before, head_revision()
+
+
+async def _upgrade_as_owner(database: Database) -> None:
+    try:
+        await run_alembic(database, "upgrade", "head")
+    except DBAPIError as error:
+        if sqlstate(error) != _NOT_ALLOWED:
+            raise
+        raise ConfigurationError(
+            f"the database role may not migrate: {error.orig}; run `faregate migrate` as the role that owns the schema "
+            f"{database.sql.schema!r}, or let an administrator create the schema for that role: "
+            f"create schema {database.sql.schema} authorization …"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,23 +128,10 @@ async def run_alembic(database: Database, command: str, *arguments: Any, **optio
         await engine.dispose()
 
 
-def upgrade_on(connection: Connection, *, schema: str = SCHEMA, revision: str = "head") -> None:
-    """Migrate on a host's own (synchronous) connection, in its transaction; to be called from the host's `env.py`."""
-    with _alembic_context_kept():
-        _run(connection, schema, "upgrade", revision)
-
-
-@contextmanager
-def _alembic_context_kept() -> Generator[None]:
-    """Restore `alembic.context` of the host's `env.py`, which Alembic removes at the end of an inner run."""
-    from alembic import context
-
-    outer = getattr(context, "_proxy", None)
-    try:
-        yield
-    finally:
-        if outer is not None:
-            outer._install_proxy()  # noqa: SLF001  Alembic has no public way to nest
+def run_on(connection: Connection, schema: str, command: str, *arguments: Any, **options: Any) -> None:
+    """Run an Alembic command on a (synchronous) connection that is in a transaction; other migrations wait until its end."""
+    connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    _run(connection, schema, command, *arguments, **options)
 
 
 def _run(connection: Connection, schema: str, command: str, *arguments: Any, **options: Any) -> None:

@@ -1,7 +1,8 @@
 """Monthly partitions of a table: creation, listing, detaching and dropping.
 
 A partition of `usage_event` for November 2026 is the table `usage_event_y2026m11`; months are UTC. Partitions are created ahead
-of time and detached at the end of their retention.
+of time and detached at the end of their retention, by functions of the schema that have the rights of its owner: the role of
+a process needs none on tables but to read and write rows.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from faregate.core.db.ambient_transaction import outside_transaction
+from faregate.core.db.sql import MONTH_CREATE, MONTH_DETACH, MONTH_DROP
 from faregate.core.errors import InvalidError
 
 if TYPE_CHECKING:  # the command line reads `Month` without loading SQLAlchemy
@@ -124,20 +126,11 @@ class Partitions:
     async def detach(self, session: AsyncSession, month: Month) -> None:
         """Detach a month, in the caller's transaction: its rows stay in a table of their own, and readers no longer see them."""
         self._known.discard(month)
-        sql = f"alter table faregate.{self.table} detach partition faregate.{self.name(month)}"
-        await self._database.rows(session, sql)
-
-    async def attach(self, session: AsyncSession, month: Month) -> None:
-        """Attach a detached month again, in the caller's transaction."""
-        sql = f"""
-        alter table faregate.{self.table} attach partition faregate.{self.name(month)}
-        for values from ('{month.start:%Y-%m-%d}') to ('{month.end:%Y-%m-%d}')
-        """
-        await self._database.rows(session, sql)
+        await self._do(session, MONTH_DETACH, month)
 
     async def drop(self, session: AsyncSession, month: Month) -> None:
         """Drop a detached month, in the caller's transaction."""
-        await self._database.rows(session, f"drop table faregate.{self.name(month)}")
+        await self._do(session, MONTH_DROP, month)
 
     async def drop_empty(self, session: AsyncSession, month: Month) -> None:
         """Detach and drop a month, in the caller's transaction, if it holds no row."""
@@ -149,12 +142,10 @@ class Partitions:
             await self.drop(session, month)
 
     async def _make(self, session: AsyncSession, month: Month) -> None:
-        await self._database.rows(session, f"lock table only faregate.{self.table} in share update exclusive mode")
-        if month in await self.attached(session):
-            return
-        like = f"(like faregate.{self.table} including defaults including constraints including storage)"
-        await self._database.rows(session, f"create table if not exists faregate.{self.name(month)} {like}")
-        await self.attach(session, month)
+        await self._do(session, MONTH_CREATE, month)
+
+    async def _do(self, session: AsyncSession, statement: str, month: Month) -> None:
+        await self._database.rows(session, statement, parent=self.table, month=month.start.date())
 
     def _months(self, names: Iterable[str]) -> list[Month]:
         prefix = f"{self.table}_y"

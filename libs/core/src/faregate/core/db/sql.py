@@ -70,3 +70,10 @@ VERSION_RAISE = """
 insert into faregate.version as v (name, version) values (:name, 1)
 on conflict (name) do update set version = v.version + 1
 """
+
+MONTH_CREATE = "select faregate.create_month(cast(:parent as text), cast(:month as date))"
+"""By functions that have the rights of the schema's owner: the role of a process may only read and write rows."""
+
+MONTH_DETACH = "select faregate.detach_month(cast(:parent as text), cast(:month as date))"
+
+MONTH_DROP = "select faregate.drop_month(cast(:parent as text), cast(:month as date))"

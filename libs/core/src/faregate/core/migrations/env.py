@@ -3,38 +3,26 @@
 The version table is in that schema, too.
 """
 
-from importlib import import_module
 from typing import Any
 
 from alembic import context
 from sqlalchemy import Connection, text
 
 from faregate.core.db.schema import SCHEMA
+from faregate.core.db.tables import VERSION_TABLE, load_models
 from faregate.core.models import metadata
 
-MODEL_MODULES = (
-    "faregate.core.models",
-    "faregate.credit.models",
-    "faregate.usage.models",
-    "faregate.feature_log.models",
-    "faregate.usage.events.models",
-    "faregate.analytics.models",
-    "faregate.analytics.quotas.models",
-)
-"""By name, not imported: the core must not import a library that depends on it."""
-
-for name in MODEL_MODULES:
-    import_module(name)
+load_models()
 
 
 def migrate(connection: Connection) -> None:
     """Run the requested Alembic command on `connection`, in the schema of its configuration."""
     schema = context.config.attributes.get("schema", SCHEMA)
-    connection.execute(text(f'create schema if not exists "{schema}"'))
+    _make_schema(connection, schema)
     context.configure(
         connection=connection,
         target_metadata=metadata,
-        version_table="alembic_version",
+        version_table=VERSION_TABLE,
         version_table_schema=schema,
         include_schemas=True,
         include_name=_is_ours,
@@ -42,6 +30,13 @@ def migrate(connection: Connection) -> None:
     )
     with context.begin_transaction():
         context.run_migrations()
+
+
+def _make_schema(connection: Connection, schema: str) -> None:
+    """Create the schema if it is missing: `create schema if not exists` needs the right to create one even if it is there."""
+    found = connection.execute(text("select 1 from pg_namespace where nspname = :schema"), {"schema": schema})
+    if found.scalar() is None:
+        connection.execute(text(f'create schema if not exists "{schema}"'))
 
 
 def _is_ours(name: str | None, kind: str, parents: Any) -> bool:

@@ -6,6 +6,7 @@ letters and also digits or punctuation.
 """
 
 import re
+from urllib.parse import quote
 
 from faregate.core.db.subjects import PERSON
 from faregate.core.privacy.erased_keys import ERASED_KEY, key_without
@@ -28,7 +29,7 @@ GONE = "[erased]"
 _TELLING = 4
 """Shorter ids occur in any sentence (`1 credit too many`); in others' texts they are recognised after `user:` only."""
 
-_TALE = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9._:@-]).+")
+_TALE = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9._:@|+/=-]).+")
 
 
 def patterns(user_id: str, email: str | None) -> dict[str, str]:
@@ -39,8 +40,8 @@ def patterns(user_id: str, email: str | None) -> dict[str, str]:
     people, and `in_keys` a name as a part of a key.
     """
     sure = [f"{PERSON}{user_id}", *([email] if email else [])]
-    certain = [*sure, *([user_id] if len(user_id) >= _TELLING and _TALE.fullmatch(user_id) else [])]
-    mentioned = [*sure, *([user_id] if len(user_id) >= _TELLING else [])]
+    certain = _spelled([*sure, *([user_id] if len(user_id) >= _TELLING and _TALE.fullmatch(user_id) else [])])
+    mentioned = _spelled([*sure, *([user_id] if len(user_id) >= _TELLING else [])])
     kept = f'(?<!"(?:{"|".join(sorted(KEPT_TEXTS))})": ")'
     return {
         "mentions": _whole(mentioned),
@@ -83,6 +84,12 @@ def key_erasure(table: str, column: str, *, condition: str = "true") -> str:
     update faregate.{table} set {column} = {key_without(column)}
     where {column} ~* :in_keys and not starts_with({column}, '{ERASED_KEY}') and {condition} returning 1
     """  # noqa: S608
+
+
+def _spelled(names: list[str]) -> list[str]:
+    """Return names with their spellings in URLs, such as `auth0%7C123`; longer ones first, so that they are found as a whole."""
+    encoded = [quote(name, safe=plain) for name in names for plain in ("", ":@", ":@/+=")]
+    return sorted({*names, *encoded}, key=lambda name: (-len(name), name))
 
 
 def _any_of(names: list[str]) -> str:

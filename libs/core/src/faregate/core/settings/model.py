@@ -50,6 +50,12 @@ class Settings(BaseSettings):
         description="PostgreSQL to use; without it the embedded server is started",
         examples=["postgresql://faregate:secret@db.internal/faregate"],
     )
+    direct_database_url: _PostgresUrl | None = Field(
+        default=None,
+        description="PostgreSQL itself, where FAREGATE_DATABASE_URL leads to a pooler in transaction mode (pgbouncer): for "
+        "migrations, LISTEN, exports and backups",
+        examples=["postgresql://faregate:secret@db.internal:5432/faregate"],
+    )
     db_schema: str = Field(
         default="faregate",
         pattern=r"^[a-z_][a-z0-9_]{0,62}$",
@@ -425,6 +431,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         "database_url",
+        "direct_database_url",
         "broker_url",
         "redis_url",
         "jwks_url",

@@ -8,7 +8,7 @@ from pydantic import AliasChoices
 
 from faregate.core.settings.model import PREFIX, Settings
 
-__all__ = ["all_names", "configures", "misspelt", "variable_name", "variable_names"]
+__all__ = ["all_names", "configures", "misspelt", "unknown", "variable_name", "variable_names"]
 
 
 def variable_name(field: str) -> str:
@@ -36,13 +36,17 @@ def misspelt(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     their own.
     """
     known = {name.removeprefix(PREFIX): name for name in all_names() if name.startswith(PREFIX)}
-    for name in sorted(environment):
-        bare = name.upper().removeprefix(PREFIX)
-        if not name.upper().startswith(PREFIX) or bare in known or not environment[name]:
-            continue
-        near = get_close_matches(bare, known, n=1, cutoff=_SLIP)
+    for name in unknown(environment):
+        near = get_close_matches(name.upper().removeprefix(PREFIX), known, n=1, cutoff=_SLIP)
         if near:
             yield name, known[near[0]]
+
+
+def unknown(environment: Mapping[str, str]) -> list[str]:
+    """Return the names with the prefix that are no setting, and have a value."""
+    known = all_names()
+    named = (name for name in environment if name.upper().startswith(PREFIX) and environment[name])
+    return sorted(name for name in named if name.upper() not in known)
 
 
 _SLIP = 0.85

@@ -12,9 +12,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from faregate.core.errors import ConfigurationError
 from faregate.core.settings.model import Settings
-from faregate.core.settings.names import all_names, configures, misspelt, variable_name, variable_names
+from faregate.core.settings.names import all_names, configures, misspelt, unknown, variable_name, variable_names
 
-__all__ = ["environment_without_settings", "isolated_settings", "load_settings"]
+__all__ = ["environment_without_settings", "ignored_names", "isolated_settings", "load_settings"]
 
 
 class _IsolatedSettings(Settings):
@@ -72,6 +72,11 @@ def environment_without_settings() -> dict[str, str]:
     """Return the environment without the variables that configure Faregate or a PostgreSQL client, for isolated processes."""
     ours = all_names()
     return {name: value for name, value in os.environ.items() if not configures(name.upper(), ours)}
+
+
+def ignored_names() -> list[str]:
+    """Return the variables of the environment that have the prefix, a value, and no setting."""
+    return unknown(os.environ)
 
 
 def _check_names(values: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import TypeVar
 from uuid import UUID
 
@@ -15,13 +16,14 @@ from faregate.credit.errors import UnknownGrantError, UnknownWalletError, unknow
 from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.grants import GrantSpec, add_grant, void_grant
-from faregate.credit.ledger.holds import HoldRequest, extend_hold, open_hold, void_hold
+from faregate.credit.ledger.holds import HoldRequest, extend_hold, open_hold, require_active, void_hold
 from faregate.credit.ledger.settlement import PostingRequest, settle
 from faregate.credit.ledger.states import ChargeState, GrantUse, WalletState
 from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.services.repricing import RepricingService
 from faregate.credit.storage.repository import LedgerRepository
 from faregate.credit.values import CreditTransaction, Grant, Wallet, grant_view, transaction_view, wallet_view
+from faregate.wire.credits import to_credits
 
 __all__ = ["CreditService", "HoldResult", "SettledCharge", "StartedCharge", "WalletCounters"]
 
@@ -112,7 +114,7 @@ class CreditService:
         """Return the subject of one owner, or raise `UnknownWalletError`."""
         subject = (await self._subjects.find(session, [owner_id])).get(owner_id)
         if subject is None or not await self._ledger.has_wallet(session, subject.subject_id):
-            raise UnknownWalletError(owner_id)
+            raise UnknownWalletError(owner_id, initial_credits=to_credits(self._initial_micros))
         return subject
 
     async def authorize(
@@ -239,6 +241,23 @@ class CreditService:
         grants = await self._ledger.grants(session, subject.subject_id)
         views = tuple(grant_view(grant, now=book.now) for grant in grants)
         return wallet_view(book.wallets[subject.subject_id], owner_id=owner_id, email=subject.email, grants=views)
+
+    async def usable(self, session: AsyncSession, owner_id: str, feature_key: str) -> Decimal:
+        """Return the credits that a feature may use of a wallet now; of a new one, the initial grant. Creates nothing.
+
+        Raises:
+            WalletFrozenError, WalletClosedError: the wallet accepts no uses.
+        """
+        try:
+            subject = await self.get_owner(session, owner_id)
+        except UnknownWalletError:
+            return to_credits(self._initial_micros)
+        book = await self._ledger_session.matured(session, subject.subject_id)
+        wallet = book.wallets[subject.subject_id]
+        require_active(wallet)
+        if wallet.earmarked:
+            await self._ledger.load_grants(session, book, [wallet.wallet_id])
+        return to_credits(wallet.free_for(feature_key))
 
     async def wallets(
         self, session: AsyncSession, *, prefix: str | None = None, after: str | None = None, limit: int = 100

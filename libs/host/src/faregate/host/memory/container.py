@@ -38,7 +38,7 @@ def memory_container(
     members = MemoryDirectory(database, subjects, claim=settings.organization_claim)
     partitions, outbox = MemoryPartitions(database), MemoryOutbox()
     container = FaregateContainer(settings=settings, extra_strategies=strategies)
-    replaced: list[tuple[providers.Provider[Any], object]] = [
+    replaced: list[tuple[Any, object]] = [
         (container.clock, clock),
         (container.database, database),
         (container.subjects, subjects),

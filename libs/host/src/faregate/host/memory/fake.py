@@ -53,9 +53,8 @@ class FakeFaregate(Faregate):
         clock: IClock | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(
-            strategies=strategies, features=features, directory=directory, **{"initial_credits": balance, **settings}
-        )
+        given: dict[str, Any] = {"initial_credits": balance, **settings}
+        super().__init__(strategies=strategies, features=features, directory=directory, **given)
         self._clock = clock or SystemClock()
         self._store = Store()
 

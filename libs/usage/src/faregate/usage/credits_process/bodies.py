@@ -22,7 +22,17 @@ from faregate.wire.rates import are_inconsistent
 
 BodyType = TypeVar("BodyType", bound=BaseModel)
 
-__all__ = ["EndBody", "EndMultimodelBody", "ExtendBody", "StartBody", "UsageBody", "VoidBody", "bodies_in", "validated"]
+__all__ = [
+    "EndBody",
+    "EndMultimodelBody",
+    "ExtendBody",
+    "StartBody",
+    "UsageBody",
+    "UseQuoteBody",
+    "VoidBody",
+    "bodies_in",
+    "validated",
+]
 
 LINES_LIMIT = 100
 
@@ -134,6 +144,33 @@ class StartBody(FeatureBody):
             metadata=self.metadata,
             spender=spender,
         )
+
+
+class UseQuoteBody(FeatureBody):
+    """`POST /api/credits-process/quote`: the estimate of a start, and the usage of a settlement."""
+
+    elsewhere: ClassVar[str] = "usages"
+
+    organization_id: ExternalId | None = None
+    usages: Annotated[list[UsageBody], AtMost(LINES_LIMIT)] = Field(default_factory=list[UsageBody])
+    estimated_usages: Annotated[list[UsageBody], AtMost(LINES_LIMIT)] = Field(default_factory=list[UsageBody])
+    estimated_credits: Annotated[Credits, Field(ge=0)] | None = None
+    metadata: Metadata | None = None
+
+    def request(self) -> StartRequest:
+        """Return the start in its final form."""
+        return StartRequest(
+            user_id=self.user_id,
+            feature=self.feature,
+            organization_id=self.organization_id,
+            estimated_usages=tuple(body.usage_line() for body in self.estimated_usages),
+            estimated_credits=self.estimated_credits,
+            metadata=self.metadata,
+        )
+
+    def used(self) -> tuple[ModelUsage, ...]:
+        """Return the usage that is to be priced."""
+        return tuple(body.usage_line() for body in self.usages)
 
 
 class SettlementBody(FeatureBody):

@@ -31,13 +31,13 @@ from faregate.usage.values import Accessible, AccountFacts, Feature, Price, Rule
 from faregate.wire.credits import to_credits, to_micros
 from faregate.wire.ids import organization_owner_id
 
-__all__ = ["HOLD_TTL_LIMIT_SECONDS", "Starter", "end_of_hold", "owners_of"]
+__all__ = ["HOLD_TTL_LIMIT_SECONDS", "PreparedStart", "Starter", "end_of_hold", "owners_of"]
 
 HOLD_TTL_LIMIT_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
+class PreparedStart:
     """One start on its way: everything but the wallet's consent."""
 
     request: StartRequest
@@ -81,23 +81,44 @@ class Starter:
     ) -> list[Accessible | FaregateError]:
         """Answer each (request, usage key) by itself, in order."""
         facts = await self._directory.facts(session, [(r.user_id, r.organization_id) for r, _ in requests])
+        starts = await self._prepared(session, rules, requests, facts)
+        ready = [start for start in starts if isinstance(start, PreparedStart)]
+        known = {subject.external_id: subject for each in facts for subject in each.owners}
+        opened = iter(await self._open(session, rules, ready, known) if ready else [])
+        return [self._answer(start, next(opened)) if isinstance(start, PreparedStart) else start for start in starts]
+
+    async def prepare(self, session: AsyncSession, rules: Rulebook, request: StartRequest) -> PreparedStart:
+        """Return what a start would hold, and for whom; nothing is written.
+
+        Raises:
+            FaregateError: the start would be refused, by the feature, the organisation or a quota.
+        """
+        facts = await self._directory.facts(session, [(request.user_id, request.organization_id)])
+        (prepared,) = await self._prepared(session, rules, [(request, "")], facts)
+        if isinstance(prepared, FaregateError):
+            raise prepared
+        return prepared
+
+    async def _prepared(
+        self,
+        session: AsyncSession,
+        rules: Rulebook,
+        requests: Sequence[tuple[StartRequest, str]],
+        facts: Sequence[AccountFacts],
+    ) -> list[PreparedStart | FaregateError]:
         past = await self._past(session, rules.catalog)
         now = self._clock.now()
         starts = [self._prepare(rules, *pair, known, now, past) for pair, known in zip(requests, facts, strict=True)]
-        starts = await self._within_quota(session, starts)
-        ready = [start for start in starts if isinstance(start, _Start)]
-        known = {subject.external_id: subject for each in facts for subject in each.owners}
-        opened = iter(await self._open(session, rules, ready, known) if ready else [])
-        return [self._answer(start, next(opened)) if isinstance(start, _Start) else start for start in starts]
+        return await self._within_quota(session, starts)
 
-    def _answer(self, start: _Start, opened: HoldResult | FaregateError) -> Accessible | FaregateError:
+    def _answer(self, start: PreparedStart, opened: HoldResult | FaregateError) -> Accessible | FaregateError:
         if isinstance(opened, FaregateError):
             return opened
         if not self._repeats(start, opened.charge):
             return UsageKeyConflictError(start.usage_key, "was started already, at the estimate of other metadata")
         return _accessible(start, opened)
 
-    def _repeats(self, start: _Start, charge: ChargeState) -> bool:
+    def _repeats(self, start: PreparedStart, charge: ChargeState) -> bool:
         """Tell whether a start that met an open hold asks for the estimate that the hold was opened for."""
         if charge.metadata == start.request.metadata:
             return True
@@ -121,7 +142,7 @@ class Starter:
         facts: AccountFacts,
         now: datetime,
         past: Mapping[str, Decimal | None],
-    ) -> _Start | FaregateError:
+    ) -> PreparedStart | FaregateError:
         try:
             charging = charging_for(facts)
             feature = rules.catalog.on_plan(rules.catalog.find(request.feature), facts.plan)
@@ -135,17 +156,17 @@ class Starter:
             return refusal
         history = past.get(feature.key)
         hold = hold_for(feature, charging, estimate.credits, request.estimated_credits, history=history)
-        return _Start(request, usage_key, use, charging, estimate, hold)
+        return PreparedStart(request, usage_key, use, charging, estimate, hold)
 
     async def _within_quota(
-        self, session: AsyncSession, starts: Sequence[_Start | FaregateError]
-    ) -> list[_Start | FaregateError]:
-        ready = [start for start in starts if isinstance(start, _Start)]
+        self, session: AsyncSession, starts: Sequence[PreparedStart | FaregateError]
+    ) -> list[PreparedStart | FaregateError]:
+        ready = [start for start in starts if isinstance(start, PreparedStart)]
         refusals = iter(await self._quotas.check(session, [_quota_use(start) for start in ready]) if ready else [])
-        return [(next(refusals) or start) if isinstance(start, _Start) else start for start in starts]
+        return [(next(refusals) or start) if isinstance(start, PreparedStart) else start for start in starts]
 
     async def _open(
-        self, session: AsyncSession, rules: Rulebook, starts: Sequence[_Start], known: Mapping[str, Subject]
+        self, session: AsyncSession, rules: Rulebook, starts: Sequence[PreparedStart], known: Mapping[str, Subject]
     ) -> list[HoldResult | FaregateError]:
         wanted = owners_of((start.request.user_id, start.charging) for start in starts)
         owners = {**known, **await self._credit.ensure_wallets(session, wanted - known.keys())}
@@ -155,7 +176,7 @@ class Starter:
                 await self._subjects.remember_email(session, subject.subject_id, start.request.user_email)
         return await self._credit.authorize(session, [self._hold_request(rules, start, owners) for start in starts])
 
-    def _hold_request(self, rules: Rulebook, start: _Start, owners: Mapping[str, Subject]) -> HoldRequest:
+    def _hold_request(self, rules: Rulebook, start: PreparedStart, owners: Mapping[str, Subject]) -> HoldRequest:
         request, charging = start.request, start.charging
         scopes = scopes_of(request.user_id, charging, owners, spender=request.spender)
         organization = owners[organization_owner_id(charging.organization_id)] if charging.organization_id else None
@@ -176,7 +197,7 @@ class Starter:
         )
 
 
-def _quota_use(start: _Start) -> QuotaUse:
+def _quota_use(start: PreparedStart) -> QuotaUse:
     request, charging = start.request, start.charging
     expected = max(start.estimate.credits, request.estimated_credits or Decimal(0))
     return QuotaUse(
@@ -201,7 +222,7 @@ def end_of_hold(charge: ChargeState) -> datetime:
     return charge.expires_at
 
 
-def _accessible(start: _Start, opened: HoldResult) -> Accessible:
+def _accessible(start: PreparedStart, opened: HoldResult) -> Accessible:
     charge, wallet = opened.charge, opened.wallet
     return Accessible(
         user_id=start.request.user_id,

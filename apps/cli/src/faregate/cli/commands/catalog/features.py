@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from faregate.cli.shared.auditing import audited, note
 from faregate.cli.shared.definition_files import changes_between, entries_in, show_changes
 from faregate.cli.shared.options import Actor, Output
-from faregate.cli.shared.output import console, print_json, print_table
+from faregate.cli.shared.output import console, print_facts, print_json, print_table
 from faregate.cli.shared.session import actor as actor_of
 from faregate.cli.shared.session import with_library
 
@@ -38,17 +39,19 @@ def list_features(*, output: Output = "table") -> None:
 
 
 @features.command
-def show(key: str, *, versions: bool = False) -> None:
-    """Print one feature as JSON, or all its versions with --versions."""
+def show(key: str, *, versions: bool = False, output: Output = "json") -> None:
+    """Print one feature, or all its versions with --versions."""
     from faregate.usage.features.documents import feature_content
 
-    async def read(lib: WorkerContainer) -> object:
-        catalog = lib.catalog()
-        if versions:
-            return [asdict(version) for version in await catalog.history("feature", key)]
-        return feature_content((await catalog.current()).get(key))
+    if versions:
+        history = with_library(lambda lib: lib.catalog().history("feature", key))
+        _print_versions(key, [asdict(version) for version in history], output)
+        return
 
-    print_json(with_library(read))
+    async def read(lib: WorkerContainer) -> dict[str, Any]:
+        return feature_content((await lib.catalog().current()).get(key))
+
+    print_facts(f"Feature {key}", with_library(read), output)
 
 
 @features.command
@@ -84,3 +87,10 @@ def apply(
     with_library(work)
     if output == "table":
         console.print(f"{len(wanted)} features applied" if yes else "not applied; --yes does it")
+
+
+def _print_versions(key: str, versions: Sequence[dict[str, Any]], output: str) -> None:
+    if output == "json":
+        print_json(versions)
+    else:
+        print_table(f"Versions of {key}", list(versions[0]) if versions else [], [list(v.values()) for v in versions])

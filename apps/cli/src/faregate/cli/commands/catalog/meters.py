@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from faregate.cli.shared.analytics_options import Shape, tell
 from faregate.cli.shared.auditing import audited
-from faregate.cli.shared.options import decimal_of
-from faregate.cli.shared.output import console
+from faregate.cli.shared.options import Output, decimal_of
+from faregate.cli.shared.output import print_done
 from faregate.cli.shared.session import with_library
 from faregate.usage.meters.meter import Aggregation, Meter
 
@@ -48,9 +49,10 @@ def declare(
     ] = "sum",
     price: Annotated[str | None, Parameter(help="Price of one unit in USD.")] = None,
     description: str = "",
+    output: Output = "table",
 ) -> None:
     """Declare a meter, or change one; events recorded before are read by the new declaration."""
     price_usd = decimal_of(price, param="price") if price is not None else None
     meter = Meter(name, unit, aggregation, price_usd, description=description)
     with_library(lambda lib: lib.meters().declare(meter))
-    console.print(f"{name}: {aggregation} of {unit}" + (f", {price} USD each" if price else ""))
+    print_done(f"{name}: {aggregation} of {unit}" + (f", {price} USD each" if price else ""), asdict(meter), output)

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from faregate.cli.shared.auditing import audited
 from faregate.cli.shared.options import Actor, Output, decimal_of, moment_of
-from faregate.cli.shared.output import console, print_json, print_table
+from faregate.cli.shared.output import console, print_done, print_json, print_table
 from faregate.cli.shared.session import actor as actor_of
 from faregate.cli.shared.session import with_library
 from faregate.core.errors import InvalidError
@@ -69,6 +69,7 @@ def set_price(
     effective_to: str | None = None,
     note: str | None = None,
     actor: Actor = None,
+    output: Output = "table",
 ) -> None:
     """Override prices, such as `input_mtok=2.5 output_mtok=10` (USD per million), and set the margin on a model."""
     from faregate.usage.features.documents import PriceDocument, read_document
@@ -83,15 +84,16 @@ def set_price(
             fields[name] = moment_of(value, param=name)
     document = read_document(PriceDocument, fields, name="price")
     added = with_library(lambda lib: lib.price_service().set(model, document, actor=actor_of(actor)))
-    console.print(f"{added.version} for {model}" if added else f"margin on {model} set")
+    sentence = f"{added.version} for {model}" if added else f"margin on {model} set"
+    print_done(sentence, {"model": model, "version": added.version if added else None}, output)
 
 
 @prices.command
 @audited("prices.withdraw", target=("number",))
-def withdraw(number: int, *, actor: Actor = None) -> None:
+def withdraw(number: int, *, actor: Actor = None, output: Output = "table") -> None:
     """Withdraw an override; lines that it has priced keep their price."""
     with_library(lambda lib: lib.price_service().withdraw(number, actor=actor_of(actor)))
-    console.print(f"override {number} withdrawn")
+    print_done(f"override {number} withdrawn", {"withdrawn": number}, output)
 
 
 @prices.command

@@ -73,10 +73,7 @@ def show(
         print_json(answer) if output == "json" else print_table("", list(answer), [list(answer.values())])
         return
     wallet, organization = with_library(lambda lib: lib.wallets().get(owner))
-    if output == "json":
-        print_json({**asdict(wallet), "organization_id": organization})
-    else:
-        _show(wallet, organization)
+    _print(wallet, organization, output)
 
 
 @wallets.command(name="set")
@@ -93,6 +90,7 @@ def change(
     ] = None,
     top_up: Annotated[str | None, Parameter(help="Automatic top-up as BELOW:CREDITS, or 'none'.")] = None,
     status: Literal["active", "frozen", "closed"] | None = None,
+    output: Output = "table",
 ) -> None:
     """Create a wallet, or change the given fields of one."""
     from faregate.usage.accounts.wallets import WalletChange
@@ -107,7 +105,7 @@ def change(
     if not fields:
         raise InvalidError("give at least one option to change; `faregate wallets set --help` lists them")
     wallet, joined = with_library(lambda lib: lib.wallets().change(owner, WalletChange(fields)))
-    _show(wallet, joined)
+    _print(wallet, joined, output)
 
 
 @wallets.command
@@ -131,6 +129,13 @@ def limit(
         return
     rows = [(one.period, one.soft, one.hard, one.spent, one.held, one.since) for one in found]
     print_table(f"Spending limits of {owner}", ["period", "soft", "hard", "spent", "held", "since"], rows)
+
+
+def _print(wallet: Wallet, organization: str | None, output: str) -> None:
+    if output == "json":
+        print_json({**asdict(wallet), "organization_id": organization})
+    else:
+        _show(wallet, organization)
 
 
 def _show(wallet: Wallet, organization: str | None) -> None:

@@ -14,7 +14,8 @@ from cyclopts import Parameter
 from faregate.cli.commands.credits.verify import run_verify
 from faregate.cli.shared.auditing import audited, in_audit
 from faregate.cli.shared.deployment import database_name, existing_deployment
-from faregate.cli.shared.output import console
+from faregate.cli.shared.options import Output
+from faregate.cli.shared.output import print_done
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import ConfigurationError, FaregateError
 from faregate.core.runtime import event_loop
@@ -28,7 +29,9 @@ __all__ = ["backup", "restore"]
 
 
 @audited("database.backup", target=("file",), apart=True)
-def backup(file: Annotated[Path, Parameter(help="File to write; must not exist.")]) -> None:
+def backup(
+    file: Annotated[Path, Parameter(help="File to write; must not exist.")], *, output: Output = "table"
+) -> None:
     """Write all tables to one compressed file, as of one moment, while the servers keep running."""
     from faregate.core.container import make_database
 
@@ -43,7 +46,7 @@ def backup(file: Annotated[Path, Parameter(help="File to write; must not exist."
         try:
             options = ["--format=custom", f"--schema={settings.db_schema}", f"--file={unfinished}"]
             private_file(unfinished).close()  # pg_dump keeps the mode of an existing file
-            await _run("pg_dump", *options, url=database.url)
+            await _run("pg_dump", *options, url=database.direct_url)
             await _run("pg_restore", "--list", str(unfinished))
             await _note(database)
         finally:
@@ -51,7 +54,8 @@ def backup(file: Annotated[Path, Parameter(help="File to write; must not exist."
 
     event_loop.run(dump())
     unfinished.rename(file)
-    console.print(f"{file}: {file.stat().st_size / 1024**2:.1f} MiB", highlight=False)
+    size = file.stat().st_size
+    print_done(f"{file}: {size / 1024**2:.1f} MiB", {"file": file, "bytes": size}, output)
 
 
 @audited("database.restore", target=("file", "replace"), apart=True)
@@ -59,6 +63,7 @@ def restore(
     file: Annotated[Path, Parameter(help="File that `faregate backup` wrote.")],
     *,
     replace: Annotated[bool, Parameter(help="Drop the data that the database holds now.", negative="")] = False,
+    output: Output = "table",
 ) -> int:
     """Restore a backup in one transaction, and verify its balances."""
     from faregate.core.settings import load_settings
@@ -69,8 +74,9 @@ def restore(
     event_loop.run(_restore(settings, file, replace=replace))
     found = event_loop.run(run_verify(settings))
     event_loop.run(_note_restored(settings))
-    console.print(f"restored {found.wallets:,} wallets, {found.transfers:,} transfers; {len(found.drifts)} drifts")
-    console.print(f"in {database_name(settings)}", highlight=False, markup=False, soft_wrap=True)
+    facts = {"wallets": found.wallets, "transfers": found.transfers, "drifts": len(found.drifts)}
+    sentence = f"restored {found.wallets:,} wallets, {found.transfers:,} transfers; {len(found.drifts)} drifts"
+    print_done(f"{sentence}\nin {database_name(settings)}", {**facts, "database": database_name(settings)}, output)
     return 1 if found.drifts else 0
 
 
@@ -81,7 +87,7 @@ async def _restore(settings: Settings, file: Path, *, replace: bool) -> None:
     await database.open()
     try:
         if not await _holds_something(database, schema):
-            await _read(file, database.url)
+            await _read(file, database.direct_url)
             return
         if not replace:
             raise ConfigurationError(f"the database already holds the schema {schema!r}; replace it with --replace")
@@ -119,7 +125,7 @@ async def _replace(file: Path, database: Database, schema: str) -> None:
         )
     await _execute(database, f'alter schema "{schema}" rename to "{aside}"')
     try:
-        await _read(file, database.url)
+        await _read(file, database.direct_url)
     except BaseException:
         await _execute(database, f'alter schema "{aside}" rename to "{schema}"')
         raise

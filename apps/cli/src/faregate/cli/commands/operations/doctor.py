@@ -7,8 +7,15 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from rich.markup import escape
 
-from faregate.cli.commands.operations.findings import Finding, look_at_redis, look_at_security
+from faregate.cli.commands.operations.findings import (
+    Finding,
+    look_at_key_set,
+    look_at_names,
+    look_at_redis,
+    look_at_security,
+)
 from faregate.cli.shared.deployment import database_name, require_database
 from faregate.cli.shared.output import Format, console, print_json
 from faregate.core.clock import SystemClock
@@ -21,11 +28,10 @@ if TYPE_CHECKING:
     from faregate.core.db.database import Database
     from faregate.core.settings import Settings
 
-__all__ = ["doctor", "look", "supported"]
+__all__ = ["doctor", "look"]
 
 _DISK_NEEDED_BYTES = 1024**3
 _SKEW_SECONDS_MAX = 2
-_OLDEST_POSTGRESQL = 15_00_00
 
 
 def doctor(*, output: Annotated[Format, Parameter(name=["--output", "-o"], help="table or json")] = "table") -> int:
@@ -38,9 +44,9 @@ def doctor(*, output: Annotated[Format, Parameter(name=["--output", "-o"], help=
     else:
         for finding in findings:
             mark = "[green]ok[/]  " if finding.ok else "[red]bad[/] "
-            console.print(f"{mark}{finding.name:<12}{finding.detail}", highlight=False)
+            console.print(f"{mark}{finding.name:<12}{escape(finding.detail)}", highlight=False, soft_wrap=True)
             if finding.fix and not finding.ok:
-                console.print(f"    fix: {finding.fix}", style="yellow", highlight=False)
+                console.print(f"    fix: {escape(finding.fix)}", style="yellow", highlight=False, soft_wrap=True)
     return 0 if all(finding.ok for finding in findings) else 1
 
 
@@ -55,33 +61,42 @@ async def look(settings: Settings) -> list[Finding]:
             engines.append(await _try("queue", lambda: _queue(settings, database), "check FAREGATE_BROKER_URL"))
     finally:
         await database.close()
-    beside = [_prices(settings), *look_at_security(settings), *await look_at_redis(settings)]
-    return [Finding("settings", ok=True, detail="all readable"), _key(settings), _disk(settings), *engines, *beside]
+    beside = [_prices(settings), *look_at_security(settings), *await look_at_key_set(settings)]
+    beside += await look_at_redis(settings)
+    return [look_at_names(), _key(settings), _disk(settings), *engines, *beside]
 
 
 async def _look_at_database(settings: Settings, database: Database) -> list[Finding]:
     try:
         require_database(settings)
     except ConfigurationError as error:
-        return [Finding("database", ok=False, detail=error.detail, fix="see above")]
-    fix = "start it, or check FAREGATE_DATABASE_URL" if settings.database_url else "look into FAREGATE_DATA_DIR"
-    found = [await _try("database", lambda: _database(settings, database), fix)]
+        return [_with_its_fix("database", error)]
+    found = [await _try("database", lambda: _database(settings, database))]
     if not found[0].ok:
         return found
     clock = await _try("clock", lambda: _clock(database), "set up NTP on this machine and the database's")
     return [*found, clock, await _migrations(database)]
 
 
-async def _try(name: str, check: Callable[[], Awaitable[str]], fix: str) -> Finding:
+async def _try(name: str, check: Callable[[], Awaitable[str]], fix: str | None = None) -> Finding:
+    """Run one check; without a `fix`, the errors that it raises end with theirs."""
     from asyncpg import PostgresError
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         return Finding(name, ok=True, detail=await check())
     except (FaregateError, SQLAlchemyError, PostgresError, OSError) as error:
+        if fix is None and isinstance(error, FaregateError):
+            return _with_its_fix(name, error)
         detail = error.detail if isinstance(error, FaregateError) else _first_line(error)
         cause = f" ({_first_line(error.__cause__)})" if error.__cause__ is not None else ""
-        return Finding(name, ok=False, detail=detail + cause, fix=fix)
+        return Finding(name, ok=False, detail=detail + cause, fix=fix or "")
+
+
+def _with_its_fix(name: str, error: FaregateError) -> Finding:
+    """Return the finding for an error whose text is `problem; fix`."""
+    problem, _, fix = error.detail.rpartition("; ")
+    return Finding(name, ok=False, detail=problem, fix=fix)
 
 
 def _first_line(error: BaseException) -> str:
@@ -99,8 +114,11 @@ def _disk(settings: Settings) -> Finding:
     from faregate.core.db.embedded import default_data_dir
 
     directory = settings.data_dir or default_data_dir()
-    existing = next(path for path in (directory, *directory.parents) if path.exists())
-    free = shutil.disk_usage(existing).free
+    try:
+        existing = next(path for path in (directory, *directory.parents) if path.exists())
+        free = shutil.disk_usage(existing).free
+    except PermissionError as error:  # the check of the database says what to do
+        return Finding("disk", ok=True, detail=f"not measured: {error.filename} ({error.strerror})")
     detail = f"{free / 1024**3:.1f} GiB free at {existing}"
     return Finding("disk", free >= _DISK_NEEDED_BYTES, detail, "make room, or set FAREGATE_DATA_DIR to a larger disk")
 
@@ -109,17 +127,11 @@ async def _database(settings: Settings, database: Database) -> str:
     await database.open()
     async with database.transaction(read_only=True) as session:
         ((number,),) = await database.rows(session, "show server_version_num")
-    return f"{supported(int(number))}: {database_name(settings)}"
+    return f"{_version(int(number))}: {database_name(settings)}"
 
 
-def supported(number: int) -> str:
-    """Return `server_version_num` as people write it.
-
-    Raises:
-        FaregateError: the server is older than the oldest supported version.
-    """
-    if number < _OLDEST_POSTGRESQL:
-        raise FaregateError(f"PostgreSQL {number // 10_000} is too old; 15 or newer is needed")
+def _version(number: int) -> str:
+    """Return `server_version_num` as people write it."""
     return f"PostgreSQL {number // 10_000}.{number % 10_000}"
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from faregate.core.errors import EngineUnavailableError
 from faregate.core.webhooks.special_addresses import SNAPSHOT
 
 if TYPE_CHECKING:
     from faregate.core.settings import Settings
 
-__all__ = ["Finding", "look_at_redis", "look_at_security"]
+__all__ = ["Finding", "look_at_key_set", "look_at_names", "look_at_redis", "look_at_security"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,34 @@ class Finding:
 def look_at_security(settings: Settings) -> list[Finding]:
     """Return the findings on users' tokens and on webhooks; an incomplete setting is a problem."""
     return [_tokens(settings), _webhooks(settings)]
+
+
+def look_at_names() -> Finding:
+    """Return the finding on the settings, which could be read; it lists variables with the prefix that are none."""
+    from faregate.core.settings.reading import ignored_names
+
+    ignored = ", ".join(ignored_names())
+    return Finding(
+        "settings", ok=True, detail="all readable" + (f"; ignored, as no setting: {ignored}" if ignored else "")
+    )
+
+
+async def look_at_key_set(settings: Settings) -> list[Finding]:
+    """Return whether the public keys of users' tokens can be fetched, if the settings name a key set."""
+    if settings.jwks_url is None:
+        return []
+    try:
+        from faregate.gateway.security.jwks import KeySet
+    except ImportError:
+        return [
+            Finding("key set", ok=False, detail="the gateway is not installed", fix='pip install "faregate[gateway]"')
+        ]
+    try:
+        keys = await KeySet(settings.jwks_url).check()
+    except EngineUnavailableError as error:
+        problem, _, fix = error.detail.rpartition("; ")
+        return [Finding("key set", ok=False, detail=problem, fix=fix)]
+    return [Finding("key set", ok=True, detail=f"{keys} public keys for users' tokens")]
 
 
 async def look_at_redis(settings: Settings) -> list[Finding]:

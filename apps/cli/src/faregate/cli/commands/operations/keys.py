@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 from faregate.cli.shared.auditing import audited, in_audit, note
 from faregate.cli.shared.deployment import existing_deployment
 from faregate.cli.shared.options import micros_of
-from faregate.cli.shared.output import Format, console, print_json, print_table
+from faregate.cli.shared.output import Format, console, print_done, print_json, print_table
 from faregate.cli.shared.session import with_library
 from faregate.core.access.key_format import Key
 from faregate.core.clock import SystemClock
@@ -124,10 +124,10 @@ def cap(
 
 @keys.command
 @audited("keys.revoke_key", target=("key_id",))
-def revoke(key_id: str) -> None:
+def revoke(key_id: str, *, output: _Output = "table") -> None:
     """Revoke a key and all keys that it has created; every process refuses them within a second."""
     revoked = _with(lambda store, session: store.revoke(session, key_id))
-    console.print(f"revoked {revoked.key_id} ({revoked.name})", highlight=False)
+    print_done(f"revoked {revoked.key_id} ({revoked.name})", _fields(revoked), output)
 
 
 @keys.command(name="list")

@@ -1,13 +1,14 @@
 """`faregate migrate`: migrations of the database."""
 
 from faregate.cli.shared.deployment import database_name
-from faregate.cli.shared.output import console
+from faregate.cli.shared.options import Output
+from faregate.cli.shared.output import print_done
 from faregate.core.runtime import event_loop
 
 __all__ = ["migrate"]
 
 
-def migrate() -> None:
+def migrate(*, output: Output = "table") -> None:
     """Migrate the database to the version of this code. Safe to repeat."""
     from faregate.core.container import make_database
     from faregate.core.db.migrate import upgrade
@@ -24,4 +25,5 @@ def migrate() -> None:
 
     before, after = event_loop.run(bring())
     done = f"at {after} already" if before == after else f"migrated from {before or 'nothing'} to {after}"
-    console.print(f"{done}: {database_name(settings)}", highlight=False, markup=False, soft_wrap=True)
+    facts = {"before": before, "after": after, "database": database_name(settings)}
+    print_done(f"{done}: {database_name(settings)}", facts, output)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from faregate.cli.shared.deployment import require_database
+from faregate.cli.shared.deployment import database_name, require_database
+from faregate.cli.shared.output import errors
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.gc_tuning import raise_gc_thresholds
 
@@ -44,11 +46,18 @@ def gateway(
     configure_logging(style=settings.log_format, level=settings.log_level)
 
     if workers > 1:
-        serve_together(settings, workers)
+        event_loop.run(_database_answers(settings))
+        serve_together(settings, workers, on_ready=lambda url: _say(_listens(url, settings, workers)))
         return
 
     async def serve() -> None:
-        await Gateway(settings).serve(stop_on_signals(), on_ready=raise_gc_thresholds)
+        server = Gateway(settings)
+
+        def ready() -> None:
+            raise_gc_thresholds()
+            _say(_listens(server.url, settings, workers))
+
+        await server.serve(stop_on_signals(), on_ready=ready)
 
     event_loop.run(serve())
 
@@ -61,4 +70,31 @@ def worker() -> None:
     settings = checked()
     configure_logging(style=settings.log_format, level=settings.log_level)
     raise_gc_thresholds()
-    event_loop.run(run_worker(settings))
+    event_loop.run(run_worker(settings, on_ready=lambda queues: _say(_consumes(queues, settings))))
+
+
+async def _database_answers(settings: Settings) -> None:
+    """Check the database before processes are started that would each fail on it."""
+    from faregate.core.container import make_database
+
+    database = make_database(settings)
+    try:
+        await database.open()
+        await database.check()
+    finally:
+        await database.close()
+
+
+def _say(line: str) -> None:
+    errors.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _listens(url: str, settings: Settings, workers: int) -> str:
+    processes = f" with {workers} processes" if workers > 1 else ""
+    return f"faregate: the gateway listens on {url}{processes}; {database_name(settings)}"
+
+
+def _consumes(queues: Sequence[str], settings: Settings) -> str:
+    broker = "RabbitMQ" if settings.broker_url else "PostgreSQL"
+    probes = f"; probes on port {settings.worker_port}" if settings.worker_port else ""
+    return f"faregate: the worker consumes {', '.join(queues)} of {broker}; {database_name(settings)}{probes}"

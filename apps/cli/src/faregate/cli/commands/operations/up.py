@@ -15,7 +15,7 @@ from rich.panel import Panel
 
 from faregate.cli.shared.deployment import database_name
 from faregate.cli.shared.output import errors
-from faregate.core.errors import ConfigurationError, FaregateError
+from faregate.core.errors import FaregateError
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.gc_tuning import raise_gc_thresholds
 from faregate.core.runtime.private_files import make_private_directory, private_file
@@ -60,20 +60,22 @@ def up(
 
 def with_key(settings: Settings) -> Settings:
     """Return `settings` with a server API key: the configured one, or one kept in the data directory."""
+    from faregate.core.db.data_directory import unusable
+    from faregate.core.db.embedded import EmbeddedServer
     from faregate.core.settings import load_settings
 
     if settings.server_api_key is not None:
         return settings
     path = _key_file(settings)
+    if settings.database_url is None:
+        EmbeddedServer(path.parent).check_directory()
     try:
         make_private_directory(path.parent)
         if not path.exists():
             with private_file(path, exclusive=True) as file:
                 file.write(f"fg_boot_{secrets.token_urlsafe(32)}".encode())
     except OSError as error:
-        raise ConfigurationError(
-            f"FAREGATE_DATA_DIR: cannot write to {path.parent} ({error.strerror}); choose another directory with --data-dir"
-        ) from None
+        raise unusable(path.parent, error) from None
     return load_settings(**{**settings.model_dump(), "server_api_key": path.read_text().strip()})
 
 
@@ -108,6 +110,7 @@ async def _up(settings: Settings, *, with_worker: bool, ready_file: Path | None)
     except* FaregateError as group:
         raise _first(group) from group
     finally:
+        server.close()
         await database.close()
         if embedded is not None:
             await embedded.stop()

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from faregate.cli.shared.auditing import audited
 from faregate.cli.shared.options import Limit, Output
-from faregate.cli.shared.output import console, print_json, print_table
+from faregate.cli.shared.output import console, print_done, print_json, print_table
 from faregate.cli.shared.session import with_library
 from faregate.core.errors import InvalidError
 
@@ -44,10 +44,13 @@ def list_letters(*, queue: _Queue = None, limit: Limit = 50, output: Output = "t
 
 @dlq.command
 @audited("dead-letters.get_letter", target=("letter_id",), apart=True)
-def show(letter_id: str) -> None:
+def show(letter_id: str, *, output: Output = "table") -> None:
     """Show one dead letter with its body."""
     letter = with_library(lambda lib: lib.dead_letters().get(letter_id))
     body = _body(letter)
+    if output == "json":
+        print_json({**asdict(letter), **body})
+        return
     facts = [
         ("queue", letter.queue),
         ("reason", letter.reason),
@@ -61,18 +64,18 @@ def show(letter_id: str) -> None:
 
 @dlq.command
 @audited("dead-letters.replay", target=("letter_ids", "queue", "every"))
-def replay(*letter_ids: str, queue: _Queue = None, every: _All = False) -> None:
+def replay(*letter_ids: str, queue: _Queue = None, every: _All = False, output: Output = "table") -> None:
     """Put dead letters back on their queues as new messages: these ids, all of one --queue, or --all."""
     count = with_library(_chosen(letter_ids, queue, every, lambda letters, ids: letters.replay(ids)))
-    console.print(f"{count:,} put back on their queues")
+    print_done(f"{count:,} put back on their queues", {"replayed": count}, output)
 
 
 @dlq.command
 @audited("dead-letters.drop", target=("letter_ids", "queue", "every"))
-def drop(*letter_ids: str, queue: _Queue = None, every: _All = False) -> None:
+def drop(*letter_ids: str, queue: _Queue = None, every: _All = False, output: Output = "table") -> None:
     """Delete dead letters permanently: these ids, all of one --queue, or --all."""
     count = with_library(_chosen(letter_ids, queue, every, lambda letters, ids: letters.drop(ids)))
-    console.print(f"{count:,} dropped")
+    print_done(f"{count:,} dropped", {"dropped": count}, output)
 
 
 def _body(letter: DeadMessage) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from cyclopts import App, Parameter
 
 from faregate.cli.shared.auditing import audited, note
 from faregate.cli.shared.options import Actor, Limit, Output, moment_of
-from faregate.cli.shared.output import console, errors, print_json, print_table
+from faregate.cli.shared.output import Format, console, errors, print_done, print_facts, print_json, print_table
 from faregate.cli.shared.session import actor, with_library
 from faregate.core.db.partitions import Month
 from faregate.feature_log.values import FeatureLog, LogFilter
@@ -82,11 +83,14 @@ def search(
     print_table(f"{len(found)} logs", columns, rows)
 
 
+_Month = Annotated[str, Parameter(help="Month, such as 2026-01.")]
+
+
 @logs.command
 @audited("feature-usage-logs.get_log", target=("log_id",), apart=True)
-def show(log_id: UUID) -> None:
-    """Print one log with its redacted bodies, as JSON."""
-    print_json(_record(with_library(lambda lib: lib.logs().get(log_id))))
+def show(log_id: UUID, *, output: Output = "json") -> None:
+    """Print one log with its redacted bodies."""
+    print_facts(f"Log {log_id}", _record(with_library(lambda lib: lib.logs().get(log_id))), output)
 
 
 @logs.command
@@ -98,6 +102,7 @@ def delete(
         bool, Parameter(help="Delete the logs permanently instead of hiding them.", negative="")
     ] = False,
     by: Actor = None,
+    output: Output = "table",
 ) -> int:
     """Hide logs, or delete them permanently; exit 1 if one does not exist."""
     who = actor(by)
@@ -110,7 +115,8 @@ def delete(
         return removed
 
     removed = with_library(work)
-    console.print(f"{len(removed)} of {len(ids)} logs {'removed' if permanent else 'hidden'}")
+    done = "removed" if permanent else "hidden"
+    print_done(f"{len(removed)} of {len(ids)} logs {done}", {done: [str(log_id) for log_id in removed]}, output)
     return 0 if len(removed) == len(set(ids)) else 1
 
 
@@ -126,31 +132,32 @@ def show_retention(*, output: Output = "table") -> None:
 
 @retention.command(name="set")
 @audited("feature-usage-logs.set_retention", target=("feature", "days"))
-def set_retention(feature: str, days: int) -> None:
+def set_retention(feature: str, days: int, *, output: Output = "table") -> None:
     """Set the days for which the logs of a feature are kept; 0 restores the setting."""
     with_library(lambda lib: lib.log_retention().set_days(feature, days or None))
-    console.print(f"{feature}: {f'{days} days' if days else 'as the setting says'}")
+    kept = f"{days} days" if days else "as the setting says"
+    print_done(f"{feature}: {kept}", {"feature": feature, "days": days or None}, output)
 
 
 @logs.command
 @audited("feature-usage-logs.archive", target=("month",), apart=True)
-def archive(month: Annotated[str, Parameter(help="Month, such as 2026-01.")]) -> None:
+def archive(month: _Month, *, output: Output = "table") -> None:
     """Archive one month, verify the archive by reading it back, and drop the month from the database."""
     parsed = Month.parse(month)
-    _tell("archived", [with_library(lambda lib: lib.log_retention().archive(parsed))])
+    _tell("archived", [with_library(lambda lib: lib.log_retention().archive(parsed))], output)
 
 
 @logs.command
 @audited("feature-usage-logs.restore", target=("month",), apart=True)
-def restore(month: Annotated[str, Parameter(help="Month, such as 2026-01.")]) -> None:
+def restore(month: _Month, *, output: Output = "table") -> None:
     """Restore an archived month; it stays in the database for 30 days."""
     parsed = Month.parse(month)
-    _tell("restored", with_library(lambda lib: lib.log_retention().restore(parsed)))
+    _tell("restored", with_library(lambda lib: lib.log_retention().restore(parsed)), output)
 
 
 @logs.command(name="rotate-keys")
 @audited("feature-usage-logs.rotate_keys", apart=True)
-def rotate_keys() -> None:
+def rotate_keys(*, output: Output = "table") -> None:
     """Encrypt all logs and webhook secrets with the first key of FAREGATE_LOG_KEYS; may run beside the servers, and be
     repeated.
     """
@@ -161,19 +168,26 @@ def rotate_keys() -> None:
 
     done = with_library(lambda lib: lib.log_rotation().rotate(on_progress=tell))
     secrets_done = with_library(lambda lib: lib.database().run(lib.webhooks().reseal))
-    console.print(
+    sentence = (
         f"{done:,} logs sealed again, and the secrets of {secrets_done:,} webhooks; keys after the first one are no longer needed "
         "for the data in the database"
     )
+    print_done(sentence, {"logs": done, "webhooks": secrets_done}, output)
 
 
 @logs.command(name="new-key")
-def new_key(name: Annotated[str, Parameter(help="The key's id, such as the month.")]) -> None:
+def new_key(
+    name: Annotated[str, Parameter(help="The key's id, such as the month.")], *, output: Output = "table"
+) -> None:
     """Create a key and print it as an entry of FAREGATE_LOG_KEYS; put it before the others."""
-    console.print(f"{name}:{base64.b64encode(secrets.token_bytes(32)).decode()}", highlight=False, soft_wrap=True)
+    entry = f"{name}:{base64.b64encode(secrets.token_bytes(32)).decode()}"
+    print_done(entry, {"key": entry}, output)
 
 
-def _tell(done: str, manifests: Sequence[Manifest]) -> None:
+def _tell(done: str, manifests: Sequence[Manifest], output: Format) -> None:
+    if output == "json":
+        print_json([asdict(manifest) for manifest in manifests])
+        return
     for manifest in manifests:
         console.print(
             f"{manifest.month}{manifest.part} {done}: {manifest.rows:,} logs, {manifest.bytes:,} bytes, "

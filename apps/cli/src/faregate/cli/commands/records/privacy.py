@@ -10,8 +10,8 @@ from cyclopts import App, Parameter
 
 from faregate.cli.shared.auditing import audited, in_audit, note
 from faregate.cli.shared.deployment import existing_deployment
-from faregate.cli.shared.options import Actor
-from faregate.cli.shared.output import console, print_table
+from faregate.cli.shared.options import Actor, Output
+from faregate.cli.shared.output import print_done, print_json, print_table
 from faregate.core.errors import ConfigurationError
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.private_files import private_file
@@ -29,7 +29,12 @@ privacy = App(name="privacy", help="Export everything that is stored about a use
 
 @privacy.command
 @audited("privacy.export", owner="user", apart=True)
-def export(user: str, file: Annotated[Path, Parameter(help="File to write, one JSON object per line.")]) -> None:
+def export(
+    user: str,
+    file: Annotated[Path, Parameter(help="File to write, one JSON object per line.")],
+    *,
+    output: Output = "table",
+) -> None:
     """Write everything that is stored about a user, one record per line with its kind."""
 
     async def write(service: PrivacyService) -> int:
@@ -40,7 +45,8 @@ def export(user: str, file: Annotated[Path, Parameter(help="File to write, one J
                 count += 1
         return count
 
-    console.print(f"{_with_privacy(write):,} records written to {file}")
+    count = _with_privacy(write)
+    print_done(f"{count:,} records written to {file}", {"file": file, "records": count}, output)
 
 
 @privacy.command
@@ -50,6 +56,7 @@ def erase(
     *,
     yes: Annotated[bool, Parameter(help="Confirm; an erasure cannot be undone.", negative="")] = False,
     by: Actor = None,  # noqa: ARG001  the audit entry names it
+    output: Output = "table",
 ) -> None:
     """Erase the personal data of a user: row, bodies of logs, archives, metadata, messages. Sums and counts stay."""
     if not yes:
@@ -61,6 +68,9 @@ def erase(
         return erased
 
     erased = _with_privacy(work).rows
+    if output == "json":
+        print_json(dict(erased))
+        return
     print_table("Erased", ["kind", "rows"], [(kind, rows) for kind, rows in erased.items() if rows])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -14,8 +15,8 @@ from faregate.analytics.quotas.periods import QuotaPeriod
 from faregate.analytics.quotas.values import Alert, AlertFilter, QuotaSpec, QuotaStatus
 from faregate.cli.shared.analytics_options import Shape, tell
 from faregate.cli.shared.auditing import audited, note
-from faregate.cli.shared.options import decimal_of, moment_of
-from faregate.cli.shared.output import console, errors, shows_pictures
+from faregate.cli.shared.options import Output, decimal_of, moment_of
+from faregate.cli.shared.output import errors, print_done, shows_pictures
 from faregate.cli.shared.plots import share_bar
 from faregate.cli.shared.session import with_library
 
@@ -44,12 +45,14 @@ def set_quota(
     email: Annotated[
         list[str] | None, Parameter(help="Addresses that are mailed in addition to those of the settings.")
     ] = None,
+    output: Output = "table",
 ) -> None:
     """Set the quota of an owner for a meter and a period; repeating it changes nothing."""
     amount = decimal_of(limit, param="limit")
     wanted = QuotaSpec(owner, meter, period, amount, hard=hard, timezone=timezone, emails=tuple(email or ()))
     made = with_library(lambda lib: lib.quota_service().put(wanted))
-    console.print(f"{made.id}: {owner} may use {limit} {meter} per {period}{', hard' if hard else ''}")
+    sentence = f"{made.id}: {owner} may use {limit} {meter} per {period}{', hard' if hard else ''}"
+    print_done(sentence, {"id": str(made.id), **asdict(made.spec)}, output)
 
 
 @quotas.command
@@ -87,7 +90,7 @@ def check_owner(
 
 @quotas.command
 @audited("quotas.delete_quota", target=("quota_id",))
-def remove(quota_id: UUID) -> None:
+def remove(quota_id: UUID, *, output: Output = "table") -> None:
     """Delete a quota and its alerts."""
 
     async def work(lib: WorkerContainer) -> None:
@@ -96,7 +99,7 @@ def remove(quota_id: UUID) -> None:
         await service.remove(quota_id)
 
     with_library(work)
-    console.print(f"{quota_id} is deleted")
+    print_done(f"{quota_id} is deleted", {"deleted": str(quota_id)}, output)
 
 
 @alerts.command

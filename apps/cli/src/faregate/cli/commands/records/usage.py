@@ -18,7 +18,8 @@ from faregate.analytics.question.filters import Question
 from faregate.cli.commands.catalog.meters import meters
 from faregate.cli.shared.analytics_options import About, Shape, UnitWord, tell, tell_omissions, unit_of
 from faregate.cli.shared.auditing import audited
-from faregate.cli.shared.output import console, errors, print_json, print_table, shows_pictures
+from faregate.cli.shared.options import Output
+from faregate.cli.shared.output import console, errors, print_done, print_json, print_table, shows_pictures
 from faregate.cli.shared.plots import bar, sparkline
 from faregate.cli.shared.session import with_library
 from faregate.core.clock import SystemClock
@@ -65,12 +66,13 @@ def record(
             allow_leading_hyphen=True, help="File of events as NDJSON instead, one per line; - for standard input."
         ),
     ] = None,
+    output: Output = "table",
 ) -> int:
     """Record one quantity of a meter, or many events from a file; exit 1 if one was rejected."""
     if file is None:
-        return _record([_event(meter, quantity, user, organization, event_id, metadata)])
+        return _record([_event(meter, quantity, user, organization, event_id, metadata)], output)
     text = sys.stdin.read() if str(file) == "-" else file.read_text()
-    return _record([exact_json.loads(line) for line in text.splitlines() if line.strip()])
+    return _record([exact_json.loads(line) for line in text.splitlines() if line.strip()], output)
 
 
 @usage.command
@@ -258,15 +260,20 @@ def restore(
     month: Annotated[str, Parameter(help="Month, such as 2026-01.")],
     *,
     days: Annotated[int, Parameter(help="Days that it stays before it is archived again.")] = 30,
+    output: Output = "table",
 ) -> None:
     """Restore an archived month; its events are not counted again."""
     found = with_library(lambda lib: lib.event_archive().restore(month, days=days))
-    console.print(f"{found.month}: {found.rows:,} events are back until {found.restored_until:%Y-%m-%d}")
+    sentence = f"{found.month}: {found.rows:,} events are back until {found.restored_until:%Y-%m-%d}"
+    facts = {"month": str(found.month), "rows": found.rows, "restored_until": found.restored_until}
+    print_done(sentence, facts, output)
 
 
 @usage.command
 def rollup(
-    *, rebuild: Annotated[bool, Parameter(help="Rebuild all rollups from the events that are in the database.")] = False
+    *,
+    rebuild: Annotated[bool, Parameter(help="Rebuild all rollups from the events that are in the database.")] = False,
+    output: Output = "table",
 ) -> None:
     """Add new events to the rollups that answers are read from; the worker does so continuously."""
 
@@ -274,7 +281,8 @@ def rollup(
         roller = lib.roller()
         return await (roller.rebuild() if rebuild else roller.run())
 
-    console.print(f"{with_library(work):,} events added to the sums")
+    added = with_library(work)
+    print_done(f"{added:,} events added to the sums", {"added": added}, output)
 
 
 def _percent(change: Decimal | None) -> Decimal | None:
@@ -303,7 +311,7 @@ def _event(
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _record(events: list[dict[str, Any]]) -> int:
+def _record(events: list[dict[str, Any]], output: str) -> int:
     async def chunks() -> AsyncGenerator[list[dict[str, Any]]]:
         for first in range(0, len(events), _BATCH_LINES):
             yield events[first : first + _BATCH_LINES]
@@ -312,10 +320,11 @@ def _record(events: list[dict[str, Any]]) -> int:
     began = clock.monotonic()
     report = with_library(lambda lib: lib.recorder().record_stream(chunks()))
     seconds = clock.monotonic() - began
-    console.print(
-        f"{report.accepted:,} recorded, {report.duplicates:,} known before, {len(report.rejected):,} rejected"
-    )
-    if report.accepted > _BATCH_LINES:
+    sentence = f"{report.accepted:,} recorded, {report.duplicates:,} known before, {len(report.rejected):,} rejected"
+    rejected = [{"item": item.index, "error": item.error} for item in report.rejected]
+    facts = {"recorded": report.accepted, "duplicates": report.duplicates, "rejected": rejected}
+    print_done(sentence, facts, output)
+    if report.accepted > _BATCH_LINES and output == "table":
         console.print(f"{report.accepted / seconds:,.0f} per second")
     for item in report.rejected[:20]:
         errors.print(f"item {item.index}: {item.error}")
