@@ -4,10 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib.metadata import distributions
 from pathlib import Path
 
-__all__ = ["build_wheel", "fresh_environment", "same_versions"]
+__all__ = ["add_alone", "build_wheel", "fresh_environment", "install_exactly", "readable_directory", "same_versions"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,15 +25,34 @@ def build_wheel(directory: Path) -> Path:
 
 def fresh_environment(directory: Path, *requirements: str) -> Path:
     """Create a virtual environment that contains `requirements` only; return its Python."""
-    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     python = directory / "bin" / "python"
-    if uv is not None:
-        _run(uv, "venv", "--quiet", "--python", sys.executable, str(directory))
-        _run(uv, "pip", "install", "--quiet", "--python", str(python), *requirements)
-    else:
-        _run(sys.executable, "-m", "venv", str(directory))
-        _run(str(python), "-m", "pip", "install", "--quiet", *requirements)
+    _run(_uv(), "venv", "--quiet", "--python", sys.executable, str(directory))
+    _run(_uv(), "pip", "install", "--quiet", "--python", str(python), *requirements)
     return python
+
+
+def add_alone(python: Path, requirement: str) -> None:
+    """Add a package to an environment without what it depends on."""
+    _run(_uv(), "pip", "install", "--quiet", "--no-deps", "--python", str(python), requirement)
+
+
+@contextmanager
+def readable_directory() -> Generator[Path]:
+    """Make a directory for an environment whose embedded PostgreSQL, as root, runs as another user.
+
+    pytest's own directories do not do: each run of pytest closes them to other users, also those of another run.
+    """
+    with tempfile.TemporaryDirectory(prefix="fg-venv-", ignore_cleanup_errors=True) as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
+
+
+def install_exactly(python: Path, *requirements: str) -> None:
+    """Make an environment contain `requirements` only: what else it holds is removed.
+
+    It is a fresh environment's content in a tenth of the time, since what stays is compiled already.
+    """
+    _run(_uv(), "pip", "install", "--quiet", "--exact", "--python", str(python), *requirements)
 
 
 def same_versions(directory: Path) -> Path:
@@ -39,6 +61,11 @@ def same_versions(directory: Path) -> Path:
     here = {found.metadata["Name"]: found.version for found in distributions() if found.metadata["Name"] != "faregate"}
     path.write_text("".join(f"{name}=={version}\n" for name, version in sorted(here.items())))
     return path
+
+
+def _uv() -> str:
+    """Return the path of uv: the machine's, or that of the development environment, which always has it."""
+    return shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
 
 
 def _run(*command: str) -> None:

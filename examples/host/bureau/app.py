@@ -1,34 +1,54 @@
 """The bureau's web application: `uvicorn --factory bureau.app:create`."""
 
-from collections.abc import AsyncIterator, Callable
+import os
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bureau.container import BureauContainer, strategies
 from bureau.models import Translation
-from bureau.service import TRANSLATE, OrderedTwiceError
-from faregate.core import load_settings
-from faregate.credit import InsufficientCreditsError
-from faregate.usage import Feature
+from bureau.service import TRANSLATE, OrderedTwiceError, TranslationService
+from bureau.strategy import PerPageStrategy
+from faregate.client import InsufficientCreditsError
+from faregate.host import Faregate
 from faregate.wire import exact_json
 
-__all__ = ["create", "create_app"]
+__all__ = ["create", "create_app", "make_engine", "make_fare"]
+
+
+def make_fare(url: str) -> Faregate:
+    """Return Faregate with the bureau's strategy and feature; the bureau's own migrations bring the schema."""
+    per_page = PerPageStrategy(rare_languages=frozenset({"fo", "se"}), surcharge=Decimal("2.5"))
+    translate = {"strategy": "per_page", "parameters": {"credits_per_page": Decimal("1.25")}}
+    return Faregate(url, strategies={"per_page": per_page}, features={TRANSLATE: translate}, migrate=False)
+
+
+def make_engine(url: str) -> AsyncEngine:
+    """Return the bureau's own engine, on the database that Faregate uses, too."""
+    return create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
 
 
 def create() -> Starlette:
-    """Return the application, its settings from the environment (`FAREGATE_DATABASE_URL`)."""
-    return create_app(BureauContainer(settings=load_settings(), extra_strategies=strategies()))
+    """Return the application on the database that FAREGATE_DATABASE_URL names."""
+    url = os.environ["FAREGATE_DATABASE_URL"]
+    return create_app(make_fare(url), make_engine(url))
 
 
-def create_app(container: BureauContainer) -> Starlette:
-    """Return the application of `container`."""
-    translations = container.translations()
+def create_app(fare: Faregate, engine: AsyncEngine) -> Starlette:
+    """Return the application; it opens and closes both."""
+    translations = TranslationService(engine, fare)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with fare:
+            yield
+        await engine.dispose()
 
     async def order(request: Request) -> Response:
         wish = exact_json.loads(await request.body())
@@ -50,20 +70,8 @@ def create_app(container: BureauContainer) -> Starlette:
             Route("/translations", order, methods=["POST"]),
             Route("/translations", orders, methods=["GET"]),
         ],
-        lifespan=_lifespan(container),
+        lifespan=lifespan,
     )
-
-
-def _lifespan(container: BureauContainer) -> Callable[[Starlette], Any]:
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001
-        async with container.engines():
-            feature = Feature(key=TRANSLATE, strategy="per_page", parameters={"credits_per_page": Decimal("1.25")})
-            await container.catalog().save(feature)
-            yield
-        await container.engine().dispose()
-
-    return lifespan
 
 
 def _json(status: int, content: Any) -> Response:

@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import select
 
 from bureau.models import Translation
+from faregate.host import Faregate
 from faregate.usage import FeatureUsage
-from faregate.usage.service import UsageService
 
 __all__ = ["TRANSLATE", "OrderedTwiceError", "TranslationService"]
 
@@ -22,9 +22,9 @@ class OrderedTwiceError(Exception):
 class TranslationService:
     """The bureau's business."""
 
-    def __init__(self, engine: AsyncEngine, usage: UsageService) -> None:
+    def __init__(self, engine: AsyncEngine, fare: Faregate) -> None:
         self._engine = engine
-        self._usage = usage
+        self._fare = fare
 
     async def order(self, translation: Translation) -> FeatureUsage:
         """Charge for a translation and store it: both, or neither.
@@ -32,14 +32,11 @@ class TranslationService:
         The charge comes first here, to show that a failure after it takes it back.
         """
         metadata = {"pages": translation.pages, "language": translation.language, "title": translation.title}
+        key = f"translation:{translation.id}"
         try:
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
-                used = await self._usage.record_usage(
-                    TRANSLATE,
-                    translation.user_id,
-                    usage_key=f"translation:{translation.id}",
-                    metadata=metadata,
-                    session=session,
+                used = await self._fare.charge(
+                    TRANSLATE, translation.user_id, key=key, metadata=metadata, session=session
                 )
                 session.add(translation)
         except IntegrityError as error:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bureau.app import create_app
-from bureau.container import BureauContainer, strategies
-from faregate.core import Settings, load_settings
+from bureau.app import create_app, make_engine, make_fare
 from faregate.core.db.embedded import EmbeddedServer
+from faregate.host import Faregate
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,20 +32,20 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def settings(database_url: str) -> Settings:
-    return load_settings(database_url=database_url)
+def fare(database_url: str) -> Faregate:
+    return make_fare(database_url)
 
 
 @pytest.fixture
-async def bureau(settings: Settings) -> AsyncIterator[BureauContainer]:
-    container = BureauContainer(settings=settings, extra_strategies=strategies())
-    app = create_app(container)
-    async with app.router.lifespan_context(app):
-        yield container
+def engine(database_url: str) -> AsyncEngine:
+    return make_engine(database_url)
 
 
 @pytest.fixture
-async def http(bureau: BureauContainer) -> AsyncIterator[httpx2.AsyncClient]:
-    transport = httpx2.ASGITransport(create_app(bureau))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://bureau") as client:
+async def http(fare: Faregate, engine: AsyncEngine) -> AsyncIterator[httpx2.AsyncClient]:
+    app = create_app(fare, engine)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://bureau") as client,
+    ):
         yield client

@@ -87,6 +87,9 @@ EXTRAS = {
 }
 """The extra of the distribution that installs each module."""
 
+SERVERS = {"gateway": "gateway", "worker": "worker", "up": "server"}
+"""Commands that run servers, and the extra that holds all that each needs."""
+
 FAILED, WRONG_USE = 1, 2
 INTERRUPTED, PIPE_CLOSED = 128 + 2, 128 + 13
 """As shells report a process that SIGINT or SIGPIPE ended."""
@@ -131,21 +134,33 @@ def _discard_output() -> None:
 
 def _reported(error: Exception) -> FaregateError | None:
     """Return the error that is printed on one line; None for a defect of Faregate, which keeps its traceback."""
-    from faregate.core.db.database import sqlstate
-
     if isinstance(error, FaregateError):
         return error
-    if isinstance(error, ModuleNotFoundError) and error.name == BENCHMARKS:
-        return ConfigurationError(
-            "benchmarks are not part of the package; run `faregate bench` in a checkout of its repository"
-        )
-    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
-        return MissingExtraError(f"This command (it uses {error.name})", EXTRAS[error.name])
+    if isinstance(error, ImportError):
+        return _missing(error if isinstance(error, ModuleNotFoundError) else error.__cause__)
     if isinstance(error, FILE_ERRORS) and error.filename is not None:
         return FaregateError(f"{error.filename}: {error.strerror}")
+    from faregate.core.db.database import sqlstate
+
     if sqlstate(error) in UNMIGRATED:
         return FaregateError(f"{_database()} is not at this version of Faregate; run `faregate migrate`")
     return None
+
+
+def _missing(error: BaseException | None) -> FaregateError | None:
+    """Return the error that says what to install; None if a module is missing that no extra holds."""
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return None
+    if error.name == BENCHMARKS or error.name.startswith(f"{BENCHMARKS}."):
+        return ConfigurationError(
+            "benchmarks are not part of the package; run `faregate bench` in a checkout of its repository"
+        )
+    extra = EXTRAS.get(error.name.partition(".")[0])
+    if extra is None:
+        return None
+    if extra != "cli":
+        extra = SERVERS.get(next(iter(sys.argv[1:]), ""), extra)
+    return MissingExtraError(f"This command (it uses {error.name})", extra)
 
 
 def _run() -> int:

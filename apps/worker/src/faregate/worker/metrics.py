@@ -3,12 +3,9 @@
 from collections import Counter as Tally
 from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-
 from faregate.core.errors import FaregateError
 from faregate.core.messaging.interfaces import Ack, DeadLetter, Decision, Delivery, RetryLater
 from faregate.core.monitoring.gauges import IGauges
-from faregate.core.monitoring.prometheus import prometheus_text
 from faregate.usage.values import Settled
 
 __all__ = ["WorkerMetrics"]
@@ -22,6 +19,9 @@ class WorkerMetrics:
     """Counts batches, decisions and settlements of this process; `text` adds the values that are read at each scrape."""
 
     def __init__(self, sources: Sequence[IGauges] = ()) -> None:
+        # imported when a worker is made: commands use the worker's container, and need only the extra cli
+        from prometheus_client import CollectorRegistry, Counter, Histogram
+
         self._sources = sources
         self._registry = CollectorRegistry()
         by_queue = {"labelnames": ("queue",), "registry": self._registry}
@@ -57,6 +57,10 @@ class WorkerMetrics:
 
     async def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
+        from prometheus_client import generate_latest
+
+        from faregate.core.monitoring.prometheus import prometheus_text
+
         return generate_latest(self._registry) + await prometheus_text(self._sources)
 
 

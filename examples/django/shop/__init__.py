@@ -1,0 +1,1 @@
+"""A translation shop on Django."""
