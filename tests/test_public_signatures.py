@@ -37,10 +37,29 @@ NAMED_BY_OTHERS = {
     "faregate.core.clock.FixedClock.advance": "the arguments of timedelta, which refuses others",
     "faregate.wire.errors.FaregateError": "facts of an error, for its answer",
     "faregate.core.db.migrate.run_alembic": "the options of an Alembic command, which refuses others",
+    "faregate.core.db.migrate.run_on": "the options of an Alembic command, which refuses others",
+    **dict.fromkeys(
+        [
+            "faregate.host.facade.Faregate",
+            "faregate.host.sync_facade.SyncFaregate",
+            "faregate.host.memory.fake.FakeFaregate",
+            "faregate.host.memory.fake.SyncFakeFaregate",
+        ],
+        "names of settings, checked",
+    ),
+    **dict.fromkeys(
+        [
+            "faregate.host.features.Features.define",
+            "faregate.host.features.feature_of",
+            "faregate.host.sync_parts.SyncFeatures.define",
+        ],
+        "fields of a feature's document, which refuses others",
+    ),
+    "faregate.host.memory.database.MemoryDatabase.rows": _STATEMENT,
     "faregate.core.settings.reading.isolated_settings": "names of settings, checked",
     "faregate.core.settings.reading.load_settings": "names of settings, checked",
 }
-LIBRARIES = ("core", "credit", "usage", "feature_log", "analytics", "client", "wire")
+LIBRARIES = ("core", "credit", "usage", "feature_log", "analytics", "client", "wire", "host")
 
 
 def _modules() -> Iterator[ModuleType]:

@@ -87,6 +87,8 @@ class FeatureLogger:
         sender = self._sender
         if sender is not None and sender.get_loop() is asyncio.get_running_loop():
             await asyncio.wait({sender}, timeout=patience_seconds)
+            sender.cancel()
+            await asyncio.wait({sender})  # what it was sending goes into the spool first
         cancel_anywhere(sender)
         for _, record in self._buffer:
             self._keep([record])
