@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -84,8 +84,10 @@ def _running(server: Block, directory: Path, environment: dict[str, str]) -> Ite
     try:
         yield
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+        process.terminate()
+        process.wait(60)
+        with suppress(ProcessLookupError):  # what the server's shell has started besides
+            os.killpg(process.pid, signal.SIGTERM)
 
 
 def _run(block: Block, directory: Path, environment: dict[str, str]) -> str:
