@@ -91,6 +91,16 @@ async def test_a_block_that_fails_before_it_used_anything_is_voided(fare: Farega
     assert (await fare.balance("ada")).free == 20
 
 
+async def test_a_quote_says_what_a_use_would_hold_and_cost(fare: Faregate) -> None:
+    usage = ModelUsage("gpt-4o", input_tokens=1000, output_tokens=100)
+    chat = await fare.quote("ai_chat_v1", "ada", usages=[usage], estimate=5)
+    image = await fare.quote("image", "ada", metadata={"images": 7})
+
+    assert (chat.credits, chat.hold, chat.free, chat.covered) == (Decimal("0.42"), 5, 20, True)
+    assert (image.credits, image.covered, chat.lines[0]["ai_model"]) == (21, False, "gpt-4o")
+    assert (await fare.balance("ada")).status == "new"
+
+
 async def test_a_block_is_refused_before_it_runs(fare: Faregate) -> None:
     ran = False
     with pytest.raises(InsufficientCreditsError):

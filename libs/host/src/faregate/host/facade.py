@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 
 from faregate.client.charge_handle import ChargeHandle
 from faregate.client.charge_request import Estimate
-from faregate.client.values import Balance
+from faregate.client.values import Balance, Quote
 from faregate.client.wrapping.wrap import Unmetered, user_of, wrap_sdk
 from faregate.core.db.migrate import current_revision, schema_problem, upgrade
 from faregate.core.errors import ConfigurationError
@@ -27,7 +27,7 @@ from faregate.host.refunds import Refund, Refunds
 from faregate.host.session_check import SessionCheck
 from faregate.host.strategies import strategy_of
 from faregate.host.usage import UsageRecords
-from faregate.host.uses import Uses, use_request
+from faregate.host.uses import Uses, quoted, use_request
 from faregate.usage.interfaces import IAccountDirectory
 from faregate.usage.service import UsageService
 from faregate.usage.values import FeatureUsage, ModelUsage
@@ -216,6 +216,29 @@ class Faregate:
             metadata=metadata,
         )
         return ChargeHandle(self._uses.api, request)
+
+    async def quote(
+        self,
+        feature: str,
+        user: str,
+        *,
+        usages: Sequence[ModelUsage] = (),
+        estimate: Estimate = None,
+        organization: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Quote:
+        """Return what a use would hold and cost now, without holding or charging anything.
+
+        Args:
+            usages: the usage to be priced, and the estimate if there is none.
+            estimate: as in `use`; if it is the usage of models, it is priced unless there are `usages`.
+
+        Raises:
+            AccessRefusedError, UnknownFeatureError, QuotaExceededError: a start would be refused. Too few credits are no error:
+                the quote is not `covered`.
+        """
+        request = use_request(feature, user, estimate=estimate, organization=organization, metadata=metadata)
+        return await quoted(self._usage, request, usages)
 
     def wrap(
         self,

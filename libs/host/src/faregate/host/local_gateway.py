@@ -10,7 +10,7 @@ from faregate.usage.service import UsageService
 from faregate.usage.values import UsageLine
 from faregate.wire.credits import to_credits
 
-__all__ = ["LocalGateway"]
+__all__ = ["LocalGateway", "line_view"]
 
 
 class LocalGateway:
@@ -57,7 +57,7 @@ class LocalGateway:
             "consumed": settled.consumed,
             "shortfall": settled.shortfall,
             "flags": settled.flags.words,
-            "details": [_line(line) for line in settled.lines],
+            "details": [line_view(line) for line in settled.lines],
         }
 
     async def _void(self, body: Any) -> Mapping[str, Any]:
@@ -76,7 +76,8 @@ class LocalGateway:
         return {"usage_key": wanted.usage_key, "expires_at": ends.isoformat()}
 
 
-def _line(line: UsageLine) -> Mapping[str, Any]:
+def line_view(line: UsageLine) -> Mapping[str, Any]:
+    """Return a priced line as it stands in the answers of a gateway."""
     usage = line.usage
     return {
         "ai_model": usage.model,

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from faregate.client.background_loop import BackgroundLoop
 from faregate.client.charge_request import Estimate
 from faregate.client.sync_charge_handle import SyncChargeHandle
-from faregate.client.values import Balance
+from faregate.client.values import Balance, Quote
 from faregate.client.wrapping.wrap import Unmetered, user_of, wrap_sdk
 from faregate.core.settings import load_settings
 from faregate.credit.ledger.grants import GRANT_PRIORITY
@@ -180,6 +180,23 @@ class SyncFaregate:
             metadata=metadata,
         )
         return SyncChargeHandle(self._background, charge)
+
+    def quote(
+        self,
+        feature: str,
+        user: str,
+        *,
+        usages: Sequence[ModelUsage] = (),
+        estimate: Estimate = None,
+        organization: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Quote:
+        """Return what a use would hold and cost now; see `Faregate.quote`."""
+        return self._call(
+            lambda fare: fare.quote(
+                feature, user, usages=usages, estimate=estimate, organization=organization, metadata=metadata
+            )
+        )
 
     def wrap(
         self,

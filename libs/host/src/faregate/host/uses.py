@@ -1,6 +1,6 @@
 """Uses in blocks: hold, run, settle, on the libraries in this process."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -10,11 +10,13 @@ from faregate.client.credits_api import CreditsApi
 from faregate.client.transport.delivery import SettlementDelivery
 from faregate.client.transport.outage import CLOSED, OutageDebts
 from faregate.client.transport.spool import SettlementSpool
-from faregate.host.local_gateway import LocalGateway
+from faregate.client.values import Quote
+from faregate.host.local_gateway import LocalGateway, line_view
 from faregate.usage.service import UsageService
+from faregate.usage.values import FeatureRef, ModelUsage, StartRequest
 from faregate.wire.ids import new_uuid7
 
-__all__ = ["Uses", "use_request"]
+__all__ = ["Uses", "quoted", "use_request"]
 
 _PATIENCE_SECONDS = 5
 _PAUSE_SECONDS = 1.0
@@ -45,14 +47,38 @@ def use_request(
     feature: str,
     user: str,
     *,
-    key: str | None,
-    estimate: Estimate,
-    organization: str | None,
-    email: str | None,
-    ttl_seconds: int | None,
-    metadata: Mapping[str, Any] | None,
+    key: str | None = None,
+    estimate: Estimate = None,
+    organization: str | None = None,
+    email: str | None = None,
+    ttl_seconds: int | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> ChargeRequest:
     """Return the request of a use, with a new usage key unless one is given."""
     return ChargeRequest(
         feature, user, key or str(new_uuid7()), estimate, organization, email, ttl_seconds, metadata or {}
+    )
+
+
+async def quoted(usage: UsageService, request: ChargeRequest, usages: Sequence[ModelUsage]) -> Quote:
+    """Return what a use would hold and cost now."""
+    start = StartRequest(
+        request.user_id,
+        FeatureRef(id=request.feature),
+        organization_id=request.organization_id,
+        estimated_usages=tuple(request.estimated_usages),
+        estimated_credits=request.estimated_credits,
+        metadata=request.metadata or None,
+    )
+    found = await usage.quote(start, usages=usages)
+    return Quote(
+        user_id=found.user_id,
+        feature=found.feature_key,
+        credits=found.credits,
+        hold=found.hold,
+        free=found.free,
+        covered=found.covered,
+        charging=found.charging.value,
+        lines=tuple(line_view(line) for line in found.lines),
+        unpriced=found.unpriced_models,
     )
