@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
@@ -80,7 +80,7 @@ async def _served(page: Page, directory: Path, environment: dict[str, str]) -> s
 
 
 @contextmanager
-def _running(server: Block, directory: Path, environment: dict[str, str]) -> Iterator[None]:
+def _running(server: Block, directory: Path, environment: dict[str, str]) -> Generator[None]:
     command = ["bash", "-euo", "pipefail", "-c", server.text]
     process = subprocess.Popen(command, cwd=directory, env=environment)
     try:
