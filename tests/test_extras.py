@@ -241,7 +241,7 @@ def test_what_needs_an_extra_names_it(
 def test_server_starts_everything_without_settings(install: Install, tmp_path: Path) -> None:
     ready, data = tmp_path / "ready.json", tmp_path / "data"
     program = str(install("server").with_name("faregate"))
-    command = [program, "up", "--port", "0", "--data-dir", data, "--ready-file", ready]
+    command = [program, "up", "--port", "0", "--data-dir", str(data), "--ready-file", str(ready)]
     process = subprocess.Popen(
         command, env={"PATH": os.environ["PATH"]}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )

@@ -4,10 +4,9 @@ import asyncio
 import os
 import re
 import shutil
-import signal
 import subprocess
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -68,24 +67,27 @@ async def test_the_commands_of_its_readme_do_what_it_says(
 
 
 async def _served(page: Page, directory: Path, environment: dict[str, str]) -> str:
-    """Return what the calls print while the server runs."""
+    """Return what the calls print while the servers run."""
     port = str(free_port())
-    server, calls = (_on_port(page.block("bash", title=title), port) for title in ("server", "calls"))
-    with _running(server, directory, environment):
-        if port in server.text:
+    servers = [_on_port(block, port) for block in page.blocks("bash") if block.title == "server"]
+    calls = _on_port(page.block("bash", title="calls"), port)
+    with ExitStack() as running:
+        for server in servers:
+            running.enter_context(_running(server, directory, environment))
+        if any(port in server.text for server in servers):
             await listening(int(port))
         return await asyncio.to_thread(_run, calls, directory, environment)
 
 
 @contextmanager
-def _running(server: Block, directory: Path, environment: dict[str, str]) -> Iterator[None]:
+def _running(server: Block, directory: Path, environment: dict[str, str]) -> Generator[None]:
     command = ["bash", "-euo", "pipefail", "-c", server.text]
-    process = subprocess.Popen(command, cwd=directory, env=environment, start_new_session=True)
+    process = subprocess.Popen(command, cwd=directory, env=environment)
     try:
         yield
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+        process.terminate()
+        process.wait(60)
 
 
 def _run(block: Block, directory: Path, environment: dict[str, str]) -> str:

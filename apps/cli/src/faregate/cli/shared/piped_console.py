@@ -1,4 +1,4 @@
-"""A console whose output may be piped to a program that ends early."""
+"""Console whose output may be piped to a program that ends early."""
 
 from typing import NoReturn
 
