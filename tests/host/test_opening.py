@@ -1,5 +1,6 @@
 """Opening and closing: from nothing to a charge in three lines, and what is wrong is said before the first request."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from decimal import Decimal
@@ -148,3 +149,17 @@ async def test_a_settlement_waits_for_a_database_that_is_away(
     async with Faregate(database_url, strategies=STRATEGIES, spool_dir=tmp_path) as again:
         await again._uses._delivery.drain()
         assert (await again.usage.story("K")).charge.status == "settled"
+
+
+def test_it_may_be_opened_on_one_event_loop_after_another(database_url: str) -> None:
+    """As a test suite with a loop for each test does; nothing of the first loop is used on the second."""
+    fare = Faregate(database_url, features=FEATURES, strategies=STRATEGIES, initial_credits=20)
+
+    async def charged() -> Decimal:
+        async with fare:
+            await asyncio.gather(*(fare.charge("image", "ada") for _ in range(3)))
+            async with fare.use("ai_chat_v1", "ada") as use:
+                use.add("gpt-4o", input_tokens=1000, output_tokens=100)
+            return (await fare.balance("ada")).free
+
+    assert [asyncio.run(charged()), asyncio.run(charged())] == [Decimal("10.58"), Decimal("1.16")]

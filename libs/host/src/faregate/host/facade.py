@@ -37,6 +37,9 @@ __all__ = ["Faregate"]
 C = TypeVar("C")
 S = TypeVar("S")
 
+_PARTS = {"container", "features", "organizations", "usage", "_usage", "_uses", "_refunds", "_session_check"}
+"""What is made at the first use after an opening."""
+
 
 class Faregate:
     """Credits in a host's own process: `fare = Faregate(url)`, then `async with fare:` or `FastAPI(lifespan=fare.lifespan)`.
@@ -132,6 +135,7 @@ class Faregate:
         opened, self._opened = self._opened, None
         if opened is not None:
             await opened.aclose()
+            self._forget_parts()
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -375,6 +379,11 @@ class Faregate:
     @cached_property
     def _session_check(self) -> SessionCheck:
         return SessionCheck(self.container.database())
+
+    def _forget_parts(self) -> None:
+        """Make everything anew at the next opening, which may be on another event loop."""
+        for name in _PARTS if self._given is None else _PARTS - {"container"}:
+            self.__dict__.pop(name, None)
 
     def _made_container(self) -> FaregateContainer:
         seams = {"directory": self._directory} if self._directory is not None else {}

@@ -81,7 +81,6 @@ class SyncFaregate:
         self.features = SyncFeatures(self._call)
         self.organizations = SyncOrganizations(self._call)
         self.usage = SyncUsageRecords(self._call)
-        atexit.register(self.close)
 
     def strategy(self, name: str) -> Callable[[S], S]:
         """Register a strategy, before the first call; see `Faregate.strategy`."""
@@ -275,4 +274,5 @@ class SyncFaregate:
             if self._opened is None or self._process != os.getpid():
                 self._process = os.getpid()
                 self._opened = self._background.call(self._make(self._strategies).open)
+                atexit.register(self.close)
             return self._opened

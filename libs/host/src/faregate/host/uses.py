@@ -33,7 +33,7 @@ class Uses:
         self.api = CreditsApi(gateway, self._delivery, debts, "api")
 
     async def __aenter__(self) -> Self:
-        self._delivery.wake()
+        self._delivery.reopen()
         return self
 
     async def __aexit__(
