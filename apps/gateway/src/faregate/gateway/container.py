@@ -6,6 +6,7 @@ It is the only module of the gateway that imports all libraries.
 from dependency_injector import providers
 
 from faregate.core.access.key_store import KeyStore
+from faregate.core.access.web_sessions import WebSessionStore
 from faregate.core.settings import Settings
 from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
@@ -23,8 +24,10 @@ from faregate.gateway.controllers.plans import PlansController
 from faregate.gateway.controllers.prices import PricesController
 from faregate.gateway.controllers.privacy import PrivacyController
 from faregate.gateway.controllers.quotas import QuotasController
+from faregate.gateway.controllers.sessions import SessionsController
 from faregate.gateway.controllers.usage import UsageController
 from faregate.gateway.controllers.usage_events import UsageEventsController
+from faregate.gateway.controllers.views import ViewsController
 from faregate.gateway.controllers.wallets import WalletsController
 from faregate.gateway.controllers.webhooks import WebhooksController
 from faregate.gateway.http.dispatch import Dispatcher
@@ -36,6 +39,7 @@ from faregate.gateway.observability.metrics import GatewayMetrics
 from faregate.gateway.security.auth import IAuthenticator
 from faregate.gateway.security.credentials import Authenticator
 from faregate.gateway.security.jwks import KeySet
+from faregate.gateway.security.sessions import SessionAuthenticator
 from faregate.gateway.security.tokens import SecretSource, TokenRules, Tokens
 from faregate.host.container import FaregateContainer
 
@@ -46,6 +50,14 @@ def make_authenticator(settings: Settings, keys: KeyStore) -> Authenticator:
     """Return the authenticator of the settings."""
     key = settings.server_api_key.get_secret_value() if settings.server_api_key else None
     return Authenticator(key, keys, make_tokens(settings))
+
+
+def make_session_authenticator(
+    settings: Settings, credentials: IAuthenticator, sessions: WebSessionStore, keys: KeyStore
+) -> SessionAuthenticator:
+    """Return the authenticator of requests with a credential or a session."""
+    key = settings.server_api_key.get_secret_value() if settings.server_api_key else None
+    return SessionAuthenticator(credentials, sessions, keys, key)
 
 
 def make_tokens(settings: Settings) -> Tokens | None:
@@ -68,6 +80,9 @@ class GatewayContainer(FaregateContainer):
     authenticator: providers.Provider[IAuthenticator] = providers.Singleton(
         make_authenticator, host.settings, host.keys
     )
+    session_authenticator: providers.Provider[SessionAuthenticator] = providers.Singleton(
+        make_session_authenticator, host.settings, authenticator, host.web_sessions, host.keys
+    )
     work: providers.Provider[UnitOfWork] = providers.Singleton(UnitOfWork, host.database, host.idempotency, host.audit)
     limiter: providers.Provider[RateLimiter] = providers.Singleton(
         RateLimiter, providers.Callable(limit_rules, host.settings), host.clock, host.settings.provided.redis_url
@@ -76,7 +91,7 @@ class GatewayContainer(FaregateContainer):
         ResponseCache, host.database, host.settings.provided.kept_answers, host.settings.provided.redis_url
     )
     dispatcher: providers.Provider[Dispatcher] = providers.Singleton(
-        Dispatcher, authenticator, limiter, work, response_cache
+        Dispatcher, session_authenticator, limiter, work, response_cache
     )
 
     metrics: providers.Provider[GatewayMetrics] = providers.Singleton(
@@ -144,6 +159,10 @@ class GatewayContainer(FaregateContainer):
     exports_controller: providers.Provider[ExportsController] = providers.Singleton(
         ExportsController, host.exports, host.clock
     )
+    sessions_controller: providers.Provider[SessionsController] = providers.Singleton(
+        SessionsController, host.database, host.web_sessions, session_authenticator
+    )
+    views_controller: providers.Provider[ViewsController] = providers.Singleton(ViewsController, host.saved_views)
     controllers: providers.Provider[list[Controller]] = providers.List(
         credits_process_controller,
         usage_controller,
@@ -165,4 +184,6 @@ class GatewayContainer(FaregateContainer):
         quotas_controller,
         meters_controller,
         exports_controller,
+        sessions_controller,
+        views_controller,
     )

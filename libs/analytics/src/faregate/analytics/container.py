@@ -17,6 +17,8 @@ from faregate.analytics.rollups.job import Roller
 from faregate.analytics.rollups.known_meters import KnownMeters
 from faregate.analytics.rollups.known_models import KnownModels
 from faregate.analytics.rollups.repository import RollupRepository
+from faregate.analytics.saved_views.repository import SavedViewRepository
+from faregate.analytics.saved_views.service import SavedViews
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
 from faregate.core.db.partitions import Partitions
@@ -29,7 +31,7 @@ __all__ = ["AnalyticsContainer"]
 
 class AnalyticsContainer(containers.DeclarativeContainer):
     """Needs `settings`, `database`, `subjects` and `clock`; exports `service`, `patterns`, `roller`, `hold_history`,
-    `meter_totals`, `user_periods`, `archive` and `exports`.
+    `meter_totals`, `user_periods`, `archive`, `exports` and `saved_views`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -76,3 +78,6 @@ class AnalyticsContainer(containers.DeclarativeContainer):
     meter_totals: providers.Provider[MeterTotals] = providers.Singleton(MeterTotals, service, patterns, meters)
     user_periods: providers.Provider[UserPeriods] = providers.Singleton(UserPeriods, service)
     hold_history: providers.Provider[HoldHistory] = providers.Singleton(HoldHistory, database, clock)
+    saved_views: providers.Provider[SavedViews] = providers.Singleton(
+        SavedViews, database, subjects, providers.Singleton(SavedViewRepository, database)
+    )

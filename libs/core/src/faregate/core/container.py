@@ -8,6 +8,7 @@ from dependency_injector import containers, providers
 from faregate.core.access.audit import AuditLog
 from faregate.core.access.idempotency import IdempotencyStore
 from faregate.core.access.key_store import KeyStore
+from faregate.core.access.web_sessions import WebSessionStore
 from faregate.core.clock import IClock, SystemClock
 from faregate.core.db.database import Database
 from faregate.core.db.embedded import EmbeddedServer, default_data_dir
@@ -97,7 +98,7 @@ async def _connect(transport: ITransport) -> None:
 
 class CoreContainer(containers.DeclarativeContainer):
     """Container of the core. Needs `settings`; exports `database`, `transport`, `outbox`, `dead_letters`, `subjects`,
-    `heartbeats`, `gauges`, `idempotency`, `audit`, `keys`, `egress`, `announcer`, `webhooks`, `ring` and `clock`.
+    `heartbeats`, `gauges`, `idempotency`, `audit`, `keys`, `web_sessions`, `egress`, `announcer`, `webhooks`, `ring` and `clock`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -121,3 +122,6 @@ class CoreContainer(containers.DeclarativeContainer):
     announcer: providers.Provider[Announcer] = providers.Singleton(Announcer, database)
     webhooks: providers.Provider[WebhookStore] = providers.Singleton(WebhookStore, database, egress, ring)
     keys: providers.Provider[KeyStore] = providers.Singleton(make_key_store, settings, database, clock)
+    web_sessions: providers.Provider[WebSessionStore] = providers.Singleton(
+        WebSessionStore, database, subjects, settings.provided.session_seconds
+    )

@@ -80,6 +80,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     idempotency = core.container.idempotency
     audit = core.container.audit
     keys = core.container.keys
+    web_sessions = core.container.web_sessions
     egress = core.container.egress
     ring = core.container.ring
     announcer = core.container.announcer
@@ -125,6 +126,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     roller = analytics.container.roller
     event_archive = analytics.container.archive
     exports = analytics.container.exports
+    saved_views = analytics.container.saved_views
 
     usage = providers.Container(
         UsageContainer,

@@ -23,6 +23,7 @@ from faregate.gateway.http.response_cache import ResponseCache
 from faregate.gateway.http.routing import HELD, Endpoint, routes_of
 from faregate.gateway.http.unit_of_work import UnitOfWork
 from faregate.gateway.security.auth import IAuthenticator, Principal
+from faregate.gateway.security.sessions import check_same_site
 
 __all__ = ["Dispatcher"]
 
@@ -117,7 +118,9 @@ class Dispatcher:
             await self._limits.refuse(address)
             raise
         request.scope["state"]["principal"] = principal.id
-        principal.enter(operation.scope, own=operation.own)
+        check_same_site(principal, request)
+        if not operation.known:
+            principal.enter(operation.scope, own=operation.own)
         return principal
 
 

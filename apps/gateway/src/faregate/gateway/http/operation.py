@@ -76,6 +76,7 @@ class Operation:
     tag: str
     scope: Scope | None
     own: str | None
+    known: bool
     answer: Any
     status: int
     also: Mapping[int, Any]
@@ -103,7 +104,7 @@ class Operation:
     @property
     def guarded(self) -> bool:
         """Whether the call requires a credential."""
-        return self.scope is not None or self.own is not None
+        return self.scope is not None or self.own is not None or self.known
 
     @property
     def id(self) -> str:
@@ -197,6 +198,7 @@ def operation(
     *,
     scope: Scope | None,
     own: str | None = None,
+    known: bool = False,
     answer: Any = None,
     status: int = 200,
     also: Mapping[int, Any] | None = None,
@@ -225,6 +227,7 @@ def operation(
         own: admits people of role `user`, for their own data only: the path parameter or query field that names the
             user. A path with another user's name is answered 404; in the query the name is filled in, or refused.
             `"me"`: no parameter; the method reads `call.principal.user_id`, and servers are refused.
+        known: admits every valid credential, whatever its scopes.
         answer: the model of `data`; `list[Model]` for a list with `meta.next_cursor` (return a `Page`).
         also: models of `data` for other statuses that a `Reply` may have, by status.
         produces: media types of a download or stream, which has no envelope (return a Starlette response).
@@ -254,6 +257,7 @@ def operation(
             tag=path.split("/")[2] if path.startswith("/api/") else "operations",
             scope=scope,
             own=own,
+            known=known,
             answer=answer,
             status=status,
             also=also or {},

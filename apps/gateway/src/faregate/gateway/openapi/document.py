@@ -31,6 +31,12 @@ _ERROR = {
 }
 
 _SCHEMES = {
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "faregate_session",
+        "description": "a browser that has signed in by POST /api/session; changes also need the header x-csrf-token",
+    },
     "serverKey": {"type": "apiKey", "in": "header", "name": "x-server-api-key", "description": "a server's key, fg_…"},
     "bearer": {"type": "http", "scheme": "bearer", "description": "a server's key, or a user's JSON Web Token"},
 }

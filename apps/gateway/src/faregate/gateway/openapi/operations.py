@@ -64,7 +64,7 @@ def describe(operation: Operation, schemas: Schemas) -> dict[str, Any]:
         "tags": [operation.tag],
         "parameters": [*_path(operation, schemas), *_query(operation, schemas), *_headers(operation)],
         "responses": {**_answers(operation, schemas), **_failures(operation)},
-        "security": [{"serverKey": []}, {"bearer": []}] if operation.guarded else [],
+        "security": [{"serverKey": []}, {"bearer": []}, {"session": []}] if operation.guarded else [],
     }
     if operation.description:
         described["description"] = operation.description

@@ -69,6 +69,7 @@ class Principal:
         user_id, organization_id: the person and their organisation, if the credential is a person's.
         key_id: the id of the API key, if it is one of the database.
         line: the client of that key, then the clients that it descends from; the oldest is last.
+        session: the token of the browser's session, if the request was authenticated by one.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Principal:
     roles: frozenset[Role] = frozenset()
     key_id: str | None = None
     line: tuple[str, ...] = ()
+    session: str | None = None
 
     def may(self, scope: Scope | None) -> bool:
         """Tell whether the credential has this scope."""

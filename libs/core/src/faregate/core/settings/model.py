@@ -157,6 +157,34 @@ class Settings(BaseSettings):
         default=None, description="`iss` that tokens must have", examples=["https://login.example.com/"]
     )
     jwt_audience: str | None = Field(default=None, description="`aud` that tokens must have", examples=["faregate"])
+    session_seconds: int = Field(
+        default=28_800,
+        ge=60,
+        le=31_536_000,
+        description="how long a browser stays signed in to the dashboard",
+        examples=["28800"],
+    )
+    oidc_issuer: Annotated[str, Field(pattern=r"^https?://")] | None = Field(
+        default=None,
+        description="OpenID Connect issuer with which people sign in to the dashboard; needs FAREGATE_OIDC_CLIENT_ID",
+        examples=["https://login.example.com"],
+    )
+    oidc_client_id: str | None = Field(
+        default=None, description="the dashboard's client id at FAREGATE_OIDC_ISSUER", examples=["faregate"]
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        default=None,
+        description="the dashboard's secret at FAREGATE_OIDC_ISSUER; without it the client is public, which PKCE protects",
+        examples=["a secret from the issuer"],
+    )
+    oidc_scopes: str = Field(
+        default="openid profile email", description="scopes asked of FAREGATE_OIDC_ISSUER", examples=["openid roles"]
+    )
+    public_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+$")] | None = Field(
+        default=None,
+        description="address at which browsers reach the gateway, without a path; else that of the request",
+        examples=["https://credits.example.com"],
+    )
     rate_limit_key: int = Field(
         default=120000,
         ge=0,
@@ -428,6 +456,8 @@ class Settings(BaseSettings):
         "broker_url",
         "redis_url",
         "jwks_url",
+        "oidc_issuer",
+        "public_url",
         "otel_endpoint",
         "alert_webhook_url",
         "alert_slack_url",
