@@ -13,6 +13,7 @@ from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
 from faregate.gateway.controllers.dead_letters import DeadLettersController
+from faregate.gateway.controllers.exploration import ExplorationController
 from faregate.gateway.controllers.exports import ExportsController
 from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
@@ -152,6 +153,15 @@ class GatewayContainer(FaregateContainer):
         host.clock,
         host.settings.provided.credit_price_usd,
     )
+    exploration_controller: providers.Provider[ExplorationController] = providers.Singleton(
+        ExplorationController,
+        host.explorer,
+        host.questions,
+        analytics_controller,
+        session_authenticator,
+        host.clock,
+        host.settings.provided.credit_price_usd,
+    )
     quotas_controller: providers.Provider[QuotasController] = providers.Singleton(QuotasController, host.quota_service)
     meters_controller: providers.Provider[MetersController] = providers.Singleton(
         MetersController, host.meters, host.meter_totals, host.clock
@@ -180,6 +190,7 @@ class GatewayContainer(FaregateContainer):
         bookkeeping_controller,
         usage_events_controller,
         analytics_controller,
+        exploration_controller,
         dead_letters_controller,
         quotas_controller,
         meters_controller,

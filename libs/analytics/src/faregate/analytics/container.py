@@ -2,6 +2,7 @@
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.answers.exploration import Explorer
 from faregate.analytics.answers.facts import FactReader
 from faregate.analytics.answers.hold_history import HoldHistory
 from faregate.analytics.answers.meter_totals import MeterTotals
@@ -30,7 +31,7 @@ __all__ = ["AnalyticsContainer"]
 
 
 class AnalyticsContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `subjects` and `clock`; exports `service`, `patterns`, `roller`, `hold_history`,
+    """Needs `settings`, `database`, `subjects` and `clock`; exports `service`, `explorer`, `patterns`, `roller`, `hold_history`,
     `meter_totals`, `user_periods`, `archive`, `exports` and `saved_views`.
     """
 
@@ -64,6 +65,9 @@ class AnalyticsContainer(containers.DeclarativeContainer):
     )
     service: providers.Provider[AnalyticsService] = providers.Singleton(
         AnalyticsService, database, facts, subjects, known_models, known_meters
+    )
+    explorer: providers.Provider[Explorer] = providers.Singleton(
+        Explorer, database, facts, subjects, known_models, known_meters, clock
     )
     patterns: providers.Provider[Patterns] = providers.Singleton(
         Patterns,

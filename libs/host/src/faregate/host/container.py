@@ -120,6 +120,7 @@ class FaregateContainer(containers.DeclarativeContainer):
         AnalyticsContainer, settings=settings, database=database, subjects=subjects, clock=clock
     )
     questions = analytics.container.service
+    explorer = analytics.container.explorer
     patterns = analytics.container.patterns
     meter_totals = analytics.container.meter_totals
     user_periods = analytics.container.user_periods

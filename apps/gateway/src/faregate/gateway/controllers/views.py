@@ -4,7 +4,7 @@ from uuid import UUID
 
 from faregate.analytics.saved_views.errors import UnknownViewError
 from faregate.analytics.saved_views.service import SavedView, SavedViews, ViewOwner
-from faregate.gateway.http.operation import Audit, Call, Controller, Page, operation
+from faregate.gateway.http.operation import Audit, Call, Controller, Page, link, operation
 from faregate.gateway.http.personal import Personal
 from faregate.gateway.schemas.views import ViewAnswer, ViewBody, ViewDeletedAnswer
 from faregate.gateway.security.auth import Scope
@@ -37,6 +37,7 @@ class ViewsController(Controller):
         answer=ViewAnswer,
         errors=(UnknownViewError,),
         personal=Personal.WORDS,
+        links={"delete": link("views.delete_view", path={"view_id": "id"})},
     )
     async def put_view(self, call: Call, view_id: UUID, body: ViewBody) -> ViewAnswer:
         """Save a view of the dashboard under an id of the caller's choice, or change it."""
