@@ -27,7 +27,8 @@ def operations(gateway: Gateway) -> list[Operation]:
 
 
 def address(operation: Operation, **values: str) -> str:
-    return re.sub(r"{(\w+)(:\w+)?}", lambda match: values.get(match[1], "someone"), operation.path)
+    endless = "?events=1" if "text/event-stream" in operation.produces else ""
+    return re.sub(r"{(\w+)(:\w+)?}", lambda match: values.get(match[1], "someone"), operation.path) + endless
 
 
 async def call(gateway: Gateway, operation: Operation, headers: dict[str, str], **values: str) -> Answer:

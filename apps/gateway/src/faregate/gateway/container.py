@@ -7,6 +7,7 @@ from dependency_injector import providers
 
 from faregate.core.access.key_store import KeyStore
 from faregate.core.access.web_sessions import WebSessionStore
+from faregate.core.errors import ConfigurationError
 from faregate.core.settings import Settings
 from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
@@ -19,6 +20,7 @@ from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.keys import KeysController
+from faregate.gateway.controllers.lookups import LookupsController
 from faregate.gateway.controllers.meters import MetersController
 from faregate.gateway.controllers.organizations import OrganizationsController
 from faregate.gateway.controllers.plans import PlansController
@@ -31,6 +33,8 @@ from faregate.gateway.controllers.usage_events import UsageEventsController
 from faregate.gateway.controllers.views import ViewsController
 from faregate.gateway.controllers.wallets import WalletsController
 from faregate.gateway.controllers.webhooks import WebhooksController
+from faregate.gateway.dashboard.oidc import OidcClient
+from faregate.gateway.dashboard.oidc_sign_in import OidcSignIn
 from faregate.gateway.http.dispatch import Dispatcher
 from faregate.gateway.http.operation import Controller
 from faregate.gateway.http.rate_limits import RateLimiter, limit_rules
@@ -70,6 +74,22 @@ def make_tokens(settings: Settings) -> Tokens | None:
         rules = TokenRules(["HS256"], settings.jwt_issuer, settings.jwt_audience)
         return Tokens(SecretSource(settings.jwt_secret.get_secret_value()), rules)
     return None
+
+
+def make_oidc(settings: Settings) -> OidcClient | None:
+    """Return the client of the issuer with which people sign in; None if the settings name none.
+
+    Raises:
+        ConfigurationError: the client id is missing.
+    """
+    if settings.oidc_issuer is None:
+        return None
+    if settings.oidc_client_id is None:
+        raise ConfigurationError("FAREGATE_OIDC_ISSUER needs FAREGATE_OIDC_CLIENT_ID; set both, or neither")
+    secret = settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else None
+    return OidcClient(
+        settings.oidc_issuer, settings.oidc_client_id, secret, settings.oidc_scopes, settings.jwt_algorithms
+    )
 
 
 host = FaregateContainer
@@ -173,6 +193,18 @@ class GatewayContainer(FaregateContainer):
         SessionsController, host.database, host.web_sessions, session_authenticator
     )
     views_controller: providers.Provider[ViewsController] = providers.Singleton(ViewsController, host.saved_views)
+    lookups_controller: providers.Provider[LookupsController] = providers.Singleton(
+        LookupsController, host.wallets, host.ledger_lookups, host.system_status
+    )
+    oidc_sign_in: providers.Provider[OidcSignIn] = providers.Singleton(
+        OidcSignIn,
+        providers.Callable(make_oidc, host.settings),
+        host.database,
+        host.web_sessions,
+        session_authenticator,
+        host.audit,
+        host.settings.provided.public_url,
+    )
     controllers: providers.Provider[list[Controller]] = providers.List(
         credits_process_controller,
         usage_controller,
@@ -197,4 +229,5 @@ class GatewayContainer(FaregateContainer):
         exports_controller,
         sessions_controller,
         views_controller,
+        lookups_controller,
     )

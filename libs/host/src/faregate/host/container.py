@@ -80,6 +80,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     idempotency = core.container.idempotency
     audit = core.container.audit
     keys = core.container.keys
+    system_status = core.container.system_status
     web_sessions = core.container.web_sessions
     egress = core.container.egress
     ring = core.container.ring
@@ -100,6 +101,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     bookkeeping = credit.container.bookkeeping
     spending_limits = credit.container.limits
     top_ups = credit.container.top_ups
+    ledger_lookups = credit.container.lookups
     openings = credit.container.openings
     verifier = credit.container.verifier
 

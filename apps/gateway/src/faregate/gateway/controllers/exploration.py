@@ -112,6 +112,7 @@ class ExplorationController(Controller):
             answer=lambda: self._usage(query),
             may_continue=may_continue,
             every=query.every,
+            limit=query.events,
         )
         return StreamingResponse(
             body, media_type=EVENT_STREAM, headers={"cache-control": "no-store", "x-accel-buffering": "no"}

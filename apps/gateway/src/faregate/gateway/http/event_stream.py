@@ -31,26 +31,29 @@ async def event_stream(
     answer: Callable[[], Awaitable[Any]],
     may_continue: Callable[[], Awaitable[None]],
     every: float,
+    limit: int,
 ) -> AsyncGenerator[bytes]:
     """Yield `first`, then an answer after each change of `version`, not more often than `every` seconds.
 
     A version of None counts as changed. While the database is unavailable, nothing is sent.
 
     Args:
+        limit: how many answers are sent.
         may_continue: raises `UnauthenticatedError` when the caller's credential has ended; the stream then ends.
     """
     request.scope["state"][ENDLESS] = True
     seen = await version()
     yield _RETRY + _event(first, seen)
+    sent = 1
     comment, check = Deadline(_COMMENT_SECONDS), Deadline(_CHECK_SECONDS)
-    while not await _is_gone(request, every):
+    while sent < limit and not await _is_gone(request, every):
         try:
             if check.passed:
                 await may_continue()
                 check = Deadline(_CHECK_SECONDS)
             now = await version()
             if now is None or now != seen:
-                seen = now
+                seen, sent = now, sent + 1
                 yield _event(await answer(), now)
             elif comment.passed:
                 yield b": no change\n\n"

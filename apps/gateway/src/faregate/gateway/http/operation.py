@@ -94,6 +94,7 @@ class Operation:
     links: Mapping[str, Any]
     audit: Audit
     personal: Personal
+    rehearsable: bool
     takes_call: bool
 
     @property
@@ -213,6 +214,7 @@ def operation(
     links: Mapping[str, Any] | None = None,
     audit: Audit = Audit.BY_SCOPE,
     personal: Personal | None = None,
+    rehearsable: bool = False,
 ) -> Callable[[F], F]:
     """Declare a controller's method as the answer to `method path`.
 
@@ -241,6 +243,7 @@ def operation(
         kept: the cache for its answers; the controller's `version` identifies the data behind them.
         links: OpenAPI links from the answer to other calls, by name (`link` makes them).
         audit: whether the call is noted in the audit log.
+        rehearsable: answers a dry run (`x-faregate-dry-run: true`): the whole call in a transaction that is rolled back.
         personal: which personal data the answer may hold, if the members of its models do not show it.
     """
 
@@ -275,6 +278,7 @@ def operation(
             links=links or {},
             audit=audit,
             personal=personal_in(answer, *(also or {}).values()) if personal is None else personal,
+            rehearsable=rehearsable,
             takes_call="call" in hints,
         )
         return function

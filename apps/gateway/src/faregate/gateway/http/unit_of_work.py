@@ -23,12 +23,23 @@ from faregate.gateway.http.envelope import json_bytes_response
 from faregate.gateway.http.operation import Call, Operation
 from faregate.wire import exact_json
 
-__all__ = ["UnitOfWork"]
+__all__ = ["DRY_RUN_HEADER", "UnitOfWork"]
 
 Answer = Callable[[], Awaitable[Response]]
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _ATTEMPTS = 3
+
+
+DRY_RUN_HEADER = "x-faregate-dry-run"
+
+
+class _RehearsedError(Exception):
+    """Rolls a dry run back, and carries its answer out of the transaction."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
 
 
 class _TakenError(Exception):
@@ -51,6 +62,8 @@ class UnitOfWork:
         Raises:
             KeyConflictError: the key was used with a different request before.
         """
+        if call.request.headers.get(DRY_RUN_HEADER) is not None:
+            return await self._rehearsed(operation, call, answer)
         body = arguments.get("body")
         streamed = isinstance(body, RawBody) and body.is_stream
         key = _checked(call.idempotency_key) if operation.idempotent and call.idempotency_key is not None else None
@@ -73,6 +86,28 @@ class UnitOfWork:
             except _TakenError:
                 continue
         raise EngineUnavailableError("concurrent calls use the same Idempotency-Key; try again")
+
+    async def _rehearsed(self, operation: Operation, call: Call, answer: Answer) -> Response:
+        """Return the answer that the call would have, and change nothing: its transaction is rolled back.
+
+        Raises:
+            InvalidError: the call has no dry run.
+        """
+        if not operation.rehearsable or call.request.headers[DRY_RUN_HEADER] != "true":
+            raise InvalidError(
+                f"{DRY_RUN_HEADER} must be true, and only calls that say so have a dry run; leave it out",
+                param=DRY_RUN_HEADER,
+            )
+
+        async def rehearse(_session: AsyncSession) -> None:
+            raise _RehearsedError(await answer())
+
+        try:
+            await self._database.run_joined(rehearse)
+        except _RehearsedError as end:
+            end.response.headers[DRY_RUN_HEADER] = "true"
+            return end.response
+        raise AssertionError("unreachable")
 
     async def _once(
         self,

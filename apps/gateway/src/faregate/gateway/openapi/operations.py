@@ -39,6 +39,12 @@ _IDEMPOTENCY_KEY = {
     "description": "the same key with the same request gets the same answer, for 35 days",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
+_DRY_RUN = {
+    "name": "x-faregate-dry-run",
+    "in": "header",
+    "description": "`true`: answer what the call would do, and change nothing",
+    "schema": {"type": "string", "enum": ["true"]},
+}
 _REASONS = {
     400: "malformed",
     401: "no credential, or an unknown one",
@@ -110,7 +116,8 @@ def _query(operation: Operation, schemas: Schemas) -> Iterable[dict[str, Any]]:
 
 
 def _headers(operation: Operation) -> list[dict[str, Any]]:
-    return [_REQUEST_ID, *([_IDEMPOTENCY_KEY] if operation.idempotent else [])]
+    dry_run = [_DRY_RUN] if operation.rehearsable else []
+    return [_REQUEST_ID, *([_IDEMPOTENCY_KEY] if operation.idempotent else []), *dry_run]
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:

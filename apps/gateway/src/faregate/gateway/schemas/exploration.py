@@ -30,9 +30,10 @@ class ExploreQuery(SeriesQuery):
 
 
 class StreamQuery(ExploreQuery):
-    """`every`: the shortest time between two answers, in seconds."""
+    """`every`: the shortest time between two answers, in seconds; `events`: after how many of them the stream ends."""
 
     every: Annotated[float, Field(ge=1, le=300)] = 2
+    events: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000_000
 
 
 class SumsAnswer(Answer):
