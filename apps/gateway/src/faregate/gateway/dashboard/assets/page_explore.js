@@ -23,7 +23,7 @@ export async function render(main) {
   const rows = h("section", { className: "card", "aria-label": t("table") }, skeleton());
   const times = h("section", { className: "card", "aria-label": t("table_twin") });
   const select = (label, name, value, all) => h("label", {}, label, h("select", { onchange: (event) => change({ [name]: event.target.value }) }, all.map(([key, text]) => h("option", { value: key, selected: key === value }, text))));
-  const check = (name) => h("label", { className: "check" }, h("input", { type: "checkbox", checked: query.get(name) === "1", onchange: (event) => change({ [name]: event.target.checked }) }), t(name));
+  const check = (name) => h("label", { className: "check" }, h("input", { type: "checkbox", checked: query.get(name) === "1", onchange: (event) => change({ [name]: event.target.checked }) }), t(`check_${name}`));
 
   fill(main, h("div", { className: "head" }, h("h1", {}, t("page_explore")), h("span", { className: "fill" }), h("button", { onclick: () => views(asked) }, t("views")),
     h("button", { onclick: () => copy(curl("/api/analytics/explore", asked)) }, t("copy_curl")), h("button", { onclick: () => exports() }, t("export"))),

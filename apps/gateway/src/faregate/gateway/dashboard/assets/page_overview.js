@@ -1,11 +1,11 @@
 // Overview: the business beside the period before, live.
-import { address, curl, get } from "./api.js";
+import { address, curl, exactJson, get } from "./api.js";
 import { announce, copy, empty, fill, h, problem, skeleton } from "./dom.js";
 import * as fmt from "./format.js";
 import { legend, seriesChart, summary } from "./charts.js";
-import { DIMENSIONS, bar, chips, question, range, unit, within } from "./question.js";
+import { DIMENSIONS, bar, chips, question, unit, within } from "./question.js";
 import { change, link, params } from "./state.js";
-import { saveButton, table } from "./tables.js";
+import { saveButton, statementLines, table } from "./tables.js";
 import { t } from "./texts.js";
 
 const OF = ["credits", "charged", "requests", "tokens", "cost", "errors"];
@@ -50,6 +50,7 @@ export async function render(main, { may }) {
       h("span", { className: "value", "data-total": name }, fmt[format](explore.totals[name]), suffix && h("span", { className: "unit" }, ` ${t(suffix)}`)),
       deltaNote(explore.totals[name], explore.before?.[name], format, better)))));
     showChart(explore);
+    if (may("wallets:read")) showBusiness(business, explore.range);
     fill(rankings, ranking("services", dashboard.services, "service", "credits"), ranking("models", dashboard.models, "model", "credits"),
       ranking("users", dashboard.topUsers, "userId", "totalCredits"));
     fresh.textContent = t("fresh", { time: fmt.time(new Date()), rolled: explore.freshness.rolledUpAt ? fmt.time(explore.freshness.rolledUpAt) : "—" });
@@ -83,7 +84,7 @@ export async function render(main, { may }) {
   const live = () => {
     source?.close();
     source = new EventSource(address("/api/analytics/stream", asked));
-    source.addEventListener("usage", async (event) => { const { exactJson } = await import("./api.js"); show(exactJson(event.data)); });
+    source.addEventListener("usage", (event) => show(exactJson(event.data)));
     source.onerror = () => { for (const part of [tiles, chart]) part.classList.add("stale"); fresh.textContent = t("reconnecting"); if (source.readyState === 2) once(); };
   };
   const once = async () => {
@@ -99,22 +100,15 @@ export async function render(main, { may }) {
   pause.addEventListener("click", () => { announce(t(paused ? "resumed" : "paused")); change({ live: paused ? null : "0" }, { replace: true }); });
   if (paused) once();
   else live();
-  if (may("wallets:read")) showBusiness(business);
   return () => source?.close();
 }
 
-async function showBusiness(card) {
-  const { startDate, endDate } = range();
+async function showBusiness(card, { start, end }) {
   try {
-    const { data } = await get("/api/ledger/statement", statementRange(startDate, endDate));
+    const { data } = await get("/api/ledger/statement", { from: start, to: end });
     fill(card, h("div", { className: "head" }, h("h2", {}, t("business")), h("span", { className: "fill" }), h("a", { className: "button small", href: link("wallets") }, t("page_wallets"))),
-      table([{ key: "name", label: t("line") }, { key: "value", label: t("credits"), num: true, show: (row) => fmt.credits(row.value) }],
-        Object.entries(data).filter(([, value]) => ["string", "number"].includes(typeof value) && !Number.isNaN(Number(value))).map(([name, value]) => ({ name: name.replaceAll("_", " "), value })), { caption: t("business_caption"), name: "statement" }));
+      table([{ key: "name", label: t("line") }, { key: "value", label: t("credits"), num: true, show: (row) => fmt.credits(row.value) }], statementLines(data), { caption: t("business_caption"), name: "statement" }));
   } catch (error) {
-    fill(card, h("h2", {}, t("business")), problem(error, () => showBusiness(card)));
+    fill(card, h("h2", {}, t("business")), problem(error, () => showBusiness(card, { start, end })));
   }
-}
-
-function statementRange(startDate, endDate) {
-  return { from: startDate, to: endDate };
 }

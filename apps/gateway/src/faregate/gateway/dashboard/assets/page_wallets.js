@@ -6,7 +6,7 @@ import * as fmt from "./format.js";
 import { grantsButton, moments } from "./page_uses.js";
 import { bar } from "./question.js";
 import { change, link, params, path } from "./state.js";
-import { saveButton, table } from "./tables.js";
+import { saveButton, statementLines, table } from "./tables.js";
 import { t } from "./texts.js";
 
 export async function render(main, context) {
@@ -91,8 +91,7 @@ async function wallet(main, owner, { may }) {
   async function showStatement() {
     try {
       const { data } = await get(`${at}/statement`, await moments());
-      const lines = Object.entries(data).filter(([name, value]) => !["owner_id", "since", "until"].includes(name) && typeof value !== "object").map(([name, value]) => ({ name: t(`statement_${name}`), value }));
-      const made = table([{ key: "name", label: t("line") }, { key: "value", label: t("credits"), num: true, show: (row) => fmt.credits(row.value) }], [...lines.slice(0, 1), ...Object.entries(data.granted).map(([name, value]) => ({ name: `${t("granted")} (${name})`, value })), ...lines.slice(1)], { caption: t("statement_caption", { from: fmt.time(data.since), to: fmt.time(data.until) }), name: `statement-${owner}` });
+      const made = table([{ key: "name", label: t("line") }, { key: "value", label: t("credits"), num: true, show: (row) => fmt.credits(row.value) }], statementLines(data), { caption: t("statement_caption", { from: fmt.time(data.since), to: fmt.time(data.until) }), name: `statement-${owner}` });
       fill(statement, h("div", { className: "head" }, h("h2", {}, t("statement")), h("span", { className: "fill" }), saveButton(made)), made);
     } catch (error) { fill(statement, h("h2", {}, t("statement")), problem(error, showStatement)); }
   }

@@ -52,3 +52,10 @@ export function csv(head, rows) {
 export function saveButton(element) {
   return h("button", { className: "small", onclick: () => element.save() }, t("export_table"));
 }
+
+// The lines of a statement, in the order in which they add up.
+export function statementLines(data) {
+  const lines = Object.entries(data).filter(([name, value]) => !["owner_id", "since", "until"].includes(name) && typeof value !== "object").map(([name, value]) => ({ name: t(`statement_${name}`), value }));
+  const granted = Object.entries(data.granted).map(([name, value]) => ({ name: `${t("granted")} (${name})`, value }));
+  return [...lines.slice(0, 1), ...granted, ...lines.slice(1)];
+}
