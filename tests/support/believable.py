@@ -16,7 +16,7 @@ MODELS = {
     "gemini-2.5-flash": ("google", 3), "mistral-large-latest": ("mistral", 1), "in-house-7b": (None, 1),
 }  # fmt: skip
 FEATURES = {"ai_chat_v1": 6, "summarise": 3, "translate": 2}
-USERS = ["ada", "bela", "carla", "auth0|58f3", "emil@example.com", "fatou"]
+USERS = ["ada", "bela", "carla", "auth0:58f3", "emil@example.com", "fatou"]
 COUNTRIES = {"DE": 5, "FR": 2, "IN": 3, "US": 4}
 
 
@@ -63,11 +63,13 @@ async def fill(gateway: Gateway, *, days: int = 30, per_day: int = 60) -> None:
     await gateway.feature("paper", strategy="fixed", parameters={"credits": 5})
     events = list(_events(days, per_day))
     for start in range(0, len(events), 1000):
-        assert (await gateway.post("/api/usage-events", events[start : start + 1000])).data["rejected"] == []
+        answer = await gateway.post("/api/usage-events", events[start : start + 1000])
+        assert answer.data["rejected"] == [], answer.body
     for number, user in enumerate(USERS):
-        name = user.replace("|", "%7C")
-        await gateway.grant(name, 100 + 50 * number)
-        await gateway.grant(name, Decimal("12.5"), source="bonus", expires_at=(datetime.now(UTC) + timedelta(days=20)).isoformat())
+        await gateway.grant(user, 100 + 50 * number)
+        await gateway.grant(
+            user, Decimal("12.5"), source="bonus", expires_at=(datetime.now(UTC) + timedelta(days=20)).isoformat()
+        )
     await gateway.put("/api/organizations/acme", {"policy": "pooled", "join": ["fatou"]})
     await gateway.grant("org:acme", 500)
     for number in range(12):

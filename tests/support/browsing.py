@@ -50,7 +50,12 @@ class Desk:
         page.set_default_timeout(10_000)
         page.on("console", lambda message: self.problems.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.on("request", lambda request: None if request.url.startswith((self.url, "data:", "blob:")) else self.problems.append(request.url))
+        page.on(
+            "request",
+            lambda request: (
+                None if request.url.startswith((self.url, "data:", "blob:")) else self.problems.append(request.url)
+            ),
+        )
         return page
 
     async def signed_in(self, path: str = "/dashboard", **options: Any) -> Page:
@@ -59,7 +64,7 @@ class Desk:
         await page.goto(f"{self.url}{path}")
         await page.get_by_label("Server API key or token").fill(KEY)
         await page.get_by_role("button", name="Sign in", exact=True).click()
-        await page.locator("main#main h1").wait_for()
+        await page.locator("#nav").wait_for(state="attached")
         self.problems[:] = [each for each in self.problems if "401" not in each]
         return page
 

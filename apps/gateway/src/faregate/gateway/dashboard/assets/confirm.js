@@ -56,7 +56,7 @@ export function difference(before, after) {
   const gone = old.filter((line) => !now.includes(line));
   const added = now.filter((line) => !old.includes(line));
   if (!gone.length && !added.length) return h("p", {}, t("no_difference"));
-  return h("pre", { className: "diff", tabindex: "0" }, gone.map((line) => h("del", {}, `− ${line}\n`)), added.map((line) => h("ins", {}, `＋ ${line}\n`)));
+  return h("pre", { className: "diff", tabindex: "0" }, gone.map((line) => h("del", {}, `− ${line}\n`)), added.map((line) => h("ins", {}, `+ ${line}\n`)));
 }
 
 function sorted(value) {

@@ -21,7 +21,7 @@ export async function render(main, { may }) {
       const columns = [{ key: "key", label: t("key"), show: (row) => h("code", {}, row.key) }, { key: "name", label: t("name") }, ...(kind === "features" ? [{ key: "strategy", label: t("strategy") }, { key: "min_credits", label: t("min_credits"), num: true }, { key: "active", label: t("active"), value: (row) => String(row.active), show: (row) => h("span", { className: `badge ${row.active ? "good" : "bad"}` }, t(row.active ? "yes" : "no")) }] : []),
         { key: "document", label: t("definition"), value: written, show: (row) => h("details", {}, h("summary", {}, t("show")), h("pre", { tabindex: "0" }, written(editable(row)))) },
         { key: "actions", label: "", value: () => "", show: (row) => writes && [h("button", { className: "small", onclick: () => edit(row) }, t("edit")), " ", h("button", { className: "small danger", onclick: () => confirmed({ title: `${t("delete")} ${row.key}`, danger: true, method: "DELETE", path: `/api/${kind}/${encodeURIComponent(row.key)}`, preview: () => difference(row, null), done: load }) }, t("delete"))] }];
-      const made = table(columns, data, { caption: t(`page_${kind}`), name: kind });
+      const made = table(columns, data, { quiet: true, caption: t(`page_${kind}`), name: kind });
       fill(place, h("div", { className: "actions" }, saveButton(made)), data.length ? made : empty(t("nothing_defined"), kind === "features" ? "faregate features set ai_chat_v1 --strategy token_priced" : "faregate plans set basic --name Basic"));
     } catch (error) { fill(place, problem(error, load)); }
   };

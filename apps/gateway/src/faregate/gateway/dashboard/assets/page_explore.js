@@ -106,7 +106,7 @@ function views(asked) {
           { key: "name", label: t("name"), show: (row) => h("a", { href: opened(row.state) , onclick: (event) => { event.preventDefault(); close(); go(opened(row.state)); } }, row.name) },
           { key: "shared", label: t("shared"), value: (row) => String(row.shared), show: (row) => t(row.shared ? "yes" : "no") },
           { key: "actions", label: "", value: () => "", show: (row) => row.own && h("button", { className: "small danger", onclick: async () => { await call("DELETE", `/api/views/${row.id}`); load(); } }, t("delete")) },
-        ], data, { caption: t("views"), name: "views" }) : empty(t("no_views")));
+        ], data, { quiet: true, caption: t("views"), name: "views" }) : empty(t("no_views")));
         list.append(h("div", { className: "actions" }, h("button", { className: "small", onclick: () => download("views.json", JSON.stringify(data.map(({ name: label, shared: open, state: kept }) => ({ name: label, shared: open, state: kept })), null, 2), "application/json") }, t("export_json")),
           h("label", { className: "button small" }, t("import_json"), h("input", { className: "sr", type: "file", accept: "application/json", onchange: async (event) => {
             for (const view of JSON.parse(await event.target.files[0].text())) await save(view);

@@ -47,7 +47,7 @@ async function list(main, kind, { may }) {
         const { data, meta } = await get(spec.address, { limit: 100, cursor });
         rows.push(...data);
         const columns = [...spec.columns(), { key: "whole", label: "", value: () => "", show: (row) => [whole(row), " ", changes && spec.actions && spec.actions(row, load)] }];
-        const made = table(columns, rows, { caption: t(`page_${kind}`), name: kind });
+        const made = table(columns, rows, { quiet: true, caption: t(`page_${kind}`), name: kind });
         fill(place, h("div", { className: "actions" }, saveButton(made)), rows.length ? made : empty(t("nothing_here"), spec.command), meta.next_cursor && h("button", { onclick: () => more(meta.next_cursor) }, t("more")));
       } catch (error) { fill(place, problem(error, () => more(cursor))); }
     };
@@ -70,7 +70,7 @@ function statusButton(row) {
 function deliveriesButton(row) {
   return h("button", { className: "small", onclick: () => dialog(t("field_deliveries"), () => {
     const place = h("div", {}, skeleton());
-    get(`/api/webhooks/${row.id}/deliveries`).then(({ data }) => fill(place, data.length ? table(Object.keys(data[0]).filter((key) => typeof data[0][key] !== "object").map((key) => ({ key, label: key.replaceAll("_", " ") })), data, { caption: t("field_deliveries"), name: "deliveries" }) : empty(t("nothing_here")))).catch((error) => fill(place, problem(error)));
+    get(`/api/webhooks/${row.id}/deliveries`).then(({ data }) => fill(place, data.length ? table(Object.keys(data[0]).filter((key) => typeof data[0][key] !== "object").map((key) => ({ key, label: key.replaceAll("_", " ") })), data, { quiet: true, caption: t("field_deliveries"), name: "deliveries" }) : empty(t("nothing_here")))).catch((error) => fill(place, problem(error)));
     return place;
   }) }, t("show"));
 }
@@ -85,7 +85,7 @@ async function system(main) {
   const load = async () => {
     try {
       const { data } = await get("/api/system");
-      const part = (title, columns, rows, command) => h("section", { className: "card" }, h("h2", {}, title), rows.length ? table(columns, rows, { caption: title, name: title }) : empty(t("nothing_here"), command));
+      const part = (title, columns, rows, command) => h("section", { className: "card" }, h("h2", {}, title), rows.length ? table(columns, rows, { quiet: true, caption: title, name: title }) : empty(t("nothing_here"), command));
       fill(place, part(t("processes"), [column("role"), column("instance"), column("reported_at"), column("settled_until")], data.processes, "faregate worker"),
         part(t("queues"), [column("name", { show: (row) => h("span", { title: row.meaning }, row.name) }), column("labels"), number("value"), column("meaning")], data.gauges),
         part(t("jobs"), [column("name"), column("next_at"), column("last_started_at"), column("last_finished_at"), column("leased_until"), column("last_error")], data.jobs, "faregate worker"));

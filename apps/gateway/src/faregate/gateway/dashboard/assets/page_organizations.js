@@ -19,13 +19,13 @@ export async function render(main, { may }) {
     try {
       if (!name) {
         const { data } = await get("/api/organizations", { limit: 1000 });
-        const made = table([{ key: "organization_id", label: t("by_organization"), show: (row) => h("a", { href: link(["organizations", row.organization_id]) }, row.organization_id) }, { key: "policy", label: t("policy") }], data, { caption: t("page_organizations"), name: "organizations" });
+        const made = table([{ key: "organization_id", label: t("by_organization"), show: (row) => h("a", { href: link(["organizations", row.organization_id]) }, row.organization_id) }, { key: "policy", label: t("policy") }], data, { quiet: true, caption: t("page_organizations"), name: "organizations" });
         return void fill(place, h("div", { className: "actions" }, writes && h("button", { className: "primary", onclick: () => edit(null) }, t("define")), saveButton(made)), data.length ? made : empty(t("nothing_defined"), "curl -X PUT …/api/organizations/acme -d '{\"policy\": \"pooled\"}'"));
       }
       const [{ data }, limits] = await Promise.all([get(`/api/organizations/${encodeURIComponent(name)}`), get(`/api/organizations/${encodeURIComponent(name)}/limits`).then((answer) => answer.data).catch(() => [])]);
       fill(place, facts([[t("policy"), data.policy], [t("members"), fmt.integer(data.members.length)]]), h("div", { className: "actions" }, writes && h("button", { onclick: () => edit(data) }, t("edit")), h("a", { className: "button", href: link(["wallets", `org:${name}`]) }, t("pool")), h("a", { className: "button", href: link("explore", { organizationId: name, by: "user" }) }, t("open_explore"))),
-        h("h3", {}, t("members")), data.members.length ? table([{ key: "user", label: t("by_user"), show: (row) => h("a", { href: link(["wallets", row.user]) }, row.user) }], data.members.map((user) => ({ user })), { caption: t("members"), name: "members" }) : empty(t("no_members")),
-        limits.length ? [h("h3", {}, t("limits")), table(Object.keys(limits[0]).map((key) => ({ key, label: key.replaceAll("_", " "), value: (row) => (typeof row[key] === "object" ? JSON.stringify(row[key]) : row[key]) })), limits, { caption: t("limits"), name: "limits" })] : null);
+        h("h3", {}, t("members")), data.members.length ? table([{ key: "user", label: t("by_user"), show: (row) => h("a", { href: link(["wallets", row.user]) }, row.user) }], data.members.map((user) => ({ user })), { quiet: true, caption: t("members"), name: "members" }) : empty(t("no_members")),
+        limits.length ? [h("h3", {}, t("limits")), table(Object.keys(limits[0]).map((key) => ({ key, label: key.replaceAll("_", " "), value: (row) => (typeof row[key] === "object" ? JSON.stringify(row[key]) : row[key]) })), limits, { quiet: true, caption: t("limits"), name: "limits" })] : null);
     } catch (error) { fill(place, problem(error, load)); }
   };
   fill(main, h("div", { className: "head" }, h("h1", {}, name || t("page_organizations")), h("span", { className: "fill" }), name && h("a", { className: "button", href: link("organizations") }, `← ${t("page_organizations")}`)), place);

@@ -24,7 +24,7 @@ export function deltaNote(now, before, format, better) {
   const moved = fmt.change(now, before);
   if (moved === null) return h("span", { className: "note" }, t("no_base"));
   const good = moved === 0 ? "" : (moved > 0) === better ? "up" : "down";
-  return h("span", { className: "note" }, h("span", { className: good }, `${moved > 0 ? "▲" : moved < 0 ? "▼" : "＝"} ${fmt.percent(Math.abs(moved))}`), ` ${t("before", { value: fmt[format](before) })}`);
+  return h("span", { className: "note" }, h("span", { className: good }, `${moved > 0 ? "▲" : moved < 0 ? "▼" : "="} ${fmt.percent(Math.abs(moved))}`), ` ${t("before", { value: fmt[format](before) })}`);
 }
 
 export async function render(main, { may }) {
@@ -76,7 +76,7 @@ export async function render(main, { may }) {
       { key: key === "userId" ? "totalRequests" : "requests", label: t("of_requests"), num: true, show: (row) => fmt.integer(row[key === "userId" ? "totalRequests" : "requests"]) },
       { key: amount, label: t("of_credits"), num: true, show: (row) => [fmt.credits(row[amount]), h("progress", { className: "sr", max: String(top), value: String(Number(row[amount])), "aria-hidden": "true" })] },
     ];
-    const made = table(columns, rows.slice(0, 10), { caption: t(`ranking_${name}`), name });
+    const made = table(columns, rows.slice(0, 10), { quiet: true, caption: t(`ranking_${name}`), name });
     return h("section", { className: "card" }, h("div", { className: "head" }, h("h2", {}, t(`ranking_${name}`)), h("span", { className: "fill" }), saveButton(made)), rows.length ? made : empty(t("no_usage")));
   };
 

@@ -16,7 +16,7 @@ export async function render(main, { may }) {
     try {
       const { data } = await get("/api/prices");
       const keys = [...new Set(data.flatMap((row) => Object.keys(row)))].filter((key) => data.some((row) => row[key] !== null && typeof row[key] !== "object"));
-      const made = table(keys.map((key) => ({ key, label: key.replaceAll("_", " "), show: (row) => (/_at$|from$|until$/.test(key) ? fmt.time(row[key]) : String(row[key] ?? "—")) })), data, { caption: t("overrides"), name: "prices" });
+      const made = table(keys.map((key) => ({ key, label: key.replaceAll("_", " "), show: (row) => (/_at$|from$|until$/.test(key) ? fmt.time(row[key]) : String(row[key] ?? "—")) })), data, { quiet: true, caption: t("overrides"), name: "prices" });
       fill(overrides, h("div", { className: "head" }, h("h2", {}, t("overrides")), h("span", { className: "fill" }), saveButton(made)), data.length ? made : empty(t("no_overrides"), "faregate prices set my-model --input-mtok 1 --output-mtok 2"));
     } catch (error) { fill(overrides, problem(error, load)); }
   };

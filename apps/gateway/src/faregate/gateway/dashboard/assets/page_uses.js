@@ -71,13 +71,13 @@ function told(use, may, load) {
     { key: "provider_cost_usd", label: t("column_providerCostUsd"), num: true, show: (row) => fmt.usd(row.provider_cost_usd) },
     { key: "margin_percent", label: t("margin_percent"), num: true, show: (row) => fmt.exactly(row.margin_percent) },
     { key: "credits", label: t("column_credits"), num: true, show: (row) => fmt.credits(row.credits) }, { key: "price_version", label: t("price_version") },
-  ], use.details, { caption: t("lines"), name: `lines-${use.usage_key}` });
+  ], use.details, { quiet: true, caption: t("lines"), name: `lines-${use.usage_key}` });
   const transfers = table([
     { key: "executed_at", label: t("time"), show: (row) => fmt.time(row.executed_at) }, { key: "kind", label: t("kind") },
     { key: "amount", label: t("amount_signed"), num: true, show: (row) => fmt.credits(row.amount) }, { key: "balance", label: t("balance_after"), num: true, show: (row) => fmt.credits(row.balance) },
     { key: "reason", label: t("reason") }, { key: "grants", label: t("paid_by"), value: () => "", show: (row) => grantsButton(row) }, { key: "id", label: t("transaction"), show: (row) => h("code", {}, row.id) },
     { key: "actions", label: "", value: () => "", show: (row) => may("wallets:write") && Number(row.amount) < 0 && h("button", { className: "small", onclick: () => refund(row, load) }, t("refund")) },
-  ], use.transactions, { caption: t("transfers"), name: `transfers-${use.usage_key}` });
+  ], use.transactions, { quiet: true, caption: t("transfers"), name: `transfers-${use.usage_key}` });
   const steps = [[use.created_at, t("step_started", { hold: fmt.credits(use.hold) })], ...use.events.map((event) => [event.time, `${t("step_event")}: ${event.kind}${event.model ? ` ${event.model}` : ""}${event.latency_ms ? `, ${fmt.ms(event.latency_ms)}` : ""}`]), ...use.feature_logs.map((log) => [log.logged_at, `${t("step_log")}: ${log.method} ${log.code} ${log.endpoint || ""}`]),
     use.settled_at && [use.settled_at, t("step_settled", { charged: fmt.credits(use.credits_charged) })], use.closed_at && !use.settled_at && [use.closed_at, t("step_closed", { status: use.status })]].filter(Boolean).sort((a, b) => a[0].localeCompare(b[0]));
   return [h("section", { className: "card" }, facts([

@@ -47,6 +47,14 @@ const GRANT = () => [{ name: "credits", label: t("credits"), number: true, requi
 const grantBody = (values) => ({ credits: exact(values.credits), source: values.source, expires_at: values.expires_at || undefined, reason: values.reason || undefined });
 const granted = (answer) => facts([[t("free_after"), h("strong", {}, fmt.credits(answer.credits))], [t("balance_after"), fmt.credits(answer.balance)], [t("expires_at"), answer.grant.expires_at ? fmt.time(answer.grant.expires_at) : t("never")]]);
 
+// The order in which a wallet's grants are used: priority, expiry (none last), paid ones last, age, id.
+function burnsFirst(a, b) {
+  const rank = (grant) => [grant.priority, grant.expires_at ?? "9999", ["purchase", "opening"].includes(grant.source) ? 1 : 0, grant.created_at, grant.id];
+  const [x, y] = [rank(a), rank(b)];
+  const place = x.findIndex((each, at) => each !== y[at]);
+  return place < 0 ? 0 : x[place] < y[place] ? -1 : 1;
+}
+
 async function wallet(main, owner, { may }) {
   const at = `/api/wallets/${encodeURIComponent(owner)}`;
   const [head, grants, transactions, statement, limits] = [0, 1, 2, 3, 4].map(() => h("section", { className: "card" }, skeleton()));
@@ -67,8 +75,8 @@ async function wallet(main, owner, { may }) {
   }
   async function showGrants() {
     try {
-      const [{ data }, live] = await Promise.all([get(`${at}/grants`), get(at).then((answer) => answer.data.grants || [])]);
-      const order = new Map(live.map((grant, place) => [grant.id, place + 1]));
+      const { data } = await get(`${at}/grants`);
+      const order = new Map(data.filter((grant) => grant.status === "active" && Number(grant.remaining) > 0).sort(burnsFirst).map((grant, place) => [grant.id, place + 1]));
       const made = table([
         { key: "order", label: t("burn_order"), num: true, value: (row) => order.get(row.id) ?? "" }, { key: "source", label: t("source") }, { key: "credits", label: t("granted"), num: true, show: (row) => fmt.credits(row.credits) }, { key: "remaining", label: t("remaining"), num: true, show: (row) => fmt.credits(row.remaining) },
         { key: "priority", label: t("priority"), num: true }, { key: "effective_at", label: t("effective_at"), show: (row) => fmt.time(row.effective_at) }, { key: "expires_at", label: t("expires_at"), show: (row) => (row.expires_at ? fmt.time(row.expires_at) : t("never")) }, { key: "every", label: t("renews") }, { key: "status", label: t("status"), show: (row) => h("span", { className: `badge ${row.status === "active" ? "good" : ""}` }, row.status) }, { key: "reason", label: t("reason") },
@@ -98,7 +106,7 @@ async function wallet(main, owner, { may }) {
   async function showLimits() {
     try {
       const { data } = await get(`${at}/limits`);
-      fill(limits, h("h2", {}, t("limits")), data.length ? table(["period", "soft", "hard", "spent", "held"].map((key) => ({ key, label: t(`limit_${key}`), num: key !== "period", show: (row) => (key === "period" ? row.period : fmt.credits(row[key])) })), data, { caption: t("limits"), name: "limits" }) : empty(t("no_limits")));
+      fill(limits, h("h2", {}, t("limits")), data.length ? table(["period", "soft", "hard", "spent", "held"].map((key) => ({ key, label: t(`limit_${key}`), num: key !== "period", show: (row) => (key === "period" ? row.period : fmt.credits(row[key])) })), data, { quiet: true, caption: t("limits"), name: "limits" }) : empty(t("no_limits")));
     } catch (error) { fill(limits, h("h2", {}, t("limits")), problem(error, showLimits)); }
   }
   fill(main, h("div", { className: "head" }, h("h1", {}, owner), h("span", { className: "fill" }), h("a", { className: "button", href: link("explore", owner.startsWith("org:") ? { organizationId: owner.slice(4), by: "feature" } : { userId: owner, by: "feature" }) }, t("open_explore")), h("a", { className: "button", href: link("uses", { userId: owner }) }, t("page_uses")), h("a", { className: "button", href: link("wallets") }, `← ${t("page_wallets")}`)), head, grants, transactions, bar(), statement, limits);

@@ -69,7 +69,7 @@ export function bar(...more) {
     select(t("unit"), unit(), ["quarter-hour", "hour", "day", "week", "month"].map((each) => [each, t(`unit_${each}`)]), (value) => change({ unit: value })),
     h("label", {}, t("zone"), h("input", { value: zone(), list: "zones", onchange: (event) => change({ tz: event.target.value }) }),
       h("datalist", { id: "zones" }, zoneNames().map((name) => h("option", { value: name })))),
-    h("button", { onclick: addFilter }, `＋ ${t("add_filter")}`), ...more);
+    h("button", { onclick: addFilter }, `+ ${t("add_filter")}`), ...more);
 }
 
 async function addFilter() {

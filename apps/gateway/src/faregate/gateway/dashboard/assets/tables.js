@@ -3,7 +3,7 @@ import { download, h } from "./dom.js";
 import { t } from "./texts.js";
 
 // A column: {key, label, num, value(row) → text that is exported, show(row) → content}.
-export function table(columns, rows, { caption, total, sort = null, name = "table" } = {}) {
+export function table(columns, rows, { caption, quiet = false, total, sort = null, name = "table" } = {}) {
   let order = sort;
   const body = h("tbody");
   const head = h("tr");
@@ -24,14 +24,14 @@ export function table(columns, rows, { caption, total, sort = null, name = "tabl
     head.replaceChildren(...columns.map((column) => {
       const now = order?.key === column.key;
       return h("th", { scope: "col", className: column.num ? "num" : null, "aria-sort": now ? (order.down ? "descending" : "ascending") : null },
-        h("button", { onclick: () => { order = { key: column.key, down: now ? !order.down : !!column.num }; render(); } }, column.label, now ? (order.down ? " ▾" : " ▴") : ""));
+        !column.label ? h("span", { className: "sr" }, t("actions")) : h("button", { onclick: () => { order = { key: column.key, down: now ? !order.down : !!column.num }; render(); } }, column.label, now ? (order.down ? " ▾" : " ▴") : ""));
     }));
     body.replaceChildren(...sorted().map((row) => h("tr", {}, columns.map((column) =>
       h("td", { className: column.num ? "num" : null }, (column.show ? column.show(row) : raw(column, row)) ?? "—")))));
   };
   render();
   const element = h("div", { className: "scroll", tabindex: "0", role: "region", "aria-label": caption || name },
-    h("table", {}, h("caption", { className: caption ? null : "sr" }, caption || name), h("thead", {}, head), body,
+    h("table", {}, h("caption", { className: caption && !quiet ? null : "sr" }, caption || name), h("thead", {}, head), body,
       total && h("tfoot", {}, h("tr", {}, columns.map((column) => h("td", { className: column.num ? "num" : null }, total[column.key] ?? ""))))));
   element.csv = () => csv(columns.map((column) => column.label), sorted().map((row) => columns.map((column) => raw(column, row))));
   element.save = () => download(`${name}.csv`, element.csv(), "text/csv");
