@@ -2,9 +2,9 @@
 
 import re
 from decimal import Decimal
+from importlib.resources import files
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from support.browsing import Desk
@@ -249,15 +249,15 @@ async def test_no_page_has_a_serious_barrier_or_an_error(desk: Desk, scheme: str
     page = await desk.signed_in(
         color_scheme=scheme, viewport=phone if scheme == "dark" else {"width": 1280, "height": 800}, bypass_csp=True
     )
+    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text()
     found: list[str] = []
     for name in PAGES if scheme == "light" else PAGES[:3]:
         await page.goto(f"{desk.url}/dashboard/{name}")
         await loaded(page)
-        result = await Axe().run(page)
+        await page.evaluate(axe)
+        violations = await page.evaluate("axe.run().then((result) => result.violations)")
         found += [
-            f"{name}: {v['id']} {v['nodes'][0]['target']}"
-            for v in result.response["violations"]
-            if v["impact"] in {"serious", "critical"}
+            f"{name}: {v['id']} {v['nodes'][0]['target']}" for v in violations if v["impact"] in {"serious", "critical"}
         ]
         wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
         found += [f"{name}: {wide} px wider than the screen"] if wide > 0 else []
@@ -282,4 +282,31 @@ async def test_the_pages_keep_a_strict_policy_and_the_first_view_is_small(desk: 
     assert "unsafe" not in policy
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
+    await page.context.close()
+
+
+async def test_a_customer_opens_a_link_and_sees_each_use_explained(desk: Desk) -> None:
+    made = (
+        await desk.gateway.post("/api/portal/links", {"user_id": "bela", "allowed_origins": ["http://127.0.0.1:1"]})
+    ).data
+    page = await desk.page(viewport={"width": 390, "height": 800})
+    await page.goto(made["url"].replace("http://gateway", desk.url))
+    await loaded(page)
+    wallet = (await desk.gateway.get("/api/wallets/bela")).data
+    assert plain(await page.locator("[data-own=free]").inner_text()) == wallet["credits"]
+    await page.get_by_role("button", name="Explain").first.click()
+    await expect(page.get_by_role("region", name="What was used")).to_contain_text("gpt-4o")
+    await page.get_by_label("By").select_option("model")
+    await expect(page.get_by_role("region", name="model")).to_contain_text("gpt-4o")
+    await page.reload()
+    await expect(page.locator("[data-own=free]")).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    await page.context.close()
+
+
+async def test_a_link_that_has_ended_says_so(desk: Desk) -> None:
+    page = await desk.page()
+    await page.goto(f"{desk.url}/portal/0123#fgp_{'0' * 24}_{'a' * 43}")
+    await expect(page.locator("main")).to_contain_text("expired or was revoked")
+    desk.problems.clear()
     await page.context.close()

@@ -123,6 +123,7 @@ async def administer(gateway: Gateway, staff: str, email: str) -> None:
     await do("POST", "/api/credits-process/void", {"user_id": "bela", "usage_key": started["usage_key"]})
     await do("PUT", "/api/features/staffed", {"strategy": "token_priced"})
     await do("PUT", "/api/plans/basic", {"name": "Basic"})
+    await do("POST", "/api/portal/links", {"user_id": "bela"})
     await do("PUT", "/api/prices/house-model", {"prices": {"input_mtok": 1}})
     await do("POST", "/api/webhooks", {"url": "https://93.184.215.14/hook", "events": ["credits.low"]})
     await do("POST", "/api/keys", {"name": "billing", "scopes": ["wallets:read"]})

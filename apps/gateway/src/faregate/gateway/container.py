@@ -6,6 +6,7 @@ It is the only module of the gateway that imports all libraries.
 from dependency_injector import providers
 
 from faregate.core.access.key_store import KeyStore
+from faregate.core.access.portal_links import PortalLinks
 from faregate.core.access.web_sessions import WebSessionStore
 from faregate.core.errors import ConfigurationError
 from faregate.core.settings import Settings
@@ -24,6 +25,8 @@ from faregate.gateway.controllers.lookups import LookupsController
 from faregate.gateway.controllers.meters import MetersController
 from faregate.gateway.controllers.organizations import OrganizationsController
 from faregate.gateway.controllers.plans import PlansController
+from faregate.gateway.controllers.portal import PortalController, PortalLook
+from faregate.gateway.controllers.portal_links import PortalLinksController
 from faregate.gateway.controllers.prices import PricesController
 from faregate.gateway.controllers.privacy import PrivacyController
 from faregate.gateway.controllers.quotas import QuotasController
@@ -58,11 +61,11 @@ def make_authenticator(settings: Settings, keys: KeyStore) -> Authenticator:
 
 
 def make_session_authenticator(
-    settings: Settings, credentials: IAuthenticator, sessions: WebSessionStore, keys: KeyStore
+    settings: Settings, credentials: IAuthenticator, sessions: WebSessionStore, keys: KeyStore, portal: PortalLinks
 ) -> SessionAuthenticator:
     """Return the authenticator of requests with a credential or a session."""
     key = settings.server_api_key.get_secret_value() if settings.server_api_key else None
-    return SessionAuthenticator(credentials, sessions, keys, key)
+    return SessionAuthenticator(credentials, sessions, keys, portal, key)
 
 
 def make_tokens(settings: Settings) -> Tokens | None:
@@ -102,7 +105,7 @@ class GatewayContainer(FaregateContainer):
         make_authenticator, host.settings, host.keys
     )
     session_authenticator: providers.Provider[SessionAuthenticator] = providers.Singleton(
-        make_session_authenticator, host.settings, authenticator, host.web_sessions, host.keys
+        make_session_authenticator, host.settings, authenticator, host.web_sessions, host.keys, host.portal_links
     )
     work: providers.Provider[UnitOfWork] = providers.Singleton(UnitOfWork, host.database, host.idempotency, host.audit)
     limiter: providers.Provider[RateLimiter] = providers.Singleton(
@@ -196,6 +199,23 @@ class GatewayContainer(FaregateContainer):
     lookups_controller: providers.Provider[LookupsController] = providers.Singleton(
         LookupsController, host.wallets, host.ledger_lookups, host.system_status
     )
+    portal_controller: providers.Provider[PortalController] = providers.Singleton(
+        PortalController,
+        host.wallets,
+        host.usage_service,
+        host.explorer,
+        host.bookkeeping,
+        host.clock,
+        providers.Singleton(
+            PortalLook,
+            host.settings.provided.portal_title,
+            host.settings.provided.portal_color,
+            host.settings.provided.portal_hidden_parts,
+        ),
+    )
+    portal_links_controller: providers.Provider[PortalLinksController] = providers.Singleton(
+        PortalLinksController, host.database, host.portal_links, host.settings.provided.public_url
+    )
     oidc_sign_in: providers.Provider[OidcSignIn] = providers.Singleton(
         OidcSignIn,
         providers.Callable(make_oidc, host.settings),
@@ -230,4 +250,6 @@ class GatewayContainer(FaregateContainer):
         sessions_controller,
         views_controller,
         lookups_controller,
+        portal_controller,
+        portal_links_controller,
     )

@@ -8,6 +8,7 @@ from dependency_injector import containers, providers
 from faregate.core.access.audit import AuditLog
 from faregate.core.access.idempotency import IdempotencyStore
 from faregate.core.access.key_store import KeyStore
+from faregate.core.access.portal_links import PortalLinks
 from faregate.core.access.web_sessions import WebSessionStore
 from faregate.core.clock import IClock, SystemClock
 from faregate.core.db.database import Database
@@ -99,7 +100,7 @@ async def _connect(transport: ITransport) -> None:
 
 class CoreContainer(containers.DeclarativeContainer):
     """Container of the core. Needs `settings`; exports `database`, `transport`, `outbox`, `dead_letters`, `subjects`,
-    `heartbeats`, `gauges`, `system_status`, `idempotency`, `audit`, `keys`, `web_sessions`, `egress`, `announcer`,
+    `heartbeats`, `gauges`, `system_status`, `idempotency`, `audit`, `keys`, `web_sessions`, `portal_links`, `egress`, `announcer`,
     `webhooks`, `ring` and `clock`.
     """
 
@@ -118,6 +119,7 @@ class CoreContainer(containers.DeclarativeContainer):
     system_status: providers.Provider[SystemStatus] = providers.Singleton(SystemStatus, database, gauges)
     idempotency: providers.Provider[IdempotencyStore] = providers.Singleton(IdempotencyStore, database)
     audit: providers.Provider[AuditLog] = providers.Singleton(AuditLog, database, subjects)
+    portal_links: providers.Provider[PortalLinks] = providers.Singleton(PortalLinks, database, subjects)
     egress: providers.Provider[Egress] = providers.Singleton(
         Egress, allow_private=settings.provided.webhook_allow_private
     )

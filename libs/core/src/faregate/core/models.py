@@ -19,6 +19,7 @@ __all__ = [
     "HeartbeatRow",
     "IdempotentAnswerRow",
     "MessageRow",
+    "PortalLinkRow",
     "ScheduledJobRow",
     "SubjectRow",
     "TableModel",
@@ -168,6 +169,23 @@ class WebSessionRow(TableModel, table=True):
     scopes: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     key_id: str | None = Field(sa_column=Column(Text))
     credential_hash: bytes | None = Field(sa_column=Column(LargeBinary))
+    created_at: datetime = Field(sa_column=created_at())
+    expires_at: datetime = Field(sa_column=moment())
+
+
+class PortalLinkRow(TableModel, table=True):
+    """A link to the customers' page of one user or organisation. Only a hash of its secret is stored."""
+
+    __table_args__: Any = (
+        Index("portal_link_expires_idx", "expires_at"),
+        Index("portal_link_subject_idx", "subject_id"),
+    )
+
+    link_id: str = Field(sa_column=Column(Text, primary_key=True))
+    secret_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    subject_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    origins: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    created_by: str = Field(sa_column=Column(Text, nullable=False))
     created_at: datetime = Field(sa_column=created_at())
     expires_at: datetime = Field(sa_column=moment())
 

@@ -81,6 +81,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     audit = core.container.audit
     keys = core.container.keys
     system_status = core.container.system_status
+    portal_links = core.container.portal_links
     web_sessions = core.container.web_sessions
     egress = core.container.egress
     ring = core.container.ring

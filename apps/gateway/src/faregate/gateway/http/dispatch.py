@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 
 from faregate.core.errors import EngineUnavailableError, FaregateError
 from faregate.core.logging import get_logger
-from faregate.gateway.errors import UnauthenticatedError
+from faregate.gateway.errors import ForbiddenError, UnauthenticatedError
 from faregate.gateway.http.arguments import arguments_of
 from faregate.gateway.http.auditing import Auditor
 from faregate.gateway.http.envelope import failure, success
@@ -119,9 +119,19 @@ class Dispatcher:
             raise
         request.scope["state"]["principal"] = principal.id
         check_same_site(principal, request)
-        if not operation.known:
-            principal.enter(operation.scope, own=operation.own)
+        _admit(principal, operation)
         return principal
+
+
+def _admit(principal: Principal, operation: Operation) -> None:
+    """Raise unless the caller may make this call: visitors of the customers' page make its calls, and only they do."""
+    if operation.portal != (principal.portal is not None):
+        raise ForbiddenError(
+            "The calls of the customers' page need one of its links, and a link is good for nothing else; see "
+            "POST /api/portal/links"
+        )
+    if not operation.known and not operation.portal:
+        principal.enter(operation.scope, own=operation.own)
 
 
 def _called(operation: Operation, method: Method, call: Call, arguments: Mapping[str, Any]) -> Awaitable[Any]:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, get_origin, get_type_hints
 from pydantic import BaseModel
 from starlette.requests import Request
 
+from faregate.core.access.portal_links import PortalLink
 from faregate.core.errors import FaregateError
 from faregate.core.values.fields import ExternalId
 from faregate.gateway.http.personal import Personal, personal_in
@@ -77,6 +78,7 @@ class Operation:
     scope: Scope | None
     own: str | None
     known: bool
+    portal: bool
     answer: Any
     status: int
     also: Mapping[int, Any]
@@ -105,7 +107,7 @@ class Operation:
     @property
     def guarded(self) -> bool:
         """Whether the call requires a credential."""
-        return self.scope is not None or self.own is not None or self.known
+        return self.scope is not None or self.own is not None or self.known or self.portal
 
     @property
     def id(self) -> str:
@@ -145,6 +147,12 @@ class Call:
         if self.principal.user_id is not None:
             return None
         return spender_of(self.principal.line) or self.principal.id
+
+    @property
+    def visitor(self) -> PortalLink:
+        """The link of the visitor of the customers' page."""
+        assert self.principal.portal is not None  # noqa: S101  the dispatcher admits nobody else
+        return self.principal.portal
 
     @property
     def prefers_async(self) -> bool:
@@ -200,6 +208,7 @@ def operation(
     scope: Scope | None,
     own: str | None = None,
     known: bool = False,
+    portal: bool = False,
     answer: Any = None,
     status: int = 200,
     also: Mapping[int, Any] | None = None,
@@ -230,6 +239,7 @@ def operation(
             user. A path with another user's name is answered 404; in the query the name is filled in, or refused.
             `"me"`: no parameter; the method reads `call.principal.user_id`, and servers are refused.
         known: admits every valid credential, whatever its scopes.
+        portal: admits only visitors of the customers' page, who are admitted nowhere else; the method reads `call.visitor`.
         answer: the model of `data`; `list[Model]` for a list with `meta.next_cursor` (return a `Page`).
         also: models of `data` for other statuses that a `Reply` may have, by status.
         produces: media types of a download or stream, which has no envelope (return a Starlette response).
@@ -261,6 +271,7 @@ def operation(
             scope=scope,
             own=own,
             known=known,
+            portal=portal,
             answer=answer,
             status=status,
             also=also or {},

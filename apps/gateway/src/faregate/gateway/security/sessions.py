@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from faregate.core.access.key_store import KeyStore
+from faregate.core.access.portal_links import PORTAL_PREFIX, PortalLinks
 from faregate.core.access.web_sessions import SessionSpec, WebSession, WebSessionStore
 from faregate.gateway.errors import ForbiddenError, UnauthenticatedError
-from faregate.gateway.security.auth import ALL_SCOPES, IAuthenticator, Principal, Role, Scope, person
+from faregate.gateway.security.auth import ALL_SCOPES, IAuthenticator, Principal, Role, Scope, bearer_token, person
 
 __all__ = ["COOKIE", "CSRF_HEADER", "SessionAuthenticator", "check_same_site", "cleared", "csrf_token", "with_cookie"]
 
@@ -24,21 +25,32 @@ _OWN_PAGES = frozenset({"same-origin", "none"})
 
 
 class SessionAuthenticator:
-    """`IAuthenticator` that also accepts the cookie of a session. A credential in the headers takes precedence.
+    """`IAuthenticator` that also accepts the cookie of a session, and links of the customers' page.
+
+    A credential in the headers takes precedence over the cookie.
 
     A session may do what its credential may do now: it ends with the key that opened it, and the scopes of a person are those of
     their roles.
     """
 
     def __init__(
-        self, credentials: IAuthenticator, sessions: WebSessionStore, keys: KeyStore, bootstrap_key: str | None
+        self,
+        credentials: IAuthenticator,
+        sessions: WebSessionStore,
+        keys: KeyStore,
+        portal: PortalLinks,
+        bootstrap_key: str | None,
     ) -> None:
         self._credentials = credentials
         self._sessions = sessions
         self._keys = keys
+        self._portal = portal
         self._bootstrap_hash = sha256(bootstrap_key.encode()).digest() if bootstrap_key else None
 
     async def authenticate(self, headers: Mapping[str, str], *, address: str | None) -> Principal:
+        given = bearer_token(headers)
+        if given is not None and given.startswith(PORTAL_PREFIX):
+            return await self._visitor(given)
         token = _token(headers)
         if token is None or headers.get("x-server-api-key") or headers.get("authorization"):
             return await self._credentials.authenticate(headers, address=address)
@@ -47,6 +59,12 @@ class SessionAuthenticator:
         if principal is None:
             raise UnauthenticatedError("The session has ended; sign in again")
         return replace(principal, session=token)
+
+    async def _visitor(self, given: str) -> Principal:
+        link = await self._portal.check(given)
+        if link is None:
+            raise UnauthenticatedError("This link is unknown or has expired; ask for a new one")
+        return Principal(f"portal:{link.link_id}", frozenset(), portal=link)
 
     def spec(self, principal: Principal) -> SessionSpec:
         """Return what a session of this caller stores."""

@@ -176,7 +176,7 @@ class Explorer:
         return Slice(found.value, found.measures, series, sorted(parts, key=lambda part: _rank(part, "credits")))
 
     async def _narrowed(self, session: AsyncSession, question: Question, by: ExploreBy, value: str) -> Question:
-        given = {**question.filters.given, _FILTER_OF.get(by, by): value}
+        given: dict[str, Any] = {**question.filters.given, _FILTER_OF.get(by, by): value}
         return await self._models.resolve(session, replace(question, filters=SpelledFilters(**given)))
 
     async def _series(

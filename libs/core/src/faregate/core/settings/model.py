@@ -185,6 +185,19 @@ class Settings(BaseSettings):
         description="address at which browsers reach the gateway, without a path; else that of the request",
         examples=["https://credits.example.com"],
     )
+    portal_title: Annotated[str, Field(max_length=60)] = Field(
+        default="Credits", description="title of the customers' page", examples=["Acme credits"]
+    )
+    portal_color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None = Field(
+        default=None, description="colour of links and buttons on the customers' page", examples=["#0b6e4f"]
+    )
+    portal_hidden: str = Field(
+        default="",
+        pattern=r"^(models|features|users)?(\s*,\s*(models|features|users))*$",
+        description="what the customers' page does not show, separated by commas: models, features, users (the members of an "
+        "organisation)",
+        examples=["models, users"],
+    )
     rate_limit_key: int = Field(
         default=120000,
         ge=0,
@@ -450,6 +463,11 @@ class Settings(BaseSettings):
     def cors_origin_list(self) -> tuple[str, ...]:
         """The origins of `cors_origins`."""
         return tuple(_parts(self.cors_origins))
+
+    @property
+    def portal_hidden_parts(self) -> frozenset[str]:
+        """The parts of `portal_hidden`."""
+        return frozenset(_parts(self.portal_hidden))
 
     @field_validator(
         "database_url",

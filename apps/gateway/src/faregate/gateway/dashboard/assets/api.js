@@ -17,6 +17,9 @@ export function exactJson(text) {
 
 export function setCsrf(value) { csrf = value; }
 
+let bearer = null;
+export function setBearer(value) { bearer = value; }
+
 export function address(path, query = {}) {
   const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "" && value !== false);
   const text = new URLSearchParams(given).toString();
@@ -38,6 +41,7 @@ function written(value) {
 export async function call(method, path, { query, body, headers = {}, dryRun = false, bare = false } = {}) {
   const sent = { accept: "application/json", ...headers };
   if (csrf && method !== "GET") sent["x-csrf-token"] = csrf;
+  if (bearer) sent.authorization = `Bearer ${bearer}`;
   if (dryRun) sent["x-faregate-dry-run"] = "true";
   if (body !== undefined) sent["content-type"] = "application/json";
   let response;

@@ -4,6 +4,7 @@ let navigate = () => {};
 export function onNavigate(render) { navigate = render; }
 
 export const params = () => new URLSearchParams(location.search);
+// Read by both pages: the customers' page has no other state.
 export const zone = () => params().get("tz") || Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
 export function path() {

@@ -1,6 +1,6 @@
-"""Sessions of browsers, and saved views of the dashboard
+"""Sessions of browsers, saved views of the dashboard, links to the customers' page
 
-Revision: 0040, after 0020. Two new tables; no data that is there changes, and nothing is locked.
+Revision: 0040, after 0020. Three new tables; no data that is there changes, and nothing is locked.
 """
 
 import sqlalchemy as sa
@@ -46,9 +46,24 @@ def upgrade() -> None:
         schema=schema,
     )
     op.create_index("saved_view_subject_idx", "saved_view", ["subject_id"], schema=schema)
+    op.create_table(
+        "portal_link",
+        sa.Column("link_id", sa.Text(), nullable=False),
+        sa.Column("secret_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("subject_id", sa.BigInteger(), nullable=False),
+        sa.Column("origins", ARRAY(sa.Text()), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("link_id", name="portal_link_pkey"),
+        schema=schema,
+    )
+    op.create_index("portal_link_expires_idx", "portal_link", ["expires_at"], schema=schema)
+    op.create_index("portal_link_subject_idx", "portal_link", ["subject_id"], schema=schema)
 
 
 def downgrade() -> None:
     schema = context.config.attributes["schema"]
+    op.drop_table("portal_link", schema=schema)
     op.drop_table("saved_view", schema=schema)
     op.drop_table("web_session", schema=schema)
