@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test prove chaos replay mutants check fuzz advisories docs site format bench clean
+.PHONY: screenshots help install demo test prove chaos replay mutants check fuzz advisories docs site format bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ advisories: install ## known advisories of the locked dependencies, as PyPI tell
 
 docs: install ## write the generated pages of docs/reference, and the pictures
 	@$(BIN)/python docs/generate.py
+
+screenshots: install ## pictures of the dashboard, page by page, in build/screenshots (needs Debian's chromium)
+	@cd tests && ../$(BIN)/python screenshots.py $(ARGS)
 
 site: install ## build the documentation as a site into build/site; broken links are errors
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --clean

@@ -141,6 +141,24 @@ async def test_sign_in_sign_out_and_changes_are_audited_with_the_person(gateway:
     ]
 
 
+async def test_a_visit_is_recorded_once_however_often_its_page_reads_the_same(gateway: Gateway) -> None:
+    page = await sign_in(gateway, bearer("ada", role="analyst"))
+    for owner in ("bela", "carla"):
+        await gateway.grant(owner, 1)
+    for path in ("/api/analytics/dashboard", "/api/wallets/bela", "/api/wallets/carla"):
+        for _ in range(3):
+            assert (await gateway.call("GET", path, headers=page)).status == 200
+    by_token = [await gateway.call("GET", "/api/wallets/bela", headers=bearer("ada", role="analyst")) for _ in range(2)]
+
+    entries = (await gateway.get("/api/audit?actor_user_id=ada")).data
+    reads = [(entry["action"], entry["owner_id"]) for entry in entries if entry["action"] != "session.sign_in"]
+    assert [answer.status for answer in by_token] == [200, 200]
+    assert sorted(map(str, reads)) == sorted(map(str, [
+        ("analytics.dashboard", None), ("wallets.get_wallet", "bela"), ("wallets.get_wallet", "carla"),
+        *[("wallets.get_wallet", "bela")] * 2,
+    ]))  # fmt: skip
+
+
 async def test_an_erasure_ends_the_sessions_of_the_person(gateway: Gateway) -> None:
     page = await sign_in(gateway, bearer("ada"))
 

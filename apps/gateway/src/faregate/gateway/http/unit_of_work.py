@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from faregate.core.access.audit import AuditLog
+from faregate.core.access.audit import AuditLog, Deed
 from faregate.core.access.idempotency import IdempotencyStore, StoredAnswer
 from faregate.core.db.database import Database
 from faregate.core.errors import EngineUnavailableError, InvalidError, MalformedError
@@ -21,6 +21,7 @@ from faregate.gateway.http.auditing import Auditor
 from faregate.gateway.http.body import RawBody
 from faregate.gateway.http.envelope import json_bytes_response
 from faregate.gateway.http.operation import Call, Operation
+from faregate.gateway.http.visits import Visits
 from faregate.wire import exact_json
 
 __all__ = ["DRY_RUN_HEADER", "UnitOfWork"]
@@ -53,6 +54,7 @@ class UnitOfWork:
         self._database = database
         self._store = store
         self._audit = audit
+        self._visits = Visits()
 
     async def run(
         self, operation: Operation, call: Call, arguments: Mapping[str, Any], answer: Answer, auditor: Auditor
@@ -87,6 +89,10 @@ class UnitOfWork:
                 continue
         raise EngineUnavailableError("concurrent calls use the same Idempotency-Key; try again")
 
+    async def _record_read(self, call: Call, deed: Deed) -> None:
+        if not self._visits.is_repeated(call.principal.session, deed.action, deed.owner_id):
+            await self._database.run(lambda session: self._audit.add(session, deed))
+
     async def _rehearsed(self, operation: Operation, call: Call, answer: Answer) -> Response:
         """Return the answer that the call would have, and change nothing: its transaction is rolled back.
 
@@ -119,7 +125,7 @@ class UnitOfWork:
         if keep is None and not auditor.writes:
             response = await answer()
             if auditor.reads and response.status_code < 400:
-                await self._database.run(lambda session: self._audit.add(session, auditor.deed(call, response)))
+                await self._record_read(call, auditor.deed(call, response))
             return response
 
         async def together(session: AsyncSession) -> Response:

@@ -70,7 +70,7 @@ def describe(operation: Operation, schemas: Schemas) -> dict[str, Any]:
         "tags": [operation.tag],
         "parameters": [*_path(operation, schemas), *_query(operation, schemas), *_headers(operation)],
         "responses": {**_answers(operation, schemas), **_failures(operation)},
-        "security": [{"serverKey": []}, {"bearer": []}, {"session": []}] if operation.guarded else [],
+        "security": _security(operation),
     }
     if operation.description:
         described["description"] = operation.description
@@ -81,6 +81,12 @@ def describe(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": _contents(operation, schemas)}
     return described
+
+
+def _security(operation: Operation) -> list[dict[str, list[str]]]:
+    if operation.portal:
+        return [{"portalLink": []}]
+    return [{"serverKey": []}, {"bearer": []}, {"session": []}] if operation.guarded else []
 
 
 def errors_of(operation: Operation) -> set[type[FaregateError]]:
