@@ -197,6 +197,9 @@ TOLD_TO_ANALYSTS = {
     "analytics.stream": "e-mail address beside the figures of a user",
     "views.list_views": "names and filters of saved views",
     "views.put_view": "the caller's own view",
+    "wallets.list_grants": "reasons of grants",
+    "wallets.list_wallets": "e-mail addresses of owners",
+    "transactions.get_transaction": "the reason of a transaction",
     "wallets.get_wallet": "e-mail address of the owner",
     "wallets.list_transactions": "reasons of transactions",
 }

@@ -185,7 +185,6 @@ class PortalLinkRow(TableModel, table=True):
     secret_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     subject_id: int = Field(sa_column=Column(BigInteger, nullable=False))
     origins: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
-    created_by: str = Field(sa_column=Column(Text, nullable=False))
     created_at: datetime = Field(sa_column=created_at())
     expires_at: datetime = Field(sa_column=moment())
 

@@ -44,7 +44,6 @@ CORE_COLUMNS: Mapping[str, str] = {
     "portal_link.link_id": OURS,
     "portal_link.secret_hash": OURS,
     "portal_link.origins": "addresses of the host's pages",
-    "portal_link.created_by": ERASED,
     "scheduled_job.name": ENUM,
     "scheduled_job.last_error": ERASED,
     "subject.external_id": ERASED,

@@ -86,6 +86,7 @@ class LookupsController(Controller):
         scope=_READ,
         answer=TransactionGrantsAnswer,
         errors=(UnknownTransferError,),
+        audit=Audit.PERSONAL,
     )
     async def get_transaction(self, transaction_id: str) -> TransactionGrantsAnswer:
         """Return one transaction, with the grants that it took from or gave to."""

@@ -37,7 +37,6 @@ class PortalLinksController(Controller):
                 body.owner_id,
                 lifetime=timedelta(seconds=body.expires_in_seconds),
                 origins=body.allowed_origins,
-                created_by=call.principal.id,
             )
         url = call.request.url
         return _answer(made, self._public_url or f"{url.scheme}://{url.netloc}")

@@ -131,6 +131,7 @@ class WalletsController(Controller):
         answer=list[TransactionAnswer],
         errors=(UnknownWalletError,),
         links={
+            "read": link("transactions.get_transaction", path={"transaction_id": "0/id"}),
             "refund": link("transactions.refund", path={"transaction_id": "0/id"}),
             "chargeBack": link("transactions.charge_back", path={"transaction_id": "0/id"}),
         },

@@ -31,6 +31,7 @@ _BY_MODEL: Mapping[str, dict[str, Any]] = {
     "EndBody": {**_USE, **_USAGES[0]},
     "QuoteBody": _USAGES[0],
     "PriceDocument": {"margin_percent": 25},
+    "PortalLinkBody": {"user_id": "user-1", "allowed_origins": ["https://app.example.com"]},
     "DeadLettersBody": {"queue": "credits_process_end_queue"},
 }
 """Bodies whose fields depend on each other."""

@@ -56,7 +56,7 @@ class PortalLinks:
         self._subjects = subjects
 
     async def create(
-        self, session: AsyncSession, owner_id: str, *, lifetime: timedelta, origins: Sequence[str], created_by: str
+        self, session: AsyncSession, owner_id: str, *, lifetime: timedelta, origins: Sequence[str]
     ) -> NewPortalLink:
         """Make a link for an owner, who is added if unknown. `origins`: pages that may show it in a frame."""
         await self._database.rows(session, LINK_FORGET)
@@ -69,7 +69,6 @@ class PortalLinks:
             secret_hash=sha256(secret.encode()).digest(),
             subject_id=subject.subject_id,
             origins=list(origins),
-            created_by=created_by,
             lifetime=lifetime,
         )
         link = PortalLink(link_id, owner_id, row.expires_at)

@@ -3,8 +3,8 @@
 __all__ = ["LINK_ADD", "LINK_FIND", "LINK_FORGET", "LINK_ORIGINS", "LINK_REVOKE"]
 
 LINK_ADD = """
-insert into faregate.portal_link (link_id, secret_hash, subject_id, origins, created_by, expires_at)
-values (:link_id, :secret_hash, :subject_id, cast(:origins as text[]), :created_by,
+insert into faregate.portal_link (link_id, secret_hash, subject_id, origins, expires_at)
+values (:link_id, :secret_hash, :subject_id, cast(:origins as text[]),
   clock_timestamp() + cast(:lifetime as interval))
 returning expires_at
 """

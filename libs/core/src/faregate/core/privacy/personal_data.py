@@ -129,7 +129,7 @@ CORE_EXPORTS = {
     "portal_link": """
     select to_json(t)::text from (
       select link_id, origins, created_at, expires_at from faregate.portal_link
-      where subject_id = :subject or created_by = any(cast(:signatures as text[])) order by created_at) t
+      where subject_id = :subject order by created_at) t
     """,
     "web_session": """
     select to_json(t)::text from (
@@ -160,7 +160,6 @@ CORE_ERASURES = {
     "dead_reason": words_erasure("message", "dead_reason"),
     "job_error": words_erasure("scheduled_job", "last_error"),
     "portal_link": "delete from faregate.portal_link where subject_id = :subject returning 1",
-    "portal_link_maker": actor_erasure("portal_link", "created_by"),
     "web_session": "delete from faregate.web_session where subject_id = :subject returning 1",
     "api_key": actor_erasure("api_key", "created_by"),
     "webhook_endpoint": actor_erasure("webhook_endpoint", "created_by"),
