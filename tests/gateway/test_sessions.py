@@ -42,10 +42,13 @@ async def test_a_key_or_a_token_is_exchanged_for_a_cookie_that_scripts_cannot_re
     assert (who.data["user_id"], who.data["roles"]) == ("ada", ["analyst"])
 
 
-async def test_over_https_the_cookie_is_sent_over_https_only(gateway: Gateway) -> None:
+async def test_over_https_the_cookie_is_sent_over_https_only(gateway: Gateway, database_url: str) -> None:
     response = await gateway.http.post("https://gateway/api/session", headers={"x-server-api-key": KEY})
 
     assert "Secure" in response.headers["set-cookie"].split("; ")
+    async with open_gateway(settings_for(database_url, public_url="https://credits.example.com")) as behind_a_proxy:
+        answer = await behind_a_proxy.call("POST", "/api/session")
+    assert "Secure" in answer.headers["set-cookie"].split("; ")
 
 
 async def test_a_session_may_do_what_its_credential_may_do(gateway: Gateway) -> None:

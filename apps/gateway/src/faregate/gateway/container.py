@@ -193,7 +193,11 @@ class GatewayContainer(FaregateContainer):
         ExportsController, host.exports, host.clock
     )
     sessions_controller: providers.Provider[SessionsController] = providers.Singleton(
-        SessionsController, host.database, host.web_sessions, session_authenticator
+        SessionsController,
+        host.database,
+        host.web_sessions,
+        session_authenticator,
+        host.settings.provided.public_url,
     )
     views_controller: providers.Provider[ViewsController] = providers.Singleton(ViewsController, host.saved_views)
     lookups_controller: providers.Provider[LookupsController] = providers.Singleton(

@@ -16,10 +16,13 @@ __all__ = ["SessionsController"]
 class SessionsController(Controller):
     """Sessions of browsers over HTTP."""
 
-    def __init__(self, database: Database, sessions: WebSessionStore, authenticator: SessionAuthenticator) -> None:
+    def __init__(
+        self, database: Database, sessions: WebSessionStore, authenticator: SessionAuthenticator, public_url: str | None
+    ) -> None:
         self._database = database
         self._sessions = sessions
         self._authenticator = authenticator
+        self._public_url = public_url
 
     @operation("POST", "/api/session", scope=None, known=True, answer=SessionAnswer, idempotent=False, audit=Audit.DEED)
     async def sign_in(self, call: Call) -> Response:
@@ -31,7 +34,7 @@ class SessionsController(Controller):
         async with self._database.transaction() as session:
             token, opened = await self._sessions.open(session, self._authenticator.spec(call.principal))
         answer = _answer(call.principal, token, opened)
-        secure = call.request.url.scheme == "https"
+        secure = (self._public_url or call.request.url.scheme).startswith("https")
         return with_cookie(success(answer, message="signed in"), token, opened, secure=secure)
 
     @operation("GET", "/api/session", scope=None, known=True, answer=SessionAnswer)
