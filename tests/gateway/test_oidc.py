@@ -1,7 +1,7 @@
 """Sign-in with an OpenID Connect issuer: authorisation code with PKCE, against an issuer on a socket."""
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import Any
@@ -55,7 +55,7 @@ class Issuer:
 
 
 @asynccontextmanager
-async def running_issuer() -> AsyncIterator[Issuer]:
+async def running_issuer() -> AsyncGenerator[Issuer]:
     issuer = Issuer()
     routes = [
         Route("/.well-known/openid-configuration", issuer.configuration),

@@ -183,9 +183,9 @@ def _file(statement: StatementAnswer) -> Response:
     text = io.StringIO()
     rows = csv.writer(text)
     rows.writerow(["line", "credits"])
-    for name, value in statement.model_dump(exclude={"owner_id"}).items():
-        lines = value.items() if isinstance(value, dict) else [("", value)]
-        rows.writerows([f"{name} {part}".strip(), _cell(amount)] for part, amount in lines)
+    for name, value in statement.model_dump(exclude={"owner_id", "granted"}).items():
+        rows.writerow([name, _cell(value)])
+    rows.writerows([f"granted {source}", _cell(amount)] for source, amount in statement.granted.items())
     name = f"statement-{statement.since:%Y%m%d}-{statement.until:%Y%m%d}.csv"
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
     return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)

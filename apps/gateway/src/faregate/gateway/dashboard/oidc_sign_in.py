@@ -3,7 +3,7 @@
 import base64
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -126,4 +126,4 @@ def _unpacked(text: str) -> dict[str, Any]:
         found = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}

@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 __all__ = ["HEADERS", "ROOT", "asset_names", "dashboard_routes", "page"]
 
 ROOT = "/dashboard"
+_PLACE = files("faregate.gateway.dashboard").joinpath("assets")
 _KINDS = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "txt": "text/plain", "html": "text/html"}
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
@@ -62,7 +63,7 @@ def dashboard_routes(*, oidc: bool) -> list[BaseRoute]:
 
 def asset_names() -> list[str]:
     """Return the names of all files."""
-    return sorted(found.name for found in files(__package__).joinpath("assets").iterdir() if found.is_file())
+    return sorted(found.name for found in _PLACE.iterdir() if found.is_file())
 
 
 def page(name: str, request: Request, *, ancestors: str = "'none'") -> Response:
@@ -98,6 +99,6 @@ def _names() -> frozenset[str]:
 
 @lru_cache(maxsize=128)
 def _file(name: str) -> _File:
-    content = files(__package__).joinpath("assets", name).read_bytes()
+    content = _PLACE.joinpath(name).read_bytes()
     kind = _KINDS[name.rpartition(".")[2]]
     return _File(content, gzip.compress(content, 9, mtime=0), f'"{sha256(content).hexdigest()[:20]}"', kind)

@@ -49,7 +49,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """End an answer without an end of its own, as if its client had disconnected; others are finished."""
         super().shutdown()
-        cycle = self.cycle
+        cycle: Any = self.cycle  # None until the first request
         if cycle is not None and not cycle.response_complete and cycle.scope.get("state", {}).get(ENDLESS):
             self.transport.close()
 
