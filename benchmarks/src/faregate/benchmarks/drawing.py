@@ -1,4 +1,4 @@
-"""Size of the dashboard's first view, and its time to draw many points."""
+"""Size and drawing time of the dashboard."""
 
 import gzip
 import re
