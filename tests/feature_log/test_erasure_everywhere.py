@@ -68,6 +68,8 @@ _EXTRA = (
       query = convert_to('{WORDS}', 'UTF8')
       where subject_id = (select subject_id from faregate.subject where external_id = '{ID}')""",
     "insert into faregate.scheduled_job (name, next_at) values ('extra', now()) on conflict do nothing",
+    """insert into faregate.saved_view (view_id, actor, name, shared, state)
+      values (gen_random_uuid(), 'bootstrap', 'v', true, '{}')""",
     "insert into faregate.message (message_id, queue, body) values (gen_random_uuid(), 'q', '{}')",
     """insert into faregate.webhook_delivery (delivery_id, endpoint_id, event_id, event_type, payload)
       values (gen_random_uuid(), gen_random_uuid(), 'e', 't', '{}')""",

@@ -80,6 +80,9 @@ class FaregateContainer(containers.DeclarativeContainer):
     idempotency = core.container.idempotency
     audit = core.container.audit
     keys = core.container.keys
+    system_status = core.container.system_status
+    portal_links = core.container.portal_links
+    web_sessions = core.container.web_sessions
     egress = core.container.egress
     ring = core.container.ring
     announcer = core.container.announcer
@@ -100,6 +103,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     corrections = credit.container.corrections
     spending_limits = credit.container.limits
     top_ups = credit.container.top_ups
+    ledger_lookups = credit.container.lookups
     openings = credit.container.openings
     verifier = credit.container.verifier
 
@@ -120,12 +124,14 @@ class FaregateContainer(containers.DeclarativeContainer):
         AnalyticsContainer, settings=settings, database=database, subjects=subjects, clock=clock
     )
     questions = analytics.container.service
+    explorer = analytics.container.explorer
     patterns = analytics.container.patterns
     meter_totals = analytics.container.meter_totals
     user_periods = analytics.container.user_periods
     roller = analytics.container.roller
     event_archive = analytics.container.archive
     exports = analytics.container.exports
+    saved_views = analytics.container.saved_views
 
     usage = providers.Container(
         UsageContainer,

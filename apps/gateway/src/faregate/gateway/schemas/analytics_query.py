@@ -32,7 +32,9 @@ def _unit(word: Any) -> Any:
 
 
 _GROUP_BY = "`hourly`, `daily`, `weekly` and `monthly` are accepted, too"
-_Unit = Annotated[Literal["hour", "day", "week", "month"], BeforeValidator(_unit), Field(description=_GROUP_BY)]
+_Unit = Annotated[
+    Literal["quarter-hour", "hour", "day", "week", "month"], BeforeValidator(_unit), Field(description=_GROUP_BY)
+]
 _LongUnit = Annotated[Literal["day", "week", "month"], BeforeValidator(_unit), Field(description=_GROUP_BY)]
 _Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(name_checked)]
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.retention.archiving import EventArchive
-from faregate.core.privacy.person_words import json_names, json_without, words_erasure
+from faregate.core.privacy.person_words import json_erasure, json_names, json_without, words_erasure
 from faregate.core.privacy.personal_data import Person
 from faregate.wire import exact_json
 
@@ -38,6 +38,11 @@ ANALYTICS_EXPORTS = {
         charged / 1000000.0 as charged, cost, last_at
       from faregate.usage_user where subject_id = :subject order by service, grain, bucket) t
     """,
+    "saved_view": """
+    select to_json(t)::text from (
+      select view_id, name, shared, state, created_at, updated_at from faregate.saved_view
+      where subject_id = :subject order by view_id) t
+    """,
     "quota_recipient": """
     select to_json(t)::text from (
       select quota_id, meter, period from faregate.quota
@@ -46,6 +51,9 @@ ANALYTICS_EXPORTS = {
 }
 
 ANALYTICS_ERASURES = {
+    "saved_view": "delete from faregate.saved_view where subject_id = :subject returning 1",
+    "saved_view_name": words_erasure("saved_view", "name"),
+    "saved_view_state": json_erasure("saved_view", "state"),
     "quota": """
     update faregate.quota set emails = array(
       select address from unnest(emails) as address where lower(address) <> lower(:email) and subject_id is distinct from :subject)
