@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -22,11 +23,13 @@ __all__ = [
     "least",
     "log_beta_gauss",
     "require_extra",
+    "rolling_median",
+    "rolling_quantile",
     "seasonal_part",
     "smoothed",
 ]
 
-_MODULES = ("numpy", "scipy", "statsmodels")
+_MODULES = ("numpy", "pandas", "scipy", "statsmodels")
 
 
 def is_installed() -> bool:
@@ -77,6 +80,17 @@ def seasonal_part(values: Vector, period: int) -> Vector:
         values, period=period, seasonal=11, trend_jump=jump, low_pass_jump=jump
     )
     return cast("Vector", fit.fit().seasonal)
+
+
+def rolling_median(values: Vector, window: int, least: int) -> Vector:
+    """Return the median of up to `window` values before each value; unknown with fewer than `least`."""
+    return rolling_quantile(values, window, least, 0.5)
+
+
+def rolling_quantile(values: Vector, window: int, least: int, quantile: float) -> Vector:
+    """Return a quantile of up to `window` values before each value; unknown with fewer than `least`."""
+    before = _module("pandas").Series(values).shift(1).rolling(window, min_periods=least)
+    return cast("Vector", before.quantile(quantile).to_numpy())
 
 
 def damped_trend(values: Vector, horizon: int) -> Vector:
