@@ -21,7 +21,7 @@ __all__ = [
     "damped_trend",
     "is_installed",
     "least",
-    "log_beta_gauss",
+    "special_functions",
     "require_extra",
     "rolling_median",
     "rolling_quantile",
@@ -104,7 +104,7 @@ def damped_trend(values: Vector, horizon: int) -> Vector:
         return cast("Vector", fitted.forecast(horizon))
 
 
-def log_beta_gauss() -> tuple[Callable[..., Any], Callable[..., Any]]:
+def special_functions() -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return the logarithm of the gamma function and Gauss's hypergeometric function, both on vectors."""
     special = _module("scipy.special")
     return special.gammaln, special.hyp2f1

@@ -1,0 +1,121 @@
+"""Unusual hours among the newest of a series, by measure. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from faregate.analytics.insights.anomalies.detector import (
+    DAILY_CYCLES,
+    FACTOR,
+    LEAST_VALUES,
+    WEEKLY_CYCLES,
+    Deviations,
+    Season,
+    deviations,
+)
+from faregate.analytics.insights.anomalies.values import AnomalyMeasure, Suspect, Watched
+from faregate.analytics.insights.numeric import as_vector
+from faregate.analytics.values import Measures
+
+__all__ = ["LEAST_REQUESTS", "SEASONS", "suspects"]
+
+SEASONS = (Season(24, *DAILY_CYCLES), Season(168, *WEEKLY_CYCLES))
+"""Hours of the day, and of the week."""
+
+LEAST_REQUESTS = 20
+"""Rates, latencies and tokens per request of hours with fewer requests say nothing: the last known one stands in for them."""
+
+_QUANTUM = Decimal("0.000001")
+_LEAST: Mapping[AnomalyMeasure, float] = {
+    AnomalyMeasure.SPEND: 1.0,
+    AnomalyMeasure.COST: 0.01,
+    AnomalyMeasure.ERRORS: 0.02,
+    AnomalyMeasure.LATENCY: 50.0,
+    AnomalyMeasure.TOKENS: 20.0,
+}
+"""No smaller deviation is worth a report: credits, USD, fraction of requests, milliseconds, tokens."""
+
+_UP_ONLY = frozenset({AnomalyMeasure.ERRORS, AnomalyMeasure.LATENCY})
+
+
+def suspects(
+    watched: Watched,
+    periods: Sequence[datetime],
+    measures: Sequence[Measures],
+    *,
+    newest: int,
+    zone: ZoneInfo,
+    special: Collection[date] = (),
+) -> list[Suspect]:
+    """Return the first unusual hour of each measure among the `newest` hours; `periods` are consecutive and complete.
+
+    On special days less than usual is usual.
+    """
+    if len(periods) < LEAST_VALUES:
+        return []
+    found = (_suspect(watched, name, periods, measures, newest, zone, special) for name in AnomalyMeasure)
+    return [each for each in found if each is not None]
+
+
+def _suspect(
+    watched: Watched,
+    measure: AnomalyMeasure,
+    periods: Sequence[datetime],
+    measures: Sequence[Measures],
+    newest: int,
+    zone: ZoneInfo,
+    special: Collection[date],
+) -> Suspect | None:
+    known = [_READ[measure](sums) for sums in measures]
+    values = as_vector(list(_filled(known)))
+    off = deviations(values, SEASONS, least_limit=_LEAST[measure])
+    for place in range(len(periods) - newest, len(periods)):
+        if known[place] is not None and _counts(measure, off, place, periods[place].astimezone(zone).date() in special):
+            return Suspect(
+                watched,
+                measure,
+                periods[place],
+                periods[place] + timedelta(hours=1),
+                _exact(values[place]),
+                _exact(off.reference[place]),
+                _exact(off.limit[place]),
+            )
+    return None
+
+
+def _counts(measure: AnomalyMeasure, off: Deviations, place: int, special: bool) -> bool:
+    falls = float(off.deviation[place]) < 0
+    if falls and (measure in _UP_ONLY or special):
+        return False
+    return float(off.score[place]) >= FACTOR
+
+
+def _filled(values: Iterable[Decimal | None]) -> Iterable[Decimal]:
+    last = Decimal(0)
+    for value in values:
+        last = last if value is None else value
+        yield last
+
+
+def _per_request(sums: Measures, amount: int | Decimal) -> Decimal | None:
+    return Decimal(amount) / sums.requests if sums.requests >= LEAST_REQUESTS else None
+
+
+def _latency(sums: Measures) -> Decimal | None:
+    return sums.average_latency_ms if sums.latency_count >= LEAST_REQUESTS else None
+
+
+_READ: Mapping[AnomalyMeasure, Callable[[Measures], Decimal | None]] = {
+    AnomalyMeasure.SPEND: lambda sums: sums.total_credits,
+    AnomalyMeasure.COST: lambda sums: sums.cost_usd,
+    AnomalyMeasure.ERRORS: lambda sums: _per_request(sums, sums.errors),
+    AnomalyMeasure.LATENCY: _latency,
+    AnomalyMeasure.TOKENS: lambda sums: _per_request(sums, sums.tokens),
+}
+
+
+def _exact(value: float) -> Decimal:
+    return Decimal(str(float(value))).quantize(_QUANTUM)
