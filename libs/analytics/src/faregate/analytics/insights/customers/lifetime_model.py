@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["LifetimeModel", "Repeats", "fit_lifetimes"]
 
 _START = (0.0, 0.0, 0.0, 0.0)
+_NEAR_ONE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,10 @@ class LifetimeModel:
         """Return how many times each user is expected to come back in the next `ahead` units of time."""
         x, recency, age = _vectors(repeats)
         _, hyp2f1 = special_functions()
-        shape = hyp2f1(self.r + x, self.b + x, self.a + self.b + x - 1, ahead / (self.alpha + age + ahead))
+        a = self.a if abs(self.a - 1) > _NEAR_ONE else 1 + _NEAR_ONE  # the formula divides by a - 1
+        shape = hyp2f1(self.r + x, self.b + x, a + self.b + x - 1, ahead / (self.alpha + age + ahead))
         left = 1 - shape * ((self.alpha + age) / (self.alpha + age + ahead)) ** (self.r + x)
-        count: Vector = (self.a + self.b + x - 1) / (self.a - 1) * left * self.chance_alive(repeats)
+        count: Vector = (a + self.b + x - 1) / (a - 1) * left * self.chance_alive(repeats)
         return count
 
 
