@@ -9,6 +9,7 @@ import pytest
 
 from faregate.analytics.container import AnalyticsContainer
 from faregate.analytics.insights.container import InsightsContainer
+from faregate.analytics.quotas.container import QuotasContainer
 from faregate.core.clock import FixedClock
 from faregate.core.container import CoreContainer, engines
 from faregate.core.db.database import Database
@@ -61,6 +62,13 @@ async def study(settings: Settings) -> AsyncIterator[Study]:
         clock=clock,
         facts=analytics.facts,
         models=analytics.known_models,
+        archived=analytics.archived,
+        analytics=analytics.service,
+        quotas=QuotasContainer(
+            settings=settings, database=core.database, subjects=core.subjects, clock=clock
+        ).service,
+        catalog=usage.catalog,
+        channels=[inbox],
     )
     async with engines(core.database(), core.transport()):
         yield Study(core.database(), Library(core, credit, usage), analytics, insights, clock, inbox)

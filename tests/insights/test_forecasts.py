@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from insights.conftest import NOW, Study
 
@@ -53,3 +52,34 @@ async def test_too_little_history_is_said_instead_of_guessed(study: Study) -> No
     assert not found.enough
     assert found.answer == {}
     assert found.evidence.limits == ("not enough history: 20 days since the first use; a forecast of 14 needs 42",)
+
+
+async def test_a_forecast_is_kept_and_later_shown_beside_what_came(study: Study) -> None:
+    await study.record(weekly(70))
+    service = study.insights.forecasts()
+    first = await service.forecast(question(), of="credits", unit="day")
+    assert await service.forecast(question(), of="credits", unit="day") == first
+
+    study.clock.advance(days=2)
+    doubled = [{**fact, "credits": fact["credits"] * 2} for fact in weekly(2)]
+    for fact in doubled:
+        fact["time"] += timedelta(days=2)
+    await study.record(doubled)
+    second = (await service.forecast(question(), of="credits", unit="day")).finding
+
+    (earlier,) = second.answer["earlier"]
+    assert earlier["periods"] == 2
+    assert (earlier["expected"], earlier["came"], earlier["error"]) == (210, 420, 105)
+    assert earlier["held"] == 0
+
+
+async def test_forecasts_of_different_questions_are_kept_apart(study: Study) -> None:
+    await study.record([*weekly(70), *weekly(70, "bob", feature="essay")])
+    service = study.insights.forecasts()
+
+    both = (await service.forecast(question(), of="credits", unit="day")).finding
+    ada = (await service.forecast(question(user_id="ada"), of="credits", unit="day")).finding
+    essay = (await service.forecast(question(feature="essay"), of="credits", unit="day")).finding
+
+    assert both.answer["total"] == 2 * ada.answer["total"]
+    assert ada.answer["total"] == essay.answer["total"]

@@ -21,12 +21,12 @@ __all__ = [
     "damped_trend",
     "is_installed",
     "least",
-    "special_functions",
     "require_extra",
     "rolling_median",
     "rolling_quantile",
     "seasonal_part",
     "smoothed",
+    "special_functions",
 ]
 
 _MODULES = ("numpy", "pandas", "scipy", "statsmodels")

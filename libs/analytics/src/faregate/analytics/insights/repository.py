@@ -49,9 +49,7 @@ class InsightRepository:
             for person in finding.people
         ]
         if rows:
-            await self._database.copy(
-                session, "insight_person", ["insight_id", "rank", "subject_id", "facts"], rows
-            )
+            await self._database.copy(session, "insight_person", ["insight_id", "rank", "subject_id", "facts"], rows)
         return Insight(insight_id, ask.kind, now, finding)
 
     async def newest(

@@ -67,5 +67,3 @@ def periods_ahead(start: datetime, unit: Unit, timezone: str, count: int) -> lis
     while len(found) <= count:
         found.append(next_period(found[-1], unit, zone))
     return found
-
-

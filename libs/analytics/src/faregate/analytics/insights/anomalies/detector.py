@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from faregate.analytics.insights.numeric import rolling_median, rolling_quantile
 
@@ -62,21 +62,34 @@ def deviations(values: Vector, seasons: Sequence[Season], *, least_limit: float 
     """Return the deviation of each value, from what came before it alone; no limit is below `least_limit`."""
     import numpy as np
 
-    reference = rolling_median(values, _REFERENCE, _LEAST_REFERENCE)
-    off = _means(values - reference)
-    typical = rolling_median(np.abs(off), _TYPICAL, _LEAST_TYPICAL)
+    best = _against(values, rolling_median(values, _REFERENCE, _LEAST_REFERENCE))
     for season in seasons:
-        usual = _same_time(values, season)
-        seasonal = _means(values - usual)
-        expected = rolling_median(np.abs(seasonal), _TYPICAL, _LEAST_TYPICAL)
-        better = (expected < _SEASONAL_GAIN * typical) & ~np.isnan(seasonal)
-        reference, off = np.where(better, usual, reference), np.where(better, seasonal, off)
-        typical = np.where(better, expected, typical)
-    known = np.nan_to_num(off)
-    limit = np.maximum(rolling_quantile(np.abs(known), _PAST, _LEAST_PAST, _QUANTILE), least_limit)
+        other = _against(values, _same_time(values, season))
+        better = (other.typical < _SEASONAL_GAIN * best.typical) & ~np.isnan(other.off) & ~np.isnan(other.limit)
+        best = _Against(*(np.where(better, new, old) for new, old in zip(other, best, strict=True)))
+    known = np.nan_to_num(best.off)
+    limit = np.maximum(best.limit, least_limit)
     with np.errstate(divide="ignore", invalid="ignore"):
         score = np.nan_to_num(np.abs(known) / (limit + 1e-9), nan=0.0, posinf=0.0)
-    return Deviations(reference, known, limit, score)
+    return Deviations(best.reference, known, limit, score)
+
+
+class _Against(NamedTuple):
+    """The deviations from one kind of reference: the means, their typical size, and their limit, each from the past."""
+
+    reference: Vector
+    off: Vector
+    typical: Vector
+    limit: Vector
+
+
+def _against(values: Vector, reference: Vector) -> _Against:
+    import numpy as np
+
+    off = _means(values - reference)
+    size = np.abs(off)
+    typical = rolling_median(size, _TYPICAL, _LEAST_TYPICAL)
+    return _Against(reference, off, typical, rolling_quantile(size, _PAST, _LEAST_PAST, _QUANTILE))
 
 
 def first_of_each(score: Vector) -> list[int]:

@@ -135,5 +135,4 @@ def _gain(measure: AnomalyMeasure, part: Contribution) -> Decimal:
 def _amount(measure: AnomalyMeasure, value: Decimal) -> str:
     if measure is AnomalyMeasure.ERRORS:
         return f"{value * 100:.1f} %"
-    text = f"{value:,.2f}" if measure in {AnomalyMeasure.SPEND, AnomalyMeasure.COST} else f"{value:,.0f}"
-    return text
+    return f"{value:,.2f}" if measure in {AnomalyMeasure.SPEND, AnomalyMeasure.COST} else f"{value:,.0f}"

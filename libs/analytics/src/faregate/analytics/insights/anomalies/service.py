@@ -135,9 +135,7 @@ class AnomalyService:
             found += [(Watched(scope, value), about(**{name: value})) for value in values]
         async with self._database.transaction(read_only=True) as session:
             users = await self._repository.watched_users(session, since=asked.range.start, limit=_WATCHED_USERS)
-        found += [
-            (Watched(AnomalyScope.USER, subject_id=number), about(user_id=user_id)) for number, user_id in users
-        ]
+        found += [(Watched(AnomalyScope.USER, subject_id=number), about(user_id=user_id)) for number, user_id in users]
         return found
 
     async def _suspects(self, watched: Watched, values: Series) -> Sequence[Suspect]:

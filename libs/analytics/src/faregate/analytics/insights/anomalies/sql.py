@@ -44,7 +44,7 @@ select :anomaly_id, channel, :next_at from unnest(cast(:channels as text[])) as 
 on conflict do nothing
 """
 
-ANOMALY_BY_ID = f"select {_COLUMNS} {_FROM} where a.anomaly_id = :anomaly_id"  # noqa: S608
+ANOMALY_BY_ID = f"select {_COLUMNS} {_FROM} where a.anomaly_id = :anomaly_id"
 
 ANOMALY_LIST = f"""
 select {_COLUMNS} {_FROM}
@@ -55,7 +55,7 @@ where (cast(:scope as text) is null or a.scope = :scope) and (cast(:measure as t
   and (cast(:open as boolean) is false or a.verdict is null)
   and (cast(:before as uuid) is null or a.anomaly_id < :before)
 order by a.anomaly_id desc limit :limit
-"""  # noqa: S608
+"""
 
 ANOMALY_DELIVERIES = """
 select anomaly_id, channel, status from faregate.anomaly_delivery where anomaly_id = any(cast(:anomaly_ids as uuid[]))

@@ -8,9 +8,9 @@ from typing import Any
 
 from faregate.analytics.insights.customers.churn import ChurnRisk
 from faregate.analytics.insights.customers.cohorts import Cohort
-from faregate.analytics.insights.customers.repository import FeatureUsers
 from faregate.analytics.insights.customers.segments import RfmScore, Segment
 from faregate.analytics.insights.customers.upsell import UpsellHint
+from faregate.analytics.insights.customers.values import FeatureUsers
 
 __all__ = [
     "adoption_answer",

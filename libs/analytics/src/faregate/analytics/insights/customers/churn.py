@@ -140,4 +140,3 @@ def _reasons(user: UserActivity, today: int, balance: Decimal | None) -> list[st
     if balance is not None and balance <= 0:
         found.append("no credits left")
     return found
-

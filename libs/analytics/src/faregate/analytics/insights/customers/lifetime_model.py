@@ -53,7 +53,7 @@ class LifetimeModel:
 
     def expected_repeats(self, repeats: Repeats, ahead: float) -> Vector:
         """Return how many times each user is expected to come back in the next `ahead` units of time."""
-        x, recency, age = _vectors(repeats)
+        x, _recency, age = _vectors(repeats)
         _, hyp2f1 = special_functions()
         a = self.a if abs(self.a - 1) > _NEAR_ONE else 1 + _NEAR_ONE  # the formula divides by a - 1
         shape = hyp2f1(self.r + x, self.b + x, a + self.b + x - 1, ahead / (self.alpha + age + ahead))

@@ -1,7 +1,6 @@
 """Repository of the activity of users, their plans, and segment rules."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -19,34 +18,22 @@ from faregate.analytics.insights.customers.sql import (
     activity_sql,
     adoption_sql,
 )
-from faregate.analytics.insights.customers.values import RECENT_DAYS, UserActivity, UserSums
+from faregate.analytics.insights.customers.values import (
+    RECENT_DAYS,
+    FeatureUsers,
+    Subscription,
+    UserActivity,
+    UserSums,
+)
 from faregate.analytics.question.calendar import periods_of
 from faregate.analytics.question.filters import Question
 from faregate.core.db.database import Database
 from faregate.wire import exact_json
 from faregate.wire.credits import to_credits
 
-__all__ = ["CustomerRepository", "FeatureUsers", "Subscription"]
+__all__ = ["CustomerRepository"]
 
 _PICO = Decimal("0.000000000001")
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureUsers:
-    """The users of one feature in the recent days, and in the days before; `repeated` used it on at least two recent days."""
-
-    feature: str
-    users: int
-    users_before: int
-    repeated: int
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """A wallet's plan, and its balance in credits (held ones included)."""
-
-    plan: str | None
-    balance: Decimal
 
 
 class CustomerRepository:

@@ -79,6 +79,4 @@ def conditions_of(values: Sequence[Mapping[str, Any]]) -> tuple[Condition, ...]:
 
 def matches(rule: SegmentRule, user: UserActivity, today: int) -> bool:
     """Tell whether a user belongs to a segment; `today` is the number of days of the range."""
-    return all(
-        _COMPARE[each.op](SEGMENT_FIELDS[each.field](user, today), each.value) for each in rule.conditions
-    )
+    return all(_COMPARE[each.op](SEGMENT_FIELDS[each.field](user, today), each.value) for each in rule.conditions)

@@ -24,11 +24,11 @@ from faregate.analytics.insights.customers.churn import (
     repeaters,
 )
 from faregate.analytics.insights.customers.cohorts import LEAST_COHORT, cohorts_of
-from faregate.analytics.insights.customers.repository import CustomerRepository, Subscription
+from faregate.analytics.insights.customers.repository import CustomerRepository
 from faregate.analytics.insights.customers.segment_rules import SegmentRule, matches
 from faregate.analytics.insights.customers.segments import LEAST_SEGMENTED, rfm_scores
 from faregate.analytics.insights.customers.upsell import UpsellHint, upsell_hint
-from faregate.analytics.insights.customers.values import RECENT_DAYS, UserActivity
+from faregate.analytics.insights.customers.values import RECENT_DAYS, Subscription, UserActivity
 from faregate.analytics.insights.errors import UnknownSegmentError
 from faregate.analytics.insights.keeping import InsightKeeper
 from faregate.analytics.insights.series import complete_range
@@ -97,9 +97,7 @@ class CustomerService:
     async def cohorts(self, question: Question, unit: CohortUnit = "week") -> Insight:
         """Return the users by the period of their first use, and how many came back in each period after."""
         ask = ask_of(InsightKind.COHORTS, question, unit=unit)
-        return await self._keeper.current(
-            ask, lambda: self._cohorts(question, unit), made_since=self._today(question)
-        )
+        return await self._keeper.current(ask, lambda: self._cohorts(question, unit), made_since=self._today(question))
 
     async def adoption(self, question: Question) -> Insight:
         """Return which fraction of the recent users used each feature, and how that changed."""
@@ -169,8 +167,8 @@ class CustomerService:
             f"counts are exact; fractions of cohorts near {LEAST_COHORT} users move by 10 points with one user",
             [
                 f"cohorts of fewer than {LEAST_COHORT} users are left out: {small}",
-                f"first use is the first in these {base.today} days; who came before is no newcomer in the first {unit}, "
-                "which has no cohort",
+                (f"first use is the first in these {base.today} days; who came before is no newcomer in the first {unit}, "
+                "which has no cohort"),
             ],
         )
         return Finding(bool(found), evidence, {"unit": unit, "cohorts": [cohort_answer(each) for each in found]})
@@ -209,7 +207,8 @@ class CustomerService:
         risks = await asyncio.to_thread(churn_risks, base.users, base.today, balances)
         check = await asyncio.to_thread(churn_check, base.users, base.today)
         people = [
-            PersonFinding(each.user.subject_id, rank, risk_facts(each)) for rank, each in enumerate(risks[:_PEOPLE], start=1)
+            PersonFinding(each.user.subject_id, rank, risk_facts(each))
+            for rank, each in enumerate(risks[:_PEOPLE], start=1)
         ]
         expected = sum((each.risk for each in risks), Decimal(0))
         answer = {"users": len(risks), "expected_gone": expected, "check": asdict(check) if check else None}
@@ -249,7 +248,9 @@ class CustomerService:
             if (hint := self._hint(user, subscribed.get(user.subject_id), plans)) is not None
         ]
         hints.sort(key=lambda hint: (-hint.user.recent.credits, hint.user.subject_id))
-        people = [PersonFinding(hint.user.subject_id, rank, upsell_facts(hint)) for rank, hint in enumerate(hints, start=1)]
+        people = [
+            PersonFinding(hint.user.subject_id, rank, upsell_facts(hint)) for rank, hint in enumerate(hints, start=1)
+        ]
         evidence = base.evidence(
             f"the credits of the last {RECENT_DAYS} days, for a month of 30.4 days, against the grants of each plan",
             "exact for the past; that the next month is like it is an assumption",

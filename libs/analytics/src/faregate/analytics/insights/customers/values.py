@@ -1,10 +1,10 @@
-"""Values of customer insights: the activity of one user."""
+"""Values of customer insights: activity, feature users, subscriptions."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-__all__ = ["RECENT_DAYS", "UserActivity", "UserSums"]
+__all__ = ["RECENT_DAYS", "FeatureUsers", "Subscription", "UserActivity", "UserSums"]
 
 RECENT_DAYS = 28
 """Four weeks: each day of the week counts the same."""
@@ -57,3 +57,21 @@ class UserActivity:
     def usual_gap(self) -> float:
         """The mean number of days from one active day to the next; the whole history for a single day."""
         return (self.last_day - self.first_day) / max(1, len(self.days) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureUsers:
+    """The users of one feature in the recent days, and in the days before; `repeated` used it on at least two recent days."""
+
+    feature: str
+    users: int
+    users_before: int
+    repeated: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A wallet's plan, and its balance in credits (held ones included)."""
+
+    plan: str | None
+    balance: Decimal

@@ -122,9 +122,7 @@ def _steps(periods: Sequence[datetime], ahead: Sequence[datetime], unit: Forecas
     return [max(0, place_of(period, zone) - last - 1) for period in ahead[:-1]]
 
 
-def _point(
-    period: datetime, step: int, expected: Vector, bands: Bands, weight: float, floor: float
-) -> ForecastPoint:
+def _point(period: datetime, step: int, expected: Vector, bands: Bands, weight: float, floor: float) -> ForecastPoint:
     middle = max(float(expected[step]), floor)
 
     def at(offset: float) -> Decimal:

@@ -18,9 +18,7 @@ _WEEKS = 4
 
 def without_special_days(days: Sequence[date], values: Sequence[float], special: Collection[date]) -> list[float]:
     """Return the values with each special day replaced by the median of the same weekday in the four weeks around it."""
-    return [
-        _usual(days, values, special, place) if day in special else values[place] for place, day in enumerate(days)
-    ]
+    return [_usual(days, values, special, place) if day in special else values[place] for place, day in enumerate(days)]
 
 
 def day_factor(days: Sequence[date], values: Sequence[float], special: Collection[date]) -> float | None:

@@ -57,9 +57,7 @@ class ForecastService:
         steps = _horizon(unit, horizon)
         ask = ask_of(InsightKind.FORECAST, question, of=of, unit=unit, horizon=steps)
         since = period_at(self._clock.now(), unit, time_zone(question.range.timezone))
-        return await self._keeper.current(
-            ask, lambda: self._compute(ask, question, of, unit, steps), made_since=since
-        )
+        return await self._keeper.current(ask, lambda: self._compute(ask, question, of, unit, steps), made_since=since)
 
     async def _compute(
         self, ask: Ask, question: Question, of: ForecastAmount, unit: ForecastUnit, horizon: int
