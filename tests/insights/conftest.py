@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from faregate.core.db.database import Database
 from faregate.core.settings import Settings, load_settings
 from faregate.credit.container import CreditContainer
 from faregate.usage.container import UsageContainer
+from faregate.usage.values import Feature
 from support.library import Library
 from support.quotas import Inbox
 
@@ -64,11 +66,11 @@ async def study(settings: Settings) -> AsyncIterator[Study]:
         models=analytics.known_models,
         archived=analytics.archived,
         analytics=analytics.service,
-        quotas=QuotasContainer(
-            settings=settings, database=core.database, subjects=core.subjects, clock=clock
-        ).service,
+        quotas=QuotasContainer(settings=settings, database=core.database, subjects=core.subjects, clock=clock).service,
         catalog=usage.catalog,
         channels=[inbox],
     )
     async with engines(core.database(), core.transport()):
+        for key in ("chat", "essay"):
+            await usage.catalog().save(Feature(key=key, name=key, min_credits=Decimal(1), strategy="token_priced"))
         yield Study(core.database(), Library(core, credit, usage), analytics, insights, clock, inbox)

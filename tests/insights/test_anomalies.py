@@ -151,7 +151,7 @@ def traffic(days: int = 21) -> list[dict[str, Any]]:
 
 def use(at: datetime, credits: Decimal, user: str, **more: Any) -> dict[str, Any]:
     tokens = {"input_tokens": 1000, "model": "gpt-4o", "kind": "line"}
-    return {"user_id": user, "service": "chat", "feature": "chat", "time": at, "credits": credits, **tokens, **more}
+    return {"user_id": user, "service": "chat", "feature_key": "chat", "time": at, "credits": credits, **tokens, **more}
 
 
 async def planted(study: Study) -> list[Anomaly]:
@@ -178,6 +178,7 @@ async def test_one_cause_is_one_alert_and_no_second_check_repeats_it(study: Stud
     assert len(first) >= 2
     assert await study.insights.anomalies().check() == []
     study.clock.advance(hours=1)
+    await study.record([use(NOW.replace(minute=5), Decimal(11), "user-0")])
     assert await study.insights.anomalies().check() == []
 
     await study.insights.jobs().deliver()
@@ -197,7 +198,8 @@ async def test_what_is_no_anomaly_is_not_reported_again_unless_it_is_worse(study
 
     later = NOW.replace(minute=0) + timedelta(hours=1)
     study.clock.advance(hours=2)
-    await study.record([use(later + HOUR / 2, Decimal(700), "mallory")])
+    usual = use(NOW.replace(minute=5), Decimal(11), "user-0")
+    await study.record([usual, use(later + HOUR / 2, Decimal(700), "mallory")])
     scopes = {(each.suspect.watched.scope, each.suspect.measure) for each in await service.check()}
     assert (AnomalyScope.TOTAL, AnomalyMeasure.SPEND) not in scopes
 

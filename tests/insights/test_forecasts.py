@@ -69,12 +69,12 @@ async def test_a_forecast_is_kept_and_later_shown_beside_what_came(study: Study)
 
     (earlier,) = second.answer["earlier"]
     assert earlier["periods"] == 2
-    assert (earlier["expected"], earlier["came"], earlier["error"]) == (210, 420, 105)
+    assert (earlier["expected"], earlier["came"], earlier["error"]) == (210, 140, 35)
     assert earlier["held"] == 0
 
 
 async def test_forecasts_of_different_questions_are_kept_apart(study: Study) -> None:
-    await study.record([*weekly(70), *weekly(70, "bob", feature="essay")])
+    await study.record([*weekly(70), *weekly(70, "bob", feature_key="essay")])
     service = study.insights.forecasts()
 
     both = (await service.forecast(question(), of="credits", unit="day")).finding

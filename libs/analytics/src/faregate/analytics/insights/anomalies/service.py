@@ -96,9 +96,11 @@ class AnomalyService:
             silences = await self._repository.silences(session, since=now - QUIET_STEPS * _HOUR)
         reported = {measure for (one, measure), silence in silences.items() if _is_total(one) and silence.last_at}
         for (one, about), values in zip(watched, series, strict=True):
+            seen: set[AnomalyMeasure] = set()
             for suspect in await self._suspects(one, values):
-                if _is_silent(suspect, silences):
+                if suspect.measure in seen or _is_silent(suspect, silences):
                     continue
+                seen.add(suspect.measure)
                 found += await self._report(suspect, about, values, told=suspect.measure in reported)
                 if _is_total(one):
                     reported.add(suspect.measure)

@@ -12,11 +12,10 @@ from faregate.analytics.insights.anomalies.detector import (
     FACTOR,
     LEAST_VALUES,
     WEEKLY_CYCLES,
-    Deviations,
     Season,
     deviations,
 )
-from faregate.analytics.insights.anomalies.values import AnomalyMeasure, Suspect, Watched
+from faregate.analytics.insights.anomalies.values import AnomalyMeasure, AnomalyScope, Suspect, Watched
 from faregate.analytics.insights.numeric import as_vector
 from faregate.analytics.values import Measures
 
@@ -50,17 +49,18 @@ def suspects(
     zone: ZoneInfo,
     special: Collection[date] = (),
 ) -> list[Suspect]:
-    """Return the first unusual hour of each measure among the `newest` hours; `periods` are consecutive and complete.
+    """Return the unusual hours of each measure among the `newest` hours; `periods` are consecutive and complete.
 
     On special days less than usual is usual.
     """
     if len(periods) < LEAST_VALUES:
         return []
-    found = (_suspect(watched, name, periods, measures, newest, zone, special) for name in AnomalyMeasure)
-    return [each for each in found if each is not None]
+    return [
+        each for name in AnomalyMeasure for each in _suspects(watched, name, periods, measures, newest, zone, special)
+    ]
 
 
-def _suspect(
+def _suspects(
     watched: Watched,
     measure: AnomalyMeasure,
     periods: Sequence[datetime],
@@ -68,29 +68,29 @@ def _suspect(
     newest: int,
     zone: ZoneInfo,
     special: Collection[date],
-) -> Suspect | None:
+) -> list[Suspect]:
     known = [_READ[measure](sums) for sums in measures]
     values = as_vector(list(_filled(known)))
     off = deviations(values, SEASONS, least_limit=_LEAST[measure])
+    found: list[Suspect] = []
     for place in range(len(periods) - newest, len(periods)):
-        if known[place] is not None and _counts(measure, off, place, periods[place].astimezone(zone).date() in special):
-            return Suspect(
-                watched,
-                measure,
-                periods[place],
-                periods[place] + timedelta(hours=1),
-                _exact(values[place]),
-                _exact(off.reference[place]),
-                _exact(off.limit[place]),
-            )
-    return None
+        own = float(values[place] - off.reference[place])
+        lower_counts = _falls_count(watched, measure, periods[place].astimezone(zone).date() in special)
+        if known[place] is None or (own < 0 and not lower_counts):
+            continue
+        agrees = own * float(off.deviation[place]) > 0 and abs(own) >= float(
+            off.limit[place]
+        )  # else it was an hour before
+        if float(off.score[place]) >= FACTOR and agrees:
+            start = periods[place]
+            amounts = (values[place], off.reference[place], off.limit[place])
+            found.append(Suspect(watched, measure, start, start + timedelta(hours=1), *map(_exact, amounts)))
+    return found
 
 
-def _counts(measure: AnomalyMeasure, off: Deviations, place: int, special: bool) -> bool:
-    falls = float(off.deviation[place]) < 0
-    if falls and (measure in _UP_ONLY or special):
-        return False
-    return float(off.score[place]) >= FACTOR
+def _falls_count(watched: Watched, measure: AnomalyMeasure, special: bool) -> bool:
+    """Tell whether less than usual is unusual. Of one user it is no news: people pause."""
+    return measure not in _UP_ONLY and not special and watched.scope is not AnomalyScope.USER
 
 
 def _filled(values: Iterable[Decimal | None]) -> Iterable[Decimal]:

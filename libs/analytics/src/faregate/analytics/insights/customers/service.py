@@ -167,8 +167,10 @@ class CustomerService:
             f"counts are exact; fractions of cohorts near {LEAST_COHORT} users move by 10 points with one user",
             [
                 f"cohorts of fewer than {LEAST_COHORT} users are left out: {small}",
-                (f"first use is the first in these {base.today} days; who came before is no newcomer in the first {unit}, "
-                "which has no cohort"),
+                (
+                    f"first use is the first in these {base.today} days; who came before is no newcomer in the first {unit}, "
+                    "which has no cohort"
+                ),
             ],
         )
         return Finding(bool(found), evidence, {"unit": unit, "cohorts": [cohort_answer(each) for each in found]})

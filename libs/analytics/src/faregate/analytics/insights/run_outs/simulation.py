@@ -30,6 +30,11 @@ class _State:
     expiring: Decimal = Decimal(0)
     top_ups: list[datetime] = field(default_factory=list[datetime])
 
+    def general(self) -> Decimal:
+        """Return what every feature may use."""
+        grants = (each.remaining for each in self.allowances if each.active and each.features is None)
+        return sum(grants, Decimal(0)) + self.other
+
     def free(self) -> Decimal:
         """Return what is left for use, of all grants and of the credit line."""
         return sum((each.remaining for each in self.allowances if each.active), Decimal(0)) + self.other
@@ -127,10 +132,11 @@ def _pay(state: _State, wallet: WalletOutlook, feature: str, credits: Decimal, a
     while True:
         for each in state.allowances:
             if each.active and (each.features is None or feature in each.features):
-                taken = min(left, each.remaining)
+                open_to_all = left if each.features is not None else max(state.general(), Decimal(0))
+                taken = min(left, each.remaining, open_to_all)
                 each.remaining -= taken
                 left -= taken
-        taken = min(left, max(state.other, Decimal(0)))
+        taken = min(left, max(state.general(), Decimal(0)))
         state.other -= taken
         left -= taken
         if not _topped_up(state, wallet, at) or left <= 0:
