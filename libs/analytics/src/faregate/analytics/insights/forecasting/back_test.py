@@ -109,10 +109,11 @@ def _scales(errors: Vector) -> Vector:
     import numpy as np
 
     sizes = np.abs(errors).mean(axis=0)
-    steps = np.arange(1, len(sizes) + 1)
+    steps = np.arange(1, len(sizes) + 1, dtype=np.float64)
     growth = float(np.clip(_growth(steps, sizes), 0.0, 1.0))
     shape = steps**growth
-    return np.maximum(float((sizes / shape).mean()) * shape, _LEAST_SCALE)
+    scales: Vector = np.maximum(float((sizes / shape).mean()) * shape, _LEAST_SCALE)
+    return scales
 
 
 def _growth(steps: Vector, sizes: Vector) -> float:

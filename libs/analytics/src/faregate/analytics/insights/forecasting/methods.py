@@ -146,7 +146,8 @@ def _theta(values: Vector, horizon: int) -> Vector:
     level, alpha = _level(values)
     slope = float(np.polyfit(np.arange(len(values)), values, 1)[0])
     shift = (1 - (1 - alpha) ** len(values)) / alpha
-    return level + slope / 2 * (np.arange(horizon) + shift)
+    forecast: Vector = level + slope / 2 * (np.arange(horizon, dtype=np.float64) + shift)
+    return forecast
 
 
 def _damped(values: Vector, horizon: int) -> Vector:

@@ -104,7 +104,7 @@ def _answer(
     of: ForecastAmount, unit: ForecastUnit, found: SeriesForecast, earlier: list[dict[str, Any]]
 ) -> dict[str, Any]:
     return {
-        "of": of,
+        "amount": of,
         "unit": unit,
         "points": [asdict(point) for point in found.points],
         "total": sum((point.expected for point in found.points), Decimal(0)),

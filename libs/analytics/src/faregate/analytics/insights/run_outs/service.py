@@ -125,7 +125,7 @@ def _wallet(wallet: WalletOutlook, pace: Pace, now: datetime, timezone: str) -> 
     assert middle is not None  # noqa: S101  the factor is 1
     assert bare is not None  # noqa: S101
     return {
-        "of": "wallet",
+        "about": "wallet",
         "plan": wallet.plan,
         "balance": wallet.balance,
         "per_week": sum((sum(day.values(), Decimal(0)) for day in pace.by_weekday), Decimal(0)),
@@ -159,7 +159,7 @@ def _notes(wallet: WalletOutlook, pace: Pace, found: Drain) -> list[str]:
 def _quota(status: QuotaStatus) -> dict[str, Any]:
     expected, spec = status.prediction, status.quota.spec
     return {
-        "of": "quota",
+        "about": "quota",
         "quota_id": status.quota.id,
         "meter": spec.meter,
         "period": spec.period.value,
