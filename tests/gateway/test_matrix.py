@@ -18,7 +18,7 @@ from support.people import SECRET, bearer
 
 @pytest.fixture
 async def gateway(database_url: str) -> AsyncIterator[Gateway]:
-    async with open_gateway(settings_for(database_url, jwt_secret=SECRET)) as gateway:
+    async with open_gateway(settings_for(database_url, jwt_secret=SECRET, rate_limit_refused=0)) as gateway:
         yield gateway
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 from cyclopts import App, Parameter
@@ -19,7 +19,6 @@ from faregate.core.errors import InvalidError
 
 if TYPE_CHECKING:
     from faregate.analytics.insights.anomalies.values import Anomaly
-    from faregate.analytics.insights.customers.service import CohortUnit
     from faregate.analytics.insights.forecasting.service import ForecastAmount
     from faregate.analytics.insights.values import Insight
     from faregate.worker.container import WorkerContainer
@@ -113,7 +112,7 @@ def judge(anomaly_id: UUID, verdict: Verdict) -> None:
 @insights.command
 def cohorts(
     *,
-    by: Annotated[CohortUnit, Parameter(help="week or month.")] = "week",
+    by: Annotated[Literal["week", "month"], Parameter(help="week or month.")] = "week",
     about: About = _ABOUT,
     output: Shape = "table",
 ) -> int:
