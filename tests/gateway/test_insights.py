@@ -102,6 +102,21 @@ async def test_anomalies_are_listed_and_judged(gateway: Gateway) -> None:
     assert missing.status == 404
 
 
+async def test_an_erasure_reaches_every_result_about_the_person(gateway: Gateway) -> None:
+    await record(gateway, 56, users=30)
+    for path in ("segments", "forecast?userId=u7&horizon=7"):
+        assert (await gateway.get(f"/api/analytics/{path}")).data["enough"]
+    kept = "select count(*) as kept from faregate.insight where owners <> '{}'"
+
+    await gateway.post("/api/privacy/erase", {"user_id": "u7"})
+
+    people = (await gateway.get("/api/analytics/segments?limit=1000")).data["people"]
+    assert len(people) == 29
+    assert {each["userId"] for each in people} == {f"u{n}" for n in range(30) if n != 7}
+    async with gateway.database.transaction() as session:
+        assert (await gateway.database.rows(session, kept))[0].kept == 0
+
+
 async def test_without_the_extra_the_answer_holds_the_command_that_installs_it(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:

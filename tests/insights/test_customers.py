@@ -13,7 +13,7 @@ from insights.conftest import NOW, Study
 from faregate.analytics.insights.customers.churn import churn_check, churn_risks
 from faregate.analytics.insights.customers.cohorts import cohorts_of
 from faregate.analytics.insights.customers.segment_rules import Condition, SegmentRule
-from faregate.analytics.insights.customers.segments import Segment, rfm_scores
+from faregate.analytics.insights.customers.segments import RfmSegment, rfm_scores
 from faregate.analytics.insights.customers.upsell import monthly_grants, upsell_hint
 from faregate.analytics.insights.customers.values import UserActivity, UserSums
 from faregate.analytics.insights.errors import UnknownSegmentError
@@ -106,10 +106,10 @@ def test_fifths_name_the_segments() -> None:
     users = [user(n, range(99 - n, 100 - n // 2), credits=1000 - 10 * n) for n in range(50)]
     scores = {score.user.subject_id: score for score in rfm_scores([*users, user(99, [99], credits=1)])}
 
-    assert scores[99].segment is Segment.NEW
+    assert scores[99].segment is RfmSegment.NEW
     assert {score.money for score in scores.values()} == {1, 2, 3, 4, 5}
     assert scores[0].money == 5
-    assert {scores[49].segment} <= {Segment.LOYAL, Segment.AT_RISK}
+    assert {scores[49].segment} <= {RfmSegment.LOYAL, RfmSegment.AT_RISK}
 
 
 def test_equal_users_have_equal_scores() -> None:

@@ -26,7 +26,8 @@ def wallet(*allowances: Allowance, balance: int | None = None, **more: Any) -> W
 
 
 def grant(remaining: int, rank: int = 1, **more: Any) -> Allowance:
-    return Allowance(rank, Decimal(remaining), Decimal(remaining), **{"effective_at": START - DAY, **more})
+    given: dict[str, Any] = {"effective_at": START - DAY, **more}
+    return Allowance(rank, Decimal(remaining), Decimal(remaining), **given)
 
 
 def after(outlook: WalletOutlook, days: int = 60, wanted: dict[str, Decimal] = TEN) -> Drain:

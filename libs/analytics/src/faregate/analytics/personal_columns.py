@@ -26,7 +26,7 @@ ANALYTICS_COLUMNS: Mapping[str, str] = {
     "insight.parameters": "filters other than users and organisations, which are numbers in `owners`",
     "insight.evidence": "numbers and sentences of ours; results that name a person are deleted with the person",
     "insight.answer": "numbers, and names of models, features and plans; results about a person are deleted with the person",
-    "insight_person.facts": ERASED,
+    "insight_person.facts": "numbers, and names of plans and segments; rows about a person are deleted with the person",
     "quota.meter": NAME,
     "quota.period": ENUM,
     "quota.timezone": ENUM,

@@ -80,7 +80,14 @@ class InsightsController(Controller):
         insight = await self._run_outs.run_outs(query.timezone, owner_id=query.owner_id, limit=query.limit)
         return insight_answer(RunOutsAnswer, insight)
 
-    @operation("GET", "/api/analytics/anomalies", scope=_READ, answer=list[AnomalyAnswer], audit=Audit.PERSONAL)
+    @operation(
+        "GET",
+        "/api/analytics/anomalies",
+        scope=_READ,
+        answer=list[AnomalyAnswer],
+        audit=Audit.PERSONAL,
+        links={"judge": link("analytics.judge_anomaly", path={"anomaly_id": "0/id"})},
+    )
     async def anomalies(self, query: AnomaliesQuery) -> Page:
         """List unusual hours, the latest first; the worker looks for them every hour."""
         found = await self._anomalies.anomalies(query.filter())

@@ -1,4 +1,4 @@
-"""Queries and bodies of insights, in the field names of the HTTP contract."""
+"""Queries and bodies of insights, as the HTTP contract names them."""
 
 from datetime import datetime
 from decimal import Decimal

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.insights.numeric import require_extra
 from faregate.analytics.insights.repository import InsightRepository
-from faregate.analytics.insights.values import Ask, Finding, Insight
+from faregate.analytics.insights.values import Ask, Insight, InsightResult
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
 
@@ -28,7 +28,7 @@ class InsightKeeper:
     async def current(
         self,
         ask: Ask,
-        compute: Callable[[], Awaitable[Finding]],
+        compute: Callable[[], Awaitable[InsightResult]],
         *,
         made_since: datetime,
         people: int = 0,
@@ -53,7 +53,7 @@ class InsightKeeper:
         assert made is not None  # noqa: S101  it was just kept
         return made
 
-    async def renew(self, ask: Ask, compute: Callable[[], Awaitable[Finding]]) -> Insight:
+    async def renew(self, ask: Ask, compute: Callable[[], Awaitable[InsightResult]]) -> Insight:
         """Compute the result now, and keep it."""
         require_extra()
         finding, now = await compute(), self._clock.now()

@@ -14,7 +14,7 @@ from faregate.analytics.insights.sql import (
     INSIGHT_PEOPLE,
     INSIGHT_SINCE,
 )
-from faregate.analytics.insights.values import Ask, Evidence, Finding, Insight, InsightKind, PersonFinding
+from faregate.analytics.insights.values import Ask, Evidence, Insight, InsightKind, InsightResult, PersonFinding
 from faregate.core.db.database import Database
 from faregate.wire import exact_json
 from faregate.wire.ids import new_uuid7
@@ -28,7 +28,7 @@ class InsightRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, session: AsyncSession, ask: Ask, finding: Finding, *, now: datetime) -> Insight:
+    async def add(self, session: AsyncSession, ask: Ask, finding: InsightResult, *, now: datetime) -> Insight:
         """Keep `finding` as the result of `ask`."""
         insight_id = new_uuid7()
         await self._database.rows(
@@ -79,12 +79,19 @@ class InsightRepository:
 def insight_of(row: Any, people: Sequence[Any] = ()) -> Insight:
     """Return the kept result of a row."""
     given = exact_json.loads(row.evidence)
-    times = {name: datetime.fromisoformat(given[name]) for name in ("start", "end")}
-    evidence = Evidence(**{**given, **times, "limits": tuple(given["limits"])})
+    evidence = Evidence(
+        method=given["method"],
+        sample=given["sample"],
+        sampled=given["sampled"],
+        start=datetime.fromisoformat(given["start"]),
+        end=datetime.fromisoformat(given["end"]),
+        uncertainty=given["uncertainty"],
+        limits=tuple(given["limits"]),
+    )
     found = [PersonFinding(each.subject_id, each.rank, exact_json.loads(each.facts), each.user_id) for each in people]
     return Insight(
         row.insight_id,
         InsightKind(row.kind),
         row.made_at,
-        Finding(row.enough, evidence, exact_json.loads(row.answer), found),
+        InsightResult(row.enough, evidence, exact_json.loads(row.answer), found),
     )

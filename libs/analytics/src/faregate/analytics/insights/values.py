@@ -10,7 +10,7 @@ from uuid import UUID
 
 from faregate.wire import exact_json
 
-__all__ = ["Ask", "Evidence", "Finding", "Insight", "InsightKind", "PersonFinding"]
+__all__ = ["Ask", "Evidence", "Insight", "InsightKind", "InsightResult", "PersonFinding"]
 
 
 class InsightKind(StrEnum):
@@ -82,7 +82,7 @@ class PersonFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class InsightResult:
     """The result of one computation, before it is kept.
 
     Attributes:
@@ -103,4 +103,4 @@ class Insight:
     id: UUID
     kind: InsightKind
     made_at: datetime
-    finding: Finding
+    finding: InsightResult

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from uuid import UUID
 
 from cyclopts import App, Parameter
@@ -222,7 +222,9 @@ def _tell_people(output: Shape, title: str, columns: Sequence[str], found: Insig
 
 
 def _plain(value: Any, output: Shape) -> Any:
-    return "; ".join(map(str, value)) if isinstance(value, list) and output != "json" else value
+    if output == "json" or not isinstance(value, list):
+        return value
+    return "; ".join(map(str, cast("list[Any]", value)))
 
 
 def _tell(output: Shape, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], found: Insight) -> int:

@@ -1,4 +1,4 @@
-"""Detector of unusual values in a series, with one setting for all series. Pure.
+"""Detector of unusual values, with one setting for all series. Pure.
 
 A value is unusual if the mean of the last few values is further from its reference than almost every mean before it. The
 reference is the median of the recent past, or, where the series repeats by day or week, the median of the same time in past

@@ -8,7 +8,7 @@ from typing import Any
 
 from faregate.analytics.insights.customers.churn import ChurnRisk
 from faregate.analytics.insights.customers.cohorts import Cohort
-from faregate.analytics.insights.customers.segments import RfmScore, Segment
+from faregate.analytics.insights.customers.segments import RfmScore, RfmSegment
 from faregate.analytics.insights.customers.upsell import UpsellHint
 from faregate.analytics.insights.customers.values import FeatureUsers
 
@@ -75,13 +75,13 @@ def segment_facts(score: RfmScore, declared: Mapping[str, set[int]]) -> dict[str
 def segment_sizes(scores: Sequence[RfmScore], declared: Mapping[str, set[int]]) -> dict[str, Any]:
     """Return the number of users and their credits by segment, and the number of users of each declared segment."""
     counts = Counter(score.segment for score in scores)
-    credits = {segment: Decimal(0) for segment in Segment}
+    credits = {segment: Decimal(0) for segment in RfmSegment}
     for score in scores:
         credits[score.segment] += score.user.whole.credits
     return {
         "users": len(scores),
         "segments": [
-            {"segment": segment.value, "users": counts[segment], "credits": credits[segment]} for segment in Segment
+            {"segment": segment.value, "users": counts[segment], "credits": credits[segment]} for segment in RfmSegment
         ],
         "declared": [{"name": name, "users": len(members)} for name, members in declared.items()],
     }

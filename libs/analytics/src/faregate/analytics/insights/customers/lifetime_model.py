@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from faregate.analytics.insights.numeric import as_vector, least, special_functions
 
@@ -88,8 +88,8 @@ def _log_likelihood(parameters: Vector, x: Vector, recency: Vector, age: Vector)
     chance = log_gamma(a + b) + log_gamma(b + x) - log_gamma(b) - log_gamma(a + b + x)
     alive = -(r + x) * np.log(alpha + age)
     gone = np.log(a) - np.log(b + np.maximum(x, 1) - 1) - (r + x) * np.log(alpha + recency)
-    either: Vector = common + chance + np.where(x > 0, np.logaddexp(alive, gone), alive)
-    return either
+    survived: Vector = np.where(x > 0, np.logaddexp(alive, gone), alive)
+    return cast("Vector", common + chance + survived)
 
 
 def _vectors(repeats: Repeats) -> tuple[Vector, Vector, Vector]:

@@ -7,13 +7,13 @@ from enum import StrEnum
 
 from faregate.analytics.insights.customers.values import UserActivity
 
-__all__ = ["LEAST_SEGMENTED", "RfmScore", "Segment", "rfm_scores"]
+__all__ = ["LEAST_SEGMENTED", "RfmScore", "RfmSegment", "rfm_scores"]
 
 LEAST_SEGMENTED = 25
 """Fewer users have no fifths."""
 
 
-class Segment(StrEnum):
+class RfmSegment(StrEnum):
     """Segments, in the order in which they are tried."""
 
     CHAMPIONS = "champions"
@@ -35,19 +35,19 @@ class RfmScore:
     money: int
 
     @property
-    def segment(self) -> Segment:
+    def segment(self) -> RfmSegment:
         """The first segment whose rule holds."""
         return next(segment for segment, rule in _RULES if rule(self))
 
 
-_RULES: Sequence[tuple[Segment, Callable[[RfmScore], bool]]] = (
-    (Segment.CHAMPIONS, lambda score: min(score.recency, score.frequency, score.money) >= 4),
-    (Segment.LOYAL, lambda score: score.recency >= 3 and score.frequency >= 4),
-    (Segment.AT_RISK, lambda score: score.recency <= 2 and score.frequency >= 3),
-    (Segment.BIG_SPENDERS, lambda score: score.money == 5),
-    (Segment.NEW, lambda score: score.recency >= 4 and score.frequency <= 2),
-    (Segment.DORMANT, lambda score: score.recency <= 2),
-    (Segment.REGULAR, lambda _: True),
+_RULES: Sequence[tuple[RfmSegment, Callable[[RfmScore], bool]]] = (
+    (RfmSegment.CHAMPIONS, lambda score: min(score.recency, score.frequency, score.money) >= 4),
+    (RfmSegment.LOYAL, lambda score: score.recency >= 3 and score.frequency >= 4),
+    (RfmSegment.AT_RISK, lambda score: score.recency <= 2 and score.frequency >= 3),
+    (RfmSegment.BIG_SPENDERS, lambda score: score.money == 5),
+    (RfmSegment.NEW, lambda score: score.recency >= 4 and score.frequency <= 2),
+    (RfmSegment.DORMANT, lambda score: score.recency <= 2),
+    (RfmSegment.REGULAR, lambda _: True),
 )
 
 

@@ -32,7 +32,7 @@ from faregate.analytics.insights.customers.values import RECENT_DAYS, Subscripti
 from faregate.analytics.insights.errors import UnknownSegmentError
 from faregate.analytics.insights.keeping import InsightKeeper
 from faregate.analytics.insights.series import complete_range
-from faregate.analytics.insights.values import Evidence, Finding, Insight, InsightKind, PersonFinding
+from faregate.analytics.insights.values import Evidence, Insight, InsightKind, InsightResult, PersonFinding
 from faregate.analytics.question.calendar import period_at, periods_of
 from faregate.analytics.question.filters import Question
 from faregate.core.clock import IClock
@@ -155,7 +155,7 @@ class CustomerService:
             numbers = [user.subject_id for user in base.users]
             return dict(await self._repository.subscriptions(session, numbers))
 
-    async def _cohorts(self, question: Question, unit: CohortUnit) -> Finding:
+    async def _cohorts(self, question: Question, unit: CohortUnit) -> InsightResult:
         base = await self._base(question)
         span = base.asked.range
         days = [*periods_of(span, "day"), span.end]
@@ -173,9 +173,9 @@ class CustomerService:
                 ),
             ],
         )
-        return Finding(bool(found), evidence, {"unit": unit, "cohorts": [cohort_answer(each) for each in found]})
+        return InsightResult(bool(found), evidence, {"unit": unit, "cohorts": [cohort_answer(each) for each in found]})
 
-    async def _adoption(self, question: Question) -> Finding:
+    async def _adoption(self, question: Question) -> InsightResult:
         asked = complete_range(question, "day", now=self._clock.now(), count=2 * RECENT_DAYS)
         recent = periods_of(asked.range, "day")[-RECENT_DAYS]
         async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
@@ -191,11 +191,11 @@ class CustomerService:
             sample=active,
         )
         if active < _LEAST_ADOPTERS:
-            return Finding(False, evidence, {})
+            return InsightResult(False, evidence, {})
         found = [adoption_answer(each, active, before) for each in features]
-        return Finding(True, evidence, {"users": active, "users_before": before, "features": found})
+        return InsightResult(True, evidence, {"users": active, "users_before": before, "features": found})
 
-    async def _churn(self, question: Question) -> Finding:
+    async def _churn(self, question: Question) -> InsightResult:
         base = await self._base(question)
         count = len(repeaters(base.users))
         if count < LEAST_REPEATERS:
@@ -204,7 +204,7 @@ class CustomerService:
                 "no risk is shown from less",
                 [f"{count} users with at least two active days; the model needs {LEAST_REPEATERS}"],
             )
-            return Finding(False, evidence, {})
+            return InsightResult(False, evidence, {})
         balances = {number: each.balance for number, each in (await self._subscriptions(base)).items()}
         risks = await asyncio.to_thread(churn_risks, base.users, base.today, balances)
         check = await asyncio.to_thread(churn_check, base.users, base.today)
@@ -214,15 +214,15 @@ class CustomerService:
         ]
         expected = sum((each.risk for each in risks), Decimal(0))
         answer = {"users": len(risks), "expected_gone": expected, "check": asdict(check) if check else None}
-        return Finding(True, _churn_evidence(base, count, check), answer, people)
+        return InsightResult(True, _churn_evidence(base, count, check), answer, people)
 
-    async def _segments(self, question: Question) -> Finding:
+    async def _segments(self, question: Question) -> InsightResult:
         base = await self._base(question)
         if len(base.users) < LEAST_SEGMENTED:
             evidence = base.evidence(
                 "none: not enough users", "no segments are shown from less", [f"needs {LEAST_SEGMENTED} users"]
             )
-            return Finding(False, evidence, {})
+            return InsightResult(False, evidence, {})
         rules = await self.rules()
         scores = sorted(rfm_scores(base.users), key=lambda score: (-score.user.whole.credits, score.user.subject_id))
         declared = {
@@ -238,9 +238,9 @@ class CustomerService:
             "exact for these users; fifths are relative: a fifth of the users is always the first",
             [] if len(scores) <= _PEOPLE else [f"lists the {_PEOPLE} users with the most credits"],
         )
-        return Finding(True, evidence, segment_sizes(scores, declared), people)
+        return InsightResult(True, evidence, segment_sizes(scores, declared), people)
 
-    async def _upsell(self, question: Question) -> Finding:
+    async def _upsell(self, question: Question) -> InsightResult:
         base = await self._base(question)
         subscribed = await self._subscriptions(base)
         plans = dict((await self._catalog.current()).plans)
@@ -261,7 +261,9 @@ class CustomerService:
                 "another margin scales all credits; margins and prices of single features and models are not told apart",
             ],
         )
-        return Finding(bool(base.users), evidence, {"users": len(hints), "plans": sorted(plans)}, people[:_PEOPLE])
+        return InsightResult(
+            bool(base.users), evidence, {"users": len(hints), "plans": sorted(plans)}, people[:_PEOPLE]
+        )
 
     def _hint(self, user: UserActivity, wallet: Subscription | None, plans: Mapping[str, Plan]) -> UpsellHint | None:
         return upsell_hint(

@@ -1,4 +1,4 @@
-"""SQL of the activity, features, wallets and plans of users, and of segment rules."""
+"""SQL of activity, features, wallets and plans of users; segment rules."""
 
 from faregate.analytics.facts.conditions_sql import conditions, period_sql
 from faregate.analytics.question.filters import Filters

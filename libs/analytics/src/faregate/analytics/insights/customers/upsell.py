@@ -1,4 +1,4 @@
-"""Upsell: users near the credits of their plan, growing, or on another plan than fits. Pure."""
+"""Upsell: users near their plan's credits, growing, or misplaced. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

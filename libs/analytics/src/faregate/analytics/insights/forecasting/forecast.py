@@ -1,4 +1,4 @@
-"""Forecast of one series: the method that its back-test chooses, with intervals. Pure."""
+"""Forecast of one series by the method its back-test chooses. Pure."""
 
 from __future__ import annotations
 

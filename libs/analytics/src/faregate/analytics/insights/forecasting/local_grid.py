@@ -1,4 +1,4 @@
-"""Hours of a time zone as a regular grid of local hours. Pure.
+"""Hours of a zone as a regular local grid. Pure.
 
 A season of 24 hours is a season of the local clock: after a clock change it would be an hour off. On the grid each local day
 has 24 hours; an hour that occurs twice is averaged, an hour that is skipped is the mean of its neighbours.

@@ -14,7 +14,7 @@ from faregate.analytics.insights.forecasting.track_record import Kept, track_rec
 from faregate.analytics.insights.forecasting.values import ForecastUnit, SeriesForecast
 from faregate.analytics.insights.keeping import InsightKeeper
 from faregate.analytics.insights.series import Series, SeriesReader, complete_range, periods_ahead
-from faregate.analytics.insights.values import Ask, Evidence, Finding, Insight, InsightKind
+from faregate.analytics.insights.values import Ask, Evidence, Insight, InsightKind, InsightResult
 from faregate.analytics.question.calendar import period_at
 from faregate.analytics.question.filters import Question
 from faregate.core.clock import IClock
@@ -61,7 +61,7 @@ class ForecastService:
 
     async def _compute(
         self, ask: Ask, question: Question, of: ForecastAmount, unit: ForecastUnit, horizon: int
-    ) -> Finding:
+    ) -> InsightResult:
         now = self._clock.now()
         asked = complete_range(question, unit, now=now, count=_HISTORY[unit])
         series = (await self._reader.series(asked, unit)).since_first_use()
@@ -78,7 +78,7 @@ class ForecastService:
             return _not_enough(asked, unit, len(values), "the series is too short for a back-test with this horizon")
         earlier = await self._earlier(ask, dict(zip(series.periods, values, strict=True)))
         answer = _answer(of, unit, found, earlier)
-        return Finding(True, _evidence(asked, unit, series, values, found), answer)
+        return InsightResult(True, _evidence(asked, unit, series, values, found), answer)
 
     async def _earlier(self, ask: Ask, came: dict[datetime, Decimal]) -> list[dict[str, Any]]:
         kept = await self._keeper.earlier(ask, days=_EARLIER_DAYS, limit=_EARLIER_SHOWN)
@@ -114,7 +114,7 @@ def _answer(
     }
 
 
-def _not_enough(asked: Question, unit: ForecastUnit, sample: int, lack: str) -> Finding:
+def _not_enough(asked: Question, unit: ForecastUnit, sample: int, lack: str) -> InsightResult:
     evidence = Evidence(
         method="none: not enough history",
         sample=sample,
@@ -124,7 +124,7 @@ def _not_enough(asked: Question, unit: ForecastUnit, sample: int, lack: str) -> 
         uncertainty="no forecast is made from less",
         limits=(f"not enough history: {lack}",),
     )
-    return Finding(False, evidence, {})
+    return InsightResult(False, evidence, {})
 
 
 def _evidence(

@@ -1,4 +1,4 @@
-"""Track record: what earlier forecasts of the same question said, beside what came. Pure."""
+"""Track record: earlier forecasts of a question beside what came. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

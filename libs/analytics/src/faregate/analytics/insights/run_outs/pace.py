@@ -1,4 +1,4 @@
-"""Pace of use: credits by day of the week, and how far it was off before. Pure."""
+"""Pace of use by day of the week, and its range. Pure."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from faregate.analytics.insights.run_outs.values import DailyUse
 
-__all__ = ["LEAST_DAYS", "Pace", "pace_of"]
+__all__ = ["LEAST_DAYS", "UsePace", "pace_of"]
 
 LEAST_DAYS = 14
 """How many days of history a pace needs, from the first use on."""
@@ -18,7 +18,7 @@ _LEAST_TESTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class UsePace:
     """Expected credits by weekday (0 is Monday) and feature.
 
     Attributes:
@@ -38,7 +38,7 @@ class Pace:
         return {feature: credits * factor for feature, credits in self.by_weekday[day.weekday()].items()}
 
 
-def pace_of(use: DailyUse, today: date, cut_short: Collection[date] = ()) -> Pace | None:
+def pace_of(use: DailyUse, today: date, cut_short: Collection[date] = ()) -> UsePace | None:
     """Return the mean of each weekday in the last four weeks, `today` excluded; None with too little history.
 
     Days that were cut short are left out: they say how much was allowed, not how much was wanted.
@@ -50,7 +50,7 @@ def pace_of(use: DailyUse, today: date, cut_short: Collection[date] = ()) -> Pac
     known = len(ratios) >= _LEAST_TESTS
     start = max(min(use.days), today - timedelta(weeks=_WEEKS))
     left_out = sum(1 for day in cut_short if start <= day < today)
-    return Pace(
+    return UsePace(
         weekdays,
         _quantile(ratios, Decimal("0.1")) if known else None,
         _quantile(ratios, Decimal("0.9")) if known else None,

@@ -1,9 +1,8 @@
 """Repository of wallets, grants, limits and daily charges."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -41,12 +40,12 @@ class OutlookRepository:
         rows = await self._database.rows(
             session, DAILY_CHARGES, periods=days, start=span.start, end=span.end, owner_id=owner_id, limit=limit
         )
-        found: dict[int, DailyUse] = {}
+        found: dict[int, dict[date, dict[str, Decimal]]] = {}
         for row in rows:
-            by_day: Any = found.setdefault(row.wallet_id, DailyUse({})).days
-            day = days[row.day - 1].astimezone(zone).date()
-            by_day.setdefault(day, {})[row.feature_key] = to_credits(int(row.charged))
-        return found
+            day = days[int(row.day) - 1].astimezone(zone).date()
+            by_feature = found.setdefault(row.wallet_id, {}).setdefault(day, {})
+            by_feature[row.feature_key] = to_credits(int(row.charged))
+        return {wallet_id: DailyUse(by_day) for wallet_id, by_day in found.items()}
 
     async def outlooks(
         self, session: AsyncSession, wallet_ids: Sequence[int], *, now: datetime

@@ -9,11 +9,11 @@ from typing import Any
 
 from faregate.analytics.insights.asking import ask_of
 from faregate.analytics.insights.keeping import InsightKeeper
-from faregate.analytics.insights.run_outs.pace import LEAST_DAYS, Pace, pace_of
+from faregate.analytics.insights.run_outs.pace import LEAST_DAYS, UsePace, pace_of
 from faregate.analytics.insights.run_outs.repository import OutlookRepository
 from faregate.analytics.insights.run_outs.simulation import drain
 from faregate.analytics.insights.run_outs.values import DailyUse, Drain, WalletOutlook
-from faregate.analytics.insights.values import Ask, Evidence, Finding, Insight, InsightKind, PersonFinding
+from faregate.analytics.insights.values import Ask, Evidence, Insight, InsightKind, InsightResult, PersonFinding
 from faregate.analytics.question.calendar import period_at
 from faregate.analytics.question.filters import Filters, Question, TimeRange
 from faregate.analytics.quotas.service import QuotaService
@@ -61,7 +61,7 @@ class RunOutService:
             ask, lambda: self._compute(timezone, owner_id), made_since=now - _KEPT, people=limit
         )
 
-    async def _compute(self, timezone: str, owner_id: str | None) -> Finding:
+    async def _compute(self, timezone: str, owner_id: str | None) -> InsightResult:
         now, zone = self._clock.now(), time_zone(timezone)
         today = period_at(now, "day", zone)
         span = TimeRange(period_at(today - timedelta(days=_HISTORY_DAYS), "day", zone), today, timezone)
@@ -75,7 +75,7 @@ class RunOutService:
         everybody = [each for subject_id, each in quotas if not subject_id]
         short = len(wallets) - len(facts)
         evidence = _evidence(span, len(facts), short, has_quotas=bool(quotas))
-        return Finding(bool(facts or quotas), evidence, {"quotas": everybody, "too_short": short}, people)
+        return InsightResult(bool(facts or quotas), evidence, {"quotas": everybody, "too_short": short}, people)
 
     async def _quota_facts(self, owner_id: str | None) -> list[tuple[int, Mapping[str, Any]]]:
         quotas = await self._quotas.quotas(owner_id=owner_id, limit=_QUOTAS)
@@ -111,7 +111,7 @@ def _cut_short(wallet: WalletOutlook, use: DailyUse) -> frozenset[date]:
     return frozenset(day for day in use.days if any(use.total(day) >= limit * _NEARLY for limit in limits))
 
 
-def _wallet(wallet: WalletOutlook, pace: Pace, now: datetime, timezone: str) -> dict[str, Any]:
+def _wallet(wallet: WalletOutlook, pace: UsePace, now: datetime, timezone: str) -> dict[str, Any]:
     zone = time_zone(timezone)
 
     def at(factor: Decimal | None, *, topped_up: bool = True) -> Drain | None:
@@ -141,7 +141,7 @@ def _wallet(wallet: WalletOutlook, pace: Pace, now: datetime, timezone: str) -> 
     }
 
 
-def _notes(wallet: WalletOutlook, pace: Pace, found: Drain) -> list[str]:
+def _notes(wallet: WalletOutlook, pace: UsePace, found: Drain) -> list[str]:
     notes: list[str] = []
     if found.empty_at is None:
         notes.append(f"does not run out within {_HORIZON_DAYS} days at this pace")

@@ -1,4 +1,4 @@
-"""Values of run-out dates: what a wallet holds, and when it is empty."""
+"""Values of run-out dates: wallets, limits, simulated drains."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
