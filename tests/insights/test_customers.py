@@ -163,7 +163,7 @@ def test_a_user_with_nearly_no_use_or_no_reason_has_no_hint() -> None:
 async def test_cohorts_of_recorded_use_stand_with_their_evidence(study: Study) -> None:
     await study.record([use("old", 300), *(use(f"u{n}", ago) for n in range(12) for ago in (20.1, 12.1))])
 
-    found = (await study.insights.customers().cohorts(QUESTION, "week")).finding
+    found = (await study.insights.customers().cohorts(QUESTION, "week")).result
 
     assert found.enough
     (cohort,) = found.answer["cohorts"]
@@ -181,15 +181,15 @@ async def test_few_users_have_no_churn_no_segments_and_no_adoption(study: Study)
         await customers.segments(QUESTION),
         await customers.adoption(QUESTION),
     ):
-        assert (insight.finding.enough, insight.finding.answer, insight.finding.people) == (False, {}, [])
-        assert insight.finding.evidence.limits
+        assert (insight.result.enough, insight.result.answer, insight.result.people) == (False, {}, [])
+        assert insight.result.evidence.limits
 
 
 async def test_the_adoption_of_a_feature_is_a_fraction_of_all_active_users(study: Study) -> None:
     chat = [use(f"u{n}", ago, feature_key="chat") for n in range(10) for ago in (3, 40)]
     await study.record([*chat, *(use(f"u{n}", ago, feature_key="essay") for n in range(5) for ago in (2, 5))])
 
-    answer = (await study.insights.customers().adoption(QUESTION)).finding.answer
+    answer = (await study.insights.customers().adoption(QUESTION)).result.answer
 
     rates = [(each["feature"], each["rate"], each["rate_before"], each["repeated"]) for each in answer["features"]]
     assert rates == [("chat", 1, 1, 0), ("essay", Decimal("0.5"), 0, 5)]
@@ -200,7 +200,7 @@ async def test_segments_contain_declared_ones_and_names_are_read_when_asked(stud
     customers = study.insights.customers()
     await customers.put_rule(SegmentRule("vip", (Condition("credits", ">=", Decimal(29)),)))
 
-    found = (await customers.segments(QUESTION, limit=2)).finding
+    found = (await customers.segments(QUESTION, limit=2)).result
 
     assert found.answer["declared"] == [{"name": "vip", "users": 2}]
     assert [(each.user_id, each.facts["declared"]) for each in found.people] == [("u29", ["vip"]), ("u28", ["vip"])]
@@ -218,7 +218,7 @@ async def test_upsell_reads_the_plan_of_the_wallet(study: Study) -> None:
     await wallets.change("ada", WalletChange({"plan": "small"}))
     await study.record([use("ada", day, credits=20) for day in range(1, 20)])
 
-    (ada,) = (await study.insights.customers().upsell(QUESTION)).finding.people
+    (ada,) = (await study.insights.customers().upsell(QUESTION)).result.people
 
     assert ada.user_id == "ada"
     assert (ada.facts["plan"], ada.facts["best"]) == ("small", "large")

@@ -34,7 +34,7 @@ def question(timezone: str = "UTC", **filters: str) -> Question:
 async def test_a_weekly_pattern_is_continued_day_by_day(study: Study) -> None:
     await study.record(weekly(70))
 
-    found = (await study.insights.forecasts().forecast(question(), of="credits", unit="day")).finding
+    found = (await study.insights.forecasts().forecast(question(), of="credits", unit="day")).result
 
     assert found.enough
     expected = [WEEK[(NOW + timedelta(days=ahead)).weekday()] for ahead in range(14)]
@@ -47,7 +47,7 @@ async def test_a_weekly_pattern_is_continued_day_by_day(study: Study) -> None:
 async def test_too_little_history_is_said_instead_of_guessed(study: Study) -> None:
     await study.record(weekly(20))
 
-    found = (await study.insights.forecasts().forecast(question(), of="credits", unit="day")).finding
+    found = (await study.insights.forecasts().forecast(question(), of="credits", unit="day")).result
 
     assert not found.enough
     assert found.answer == {}
@@ -65,7 +65,7 @@ async def test_a_forecast_is_kept_and_later_shown_beside_what_came(study: Study)
     for fact in doubled:
         fact["time"] += timedelta(days=2)
     await study.record(doubled)
-    second = (await service.forecast(question(), of="credits", unit="day")).finding
+    second = (await service.forecast(question(), of="credits", unit="day")).result
 
     (earlier,) = second.answer["earlier"]
     assert earlier["periods"] == 2
@@ -77,9 +77,9 @@ async def test_forecasts_of_different_questions_are_kept_apart(study: Study) -> 
     await study.record([*weekly(70), *weekly(70, "bob", feature_key="essay")])
     service = study.insights.forecasts()
 
-    both = (await service.forecast(question(), of="credits", unit="day")).finding
-    ada = (await service.forecast(question(user_id="ada"), of="credits", unit="day")).finding
-    essay = (await service.forecast(question(feature="essay"), of="credits", unit="day")).finding
+    both = (await service.forecast(question(), of="credits", unit="day")).result
+    ada = (await service.forecast(question(user_id="ada"), of="credits", unit="day")).result
+    essay = (await service.forecast(question(feature="essay"), of="credits", unit="day")).result
 
     assert both.answer["total"] == 2 * ada.answer["total"]
     assert ada.answer["total"] == essay.answer["total"]

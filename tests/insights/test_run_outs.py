@@ -175,7 +175,7 @@ async def test_wallets_are_listed_by_the_date_on_which_they_run_out(study: Study
 
     insight = await study.insights.run_outs().run_outs()
 
-    found = insight.finding
+    found = insight.result
     assert [(each.user_id, each.facts["runs_out_at"][:10]) for each in found.people] == [
         ("ada", "2026-06-21"),
         ("bob", "2026-08-20"),
@@ -183,5 +183,5 @@ async def test_wallets_are_listed_by_the_date_on_which_they_run_out(study: Study
     assert found.answer["too_short"] == 1
     assert [each["meter"] for each in found.answer["quotas"]] == ["requests"]
     assert (await study.insights.run_outs().run_outs()).id == insight.id
-    (only,) = (await study.insights.run_outs().run_outs(owner_id="bob")).finding.people
+    (only,) = (await study.insights.run_outs().run_outs(owner_id="bob")).result.people
     assert only.user_id == "bob"

@@ -322,7 +322,7 @@ A = TypeVar("A", bound=InsightAnswer)
 
 def insight_answer(shape: type[A], insight: Insight) -> A:
     """Return a kept result in its shape."""
-    finding = insight.finding
+    finding = insight.result
     evidence = EvidenceAnswer.of(finding.evidence, limits=list(finding.evidence.limits))
     people: Mapping[str, Any] = {}
     if "people" in shape.model_fields:

@@ -103,4 +103,4 @@ class Insight:
     id: UUID
     kind: InsightKind
     made_at: datetime
-    finding: InsightResult
+    result: InsightResult

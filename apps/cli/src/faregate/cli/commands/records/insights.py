@@ -53,7 +53,7 @@ def forecast(
         return await lib.forecasts().forecast(about.question(), of=amount, unit=by, horizon=horizon)
 
     found = with_library(work)
-    points: Sequence[Mapping[str, Any]] = found.finding.answer.get("points", ())
+    points: Sequence[Mapping[str, Any]] = found.result.answer.get("points", ())
     columns = ["period", "expected", "low80", "high80", "low95", "high95"]
     return _tell(output, f"{of} by {by}", columns, [[point[name] for name in columns] for point in points], found)
 
@@ -119,7 +119,7 @@ def cohorts(
     """Show the users by the period of their first use, and which fraction was active in each period after it."""
     found = with_library(lambda lib: lib.customers().cohorts(about.question(), by))
     columns = ["period", "users", "activated", "retention"]
-    cohorts: Sequence[Mapping[str, Any]] = found.finding.answer["cohorts"]
+    cohorts: Sequence[Mapping[str, Any]] = found.result.answer["cohorts"]
     rows = [
         [each["period"], each["users"], each["activated"], " ".join(f"{rate:.0%}" for rate in each["retention"])]
         for each in cohorts
@@ -132,7 +132,7 @@ def adoption(*, about: About = _ABOUT, output: Shape = "table") -> int:
     """Show which fraction of the recent users used each feature."""
     found = with_library(lambda lib: lib.customers().adoption(about.question()))
     columns = ["feature", "users", "rate", "rate_before", "repeated"]
-    features: Sequence[Mapping[str, Any]] = found.finding.answer.get("features", ())
+    features: Sequence[Mapping[str, Any]] = found.result.answer.get("features", ())
     return _tell(output, "Adoption", columns, [[each[name] for name in columns] for each in features], found)
 
 
@@ -215,9 +215,7 @@ def _amount(of: str) -> ForecastAmount:
 
 
 def _tell_people(output: Shape, title: str, columns: Sequence[str], found: Insight) -> int:
-    rows = [
-        [each.user_id, *(_plain(each.facts.get(name), output) for name in columns)] for each in found.finding.people
-    ]
+    rows = [[each.user_id, *(_plain(each.facts.get(name), output) for name in columns)] for each in found.result.people]
     return _tell(output, title, ["user", *columns], rows, found)
 
 
@@ -229,13 +227,11 @@ def _plain(value: Any, output: Shape) -> Any:
 
 def _tell(output: Shape, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], found: Insight) -> int:
     """Print rows with their evidence; return 1 if there was too little data for any."""
-    evidence = found.finding.evidence
+    evidence = found.result.evidence
     if output == "json":
         from dataclasses import asdict
 
-        tell(
-            output, title, columns, rows, enough=found.finding.enough, made_at=found.made_at, evidence=asdict(evidence)
-        )
+        tell(output, title, columns, rows, enough=found.result.enough, made_at=found.made_at, evidence=asdict(evidence))
     else:
         tell(output, title, columns, rows)
         errors.print(
@@ -244,4 +240,4 @@ def _tell(output: Shape, title: str, columns: Sequence[str], rows: Sequence[Sequ
         errors.print(f"Uncertainty: {evidence.uncertainty}.")
         for limit in evidence.limits:
             errors.print(f"Limit: {limit}.")
-    return 0 if found.finding.enough else 1
+    return 0 if found.result.enough else 1

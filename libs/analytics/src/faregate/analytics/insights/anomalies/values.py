@@ -31,7 +31,7 @@ class AnomalyMeasure(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a person said about an anomaly, by its name on the wire. What is like one that is none, or less, is not reported again."""
+    """What a person said about an anomaly. What is like one that is none, or less, is not reported again."""
 
     CONFIRMED = "confirmed"
     NONE = "not_an_anomaly"

@@ -82,7 +82,7 @@ class ForecastService:
 
     async def _earlier(self, ask: Ask, came: dict[datetime, Decimal]) -> list[dict[str, Any]]:
         kept = await self._keeper.earlier(ask, days=_EARLIER_DAYS, limit=_EARLIER_SHOWN)
-        forecasts = [Kept(each.made_at, [_point(point) for point in each.finding.answer["points"]]) for each in kept]
+        forecasts = [Kept(each.made_at, [_point(point) for point in each.result.answer["points"]]) for each in kept]
         return [asdict(each) for each in track_record(forecasts, came)]
 
 
