@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from faregate.cli.shared.output import console, print_table
+from faregate.core.runtime import event_loop
 
 __all__ = ["insights"]
 
@@ -20,10 +21,27 @@ def insights(
     m4: Annotated[
         Path | None, Parameter(help="Directory with the files of M4; without it, a sample is scored.")
     ] = None,
+    events: Annotated[int, Parameter(help="Instead, time each insight over this number of events.")] = 0,
 ) -> int:
     """Score forecasts on M4, anomalies on NAB, and the churn model on CDNOW; exit 1 if a score misses its limit."""
+    if events:
+        return 0 if event_loop.run(_timed(events)) else 1
     results = [_forecasts(m4), _anomalies(), _lifetimes()]
     return 0 if all(results) else 1
+
+
+async def _timed(count: int) -> bool:
+    from faregate.benchmarks.insight_times import LIMIT_MAKE_MS, LIMIT_READ_MS, time_insights
+
+    times = await time_insights(count)
+    rows = [
+        (each.name, f"{each.make_ms:,.0f}", f"{each.read_ms:.1f}" if each.read_ms is not None else "") for each in times
+    ]
+    title = (
+        f"Insights over {count:,} events of 30 days; limits: {LIMIT_MAKE_MS:,} ms to make, {LIMIT_READ_MS} ms to read"
+    )
+    print_table(title, ["insight", "made in ms", "read in ms"], rows)
+    return all(each.make_ms <= LIMIT_MAKE_MS and (each.read_ms or 0) <= LIMIT_READ_MS for each in times)
 
 
 def _forecasts(m4: Path | None) -> bool:
