@@ -68,7 +68,7 @@ def bounded_minimum(function: Callable[[float], float], low: float, high: float)
 
 def least(function: Callable[[Vector], float], start: Sequence[float]) -> tuple[Vector, float]:
     """Return where a function of several variables is least, by the Nelder-Mead method from `start`, and its value there."""
-    options = {"maxiter": 4000, "maxfev": 4000, "xatol": 1e-7, "fatol": 1e-10}
+    options = {"maxiter": 800, "maxfev": 800, "xatol": 1e-6, "fatol": 1e-10}
     found = _module("scipy.optimize").minimize(function, list(start), method="Nelder-Mead", options=options)
     return cast("Vector", found.x), float(found.fun)
 

@@ -70,13 +70,16 @@ def _suspects(
     special: Collection[date],
 ) -> list[Suspect]:
     known = [_READ[measure](sums) for sums in measures]
+    places = range(len(periods) - newest, len(periods))
+    if not any(known[place] or _falls_count(watched, measure, special=False) for place in places):
+        return []
     values = as_vector(list(_filled(known)))
     off = deviations(values, SEASONS, least_limit=_LEAST[measure])
     found: list[Suspect] = []
-    for place in range(len(periods) - newest, len(periods)):
+    for place in places:
         own = float(values[place] - off.reference[place])
-        lower_counts = _falls_count(watched, measure, periods[place].astimezone(zone).date() in special)
-        if known[place] is None or (own < 0 and not lower_counts):
+        is_special = periods[place].astimezone(zone).date() in special
+        if known[place] is None or (own < 0 and not _falls_count(watched, measure, special=is_special)):
             continue
         agrees = own * float(off.deviation[place]) > 0 and abs(own) >= float(
             off.limit[place]
@@ -88,7 +91,7 @@ def _suspects(
     return found
 
 
-def _falls_count(watched: Watched, measure: AnomalyMeasure, special: bool) -> bool:
+def _falls_count(watched: Watched, measure: AnomalyMeasure, *, special: bool) -> bool:
     """Tell whether less than usual is unusual. Of one user it is no news: people pause."""
     return measure not in _UP_ONLY and not special and watched.scope is not AnomalyScope.USER
 

@@ -19,6 +19,7 @@ __all__ = ["LifetimeModel", "Repeats", "fit_lifetimes"]
 
 _START = (0.0, 0.0, 0.0, 0.0)
 _NEAR_ONE = 1e-6
+_BOUNDS = (-15.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def fit_lifetimes(repeats: Repeats) -> LifetimeModel:
         return -float(counts @ _log_likelihood(parameters, x, recency * scale, age * scale)) / float(counts.sum())
 
     best, value = least(loss, _START)
-    r, alpha, a, b = (float(each) for each in np.exp(best))
+    r, alpha, a, b = (float(each) for each in np.exp(np.clip(best, *_BOUNDS)))
     likelihood = -value * float(counts.sum()) + float((counts * x).sum()) * float(np.log(scale))
     return LifetimeModel(r, alpha / scale, a, b, likelihood)
 
@@ -82,7 +83,7 @@ def fit_lifetimes(repeats: Repeats) -> LifetimeModel:
 def _log_likelihood(parameters: Vector, x: Vector, recency: Vector, age: Vector) -> Vector:
     import numpy as np
 
-    r, alpha, a, b = np.exp(np.clip(parameters, -20.0, 20.0))
+    r, alpha, a, b = np.exp(np.clip(parameters, *_BOUNDS))
     log_gamma, _ = special_functions()
     common = log_gamma(r + x) - log_gamma(r) + r * np.log(alpha)
     chance = log_gamma(a + b) + log_gamma(b + x) - log_gamma(b) - log_gamma(a + b + x)

@@ -67,12 +67,16 @@ class CustomerRepository:
             for row in rows
         ]
 
-    async def adoption(self, session: AsyncSession, question: Question, recent: datetime) -> Sequence[FeatureUsers]:
-        """Return the users of each feature, the most used first."""
+    async def adoption(self, session: AsyncSession, question: Question) -> Sequence[FeatureUsers]:
+        """Return the users of each feature in the last days of the range and in those before, the most used first."""
         await self._archived.note(session, question, None)
         days = periods_of(question.range, "day")
         rows = await self._database.rows(
-            session, adoption_sql(question.filters), **parameters(question), periods=days, recent=recent
+            session,
+            adoption_sql(question.filters),
+            **parameters(question),
+            periods=days,
+            recent=len(days) - RECENT_DAYS,
         )
         return [FeatureUsers(row.feature_key, row.users, row.users_before, row.repeated) for row in rows]
 

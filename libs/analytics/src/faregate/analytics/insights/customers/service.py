@@ -177,9 +177,8 @@ class CustomerService:
 
     async def _adoption(self, question: Question) -> InsightResult:
         asked = complete_range(question, "day", now=self._clock.now(), count=2 * RECENT_DAYS)
-        recent = periods_of(asked.range, "day")[-RECENT_DAYS]
         async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
-            features = await self._repository.adoption(session, asked, recent)
+            features = await self._repository.adoption(session, asked)
             users = await self._repository.activity(session, asked)
         base = _Base(asked, users, 2 * RECENT_DAYS)
         active = sum(1 for user in users if user.last_day >= RECENT_DAYS)

@@ -38,17 +38,18 @@ def activity_sql(filters: Filters) -> str:
 
 
 def adoption_sql(filters: Filters) -> str:
-    """Return the query for each feature's users, by the part of the range: since `:recent`, or before it."""
+    """Return the query for each feature's users, by the part of the range: after the position `:recent` of days, or up to it."""
     return f"""
-    select feature_key, count(*) filter (where recent) as users, count(*) filter (where before) as users_before,
-      count(*) filter (where recent and days >= 2) as repeated
+    with days as materialized (
+      select e.feature_key, e.subject_id, {period_sql("e.time")} as day from faregate.usage_event e
+      where {conditions(filters)} and e.feature_key is not null group by 1, 2, 3 having sum(e.sign) > 0
+    )
+    select feature_key, count(*) filter (where recent > 0) as users, count(*) filter (where before > 0) as users_before,
+      count(*) filter (where recent > 1) as repeated
     from (
-      select e.feature_key, e.subject_id, bool_or(e.time >= :recent) as recent, bool_or(e.time < :recent) as before,
-        count(distinct {period_sql("e.time")}) filter (where e.time >= :recent) as days
-      from faregate.usage_event e
-      where {conditions(filters)} and e.feature_key is not null and e.sign > 0 and not exists (
-        select from faregate.usage_correction c where c.event_key = e.event_key and c.version = e.version)
-      group by 1, 2
+      select feature_key, subject_id, count(*) filter (where day > :recent) as recent,
+        count(*) filter (where day <= :recent) as before
+      from days group by 1, 2
     ) u group by 1 order by 2 desc, 1
     """  # noqa: S608
 
