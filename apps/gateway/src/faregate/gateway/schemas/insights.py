@@ -322,18 +322,18 @@ A = TypeVar("A", bound=InsightAnswer)
 
 def insight_answer(shape: type[A], insight: Insight) -> A:
     """Return a kept result in its shape."""
-    finding = insight.result
-    evidence = EvidenceAnswer.of(finding.evidence, limits=list(finding.evidence.limits))
+    result = insight.result
+    evidence = EvidenceAnswer.of(result.evidence, limits=list(result.evidence.limits))
     people: Mapping[str, Any] = {}
     if "people" in shape.model_fields:
-        people = {"people": [{"rank": p.rank, "user_id": p.user_id, **p.facts} for p in finding.people]}
+        people = {"people": [{"rank": p.rank, "user_id": p.user_id, **p.facts} for p in result.people]}
     return shape.model_validate(
         {
             "id": insight.id,
             "made_at": insight.made_at,
-            "enough": finding.enough,
+            "enough": result.enough,
             "evidence": evidence,
-            **finding.answer,
+            **result.answer,
             **people,
         }
     )

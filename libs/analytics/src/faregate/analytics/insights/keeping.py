@@ -56,10 +56,10 @@ class InsightKeeper:
     async def renew(self, ask: Ask, compute: Callable[[], Awaitable[InsightResult]]) -> Insight:
         """Compute the result now, and keep it."""
         require_extra()
-        finding, now = await compute(), self._clock.now()
+        result, now = await compute(), self._clock.now()
 
         async def work(session: AsyncSession) -> Insight:
-            return await self._repository.add(session, ask, finding, now=now)
+            return await self._repository.add(session, ask, result, now=now)
 
         return await self._database.run(work)
 

@@ -28,8 +28,8 @@ class InsightRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, session: AsyncSession, ask: Ask, finding: InsightResult, *, now: datetime) -> Insight:
-        """Keep `finding` as the result of `ask`."""
+    async def add(self, session: AsyncSession, ask: Ask, result: InsightResult, *, now: datetime) -> Insight:
+        """Keep `result` as the result of `ask`."""
         insight_id = new_uuid7()
         await self._database.rows(
             session,
@@ -39,18 +39,18 @@ class InsightRepository:
             ask_key=ask.key,
             parameters=exact_json.dumps(ask.parameters).decode(),
             owners=list(ask.owners.values()),
-            enough=finding.enough,
-            evidence=exact_json.dumps(asdict(finding.evidence)).decode(),
-            answer=exact_json.dumps(finding.answer).decode(),
+            enough=result.enough,
+            evidence=exact_json.dumps(asdict(result.evidence)).decode(),
+            answer=exact_json.dumps(result.answer).decode(),
             now=now,
         )
         rows = [
             (insight_id, person.rank, person.subject_id, exact_json.dumps(person.facts).decode())
-            for person in finding.people
+            for person in result.people
         ]
         if rows:
             await self._database.copy(session, "insight_person", ["insight_id", "rank", "subject_id", "facts"], rows)
-        return Insight(insight_id, ask.kind, now, finding)
+        return Insight(insight_id, ask.kind, now, result)
 
     async def newest(
         self, session: AsyncSession, ask: Ask, *, people: int = 0, user_id: str | None = None
