@@ -19,8 +19,10 @@ from faregate.analytics.insights.anomalies.values import (
 )
 from faregate.analytics.insights.anomalies.watch import suspects
 from faregate.analytics.insights.errors import UnknownAnomalyError
+from faregate.analytics.quotas.wording import body_of, subject
 from faregate.analytics.values import Measures
 from faregate.core.errors import InvalidError
+from faregate.core.settings import Settings
 from faregate.core.values.time_zones import time_zone
 from faregate.wire.ids import new_uuid7
 
@@ -222,3 +224,44 @@ async def test_anomalies_are_listed_by_what_they_are_about(study: Study) -> None
     await service.judge(models[0].id, Verdict.CONFIRMED, actor="ops")
     unjudged = await service.anomalies(AnomalyFilter(measure=AnomalyMeasure.SPEND, unjudged=True))
     assert {each.id for each in unjudged} == {each.id for each in stored} - {models[0].id}
+
+
+async def test_an_anomaly_is_a_webhook_event_of_its_own_and_says_what_it_is(study: Study) -> None:
+    await planted(study)
+    await study.insights.jobs().deliver()
+    alert = next(each for each in study.inbox.alerts if each.meter == "spend")
+
+    body = body_of(alert)
+    assert body["type"] == "usage.anomaly"
+    assert (body["data"]["measure"], body["data"]["actual"]) == ("spend", alert.used)
+    assert subject(alert).startswith("ANOMALY: spend of all use was")
+
+
+async def test_in_quiet_hours_an_alert_waits(study: Study) -> None:
+    study.insights.settings.override(Settings(insights_quiet_hours="9-13"))
+    service = study.insights.anomalies()
+    await study.record([*traffic(), use(NOW.replace(minute=0) - HOUR / 2, Decimal(900), "mallory")])
+    assert await service.check()
+
+    await study.insights.jobs().deliver()
+    assert study.inbox.alerts == []
+    study.clock.advance(hours=3)
+    await study.insights.jobs().deliver()
+    assert study.inbox.alerts != []
+
+
+async def test_the_jobs_make_what_is_then_only_read(study: Study) -> None:
+    await study.record(traffic())
+    jobs = study.insights.jobs()
+    await jobs.hourly()
+    await jobs.daily()
+
+    async with study.database.transaction(read_only=True) as session:
+        rows = await study.database.rows(session, "select kind, count(*) as number from faregate.insight group by 1")
+    assert {row.kind: row.number for row in rows} == {
+        "forecast": 4, "cohorts": 2, "adoption": 1, "churn": 1, "segments": 1, "upsell": 1, "run_outs": 1
+    }
+    study.clock.advance(days=401)
+    await study.insights.keeper().forget()
+    async with study.database.transaction(read_only=True) as session:
+        assert await study.database.rows(session, "select 1 from faregate.insight") == []

@@ -89,7 +89,7 @@ def _log_likelihood(parameters: Vector, x: Vector, recency: Vector, age: Vector)
     chance = log_gamma(a + b) + log_gamma(b + x) - log_gamma(b) - log_gamma(a + b + x)
     alive = -(r + x) * np.log(alpha + age)
     gone = np.log(a) - np.log(b + np.maximum(x, 1) - 1) - (r + x) * np.log(alpha + recency)
-    survived: Vector = np.where(x > 0, np.logaddexp(alive, gone), alive)
+    survived = cast("Vector", np.where(x > 0, cast("Vector", np.logaddexp(alive, gone)), alive))
     return cast("Vector", common + chance + survived)
 
 
