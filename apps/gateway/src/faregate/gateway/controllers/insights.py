@@ -42,6 +42,8 @@ __all__ = ["InsightsController"]
 
 _READ, _WRITE = Scope.ANALYTICS_READ, Scope.QUOTAS_WRITE
 _ASKED = (InvalidError, MissingExtraError)
+_AT_ONCE = 4
+"""An insight with filters is computed when it is first asked for, which takes seconds of a processor."""
 
 
 class InsightsController(Controller):
@@ -61,7 +63,9 @@ class InsightsController(Controller):
         self._run_outs = run_outs
         self._clock = clock
 
-    @operation("GET", "/api/analytics/forecast", scope=_READ, answer=ForecastAnswer, errors=_ASKED)
+    @operation(
+        "GET", "/api/analytics/forecast", scope=_READ, answer=ForecastAnswer, errors=_ASKED, concurrency=_AT_ONCE
+    )
     async def forecast(self, query: ForecastQuery) -> ForecastAnswer:
         """Return the forecast of the running period and those after it, with intervals and the back-test on one's own data.
 
@@ -71,13 +75,21 @@ class InsightsController(Controller):
         insight = await self._forecasts.forecast(question, of=query.of, unit=query.groupBy, horizon=query.horizon)
         return insight_answer(ForecastAnswer, insight)
 
-    @operation("GET", "/api/analytics/run-outs", scope=_READ, answer=RunOutsAnswer, errors=_ASKED, audit=Audit.PERSONAL)
+    @operation(
+        "GET",
+        "/api/analytics/run-outs",
+        scope=_READ,
+        answer=RunOutsAnswer,
+        errors=_ASKED,
+        concurrency=_AT_ONCE,
+        audit=Audit.PERSONAL,
+    )
     async def run_outs(self, query: RunOutsQuery) -> RunOutsAnswer:
         """Return when wallets and quotas run out, the earliest first.
 
         Each wallet is simulated with its renewals, expiries, automatic top-ups and spending limits.
         """
-        insight = await self._run_outs.run_outs(query.timezone, owner_id=query.owner_id, limit=query.limit)
+        insight = await self._run_outs.run_outs(query.timezone, owner_id=query.ownerId, limit=query.limit)
         return insight_answer(RunOutsAnswer, insight)
 
     @operation(
@@ -106,18 +118,28 @@ class InsightsController(Controller):
         """Say whether it is an anomaly. What is like one that is none, or less, is not reported again."""
         return anomaly_answer(await self._anomalies.judge(anomaly_id, body.verdict, actor=call.principal.id))
 
-    @operation("GET", "/api/analytics/cohorts", scope=_READ, answer=CohortsAnswer, errors=_ASKED)
+    @operation("GET", "/api/analytics/cohorts", scope=_READ, answer=CohortsAnswer, errors=_ASKED, concurrency=_AT_ONCE)
     async def cohorts(self, query: CohortsQuery) -> CohortsAnswer:
         """Return users by the week or month of their first use, and how many were active in each one after it."""
         insight = await self._customers.cohorts(query.question(now=self._clock.now()), query.groupBy)
         return insight_answer(CohortsAnswer, insight)
 
-    @operation("GET", "/api/analytics/adoption", scope=_READ, answer=AdoptionAnswer, errors=_ASKED)
+    @operation(
+        "GET", "/api/analytics/adoption", scope=_READ, answer=AdoptionAnswer, errors=_ASKED, concurrency=_AT_ONCE
+    )
     async def adoption(self, query: InsightQuery) -> AdoptionAnswer:
         """Return the fraction of users that used each feature in the last 28 days, and in the 28 days before."""
         return insight_answer(AdoptionAnswer, await self._customers.adoption(query.question(now=self._clock.now())))
 
-    @operation("GET", "/api/analytics/churn", scope=_READ, answer=ChurnAnswer, errors=_ASKED, audit=Audit.PERSONAL)
+    @operation(
+        "GET",
+        "/api/analytics/churn",
+        scope=_READ,
+        answer=ChurnAnswer,
+        errors=_ASKED,
+        concurrency=_AT_ONCE,
+        audit=Audit.PERSONAL,
+    )
     async def churn(self, query: PeopleQuery) -> ChurnAnswer:
         """Return users by the chance that they are gone for good, the highest first, and what changed before."""
         question = query.question(now=self._clock.now())
@@ -125,7 +147,13 @@ class InsightsController(Controller):
         return insight_answer(ChurnAnswer, insight)
 
     @operation(
-        "GET", "/api/analytics/segments", scope=_READ, answer=SegmentsAnswer, errors=_ASKED, audit=Audit.PERSONAL
+        "GET",
+        "/api/analytics/segments",
+        scope=_READ,
+        answer=SegmentsAnswer,
+        errors=_ASKED,
+        concurrency=_AT_ONCE,
+        audit=Audit.PERSONAL,
     )
     async def segments(self, query: PeopleQuery) -> SegmentsAnswer:
         """Return segments by recency, frequency and money, declared segments, and the users in them."""
@@ -158,7 +186,15 @@ class InsightsController(Controller):
         await self._customers.remove_rule(name)
         return {"name": name}
 
-    @operation("GET", "/api/analytics/upsell", scope=_READ, answer=UpsellAnswer, errors=_ASKED, audit=Audit.PERSONAL)
+    @operation(
+        "GET",
+        "/api/analytics/upsell",
+        scope=_READ,
+        answer=UpsellAnswer,
+        errors=_ASKED,
+        concurrency=_AT_ONCE,
+        audit=Audit.PERSONAL,
+    )
     async def upsell(self, query: PeopleQuery) -> UpsellAnswer:
         """Return users near the credits of their plan, growing, or on another plan than fits, with the cost on each plan."""
         question = query.question(now=self._clock.now())

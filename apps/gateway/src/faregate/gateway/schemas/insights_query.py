@@ -64,7 +64,7 @@ class RunOutsQuery(LooseBody):
     """The time zone of days, and an owner."""
 
     timezone: Annotated[str, Field(max_length=64)] = "UTC"
-    owner_id: _Name | None = None
+    ownerId: _Name | None = None  # noqa: N815
     limit: _People = 100
 
 
