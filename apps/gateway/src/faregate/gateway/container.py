@@ -20,6 +20,7 @@ from faregate.gateway.controllers.exports import ExportsController
 from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
+from faregate.gateway.controllers.insights import InsightsController
 from faregate.gateway.controllers.keys import KeysController
 from faregate.gateway.controllers.lookups import LookupsController
 from faregate.gateway.controllers.meters import MetersController
@@ -185,6 +186,9 @@ class GatewayContainer(FaregateContainer):
         host.clock,
         host.settings.provided.credit_price_usd,
     )
+    insights_controller: providers.Provider[InsightsController] = providers.Singleton(
+        InsightsController, host.forecasts, host.anomalies, host.customers, host.run_outs, host.clock
+    )
     quotas_controller: providers.Provider[QuotasController] = providers.Singleton(QuotasController, host.quota_service)
     meters_controller: providers.Provider[MetersController] = providers.Singleton(
         MetersController, host.meters, host.meter_totals, host.clock
@@ -247,6 +251,7 @@ class GatewayContainer(FaregateContainer):
         usage_events_controller,
         analytics_controller,
         exploration_controller,
+        insights_controller,
         dead_letters_controller,
         quotas_controller,
         meters_controller,

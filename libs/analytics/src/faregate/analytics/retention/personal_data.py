@@ -1,6 +1,6 @@
-"""Personal data in quotas, alerts and archived usage events.
+"""Personal data in quotas, alerts, insights and archived usage events.
 
-It consists of quotas of the person, the addresses of alerts, and archived events.
+It consists of quotas of the person, the addresses of alerts, insights about the person, and archived events.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.retention.archiving import EventArchive
 from faregate.core.privacy.person_words import json_erasure, json_names, json_without, words_erasure
-from faregate.core.privacy.personal_data import Person
+from faregate.core.privacy.personal_data import Person, actor_erasure
 from faregate.wire import exact_json
 
 __all__ = ["ANALYTICS_ERASURES", "ANALYTICS_EXPORTS", "ArchivedEventsPersonalData"]
@@ -43,6 +43,20 @@ ANALYTICS_EXPORTS = {
       select view_id, name, shared, state, created_at, updated_at from faregate.saved_view
       where subject_id = :subject order by view_id) t
     """,
+    "insight": """
+    select to_json(t)::text from (
+      select i.insight_id, i.kind, i.made_at, i.answer from faregate.insight i where :subject = any(i.owners) order by 3) t
+    """,
+    "insight_person": """
+    select to_json(t)::text from (
+      select i.kind, i.made_at, p.rank, p.facts
+      from faregate.insight_person p join faregate.insight i using (insight_id) where p.subject_id = :subject order by 2, 1) t
+    """,
+    "anomaly": """
+    select to_json(t)::text from (
+      select anomaly_id, measure, period_start, period_end, actual, expected, reason, verdict, found_at
+      from faregate.anomaly where subject_id = :subject order by found_at) t
+    """,
     "quota_recipient": """
     select to_json(t)::text from (
       select quota_id, meter, period from faregate.quota
@@ -68,6 +82,11 @@ ANALYTICS_ERASURES = {
     returning 1
     """,
     "alert_error": words_erasure("alert_delivery", "last_error"),
+    "anomaly_error": words_erasure("anomaly_delivery", "last_error"),
+    "anomaly_verdict": actor_erasure("anomaly", "verdict_by"),
+    "anomaly": "delete from faregate.anomaly where subject_id = :subject returning 1",
+    "insight_person": "delete from faregate.insight_person where subject_id = :subject returning 1",
+    "insight": "delete from faregate.insight where :subject = any(owners) returning 1",
 }
 """All addresses of the person's own quotas are erased: they are most likely theirs. Limits and counts stay."""
 

@@ -435,6 +435,23 @@ class Settings(BaseSettings):
         description="incoming webhook of Slack, Mattermost or another service that accepts Slack's message format",
         examples=["https://hooks.slack.com/services/T000/B000/XXXX"],
     )
+    insights_timezone: str = Field(
+        default="UTC",
+        max_length=64,
+        description="time zone of the days and weeks of scheduled insights, and of quiet hours",
+        examples=["Europe/Berlin"],
+    )
+    insights_special_days: str = Field(
+        default="",
+        pattern=r"^$|^\s*\d{4}-\d\d-\d\d(\s*,\s*\d{4}-\d\d-\d\d)*\s*$",
+        description="holidays and other days on which use is unlike other days, past and future, separated by commas",
+        examples=["2026-12-24, 2026-12-25"],
+    )
+    insights_quiet_hours: str = Field(
+        default="",
+        description="hours in which alerts of anomalies wait until they end; without it alerts are sent at once",
+        examples=["22-7"],
+    )
     smtp_url: SecretStr | None = Field(
         default=None,
         description="mail server: smtp:// (STARTTLS where it offers it; ?starttls=required or never) or smtps://",

@@ -1,14 +1,14 @@
 """Sessions of browsers, saved views of the dashboard, links to the customers' page
 
-Revision: 0040, after 0020. Three new tables; no data that is there changes, and nothing is locked.
+Revision: 0023, after 0022. Three new tables; no data that is there changes, and nothing is locked.
 """
 
 import sqlalchemy as sa
 from alembic import context, op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-revision = "0040"
-down_revision = "0020"
+revision = "0023"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 
