@@ -15,7 +15,6 @@ from faregate.client import SyncFakeCredits
 with SyncFakeCredits() as credits, credits.charge("ai_chat_v1", user_id="ada") as use:
     use.add("gpt-4o", input_tokens=1)
 """
-from support.environments import fresh_environment
 
 
 @pytest.fixture(scope="module")
