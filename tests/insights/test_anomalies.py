@@ -259,7 +259,13 @@ async def test_the_jobs_make_what_is_then_only_read(study: Study) -> None:
     async with study.database.transaction(read_only=True) as session:
         rows = await study.database.rows(session, "select kind, count(*) as number from faregate.insight group by 1")
     assert {row.kind: row.number for row in rows} == {
-        "forecast": 4, "cohorts": 2, "adoption": 1, "churn": 1, "segments": 1, "upsell": 1, "run_outs": 1
+        "forecast": 4,
+        "cohorts": 2,
+        "adoption": 1,
+        "churn": 1,
+        "segments": 1,
+        "upsell": 1,
+        "run_outs": 1,
     }
     study.clock.advance(days=401)
     await study.insights.keeper().forget()
