@@ -102,6 +102,17 @@ def test_the_model_is_tested_on_days_that_it_did_not_know() -> None:
     assert abs(check.expected / check.came - 1) < Decimal("0.2")
 
 
+def test_where_nobody_ever_stops_everybody_is_expected_at_the_own_rate() -> None:
+    chance = Random(5)
+    faithful = [user(n, sorted({0, 1, 29, *(chance.randrange(30) for _ in range(18))})) for n in range(300)]
+    risks = churn_risks(faithful, 30, {})
+
+    assert all(each.risk < Decimal("0.05") for each in risks)
+    assert all(each.expected_days.is_finite() for each in risks)
+    expected, active = sum(each.expected_days for each in risks), sum(len(each.days) for each in faithful)
+    assert abs(expected / active - 1) < Decimal("0.15")
+
+
 def test_fifths_name_the_segments() -> None:
     users = [user(n, range(99 - n, 100 - n // 2), credits=1000 - 10 * n) for n in range(50)]
     scores = {score.user.subject_id: score for score in rfm_scores([*users, user(99, [99], credits=1)])}

@@ -54,13 +54,20 @@ class LifetimeModel:
 
     def expected_repeats(self, repeats: Repeats, ahead: float) -> Vector:
         """Return how many times each user is expected to come back in the next `ahead` units of time."""
+        import numpy as np
+
         x, _recency, age = _vectors(repeats)
         _, hyp2f1 = special_functions()
         a = self.a if abs(self.a - 1) > _NEAR_ONE else 1 + _NEAR_ONE  # the formula divides by a - 1
-        shape = hyp2f1(self.r + x, self.b + x, a + self.b + x - 1, ahead / (self.alpha + age + ahead))
-        left = 1 - shape * ((self.alpha + age) / (self.alpha + age + ahead)) ** (self.r + x)
-        count: Vector = (a + self.b + x - 1) / (a - 1) * left * self.chance_alive(repeats)
-        return count
+        with np.errstate(all="ignore"):
+            shape = hyp2f1(self.r + x, self.b + x, a + self.b + x - 1, ahead / (self.alpha + age + ahead))
+            left = 1 - shape * ((self.alpha + age) / (self.alpha + age + ahead)) ** (self.r + x)
+            count = (a + self.b + x - 1) / (a - 1) * left
+        at_own_rate = (
+            (self.r + x) / (self.alpha + age) * ahead
+        )  # what nobody exceeds, and the limit if nobody ever stops
+        usable = np.isfinite(count) & (count >= 0) & (count <= at_own_rate)
+        return cast("Vector", np.where(usable, count, at_own_rate) * self.chance_alive(repeats))
 
 
 def fit_lifetimes(repeats: Repeats) -> LifetimeModel:
