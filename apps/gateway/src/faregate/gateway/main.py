@@ -150,7 +150,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
         return failure(answer, request_id=request_id, headers={"allow": known})
     path = request.scope["path"]
     if path == "/" and "text/html" in request.headers.get("accept", ""):
-        return RedirectResponse("/docs", status_code=303)
+        return RedirectResponse("/dashboard", status_code=303)
     hint = f"remove the slash at the end: {path.rstrip('/')}" if _is_known_without_slash(request) else _meant(request)
     shown = request.url.path[:_PATH_SHOWN]
     return failure(RouteNotFoundError(f"There is nothing at {shown}; {hint}"), request_id=request_id)
