@@ -67,7 +67,8 @@ class LifetimeModel:
             (self.r + x) / (self.alpha + age) * ahead
         )  # what nobody exceeds, and the limit if nobody ever stops
         usable = np.isfinite(count) & (count >= 0) & (count <= at_own_rate)
-        return cast("Vector", np.where(usable, count, at_own_rate) * self.chance_alive(repeats))
+        expected: Vector = np.where(usable, count, at_own_rate) * self.chance_alive(repeats)
+        return expected
 
 
 def fit_lifetimes(repeats: Repeats) -> LifetimeModel:
