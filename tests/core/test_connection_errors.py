@@ -41,6 +41,7 @@ def test_an_address_is_shown_without_password_and_options(url: str, shown: str) 
         (ConnectionResetError(104, "Connection reset by peer"), "no session was established (Connection reset by peer)"),
         (ConnectionError("unexpected connection_lost() call"), "no session was established (the server closed the connection)"),
         (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "TLS failed ([SSL: WRONG_VERSION_NUMBER] wrong version number)"),
+        (server_error(asyncpg.ConnectionDoesNotExistError, "connection was closed in the middle"), "the connection was lost"),
         (server_error(asyncpg.TooManyConnectionsError, "sorry"), "it has no connection left for user 'me'"),
         (server_error(asyncpg.CannotConnectNowError, "the database system is starting up"), "it is starting up or shutting down"),
         (

@@ -15,7 +15,7 @@ from faregate.core.settings import environment_without_settings
 __all__ = ["ChildProcess", "ProcessPool"]
 
 
-_NO_ENGINE = ("EngineUnavailableError", "SystemExit: 3")
+_NO_ENGINE = ("EngineUnavailableError", "DatabaseUnavailableError", "SystemExit: 3")
 """Errors of a worker or gateway that finds no engine at its start, and is started again by its supervisor. After its start
 it survives the loss of an engine, and would end with an `ExceptionGroup`."""
 

@@ -30,6 +30,7 @@ UNNOTED_CHANGES = {
     "usage-events.record_events": "events keep their own fate; corrections of them are noted",
     "feature-usage-logs.record": "the logs themselves",
     "prices.quote": "it changes nothing",
+    "credits-process.quote": "it changes nothing",
 }
 UNNOTED_READS = {
     **dict.fromkeys(("operations.healthz", "operations.readyz", "operations.metrics"), "for machines, about none"),

@@ -213,6 +213,7 @@ MAKES_NOTHING = {
     "credits-process.void",
     "usage-events.correct",
     "prices.quote",
+    "credits-process.quote",
     "wallets.void_grant",
     "dead-letters.replay",
     "dead-letters.drop",

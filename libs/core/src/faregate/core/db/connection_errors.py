@@ -41,6 +41,9 @@ _PASSING = {
 }
 _NO_TLS = "rejected SSL upgrade"
 _ALL_BUSY = ("all connections of this process are busy", "try again, or raise FAREGATE_DB_POOL_SIZE")
+_LOST_CLASS = "08"
+"""SQLSTATE class of connections that ended, such as while a server shuts down."""
+
 _LOST = ("the connection was lost", "try again; the server's log says why if this repeats")
 
 
@@ -96,6 +99,8 @@ def _server_error(error: asyncpg.PostgresError, url: str) -> DatabaseUnavailable
     if state in _PASSING:
         why, fix = _PASSING[state]
         return DatabaseUnavailableError(f"{where}: {_filled(why, url)}", fix)
+    if state.startswith(_LOST_CLASS):
+        return DatabaseUnavailableError(f"{where}: {_LOST[0]}", _LOST[1])
     if state in _REFUSALS:
         why, fix = _REFUSALS[state]
         return DatabaseRefusedError(f"{where}: the server {_filled(why, url)}", _filled(fix, url))
