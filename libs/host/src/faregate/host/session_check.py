@@ -75,4 +75,4 @@ def _check_driver(dialect: Any) -> None:
 
 
 def _invalid(detail: str) -> InvalidError:
-    return InvalidError(f"session: {detail}", param="session")
+    return InvalidError(detail, param="session")

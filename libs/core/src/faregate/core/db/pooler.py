@@ -89,4 +89,4 @@ def is_pooler_refusal(error: BaseException) -> bool:
 
 def pooler_refusal(error: BaseException, variable: str) -> ConfigurationError:
     """Return the error for a pooler that refuses the settings with which a connection is started."""
-    return ConfigurationError(f"{variable} leads to a pooler, which refuses a session: {error}; {_DIRECT}")
+    return ConfigurationError(f"{variable} leads to a pooler, which refuses its settings ({error}); {_DIRECT}")
