@@ -26,7 +26,7 @@ demo: install ## start everything, drive traffic through it, show and prove what
 	@$(BIN)/faregate demo $(if $(KEEP),--keep)
 
 test: install ## run all tests on real engines
-	@$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 prove: install ## the long form of the ledger's state machines (about half an hour), of the analytics' interleavings, and of contention
 	@$(BIN)/pytest -q -s tests/credit/test_state_machine.py --hypothesis-profile=long

@@ -69,10 +69,10 @@ def async_session(session: object) -> AsyncSession:
 def _check_driver(dialect: Any) -> None:
     if (dialect.name, dialect.driver) != ("postgresql", "asyncpg"):
         raise _invalid(
-            f"the session's driver is {dialect.name}+{dialect.driver}; a charge needs asyncpg: "
-            'create_async_engine("postgresql+asyncpg://…")'
+            f"the session's driver is {dialect.name}+{dialect.driver}; a charge needs asyncpg: let the URL of "
+            "create_async_engine begin with postgresql+asyncpg"
         )
 
 
 def _invalid(detail: str) -> InvalidError:
-    return InvalidError(f"session: {detail}", param="session")
+    return InvalidError(detail, param="session")

@@ -318,21 +318,24 @@ class Database:
         through_pooler = pooled and self._direct_url is not None
         url = self.url if through_pooler else self.direct_url
         try:
-            if through_pooler:
-                connection: asyncpg.Connection[asyncpg.Record] = await connect_through_pooler(
-                    url, self._session_settings
-                )
-            else:
-                connection = await asyncpg.connect(url, server_settings=self._session_settings, timeout=10)
+            connection = await self._established(url, through_pooler=through_pooler)
+            return connection if through_pooler else await self._checked_once(connection)
         except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             if is_pooler_refusal(error):
                 raise pooler_refusal(error, self._direct_variable) from error
             raise connection_error(error, url) from error
+
+    async def _established(self, url: str, *, through_pooler: bool) -> "asyncpg.Connection[asyncpg.Record]":
+        connection: asyncpg.Connection[asyncpg.Record] = (
+            await connect_through_pooler(url, self._session_settings)
+            if through_pooler
+            else await asyncpg.connect(url, server_settings=self._session_settings, timeout=10)
+        )
         major = connection.get_server_version().major
         if major < OLDEST_MAJOR:
             connection.terminate()
             raise too_old(major, url)
-        return connection if through_pooler else await self._checked_once(connection)
+        return connection
 
     @property
     def _direct_variable(self) -> str:

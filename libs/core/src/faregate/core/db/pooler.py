@@ -14,10 +14,7 @@ from faregate.core.errors import ConfigurationError
 
 __all__ = ["PooledConnection", "check_settings", "connect_through_pooler", "is_pooler_refusal", "pooler_refusal"]
 
-_DIRECT = (
-    "set FAREGATE_DIRECT_DATABASE_URL to the address of PostgreSQL itself, "
-    "e.g. postgresql://faregate:secret@db.internal:5432/faregate"
-)
+_DIRECT = "set FAREGATE_DIRECT_DATABASE_URL to the address of PostgreSQL itself, with its own port, such as 5432"
 _IN_TRANSACTION = ("timezone", "jit", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 
 _IN_FORCE = """
@@ -92,4 +89,4 @@ def is_pooler_refusal(error: BaseException) -> bool:
 
 def pooler_refusal(error: BaseException, variable: str) -> ConfigurationError:
     """Return the error for a pooler that refuses the settings with which a connection is started."""
-    return ConfigurationError(f"{variable} leads to a pooler, which refuses a session: {error}; {_DIRECT}")
+    return ConfigurationError(f"{variable} leads to a pooler, which refuses its settings ({error}); {_DIRECT}")
