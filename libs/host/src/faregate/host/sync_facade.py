@@ -35,6 +35,9 @@ C = TypeVar("C")
 S = TypeVar("S")
 T = TypeVar("T")
 
+_INHERITED: list[Faregate | None] = []
+"""Facades of the parent of a fork. Kept, since collecting them would close the connections that the parent still uses."""
+
 
 class SyncFaregate:
     """`Faregate` for Django, Flask, Celery and scripts, with the same arguments and words.
@@ -105,6 +108,8 @@ class SyncFaregate:
         opened, self._opened = self._opened, None
         if opened is not None and self._process == os.getpid():
             self._background.call(opened.aclose)
+        else:
+            _INHERITED.append(opened)
         self._background.close()
 
     def charge(
@@ -272,6 +277,7 @@ class SyncFaregate:
     def _fare(self) -> Faregate:
         with self._lock:
             if self._opened is None or self._process != os.getpid():
+                _INHERITED.append(self._opened)
                 self._process = os.getpid()
                 self._opened = self._background.call(self._make(self._strategies).open)
                 atexit.register(self.close)
