@@ -30,8 +30,12 @@ def close(**_: object) -> None:
 
 @app.task(bind=True)
 def answer(task: Task, user: str, prompt: str) -> dict[str, str]:
-    """Ask a model. Credits are held while it runs; the task's id is the usage key, so that a repeated message counts once."""
-    with fare.use("ai_chat_v1", user, key=task.request.id) as use:
+    """Ask a model. Credits are held while it runs.
+
+    The usage key is the task's id with the number of its retries: a message that is delivered again continues the hold of a worker
+    that died, and is refused once the use is settled; a retry after a failure, which has voided its hold, is a use of its own.
+    """
+    with fare.use("ai_chat_v1", user, key=f"{task.request.id}:{task.request.retries}") as use:
         reply = call_model(prompt)
         use.observe(reply)
     return {"answer": prompt.upper(), "credits": f"{use.result.charged:f}"}

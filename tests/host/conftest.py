@@ -1,13 +1,17 @@
 """Facades on PostgreSQL and in memory: the same promises hold for both."""
 
 from collections.abc import AsyncGenerator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from faregate.host import FakeFaregate, Faregate
 
-STRATEGIES: dict[str, object] = {"per_image": lambda use: 3 * use.metadata.get("images", 1)}
+STRATEGIES: dict[str, object] = {
+    "per_image": lambda use: 3 * use.metadata.get("images", 1),
+    "third": lambda use: Decimal(1) / 3,
+}
 FEATURES: dict[str, dict[str, Any]] = {
     "image": {"strategy": "per_image"},
     "ai_chat_v1": {"strategy": "token_priced", "min_credits": 2},

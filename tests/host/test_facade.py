@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from host.conftest import OPENAI
@@ -261,3 +262,37 @@ async def test_tokens_are_priced_in_a_charge(fare: Faregate) -> None:
 
 def _limit(credits: int) -> WalletChange:
     return WalletChange({"credit_limit": Decimal(credits)})
+
+
+@pytest.mark.parametrize("estimate", [5.5, float("nan"), Decimal("NaN"), -1, True, "5.5", [5]])
+async def test_an_estimate_that_cannot_be_read_is_refused(fare: Faregate, estimate: Any) -> None:
+    """Ignored, the hold would be too small for what it is to cover."""
+    with pytest.raises(InvalidError, match="Decimal or a whole number") as wrong:
+        fare.use("ai_chat_v1", "ada", estimate=estimate)
+    with pytest.raises(InvalidError):
+        await fare.quote("ai_chat_v1", "ada", estimate=estimate)
+
+    assert wrong.value.param == "estimate"
+
+
+async def test_an_empty_key_is_no_missing_one(fare: Faregate) -> None:
+    with pytest.raises(InvalidError, match="usage_key"):
+        async with fare.use("image", "ada", key=""):
+            pass
+    with pytest.raises(InvalidError, match="usage_key"):
+        await fare.charge("image", "ada", key="")
+
+
+@pytest.mark.parametrize("wrong", [42, None, b"ada"])
+async def test_an_id_that_is_no_text_is_named(fare: Faregate, wrong: Any) -> None:
+    for call in (fare.charge("image", wrong), fare.balance(wrong), fare.grant(wrong, 5, key="k")):
+        with pytest.raises(InvalidError, match="must be a text"):
+            await call
+
+
+async def test_one_text_is_no_list_of_names(fare: Faregate) -> None:
+    """Each of its letters would become a member, or a feature."""
+    with pytest.raises(InvalidError, match="join must be a list"):
+        await fare.organizations.define("acme", policy="pooled", join="kim")
+    with pytest.raises(InvalidError, match="features must be a list"):
+        await fare.grant("ada", 5, key="k", features="image")

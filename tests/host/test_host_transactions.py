@@ -1,6 +1,7 @@
 """A host's own transaction: the charge shares its fate, and a session that cannot take it is refused before anything runs."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -9,9 +10,10 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
-from faregate.client import InvalidError, UnknownUsageKeyError
+from faregate.client import InvalidError, UnknownFeatureError, UnknownUsageKeyError
 from faregate.host import FakeFaregate, Faregate, SyncFaregate
 from support.apps import running_worker, settings_for
+from support.servers import address, execute
 
 
 @pytest.fixture
@@ -61,6 +63,21 @@ async def test_a_session_is_checked_once_in_each_transaction(real: Faregate, eng
             await real.charge("image", "ada", session=session)
 
 
+@pytest.mark.parametrize("where", ["engine", "connection"])
+async def test_a_session_in_autocommit_is_refused(real: Faregate, where: str) -> None:
+    """It calls itself READ COMMITTED, but its rollback would keep the charge."""
+    options = {"isolation_level": "AUTOCOMMIT"}
+    other = create_async_engine(_url(real, "asyncpg"), **(options if where == "engine" else {}))
+    async with AsyncSession(other) as session:
+        if where == "connection":
+            await session.connection(execution_options=options)
+        with pytest.raises(InvalidError, match="AUTOCOMMIT, where a rollback would keep the charge"):
+            await real.charge("image", "ada", key="K", session=session)
+    await other.dispose()
+
+    assert (await real.balance("ada")).status == "new"
+
+
 async def test_a_session_of_another_database_is_refused(real: Faregate, server_url: str) -> None:
     other = create_async_engine(server_url.replace("postgresql://", "postgresql+asyncpg://", 1))
     async with AsyncSession(other) as session:
@@ -84,6 +101,15 @@ async def test_a_synchronous_session_is_refused_with_what_to_do_instead(fare: Fa
         await fare.grant("ada", 5, key="k", session={})
 
     assert refused.value.param == "session"
+
+
+@pytest.mark.parametrize("isolation", ["SERIALIZABLE", "AUTOCOMMIT"])
+async def test_in_memory_a_session_is_refused_as_on_postgresql(
+    fake: FakeFaregate, engine: AsyncEngine, isolation: str
+) -> None:
+    async with AsyncSession(engine.execution_options(isolation_level=isolation)) as session:
+        with pytest.raises(InvalidError, match=isolation):
+            await fake.charge("image", "ada", session=session)
 
 
 async def test_in_memory_a_rollback_removes_the_charge_as_well(fake: FakeFaregate, engine: AsyncEngine) -> None:
@@ -117,9 +143,16 @@ async def test_a_charge_on_commit_follows_any_drivers_transaction(real: Faregate
     with psycopg.connect(database_url) as connection:
         sync.charge_on_commit(connection.cursor(), "page", "ada", key="cursor")
         with pytest.raises(InvalidError, match="user_id"):
-            sync.charge_on_commit(connection.cursor(), "image", "no spaces please")
+            sync.charge_on_commit(connection.cursor(), "page", "no spaces please")
+        with pytest.raises(UnknownFeatureError, match="Did you mean 'page'"):
+            sync.charge_on_commit(connection.cursor(), "pagge", "ada")
+    with psycopg.connect(database_url, autocommit=True) as connection, pytest.raises(InvalidError, match="autocommit"):
+        sync.charge_on_commit(connection.cursor(), "page", "ada")
+    autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with Session(autocommit) as session, pytest.raises(InvalidError, match="autocommit"):
+        sync.charge_on_commit(session, "page", "ada")
     with pytest.raises(InvalidError, match="neither"):
-        sync.charge_on_commit(object(), "image", "ada")  # type: ignore[arg-type]
+        sync.charge_on_commit(object(), "page", "ada")  # type: ignore[arg-type]
     engine.dispose()
     sync.close()
 
@@ -142,3 +175,21 @@ async def test_two_facades_on_one_database_share_everything(real: Faregate, data
         assert (await real.charge("image", "ada", key="K")).usage_key == "K"
 
     assert (await real.balance("ada")).free == 17
+
+
+async def test_a_charge_on_commit_in_another_database_is_refused(
+    real: Faregate, database_url: str, server_url: str
+) -> None:
+    """A copy of the deployment has the same schema; its worker would settle there."""
+    name = f"copy_{os.getpid()}"
+    sync = SyncFaregate(database_url)
+    sync.features.define("page", strategy="fixed", parameters={"credits": 2})
+    sync.close()
+    await real.aclose()
+    await execute(server_url, f"create database {name} template {database_url.partition('?')[0].rpartition('/')[2]}")
+    with SyncFaregate(database_url) as sync:
+        other = create_engine(address(server_url, name).replace("postgresql://", "postgresql+psycopg://", 1))
+        with Session(other) as session, pytest.raises(InvalidError, match="another database than Faregate"):
+            sync.charge_on_commit(session, "page", "ada")
+        other.dispose()
+    await execute(server_url, f"drop database {name} with (force)")

@@ -18,6 +18,7 @@ from faregate.credit.services.credits import CreditService
 from faregate.host import FakeFaregate, Faregate, FaregateContainer
 from faregate.usage import Price, Use
 from faregate.usage.credits_process.process import CreditsProcess
+from support.apps import running_worker, settings_for
 from support.servers import address, execute
 
 
@@ -94,7 +95,26 @@ def test_what_is_no_strategy_is_refused_at_once(made: object, problem: str) -> N
         Faregate("postgresql://x/y", strategies={"wrong": made})
 
 
+async def _no_price(use: Use) -> int:
+    return 1
+
+
+@pytest.mark.parametrize(
+    ("name", "made", "problem"),
+    [
+        ("fixed", lambda use: 0, "is a strategy of Faregate"),
+        ("slow", _no_price, "is async"),
+        ("empty", lambda: 5, "function of one argument"),
+    ],
+)
+def test_a_strategy_that_would_price_wrongly_is_refused_at_once(name: str, made: object, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        Faregate("postgresql://x/y", strategies={name: made})
+
+
 def test_wrong_settings_are_refused_at_once() -> None:
+    with pytest.raises(ConfigurationError, match="address once"):
+        Faregate("postgresql://x/y", database_url="postgresql://x/z")
     with pytest.raises(ConfigurationError, match="did you mean initial_credits"):
         Faregate("postgresql://x/y", inital_credits=5)
     with pytest.raises(ConfigurationError, match="FAREGATE_DATABASE_URL"):
@@ -163,3 +183,35 @@ def test_it_may_be_opened_on_one_event_loop_after_another(database_url: str) -> 
             return (await fare.balance("ada")).free
 
     assert [asyncio.run(charged()), asyncio.run(charged())] == [Decimal("13.58"), Decimal("7.16")]
+
+
+async def test_an_inner_block_leaves_the_outer_one_open(database_url: str) -> None:
+    async with facade(database_url) as fare:
+        async with fare:
+            pass
+        assert (await fare.balance("ada")).free == 20
+
+
+async def test_a_price_of_more_places_is_rounded_up(fare: Faregate) -> None:
+    await fare.grant("ada", 1, key="more")
+    async with fare.use("third", "ada") as use:
+        use.add("gpt-4o", input_tokens=1)
+
+    assert use.result.charged == Decimal("0.333334")
+
+
+async def test_a_settlement_whose_strategy_fails_is_kept(database_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The work is done: the block ends, the log names the use, and a worker with the mended strategy settles it."""
+    prices: list[Decimal | None] = [Decimal(1), None, None]
+    fare = Faregate(database_url, strategies={"odd": lambda use: prices.pop(0)}, initial_credits=20)
+    async with fare, fare.use("odd", "ada", key="K") as use:
+        pass
+    assert (use.result.state, use.result.charged) == ("pending", None)
+    assert "K of ada was not settled: TypeError" in caplog.text
+
+    settings = settings_for(database_url, initial_credits=20)
+    worker = running_worker(settings, extra_strategies={"odd": PerImage()})
+    async with worker, asyncio.timeout(20), Faregate(database_url) as again:
+        while (await again.usage.story("K")).charge.status != "settled":
+            await asyncio.sleep(0.05)
+        assert (await again.balance("ada")).free == 16

@@ -98,6 +98,28 @@ def test_a_fork_opens_connections_of_its_own(database_url: str) -> None:
     assert (done.stdout, done.returncode) == ("16\n", 0), done.stderr
 
 
+def test_a_block_across_a_fork_is_settled_by_the_parent_alone(database_url: str) -> None:
+    """The child leaves the block too, after a charge of its own; it touches neither the parent's use nor its connections."""
+    code = (
+        "import os\n"
+        "from faregate.host import SyncFaregate\n"
+        "fare = SyncFaregate(initial_credits=20, features={'page': {'strategy': 'fixed', 'parameters': {'credits': 2}}})\n"
+        "with fare.use('page', 'ada') as use:\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        fare.charge('page', 'bela')\n"
+        "    else:\n"
+        "        assert os.waitpid(child, 0)[1] == 0\n"
+        "if child == 0:\n"
+        "    os._exit(0)\n"
+        "print(use.result.state, *(fare.balance(user).free.normalize() for user in ('ada', 'bela')))\n"
+    )
+    environment = {**os.environ, "FAREGATE_DATABASE_URL": database_url, "FAREGATE_LOG_LEVEL": "error"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.stderr, done.returncode) == ("settled 18 18\n", "", 0)
+
+
 def test_in_memory_a_charge_on_commit_follows_the_session() -> None:
     with (
         SyncFakeFaregate(strategies=STRATEGIES, features=FEATURES, balance=20) as fare,

@@ -117,9 +117,9 @@ async def open_gateway(settings: Settings, **options: Any) -> AsyncGenerator[Gat
 
 
 @asynccontextmanager
-async def running_worker(settings: Settings) -> AsyncGenerator[WorkerContainer]:
-    """Run a worker in this process; it drains at the end of the block."""
-    container = WorkerContainer(settings=settings)
+async def running_worker(settings: Settings, **provided: Any) -> AsyncGenerator[WorkerContainer]:
+    """Run a worker in this process, with what a host provides; it drains at the end of the block."""
+    container = WorkerContainer(settings=settings, **provided)
     core = container.core.container
     stop = asyncio.Event()
     await core.database().open()

@@ -412,7 +412,7 @@ def start_request(
     return ChargeRequest(
         feature,
         user_id,
-        usage_key or str(new_uuid7()),
+        str(new_uuid7()) if usage_key is None else usage_key,
         estimate,
         organization_id,
         user_email,

@@ -129,7 +129,7 @@ def record_body(
     """
     return _without_none(
         user_id=user_id,
-        usage_key=usage_key or str(new_uuid7()),
+        usage_key=str(new_uuid7()) if usage_key is None else usage_key,
         feature_key=feature,
         usages=[line_body(line) for line in usages] or None,
         organization_id=organization_id,

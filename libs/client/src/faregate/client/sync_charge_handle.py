@@ -1,5 +1,6 @@
 """Charge handle for code without an event loop."""
 
+import os
 from contextvars import Token
 from types import TracebackType
 from typing import NoReturn
@@ -19,6 +20,7 @@ class SyncChargeHandle:
         self._background = background
         self._charge = charge
         self._token: Token[ChargeSession | None] | None = None
+        self._process = os.getpid()
 
     def __enter__(self) -> ChargeSession:
         session = self.open()
@@ -43,6 +45,7 @@ class SyncChargeHandle:
 
     def open(self) -> ChargeSession:
         """Authorise; the caller must call `finish` afterwards."""
+        self._process = os.getpid()
         session = self._background.call(self._charge.open)
         session.blocking = True
         return session
@@ -50,8 +53,11 @@ class SyncChargeHandle:
     def finish(self, failure: BaseException | None = None) -> None:
         """Settle or void.
 
-        On the loop's own thread, where a garbage-collected stream may end, this returns without waiting.
+        On the loop's own thread, where a garbage-collected stream may end, this returns without waiting. In a child of the
+        process that opened it, it does nothing: the parent settles.
         """
+        if self._process != os.getpid():
+            return
         if self._background.is_current:
             self.abandon()
         elif not self._background.started_here:
@@ -61,4 +67,5 @@ class SyncChargeHandle:
 
     def abandon(self) -> None:
         """See `ChargeHandle.abandon`."""
-        self._charge.abandon()
+        if self._process == os.getpid():
+            self._charge.abandon()

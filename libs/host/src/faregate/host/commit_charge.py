@@ -1,9 +1,9 @@
 """Charge that follows the commit of a host's transaction, on any driver."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, CursorResult, text
 from sqlalchemy.orm import Session
 
 from faregate.client.request_bodies import settlement_body
@@ -29,6 +29,7 @@ class ICursor(Protocol):
 def add_charge(
     transaction: Session | Connection | ICursor,
     schema: str,
+    place: str,
     feature: str,
     user: str,
     *,
@@ -40,9 +41,10 @@ def add_charge(
     """Write a settlement into the outbox by the host's own connection; return its usage key.
 
     Raises:
-        InvalidError: an argument is not valid, or `transaction` is neither a session, a connection nor a cursor.
+        InvalidError: an argument is not valid; or `transaction` is neither a session, a connection nor a cursor, is in autocommit,
+            or is in another database than `place` (`SessionCheck.own_place`).
     """
-    usage_key = key or str(new_uuid7())
+    usage_key = str(new_uuid7()) if key is None else key
     body = settlement_body(feature, user, usage_key, usages=usages, organization_id=organization, metadata=metadata)
     validated(EndMultimodelBody, body)  # an error belongs to the caller, not to the worker's dead letters
     parameters = {
@@ -50,20 +52,38 @@ def add_charge(
         "queue": SETTLE_MULTIMODEL_QUEUE,
         "body": exact_json.dumps(body).decode(),
         "headers": "{}",
+        "place": place,
     }
-    _execute(transaction, Sql(schema).text(MESSAGE_ADD), parameters)
+    if _execute(transaction, Sql(schema).text(MESSAGE_ADD), parameters) != 1:
+        raise InvalidError(
+            "transaction: it is in another database than Faregate; give both the same URL", param="transaction"
+        )
     return usage_key
 
 
-def _execute(transaction: Any, sql: str, parameters: Mapping[str, Any]) -> None:
+def _execute(transaction: Any, sql: str, parameters: Mapping[str, Any]) -> int:
+    """Run a statement in the host's transaction; return the number of its rows."""
     if isinstance(transaction, Session | Connection):
-        transaction.execute(text(sql), parameters)
-    elif hasattr(transaction, "execute") and hasattr(transaction, "fetchone"):
-        transaction.execute(_pyformat(sql, parameters), parameters)
-    else:
+        connection = transaction.connection() if isinstance(transaction, Session) else transaction
+        _check_transaction(connection.connection.dbapi_connection)
+        return cast("CursorResult[Any]", transaction.execute(text(sql), parameters)).rowcount
+    if not (hasattr(transaction, "execute") and hasattr(transaction, "fetchone")):
         raise InvalidError(
             f"transaction: a {type(transaction).__name__} is neither SQLAlchemy's Session or Connection nor a cursor; in "
             "Django give `connection.cursor()`",
+            param="transaction",
+        )
+    _check_transaction(transaction.connection)
+    transaction.execute(_pyformat(sql, parameters), parameters)
+    return int(transaction.rowcount)
+
+
+def _check_transaction(connection: Any) -> None:
+    """Raise if each statement of a DB-API connection commits at once, whatever the host does afterwards."""
+    if getattr(connection, "autocommit", False):
+        raise InvalidError(
+            "transaction: the connection is in autocommit, so there is nothing to follow; open a transaction (in Django "
+            "`transaction.atomic()`), or use `charge`",
             param="transaction",
         )
 

@@ -31,6 +31,7 @@ from faregate.host.uses import Uses, quoted, use_request
 from faregate.usage.interfaces import IAccountDirectory
 from faregate.usage.service import UsageService
 from faregate.usage.values import FeatureUsage, ModelUsage
+from faregate.wire.ids import check_external_id
 
 __all__ = ["Faregate"]
 
@@ -79,6 +80,8 @@ class Faregate:
             raise ConfigurationError(
                 "give either a container, or url, directory and settings: the container has its own"
             )
+        if url is not None and "database_url" in settings:
+            raise ConfigurationError("give the address once: as the first argument, or as database_url")
         self._strategies = {name: strategy_of(name, made) for name, made in (strategies or {}).items()}
         self._features = dict(features or {})
         self._given = container
@@ -89,6 +92,7 @@ class Faregate:
         self._migrate = migrate
         self._spool_dir = spool_dir
         self._opened: AsyncExitStack | None = None
+        self._blocks = 0
 
     @cached_property
     def container(self) -> FaregateContainer:
@@ -138,12 +142,16 @@ class Faregate:
             self._forget_parts()
 
     async def __aenter__(self) -> Self:
-        return await self.open()
+        await self.open()
+        self._blocks += 1
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.aclose()
+        self._blocks -= 1
+        if self._blocks == 0:
+            await self.aclose()
 
     @asynccontextmanager
     async def lifespan(self, _app: object = None) -> AsyncGenerator[None]:
@@ -202,7 +210,9 @@ class Faregate:
         anything was observed, the hold is voided. The hold is extended while the block runs.
 
         Args:
-            key: the usage key; a new one by default.
+            key: the usage key; a new one by default. A block that starts again with the key of one that was killed continues its
+                hold. Two blocks that run at the same time with one key share it: both run, and one settlement counts. A key
+                whose use is settled, voided or expired is refused.
             estimate: the expected cost in credits, or the expected usage of models; the hold covers it.
             ttl_seconds: the lifetime of the hold should this process end (1 to 86,400).
 
@@ -269,7 +279,7 @@ class Faregate:
         An owner who has no wallet yet gets one at the first use or grant; until then the answer is what that would find.
         """
         try:
-            wallet, _ = await self.container.wallets().get(owner)
+            wallet, _ = await self.container.wallets().get(check_external_id(owner, param="owner"))
         except UnknownWalletError:
             initial = self.container.settings().initial_credits
             return Balance(owner, initial, Decimal(0), initial, Decimal(0), plan=None, status="new")
@@ -337,7 +347,7 @@ class Faregate:
         Args:
             key: the usage key of the use.
             refund_key: names the refund: repeated calls with it refund once. By default one refund of this amount (or of all)
-                is made for a use; a second one of the same amount needs a key of its own.
+                is made for a use, and a repetition returns the first; a second one of the same amount needs a key of its own.
             session: as in `charge`.
 
         Raises:
@@ -347,6 +357,10 @@ class Faregate:
         return await self._refunds.refund(
             key, credits, reason=reason, actor=actor, refund_key=refund_key, session=checked
         )
+
+    async def place(self) -> str:
+        """Return what identifies the server and the database that Faregate uses."""
+        return await self._session_check.own_place()
 
     @cached_property
     def features(self) -> Features:
@@ -369,7 +383,7 @@ class Faregate:
 
     @cached_property
     def _uses(self) -> Uses:
-        return Uses(self._usage, self._spool_dir)
+        return Uses(self._usage, self.container.transport(), self._spool_dir)
 
     @cached_property
     def _refunds(self) -> Refunds:

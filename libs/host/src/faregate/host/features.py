@@ -43,7 +43,7 @@ class Features:
         return await self._catalog.save(feature, actor=actor)
 
     async def get(self, key: str) -> Feature:
-        """Return a feature, or raise `UnknownFeatureError`, which lists similar names."""
+        """Return a feature by its key or id, or raise `UnknownFeatureError`, which lists similar names."""
         return (await self._catalog.current()).get(key)
 
     async def list(self) -> Sequence[Feature]:

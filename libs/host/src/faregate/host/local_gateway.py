@@ -1,23 +1,31 @@
 """Calls of the credits process, answered by the libraries in this process."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from faregate.client.request_bodies import END_PATH, EXTEND_PATH, START_PATH, VOID_PATH
 from faregate.client.transport.call import HttpCall
+from faregate.core.messaging.interfaces import ITransport, OutgoingMessage
 from faregate.usage.credits_process.bodies import EndMultimodelBody, ExtendBody, StartBody, VoidBody, validated
 from faregate.usage.service import UsageService
 from faregate.usage.values import UsageLine
+from faregate.wire import exact_json
 from faregate.wire.credits import to_credits
+from faregate.wire.errors import FaregateError, UnavailableError
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
 
 __all__ = ["LocalGateway", "line_view"]
+
+log = logging.getLogger("faregate.host")
 
 
 class LocalGateway:
     """`IGateway` on a `UsageService`: the same bodies and answers as over HTTP, without a network in between."""
 
-    def __init__(self, usage: UsageService) -> None:
+    def __init__(self, usage: UsageService, transport: ITransport) -> None:
         self._usage = usage
+        self._transport = transport
         self._calls: Mapping[str, Callable[[Any], Awaitable[Mapping[str, Any]]]] = {
             START_PATH: self._start,
             END_PATH: self._settle,
@@ -26,11 +34,34 @@ class LocalGateway:
         }
 
     async def post(self, call: HttpCall) -> Mapping[str, Any]:
-        """Answer one call; a settlement is done when this returns, whatever its headers prefer."""
-        return await self._calls[call.path](call.body)
+        """Answer one call.
+
+        A settlement that fails for no reason of its caller, such as an error in the host's strategy, is not lost: the first call
+        raises, and one that prefers `respond-async` puts it on the queue, for a worker or for a look at the dead letters.
+
+        Raises:
+            UnavailableError: a settlement failed so; its log line names the use and the error.
+        """
+        try:
+            return await self._calls[call.path](call.body)
+        except FaregateError:
+            raise
+        except Exception as error:
+            if call.path != END_PATH:
+                raise
+            return await self._kept(call, error)
 
     async def aclose(self) -> None:
         """Close nothing: the database belongs to the caller."""
+
+    async def _kept(self, call: HttpCall, error: Exception) -> Mapping[str, Any]:
+        key, user = call.body.get("usage_key"), call.body.get("user_id")
+        if "prefer" not in call.headers:
+            log.error("%s of %s was not settled: %r; it is put on the queue", key, user, error, exc_info=error)
+            raise UnavailableError(f"the use {key!r} cannot be settled now: {type(error).__name__}: {error}") from error
+        message = validated(EndMultimodelBody, call.body).message(key)
+        await self._transport.publish(SETTLE_MULTIMODEL_QUEUE, [OutgoingMessage(exact_json.dumps(message))])
+        return {}
 
     async def _start(self, body: Any) -> Mapping[str, Any]:
         opened = await self._usage.authorize(validated(StartBody, body).request())

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from faregate.core.errors import InvalidError
+from faregate.host.arguments import check_list
 from faregate.usage.accounts.organizations import Organization, OrganizationService
 from faregate.usage.values import ChargingPolicy
 
@@ -32,6 +33,8 @@ class Organizations:
         """
         if policy is not None and policy not in _POLICIES:
             raise InvalidError(f"policy must be {' or '.join(_POLICIES)}, not {policy!r}", param="policy")
+        check_list(join, param="join")
+        check_list(leave, param="leave")
         wanted = ChargingPolicy(policy) if policy is not None else None
         return await self._service.change(organization, policy=wanted, join=join, leave=leave)
 

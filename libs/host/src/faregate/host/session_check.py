@@ -10,7 +10,7 @@ from faregate.core.db.database import Database
 from faregate.core.errors import InvalidError
 from faregate.host.sql import PLACE
 
-__all__ = ["SessionCheck", "async_session"]
+__all__ = ["SessionCheck", "async_session", "check_isolation"]
 
 _CHECKED = "faregate_checked_transaction"
 
@@ -26,20 +26,17 @@ class SessionCheck:
         """Return `session`, in a transaction.
 
         Raises:
-            InvalidError: it is no `AsyncSession`, its driver is not asyncpg, its isolation is not READ COMMITTED, or it is
-                connected to another database.
+            InvalidError: it is no `AsyncSession`, its driver is not asyncpg, it is in autocommit, its isolation is not READ
+                COMMITTED, or it is connected to another database.
         """
         found = async_session(session)
         if found.info.get(_CHECKED) is not None and found.info[_CHECKED] is found.get_transaction():
             return found
         _check_driver((await found.connection()).dialect)
         place = (await found.execute(self._database.sql.statement(PLACE).clause)).one()
-        if place.isolation != "read committed":
-            raise _invalid(
-                f"the session's isolation is {place.isolation.upper()}; a charge needs READ COMMITTED, where it waits for a "
-                "wallet instead of failing: leave isolation_level out for this engine or connection"
-            )
-        if place.place != await self._own_place():
+        begun = (await self._database.driver(found)).is_in_transaction()
+        check_isolation(place.isolation if begun else "autocommit")
+        if place.place != await self.own_place():
             raise _invalid(
                 f"the session is connected to another database ({place.name}) than Faregate; give both the same URL, or "
                 "charge without `session`"
@@ -47,7 +44,8 @@ class SessionCheck:
         found.info[_CHECKED] = found.get_transaction()
         return found
 
-    async def _own_place(self) -> str:
+    async def own_place(self) -> str:
+        """Return what identifies Faregate's server and database."""
         if self._database not in self._places:
             async with self._database.transaction(read_only=True) as session:
                 self._places[self._database] = (await self._database.rows(session, PLACE))[0].place
@@ -64,6 +62,20 @@ def async_session(session: object) -> AsyncSession:
             "session, …)`, which settles when your transaction commits, or charge without `session`"
         )
     raise _invalid(f"session must be SQLAlchemy's AsyncSession, not a {type(session).__name__}")
+
+
+def check_isolation(isolation: str) -> None:
+    """Raise `InvalidError` unless `isolation` is READ COMMITTED, in any case of letters."""
+    if isolation.upper() == "AUTOCOMMIT":
+        raise _invalid(
+            "the session's connection is in AUTOCOMMIT, where a rollback would keep the charge; leave isolation_level out for "
+            "this engine or connection"
+        )
+    if isolation.upper() != "READ COMMITTED":
+        raise _invalid(
+            f"the session's isolation is {isolation.upper()}; a charge needs READ COMMITTED, where it waits for a wallet "
+            "instead of failing: leave isolation_level out for this engine or connection"
+        )
 
 
 def _check_driver(dialect: Any) -> None:

@@ -11,6 +11,9 @@ from pg_database d where d.datname = current_database()
 
 MESSAGE_ADD = """
 insert into faregate.message (message_id, queue, body, headers)
-values (cast(:message_id as uuid), :queue, convert_to(cast(:body as text), 'UTF8'), cast(:headers as jsonb))
+select cast(:message_id as uuid), cast(:queue as text), convert_to(cast(:body as text), 'UTF8'), cast(:headers as jsonb)
+from pg_database d
+where d.datname = current_database()
+  and (select system_identifier from pg_control_system()) || '/' || d.oid = cast(:place as text)
 """
-"""One message of the outbox, by any driver."""
+"""One message of the outbox, by any driver; none if this is another database than Faregate's."""

@@ -2,12 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, cast
 
 from faregate.core.errors import ConfigurationError
 from faregate.usage.interfaces import IFeatureStrategy
-from faregate.usage.values import Price, Use
+from faregate.usage.strategies import BUILT_IN_STRATEGIES
+from faregate.usage.values import Price, Use, chargeable
 
 __all__ = ["FunctionStrategy", "PriceFunction", "strategy_of"]
 
@@ -30,25 +32,43 @@ class FunctionStrategy:
 
     def price(self, use: Use) -> Price:
         found = self._function(use)
-        return found if isinstance(found, Price) else Price(Decimal(found))
+        return found if isinstance(found, Price) else Price(chargeable(found))
 
 
 def strategy_of(name: str, made: object) -> IFeatureStrategy:
     """Return a strategy object for what a host registers under `name`: an object, a class without arguments, or a function.
 
     Raises:
-        ConfigurationError: it is none of these.
+        ConfigurationError: it is none of these, or the name is that of a strategy of Faregate.
     """
+    if name in BUILT_IN_STRATEGIES:
+        raise ConfigurationError(
+            f"{name!r} is a strategy of Faregate, and features that name it would be priced by yours; choose another name"
+        )
     if inspect.isclass(made):
         made = _object(name, made)
     if isinstance(made, IFeatureStrategy):
         return made
     if callable(made):
+        _check_function(name, made)
         return FunctionStrategy(cast("PriceFunction", made))
     raise ConfigurationError(
         f"the strategy {name!r} is a {type(made).__name__}; register an object with `check`, `estimate` and `price`, its "
         "class, or a function of the use that returns credits"
     )
+
+
+def _check_function(name: str, made: Callable[..., object]) -> None:
+    if inspect.iscoroutinefunction(made):
+        raise ConfigurationError(f"the strategy {name!r} is async; a price is computed without waiting: use `def`")
+    with suppress(ValueError):  # some built-in functions tell no signature
+        signature = inspect.signature(made)
+        try:
+            signature.bind(None)
+        except TypeError as error:
+            raise ConfigurationError(
+                f"the strategy {name!r} must be a function of one argument, the use ({error})"
+            ) from error
 
 
 def _object(name: str, made: type) -> object:

@@ -148,10 +148,16 @@ class SyncFaregate:
 
         Args:
             transaction: SQLAlchemy's `Session` or `Connection`, or a cursor of psycopg or Django, in the same database.
+
+        Raises:
+            UnknownFeatureError: no feature has this name.
+            InvalidError: an argument is not valid; `transaction` is in autocommit, or in another database.
         """
+        self.features.get(feature)  # the worker could only dead-letter it
         return add_charge(
             transaction,
             self._schema,
+            self._call(lambda fare: fare.place()),
             feature,
             user,
             key=key,

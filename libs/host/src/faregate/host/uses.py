@@ -11,6 +11,7 @@ from faregate.client.transport.delivery import SettlementDelivery
 from faregate.client.transport.outage import CLOSED, OutageDebts
 from faregate.client.transport.spool import SettlementSpool
 from faregate.client.values import Quote
+from faregate.core.messaging.interfaces import ITransport
 from faregate.host.local_gateway import LocalGateway, line_view
 from faregate.usage.service import UsageService
 from faregate.usage.values import FeatureRef, ModelUsage, StartRequest
@@ -25,8 +26,8 @@ _PAUSE_SECONDS = 1.0
 class Uses:
     """The calls of `use` blocks, and the spool of settlements that could not be written yet."""
 
-    def __init__(self, usage: UsageService, spool_dir: Path | None) -> None:
-        gateway, spool = LocalGateway(usage), SettlementSpool(spool_dir)
+    def __init__(self, usage: UsageService, transport: ITransport, spool_dir: Path | None) -> None:
+        gateway, spool = LocalGateway(usage, transport), SettlementSpool(spool_dir)
         owed = [(entry.body["usage_key"], entry.feature, entry.debt) for entry in spool.waiting() if entry.debt]
         debts = OutageDebts({}, owed, default=CLOSED)
         self._delivery = SettlementDelivery(gateway, None, spool, debts, pause_seconds=_PAUSE_SECONDS)
@@ -56,7 +57,14 @@ def use_request(
 ) -> ChargeRequest:
     """Return the request of a use, with a new usage key unless one is given."""
     return ChargeRequest(
-        feature, user, key or str(new_uuid7()), estimate, organization, email, ttl_seconds, metadata or {}
+        feature,
+        user,
+        str(new_uuid7()) if key is None else key,
+        estimate,
+        organization,
+        email,
+        ttl_seconds,
+        metadata or {},
     )
 
 

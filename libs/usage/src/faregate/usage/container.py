@@ -42,16 +42,7 @@ from faregate.usage.price_book.repricing import Repricer
 from faregate.usage.price_book.service import PriceService
 from faregate.usage.rulebooks import Rulebooks
 from faregate.usage.service import UsageService
-from faregate.usage.strategies import (
-    FixedStrategy,
-    FreeStrategy,
-    GenerateQuestionPaperStrategy,
-    GraduatedStrategy,
-    PackageStrategy,
-    PerUnitStrategy,
-    TokenPricedStrategy,
-    VolumeStrategy,
-)
+from faregate.usage.strategies import BUILT_IN_STRATEGIES
 from faregate.usage.strategies.host import host_strategies
 from faregate.usage.strategies.registry import FeatureFactory
 from faregate.usage.values import FeatureKey, PricingPolicy
@@ -102,16 +93,7 @@ class UsageContainer(containers.DeclarativeContainer):
     )
 
     built_in_strategies: providers.Provider[dict[str, IFeatureStrategy]] = providers.Dict(
-        {
-            "fixed": providers.Singleton(FixedStrategy),
-            "free": providers.Singleton(FreeStrategy),
-            "graduated": providers.Singleton(GraduatedStrategy),
-            "package": providers.Singleton(PackageStrategy),
-            "per_unit": providers.Singleton(PerUnitStrategy),
-            "token_priced": providers.Singleton(TokenPricedStrategy),
-            "volume": providers.Singleton(VolumeStrategy),
-            FeatureKey.GENERATE_QUESTION_PAPER.value: providers.Singleton(GenerateQuestionPaperStrategy),
-        }
+        {name: providers.Singleton(strategy) for name, strategy in BUILT_IN_STRATEGIES.items()}
     )
     factory: providers.Provider[FeatureFactory] = providers.Singleton(
         FeatureFactory,

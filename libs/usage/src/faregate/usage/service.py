@@ -79,7 +79,7 @@ class UsageService:
             UsageKeyConflictError, AlreadySettledError, HoldClosedError: the key was used before.
         """
         _check_start(request)
-        usage_key = request.usage_key or str(new_uuid7())
+        usage_key = str(new_uuid7()) if request.usage_key is None else request.usage_key
         return await self._process.start(request, usage_key)
 
     async def quote(self, request: StartRequest, *, usages: Sequence[ModelUsage] = ()) -> UseQuote:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -37,6 +37,7 @@ __all__ = [
     "UsageLine",
     "Use",
     "UseQuote",
+    "chargeable",
 ]
 
 
@@ -215,12 +216,40 @@ class Use:
     prices: IPrices = field(kw_only=True)
 
 
+_MICRO = Decimal("0.000001")
+
+
+def chargeable(credits: object) -> Decimal:
+    """Return an amount that a wallet can pay: rounded up to 6 decimal places.
+
+    Raises:
+        TypeError: it is no `Decimal` and no whole number.
+        ValueError: it is negative, or not finite.
+    """
+    if not isinstance(credits, Decimal | int) or isinstance(credits, bool):
+        raise TypeError(f"a price is a Decimal or a whole number of credits, not {credits!r}")
+    amount = Decimal(credits)
+    if not amount.is_finite() or amount < 0:
+        raise ValueError(f"a price is at least 0 credits, not {amount}")
+    return amount if amount == round(amount, 6) else amount.quantize(_MICRO, ROUND_CEILING)
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What one use costs, in credits, and the lines that make it up (none where the price is not made of lines)."""
+    """What one use costs, in credits, and the lines that make it up (none where the price is not made of lines).
+
+    More than 6 decimal places are rounded up, so that every price can be charged.
+
+    Raises:
+        TypeError: the credits are no `Decimal` and no whole number.
+        ValueError: they are negative, or not finite.
+    """
 
     credits: Decimal
     lines: tuple[UsageLine, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "credits", chargeable(self.credits))
 
     @property
     def unpriced_models(self) -> list[str]:

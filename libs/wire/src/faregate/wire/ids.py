@@ -79,6 +79,8 @@ def check_external_id(value: str, *, param: str) -> str:
     Raises:
         InvalidError: it is not; the error names `param`.
     """
+    if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]  hosts without types give numbers
+        raise InvalidError(f"{param} must be a text, not {type(value).__name__}; give str({value!r})", param=param)
     if not _EXTERNAL_ID.fullmatch(value):
         raise InvalidError(f"{param} must be 1 to 255 characters of A-Z a-z 0-9 . _ : @ | + / = -", param=param)
     return value
@@ -90,11 +92,11 @@ def check_user_id(value: str, *, param: str = "user_id") -> str:
     Raises:
         InvalidError: it is not, or it begins with `org:`, which is reserved for organisations.
     """
-    if value.startswith(ORGANIZATION_PREFIX):
+    if check_external_id(value, param=param).startswith(ORGANIZATION_PREFIX):
         raise InvalidError(
             f"{param} must not begin with {ORGANIZATION_PREFIX!r}; that names an organisation", param=param
         )
-    return check_external_id(value, param=param)
+    return value
 
 
 def is_reserved(value: str) -> bool:

@@ -52,5 +52,5 @@ async def _checked(name: str, check: Check, clock: IClock) -> CheckResult:
     try:
         detail, ok = await check(), True
     except FaregateError as error:
-        detail, ok = error.detail, False
+        detail, ok = error.public_detail, False
     return CheckResult(name, ok, round((clock.monotonic() - began) * 1000, 2), detail)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import UnboundExecutionError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
 from faregate.core.clock import IClock, SystemClock
@@ -19,7 +19,7 @@ from faregate.host.facade import Faregate
 from faregate.host.features import feature_of
 from faregate.host.memory.container import memory_container
 from faregate.host.memory.store import Store
-from faregate.host.session_check import SessionCheck, async_session
+from faregate.host.session_check import SessionCheck, async_session, check_isolation
 from faregate.host.sync_facade import SyncFaregate
 from faregate.usage.interfaces import IAccountDirectory
 from faregate.usage.values import ModelUsage
@@ -83,7 +83,7 @@ class _FakeSessions(SessionCheck):
     async def checked(self, session: object) -> AsyncSession:
         found = async_session(session)
         with suppress(UnboundExecutionError):  # a host may test without any database
-            await found.connection()
+            await _check_connection(await found.connection())
         transaction = found.get_transaction()
         if transaction is not None and found.info.get(_SNAPSHOT) is not transaction:
             found.info[_SNAPSHOT] = transaction
@@ -104,6 +104,14 @@ class _FakeSessions(SessionCheck):
 
         event.listen(session, "after_commit", commit, once=True)
         event.listen(session, "after_rollback", roll_back, once=True)
+
+
+async def _check_connection(connection: AsyncConnection) -> None:
+    if connection.dialect.name != "postgresql":  # SQLite, which hosts test with, knows no READ COMMITTED
+        return
+    raw = (await connection.get_raw_connection()).dbapi_connection
+    autocommit = getattr(raw, "autocommit", False)
+    check_isolation("autocommit" if autocommit else await connection.get_isolation_level())
 
 
 class SyncFakeFaregate(SyncFaregate):
@@ -143,7 +151,8 @@ class SyncFakeFaregate(SyncFaregate):
         organization: str | None = None,
     ) -> str:
         """Charge when the session commits; with a connection or a cursor, which tell nobody of their commit, at once."""
-        usage_key = key or str(new_uuid7())
+        usage_key = str(new_uuid7()) if key is None else key
+        self.features.get(feature)
 
         def charge(_: object = None) -> None:
             self.charge(feature, user, key=usage_key, usages=usages, metadata=metadata, organization=organization)
