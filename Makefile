@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test prove chaos replay mutants check fuzz advisories docs mistakes site format bench clean
+.PHONY: help install demo test prove chaos replay mutants check fuzz advisories docs mistakes screenshots site format bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ docs: install ## write the generated pages of docs/reference, and the pictures
 
 mistakes: install ## make the mistakes of docs/reference/mistakes.md, and write what they print
 	@WRITE_PAGES=1 $(BIN)/pytest -q tests/cli/test_mistakes.py
+
+screenshots: install ## pictures of the dashboard, page by page, in build/screenshots (needs Debian's chromium)
+	@cd tests && ../$(BIN)/python screenshots.py $(ARGS)
 
 site: install ## build the documentation as a site into build/site; broken links are errors
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --clean

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from faregate.gateway.dashboard.pages import asset_names
 from support.environments import add_alone, fresh_environment
 
 PRICE = """
@@ -34,6 +35,7 @@ def test_the_wheel_holds_every_portion_typed_and_the_migrations(wheel: Path) -> 
         assert f"faregate/{portion}/py.typed" in names
     assert "faregate/core/migrations/versions/0001_first_tables.py" in names
     assert "faregate/core/migrations/script.py.mako" in names
+    assert {f"faregate/gateway/dashboard/assets/{name}" for name in asset_names()} <= set(names)
     assert "faregate/__init__.py" not in names
     assert [name for name in names if name.startswith(("tests/", "libs/"))] == []
 

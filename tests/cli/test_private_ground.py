@@ -73,6 +73,7 @@ async def test_the_demo_prints_all_parts_and_verifies_the_ledger(elsewhere: dict
         "verified",
         "p99",
         "What to try next",
+        "dashboard",
     ):
         assert shown in done.out, shown
 

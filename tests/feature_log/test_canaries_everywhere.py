@@ -91,20 +91,28 @@ def bodies(document: Mapping[str, Any], described: Mapping[str, Any]) -> Iterato
     yield {**base, "unheard_of": TOKEN, TOKEN: CANARY}
 
 
+def _is_stream(described: Mapping[str, Any]) -> bool:
+    """Tell whether a call answers with events until its caller leaves."""
+    return "text/event-stream" in described["responses"].get("200", {}).get("content", {})
+
+
 def requests(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Any, Mapping[str, str]]]:
     """Return method, path, body and headers of all calls to make."""
     names = ["x-request-id", "idempotency-key", "user-agent", "x-forwarded-for", "traceparent"]
     told: dict[str, str] = dict.fromkeys(names, TOKEN)
     for path, calls in document["paths"].items():
-        address = re.sub(r"{\w+}", "someone", path)
         for method, described in calls.items():
+            ending = "?events=1" if _is_stream(described) else ""
+            address = re.sub(r"{\w+}", "someone", path) + ending
             plain, *spoilt_bodies = bodies(document, described)
             yield from ((method, address, body, {}) for body in (plain, *spoilt_bodies))
             if "202" in described["responses"]:
                 yield from ((method, address, body, LATER) for body in (plain, *spoilt_bodies))
             queries = [p["name"] for p in described["parameters"] if p["in"] == "query"]
-            yield from ((method, f"{address}?{name}={quote(TOKEN)}", plain, {}) for name in queries)
-            yield method, re.sub(r"{\w+}", TOKEN, path), plain, {}
+            yield from (
+                (method, f"{address}{'&' if ending else '?'}{name}={quote(TOKEN)}", plain, {}) for name in queries
+            )
+            yield method, re.sub(r"{\w+}", TOKEN, path) + ending, plain, {}
             yield method, address, plain, told
 
 

@@ -51,6 +51,7 @@ _PLANTED = {
 }
 
 _ODD = {
+    "anomaly.verdict_by": "'user:{id}'",
     "credit_grant.actor": "'user:{id}'",
     "credit_grant.key": "'welcome-{id}-' || grant_id",
     "idempotent_answer.key": "'welcome-{id}-' || key",
@@ -68,6 +69,8 @@ _EXTRA = (
       query = convert_to('{WORDS}', 'UTF8')
       where subject_id = (select subject_id from faregate.subject where external_id = '{ID}')""",
     "insert into faregate.scheduled_job (name, next_at) values ('extra', now()) on conflict do nothing",
+    """insert into faregate.saved_view (view_id, actor, name, shared, state)
+      values (gen_random_uuid(), 'bootstrap', 'v', true, '{}')""",
     "insert into faregate.message (message_id, queue, body) values (gen_random_uuid(), 'q', '{}')",
     """insert into faregate.webhook_delivery (delivery_id, endpoint_id, event_id, event_type, payload)
       values (gen_random_uuid(), gen_random_uuid(), 'e', 't', '{}')""",
@@ -86,6 +89,11 @@ _EXTRA = (
     """insert into faregate.quota_alert (alert_id, quota_id, revision, period_start, period_end, level, used, limit_value,
         fired_at)
       select gen_random_uuid(), quota_id, 1, now(), now(), 'l', 1, 1, now() from faregate.quota limit 1""",
+    """insert into faregate.anomaly (anomaly_id, scope, measure, unit, period_start, period_end, actual, expected, allowed, reason,
+        found_at)
+      values (gen_random_uuid(), 'total', 'spend', 'hour', now(), now(), 1, 1, 1, '{}', now())""",
+    """insert into faregate.anomaly_delivery (anomaly_id, channel, next_at) select anomaly_id, 'log', now()
+      from faregate.anomaly""",
     """insert into faregate.alert_delivery (alert_id, channel, next_at) select alert_id, 'log', now()
       from faregate.quota_alert on conflict do nothing""",
 )

@@ -125,6 +125,7 @@ async def administer(gateway: Gateway, staff: str, email: str) -> None:
     await do("POST", "/api/credits-process/void", {"user_id": "bela", "usage_key": started["usage_key"]})
     await do("PUT", "/api/features/staffed", {"strategy": "token_priced"})
     await do("PUT", "/api/plans/basic", {"name": "Basic"})
+    await do("POST", "/api/portal/links", {"user_id": "bela"})
     await do("PUT", "/api/prices/house-model", {"prices": {"input_mtok": 1}})
     await do("POST", "/api/webhooks", {"url": "https://93.184.215.14/hook", "events": ["credits.low"]})
     await do("POST", "/api/keys", {"name": "billing", "scopes": ["wallets:read"]})
@@ -409,6 +410,15 @@ async def test_the_actor_is_a_number_in_the_ledger_and_a_name_in_the_audit_log(g
 
 
 PLANTED = {
+    "web_session": """
+    insert into faregate.web_session (token_hash, actor, subject_id, organization_id, roles, scopes, expires_at)
+    values ('x', 'user', {subject}, '{canary}', '{{}}', '{{}}', now() + interval '1 hour')""",
+    "portal_link": """
+    insert into faregate.portal_link (link_id, secret_hash, subject_id, origins, expires_at)
+    values ('x', 'x', {subject}, array['{canary}'], now() + interval '1 hour')""",
+    "saved_view": """
+    insert into faregate.saved_view (view_id, actor, subject_id, name, shared, state)
+    values (gen_random_uuid(), 'user', {subject}, '{canary}', false, '{{}}')""",
     "api_key": "update faregate.api_key set name = '{canary}' where created_by = 'user:{user}'",
     "webhook_endpoint": "update faregate.webhook_endpoint set description = '{canary}' where created_by = 'user:{user}'",
     "webhook_delivery": """

@@ -51,6 +51,13 @@ UNNOTED_READS = {
     **dict.fromkeys(("keys.list_keys", "keys.get_key"), "servers' credentials without their secrets"),
     **dict.fromkeys(("webhooks.list_webhooks", "webhooks.get_webhook", "webhooks.list_deliveries"), "addresses"),
     **dict.fromkeys(("ledger.statement_of_all", "ledger.digest"), "sums of all wallets together"),
+    **dict.fromkeys(
+        ("portal.me", "portal.usage", "portal.uses", "portal.use", "portal.grants", "portal.statement"),
+        "the visitor's own data, by a link whose making is recorded",
+    ),
+    "session.who": "the caller",
+    "views.list_views": "questions, not answers",
+    "system.get_system": "processes, jobs and queues",
     "organizations.list_organizations": "ids and policies, without members",
     "usage-events.fate": "one event, by a name that only its sender knows",
     "quotas.get_quota": "a limit, by its id",

@@ -38,6 +38,7 @@ ANSWERS: Mapping[str, tuple[Any, int, str]] = {
     "GET /api/wallets/{owner_id}": (None, 200, "owner_id"),
     "PUT /api/wallets/{owner_id}": ({"credit_limit": 5}, 200, "owner_id"),
     "GET /api/wallets/{owner_id}/transactions": (None, 200, ""),
+    "GET /api/wallets/{owner_id}/grants": (None, 200, ""),
     "POST /api/wallets/{owner_id}/grants": ({"credits": 5, "source": "purchase"}, 201, ""),
     "POST /api/wallets/{owner_id}/grants/{grant_id}/void": ({"reason": "a test"}, 200, ""),
     "POST /api/wallets/{owner_id}/adjustments": ({"credits": 5, "reason": "a test"}, 201, ""),
@@ -54,8 +55,8 @@ QUERIES = {
     "/api/wallets/{owner_id}/balance": "?at=2099-01-01T00:00:00Z",
 }
 
-MADE_HERE = {"dead-letters", "keys", "transactions", "webhooks"}
-"""Objects whose ids are not chosen by callers."""
+MADE_HERE = {"dead-letters", "keys", "portal", "transactions", "webhooks"}
+"""Objects whose ids are not chosen by callers; `/api/portal` answers to a link's token only (`test_portal`)."""
 
 
 @pytest.fixture

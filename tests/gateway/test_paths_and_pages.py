@@ -153,10 +153,10 @@ async def test_forwarded_addresses_are_trusted_only_from_configured_proxies(
     assert set(addresses) == ({"203.0.113.7", "127.0.0.1"} if trusted else {"127.0.0.1"}), entries
 
 
-async def test_the_root_leads_a_browser_to_the_documentation(gateway: Gateway) -> None:
+async def test_the_root_leads_a_browser_to_the_dashboard(gateway: Gateway) -> None:
     browser = await gateway.call("GET", "/", headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}, raw=True)
     client = await gateway.call("GET", "/", headers={"accept": "application/json"})
     plain = await gateway.get("/")
 
-    assert (browser.status, browser.headers["location"]) == (303, "/docs")
+    assert (browser.status, browser.headers["location"]) == (303, "/dashboard")
     assert (client.status, client.error["code"], plain.status) == (404, "not_found", 404)

@@ -51,6 +51,10 @@ COMMANDS = {
     "import": ("credits.bookkeeping:import_openings", "Import opening balances from a CSV file."),
     "digest": ("credits.bookkeeping:digest", "Print one hash of the whole ledger."),
     "usage": ("records.usage:usage", "Record usage events, query, export and archive them."),
+    "insights": (
+        "records.insights:insights",
+        "Forecasts, run-out dates, anomalies, cohorts, churn, segments and upsell, each with its evidence.",
+    ),
     "quotas": ("records.quotas:quotas", "Set quotas, and show how much of them is used."),
     "alerts": ("records.quotas:alerts", "Check quotas now, and list the alerts that were sent."),
     "dlq": ("records.dlq:dlq", "List, replay and drop messages that could not be handled."),

@@ -6,27 +6,39 @@ It is the only module of the gateway that imports all libraries.
 from dependency_injector import providers
 
 from faregate.core.access.key_store import KeyStore
+from faregate.core.access.portal_links import PortalLinks
+from faregate.core.access.web_sessions import WebSessionStore
+from faregate.core.errors import ConfigurationError
 from faregate.core.settings import Settings
 from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
 from faregate.gateway.controllers.dead_letters import DeadLettersController
+from faregate.gateway.controllers.exploration import ExplorationController
 from faregate.gateway.controllers.exports import ExportsController
 from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
+from faregate.gateway.controllers.insights import InsightsController
 from faregate.gateway.controllers.keys import KeysController
+from faregate.gateway.controllers.lookups import LookupsController
 from faregate.gateway.controllers.meters import MetersController
 from faregate.gateway.controllers.organizations import OrganizationsController
 from faregate.gateway.controllers.plans import PlansController
+from faregate.gateway.controllers.portal import PortalController, PortalLook
+from faregate.gateway.controllers.portal_links import PortalLinksController
 from faregate.gateway.controllers.prices import PricesController
 from faregate.gateway.controllers.privacy import PrivacyController
 from faregate.gateway.controllers.quotas import QuotasController
+from faregate.gateway.controllers.sessions import SessionsController
 from faregate.gateway.controllers.usage import UsageController
 from faregate.gateway.controllers.usage_events import UsageEventsController
+from faregate.gateway.controllers.views import ViewsController
 from faregate.gateway.controllers.wallets import WalletsController
 from faregate.gateway.controllers.webhooks import WebhooksController
+from faregate.gateway.dashboard.oidc import OidcClient
+from faregate.gateway.dashboard.oidc_sign_in import OidcSignIn
 from faregate.gateway.http.dispatch import Dispatcher
 from faregate.gateway.http.operation import Controller
 from faregate.gateway.http.rate_limits import RateLimiter, limit_rules
@@ -36,6 +48,7 @@ from faregate.gateway.observability.metrics import GatewayMetrics
 from faregate.gateway.security.auth import IAuthenticator
 from faregate.gateway.security.credentials import Authenticator
 from faregate.gateway.security.jwks import KeySet
+from faregate.gateway.security.sessions import SessionAuthenticator
 from faregate.gateway.security.tokens import SecretSource, TokenRules, Tokens
 from faregate.host.container import FaregateContainer
 
@@ -46,6 +59,14 @@ def make_authenticator(settings: Settings, keys: KeyStore) -> Authenticator:
     """Return the authenticator of the settings."""
     key = settings.server_api_key.get_secret_value() if settings.server_api_key else None
     return Authenticator(key, keys, make_tokens(settings))
+
+
+def make_session_authenticator(
+    settings: Settings, credentials: IAuthenticator, sessions: WebSessionStore, keys: KeyStore, portal: PortalLinks
+) -> SessionAuthenticator:
+    """Return the authenticator of requests with a credential or a session."""
+    key = settings.server_api_key.get_secret_value() if settings.server_api_key else None
+    return SessionAuthenticator(credentials, sessions, keys, portal, key)
 
 
 def make_tokens(settings: Settings) -> Tokens | None:
@@ -59,6 +80,22 @@ def make_tokens(settings: Settings) -> Tokens | None:
     return None
 
 
+def make_oidc(settings: Settings) -> OidcClient | None:
+    """Return the client of the issuer with which people sign in; None if the settings name none.
+
+    Raises:
+        ConfigurationError: the client id is missing.
+    """
+    if settings.oidc_issuer is None:
+        return None
+    if settings.oidc_client_id is None:
+        raise ConfigurationError("FAREGATE_OIDC_ISSUER needs FAREGATE_OIDC_CLIENT_ID; set both, or neither")
+    secret = settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else None
+    return OidcClient(
+        settings.oidc_issuer, settings.oidc_client_id, secret, settings.oidc_scopes, settings.jwt_algorithms
+    )
+
+
 host = FaregateContainer
 
 
@@ -68,6 +105,9 @@ class GatewayContainer(FaregateContainer):
     authenticator: providers.Provider[IAuthenticator] = providers.Singleton(
         make_authenticator, host.settings, host.keys
     )
+    session_authenticator: providers.Provider[SessionAuthenticator] = providers.Singleton(
+        make_session_authenticator, host.settings, authenticator, host.web_sessions, host.keys, host.portal_links
+    )
     work: providers.Provider[UnitOfWork] = providers.Singleton(UnitOfWork, host.database, host.idempotency, host.audit)
     limiter: providers.Provider[RateLimiter] = providers.Singleton(
         RateLimiter, providers.Callable(limit_rules, host.settings), host.clock, host.settings.provided.redis_url
@@ -76,7 +116,7 @@ class GatewayContainer(FaregateContainer):
         ResponseCache, host.database, host.settings.provided.kept_answers, host.settings.provided.redis_url
     )
     dispatcher: providers.Provider[Dispatcher] = providers.Singleton(
-        Dispatcher, authenticator, limiter, work, response_cache
+        Dispatcher, session_authenticator, limiter, work, response_cache
     )
 
     metrics: providers.Provider[GatewayMetrics] = providers.Singleton(
@@ -137,12 +177,61 @@ class GatewayContainer(FaregateContainer):
         host.clock,
         host.settings.provided.credit_price_usd,
     )
+    exploration_controller: providers.Provider[ExplorationController] = providers.Singleton(
+        ExplorationController,
+        host.explorer,
+        host.questions,
+        analytics_controller,
+        session_authenticator,
+        host.clock,
+        host.settings.provided.credit_price_usd,
+    )
+    insights_controller: providers.Provider[InsightsController] = providers.Singleton(
+        InsightsController, host.forecasts, host.anomalies, host.customers, host.run_outs, host.clock
+    )
     quotas_controller: providers.Provider[QuotasController] = providers.Singleton(QuotasController, host.quota_service)
     meters_controller: providers.Provider[MetersController] = providers.Singleton(
         MetersController, host.meters, host.meter_totals, host.clock
     )
     exports_controller: providers.Provider[ExportsController] = providers.Singleton(
         ExportsController, host.exports, host.clock
+    )
+    sessions_controller: providers.Provider[SessionsController] = providers.Singleton(
+        SessionsController,
+        host.database,
+        host.web_sessions,
+        session_authenticator,
+        host.settings.provided.public_url,
+    )
+    views_controller: providers.Provider[ViewsController] = providers.Singleton(ViewsController, host.saved_views)
+    lookups_controller: providers.Provider[LookupsController] = providers.Singleton(
+        LookupsController, host.wallets, host.ledger_lookups, host.system_status
+    )
+    portal_controller: providers.Provider[PortalController] = providers.Singleton(
+        PortalController,
+        host.wallets,
+        host.usage_service,
+        host.explorer,
+        host.bookkeeping,
+        host.clock,
+        providers.Singleton(
+            PortalLook,
+            host.settings.provided.portal_title,
+            host.settings.provided.portal_color,
+            host.settings.provided.portal_hidden_parts,
+        ),
+    )
+    portal_links_controller: providers.Provider[PortalLinksController] = providers.Singleton(
+        PortalLinksController, host.database, host.portal_links, host.settings.provided.public_url
+    )
+    oidc_sign_in: providers.Provider[OidcSignIn] = providers.Singleton(
+        OidcSignIn,
+        providers.Callable(make_oidc, host.settings),
+        host.database,
+        host.web_sessions,
+        session_authenticator,
+        host.audit,
+        host.settings.provided.public_url,
     )
     controllers: providers.Provider[list[Controller]] = providers.List(
         credits_process_controller,
@@ -161,8 +250,15 @@ class GatewayContainer(FaregateContainer):
         bookkeeping_controller,
         usage_events_controller,
         analytics_controller,
+        exploration_controller,
+        insights_controller,
         dead_letters_controller,
         quotas_controller,
         meters_controller,
         exports_controller,
+        sessions_controller,
+        views_controller,
+        lookups_controller,
+        portal_controller,
+        portal_links_controller,
     )

@@ -60,6 +60,8 @@ STATUS: Mapping[str, int] = {
     "unknown_organization": 404,
     "not_a_member": 403,
     "unknown_price": 404,
+    "unknown_view": 404,
+    "unknown_portal_link": 404,
 }
 
 

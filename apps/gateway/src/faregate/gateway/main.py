@@ -18,6 +18,8 @@ from faregate.core.runtime.gc_tuning import raise_gc_thresholds
 from faregate.core.settings import Settings, load_settings
 from faregate.core.settings.unchecked_claims import unchecked_claims
 from faregate.gateway.container import GatewayContainer
+from faregate.gateway.dashboard.pages import dashboard_routes
+from faregate.gateway.dashboard.portal_page import portal_routes
 from faregate.gateway.errors import MethodNotAllowedError, RouteNotFoundError
 from faregate.gateway.http.cross_origin import cross_origin
 from faregate.gateway.http.envelope import failure
@@ -44,7 +46,13 @@ def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> St
     controllers = container.controllers()
     _warn_of_unchecked_claims(settings)
     app = Starlette(
-        routes=[*container.dispatcher().routes(controllers), *documentation_routes(_operations(controllers))],
+        routes=[
+            *container.dispatcher().routes(controllers),
+            *documentation_routes(_operations(controllers)),
+            *container.oidc_sign_in().routes(),
+            *portal_routes(container.portal_links()),
+            *dashboard_routes(oidc=settings.oidc_issuer is not None),
+        ],
         middleware=[
             *cross_origin(settings.cors_origin_list),
             *_proxies(settings),
@@ -142,7 +150,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
         return failure(answer, request_id=request_id, headers={"allow": known})
     path = request.scope["path"]
     if path == "/" and "text/html" in request.headers.get("accept", ""):
-        return RedirectResponse("/docs", status_code=303)
+        return RedirectResponse("/dashboard", status_code=303)
     hint = f"remove the slash at the end: {path.rstrip('/')}" if _is_known_without_slash(request) else _meant(request)
     shown = request.url.path[:_PATH_SHOWN]
     return failure(RouteNotFoundError(f"There is nothing at {shown}; {hint}"), request_id=request_id)

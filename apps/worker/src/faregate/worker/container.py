@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dependency_injector import providers
 
+from faregate.analytics.insights.container import InsightsContainer
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.core.clock import IClock
@@ -128,6 +129,25 @@ class WorkerContainer(FaregateContainer):
     alert_deliverer = quotas.container.deliverer
     alert_tester = quotas.container.tester
 
+    insights = providers.Container(
+        InsightsContainer,
+        settings=host.settings,
+        database=host.database,
+        clock=host.clock,
+        facts=host.analytics.container.facts,
+        models=host.analytics.container.known_models,
+        archived=host.analytics.container.archived,
+        analytics=host.questions,
+        quotas=quota_service,
+        catalog=host.catalog,
+        channels=channels,
+    )
+    forecasts = insights.container.forecasts
+    anomalies = insights.container.anomalies
+    customers = insights.container.customers
+    run_outs = insights.container.run_outs
+    insight_jobs = insights.container.jobs
+
     feature_logs: providers.Provider[FeatureLogHandler] = providers.Singleton(
         FeatureLogHandler,
         host.logs,
@@ -164,6 +184,7 @@ class WorkerContainer(FaregateContainer):
         alert_deliverer,
         host.roller,
         host.event_archive,
+        insight_jobs,
     )
     jobs: providers.Provider[Sequence[Job]] = providers.Singleton(
         make_jobs,

@@ -1,7 +1,8 @@
-"""Scheduled jobs of metering: rollups, quotas, archives."""
+"""Scheduled jobs of metering: rollups, quotas, archives, insights."""
 
 from collections.abc import Sequence
 
+from faregate.analytics.insights.job import InsightJobs
 from faregate.analytics.quotas.delivering import AlertDeliverer
 from faregate.analytics.quotas.service import QuotaService
 from faregate.analytics.retention.archiving import EventArchive
@@ -18,7 +19,7 @@ _ROLL_UP_SECONDS = 5.0
 
 
 def metering_jobs(
-    quotas: QuotaService, deliverer: AlertDeliverer, roller: Roller, archive: EventArchive
+    quotas: QuotaService, deliverer: AlertDeliverer, roller: Roller, archive: EventArchive, insights: InsightJobs
 ) -> Sequence[Job]:
     """Return the jobs of metering."""
 
@@ -38,4 +39,7 @@ def metering_jobs(
         Job("roll_up", _ROLL_UP_SECONDS, roller.run),
         Job("watch_quotas", _WATCH_QUOTAS_SECONDS, watch_quotas),
         Job("archive_events", "27 3 * * *", archive_events),
+        Job("find_anomalies", "4 * * * *", insights.hourly),
+        Job("deliver_anomalies", 60.0, insights.deliver),
+        Job("make_insights", "37 2 * * *", insights.daily),
     ]

@@ -39,10 +39,15 @@ app.command(
     "faregate.benchmarks.commands.logs:logs",
     help="Compare the ingest of feature logs with raw COPY, and time searches.",
 )
+app.command("faregate.benchmarks.commands.dashboard:dashboard", help="Measure the dashboard's size and drawing.")
 app.command("faregate.benchmarks.commands.pricing:pricing", help="Price one line, compared with genai-prices.")
 app.command("faregate.benchmarks.commands.usage:ingest", help="Record usage events, compared with raw COPY.")
 app.command("faregate.benchmarks.commands.usage:queries", help="Time the dashboard's questions over a month.")
 app.command("faregate.benchmarks.commands.export:export", help="Export events, compared with psql.")
+app.command(
+    "faregate.benchmarks.commands.insights:insights",
+    help="Score forecasts, anomalies and the churn model on public data, beside the scores of others.",
+)
 
 _VERIFY_SECONDS = 10
 """Limit per million transfers, and for fewer: the time of a small ledger is mostly fixed cost."""

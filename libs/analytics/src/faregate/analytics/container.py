@@ -2,6 +2,7 @@
 
 from dependency_injector import containers, providers
 
+from faregate.analytics.answers.exploration import Explorer
 from faregate.analytics.answers.facts import FactReader
 from faregate.analytics.answers.hold_history import HoldHistory
 from faregate.analytics.answers.meter_totals import MeterTotals
@@ -17,6 +18,8 @@ from faregate.analytics.rollups.job import Roller
 from faregate.analytics.rollups.known_meters import KnownMeters
 from faregate.analytics.rollups.known_models import KnownModels
 from faregate.analytics.rollups.repository import RollupRepository
+from faregate.analytics.saved_views.repository import SavedViewRepository
+from faregate.analytics.saved_views.service import SavedViews
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
 from faregate.core.db.partitions import Partitions
@@ -28,8 +31,8 @@ __all__ = ["AnalyticsContainer"]
 
 
 class AnalyticsContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `subjects` and `clock`; exports `service`, `patterns`, `roller`, `hold_history`,
-    `meter_totals`, `user_periods`, `archive` and `exports`.
+    """Needs `settings`, `database`, `subjects` and `clock`; exports `service`, `explorer`, `patterns`, `roller`, `hold_history`,
+    `meter_totals`, `user_periods`, `archive`, `exports` and `saved_views`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -63,6 +66,9 @@ class AnalyticsContainer(containers.DeclarativeContainer):
     service: providers.Provider[AnalyticsService] = providers.Singleton(
         AnalyticsService, database, facts, subjects, known_models, known_meters
     )
+    explorer: providers.Provider[Explorer] = providers.Singleton(
+        Explorer, database, facts, subjects, known_models, known_meters, clock
+    )
     patterns: providers.Provider[Patterns] = providers.Singleton(
         Patterns,
         service,
@@ -76,3 +82,6 @@ class AnalyticsContainer(containers.DeclarativeContainer):
     meter_totals: providers.Provider[MeterTotals] = providers.Singleton(MeterTotals, service, patterns, meters)
     user_periods: providers.Provider[UserPeriods] = providers.Singleton(UserPeriods, service)
     hold_history: providers.Provider[HoldHistory] = providers.Singleton(HoldHistory, database, clock)
+    saved_views: providers.Provider[SavedViews] = providers.Singleton(
+        SavedViews, database, subjects, providers.Singleton(SavedViewRepository, database)
+    )

@@ -1,19 +1,20 @@
-"""Tables of rollups over usage events."""
+"""Tables of rollups over usage events, and of saved views."""
 
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Date, Index, Numeric, SmallInteger, Text, Uuid, text
-from sqlalchemy.dialects.postgresql import ARRAY, BIT
+from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Numeric, SmallInteger, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import ARRAY, BIT, JSONB
 from sqlmodel import Field
 
-from faregate.core.models import TableModel, moment
+from faregate.core.models import TableModel, created_at, moment
 
 __all__ = [
     "CHUNK_BITS",
     "RollupStateRow",
+    "SavedViewRow",
     "UsageActiveRow",
     "UsageCubeActiveRow",
     "UsageCubeRow",
@@ -170,3 +171,18 @@ class UsageUserRow(TableModel, table=True):
     latency_sum: int = Field(sa_column=_sum())
     latency_count: int = Field(sa_column=_sum())
     unpriced: int = Field(sa_column=_sum())
+
+
+class SavedViewRow(TableModel, table=True):
+    """A named view of the dashboard: the query of its address. Its owner is a person (`subject_id`) or a credential (`actor`)."""
+
+    __table_args__: Any = (Index("saved_view_subject_idx", "subject_id"),)
+
+    view_id: UUID = Field(primary_key=True)
+    actor: str = Field(sa_column=Column(Text, nullable=False))
+    subject_id: int | None = Field(sa_column=Column(BigInteger))
+    name: str = Field(sa_column=Column(Text, nullable=False))
+    shared: bool = Field(sa_column=Column(Boolean, nullable=False))
+    state: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    updated_at: datetime = Field(sa_column=created_at())
+    created_at: datetime = Field(sa_column=created_at())

@@ -40,6 +40,9 @@ class Measures:
     def __add__(self, other: "Measures") -> "Measures":
         return Measures(*(getattr(self, name) + getattr(other, name) for name in _NAMES))
 
+    def __sub__(self, other: "Measures") -> "Measures":
+        return Measures(*(getattr(self, name) - getattr(other, name) for name in _NAMES))
+
     @classmethod
     def of(cls, values: Sequence[Any]) -> "Measures":
         """Return the sums in the order of the fields."""

@@ -8,6 +8,8 @@ from dependency_injector import containers, providers
 from faregate.core.access.audit import AuditLog
 from faregate.core.access.idempotency import IdempotencyStore
 from faregate.core.access.key_store import KeyStore
+from faregate.core.access.portal_links import PortalLinks
+from faregate.core.access.web_sessions import WebSessionStore
 from faregate.core.clock import IClock, SystemClock
 from faregate.core.db.database import Database
 from faregate.core.db.embedded import EmbeddedServer, default_data_dir
@@ -19,6 +21,7 @@ from faregate.core.messaging.interfaces import ITransport
 from faregate.core.messaging.postgres_transport import PostgresTransport
 from faregate.core.monitoring.gauges import QueueGauges
 from faregate.core.monitoring.heartbeats import Heartbeats
+from faregate.core.monitoring.system import SystemStatus
 from faregate.core.privacy.key_ring import KeyRing, parse_keys
 from faregate.core.settings import Settings
 from faregate.core.webhooks.egress import Egress
@@ -105,7 +108,8 @@ async def _connect(transport: ITransport) -> None:
 
 class CoreContainer(containers.DeclarativeContainer):
     """Container of the core. Needs `settings`; exports `database`, `transport`, `outbox`, `dead_letters`, `subjects`,
-    `heartbeats`, `gauges`, `idempotency`, `audit`, `keys`, `egress`, `announcer`, `webhooks`, `ring` and `clock`.
+    `heartbeats`, `gauges`, `system_status`, `idempotency`, `audit`, `keys`, `web_sessions`, `portal_links`, `egress`, `announcer`,
+    `webhooks`, `ring` and `clock`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -120,8 +124,10 @@ class CoreContainer(containers.DeclarativeContainer):
     gauges: providers.Provider[QueueGauges] = providers.Singleton(
         QueueGauges, transport, outbox, dead_letters, heartbeats, clock
     )
+    system_status: providers.Provider[SystemStatus] = providers.Singleton(SystemStatus, database, gauges)
     idempotency: providers.Provider[IdempotencyStore] = providers.Singleton(IdempotencyStore, database)
     audit: providers.Provider[AuditLog] = providers.Singleton(AuditLog, database, subjects)
+    portal_links: providers.Provider[PortalLinks] = providers.Singleton(PortalLinks, database, subjects)
     egress: providers.Provider[Egress] = providers.Singleton(
         Egress, allow_private=settings.provided.webhook_allow_private
     )
@@ -129,3 +135,6 @@ class CoreContainer(containers.DeclarativeContainer):
     announcer: providers.Provider[Announcer] = providers.Singleton(Announcer, database)
     webhooks: providers.Provider[WebhookStore] = providers.Singleton(WebhookStore, database, egress, ring)
     keys: providers.Provider[KeyStore] = providers.Singleton(make_key_store, settings, database, clock)
+    web_sessions: providers.Provider[WebSessionStore] = providers.Singleton(
+        WebSessionStore, database, subjects, settings.provided.session_seconds
+    )

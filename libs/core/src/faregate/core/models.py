@@ -19,10 +19,12 @@ __all__ = [
     "HeartbeatRow",
     "IdempotentAnswerRow",
     "MessageRow",
+    "PortalLinkRow",
     "ScheduledJobRow",
     "SubjectRow",
     "TableModel",
     "VersionRow",
+    "WebSessionRow",
     "WebhookDeliveryRow",
     "WebhookEndpointRow",
     "created_at",
@@ -146,6 +148,45 @@ class ApiKeyRow(TableModel, table=True):
     expires_at: datetime | None = Field(sa_column=moment(nullable=True))
     revoked_at: datetime | None = Field(sa_column=moment(nullable=True))
     last_used_at: datetime | None = Field(sa_column=moment(nullable=True))
+
+
+class WebSessionRow(TableModel, table=True):
+    """The session of a browser. Only a hash of its token is stored.
+
+    `credential_hash` is a digest of the bootstrap key: another key in the settings ends the sessions of the old one.
+    """
+
+    __table_args__: Any = (
+        Index("web_session_expires_idx", "expires_at"),
+        Index("web_session_subject_idx", "subject_id"),
+    )
+
+    token_hash: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    actor: str = Field(sa_column=Column(Text, nullable=False))
+    subject_id: int | None = Field(sa_column=Column(BigInteger))
+    organization_id: str | None = Field(sa_column=Column(Text))
+    roles: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    scopes: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    key_id: str | None = Field(sa_column=Column(Text))
+    credential_hash: bytes | None = Field(sa_column=Column(LargeBinary))
+    created_at: datetime = Field(sa_column=created_at())
+    expires_at: datetime = Field(sa_column=moment())
+
+
+class PortalLinkRow(TableModel, table=True):
+    """A link to the customers' page of one user or organisation. Only a hash of its secret is stored."""
+
+    __table_args__: Any = (
+        Index("portal_link_expires_idx", "expires_at"),
+        Index("portal_link_subject_idx", "subject_id"),
+    )
+
+    link_id: str = Field(sa_column=Column(Text, primary_key=True))
+    secret_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    subject_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    origins: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    created_at: datetime = Field(sa_column=created_at())
+    expires_at: datetime = Field(sa_column=moment())
 
 
 class IdempotentAnswerRow(TableModel, table=True):

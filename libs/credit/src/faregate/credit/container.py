@@ -18,6 +18,7 @@ from faregate.credit.services.corrections import CorrectionService
 from faregate.credit.services.credits import CreditService
 from faregate.credit.services.gauges import LedgerGauges
 from faregate.credit.services.ledger_session import LedgerSession
+from faregate.credit.services.lookups import LedgerLookups
 from faregate.credit.services.opening_balances import OpeningImport
 from faregate.credit.services.repricing import RepricingService
 from faregate.credit.services.spending_limits import LimitService
@@ -47,7 +48,7 @@ class CreditContainer(containers.DeclarativeContainer):
 
     Requires `settings`, `database`, `subjects`, `outbox` and `progress`. Optional: `top_up_provider`, `announcer` and
     `clock`. Provides `service`, `repricing`, `bookkeeping`, `corrections`, `accounting`, `limits`, `top_ups`, `openings`,
-    `gauges` and `verifier`.
+    `lookups`, `gauges` and `verifier`.
 
     `clock` is for simulations; if it is None, the database's clock is used.
     """
@@ -99,5 +100,6 @@ class CreditContainer(containers.DeclarativeContainer):
         Bookkeeping, database, service, corrections, accounting, limits, subjects
     )
     openings: providers.Provider[OpeningImport] = providers.Singleton(OpeningImport, database, service)
+    lookups: providers.Provider[LedgerLookups] = providers.Singleton(LedgerLookups, database, repository)
     gauges: providers.Provider[LedgerGauges] = providers.Singleton(LedgerGauges, database)
     verifier: providers.Provider[Verifier] = providers.Singleton(Verifier, database)

@@ -8,6 +8,7 @@ from dependency_injector import containers, providers
 
 from faregate.analytics.answers.story import Storyteller
 from faregate.analytics.container import AnalyticsContainer
+from faregate.analytics.insights.container import InsightsContainer
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.analytics.retention.personal_data import ANALYTICS_ERASURES, ANALYTICS_EXPORTS, ArchivedEventsPersonalData
@@ -44,7 +45,8 @@ class FaregateContainer(containers.DeclarativeContainer):
 
     Every provider can be replaced when the container is created, e.g. `FaregateContainer(settings=…, directory=mine)`; the
     extension points for this are `directory`, `top_up_provider`, `redactor`, `announcer`, `transport` and `clock`. Providers that
-    this class does not list are in the libraries' own containers: `core`, `credit`, `quotas`, `analytics`, `usage`, `feature_log`.
+    this class does not list are in the libraries' own containers: `core`, `credit`, `quotas`, `analytics`, `insights`,
+    `usage`, `feature_log`.
 
     `async with container.engines() as database:` keeps the database and the transport open.
 
@@ -80,6 +82,9 @@ class FaregateContainer(containers.DeclarativeContainer):
     idempotency = core.container.idempotency
     audit = core.container.audit
     keys = core.container.keys
+    system_status = core.container.system_status
+    portal_links = core.container.portal_links
+    web_sessions = core.container.web_sessions
     egress = core.container.egress
     ring = core.container.ring
     announcer = core.container.announcer
@@ -100,6 +105,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     corrections = credit.container.corrections
     spending_limits = credit.container.limits
     top_ups = credit.container.top_ups
+    ledger_lookups = credit.container.lookups
     openings = credit.container.openings
     verifier = credit.container.verifier
 
@@ -120,12 +126,14 @@ class FaregateContainer(containers.DeclarativeContainer):
         AnalyticsContainer, settings=settings, database=database, subjects=subjects, clock=clock
     )
     questions = analytics.container.service
+    explorer = analytics.container.explorer
     patterns = analytics.container.patterns
     meter_totals = analytics.container.meter_totals
     user_periods = analytics.container.user_periods
     roller = analytics.container.roller
     event_archive = analytics.container.archive
     exports = analytics.container.exports
+    saved_views = analytics.container.saved_views
 
     usage = providers.Container(
         UsageContainer,
@@ -149,6 +157,25 @@ class FaregateContainer(containers.DeclarativeContainer):
     recorder = usage.container.recorder
     buffered_recorder = usage.container.buffered
     event_history = usage.container.history
+
+    insights = providers.Container(
+        InsightsContainer,
+        settings=settings,
+        database=database,
+        clock=clock,
+        facts=analytics.container.facts,
+        models=analytics.container.known_models,
+        archived=analytics.container.archived,
+        analytics=questions,
+        quotas=quota_service,
+        catalog=catalog,
+        channels=channels,
+    )
+    forecasts = insights.container.forecasts
+    anomalies = insights.container.anomalies
+    customers = insights.container.customers
+    run_outs = insights.container.run_outs
+    insight_jobs = insights.container.jobs
 
     feature_log = providers.Container(
         FeatureLogContainer, settings=settings, database=database, subjects=subjects, clock=clock, names=catalog

@@ -219,18 +219,23 @@ class UsageService:
         user_id: str | None = None,
         organization_id: str | None = None,
         feature_key: str | None = None,
+        model: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         before: tuple[datetime, str] | None = None,
         limit: int = 100,
     ) -> list[FeatureUsage]:
-        """Return finished uses, the one started last first; `since` is included, `until` is not."""
+        """Return finished uses, the one started last first; `since` is included, `until` is not.
+
+        `model`: uses with a line of this model, also where a provider's name stands before it.
+        """
         async with self._database.transaction(read_only=True) as session:
             return await self._repository.usages(
                 session,
                 user_id=user_id,
                 organization_owner=organization_owner_id(organization_id) if organization_id else None,
                 feature_key=feature_key,
+                model=model,
                 since=since,
                 until=until,
                 before=before,

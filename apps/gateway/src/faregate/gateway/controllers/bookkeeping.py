@@ -61,6 +61,7 @@ class BookkeepingController(Controller):
         answer=TransactionAnswer,
         status=201,
         errors=(UnknownWalletError, InsufficientCreditsError, WalletClosedError, KeyConflictError),
+        rehearsable=True,
     )
     async def adjust(self, call: Call, owner_id: str, body: AdjustmentBody) -> TransactionAnswer:
         """Adjust a balance manually, up or down."""
@@ -74,6 +75,7 @@ class BookkeepingController(Controller):
         answer=TransactionAnswer,
         status=201,
         errors=(UnknownTransferError, NotRefundableError, KeyConflictError),
+        rehearsable=True,
     )
     async def refund(self, call: Call, transaction_id: str, body: RefundBody) -> TransactionAnswer:
         """Refund a charge, wholly or in part."""
@@ -88,6 +90,7 @@ class BookkeepingController(Controller):
         answer=list[TransactionAnswer],
         status=201,
         errors=(UnknownTransferError, KeyConflictError),
+        rehearsable=True,
     )
     async def charge_back(self, call: Call, transaction_id: str, body: ChargebackBody) -> Reply:
         """Reverse a purchase whose payment was charged back."""
@@ -100,6 +103,7 @@ class BookkeepingController(Controller):
         scope=Scope.WALLETS_WRITE,
         answer=GrantedAnswer,
         errors=(UnknownWalletError, UnknownGrantError),
+        rehearsable=True,
     )
     async def void_grant(self, call: Call, owner_id: str, grant_id: str, body: VoidGrantBody) -> GrantedAnswer:
         """Void a grant: credits that no open hold protects at once, the rest when the holds close."""

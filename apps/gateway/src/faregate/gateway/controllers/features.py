@@ -42,6 +42,7 @@ class FeaturesController(Controller):
             "start": link("credits-process.start", body={"feature_endpoint_value": "key"}),
             "record": link("usage.record", body={"feature_key": "key"}),
         },
+        rehearsable=True,
     )
     async def put_feature(self, call: Call, key: str, body: FeatureDocument) -> FeatureAnswer:
         """Define a feature; the definition applies from the next start on."""
@@ -55,6 +56,7 @@ class FeaturesController(Controller):
         scope=Scope.FEATURES_WRITE,
         answer=DeletedAnswer,
         errors=(UnknownFeatureError,),
+        rehearsable=True,
     )
     async def delete_feature(self, call: Call, key: str) -> DeletedAnswer:
         """Delete the definition of a feature."""

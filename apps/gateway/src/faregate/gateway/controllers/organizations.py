@@ -46,6 +46,7 @@ class OrganizationsController(Controller):
             "read": link("organizations.get_organization", path={"organization_id": "organization_id"}),
             "limits": link("organizations.put_member_limits", path={"organization_id": "organization_id"}),
         },
+        rehearsable=True,
     )
     async def put_organization(self, organization_id: str, body: OrganizationBody) -> OrganizationAnswer:
         """Create an organisation, or change its policy and members."""

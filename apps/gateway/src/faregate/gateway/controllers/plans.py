@@ -42,6 +42,7 @@ class PlansController(Controller):
             "delete": link("plans.delete_plan", path={"key": "key"}),
             "subscribe": link("wallets.put_wallet", body={"plan": "key"}),
         },
+        rehearsable=True,
     )
     async def put_plan(self, call: Call, key: str, body: PlanDocument) -> PlanAnswer:
         """Define a plan; its terms apply from the next start on, its grants to new subscribers."""
@@ -55,6 +56,7 @@ class PlansController(Controller):
         scope=Scope.FEATURES_WRITE,
         answer=DeletedAnswer,
         errors=(UnknownPlanError,),
+        rehearsable=True,
     )
     async def delete_plan(self, call: Call, key: str) -> DeletedAnswer:
         """Delete a plan; its subscribers keep the grants already made."""

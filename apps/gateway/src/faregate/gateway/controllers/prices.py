@@ -68,6 +68,7 @@ class PricesController(Controller):
             "read": link("prices.get_price", path={"model": "model"}),
             "quote": link("prices.quote", body={"ai_model": "model"}),
         },
+        rehearsable=True,
     )
     async def put_price(self, call: Call, model: ModelName, body: PriceDocument) -> PriceAnswer:
         """Override the prices of a model, set its margin, or both."""

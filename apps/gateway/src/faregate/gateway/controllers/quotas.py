@@ -62,6 +62,7 @@ class QuotasController(Controller):
             "status": link("quotas.quota_status", path={"quota_id": "id"}),
             "delete": link("quotas.delete_quota", path={"quota_id": "id"}),
         },
+        rehearsable=True,
     )
     async def put_quota(self, body: QuotaBody) -> QuotaAnswer:
         """Set the quota of an owner for a meter and a period.
@@ -89,7 +90,13 @@ class QuotasController(Controller):
         """Return one quota."""
         return quota_answer(await self._quotas.get(quota_id))
 
-    @operation("DELETE", "/api/quotas/{quota_id}", scope=Scope.QUOTAS_WRITE, errors=(UnknownQuotaError,))
+    @operation(
+        "DELETE",
+        "/api/quotas/{quota_id}",
+        scope=Scope.QUOTAS_WRITE,
+        errors=(UnknownQuotaError,),
+        rehearsable=True,
+    )
     async def delete_quota(self, quota_id: UUID) -> dict[str, str]:
         """Delete a quota and its alerts."""
         await self._quotas.remove(quota_id)

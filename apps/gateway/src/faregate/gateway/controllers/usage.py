@@ -116,6 +116,7 @@ class UsageController(Controller):
             user_id=query.user_id,
             organization_id=query.organization_id,
             feature_key=query.feature_key,
+            model=query.model,
             since=query.since,
             until=query.until,
             before=(position[0], position[1]) if position else None,

@@ -82,6 +82,7 @@ class WalletsController(Controller):
             "balanceThen": link("wallets.balance_at", path=_OWNER),
             "limits": link("wallets.put_limits", path=_OWNER),
         },
+        rehearsable=True,
     )
     async def put_wallet(self, owner_id: str, body: WalletBody) -> WalletAnswer:
         """Create a wallet, or change the given fields of it."""
@@ -100,6 +101,7 @@ class WalletsController(Controller):
             "void": link("wallets.void_grant", path={**_SAME_OWNER, "grant_id": "grant/id"}),
             "transactions": link("wallets.list_transactions", path=_SAME_OWNER),
         },
+        rehearsable=True,
     )
     async def add_grant(self, call: Call, owner_id: str, body: GrantBody) -> Reply:
         """Grant credits to a wallet."""
@@ -129,6 +131,7 @@ class WalletsController(Controller):
         answer=list[TransactionAnswer],
         errors=(UnknownWalletError,),
         links={
+            "read": link("transactions.get_transaction", path={"transaction_id": "0/id"}),
             "refund": link("transactions.refund", path={"transaction_id": "0/id"}),
             "chargeBack": link("transactions.charge_back", path={"transaction_id": "0/id"}),
         },

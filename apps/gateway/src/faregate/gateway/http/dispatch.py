@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 
 from faregate.core.errors import EngineUnavailableError, FaregateError
 from faregate.core.logging import get_logger
-from faregate.gateway.errors import UnauthenticatedError
+from faregate.gateway.errors import ForbiddenError, UnauthenticatedError
 from faregate.gateway.http.arguments import arguments_of
 from faregate.gateway.http.auditing import Auditor
 from faregate.gateway.http.envelope import failure, success
@@ -23,6 +23,7 @@ from faregate.gateway.http.response_cache import ResponseCache
 from faregate.gateway.http.routing import HELD, Endpoint, routes_of
 from faregate.gateway.http.unit_of_work import UnitOfWork
 from faregate.gateway.security.auth import IAuthenticator, Principal
+from faregate.gateway.security.sessions import check_same_site
 
 __all__ = ["Dispatcher"]
 
@@ -117,8 +118,20 @@ class Dispatcher:
             await self._limits.refuse(address)
             raise
         request.scope["state"]["principal"] = principal.id
-        principal.enter(operation.scope, own=operation.own)
+        check_same_site(principal, request)
+        _admit(principal, operation)
         return principal
+
+
+def _admit(principal: Principal, operation: Operation) -> None:
+    """Raise unless the caller may make this call: visitors of the customers' page make its calls, and only they do."""
+    if operation.portal != (principal.portal is not None):
+        raise ForbiddenError(
+            "The calls of the customers' page need one of its links, and a link is good for nothing else; see "
+            "POST /api/portal/links"
+        )
+    if not operation.known and not operation.portal:
+        principal.enter(operation.scope, own=operation.own)
 
 
 def _called(operation: Operation, method: Method, call: Call, arguments: Mapping[str, Any]) -> Awaitable[Any]:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, get_origin, get_type_hints
 from pydantic import BaseModel
 from starlette.requests import Request
 
+from faregate.core.access.portal_links import PortalLink
 from faregate.core.errors import FaregateError
 from faregate.core.values.fields import ExternalId
 from faregate.gateway.http.personal import Personal, personal_in
@@ -76,6 +77,8 @@ class Operation:
     tag: str
     scope: Scope | None
     own: str | None
+    known: bool
+    portal: bool
     answer: Any
     status: int
     also: Mapping[int, Any]
@@ -93,6 +96,7 @@ class Operation:
     links: Mapping[str, Any]
     audit: Audit
     personal: Personal
+    rehearsable: bool
     takes_call: bool
 
     @property
@@ -103,7 +107,7 @@ class Operation:
     @property
     def guarded(self) -> bool:
         """Whether the call requires a credential."""
-        return self.scope is not None or self.own is not None
+        return self.scope is not None or self.own is not None or self.known or self.portal
 
     @property
     def id(self) -> str:
@@ -143,6 +147,12 @@ class Call:
         if self.principal.user_id is not None:
             return None
         return spender_of(self.principal.line) or self.principal.id
+
+    @property
+    def visitor(self) -> PortalLink:
+        """The link of the visitor of the customers' page."""
+        assert self.principal.portal is not None  # noqa: S101  the dispatcher admits nobody else
+        return self.principal.portal
 
     @property
     def prefers_async(self) -> bool:
@@ -197,6 +207,8 @@ def operation(
     *,
     scope: Scope | None,
     own: str | None = None,
+    known: bool = False,
+    portal: bool = False,
     answer: Any = None,
     status: int = 200,
     also: Mapping[int, Any] | None = None,
@@ -211,6 +223,7 @@ def operation(
     links: Mapping[str, Any] | None = None,
     audit: Audit = Audit.BY_SCOPE,
     personal: Personal | None = None,
+    rehearsable: bool = False,
 ) -> Callable[[F], F]:
     """Declare a controller's method as the answer to `method path`.
 
@@ -225,6 +238,8 @@ def operation(
         own: admits people of role `user`, for their own data only: the path parameter or query field that names the
             user. A path with another user's name is answered 404; in the query the name is filled in, or refused.
             `"me"`: no parameter; the method reads `call.principal.user_id`, and servers are refused.
+        known: admits every valid credential, whatever its scopes.
+        portal: admits only visitors of the customers' page, who are admitted nowhere else; the method reads `call.visitor`.
         answer: the model of `data`; `list[Model]` for a list with `meta.next_cursor` (return a `Page`).
         also: models of `data` for other statuses that a `Reply` may have, by status.
         produces: media types of a download or stream, which has no envelope (return a Starlette response).
@@ -238,6 +253,7 @@ def operation(
         kept: the cache for its answers; the controller's `version` identifies the data behind them.
         links: OpenAPI links from the answer to other calls, by name (`link` makes them).
         audit: whether the call is noted in the audit log.
+        rehearsable: answers a dry run (`x-faregate-dry-run: true`): the whole call in a transaction that is rolled back.
         personal: which personal data the answer may hold, if the members of its models do not show it.
     """
 
@@ -254,6 +270,8 @@ def operation(
             tag=path.split("/")[2] if path.startswith("/api/") else "operations",
             scope=scope,
             own=own,
+            known=known,
+            portal=portal,
             answer=answer,
             status=status,
             also=also or {},
@@ -271,6 +289,7 @@ def operation(
             links=links or {},
             audit=audit,
             personal=personal_in(answer, *(also or {}).values()) if personal is None else personal,
+            rehearsable=rehearsable,
             takes_call="call" in hints,
         )
         return function

@@ -8,6 +8,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from faregate.gateway.http.event_stream import ENDLESS
+
 __all__ = ["BoundedProtocol"]
 
 _HEAD_LIMIT_BYTES = 64 * 1024
@@ -42,6 +44,13 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._in_head and self._head_bytes > _HEAD_LIMIT_BYTES and not self.transport.is_closing():
             self.transport.write(_TOO_LARGE)
+            self.transport.close()
+
+    def shutdown(self) -> None:
+        """End an answer without an end of its own, as if its client had disconnected; others are finished."""
+        super().shutdown()
+        cycle: Any = self.cycle  # None until the first request
+        if cycle is not None and not cycle.response_complete and cycle.scope.get("state", {}).get(ENDLESS):
             self.transport.close()
 
     def on_message_begin(self) -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from faregate.core.access.audit import AuditLog
+from faregate.core.access.audit import AuditLog, Deed
 from faregate.core.access.idempotency import IdempotencyStore, StoredAnswer
 from faregate.core.db.database import Database
 from faregate.core.errors import EngineUnavailableError, InvalidError, MalformedError
@@ -21,14 +21,26 @@ from faregate.gateway.http.auditing import Auditor
 from faregate.gateway.http.body import RawBody
 from faregate.gateway.http.envelope import json_bytes_response
 from faregate.gateway.http.operation import Call, Operation
+from faregate.gateway.http.visits import Visits
 from faregate.wire import exact_json
 
-__all__ = ["UnitOfWork"]
+__all__ = ["DRY_RUN_HEADER", "UnitOfWork"]
 
 Answer = Callable[[], Awaitable[Response]]
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _ATTEMPTS = 3
+
+
+DRY_RUN_HEADER = "x-faregate-dry-run"
+
+
+class _RehearsedError(Exception):
+    """Rolls a dry run back, and carries its answer out of the transaction."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
 
 
 class _TakenError(Exception):
@@ -42,6 +54,7 @@ class UnitOfWork:
         self._database = database
         self._store = store
         self._audit = audit
+        self._visits = Visits()
 
     async def run(
         self, operation: Operation, call: Call, arguments: Mapping[str, Any], answer: Answer, auditor: Auditor
@@ -51,6 +64,8 @@ class UnitOfWork:
         Raises:
             KeyConflictError: the key was used with a different request before.
         """
+        if call.request.headers.get(DRY_RUN_HEADER) is not None:
+            return await self._rehearsed(operation, call, answer)
         body = arguments.get("body")
         streamed = isinstance(body, RawBody) and body.is_stream
         key = _checked(call.idempotency_key) if operation.idempotent and call.idempotency_key is not None else None
@@ -74,6 +89,32 @@ class UnitOfWork:
                 continue
         raise EngineUnavailableError("concurrent calls use the same Idempotency-Key; try again")
 
+    async def _record_read(self, call: Call, deed: Deed) -> None:
+        if not self._visits.is_repeated(call.principal.session, deed.action, deed.owner_id):
+            await self._database.run(lambda session: self._audit.add(session, deed))
+
+    async def _rehearsed(self, operation: Operation, call: Call, answer: Answer) -> Response:
+        """Return the answer that the call would have, and change nothing: its transaction is rolled back.
+
+        Raises:
+            InvalidError: the call has no dry run.
+        """
+        if not operation.rehearsable or call.request.headers[DRY_RUN_HEADER] != "true":
+            raise InvalidError(
+                f"{DRY_RUN_HEADER} must be true, and only calls that say so have a dry run; leave it out",
+                param=DRY_RUN_HEADER,
+            )
+
+        async def rehearse(_session: AsyncSession) -> None:
+            raise _RehearsedError(await answer())
+
+        try:
+            await self._database.run_joined(rehearse)
+        except _RehearsedError as end:
+            end.response.headers[DRY_RUN_HEADER] = "true"
+            return end.response
+        raise AssertionError("unreachable")
+
     async def _once(
         self,
         call: Call,
@@ -84,7 +125,7 @@ class UnitOfWork:
         if keep is None and not auditor.writes:
             response = await answer()
             if auditor.reads and response.status_code < 400:
-                await self._database.run(lambda session: self._audit.add(session, auditor.deed(call, response)))
+                await self._record_read(call, auditor.deed(call, response))
             return response
 
         async def together(session: AsyncSession) -> Response:

@@ -31,6 +31,17 @@ _ERROR = {
 }
 
 _SCHEMES = {
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "faregate_session",
+        "description": "a browser that has signed in by POST /api/session; changes also need the header x-csrf-token",
+    },
+    "portalLink": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "a link to the customers' page, fgp_…: the part after # of the `url` that POST /api/portal/links answers",
+    },
     "serverKey": {"type": "apiKey", "in": "header", "name": "x-server-api-key", "description": "a server's key, fg_…"},
     "bearer": {"type": "http", "scheme": "bearer", "description": "a server's key, or a user's JSON Web Token"},
 }

@@ -32,6 +32,7 @@ _BY_MODEL: Mapping[str, dict[str, Any]] = {
     "QuoteBody": _USAGES[0],
     "UseQuoteBody": {**_USE, "usages": _USAGES},
     "PriceDocument": {"margin_percent": 25},
+    "PortalLinkBody": {"user_id": "user-1", "allowed_origins": ["https://app.example.com"]},
     "DeadLettersBody": {"queue": "credits_process_end_queue"},
 }
 """Bodies whose fields depend on each other."""

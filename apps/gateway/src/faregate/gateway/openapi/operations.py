@@ -39,6 +39,12 @@ _IDEMPOTENCY_KEY = {
     "description": "the same key with the same request gets the same answer, for 35 days",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
+_DRY_RUN = {
+    "name": "x-faregate-dry-run",
+    "in": "header",
+    "description": "`true`: answer what the call would do, and change nothing",
+    "schema": {"type": "string", "enum": ["true"]},
+}
 _REASONS = {
     400: "malformed",
     401: "no credential, or an unknown one",
@@ -64,7 +70,7 @@ def describe(operation: Operation, schemas: Schemas) -> dict[str, Any]:
         "tags": [operation.tag],
         "parameters": [*_path(operation, schemas), *_query(operation, schemas), *_headers(operation)],
         "responses": {**_answers(operation, schemas), **_failures(operation)},
-        "security": [{"serverKey": []}, {"bearer": []}] if operation.guarded else [],
+        "security": _security(operation),
     }
     if operation.description:
         described["description"] = operation.description
@@ -75,6 +81,12 @@ def describe(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": _contents(operation, schemas)}
     return described
+
+
+def _security(operation: Operation) -> list[dict[str, list[str]]]:
+    if operation.portal:
+        return [{"portalLink": []}]
+    return [{"serverKey": []}, {"bearer": []}, {"session": []}] if operation.guarded else []
 
 
 def errors_of(operation: Operation) -> set[type[FaregateError]]:
@@ -110,7 +122,8 @@ def _query(operation: Operation, schemas: Schemas) -> Iterable[dict[str, Any]]:
 
 
 def _headers(operation: Operation) -> list[dict[str, Any]]:
-    return [_REQUEST_ID, *([_IDEMPOTENCY_KEY] if operation.idempotent else [])]
+    dry_run = [_DRY_RUN] if operation.rehearsable else []
+    return [_REQUEST_ID, *([_IDEMPOTENCY_KEY] if operation.idempotent else []), *dry_run]
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:

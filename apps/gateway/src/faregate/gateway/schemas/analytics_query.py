@@ -13,6 +13,7 @@ from faregate.core.values.fields import LooseBody
 __all__ = [
     "AnalyticsQuery",
     "DistributionQuery",
+    "FilteredQuery",
     "MeterQuery",
     "MeterTotalsQuery",
     "MetricsQuery",
@@ -32,16 +33,16 @@ def _unit(word: Any) -> Any:
 
 
 _GROUP_BY = "`hourly`, `daily`, `weekly` and `monthly` are accepted, too"
-_Unit = Annotated[Literal["hour", "day", "week", "month"], BeforeValidator(_unit), Field(description=_GROUP_BY)]
+_Unit = Annotated[
+    Literal["quarter-hour", "hour", "day", "week", "month"], BeforeValidator(_unit), Field(description=_GROUP_BY)
+]
 _LongUnit = Annotated[Literal["day", "week", "month"], BeforeValidator(_unit), Field(description=_GROUP_BY)]
 _Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(name_checked)]
 
 
-class AnalyticsQuery(LooseBody):
-    """The facts from `startDate` (included) to `endDate` (excluded), each a date or a time, that match all filters."""
+class FilteredQuery(LooseBody):
+    """The facts that match all filters."""
 
-    startDate: Annotated[str, Field(max_length=40)] | None = None  # noqa: N815
-    endDate: Annotated[str, Field(max_length=40)] | None = None  # noqa: N815
     timezone: Annotated[str, Field(max_length=64)] = "UTC"
     service: _Text | None = None
     model: _Text | None = None
@@ -51,8 +52,30 @@ class AnalyticsQuery(LooseBody):
     organizationId: _Text | None = None  # noqa: N815
     country: _Text | None = None
     device: _Text | None = None
-    meter: _Text | None = None
     status: _Text | None = None
+
+    def filters(self, *, user_id: str | None = None, meter: str | None = None) -> Filters:
+        """Return the filters; only about the user `user_id`, if given."""
+        return Filters(
+            self.service,
+            self.model,
+            self.provider,
+            self.feature,
+            user_id or self.userId,
+            self.organizationId,
+            self.country,
+            self.device,
+            meter,
+            self.status,
+        )
+
+
+class AnalyticsQuery(FilteredQuery):
+    """The facts from `startDate` (included) to `endDate` (excluded), each a date or a time, that match all filters."""
+
+    startDate: Annotated[str, Field(max_length=40)] | None = None  # noqa: N815
+    endDate: Annotated[str, Field(max_length=40)] | None = None  # noqa: N815
+    meter: _Text | None = None
     complete: bool = Field(
         default=False,
         description="refuse the query if it needs single facts that are archived, instead of leaving them out",
@@ -69,18 +92,7 @@ class AnalyticsQuery(LooseBody):
 
     def question(self, *, now: datetime, user_id: str | None = None) -> Question:
         """Return the question; only about the user `user_id`, if given."""
-        filters = Filters(
-            self.service,
-            self.model,
-            self.provider,
-            self.feature,
-            user_id or self.userId,
-            self.organizationId,
-            self.country,
-            self.device,
-            self.meter,
-            self.status,
-        )
+        filters = self.filters(user_id=user_id, meter=self.meter)
         self._omissions.refused = self.complete
         return Question(time_range(self.startDate, self.endDate, self.timezone, now=now), filters, self._omissions)
 

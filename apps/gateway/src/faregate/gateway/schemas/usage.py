@@ -41,11 +41,12 @@ class FeatureUsageAnswer(Answer):
 
 
 class UsageQuery(PageQuery):
-    """Filters of finished uses; `from` is included, `to` is excluded."""
+    """Filters of finished uses; `from` is included, `to` is excluded. `model`: uses with a line of this model."""
 
     user_id: str | None = None
     organization_id: str | None = None
     feature_key: str | None = None
+    model: Annotated[str, Field(max_length=255)] | None = None
     since: Moment | None = Field(default=None, alias="from")
     until: Moment | None = Field(default=None, alias="to")
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from faregate.core.access.portal_links import PortalLink
 from faregate.core.db.subjects import PERSON
 from faregate.gateway.errors import ForbiddenError, ScopeMissingError
 
@@ -69,6 +70,8 @@ class Principal:
         user_id, organization_id: the person and their organisation, if the credential is a person's.
         key_id: the id of the API key, if it is one of the database.
         line: the client of that key, then the clients that it descends from; the oldest is last.
+        portal: the link of the customers' page, if the caller has nothing else.
+        session: the token of the browser's session, if the request was authenticated by one.
     """
 
     id: str
@@ -78,6 +81,8 @@ class Principal:
     roles: frozenset[Role] = frozenset()
     key_id: str | None = None
     line: tuple[str, ...] = ()
+    session: str | None = None
+    portal: PortalLink | None = None
 
     def may(self, scope: Scope | None) -> bool:
         """Tell whether the credential has this scope."""

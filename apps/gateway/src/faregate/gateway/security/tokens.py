@@ -14,7 +14,7 @@ from faregate.gateway.errors import UnauthenticatedError
 from faregate.gateway.security.auth import Principal, Role, person
 from faregate.wire.ids import check_external_id, check_not_reserved, check_user_id
 
-__all__ = ["IKeySource", "SecretSource", "TokenRules", "Tokens"]
+__all__ = ["IKeySource", "SecretSource", "TokenRules", "Tokens", "person_of_claims"]
 
 _LEEWAY_SECONDS = 30
 _LENGTH_LIMIT = 16 * 1024
@@ -61,17 +61,10 @@ class Tokens:
             UnauthenticatedError: it is not a token, is invalid or expired, or names only unknown roles.
             EngineUnavailableError: the identity provider's keys were never fetched, or not for a day.
         """
-        claims = await self._claims(token)
-        try:
-            user_id = check_not_reserved(check_user_id(str(claims["sub"]), param="sub"), param="sub")
-            organization = claims.get("org")
-            if organization is not None:
-                organization = check_not_reserved(check_external_id(str(organization), param="org"), param="org")
-        except InvalidError as error:
-            raise UnauthenticatedError(f"The token's claims cannot be used: {error.detail}") from None
-        return person(user_id, _roles(claims), organization_id=organization)
+        return person_of_claims(await self.claims(token))
 
-    async def _claims(self, token: str) -> Mapping[str, Any]:
+    async def claims(self, token: str) -> Mapping[str, Any]:
+        """Return the verified claims of a token, or raise as `principal` does."""
         if len(token) > _LENGTH_LIMIT:
             raise UnauthenticatedError("The token is too long")
         try:
@@ -98,6 +91,22 @@ class Tokens:
             leeway=_LEEWAY_SECONDS,
             options={"require": required, "verify_aud": rules.audience is not None},
         )
+
+
+def person_of_claims(claims: Mapping[str, Any]) -> Principal:
+    """Return the person that verified claims name.
+
+    Raises:
+        UnauthenticatedError: an id is invalid, or only unknown roles are named.
+    """
+    try:
+        user_id = check_not_reserved(check_user_id(str(claims["sub"]), param="sub"), param="sub")
+        organization = claims.get("org")
+        if organization is not None:
+            organization = check_not_reserved(check_external_id(str(organization), param="org"), param="org")
+    except InvalidError as error:
+        raise UnauthenticatedError(f"The token's claims cannot be used: {error.detail}") from None
+    return person(user_id, _roles(claims), organization_id=organization)
 
 
 def _roles(claims: Mapping[str, Any]) -> set[Role]:

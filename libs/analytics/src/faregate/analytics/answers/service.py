@@ -72,7 +72,7 @@ class AnalyticsService:
             return (await self._breakdown(session, asked, by))[:limit]
 
     async def series(self, question: Question, unit: Unit) -> Sequence[Point]:
-        """Return a point for each hour, day, week (from Monday) or month of the range, including empty ones."""
+        """Return a point for each quarter-hour, hour, day, week (from Monday) or month of the range, including empty ones."""
         await self._meters.check(question)
         async with self._snapshot() as session:
             return await self._series(session, await self._models.resolve(session, question), unit)

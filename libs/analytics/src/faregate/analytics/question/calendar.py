@@ -1,7 +1,7 @@
 """Calendar periods in a time zone. Pure.
 
-The periods are hours, days, weeks, months, quarters and years. All period starts are computed here and passed to SQL,
-because PostgreSQL may have time zone data of another release, and resolves a midnight that occurs twice differently.
+The periods are quarter-hours, hours, days, weeks, months, quarters and years. All period starts are computed here and passed
+to SQL, because PostgreSQL may have time zone data of another release, and resolves a midnight that occurs twice differently.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,10 +15,11 @@ from faregate.core.values.time_zones import time_zone
 
 __all__ = ["PERIODS_LIMIT", "LongUnit", "Unit", "next_period", "period_at", "periods_of"]
 
-Unit = Literal["hour", "day", "week", "month"]
-LongUnit = Literal["hour", "day", "week", "month", "quarter", "year"]
+Unit = Literal["quarter-hour", "hour", "day", "week", "month"]
+LongUnit = Literal["quarter-hour", "hour", "day", "week", "month", "quarter", "year"]
 PERIODS_LIMIT = 10_000
 _HOUR = timedelta(hours=1)
+_QUARTER_HOUR = timedelta(minutes=15)
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 
@@ -48,6 +49,9 @@ def period_at(moment: datetime, unit: LongUnit, zone: ZoneInfo) -> datetime:
     A day begins at the first of two midnights, or at the clock change if midnight is skipped. An hour begins at minute 00,
     or at the clock change if that is skipped; if the clock goes back by less than an hour, the hour is longer.
     """
+    if unit == "quarter-hour":  # every offset in use today is a multiple of it, so that the zone does not matter
+        at = moment.astimezone(UTC)
+        return at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0)
     local = moment.astimezone(zone)
     if unit == "hour":
         return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
@@ -56,6 +60,8 @@ def period_at(moment: datetime, unit: LongUnit, zone: ZoneInfo) -> datetime:
 
 def next_period(period: datetime, unit: LongUnit, zone: ZoneInfo) -> datetime:
     """Return the start of the period after the one that begins at `period`, in UTC."""
+    if unit == "quarter-hour":
+        return period + _QUARTER_HOUR
     if unit == "hour":
         later = period_at(period + _HOUR, unit, zone)
         return later if later > period else period_at(period + 2 * _HOUR, unit, zone)

@@ -59,7 +59,13 @@ def cover_periods(span: TimeRange, unit: Unit, grains: tuple[Grain, ...]) -> Cov
     return Coverage(tuple(_joined(chain.from_iterable(found))), start, end)
 
 
-_LONGEST = {"hour": Grain.HOUR, "day": Grain.DAY, "week": Grain.DAY, "month": Grain.MONTH}
+_LONGEST = {
+    "quarter-hour": Grain.QUARTER,
+    "hour": Grain.HOUR,
+    "day": Grain.DAY,
+    "week": Grain.DAY,
+    "month": Grain.MONTH,
+}
 
 
 def _joined(pieces: Iterable[Piece]) -> list[Piece]:

@@ -6,8 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.analytics.quotas.history import AlertHistory
-from faregate.analytics.quotas.interfaces import IAlertChannel
+from faregate.analytics.quotas.interfaces import IAlertChannel, IAlertQueue
 from faregate.analytics.quotas.values import Alert
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
@@ -26,13 +25,13 @@ _AT_ONCE = 8
 
 
 class AlertDeliverer:
-    """Claims due deliveries from the history and sends each to its channel, outside any transaction."""
+    """Claims due deliveries from a queue and sends each to its channel, outside any transaction."""
 
     def __init__(
-        self, database: Database, history: AlertHistory, channels: Sequence[IAlertChannel], clock: IClock
+        self, database: Database, queue: IAlertQueue, channels: Sequence[IAlertChannel], clock: IClock
     ) -> None:
         self._database = database
-        self._history = history
+        self._queue = queue
         self._channels: Mapping[str, IAlertChannel] = {channel.name: channel for channel in channels}
         self._clock = clock
 
@@ -49,7 +48,7 @@ class AlertDeliverer:
 
     async def _claim(self) -> Sequence[tuple[Alert, str, int]]:
         async def work(session: AsyncSession) -> Sequence[tuple[Alert, str, int]]:
-            return await self._history.claim(
+            return await self._queue.claim(
                 session, channels=list(self._channels), now=self._clock.now(), lease=_LEASE, limit=_AT_ONCE
             )
 
@@ -62,7 +61,7 @@ class AlertDeliverer:
             await self._missed(alert, channel, attempt, error)
             return False
         async with self._database.transaction() as session:
-            await self._history.delivered(session, alert.id, channel, now=self._clock.now())
+            await self._queue.delivered(session, alert.id, channel, now=self._clock.now())
         return True
 
     async def _missed(self, alert: Alert, channel: str, attempt: int, error: Exception) -> None:
@@ -71,4 +70,4 @@ class AlertDeliverer:
         again_at = now + DELAYS[attempt - 1] if attempt <= len(DELAYS) else None
         log.warning("alert_not_delivered", alert=str(alert.id), channel=channel, attempt=attempt, reason=reason)
         async with self._database.transaction() as session:
-            await self._history.missed(session, alert.id, channel, error=reason, again_at=again_at, now=now)
+            await self._queue.missed(session, alert.id, channel, error=reason, again_at=again_at, now=now)

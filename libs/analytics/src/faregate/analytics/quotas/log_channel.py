@@ -23,7 +23,8 @@ class LogChannel:
 
     async def deliver(self, alert: Alert) -> None:
         write = log.error if alert.level is Level.EXCEEDED else log.warning
-        write("quota_alert", alert=str(alert.id), owner=alert.owner_id, message=headline(alert))
+        event = "quota_alert" if alert.notice is None else "usage_anomaly"
+        write(event, alert=str(alert.id), owner=alert.owner_id, message=headline(alert))
 
 
 class FileChannel:

@@ -93,6 +93,8 @@ class Alert:
         superseded: a more urgent level was reached at the same time, and only that one is delivered.
         runs_out_at: of a prediction, when the quota is expected to run out.
         test: it only tests the channels; no quota was reached.
+        notice: it reports an anomaly, and this is its sentence; `quota_id` is the id of the anomaly, `used` what was measured,
+            and `limit` what was usual.
     """
 
     id: UUID
@@ -113,6 +115,7 @@ class Alert:
     fired_at: datetime
     deliveries: tuple["AlertDelivery", ...] = ()
     test: bool = False
+    notice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ __all__ = ["body_of", "headline", "sentence", "subject"]
 
 def headline(alert: Alert) -> str:
     """Return one line: it begins with the level in capitals, so that it can be searched for; a prediction includes the time."""
+    if alert.notice is not None:
+        return f"ANOMALY: {alert.notice}"
     if alert.level is Level.PREDICTED and alert.runs_out_at is not None and not alert.test:
         return f"{_use(alert)}; at this rate it runs out on {alert.runs_out_at:%Y-%m-%d %H:%M} UTC"
     return _use(alert)
@@ -32,11 +34,15 @@ def _use(alert: Alert) -> str:
 
 def sentence(alert: Alert) -> str:
     """Return the headline and its consequences."""
+    if alert.notice is not None:
+        return f"{headline(alert)}."
     return f"{_use(alert)}." if alert.test else f"{_use(alert)}. {_consequence(alert)}"
 
 
 def body_of(alert: Alert) -> dict[str, Any]:
-    """Return the body of the webhook event `usage.alert`; amounts are exact JSON numbers."""
+    """Return the body of the webhook event `usage.alert`, or `usage.anomaly`; amounts are exact JSON numbers."""
+    if alert.notice is not None:
+        return _anomaly_body(alert)
     return {
         "type": "usage.alert",
         "timestamp": alert.fired_at,
@@ -56,6 +62,23 @@ def body_of(alert: Alert) -> dict[str, Any]:
             "runs_out_at": alert.runs_out_at,
             "message": sentence(alert),
             **({"test": True} if alert.test else {}),
+        },
+    }
+
+
+def _anomaly_body(alert: Alert) -> dict[str, Any]:
+    return {
+        "type": "usage.anomaly",
+        "timestamp": alert.fired_at,
+        "data": {
+            "id": str(alert.id),
+            "owner_id": alert.owner_id,
+            "measure": alert.meter,
+            "period_start": alert.period_start,
+            "period_end": alert.period_end,
+            "actual": alert.used,
+            "expected": alert.limit,
+            "message": sentence(alert),
         },
     }
 

@@ -1,6 +1,6 @@
-"""Personal data in quotas, alerts and archived usage events.
+"""Personal data in quotas, alerts, insights and archived usage events.
 
-It consists of quotas of the person, the addresses of alerts, and archived events.
+It consists of quotas of the person, the addresses of alerts, insights about the person, and archived events.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.retention.archiving import EventArchive
-from faregate.core.privacy.person_words import json_names, json_without, words_erasure
-from faregate.core.privacy.personal_data import Person
+from faregate.core.privacy.person_words import json_erasure, json_names, json_without, words_erasure
+from faregate.core.privacy.personal_data import Person, actor_erasure
 from faregate.wire import exact_json
 
 __all__ = ["ANALYTICS_ERASURES", "ANALYTICS_EXPORTS", "ArchivedEventsPersonalData"]
@@ -38,6 +38,25 @@ ANALYTICS_EXPORTS = {
         charged / 1000000.0 as charged, cost, last_at
       from faregate.usage_user where subject_id = :subject order by service, grain, bucket) t
     """,
+    "saved_view": """
+    select to_json(t)::text from (
+      select view_id, name, shared, state, created_at, updated_at from faregate.saved_view
+      where subject_id = :subject order by view_id) t
+    """,
+    "insight": """
+    select to_json(t)::text from (
+      select i.insight_id, i.kind, i.made_at, i.answer from faregate.insight i where :subject = any(i.owners) order by 3) t
+    """,
+    "insight_person": """
+    select to_json(t)::text from (
+      select i.kind, i.made_at, p.rank, p.facts
+      from faregate.insight_person p join faregate.insight i using (insight_id) where p.subject_id = :subject order by 2, 1) t
+    """,
+    "anomaly": """
+    select to_json(t)::text from (
+      select anomaly_id, measure, period_start, period_end, actual, expected, reason, verdict, found_at
+      from faregate.anomaly where subject_id = :subject order by found_at) t
+    """,
     "quota_recipient": """
     select to_json(t)::text from (
       select quota_id, meter, period from faregate.quota
@@ -46,6 +65,9 @@ ANALYTICS_EXPORTS = {
 }
 
 ANALYTICS_ERASURES = {
+    "saved_view": "delete from faregate.saved_view where subject_id = :subject returning 1",
+    "saved_view_name": words_erasure("saved_view", "name"),
+    "saved_view_state": json_erasure("saved_view", "state"),
     "quota": """
     update faregate.quota set emails = array(
       select address from unnest(emails) as address where lower(address) <> lower(:email) and subject_id is distinct from :subject)
@@ -60,6 +82,11 @@ ANALYTICS_ERASURES = {
     returning 1
     """,
     "alert_error": words_erasure("alert_delivery", "last_error"),
+    "anomaly_error": words_erasure("anomaly_delivery", "last_error"),
+    "anomaly_verdict": actor_erasure("anomaly", "verdict_by"),
+    "anomaly": "delete from faregate.anomaly where subject_id = :subject returning 1",
+    "insight_person": "delete from faregate.insight_person where subject_id = :subject returning 1",
+    "insight": "delete from faregate.insight where :subject = any(owners) returning 1",
 }
 """All addresses of the person's own quotas are erased: they are most likely theirs. Limits and counts stay."""
 

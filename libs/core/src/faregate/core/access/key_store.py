@@ -151,6 +151,16 @@ class KeyStore:
         self._note_use(key.key_id)
         return LiveKey(found[0], line)
 
+    async def live(self, key_id: str) -> LiveKey | None:
+        """Return the live key of this id, as `check` would for its full text; None if it has ended."""
+        live = await self._live.get()
+        found = live.keys.get(key_id)
+        now = self._clock.now()
+        if found is None or _is_past(found[0].expires_at, now):
+            return None
+        line = live.lineage.line(found[0].client, now)
+        return LiveKey(found[0], line) if line is not None else None
+
     async def create(
         self, session: AsyncSession, spec: KeySpec, *, created_by: str, minted_by: str | None = None
     ) -> tuple[ApiKey, Key]:

@@ -16,6 +16,7 @@ _MODEL_MODULES = (
     "faregate.usage.events.models",
     "faregate.analytics.models",
     "faregate.analytics.quotas.models",
+    "faregate.analytics.insights.models",
 )
 """By name, not imported: the core must not import a library that depends on it."""
 

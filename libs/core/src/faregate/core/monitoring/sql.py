@@ -1,6 +1,6 @@
-"""SQL of heartbeats."""
+"""SQL of heartbeats and of the states of jobs."""
 
-__all__ = ["ALIVE", "FORGET", "REPORT", "SETTLED_UNTIL"]
+__all__ = ["ALIVE", "FORGET", "JOBS", "PROCESSES", "REPORT", "SETTLED_UNTIL"]
 
 REPORT = """
 insert into faregate.heartbeat (instance, role, settled_until, reported_at)
@@ -21,3 +21,7 @@ ALIVE = (
 )
 
 FORGET = "delete from faregate.heartbeat where instance = :instance"
+
+JOBS = "select name, next_at, leased_until, last_started_at, last_finished_at, last_error from faregate.scheduled_job order by name"
+
+PROCESSES = "select instance, role, settled_until, reported_at from faregate.heartbeat order by role, instance"

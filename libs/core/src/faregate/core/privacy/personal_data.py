@@ -126,6 +126,16 @@ CORE_EXPORTS = {
       select key_id, client, name, scopes, created_by, created_at, expires_at, revoked_at
       from faregate.api_key where created_by = any(cast(:signatures as text[])) order by created_at) t
     """,
+    "portal_link": """
+    select to_json(t)::text from (
+      select link_id, origins, created_at, expires_at from faregate.portal_link
+      where subject_id = :subject order by created_at) t
+    """,
+    "web_session": """
+    select to_json(t)::text from (
+      select roles, organization_id, created_at, expires_at from faregate.web_session
+      where subject_id = :subject order by created_at) t
+    """,
     "webhook_endpoint": """
     select to_json(t)::text from (
       select endpoint_id, url, events, description, created_by, created_at, disabled_at
@@ -149,6 +159,8 @@ CORE_ERASURES = {
     "message_headers": json_erasure("message", "headers"),
     "dead_reason": words_erasure("message", "dead_reason"),
     "job_error": words_erasure("scheduled_job", "last_error"),
+    "portal_link": "delete from faregate.portal_link where subject_id = :subject returning 1",
+    "web_session": "delete from faregate.web_session where subject_id = :subject returning 1",
     "api_key": actor_erasure("api_key", "created_by"),
     "webhook_endpoint": actor_erasure("webhook_endpoint", "created_by"),
     "subject": """

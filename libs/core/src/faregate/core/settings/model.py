@@ -163,6 +163,47 @@ class Settings(BaseSettings):
         default=None, description="`iss` that tokens must have", examples=["https://login.example.com/"]
     )
     jwt_audience: str | None = Field(default=None, description="`aud` that tokens must have", examples=["faregate"])
+    session_seconds: int = Field(
+        default=28_800,
+        ge=60,
+        le=31_536_000,
+        description="how long a browser stays signed in to the dashboard",
+        examples=["28800"],
+    )
+    oidc_issuer: Annotated[str, Field(pattern=r"^https?://")] | None = Field(
+        default=None,
+        description="OpenID Connect issuer with which people sign in to the dashboard; needs FAREGATE_OIDC_CLIENT_ID",
+        examples=["https://login.example.com"],
+    )
+    oidc_client_id: str | None = Field(
+        default=None, description="the dashboard's client id at FAREGATE_OIDC_ISSUER", examples=["faregate"]
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        default=None,
+        description="the dashboard's secret at FAREGATE_OIDC_ISSUER; without it the client is public, which PKCE protects",
+        examples=["a secret from the issuer"],
+    )
+    oidc_scopes: str = Field(
+        default="openid profile email", description="scopes asked of FAREGATE_OIDC_ISSUER", examples=["openid roles"]
+    )
+    public_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+$")] | None = Field(
+        default=None,
+        description="address at which browsers reach the gateway, without a path; else that of the request",
+        examples=["https://credits.example.com"],
+    )
+    portal_title: Annotated[str, Field(max_length=60)] = Field(
+        default="Credits", description="title of the customers' page", examples=["Acme credits"]
+    )
+    portal_color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None = Field(
+        default=None, description="colour of links and buttons on the customers' page", examples=["#0b6e4f"]
+    )
+    portal_hidden: str = Field(
+        default="",
+        pattern=r"^(models|features|users)?(\s*,\s*(models|features|users))*$",
+        description="what the customers' page does not show, separated by commas: models, features, users (the members of an "
+        "organisation)",
+        examples=["models, users"],
+    )
     rate_limit_key: int = Field(
         default=120000,
         ge=0,
@@ -394,6 +435,23 @@ class Settings(BaseSettings):
         description="incoming webhook of Slack, Mattermost or another service that accepts Slack's message format",
         examples=["https://hooks.slack.com/services/T000/B000/XXXX"],
     )
+    insights_timezone: str = Field(
+        default="UTC",
+        max_length=64,
+        description="time zone of the days and weeks of scheduled insights, and of quiet hours",
+        examples=["Europe/Berlin"],
+    )
+    insights_special_days: str = Field(
+        default="",
+        pattern=r"^$|^\s*\d{4}-\d\d-\d\d(\s*,\s*\d{4}-\d\d-\d\d)*\s*$",
+        description="holidays and other days on which use is unlike other days, past and future, separated by commas",
+        examples=["2026-12-24, 2026-12-25"],
+    )
+    insights_quiet_hours: str = Field(
+        default="",
+        description="hours in which alerts of anomalies wait until they end; without it alerts are sent at once",
+        examples=["22-7"],
+    )
     smtp_url: SecretStr | None = Field(
         default=None,
         description="mail server: smtp:// (STARTTLS where it offers it; ?starttls=required or never) or smtps://",
@@ -429,12 +487,19 @@ class Settings(BaseSettings):
         """The origins of `cors_origins`."""
         return tuple(_parts(self.cors_origins))
 
+    @property
+    def portal_hidden_parts(self) -> frozenset[str]:
+        """The parts of `portal_hidden`."""
+        return frozenset(_parts(self.portal_hidden))
+
     @field_validator(
         "database_url",
         "direct_database_url",
         "broker_url",
         "redis_url",
         "jwks_url",
+        "oidc_issuer",
+        "public_url",
         "otel_endpoint",
         "alert_webhook_url",
         "alert_slack_url",

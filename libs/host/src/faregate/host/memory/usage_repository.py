@@ -45,6 +45,7 @@ class MemoryUsageRepository(UsageRepository):
         user_id: str | None,
         organization_owner: str | None,
         feature_key: str | None,
+        model: str | None,
         since: datetime | None,
         until: datetime | None,
         before: tuple[datetime, str] | None,
@@ -57,6 +58,7 @@ class MemoryUsageRepository(UsageRepository):
             if (user_id is None or usage.user_id == user_id)
             and (organization is None or usage.organization_id == organization)
             and (feature_key is None or usage.feature_key == feature_key)
+            and (model is None or model in {line.usage.model for line in self._store.lines.get(usage.usage_key, ())})
             and (since is None or usage.started_at >= since)
             and (until is None or usage.started_at < until)
             and (before is None or (usage.started_at, usage.usage_key) < before)

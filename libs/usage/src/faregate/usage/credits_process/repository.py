@@ -78,6 +78,9 @@ where c.status = 1
   and (cast(:organization_id as text) is null
        or c.organization_id = (select subject_id from faregate.subject where external_id = :organization_id))
   and (cast(:feature_key as text) is null or c.feature_key = :feature_key)
+  and (cast(:model as text) is null or exists (
+    select from faregate.usage_line l where l.usage_key = c.usage_key
+      and (l.model = :model or right(l.model, length(:model) + 1) = '/' || cast(:model as text))))
   and (cast(:since as timestamptz) is null or c.created_at >= :since)
   and (cast(:until as timestamptz) is null or c.created_at < :until)
   and (cast(:before_at as timestamptz) is null or (c.created_at, c.usage_key) < (:before_at, cast(:before_key as text)))
@@ -140,6 +143,7 @@ class UsageRepository:
         user_id: str | None,
         organization_owner: str | None,
         feature_key: str | None,
+        model: str | None,
         since: datetime | None,
         until: datetime | None,
         before: tuple[datetime, str] | None,
@@ -152,6 +156,7 @@ class UsageRepository:
             user_id=user_id,
             organization_id=organization_owner,
             feature_key=feature_key,
+            model=model,
             since=since,
             until=until,
             before_at=before[0] if before else None,

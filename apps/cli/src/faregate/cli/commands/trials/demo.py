@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from faregate.cli.commands.credits.verify import run_verify, show
+from faregate.cli.demo.history import past_events
 from faregate.cli.demo.traffic import TrafficRequest, generate
 from faregate.cli.shared.output import console, errors, print_table
 from faregate.core.clock import SystemClock
@@ -28,6 +29,8 @@ __all__ = ["demo"]
 
 FEATURE = "ai_chat"
 PAPER = "GENERATE_QUESTION_PAPER"
+_PAST = 2500
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ async def _demo(
     async with private_stack(directory / "data", keep=keep) as stack, open_client(stack.url, stack.key) as client:
         users = DemoUsers()
         await _prepare(client, users)
+        await _past(client, users)
         await _drive(client, traffic, concurrency)
         await _papers(client, users, papers)
         await _show_balances(client, users)
@@ -107,6 +111,13 @@ async def _prepare(client: Client, users: DemoUsers) -> None:
     await client.must(
         "POST", f"/api/wallets/{users.low_balance}/grants", {"credits": 3, "source": "bonus", "key": "demo"}
     )
+
+
+async def _past(client: Client, users: DemoUsers) -> None:
+    """Record the usage of the weeks before, so that the dashboard has something to compare with."""
+    events = list(past_events(generate(count=_PAST, users=users.everyone, seed=1), now=SystemClock().now(), seed=1))
+    for start in range(0, len(events), _AT_ONCE):
+        await client.must("POST", "/api/usage-events", events[start : start + _AT_ONCE])
 
 
 async def _drive(client: Client, traffic: Sequence[TrafficRequest], concurrency: int) -> None:
@@ -165,9 +176,10 @@ def _print_next_steps(stack: Stack, *, keep: bool) -> None:
         console.print(
             f"It is still running: {stack.url} (pid {stack.process.pid}; `kill {stack.process.pid}` stops it)"
         )
+        console.print(f"  Dashboard: {stack.url}/dashboard; sign in with the key {stack.key}", soft_wrap=True)
         console.print(f'  curl -H "x-server-api-key: {stack.key}" {stack.url}/api/wallets/ada', soft_wrap=True)
         console.print(f"  FAREGATE_DATA_DIR={stack.data_dir} faregate verify", soft_wrap=True)
     else:
-        console.print("  make demo KEEP=1        leave it running")
+        console.print("  make demo KEEP=1        leave it running, and open its dashboard")
     console.print("  faregate up             your own, kept in FAREGATE_DATA_DIR")
     console.print("  faregate replay FILE    your own traffic: TIMESTAMP,ContextTokens,GeneratedTokens")

@@ -1,0 +1,1 @@
+"""Dashboard and customers' page: their files, and sign-in by OpenID Connect."""

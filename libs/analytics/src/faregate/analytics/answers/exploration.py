@@ -1,0 +1,229 @@
+"""Exploration: one amount by a dimension, over time, beside the period before."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.analytics.answers.facts import FactReader
+from faregate.analytics.question.calendar import Unit, periods_of
+from faregate.analytics.question.filters import Question, SpelledFilters, TimeRange
+from faregate.analytics.question.range_before import range_before, until_now
+from faregate.analytics.rollups.known_meters import KnownMeters
+from faregate.analytics.rollups.known_models import KnownModels, united_providers
+from faregate.analytics.values import Breakdown, Freshness, Measures, UsageMetrics
+from faregate.core.clock import IClock
+from faregate.core.db.database import Database
+from faregate.core.db.subjects import Subjects
+from faregate.wire.ids import ORGANIZATION_PREFIX
+
+__all__ = ["AMOUNTS", "Exploration", "ExploreBy", "Explorer", "Slice"]
+
+ExploreBy = Literal["service", "model", "provider", "feature", "user", "organization", "country", "device", "status"]
+
+AMOUNTS = {
+    "credits": "credits",
+    "charged": "charged",
+    "requests": "requests",
+    "tokens": "input_tokens + output_tokens",
+    "cost": "cost",
+    "errors": "errors",
+}
+"""The sums that slices are ranked by."""
+
+_FILTER_OF = {"user": "user_id", "organization": "organization_id"}
+_CALLS = ("model", "provider")
+_PERCENTS = (50, 95, 99)
+_USERS_LIMIT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One value of the dimension: its sums, its sums by period, and its parts by the second dimension.
+
+    `value` is None for facts without a value, and for all other values together (`is_rest`).
+    """
+
+    value: str | None
+    measures: Measures
+    series: Sequence[Measures] = ()
+    parts: Sequence[Breakdown] = ()
+    is_rest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exploration:
+    """The answer. `before` are the totals of `range_before`, None unless they were asked for and there is usage in it.
+
+    The sums of `slices` and of `rest` are those of `metrics`, except that slices by model and provider count calls of models.
+    """
+
+    range: TimeRange
+    until: datetime
+    periods: Sequence[datetime]
+    metrics: UsageMetrics
+    totals: Sequence[Measures]
+    slices: Sequence[Slice]
+    rest: Slice | None
+    values: int
+    range_before: TimeRange
+    before: UsageMetrics | None
+    freshness: Freshness
+
+
+class Explorer:
+    """Answers explorations, each from one snapshot of the database."""
+
+    def __init__(
+        self,
+        database: Database,
+        facts: FactReader,
+        subjects: Subjects,
+        models: KnownModels,
+        meters: KnownMeters,
+        clock: IClock,
+    ) -> None:
+        self._database = database
+        self._facts = facts
+        self._subjects = subjects
+        self._models = models
+        self._meters = meters
+        self._clock = clock
+
+    async def explore(
+        self, question: Question, by: ExploreBy, *, unit: Unit, amount: str, top: int, then: ExploreBy | None = None
+    ) -> Exploration:
+        """Return the totals, and the `top` values of `by` with the most of `amount` (a key of `AMOUNTS`), each with a series.
+
+        The period before has the same length of elapsed time: a range that has not ended is compared up to now.
+        """
+        await self._meters.check(question)
+        now = self._clock.now()
+        span = question.range
+        earlier = range_before(span, now=now)
+        async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+            asked = await self._models.resolve(session, question)
+            periods = periods_of(span, unit)
+            totals = await self._series(session, asked, unit, periods)
+            ranked = await self._ranked(session, asked, by, amount)
+            slices = [
+                await self._slice(session, asked, (by, then), found, unit, periods)
+                for found in [part for part in ranked if part.value is not None][:top]
+            ]
+            return Exploration(
+                range=span,
+                until=until_now(span, now=now),
+                periods=periods,
+                metrics=await self._metrics(session, asked),
+                totals=totals,
+                slices=slices,
+                rest=await self._rest(session, asked, by, ranked, slices, totals, unit),
+                values=len(ranked),
+                range_before=earlier,
+                before=await self._before(session, asked, earlier),
+                freshness=await self._facts.freshness(session),
+            )
+
+    async def _metrics(self, session: AsyncSession, question: Question) -> UsageMetrics:
+        measures, unique, (p50, p95, p99) = await self._facts.overview(session, question, _PERCENTS)
+        return UsageMetrics(measures, unique, p50, p95, p99)
+
+    async def _before(self, session: AsyncSession, question: Question, earlier: TimeRange) -> UsageMetrics | None:
+        found = await self._metrics(session, replace(question, range=earlier))
+        return None if found.measures.empty else found
+
+    async def _ranked(self, session: AsyncSession, question: Question, by: ExploreBy, amount: str) -> list[Breakdown]:
+        """Return the values of the dimension in descending order of the amount; of users at most 100."""
+        if by == "user":
+            found = await self._facts.users(session, question, AMOUNTS[amount], _USERS_LIMIT)
+            named = await self._subjects.named(session, [number for number, _, _ in found])
+            return [Breakdown(named[number].external_id, sums) for number, sums, _ in found]
+        parts = await self._parts(session, question, by)
+        return sorted(parts, key=lambda part: _rank(part, amount))
+
+    async def _parts(self, session: AsyncSession, question: Question, by: ExploreBy) -> list[Breakdown]:
+        if by == "user":
+            return await self._ranked(session, question, by, "credits")
+        found = await self._facts.measures(session, question, ("model", "provider") if by == "model" else (by,))
+        if by == "model":
+            sums: dict[Any, Measures] = {}
+            for (model, _), measures in self._models.united(found).items():
+                sums[model] = sums.get(model, Measures()) + measures
+            return [Breakdown(model, measures) for model, measures in sums.items()]
+        named = united_providers(found) if by == "provider" else found
+        names: Mapping[Any, str] = await self._organizations(session, found) if by == "organization" else {}
+        return [Breakdown(names.get(key[0], key[0]), measures) for key, measures in named.items()]
+
+    async def _organizations(self, session: AsyncSession, found: Mapping[Any, Measures]) -> Mapping[Any, str]:
+        named = await self._subjects.named(session, [key[0] for key in found if key[0] is not None])
+        return {number: subject.external_id.removeprefix(ORGANIZATION_PREFIX) for number, subject in named.items()}
+
+    async def _slice(
+        self,
+        session: AsyncSession,
+        question: Question,
+        dimensions: tuple[ExploreBy, ExploreBy | None],
+        found: Breakdown,
+        unit: Unit,
+        periods: Sequence[datetime],
+    ) -> Slice:
+        by, then = dimensions
+        narrowed = await self._narrowed(session, question, by, str(found.value))
+        parts = await self._parts(session, narrowed, then) if then is not None else []
+        series = await self._series(session, narrowed, unit, periods)
+        return Slice(found.value, found.measures, series, sorted(parts, key=lambda part: _rank(part, "credits")))
+
+    async def _narrowed(self, session: AsyncSession, question: Question, by: ExploreBy, value: str) -> Question:
+        given: dict[str, Any] = {**question.filters.given, _FILTER_OF.get(by, by): value}
+        return await self._models.resolve(session, replace(question, filters=SpelledFilters(**given)))
+
+    async def _series(
+        self, session: AsyncSession, question: Question, unit: Unit, periods: Sequence[datetime]
+    ) -> list[Measures]:
+        found = await self._facts.series(session, question, unit)
+        return [found.get(period, Measures()) for period in periods]
+
+    async def _rest(
+        self,
+        session: AsyncSession,
+        question: Question,
+        by: ExploreBy,
+        ranked: Sequence[Breakdown],
+        slices: Sequence[Slice],
+        totals: Sequence[Measures],
+        unit: Unit,
+    ) -> Slice | None:
+        """Return all other values together; None if there are none.
+
+        By model and provider slices count calls, which the totals do not: there the series of each other value is added up.
+        """
+        shown = {each.value for each in slices}
+        others = [part for part in ranked if part.value not in shown]
+        if by not in _CALLS:
+            series = [total - _sum(each.series[place] for each in slices) for place, total in enumerate(totals)]
+            left = _sum(series)
+            return None if left == Measures() else Slice(None, left, series, is_rest=True)
+        if not others:
+            return None
+        sums = [Measures()] * len(totals)
+        for part in others:
+            narrowed = await self._narrowed(session, question, by, part.value or "")
+            sums = [
+                a + b
+                for a, b in zip(
+                    sums, await self._series(session, narrowed, unit, periods_of(question.range, unit)), strict=True
+                )
+            ]
+        return Slice(None, _sum(part.measures for part in others), sums, is_rest=True)
+
+
+def _rank(part: Breakdown, amount: str) -> tuple[int, str]:
+    sums = part.measures
+    found = sums.tokens if amount == "tokens" else getattr(sums, AMOUNTS[amount])
+    return -found, part.value or ""
+
+
+def _sum(found: Any) -> Measures:
+    return sum(found, Measures())

@@ -1,0 +1,1 @@
+"""Insights: forecasts, run-out dates, anomalies, cohorts, churn, segments, upsell."""

@@ -1,0 +1,1 @@
+"""Unusual periods of spend, errors, latency and tokens."""

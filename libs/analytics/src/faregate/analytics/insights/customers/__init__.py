@@ -1,0 +1,1 @@
+"""Cohorts, churn risk, segments and upsell of users."""

@@ -1,0 +1,21 @@
+"""Errors of insights."""
+
+from uuid import UUID
+
+from faregate.core.errors import NotFoundError
+
+__all__ = ["UnknownAnomalyError", "UnknownSegmentError"]
+
+
+class UnknownAnomalyError(NotFoundError):
+    """No anomaly has this id."""
+
+    def __init__(self, anomaly_id: UUID | str) -> None:
+        super().__init__(f"there is no anomaly {anomaly_id}; GET /api/analytics/anomalies lists them", param="id")
+
+
+class UnknownSegmentError(NotFoundError):
+    """No segment rule has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no segment {name!r}; GET /api/analytics/segments/rules lists them", param="name")

@@ -1,0 +1,1 @@
+"""Forecasts of series, with a back-test beside each."""

@@ -1,0 +1,78 @@
+"""Kept results: computed once, dated, and read again until they are old."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.analytics.insights.numeric import require_extra
+from faregate.analytics.insights.repository import InsightRepository
+from faregate.analytics.insights.values import Ask, Insight, InsightResult
+from faregate.core.clock import IClock
+from faregate.core.db.database import Database
+
+__all__ = ["KEPT_DAYS", "InsightKeeper"]
+
+KEPT_DAYS = 400
+"""How long results are kept, so that a forecast can be compared with what came."""
+
+
+class InsightKeeper:
+    """Reads the newest result of an ask, or has it computed. Opens its own transactions; computations run outside them."""
+
+    def __init__(self, database: Database, repository: InsightRepository, clock: IClock) -> None:
+        self._database = database
+        self._repository = repository
+        self._clock = clock
+
+    async def current(
+        self,
+        ask: Ask,
+        compute: Callable[[], Awaitable[InsightResult]],
+        *,
+        made_since: datetime,
+        people: int = 0,
+        user_id: str | None = None,
+    ) -> Insight:
+        """Return the newest result, computed now if none was made since `made_since`.
+
+        Args:
+            people: how many people the result lists at most.
+            user_id: list only this one.
+
+        Raises:
+            MissingExtraError: it must be computed, but the extra `insights` is not installed.
+        """
+        async with self._database.transaction(read_only=True) as session:
+            found = await self._repository.newest(session, ask, people=people, user_id=user_id)
+        if found is not None and found.made_at >= made_since:
+            return found
+        await self.renew(ask, compute)
+        async with self._database.transaction(read_only=True) as session:
+            made = await self._repository.newest(session, ask, people=people, user_id=user_id)
+        assert made is not None  # noqa: S101  it was just kept
+        return made
+
+    async def renew(self, ask: Ask, compute: Callable[[], Awaitable[InsightResult]]) -> Insight:
+        """Compute the result now, and keep it."""
+        require_extra()
+        result, now = await compute(), self._clock.now()
+
+        async def work(session: AsyncSession) -> Insight:
+            return await self._repository.add(session, ask, result, now=now)
+
+        return await self._database.run(work)
+
+    async def earlier(self, ask: Ask, *, days: int, limit: int) -> Sequence[Insight]:
+        """Return the results of `ask` that were made in the last `days`, the newest first."""
+        async with self._database.transaction(read_only=True) as session:
+            since = self._clock.now() - timedelta(days=days)
+            return await self._repository.since(session, ask, since, limit=limit)
+
+    async def forget(self) -> int:
+        """Delete results that are older than `KEPT_DAYS`; return how many."""
+
+        async def work(session: AsyncSession) -> int:
+            return await self._repository.forget(session, self._clock.now() - timedelta(days=KEPT_DAYS))
+
+        return await self._database.run(work)

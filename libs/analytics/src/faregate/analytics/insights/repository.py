@@ -1,0 +1,97 @@
+"""Repository of kept insights."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.analytics.insights.sql import (
+    INSIGHT_ADD,
+    INSIGHT_FIND,
+    INSIGHT_FORGET,
+    INSIGHT_PEOPLE,
+    INSIGHT_SINCE,
+)
+from faregate.analytics.insights.values import Ask, Evidence, Insight, InsightKind, InsightResult, PersonFinding
+from faregate.core.db.database import Database
+from faregate.wire import exact_json
+from faregate.wire.ids import new_uuid7
+
+__all__ = ["InsightRepository"]
+
+
+class InsightRepository:
+    """Reads and writes kept results in the caller's transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, session: AsyncSession, ask: Ask, result: InsightResult, *, now: datetime) -> Insight:
+        """Keep `result` as the result of `ask`."""
+        insight_id = new_uuid7()
+        await self._database.rows(
+            session,
+            INSIGHT_ADD,
+            insight_id=insight_id,
+            kind=ask.kind.value,
+            ask_key=ask.key,
+            parameters=exact_json.dumps(ask.parameters).decode(),
+            owners=list(ask.owners.values()),
+            enough=result.enough,
+            evidence=exact_json.dumps(asdict(result.evidence)).decode(),
+            answer=exact_json.dumps(result.answer).decode(),
+            now=now,
+        )
+        rows = [
+            (insight_id, person.rank, person.subject_id, exact_json.dumps(person.facts).decode())
+            for person in result.people
+        ]
+        if rows:
+            await self._database.copy(session, "insight_person", ["insight_id", "rank", "subject_id", "facts"], rows)
+        return Insight(insight_id, ask.kind, now, result)
+
+    async def newest(
+        self, session: AsyncSession, ask: Ask, *, people: int = 0, user_id: str | None = None
+    ) -> Insight | None:
+        """Return the newest result of `ask`, with its first `people`, or only what it found about `user_id`."""
+        rows = await self._database.rows(session, INSIGHT_FIND, ask_key=ask.key)
+        if not rows:
+            return None
+        found: Sequence[Any] = ()
+        if people:
+            found = await self._database.rows(
+                session, INSIGHT_PEOPLE, insight_id=rows[0].insight_id, user_id=user_id, limit=people
+            )
+        return insight_of(rows[0], found)
+
+    async def since(self, session: AsyncSession, ask: Ask, since: datetime, *, limit: int) -> Sequence[Insight]:
+        """Return the results of `ask` that had enough data and were made since a moment, the newest first, without people."""
+        rows = await self._database.rows(session, INSIGHT_SINCE, ask_key=ask.key, since=since, limit=limit)
+        return [insight_of(row) for row in rows]
+
+    async def forget(self, session: AsyncSession, before: datetime) -> int:
+        """Delete results that were made before a moment; return how many."""
+        return len(await self._database.rows(session, INSIGHT_FORGET, before=before))
+
+
+def insight_of(row: Any, people: Sequence[Any] = ()) -> Insight:
+    """Return the kept result of a row."""
+    given = exact_json.loads(row.evidence)
+    evidence = Evidence(
+        method=given["method"],
+        sample=given["sample"],
+        sampled=given["sampled"],
+        start=datetime.fromisoformat(given["start"]),
+        end=datetime.fromisoformat(given["end"]),
+        uncertainty=given["uncertainty"],
+        limits=tuple(given["limits"]),
+    )
+    found = [PersonFinding(each.subject_id, each.rank, exact_json.loads(each.facts), each.user_id) for each in people]
+    return Insight(
+        row.insight_id,
+        InsightKind(row.kind),
+        row.made_at,
+        InsightResult(row.enough, evidence, exact_json.loads(row.answer), found),
+    )

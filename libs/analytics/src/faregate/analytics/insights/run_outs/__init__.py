@@ -1,0 +1,1 @@
+"""Dates on which wallets and quotas run out."""

@@ -1,0 +1,1 @@
+"""Saved views: named questions of the dashboard."""

@@ -1,0 +1,79 @@
+"""A real browser on a gateway: Debian's Chromium, driven by Playwright."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from faregate.core.settings import Settings
+from faregate.gateway.main import server_config
+from support.apps import KEY, Gateway, open_gateway
+from support.serving import serving
+
+__all__ = ["Desk", "chromium", "open_browser", "open_desk"]
+
+
+def chromium() -> str | None:
+    """Return the path of the browser, if it is installed."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@asynccontextmanager
+async def open_browser() -> AsyncGenerator[Browser]:
+    path = chromium()
+    assert path is not None, "install Debian's package chromium"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        await browser.close()
+
+
+@dataclass
+class Desk:
+    """A gateway on a socket, a browser, and everything that its pages complained about."""
+
+    gateway: Gateway
+    url: str
+    browser: Browser
+    problems: list[str] = field(default_factory=list)
+
+    async def page(self, **options: Any) -> Page:
+        context = await self.browser.new_context(locale="en-US", timezone_id="Europe/Berlin", **options)
+        return await self.watched(context)
+
+    async def watched(self, context: BrowserContext) -> Page:
+        page = await context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: self.problems.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on(
+            "request",
+            lambda request: (
+                None if request.url.startswith((self.url, "data:", "blob:")) else self.problems.append(request.url)
+            ),
+        )
+        return page
+
+    async def signed_in(self, path: str = "/dashboard", **options: Any) -> Page:
+        """Sign in with the bootstrap key, as a person does, and open `path`."""
+        page = await self.page(**options)
+        await page.goto(f"{self.url}{path}")
+        await page.get_by_label("Server API key or token").fill(KEY)
+        await page.get_by_role("button", name="Sign in", exact=True).click()
+        await page.locator("#nav").wait_for(state="attached")
+        self.problems[:] = [each for each in self.problems if "401" not in each]
+        return page
+
+
+@asynccontextmanager
+async def open_desk(settings: Settings, browser: Browser) -> AsyncGenerator[Desk]:
+    """Serve a gateway on a socket, in this loop."""
+    async with open_gateway(settings) as gateway:
+        gateway.app.router.lifespan_context = lambda _app: nullcontext()
+        async with serving(server_config(gateway.app, settings)) as url:
+            yield Desk(gateway, url, browser)
+            await asyncio.sleep(0)
