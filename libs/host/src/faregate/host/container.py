@@ -154,6 +154,8 @@ class FaregateContainer(containers.DeclarativeContainer):
     price_service = usage.container.price_service
     repricer = usage.container.repricer
     meters = usage.container.meters
+    ingest_rules = usage.container.ingest_rules
+    foreign_ingest = usage.container.foreign_ingest
     recorder = usage.container.recorder
     buffered_recorder = usage.container.buffered
     event_history = usage.container.history

@@ -26,6 +26,8 @@ from faregate.usage.events.repository import EventRepository
 from faregate.usage.events.upkeep import EventUpkeep
 from faregate.usage.features.catalog import FeatureCatalog
 from faregate.usage.features.repository import DefinitionRepository
+from faregate.usage.foreign.catalog import IngestRules
+from faregate.usage.foreign.service import ForeignIngest
 from faregate.usage.interfaces import (
     IAccountDirectory,
     IFeatureStrategy,
@@ -197,6 +199,10 @@ class UsageContainer(containers.DeclarativeContainer):
         process,
         repository,
         providers.Singleton(Quoter, database, rulebooks, starter, credit, factory),
+    )
+    ingest_rules: providers.Provider[IngestRules] = providers.Singleton(IngestRules, database, definitions, catalog)
+    foreign_ingest: providers.Provider[ForeignIngest] = providers.Singleton(
+        ForeignIngest, database, ingest_rules, recorder, service
     )
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "StrategyRegistryError",
     "UnknownEventError",
     "UnknownFeatureError",
+    "UnknownIngestRuleError",
     "UnknownMeterError",
     "UnknownOrganizationError",
     "UnknownPlanError",
@@ -44,6 +45,15 @@ class UnknownPlanError(UsageError, NotFoundError):
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         super().__init__(f"No plan {name!r}.{did_you_mean(name, known)}", param="key")
+
+
+class UnknownIngestRuleError(UsageError, NotFoundError):
+    """No ingest rule has this name."""
+
+    code = "unknown_ingest_rule"
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"No ingest rule {name!r}.{did_you_mean(name, known)}", param="name")
 
 
 class UnknownPriceError(UsageError, NotFoundError):

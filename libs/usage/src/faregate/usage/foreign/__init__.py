@@ -1,0 +1,1 @@
+"""Events in formats of other systems: OpenMeter, Lago and OpenTelemetry."""
