@@ -1,4 +1,4 @@
-"""What schemathesis must be told: how lines of JSON are written."""
+"""What schemathesis must be told: how lines of JSON and bytes of protobuf are written."""
 
 import json
 from typing import Any
@@ -10,6 +10,12 @@ import schemathesis
 def lines_of_json(_context: schemathesis.SerializationContext, value: Any) -> bytes:
     """Write one value as one line."""
     return json.dumps(value, ensure_ascii=True, default=str).encode() + b"\n"
+
+
+@schemathesis.serializer("application/x-protobuf")
+def bytes_of_protobuf(_context: schemathesis.SerializationContext, value: Any) -> bytes:
+    """Write any value as bytes, of which few are protobuf."""
+    return value if isinstance(value, bytes) else str(value).encode(errors="replace")
 
 
 @schemathesis.hook

@@ -67,7 +67,8 @@ async def test_parameters_bodies_and_codes_are_those_of_the_models(gateway: Gate
             for part in schema.get("properties", {}).get("error", {}).get("allOf", [])
             for code in part.get("properties", {}).get("code", {}).get("enum", [])
         }
-        assert codes == {error.code for error in errors_of(operation)}, operation.id
+        expected = {error.code for error in errors_of(operation)} if operation.dialect is None else set()
+        assert codes == expected, operation.id
 
 
 async def test_examples_are_accepted_and_answers_are_as_described(gateway: Gateway) -> None:

@@ -19,12 +19,15 @@ from faregate.gateway.controllers.exploration import ExplorationController
 from faregate.gateway.controllers.exports import ExportsController
 from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
+from faregate.gateway.controllers.foreign_events import ForeignEventsController
 from faregate.gateway.controllers.health import HealthController
+from faregate.gateway.controllers.ingest_rules import IngestRulesController
 from faregate.gateway.controllers.insights import InsightsController
 from faregate.gateway.controllers.keys import KeysController
 from faregate.gateway.controllers.lookups import LookupsController
 from faregate.gateway.controllers.meters import MetersController
 from faregate.gateway.controllers.organizations import OrganizationsController
+from faregate.gateway.controllers.otlp import OtlpController
 from faregate.gateway.controllers.plans import PlansController
 from faregate.gateway.controllers.portal import PortalController, PortalLook
 from faregate.gateway.controllers.portal_links import PortalLinksController
@@ -233,6 +236,13 @@ class GatewayContainer(FaregateContainer):
         host.audit,
         host.settings.provided.public_url,
     )
+    foreign_events_controller: providers.Provider[ForeignEventsController] = providers.Singleton(
+        ForeignEventsController, host.foreign_ingest, host.clock
+    )
+    otlp_controller: providers.Provider[OtlpController] = providers.Singleton(OtlpController, host.foreign_ingest)
+    ingest_rules_controller: providers.Provider[IngestRulesController] = providers.Singleton(
+        IngestRulesController, host.ingest_rules, host.foreign_ingest
+    )
     controllers: providers.Provider[list[Controller]] = providers.List(
         credits_process_controller,
         usage_controller,
@@ -249,6 +259,9 @@ class GatewayContainer(FaregateContainer):
         webhooks_controller,
         bookkeeping_controller,
         usage_events_controller,
+        foreign_events_controller,
+        otlp_controller,
+        ingest_rules_controller,
         analytics_controller,
         exploration_controller,
         insights_controller,

@@ -61,6 +61,7 @@ STATUS: Mapping[str, int] = {
     "not_a_member": 403,
     "unknown_price": 404,
     "unknown_view": 404,
+    "unknown_ingest_rule": 404,
     "unknown_portal_link": 404,
 }
 

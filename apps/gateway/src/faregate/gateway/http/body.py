@@ -84,10 +84,10 @@ class RawBody:
                 raise TooLargeError(self.limit_bytes)
             yield chunk
 
-    async def bytes(self) -> bytes:
+    async def bytes(self, *, limit_bytes: int = BODY_LIMIT_BYTES) -> bytes:
         """Return the whole body; it is read once, and later calls return the same bytes."""
         if self._content is None:
-            self.limit_bytes = min(self.limit_bytes, BODY_LIMIT_BYTES)
+            self.limit_bytes = min(self.limit_bytes, limit_bytes)
             try:
                 async with asyncio.timeout(_BODY_SECONDS):
                     self._content = b"".join([chunk async for chunk in self.chunks()])

@@ -66,7 +66,8 @@ class Dispatcher:
             except FaregateError as error:
                 if isinstance(error, EngineUnavailableError):
                     log.warning("engine_unavailable", reason=error.detail)
-                response = failure(error, request_id=request_id)
+                dialect = operation.dialect
+                response = dialect.failure(error, request) if dialect else failure(error, request_id=request_id)
             if left := request.scope["state"].get("left"):
                 response.headers.update(left)
             return response

@@ -11,7 +11,7 @@ from faregate.core.redaction.scrubbing import clean_text, clean_value
 from faregate.gateway.errors import DOCS_URL, STATUS
 from faregate.wire import exact_json
 
-__all__ = ["ContentResponse", "failure", "json_bytes_response", "success"]
+__all__ = ["ContentResponse", "failure", "json_bytes_response", "standard_headers", "success"]
 
 
 class ContentResponse(Response):
@@ -63,10 +63,11 @@ def failure(
         "data": {**clean_value(dict(data or {})), "message": detail},
         "error": {**clean_value(error.facts), **described},
     }
-    return ContentResponse(content, status=status, headers={**_standard_headers(error, status), **(headers or {})})
+    return ContentResponse(content, status=status, headers={**standard_headers(error, status), **(headers or {})})
 
 
-def _standard_headers(error: FaregateError, status: int) -> dict[str, str]:
+def standard_headers(error: FaregateError, status: int) -> dict[str, str]:
+    """Return the headers that HTTP asks for with this status."""
     if status == 401:
         return {"www-authenticate": 'Bearer realm="faregate"'}
     if status in {429, 503}:

@@ -54,6 +54,7 @@ _FIXES: Mapping[str, str] = {
     "not_a_member": "Leave `organization_id` out, or let the user join; see `FAREGATE_ORGANIZATION_CLAIM`.",
     "unknown_plan": "GET /api/plans lists the plans; PUT one to define it.",
     "unknown_price": "Check model and provider, or give the model a price: PUT /api/prices/{model}.",
+    "unknown_ingest_rule": "GET /api/ingest-rules lists the declared rules; PUT one to declare it.",
     "unknown_view": "GET /api/views lists your views and the shared ones; only the owner changes a view.",
     "unknown_portal_link": "Check the id; it is the `id` of the answer to POST /api/portal/links. Expired links are deleted.",
     "unknown_event": "Check `source` and `id`: they are compared exactly, including upper and lower case.",

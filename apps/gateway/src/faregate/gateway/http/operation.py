@@ -17,6 +17,7 @@ from starlette.requests import Request
 from faregate.core.access.portal_links import PortalLink
 from faregate.core.errors import FaregateError
 from faregate.core.values.fields import ExternalId
+from faregate.gateway.http.dialects import Dialect
 from faregate.gateway.http.personal import Personal, personal_in
 from faregate.gateway.http.routing import HELD
 from faregate.gateway.security.auth import Principal, Scope
@@ -97,6 +98,7 @@ class Operation:
     audit: Audit
     personal: Personal
     rehearsable: bool
+    dialect: Dialect | None
     takes_call: bool
 
     @property
@@ -224,6 +226,8 @@ def operation(
     audit: Audit = Audit.BY_SCOPE,
     personal: Personal | None = None,
     rehearsable: bool = False,
+    tag: str | None = None,
+    dialect: Dialect | None = None,
 ) -> Callable[[F], F]:
     """Declare a controller's method as the answer to `method path`.
 
@@ -255,6 +259,8 @@ def operation(
         audit: whether the call is noted in the audit log.
         rehearsable: answers a dry run (`x-faregate-dry-run: true`): the whole call in a transaction that is rolled back.
         personal: which personal data the answer may hold, if the members of its models do not show it.
+        tag: the group of the call in the documentation, if it is not the part of the path after `/api/`.
+        dialect: the form of answers for another system's clients, which know no envelope (return a Starlette response).
     """
 
     def declare(function: F) -> F:
@@ -267,7 +273,7 @@ def operation(
             name=function.__name__,
             summary=summary.rstrip("."),
             description=description.strip(),
-            tag=path.split("/")[2] if path.startswith("/api/") else "operations",
+            tag=tag or (path.split("/")[2] if path.startswith("/api/") else "operations"),
             scope=scope,
             own=own,
             known=known,
@@ -290,6 +296,7 @@ def operation(
             audit=audit,
             personal=personal_in(answer, *(also or {}).values()) if personal is None else personal,
             rehearsable=rehearsable,
+            dialect=dialect,
             takes_call="call" in hints,
         )
         return function

@@ -150,6 +150,11 @@ def _contents(operation: Operation, schemas: Schemas) -> dict[str, Any]:
 
 
 def _answers(operation: Operation, schemas: Schemas) -> dict[str, Any]:
+    if operation.dialect is not None:
+        return {
+            str(status): {"description": operation.summary, **_foreign(kinds)}
+            for status, kinds in operation.dialect.answers.items()
+        }
     if operation.produces:
         kinds = [kind.partition(";")[0] for kind in operation.produces]
         content = {kind: {"schema": {} if kind == JSON else {"type": "string"}} for kind in kinds}
@@ -163,6 +168,12 @@ def _answers(operation: Operation, schemas: Schemas) -> dict[str, Any]:
         }
         for status, kind in answers.items()
     }
+
+
+def _foreign(kinds: Iterable[str]) -> dict[str, Any]:
+    """Return the content of answers in another system's form; nothing for an answer without a body."""
+    content = {kind: {"schema": {"type": "object" if kind.endswith("json") else "string"}} for kind in kinds}
+    return {"content": content} if content else {}
 
 
 def _envelope(operation: Operation, status: int, kind: Any, schemas: Schemas) -> dict[str, Any]:
@@ -180,12 +191,18 @@ def _envelope(operation: Operation, status: int, kind: Any, schemas: Schemas) ->
 
 def _failures(operation: Operation) -> dict[str, Any]:
     codes: dict[int, set[str]] = {}
+    dialect = operation.dialect
     for error in errors_of(operation):
-        codes.setdefault(STATUS[error.code], set()).add(error.code)
+        status = STATUS[error.code]
+        codes.setdefault(dialect.statuses.get(status, status) if dialect else status, set()).add(error.code)
     return {
         str(status): {
             "description": f"{_REASONS[status]}: {', '.join(sorted(named))}",
-            "content": {JSON: {"schema": _failure(status, sorted(named))}},
+            **(
+                _foreign(dialect.failures)
+                if dialect
+                else {"content": {JSON: {"schema": _failure(status, sorted(named))}}}
+            ),
             **({"headers": _RETRY} if status == 429 else {}),
         }
         for status, named in sorted(codes.items())
