@@ -8,7 +8,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from faregate.core.clock import IClock
-from faregate.core.errors import InvalidError
+from faregate.core.errors import InvalidError, MalformedError
 from faregate.gateway.http.body import ITEMS_LIMIT, RawBody
 from faregate.gateway.http.dialects import LAGO, OPENMETER, PROBLEM, lago_body, openmeter_body
 from faregate.gateway.http.envelope import json_bytes_response
@@ -71,12 +71,12 @@ class ForeignEventsController(Controller):
         headers = call.request.headers
         data = await body.items()
         if is_binary(headers):
-            return _openmeter_answer(await self._take(call, [binary_event(headers, data)]))
+            return _openmeter_answer(await self._take(call, [_binary(headers, data)]))
         if isinstance(data, Mapping) and ("event" in data or "events" in data):
             return await self._lago(call, cast("Mapping[str, Any]", data))
         events = cloud_events_in(data)
         if not 0 < len(events) <= ITEMS_LIMIT:
-            raise InvalidError(f"a batch must have 1 to {ITEMS_LIMIT} events; send it in parts")
+            raise MalformedError(f"a batch must have 1 to {ITEMS_LIMIT} events; send it in parts")
         return _openmeter_answer(await self._take(call, events))
 
     @operation(
@@ -138,6 +138,13 @@ class ForeignEventsController(Controller):
 
     async def _take(self, call: Call, events: Sequence[ForeignEvent | InvalidError]) -> ForeignReport:
         return await self._ingest.take(events, spender=call.spender)
+
+
+def _binary(headers: Mapping[str, str], data: Any) -> ForeignEvent | InvalidError:
+    try:
+        return binary_event(headers, data)
+    except InvalidError as error:
+        return error
 
 
 def _openmeter_answer(report: ForeignReport) -> Response:
