@@ -54,7 +54,9 @@ def _from_json(body: bytes, kind: Any) -> Any:
     from google.protobuf.json_format import ParseDict, ParseError
 
     try:
-        value = json.loads(body)
+        value: Any = json.loads(body)
+        if not isinstance(value, dict):
+            raise TypeError("it must be an object")
         return ParseDict(_with_ids(value, 0), kind(), ignore_unknown_fields=True)
     except (ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
         reason = "nested too deep" if isinstance(error, RecursionError) else str(error)[:200]
