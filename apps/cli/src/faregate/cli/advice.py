@@ -12,6 +12,7 @@ _COMMANDS: Mapping[str, str] = {
     "POST /api/transactions/{id}/refund": "faregate refund {id}",
     "PUT /api/organizations/{owner}": "faregate organizations set {owner}",
     "PUT /api/features/{key}": "faregate features apply FILE",
+    "PUT /api/ingest-rules/{name}": "faregate ingest set {name} FILE",
     "GET /api/keys": "faregate keys list",
     "GET /api/quotas": "faregate quotas status",
 }

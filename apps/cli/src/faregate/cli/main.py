@@ -68,6 +68,7 @@ COMMANDS = {
     "features": ("catalog.features:features", "Show features, and define them from a file."),
     "plans": ("catalog.plans:plans", "Show plans, and define them from a file."),
     "prices": ("catalog.prices:prices", "Show, set and quote prices, and price parked lines."),
+    "ingest": ("catalog.ingest:ingest", "Declare what becomes of events from OpenMeter, Lago and OpenTelemetry."),
     "organizations": ("catalog.organizations:organizations", "Set how organisations pay, and their members."),
     "completion": ("operations.completion:completion", "Print or install completion for bash, zsh or fish."),
     "doctor": (

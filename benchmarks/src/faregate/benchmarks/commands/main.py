@@ -42,6 +42,7 @@ app.command(
 app.command("faregate.benchmarks.commands.dashboard:dashboard", help="Measure the dashboard's size and drawing.")
 app.command("faregate.benchmarks.commands.pricing:pricing", help="Price one line, compared with genai-prices.")
 app.command("faregate.benchmarks.commands.usage:ingest", help="Record usage events, compared with raw COPY.")
+app.command("faregate.benchmarks.commands.otlp:otlp", help="Record spans of OpenTelemetry, by HTTP.")
 app.command("faregate.benchmarks.commands.usage:queries", help="Time the dashboard's questions over a month.")
 app.command("faregate.benchmarks.commands.export:export", help="Export events, compared with psql.")
 app.command(
