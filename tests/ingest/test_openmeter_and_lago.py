@@ -57,8 +57,7 @@ def cloud(number: int, **more: Any) -> dict[str, Any]:
 
 async def send(gateway: Gateway, body: Any, kind: str, path: str = "/api/v1/events", **headers: str) -> Answer:
     named = {"x-server-api-key": "", "authorization": f"Bearer {KEY}", "content-type": kind, **headers}
-    answer = await gateway.call("POST", path, body, headers=named, raw=True)
-    return answer
+    return await gateway.call("POST", path, body, headers=named, raw=True)
 
 
 async def told(gateway: Gateway, body: Any, kind: str, path: str = "/api/v1/events") -> Answer:

@@ -9,10 +9,10 @@ import pytest
 import uvicorn
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from support.otlp import as_otlp_json, log_export, metric_export, span, span_export
 
 from faregate.wire import exact_json
 from support.apps import KEY, Answer, Gateway
+from support.otlp import as_otlp_json, log_export, metric_export, span, span_export
 from support.serving import serving
 
 PROTOBUF = "application/x-protobuf"

@@ -46,15 +46,17 @@ class FieldPath:
     def _value(self, fields: Any, at: int) -> Any:
         if at == len(self._ways):
             return fields
-        if isinstance(fields, Mapping):
-            return self._value_in_object(cast("Mapping[str, Any]", fields), at)
+        if isinstance(fields, dict):  # the plain ones first: a check for any mapping takes ten times as long
+            return self._value_in_object(cast("dict[str, Any]", fields), at)
         if isinstance(fields, list):
             return self._value_in_list(cast("list[Any]", fields), at)
-        return None
+        return self._value_in_object(cast("Mapping[str, Any]", fields), at) if isinstance(fields, Mapping) else None
 
     def _value_in_object(self, fields: Mapping[str, Any], at: int) -> Any:
+        whole = len(self._ways)
         for name, end in self._ways[at]:
-            if name in fields and (value := self._value(fields[name], end)) is not None:
+            inner = fields.get(name)
+            if inner is not None and (value := inner if end == whole else self._value(inner, end)) is not None:
                 return value
         return None
 
