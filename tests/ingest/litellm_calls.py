@@ -5,14 +5,16 @@ A program of its own, because it runs under the interpreter that has LiteLLM.
 
 import asyncio
 import os
+from importlib import import_module
+from typing import Any
 
-import litellm
+litellm: Any = import_module("litellm")
 
 
 async def main() -> None:
     """Make one call for each way in which LiteLLM reports: from a synchronous and an asynchronous call."""
     litellm.callbacks = [os.environ["LITELLM_CALLBACK"]]
-    asked = {
+    asked: dict[str, Any] = {
         "model": "gpt-4o-mini",
         "messages": [{"role": "user", "content": "hello"}],
         "mock_response": "hello yourself",

@@ -10,37 +10,38 @@ from support.apps import KEY, Answer, Gateway
 CLOUD = "application/cloudevents+json"
 CLOUDS = "application/cloudevents-batch+json"
 
+# The two bodies are those that the callbacks of LiteLLM 1.110.2 sent; `litellm_calls.py` makes it send more of them.
 LITELLM_OPENMETER: dict[str, Any] = {
     "specversion": "1.0",
     "type": "litellm_tokens",
-    "id": "chatcmpl-Bk2cZHjSqfXq7",
+    "id": "chatcmpl-1924524e-0a00-449b-a961-eb79cfa78bdd",
     "time": "",
     "subject": "ada",
     "source": "litellm-proxy",
     "data": {
         "model": "gpt-4o-mini",
-        "cost": 8.1e-06,
-        "prompt_tokens": 14,
-        "completion_tokens": 10,
-        "total_tokens": 24,
+        "cost": 1.35e-05,
+        "prompt_tokens": 10,
+        "completion_tokens": 20,
+        "total_tokens": 30,
     },
 }
 LITELLM_LAGO: dict[str, Any] = {
     "event": {
-        "transaction_id": "1c9f6b6a-54a5-4f55-8b65-03c3e4b9c3a1",
+        "transaction_id": "b64b6378-1882-432a-b87c-918d1fd3b928",
         "external_subscription_id": "ada",
         "code": "openai_tokens",
         "properties": {
             "model": "gpt-4o-mini",
-            "response_cost": 8.1e-06,
-            "prompt_tokens": 14,
-            "completion_tokens": 10,
-            "total_tokens": 24,
+            "response_cost": 1.35e-05,
+            "prompt_tokens": 10,
+            "completion_tokens": 20,
+            "total_tokens": 30,
         },
     }
 }
-COST = Decimal("0.0000081")
-"""14 tokens at 0.15 USD and 10 at 0.60 USD per million."""
+COST = Decimal("0.0000135")
+"""10 tokens at 0.15 USD and 20 at 0.60 USD per million."""
 
 
 def cloud(number: int, **more: Any) -> dict[str, Any]:
@@ -78,7 +79,7 @@ async def test_the_body_of_litellms_openmeter_callback_is_recorded_once_at_our_p
     statuses = [(await send(gateway, body, CLOUD)).status for _ in range(3)]
 
     assert statuses == [204, 204, 204]
-    assert await used(gateway) == (1, 24, COST)
+    assert await used(gateway) == (1, 30, COST)
 
 
 async def test_the_body_of_litellms_lago_callback_is_recorded_once_at_our_price(gateway: Gateway) -> None:
@@ -87,7 +88,7 @@ async def test_the_body_of_litellms_lago_callback_is_recorded_once_at_our_price(
     assert [answer.status for answer in answers] == [200, 200, 200]
     assert answers[0].body["event"]["transaction_id"] == LITELLM_LAGO["event"]["transaction_id"]
     assert answers[0].body["event"]["lago_id"] == answers[2].body["event"]["lago_id"]
-    assert await used(gateway) == (1, 24, COST)
+    assert await used(gateway) == (1, 30, COST)
 
 
 @pytest.mark.parametrize("first", ["record", "charge"])
