@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import sys
 from decimal import Decimal
 from typing import Any
 
@@ -241,6 +242,14 @@ async def test_a_damaged_export_is_refused_for_good_and_an_empty_one_is_not(
     answer = await gateway.http.post("/v1/traces", content=body, headers=headers)
 
     assert answer.status_code == status, answer.text
+
+
+async def test_without_the_extra_the_answer_names_it(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.proto.collector.trace.v1.trace_service_pb2", None)
+
+    refused = await send(gateway, span_export([span(1, NEW)]))
+
+    assert refused.status == 500
 
 
 async def test_odd_attributes_reject_their_span_and_no_other(gateway: Gateway) -> None:

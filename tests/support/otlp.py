@@ -50,7 +50,7 @@ def log_export(records: Sequence[tuple[str, Mapping[str, Any]]], resource: Mappi
     return request
 
 
-def metric_export(points: Sequence[tuple[str, float, Mapping[str, Any]]], *, temporality: int = 1) -> Any:
+def metric_export(points: Sequence[tuple[str, float, Mapping[str, Any]]], *, temporality: Any = 1) -> Any:
     request = ExportMetricsServiceRequest()
     group = request.resource_metrics.add()
     _fill(group.resource.attributes, RESOURCE)

@@ -1,4 +1,4 @@
-"""CloudEvents as OpenMeter takes them: structured, in batches, and in binary mode. Pure."""
+"""CloudEvents as OpenMeter takes them: structured, batched, binary. Pure."""
 
 from collections.abc import Mapping
 from typing import Any, cast

@@ -6,17 +6,15 @@ from faregate.usage.foreign.otlp_messages import Signal
 
 __all__ = ["partial_success"]
 
-_ITEMS = {"traces": "spans", "logs": "log_records", "metrics": "data_points"}
+_REJECTED = {"traces": "rejectedSpans", "logs": "rejectedLogRecords", "metrics": "rejectedDataPoints"}
 
 
 def partial_success(signal: Signal, rejected: int, detail: str, *, is_json: bool) -> bytes:
     """Return the `Export…ServiceResponse` for `rejected` items; nothing is in it where all were accepted."""
-    from google.protobuf.json_format import MessageToJson
+    from google.protobuf.json_format import MessageToJson, ParseDict
 
-    response = _response(signal)
-    if rejected:
-        setattr(response.partial_success, f"rejected_{_ITEMS[signal]}", rejected)
-        response.partial_success.error_message = detail
+    told = {"partialSuccess": {_REJECTED[signal]: rejected, "errorMessage": detail}} if rejected else {}
+    response = ParseDict(told, _response(signal))
     return MessageToJson(response, indent=None).encode() if is_json else bytes(response.SerializeToString())
 
 

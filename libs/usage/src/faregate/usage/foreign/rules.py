@@ -1,4 +1,4 @@
-"""Rules that turn a foreign event into a usage event or a charge. Pure."""
+"""Rules by which foreign events become usage events or charges. Pure."""
 
 import re
 from collections.abc import Mapping, Sequence
