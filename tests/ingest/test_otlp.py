@@ -247,9 +247,10 @@ async def test_a_damaged_export_is_refused_for_good_and_an_empty_one_is_not(
 async def test_without_the_extra_the_answer_names_it(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.proto.collector.trace.v1.trace_service_pb2", None)
 
-    refused = await send(gateway, span_export([span(1, NEW)]))
+    refused = await send(gateway, span_export([span(1, NEW)]), kind="application/json")
 
-    assert refused.status == 500
+    assert (refused.status, refused.body["code"]) == (500, 13)
+    assert 'pip install "faregate[otlp]"' in refused.body["message"]
 
 
 async def test_odd_attributes_reject_their_span_and_no_other(gateway: Gateway) -> None:
