@@ -42,6 +42,9 @@ NOT_AUDITED = {
         ("usage stats", "usage trends", "usage peaks", "usage totals", "usage series"), "sums over all users"
     ),
     "usage distribution": "sums over all users",
+    **dict.fromkeys(("insights forecast", "insights cohorts", "insights adoption"), "sums over all users"),
+    "insights segment list": "rules, nobody's data",
+    "insights make": "it makes what the worker would make, and shows nobody",
     "usage meters list": "what is metered",
     "quotas status": "limits and sums",
     "quotas check": "limits and sums",
