@@ -7,8 +7,8 @@ __all__ = ["bi_page"]
 _HEAD = """\
 # Views for BI tools
 
-What `faregate bi create` makes ([Connect BI tools](../howto/connect-bi-tools.md)). Columns may be added; none is renamed, removed, or
-given another type or meaning. The same words are comments in the database.
+What `faregate bi create` makes ([Connect BI tools](../howto/connect-bi-tools.md)). Columns may be added; none is renamed, removed,
+or given another type or meaning. The same words are comments in the database.
 """
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -31,7 +32,7 @@ _numbers = count(1)
 @pytest.fixture
 async def fare(database_url: str) -> AsyncIterator[Faregate]:
     """A deployment with every kind of fact."""
-    features = {
+    features: dict[str, dict[str, Any]] = {
         "image": {"strategy": "fixed", "parameters": {"credits": "1.5"}},
         "chat": {"strategy": "token_priced", "margin_percent": 20},
     }
