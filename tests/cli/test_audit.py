@@ -21,6 +21,7 @@ NOT_AUDITED = {
     **dict.fromkeys(("up", "gateway", "worker"), "servers audit their own operations"),
     **dict.fromkeys(("demo", "replay", "tour", "bench", "chaos"), "they work on private data"),
     "migrate": "the version table records it",
+    "bi columns": "what the views mean",
     "completion": "a script for the shell",
     "doctor": "it checks the machine",
     "audit": "it would record itself",
