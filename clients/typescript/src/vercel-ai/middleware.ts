@@ -4,9 +4,8 @@ import type { LanguageModelMiddleware } from "ai";
 
 import type { CreditsClient } from "../client.js";
 import { currentUse } from "../current.js";
-import type { Observer } from "../replies/observer.js";
 import type { Use } from "../use.js";
-import { type CallCosts, costsOf, openCosts } from "./costs.js";
+import { endFailed, type Metered, settledCosts } from "./call.js";
 import { observeResult, promptTokens } from "./observing.js";
 import { callOf, type MiddlewareOptions, paymentOf } from "./options.js";
 import { meteredStream } from "./stream.js";
@@ -14,16 +13,6 @@ import { meteredStream } from "./stream.js";
 type WrapGenerate = NonNullable<LanguageModelMiddleware["wrapGenerate"]>;
 type WrapStream = NonNullable<LanguageModelMiddleware["wrapStream"]>;
 type Params = Parameters<WrapGenerate>[0]["params"];
-
-/** A call of the model, and the use that pays for it. */
-export interface Metered {
-  readonly use: Use;
-  readonly observer: Observer;
-  /** The use is that of the caller's `credits.use(…)`, which settles it. */
-  readonly shared: boolean;
-  readonly modelId: string;
-  readonly aborted: () => boolean;
-}
 
 /**
  * Return a middleware for `wrapLanguageModel`: each call holds credits, runs, and is settled with the usage that the model
@@ -48,18 +37,6 @@ export function faregateMiddleware(credits: CreditsClient, options: MiddlewareOp
       return { ...result, stream: meteredStream(result.stream, call) };
     },
   };
-}
-
-/** Return the costs of a call that is complete; a use of its own is settled first. */
-export async function settledCosts(call: Metered): Promise<CallCosts> {
-  return call.shared ? openCosts(call.use) : costsOf(await call.use.end());
-}
-
-/** End a call that failed. It is charged only if something came, or if the caller aborted it, since the model may have answered. */
-export async function endFailed(call: Metered, failure: unknown): Promise<void> {
-  if (call.aborted()) call.observer.breakOff();
-  else call.observer.fail();
-  if (!call.shared) await call.use.end(failure ?? new Error("nothing was thrown")).catch(() => undefined);
 }
 
 async function metered(credits: CreditsClient, options: MiddlewareOptions, modelId: string, params: Params): Promise<Metered> {

@@ -1,8 +1,9 @@
 /** Stream of a model's parts whose end settles the call. */
 
-import { isObject } from "../json.js";
+import { InvalidError } from "../errors.js";
+import { objectOf } from "../json.js";
+import { endFailed, type Metered, settledCosts } from "./call.js";
 import type { CallCosts } from "./costs.js";
-import { endFailed, type Metered, settledCosts } from "./middleware.js";
 import { observePart } from "./observing.js";
 
 /**
@@ -22,9 +23,9 @@ export function meteredStream<Part extends { readonly type: string }>(parts: Rea
           await endOfParts(call, failure);
           return controller.close();
         }
-        if (!isObject(value)) return controller.enqueue(value);
-        if (value.type === "error") failure = value["error"] ?? new Error("the model reported an error");
-        modelId = observePart(call.observer, value, modelId);
+        checkOpen(call);
+        if (value.type === "error") failure = objectOf(value)["error"] ?? new Error("the model reported an error");
+        modelId = observePart(call.observer, objectOf(value), modelId);
         const ends = value.type === "finish" && failure === undefined;
         controller.enqueue(ends ? withCosts(value, await settledCosts(call)) : value);
       } catch (error) {
@@ -45,6 +46,12 @@ async function endOfParts(call: Metered, failure: unknown): Promise<void> {
   if (failure !== undefined) return endFailed(call, failure);
   call.observer.endWithoutUsage();
   await settledCosts(call);
+}
+
+/** Refuse to go on when the caller's use has ended: what the stream brings now would not be charged. */
+function checkOpen({ use, shared }: Metered): void {
+  if (!shared || use.running) return;
+  throw new InvalidError(`the use ${use.usageKey} has ended before its stream: read the stream to its end within credits.use(…)`, { param: "use" });
 }
 
 function withCosts<Part extends object>(part: Part & { readonly providerMetadata?: object }, faregate: CallCosts): Part {
