@@ -106,15 +106,19 @@ class NodePackage:
             files.extractall(modules, filter="data")
         return (modules / "package").rename(modules / "faregate")
 
-    def run(self, host: Path, *, timeout: float = 60, **environment: str) -> str:
-        """Check the types of `main.ts` in `host`, strictly, and run it; return what it printed."""
-        options = ("--strict", "--module", "nodenext", "--target", "es2022", "--types", "node", "--skipLibCheck")
+    def check(self, host: Path) -> None:
+        """Check the types of all files in `host`, strictly, and compile them."""
         (host / "package.json").write_text('{"type": "module"}')
-        _run(str(host / "node_modules/.bin/tsc"), *options, "main.ts", cwd=host)
-        return _run("node", "main.js", cwd=host, timeout=timeout, **environment)
+        options = ("--strict", "--module", "nodenext", "--target", "es2022", "--types", "node", "--skipLibCheck")
+        files = sorted(str(path) for path in host.glob("*.ts"))
+        _run(str(self.directory / "node_modules/.bin/tsc"), *options, *files, cwd=host)
+
+    def run(self, source: Path, **environment: str) -> str:
+        """Run a compiled file; return what it printed."""
+        return _run("node", str(source.with_suffix(".js")), cwd=source.parent, **environment)
 
 
-def _run(*command: str, cwd: Path | None = None, timeout: float = 180, **environment: str) -> str:
+def _run(*command: str, cwd: Path | None = None, **environment: str) -> str:
     done = subprocess.run(
         command,
         cwd=cwd,
@@ -122,7 +126,7 @@ def _run(*command: str, cwd: Path | None = None, timeout: float = 180, **environ
         capture_output=True,
         text=True,
         check=False,
-        timeout=timeout,
+        timeout=180,
     )
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
     return done.stdout

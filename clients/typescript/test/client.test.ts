@@ -86,7 +86,7 @@ test("a use that fails before anything is observed is voided, and its error pass
     (error) => error === failure,
   );
 
-  assert.equal((await operator("GET", `/api/credits-process/${key}`)).state, "voided");
+  assert.equal((await operator("GET", `/api/credits-process/${key}`)).status, "voided");
   assert.deepEqual([await balanceOf(user), await heldOf(user)], ["10", "0"]);
 });
 
@@ -358,13 +358,13 @@ test("what the gateway refuses for good is kept for the operator, and does not s
   await onLine({ spoolDir, retry: { ...QUICK, attempts: 1 } }, async (client, line, said) => {
     const go = await client.start(CHAT, user);
     line.cut = true;
-    await client.settleByQueue("no_such_feature", user, randomUUID(), USED);
+    await client.settleByQueue(CHAT, "ada the first", randomUUID(), USED);
     await client.settleByQueue(CHAT, user, go.usageKey, USED);
     await writeFile(join(spoolDir, "0.entry.json"), "torn");
     line.cut = false;
     assert.equal(await client.drain(), true);
 
-    assert.match(await readFile(join(spoolDir, "refused.jsonl"), "utf8"), /^\{"reason":"unknown_feature: /);
+    assert.match(await readFile(join(spoolDir, "refused.jsonl"), "utf8"), /^\{"reason":"[a-z_]+: user_id /);
     assert.match(said.lines.join("\n"), /refused .* permanently/);
     assert.ok((await readdir(spoolDir)).includes("0.entry.json.damaged"));
   });

@@ -174,15 +174,24 @@ test("a stream is charged at its end, and its last part says what it cost", asyn
 
 test("a stream that its reader leaves is charged for what came", async () => {
   const user = await userWith(10);
-  const model = charging(streaming(partsOf(FINISH)), { user, estimate: [{ model: "gpt-4o", inputTokens: 1000 }] });
+  const sent: unknown[] = [];
+  const recording = clientOf({
+    fetch: (input, init) => {
+      sent.push(init?.body);
+      return fetch(input, init);
+    },
+  });
+  const estimate = [{ model: "gpt-4o", inputTokens: 1000 }];
+  const middleware = faregateMiddleware(recording, { feature: CHAT, user, estimate });
+  const model = wrapLanguageModel({ model: streaming(partsOf(FINISH)), middleware });
   const { stream } = await model.doStream({ prompt: [{ role: "user", content: [{ type: "text", text: "Hello" }] }] });
   const reader = stream.getReader();
   for (let part = await reader.read(); part.value?.type !== "text-delta"; part = await reader.read()) assert.equal(part.done, false);
   await reader.cancel();
 
   await until(async () => (await heldOf(user)) === "0", "the settlement");
-  const [event] = await operator("GET", `/api/usage-events?user_id=${user}&kind=request`);
-  assert.match(JSON.stringify(event), /"usage_estimated":true/);
+  await recording.close();
+  assert.match(String(sent.at(-1)), /"input_tokens":1000,"output_tokens":2\}.*"usage_estimated":true/);
   assert.notEqual(await balanceOf(user), "10");
 });
 

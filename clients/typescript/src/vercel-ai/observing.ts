@@ -18,7 +18,15 @@ interface Generated extends Reported {
 
 /** Return the estimated tokens of a call's prompt and tools. */
 export function promptTokens(params: { readonly prompt: unknown; readonly tools?: unknown }): number {
-  return requestTokens({ messages: params.prompt, tools: params.tools ?? [] });
+  return requestTokens({ messages: withoutOptions(params.prompt), tools: withoutOptions(params.tools) });
+}
+
+/** Return a part of a prompt without what the model does not read. */
+function withoutOptions(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutOptions);
+  if (!isObject(value) || ArrayBuffer.isView(value)) return value;
+  const read = Object.entries(value).filter(([name, item]) => name !== "providerOptions" && item !== undefined);
+  return Object.fromEntries(read.map(([name, item]) => [name, withoutOptions(item)]));
 }
 
 /** Record a whole result; what it does not report is estimated from its content. */
