@@ -1,6 +1,7 @@
-"""The blocks of the pages about TypeScript do what the pages say, with the package as it is published."""
+"""The package as it is published, and the blocks of the pages about it."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,17 @@ def host(package: NodePackage, tmp_path_factory: pytest.TempPathFactory) -> Path
     host = tmp_path_factory.mktemp("service")
     package.packed(host)
     return host
+
+
+def test_the_published_package_holds_code_and_types_and_needs_no_other(host: Path) -> None:
+    installed = host / "node_modules/faregate"
+    manifest = json.loads((installed / "package.json").read_text())
+    folders = {path.relative_to(installed).parts[0] for path in installed.rglob("*") if path.is_file()}
+
+    assert folders == {"dist", "README.md", "package.json"}
+    assert "dependencies" not in manifest
+    for entry in (manifest["exports"]["."], manifest["exports"]["./vercel-ai"]):
+        assert all((installed / path).is_file() for path in entry.values())
 
 
 async def test_the_blocks_print_what_the_pages_say(

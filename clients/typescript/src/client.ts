@@ -7,7 +7,17 @@ import { newId } from "./ids.js";
 import { isObject } from "./json.js";
 import { consoleLogger, type Logger } from "./logger.js";
 import { FeatureLogs } from "./logs.js";
-import { END_PATH, EVENTS_PATH, EXTEND_PATH, LOG_PATH, QUOTE_PATH, START_PATH, USAGE_PATH, VOID_PATH, walletPath } from "./paths.js";
+import {
+  END_PATH,
+  EVENTS_PATH,
+  EXTEND_PATH,
+  LOG_PATH,
+  QUOTE_PATH,
+  START_PATH,
+  USAGE_PATH,
+  VOID_PATH,
+  walletPath,
+} from "./paths.js";
 import * as requests from "./request.js";
 import type { ChargeRequest, Metadata, Settlement, UseOptions } from "./request.js";
 import { Broker } from "./transport/broker.js";
@@ -124,7 +134,12 @@ export class CreditsClient {
    * @throws InsufficientCreditsError, AccessRefusedError, UnknownFeatureError, QuotaExceededError: `work` did not run.
    * @throws UnavailableError the gateway did not answer, and the feature's outage policy does not allow the use; `work` did not run.
    */
-  async use<T>(feature: string, user: string, options: UseOptions, work: (use: Use) => Promise<T> | T): Promise<Used<T>> {
+  async use<T>(
+    feature: string,
+    user: string,
+    options: UseOptions,
+    work: (use: Use) => Promise<T> | T,
+  ): Promise<Used<T>> {
     const use = await this.#opened(feature, user, options, true);
     let value: T;
     try {
@@ -156,7 +171,13 @@ export class CreditsClient {
    *
    * @throws UnavailableError it is unknown whether the use was settled; repeat the call or use `settleByQueue`.
    */
-  async settle(feature: string, user: string, key: string, usages: readonly ModelUsage[] = [], options: SettleOptions = {}): Promise<UseResult> {
+  async settle(
+    feature: string,
+    user: string,
+    key: string,
+    usages: readonly ModelUsage[] = [],
+    options: SettleOptions = {},
+  ): Promise<UseResult> {
     return this.#settleNow(settlementOf(feature, user, key, usages, options));
   }
 
@@ -164,7 +185,13 @@ export class CreditsClient {
    * Hand over the settlement without waiting for its result: to the broker if there is one, else to the gateway's own queue
    * (`Prefer: respond-async`), and while the gateway is unavailable to the spool.
    */
-  async settleByQueue(feature: string, user: string, key: string, usages: readonly ModelUsage[] = [], options: SettleOptions = {}): Promise<UseResult> {
+  async settleByQueue(
+    feature: string,
+    user: string,
+    key: string,
+    usages: readonly ModelUsage[] = [],
+    options: SettleOptions = {},
+  ): Promise<UseResult> {
     return this.#settleLater(settlementOf(feature, user, key, usages, options));
   }
 
@@ -180,7 +207,11 @@ export class CreditsClient {
 
   /** Extend an open hold to at least `ttlSeconds` from now; return its new expiry. See `void` for the errors. */
   async extend(key: string, user: string, ttlSeconds: number): Promise<Date> {
-    const body = { usage_key: requests.checkedText(key, "key"), user_id: requests.checkedText(user, "user"), ttl_seconds: ttlSeconds };
+    const body = {
+      usage_key: requests.checkedText(key, "key"),
+      user_id: requests.checkedText(user, "user"),
+      ttl_seconds: ttlSeconds,
+    };
     const data = await this.#gateway.post(EXTEND_PATH, body);
     return new Date(String(data["expires_at"]));
   }
@@ -197,7 +228,10 @@ export class CreditsClient {
     try {
       return values.readBalance(await this.#gateway.get(walletPath(requests.checkedText(user, "user"))));
     } catch (error) {
-      const initial = error instanceof FaregateError && error.code === "unknown_wallet" ? values.amountOrNull(error.facts, "initial_credits") : null;
+      const initial =
+        error instanceof FaregateError && error.code === "unknown_wallet"
+          ? values.amountOrNull(error.facts, "initial_credits")
+          : null;
       if (initial === null) throw error;
       return values.newBalance(user, initial);
     }
@@ -227,7 +261,11 @@ export class CreditsClient {
     for (let first = 0; first < named.length; first += EVENTS_AT_ONCE) {
       const data = await this.#gateway.post(EVENTS_PATH, named.slice(first, first + EVENTS_AT_ONCE));
       const { accepted, duplicates, rejected } = values.readEvents(data, first);
-      sum = { accepted: sum.accepted + accepted, duplicates: sum.duplicates + duplicates, rejected: [...sum.rejected, ...rejected] };
+      sum = {
+        accepted: sum.accepted + accepted,
+        duplicates: sum.duplicates + duplicates,
+        rejected: [...sum.rejected, ...rejected],
+      };
     }
     return sum;
   }
@@ -317,7 +355,12 @@ export class CreditsClient {
 
   async #settleLater(settlement: Settlement): Promise<UseResult> {
     const { feature, userId, usageKey } = settlement;
-    const by = await this.#delivery.send({ path: END_PATH, body: requests.settlementBody(settlement), feature, debt: this.#debts.of(usageKey) });
+    const by = await this.#delivery.send({
+      path: END_PATH,
+      body: requests.settlementBody(settlement),
+      feature,
+      debt: this.#debts.of(usageKey),
+    });
     if (by !== "spool") this.#debts.settled(usageKey);
     return values.pending(userId, usageKey, by);
   }
@@ -370,7 +413,9 @@ export class CreditsClient {
       return true;
     } catch (error) {
       const closed = error instanceof HoldClosedError || error instanceof UnknownUsageKeyError;
-      this.#logger.warn(`the hold of ${use.usageKey} ${closed ? "is closed" : "was not extended"}: ${(error as Error).message}`);
+      this.#logger.warn(
+        `the hold of ${use.usageKey} ${closed ? "is closed" : "was not extended"}: ${(error as Error).message}`,
+      );
       return !closed;
     }
   }
@@ -380,13 +425,20 @@ export class CreditsClient {
     for (const name of await spool.names()) {
       const entry = await spool.read(name);
       const key = isObject(entry?.body) ? entry.body["usage_key"] : undefined;
-      if (entry !== null && typeof key === "string" && !entry.debt.isZero()) this.#debts.owe(key, entry.feature, entry.debt);
+      if (entry !== null && typeof key === "string" && !entry.debt.isZero())
+        this.#debts.owe(key, entry.feature, entry.debt);
     }
     this.#delivery.wake();
   }
 }
 
-function settlementOf(feature: string, user: string, key: string, usages: readonly ModelUsage[], options: SettleOptions): Settlement {
+function settlementOf(
+  feature: string,
+  user: string,
+  key: string,
+  usages: readonly ModelUsage[],
+  options: SettleOptions,
+): Settlement {
   return {
     feature: requests.checkedText(feature, "feature"),
     userId: requests.checkedText(user, "user"),
@@ -400,5 +452,7 @@ function settlementOf(feature: string, user: string, key: string, usages: readon
 
 function namedEvent(event: Readonly<Record<string, unknown>>, number: number): object {
   if (isObject(event)) return event["id"] === undefined || event["id"] === null ? { ...event, id: newId() } : event;
-  throw new InvalidError(`events[${number}] must be an object, such as { user_id: "ada", service: "chat" }`, { param: "events" });
+  throw new InvalidError(`events[${number}] must be an object, such as { user_id: "ada", service: "chat" }`, {
+    param: "events",
+  });
 }

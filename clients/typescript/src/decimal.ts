@@ -36,7 +36,9 @@ export class Decimal {
     if (value instanceof Decimal) return value;
     if (typeof value === "bigint") return new Decimal(value, 0);
     if (typeof value === "number" && !Number.isSafeInteger(value)) {
-      throw new InvalidError(`${param} must be exact: give "${value}" as text or as a Decimal, not as a number`, { param });
+      throw new InvalidError(`${param} must be exact: give "${value}" as text or as a Decimal, not as a number`, {
+        param,
+      });
     }
     return Decimal.parse(String(value), param);
   }
@@ -47,7 +49,10 @@ export class Decimal {
     const [, sign = "", whole = "", fraction = "", exponent = "0"] = found ?? [];
     const scale = fraction.length - Number(exponent);
     if (found === null || whole + fraction === "" || Math.abs(scale) > DIGITS_LIMIT || text.length > 2 * DIGITS_LIMIT) {
-      throw new InvalidError(`${param} must be a decimal number such as "0.42", not ${JSON.stringify(text.slice(0, 40))}`, { param });
+      throw new InvalidError(
+        `${param} must be a decimal number such as "0.42", not ${JSON.stringify(text.slice(0, 40))}`,
+        { param },
+      );
     }
     const digits = BigInt(`${whole}${fraction}`) * (sign === "-" ? -1n : 1n);
     return scale < 0 ? new Decimal(digits * 10n ** BigInt(-scale), 0) : new Decimal(digits, scale);
@@ -104,7 +109,8 @@ export class Decimal {
   }
 
   [Symbol.toPrimitive](hint: string): string {
-    if (hint === "number") throw new TypeError("a Decimal is not converted to a number: use compare(), plus() and minus()");
+    if (hint === "number")
+      throw new TypeError("a Decimal is not converted to a number: use compare(), plus() and minus()");
     return this.toString();
   }
 

@@ -168,7 +168,9 @@ export function errorOf(status: number, body: unknown): FaregateError {
 
 function amountIn(facts: Readonly<Record<string, unknown>>, name: string): Decimal {
   const value = facts[name];
-  return typeof value === "number" || typeof value === "string" || (isObject(value) === false && value instanceof Decimal)
+  return typeof value === "number" ||
+    typeof value === "string" ||
+    (isObject(value) === false && value instanceof Decimal)
     ? Decimal.of(value, name)
     : Decimal.ZERO;
 }

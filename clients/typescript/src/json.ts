@@ -24,7 +24,9 @@ export function objectOf(value: unknown): Json {
  */
 export function parseExact(text: string): unknown {
   const marked = text.replace(TOKENS, (token) =>
-    token.startsWith('"') || Number.isSafeInteger(Number(token)) && /^-?\d+$/.test(token) ? token : `{${JSON.stringify(MARK)}:"${token}"}`,
+    token.startsWith('"') || (Number.isSafeInteger(Number(token)) && /^-?\d+$/.test(token))
+      ? token
+      : `{${JSON.stringify(MARK)}:"${token}"}`,
   );
   return JSON.parse(marked, (_name, value: unknown) => {
     const number = isObject(value) ? value[MARK] : undefined;
@@ -44,14 +46,17 @@ export function writeExact(value: unknown): string {
 const DEPTH_LIMIT = 64;
 
 function written(value: unknown, path: string, depth: number): string | undefined {
-  if (depth > DEPTH_LIMIT) throw new TypeError(`${path.slice(0, 100)} is nested deeper than ${DEPTH_LIMIT} levels, or contains itself`);
+  if (depth > DEPTH_LIMIT)
+    throw new TypeError(`${path.slice(0, 100)} is nested deeper than ${DEPTH_LIMIT} levels, or contains itself`);
   if (value instanceof Decimal || typeof value === "bigint") return value.toString();
-  if (typeof value === "number" && !Number.isFinite(value)) throw new TypeError(`${path || "the value"} is ${value}, which JSON cannot write`);
+  if (typeof value === "number" && !Number.isFinite(value))
+    throw new TypeError(`${path || "the value"} is ${value}, which JSON cannot write`);
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
   if (Array.isArray(value)) {
     return `[${value.map((item, index) => written(item, `${path}[${index}]`, depth + 1) ?? "null").join(",")}]`;
   }
-  if ("toJSON" in value && typeof value.toJSON === "function") return written((value.toJSON as () => unknown)(), path, depth + 1);
+  if ("toJSON" in value && typeof value.toJSON === "function")
+    return written((value.toJSON as () => unknown)(), path, depth + 1);
   const fields = Object.entries(value).flatMap(([name, item]) => {
     const text = written(item, path ? `${path}.${name}` : name, depth + 1);
     return text === undefined ? [] : [`${JSON.stringify(name)}:${text}`];

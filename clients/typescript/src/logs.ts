@@ -84,7 +84,11 @@ export class FeatureLogs {
   /** Count the records that the gateway rejected; the other records of the batch were stored. */
   countRejected(data: Json): void {
     const rejected = Array.isArray(data["rejected"]) ? data["rejected"] : [];
-    if (rejected.length > 0) this.#drop(`the gateway refuses it: ${writeExact(rejected[0])}`, rejected.length + Number(data["rejected_unlisted"] ?? 0));
+    if (rejected.length > 0)
+      this.#drop(
+        `the gateway refuses it: ${writeExact(rejected[0])}`,
+        rejected.length + Number(data["rejected_unlisted"] ?? 0),
+      );
   }
 
   /** Send waiting records for at most `patienceSeconds`; the rest goes to the spool. */
@@ -115,7 +119,12 @@ export class FeatureLogs {
     try {
       await this.#delivery.send(entryOf(records), SPOOL_BYTES);
     } catch (error) {
-      const reason = error instanceof SpoolFullError ? "the spool is full" : error instanceof FaregateError ? "the gateway refuses it" : "it cannot be sent";
+      const reason =
+        error instanceof SpoolFullError
+          ? "the spool is full"
+          : error instanceof FaregateError
+            ? "the gateway refuses it"
+            : "it cannot be sent";
       this.#drop(`${reason}: ${(error as Error).message}`, records.length);
     }
   }

@@ -114,7 +114,8 @@ export function recordBody(settlement: Settlement): object {
 
 /** Return the lines of models' usage. */
 export function linesIn(usages: readonly ModelUsage[], param: string): Line[] {
-  if (!Array.isArray(usages)) throw new InvalidError(`${param} must be a list, such as [{ model: "gpt-4o", inputTokens: 10 }]`, { param });
+  if (!Array.isArray(usages))
+    throw new InvalidError(`${param} must be a list, such as [{ model: "gpt-4o", inputTokens: 10 }]`, { param });
   return usages.map((usage: ModelUsage, index) => lineOf(usage, `${param}[${index}]`));
 }
 
@@ -125,7 +126,10 @@ export function linesIn(usages: readonly ModelUsage[], param: string): Line[] {
  */
 export function checkedText(value: string, param: string): string {
   if (typeof value === "string" && value !== "") return value;
-  throw new InvalidError(`${param} must be a text that is not empty, not ${value === "" ? "an empty one" : typeof value}`, { param });
+  throw new InvalidError(
+    `${param} must be a text that is not empty, not ${value === "" ? "an empty one" : typeof value}`,
+    { param },
+  );
 }
 
 function estimateFields(request: ChargeRequest): object {
@@ -146,7 +150,11 @@ function isUsage(estimate: Estimate): estimate is readonly ModelUsage[] {
 }
 
 function checkedEstimate(estimate: Amount): Decimal {
-  const credits = typeof estimate === "object" && !(estimate instanceof Decimal) ? null : Decimal.of(estimate, "estimate");
+  const credits =
+    typeof estimate === "object" && !(estimate instanceof Decimal) ? null : Decimal.of(estimate, "estimate");
   if (credits !== null && credits.compare(0) >= 0) return credits;
-  throw new InvalidError("estimate must be credits of at least 0, or a list of usage such as [{ model, inputTokens }]", { param: "estimate" });
+  throw new InvalidError(
+    "estimate must be credits of at least 0, or a list of usage such as [{ model, inputTokens }]",
+    { param: "estimate" },
+  );
 }

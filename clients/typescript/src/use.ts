@@ -88,7 +88,10 @@ export class Use {
    */
   get result(): UseResult {
     if (this.#result !== null) return this.#result;
-    throw new InvalidError(`the use ${this.usageKey} has no result yet: read it after its end; there is none if the settlement was refused`, { param: "result" });
+    throw new InvalidError(
+      `the use ${this.usageKey} has no result yet: read it after its end; there is none if the settlement was refused`,
+      { param: "result" },
+    );
   }
 
   /**
@@ -127,7 +130,9 @@ export class Use {
    */
   watch<T>(stream: AsyncIterable<T>, options: Observed = {}): AsyncGenerator<T, void, undefined> {
     if (typeof (stream as AsyncIterable<T> | undefined)?.[Symbol.asyncIterator] !== "function") {
-      throw new InvalidError("stream must be an async iterable, such as the stream of a provider's SDK", { param: "stream" });
+      throw new InvalidError("stream must be an async iterable, such as the stream of a provider's SDK", {
+        param: "stream",
+      });
     }
     return this.#watched(stream, this.watcher(options.model ?? null), options);
   }
@@ -163,7 +168,8 @@ export class Use {
       this.#result = await this.#closer.close(this, this.#closing(failure));
       return this.#result;
     } catch (error) {
-      if (error instanceof FaregateError) this.#logger.error(`${this.usageKey} of ${this.userId} was not settled: ${error.message}`);
+      if (error instanceof FaregateError)
+        this.#logger.error(`${this.usageKey} of ${this.userId} was not settled: ${error.message}`);
       throw error;
     }
   }
@@ -185,7 +191,11 @@ export class Use {
     return { voidReason: null, lines: lines.usages, metadata: { ...this.metadata, ...facts }, durationMs };
   }
 
-  async *#watched<T>(stream: AsyncIterable<T>, observer: Observer, options: Observed): AsyncGenerator<T, void, undefined> {
+  async *#watched<T>(
+    stream: AsyncIterable<T>,
+    observer: Observer,
+    options: Observed,
+  ): AsyncGenerator<T, void, undefined> {
     let left = true;
     try {
       for await (const chunk of stream) {
@@ -206,7 +216,10 @@ export class Use {
 
   #checkRunning(): void {
     if (this.running) return;
-    throw new InvalidError(`the use ${this.usageKey} has ended: usage observed now would not be charged; observe within it`, { param: "use" });
+    throw new InvalidError(
+      `the use ${this.usageKey} has ended: usage observed now would not be charged; observe within it`,
+      { param: "use" },
+    );
   }
 }
 

@@ -126,7 +126,16 @@ export function readAuthorization(data: Json, feature: string): Authorization {
 /** Return the authorisation of a use that runs without a hold, while the gateway is unavailable. */
 export function onDebt(userId: string, feature: string, usageKey: string): Authorization {
   const unknown = { credits: null, balance: null, expiresAt: null, outageLimitCredits: null };
-  return { userId, feature, usageKey, hold: Decimal.ZERO, charging: "individual", unpriced: [], onDebt: true, ...unknown };
+  return {
+    userId,
+    feature,
+    usageKey,
+    hold: Decimal.ZERO,
+    charging: "individual",
+    unpriced: [],
+    onDebt: true,
+    ...unknown,
+  };
 }
 
 /** Return the result in the answer to a settlement. */
@@ -154,7 +163,14 @@ export function pending(userId: string, usageKey: string, by: Stored): UseResult
 
 /** Return the result of a use for which nothing is charged; without `data` the gateway did not answer. */
 export function voided(userId: string, usageKey: string, data: Json = {}): UseResult {
-  const nothing = { charged: Decimal.ZERO, consumed: Decimal.ZERO, shortfall: Decimal.ZERO, flags: [], details: [], by: null };
+  const nothing = {
+    charged: Decimal.ZERO,
+    consumed: Decimal.ZERO,
+    shortfall: Decimal.ZERO,
+    flags: [],
+    details: [],
+    by: null,
+  };
   const left = { credits: amountOrNull(data, "credits"), balance: amountOrNull(data, "balance") };
   return { userId, usageKey, state: "voided", ...nothing, ...left };
 }
@@ -174,7 +190,15 @@ export function readBalance(data: Json): Balance {
 
 /** Return the balance of an owner who has no wallet yet: what the first use would find. */
 export function newBalance(userId: string, credits: Decimal): Balance {
-  return { userId, free: credits, held: Decimal.ZERO, balance: credits, creditLimit: Decimal.ZERO, plan: null, status: "new" };
+  return {
+    userId,
+    free: credits,
+    held: Decimal.ZERO,
+    balance: credits,
+    creditLimit: Decimal.ZERO,
+    plan: null,
+    status: "new",
+  };
 }
 
 /** Return the quote in the answer to one. */

@@ -26,13 +26,31 @@ import {
   type UseResult,
 } from "../src/index.js";
 import { Broker } from "../src/transport/broker.js";
-import { balanceOf, BROKER_URL, CHAT, clientOf, directory, heldOf, KEY, Line, operator, QUICK, REPLY, Said, until, userWith } from "./support.js";
+import {
+  balanceOf,
+  BROKER_URL,
+  CHAT,
+  clientOf,
+  directory,
+  heldOf,
+  KEY,
+  Line,
+  operator,
+  QUICK,
+  REPLY,
+  Said,
+  until,
+  userWith,
+} from "./support.js";
 
 const USED = [{ model: "gpt-4o", inputTokens: 1000, outputTokens: 100 }];
 const credits = clientOf();
 after(() => credits.close());
 
-async function onLine(options: Partial<CreditsClientOptions>, work: (client: CreditsClient, line: Line, said: Said) => Promise<void>): Promise<void> {
+async function onLine(
+  options: Partial<CreditsClientOptions>,
+  work: (client: CreditsClient, line: Line, said: Said) => Promise<void>,
+): Promise<void> {
   const line = await Line.open();
   const said = new Said();
   const client = clientOf({ baseUrl: line.url, logger: said, ...options });
@@ -59,7 +77,10 @@ test("a use is held, run and settled with what its replies report", async () => 
   assert.equal(value, "gpt-4o");
   assert.equal(charged(result), "settled 0.42");
   assert.deepEqual([result.credits?.toString(), result.balance?.toString(), result.flags], ["9.58", "9.58", []]);
-  assert.deepEqual(result.details.map((line) => [line.model, line.credits.toString(), line.tokens["input_tokens"]]), [["gpt-4o", "0.42", 1000]]);
+  assert.deepEqual(
+    result.details.map((line) => [line.model, line.credits.toString(), line.tokens["input_tokens"]]),
+    [["gpt-4o", "0.42", 1000]],
+  );
   assert.equal(currentUse(), undefined);
   assert.equal(await heldOf(user), "0");
 });
@@ -120,7 +141,11 @@ test("without credits the callback does not run", async () => {
     credits.use(CHAT, user, { estimate: "2.5" }, () => {
       ran = true;
     }),
-    (error) => error instanceof InsufficientCreditsError && error.balance.equals(1) && error.required.equals("2.5") && error.requestId !== null,
+    (error) =>
+      error instanceof InsufficientCreditsError &&
+      error.balance.equals(1) &&
+      error.required.equals("2.5") &&
+      error.requestId !== null,
   );
 
   assert.equal(ran, false);
@@ -157,7 +182,10 @@ test("refusals are typed by their code and name the field", async () => {
   await assert.rejects(credits.start(CHAT, await userWith(10), { key }), KeyConflictError);
   await assert.rejects(credits.void(key, user), HoldClosedError);
   await assert.rejects(credits.extend(randomUUID(), user, 60), UnknownUsageKeyError);
-  await assert.rejects(credits.start(CHAT, user, { ttlSeconds: -1 }), (error) => error instanceof InvalidError && error.param === "ttl_seconds");
+  await assert.rejects(
+    credits.start(CHAT, user, { ttlSeconds: -1 }),
+    (error) => error instanceof InvalidError && error.param === "ttl_seconds",
+  );
   await assert.rejects(clientOf({ apiKey: "fg_wrong_0123456789" }).start(CHAT, user), UnauthenticatedError);
   const { key: narrow } = await operator("POST", "/api/keys", { name: `narrow-${key}`, scopes: ["credits:process"] });
   await assert.rejects(clientOf({ apiKey: narrow }).balance(user), AccessRefusedError);
@@ -177,7 +205,11 @@ test("wrong values are refused before a call, and named", async () => {
     ["events", () => credits.recordEvents(["call"] as never)],
   ];
   for (const [param, call] of wrong) {
-    await assert.rejects(async () => call(), (error) => error instanceof InvalidError && error.param === param, param);
+    await assert.rejects(
+      async () => call(),
+      (error) => error instanceof InvalidError && error.param === param,
+      param,
+    );
   }
 });
 
@@ -199,13 +231,23 @@ test("what holds no usage is refused, and nothing is observed after the end", as
 test("the phases one by one, each of which may be repeated", async () => {
   const user = await userWith(10);
   const go = await credits.start(CHAT, user, { ttlSeconds: 600, estimate: [{ model: "gpt-4o", inputTokens: 1000 }] });
-  assert.equal((await credits.start(CHAT, user, { key: go.usageKey, ttlSeconds: 600, estimate: [{ model: "gpt-4o", inputTokens: 1000 }] })).hold.toString(), go.hold.toString());
+  assert.equal(
+    (
+      await credits.start(CHAT, user, {
+        key: go.usageKey,
+        ttlSeconds: 600,
+        estimate: [{ model: "gpt-4o", inputTokens: 1000 }],
+      })
+    ).hold.toString(),
+    go.hold.toString(),
+  );
   const expiry = await credits.extend(go.usageKey, user, 1200);
   assert.ok(expiry.getTime() > go.expiresAt!.getTime());
 
   for (const _ of [1, 2]) assert.equal(charged(await credits.settle(CHAT, user, go.usageKey, USED)), "settled 0.42");
   const other = await credits.start(CHAT, user);
-  for (const _ of [1, 2]) assert.equal(charged(await credits.void(other.usageKey, user, "she changed her mind")), "voided 0");
+  for (const _ of [1, 2])
+    assert.equal(charged(await credits.void(other.usageKey, user, "she changed her mind")), "voided 0");
   assert.deepEqual([await balanceOf(user), await heldOf(user)], ["9.58", "0"]);
 });
 
@@ -224,7 +266,10 @@ test("a settlement by queue is settled later: by the gateway's queue, or by a br
 
 test("a message that no queue takes is not confirmed", async () => {
   const broker = new Broker(BROKER_URL, 5);
-  await assert.rejects(broker.publish(`none-${randomUUID()}`, "{}", undefined), (error) => error instanceof UnavailableError && /there is no queue/.test(error.message));
+  await assert.rejects(
+    broker.publish(`none-${randomUUID()}`, "{}", undefined),
+    (error) => error instanceof UnavailableError && /there is no queue/.test(error.message),
+  );
   await broker.close();
 });
 
@@ -244,8 +289,14 @@ test("a quote holds nothing; a balance is exact", async () => {
   const quote = await credits.quote(CHAT, user, { usages: USED });
   const balance = await credits.balance(user);
 
-  assert.deepEqual([quote.credits.toString(), quote.hold.toString(), quote.covered, quote.lines[0]?.model], ["0.42", "2", true, "gpt-4o"]);
-  assert.deepEqual([balance.balance.toString(), balance.free.toString(), balance.held.toString()], ["123456789.123456", "123456789.123456", "0"]);
+  assert.deepEqual(
+    [quote.credits.toString(), quote.hold.toString(), quote.covered, quote.lines[0]?.model],
+    ["0.42", "2", true, "gpt-4o"],
+  );
+  assert.deepEqual(
+    [balance.balance.toString(), balance.free.toString(), balance.held.toString()],
+    ["123456789.123456", "123456789.123456", "0"],
+  );
   assert.deepEqual([(await credits.balance(`new-${randomUUID()}`)).status], ["new"]);
   assert.equal((await credits.quote(CHAT, await userWith(1))).covered, false);
 });
@@ -253,7 +304,8 @@ test("a quote holds nothing; a balance is exact", async () => {
 test("a use in one call, and usage events", async () => {
   const user = await userWith(10);
   const key = randomUUID();
-  for (const _ of [1, 2]) assert.equal((await credits.recordUsage("paper", user, { key })).creditsCharged.toString(), "5");
+  for (const _ of [1, 2])
+    assert.equal((await credits.recordUsage("paper", user, { key })).creditsCharged.toString(), "5");
   const event = { id: randomUUID(), user_id: user, service: "chat", meter: "calls", quantity: 3 };
   const result = await credits.recordEvents([event, event, { user_id: user, service: "chat" }, { service: "chat" }]);
 
@@ -409,9 +461,14 @@ test("a stream is passed on and charged by what it reports", async () => {
 
 test("a stream that its reader leaves is charged for what came, and marked as estimated", async () => {
   const user = await userWith(10);
-  const { result } = await credits.use(CHAT, user, { estimate: [{ model: "gpt-4o", inputTokens: 1000 }] }, async (use) => {
-    for await (const _ of use.watch(chunks())) break;
-  });
+  const { result } = await credits.use(
+    CHAT,
+    user,
+    { estimate: [{ model: "gpt-4o", inputTokens: 1000 }] },
+    async (use) => {
+      for await (const _ of use.watch(chunks())) break;
+    },
+  );
   const story = await operator("GET", `/api/credits-process/${result.usageKey}`);
 
   assert.deepEqual([result.details[0]?.tokens["input_tokens"], result.details[0]?.tokens["output_tokens"]], [1000, 2]);
@@ -458,7 +515,14 @@ test("logs are sent in the background or at once, and wrong ones are counted", a
   const user = await userWith(1);
   const said = new Said();
   const client = clientOf({ logger: said });
-  const record = { feature_endpoint_id: CHAT, user_id: user, endpoint: "/chat", method: "POST", code: 201, status: "success" };
+  const record = {
+    feature_endpoint_id: CHAT,
+    user_id: user,
+    endpoint: "/chat",
+    method: "POST",
+    code: 201,
+    status: "success",
+  };
   assert.equal(client.logs.send({ ...record, payload: { prompt: "Hello" } }), true);
   assert.match((await client.logs.sendNow(record)) ?? "", /^[0-9a-f-]{36}$/);
   assert.equal(client.logs.send({ ...record, payload: "x".repeat(600_000) }), false);
@@ -472,7 +536,14 @@ test("logs are sent in the background or at once, and wrong ones are counted", a
 test("logs wait in the spool while the gateway is away", async () => {
   const spoolDir = await directory();
   const user = await userWith(1);
-  const record = { feature_endpoint_id: CHAT, user_id: user, endpoint: "/chat", method: "POST", code: 201, status: "success" };
+  const record = {
+    feature_endpoint_id: CHAT,
+    user_id: user,
+    endpoint: "/chat",
+    method: "POST",
+    code: 201,
+    status: "success",
+  };
   await onLine({ spoolDir, retry: { ...QUICK, attempts: 1 } }, async (client, line) => {
     line.cut = true;
     assert.equal(await client.logs.sendNow(record), null);

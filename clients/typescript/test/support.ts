@@ -38,7 +38,11 @@ export function clientOf(options: Partial<CreditsClientOptions> = {}): CreditsCl
 /** Call the gateway as its operator does; return the answer's data. */
 export async function operator(method: string, path: string, body?: object): Promise<any> {
   const headers = { "x-server-api-key": KEY, "content-type": "application/json" };
-  const response = await fetch(URL_OF_GATEWAY + path, { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) });
+  const response = await fetch(URL_OF_GATEWAY + path, {
+    method,
+    headers,
+    ...(body ? { body: JSON.stringify(body) } : {}),
+  });
   const answer = parseExact(await response.text()) as { data: unknown };
   if (!response.ok) throw new Error(`${method} ${path}: ${JSON.stringify(answer)}`);
   return answer.data;
@@ -93,14 +97,18 @@ export class Line {
         outgoing.writeHead(failure.status, failure.retryAfter ? { "retry-after": failure.retryAfter } : {});
         return void outgoing.end("<html>a proxy</html>");
       }
-      const passed = request(URL_OF_GATEWAY + incoming.url, { method: incoming.method, headers: incoming.headers }, (answer) => {
-        if (failure === "unanswered") {
-          answer.resume().on("end", () => incoming.socket.destroy());
-          return;
-        }
-        outgoing.writeHead(answer.statusCode ?? 500, answer.headers);
-        answer.pipe(outgoing);
-      });
+      const passed = request(
+        URL_OF_GATEWAY + incoming.url,
+        { method: incoming.method, headers: incoming.headers },
+        (answer) => {
+          if (failure === "unanswered") {
+            answer.resume().on("end", () => incoming.socket.destroy());
+            return;
+          }
+          outgoing.writeHead(answer.statusCode ?? 500, answer.headers);
+          answer.pipe(outgoing);
+        },
+      );
       incoming.pipe(passed);
     });
   }

@@ -12,7 +12,12 @@ test("sums of decimals are exact", () => {
   assert.equal(Decimal.of("0.1").plus("0.2").toString(), "0.3");
   assert.equal(Decimal.of("123456789.123456").minus("0.000001").toString(), "123456789.123455");
   assert.equal(Decimal.of("-0.5").plus(1).toString(), "0.5");
-  assert.equal(Decimal.of(10n ** 30n).plus("1e-6").toString(), `1${"0".repeat(30)}.000001`);
+  assert.equal(
+    Decimal.of(10n ** 30n)
+      .plus("1e-6")
+      .toString(),
+    `1${"0".repeat(30)}.000001`,
+  );
 });
 
 test("a decimal is written in plain digits without trailing zeros", () => {
@@ -28,7 +33,11 @@ test("decimals are compared by value, and never as texts", () => {
 
 test("an amount that is not exact is refused", () => {
   for (const wrong of [0.1, Number.NaN, 2 ** 53, "1,5", "", "ten", "1e9999", "."]) {
-    assert.throws(() => Decimal.of(wrong, "estimate"), (error) => error instanceof InvalidError && error.param === "estimate", String(wrong));
+    assert.throws(
+      () => Decimal.of(wrong, "estimate"),
+      (error) => error instanceof InvalidError && error.param === "estimate",
+      String(wrong),
+    );
   }
 });
 
@@ -37,7 +46,10 @@ test("a number in JSON keeps all its digits, both ways", () => {
   const found = parseExact(text) as Record<string, unknown>;
   assert.ok(found["a"] instanceof Decimal && found["b"] instanceof Decimal);
   assert.equal(found["c"], 7);
-  assert.equal(writeExact(found), '{"a":0.1,"b":12345678901234567890,"c":7,"d":["1.5",-25],"e":"say \\"0.1\\"","f":null}');
+  assert.equal(
+    writeExact(found),
+    '{"a":0.1,"b":12345678901234567890,"c":7,"d":["1.5",-25],"e":"say \\"0.1\\"","f":null}',
+  );
   for (const wrong of ["01", "1.", "{", "[1.5.5]", "NaN"]) assert.throws(() => parseExact(wrong), SyntaxError);
 });
 
@@ -50,18 +62,32 @@ test("what has no JSON form is refused, and its field named", () => {
 });
 
 test("usage is sent under the names of the gateway", () => {
-  const line = lineOf({ model: "gpt-4o", inputTokens: 10, cacheWrite5mTokens: 3, outputTokens: 0, reportedCostUsd: "0.25" });
-  assert.equal(writeExact(lineBody(line)), '{"ai_model":"gpt-4o","input_tokens":10,"output_tokens":0,"reported_cost_usd":0.25,"cache_write_5m_tokens":3}');
+  const line = lineOf({
+    model: "gpt-4o",
+    inputTokens: 10,
+    cacheWrite5mTokens: 3,
+    outputTokens: 0,
+    reportedCostUsd: "0.25",
+  });
+  assert.equal(
+    writeExact(lineBody(line)),
+    '{"ai_model":"gpt-4o","input_tokens":10,"output_tokens":0,"reported_cost_usd":0.25,"cache_write_5m_tokens":3}',
+  );
 });
 
 test("a count that is not known or not whole is refused, and a near name suggested", () => {
-  assert.throws(() => lineOf({ model: "gpt-4o", input_tokens: 5 } as never), /usages.input_tokens is not known; did you mean inputTokens/);
+  assert.throws(
+    () => lineOf({ model: "gpt-4o", input_tokens: 5 } as never),
+    /usages.input_tokens is not known; did you mean inputTokens/,
+  );
   assert.throws(() => lineOf({ model: "gpt-4o", inputTokens: 1.5 }), /usages.inputTokens must be a whole number/);
   assert.throws(() => lineOf({ model: "" }), /usages.model must name the model/);
 });
 
 test("errors are typed by their code, then by the status", () => {
-  const refused = errorOf(402, { error: { code: "insufficient_credits", detail: "no", balance: Decimal.of("0.5"), required: 2, request_id: "r" } });
+  const refused = errorOf(402, {
+    error: { code: "insufficient_credits", detail: "no", balance: Decimal.of("0.5"), required: 2, request_id: "r" },
+  });
   assert.ok(refused instanceof InsufficientCreditsError);
   assert.deepEqual([refused.balance.toString(), refused.required.toString(), refused.requestId], ["0.5", "2", "r"]);
   assert.ok(errorOf(429, null) instanceof RateLimitedError && errorOf(429, null).retryable);

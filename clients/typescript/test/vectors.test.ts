@@ -40,7 +40,11 @@ for (const [parser, parse] of Object.entries(PARSERS)) {
     assert.ok(vectors.observations.length > 50);
     for (const vector of vectors.observations) {
       const { usages, estimated, unread } = vector;
-      assert.equal(writeExact(observed(vector)), writeExact({ seen: vector.seen, usages, estimated, unread }), vector.name);
+      assert.equal(
+        writeExact(observed(vector)),
+        writeExact({ seen: vector.seen, usages, estimated, unread }),
+        vector.name,
+      );
     }
   });
 }
@@ -79,7 +83,12 @@ function canonical(reading: Record<string, unknown> | null): object | null {
   if (reading === null) return null;
   const cost = reading["reported_cost_usd"];
   return {
-    ...Object.fromEntries(Object.entries({ ...reading, reported_cost_usd: cost === null ? null : Decimal.parse(String(cost)).toString() }).sort()),
+    ...Object.fromEntries(
+      Object.entries({
+        ...reading,
+        reported_cost_usd: cost === null ? null : Decimal.parse(String(cost)).toString(),
+      }).sort(),
+    ),
     counts: Object.fromEntries(Object.entries(reading["counts"] as object).sort()),
   };
 }
@@ -108,5 +117,12 @@ function seenBy(observer: Observer, event: object): boolean {
 
 function lineIn({ ai_model, input_tokens, output_tokens }: Record<string, unknown>): Line {
   const tokens = { input_tokens: Number(input_tokens), output_tokens: Number(output_tokens) };
-  return { model: String(ai_model), provider: null, serviceTier: null, tokens, totalTokens: null, reportedCostUsd: null };
+  return {
+    model: String(ai_model),
+    provider: null,
+    serviceTier: null,
+    tokens,
+    totalTokens: null,
+    reportedCostUsd: null,
+  };
 }

@@ -12,7 +12,8 @@ import { type CallCosts, creditsCharged, faregateMiddleware, type MiddlewareOpti
 import { balanceOf, CHAT, clientOf, heldOf, operator, Said, until, userWith } from "./support.js";
 
 type Result = Awaited<ReturnType<MockLanguageModelV3["doGenerate"]>>;
-type StreamPart = Awaited<ReturnType<MockLanguageModelV3["doStream"]>>["stream"] extends ReadableStream<infer Part> ? Part : never;
+type StreamPart =
+  Awaited<ReturnType<MockLanguageModelV3["doStream"]>>["stream"] extends ReadableStream<infer Part> ? Part : never;
 
 const credits = clientOf();
 after(() => credits.close());
@@ -29,7 +30,13 @@ function usageOf(input?: number, output?: number, raw?: NonNullable<Result["usag
 }
 
 function resultOf(more: Partial<Result> = {}): Result {
-  return { content: [{ type: "text", text: "Tap in, ride." }], finishReason: STOP, usage: USAGE, warnings: [], ...more };
+  return {
+    content: [{ type: "text", text: "Tap in, ride." }],
+    finishReason: STOP,
+    usage: USAGE,
+    warnings: [],
+    ...more,
+  };
 }
 
 function partsOf(...end: StreamPart[]): StreamPart[] {
@@ -47,11 +54,17 @@ function partsOf(...end: StreamPart[]): StreamPart[] {
 const FINISH: StreamPart = { type: "finish", finishReason: STOP, usage: USAGE };
 
 function streaming(parts: StreamPart[]): MockLanguageModelV3 {
-  return new MockLanguageModelV3({ modelId: "gpt-4o", doStream: async () => ({ stream: convertArrayToReadableStream(parts) }) });
+  return new MockLanguageModelV3({
+    modelId: "gpt-4o",
+    doStream: async () => ({ stream: convertArrayToReadableStream(parts) }),
+  });
 }
 
 function answering(result: Result | (() => Promise<Result>)): MockLanguageModelV3 {
-  return new MockLanguageModelV3({ modelId: "gpt-4o", doGenerate: typeof result === "function" ? result : async () => result });
+  return new MockLanguageModelV3({
+    modelId: "gpt-4o",
+    doGenerate: typeof result === "function" ? result : async () => result,
+  });
 }
 
 function charging(model: MockLanguageModelV3, options: Partial<MiddlewareOptions>) {
@@ -69,7 +82,10 @@ test("a call is charged by the usage that the model reports, and its result says
 
   assert.equal(result.text, "Tap in, ride.");
   const costs = costsIn(result.providerMetadata);
-  assert.deepEqual({ ...costs, usageKey: "" }, { usageKey: "", state: "settled", charged: "0.42", credits: "9.58", shortfall: "0" });
+  assert.deepEqual(
+    { ...costs, usageKey: "" },
+    { usageKey: "", state: "settled", charged: "0.42", credits: "9.58", shortfall: "0" },
+  );
   assert.deepEqual(result.providerMetadata?.["openai"], { logprobs: [] });
   assert.equal(creditsCharged(result)?.toString(), "0.42");
   assert.deepEqual([await balanceOf(user), await heldOf(user)], ["9.58", "0"]);
@@ -89,7 +105,10 @@ test("the credits are held before the model is called", async () => {
 test("without credits the model is not called", async () => {
   const user = await userWith(1);
   const model = answering(resultOf());
-  await assert.rejects(generateText({ model: charging(model, { user }), prompt: "Hello" }), (error) => error instanceof InsufficientCreditsError && error.required.equals(2));
+  await assert.rejects(
+    generateText({ model: charging(model, { user }), prompt: "Hello" }),
+    (error) => error instanceof InsufficientCreditsError && error.required.equals(2),
+  );
 
   assert.equal(model.doGenerateCalls.length, 0);
 });
@@ -112,7 +131,10 @@ test("of parallel calls exactly those run that the credits cover", async () => {
 test("a call that fails is voided", async () => {
   const user = await userWith(10);
   const model = answering(() => Promise.reject(new Error("the model is away")));
-  await assert.rejects(generateText({ model: charging(model, { user }), prompt: "Hello", maxRetries: 0 }), /the model is away/);
+  await assert.rejects(
+    generateText({ model: charging(model, { user }), prompt: "Hello", maxRetries: 0 }),
+    /the model is away/,
+  );
 
   assert.deepEqual([await balanceOf(user), await heldOf(user)], ["10", "0"]);
 });
@@ -120,12 +142,20 @@ test("a call that fails is voided", async () => {
 test("each step of a run with tools is charged, and the result knows their sum", async () => {
   const user = await userWith(10);
   const steps = [
-    resultOf({ content: [{ type: "tool-call", toolCallId: "1", toolName: "fare", input: '{"zone":2}' }], finishReason: { unified: "tool-calls", raw: undefined } }),
+    resultOf({
+      content: [{ type: "tool-call", toolCallId: "1", toolName: "fare", input: '{"zone":2}' }],
+      finishReason: { unified: "tool-calls", raw: undefined },
+    }),
     resultOf(),
   ];
   const model = answering(async () => steps.shift()!);
   const tools = { fare: tool({ inputSchema: z.object({ zone: z.number() }), execute: async ({ zone }) => zone * 2 }) };
-  const result = await generateText({ model: charging(model, { user }), prompt: "Hello", tools, stopWhen: stepCountIs(3) });
+  const result = await generateText({
+    model: charging(model, { user }),
+    prompt: "Hello",
+    tools,
+    stopWhen: stepCountIs(3),
+  });
 
   assert.equal(result.steps.length, 2);
   assert.equal(creditsCharged(result)?.toString(), "0.84");
@@ -143,7 +173,13 @@ test("several calls within one use are settled together", async () => {
     return [costsIn(first.providerMetadata), costsIn(await second.providerMetadata)];
   });
 
-  assert.deepEqual(value.map((costs) => [costs.usageKey, costs.state, costs.charged]), [[result.usageKey, "open", null], [result.usageKey, "open", null]]);
+  assert.deepEqual(
+    value.map((costs) => [costs.usageKey, costs.state, costs.charged]),
+    [
+      [result.usageKey, "open", null],
+      [result.usageKey, "open", null],
+    ],
+  );
   assert.equal(creditsCharged({ steps: [{ providerMetadata: { faregate: value[0] } }] }), null);
   assert.deepEqual([result.details.length, result.charged?.toString()], [2, "0.84"]);
   assert.equal(await balanceOf(user), "9.16");
@@ -151,7 +187,10 @@ test("several calls within one use are settled together", async () => {
 
 test("a failed call within a use leaves the use to its caller", async () => {
   const user = await userWith(10);
-  const away = charging(answering(() => Promise.reject(new Error("away"))), {});
+  const away = charging(
+    answering(() => Promise.reject(new Error("away"))),
+    {},
+  );
   const { result } = await credits.use(CHAT, user, {}, async () => {
     await assert.rejects(generateText({ model: away, prompt: "Hello", maxRetries: 0 }), /away/);
     return generateText({ model: charging(answering(resultOf()), {}), prompt: "Hello" });
@@ -186,7 +225,8 @@ test("a stream that its reader leaves is charged for what came", async () => {
   const model = wrapLanguageModel({ model: streaming(partsOf(FINISH)), middleware });
   const { stream } = await model.doStream({ prompt: [{ role: "user", content: [{ type: "text", text: "Hello" }] }] });
   const reader = stream.getReader();
-  for (let part = await reader.read(); part.value?.type !== "text-delta"; part = await reader.read()) assert.equal(part.done, false);
+  for (let part = await reader.read(); part.value?.type !== "text-delta"; part = await reader.read())
+    assert.equal(part.done, false);
   await reader.cancel();
 
   await until(async () => (await heldOf(user)) === "0", "the settlement");
@@ -202,7 +242,11 @@ test("a stream that reports an error before anything came is voided", async () =
     { type: "error", error: new Error("overloaded") },
     { type: "finish", finishReason: { unified: "error", raw: undefined }, usage: usageOf() },
   ];
-  const result = streamText({ model: charging(streaming(failed), { user }), prompt: "Hello", onError: () => undefined });
+  const result = streamText({
+    model: charging(streaming(failed), { user }),
+    prompt: "Hello",
+    onError: () => undefined,
+  });
   await result.consumeStream();
 
   await until(async () => (await heldOf(user)) === "0", "the void");
@@ -214,7 +258,9 @@ test("who pays may come with the call", async () => {
   const model = charging(answering(resultOf()), { user: "nobody", metadata: { app: "web" } });
   const providerOptions = { faregate: { user, metadata: { page: "home" } } };
   const result = await generateText({ model, prompt: "Hello", providerOptions });
-  const story = JSON.stringify(await operator("GET", `/api/credits-process/${costsIn(result.providerMetadata).usageKey}`));
+  const story = JSON.stringify(
+    await operator("GET", `/api/credits-process/${costsIn(result.providerMetadata).usageKey}`),
+  );
 
   assert.equal(await balanceOf(user), "9.58");
   assert.match(story, /"app":"web"/);
@@ -223,17 +269,31 @@ test("who pays may come with the call", async () => {
 
 test("a call without a payer, or with a wrong one, is refused and says how to name one", async () => {
   const model = answering(resultOf());
-  await assert.rejects(generateText({ model: charging(model, {}), prompt: "Hello" }), (error) => error instanceof InvalidError && /who pays\?/.test(error.message));
+  await assert.rejects(
+    generateText({ model: charging(model, {}), prompt: "Hello" }),
+    (error) => error instanceof InvalidError && /who pays\?/.test(error.message),
+  );
   const providerOptions = { faregate: { user: 7 } };
-  await assert.rejects(generateText({ model: charging(model, {}), prompt: "Hello", providerOptions }), /providerOptions.faregate.user must be a text/);
+  await assert.rejects(
+    generateText({ model: charging(model, {}), prompt: "Hello", providerOptions }),
+    /providerOptions.faregate.user must be a text/,
+  );
 
   assert.equal(model.doGenerateCalls.length, 0);
 });
 
 test("what only the provider's own usage tells is charged as well", async () => {
   const user = await userWith(100);
-  const raw = { input_tokens: 900, cache_read_input_tokens: 100, output_tokens: 100, server_tool_use: { web_search_requests: 2 } };
-  const usage = { ...usageOf(1000, 100, raw), inputTokens: { total: 1000, noCache: 900, cacheRead: 100, cacheWrite: undefined } };
+  const raw = {
+    input_tokens: 900,
+    cache_read_input_tokens: 100,
+    output_tokens: 100,
+    server_tool_use: { web_search_requests: 2 },
+  };
+  const usage = {
+    ...usageOf(1000, 100, raw),
+    inputTokens: { total: 1000, noCache: 900, cacheRead: 100, cacheWrite: undefined },
+  };
   const model = new MockLanguageModelV3({ modelId: "claude-sonnet-4-5", doGenerate: async () => resultOf({ usage }) });
   const { value } = await within(user, () => generateText({ model: charging(model, {}), prompt: "Hello" }));
 
@@ -251,8 +311,12 @@ test("where the provider's own totals differ, those of the SDK count", async () 
 
 test("a model that reports no usage is charged by an estimate", async () => {
   const user = await userWith(100);
-  const model = answering(resultOf({ usage: usageOf(), content: [{ type: "text", text: "Tap in, ride. ".repeat(20) }] }));
-  const { value } = await within(user, () => generateText({ model: charging(model, {}), prompt: "Hello ".repeat(100) }));
+  const model = answering(
+    resultOf({ usage: usageOf(), content: [{ type: "text", text: "Tap in, ride. ".repeat(20) }] }),
+  );
+  const { value } = await within(user, () =>
+    generateText({ model: charging(model, {}), prompt: "Hello ".repeat(100) }),
+  );
 
   assert.deepEqual([value["input_tokens"], value["output_tokens"]], [154, 70]);
 });
@@ -269,7 +333,10 @@ test("a stream that outlives its use ends with an error instead of running unpai
 });
 
 /** Run a call within a use; return the tokens of its line. */
-async function within(user: string, call: () => Promise<unknown>): Promise<{ value: Readonly<Record<string, unknown>> }> {
+async function within(
+  user: string,
+  call: () => Promise<unknown>,
+): Promise<{ value: Readonly<Record<string, unknown>> }> {
   const quiet = clientOf({ logger: new Said() });
   const { result } = await quiet.use(CHAT, user, {}, async () => void (await call()));
   await quiet.close();

@@ -17,11 +17,32 @@ const REQUEST_FIELDS = [
   ...["tools", "functions", "response_format", "text", "questions"],
 ];
 const MEDIA = new Set<unknown>(["image", "image_url", "input_image", "document", "file", "input_file", "input_audio"]);
-const UNCOUNTED = new Set(["type", "role", "id", "cache_control", "detail", "encoding_format", "model", "url", "data", "file_id"]);
+const UNCOUNTED = new Set([
+  "type",
+  "role",
+  "id",
+  "cache_control",
+  "detail",
+  "encoding_format",
+  "model",
+  "url",
+  "data",
+  "file_id",
+]);
 /** Field names that the model does not read as text, unlike the names of tools and of their parameters. */
 const FRAME = new Set(["content", "parts", "text"]);
 const TEXT_FIELDS = [
-  ...["content", "text", "refusal", "reasoning_content", "thinking", "partial_json", "arguments", "delta", "output_text"],
+  ...[
+    "content",
+    "text",
+    "refusal",
+    "reasoning_content",
+    "thinking",
+    "partial_json",
+    "arguments",
+    "delta",
+    "output_text",
+  ],
 ];
 const NESTED_FIELDS = [
   ...["choices", "delta", "message", "content", "output", "tool_calls", "function"],

@@ -99,7 +99,13 @@ export function merged(lines: readonly Line[]): Line[] {
   if (lines.length <= LINES_LIMIT) return [...lines];
   const sums = new Map<string, Line>();
   for (const line of lines) {
-    const key = JSON.stringify([line.model, line.provider, line.serviceTier, gapOf(line), line.reportedCostUsd === null]);
+    const key = JSON.stringify([
+      line.model,
+      line.provider,
+      line.serviceTier,
+      gapOf(line),
+      line.reportedCostUsd === null,
+    ]);
     const before = sums.get(key);
     sums.set(key, before === undefined ? line : sumOf(before, line));
   }
@@ -137,11 +143,14 @@ function estimateReply(reply: ObservedReply, estimate: readonly Line[], logger: 
   const known = expected.get(reply.model ?? UNKNOWN_MODEL) ?? only;
   const requestTokens = known === undefined ? reply.requestTokens : (known.tokens["input_tokens"] ?? 0);
   let outputTokens = Math.max(reply.chunks, reply.contentTokens, reply.counts["output_tokens"] ?? 0);
-  if (reply.withoutUsage && outputTokens === 0 && known !== undefined) outputTokens = known.tokens["output_tokens"] ?? 0;
+  if (reply.withoutUsage && outputTokens === 0 && known !== undefined)
+    outputTokens = known.tokens["output_tokens"] ?? 0;
   if (!("input_tokens" in reply.counts) && requestTokens) reply.counts["input_tokens"] = requestTokens;
   const counts = { ...reply.counts, output_tokens: outputTokens };
   reply.counts = Object.fromEntries(Object.entries(counts).filter(([, number]) => number !== 0));
   const assumed = Object.keys(reply.counts).length > 0;
-  logger.warn(`a reply of ${reply.model} did not report its usage; ${assumed ? JSON.stringify(reply.counts) : "nothing"} is assumed`);
+  logger.warn(
+    `a reply of ${reply.model} did not report its usage; ${assumed ? JSON.stringify(reply.counts) : "nothing"} is assumed`,
+  );
   return assumed && !(reply.withoutUsage && known === undefined && outputTokens === 0);
 }

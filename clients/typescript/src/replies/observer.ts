@@ -9,7 +9,15 @@ import { modelIn, readUsage, type Reading, tierIn } from "../wire/reading.js";
 import { replyTokens } from "./estimating.js";
 import { type Lines, linesOf, ObservedReply, UNKNOWN_MODEL } from "./lines.js";
 
-const REPLIES = new Set<unknown>(["chat.completion", "text_completion", "response", "message", "ai", "list", "responses.compaction"]);
+const REPLIES = new Set<unknown>([
+  "chat.completion",
+  "text_completion",
+  "response",
+  "message",
+  "ai",
+  "list",
+  "responses.compaction",
+]);
 const CHUNKS = new Set<unknown>(["chat.completion.chunk", "AIMessageChunk"]);
 /** Beginnings of the types of stream events that do not report usage yet. */
 const EVENTS =
@@ -96,11 +104,17 @@ export class Observer {
    */
   observe(reply: unknown, { model }: Observed = {}): void {
     if (!isObject(reply)) {
-      throw new UnreadableReplyError(`a ${kindOf(reply)} is not a reply of a provider; give the reply itself, or use add(model, …)`, { param: "reply" });
+      throw new UnreadableReplyError(
+        `a ${kindOf(reply)} is not a reply of a provider; give the reply itself, or use add(model, …)`,
+        { param: "reply" },
+      );
     }
     if (this.#observe(reply, model ?? null)) return;
     const names = Object.keys(reply).slice(0, 8).join(", ") || "nothing";
-    throw new UnreadableReplyError(`no usage was found in an object with ${names}; give the whole reply, or use add(model, …)`, { param: "reply" });
+    throw new UnreadableReplyError(
+      `no usage was found in an object with ${names}; give the whole reply, or use add(model, …)`,
+      { param: "reply" },
+    );
   }
 
   /** Record one item of a stream; return whether it could be read. Never throws: it must not break the host's stream. */

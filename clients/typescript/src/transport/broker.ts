@@ -23,7 +23,8 @@ export class Broker {
   #line: Promise<Line> | null = null;
 
   constructor(url: string, timeoutSeconds: number) {
-    if (!/^amqps?:\/\/./.test(url)) throw new InvalidError("brokerUrl must begin with amqp:// or amqps://", { param: "brokerUrl" });
+    if (!/^amqps?:\/\/./.test(url))
+      throw new InvalidError("brokerUrl must begin with amqp:// or amqps://", { param: "brokerUrl" });
     this.#url = url;
     this.#timeoutSeconds = timeoutSeconds;
   }
@@ -37,11 +38,16 @@ export class Broker {
   async publish(queue: string, body: string, correlationId: string | undefined): Promise<void> {
     const opening = (this.#line ??= this.#open());
     try {
-      await within(this.#timeoutSeconds, opening.then((line) => confirmed(line, queue, body, correlationId)));
+      await within(
+        this.#timeoutSeconds,
+        opening.then((line) => confirmed(line, queue, body, correlationId)),
+      );
     } catch (error) {
       if (this.#line === opening) this.#line = null;
       void opening.then(closed, () => undefined);
-      throw new UnavailableError(`the broker did not confirm the message: ${(error as Error).message}`, { cause: error });
+      throw new UnavailableError(`the broker did not confirm the message: ${(error as Error).message}`, {
+        cause: error,
+      });
     }
   }
 
@@ -77,15 +83,26 @@ async function loadAmqplib(): Promise<typeof import("amqplib")> {
 }
 
 /** Resolve when the broker has confirmed the message. An unroutable one is returned before its confirmation. */
-function confirmed({ channel, returned }: Line, queue: string, body: string, correlationId: string | undefined): Promise<void> {
+function confirmed(
+  { channel, returned }: Line,
+  queue: string,
+  body: string,
+  correlationId: string | undefined,
+): Promise<void> {
   const messageId = newId();
   const properties = { contentType: "application/json", persistent: true, mandatory: true, messageId };
   return new Promise((resolve, reject) => {
-    channel.publish("", queue, Buffer.from(body), { ...properties, ...(correlationId ? { correlationId } : {}) }, (error: unknown) => {
-      if (error) reject(error instanceof Error ? error : new Error(String(error)));
-      else if (returned.delete(messageId)) reject(new Error(`there is no queue ${queue}`));
-      else resolve();
-    });
+    channel.publish(
+      "",
+      queue,
+      Buffer.from(body),
+      { ...properties, ...(correlationId ? { correlationId } : {}) },
+      (error: unknown) => {
+        if (error) reject(error instanceof Error ? error : new Error(String(error)));
+        else if (returned.delete(messageId)) reject(new Error(`there is no queue ${queue}`));
+        else resolve();
+      },
+    );
   });
 }
 

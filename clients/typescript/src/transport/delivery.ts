@@ -119,7 +119,9 @@ export class Delivery {
         return "broker";
       } catch (error) {
         if (!(error instanceof UnavailableError)) throw error;
-        this.#parts.logger.warn(`the broker did not confirm ${entry.path}, it is sent to the gateway: ${error.message}`);
+        this.#parts.logger.warn(
+          `the broker did not confirm ${entry.path}, it is sent to the gateway: ${error.message}`,
+        );
       }
     }
     this.#parts.onAnswer(entry, await this.#parts.gateway.post(entry.path, entry.body, { prefer: "respond-async" }));
@@ -139,14 +141,19 @@ export class Delivery {
   async #logLost(): Promise<void> {
     for (const name of await this.#parts.spool.names()) {
       const entry = await this.#parts.spool.read(name);
-      if (entry !== null) this.#parts.logger.error(`not sent and not stored, lost with this process: ${entry.path} ${writeExact(entry.body)}`);
+      if (entry !== null)
+        this.#parts.logger.error(
+          `not sent and not stored, lost with this process: ${entry.path} ${writeExact(entry.body)}`,
+        );
     }
   }
 }
 
 /** Return whether an error does not concern the entry, which stays in the spool: a rejected key may be corrected later. */
 function isTransient(error: FaregateError): boolean {
-  return error instanceof UnavailableError || error instanceof RateLimitedError || error instanceof UnauthenticatedError;
+  return (
+    error instanceof UnavailableError || error instanceof RateLimitedError || error instanceof UnauthenticatedError
+  );
 }
 
 function usageKeyIn(entry: Entry): string | undefined {

@@ -2,7 +2,15 @@
 
 import { errorOf, FaregateError, InvalidError, UnavailableError } from "../errors.js";
 import { isObject, type Json, objectOf, parseExact, writeExact } from "../json.js";
-import { CircuitBreaker, monotonicSeconds, pauseSeconds, RETRIED_STATUSES, type Retry, retryAfterSeconds, sleep } from "./retrying.js";
+import {
+  CircuitBreaker,
+  monotonicSeconds,
+  pauseSeconds,
+  RETRIED_STATUSES,
+  type Retry,
+  retryAfterSeconds,
+  sleep,
+} from "./retrying.js";
 
 export interface GatewayOptions {
   readonly baseUrl: string;
@@ -13,7 +21,9 @@ export interface GatewayOptions {
   readonly breakerRestSeconds: number;
 }
 
-type Answer = { readonly data: Json } | { readonly failure: FaregateError; readonly repeat: boolean; readonly afterSeconds: number };
+type Answer =
+  | { readonly data: Json }
+  | { readonly failure: FaregateError; readonly repeat: boolean; readonly afterSeconds: number };
 
 /** Calls one gateway. Each call names the id of what it creates, so that it is safe to repeat. */
 export class GatewayConnection {
@@ -24,7 +34,10 @@ export class GatewayConnection {
 
   constructor(options: GatewayOptions) {
     if (!/^https?:\/\/./.test(options.baseUrl)) {
-      throw new InvalidError(`baseUrl must begin with http:// or https://, not ${JSON.stringify(String(options.baseUrl).slice(0, 20))}`, { param: "baseUrl" });
+      throw new InvalidError(
+        `baseUrl must begin with http:// or https://, not ${JSON.stringify(String(options.baseUrl).slice(0, 20))}`,
+        { param: "baseUrl" },
+      );
     }
     if (!/^[\x21-\x7e]+$/.test(options.apiKey)) {
       throw new InvalidError("apiKey must be the key as it was issued: fg_ and ASCII characters", { param: "apiKey" });
@@ -52,10 +65,17 @@ export class GatewayConnection {
     this.#closed = true;
   }
 
-  async #call(method: string, path: string, body: string | undefined, headers: Readonly<Record<string, string>>): Promise<Json> {
+  async #call(
+    method: string,
+    path: string,
+    body: string | undefined,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<Json> {
     if (this.#closed) throw new UnavailableError("this client is closed");
     if (!this.#breaker.admits()) {
-      throw new UnavailableError("the last calls to the gateway failed; the circuit breaker is open, try again in a few seconds");
+      throw new UnavailableError(
+        "the last calls to the gateway failed; the circuit breaker is open, try again in a few seconds",
+      );
     }
     try {
       const data = await this.#repeated(method, path, body, headers);
@@ -68,7 +88,12 @@ export class GatewayConnection {
     }
   }
 
-  async #repeated(method: string, path: string, body: string | undefined, headers: Readonly<Record<string, string>>): Promise<Json> {
+  async #repeated(
+    method: string,
+    path: string,
+    body: string | undefined,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<Json> {
     const ends = monotonicSeconds() + this.#options.retry.totalSeconds;
     for (let attempt = 1; ; attempt++) {
       const answer = await this.#attempt(method, path, body, headers, ends - monotonicSeconds());
@@ -88,19 +113,31 @@ export class GatewayConnection {
     leftSeconds: number,
   ): Promise<Answer> {
     const aborter = new AbortController();
-    const timer = setTimeout(() => aborter.abort(), Math.max(0, Math.min(this.#options.timeoutSeconds, leftSeconds)) * 1000);
+    const timer = setTimeout(
+      () => aborter.abort(),
+      Math.max(0, Math.min(this.#options.timeoutSeconds, leftSeconds)) * 1000,
+    );
     try {
       const response = await this.#options.fetch(this.#base + path, {
         method,
         redirect: "manual",
         signal: aborter.signal,
-        headers: { "x-server-api-key": this.#options.apiKey, "content-type": "application/json", "user-agent": "faregate-typescript", ...headers },
+        headers: {
+          "x-server-api-key": this.#options.apiKey,
+          "content-type": "application/json",
+          "user-agent": "faregate-typescript",
+          ...headers,
+        },
         ...(body === undefined ? {} : { body }),
       });
       return answerOf(response, await response.text());
     } catch (error) {
       const reason = aborter.signal.aborted ? "it did not answer in time" : reasonOf(error);
-      return { failure: new UnavailableError(`the gateway cannot be reached: ${reason}`, { cause: error }), repeat: true, afterSeconds: 0 };
+      return {
+        failure: new UnavailableError(`the gateway cannot be reached: ${reason}`, { cause: error }),
+        repeat: true,
+        afterSeconds: 0,
+      };
     } finally {
       clearTimeout(timer);
     }

@@ -54,7 +54,8 @@ export class Spool {
     const text = writeExact(entry);
     const size = Buffer.byteLength(text);
     const before = (this.#bytes ??= await this.#stored());
-    if (before + size > limitBytes) throw new SpoolFullError(`the spool holds ${before} bytes; its limit is ${limitBytes}`);
+    if (before + size > limitBytes)
+      throw new SpoolFullError(`the spool holds ${before} bytes; its limit is ${limitBytes}`);
     this.#bytes = before + size;
     const name = `${newId()}${SUFFIX}`;
     if (this.#directory === null) this.#memory.set(name, text);
@@ -70,7 +71,10 @@ export class Spool {
 
   /** Return an entry; null if another process has delivered it meanwhile, or if it is damaged, which is logged. */
   async read(name: string): Promise<Entry | null> {
-    const text = this.#directory === null ? this.#memory.get(name) : await readFile(join(this.#directory, name), "utf8").catch(() => undefined);
+    const text =
+      this.#directory === null
+        ? this.#memory.get(name)
+        : await readFile(join(this.#directory, name), "utf8").catch(() => undefined);
     if (text === undefined) return null;
     const entry = entryIn(text);
     if (entry === null && this.#directory !== null) {
@@ -96,9 +100,15 @@ export class Spool {
   }
 
   async #stored(): Promise<number> {
-    if (this.#directory === null) return [...this.#memory.values()].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+    if (this.#directory === null)
+      return [...this.#memory.values()].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
     const directory = this.#directory;
-    const sizes = (await this.names()).map((name) => stat(join(directory, name)).then(({ size }) => size, () => 0));
+    const sizes = (await this.names()).map((name) =>
+      stat(join(directory, name)).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    );
     return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
   }
 }
@@ -126,7 +136,12 @@ function entryIn(text: string): Entry | null {
   try {
     const found = parseExact(text);
     if (!isObject(found) || typeof found["path"] !== "string" || typeof found["feature"] !== "string") return null;
-    return { path: found["path"], body: found["body"], feature: found["feature"], debt: Decimal.of(found["debt"] as Decimal | number) };
+    return {
+      path: found["path"],
+      body: found["body"],
+      feature: found["feature"],
+      debt: Decimal.of(found["debt"] as Decimal | number),
+    };
   } catch {
     return null;
   }

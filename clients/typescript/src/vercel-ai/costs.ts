@@ -22,7 +22,13 @@ export type CallCosts = {
 /** Return the costs of a call that was a use of its own. */
 export function costsOf(result: UseResult): CallCosts {
   const { usageKey, state, charged, credits, shortfall } = result;
-  return { usageKey, state, charged: charged?.toString() ?? null, credits: credits?.toString() ?? null, shortfall: shortfall.toString() };
+  return {
+    usageKey,
+    state,
+    charged: charged?.toString() ?? null,
+    credits: credits?.toString() ?? null,
+    shortfall: shortfall.toString(),
+  };
 }
 
 /** Return what is known of a call within a use that has not ended. */

@@ -39,7 +39,12 @@ export function faregateMiddleware(credits: CreditsClient, options: MiddlewareOp
   };
 }
 
-async function metered(credits: CreditsClient, options: MiddlewareOptions, modelId: string, params: Params): Promise<Metered> {
+async function metered(
+  credits: CreditsClient,
+  options: MiddlewareOptions,
+  modelId: string,
+  params: Params,
+): Promise<Metered> {
   const current = currentUse();
   const shared = current?.running === true;
   const use = shared ? current : await opened(credits, options, modelId, params);

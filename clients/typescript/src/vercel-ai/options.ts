@@ -58,7 +58,11 @@ export function paymentOf(call: ModelCall, options: MiddlewareOptions): Payment 
   return {
     feature: textIn(call, "feature") ?? options.feature,
     user,
-    options: { estimate, organization: textIn(call, "organization") ?? options.organization, metadata: { ...options.metadata, ...metadata } },
+    options: {
+      estimate,
+      organization: textIn(call, "organization") ?? options.organization,
+      metadata: { ...options.metadata, ...metadata },
+    },
   };
 }
 
@@ -69,5 +73,7 @@ function textIn(call: ModelCall, name: string): string | undefined {
 }
 
 function wrong(name: string, kind: string): InvalidError {
-  return new InvalidError(`providerOptions.faregate.${name} must be ${kind}`, { param: `providerOptions.faregate.${name}` });
+  return new InvalidError(`providerOptions.faregate.${name} must be ${kind}`, {
+    param: `providerOptions.faregate.${name}`,
+  });
 }

@@ -11,7 +11,10 @@ import { observePart } from "./observing.js";
  *
  * A reader that cancels the stream is charged for what came.
  */
-export function meteredStream<Part extends { readonly type: string }>(parts: ReadableStream<Part>, call: Metered): ReadableStream<Part> {
+export function meteredStream<Part extends { readonly type: string }>(
+  parts: ReadableStream<Part>,
+  call: Metered,
+): ReadableStream<Part> {
   const reader = parts.getReader();
   let { modelId } = call;
   let failure: unknown;
@@ -51,9 +54,15 @@ async function endOfParts(call: Metered, failure: unknown): Promise<void> {
 /** Refuse to go on when the caller's use has ended: what the stream brings now would not be charged. */
 function checkOpen({ use, shared }: Metered): void {
   if (!shared || use.running) return;
-  throw new InvalidError(`the use ${use.usageKey} has ended before its stream: read the stream to its end within credits.use(…)`, { param: "use" });
+  throw new InvalidError(
+    `the use ${use.usageKey} has ended before its stream: read the stream to its end within credits.use(…)`,
+    { param: "use" },
+  );
 }
 
-function withCosts<Part extends object>(part: Part & { readonly providerMetadata?: object }, faregate: CallCosts): Part {
+function withCosts<Part extends object>(
+  part: Part & { readonly providerMetadata?: object },
+  faregate: CallCosts,
+): Part {
   return { ...part, providerMetadata: { ...part.providerMetadata, faregate } };
 }

@@ -19,7 +19,9 @@ export const COUNT_NAMES = [
   ...(["web_searches", "social_searches", "storage_searches", "rerank_searches", "code_executions"] as const),
 ];
 
-type Camel<Name extends string> = Name extends `${infer First}_${infer Rest}` ? `${First}${Capitalize<Camel<Rest>>}` : Name;
+type Camel<Name extends string> = Name extends `${infer First}_${infer Rest}`
+  ? `${First}${Capitalize<Camel<Rest>>}`
+  : Name;
 
 /** Counts in camelCase, such as `inputTokens` or `cacheReadTokens`; the totals include all their parts. */
 export type Counted = { readonly [Name in (typeof COUNT_NAMES)[number] as Camel<Name>]?: number };
@@ -72,7 +74,8 @@ export function lineOf(usage: ModelUsage, param = "usages"): Line {
     serviceTier: usage.serviceTier ?? null,
     tokens,
     totalTokens: usage.totalTokens === undefined ? null : checkedCount(usage.totalTokens, `${param}.totalTokens`),
-    reportedCostUsd: usage.reportedCostUsd === undefined ? null : Decimal.of(usage.reportedCostUsd, `${param}.reportedCostUsd`),
+    reportedCostUsd:
+      usage.reportedCostUsd === undefined ? null : Decimal.of(usage.reportedCostUsd, `${param}.reportedCostUsd`),
   };
 }
 

@@ -77,7 +77,12 @@ export function givenIn(fields: Json): Json {
 
 /** Return a getter for fields in camelCase, as an API writes them, or snake_case, as some SDKs' objects do. */
 export function eitherCase(usage: Json): (name: string) => unknown {
-  return (name) => first(usage, name, name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+  return (name) =>
+    first(
+      usage,
+      name,
+      name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    );
 }
 
 function whole(value: unknown, name: string): number {

@@ -29,7 +29,11 @@ const FORMS: readonly Form[] = [
     read: readOpenTelemetry,
     counts: [...TELEMETRY.map((name) => `gen_ai.usage.${name}`), ...TELEMETRY.map((name) => `llm.usage.${name}`)],
   },
-  { name: "OpenInference", read: readOpenInference, counts: ["prompt", "completion", "total"].map((name) => `llm.token_count.${name}`) },
+  {
+    name: "OpenInference",
+    read: readOpenInference,
+    counts: ["prompt", "completion", "total"].map((name) => `llm.token_count.${name}`),
+  },
   {
     name: "Gemini, Gemini Live",
     read: readGemini,
@@ -74,6 +78,7 @@ const FORMS: readonly Form[] = [
 /** Return the format of `usage`; undefined if it is not known. */
 export function formOf(usage: Json): Form | undefined {
   return FORMS.find(
-    (form) => form.counts.some((name) => isGiven(usage[name])) || (form.objects ?? []).some((name) => isObject(usage[name])),
+    (form) =>
+      form.counts.some((name) => isGiven(usage[name])) || (form.objects ?? []).some((name) => isObject(usage[name])),
   );
 }

@@ -3,7 +3,12 @@
 import { isObject, type Json } from "../json.js";
 import { type Counts, eitherCase, isGiven } from "./counts.js";
 
-const MODALITIES: Readonly<Record<string, string>> = { AUDIO: "audio", IMAGE: "image", VIDEO: "video", DOCUMENT: "image" };
+const MODALITIES: Readonly<Record<string, string>> = {
+  AUDIO: "audio",
+  IMAGE: "image",
+  VIDEO: "video",
+  DOCUMENT: "image",
+};
 
 /** Read the counts. Thoughts are not part of the candidates, nor tool prompts of the prompt. Live names the candidates `response`. */
 export function readGemini(usage: Json, counts: Counts): void {

@@ -11,7 +11,10 @@ export function readChat(usage: Json, counts: Counts): void {
   counts.add("input_tokens", usage["prompt_tokens"]);
   counts.add("output_tokens", usage["completion_tokens"]);
   counts.add("cache_read_tokens", first(all, "cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens"));
-  counts.add("cache_write_tokens", first(all, "cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens"));
+  counts.add(
+    "cache_write_tokens",
+    first(all, "cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens"),
+  );
   const kept = part(read, "cache_write_tokens_details", "cache_creation_token_details");
   counts.add("cache_write_1h_tokens", kept["ephemeral_1h_input_tokens"]);
   for (const kind of ["audio", "image", "video"]) {

@@ -79,7 +79,9 @@ function searchesIn(body: Json): number {
   const output = first(body, "output");
   const items = isTruthy(output) ? output : part(body, "response")["output"];
   const calls = Array.isArray(items) ? items.filter(isObject) : [];
-  return calls.filter((call) => call["type"] === "web_search_call" && (part(call, "action")["type"] ?? "search") === "search").length;
+  return calls.filter(
+    (call) => call["type"] === "web_search_call" && (part(call, "action")["type"] ?? "search") === "search",
+  ).length;
 }
 
 function isTruthy(value: unknown): boolean {
@@ -92,7 +94,8 @@ function costIn(body: Json, usage: Json): Decimal | null {
   let cost = isGiven(nested) ? nested : first({ ...usage, ...part(body, "_hidden_params") }, "cost", "response_cost");
   cost ??= body["response_cost"];
   const ticks = usage["cost_in_usd_ticks"];
-  if (!isGiven(cost) && typeof ticks === "number" && Number.isSafeInteger(ticks)) cost = Decimal.parse(`${ticks}e-${TICK_DIGITS}`);
+  if (!isGiven(cost) && typeof ticks === "number" && Number.isSafeInteger(ticks))
+    cost = Decimal.parse(`${ticks}e-${TICK_DIGITS}`);
   if (typeof cost === "number" && Number.isFinite(cost) && cost < COUNT_LIMIT && cost > 0) cost = exact(cost);
   if (!(cost instanceof Decimal) || cost.compare(0) <= 0 || cost.compare(COUNT_LIMIT) >= 0) return null;
   return cost.ceiling(COST_PLACES);

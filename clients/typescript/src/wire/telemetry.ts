@@ -9,7 +9,10 @@ export function readOpenTelemetry(usage: Json, counts: Counts): void {
   counts.add("input_tokens", first(own, "input_tokens", "prompt_tokens", "llm.usage.prompt_tokens"));
   counts.add("output_tokens", first(own, "output_tokens", "completion_tokens", "llm.usage.completion_tokens"));
   counts.add("cache_read_tokens", first(own, "cache_read.input_tokens", "cache_read_input_tokens"));
-  counts.add("cache_write_tokens", first(own, "cache_write.input_tokens", "cache_creation.input_tokens", "cache_creation_input_tokens"));
+  counts.add(
+    "cache_write_tokens",
+    first(own, "cache_write.input_tokens", "cache_creation.input_tokens", "cache_creation_input_tokens"),
+  );
   counts.add("output_reasoning_tokens", first(own, "reasoning.output_tokens", "reasoning_tokens"));
   counts.expect(first(own, "total_tokens", "llm.usage.total_tokens"));
 }

@@ -25,7 +25,8 @@ export function readTotals(usage: Json, counts: Counts): void {
 /** Add cache writes. LangChain moves those of Anthropic's models from `cache_creation` to a name with their lifetime. */
 function addWritten(input: Json, counts: Counts): void {
   const kept = { ...input, ...part(input, "cache_write_tokens_details") };
-  for (const name of ["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"]) counts.add("cache_write_tokens", kept[name]);
+  for (const name of ["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"])
+    counts.add("cache_write_tokens", kept[name]);
   counts.atLeast("cache_write_tokens", first(input, "cache_write_tokens", "cache_creation"));
   counts.add("cache_write_1h_tokens", first(kept, "ephemeral_1h_input_tokens", "cache_write_1h_tokens"));
 }

@@ -20,7 +20,9 @@ type ByProvider = Record<string, Json>;
  * With several steps it returns their sums: the result's own metadata is the last step's, while its usage is that of all.
  */
 export function metadataCounts(body: Json): ByProvider {
-  const steps = stepsOf(body).map(countsOf).filter((found) => Object.keys(found).length > 0);
+  const steps = stepsOf(body)
+    .map(countsOf)
+    .filter((found) => Object.keys(found).length > 0);
   return steps.length > 1 ? sumsOf(steps) : countsOf(body);
 }
 
@@ -59,11 +61,21 @@ export function readVercel(usage: Json, counts: Counts): void {
   const reported = part(metadata, ...Object.keys(metadata));
   counts.add("input_tokens", totalOf(first(usage, "inputTokens", "promptTokens")));
   counts.add("output_tokens", totalOf(first(usage, "outputTokens", "completionTokens")));
-  counts.add("cache_read_tokens", first(input, "cacheReadTokens", "cacheRead", "cachedInputTokens") ?? first(reported, ...READ));
+  counts.add(
+    "cache_read_tokens",
+    first(input, "cacheReadTokens", "cacheRead", "cachedInputTokens") ?? first(reported, ...READ),
+  );
   counts.add("cache_write_tokens", first(input, "cacheWriteTokens", "cacheWrite") ?? first(reported, ...WRITTEN));
   counts.add("output_reasoning_tokens", first(output, "reasoningTokens", "reasoning") ?? reported["reasoningTokens"]);
   const cached = counts.get("cache_read_tokens") + counts.get("cache_write_tokens");
-  if (isBeside(usage, counts, Object.keys(metadata).some((provider) => BESIDE.has(provider)))) counts.add("input_tokens", cached);
+  if (
+    isBeside(
+      usage,
+      counts,
+      Object.keys(metadata).some((provider) => BESIDE.has(provider)),
+    )
+  )
+    counts.add("input_tokens", cached);
   counts.expect(usage["totalTokens"], [cached]);
 }
 
