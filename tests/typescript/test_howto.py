@@ -20,7 +20,12 @@ PRINTED = {
         *("<credits> held", "1 event", "0 logs dropped"),
     ],
     "outage.ts": ["pending, in the spool; 2 credits owed", "sent: true"],
-    "wrapped.ts": ["Tap in, ride. charged 0.42", "Tap in, ride. charged 0.42", "0 of 2 credits", "together 0.84 for 2 calls"],
+    "wrapped.ts": [
+        "Tap in, ride. charged 0.42",
+        "Tap in, ride. charged 0.42",
+        "0 of 2 credits",
+        "together 0.84 for 2 calls",
+    ],
 }
 """What each block prints; `<credits>` is a number that depends on what ran before."""
 

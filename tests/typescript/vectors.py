@@ -97,7 +97,11 @@ _TEXTS = ("", "a", "Tap in, ride.", "Grüße aus Köln", "你好,世界", "mixed
 _REQUESTS: tuple[dict[str, Any], ...] = (
     {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]},
     {"input": [101, 7592, 102]},
-    {"messages": [{"role": "user", "content": [{"type": "text", "text": "Look"}, {"type": "image_url", "image_url": {}}]}]},
+    {
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "Look"}, {"type": "image_url", "image_url": {}}]}
+        ]
+    },
     {"tools": [{"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {"city": {}}}}]},
     {"system": "你好", "messages": []},
 )
@@ -105,7 +109,7 @@ _REQUESTS: tuple[dict[str, Any], ...] = (
 
 def written() -> str:
     """Return the file: one vector a line."""
-    parts = {
+    parts: dict[str, list[Any]] = {
         "count_names": list(COUNT_NAMES),
         "readings": list(_readings()),
         "observations": list(_observations()),
