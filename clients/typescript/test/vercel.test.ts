@@ -3,12 +3,29 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 
-import { generateText, stepCountIs, streamText, tool, wrapLanguageModel } from "ai";
-import { convertArrayToReadableStream, MockLanguageModelV3 } from "ai/test";
+import {
+  embed,
+  embedMany,
+  generateText,
+  stepCountIs,
+  streamText,
+  tool,
+  wrapEmbeddingModel,
+  wrapLanguageModel,
+} from "ai";
+import * as seven from "ai-7";
+import { MockLanguageModelV4 } from "ai-7/test";
+import { convertArrayToReadableStream, MockEmbeddingModelV3, MockLanguageModelV3 } from "ai/test";
 import { z } from "zod";
 
 import { InsufficientCreditsError, InvalidError } from "../src/index.js";
-import { type CallCosts, creditsCharged, faregateMiddleware, type MiddlewareOptions } from "../src/vercel-ai/index.js";
+import {
+  type CallCosts,
+  creditsCharged,
+  faregateEmbeddingMiddleware,
+  faregateMiddleware,
+  type MiddlewareOptions,
+} from "../src/vercel-ai/index.js";
 import { balanceOf, CHAT, clientOf, heldOf, operator, Said, until, userWith } from "./support.js";
 
 type Result = Awaited<ReturnType<MockLanguageModelV3["doGenerate"]>>;
@@ -330,6 +347,56 @@ test("a stream that outlives its use ends with an error instead of running unpai
   await assert.rejects(async () => {
     for await (const _ of value.stream as unknown as AsyncIterable<unknown>);
   }, /has ended before its stream/);
+});
+
+test("a result may be observed without the middleware as well", async () => {
+  const user = await userWith(10);
+  const { result } = await credits.use(CHAT, user, {}, async (use) => {
+    use.observe(await generateText({ model: answering(resultOf()), prompt: "Hello" }));
+  });
+
+  assert.deepEqual([result.details[0]?.model, result.charged?.toString()], ["gpt-4o", "0.42"]);
+});
+
+test("embeddings are charged by the tokens that the model reports, or by an estimate", async () => {
+  const user = await userWith(10);
+  const middleware = faregateEmbeddingMiddleware(credits, { feature: CHAT, user });
+  const reports = [{ tokens: 1_000_000 }, undefined];
+  const model = new MockEmbeddingModelV3({
+    modelId: "text-embedding-3-small",
+    maxEmbeddingsPerCall: 2,
+    doEmbed: async ({ values }) => {
+      const usage = reports.shift();
+      return { embeddings: values.map(() => [0.5]), warnings: [], ...(usage ? { usage } : {}) };
+    },
+  });
+  const wrapped = wrapEmbeddingModel({ model, middleware });
+  const one = await embed({ model: wrapped, value: "Hello" });
+  const { value } = await within(user, () => embedMany({ model: wrapped, values: ["Tap in, ride.", "你好,世界"] }));
+
+  assert.deepEqual(one.embedding, [0.5]);
+  assert.equal(costsIn(one.providerMetadata).charged, "2.4");
+  assert.deepEqual([value["input_tokens"], value["output_tokens"] ?? 0], [9, 0]);
+});
+
+test("calls of version 7 of the AI SDK are charged alike", async () => {
+  const user = await userWith(10);
+  const provided = new MockLanguageModelV4({
+    modelId: "gpt-4o",
+    doGenerate: async () => ({ ...resultOf(), content: [{ type: "text", text: "Tap in, ride." }], warnings: [] }),
+    doStream: async () => ({ stream: convertArrayToReadableStream(partsOf(FINISH)) as never }),
+  });
+  const middleware = faregateMiddleware(credits, { feature: CHAT, user }) as unknown as seven.LanguageModelMiddleware;
+  const model = seven.wrapLanguageModel({ model: provided, middleware });
+  const result = await seven.generateText({ model, prompt: "Hello" });
+  const stream = seven.streamText({ model, prompt: "Hello" });
+  let text = "";
+  for await (const delta of stream.textStream) text += delta;
+
+  assert.equal(text, "Tap in, ride.");
+  assert.equal(creditsCharged(result)?.toString(), "0.42");
+  assert.equal(creditsCharged({ steps: await stream.steps })?.toString(), "0.42");
+  assert.deepEqual([await balanceOf(user), await heldOf(user)], ["9.16", "0"]);
 });
 
 /** Run a call within a use; return the tokens of its line. */

@@ -60,8 +60,9 @@ export class Broker {
   async #open(): Promise<Line> {
     const amqp = await loadAmqplib();
     const connection = await amqp.connect(this.#url, { timeout: this.#timeoutSeconds * 1000 });
+    const opening = this.#line;
     const forget = (): void => {
-      this.#line = null;
+      if (this.#line === opening) this.#line = null;
     };
     connection.on("error", forget);
     connection.on("close", forget);

@@ -1,8 +1,11 @@
 /** A metered call of a model, and its end. */
 
+import type { CreditsClient } from "../client.js";
+import { currentUse } from "../current.js";
 import type { Observer } from "../replies/observer.js";
 import type { Use } from "../use.js";
 import { type CallCosts, costsOf, openCosts } from "./costs.js";
+import { callOf, type MiddlewareOptions, paymentOf } from "./options.js";
 
 /** A call of the model, and the use that pays for it. */
 export interface Metered {
@@ -12,6 +15,41 @@ export interface Metered {
   readonly shared: boolean;
   readonly modelId: string;
   readonly aborted: () => boolean;
+}
+
+interface CallParams {
+  readonly abortSignal?: AbortSignal | undefined;
+  readonly providerOptions?: unknown;
+}
+
+/** Hold credits for a call, or join the use whose callback is running; `tokens` are the estimated tokens of the request. */
+export async function openCall(
+  credits: CreditsClient,
+  options: MiddlewareOptions,
+  modelId: string,
+  params: CallParams,
+  tokens: number,
+): Promise<Metered> {
+  const current = currentUse();
+  const shared = current?.running === true;
+  const use = shared ? current : await opened(credits, options, modelId, params);
+  return {
+    use,
+    observer: use.watcher(modelId, tokens),
+    shared,
+    modelId,
+    aborted: () => params.abortSignal?.aborted === true,
+  };
+}
+
+/** Run the call of the model; end it if it fails. */
+export async function orEnd<T>(call: Metered, work: () => PromiseLike<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (failure) {
+    await endFailed(call, failure);
+    throw failure;
+  }
 }
 
 /** Return the costs of a call that is complete; a use of its own is settled first. */
@@ -24,4 +62,9 @@ export async function endFailed(call: Metered, failure: unknown): Promise<void> 
   if (call.aborted()) call.observer.breakOff();
   else call.observer.fail();
   if (!call.shared) await call.use.end(failure ?? new Error("nothing was thrown")).catch(() => undefined);
+}
+
+function opened(credits: CreditsClient, options: MiddlewareOptions, modelId: string, params: CallParams): Promise<Use> {
+  const payment = paymentOf(callOf(modelId, params), options);
+  return credits.open(payment.feature, payment.user, payment.options);
 }
