@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from support.docs import Page
+from support.docs import ROOT, Page
 from support.node import NodePackage
 
 CLIENT = Page.of("docs/howto/charge-from-typescript.md")
@@ -43,7 +44,9 @@ def test_the_published_package_holds_code_and_types_and_needs_no_other(host: Pat
     manifest = json.loads((installed / "package.json").read_text())
     folders = {path.relative_to(installed).parts[0] for path in installed.rglob("*") if path.is_file()}
 
-    assert folders == {"dist", "README.md", "package.json"}
+    assert folders == {"dist", "LICENSE", "README.md", "package.json"}
+    assert (installed / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+    assert manifest["version"] == version("faregate")
     assert "dependencies" not in manifest
     for entry in (manifest["exports"]["."], manifest["exports"]["./vercel-ai"]):
         assert all((installed / path).is_file() for path in entry.values())

@@ -32,7 +32,27 @@ PATH = Path(__file__).parents[2] / "clients/typescript/test/vectors.json"
 _SEED = 20_261_128
 _VARIATIONS = 5
 _ODD: tuple[Any, ...] = (None, 0, 1, 7, 999, 2.5, 3.0, -1, "5", True, 10**9 + 1, {}, [])
-_BODIES: Mapping[str, Any] = {**FORMS, **MORE, **TOTALS, "miscounted": MISCOUNTED, "overcounted": OVERCOUNTED}
+_MODALITIES = [
+    {"modality": name, "tokenCount": 10 + number} for number, name in enumerate(("TEXT", "AUDIO", "IMAGE", "VIDEO"))
+]
+_GEMINI_MODALITIES: dict[str, Any] = {
+    "usage_metadata": {
+        "prompt_token_count": 200,
+        "candidates_token_count": 100,
+        "prompt_tokens_details": [*_MODALITIES, {"modality": "DOCUMENT", "tokenCount": 5}, {"modality": "SMELL"}],
+        "cacheTokensDetails": _MODALITIES,
+        "responseTokensDetails": _MODALITIES,
+        "total_token_count": 300,
+    }
+}
+_BODIES: Mapping[str, Any] = {
+    **FORMS,
+    **MORE,
+    **TOTALS,
+    "miscounted": MISCOUNTED,
+    "overcounted": OVERCOUNTED,
+    "gemini's modalities": _GEMINI_MODALITIES,
+}
 
 _CHAT = {"id": "c1", "object": "chat.completion.chunk", "model": "gpt-4o"}
 _STREAMS: Mapping[str, list[dict[str, Any]]] = {
@@ -74,6 +94,14 @@ _STREAMS: Mapping[str, list[dict[str, Any]]] = {
             "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": output, "totalTokenCount": 10 + output},
         }
         for output in (3, 9)
+    ],
+    "gemini, revised": [
+        {
+            "responseId": "g",
+            "modelVersion": "gemini-2.5-flash",
+            "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 3, **more},
+        }
+        for more in ({"cachedContentTokenCount": 8}, {})
     ],
     "bedrock": [
         {"messageStart": {"role": "assistant"}},

@@ -151,7 +151,11 @@ export class CreditsClient {
     return { value, result: await use.end() };
   }
 
-  /** Hold credits for a use that ends elsewhere, such as with a stream: call `end()` on it. See `use` for the errors. */
+  /**
+   * Hold credits for a use that ends elsewhere, such as with a stream: call `end()` on it. See `use` for the errors.
+   *
+   * The hold is extended as long as something is observed in each half of its lifetime; `ttlSeconds` sets that lifetime.
+   */
   open(feature: string, user: string, options: UseOptions = {}): Promise<Use> {
     return this.#opened(feature, user, options, false);
   }

@@ -128,15 +128,17 @@ export class SpoolFullError extends FaregateError {
 
 type Kind = new (message: string, given?: ErrorFacts) => FaregateError;
 
-const BY_CODE: Readonly<Record<string, Kind>> = {
-  insufficient_credits: InsufficientCreditsError,
-  member_limit: InsufficientCreditsError,
-  quota_exceeded: QuotaExceededError,
-  unknown_feature: UnknownFeatureError,
-  unknown_usage_key: UnknownUsageKeyError,
-  already_settled: HoldClosedError,
-  hold_closed: HoldClosedError,
-};
+const BY_CODE: ReadonlyMap<string, Kind> = new Map<string, Kind>(
+  Object.entries({
+    insufficient_credits: InsufficientCreditsError,
+    member_limit: InsufficientCreditsError,
+    quota_exceeded: QuotaExceededError,
+    unknown_feature: UnknownFeatureError,
+    unknown_usage_key: UnknownUsageKeyError,
+    already_settled: HoldClosedError,
+    hold_closed: HoldClosedError,
+  }),
+);
 
 const BY_STATUS: Readonly<Record<number, Kind>> = {
   400: InvalidError,
@@ -156,7 +158,7 @@ export function errorOf(status: number, body: unknown): FaregateError {
   const { code, detail, param, request_id, ...facts } = objectOf(answer["error"]);
   const name = typeof code === "string" ? code : "error";
   const message = [detail, answer["message"]].find((text) => typeof text === "string" && text !== "");
-  const kind = BY_CODE[name] ?? BY_STATUS[status] ?? (status >= 500 ? UnavailableError : FaregateError);
+  const kind = BY_CODE.get(name) ?? BY_STATUS[status] ?? (status >= 500 ? UnavailableError : FaregateError);
   return new kind(typeof message === "string" ? message : `the gateway answered ${status}`, {
     code: name,
     status,

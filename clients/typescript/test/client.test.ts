@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 
 import {
   AccessRefusedError,
-  type CreditsClient,
+  CreditsClient,
   type CreditsClientOptions,
   currentUse,
   HoldClosedError,
@@ -40,6 +40,7 @@ import {
   REPLY,
   Said,
   until,
+  URL_OF_GATEWAY,
   userWith,
 } from "./support.js";
 
@@ -196,6 +197,7 @@ test("wrong values are refused before a call, and named", async () => {
   const wrong: [string, () => unknown][] = [
     ["baseUrl", () => clientOf({ baseUrl: "credits.example.com" })],
     ["apiKey", () => clientOf({ apiKey: "schlüssel" })],
+    ["apiKey", () => new CreditsClient({ baseUrl: URL_OF_GATEWAY, apiKey: process.env["NO_SUCH_KEY"]! })],
     ["brokerUrl", () => clientOf({ brokerUrl: "http://broker" })],
     ["user", () => credits.start(CHAT, "")],
     ["feature", () => credits.start(undefined as never, user)],

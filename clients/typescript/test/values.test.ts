@@ -92,6 +92,7 @@ test("errors are typed by their code, then by the status", () => {
   assert.deepEqual([refused.balance.toString(), refused.required.toString(), refused.requestId], ["0.5", "2", "r"]);
   assert.ok(errorOf(429, null) instanceof RateLimitedError && errorOf(429, null).retryable);
   assert.ok(errorOf(502, "<html>") instanceof UnavailableError);
+  assert.equal(errorOf(418, { error: { code: "constructor" } }).code, "constructor");
   assert.equal(errorOf(418, {}).message, "the gateway answered 418");
 });
 

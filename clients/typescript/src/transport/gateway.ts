@@ -39,7 +39,7 @@ export class GatewayConnection {
         { param: "baseUrl" },
       );
     }
-    if (!/^[\x21-\x7e]+$/.test(options.apiKey)) {
+    if (typeof options.apiKey !== "string" || !/^[\x21-\x7e]+$/.test(options.apiKey)) {
       throw new InvalidError("apiKey must be the key as it was issued: fg_ and ASCII characters", { param: "apiKey" });
     }
     this.#options = options;

@@ -118,6 +118,7 @@ async function writeDurably(directory: string, name: string, text: string): Prom
   const path = join(directory, name);
   await writeSynced(`${path}.new`, "wx", text);
   await rename(`${path}.new`, path);
+  if (process.platform === "win32") return; // a directory cannot be synchronised there
   const folder = await open(directory, "r");
   await folder.sync().finally(() => folder.close());
 }
