@@ -252,6 +252,36 @@ test("a stream that its reader leaves is charged for what came", async () => {
   assert.notEqual(await balanceOf(user), "10");
 });
 
+test("a call that is aborted while it runs is charged for its request; before, it is not sent and not charged", async () => {
+  const user = await userWith(10);
+  const during = new AbortController();
+  const running = new MockLanguageModelV3({
+    modelId: "gpt-4o",
+    doGenerate: ({ abortSignal }) => {
+      during.abort();
+      return Promise.reject(abortSignal?.reason);
+    },
+  });
+  const estimate = [{ model: "gpt-4o", inputTokens: 1000, outputTokens: 100 }];
+  const call = { prompt: "Hello", abortSignal: during.signal };
+  await assert.rejects(generateText({ ...call, model: charging(running, { user, estimate }) }), { name: "AbortError" });
+  const charged = await balanceOf(user);
+
+  const before = new AbortController();
+  const model = answering(resultOf());
+  const late = charging(model, {
+    user: () => {
+      before.abort();
+      return user;
+    },
+  });
+  const early = generateText({ model: late, prompt: "Hello", abortSignal: before.signal });
+  await assert.rejects(early, { name: "AbortError" });
+
+  assert.equal(model.doGenerateCalls.length, 0);
+  assert.deepEqual([charged, await balanceOf(user), await heldOf(user)], ["9.7", "9.7", "0"]);
+});
+
 test("a stream that reports an error before anything came is voided", async () => {
   const user = await userWith(10);
   const failed: StreamPart[] = [

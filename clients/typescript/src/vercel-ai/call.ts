@@ -14,7 +14,7 @@ export interface Metered {
   /** The use is that of the caller's `credits.use(…)`, which settles it. */
   readonly shared: boolean;
   readonly modelId: string;
-  readonly aborted: () => boolean;
+  readonly signal: AbortSignal | undefined;
 }
 
 interface CallParams {
@@ -30,6 +30,7 @@ export async function openCall(
   params: CallParams,
   tokens: number,
 ): Promise<Metered> {
+  params.abortSignal?.throwIfAborted();
   const current = currentUse();
   const shared = current?.running === true;
   const use = shared ? current : await opened(credits, options, modelId, params);
@@ -38,12 +39,17 @@ export async function openCall(
     observer: use.watcher(modelId, tokens),
     shared,
     modelId,
-    aborted: () => params.abortSignal?.aborted === true,
+    signal: params.abortSignal,
   };
 }
 
-/** Run the call of the model; end it if it fails. */
+/** Run the call of the model; end it if it fails. A call that is aborted before it is sent is not charged. */
 export async function orEnd<T>(call: Metered, work: () => PromiseLike<T>): Promise<T> {
+  if (call.signal?.aborted) {
+    call.observer.fail();
+    await endOwn(call, call.signal.reason);
+    throw call.signal.reason;
+  }
   try {
     return await work();
   } catch (failure) {
@@ -59,9 +65,14 @@ export async function settledCosts(call: Metered): Promise<CallCosts> {
 
 /** End a call that failed. It is charged only if something came, or if the caller aborted it, since the model may have answered. */
 export async function endFailed(call: Metered, failure: unknown): Promise<void> {
-  if (call.aborted()) call.observer.breakOff();
+  if (call.signal?.aborted) call.observer.breakOff();
   else call.observer.fail();
-  if (!call.shared) await call.use.end(failure ?? new Error("nothing was thrown")).catch(() => undefined);
+  await endOwn(call, failure);
+}
+
+/** End a use that belongs to one call; a failure of its settlement is logged. */
+async function endOwn({ use, shared }: Metered, failure: unknown): Promise<void> {
+  if (!shared) await use.end(failure ?? new Error("nothing was thrown")).catch(() => undefined);
 }
 
 function opened(credits: CreditsClient, options: MiddlewareOptions, modelId: string, params: CallParams): Promise<Use> {
