@@ -345,9 +345,10 @@ test("Retry-After is waited for, and a longer one than the call may take ends it
     await client.start(CHAT, user);
     assert.ok(performance.now() - began >= 1000);
 
+    const again = performance.now();
     line.failures.push({ status: 429, retryAfter: "60" });
     await assert.rejects(client.start(CHAT, user), RateLimitedError);
-    assert.ok(performance.now() - began < 4000);
+    assert.ok(performance.now() - again < 30_000);
   });
 });
 
@@ -416,7 +417,7 @@ test("what the gateway refuses for good is kept for the operator, and does not s
     await client.settleByQueue(CHAT, user, go.usageKey, USED);
     await writeFile(join(spoolDir, "0.entry.json"), "torn");
     line.cut = false;
-    assert.equal(await client.drain(), true);
+    await until(() => client.drain(), "an empty spool");
 
     assert.match(await readFile(join(spoolDir, "refused.jsonl"), "utf8"), /^\{"reason":"[a-z_]+: user_id /);
     assert.match(said.lines.join("\n"), /refused .* permanently/);
@@ -493,7 +494,7 @@ test("a stream that fails before anything came is not charged", async () => {
 test("the hold of a use is extended while it runs", async () => {
   await onLine({}, async (client, line) => {
     const user = await userWith(10);
-    const { result } = await client.use(CHAT, user, { ttlSeconds: 1 }, async (use) => {
+    const { result } = await client.use(CHAT, user, { ttlSeconds: 2 }, async (use) => {
       await until(async () => line.calls("/extend") >= 3, "three extensions");
       use.observe(REPLY);
     });

@@ -68,7 +68,7 @@ export async function heldOf(user: string): Promise<string> {
 
 /** Wait until `wanted` is true. */
 export async function until(wanted: () => Promise<boolean>, what: string): Promise<void> {
-  for (let attempt = 0; attempt < 400; attempt++) {
+  for (let attempt = 0; attempt < 1200; attempt++) {
     if (await wanted()) return;
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
