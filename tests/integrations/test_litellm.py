@@ -1,0 +1,293 @@
+"""LiteLLM, SDK and proxy: each call is held before it runs and settled once.
+
+`make litellm` runs the last test in its long form: a proxy that is killed twice.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import uvicorn
+from integrations.provider import Runs, serving_tools
+from support.apps import KEY, Gateway, open_gateway, settings_for
+from support.litellm import MASTER_KEY, Proxy, environment, python, started
+from support.servers import address, execute
+from support.serving import serving
+
+PROGRAM = Path(__file__).parent / "programs/litellm_sdk.py"
+HELLO = [{"role": "user", "content": "Hello"}]
+KILLS = int(os.environ.get("FAREGATE_TEST_KILLS", "1"))
+
+CONFIG = """
+model_list:
+  - {model_name: gpt-4o, litellm_params: {model: openai/gpt-4o, api_base: "PROVIDER/v1", api_key: sk-test}}
+  - {model_name: broken, litellm_params: {model: openai/broken, api_base: "PROVIDER/v1", api_key: sk-test}}
+  - {model_name: endless, litellm_params: {model: openai/endless, api_base: "PROVIDER/v1", api_key: sk-test}}
+  - {model_name: counted, litellm_params: {model: openai/counted, api_base: "RUNS/v1", api_key: sk-test}}
+mcp_servers:
+  math: {url: "TOOLS/mcp", transport: http}
+litellm_settings:
+  callbacks: fare.logger
+  num_retries: 0
+general_settings:
+  master_key: MASTER
+"""
+CALLBACK = """
+import os
+from faregate.client import CreditsClient
+from faregate.integrations.litellm import FaregateLogger, call_id_of
+
+credits = CreditsClient(os.environ["GATEWAY"], os.environ["KEY"])
+logger = FaregateLogger(credits, "chat", tool_feature="tool", key=call_id_of)
+"""
+
+
+@pytest.fixture(scope="module")
+def sdk(provider: str, silent: str) -> dict[str, Any]:
+    """What the calls of the program left behind."""
+    command = [str(python()), str(PROGRAM)]
+    done = subprocess.run(
+        command, env=environment(PROVIDER=provider, SILENT=silent), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    shown: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return shown
+
+
+def test_a_call_of_the_sdk_is_charged_and_carries_its_receipt(sdk: dict[str, Any]) -> None:
+    assert sdk["whole"]["use"] == ["ada", "settled", "0.42"]
+    assert sdk["whole"]["receipt"].items() >= {"credits_charged": "0.42", "credits_left": "999.58"}.items()
+
+
+def test_a_call_of_anthropic_is_charged_with_its_cached_tokens(sdk: dict[str, Any]) -> None:
+    assert sdk["anthropic"][:2] == ["bela", "settled"]
+    assert Decimal(sdk["anthropic"][2]) > 0
+
+
+def test_a_stream_is_charged_at_its_end(sdk: dict[str, Any]) -> None:
+    assert sdk["stream"] == ["ada", "settled", "0.42"]
+
+
+def test_a_stream_that_the_host_leaves_is_charged_by_the_estimate(sdk: dict[str, Any]) -> None:
+    assert sdk["left_stream"] == ["ada", "settled", "0.42"]
+
+
+def test_a_call_that_fails_is_voided(sdk: dict[str, Any]) -> None:
+    assert sdk["failure"]["use"] == ["ada", "voided", "0"]
+
+
+def test_retries_run_within_one_hold(sdk: dict[str, Any]) -> None:
+    assert sdk["retries"] == ["voided"]
+
+
+def test_a_call_that_is_cancelled_is_charged_by_its_request(sdk: dict[str, Any]) -> None:
+    user, state, charged = sdk["cancelled"]
+
+    assert (user, state) == ("ada", "settled")
+    assert 0 < Decimal(charged) < Decimal("0.01")
+
+
+def test_a_call_without_credits_is_refused_before_the_provider(sdk: dict[str, Any]) -> None:
+    assert sdk["refused"].startswith("InsufficientCreditsError: Insufficient credits: 0 free")
+
+
+def test_a_call_without_a_user_is_refused(sdk: dict[str, Any]) -> None:
+    assert sdk["nobody"].startswith("InvalidError: who pays for chat?")
+
+
+def test_within_a_block_the_block_charges(sdk: dict[str, Any]) -> None:
+    assert sdk["in_a_block"] == [["cleo", "settled"]]
+
+
+def test_a_call_whose_reply_reports_no_usage_can_be_refused(sdk: dict[str, Any]) -> None:
+    assert sdk["unmetered"].startswith("InvalidError: acreate_batch may cost money")
+
+
+def test_sync_credits_charge_async_calls_too_and_sync_calls_afterwards(sdk: dict[str, Any]) -> None:
+    assert sdk["sync_calls"] == {"model": "gpt-4o", "uses": [["ada", "settled", "0.42"]] * 2, "left": "9.16"}
+
+
+def test_a_call_can_be_quoted(sdk: dict[str, Any]) -> None:
+    assert sdk["quoted"] == ["0.42", True]
+
+
+@pytest.fixture(scope="module")
+async def gateway(server_url: str, template: str) -> AsyncIterator[Gateway]:
+    """A gateway for all proxies: a chat by tokens, and a tool for 3 credits."""
+    name = f"litellm_{os.getpid()}"
+    await execute(server_url, f"create database {name} template {template} strategy file_copy")
+    async with open_gateway(settings_for(address(server_url, name))) as gateway:
+        await gateway.feature("chat", min_credits=1)
+        await gateway.feature("tool", strategy="fixed", parameters={"credits": 3})
+        yield gateway
+    await execute(server_url, f"drop database {name} with (force)")
+
+
+@pytest.fixture(scope="module")
+async def proxies(
+    gateway: Gateway, provider: str, runs: Runs, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[list[Proxy]]:
+    """Two proxies in front of one gateway."""
+    directory = tmp_path_factory.mktemp("proxy")
+    async with AsyncExitStack() as stack:
+        served = uvicorn.Config(gateway.app, port=0, log_level="critical", lifespan="off", ws="none")
+        url = await stack.enter_async_context(serving(served))
+        tools = await stack.enter_async_context(serving_tools())
+        places = {"PROVIDER": provider, "RUNS": runs.url, "TOOLS": tools, "MASTER": MASTER_KEY}
+        config = CONFIG
+        for name, value in places.items():
+            config = config.replace(name, value)
+        (directory / "config.yaml").write_text(config)
+        (directory / "fare.py").write_text(CALLBACK)
+        made = [Proxy(directory, {"GATEWAY": url, "KEY": KEY}) for _ in range(2)]
+        try:
+            await started(made)
+            yield made
+        finally:
+            for proxy in made:
+                proxy.kill()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx2.AsyncClient]:
+    limits = httpx2.Limits(max_connections=300)
+    async with httpx2.AsyncClient(limits=limits) as http:
+        yield http
+
+
+async def _free(gateway: Gateway, user: str) -> Decimal:
+    return Decimal((await gateway.get(f"/api/wallets/{user}")).data["credits"])
+
+
+async def _held(gateway: Gateway, user: str) -> Decimal:
+    return Decimal((await gateway.get(f"/api/wallets/{user}")).data["held"])
+
+
+async def _nothing_held(gateway: Gateway, user: str) -> None:
+    while await _held(gateway, user):
+        await asyncio.sleep(0.02)
+
+
+async def test_the_proxy_answers_with_what_was_charged_and_is_left(
+    proxies: list[Proxy], gateway: Gateway, http: httpx2.AsyncClient
+) -> None:
+    await gateway.grant("ada", 10)
+    answer = await proxies[0].ask(http, "/v1/chat/completions", {"model": "gpt-4o", "user": "ada", "messages": HELLO})
+
+    assert answer.status_code == 200
+    assert answer.headers["x-faregate-credits-charged"] == "0.42"
+    assert answer.headers["x-faregate-credits-left"] == "9.58"
+    assert await _free(gateway, "ada") == Decimal("9.58")
+
+
+async def test_the_proxy_settles_a_stream_at_its_end(
+    proxies: list[Proxy], gateway: Gateway, http: httpx2.AsyncClient
+) -> None:
+    await gateway.grant("bela", 10)
+    body = {"model": "gpt-4o", "user": "bela", "messages": HELLO, "stream": True}
+    answer = await proxies[0].ask(http, "/v1/chat/completions", {**body, "stream_options": {"include_usage": True}})
+    await _nothing_held(gateway, "bela")
+
+    assert answer.headers["x-faregate-usage-key"]
+    assert await _free(gateway, "bela") == Decimal("9.58")
+
+
+async def test_the_proxy_charges_what_a_caller_read_who_hangs_up(
+    proxies: list[Proxy], gateway: Gateway, http: httpx2.AsyncClient
+) -> None:
+    await gateway.grant("cleo", 10)
+    body = {"model": "endless", "user": "cleo", "messages": HELLO, "stream": True}
+    headers = {"authorization": f"Bearer {MASTER_KEY}"}
+    async with http.stream("POST", f"{proxies[0].url}/v1/chat/completions", json=body, headers=headers) as answer:
+        async for _line in answer.aiter_lines():
+            break
+    await _nothing_held(gateway, "cleo")
+
+    assert 0 < await _free(gateway, "cleo") <= 10
+
+
+async def test_the_proxy_voids_what_failed_and_refuses_what_is_not_covered(
+    proxies: list[Proxy], gateway: Gateway, http: httpx2.AsyncClient
+) -> None:
+    await gateway.grant("dora", 1)
+    ask = {"user": "dora", "messages": HELLO}
+    failed = await proxies[0].ask(http, "/v1/chat/completions", {**ask, "model": "broken"})
+    assert (failed.status_code, await _free(gateway, "dora")) == (400, 1)
+
+    await proxies[0].ask(http, "/v1/chat/completions", {**ask, "model": "gpt-4o"})
+    refused = await proxies[0].ask(http, "/v1/chat/completions", {**ask, "model": "gpt-4o"})
+
+    assert refused.status_code == 402
+    assert refused.json()["error"]["provider_specific_fields"]["code"] == "insufficient_credits"
+    assert await _free(gateway, "dora") == Decimal("0.58")
+
+
+async def test_a_second_call_with_the_id_of_a_running_one_is_refused(
+    proxies: list[Proxy], gateway: Gateway, http: httpx2.AsyncClient, runs: Runs
+) -> None:
+    await gateway.grant("emil", 10)
+    body = {"model": "counted", "user": "emil", "messages": [{"role": "user", "content": "twins"}]}
+    twin = {"x-litellm-call-id": "twin"}
+    async with runs.paused():
+        first = asyncio.create_task(proxies[0].ask(http, "/v1/chat/completions", body, headers=twin))
+        await runs.reached("twins")
+        second = await proxies[0].ask(http, "/v1/chat/completions", body, headers=twin)
+
+    assert (second.status_code, (await first).status_code) == (409, 200)
+
+
+async def test_a_tool_call_is_charged_and_a_failed_one_is_voided(
+    proxies: list[Proxy], gateway: Gateway, http: httpx2.AsyncClient
+) -> None:
+    await gateway.grant("fred", 10)
+    headers = {"x-litellm-end-user-id": "fred"}
+    call = {"server_id": "math", "arguments": {}}
+    done = await proxies[0].ask(http, "/mcp-rest/tools/call", {**call, "name": "seven"}, headers=headers)
+    await _nothing_held(gateway, "fred")
+    assert (done.json()["structuredContent"], await _free(gateway, "fred")) == ({"result": 7}, 7)
+
+    failed = await proxies[0].ask(http, "/mcp-rest/tools/call", {**call, "name": "fails"}, headers=headers)
+    await _nothing_held(gateway, "fred")
+    assert (failed.json()["isError"], await _free(gateway, "fred")) == (True, 7)
+
+
+async def test_of_200_calls_as_many_run_as_are_paid_though_proxies_are_killed(
+    proxies: list[Proxy], gateway: Gateway, http: httpx2.AsyncClient, runs: Runs
+) -> None:
+    """A caller whose connection breaks sends its call again, with the same id, to a proxy that lives."""
+    await gateway.feature("chat", strategy="fixed", parameters={"credits": 1})
+    await gateway.grant("gita", 7)
+    living = [proxies[0]]
+
+    async def call(number: int) -> int:
+        body = {"model": "counted", "user": "gita", "messages": [{"role": "user", "content": f"gita {number}"}]}
+        while True:
+            try:
+                headers = {"x-litellm-call-id": f"gita-{number}"}
+                return (await living[0].ask(http, "/v1/chat/completions", body, headers=headers)).status_code
+            except httpx2.TransportError:
+                await asyncio.sleep(0.02)
+
+    async with runs.paused():
+        calls = [asyncio.create_task(call(number)) for number in range(200)]
+        for kill in range(KILLS):
+            await runs.reached("gita", times=3 + kill)
+            living[0].kill()
+            living[0] = proxies[1] if kill == 0 else living[0]
+            if kill > 0:
+                await living[0].start()
+        await runs.reached("gita", different=7)
+    statuses = await asyncio.gather(*calls)
+    await _nothing_held(gateway, "gita")
+
+    assert runs.different("gita") == 7
+    assert (statuses.count(200), statuses.count(402)) == (7, 193)
+    assert await _free(gateway, "gita") == 0
