@@ -47,6 +47,10 @@ class Runs:
         finally:
             self._going.set()
 
+    def count(self, beginning: str) -> int:
+        """How many runs have begun."""
+        return sum(count for content, count in self._counts.items() if content.startswith(beginning))
+
     def different(self, beginning: str) -> int:
         """How many different messages were run."""
         return sum(content.startswith(beginning) for content in self._counts)
@@ -55,10 +59,7 @@ class Runs:
         """Wait until so many runs have begun."""
         async with self._changed:
             await self._changed.wait_for(
-                lambda: (
-                    sum(count for content, count in self._counts.items() if content.startswith(beginning)) >= times
-                    and self.different(beginning) >= different
-                )
+                lambda: self.count(beginning) >= times and self.different(beginning) >= different
             )
 
 
@@ -78,11 +79,8 @@ async def serving_tools() -> AsyncGenerator[str]:
     tools: FastMCP[Any] = FastMCP("math")
     tools.tool(_seven, name="seven")
     tools.tool(_fails, name="fails")
-    app = tools.http_app()
-    async with (
-        app.router.lifespan_context(app),
-        serving(uvicorn.Config(app, port=0, log_level="critical", lifespan="off", ws="none")) as url,
-    ):
+    config = uvicorn.Config(tools.http_app(), port=0, log_level="critical", lifespan="on", ws="none")
+    async with serving(config) as url:
         yield url
 
 

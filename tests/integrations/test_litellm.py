@@ -1,13 +1,8 @@
-"""LiteLLM, SDK and proxy: each call is held before it runs and settled once.
-
-`make litellm` runs the last test in its long form: a proxy that is killed twice.
-"""
+"""LiteLLM, SDK and proxy: each call is held before it runs and settled once."""
 
 import asyncio
-import json
 import os
-import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from decimal import Decimal
 from pathlib import Path
@@ -18,13 +13,12 @@ import pytest
 import uvicorn
 from integrations.provider import Runs, serving_tools
 from support.apps import KEY, Gateway, open_gateway, settings_for
-from support.litellm import MASTER_KEY, Proxy, environment, python, started
+from support.litellm import MASTER_KEY, Forks, Proxy
 from support.servers import address, execute
 from support.serving import serving
 
 PROGRAM = Path(__file__).parent / "programs/litellm_sdk.py"
 HELLO = [{"role": "user", "content": "Hello"}]
-KILLS = int(os.environ.get("FAREGATE_TEST_KILLS", "1"))
 
 CONFIG = """
 model_list:
@@ -51,15 +45,19 @@ logger = FaregateLogger(credits, "chat", tool_feature="tool", key=call_id_of)
 
 
 @pytest.fixture(scope="module")
-def sdk(provider: str, silent: str) -> dict[str, Any]:
+def forks() -> Iterator[Forks]:
+    """LiteLLM, imported once for this module."""
+    forks = Forks()
+    yield forks
+    forks.close()
+
+
+@pytest.fixture(scope="module")
+async def sdk(forks: Forks, provider: str, silent: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the calls of the program left behind."""
-    command = [str(python()), str(PROGRAM)]
-    done = subprocess.run(
-        command, env=environment(PROVIDER=provider, SILENT=silent), capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    shown: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return shown
+    made = await forks.run(str(PROGRAM), cwd=tmp_path_factory.mktemp("sdk"), PROVIDER=provider, SILENT=silent)
+    assert isinstance(made, dict)
+    return made
 
 
 def test_a_call_of_the_sdk_is_charged_and_carries_its_receipt(sdk: dict[str, Any]) -> None:
@@ -133,7 +131,7 @@ async def gateway(server_url: str, template: str) -> AsyncIterator[Gateway]:
 
 @pytest.fixture(scope="module")
 async def proxies(
-    gateway: Gateway, provider: str, runs: Runs, tmp_path_factory: pytest.TempPathFactory
+    forks: Forks, gateway: Gateway, provider: str, runs: Runs, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[list[Proxy]]:
     """Two proxies in front of one gateway."""
     directory = tmp_path_factory.mktemp("proxy")
@@ -147,9 +145,9 @@ async def proxies(
             config = config.replace(name, value)
         (directory / "config.yaml").write_text(config)
         (directory / "fare.py").write_text(CALLBACK)
-        made = [Proxy(directory, {"GATEWAY": url, "KEY": KEY}) for _ in range(2)]
+        made = [Proxy(forks, directory, {"GATEWAY": url, "KEY": KEY}) for _ in range(2)]
         try:
-            await started(made)
+            await asyncio.gather(*(proxy.start() for proxy in made))
             yield made
         finally:
             for proxy in made:
@@ -259,7 +257,7 @@ async def test_a_tool_call_is_charged_and_a_failed_one_is_voided(
     assert (failed.json()["isError"], await _free(gateway, "fred")) == (True, 7)
 
 
-async def test_of_200_calls_as_many_run_as_are_paid_though_proxies_are_killed(
+async def test_of_200_calls_as_many_run_as_are_paid_though_the_proxy_is_killed_twice(
     proxies: list[Proxy], gateway: Gateway, http: httpx2.AsyncClient, runs: Runs
 ) -> None:
     """A caller whose connection breaks sends its call again, with the same id, to a proxy that lives."""
@@ -278,12 +276,12 @@ async def test_of_200_calls_as_many_run_as_are_paid_though_proxies_are_killed(
 
     async with runs.paused():
         calls = [asyncio.create_task(call(number)) for number in range(200)]
-        for kill in range(KILLS):
-            await runs.reached("gita", times=3 + kill)
-            living[0].kill()
-            living[0] = proxies[1] if kill == 0 else living[0]
-            if kill > 0:
-                await living[0].start()
+        for victim, heir in (proxies, reversed(proxies)):
+            await runs.reached("gita", times=runs.count("gita") + 3)
+            victim.kill()
+            if not heir.lives:
+                await heir.start()
+            living[0] = heir
         await runs.reached("gita", different=7)
     statuses = await asyncio.gather(*calls)
     await _nothing_held(gateway, "gita")
