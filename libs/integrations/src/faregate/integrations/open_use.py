@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 
 from faregate.client.charge_handle import ChargeHandle
 from faregate.client.charge_session import ChargeSession
 from faregate.client.errors import UnreadableReplyError
 from faregate.client.sync_charge_handle import SyncChargeHandle
-from faregate.integrations.receipts import receipt_of
+from faregate.integrations.receipts import receipt_of, refused_receipt
+from faregate.wire.errors import FaregateError, InvalidError
 
 __all__ = ["OpenUse", "observe_in"]
 
@@ -33,27 +35,35 @@ class OpenUse:
     async def finish(self, failure: BaseException | None = None) -> dict[str, str | None]:
         """Settle what was observed, or void; return the receipt.
 
-        Raises:
-            FaregateError: the settlement was refused and the call itself did not fail.
+        A settlement that is refused is logged and raises nothing: the framework has a reply that the provider was paid for. The
+        receipt then says "refused".
         """
         handle = self._handle
-        if isinstance(handle, ChargeHandle):
-            await handle.finish(failure)
-        else:
-            await asyncio.to_thread(handle.finish, failure)
-        return receipt_of(self.session.result)
+        with suppress(FaregateError):  # logged by the handle
+            if isinstance(handle, ChargeHandle):
+                await handle.finish(failure)
+            else:
+                await asyncio.to_thread(handle.finish, failure)
+        return self._receipt()
 
     def finish_now(self, failure: BaseException | None = None) -> dict[str, str | None]:
         """Settle what was observed, or void, without an event loop; see `finish`."""
-        if isinstance(self._handle, ChargeHandle):
-            self._handle.abandon()
-            return {}
-        self._handle.finish(failure)
-        return receipt_of(self.session.result)
+        handle = self._handle
+        if isinstance(handle, ChargeHandle):
+            raise InvalidError("a use of an async class ends by `await finish()`", param="credits")
+        with suppress(FaregateError):
+            handle.finish(failure)
+        return self._receipt()
 
     def abandon(self) -> None:
         """Finish from any thread without waiting: the framework will not report the end of this call."""
         self._handle.abandon()
+
+    def _receipt(self) -> dict[str, str | None]:
+        try:
+            return receipt_of(self.session.result)
+        except InvalidError:  # it has none: the settlement was refused
+            return refused_receipt(self.session.usage_key)
 
 
 def observe_in(session: ChargeSession, reply: Any, *, model: str | None = None) -> None:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from faregate.client.values import UseResult
 
-__all__ = ["RECEIPT", "headers_of", "receipt_of"]
+__all__ = ["RECEIPT", "headers_of", "receipt_of", "refused_receipt"]
 
 RECEIPT = "faregate"
 """The name under which an adapter puts the receipt into its framework's metadata."""
@@ -29,6 +29,11 @@ def receipt_of(result: UseResult) -> dict[str, str | None]:
         "credits_charged": _text(result.charged),
         "credits_left": _text(result.credits),
     }
+
+
+def refused_receipt(usage_key: str) -> dict[str, str | None]:
+    """Return the receipt of a use whose settlement was refused; the log says why."""
+    return {"usage_key": usage_key, "state": "refused", "credits_charged": None, "credits_left": None}
 
 
 def headers_of(receipt: Mapping[str, str | None]) -> dict[str, str]:
