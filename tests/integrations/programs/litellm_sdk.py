@@ -16,7 +16,7 @@ BASE = f"{os.environ['PROVIDER']}/v1"
 HELLO = [{"role": "user", "content": "Hello"}]
 CALL: dict[str, Any] = {"model": "openai/gpt-4o", "messages": HELLO, "api_key": "sk-test", "user": "ada"}
 CALL |= {"api_base": BASE}
-MESSAGES: dict[str, Any] = {"model": "anthropic/claude-sonnet-4-5", "messages": HELLO, "api_key": "k", "max_tokens": 50}
+MESSAGES: dict[str, Any] = {"model": "anthropic/claude-sonnet-4-6", "messages": HELLO, "api_key": "k", "max_tokens": 50}
 
 credits = FakeCredits(balance=1000)
 logger = FaregateLogger(credits, "chat")

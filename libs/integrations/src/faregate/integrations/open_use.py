@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from faregate.client.charge_handle import ChargeHandle
-from faregate.client.charge_session import ChargeSession
+from faregate.client.charge_session import ChargeSession, current_charge_session, restore_session
 from faregate.client.errors import UnreadableReplyError
 from faregate.client.sync_charge_handle import SyncChargeHandle
 from faregate.integrations.receipts import receipt_of, refused_receipt
@@ -14,6 +15,7 @@ from faregate.wire.errors import FaregateError, InvalidError
 
 __all__ = ["OpenUse", "observe_in"]
 
+T = TypeVar("T")
 log = logging.getLogger("faregate.integrations")
 
 
@@ -31,6 +33,20 @@ class OpenUse:
     def observe(self, reply: Any, *, model: str | None = None) -> None:
         """Record the usage of a reply; one without usage becomes an unpriced line, which the log names."""
         observe_in(self.session, reply, model=model)
+
+    async def around(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Run `work` as the block of this use, so that wrapped clients and adapters within it report to it.
+
+        If it raises, what was observed is settled, or the hold is voided. If it returns, `finish` has still to be called.
+        """
+        token = current_charge_session.set(self.session)
+        try:
+            return await work()
+        except BaseException as failure:
+            await self.finish(failure)
+            raise
+        finally:
+            restore_session(token)
 
     async def finish(self, failure: BaseException | None = None) -> dict[str, str | None]:
         """Settle what was observed, or void; return the receipt.
