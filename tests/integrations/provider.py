@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
 from support.serving import serving
 
 __all__ = ["Runs", "serving_runs", "serving_tools"]
@@ -95,4 +96,11 @@ def _fails() -> int:
 def _reply(model: str) -> dict[str, Any]:
     message = {"role": "assistant", "content": "done"}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    return {"id": "c-1", "object": "chat.completion", "created": 1, "model": model, "choices": [choice], "usage": _USAGE}
+    return {
+        "id": "c-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": model,
+        "choices": [choice],
+        "usage": _USAGE,
+    }

@@ -192,7 +192,7 @@ def test_the_usage_that_each_of_several_choices_repeats_counts_once() -> None:
     with SyncFakeCredits() as credits:
         handler, run = FaregateHandler(credits, "chat", user="ada"), uuid4()
         handler.on_chat_model_start({}, [[HumanMessage("Hello")]], run_id=run, invocation_params={"model": "gpt-4o"})
-        choices = [ChatGeneration(message=AIMessage(text, usage_metadata=usage)) for text in ("one", "two")]
+        choices: list[Any] = [ChatGeneration(message=AIMessage(text, usage_metadata=usage)) for text in ("one", "two")]
         handler.on_llm_end(LLMResult(generations=[choices]), run_id=run)
 
         assert _charged(credits) == [("ada", "settled", CALL)]

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 import uvicorn
 from integrations.provider import Runs, serving_tools
+
 from support.apps import KEY, Gateway, open_gateway, settings_for
 from support.litellm import MASTER_KEY, Forks, Proxy
 from support.servers import address, execute

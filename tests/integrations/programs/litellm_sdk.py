@@ -102,7 +102,9 @@ async def in_a_block() -> Any:
 
 async def unmetered() -> Any:
     litellm.callbacks = [FaregateLogger(credits, "chat", unmetered="refuse")]
-    made = litellm.acreate_batch("24h", "/v1/chat/completions", "file-1", custom_llm_provider="openai", api_key="sk-test")
+    made = litellm.acreate_batch(
+        "24h", "/v1/chat/completions", "file-1", custom_llm_provider="openai", api_key="sk-test"
+    )
     return await failed(made)
 
 

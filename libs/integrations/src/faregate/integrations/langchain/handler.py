@@ -148,12 +148,10 @@ class FaregateHandler(BaseCallbackHandler):
         self, serialized: dict[str, Any], inputs: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **more: Any
     ) -> None:
         """Hold the credits of a run, if a run is one use."""
-        del serialized, inputs
         self._begin_run(run_id, parent_run_id, more)
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **_more: Any) -> None:
         """Settle a run."""
-        del outputs
         self._end_run(run_id, None)
 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **_more: Any) -> None:
@@ -161,21 +159,24 @@ class FaregateHandler(BaseCallbackHandler):
         self._end_run(run_id, error)
 
     def on_tool_start(
-        self, serialized: dict[str, Any], input_str: str, *, run_id: UUID, parent_run_id: UUID | None = None, **_more: Any
+        self,
+        serialized: dict[str, Any],
+        input_str: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **_more: Any,
     ) -> None:
         """Remember to which run the calls within a tool belong."""
-        del serialized, input_str
         if parent_run_id is not None:
             self._parents[run_id] = parent_run_id
 
     def on_tool_end(self, output: Any, *, run_id: UUID, **_more: Any) -> None:
         """Forget a tool."""
-        del output
         self._parents.pop(run_id, None)
 
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **_more: Any) -> None:
         """Forget a tool."""
-        del error
         self._parents.pop(run_id, None)
 
     def _begin_call(

@@ -17,8 +17,8 @@ def observe_result(observer: Observer, result: LLMResult | None, model: str | No
     """Record the usage of a call's result; return whether it holds any part of a reply."""
     messages = messages_of(result)
     if not messages:
-        usage = mapping(mapping(result.llm_output if result is not None else None).get("token_usage"))
-        return bool(usage) and observer.observe_chunk({"usage": dict(usage)}, model=model)
+        told = mapping(mapping(result.llm_output if result is not None else None).get("token_usage"))
+        return bool(told) and observer.observe_chunk({"usage": dict(told)}, model=model)
     seen: list[Any] = []
     for message in messages:
         usage = getattr(message, "usage_metadata", None)

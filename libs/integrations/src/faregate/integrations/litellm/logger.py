@@ -88,7 +88,6 @@ class FaregateLogger(CustomLogger):
         Raises:
             HTTPException: the request is refused; 402 if there are too few credits.
         """
-        del cache
         try:
             await self._hold({**data, "user_api_key_dict": user_api_key_dict}, call_type, proxied=True)
         except FaregateError as error:
@@ -97,7 +96,6 @@ class FaregateLogger(CustomLogger):
 
     async def async_post_call_success_hook(self, data: dict[str, Any], user_api_key_dict: Any, response: Any) -> None:
         """Settle a whole response of the proxy."""
-        del user_api_key_dict
         if not hasattr(response, "__anext__"):
             await self._settle(data, response)
 
@@ -105,7 +103,6 @@ class FaregateLogger(CustomLogger):
         self, user_api_key_dict: Any, response: Any, request_data: dict[str, Any]
     ) -> AsyncIterator[Any]:
         """Pass on a stream of the proxy and keep what it delivers: if it breaks off, that is settled."""
-        del user_api_key_dict
         held = self._calls.find(request_data)
         async for chunk in response:
             if held is not None:
@@ -120,7 +117,6 @@ class FaregateLogger(CustomLogger):
         traceback_str: str | None = None,
     ) -> None:
         """Void a failed request of the proxy, or settle what its stream delivered."""
-        del user_api_key_dict, traceback_str
         await self._fail(self._calls.take(request_data), original_exception)
 
     async def async_post_call_response_headers_hook(
@@ -132,7 +128,6 @@ class FaregateLogger(CustomLogger):
         litellm_call_info: dict[str, object] | None = None,
     ) -> dict[str, str] | None:
         """Return what was charged and is left as `x-faregate-…` headers; of a stream, the usage key."""
-        del user_api_key_dict, request_headers, litellm_call_info
         receipt = _hidden(response).get(RECEIPT)
         if receipt is not None:
             return headers_of(receipt)
@@ -156,7 +151,6 @@ class FaregateLogger(CustomLogger):
         self, request_data: dict[str, Any], response: Any, call_type: Any
     ) -> None:
         """Settle a whole response."""
-        del call_type
         await self._settle(request_data, response)
 
     async def async_post_call_failure_deployment_hook(
@@ -167,27 +161,23 @@ class FaregateLogger(CustomLogger):
         fallback_depth: int | None = None,
     ) -> None:
         """Void a failed call of the SDK; the proxy may retry, and reports the failure of the whole request by another hook."""
-        del call_type, fallback_depth
         await self._fail_attempt(request_data, exception)
 
     async def async_log_success_event(
         self, kwargs: Mapping[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
         """Settle a stream at its end, a tool call, and responses that no earlier hook reports."""
-        del start_time, end_time
         await self._settle(kwargs, response_obj, cached=bool(kwargs.get("cache_hit")))
 
     async def async_log_failure_event(
         self, kwargs: Mapping[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
         """End a stream that broke off, or a tool call that failed."""
-        del response_obj, start_time, end_time
         failure = kwargs.get("exception")
         await self._fail_attempt(kwargs, failure if isinstance(failure, BaseException) else None)
 
     def log_success_event(self, kwargs: Mapping[str, Any], response_obj: Any, start_time: Any, end_time: Any) -> None:
         """Charge a sync call of the SDK after it."""
-        del start_time, end_time
         if ambient_session() is not None or (kwargs.get("cache_hit") and not self._charge_cached):
             return
         try:
@@ -276,4 +266,9 @@ def _model(response: Any, asked: Any) -> str | None:
 def _with_user(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return a logged call with the names that a request has."""
     inner = kwargs.get("litellm_params") or {}
-    return {**kwargs, "metadata": inner.get("metadata"), "user": kwargs.get("user"), "litellm_call_id": call_id_of(kwargs)}
+    return {
+        **kwargs,
+        "metadata": inner.get("metadata"),
+        "user": kwargs.get("user"),
+        "litellm_call_id": call_id_of(kwargs),
+    }

@@ -56,8 +56,8 @@ def call_id_of(data: Mapping[str, Any]) -> str | None:
 def payer_of(data: Mapping[str, Any]) -> str | None:
     """Return the user of a call.
 
-    In the proxy, the user of the virtual key; of a key without a user and of the master key, the end user that the request names. In the SDK, the `user`
-    of the call, or `user_id` of its metadata.
+    In the proxy, the user of the virtual key; of a key without a user and of the master key, the end user that the request names.
+    In the SDK, the `user` of the call, or `user_id` of its metadata.
     """
     key = data.get("user_api_key_dict")
     metadata = {**mapping(data.get("litellm_metadata")), **mapping(data.get("metadata"))}

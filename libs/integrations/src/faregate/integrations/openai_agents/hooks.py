@@ -38,9 +38,7 @@ class FaregateHooks(RunHooks[Any]):
             InvalidError: the block has ended.
         """
         if not self._use.running:
-            raise InvalidError(
-                f"the use {self._use.usage_key} has ended; run the agent within its block", param="use"
-            )
+            raise InvalidError(f"the use {self._use.usage_key} has ended; run the agent within its block", param="use")
 
     async def on_llm_end(self, context: RunContextWrapper[Any], agent: Agent[Any], response: ModelResponse) -> None:
         """Record the usage of a call."""

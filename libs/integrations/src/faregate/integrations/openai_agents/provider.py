@@ -12,7 +12,6 @@ from agents import (
     custom_span,
     get_current_trace,
 )
-
 from agents.items import TResponseStreamEvent
 
 from faregate.client.charge_request import Estimate
@@ -121,9 +120,7 @@ class _ChargedModel(Model):
         observer.end_without_usage()
         await self._end(use, None)
 
-    async def _begin(
-        self, arguments: Sequence[Any], more: Mapping[str, Any]
-    ) -> tuple[OpenUse | None, Observer]:
+    async def _begin(self, arguments: Sequence[Any], more: Mapping[str, Any]) -> tuple[OpenUse | None, Observer]:
         ambient = ambient_session()
         use = await self._charging.open(_run()) if ambient is None else None
         session = ambient or (use.session if use is not None else None)

@@ -27,7 +27,8 @@ class FaregateTracing(TracingProcessor):
 
     Args:
         credits: a `SyncCreditsClient` or `SyncFaregate`; processors run without an event loop.
-        user: the user who pays, or a function of the trace (`{"metadata": …, "group_id": …}`); by default `user_id` of its metadata.
+        user: the user who pays, or a function of the trace (`{"metadata": …, "group_id": …}`); by default `user_id` of its
+            metadata.
     """
 
     def __init__(
