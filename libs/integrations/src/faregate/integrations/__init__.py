@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from faregate.wire.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from faregate.integrations.charging import Charging
+    from faregate.integrations.charging import CallCharging
     from faregate.integrations.interfaces import ICharges
     from faregate.integrations.receipts import receipt_of
 else:
     __getattr__, __dir__ = lazy_exports(
-        __name__, {"charging": ["Charging"], "interfaces": ["ICharges"], "receipts": ["receipt_of"]}
+        __name__, {"charging": ["CallCharging"], "interfaces": ["ICharges"], "receipts": ["receipt_of"]}
     )
 
-__all__ = ["Charging", "ICharges", "receipt_of"]
+__all__ = ["CallCharging", "ICharges", "receipt_of"]

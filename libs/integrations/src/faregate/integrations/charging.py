@@ -1,4 +1,4 @@
-"""Charging: for whom, as which feature an adapter charges calls."""
+"""Call charging: for whom and as which feature an adapter charges."""
 
 import asyncio
 import inspect
@@ -14,19 +14,19 @@ from faregate.integrations.interfaces import ICharges
 from faregate.integrations.open_use import OpenUse
 from faregate.wire.errors import InvalidError
 
-__all__ = ["Charging", "Payer", "ambient_session"]
+__all__ = ["CallCharging", "Payer", "ambient_session"]
 
 Payer = str | Callable[[Any], str | None]
 """The user who pays, or a function that finds the user in what the framework knows of the call."""
 
 
 @dataclass(frozen=True, slots=True)
-class Charging:
+class CallCharging:
     """For whom and as what calls are charged.
 
     Attributes:
         credits: a `CreditsClient`, `Faregate`, `SyncCreditsClient`, `SyncFaregate` or one of their fakes.
-        feature: the feature that is used; `per` names it for the call if it is a function.
+        feature: the feature that is used.
         user: the user who pays, or a function of the call that returns one.
         estimate: the expected cost in credits, or the expected usage of models; the hold covers it.
     """

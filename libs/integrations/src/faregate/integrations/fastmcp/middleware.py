@@ -9,7 +9,7 @@ from mcp_types import CallToolRequestParams
 
 from faregate.client.charge_request import Estimate
 from faregate.client.values import ModelUsage, Quote
-from faregate.integrations.charging import Charging, Payer
+from faregate.integrations.charging import CallCharging, Payer
 from faregate.integrations.fastmcp.tools import user_of_session
 from faregate.integrations.interfaces import ICharges
 from faregate.integrations.receipts import RECEIPT
@@ -40,7 +40,7 @@ class FaregateMiddleware(Middleware):
         organization: str | None = None,
     ) -> None:
         self._charged = {
-            name: Charging(credits, feature, user or user_of_session, estimate, organization)
+            name: CallCharging(credits, feature, user or user_of_session, estimate, organization)
             for name, feature in tools.items()
         }
 
@@ -75,7 +75,7 @@ class FaregateMiddleware(Middleware):
         result.meta = {**(result.meta or {}), RECEIPT: receipt}
         return result
 
-    def _charging_of(self, tool: str) -> Charging | None:
+    def _charging_of(self, tool: str) -> CallCharging | None:
         return self._charged.get(tool) or self._charged.get("*")
 
 

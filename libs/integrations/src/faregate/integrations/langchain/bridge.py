@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from faregate.integrations.charging import Charging
+from faregate.integrations.charging import CallCharging
 from faregate.integrations.open_use import OpenUse
 from faregate.wire.errors import InvalidError
 
@@ -21,7 +21,7 @@ class Bridge:
     on the loop in which the handler was made.
     """
 
-    def __init__(self, charging: Charging) -> None:
+    def __init__(self, charging: CallCharging) -> None:
         self._charging = charging
         self._asynchronous = inspect.iscoroutinefunction(charging.credits.quote)
         self._loop = _running_loop() if self._asynchronous else None

@@ -15,7 +15,7 @@ from faregate.client.charge_request import Estimate
 from faregate.client.charge_session import ChargeSession
 from faregate.client.replies.observer import Observer
 from faregate.client.values import ModelUsage, Quote
-from faregate.integrations.charging import Charging, Payer, ambient_session
+from faregate.integrations.charging import CallCharging, Payer, ambient_session
 from faregate.integrations.interfaces import ICharges
 from faregate.integrations.langchain.bridge import Bridge
 from faregate.integrations.langchain.replies import (
@@ -76,7 +76,7 @@ class FaregateHandler(BaseCallbackHandler):
         organization: str | None = None,
         timeout_seconds: float = 600,
     ) -> None:
-        self._charging = Charging(credits, feature, user or _user_of, estimate, organization)
+        self._charging = CallCharging(credits, feature, user or _user_of, estimate, organization)
         self._bridge = Bridge(self._charging)
         self._per = per
         self._calls: dict[UUID, _Call] = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from faregate.client.charge_request import Estimate
 from faregate.client.values import ModelUsage, Quote
 from faregate.client.wrapping.wrap import Unmetered
-from faregate.integrations.charging import Charging, Payer, ambient_session
+from faregate.integrations.charging import CallCharging, Payer, ambient_session
 from faregate.integrations.extras import framework
 from faregate.integrations.interfaces import ICharges
 from faregate.integrations.litellm.calls import HeldCall, HeldCalls
@@ -67,8 +67,8 @@ class FaregateLogger(CustomLogger):
         unmetered: Unmetered = "warn",
     ) -> None:
         super().__init__()
-        self._charging = Charging(credits, feature, user, estimate, organization)
-        self._tools = Charging(credits, tool_feature, user, None, organization) if tool_feature else None
+        self._charging = CallCharging(credits, feature, user, estimate, organization)
+        self._tools = CallCharging(credits, tool_feature, user, None, organization) if tool_feature else None
         self._key = key
         self._charge_cached = charge_cached
         self._unmetered = unmetered
@@ -199,7 +199,7 @@ class FaregateLogger(CustomLogger):
             raise
         self._calls.add(data, HeldCall(use, data, proxied=proxied, tool=charging is self._tools))
 
-    def _charging_of(self, call_type: str | None) -> Charging | None:
+    def _charging_of(self, call_type: str | None) -> CallCharging | None:
         kind = kind_of(call_type)
         if kind == "tool":
             return self._tools

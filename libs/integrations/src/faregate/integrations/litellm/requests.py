@@ -1,4 +1,4 @@
-"""What LiteLLM knows of a request: its id, its payer, its kind. Pure."""
+"""Id, payer and kind of the requests that LiteLLM reports. Pure."""
 
 import re
 from collections.abc import Mapping

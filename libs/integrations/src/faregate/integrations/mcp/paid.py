@@ -10,7 +10,7 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.mcpserver.exceptions import ToolError
 
 from faregate.client.charge_request import Estimate
-from faregate.integrations.charging import Charging, Payer
+from faregate.integrations.charging import CallCharging, Payer
 from faregate.integrations.interfaces import ICharges
 from faregate.wire.errors import FaregateError
 from faregate.wire.exact_json import mapping
@@ -40,7 +40,7 @@ def paid(
         user: the user who pays, or a function of the call's arguments. By default the subject of the session's access token.
         refusal: the error that the server answers as an error result.
     """
-    charging = Charging(credits, feature, user or _user_of_session, estimate, organization)
+    charging = CallCharging(credits, feature, user or _user_of_session, estimate, organization)
 
     def decorate(tool: Tool) -> Callable[..., Awaitable[Any]]:
         @wraps(tool)

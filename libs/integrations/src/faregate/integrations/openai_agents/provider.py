@@ -1,4 +1,4 @@
-"""Model provider of the Agents SDK whose calls hold credits and settle them."""
+"""Model provider of the Agents SDK that charges each call."""
 
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from faregate.client.charge_request import Estimate
 from faregate.client.replies.estimating import request_tokens
 from faregate.client.replies.observer import Observer
 from faregate.client.values import ModelUsage, Quote
-from faregate.integrations.charging import Charging, Payer, ambient_session
+from faregate.integrations.charging import CallCharging, Payer, ambient_session
 from faregate.integrations.interfaces import ICharges
 from faregate.integrations.open_use import OpenUse
 from faregate.integrations.openai_agents.replies import charged_here, observe_response, reset_charged
@@ -56,7 +56,7 @@ class FaregateModelProvider(ModelProvider):
         estimate: Estimate = None,
         organization: str | None = None,
     ) -> None:
-        self._charging = Charging(credits, feature, user or _user_of, estimate, organization)
+        self._charging = CallCharging(credits, feature, user or _user_of, estimate, organization)
         self._inner = inner or OpenAIProvider()
         self.receipts: deque[dict[str, str | None]] = deque(maxlen=_RECEIPTS)
         """The receipts of the last calls."""
@@ -79,7 +79,7 @@ class FaregateModelProvider(ModelProvider):
 
 
 class _ChargedModel(Model):
-    def __init__(self, inner: Model, charging: Charging, receipts: deque[dict[str, str | None]]) -> None:
+    def __init__(self, inner: Model, charging: CallCharging, receipts: deque[dict[str, str | None]]) -> None:
         self._inner = inner
         self._charging = charging
         self._receipts = receipts

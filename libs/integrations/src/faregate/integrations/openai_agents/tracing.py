@@ -8,7 +8,7 @@ from typing import Any
 
 from agents import GenerationSpanData, ResponseSpanData, Span, Trace, TracingProcessor
 
-from faregate.integrations.charging import Charging, Payer, ambient_session
+from faregate.integrations.charging import CallCharging, Payer, ambient_session
 from faregate.integrations.interfaces import ICharges
 from faregate.integrations.openai_agents.replies import charged_here
 from faregate.wire.errors import FaregateError, InvalidError
@@ -36,7 +36,7 @@ class FaregateTracing(TracingProcessor):
     ) -> None:
         if inspect.iscoroutinefunction(credits.quote):
             raise InvalidError("tracing is sync; give a SyncCreditsClient or SyncFaregate", param="credits")
-        self._charging = Charging(credits, feature, user or _user_of, None, organization)
+        self._charging = CallCharging(credits, feature, user or _user_of, None, organization)
         self._traces: dict[str, dict[str, Any]] = {}
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="faregate-tracing")
 

@@ -21,7 +21,7 @@ from faregate.client.charge_request import Estimate
 from faregate.client.charge_session import ChargeSession
 from faregate.client.replies.observer import Observer
 from faregate.client.values import ModelUsage, Quote
-from faregate.integrations.charging import Charging, Payer, ambient_session
+from faregate.integrations.charging import CallCharging, Payer, ambient_session
 from faregate.integrations.interfaces import ICharges
 from faregate.integrations.open_use import OpenUse
 from faregate.integrations.pydantic_ai.replies import observe_response, tokens_of_request
@@ -59,10 +59,10 @@ class FaregateCapability(AbstractCapability[Any]):
         tools: Mapping[str, str] | None = None,
     ) -> None:
         payer = user or _user_of
-        self._charging = Charging(credits, feature, payer, estimate, organization)
+        self._charging = CallCharging(credits, feature, payer, estimate, organization)
         self._per = per
         self._tools = {
-            name: Charging(credits, feature_of_tool, payer, None, organization)
+            name: CallCharging(credits, feature_of_tool, payer, None, organization)
             for name, feature_of_tool in (tools or {}).items()
         }
 
