@@ -2,12 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 import uvicorn
 from client.provider import running_provider
+
 from support.apps import KEY, open_gateway, settings_for
 from support.docs import Page
 from support.servers import address, execute
@@ -33,7 +34,7 @@ async def gateways(server_url: str, template: str) -> AsyncIterator[dict[str, st
 
 
 @asynccontextmanager
-async def _database(server_url: str, template: str, name: str) -> AsyncIterator[str]:
+async def _database(server_url: str, template: str, name: str) -> AsyncGenerator[str]:
     await execute(server_url, f"create database {name} template {template} strategy file_copy")
     yield address(server_url, name)
     await execute(server_url, f"drop database {name} with (force)")
@@ -57,5 +58,15 @@ def _page(name: str) -> Page:
 
 
 def _printed(name: str, gateway: str, provider: str) -> str:
-    variables = {"OPENAI_BASE_URL": f"{provider}/v1", "OPENAI_API_KEY": "sk-test", "OPENAI_AGENTS_DISABLE_TRACING": "1"}
-    return _page(name).block("python").run(FAREGATE_URL=gateway, FAREGATE_KEY=KEY, **variables)
+    return (
+        _page(name)
+        .block("python")
+        .run(
+            timeout=180,  # they start while the other tests run
+            FAREGATE_URL=gateway,
+            FAREGATE_KEY=KEY,
+            OPENAI_BASE_URL=f"{provider}/v1",
+            OPENAI_API_KEY="sk-test",
+            OPENAI_AGENTS_DISABLE_TRACING="1",
+        )
+    )

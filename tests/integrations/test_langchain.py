@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.prompts import ChatPromptTemplate
@@ -152,7 +152,11 @@ async def test_a_handler_that_lives_on_charges_a_cancelled_call_after_its_timeou
 def _chain(provider: str) -> "Runnable[Any, Any]":
     prompt = ChatPromptTemplate.from_template("{question}")
     ask = prompt | _model(provider)
-    return ask | RunnableLambda(lambda message: {"question": message.content}) | ask
+    return ask | RunnableLambda(_question) | ask
+
+
+def _question(message: BaseMessage) -> dict[str, str]:
+    return {"question": str(message.content)}
 
 
 async def test_a_run_with_several_calls_is_one_use(provider: str, credits: FakeCredits) -> None:

@@ -1,6 +1,7 @@
 """LiteLLM, SDK and proxy: each call is held before it runs and settled once."""
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -14,11 +15,13 @@ import uvicorn
 from integrations.provider import Runs, serving_tools
 
 from support.apps import KEY, Gateway, open_gateway, settings_for
+from support.docs import Page
 from support.litellm import MASTER_KEY, Forks, Proxy
 from support.servers import address, execute
 from support.serving import serving
 
 PROGRAM = Path(__file__).parent / "programs/litellm_sdk.py"
+PAGE = Page.of("docs/howto/charge-litellm.md")
 HELLO = [{"role": "user", "content": "Hello"}]
 
 CONFIG = """
@@ -35,14 +38,6 @@ litellm_settings:
 general_settings:
   master_key: MASTER
 """
-CALLBACK = """
-import os
-from faregate.client import CreditsClient
-from faregate.integrations.litellm import FaregateLogger, call_id_of
-
-credits = CreditsClient(os.environ["GATEWAY"], os.environ["KEY"])
-logger = FaregateLogger(credits, "chat", tool_feature="tool", key=call_id_of)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +51,10 @@ def forks() -> Iterator[Forks]:
 @pytest.fixture(scope="module")
 async def sdk(forks: Forks, provider: str, silent: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the calls of the program left behind."""
-    made = await forks.run(str(PROGRAM), cwd=tmp_path_factory.mktemp("sdk"), PROVIDER=provider, SILENT=silent)
-    assert isinstance(made, dict)
-    return made
+    printed = await forks.run(str(PROGRAM), cwd=tmp_path_factory.mktemp("sdk"), PROVIDER=provider, SILENT=silent)
+    assert printed.endswith("}\n"), printed
+    left: dict[str, Any] = json.loads(printed.splitlines()[-1])
+    return left
 
 
 def test_a_call_of_the_sdk_is_charged_and_carries_its_receipt(sdk: dict[str, Any]) -> None:
@@ -131,22 +127,26 @@ async def gateway(server_url: str, template: str) -> AsyncIterator[Gateway]:
 
 
 @pytest.fixture(scope="module")
+async def gateway_url(gateway: Gateway) -> AsyncIterator[str]:
+    async with serving(uvicorn.Config(gateway.app, port=0, log_level="critical", lifespan="off", ws="none")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
 async def proxies(
-    forks: Forks, gateway: Gateway, provider: str, runs: Runs, tmp_path_factory: pytest.TempPathFactory
+    forks: Forks, gateway_url: str, provider: str, runs: Runs, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[list[Proxy]]:
     """Two proxies in front of one gateway."""
     directory = tmp_path_factory.mktemp("proxy")
     async with AsyncExitStack() as stack:
-        served = uvicorn.Config(gateway.app, port=0, log_level="critical", lifespan="off", ws="none")
-        url = await stack.enter_async_context(serving(served))
         tools = await stack.enter_async_context(serving_tools())
         places = {"PROVIDER": provider, "RUNS": runs.url, "TOOLS": tools, "MASTER": MASTER_KEY}
         config = CONFIG
         for name, value in places.items():
             config = config.replace(name, value)
         (directory / "config.yaml").write_text(config)
-        (directory / "fare.py").write_text(CALLBACK)
-        made = [Proxy(forks, directory, {"GATEWAY": url, "KEY": KEY}) for _ in range(2)]
+        PAGE.block("python", title="fare.py").save(directory)
+        made = [Proxy(forks, directory, {"FAREGATE_URL": gateway_url, "FAREGATE_KEY": KEY}) for _ in range(2)]
         try:
             await asyncio.gather(*(proxy.start() for proxy in made))
             yield made
@@ -175,16 +175,27 @@ async def _nothing_held(gateway: Gateway, user: str) -> None:
         await asyncio.sleep(0.02)
 
 
+async def test_the_page_about_litellm_prints_what_it_says(
+    forks: Forks, gateway: Gateway, gateway_url: str, provider: str, tmp_path: Path
+) -> None:
+    program = PAGE.block("python", title="sdk.py").save(tmp_path)
+    await gateway.grant("ada", 10)
+    openai = {"OPENAI_BASE_URL": f"{provider}/v1", "OPENAI_API_KEY": "sk-test"}
+    printed = await forks.run(str(program), cwd=tmp_path, FAREGATE_URL=gateway_url, FAREGATE_KEY=KEY, **openai)
+
+    assert printed == PAGE.block("text").text
+
+
 async def test_the_proxy_answers_with_what_was_charged_and_is_left(
     proxies: list[Proxy], gateway: Gateway, http: httpx2.AsyncClient
 ) -> None:
-    await gateway.grant("ada", 10)
-    answer = await proxies[0].ask(http, "/v1/chat/completions", {"model": "gpt-4o", "user": "ada", "messages": HELLO})
+    await gateway.grant("hugo", 10)
+    answer = await proxies[0].ask(http, "/v1/chat/completions", {"model": "gpt-4o", "user": "hugo", "messages": HELLO})
 
     assert answer.status_code == 200
     assert answer.headers["x-faregate-credits-charged"] == "0.42"
     assert answer.headers["x-faregate-credits-left"] == "9.58"
-    assert await _free(gateway, "ada") == Decimal("9.58")
+    assert await _free(gateway, "hugo") == Decimal("9.58")
 
 
 async def test_the_proxy_settles_a_stream_at_its_end(

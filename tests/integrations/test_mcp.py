@@ -159,7 +159,7 @@ async def test_the_middleware_charges_the_tools_it_names_and_adds_the_receipt(cr
             await client.call_tool("fails", {})
 
     assert (result.data, _charged(credits)) == (2, [("ada", "settled", 3)])
-    assert result.meta["faregate"]["credits_left"] == "7"
+    assert (result.meta or {})["faregate"]["credits_left"] == "7"
 
 
 async def test_the_middleware_voids_a_tool_that_fails(credits: FakeCredits) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from faregate.client.charge_request import Estimate
 from faregate.client.values import ModelUsage, Quote
@@ -14,6 +14,7 @@ from faregate.integrations.litellm.calls import HeldCall, HeldCalls
 from faregate.integrations.litellm.requests import call_id_of, kind_of, payer_of, status_of
 from faregate.integrations.receipts import RECEIPT, headers_of
 from faregate.wire.errors import FaregateError, InvalidError
+from faregate.wire.exact_json import mapping
 
 if TYPE_CHECKING:
 
@@ -253,22 +254,18 @@ def _with_retries_inside(kwargs: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _hidden(response: Any) -> dict[str, Any]:
-    found = getattr(response, "_hidden_params", None)
-    return found if isinstance(found, dict) else {}
+    """Return the metadata that LiteLLM keeps beside a response; of other objects, what nobody reads."""
+    found: Any = getattr(response, "_hidden_params", None)
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
 def _model(response: Any, asked: Any) -> str | None:
     """Return the model to price if the response names none."""
-    named = getattr(response, "model", None) or (response.get("model") if isinstance(response, Mapping) else None)
+    named = getattr(response, "model", None) or mapping(response).get("model")
     return None if named else asked
 
 
 def _with_user(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return a logged call with the names that a request has."""
-    inner = kwargs.get("litellm_params") or {}
-    return {
-        **kwargs,
-        "metadata": inner.get("metadata"),
-        "user": kwargs.get("user"),
-        "litellm_call_id": call_id_of(kwargs),
-    }
+    metadata = mapping(kwargs.get("litellm_params")).get("metadata")
+    return {**kwargs, "metadata": metadata, "user": kwargs.get("user"), "litellm_call_id": call_id_of(kwargs)}
