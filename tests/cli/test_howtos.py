@@ -8,7 +8,12 @@ import pytest
 
 from support.docs import Page
 
-PAGES = ["docs/howto/add-a-feature.md", "docs/howto/price-a-model.md", "docs/explanation/charging-rules.md"]
+PAGES = [
+    "docs/howto/add-a-feature.md",
+    "docs/howto/price-a-model.md",
+    "docs/explanation/charging-rules.md",
+    "docs/howto/connect-bi-tools.md",
+]
 
 
 @pytest.mark.parametrize("page", PAGES)
