@@ -21,6 +21,8 @@ from support.servers import address, execute
 from support.serving import serving
 
 PROGRAM = Path(__file__).parent / "programs/litellm_sdk.py"
+CLAUDE = Decimal("0.5076")
+"""1000 input tokens, 100 of them from the cache, and 100 output tokens of claude-sonnet-4-6."""
 PAGE = Page.of("docs/howto/charge-litellm.md")
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -28,6 +30,8 @@ CONFIG = """
 model_list:
   - {model_name: gpt-4o, litellm_params: {model: openai/gpt-4o, api_base: "PROVIDER/v1", api_key: sk-test}}
   - {model_name: broken, litellm_params: {model: openai/broken, api_base: "PROVIDER/v1", api_key: sk-test}}
+  - {model_name: fallen, litellm_params: {model: openai/broken, api_base: "PROVIDER/v1", api_key: sk-test}}
+  - {model_name: claude, litellm_params: {model: anthropic/claude-sonnet-4-6, api_base: "PROVIDER", api_key: k}}
   - {model_name: endless, litellm_params: {model: openai/endless, api_base: "PROVIDER/v1", api_key: sk-test}}
   - {model_name: counted, litellm_params: {model: openai/counted, api_base: "RUNS/v1", api_key: sk-test}}
 mcp_servers:
@@ -35,6 +39,7 @@ mcp_servers:
 litellm_settings:
   callbacks: fare.logger
   num_retries: 0
+  fallbacks: [{fallen: [gpt-4o]}]
 general_settings:
   master_key: MASTER
 """
@@ -238,6 +243,41 @@ async def test_the_proxy_voids_what_failed_and_refuses_what_is_not_covered(
     assert refused.status_code == 402
     assert refused.json()["error"]["provider_specific_fields"]["code"] == "insufficient_credits"
     assert await _free(gateway, "dora") == Decimal("0.58")
+
+
+async def test_a_fallback_happens_within_the_hold_of_its_request(
+    proxies: list[Proxy], gateway: Gateway, http: httpx2.AsyncClient
+) -> None:
+    await gateway.grant("ivan", 1)
+    answer = await proxies[0].ask(http, "/v1/chat/completions", {"model": "fallen", "user": "ivan", "messages": HELLO})
+
+    assert (answer.status_code, answer.headers["x-faregate-credits-charged"]) == (200, "0.42")
+    assert await _free(gateway, "ivan") == Decimal("0.58")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_proxy_charges_messages_of_anthropic(
+    stream: bool, proxies: list[Proxy], gateway: Gateway, http: httpx2.AsyncClient
+) -> None:
+    user = f"jana-{stream}"
+    await gateway.grant(user, 10)
+    body = {"model": "claude", "max_tokens": 50, "messages": HELLO, "stream": stream}
+    answer = await proxies[0].ask(http, "/v1/messages", {**body, "metadata": {"user_id": user}})
+    await _nothing_held(gateway, user)
+
+    assert answer.status_code == 200, answer.text
+    assert await _free(gateway, user) == 10 - CLAUDE
+
+
+async def test_the_proxy_charges_responses_of_openai(
+    proxies: list[Proxy], gateway: Gateway, http: httpx2.AsyncClient
+) -> None:
+    await gateway.grant("kira", 10)
+    answer = await proxies[0].ask(http, "/v1/responses", {"model": "gpt-4o", "input": "Hello", "user": "kira"})
+    await _nothing_held(gateway, "kira")
+
+    assert answer.headers["x-faregate-credits-charged"] == "0.42"
+    assert await _free(gateway, "kira") == Decimal("9.58")
 
 
 async def test_a_second_call_with_the_id_of_a_running_one_is_refused(

@@ -54,8 +54,11 @@ class HeldCalls:
         self._calls: dict[str, HeldCall] = {}
         self._loggings: dict[str, weakref.ref[Any]] = {}
 
-    def knows(self, data: Mapping[str, Any]) -> bool:
-        """Whether this very call holds credits already.
+    def knows(self, data: Mapping[str, Any], *, alone: bool) -> bool:
+        """Whether a call holds credits already.
+
+        Args:
+            alone: the call is a new request to the proxy, rather than an attempt of one.
 
         Raises:
             KeyConflictError: another call with the same id is running: two calls would share one hold.
@@ -64,7 +67,7 @@ class HeldCalls:
         if call_id is None or call_id not in self._loggings:
             return False
         logging = self._loggings[call_id]()
-        if logging is not None and logging is not data.get("litellm_logging_obj"):
+        if alone and logging is not None and logging is not data.get("litellm_logging_obj"):
             raise KeyConflictError(
                 f"a call with the id {call_id!r} is running; send another x-litellm-call-id", param="x-litellm-call-id"
             )

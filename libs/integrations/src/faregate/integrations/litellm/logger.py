@@ -45,9 +45,9 @@ class FaregateLogger(CustomLogger):
         user: the user who pays, or a function of the request. By default the user of the proxy's virtual key, else the one
             that the request names.
         estimate: the expected cost in credits, or the expected usage of models; the hold covers it.
-        key: returns the usage key of a request; by default each call gets a new one. With `call_id_of`, a call that is sent again
-            with its `x-litellm-call-id` after a crash of the proxy continues its hold. Use it only where callers may be trusted:
-            two calls with one id on two proxies share a hold.
+        key: returns the usage key of a request to the proxy; by default each gets a new one. With `call_id_of`, a call that is sent
+            again with its `x-litellm-call-id` after a crash of the proxy continues its hold. Use it only where callers may be
+            trusted: two calls with one id on two proxies share a hold.
         tool_feature: the feature of MCP tool calls through the proxy; without it they are not charged.
         charge_cached: charge responses that LiteLLM's cache answered; by default they are voided.
         unmetered: how to treat calls that may cost money but whose response reports no usage (batches, realtime, videos,
@@ -190,11 +190,11 @@ class FaregateLogger(CustomLogger):
 
     async def _hold(self, data: Mapping[str, Any], call_type: str | None, *, proxied: bool) -> None:
         charging = self._charging_of(call_type)
-        if charging is None or self._calls.knows(data):
+        if charging is None or self._calls.knows(data, alone=proxied):
             return
         self._calls.reserve(data)
         try:
-            use = await charging.open(data, key=self._key(data) if self._key else None)
+            use = await charging.open(data, key=self._key(data) if self._key and proxied else None)
         except BaseException:
             self._calls.take(data)
             raise
