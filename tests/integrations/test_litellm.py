@@ -276,7 +276,7 @@ async def test_the_proxy_charges_responses_of_openai(
     answer = await proxies[0].ask(http, "/v1/responses", {"model": "gpt-4o", "input": "Hello", "user": "kira"})
     await _nothing_held(gateway, "kira")
 
-    assert answer.headers["x-faregate-credits-charged"] == "0.42"
+    assert (answer.status_code, answer.headers["x-faregate-credits-charged"]) == (200, "0.42"), answer.text
     assert await _free(gateway, "kira") == Decimal("9.58")
 
 
