@@ -85,7 +85,11 @@ def test_a_call_that_fails_is_voided(sdk: dict[str, Any]) -> None:
 
 
 def test_retries_run_within_one_hold(sdk: dict[str, Any]) -> None:
-    assert sdk["retries"] == ["voided"]
+    assert (sdk["retries"], sdk["retries_for_all_calls"]) == (["voided"], ["voided"])
+
+
+def test_a_refused_call_is_not_retried_without_a_hold(sdk: dict[str, Any]) -> None:
+    assert sdk["refused_with_retries"] == ["InsufficientCreditsError"] * 3
 
 
 def test_a_call_that_is_cancelled_is_charged_by_its_request(sdk: dict[str, Any]) -> None:

@@ -74,6 +74,24 @@ async def retries() -> Any:
     return [use[1] for use in uses()[before:]]
 
 
+async def retries_for_all_calls() -> Any:
+    before, litellm.num_retries = len(uses()), 2
+    await failed(litellm.acompletion(**{**CALL, "api_base": f"{BASE}/nowhere/else"}))
+    litellm.num_retries = None
+    await last_ends()
+    return [use[1] for use in uses()[before:]]
+
+
+async def refused_with_retries() -> Any:
+    litellm.callbacks = [FaregateLogger(FakeCredits(balance=0), "chat")]
+    by_call = await failed(litellm.acompletion(**CALL, num_retries=2))
+    by_policy = await failed(litellm.acompletion(**CALL, retry_policy={"TimeoutErrorRetries": 2}, num_retries=1))
+    litellm.num_retries = 2
+    by_setting = await failed(litellm.acompletion(**CALL))
+    litellm.num_retries = None
+    return [error.partition(":")[0] for error in (by_call, by_policy, by_setting)]
+
+
 async def cancelled() -> Any:
     call = asyncio.create_task(litellm.acompletion(**{**CALL, "api_base": os.environ["SILENT"]}))
     held = len(uses())
@@ -133,7 +151,21 @@ async def failed(call: Awaitable[Any]) -> str:
     return "nothing was raised"
 
 
-SCENES = [whole, anthropic, stream, left_stream, failure, retries, cancelled, refused, nobody, in_a_block, unmetered]
+SCENES = [
+    whole,
+    anthropic,
+    stream,
+    left_stream,
+    failure,
+    retries,
+    retries_for_all_calls,
+    refused_with_retries,
+    cancelled,
+    refused,
+    nobody,
+    in_a_block,
+    unmetered,
+]
 
 
 async def main() -> None:

@@ -145,7 +145,11 @@ class FaregateLogger(CustomLogger):
         """
         if ambient_session() is not None:
             return None
-        await self._hold(kwargs, getattr(call_type, "value", call_type), proxied=False)
+        try:
+            await self._hold(kwargs, getattr(call_type, "value", call_type), proxied=False)
+        except FaregateError as error:
+            _never_retry(error)
+            raise
         return _with_retries_inside(kwargs)
 
     async def async_post_call_success_deployment_hook(
@@ -247,10 +251,25 @@ def _refusal(error: FaregateError) -> Exception:
     return made
 
 
+def _never_retry(error: FaregateError) -> None:
+    """Mark a refusal with the mark of errors that LiteLLM does not retry: its own retries pass no hook and would be free."""
+    failures = framework("litellm.litellm_core_utils.agentic_followup_failure", "litellm")
+    failures.mark_agentic_followup_failure(error, ())
+
+
 def _with_retries_inside(kwargs: dict[str, Any]) -> dict[str, Any] | None:
-    """Let the provider's client retry, within this hold: LiteLLM's own retries pass no hook."""
+    """Let the provider's client retry, within this hold: LiteLLM's own retries pass no hook and would be free.
+
+    A router repeats calls itself, and each repetition passes the hooks.
+    """
+    if any("model_group" in mapping(kwargs.get(name)) for name in ("metadata", "litellm_metadata")):
+        return None
     retries = kwargs.get("num_retries")
-    return {**kwargs, "num_retries": None, "max_retries": retries} if retries else None
+    if retries is None:
+        retries = framework("litellm", "litellm").num_retries
+    if not retries and not kwargs.get("retry_policy"):
+        return None
+    return {**kwargs, "num_retries": 0, "retry_policy": None, "max_retries": kwargs.get("max_retries", retries)}
 
 
 def _hidden(response: Any) -> dict[str, Any]:
