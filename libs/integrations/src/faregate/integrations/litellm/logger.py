@@ -11,7 +11,8 @@ from faregate.integrations.charging import CallCharging, Payer, ambient_session
 from faregate.integrations.extras import framework
 from faregate.integrations.interfaces import ICharges
 from faregate.integrations.litellm.calls import HeldCall, HeldCalls
-from faregate.integrations.litellm.requests import call_id_of, kind_of, payer_of, status_of
+from faregate.integrations.litellm.refusals import never_retry, refusal_of, with_retries_inside
+from faregate.integrations.litellm.requests import call_id_of, kind_of, payer_of
 from faregate.integrations.receipts import RECEIPT, headers_of
 from faregate.wire.errors import FaregateError, InvalidError
 from faregate.wire.exact_json import mapping
@@ -92,7 +93,7 @@ class FaregateLogger(CustomLogger):
         try:
             await self._hold({**data, "user_api_key_dict": user_api_key_dict}, call_type, proxied=True)
         except FaregateError as error:
-            raise _refusal(error) from error
+            raise refusal_of(error) from error
         return data
 
     async def async_post_call_success_hook(self, data: dict[str, Any], user_api_key_dict: Any, response: Any) -> None:
@@ -148,9 +149,9 @@ class FaregateLogger(CustomLogger):
         try:
             await self._hold(kwargs, getattr(call_type, "value", call_type), proxied=False)
         except FaregateError as error:
-            _never_retry(error)
+            never_retry(error)
             raise
-        return _with_retries_inside(kwargs)
+        return with_retries_inside(kwargs)
 
     async def async_post_call_success_deployment_hook(
         self, request_data: dict[str, Any], response: Any, call_type: Any
@@ -241,35 +242,6 @@ class FaregateLogger(CustomLogger):
         if held.chunks:
             held.observe_partly()
         await held.use.finish(failure or RuntimeError("the call failed"))
-
-
-def _refusal(error: FaregateError) -> Exception:
-    """Return the error that the proxy answers a refused request with."""
-    facts = {name: str(value) for name, value in error.facts.items()}
-    detail = {"error": error.detail, "code": error.code, **facts}
-    made: Exception = framework("fastapi", "litellm").HTTPException(status_of(error), detail)
-    return made
-
-
-def _never_retry(error: FaregateError) -> None:
-    """Mark a refusal with the mark of errors that LiteLLM does not retry: its own retries pass no hook and would be free."""
-    failures = framework("litellm.litellm_core_utils.agentic_followup_failure", "litellm")
-    failures.mark_agentic_followup_failure(error, ())
-
-
-def _with_retries_inside(kwargs: dict[str, Any]) -> dict[str, Any] | None:
-    """Let the provider's client retry, within this hold: LiteLLM's own retries pass no hook and would be free.
-
-    A router repeats calls itself, and each repetition passes the hooks.
-    """
-    if any("model_group" in mapping(kwargs.get(name)) for name in ("metadata", "litellm_metadata")):
-        return None
-    retries = kwargs.get("num_retries")
-    if retries is None:
-        retries = framework("litellm", "litellm").num_retries
-    if not retries and not kwargs.get("retry_policy"):
-        return None
-    return {**kwargs, "num_retries": 0, "retry_policy": None, "max_retries": kwargs.get("max_retries", retries)}
 
 
 def _hidden(response: Any) -> dict[str, Any]:
