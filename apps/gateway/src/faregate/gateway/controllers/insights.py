@@ -113,6 +113,7 @@ class InsightsController(Controller):
         answer=AnomalyAnswer,
         status=200,
         errors=(UnknownAnomalyError,),
+        rehearsable=True,
     )
     async def judge_anomaly(self, call: Call, anomaly_id: UUID, body: VerdictBody) -> AnomalyAnswer:
         """Say whether it is an anomaly. What is like one that is none, or less, is not reported again."""
@@ -173,6 +174,7 @@ class InsightsController(Controller):
         answer=SegmentRuleAnswer,
         errors=(InvalidError,),
         links={"delete": link("analytics.delete_rule", path={"name": "name"})},
+        rehearsable=True,
     )
     async def put_rule(self, name: Text, body: SegmentRuleBody) -> SegmentRuleAnswer:
         """Declare a segment, or replace it. Results of the next day contain it."""
@@ -180,7 +182,9 @@ class InsightsController(Controller):
         await self._customers.put_rule(rule)
         return rule_answer(rule)
 
-    @operation("DELETE", "/api/analytics/segments/rules/{name}", scope=_WRITE, errors=(UnknownSegmentError,))
+    @operation(
+        "DELETE", "/api/analytics/segments/rules/{name}", scope=_WRITE, errors=(UnknownSegmentError,), rehearsable=True
+    )
     async def delete_rule(self, name: Text) -> dict[str, str]:
         """Delete a declared segment."""
         await self._customers.remove_rule(name)
