@@ -72,7 +72,7 @@ export function bar(...more) {
     h("button", { onclick: addFilter }, `+ ${t("add_filter")}`), ...more);
 }
 
-async function addFilter() {
+export async function addFilter() {
   const found = await dialog(t("add_filter"), (close) => {
     const name = h("select", {}, FILTERS.map((each) => h("option", { value: each }, t(`filter_${each}`))));
     const value = h("input", { required: true, placeholder: "gpt-4o" });

@@ -1,0 +1,28 @@
+// Insights: estimates, each with its method, sample, period, uncertainty and limits.
+import { fill, h } from "./dom.js";
+import { addFilter, chips } from "./question.js";
+import { link, path } from "./state.js";
+import { t } from "./texts.js";
+
+// Tab → module, which exports `cards(context)`: elements to be shown. Another tab is another line.
+const TABS = {
+  forecast: () => import("./insights_forecast.js"),
+  "run-outs": () => import("./insights_run_outs.js"),
+  anomalies: () => import("./insights_anomalies.js"),
+  cohorts: () => import("./insights_cohorts.js"),
+  churn: () => import("./insights_churn.js"),
+  segments: () => import("./insights_segments.js"),
+  upsell: () => import("./insights_upsell.js"),
+};
+const UNFILTERED = ["run-outs", "anomalies"];
+
+export async function render(main, context) {
+  const tab = path()[1] in TABS ? path()[1] : "forecast";
+  const place = h("div", {});
+  const filtered = !UNFILTERED.includes(tab);
+  fill(main, h("div", { className: "head" }, h("h1", {}, t("page_insights")), h("span", { className: "fill" }), h("button", { onclick: addFilter, disabled: !filtered, title: filtered ? null : t("filters_do_not_apply") }, `+ ${t("add_filter")}`)),
+    h("nav", { className: "tabs", "aria-label": t("page_insights") }, Object.keys(TABS).map((name) => h("a", { className: "button", href: link(["insights", name]), "aria-current": name === tab ? "page" : null }, t(`tab_${name}`)))),
+    filtered ? chips() : null, place);
+  const { cards } = await TABS[tab]();
+  fill(place, cards(context));
+}
